@@ -1,0 +1,238 @@
+"""The base of every Foley node: life cycle, parameters, diagnostics and heartbeat in one place.
+
+A subclass names its configuration dataclass and fills in four hooks::
+
+    setup(config)  on_configure: make publishers, subscriptions, load weights, warm up
+    start()        on_activate
+    stop()         on_deactivate
+    teardown()     on_cleanup, on_shutdown and on_error: free what setup made
+
+and ``health()`` for ``/diagnostics``. All hooks run in the executor's thread. A hook that raises makes its
+transition fail, with the reason in the log and in the diagnostics; the process lives on, so that the
+parameter can be corrected and the node configured again.
+
+The heartbeat (``~/heartbeat``, ``lifecycle_msgs/State``) is published in every state. Its liveliness is
+asserted by publication: it is lost when the process dies and also when the executor hangs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from lifecycle_msgs.msg import State as StateMsg
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
+
+from foley_ros import params, qos
+
+Config = TypeVar("Config")
+
+DIAGNOSTICS_PERIOD_S = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Health:
+    """One line of ``/diagnostics``: a level, a sentence and the numbers behind it."""
+
+    level: bytes = DiagnosticStatus.OK
+    message: str = "ok"
+    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @staticmethod
+    def ok(message: str = "ok", **values: Any) -> Health:
+        return Health(DiagnosticStatus.OK, message, values)
+
+    @staticmethod
+    def warn(message: str, **values: Any) -> Health:
+        return Health(DiagnosticStatus.WARN, message, values)
+
+    @staticmethod
+    def error(message: str, **values: Any) -> Health:
+        return Health(DiagnosticStatus.ERROR, message, values)
+
+
+class FoleyNode(LifecycleNode, Generic[Config]):
+    """A lifecycle node configured by the frozen dataclass ``config_type``."""
+
+    def __init__(self, name: str, config_type: type[Config], **kwargs: Any) -> None:
+        super().__init__(name, **kwargs)
+        self._config_type = config_type
+        params.declare(self, config_type)
+        self.config: Config | None = None
+        self._failure = ""
+        self._active = False
+        self._heartbeat = self.create_publisher(StateMsg, "~/heartbeat", qos.HEARTBEAT)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_timer(qos.HEARTBEAT_PERIOD_S, self._beat)
+        self.create_timer(DIAGNOSTICS_PERIOD_S, self._diagnose)
+        self.add_on_set_parameters_callback(self._on_set_parameters)
+        self._beat()
+
+    # ---- hooks ---------------------------------------------------------------------------------------
+    def setup(self, config: Config) -> None:
+        """Make what the node needs; raise to refuse the transition."""
+
+    def start(self) -> None:
+        """Begin to work."""
+
+    def stop(self) -> None:
+        """Cease to work; keep what setup made."""
+
+    def teardown(self) -> None:
+        """Free what setup made; must also work after a setup that failed half-way."""
+
+    def health(self) -> Health:
+        """The state of the node's work, called once a second while active."""
+        return Health.ok()
+
+    # ---- life cycle ----------------------------------------------------------------------------------
+    @property
+    def active(self) -> bool:
+        return self._active
+
+    def now_ns(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        def configure() -> None:
+            config = params.read(self, self._config_type)
+            self.setup(config)
+            self.config = config
+
+        result = self._guard("configure", configure)
+        if result != TransitionCallbackReturn.SUCCESS:
+            self._quietly(self.teardown)
+        return result
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        def activate() -> None:
+            super(FoleyNode, self).on_activate(state)
+            self.start()
+            self._active = True
+
+        return self._guard("activate", activate)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        def deactivate() -> None:
+            self._active = False
+            self.stop()
+            super(FoleyNode, self).on_deactivate(state)
+
+        return self._guard("deactivate", deactivate)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._guard("clean up", self._release)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._guard("shut down", self._release)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._quietly(self._release)
+        return TransitionCallbackReturn.SUCCESS
+
+    def _release(self) -> None:
+        if self._active:
+            self._active = False
+            self.stop()
+        self.teardown()
+        self.config = None
+
+    def _guard(self, what: str, action: Callable[[], None]) -> TransitionCallbackReturn:
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001 - a refused transition must not end the process
+            self._failure = f"could not {what}: {error}"
+            self.get_logger().error(self._failure)
+            if not isinstance(error, (ValueError, OSError)):
+                self.get_logger().error(traceback.format_exc())
+            return TransitionCallbackReturn.FAILURE
+        self._failure = ""
+        self._beat()
+        return TransitionCallbackReturn.SUCCESS
+
+    def _quietly(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001
+            self.get_logger().warning(f"while releasing: {error}")
+
+    def _on_set_parameters(self, changed: list[Parameter]) -> SetParametersResult:
+        own = {field.name for field in dataclasses.fields(self._config_type)}  # type: ignore[arg-type]
+        names = sorted(own & {parameter.name for parameter in changed})
+        if names and self.config is not None:
+            return SetParametersResult(
+                successful=False,
+                reason=f"{', '.join(names)}: read when the node is configured; clean it up first",
+            )
+        return SetParametersResult(successful=True)
+
+    # ---- heartbeat and diagnostics ---------------------------------------------------------------------
+    def _beat(self) -> None:
+        state_id, label = self._state_machine.current_state
+        self._heartbeat.publish(StateMsg(id=state_id, label=label))
+
+    def _diagnose(self) -> None:
+        if self._failure:
+            health = Health.error(self._failure)
+        elif not self._active:
+            health = Health.ok(str(self._state_machine.current_state[1]))
+        else:
+            try:
+                health = self.health()
+            except Exception as error:  # noqa: BLE001
+                health = Health.error(f"health check failed: {error}")
+        status = DiagnosticStatus(
+            level=health.level,
+            name=self.get_fully_qualified_name(),
+            message=health.message,
+            hardware_id=f"pid {os.getpid()}",
+            values=[KeyValue(key=str(k), value=str(v)) for k, v in health.values.items()],
+        )
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+
+def run(make_node: Callable[[], FoleyNode[Any]], args: Sequence[str] | None = None) -> int:
+    """Spin one node in this process until SIGINT or SIGTERM, then release it. Returns the exit code."""
+    rclpy.init(args=list(args) if args is not None else sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+    stopping = threading.Event()
+    node: FoleyNode[Any] | None = None
+    try:
+        node = make_node()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+
+        def request_stop(signum: int, frame: object) -> None:
+            stopping.set()
+            executor.wake()
+
+        signal.signal(signal.SIGINT, request_stop)
+        signal.signal(signal.SIGTERM, request_stop)
+        while not stopping.is_set():
+            executor.spin_once(timeout_sec=0.5)
+        executor.remove_node(node)
+        executor.shutdown()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        # Further signals must not interrupt the release.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if node is not None:
+            node._quietly(node._release)  # noqa: SLF001
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0

@@ -1,0 +1,43 @@
+"""QoS profiles of Foley's topics, by what the topic carries.
+
+Audio, pose and wrench are reliable with at least two seconds of depth: a lost sample cannot be made up.
+Images are best effort: a late image is worth less than the next one.
+"""
+
+from __future__ import annotations
+
+from rclpy.duration import Duration
+from rclpy.qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    LivelinessPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+)
+
+HEARTBEAT_PERIOD_S = 0.5
+HEARTBEAT_LEASE_S = 3.0
+
+
+def _profile(
+    depth: int, reliability: ReliabilityPolicy, durability: DurabilityPolicy = DurabilityPolicy.VOLATILE
+) -> QoSProfile:
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=reliability, durability=durability
+    )
+
+
+AUDIO = _profile(400, ReliabilityPolicy.RELIABLE)  # 10 ms chunks: 4 s
+STATE = _profile(1000, ReliabilityPolicy.RELIABLE)  # pose, joints, wrench, tf at up to 500 Hz: 2 s
+IMAGE = _profile(5, ReliabilityPolicy.BEST_EFFORT)
+EVENT = _profile(100, ReliabilityPolicy.RELIABLE)  # contacts, plans, predictions
+LATCHED = _profile(10, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
+TF_STATIC = _profile(100, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
+# Asserted by every publication, so it is lost when the process dies AND when its executor hangs.
+HEARTBEAT = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    liveliness=LivelinessPolicy.MANUAL_BY_TOPIC,
+    liveliness_lease_duration=Duration(seconds=HEARTBEAT_LEASE_S),
+)

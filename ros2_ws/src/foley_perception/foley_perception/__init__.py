@@ -1,0 +1,1 @@
+"""What is sensed: audio, action, scene and time; recording, episodes and datasets."""

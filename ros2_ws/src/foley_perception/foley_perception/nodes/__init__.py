@@ -1,0 +1,1 @@
+"""Executables: one node per module."""

@@ -1,0 +1,1 @@
+"""Messages and middleware of this package; nothing else here may import them."""

@@ -1,0 +1,48 @@
+from glob import glob
+
+from setuptools import find_packages, setup
+
+package_name = "foley_perception"
+
+setup(
+    name=package_name,
+    version="0.1.0",
+    packages=find_packages(include=[package_name, f"{package_name}.*"]),
+    package_data={package_name: ["py.typed", "data/**/*"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
+        (f"share/{package_name}", ["package.xml"]),
+        (f"share/{package_name}/launch", glob("launch/*.py")),
+        (f"share/{package_name}/config", glob("config/*")),
+    ],
+    python_requires=">=3.11",
+    install_requires=[
+        "numpy",
+        "scipy",
+        "PyYAML",
+        "rich",
+        "soundfile",
+        "rosbags",
+        "mcap",
+        "pyarrow",
+        "opencv-python-headless",
+    ],
+    extras_require={'kinematics': ['pin']},
+    zip_safe=False,
+    maintainer="Foley maintainers",
+    maintainer_email="maintainers@foley-ros.org",
+    description="What is sensed: audio, action, scene and time; recording, episodes and datasets.",
+    license="Apache-2.0",
+    entry_points={
+        "console_scripts": [
+            "recorder = foley_perception.nodes.recorder:main",
+            "contact_detector = foley_perception.nodes.contact_detector:main",
+            "hand_mapper = foley_perception.nodes.hand_mapper:main",
+        ],
+        "foley.commands": [
+            "record = foley_perception.commands.record",
+            "bag = foley_perception.commands.bag",
+            "dataset = foley_perception.commands.dataset",
+        ],
+    },
+)

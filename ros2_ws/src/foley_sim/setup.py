@@ -1,0 +1,42 @@
+from glob import glob
+
+from setuptools import find_packages, setup
+
+package_name = "foley_sim"
+
+setup(
+    name=package_name,
+    version="0.1.0",
+    packages=find_packages(include=[package_name, f"{package_name}.*"]),
+    package_data={package_name: ["py.typed", "data/**/*"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
+        (f"share/{package_name}", ["package.xml"]),
+        (f"share/{package_name}/launch", glob("launch/*.py")),
+        (f"share/{package_name}/config", glob("config/*")),
+    ],
+    python_requires=">=3.11",
+    install_requires=[
+        "numpy",
+        "scipy",
+        "PyYAML",
+        "mujoco",
+        "numba",
+        "pyroomacoustics",
+        "rosbags",
+    ],
+    extras_require={},
+    zip_safe=False,
+    maintainer="Foley maintainers",
+    maintainer_email="maintainers@foley-ros.org",
+    description="A physical world to try Foley in: MuJoCo contacts drive modal sound, with camera and arm.",
+    license="Apache-2.0",
+    entry_points={
+        "console_scripts": [
+            "sim_world = foley_sim.nodes.sim_world:main",
+        ],
+        "foley.commands": [
+            "sim = foley_sim.commands.sim",
+        ],
+    },
+)

@@ -1,0 +1,1 @@
+"""What is predicted: models, training, evaluation, inference and predicates."""

