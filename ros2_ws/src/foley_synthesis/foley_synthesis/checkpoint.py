@@ -1,0 +1,231 @@
+"""A trained model as a folder of plain files, and the check that it is whole.
+
+    model.safetensors      weights, normalisation, PCA
+    config.yaml            schema version, model shape, calibration, where the training data came from
+    vocabulary.yaml        material labels, in the order of the probabilities
+    exemplars.flac         the waveforms that example-based synthesis chooses from, one after the other
+    exemplars.safetensors  their sound features [n, frames, dims]
+    metrics.json           figures of training and evaluation; not part of the model's identity
+    manifest.yaml          sha256 of each of the files above, except metrics.json
+
+The model id is the sha256 of manifest.yaml, so that it covers every byte that shapes a prediction.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+SCHEMA = "foley-vis-1"
+MODEL_FILE = "model.safetensors"
+CONFIG_FILE = "config.yaml"
+VOCABULARY_FILE = "vocabulary.yaml"
+EXEMPLAR_AUDIO_FILE = "exemplars.flac"
+EXEMPLAR_FEATURE_FILE = "exemplars.safetensors"
+METRICS_FILE = "metrics.json"
+MANIFEST_FILE = "manifest.yaml"
+_IDENTITY_FILES = (MODEL_FILE, CONFIG_FILE, VOCABULARY_FILE, EXEMPLAR_AUDIO_FILE, EXEMPLAR_FEATURE_FILE)
+_CURE = "copy the checkpoint again, or train one with `foley train DATASET --out DIR`"
+
+
+class CorruptCheckpoint(ValueError):  # noqa: N818 - it names a state of the files
+    """A checkpoint file is missing, damaged or of another schema. The message names file and cure."""
+
+    def __init__(self, path: Path, problem: str, cure: str = _CURE) -> None:
+        super().__init__(f"{path}: {problem}; {cure}")
+        self.path = path
+
+
+@dataclasses.dataclass(frozen=True)
+class Vocabulary:
+    """Material labels and their order. Published as `name`@`version`."""
+
+    name: str
+    version: str
+    labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"vocabulary `{self.name}`: labels {self.labels} must be at least two, all different")
+
+
+@dataclasses.dataclass(frozen=True)
+class Exemplars:
+    """Real sounds to choose from, one per row, all of the same length and with the same onset."""
+
+    audio: NDArray[np.float32]  # [n, samples] at `sample_rate`
+    features: NDArray[np.float32]  # [n, frames, dims], as the network predicts them
+    clip_ids: tuple[str, ...]  # [n]
+    object_ids: tuple[str, ...]  # [n]
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """Everything that inference needs, in memory."""
+
+    tensors: dict[str, NDArray[Any]]
+    config: dict[str, Any]  # see `training/build.py`, which writes it
+    vocabulary: Vocabulary
+    exemplars: Exemplars
+    metrics: dict[str, Any]
+    model_id: str = ""  # sha256; empty until saved
+
+    @property
+    def domain(self) -> str:
+        """What the model was trained on: `sim` or `real`."""
+        return str(self.config["dataset"]["domain"])
+
+
+def default_path() -> Path:
+    """The checkpoint that ships with the package."""
+    return Path(__file__).parent / "data" / "checkpoint"
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal sha256 of a file's content."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> str:
+    """Write the folder atomically (an existing one is replaced) and return the model id."""
+    import soundfile
+    from safetensors.numpy import save_file
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        save_file({k: np.ascontiguousarray(v) for k, v in checkpoint.tensors.items()}, staging / MODEL_FILE)
+        config = {"schema": SCHEMA, **checkpoint.config}
+        config["exemplars"] = {
+            "clip_ids": list(checkpoint.exemplars.clip_ids),
+            "object_ids": list(checkpoint.exemplars.object_ids),
+            "samples": int(checkpoint.exemplars.audio.shape[1]),
+        }
+        _write_yaml(staging / CONFIG_FILE, config)
+        vocabulary = checkpoint.vocabulary
+        _write_yaml(
+            staging / VOCABULARY_FILE,
+            {"name": vocabulary.name, "version": vocabulary.version, "labels": list(vocabulary.labels)},
+        )
+        rate = int(checkpoint.config["audio"]["sample_rate"])
+        flat = np.clip(checkpoint.exemplars.audio.reshape(-1), -1.0, 1.0 - 2**-15)
+        soundfile.write(staging / EXEMPLAR_AUDIO_FILE, flat, rate, format="FLAC", subtype="PCM_16")
+        # Half precision is ample for a nearest-neighbour search and halves the file.
+        save_file({"features": checkpoint.exemplars.features.astype(np.float16)}, staging / EXEMPLAR_FEATURE_FILE)
+        write_metrics(staging, checkpoint.metrics)
+        _write_yaml(staging / MANIFEST_FILE, {name: sha256_of(staging / name) for name in _IDENTITY_FILES})
+        staging.chmod(0o755)
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(staging, path)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    return sha256_of(path / MANIFEST_FILE)
+
+
+def write_metrics(path: Path, metrics: dict[str, Any]) -> None:
+    """Replace metrics.json; the model's identity does not change."""
+    temporary = path / (METRICS_FILE + ".part")
+    temporary.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(temporary, path / METRICS_FILE)
+
+
+def model_id_of(path: Path) -> str:
+    """The model id of a checkpoint folder, without reading the weights.
+
+    Raises:
+        CorruptCheckpoint: there is no checkpoint.
+    """
+    manifest = path / MANIFEST_FILE
+    if not manifest.is_file():
+        raise CorruptCheckpoint(manifest, "not found")
+    return sha256_of(manifest)
+
+
+def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
+    """Read and verify a checkpoint folder; None means the one that ships with the package.
+
+    Raises:
+        CorruptCheckpoint: a file is missing or damaged, or the schema is another.
+    """
+    import soundfile
+    from safetensors.numpy import load_file
+
+    folder = Path(path) if path is not None else default_path()
+    if not folder.is_dir():
+        raise CorruptCheckpoint(folder, "no such checkpoint folder")
+    model_id = model_id_of(folder)
+    _verify(folder)
+    config = _read_yaml(folder / CONFIG_FILE)
+    if config.get("schema") != SCHEMA:
+        raise CorruptCheckpoint(
+            folder / CONFIG_FILE,
+            f"schema is `{config.get('schema')}`, this version reads `{SCHEMA}`",
+            "train again with this version, or use the version that wrote it",
+        )
+    words = _read_yaml(folder / VOCABULARY_FILE)
+    try:
+        vocabulary = Vocabulary(str(words["name"]), str(words["version"]), tuple(map(str, words["labels"])))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptCheckpoint(folder / VOCABULARY_FILE, f"not a vocabulary ({error})") from error
+    tensors = load_file(folder / MODEL_FILE)
+    outputs = int(tensors["heard.material.weight"].shape[0]) if "heard.material.weight" in tensors else None
+    if outputs is not None and outputs != len(vocabulary.labels):
+        raise CorruptCheckpoint(
+            folder / VOCABULARY_FILE, f"has {len(vocabulary.labels)} labels, the model has {outputs} outputs"
+        )
+    exemplar_config = config["exemplars"]
+    audio, _ = soundfile.read(folder / EXEMPLAR_AUDIO_FILE, dtype="float32")
+    exemplars = Exemplars(
+        audio=audio.reshape(-1, int(exemplar_config["samples"])),
+        features=load_file(folder / EXEMPLAR_FEATURE_FILE)["features"].astype(np.float32),
+        clip_ids=tuple(exemplar_config["clip_ids"]),
+        object_ids=tuple(exemplar_config["object_ids"]),
+    )
+    metrics_path = folder / METRICS_FILE
+    try:
+        metrics = json.loads(metrics_path.read_text(encoding="utf-8")) if metrics_path.is_file() else {}
+    except ValueError as error:
+        raise CorruptCheckpoint(metrics_path, f"not JSON ({error})", "delete the file; it holds figures only") from error
+    return Checkpoint(tensors, config, vocabulary, exemplars, metrics, model_id)
+
+
+def _verify(folder: Path) -> None:
+    expected = _read_yaml(folder / MANIFEST_FILE)
+    for name in _IDENTITY_FILES:
+        path = folder / name
+        if name not in expected:
+            raise CorruptCheckpoint(folder / MANIFEST_FILE, f"does not name {name}")
+        if not path.is_file():
+            raise CorruptCheckpoint(path, "not found")
+        if sha256_of(path) != expected[name]:
+            raise CorruptCheckpoint(path, "content does not match the sha256 in manifest.yaml")
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CorruptCheckpoint(path, f"not readable as YAML ({error})") from error
+    if not isinstance(content, dict):
+        raise CorruptCheckpoint(path, "not a YAML mapping")
+    return content
+
+
+def _write_yaml(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
