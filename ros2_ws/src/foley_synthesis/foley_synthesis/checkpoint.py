@@ -16,7 +16,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -38,7 +37,7 @@ _IDENTITY_FILES = (MODEL_FILE, CONFIG_FILE, VOCABULARY_FILE, EXEMPLAR_AUDIO_FILE
 _CURE = "copy the checkpoint again, or train one with `foley train DATASET --out DIR`"
 
 
-class CorruptCheckpoint(ValueError):  # noqa: N818 - it names a state of the files
+class CorruptCheckpoint(ValueError):
     """A checkpoint file is missing, damaged or of another schema. The message names file and cure."""
 
     def __init__(self, path: Path, problem: str, cure: str = _CURE) -> None:
@@ -56,7 +55,9 @@ class Vocabulary:
 
     def __post_init__(self) -> None:
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
-            raise ValueError(f"vocabulary `{self.name}`: labels {self.labels} must be at least two, all different")
+            raise ValueError(
+                f"vocabulary `{self.name}`: labels {self.labels} must be two or more, all different"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,13 +126,14 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> str:
         flat = np.clip(checkpoint.exemplars.audio.reshape(-1), -1.0, 1.0 - 2**-15)
         soundfile.write(staging / EXEMPLAR_AUDIO_FILE, flat, rate, format="FLAC", subtype="PCM_16")
         # Half precision is ample for a nearest-neighbour search and halves the file.
-        save_file({"features": checkpoint.exemplars.features.astype(np.float16)}, staging / EXEMPLAR_FEATURE_FILE)
+        half = checkpoint.exemplars.features.astype(np.float16)
+        save_file({"features": np.ascontiguousarray(half)}, staging / EXEMPLAR_FEATURE_FILE)
         write_metrics(staging, checkpoint.metrics)
         _write_yaml(staging / MANIFEST_FILE, {name: sha256_of(staging / name) for name in _IDENTITY_FILES})
         staging.chmod(0o755)
         if path.exists():
             shutil.rmtree(path)
-        os.replace(staging, path)
+        staging.replace(path)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
@@ -142,7 +144,7 @@ def write_metrics(path: Path, metrics: dict[str, Any]) -> None:
     """Replace metrics.json; the model's identity does not change."""
     temporary = path / (METRICS_FILE + ".part")
     temporary.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path / METRICS_FILE)
+    temporary.replace(path / METRICS_FILE)
 
 
 def model_id_of(path: Path) -> str:
@@ -201,7 +203,8 @@ def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
     try:
         metrics = json.loads(metrics_path.read_text(encoding="utf-8")) if metrics_path.is_file() else {}
     except ValueError as error:
-        raise CorruptCheckpoint(metrics_path, f"not JSON ({error})", "delete the file; it holds figures only") from error
+        cure = "delete the file; it holds figures only"
+        raise CorruptCheckpoint(metrics_path, f"not JSON ({error})", cure) from error
     return Checkpoint(tensors, config, vocabulary, exemplars, metrics, model_id)
 
 

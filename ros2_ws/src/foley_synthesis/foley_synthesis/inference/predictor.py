@@ -36,7 +36,7 @@ class Prediction:
 
 
 class Predictor:
-    """Planned mode sees the still and the planned action alone; executed mode also frames and measured action."""
+    """Planned mode sees the still and the planned action; executed mode also frames and the measured action."""
 
     vocabulary: Vocabulary
     model_id: str

@@ -1,0 +1,1 @@
+"""What the microphones hear: sample clocks, buffers, onsets."""

@@ -1,0 +1,1 @@
+"""What the cameras see: projection, crops, background depth."""
