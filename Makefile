@@ -1,0 +1,35 @@
+# Foley: `make setup`, `make demo`. Everything runs in the venv and the workspace that setup makes.
+SHELL := /bin/bash
+RUN := set -eo pipefail; . ./env.sh;
+PYTEST_ARGS ?=
+
+.PHONY: help setup demo test bench lint format lock clean
+
+help:  ## what can be made
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+	@echo '  Options: FOLEY_EXTRAS="base" make setup (recording machine), FOLEY_ROS=system|wheels, PYTHON=python3.12,'
+	@echo '           PYTEST_ARGS="-k recorder" make test'
+
+setup:  ## system libraries, venv and workspace; seconds when nothing changed
+	@scripts/setup.sh
+
+demo: setup  ## the whole loop in a simulated world; table, out/demo/metrics.json and report.html
+	@$(RUN) foley demo
+
+test: lint  ## ruff, mypy and every test
+	@$(RUN) python -m pytest $(PYTEST_ARGS)
+
+bench: setup  ## timed measurements of benchmarks/
+	@$(RUN) python -m benchmarks
+
+lint: setup  ## ruff and strict mypy on the pure modules
+	@$(RUN) scripts/lint.sh
+
+format: setup  ## let ruff put imports and layout right
+	@$(RUN) ruff check --fix . && ruff format .
+
+lock: setup  ## write requirements/constraints.txt from the venv as it is
+	@$(RUN) python scripts/lock.py
+
+clean:  ## remove what was built (the venv stays; `rm -rf .venv` for that)
+	rm -rf ros2_ws/build ros2_ws/install ros2_ws/log out .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,237 @@
+"""Fixtures that every package's tests share.
+
+``ros_domain``   a ROS_DOMAIN_ID of this test's own, so that tests beside each other never meet
+``ros_context``  rclpy in that domain, with an executor: ``create_node``, ``add``, ``spin_until``, ``transition``
+``spin_until``   ``spin_until(condition, timeout_s)``: spin until the condition holds, or fail
+``start_node``   run a node's executable in a process of its own, wait for its heartbeat, end it afterwards
+
+Every wait is bounded and none is a fixed sleep. rclpy is imported when a fixture needs it, so that tests of pure
+modules run without ROS.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# UDP ports of domains above 101 lie in the range from which Linux takes ephemeral ports.
+_DOMAINS = range(50, 102)
+_LOCKS = Path(tempfile.gettempdir()) / f"foley_test_domains.{os.getuid()}"
+
+
+@pytest.fixture
+def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """A free ROS_DOMAIN_ID, held by a file lock for as long as the test runs."""
+    _LOCKS.mkdir(exist_ok=True)
+    start = os.getpid() % len(_DOMAINS)
+    for offset in range(len(_DOMAINS)):
+        domain = _DOMAINS[(start + offset) % len(_DOMAINS)]
+        with open(_LOCKS / str(domain), "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                continue
+            monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+            monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+            monkeypatch.setenv("ROS_LOG_DIR", tempfile.gettempdir() + "/foley_test_log")
+            yield domain
+            return
+    pytest.fail(f"no free ROS domain in {_DOMAINS}: do other test runs hang?")
+
+
+class RosContext:
+    """rclpy's default context, with a single-threaded executor for the nodes of the test."""
+
+    def __init__(self) -> None:
+        import rclpy
+        from rclpy.executors import SingleThreadedExecutor
+
+        rclpy.init(args=[])
+        self.executor = SingleThreadedExecutor()
+        self.nodes: list[Any] = []
+        self._helper: Any = None
+
+    def create_node(self, name: str = "observer", **kwargs: Any) -> Any:
+        import rclpy
+
+        return self.add(rclpy.create_node(name, **kwargs))
+
+    def add(self, node: Any) -> Any:
+        """Have ``node`` spun by :meth:`spin_until` and destroyed at the end."""
+        self.executor.add_node(node)
+        self.nodes.append(node)
+        return node
+
+    @property
+    def helper(self) -> Any:
+        if self._helper is None:
+            self._helper = self.create_node(f"test_helper_{os.getpid()}")
+        return self._helper
+
+    def spin_until(self, condition: Callable[[], Any], timeout_s: float = 15.0, what: str = "") -> Any:
+        """Spin until ``condition()`` is true and return what it returned; fail after ``timeout_s``."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            result = condition()
+            if result:
+                return result
+            if time.monotonic() > deadline:
+                pytest.fail(f"not within {timeout_s} s: {what or getattr(condition, '__name__', condition)}")
+            self.executor.spin_once(timeout_sec=0.05)
+
+    def call(self, service_type: Any, name: str, request: Any, timeout_s: float = 15.0) -> Any:
+        """Call a service of any node and return its response."""
+        client = self.helper.create_client(service_type, name)
+        try:
+            self.spin_until(client.service_is_ready, timeout_s, f"service {name}")
+            future = client.call_async(request)
+            self.spin_until(future.done, timeout_s, f"response of {name}")
+            return future.result()
+        finally:
+            self.helper.destroy_client(client)
+
+    def transition(self, node_name: str, *labels: str, timeout_s: float = 60.0) -> None:
+        """Take a lifecycle node through transitions, such as ``"configure", "activate"``; fail if refused."""
+        from lifecycle_msgs.msg import Transition
+        from lifecycle_msgs.srv import ChangeState
+
+        for label in labels:
+            transition = Transition(id=getattr(Transition, f"TRANSITION_{label.upper()}"), label=label)
+            response = self.call(
+                ChangeState, f"{node_name}/change_state", ChangeState.Request(transition=transition), timeout_s
+            )
+            assert response.success, f"{node_name} refused to {label}"
+
+    def close(self) -> None:
+        import rclpy
+
+        for node in self.nodes:
+            self.executor.remove_node(node)
+            node.destroy_node()
+        self.executor.shutdown()
+        rclpy.try_shutdown()
+
+
+@pytest.fixture
+def ros_context(ros_domain: int) -> Iterator[RosContext]:
+    context = RosContext()
+    try:
+        yield context
+    finally:
+        context.close()
+
+
+@pytest.fixture
+def spin_until(ros_context: RosContext) -> Callable[..., Any]:
+    return ros_context.spin_until
+
+
+@dataclasses.dataclass
+class NodeProcess:
+    """A node in a process of its own, leader of its process group."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log_file: Path
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace")
+
+    def kill(self) -> None:
+        """SIGKILL, as an out-of-memory killer would."""
+        self._signal(signal.SIGKILL)
+        self.process.wait(10)
+
+    def stop(self, timeout_s: float = 10.0) -> int:
+        """SIGINT, then SIGKILL if it does not end in time. Returns the exit code."""
+        self._signal(signal.SIGINT)
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return int(self.process.returncode)
+
+    def _signal(self, number: int) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, number)
+
+
+StartNode = Callable[..., NodeProcess]
+
+
+@pytest.fixture
+def start_node(ros_context: RosContext, tmp_path: Path) -> Iterator[StartNode]:
+    """``start_node("foley_x.nodes.y", name="y", parameters={...}, parameter_files=[...], remap={...})``."""
+    running: list[NodeProcess] = []
+
+    def start(
+        module: str,
+        *,
+        name: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        parameter_files: Sequence[str | os.PathLike[str]] = (),
+        remap: Mapping[str, str] | None = None,
+        namespace: str = "",
+        env: Mapping[str, str] | None = None,
+        heartbeat_timeout_s: float | None = 40.0,
+    ) -> NodeProcess:
+        name = name or module.rsplit(".", 1)[-1]
+        arguments = ["--ros-args", "-r", f"__node:={name}"]
+        if namespace:
+            arguments += ["-r", f"__ns:={namespace}"]
+        for file in parameter_files:
+            arguments += ["--params-file", str(file)]
+        for key, value in (parameters or {}).items():
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            arguments += ["-p", f"{key}:={text}"]
+        for old, new in (remap or {}).items():
+            arguments += ["-r", f"{old}:={new}"]
+        log_file = tmp_path / f"{name}.{len(running)}.log"
+        command = [sys.executable, "-m", module, *arguments]
+        with open(log_file, "wb") as log:
+            log.write((shlex.join(command) + "\n").encode())
+            log.flush()
+            process = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, **(env or {})},
+            )
+        node = NodeProcess(name, process, log_file)
+        running.append(node)
+        if heartbeat_timeout_s is not None:
+            _await_heartbeat(ros_context, node, f"{namespace}/{name}/heartbeat", heartbeat_timeout_s)
+        return node
+
+    yield start
+    for node in running:
+        node.stop()
+
+
+def _await_heartbeat(context: RosContext, node: NodeProcess, topic: str, timeout_s: float) -> None:
+    from lifecycle_msgs.msg import State
+
+    beats: list[Any] = []
+    subscription = context.helper.create_subscription(State, topic, beats.append, 1)
+    try:
+        context.spin_until(
+            lambda: beats or node.process.poll() is not None, timeout_s, f"heartbeat on {topic}\n{node.log}"
+        )
+    finally:
+        context.helper.destroy_subscription(subscription)
+    if not beats:
+        pytest.fail(f"`{node.name}` ended with {node.process.returncode}:\n{node.log}")

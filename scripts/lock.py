@@ -1,0 +1,36 @@
+"""Write requirements/constraints.txt: the version of every package in the running environment."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import sys
+from pathlib import Path
+
+HEADER = """\
+# Every package of a complete environment (Python {python}, Linux x86-64), so that a set-up repeats.
+# Made by `make lock`; the files beside this one say what is asked for and why.
+"""
+NOT_PINNED = {"pip", "foley-msgs", "foley-perception", "foley-synthesis", "foley-sim", "foley-bringup"}
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def main() -> int:
+    found = {
+        canonical(distribution.metadata["Name"]): distribution.version
+        for distribution in importlib.metadata.distributions(path=[p for p in sys.path if "site-packages" in p])
+    }
+    # A ROS wheel `ros-x` holds a second metadata folder `x`, which no registry knows.
+    inner = {name for name in found if f"ros-{name}" in found} | {"ament-cmake-test", "rclpy"}
+    lines = [f"{n}=={v}" for n, v in sorted(found.items()) if n not in inner | NOT_PINNED]
+    target = Path(__file__).resolve().parent.parent / "requirements" / "constraints.txt"
+    target.write_text(HEADER.format(python="%d.%d" % sys.version_info[:2]) + "\n".join(lines) + "\n")
+    sys.stdout.write(f"{target}: {len(lines)} packages\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
