@@ -1,0 +1,1 @@
+"""What the robot does: gripper as hand, kinematics, planned motion and contact."""

@@ -1,0 +1,1 @@
+"""Contacts found in sound, motion and force."""

@@ -1,0 +1,1 @@
+"""Which contact belongs to which object."""
