@@ -1,0 +1,1 @@
+"""Datasets: clips around contacts and long windows, with splits that do not leak."""

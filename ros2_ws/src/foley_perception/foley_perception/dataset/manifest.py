@@ -1,0 +1,118 @@
+"""Finishing a dataset: tables, counts, fingerprint, manifest. And checking a finished one."""
+
+from __future__ import annotations
+
+import collections
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from foley_perception.dataset import schema, store
+from foley_perception.dataset.reader import ClipDataset
+from foley_perception.dataset.schema import Clip, DatasetError, Window
+from foley_perception.dataset.splits import check_leaks
+
+
+def finish(
+    folder: Path,
+    clip_rows: Sequence[store.Row] | pa.Table,
+    window_rows: Sequence[store.Row] | pa.Table,
+    *,
+    sources: Sequence[Mapping[str, Any]] = (),
+    notes: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Check for leaks, write tables and manifest (the manifest last: without it nothing is a dataset).
+
+    Raises:
+        LeakError: the splits leak; nothing is written.
+    """
+    clips = clip_rows if isinstance(clip_rows, pa.Table) else store.to_table(clip_rows, store.CLIP_SCHEMA)
+    windows = (
+        window_rows if isinstance(window_rows, pa.Table) else store.to_table(window_rows, store.WINDOW_SCHEMA)
+    )
+    clips, windows = clips.sort_by("clip_id"), windows.sort_by("window_id")
+    clip_list, window_list = store.table_clips(clips), store.table_windows(windows)
+    _check_unique(clip_list, window_list)
+    check_leaks(clip_list, window_list)
+    (folder / "manifest.json").unlink(missing_ok=True)
+    store.write_table(folder / "clips.parquet", clips)
+    store.write_table(folder / "windows.parquet", windows)
+    manifest = {
+        "schema_version": schema.SCHEMA_VERSION,
+        "rates": {
+            "audio_hz": schema.SAMPLE_RATE,
+            "frames_hz": schema.FRAME_RATE,
+            "action_hz": schema.ACTION_RATE,
+            "window_frames_hz": schema.WINDOW_FRAME_RATE,
+        },
+        "clip": {"length_s": schema.CLIP_S, "before_contact_s": schema.CLIP_BEFORE_S},
+        "window": {"length_s": schema.WINDOW_S},
+        "crop": {"size_px": schema.CROP_SIZE, "half_size_m": schema.CROP_HALF_SIZE_M},
+        "vocabulary": {
+            "materials": sorted({clip.material for clip in clip_list if clip.material}),
+            "actions": sorted({clip.action for clip in clip_list}),
+        },
+        "domains": sorted({clip.domain for clip in clip_list}),
+        "splits": _counts(clip_list, window_list),
+        "sources": [dict(source) for source in sources],
+        "fingerprint": store.fingerprint(folder, (clips, windows)),
+        **(dict(notes) if notes else {}),
+    }
+    temporary = folder / "manifest.json.tmp"
+    temporary.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(folder / "manifest.json")
+    return manifest
+
+
+def check(folder: Path) -> dict[str, Any]:
+    """Read a finished dataset as a stranger would: leaks, media, counts and fingerprint.
+
+    Returns:
+        Counts per split and the fingerprint.
+
+    Raises:
+        LeakError: the splits leak.
+        DatasetError: something is missing, damaged or was changed after the build.
+    """
+    dataset = ClipDataset(folder)
+    check_leaks(dataset.clips, dataset.windows)
+    tables = (
+        store.read_table(folder / "clips.parquet", store.CLIP_SCHEMA),
+        store.read_table(folder / "windows.parquet", store.WINDOW_SCHEMA),
+    )
+    found = store.fingerprint(folder, tables)
+    if found != dataset.fingerprint:
+        raise DatasetError(
+            f"{folder}: the content's fingerprint is {found[:12]}, the manifest says "
+            f"{dataset.fingerprint[:12]}; the dataset was changed after it was built: build it again"
+        )
+    counts = _counts(dataset.clips, dataset.windows)
+    if counts != dataset.manifest["splits"]:
+        raise DatasetError(f"{folder}: counts per split differ from the manifest; build it again")
+    return {"splits": counts, "fingerprint": found, "materials": dataset.manifest["vocabulary"]["materials"]}
+
+
+def _check_unique(clips: Sequence[Clip], windows: Sequence[Window]) -> None:
+    ids = [clip.clip_id for clip in clips] + [window.window_id for window in windows]
+    twice = [item for item, count in collections.Counter(ids).items() if count > 1]
+    if twice:
+        raise DatasetError(f"ids appear twice: {', '.join(twice[:5])}; is one bag given under two names?")
+
+
+def _counts(clips: Sequence[Clip], windows: Sequence[Window]) -> dict[str, dict[str, Any]]:
+    counts: dict[str, dict[str, Any]] = {}
+    for split in schema.SPLITS:
+        own = [clip for clip in clips if clip.split == split]
+        counts[split] = {
+            "clips": len(own),
+            "windows": sum(window.split == split for window in windows),
+            "sessions": len({clip.session_id for clip in own}),
+            "scenes": len({clip.scene_id for clip in own}),
+            "objects": len({clip.object_id for clip in own}),
+            "materials": dict(sorted(collections.Counter(clip.material for clip in own).items())),
+            "actions": dict(sorted(collections.Counter(clip.action for clip in own).items())),
+        }
+    return counts

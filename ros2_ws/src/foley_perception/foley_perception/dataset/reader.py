@@ -1,0 +1,138 @@
+"""Reading a dataset: what training and evaluation see of it."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foley_perception.dataset import store
+from foley_perception.dataset.schema import (
+    CLIP_ARRAYS,
+    CLIP_FRAMES,
+    CLIP_SAMPLES,
+    SCHEMA_VERSION,
+    SPLITS,
+    WINDOW_ARRAYS,
+    WINDOW_FRAMES,
+    WINDOW_SAMPLES,
+    Clip,
+    DatasetError,
+    Window,
+)
+
+__all__ = ["Clip", "ClipDataset", "DatasetError", "Window", "read_manifest"]
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest of a dataset folder.
+
+    Raises:
+        DatasetError: no dataset there, or one of another schema version.
+    """
+    file = path / "manifest.json"
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DatasetError(f"{path}: no manifest.json; is this a finished dataset?") from error
+    except (OSError, json.JSONDecodeError) as error:
+        raise DatasetError(f"{file}: cannot be read ({error})") from error
+    version = manifest.get("schema_version") if isinstance(manifest, dict) else None
+    if version != SCHEMA_VERSION:
+        raise DatasetError(
+            f"{file}: schema_version is {version}, this release reads {SCHEMA_VERSION}; "
+            "build the dataset again from its bags"
+        )
+    return dict(manifest)
+
+
+class ClipDataset:
+    """A dataset folder. Rows are in memory, media are read when asked for.
+
+    Raises:
+        DatasetError: not a dataset, another schema version, damaged tables.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.manifest = read_manifest(self.path)
+        self._table = store.read_table(self.path / "clips.parquet", store.CLIP_SCHEMA)
+        self.clips: list[Clip] = store.table_clips(self._table)
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over the content, as written by the build."""
+        return str(self.manifest["fingerprint"])
+
+    def indices(self, split: str) -> list[int]:
+        """Clip indices of one split, in file order."""
+        if split not in SPLITS:
+            raise DatasetError(f"split is `{split}`, known are {', '.join(SPLITS)}")
+        return [i for i, clip in enumerate(self.clips) if clip.split == split]
+
+    # ---- clips -------------------------------------------------------------------------------------------
+    def audio(self, index: int) -> NDArray[np.float32]:
+        """Samples [48000] at 48 kHz."""
+        return store.read_audio(store.audio_path(self.path, self.clips[index].clip_id), CLIP_SAMPLES)
+
+    def frames(self, index: int) -> NDArray[np.uint8]:
+        """Crops [30, 128, 128, 3] RGB."""
+        return self.frames_and_still(index)[0]
+
+    def still(self, index: int) -> NDArray[np.uint8]:
+        """Crop [128, 128, 3] RGB of the place before it was touched."""
+        return self.frames_and_still(index)[1]
+
+    def frames_and_still(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Both from one decode: [30, 128, 128, 3] and [128, 128, 3]."""
+        path = store.frames_path(self.path, self.clips[index].clip_id)
+        strip = store.read_strip(path, CLIP_FRAMES + 1)
+        return strip[:CLIP_FRAMES], strip[CLIP_FRAMES]
+
+    def action_executed(self, index: int) -> NDArray[np.float32]:
+        """[90, 8] measured: tip relative to the contact point (3), velocity (3), width, force."""
+        return self._array("action_executed", index)
+
+    def action_planned(self, index: int) -> NDArray[np.float32]:
+        """[90, 8] from the plan alone (force 0); all NaN where there was none."""
+        return self._array("action_planned", index)
+
+    def keypoints(self, index: int) -> NDArray[np.float32]:
+        """[30, 2, 21, 3] in the world, left hand first, NaN where absent."""
+        return self._array("keypoints", index)
+
+    def _array(self, name: str, index: int) -> NDArray[np.float32]:
+        row: NDArray[np.float32] = self._arrays[name][index]
+        return row
+
+    @cached_property
+    def _arrays(self) -> dict[str, NDArray[np.float32]]:
+        return {name: store.table_array(self._table, name, shape) for name, shape in CLIP_ARRAYS.items()}
+
+    # ---- windows -----------------------------------------------------------------------------------------
+    @cached_property
+    def _window_table(self) -> Any:
+        return store.read_table(self.path / "windows.parquet", store.WINDOW_SCHEMA)
+
+    @cached_property
+    def windows(self) -> list[Window]:
+        return store.table_windows(self._window_table)
+
+    def window_audio(self, index: int) -> NDArray[np.float32]:
+        """Samples [384000] at 48 kHz."""
+        return store.read_audio(store.audio_path(self.path, self.windows[index].window_id), WINDOW_SAMPLES)
+
+    def window_frames(self, index: int) -> NDArray[np.uint8]:
+        """Whole frames [32, H, W, 3] RGB at 4 Hz."""
+        return store.read_strip(store.frames_path(self.path, self.windows[index].window_id), WINDOW_FRAMES)
+
+    def window_array(self, name: str) -> NDArray[np.float32]:
+        """``keypoints`` [windows, 240, 2, 21, 3] or ``action_executed`` [windows, 720, 7]."""
+        return store.table_array(self._window_table, name, WINDOW_ARRAYS[name])

@@ -1,0 +1,138 @@
+"""Which side of the split an item stands on, and the proof that nothing stands on two.
+
+Sessions that share a scene or an object belong together (a connected component); a component goes to one
+side as a whole. Sides given by the recordings (simulated scenes carry theirs) are kept; the rest is assigned
+by a hash of the component, so that adding bags does not move others.
+"""
+
+from __future__ import annotations
+
+import collections
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from foley_perception.dataset.schema import SPLITS, Clip, DatasetError, LeakError, Window
+
+DEFAULT_SHARES: dict[str, float] = {"train": 0.7, "validation": 0.15, "test": 0.15}
+
+
+class SessionGroup(NamedTuple):
+    """What ties one session to others."""
+
+    session_id: str
+    scene_id: str
+    object_ids: frozenset[str]
+    split: str  # given by the recording; empty if not
+
+
+def assign(
+    sessions: Sequence[SessionGroup], shares: Mapping[str, float] = DEFAULT_SHARES, seed: str = "foley"
+) -> dict[str, str]:
+    """Side of every session.
+
+    Raises:
+        LeakError: two sessions that share a scene or an object were given different sides.
+        DatasetError: shares that are not known splits or not positive in sum.
+    """
+    if set(shares) - set(SPLITS) or sum(shares.values()) <= 0 or min(shares.values()) < 0:
+        raise DatasetError(f"shares are {dict(shares)}: give {', '.join(SPLITS)} weights that are not negative")
+    sides: dict[str, str] = {}
+    for component in _components(sessions):
+        given = {s.split: s for s in component if s.split}
+        for split in given:
+            if split not in SPLITS:
+                raise DatasetError(f"session `{given[split].session_id}`: split is `{split}`, not {SPLITS}")
+        if len(given) > 1:
+            (side_a, a), (side_b, b), *_ = sorted(given.items())
+            shared = sorted(a.object_ids & b.object_ids)
+            if not shared:
+                shared = [a.scene_id if a.scene_id == b.scene_id else "sessions that share objects with both"]
+            raise LeakError(
+                f"session `{a.session_id}` is given to {side_a} and `{b.session_id}` to {side_b}, but they "
+                f"are tied by {', '.join(shared[:3])}; give both one split, or leave one recording out"
+            )
+        key = min(s.scene_id or s.session_id for s in component)
+        side = next(iter(given)) if given else _hashed_side(f"{seed}/{key}", shares)
+        sides.update({s.session_id: side for s in component})
+    return sides
+
+
+def _hashed_side(key: str, shares: Mapping[str, float]) -> str:
+    position = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64 * sum(shares.values())
+    for split in SPLITS:
+        position -= shares.get(split, 0.0)
+        if position < 0:
+            return split
+    return SPLITS[0]
+
+
+def _components(sessions: Sequence[SessionGroup]) -> list[list[SessionGroup]]:
+    parent = list(range(len(sessions)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    owner: dict[tuple[str, str], int] = {}
+    for i, session in enumerate(sessions):
+        ties = [("session", session.session_id), ("scene", session.scene_id)]
+        ties += [("object", object_id) for object_id in session.object_ids]
+        for tie in ties:
+            if tie[1]:
+                j = owner.setdefault(tie, i)
+                parent[root(i)] = root(j)
+    groups: dict[int, list[SessionGroup]] = collections.defaultdict(list)
+    for i, session in enumerate(sessions):
+        groups[root(i)].append(session)
+    return list(groups.values())
+
+
+def check_leaks(clips: Sequence[Clip], windows: Sequence[Window] = ()) -> None:
+    """Refuse a dataset in which something stands on two sides.
+
+    Raises:
+        LeakError: names the session, scene, object or stretch of time, and the sides.
+    """
+    seen: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def see(kind: str, value: str, split: str, item: str) -> None:
+        if not value:
+            return
+        side, first = seen.setdefault((kind, value), (split, item))
+        if side != split:
+            raise LeakError(
+                f"{kind} `{value}` stands in {side} (`{first}`) and in {split} (`{item}`); "
+                "keep everything of one session, scene and object on one side"
+            )
+
+    for clip in clips:
+        see("session", clip.session_id, clip.split, clip.clip_id)
+        see("scene", clip.scene_id, clip.split, clip.clip_id)
+        see("object", clip.object_id, clip.split, clip.clip_id)
+    for window in windows:
+        see("session", window.session_id, window.split, window.window_id)
+        see("scene", window.scene_id, window.split, window.window_id)
+        for object_id in window.object_ids:
+            see("object", object_id, window.split, window.window_id)
+    _check_times([(c.origin, c.start_ns, c.end_ns, c.split, c.clip_id) for c in clips])
+    _check_times([(w.origin, w.start_ns, w.end_ns, w.split, w.window_id) for w in windows])
+
+
+def _check_times(segments: list[tuple[str, int, int, str, str]]) -> None:
+    """Two recordings of one machine that overlap in time are one event seen twice."""
+    newest: dict[tuple[str, str], tuple[int, str]] = {}
+    for origin, start, end, split, item in sorted(segments):
+        if not origin:
+            continue
+        for other in SPLITS:
+            latest, name = newest.get((origin, other), (start, ""))
+            if other != split and latest > start:
+                raise LeakError(
+                    f"`{name}` in {other} and `{item}` in {split} overlap in time on `{origin}`: they are "
+                    "the same event recorded twice; put both sessions on one side"
+                )
+        if end > newest.get((origin, split), (0, ""))[0]:
+            newest[(origin, split)] = (end, item)

@@ -1,0 +1,1 @@
+"""Episodes: a bag read into arrays that share one time. Knows no ROS."""
