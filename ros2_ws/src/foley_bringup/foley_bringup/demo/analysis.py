@@ -1,0 +1,322 @@
+"""Recorded live sessions -> what was said about each true contact, and the pictures' raw material."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from foley_perception.episodes.episode import Episode, EpisodeError, read_episode
+from numpy.typing import NDArray
+from rosbags.highlevel import AnyReader, AnyReaderError
+
+from foley_bringup.demo import figures, results
+from foley_bringup.demo.matching import match_times
+from foley_bringup.demo.pipeline import DemoFiles
+from foley_bringup.demo.results import LiveContact, Prediction, Session, TopicLoss
+
+DETECTION_TOLERANCE_S = 0.05
+PREDICTION_TOLERANCE_S = 0.20
+PAIRS_SHOWN = 10
+TRACE_S = 6.0
+WINDOW_BEFORE_S, WINDOW_AFTER_S = 0.25, 0.75
+_MODE_PLANNED = 0
+_ACTIONS = ("contact", "tap", "hit", "knock", "scratch", "rub", "pat", "press")
+_STATES = ("UNKNOWN", "TRUE", "FALSE")
+_SMALL_TOPICS = (
+    "sim/contacts",
+    "sim/scene",
+    "sim/sent",
+    "contacts",
+    "predicted_audio",
+    "predicted_material",
+    "material_estimates",
+    "predicates",
+    "vocabulary",
+)
+
+
+class AnalysisError(ValueError):
+    """A recorded session lacks what the comparison needs; the message names the bag and the topic."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LiveAnalysis:
+    sessions: tuple[Session, ...]
+    metrics: dict[str, Any]
+    pairs: list[tuple[LiveContact, NDArray[np.float32]]]
+    hands: list[bytes]
+    sync: figures.SyncTrace
+
+
+Messages = Mapping[str, Sequence[tuple[int, Any]]]  # topic -> (time of arrival [ns], message)
+
+
+def analyse(files: DemoFiles, *, trained_in_this_run: bool) -> LiveAnalysis:
+    """Compare all live sessions with the simulator's account.
+
+    Raises:
+        AnalysisError: a bag cannot be read or lacks a topic.
+    """
+    from foley_synthesis import checkpoint
+
+    sha256 = checkpoint.model_id(files.checkpoint)
+    sessions: list[Session] = []
+    pairs: list[tuple[LiveContact, NDArray[np.float32]]] = []
+    hands: list[bytes] = []
+    sync: figures.SyncTrace | None = None
+    vocabulary: list[str] = []
+    for bag in files.live:
+        messages = read_messages(bag, _SMALL_TOPICS)
+        for topic in ("sim/contacts", "sim/scene", "sim/sent", "vocabulary"):
+            if not messages[topic]:
+                raise AnalysisError(f"{bag}: no message on `{topic}`; was the whole system running?")
+        try:
+            episode = read_episode(bag)
+        except EpisodeError as error:
+            raise AnalysisError(f"{bag}: {error}") from error
+        vocabulary = list(messages["vocabulary"][-1][1].labels)
+        session = _session(bag, messages)
+        sessions.append(session)
+        pairs.extend(_heard_pairs(session, episode))
+        hands.extend(_hand_pictures(session, episode, messages))
+        if sync is None:
+            sync = _trace(session, episode, messages)
+    assert sync is not None
+    metrics = results.figures(sessions, vocabulary, sha256, trained_in_this_run=trained_in_this_run)
+    return LiveAnalysis(tuple(sessions), metrics, _varied(pairs), hands[:2], sync)
+
+
+def read_messages(bag: Path, topics: Iterable[str]) -> Messages:
+    """All messages of ``topics`` (without leading slash) in order of arrival."""
+    found: dict[str, list[tuple[int, Any]]] = defaultdict(list)
+    wanted = {f"/{t}" for t in topics}
+    try:
+        with AnyReader([bag]) as reader:
+            connections = [c for c in reader.connections if c.topic in wanted]
+            for connection, arrival_ns, raw in reader.messages(connections) if connections else ():
+                message = reader.deserialize(raw, connection.msgtype)
+                found[connection.topic.lstrip("/")].append((arrival_ns, message))
+    except (AnyReaderError, OSError) as error:
+        raise AnalysisError(f"{bag}: cannot be read: {error}") from error
+    return found
+
+
+def _ns(stamp: Any) -> int:
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def _session(bag: Path, messages: Messages) -> Session:
+    scene = yaml.safe_load(messages["sim/scene"][-1][1].data)
+    material_of = {o["object_id"]: o["material"] for o in scene["objects"]}
+    true = [m for _, m in messages["sim/contacts"] if m.object_id in material_of]
+    true_ns = np.array([_ns(m.header.stamp) for m in true], dtype=np.int64)
+
+    found = [m for _, m in messages["contacts"]]
+    found_ns = np.array([_ns(m.header.stamp) for m in found], dtype=np.int64)
+    all_true_ns = np.array([_ns(m.header.stamp) for _, m in messages["sim/contacts"]], dtype=np.int64)
+    # Touching the bench is a true contact as well, so hearing it is no false alarm.
+    false = len(found) - len(match_times(all_true_ns, found_ns, DETECTION_TOLERANCE_S))
+    detected = dict(match_times(true_ns, found_ns, DETECTION_TOLERANCE_S))
+
+    heard = {m.contact_id: m for _, m in messages["material_estimates"] if m.contact_id and m.contacts_heard}
+    labels = list(messages["vocabulary"][-1][1].labels)
+    predictions = _predictions(messages, labels)
+    expected_ns = np.array([p.predicted_ns for p in predictions], dtype=np.int64)
+    announced = dict(match_times(true_ns, expected_ns, PREDICTION_TOLERANCE_S))
+
+    contacts = []
+    for i, message in enumerate(true):
+        event = found[detected[i]] if i in detected else None
+        estimate = heard.get(event.contact_id) if event is not None else None
+        contacts.append(
+            LiveContact(
+                session=scene["scene_id"],
+                object_id=message.object_id,
+                material=material_of[message.object_id],
+                action=_ACTIONS[message.action],
+                onset_ns=int(true_ns[i]),
+                detected_ns=int(found_ns[detected[i]]) if i in detected else None,
+                heard_material=_label(estimate, labels),
+                heard_latency_s=float(estimate.latency) if estimate is not None else None,
+                prediction=predictions[announced[i]] if i in announced else None,
+            )
+        )
+    models = {m.model_id for t in ("predicted_audio", "material_estimates") for _, m in messages[t]}
+    return Session(
+        name=scene["scene_id"],
+        contacts=tuple(contacts),
+        false_detections=false,
+        lost=_losses(bag, messages),
+        real_time_factor=_real_time_factor(messages),
+        model_ids=frozenset(models),
+        predicates=_final_predicates(messages),
+    )
+
+
+def _label(estimate: Any | None, labels: Sequence[str]) -> str | None:
+    if estimate is None or len(estimate.probabilities) != len(labels):
+        return None
+    return labels[int(np.argmax(estimate.probabilities))]
+
+
+def _predictions(messages: Messages, labels: Sequence[str]) -> list[Prediction]:
+    """Planned predictions in order of arrival, the first for each plan."""
+    material = {_ns(m.header.stamp): m for _, m in messages["predicted_material"]}
+    found: dict[str, Prediction] = {}
+    for arrival_ns, message in messages["predicted_audio"]:
+        if message.mode != _MODE_PLANNED or message.plan_id in found:
+            continue
+        contact_ns = _ns(message.predicted_contact_time)
+        found[message.plan_id] = Prediction(
+            predicted_ns=contact_ns,
+            received_ns=arrival_ns,
+            latency_s=float(message.latency),
+            material=_label(material.get(contact_ns), labels),
+            waveform=np.asarray(message.audio.samples, dtype=np.float32),
+            waveform_start_ns=_ns(message.audio.header.stamp),
+            sample_rate=int(message.audio.sample_rate),
+        )
+    return list(found.values())
+
+
+def _final_predicates(messages: Messages) -> tuple[tuple[str, float, str], ...]:
+    if not messages["predicates"]:
+        return ()
+    known = [p for p in messages["predicates"][-1][1].predicates if p.state != 0]
+    return tuple((f"{p.name}({', '.join(p.arguments)})", float(p.probability), _STATES[p.state]) for p in known)
+
+
+# ---- losses and real time ------------------------------------------------------------------------------------
+def _accounts(messages: Messages) -> list[dict[str, Any]]:
+    """The simulator's running account: {time_ns, sim_time_s, topics: {topic: count}}."""
+    return [yaml.safe_load(m.data) for _, m in messages["sim/sent"]]
+
+
+def _losses(bag: Path, messages: Messages) -> dict[str, TopicLoss]:
+    """Messages sent and received between the first and the last account of the recording, per topic."""
+    accounts = _accounts(messages)
+    if len(accounts) < 2:
+        raise AnalysisError(f"{bag}: fewer than two accounts on `sim/sent`, losses cannot be counted")
+    first, last = accounts[0], accounts[-1]
+    received = _count_by_stamp(bag, list(last["topics"]), first["time_ns"], last["time_ns"])
+    return {
+        topic: TopicLoss(int(count) - int(first["topics"].get(topic, 0)), received[topic])
+        for topic, count in last["topics"].items()
+    }
+
+
+def _count_by_stamp(bag: Path, topics: Sequence[str], after_ns: int, until_ns: int) -> dict[str, int]:
+    counts = dict.fromkeys(topics, 0)
+    with AnyReader([bag]) as reader:
+        connections = [c for c in reader.connections if c.topic.lstrip("/") in counts]
+        for connection, _, raw in reader.messages(connections):
+            # A stamped message begins, behind 4 bytes of CDR header, with its seconds and nanoseconds.
+            seconds, nanoseconds = np.frombuffer(raw, dtype="<u4", count=2, offset=4)
+            if after_ns < int(seconds) * 1_000_000_000 + int(nanoseconds) <= until_ns:
+                counts[connection.topic.lstrip("/")] += 1
+    return counts
+
+
+def _real_time_factor(messages: Messages) -> float:
+    """Simulated seconds per second of arrival between the first and the last account."""
+    accounts = _accounts(messages)
+    arrivals = [t for t, _ in messages["sim/sent"]]
+    wall_s = (arrivals[-1] - arrivals[0]) / 1e9
+    return float((accounts[-1]["sim_time_s"] - accounts[0]["sim_time_s"]) / wall_s) if wall_s > 0 else float("nan")
+
+
+# ---- raw material of the pictures ----------------------------------------------------------------------------
+def _heard_pairs(session: Session, episode: Episode) -> list[tuple[LiveContact, NDArray[np.float32]]]:
+    pairs = []
+    for contact in session.contacts:
+        if contact.prediction is None:
+            continue
+        start = contact.prediction.waveform_start_ns
+        length = contact.prediction.waveform.size
+        pairs.append((contact, episode.audio_between(start, length)))
+    return pairs
+
+
+def _varied(
+    pairs: Sequence[tuple[LiveContact, NDArray[np.float32]]],
+) -> list[tuple[LiveContact, NDArray[np.float32]]]:
+    """A few pairs, each material in turn, in the order they happened: no picking of the good ones."""
+    by_material: dict[str, list[tuple[LiveContact, NDArray[np.float32]]]] = defaultdict(list)
+    for pair in pairs:
+        by_material[pair[0].material].append(pair)
+    chosen: list[tuple[LiveContact, NDArray[np.float32]]] = []
+    while len(chosen) < PAIRS_SHOWN and any(by_material.values()):
+        for queue in by_material.values():
+            if queue and len(chosen) < PAIRS_SHOWN:
+                chosen.append(queue.pop(0))
+    return chosen
+
+
+def _hand_pictures(session: Session, episode: Episode, messages: Messages) -> list[bytes]:
+    """The frame nearest to the first announced contact, with the measured hand drawn in."""
+    for contact in session.contacts:
+        if contact.prediction is None:
+            continue
+        picture = hand_picture(episode, contact.onset_ns - 60_000_000, _expected_point(contact, messages))
+        if picture is not None:
+            return [picture]
+    return []
+
+
+def _expected_point(contact: LiveContact, messages: Messages) -> NDArray[np.float64] | None:
+    assert contact.prediction is not None
+    for _, message in messages["predicted_audio"]:
+        if message.mode == _MODE_PLANNED and _ns(message.predicted_contact_time) == contact.prediction.predicted_ns:
+            p = message.position
+            return np.array([p.x, p.y, p.z])
+    return None
+
+
+def hand_picture(episode: Episode, time_ns: int, contact_point: NDArray[np.float64] | None) -> bytes | None:
+    """The camera frame at ``time_ns`` with the nearest keypoints projected into it; None without either."""
+    if episode.camera is None or episode.keypoints.times_ns.size == 0 or episode.frames.times_ns.size == 0:
+        return None
+    frame = int(np.argmin(np.abs(episode.frames.times_ns - time_ns)))
+    hand = int(np.argmin(np.abs(episode.keypoints.times_ns - episode.frames.times_ns[frame])))
+    right = episode.keypoints.points[hand, 1]
+    if not np.all(np.isfinite(right)):
+        return None
+    pixels, _ = episode.camera.project(right)
+    ring = episode.camera.project(contact_point[None])[0][0] if contact_point is not None else None
+    return figures.draw_hand(episode.frames.rgb(frame), pixels, contact=ring)
+
+
+def _trace(session: Session, episode: Episode, messages: Messages) -> figures.SyncTrace:
+    """A stretch that starts shortly before the third contact (or the first there is)."""
+    anchor = session.contacts[min(2, len(session.contacts) - 1)].onset_ns if session.contacts else None
+    start = (anchor if anchor is not None else int(episode.ee.times_ns[0])) - 1_500_000_000
+    end = start + int(TRACE_S * 1e9)
+
+    def within(times: Iterable[int]) -> NDArray[np.float64]:
+        array = np.array([t for t in times if start <= t <= end], dtype=np.int64)
+        return (array - start) / 1e9
+
+    rate = episode.audio.sample_rate
+    samples = episode.audio_between(start, int(TRACE_S * rate))
+    block = rate // 200  # 5 ms
+    power = np.mean(samples[: samples.size // block * block].reshape(-1, block) ** 2, axis=1)
+    inside = (episode.ee.times_ns >= start) & (episode.ee.times_ns <= end)
+    planned = [p for p in (c.prediction for c in session.contacts) if p is not None]
+    return figures.SyncTrace(
+        audio_s=np.arange(power.size) * block / rate,
+        audio_dbfs=10 * np.log10(power + 1e-12),
+        tool_s=(episode.ee.times_ns[inside] - start) / 1e9,
+        tool_height_m=episode.ee.position[inside, 2],
+        frames_s=within(episode.frames.times_ns.tolist()),
+        true_s=within(c.onset_ns for c in session.contacts),
+        detected_s=within(_ns(m.header.stamp) for _, m in messages["contacts"]),
+        predicted_s=within(p.predicted_ns for p in planned),
+        announced_s=within(p.received_ns for p in planned),
+    )
+
+
