@@ -224,9 +224,8 @@ def _describe(
     source: str,
 ) -> PlannedContact:
     """The contact ``fraction`` of the way from path point ``index`` to the next. Plane in camera frame."""
-    time_ns = int(times[index]) + round(
-        fraction * float(times[min(index + 1, len(times) - 1)] - times[index])
-    )
+    after = min(index + 1, len(times) - 1)
+    time_ns = int(times[index]) + round(fraction * float(times[after] - times[index]))
     position = path[index] + fraction * (path[after] - path[index])
     world_normal = camera.tx_world_camera.rotate(normal)
     speed = float(-(_velocity_before(times, path, time_ns) @ world_normal))

@@ -1,7 +1,8 @@
 """What stands behind the arm: the far depth of every pixel over the last seconds.
 
-The arm and what it holds are nearer to the camera than what they cover, and they move. The farthest reading of each
-pixel over a window is therefore the scene without the arm, once the arm has moved away from it at least once.
+The arm and what it holds are nearer to the camera than what they cover, and they move. The farthest reading
+of each pixel over a window is therefore the scene without the arm, once the arm has moved away from it at
+least once.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class BackgroundDepth:
         self._cached: Depth | None = None
 
     def add(self, time_ns: int, depth: Depth, arm: NDArray[np.bool_] | None = None) -> None:
-        """Take in a depth image [H, W] in metres (NaN unknown); ``arm`` [H, W] marks pixels known to be arm."""
+        """Take in depth [H, W] in metres (NaN unknown); ``arm`` [H, W] marks pixels known to be arm."""
         image = np.asarray(depth, dtype=np.float32)
         if arm is not None:
             image = np.where(arm, np.float32(np.nan), image)
