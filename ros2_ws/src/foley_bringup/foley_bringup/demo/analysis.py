@@ -188,7 +188,9 @@ def _final_predicates(messages: Messages) -> tuple[tuple[str, float, str], ...]:
     if not messages["predicates"]:
         return ()
     known = [p for p in messages["predicates"][-1][1].predicates if p.state != 0]
-    return tuple((f"{p.name}({', '.join(p.arguments)})", float(p.probability), _STATES[p.state]) for p in known)
+    return tuple(
+        (f"{p.name}({', '.join(p.arguments)})", float(p.probability), _STATES[p.state]) for p in known
+    )
 
 
 # ---- losses and real time ------------------------------------------------------------------------------------
@@ -227,7 +229,11 @@ def _real_time_factor(messages: Messages) -> float:
     accounts = _accounts(messages)
     arrivals = [t for t, _ in messages["sim/sent"]]
     wall_s = (arrivals[-1] - arrivals[0]) / 1e9
-    return float((accounts[-1]["sim_time_s"] - accounts[0]["sim_time_s"]) / wall_s) if wall_s > 0 else float("nan")
+    return (
+        float((accounts[-1]["sim_time_s"] - accounts[0]["sim_time_s"]) / wall_s)
+        if wall_s > 0
+        else float("nan")
+    )
 
 
 # ---- raw material of the pictures ----------------------------------------------------------------------------
@@ -271,7 +277,10 @@ def _hand_pictures(session: Session, episode: Episode, messages: Messages) -> li
 def _expected_point(contact: LiveContact, messages: Messages) -> NDArray[np.float64] | None:
     assert contact.prediction is not None
     for _, message in messages["predicted_audio"]:
-        if message.mode == _MODE_PLANNED and _ns(message.predicted_contact_time) == contact.prediction.predicted_ns:
+        if (
+            message.mode == _MODE_PLANNED
+            and _ns(message.predicted_contact_time) == contact.prediction.predicted_ns
+        ):
             p = message.position
             return np.array([p.x, p.y, p.z])
     return None
@@ -318,5 +327,3 @@ def _trace(session: Session, episode: Episode, messages: Messages) -> figures.Sy
         predicted_s=within(p.predicted_ns for p in planned),
         announced_s=within(p.received_ns for p in planned),
     )
-
-

@@ -76,7 +76,9 @@ class Runner:
         command = _foley(*arguments)
         with self._log(log_name).open("ab") as log:
             try:
-                code = subprocess.run(command, stdout=log, stderr=log, timeout=timeout_s, check=False).returncode
+                code = subprocess.run(
+                    command, stdout=log, stderr=log, timeout=timeout_s, check=False
+                ).returncode
             except subprocess.TimeoutExpired:
                 code = -1
         if code != 0:
@@ -151,9 +153,13 @@ def run_stages(plan: DemoPlan, runner: Runner) -> DemoFiles:
         shutil.rmtree(stale, ignore_errors=True)
 
     with runner.stage(f"Explore and record, {plan.explore_s:.0f} s of real time"):
-        explored = _live(plan, runner, "explore", split="train", scene=plan.seed + 1000, seconds=plan.explore_s)
+        explored = _live(
+            plan, runner, "explore", split="train", scene=plan.seed + 1000, seconds=plan.explore_s
+        )
 
-    with runner.stage(f"Simulate {plan.train_scenes + plan.validation_scenes} more scenes, {plan.scene_s:.0f} s each"):
+    with runner.stage(
+        f"Simulate {plan.train_scenes + plan.validation_scenes} more scenes, {plan.scene_s:.0f} s each"
+    ):
         for split, scenes in (("train", plan.train_scenes), ("validation", plan.validation_scenes)):
             runner.foley(
                 "generate", "sim", "generate", "--out", str(bags / split), "--split", split,
@@ -162,7 +168,10 @@ def run_stages(plan: DemoPlan, runner: Runner) -> DemoFiles:
             )  # fmt: skip
 
     with runner.stage("Build the dataset"):
-        sources = [explored, *sorted(p for split in ("train", "validation") for p in (bags / split).iterdir())]
+        sources = [
+            explored,
+            *sorted(p for split in ("train", "validation") for p in (bags / split).iterdir()),
+        ]
         runner.foley("dataset", "dataset", "build", *map(str, sources), "--out", str(dataset))
 
     with runner.stage(f"Train, {plan.train_minutes:.1f} minutes"):
