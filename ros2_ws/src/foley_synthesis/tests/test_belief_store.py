@@ -1,0 +1,144 @@
+"""Which object a contact belongs to, and beliefs that survive a restart."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from foley_synthesis.predicates.evidence import Evidence, EvidenceError
+from foley_synthesis.predicates.store import BeliefStore, StateError
+
+LABELS = ("wood", "metal")
+
+
+def piece(key: str, x: float = 0.0, kind: str = "heard", time_ns: int = 1_000, p: float = 0.7) -> Evidence:
+    return Evidence(
+        kind=kind,  # type: ignore[arg-type]
+        key=key,
+        time_ns=time_ns,
+        probabilities=(p, 1 - p),
+        log10_e_mean=10.0,
+        log10_e_std=0.3,
+        position=(x, 0.0, 0.0),
+    )
+
+
+@pytest.fixture
+def store() -> BeliefStore:
+    return BeliefStore(LABELS, same_object_radius_m=0.08)
+
+
+def test_contacts_near_each_other_are_one_object(store: BeliefStore) -> None:
+    first = store.resolve("", (0.0, 0.0, 0.0))
+    store.add(first, piece("a", 0.0))
+    assert store.resolve("", (0.07, 0.0, 0.0)) == first
+    second = store.resolve("", (0.3, 0.0, 0.0))
+    assert second not in ("", first)
+
+
+@pytest.mark.parametrize(
+    ("object_id", "position", "create", "expected"),
+    [
+        ("mug", (math.nan,) * 3, True, "mug"),
+        ("", (math.nan,) * 3, True, ""),
+        ("", (5.0, 0.0, 0.0), False, ""),
+    ],
+)
+def test_resolve(
+    store: BeliefStore, object_id: str, position: tuple[float, ...], create: bool, expected: str
+) -> None:
+    assert store.resolve(object_id, position, create=create) == expected
+
+
+def test_same_contact_replaces_itself(store: BeliefStore) -> None:
+    store.add("mug", piece("a", p=0.6))
+    store.add("mug", piece("a", p=0.9))
+    assert store.belief("mug").contacts_heard == 1
+    assert store.belief("mug").probabilities[0] == pytest.approx(0.9)
+
+
+def test_heard_contact_takes_the_place_of_its_prediction(store: BeliefStore) -> None:
+    store.add("mug", piece("plan_1", kind="predicted", time_ns=10**9))
+    store.add("mug", piece("plan_2", kind="predicted", time_ns=5 * 10**9))
+    assert store.forget_predicted("mug", plan_id="plan_1", time_ns=0, within_s=0.25) == 1
+    assert store.forget_predicted("mug", plan_id="", time_ns=int(5.2e9), within_s=0.25) == 1
+    assert store.objects == []
+
+
+def test_bounds(store: BeliefStore) -> None:
+    small = BeliefStore(LABELS, max_evidence=3, max_objects=2)
+    for i in range(10):
+        small.add("mug", piece(f"c{i}", time_ns=i))
+    assert [item.key for item in small.evidence("mug")] == ["c7", "c8", "c9"]
+    small.add("cup", piece("x", time_ns=100))
+    small.add("pan", piece("y", time_ns=200))
+    assert small.objects == ["cup", "pan"]
+
+
+@pytest.mark.parametrize(("object_id", "item"), [("", piece("a")), ("mug", None)])
+def test_bad_additions(store: BeliefStore, object_id: str, item: Evidence | None) -> None:
+    wrong = item or Evidence(kind="heard", key="k", time_ns=1, probabilities=(0.2, 0.3, 0.5))
+    with pytest.raises(EvidenceError):
+        store.add(object_id, wrong)
+
+
+def test_restored_beliefs_are_the_same(store: BeliefStore, tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "beliefs.json"
+    for i in range(3):
+        store.add(store.resolve("", (0.0, 0.0, 0.0)), piece(f"c{i}", time_ns=i))
+    store.add("mug", piece("plan", kind="predicted"))
+    store.save(file, model_id="abc")
+    other = BeliefStore(LABELS)
+    assert other.restore(file) == 2
+    assert other.objects == store.objects
+    assert all(other.belief(name) == store.belief(name) for name in store.objects)
+    # A new object does not take a name that is in use.
+    assert other.resolve("", (1.0, 0.0, 0.0)) not in store.objects
+    assert sorted(p.name for p in file.parent.iterdir()) == ["beliefs.json"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "not a state file"),
+        ("{", "not a state file"),
+        ("[]", "not a state file"),
+        ('{"schema": 99}', "schema is 99"),
+        ('{"schema": 1, "vocabulary": ["tin"], "objects": {}, "named": 0}', "labels"),
+        ('{"schema": 1, "vocabulary": ["wood", "metal"], "named": 0, "objects": {"a": [{}]}}', "not a state"),
+        ('{"schema": 1, "vocabulary": ["wood", "metal"], "named": 0, "objects": 7}', "not a state file"),
+        ('{"schema": 1, "vocabulary": ["wood", "metal"], "named": 0, "objects": {"a": [{"kind": "heard", '
+         '"key": "k", "time_ns": 1, "probabilities": [1.0]}]}}', "fit"),
+    ],
+)  # fmt: skip
+def test_damaged_state_is_refused_whole(store: BeliefStore, tmp_path: Path, content: str, said: str) -> None:
+    file = tmp_path / "beliefs.json"
+    file.write_text(content)
+    store.add("mug", piece("a"))
+    with pytest.raises(StateError, match=said):
+        store.restore(file)
+    assert store.objects == ["mug"]
+
+
+def test_truncated_state_is_refused(store: BeliefStore, tmp_path: Path) -> None:
+    file = tmp_path / "beliefs.json"
+    store.add("mug", piece("a"))
+    store.save(file, model_id="abc")
+    text = file.read_text()
+    json.loads(text)
+    file.write_text(text[: len(text) // 2])
+    with pytest.raises(StateError):
+        BeliefStore(LABELS).restore(file)
+
+
+def test_failed_save_keeps_the_old_file(store: BeliefStore, tmp_path: Path) -> None:
+    file = tmp_path / "beliefs.json"
+    store.save(file, model_id="abc")
+    before = file.read_text()
+    blocked = tmp_path / "beliefs.json" / "below_a_file.json"
+    with pytest.raises(OSError):
+        store.save(blocked, model_id="abc")
+    assert file.read_text() == before
