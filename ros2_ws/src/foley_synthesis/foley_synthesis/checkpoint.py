@@ -186,8 +186,8 @@ def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptCheckpoint(folder / VOCABULARY_FILE, f"not a vocabulary ({error})") from error
     tensors = load_file(folder / MODEL_FILE)
-    outputs = int(tensors["heard.material.weight"].shape[0]) if "heard.material.weight" in tensors else None
-    if outputs is not None and outputs != len(vocabulary.labels):
+    outputs = int(config["model"]["materials"])
+    if outputs != len(vocabulary.labels):
         raise CorruptCheckpoint(
             folder / VOCABULARY_FILE, f"has {len(vocabulary.labels)} labels, the model has {outputs} outputs"
         )

@@ -36,7 +36,7 @@ class Prediction:
 
 
 class Predictor:
-    """Planned mode sees the still and the planned action; executed mode also frames and the measured action."""
+    """Planned mode sees the still and the planned action; executed mode frames and the measured action too."""
 
     vocabulary: Vocabulary
     model_id: str

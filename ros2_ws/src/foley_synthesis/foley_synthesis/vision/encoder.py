@@ -1,0 +1,41 @@
+"""What any vision encoder offers, so that another can take the default one's place."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@runtime_checkable
+class VisionEncoder(Protocol):
+    """Images in, one vector each out; frozen."""
+
+    @property
+    def dims(self) -> int:
+        """Length of a feature vector."""
+
+    @property
+    def identity(self) -> str:
+        """Name and hash of the weights: features of two encoders must never meet."""
+
+    def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Features [n, dims] of RGB images [n, 128, 128, 3]."""
+
+
+def load_encoder(name: str, *, threads: int = 1) -> VisionEncoder:
+    """The encoder that a checkpoint names.
+
+    Raises:
+        ValueError: no encoder has this name.
+    """
+    if name == "efficientnet-lite0":
+        from foley_synthesis.vision.efficientnet import EfficientNetLite0
+
+        return EfficientNetLite0(threads=threads)
+    if name == "colour":
+        from foley_synthesis.vision.colour import ColourEncoder
+
+        return ColourEncoder()
+    raise ValueError(f"vision encoder is `{name}`, known are `efficientnet-lite0`, `colour`")
