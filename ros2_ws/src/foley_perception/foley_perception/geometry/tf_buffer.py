@@ -1,0 +1,158 @@
+"""The tree of frames: which transform held between two frames at a time.
+
+A small stand-in for tf2's buffer, without its C++: static and moving transforms, looked up along the tree
+with interpolation. It knows nothing of ROS; ``ros/tf.py`` feeds it from /tf and /tf_static. May be used from
+several threads.
+"""
+
+from __future__ import annotations
+
+import bisect
+import threading
+
+import numpy as np
+
+from foley_perception.geometry.se3 import SE3
+
+NS_PER_S = 1_000_000_000
+
+
+class TransformUnavailable(LookupError):
+    """No transform between two frames at the asked time; the message says what is missing."""
+
+
+class _Edge:
+    """One child's transform to its parent: constant, or a history in the order of time."""
+
+    def __init__(self, parent: str, static: bool) -> None:
+        self.parent = parent
+        self.static = static
+        self.times: list[int] = []
+        self.poses: list[SE3] = []
+
+    def add(self, time_ns: int, pose: SE3, cache_ns: int) -> None:
+        if self.static:
+            self.times, self.poses = [time_ns], [pose]
+            return
+        if self.times and time_ns <= self.times[-1]:
+            if self.times[-1] - time_ns > cache_ns:  # time was set back: the history is of another run
+                self.times, self.poses = [], []
+            else:
+                index = bisect.bisect_left(self.times, time_ns)
+                if self.times[index] == time_ns:
+                    self.poses[index] = pose
+                else:
+                    self.times.insert(index, time_ns)
+                    self.poses.insert(index, pose)
+                return
+        self.times.append(time_ns)
+        self.poses.append(pose)
+        stale = bisect.bisect_left(self.times, time_ns - cache_ns)
+        if stale > 64:  # trimmed in blocks: deleting from the front of a list moves all of it
+            del self.times[:stale], self.poses[:stale]
+
+    def at(self, time_ns: int | None, tolerance_ns: int) -> SE3 | None:
+        """The transform at a time (None: the newest), or None if its history does not reach there."""
+        if self.static or time_ns is None:
+            return self.poses[-1]
+        index = bisect.bisect_left(self.times, time_ns)
+        if index == len(self.times):
+            return self.poses[-1] if time_ns - self.times[-1] <= tolerance_ns else None
+        if self.times[index] == time_ns:
+            return self.poses[index]
+        if index == 0:
+            return self.poses[0] if self.times[0] - time_ns <= tolerance_ns else None
+        before, after = self.times[index - 1], self.times[index]
+        return self.poses[index - 1].interpolate(self.poses[index], (time_ns - before) / (after - before))
+
+
+class TransformBuffer:
+    """Transforms between frames over the last ``cache_s`` seconds.
+
+    Args:
+        cache_s: length of the history of moving transforms.
+        tolerance_s: a lookup this far outside a history takes its nearest end.
+    """
+
+    def __init__(self, cache_s: float = 10.0, tolerance_s: float = 0.05) -> None:
+        if not cache_s > 0 or tolerance_s < 0:
+            raise ValueError(f"cache_s is {cache_s} and tolerance_s {tolerance_s}: need > 0 and >= 0")
+        self._cache_ns = int(cache_s * NS_PER_S)
+        self._tolerance_ns = int(tolerance_s * NS_PER_S)
+        self._edges: dict[str, _Edge] = {}
+        self._lock = threading.Lock()
+        self.refused = 0  # transforms with NaN, no rotation, or a frame that is its own parent
+
+    def add(self, parent: str, child: str, time_ns: int, tx_parent_child: SE3, *, static: bool) -> None:
+        """Take in the transform of ``child`` seen from ``parent``."""
+        parent, child = _name(parent), _name(child)
+        if not parent or not child or parent == child or not bool(np.all(tx_parent_child.finite)):
+            self.refused += 1
+            return
+        with self._lock:
+            edge = self._edges.get(child)
+            if edge is None or edge.parent != parent or edge.static != static:
+                edge = self._edges[child] = _Edge(parent, static)
+            edge.add(time_ns, tx_parent_child, self._cache_ns)
+
+    def lookup(self, target: str, source: str, time_ns: int | None = None) -> SE3:
+        """``tx_target_source``: takes points in ``source`` to ``target``, at a time or (None) as newest
+        known.
+
+        Raises:
+            TransformUnavailable: a frame is unknown, the two are not connected, or the history does not
+            reach.
+        """
+        target, source = _name(target), _name(source)
+        with self._lock:
+            up_source = self._to_root(source, time_ns)
+            up_target = self._to_root(target, time_ns)
+        for frame, tx_frame_source in up_source.items():
+            tx_frame_target = up_target.get(frame)
+            if tx_frame_target is None:
+                continue
+            if isinstance(tx_frame_source, str) or isinstance(tx_frame_target, str):
+                reason = tx_frame_source if isinstance(tx_frame_source, str) else tx_frame_target
+                raise TransformUnavailable(f"no transform {target} <- {source}: {reason}")
+            return tx_frame_target.inverse() @ tx_frame_source
+        known = ", ".join(sorted(self.frames())) or "none"
+        raise TransformUnavailable(
+            f"no transform {target} <- {source}: the two are not connected (known frames: {known}); "
+            "is the publisher of /tf or /tf_static running?"
+        )
+
+    def can_transform(self, target: str, source: str, time_ns: int | None = None) -> bool:
+        try:
+            self.lookup(target, source, time_ns)
+        except TransformUnavailable:
+            return False
+        return True
+
+    def frames(self) -> set[str]:
+        with self._lock:
+            return set(self._edges) | {edge.parent for edge in self._edges.values()}
+
+    def clear(self) -> None:
+        """Forget moving transforms, as after a jump of time; static ones stay true."""
+        with self._lock:
+            self._edges = {child: edge for child, edge in self._edges.items() if edge.static}
+
+    def _to_root(self, frame: str, time_ns: int | None) -> dict[str, SE3 | str]:
+        """Every ancestor with ``tx_ancestor_frame``, or with the reason why that is not known at the time."""
+        path: dict[str, SE3 | str] = {frame: SE3.identity()}
+        total: SE3 | str = SE3.identity()
+        current = frame
+        while (edge := self._edges.get(current)) is not None and edge.parent not in path:
+            step = edge.at(time_ns, self._tolerance_ns)
+            if step is None:
+                span = f"[{edge.times[0]}, {edge.times[-1]}] ns"
+                total = f"{edge.parent} <- {current} is known in {span}, asked for {time_ns} ns"
+            elif isinstance(total, SE3):
+                total = step @ total
+            current = edge.parent
+            path[current] = total
+        return path
+
+
+def _name(frame: str) -> str:
+    return frame.lstrip("/")  # tf1 wrote absolute names
