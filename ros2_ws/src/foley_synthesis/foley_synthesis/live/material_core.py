@@ -1,0 +1,247 @@
+"""From heard and predicted contacts to beliefs about objects, predicates and surprise.
+
+The model is handed in: anything with the ``predict`` of :class:`foley_synthesis.inference.heard.HeardModel`.
+All public methods may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import math
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foley_synthesis.belief import MaterialBelief
+from foley_synthesis.live import surprise
+from foley_synthesis.live.contact import Contact, ExpectedSound, distance_m
+from foley_synthesis.live.hearing import HeardSound
+from foley_synthesis.predicates.evidence import Evidence
+from foley_synthesis.predicates.expressions import Facts
+from foley_synthesis.predicates.fusion import FusedBelief, FusionConfig
+from foley_synthesis.predicates.store import BeliefStore
+from foley_synthesis.predicates.vocabulary import PredicateSpec, PredicateTable, PredicateValue
+
+NAN = float("nan")
+MATCH_S = 0.25  # a prediction belongs to a contact this near in time ...
+MATCH_M = 0.15  # ... and, where both places are known, in space
+
+
+class HearsMaterial(Protocol):
+    """What the core needs of a heard model."""
+
+    def predict(
+        self, samples: NDArray[np.float32], sample_rate: int, *, onset_s: float | None = None
+    ) -> MaterialBelief: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Surprise:
+    """Predicted against heard, for one contact."""
+
+    contact: Contact
+    plan_id: str
+    distance: float
+    percentile: float  # NaN if the checkpoint carries no calibration
+    surprised: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class ContactOutcome:
+    """What one heard contact changed."""
+
+    contact: Contact  # with its object resolved
+    belief: MaterialBelief  # of this contact alone
+    fused: FusedBelief  # of the object, after it; nothing if the contact belongs to no object
+    surprise: Surprise | None
+
+
+class MaterialCore:
+    """Everything the material node believes.
+
+    Args:
+        heard: the model for heard sound.
+        labels: vocabulary of the model.
+        specs: the predicates.
+        calibration: distances of expected contacts, for the surprise; may be empty.
+        surprise_level: percentile above which a contact is surprising.
+    """
+
+    def __init__(
+        self,
+        heard: HearsMaterial,
+        labels: Sequence[str],
+        specs: Sequence[PredicateSpec],
+        *,
+        fusion: FusionConfig | None = None,
+        calibration: NDArray[np.float64] | Sequence[float] = (),
+        surprise_level: float = 0.95,
+        same_object_radius_m: float = 0.08,
+    ) -> None:
+        self._heard = heard
+        self._calibration = np.asarray(calibration, dtype=np.float64)
+        self._level = surprise_level
+        self._lock = threading.RLock()
+        self._store = BeliefStore(labels, fusion, same_object_radius_m=same_object_radius_m)
+        self._table = PredicateTable(specs)
+        self._percentiles: dict[str, float] = {}
+        self._expected: collections.deque[ExpectedSound] = collections.deque(maxlen=32)
+
+    # ---- evidence --------------------------------------------------------------------------------------
+    def hear(self, sound: HeardSound) -> ContactOutcome:
+        """Take in one heard contact (the slow call: it runs the model)."""
+        belief = self._heard.predict(sound.samples, sound.sample_rate, onset_s=sound.onset_s)
+        if not sound.complete and not belief.abstain:
+            belief = belief.abstaining(f"{1 - sound.known:.0%} of the sound was not received")
+        with self._lock:
+            match = self._match(sound.contact)
+            surprised = self._surprise(sound, match)
+            name = self._store.resolve(sound.contact.object_id, sound.contact.position)
+            contact = dataclasses.replace(sound.contact, object_id=name)
+            if not name:
+                return ContactOutcome(contact, belief, FusedBelief(), surprised)
+            plan_id = contact.plan_id or (match.plan_id if match is not None else "")
+            self._store.add(name, _heard_evidence(contact, belief))
+            self._store.forget_predicted(name, plan_id=plan_id, time_ns=contact.time_ns, within_s=MATCH_S)
+            self._percentiles[name] = surprised.percentile if surprised is not None else NAN
+            if surprised is not None:
+                surprised = dataclasses.replace(surprised, contact=contact)
+            return ContactOutcome(contact, belief, self._store.belief(name), surprised)
+
+    def foresee(self, evidence: Evidence, object_id: str) -> tuple[str, FusedBelief] | None:
+        """Take in predicted evidence; None if it belongs to no object or was heard meanwhile."""
+        with self._lock:
+            name = self._store.resolve(object_id, evidence.position)
+            if not name or any(
+                o.kind == "heard" and abs(o.time_ns - evidence.time_ns) <= MATCH_S * 1e9
+                for o in self._store.evidence(name)
+            ):
+                return None
+            self._store.add(name, evidence)
+            return name, self._store.belief(name)
+
+    def expect(self, sound: ExpectedSound) -> None:
+        """Keep a predicted sound until its contact is heard; a newer one for the same plan replaces it."""
+        with self._lock:
+            if sound.plan_id:
+                kept = [s for s in self._expected if s.plan_id != sound.plan_id]
+                self._expected.clear()
+                self._expected.extend(kept)
+            self._expected.append(sound)
+
+    # ---- answers ---------------------------------------------------------------------------------------
+    @property
+    def predicate_names(self) -> tuple[str, ...]:
+        return self._table.names
+
+    @property
+    def objects(self) -> list[str]:
+        with self._lock:
+            return self._store.objects
+
+    def belief(self, object_id: str) -> FusedBelief:
+        with self._lock:
+            return self._store.belief(object_id)
+
+    def predicates(self, now_ns: int) -> list[PredicateValue]:
+        """Every predicate of every object."""
+        with self._lock:
+            values: list[PredicateValue] = []
+            for name in self._store.objects:
+                belief = self._store.belief(name)
+                values += self._table.evaluate(name, self._facts(name, belief), belief.newest_ns, now_ns)
+            self._table.forget(self._store.objects)
+            return values
+
+    # ---- file ------------------------------------------------------------------------------------------
+    def save(self, path: Path, *, model_id: str) -> None:
+        """See :meth:`BeliefStore.save`."""
+        with self._lock:
+            self._store.save(path, model_id=model_id)
+
+    def restore(self, path: Path) -> int:
+        """See :meth:`BeliefStore.restore`."""
+        with self._lock:
+            return self._store.restore(path)
+
+    # ---- inside ----------------------------------------------------------------------------------------
+    def _match(self, contact: Contact) -> ExpectedSound | None:
+        def fits(sound: ExpectedSound) -> bool:
+            apart = distance_m(sound.position, contact.position)
+            return abs(sound.contact_ns - contact.time_ns) <= MATCH_S * 1e9 and not apart > MATCH_M
+
+        candidates = [sound for sound in self._expected if fits(sound)]
+        if not candidates:
+            return None
+        best = min(
+            candidates,
+            key=lambda s: (
+                not (contact.plan_id and s.plan_id == contact.plan_id),
+                abs(s.contact_ns - contact.time_ns),
+            ),
+        )
+        self._expected.remove(best)
+        return best
+
+    def _surprise(self, sound: HeardSound, match: ExpectedSound | None) -> Surprise | None:
+        if match is None or match.sample_rate != sound.sample_rate or not sound.complete:
+            return None
+        distance = surprise.cochleagram_distance(
+            match.samples, match.onset_s, sound.samples, sound.onset_s, sound.sample_rate
+        )
+        percentile = surprise.conformal_percentile(distance, self._calibration)
+        return Surprise(sound.contact, match.plan_id, distance, percentile, percentile > self._level)
+
+    def _facts(self, name: str, belief: FusedBelief) -> Facts:
+        numbers = {
+            "log10_youngs_modulus_mean": belief.log10_e_mean,
+            "log10_youngs_modulus_std": belief.log10_e_std,
+            "roughness": belief.roughness,
+            "hollowness": belief.hollowness,
+            "entropy": belief.entropy,
+            "abstain": float(belief.abstain),
+            "contacts_heard": float(belief.contacts_heard),
+            "contacts_predicted": float(belief.contacts_predicted),
+            "surprise_percentile": self._percentiles.get(name, NAN),
+        }
+        missed: dict[str, float] = {}
+        for item in self._store.evidence(name):
+            if item.kind == "heard" and item.action:
+                sure = item.confidence if math.isfinite(item.confidence) else 0.0
+                missed[item.action] = missed.get(item.action, 1.0) * (1.0 - min(max(sure, 0.0), 1.0))
+        return Facts(
+            numbers,
+            dict(zip(self._store.vocabulary, belief.probabilities, strict=False)),
+            {action: 1.0 - p for action, p in missed.items()},
+        )
+
+
+def evidence_of(
+    belief: MaterialBelief, *, kind: str, key: str, time_ns: int, position: tuple[float, float, float]
+) -> Evidence:
+    """A model's belief as evidence."""
+    return Evidence(
+        kind="heard" if kind == "heard" else "predicted",
+        key=key,
+        time_ns=time_ns,
+        probabilities=tuple(np.asarray(belief.probabilities, dtype=np.float64).tolist()),
+        log10_e_mean=float(belief.log10_e_mean),
+        log10_e_std=float(belief.log10_e_std),
+        roughness=float(belief.roughness),
+        hollowness=float(belief.hollowness),
+        abstain=bool(belief.abstain),
+        calibrated_for=belief.calibrated_for,
+        position=position,
+    )
+
+
+def _heard_evidence(contact: Contact, belief: MaterialBelief) -> Evidence:
+    evidence = evidence_of(
+        belief, kind="heard", key=contact.contact_id, time_ns=contact.time_ns, position=contact.position
+    )
+    return dataclasses.replace(evidence, action=contact.action, confidence=contact.confidence)

@@ -1,0 +1,208 @@
+"""From a planned (or measured) motion and what the camera sees to the sound of the contact. No middleware.
+
+    planned   plan -> tip path -> first contact with the depth seen behind the arm
+                   -> crop of the newest frame in which the tool is out of the way -> Predictor
+    executed  contact -> measured tip path, force and frames around it            -> Predictor
+
+Whatever is missing is said by :class:`CannotPredict`, and nothing is kept of the attempt.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foley_perception.action.clip_action import clip_action, clip_start_ns
+from foley_perception.action.planned_contact import PlannedContact, PlannedContactConfig, planned_contact
+from foley_perception.scene.camera import CameraModel
+from foley_perception.scene.crop import crop_around
+from foley_synthesis.inference.predictor import Prediction, PredictionInput
+from foley_synthesis.live.contact import Contact, Point
+from foley_synthesis.live.history import Frame, History, choose_still, frames_on_grid
+
+NS_PER_S = 1_000_000_000
+Array = NDArray[np.float64]
+
+
+class Reason(enum.Enum):
+    """Why there is no prediction."""
+
+    NO_IMAGE = "no image"
+    NO_CAMERA = "camera not known"
+    NO_POSE = "pose of the tip not known"
+    NO_CONTACT = "the plan touches nothing"
+    BAD_TRAJECTORY = "trajectory cannot be used"
+
+
+class CannotPredict(Exception):
+    """There is no prediction for this motion; says what is missing and the cure."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason.value}: {detail}")
+        self.reason = reason
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PlannedMotion:
+    """A plan as the path of the tip in the world."""
+
+    plan_id: str
+    times_ns: NDArray[np.int64]  # [n], increasing
+    tip: Array  # [n, 3] [m]
+    width: Array  # [n] [m]; NaN unknown
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class View:
+    """What is known of the scene when a prediction is made."""
+
+    camera: CameraModel | None
+    depth: NDArray[np.float32] | None  # [h, w] background [m]
+    frames: History[Frame]
+    tips: History[Array]  # [3] in the world, measured
+    widths: History[float]  # [m], measured
+    forces: History[float]  # [N], magnitude, measured
+    missing: str = ""  # why camera or tips are not there, for the error message
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Predicted:
+    """A prediction and the contact it is about."""
+
+    contact_ns: int
+    position: Point  # [m] in the world
+    prediction: Prediction
+    planned: PlannedContact | None  # None in executed mode
+
+
+class PredictsSound(Protocol):
+    """What the core needs of a Predictor."""
+
+    def predict(self, contact: PredictionInput) -> Prediction: ...
+
+
+class SynthesisCore:
+    """Turns motions into predictions. Stateless but for its configuration; use it from one thread.
+
+    Args:
+        predictor: the model.
+        clear_m: a tip nearer than this to the contact point is in the way of the still.
+        use_depth: False finds contacts by the turning point of the plan alone.
+    """
+
+    def __init__(
+        self,
+        predictor: PredictsSound,
+        *,
+        contact: PlannedContactConfig | None = None,
+        clear_m: float = 0.10,
+        use_depth: bool = True,
+    ) -> None:
+        self._predictor = predictor
+        self._contact = contact or PlannedContactConfig()
+        self._clear_m = clear_m
+        self._use_depth = use_depth
+
+    def find_contact(self, plan: PlannedMotion, view: View) -> PlannedContact:
+        """Where and when the plan touches.
+
+        Raises:
+            CannotPredict: the trajectory is not usable, the camera is not known, or nothing is touched.
+        """
+        known = np.isfinite(plan.tip).all(axis=1)
+        if known.sum() < 3 or known.mean() < 0.9:
+            raise CannotPredict(
+                Reason.BAD_TRAJECTORY,
+                f"plan `{plan.plan_id}` has {int(known.sum())} of {known.size} finite poses; "
+                "at least 3, and nine in ten, are needed",
+            )
+        if np.any(np.diff(plan.times_ns) <= 0):
+            raise CannotPredict(Reason.BAD_TRAJECTORY, f"plan `{plan.plan_id}`: times do not increase")
+        camera = _camera(view)
+        depth = view.depth if self._use_depth else None
+        if depth is not None and depth.shape != (camera.height, camera.width):
+            camera = camera.scaled(depth.shape[1], depth.shape[0])
+        contact = planned_contact(plan.times_ns, plan.tip, depth, camera, self._contact)
+        if contact is None:
+            raise CannotPredict(Reason.NO_CONTACT, f"plan `{plan.plan_id}`")
+        return contact
+
+    def planned(self, plan: PlannedMotion, view: View) -> Predicted:
+        """Sound of the plan's first contact, from the plan alone.
+
+        Raises:
+            CannotPredict: see :class:`Reason`.
+        """
+        contact = self.find_contact(plan, view)
+        action = clip_action(
+            contact.time_ns, contact.position, plan.times_ns, plan.tip, width=(plan.times_ns, plan.width)
+        )
+        return self._predict(contact.time_ns, contact.position, view, action, None, contact)
+
+    def executed(self, contact: Contact, view: View) -> Predicted:
+        """Sound of a contact that has happened, from what was measured around it.
+
+        Raises:
+            CannotPredict: see :class:`Reason`.
+        """
+        times, tips = _series(view.tips)
+        start, end = clip_start_ns(contact.time_ns), clip_start_ns(contact.time_ns) + NS_PER_S
+        inside = (times >= start) & (times < end)
+        if inside.sum() < 2:
+            raise CannotPredict(
+                Reason.NO_POSE, view.missing or f"no poses around contact `{contact.contact_id}`"
+            )
+        position = np.asarray(contact.position, dtype=np.float64)
+        if not contact.located:
+            position = tips[int(np.argmin(np.abs(times - contact.time_ns)))]
+        frames = frames_on_grid(view.frames, start)
+        if frames is None:
+            raise CannotPredict(Reason.NO_IMAGE, f"no frames around contact `{contact.contact_id}`")
+        action = clip_action(
+            contact.time_ns, position, times, tips, width=_series(view.widths), force=_series(view.forces)
+        )
+        return self._predict(contact.time_ns, position, view, action, frames, None)
+
+    def _predict(
+        self,
+        contact_ns: int,
+        position: Array,  # [3]
+        view: View,
+        action: NDArray[np.float32],  # [90, 8]
+        frames: Sequence[Frame] | None,
+        planned: PlannedContact | None,
+    ) -> Predicted:
+        camera = _camera(view)
+        still = choose_still(view.frames, contact_ns, lambda t: self._is_clear(t, position, view))
+        if still is None:
+            raise CannotPredict(Reason.NO_IMAGE, "no frame from before the contact; is the camera running?")
+        try:
+            crops = [crop_around(frame, camera, position) for frame in frames or ()]
+            picture = crop_around(still[1], camera, position)
+        except ValueError as error:
+            raise CannotPredict(Reason.NO_IMAGE, str(error)) from error
+        prediction = self._predictor.predict(
+            PredictionInput(picture, np.stack(crops) if frames is not None else None, action)
+        )
+        x, y, z = (float(v) for v in position)
+        return Predicted(contact_ns, (x, y, z), prediction, planned)
+
+    def _is_clear(self, time_ns: int, position: Array, view: View) -> bool:
+        tip = view.tips.newest_until(time_ns)
+        return tip is None or bool(np.linalg.norm(tip - position) >= self._clear_m)
+
+
+def _camera(view: View) -> CameraModel:
+    if view.camera is None:
+        raise CannotPredict(Reason.NO_CAMERA, view.missing or "no camera_info or no tf yet")
+    return view.camera
+
+
+def _series(history: History[Array] | History[float]) -> tuple[NDArray[np.int64], Array]:
+    times, items = history.snapshot()
+    return np.asarray(times, dtype=np.int64), np.asarray(items, dtype=np.float64)

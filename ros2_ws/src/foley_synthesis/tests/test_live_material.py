@@ -1,0 +1,240 @@
+"""Contacts, sound and predictions to beliefs, with a model that hears what the test tells it to."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from foley_perception.audio.ring import AudioRing
+from foley_synthesis.belief import MaterialBelief
+from foley_synthesis.live import surprise
+from foley_synthesis.live.contact import Contact, ExpectedSound
+from foley_synthesis.live.hearing import ContactQueue, HeardSound
+from foley_synthesis.live.material_core import MaterialCore, evidence_of
+from foley_synthesis.predicates import vocabulary
+from foley_synthesis.predicates.hysteresis import Truth
+
+LABELS = ("wood", "metal")
+RATE = 48_000
+S = 1_000_000_000
+T0 = 1_763_000_000 * S
+
+
+def belief(p_metal: float, *, abstain: bool = False) -> MaterialBelief:
+    return MaterialBelief(
+        probabilities=np.array([1 - p_metal, p_metal], np.float32),
+        vocabulary=LABELS,
+        log10_e_mean=10.0 + p_metal,
+        log10_e_std=0.3,
+        roughness=0.2,
+        hollowness=0.1,
+        entropy=0.5,
+        abstain=abstain,
+        calibrated_for="sim, 1 contact",
+    )
+
+
+class Model:
+    """Hears metal in loud sounds and wood in soft ones."""
+
+    def predict(
+        self, samples: np.ndarray, sample_rate: int, *, onset_s: float | None = None
+    ) -> MaterialBelief:
+        assert onset_s == 0.25 and sample_rate == RATE
+        return belief(0.9 if np.abs(samples).max() > 0.5 else 0.1)
+
+
+def ping(amplitude: float = 0.8, pitch_hz: float = 2000.0) -> np.ndarray:
+    """0.9 s with the contact at 0.25 s."""
+    t = np.arange(round(0.9 * RATE)) / RATE - 0.25
+    rng = np.random.default_rng(0)
+    tone = np.where(t >= 0, np.sin(2 * np.pi * pitch_hz * t) * np.exp(-20 * np.maximum(t, 0)), 0)
+    return (amplitude * tone + 1e-4 * rng.standard_normal(t.size)).astype(np.float32)
+
+
+def contact(name: str = "c1", time_ns: int = T0, x: float = 0.0, **more: object) -> Contact:
+    return Contact(name, time_ns, position=(x, 0.0, 0.0), action="tap", **more)  # type: ignore[arg-type]
+
+
+def heard(event: Contact, samples: np.ndarray | None = None, known: float = 1.0) -> HeardSound:
+    return HeardSound(event, ping() if samples is None else samples, 0.25, RATE, known)
+
+
+@pytest.fixture
+def core() -> MaterialCore:
+    specs = vocabulary.load(vocabulary.default_path(), LABELS)
+    return MaterialCore(Model(), LABELS, specs, calibration=np.linspace(0.1, 0.4, 99))
+
+
+# ---- waiting for sound -------------------------------------------------------------------------------------
+def filled_ring(start_ns: int, seconds: float, skip: slice | None = None) -> AudioRing:
+    ring = AudioRing(RATE, 10.0)
+    chunks = range(round(seconds * 100))
+    for i in chunks:
+        if skip is None or i not in range(*skip.indices(len(chunks))):
+            ring.append(
+                np.full(480, 0.1, np.float32), first_sample=480 * i, time_ns=start_ns + i * 10_000_000
+            )
+    return ring
+
+
+def test_contact_waits_for_its_sound() -> None:
+    ring = filled_ring(T0, 0.60)
+    queue = ContactQueue(ring, before_s=0.25, after_s=0.5)
+    assert queue.add(contact(time_ns=T0 + S // 4))
+    assert not queue.add(contact(time_ns=T0 + S // 4)), "the same event again"
+    now = T0 + round(0.65 * S)
+    assert queue.ready(now) == [] and len(queue) == 1
+    for i in range(60, 80):
+        ring.append(np.full(480, 0.1, np.float32), first_sample=480 * i, time_ns=T0 + i * 10_000_000)
+    (sound,) = queue.ready(now)
+    assert sound.complete and len(sound.samples) == round(0.75 * RATE) and sound.onset_s == 0.25
+    np.testing.assert_allclose(sound.samples, 0.1)
+    assert queue.ready(now) == []
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_overdue_contact_is_handed_on_incomplete(silent: bool) -> None:
+    ring = AudioRing(RATE, 10.0) if silent else filled_ring(T0, 0.4)
+    queue = ContactQueue(ring, after_s=0.65, patience_s=1.0)
+    queue.add(contact(time_ns=T0 + S // 4))
+    assert queue.ready(T0 + S // 4 + round(1.6 * S)) == []
+    (sound,) = queue.ready(T0 + S // 4 + round(1.7 * S))
+    assert not sound.complete
+    assert sound.known == pytest.approx(0.0 if silent else 0.4 / 0.9, abs=0.02)
+
+
+# ---- beliefs -----------------------------------------------------------------------------------------------
+def states(core: MaterialCore, name: str, now_ns: int) -> dict[str, Truth]:
+    return {v.name: v.state for v in core.predicates(now_ns) if v.argument == name}
+
+
+def test_heard_contact_becomes_belief_and_predicates(core: MaterialCore) -> None:
+    outcome = core.hear(heard(contact(object_id="mug")))
+    assert outcome.fused.probabilities[1] == pytest.approx(0.9)
+    assert outcome.fused.contacts_heard == 1 and outcome.fused.newest_ns == T0
+    said = states(core, "mug", T0 + S)
+    assert said["is_made_of_metal"] == Truth.TRUE and said["is_made_of_wood"] == Truth.FALSE
+    assert said["is_hard"] == Truth.TRUE and said["was_hit"] == Truth.TRUE
+    assert said["was_scratched"] == Truth.FALSE and said["sounds_as_expected"] == Truth.UNKNOWN
+
+
+def test_contacts_are_assigned_by_place(core: MaterialCore) -> None:
+    for i, x in enumerate((0.0, 0.05, 0.4)):
+        core.hear(heard(contact(f"c{i}", T0 + i * S, x)))
+    assert len(core.objects) == 2
+    assert [core.belief(name).contacts_heard for name in core.objects] == [2, 1]
+
+
+def test_contact_without_place_or_object_is_not_fused(core: MaterialCore) -> None:
+    outcome = core.hear(heard(Contact("c", T0)))
+    assert outcome.contact.object_id == "" and outcome.fused.contacts_heard == 0
+    assert core.objects == [] and core.predicates(T0) == []
+
+
+def test_missing_sound_makes_the_contact_abstain(core: MaterialCore) -> None:
+    outcome = core.hear(heard(contact(object_id="mug"), known=0.5))
+    assert outcome.belief.abstain and outcome.fused.abstain
+    said = states(core, "mug", T0 + S)
+    assert said["is_made_of_metal"] == Truth.UNKNOWN and said["was_hit"] == Truth.TRUE
+
+
+def predicted(key: str, time_ns: int, p_metal: float = 0.1, x: float = 0.0) -> object:
+    return evidence_of(belief(p_metal), kind="predicted", key=key, time_ns=time_ns, position=(x, 0.0, 0.0))
+
+
+def test_prediction_counts_until_its_contact_is_heard(core: MaterialCore) -> None:
+    named = core.foresee(predicted("plan", T0), "")  # type: ignore[arg-type]
+    assert named is not None
+    name, fused = named
+    assert (fused.contacts_heard, fused.contacts_predicted) == (0, 1)
+    outcome = core.hear(heard(contact(time_ns=T0 + S // 10, plan_id="plan")))
+    assert outcome.contact.object_id == name
+    assert (outcome.fused.contacts_heard, outcome.fused.contacts_predicted) == (1, 0)
+    # The executed-mode prediction of the same contact comes after it was heard.
+    assert core.foresee(predicted("plan", T0 + S // 10), "") is None  # type: ignore[arg-type]
+
+
+# ---- surprise ----------------------------------------------------------------------------------------------
+def expected(samples: np.ndarray, time_ns: int = T0, plan_id: str = "plan", x: float = 0.0) -> ExpectedSound:
+    return ExpectedSound(time_ns, samples, 0.25, RATE, plan_id, "", (x, 0.0, 0.0))
+
+
+def test_the_predicted_sound_is_no_surprise(core: MaterialCore) -> None:
+    core.expect(expected(ping()))
+    outcome = core.hear(heard(contact(object_id="mug")))
+    assert outcome.surprise is not None
+    assert outcome.surprise.distance == pytest.approx(0.0, abs=1e-6)
+    assert outcome.surprise.percentile == 0.0 and not outcome.surprise.surprised
+    assert outcome.surprise.plan_id == "plan" and outcome.surprise.contact.object_id == "mug"
+    assert states(core, "mug", T0 + S)["sounds_as_expected"] == Truth.TRUE
+
+
+def test_another_sound_is(core: MaterialCore) -> None:
+    core.expect(expected(ping(pitch_hz=300.0)))
+    outcome = core.hear(heard(contact(object_id="mug")))
+    assert outcome.surprise is not None and outcome.surprise.surprised
+    assert outcome.surprise.percentile == pytest.approx(0.99)
+    assert states(core, "mug", T0 + S)["sounds_as_expected"] == Truth.FALSE
+    # The next contact was not predicted: nothing is known of it.
+    core.hear(heard(contact("c2", T0 + 5 * S, object_id="mug")))
+    assert states(core, "mug", T0 + 6 * S)["sounds_as_expected"] == Truth.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("sound", "matches"),
+    [
+        (expected(ping(), T0 + round(0.24 * S)), True),
+        (expected(ping(), T0 - round(0.26 * S)), False),
+        (expected(ping(), x=0.2), False),
+        (ExpectedSound(T0, ping(), 0.25, RATE), True),
+        (ExpectedSound(T0, ping()[::3], 0.25, RATE // 3), False),
+        (ExpectedSound(T0, ping()[:20_000], 0.25, RATE), None),
+    ],
+)
+def test_matching(core: MaterialCore, sound: ExpectedSound, matches: bool | None) -> None:
+    core.expect(sound)
+    surprised = core.hear(heard(contact())).surprise
+    if matches is None:  # matched, but too short to compare
+        assert surprised is not None and math.isnan(surprised.distance) and not surprised.surprised
+    else:
+        assert (surprised is not None) == matches
+
+
+def test_a_newer_prediction_of_the_plan_replaces_the_older(core: MaterialCore) -> None:
+    core.expect(expected(ping(pitch_hz=300.0)))
+    core.expect(expected(ping(), T0 + S // 20))
+    outcome = core.hear(heard(contact()))
+    assert outcome.surprise is not None and outcome.surprise.distance < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("distance", "calibration", "expected_rank"),
+    [(1.0, [], math.nan), (math.nan, [1.0], math.nan), (0.0, [1, 2, 3], 0.0), (9.0, [1, 2, 3], 0.75),
+     (2.0, [1, 2, 3], 0.25)],
+)  # fmt: skip
+def test_conformal_percentile(distance: float, calibration: list[float], expected_rank: float) -> None:
+    assert surprise.conformal_percentile(distance, calibration) == pytest.approx(expected_rank, nan_ok=True)
+
+
+def test_false_alarms_at_the_nominal_rate() -> None:
+    rng = np.random.default_rng(0)
+    draws = rng.gamma(2.0, size=(2000, 100))
+    alarms = [surprise.conformal_percentile(float(d[0]), d[1:]) > 0.95 for d in draws]
+    assert np.mean(alarms) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 2000)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "size"),
+    [
+        ({}, 0),
+        ({"surprise_calibration": {"distance_name": "other", "distances": [1.0]}}, 0),
+        ({"surprise_calibration": {"distance_name": "cochleagram_l2", "distances": [1.0, 2.0]}}, 2),
+        ({"surprise_calibration": {"distance_name": "cochleagram_l2", "distances": [[1.0]]}}, 0),
+        ({"surprise_calibration": 3}, 0),
+    ],
+)
+def test_calibration_of(metrics: dict[str, object], size: int) -> None:
+    assert surprise.calibration_of(metrics).size == size
