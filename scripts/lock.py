@@ -21,13 +21,17 @@ def canonical(name: str) -> str:
 def main() -> int:
     found = {
         canonical(distribution.metadata["Name"]): distribution.version
-        for distribution in importlib.metadata.distributions(path=[p for p in sys.path if "site-packages" in p])
+        for distribution in importlib.metadata.distributions(
+            path=[p for p in sys.path if "site-packages" in p]
+        )
     }
     # A ROS wheel `ros-x` holds a second metadata folder `x`, which no registry knows.
     inner = {name for name in found if f"ros-{name}" in found} | {"ament-cmake-test", "rclpy"}
     lines = [f"{n}=={v}" for n, v in sorted(found.items()) if n not in inner | NOT_PINNED]
     target = Path(__file__).resolve().parent.parent / "requirements" / "constraints.txt"
-    target.write_text(HEADER.format(python="%d.%d" % sys.version_info[:2]) + "\n".join(lines) + "\n")
+    target.write_text(
+        HEADER.format(python=f"{sys.version_info.major}.{sys.version_info.minor}") + "\n".join(lines) + "\n"
+    )
     sys.stdout.write(f"{target}: {len(lines)} packages\n")
     return 0
 

@@ -110,7 +110,10 @@ class RosContext:
         for label in labels:
             transition = Transition(id=getattr(Transition, f"TRANSITION_{label.upper()}"), label=label)
             response = self.call(
-                ChangeState, f"{node_name}/change_state", ChangeState.Request(transition=transition), timeout_s
+                ChangeState,
+                f"{node_name}/change_state",
+                ChangeState.Request(transition=transition),
+                timeout_s,
             )
             assert response.success, f"{node_name} refused to {label}"
 

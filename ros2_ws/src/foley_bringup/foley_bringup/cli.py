@@ -18,7 +18,9 @@ from types import ModuleType
 GROUP = "foley.commands"
 DEBUG_HINT = "set FOLEY_DEBUG=1 to see where"
 
-DESCRIPTION = "Foley: predict the sound of a touch before it happens, listen to it, and tell what was touched."
+DESCRIPTION = (
+    "Foley: predict the sound of a touch before it happens, listen to it, and tell what was touched."
+)
 EPILOG = """\
 first steps:
   foley doctor                        what this machine has and lacks, with the cure for each
@@ -27,7 +29,7 @@ first steps:
   foley listen knock.wav              what is this made of?
 
 on a robot:
-  foley up                            the live system beside your drivers (or: ros2 launch foley_bringup foley.launch.py)
+  foley up                            the live system beside your drivers
   foley record start --max-duration 60
   foley dataset build BAG... -o DIR   bags to clips
   foley train DIR                     clips to a checkpoint
@@ -116,7 +118,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         parser = build_parser(commands, chosen)
     except CommandUnavailable as error:
-        sys.stderr.write(f"foley {chosen}: error: not available on this machine: {error}; try `foley doctor`\n")
+        sys.stderr.write(
+            f"foley {chosen}: error: not available on this machine: {error}; try `foley doctor`\n"
+        )
         return 3
     options = parser.parse_args(arguments)
     if options.command is None:

@@ -1,0 +1,100 @@
+"""`foley up`: the live system, one process per node, kept running."""
+
+from __future__ import annotations
+
+import argparse
+
+HELP = "start the live system: one process per node, kept running, brought up in order"
+
+EPILOG = """\
+examples:
+  foley up                                      beside the drivers of your camera, microphone and arm
+  foley up --sim --scene-seed 7                 beside the simulated robot
+  foley up --sim --checkpoint out/train/latest  with your own model
+  foley up --without recorder synthesizer       less of it
+  foley up --set contact_detector.threshold_db=9 --namespace left_arm
+
+Ctrl-C ends everything. The same nodes and parameter files under ROS's own launch:
+  ros2 launch foley_bringup foley.launch.py sim:=true
+Exit codes: 0 ended by Ctrl-C, 2 wrong arguments, 3 start-up failed (the reason is in the last lines).
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EPILOG
+    parser.add_argument(
+        "--config", default="", metavar="FILE", help="system file (default: the installed system.yaml)"
+    )
+    parser.add_argument("--sim", action="store_true", help="also start the simulated robot")
+    parser.add_argument(
+        "--scene-seed", type=int, metavar="N", help="which scene the simulated robot stands before"
+    )
+    parser.add_argument("--only", nargs="+", default=[], metavar="NODE", help="start these nodes alone")
+    parser.add_argument("--without", nargs="+", default=[], metavar="NODE", help="start all but these nodes")
+    parser.add_argument(
+        "--checkpoint", default="", metavar="DIR", help="model folder (default: the one that ships)"
+    )
+    parser.add_argument(
+        "--namespace", default="", metavar="NS", help="put all nodes and topics under this name"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NODE.PARAM=VALUE",
+        help="a parameter's value (may be repeated)",
+    )
+    parser.add_argument("--print", action="store_true", help="print the commands that would be run, and end")
+
+
+def run(args: argparse.Namespace) -> int:
+    import os
+    import shlex
+    import signal
+    import sys
+
+    from foley_bringup.supervisor import Supervisor, Task
+    from foley_bringup.system import MANAGER, SystemFileError, parse_override, plan
+
+    try:
+        programs = plan(
+            system_file=args.config,
+            sim=args.sim,
+            only=args.only,
+            without=args.without,
+            checkpoint=args.checkpoint,
+            scene_seed=args.scene_seed,
+            overrides=[parse_override(text) for text in args.set],
+        )
+        commands = {program.name: program.command(args.namespace) for program in programs}
+    except SystemFileError as error:
+        sys.stderr.write(f"foley up: error: {error}\n")
+        return 2
+    if args.print:
+        for command in commands.values():
+            print(shlex.join(command))
+        return 0
+
+    width = max(map(len, commands))
+    colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+    def write(name: str, line: str) -> None:
+        label = f"[{name}]".ljust(width + 2)
+        if colours:
+            label = f"\033[{31 + list(commands).index(name) % 6}m{label}\033[0m"
+        sys.stdout.write(f"{label} {line}\n")
+        sys.stdout.flush()
+
+    stopping: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda signum, frame: stopping.append(signum))
+    tasks = [
+        Task(
+            name,
+            command,
+            {"RCUTILS_COLORIZED_OUTPUT": "1" if colours else "0"},
+            final_codes=frozenset({3}) if name == MANAGER else frozenset(),
+        )
+        for name, command in commands.items()
+    ]
+    return Supervisor(tasks, write).run(lambda: bool(stopping))

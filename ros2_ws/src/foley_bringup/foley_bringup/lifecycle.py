@@ -1,0 +1,260 @@
+"""The lifecycle manager's decisions, without ROS.
+
+The manager's node feeds in what it sees (heartbeats, lost liveliness, answers) and carries out the actions that
+:meth:`LifecycleCore.step` returns. Truth about a node's state is its heartbeat alone; the answer of a transition only
+tells that it was refused. Requests and answers may get lost (a service of a killed process stays visible for a
+while), so a node that goes on beating in its old state is asked again.
+
+Nodes are configured side by side as they appear, since each has its own process, and activated strictly in order.
+After start-up each node is taken back to its target by itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import math
+from collections.abc import Sequence
+
+UNCONFIGURED, INACTIVE, ACTIVE, FINALIZED = "unconfigured", "inactive", "active", "finalized"
+
+# A beat in the old state this long after a request was sent means that the request was not received:
+# transitions run in the thread that beats.
+RESEND_AFTER_S = 1.5
+
+
+@dataclasses.dataclass(frozen=True)
+class ManagerConfig:
+    """Parameters of the lifecycle manager."""
+
+    system_file: str = dataclasses.field(
+        default="", metadata={"doc": "system file; empty: the installed one"}
+    )
+    nodes: tuple[str, ...] = dataclasses.field(
+        default=(),
+        metadata={"doc": "names of its nodes to manage, in any order; empty: all that need no simulator"},
+    )
+    autostart: bool = dataclasses.field(
+        default=True, metadata={"doc": "begin at once; false: wait for ~/startup"}
+    )
+    appear_timeout_s: float = dataclasses.field(
+        default=60.0, metadata={"doc": "[s] longest wait for a node's first heartbeat during start-up"}
+    )
+    transition_timeout_s: float = dataclasses.field(default=90.0, metadata={"doc": "[s] longest transition"})
+    startup_attempts: int = dataclasses.field(
+        default=3, metadata={"doc": "refusals of one transition before start-up counts as failed"}
+    )
+    retry_delay_s: float = dataclasses.field(
+        default=1.0, metadata={"doc": "[s] pause after a refused transition"}
+    )
+    hang_timeout_s: float = dataclasses.field(
+        default=2.0, metadata={"doc": "[s] after lost liveliness a living process is killed; 0: never"}
+    )
+    exit_on_failure: bool = dataclasses.field(
+        default=True, metadata={"doc": "end with exit code 3 when start-up fails"}
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("appear_timeout_s", "transition_timeout_s", "retry_delay_s"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name} is {value}, must be positive")
+        if not (math.isfinite(self.hang_timeout_s) and self.hang_timeout_s >= 0):
+            raise ValueError(f"hang_timeout_s is {self.hang_timeout_s}, must not be negative (0: never kill)")
+        if self.startup_attempts < 1:
+            raise ValueError(f"startup_attempts is {self.startup_attempts}, must be at least 1")
+
+
+class Stage(enum.Enum):
+    """What the manager is about."""
+
+    IDLE = "idle"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """Ask a node for a transition: configure, activate, deactivate or cleanup."""
+
+    node: str
+    transition: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Kill:
+    """End a process that lives but does not beat."""
+
+    node: str
+
+
+Action = Change | Kill
+
+
+@dataclasses.dataclass
+class Tracked:
+    """What is known of one node."""
+
+    name: str
+    state: str = ""  # of the last heartbeat; empty: not there
+    lost_at: float | None = None
+    pending: str = ""  # transition under way
+    pending_since: float = 0.0
+    pending_from: str = ""
+    refusals: int = 0
+    retry_at: float = 0.0
+    reason: str = ""  # why the last transition was refused, in the node's own words
+    returns: int = 0  # how often it came back from the dead
+    killed: bool = False
+
+    @property
+    def alive(self) -> bool:
+        return bool(self.state) and self.lost_at is None
+
+
+_UP = {UNCONFIGURED: "configure", INACTIVE: "activate"}
+_DOWN = {ACTIVE: "deactivate", INACTIVE: "cleanup"}
+
+
+class LifecycleCore:
+    """Where every node stands and what is to be done next. Times are monotonic seconds."""
+
+    def __init__(self, names: Sequence[str], config: ManagerConfig) -> None:
+        self.nodes = {name: Tracked(name) for name in names}
+        self.config = config
+        self.stage = Stage.IDLE
+        self.failure = ""
+        self._since = 0.0
+
+    # ---- what is seen ----------------------------------------------------------------------------------
+    def heartbeat(self, name: str, state: str, now: float) -> None:
+        node = self.nodes[name]
+        silent = node.lost_at is not None and not node.pending  # a long transition is silent as well
+        if silent or (node.state == ACTIVE and state == UNCONFIGURED and self.stage is Stage.RUNNING):
+            node.returns += 1
+            node.refusals, node.retry_at = 0, 0.0
+        if (
+            node.lost_at is not None
+            or (node.pending and state != node.pending_from)
+            or (node.pending and now - node.pending_since > RESEND_AFTER_S)
+        ):
+            node.pending = ""
+        node.state, node.lost_at, node.killed = state, None, False
+        if state in (INACTIVE, ACTIVE):
+            node.reason = ""
+
+    def lost(self, name: str, now: float) -> None:
+        """No heartbeat within the lease: the process is dead or hangs, or a transition takes long."""
+        node = self.nodes[name]
+        if node.lost_at is None and node.state:
+            node.lost_at = now
+
+    def answered(self, name: str, transition: str, success: bool, now: float) -> None:
+        node = self.nodes[name]
+        if node.pending != transition:
+            return  # given up meanwhile
+        node.pending = ""
+        if success:
+            node.refusals = 0
+        else:
+            node.refusals += 1
+            node.retry_at = now + self.config.retry_delay_s
+
+    def complained(self, name: str, reason: str) -> None:
+        """A node's diagnostics say what went wrong."""
+        self.nodes[name].reason = reason
+
+    # ---- what is wanted --------------------------------------------------------------------------------
+    def startup(self, now: float) -> None:
+        if self.stage not in (Stage.STARTING, Stage.RUNNING):
+            self.stage, self._since, self.failure = Stage.STARTING, now, ""
+            for node in self.nodes.values():
+                node.refusals, node.retry_at = 0, 0.0
+
+    def shutdown(self, now: float) -> None:
+        if self.stage not in (Stage.STOPPING, Stage.STOPPED):
+            self.stage, self._since = Stage.STOPPING, now
+            for node in self.nodes.values():
+                node.pending, node.refusals, node.retry_at = "", 0, 0.0
+
+    # ---- what to do ------------------------------------------------------------------------------------
+    def step(self, now: float) -> list[Action]:
+        actions: list[Action] = []
+        if self.stage in (Stage.STARTING, Stage.RUNNING):
+            earlier_active = True
+            for node in self.nodes.values():
+                actions += self._towards_active(node, earlier_active or self.stage is Stage.RUNNING, now)
+                earlier_active = earlier_active and node.alive and node.state == ACTIVE
+            if self.stage is Stage.STARTING:
+                self._judge_startup(earlier_active, now)
+        elif self.stage is Stage.STOPPING:
+            later_down = True
+            for node in reversed(self.nodes.values()):
+                if later_down:
+                    actions += self._change(node, _DOWN.get(node.state, ""), now)
+                later_down = later_down and not (node.alive and node.state in _DOWN)
+            if later_down or now - self._since > self.config.transition_timeout_s:
+                self.stage = Stage.STOPPED
+        return actions
+
+    def _towards_active(self, node: Tracked, may_activate: bool, now: float) -> list[Action]:
+        if node.pending and now - node.pending_since > self.config.transition_timeout_s:
+            node.reason = f"{node.pending} took longer than {self.config.transition_timeout_s:g} s"
+            node.pending = ""
+            node.refusals += 1
+        if node.lost_at is not None:
+            return self._kill_if_hung(node, now)
+        wanted = _UP.get(node.state, "")
+        return [] if wanted == "activate" and not may_activate else self._change(node, wanted, now)
+
+    def _change(self, node: Tracked, transition: str, now: float) -> list[Action]:
+        if not transition or node.pending or not node.alive or now < node.retry_at:
+            return []
+        node.pending, node.pending_since, node.pending_from = transition, now, node.state
+        return [Change(node.name, transition)]
+
+    def _kill_if_hung(self, node: Tracked, now: float) -> list[Action]:
+        patience = self.config.hang_timeout_s
+        assert node.lost_at is not None
+        if not patience or node.pending or node.killed or now - node.lost_at < patience:
+            return []
+        node.killed = True
+        return [Kill(node.name)]
+
+    def _judge_startup(self, all_active: bool, now: float) -> None:
+        if all_active:
+            self.stage = Stage.RUNNING
+            return
+        for node in self.nodes.values():
+            if node.refusals >= self.config.startup_attempts:
+                refused = f"refused its transition {node.refusals} times"
+                self.failure = f"{node.name}: {node.reason or refused}"
+            elif not node.state and now - self._since > self.config.appear_timeout_s:
+                self.failure = (
+                    f"{node.name}: no heartbeat within {self.config.appear_timeout_s:g} s; does it run?"
+                )
+            elif node.state == FINALIZED:
+                self.failure = f"{node.name}: is finalized; start its process again"
+            else:
+                continue
+            self.stage = Stage.FAILED
+            return
+
+    # ---- what to tell ----------------------------------------------------------------------------------
+    def states(self) -> dict[str, str]:
+        """One word or sentence per node."""
+        return {
+            node.name: "not seen yet"
+            if not node.state
+            else "lost"
+            if node.lost_at is not None and not node.pending
+            else (node.state + (f", {node.pending} under way" if node.pending else ""))
+            + (f" ({node.reason})" if node.reason else "")
+            for node in self.nodes.values()
+        }
+
+    def count_active(self) -> int:
+        return sum(node.alive and node.state == ACTIVE for node in self.nodes.values())

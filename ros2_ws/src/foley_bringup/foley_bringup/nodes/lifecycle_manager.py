@@ -1,0 +1,234 @@
+"""Brings the nodes of system.yaml up in order, watches their heartbeats and restores what comes back.
+
+    heartbeats, liveliness events --+                        +--> <node>/change_state
+    answers of transitions ---------+--> LifecycleCore.step -+--> SIGKILL to what hangs
+    /diagnostics (reasons, pids) ---+    every 0.1 s         +--> /diagnostics, log
+
+Everything runs in one executor thread; nothing here blocks. Processes are started (and started again) by whoever
+started this one: `foley up` or the launch file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
+from std_srvs.srv import Trigger
+
+from foley_bringup.lifecycle import (
+    ACTIVE,
+    INACTIVE,
+    UNCONFIGURED,
+    Change,
+    Kill,
+    LifecycleCore,
+    ManagerConfig,
+    Stage,
+)
+from foley_bringup.ros import summary
+from foley_bringup.supervisor import is_node_process
+from foley_bringup.system import default_system_file, load_system, select
+from foley_ros import params, qos
+
+EXIT_STARTUP_FAILED = 3
+STEP_PERIOD_S = 0.1
+
+
+class LifecycleManagerNode(Node):
+    """ROS around :class:`LifecycleCore`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("lifecycle_manager", **kwargs)
+        params.declare(self, ManagerConfig)
+        self.config = params.read(self, ManagerConfig)
+        system = load_system(Path(self.config.system_file or default_system_file()))
+        chosen = select(system, only=self.config.nodes)
+        names = [node.name for node in chosen if node.lifecycle]
+        self.core = LifecycleCore(names, self.config)
+        self.exit_code: int | None = None
+        self._pids: dict[str, int] = {}
+        self._requests: dict[str, Future] = {}
+        self._waiting: dict[Stage, list[Future]] = {}
+        self._told: dict[str, str] = {}
+        self._began = time.monotonic()
+
+        self._change_state = {name: self.create_client(ChangeState, f"{name}/change_state") for name in names}
+        self._heartbeats = [
+            self.create_subscription(
+                State,
+                f"{name}/heartbeat",
+                partial(self._on_heartbeat, name),
+                qos.HEARTBEAT,
+                event_callbacks=SubscriptionEventCallbacks(liveliness=partial(self._on_liveliness, name)),
+            )
+            for name in names
+        ]
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 50)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_service(Trigger, "~/startup", self._serve_startup)
+        self.create_service(Trigger, "~/shutdown", self._serve_shutdown)
+        self.create_timer(STEP_PERIOD_S, self._step)
+        self.create_timer(1.0, self._diagnose)
+        if self.config.autostart:
+            self.core.startup(self._began)
+
+    # ---- what is seen ----------------------------------------------------------------------------------
+    def _on_heartbeat(self, name: str, message: State) -> None:
+        self.core.heartbeat(name, message.label, time.monotonic())
+
+    def _on_liveliness(self, name: str, event: Any) -> None:
+        if event.alive_count == 0 and event.alive_count_change < 0:
+            self.core.lost(name, time.monotonic())
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        prefix = self.get_namespace().rstrip("/") + "/"
+        for status in message.status:
+            name = status.name.removeprefix(prefix)
+            if status.name.startswith(prefix) and name in self.core.nodes:
+                pid = re.fullmatch(r"pid (\d+)", status.hardware_id)
+                if pid:
+                    self._pids[name] = int(pid[1])
+                if status.level == DiagnosticStatus.ERROR and status.message.startswith("could not"):
+                    self.core.complained(name, status.message)
+
+    def _on_answer(self, change: Change, future: Future) -> None:
+        if self._requests.get(change.node) is not future:
+            return
+        del self._requests[change.node]
+        answer = future.result() if future.exception() is None else None
+        success = answer is not None and bool(answer.success)
+        self.core.answered(change.node, change.transition, success, time.monotonic())
+
+    # ---- what is done ----------------------------------------------------------------------------------
+    def _step(self) -> None:
+        before = self.core.stage
+        for action in self.core.step(time.monotonic()):
+            if isinstance(action, Kill):
+                self._kill(action.node)
+            else:
+                self._request(action)
+        self._tell_changes()
+        if self.core.stage is not before:
+            self._on_stage()
+
+    def _request(self, change: Change) -> None:
+        client = self._change_state[change.node]
+        stale = self._requests.pop(change.node, None)
+        if stale is not None:
+            client.remove_pending_request(stale)
+        transition = Transition(id=getattr(Transition, f"TRANSITION_{change.transition.upper()}"))
+        future = client.call_async(ChangeState.Request(transition=transition))
+        self._requests[change.node] = future
+        future.add_done_callback(partial(self._on_answer, change))
+
+    def _kill(self, name: str) -> None:
+        pid = self._pids.get(name)
+        if pid is None or not is_node_process(pid, name):
+            return  # dead already, or on another machine
+        self.get_logger().error(f"{name} (pid {pid}) lives but does not answer: killing it")
+        os.kill(pid, signal.SIGKILL)
+
+    def _tell_changes(self) -> None:
+        for name, node in self.core.nodes.items():
+            state = "lost" if node.lost_at is not None and not node.pending else node.reason or node.state
+            if self._told.get(name) == state:
+                continue
+            self._told[name] = state
+            # One call per severity: the logger ties each call site to its first.
+            if state == "lost":
+                self.get_logger().error(f"{name}: no heartbeat")
+            elif node.reason:
+                self.get_logger().warning(f"{name}: {state}")
+            elif state in (UNCONFIGURED, INACTIVE, ACTIVE):
+                self.get_logger().info(f"{name}: {state}")
+
+    def _on_stage(self) -> None:
+        stage = self.core.stage
+        elapsed = time.monotonic() - self._began
+        if stage is Stage.RUNNING:
+            self.get_logger().info(
+                f"the system is up: {len(self.core.nodes)} nodes active after {elapsed:.1f} s"
+            )
+        elif stage is Stage.FAILED:
+            self.get_logger().error(f"start-up failed: {self.core.failure}")
+            if self.config.exit_on_failure:
+                self.exit_code = EXIT_STARTUP_FAILED
+        if stage not in (Stage.STARTING, Stage.STOPPING):
+            for future in self._waiting.pop(Stage.STOPPING if stage is Stage.STOPPED else Stage.STARTING, []):
+                future.set_result(None)
+
+    # ---- services --------------------------------------------------------------------------------------
+    async def _serve_startup(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Returns when the system is up or start-up has failed."""
+        self._began = time.monotonic()
+        self.core.startup(self._began)
+        await self._leave(Stage.STARTING)
+        response.success = self.core.stage is Stage.RUNNING
+        response.message = self.core.failure or f"{len(self.core.nodes)} nodes active"
+        return response
+
+    async def _serve_shutdown(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Returns when every node is unconfigured; processes stay."""
+        self.core.shutdown(time.monotonic())
+        await self._leave(Stage.STOPPING)
+        response.success = self.core.stage is Stage.STOPPED
+        response.message = "; ".join(f"{name}: {state}" for name, state in self.core.states().items())
+        return response
+
+    async def _leave(self, stage: Stage) -> None:
+        if self.core.stage is stage:
+            future = Future(executor=self.executor)
+            self._waiting.setdefault(stage, []).append(future)
+            await future
+
+    def _diagnose(self) -> None:
+        self._diagnostics.publish(
+            summary.to_message(self.core, self.get_fully_qualified_name(), self.get_clock().now().to_msg())
+        )
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    rclpy.init(
+        args=list(args) if args is not None else sys.argv, signal_handler_options=SignalHandlerOptions.NO
+    )
+    stopping: list[int] = []
+    signal.signal(signal.SIGINT, lambda signum, frame: stopping.append(signum))
+    signal.signal(signal.SIGTERM, lambda signum, frame: stopping.append(signum))
+    try:
+        node = LifecycleManagerNode()
+    except ValueError as error:  # parameters or the system file were refused
+        sys.stderr.write(f"lifecycle_manager: error: {error}\n")
+        rclpy.try_shutdown()
+        return EXIT_STARTUP_FAILED
+    try:
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        while not stopping and node.exit_code is None:
+            executor.spin_once(timeout_sec=0.2)
+        executor.shutdown()
+    except ExternalShutdownException:
+        pass
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return node.exit_code or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,271 @@
+"""What the system is made of: the nodes of system.yaml and the commands that start them.
+
+`foley up` and foley.launch.py both ask :func:`plan` what to start, so they cannot drift apart.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+MANAGER = "lifecycle_manager"
+WHEN = ("always", "sim")
+
+
+class SystemFileError(ValueError):
+    """The system file or a choice from it was refused; the message names field, value and cure."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeSpec:
+    """One entry of system.yaml."""
+
+    name: str
+    package: str
+    executable: str
+    parameters: tuple[str, ...] = ()
+    when: Literal["always", "sim"] = "always"
+    lifecycle: bool = True
+    checkpoint: bool = False
+
+    def __post_init__(self) -> None:
+        for field in ("name", "package", "executable"):
+            value = getattr(self, field)
+            if not isinstance(value, str) or not value.isidentifier():
+                raise SystemFileError(f"{field} is {value!r}: a name of letters, digits and _ is needed")
+        if self.when not in WHEN:
+            raise SystemFileError(
+                f"node `{self.name}`: when is {self.when!r}, must be one of {', '.join(WHEN)}"
+            )
+        for field in ("lifecycle", "checkpoint"):
+            if not isinstance(getattr(self, field), bool):
+                raise SystemFileError(
+                    f"node `{self.name}`: {field} is {getattr(self, field)!r}, must be true or false"
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """One process to start: the executable of a package as a ROS node."""
+
+    name: str
+    package: str
+    executable: str
+    parameter_files: tuple[Path, ...] = ()
+    parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    lifecycle: bool = True
+
+    def command(self, namespace: str = "") -> list[str]:
+        """The argument vector that starts it.
+
+        Raises:
+            SystemFileError: the executable is not installed.
+        """
+        command = [
+            str(find_executable(self.package, self.executable)),
+            "--ros-args",
+            "-r",
+            f"__node:={self.name}",
+        ]
+        if namespace.strip("/"):
+            command += ["-r", f"__ns:=/{namespace.strip('/')}"]
+        for file in self.parameter_files:
+            command += ["--params-file", str(file)]
+        for key, value in self.parameters.items():
+            command += ["-p", f"{key}:={flow_yaml(value)}"]
+        return command
+
+
+def flow_yaml(value: Any) -> str:
+    """A value on one line, as `-p name:=value` takes it."""
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return yaml.safe_dump(value, default_flow_style=True, width=10**6).strip().removesuffix("\n...").strip()
+
+
+def load_system(path: Path) -> tuple[NodeSpec, ...]:
+    """Read a system file.
+
+    Raises:
+        SystemFileError: it cannot be read, is not YAML, or an entry is refused.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise SystemFileError(f"system file {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise SystemFileError(f"system file {path} is not YAML: {error}") from error
+    entries = content.get("nodes") if isinstance(content, dict) else None
+    if not isinstance(entries, list) or not entries:
+        raise SystemFileError(f"system file {path}: `nodes` must be a list with at least one node")
+    known = {field.name for field in dataclasses.fields(NodeSpec)}
+    nodes: list[NodeSpec] = []
+    for index, entry in enumerate(entries):
+        where = f"system file {path}: nodes[{index}]"
+        if not isinstance(entry, dict):
+            raise SystemFileError(
+                f"{where} is {entry!r}, expected a mapping with name, package and executable"
+            )
+        unknown = sorted(set(entry) - known)
+        absent = sorted({"name", "package", "executable"} - set(entry))
+        if unknown or absent:
+            raise SystemFileError(f"{where}: unknown fields {unknown}, missing fields {absent}")
+        try:
+            nodes.append(NodeSpec(**{**entry, "parameters": tuple(entry.get("parameters") or ())}))
+        except SystemFileError as error:
+            raise SystemFileError(f"{where}: {error}") from error
+    names = [node.name for node in nodes]
+    twice = sorted({name for name in names if names.count(name) > 1} | ({MANAGER} & set(names)))
+    if twice:
+        raise SystemFileError(
+            f"system file {path}: the names {twice} are taken twice ({MANAGER} is always started)"
+        )
+    return tuple(nodes)
+
+
+def select(
+    nodes: Sequence[NodeSpec], *, sim: bool = False, only: Iterable[str] = (), without: Iterable[str] = ()
+) -> tuple[NodeSpec, ...]:
+    """The nodes to start, in order. A node named in ``only`` is started whatever its ``when``.
+
+    Raises:
+        SystemFileError: a name that the system does not have, or nothing left.
+    """
+    only, without = [n for n in only if n], [n for n in without if n]
+    known = [node.name for node in nodes]
+    unknown = [name for name in [*only, *without] if name not in known]
+    if unknown:
+        raise SystemFileError(f"no node named {', '.join(unknown)}; the system has {', '.join(known)}")
+    chosen = tuple(
+        node
+        for node in nodes
+        if (node.name in only if only else node.when == "always" or sim) and node.name not in without
+    )
+    if not chosen:
+        raise SystemFileError("no node is left to start")
+    return chosen
+
+
+def parse_override(text: str) -> tuple[str, str, Any]:
+    """``node.parameter=value`` as (node, parameter, value); the value is read as YAML.
+
+    Raises:
+        SystemFileError: it does not have that form.
+    """
+    path, equals, value = text.partition("=")
+    node, dot, parameter = path.partition(".")
+    if not (equals and dot and node and parameter):
+        raise SystemFileError(f"`{text}`: expected NODE.PARAMETER=VALUE, such as recorder.folder=/data")
+    try:
+        return node, parameter, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise SystemFileError(f"`{text}`: the value is not YAML") from error
+
+
+def plan(
+    *,
+    system_file: str | os.PathLike[str] = "",
+    sim: bool = False,
+    only: Iterable[str] = (),
+    without: Iterable[str] = (),
+    checkpoint: str = "",
+    scene_seed: int | None = None,
+    overrides: Iterable[tuple[str, str, Any]] = (),
+) -> tuple[Program, ...]:
+    """Every process of the system, the lifecycle manager last.
+
+    Raises:
+        SystemFileError: the file, a name or the checkpoint folder is refused.
+    """
+    file = Path(system_file) if str(system_file) else default_system_file()
+    chosen = select(load_system(file), sim=sim, only=only, without=without)
+    names = [node.name for node in chosen]
+    values: dict[str, dict[str, Any]] = {name: {} for name in [*names, MANAGER]}
+    if checkpoint:
+        folder = Path(checkpoint).resolve()
+        if not folder.is_dir():
+            raise SystemFileError(f"checkpoint is `{checkpoint}`: no such folder; `foley train` makes one")
+        for node in chosen:
+            if node.checkpoint:
+                values[node.name]["checkpoint"] = str(folder)
+    if scene_seed is not None:
+        if "sim_world" not in names:
+            raise SystemFileError("a scene seed needs the simulated robot: add --sim (sim:=true)")
+        values["sim_world"]["scene_seed"] = scene_seed
+    values[MANAGER] |= {
+        "system_file": str(file.resolve()),
+        "nodes": [node.name for node in chosen if node.lifecycle],
+    }
+    for name, parameter, value in overrides:
+        if name not in values:
+            raise SystemFileError(f"no node named {name} is started; started are {', '.join(values)}")
+        values[name][parameter] = value
+    manager = NodeSpec(name=MANAGER, package="foley_bringup", executable=MANAGER, lifecycle=False)
+    return tuple(
+        Program(
+            name=node.name,
+            package=node.package,
+            executable=node.executable,
+            parameter_files=parameter_files(node),
+            parameters=values[node.name],
+            lifecycle=node.lifecycle,
+        )
+        for node in (*chosen, manager)
+    )
+
+
+# ---- the ament index ---------------------------------------------------------------------------------------
+def package_prefix(package: str) -> Path:
+    """Where a package is installed, by the ament resource index.
+
+    Raises:
+        SystemFileError: it is nowhere on AMENT_PREFIX_PATH.
+    """
+    for prefix in filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)):
+        if (Path(prefix) / "share/ament_index/resource_index/packages" / package).exists():
+            return Path(prefix)
+    raise SystemFileError(
+        f"package `{package}` is not installed: run `make setup`, then `. ./env.sh` in this shell"
+    )
+
+
+def find_executable(package: str, executable: str) -> Path:
+    """The executable of a package. Raises SystemFileError if there is none."""
+    path = package_prefix(package) / "lib" / package / executable
+    if not os.access(path, os.X_OK):
+        raise SystemFileError(
+            f"package `{package}` has no executable `{executable}` ({path}): run `make setup` again"
+        )
+    return path
+
+
+def config_file(package: str, name: str) -> Path:
+    return package_prefix(package) / "share" / package / "config" / name
+
+
+def default_system_file() -> Path:
+    return config_file("foley_bringup", "system.yaml")
+
+
+def parameter_files(node: NodeSpec) -> tuple[Path, ...]:
+    """The parameter files of a node, those named or its default one if that exists.
+
+    Raises:
+        SystemFileError: a named file does not exist.
+    """
+    if not node.parameters:
+        default = config_file(node.package, f"{node.executable}.yaml")
+        return (default,) if default.exists() else ()
+    files = []
+    for reference in node.parameters:
+        package, _, name = reference.partition("/")
+        file = Path(reference) if reference.startswith("/") else config_file(package, name)
+        if not file.exists():
+            raise SystemFileError(f"node `{node.name}`: parameter file `{reference}` does not exist ({file})")
+        files.append(file)
+    return tuple(files)

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# ruff on everything, strict mypy on the pure modules: those that know no ROS.
+set -eo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+ruff check .
+mapfile -t pure < <(find ros2_ws/src/foley_*/foley_* -name '*.py' \
+  -not -path '*/ros/*' -not -path '*/nodes/*' -not -path '*/foley_ros/*' -not -path '*/data/*' | LC_ALL=C sort)
+mypy "${pure[@]}"
