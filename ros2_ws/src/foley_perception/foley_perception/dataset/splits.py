@@ -36,7 +36,9 @@ def assign(
         DatasetError: shares that are not known splits or not positive in sum.
     """
     if set(shares) - set(SPLITS) or sum(shares.values()) <= 0 or min(shares.values()) < 0:
-        raise DatasetError(f"shares are {dict(shares)}: give {', '.join(SPLITS)} weights that are not negative")
+        raise DatasetError(
+            f"shares are {dict(shares)}: give {', '.join(SPLITS)} weights that are not negative"
+        )
     sides: dict[str, str] = {}
     for component in _components(sessions):
         given = {s.split: s for s in component if s.split}

@@ -96,9 +96,11 @@ def _tone(pitch: float, decay: float, speed: float, rng: np.random.Generator) ->
     after = time_s >= 0
     tone = np.zeros(schema.CLIP_SAMPLES)
     for k, ratio in enumerate((1.0, 2.76, 5.4)):
-        tone[after] += np.sin(2 * np.pi * pitch * ratio * time_s[after]) * np.exp(
-            -decay * (1 + k) * time_s[after]
-        ) / (1 + k)
+        tone[after] += (
+            np.sin(2 * np.pi * pitch * ratio * time_s[after])
+            * np.exp(-decay * (1 + k) * time_s[after])
+            / (1 + k)
+        )
     return (0.5 * speed * tone + 3e-4 * rng.standard_normal(tone.size)).astype(np.float32).clip(-1, 1)
 
 

@@ -1,0 +1,142 @@
+"""Reading a few types straight from their serialised bytes (XCDR1, as ROS 2 sends them).
+
+A recorder must not deserialise what it only stores, and a reader of episodes meets ten thousand chunks and
+poses a minute. The layouts below are those of types that are frozen; everything else goes through the
+definitions that a bag carries.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+NS_PER_S = 1_000_000_000
+Buffer = bytes | memoryview
+
+
+class CdrError(ValueError):
+    """Bytes that do not hold the message they claim to be."""
+
+
+class Header(NamedTuple):
+    time_ns: int
+    frame_id: str
+
+
+class AudioHead(NamedTuple):
+    """An AudioChunk without its samples."""
+
+    header: Header
+    stream_id: str
+    first_sample: int
+    sample_rate: int
+    channels: int
+    stamp_source: int
+    stamp_uncertainty: float
+    size: int  # samples over all channels
+    offset: int  # of the first sample in the bytes
+
+    @property
+    def frames(self) -> int:
+        return self.size // self.channels if self.channels else 0
+
+
+class ImageHead(NamedTuple):
+    """An Image without its pixels."""
+
+    header: Header
+    height: int
+    width: int
+    encoding: str
+    is_bigendian: int
+    step: int
+    size: int  # bytes of pixels
+    offset: int  # of the first pixel in the bytes
+
+
+class _Cursor:
+    """Aligned little or big endian reading behind the 4 bytes of encapsulation."""
+
+    def __init__(self, data: Buffer) -> None:
+        if len(data) < 4 or data[1] not in (0, 1):
+            raise CdrError(f"{len(data)} bytes without a CDR encapsulation header")
+        self.data = data
+        self.order = "<" if data[1] == 1 else ">"
+        self.at = 4
+
+    def take(self, code: str, size: int) -> int | float:
+        self.at += -(self.at - 4) % size
+        try:
+            (value,) = struct.unpack_from(self.order + code, self.data, self.at)
+        except struct.error as error:
+            raise CdrError(f"message ends after {len(self.data)} bytes") from error
+        self.at += size
+        return value  # type: ignore[no-any-return]
+
+    def u32(self) -> int:
+        return int(self.take("I", 4))
+
+    def string(self) -> str:
+        length = self.u32()
+        raw = bytes(self.data[self.at : self.at + length])
+        if len(raw) != length:
+            raise CdrError(f"string of {length} bytes in a message of {len(self.data)}")
+        self.at += length
+        return raw[:-1].decode("utf-8", "replace")
+
+    def header(self) -> Header:
+        seconds, nanoseconds = int(self.take("i", 4)), self.u32()
+        return Header(seconds * NS_PER_S + nanoseconds, self.string())
+
+    def floats(self, count: int) -> NDArray[np.float64]:
+        self.at += -(self.at - 4) % 8
+        try:
+            return np.frombuffer(self.data, dtype=self.order + "f8", count=count, offset=self.at)
+        except ValueError as error:
+            raise CdrError(f"message ends after {len(self.data)} bytes") from error
+
+
+def read_stamp(data: Buffer, offset: int) -> int | None:
+    """Nanoseconds of the builtin_interfaces/Time at ``offset``; None if the message is too short."""
+    if len(data) < offset + 8 or len(data) < 4:
+        return None
+    seconds, nanoseconds = struct.unpack_from("<iI" if data[1] == 1 else ">iI", data, offset)
+    return int(seconds) * NS_PER_S + int(nanoseconds)
+
+
+def read_audio_head(data: Buffer) -> AudioHead:
+    """foley_msgs/msg/AudioChunk up to its samples."""
+    cursor = _Cursor(data)
+    header, stream_id = cursor.header(), cursor.string()
+    first_sample, rate = int(cursor.take("Q", 8)), cursor.u32()
+    channels, source = int(cursor.take("B", 1)), int(cursor.take("B", 1))
+    uncertainty = float(cursor.take("d", 8))
+    count = cursor.u32()
+    if cursor.at + 4 * count > len(data):
+        raise CdrError(f"audio chunk claims {count} samples, its message has {len(data)} bytes")
+    return AudioHead(header, stream_id, first_sample, rate, channels, source, uncertainty, count, cursor.at)
+
+
+def read_audio_samples(data: Buffer, head: AudioHead) -> NDArray[np.float32]:
+    """Samples [frames, channels] of the chunk."""
+    flat = np.frombuffer(data, dtype="<f4" if data[1] == 1 else ">f4", count=head.size, offset=head.offset)
+    return flat.reshape(-1, max(head.channels, 1)).astype(np.float32, copy=False)
+
+
+def read_image_head(data: Buffer) -> ImageHead:
+    """sensor_msgs/msg/Image up to its pixels."""
+    cursor = _Cursor(data)
+    header, height, width, encoding = cursor.header(), cursor.u32(), cursor.u32(), cursor.string()
+    is_bigendian, step, count = int(cursor.take("B", 1)), cursor.u32(), cursor.u32()
+    if cursor.at + count > len(data):
+        raise CdrError(f"image claims {count} bytes of pixels, its message has {len(data)} bytes")
+    return ImageHead(header, height, width, encoding, is_bigendian, step, count, cursor.at)
+
+
+def read_doubles(data: Buffer, count: int) -> tuple[Header, NDArray[np.float64]]:
+    """A header followed by ``count`` float64: PoseStamped (7), WrenchStamped (6), PointStamped (3)."""
+    cursor = _Cursor(data)
+    return cursor.header(), cursor.floats(count)

@@ -1,0 +1,104 @@
+"""Who recorded what, where and why: the metadata inside every bag."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import secrets
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from foley_perception import __version__
+from foley_perception.recording.errors import BagError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
+
+
+def new_session_id(now: datetime.datetime | None = None) -> str:
+    """Sortable by time, and different on two machines at the same moment."""
+    moment = now or datetime.datetime.now(datetime.UTC)
+    return f"{moment:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+def check_name(name: str) -> str:
+    """A name that is safe as a folder.
+
+    Raises:
+        BagError: it is not.
+    """
+    if not _NAME.fullmatch(name):
+        raise BagError(
+            f"name is `{name}`: use up to 100 letters, digits, `.`, `_` and `-`, beginning with a letter or digit"
+        )
+    return name
+
+
+def session_metadata(
+    session_id: str,
+    *,
+    start_ns: int,
+    max_duration_s: float,
+    recorded_by: str = "",
+    notes: str = "",
+    tags: Sequence[str] = (),
+    extra_yaml: str = "",
+) -> dict[str, str]:
+    """Metadata as strings, values that are not strings as YAML.
+
+    ``extra_yaml`` is a mapping of the user's; keys that mean something to a dataset are ``scene_id``,
+    ``split``, ``domain`` and ``objects`` (a list of mappings with ``id``, ``material``, ...).
+
+    Raises:
+        BagError: ``extra_yaml`` is not a YAML mapping, or redefines a key of ours.
+    """
+    own: dict[str, Any] = {
+        "session_id": session_id,
+        "start_ns": start_ns,
+        "max_duration_s": max_duration_s,
+        "recorded_by": recorded_by,
+        "notes": notes,
+        "tags": list(tags),
+        "origin": socket.gethostname(),
+        "foley_version": __version__,
+    }
+    for key, value in parse_extra(extra_yaml).items():
+        if key in own and key != "origin":
+            raise BagError(f"metadata_yaml: `{key}` is set by the recorder; choose another key")
+        own[key] = value
+    return {key: value if isinstance(value, str) else dump_value(value) for key, value in own.items()}
+
+
+def parse_extra(text: str) -> dict[str, Any]:
+    if not text.strip():
+        return {}
+    try:
+        extra = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BagError(f"metadata_yaml is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(extra, dict):
+        raise BagError(
+            f"metadata_yaml is a {type(extra).__name__}, expected a mapping such as `scene_id: bench`"
+        )
+    return {str(key): value for key, value in extra.items()}
+
+
+def dump_value(value: Any) -> str:
+    return str(yaml.safe_dump(value, default_flow_style=True)).removesuffix("\n...\n").strip()
+
+
+def load_session(stored: Mapping[str, str]) -> dict[str, Any]:
+    """The values behind the strings; what is no YAML stays a string."""
+    texts = {"session_id", "recorded_by", "notes", "origin", "scene_id", "split", "domain", "foley_version"}
+    loaded: dict[str, Any] = {}
+    for key, text in stored.items():
+        if key in texts or not isinstance(text, str):
+            loaded[key] = text
+            continue
+        try:
+            loaded[key] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            loaded[key] = text
+    return loaded
