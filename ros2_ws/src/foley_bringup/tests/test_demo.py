@@ -5,6 +5,7 @@ import dataclasses
 import io
 import math
 import re
+import shutil
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from foley_bringup.demo import figures, report, results
+from foley_bringup.demo import browser, figures, report, results
 from foley_bringup.demo.results import LiveContact, Prediction, Session, TopicLoss
 
 S = 1_000_000_000
@@ -144,7 +145,7 @@ def test_bones_reach_every_keypoint_once() -> None:
     assert (19, 20) in figures.BONES
 
 
-def test_page_is_self_contained(tmp_path: Path) -> None:
+def write_page(folder: Path) -> Path:
     one = session(GOOD)
     metrics = results.figures([one], VOCABULARY, SHA, trained_in_this_run=True)
     rng = np.random.default_rng(0)
@@ -155,9 +156,13 @@ def test_page_is_self_contained(tmp_path: Path) -> None:
         sync=trace(),
         stages=[("train", 42.0)],
     )
-    path = tmp_path / "report.html"
+    path = folder / "report.html"
     report.write(path, metrics, ["<b>microphone</b> silent"], [one], evidence)
-    page = path.read_text()
+    return path
+
+
+def test_page_is_self_contained(tmp_path: Path) -> None:
+    page = write_page(tmp_path).read_text()
     assert "&lt;b&gt;microphone" in page  # what nodes say is text, never markup
     assert not re.search(r'(src|href)="https?:', page)
     images = re.findall(r"data:image/png;base64,([A-Za-z0-9+/=]+)", page)
@@ -169,3 +174,21 @@ def test_page_is_self_contained(tmp_path: Path) -> None:
     samples, rate = soundfile.read(io.BytesIO(base64.b64decode(sounds[1])))
     assert rate == 48_000
     assert samples.shape == (48_000,)
+
+
+@pytest.mark.skipif(shutil.which("chromedriver") is None, reason="chromium-driver is not installed")
+def test_page_shows_in_a_browser(tmp_path: Path) -> None:
+    look = browser.look_at(write_page(tmp_path), tmp_path / "screenshot.png")
+    assert look.whole
+    assert (look.images, look.players) == (5, 4)
+    assert cv2.imread(str(tmp_path / "screenshot.png")).shape[0] > 1000
+
+
+@pytest.mark.skipif(shutil.which("chromedriver") is None, reason="chromium-driver is not installed")
+def test_a_broken_picture_is_seen(tmp_path: Path) -> None:
+    path = write_page(tmp_path)
+    page = path.read_text()
+    path.write_text(page.replace("data:image/png;base64,iVBOR", "data:image/png;base64,AAAA", 1))
+    look = browser.look_at(path, tmp_path / "screenshot.png")
+    assert look.images_shown == look.images - 1
+    assert not look.whole

@@ -34,7 +34,9 @@ examples
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder to write (default: out/demo)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/demo"), help="folder to write (default: out/demo)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of scenes, motions and training (default: 0)")
     parser.add_argument("--jobs", type=int, default=2, help="simulators at once (default: 2)")
     parser.add_argument("--quick", action="store_true", help="a small run to see that everything works")
@@ -44,7 +46,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="train on permuted labels: the demo's own check must then fail",
     )
     parser.add_argument(
-        "--analyse-only", action="store_true", help="compare and report again what an earlier run left in --out"
+        "--check-report",
+        action="store_true",
+        help="only open the report of --out in headless Chromium and see whether all pictures show",
+    )
+    parser.add_argument(
+        "--analyse-only",
+        action="store_true",
+        help="compare and report again what an earlier run left in --out",
     )
 
 
@@ -55,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
     from foley_bringup.demo import analysis, pipeline, report, results
 
     console = Console()
+    if args.check_report:
+        return _check_report(args.out)
     size = {"explore_s": 15.0, "train_scenes": 4, "validation_scenes": 2, "train_minutes": 0.5, "live_scenes": 1,
             "live_s": 25.0} if args.quick else {}  # fmt: skip
     try:
@@ -67,10 +78,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
     runner = pipeline.Runner(plan.out / "logs", console.print)
     try:
-        if args.analyse_only:
-            files = pipeline.existing_files(plan)
-        else:
-            files = pipeline.run_stages(plan, runner)
+        files = pipeline.existing_files(plan) if args.analyse_only else pipeline.run_stages(plan, runner)
         with runner.stage("Compare what was predicted, heard and true"):
             live = analysis.analyse(files, trained_in_this_run=not args.analyse_only)
     except (pipeline.StageError, analysis.AnalysisError) as error:
@@ -94,3 +102,31 @@ def run(args: argparse.Namespace) -> int:
     for sentence in wrong:
         console.print(f"[red]broken:[/red] {sentence}", highlight=False)
     return 1 if wrong else 0
+
+
+def _check_report(out: Path) -> int:
+    """Writes the browser's findings and a screenshot beside the report."""
+    import dataclasses
+
+    from foley_bringup.demo import browser
+
+    report = out / "report.html"
+    if not report.is_file():
+        print(
+            f"foley demo: error: {report} does not exist; run `foley demo --out {out}` first", file=sys.stderr
+        )
+        return 2
+    target = out.parent / f"{out.name}_report"
+    try:
+        look = browser.look_at(report, target / "screenshot.png")
+    except browser.BrowserError as error:
+        print(f"foley demo: error: {error}", file=sys.stderr)
+        return 1
+    (target / "metrics.json").write_text(
+        json.dumps(dataclasses.asdict(look), indent=2) + "\n", encoding="utf-8"
+    )
+    print(
+        f"{look.images_shown} of {look.images} pictures shown, {look.players_ready} of {look.players} players ready"
+    )
+    print(f"screenshot: {target / 'screenshot.png'}")
+    return 0 if look.whole else 1

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import yaml
-from foley_perception.episodes.episode import Episode, EpisodeError, read_episode
 from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader, AnyReaderError
 
@@ -18,6 +17,7 @@ from foley_bringup.demo import figures, results
 from foley_bringup.demo.matching import match_times
 from foley_bringup.demo.pipeline import DemoFiles
 from foley_bringup.demo.results import LiveContact, Prediction, Session, TopicLoss
+from foley_perception.episodes.episode import Episode, EpisodeError, read_episode
 
 DETECTION_TOLERANCE_S = 0.05
 PREDICTION_TOLERANCE_S = 0.20
