@@ -35,7 +35,9 @@ class Impact:
             )
         length = math.sqrt(sum(x * x for x in self.normal))
         if abs(length - 1.0) > 0.01:
-            raise ValueError(f"impact on `{self.object_id}`: normal {self.normal} has length {length}, must be 1")
+            raise ValueError(
+                f"impact on `{self.object_id}`: normal {self.normal} has length {length}, must be 1"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +72,9 @@ def _finite(event: Impact | Sliding, *names: str) -> None:
     for name in names:
         value = getattr(event, name)
         if not math.isfinite(value):
-            raise ValueError(f"{type(event).__name__.lower()} on `{event.object_id}`: {name} is {value}, must be finite")
+            raise ValueError(
+                f"{type(event).__name__.lower()} on `{event.object_id}`: {name} is {value}, must be finite"
+            )
 
 
 def _vector(event: Impact | Sliding, name: str) -> None:

@@ -1,0 +1,119 @@
+"""Scratching: a tip drags over a rough profile, and what the profile does to the force drives the modal bank.
+
+After K. van den Doel, P. G. Kry, D. K. Pai, FoleyAutomatic (SIGGRAPH 2001): the profile is noise with a 1/f^b spectrum, traversed at the slip
+speed; faster is brighter and louder, rougher is louder and (smaller b) brighter. Every object has one profile of its own, and consecutive
+slides continue where the last one left it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+
+from foley_sim.sound import kernels
+from foley_sim.sound.events import Sliding
+from foley_sim.sound.kernels import Array
+from foley_sim.spec import MaterialSample
+
+PROFILE_POINTS = 1 << 16
+POINT_SPACING = 8e-6  # [m]; the profile repeats after half a metre
+SHORTEST_WAVE = 4e-5  # what the contact patch does not smooth away [m]
+LONGEST_WAVE = 4e-3  # longer waves are followed by the arm, not heard [m]
+SMOOTHING_S = 0.002
+_REFERENCE_SPEED = 0.1  # [m/s]
+
+
+def surface_profile(roughness: float, seed: list[int]) -> Array:
+    """Unit-rms profile [PROFILE_POINTS] with power spectrum 1/f^b, b from 1.6 (polished) to 0.6 (coarse)."""
+    rng = np.random.default_rng(seed)
+    wave = np.fft.rfftfreq(PROFILE_POINTS, d=POINT_SPACING)  # [cycles/m]
+    amplitude = np.zeros(wave.size)
+    band = (wave >= 1 / LONGEST_WAVE) & (wave <= 1 / SHORTEST_WAVE)
+    amplitude[band] = wave[band] ** (-(1.6 - roughness) / 2)
+    spectrum = amplitude * np.exp(2j * np.pi * rng.random(wave.size))
+    profile = np.fft.irfft(spectrum, PROFILE_POINTS)
+    return np.asarray(profile / profile.std())
+
+
+def force_amplitude(event: Sliding, material: MaterialSample) -> float:
+    """Rms of the fluctuating normal force [N]. Grows with load, friction, roughness and (as the root of it) with speed."""
+    return float(
+        event.normal_force
+        * (0.1 + 0.9 * material.roughness)
+        * (0.5 + material.friction)
+        * math.sqrt(event.slip_speed / _REFERENCE_SPEED)
+    )
+
+
+@dataclasses.dataclass
+class _Segment:
+    first: int
+    stop: int
+    speed: float
+    amplitude: float
+    drive: Array  # [m]
+
+
+class FrictionVoice:
+    """All sliding on one object. Where two slides overlap in time the one added last is heard."""
+
+    def __init__(self, material: MaterialSample, seed: list[int], sample_rate: int) -> None:
+        self._material = material
+        self._seed = seed
+        self._rate = sample_rate
+        self._profile: Array | None = None
+        self._state = np.zeros(3)
+        self._segments: list[_Segment] = []
+        self._last: _Segment | None = None
+        self._smoothing = 1.0 - math.exp(-1.0 / (SMOOTHING_S * sample_rate))
+
+    def due(self, stop: int) -> bool:
+        """Whether a slide is under way or fading out before sample `stop`."""
+        return self._last is not None or any(segment.first < stop for segment in self._segments)
+
+    def add(self, event: Sliding, drive: Array, first: int) -> None:
+        """Add a slide whose first audible sample is `first` and that excites the bank by `drive` [m]."""
+        stop = math.ceil(event.end_s * self._rate)
+        if stop > first:
+            amplitude = force_amplitude(event, self._material)
+            self._segments.append(_Segment(first, stop, event.slip_speed, amplitude, drive))
+
+    def run(self, start: int, count: int) -> list[tuple[Array, Array]]:
+        """Excitations of the samples [start, start + count): (drive [m], impulses [count]) each."""
+        if self._profile is None:
+            self._profile = surface_profile(self._material.roughness, self._seed)
+        owner = np.full(count, -1)
+        for index, segment in enumerate(self._segments):
+            owner[max(segment.first - start, 0) : max(segment.stop - start, 0)] = index
+        speed, force = np.zeros(count), np.zeros(count)
+        for index, segment in enumerate(self._segments):
+            mine = owner == index
+            speed[mine], force[mine] = segment.speed, segment.amplitude
+        impulses = np.empty(count)
+        kernels.run_friction(
+            self._state, self._profile, speed, force, 1 / POINT_SPACING, float(self._rate), self._smoothing, impulses
+        )
+        result = self._shares(owner, impulses)
+        self._segments = [segment for segment in self._segments if segment.stop > start + count]
+        return result
+
+    def settle(self, now: int) -> None:
+        """Fall silent once the last slide has faded out; call on a fixed grid of samples, the next one being `now`."""
+        if self._state[2] < 1e-6 and not any(segment.first < now for segment in self._segments):
+            self._last = None
+            self._state[1:] = 0.0
+
+    def _shares(self, owner: Array, impulses: Array) -> list[tuple[Array, Array]]:
+        """Samples without a slide (its fade-out) belong to the slide before them."""
+        changes = np.flatnonzero(np.diff(owner)) + 1
+        result = []
+        for begin, end in zip([0, *changes], [*changes, owner.size], strict=True):
+            if owner[begin] >= 0:
+                self._last = self._segments[int(owner[begin])]
+            if self._last is not None:
+                part = np.zeros(impulses.size)
+                part[begin:end] = impulses[begin:end]
+                result.append((self._last.drive, part))
+        return result

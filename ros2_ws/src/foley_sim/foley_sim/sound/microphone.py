@@ -1,0 +1,112 @@
+"""From pressure to samples: the robot's own hum, noise, a high-pass, the calibrated gain and a guard against overload."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import signal
+
+from foley_sim.sound import kernels
+from foley_sim.sound.kernels import Array
+
+FULL_SCALE_PA = 20.0
+"""Sound pressure that reaches full scale at gain_db = 0 [Pa]."""
+
+HIGH_PASS_HZ = 30.0
+KNEE = 0.8  # the guard leaves everything below this alone
+_NOISE_BLOCK = 4800
+
+
+class BlockNoise:
+    """Gaussian noise with a gentle rise towards low frequencies; unit rms.
+
+    Drawn in blocks of fixed size, each from the seed and its own number, so that it does not depend on how it is read.
+    """
+
+    def __init__(self, seed: list[int]) -> None:
+        self._seed = seed
+        self._number = 0
+        self._filter = np.zeros(1)
+        self._rest = np.zeros(0)
+
+    def take(self, count: int) -> Array:
+        """The next samples [count]."""
+        parts = [self._rest]
+        have = self._rest.size
+        while have < count:
+            parts.append(self._next_block())
+            have += _NOISE_BLOCK
+        joined = np.concatenate(parts)
+        self._rest = joined[count:]
+        return joined[:count]
+
+    def _next_block(self) -> Array:
+        rng = np.random.default_rng([*self._seed, self._number])
+        self._number += 1
+        white, slow = rng.standard_normal((2, _NOISE_BLOCK))
+        low, self._filter = signal.lfilter([0.02], [1.0, -0.98], slow, zi=self._filter)
+        # rms of the low-passed noise is 0.02 / sqrt(1 - 0.98^2) = 0.1005; half of the power comes from each
+        return np.asarray((white + low / 0.1005) / math.sqrt(2.0))
+
+
+class MotorHum:
+    """Hum of the arm's drives, following the joint speed. Unit rms at full speed."""
+
+    def __init__(self, seed: list[int], sample_rate: int) -> None:
+        rng = np.random.default_rng([*seed, 1])
+        multiples = np.array([1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 17.3])
+        amplitude = np.array([1.0, 0.7, 0.5, 0.35, 0.25, 0.15, 0.12])
+        amplitude *= math.sqrt(2 * (1 - 0.4**2)) / np.linalg.norm(amplitude)
+        self._harmonics = np.stack([multiples, amplitude, rng.uniform(0, 2 * math.pi, multiples.size)], axis=1)
+        self._base_hz = float(rng.uniform(70.0, 130.0))
+        self._noise = BlockNoise([*seed, 2])
+        self._state = np.zeros(2)
+        self._rate = sample_rate
+        self._smoothing = 1.0 - math.exp(-1.0 / (0.02 * sample_rate))
+        self._changes: list[tuple[int, float]] = []
+        self._speed = 0.0
+
+    def set_speed(self, sample: int, speed: float) -> None:
+        """From `sample` on the joints move at `speed`, a fraction of full speed in [0, 1]."""
+        self._changes.append((sample, speed))
+        self._changes.sort(key=lambda change: change[0])
+
+    def run(self, start: int, count: int) -> Array:
+        """Hum of the samples [start, start + count)."""
+        speed = np.full(count, self._speed)
+        while self._changes and self._changes[0][0] < start + count:
+            sample, value = self._changes.pop(0)
+            speed[max(sample - start, 0) :] = value
+            self._speed = value
+        out = np.zeros(count)
+        noise = self._noise.take(count)
+        kernels.run_motor(
+            self._state, speed, noise, self._harmonics, self._base_hz, float(self._rate), self._smoothing, out
+        )
+        return out
+
+
+class Microphone:
+    """Adds noise, removes what lies below HIGH_PASS_HZ, scales to full scale and bends peaks above KNEE."""
+
+    def __init__(self, *, sample_rate: int, gain_db: float, noise_dbfs: float, seed: list[int]) -> None:
+        self._gain = 10 ** (gain_db / 20) / FULL_SCALE_PA
+        self._noise_level = 10 ** (noise_dbfs / 20)
+        self._noise = BlockNoise([*seed, 3])
+        self._sections = signal.butter(2, HIGH_PASS_HZ, "highpass", fs=sample_rate, output="sos")
+        self._filter = np.zeros((self._sections.shape[0], 2))
+        self.limited_samples = 0
+
+    def record(self, pressure: Array, own_noise: Array) -> NDArray[np.float32]:
+        """Samples [n] in (-1, 1) from pressure at the microphone [Pa] and noise in units of full scale, both [n]."""
+        raw = pressure * self._gain + own_noise + self._noise_level * self._noise.take(pressure.size)
+        heard, self._filter = signal.sosfilt(self._sections, raw, zi=self._filter)
+        loud = np.abs(heard) > KNEE
+        count = int(np.count_nonzero(loud))
+        if count:
+            self.limited_samples += count
+            over = (np.abs(heard[loud]) - KNEE) / (1 - KNEE)
+            heard[loud] = np.sign(heard[loud]) * (KNEE + (1 - KNEE) * np.tanh(over) * 0.999)
+        return np.asarray(heard, dtype=np.float32)

@@ -1,0 +1,219 @@
+"""Modal banks: which modes an object has, how fast they die, and how loud each radiates.
+
+A mode obeys  q'' + 2 sigma q' + w^2 q = F(t) phi(x) / m.  What is heard of it at 1 m follows from its velocity by the radiated power
+W = rho0 c S s |v|^2: p = rho0 c sqrt(s S / 2 pi) v_rms. Below k a = 1 the radiation efficiency s falls as (k a)^2, so pressure follows the
+modal ACCELERATION there; modes that bend within the face lose more to the acoustic short circuit (C. E. Wallace, Radiation
+resistance of a rectangular panel, JASA 51, 1972).
+
+Supports: every object stands on a thin mount. The mount adds loss, lets the body bounce as a whole, and passes the impulse on
+to the table. Its quality differs between objects and is drawn from the scene's seed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import zlib
+
+import numpy as np
+
+from foley_sim.sound import modes
+from foley_sim.sound.modes import Array, ModeSet
+from foley_sim.spec import MaterialSample, ObjectSpec
+
+MAX_MODES = 48
+AIR_DENSITY = 1.2  # [kg/m^3]
+SOUND_SPEED = 343.0  # [m/s]
+
+_MOUNT_ALPHA = 8.0  # [1/s] of a mount of looseness 1
+_MOUNT_LOSS = 8.0e-4
+_MOUNT_STIFFNESS = 4.0e8  # per area [N/m^3]
+_BOUNCE_LOSS = 0.18
+
+TABLE_SIZE = (1.2, 0.8, 0.03)  # [m]
+TABLE_MATERIAL = MaterialSample(
+    name="wood",
+    density=680.0,
+    youngs_modulus=3.5e9,
+    poisson_ratio=0.3,
+    damping_alpha=30.0,
+    damping_beta=1e-6,
+    loss_factor=0.05,
+    friction=0.4,
+    roughness=0.35,
+)
+"""The bench top: particle board, damped by what stands on it and under it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ModalBank:
+    """Modes of one object, ready to be driven. All arrays are [m], m <= MAX_MODES, possibly 0."""
+
+    frequency_hz: Array
+    decay: Array  # amplitude decay rate sigma [1/s]
+    mass_kg: Array  # modal mass
+    radiation: Array  # pressure at 1 m per modal velocity [Pa s/m]
+    families: tuple[ModeSet, ...]
+    click: float  # pressure at 1 m per rate of force [Pa s/N]: acceleration noise of the body as a whole
+    mass: float  # of the object [kg]
+    bounce_hz: float  # of the object on its mount
+
+    def shapes(self, point: Array) -> Array:
+        """Mode shapes at a point [3] of the body's frame -> [m]."""
+        return np.concatenate([family.shapes(point) for family in self.families])
+
+    def t60(self) -> Array:
+        """Seconds until each mode has fallen by 60 dB, [m]."""
+        return np.asarray(math.log(1000.0) / self.decay)
+
+
+def object_bank(spec: ObjectSpec, *, scene_seed: int = 0) -> ModalBank:
+    """The bank of an object on its mount. `scene_seed` (with the object's id) draws the mount's looseness."""
+    rng = np.random.default_rng([scene_seed, zlib.crc32(spec.object_id.encode())])
+    looseness = math.exp(rng.uniform(math.log(0.5), math.log(2.0)))
+    mass, base = object_mass(spec), _base_area(spec)
+    mount = _MOUNT_STIFFNESS * base * looseness
+    body = spec.material.youngs_modulus * (base - _hollow_area(spec)) / spec.size[2]
+    loss = _BOUNCE_LOSS + spec.material.loss_factor
+    bounce = modes.bounce(mass, 1 / (1 / mount + 1 / body), base, loss)
+    bounce_hz = math.sqrt(1 / (1 / mount + 1 / body) / mass) / (2 * math.pi)
+    outer_density = mass / (spec.size[0] * spec.size[1] * spec.size[2])
+    return _assemble(
+        (*_body_modes(spec), bounce),
+        spec.material,
+        mass=mass,
+        outer_density=outer_density,
+        bounce_hz=bounce_hz,
+        mount_alpha=_MOUNT_ALPHA * looseness,
+        mount_loss=_MOUNT_LOSS * looseness,
+    )
+
+
+def table_bank() -> ModalBank:
+    """The bench top as one simply supported slab."""
+    a, b, h = TABLE_SIZE
+    mass = TABLE_MATERIAL.density * a * b * h
+    return _assemble(
+        (modes.plate(a, b, h, TABLE_MATERIAL),),
+        TABLE_MATERIAL,
+        mass=mass,
+        outer_density=TABLE_MATERIAL.density * 10.0,  # a slab on a frame hardly moves as a whole
+        bounce_hz=0.0,
+        mount_alpha=_MOUNT_ALPHA,
+        mount_loss=0.0,
+    )
+
+
+def object_mass(spec: ObjectSpec) -> float:
+    """Mass of the walls, or of the whole where the object is solid [kg]."""
+    outer = spec.size[0] * spec.size[1] * spec.size[2]
+    round_factor = math.pi / 4 if spec.shape == "cylinder" else 1.0
+    return spec.material.density * outer * (1 - spec.hollowness) * round_factor
+
+
+def _body_modes(spec: ObjectSpec) -> tuple[ModeSet, ...]:
+    a, b, h = spec.size
+    hollow, material = spec.wall > 0, spec.material
+    if spec.shape == "plate":
+        return (modes.plate(a, b, spec.wall if hollow else h, material),)
+    if spec.shape == "bar":
+        bending = modes.bar(a, b, h, material, wall=spec.wall)
+        return (bending,) if hollow else (bending, modes.torsion(a, b, h, material))
+    if spec.shape == "cylinder":
+        if hollow:
+            return (modes.disc(a / 2, spec.wall, material),)
+        side = a * math.sqrt(math.pi) / 2  # the square of the same area
+        return (modes.column(side**2, h, material), modes.bar(side, side, h, material))
+    if hollow:
+        return (modes.plate(a, b, spec.wall, material),)
+    return (
+        modes.bar(a, b, h, material),
+        modes.bar(b, a, h, material, axis=1),
+        modes.torsion(a, b, h, material),
+        modes.column(a * b, h, material),
+    )
+
+
+def _base_area(spec: ObjectSpec) -> float:
+    return spec.size[0] * spec.size[1] * (math.pi / 4 if spec.shape == "cylinder" else 1.0)
+
+
+def _hollow_area(spec: ObjectSpec) -> float:
+    if spec.wall == 0:
+        return 0.0
+    inner = (spec.size[0] - 2 * spec.wall) * (spec.size[1] - 2 * spec.wall)
+    return inner * (math.pi / 4 if spec.shape == "cylinder" else 1.0)
+
+
+def _assemble(
+    families: tuple[ModeSet, ...],
+    material: MaterialSample,
+    *,
+    mass: float,
+    outer_density: float,
+    bounce_hz: float,
+    mount_alpha: float,
+    mount_loss: float,
+) -> ModalBank:
+    damped = [_underdamped(family, material, mount_alpha, mount_loss) for family in families]
+    kept, boosts = _select(damped)
+    radiation = np.concatenate([_radiation(family) for family in kept]) * boosts
+    return ModalBank(
+        frequency_hz=np.concatenate([family.frequency_hz for family in kept]),
+        decay=np.concatenate([_decay(family, material, mount_alpha, mount_loss) for family in kept]),
+        mass_kg=np.concatenate([family.mass_kg for family in kept]),
+        radiation=radiation,
+        families=tuple(kept),
+        # Dipole of a rigid body set in motion, 3/2 V/M rho0 / (4 pi c r) dF/dt on its axis (Koss & Alfredson, Transient sound
+        # radiated by spheres undergoing an elastic collision, JSV 27, 1973).
+        click=1.5 * AIR_DENSITY / (4 * math.pi * SOUND_SPEED * outer_density),
+        mass=mass,
+        bounce_hz=bounce_hz,
+    )
+
+
+def _decay(family: ModeSet, material: MaterialSample, mount_alpha: float, mount_loss: float) -> Array:
+    omega = 2 * np.pi * family.frequency_hz
+    loss = material.loss_factor + family.extra_loss + mount_loss
+    return np.asarray(
+        (material.damping_alpha + mount_alpha + material.damping_beta * omega**2 + loss * omega) / 2
+    )
+
+
+def _underdamped(family: ModeSet, material: MaterialSample, mount_alpha: float, mount_loss: float) -> ModeSet:
+    """Without modes that would not swing: their decay exceeds half their angular frequency."""
+    decay = _decay(family, material, mount_alpha, mount_loss)
+    return family.take(np.flatnonzero(decay < np.pi * family.frequency_hz))
+
+
+def _select(families: list[ModeSet]) -> tuple[list[ModeSet], Array]:
+    """At most MAX_MODES: the lower half of the budget in full, then every k-th mode, each louder for those it stands for."""
+    every = np.concatenate([family.frequency_hz for family in families])
+    order = np.argsort(every, kind="stable")
+    boost = np.ones(every.size)
+    if every.size > MAX_MODES:
+        low, rest = order[: MAX_MODES // 2], order[MAX_MODES // 2 :]
+        chosen = rest[np.linspace(0, rest.size - 1, MAX_MODES - MAX_MODES // 2).astype(np.intp)]
+        boost[chosen] = math.sqrt(rest.size / chosen.size)  # energies of the left-out modes add up
+        order = np.concatenate([low, chosen])
+    keep = np.zeros(every.size, dtype=bool)
+    keep[order] = True
+    starts = np.cumsum([0] + [family.frequency_hz.size for family in families])
+    taken = [
+        family.take(np.flatnonzero(keep[begin:end]))
+        for family, begin, end in zip(families, starts[:-1], starts[1:], strict=True)
+    ]
+    return taken, boost[keep]
+
+
+def _radiation(family: ModeSet) -> Array:
+    if family.frequency_hz.size == 0:
+        return np.zeros(0)
+    k = 2 * np.pi * family.frequency_hz / SOUND_SPEED
+    ka2 = k**2 * family.area / np.pi
+    piston = ka2 / (2 + ka2)  # low-frequency limit of a baffled piston: (k a)^2 / 2
+    bending = np.maximum(family.wavenumber**2 - family.wavenumber.min() ** 2, 0.0)
+    efficiency = piston / (1 + bending / k**2)
+    return np.asarray(
+        AIR_DENSITY * SOUND_SPEED * np.sqrt(efficiency * family.area / (2 * np.pi)) * family.rms_shape
+    )
