@@ -53,6 +53,31 @@ def test_resolve(
     assert store.resolve(object_id, position, create=create) == expected
 
 
+def test_a_place_gets_the_name_of_its_contact(store: BeliefStore) -> None:
+    place = store.resolve("", (0.0, 0.0, 0.0))
+    assert place == "place_1"
+    store.add(place, piece("plan", kind="predicted"))
+    assert store.resolve("object_1", (0.01, 0.0, 0.0)) == "object_1"
+    assert store.objects == ["object_1"]
+
+
+def test_numbers_that_count_anew_do_not_mix_objects(store: BeliefStore) -> None:
+    store.add(store.resolve("object_1", (0.0, 0.0, 0.0)), piece("a", 0.0))
+    store.add(store.resolve("object_2", (0.4, 0.0, 0.0)), piece("b", 0.4))
+    # The contact detector has restarted and met the second object first.
+    assert store.resolve("object_1", (0.4, 0.01, 0.0)) == "object_2"
+    assert store.resolve("object_2", (0.9, 0.0, 0.0)) == "place_1"
+    # A name that means something is taken as it is, wherever it is.
+    store.add("mug", piece("c", 0.8))
+    assert store.resolve("mug", (0.0, 0.0, 0.0)) == "mug"
+
+
+def test_levels_are_different_objects(store: BeliefStore) -> None:
+    store.add("box", piece("a", 0.0))
+    assert store.resolve("", (0.0, 0.0, 0.05)) != "box"
+    assert store.resolve("", (0.0, 0.0, 0.01)) == "box"
+
+
 def test_same_contact_replaces_itself(store: BeliefStore) -> None:
     store.add("mug", piece("a", p=0.6))
     store.add("mug", piece("a", p=0.9))

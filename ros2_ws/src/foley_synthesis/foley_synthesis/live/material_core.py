@@ -81,7 +81,7 @@ class MaterialCore:
         fusion: FusionConfig | None = None,
         calibration: NDArray[np.float64] | Sequence[float] = (),
         surprise_level: float = 0.95,
-        same_object_radius_m: float = 0.08,
+        same_object_radius_m: float = 0.06,
     ) -> None:
         self._heard = heard
         self._calibration = np.asarray(calibration, dtype=np.float64)

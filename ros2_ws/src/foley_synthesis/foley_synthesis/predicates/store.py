@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foley_synthesis.predicates.evidence import Evidence, EvidenceError
 from foley_synthesis.predicates.fusion import FusedBelief, FusionConfig, fuse
 
 SCHEMA = 1
+_ANONYMOUS = re.compile(r"object_\d+")
+_PLACE = re.compile(r"place_\d+")
+_HEIGHT_M = 0.03  # contacts on different levels are on different objects
+_ELSEWHERE_M = 0.25  # an anonymous number this far from its contacts was given anew
 
 
 class StateError(ValueError):
@@ -38,7 +44,7 @@ class BeliefStore:
         vocabulary: Sequence[str],
         fusion: FusionConfig | None = None,
         *,
-        same_object_radius_m: float = 0.08,
+        same_object_radius_m: float = 0.06,
         max_evidence: int = 64,
         max_objects: int = 256,
     ) -> None:
@@ -61,29 +67,51 @@ class BeliefStore:
         return fuse(self._evidence.get(object_id, ()), self.fusion)
 
     def resolve(self, object_id: str, position: Sequence[float], *, create: bool = True) -> str:
-        """The object that a contact belongs to: its id if given, else the nearest known object.
+        """The object that a contact belongs to.
+
+        A name that somebody gave is taken as it is. `object_<n>` is only the number that the contact detector
+        gave to a place, and it counts anew after a restart: where such a number contradicts the place, the
+        place is right. A contact without any name, as a predicted one, belongs to the nearest object; a place
+        where nothing is known is called `place_<n>` until a contact names it.
 
         Returns "" when nothing is known of the contact, or when no object is near and ``create`` is False.
         """
-        if object_id:
+        located = len(position) == 3 and all(math.isfinite(v) for v in position)
+        if object_id and (not located or not _ANONYMOUS.fullmatch(object_id)):
             return object_id
-        if len(position) != 3 or not all(math.isfinite(v) for v in position):
+        if not located:
             return ""
-        nearest, distance = "", math.inf
-        for name, items in self._evidence.items():
-            known = [item.position for item in items if all(math.isfinite(v) for v in item.position)]
-            if known:
-                d = float(np.linalg.norm(np.asarray(known) - np.asarray(position), axis=1).min())
-                if d < distance:
-                    nearest, distance = name, d
+        point = np.asarray(position, dtype=np.float64)
+        nearest, distance = min(
+            ((name, self._distance(name, point)) for name in self._evidence),
+            key=lambda entry: entry[1],
+            default=("", math.inf),
+        )
+        if object_id and object_id in self._evidence and self._distance(object_id, point) <= _ELSEWHERE_M:
+            return object_id
         if distance <= self._radius:
+            if object_id and _PLACE.fullmatch(nearest) and object_id not in self._evidence:
+                self._evidence[object_id] = self._evidence.pop(nearest)  # the place has got a name
+                return object_id
             return nearest
-        if not create:
-            return ""
-        while True:
+        if object_id and object_id not in self._evidence:
+            return object_id
+        return self._new_place() if create else ""
+
+    def _distance(self, name: str, point: NDArray[np.float64]) -> float:
+        """Metres from a point to the nearest contact of an object, infinite on another level or if none is known."""
+        known = [item.position for item in self._evidence[name] if all(map(math.isfinite, item.position))]
+        if not known:
+            return math.inf
+        delta = np.asarray(known) - point
+        apart = np.where(np.abs(delta[:, 2]) <= _HEIGHT_M, np.linalg.norm(delta, axis=1), np.inf)
+        return float(apart.min())
+
+    def _new_place(self) -> str:
+        self._named += 1
+        while f"place_{self._named}" in self._evidence:
             self._named += 1
-            if f"object_{self._named}" not in self._evidence:
-                return f"object_{self._named}"
+        return f"place_{self._named}"
 
     def add(self, object_id: str, item: Evidence) -> None:
         """Add one piece; it replaces an older one of the same kind and key.
