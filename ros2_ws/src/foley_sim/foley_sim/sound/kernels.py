@@ -98,6 +98,23 @@ def run_motor(
 
 
 @_jit  # type: ignore[untyped-decorator]
+def run_biquad(
+    b0: float, b1: float, b2: float, a1: float, a2: float,
+    state: Array,  # [2], in place
+    samples: Array,  # [n], in place
+) -> None:  # fmt: skip
+    """Second-order section, transposed direct form II."""
+    s1, s2 = state[0], state[1]
+    for i in range(samples.size):
+        x = samples[i]
+        y = b0 * x + s1
+        s1 = b1 * x - a1 * y + s2
+        s2 = b2 * x - a2 * y
+        samples[i] = y
+    state[0], state[1] = s1, s2
+
+
+@_jit  # type: ignore[untyped-decorator]
 def multiply_partitions(spectra: NDArray[np.complex128], filters: NDArray[np.complex128], newest: int, out: NDArray[np.complex128]) -> None:  # fmt: skip  # noqa: E501
     """out [b] += sum over k >= 1 of spectra[newest - k + 1 (a ring)] * filters[k], spectra and filters [k, b]."""
     partitions = filters.shape[0]

@@ -28,7 +28,7 @@ class BlockNoise:
     def __init__(self, seed: list[int]) -> None:
         self._seed = seed
         self._number = 0
-        self._filter = np.zeros(1)
+        self._filter = np.zeros(2)
         self._rest = np.zeros(0)
 
     def take(self, count: int) -> Array:
@@ -46,9 +46,9 @@ class BlockNoise:
         rng = np.random.default_rng([*self._seed, self._number])
         self._number += 1
         white, slow = rng.standard_normal((2, _NOISE_BLOCK))
-        low, self._filter = signal.lfilter([0.02], [1.0, -0.98], slow, zi=self._filter)
+        kernels.run_biquad(0.02, 0.0, 0.0, -0.98, 0.0, self._filter, slow)
         # rms of the low-passed noise is 0.02 / sqrt(1 - 0.98^2) = 0.1005; half of the power comes from each
-        return np.asarray((white + low / 0.1005) / math.sqrt(2.0))
+        return np.asarray((white + slow / 0.1005) / math.sqrt(2.0))
 
 
 class MotorHum:
@@ -95,14 +95,15 @@ class Microphone:
         self._gain = 10 ** (gain_db / 20) / FULL_SCALE_PA
         self._noise_level = 10 ** (noise_dbfs / 20)
         self._noise = BlockNoise([*seed, 3])
-        self._sections = signal.butter(2, HIGH_PASS_HZ, "highpass", fs=sample_rate, output="sos")
-        self._filter = np.zeros((self._sections.shape[0], 2))
+        b, a = signal.butter(2, HIGH_PASS_HZ, "highpass", fs=sample_rate)
+        self._section = (float(b[0]), float(b[1]), float(b[2]), float(a[1]), float(a[2]))
+        self._filter = np.zeros(2)
         self.limited_samples = 0
 
     def record(self, pressure: Array, own_noise: Array) -> NDArray[np.float32]:
         """Samples [n] in (-1, 1) from pressure at the microphone [Pa] and noise in units of full scale, both [n]."""
-        raw = pressure * self._gain + own_noise + self._noise_level * self._noise.take(pressure.size)
-        heard, self._filter = signal.sosfilt(self._sections, raw, zi=self._filter)
+        heard = pressure * self._gain + own_noise + self._noise_level * self._noise.take(pressure.size)
+        kernels.run_biquad(*self._section, self._filter, heard)
         loud = np.abs(heard) > KNEE
         count = int(np.count_nonzero(loud))
         if count:

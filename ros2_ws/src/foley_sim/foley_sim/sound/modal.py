@@ -29,6 +29,7 @@ _MOUNT_ALPHA = 8.0  # [1/s] of a mount of looseness 1
 _MOUNT_LOSS = 8.0e-4
 _MOUNT_STIFFNESS = 4.0e8  # per area [N/m^3]
 _BOUNCE_LOSS = 0.18
+_WALL_COUPLING = 0.4  # displacement of the walls for a blow of 1 on the top of a hollow body
 
 TABLE_SIZE = (1.2, 0.8, 0.03)  # [m]
 TABLE_MATERIAL = MaterialSample(
@@ -61,6 +62,17 @@ class ModalBank:
     def shapes(self, point: Array) -> Array:
         """Mode shapes at a point [3] of the body's frame -> [m]."""
         return np.concatenate([family.shapes(point) for family in self.families])
+
+    def drive(self, point: Array, striker_mass: float, contact_s: float) -> Array:
+        """Modal velocity per impulse at a point [3] of the body's frame -> [m], [1/kg].
+
+        A light surface gives way: it cannot be left faster than the striker, whose mass [kg] loads every mode slow enough to
+        move during the contact (driving-point mobility sum phi^2 / m).
+        """
+        shape = self.shapes(point)
+        slow = 1 / (1 + (2 * self.frequency_hz * contact_s) ** 2)
+        mobility = float(np.sum(slow * shape**2 / self.mass_kg))
+        return np.asarray(shape / self.mass_kg / (1 + striker_mass * mobility))
 
     def t60(self) -> Array:
         """Seconds until each mode has fallen by 60 dB, [m]."""
@@ -121,11 +133,16 @@ def _body_modes(spec: ObjectSpec) -> tuple[ModeSet, ...]:
         return (bending,) if hollow else (bending, modes.torsion(a, b, h, material))
     if spec.shape == "cylinder":
         if hollow:
-            return (modes.disc(a / 2, spec.wall, material),)
-        side = a * math.sqrt(math.pi) / 2  # the square of the same area
-        return (modes.column(side**2, h, material), modes.bar(side, side, h, material))
+            wall = modes.ring((a - spec.wall) / 2, h, spec.wall, material, _WALL_COUPLING)
+            return (modes.disc(a / 2, spec.wall, material), wall)
+        edge = a * math.sqrt(math.pi) / 2  # the square of the same area
+        return (modes.column(edge**2, h, material), modes.bar(edge, edge, h, material))
     if hollow:
-        return (modes.plate(a, b, spec.wall, material),)
+        return (
+            modes.plate(a, b, spec.wall, material),
+            modes.side(a, h, spec.wall, material, _WALL_COUPLING),
+            modes.side(b, h, spec.wall, material, _WALL_COUPLING),
+        )
     return (
         modes.bar(a, b, h, material),
         modes.bar(b, a, h, material, axis=1),
@@ -207,13 +224,10 @@ def _select(families: list[ModeSet]) -> tuple[list[ModeSet], Array]:
 
 
 def _radiation(family: ModeSet) -> Array:
-    if family.frequency_hz.size == 0:
-        return np.zeros(0)
     k = 2 * np.pi * family.frequency_hz / SOUND_SPEED
     ka2 = k**2 * family.area / np.pi
     piston = ka2 / (2 + ka2)  # low-frequency limit of a baffled piston: (k a)^2 / 2
-    bending = np.maximum(family.wavenumber**2 - family.wavenumber.min() ** 2, 0.0)
-    efficiency = piston / (1 + bending / k**2)
+    efficiency = piston / (1 + (family.cancellation / k) ** 2)
     return np.asarray(
         AIR_DENSITY * SOUND_SPEED * np.sqrt(efficiency * family.area / (2 * np.pi)) * family.rms_shape
     )

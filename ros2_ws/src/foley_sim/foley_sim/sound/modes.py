@@ -38,7 +38,7 @@ class ModeSet:
 
     frequency_hz: Array
     mass_kg: Array  # modal mass for the normalisation of `shapes`
-    wavenumber: Array  # of bending [1/m]; 0 for motion as a whole
+    cancellation: Array  # wavenumber beyond that of a face moving as one [1/m]: what the acoustic short circuit sees
     rms_shape: Array  # over the radiating face
     area: float  # of the radiating face [m^2]
     shapes: Shapes
@@ -51,7 +51,7 @@ class ModeSet:
             self,
             frequency_hz=self.frequency_hz[index],
             mass_kg=self.mass_kg[index],
-            wavenumber=self.wavenumber[index],
+            cancellation=self.cancellation[index],
             rms_shape=self.rms_shape[index],
             shapes=lambda point: inner(point)[index],
         )
@@ -77,7 +77,7 @@ def plate(a: float, b: float, h: float, material: MaterialSample) -> ModeSet:
         return np.asarray(np.sin(m * math.pi * x) * np.sin(n * math.pi * y))
 
     mass = np.full(k.shape, material.density * a * b * h / 4)
-    return _audible(ModeSet(f, mass, k, np.full(k.shape, 0.5), a * b, shapes))
+    return _audible(ModeSet(f, mass, _beyond(k, k.min()), np.full(k.shape, 0.5), a * b, shapes))
 
 
 def disc(radius: float, h: float, material: MaterialSample) -> ModeSet:
@@ -97,7 +97,7 @@ def disc(radius: float, h: float, material: MaterialSample) -> ModeSet:
         r = min(math.hypot(point[0], point[1]) / radius, _CLAMP)
         return _disc_radial(orders, roots, r)
 
-    return _audible(ModeSet(f, mass, k, rms, math.pi * radius**2, shapes))
+    return _audible(ModeSet(f, mass, _beyond(k, k.min()), rms, math.pi * radius**2, shapes))
 
 
 def bar(
@@ -122,7 +122,7 @@ def bar(
         return _free_free_shape(beta_l, float(np.clip(point[axis] / length, -0.5, 0.5) + 0.5))
 
     mass = np.full(f.shape, material.density * section * length)
-    return _audible(ModeSet(f, mass, beta, np.ones(f.shape), length * width, shapes))
+    return _audible(ModeSet(f, mass, _beyond(beta, beta[0]), np.ones(f.shape), length * width, shapes))
 
 
 def torsion(length: float, width: float, height: float, material: MaterialSample) -> ModeSet:
@@ -147,9 +147,33 @@ def torsion(length: float, width: float, height: float, material: MaterialSample
     # kinetic energy of rotation: M (w^2 + h^2) / 12 theta^2, with theta = displacement / (width / 2), times mean of cos^2
     mass = material.density * length * width * height * (1 + (height / width) ** 2) / 6
     rms = np.full(k.shape, math.sqrt(1 / 6))
-    # the two halves across move oppositely: bending wavenumber across counts for the acoustic short circuit
+    # the two halves across move oppositely, so even the first mode is short-circuited
     return _audible(ModeSet(j * speed / (2 * length), np.full(k.shape, mass), np.hypot(k, math.pi / width), rms,
                             length * width, shapes))  # fmt: skip
+
+
+def ring(radius: float, height: float, wall: float, material: MaterialSample, coupling: float) -> ModeSet:
+    """Inextensional bending of a thin-walled cylinder around its circumference (Rayleigh; Blevins, table 12-3):
+
+    w_n = h / (sqrt(12) R^2) sqrt(E / (rho (1 - nu^2))) n (n^2 - 1) / sqrt(n^2 + 1), n = 2, 3, ...
+    The wall is not what is struck: a blow on top reaches it by `coupling` at the rim, and by less towards the centre.
+    """
+    n = np.arange(2.0, 13.0)
+    w = _plate_speed(wall, material) / radius**2 * n * (n**2 - 1) / np.sqrt(n**2 + 1)
+    mass = material.density * 2 * math.pi * radius * wall * height / 2 * (1 + 1 / n**2)
+
+    def shapes(point: Array) -> Array:
+        return np.full(n.shape, coupling * min(math.hypot(point[0], point[1]) / radius, 1.0))
+
+    rms = np.full(n.shape, math.sqrt(0.5))
+    return _audible(ModeSet(w / (2 * math.pi), mass, n / radius, rms, 2 * math.pi * radius * height, shapes))
+
+
+def side(a: float, b: float, wall: float, material: MaterialSample, coupling: float) -> ModeSet:
+    """A plate that is not struck itself, such as the side of a box: reached by `coupling` through its edges."""
+    panel = plate(a, b, wall, material)
+    fixed = coupling * panel.shapes(np.array([0.21 * a, 0.17 * b, 0.0]))
+    return dataclasses.replace(panel, shapes=lambda point: fixed).take(np.arange(fixed.size))
 
 
 def column(area: float, height: float, material: MaterialSample) -> ModeSet:
@@ -180,6 +204,10 @@ def _plate_correction(k: Array, h: float, material: MaterialSample) -> Array:
     """Mindlin's rotary inertia and shear, to first order in (k h)^2 / 12; 1 for thin plates."""
     factor = 1 + 2 / (_SHEAR_COEFFICIENT * (1 - material.poisson_ratio))
     return np.asarray(1 / np.sqrt(1 + (k * h) ** 2 / 12 * factor))
+
+
+def _beyond(k: Array, first: float) -> Array:
+    return np.sqrt(np.maximum(k**2 - first**2, 0.0))
 
 
 def _orders(largest: float) -> Array:

@@ -30,6 +30,8 @@ BLOCK_S = 0.01
 """Grid on which the room works and silent objects are put to rest. Calls that end on it cost least."""
 
 _SILENCE = 1e-6 * FULL_SCALE_PA
+_SIDE_COUPLING = 0.3
+_SLIDING_CONTACT_S = 5e-4  # time for which a bump of the profile pushes, as far as the load on the modes goes
 _TO_TABLE = 0.5  # share of an object's impulse that reaches the table through its mount
 
 
@@ -53,15 +55,14 @@ class _Voice:
         self._re, self._im = np.zeros(pole.size), np.zeros(pole.size)
         self._pulses: list[tuple[int, Array, Array, Array]] = []  # first sample, impulses, click, drive
 
-    def drive(self, point: Point, normal_z: float = 1.0) -> Array:
-        """Modal velocity per impulse [1/kg], [m]. The tip rides along, so a mode is never lighter than what strikes it.
+    def drive(self, point: Point, contact_s: float, normal_z: float = 1.0) -> Array:
+        """Modal velocity per impulse at a point of the world [1/kg], [m].
 
         Shapes belong to the upper face: a blow from the side reaches them weakly.
         """
         d = np.array(point) - self._origin
         local = np.array([self._cos * d[0] + self._sin * d[1], -self._sin * d[0] + self._cos * d[1], d[2]])
-        shape = self.bank.shapes(local)
-        return np.asarray(max(abs(normal_z), 0.3) * shape / (self.bank.mass_kg + self._striker.tip_mass * shape**2))
+        return max(abs(normal_z), _SIDE_COUPLING) * self.bank.drive(local, self._striker.tip_mass, contact_s)
 
     def strike(self, first: int, impulses: Array, drive: Array, click_gain: float) -> None:
         """Schedule a force pulse: impulses [n] from sample `first` on."""
@@ -197,7 +198,7 @@ class SoundRenderer:
         if first < self._cursor:
             self._late_events += 1
             first = self._cursor
-        voice.friction.add(event, voice.drive(event.point), first)
+        voice.friction.add(event, voice.drive(event.point, _SLIDING_CONTACT_S), first)
 
     def set_joint_speed(self, time_s: float, speed: float) -> None:
         """From time_s on the joints move at `speed`, a fraction of full speed. Raises ValueError outside [0, 1]."""
@@ -247,12 +248,12 @@ class SoundRenderer:
         duration = contact.contact_time(striker, voice.material, voice.bank.mass, event.speed)
         first, impulses = contact.force_pulse(event.impulse, duration, onset, self.sample_rate)
         tip = 1.5 * modal.AIR_DENSITY / (4 * math.pi * modal.SOUND_SPEED * _STRIKER_DENSITY)
-        voice.strike(first, impulses, voice.drive(event.point, event.normal[2]), voice.bank.click + tip)
+        voice.strike(first, impulses, voice.drive(event.point, duration, event.normal[2]), voice.bank.click + tip)
         table = self._voices[-1]
         if voice is not table:
             slow = max(duration, 0.5 / voice.bank.bounce_hz)
             first, impulses = contact.force_pulse(event.impulse * _TO_TABLE, slow, onset, self.sample_rate)
-            table.strike(first, impulses, table.drive(event.point), table.bank.click)
+            table.strike(first, impulses, table.drive(event.point, slow), table.bank.click)
 
     def _object_voice(self, spec: ObjectSpec, index: int, seed: int) -> _Voice:
         bank = modal.object_bank(spec, scene_seed=self._scene.seed)

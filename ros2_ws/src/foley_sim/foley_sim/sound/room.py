@@ -108,6 +108,7 @@ class RoomConvolver:
         self._newest = 0
         self._previous = np.zeros((sources, block))
         self._live = np.zeros(sources, dtype=np.int64)  # blocks until a source has left its ring
+        self._present: dict[int, NDArray[np.complex128]] = {}  # spectra of the present block
         self._past: NDArray[np.complex128] | None = None  # what finished blocks add to the present one
 
     def partial(self, block_input: Array, sounding: NDArray[np.bool_]) -> Array:
@@ -122,19 +123,18 @@ class RoomConvolver:
                     self._spectra[source], self._filters[source], self._newest, self._past
                 )
         total = self._past.copy()
+        self._present = {}
         for source in np.flatnonzero(sounding | (self._live == self._partitions)):
-            total += self._spectrum(source, block_input) * self._filters[source, 0]
+            frame = np.concatenate([self._previous[source], block_input[source]])
+            self._present[int(source)] = np.fft.rfft(frame)
+            total += self._present[int(source)] * self._filters[source, 0]
         return np.asarray(np.fft.irfft(total, 2 * self.block)[self.block :])
 
     def commit(self, block_input: Array, sounding: NDArray[np.bool_]) -> None:
-        """The present block is complete; the next one begins."""
+        """The present block is complete, as the last call of `partial` saw it; the next one begins."""
         self._newest = (self._newest + 1) % self._partitions
         for source in np.flatnonzero(sounding | (self._live > 0)):
-            recent = sounding[source] or self._live[source] == self._partitions
-            self._spectra[source, self._newest] = self._spectrum(source, block_input) if recent else 0.0
+            self._spectra[source, self._newest] = self._present.get(int(source), 0.0)
             self._live[source] = self._partitions if sounding[source] else self._live[source] - 1
         self._previous[:] = block_input
         self._past = None
-
-    def _spectrum(self, source: int, block_input: Array) -> NDArray[np.complex128]:
-        return np.asarray(np.fft.rfft(np.concatenate([self._previous[source], block_input[source]])))
