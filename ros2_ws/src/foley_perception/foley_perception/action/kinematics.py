@@ -26,7 +26,8 @@ def _pinocchio() -> Any:
     except ImportError as error:
         raise KinematicsError(
             "forward kinematics needs Pinocchio, which is not installed: "
-            "pip install 'foley_perception[kinematics]' (or apt install ros-jazzy-pinocchio), or have the robot publish `ee_pose`"
+            "pip install 'foley_perception[kinematics]' (or apt install ros-jazzy-pinocchio), "
+            "or have the robot publish `ee_pose`"
         ) from error
     return pinocchio
 
@@ -98,7 +99,7 @@ class ForwardKinematics:
         if unknown:
             raise KinematicsError(
                 f"joint `{unknown[0]}` is not in robot_description, which has "
-                f"{', '.join(self._index) or 'none'}: do the joint names and the URDF belong to the same robot?"
+                f"{', '.join(self._index) or 'none'}: do names and URDF belong to the same robot?"
             )
         columns = {name: q[:, i] for i, name in enumerate(names)}
         for name, value in (others or {}).items():

@@ -1,0 +1,155 @@
+"""Chunks of sound in, onsets in ROS time out; and what is wrong with the microphone, in words."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foley_perception.audio.clock import NS_PER_S, StreamingClock
+from foley_perception.audio.onset import OnsetConfig, OnsetDetector
+
+
+@dataclasses.dataclass(frozen=True)
+class HeardOnset:
+    """An onset with its time."""
+
+    time_ns: int
+    level_dbfs: float
+    strength_db: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Trouble:
+    """Something a user can put right."""
+
+    serious: bool  # nothing can be heard until it is
+    message: str  # field, value, cure
+
+
+class Listener:
+    """Find onsets in the chunks of one microphone.
+
+    Args:
+        config: of the onset detector; its ``sample_rate`` is the one that is accepted.
+        channels: expected number of channels; others are averaged as well, and reported.
+        silent_after_s: no chunk, or nothing but zeros, for this long is reported.
+    """
+
+    def __init__(self, config: OnsetConfig, *, channels: int = 1, silent_after_s: float = 1.0) -> None:
+        self.config = config
+        self.channels = channels
+        self.silent_after_s = silent_after_s
+        self.chunks = 0
+        self.refused_chunks = 0
+        self.bad_samples = 0
+        self.gaps = 0
+        self.lost_samples = 0
+        self.restarts = 0
+        self._detector = OnsetDetector(config)
+        self._clock = StreamingClock(config.sample_rate)
+        self._stream_id: str | None = None
+        self._shift = 0  # detector sample = first_sample + shift
+        self._end_sample = 0
+        self._end_ns: int | None = None
+        self._arrival_ns: int | None = None
+        self._zeros = 0
+        self._refusal: str = ""
+        self._recent_bad = 0
+        self._channel_note = ""
+
+    @property
+    def end_ns(self) -> int | None:
+        """ROS time up to which sound was heard."""
+        return self._end_ns
+
+    @property
+    def jitter_s(self) -> float:
+        return self._clock.jitter_s
+
+    def hear(
+        self,
+        samples: NDArray[np.float32],  # [n, channels]
+        *,
+        first_sample: int,
+        time_ns: int,
+        stream_id: str,
+        sample_rate: int,
+        arrival_ns: int | None = None,
+    ) -> list[HeardOnset]:
+        """Take in one chunk. A chunk of another sample rate is refused and reported by :meth:`trouble`."""
+        self._arrival_ns = time_ns if arrival_ns is None else arrival_ns
+        if sample_rate != self.config.sample_rate:
+            self.refused_chunks += 1
+            self._refusal = (
+                f"mic/audio has sample_rate {sample_rate} Hz, {self.config.sample_rate} Hz is configured: set the "
+                f"microphone to {self.config.sample_rate} Hz or the parameter `sample_rate` to {sample_rate}"
+            )
+            self._stream_id = None  # what comes next does not continue what was
+            return []
+        self._refusal = ""
+        n, channels = samples.shape
+        self._channel_note = (
+            f"mic/audio has {channels} channels, {self.channels} configured: their mean is used; set the parameter "
+            f"`channels` to {channels} if that is meant"
+            if channels != self.channels
+            else ""
+        )
+        mono = samples.mean(axis=1, dtype=np.float32) if channels > 1 else samples[:, 0]
+        good = np.isfinite(mono)
+        bad = n - int(np.count_nonzero(good))
+        self._recent_bad = bad if bad else max(self._recent_bad - 1, 0)
+        if bad:
+            self.bad_samples += bad
+            mono = np.where(good, mono, np.float32(0.0))
+        self._zeros = self._zeros + n if not mono.any() else 0
+        self._follow(stream_id, first_sample, time_ns)
+        self.chunks += 1
+        self._end_sample = first_sample + n
+        onsets = self._detector.process(mono)
+        self._end_ns = int(self._clock.time_ns(self._end_sample))
+        return [
+            HeardOnset(int(self._clock.time_ns(o.sample - self._shift)), o.level_dbfs, o.strength_db)
+            for o in onsets
+        ]
+
+    def trouble(self, now_ns: int) -> Trouble | None:
+        """What is wrong, if anything is."""
+        if self._refusal:
+            return Trouble(True, self._refusal)
+        if self._arrival_ns is None:
+            return Trouble(
+                True, "no sound on mic/audio yet: is the microphone node running, is the topic remapped?"
+            )
+        age = (now_ns - self._arrival_ns) / NS_PER_S
+        if age > self.silent_after_s:
+            return Trouble(True, f"no sound on mic/audio for {age:.1f} s: is the microphone unplugged?")
+        if self._recent_bad:
+            return Trouble(
+                False, f"mic/audio: {self.bad_samples} samples were NaN or infinite, heard as silence"
+            )
+        if self._zeros > self.silent_after_s * self.config.sample_rate:
+            seconds = self._zeros / self.config.sample_rate
+            return Trouble(
+                True, f"mic/audio holds nothing but zeros for {seconds:.1f} s: is the microphone muted?"
+            )
+        if self._channel_note:
+            return Trouble(False, self._channel_note)
+        return None
+
+    def _follow(self, stream_id: str, first_sample: int, time_ns: int) -> None:
+        """Keep detector and clock in step with the stream, over gaps and restarts."""
+        missing = first_sample - self._end_sample
+        if stream_id != self._stream_id or missing < 0 or missing > 10 * self.config.sample_rate:
+            if self._stream_id is not None:
+                self.restarts += 1
+            self._stream_id = stream_id
+            self._clock = StreamingClock(self.config.sample_rate)
+            self._detector.skip(0)
+            self._shift = self._detector.samples_seen - first_sample
+        elif missing > 0:
+            self.gaps += 1
+            self.lost_samples += missing
+            self._detector.skip(missing)
+        self._clock.update(first_sample, time_ns)
