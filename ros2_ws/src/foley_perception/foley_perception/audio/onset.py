@@ -96,7 +96,9 @@ class OnsetDetector:
         self._previous: collections.deque[NDArray[np.float64]] = collections.deque(maxlen=4)
         self._floor: NDArray[np.float64] | None = None
         self._fluxes: collections.deque[float] = collections.deque(maxlen=round(1.0 / self.config.hop_s))
-        self._candidates: list[tuple[int, float, int]] = []  # (hop start, flux, bands), waiting for a larger one
+        self._candidates: list[
+            tuple[int, float, int]
+        ] = []  # (hop start, flux, bands), waiting for a larger one
         self._last_onset = -(10**12)
 
     @property
@@ -112,7 +114,9 @@ class OnsetDetector:
             self._hop()
             self._next += c.hop
         onsets.extend(self._ripe())
-        drop = min(self._next, *(k[0] for k in self._candidates), self.samples_seen) - self._start - self._keep
+        drop = (
+            min(self._next, *(k[0] for k in self._candidates), self.samples_seen) - self._start - self._keep
+        )
         if drop > 0:
             self._buffer = self._buffer[drop:]
             self._start += drop
@@ -192,7 +196,9 @@ class OnsetDetector:
             return hop_start + c.window // 2
         spectrum = np.fft.rfft(sound, 2 * n)
         frequency = np.fft.rfftfreq(2 * n, 1.0 / c.sample_rate)
-        edges = c.low_hz * 2.0 ** np.arange(0, math.log2(min(c.high_hz, 0.45 * c.sample_rate) / c.low_hz) + 0.5)
+        edges = c.low_hz * 2.0 ** np.arange(
+            0, math.log2(min(c.high_hz, 0.45 * c.sample_rate) / c.low_hz) + 0.5
+        )
         split = np.arange(24, n - 24)
         criterion = np.zeros(len(split))
         for low, high in itertools.pairwise(edges):
@@ -220,10 +226,13 @@ class OnsetDetector:
 
 
 def _band_matrix(config: OnsetConfig) -> NDArray[np.float64]:
-    """Sums of spectrum bins [bands, window // 2 + 1], spaced evenly in log frequency; mean square of a
-    full-scale sine is 0 dB less 3.""" bins = config.window // 2 + 1 frequency = np.arange(bins) *
-    config.sample_rate / config.window high = min(config.high_hz, 0.45 * config.sample_rate) edges =
-    np.geomspace(config.low_hz, high, config.bands + 1)
+    """Sums of spectrum bins [bands, window // 2 + 1], spaced evenly in log frequency.
+
+    Scaled so that the bands of a signal sum to about its mean square.
+    """
+    bins = config.window // 2 + 1
+    frequency = np.arange(bins) * config.sample_rate / config.window
+    edges = np.geomspace(config.low_hz, min(config.high_hz, 0.45 * config.sample_rate), config.bands + 1)
     # Low bands can be narrower than a bin: every band takes at least one, of its own.
     index = np.maximum(np.searchsorted(frequency, edges), 1)
     for i in range(1, len(index)):
