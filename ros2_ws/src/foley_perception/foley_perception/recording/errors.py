@@ -13,3 +13,11 @@ class NotWritableError(BagError):
 
 class NoSpaceError(BagError):
     """The disk is full, or fuller than the configured reserve allows."""
+
+
+class DurationError(BagError):
+    """The longest duration of a recording is missing or too long."""
+
+
+class MissingTopicError(BagError):
+    """A required topic is not there."""

@@ -1,0 +1,188 @@
+"""The recorder: every topic of a session, as raw bytes, into a bag.
+
+Threads: the executor's thread receives messages, looks at a few header bytes and queues them; the bag
+writer's thread (see ``recording/writer.py``) owns the disk. Services are answered in the executor's thread;
+stopping waits for the disk there, which the queues of reliable topics bridge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rclpy.serialization import serialize_message
+
+from foley_msgs.msg import SegmentLabel
+from foley_msgs.srv import LabelSegment, StartRecording, StopRecording
+from foley_perception.recording.config import RecorderConfig
+from foley_perception.recording.errors import BagError
+from foley_perception.recording.recording import LatchedStore, RawMessage, Recording, RecordingResult
+from foley_perception.ros.recording import (
+    RawSubscriptions,
+    begin_recording,
+    fill_stop_response,
+    label_message,
+    recording_health,
+    start_error_code,
+)
+from foley_ros import convert, qos
+from foley_ros.node import FoleyNode, Health, run
+
+WATCH_PERIOD_S = 0.2
+ADAPT_EVERY = 5  # watches
+
+
+class RecorderNode(FoleyNode[RecorderConfig]):
+    """``~/start``, ``~/stop`` and ``~/label``."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("recorder", RecorderConfig, **kwargs)
+        self._subscriptions_raw: RawSubscriptions | None = None
+        self._recording: Recording | None = None
+        self._ended: RecordingResult | None = None  # ended by itself, not yet asked for
+        self._last: RecordingResult | None = None
+        self._entities: list[Any] = []
+
+    # ---- life cycle ------------------------------------------------------------------------------------
+    def setup(self, config: RecorderConfig) -> None:
+        self._latched = LatchedStore()
+        self._own_labels: set[bytes] = set()
+        self._deadline_ns = 0
+        self._watches = 0
+        specs = {self.resolve_topic_name(spec.name): spec for spec in config.specs}
+        self._subscriptions_raw = RawSubscriptions(self, specs, self._on_message)
+        for topic, why in self._subscriptions_raw.unavailable.items():
+            self.get_logger().warning(f"{topic} is not recorded: {why}")
+        self._labels_topic = self.resolve_topic_name("labels")
+        self._label_publisher = self.create_publisher(SegmentLabel, "labels", qos.EVENT)
+        self._entities = [
+            self.create_service(StartRecording, "~/start", self._on_start),
+            self.create_service(StopRecording, "~/stop", self._on_stop),
+            self.create_service(LabelSegment, "~/label", self._on_label),
+        ]
+        self._watch_timer = self.create_timer(WATCH_PERIOD_S, self._watch)
+
+    def stop(self) -> None:
+        if self._recording is not None:
+            self._ended = self._finish()
+
+    def teardown(self) -> None:
+        self.stop()
+        if self._subscriptions_raw is None:
+            return
+        self._subscriptions_raw.destroy()
+        self._subscriptions_raw = None
+        for service in self._entities:
+            self.destroy_service(service)
+        self._entities = []
+        self.destroy_timer(self._watch_timer)
+        self.destroy_publisher(self._label_publisher)
+
+    def health(self) -> Health:
+        subscriptions, recording = self._subscriptions_raw, self._recording
+        if subscriptions is None or self.config is None:
+            return Health.ok()
+        if recording is None:
+            if self._last is not None and self._last.failure is not None:
+                return Health.error(f"the last recording failed: {self._last.failure}")
+            return Health.ok("ready", without_publisher=", ".join(subscriptions.without_publisher()))
+        return recording_health(recording, self.now_ns(), self.config.silent_after_s)
+
+    # ---- messages --------------------------------------------------------------------------------------
+    def _on_message(self, topic: str, message: RawMessage) -> None:
+        assert self._subscriptions_raw is not None
+        self._latched.keep(topic, self._subscriptions_raw.specs[topic], message)
+        if self._recording is None or (topic == self._labels_topic and message.data in self._own_labels):
+            return
+        self._recording.add(topic, message)
+
+    def _watch(self) -> None:
+        """End what is over; fit subscriptions to publishers that came."""
+        recording, subscriptions = self._recording, self._subscriptions_raw
+        if recording is not None and (recording.failure is not None or self.now_ns() >= self._deadline_ns):
+            self._ended = self._finish()
+        self._watches += 1
+        if subscriptions is not None and self._watches % ADAPT_EVERY == 1:
+            for topic in subscriptions.adapt():
+                self.get_logger().info(f"{topic}: subscribed with the QoS that its publishers offer")
+
+    # ---- services --------------------------------------------------------------------------------------
+    def _on_start(
+        self, request: StartRecording.Request, response: StartRecording.Response
+    ) -> StartRecording.Response:
+        def refuse(code: int, reason: str) -> StartRecording.Response:
+            self.get_logger().error(f"recording refused: {reason}")
+            response.error_code, response.error_msg = code, reason
+            return response
+
+        config, subscriptions = self.config, self._subscriptions_raw
+        if not self.active or config is None or subscriptions is None:
+            return refuse(response.ERROR_NOT_ACTIVE, "the recorder is not active; activate it first")
+        if self._recording is not None:
+            return refuse(response.ERROR_ALREADY_RECORDING, f"already recording {self._recording.path}")
+        now = self.now_ns()
+        try:
+            recording, session_id = begin_recording(config, subscriptions, self._latched, request, now)
+        except BagError as error:
+            return refuse(start_error_code(error), str(error))
+        self._recording = recording
+        self._ended = None
+        self._own_labels.clear()
+        self._deadline_ns = now + round(request.max_duration * convert.NS_PER_S)
+        response.path, response.session_id = str(recording.path), session_id
+        self.get_logger().info(f"recording {recording.path}, at most {request.max_duration:g} s")
+        return response
+
+    def _on_stop(
+        self, request: StopRecording.Request, response: StopRecording.Response
+    ) -> StopRecording.Response:
+        result = self._finish(discard=request.discard) if self._recording is not None else self._ended
+        self._ended = None
+        if result is None:
+            response.error_code = response.ERROR_NOT_RECORDING
+            response.error_msg = "nothing is being recorded"
+            return response
+        return fill_stop_response(response, result)
+
+    def _on_label(
+        self, request: LabelSegment.Request, response: LabelSegment.Response
+    ) -> LabelSegment.Response:
+        now = self.now_ns()
+        start = convert.to_ns(request.start) or now
+        end = convert.to_ns(request.end) or start
+        if self._recording is None:
+            response.error_code, response.error_msg = (
+                response.ERROR_NOT_RECORDING,
+                "nothing is being recorded",
+            )
+        elif not request.key.strip():
+            response.error_code, response.error_msg = response.ERROR_EMPTY_KEY, "key is empty"
+        elif end < start:
+            response.error_code = response.ERROR_BAD_INTERVAL
+            response.error_msg = f"end is {(start - end) * 1e-9:.3f} s before start"
+        else:
+            label = label_message(request, now, start, end)
+            data = serialize_message(label)
+            # Written here, so that it is in the bag when this call returns; its echo is not written again.
+            self._own_labels.add(data)
+            self._recording.add(self._labels_topic, RawMessage(data, now))
+            self._label_publisher.publish(label)
+        return response
+
+    def _finish(self, *, discard: bool = False) -> RecordingResult:
+        assert self._recording is not None
+        result = self._recording.finish(self.now_ns(), discard=discard)
+        self._recording, self._last = None, result
+        if result.failure is not None:
+            self.get_logger().error(f"recording {result.path}: {result.failure}")
+        else:
+            self.get_logger().info(f"recorded {result.path}: {result.duration_s:.1f} s, {result.bytes} bytes")
+        return result
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    return run(RecorderNode, args)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

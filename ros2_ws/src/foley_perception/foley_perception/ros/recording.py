@@ -1,0 +1,279 @@
+"""Messages and middleware of the recorder: QoS as bags write it, subscriptions that fit their publishers,
+statistics as messages."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
+
+from foley_msgs.msg import SegmentLabel, TopicStatistics
+from foley_msgs.srv import StartRecording
+from foley_perception.recording import session
+from foley_perception.recording.config import RecorderConfig
+from foley_perception.recording.errors import (
+    BagError,
+    DurationError,
+    MissingTopicError,
+    NoSpaceError,
+    NotWritableError,
+)
+from foley_perception.recording.recording import (
+    LatchedStore,
+    RawMessage,
+    Recording,
+    RecordingResult,
+    TopicSpec,
+)
+from foley_perception.recording.statistics import TopicReport
+from foley_ros import convert, qos
+from foley_ros.node import Health
+
+_PROFILES: dict[str, QoSProfile] = {
+    "audio": qos.AUDIO,
+    "state": qos.STATE,
+    "image": qos.IMAGE,
+    "event": qos.EVENT,
+    "latched": qos.LATCHED,
+    "tf_static": qos.TF_STATIC,
+}
+OnMessage = Callable[[str, RawMessage], None]
+
+
+def message_class(message_type: str) -> Any:
+    """The class of ``package/msg/Name``.
+
+    Raises:
+        ModuleNotFoundError, AttributeError: it is not installed.
+    """
+    package, kind, name = message_type.split("/")
+    return getattr(importlib.import_module(f"{package}.{kind}"), name)
+
+
+_START_ERRORS: dict[type[BagError], int] = {
+    DurationError: StartRecording.Response.ERROR_BAD_DURATION,
+    MissingTopicError: StartRecording.Response.ERROR_MISSING_TOPIC,
+    NoSpaceError: StartRecording.Response.ERROR_NO_SPACE,
+    NotWritableError: StartRecording.Response.ERROR_NOT_WRITABLE,
+}
+
+
+def start_error_code(error: BagError) -> int:
+    """StartRecording's code for a refusal; what is wrong with no other thing is wrong with its metadata."""
+    return _START_ERRORS.get(type(error), int(StartRecording.Response.ERROR_BAD_METADATA))
+
+
+def begin_recording(
+    config: RecorderConfig,
+    subscriptions: RawSubscriptions,
+    latched: LatchedStore,
+    request: Any,
+    now_ns: int,
+) -> tuple[Recording, str]:
+    """A recording as StartRecording asks for it, and its session id.
+
+    Raises:
+        BagError: refused; see :func:`start_error_code`.
+    """
+    if not 0.0 < request.max_duration <= config.longest_recording_s:
+        raise DurationError(
+            f"max_duration is {request.max_duration} s, must be above 0 and at most "
+            f"{config.longest_recording_s} s (parameter `longest_recording_s`)"
+        )
+    absent = subscriptions.without_publisher()
+    if absent and not config.start_without_required:
+        raise MissingTopicError(f"no publisher on {', '.join(absent)}")
+    session_id = session.new_session_id()
+    name = session.check_name(request.name or session_id)
+    metadata = session.session_metadata(
+        session_id,
+        start_ns=now_ns,
+        max_duration_s=request.max_duration,
+        recorded_by=request.recorded_by,
+        notes=request.notes,
+        tags=list(request.tags),
+        extra_yaml=request.metadata_yaml,
+    )
+    recording = Recording(
+        Path(config.output_dir).expanduser().resolve() / name,
+        subscriptions.specs,
+        session=metadata,
+        start_ns=now_ns,
+        latched=latched.items(),
+        offered_qos=subscriptions.offered_qos(),
+        flush_period_s=config.flush_period_s,
+        queue_bytes=round(config.queue_mb * 2**20),
+        min_free_bytes=round(config.min_free_mb * 2**20),
+    )
+    return recording, session_id
+
+
+def recording_health(recording: Recording, now_ns: int, silent_after_s: float) -> Health:
+    """A failure of the disk is an error; dropped messages and silent required topics are warnings."""
+    silent = recording.silent(now_ns, silent_after_s)
+    values = {
+        "path": recording.path,
+        "seconds": f"{(now_ns - recording.start_ns) * 1e-9:.1f}",
+        "bytes": recording.bytes_written,
+        "queued_bytes": recording.queued_bytes,
+        "dropped": recording.dropped,
+        "silent": ", ".join(f"{topic} {seconds:.1f} s" for topic, seconds in silent.items()),
+    }
+    if recording.failure is not None:
+        return Health.error(str(recording.failure), **values)
+    if recording.dropped:
+        return Health.warn(f"{recording.dropped} messages dropped: the disk is too slow", **values)
+    if silent:
+        return Health.warn(f"nothing arrives on {', '.join(silent)}", **values)
+    return Health.ok("recording", **values)
+
+
+def statistics_message(report: TopicReport) -> TopicStatistics:
+    return TopicStatistics(
+        topic=report.topic,
+        type=report.type,
+        messages=report.messages,
+        bytes=report.bytes,
+        rate=report.rate,
+        max_gap=report.max_gap,
+        lost=report.lost,
+        gaps=report.gaps,
+        skew_median=report.skew_median,
+        skew_p99=report.skew_p99,
+        expected=report.expected,
+    )
+
+
+def label_message(request: Any, now_ns: int, start_ns: int, end_ns: int) -> SegmentLabel:
+    return SegmentLabel(
+        header=convert.header(now_ns, ""),
+        start=convert.to_stamp(start_ns),
+        end=convert.to_stamp(end_ns),
+        object_id=request.object_id,
+        key=request.key,
+        value=request.value,
+    )
+
+
+def fill_stop_response(response: Any, result: RecordingResult) -> Any:
+    """StopRecording.Response of a finished recording: failure first, then missing topics, then success."""
+    response.path = str(result.path)
+    response.duration = result.duration_s
+    response.bytes = result.bytes
+    response.topics = [statistics_message(report) for report in result.topics]
+    if result.failure is not None:
+        response.error_code, response.error_msg = response.ERROR_WRITE_FAILED, str(result.failure)
+    elif result.missing:
+        response.error_code = response.ERROR_MISSING_TOPIC
+        response.error_msg = (
+            f"nothing was received on {', '.join(result.missing)}: is the driver running, does its topic "
+            "have this name? The bag was kept"
+        )
+    return response
+
+
+def qos_entry(profile: QoSProfile) -> dict[str, object]:
+    """A profile as `metadata.yaml` of a bag has it."""
+
+    def duration(value: Any) -> dict[str, int]:
+        seconds, nanoseconds = divmod(int(value.nanoseconds), 1_000_000_000)
+        return {"sec": seconds, "nsec": nanoseconds}
+
+    return {
+        "history": profile.history.name.lower(),
+        "depth": int(profile.depth),
+        "reliability": profile.reliability.name.lower(),
+        "durability": profile.durability.name.lower(),
+        "deadline": duration(profile.deadline),
+        "lifespan": duration(profile.lifespan),
+        "liveliness": profile.liveliness.name.lower(),
+        "liveliness_lease_duration": duration(profile.liveliness_lease_duration),
+        "avoid_ros_namespace_conventions": bool(profile.avoid_ros_namespace_conventions),
+    }
+
+
+class RawSubscriptions:
+    """One raw subscription per topic, with the QoS of its publishers.
+
+    A reliable subscription never meets a best-effort publisher, nor a latched one a volatile publisher. So
+    every topic begins with its profile, and is subscribed anew when its publishers offer less (as `ros2 bag
+    record` does at its start; publishers may also come later).
+    """
+
+    def __init__(self, node: Node, specs: Mapping[str, TopicSpec], on_message: OnMessage) -> None:
+        self._node = node
+        self._on_message = on_message
+        self._system_time = not node.get_parameter("use_sim_time").value
+        self._classes: dict[str, Any] = {}
+        self._subscriptions: dict[str, Subscription] = {}
+        self.unavailable: dict[str, str] = {}  # topic -> why it cannot be subscribed
+        self.specs: dict[str, TopicSpec] = {}
+        for topic, spec in specs.items():
+            try:
+                self._classes[topic] = message_class(spec.type)
+            except (ModuleNotFoundError, AttributeError) as error:
+                self.unavailable[topic] = f"type {spec.type} is not installed ({error})"
+                continue
+            self.specs[topic] = spec
+            self._subscribe(topic, _PROFILES[spec.profile])
+
+    def _subscribe(self, topic: str, profile: QoSProfile) -> None:
+        def receive(data: bytes, info: Mapping[str, Any]) -> None:
+            arrival = info["received_timestamp"] if self._system_time else None
+            message = RawMessage(
+                data,
+                int(arrival or self._node.get_clock().now().nanoseconds),
+                int(info["source_timestamp"] or 0) if self._system_time else 0,
+                int(info.get("publication_sequence_number") or 0),
+            )
+            self._on_message(topic, message)
+
+        # The clock's reading is the arrival where ROS time is simulated; elsewhere the middleware's own.
+        self._subscriptions[topic] = self._node.create_subscription(
+            self._classes[topic], topic, receive, profile, raw=True
+        )
+
+    def adapt(self) -> list[str]:
+        """Fit subscriptions to their publishers; the topics that were subscribed anew."""
+        changed = []
+        for topic, spec in self.specs.items():
+            publishers = self._node.get_publishers_info_by_topic(topic)
+            if not publishers:
+                continue
+            wanted = _PROFILES[spec.profile]
+            offered = [p.qos_profile for p in publishers]
+            reliability, durability = wanted.reliability, wanted.durability
+            if any(o.reliability == ReliabilityPolicy.BEST_EFFORT for o in offered):
+                reliability = ReliabilityPolicy.BEST_EFFORT
+            if any(o.durability == DurabilityPolicy.VOLATILE for o in offered):
+                durability = DurabilityPolicy.VOLATILE
+            now = self._subscriptions[topic].qos_profile
+            if (now.reliability, now.durability) != (reliability, durability):
+                self._node.destroy_subscription(self._subscriptions[topic])
+                profile = QoSProfile(
+                    history=wanted.history, depth=wanted.depth, reliability=reliability, durability=durability
+                )
+                self._subscribe(topic, profile)
+                changed.append(topic)
+        return changed
+
+    def offered_qos(self) -> dict[str, list[dict[str, object]]]:
+        return {
+            topic: [qos_entry(p.qos_profile) for p in self._node.get_publishers_info_by_topic(topic)]
+            for topic in self.specs
+        }
+
+    def without_publisher(self) -> list[str]:
+        """Required topics that nobody publishes or whose type is not installed."""
+        absent = [t for t, s in self.specs.items() if s.required and not self._node.count_publishers(t)]
+        return sorted(absent + list(self.unavailable))
+
+    def destroy(self) -> None:
+        for subscription in self._subscriptions.values():
+            self._node.destroy_subscription(subscription)
+        self._subscriptions.clear()
