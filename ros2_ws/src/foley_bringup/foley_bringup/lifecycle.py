@@ -1,8 +1,8 @@
 """The lifecycle manager's decisions, without ROS.
 
 The manager's node feeds in what it sees (heartbeats, lost liveliness, answers) and carries out the actions that
-:meth:`LifecycleCore.step` returns. Truth about a node's state is its heartbeat alone; the answer of a transition only
-tells that it was refused. Requests and answers may get lost (a service of a killed process stays visible for a
+:meth:`LifecycleCore.step` returns. Truth about a node's state is its heartbeat; the answer to a transition only
+anticipates it. Requests and answers may get lost (a service of a killed process stays visible for a
 while), so a node that goes on beating in its old state is asked again.
 
 Nodes are configured side by side as they appear, since each has its own process, and activated strictly in order.
@@ -21,6 +21,8 @@ UNCONFIGURED, INACTIVE, ACTIVE, FINALIZED = "unconfigured", "inactive", "active"
 # A beat in the old state this long after a request was sent means that the request was not received:
 # transitions run in the thread that beats.
 RESEND_AFTER_S = 1.5
+# Nodes tell the reason of a refusal in their diagnostics, once a second.
+REASON_WAIT_S = 2.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +54,10 @@ class ManagerConfig:
     )
     exit_on_failure: bool = dataclasses.field(
         default=True, metadata={"doc": "end with exit code 3 when start-up fails"}
+    )
+
+    ready_file: str = dataclasses.field(
+        default="", metadata={"doc": "file that exists while the system is up, for scripts; empty: none"}
     )
 
     def __post_init__(self) -> None:
@@ -117,6 +123,7 @@ class Tracked:
 
 _UP = {UNCONFIGURED: "configure", INACTIVE: "activate"}
 _DOWN = {ACTIVE: "deactivate", INACTIVE: "cleanup"}
+AFTER = {"configure": INACTIVE, "activate": ACTIVE, "deactivate": INACTIVE, "cleanup": UNCONFIGURED}
 
 
 class LifecycleCore:
@@ -157,8 +164,9 @@ class LifecycleCore:
         if node.pending != transition:
             return  # given up meanwhile
         node.pending = ""
+        node.lost_at = None  # it was busy, not gone
         if success:
-            node.refusals = 0
+            node.state, node.refusals, node.reason = AFTER[transition], 0, ""
         else:
             node.refusals += 1
             node.retry_at = now + self.config.retry_delay_s
@@ -230,6 +238,8 @@ class LifecycleCore:
             return
         for node in self.nodes.values():
             if node.refusals >= self.config.startup_attempts:
+                if not node.reason and now < node.retry_at + REASON_WAIT_S:
+                    continue
                 refused = f"refused its transition {node.refusals} times"
                 self.failure = f"{node.name}: {node.reason or refused}"
             elif not node.state and now - self._since > self.config.appear_timeout_s:

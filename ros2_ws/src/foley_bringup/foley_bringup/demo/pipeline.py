@@ -207,8 +207,9 @@ def _live(
     folder.mkdir(parents=True, exist_ok=True)
     ready = plan.out / "ready"
     model = ["--checkpoint", str(checkpoint)] if checkpoint else []
+    settings = [f"sim_world.split={split}", f"lifecycle_manager.ready_file={ready}"]
     with runner.background(
-        name, "up", "--sim", "--split", split, "--scene-seed", str(scene), "--ready-file", str(ready), *model,
+        name, "up", "--sim", "--scene-seed", str(scene), *model, *(f"--set={s}" for s in settings),
         ready_file=ready, wait_s=90.0,
     ):  # fmt: skip
         runner.foley(

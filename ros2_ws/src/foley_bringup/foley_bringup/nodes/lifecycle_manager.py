@@ -161,6 +161,9 @@ class LifecycleManagerNode(Node):
     def _on_stage(self) -> None:
         stage = self.core.stage
         elapsed = time.monotonic() - self._began
+        if self.config.ready_file:
+            ready = Path(self.config.ready_file)
+            ready.touch() if stage is Stage.RUNNING else ready.unlink(missing_ok=True)
         if stage is Stage.RUNNING:
             self.get_logger().info(
                 f"the system is up: {len(self.core.nodes)} nodes active after {elapsed:.1f} s"

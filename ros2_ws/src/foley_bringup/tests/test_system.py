@@ -1,0 +1,142 @@
+"""system.yaml: what is read, chosen, refused, and the commands that come out."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from foley_bringup.system import (
+    MANAGER,
+    SystemFileError,
+    flow_yaml,
+    load_system,
+    parse_override,
+    plan,
+    select,
+)
+
+CONFIG = Path(__file__).resolve().parents[1] / "config"
+
+
+def write(path: Path, content: Any) -> Path:
+    path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+    return path
+
+
+def entry(**changes: Any) -> dict[str, Any]:
+    return {"name": "ear", "package": "dummies", "executable": "dummy", **changes}
+
+
+def test_the_shipped_system_names_every_node_once() -> None:
+    nodes = load_system(CONFIG / "system.yaml")
+    assert next(n.name for n in nodes) == "sim_world"
+    assert {"recorder", "hand_mapper", "contact_detector", "material", "synthesizer"} <= {
+        n.name for n in nodes
+    }
+    assert [n.name for n in nodes if n.when == "sim"] == ["sim_world"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("nodes: [", "not YAML"),
+        ({}, "`nodes` must be a list"),
+        ({"nodes": []}, "at least one node"),
+        ({"nodes": ["ear"]}, r"nodes\[0\] is 'ear'"),
+        ({"nodes": [entry(speed=3)]}, r"unknown fields \['speed'\]"),
+        ({"nodes": [{"name": "ear"}]}, r"missing fields \['executable', 'package'\]"),
+        ({"nodes": [entry(name="left ear")]}, "name is 'left ear'"),
+        ({"nodes": [entry(when="never")]}, "when is 'never', must be one of always, sim"),
+        ({"nodes": [entry(lifecycle="yes")]}, "lifecycle is 'yes'"),
+        ({"nodes": [entry(), entry()]}, r"\['ear'\] are taken twice"),
+        ({"nodes": [entry(name=MANAGER)]}, "always started"),
+    ],
+)
+def test_bad_system_files_are_refused_with_the_place(tmp_path: Path, content: Any, words: str) -> None:
+    with pytest.raises(SystemFileError, match=words):
+        load_system(write(tmp_path / "system.yaml", content))
+
+
+def test_missing_system_file(tmp_path: Path) -> None:
+    with pytest.raises(SystemFileError, match="No such file"):
+        load_system(tmp_path / "none.yaml")
+
+
+def test_selection() -> None:
+    nodes = load_system(CONFIG / "system.yaml")
+    names = [n.name for n in nodes]
+
+    def chosen(**options: Any) -> list[str]:
+        return [n.name for n in select(nodes, **options)]
+
+    assert chosen(sim=True) == names
+    assert chosen() == names[1:]
+    assert chosen(only=["synthesizer", "sim_world"]) == ["sim_world", "synthesizer"], (
+        "order of the system, not asked"
+    )
+    assert chosen(without=["recorder", ""]) == [n for n in names[1:] if n != "recorder"]
+    with pytest.raises(SystemFileError, match="no node named nose; the system has sim_world"):
+        select(nodes, only=["nose"])
+    with pytest.raises(SystemFileError, match="no node is left"):
+        select(nodes, only=["recorder"], without=["recorder"])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("a.b=1", ("a", "b", 1)), ("a.b=x=y", ("a", "b", "x=y")), ("a.b.c=[1, 2]", ("a", "b.c", [1, 2]))],
+)
+def test_overrides(text: str, expected: tuple[str, str, Any]) -> None:
+    assert parse_override(text) == expected
+
+
+@pytest.mark.parametrize("text", ["a.b", "ab=1", ".b=1", "a.=1", "a.b=[1"])
+def test_bad_overrides(text: str) -> None:
+    with pytest.raises(SystemFileError, match="`"):
+        parse_override(text)
+
+
+@pytest.mark.parametrize("value", ["07", 'a "b" \\ c: d', "", True, 3, 2.5, ["a", "b: c"], [""]])
+def test_values_on_the_command_line_mean_the_same(value: Any) -> None:
+    assert yaml.safe_load(flow_yaml(value)) == value and "\n" not in flow_yaml(value)
+
+
+def test_plan(dummy_system: Any, tmp_path: Path) -> None:
+    programs = plan(system_file=dummy_system.system_file, overrides=[("second", "setup_s", 0.5)])
+    assert [p.name for p in programs] == ["first", "second", "third", MANAGER]
+    manager = programs[-1]
+    assert manager.parameters["nodes"] == ["first", "second", "third"]
+    assert manager.parameters["system_file"] == str(dummy_system.system_file)
+    assert programs[0].parameter_files == (dummy_system.prefix / "share/dummies/config/dummy.yaml",)
+    command = programs[1].command("/robot/")
+    assert command[0] == str(dummy_system.prefix / "lib/dummies/dummy")
+    assert "__ns:=/robot" in command and "setup_s:=0.5" in command and "__node:=second" in command
+    assert not any("__ns" in word for word in programs[1].command())
+
+
+def test_plan_gives_the_checkpoint_to_those_that_take_one(dummy_system: Any, tmp_path: Path) -> None:
+    content = yaml.safe_load(dummy_system.system_file.read_text())
+    content["nodes"][1]["checkpoint"] = True
+    write(dummy_system.system_file, content)
+    programs = {p.name: p for p in plan(system_file=dummy_system.system_file, checkpoint=str(tmp_path))}
+    assert programs["second"].parameters == {"checkpoint": str(tmp_path)} and not programs["first"].parameters
+    with pytest.raises(SystemFileError, match=r"no such folder; `foley train`"):
+        plan(system_file=dummy_system.system_file, checkpoint=str(tmp_path / "none"))
+
+
+def test_plan_refuses_what_cannot_be(dummy_system: Any) -> None:
+    with pytest.raises(SystemFileError, match="add --sim"):
+        plan(system_file=dummy_system.system_file, scene_seed=3)
+    with pytest.raises(SystemFileError, match="no node named nose is started"):
+        plan(system_file=dummy_system.system_file, overrides=[("nose", "a", 1)])
+
+
+def test_what_is_not_installed_is_told_with_the_cure(dummy_system: Any) -> None:
+    program = plan(system_file=dummy_system.system_file)[0]
+    with pytest.raises(SystemFileError, match=r"no executable `ghost`.*make setup"):
+        dataclasses.replace(program, executable="ghost").command()
+    with pytest.raises(SystemFileError, match=r"`ghosts` is not installed: run `make setup`"):
+        dataclasses.replace(program, package="ghosts").command()
