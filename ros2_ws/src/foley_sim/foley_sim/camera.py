@@ -1,0 +1,82 @@
+"""The camera: pictures and depth of a world's snapshots, drawn off-screen by MuJoCo.
+
+The OpenGL context belongs to the thread that made it: make a `Camera` in the thread that draws with it. It keeps
+its own MuJoCo state, so that drawing and physics do not wait for each other.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foley_sim import mjcf
+from foley_sim.gl import PACKAGES, NoRenderer, import_mujoco
+from foley_sim.spec import CameraSpec
+
+MAX_DEPTH_M = 10.0
+
+
+def intrinsics(camera: CameraSpec) -> NDArray[np.float64]:
+    """K [3, 3] in pixels; the centre of the first pixel is (0, 0)."""
+    focal = camera.height / 2 / math.tan(math.radians(camera.fovy_deg) / 2)
+    return np.array(
+        [[focal, 0.0, (camera.width - 1) / 2], [0.0, focal, (camera.height - 1) / 2], [0.0, 0.0, 1.0]]
+    )
+
+
+class Camera:
+    """Draws one model.
+
+    Args:
+        model: mujoco.MjModel.
+        spec: size of the pictures; the pose is in the model.
+        name: camera of the model.
+
+    Raises:
+        NoRenderer: the OpenGL context could not be made.
+    """
+
+    def __init__(self, model: Any, spec: CameraSpec, name: str = mjcf.CAMERA) -> None:
+        mujoco = import_mujoco(draws=True)
+        self._mujoco = mujoco
+        self._model = model
+        self._data = mujoco.MjData(model)
+        self._name = name
+        try:
+            self._renderer = mujoco.Renderer(model, spec.height, spec.width)
+        except Exception as error:  # the backends raise errors of many types
+            backend = os.environ.get("MUJOCO_GL", "")
+            raise NoRenderer(
+                f"MUJOCO_GL={backend}: no OpenGL context ({type(error).__name__}: {error}); install the packages "
+                f"`{PACKAGES.get(backend, PACKAGES['egl'])}`, or set MUJOCO_GL to egl or osmesa"
+            ) from error
+
+    def pose(self, qpos: NDArray[np.float64]) -> None:
+        """Draw the world in this configuration from now on."""
+        self._data.qpos[:] = qpos
+        self._mujoco.mj_kinematics(self._model, self._data)
+        self._mujoco.mj_camlight(self._model, self._data)
+        self._renderer.update_scene(self._data, self._name)
+        self._renderer.scene.flags[self._mujoco.mjtRndFlag.mjRND_SHADOW] = 0
+
+    def colour(self) -> NDArray[np.uint8]:
+        """[height, width, 3] RGB."""
+        return np.asarray(self._renderer.render())
+
+    def depth_mm(self) -> NDArray[np.uint16]:
+        """[height, width] along the optical axis in millimetres, 0 beyond MAX_DEPTH_M."""
+        self._renderer.enable_depth_rendering()
+        try:
+            metres = self._renderer.render()
+        finally:
+            self._renderer.disable_depth_rendering()
+        millimetres = np.round(metres * 1000.0)
+        millimetres[metres > MAX_DEPTH_M] = 0
+        return np.asarray(millimetres, dtype=np.uint16)
+
+    def close(self) -> None:
+        self._renderer.close()

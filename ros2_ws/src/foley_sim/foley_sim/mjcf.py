@@ -1,0 +1,297 @@
+"""A scene as a MuJoCo model: table, objects, arm, camera and lights."""
+
+from __future__ import annotations
+
+import math
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from foley_sim import arm
+from foley_sim.gl import import_mujoco
+from foley_sim.looks import draw_look, table_texture
+from foley_sim.scene import check_scene
+from foley_sim.spec import CameraSpec, MaterialSample, ObjectSpec, SceneSpec, StrikerSpec
+
+TIMESTEP_S = 0.0005
+CAMERA = "camera"
+TIP = "tip"
+TABLE = "table"
+TABLE_RESTITUTION = 0.45
+TABLE_FRICTION = 0.4
+
+# Duration of a contact in MuJoCo: soft, so that pressing and sliding stay smooth. Sound has Hertz's.
+_CONTACT_S = 0.008
+# A low impedance makes the contact a plain spring and damper under load (MuJoCo's default cancels the load at once,
+# and a pressed tip then rattles).
+_SOLIMP = "0.02 0.02 0.001"
+_TABLE_SIZE = (1.3, 0.95, 0.03)  # [m]
+_OFFSCREEN = (1280, 960)  # largest picture that can be rendered
+
+
+def restitution(material: MaterialSample) -> float:
+    """Coefficient of restitution against the hard tip, [0.2, 0.65]: stiff and little damped rebounds more."""
+    stiffness = math.log10(material.youngs_modulus) - 6.0  # 0 rubber ... 5 steel
+    return float(np.clip(0.28 + 0.075 * stiffness - 1.2 * min(material.loss_factor, 0.1), 0.2, 0.65))
+
+
+def solref(coefficient: float) -> tuple[float, float]:
+    """MuJoCo's (time constant [s], damping ratio) that rebounds with this coefficient of restitution.
+
+    A damped half oscillation of duration T leaves e = exp(-pi zeta / sqrt(1 - zeta^2)) of the speed.
+    """
+    log = -math.log(coefficient) / math.pi
+    zeta = log / math.sqrt(1 + log * log)
+    frequency = math.pi / (_CONTACT_S * math.sqrt(1 - zeta * zeta))  # undamped [rad/s]
+    return 1.0 / (frequency * zeta), zeta
+
+
+def camera_axes(camera: CameraSpec) -> NDArray[np.float64]:
+    """Rotation [3, 3] of the optical frame in the world: columns x right, y down, z forward.
+
+    Raises:
+        ValueError: eye and target coincide or look straight up or down.
+    """
+    z = np.asarray(camera.target, dtype=np.float64) - np.asarray(camera.eye, dtype=np.float64)
+    x = np.cross(z, [0.0, 0.0, 1.0])
+    if np.linalg.norm(x) < 1e-6:
+        raise ValueError(
+            f"camera: eye {camera.eye} and target {camera.target} leave no direction to the right"
+        )
+    z, x = z / np.linalg.norm(z), x / np.linalg.norm(x)
+    return np.stack([x, np.cross(z, x), z], axis=1)
+
+
+def build(scene: SceneSpec) -> tuple[str, dict[str, bytes]]:
+    """MJCF text and the texture files it names.
+
+    Raises:
+        ValueError: an object cannot stand where it is (see scene.check_scene).
+    """
+    check_scene(scene)
+    root = ET.Element("mujoco", model=scene.scene_id)
+    _add(root, "compiler", angle="radian", autolimits="true")
+    _add(root, "option", timestep=str(TIMESTEP_S), integrator="implicitfast")
+    visual = _add(root, "visual")
+    _add(visual, "global", offwidth=str(_OFFSCREEN[0]), offheight=str(_OFFSCREEN[1]))
+    _add(visual, "quality", offsamples="0", shadowsize="0")
+    _add(visual, "map", znear="0.05", zfar="20")
+    _add(root, "statistic", extent="1", center="0 0 0.05", meansize="0.1")
+    files: dict[str, bytes] = {}
+    asset = _add(root, "asset")
+    world = _add(root, "worldbody")
+    _surroundings(scene, visual, asset, world, files)
+    for item in scene.objects:
+        _object(item, asset, world, files)
+    _camera(scene.camera, world)
+    _arm(scene.striker, root, world)
+    return ET.tostring(root, encoding="unicode"), files
+
+
+def load(scene: SceneSpec) -> Any:
+    """A compiled mujoco.MjModel of the scene."""
+    xml, files = build(scene)
+    return import_mujoco().MjModel.from_xml_string(xml, files)
+
+
+def _add(parent: ET.Element, tag: str, **attributes: str) -> ET.Element:
+    return ET.SubElement(parent, tag, attributes)
+
+
+# ---- parts -------------------------------------------------------------------------------------------------
+def _text(values: Sequence[float]) -> str:
+    return " ".join(f"{float(v):.9g}" for v in values)
+
+
+def _texture(
+    asset: ET.Element, files: dict[str, bytes], name: str, image: NDArray[np.uint8], kind: str
+) -> None:
+    encoded, data = cv2.imencode(".png", image[:, :, ::-1])
+    if not encoded:
+        raise ValueError(f"texture `{name}` could not be encoded")
+    files[f"{name}.png"] = data.tobytes()
+    _add(asset, "texture", name=name, type=kind, file=f"{name}.png")
+
+
+def _surroundings(
+    scene: SceneSpec, visual: ET.Element, asset: ET.Element, world: ET.Element, files: dict[str, bytes]
+) -> None:
+    rng = np.random.default_rng([0x11647, scene.light_seed])
+    warmth = float(rng.uniform(-0.05, 0.05))
+    tint = np.array([1 + warmth, 1.0, 1 - warmth])
+    ambient = float(rng.uniform(0.30, 0.42))
+    _add(
+        visual,
+        "headlight",
+        ambient=_text(ambient * tint),
+        diffuse=_text(0.18 * tint),
+        specular=_text(0.10 * tint),
+    )
+    for sign, strength in ((1.0, 0.55), (-1.0, 0.22)):
+        angle = float(rng.uniform(0.3, 1.1)) * sign + math.pi / 2
+        _add(
+            world,
+            "light",
+            type="directional",
+            castshadow="false",
+            pos=_text((1.5 * math.cos(angle), -1.0, 2.0)),
+            dir=_text((-math.cos(angle), 0.45 + 0.3 * float(rng.uniform()), -1.4)),
+            diffuse=_text(strength * float(rng.uniform(0.85, 1.15)) * tint),
+            specular=_text(0.35 * strength * tint),
+        )
+    wall = 0.55 + 0.3 * rng.uniform(size=3) * np.array([0.9, 0.95, 1.0])
+    _texture(asset, files, TABLE, table_texture(int(rng.integers(2**31))), "2d")
+    _add(asset, "texture", name="sky", type="skybox", builtin="gradient", width="64", height="384",
+                  rgb1=_text(wall), rgb2=_text(wall * 0.55))  # fmt: skip
+    _add(asset, "material", name=TABLE, texture=TABLE, texrepeat="1 1", specular="0.15", shininess="0.2")
+    _add(asset, "material", name="shade", rgba="0 0 0 0.12", specular="0", shininess="0")
+    _add(world, "geom", name="floor", type="plane", size="4 4 0.1", pos="0 0 -0.75",
+                  rgba=_text((*(wall * 0.6), 1.0)), contype="0", conaffinity="0")  # fmt: skip
+    half = [s / 2 for s in _TABLE_SIZE]
+    _add(
+        world,
+        "geom",
+        name=TABLE,
+        type="box",
+        size=_text(half),
+        pos=_text((0, 0, -half[2])),
+        material=TABLE,
+        contype="0",
+        conaffinity="1",
+        priority="1",
+        condim="1",
+        solref=_text(solref(TABLE_RESTITUTION)),
+        solimp=_SOLIMP,
+    )
+
+
+def _object(item: ObjectSpec, asset: ET.Element, world: ET.Element, files: dict[str, bytes]) -> None:
+    look = draw_look(item.material.name, item.look_seed)
+    name = item.object_id
+    _texture(asset, files, name, look.texture, "cube")
+    _add(
+        asset,
+        "material",
+        name=name,
+        texture=name,
+        rgba=_text((1, 1, 1, look.alpha)),
+        specular=f"{look.specular:.4g}",
+        shininess=f"{look.shininess:.4g}",
+    )
+    body = _add(world, "body", name=name, pos=_text(item.position), euler=_text((0, 0, item.yaw)))
+    cylinder = item.shape == "cylinder"
+    half = [s / 2 for s in item.size]
+    _add(
+        body,
+        "geom",
+        name=name,
+        type="cylinder" if cylinder else "box",
+        size=_text((half[0], half[2]) if cylinder else half),
+        material=name,
+        contype="0",
+        conaffinity="1",
+        priority="1",
+        condim="1",  # friction does not move the stiff gantry; world.py adds it to the wrench
+        solref=_text(solref(restitution(item.material))),
+        solimp=_SOLIMP,
+    )
+    # Without shadows things seem to float: thin dark patches around the foot stand for a soft shadow.
+    for i, grow in enumerate((0.002, 0.005, 0.009)):
+        _add(
+            body,
+            "geom",
+            type="cylinder" if cylinder else "box",
+            size=_text((half[0] + grow, 1e-4) if cylinder else (half[0] + grow, half[1] + grow, 1e-4)),
+            pos=_text((0, 0, -item.position[2] + 4e-4 * (3 - i))),
+            material="shade",
+            contype="0",
+            conaffinity="0",
+        )
+
+
+def _camera(camera: CameraSpec, world: ET.Element) -> None:
+    axes = camera_axes(camera)
+    _add(
+        world,
+        "camera",
+        name=CAMERA,
+        pos=_text(camera.eye),
+        xyaxes=_text((*axes[:, 0], *-axes[:, 1])),
+        fovy=str(camera.fovy_deg),  # in degrees whatever the compiler's angle is
+    )
+
+
+def _arm(striker: StrikerSpec, root: ET.Element, world: ET.Element) -> None:
+    plain = {"contype": "0", "conaffinity": "0", "mass": "0"}
+    dark, light, accent = "0.20 0.21 0.23 1", "0.72 0.74 0.77 1", "0.95 0.55 0.10 1"
+    parent = world
+    for joint, axis in zip(arm.DRIVEN, ("1 0 0", "0 1 0", "0 0 1", "0 0 1"), strict=True):
+        parent = _add(parent, "body", name=f"{joint}_stage", gravcomp="1")
+        _add(parent, "inertial", pos="0 0 0", mass=str(arm.CARRIAGE_MASS), diaginertia="0.05 0.05 0.05")
+        kind = "hinge" if joint == "yaw" else "slide"
+        _add(parent, "joint", name=joint, type=kind, axis=axis, damping="0")
+        if joint == "x":  # the bridge, above what the camera sees
+            _add(parent, "geom", type="box", size="0.03 0.6 0.03", pos="0 0 0.80", rgba=light, **plain)
+        if joint == "z":
+            _add(parent, "geom", type="box", size="0.013 0.013 0.30", pos="0 0 0.445", rgba=light, **plain)
+    wrist = _add(parent, "body", name="wrist_link", gravcomp="1")
+    moving = striker.tip_mass - 2 * arm.FINGER_MASS
+    _add(wrist, "inertial", pos="0 0 0", mass=str(moving), diaginertia="1e-5 1e-5 1e-5")
+    _add(
+        wrist,
+        "joint",
+        name=arm.WRIST,
+        type="slide",
+        axis="0 0 1",
+        stiffness=str(arm.WRIST_STIFFNESS),
+        damping=str(arm.wrist_damping(striker)),
+        range=_text((-arm.WRIST_TRAVEL, arm.WRIST_TRAVEL)),
+    )
+    tool = _add(wrist, "body", name="tool", quat="0 1 0 0", gravcomp="1")
+    _add(tool, "geom", type="cylinder", size="0.016 0.018", pos="0 0 -0.125", rgba=dark, **plain)
+    _add(tool, "geom", type="box", size="0.018 0.034 0.034", pos="0 0 -0.075", rgba=dark, **plain)
+    stick = striker.length - striker.tip_radius
+    _add(
+        tool,
+        "geom",
+        type="cylinder",
+        fromto=_text((0, 0, -0.03, 0, 0, stick)),
+        size=str(arm.STICK_RADIUS),
+        rgba="0.88 0.86 0.80 1",
+        **plain,
+    )
+    _add(tool, "site", name="tool", pos="0 0 0", size="0.002", rgba="0 0 0 0")
+    _add(
+        tool,
+        "geom",
+        name=TIP,
+        type="sphere",
+        size=str(striker.tip_radius),
+        pos=_text((0, 0, stick)),
+        rgba="0.15 0.15 0.17 1",
+        mass="0",
+        contype="1",
+        conaffinity="0",
+    )
+    for finger, axis, side in zip(arm.FINGERS, ("0 1 0", "0 -1 0"), (1, -1), strict=True):
+        body = _add(tool, "body", name=f"{finger}_link", gravcomp="1")
+        _add(body, "inertial", pos="0 0 0", mass=str(arm.FINGER_MASS), diaginertia="1e-7 1e-7 1e-7")
+        _add(body, "joint", name=finger, type="slide", axis=axis, damping="10", armature="0.05")
+        _add(
+            body,
+            "geom",
+            type="box",
+            size=_text((0.007, 0.004, arm.FINGER_LENGTH / 2)),
+            pos=_text((0, 0.004 * side, -arm.FINGER_LENGTH / 2 + 0.008)),
+            rgba=accent,
+            **plain,
+        )
+    actuator = _add(root, "actuator")
+    for joint in arm.DRIVEN:
+        _add(actuator, "motor", name=joint, joint=joint)
+    for finger in arm.FINGERS:
+        _add(actuator, "position", name=finger, joint=finger, kp="200")

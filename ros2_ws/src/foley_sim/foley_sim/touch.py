@@ -1,0 +1,225 @@
+"""From MuJoCo's contacts, step by step, to events: impacts, sliding and whole contacts with their exact onset.
+
+MuJoCo's contact is softer and longer than a real one, so its force over time is not used for sound. What it does
+give well is when, where and how fast the tip met the face, how fast it left again (hence the impulse), how fast it
+slips and how hard it presses.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foley_sim.sound.events import Event, Impact, Sliding
+
+Array = NDArray[np.float64]
+NS = 1_000_000_000
+
+IMPACT_WINDOW_S = 0.010
+"""An impact is reported at the latest this long after its onset."""
+MIN_APPROACH = 2e-3  # [m/s]; slower is a resting contact that flickers
+MIN_SLIP = 2e-3  # [m/s]
+EPISODE_GAP_S = 0.08  # touches closer together than this are one contact: a tap and its bounces
+
+
+@dataclasses.dataclass(frozen=True)
+class Contact:
+    """One contact as it truly was: from the first touch to the last of its bounces."""
+
+    onset_ns: int
+    end_ns: int  # of the last touch
+    object_id: str
+    point: tuple[float, float, float]  # of the first touch, in the world [m]
+    action: str  # `tap`, `hit`, `scratch`, or `` for a touch that nobody planned
+    impulse: float  # of the first impact [N s]
+    speed: float  # of approach along the normal [m/s]
+    touches: int  # 1 + number of bounces
+    slip_m: float  # path slid [m]
+    plan_id: str
+
+    @property
+    def duration_s(self) -> float:
+        return (self.end_ns - self.onset_ns) / NS
+
+
+@dataclasses.dataclass
+class Reading:
+    """The tip's contact in one physics step."""
+
+    time_s: float
+    object_id: str
+    point: Array  # [3] [m]
+    normal: Array  # [3] out of the object
+    penetration: float  # [m]
+    velocity: Array  # [3] of the tip [m/s]
+    normal_force: float  # [N]
+
+
+@dataclasses.dataclass
+class _Impact:
+    time_s: float
+    object_id: str
+    point: tuple[float, float, float]
+    normal: tuple[float, float, float]
+    speed: float
+    impulse: float = 0.0  # of the contact force so far
+    rebound: float = -math.inf  # greatest speed away from the face
+    impulse_at_rebound: float = 0.0
+
+
+@dataclasses.dataclass
+class _Slide:
+    start_s: float
+    end_s: float
+    object_id: str
+    point: Array
+    slip: float
+    force: float
+    steps: int
+
+
+@dataclasses.dataclass
+class _Episode:
+    onset_s: float
+    last_s: float
+    object_id: str
+    point: tuple[float, float, float]
+    speed: float
+    action: str
+    plan_id: str
+    impulse: float = math.nan
+    touches: int = 1
+    slip_m: float = 0.0
+
+
+class TouchTracker:
+    """Turns readings into events. Call `step` for every physics step, `flush_slide` about every 4 ms.
+
+    Args:
+        tip_mass: effective mass behind the tip [kg]; bounds the impulse to [m v, 2 m v].
+        timestep_s: of the physics.
+    """
+
+    def __init__(self, tip_mass: float, timestep_s: float) -> None:
+        self._mass = tip_mass
+        self._dt = timestep_s
+        self._impact: _Impact | None = None
+        self._slide: _Slide | None = None
+        self._episode: _Episode | None = None
+        self._touching = False
+        self.events: list[Event] = []  # for the sound; the owner takes them and clears the list
+        self.contacts: list[Contact] = []  # finished; taken the same way
+        self.clipped = 0  # impacts whose measured impulse lay outside its bounds
+
+    def step(self, time_s: float, reading: Reading | None, action: str = "", plan_id: str = "") -> None:
+        """One physics step: what the tip touches (None: nothing), and the action under way."""
+        if reading is None:
+            if self._touching:
+                self._touching = False
+                self._finish_impact()
+                self.flush_slide()
+            if self._episode is not None and time_s - self._episode.last_s > EPISODE_GAP_S:
+                self.finish()
+            return
+        approach = -float(reading.velocity @ reading.normal)
+        if not self._touching:
+            self._touching = True
+            self._begin(reading, approach, action, plan_id)
+        self._press(reading, approach)
+
+    def flush_slide(self) -> None:
+        """Report the sliding since the last call."""
+        slide, self._slide = self._slide, None
+        if slide is None or slide.steps == 0:
+            return
+        if self._episode is not None:
+            self._episode.slip_m += slide.slip * self._dt
+        x, y, z = (float(v) for v in slide.point)
+        self.events.append(
+            Sliding(
+                start_s=slide.start_s,
+                end_s=slide.end_s,
+                object_id=slide.object_id,
+                point=(x, y, z),
+                slip_speed=slide.slip / slide.steps,
+                normal_force=slide.force / slide.steps,
+            )
+        )
+
+    def finish(self) -> None:
+        """Close the contact that is open, if any."""
+        self._finish_impact()
+        self.flush_slide()
+        episode, self._episode = self._episode, None
+        if episode is None or math.isnan(episode.impulse):
+            return
+        self.contacts.append(
+            Contact(
+                onset_ns=round(episode.onset_s * NS),
+                end_ns=round(episode.last_s * NS),
+                object_id=episode.object_id,
+                point=episode.point,
+                action=episode.action,
+                impulse=episode.impulse,
+                speed=episode.speed,
+                touches=episode.touches,
+                slip_m=episode.slip_m,
+                plan_id=episode.plan_id,
+            )
+        )
+
+    def _begin(self, reading: Reading, approach: float, action: str, plan_id: str) -> None:
+        if self._episode is not None and self._episode.object_id != reading.object_id:
+            self.finish()
+        if approach < MIN_APPROACH:
+            return
+        # The step began a little inside the face: go back to where it was crossed.
+        onset = reading.time_s - min(reading.penetration / approach, self._dt)
+        x, y, z = (float(v) for v in reading.point)
+        nx, ny, nz = (float(v) for v in reading.normal)
+        self._impact = _Impact(max(onset, 0.0), reading.object_id, (x, y, z), (nx, ny, nz), approach)
+        if self._episode is None:
+            self._episode = _Episode(
+                max(onset, 0.0), reading.time_s, reading.object_id, (x, y, z), approach, action, plan_id
+            )
+        else:
+            self._episode.touches += 1
+
+    def _press(self, reading: Reading, approach: float) -> None:
+        impact = self._impact
+        if impact is not None:
+            if -approach > impact.rebound:
+                impact.rebound, impact.impulse_at_rebound = -approach, impact.impulse
+            impact.impulse += reading.normal_force * self._dt
+            if reading.time_s - impact.time_s >= IMPACT_WINDOW_S - self._dt:
+                self._finish_impact()
+        if self._episode is not None:
+            self._episode.last_s = reading.time_s
+        slip = float(np.linalg.norm(reading.velocity + approach * reading.normal))
+        if slip < MIN_SLIP or reading.normal_force <= 0:
+            return
+        if self._slide is None:
+            self._slide = _Slide(reading.time_s, 0.0, reading.object_id, reading.point, 0.0, 0.0, 0)
+        self._slide.end_s = reading.time_s + self._dt
+        self._slide.point = reading.point
+        self._slide.slip += slip
+        self._slide.force += reading.normal_force
+        self._slide.steps += 1
+
+    def _finish_impact(self) -> None:
+        """The impulse of compression and rebound, without what the wrist spring presses afterwards."""
+        impact, self._impact = self._impact, None
+        if impact is None:
+            return
+        measured = max(impact.impulse_at_rebound, 0.0)
+        low = self._mass * impact.speed
+        impulse = min(max(measured, low), 2 * low)
+        self.clipped += int(impulse != measured)
+        self.events.append(
+            Impact(impact.time_s, impact.object_id, impact.point, impact.normal, impulse, impact.speed)
+        )
+        if self._episode is not None and math.isnan(self._episode.impulse):
+            self._episode.impulse = impulse
