@@ -1,0 +1,113 @@
+"""Parameters of the live nodes. Every field is a ROS parameter of the same name (see foley_ros.params)."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+from foley_synthesis.predicates.fusion import FusionConfig
+
+
+
+def parameter(default: Any, doc: str) -> Any:
+    """A field with the description that ``ros2 param describe`` shows."""
+    return dataclasses.field(default=default, metadata={"doc": doc})
+
+
+def _in_range(config: Any, low: float, high: float, *names: str, open_low: bool = False) -> None:
+    for name in names:
+        value = getattr(config, name)
+        above = value > low if open_low else value >= low
+        if not (math.isfinite(value) and above and value <= high):
+            bracket = "(" if open_low else "["
+            raise ValueError(f"{name} is {value}, must be in {bracket}{low:g}, {high:g}]")
+
+
+@dataclasses.dataclass(frozen=True)
+class MaterialConfig:
+    """Parameters of the `material` node."""
+
+    checkpoint: str = parameter(
+        "", "folder of the checkpoint; empty: the one that ships with foley_synthesis"
+    )
+    predicates_file: str = parameter("", "YAML file of the predicates; empty: the one that ships")
+    state_file: str = parameter("", "file that keeps the beliefs over restarts; empty: they are not kept")
+    threads: int = parameter(1, "threads of the model")
+    sample_rate: int = parameter(48000, "[Hz] of mic/audio; chunks of another rate are refused")
+    before_s: float = parameter(0.25, "[s] of sound before the onset that the model hears")
+    after_s: float = parameter(0.65, "[s] of sound after the onset that the model hears; less is sooner")
+    patience_s: float = parameter(1.0, "[s] that a contact waits for sound that does not come")
+    same_object_radius_m: float = parameter(0.06, "[m] within which contacts without a name are one object")
+    fusion: str = parameter("log_linear", "how contacts add up: log_linear or dirichlet")
+    heard_weight: float = parameter(1.0, "weight of heard evidence, 0 to 1")
+    predicted_weight: float = parameter(0.3, "weight of predicted evidence, 0 to 1")
+    heard_correlation: float = parameter(0.4, "correlation between heard contacts with one object, 0 to 1")
+    predicted_correlation: float = parameter(0.95, "the same between predicted contacts")
+    temperature: float = parameter(1.0, "of the fused probabilities; above 1 is less sure")
+    abstain_below: float = parameter(0.4, "the fused belief abstains while no class is this probable")
+    surprise_level: float = parameter(0.95, "percentile above which a contact is surprising")
+    snapshot_period_s: float = parameter(1.0, "[s] between snapshots of the predicates without any change")
+
+    def __post_init__(self) -> None:
+        _in_range(self, 1, 64, "threads")
+        _in_range(self, 8000, 384000, "sample_rate")
+        _in_range(self, 0.0, 1.0, "before_s", "surprise_level")
+        _in_range(self, 0.05, 4.0, "after_s")
+        _in_range(self, 0.0, 10.0, "patience_s")
+        _in_range(self, 0.0, 1.0, "same_object_radius_m", open_low=True)
+        _in_range(self, 0.05, 60.0, "snapshot_period_s")
+        self.fusion_config()
+
+    def fusion_config(self) -> FusionConfig:
+        """How contacts add up. Raises ValueError for a field that it refuses."""
+        return FusionConfig(
+            method=self.fusion,  # type: ignore[arg-type] - checked by FusionConfig
+            heard_weight=self.heard_weight,
+            predicted_weight=self.predicted_weight,
+            heard_correlation=self.heard_correlation,
+            predicted_correlation=self.predicted_correlation,
+            temperature=self.temperature,
+            abstain_below=self.abstain_below,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class SynthesizerConfig:
+    """Parameters of the `synthesizer` node."""
+
+    checkpoint: str = parameter(
+        "", "folder of the checkpoint; empty: the one that ships with foley_synthesis"
+    )
+    threads: int = parameter(1, "threads of the model")
+    synthesis: str = parameter("example", "how features become sound: example or parametric")
+    hand: str = parameter("parallel_gripper", "gripper description, by name or path; the hand_mapper's own")
+    hand_side: str = parameter("right", "hand of planned_trajectory that carries the tool: right or left")
+    fixed_frame: str = parameter("world", "frame in which plans, poses and contacts are compared")
+    tool_frame: str = parameter("tool", "frame that ee_pose moves")
+    tip_frame: str = parameter("tip", "frame of the point that touches, fixed to tool_frame in tf")
+    executed: bool = parameter(True, "also predict after a contact, from what was measured")
+    executed_patience_s: float = parameter(0.5, "[s] that an executed prediction waits for late frames")
+    use_depth: bool = parameter(
+        True, "find planned contacts on the depth image, not by the plan's shape alone"
+    )
+    tip_margin_m: float = parameter(0.0, "[m] from the tip frame to the point that touches first")
+    clear_m: float = parameter(
+        0.10, "[m]; with the tip nearer than this an older picture of the place is taken"
+    )
+    stale_s: float = parameter(2.0, "[s] without a message after which an input is reported as missing")
+
+    def __post_init__(self) -> None:
+        _in_range(self, 1, 64, "threads")
+        _in_range(self, 0.0, 1.0, "tip_margin_m", "clear_m")
+        _in_range(self, 0.0, 10.0, "executed_patience_s")
+        _in_range(self, 0.1, 60.0, "stale_s")
+        for name, known in (
+            ("synthesis", ("example", "parametric")),
+            ("hand_side", ("right", "left")),
+        ):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is `{getattr(self, name)}`, known are {', '.join(known)}")
+        for name in ("fixed_frame", "tool_frame", "tip_frame", "hand"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} is empty")

@@ -1,0 +1,231 @@
+"""`material`: contacts and their sound to material estimates, predicates and surprise.
+
+    mic/audio ----------> ring ----+
+    contacts  ----------> queue ---+--> worker: model, fusion --> material_estimates, predicates, surprise
+    predicted_audio, predicted_material --^
+
+Callbacks store; a contact goes to the worker as soon as the ring holds its sound. The worker's thread runs the
+model and publishes. `vocabulary` and `predicates` are latched; the beliefs are kept in `state_file`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from foley_msgs.msg import AudioChunk, ContactEvent, MaterialEstimate, PredictedAudio
+from foley_msgs.srv import GetPredicates
+from foley_perception.audio.ring import AudioRing
+from foley_ros import convert as common
+from foley_ros import qos
+from foley_ros.node import FoleyNode, Health, run
+from foley_ros.worker import Worker
+from foley_synthesis import checkpoint
+from foley_synthesis.inference.heard import HeardModel
+from foley_synthesis.live.belief_file import BeliefFile
+from foley_synthesis.live.config import MaterialConfig
+from foley_synthesis.live.faults import Faults
+from foley_synthesis.live.hearing import ContactQueue, HeardSound
+from foley_synthesis.live.material_core import MaterialCore
+from foley_synthesis.live.surprise import calibration_of
+from foley_synthesis.predicates import vocabulary
+from foley_synthesis.ros import convert
+from foley_synthesis.ros.material_output import MaterialOutput, answer_predicates
+from foley_synthesis.ros.owned import Owned
+
+Job = Callable[[], None]
+DUE_PERIOD_S = 0.05
+SILENT_S = 2.0
+
+
+class MaterialNode(FoleyNode[MaterialConfig]):
+    """See the module's docstring."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("material", MaterialConfig, **kwargs)
+        self._owned = Owned(self)
+        self._worker: Worker[Job] | None = None
+        self._faults = Faults()
+        self._contacts_heard = self._contacts_unheard = 0
+        self._audio_ns = 0
+
+    # ---- life cycle ------------------------------------------------------------------------------------
+    def setup(self, config: MaterialConfig) -> None:
+        content = checkpoint.load_checkpoint(config.checkpoint or None)
+        self._model = HeardModel(content, threads=config.threads)
+        self._model.warm_up()
+        self._vocabulary = content.vocabulary
+        file = config.predicates_file
+        self._core = MaterialCore(
+            self._model,
+            content.vocabulary.labels,
+            vocabulary.load(
+                Path(file).expanduser() if file else vocabulary.default_path(), content.vocabulary.labels
+            ),
+            fusion=config.fusion_config(),
+            calibration=calibration_of(content.metrics),
+            surprise_level=config.surprise_level,
+            same_object_radius_m=config.same_object_radius_m,
+        )
+        self._file = BeliefFile(config.state_file)
+        well, said = self._file.restore(self._core)
+        if said:
+            (self.get_logger().info if well else self.get_logger().warning)(said)
+        self._ring = AudioRing(config.sample_rate)
+        self._queue = ContactQueue(
+            self._ring, before_s=config.before_s, after_s=config.after_s, patience_s=config.patience_s
+        )
+        self._output = MaterialOutput(
+            self,
+            self._owned,
+            content.vocabulary,
+            model_id=self._model.model_id,
+            model_domain=self._model.domain,
+        )
+        self._worker = Worker(lambda job: job(), name="material", on_error=self._on_worker_error)
+        subscribe = self._owned.subscription
+        subscribe(AudioChunk, "mic/audio", self._on_audio, qos.AUDIO)
+        subscribe(ContactEvent, "contacts", self._on_contact, qos.EVENT)
+        subscribe(PredictedAudio, "predicted_audio", self._on_expected, qos.EVENT)
+        subscribe(MaterialEstimate, "predicted_material", self._on_predicted, qos.EVENT)
+        self._owned.service(GetPredicates, "~/get_predicates", self._on_get_predicates)
+        self._owned.timer(DUE_PERIOD_S, self._hand_over)
+        self._owned.timer(config.snapshot_period_s, self._request_snapshot)
+        self._output.vocabulary()
+
+    def start(self) -> None:
+        self._audio_ns = self.now_ns()
+        self._faults.clear_all()
+
+    def stop(self) -> None:
+        self._queue.clear()
+        self._output.predicates([], always=True)  # nothing is watched any more: all are UNKNOWN
+
+    def teardown(self) -> None:
+        if self._worker is not None:
+            self._worker.stop(drain=True)
+            self._worker = None
+        self._owned.release()
+
+    def health(self) -> Health:
+        statistics = self._ring.statistics
+        values = {
+            "contacts_heard": self._contacts_heard,
+            "contacts_without_sound": self._contacts_unheard,
+            "objects": len(self._core.objects),
+            "audio_gaps": statistics.gaps,
+            "audio_samples_lost": statistics.lost_samples,
+            "jobs_dropped": self._worker.dropped if self._worker is not None else 0,
+            "model_id": self._model.model_id,
+        }
+        now_ns = self.now_ns()
+        silent_s = (now_ns - self._audio_ns) / 1e9
+        problem = self._faults.sentence(now_ns)
+        if not problem and silent_s > SILENT_S:
+            problem = f"no sound on mic/audio for {silent_s:.1f} s: is the microphone running?"
+        return Health.warn(problem, **values) if problem else Health.ok("hearing", **values)
+
+    # ---- callbacks: store only -------------------------------------------------------------------------
+    def _on_audio(self, message: AudioChunk) -> None:
+        try:
+            self._ring.append(
+                common.audio_to_array(message),
+                first_sample=message.first_sample,
+                time_ns=common.to_ns(message.header.stamp),
+                stream_id=message.stream_id,
+                sample_rate=message.sample_rate,
+            )
+        except ValueError as error:
+            self._faults.report("mic/audio", str(error), self.now_ns())
+            return
+        self._faults.clear("mic/audio")
+        self._audio_ns = self.now_ns()
+        self._hand_over()
+
+    def _on_contact(self, message: ContactEvent) -> None:
+        if self.active:
+            try:
+                self._queue.add(convert.contact_of(message))
+            except common.ConversionError as error:
+                self._faults.report("contacts", str(error), self.now_ns())
+
+    def _on_expected(self, message: PredictedAudio) -> None:
+        if self.active and message.mode == PredictedAudio.MODE_PLANNED:
+            try:
+                sound = convert.expected_of(message)
+            except common.ConversionError as error:
+                self._faults.report("predicted_audio", str(error), self.now_ns())
+                return
+            if sound is not None:
+                self._core.expect(sound)
+
+    def _on_predicted(self, message: MaterialEstimate) -> None:
+        if self.active:
+            self._put(lambda: self._foresee(message))
+
+    def _hand_over(self) -> None:
+        if self.active and len(self._queue):
+            for sound in self._queue.ready(self.now_ns()):
+                self._put(lambda sound=sound: self._hear(sound))  # type: ignore[misc]
+
+    def _request_snapshot(self) -> None:
+        if self.active and self._worker is not None and self._worker.pending() == 0:
+            self._put(lambda: self._snapshot(always=True))
+
+    def _put(self, job: Job) -> None:
+        if self._worker is not None:
+            self._worker.put(job)
+
+    def _on_get_predicates(
+        self, request: GetPredicates.Request, response: GetPredicates.Response
+    ) -> GetPredicates.Response:
+        core = self._core if self.active else None
+        sequence = self._output.sequence
+        return answer_predicates(core, request, response, sequence=sequence, now_ns=self.now_ns())
+
+    # ---- worker ----------------------------------------------------------------------------------------
+    def _hear(self, sound: HeardSound) -> None:
+        if sound.known == 0.0:
+            self._contacts_unheard += 1
+            what = f"no sound was received around contact `{sound.contact.contact_id}`"
+            self._faults.report("hearing", what, self.now_ns())
+            return
+        outcome = self._core.hear(sound)
+        self._contacts_heard += 1
+        self._faults.clear("hearing")
+        self._output.outcome(outcome)
+        self._snapshot()
+        problem = self._file.save(self._core, self._model.model_id)
+        if problem:
+            self._faults.report("state_file", problem, self.now_ns())
+        else:
+            self._faults.clear("state_file")
+
+    def _foresee(self, message: MaterialEstimate) -> None:
+        own = convert.vocabulary_name(self._vocabulary)
+        if message.vocabulary != own:
+            raise ValueError(
+                f"predicted_material is over `{message.vocabulary}`, this node's checkpoint has `{own}`: "
+                "give both nodes the same checkpoint"
+            )
+        foreseen = self._core.foresee(convert.predicted_evidence_of(message), message.object_id)
+        if foreseen is not None:
+            self._output.fused(*foreseen, message.header.frame_id)
+            self._snapshot()
+
+    def _snapshot(self, *, always: bool = False) -> None:
+        if self.active:
+            self._output.predicates(self._core.predicates(self.now_ns()), always=always)
+
+    def _on_worker_error(self, error: Exception) -> None:
+        self._faults.report("worker", f"{type(error).__name__}: {error}", self.now_ns())
+        self.get_logger().error(f"while working: {type(error).__name__}: {error}")
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    return run(MaterialNode, args)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

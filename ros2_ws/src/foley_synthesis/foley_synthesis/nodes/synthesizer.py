@@ -1,0 +1,206 @@
+"""`synthesizer`: the sound of a contact, before it (planned) and after it (executed).
+
+    planned_trajectory -----------------------------+--> worker: contact, crop, model --> predicted_audio
+    contacts -> waits until the clip is over -------+                                     predicted_material
+    camera, depth, tf, ee_pose, wrench -> histories +
+
+Callbacks store. Plans go to the worker at once; a contact goes there when its clip is over and no plan waits,
+because a plan has a deadline and a contact has none.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from foley_msgs.msg import ContactEvent, HandTrajectory, PredictedAudio
+from foley_perception.action.clip_action import clip_start_ns
+from foley_perception.action.hand import GripperHand
+from foley_perception.action.planned_contact import PlannedContactConfig
+from foley_perception.geometry.tf_buffer import TransformUnavailable
+from foley_ros import qos
+from foley_ros.convert import ConversionError
+from foley_ros.node import FoleyNode, Health, run
+from foley_ros.worker import Worker
+from foley_synthesis import checkpoint
+from foley_synthesis.inference.predictor import Predictor
+from foley_synthesis.live.config import SynthesizerConfig
+from foley_synthesis.live.contact import Contact
+from foley_synthesis.live.faults import Faults
+from foley_synthesis.live.history import NS_PER_S
+from foley_synthesis.live.synthesis_core import CannotPredict, Reason, SynthesisCore
+from foley_synthesis.ros import convert
+from foley_synthesis.ros.owned import Owned
+from foley_synthesis.ros.scene_inputs import KEPT_S, SceneInputs
+from foley_synthesis.ros.synthesizer_output import SynthesizerOutput, planned_motion
+from foley_synthesis.ros.what_if import WhatIf
+
+Job = Callable[[], None]
+TEND_PERIOD_S = 0.05
+
+
+class SynthesizerNode(FoleyNode[SynthesizerConfig]):
+    """See the module's docstring."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("synthesizer", SynthesizerConfig, **kwargs)
+        self._owned = Owned(self)
+        self._worker: Worker[Job] | None = None
+        self._faults = Faults()
+        self._waiting: collections.deque[Contact] = collections.deque(maxlen=16)
+        self._planned = self._executed = self._skipped = 0
+        self._lead_s = self._latency_s = float("nan")
+        self._what_if = WhatIf(self, self._put, self._answer)
+
+    # ---- life cycle ------------------------------------------------------------------------------------
+    def setup(self, config: SynthesizerConfig) -> None:
+        content = checkpoint.load_checkpoint(config.checkpoint or None)
+        self._hand = GripperHand.from_yaml(config.hand)
+        predictor = Predictor(content, threads=config.threads, synthesis=config.synthesis)
+        predictor.warm_up()
+        self._core = SynthesisCore(
+            predictor,
+            contact=PlannedContactConfig(margin_m=config.tip_margin_m),
+            clear_m=config.clear_m,
+            use_depth=config.use_depth,
+        )
+        self._settings = config
+        self._model_id = content.model_id
+        self._inputs = SceneInputs(self._owned, config, self._hand, self._faults, self.now_ns)
+        self._output = SynthesizerOutput(
+            self._owned,
+            content.vocabulary,
+            model_id=content.model_id,
+            model_domain=content.domain,
+            fixed_frame=config.fixed_frame,
+        )
+        self._worker = Worker(
+            lambda job: job(), name="synthesizer", capacity=8, on_error=self._on_worker_error
+        )
+        self._owned.subscription(HandTrajectory, "planned_trajectory", self._on_plan, qos.EVENT)
+        if config.executed:
+            self._owned.subscription(ContactEvent, "contacts", self._on_contact, qos.EVENT)
+        self._owned.timer(TEND_PERIOD_S, self._tend)
+
+    def start(self) -> None:
+        self._faults.clear_all()
+
+    def stop(self) -> None:
+        self._waiting.clear()
+
+    def teardown(self) -> None:
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+        self._owned.release()
+
+    def health(self) -> Health:
+        now_ns = self.now_ns()
+        values = {
+            "planned": self._planned,
+            "executed": self._executed,
+            "skipped": self._skipped,
+            "lead_time_s": f"{self._lead_s:.3f}",
+            "latency_s": f"{self._latency_s:.3f}",
+            "plans_dropped": self._worker.dropped if self._worker is not None else 0,
+            "model_id": self._model_id,
+        }
+        problems = [*filter(None, [self._faults.sentence(now_ns)]), *self._inputs.problems(now_ns)]
+        return Health.warn("; ".join(problems), **values) if problems else Health.ok("predicting", **values)
+
+    # ---- callbacks: store only -------------------------------------------------------------------------
+    def _on_plan(self, message: HandTrajectory) -> None:
+        if self.active:
+            arrival_ns = self.now_ns()
+            self._put(lambda: self._predict_plan(message, arrival_ns))
+
+    def _on_contact(self, message: ContactEvent) -> None:
+        if self.active:
+            try:
+                self._waiting.append(convert.contact_of(message))
+            except ConversionError as error:
+                self._faults.report("contacts", str(error), self.now_ns())
+
+    def _tend(self) -> None:
+        """Hand over contacts whose clip is over, one at a time and only to an idle worker."""
+        self._inputs.tf.tend()
+        if not (self.active and self._waiting and self._worker is not None and self._worker.pending() == 0):
+            return
+        contact = self._waiting[0]
+        end_ns = clip_start_ns(contact.time_ns) + NS_PER_S
+        newest_ns = min(self._inputs.poses.newest_ns or 0, self._inputs.frames.newest_ns or 0)
+        overdue = self.now_ns() > end_ns + round(self._settings.executed_patience_s * NS_PER_S)
+        if newest_ns >= end_ns - NS_PER_S // 25 or overdue:
+            self._waiting.popleft()
+            self._put(lambda: self._predict_contact(contact))
+
+    def _put(self, job: Job) -> None:
+        if self._worker is not None:
+            self._worker.put(job)
+
+    # ---- worker ----------------------------------------------------------------------------------------
+    def _predict_plan(self, message: HandTrajectory, arrival_ns: int) -> None:
+        try:
+            audio, material = self._answer(message, arrival_ns)
+        except CannotPredict as reason:
+            self._skip("planned_trajectory", reason)
+            return
+        self._output.publish(audio, material)
+        self._faults.clear("planned_trajectory")
+        self._planned += 1
+        self._lead_s, self._latency_s = audio.lead_time, audio.latency
+
+    def _answer(self, message: HandTrajectory, arrival_ns: int) -> tuple[Any, Any]:
+        """PredictedAudio and MaterialEstimate of a plan. Raises CannotPredict."""
+        try:
+            plan = planned_motion(message, self._hand, self._settings.hand_side, self._inputs)
+        except TransformUnavailable as error:
+            raise CannotPredict(Reason.NO_POSE, str(error)) from error
+        view = self._inputs.view(arrival_ns - round(KEPT_S * NS_PER_S), arrival_ns, measured=False)
+        result = self._core.planned(plan, view)
+        return self._output.messages(
+            result,
+            mode=PredictedAudio.MODE_PLANNED,
+            plan_id=plan.plan_id,
+            object_id="",
+            newest_input_ns=arrival_ns,
+            now_ns=self.now_ns(),
+        )
+
+    def _predict_contact(self, contact: Contact) -> None:
+        start_ns = clip_start_ns(contact.time_ns)
+        view = self._inputs.view(start_ns - 2 * NS_PER_S, start_ns + NS_PER_S, measured=True)
+        try:
+            result = self._core.executed(contact, view)
+        except CannotPredict as reason:
+            self._skip("executed", reason)
+            return
+        audio, material = self._output.messages(
+            result,
+            mode=PredictedAudio.MODE_EXECUTED,
+            plan_id=contact.plan_id or contact.contact_id,
+            object_id=contact.object_id,
+            newest_input_ns=start_ns + NS_PER_S,
+            now_ns=self.now_ns(),
+        )
+        self._output.publish(audio, material)
+        self._faults.clear("executed")
+        self._executed += 1
+
+    def _skip(self, source: str, reason: CannotPredict) -> None:
+        self._skipped += 1
+        self._faults.report(source, str(reason), self.now_ns())
+        self.get_logger().warning(f"{source}: {reason}", throttle_duration_sec=5.0)
+
+    def _on_worker_error(self, error: Exception) -> None:
+        self._faults.report("worker", f"{type(error).__name__}: {error}", self.now_ns())
+        self.get_logger().error(f"while predicting: {type(error).__name__}: {error}")
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    return run(SynthesizerNode, args)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

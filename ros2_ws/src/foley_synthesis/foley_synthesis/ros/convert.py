@@ -1,0 +1,251 @@
+"""Messages to the plain types of the live cores, and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+from geometry_msgs.msg import Point as PointMsg
+from numpy.typing import NDArray
+
+from foley_msgs.msg import (
+    AudioChunk,
+    ContactEvent,
+    MaterialEstimate,
+    Predicate,
+    PredicateArray,
+    PredictedAudio,
+    VocabularyInfo,
+)
+from foley_msgs.msg import Surprise as SurpriseMsg
+from foley_perception.action.clip_action import RATE_HZ as FEATURES_RATE_HZ
+from foley_ros import convert
+from foley_synthesis.belief import MaterialBelief
+from foley_synthesis.checkpoint import Vocabulary
+from foley_synthesis.live.contact import Contact, ExpectedSound, Point
+from foley_synthesis.live.material_core import Surprise
+from foley_synthesis.live.surprise import DISTANCE_NAME
+from foley_synthesis.live.synthesis_core import Predicted
+from foley_synthesis.predicates.evidence import Evidence
+from foley_synthesis.predicates.fusion import FusedBelief
+from foley_synthesis.predicates.vocabulary import PredicateValue
+
+NS_PER_S = 1_000_000_000
+NAN = float("nan")
+ACTION_NAMES: dict[int, str] = {
+    ContactEvent.ACTION_TAP: "tap",
+    ContactEvent.ACTION_HIT: "hit",
+    ContactEvent.ACTION_KNOCK: "knock",
+    ContactEvent.ACTION_SCRATCH: "scratch",
+    ContactEvent.ACTION_RUB: "rub",
+    ContactEvent.ACTION_PAT: "pat",
+    ContactEvent.ACTION_PRESS: "press",
+}
+Samples = NDArray[np.float32]
+
+
+def point_of(message: PointMsg) -> Point:
+    return (message.x, message.y, message.z)
+
+
+def contact_of(message: ContactEvent) -> Contact:
+    """Raises ConversionError where the event has no id or no time."""
+    time_ns = convert.to_ns(message.header.stamp)
+    if not message.contact_id or time_ns <= 0:
+        raise convert.ConversionError(
+            f"contact event has contact_id `{message.contact_id}` and stamp {time_ns} ns: both are needed"
+        )
+    return Contact(
+        contact_id=message.contact_id,
+        time_ns=time_ns,
+        object_id=message.object_id,
+        plan_id=message.plan_id,
+        position=point_of(message.position),
+        frame_id=message.header.frame_id,
+        action=ACTION_NAMES.get(message.action, ""),
+        confidence=float(message.confidence),
+    )
+
+
+def expected_of(message: PredictedAudio) -> ExpectedSound | None:
+    """The sound to expect of a planned prediction; None where it names no contact time.
+
+    Raises:
+        ConversionError: the audio is malformed.
+    """
+    contact_ns = convert.to_ns(message.predicted_contact_time)
+    if contact_ns <= 0:
+        return None
+    samples = convert.audio_to_array(message.audio).mean(axis=1, dtype=np.float32)
+    onset_s = (contact_ns - convert.to_ns(message.audio.header.stamp)) / NS_PER_S
+    return ExpectedSound(
+        contact_ns,
+        samples,
+        onset_s,
+        int(message.audio.sample_rate),
+        message.plan_id,
+        message.object_id,
+        point_of(message.position),
+    )
+
+
+def predicted_evidence_of(message: MaterialEstimate) -> Evidence:
+    """Evidence of a prediction. Its key is its contact time: one prediction per planned contact counts.
+
+    Raises:
+        ConversionError: no time, or numbers that cannot be evidence.
+    """
+    time_ns = convert.to_ns(message.header.stamp)
+    if time_ns <= 0:
+        raise convert.ConversionError(
+            "predicted estimate has no stamp: it must be the predicted contact time"
+        )
+    std = float(message.log10_youngs_modulus_std)
+    try:
+        return Evidence(
+            kind="predicted",
+            key=f"predicted@{time_ns}",
+            time_ns=time_ns,
+            probabilities=_normalised(message.probabilities),
+            log10_e_mean=float(message.log10_youngs_modulus_mean) if std > 0 else NAN,
+            log10_e_std=std if std > 0 else NAN,
+            roughness=float(message.roughness),
+            hollowness=float(message.hollowness),
+            abstain=bool(message.abstain),
+            calibrated_for=message.calibrated_for,
+            position=point_of(message.position),
+        )
+    except ValueError as error:
+        raise convert.ConversionError(f"predicted estimate: {error}") from error
+
+
+def _normalised(probabilities: Iterable[float]) -> tuple[float, ...]:
+    p = np.asarray(list(probabilities), dtype=np.float64)  # float32 on the wire: the sum is off by 1e-7
+    return tuple((p / p.sum()).tolist()) if p.size and p.sum() > 0 else tuple(p.tolist())
+
+
+# ---- out ---------------------------------------------------------------------------------------------------
+def vocabulary_name(vocabulary: Vocabulary) -> str:
+    """What MaterialEstimate.vocabulary holds."""
+    return f"{vocabulary.name}@{vocabulary.version}"
+
+
+def vocabulary_message(vocabulary: Vocabulary, now_ns: int) -> VocabularyInfo:
+    return VocabularyInfo(
+        header=convert.header(now_ns, ""),
+        name=vocabulary.name,
+        version=vocabulary.version,
+        labels=list(vocabulary.labels),
+    )
+
+
+def estimate_message(
+    belief: FusedBelief | MaterialBelief,
+    vocabulary: Vocabulary,
+    *,
+    time_ns: int,
+    frame_id: str,
+    position: Point,
+    object_id: str,
+    contact_id: str = "",
+    contacts: tuple[int, int],  # heard, predicted
+    model_id: str,
+    model_domain: str,
+    latency_s: float,
+) -> MaterialEstimate:
+    return MaterialEstimate(
+        header=convert.header(time_ns, frame_id),
+        object_id=object_id,
+        contact_id=contact_id,
+        position=convert.array_to_point(position),
+        vocabulary=vocabulary_name(vocabulary),
+        probabilities=convert.float_array(np.asarray(belief.probabilities, dtype=np.float32)),
+        log10_youngs_modulus_mean=float(belief.log10_e_mean),
+        log10_youngs_modulus_std=float(belief.log10_e_std),
+        roughness=float(belief.roughness),
+        hollowness=float(belief.hollowness),
+        entropy=float(belief.entropy),
+        abstain=bool(belief.abstain),
+        contacts_heard=contacts[0],
+        contacts_predicted=contacts[1],
+        model_id=model_id,
+        model_domain=model_domain,
+        calibrated_for=belief.calibrated_for,
+        latency=float(latency_s),
+    )
+
+
+def predicates_message(values: Iterable[PredicateValue], sequence: int, now_ns: int) -> PredicateArray:
+    return PredicateArray(
+        header=convert.header(now_ns, ""),
+        sequence=sequence,
+        predicates=[
+            Predicate(
+                name=value.name,
+                arguments=[value.argument],
+                probability=float(value.probability),
+                state=int(value.state),
+                newest_evidence=convert.to_stamp(value.newest_evidence_ns),
+                valid_until=convert.to_stamp(value.valid_until_ns),
+            )
+            for value in values
+        ],
+    )
+
+
+def surprise_message(surprise: Surprise, now_ns: int) -> SurpriseMsg:
+    contact = surprise.contact
+    return SurpriseMsg(
+        header=convert.header(contact.time_ns, contact.frame_id),
+        contact_id=contact.contact_id,
+        object_id=contact.object_id,
+        plan_id=surprise.plan_id,
+        distance_name=DISTANCE_NAME,
+        distance=float(surprise.distance),
+        percentile=float(surprise.percentile),
+        surprised=bool(surprise.surprised),
+        latency=(now_ns - contact.time_ns) / NS_PER_S,
+    )
+
+
+def predicted_audio_message(
+    result: Predicted,
+    *,
+    plan_id: str,
+    mode: int,
+    frame_id: str,
+    model_id: str,
+    newest_input_ns: int,
+    now_ns: int,
+    object_id: str = "",
+    sample_rate: int = 48_000,
+) -> PredictedAudio:
+    prediction = result.prediction
+    features = np.asarray(prediction.features, dtype=np.float32)
+    known = all(math.isfinite(v) for v in result.position)
+    return PredictedAudio(
+        audio=convert.array_to_audio(
+            prediction.waveform,
+            time_ns=result.contact_ns - round(prediction.onset_s * NS_PER_S),
+            frame_id="microphone",
+            stream_id=f"{plan_id or object_id}/{'planned' if mode == PredictedAudio.MODE_PLANNED else 'executed'}",
+            first_sample=0,
+            sample_rate=sample_rate,
+            stamp_source=AudioChunk.STAMP_ARRIVAL,
+        ),
+        plan_id=plan_id,
+        mode=mode,
+        predicted_contact_time=convert.to_stamp(result.contact_ns),
+        position=convert.array_to_point(result.position if known else (NAN, NAN, NAN)),
+        frame_id=frame_id,
+        object_id=object_id,
+        model_id=model_id,
+        solver_steps=0,
+        seed=0,
+        latency=(now_ns - newest_input_ns) / NS_PER_S,
+        lead_time=(result.contact_ns - now_ns) / NS_PER_S,
+        features_dims=int(features.shape[1]),
+        features=convert.float_array(features),
+        features_rate=float(FEATURES_RATE_HZ),
+    )

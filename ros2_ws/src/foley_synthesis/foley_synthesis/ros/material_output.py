@@ -1,0 +1,113 @@
+"""Everything that the material node publishes."""
+
+from __future__ import annotations
+
+from rclpy.node import Node
+
+from foley_msgs.msg import MaterialEstimate, PredicateArray, Surprise, VocabularyInfo
+from foley_msgs.srv import GetPredicates
+from foley_ros import qos
+from foley_synthesis.checkpoint import Vocabulary
+from foley_synthesis.live.material_core import ContactOutcome, MaterialCore
+from foley_synthesis.predicates.fusion import FusedBelief
+from foley_synthesis.predicates.vocabulary import PredicateValue
+from foley_synthesis.ros import convert
+from foley_synthesis.ros.owned import Owned
+
+
+class MaterialOutput:
+    """`material_estimates`, `predicates`, `surprise` and `vocabulary`. Publishes from any one thread."""
+
+    def __init__(
+        self, node: Node, owned: Owned, vocabulary: Vocabulary, *, model_id: str, model_domain: str
+    ) -> None:
+        self._node = node
+        self._vocabulary = vocabulary
+        self._model_id, self._model_domain = model_id, model_domain
+        self._estimates = owned.publisher(MaterialEstimate, "material_estimates", qos.EVENT)
+        self._predicates = owned.publisher(PredicateArray, "predicates", qos.LATCHED)
+        self._surprise = owned.publisher(Surprise, "surprise", qos.EVENT)
+        self._vocabularies = owned.publisher(VocabularyInfo, "vocabulary", qos.LATCHED)
+        self._shown: object = None
+        self.sequence = 0
+
+    def _now_ns(self) -> int:
+        return int(self._node.get_clock().now().nanoseconds)
+
+    def vocabulary(self) -> None:
+        self._vocabularies.publish(convert.vocabulary_message(self._vocabulary, self._now_ns()))
+
+    def outcome(self, outcome: ContactOutcome) -> None:
+        """The contact's own estimate, the one fused over its object, and the surprise."""
+        contact = outcome.contact
+        self._estimates.publish(
+            convert.estimate_message(
+                outcome.belief,
+                self._vocabulary,
+                time_ns=contact.time_ns,
+                frame_id=contact.frame_id,
+                position=contact.position,
+                object_id=contact.object_id,
+                contact_id=contact.contact_id,
+                contacts=(1, 0),
+                model_id=self._model_id,
+                model_domain=self._model_domain,
+                latency_s=(self._now_ns() - contact.time_ns) / 1e9,
+            )
+        )
+        if contact.object_id:
+            self.fused(contact.object_id, outcome.fused, contact.frame_id)
+        if outcome.surprise is not None:
+            self._surprise.publish(convert.surprise_message(outcome.surprise, self._now_ns()))
+
+    def fused(self, object_id: str, belief: FusedBelief, frame_id: str) -> None:
+        self._estimates.publish(
+            convert.estimate_message(
+                belief,
+                self._vocabulary,
+                time_ns=belief.newest_ns,
+                frame_id=frame_id,
+                position=belief.position,
+                object_id=object_id,
+                contacts=(belief.contacts_heard, belief.contacts_predicted),
+                model_id=self._model_id,
+                model_domain=self._model_domain,
+                latency_s=(self._now_ns() - belief.newest_ns) / 1e9,
+            )
+        )
+
+    def predicates(self, values: list[PredicateValue], *, always: bool) -> None:
+        """A snapshot; without ``always`` only if a state or its evidence changed since the last one."""
+        shown = [(v.name, v.argument, v.state, v.newest_evidence_ns) for v in values]
+        if always or shown != self._shown:
+            self.sequence += 1
+            self._shown = shown
+            self._predicates.publish(convert.predicates_message(values, self.sequence, self._now_ns()))
+
+
+def answer_predicates(
+    core: MaterialCore | None,  # None: the node is not active
+    request: GetPredicates.Request,
+    response: GetPredicates.Response,
+    *,
+    sequence: int,
+    now_ns: int,
+) -> GetPredicates.Response:
+    """Fill in the response of `~/get_predicates`."""
+    if core is None:
+        response.error_code = GetPredicates.Response.ERROR_NOT_ACTIVE
+        response.error_msg = "the node is not active: activate it first"
+        return response
+    known = core.predicate_names
+    if unknown := sorted(set(request.names) - set(known)):
+        response.error_code = GetPredicates.Response.ERROR_UNKNOWN_NAME
+        response.error_msg = f"no predicate is called {', '.join(unknown)}; known are {', '.join(known)}"
+        return response
+    values = [
+        value
+        for value in core.predicates(now_ns)
+        if (not request.names or value.name in request.names)
+        and (not request.arguments or value.argument in request.arguments)
+    ]
+    response.predicates = convert.predicates_message(values, sequence, now_ns)
+    return response

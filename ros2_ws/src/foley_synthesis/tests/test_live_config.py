@@ -1,0 +1,45 @@
+"""Parameters: what the files say is what the nodes take, and bad values are named."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from foley_synthesis.live.config import MaterialConfig, SynthesizerConfig
+
+CONFIG = Path(__file__).resolve().parents[1] / "config"
+
+
+@pytest.mark.parametrize(
+    ("file", "config"), [("material.yaml", MaterialConfig), ("synthesizer.yaml", SynthesizerConfig)]
+)
+def test_file_names_every_parameter_with_its_default(file: str, config: type) -> None:
+    written = yaml.safe_load((CONFIG / file).read_text())["/**"]["ros__parameters"]
+    assert config(**written) == config()
+    assert list(written) == [field.name for field in dataclasses.fields(config)]
+    assert all(field.metadata["doc"] for field in dataclasses.fields(config))
+
+
+@pytest.mark.parametrize(
+    ("config", "changes", "named"),
+    [
+        (MaterialConfig, {"threads": 0}, "threads is 0"),
+        (MaterialConfig, {"after_s": 0.0}, "after_s is 0.0"),
+        (MaterialConfig, {"after_s": float("nan")}, "after_s is nan"),
+        (MaterialConfig, {"fusion": "vote"}, "vote"),
+        (MaterialConfig, {"predicted_weight": 3.0}, "predicted_weight is 3.0"),
+        (MaterialConfig, {"same_object_radius_m": 0.0}, "same_object_radius_m"),
+        (MaterialConfig, {"sample_rate": 44}, "sample_rate is 44"),
+        (SynthesizerConfig, {"synthesis": "magic"}, "magic"),
+        (SynthesizerConfig, {"hand_side": "both"}, "both"),
+        (SynthesizerConfig, {"tip_frame": ""}, "tip_frame is empty"),
+        (SynthesizerConfig, {"clear_m": -1.0}, "clear_m"),
+    ],
+)
+def test_bad_values_are_named(config: type, changes: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        config(**changes)
