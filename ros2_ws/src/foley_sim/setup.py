@@ -1,8 +1,19 @@
-from glob import glob
+from pathlib import Path
 
 from setuptools import find_packages, setup
 
 package_name = "foley_sim"
+
+
+def shared(folder: str) -> list[tuple[str, list[str]]]:
+    """The files of a folder and of the folders in it, for share/."""
+    folders = [Path(folder), *(path for path in sorted(Path(folder).rglob("*")) if path.is_dir())]
+    return [
+        (f"share/{package_name}/{f}", [str(path) for path in sorted(f.iterdir()) if path.is_file()])
+        for f in folders
+        if f.is_dir()
+    ]
+
 
 setup(
     name=package_name,
@@ -12,8 +23,8 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
-        (f"share/{package_name}/launch", glob("launch/*.py")),
-        (f"share/{package_name}/config", glob("config/*")),
+        *shared("launch"),
+        *shared("config"),
     ],
     python_requires=">=3.11",
     install_requires=[

@@ -157,6 +157,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
             self.get_logger().error(self._failure)
             if not isinstance(error, (ValueError, OSError)):
                 self.get_logger().error(traceback.format_exc())
+            self._diagnose()  # whoever asked for the transition reads the reason here
             return TransitionCallbackReturn.FAILURE
         self._failure = ""
         self._beat()
@@ -207,7 +208,9 @@ class FoleyNode(LifecycleNode, Generic[Config]):
 
 def run(make_node: Callable[[], FoleyNode[Any]], args: Sequence[str] | None = None) -> int:
     """Spin one node in this process until SIGINT or SIGTERM, then release it. Returns the exit code."""
-    rclpy.init(args=list(args) if args is not None else sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+    rclpy.init(
+        args=list(args) if args is not None else sys.argv, signal_handler_options=SignalHandlerOptions.NO
+    )
     stopping = threading.Event()
     node: FoleyNode[Any] | None = None
     try:
@@ -232,7 +235,7 @@ def run(make_node: Callable[[], FoleyNode[Any]], args: Sequence[str] | None = No
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if node is not None:
-            node._quietly(node._release)  # noqa: SLF001
+            node._quietly(node._release)
             node.destroy_node()
         rclpy.try_shutdown()
     return 0

@@ -1,0 +1,116 @@
+"""foley.launch.py starts what `foley up` starts: with a stand-in for `launch`, and under the real one."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from foley_bringup.system import plan
+
+LAUNCH_FILE = Path(__file__).resolve().parents[1] / "launch" / "foley.launch.py"
+
+
+class Recorded:
+    """Stands for a class of `launch`: keeps its arguments."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.args, self.kwargs = args, kwargs
+
+
+class Context(dict):  # type: ignore[type-arg]
+    """Values of the launch arguments."""
+
+
+class LaunchConfiguration:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def perform(self, context: Context) -> str:
+        return str(context[self.name])
+
+
+@pytest.fixture
+def launch_file(monkeypatch: pytest.MonkeyPatch) -> Any:
+    stand_ins = {
+        "launch": {"LaunchDescription": type("LaunchDescription", (Recorded,), {})},
+        "launch.actions": {
+            "DeclareLaunchArgument": type("DeclareLaunchArgument", (Recorded,), {}),
+            "OpaqueFunction": type("OpaqueFunction", (Recorded,), {}),
+        },
+        "launch.substitutions": {"LaunchConfiguration": LaunchConfiguration},
+        "launch_ros": {},
+        "launch_ros.actions": {"Node": type("Node", (Recorded,), {})},
+    }
+    for name, content in stand_ins.items():
+        module = types.ModuleType(name)
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, name, module)
+    return load()
+
+
+def load() -> Any:
+    spec = importlib.util.spec_from_file_location("foley_launch_file", LAUNCH_FILE)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def values(launch_file: Any, **given: str) -> Context:
+    return Context({name: default for name, (default, _) in launch_file.ARGUMENTS.items()} | given)
+
+
+def test_every_argument_is_declared_with_a_description(launch_file: Any) -> None:
+    (entities,) = launch_file.generate_launch_description().args
+    declared = {e.args[0]: e.kwargs for e in entities if type(e).__name__ == "DeclareLaunchArgument"}
+    assert set(declared) == {"config", "sim", "scene_seed", "only", "without", "checkpoint", "namespace"}
+    assert all(
+        len(kwargs["description"]) > 20 and isinstance(kwargs["default_value"], str)
+        for kwargs in declared.values()
+    )
+
+
+def test_it_starts_what_foley_up_starts(launch_file: Any, dummy_system: Any) -> None:
+    config = str(dummy_system.system_file)
+    nodes = launch_file.start_nodes(values(launch_file, config=config, without="third", namespace="robot"))
+    programs = plan(system_file=config, without=["third"])
+    assert len(nodes) == len(programs) == 3
+    for node, program in zip(nodes, programs, strict=True):
+        assert (node.kwargs["package"], node.kwargs["executable"]) == (program.package, program.executable)
+        assert (node.kwargs["name"], node.kwargs["namespace"]) == (program.name, "robot")
+        files = [p for p in node.kwargs["parameters"] if isinstance(p, str)]
+        overrides = [p for p in node.kwargs["parameters"] if isinstance(p, dict)]
+        assert files == [str(f) for f in program.parameter_files]
+        assert overrides == ([dict(program.parameters)] if program.parameters else [])
+        assert node.kwargs["respawn"] is True and node.kwargs["output"] == "screen"
+
+
+def test_the_simulated_robot_is_an_argument(launch_file: Any) -> None:
+    def names(**given: str) -> list[str]:
+        return [node.kwargs["name"] for node in launch_file.start_nodes(values(launch_file, **given))]
+
+    assert "sim_world" not in names()
+    assert names(sim="true")[0] == "sim_world" and names(sim="true")[-1] == "lifecycle_manager"
+    seeded = launch_file.start_nodes(values(launch_file, sim="true", scene_seed="7"))
+    assert {"scene_seed": 7} in seeded[0].kwargs["parameters"]
+
+
+def test_the_real_launch_loads_it() -> None:
+    launch = pytest.importorskip("launch", reason="ROS's launch is not installed (there is no wheel of it)")
+    pytest.importorskip("launch_ros", reason="ROS's launch_ros is not installed (there is no wheel of it)")
+    from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+    description = PythonLaunchDescriptionSource(str(LAUNCH_FILE)).get_launch_description(
+        launch.LaunchContext()
+    )
+    assert len(description.get_launch_arguments()) == 7
+    context = launch.LaunchContext()
+    for argument in description.get_launch_arguments():
+        argument.execute(context)
+    started = [e for entity in description.entities for e in (entity.execute(context) or [])]
+    assert len(started) == len(plan())

@@ -1,0 +1,144 @@
+"""Messages to arrays and back, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+from sensor_msgs.msg import CameraInfo, Image
+
+from foley_msgs.msg import AudioChunk, HandTrajectory
+from foley_ros import convert
+from foley_ros.convert import ConversionError
+
+RNG = np.random.default_rng(5)
+
+
+@pytest.mark.parametrize("time_ns", [0, 1, 999_999_999, 1_000_000_000, 1_795_000_000_123_456_789])
+def test_times_keep_every_nanosecond(time_ns: int) -> None:
+    assert convert.to_ns(convert.to_stamp(time_ns)) == time_ns
+
+
+def test_times_outside_the_range_are_clamped() -> None:
+    assert convert.to_ns(convert.to_stamp(-5)) == 0
+    assert convert.to_stamp(2**63 - 1).sec == 2**31 - 1
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shape", "dtype"),
+    [("rgb8", (4, 6, 3), np.uint8), ("bgra8", (4, 6, 4), np.uint8), ("mono8", (4, 6), np.uint8),
+     ("16UC1", (4, 6), np.uint16), ("32FC1", (4, 6), np.float32)],
+)  # fmt: skip
+def test_image_round_trip(encoding: str, shape: tuple[int, ...], dtype: type) -> None:
+    pixels = (RNG.random(shape) * 200).astype(dtype)
+    message = convert.array_to_image(pixels, encoding, 7, "camera")
+    assert message.step * message.height == len(message.data)
+    np.testing.assert_array_equal(convert.image_to_array(message), pixels)
+
+
+def test_image_rows_may_be_padded_and_big_endian() -> None:
+    pixels = np.arange(12, dtype=np.uint16).reshape(3, 4)
+    padded = np.zeros((3, 10), dtype=np.uint8)
+    padded[:, :8] = pixels.astype(">u2").view(np.uint8).reshape(3, 8)
+    message = Image(height=3, width=4, encoding="16UC1", step=10, is_bigendian=1, data=padded.tobytes())
+    np.testing.assert_array_equal(convert.image_to_array(message), pixels)
+
+
+def test_colours_come_out_as_rgb() -> None:
+    rgb = RNG.integers(0, 255, (2, 3, 3), dtype=np.uint8)
+    bgr = convert.array_to_image(np.ascontiguousarray(rgb[:, :, ::-1]), "bgr8", 0, "camera")
+    np.testing.assert_array_equal(convert.image_to_rgb(bgr), rgb)
+    grey = convert.array_to_image(rgb[:, :, 0].copy(), "mono8", 0, "camera")
+    assert convert.image_to_rgb(grey).shape == (2, 3, 3)
+
+
+def test_wrong_encoding_is_named_with_the_cure() -> None:
+    with pytest.raises(ConversionError, match=r"yuv422.*supported are.*rgb8"):
+        convert.image_to_array(Image(encoding="yuv422", height=1, width=1, step=2, data=b"ab"))
+    with pytest.raises(ConversionError, match="8-bit"):
+        convert.image_to_rgb(convert.array_to_image(np.ones((2, 2), np.uint16), "16UC1", 0, "c"))
+
+
+def test_short_image_is_refused() -> None:
+    with pytest.raises(ConversionError, match="5 bytes"):
+        convert.image_to_array(Image(encoding="mono8", height=2, width=3, step=3, data=b"abcde"))
+
+
+def test_depth_is_metres_with_nan_for_nothing() -> None:
+    millimetres = np.array([[0, 1500]], dtype=np.uint16)
+    np.testing.assert_allclose(
+        convert.depth_to_metres(convert.array_to_image(millimetres, "16UC1", 0, "c")), [[np.nan, 1.5]]
+    )
+    metres = np.array([[np.inf, -1.0, 0.25]], dtype=np.float32)
+    np.testing.assert_allclose(
+        convert.depth_to_metres(convert.array_to_image(metres, "32FC1", 0, "c")), [[np.nan, np.nan, 0.25]]
+    )
+
+
+def test_uncalibrated_camera_is_refused() -> None:
+    with pytest.raises(ConversionError, match="not calibrated"):
+        convert.intrinsics(CameraInfo())
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_audio_round_trip(channels: int) -> None:
+    samples = RNG.standard_normal((480, channels)).astype(np.float32)
+    message = convert.array_to_audio(
+        samples, time_ns=3, frame_id="microphone", stream_id="s", first_sample=2**40, sample_rate=48_000
+    )
+    assert message.channels == channels and message.first_sample == 2**40
+    np.testing.assert_array_equal(convert.audio_to_array(message), samples)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"channels": 0, "sample_rate": 48_000},
+        {"channels": 1, "sample_rate": 0},
+        {"channels": 2, "sample_rate": 8},
+    ],
+)
+def test_audio_that_does_not_divide_is_refused(fields: dict[str, int]) -> None:
+    with pytest.raises(ConversionError, match="audio chunk"):
+        convert.audio_to_array(AudioChunk(samples=[0.1, 0.2, 0.3], **fields))
+
+
+def test_poses_and_transforms_round_trip() -> None:
+    position, quaternion = RNG.standard_normal(3), np.array([0.1, 0.2, 0.3, 0.9])
+    pose = convert.pose_stamped(position, quaternion, 5, "world").pose
+    np.testing.assert_allclose(convert.pose_to_arrays(pose)[0], position)
+    np.testing.assert_allclose(convert.pose_to_arrays(pose)[1], quaternion)
+    message = convert.arrays_to_transform(position, quaternion, 5, "world", "tool")
+    assert (message.header.frame_id, message.child_frame_id) == ("world", "tool")
+    np.testing.assert_allclose(np.concatenate(convert.transform_to_arrays(message)), [*position, *quaternion])
+
+
+def test_keypoints_keep_an_absent_hand() -> None:
+    keypoints = RNG.standard_normal((2, 21, 3))
+    keypoints[0] = np.nan
+    message = convert.array_to_keypoints(keypoints, time_ns=1, frame_id="world")
+    assert (message.left_confidence, message.right_confidence) == (0.0, 1.0)
+    np.testing.assert_array_equal(convert.keypoints_to_array(message), keypoints)
+    with pytest.raises(ConversionError, match=r"\(2, 20, 3\)"):
+        convert.array_to_keypoints(keypoints[:, :20], time_ns=1, frame_id="world")
+
+
+def test_trajectory_round_trip() -> None:
+    times = np.array([10, 20, 35], dtype=np.int64) * 10_000_000
+    keypoints = RNG.standard_normal((3, 2, 21, 3))
+    message = convert.arrays_to_trajectory(times, keypoints, frame_id="world", plan_id="p")
+    again_times, again = convert.trajectory_to_arrays(message)
+    np.testing.assert_array_equal(again_times, times)
+    np.testing.assert_array_equal(again, keypoints)
+
+
+def test_trajectories_that_lie_are_refused() -> None:
+    with pytest.raises(ConversionError, match="0 times"):
+        convert.trajectory_to_arrays(HandTrajectory(plan_id="p"))
+    message = convert.arrays_to_trajectory(
+        np.array([0, 10**9]), np.zeros((2, 2, 21, 3)), frame_id="world", plan_id="p"
+    )
+    message.time_from_start = [0.5, 0.5]
+    with pytest.raises(ConversionError, match="does not increase"):
+        convert.trajectory_to_arrays(message)
