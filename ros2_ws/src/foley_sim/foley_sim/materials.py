@@ -41,7 +41,9 @@ class MaterialRange:
                 continue
             low, high = getattr(self, field.name)
             if not (math.isfinite(low) and math.isfinite(high) and 0 <= low <= high):
-                raise ValueError(f"material `{self.name}`: {field.name} is [{low}, {high}], must be 0 <= low <= high")
+                raise ValueError(
+                    f"material `{self.name}`: {field.name} is [{low}, {high}], must be 0 <= low <= high"
+                )
             if field.name in LOG_UNIFORM and low <= 0:
                 raise ValueError(f"material `{self.name}`: {field.name} starts at {low}, must be positive")
         if not self.source.strip():
@@ -54,10 +56,19 @@ class MaterialRange:
             if self.wave_speed[0] <= math.sqrt(modulus / density) <= self.wave_speed[1]:
                 break
         else:
-            raise ValueError(f"material `{self.name}`: wave_speed {self.wave_speed} fits no density and youngs_modulus")
+            raise ValueError(
+                f"material `{self.name}`: wave_speed {self.wave_speed} fits no density and youngs_modulus"
+            )
         rest = {
             name: self._value(name, rng)
-            for name in ("poisson_ratio", "damping_alpha", "damping_beta", "loss_factor", "friction", "roughness")
+            for name in (
+                "poisson_ratio",
+                "damping_alpha",
+                "damping_beta",
+                "loss_factor",
+                "friction",
+                "roughness",
+            )
         }
         return MaterialSample(name=self.name, density=density, youngs_modulus=modulus, **rest)
 
@@ -81,7 +92,9 @@ def _parse_one(name: str, entry: Any) -> MaterialRange:
         raise ValueError(f"material `{name}`: is {entry!r}, must be a mapping")
     wanted = {field.name for field in dataclasses.fields(MaterialRange)} - {"name"}
     if set(entry) != wanted:
-        raise ValueError(f"material `{name}`: missing {sorted(wanted - set(entry))}, unknown {sorted(set(entry) - wanted)}")
+        raise ValueError(
+            f"material `{name}`: missing {sorted(wanted - set(entry))}, unknown {sorted(set(entry) - wanted)}"
+        )
     values: dict[str, Any] = {"name": name, "source": str(entry["source"])}
     for field in wanted - {"source"}:
         bounds = entry[field]

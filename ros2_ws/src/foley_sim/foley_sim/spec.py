@@ -30,7 +30,9 @@ class MaterialSample:
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"material `{self.name}`: {name} is {value}, must be positive")
         if not 0.0 <= self.poisson_ratio < 0.5:
-            raise ValueError(f"material `{self.name}`: poisson_ratio is {self.poisson_ratio}, not in [0, 0.5)")
+            raise ValueError(
+                f"material `{self.name}`: poisson_ratio is {self.poisson_ratio}, not in [0, 0.5)"
+            )
         for name in ("damping_alpha", "damping_beta", "loss_factor", "friction"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
@@ -58,7 +60,9 @@ class ObjectSpec:
 
     def __post_init__(self) -> None:
         if self.shape not in SHAPES:
-            raise ValueError(f"object `{self.object_id}`: shape is `{self.shape}`, known are {', '.join(SHAPES)}")
+            raise ValueError(
+                f"object `{self.object_id}`: shape is `{self.shape}`, known are {', '.join(SHAPES)}"
+            )
         if any(not (math.isfinite(s) and s > 0) for s in self.size):
             raise ValueError(f"object `{self.object_id}`: size is {self.size}, must be positive")
         if not 0.0 <= self.wall < min(self.size) / 2:
@@ -116,7 +120,7 @@ class StrikerSpec:
 
     tip_radius: float = 0.006  # [m]
     tip_mass: float = 0.03  # effective mass at the tip [kg]
-    youngs_modulus: float = 3.0e9  # [Pa], hard plastic
+    youngs_modulus: float = 1.0e10  # [Pa], glass-filled nylon
     poisson_ratio: float = 0.35
     length: float = 0.16  # [m], from the gripper's tool point to the tip
 

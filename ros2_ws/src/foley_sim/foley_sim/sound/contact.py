@@ -35,7 +35,7 @@ def effective_modulus(striker: StrikerSpec, material: MaterialSample) -> float:
 def contact_time(striker: StrikerSpec, material: MaterialSample, object_mass: float, speed: float) -> float:
     """Duration of one elastic contact [s].
 
-    object_mass: what stands behind the surface [kg]. speed: approach along the normal [m/s], taken as at least MIN_SPEED.
+    object_mass: what stands behind the surface [kg]. speed: approach along the normal [m/s].
     Raises ValueError where a mass or a speed is not possible.
     """
     if not (math.isfinite(object_mass) and object_mass > 0):

@@ -1,8 +1,8 @@
 """Scratching: a tip drags over a rough profile, and what the profile does to the force drives the modal bank.
 
-After K. van den Doel, P. G. Kry, D. K. Pai, FoleyAutomatic (SIGGRAPH 2001): the profile is noise with a 1/f^b spectrum, traversed at the slip
-speed; faster is brighter and louder, rougher is louder and (smaller b) brighter. Every object has one profile of its own, and consecutive
-slides continue where the last one left it.
+After K. van den Doel, P. G. Kry, D. K. Pai, FoleyAutomatic (SIGGRAPH 2001): the profile is noise with a 1/f^b spectrum,
+traversed at the slip speed; faster is brighter and louder, rougher is louder and (smaller b) brighter. Every object has
+one profile of its own, and consecutive slides continue where the last one left it.
 """
 
 from __future__ import annotations
@@ -18,30 +18,39 @@ from foley_sim.sound.kernels import Array
 from foley_sim.spec import MaterialSample
 
 PROFILE_POINTS = 1 << 16
-POINT_SPACING = 8e-6  # [m]; the profile repeats after half a metre
-SHORTEST_WAVE = 4e-5  # what the contact patch does not smooth away [m]
+POINT_SPACING = 4e-6  # [m]; the profile repeats after a quarter of a metre
+SHORTEST_WAVE = 1.2e-5  # what the contact patch of a stiff surface does not smooth away [m]
 LONGEST_WAVE = 4e-3  # longer waves are followed by the arm, not heard [m]
 SMOOTHING_S = 0.002
 _REFERENCE_SPEED = 0.1  # [m/s]
+_STIFF = 1e10  # [Pa]; above this it is the striker's tip that yields
+_GAIN = 4.0  # set by ear and level: scratches lie 10 to 30 dB below taps
 
 
-def surface_profile(roughness: float, seed: list[int]) -> Array:
-    """Unit-rms profile [PROFILE_POINTS] with power spectrum 1/f^b, b from 1.6 (polished) to 0.6 (coarse)."""
+def surface_profile(material: MaterialSample, seed: list[int]) -> Array:
+    """Unit-rms profile [PROFILE_POINTS] with power spectrum 1/f^b, b from 1.6 (polished) to 0.6 (coarse).
+
+    A soft surface yields, the contact patch grows, and fine detail is smoothed away (Hertz: patch ~ modulus^(-1/3)).
+    """
     rng = np.random.default_rng(seed)
     wave = np.fft.rfftfreq(PROFILE_POINTS, d=POINT_SPACING)  # [cycles/m]
     amplitude = np.zeros(wave.size)
-    band = (wave >= 1 / LONGEST_WAVE) & (wave <= 1 / SHORTEST_WAVE)
-    amplitude[band] = wave[band] ** (-(1.6 - roughness) / 2)
+    shortest = SHORTEST_WAVE * max((_STIFF / material.youngs_modulus) ** (1 / 3), 1.0)
+    band = wave >= 1 / LONGEST_WAVE
+    amplitude[band] = wave[band] ** (-(1.6 - material.roughness) / 2) * np.exp(
+        -((wave[band] * shortest) ** 2)
+    )
     spectrum = amplitude * np.exp(2j * np.pi * rng.random(wave.size))
     profile = np.fft.irfft(spectrum, PROFILE_POINTS)
     return np.asarray(profile / profile.std())
 
 
 def force_amplitude(event: Sliding, material: MaterialSample) -> float:
-    """Rms of the fluctuating normal force [N]. Grows with load, friction, roughness and (as the root of it) with speed."""
+    """Rms of the fluctuating normal force [N]: grows with load, friction, roughness and the root of the speed."""
     return float(
-        event.normal_force
-        * (0.1 + 0.9 * material.roughness)
+        _GAIN
+        * event.normal_force
+        * (0.2 + 0.8 * material.roughness)
         * (0.5 + material.friction)
         * math.sqrt(event.slip_speed / _REFERENCE_SPEED)
     )
@@ -83,7 +92,7 @@ class FrictionVoice:
     def run(self, start: int, count: int) -> list[tuple[Array, Array]]:
         """Excitations of the samples [start, start + count): (drive [m], impulses [count]) each."""
         if self._profile is None:
-            self._profile = surface_profile(self._material.roughness, self._seed)
+            self._profile = surface_profile(self._material, self._seed)
         owner = np.full(count, -1)
         for index, segment in enumerate(self._segments):
             owner[max(segment.first - start, 0) : max(segment.stop - start, 0)] = index
@@ -93,7 +102,14 @@ class FrictionVoice:
             speed[mine], force[mine] = segment.speed, segment.amplitude
         impulses = np.empty(count)
         kernels.run_friction(
-            self._state, self._profile, speed, force, 1 / POINT_SPACING, float(self._rate), self._smoothing, impulses
+            self._state,
+            self._profile,
+            speed,
+            force,
+            1 / POINT_SPACING,
+            float(self._rate),
+            self._smoothing,
+            impulses,
         )
         result = self._shares(owner, impulses)
         self._segments = [segment for segment in self._segments if segment.stop > start + count]

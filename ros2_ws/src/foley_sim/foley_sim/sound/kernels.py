@@ -1,5 +1,7 @@
-"""The inner loops of sound, compiled once and cached on disk. Every one carries its state from call to call sample by sample,
-so that cutting the time line differently changes nothing."""
+"""The inner loops of sound, compiled once and cached on disk.
+
+Every one carries its state from call to call sample by sample: cutting the time line differently changes nothing.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From pressure to samples: the robot's own hum, noise, a high-pass, the calibrated gain and a guard against overload."""
+"""From pressure to samples: the robot's own hum, noise, a high-pass, the calibrated gain, a guard against overload."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy import signal
 from foley_sim.sound import kernels
 from foley_sim.sound.kernels import Array
 
-FULL_SCALE_PA = 20.0
+FULL_SCALE_PA = 16.0
 """Sound pressure that reaches full scale at gain_db = 0 [Pa]."""
 
 HIGH_PASS_HZ = 30.0
@@ -59,7 +59,9 @@ class MotorHum:
         multiples = np.array([1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 17.3])
         amplitude = np.array([1.0, 0.7, 0.5, 0.35, 0.25, 0.15, 0.12])
         amplitude *= math.sqrt(2 * (1 - 0.4**2)) / np.linalg.norm(amplitude)
-        self._harmonics = np.stack([multiples, amplitude, rng.uniform(0, 2 * math.pi, multiples.size)], axis=1)
+        self._harmonics = np.stack(
+            [multiples, amplitude, rng.uniform(0, 2 * math.pi, multiples.size)], axis=1
+        )
         self._base_hz = float(rng.uniform(70.0, 130.0))
         self._noise = BlockNoise([*seed, 2])
         self._state = np.zeros(2)

@@ -1,12 +1,12 @@
 """Modal banks: which modes an object has, how fast they die, and how loud each radiates.
 
-A mode obeys  q'' + 2 sigma q' + w^2 q = F(t) phi(x) / m.  What is heard of it at 1 m follows from its velocity by the radiated power
-W = rho0 c S s |v|^2: p = rho0 c sqrt(s S / 2 pi) v_rms. Below k a = 1 the radiation efficiency s falls as (k a)^2, so pressure follows the
-modal ACCELERATION there; modes that bend within the face lose more to the acoustic short circuit (C. E. Wallace, Radiation
-resistance of a rectangular panel, JASA 51, 1972).
+A mode obeys  q'' + 2 sigma q' + w^2 q = F(t) phi(x) / m.  What is heard of it at 1 m follows from its velocity by the
+radiated power W = rho0 c S s |v|^2: p = rho0 c sqrt(s S / 2 pi) v_rms. Below k a = 1 the radiation efficiency s falls
+as (k a)^2, so pressure follows the modal ACCELERATION there; modes that bend within the face lose more to the acoustic
+short circuit (C. E. Wallace, Radiation resistance of a rectangular panel, JASA 51, 1972).
 
-Supports: every object stands on a thin mount. The mount adds loss, lets the body bounce as a whole, and passes the impulse on
-to the table. Its quality differs between objects and is drawn from the scene's seed.
+Supports: every object stands on a thin mount. The mount adds loss, lets the body bounce as a whole, and passes the
+impulse on to the table. Its quality differs between objects and is drawn from the scene's seed.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _MOUNT_ALPHA = 8.0  # [1/s] of a mount of looseness 1
 _MOUNT_LOSS = 8.0e-4
 _MOUNT_STIFFNESS = 4.0e8  # per area [N/m^3]
 _BOUNCE_LOSS = 0.18
+_MIN_MOVING_DENSITY = 600.0  # [kg/m^3]
 _WALL_COUPLING = 0.4  # displacement of the walls for a blow of 1 on the top of a hollow body
 
 TABLE_SIZE = (1.2, 0.8, 0.03)  # [m]
@@ -66,8 +67,8 @@ class ModalBank:
     def drive(self, point: Array, striker_mass: float, contact_s: float) -> Array:
         """Modal velocity per impulse at a point [3] of the body's frame -> [m], [1/kg].
 
-        A light surface gives way: it cannot be left faster than the striker, whose mass [kg] loads every mode slow enough to
-        move during the contact (driving-point mobility sum phi^2 / m).
+        A light surface gives way: it cannot move off faster than the striker, whose mass [kg] loads every mode with a
+        period longer than the contact (driving-point mobility sum phi^2 / m).
         """
         shape = self.shapes(point)
         slow = 1 / (1 + (2 * self.frequency_hz * contact_s) ** 2)
@@ -89,12 +90,12 @@ def object_bank(spec: ObjectSpec, *, scene_seed: int = 0) -> ModalBank:
     loss = _BOUNCE_LOSS + spec.material.loss_factor
     bounce = modes.bounce(mass, 1 / (1 / mount + 1 / body), base, loss)
     bounce_hz = math.sqrt(1 / (1 / mount + 1 / body) / mass) / (2 * math.pi)
-    outer_density = mass / (spec.size[0] * spec.size[1] * spec.size[2])
     return _assemble(
         (*_body_modes(spec), bounce),
         spec.material,
         mass=mass,
-        outer_density=outer_density,
+        # above its bounce a hollow body moves at the struck wall only, and even light ones drag their mount along
+        moving_density=max(spec.material.density, _MIN_MOVING_DENSITY),
         bounce_hz=bounce_hz,
         mount_alpha=_MOUNT_ALPHA * looseness,
         mount_loss=_MOUNT_LOSS * looseness,
@@ -109,7 +110,7 @@ def table_bank() -> ModalBank:
         (modes.plate(a, b, h, TABLE_MATERIAL),),
         TABLE_MATERIAL,
         mass=mass,
-        outer_density=TABLE_MATERIAL.density * 10.0,  # a slab on a frame hardly moves as a whole
+        moving_density=TABLE_MATERIAL.density * 10.0,  # a slab on a frame hardly moves as a whole
         bounce_hz=0.0,
         mount_alpha=_MOUNT_ALPHA,
         mount_loss=0.0,
@@ -167,7 +168,7 @@ def _assemble(
     material: MaterialSample,
     *,
     mass: float,
-    outer_density: float,
+    moving_density: float,
     bounce_hz: float,
     mount_alpha: float,
     mount_loss: float,
@@ -181,9 +182,9 @@ def _assemble(
         mass_kg=np.concatenate([family.mass_kg for family in kept]),
         radiation=radiation,
         families=tuple(kept),
-        # Dipole of a rigid body set in motion, 3/2 V/M rho0 / (4 pi c r) dF/dt on its axis (Koss & Alfredson, Transient sound
-        # radiated by spheres undergoing an elastic collision, JSV 27, 1973).
-        click=1.5 * AIR_DENSITY / (4 * math.pi * SOUND_SPEED * outer_density),
+        # Dipole of a rigid body set in motion, 3/2 V/M rho0 / (4 pi c r) dF/dt on its axis (Koss & Alfredson,
+        # Transient sound radiated by spheres undergoing an elastic collision, JSV 27, 1973).
+        click=1.5 * AIR_DENSITY / (4 * math.pi * SOUND_SPEED * moving_density),
         mass=mass,
         bounce_hz=bounce_hz,
     )
@@ -204,7 +205,7 @@ def _underdamped(family: ModeSet, material: MaterialSample, mount_alpha: float, 
 
 
 def _select(families: list[ModeSet]) -> tuple[list[ModeSet], Array]:
-    """At most MAX_MODES: the lower half of the budget in full, then every k-th mode, each louder for those it stands for."""
+    """At most MAX_MODES: the lower half of the budget in full, then every k-th mode, louder for those it stands for."""
     every = np.concatenate([family.frequency_hz for family in families])
     order = np.argsort(every, kind="stable")
     boost = np.ones(every.size)

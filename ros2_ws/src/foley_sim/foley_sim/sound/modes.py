@@ -1,8 +1,8 @@
 """Closed-form vibration modes of simple bodies: plates, discs, bars and blocks.
 
 Each family returns its modes as parallel arrays and a function that evaluates the mode shapes at a point. Thin bodies
-follow Kirchhoff and Euler-Bernoulli; the factor of `_thickness_correction` (Timoshenko, Mindlin) lowers modes whose wavelength
-comes near the thickness and is 1 for thin ones.
+follow Kirchhoff and Euler-Bernoulli; a first-order shear correction (Mindlin, Timoshenko) lowers modes whose wavelength
+comes near the thickness and vanishes for thin ones.
 
 Sources: R. D. Blevins, Formulas for Natural Frequency and Mode Shape; A. W. Leissa, Vibration of Plates (NASA SP-160);
 N. H. Fletcher, T. D. Rossing, The Physics of Musical Instruments, chapters 2 and 3.
@@ -38,7 +38,9 @@ class ModeSet:
 
     frequency_hz: Array
     mass_kg: Array  # modal mass for the normalisation of `shapes`
-    cancellation: Array  # wavenumber beyond that of a face moving as one [1/m]: what the acoustic short circuit sees
+    cancellation: (
+        Array  # wavenumber beyond that of a face moving as one [1/m]: causes the acoustic short circuit
+    )
     rms_shape: Array  # over the radiating face
     area: float  # of the radiating face [m^2]
     shapes: Shapes
@@ -58,7 +60,7 @@ class ModeSet:
 
 
 def plate(a: float, b: float, h: float, material: MaterialSample) -> ModeSet:
-    """Simply supported rectangular plate a x b, thickness h [m] (Leissa, eq. 4.20).
+    """Simply supported rectangular plate a x b, thickness h [m] (Leissa, chapter 4).
 
     w_mn = sqrt(D / (rho h)) ((m pi / a)^2 + (n pi / b)^2), shapes sin sin, modal mass M / 4.
     """
@@ -66,8 +68,8 @@ def plate(a: float, b: float, h: float, material: MaterialSample) -> ModeSet:
     top = (
         math.sqrt(2 * math.pi * MAX_HZ / speed) * 2.0
     )  # the correction lowers modes from above MAX_HZ into range
-    m, n = np.meshgrid(_orders(top * a / math.pi), _orders(top * b / math.pi), indexing="ij")
-    m, n = m.ravel(), n.ravel()
+    grid = np.meshgrid(_orders(top * a / math.pi), _orders(top * b / math.pi), indexing="ij")
+    m, n = grid[0].ravel(), grid[1].ravel()
     k = np.hypot(m * math.pi / a, n * math.pi / b)
     f = speed * k**2 / (2 * math.pi) * _plate_correction(k, h, material)
 
@@ -81,10 +83,10 @@ def plate(a: float, b: float, h: float, material: MaterialSample) -> ModeSet:
 
 
 def disc(radius: float, h: float, material: MaterialSample) -> ModeSet:
-    """Clamped circular plate (Leissa, section 2.1.1): w = sqrt(D / (rho h)) (lambda / a)^2.
+    """Clamped circular plate (Leissa, chapter 2): w = sqrt(D / (rho h)) (lambda / a)^2.
 
-    A pair of degenerate modes (cosine and sine of n theta) moves, seen from the struck point, as one mode whose antinode lies on
-    that point; so only its radial shape is kept.
+    A pair of degenerate modes (cosine and sine of n theta) moves, seen from the struck point, as one mode whose
+    antinode lies on that point; so only its radial shape is kept.
     """
     speed = _plate_speed(h, material)
     orders, roots, mean_square = _disc_table()
@@ -103,8 +105,9 @@ def disc(radius: float, h: float, material: MaterialSample) -> ModeSet:
 def bar(
     length: float, width: float, height: float, material: MaterialSample, *, axis: int = 0, wall: float = 0.0
 ) -> ModeSet:
-    """Free-free bar bending vertically (Fletcher & Rossing, section 2.16): w = beta^2 sqrt(E I / (rho A)), cosh beta L cos beta L = 1.
+    """Free-free bar bending vertically (Fletcher & Rossing, chapter 2): w = beta^2 sqrt(E I / (rho A)).
 
+    cosh(beta L) cos(beta L) = 1.
     axis: along which coordinate of the body it lies. wall: of a rectangular tube [m], 0 for a solid bar.
     Shapes have rms 1 and are 2 at the ends; modal mass is the whole mass.
     """
@@ -126,7 +129,7 @@ def bar(
 
 
 def torsion(length: float, width: float, height: float, material: MaterialSample) -> ModeSet:
-    """Free-free rectangular bar twisting about x (Blevins, table 8-19): f = j c_t / 2L, excited off its centre line.
+    """Free-free rectangular bar twisting about x (Blevins): f = j c_t / 2L, excited off its centre line.
 
     c_t = sqrt(G K / (rho J)) with the torsion constant K of a solid rectangle. Shape: vertical motion at (x, y).
     """
@@ -144,7 +147,7 @@ def torsion(length: float, width: float, height: float, material: MaterialSample
         y = float(np.clip(point[1] / (width / 2), -1.0, 1.0))
         return np.asarray(np.cos(j * math.pi * x) * y)
 
-    # kinetic energy of rotation: M (w^2 + h^2) / 12 theta^2, with theta = displacement / (width / 2), times mean of cos^2
+    # kinetic energy of rotation, M (w^2 + h^2) / 12 theta^2 with theta = displacement / (w / 2), times mean of cos^2
     mass = material.density * length * width * height * (1 + (height / width) ** 2) / 6
     rms = np.full(k.shape, math.sqrt(1 / 6))
     # the two halves across move oppositely, so even the first mode is short-circuited
@@ -153,7 +156,7 @@ def torsion(length: float, width: float, height: float, material: MaterialSample
 
 
 def ring(radius: float, height: float, wall: float, material: MaterialSample, coupling: float) -> ModeSet:
-    """Inextensional bending of a thin-walled cylinder around its circumference (Rayleigh; Blevins, table 12-3):
+    """Inextensional bending of a thin-walled cylinder around its circumference (Rayleigh; Blevins):
 
     w_n = h / (sqrt(12) R^2) sqrt(E / (rho (1 - nu^2))) n (n^2 - 1) / sqrt(n^2 + 1), n = 2, 3, ...
     The wall is not what is struck: a blow on top reaches it by `coupling` at the rim, and by less towards the centre.
@@ -177,7 +180,7 @@ def side(a: float, b: float, wall: float, material: MaterialSample, coupling: fl
 
 
 def column(area: float, height: float, material: MaterialSample) -> ModeSet:
-    """A short thick body standing on its base, stretching vertically: f = (2 j - 1) c / 4h, modal mass M / 2, shape 1 on top."""
+    """A short thick body stretching on its base: f = (2 j - 1) c / 4h, modal mass M / 2, shape 1 on top."""
     speed = math.sqrt(material.youngs_modulus / material.density)
     j = _orders(2 * height * MAX_HZ / speed + 0.5)
     f = (2 * j - 1) * speed / (4 * height)
@@ -241,7 +244,7 @@ def _free_free_shape(beta_l: Array, u: float) -> Array:
 
 @functools.cache
 def _disc_table() -> tuple[Array, Array, Array]:
-    """Clamped disc: angular orders, roots lambda of J_n I_n+1 + I_n J_n+1 = 0, and mean square of each shape; [m] each."""
+    """Clamped disc: angular orders n, roots of J_n I_n+1 + I_n J_n+1 = 0, mean squares of the shapes; [m] each."""
     orders, roots = [], []
     for n in range(10):
         grid = np.linspace(n + 1.0, 30.0, 600)

@@ -5,8 +5,9 @@
   Sliding -> surface profile -/        (pressure at 1 m)         (delay, 1/r)      (hum, noise, gain)
   Impact  -> slower pulse through the object's mount -> modal bank of the table
 
-Time: an event at t is heard from t + distance / 343 m/s on (0.3 m: 0.9 ms). Nothing needs the future: `render(until)` uses events
-before `until` only. Samples are the same however the time line is cut into calls, up to rounding of single precision.
+Time: an event at t is heard from t + distance / 343 m/s on (0.3 m: 0.9 ms). Nothing needs the future: `render(until)`
+uses events before `until` only. Samples are the same however the time line is cut into calls, up to rounding in single
+precision.
 
 Not thread safe: one thread adds events and renders.
 """
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_sim.sound import contact, kernels, modal
-from foley_sim.sound.events import TABLE_ID, Event, Impact, Sliding
+from foley_sim.sound.events import TABLE_ID, Event, Impact
 from foley_sim.sound.friction import FrictionVoice
 from foley_sim.sound.kernels import Array
 from foley_sim.sound.microphone import FULL_SCALE_PA, Microphone, MotorHum
@@ -53,6 +54,7 @@ class _Voice:
         pole = np.exp((-bank.decay + 2j * np.pi * bank.frequency_hz) / sample_rate)
         self._pole_re, self._pole_im = np.ascontiguousarray(pole.real), np.ascontiguousarray(pole.imag)
         self._re, self._im = np.zeros(pole.size), np.zeros(pole.size)
+        self._scratch_before = 0.0  # impulse of friction in the sample before this one
         self._pulses: list[tuple[int, Array, Array, Array]] = []  # first sample, impulses, click, drive
 
     def drive(self, point: Point, contact_s: float, normal_z: float = 1.0) -> Array:
@@ -87,9 +89,15 @@ class _Voice:
                 rows.append(row)
         self._pulses = [p for p in self._pulses if p[0] + p[1].size > start + out.size]
         if self.friction.due(start + out.size):
+            scratch = np.zeros(out.size)
             for drive, row in self.friction.run(start, out.size):
                 drives.append(drive)
                 rows.append(row)
+                scratch += row
+            out += np.diff(scratch, prepend=self._scratch_before) * _SCRATCH_CLICK * self._rate**2
+            self._scratch_before = scratch[-1]
+        else:
+            self._scratch_before = 0.0
         kernels.run_bank(
             self._re,
             self._im,
@@ -129,7 +137,9 @@ class SoundRenderer:
             raise ValueError(f"sound: seed is {seed}, must not be negative")
         self.sample_rate = scene.microphone.sample_rate
         if not 16_000 <= self.sample_rate <= 192_000:
-            raise ValueError(f"sound: microphone.sample_rate is {self.sample_rate}, must lie in 16000 .. 192000 Hz")
+            raise ValueError(
+                f"sound: microphone.sample_rate is {self.sample_rate}, must lie in 16000 .. 192000 Hz"
+            )
         names = [spec.object_id for spec in scene.objects]
         if TABLE_ID in names or len(set(names)) != len(names):
             raise ValueError(f"sound: object ids {names} must differ from each other and from `{TABLE_ID}`")
@@ -209,7 +219,10 @@ class SoundRenderer:
         self._motor.set_speed(max(math.ceil(time_s * self.sample_rate), self._cursor), speed)
 
     def render(self, until_s: float) -> NDArray[np.float32]:
-        """Samples from the end of the last call to until_s (exclusive), in (-1, 1). Raises ValueError for going back in time."""
+        """Samples from the end of the last call to until_s (exclusive), in (-1, 1).
+
+        Raises ValueError for an until_s before that end, or one that is not finite.
+        """
         if not math.isfinite(until_s):
             raise ValueError(f"sound: until_s is {until_s}, must be finite")
         end = math.ceil(until_s * self.sample_rate - 1e-6)  # times on the sample grid may be off by rounding
@@ -247,8 +260,12 @@ class SoundRenderer:
         striker = self._scene.striker
         duration = contact.contact_time(striker, voice.material, voice.bank.mass, event.speed)
         first, impulses = contact.force_pulse(event.impulse, duration, onset, self.sample_rate)
-        tip = 1.5 * modal.AIR_DENSITY / (4 * math.pi * modal.SOUND_SPEED * _STRIKER_DENSITY)
-        voice.strike(first, impulses, voice.drive(event.point, duration, event.normal[2]), voice.bank.click + tip)
+        voice.strike(
+            first,
+            impulses,
+            voice.drive(event.point, duration, event.normal[2]),
+            voice.bank.click + _TIP_CLICK,
+        )
         table = self._voices[-1]
         if voice is not table:
             slow = max(duration, 0.5 / voice.bank.bounce_hz)
@@ -266,5 +283,9 @@ class SoundRenderer:
         return self._index[object_id]
 
 
-_STRIKER_DENSITY = 4000.0
-"""Of stick and gripper together [kg/m^3]: plastic tip on a steel rod."""
+_STRIKER_DENSITY = 4000.0  # of stick and gripper together [kg/m^3]: plastic tip on a steel rod
+_TIP_CLICK = (
+    1.5 * modal.AIR_DENSITY / (4 * math.pi * modal.SOUND_SPEED * _STRIKER_DENSITY)
+)  # see ModalBank.click
+_SCRATCH_CLICK = 6 * _TIP_CLICK
+"""Grit works on the whole stick, which radiates better than its tip; without it nothing would be heard of a solid block."""

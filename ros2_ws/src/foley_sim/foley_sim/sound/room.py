@@ -1,11 +1,11 @@
 """The room: one impulse response per source position, applied block by block.
 
-Responses come from pyroomacoustics' image sources (early reflections) with an exponentially decaying tail after Sabine, cut to TAIL_S. Their
-direct sound is 1/r at delay r/c: the delay of propagation is in the response and nowhere else.
+Responses come from pyroomacoustics' image sources (early reflections) with an exponentially decaying tail after Sabine,
+cut to TAIL_S. Their direct sound is 1/r at delay r/c: the delay of propagation is in the response and nowhere else.
 
-The convolution is uniformly partitioned overlap-save on a fixed grid of blocks. A block that is only partly known is computed as if the
-rest of it were silent, which is exact for the part already known; so no future input is needed and cutting the time
-line differently changes the result by rounding only.
+The convolution is uniformly partitioned overlap-save on a fixed grid of blocks. A block that is only partly known is
+computed as if the rest of it were silent, which is exact for the part already known; so no future input is needed and
+cutting the time line differently changes the result by rounding only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from foley_sim.sound.modal import SOUND_SPEED
 from foley_sim.spec import RoomSpec
 
 TAIL_S = 0.25
-TABLE_HEIGHT = 0.75  # of the bench top above the floor [m]; the world's origin lies on it, in the middle of the room
+TABLE_HEIGHT = 0.75
+"""Of the bench top above the floor [m]; the world's origin lies on it, in the middle of the room."""
+
 _IMAGE_ORDER = 7
 _MIXING_S = 0.03  # from here on the statistical tail takes over
 
@@ -61,7 +63,8 @@ def _responses(
     shoebox.add_microphone((origin + np.array(microphone)).tolist())
     shoebox.compute_rir()
     taps = round(TAIL_S * sample_rate)
-    early_shift = pyroomacoustics.constants.get("frac_delay_length") // 2  # its fractional-delay filters start late by this
+    # responses of pyroomacoustics start late by half the length of its fractional-delay filters
+    early_shift = pyroomacoustics.constants.get("frac_delay_length") // 2
     result = np.zeros((len(sources), taps))
     for row, response in zip(result, shoebox.rir[0], strict=True):
         part = np.asarray(response)[early_shift : early_shift + taps]
