@@ -1,0 +1,364 @@
+"""Messages of a bag to the tracks of an episode.
+
+Audio, images, poses and wrenches are read straight from their bytes (they are many, and their types are
+frozen); everything else goes through the definitions that the bag itself carries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from foley_perception.audio.clock_fit import ClockError, fit_clock
+from foley_perception.episodes.tracks import (
+    NS_PER_S,
+    AudioSegment,
+    AudioTrack,
+    Contact,
+    EpisodeError,
+    FrameTrack,
+    HandPlan,
+    JointPlan,
+    KeypointTrack,
+    Label,
+    PoseTrack,
+    Series,
+    Times,
+)
+from foley_perception.geometry.se3 import SE3
+from foley_perception.recording import cdr
+from foley_perception.recording.bag import BagMessage, BagTopic
+
+Messages = Sequence[BagMessage]
+MAX_STREAM_S = 4 * 3600.0
+_RGB: dict[str, int] = {
+    "rgb8": -1,
+    "bgr8": cv2.COLOR_BGR2RGB,
+    "rgba8": cv2.COLOR_RGBA2RGB,
+    "bgra8": cv2.COLOR_BGRA2RGB,
+    "mono8": cv2.COLOR_GRAY2RGB,
+}
+_CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1, "16UC1": 1, "mono16": 1, "32FC1": 1}
+
+
+class Decoder:
+    """Messages as objects, by the definitions inside the bag."""
+
+    def __init__(self, topics: Mapping[str, BagTopic]) -> None:
+        from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+
+        self._store = get_typestore(Stores.EMPTY)
+        self._types = {name: topic.type for name, topic in topics.items()}
+        self._known: set[str] = set()
+        for topic in topics.values():
+            if not topic.definition or topic.type in self._known:
+                continue
+            if topic.encoding == "ros2idl":
+                types = get_types_from_idl(topic.definition)
+            else:
+                types = get_types_from_msg(topic.definition, topic.type)
+            new = {name: fields for name, fields in types.items() if name not in self._store.fielddefs}
+            self._store.register(new)
+            self._known.add(topic.type)
+
+    def read(self, message: BagMessage) -> Any:
+        """The message with its fields as attributes.
+
+        Raises:
+            EpisodeError: its type is not defined in the bag, or its bytes do not fit the definition.
+        """
+        kind = self._types[message.topic]
+        try:
+            return self._store.deserialize_cdr(bytes(message.data), kind)
+        except KeyError as error:
+            raise EpisodeError(f"{message.topic}: the bag holds no definition of {kind}") from error
+        except Exception as error:
+            raise EpisodeError(f"{message.topic}: a {kind} cannot be read ({error})") from error
+
+
+def stamp_ns(header: Any) -> int:
+    return int(header.stamp.sec) * NS_PER_S + int(header.stamp.nanosec)
+
+
+def increasing(times: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Indices that put times in order and leave out repeated ones."""
+    order = np.argsort(times, kind="stable")
+    keep = np.ones(order.size, dtype=np.bool_)
+    keep[1:] = np.diff(times[order]) > 0
+    return np.asarray(order[keep], dtype=np.int64)
+
+
+# ---- sound ---------------------------------------------------------------------------------------------
+def audio_track(topic: str, messages: Messages, channel: int = 0) -> AudioTrack:
+    """One channel of the microphone, stream after stream, each with its own fitted clock.
+
+    Raises:
+        EpisodeError: a rate that changes within a stream or is not what its stamps say; a missing channel.
+    """
+    groups: list[tuple[str, list[tuple[cdr.AudioHead, BagMessage]]]] = []
+    for message in messages:
+        head = _checked_head(topic, message, channel)
+        if head.frames == 0:
+            continue
+        same = bool(groups) and groups[-1][0] == head.stream_id
+        # A count that falls back is a restarted source that kept its name.
+        if not same or head.first_sample < groups[-1][1][-1][0].first_sample:
+            groups.append((head.stream_id, []))
+        groups[-1][1].append((head, message))
+    if not groups:
+        raise EpisodeError(f"{topic}: no samples; is the microphone muted or its driver without permission?")
+    segments = [_segment(topic, chunks, channel) for _, chunks in groups]
+    return AudioTrack(tuple(sorted(segments, key=lambda s: s.start_ns)))
+
+
+def _checked_head(topic: str, message: BagMessage, channel: int) -> cdr.AudioHead:
+    try:
+        head = cdr.read_audio_head(message.data)
+    except cdr.CdrError as error:
+        raise EpisodeError(f"{topic}: a chunk cannot be read ({error})") from error
+    if head.sample_rate < 1 or head.channels < 1 or head.size % head.channels:
+        raise EpisodeError(
+            f"{topic}: a chunk has sample_rate={head.sample_rate}, channels={head.channels}, {head.size} "
+            "samples; the driver must fill in rate and channels"
+        )
+    if channel >= head.channels:
+        raise EpisodeError(f"{topic}: channel {channel} was asked for, there are {head.channels}")
+    return head
+
+
+def _segment(topic: str, chunks: list[tuple[cdr.AudioHead, BagMessage]], channel: int) -> AudioSegment:
+    heads = [head for head, _ in chunks]
+    rate, first = heads[0].sample_rate, heads[0].first_sample
+    for head in heads:
+        if head.sample_rate != rate:
+            raise EpisodeError(
+                f"{topic}: sample_rate changes from {rate} to {head.sample_rate} Hz within stream "
+                f"`{head.stream_id}`; the driver must begin a new stream_id when its rate changes"
+            )
+    length = max(head.first_sample + head.frames for head in heads) - first
+    if length > MAX_STREAM_S * rate:
+        raise EpisodeError(
+            f"{topic}: first_sample jumps by {length / rate:.0f} s within stream `{heads[0].stream_id}`, more "
+            f"than a recording may last ({MAX_STREAM_S:.0f} s): the driver's sample counter is broken"
+        )
+    samples, known = np.zeros(length, dtype=np.float32), np.zeros(length, dtype=np.bool_)
+    for head, message in chunks:
+        begin = head.first_sample - first
+        samples[begin : begin + head.frames] = cdr.read_audio_samples(message.data, head)[:, channel]
+        known[begin : begin + head.frames] = True
+    known &= np.isfinite(samples)
+    samples[~known] = 0.0
+    try:
+        clock = fit_clock(
+            np.array([h.first_sample for h in heads]), np.array([h.header.time_ns for h in heads]), rate
+        )
+    except ClockError as error:
+        raise EpisodeError(f"{topic}: {error}") from error
+    edges = np.flatnonzero(np.diff(np.concatenate([[True], known, [True]]).astype(np.int8)))
+    missing = tuple((int(a), int(b)) for a, b in edges.reshape(-1, 2))
+    return AudioSegment(heads[0].stream_id, rate, first, samples, missing, clock)
+
+
+# ---- motion --------------------------------------------------------------------------------------------
+def _doubles(topic: str, messages: Messages, count: int) -> tuple[Times, NDArray[np.float64], str]:
+    times, rows, frame = np.empty(len(messages), np.int64), np.empty((len(messages), count)), ""
+    try:
+        for i, message in enumerate(messages):
+            header, rows[i] = cdr.read_doubles(message.data, count)
+            times[i], frame = header.time_ns, header.frame_id
+    except cdr.CdrError as error:
+        raise EpisodeError(f"{topic}: a message cannot be read ({error})") from error
+    return times, rows, frame
+
+
+def _clean(topic: str, times: Times, rows: NDArray[np.float64]) -> tuple[Times, NDArray[np.float64], int]:
+    finite = np.isfinite(rows).all(axis=1)
+    if not finite.any():
+        raise EpisodeError(f"{topic}: all {len(rows)} messages hold NaN; what publishes it is not ready")
+    order = increasing(times[finite])
+    return times[finite][order], rows[finite][order], int(np.count_nonzero(~finite))
+
+
+def pose_track(topic: str, messages: Messages) -> PoseTrack:
+    """geometry_msgs/PoseStamped; NaN poses and quaternions of length 0 are dropped and counted."""
+    times, rows, frame = _doubles(topic, messages, 7)
+    with np.errstate(invalid="ignore"):
+        rows[np.linalg.norm(rows[:, 3:], axis=1) < 1e-6] = np.nan
+    times, rows, dropped = _clean(topic, times, rows)
+    return PoseTrack(times, SE3(rows[:, 3:], rows[:, :3]), frame, dropped)
+
+
+def wrench_series(topic: str, messages: Messages) -> Series:
+    """geometry_msgs/WrenchStamped as [n, 6] (force, torque)."""
+    times, rows, _ = _doubles(topic, messages, 6)
+    times, rows, dropped = _clean(topic, times, rows)
+    return Series(times, rows, ("fx", "fy", "fz", "tx", "ty", "tz"), dropped)
+
+
+def joint_series(topic: str, messages: Messages, decoder: Decoder) -> Series:
+    """sensor_msgs/JointState: positions of every joint that is ever named; NaN where it is not."""
+    read = [decoder.read(message) for message in messages]
+    names = tuple(dict.fromkeys(name for m in read for name in m.name))
+    column = {name: i for i, name in enumerate(names)}
+    times, values = np.empty(len(read), np.int64), np.full((len(read), len(names)), np.nan)
+    for i, m in enumerate(read):
+        times[i] = stamp_ns(m.header)
+        positions = np.asarray(m.position, dtype=np.float64)
+        if positions.size != len(m.name):
+            continue  # velocities or efforts only
+        values[i, [column[name] for name in m.name]] = positions
+    order = increasing(times)
+    times, values = times[order], values[order]
+    rows = np.arange(len(times))
+    for j in range(len(names)):
+        # Several publishers may name their joints in turn: between its own messages a joint is interpolated.
+        known = np.isfinite(values[:, j])
+        if known.any():
+            values[:, j] = np.interp(rows, rows[known], values[known, j])
+    return Series(times, values, names)
+
+
+def keypoint_track(messages: Messages, decoder: Decoder) -> KeypointTrack:
+    times, rows = [], []
+    for message in messages:
+        m = decoder.read(message)
+        times.append(stamp_ns(m.header))
+        rows.append(hands(m))
+    stamps = np.array(times, dtype=np.int64)
+    order = increasing(stamps)
+    return KeypointTrack(stamps[order], np.stack(rows)[order])
+
+
+def hands(message: Any) -> NDArray[np.float64]:
+    """[2, 21, 3] of a HandKeypoints."""
+    return np.array([[(p.x, p.y, p.z) for p in hand] for hand in (message.left, message.right)])
+
+
+# ---- pictures ------------------------------------------------------------------------------------------
+def frame_track(topic: BagTopic, messages: Messages, *, depth: bool) -> FrameTrack:
+    """Frames by stamp; the first is decoded at once, so that a wrong encoding is told at once.
+
+    Raises:
+        EpisodeError: the encoding is not supported.
+    """
+    compressed = topic.type == "sensor_msgs/msg/CompressedImage"
+    stamps = np.array([cdr.read_stamp(m.data, 4) or m.log_time for m in messages], dtype=np.int64)
+    order = increasing(stamps)
+    kept = [messages[i] for i in order]
+
+    def decode(index: int) -> NDArray[np.generic]:
+        data = kept[index].data
+        return _compressed(topic.name, data) if compressed else _image(topic.name, data, depth)
+
+    decode(0)
+    return FrameTrack(stamps[order], decode)
+
+
+def _image(topic: str, data: cdr.Buffer, depth: bool) -> NDArray[np.generic]:
+    try:
+        head = cdr.read_image_head(data)
+    except cdr.CdrError as error:
+        raise EpisodeError(f"{topic}: an image cannot be read ({error})") from error
+    allowed = ("16UC1", "mono16", "32FC1") if depth else tuple(_RGB)
+    if head.encoding not in allowed:
+        raise EpisodeError(
+            f"{topic}: encoding is `{head.encoding}`, supported are {', '.join(allowed)}; set the camera "
+            "driver's pixel format to one of these"
+        )
+    dtype = {"32FC1": np.float32, "16UC1": np.uint16, "mono16": np.uint16}.get(head.encoding, np.uint8)
+    item = np.dtype(dtype).newbyteorder(">" if head.is_bigendian else "<")
+    channels = _CHANNELS[head.encoding]
+    row = head.width * channels * item.itemsize
+    if head.step < row or head.size < head.height * head.step or head.height < 1:
+        raise EpisodeError(
+            f"{topic}: image {head.width}x{head.height} {head.encoding} has step {head.step} and {head.size} "
+            "bytes, which is too few; the camera driver fills in a wrong size"
+        )
+    flat = np.frombuffer(data, dtype=np.uint8, count=head.height * head.step, offset=head.offset)
+    rows = np.ascontiguousarray(flat.reshape(head.height, head.step)[:, :row]).view(item)
+    if depth:
+        metres = rows.astype(np.float32) * np.float32(1.0 if head.encoding == "32FC1" else 1e-3)
+        metres[~(np.isfinite(metres) & (metres > 0))] = np.nan
+        return metres
+    pixels = rows if channels == 1 else rows.reshape(head.height, head.width, channels)
+    code = _RGB[head.encoding]
+    return (
+        np.ascontiguousarray(pixels) if code < 0 else np.asarray(cv2.cvtColor(pixels, code), dtype=np.uint8)
+    )
+
+
+def _compressed(topic: str, data: cdr.Buffer) -> NDArray[np.uint8]:
+    raw = bytes(data)
+    begins = [at for mark in (b"\xff\xd8\xff", b"\x89PNG\r\n") if (at := raw.find(mark)) >= 0]
+    image = cv2.imdecode(np.frombuffer(raw[min(begins) :], np.uint8), cv2.IMREAD_COLOR) if begins else None
+    if image is None:
+        raise EpisodeError(f"{topic}: a compressed image is neither JPEG nor PNG, or is damaged")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+# ---- events --------------------------------------------------------------------------------------------
+def joint_plans(messages: Messages, decoder: Decoder) -> list[JointPlan]:
+    """trajectory_msgs/JointTrajectory; plans without points are left out."""
+    plans = []
+    for message in messages:
+        m = decoder.read(message)
+        if len(m.points) < 2:
+            continue
+        offsets = [p.time_from_start.sec + p.time_from_start.nanosec * 1e-9 for p in m.points]
+        positions = np.array([p.positions for p in m.points], dtype=np.float64)
+        moving = all(len(p.velocities) == len(m.joint_names) for p in m.points)
+        velocities = np.array([p.velocities for p in m.points], dtype=np.float64) if moving else None
+        # A zero stamp means `at once`.
+        start = stamp_ns(m.header) or message.log_time
+        plans.append(
+            JointPlan(message.log_time, start, np.array(offsets), tuple(m.joint_names), positions, velocities)
+        )
+    return plans
+
+
+def hand_plans(messages: Messages, decoder: Decoder) -> list[HandPlan]:
+    plans = []
+    for message in messages:
+        m = decoder.read(message)
+        if len(m.poses) < 2 or len(m.poses) != len(m.time_from_start):
+            continue
+        times = stamp_ns(m.header) + np.round(np.asarray(m.time_from_start) * NS_PER_S).astype(np.int64)
+        plans.append(HandPlan(message.log_time, m.plan_id, times, np.stack([hands(p) for p in m.poses])))
+    return plans
+
+
+def contacts(messages: Messages, decoder: Decoder) -> list[Contact]:
+    found = []
+    for message in messages:
+        m = decoder.read(message)
+        found.append(
+            Contact(
+                time_ns=stamp_ns(m.header),
+                contact_id=m.contact_id,
+                object_id=m.object_id,
+                position=(float(m.position.x), float(m.position.y), float(m.position.z)),
+                action=int(m.action),
+                duration=float(m.duration),
+                impulse=float(m.impulse),
+                confidence=float(m.confidence),
+                plan_id=m.plan_id,
+            )
+        )
+    return sorted(found, key=lambda c: c.time_ns)
+
+
+def labels(messages: Messages, decoder: Decoder) -> list[Label]:
+    found = []
+    for message in messages:
+        m = decoder.read(message)
+        start = int(m.start.sec) * NS_PER_S + int(m.start.nanosec)
+        end = int(m.end.sec) * NS_PER_S + int(m.end.nanosec)
+        found.append(Label(start, end, m.object_id, m.key, m.value))
+    return found
+
+
+ReadAll = Callable[[Messages, Decoder], list[Any]]

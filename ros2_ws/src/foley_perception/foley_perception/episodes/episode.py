@@ -1,0 +1,180 @@
+"""An episode: one recording as arrays that share ROS time."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foley_perception.episodes.tracks import (
+    AudioTrack,
+    Contact,
+    FrameTrack,
+    Gap,
+    HandPlan,
+    JointPlan,
+    KeypointTrack,
+    Label,
+    PoseTrack,
+    Series,
+    Times,
+)
+from foley_perception.geometry.se3 import SE3
+from foley_perception.geometry.tf_buffer import TransformBuffer, TransformUnavailable
+from foley_perception.scene.camera import CameraModel
+
+WIDTH_JOINT = "gripper_width"
+PLAN_RATE_HZ = 100.0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PlannedPath:
+    """Where the tip was meant to be."""
+
+    plan_id: str
+    received_ns: int
+    times_ns: Times
+    tip: NDArray[np.float64]  # [n, 3] world
+    width: NDArray[np.float64]  # [n] m; NaN where not planned
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Episode:
+    """What was recorded; None or empty where a topic was not.
+
+    ``problems`` says what is wrong but bearable: an unfinished file, gaps in the sound, dropped NaN poses.
+    """
+
+    path: Path
+    session: dict[str, Any]
+    scene: dict[str, Any]
+    start_ns: int
+    end_ns: int
+    audio: AudioTrack | None
+    ee_pose: PoseTrack | None  # tx_world_tool
+    joints: Series | None
+    wrench: Series | None  # [n, 6] in the tool frame
+    keypoints: KeypointTrack | None
+    frames: FrameTrack | None
+    depth: FrameTrack | None
+    camera: CameraModel | None
+    transforms: TransformBuffer  # static ones
+    joint_plans: tuple[JointPlan, ...]
+    hand_plans: tuple[HandPlan, ...]
+    truth: tuple[Contact, ...]  # sim/contacts
+    detected: tuple[Contact, ...]  # contacts
+    labels: tuple[Label, ...]
+    robot_description: str
+    problems: tuple[str, ...]
+
+    # ---- names -----------------------------------------------------------------------------------------
+    @property
+    def session_id(self) -> str:
+        """From the metadata; a bag without any is known by its folder's name."""
+        return str(self.session.get("session_id") or self.path.stem)
+
+    @property
+    def scene_id(self) -> str:
+        """Empty if nobody said where it was."""
+        return str(self.scene.get("scene_id") or self.session.get("scene_id") or "")
+
+    @property
+    def split(self) -> str:
+        """Given by the recording; empty if not."""
+        return str(self.scene.get("split") or self.session.get("split") or "")
+
+    @property
+    def domain(self) -> str:
+        """`sim` where ground truth was recorded or the metadata says so."""
+        given = str(self.session.get("domain") or "")
+        return given if given in ("sim", "real") else ("sim" if self.scene or self.truth else "real")
+
+    @property
+    def origin(self) -> str:
+        """The machine that recorded; empty in simulation, where times mean nothing outside of the bag."""
+        return "" if self.domain == "sim" else str(self.session.get("origin") or "")
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        return self.audio.gaps if self.audio is not None else ()
+
+    # ---- motion ----------------------------------------------------------------------------------------
+    @cached_property
+    def tx_tool_tip(self) -> SE3:
+        """From tf_static or the robot description; the tool point itself where neither has a tip."""
+        try:
+            return self.transforms.lookup("tool", "tip")
+        except TransformUnavailable:
+            pass
+        if "tip" in self.robot_description:
+            from foley_perception.action.kinematics import ForwardKinematics, KinematicsError
+
+            try:
+                chain = ForwardKinematics(self.robot_description, "tip", "tool")
+                return chain.poses((), np.zeros((1, 0)))[0]
+            except KinematicsError:
+                pass
+        return SE3.identity()
+
+    @cached_property
+    def tip_path(self) -> tuple[Times, NDArray[np.float64]]:
+        """Measured tip positions: times [n] and [n, 3] in the world. Empty without poses."""
+        if self.ee_pose is None:
+            return np.empty(0, dtype=np.int64), np.empty((0, 3))
+        return self.ee_pose.times_ns, (self.ee_pose.poses @ self.tx_tool_tip).translation
+
+    @cached_property
+    def width(self) -> tuple[Times, NDArray[np.float64]] | None:
+        """Measured gripper width: times [n] and [n] in metres."""
+        column = self.joints.column(WIDTH_JOINT) if self.joints is not None else None
+        return None if self.joints is None or column is None else (self.joints.times_ns, column)
+
+    @cached_property
+    def force(self) -> tuple[Times, NDArray[np.float64]] | None:
+        """Magnitude of the measured force: times [n] and [n] in newtons."""
+        if self.wrench is None:
+            return None
+        return self.wrench.times_ns, np.linalg.norm(self.wrench.values[:, :3], axis=1)
+
+    @cached_property
+    def planned_paths(self) -> tuple[PlannedPath, ...]:
+        """Every plan as a path of the tip, in order of arrival (needs Pinocchio for joint plans)."""
+        from foley_perception.episodes.plans import planned_paths
+
+        return planned_paths(self)
+
+    def plan_for(self, contact_ns: int) -> PlannedPath | None:
+        """The newest plan that was known before the contact and is about that time."""
+        for path in reversed(self.planned_paths):
+            near = path.times_ns[0] - 500_000_000 <= contact_ns <= path.times_ns[-1] + 500_000_000
+            if path.received_ns < contact_ns and near:
+                return path
+        return None
+
+    # ---- truth about objects ---------------------------------------------------------------------------
+    def object_properties(self, object_id: str, time_ns: int) -> dict[str, Any]:
+        """Material and numbers of an object: from the scene, the session's `objects`, then labels."""
+        found: dict[str, Any] = {}
+        for source in (self.scene.get("objects"), self.session.get("objects")):
+            for entry in source if isinstance(source, list) else ():
+                if isinstance(entry, dict) and str(entry.get("id", entry.get("object_id", ""))) == object_id:
+                    found.update(entry)
+        for label in self.labels:
+            if label.object_id and label.object_id != object_id:
+                continue
+            if label.object_id or label.start_ns <= time_ns <= max(label.end_ns, label.start_ns):
+                found[label.key] = label.value
+        return found
+
+
+def number(value: Any) -> float:
+    """A float, NaN where it is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
