@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.metadata
 import re
 import sys
+import sysconfig
 from pathlib import Path
 
 HEADER = """\
 # Every package of a complete environment (Python {python}, Linux x86-64), so that a set-up repeats.
 # Made by `make lock`; the files beside this one say what is asked for and why.
 """
-NOT_PINNED = {"pip", "foley-msgs", "foley-perception", "foley-synthesis", "foley-sim", "foley-bringup"}
+NOT_PINNED = {"pip"}
 
 
 def canonical(name: str) -> str:
@@ -19,12 +20,8 @@ def canonical(name: str) -> str:
 
 
 def main() -> int:
-    found = {
-        canonical(distribution.metadata["Name"]): distribution.version
-        for distribution in importlib.metadata.distributions(
-            path=[p for p in sys.path if "site-packages" in p]
-        )
-    }
+    installed = importlib.metadata.distributions(path=[sysconfig.get_path("purelib")])
+    found = {canonical(distribution.metadata["Name"]): distribution.version for distribution in installed}
     # A ROS wheel `ros-x` holds a second metadata folder `x`, which no registry knows.
     inner = {name for name in found if f"ros-{name}" in found} | {"ament-cmake-test", "rclpy"}
     lines = [f"{n}=={v}" for n, v in sorted(found.items()) if n not in inner | NOT_PINNED]
