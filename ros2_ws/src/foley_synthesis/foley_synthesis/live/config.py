@@ -9,7 +9,6 @@ from typing import Any
 from foley_synthesis.predicates.fusion import FusionConfig
 
 
-
 def parameter(default: Any, doc: str) -> Any:
     """A field with the description that ``ros2 param describe`` shows."""
     return dataclasses.field(default=default, metadata={"doc": doc})

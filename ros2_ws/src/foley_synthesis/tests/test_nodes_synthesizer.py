@@ -1,0 +1,299 @@
+"""The synthesizer over real middleware: predictions in time, and inputs that are missing or wrong."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.nodes
+
+
+def _world() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("live_world", Path(__file__).with_name("live_world.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _world().make_checkpoint(tmp_path_factory.mktemp("model"))  # type: ignore[no-any-return]
+
+
+class Rig:
+    """An active synthesizer, a bench that feeds it and an observer that listens."""
+
+    def __init__(self, context: Any, parameters: dict[str, Any]) -> None:
+        from diagnostic_msgs.msg import DiagnosticArray
+        from rclpy.parameter import Parameter
+
+        from foley_msgs.msg import MaterialEstimate, PredictedAudio
+        from foley_ros import qos
+        from foley_synthesis.nodes.synthesizer import SynthesizerNode
+
+        self.context, self.world = context, _world()
+        self.observer = context.create_node()
+        self.bench = self.world.Bench(self.observer)
+        self.audio: list[Any] = []
+        self.material: list[Any] = []
+        self.arrived_ns: list[int] = []
+        self.diagnoses: list[str] = []
+        self.observer.create_subscription(PredictedAudio, "predicted_audio", self._on_audio, qos.EVENT)
+        self.observer.create_subscription(
+            MaterialEstimate, "predicted_material", self.material.append, qos.EVENT
+        )
+        self.observer.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        self.node = context.add(SynthesizerNode(parameter_overrides=overrides))
+
+    def _on_audio(self, message: Any) -> None:
+        self.arrived_ns.append(self.world.now_ns())
+        self.audio.append(message)
+
+    def _on_diagnostics(self, message: Any) -> None:
+        self.diagnoses += [s.message for s in message.status if s.name.endswith("synthesizer")]
+
+    def activate(self) -> None:
+        from rclpy.lifecycle import TransitionCallbackReturn
+
+        assert self.node.trigger_configure() == TransitionCallbackReturn.SUCCESS, self.node._failure
+        assert self.node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+        publishers = (self.bench.plan, self.bench.image, self.bench.depth, self.bench.tf, self.bench.pose)
+        self.context.spin_until(
+            lambda: (
+                all(p.get_subscription_count() for p in publishers)
+                and self.observer.count_publishers("predicted_audio")
+            ),
+            what="matching",
+        )
+
+    def seen(self, **how: Any) -> None:
+        """Feed pictures until the node holds them."""
+
+        def fed() -> bool:
+            self.bench.see(**how)
+            return len(self.node._inputs.frames) >= 3
+
+        self.context.spin_until(fed, what="frames held")
+
+    def diagnosed(self, text: str, feed: Any = None) -> None:
+        def said() -> bool:
+            if feed is not None:
+                feed()
+            return any(text in message for message in self.diagnoses)
+
+        self.context.spin_until(said, 15.0, f"diagnosis `{text}`, there were {set(self.diagnoses)}")
+
+    def plan(self, in_s: float = 1.2, **path: Any) -> int:
+        contact_ns = self.world.now_ns() + round(in_s * 1e9)
+        self.bench.plan.publish(self.world.plan_message(contact_ns, **path))
+        return int(contact_ns)
+
+
+@pytest.fixture
+def rig(ros_context: Any, checkpoint: Path, request: pytest.FixtureRequest) -> Iterator[Rig]:
+    parameters = {"checkpoint": str(checkpoint), **getattr(request, "param", {})}
+    rig = Rig(ros_context, parameters)
+    yield rig
+    rig.node._quietly(rig.node._release)
+
+
+def test_sound_is_predicted_before_the_touch(rig: Rig) -> None:
+    rig.activate()
+    rig.bench.transforms()
+    rig.seen()
+    contact_ns = rig.plan(plan_id="plan_7", x=0.05)
+    rig.context.spin_until(lambda: rig.audio and rig.material, 10.0, "a prediction")
+    (message,), (material,) = rig.audio, rig.material
+    said_ns = message.predicted_contact_time.sec * 10**9 + message.predicted_contact_time.nanosec
+    assert rig.arrived_ns[0] < contact_ns, "it must come before the contact"
+    assert abs(said_ns - contact_ns) < 15_000_000
+    assert message.lead_time == pytest.approx((said_ns - rig.arrived_ns[0]) / 1e9, abs=0.1)
+    assert 0 < message.latency < 1.2
+    assert (message.mode, message.plan_id, message.frame_id) == (message.MODE_PLANNED, "plan_7", "world")
+    assert (message.position.x, message.position.y, message.position.z) == pytest.approx(
+        (0.05, 0, 0), abs=5e-3
+    )
+    samples = np.asarray(message.audio.samples)
+    assert samples.size == 48_000 == message.audio.sample_rate and np.abs(samples).max() > 1e-4
+    start_ns = message.audio.header.stamp.sec * 10**9 + message.audio.header.stamp.nanosec
+    assert 0.15 < (said_ns - start_ns) / 1e9 < 0.35
+    assert len(message.features) == 90 * message.features_dims
+    assert material.header.stamp == message.predicted_contact_time
+    assert sum(material.probabilities) == pytest.approx(1.0, abs=1e-4)
+    assert (material.contacts_heard, material.contacts_predicted) == (0, 1)
+    assert material.model_id == message.model_id and len(message.model_id) == 64
+
+
+def test_executed_prediction_follows_a_contact(rig: Rig) -> None:
+    rig.activate()
+    rig.bench.transforms()
+    contact_ns = rig.world.now_ns() - 900_000_000
+    times, tips = rig.world.tap_path(contact_ns)
+    for time_ns, tip in zip(times, tips, strict=True):
+        rig.bench.move(int(time_ns), tip, 5.0 if abs(time_ns - contact_ns) < 2e7 else 0.0)
+    frames = rig.node._inputs.frames
+    for i in range(-22, 24):  # best effort: one at a time, so that none is lost
+        held = len(frames)
+        rig.bench.see(contact_ns + i * 33_000_000, depth=False)
+        rig.context.spin_until(lambda held=held: len(frames) > held, what="frame held")
+    rig.bench.contact.publish(rig.world.contact_message("c1", contact_ns, object_id="object_1"))
+
+    def goes_on() -> bool:
+        rig.bench.see()
+        rig.bench.move(rig.world.now_ns(), tips[-1])
+        return bool(rig.audio)
+
+    rig.context.spin_until(goes_on, 10.0, "a prediction")
+    (message,) = rig.audio
+    assert message.mode == message.MODE_EXECUTED and message.object_id == "object_1"
+    assert message.lead_time < 0 and not rig.material
+
+
+def test_wrong_encoding_is_diagnosed_and_recovers(rig: Rig) -> None:
+    rig.activate()
+    rig.bench.transforms()
+    rig.diagnosed("encoding is `yuv422`", lambda: rig.bench.see(encoding="yuv422"))
+    rig.plan()
+    rig.diagnosed("no image", lambda: rig.bench.see(encoding="yuv422"))
+    assert not rig.audio
+    rig.seen()
+    rig.plan()
+    rig.context.spin_until(lambda: rig.audio, 10.0, "a prediction after the encoding was put right")
+
+
+def test_missing_inputs_are_named_and_recover(rig: Rig) -> None:
+    rig.activate()
+    rig.seen(info=False)
+    rig.plan()
+    rig.diagnosed("no transform tool <- tip")
+    rig.bench.transforms(camera=False)
+    rig.diagnosed("nothing usable on camera/camera_info", lambda: rig.bench.see(info=False))
+    rig.plan()
+    rig.diagnosed("no camera_info was received", lambda: rig.bench.see(info=False))
+    rig.seen()
+    rig.diagnosed("no transform world <- camera_optical", lambda: rig.bench.see())
+    assert not rig.audio
+    rig.bench.transforms()
+    rig.context.spin_until(lambda: rig.node._inputs.problems(rig.world.now_ns()) is not None)
+    rig.context.spin_until(lambda: _known(rig), 5.0, "the camera's place")
+    rig.plan()
+    rig.context.spin_until(lambda: rig.audio, 10.0, "a prediction after all is there")
+
+
+def _known(rig: Rig) -> bool:
+    return not any("camera_optical" in problem for problem in rig.node._inputs.problems(rig.world.now_ns()))
+
+
+def test_without_depth_the_plan_itself_tells_the_contact(rig: Rig) -> None:
+    rig.activate()
+    rig.bench.transforms()
+    rig.seen(depth=False)
+    contact_ns = rig.plan()
+    rig.context.spin_until(lambda: rig.audio, 10.0, "a prediction")
+    said = rig.audio[0].predicted_contact_time
+    # 13 ms later: the lowest point of the tap, not its crossing of the surface.
+    assert abs(said.sec * 10**9 + said.nanosec - contact_ns) < 40_000_000
+
+
+def test_nan_plan_is_diagnosed_and_skipped(rig: Rig) -> None:
+    rig.activate()
+    rig.bench.transforms()
+    rig.seen()
+    message = rig.world.plan_message(rig.world.now_ns() + 10**9)
+    for pose in message.poses[10:60]:
+        pose.right[4].x = float("nan")
+    rig.bench.plan.publish(message)
+    rig.diagnosed("finite poses")
+    assert not rig.audio
+    rig.plan()
+    rig.context.spin_until(lambda: rig.audio, 10.0, "the next plan")
+
+
+def test_corrupt_checkpoint_is_refused_and_can_be_put_right(
+    rig: Rig, checkpoint: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    from rclpy.lifecycle import TransitionCallbackReturn
+    from rclpy.parameter import Parameter
+
+    broken = tmp_path / "broken"
+    shutil.copytree(checkpoint, broken)
+    weights = broken / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 0xFF
+    weights.write_bytes(content)
+    rig.node.set_parameters([Parameter("checkpoint", value=str(broken))])
+    assert rig.node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    assert "model.safetensors" in rig.node._failure and "foley train" in rig.node._failure
+    rig.diagnosed("model.safetensors")
+    rig.node.set_parameters([Parameter("checkpoint", value=str(checkpoint))])
+    rig.activate()
+
+
+# ---- what if -----------------------------------------------------------------------------------------------
+def ask(rig: Rig, **goal: Any) -> Any:
+    """Send a goal; returns (goal handle, future of the result)."""
+    from rclpy.action import ActionClient
+
+    from foley_msgs.action import PredictContact
+
+    client = ActionClient(rig.observer, PredictContact, "synthesizer/predict_contact")
+    rig.context.spin_until(client.server_is_ready, what="the action server")
+    sent = client.send_goal_async(PredictContact.Goal(**goal))
+    rig.context.spin_until(sent.done, what="acceptance")
+    handle = sent.result()
+    return handle, handle.get_result_async() if handle.accepted else None
+
+
+def test_what_if(rig: Rig) -> None:
+    from foley_msgs.action import PredictContact
+
+    result = PredictContact.Result
+    handle, _ = ask(rig)
+    assert not handle.accepted, "the node is not active"
+    rig.activate()
+    rig.bench.transforms()
+    trajectory = rig.world.plan_message(rig.world.now_ns() + 10**9)
+    _, no_image = ask(rig, trajectory=trajectory)
+    rig.context.spin_until(no_image.done, what="a result without a camera")
+    assert no_image.result().result.error_code == result.ERROR_NO_IMAGE
+    rig.seen()
+    trajectory = rig.world.plan_message(rig.world.now_ns() + 10**9)
+    _, good = ask(rig, trajectory=trajectory, deadline=20.0)
+    rig.context.spin_until(good.done, what="a result")
+    answer = good.result().result
+    assert answer.error_code == result.ERROR_NONE, answer.error_msg
+    assert len(answer.predicted.audio.samples) == 48_000 and len(answer.material.probabilities) > 1
+    assert not rig.audio, "a question is not a prediction"
+
+
+@pytest.mark.parametrize("how", ["cancel", "deadline"])
+def test_what_if_can_be_given_up(rig: Rig, how: str) -> None:
+    import threading
+
+    from foley_msgs.action import PredictContact
+
+    rig.activate()
+    gate = threading.Event()
+    rig.node._put(gate.wait)  # the worker is busy
+    try:
+        trajectory = rig.world.plan_message(rig.world.now_ns() + 10**9)
+        handle, result = ask(rig, trajectory=trajectory, deadline=0.3 if how == "deadline" else 0.0)
+        if how == "cancel":
+            handle.cancel_goal_async()
+        rig.context.spin_until(result.done, 5.0, "a result while the worker is busy")
+    finally:
+        gate.set()
+    expected = (
+        PredictContact.Result.ERROR_DEADLINE if how == "deadline" else PredictContact.Result.ERROR_CANCELLED
+    )
+    assert result.result().result.error_code == expected
