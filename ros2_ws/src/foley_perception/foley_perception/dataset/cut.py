@@ -1,0 +1,342 @@
+"""Clips and windows out of an episode."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import math
+import re
+from collections.abc import Iterator
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foley_perception.action.clip_action import clip_action
+from foley_perception.action.hand import GripperHand
+from foley_perception.dataset import schema
+from foley_perception.dataset.schema import Clip, ClipData, DatasetError, Window, WindowData
+from foley_perception.episodes.episode import Episode, number
+from foley_perception.episodes.tracks import NS_PER_S, Contact, FrameTrack
+from foley_perception.scene.camera import CameraModel
+from foley_perception.scene.crop import crop_around
+
+NEEDED: tuple[str, ...] = ("mic/audio", "ee_pose", "camera/camera_info")
+_AROUND_NS = 2 * NS_PER_S  # of motion is looked at on each side of a contact
+_STALE_NS = 250_000_000  # a frame this much older than its grid time means that the camera stood still
+_PLACEHOLDER_SPLIT = "train"  # sides are assigned when all bags are known
+
+
+@dataclasses.dataclass(frozen=True)
+class CutConfig:
+    """How clips are cut."""
+
+    merge_s: float = 0.3  # contacts closer together than this are one clip
+    windows: bool = False  # also cut windows of 8 s
+    hand: str = "parallel_gripper"  # hand file, where no hand_keypoints were recorded
+    max_audio_gap_s: float = 0.02  # of a clip may be missing
+    onsets: bool = True  # find contacts by ear where neither truth nor contacts were recorded
+
+    def __post_init__(self) -> None:
+        for name in ("merge_s", "max_audio_gap_s"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise DatasetError(f"{name} is {value} s, must not be negative")
+
+
+@dataclasses.dataclass(frozen=True)
+class MergedContact:
+    contact: Contact
+    merged: int
+
+
+def merge_contacts(contacts: tuple[Contact, ...], merge_s: float) -> list[MergedContact]:
+    """Contacts that follow the one before within ``merge_s`` join it; the first one stands for them."""
+    result: list[MergedContact] = []
+    newest = -(2**62)
+    for contact in sorted(contacts, key=lambda c: c.time_ns):
+        if result and contact.time_ns - newest < merge_s * NS_PER_S:
+            last = result[-1]
+            result[-1] = MergedContact(last.contact, last.merged + 1)
+        else:
+            result.append(MergedContact(contact, 1))
+        newest = contact.time_ns
+    return result
+
+
+class Cutter:
+    """Cuts one episode.
+
+    Raises:
+        DatasetError: the episode lacks sound, poses, frames or a camera.
+    """
+
+    def __init__(self, episode: Episode, config: CutConfig) -> None:
+        self.episode = episode
+        self.config = config
+        self.skipped: collections.Counter[str] = collections.Counter()
+        lacking = {
+            "mic/audio": episode.audio,
+            "ee_pose": episode.ee_pose,
+            "camera/image_raw": episode.frames,
+            "camera (camera_info and its frame in tf_static)": episode.camera,
+        }
+        absent = [name for name, value in lacking.items() if value is None]
+        if absent:
+            hints = f" ({'; '.join(episode.problems)})" if episode.problems else ""
+            raise DatasetError(f"{episode.path}: no {', '.join(absent)}{hints}; clips need all of them")
+        self.scene_id = episode.scene_id or episode.session_id
+        objects = episode.scene.get("objects")
+        listed = objects if isinstance(objects, list) else []
+        self._scene_objects = {str(o.get("id", "")) for o in listed if isinstance(o, dict)}
+
+    # ---- contacts --------------------------------------------------------------------------------------
+    @cached_property
+    def contacts(self) -> list[MergedContact]:
+        """From ground truth where there is some, else detected ones, else by ear."""
+        source = self.episode.truth or self.episode.detected
+        if not source and self.config.onsets:
+            source = self._heard()
+        return merge_contacts(source, self.config.merge_s)
+
+    def _heard(self) -> tuple[Contact, ...]:
+        from foley_perception.audio.onset import OnsetConfig, OnsetDetector
+
+        assert self.episode.audio is not None
+        found = []
+        for segment in self.episode.audio.segments:
+            detector = OnsetDetector(OnsetConfig(sample_rate=segment.sample_rate))
+            for onset in detector.process(segment.samples):
+                time_ns = int(segment.clock.time_ns(segment.first_sample + onset.sample))
+                nowhere = (math.nan, math.nan, math.nan)
+                found.append(Contact(time_ns, "", "", nowhere, 0, math.nan, math.nan))
+        return tuple(found)
+
+    def object_key(self, object_id: str) -> str:
+        """An id that means the same object in every session. What a scene does not list belongs to it."""
+        if not object_id:
+            return ""
+        if self.episode.domain == "sim" and object_id not in self._scene_objects:
+            return f"{self.scene_id}/{object_id}"
+        return object_id
+
+    # ---- clips -----------------------------------------------------------------------------------------
+    def clips(self) -> Iterator[ClipData]:
+        """Clips in order of time; why others were left out is counted in ``skipped``."""
+        for number_, merged in enumerate(self.contacts):
+            try:
+                yield self._clip(number_, merged)
+            except _SkipError as reason:
+                self.skipped[str(reason)] += 1
+
+    def _clip(self, index: int, merged: MergedContact) -> ClipData:
+        episode, contact = self.episode, merged.contact
+        assert episode.audio is not None and episode.frames is not None and episode.camera is not None
+        start_ns = contact.time_ns - round(schema.CLIP_BEFORE_S * NS_PER_S)
+        audio, gap_s = self._audio(start_ns, schema.CLIP_SAMPLES)
+        point = self._point(contact)
+        frames, still = _crops(episode.frames, episode.camera, point, start_ns, contact.time_ns)
+        properties = episode.object_properties(contact.object_id, contact.time_ns)
+        executed = self._action(contact.time_ns, point, *episode.tip_path, measured=True)
+        plan = episode.plan_for(contact.time_ns)
+        planned = np.full((schema.CLIP_ACTIONS, schema.ACTION_DIMS), np.nan, dtype=np.float32)
+        if plan is not None:
+            planned = self._action(
+                contact.time_ns, point, plan.times_ns, plan.tip, measured=False, width=plan.width
+            )
+        grid = start_ns + np.round(np.arange(schema.CLIP_FRAMES) * (1e9 / schema.FRAME_RATE)).astype(np.int64)
+        clip = Clip(
+            clip_id=f"{_safe(episode.session_id)}_{index:04d}",
+            session_id=episode.session_id,
+            scene_id=self.scene_id,
+            object_id=self.object_key(contact.object_id),
+            split=_PLACEHOLDER_SPLIT,
+            domain=episode.domain,
+            contact_ns=contact.time_ns,
+            start_ns=start_ns,
+            action=_action_name(contact.action, str(properties.get("action", ""))),
+            material=str(properties.get("material", "") or ""),
+            log10_youngs_modulus=number(properties.get("log10_youngs_modulus")),
+            roughness=number(properties.get("roughness")),
+            hollowness=number(properties.get("hollowness")),
+            impulse=contact.impulse,
+            speed=self._speed(contact.time_ns),
+            position=(float(point[0]), float(point[1]), float(point[2])),
+            contact_id=contact.contact_id,
+            plan_id=contact.plan_id or (plan.plan_id if plan is not None else ""),
+            duration=contact.duration,
+            merged=merged.merged,
+            audio_gap_s=gap_s,
+            origin=episode.origin,
+        )
+        return ClipData(clip, audio, frames, still, executed, planned, self._keypoints(grid))
+
+    def _audio(self, start_ns: int, count: int) -> tuple[NDArray[np.float32], float]:
+        assert self.episode.audio is not None
+        sound, known = self.episode.audio.slice(start_ns, count, schema.SAMPLE_RATE)
+        gap_s = float(np.count_nonzero(~known)) / schema.SAMPLE_RATE
+        if gap_s > self.config.max_audio_gap_s:
+            raise _SkipError("sound is missing")
+        return sound, gap_s
+
+    def _point(self, contact: Contact) -> NDArray[np.float64]:
+        point = np.asarray(contact.position, dtype=np.float64)
+        if np.isfinite(point).all():
+            return point
+        assert self.episode.ee_pose is not None
+        pose = self.episode.ee_pose.at(np.array([contact.time_ns], dtype=np.int64))
+        point = (pose @ self.episode.tx_tool_tip).translation[0]
+        if not np.isfinite(point).all():
+            raise _SkipError("neither the contact nor the tip has a position")
+        return np.asarray(point)
+
+    def _action(
+        self,
+        contact_ns: int,
+        point: NDArray[np.float64],
+        times_ns: NDArray[np.int64],
+        path: NDArray[np.float64],
+        *,
+        measured: bool,
+        width: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.float32]:
+        near = np.abs(times_ns - contact_ns) < _AROUND_NS
+        widths = self.episode.width if measured else None if width is None else (times_ns, width)
+        try:
+            return clip_action(
+                contact_ns,
+                point,
+                times_ns[near],
+                path[near],
+                width=widths,
+                force=self.episode.force if measured else None,
+            )
+        except ValueError as error:
+            raise _SkipError("motion around the contact is missing") from error
+
+    def _speed(self, contact_ns: int) -> float:
+        """Of the tip, from 15 to 5 ms before the contact."""
+        assert self.episode.ee_pose is not None
+        query = np.array([contact_ns - 15_000_000, contact_ns - 5_000_000], dtype=np.int64)
+        tip = (self.episode.ee_pose.at(query) @ self.episode.tx_tool_tip).translation
+        return float(np.linalg.norm(tip[1] - tip[0]) / 0.010)
+
+    # ---- hands -----------------------------------------------------------------------------------------
+    def _keypoints(self, grid_ns: NDArray[np.int64]) -> NDArray[np.float32]:
+        """[n, 2, 21, 3]: as recorded, else from the measured pose and width through the hand file."""
+        track = self.episode.keypoints
+        if track is not None:
+            return track.at(grid_ns).astype(np.float32)
+        assert self.episode.ee_pose is not None
+        width = None
+        if self.episode.width is not None:
+            times, values = self.episode.width
+            width = np.interp((grid_ns - times[0]).astype(float), (times - times[0]).astype(float), values)
+        poses = self.episode.ee_pose.at(grid_ns)
+        return self._hand.keypoints(poses, width).astype(np.float32)
+
+    @cached_property
+    def _hand(self) -> GripperHand:
+        return GripperHand.from_yaml(self.config.hand)
+
+    # ---- windows ---------------------------------------------------------------------------------------
+    def windows(self, clips: list[Clip]) -> Iterator[WindowData]:
+        """Windows of 8 s that do not overlap, where sound, poses and frames are complete."""
+        episode = self.episode
+        assert episode.audio is not None and episode.frames is not None and episode.ee_pose is not None
+        length = round(schema.WINDOW_S * NS_PER_S)
+        start = max(episode.audio.start_ns, int(episode.ee_pose.times_ns[0]), int(episode.frames.times_ns[0]))
+        stop = min(episode.audio.end_ns, int(episode.ee_pose.times_ns[-1]))
+        for index in range(max(stop - start, 0) // length):
+            try:
+                yield self._window(index, start + index * length, clips)
+            except _SkipError as reason:
+                self.skipped[f"window: {reason}"] += 1
+
+    def _window(self, index: int, start_ns: int, clips: list[Clip]) -> WindowData:
+        episode = self.episode
+        assert episode.frames is not None and episode.ee_pose is not None
+        audio, gap_s = self._audio(start_ns, schema.WINDOW_SAMPLES)
+        step = 1e9 / schema.WINDOW_FRAME_RATE
+        grid = start_ns + np.round((np.arange(schema.WINDOW_FRAMES) + 1) * step).astype(np.int64)
+        frames = np.stack([np.asarray(f, dtype=np.uint8) for f in _frames_at(episode.frames, grid)])
+        times = start_ns + np.round(np.arange(schema.WINDOW_ACTIONS) * (1e9 / schema.ACTION_RATE)).astype(
+            np.int64
+        )
+        half = round(0.5e9 / schema.ACTION_RATE)
+        before, tip, after = (
+            (episode.ee_pose.at(times + shift) @ episode.tx_tool_tip).translation
+            for shift in (-half, 0, half)
+        )
+        action = np.zeros((schema.WINDOW_ACTIONS, 7), dtype=np.float32)
+        action[:, :3], action[:, 3:6] = tip, (after - before) / (2e-9 * half)
+        if episode.width is not None:
+            width_times, width = episode.width
+            origin = int(width_times[0])
+            action[:, 6] = np.interp(
+                (times - origin).astype(float), (width_times - origin).astype(float), width
+            )
+        points = start_ns + np.round(np.arange(schema.WINDOW_KEYPOINTS) * (1e9 / schema.FRAME_RATE)).astype(
+            np.int64
+        )
+        inside = [c for c in clips if start_ns <= c.contact_ns < start_ns + schema.WINDOW_S * NS_PER_S]
+        window = Window(
+            window_id=f"{_safe(episode.session_id)}_w{index:04d}",
+            session_id=episode.session_id,
+            scene_id=self.scene_id,
+            split=_PLACEHOLDER_SPLIT,
+            domain=episode.domain,
+            start_ns=start_ns,
+            contacts=tuple(c.clip_id for c in inside),
+            object_ids=tuple(sorted({c.object_id for c in inside if c.object_id})),
+            audio_gap_s=gap_s,
+            origin=episode.origin,
+        )
+        return WindowData(window, audio, frames, action, self._keypoints(points))
+
+
+class _SkipError(Exception):
+    """This item cannot be cut; the message says why."""
+
+
+def _crops(
+    track: FrameTrack, camera: CameraModel, point: NDArray[np.float64], start_ns: int, contact_ns: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    grid = start_ns + np.round((np.arange(schema.CLIP_FRAMES) + 1) * (1e9 / schema.FRAME_RATE)).astype(
+        np.int64
+    )
+    latest_still = contact_ns - round(schema.STILL_AT_LEAST_S * NS_PER_S)
+    index = track.nearest(contact_ns - round(schema.STILL_BEFORE_S * NS_PER_S))
+    if track.times_ns[index] > latest_still:
+        index -= 1
+    if index < 0:
+        raise _SkipError("no frame from before the contact")
+    pictures = [*_frames_at(track, grid), track.read(index)]
+    try:
+        crops = [
+            crop_around(
+                np.asarray(p, dtype=np.uint8), camera, point, schema.CROP_HALF_SIZE_M, schema.CROP_SIZE
+            )
+            for p in pictures
+        ]
+    except ValueError as error:
+        raise _SkipError(f"no crop: {error}") from error
+    return np.stack(crops[:-1]), crops[-1]
+
+
+def _frames_at(track: FrameTrack, grid_ns: NDArray[np.int64]) -> list[NDArray[np.generic]]:
+    """The newest frame at each time; each is decoded once."""
+    indices = track.newest_at(grid_ns)
+    if indices[0] < 0 or np.any(grid_ns - track.times_ns[indices] > _STALE_NS):
+        raise _SkipError("frames are missing")
+    decoded = {int(i): track.read(int(i)) for i in np.unique(indices)}
+    return [decoded[int(i)] for i in indices]
+
+
+def _action_name(code: int, labelled: str) -> str:
+    name = schema.ACTIONS[code] if 0 <= code < len(schema.ACTIONS) else "unknown"
+    return labelled if name == "unknown" and labelled in schema.ACTIONS else name
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name)
