@@ -1,0 +1,301 @@
+"""The material node over real middleware: contacts and sound to beliefs, predicates and surprise."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.nodes
+
+
+def _world() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("live_world", Path(__file__).with_name("live_world.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = _world().make_checkpoint(tmp_path_factory.mktemp("model"))
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics["surprise_calibration"] = {
+        "distance_name": "cochleagram_l2",
+        "distances": [0.1 + 0.005 * i for i in range(99)],
+    }
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    return folder
+
+
+class Ears:
+    """What a planner would listen to."""
+
+    def __init__(self, context: Any) -> None:
+        from diagnostic_msgs.msg import DiagnosticArray
+
+        from foley_msgs.msg import MaterialEstimate, PredicateArray, PredictedAudio, Surprise, VocabularyInfo
+        from foley_ros import qos
+
+        self.context, self.world = context, _world()
+        self.observer = context.create_node()
+        self.bench = self.world.Bench(self.observer)
+        self.estimates: list[Any] = []
+        self.snapshots: list[Any] = []
+        self.surprises: list[Any] = []
+        self.vocabularies: list[Any] = []
+        self.diagnoses: list[str] = []
+        listen = self.observer.create_subscription
+        listen(MaterialEstimate, "material_estimates", self.estimates.append, qos.EVENT)
+        listen(PredicateArray, "predicates", self.snapshots.append, qos.LATCHED)
+        listen(Surprise, "surprise", self.surprises.append, qos.EVENT)
+        listen(VocabularyInfo, "vocabulary", self.vocabularies.append, qos.LATCHED)
+        listen(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+        self.predicted_audio = self.observer.create_publisher(PredictedAudio, "predicted_audio", qos.EVENT)
+        self.predicted = self.observer.create_publisher(MaterialEstimate, "predicted_material", qos.EVENT)
+
+    def _on_diagnostics(self, message: Any) -> None:
+        self.diagnoses += [s.message for s in message.status if s.name.endswith("material")]
+
+    def matched(self) -> None:
+        publishers = (self.bench.audio, self.bench.contact, self.predicted, self.predicted_audio)
+        self.context.spin_until(
+            lambda: (
+                all(p.get_subscription_count() for p in publishers)
+                and self.observer.count_publishers("material_estimates")
+            ),
+            what="matching",
+        )
+
+    def until(self, condition: Any, what: str, timeout_s: float = 10.0) -> Any:
+        return self.context.spin_until(condition, timeout_s, f"{what}; diagnosed {set(self.diagnoses)}")
+
+    def touch(self, contact_id: str = "c1", samples: Any = None, *, rate: int = 48_000, **event: Any) -> int:
+        """A contact that happened half a second ago, then its sound. Returns its onset."""
+        samples = self.world.ping() if samples is None else samples
+        start_ns = self.world.now_ns() - 800_000_000
+        onset_ns = start_ns + 250_000_000
+        self.bench.contact.publish(self.world.contact_message(contact_id, onset_ns, **event))
+        self.bench.hear(samples, start_ns, rate=rate, stream_id=contact_id)
+        return int(onset_ns)
+
+    def states(self, object_id: str) -> dict[str, int]:
+        if not self.snapshots:
+            return {}
+        return {p.name: p.state for p in self.snapshots[-1].predicates if p.arguments == [object_id]}
+
+
+@pytest.fixture
+def ears(ros_context: Any) -> Ears:
+    return Ears(ros_context)
+
+
+@pytest.fixture
+def node(ears: Ears, checkpoint: Path, tmp_path: Path) -> Iterator[Any]:
+    from rclpy.lifecycle import TransitionCallbackReturn
+    from rclpy.parameter import Parameter
+
+    from foley_synthesis.nodes.material import MaterialNode
+
+    parameters = {"checkpoint": str(checkpoint), "state_file": str(tmp_path / "beliefs.json")}
+    node = ears.context.add(
+        MaterialNode(parameter_overrides=[Parameter(k, value=v) for k, v in parameters.items()])
+    )
+    assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS, node._failure
+    assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    ears.matched()
+    yield node
+    node._quietly(node._release)
+
+
+def test_contact_and_sound_become_estimates_and_predicates(ears: Ears, node: Any, tmp_path: Path) -> None:
+    onset_ns = ears.touch("c1", object_id="mug")
+    ears.until(lambda: len(ears.estimates) >= 2, "estimates")
+    single, fused = ears.estimates[:2]
+    assert (single.contact_id, single.object_id) == ("c1", "mug")
+    assert (fused.contact_id, fused.object_id) == ("", "mug")
+    for message in (single, fused):
+        assert message.header.stamp.sec * 10**9 + message.header.stamp.nanosec == onset_ns
+        assert sum(message.probabilities) == pytest.approx(1.0, abs=1e-4)
+        assert (message.contacts_heard, message.contacts_predicted) == (1, 0)
+        assert 0.5 < message.latency < 5.0 and len(message.model_id) == 64
+        assert message.model_domain == "sim"
+    ears.until(lambda: ears.vocabularies, "the latched vocabulary")
+    vocabulary = ears.vocabularies[-1]
+    assert single.vocabulary == f"{vocabulary.name}@{vocabulary.version}"
+    assert len(vocabulary.labels) == len(single.probabilities)
+    ears.until(lambda: ears.states("mug").get("was_hit") == 1, "was_hit(mug)")
+    assert set(ears.states("mug")) >= {f"is_made_of_{label}" for label in vocabulary.labels}
+    ears.until((tmp_path / "beliefs.json").exists, "beliefs on disk")
+
+
+def test_snapshots_come_once_a_second_and_count_up(ears: Ears, node: Any) -> None:
+    ears.until(lambda: len(ears.snapshots) >= 2, "two snapshots")
+    numbers = [s.sequence for s in ears.snapshots]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def test_same_contact_twice_counts_once_and_another_adds(ears: Ears, node: Any) -> None:
+    onset_ns = ears.touch("c1", object_id="mug")
+    ears.bench.contact.publish(ears.world.contact_message("c1", onset_ns, object_id="mug"))
+    ears.until(lambda: len(ears.estimates) >= 2, "estimates")
+    ears.touch("c2", object_id="mug")
+    ears.until(lambda: len(ears.estimates) >= 4, "more estimates")
+    assert ears.estimates[3].contacts_heard == 2
+
+
+def expected_message(ears: Ears, onset_ns: int, samples: np.ndarray) -> Any:
+    from foley_msgs.msg import PredictedAudio
+    from foley_ros import convert
+
+    return PredictedAudio(
+        audio=convert.array_to_audio(
+            samples,
+            time_ns=onset_ns - 250_000_000,
+            frame_id="",
+            stream_id="p",
+            first_sample=0,
+            sample_rate=48_000,
+        ),
+        plan_id="plan_1",
+        predicted_contact_time=convert.to_stamp(onset_ns),
+        position=convert.array_to_point([0.0, 0.0, 0.0]),
+    )
+
+
+@pytest.mark.parametrize(("pitch_hz", "surprised"), [(3200.0, False), (250.0, True)])
+def test_predicted_against_heard(ears: Ears, node: Any, pitch_hz: float, surprised: bool) -> None:
+    predicted = ears.world.ping(pitch_hz=pitch_hz)
+    ears.predicted_audio.publish(
+        expected_message(ears, ears.world.now_ns() - 550_000_000 + 30_000_000, predicted)
+    )
+    ears.until(lambda: len(node._core._expected) == 1, "the prediction is kept")
+    ears.touch("c1", object_id="mug")
+    ears.until(lambda: ears.surprises, "surprise")
+    (message,) = ears.surprises
+    assert (message.contact_id, message.object_id, message.plan_id) == ("c1", "mug", "plan_1")
+    assert message.distance_name == "cochleagram_l2" and message.surprised == surprised
+    assert message.percentile > 0.95 if surprised else message.percentile < 0.8
+    wanted = 2 if surprised else 1
+    ears.until(lambda: ears.states("mug").get("sounds_as_expected") == wanted, "sounds_as_expected")
+
+
+def test_predicted_material_counts_until_the_contact_is_heard(ears: Ears, node: Any) -> None:
+    from foley_msgs.msg import MaterialEstimate
+    from foley_ros import convert
+
+    contact_ns = ears.world.now_ns() - 550_000_000
+    ears.until(lambda: ears.vocabularies, "vocabulary")
+    vocabulary = ears.vocabularies[-1]
+    p = np.full(len(vocabulary.labels), 0.04)
+    p[0] = 1 - 0.04 * (len(p) - 1)
+    message = MaterialEstimate(
+        header=convert.header(contact_ns, "world"),
+        position=convert.array_to_point([0.0, 0.0, 0.0]),
+        vocabulary=f"{vocabulary.name}@{vocabulary.version}",
+        probabilities=convert.float_array(p),
+        log10_youngs_modulus_mean=10.0,
+        log10_youngs_modulus_std=0.5,
+    )
+    ears.predicted.publish(message)
+    fused = ears.until(lambda: ears.estimates and ears.estimates[-1], "a fused estimate")
+    assert (fused.object_id, fused.contacts_heard, fused.contacts_predicted) == ("place_1", 0, 1)
+    ears.touch("c1", object_id="object_1")
+    heard = ears.until(
+        lambda: next((e for e in ears.estimates if e.contacts_heard and not e.contact_id), None),
+        "the heard one",
+    )
+    assert (heard.object_id, heard.contacts_heard, heard.contacts_predicted) == ("object_1", 1, 0)
+    ears.until(lambda: ears.states("object_1") and not ears.states("place_1"), "the place has its name")
+    message.vocabulary = "other@1"
+    ears.predicted.publish(message)
+    ears.until(lambda: any("same checkpoint" in d for d in ears.diagnoses), "diagnosis")
+
+
+def test_other_sample_rate_is_diagnosed_and_recovers(ears: Ears, node: Any) -> None:
+    ears.touch("c1", ears.world.ping()[:44_100], rate=44_100, object_id="mug")
+    ears.until(lambda: any("44100" in d and "48000" in d for d in ears.diagnoses), "diagnosis")
+    assert not ears.estimates
+    ears.touch("c2", object_id="mug")
+    ears.until(lambda: ears.estimates, "estimates at the right rate")
+
+
+def test_microphone_unplugged_is_diagnosed(ears: Ears, node: Any) -> None:
+    ears.until(lambda: any("no sound on mic/audio" in d for d in ears.diagnoses), "diagnosis")
+    ears.bench.contact.publish(ears.world.contact_message("c1", ears.world.now_ns(), object_id="mug"))
+    ears.until(
+        lambda: any("no sound was received around contact `c1`" in d for d in ears.diagnoses), "diagnosis"
+    )
+    assert not ears.estimates
+    ears.touch("c2", object_id="mug")
+    ears.until(lambda: ears.estimates, "estimates after it was plugged in")
+
+
+def test_get_predicates(ears: Ears, node: Any) -> None:
+    from foley_msgs.srv import GetPredicates
+
+    def get(**request: Any) -> Any:
+        return ears.context.call(GetPredicates, "material/get_predicates", GetPredicates.Request(**request))
+
+    ears.touch("c1", object_id="mug")
+    ears.until(lambda: ears.states("mug"), "predicates")
+    everything = get().predicates.predicates
+    assert {tuple(p.arguments) for p in everything} == {("mug",)} and len(everything) >= 8
+    hard = get(names=["is_hard"], arguments=["mug"]).predicates.predicates
+    assert [p.name for p in hard] == ["is_hard"]
+    assert get(arguments=["cup"]).predicates.predicates == []
+    unknown = get(names=["is_soft"])
+    assert unknown.error_code == GetPredicates.Response.ERROR_UNKNOWN_NAME and "is_hard" in unknown.error_msg
+    node.trigger_deactivate()
+    assert get().error_code == GetPredicates.Response.ERROR_NOT_ACTIVE
+    ears.until(lambda: not ears.snapshots[-1].predicates, "an empty snapshot on deactivation")
+
+
+# ---- life and death ------------------------------------------------------------------------------------------
+def test_beliefs_survive_sigkill(ears: Ears, checkpoint: Path, tmp_path: Path, start_node: Any) -> None:
+    state = tmp_path / "kept" / "beliefs.json"
+    parameters = {"checkpoint": checkpoint, "state_file": state}
+    first = start_node("foley_synthesis.nodes.material", parameters=parameters)
+    ears.context.transition("material", "configure", "activate")
+    ears.matched()
+    ears.touch("c1", object_id="mug")
+    ears.until(lambda: ears.states("mug").get("was_hit") == 1, "was_hit(mug)")
+    ears.until(state.exists, "beliefs on disk")
+    first.kill()
+    ears.snapshots.clear()
+    start_node("foley_synthesis.nodes.material", parameters=parameters)
+    ears.context.transition("material", "configure", "activate")
+    ears.until(lambda: ears.states("mug").get("was_hit") == 1, "restored beliefs")
+
+
+def test_damaged_state_starts_empty(ears: Ears, checkpoint: Path, tmp_path: Path, start_node: Any) -> None:
+    state = tmp_path / "beliefs.json"
+    state.write_text('{"schema": 1, "objects": {"mug": [{"ki')
+    process = start_node(
+        "foley_synthesis.nodes.material", parameters={"checkpoint": checkpoint, "state_file": state}
+    )
+    ears.context.transition("material", "configure", "activate")
+    ears.until(lambda: ears.snapshots and ears.snapshots[-1].predicates == [], "an empty snapshot")
+    ears.until(lambda: "starting without any" in process.log, "the warning")
+
+
+def test_bad_predicates_file_is_refused_by_name(ears: Ears, node: Any, tmp_path: Path) -> None:
+    from rclpy.lifecycle import TransitionCallbackReturn
+    from rclpy.parameter import Parameter
+
+    file = tmp_path / "mine.yaml"
+    file.write_text("version: 1\npredicates: [{name: is_soft, expression: softness}]")
+    node.trigger_deactivate()
+    node.trigger_cleanup()
+    node.set_parameters([Parameter("predicates_file", value=str(file))])
+    assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    assert "mine.yaml" in node._failure and "is_soft" in node._failure
+    node.set_parameters([Parameter("predicates_file", value="")])
+    assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
