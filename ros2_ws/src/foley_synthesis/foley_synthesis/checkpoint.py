@@ -80,6 +80,7 @@ class Checkpoint:
     exemplars: Exemplars
     metrics: dict[str, Any]
     model_id: str = ""  # sha256; empty until saved
+    path: Path = Path()  # that it was read from
 
     @property
     def domain(self) -> str:
@@ -109,7 +110,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        save_file({k: np.ascontiguousarray(v) for k, v in checkpoint.tensors.items()}, staging / MODEL_FILE)
+        save_file({k: np.array(v, order="C") for k, v in checkpoint.tensors.items()}, staging / MODEL_FILE)
         config = {"schema": SCHEMA, **checkpoint.config}
         config["exemplars"] = {
             "clip_ids": list(checkpoint.exemplars.clip_ids),
@@ -131,6 +132,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> str:
         write_metrics(staging, checkpoint.metrics)
         _write_yaml(staging / MANIFEST_FILE, {name: sha256_of(staging / name) for name in _IDENTITY_FILES})
         staging.chmod(0o755)
+        for file in staging.iterdir():
+            file.chmod(0o644)  # safetensors writes for the owner alone
         if path.exists():
             shutil.rmtree(path)
         staging.replace(path)
@@ -205,7 +208,7 @@ def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
     except ValueError as error:
         cure = "delete the file; it holds figures only"
         raise CorruptCheckpoint(metrics_path, f"not JSON ({error})", cure) from error
-    return Checkpoint(tensors, config, vocabulary, exemplars, metrics, model_id)
+    return Checkpoint(tensors, config, vocabulary, exemplars, metrics, model_id, folder)
 
 
 def _verify(folder: Path) -> None:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foley_synthesis.belief import MaterialBelief
-from foley_synthesis.checkpoint import Checkpoint, Vocabulary
+from foley_synthesis.checkpoint import Checkpoint, Vocabulary, load_checkpoint
+
+if TYPE_CHECKING:
+    from foley_synthesis.models.vis import VisInput
+
+SYNTHESES = ("example", "parametric")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class PredictionInput:
     """One contact on the clip's grid: it starts 0.25 s before the contact and lasts 1 s."""
 
@@ -21,7 +28,7 @@ class PredictionInput:
     action: NDArray[np.float32]  # [90, 8] at 90 Hz: planned where frames is None, else measured
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Prediction:
     """One second of sound, and what it says about the material."""
 
@@ -42,24 +49,125 @@ class Predictor:
     model_id: str
     domain: str  # `sim` or `real`
 
-    def __init__(self, checkpoint: Checkpoint, *, threads: int = 1, synthesis: str = "example") -> None:
-        raise NotImplementedError
-
-    @classmethod
-    def load(
-        cls,
-        path: str | Path | None = None,
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
         *,
         threads: int = 1,
         synthesis: str = "example",  # or `parametric`
+        match_level: bool = True,  # scale the exemplar to the predicted loudness
+    ) -> None:
+        from foley_synthesis.inference.session import open_session
+        from foley_synthesis.synthesis.exemplar import ExemplarBank
+        from foley_synthesis.vision.encoder import load_encoder
+
+        if synthesis not in SYNTHESES:
+            raise ValueError(f"synthesis is `{synthesis}`, known are {', '.join(SYNTHESES)}")
+        self._session = open_session(checkpoint, threads)
+        self.vocabulary = checkpoint.vocabulary
+        self.model_id = checkpoint.model_id
+        self.domain = checkpoint.domain
+        self.synthesis = synthesis
+        self._match_level = match_level
+        self._encoder = load_encoder(self._session.config.encoder, threads=threads)
+        rate = self._session.cochlea.rate_hz
+        self._nominal = self._session.onset_s * rate
+        self._bank = (
+            ExemplarBank(
+                checkpoint.exemplars,
+                onset_frame=self._nominal,
+                rate_hz=rate,
+                sample_rate=self._session.cochlea.sample_rate,
+            )
+            if synthesis == "example"
+            else None
+        )
+
+    @classmethod
+    def load(
+        cls, path: str | Path | None = None, *, threads: int = 1, synthesis: str = "example"
     ) -> Predictor:
         """From a checkpoint folder; None means the one that ships. Raises CorruptCheckpoint."""
-        raise NotImplementedError
+        return cls(load_checkpoint(path), threads=threads, synthesis=synthesis)
 
     def warm_up(self) -> None:
         """Both modes once, so that the first real prediction is as fast as the rest."""
-        raise NotImplementedError
+        config = self._session.config
+        still = np.full((128, 128, 3), 127, np.uint8)
+        frames = np.full((config.sound_frames // 3, 128, 128, 3), 127, np.uint8)
+        action = np.zeros((config.sound_frames, config.action_dims), np.float32)
+        for seen in (None, frames):
+            self.predict(PredictionInput(still, seen, action))
 
     def predict(self, contact: PredictionInput) -> Prediction:
         """Raises ValueError where a shape or type is wrong or the action is not finite."""
-        raise NotImplementedError
+        import torch
+
+        from foley_synthesis.inference.beliefs import belief_of
+
+        self._check(contact)
+        s = self._session
+        mode = "planned" if contact.frames is None else "executed"
+        with torch.inference_mode():
+            sound, said = s.networks.predict(self._inputs(contact))
+            features = sound.features[0].numpy()
+            belief = belief_of(said, s.calibrations[mode], self.vocabulary.labels)
+        cochleagram = s.pca.decode(features)
+        waveform, onset, exemplar, distance = self._synthesise(features, cochleagram)
+        onset_s = float(onset / s.cochlea.rate_hz)
+        return Prediction(waveform, onset_s, features, cochleagram, belief, exemplar, distance, mode)
+
+    def _inputs(self, contact: PredictionInput) -> VisInput:
+        import torch
+
+        from foley_synthesis.models.vis import VisInput, normalise_action
+        from foley_synthesis.vision.views import encoded_spacetime, still_views
+
+        s = self._session
+        images = still_views(contact.still, s.config.still_views)
+        if contact.frames is not None:
+            images = np.concatenate([images, encoded_spacetime(contact.frames, s.config.frame_stride)])
+        # Half precision, as the features of training were kept.
+        encoded = torch.from_numpy(self._encoder.encode(images).astype(np.float16).astype(np.float32))
+        still = s.networks.normalise(encoded[: s.config.still_views].reshape(1, -1))
+        frames = torch.zeros(1, s.config.encoded_frames, s.config.encoder_dims)
+        if contact.frames is not None:
+            frames = s.networks.normalise(encoded[s.config.still_views :])[None]
+        action = normalise_action(torch.from_numpy(contact.action.astype(np.float32))[None])
+        return VisInput(still, frames, action, torch.full((1,), float(contact.frames is not None)))
+
+    def _synthesise(
+        self, features: NDArray[np.float32], cochleagram: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], float, str, float]:
+        from foley_synthesis.synthesis.onset import onset_frame
+        from foley_synthesis.synthesis.parametric import parametric_waveform
+
+        s = self._session
+        onset = onset_frame(cochleagram, self._nominal)
+        if self._bank is None:
+            samples = round(len(cochleagram) / s.cochlea.rate_hz * s.cochlea.sample_rate)
+            return parametric_waveform(cochleagram, samples, s.cochlea), onset, "", math.nan
+        match = self._bank.nearest(features, onset)
+        exemplars = self._bank.exemplars
+        gain = 1.0
+        if self._match_level:
+            real = s.pca.decode(exemplars.features[match.index])
+            gain = (float(cochleagram.mean()) / max(float(real.mean()), 1e-6)) ** (1.0 / s.cochlea.exponent)
+        waveform = self._bank.waveform(match, gain)
+        return waveform, self._nominal + match.shift, exemplars.clip_ids[match.index], match.distance
+
+    def _check(self, contact: PredictionInput) -> None:
+        config = self._session.config
+        if contact.still.shape != (128, 128, 3) or contact.still.dtype != np.uint8:
+            raise ValueError(
+                f"still is {contact.still.dtype} {contact.still.shape}, must be uint8 (128, 128, 3)"
+            )
+        frames, wanted = contact.frames, (config.sound_frames // 3, 128, 128, 3)
+        if frames is not None and (frames.shape != wanted or frames.dtype != np.uint8):
+            raise ValueError(f"frames are {frames.dtype} {frames.shape}, must be uint8 {wanted}")
+        if contact.action.shape != (config.sound_frames, config.action_dims):
+            raise ValueError(
+                f"action has shape {contact.action.shape}, must be ({config.sound_frames}, {config.action_dims})"
+            )
+        if not np.isfinite(contact.action).all():
+            raise ValueError("action holds NaN or infinity; a plan must cover the whole clip")

@@ -62,7 +62,9 @@ class Networks(nn.Module):
             raise ValueError(f"the checkpoint lacks {len(missing)} tensors, such as `{missing[0]}`")
         for name, value in own.items():
             if tuple(value.shape) != tensors[name].shape:
-                raise ValueError(f"tensor `{name}` is {tensors[name].shape}, the model needs {tuple(value.shape)}")
+                raise ValueError(
+                    f"tensor `{name}` is {tensors[name].shape}, the model needs {tuple(value.shape)}"
+                )
         self.load_state_dict({name: torch.from_numpy(np.array(tensors[name])) for name in own})
 
 

@@ -97,7 +97,9 @@ def training_inputs(
     row = torch.arange(n)[:, None]
     held = tensors.frames.shape[1]
     per_frame = steps // held
-    frame_source = (torch.arange(held)[None] - torch.round(shift[:, None] / per_frame).long()).clamp(0, held - 1)
+    frame_source = (torch.arange(held)[None] - torch.round(shift[:, None] / per_frame).long()).clamp(
+        0, held - 1
+    )
     frames = tensors.frames[index][row, frame_source] * executed[:, None, None]
     return VisInput(still, frames, action[row, source], executed), tensors.sound[index][row, source]
 

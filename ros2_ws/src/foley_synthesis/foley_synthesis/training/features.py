@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,7 +102,7 @@ def load_features(
 
 def _compute(
     dataset: ClipDataset, encoder: VisionEncoder, config: ModelConfig, progress: Progress | None
-) -> dict[str, NDArray[np.generic]]:
+) -> dict[str, NDArray[Any]]:
     n = len(dataset.clips)
     cochlea = Cochleagram(SAMPLE_RATE)
     cochleagram = np.empty((n, config.sound_frames, config.channels), np.float32)

@@ -101,7 +101,9 @@ def train(
     started = saved = time.monotonic()
     try:
         while (progress := _progress(config, counters, spent_s)) < 1.0:
-            losses = _epoch(networks, optimiser, tensors, split.train, config, counters.epoch, progress, weights)
+            losses = _epoch(
+                networks, optimiser, tensors, split.train, config, counters.epoch, progress, weights
+            )
             counters.epoch += 1
             counters.elapsed_s = before_s + time.monotonic() - started
             if counters.epoch % 2 == 0 or _progress(config, counters, spent_s) >= 1.0:
@@ -145,7 +147,11 @@ def _epoch(
     seed = config.seed * 1_000_003 + epoch
     torch.manual_seed(seed)  # dropout
     generator = torch.Generator().manual_seed(seed)
-    rate = config.learning_rate * min(1.0, (epoch + 1) / 3) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+    rate = (
+        config.learning_rate
+        * min(1.0, (epoch + 1) / 3)
+        * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+    )
     for group in optimiser.param_groups:
         group["lr"] = rate
     networks.train()
@@ -173,7 +179,7 @@ def _epoch(
         torch.nn.utils.clip_grad_norm_(networks.parameters(), config.clip_norm)
         optimiser.step()
         for name, value in losses.items():
-            sums[name] += float(value) / batches
+            sums[name] += float(value.detach()) / batches
     return {f"train_{name}": value for name, value in sums.items()}
 
 
@@ -188,7 +194,11 @@ def validate(networks: Networks, tensors: Tensors, rows: Tensor) -> dict[str, fl
     known = targets.material >= 0
 
     def accuracy(logits: Tensor) -> float:
-        return float((logits.argmax(1) == targets.material)[known].float().mean()) if bool(known.any()) else math.nan
+        return (
+            float((logits.argmax(1) == targets.material)[known].float().mean())
+            if bool(known.any())
+            else math.nan
+        )
 
     return {
         "validation_sound": sound_loss,

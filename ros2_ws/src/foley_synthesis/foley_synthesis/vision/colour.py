@@ -17,6 +17,8 @@ class ColourEncoder:
     def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Features [n, 96] of images [n, H, W, 3]; H and W are multiples of 4."""
         n, height, width, _ = images.shape
-        cells = images.reshape(n, _GRID, height // _GRID, _GRID, width // _GRID, 3).astype(np.float32) / 128 - 1
+        cells = (
+            images.reshape(n, _GRID, height // _GRID, _GRID, width // _GRID, 3).astype(np.float32) / 128 - 1
+        )
         mean, std = cells.mean(axis=(2, 4)), cells.std(axis=(2, 4))
         return np.asarray(np.concatenate([mean.reshape(n, -1), std.reshape(n, -1)], axis=1), np.float32)

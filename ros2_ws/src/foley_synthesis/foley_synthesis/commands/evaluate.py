@@ -1,0 +1,91 @@
+"""`foley evaluate`: honest figures of a checkpoint on held-out contacts."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+HELP = "measure a checkpoint on held-out contacts, with intervals and simple baselines"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = (
+        "examples:\n"
+        "  foley evaluate out/checkpoint out/dataset\n"
+        "  foley evaluate out/checkpoint out/dataset --require-above-chance\n"
+        "  foley evaluate shipped out/dataset --out out/evaluate-shipped"
+    )
+    parser.add_argument("checkpoint", help="checkpoint folder, or `shipped` for the one in the package")
+    parser.add_argument("dataset", type=Path, help="folder written by `foley dataset build`")
+    parser.add_argument("--split", default="test", choices=("train", "validation", "test"))
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/evaluate"), help="for metrics.json and confusion.png"
+    )
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--replicates", type=int, default=1000, help="of the bootstrap")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap and the random rows")
+    parser.add_argument(
+        "--require-above-chance",
+        action="store_true",
+        help="exit 1 unless the lower ends of heard and planned accuracy are above chance",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code 0; 1 where chance was required to be beaten and was not; 2 for what the user can mend."""
+    from foley_synthesis.threads import sleep_while_waiting
+
+    sleep_while_waiting()
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from foley_perception.dataset.reader import ClipDataset, DatasetError
+    from foley_synthesis.checkpoint import CorruptCheckpoint, default_path, load_checkpoint
+    from foley_synthesis.evaluation.evaluate import evaluate
+    from foley_synthesis.evaluation.report import save_confusion, tables
+
+    path = default_path() if args.checkpoint == "shipped" else Path(args.checkpoint)
+    console = Console()
+    try:
+        checkpoint = load_checkpoint(path)
+        dataset = ClipDataset(args.dataset)
+        with Progress(console=console, transient=True) as bar:
+            task = bar.add_task("features", total=len(dataset.clips))
+            evaluation = evaluate(
+                checkpoint,
+                dataset,
+                split=args.split,
+                threads=args.threads,
+                replicates=args.replicates,
+                seed=args.seed,
+                progress=lambda done, _: bar.update(task, completed=done),
+            )
+        args.out.mkdir(parents=True, exist_ok=True)
+        metrics = {
+            "checkpoint_sha256": checkpoint.model_id,
+            "dataset_fingerprint": dataset.fingerprint,
+            "split": args.split,
+            **evaluation.to_dict(),
+        }
+        (args.out / "metrics.json").write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", "utf-8")
+        save_confusion(evaluation, args.out / "confusion.png")
+    except (CorruptCheckpoint, DatasetError, ValueError, OSError) as error:
+        print(f"foley evaluate: error: {error}", file=sys.stderr)
+        return 2
+    console.print(
+        f"{evaluation.contacts} contacts with {evaluation.objects} objects in {evaluation.scenes} scenes, "
+        f"split `{args.split}`; model {checkpoint.model_id[:12]}"
+    )
+    for table in tables(evaluation):
+        console.print(table)
+    for note in evaluation.notes:
+        console.print(f"note: {note}")
+    console.print(f"figures in {args.out / 'metrics.json'}")
+    if args.require_above_chance and not evaluation.above_chance():
+        print("foley evaluate: heard or planned accuracy is not above chance", file=sys.stderr)
+        return 1
+    return 0

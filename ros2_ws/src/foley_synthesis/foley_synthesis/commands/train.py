@@ -1,0 +1,131 @@
+"""`foley train`: a dataset in, a checkpoint out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+HELP = "train the sound and material models on a dataset"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = (
+        "examples:\n"
+        "  foley train out/dataset --out out/checkpoint\n"
+        "  foley train out/dataset --out out/checkpoint --minutes 20 --seed 1\n"
+        "  foley train out/dataset --out out/checkpoint --resume     go on after Ctrl-C\n"
+        "  foley train out/dataset --out out/sanity --shuffle-labels  must stay at chance"
+    )
+    parser.add_argument("dataset", type=Path, help="folder written by `foley dataset build`")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="checkpoint folder; an existing checkpoint is replaced"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=None, help="time budget, features included (default 4)"
+    )
+    parser.add_argument(
+        "--epochs", type=int, default=None, help="instead of a time budget: reproducible to the bit"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2, help="of torch and ONNX Runtime (default 2)")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on where an interrupted training into --out stopped"
+    )
+    parser.add_argument(
+        "--shuffle-labels", action="store_true", help="permute the training labels: a sanity check"
+    )
+    parser.add_argument("--exemplars", type=int, default=240, help="real sounds kept for synthesis, at most")
+    parser.add_argument(
+        "--encoder", default="efficientnet-lite0", help="vision encoder (or `colour`, without weights)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code 0, 2 for what the user can mend, 130 after Ctrl-C."""
+    from foley_synthesis.threads import sleep_while_waiting
+
+    sleep_while_waiting()
+    from rich.console import Console
+
+    from foley_perception.dataset.reader import ClipDataset, DatasetError
+    from foley_synthesis.checkpoint import MANIFEST_FILE, METRICS_FILE
+    from foley_synthesis.training.build import UntrainableDataset, build_checkpoint
+    from foley_synthesis.training.config import TrainConfig
+    from foley_synthesis.training.loop import Interrupted
+
+    console = Console()
+    try:
+        if args.out.exists() and any(args.out.iterdir()) and not (args.out / MANIFEST_FILE).is_file():
+            raise ValueError(f"--out {args.out} is not empty and holds no checkpoint; name another folder")
+        minutes = args.minutes if args.minutes is not None or args.epochs is not None else 4.0
+        config = TrainConfig(
+            minutes=minutes,
+            epochs=args.epochs,
+            seed=args.seed,
+            threads=args.threads,
+            exemplars=args.exemplars,
+            shuffle_labels=args.shuffle_labels,
+        )
+        dataset = ClipDataset(args.dataset)
+        with _bars(console) as report:
+            model_id, metrics = build_checkpoint(
+                dataset, args.out, config, encoder_name=args.encoder, resume=args.resume, report=report
+            )
+    except (DatasetError, UntrainableDataset, ValueError, OSError) as error:
+        print(f"foley train: error: {error}", file=sys.stderr)
+        return 2
+    except Interrupted as stop:
+        print(f"foley train: {stop}; the same command with --resume goes on", file=sys.stderr)
+        return 130
+    accuracy = metrics["validation_balanced_accuracy"]
+    console.print(
+        f"{metrics['clips']['train']} clips, {metrics['epochs']} epochs, {metrics['seconds']['total']:.0f} s "
+        f"({metrics['seconds']['features']:.0f} s features)"
+    )
+    shown = ", ".join(f"{mode} {value:.3f}" for mode, value in accuracy.items() if value is not None)
+    console.print(f"balanced accuracy on {metrics['selected_on']}: {shown} (chance {metrics['chance']:.3f})")
+    console.print(f"checkpoint {args.out}, model id {model_id}")
+    console.print(f"figures in {args.out / METRICS_FILE}; `foley evaluate` measures on the test split")
+    return 0
+
+
+class _bars:
+    """Two progress bars, fed by the stages of the build."""
+
+    def __init__(self, console: object) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._progress = Progress(
+            TextColumn("{task.description:9}"),
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[figures]}"),
+            console=console,  # type: ignore[arg-type]
+        )
+        self._tasks: dict[str, int] = {}
+
+    def __enter__(self) -> _bars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, stage: str, done: float, figures: dict[str, float]) -> None:
+        if stage not in self._tasks:
+            self._tasks[stage] = int(self._progress.add_task(stage, total=1.0, figures=""))
+        shown = " ".join(
+            f"{label} {figures[name]:.2f}"
+            for name, label in (
+                ("train_sound", "sound"),
+                ("accuracy_predicted", "planned"),
+                ("accuracy_heard", "heard"),
+            )
+            if name in figures
+        )
+        update = {"figures": shown} if "accuracy_heard" in figures else {}
+        self._progress.update(self._tasks[stage], completed=done, **update)  # type: ignore[arg-type]

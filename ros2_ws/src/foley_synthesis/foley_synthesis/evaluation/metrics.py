@@ -1,0 +1,85 @@
+"""Figures of merit, as functions of arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def confusion_matrix(
+    truth: NDArray[np.integer],
+    said: NDArray[np.integer],
+    classes: int,
+    weights: NDArray[np.floating] | None = None,
+) -> NDArray[np.float64]:
+    """[classes, classes], rows are the truth. Rows with an unknown truth (-1) are left out."""
+    known = truth >= 0
+    flat = truth[known] * classes + said[known]
+    w = None if weights is None else weights[known]
+    return (
+        np.bincount(flat, weights=w, minlength=classes * classes).reshape(classes, classes).astype(np.float64)
+    )
+
+
+def balanced_accuracy(
+    truth: NDArray[np.integer],
+    said: NDArray[np.integer],
+    classes: int,
+    weights: NDArray[np.floating] | None = None,
+) -> float:
+    """Mean recall over the classes that occur; NaN where none does."""
+    return balanced_accuracy_of(confusion_matrix(truth, said, classes, weights))
+
+
+def balanced_accuracy_of(confusion: NDArray[np.floating]) -> float:
+    """The same from a confusion matrix."""
+    total = confusion.sum(axis=1)
+    present = total > 0
+    if not present.any():
+        return float("nan")
+    return float((np.diag(confusion)[present] / total[present]).mean())
+
+
+def brier_score(probabilities: NDArray[np.floating], truth: NDArray[np.integer]) -> float:
+    """Mean squared distance to the one-hot truth, in [0, 2]."""
+    known = truth >= 0
+    one_hot = np.eye(probabilities.shape[1])[truth[known]]
+    return float(np.square(probabilities[known] - one_hot).sum(axis=1).mean())
+
+
+def log_loss(probabilities: NDArray[np.floating], truth: NDArray[np.integer]) -> float:
+    """Mean negative log likelihood [nat]."""
+    known = truth >= 0
+    p = probabilities[known][np.arange(int(known.sum())), truth[known]]
+    return float(-np.log(np.maximum(p, 1e-12)).mean())
+
+
+def expected_calibration_error(
+    probabilities: NDArray[np.floating], truth: NDArray[np.integer], bins: int = 10
+) -> float:
+    """Difference of confidence and accuracy, averaged over bins of equal width by their share."""
+    known = truth >= 0
+    p = probabilities[known]
+    confidence, right = p.max(axis=1), p.argmax(axis=1) == truth[known]
+    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    error = 0.0
+    for b in range(bins):
+        inside = which == b
+        if inside.any():
+            error += inside.mean() * abs(confidence[inside].mean() - right[inside].mean())
+    return float(error)
+
+
+def centroid_hz(
+    cochleagram: NDArray[np.floating], centres_hz: NDArray[np.floating], exponent: float
+) -> NDArray[np.float64]:
+    """Spectral centroid of each sound [n]: subband power of [n, frames, channels] weighs the band centres."""
+    power = np.maximum(cochleagram, 0.0).astype(np.float64) ** (2.0 / exponent)
+    per_band = power.sum(axis=1)
+    return np.asarray(per_band @ centres_hz / np.maximum(per_band.sum(axis=1), 1e-20))
+
+
+def loudness_db(cochleagram: NDArray[np.floating], exponent: float) -> NDArray[np.float64]:
+    """Loudest frame of each sound [n] in dB (power summed over the subbands)."""
+    power = np.maximum(cochleagram, 0.0).astype(np.float64) ** (2.0 / exponent)
+    return np.asarray(10.0 * np.log10(np.maximum(power.sum(axis=2).max(axis=1), 1e-12)))

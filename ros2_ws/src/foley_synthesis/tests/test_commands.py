@@ -1,0 +1,112 @@
+"""`foley train`, `foley evaluate`, `foley listen` as a user calls them."""
+
+import argparse
+import json
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import soundfile
+
+from foley_perception.dataset.reader import ClipDataset
+from foley_synthesis.commands import evaluate, listen, train
+from foley_synthesis.inference.heard import resampled
+from foley_synthesis.listening import pick_onsets
+
+
+def call(command: ModuleType, *arguments: object) -> int:
+    parser = argparse.ArgumentParser()
+    command.configure(parser)
+    return int(command.run(parser.parse_args([str(a) for a in arguments])))
+
+
+def test_listen_prints_json_for_a_stereo_file_of_another_rate(
+    tiny_checkpoint: Path, tiny_dataset: ClipDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = tiny_dataset.indices("test")[:2]
+    sound = np.concatenate([tiny_dataset.audio(row) for row in rows])
+    path = tmp_path / "two.wav"
+    slow = resampled(sound, 48_000, 44_100)
+    soundfile.write(path, np.stack([slow, slow], axis=1), 44_100)
+    assert call(listen, path, "--json", "--checkpoint", tiny_checkpoint) == 0
+    document = json.loads(capsys.readouterr().out)
+    contacts = document["files"][0]["contacts"]
+    assert [c["time_s"] for c in contacts] == pytest.approx([0.25, 1.25], abs=0.02)
+    truth = [tiny_dataset.clips[row].material for row in rows]
+    assert [c["material"] for c in contacts] == truth
+    assert sum(contacts[0]["probabilities"].values()) == pytest.approx(1.0, abs=1e-3)
+    assert document["model_domain"] == "sim" and len(document["model_id"]) == 64
+
+
+def test_listen_shows_a_table(
+    tiny_checkpoint: Path, tiny_dataset: ClipDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "one.flac"
+    soundfile.write(path, tiny_dataset.audio(tiny_dataset.indices("test")[0]), 48_000)
+    assert call(listen, path, "--checkpoint", tiny_checkpoint) == 0
+    assert "material" in capsys.readouterr().out
+
+
+def test_listen_names_bad_files_and_hears_the_others(
+    tiny_checkpoint: Path, tiny_dataset: ClipDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, silent, text = tmp_path / "good.wav", tmp_path / "silent.wav", tmp_path / "text.wav"
+    soundfile.write(good, tiny_dataset.audio(0), 48_000)
+    soundfile.write(silent, np.zeros(48_000), 48_000)
+    text.write_text("not a sound")
+    code = call(listen, tmp_path / "none.wav", silent, text, good, "--json", "--checkpoint", tiny_checkpoint)
+    captured = capsys.readouterr()
+    assert code == 2
+    for reason in ("none.wav: no such file", "silent.wav: silent", "text.wav: not a sound file"):
+        assert reason in captured.err
+    assert "contacts" in json.loads(captured.out)["files"][3]
+
+
+def test_listen_names_a_missing_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(listen, tmp_path / "x.wav", "--checkpoint", tmp_path / "none") == 2
+    assert "no such checkpoint" in capsys.readouterr().err
+
+
+def test_train_then_evaluate(
+    tiny_dataset: ClipDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "checkpoint"
+    assert (
+        call(train, tiny_dataset.path, "--out", out, "--epochs", 2, "--encoder", "colour", "--threads", 1)
+        == 0
+    )
+    assert "model id" in capsys.readouterr().out
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["epochs"] == 2 and set(metrics["validation_balanced_accuracy"]) == {
+        "heard",
+        "planned",
+        "executed",
+    }
+    arguments = (out, tiny_dataset.path, "--out", tmp_path / "evaluate", "--replicates", 20)
+    assert call(evaluate, *arguments) == 0
+    written = json.loads((tmp_path / "evaluate" / "metrics.json").read_text())
+    assert written["contacts"] == 24 and written["material_chance"] == 0.25
+    # Two epochs teach nothing, and the check must be able to fail.
+    assert call(evaluate, *arguments, "--require-above-chance") == 1
+
+
+def test_train_refuses_to_overwrite_a_folder_that_is_no_checkpoint(
+    tiny_dataset: ClipDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis.txt").write_text("precious")
+    assert call(train, tiny_dataset.path, "--out", tmp_path, "--epochs", 1) == 2
+    assert "holds no checkpoint" in capsys.readouterr().err and (tmp_path / "thesis.txt").exists()
+    assert call(train, tmp_path, "--out", tmp_path / "out") == 2
+    assert "manifest.json" in capsys.readouterr().err
+
+
+def test_onsets_of_a_row_of_knocks() -> None:
+    rng = np.random.default_rng(0)
+    sound = 1e-3 * rng.standard_normal(3 * 48_000)
+    times = (0.4, 0.9, 1.3, 2.2)
+    for time_s, level in zip(times, (0.5, 0.2, 0.6, 0.15), strict=True):
+        t = np.arange(12_000) / 48_000
+        start = int(time_s * 48_000)
+        sound[start : start + 12_000] += level * np.exp(-40 * t) * np.sin(2 * np.pi * 900 * t)
+    assert pick_onsets(sound.astype(np.float32), 48_000) == pytest.approx(times, abs=0.02)
