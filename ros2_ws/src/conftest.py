@@ -11,6 +11,7 @@ modules run without ROS.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
 import os
@@ -31,24 +32,38 @@ _DOMAINS = range(50, 102)
 _LOCKS = Path(tempfile.gettempdir()) / f"foley_test_domains.{os.getuid()}"
 
 
-@pytest.fixture
-def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """A free ROS_DOMAIN_ID, held by a file lock for as long as the test runs."""
+@contextlib.contextmanager
+def private_domain() -> Iterator[int]:
+    """A free ROS_DOMAIN_ID in the environment, held by a file lock."""
     _LOCKS.mkdir(exist_ok=True)
     start = os.getpid() % len(_DOMAINS)
     for offset in range(len(_DOMAINS)):
         domain = _DOMAINS[(start + offset) % len(_DOMAINS)]
-        with open(_LOCKS / str(domain), "w") as lock:
+        with open(_LOCKS / str(domain), "w") as lock, pytest.MonkeyPatch.context() as patch:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 continue
-            monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
-            monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-            monkeypatch.setenv("ROS_LOG_DIR", tempfile.gettempdir() + "/foley_test_log")
+            patch.setenv("ROS_DOMAIN_ID", str(domain))
+            patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+            patch.setenv("ROS_LOG_DIR", tempfile.gettempdir() + "/foley_test_log")
             yield domain
             return
     pytest.fail(f"no free ROS domain in {_DOMAINS}: do other test runs hang?")
+
+
+@pytest.fixture
+def ros_domain() -> Iterator[int]:
+    """A ROS_DOMAIN_ID of this test's own."""
+    with private_domain() as domain:
+        yield domain
+
+
+@pytest.fixture(scope="module")
+def module_ros_domain() -> Iterator[int]:
+    """A ROS_DOMAIN_ID for all tests of a module that share one running system."""
+    with private_domain() as domain:
+        yield domain
 
 
 class RosContext:
@@ -129,6 +144,15 @@ class RosContext:
 
 @pytest.fixture
 def ros_context(ros_domain: int) -> Iterator[RosContext]:
+    context = RosContext()
+    try:
+        yield context
+    finally:
+        context.close()
+
+
+@pytest.fixture(scope="module")
+def module_ros_context(module_ros_domain: int) -> Iterator[RosContext]:
     context = RosContext()
     try:
         yield context

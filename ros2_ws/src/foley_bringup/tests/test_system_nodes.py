@@ -1,0 +1,142 @@
+"""The whole system beside the simulated robot, as `foley up --sim` starts it: it works, and it survives its nodes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from foley_bringup.system import load_system
+
+pytest.importorskip("rclpy")
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import State
+
+from foley_msgs.msg import ContactEvent, MaterialEstimate, PredicateArray, PredictedAudio
+from foley_ros import qos
+
+pytestmark = [pytest.mark.nodes, pytest.mark.system, pytest.mark.slow]
+
+SYSTEM = Path(__file__).resolve().parents[1] / "config" / "system.yaml"
+NAMES = [node.name for node in load_system(SYSTEM)]
+UP_WITHIN_S = 90.0
+BACK_WITHIN_S = 10.0
+
+
+class LiveSystem:
+    """`foley up --sim` in a process of its own, watched from here."""
+
+    def __init__(self, context: Any, log_file: Path) -> None:
+        self.context = context
+        self.log_file = log_file
+        self.beats: dict[str, list[str]] = {name: [] for name in NAMES}
+        self.heard: dict[str, list[Any]] = {}
+        node = context.helper
+        for name in NAMES:
+            node.create_subscription(
+                State, f"{name}/heartbeat", lambda m, n=name: self.beats[n].append(m.label), qos.HEARTBEAT
+            )
+        self.statuses: list[DiagnosticStatus] = []
+        node.create_subscription(
+            DiagnosticArray, "/diagnostics", lambda m: self.statuses.extend(m.status), 50
+        )
+        for topic, kind in {
+            "contacts": ContactEvent,
+            "predicted_audio": PredictedAudio,
+            "material_estimates": MaterialEstimate,
+            "predicates": PredicateArray,
+        }.items():
+            self.heard[topic] = []
+            profile = qos.LATCHED if topic == "predicates" else qos.EVENT
+            node.create_subscription(kind, topic, self.heard[topic].append, profile)
+        with log_file.open("wb") as log:
+            self.process = subprocess.Popen(
+                ["foley", "up", "--sim", "--scene-seed", "5"], stdout=log, stderr=subprocess.STDOUT
+            )
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace")
+
+    def wait(self, condition: Any, timeout_s: float, what: str) -> Any:
+        def done() -> Any:
+            assert self.process.poll() is None, (
+                f"`foley up` ended with {self.process.returncode}:\n{self.log}"
+            )
+            return condition()
+
+        try:
+            return self.context.spin_until(done, timeout_s, what)
+        except pytest.fail.Exception as failure:
+            pytest.fail(f"{failure}\n{self.log[-6000:]}")
+
+    def all_active(self) -> bool:
+        return all(beats[-1:] == ["active"] for beats in self.beats.values())
+
+    def family(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def pid_of(self, name: str) -> int:
+        return next(p.pid for p in self.family() if f"__node:={name}" in p.cmdline())
+
+
+@pytest.fixture(scope="module")
+def live(module_ros_context: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSystem]:
+    system = LiveSystem(module_ros_context, tmp_path_factory.mktemp("up") / "up.log")
+    try:
+        system.wait(system.all_active, UP_WITHIN_S, "every node active")
+        yield system
+    finally:
+        if system.process.poll() is None:
+            system.process.send_signal(signal.SIGINT)
+            try:
+                system.process.wait(40)
+            except subprocess.TimeoutExpired:
+                system.process.kill()
+
+
+def test_touches_are_predicted_heard_and_judged(live: LiveSystem) -> None:
+    live.wait(lambda: all(live.heard.values()), 60, "a contact, a prediction, an estimate and predicates")
+    predicted = live.heard["predicted_audio"][0]
+    assert len(predicted.audio.samples) > 1000 and predicted.model_id
+
+
+def test_diagnostics_sum_the_system_up(live: LiveSystem) -> None:
+    def summary() -> list[DiagnosticStatus]:
+        return [s for s in live.statuses if s.name == "/lifecycle_manager" and s.level == DiagnosticStatus.OK]
+
+    status = live.wait(summary, 20, "an OK of the lifecycle manager")[-1]
+    assert f"{len(NAMES)} of {len(NAMES)} nodes active" in status.message
+    assert {value.key for value in status.values} >= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_killed_node_is_back_within_ten_seconds(live: LiveSystem, name: str) -> None:
+    live.wait(live.all_active, 30, "every node active before the fault")
+    others = {other: live.pid_of(other) for other in NAMES if other != name}
+    beats = live.beats[name]
+    beats.clear()
+    os.kill(live.pid_of(name), signal.SIGKILL)
+    began = time.monotonic()
+
+    def back() -> bool:
+        return "unconfigured" in beats and beats[-1] == "active"
+
+    live.wait(back, BACK_WITHIN_S, f"{name} active again")
+    assert time.monotonic() - began < BACK_WITHIN_S
+    assert {other: live.pid_of(other) for other in others} == others, "no other node was touched"
+
+
+def test_ctrl_c_ends_everything_with_0(live: LiveSystem) -> None:
+    family = live.family()
+    assert len(family) >= len(NAMES) + 1
+    live.process.send_signal(signal.SIGINT)
+    assert live.process.wait(40) == 0, live.log[-3000:]
+    assert not [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE], "orphans"
