@@ -288,4 +288,4 @@ _TIP_CLICK = (
     1.5 * modal.AIR_DENSITY / (4 * math.pi * modal.SOUND_SPEED * _STRIKER_DENSITY)
 )  # see ModalBank.click
 _SCRATCH_CLICK = 6 * _TIP_CLICK
-"""Grit works on the whole stick, which radiates better than its tip; without it nothing would be heard of a solid block."""
+"""Grit works on the whole stick, which radiates better than its tip; without it a solid block would be silent."""
