@@ -26,8 +26,8 @@ FINGERS: tuple[str, ...] = ("left_finger", "right_finger")
 GRIPPER_WIDTH = "gripper_width"
 JOINTS: tuple[str, ...] = (*DRIVEN, WRIST, *FINGERS)
 """Joints of the model; joint_states also carries `gripper_width`, the distance between the pads."""
-PLANNED: tuple[str, ...] = (*DRIVEN, GRIPPER_WIDTH)
-"""Joints named in a planned trajectory."""
+PLANNED: tuple[str, ...] = (*DRIVEN, WRIST, GRIPPER_WIDTH)
+"""Joints named in a planned trajectory; it takes the wrist to stay at rest."""
 
 FULL_SPEED = 1.0
 """Speed of a driven joint that counts as full speed [m/s, rad/s]."""

@@ -30,7 +30,6 @@ _CONTACT_S = 0.008
 # and a pressed tip then rattles).
 _SOLIMP = "0.02 0.02 0.001"
 _TABLE_SIZE = (1.3, 0.95, 0.03)  # [m]
-_OFFSCREEN = (1280, 960)  # largest picture that can be rendered
 
 
 def restitution(material: MaterialSample) -> float:
@@ -77,7 +76,7 @@ def build(scene: SceneSpec) -> tuple[str, dict[str, bytes]]:
     _add(root, "compiler", angle="radian", autolimits="true")
     _add(root, "option", timestep=str(TIMESTEP_S), integrator="implicitfast")
     visual = _add(root, "visual")
-    _add(visual, "global", offwidth=str(_OFFSCREEN[0]), offheight=str(_OFFSCREEN[1]))
+    _add(visual, "global", offwidth=str(scene.camera.width), offheight=str(scene.camera.height))
     _add(visual, "quality", offsamples="0", shadowsize="0")
     _add(visual, "map", znear="0.05", zfar="20")
     _add(root, "statistic", extent="1", center="0 0 0.05", meansize="0.1")
@@ -103,7 +102,7 @@ def _add(parent: ET.Element, tag: str, **attributes: str) -> ET.Element:
 
 
 # ---- parts -------------------------------------------------------------------------------------------------
-def _text(values: Sequence[float]) -> str:
+def _text(values: Sequence[float] | NDArray[np.float64]) -> str:
     return " ".join(f"{float(v):.9g}" for v in values)
 
 

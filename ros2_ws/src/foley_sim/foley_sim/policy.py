@@ -82,11 +82,15 @@ class Plan:
         return self.start_ns + round(self.trajectory.duration_s * NS)
 
     def points(self, rate_hz: float = PLAN_RATE_HZ) -> tuple[Array, Array, Array]:
-        """Times [n] from the start [s], positions [n, 5] and velocities [n, 5] of `arm.PLANNED`."""
+        """Times [n] from the start [s], positions [n, 6] and velocities [n, 6] of `arm.PLANNED`."""
         times = self.trajectory.times(rate_hz)
         position, velocity, _ = self.trajectory.sample(times)
-        width = np.full((len(times), 1), self.width)
-        return times, np.hstack([position, width]), np.hstack([velocity, np.zeros_like(width)])
+        rest = np.zeros((len(times), 1))
+        return (
+            times,
+            np.hstack([position, rest, np.full_like(rest, self.width)]),
+            np.hstack([velocity, rest, rest]),
+        )
 
 
 class Policy:

@@ -142,6 +142,7 @@ def describe(scene: SceneSpec) -> dict[str, Any]:
         "objects": [
             {
                 "id": o.object_id,
+                "object_id": o.object_id,
                 "material": o.material.name,
                 "log10_youngs_modulus": round(math.log10(o.material.youngs_modulus), 4),
                 "roughness": round(o.material.roughness, 4),
@@ -268,7 +269,7 @@ def _draw_camera(rng: np.random.Generator) -> CameraSpec:
     eye = np.array([0.0, -0.70, 0.66]) + rng.uniform(-1, 1, 3) * np.array([0.06, 0.03, 0.03])
     target = np.array([0.0, -0.01, 0.03]) + rng.uniform(-1, 1, 3) * np.array([0.02, 0.01, 0.01])
     return CameraSpec(
-        fovy_deg=float(rng.uniform(37.0, 39.5)),
+        fovy_deg=float(rng.uniform(34.5, 36.5)),
         eye=(float(eye[0]), float(eye[1]), float(eye[2])),
         target=(float(target[0]), float(target[1]), float(target[2])),
     )

@@ -102,6 +102,7 @@ class World:
         seed: of the policy, the sound and the sensor noise.
         explore: whether the policy chooses actions; targets given to `request` are carried out either way.
         max_actions: the policy stops after this many; 0 for no limit.
+        explore_s: the policy begins nothing after this time; 0 for no limit.
         camera_rate_hz, depth_rate_hz: of the snapshots; 0 for none.
         audio_block: chunks of sound rendered at a time; more is faster and later. The samples are the same.
 
@@ -116,6 +117,7 @@ class World:
         *,
         explore: bool = True,
         max_actions: int = 0,
+        explore_s: float = 0.0,
         camera_rate_hz: float = 30.0,
         depth_rate_hz: float = 10.0,
         audio_block: int = 1,
@@ -135,6 +137,7 @@ class World:
         self._rng = np.random.default_rng([0xF0CE, scene.seed, seed])
         self._explore = explore
         self._max_actions = max_actions
+        self._explore_until_ns = round(explore_s * NS) if explore_s > 0 else 2**62
         self._audio_block = audio_block
         self._rates = (camera_rate_hz, depth_rate_hz)
         self._frames = [0, 0]  # snapshots taken so far for colour and depth
@@ -156,6 +159,15 @@ class World:
     @property
     def time_ns(self) -> int:
         return self._steps * STEP_NS
+
+    @property
+    def samples(self) -> int:
+        """Microphone samples delivered so far."""
+        return self._samples
+
+    def configuration(self) -> Array:
+        """MuJoCo's qpos now, a copy."""
+        return np.array(self._data.qpos)
 
     @property
     def busy(self) -> bool:
@@ -230,7 +242,8 @@ class World:
 
     def _wants_action(self) -> bool:
         limited = self._max_actions > 0 and self._actions >= self._max_actions
-        return bool(self._requests) or (self._explore and not limited)
+        exploring = self._explore and not limited and self.time_ns < self._explore_until_ns
+        return bool(self._requests) or exploring
 
     def _step(self) -> None:
         if self._steps * STEP_NS % STATE_NS == 0:

@@ -1,0 +1,136 @@
+"""`foley sim`: bags from the simulated world without waiting for real time, and pictures of its scenes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+HELP = "Simulated world: write bags faster than real time, show scenes."
+
+_EXAMPLES = """examples:
+  foley sim generate --out out/bags/train --split train --scenes 12 --duration 40 --jobs 2
+  foley sim show --seed 3 --split test --out scene.png
+
+Live, the same world is the node `sim_world` (`foley up --sim`)."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EXAMPLES
+    actions = parser.add_subparsers(dest="action", required=True, metavar="{generate,show}")
+
+    generate = actions.add_parser("generate", help="write bags with all topics of a live recording")
+    generate.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder of the bags; finished ones are kept"
+    )
+    generate.add_argument("--split", default="train", help="train, validation or test (default: train)")
+    generate.add_argument(
+        "--scenes", type=int, default=12, metavar="N", help="number of scenes, one bag each (default: 12)"
+    )
+    generate.add_argument(
+        "--duration", type=float, default=40.0, metavar="S", help="simulated seconds per bag (default: 40)"
+    )
+    generate.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="seed of the first scene (default: 0)"
+    )
+    generate.add_argument(
+        "--policy-seed", type=int, default=0, metavar="N", help="seed of the exploration (default: 0)"
+    )
+    generate.add_argument("--jobs", type=int, default=2, metavar="N", help="scenes at once (default: 2)")
+    generate.add_argument(
+        "--depth-rate", type=float, default=5.0, metavar="HZ", help="depth images (default: 5)"
+    )
+    generate.add_argument("--no-compress", action="store_true", help="do not compress the bags (zstd)")
+    generate.add_argument(
+        "--metrics",
+        type=Path,
+        default=Path("out/sim_generate"),
+        metavar="DIR",
+        help="folder of metrics.json (default: out/sim_generate)",
+    )
+
+    show = actions.add_parser("show", help="a picture of one scene with its objects one by one")
+    show.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the scene (default: 0)")
+    show.add_argument("--split", default="test", help="train, validation or test (default: test)")
+    show.add_argument(
+        "--out",
+        type=Path,
+        default=Path("scene.png"),
+        metavar="FILE",
+        help="PNG to write (default: scene.png)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from foley_sim.gl import NoRenderer
+
+    try:
+        return _generate(args) if args.action == "generate" else _show(args)
+    except (ValueError, OSError, NoRenderer) as error:
+        print(f"foley sim: error: {error}", file=sys.stderr)
+        return 2
+
+
+def _generate(args: argparse.Namespace) -> int:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    from foley_sim.generate import GenerateConfig, generate
+
+    config = GenerateConfig(
+        out=args.out,
+        split=args.split,
+        scenes=args.scenes,
+        duration_s=args.duration,
+        first_seed=args.seed,
+        policy_seed=args.policy_seed,
+        jobs=args.jobs,
+        depth_rate_hz=args.depth_rate,
+        compress=not args.no_compress,
+    )
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f} s simulated"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, disable=None if sys.stderr.isatty() else True) as bar:
+        task = bar.add_task(f"{config.split} scenes", total=config.scenes * config.duration_s)
+        metrics = generate(config, lambda seconds: bar.advance(task, seconds))
+    write_metrics(args.metrics, metrics)
+    print(
+        f"{metrics['scenes_written']} bags written to {args.out} ({metrics['scenes_skipped']} were there), "
+        f"{metrics['bytes'] / 1e6:.0f} MB, {metrics['contacts']} contacts "
+        f"({metrics['contacts_per_minute'] or 0:.1f} per minute)\n"
+        f"real-time factor {metrics['real_time_factor'] or 0:.1f}, "
+        f"per process {metrics['real_time_factor_per_process'] or 0:.1f}"
+    )
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    import cv2
+
+    from foley_sim.picture import contact_sheet
+    from foley_sim.scene import make_scene
+
+    if args.out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise ValueError(f"--out is `{args.out}`, must end in .png or .jpg")
+    sheet = contact_sheet(make_scene(args.seed, args.split))
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(args.out), sheet[:, :, ::-1]):
+        raise OSError(f"--out: {args.out} cannot be written")
+    print(f"{args.out}: {sheet.shape[1]}x{sheet.shape[0]} pixels")
+    return 0
+
+
+def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
+    """metrics.json, whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".metrics.{os.getpid()}.json"
+    temporary.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(folder / "metrics.json")

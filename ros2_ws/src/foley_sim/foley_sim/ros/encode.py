@@ -1,0 +1,286 @@
+"""What the world delivers, as serialised messages: the one place of this package where messages are made.
+
+The node publishes these bytes and the generator writes them into bags, so a live and an offline recording cannot
+differ. Times are ROS time: `origin_ns` plus simulation time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import yaml
+from builtin_interfaces.msg import Duration
+from geometry_msgs.msg import PoseStamped, TransformStamped, WrenchStamped
+from numpy.typing import NDArray
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import CameraInfo, Image, JointState
+from std_msgs.msg import String
+from tf2_msgs.msg import TFMessage
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from foley_msgs.msg import AudioChunk, ContactEvent
+from foley_ros import convert
+from foley_sim import arm, mjcf
+from foley_sim.camera import intrinsics
+from foley_sim.policy import Plan
+from foley_sim.ros import topics
+from foley_sim.ros.template import MARK, Template, marker
+from foley_sim.ros.topics import Topic
+from foley_sim.scene import describe
+from foley_sim.spec import CameraSpec, SceneSpec
+from foley_sim.touch import EPISODE_GAP_S, Contact
+from foley_sim.world import CHUNK_SAMPLES, SOUND_DELAY_NS, Audio, Batch, State
+
+NS = 1_000_000_000
+WORLD, TOOL, TIP, CAMERA, MICROPHONE = "world", "tool", "tip", "camera_optical", "microphone"
+_ACTIONS = {
+    "tap": ContactEvent.ACTION_TAP,
+    "hit": ContactEvent.ACTION_HIT,
+    "scratch": ContactEvent.ACTION_SCRATCH,
+}
+_STATES = (*arm.JOINTS, arm.GRIPPER_WIDTH)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outgoing:
+    """One serialised message."""
+
+    topic: Topic
+    stamp_ns: int
+    sent_ns: int  # when a robot would send it
+    data: bytes
+
+
+class Encoder:
+    """Serialises for one scene.
+
+    Args:
+        scene: what it is about; its camera gives the size of the images.
+        origin_ns: ROS time of simulation time 0.
+        stream_id: of the microphone.
+        first_sample: of the world's samples, the one that begins the stream.
+    """
+
+    def __init__(self, scene: SceneSpec, *, origin_ns: int, stream_id: str, first_sample: int = 0) -> None:
+        self._scene = scene
+        self.origin_ns = origin_ns
+        self._first_sample = first_sample
+        self._pose, self._tf = _pose_template(), _tf_template()
+        self._joints, self._wrench = _joints_template(), _wrench_template()
+        self._audio = _audio_template(scene.microphone.sample_rate, stream_id)
+        self._info = Template(camera_info(scene.camera, MARK))
+        self._colour = _image_template(scene.camera, "rgb8", 3)
+        self._depth = _image_template(scene.camera, "16UC1", 2)
+
+    # ---- once ----------------------------------------------------------------------------------------------
+    def opening(self, time_ns: int) -> Iterator[Outgoing]:
+        """Latched messages, stamped with this simulation time."""
+        stamp = self.origin_ns + time_ns
+        latched = (
+            (topics.ROBOT, String(data=arm.urdf(self._scene.striker))),
+            (topics.SCENE, String(data=yaml.safe_dump(describe(self._scene), sort_keys=False))),
+            (topics.TF_STATIC, static_frames(self._scene, stamp)),
+        )
+        for topic, message in latched:
+            yield Outgoing(topic, stamp, stamp, serialize_message(message))
+
+    # ---- streams -------------------------------------------------------------------------------------------
+    def batch(self, batch: Batch) -> Iterator[Outgoing]:
+        """Everything but the pictures."""
+        for plan in batch.plans:
+            yield self._plan(plan)
+        for state in batch.states:
+            yield from self._state(state)
+        for audio in batch.audio:
+            yield self._chunk(audio)
+        for contact in batch.contacts:
+            yield self._contact(contact)
+
+    def colour(self, time_ns: int, pixels: NDArray[np.uint8]) -> tuple[Outgoing, Outgoing]:
+        """The image and its calibration."""
+        stamp = self.origin_ns + time_ns
+        return (
+            Outgoing(topics.CAMERA_INFO, stamp, stamp, self._info.fill(stamp)),
+            Outgoing(topics.IMAGE, stamp, stamp, self._colour.fill(stamp, pixels.tobytes())),
+        )
+
+    def depth(self, time_ns: int, millimetres: NDArray[np.uint16]) -> Outgoing:
+        stamp = self.origin_ns + time_ns
+        return Outgoing(topics.DEPTH, stamp, stamp, self._depth.fill(stamp, millimetres.tobytes()))
+
+    def _state(self, state: State) -> Iterator[Outgoing]:
+        stamp = self.origin_ns + state.time_ns
+        pose = np.concatenate([state.tool_position, state.tool_quaternion])
+        rate = state.velocities[5] + state.velocities[6]
+        positions = np.append(state.positions, state.width)
+        velocities = np.append(state.velocities, rate)
+        for topic, data in (
+            (topics.POSE, self._pose.fill(stamp, pose=pose)),
+            (topics.JOINTS, self._joints.fill(stamp, position=positions, velocity=velocities)),
+            (topics.WRENCH, self._wrench.fill(stamp, wrench=state.wrench)),
+            (topics.TF, self._tf.fill(stamp, transform=pose)),
+        ):
+            yield Outgoing(topic, stamp, stamp, data)
+
+    def _chunk(self, audio: Audio) -> Outgoing:
+        stamp = self.origin_ns + audio.time_ns
+        first = np.array([audio.first_sample - self._first_sample], dtype="<u8")
+        data = self._audio.fill(stamp, audio.samples.astype("<f4", copy=False).tobytes(), first_sample=first)
+        length = CHUNK_SAMPLES * NS // self._scene.microphone.sample_rate
+        return Outgoing(topics.AUDIO, stamp, stamp + length + SOUND_DELAY_NS, data)
+
+    def _plan(self, plan: Plan) -> Outgoing:
+        stamp = self.origin_ns + plan.start_ns
+        message = plan_message(plan, stamp)
+        return Outgoing(topics.PLAN, stamp, self.origin_ns + plan.published_ns, serialize_message(message))
+
+    def _contact(self, contact: Contact) -> Outgoing:
+        stamp = self.origin_ns + contact.onset_ns
+        message = contact_message(contact, stamp, f"{self._scene.scene_id}-{contact.onset_ns}")
+        sent = self.origin_ns + contact.end_ns + round(EPISODE_GAP_S * NS)
+        return Outgoing(topics.CONTACTS, stamp, sent, serialize_message(message))
+
+
+# ---- messages ----------------------------------------------------------------------------------------------
+def plan_message(plan: Plan, stamp_ns: int) -> JointTrajectory:
+    """The planned motion; its stamp is the planned start."""
+    times, positions, velocities = plan.points()
+    points = []
+    for t, position, velocity in zip(times.tolist(), positions.tolist(), velocities.tolist(), strict=True):
+        seconds, nanoseconds = divmod(round(t * NS), NS)
+        offset = Duration(sec=seconds, nanosec=nanoseconds)
+        points.append(JointTrajectoryPoint(positions=position, velocities=velocity, time_from_start=offset))
+    return JointTrajectory(
+        header=convert.header(stamp_ns, WORLD), joint_names=list(arm.PLANNED), points=points
+    )
+
+
+def contact_message(contact: Contact, stamp_ns: int, contact_id: str) -> ContactEvent:
+    """The true contact. Its level is unknown: nobody listened."""
+    return ContactEvent(
+        header=convert.header(stamp_ns, WORLD),
+        contact_id=contact_id,
+        object_id=contact.object_id,
+        position=convert.array_to_point(contact.point),
+        action=_ACTIONS.get(contact.action, ContactEvent.ACTION_UNKNOWN),
+        duration=contact.duration_s,
+        impulse=contact.impulse,
+        level=math.nan,
+        confidence=1.0,
+        plan_id=contact.plan_id,
+    )
+
+
+def camera_info(camera: CameraSpec, stamp: object) -> CameraInfo:
+    """A perfect pinhole."""
+    k = intrinsics(camera)
+    message = CameraInfo(
+        height=camera.height,
+        width=camera.width,
+        distortion_model="plumb_bob",
+        d=[0.0] * 5,
+        k=k.ravel().tolist(),
+        r=np.eye(3).ravel().tolist(),
+        p=np.hstack([k, np.zeros((3, 1))]).ravel().tolist(),
+    )
+    message.header.stamp = stamp
+    message.header.frame_id = CAMERA
+    return message
+
+
+def static_frames(scene: SceneSpec, stamp_ns: int) -> TFMessage:
+    """world -> camera_optical, world -> microphone, tool -> tip."""
+    upright = np.array([0.0, 0.0, 0.0, 1.0])
+    optical = quaternion(mjcf.camera_axes(scene.camera))
+    tip = np.array([0.0, 0.0, scene.striker.length])
+    return TFMessage(
+        transforms=[
+            convert.arrays_to_transform(np.array(scene.camera.eye), optical, stamp_ns, WORLD, CAMERA),
+            convert.arrays_to_transform(
+                np.array(scene.microphone.position), upright, stamp_ns, WORLD, MICROPHONE
+            ),
+            convert.arrays_to_transform(tip, upright, stamp_ns, TOOL, TIP),
+        ]
+    )
+
+
+def quaternion(rotation: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(x, y, z, w) of a rotation matrix [3, 3], as the eigenvector of Bar-Itzhack's symmetric form."""
+    m = rotation
+    k = np.array(
+        [
+            [m[0, 0] - m[1, 1] - m[2, 2], 0, 0, 0],
+            [m[0, 1] + m[1, 0], m[1, 1] - m[0, 0] - m[2, 2], 0, 0],
+            [m[0, 2] + m[2, 0], m[1, 2] + m[2, 1], m[2, 2] - m[0, 0] - m[1, 1], 0],
+            [m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1], m[0, 0] + m[1, 1] + m[2, 2]],
+        ]
+    )
+    _, vectors = np.linalg.eigh(k / 3.0, UPLO="L")
+    q = vectors[:, -1]
+    return np.asarray(q if q[3] >= 0 else -q)
+
+
+# ---- templates ---------------------------------------------------------------------------------------------
+def _pose_template() -> Template:
+    values = marker(7)
+    message = convert.pose_stamped(values[:3], values[3:], 0, WORLD)
+    return _stamped(message, {"pose": values})
+
+
+def _tf_template() -> Template:
+    values = marker(7)
+    transform: TransformStamped = convert.arrays_to_transform(values[:3], values[3:], 0, WORLD, TOOL)
+    transform.header.stamp = MARK
+    return Template(TFMessage(transforms=[transform]), {"transform": values})
+
+
+def _joints_template() -> Template:
+    position, velocity = marker(len(_STATES), salt=1), marker(len(_STATES), salt=2)
+    message = JointState(name=list(_STATES), position=position.tolist(), velocity=velocity.tolist())
+    return _stamped(message, {"position": position, "velocity": velocity})
+
+
+def _wrench_template() -> Template:
+    values = marker(6)
+    message = WrenchStamped()
+    message.header.frame_id = TOOL
+    f, t = message.wrench.force, message.wrench.torque
+    f.x, f.y, f.z, t.x, t.y, t.z = values.tolist()
+    return _stamped(message, {"wrench": values})
+
+
+def _audio_template(sample_rate: int, stream_id: str) -> Template:
+    first, samples = marker(1, "<u8"), marker(CHUNK_SAMPLES, "<f4")
+    message = convert.array_to_audio(
+        samples,
+        time_ns=0,
+        frame_id=MICROPHONE,
+        stream_id=stream_id,
+        first_sample=int(first[0]),
+        sample_rate=sample_rate,
+        stamp_source=AudioChunk.STAMP_HARDWARE,
+        stamp_uncertainty=0.0,
+    )
+    message.header.stamp = MARK
+    return Template(message, {"first_sample": first, "samples": samples}, tail="samples")
+
+
+def _image_template(camera: CameraSpec, encoding: str, pixel_bytes: int) -> Template:
+    pixels = marker(camera.width * camera.height * pixel_bytes // 2, "<u8").astype("<u2")
+    message = Image(
+        height=camera.height, width=camera.width, encoding=encoding, step=camera.width * pixel_bytes
+    )
+    message.data = pixels.tobytes()
+    message.header.stamp = MARK
+    message.header.frame_id = CAMERA
+    return Template(message, {"data": pixels}, tail="data")
+
+
+def _stamped(
+    message: PoseStamped | JointState | WrenchStamped, fields: dict[str, NDArray[np.float64]]
+) -> Template:
+    message.header.stamp = MARK
+    return Template(message, fields)

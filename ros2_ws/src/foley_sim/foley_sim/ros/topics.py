@@ -1,0 +1,54 @@
+"""What the simulated robot publishes: names, types and QoS."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from geometry_msgs.msg import PoseStamped, WrenchStamped
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CameraInfo, Image, JointState
+from std_msgs.msg import String
+from tf2_msgs.msg import TFMessage
+from trajectory_msgs.msg import JointTrajectory
+
+from foley_msgs.msg import AudioChunk, ContactEvent
+from foley_ros import qos
+
+
+@dataclasses.dataclass(frozen=True)
+class Topic:
+    """One publisher. Relative names follow the node's namespace."""
+
+    name: str
+    type: type[Any]
+    qos: QoSProfile
+    counted: bool = False  # in the account on `sim/sent`: a stamped stream whose losses are worth knowing
+
+    @property
+    def type_name(self) -> str:
+        """As in `geometry_msgs/msg/PoseStamped`."""
+        package = self.type.__module__.split(".")[0]
+        return f"{package}/msg/{self.type.__name__}"
+
+
+IMAGE = Topic("camera/image_raw", Image, qos.IMAGE, counted=True)
+CAMERA_INFO = Topic("camera/camera_info", CameraInfo, qos.IMAGE, counted=True)
+DEPTH = Topic("camera/depth/image_raw", Image, qos.IMAGE, counted=True)
+AUDIO = Topic("mic/audio", AudioChunk, qos.AUDIO, counted=True)
+POSE = Topic("ee_pose", PoseStamped, qos.STATE, counted=True)
+JOINTS = Topic("joint_states", JointState, qos.STATE, counted=True)
+WRENCH = Topic("wrench", WrenchStamped, qos.STATE, counted=True)
+PLAN = Topic("planned_joint_trajectory", JointTrajectory, qos.EVENT, counted=True)
+TF = Topic("/tf", TFMessage, qos.STATE)
+TF_STATIC = Topic("/tf_static", TFMessage, qos.TF_STATIC)
+ROBOT = Topic("robot_description", String, qos.LATCHED)
+CONTACTS = Topic("sim/contacts", ContactEvent, qos.EVENT)
+SCENE = Topic("sim/scene", String, qos.LATCHED)
+SENT = Topic("sim/sent", String, qos.LATCHED)
+
+RECORDED: tuple[Topic, ...] = (
+    IMAGE, CAMERA_INFO, DEPTH, AUDIO, POSE, JOINTS, WRENCH, PLAN, TF, TF_STATIC, ROBOT, CONTACTS, SCENE,
+)  # fmt: skip
+"""Topics of an offline bag, the same as those of a live one."""
+ALL: tuple[Topic, ...] = (*RECORDED, SENT)
