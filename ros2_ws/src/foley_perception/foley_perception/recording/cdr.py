@@ -107,6 +107,25 @@ def read_stamp(data: Buffer, offset: int) -> int | None:
     return int(seconds) * NS_PER_S + int(nanoseconds)
 
 
+def read_first_stamp(data: Buffer, where: tuple[int, bool] | None) -> int | None:
+    """The stamp at the place that :func:`definitions.stamp_offset` found; None if there is none, if its
+    sequence is empty, or if it is zero (its publisher did not stamp it)."""
+    if where is None:
+        return None
+    offset, in_sequence = where
+    if in_sequence and not int.from_bytes(data[4:8], "little" if data[1] == 1 else "big"):
+        return None
+    return read_stamp(data, offset) or None
+
+
+def audio_head_or_none(data: Buffer) -> AudioHead | None:
+    """:func:`read_audio_head`, None for what is no audio chunk."""
+    try:
+        return read_audio_head(data)
+    except CdrError:
+        return None
+
+
 def read_audio_head(data: Buffer) -> AudioHead:
     """foley_msgs/msg/AudioChunk up to its samples."""
     cursor = _Cursor(data)

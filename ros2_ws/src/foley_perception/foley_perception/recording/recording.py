@@ -161,13 +161,8 @@ class Recording:
     def add(self, topic: str, message: RawMessage) -> None:
         """Take one message in; cheap enough for the thread that receives."""
         monitor = self.monitors[topic]
-        stamp = self._stamp(topic, message.data)
-        audio = None
-        if monitor.type == AUDIO_TYPE:
-            try:
-                audio = cdr.read_audio_head(message.data)
-            except cdr.CdrError:
-                audio = None
+        stamp = cdr.read_first_stamp(message.data, self._stamp_at[topic])
+        audio = cdr.audio_head_or_none(message.data) if monitor.type == AUDIO_TYPE else None
         monitor.update(
             message.arrival_ns, len(message.data), stamp_ns=stamp, sequence=message.sequence, audio=audio
         )
@@ -178,16 +173,6 @@ class Recording:
             publish_time=message.publish_ns or message.arrival_ns,
             sequence=message.sequence,
         )
-
-    def _stamp(self, topic: str, data: bytes) -> int | None:
-        where = self._stamp_at[topic]
-        if where is None:
-            return None
-        offset, in_sequence = where
-        if in_sequence and not int.from_bytes(data[4:8], "little" if data[1] == 1 else "big"):
-            return None
-        # Zero means that its publisher did not stamp it.
-        return cdr.read_stamp(data, offset) or None
 
     @property
     def path(self) -> Path:

@@ -1,0 +1,112 @@
+"""``foley bag``: look into recordings, judge them, finish broken ones."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+HELP = "look into a recording, check it, or recover one that was cut off"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = (
+        "examples:\n  foley bag info bags/kitchen_1\n  foley bag check bags/kitchen_1\n"
+        "  foley bag recover bags/kitchen_1"
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="info|check|recover")
+    info = actions.add_parser("info", help="topics, rates, losses, session metadata")
+    check = actions.add_parser("check", help="say what is wrong with it; exit code 1 if anything is")
+    recover = actions.add_parser(
+        "recover", help="finish a bag whose recorder was killed or whose disk was full"
+    )
+    for sub in (info, check, recover):
+        sub.add_argument("path", help="bag folder, or one .mcap or .db3 file")
+    for sub in (info, check):
+        sub.add_argument("--out", default="out/bag", help="folder for metrics.json (default: %(default)s)")
+    recover.add_argument(
+        "--in-place",
+        action="store_true",
+        help="append to the file itself instead of a copy that replaces it; for disks that cannot hold both",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from foley_perception.recording.errors import BagError
+
+    try:
+        return {"info": _info, "check": _check, "recover": _recover}[args.action](args)
+    except BagError as error:
+        print(f"foley bag: error: {error}", file=sys.stderr)
+        return 2
+
+
+def _info(args: argparse.Namespace) -> int:
+    from foley_perception.recording.inspect import inspect_bag
+
+    report = inspect_bag(args.path)
+    _print(args, report)
+    for key, value in report.session.items():
+        print(f"  {key}: {value}")
+    for problem in report.problems:
+        print(f"  ! {problem}")
+    return 0
+
+
+def _print(args: argparse.Namespace, report: object) -> None:
+    from foley_perception.commands.tables import print_topics, topic_figures, write_metrics
+    from foley_perception.recording.inspect import BagReport
+
+    assert isinstance(report, BagReport)
+    title = (
+        f"{report.path}: {report.duration_s:.1f} s, {report.messages} messages, {report.bytes / 1e6:.1f} MB"
+    )
+    print_topics(report.topics, title)
+    figures = {
+        "path": str(report.path),
+        "duration_s": report.duration_s,
+        "messages": report.messages,
+        "bytes": report.bytes,
+        "topics": topic_figures(report.topics),
+        "problems": list(report.problems),
+    }
+    write_metrics(args.out, figures)
+
+
+def _check(args: argparse.Namespace) -> int:
+    from foley_perception.episodes import EpisodeError, read_episode
+    from foley_perception.recording.inspect import inspect_bag, verdicts
+
+    report = inspect_bag(args.path, check_crc=True)
+    _print(args, report)
+    wrong = verdicts(report)
+    try:
+        episode = read_episode(args.path)
+    except EpisodeError as error:
+        wrong.append(str(error))
+    else:
+        wrong += [p for p in episode.problems if p not in wrong]
+        for segment in episode.audio.segments if episode.audio is not None else ():
+            print(
+                f"  sound `{segment.stream_id}`: {segment.sample_rate} Hz, "
+                f"clock {segment.clock.drift_ppm(segment.sample_rate):+.1f} ppm, stamp jitter "
+                f"{segment.clock.jitter_s * 1e3:.3f} ms, {segment.clock.rejected} stamps rejected"
+            )
+    for problem in wrong:
+        print(f"  ! {problem}")
+    print("good" if not wrong else f"{len(wrong)} problem(s)")
+    return 1 if wrong else 0
+
+
+def _recover(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from foley_perception.recording.recovery import recover_bag
+
+    for result in recover_bag(Path(args.path), in_place=args.in_place):
+        total = sum(result.summary.counts.values())
+        if result.was_finished:
+            print(f"{result.path}: was finished already, {total} messages")
+        else:
+            print(f"{result.path}: finished, {total} messages, {result.cut_bytes} incomplete bytes cut off")
+    return 0

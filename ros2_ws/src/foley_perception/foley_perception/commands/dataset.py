@@ -1,0 +1,119 @@
+"""``foley dataset``: bags to clips, and the check that nothing leaks."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+HELP = "build a dataset from recordings, or check one"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = (
+        "examples:\n  foley dataset build bags --out dataset\n"
+        "  foley dataset build bags/a bags/b --out dataset --windows\n  foley dataset check dataset"
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="build|check")
+    build = actions.add_parser("build", help="cut clips around contacts; build again to complete")
+    build.add_argument("bags", nargs="+", help="bags, or folders of bags")
+    build.add_argument("--out", required=True, help="dataset folder")
+    build.add_argument("--windows", action="store_true", help="also cut windows of 8 s")
+    build.add_argument("--workers", type=int, default=0, help="processes (default: one per core)")
+    build.add_argument("--skip-bad", action="store_true", help="leave out bags that cannot be used")
+    build.add_argument(
+        "--hand", default="parallel_gripper", help="hand file: gripper as keypoints (default: %(default)s)"
+    )
+    build.add_argument("--merge", type=float, default=0.3, help="[s] closer contacts are one clip")
+    build.add_argument(
+        "--shares",
+        default="0.7,0.15,0.15",
+        help="train,validation,test shares of recordings that name no split (default: %(default)s)",
+    )
+    check = actions.add_parser("check", help="leaks, files, fingerprint; exit code 1 if anything is wrong")
+    check.add_argument("dataset", help="dataset folder")
+
+
+def run(args: argparse.Namespace) -> int:
+    from foley_perception.dataset.schema import DatasetError
+
+    try:
+        return _build(args) if args.action == "build" else _check(args)
+    except DatasetError as error:
+        print(f"foley dataset: error: {error}", file=sys.stderr)
+        return 2 if args.action == "build" else 1
+
+
+def _build(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from foley_perception.dataset.build import build_dataset, find_bags
+    from foley_perception.dataset.cut import CutConfig
+
+    bags = find_bags(args.bags)
+    columns = (
+        TextColumn("bags"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns) as bar:
+        task = bar.add_task("", total=len(bags))
+        report = build_dataset(
+            bags,
+            Path(args.out),
+            config=CutConfig(merge_s=args.merge, windows=args.windows, hand=args.hand),
+            shares=_shares(args.shares),
+            workers=args.workers,
+            skip_bad=args.skip_bad,
+            progress=lambda done, total, name: bar.update(
+                task, completed=done, total=total, description=name
+            ),
+        )
+    for bag, reason in report.failed.items():
+        print(f"left out {bag}: {reason}")
+    for reason, count in report.manifest["skipped"].items():
+        print(f"{count} contacts without a clip: {reason}")
+    _print_splits(report.manifest["splits"], report.manifest["fingerprint"])
+    return 0
+
+
+def _shares(text: str) -> dict[str, float]:
+    from foley_perception.dataset.schema import SPLITS, DatasetError
+
+    try:
+        values = [float(word) for word in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != len(SPLITS):
+        raise DatasetError(f"--shares is `{text}`, expected three numbers such as 0.7,0.15,0.15")
+    return dict(zip(SPLITS, values, strict=True))
+
+
+def _check(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from foley_perception.dataset.manifest import check
+
+    result = check(Path(args.dataset))
+    _print_splits(result["splits"], result["fingerprint"])
+    print("no leaks; content and fingerprint agree")
+    return 0
+
+
+def _print_splits(counts: dict[str, dict[str, Any]], fingerprint: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"fingerprint {fingerprint[:16]}", title_justify="left")
+    for name in ("split", "clips", "windows", "sessions", "scenes", "objects", "materials"):
+        table.add_column(name)
+    for split, count in counts.items():
+        materials = ", ".join(f"{name or 'unknown'} {n}" for name, n in count["materials"].items())
+        numbers = [str(count[name]) for name in ("clips", "windows", "sessions", "scenes", "objects")]
+        table.add_row(split, *numbers, materials)
+    Console().print(table)

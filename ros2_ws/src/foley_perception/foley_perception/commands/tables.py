@@ -1,0 +1,62 @@
+"""Tables that several commands print."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+
+def print_topics(reports: Iterable[Any], title: str) -> None:
+    """One line per topic; ``reports`` are TopicReport or TopicStatistics messages."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    table.add_column("topic", overflow="fold")
+    for name in ("messages", "MB", "Hz", "lost", "gaps", "max gap", "skew p50", "skew p99"):
+        table.add_column(name, justify="right")
+    for report in reports:
+        bad = (report.expected and not report.messages) or report.lost
+        table.add_row(
+            report.topic,
+            str(report.messages),
+            f"{report.bytes / 1e6:.2f}",
+            f"{report.rate:.1f}",
+            str(report.lost),
+            str(report.gaps),
+            _milliseconds(report.max_gap),
+            _milliseconds(report.skew_median),
+            _milliseconds(report.skew_p99),
+            style="red" if bad else None,
+        )
+    Console().print(table)
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1e3:.1f} ms" if math.isfinite(seconds) else "-"
+
+
+def topic_figures(reports: Iterable[Any]) -> dict[str, dict[str, Any]]:
+    """The same as plain values for metrics.json."""
+    names = ("messages", "bytes", "rate", "max_gap", "lost", "gaps", "skew_median", "skew_p99")
+    return {r.topic: {name: _plain(getattr(r, name)) for name in names} for r in reports}
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_metrics(folder: str | Path, figures: Mapping[str, Any]) -> Path:
+    """``folder``/metrics.json."""
+    path = Path(folder) / "metrics.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(figures, indent=2, default=_jsonable) + "\n", encoding="utf-8")
+    return path
+
+
+def _jsonable(value: Any) -> Any:
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else str(value)  # type: ignore[arg-type]

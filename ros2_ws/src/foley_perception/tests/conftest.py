@@ -1,0 +1,321 @@
+"""Small made-up bags, written by `rosbags` as a foreign tool would."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+START_NS = 1_800_000_000_000_000_000
+RATE = 48_000
+TYPES = (
+    "foley_msgs/msg/AudioChunk",
+    "foley_msgs/msg/ContactEvent",
+    "foley_msgs/msg/HandTrajectory",
+    "foley_msgs/msg/SegmentLabel",
+    "geometry_msgs/msg/PoseStamped",
+    "geometry_msgs/msg/WrenchStamped",
+    "sensor_msgs/msg/CameraInfo",
+    "sensor_msgs/msg/CompressedImage",
+    "sensor_msgs/msg/Image",
+    "sensor_msgs/msg/JointState",
+    "std_msgs/msg/String",
+    "tf2_msgs/msg/TFMessage",
+    "trajectory_msgs/msg/JointTrajectory",
+)
+URDF = """<robot name="post"><link name="world"/><link name="tool"/><link name="tip"/>
+<joint name="z" type="prismatic"><parent link="world"/><child link="tool"/><axis xyz="0 0 -1"/>
+<origin xyz="0.05 0 0" rpy="3.141592653589793 0 0"/>
+<limit lower="-2" upper="2" effort="1" velocity="1"/></joint>
+<joint name="stick" type="fixed"><parent link="tool"/><child link="tip"/><origin xyz="0 0 0.16"/></joint></robot>"""
+
+
+@cache
+def typestore() -> Any:
+    from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+    from foley_perception.recording import definitions
+
+    store = get_typestore(Stores.EMPTY)
+    for name in TYPES:
+        types = get_types_from_msg(definitions.find(name).text, name)
+        store.register({k: v for k, v in types.items() if k not in store.fielddefs})
+    return store
+
+
+@dataclasses.dataclass
+class BagOptions:
+    """A tip that taps a block every second: 10 ms chunks, 250 Hz poses, 30 Hz frames."""
+
+    seconds: float = 4.0
+    sample_rate: int = RATE
+    audio_jitter_s: float = 0.0
+    audio_drift_ppm: float = 0.0
+    audio_gap: tuple[float, float] | None = None  # [s] from the start: these chunks are not there
+    restart_at: float | None = None  # [s]: a new stream_id from then on
+    nan_poses: int = 0
+    encoding: str = "rgb8"
+    scene_id: str = "bench-1"
+    split: str = "train"
+    objects: tuple[tuple[str, str], ...] = (("block-1", "wood"),)
+    truth: bool = True
+    scene: bool = True
+    session_id: str = "s1"
+    origin: str = ""
+    start_ns: int = START_NS
+    compression: bool = False
+    namespace: str = ""
+    audio_type: str = "foley_msgs/msg/AudioChunk"
+    plans: bool = True
+    close_pair: bool = False  # a second contact 0.1 s after the first
+    contact_times: tuple[float, ...] = (1.0, 2.0, 3.0)
+
+
+def _time(time_ns: int) -> Any:
+    return typestore().types["builtin_interfaces/msg/Time"](int(time_ns // 10**9), int(time_ns % 10**9))
+
+
+class BagMaker:
+    def __init__(self, path: Path, options: BagOptions) -> None:
+        from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+
+        self.store, self.options = typestore(), options
+        self.rng = np.random.default_rng(0)
+        self.writer = Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
+        if options.compression:
+            self.writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+        session = {"session_id": options.session_id}
+        if options.origin:
+            session["origin"] = options.origin
+        self.writer.set_custom_data("foley.session", yaml.safe_dump(session))
+        self.connections: dict[str, Any] = {}
+        self.queue: list[tuple[int, str, str, Any]] = []
+
+    def new(self, kind: str, *args: Any, **fields: Any) -> Any:
+        return self.store.types[kind](*args, **fields)
+
+    def header(self, time_ns: int, frame: str) -> Any:
+        return self.new("std_msgs/msg/Header", _time(time_ns), frame)
+
+    def put(self, offset_s: float, topic: str, kind: str, message: Any) -> None:
+        self.queue.append((self.options.start_ns + round(offset_s * 1e9), topic, kind, message))
+
+    def vector(self, kind: str, *xyz: float) -> Any:
+        return self.new(f"geometry_msgs/msg/{kind}", *map(float, xyz))
+
+    def write(self) -> None:
+        with self.writer:
+            for time_ns, topic, kind, message in sorted(self.queue, key=lambda q: q[0]):
+                name = topic if topic.startswith("/") else f"{self.options.namespace}/{topic}"
+                if name not in self.connections:
+                    self.connections[name] = self.writer.add_connection(name, kind, typestore=self.store)
+                self.writer.write(self.connections[name], time_ns, self.store.serialize_cdr(message, kind))
+
+
+def tip_height(t: float, contacts: tuple[float, ...]) -> float:
+    """Height of the tip above the block: 0 at contacts, up to 0.1 m between."""
+    return min(0.1, min(abs(t - c) for c in contacts) * 0.4) if contacts else 0.1
+
+
+def write_bag(path: Path, **changes: Any) -> Path:
+    """Write a bag as ``BagOptions`` says. Contact k sounds as a click of known shape at its true time."""
+    o = BagOptions(**changes)
+    bag = BagMaker(path, o)
+    new, header, start = bag.new, bag.header, o.start_ns
+    times = o.contact_times + ((o.contact_times[0] + 0.1,) if o.close_pair else ())
+    sound = 1e-4 * bag.rng.standard_normal(round(o.seconds * o.sample_rate))
+    for c in times:
+        at = round(c * o.sample_rate)
+        t = np.arange(round(0.2 * o.sample_rate)) / o.sample_rate
+        click = 0.5 * np.exp(-60 * t) * np.sin(2 * np.pi * 1500 * t)
+        sound[at : at + len(t)] += click[: len(sound) - at]
+    chunk = o.sample_rate // 100
+    stream, base = "stream-a", 0
+    for i in range(0, len(sound) - chunk + 1, chunk):
+        t = i / o.sample_rate
+        if o.restart_at is not None and t >= o.restart_at and stream == "stream-a":
+            stream, base = "stream-b", i
+        if o.audio_gap is not None and o.audio_gap[0] <= t < o.audio_gap[1]:
+            continue
+        true = t * (1 + o.audio_drift_ppm * 1e-6)
+        stamp = start + round((true + o.audio_jitter_s * bag.rng.standard_normal()) * 1e9)
+        if o.audio_type != "foley_msgs/msg/AudioChunk":
+            bag.put(t, "mic/audio", o.audio_type, new("std_msgs/msg/String", "sound"))
+            continue
+        message = new(
+            "foley_msgs/msg/AudioChunk",
+            header(stamp, "microphone"),
+            stream,
+            i - base,
+            o.sample_rate,
+            1,
+            2,
+            0.0,
+            sound[i : i + chunk].astype(np.float32),
+        )
+        bag.put(t + chunk / o.sample_rate, "mic/audio", o.audio_type, message)
+    for k in range(round(o.seconds * 250)):
+        t = k / 250
+        stamp = start + round(t * 1e9)
+        z = 0.05 + 0.16 + tip_height(t, o.contact_times)
+        z = float("nan") if k % 100 < o.nan_poses else z
+        pose = new(
+            "geometry_msgs/msg/Pose",
+            bag.vector("Point", 0.05, 0, z),
+            new("geometry_msgs/msg/Quaternion", 1.0, 0.0, 0.0, 0.0),
+        )
+        bag.put(
+            t,
+            "ee_pose",
+            "geometry_msgs/msg/PoseStamped",
+            new("geometry_msgs/msg/PoseStamped", header(stamp, "world"), pose),
+        )
+        force = 20.0 if min(abs(t - c) for c in o.contact_times) < 0.003 else 0.0
+        wrench = new(
+            "geometry_msgs/msg/Wrench", bag.vector("Vector3", 0, 0, force), bag.vector("Vector3", 0, 0, 0)
+        )
+        bag.put(
+            t,
+            "wrench",
+            "geometry_msgs/msg/WrenchStamped",
+            new("geometry_msgs/msg/WrenchStamped", header(stamp, "tool"), wrench),
+        )
+        joints = new(
+            "sensor_msgs/msg/JointState",
+            header(stamp, ""),
+            ["z", "gripper_width"],
+            np.array([z, 0.02]),
+            np.zeros(0),
+            np.zeros(0),
+        )
+        bag.put(t, "joint_states", "sensor_msgs/msg/JointState", joints)
+    for k in range(round(o.seconds * 30)):
+        t = k / 30
+        channels = 3 if o.encoding in ("rgb8", "bgr8") else 1
+        pixels = np.full((60, 80, channels), k % 256, dtype=np.uint8)
+        image = new(
+            "sensor_msgs/msg/Image",
+            header(start + round(t * 1e9), "camera_optical"),
+            60,
+            80,
+            o.encoding,
+            0,
+            80 * channels,
+            pixels.ravel(),
+        )
+        bag.put(t + 0.005, "camera/image_raw", "sensor_msgs/msg/Image", image)
+    roi = new("sensor_msgs/msg/RegionOfInterest", 0, 0, 0, 0, False)
+    k_matrix = np.array([80.0, 0, 39.5, 0, 80.0, 29.5, 0, 0, 1])
+    info = new(
+        "sensor_msgs/msg/CameraInfo",
+        header(start, "camera_optical"),
+        60,
+        80,
+        "plumb_bob",
+        np.zeros(5),
+        k_matrix,
+        np.eye(3).ravel(),
+        np.zeros(12),
+        0,
+        0,
+        roi,
+    )
+    bag.put(0.0, "camera/camera_info", "sensor_msgs/msg/CameraInfo", info)
+    # A camera 1 m above the table that looks straight down; a tip at the end of a stick of 0.16 m.
+    fixed = []
+    for parent, child, xyz, q in (
+        ("world", "camera_optical", (0.0, 0.0, 1.0), (1.0, 0.0, 0.0, 0.0)),
+        ("tool", "tip", (0.0, 0.0, 0.16), (0.0, 0.0, 0.0, 1.0)),
+    ):
+        transform = new(
+            "geometry_msgs/msg/Transform",
+            bag.vector("Vector3", *xyz),
+            new("geometry_msgs/msg/Quaternion", *q),
+        )
+        fixed.append(new("geometry_msgs/msg/TransformStamped", header(start, parent), child, transform))
+    bag.put(0.0, "/tf_static", "tf2_msgs/msg/TFMessage", new("tf2_msgs/msg/TFMessage", fixed))
+    bag.put(0.0, "robot_description", "std_msgs/msg/String", new("std_msgs/msg/String", URDF))
+    if o.scene:
+        scene = {
+            "scene_id": o.scene_id,
+            "split": o.split,
+            "objects": [
+                {
+                    "id": name,
+                    "material": material,
+                    "log10_youngs_modulus": 10.1,
+                    "roughness": 0.2,
+                    "hollowness": 0.0,
+                }
+                for name, material in o.objects
+            ],
+        }
+        bag.put(0.0, "sim/scene", "std_msgs/msg/String", new("std_msgs/msg/String", yaml.safe_dump(scene)))
+    for k, c in enumerate(times):
+        if o.truth:
+            contact = new(
+                "foley_msgs/msg/ContactEvent",
+                header(start + round(c * 1e9), "world"),
+                f"c{k}",
+                o.objects[k % len(o.objects)][0],
+                bag.vector("Point", 0.05, 0, 0.05),
+                1,
+                0.002,
+                0.03,
+                -6.0,
+                1.0,
+                0,
+                0,
+                "",
+            )
+            bag.put(c + 0.001, "sim/contacts", "foley_msgs/msg/ContactEvent", contact)
+        if o.plans and k < len(o.contact_times):
+            points = []
+            for j in range(21):
+                lead = new("builtin_interfaces/msg/Duration", j // 20, round(j % 20 * 0.05e9))
+                z = 0.05 + 0.16 + tip_height(c - 0.5 + j * 0.05, o.contact_times)
+                point = new(
+                    "trajectory_msgs/msg/JointTrajectoryPoint",
+                    np.array([z, 0.02]),
+                    np.zeros(0),
+                    np.zeros(0),
+                    np.zeros(0),
+                    lead,
+                )
+                points.append(point)
+            plan = new(
+                "trajectory_msgs/msg/JointTrajectory",
+                header(start + round((c - 0.5) * 1e9), "world"),
+                ["z", "gripper_width"],
+                points,
+            )
+            bag.put(c - 0.9, "planned_joint_trajectory", "trajectory_msgs/msg/JointTrajectory", plan)
+    bag.write()
+    return path
+
+
+@pytest.fixture
+def make_bag(tmp_path: Path) -> Callable[..., Path]:
+    """``make_bag("name", seconds=4.0, ...)``: a bag folder; the options are those of ``BagOptions``."""
+
+    def make(name: str = "bag", **changes: Any) -> Path:
+        return write_bag(tmp_path / name, **changes)
+
+    return make
+
+
+@pytest.fixture
+def serialise() -> Callable[[str, Any], bytes]:
+    """``serialise(type, message)`` and, as an attribute, ``types`` to make messages of."""
+
+    def to_bytes(kind: str, message: Any) -> bytes:
+        return bytes(typestore().serialize_cdr(message, kind))
+
+    to_bytes.types = typestore().types  # type: ignore[attr-defined]
+    return to_bytes
