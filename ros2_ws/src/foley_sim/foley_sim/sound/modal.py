@@ -25,8 +25,8 @@ MAX_MODES = 48
 AIR_DENSITY = 1.2  # [kg/m^3]
 SOUND_SPEED = 343.0  # [m/s]
 
-_MOUNT_ALPHA = 8.0  # [1/s] of a mount of looseness 1
-_MOUNT_LOSS = 8.0e-4
+_MOUNT_ALPHA = 4.0  # [1/s] of a mount of looseness 1
+_MOUNT_LOSS = 4.0e-4
 _MOUNT_STIFFNESS = 4.0e8  # per area [N/m^3]
 _BOUNCE_LOSS = 0.18
 _MIN_MOVING_DENSITY = 600.0  # [kg/m^3]
