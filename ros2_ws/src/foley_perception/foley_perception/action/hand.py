@@ -95,6 +95,11 @@ class GripperHand:
         fields.finish()
         return result
 
+    @property
+    def main_side(self) -> str:
+        """The hand of the (first) gripper."""
+        return "right" if "right" in self.hands else "left"
+
     def width_of(self, joint_position: ArrayLike) -> Array:
         """Opening width [...] in metres of the gripper joint's position [...]."""
         return np.asarray(self.width_offset + self.width_scale * np.asarray(joint_position, dtype=np.float64))
@@ -114,7 +119,7 @@ class GripperHand:
         """
         n = len(tx_world_tool)
         result = np.full((n, 2, 21, 3), np.nan)
-        main = "right" if "right" in self.hands else "left"
+        main = self.main_side
         result[:, SIDES.index(main)] = self._one(main, tx_world_tool, width)
         if tx_world_left_tool is not None:
             if set(self.hands) != set(SIDES):

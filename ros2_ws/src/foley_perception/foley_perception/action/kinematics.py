@@ -57,6 +57,7 @@ class ForwardKinematics:
         for name in filter(None, (frame, base)):
             if name not in links:
                 raise KinematicsError(f"robot_description has no link `{name}`; it has {', '.join(links)}")
+        self.base_link = base or self.root_link
         self._frame = model.getFrameId(frame)
         self._base = model.getFrameId(base) if base else None
         chain = set(model.supports[model.frames[self._frame].parentJoint])

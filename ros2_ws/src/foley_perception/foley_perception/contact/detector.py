@@ -45,6 +45,7 @@ class GateConfig:
     force_step_n: float = 0.3  # rise of the force that tells a contact
     near_m: float = 0.02  # distance to a surface, a plan or an object that counts as near
     lift_m: float = 0.004  # a tip that rises this far has ended its contact
+    loud_db: float = 3.0  # with sound and motion alone, an onset this strong needs no sharp stop
     decision_s: float = 0.09  # after the onset, for the motion that follows
     patience_s: float = 0.05  # more than that, if poses are late
     min_confidence: float = 0.5
@@ -102,6 +103,7 @@ class _Motion:
     position: Array  # [3] at the onset
     slip: float  # [m] across the approach
     struck: bool  # the approach was stopped or turned
+    sharply: bool  # ... within milliseconds, as nothing but a contact does
     moving: bool  # the tip moved after the onset
 
 
@@ -111,15 +113,21 @@ class ContactDetector:
     Args:
         config: thresholds.
         clearance: distance [m] of a point [3] from the nearest observed surface, NaN where nothing is seen.
+        tip: positions [3] of the tip in the world.
+        force: measured forces [3] [N].
     """
 
     def __init__(
-        self, config: GateConfig | None = None, clearance: Callable[[Array], float] | None = None
+        self,
+        config: GateConfig | None = None,
+        clearance: Callable[[Array], float] | None = None,
+        tip: History | None = None,
+        force: History | None = None,
     ) -> None:
         self.config = config or GateConfig()
         self.clearance = clearance
-        self.tip = History()
-        self.force = History()
+        self.tip = tip or History()
+        self.force = force or History()
         self.counts = Counts()
         self._plans: collections.deque[Plan] = collections.deque(maxlen=16)
         self._waiting: list[HeardOnset] = []
@@ -178,9 +186,13 @@ class ContactDetector:
             used |= GATE_PROXIMITY
             passed |= GATE_PROXIMITY if near else 0
         used |= GATE_MOTION
-        # Moving along is a contact only where something else says that there is a surface.
-        touching = bool(passed & (GATE_WRENCH | GATE_PROXIMITY))
-        if not (motion.struck or (motion.moving and touching)):
+        # Braking and moving along are a contact only where something else says that there is a surface.
+        others = GATE_WRENCH | GATE_PROXIMITY
+        touching = bool(passed & others)
+        loud = not used & others and onset.strength_db >= self.config.loud_db
+        if not (
+            motion.sharply or (motion.struck and loud) or ((motion.struck or motion.moving) and touching)
+        ):
             self.counts.at_rest += 1
             return None
         passed |= GATE_MOTION
@@ -214,18 +226,18 @@ class ContactDetector:
             return None
         speed = float(np.linalg.norm(before))
         struck = speed >= c.min_speed_m_s and float(np.linalg.norm(after - before)) >= c.min_change * speed
-        if struck:
-            # Smooth braking changes the velocity as well, but not at once.
-            just_after = self.tip.velocity(t + 2 * MS, t + 26 * MS)
-            struck = (
-                just_after is None or float(np.linalg.norm(just_after - before)) >= 0.5 * c.min_change * speed
-            )
+        # Braking in the air changes the velocity as well, but goes on as it began.
+        earlier = self.tip.velocity(t - 60 * MS, t - 33 * MS)
+        trend = before - earlier if earlier is not None else np.zeros(3)
+        just_after = self.tip.velocity(t + 2 * MS, t + 26 * MS)
+        change = just_after - before - trend if just_after is not None else np.full(3, np.inf)
+        sharply = struck and float(np.linalg.norm(change)) >= 0.6 * c.min_change * speed
         direction = before / speed if speed > c.min_speed_m_s else -self._normal
         end = self.tip.at(t + int(c.decision_s * NS_PER_S), tolerance_s=c.decision_s / 2)
         travel = end - position if end is not None else np.zeros(3)
         slip = float(np.linalg.norm(travel - (travel @ direction) * direction))
         moving = float(np.linalg.norm(after)) >= c.min_speed_m_s
-        return _Motion(before, after, position, slip, struck, moving)
+        return _Motion(before, after, position, slip, struck, sharply, moving)
 
     def _still_touching(self, t: int) -> bool:
         """Whether the tip has not lifted off since the last contact."""
@@ -238,7 +250,8 @@ class ContactDetector:
         if not len(path):
             return False
         height = (path - last.position) @ self._normal
-        return bool(height.max() < self.config.lift_m)
+        # Also downwards: what was taken for a surface is none if the tip passes through it.
+        return bool(np.abs(height).max() < self.config.lift_m)
 
     def _force_step(self, t: int) -> float | None:
         """Rise of the force [N] at the onset over what it was before; None without data."""
@@ -286,8 +299,8 @@ class ContactDetector:
 
 def _confidence(strength_db: float, used: int, passed: int) -> float:
     """How far the gates agree, as a probability: log odds are added, motion having passed."""
-    odds = 0.5 + 0.25 * min(max(strength_db - 2.5, 0.0), 10.0)
-    for gate, agrees, disagrees in ((GATE_WRENCH, 1.5, 1.0), (GATE_PROXIMITY, 1.0, 1.5)):
+    odds = 0.5 + 0.2 * min(max(strength_db, 0.0), 10.0)
+    for gate, agrees, disagrees in ((GATE_WRENCH, 1.5, 2.0), (GATE_PROXIMITY, 1.0, 1.5)):
         if used & gate:
             odds += agrees if passed & gate else -disagrees
     return 1.0 / (1.0 + math.exp(-odds))

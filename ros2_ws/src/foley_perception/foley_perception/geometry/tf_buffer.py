@@ -81,6 +81,7 @@ class TransformBuffer:
         self._tolerance_ns = int(tolerance_s * NS_PER_S)
         self._edges: dict[str, _Edge] = {}
         self._lock = threading.Lock()
+        self.missed = 0  # lookups that failed
         self.refused = 0  # transforms with NaN, no rotation, or a frame that is its own parent
 
     def add(self, parent: str, child: str, time_ns: int, tx_parent_child: SE3, *, static: bool) -> None:
@@ -112,9 +113,11 @@ class TransformBuffer:
             if tx_frame_target is None:
                 continue
             if isinstance(tx_frame_source, str) or isinstance(tx_frame_target, str):
+                self.missed += 1
                 reason = tx_frame_source if isinstance(tx_frame_source, str) else tx_frame_target
                 raise TransformUnavailable(f"no transform {target} <- {source}: {reason}")
             return tx_frame_target.inverse() @ tx_frame_source
+        self.missed += 1
         known = ", ".join(sorted(self.frames())) or "none"
         raise TransformUnavailable(
             f"no transform {target} <- {source}: the two are not connected (known frames: {known}); "

@@ -1,0 +1,205 @@
+"""Robot state and plans in, hand keypoints out: the core of the hand mapper node, without middleware."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foley_perception.action.config import HandMapperConfig
+from foley_perception.action.hand import GripperHand
+from foley_perception.action.kinematics import ForwardKinematics, KinematicsError
+from foley_perception.action.trajectory import (
+    NS_PER_S,
+    ToolTrajectory,
+    check_times,
+    interpolate_joints,
+    plan_id_of,
+    resample_poses,
+    sample_times,
+)
+from foley_perception.geometry.se3 import SE3
+from foley_perception.geometry.tf_buffer import TransformBuffer
+
+Array = NDArray[np.float64]
+
+
+@dataclasses.dataclass
+class Counts:
+    """What came in and what became of it."""
+
+    poses: int = 0
+    bad_poses: int = 0  # not finite, or in a frame that tf does not know
+    from_joints: int = 0  # poses from forward kinematics
+    keypoints: int = 0
+    plans: int = 0
+    bad_plans: int = 0
+
+
+class HandMapper:
+    """Turn tool poses and planned motion into keypoints of the gripper's hand.
+
+    Args:
+        config: parameters of the node.
+        frames: transforms between the frames that messages name.
+
+    Raises:
+        HandError: the hand file is missing or not valid.
+    """
+
+    def __init__(self, config: HandMapperConfig, frames: TransformBuffer) -> None:
+        self.config = config
+        self.frames = frames
+        self.hand = GripperHand.from_yaml(config.hand)
+        self.width_joint = config.width_joint or self.hand.width_joint
+        self.counts = Counts()
+        self._kinematics: ForwardKinematics | None = None
+        self._joints: dict[str, float] = {}
+        self._last_pose_ns: int | None = None
+        self._next_due_ns = 0
+
+    # ---- state ---------------------------------------------------------------------------------------------
+    @property
+    def has_robot(self) -> bool:
+        return self._kinematics is not None
+
+    @property
+    def width(self) -> float:
+        """Opening of the gripper [m] as last measured; the hand file's default before that."""
+        position = self._joints.get(self.width_joint)
+        if position is None or not np.isfinite(position):
+            return self.hand.default_width
+        return float(self.hand.width_of(position))
+
+    def set_robot(self, urdf: str) -> None:
+        """Take in ``robot_description``.
+
+        Raises:
+            KinematicsError: not a URDF, no tool frame in it, or Pinocchio is not installed.
+        """
+        self._kinematics = None
+        kinematics = ForwardKinematics(urdf, self.config.tool_frame)
+        if kinematics.root_link != self.config.fixed_frame and self._has_link(urdf, self.config.fixed_frame):
+            kinematics = ForwardKinematics(urdf, self.config.tool_frame, self.config.fixed_frame)
+        self._kinematics = kinematics
+
+    def set_joints(self, positions: Mapping[str, float]) -> None:
+        """Take in joint positions as measured; several publishers may each tell of some."""
+        self._joints.update(positions)
+
+    # ---- measured ------------------------------------------------------------------------------------------
+    def due(self, time_ns: int) -> bool:
+        """Whether keypoints for this stamp are due; if so, the next ones are due a period later."""
+        period = int(NS_PER_S / self.config.rate_hz)
+        late = time_ns - self._next_due_ns
+        if -2 * period < late < 0:
+            return False
+        # A steady grid whatever the rate of the input; after a pause, or a jump of time, it starts anew.
+        self._next_due_ns = self._next_due_ns + period if 0 <= late < period else time_ns + period
+        return True
+
+    def poses_are_fresh(self, time_ns: int) -> bool:
+        """Whether tool poses come in, so that joints are not needed."""
+        if self._last_pose_ns is None:
+            return False
+        return abs(time_ns - self._last_pose_ns) < self.config.pose_timeout_s * NS_PER_S
+
+    def from_pose(self, time_ns: int, frame: str, pose: SE3 | None) -> Array | None:
+        """Keypoints [2, 21, 3] in the fixed frame of a tool pose given in ``frame``; None if it is not known.
+
+        Raises:
+            TransformUnavailable: tf does not know the frame.
+        """
+        self.counts.poses += 1
+        self._last_pose_ns = time_ns
+        if pose is None:
+            self.counts.bad_poses += 1
+            return None
+        if frame and frame.lstrip("/") != self.config.fixed_frame:
+            try:
+                pose = self.frames.lookup(self.config.fixed_frame, frame, time_ns) @ pose
+            except LookupError:
+                self.counts.bad_poses += 1
+                raise
+        return self._keypoints(pose)
+
+    def from_joints(self, time_ns: int) -> Array | None:
+        """Keypoints [2, 21, 3] from forward kinematics; None without a robot or with joints that are not finite.
+
+        Raises:
+            KinematicsError: a joint of the chain has no position.
+            TransformUnavailable: the robot's root is not connected to the fixed frame.
+        """
+        if self._kinematics is None:
+            return None
+        known = {n: self._joints[n] for n in self._kinematics.all_joints if n in self._joints}
+        pose = self._kinematics.poses(list(known), np.array([list(known.values())]))[0]
+        self.counts.from_joints += 1
+        if not bool(pose.finite):
+            self.counts.bad_poses += 1
+            return None
+        return self._keypoints(self._root(self._kinematics, time_ns) @ pose)
+
+    # ---- planned -------------------------------------------------------------------------------------------
+    def plan_joints(
+        self,
+        start_ns: int,
+        names: Sequence[str],
+        offsets_s: Array,  # [n]
+        positions: Array,  # [n, joints]
+        velocities: Array | None = None,
+    ) -> ToolTrajectory:
+        """Planned tool motion of a joint trajectory.
+
+        Raises:
+            KinematicsError: no robot_description yet, an unknown joint, or a joint without a position.
+            TrajectoryError: times that do not increase, or too long a plan.
+            TransformUnavailable: the robot's root is not connected to the fixed frame.
+        """
+        if self._kinematics is None:
+            raise KinematicsError("a plan came before robot_description: is it published (transient local)?")
+        offsets = check_times(offsets_s, "planned_joint_trajectory")
+        query = sample_times(offsets, self.config.plan_rate_hz)
+        joints = interpolate_joints(offsets, positions, query, velocities)
+        poses = self._kinematics.poses(names, joints, others=self._joints, ignore=(self.width_joint,))
+        poses = self._root(self._kinematics, None) @ poses
+        if self.width_joint in names:
+            widths = self.hand.width_of(joints[:, list(names).index(self.width_joint)])
+        else:
+            widths = np.full(len(query), self.width)
+        times = start_ns + np.round(query * NS_PER_S).astype(np.int64)
+        return ToolTrajectory(plan_id_of(start_ns, positions), times, poses, widths)
+
+    def plan_path(self, times_ns: NDArray[np.int64], poses: SE3, frame: str) -> ToolTrajectory:
+        """Planned tool motion of a Cartesian path [n] given in ``frame``.
+
+        Raises:
+            TrajectoryError: too few poses, or times that do not increase.
+            TransformUnavailable: tf does not know the frame.
+        """
+        times, sampled = resample_poses(times_ns, poses, self.config.plan_rate_hz)
+        if frame and frame.lstrip("/") != self.config.fixed_frame:
+            sampled = self.frames.lookup(self.config.fixed_frame, frame) @ sampled
+        widths = np.full(len(times), self.width)
+        return ToolTrajectory(plan_id_of(int(times[0]), poses.translation), times, sampled, widths)
+
+    def keypoints_of(self, trajectory: ToolTrajectory) -> Array:
+        """Keypoints [n, 2, 21, 3] of a planned motion."""
+        return self.hand.keypoints(trajectory.poses, trajectory.widths)
+
+    # ---- inside --------------------------------------------------------------------------------------------
+    def _keypoints(self, pose: SE3) -> Array:
+        self.counts.keypoints += 1
+        return np.asarray(self.hand.keypoints(pose[None], self.width)[0])
+
+    def _root(self, kinematics: ForwardKinematics, time_ns: int | None) -> SE3:
+        """Where the base of the kinematics stands in the fixed frame."""
+        if kinematics.base_link == self.config.fixed_frame:
+            return SE3.identity()
+        return self.frames.lookup(self.config.fixed_frame, kinematics.base_link, time_ns)
+
+    @staticmethod
+    def _has_link(urdf: str, name: str) -> bool:
+        return f'link name="{name}"' in urdf

@@ -1,0 +1,170 @@
+"""Contacts from sound gated by motion, force and nearness.
+
+    mic/audio ------------> worker: onsets --+
+    ee_pose, wrench (kept as bytes) ---------+--> decide, some 90 ms after the onset --> contacts
+    planned_trajectory, camera/depth, tf ----+
+
+Callbacks run in the executor's thread and store or queue; listening and deciding happen in the worker's thread.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from foley_msgs.msg import AudioChunk, ContactEvent, HandTrajectory
+from foley_perception.contact.config import ContactDetectorConfig
+from foley_perception.contact.detector import Contact, ContactDetector
+from foley_perception.contact.listener import Listener
+from foley_perception.geometry.tf_buffer import TransformBuffer
+from foley_perception.object.cluster import ObjectMap
+from foley_perception.ros.contact_inputs import ContactInputs
+from foley_perception.ros.owned import Owned
+from foley_perception.ros.tf import TransformListener
+from foley_ros import convert, qos
+from foley_ros.node import FoleyNode, Health, run
+from foley_ros.worker import Worker
+
+TICK_S = 0.02
+
+
+class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
+    """See the module's docstring."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("contact_detector", ContactDetectorConfig, **kwargs)
+        self._owned = Owned(self)
+        self._worker: Worker[Callable[[], None]] | None = None
+        self._tf: TransformListener | None = None
+
+    # ---- life cycle ----------------------------------------------------------------------------------------
+    def setup(self, config: ContactDetectorConfig) -> None:
+        frames = TransformBuffer()
+        self._settings = config
+        self._inputs = ContactInputs(config, frames, self._owned, self.now_ns)
+        self._objects = ObjectMap(config.objects, radius_m=config.object_radius)
+        self._listener = Listener(
+            config.onset, channels=config.channels, silent_after_s=config.silent_after_s
+        )
+        self._detector = ContactDetector(
+            config.gates, self._inputs.surroundings.clearance, self._inputs.tips, self._inputs.forces
+        )
+        self._session = uuid.uuid4().hex[:8]
+        self._worst_latency_ns = 0
+        self._worker_failure = self._audio_problem = ""
+        self._worker = Worker(lambda job: job(), name="contact_detector", capacity=512, on_error=self._failed)
+        self._tf = TransformListener(self, frames)
+        self._contacts = self._owned.publisher(ContactEvent, "contacts", qos.EVENT)
+        self._owned.subscription(AudioChunk, "mic/audio", self._on_audio, qos.AUDIO)
+        self._owned.subscription(HandTrajectory, "planned_trajectory", self._on_plan, qos.EVENT)
+        self._owned.timer(TICK_S, self._tick)
+
+    def teardown(self) -> None:
+        self._owned.release()
+        if self._worker is not None:
+            self._worker.stop()
+        if self._tf is not None:
+            self._tf.close()
+        self._worker = self._tf = None
+
+    # ---- callbacks: queue ----------------------------------------------------------------------------------
+    def _put(self, job: Callable[[], None]) -> None:
+        if self.active and self._worker is not None:
+            self._worker.put(job)
+
+    def _on_audio(self, message: AudioChunk) -> None:
+        arrival_ns = self.now_ns()
+        self._put(lambda: self._hear(message, arrival_ns))
+
+    def _on_plan(self, message: HandTrajectory) -> None:
+        self._put(lambda: self._take_plan(message))
+
+    def _tick(self) -> None:
+        """Decide also while no sound comes in: an onset may wait for poses."""
+        assert self._worker is not None and self._tf is not None
+        self._tf.tend()
+        if self._worker.pending() == 0:
+            self._put(self._decide)
+
+    # ---- worker --------------------------------------------------------------------------------------------
+    def _hear(self, message: AudioChunk, arrival_ns: int) -> None:
+        try:
+            samples = convert.audio_to_array(message)
+        except convert.ConversionError as error:
+            self._audio_problem = f"mic/audio: {error}"
+            return
+        self._audio_problem = ""
+        for onset in self._listener.hear(
+            samples,
+            first_sample=int(message.first_sample),
+            time_ns=convert.to_ns(message.header.stamp),
+            stream_id=message.stream_id,
+            sample_rate=int(message.sample_rate),
+            arrival_ns=arrival_ns,
+        ):
+            self._detector.add_onset(onset)
+        self._decide()
+
+    def _take_plan(self, message: HandTrajectory) -> None:
+        plan = self._inputs.plan(message)
+        if plan is not None:
+            self._detector.add_plan(plan)
+
+    def _decide(self) -> None:
+        for contact in self._detector.poll(self.now_ns()):
+            self._contacts.publish(self._message(contact))
+            self._worst_latency_ns = max(self._worst_latency_ns, self.now_ns() - contact.onset_ns)
+
+    def _message(self, contact: Contact) -> ContactEvent:
+        face = self._inputs.surroundings.face(contact.position)
+        return ContactEvent(
+            header=convert.header(contact.onset_ns, self._settings.fixed_frame),
+            contact_id=f"{self._session}-{self._detector.counts.contacts}",
+            object_id=self._objects.assign(contact.position, face),
+            position=convert.array_to_point(contact.position),
+            action=contact.action,
+            duration=float("nan"),
+            impulse=float("nan"),
+            level=contact.level_dbfs,
+            confidence=contact.confidence,
+            gates_used=contact.gates_used,
+            gates_passed=contact.gates_passed,
+            plan_id=contact.plan_id,
+        )
+
+    # ---- health --------------------------------------------------------------------------------------------
+    def _failed(self, error: Exception) -> None:
+        self._worker_failure = f"{type(error).__name__}: {error}"
+        self.get_logger().error(self._worker_failure)
+
+    def health(self) -> Health:
+        listener, worker = self._listener, self._worker
+        values: dict[str, Any] = {
+            **vars(self._detector.counts),
+            "audio_chunks": listener.chunks,
+            "audio_refused_chunks": listener.refused_chunks,
+            "audio_gaps": listener.gaps,
+            "audio_lost_samples": listener.lost_samples,
+            "audio_bad_samples": listener.bad_samples,
+            "audio_restarts": listener.restarts,
+            "audio_stamp_jitter_ms": round(listener.jitter_s * 1e3, 3),
+            "worst_latency_ms": round(self._worst_latency_ns / 1e6, 1),
+            "queue_dropped": worker.dropped if worker is not None else 0,
+        }
+        trouble = listener.trouble(self.now_ns())
+        problems = [p for p in (self._audio_problem, self._worker_failure) if p]
+        problems += [trouble.message] if trouble is not None else []
+        deaf = bool(self._audio_problem) or (trouble is not None and trouble.serious)
+        problems += self._inputs.problems()
+        if not problems:
+            return Health.ok(**values)
+        return (Health.error if deaf else Health.warn)("; ".join(problems), **values)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    return run(ContactDetectorNode, args)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

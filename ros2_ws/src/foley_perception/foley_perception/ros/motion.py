@@ -1,0 +1,76 @@
+"""Messages that tell of motion, as the types of this package."""
+
+from __future__ import annotations
+
+import numpy as np
+from geometry_msgs.msg import Pose
+from nav_msgs.msg import Path
+from numpy.typing import NDArray
+from sensor_msgs.msg import JointState
+from trajectory_msgs.msg import JointTrajectory
+
+from foley_perception.action.trajectory import TrajectoryError, check_times
+from foley_perception.geometry.se3 import SE3, stack
+from foley_ros import convert
+
+Array = NDArray[np.float64]
+
+
+def pose_to_se3(pose: Pose) -> SE3 | None:
+    """The pose; None where it is not finite or its quaternion is 0 (not set)."""
+    position, quaternion = convert.pose_to_arrays(pose)
+    if not (
+        np.isfinite(position).all() and np.isfinite(quaternion).all() and np.linalg.norm(quaternion) > 1e-6
+    ):
+        return None
+    return SE3(quaternion, position)
+
+
+def joint_positions(message: JointState) -> dict[str, float]:
+    """Position of every named joint; empty where the message carries none."""
+    if len(message.position) != len(message.name):
+        return {}
+    return dict(zip(message.name, message.position, strict=True))
+
+
+def trajectory_points(message: JointTrajectory) -> tuple[Array, Array, Array | None]:
+    """Offsets from the start [n] [s], positions [n, joints], and velocities [n, joints] if every point has them.
+
+    Raises:
+        TrajectoryError: no points, times that do not increase, positions missing or not finite.
+    """
+    what = f"planned_joint_trajectory ({', '.join(message.joint_names) or 'no joints'})"
+    joints = len(message.joint_names)
+    for index, point in enumerate(message.points):
+        if len(point.positions) != joints:
+            raise TrajectoryError(
+                f"{what}: point {index} has {len(point.positions)} positions for {joints} joints"
+            )
+    offsets = np.array([p.time_from_start.sec + 1e-9 * p.time_from_start.nanosec for p in message.points])
+    check_times(offsets, what)
+    positions = np.array([list(p.positions) for p in message.points], dtype=np.float64)
+    if not np.isfinite(positions).all():
+        bad = int(np.argmin(np.isfinite(positions).all(axis=1)))
+        raise TrajectoryError(f"{what}: positions of point {bad} are not finite")
+    if all(len(p.velocities) == joints for p in message.points):
+        velocities = np.array([list(p.velocities) for p in message.points], dtype=np.float64)
+        if np.isfinite(velocities).all():
+            return offsets, positions, velocities
+    return offsets, positions, None
+
+
+def path_poses(message: Path) -> tuple[NDArray[np.int64], SE3]:
+    """Times [n] in ns and poses [n] of a planned Cartesian path; each pose's own stamp says when.
+
+    Raises:
+        TrajectoryError: no poses, or one that is not finite.
+    """
+    if not message.poses:
+        raise TrajectoryError("planned_path has no poses")
+    poses: list[SE3] = []
+    for index, stamped in enumerate(message.poses):
+        pose = pose_to_se3(stamped.pose)
+        if pose is None:
+            raise TrajectoryError(f"planned_path: pose {index} is not finite or its orientation is not set")
+        poses.append(pose)
+    return np.array([convert.to_ns(p.header.stamp) for p in message.poses], dtype=np.int64), stack(poses)
