@@ -108,12 +108,7 @@ def recover_bag(path: Path, *, in_place: bool = False) -> list[Recovered]:
             if in_place or _is_finished(file):
                 results.append(finish_file(file))
             else:
-                copy = file.with_name(file.name + ".recovering")
-                shutil.copyfile(file, copy)
-                result = finish_file(copy)
-                copy.replace(file)
-                summary = dataclasses.replace(result.summary, file=file.name)
-                results.append(dataclasses.replace(result, path=file, summary=summary))
+                results.append(_finish_copy(file))
         except OSError as error:
             raise BagError(
                 f"{file}: cannot be finished ({error.strerror}); free some space, or use --in-place"
@@ -122,6 +117,19 @@ def recover_bag(path: Path, *, in_place: bool = False) -> list[Recovered]:
     if path.is_dir() and len(files) == 1 and not _metadata_fits(path, results[0].summary):
         _rewrite_metadata(path, results[0])
     return results
+
+
+def _finish_copy(file: Path) -> Recovered:
+    McapFile(file)  # nothing is copied that is no MCAP file
+    copy = file.with_name(file.name + ".recovering")
+    try:
+        shutil.copyfile(file, copy)
+        result = finish_file(copy)
+        copy.replace(file)
+    finally:
+        copy.unlink(missing_ok=True)
+    summary = dataclasses.replace(result.summary, file=file.name)
+    return dataclasses.replace(result, path=file, summary=summary)
 
 
 def _is_finished(path: Path) -> bool:

@@ -32,7 +32,7 @@ from foley_perception.recording import recovery
 from foley_perception.recording.errors import BagError, NoSpaceError, NotWritableError
 from foley_perception.recording.metadata import SESSION_KEY, BagSummary, TopicInfo, write_metadata
 
-_CHUNK_BYTES = 4 << 20
+_CHUNK_BYTES = 1 << 20
 _RESERVE_BYTES = 1 << 20  # holds the index of more than an hour
 _RESERVE_NAME = ".reserve"
 
