@@ -176,7 +176,7 @@ def write_bag(path: Path, **changes: Any) -> Path:
             "geometry_msgs/msg/PoseStamped",
             new("geometry_msgs/msg/PoseStamped", header(stamp, "world"), pose),
         )
-        force = 20.0 if min(abs(t - c) for c in o.contact_times) < 0.003 else 0.0
+        force = 20.0 if min(abs(t - c) for c in o.contact_times) < 0.012 else 0.0
         wrench = new(
             "geometry_msgs/msg/Wrench", bag.vector("Vector3", 0, 0, force), bag.vector("Vector3", 0, 0, 0)
         )
