@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +14,6 @@ from foley_synthesis.checkpoint import Checkpoint, Vocabulary, load_checkpoint
 
 if TYPE_CHECKING:
     from foley_synthesis.models.vis import VisInput
-
-SYNTHESES = ("example", "parametric")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -58,30 +55,16 @@ class Predictor:
         match_level: bool = True,  # scale the exemplar to the predicted loudness
     ) -> None:
         from foley_synthesis.inference.session import open_session
-        from foley_synthesis.synthesis.exemplar import ExemplarBank
+        from foley_synthesis.inference.synthesiser import Synthesiser
         from foley_synthesis.vision.encoder import load_encoder
 
-        if synthesis not in SYNTHESES:
-            raise ValueError(f"synthesis is `{synthesis}`, known are {', '.join(SYNTHESES)}")
         self._session = open_session(checkpoint, threads)
         self.vocabulary = checkpoint.vocabulary
         self.model_id = checkpoint.model_id
         self.domain = checkpoint.domain
         self.synthesis = synthesis
-        self._match_level = match_level
         self._encoder = load_encoder(self._session.config.encoder, threads=threads)
-        rate = self._session.cochlea.rate_hz
-        self._nominal = self._session.onset_s * rate
-        self._bank = (
-            ExemplarBank(
-                checkpoint.exemplars,
-                onset_frame=self._nominal,
-                rate_hz=rate,
-                sample_rate=self._session.cochlea.sample_rate,
-            )
-            if synthesis == "example"
-            else None
-        )
+        self._synthesise = Synthesiser(self._session, synthesis, match_level=match_level)
 
     @classmethod
     def load(
@@ -113,9 +96,10 @@ class Predictor:
             features = sound.features[0].numpy()
             belief = belief_of(said, s.calibrations[mode], self.vocabulary.labels)
         cochleagram = s.pca.decode(features)
-        waveform, onset, exemplar, distance = self._synthesise(features, cochleagram)
-        onset_s = float(onset / s.cochlea.rate_hz)
-        return Prediction(waveform, onset_s, features, cochleagram, belief, exemplar, distance, mode)
+        made = self._synthesise(features, cochleagram)
+        return Prediction(
+            made.waveform, made.onset_s, features, cochleagram, belief, made.exemplar_id, made.distance, mode
+        )
 
     def _inputs(self, contact: PredictionInput) -> VisInput:
         import torch
@@ -135,26 +119,6 @@ class Predictor:
             frames = s.networks.normalise(encoded[s.config.still_views :])[None]
         action = normalise_action(torch.from_numpy(contact.action.astype(np.float32))[None])
         return VisInput(still, frames, action, torch.full((1,), float(contact.frames is not None)))
-
-    def _synthesise(
-        self, features: NDArray[np.float32], cochleagram: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], float, str, float]:
-        from foley_synthesis.synthesis.onset import onset_frame
-        from foley_synthesis.synthesis.parametric import parametric_waveform
-
-        s = self._session
-        onset = onset_frame(cochleagram, self._nominal)
-        if self._bank is None:
-            samples = round(len(cochleagram) / s.cochlea.rate_hz * s.cochlea.sample_rate)
-            return parametric_waveform(cochleagram, samples, s.cochlea), onset, "", math.nan
-        match = self._bank.nearest(features, onset)
-        exemplars = self._bank.exemplars
-        gain = 1.0
-        if self._match_level:
-            real = s.pca.decode(exemplars.features[match.index])
-            gain = (float(cochleagram.mean()) / max(float(real.mean()), 1e-6)) ** (1.0 / s.cochlea.exponent)
-        waveform = self._bank.waveform(match, gain)
-        return waveform, self._nominal + match.shift, exemplars.clip_ids[match.index], match.distance
 
     def _check(self, contact: PredictionInput) -> None:
         config = self._session.config

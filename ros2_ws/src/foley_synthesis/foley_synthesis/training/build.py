@@ -15,6 +15,9 @@ import torch
 from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.checkpoint import Checkpoint, Exemplars, Vocabulary, save_checkpoint
 from foley_synthesis.evaluation.metrics import balanced_accuracy
+from foley_synthesis.inference.session import open_session
+from foley_synthesis.inference.synthesiser import Synthesiser
+from foley_synthesis.live import surprise
 from foley_synthesis.models.config import ModelConfig
 from foley_synthesis.models.heads import HeadOutput
 from foley_synthesis.models.networks import Networks
@@ -187,7 +190,38 @@ def _finish(
         ),
         metrics=metrics,
     )
+    metrics[surprise.METRICS_KEY] = {
+        "distance_name": surprise.DISTANCE_NAME,
+        "distances": _expected_distances(checkpoint, dataset, networks, pca, tensors, features, config),
+    }
     return checkpoint, metrics
+
+
+@torch.no_grad()
+def _expected_distances(
+    checkpoint: Checkpoint,
+    dataset: ClipDataset,
+    networks: Networks,
+    pca: Pca,
+    tensors: Tensors,
+    features: FeatureSet,
+    config: TrainConfig,
+) -> list[float]:
+    """Distances of predicted to heard sound over the validation clips: what counts as expected."""
+    rows = features.indices("validation")
+    rows = rows[features.has_plan[rows]]
+    if len(rows) == 0:
+        return []
+    synthesise = Synthesiser(open_session(checkpoint, config.threads), "example")
+    predicted = networks.vis(inputs_for(tensors, torch.from_numpy(rows), executed=False)).features.numpy()
+    distances = []
+    for row, sound in zip(rows, predicted, strict=True):
+        made = synthesise(sound, pca.decode(sound))
+        heard = dataset.audio(int(row))
+        distances.append(
+            surprise.cochleagram_distance(made.waveform, made.onset_s, heard, ONSET_FRAME / 90.0, SAMPLE_RATE)
+        )
+    return [round(d, 5) for d in distances if math.isfinite(d)]
 
 
 @torch.no_grad()
