@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from foley_sim.materials import MATERIALS
-from foley_sim.sound import Impact, Sliding
+from foley_sim.sound import Impact, Sliding, kernels
 from foley_sim.sound.examples import OAK, QUIET, RATE, RUBBER, STEEL, body, random_body, scene, tap
 from foley_sim.sound.renderer import SoundRenderer
 from foley_sim.spec import SHAPES, MicrophoneSpec, RoomSpec
@@ -256,3 +256,21 @@ def test_other_sample_rates_work():
     renderer = SoundRenderer(spec, seed=1)
     renderer.add(tap(body(STEEL)))
     assert renderer.render(0.3).size == math.ceil(0.3 * 44_100)
+
+
+def test_nothing_is_compiled_while_sound_runs():
+    spec, events = busy_scene()
+    renderer = SoundRenderer(spec, seed=1)  # warms the kernels up
+    compiled = (
+        kernels.run_bank,
+        kernels.run_friction,
+        kernels.run_motor,
+        kernels.run_biquad,
+        kernels.multiply_partitions,
+    )
+    before = [len(kernel.signatures) for kernel in compiled]
+    for event in events:
+        renderer.add(event)
+    renderer.render(1.0)
+    assert min(before) >= 1
+    assert [len(kernel.signatures) for kernel in compiled] == before

@@ -5,6 +5,7 @@ Every one carries its state from call to call sample by sample: cutting the time
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numba
@@ -124,3 +125,16 @@ def multiply_partitions(spectra: NDArray[np.complex128], filters: NDArray[np.com
         row = (newest - k + 1) % spectra.shape[0]
         for b in range(out.size):
             out[b] += spectra[row, b] * filters[k, b]
+
+
+@functools.cache
+def warm_up() -> None:
+    """Compile (or load from the disk cache) every kernel now, so that no live sound has to wait for it."""
+    one, two, three = np.zeros(1), np.zeros(2), np.zeros(3)
+    square = np.zeros((1, 1))
+    run_bank(one.copy(), one.copy(), one, one, one, square, square, one.copy())
+    run_friction(three.copy(), np.zeros(2), one, one, 1.0, 1.0, 0.5, one.copy())
+    run_motor(two.copy(), one, one, np.zeros((1, 3)), 1.0, 1.0, 0.5, one.copy())
+    run_biquad(1.0, 0.0, 0.0, 0.0, 0.0, two.copy(), one.copy())
+    spectra = np.zeros((2, 2), dtype=np.complex128)
+    multiply_partitions(spectra, spectra, 0, np.zeros(2, dtype=np.complex128))

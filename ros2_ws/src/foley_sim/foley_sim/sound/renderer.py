@@ -143,6 +143,7 @@ class SoundRenderer:
         names = [spec.object_id for spec in scene.objects]
         if TABLE_ID in names or len(set(names)) != len(names):
             raise ValueError(f"sound: object ids {names} must differ from each other and from `{TABLE_ID}`")
+        kernels.warm_up()
         self._scene = scene
         self._block = round(BLOCK_S * self.sample_rate)
         self._cursor = 0  # first sample not yet returned
