@@ -30,9 +30,9 @@ first steps:
 
 on a robot:
   foley up                            the live system beside your drivers
-  foley record start --max-duration 60
-  foley dataset build BAG... -o DIR   bags to clips
-  foley train DIR                     clips to a checkpoint
+  foley record --name desk --max-duration 60
+  foley dataset build BAG... --out DIR   bags to clips
+  foley train DIR --out CHECKPOINT    clips to a checkpoint
 
 `foley COMMAND --help` explains one command, with examples.
 """

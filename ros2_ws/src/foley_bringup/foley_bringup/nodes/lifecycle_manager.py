@@ -166,7 +166,7 @@ class LifecycleManagerNode(Node):
             ready.touch() if stage is Stage.RUNNING else ready.unlink(missing_ok=True)
         if stage is Stage.RUNNING:
             self.get_logger().info(
-                f"the system is up: {len(self.core.nodes)} nodes active after {elapsed:.1f} s"
+                f"the system is up: {', '.join(self.core.nodes)} after {elapsed:.1f} s"
             )
         elif stage is Stage.FAILED:
             self.get_logger().error(f"start-up failed: {self.core.failure}")
