@@ -17,7 +17,7 @@ from foley_bringup.demo import figures, results
 from foley_bringup.demo.matching import match_times
 from foley_bringup.demo.pipeline import DemoFiles
 from foley_bringup.demo.results import LiveContact, Prediction, Session, TopicLoss
-from foley_perception.episodes.episode import Episode, EpisodeError, read_episode
+from foley_perception.episodes import Episode, EpisodeError, read_episode
 
 DETECTION_TOLERANCE_S = 0.05
 PREDICTION_TOLERANCE_S = 0.20
@@ -53,6 +53,8 @@ class LiveAnalysis:
     sync: figures.SyncTrace
 
 
+_STREAMS = ("mic/audio", "ee_pose", "camera/image_raw", "camera/camera_info", "hand_keypoints")
+
 Messages = Mapping[str, Sequence[tuple[int, Any]]]  # topic -> (time of arrival [ns], message)
 
 
@@ -64,7 +66,10 @@ def analyse(files: DemoFiles, *, trained_in_this_run: bool) -> LiveAnalysis:
     """
     from foley_synthesis import checkpoint
 
-    sha256 = checkpoint.model_id(files.checkpoint)
+    try:
+        sha256 = checkpoint.model_id_of(files.checkpoint)
+    except checkpoint.CorruptCheckpoint as error:
+        raise AnalysisError(str(error)) from error
     sessions: list[Session] = []
     pairs: list[tuple[LiveContact, NDArray[np.float32]]] = []
     hands: list[bytes] = []
@@ -76,7 +81,7 @@ def analyse(files: DemoFiles, *, trained_in_this_run: bool) -> LiveAnalysis:
             if not messages[topic]:
                 raise AnalysisError(f"{bag}: no message on `{topic}`; was the whole system running?")
         try:
-            episode = read_episode(bag)
+            episode = read_episode(bag, require=_STREAMS)
         except EpisodeError as error:
             raise AnalysisError(f"{bag}: {error}") from error
         vocabulary = list(messages["vocabulary"][-1][1].labels)
@@ -244,7 +249,7 @@ def _heard_pairs(session: Session, episode: Episode) -> list[tuple[LiveContact, 
             continue
         start = contact.prediction.waveform_start_ns
         length = contact.prediction.waveform.size
-        pairs.append((contact, episode.audio_between(start, length)))
+        pairs.append((contact, _sound(episode, start, length, contact.prediction.sample_rate)))
     return pairs
 
 
@@ -287,23 +292,30 @@ def _expected_point(contact: LiveContact, messages: Messages) -> NDArray[np.floa
 
 
 def hand_picture(episode: Episode, time_ns: int, contact_point: NDArray[np.float64] | None) -> bytes | None:
-    """The camera frame at ``time_ns`` with the nearest keypoints projected into it; None without either."""
-    if episode.camera is None or episode.keypoints.times_ns.size == 0 or episode.frames.times_ns.size == 0:
+    """The camera frame nearest to ``time_ns`` with the hand of that moment drawn in; None without either."""
+    if episode.camera is None or episode.keypoints is None or not episode.frames:
         return None
-    frame = int(np.argmin(np.abs(episode.frames.times_ns - time_ns)))
-    hand = int(np.argmin(np.abs(episode.keypoints.times_ns - episode.frames.times_ns[frame])))
-    right = episode.keypoints.points[hand, 1]
+    frame = episode.frames.nearest(time_ns)
+    right = episode.keypoints.at(episode.frames.times_ns[frame : frame + 1])[0, 1]
     if not np.all(np.isfinite(right)):
         return None
     pixels, _ = episode.camera.project(right)
     ring = episode.camera.project(contact_point[None])[0][0] if contact_point is not None else None
-    return figures.draw_hand(episode.frames.rgb(frame), pixels, contact=ring)
+    rgb = np.asarray(episode.frames.read(frame), dtype=np.uint8)
+    return figures.draw_hand(rgb, pixels, contact=ring)
+
+
+def _sound(episode: Episode, start_ns: int, count: int, rate: int) -> NDArray[np.float32]:
+    assert episode.audio is not None  # required when the episode was read
+    return episode.audio.slice(start_ns, count, rate)[0]
 
 
 def _trace(session: Session, episode: Episode, messages: Messages) -> figures.SyncTrace:
     """A stretch that starts shortly before the third contact (or the first there is)."""
     anchor = session.contacts[min(2, len(session.contacts) - 1)].onset_ns if session.contacts else None
-    start = (anchor if anchor is not None else int(episode.ee.times_ns[0])) - 1_500_000_000
+    assert episode.audio is not None and episode.ee_pose is not None and episode.frames is not None
+    pose_ns = episode.ee_pose.times_ns
+    start = (anchor if anchor is not None else int(pose_ns[0])) - 1_500_000_000
     end = start + int(TRACE_S * 1e9)
 
     def within(times: Iterable[int]) -> NDArray[np.float64]:
@@ -311,16 +323,16 @@ def _trace(session: Session, episode: Episode, messages: Messages) -> figures.Sy
         return (array - start) / 1e9
 
     rate = episode.audio.sample_rate
-    samples = episode.audio_between(start, int(TRACE_S * rate))
+    samples = _sound(episode, start, int(TRACE_S * rate), rate)
     block = rate // 200  # 5 ms
     power = np.mean(samples[: samples.size // block * block].reshape(-1, block) ** 2, axis=1)
-    inside = (episode.ee.times_ns >= start) & (episode.ee.times_ns <= end)
+    inside = (pose_ns >= start) & (pose_ns <= end)
     planned = [p for p in (c.prediction for c in session.contacts) if p is not None]
     return figures.SyncTrace(
         audio_s=np.arange(power.size) * block / rate,
         audio_dbfs=10 * np.log10(power + 1e-12),
-        tool_s=(episode.ee.times_ns[inside] - start) / 1e9,
-        tool_height_m=episode.ee.position[inside, 2],
+        tool_s=(pose_ns[inside] - start) / 1e9,
+        tool_height_m=episode.ee_pose.poses.translation[inside, 2],
         frames_s=within(episode.frames.times_ns.tolist()),
         true_s=within(c.onset_ns for c in session.contacts),
         detected_s=within(_ns(m.header.stamp) for _, m in messages["contacts"]),

@@ -104,9 +104,9 @@ def balanced_accuracy_interval(
     values = np.empty(repeats)
     for r in range(repeats):
         chosen = rng.integers(0, len(members), len(members))
-        index = np.concatenate([rng.choice(members[k], members[k].size) for k in chosen])
-        labels = truth[index]
-        values[r] = np.mean([hit[index][labels == label].mean() for label in np.unique(labels)])
+        picked = np.concatenate([rng.choice(members[k], members[k].size) for k in chosen])
+        labels = truth[picked]
+        values[r] = np.mean([hit[picked][labels == label].mean() for label in np.unique(labels)])
     tail = (1 - level) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)

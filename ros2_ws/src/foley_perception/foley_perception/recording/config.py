@@ -21,6 +21,7 @@ DEFAULT_TOPICS: tuple[str, ...] = (
     "hand_keypoints foley_msgs/msg/HandKeypoints state",
     "contacts foley_msgs/msg/ContactEvent event",
     "predicted_audio foley_msgs/msg/PredictedAudio event",
+    "predicted_material foley_msgs/msg/MaterialEstimate event",
     "material_estimates foley_msgs/msg/MaterialEstimate event",
     "vocabulary foley_msgs/msg/VocabularyInfo latched",
     "predicates foley_msgs/msg/PredicateArray latched",
@@ -31,6 +32,7 @@ DEFAULT_TOPICS: tuple[str, ...] = (
     "/tf_static tf2_msgs/msg/TFMessage tf_static",
     "/diagnostics diagnostic_msgs/msg/DiagnosticArray event",
     "sim/contacts foley_msgs/msg/ContactEvent event",
+    "sim/sent std_msgs/msg/String latched",
     "sim/scene std_msgs/msg/String latched",
 )
 
