@@ -46,7 +46,7 @@ def table_texture(seed: int, size: int = 512) -> NDArray[np.uint8]:
     kind = rng.integers(3)
     if kind == 0:
         pale = _hsv(rng, (0.08, 0.11), (0.18, 0.32), (0.72, 0.88))
-        return _to_bytes(_shade(pale, 0.06 * _grain(rng, size, 9) + 0.03 * _noise(rng, size, 4)))
+        return _to_bytes(_shade(pale, 0.05 * _grain(rng, size, 22) + 0.03 * _noise(rng, size, 4)))
     base = _hsv(rng, (0.55, 0.65), (0.02, 0.14 if kind == 1 else 0.3), (0.5, 0.78))
     return _to_bytes(_shade(base, 0.04 * _noise(rng, size, 90) + 0.03 * _noise(rng, size, 5)))
 

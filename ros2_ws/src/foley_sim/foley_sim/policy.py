@@ -81,15 +81,16 @@ class Plan:
     def end_ns(self) -> int:
         return self.start_ns + round(self.trajectory.duration_s * NS)
 
-    def points(self, rate_hz: float = PLAN_RATE_HZ) -> tuple[Array, Array, Array]:
-        """Times [n] from the start [s], positions [n, 6] and velocities [n, 6] of `arm.PLANNED`."""
+    def points(self, rate_hz: float = PLAN_RATE_HZ) -> tuple[Array, Array, Array, Array]:
+        """Times [n] from the start [s]; positions, velocities and accelerations [n, 6] of `arm.PLANNED`."""
         times = self.trajectory.times(rate_hz)
-        position, velocity, _ = self.trajectory.sample(times)
+        position, velocity, acceleration = self.trajectory.sample(times)
         rest = np.zeros((len(times), 1))
         return (
             times,
             np.hstack([position, rest, np.full_like(rest, self.width)]),
             np.hstack([velocity, rest, rest]),
+            np.hstack([acceleration, rest, rest]),
         )
 
 

@@ -172,7 +172,10 @@ class TouchTracker:
         )
 
     def _begin(self, reading: Reading, approach: float, action: str, plan_id: str) -> None:
-        if self._episode is not None and self._episode.object_id != reading.object_id:
+        episode = self._episode
+        if episode is not None and (
+            episode.object_id != reading.object_id or reading.time_s - episode.last_s > EPISODE_GAP_S
+        ):
             self.finish()
         if approach < MIN_APPROACH:
             return

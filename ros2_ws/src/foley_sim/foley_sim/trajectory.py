@@ -58,6 +58,7 @@ class ProfileBuilder:
         self, duration_s: float, position: float, velocity: float = 0.0, acceleration: float = 0.0
     ) -> ProfileBuilder:
         """A quintic from the present state to this one."""
+        _check(duration_s)
         row = quintic(duration_s, self._state, (position, velocity, acceleration))
         return self._append(duration_s, row, (position, velocity, acceleration))
 
@@ -81,12 +82,16 @@ class ProfileBuilder:
         return Profile(np.array(self._knots), np.stack(self._rows))
 
     def _append(self, duration_s: float, row: Array, end: tuple[float, float, float]) -> ProfileBuilder:
-        if not (math.isfinite(duration_s) and duration_s > 0):
-            raise ValueError(f"duration is {duration_s} s, must be positive")
+        _check(duration_s)
         self._knots.append(self._knots[-1] + duration_s)
         self._rows.append(row)
         self._state = end
         return self
+
+
+def _check(duration_s: float) -> None:
+    if not (math.isfinite(duration_s) and duration_s > 0):
+        raise ValueError(f"duration is {duration_s} s, must be positive")
 
 
 def quintic(duration_s: float, start: Sequence[float], end: Sequence[float]) -> Array:

@@ -54,6 +54,7 @@ class State:
     time_ns: int
     positions: Array  # [7] of arm.JOINTS
     velocities: Array  # [7]
+    efforts: Array  # [7] of the actuators [N or N m]
     tool_position: Array  # [3] in the world [m]
     tool_quaternion: Array  # [4] (x, y, z, w)
     wrench: Array  # [6] force [N] and torque [N m] that the world exerts on the tool, in its frame
@@ -188,6 +189,7 @@ class World:
             time_ns=self.time_ns,
             positions=positions,
             velocities=d.qvel[self._order].copy(),
+            efforts=d.qfrc_actuator[self._order].copy(),
             tool_position=tool,
             tool_quaternion=quaternion,
             wrench=self._wrench(positions[3]),

@@ -117,9 +117,13 @@ class Encoder:
         rate = state.velocities[5] + state.velocities[6]
         positions = np.append(state.positions, state.width)
         velocities = np.append(state.velocities, rate)
+        efforts = np.append(state.efforts, 0.0)
         for topic, data in (
             (topics.POSE, self._pose.fill(stamp, pose=pose)),
-            (topics.JOINTS, self._joints.fill(stamp, position=positions, velocity=velocities)),
+            (
+                topics.JOINTS,
+                self._joints.fill(stamp, position=positions, velocity=velocities, effort=efforts),
+            ),
             (topics.WRENCH, self._wrench.fill(stamp, wrench=state.wrench)),
             (topics.TF, self._tf.fill(stamp, transform=pose)),
         ):
@@ -147,12 +151,21 @@ class Encoder:
 # ---- messages ----------------------------------------------------------------------------------------------
 def plan_message(plan: Plan, stamp_ns: int) -> JointTrajectory:
     """The planned motion; its stamp is the planned start."""
-    times, positions, velocities = plan.points()
+    times, *motion = plan.points()
     points = []
-    for t, position, velocity in zip(times.tolist(), positions.tolist(), velocities.tolist(), strict=True):
+    for t, position, velocity, acceleration in zip(
+        times.tolist(), *(m.tolist() for m in motion), strict=True
+    ):
         seconds, nanoseconds = divmod(round(t * NS), NS)
-        offset = Duration(sec=seconds, nanosec=nanoseconds)
-        points.append(JointTrajectoryPoint(positions=position, velocities=velocity, time_from_start=offset))
+        points.append(
+            JointTrajectoryPoint(
+                positions=position,
+                velocities=velocity,
+                accelerations=acceleration,
+                effort=[0.0] * len(position),  # no feed-forward; left empty, some readers of bags stumble
+                time_from_start=Duration(sec=seconds, nanosec=nanoseconds),
+            )
+        )
     return JointTrajectory(
         header=convert.header(stamp_ns, WORLD), joint_names=list(arm.PLANNED), points=points
     )
@@ -238,9 +251,9 @@ def _tf_template() -> Template:
 
 
 def _joints_template() -> Template:
-    position, velocity = marker(len(_STATES), salt=1), marker(len(_STATES), salt=2)
-    message = JointState(name=list(_STATES), position=position.tolist(), velocity=velocity.tolist())
-    return _stamped(message, {"position": position, "velocity": velocity})
+    fields = {name: marker(len(_STATES), salt=i) for i, name in enumerate(("position", "velocity", "effort"))}
+    message = JointState(name=list(_STATES), **{name: values.tolist() for name, values in fields.items()})
+    return _stamped(message, fields)
 
 
 def _wrench_template() -> Template:

@@ -16,7 +16,7 @@ from foley_msgs.msg import AudioChunk, ContactEvent
 from foley_ros import qos
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Topic:
     """One publisher. Relative names follow the node's namespace."""
 
