@@ -1,0 +1,126 @@
+"""Templates filled in place must equal messages built and serialised by rclpy."""
+
+import math
+
+import numpy as np
+import pytest
+
+rclpy = pytest.importorskip("rclpy")
+
+from geometry_msgs.msg import PoseStamped  # noqa: E402
+from rclpy.serialization import deserialize_message  # noqa: E402
+
+from foley_ros import convert  # noqa: E402
+from foley_sim import arm  # noqa: E402
+from foley_sim.ros import topics  # noqa: E402
+from foley_sim.ros.encode import Encoder, contact_message, plan_message, quaternion  # noqa: E402
+from foley_sim.ros.template import MARK, Template, marker  # noqa: E402
+from foley_sim.scene import make_scene  # noqa: E402
+from foley_sim.touch import Contact  # noqa: E402
+from foley_sim.world import World  # noqa: E402
+
+ORIGIN = 1_700_000_000_123_456_789
+SCENE = make_scene(0, "test")
+
+
+@pytest.fixture(scope="module")
+def world_and_batch():
+    world = World(SCENE, 0, camera_rate_hz=0, depth_rate_hz=0)
+    world.advance(100_000_000)
+    return world, world.advance(600_000_000)
+
+
+@pytest.fixture(scope="module")
+def sent(world_and_batch):
+    encoder = Encoder(SCENE, origin_ns=ORIGIN, stream_id="s", first_sample=960)
+    found = {}
+    for message in encoder.batch(world_and_batch[1]):
+        found.setdefault(message.topic.name, []).append(deserialize_message(message.data, message.topic.type))
+    return found
+
+
+def test_states_survive_the_round_trip_exactly(world_and_batch, sent):
+    states = world_and_batch[1].states
+    for i in (0, 7, len(states) - 1):
+        state = states[i]
+        pose, joints = sent["ee_pose"][i], sent["joint_states"][i]
+        wrench, tf = sent["wrench"][i], sent["/tf"][i].transforms[0]
+        assert {convert.to_ns(m.header.stamp) for m in (pose, joints, wrench, tf)} == {ORIGIN + state.time_ns}
+        position, rotation = convert.pose_to_arrays(pose.pose)
+        assert np.array_equal(position, state.tool_position) and np.array_equal(
+            rotation, state.tool_quaternion
+        )
+        moved, turned = convert.transform_to_arrays(tf)
+        assert np.array_equal(moved, position) and np.array_equal(turned, rotation)
+        assert joints.name == [*arm.JOINTS, "gripper_width"]
+        assert list(joints.position[:-1]) == state.positions.tolist() and joints.position[-1] == state.width
+        f, t = wrench.wrench.force, wrench.wrench.torque
+        assert [f.x, f.y, f.z, t.x, t.y, t.z] == state.wrench.tolist() and wrench.header.frame_id == "tool"
+
+
+def test_audio_counts_from_the_start_of_its_stream(world_and_batch, sent):
+    chunk, source = sent["mic/audio"][3], world_and_batch[1].audio[3]
+    assert chunk.first_sample == source.first_sample - 960
+    assert np.array_equal(convert.audio_to_array(chunk)[:, 0], source.samples)
+    assert (chunk.stream_id, chunk.channels, chunk.stamp_source) == ("s", 1, 2)
+
+
+def test_images_survive_the_round_trip():
+    encoder = Encoder(SCENE, origin_ns=ORIGIN, stream_id="s")
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (240, 320, 3), dtype=np.uint8)
+    depth = rng.integers(0, 5000, (240, 320), dtype=np.uint16)
+    info, image = encoder.colour(33_000_000, pixels)
+    picture = deserialize_message(image.data, image.topic.type)
+    assert np.array_equal(convert.image_to_rgb(picture), pixels)
+    assert convert.to_ns(picture.header.stamp) == ORIGIN + 33_000_000 == image.stamp_ns
+    assert convert.intrinsics(deserialize_message(info.data, info.topic.type))[0, 2] == 159.5
+    far = encoder.depth(0, depth)
+    assert np.array_equal(convert.image_to_array(deserialize_message(far.data, far.topic.type)), depth)
+
+
+def test_opening_holds_the_latched_messages():
+    opening = list(Encoder(SCENE, origin_ns=ORIGIN, stream_id="s").opening(0))
+    assert {m.topic for m in opening} == {topics.ROBOT, topics.SCENE, topics.TF_STATIC}
+    urdf = deserialize_message(opening[0].data, opening[0].topic.type).data
+    assert urdf.startswith("<robot") and 'name="wrist"' in urdf
+
+
+def test_plan_and_contact_messages(world_and_batch):
+    plan = world_and_batch[1].plans[0]
+    message = plan_message(plan, ORIGIN)
+    last = message.points[-1].time_from_start
+    assert last.sec + last.nanosec * 1e-9 == pytest.approx(plan.trajectory.duration_s)
+    contact = Contact(5, 25_000_005, "o", (0.1, 0.2, 0.3), "hit", 0.02, 0.5, 1, 0.0, "p")
+    event = contact_message(contact, ORIGIN, "c")
+    assert (event.action, event.object_id, event.plan_id) == (event.ACTION_HIT, "o", "p")
+    assert event.duration == pytest.approx(0.025) and math.isnan(event.level)
+
+
+def test_quaternion_of_random_rotations():
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        q = rng.normal(size=4)
+        q *= np.sign(q[3]) / np.linalg.norm(q)
+        x, y, z, w = q
+        m = np.array(
+            [
+                [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+                [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+                [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+            ]
+        )
+        assert quaternion(m) == pytest.approx(q, abs=1e-9)
+
+
+def test_template_refuses_values_of_another_size_and_markers_it_cannot_find():
+    values = marker(7)
+    message = PoseStamped()
+    message.header.stamp = MARK
+    p, q = message.pose.position, message.pose.orientation
+    p.x, p.y, p.z, q.x, q.y, q.z, q.w = values.tolist()
+    template = Template(message, {"pose": values})
+    with pytest.raises(ValueError, match="field pose has 24 bytes"):
+        template.fill(0, pose=np.zeros(3))
+    with pytest.raises(ValueError, match="found 0 times"):
+        Template(message, {"pose": marker(7, salt=9)})
