@@ -30,6 +30,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from lifecycle_msgs.msg import State as StateMsg
 from rcl_interfaces.msg import SetParametersResult
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -225,7 +226,13 @@ def run(make_node: Callable[[], FoleyNode[Any]], args: Sequence[str] | None = No
         signal.signal(signal.SIGINT, request_stop)
         signal.signal(signal.SIGTERM, request_stop)
         while not stopping.is_set():
-            executor.spin_once(timeout_sec=0.5)
+            try:
+                executor.spin_once(timeout_sec=0.5)
+            except RCLError as error:
+                # rclpy lets a request for a transition that the current state does not have end the process.
+                if not rclpy.ok():
+                    raise
+                node.get_logger().error(f"request refused: {error}")
         executor.remove_node(node)
         executor.shutdown()
     except (KeyboardInterrupt, ExternalShutdownException):

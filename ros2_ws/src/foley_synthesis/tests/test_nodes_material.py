@@ -275,6 +275,22 @@ def test_beliefs_survive_sigkill(ears: Ears, checkpoint: Path, tmp_path: Path, s
     ears.until(lambda: ears.states("mug").get("was_hit") == 1, "restored beliefs")
 
 
+def test_impossible_transition_does_not_end_the_process(
+    ears: Ears, checkpoint: Path, start_node: Any
+) -> None:
+    from lifecycle_msgs.msg import Transition
+    from lifecycle_msgs.srv import ChangeState
+
+    process = start_node("foley_synthesis.nodes.material", parameters={"checkpoint": checkpoint})
+    client = ears.observer.create_client(ChangeState, "material/change_state")
+    ears.until(client.service_is_ready, "the service")
+    activate = Transition(id=Transition.TRANSITION_ACTIVATE)
+    client.call_async(ChangeState.Request(transition=activate))  # rclpy never answers this one
+    ears.until(lambda: "request refused" in process.log, "the refusal in the log")
+    ears.context.transition("material", "configure", "activate")
+    assert process.process.poll() is None
+
+
 def test_damaged_state_starts_empty(ears: Ears, checkpoint: Path, tmp_path: Path, start_node: Any) -> None:
     state = tmp_path / "beliefs.json"
     state.write_text('{"schema": 1, "objects": {"mug": [{"ki')

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, cast
 
-from foley_synthesis.predicates.fusion import FusionConfig
+from foley_synthesis.predicates.fusion import FusionConfig, Method
 
 
 def parameter(default: Any, doc: str) -> Any:
@@ -61,7 +61,7 @@ class MaterialConfig:
     def fusion_config(self) -> FusionConfig:
         """How contacts add up. Raises ValueError for a field that it refuses."""
         return FusionConfig(
-            method=self.fusion,  # type: ignore[arg-type] - checked by FusionConfig
+            method=cast(Method, self.fusion),
             heard_weight=self.heard_weight,
             predicted_weight=self.predicted_weight,
             heard_correlation=self.heard_correlation,

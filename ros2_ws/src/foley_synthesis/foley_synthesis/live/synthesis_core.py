@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -64,9 +64,10 @@ class View:
     camera: CameraModel | None
     depth: NDArray[np.float32] | None  # [h, w] background [m]
     frames: History[Frame]
-    tips: History[Array]  # [3] in the world, measured
-    widths: History[float]  # [m], measured
-    forces: History[float]  # [N], magnitude, measured
+    tip_at: Callable[[int], Array | None]  # measured tip [3] in the world at a time [ns]; None: not known
+    tips: History[Array]  # the same around an executed contact
+    widths: History[float]  # [m], measured around an executed contact
+    forces: History[float]  # [N], magnitude, measured around an executed contact
     missing: str = ""  # why camera or tips are not there, for the error message
 
 
@@ -193,7 +194,7 @@ class SynthesisCore:
         return Predicted(contact_ns, (x, y, z), prediction, planned)
 
     def _is_clear(self, time_ns: int, position: Array, view: View) -> bool:
-        tip = view.tips.newest_until(time_ns)
+        tip = view.tip_at(time_ns)
         return tip is None or bool(np.linalg.norm(tip - position) >= self._clear_m)
 
 

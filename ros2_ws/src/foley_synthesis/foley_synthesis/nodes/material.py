@@ -28,6 +28,7 @@ from foley_synthesis.live.config import MaterialConfig
 from foley_synthesis.live.faults import Faults
 from foley_synthesis.live.hearing import ContactQueue, HeardSound
 from foley_synthesis.live.material_core import MaterialCore
+from foley_synthesis.live.preload import preload
 from foley_synthesis.live.surprise import calibration_of
 from foley_synthesis.predicates import vocabulary
 from foley_synthesis.ros import convert
@@ -224,6 +225,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
 
 
 def main(args: Sequence[str] | None = None) -> int:
+    preload("foley_synthesis.inference.session")
     return run(MaterialNode, args)
 
 

@@ -29,10 +29,11 @@ from foley_synthesis.live.config import SynthesizerConfig
 from foley_synthesis.live.contact import Contact
 from foley_synthesis.live.faults import Faults
 from foley_synthesis.live.history import NS_PER_S
+from foley_synthesis.live.preload import preload
 from foley_synthesis.live.synthesis_core import CannotPredict, Reason, SynthesisCore
 from foley_synthesis.ros import convert
 from foley_synthesis.ros.owned import Owned
-from foley_synthesis.ros.scene_inputs import KEPT_S, SceneInputs
+from foley_synthesis.ros.scene_inputs import SceneInputs
 from foley_synthesis.ros.synthesizer_output import SynthesizerOutput, planned_motion
 from foley_synthesis.ros.what_if import WhatIf
 
@@ -157,8 +158,7 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
             plan = planned_motion(message, self._hand, self._settings.hand_side, self._inputs)
         except TransformUnavailable as error:
             raise CannotPredict(Reason.NO_POSE, str(error)) from error
-        view = self._inputs.view(arrival_ns - round(KEPT_S * NS_PER_S), arrival_ns, measured=False)
-        result = self._core.planned(plan, view)
+        result = self._core.planned(plan, self._inputs.view())
         return self._output.messages(
             result,
             mode=PredictedAudio.MODE_PLANNED,
@@ -170,9 +170,9 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
 
     def _predict_contact(self, contact: Contact) -> None:
         start_ns = clip_start_ns(contact.time_ns)
-        view = self._inputs.view(start_ns - 2 * NS_PER_S, start_ns + NS_PER_S, measured=True)
+        measured = (start_ns - NS_PER_S // 10, start_ns + NS_PER_S + NS_PER_S // 10)
         try:
-            result = self._core.executed(contact, view)
+            result = self._core.executed(contact, self._inputs.view(measured))
         except CannotPredict as reason:
             self._skip("executed", reason)
             return
@@ -199,6 +199,7 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
 
 
 def main(args: Sequence[str] | None = None) -> int:
+    preload("foley_synthesis.inference.session")
     return run(SynthesizerNode, args)
 
 

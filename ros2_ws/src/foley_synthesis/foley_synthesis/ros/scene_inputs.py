@@ -20,6 +20,7 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 from foley_perception.action.hand import GripperHand
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformUnavailable
+from foley_perception.ros.motion import pose_to_se3
 from foley_perception.scene.background import BackgroundDepth
 from foley_perception.scene.camera import CameraModel
 from foley_ros import convert, qos
@@ -31,7 +32,7 @@ from foley_synthesis.ros.owned import Owned
 from foley_synthesis.ros.tf import LazyTf
 
 KEPT_S = 6.0
-BACKGROUND_FRAMES = 12
+BACKGROUND_FRAMES = 8  # their far envelope takes 20 ms
 Value = TypeVar("Value")
 
 
@@ -60,6 +61,10 @@ class RawHistory(Generic[Value]):
     @property
     def newest_ns(self) -> int | None:
         return self._raw.newest_ns
+
+    def newest_until(self, time_ns: int) -> Value | None:
+        raw = self._raw.newest_until(time_ns)
+        return self._decode(deserialize_message(raw, self._type)) if raw is not None else None
 
     def between(self, start_ns: int, end_ns: int) -> History[Value]:
         values: History[Value] = History(KEPT_S)
@@ -105,32 +110,31 @@ class SceneInputs:
             owned.subscription(message_type, topic, history.on_message, qos.STATE, raw=True)
 
     # ---- for predictions -------------------------------------------------------------------------------
-    def view(self, start_ns: int, end_ns: int, *, measured: bool) -> View:
-        """The scene now, with poses between two times; forces and widths only if ``measured``."""
-        camera, missing = None, []
+    def view(self, measured: tuple[int, int] | None = None) -> View:
+        """The scene now; with what was ``measured`` between two times [ns], for an executed contact."""
+        camera, tx_tool_tip, missing = None, None, []
         try:
             camera = self.camera()
         except (TransformUnavailable, ValueError) as error:
             missing.append(str(error))
-        tips: History[NDArray[np.float64]] = History(KEPT_S)
         try:
             tx_tool_tip = self.tx_tool_tip()
         except TransformUnavailable as error:
             missing.append(str(error))
-        else:
-            times, poses = self.poses.between(start_ns, end_ns).snapshot()
-            for time_ns, pose in zip(times, poses, strict=True):
-                tips.add(time_ns, pose.apply(tx_tool_tip.translation))
-        empty: History[float] = History(KEPT_S)
-        return View(
-            camera=camera,
-            depth=self._depth(),
-            frames=self.frames,
-            tips=tips,
-            widths=self._widths.between(start_ns, end_ns) if measured else empty,
-            forces=self._forces.between(start_ns, end_ns) if measured else empty,
-            missing="; ".join(missing),
-        )
+
+        def tip_at(time_ns: int) -> NDArray[np.float64] | None:
+            pose = self.poses.newest_until(time_ns)
+            return None if pose is None or tx_tool_tip is None else pose.apply(tx_tool_tip.translation)
+
+        tips: History[NDArray[np.float64]] = History(KEPT_S)
+        widths: History[float] = History(KEPT_S)
+        forces: History[float] = History(KEPT_S)
+        if measured is not None:
+            widths, forces = self._widths.between(*measured), self._forces.between(*measured)
+            if tx_tool_tip is not None:
+                for time_ns, pose in zip(*self.poses.between(*measured).snapshot(), strict=True):
+                    tips.add(time_ns, pose.apply(tx_tool_tip.translation))
+        return View(camera, self._depth(), self.frames, tip_at, tips, widths, forces, "; ".join(missing))
 
     def _depth(self) -> NDArray[np.float32] | None:
         with self._background_lock:
@@ -203,11 +207,10 @@ class SceneInputs:
 
     # ---- decoding, in the worker's thread ----------------------------------------------------------------
     def _pose(self, message: PoseStamped) -> SE3 | None:
-        position, quaternion = convert.pose_to_arrays(message.pose)
-        if not np.isfinite([*position, *quaternion]).all() or np.linalg.norm(quaternion) < 1e-6:
+        pose = pose_to_se3(message.pose)
+        if pose is None:
             self._faults.report("ee_pose", "a pose is not finite; it is left out", self._now_ns())
             return None
-        pose = SE3(quaternion, position)
         frame = message.header.frame_id
         if frame and frame != self._config.fixed_frame:
             try:
