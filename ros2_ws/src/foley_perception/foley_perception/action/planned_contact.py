@@ -162,7 +162,7 @@ def _surface_contact(
     points = camera.to_camera(path)  # [n, 3]
     pixels, _ = camera.project(path)
     normals, heights = fit_planes(pixels, depth, camera, config)
-    # Of point i against the planes seen at i and at the neighbours.
+    # Of every point against the plane seen there, and of its predecessor against the same plane.
     here = np.sum(normals * points, axis=1) - heights - config.margin_m
     before = np.sum(normals[1:] * points[:-1], axis=1) - heights[1:] - config.margin_m
     with np.errstate(invalid="ignore"):
@@ -174,30 +174,35 @@ def _surface_contact(
             return _describe(
                 times, path, points, i, fraction, normals[i + 1], heights[i + 1], camera, config, SURFACE
             )
-    return _closest(times, path, points, here, normals, heights, depth, camera, config)
-
-
-def _closest(
-    times: NDArray[np.int64],
-    path: Array,
-    points: Array,
-    clearance: Array,
-    normals: Array,
-    heights: Array,
-    depth: Array,
-    camera: CameraModel,
-    config: PlannedContactConfig,
-) -> PlannedContact | None:
-    """A path that turns back just above a surface: depth is a little off, or the controller pushes beyond."""
-    near = np.flatnonzero(np.nan_to_num(clearance, nan=np.inf) < config.touch_m)
-    for i in near.tolist():
-        if not 0 < i < len(clearance) - 1 or not _seen(points[i], depth, camera, config):
+    with np.errstate(invalid="ignore"):
+        touching = (here < config.touch_m) & (here > -config.hidden_m)
+    for i in (np.flatnonzero(touching[1:-1]) + 1).tolist():
+        if not _seen(points[i], depth, camera, config):
             continue
-        against = np.sum(normals[i] * points, axis=1) - heights[i]
-        approached = against[: i + 1].max() - against[i] > config.min_approach_m
-        if approached and against[i] <= against[i - 1] and against[i] <= against[i + 1]:
-            return _describe(times, path, points, i, 0.0, normals[i], heights[i], camera, config, CLOSEST)
+        against = np.sum(normals[i] * points, axis=1) - heights[i] - config.margin_m
+        plane = normals[i], heights[i], camera, config
+        entry = _hidden_entry(against, i, touching)
+        if entry is not None:
+            fraction = float(against[entry] / (against[entry] - against[entry + 1]))
+            return _describe(times, path, points, entry, fraction, *plane, SURFACE)
+        if _turns_back(times, against, i, config):
+            return _describe(times, path, points, i, 0.0, *plane, CLOSEST)
     return None
+
+
+def _hidden_entry(against: Array, index: int, touching: NDArray[np.bool_]) -> int | None:
+    """The step in which a tip met the plane out of sight, if it comes into sight at ``index`` in contact already."""
+    if touching[index - 1] or against[index] > 0:
+        return None
+    above = np.flatnonzero(against[:index] > 0)
+    return int(above[-1]) if above.size else None
+
+
+def _turns_back(times: NDArray[np.int64], against: Array, index: int, config: PlannedContactConfig) -> bool:
+    """Whether the path comes down to its closest here: depth is a little off, or the controller pushes beyond."""
+    recent = against[: index + 1][times[: index + 1] >= times[index] - NS_PER_S // 5]
+    approached = float(recent.max() - against[index]) > config.min_approach_m
+    return approached and bool(against[index] <= min(against[index - 1], against[index + 1]))
 
 
 def _seen(point: Array, depth: Array, camera: CameraModel, config: PlannedContactConfig) -> bool:
@@ -261,7 +266,7 @@ def turning_point(
         return None
     low = min(z[i] for i in candidates)
     index = next(i for i in candidates if z[i] < low + 2e-3)
-    velocity = _velocity_before(times, path, int(times[index]))
+    velocity = _velocity_before(times, path, int(times[index]), 0.08)  # before the braking
     away = np.flatnonzero(z[index:] > z[index] + config.touch_m / 2)
     end = index + int(away[0]) if away.size else len(times) - 1
     slip = float(np.linalg.norm(np.diff(path[index : end + 1, :2], axis=0), axis=1).sum())
