@@ -58,7 +58,11 @@ def test_a_place_gets_the_name_of_its_contact(store: BeliefStore) -> None:
     assert place == "place_1"
     store.add(place, piece("plan", kind="predicted"))
     assert store.resolve("object_1", (0.01, 0.0, 0.0)) == "object_1"
-    assert store.objects == ["object_1"]
+    store.add("object_1", piece("c", 0.01))
+    store.add("place_9", piece("far", 0.5, kind="predicted"))
+    store.name_places("object_1", (0.01, 0.0, 0.0))
+    assert store.objects == ["object_1", "place_9"]
+    assert {item.key for item in store.evidence("object_1")} == {"plan", "c"}
 
 
 def test_numbers_that_count_anew_do_not_mix_objects(store: BeliefStore) -> None:
@@ -88,8 +92,9 @@ def test_same_contact_replaces_itself(store: BeliefStore) -> None:
 def test_heard_contact_takes_the_place_of_its_prediction(store: BeliefStore) -> None:
     store.add("mug", piece("plan_1", kind="predicted", time_ns=10**9))
     store.add("mug", piece("plan_2", kind="predicted", time_ns=5 * 10**9))
-    assert store.forget_predicted("mug", plan_id="plan_1", time_ns=0, within_s=0.25) == 1
-    assert store.forget_predicted("mug", plan_id="", time_ns=int(5.2e9), within_s=0.25) == 1
+    store.add("pan", piece("plan_3", kind="predicted", time_ns=5 * 10**9))
+    assert store.forget_predicted(plan_id="plan_1", time_ns=0, within_s=0.25) == 1
+    assert store.forget_predicted(plan_id="", time_ns=int(5.2e9), within_s=0.25) == 2
     assert store.objects == []
 
 

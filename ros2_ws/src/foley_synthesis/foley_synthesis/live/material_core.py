@@ -106,8 +106,9 @@ class MaterialCore:
             if not name:
                 return ContactOutcome(contact, belief, FusedBelief(), surprised)
             plan_id = contact.plan_id or (match.plan_id if match is not None else "")
+            self._store.forget_predicted(plan_id=plan_id, time_ns=contact.time_ns, within_s=MATCH_S)
             self._store.add(name, _heard_evidence(contact, belief))
-            self._store.forget_predicted(name, plan_id=plan_id, time_ns=contact.time_ns, within_s=MATCH_S)
+            self._store.name_places(name, contact.position)
             self._percentiles[name] = surprised.percentile if surprised is not None else NAN
             if surprised is not None:
                 surprised = dataclasses.replace(surprised, contact=contact)

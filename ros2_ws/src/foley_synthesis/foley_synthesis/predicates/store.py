@@ -90,10 +90,8 @@ class BeliefStore:
         if object_id and object_id in self._evidence and self._distance(object_id, point) <= _ELSEWHERE_M:
             return object_id
         if distance <= self._radius:
-            if object_id and _PLACE.fullmatch(nearest) and object_id not in self._evidence:
-                self._evidence[object_id] = self._evidence.pop(nearest)  # the place has got a name
-                return object_id
-            return nearest
+            named = object_id and _PLACE.fullmatch(nearest) and object_id not in self._evidence
+            return object_id if named else nearest
         if object_id and object_id not in self._evidence:
             return object_id
         return self._new_place() if create else ""
@@ -116,8 +114,6 @@ class BeliefStore:
     def add(self, object_id: str, item: Evidence) -> None:
         """Add one piece; it replaces an older one of the same kind and key.
 
-        A heard contact takes the place of what was predicted for it (same plan: see :meth:`forget`).
-
         Raises:
             EvidenceError: no object, or probabilities over another vocabulary.
         """
@@ -138,20 +134,32 @@ class BeliefStore:
             oldest = min(self._evidence, key=lambda name: max(o.time_ns for o in self._evidence[name]))
             del self._evidence[oldest]
 
-    def forget_predicted(self, object_id: str, *, plan_id: str, time_ns: int, within_s: float) -> int:
+    def forget_predicted(self, *, plan_id: str, time_ns: int, within_s: float) -> int:
         """Drop predicted evidence that a heard contact has overtaken: same plan, or about the same time."""
-        items = self._evidence.get(object_id, [])
-        kept = [
-            o
-            for o in items
-            if o.kind != "predicted"
-            or not ((plan_id and o.key == plan_id) or abs(o.time_ns - time_ns) <= within_s * 1e9)
-        ]
-        if kept:
-            self._evidence[object_id] = kept
-        else:
-            self._evidence.pop(object_id, None)
-        return len(items) - len(kept)
+        dropped = 0
+        for name, items in list(self._evidence.items()):
+            kept = [
+                o
+                for o in items
+                if o.kind != "predicted"
+                or not ((plan_id and o.key == plan_id) or abs(o.time_ns - time_ns) <= within_s * 1e9)
+            ]
+            dropped += len(items) - len(kept)
+            if kept:
+                self._evidence[name] = kept
+            else:
+                del self._evidence[name]
+        return dropped
+
+    def name_places(self, object_id: str, position: Sequence[float]) -> None:
+        """Give what was predicted for a place without a name to the object that a contact found there."""
+        if len(position) != 3 or not all(math.isfinite(v) for v in position):
+            return
+        point = np.asarray(position, dtype=np.float64)
+        for place in [name for name in self._evidence if _PLACE.fullmatch(name) and name != object_id]:
+            if self._distance(place, point) <= self._radius:
+                for item in self._evidence.pop(place):
+                    self.add(object_id, item)
 
     # ---- file ------------------------------------------------------------------------------------------
     def save(self, path: Path, *, model_id: str) -> None:

@@ -31,7 +31,7 @@ from foley_synthesis.live.synthesis_core import View
 from foley_synthesis.ros.owned import Owned
 from foley_synthesis.ros.tf import LazyTf
 
-KEPT_S = 6.0
+KEPT_S = 8.0
 BACKGROUND_FRAMES = 8  # their far envelope takes 20 ms
 Value = TypeVar("Value")
 
