@@ -76,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _generate(args: argparse.Namespace) -> int:
+    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     from foley_sim.generate import GenerateConfig, generate
@@ -98,7 +99,7 @@ def _generate(args: argparse.Namespace) -> int:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, disable=None if sys.stderr.isatty() else True) as bar:
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(f"{config.split} scenes", total=config.scenes * config.duration_s)
         metrics = generate(config, lambda seconds: bar.advance(task, seconds))
     write_metrics(args.metrics, metrics)
