@@ -224,7 +224,9 @@ def test_unplugged_microphone_is_a_gap(ros_context: Any, recorder: Any, source: 
     ros_context.helper.destroy_subscription(subscription)
 
 
-def test_refusals_and_the_end_by_itself(ros_context: Any, recorder: Any, source: Source, tmp_path: Path) -> None:
+def test_refusals_and_the_end_by_itself(
+    ros_context: Any, recorder: Any, source: Source, tmp_path: Path
+) -> None:
     from foley_msgs.srv import StartRecording
 
     recorder(wrench=" required")
@@ -268,3 +270,67 @@ def test_killed_recorder_leaves_a_readable_bag(
 
     with Reader(started.path) as bag:
         assert bag.message_count == sum(count(started.path).values())
+
+
+def test_record_command(ros_context: Any, recorder: Any, source: Source, tmp_path: Path) -> None:
+    """`foley record` against the running recorder, as a user types it; then a name that exists."""
+    import json
+
+    recorder()
+    ros_context.spin_until(lambda: source.line() == "ready", 30)
+    source.publish(20.0)
+    code = (
+        "import argparse, sys; from foley_perception.commands import record as r; p = argparse.ArgumentParser();"
+        "r.configure(p); sys.exit(r.run(p.parse_args(sys.argv[1:])))"
+    )
+    arguments = ["--name", "typed", "--max-duration", "1.5", "--tag", "x", "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-c", code, *arguments]
+    first = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert first.returncode == 0, first.stderr
+    assert "/mic/audio" in first.stdout
+    figures = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    audio = figures["topics"]["/mic/audio"]
+    assert audio["lost"] == 0 and audio["messages"] == pytest.approx(150, abs=40)
+    second = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert second.returncode == 2 and "exists already" in second.stderr
+    source.process.kill()
+
+
+def test_no_space_is_told(ros_context: Any, recorder: Any) -> None:
+    recorder(min_free_mb=1e12)
+    refused = begin(ros_context, "x")
+    assert refused.error_code == refused.ERROR_NO_SPACE and "min_free_mb" in refused.error_msg
+
+
+def test_a_best_effort_microphone_is_recorded(ros_context: Any, recorder: Any) -> None:
+    """Its publisher offers less than the profile asks for; the subscription is made anew to fit."""
+    from rclpy.qos import QoSProfile, ReliabilityPolicy
+
+    from foley_msgs.msg import AudioChunk
+    from foley_ros import convert
+
+    recorder(flush_period_s=0.1)
+    profile = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+    publisher = ros_context.helper.create_publisher(AudioChunk, "/mic/audio", profile)
+    started = begin(ros_context, "modest")
+    assert started.error_code == 0
+    ros_context.spin_until(publisher.get_subscription_count, 20)
+    import numpy as np
+
+    sent = 0
+
+    def arrived() -> bool:
+        # Best effort: what is sent before the recorder has found the publisher is lost, so more is sent.
+        nonlocal sent
+        sound = np.zeros(480)
+        publisher.publish(
+            convert.array_to_audio(
+                sound, time_ns=1, frame_id="m", stream_id="s", first_sample=480 * sent, sample_rate=48_000
+            )
+        )
+        sent += 1
+        return count(started.path)["/mic/audio"] >= 3
+
+    ros_context.spin_until(arrived, 20)
+    audio = next(t for t in end(ros_context).topics if t.topic == "/mic/audio")
+    assert 3 <= audio.messages <= sent

@@ -16,7 +16,7 @@ def print_topics(reports: Iterable[Any], title: str) -> None:
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
-    table.add_column("topic", overflow="fold")
+    table.add_column("topic", overflow="fold", min_width=24)
     for name in ("messages", "MB", "Hz", "lost", "gaps", "max gap", "skew p50", "skew p99"):
         table.add_column(name, justify="right")
     for report in reports:
@@ -33,7 +33,9 @@ def print_topics(reports: Iterable[Any], title: str) -> None:
             _milliseconds(report.skew_p99),
             style="red" if bad else None,
         )
-    Console().print(table)
+    console = Console()
+    # Piped output is not cut to the 80 columns that rich assumes.
+    (console if console.is_terminal else Console(width=140)).print(table)
 
 
 def _milliseconds(seconds: float) -> str:

@@ -1,8 +1,9 @@
 """The recorder: every topic of a session, as raw bytes, into a bag.
 
-Threads: the executor's thread receives messages, looks at a few header bytes and queues them; the bag
-writer's thread (see ``recording/writer.py``) owns the disk. Services are answered in the executor's thread;
-stopping waits for the disk there, which the queues of reliable topics bridge.
+Threads: the executor's thread takes messages in batches (see ``RawSubscriptions``), looks at a few header
+bytes and queues them; the bag writer's thread (see ``recording/writer.py``) owns the disk. Services are
+answered in the executor's thread; stopping waits for the disk there, which the queues of reliable topics
+bridge.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ from foley_perception.ros.recording import (
 from foley_ros import convert, qos
 from foley_ros.node import FoleyNode, Health, run
 
-WATCH_PERIOD_S = 0.2
-ADAPT_EVERY = 5  # watches
+POLL_PERIOD_S = 0.02
+WATCH_EVERY = 10  # polls
+ADAPT_EVERY = 50  # polls
 
 
 class RecorderNode(FoleyNode[RecorderConfig]):
@@ -48,7 +50,7 @@ class RecorderNode(FoleyNode[RecorderConfig]):
         self._latched = LatchedStore()
         self._own_labels: set[bytes] = set()
         self._deadline_ns = 0
-        self._watches = 0
+        self._polls = 0
         specs = {self.resolve_topic_name(spec.name): spec for spec in config.specs}
         self._subscriptions_raw = RawSubscriptions(self, specs, self._on_message)
         for topic, why in self._subscriptions_raw.unavailable.items():
@@ -60,7 +62,7 @@ class RecorderNode(FoleyNode[RecorderConfig]):
             self.create_service(StopRecording, "~/stop", self._on_stop),
             self.create_service(LabelSegment, "~/label", self._on_label),
         ]
-        self._watch_timer = self.create_timer(WATCH_PERIOD_S, self._watch)
+        self._poll_timer = self.create_timer(POLL_PERIOD_S, self._poll)
 
     def stop(self) -> None:
         if self._recording is not None:
@@ -75,7 +77,7 @@ class RecorderNode(FoleyNode[RecorderConfig]):
         for service in self._entities:
             self.destroy_service(service)
         self._entities = []
-        self.destroy_timer(self._watch_timer)
+        self.destroy_timer(self._poll_timer)
         self.destroy_publisher(self._label_publisher)
 
     def health(self) -> Health:
@@ -96,13 +98,18 @@ class RecorderNode(FoleyNode[RecorderConfig]):
             return
         self._recording.add(topic, message)
 
-    def _watch(self) -> None:
-        """End what is over; fit subscriptions to publishers that came."""
-        recording, subscriptions = self._recording, self._subscriptions_raw
-        if recording is not None and (recording.failure is not None or self.now_ns() >= self._deadline_ns):
+    def _poll(self) -> None:
+        """Take what has come; end what is over; fit subscriptions to publishers that came."""
+        subscriptions = self._subscriptions_raw
+        if subscriptions is None:
+            return
+        subscriptions.poll()
+        self._polls += 1
+        recording = self._recording
+        watch = self._polls % WATCH_EVERY == 0
+        if recording is not None and watch and (recording.failure or self.now_ns() >= self._deadline_ns):
             self._ended = self._finish()
-        self._watches += 1
-        if subscriptions is not None and self._watches % ADAPT_EVERY == 1:
+        if self._polls % ADAPT_EVERY == 1:
             for topic in subscriptions.adapt():
                 self.get_logger().info(f"{topic}: subscribed with the QoS that its publishers offer")
 
@@ -120,6 +127,7 @@ class RecorderNode(FoleyNode[RecorderConfig]):
             return refuse(response.ERROR_NOT_ACTIVE, "the recorder is not active; activate it first")
         if self._recording is not None:
             return refuse(response.ERROR_ALREADY_RECORDING, f"already recording {self._recording.path}")
+        subscriptions.poll()  # what came before the start is no part of it, but for what is latched
         now = self.now_ns()
         try:
             recording, session_id = begin_recording(config, subscriptions, self._latched, request, now)
@@ -170,7 +178,8 @@ class RecorderNode(FoleyNode[RecorderConfig]):
         return response
 
     def _finish(self, *, discard: bool = False) -> RecordingResult:
-        assert self._recording is not None
+        assert self._recording is not None and self._subscriptions_raw is not None
+        self._subscriptions_raw.poll()  # what came before the end belongs to it
         result = self._recording.finish(self.now_ns(), discard=discard)
         self._recording, self._last = None, result
         if result.failure is not None:

@@ -13,6 +13,7 @@ from foley_perception.recording.cdr import AudioHead
 
 _GAP_FACTOR = 2.0  # a step beyond this many medians is a gap
 _LOST_FACTOR = 1.5  # where only stamps tell: a step beyond this hides at least one message
+_EDGE_S = 0.5  # silence at the start or end of a recording that is a gap
 _MIN_PERIODIC = 10  # messages before a topic's period can be told
 
 
@@ -107,8 +108,9 @@ class TopicMonitor:
                 edges.append((int(stamps[0]) - (start_ns - shift)) * 1e-9)
             if end_ns is not None:
                 edges.append(((end_ns - shift) - int(stamps[-1])) * 1e-9)
-            # Up to two periods are spent at each edge in any recording.
-            steps = np.append(steps, [e for e in edges if e > 2 * _GAP_FACTOR * median])
+            # Topics do not begin and end at the same moment; that much at each edge is no loss.
+            allowed = max(2 * _GAP_FACTOR * median, _EDGE_S)
+            steps = np.append(steps, [e for e in edges if e > allowed])
         return TopicReport(
             topic=self.topic,
             type=self.type,

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
 from foley_msgs.msg import SegmentLabel, TopicStatistics
@@ -37,11 +38,18 @@ from foley_ros.node import Health
 _PROFILES: dict[str, QoSProfile] = {
     "audio": qos.AUDIO,
     "state": qos.STATE,
-    "image": qos.IMAGE,
+    # A recorder loses no image that its own second of writing could have kept.
+    "image": QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=30, reliability=ReliabilityPolicy.BEST_EFFORT),
     "event": qos.EVENT,
     "latched": qos.LATCHED,
     "tf_static": qos.TF_STATIC,
 }
+
+
+def _never_called(data: bytes) -> None:
+    """The callback of a subscription that is polled."""
+
+
 OnMessage = Callable[[str, RawMessage], None]
 
 
@@ -197,8 +205,25 @@ def qos_entry(profile: QoSProfile) -> dict[str, object]:
     }
 
 
+class _PolledGroup(CallbackGroup):
+    """Keeps the executor away: what is in this group is asked for messages by :meth:`RawSubscriptions.poll`."""
+
+    def can_execute(self, entity: Any) -> bool:
+        return False
+
+    def beginning_execution(self, entity: Any) -> bool:
+        return False
+
+    def ending_execution(self, entity: Any) -> None:
+        pass
+
+
 class RawSubscriptions:
-    """One raw subscription per topic, with the QoS of its publishers.
+    """One raw subscription per topic, with the QoS of its publishers, asked for messages in batches.
+
+    A thousand messages a second cost rclpy's executor half a core, nearly all of it for building a wait set
+    per message. So the executor does not watch these subscriptions; :meth:`poll` takes what has come. Nothing
+    waits in vain for that: arrival times are the middleware's, and its queues hold seconds.
 
     A reliable subscription never meets a best-effort publisher, nor a latched one a volatile publisher. So
     every topic begins with its profile, and is subscribed anew when its publishers offer less (as `ros2 bag
@@ -208,35 +233,50 @@ class RawSubscriptions:
     def __init__(self, node: Node, specs: Mapping[str, TopicSpec], on_message: OnMessage) -> None:
         self._node = node
         self._on_message = on_message
+        self._group = _PolledGroup()
+        # Where ROS time is simulated the middleware's own times mean nothing.
         self._system_time = not node.get_parameter("use_sim_time").value
         self._classes: dict[str, Any] = {}
         self._subscriptions: dict[str, Subscription] = {}
         self.unavailable: dict[str, str] = {}  # topic -> why it cannot be subscribed
         self.specs: dict[str, TopicSpec] = {}
+        self._required_unavailable: list[str] = []
         for topic, spec in specs.items():
             try:
                 self._classes[topic] = message_class(spec.type)
             except (ModuleNotFoundError, AttributeError) as error:
                 self.unavailable[topic] = f"type {spec.type} is not installed ({error})"
+                if spec.required:
+                    self._required_unavailable.append(topic)
                 continue
             self.specs[topic] = spec
             self._subscribe(topic, _PROFILES[spec.profile])
 
     def _subscribe(self, topic: str, profile: QoSProfile) -> None:
-        def receive(data: bytes, info: Mapping[str, Any]) -> None:
-            arrival = info["received_timestamp"] if self._system_time else None
-            message = RawMessage(
-                data,
-                int(arrival or self._node.get_clock().now().nanoseconds),
-                int(info["source_timestamp"] or 0) if self._system_time else 0,
-                int(info.get("publication_sequence_number") or 0),
-            )
-            self._on_message(topic, message)
-
-        # The clock's reading is the arrival where ROS time is simulated; elsewhere the middleware's own.
         self._subscriptions[topic] = self._node.create_subscription(
-            self._classes[topic], topic, receive, profile, raw=True
+            self._classes[topic], topic, _never_called, profile, raw=True, callback_group=self._group
         )
+
+    def poll(self) -> int:
+        """Hand over every message that has come, in order of arrival. Returns how many."""
+        now = int(self._node.get_clock().now().nanoseconds)
+        batch: list[tuple[int, str, RawMessage]] = []
+        for topic, subscription in self._subscriptions.items():
+            with subscription.handle:
+                while (taken := subscription.handle.take_message(subscription.msg_type, True)) is not None:
+                    message = self._message(*taken, now)
+                    batch.append((message.arrival_ns, topic, message))
+        batch.sort(key=lambda item: item[0])
+        for _, topic, message in batch:
+            self._on_message(topic, message)
+        return len(batch)
+
+    def _message(self, data: bytes, info: Mapping[str, Any], now_ns: int) -> RawMessage:
+        sequence = int(info.get("publication_sequence_number") or 0)
+        if not self._system_time:
+            return RawMessage(data, now_ns, 0, sequence)
+        arrival, published = info["received_timestamp"], info["source_timestamp"]
+        return RawMessage(data, int(arrival or now_ns), int(published or 0), sequence)
 
     def adapt(self) -> list[str]:
         """Fit subscriptions to their publishers; the topics that were subscribed anew."""
@@ -271,7 +311,7 @@ class RawSubscriptions:
     def without_publisher(self) -> list[str]:
         """Required topics that nobody publishes or whose type is not installed."""
         absent = [t for t, s in self.specs.items() if s.required and not self._node.count_publishers(t)]
-        return sorted(absent + list(self.unavailable))
+        return sorted(absent + self._required_unavailable)
 
     def destroy(self) -> None:
         for subscription in self._subscriptions.values():
