@@ -29,6 +29,8 @@ _CONTACT_S = 0.008
 # A low impedance makes the contact a plain spring and damper under load (MuJoCo's default cancels the load at once,
 # and a pressed tip then rattles).
 _SOLIMP = "0.02 0.02 0.001"
+# Drawing is bound by vertices: half of MuJoCo's defaults look the same at this size and take a third less time.
+_DETAIL = {"numslices": "18", "numstacks": "6", "numquads": "2"}
 _TABLE_SIZE = (1.3, 0.95, 0.03)  # [m]
 
 
@@ -77,7 +79,7 @@ def build(scene: SceneSpec) -> tuple[str, dict[str, bytes]]:
     _add(root, "option", timestep=str(TIMESTEP_S), integrator="implicitfast")
     visual = _add(root, "visual")
     _add(visual, "global", offwidth=str(scene.camera.width), offheight=str(scene.camera.height))
-    _add(visual, "quality", offsamples="0", shadowsize="0")
+    _add(visual, "quality", offsamples="0", shadowsize="0", **_DETAIL)
     _add(visual, "map", znear="0.05", zfar="20")
     _add(root, "statistic", extent="1", center="0 0 0.05", meansize="0.1")
     files: dict[str, bytes] = {}
@@ -147,7 +149,7 @@ def _surroundings(
     _add(asset, "texture", name="sky", type="skybox", builtin="gradient", width="64", height="384",
                   rgb1=_text(wall), rgb2=_text(wall * 0.55))  # fmt: skip
     _add(asset, "material", name=TABLE, texture=TABLE, texrepeat="1 1", specular="0.15", shininess="0.2")
-    _add(asset, "material", name="shade", rgba="0 0 0 0.12", specular="0", shininess="0")
+    _add(asset, "material", name="shade", rgba="0 0 0 0.16", specular="0", shininess="0")
     _add(world, "geom", name="floor", type="plane", size="4 4 0.1", pos="0 0 -0.75",
                   rgba=_text((*(wall * 0.6), 1.0)), contype="0", conaffinity="0")  # fmt: skip
     half = [s / 2 for s in _TABLE_SIZE]
@@ -199,13 +201,13 @@ def _object(item: ObjectSpec, asset: ET.Element, world: ET.Element, files: dict[
         solimp=_SOLIMP,
     )
     # Without shadows things seem to float: thin dark patches around the foot stand for a soft shadow.
-    for i, grow in enumerate((0.002, 0.005, 0.009)):
+    for i, grow in enumerate((0.003, 0.008)):
         _add(
             body,
             "geom",
             type="cylinder" if cylinder else "box",
             size=_text((half[0] + grow, 1e-4) if cylinder else (half[0] + grow, half[1] + grow, 1e-4)),
-            pos=_text((0, 0, -item.position[2] + 4e-4 * (3 - i))),
+            pos=_text((0, 0, -item.position[2] + 4e-4 * (2 - i))),
             material="shade",
             contype="0",
             conaffinity="0",

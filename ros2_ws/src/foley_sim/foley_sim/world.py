@@ -44,6 +44,7 @@ SMOOTH_SLIP = 2e-3
 
 _STIFFNESS = (2 * np.pi * 25.0) ** 2  # of the driven joints per unit of mass [1/s^2]
 _STILL = np.zeros(4)
+_NOISE = np.repeat(WRENCH_NOISE, 3)
 _DAMPING = 2 * np.sqrt(_STIFFNESS)
 
 
@@ -376,9 +377,9 @@ class World:
         return deepest
 
     def _wrench(self, yaw: float) -> Array:
-        c, s = np.cos(yaw), np.sin(yaw)
-        axes = np.array([[c, s, 0.0], [s, -c, 0.0], [0.0, 0.0, -1.0]])  # rows: x, y, z of the tool
-        force = axes @ self._force / (STATE_NS // STEP_NS)
-        torque = np.cross([0.0, 0.0, self.scene.striker.length], force)
-        noise = self._rng.standard_normal(6) * np.repeat(WRENCH_NOISE, 3)
-        return np.asarray(np.concatenate([force, torque]) + noise)
+        c, s = math.cos(yaw), math.sin(yaw)
+        x, y, z = (self._force / (STATE_NS // STEP_NS)).tolist()
+        fx, fy, fz = c * x + s * y, s * x - c * y, -z  # in the tool's axes
+        length = self.scene.striker.length  # the force acts at the tip, (0, 0, length) in the tool
+        noise = self._rng.standard_normal(6) * _NOISE
+        return np.asarray(np.array([fx, fy, fz, -length * fy, length * fx, 0.0]) + noise)
