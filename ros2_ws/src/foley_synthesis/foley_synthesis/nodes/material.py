@@ -17,6 +17,7 @@ from typing import Any
 from foley_msgs.msg import AudioChunk, ContactEvent, MaterialEstimate, PredictedAudio
 from foley_msgs.srv import GetPredicates
 from foley_perception.audio.ring import AudioRing
+from foley_perception.ros.owned import Owned
 from foley_ros import convert as common
 from foley_ros import qos
 from foley_ros.node import FoleyNode, Health, run
@@ -33,7 +34,6 @@ from foley_synthesis.live.surprise import calibration_of
 from foley_synthesis.predicates import vocabulary
 from foley_synthesis.ros import convert
 from foley_synthesis.ros.material_output import MaterialOutput, answer_predicates
-from foley_synthesis.ros.owned import Owned
 
 Job = Callable[[], None]
 DUE_PERIOD_S = 0.05

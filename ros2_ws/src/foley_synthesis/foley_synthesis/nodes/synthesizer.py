@@ -19,6 +19,7 @@ from foley_perception.action.clip_action import clip_start_ns
 from foley_perception.action.hand import GripperHand
 from foley_perception.action.planned_contact import PlannedContactConfig
 from foley_perception.geometry.tf_buffer import TransformUnavailable
+from foley_perception.ros.owned import Owned
 from foley_ros import qos
 from foley_ros.convert import ConversionError
 from foley_ros.node import FoleyNode, Health, run
@@ -32,7 +33,6 @@ from foley_synthesis.live.history import NS_PER_S
 from foley_synthesis.live.preload import preload
 from foley_synthesis.live.synthesis_core import CannotPredict, Reason, SynthesisCore
 from foley_synthesis.ros import convert
-from foley_synthesis.ros.owned import Owned
 from foley_synthesis.ros.scene_inputs import SceneInputs
 from foley_synthesis.ros.synthesizer_output import SynthesizerOutput, planned_motion
 from foley_synthesis.ros.what_if import WhatIf

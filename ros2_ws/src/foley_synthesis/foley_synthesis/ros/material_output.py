@@ -6,13 +6,13 @@ from rclpy.node import Node
 
 from foley_msgs.msg import MaterialEstimate, PredicateArray, Surprise, VocabularyInfo
 from foley_msgs.srv import GetPredicates
+from foley_perception.ros.owned import Owned
 from foley_ros import qos
 from foley_synthesis.checkpoint import Vocabulary
 from foley_synthesis.live.material_core import ContactOutcome, MaterialCore
 from foley_synthesis.predicates.fusion import FusedBelief
 from foley_synthesis.predicates.vocabulary import PredicateValue
 from foley_synthesis.ros import convert
-from foley_synthesis.ros.owned import Owned
 
 
 class MaterialOutput:

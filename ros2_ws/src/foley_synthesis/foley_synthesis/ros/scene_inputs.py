@@ -21,6 +21,7 @@ from foley_perception.action.hand import GripperHand
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformUnavailable
 from foley_perception.ros.motion import pose_to_se3
+from foley_perception.ros.owned import Owned
 from foley_perception.scene.background import BackgroundDepth
 from foley_perception.scene.camera import CameraModel
 from foley_ros import convert, qos
@@ -28,7 +29,6 @@ from foley_synthesis.live.config import SynthesizerConfig
 from foley_synthesis.live.faults import Faults
 from foley_synthesis.live.history import NS_PER_S, Frame, History
 from foley_synthesis.live.synthesis_core import View
-from foley_synthesis.ros.owned import Owned
 from foley_synthesis.ros.tf import LazyTf
 
 KEPT_S = 8.0

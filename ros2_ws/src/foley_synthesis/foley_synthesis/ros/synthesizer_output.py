@@ -6,12 +6,12 @@ import numpy as np
 
 from foley_msgs.msg import HandTrajectory, MaterialEstimate, PredictedAudio
 from foley_perception.action.hand import GripperHand, HandError
+from foley_perception.ros.owned import Owned
 from foley_ros import convert as common
 from foley_ros import qos
 from foley_synthesis.checkpoint import Vocabulary
 from foley_synthesis.live.synthesis_core import CannotPredict, PlannedMotion, Predicted, Reason
 from foley_synthesis.ros import convert
-from foley_synthesis.ros.owned import Owned
 from foley_synthesis.ros.scene_inputs import SceneInputs
 
 
