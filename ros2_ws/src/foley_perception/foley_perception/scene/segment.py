@@ -44,7 +44,7 @@ def face_around(
         near = np.linalg.norm(points - point, axis=-1) < reach_m
         mask = (off < tolerance_m) & near
     # A pixel row of an edge that is seen half and half would join two faces of one height.
-    mask = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    mask = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     _, labels = cv2.connectedComponents(mask, connectivity=4)
     column, row = (int(i) for i in np.round(pixel))
     around = labels[max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3]
@@ -52,5 +52,5 @@ def face_around(
     if not found.size:
         return None
     face = points[labels == np.bincount(found).argmax()]
-    step = max(len(face) // max_points, 1)
+    step = -(-len(face) // max_points)
     return camera.tx_world_camera.apply(face[::step])

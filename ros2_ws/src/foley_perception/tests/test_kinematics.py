@@ -1,0 +1,230 @@
+import sys
+
+import numpy as np
+import pytest
+
+from foley_perception.action.config import HandMapperConfig
+from foley_perception.action.kinematics import ForwardKinematics, KinematicsError
+from foley_perception.action.mapper import HandMapper
+from foley_perception.action.trajectory import (
+    TrajectoryError,
+    interpolate_joints,
+    plan_id_of,
+    resample_poses,
+    sample_times,
+)
+from foley_perception.geometry.se3 import SE3
+from foley_perception.geometry.tf_buffer import TransformBuffer, TransformUnavailable
+
+S = 1_000_000_000
+
+
+def link(name: str) -> str:
+    return f'<link name="{name}"/>'
+
+
+def joint(name: str, kind: str, parent: str, child: str, xyz: str = "0 0 0", axis: str = "0 0 1") -> str:
+    limit = '<limit lower="-9" upper="9" effort="1" velocity="1"/>' if kind != "fixed" else ""
+    return (
+        f'<joint name="{name}" type="{kind}"><parent link="{parent}"/><child link="{child}"/>'
+        f'<origin xyz="{xyz}" rpy="0 0 0"/><axis xyz="{axis}"/>{limit}</joint>'
+    )
+
+
+def planar_arm(root: str = "world") -> str:
+    """Two links of 1 m and 0.5 m that turn about z, a slide along z, and a gripper joint beside the chain."""
+    return (
+        '<robot name="planar">'
+        + "".join(link(n) for n in (root, "upper", "lower", "tool", "finger"))
+        + joint("shoulder", "continuous", root, "upper")
+        + joint("elbow", "revolute", "upper", "lower", xyz="1 0 0")
+        + joint("slide", "prismatic", "lower", "tool", xyz="0.5 0 0")
+        + joint("gripper_width", "prismatic", "tool", "finger", axis="0 1 0")
+        + "</robot>"
+    )
+
+
+def expected(q: np.ndarray) -> np.ndarray:
+    a, b, z = q.T
+    return np.stack([np.cos(a) + 0.5 * np.cos(a + b), np.sin(a) + 0.5 * np.sin(a + b), z], axis=1)
+
+
+def test_forward_kinematics_of_a_planar_arm() -> None:
+    arm = ForwardKinematics(planar_arm(), "tool")
+    assert arm.joints == ("shoulder", "elbow", "slide")
+    assert arm.root_link == "world"
+    q = np.random.default_rng(0).uniform(-2, 2, (20, 3))
+    poses = arm.poses(["shoulder", "elbow", "slide"], q)
+    np.testing.assert_allclose(poses.translation, expected(q), atol=1e-12)
+    yaw = np.arctan2(poses.rotation[:, 1, 0], poses.rotation[:, 0, 0])
+    np.testing.assert_allclose(np.exp(1j * yaw), np.exp(1j * (q[:, 0] + q[:, 1])), atol=1e-12)
+
+
+def test_order_of_names_and_joints_from_elsewhere() -> None:
+    arm = ForwardKinematics(planar_arm(), "tool")
+    pose = arm.poses(["slide", "elbow"], np.array([[0.3, 0.5]]), others={"shoulder": 0.2, "wheel": 3.0})
+    np.testing.assert_allclose(pose.translation, expected(np.array([[0.2, 0.5, 0.3]])), atol=1e-12)
+
+
+def test_relative_to_another_link() -> None:
+    arm = ForwardKinematics(planar_arm(), "tool", "upper")
+    assert arm.joints == ("elbow", "slide")
+    pose = arm.poses(["elbow", "slide"], np.array([[np.pi / 2, 0.1]]))
+    np.testing.assert_allclose(pose.translation, [[1.0, 0.5, 0.1]], atol=1e-12)
+
+
+def test_nan_joints_give_nan_poses() -> None:
+    poses = ForwardKinematics(planar_arm(), "tool").poses(
+        ["shoulder", "elbow", "slide"], np.array([[0, 0, 0], [0, np.nan, 0]])
+    )
+    assert poses.finite.tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (
+            ["shoulder", "elbow", "slide", "lift"],
+            "joint `lift` is not in robot_description, which has shoulder",
+        ),
+        (["shoulder", "elbow"], "joint `slide` has no position"),
+    ],
+)
+def test_wrong_joints_are_refused_by_name(names: list[str], message: str) -> None:
+    with pytest.raises(KinematicsError, match=message):
+        ForwardKinematics(planar_arm(), "tool").poses(names, np.zeros((1, len(names))))
+
+
+def test_bad_descriptions_are_refused() -> None:
+    with pytest.raises(KinematicsError, match="no link `hand`; it has world, upper"):
+        ForwardKinematics(planar_arm(), "hand")
+    with pytest.raises(KinematicsError, match="not a URDF"):
+        ForwardKinematics("<nonsense", "tool")
+
+
+def test_without_pinocchio_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pinocchio", None)
+    with pytest.raises(KinematicsError, match=r"foley_perception\[kinematics\]"):
+        ForwardKinematics(planar_arm(), "tool")
+
+
+# ---- planned motion ----------------------------------------------------------------------------------------
+def test_cubic_interpolation_follows_velocities() -> None:
+    t = np.array([0.0, 0.5, 1.0])
+    positions, velocities = np.stack([t**3, 2 * t], 1), np.stack([3 * t**2, np.full(3, 2.0)], 1)
+    query = np.linspace(0, 1, 21)
+    np.testing.assert_allclose(
+        interpolate_joints(t, positions, query, velocities), np.stack([query**3, 2 * query], 1), atol=1e-12
+    )
+    assert interpolate_joints(t, positions, query)[5, 0] == pytest.approx(0.0625)  # linear between 0 and 1/8
+
+
+def test_sampling_covers_both_ends() -> None:
+    times = sample_times(np.array([0.0, 0.303]), 100.0)
+    assert times[0] == 0.0 and times[-1] == pytest.approx(0.303)
+    assert np.all(np.diff(times) > 0) and np.diff(times).max() <= 0.0101
+    with pytest.raises(TrajectoryError, match="at most"):
+        sample_times(np.array([0.0, 1e6]), 100.0)
+
+
+def make_mapper(root: str = "world") -> HandMapper:
+    mapper = HandMapper(HandMapperConfig(), TransformBuffer())
+    mapper.set_robot(planar_arm(root))
+    return mapper
+
+
+def test_a_joint_plan_becomes_keypoints() -> None:
+    mapper = make_mapper()
+    mapper.set_joints({"slide": 0.4})
+    offsets = np.array([0.0, 1.0])
+    plan = mapper.plan_joints(
+        5 * S, ["shoulder", "elbow", "gripper_width"], offsets, np.array([[0, 0, 0.02], [0.5, 0.3, 0.04]])
+    )
+    assert plan.times_ns[0] == 5 * S and plan.times_ns[-1] == 6 * S and len(plan.times_ns) == 101
+    np.testing.assert_allclose(
+        plan.poses.translation[-1], expected(np.array([[0.5, 0.3, 0.4]]))[0], atol=1e-12
+    )
+    np.testing.assert_allclose(plan.widths[[0, -1]], [0.02, 0.04])
+    tools, widths = mapper.hand.recover(mapper.keypoints_of(plan))
+    np.testing.assert_allclose(tools.translation, plan.poses.translation, atol=1e-9)
+    np.testing.assert_allclose(widths, plan.widths, atol=1e-9)
+    tip = plan.tip_path(SE3.from_translation([0, 0, 0.1]))
+    np.testing.assert_allclose(tip - plan.poses.translation, np.tile([0, 0, 0.1], (101, 1)), atol=1e-12)
+
+
+def test_plan_ids_are_the_same_everywhere_and_differ_between_plans() -> None:
+    points = np.array([[0.0, 1.0], [2.0, 3.0]])
+    assert plan_id_of(7, points) == plan_id_of(7, points.copy())
+    assert plan_id_of(7, points) != plan_id_of(8, points)
+    assert plan_id_of(7, points) != plan_id_of(7, points + 0.1)
+
+
+def test_a_robot_on_a_base_needs_tf() -> None:
+    mapper = make_mapper(root="base_link")
+    names, points = ["shoulder", "elbow", "slide"], np.zeros((2, 3))
+    with pytest.raises(TransformUnavailable, match="base_link"):
+        mapper.plan_joints(S, names, np.array([0.0, 1.0]), points)
+    mapper.frames.add("world", "base_link", 0, SE3.from_translation([0, 0, 2.0]), static=True)
+    plan = mapper.plan_joints(S, names, np.array([0.0, 1.0]), points)
+    np.testing.assert_allclose(plan.poses.translation[0], [1.5, 0, 2.0])
+
+
+def test_a_cartesian_plan_in_another_frame() -> None:
+    mapper = HandMapper(HandMapperConfig(), TransformBuffer())
+    mapper.frames.add("world", "table", 0, SE3.from_translation([1.0, 0, 0]), static=True)
+    poses = SE3(np.tile([0, 0, 0, 1.0], (2, 1)), np.array([[0, 0, 0.3], [0, 0, 0.1]]))
+    plan = mapper.plan_path(np.array([S, 2 * S]), poses, "table")
+    np.testing.assert_allclose(plan.poses.translation[50], [1.0, 0, 0.2], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("offsets", "message"),
+    [([0.0], "at least 2"), ([0.0, 0.0], "point 1 is 0.0 s"), ([0.0, np.nan], "point 1 is not finite")],
+)
+def test_bad_times_are_refused(offsets: list[float], message: str) -> None:
+    with pytest.raises(TrajectoryError, match=message):
+        make_mapper().plan_joints(
+            S, ["shoulder", "elbow", "slide"], np.array(offsets), np.zeros((len(offsets), 3))
+        )
+
+
+def test_a_path_with_an_unknown_pose_is_refused() -> None:
+    poses = SE3(np.tile([0, 0, 0, 1.0], (3, 1)), np.array([[0, 0, 0], [0, 0, np.nan], [0, 0, 1]]))
+    with pytest.raises(TrajectoryError, match="pose 1 is not finite"):
+        resample_poses(np.array([0, S, 2 * S]), poses, 100.0)
+
+
+# ---- measured motion ---------------------------------------------------------------------------------------
+def test_rate_is_limited_on_a_steady_grid() -> None:
+    mapper = HandMapper(HandMapperConfig(rate_hz=50.0), TransformBuffer())
+    due = [t for t in range(0, S, S // 250) if mapper.due(t)]
+    assert len(due) == 50
+    assert max(np.diff(due)) <= S // 50 + S // 250
+    assert mapper.due(S // 2), "time set back"
+
+
+def test_joints_stand_in_where_no_poses_come() -> None:
+    mapper = make_mapper()
+    mapper.set_joints({"shoulder": 0.1, "elbow": 0.2, "slide": 0.3, "gripper_width": 0.05})
+    keypoints = mapper.from_joints(S)
+    assert keypoints is not None
+    tool, width = mapper.hand.recover(keypoints[None])
+    np.testing.assert_allclose(tool.translation, expected(np.array([[0.1, 0.2, 0.3]])), atol=1e-9)
+    assert width[0] == pytest.approx(0.05)
+    mapper.from_pose(2 * S, "world", SE3.identity())
+    assert mapper.poses_are_fresh(2 * S + S // 10) and not mapper.poses_are_fresh(3 * S)
+
+
+def test_unknown_poses_are_counted() -> None:
+    mapper = make_mapper()
+    assert mapper.from_pose(S, "world", None) is None
+    with pytest.raises(TransformUnavailable):
+        mapper.from_pose(S, "elsewhere", SE3.identity())
+    assert mapper.counts.bad_poses == 2
+
+
+def test_config_names_what_it_refuses() -> None:
+    with pytest.raises(ValueError, match="rate_hz is 0"):
+        HandMapperConfig(rate_hz=0.0)
+    with pytest.raises(ValueError, match="hand is empty"):
+        HandMapperConfig(hand="")
