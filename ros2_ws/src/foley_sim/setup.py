@@ -35,6 +35,8 @@ setup(
         "numba",
         "pyroomacoustics",
         "rosbags",
+        "opencv-python-headless",
+        "rich",
     ],
     extras_require={},
     zip_safe=False,
