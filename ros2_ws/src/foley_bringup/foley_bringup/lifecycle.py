@@ -227,8 +227,10 @@ class LifecycleCore:
     def _kill_if_hung(self, node: Tracked, now: float) -> list[Action]:
         patience = self.config.hang_timeout_s
         assert node.lost_at is not None
-        if not patience or node.pending or node.killed or now - node.lost_at < patience:
+        # Configuring loads weights in the thread that beats, so silence says nothing; the others are quick.
+        if not patience or node.killed or node.pending == "configure" or now - node.lost_at < patience:
             return []
+        node.pending = ""
         node.killed = True
         return [Kill(node.name)]
 

@@ -139,6 +139,18 @@ def test_a_long_transition_is_not_a_hang() -> None:
     assert world.core.stage is Stage.RUNNING and world.core.nodes["b"].returns == 0
 
 
+def test_a_hang_in_activation_is_not_waited_out() -> None:
+    world = World(hang_timeout_s=2.0, transition_timeout_s=90.0)
+    world.deaf = {"b"}
+    world.states["b"] = INACTIVE
+    world.core.startup(0.0)
+    world.run(1)
+    assert "b activate" in world.log
+    world.silent.add("b")
+    world.run(8)
+    assert "b kill" in world.log
+
+
 def test_a_transition_that_never_ends_is_killed_and_told() -> None:
     world = World(transition_timeout_s=10.0, hang_timeout_s=1.0, startup_attempts=5)
     world.core.startup(0.0)

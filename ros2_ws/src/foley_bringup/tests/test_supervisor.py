@@ -51,11 +51,11 @@ def test_lines_are_forwarded_whole_with_their_name() -> None:
     sink = Recorder()
     code = (
         "import os, signal, sys, time\n"
+        "signal.signal(signal.SIGINT, lambda *_: os._exit(0))\n"
         "sys.stdout.write('one\\ntw'); sys.stdout.flush()\n"
         "print('o', file=sys.stderr)\n"
         "print('three', end='', flush=True)\n"
-        "signal.signal(signal.SIGINT, lambda *_: os._exit(0))\n"
-        "print('', end='', flush=True); time.sleep(60)\n"
+        "time.sleep(60)\n"
     )
     supervisor = Supervisor(
         [Task("a", python(code)), Task("b", python("print('other'); import time; time.sleep(60)"))], sink

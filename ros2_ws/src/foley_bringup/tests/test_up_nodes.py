@@ -85,15 +85,13 @@ def test_comes_up_in_order_survives_faults_and_ends_clean(dummy_system: Any, up:
     assert starts == ["first start", "second start", "third start"]
 
     for number in (signal.SIGKILL, signal.SIGSTOP):  # dead, and hung
+        told = instance.log.count("second: active")
         before = dummy_system.steps().count("second start")
         os.kill(instance.pid_of("second"), number)
         began = time.monotonic()
-        wait_for(
-            lambda n=before: dummy_system.steps().count("second start") > n,
-            BACK_WITHIN_S,
-            lambda: instance.log,
-        )
+        wait_for(lambda n=told: instance.log.count("second: active") > n, BACK_WITHIN_S, lambda: instance.log)
         assert time.monotonic() - began < BACK_WITHIN_S
+        assert dummy_system.steps().count("second start") == before + 1
     assert dummy_system.steps().count("first start") == 1, "the others were left alone"
 
     os.kill(instance.pid_of("lifecycle_manager"), signal.SIGKILL)
