@@ -11,8 +11,7 @@ model and publishes. `vocabulary` and `predicates` are latched; the beliefs are 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from foley_msgs.msg import AudioChunk, ContactEvent, MaterialEstimate, PredictedAudio
 from foley_msgs.srv import GetPredicates
@@ -28,14 +27,14 @@ from foley_synthesis.live.belief_file import BeliefFile
 from foley_synthesis.live.config import MaterialConfig
 from foley_synthesis.live.faults import Faults
 from foley_synthesis.live.hearing import ContactQueue, HeardSound
-from foley_synthesis.live.material_core import MaterialCore
+from foley_synthesis.live.make import make_material_core
 from foley_synthesis.live.preload import preload
-from foley_synthesis.live.surprise import calibration_of
-from foley_synthesis.predicates import vocabulary
 from foley_synthesis.ros import convert
 from foley_synthesis.ros.material_output import MaterialOutput, answer_predicates
 
 Job = Callable[[], None]
+Message = TypeVar("Message")
+Value = TypeVar("Value")
 DUE_PERIOD_S = 0.05
 SILENT_S = 2.0
 
@@ -56,19 +55,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         content = checkpoint.load_checkpoint(config.checkpoint or None)
         self._model = HeardModel(content, threads=config.threads)
         self._model.warm_up()
-        self._vocabulary = content.vocabulary
-        file = config.predicates_file
-        self._core = MaterialCore(
-            self._model,
-            content.vocabulary.labels,
-            vocabulary.load(
-                Path(file).expanduser() if file else vocabulary.default_path(), content.vocabulary.labels
-            ),
-            fusion=config.fusion_config(),
-            calibration=calibration_of(content.metrics),
-            surprise_level=config.surprise_level,
-            same_object_radius_m=config.same_object_radius_m,
-        )
+        self._core = make_material_core(self._model, content, config)
         self._file = BeliefFile(config.state_file)
         well, said = self._file.restore(self._core)
         if said:
@@ -77,13 +64,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         self._queue = ContactQueue(
             self._ring, before_s=config.before_s, after_s=config.after_s, patience_s=config.patience_s
         )
-        self._output = MaterialOutput(
-            self,
-            self._owned,
-            content.vocabulary,
-            model_id=self._model.model_id,
-            model_domain=self._model.domain,
-        )
+        self._output = MaterialOutput(self, self._owned, content)
         self._worker = Worker(lambda job: job(), name="material", on_error=self._on_worker_error)
         subscribe = self._owned.subscription
         subscribe(AudioChunk, "mic/audio", self._on_audio, qos.AUDIO)
@@ -145,21 +126,24 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         self._hand_over()
 
     def _on_contact(self, message: ContactEvent) -> None:
-        if self.active:
-            try:
-                self._queue.add(convert.contact_of(message))
-            except common.ConversionError as error:
-                self._faults.report("contacts", str(error), self.now_ns())
+        contact = self._read("contacts", convert.contact_of, message)
+        if contact is not None:
+            self._queue.add(contact)
 
     def _on_expected(self, message: PredictedAudio) -> None:
-        if self.active and message.mode == PredictedAudio.MODE_PLANNED:
-            try:
-                sound = convert.expected_of(message)
-            except common.ConversionError as error:
-                self._faults.report("predicted_audio", str(error), self.now_ns())
-                return
+        if message.mode == PredictedAudio.MODE_PLANNED:
+            sound = self._read("predicted_audio", convert.expected_of, message)
             if sound is not None:
                 self._core.expect(sound)
+
+    def _read(self, topic: str, read: Callable[[Message], Value | None], message: Message) -> Value | None:
+        if not self.active:
+            return None
+        try:
+            return read(message)
+        except common.ConversionError as error:
+            self._faults.report(topic, str(error), self.now_ns())
+            return None
 
     def _on_predicted(self, message: MaterialEstimate) -> None:
         if self.active:
@@ -204,13 +188,8 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             self._faults.clear("state_file")
 
     def _foresee(self, message: MaterialEstimate) -> None:
-        own = convert.vocabulary_name(self._vocabulary)
-        if message.vocabulary != own:
-            raise ValueError(
-                f"predicted_material is over `{message.vocabulary}`, this node's checkpoint has `{own}`: "
-                "give both nodes the same checkpoint"
-            )
-        foreseen = self._core.foresee(convert.predicted_evidence_of(message), message.object_id)
+        evidence = convert.predicted_evidence_of(message, self._model.vocabulary)
+        foreseen = self._core.foresee(evidence, message.object_id)
         if foreseen is not None:
             self._output.fused(*foreseen, message.header.frame_id)
             self._snapshot()

@@ -69,13 +69,7 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
         self._settings = config
         self._model_id = content.model_id
         self._inputs = SceneInputs(self._owned, config, self._hand, self._faults, self.now_ns)
-        self._output = SynthesizerOutput(
-            self._owned,
-            content.vocabulary,
-            model_id=content.model_id,
-            model_domain=content.domain,
-            fixed_frame=config.fixed_frame,
-        )
+        self._output = SynthesizerOutput(self._owned, content, config.fixed_frame)
         self._worker = Worker(
             lambda job: job(), name="synthesizer", capacity=8, on_error=self._on_worker_error
         )

@@ -90,12 +90,17 @@ def expected_of(message: PredictedAudio) -> ExpectedSound | None:
     )
 
 
-def predicted_evidence_of(message: MaterialEstimate) -> Evidence:
+def predicted_evidence_of(message: MaterialEstimate, vocabulary: Vocabulary) -> Evidence:
     """Evidence of a prediction. Its key is its contact time: one prediction per planned contact counts.
 
     Raises:
-        ConversionError: no time, or numbers that cannot be evidence.
+        ConversionError: another vocabulary, no time, or numbers that cannot be evidence.
     """
+    if message.vocabulary != vocabulary_name(vocabulary):
+        raise convert.ConversionError(
+            f"predicted_material is over `{message.vocabulary}`, this node's checkpoint has "
+            f"`{vocabulary_name(vocabulary)}`: give both nodes the same checkpoint"
+        )
     time_ns = convert.to_ns(message.header.stamp)
     if time_ns <= 0:
         raise convert.ConversionError(

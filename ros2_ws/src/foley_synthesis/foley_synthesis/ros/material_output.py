@@ -8,7 +8,7 @@ from foley_msgs.msg import MaterialEstimate, PredicateArray, Surprise, Vocabular
 from foley_msgs.srv import GetPredicates
 from foley_perception.ros.owned import Owned
 from foley_ros import qos
-from foley_synthesis.checkpoint import Vocabulary
+from foley_synthesis.checkpoint import Checkpoint
 from foley_synthesis.live.material_core import ContactOutcome, MaterialCore
 from foley_synthesis.predicates.fusion import FusedBelief
 from foley_synthesis.predicates.vocabulary import PredicateValue
@@ -18,12 +18,10 @@ from foley_synthesis.ros import convert
 class MaterialOutput:
     """`material_estimates`, `predicates`, `surprise` and `vocabulary`. Publishes from any one thread."""
 
-    def __init__(
-        self, node: Node, owned: Owned, vocabulary: Vocabulary, *, model_id: str, model_domain: str
-    ) -> None:
+    def __init__(self, node: Node, owned: Owned, content: Checkpoint) -> None:
         self._node = node
-        self._vocabulary = vocabulary
-        self._model_id, self._model_domain = model_id, model_domain
+        self._vocabulary = content.vocabulary
+        self._model_id, self._model_domain = content.model_id, content.domain
         self._estimates = owned.publisher(MaterialEstimate, "material_estimates", qos.EVENT)
         self._predicates = owned.publisher(PredicateArray, "predicates", qos.LATCHED)
         self._surprise = owned.publisher(Surprise, "surprise", qos.EVENT)

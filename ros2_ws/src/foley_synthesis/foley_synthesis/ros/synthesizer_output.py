@@ -9,7 +9,7 @@ from foley_perception.action.hand import GripperHand, HandError
 from foley_perception.ros.owned import Owned
 from foley_ros import convert as common
 from foley_ros import qos
-from foley_synthesis.checkpoint import Vocabulary
+from foley_synthesis.checkpoint import Checkpoint
 from foley_synthesis.live.synthesis_core import CannotPredict, PlannedMotion, Predicted, Reason
 from foley_synthesis.ros import convert
 from foley_synthesis.ros.scene_inputs import SceneInputs
@@ -18,11 +18,10 @@ from foley_synthesis.ros.scene_inputs import SceneInputs
 class SynthesizerOutput:
     """`predicted_audio` and `predicted_material`."""
 
-    def __init__(
-        self, owned: Owned, vocabulary: Vocabulary, *, model_id: str, model_domain: str, fixed_frame: str
-    ) -> None:
-        self._vocabulary = vocabulary
-        self._model_id, self._model_domain, self._frame = model_id, model_domain, fixed_frame
+    def __init__(self, owned: Owned, content: Checkpoint, fixed_frame: str) -> None:
+        self._vocabulary = content.vocabulary
+        self._model_id, self._model_domain = content.model_id, content.domain
+        self._frame = fixed_frame
         self._audio = owned.publisher(PredictedAudio, "predicted_audio", qos.EVENT)
         self._material = owned.publisher(MaterialEstimate, "predicted_material", qos.EVENT)
 

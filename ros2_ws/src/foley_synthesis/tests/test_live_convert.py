@@ -1,0 +1,138 @@
+"""Messages to the cores' types and back."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+from foley_msgs.msg import ContactEvent, MaterialEstimate, Predicate, PredictedAudio
+from foley_ros import convert as common
+from foley_synthesis.belief import unknown_belief
+from foley_synthesis.checkpoint import Vocabulary
+from foley_synthesis.inference.predictor import Prediction
+from foley_synthesis.live.synthesis_core import Predicted
+from foley_synthesis.predicates.hysteresis import Truth
+from foley_synthesis.predicates.vocabulary import PredicateValue
+from foley_synthesis.ros import convert
+
+WORDS = Vocabulary("foley_materials", "1a", ("wood", "metal"))
+T = 1_763_000_000_250_000_000
+
+
+def contact(**changes: Any) -> ContactEvent:
+    message = ContactEvent(
+        header=common.header(T, "world"), contact_id="c1", action=ContactEvent.ACTION_SCRATCH, confidence=0.5
+    )
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
+
+
+def test_contact() -> None:
+    read = convert.contact_of(
+        contact(object_id="mug", plan_id="p", position=common.array_to_point([1, 2, 3]))
+    )
+    assert (read.contact_id, read.time_ns, read.object_id, read.plan_id) == ("c1", T, "mug", "p")
+    assert (read.position, read.frame_id, read.action, read.confidence) == (
+        (1, 2, 3),
+        "world",
+        "scratch",
+        0.5,
+    )
+    assert convert.contact_of(contact(action=ContactEvent.ACTION_UNKNOWN)).action == ""
+
+
+@pytest.mark.parametrize("changes", [{"contact_id": ""}, {"header": common.header(0, "world")}])
+def test_contact_without_id_or_time_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(common.ConversionError, match="contact_id"):
+        convert.contact_of(contact(**changes))
+
+
+def prediction() -> Predicted:
+    sound = np.linspace(-0.5, 0.5, 48_000, dtype=np.float32)
+    features = np.arange(900, dtype=np.float32).reshape(90, 10)
+    cochleagram = np.zeros((90, 42), np.float32)
+    belief = unknown_belief(WORDS.labels, "test")
+    return Predicted(
+        T, (0.1, 0.2, 0.3), Prediction(sound, 0.3, features, cochleagram, belief, "", math.nan), None
+    )
+
+
+def test_predicted_audio_and_back() -> None:
+    message = convert.predicted_audio_message(
+        prediction(),
+        plan_id="p",
+        mode=PredictedAudio.MODE_PLANNED,
+        frame_id="world",
+        model_id="abc",
+        newest_input_ns=T - 900_000_000,
+        now_ns=T - 800_000_000,
+    )
+    assert message.lead_time == pytest.approx(0.8) and message.latency == pytest.approx(0.1)
+    assert common.to_ns(message.predicted_contact_time) == T
+    assert common.to_ns(message.audio.header.stamp) == T - 300_000_000
+    assert np.asarray(message.features).reshape(-1, message.features_dims)[89, 9] == 899
+    sound = convert.expected_of(message)
+    assert sound is not None
+    assert (sound.contact_ns, sound.plan_id, sound.sample_rate) == (T, "p", 48_000)
+    assert sound.onset_s == pytest.approx(0.3) and sound.position == pytest.approx((0.1, 0.2, 0.3))
+    np.testing.assert_array_equal(sound.samples, prediction().prediction.waveform)
+    message.predicted_contact_time = common.to_stamp(0)
+    assert convert.expected_of(message) is None
+
+
+def estimate(**changes: Any) -> MaterialEstimate:
+    message = convert.estimate_message(
+        unknown_belief(WORDS.labels, "test"),
+        WORDS,
+        time_ns=T,
+        frame_id="world",
+        position=(0.0, 0.0, 0.0),
+        object_id="",
+        contacts=(0, 1),
+        model_id="abc",
+        model_domain="sim",
+        latency_s=0.1,
+    )
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
+
+
+def test_predicted_evidence() -> None:
+    evidence = convert.predicted_evidence_of(estimate(), WORDS)
+    assert (evidence.kind, evidence.time_ns, evidence.abstain) == ("predicted", T, True)
+    assert evidence.probabilities == pytest.approx((0.5, 0.5)) and math.isnan(evidence.log10_e_mean)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"vocabulary": "other@1"}, "same checkpoint"),
+        ({"header": common.header(0, "world")}, "stamp"),
+        ({"probabilities": common.float_array([-0.5, 1.5])}, "probabilities"),
+        ({"roughness": math.inf}, "roughness"),
+    ],
+)
+def test_bad_predicted_evidence_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(common.ConversionError, match=said):
+        convert.predicted_evidence_of(estimate(**changes), WORDS)
+
+
+def test_predicates() -> None:
+    values = [
+        PredicateValue("is_hard", "mug", 0.75, Truth.TRUE, T, T + 10**9),
+        PredicateValue("is_hollow", "mug", math.nan, Truth.UNKNOWN, 0, 0),
+    ]
+    message = convert.predicates_message(values, 7, T)
+    assert message.sequence == 7 and common.to_ns(message.header.stamp) == T
+    hard, hollow = message.predicates
+    assert (hard.name, list(hard.arguments), hard.state) == ("is_hard", ["mug"], Predicate.TRUE)
+    assert (common.to_ns(hard.newest_evidence), common.to_ns(hard.valid_until)) == (T, T + 10**9)
+    assert hollow.state == Predicate.UNKNOWN and math.isnan(hollow.probability)
+    assert [int(t) for t in Truth] == [Predicate.UNKNOWN, Predicate.TRUE, Predicate.FALSE]
