@@ -1,0 +1,230 @@
+"""The contact detector over real middleware: it hears a tap, ignores a sound at rest, and lives through bad input."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import PoseStamped, WrenchStamped
+from numpy.typing import NDArray
+from tf2_msgs.msg import TFMessage
+
+from foley_msgs.msg import AudioChunk, ContactEvent
+from foley_perception.nodes.contact_detector import ContactDetectorNode
+from foley_ros import convert, qos
+
+pytestmark = pytest.mark.nodes
+
+S = 1_000_000_000
+RATE = 48_000
+CHUNK = 480
+TIP = np.array([0.0, 0.0, 0.16])
+DOWN = np.array([1.0, 0.0, 0.0, 0.0])  # (x, y, z, w): the tool's z points down
+REST = np.array([0.1, 0.0, 0.1])  # of the tip [m]
+
+
+class Robot:
+    """Publishes sound and motion in real time, each time it is pumped. Times are seconds since its start."""
+
+    def __init__(self, node: Any) -> None:
+        self.audio = node.create_publisher(AudioChunk, "mic/audio", qos.AUDIO)
+        self.pose = node.create_publisher(PoseStamped, "ee_pose", qos.STATE)
+        self.wrench = node.create_publisher(WrenchStamped, "wrench", qos.STATE)
+        self.tf = node.create_publisher(TFMessage, "/tf_static", qos.TF_STATIC)
+        self.tf.publish(
+            TFMessage(
+                transforms=[convert.arrays_to_transform(TIP, np.array([0, 0, 0, 1.0]), 0, "tool", "tip")]
+            )
+        )
+        self.start_ns = time.time_ns()
+        self.sample_rate = RATE
+        self.stream = "mic_1"
+        self.plugged = True
+        self.pose_is_known = True
+        self._rng = np.random.default_rng(0)
+        self._samples = self._stream_start = self._poses = 0
+        self._clicks: list[float] = []
+        self._taps: list[float] = []
+
+    def matched(self) -> bool:
+        return all(p.get_subscription_count() > 0 for p in (self.audio, self.pose, self.wrench, self.tf))
+
+    def now(self) -> float:
+        return (time.time_ns() - self.start_ns) / S
+
+    def tap(self) -> float:
+        """Touch something half a second from now."""
+        self._taps.append(self.click())
+        return self._taps[-1]
+
+    def click(self) -> float:
+        """A sound half a second from now."""
+        self._clicks.append(self.now() + 0.5)
+        return self._clicks[-1]
+
+    def plug_in(self) -> None:
+        self.plugged, self.stream, self._stream_start = True, self.stream + "'", self._samples
+
+    def pump(self) -> None:
+        while (self._samples + CHUNK) / RATE < self.now():
+            if self.plugged:
+                self.audio.publish(self._chunk())
+            self._samples += CHUNK
+        while self._poses / 250 < self.now():
+            t = self._poses / 250
+            stamp = self.start_ns + round(t * S)
+            position = self._tip(t) + TIP if self.pose_is_known else np.full(3, np.nan)
+            self.pose.publish(convert.pose_stamped(position, DOWN, stamp, "world"))
+            force = WrenchStamped(header=convert.header(stamp, "tool"))
+            force.wrench.force.z = 1.5 * any(0 <= t - at < 0.05 for at in self._taps)
+            self.wrench.publish(force)
+            self._poses += 1
+
+    def _tip(self, t: float) -> NDArray[np.float64]:
+        """Down over 0.3 s at 0.2 m/s, up at 0.1 m/s, else at rest."""
+        z = 0.06
+        for at in self._taps:
+            z = min(z, max(-0.2 * (t - at), 0.1 * (t - at)))
+        return np.array([REST[0], REST[1], z])
+
+    def _chunk(self) -> AudioChunk:
+        t = (self._samples + np.arange(CHUNK)) / RATE
+        sound = 3e-4 * self._rng.standard_normal(CHUNK)
+        for at in self._clicks:
+            after = t - at
+            sound += np.where(
+                after >= 0, 0.2 * np.exp(-60 * np.maximum(after, 0)) * np.sin(15700 * after), 0.0
+            )
+        return convert.array_to_audio(
+            sound,
+            time_ns=self.start_ns + self._samples * S // RATE,
+            frame_id="microphone",
+            stream_id=self.stream,
+            first_sample=self._samples - self._stream_start,
+            sample_rate=self.sample_rate,
+            stamp_source=AudioChunk.STAMP_HARDWARE,
+        )
+
+
+class Rig:
+    def __init__(self, context: Any) -> None:
+        self.context = context
+        self.node = context.add(ContactDetectorNode())
+        observer = context.create_node("robot")
+        self.contacts: list[ContactEvent] = []
+        self.status: list[DiagnosticStatus] = []
+        observer.create_subscription(ContactEvent, "contacts", self.contacts.append, qos.EVENT)
+        observer.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosed, 10)
+        context.transition("/contact_detector", "configure", "activate")
+        self.robot = Robot(observer)
+        context.spin_until(self.robot.matched, 20, "subscriptions of the detector")
+
+    def _diagnosed(self, message: DiagnosticArray) -> None:
+        self.status += [s for s in message.status if s.name.endswith("contact_detector")]
+
+    def until(self, condition: Callable[[], Any], timeout_s: float = 20.0, what: str = "") -> Any:
+        def pumped() -> Any:
+            self.robot.pump()
+            return condition()
+
+        return self.context.spin_until(pumped, timeout_s, what)
+
+    def until_told(self, text: str, level: bytes) -> None:
+        self.status.clear()
+        self.until(
+            lambda: any(text in s.message and s.level == level for s in self.status),
+            what=f"diagnosis `{text}`",
+        )
+
+    def contact_of(self, at: float) -> ContactEvent:
+        before = len(self.contacts)
+        self.until(lambda: len(self.contacts) > before, what="a contact")
+        contact = self.contacts[-1]
+        assert abs(convert.to_ns(contact.header.stamp) - self.robot.start_ns - at * S) < 0.01 * S
+        return contact
+
+
+@pytest.fixture
+def rig(ros_context: Any) -> Iterator[Rig]:
+    rig = Rig(ros_context)
+    rig.until(lambda: rig.robot.now() > 0.7, what="a background to be heard")
+    yield rig
+    rig.node._release()
+
+
+def test_hears_a_tap_and_ignores_a_sound_at_rest(rig: Rig) -> None:
+    first = rig.contact_of(rig.robot.tap())
+    assert first.header.frame_id == "world"
+    np.testing.assert_allclose(convert.point_to_array(first.position), [REST[0], REST[1], 0.0], atol=3e-3)
+    assert first.action == ContactEvent.ACTION_TAP
+    audio_wrench_motion = ContactEvent.GATE_AUDIO | ContactEvent.GATE_WRENCH | ContactEvent.GATE_MOTION
+    assert first.gates_used == first.gates_passed == audio_wrench_motion
+    assert first.confidence > 0.8
+    assert first.level == pytest.approx(-14, abs=3)
+    assert first.object_id == "object_1"
+
+    rig.robot.click()
+    rig.until(lambda: rig.node._detector.counts.at_rest == 1, what="the sound at rest to be refused")
+    assert len(rig.contacts) == 1
+    again = rig.contact_of(rig.robot.tap())
+    assert again.object_id == "object_1" and again.contact_id != first.contact_id
+    rig.until_told("ok", DiagnosticStatus.OK)
+
+
+def test_microphone_unplugged_and_back(rig: Rig) -> None:
+    rig.robot.plugged = False
+    rig.until_told("is the microphone unplugged?", DiagnosticStatus.ERROR)
+    rig.robot.plug_in()
+    rig.until_told("ok", DiagnosticStatus.OK)
+    rig.contact_of(rig.robot.tap())
+    assert rig.node._listener.restarts == 1
+
+
+def test_wrong_sample_rate_is_named_and_recovers(rig: Rig) -> None:
+    rig.robot.sample_rate = 44_100
+    rig.until_told("44100 Hz, 48000 Hz is configured", DiagnosticStatus.ERROR)
+    rig.robot.sample_rate = RATE
+    rig.until_told("ok", DiagnosticStatus.OK)
+    rig.contact_of(rig.robot.tap())
+
+
+def test_nan_poses_are_named_and_recover(rig: Rig) -> None:
+    rig.robot.pose_is_known = False
+    rig.until_told("ee_pose is not finite", DiagnosticStatus.WARN)
+    rig.robot.click()
+    rig.until(lambda: rig.node._detector.counts.no_motion_data == 1, what="the sound to be left undecided")
+    rig.robot.pose_is_known = True
+    rig.until_told("ok", DiagnosticStatus.OK)
+    rig.contact_of(rig.robot.tap())
+    assert len(rig.contacts) == 1
+
+
+def test_a_malformed_chunk_is_named(rig: Rig) -> None:
+    rig.robot.plugged = False
+    bad = AudioChunk(sample_rate=RATE, channels=2, samples=[0.0, 0.0, 0.0])
+
+    def send() -> bool:
+        rig.robot.audio.publish(bad)
+        return any("channels=2" in s.message for s in rig.status)
+
+    rig.until(send, what="the malformed chunk to be diagnosed")
+    rig.robot.plug_in()
+    rig.until_told("ok", DiagnosticStatus.OK)
+
+
+def test_bad_parameters_refuse_the_transition(ros_context: Any) -> None:
+    from rclpy.parameter import Parameter
+
+    node = ros_context.add(ContactDetectorNode())
+    node.set_parameters([Parameter("channels", value=0)])
+    node.trigger_configure()
+    assert node._state_machine.current_state[1] == "unconfigured"
+    assert "channels is 0" in node._failure
+    node.set_parameters([Parameter("channels", value=1)])
+    node.trigger_configure()
+    assert node._state_machine.current_state[1] == "inactive"
+    node._release()

@@ -1,0 +1,187 @@
+"""The hand mapper over real middleware: poses, joints and plans to keypoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from builtin_interfaces.msg import Duration
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import PoseStamped
+from nav_msgs.msg import Path
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from foley_msgs.msg import HandKeypoints, HandTrajectory
+from foley_perception.action.hand import GripperHand
+from foley_perception.nodes.hand_mapper import HandMapperNode
+from foley_ros import convert, qos
+
+pytestmark = pytest.mark.nodes
+
+S = 1_000_000_000
+HAND = GripperHand.from_yaml("parallel_gripper")
+URDF = """
+<robot name="gantry"><link name="world"/><link name="carriage"/><link name="tool"/>
+<joint name="x" type="prismatic"><parent link="world"/><child link="carriage"/><axis xyz="1 0 0"/>
+<limit lower="-1" upper="1" effort="1" velocity="1"/></joint>
+<joint name="z" type="prismatic"><parent link="carriage"/><child link="tool"/><axis xyz="0 0 1"/>
+<limit lower="-1" upper="1" effort="1" velocity="1"/></joint></robot>
+"""
+
+
+class Rig:
+    def __init__(self, context: Any) -> None:
+        self.context = context
+        self.node = context.add(HandMapperNode())
+        robot = context.create_node("robot")
+        self.keypoints: list[HandKeypoints] = []
+        self.plans: list[HandTrajectory] = []
+        self.status: list[DiagnosticStatus] = []
+        robot.create_subscription(HandKeypoints, "hand_keypoints", self.keypoints.append, qos.STATE)
+        robot.create_subscription(HandTrajectory, "planned_trajectory", self.plans.append, qos.EVENT)
+        robot.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosed, 10)
+        context.transition("/hand_mapper", "configure", "activate")
+        self.pose = robot.create_publisher(PoseStamped, "ee_pose", qos.STATE)
+        self.joints = robot.create_publisher(JointState, "joint_states", qos.STATE)
+        self.robot = robot.create_publisher(String, "robot_description", qos.LATCHED)
+        self.joint_plan = robot.create_publisher(JointTrajectory, "planned_joint_trajectory", qos.EVENT)
+        self.path = robot.create_publisher(Path, "planned_path", qos.EVENT)
+        publishers = (self.pose, self.joints, self.robot, self.joint_plan, self.path)
+        self.until(lambda: all(p.get_subscription_count() for p in publishers), "subscriptions")
+
+    def _diagnosed(self, message: DiagnosticArray) -> None:
+        self.status += [s for s in message.status if s.name.endswith("hand_mapper")]
+
+    def until(self, condition: Callable[[], Any], what: str) -> Any:
+        return self.context.spin_until(condition, 20.0, what)
+
+    def until_told(self, text: str, level: bytes = DiagnosticStatus.WARN) -> None:
+        self.until(
+            lambda: any(text in s.message and s.level == level for s in self.status), f"diagnosis `{text}`"
+        )
+
+    def send_joints(self, **positions: float) -> None:
+        self.joints.publish(
+            JointState(
+                header=convert.header(time.time_ns(), ""),
+                name=list(positions),
+                position=[float(p) for p in positions.values()],
+            )
+        )
+
+
+@pytest.fixture
+def rig(ros_context: Any) -> Iterator[Rig]:
+    rig = Rig(ros_context)
+    yield rig
+    rig.node._release()
+
+
+def joint_plan(names: list[str], *, start_ns: int = 50 * S) -> JointTrajectory:
+    message = JointTrajectory(header=convert.header(start_ns, ""), joint_names=names)
+    for seconds, value in ((0, 0.0), (1, 0.5)):
+        message.points.append(
+            JointTrajectoryPoint(positions=[value] * len(names), time_from_start=Duration(sec=seconds))
+        )
+    return message
+
+
+def test_poses_become_keypoints_at_a_limited_rate(rig: Rig) -> None:
+    rig.send_joints(gripper_width=0.05)
+    start = time.time_ns()
+    quaternion = np.array([1.0, 0.0, 0.0, 0.0])
+    sent = 0
+
+    def drive() -> bool:
+        nonlocal sent
+        while sent * S // 250 < time.time_ns() - start:
+            position = np.array([0.001 * sent, 0.0, 0.3])
+            rig.pose.publish(convert.pose_stamped(position, quaternion, start + sent * S // 250, "world"))
+            sent += 1
+        return len(rig.keypoints) >= 40
+
+    rig.until(drive, "keypoints")
+    stamps = np.array([convert.to_ns(k.header.stamp) for k in rig.keypoints])
+    assert np.median(np.diff(stamps)) == pytest.approx(S / 50, rel=0.01)
+    last = rig.keypoints[-1]
+    assert last.header.frame_id == "world" and last.source == HandKeypoints.SOURCE_GRIPPER
+    assert (last.left_confidence, last.right_confidence) == (0.0, 1.0)
+    tool, width = HAND.recover(convert.keypoints_to_array(last)[None])
+    assert width[0] == pytest.approx(0.05)
+    assert tool.translation[0, 0] == pytest.approx(0.001 * (stamps[-1] - start) * 250 / S, abs=1e-6)
+
+
+def test_a_joint_trajectory_becomes_a_planned_trajectory(rig: Rig) -> None:
+    rig.joint_plan.publish(joint_plan(["z", "x", "gripper_width"]))
+    rig.until_told("waits for robot_description")
+    assert not rig.plans
+    rig.robot.publish(String(data=URDF))
+    rig.until(lambda: rig.plans, "a planned trajectory")
+    times, keypoints = convert.trajectory_to_arrays(rig.plans[0])
+    assert times[0] == 50 * S and times[-1] == 51 * S and len(times) == 101
+    tools, _ = HAND.recover(keypoints)
+    np.testing.assert_allclose(tools.translation[50], [0.25, 0.0, 0.25], atol=1e-9)
+    assert rig.plans[0].plan_id.startswith("plan_50000000000_")
+
+    rig.joint_plan.publish(joint_plan(["z", "elbow"]))
+    rig.until_told("joint `elbow` is not in robot_description")
+    rig.send_joints(x=0.1)
+    rig.joint_plan.publish(joint_plan(["z"]))
+    rig.until(lambda: len(rig.plans) == 2, "the next plan")
+    tools, _ = HAND.recover(convert.trajectory_to_arrays(rig.plans[1])[1])
+    np.testing.assert_allclose(tools.translation[-1], [0.1, 0.0, 0.5], atol=1e-9)
+
+
+def test_without_ee_pose_joints_give_keypoints(rig: Rig) -> None:
+    rig.robot.publish(String(data=URDF))
+
+    def drive() -> bool:
+        rig.send_joints(x=0.3, z=0.2, gripper_width=0.02)
+        return bool(rig.keypoints)
+
+    rig.until(drive, "keypoints from joints")
+    tool, _ = HAND.recover(convert.keypoints_to_array(rig.keypoints[-1])[None])
+    np.testing.assert_allclose(tool.translation[0], [0.3, 0.0, 0.2], atol=1e-9)
+
+
+def test_a_cartesian_path_becomes_a_planned_trajectory(rig: Rig) -> None:
+    message = Path(header=convert.header(S, "world"))
+    message.poses = [
+        convert.pose_stamped(np.array([0, 0, z]), np.array([0, 0, 0, 1.0]), t, "world")
+        for t, z in ((5 * S, 0.4), (6 * S, 0.2))
+    ]
+    rig.path.publish(message)
+    rig.until(lambda: rig.plans, "a planned trajectory")
+    times, keypoints = convert.trajectory_to_arrays(rig.plans[0])
+    assert times[0] == 5 * S and len(times) == 101
+    np.testing.assert_allclose(HAND.recover(keypoints)[0].translation[50], [0, 0, 0.3], atol=1e-9)
+
+
+def test_nan_poses_and_broken_descriptions_are_named(rig: Rig) -> None:
+    def drive() -> bool:
+        bad = convert.pose_stamped(np.full(3, np.nan), np.array([0, 0, 0, 1.0]), time.time_ns(), "world")
+        rig.pose.publish(bad)
+        return any("ee_pose is not finite" in s.message for s in rig.status)
+
+    rig.until(drive, "the NaN pose to be diagnosed")
+    assert not rig.keypoints
+    rig.robot.publish(String(data="<robot"))
+    rig.until_told("not a URDF", DiagnosticStatus.ERROR)
+    rig.robot.publish(String(data=URDF))
+    good = np.array([0.0, 0.0, 0.1])
+    rig.pose.publish(convert.pose_stamped(good, np.array([0, 0, 0, 1.0]), time.time_ns(), "world"))
+    rig.until(lambda: rig.keypoints, "keypoints after the trouble")
+
+
+def test_an_unknown_hand_refuses_the_transition(ros_context: Any) -> None:
+    node = ros_context.add(HandMapperNode())
+    node.set_parameters([Parameter("hand", value="tentacle")])
+    node.trigger_configure()
+    assert node._state_machine.current_state[1] == "unconfigured"
+    assert "tentacle" in node._failure and "parallel_gripper" in node._failure
