@@ -151,13 +151,14 @@ def _session(bag: Path, messages: Messages) -> Session:
                 prediction=predictions[announced[i]] if i in announced else None,
             )
         )
+    lost, real_time_factor = _losses(bag, messages)
     models = {m.model_id for t in ("predicted_audio", "material_estimates") for _, m in messages[t]}
     return Session(
         name=scene["scene_id"],
         contacts=tuple(contacts),
         false_detections=false,
-        lost=_losses(bag, messages),
-        real_time_factor=_real_time_factor(messages),
+        lost=lost,
+        real_time_factor=real_time_factor,
         model_ids=frozenset(models),
         predicates=_final_predicates(messages),
     )
@@ -199,46 +200,50 @@ def _final_predicates(messages: Messages) -> tuple[tuple[str, float, str], ...]:
 
 
 # ---- losses and real time ------------------------------------------------------------------------------------
-def _accounts(messages: Messages) -> list[dict[str, Any]]:
-    """The simulator's running account: {time_ns, sim_time_s, topics: {topic: count}}."""
-    return [yaml.safe_load(m.data) for _, m in messages["sim/sent"]]
+@dataclasses.dataclass(frozen=True)
+class _Account:
+    """The simulator's own account: how many messages with a stamp up to ``time_ns`` it has sent."""
+
+    arrival_ns: int
+    time_ns: int
+    sim_time_s: float
+    topics: Mapping[str, int]
 
 
-def _losses(bag: Path, messages: Messages) -> dict[str, TopicLoss]:
-    """Messages sent and received between the first and the last account of the recording, per topic."""
-    accounts = _accounts(messages)
+def _losses(bag: Path, messages: Messages) -> tuple[dict[str, TopicLoss], float]:
+    """Messages sent and received per topic, and the real-time factor, between two accounts.
+
+    The account is latched, so the first one in the bag may be older than the recording: the comparison begins with
+    the first account that all streams were being recorded for.
+    """
+    accounts = [_Account(t, **yaml.safe_load(m.data)) for t, m in messages["sim/sent"]]
+    stamps = _stamps(bag, list(accounts[-1].topics))
+    begun_ns = max((int(s[0]) for s in stamps.values() if s.size), default=0)
+    accounts = [a for a in accounts if a.time_ns >= begun_ns]
     if len(accounts) < 2:
         raise AnalysisError(f"{bag}: fewer than two accounts on `sim/sent`, losses cannot be counted")
     first, last = accounts[0], accounts[-1]
-    received = _count_by_stamp(bag, list(last["topics"]), first["time_ns"], last["time_ns"])
-    return {
-        topic: TopicLoss(int(count) - int(first["topics"].get(topic, 0)), received[topic])
-        for topic, count in last["topics"].items()
+    lost = {
+        topic: TopicLoss(
+            sent=count - first.topics.get(topic, 0),
+            received=int(np.sum((stamps[topic] > first.time_ns) & (stamps[topic] <= last.time_ns))),
+        )
+        for topic, count in last.topics.items()
     }
+    wall_s = (last.arrival_ns - first.arrival_ns) / 1e9
+    return lost, (last.sim_time_s - first.sim_time_s) / wall_s
 
 
-def _count_by_stamp(bag: Path, topics: Sequence[str], after_ns: int, until_ns: int) -> dict[str, int]:
-    counts = dict.fromkeys(topics, 0)
+def _stamps(bag: Path, topics: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+    """Header stamps [ns] of all messages of ``topics``, sorted."""
+    found: dict[str, list[int]] = {topic: [] for topic in topics}
     with AnyReader([bag]) as reader:
-        connections = [c for c in reader.connections if c.topic.lstrip("/") in counts]
+        connections = [c for c in reader.connections if c.topic.lstrip("/") in found]
         for connection, _, raw in reader.messages(connections):
             # A stamped message begins, behind 4 bytes of CDR header, with its seconds and nanoseconds.
             seconds, nanoseconds = np.frombuffer(raw, dtype="<u4", count=2, offset=4)
-            if after_ns < int(seconds) * 1_000_000_000 + int(nanoseconds) <= until_ns:
-                counts[connection.topic.lstrip("/")] += 1
-    return counts
-
-
-def _real_time_factor(messages: Messages) -> float:
-    """Simulated seconds per second of arrival between the first and the last account."""
-    accounts = _accounts(messages)
-    arrivals = [t for t, _ in messages["sim/sent"]]
-    wall_s = (arrivals[-1] - arrivals[0]) / 1e9
-    return (
-        float((accounts[-1]["sim_time_s"] - accounts[0]["sim_time_s"]) / wall_s)
-        if wall_s > 0
-        else float("nan")
-    )
+            found[connection.topic.lstrip("/")].append(int(seconds) * 1_000_000_000 + int(nanoseconds))
+    return {topic: np.sort(np.array(stamps, dtype=np.int64)) for topic, stamps in found.items()}
 
 
 # ---- raw material of the pictures ----------------------------------------------------------------------------

@@ -207,13 +207,17 @@ def _live(
     folder.mkdir(parents=True, exist_ok=True)
     ready = plan.out / "ready"
     model = ["--checkpoint", str(checkpoint)] if checkpoint else []
-    settings = [f"sim_world.split={split}", f"lifecycle_manager.ready_file={ready}"]
+    settings = [
+        f"sim_world.split={split}",
+        f"recorder.output_dir={folder}",
+        f"lifecycle_manager.ready_file={ready}",
+    ]
     with runner.background(
         name, "up", "--sim", "--scene-seed", str(scene), *model, *(f"--set={s}" for s in settings),
         ready_file=ready, wait_s=90.0,
     ):  # fmt: skip
         runner.foley(
-            f"{name}_record", "record", "--name", name, "--out", str(folder), "--max-duration", str(seconds),
+            f"{name}_record", "record", "--name", name, "--max-duration", str(seconds),
             timeout_s=seconds + 60.0,
         )  # fmt: skip
     return folder / name
