@@ -16,7 +16,7 @@ import enum
 import math
 from collections.abc import Sequence
 
-UNCONFIGURED, INACTIVE, ACTIVE, FINALIZED = "unconfigured", "inactive", "active", "finalized"
+UNCONFIGURED, INACTIVE, ACTIVE, FINALIZED = STEADY = ("unconfigured", "inactive", "active", "finalized")
 
 # A beat in the old state this long after a request was sent means that the request was not received:
 # transitions run in the thread that beats.
@@ -139,6 +139,9 @@ class LifecycleCore:
     # ---- what is seen ----------------------------------------------------------------------------------
     def heartbeat(self, name: str, state: str, now: float) -> None:
         node = self.nodes[name]
+        if state not in STEADY:
+            node.lost_at = None  # in the middle of a transition: alive, and more is told when it is over
+            return
         silent = node.lost_at is not None and not node.pending  # a long transition is silent as well
         if silent or (node.state == ACTIVE and state == UNCONFIGURED and self.stage is Stage.RUNNING):
             node.returns += 1

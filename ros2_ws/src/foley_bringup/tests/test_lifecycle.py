@@ -205,6 +205,16 @@ def test_a_node_that_never_appears_fails_the_start_up() -> None:
     assert world.core.stage is Stage.FAILED and world.core.failure.startswith("c: no heartbeat within 4 s")
 
 
+def test_a_beat_in_the_middle_of_a_transition_tells_only_that_it_lives() -> None:
+    world = up()
+    world.core.shutdown(world.now)
+    world.deaf = {"c"}
+    world.run(0.2)
+    world.core.heartbeat("c", "deactivating", world.now)
+    assert world.core.nodes["c"].state == ACTIVE and world.core.nodes["c"].pending == "deactivate"
+    assert world.core.step(world.now) == [] and world.core.stage is Stage.STOPPING
+
+
 def test_a_finalized_node_fails_the_start_up() -> None:
     world = World()
     world.states["a"] = FINALIZED

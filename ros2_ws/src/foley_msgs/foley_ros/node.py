@@ -162,6 +162,8 @@ class FoleyNode(LifecycleNode, Generic[Config]):
             return TransitionCallbackReturn.FAILURE
         self._failure = ""
         self._beat()
+        if not self._active:
+            self._diagnose()  # makes this process known before it works
         return TransitionCallbackReturn.SUCCESS
 
     def _quietly(self, action: Callable[[], None]) -> None:

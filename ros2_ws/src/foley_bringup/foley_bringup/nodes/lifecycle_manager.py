@@ -10,8 +10,6 @@ started this one: `foley up` or the launch file.
 
 from __future__ import annotations
 
-import os
-import re
 import signal
 import sys
 import time
@@ -21,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
@@ -31,18 +30,9 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 
-from foley_bringup.lifecycle import (
-    ACTIVE,
-    INACTIVE,
-    UNCONFIGURED,
-    Change,
-    Kill,
-    LifecycleCore,
-    ManagerConfig,
-    Stage,
-)
+from foley_bringup.lifecycle import AFTER, Change, Kill, LifecycleCore, ManagerConfig, Stage
 from foley_bringup.ros import summary
-from foley_bringup.supervisor import is_node_process
+from foley_bringup.ros.processes import NodeProcesses
 from foley_bringup.system import default_system_file, load_system, select
 from foley_ros import params, qos
 
@@ -52,7 +42,6 @@ STEP_PERIOD_S = 0.1
 
 class LifecycleManagerNode(Node):
     """ROS around :class:`LifecycleCore`."""
-
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("lifecycle_manager", **kwargs)
         params.declare(self, ManagerConfig)
@@ -62,27 +51,21 @@ class LifecycleManagerNode(Node):
         names = [node.name for node in chosen if node.lifecycle]
         self.core = LifecycleCore(names, self.config)
         self.exit_code: int | None = None
-        self._pids: dict[str, int] = {}
         self._requests: dict[str, Future] = {}
         self._waiting: dict[Stage, list[Future]] = {}
         self._told: dict[str, str] = {}
         self._began = time.monotonic()
 
         self._change_state = {name: self.create_client(ChangeState, f"{name}/change_state") for name in names}
-        self._heartbeats = [
-            self.create_subscription(
-                State,
-                f"{name}/heartbeat",
-                partial(self._on_heartbeat, name),
-                qos.HEARTBEAT,
-                event_callbacks=SubscriptionEventCallbacks(liveliness=partial(self._on_liveliness, name)),
-            )
-            for name in names
-        ]
-        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 50)
+        for name in names:
+            lost = SubscriptionEventCallbacks(liveliness=partial(self._on_liveliness, name))
+            beat = partial(self._on_heartbeat, name)
+            self.create_subscription(State, f"{name}/heartbeat", beat, qos.HEARTBEAT, event_callbacks=lost)
+        self._processes = NodeProcesses(self, names, self.core.complained)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self.create_service(Trigger, "~/startup", self._serve_startup)
-        self.create_service(Trigger, "~/shutdown", self._serve_shutdown)
+        waiting = ReentrantCallbackGroup()  # a request that waits must not hold the other callbacks up
+        self.create_service(Trigger, "~/startup", self._serve_startup, callback_group=waiting)
+        self.create_service(Trigger, "~/shutdown", self._serve_shutdown, callback_group=waiting)
         self.create_timer(STEP_PERIOD_S, self._step)
         self.create_timer(1.0, self._diagnose)
         if self.config.autostart:
@@ -95,17 +78,6 @@ class LifecycleManagerNode(Node):
     def _on_liveliness(self, name: str, event: Any) -> None:
         if event.alive_count == 0 and event.alive_count_change < 0:
             self.core.lost(name, time.monotonic())
-
-    def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        prefix = self.get_namespace().rstrip("/") + "/"
-        for status in message.status:
-            name = status.name.removeprefix(prefix)
-            if status.name.startswith(prefix) and name in self.core.nodes:
-                pid = re.fullmatch(r"pid (\d+)", status.hardware_id)
-                if pid:
-                    self._pids[name] = int(pid[1])
-                if status.level == DiagnosticStatus.ERROR and status.message.startswith("could not"):
-                    self.core.complained(name, status.message)
 
     def _on_answer(self, change: Change, future: Future) -> None:
         if self._requests.get(change.node) is not future:
@@ -120,7 +92,7 @@ class LifecycleManagerNode(Node):
         before = self.core.stage
         for action in self.core.step(time.monotonic()):
             if isinstance(action, Kill):
-                self._kill(action.node)
+                self._processes.kill(action.node)
             else:
                 self._request(action)
         self._tell_changes()
@@ -137,13 +109,6 @@ class LifecycleManagerNode(Node):
         self._requests[change.node] = future
         future.add_done_callback(partial(self._on_answer, change))
 
-    def _kill(self, name: str) -> None:
-        pid = self._pids.get(name)
-        if pid is None or not is_node_process(pid, name):
-            return  # dead already, or on another machine
-        self.get_logger().error(f"{name} (pid {pid}) lives but does not answer: killing it")
-        os.kill(pid, signal.SIGKILL)
-
     def _tell_changes(self) -> None:
         for name, node in self.core.nodes.items():
             state = "lost" if node.lost_at is not None and not node.pending else node.reason or node.state
@@ -155,7 +120,7 @@ class LifecycleManagerNode(Node):
                 self.get_logger().error(f"{name}: no heartbeat")
             elif node.reason:
                 self.get_logger().warning(f"{name}: {state}")
-            elif state in (UNCONFIGURED, INACTIVE, ACTIVE):
+            elif state in AFTER.values():
                 self.get_logger().info(f"{name}: {state}")
 
     def _on_stage(self) -> None:
@@ -165,9 +130,7 @@ class LifecycleManagerNode(Node):
             ready = Path(self.config.ready_file)
             ready.touch() if stage is Stage.RUNNING else ready.unlink(missing_ok=True)
         if stage is Stage.RUNNING:
-            self.get_logger().info(
-                f"the system is up: {', '.join(self.core.nodes)} after {elapsed:.1f} s"
-            )
+            self.get_logger().info(f"the system is up: {', '.join(self.core.nodes)} after {elapsed:.1f} s")
         elif stage is Stage.FAILED:
             self.get_logger().error(f"start-up failed: {self.core.failure}")
             if self.config.exit_on_failure:
