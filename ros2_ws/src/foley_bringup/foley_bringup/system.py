@@ -32,6 +32,7 @@ class NodeSpec:
     when: Literal["always", "sim"] = "always"
     lifecycle: bool = True
     checkpoint: bool = False
+    state_file: bool = False
 
     def __post_init__(self) -> None:
         for field in ("name", "package", "executable"):
@@ -42,7 +43,7 @@ class NodeSpec:
             raise SystemFileError(
                 f"node `{self.name}`: when is {self.when!r}, must be one of {', '.join(WHEN)}"
             )
-        for field in ("lifecycle", "checkpoint"):
+        for field in ("lifecycle", "checkpoint", "state_file"):
             if not isinstance(getattr(self, field), bool):
                 raise SystemFileError(
                     f"node `{self.name}`: {field} is {getattr(self, field)!r}, must be true or false"
@@ -160,7 +161,7 @@ def parse_override(text: str) -> tuple[str, str, Any]:
     path, equals, value = text.partition("=")
     node, dot, parameter = path.partition(".")
     if not (equals and dot and node and parameter):
-        raise SystemFileError(f"`{text}`: expected NODE.PARAMETER=VALUE, such as recorder.folder=/data")
+        raise SystemFileError(f"`{text}`: expected NODE.PARAMETER=VALUE, such as recorder.output_dir=/data")
     try:
         return node, parameter, yaml.safe_load(value)
     except yaml.YAMLError as error:
@@ -175,9 +176,13 @@ def plan(
     without: Iterable[str] = (),
     checkpoint: str = "",
     scene_seed: int | None = None,
+    run_folder: str = "",
     overrides: Iterable[tuple[str, str, Any]] = (),
 ) -> tuple[Program, ...]:
     """Every process of the system, the lifecycle manager last.
+
+    Args:
+        run_folder: where nodes keep what has to outlive their process, but not this run; empty: nowhere.
 
     Raises:
         SystemFileError: the file, a name or the checkpoint folder is refused.
@@ -193,6 +198,10 @@ def plan(
         for node in chosen:
             if node.checkpoint:
                 values[node.name]["checkpoint"] = str(folder)
+    if run_folder:
+        for node in chosen:
+            if node.state_file:
+                values[node.name]["state_file"] = str(Path(run_folder) / f"{node.name}.json")
     if scene_seed is not None:
         if "sim_world" not in names:
             raise SystemFileError("a scene seed needs the simulated robot: add --sim (sim:=true)")

@@ -1,5 +1,7 @@
 """The live system under ROS's launch: the nodes, parameter files and order of system.yaml, as `foley up` has them."""
 
+import tempfile
+
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
@@ -27,6 +29,7 @@ def start_nodes(context):
         without=value["without"].split(","),
         checkpoint=value["checkpoint"],
         scene_seed=int(value["scene_seed"]) if value["scene_seed"] else None,
+        run_folder=tempfile.mkdtemp(prefix="foley_run_"),
     )
     return [
         Node(

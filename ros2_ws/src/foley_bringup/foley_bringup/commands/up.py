@@ -52,10 +52,13 @@ def run(args: argparse.Namespace) -> int:
     import shlex
     import signal
     import sys
+    import tempfile
 
     from foley_bringup.supervisor import Supervisor, Task
     from foley_bringup.system import MANAGER, SystemFileError, parse_override, plan
 
+    # Beliefs outlive the process that holds them, but not this run: the next one may stand before another table.
+    run_folder = tempfile.TemporaryDirectory(prefix="foley_run_")
     try:
         programs = plan(
             system_file=args.config,
@@ -64,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
             without=args.without,
             checkpoint=args.checkpoint,
             scene_seed=args.scene_seed,
+            run_folder=run_folder.name,
             overrides=[parse_override(text) for text in args.set],
         )
         commands = {program.name: program.command(args.namespace) for program in programs}
@@ -97,4 +101,5 @@ def run(args: argparse.Namespace) -> int:
         )
         for name, command in commands.items()
     ]
-    return Supervisor(tasks, write).run(lambda: bool(stopping))
+    with run_folder:
+        return Supervisor(tasks, write).run(lambda: bool(stopping))
