@@ -86,6 +86,7 @@ def test_a_closed_loop_passes() -> None:
         (session([dataclasses.replace(c, prediction=None) for c in GOOD]), "announced"),
         (session([contact(i, heard="right", predicted="right", lead_s=0.1) for i in range(24)]), "lead time"),
         (session(GOOD, lost={"mic/audio": TopicLoss(6000, 5999)}), "mic/audio: 1 of 6000"),
+        (session(GOOD, lost={"camera/camera_info": TopicLoss(1000, 990)}), "camera/camera_info: 10 of 1000"),
         (session(GOOD, lost={"camera/image_raw": TopicLoss(1000, 994)}), "camera/image_raw: 6 of 1000"),
         (session(GOOD, lost={"ee_pose": TopicLoss(0, 0)}), "ee_pose: nothing was sent"),
         (session(GOOD, model_ids=frozenset({"other"})), "not the one just trained"),
@@ -156,6 +157,9 @@ def write_page(folder: Path) -> Path:
         sync=trace(),
         stages=[("train", 42.0)],
     )
+    image = report.picture(evidence)
+    assert image is not None
+    assert cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR).shape[1] > 1000
     path = folder / "report.html"
     report.write(path, metrics, ["<b>microphone</b> silent"], [one], evidence)
     return path

@@ -19,6 +19,7 @@ what it does
 what it writes
   out/demo/metrics.json   the table's figures
   out/demo/report.html    pictures and sounds, one self-contained page
+  out/demo/picture.png    one contact: the hand, the predicted and the heard sound
   out/demo/logs/          what each stage printed
 
 exit code
@@ -89,6 +90,9 @@ def run(args: argparse.Namespace) -> int:
     metrics = {**live.metrics, "broken_joints": wrong, "stages_s": dict(runner.stages)}
     (plan.out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     evidence = report.Evidence(live.pairs, live.hands, live.sync, runner.stages)
+    picture = report.picture(evidence)
+    if picture is not None:
+        (plan.out / "picture.png").write_bytes(picture)
     report.write(plan.out / "report.html", metrics, wrong, live.sessions, evidence)
 
     table = Table(title="Foley: the closed loop")

@@ -92,6 +92,31 @@ def spectrogram_pair(
     return _png(figure)
 
 
+def summary_picture(
+    frame_png: bytes,
+    predicted: NDArray[np.float32],  # [n]
+    heard: NDArray[np.float32],  # [n]
+    rate: int,
+    *,
+    onset_s: float,
+    title: str,
+) -> bytes:
+    """The hand in the scene beside the predicted and the heard sound of one contact."""
+    figure = _figure(12.0, 3.3)
+    axes = figure.subplots(1, 3, width_ratios=[1.25, 1, 1])
+    frame = cv2.imdecode(np.frombuffer(frame_png, np.uint8), cv2.IMREAD_COLOR)
+    if frame is None:
+        raise ValueError("frame_png is no PNG picture")
+    axes[0].imshow(frame[:, :, ::-1])
+    axes[0].axis("off")
+    axes[0].set_title(title, fontsize=9)
+    for axis, samples, name in zip(axes[1:], (predicted, heard), ("predicted", "heard"), strict=True):
+        _draw_spectrogram(axis, samples, rate, name)
+        axis.axvline(onset_s, color="white", linewidth=0.7, linestyle=":")
+    axes[1].set_ylabel("frequency [kHz]", fontsize=8)
+    return _png(figure)
+
+
 def confusion(
     truth: Sequence[str], said: dict[str, Sequence[str | None]], vocabulary: Sequence[str]
 ) -> bytes:

@@ -97,6 +97,23 @@ def _wav(samples: NDArray[np.float32], rate: int) -> bytes:
     return buffer.getvalue()
 
 
+def picture(evidence: Evidence) -> bytes | None:
+    """One picture that says it all, of the contact that the first hand picture shows; None without any."""
+    for contact, heard in evidence.pairs:
+        prediction = contact.prediction
+        if prediction is None or contact.lead_s is None or not evidence.hands:
+            continue
+        return figures.summary_picture(
+            evidence.hands[0],
+            prediction.waveform,
+            heard,
+            prediction.sample_rate,
+            onset_s=(contact.onset_ns - prediction.waveform_start_ns) / 1e9,
+            title=f"{contact.action} on {contact.material}, announced {1e3 * contact.lead_s:.0f} ms before",
+        )
+    return None
+
+
 def write(
     path: Path,
     metrics: Mapping[str, Any],

@@ -194,7 +194,7 @@ def broken_joints(metrics: Mapping[str, Any]) -> list[str]:
     )
     for topic, count in m["lost"].items():
         loss = TopicLoss(**count)
-        allowed = MAXIMUM_IMAGE_LOSS if "image_raw" in topic else 0.0
+        allowed = MAXIMUM_IMAGE_LOSS if topic.startswith("camera/") else 0.0
         require(loss.sent > 0, f"{topic}: nothing was sent")
         require(loss.share <= allowed, f"{topic}: {loss.sent - loss.received} of {loss.sent} messages lost")
     require(
