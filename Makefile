@@ -20,7 +20,7 @@ test: lint  ## ruff, mypy and every test
 	@$(RUN) python -m pytest $(PYTEST_ARGS)
 
 bench: setup  ## timed measurements of benchmarks/
-	@$(RUN) python -m benchmarks
+	@$(RUN) for bench in benchmarks/*.py; do echo "== $$bench"; python "$$bench"; done
 
 lint: setup  ## ruff and strict mypy on the pure modules
 	@$(RUN) scripts/lint.sh
