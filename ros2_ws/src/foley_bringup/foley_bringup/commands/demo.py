@@ -67,12 +67,11 @@ def run(args: argparse.Namespace) -> int:
     console = Console()
     if args.check_report:
         return _check_report(args.out)
-    size = {"explore_s": 15.0, "train_scenes": 4, "validation_scenes": 2, "train_minutes": 0.5, "live_scenes": 1,
-            "live_s": 25.0} if args.quick else {}  # fmt: skip
     try:
         plan = pipeline.DemoPlan(
-            out=args.out.resolve(), seed=args.seed, jobs=args.jobs, shuffle_labels=args.shuffle_labels, **size
+            out=args.out.resolve(), seed=args.seed, jobs=args.jobs, shuffle_labels=args.shuffle_labels
         )
+        plan = plan.quick() if args.quick else plan
         plan.out.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
         print(f"foley demo: error: {error}", file=sys.stderr)

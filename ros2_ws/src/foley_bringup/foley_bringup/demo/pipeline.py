@@ -33,9 +33,9 @@ class DemoPlan:
     out: Path
     seed: int = 0
     explore_s: float = 60.0
-    train_scenes: int = 16
-    validation_scenes: int = 4
-    scene_s: float = 40.0
+    train_scenes: int = 26
+    validation_scenes: int = 6
+    scene_s: float = 20.0
     train_minutes: float = 2.0
     live_scenes: int = 2
     live_s: float = 50.0
@@ -49,6 +49,18 @@ class DemoPlan:
         for name in ("explore_s", "scene_s", "train_minutes", "live_s"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be positive")
+
+    def quick(self) -> DemoPlan:
+        """The same with little of everything: enough to see that it runs, too little for good figures."""
+        return dataclasses.replace(
+            self,
+            explore_s=15.0,
+            train_scenes=6,
+            validation_scenes=2,
+            train_minutes=0.5,
+            live_scenes=1,
+            live_s=25.0,
+        )
 
 
 class Runner:
