@@ -169,7 +169,7 @@ def _amplitude(band: _Band) -> NDArray[np.float32]:
 
 @functools.lru_cache(maxsize=32)
 def _bank(sample_rate: int, highest_hz: float, bands: int, size: int, rate_hz: float) -> tuple[_Band, ...]:
-    frequency = np.arange(size // 2 + 1) * (sample_rate / size)
+    frequency = np.arange(size // 2 + 1, dtype=np.float64) * (sample_rate / size)
     double = np.full(len(frequency), 2.0, np.float32)
     double[0] = 1.0
     if size % 2 == 0:
