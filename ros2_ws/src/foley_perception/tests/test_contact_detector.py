@@ -112,7 +112,7 @@ def test_it_waits_for_late_poses_but_not_for_ever() -> None:
         detector.tip.add(T0 + k * 4 * MS, path(np.array(k / 250)))
     detector.add_onset(HeardOnset(T0 + S, -20.0, 9.0))
     assert detector.poll(T0 + S + 100 * MS) == []
-    assert len(detector.poll(T0 + S + 145 * MS)) == 1
+    assert len(detector.poll(T0 + S + 155 * MS)) == 1
 
 
 def test_force_confirms_or_contradicts() -> None:

@@ -51,6 +51,7 @@ class StreamingClock:
         self._outliers: list[tuple[int, float]] = []
         self._base_ns = 0  # offsets are kept relative to this, so that float64 holds them to a nanosecond
         self._offset = np.nan
+        self._since_median = 0
 
     @property
     def ready(self) -> bool:
@@ -89,7 +90,11 @@ class StreamingClock:
         while self._samples[-1] - self._samples[0] > self._window_samples:
             self._samples.popleft()
             self._offsets.popleft()
-        self._offset = float(np.median(np.asarray(self._offsets)))
+        # A median of hundreds moves slowly: once in a while is enough, and costs a tenth.
+        self._since_median += 1
+        if stepped or len(self._offsets) <= 50 or self._since_median >= 10:
+            self._since_median = 0
+            self._offset = float(np.median(np.asarray(self._offsets)))
         return ClockUpdate(residual / NS_PER_S, stepped)
 
     def time_ns(self, sample: ArrayLike) -> NDArray[np.int64]:

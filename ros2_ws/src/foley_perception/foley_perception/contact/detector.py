@@ -117,6 +117,8 @@ class ContactDetector:
         force: measured forces [3] [N].
     """
 
+    _MOST_LATE_NS = 3 * NS_PER_S
+
     def __init__(
         self,
         config: GateConfig | None = None,
@@ -132,6 +134,8 @@ class ContactDetector:
         self._plans: collections.deque[Plan] = collections.deque(maxlen=16)
         self._waiting: list[HeardOnset] = []
         self._last: Contact | None = None
+        self._newest_tip_ns: int | None = None
+        self._progress_ns = 0  # when the newest pose was seen to be new
         self._normal = np.array([0.0, 0.0, 1.0])  # against the approach of the last contact
 
     def add_plan(self, plan: Plan) -> None:
@@ -141,6 +145,11 @@ class ContactDetector:
         self.counts.onsets += 1
         self._waiting.append(onset)
 
+    @property
+    def waiting(self) -> int:
+        """Onsets not decided yet."""
+        return len(self._waiting)
+
     def poll(self, now_ns: int) -> list[Contact]:
         """Contacts whose evidence is complete, or overdue, at ROS time ``now_ns``."""
         wait = int(self.config.decision_s * NS_PER_S)
@@ -149,7 +158,11 @@ class ContactDetector:
         while self._waiting:
             ready_ns = self._waiting[0].time_ns + wait
             newest = self.tip.newest_ns
-            if not (newest is not None and newest >= ready_ns) and now_ns < ready_ns + patience:
+            if newest != self._newest_tip_ns:
+                self._newest_tip_ns, self._progress_ns = newest, now_ns
+            # On a machine that is behind, poses come late as well; wait as long as they come.
+            coming = now_ns - self._progress_ns < patience and now_ns < ready_ns + self._MOST_LATE_NS
+            if not (newest is not None and newest >= ready_ns) and (now_ns < ready_ns + patience or coming):
                 break
             contact = self._decide(self._waiting.pop(0))
             if contact is not None:

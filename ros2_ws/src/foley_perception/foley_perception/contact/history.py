@@ -40,7 +40,7 @@ class History:
         self,
         decode: Callable[[Any], Array | None] | None = None,
         *,
-        keep_s: float = 4.0,
+        keep_s: float = 6.0,
         reset_s: float = 1.0,
     ) -> None:
         self._decode = decode

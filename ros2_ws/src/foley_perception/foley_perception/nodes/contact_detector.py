@@ -20,6 +20,7 @@ from foley_perception.contact.listener import Listener
 from foley_perception.geometry.tf_buffer import TransformBuffer
 from foley_perception.object.cluster import ObjectMap
 from foley_perception.ros.contact_inputs import ContactInputs
+from foley_perception.ros.drain import Drain
 from foley_perception.ros.owned import Owned
 from foley_perception.ros.tf import TransformListener
 from foley_ros import convert, qos
@@ -42,7 +43,10 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
     def setup(self, config: ContactDetectorConfig) -> None:
         frames = TransformBuffer()
         self._settings = config
-        self._inputs = ContactInputs(config, frames, self._owned, self.now_ns)
+        # Sound last: when it is taken, poses of the same time are there.
+        drain = Drain(self._owned, TICK_S, after=self._tick)
+        self._inputs = ContactInputs(config, frames, self._owned, drain, self.now_ns)
+        drain.subscription(AudioChunk, "mic/audio", self._on_audio, qos.AUDIO)
         self._objects = ObjectMap(config.objects, radius_m=config.object_radius)
         self._listener = Listener(
             config.onset, channels=config.channels, silent_after_s=config.silent_after_s
@@ -56,9 +60,7 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
         self._worker = Worker(lambda job: job(), name="contact_detector", capacity=512, on_error=self._failed)
         self._tf = TransformListener(self, frames)
         self._contacts = self._owned.publisher(ContactEvent, "contacts", qos.EVENT)
-        self._owned.subscription(AudioChunk, "mic/audio", self._on_audio, qos.AUDIO)
         self._owned.subscription(HandTrajectory, "planned_trajectory", self._on_plan, qos.EVENT)
-        self._owned.timer(TICK_S, self._tick)
 
     def teardown(self) -> None:
         self._owned.release()
@@ -84,7 +86,7 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
         """Decide also while no sound comes in: an onset may wait for poses."""
         assert self._worker is not None and self._tf is not None
         self._tf.tend()
-        if self._worker.pending() == 0:
+        if self._detector.waiting and self._worker.pending() == 0:
             self._put(self._decide)
 
     # ---- worker --------------------------------------------------------------------------------------------

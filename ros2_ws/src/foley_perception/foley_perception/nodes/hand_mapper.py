@@ -26,12 +26,14 @@ from foley_perception.action.mapper import HandMapper
 from foley_perception.action.trajectory import ToolTrajectory
 from foley_perception.geometry.tf_buffer import TransformBuffer
 from foley_perception.ros import motion, raw
+from foley_perception.ros.drain import Drain
 from foley_perception.ros.owned import Owned
 from foley_perception.ros.tf import TransformListener
 from foley_ros import convert, qos
 from foley_ros.node import FoleyNode, Health, run
 from foley_ros.worker import Worker
 
+TICK_S = 0.01
 _REPORTED = (ValueError, LookupError)  # what the core raises about its input
 _REPORT_NS = 10_000_000_000  # a problem stays in the diagnostics this long
 
@@ -60,11 +62,11 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         self._keypoints = owned.publisher(HandKeypoints, "hand_keypoints", qos.STATE)
         self._planned = owned.publisher(HandTrajectory, "planned_trajectory", qos.EVENT)
         owned.subscription(String, "robot_description", self._on_robot, qos.LATCHED)
-        owned.subscription(PoseStamped, "ee_pose", self._on_pose, qos.STATE, raw=True)
-        owned.subscription(JointState, "joint_states", self._on_joints, qos.STATE, raw=True)
+        drain = Drain(owned, TICK_S, after=self._tf.tend)
+        drain.subscription(JointState, "joint_states", self._on_joints, qos.STATE, raw=True)
+        drain.subscription(PoseStamped, "ee_pose", self._on_pose, qos.STATE, raw=True)
         owned.subscription(JointTrajectory, "planned_joint_trajectory", self._on_joint_plan, qos.EVENT)
         owned.subscription(Path, "planned_path", self._on_path, qos.EVENT)
-        owned.timer(0.2, self._tf.tend)
 
     def teardown(self) -> None:
         self._owned.release()
@@ -125,10 +127,9 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
 
     def _on_path(self, message: Path) -> None:
         if self.active:
-            frame = message.header.frame_id or (message.poses[0].header.frame_id if message.poses else "")
             self._put(
                 lambda mapper: self._publish_plan(
-                    mapper, lambda: mapper.plan_path(*motion.path_poses(message), frame)
+                    mapper, lambda: mapper.plan_path(*motion.path_poses(message))
                 )
             )
 
@@ -168,14 +169,8 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
             mapper.counts.bad_plans += 1
             self._report(f"plan refused: {self._robot_problem or error}")
             return
-        message = convert.arrays_to_trajectory(
-            trajectory.times_ns,
-            mapper.keypoints_of(trajectory),
-            frame_id=mapper.config.fixed_frame,
-            plan_id=trajectory.plan_id,
-        )
         mapper.counts.plans += 1
-        self._planned.publish(message)
+        self._planned.publish(motion.hand_trajectory(mapper, trajectory))
 
     # ---- health --------------------------------------------------------------------------------------------
     def _failed(self, error: Exception) -> None:

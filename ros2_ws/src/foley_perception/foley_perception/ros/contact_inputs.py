@@ -23,23 +23,30 @@ from foley_perception.contact.surroundings import Surroundings
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer, TransformUnavailable
 from foley_perception.ros import motion, raw
+from foley_perception.ros.drain import Drain
 from foley_perception.ros.owned import Owned
 from foley_perception.scene.camera import CameraModel
 from foley_ros import convert, qos
 
 _POSE_LATE_NS = NS_PER_S  # no pose for this long is reported
 _CAMERA_PERIOD_NS = NS_PER_S  # the calibration rarely changes
+_TIP_PERIOD_NS = NS_PER_S // 10  # nor does what the gripper holds
 
 
 class ContactInputs:
-    """Subscribe through ``owned``; ``now_ns`` is the node's clock.
+    """Subscribe through ``owned`` and ``drain``; ``now_ns`` is the node's clock.
 
     Raises:
         HandError: the hand file is missing or not valid.
     """
 
     def __init__(
-        self, config: ContactDetectorConfig, frames: TransformBuffer, owned: Owned, now_ns: Callable[[], int]
+        self,
+        config: ContactDetectorConfig,
+        frames: TransformBuffer,
+        owned: Owned,
+        drain: Drain,
+        now_ns: Callable[[], int],
     ) -> None:
         self._config, self._frames, self._now_ns = config, frames, now_ns
         self._hand = GripperHand.from_yaml(config.hand)
@@ -48,9 +55,11 @@ class ContactInputs:
         self.forces = History(_force)
         self._problems: dict[str, str] = {}
         self._pose_arrival_ns = 0
+        self._tx_tool_tip = SE3.identity()
+        self._tip_read_ns = 0
         self._camera_due_ns = 0
-        owned.subscription(PoseStamped, "ee_pose", self._on_pose, qos.STATE, raw=True)
-        owned.subscription(WrenchStamped, "wrench", self._on_wrench, qos.STATE, raw=True)
+        drain.subscription(PoseStamped, "ee_pose", self._on_pose, qos.STATE, raw=True)
+        drain.subscription(WrenchStamped, "wrench", self._on_wrench, qos.STATE, raw=True)
         if config.use_depth:
             owned.subscription(CameraInfo, "camera/camera_info", self._on_camera_info, qos.IMAGE)
             owned.subscription(Image, "camera/depth/image_raw", self._on_depth, qos.IMAGE)
@@ -101,13 +110,17 @@ class ContactInputs:
 
     def tx_tool_tip(self) -> SE3:
         """Where the tip is seen from the tool; identity, and reported, as long as tf does not say."""
+        now_ns = self._now_ns()
+        if 0 <= now_ns - self._tip_read_ns < _TIP_PERIOD_NS:
+            return self._tx_tool_tip
+        self._tip_read_ns = now_ns
         try:
-            tx_tool_tip = self._frames.lookup(self._config.tool_frame, self._config.tip_frame)
+            self._tx_tool_tip = self._frames.lookup(self._config.tool_frame, self._config.tip_frame)
+            self._problems.pop("tip", None)
         except TransformUnavailable as error:
             self._problems["tip"] = f"{error} Until then the tool point is taken for the tip"
-            return SE3.identity()
-        self._problems.pop("tip", None)
-        return tx_tool_tip
+            self._tx_tool_tip = SE3.identity()
+        return self._tx_tool_tip
 
     def problems(self) -> list[str]:
         """What is wrong, in words."""

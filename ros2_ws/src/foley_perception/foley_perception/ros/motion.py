@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
-from foley_perception.action.trajectory import TrajectoryError, check_times
+from foley_msgs.msg import HandTrajectory
+from foley_perception.action.mapper import HandMapper
+from foley_perception.action.trajectory import ToolTrajectory, TrajectoryError, check_times
 from foley_perception.geometry.se3 import SE3, stack
 from foley_ros import convert
 
@@ -59,8 +61,8 @@ def trajectory_points(message: JointTrajectory) -> tuple[Array, Array, Array | N
     return offsets, positions, None
 
 
-def path_poses(message: Path) -> tuple[NDArray[np.int64], SE3]:
-    """Times [n] in ns and poses [n] of a planned Cartesian path; each pose's own stamp says when.
+def path_poses(message: Path) -> tuple[NDArray[np.int64], SE3, str]:
+    """Times [n] in ns, poses [n] and frame of a planned Cartesian path; each pose's own stamp says when.
 
     Raises:
         TrajectoryError: no poses, or one that is not finite.
@@ -73,4 +75,15 @@ def path_poses(message: Path) -> tuple[NDArray[np.int64], SE3]:
         if pose is None:
             raise TrajectoryError(f"planned_path: pose {index} is not finite or its orientation is not set")
         poses.append(pose)
-    return np.array([convert.to_ns(p.header.stamp) for p in message.poses], dtype=np.int64), stack(poses)
+    times = np.array([convert.to_ns(p.header.stamp) for p in message.poses], dtype=np.int64)
+    return times, stack(poses), message.header.frame_id or message.poses[0].header.frame_id
+
+
+def hand_trajectory(mapper: HandMapper, trajectory: ToolTrajectory) -> HandTrajectory:
+    """The planned motion of the tool as one of the hand."""
+    return convert.arrays_to_trajectory(
+        trajectory.times_ns,
+        mapper.keypoints_of(trajectory),
+        frame_id=mapper.config.fixed_frame,
+        plan_id=trajectory.plan_id,
+    )

@@ -79,8 +79,12 @@ def far_envelope(images: NDArray[np.float32], drop: int = 1) -> Depth:  # [n, H,
 
     Where a pixel has ``drop`` readings or fewer, its nearest stands: a rare reading is better than none.
     """
-    known = np.isfinite(images)
-    ordered = np.sort(np.where(known, -images, np.float32(np.inf)), axis=0)  # farthest first, unknown last
-    rank = np.clip(np.minimum(drop, known.sum(axis=0) - 1), 0, None)
-    far = -np.take_along_axis(ordered, rank[None], axis=0)[0]
+    levels = [np.full(images.shape[1:], -np.inf, dtype=np.float32) for _ in range(drop + 1)]
+    for image in images:
+        carried = np.where(np.isfinite(image), image, np.float32(-np.inf))
+        for k, level in enumerate(levels):  # insert into the farthest so far, in order
+            levels[k], carried = np.maximum(level, carried), np.minimum(level, carried)
+    far = levels[0]
+    for level in levels[1:]:
+        far = np.where(np.isfinite(level), level, far)
     return np.where(np.isfinite(far), far, np.float32(np.nan)).astype(np.float32)
