@@ -45,7 +45,7 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
         self._settings = config
         # Sound last: when it is taken, poses of the same time are there.
         drain = Drain(self._owned, TICK_S, after=self._tick)
-        self._inputs = ContactInputs(config, frames, self._owned, drain, self.now_ns)
+        self._inputs = ContactInputs(config, frames, drain, self.now_ns)
         drain.subscription(AudioChunk, "mic/audio", self._on_audio, qos.AUDIO)
         self._objects = ObjectMap(config.objects, radius_m=config.object_radius)
         self._listener = Listener(
@@ -60,7 +60,7 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
         self._worker = Worker(lambda job: job(), name="contact_detector", capacity=512, on_error=self._failed)
         self._tf = TransformListener(self, frames)
         self._contacts = self._owned.publisher(ContactEvent, "contacts", qos.EVENT)
-        self._owned.subscription(HandTrajectory, "planned_trajectory", self._on_plan, qos.EVENT)
+        self._owned.subscription(HandTrajectory, "planned_trajectory", self._on_plan, qos.EVENT, raw=True)
 
     def teardown(self) -> None:
         self._owned.release()
@@ -79,8 +79,8 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
         arrival_ns = self.now_ns()
         self._put(lambda: self._hear(message, arrival_ns))
 
-    def _on_plan(self, message: HandTrajectory) -> None:
-        self._put(lambda: self._take_plan(message))
+    def _on_plan(self, data: bytes) -> None:
+        self._put(lambda: self._take_plan(data))
 
     def _tick(self) -> None:
         """Decide also while no sound comes in: an onset may wait for poses."""
@@ -108,8 +108,8 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
             self._detector.add_onset(onset)
         self._decide()
 
-    def _take_plan(self, message: HandTrajectory) -> None:
-        plan = self._inputs.plan(message)
+    def _take_plan(self, data: bytes) -> None:
+        plan = self._inputs.plan(data)
         if plan is not None:
             self._detector.add_plan(plan)
 

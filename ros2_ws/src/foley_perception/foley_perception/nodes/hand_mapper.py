@@ -57,7 +57,7 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         frames = TransformBuffer()
         self._mapper = HandMapper(config, frames)
         self._tf = TransformListener(self, frames)
-        self._worker = Worker(lambda job: job(), name="hand_mapper", on_error=self._failed)
+        self._worker = Worker(lambda job: job(), name="hand_mapper", on_error=lambda e: self._report(repr(e)))
         owned = self._owned
         self._keypoints = owned.publisher(HandKeypoints, "hand_keypoints", qos.STATE)
         self._planned = owned.publisher(HandTrajectory, "planned_trajectory", qos.EVENT)
@@ -173,9 +173,6 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         self._planned.publish(motion.hand_trajectory(mapper, trajectory))
 
     # ---- health --------------------------------------------------------------------------------------------
-    def _failed(self, error: Exception) -> None:
-        self._report(f"{type(error).__name__}: {error}")
-
     def _report(self, text: str) -> None:
         if self._problem[1] != text:
             self.get_logger().warning(text)

@@ -24,7 +24,6 @@ from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer, TransformUnavailable
 from foley_perception.ros import motion, raw
 from foley_perception.ros.drain import Drain
-from foley_perception.ros.owned import Owned
 from foley_perception.scene.camera import CameraModel
 from foley_ros import convert, qos
 
@@ -34,7 +33,7 @@ _TIP_PERIOD_NS = NS_PER_S // 10  # nor does what the gripper holds
 
 
 class ContactInputs:
-    """Subscribe through ``owned`` and ``drain``; ``now_ns`` is the node's clock.
+    """Subscribe through ``drain``; ``now_ns`` is the node's clock.
 
     Raises:
         HandError: the hand file is missing or not valid.
@@ -44,7 +43,6 @@ class ContactInputs:
         self,
         config: ContactDetectorConfig,
         frames: TransformBuffer,
-        owned: Owned,
         drain: Drain,
         now_ns: Callable[[], int],
     ) -> None:
@@ -61,8 +59,8 @@ class ContactInputs:
         drain.subscription(PoseStamped, "ee_pose", self._on_pose, qos.STATE, raw=True)
         drain.subscription(WrenchStamped, "wrench", self._on_wrench, qos.STATE, raw=True)
         if config.use_depth:
-            owned.subscription(CameraInfo, "camera/camera_info", self._on_camera_info, qos.IMAGE)
-            owned.subscription(Image, "camera/depth/image_raw", self._on_depth, qos.IMAGE)
+            drain.subscription(CameraInfo, "camera/camera_info", self._on_camera_info, qos.IMAGE, raw=True)
+            drain.subscription(Image, "camera/depth/image_raw", self._on_depth, qos.IMAGE)
 
     # ---- callbacks -----------------------------------------------------------------------------------------
     def _on_pose(self, data: bytes) -> None:
@@ -81,11 +79,12 @@ class ContactInputs:
         self._problems.pop("depth", None)
         self.surroundings.add_depth(convert.to_ns(message.header.stamp), depth)
 
-    def _on_camera_info(self, message: CameraInfo) -> None:
+    def _on_camera_info(self, data: bytes) -> None:
         now_ns = self._now_ns()
         if 0 <= self._camera_due_ns - now_ns <= _CAMERA_PERIOD_NS:
             return
         self._camera_due_ns = now_ns + _CAMERA_PERIOD_NS
+        message = deserialize_message(data, CameraInfo)
         try:
             pose = self._frames.lookup(self._config.fixed_frame, message.header.frame_id)
             k = convert.intrinsics(message)
@@ -95,8 +94,9 @@ class ContactInputs:
             self._problems["camera"] = f"camera/camera_info: {error}"
 
     # ---- for decisions -------------------------------------------------------------------------------------
-    def plan(self, message: HandTrajectory) -> Plan | None:
-        """A planned trajectory and the contact to be expected from it; None for one that cannot be used."""
+    def plan(self, data: bytes) -> Plan | None:
+        """A serialised planned trajectory and the contact expected from it; None for one that cannot be used."""
+        message = deserialize_message(data, HandTrajectory)
         try:
             times, keypoints = convert.trajectory_to_arrays(message)
             tools, _ = self._hand.recover(keypoints, self._hand.main_side)
