@@ -1,10 +1,10 @@
 """Onsets in sound, as it streams in.
 
-Every hop a short spectrum is summed into bands and compared, in decibels, with what stood there shortly
-before and with a slowly following noise floor. A contact raises many bands at once within a few milliseconds;
-hum, fans and motors that speed up raise few, or all of them slowly. Where the mean rise peaks above both a
-fixed and an adaptive threshold an onset is found; its time is then refined on the whitened waveform at
-sub-millisecond resolution.
+Every hop a short spectrum is summed into bands and compared, in decibels, with what stood there shortly before and
+with a slowly following noise floor. A contact raises several bands at once within a few milliseconds; hum, fans and
+motors that speed up raise few, or all of them slowly. Where the mean rise exceeds both a fixed and an adaptive
+threshold an onset is found. Two banks look side by side: *clicks* above 250 Hz with a window of 10 ms, and *thumps*
+of soft things below 640 Hz, where telling bands apart needs 20 ms. The onset's time is then refined on the waveform.
 """
 
 from __future__ import annotations
@@ -18,6 +18,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 Samples = NDArray[np.float32]
+Array = NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True)
+class BankConfig:
+    """Bands that rise together. Levels in dB."""
+
+    window_s: float
+    bands: int
+    low_hz: float
+    high_hz: float
+    lag_hops: int  # levels are compared with the loudest of this many hops, just before the window fills
+    flux_db: float  # mean rise over the bands that is needed at least
+    min_bands: int  # bands that must stand above the noise floor
+    above_floor_db: float  # by this much
+
+    def __post_init__(self) -> None:
+        if not 0 < self.low_hz < self.high_hz:
+            raise ValueError(f"low_hz is {self.low_hz}, must lie between 0 and high_hz ({self.high_hz})")
+        if not 1 <= self.min_bands <= self.bands:
+            raise ValueError(f"min_bands is {self.min_bands}, must lie in 1..bands ({self.bands})")
+
+
+# Below 250 Hz motors and handling are louder than most contacts.
+CLICKS = BankConfig(0.010, 16, 250.0, 16_000.0, 4, 2.5, 3, 6.0)
+THUMPS = BankConfig(0.020, 4, 40.0, 640.0, 4, 6.0, 2, 8.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,39 +52,25 @@ class OnsetConfig:
 
     sample_rate: int = 48_000
     hop_s: float = 0.005
-    window_s: float = 0.010
-    bands: int = 16
-    low_hz: float = 250.0  # below it motors and handling are louder than contacts
-    high_hz: float = 16_000.0
-    flux_db: float = 2.5  # mean rise over the bands that is needed at least
-    flux_ratio: float = 6.0  # ... and this many times the usual rise
-    above_floor_db: float = 6.0  # a band counts when it stands this far above the noise floor
-    min_bands: int = 3  # bands that must stand so
+    clicks: BankConfig = CLICKS
+    thumps: BankConfig = THUMPS
+    flux_ratio: float = 6.0  # an onset rises this many times the usual rise
     min_interval_s: float = 0.08  # between two onsets
     floor_rise_db_s: float = 6.0  # how fast the noise floor follows upwards
     silence_dbfs: float = -100.0  # band levels below it are digital silence
 
     def __post_init__(self) -> None:
-        for name in ("sample_rate", "hop_s", "window_s", "low_hz", "flux_db", "flux_ratio", "min_interval_s"):
+        for name in ("sample_rate", "hop_s", "flux_ratio", "min_interval_s", "floor_rise_db_s"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} is {value}, must be positive")
-        if self.window_s < self.hop_s:
-            raise ValueError(f"window_s is {self.window_s}, must be at least hop_s ({self.hop_s})")
-        if not self.low_hz < self.high_hz:
-            raise ValueError(f"high_hz is {self.high_hz}, must be above low_hz ({self.low_hz})")
-        if not 1 <= self.min_bands <= self.bands:
-            raise ValueError(f"min_bands is {self.min_bands}, must lie in 1..bands ({self.bands})")
+        if self.sample_rate < 4000:
+            raise ValueError(f"sample_rate is {self.sample_rate} Hz, contacts need at least 4000 Hz")
 
     @property
     def hop(self) -> int:
         """Samples from one spectrum to the next."""
         return max(round(self.hop_s * self.sample_rate), 1)
-
-    @property
-    def window(self) -> int:
-        """Samples of one spectrum."""
-        return max(round(self.window_s * self.sample_rate), self.hop)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,39 +79,88 @@ class Onset:
 
     sample: int
     level_dbfs: float  # peak of the waveform in the 30 ms from the onset on
-    strength_db: float  # mean rise over the bands
+    strength_db: float  # mean rise over the bands, beyond the rise that is needed
     bands: int  # bands that rose above the floor
 
 
+@dataclasses.dataclass(frozen=True)
+class _Candidate:
+    end: int  # sample one past the window in which the rise was seen
+    strength: float
+    bands: int
+    click: bool
+
+
+class _Bank:
+    """Levels of bands over time, and how far they rise."""
+
+    def __init__(self, config: BankConfig, owner: OnsetConfig) -> None:
+        self.config = config
+        self.owner = owner
+        self.window = max(round(config.window_s * owner.sample_rate), owner.hop)
+        self._taper = np.hanning(self.window)
+        self._matrix = band_matrix(config, self.window, owner.sample_rate)
+        self.reset()
+
+    def reset(self, floor: Array | None = None) -> None:
+        self._past: collections.deque[Array] = collections.deque(
+            maxlen=self.config.lag_hops + self.window // self.owner.hop - 1
+        )
+        self.floor: Array | None = floor
+        self._fluxes: collections.deque[float] = collections.deque(maxlen=round(1.0 / self.owner.hop_s))
+
+    def levels(self, sound: Array) -> Array:  # [window] -> [bands]
+        """Mean square of each band [dB]."""
+        power = self._matrix @ np.abs(np.fft.rfft(sound * self._taper)) ** 2
+        return np.asarray(10.0 * np.log10(power + 10.0 ** (self.owner.silence_dbfs / 10.0)))
+
+    def rise(self, sound: Array) -> tuple[float, int] | None:  # sound [window]
+        """Mean rise beyond the one needed [dB] and number of risen bands, where they tell an onset."""
+        c, owner = self.config, self.owner
+        level = self.levels(sound)
+        if self.floor is None:
+            self.floor = level.copy()
+        # Against the loudest of the hops before, so that a tone that beats with the hop does not rise. The hops
+        # that share most of this window's sound are left out, or they would have risen with it.
+        before = list(self._past)[: c.lag_hops]
+        past = np.max(np.stack(before), axis=0) if before else level
+        rise = np.maximum(level - np.maximum(past, self.floor), 0.0)
+        flux = float(np.mean(np.minimum(rise, 30.0)))
+        bands = int(np.sum((level - self.floor > c.above_floor_db) & (rise > 3.0)))
+        usual = float(np.median(self._fluxes)) if len(self._fluxes) >= 20 else 0.0
+        self._fluxes.append(flux)
+        self._past.append(level)
+        # Downwards soon (towards the mean of a noisy level), upwards slowly: contacts do not lift the floor.
+        step = owner.floor_rise_db_s * owner.hop_s
+        self.floor += np.where(level > self.floor, step, 0.1 * (level - self.floor))
+        found = flux > max(c.flux_db, owner.flux_ratio * usual) and bands >= c.min_bands
+        return (flux - c.flux_db, bands) if found else None
+
+
 class OnsetDetector:
-    """Feed samples in chunks of any size; onsets come out some 35 ms after they happened.
+    """Feed samples in chunks of any size; onsets come out some 45 ms after they happened.
 
     The result does not depend on the size of the chunks.
     """
 
     _AFTER_S = 0.03  # sound needed after an onset for its level
-    _BEFORE_S = 0.06  # sound kept before a hop for the refinement
+    _KEEP_S = 0.12  # sound kept for the refinement
+    _GROUP_S = 0.025  # candidates this close together are one onset
 
     def __init__(self, config: OnsetConfig | None = None) -> None:
         self.config = config or OnsetConfig()
-        c = self.config
-        self._window = np.hanning(c.window).astype(np.float32)
-        self._bank = _band_matrix(c)
-        self._keep = round((self._BEFORE_S + self._AFTER_S + 4 * c.hop_s + c.window_s) * c.sample_rate)
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything, as after a gap of unknown length."""
-        self._buffer = np.zeros(0, dtype=np.float32)
-        self._start = 0  # index of the buffer's first sample
-        self._next = 0  # index of the first sample of the next spectrum
-        self._previous: collections.deque[NDArray[np.float64]] = collections.deque(maxlen=4)
-        self._floor: NDArray[np.float64] | None = None
-        self._fluxes: collections.deque[float] = collections.deque(maxlen=round(1.0 / self.config.hop_s))
-        self._candidates: list[
-            tuple[int, float, int]
-        ] = []  # (hop start, flux, bands), waiting for a larger one
+        self._clicks = _Bank(self.config.clicks, self.config)
+        self._thumps = _Bank(self.config.thumps, self.config)
+        self._longest = max(self._clicks.window, self._thumps.window)
+        self._keep = round(self._KEEP_S * self.config.sample_rate)
         self._last_onset = -(10**12)
+        self._begin(0)
+
+    def _begin(self, sample: int) -> None:
+        self._buffer = np.zeros(0, dtype=np.float32)
+        self._start = sample  # index of the buffer's first sample
+        self._next_end = sample + self._longest  # where the next spectra end
+        self._candidates: list[_Candidate] = []
 
     @property
     def samples_seen(self) -> int:
@@ -108,110 +169,112 @@ class OnsetDetector:
     def process(self, samples: Samples) -> list[Onset]:
         """Take in mono samples [n]; return the onsets that are now certain, in order."""
         self._buffer = np.concatenate([self._buffer, np.asarray(samples, dtype=np.float32)])
-        c = self.config
-        onsets: list[Onset] = []
-        while self._next + c.window <= self.samples_seen:
-            self._hop()
-            self._next += c.hop
-        onsets.extend(self._ripe())
-        drop = (
-            min(self._next, *(k[0] for k in self._candidates), self.samples_seen) - self._start - self._keep
-        )
-        if drop > 0:
-            self._buffer = self._buffer[drop:]
-            self._start += drop
+        while self._next_end <= self.samples_seen:
+            self._hop(self._next_end)
+            self._next_end += self.config.hop
+        onsets = self._ripe()
+        needed = min([self._next_end, *(k.end for k in self._candidates)]) - self._keep
+        if needed > self._start:
+            self._buffer = self._buffer[needed - self._start :]
+            self._start = needed
         return onsets
 
     def skip(self, samples: int) -> None:
         """``samples`` samples were lost: start afresh behind them, without taking the edge for an onset."""
-        position = self.samples_seen + samples
-        last, floor = self._last_onset, self._floor
-        self.reset()
-        self._start = self._next = position
-        self._last_onset, self._floor = last, floor
+        self._begin(self.samples_seen + samples)
+        for bank in (self._clicks, self._thumps):
+            bank.reset(bank.floor)
 
     # ---- inside ----------------------------------------------------------------------------------------
-    def _hop(self) -> None:
-        c = self.config
-        at = self._next - self._start
-        spectrum = np.abs(np.fft.rfft(self._buffer[at : at + c.window] * self._window)) ** 2
-        power = self._bank @ spectrum
-        level = 10.0 * np.log10(power + 10.0 ** (c.silence_dbfs / 10.0))
-        if self._floor is None:
-            self._floor = level.copy()
-        # Against the loudest of the hops before: a tone that beats with the hop does not rise.
-        past = np.max(np.stack(self._previous), axis=0) if self._previous else level
-        rise = np.maximum(level - np.maximum(past, self._floor), 0.0)
-        above = level - self._floor > c.above_floor_db
-        flux = float(np.mean(np.minimum(rise, 30.0)))
-        bands = int(np.sum(above & (rise > 3.0)))
-        usual = float(np.median(self._fluxes)) if len(self._fluxes) >= 20 else 0.0
-        if flux > max(c.flux_db, c.flux_ratio * usual) and bands >= c.min_bands:
-            self._candidates.append((self._next, flux, bands))
-        self._fluxes.append(flux)
-        self._previous.append(level)
-        # Down at once (towards the mean of a noisy level), up slowly: contacts do not lift the floor.
-        step = c.floor_rise_db_s * c.hop_s
-        self._floor += np.where(level > self._floor, step, 0.1 * (level - self._floor))
+    def _hop(self, end: int) -> None:
+        for bank in (self._clicks, self._thumps):
+            found = bank.rise(self._cut(end - bank.window, end).astype(np.float64))
+            if found is not None:
+                self._candidates.append(_Candidate(end, *found, click=bank is self._clicks))
 
     def _ripe(self) -> list[Onset]:
         """Merge neighbouring candidates and refine those whose sound has fully arrived."""
-        c = self.config
+        rate = self.config.sample_rate
         onsets: list[Onset] = []
         while self._candidates:
-            first = self._candidates[0][0]
-            needed = first + c.window + 2 * c.hop + round(self._AFTER_S * c.sample_rate)
-            if self.samples_seen < needed:
+            first = self._candidates[0].end
+            # The sound for the level, and whatever candidate may still join.
+            if (
+                self.samples_seen < first + round(self._AFTER_S * rate)
+                or self._next_end <= first + self._GROUP_S * rate
+            ):
                 break
-            group = [k for k in self._candidates if k[0] - first <= 3 * c.hop]
+            group = [k for k in self._candidates if k.end - first <= self._GROUP_S * rate]
             self._candidates = self._candidates[len(group) :]
-            sample = self._refine(first)
-            if sample - self._last_onset < c.min_interval_s * c.sample_rate:
+            if not any(k.click for k in group) and self._swells(first):
+                continue
+            sample = self._refine(group)
+            if sample - self._last_onset < self.config.min_interval_s * rate:
                 continue
             self._last_onset = sample
-            after = self._cut(sample, sample + round(self._AFTER_S * c.sample_rate))
+            after = self._cut(sample, sample + round(self._AFTER_S * rate))
             peak = float(np.max(np.abs(after))) if after.size else 0.0
             onsets.append(
                 Onset(
                     sample,
                     20.0 * math.log10(peak) if peak > 0 else -math.inf,
-                    max(k[1] for k in group),
-                    max(k[2] for k in group),
+                    max(k.strength for k in group),
+                    max(k.bands for k in group),
                 )
             )
         return onsets
 
-    def _refine(self, hop_start: int) -> int:
-        """Where the sound begins, in the neighbourhood of a hop: the change of variance that explains it
-        best.
-
-        Akaike's criterion, as used to pick first arrivals of earthquakes (Maeda 1985), summed over octave
-        bands with each band's share of independent samples as its weight.
-        """
-        c = self.config
-        begin = max(hop_start - round(0.025 * c.sample_rate), self._start)
-        sound = self._cut(begin, hop_start + c.window + c.hop).astype(np.float64)
-        n = len(sound)
-        if n < 64:
-            return hop_start + c.window // 2
-        spectrum = np.fft.rfft(sound, 2 * n)
-        frequency = np.fft.rfftfreq(2 * n, 1.0 / c.sample_rate)
-        edges = c.low_hz * 2.0 ** np.arange(
-            0, math.log2(min(c.high_hz, 0.45 * c.sample_rate) / c.low_hz) + 0.5
+    def _swells(self, end: int) -> bool:
+        """Whether low sound goes on rising: a motor that starts, where a thump would fade."""
+        bank, ms = self._thumps, self.config.sample_rate / 1000.0
+        at, later = (
+            bank.levels(self._cut(e - bank.window, e).astype(np.float64))
+            for e in (end + round(5 * ms), end + round(self._AFTER_S * 1000 * ms))
         )
-        split = np.arange(24, n - 24)
+        return float(np.mean(later - at)) > -1.0
+
+    def _refine(self, group: list[_Candidate]) -> int:
+        """Where the sound begins, in the neighbourhood of its candidates: the change of variance that explains it.
+
+        Akaike's criterion, as used to pick first arrivals of earthquakes (Maeda 1985), summed over octave bands
+        with each band's share of independent samples as its weight.
+        """
+        rate = self.config.sample_rate
+        clicks = [k.end for k in group if k.click]
+        if clicks:
+            bank, begin, end = (
+                self.config.clicks,
+                clicks[0] - round(0.035 * rate),
+                clicks[0] + self.config.hop,
+            )
+        else:
+            bank, begin, end = (
+                self.config.thumps,
+                group[0].end - round(0.055 * rate),
+                group[0].end + 2 * self.config.hop,
+            )
+        begin = max(begin, self._start)
+        sound = self._cut(begin, end).astype(np.float64)
+        n, edge = len(sound), round(0.0005 * rate)
+        if n < 8 * edge:
+            return max(end - self.config.hop, begin)
+        spectrum = np.fft.rfft(sound, 2 * n)
+        frequency = np.fft.rfftfreq(2 * n, 1.0 / rate)
+        octaves = math.log2(min(bank.high_hz, 0.45 * rate) / bank.low_hz)
+        split = np.arange(edge, n - edge)
         criterion = np.zeros(len(split))
-        for low, high in itertools.pairwise(edges):
+        for low, high in itertools.pairwise(bank.low_hz * 2.0 ** np.arange(0, octaves + 0.5)):
             band = np.fft.irfft(np.where((frequency >= low) & (frequency < high), spectrum, 0.0))[:n]
             energy = np.concatenate([[0.0], np.cumsum(band**2 + 1e-14)])
             before, after = energy[split] / split, (energy[n] - energy[split]) / (n - split)
-            weight = (high - low) / (0.5 * c.sample_rate)
+            weight = (high - low) / (0.5 * rate)
             criterion += weight * (split * np.log(before) + (n - split) * np.log(after))
-        return begin + self._sharpen(sound, int(split[np.argmin(criterion)]))
+        pick = int(split[np.argmin(criterion)])
+        return begin + (self._sharpen(sound, pick) if clicks else pick)
 
-    def _sharpen(self, sound: NDArray[np.float64], pick: int) -> int:
+    def _sharpen(self, sound: Array, pick: int) -> int:
         """Undo what the band filters smeared forward in time, where the onset stands clear of the noise."""
-        ms = self.config.sample_rate // 1000
+        ms = max(self.config.sample_rate // 1000, 1)
         # The second difference lifts a click over hum, +12 dB per octave.
         energy = np.diff(sound, 2, prepend=sound[0], append=sound[-1]) ** 2
         noise = energy[max(pick - 10 * ms, 0) : max(pick - 2 * ms, 1)]
@@ -225,20 +288,20 @@ class OnsetDetector:
         return self._buffer[max(begin - self._start, 0) : max(end - self._start, 0)]
 
 
-def _band_matrix(config: OnsetConfig) -> NDArray[np.float64]:
+def band_matrix(config: BankConfig, window: int, sample_rate: int) -> Array:
     """Sums of spectrum bins [bands, window // 2 + 1], spaced evenly in log frequency.
 
     Scaled so that the bands of a signal sum to about its mean square.
     """
-    bins = config.window // 2 + 1
-    frequency = np.arange(bins) * config.sample_rate / config.window
-    edges = np.geomspace(config.low_hz, min(config.high_hz, 0.45 * config.sample_rate), config.bands + 1)
+    bins = window // 2 + 1
+    frequency = np.arange(bins) * sample_rate / window
+    edges = np.geomspace(config.low_hz, min(config.high_hz, 0.45 * sample_rate), config.bands + 1)
     # Low bands can be narrower than a bin: every band takes at least one, of its own.
     index = np.maximum(np.searchsorted(frequency, edges), 1)
     for i in range(1, len(index)):
         index[i] = max(index[i], index[i - 1] + 1)
     matrix = np.zeros((config.bands, bins))
-    scale = 2.0 / (np.sum(np.hanning(config.window) ** 2) * config.window)
+    scale = 2.0 / (np.sum(np.hanning(window) ** 2) * window)
     for band in range(config.bands):
         matrix[band, index[band] : min(index[band + 1], bins)] = scale
     return matrix
