@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from foley_msgs.msg import AudioChunk, ContactEvent, MaterialEstimate, PredictedAudio
 from foley_msgs.srv import GetPredicates
 from foley_perception.audio.ring import AudioRing
+from foley_perception.ros.drain import Drain
 from foley_perception.ros.owned import Owned
 from foley_ros import convert as common
 from foley_ros import qos
@@ -35,7 +36,7 @@ from foley_synthesis.ros.material_output import MaterialOutput, answer_predicate
 Job = Callable[[], None]
 Message = TypeVar("Message")
 Value = TypeVar("Value")
-DUE_PERIOD_S = 0.05
+DRAIN_PERIOD_S = 0.02
 SILENT_S = 2.0
 
 
@@ -67,12 +68,12 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         self._output = MaterialOutput(self, self._owned, content)
         self._worker = Worker(lambda job: job(), name="material", on_error=self._on_worker_error)
         subscribe = self._owned.subscription
-        subscribe(AudioChunk, "mic/audio", self._on_audio, qos.AUDIO)
+        drain = Drain(self._owned, DRAIN_PERIOD_S, after=self._hand_over)
+        drain.subscription(AudioChunk, "mic/audio", self._on_audio, qos.AUDIO)
         subscribe(ContactEvent, "contacts", self._on_contact, qos.EVENT)
         subscribe(PredictedAudio, "predicted_audio", self._on_expected, qos.EVENT)
         subscribe(MaterialEstimate, "predicted_material", self._on_predicted, qos.EVENT)
         self._owned.service(GetPredicates, "~/get_predicates", self._on_get_predicates)
-        self._owned.timer(DUE_PERIOD_S, self._hand_over)
         self._owned.timer(config.snapshot_period_s, self._request_snapshot)
         self._output.vocabulary()
 
@@ -123,7 +124,6 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             return
         self._faults.clear("mic/audio")
         self._audio_ns = self.now_ns()
-        self._hand_over()
 
     def _on_contact(self, message: ContactEvent) -> None:
         contact = self._read("contacts", convert.contact_of, message)

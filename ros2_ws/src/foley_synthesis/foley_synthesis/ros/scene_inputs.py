@@ -20,6 +20,7 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 from foley_perception.action.hand import GripperHand
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformUnavailable
+from foley_perception.ros.drain import Drain
 from foley_perception.ros.motion import pose_to_se3
 from foley_perception.ros.owned import Owned
 from foley_perception.scene.background import BackgroundDepth
@@ -32,6 +33,7 @@ from foley_synthesis.live.synthesis_core import View
 from foley_synthesis.ros.tf import LazyTf
 
 KEPT_S = 8.0
+DRAIN_PERIOD_S = 0.02
 BACKGROUND_FRAMES = 8  # their far envelope takes 20 ms
 Value = TypeVar("Value")
 
@@ -102,12 +104,13 @@ class SceneInputs:
         owned.subscription(Image, "camera/image_raw", self._on_image, qos.IMAGE)
         owned.subscription(Image, "camera/depth/image_raw", self._on_depth, qos.IMAGE)
         owned.subscription(CameraInfo, "camera/camera_info", self._on_info, qos.IMAGE)
+        drain = Drain(owned, DRAIN_PERIOD_S)
         for message_type, topic, history in (
             (PoseStamped, "ee_pose", self.poses),
             (WrenchStamped, "wrench", self._forces),
             (JointState, "joint_states", self._widths),
         ):
-            owned.subscription(message_type, topic, history.on_message, qos.STATE, raw=True)
+            drain.subscription(message_type, topic, history.on_message, qos.STATE, raw=True)
 
     # ---- for predictions -------------------------------------------------------------------------------
     def view(self, measured: tuple[int, int] | None = None) -> View:
