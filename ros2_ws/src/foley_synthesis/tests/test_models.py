@@ -1,13 +1,13 @@
 """Shapes, gradients and modes of the networks."""
 
 import math
+from itertools import pairwise
 
-import numpy as np
 import pytest
 import torch
 
 from foley_synthesis.models.config import ModelConfig
-from foley_synthesis.models.heads import Targets, head_loss
+from foley_synthesis.models.heads import Targets, head_loss, spans
 from foley_synthesis.models.networks import Networks, peak_normalised
 from foley_synthesis.models.vis import VisInput, normalise_action, robust_loss
 
@@ -111,9 +111,20 @@ def test_config_names_the_bad_field() -> None:
     assert ModelConfig.from_dict(CONFIG.to_dict()) == CONFIG
 
 
-def test_feature_statistics_give_unit_size() -> None:
+def test_statistics_give_unit_size() -> None:
     networks = Networks(CONFIG)
-    features = np.random.default_rng(0).normal(5.0, 2.0, (500, 20)).astype(np.float32)
-    networks.set_feature_statistics(features)
-    normal = networks.normalise(torch.from_numpy(np.concatenate([features, features], axis=1)))
-    assert abs(float(normal.mean())) < 0.05 and abs(float(normal.std()) - 1.0) < 0.05
+    generator = torch.Generator().manual_seed(0)
+    still = torch.randn(500, 40, generator=generator) * 2 + 5
+    frames = torch.randn(100, 10, 20, generator=generator) * 3 - 1
+    windows = torch.rand(500, CONFIG.heard_frames, 42, generator=generator)
+    networks.set_statistics(still, frames, windows)
+    for normal in (networks.normalise_still(still), networks.normalise_frames(frames)):
+        assert abs(float(normal.mean())) < 0.05 and abs(float(normal.std()) - 1.0) < 0.05
+
+
+def test_spans_cover_the_window_once_and_grow() -> None:
+    found = spans(5, 59)
+    assert found[0] == (0, 4) and found[-1][1] == 59
+    assert all(a[1] == b[0] for a, b in pairwise(found))
+    widths = [end - begin for begin, end in found[1:]]
+    assert widths == sorted(widths)

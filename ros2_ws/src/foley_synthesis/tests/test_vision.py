@@ -55,12 +55,14 @@ def test_colour_encoder_sees_colour() -> None:
     assert features[0, 0] > 0.9 and features[0, 1] == -1.0
 
 
-def test_views_show_the_whole_and_the_middle() -> None:
-    still = images(1)[0]
-    views = still_views(still, 2)
-    assert views.shape == (2, 128, 128, 3) and np.array_equal(views[0], still)
-    assert abs(int(views[1][64, 64, 0]) - int(still[64, 64, 0])) < 90
-    assert still_views(still, 1).shape == (1, 128, 128, 3)
+def test_views_show_the_middle_enlarged() -> None:
+    still = np.zeros((128, 128, 3), np.uint8)
+    still[32:96, 32:96, 0] = 200
+    still[48:80, 48:80, 1] = 100
+    half, quarter = still_views(still, 2)
+    assert half.shape == quarter.shape == still.shape
+    assert half[..., 0].min() == 200 and 0.2 < (half[..., 1] > 50).mean() < 0.3
+    assert quarter[..., 1].min() == 100
     varied = vary(still, np.random.default_rng(1))
     assert varied.shape == still.shape and varied.dtype == np.uint8 and not np.array_equal(varied, still)
 

@@ -113,10 +113,10 @@ class Predictor:
             images = np.concatenate([images, encoded_spacetime(contact.frames, s.config.frame_stride)])
         # Half precision, as the features of training were kept.
         encoded = torch.from_numpy(self._encoder.encode(images).astype(np.float16).astype(np.float32))
-        still = s.networks.normalise(encoded[: s.config.still_views].reshape(1, -1))
+        still = s.networks.normalise_still(encoded[: s.config.still_views].reshape(1, -1))
         frames = torch.zeros(1, s.config.encoded_frames, s.config.encoder_dims)
         if contact.frames is not None:
-            frames = s.networks.normalise(encoded[s.config.still_views :])[None]
+            frames = s.networks.normalise_frames(encoded[s.config.still_views :])[None]
         action = normalise_action(torch.from_numpy(contact.action.astype(np.float32))[None])
         return VisInput(still, frames, action, torch.full((1,), float(contact.frames is not None)))
 

@@ -12,7 +12,7 @@ class ModelConfig:
 
     encoder: str = "efficientnet-lite0"
     encoder_dims: int = 1280
-    still_views: int = 2  # of I_1 that are encoded: the whole crop, and its middle half enlarged
+    still_views: int = 2  # of I_1 that are encoded: its middle half and its middle quarter, enlarged
     frame_stride: int = 3  # every n-th camera frame is encoded and held for 3 n sound frames (k of Eq. 2)
     sound_frames: int = 90  # per clip
     channels: int = 42  # of the cochleagram
@@ -23,8 +23,8 @@ class ModelConfig:
     frame_units: int = 32  # what is kept of phi(F_t)
     hidden: int = 128  # LSTM
     head_units: int = 96
-    heard_units: int = 48
-    dropout: float = 0.3
+    heard_units: int = 128
+    dropout: float = 0.5
     heard_before: int = 5  # sound frames before the onset that the heard model sees
     heard_after: int = 54  # and after it (0.6 s)
 

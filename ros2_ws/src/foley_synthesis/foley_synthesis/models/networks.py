@@ -17,8 +17,10 @@ from foley_synthesis.models.vis import VisInput, VisNet, VisOutput
 class Networks(nn.Module):
     """Sound from sight and action; material from predicted and from heard sound."""
 
-    feature_mean: Tensor
-    feature_std: Tensor
+    still_mean: Tensor
+    still_std: Tensor
+    frame_mean: Tensor
+    frame_std: Tensor
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -26,25 +28,49 @@ class Networks(nn.Module):
         self.vis = VisNet(config)
         self.predicted = PredictedNet(config)
         self.heard = HeardNet(config)
-        self.register_buffer("feature_mean", torch.zeros(config.encoder_dims))
-        self.register_buffer("feature_std", torch.ones(config.encoder_dims))
+        for name, dims in (("still", config.still_dims), ("frame", config.encoder_dims)):
+            self.register_buffer(f"{name}_mean", torch.zeros(dims))
+            self.register_buffer(f"{name}_std", torch.ones(dims))
 
-    def set_feature_statistics(self, features: NDArray[np.floating[Any]]) -> None:
-        """Mean and spread of encoder features [n, encoder_dims], so that the networks see unit size."""
-        self.feature_mean.copy_(torch.from_numpy(features.mean(axis=0).astype(np.float32)))
-        self.feature_std.copy_(torch.from_numpy((features.std(axis=0) + 0.05).astype(np.float32)))
+    def set_statistics(self, still: Tensor, frames: Tensor, windows: Tensor) -> None:
+        """Mean and spread of the training inputs, so that the networks see unit size.
 
-    def normalise(self, features: Tensor) -> Tensor:
-        """Encoder features [..., k * encoder_dims] to unit size."""
-        shape = (*features.shape[:-1], -1, self.config.encoder_dims)
-        return ((features.reshape(shape) - self.feature_mean) / self.feature_std).reshape(features.shape)
+        Args:
+            still: phi(I_1) [n, still_dims].
+            frames: phi(F_t) [n, f, encoder_dims].
+            windows: cochleagrams around the contact, divided by their peak [n, heard_frames, channels].
+        """
+        frames = frames.flatten(0, 1)
+        # The constant keeps features that hardly vary from being blown up.
+        for name, value in (
+            ("still_mean", still.mean(0)),
+            ("still_std", still.std(0) + 0.05),
+            ("frame_mean", frames.mean(0)),
+            ("frame_std", frames.std(0) + 0.05),
+        ):
+            self.get_buffer(name).copy_(value)
+        self.heard.set_statistics(windows)
 
-    def predict(self, batch: VisInput, head_gradient: float = 1.0) -> tuple[VisOutput, HeadOutput]:
-        """Sound features and what they say. The head passes this share of its gradient to the sound."""
+    def normalise_still(self, still: Tensor) -> Tensor:
+        """phi(I_1) [..., still_dims] to unit size."""
+        return (still - self.still_mean) / self.still_std
+
+    def normalise_frames(self, frames: Tensor) -> Tensor:
+        """phi(F_t) [..., encoder_dims] to unit size."""
+        return (frames - self.frame_mean) / self.frame_std
+
+    def predict(
+        self, batch: VisInput, head_gradient: float = 1.0, still_gradient: float = 1.0
+    ) -> tuple[VisOutput, HeadOutput]:
+        """Sound features and what they say.
+
+        The head passes `head_gradient` of its gradient to the predicted sound and the LSTM, and `still_gradient`
+        to what is kept of the still image.
+        """
         sound = self.vis(batch)
         features = _scale_gradient(sound.features, head_gradient)
         states = _scale_gradient(sound.states, head_gradient)
-        return sound, self.predicted(features, states)
+        return sound, self.predicted(features, states, _scale_gradient(sound.still, still_gradient))
 
     def to_tensors(self) -> dict[str, NDArray[Any]]:
         """For a checkpoint."""

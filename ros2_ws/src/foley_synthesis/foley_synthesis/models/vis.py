@@ -34,6 +34,7 @@ class VisInput(NamedTuple):
 class VisOutput(NamedTuple):
     features: Tensor  # [n, t, components]
     states: Tensor  # [n, t, hidden]
+    still: Tensor  # [n, still_units], what is kept of phi(I_1)
 
 
 def normalise_action(action: Tensor) -> Tensor:
@@ -69,10 +70,12 @@ class VisNet(nn.Module):
     def forward(self, batch: VisInput) -> VisOutput:
         steps = batch.action.shape[1]
         flag = batch.executed[:, None, None]
-        still = self.still(batch.still)[:, None].expand(-1, steps, -1)
+        still = self.still(batch.still)
         # The flag silences what dropout or bias would let through of frames that do not exist.
         frames = self.frame(batch.frames) * flag
         frames = frames.repeat_interleave(self.config.replication, dim=1)
-        inputs = torch.cat([still, frames, batch.action, flag.expand(-1, steps, 1)], dim=-1)
+        inputs = torch.cat(
+            [still[:, None].expand(-1, steps, -1), frames, batch.action, flag.expand(-1, steps, 1)], dim=-1
+        )
         states, _ = self.lstm(inputs)
-        return VisOutput(self.output(self.drop(states)), states)
+        return VisOutput(self.output(self.drop(states)), states, still)

@@ -37,8 +37,8 @@ class Tensors:
     def of(cls, features: FeatureSet, networks: Networks, pca: Pca, vocabulary: tuple[str, ...]) -> Tensors:
         """Normalise once what the epochs share."""
         with torch.no_grad():
-            still = networks.normalise(torch.from_numpy(features.still.astype(np.float32)))
-            frames = networks.normalise(torch.from_numpy(features.frames.astype(np.float32)))
+            still = networks.normalise_still(torch.from_numpy(features.still.astype(np.float32)))
+            frames = networks.normalise_frames(torch.from_numpy(features.frames.astype(np.float32)))
         return cls(
             still=still,
             frames=frames,
@@ -106,8 +106,13 @@ def training_inputs(
 
 def heard_windows(tensors: Tensors, index: Tensor, config: ModelConfig) -> Tensor:
     """Cochleagrams [n, heard_frames, channels] around the contact, divided by their peak."""
+    return windows_of(tensors.cochleagram[index], config)
+
+
+def windows_of(cochleagrams: Tensor, config: ModelConfig) -> Tensor:
+    """The same, of cochleagrams of clips [n, t, channels]."""
     begin = int(ONSET_FRAME) - config.heard_before
-    return peak_normalised(tensors.cochleagram[index, begin : begin + config.heard_frames])
+    return peak_normalised(cochleagrams[:, begin : begin + config.heard_frames])
 
 
 def training_windows(
@@ -120,12 +125,13 @@ def training_windows(
     source = begin + shift[:, None] + torch.arange(config.heard_frames)[None]
     window = tensors.cochleagram[index][torch.arange(n)[:, None], source]
     envelope = window.clamp(min=0.0) ** (1.0 / exponent)
-    # Colour of the microphone: a smooth curve over the channels, about +-3 dB.
-    knots = torch.randn(n, 1, 6, generator=generator) * 0.3
+    # Colour of the microphone: a smooth curve over the channels, about +-1 dB. More than that, or more noise than
+    # below, costs accuracy on the same microphone.
+    knots = torch.randn(n, 1, 6, generator=generator) * 0.12
     tilt = torch.nn.functional.interpolate(knots, size=window.shape[-1], mode="linear", align_corners=True)
     envelope = envelope * tilt.exp()
-    # Noise from 60 to 30 dB below the peak, coloured as well; powers add.
+    # Noise from 75 to 45 dB below the peak; powers add.
     peak = envelope.amax(dim=(1, 2), keepdim=True)
-    level = 10.0 ** (-(30.0 + 30.0 * torch.rand(n, 1, 1, generator=generator)) / 20.0)
-    noise = peak * level * tilt.flip(-1).exp() * torch.rand(window.shape, generator=generator)
+    level = 10.0 ** (-(45.0 + 30.0 * torch.rand(n, 1, 1, generator=generator)) / 20.0)
+    noise = peak * level * torch.rand(window.shape, generator=generator)
     return peak_normalised((envelope.square() + noise.square()).sqrt() ** exponent)

@@ -22,7 +22,7 @@ from foley_synthesis.models.config import ModelConfig
 from foley_synthesis.models.heads import HeadOutput
 from foley_synthesis.models.networks import Networks
 from foley_synthesis.synthesis.exemplar import choose_exemplars
-from foley_synthesis.training.batches import ONSET_FRAME, Tensors, heard_windows, inputs_for
+from foley_synthesis.training.batches import ONSET_FRAME, Tensors, heard_windows, inputs_for, windows_of
 from foley_synthesis.training.calibration import Calibration, calibrate
 from foley_synthesis.training.config import TrainConfig
 from foley_synthesis.training.features import SAMPLE_RATE, FeatureSet, load_features
@@ -112,13 +112,10 @@ def _prepare(
     torch.manual_seed(config.seed)
     networks = Networks(shape)
     # Statistics and components come from the training split alone.
-    networks.set_feature_statistics(
-        np.concatenate(
-            [
-                features.still[rows, 0].reshape(-1, shape.encoder_dims).astype(np.float32),
-                features.frames[rows].reshape(-1, shape.encoder_dims).astype(np.float32),
-            ]
-        )
+    networks.set_statistics(
+        torch.from_numpy(features.still[rows, 0].astype(np.float32)),
+        torch.from_numpy(features.frames[rows].astype(np.float32)),
+        windows_of(torch.from_numpy(features.cochleagram[rows]), shape),
     )
     pca = fit_pca(features.cochleagram[rows], shape.components)
     tensors = Tensors.of(features, networks, pca, labels)

@@ -23,7 +23,7 @@ from foley_synthesis.vision.efficientnet import cache_folder
 from foley_synthesis.vision.encoder import VisionEncoder
 from foley_synthesis.vision.views import encoded_spacetime, still_views, vary
 
-VERSION = 1
+VERSION = 2
 SAMPLE_RATE = 48_000
 STILL_VARIANTS = 3  # the still as it is, and two varied ones that only training uses
 _KEPT_CACHES = 6

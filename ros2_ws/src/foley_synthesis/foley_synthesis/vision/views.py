@@ -9,17 +9,24 @@ from foley_perception.scene.spacetime import spacetime_images
 
 
 def still_views(still: NDArray[np.uint8], views: int) -> NDArray[np.uint8]:
-    """The whole crop, then its middle half at twice the size: [views, S, S, 3] of [S, S, 3].
+    """The middle half of the crop, its middle quarter, and so on, each enlarged to full size.
 
-    The touched thing fills about a third of the crop, so that the enlarged middle shows its surface.
+    The touched thing fills about a third of the crop. On held-out simulated objects a linear classifier reached
+    0.72 from half and quarter, 0.64 from the half alone and 0.45 from the whole crop.
+
+    Args:
+        still: [S, S, 3].
+
+    Returns:
+        [views, S, S, 3].
     """
     import cv2
 
     size = still.shape[0]
-    images = [still]
-    if views > 1:
-        quarter = size // 4
-        middle = still[quarter : size - quarter, quarter : size - quarter]
+    images = []
+    for view in range(views):
+        edge = (size - (size >> (view + 1))) // 2
+        middle = still[edge : size - edge, edge : size - edge]
         images.append(np.asarray(cv2.resize(middle, (size, size), interpolation=cv2.INTER_LINEAR), np.uint8))
     return np.stack(images)
 
