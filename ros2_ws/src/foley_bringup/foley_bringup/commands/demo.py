@@ -60,6 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from foley_bringup.demo import analysis, pipeline, report, results
@@ -82,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         with runner.stage("Compare what was predicted, heard and true"):
             live = analysis.analyse(files, trained_in_this_run=not args.analyse_only)
     except (pipeline.StageError, analysis.AnalysisError) as error:
-        console.print(f"[red]The loop is broken.[/red] {error}", highlight=False, markup=True)
+        console.print(f"[red]The loop is broken.[/red] {escape(str(error))}", highlight=False)
         return 1
 
     wrong = results.broken_joints(live.metrics)
@@ -103,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     console.print(table)
     console.print(f"figures: {plan.out / 'metrics.json'}\nreport:  {plan.out / 'report.html'}")
     for sentence in wrong:
-        console.print(f"[red]broken:[/red] {sentence}", highlight=False)
+        console.print(f"[red]broken:[/red] {escape(sentence)}", highlight=False)
     return 1 if wrong else 0
 
 

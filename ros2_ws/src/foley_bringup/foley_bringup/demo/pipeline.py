@@ -218,14 +218,15 @@ def _live(
     shutil.rmtree(folder / name, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     ready = plan.out / "ready"
-    model = ["--checkpoint", str(checkpoint)] if checkpoint else []
+    # Nothing can be predicted before something was learned: exploring needs no models.
+    model = ["--checkpoint", str(checkpoint)] if checkpoint else ["--without", "synthesizer", "material"]
     settings = [
         f"sim_world.split={split}",
         f"recorder.output_dir={folder}",
         f"lifecycle_manager.ready_file={ready}",
     ]
     with runner.background(
-        name, "up", "--sim", "--scene-seed", str(scene), *model, *(f"--set={s}" for s in settings),
+        name, "up", "--sim", "--scene-seed", str(scene), *(f"--set={s}" for s in settings), *model,
         ready_file=ready, wait_s=90.0,
     ):  # fmt: skip
         runner.foley(
