@@ -124,7 +124,10 @@ def test_stopping_is_gentle_then_firm_and_takes_the_grandchildren(tmp_path: Path
     assert time.monotonic() - began < 10
     assert "bye" in sink.of("polite")
     assert any("does not end: killing it" in line for line in sink.of("stubborn"))
-    assert not psutil.pid_exists(grandchild) or psutil.Process(grandchild).status() == psutil.STATUS_ZOMBIE
+    _, alive = psutil.wait_procs(
+        [psutil.Process(grandchild)] if psutil.pid_exists(grandchild) else [], timeout=5
+    )
+    assert not [p for p in alive if p.status() != psutil.STATUS_ZOMBIE]
     assert not [c for c in psutil.Process().children() if c.status() == psutil.STATUS_ZOMBIE], "zombies"
 
 
