@@ -43,7 +43,10 @@ def test_agrees_with_eq_1_written_out(rate: int) -> None:
     fast = Cochleagram(rate)(samples)
     slow = literal_cochleagram(samples.astype(np.float64), rate, 90.0, 0.3)
     assert fast.shape == slow.shape == (72, 42)
-    assert np.abs(fast - slow).max() < 0.005 * slow.max()
+    error = np.abs(fast - slow) / slow.max()
+    # The largest errors stand in the frame before the onset, where the power of 0.3 stretches next to nothing.
+    assert np.quantile(error, 0.99) < 0.001
+    assert error.max() < 0.01
 
 
 @pytest.mark.parametrize("highest", [20_000.0, 7_200.0])
