@@ -17,7 +17,7 @@ demo: setup  ## the whole loop in a simulated world; table, out/demo/metrics.jso
 	@$(RUN) foley demo
 
 test: lint  ## ruff, mypy and every test
-	@$(RUN) python -m pytest $(PYTEST_ARGS)
+	@$(RUN) python -m pytest --metrics out/test/metrics.json $(PYTEST_ARGS)
 
 bench: setup  ## timed measurements of benchmarks/
 	@$(RUN) for bench in benchmarks/*.py; do echo "== $$bench"; python "$$bench"; done

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import json
 import os
 import shlex
 import signal
@@ -262,3 +263,18 @@ def _await_heartbeat(context: RosContext, node: NodeProcess, topic: str, timeout
         context.helper.destroy_subscription(subscription)
     if not beats:
         pytest.fail(f"`{node.name}` ended with {node.process.returncode}:\n{node.log}")
+
+
+# ---- figures of a run ------------------------------------------------------------------------------------------
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--metrics", type=Path, metavar="FILE", help="write the counts of this run as JSON")
+
+
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
+    target = config.getoption("--metrics")
+    if target is None:
+        return
+    kinds = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
+    counts: dict[str, object] = {kind: len(terminalreporter.stats.get(kind, [])) for kind in kinds}
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps({**counts, "exit_status": int(exitstatus)}, indent=2) + "\n")
