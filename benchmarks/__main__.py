@@ -1,7 +1,7 @@
 """Run every benchmark of this folder, one after the other, each in a process of its own.
 
-`make bench`, or `python -m benchmarks [NAME ...]`. Each prints a table and writes `out/<name>/metrics.json`. Figures are
-ratios within one run, with the floor beside them; absolute times belong to the machine.
+`make bench`, or `python -m benchmarks [NAME ...]`. Each prints a table and writes `out/<name>/metrics.json`. Figures
+are ratios within one run, with the floor beside them; absolute times belong to the machine.
 """
 
 from __future__ import annotations
