@@ -142,14 +142,14 @@ if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted_build" ]; then
 fi
 
 say "Foley is set up (ROS from $FOLEY_ROS, Python $version)"
-printf '  %-22s%s\n' '. ./env.sh' 'in every shell'
+printf '  %-27s%s\n' '. ./env.sh' 'in every shell'
 case " $extras " in
   *" sim "*)
-    printf '  %-22s%s\n' 'make demo' 'touch, record, train, predict and hear, in a simulated world' \
+    printf '  %-27s%s\n' 'make demo' 'touch, record, train, predict and hear, in a simulated world' \
       'foley up --sim' 'the live system beside the simulated robot'
     ;;
   *)
-    printf '  %-22s%s\n' 'foley up --only recorder' 'record; `make setup` without FOLEY_EXTRAS adds models and simulator'
+    printf '  %-27s%s\n' 'foley up --only recorder' 'record; `make setup` without FOLEY_EXTRAS adds models and simulator'
     ;;
 esac
-printf '  %-22s%s\n' 'foley doctor' 'what this machine has and lacks' 'foley --help' 'everything else'
+printf '  %-27s%s\n' 'foley doctor' 'what this machine has and lacks' 'foley --help' 'everything else'
