@@ -36,7 +36,7 @@ class DemoPlan:
     train_scenes: int = 26
     validation_scenes: int = 6
     scene_s: float = 20.0
-    train_minutes: float = 2.0
+    train_minutes: float = 1.5
     live_scenes: int = 2
     live_s: float = 50.0
     jobs: int = 2
