@@ -18,6 +18,7 @@ from foley_bringup.demo.matching import match_times
 from foley_bringup.demo.pipeline import DemoFiles
 from foley_bringup.demo.results import LiveContact, Prediction, Session, TopicLoss
 from foley_perception.episodes import Episode, EpisodeError, read_episode
+from foley_perception.recording import cdr
 
 DETECTION_TOLERANCE_S = 0.05
 PREDICTION_TOLERANCE_S = 0.20
@@ -240,9 +241,7 @@ def _stamps(bag: Path, topics: Sequence[str]) -> dict[str, NDArray[np.int64]]:
     with AnyReader([bag]) as reader:
         connections = [c for c in reader.connections if c.topic.lstrip("/") in found]
         for connection, _, raw in reader.messages(connections):
-            # A stamped message begins, behind 4 bytes of CDR header, with its seconds and nanoseconds.
-            seconds, nanoseconds = np.frombuffer(raw, dtype="<u4", count=2, offset=4)
-            found[connection.topic.lstrip("/")].append(int(seconds) * 1_000_000_000 + int(nanoseconds))
+            found[connection.topic.lstrip("/")].append(cdr.read_stamp(raw, 4) or 0)
     return {topic: np.sort(np.array(stamps, dtype=np.int64)) for topic, stamps in found.items()}
 
 

@@ -19,8 +19,8 @@ from foley_perception.ros.owned import Owned
 _MOST = 2000  # messages of one topic taken at a time, so that others have their turn
 
 
-class _NeverReady(CallbackGroup):
-    """The executor leaves entities of this group alone."""
+class UnwatchedGroup(CallbackGroup):
+    """The executor leaves entities of this group alone: whoever made them asks them for messages."""
 
     def can_execute(self, entity: Any) -> bool:
         return False
@@ -42,7 +42,7 @@ class Drain:
     def __init__(self, owned: Owned, period_s: float, after: Callable[[], None] = lambda: None) -> None:
         self._owned = owned
         self._after = after
-        self._group = _NeverReady()
+        self._group = UnwatchedGroup()
         self._topics: list[tuple[Subscription, Callable[[Any], None]]] = []
         owned.timer(period_s, self._take)
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
@@ -32,6 +31,7 @@ from foley_perception.recording.recording import (
     TopicSpec,
 )
 from foley_perception.recording.statistics import TopicReport
+from foley_perception.ros.drain import UnwatchedGroup
 from foley_ros import convert, qos
 from foley_ros.node import Health
 
@@ -205,19 +205,6 @@ def qos_entry(profile: QoSProfile) -> dict[str, object]:
     }
 
 
-class _PolledGroup(CallbackGroup):
-    """Keeps the executor away: what is in this group is asked for messages by :meth:`RawSubscriptions.poll`."""
-
-    def can_execute(self, entity: Any) -> bool:
-        return False
-
-    def beginning_execution(self, entity: Any) -> bool:
-        return False
-
-    def ending_execution(self, entity: Any) -> None:
-        pass
-
-
 class RawSubscriptions:
     """One raw subscription per topic, with the QoS of its publishers, asked for messages in batches.
 
@@ -233,7 +220,7 @@ class RawSubscriptions:
     def __init__(self, node: Node, specs: Mapping[str, TopicSpec], on_message: OnMessage) -> None:
         self._node = node
         self._on_message = on_message
-        self._group = _PolledGroup()
+        self._group = UnwatchedGroup()
         # Where ROS time is simulated the middleware's own times mean nothing.
         self._system_time = not node.get_parameter("use_sim_time").value
         self._classes: dict[str, Any] = {}

@@ -23,6 +23,7 @@ from foley_perception.geometry.tf_buffer import TransformUnavailable
 from foley_perception.ros.drain import Drain
 from foley_perception.ros.motion import pose_to_se3
 from foley_perception.ros.owned import Owned
+from foley_perception.ros.raw import stamp_ns
 from foley_perception.scene.background import BackgroundDepth
 from foley_perception.scene.camera import CameraModel
 from foley_ros import convert, qos
@@ -38,18 +39,6 @@ BACKGROUND_FRAMES = 8  # their far envelope takes 20 ms
 Value = TypeVar("Value")
 
 
-def raw_stamp_ns(raw: bytes) -> int:
-    """Stamp of a serialised message that begins with a Header: behind 4 bytes of CDR header.
-
-    Raises:
-        ValueError: fewer than 12 bytes, or not little-endian CDR.
-    """
-    if len(raw) < 12 or raw[1] != 1:
-        raise ValueError("not a little-endian CDR message with a header")
-    seconds, nanoseconds = np.frombuffer(raw, dtype="<u4", count=2, offset=4)
-    return int(seconds) * NS_PER_S + int(nanoseconds)
-
-
 class RawHistory(Generic[Value]):
     """Serialised messages by stamp; ``decode`` gives a value, or None for one that cannot be used."""
 
@@ -58,7 +47,7 @@ class RawHistory(Generic[Value]):
         self._raw: History[bytes] = History(KEPT_S)
 
     def on_message(self, raw: bytes) -> None:
-        self._raw.add(raw_stamp_ns(raw), raw)
+        self._raw.add(stamp_ns(raw), raw)
 
     @property
     def newest_ns(self) -> int | None:
