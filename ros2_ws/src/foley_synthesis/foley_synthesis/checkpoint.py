@@ -4,7 +4,7 @@
     config.yaml            schema version, model shape, calibration, where the training data came from
     vocabulary.yaml        material labels, in the order of the probabilities
     exemplars.flac         the waveforms that example-based synthesis chooses from, one after the other
-    exemplars.safetensors  their sound features [n, frames, dims]
+    exemplars.safetensors  their sound features and what the network predicts for them
     metrics.json           figures of training and evaluation; not part of the model's identity
     manifest.yaml          sha256 of each of the files above, except metrics.json
 
@@ -65,7 +65,8 @@ class Exemplars:
     """Real sounds to choose from, one per row, all of the same length and with the same onset."""
 
     audio: NDArray[np.float32]  # [n, samples] at `sample_rate`
-    features: NDArray[np.float32]  # [n, frames, dims], as the network predicts them
+    features: NDArray[np.float32]  # [n, frames, dims], sound features of `audio`
+    keys: NDArray[np.float32]  # [n, frames, dims], what the network predicts for these contacts: searched
     clip_ids: tuple[str, ...]  # [n]
     object_ids: tuple[str, ...]  # [n]
 
@@ -127,8 +128,11 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> str:
         flat = np.clip(checkpoint.exemplars.audio.reshape(-1), -1.0, 1.0 - 2**-15)
         soundfile.write(staging / EXEMPLAR_AUDIO_FILE, flat, rate, format="FLAC", subtype="PCM_16")
         # Half precision is ample for a nearest-neighbour search and halves the file.
-        half = checkpoint.exemplars.features.astype(np.float16)
-        save_file({"features": np.ascontiguousarray(half)}, staging / EXEMPLAR_FEATURE_FILE)
+        searched = {"features": checkpoint.exemplars.features, "keys": checkpoint.exemplars.keys}
+        save_file(
+            {name: np.array(value, np.float16, order="C") for name, value in searched.items()},
+            staging / EXEMPLAR_FEATURE_FILE,
+        )
         write_metrics(staging, checkpoint.metrics)
         _write_yaml(staging / MANIFEST_FILE, {name: sha256_of(staging / name) for name in _IDENTITY_FILES})
         staging.chmod(0o755)
@@ -196,9 +200,11 @@ def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
         )
     exemplar_config = config["exemplars"]
     audio, _ = soundfile.read(folder / EXEMPLAR_AUDIO_FILE, dtype="float32")
+    searched = load_file(folder / EXEMPLAR_FEATURE_FILE)
     exemplars = Exemplars(
         audio=audio.reshape(-1, int(exemplar_config["samples"])),
-        features=load_file(folder / EXEMPLAR_FEATURE_FILE)["features"].astype(np.float32),
+        features=searched["features"].astype(np.float32),
+        keys=searched["keys"].astype(np.float32),
         clip_ids=tuple(exemplar_config["clip_ids"]),
         object_ids=tuple(exemplar_config["object_ids"]),
     )

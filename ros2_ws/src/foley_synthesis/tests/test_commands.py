@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from foley_perception.dataset.reader import ClipDataset
+from foley_synthesis.checkpoint import load_checkpoint, model_id_of
 from foley_synthesis.commands import evaluate, listen, train
 from foley_synthesis.inference.heard import resampled
 from foley_synthesis.listening import pick_onsets
@@ -84,7 +85,9 @@ def test_train_then_evaluate(
         "executed",
     }
     arguments = (out, tiny_dataset.path, "--out", tmp_path / "evaluate", "--replicates", 20)
-    assert call(evaluate, *arguments) == 0
+    model_id = model_id_of(out)
+    assert call(evaluate, *arguments, "--record") == 0
+    assert load_checkpoint(out).metrics["evaluation"]["contacts"] == 24 and model_id_of(out) == model_id
     written = json.loads((tmp_path / "evaluate" / "metrics.json").read_text())
     assert written["contacts"] == 24 and written["material_chance"] == 0.25
     # Two epochs teach nothing, and the check must be able to fail.

@@ -16,7 +16,7 @@ def bank() -> ExemplarBank:
     features = rng.normal(size=(5, 90, 10)).astype(np.float32)
     audio = rng.normal(size=(5, 48_000)).astype(np.float32) * 0.1
     ids = tuple(f"clip{i}" for i in range(5))
-    return ExemplarBank(Exemplars(audio, features, ids, ids), onset_frame=22.5)
+    return ExemplarBank(Exemplars(audio, features, features, ids, ids), onset_frame=22.5)
 
 
 def test_the_nearest_exemplar_is_found_and_kept_in_place() -> None:

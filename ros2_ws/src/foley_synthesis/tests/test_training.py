@@ -41,7 +41,7 @@ def train(dataset: ClipDataset, out: Path, **changes: object) -> tuple[str, dict
 def test_losses_fall_and_materials_are_learned(tiny_checkpoint: Path) -> None:
     metrics = load_checkpoint(tiny_checkpoint).metrics
     first, last = metrics["history"][0], metrics["history"][-1]
-    assert last["train_sound"] < first["train_sound"] - 0.3
+    assert last["train_sound"] < 0.85 * first["train_sound"]
     assert last["train_heard"] < first["train_heard"]
     assert metrics["chance"] == 0.25
     assert metrics["validation_balanced_accuracy"]["heard"] > 0.7

@@ -29,6 +29,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--replicates", type=int, default=1000, help="of the bootstrap")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap and the random rows")
     parser.add_argument(
+        "--record",
+        action="store_true",
+        help="store the figures in the checkpoint's own metrics.json as well (its model id does not change)",
+    )
+    parser.add_argument(
         "--require-above-chance",
         action="store_true",
         help="exit 1 unless the lower ends of heard and planned accuracy are above chance",
@@ -44,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.progress import Progress
 
     from foley_perception.dataset.reader import ClipDataset, DatasetError
-    from foley_synthesis.checkpoint import CorruptCheckpoint, default_path, load_checkpoint
+    from foley_synthesis.checkpoint import CorruptCheckpoint, default_path, load_checkpoint, write_metrics
     from foley_synthesis.evaluation.evaluate import evaluate
     from foley_synthesis.evaluation.report import save_confusion, tables
 
@@ -73,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
         }
         (args.out / "metrics.json").write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", "utf-8")
         save_confusion(evaluation, args.out / "confusion.png")
+        if args.record:
+            write_metrics(path, {**checkpoint.metrics, "evaluation": metrics})
     except (CorruptCheckpoint, DatasetError, ValueError, OSError) as error:
         print(f"foley evaluate: error: {error}", file=sys.stderr)
         return 2

@@ -13,7 +13,7 @@ from foley_synthesis.models.config import ModelConfig
 
 # log10 of Young's modulus [Pa] is predicted around this value and in this unit: 0.01 GPa to 1 TPa is +-2.5.
 LOG10_E_CENTRE = 10.0
-_STD_RANGE = (0.05, 2.0)
+_STD_RANGE = (0.1, 2.0)
 
 
 class HeadOutput(NamedTuple):

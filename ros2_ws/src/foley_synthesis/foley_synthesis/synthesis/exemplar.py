@@ -42,7 +42,12 @@ def choose_exemplars(clips: Sequence[Clip], rows: NDArray[np.integer], limit: in
 
 
 class ExemplarBank:
-    """Real sounds, searched by L1 distance between their features and predicted ones."""
+    """Real sounds, searched by L1 distance between predicted features.
+
+    What is compared are predictions for the new contact and for the exemplars' own contacts. A regression is
+    smoother and quieter than any real sound, so that against the exemplars' real features it finds the dull and
+    quiet ones: 10.5 instead of 8.4 dB off in loudness on held-out simulated objects.
+    """
 
     def __init__(
         self,
@@ -60,7 +65,7 @@ class ExemplarBank:
         self._begin = max(int(onset_frame) - before, 0)
         self._length = before + after
         self._onset = int(onset_frame)
-        self._window = exemplars.features[:, self._begin : self._begin + self._length]
+        self._window = exemplars.keys[:, self._begin : self._begin + self._length]
         self._samples_per_frame = sample_rate / rate_hz
 
     def nearest(self, features: NDArray[np.floating], onset: float) -> Match:

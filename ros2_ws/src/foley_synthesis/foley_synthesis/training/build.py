@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.checkpoint import Checkpoint, Exemplars, Vocabulary, save_checkpoint
@@ -182,6 +183,7 @@ def _finish(
         exemplars=Exemplars(
             audio=np.stack([dataset.audio(i) for i in chosen]),
             features=pca.encode(features.cochleagram[chosen]),
+            keys=_keys(networks, tensors, chosen),
             clip_ids=tuple(features.clips[i].clip_id for i in chosen),
             object_ids=tuple(features.clips[i].object_id for i in chosen),
         ),
@@ -192,6 +194,17 @@ def _finish(
         "distances": _expected_distances(checkpoint, dataset, networks, pca, tensors, features, config),
     }
     return checkpoint, metrics
+
+
+@torch.no_grad()
+def _keys(networks: Networks, tensors: Tensors, chosen: list[int]) -> NDArray[np.float32]:
+    """Sound features predicted for these clips; from measured motion where there is no plan."""
+    rows = torch.tensor(chosen)
+    networks.eval()
+    planned, executed = (
+        networks.vis(inputs_for(tensors, rows, executed=mode)).features for mode in (False, True)
+    )
+    return np.asarray(torch.where(tensors.has_plan[rows][:, None, None], planned, executed).numpy())
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from foley_synthesis.models.heads import Targets, head_loss
+from foley_synthesis.models.heads import HeadOutput, Targets, head_loss
 from foley_synthesis.models.networks import Networks
 from foley_synthesis.models.vis import robust_loss
 from foley_synthesis.training import state as training_state
@@ -22,6 +22,7 @@ from foley_synthesis.training.batches import (
     training_inputs,
     training_windows,
 )
+from foley_synthesis.training.calibration import fit_temperature
 from foley_synthesis.training.config import TrainConfig
 from foley_synthesis.training.state import Counters
 
@@ -185,7 +186,11 @@ def _epoch(
 
 @torch.no_grad()
 def validate(networks: Networks, tensors: Tensors, rows: Tensor) -> dict[str, float]:
-    """Losses and plain accuracies; `validation_predicted` joins sound and head in planned mode."""
+    """Losses and plain accuracies; `validation_predicted` joins sound and head in planned mode.
+
+    The losses of the heads are what calibration will leave of them: a head that grows overconfident while it
+    still learns to tell materials apart is not to be stopped for that.
+    """
     networks.eval()
     targets = tensors.rows(rows)
     sound, said = networks.predict(inputs_for(tensors, rows, executed=False))
@@ -194,19 +199,35 @@ def validate(networks: Networks, tensors: Tensors, rows: Tensor) -> dict[str, fl
     known = targets.material >= 0
 
     def accuracy(logits: Tensor) -> float:
-        return (
-            float((logits.argmax(1) == targets.material)[known].float().mean())
-            if bool(known.any())
-            else math.nan
-        )
+        right = (logits.argmax(1) == targets.material)[known]
+        return float(right.float().mean()) if bool(known.any()) else math.nan
 
     return {
         "validation_sound": sound_loss,
-        "validation_predicted": 0.5 * sound_loss + float(head_loss(said, targets)),
-        "validation_heard": float(head_loss(heard, targets)),
+        "validation_predicted": sound_loss + 0.5 * calibrated_loss(said, targets),
+        "validation_heard": calibrated_loss(heard, targets),
         "accuracy_predicted": accuracy(said.logits),
         "accuracy_heard": accuracy(heard.logits),
     }
+
+
+def calibrated_loss(output: HeadOutput, targets: Targets) -> float:
+    """The loss of a head at the temperature and the scale of its spread that suit these clips best."""
+    known = targets.material >= 0
+    temperature = 1.0
+    if bool(known.any()):
+        temperature = fit_temperature(output.logits[known].numpy(), targets.material[known].numpy())
+    measured = targets.log10_e.isfinite()
+    scale = 1.0
+    if bool(measured.any()):
+        z = (targets.log10_e - output.log10_e_mean)[measured] / output.log10_e_std[measured]
+        scale = max(float(z.square().mean().sqrt()), 1e-3)
+    return float(
+        head_loss(
+            output._replace(logits=output.logits / temperature, log10_e_std=output.log10_e_std * scale),
+            targets,
+        )
+    )
 
 
 def _copy(networks: Networks) -> dict[str, Tensor]:
