@@ -12,7 +12,7 @@ DEFAULT_TOPICS: tuple[str, ...] = (
     "mic/audio foley_msgs/msg/AudioChunk audio required",
     "ee_pose geometry_msgs/msg/PoseStamped state required",
     "camera/image_raw sensor_msgs/msg/Image image required",
-    "camera/camera_info sensor_msgs/msg/CameraInfo image required",
+    "camera/camera_info sensor_msgs/msg/CameraInfo state required",
     "camera/depth/image_raw sensor_msgs/msg/Image image",
     "joint_states sensor_msgs/msg/JointState state",
     "wrench geometry_msgs/msg/WrenchStamped state",

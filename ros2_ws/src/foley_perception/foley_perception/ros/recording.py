@@ -38,8 +38,8 @@ from foley_ros.node import Health
 _PROFILES: dict[str, QoSProfile] = {
     "audio": qos.AUDIO,
     "state": qos.STATE,
-    # A recorder loses no image that its own second of writing could have kept.
-    "image": QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=30, reliability=ReliabilityPolicy.BEST_EFFORT),
+    # Three seconds of images: nothing is lost while a busy machine does not let the recorder run.
+    "image": QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=90, reliability=ReliabilityPolicy.BEST_EFFORT),
     "event": qos.EVENT,
     "latched": qos.LATCHED,
     "tf_static": qos.TF_STATIC,
