@@ -26,7 +26,7 @@ evaluate: setup  ## the shipped model (or CHECKPOINT=DIR) on some 250 contacts i
 	foley evaluate $(CHECKPOINT) out/held_out/dataset --split test --out out/evaluate --require-above-chance
 
 test: lint  ## ruff, mypy and every test
-	@$(RUN) python -m pytest --metrics out/test/metrics.json $(PYTEST_ARGS)
+	@$(RUN) FOLEY_TEST_METRICS=out/test/metrics.json python -m pytest $(PYTEST_ARGS)
 
 bench: setup  ## timed measurements of benchmarks/
 	@$(RUN) for bench in benchmarks/*.py; do echo "== $$bench"; python "$$bench"; done

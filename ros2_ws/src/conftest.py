@@ -266,15 +266,12 @@ def _await_heartbeat(context: RosContext, node: NodeProcess, topic: str, timeout
 
 
 # ---- figures of a run ------------------------------------------------------------------------------------------
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--metrics", type=Path, metavar="FILE", help="write the counts of this run as JSON")
-
-
-def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
-    target = config.getoption("--metrics")
-    if target is None:
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int) -> None:
+    """Write the counts of this run to the file that FOLEY_TEST_METRICS names."""
+    name = os.environ.get("FOLEY_TEST_METRICS")
+    if not name:
         return
     kinds = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
     counts: dict[str, object] = {kind: len(terminalreporter.stats.get(kind, [])) for kind in kinds}
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps({**counts, "exit_status": int(exitstatus)}, indent=2) + "\n")
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    Path(name).write_text(json.dumps({**counts, "exit_status": int(exitstatus)}, indent=2) + "\n")
