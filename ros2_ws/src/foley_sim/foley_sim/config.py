@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
+from foley_sim.editions import EDITIONS
 from foley_sim.scene import SPLITS
 
 
@@ -17,6 +18,7 @@ def _field(default: Any, doc: str) -> Any:
 class SimWorldConfig:
     """Parameters of the node `sim_world`. Refuses impossible values with a ValueError."""
 
+    edition: str = _field("tabletop", f"Which collection of scenes: {', '.join(EDITIONS)}.")
     scene_seed: int = _field(0, "Which scene of the split stands on the table.")
     split: str = _field("test", "train, validation or test: objects of one never appear in another.")
     policy_seed: int = _field(0, "Seed of the exploration, the sensor noise and the sound.")
@@ -29,6 +31,8 @@ class SimWorldConfig:
     image_height: int = _field(240, "[px]")
 
     def __post_init__(self) -> None:
+        if self.edition not in EDITIONS:
+            raise ValueError(f"edition is `{self.edition}`, known are {', '.join(EDITIONS)}")
         if self.split not in SPLITS:
             raise ValueError(f"split is `{self.split}`, known are {', '.join(SPLITS)}")
         for name in ("scene_seed", "policy_seed", "max_actions"):

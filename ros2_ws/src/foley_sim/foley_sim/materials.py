@@ -13,8 +13,16 @@ import yaml
 
 from foley_sim.spec import MaterialSample
 
-LOG_UNIFORM = frozenset({"youngs_modulus", "damping_alpha", "damping_beta", "loss_factor"})
+LOG_UNIFORM = frozenset(
+    {
+        "youngs_modulus", "damping_alpha", "damping_beta", "loss_factor",
+        "grain_hz", "grain_decay_s", "grain_rate", "grain_level",
+    }
+)  # fmt: skip
 """Properties that span decades: drawn uniformly in their logarithm."""
+
+GRAIN: tuple[str, ...] = ("grain_hz", "grain_spread", "grain_decay_s", "grain_rate", "grain_level")
+"""Properties of loose and fibrous matter; solids have none."""
 
 _MAX_DRAWS = 1000
 
@@ -34,10 +42,21 @@ class MaterialRange:
     friction: tuple[float, float]
     roughness: tuple[float, float]
     source: str
+    grain_hz: tuple[float, float] | None = None
+    grain_spread: tuple[float, float] | None = None
+    grain_decay_s: tuple[float, float] | None = None
+    grain_rate: tuple[float, float] | None = None
+    grain_level: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
+        given = [name for name in GRAIN if getattr(self, name) is not None]
+        if given and len(given) != len(GRAIN):
+            raise ValueError(
+                f"material `{self.name}`: {', '.join(given)} given without "
+                f"{', '.join(name for name in GRAIN if name not in given)}; grains need all of them"
+            )
         for field in dataclasses.fields(self):
-            if field.name in ("name", "source"):
+            if field.name in ("name", "source") or getattr(self, field.name) is None:
                 continue
             low, high = getattr(self, field.name)
             if not (math.isfinite(low) and math.isfinite(high) and 0 <= low <= high):
@@ -70,6 +89,8 @@ class MaterialRange:
                 "roughness",
             )
         }
+        if self.grain_hz is not None:
+            rest.update({name: self._value(name, rng) for name in GRAIN})
         return MaterialSample(name=self.name, density=density, youngs_modulus=modulus, **rest)
 
     def _value(self, name: str, rng: np.random.Generator) -> float:
@@ -91,12 +112,11 @@ def _parse_one(name: str, entry: Any) -> MaterialRange:
     if not isinstance(entry, dict):
         raise ValueError(f"material `{name}`: is {entry!r}, must be a mapping")
     wanted = {field.name for field in dataclasses.fields(MaterialRange)} - {"name"}
-    if set(entry) != wanted:
-        raise ValueError(
-            f"material `{name}`: missing {sorted(wanted - set(entry))}, unknown {sorted(set(entry) - wanted)}"
-        )
+    absent, unknown = wanted - set(GRAIN) - set(entry), set(entry) - wanted
+    if absent or unknown:
+        raise ValueError(f"material `{name}`: missing {sorted(absent)}, unknown {sorted(unknown)}")
     values: dict[str, Any] = {"name": name, "source": str(entry["source"])}
-    for field in wanted - {"source"}:
+    for field in set(entry) - {"source"}:
         bounds = entry[field]
         if not (isinstance(bounds, list) and len(bounds) == 2):
             raise ValueError(f"material `{name}`: {field} is {bounds!r}, must be [low, high]")

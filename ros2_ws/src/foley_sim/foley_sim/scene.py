@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim.materials import MATERIALS, draw_material
+from foley_sim.materials import draw_material
 from foley_sim.spec import (
-    SHAPES,
     CameraSpec,
     MicrophoneSpec,
     ObjectSpec,
@@ -33,6 +32,10 @@ REACH: tuple[float, float] = (0.60, 0.45)
 """Extent of the table top that holds objects, around the origin of the world [m]."""
 MIN_CENTRE_DISTANCE = 0.11  # [m]
 MIN_CLEARANCE = 0.02  # [m], between the outlines of two objects
+
+# Its materials and shapes, in the order of its decks: a scene's name must give the same scene for ever.
+MATERIALS: tuple[str, ...] = ("wood", "metal", "glass", "ceramic", "plastic", "stone", "rubber", "cardboard")
+SHAPES: tuple[Shape, ...] = ("plate", "box", "bar", "cylinder")
 
 _COUNTS = (5, 4, 6)  # objects of consecutive seeds
 _PLACEMENTS = 400
@@ -139,6 +142,8 @@ def describe(scene: SceneSpec) -> dict[str, Any]:
         "scene_id": scene.scene_id,
         "split": scene.split,
         "seed": scene.seed,
+        "edition": scene.edition,
+        "robot": scene.robot,
         "objects": [
             {
                 "id": o.object_id,
@@ -148,6 +153,9 @@ def describe(scene: SceneSpec) -> dict[str, Any]:
                 "roughness": round(o.material.roughness, 4),
                 "hollowness": round(o.hollowness, 4),
                 "shape": o.shape,
+                "reaction": o.reaction,
+                "held_out": o.held_out,
+                "family_held_out": o.family_held_out,
                 "size": [round(v, 5) for v in o.size],
                 "position": [round(v, 5) for v in o.position],
                 "yaw": round(o.yaw, 5),

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_sim import arm, mjcf
+from foley_sim.editions import sound_for
 from foley_sim.gl import import_mujoco
 from foley_sim.policy import Plan, Policy, Target
-from foley_sim.sound.renderer import SoundRenderer
 from foley_sim.spec import SceneSpec
 from foley_sim.touch import IMPACT_WINDOW_S, Contact, Reading, TouchTracker
 
@@ -134,7 +134,7 @@ class World:
         self.model = mjcf.load(scene)
         self._data = mujoco.MjData(self.model)
         self.policy = Policy(scene, seed)
-        self.sound = SoundRenderer(scene, seed=seed)
+        self.sound = sound_for(scene, seed=seed)
         self.touch = TouchTracker(scene.striker.tip_mass, mjcf.TIMESTEP_S)
         self._rng = np.random.default_rng([0xF0CE, scene.seed, seed])
         self._explore = explore

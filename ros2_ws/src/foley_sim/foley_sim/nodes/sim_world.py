@@ -21,10 +21,10 @@ from typing import Any
 
 from foley_ros.node import FoleyNode, Health, run
 from foley_sim.config import SimWorldConfig
+from foley_sim.editions import make_scene
 from foley_sim.ros.encode import Encoder
 from foley_sim.ros.painter import Painter
 from foley_sim.ros.publisher import Publisher
-from foley_sim.scene import make_scene
 from foley_sim.world import STATE_NS, World
 
 NS = 1_000_000_000
@@ -52,7 +52,7 @@ class SimWorldNode(FoleyNode[SimWorldConfig]):
 
     # ---- hooks -----------------------------------------------------------------------------------------------
     def setup(self, config: SimWorldConfig) -> None:
-        scene = make_scene(config.scene_seed, config.split)
+        scene = make_scene(config.scene_seed, config.split, config.edition)
         camera = dataclasses.replace(scene.camera, width=config.image_width, height=config.image_height)
         scene = dataclasses.replace(scene, camera=camera)
         self._world = World(

@@ -6,6 +6,8 @@ import dataclasses
 import math
 from typing import TypeAlias
 
+from foley_sim.spec import Head
+
 Vector = tuple[float, float, float]
 
 TABLE_ID = "table"
@@ -22,6 +24,7 @@ class Impact:
     normal: Vector  # of the object's surface, unit length, in the world
     impulse: float  # along the normal [N s]
     speed: float  # approach speed along the normal [m/s]
+    head: Head = "tip"  # what it was struck with
 
     def __post_init__(self) -> None:
         _finite(self, "time_s", "impulse", "speed")
@@ -50,6 +53,7 @@ class Sliding:
     point: Vector  # in the world [m]
     slip_speed: float  # tangential [m/s]
     normal_force: float  # [N]
+    head: Head = "tip"
 
     def __post_init__(self) -> None:
         _finite(self, "start_s", "end_s", "slip_speed", "normal_force")
@@ -65,10 +69,35 @@ class Sliding:
             )
 
 
-Event: TypeAlias = Impact | Sliding
+@dataclasses.dataclass(frozen=True)
+class Hold:
+    """The striker rests on an object for a while and presses: it damps what rings, and works on what gives way."""
+
+    start_s: float
+    end_s: float
+    object_id: str
+    point: Vector  # in the world [m]
+    normal_force: float  # [N]
+    indent_speed: float = 0.0  # of the head into the surface [m/s]; negative while it lets go
+    head: Head = "tip"
+
+    def __post_init__(self) -> None:
+        _finite(self, "start_s", "end_s", "normal_force", "indent_speed")
+        _vector(self, "point")
+        if not 0 <= self.start_s < self.end_s:
+            raise ValueError(
+                f"hold on `{self.object_id}`: from {self.start_s} to {self.end_s} s, must be 0 <= start_s < end_s"
+            )
+        if self.normal_force < 0:
+            raise ValueError(
+                f"hold on `{self.object_id}`: normal_force is {self.normal_force}, must not be negative"
+            )
 
 
-def _finite(event: Impact | Sliding, *names: str) -> None:
+Event: TypeAlias = Impact | Sliding | Hold
+
+
+def _finite(event: Event, *names: str) -> None:
     for name in names:
         value = getattr(event, name)
         if not math.isfinite(value):
@@ -77,7 +106,7 @@ def _finite(event: Impact | Sliding, *names: str) -> None:
             )
 
 
-def _vector(event: Impact | Sliding, name: str) -> None:
+def _vector(event: Event, name: str) -> None:
     value = getattr(event, name)
     if len(value) != 3 or not all(math.isfinite(x) for x in value):
         raise ValueError(
