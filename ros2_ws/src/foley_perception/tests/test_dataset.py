@@ -239,7 +239,7 @@ def test_assignment() -> None:
     sides = assign(groups)
     for i in range(0, 400, 4):  # an object ties four sessions in two scenes
         assert len({sides[f"s{j}"] for j in range(i, i + 4)}) == 1
-    shares = [sum(side == split for side in sides.values()) / 400 for split in schema.SPLITS]
+    shares = [sum(side == split for side in sides.values()) / 400 for split in schema.ASSIGNED]
     assert shares == pytest.approx([0.7, 0.15, 0.15], abs=0.12)
     assert assign(groups[:200]) == {s: side for s, side in sides.items() if int(s[1:]) < 200}
     given = assign(
@@ -255,6 +255,34 @@ def test_assignment() -> None:
     assert splits.DEFAULT_SHARES["train"] == 0.7
 
 
+def test_seen_scenes_may_be_shared_with_training_only() -> None:
+    """`test_seen` shares scenes and objects with `train`, never a session, and nothing with other sides."""
+    train, seen = clip(), clip(clip_id="d", session_id="s2", split="test_seen")
+    check_leaks([train, seen])
+    with pytest.raises(LeakError, match="session `s`"):
+        check_leaks([train, clip(clip_id="d", split="test_seen")])
+    for side in ("validation", "test"):
+        with pytest.raises(LeakError, match="scene"):
+            check_leaks([seen, clip(clip_id="e", session_id="s3", split=side)])
+    with pytest.raises(LeakError, match="overlap in time"):
+        check_leaks([clip(origin="robot"), clip(clip_id="d", session_id="s2", split="test_seen", origin="robot")])
+
+
+def test_seen_scenes_are_given_and_never_assigned() -> None:
+    def group(name: str, scene: str, split: str) -> SessionGroup:
+        return SessionGroup(name, scene, frozenset({f"o-{scene}"}), split)
+
+    sessions = [group("a", "x", "train"), group("b", "x", "test_seen"), group("c", "x", "")]
+    assert assign(sessions) == {"a": "train", "b": "test_seen", "c": "train"}
+    for side in ("validation", "test"):
+        with pytest.raises(LeakError, match="test_seen"):
+            assign([group("a", "x", side), group("b", "x", "test_seen")])
+    with pytest.raises(LeakError, match="one side"):
+        assign([group("a", "x", "train"), group("a", "x", "test_seen")])
+    with pytest.raises(DatasetError, match="shares"):
+        assign(sessions, {"test_seen": 1.0})
+
+
 # ---- the made-up one -----------------------------------------------------------------------------------------
 def test_synthetic_dataset(tmp_path: Path) -> None:
     manifest = write_synthetic_dataset(tmp_path / "a", clips_per_split=6, seed=1)
@@ -267,7 +295,7 @@ def test_synthetic_dataset(tmp_path: Path) -> None:
         != write_synthetic_dataset(tmp_path / "c", clips_per_split=6, seed=2)["fingerprint"]
     )
     data = ClipDataset(tmp_path / "a")
-    assert len(data) == 18 and {len(data.indices(s)) for s in schema.SPLITS} == {6}
+    assert len(data) == 18 and {len(data.indices(s)) for s in schema.ASSIGNED} == {6}
     assert manifest["vocabulary"]["materials"] == sorted(MATERIALS[:4])
     frames, still = data.frames_and_still(0)
     assert np.array_equal(frames, data.frames(0)) and np.array_equal(still, data.still(0))

@@ -83,15 +83,15 @@ def _build(args: argparse.Namespace) -> int:
 
 
 def _shares(text: str) -> dict[str, float]:
-    from foley_perception.dataset.schema import SPLITS, DatasetError
+    from foley_perception.dataset.schema import ASSIGNED, DatasetError
 
     try:
         values = [float(word) for word in text.split(",")]
     except ValueError:
         values = []
-    if len(values) != len(SPLITS):
+    if len(values) != len(ASSIGNED):
         raise DatasetError(f"--shares is `{text}`, expected three numbers such as 0.7,0.15,0.15")
-    return dict(zip(SPLITS, values, strict=True))
+    return dict(zip(ASSIGNED, values, strict=True))
 
 
 def _check(args: argparse.Namespace) -> int:

@@ -106,9 +106,12 @@ def _counts(clips: Sequence[Clip], windows: Sequence[Window]) -> dict[str, dict[
     counts: dict[str, dict[str, Any]] = {}
     for split in schema.SPLITS:
         own = [clip for clip in clips if clip.split == split]
+        cut = sum(window.split == split for window in windows)
+        if split == schema.SEEN and not own and not cut:
+            continue
         counts[split] = {
             "clips": len(own),
-            "windows": sum(window.split == split for window in windows),
+            "windows": cut,
             "sessions": len({clip.session_id for clip in own}),
             "scenes": len({clip.scene_id for clip in own}),
             "objects": len({clip.object_id for clip in own}),

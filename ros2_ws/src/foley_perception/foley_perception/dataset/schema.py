@@ -16,7 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 SCHEMA_VERSION = 1
-SPLITS: tuple[str, ...] = ("train", "validation", "test")
+ASSIGNED: tuple[str, ...] = ("train", "validation", "test")
+"""Sides that recordings without one are assigned to."""
+SEEN = "test_seen"
+"""Further recordings of training scenes, kept for tests: given by the recording, never assigned."""
+SPLITS: tuple[str, ...] = (*ASSIGNED, SEEN)
 DOMAINS: tuple[str, ...] = ("sim", "real")
 
 SAMPLE_RATE = 48_000  # [Hz]

@@ -76,7 +76,7 @@ def write_synthetic_dataset(
     *,
     clips_per_split: int = 12,
     materials: Sequence[str] = MATERIALS[:4],
-    splits: Sequence[str] = schema.SPLITS,
+    splits: Sequence[str] = schema.ASSIGNED,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Write a dataset of ``clips_per_split`` clips per split below ``path``; returns its manifest."""

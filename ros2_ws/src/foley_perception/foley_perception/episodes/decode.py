@@ -1,7 +1,7 @@
 """Messages of a bag to the tracks of an episode.
 
-Audio, images, poses and wrenches are read straight from their bytes (they are many, and their types are
-frozen); everything else goes through the definitions that the bag itself carries.
+Audio, poses and wrenches are read straight from their bytes, as are images (pictures.py): they are many, and their
+types are frozen. Everything else goes through the definitions that the bag itself carries.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +19,6 @@ from foley_perception.episodes.tracks import (
     AudioTrack,
     Contact,
     EpisodeError,
-    FrameTrack,
     HandPlan,
     JointPlan,
     KeypointTrack,
@@ -35,14 +33,6 @@ from foley_perception.recording.bag import BagMessage, BagTopic
 
 Messages = Sequence[BagMessage]
 MAX_STREAM_S = 4 * 3600.0
-_RGB: dict[str, int] = {
-    "rgb8": -1,
-    "bgr8": cv2.COLOR_BGR2RGB,
-    "rgba8": cv2.COLOR_RGBA2RGB,
-    "bgra8": cv2.COLOR_BGRA2RGB,
-    "mono8": cv2.COLOR_GRAY2RGB,
-}
-_CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1, "16UC1": 1, "mono16": 1, "32FC1": 1}
 
 
 class Decoder:
@@ -246,68 +236,6 @@ def keypoint_track(messages: Messages, decoder: Decoder) -> KeypointTrack:
 def hands(message: Any) -> NDArray[np.float64]:
     """[2, 21, 3] of a HandKeypoints."""
     return np.array([[(p.x, p.y, p.z) for p in hand] for hand in (message.left, message.right)])
-
-
-# ---- pictures ------------------------------------------------------------------------------------------
-def frame_track(topic: BagTopic, messages: Messages, *, depth: bool) -> FrameTrack:
-    """Frames by stamp; the first is decoded at once, so that a wrong encoding is told at once.
-
-    Raises:
-        EpisodeError: the encoding is not supported.
-    """
-    compressed = topic.type == "sensor_msgs/msg/CompressedImage"
-    stamps = np.array([cdr.read_stamp(m.data, 4) or m.log_time for m in messages], dtype=np.int64)
-    order = increasing(stamps)
-    kept = [messages[i] for i in order]
-
-    def decode(index: int) -> NDArray[np.generic]:
-        data = kept[index].data
-        return _compressed(topic.name, data) if compressed else _image(topic.name, data, depth)
-
-    decode(0)
-    return FrameTrack(stamps[order], decode)
-
-
-def _image(topic: str, data: cdr.Buffer, depth: bool) -> NDArray[np.generic]:
-    try:
-        head = cdr.read_image_head(data)
-    except cdr.CdrError as error:
-        raise EpisodeError(f"{topic}: an image cannot be read ({error})") from error
-    allowed = ("16UC1", "mono16", "32FC1") if depth else tuple(_RGB)
-    if head.encoding not in allowed:
-        raise EpisodeError(
-            f"{topic}: encoding is `{head.encoding}`, supported are {', '.join(allowed)}; set the camera "
-            "driver's pixel format to one of these"
-        )
-    dtype = {"32FC1": np.float32, "16UC1": np.uint16, "mono16": np.uint16}.get(head.encoding, np.uint8)
-    item = np.dtype(dtype).newbyteorder(">" if head.is_bigendian else "<")
-    channels = _CHANNELS[head.encoding]
-    row = head.width * channels * item.itemsize
-    if head.step < row or head.size < head.height * head.step or head.height < 1:
-        raise EpisodeError(
-            f"{topic}: image {head.width}x{head.height} {head.encoding} has step {head.step} and {head.size} "
-            "bytes, which is too few; the camera driver fills in a wrong size"
-        )
-    flat = np.frombuffer(data, dtype=np.uint8, count=head.height * head.step, offset=head.offset)
-    rows = np.ascontiguousarray(flat.reshape(head.height, head.step)[:, :row]).view(item)
-    if depth:
-        metres = rows.astype(np.float32) * np.float32(1.0 if head.encoding == "32FC1" else 1e-3)
-        metres[~(np.isfinite(metres) & (metres > 0))] = np.nan
-        return metres
-    pixels = rows if channels == 1 else rows.reshape(head.height, head.width, channels)
-    code = _RGB[head.encoding]
-    return (
-        np.ascontiguousarray(pixels) if code < 0 else np.asarray(cv2.cvtColor(pixels, code), dtype=np.uint8)
-    )
-
-
-def _compressed(topic: str, data: cdr.Buffer) -> NDArray[np.uint8]:
-    raw = bytes(data)
-    begins = [at for mark in (b"\xff\xd8\xff", b"\x89PNG\r\n") if (at := raw.find(mark)) >= 0]
-    image = cv2.imdecode(np.frombuffer(raw[min(begins) :], np.uint8), cv2.IMREAD_COLOR) if begins else None
-    if image is None:
-        raise EpisodeError(f"{topic}: a compressed image is neither JPEG nor PNG, or is damaged")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
 # ---- events --------------------------------------------------------------------------------------------

@@ -85,8 +85,8 @@ class Episode:
 
     @property
     def split(self) -> str:
-        """Given by the recording; empty if not."""
-        return str(self.scene.get("split") or self.session.get("split") or "")
+        """Given by the recording, else by its scene; empty if neither."""
+        return str(self.session.get("split") or self.scene.get("split") or "")
 
     @property
     def domain(self) -> str:

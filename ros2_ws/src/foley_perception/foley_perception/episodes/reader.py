@@ -13,6 +13,7 @@ import yaml
 from foley_perception.episodes import decode
 from foley_perception.episodes.decode import Decoder, Messages
 from foley_perception.episodes.episode import Episode
+from foley_perception.episodes.pictures import frame_track
 from foley_perception.episodes.tracks import EpisodeError, Series
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer
@@ -30,6 +31,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
     "camera/image_raw/compressed": ("sensor_msgs/msg/CompressedImage",),
     "camera/camera_info": ("sensor_msgs/msg/CameraInfo",),
     "camera/depth/image_raw": ("sensor_msgs/msg/Image",),
+    "camera/depth/image_raw/compressedDepth": ("sensor_msgs/msg/CompressedImage",),
     "planned_joint_trajectory": ("trajectory_msgs/msg/JointTrajectory",),
     "planned_trajectory": ("foley_msgs/msg/HandTrajectory",),
     "hand_keypoints": ("foley_msgs/msg/HandKeypoints",),
@@ -40,6 +42,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
     "robot_description": ("std_msgs/msg/String",),
     "tf_static": ("tf2_msgs/msg/TFMessage",),
 }
+_COMPRESSED_DEPTH = "camera/depth/image_raw/compressedDepth"
 
 
 def read_episode(
@@ -88,6 +91,7 @@ def read_episode(
         return tuple(read(messages[name], decoder)) if has(name) else ()
 
     frames_name = "camera/image_raw" if has("camera/image_raw") else "camera/image_raw/compressed"
+    depth_name = "camera/depth/image_raw" if has("camera/depth/image_raw") else _COMPRESSED_DEPTH
     camera, camera_problem = _camera(
         messages.get("camera/camera_info", []), decoder, transforms, camera_frame, world_frame
     )
@@ -114,13 +118,11 @@ def read_episode(
         keypoints=decode.keypoint_track(messages["hand_keypoints"], decoder)
         if has("hand_keypoints")
         else None,
-        frames=decode.frame_track(bag.topics[names[frames_name]], messages[frames_name], depth=False)
+        frames=frame_track(bag.topics[names[frames_name]], messages[frames_name], depth=False)
         if has(frames_name)
         else None,
-        depth=decode.frame_track(
-            bag.topics[names["camera/depth/image_raw"]], messages["camera/depth/image_raw"], depth=True
-        )
-        if has("camera/depth/image_raw")
+        depth=frame_track(bag.topics[names[depth_name]], messages[depth_name], depth=True)
+        if has(depth_name)
         else None,
         camera=camera,
         transforms=transforms,

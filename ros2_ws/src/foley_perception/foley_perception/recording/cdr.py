@@ -57,6 +57,15 @@ class ImageHead(NamedTuple):
     offset: int  # of the first pixel in the bytes
 
 
+class CompressedHead(NamedTuple):
+    """A CompressedImage without its bytes."""
+
+    header: Header
+    format: str
+    size: int  # bytes of the file inside
+    offset: int  # of the first of them
+
+
 class _Cursor:
     """Aligned little or big endian reading behind the 4 bytes of encapsulation."""
 
@@ -153,6 +162,15 @@ def read_image_head(data: Buffer) -> ImageHead:
     if cursor.at + count > len(data):
         raise CdrError(f"image claims {count} bytes of pixels, its message has {len(data)} bytes")
     return ImageHead(header, height, width, encoding, is_bigendian, step, count, cursor.at)
+
+
+def read_compressed_head(data: Buffer) -> CompressedHead:
+    """sensor_msgs/msg/CompressedImage up to its bytes."""
+    cursor = _Cursor(data)
+    header, kind, count = cursor.header(), cursor.string(), cursor.u32()
+    if cursor.at + count > len(data):
+        raise CdrError(f"image claims {count} bytes, its message has {len(data)} bytes")
+    return CompressedHead(header, kind, count, cursor.at)
 
 
 def read_doubles(data: Buffer, count: int) -> tuple[Header, NDArray[np.float64]]:
