@@ -10,19 +10,25 @@ import multiprocessing
 import os
 import queue
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from foley_sim.collection import recordings
+from foley_sim.editions import EDITIONS
+from foley_sim.figures import added, summary
 from foley_sim.scene import SPLITS
+from foley_sim.spec import Robot
+
+if TYPE_CHECKING:
+    from foley_sim.ros.job import BagJob, BagReport
 
 _REPORT_S = 0.25
 
 
 @dataclasses.dataclass(frozen=True)
 class GenerateConfig:
-    """What to generate. Scene seeds run from ``first_seed`` on."""
+    """What to generate: a collection by name, or scenes of an edition with seeds from ``first_seed`` on."""
 
     out: Path
     split: str = "train"
@@ -33,10 +39,18 @@ class GenerateConfig:
     jobs: int = 2
     depth_rate_hz: float = 5.0
     compress: bool = True
+    edition: str = "tabletop"
+    collection: str = ""  # everything above but `out` and `jobs` follows from it
+    only: str = ""  # one side of the collection
+    robot: Robot | None = None
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
             raise ValueError(f"--split is `{self.split}`, known are {', '.join(SPLITS)}")
+        if self.edition not in EDITIONS:
+            raise ValueError(f"--edition is `{self.edition}`, known are {', '.join(EDITIONS)}")
+        if self.only and not self.collection:
+            raise ValueError(f"--only is `{self.only}`, which is a side of a --collection: name one")
         if self.scenes < 1 or self.jobs < 1:
             raise ValueError(f"--scenes is {self.scenes} and --jobs {self.jobs}, both must be at least 1")
         if self.first_seed < 0 or self.policy_seed < 0:
@@ -47,6 +61,35 @@ class GenerateConfig:
             raise ValueError(f"--duration is {self.duration_s} s, must lie in [1, 3600]")
         if not 0 <= self.depth_rate_hz <= 120:
             raise ValueError(f"--depth-rate is {self.depth_rate_hz} Hz, must lie in [0, 120]")
+
+
+def bag_jobs(config: GenerateConfig) -> list[BagJob]:
+    """Every bag that was asked for.
+
+    Raises:
+        ValueError: unknown collection or side.
+    """
+    from foley_sim.ros.job import BagJob, job_of
+
+    if config.collection:
+        return [
+            job_of(recording, config.out)
+            for recording in recordings(config.collection, only=config.only, robot=config.robot)
+        ]
+    return [
+        BagJob(
+            folder=config.out / f"{config.split}-{seed:05d}",
+            split=config.split,
+            scene_seed=seed,
+            policy_seed=config.policy_seed,
+            duration_s=config.duration_s,
+            depth_rate_hz=config.depth_rate_hz,
+            compress=config.compress,
+            edition=config.edition,
+            robot=config.robot,
+        )
+        for seed in range(config.first_seed, config.first_seed + config.scenes)
+    ]
 
 
 def generate(
@@ -61,23 +104,15 @@ def generate(
         ValueError: a folder in the way holds another bag.
         OSError: a folder cannot be written.
     """
-    from foley_sim.ros.bag import BagJob, BagReport, finished
+    from foley_sim.ros.job import finished, read_report
 
-    jobs = [
-        BagJob(
-            folder=config.out / f"{config.split}-{seed:05d}",
-            split=config.split,
-            scene_seed=seed,
-            policy_seed=config.policy_seed,
-            duration_s=config.duration_s,
-            depth_rate_hz=config.depth_rate_hz,
-            compress=config.compress,
-        )
-        for seed in range(config.first_seed, config.first_seed + config.scenes)
-    ]
+    jobs = bag_jobs(config)
     config.out.mkdir(parents=True, exist_ok=True)
     waiting = [job for job in jobs if not finished(job)]
-    progress((len(jobs) - len(waiting)) * config.duration_s)
+    kept = [job for job in jobs if job not in waiting]
+    progress(sum(job.duration_s for job in kept))
+    # The longest first: at the end no process should wait for another's long bag.
+    waiting.sort(key=lambda job: -job.duration_s)
     started = time.monotonic()
     reports: list[BagReport] = []
     if waiting:
@@ -94,22 +129,18 @@ def generate(
             with contextlib.suppress(queue.Empty):
                 while True:
                     progress(channel.get_nowait())
-    return _figures(config, reports, len(jobs) - len(waiting), time.monotonic() - started)
+    figures = _figures(config, reports, len(kept), time.monotonic() - started)
+    everything = reports + [r for r in (read_report(job.folder) for job in kept) if r is not None]
+    return {**figures, "set": summary(everything)}
 
 
-def _figures(config: GenerateConfig, reports: list[Any], skipped: int, wall_s: float) -> dict[str, Any]:
-    simulated = len(reports) * config.duration_s
+def _figures(config: GenerateConfig, reports: list[BagReport], skipped: int, wall_s: float) -> dict[str, Any]:
+    simulated = sum(r.duration_s for r in reports)
     busy = sum(r.wall_s for r in reports)
-    actions: Counter[str] = Counter()
-    materials: Counter[str] = Counter()
-    messages: Counter[str] = Counter()
-    for report in reports:
-        actions.update(report.actions)
-        materials.update(report.materials)
-        messages.update(report.messages)
     contacts = sum(r.contacts for r in reports)
     return {
-        "split": config.split,
+        "split": config.only if config.collection else config.split,
+        "collection": config.collection,
         "first_seed": config.first_seed,
         "scenes_written": len(reports),
         "scenes_skipped": skipped,
@@ -120,9 +151,9 @@ def _figures(config: GenerateConfig, reports: list[Any], skipped: int, wall_s: f
         "real_time_factor_per_process": round(simulated / busy, 3) if busy else None,
         "contacts": contacts,
         "contacts_per_minute": round(contacts / simulated * 60, 2) if simulated else None,
-        "contacts_by_action": dict(sorted(actions.items())),
-        "contacts_by_material": dict(sorted(materials.items())),
-        "messages": dict(sorted(messages.items())),
+        "contacts_by_action": added(r.actions for r in reports),
+        "contacts_by_material": added(r.materials for r in reports),
+        "messages": added(r.messages for r in reports),
         "bytes": sum(r.bytes for r in reports),
     }
 
@@ -156,9 +187,7 @@ def _begin(channel: Any) -> None:
     _channel = channel
 
 
-def _write(job: Any) -> Any:
+def _write(job: BagJob) -> BagReport:
     from foley_sim.ros.bag import write_bag
 
-    started = time.monotonic()
-    report = write_bag(job, _channel.put if _channel is not None else lambda seconds: None)
-    return dataclasses.replace(report, wall_s=time.monotonic() - started)
+    return write_bag(job, _channel.put if _channel is not None else lambda seconds: None)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Collection
 from typing import Literal
 
 import numpy as np
@@ -101,12 +102,19 @@ class Policy:
         scene: what stands on the table.
         seed: of all choices.
         weights: share of each action; the default mixes all three.
+        avoid: object_ids that are never chosen.
 
     Raises:
         ValueError: no object can be touched, or an action is unknown.
     """
 
-    def __init__(self, scene: SceneSpec, seed: int, weights: dict[Action, float] | None = None) -> None:
+    def __init__(
+        self,
+        scene: SceneSpec,
+        seed: int,
+        weights: dict[Action, float] | None = None,
+        avoid: Collection[str] = (),
+    ) -> None:
         weights = dict(_SHARES if weights is None else weights)
         unknown = set(weights) - set(ACTIONS)
         if unknown or sum(weights.values()) <= 0 or min(weights.values()) < 0:
@@ -118,7 +126,11 @@ class Policy:
         self._seed = seed
         self._weights = weights
         self._queue: list[ObjectSpec] = []
-        self._touchable = [o for o in scene.objects if face_radius(o, scene.striker.tip_radius) > 0]
+        self._touchable = [
+            o
+            for o in scene.objects
+            if face_radius(o, scene.striker.tip_radius) > 0 and o.object_id not in avoid
+        ]
         if not self._touchable:
             raise ValueError(
                 f"scene `{scene.scene_id}`: no object has a face that the tip of radius "

@@ -14,6 +14,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import math
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +108,7 @@ class World:
         explore_s: the policy begins nothing after this time; 0 for no limit.
         camera_rate_hz, depth_rate_hz: of the snapshots; 0 for none.
         audio_block: chunks of sound rendered at a time; more is faster and later. The samples are the same.
+        avoid: object_ids that the policy never touches.
 
     Raises:
         ValueError: the scene or a rate is not possible.
@@ -123,6 +125,7 @@ class World:
         camera_rate_hz: float = 30.0,
         depth_rate_hz: float = 10.0,
         audio_block: int = 1,
+        avoid: Collection[str] = (),
     ) -> None:
         for name, rate in (("camera_rate_hz", camera_rate_hz), ("depth_rate_hz", depth_rate_hz)):
             if not 0 <= rate <= STATE_RATE_HZ:
@@ -133,7 +136,7 @@ class World:
         self.scene = scene
         self.model = mjcf.load(scene)
         self._data = mujoco.MjData(self.model)
-        self.policy = Policy(scene, seed)
+        self.policy = Policy(scene, seed, avoid=avoid)
         self.sound = sound_for(scene, seed=seed)
         self.touch = TouchTracker(scene.striker.tip_mass, mjcf.TIMESTEP_S)
         self._rng = np.random.default_rng([0xF0CE, scene.seed, seed])

@@ -6,13 +6,21 @@ import argparse
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
+
+from foley_sim.collection import COLLECTIONS
+from foley_sim.commands import sim_set
+from foley_sim.spec import ROBOTS
 
 HELP = "Simulated world: write bags faster than real time, show scenes."
 
 _EXAMPLES = """examples:
   foley sim generate --out out/bags/train --split train --scenes 12 --duration 40 --jobs 2
+  foley sim generate --collection foleysim-1-mini --out out/foleysim1_mini --jobs 2
+  foley sim check out/foleysim1_mini
+  foley sim datasheet out/foleysim1_mini --out docs/foleysim1_datasheet.md
   foley sim show --seed 3 --split test --out scene.png
 
 Live, the same world is the node `sim_world` (`foley up --sim`)."""
@@ -21,7 +29,7 @@ Live, the same world is the node `sim_world` (`foley up --sim`)."""
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EXAMPLES
-    actions = parser.add_subparsers(dest="action", required=True, metavar="{generate,show}")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
 
     generate = actions.add_parser("generate", help="write bags with all topics of a live recording")
     generate.add_argument(
@@ -44,6 +52,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     generate.add_argument(
         "--depth-rate", type=float, default=5.0, metavar="HZ", help="depth images (default: 5)"
     )
+    generate.add_argument("--edition", default="tabletop", help="collection of scenes (default: tabletop)")
+    generate.add_argument(
+        "--collection",
+        default="",
+        metavar="NAME",
+        help=f"all recordings of {', '.join(COLLECTIONS)}; the options above then follow from it",
+    )
+    generate.add_argument("--only", default="", metavar="SPLIT", help="one split of the collection")
+    generate.add_argument("--robot", choices=ROBOTS, help="records every scene (default: the scene's own)")
     generate.add_argument("--no-compress", action="store_true", help="do not compress the bags (zstd)")
     generate.add_argument(
         "--metrics",
@@ -53,6 +70,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="folder of metrics.json (default: out/sim_generate)",
     )
 
+    sim_set.configure(actions)
     show = actions.add_parser("show", help="a picture of one scene with its objects one by one")
     show.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the scene (default: 0)")
     show.add_argument("--split", default="test", help="train, validation or test (default: test)")
@@ -69,6 +87,8 @@ def run(args: argparse.Namespace) -> int:
     from foley_sim.gl import NoRenderer
 
     try:
+        if args.action in sim_set.ACTIONS:
+            return sim_set.run(args)
         return _generate(args) if args.action == "generate" else _show(args)
     except (ValueError, OSError, NoRenderer) as error:
         print(f"foley sim: error: {error}", file=sys.stderr)
@@ -79,7 +99,7 @@ def _generate(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    from foley_sim.generate import GenerateConfig, generate
+    from foley_sim.generate import GenerateConfig, bag_jobs, generate
 
     config = GenerateConfig(
         out=args.out,
@@ -91,7 +111,12 @@ def _generate(args: argparse.Namespace) -> int:
         jobs=args.jobs,
         depth_rate_hz=args.depth_rate,
         compress=not args.no_compress,
+        edition=args.edition,
+        collection=args.collection,
+        only=args.only,
+        robot=args.robot,
     )
+    total_s = sum(job.duration_s for job in bag_jobs(config))
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -99,9 +124,18 @@ def _generate(args: argparse.Namespace) -> int:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(f"{config.split} scenes", total=config.scenes * config.duration_s)
-        metrics = generate(config, lambda seconds: bar.advance(task, seconds))
+    tty = sys.stderr.isatty()
+    told = Told(total_s)
+    with Progress(*columns, console=Console(stderr=True), disable=not tty) as bar:
+        task = bar.add_task(config.collection or f"{config.split} scenes", total=total_s)
+
+        def advance(seconds: float) -> None:
+            bar.advance(task, seconds)
+            line = told.advance(seconds, time.monotonic())
+            if line and not tty:
+                print(line, file=sys.stderr, flush=True)
+
+        metrics = generate(config, advance)
     write_metrics(args.metrics, metrics)
     print(
         f"{metrics['scenes_written']} bags written to {args.out} ({metrics['scenes_skipped']} were there), "
@@ -111,6 +145,32 @@ def _generate(args: argparse.Namespace) -> int:
         f"per process {metrics['real_time_factor_per_process'] or 0:.1f}"
     )
     return 0
+
+
+class Told:
+    """Lines for a log where no bar can be drawn: how far it is, how fast, and how long it will still take."""
+
+    def __init__(self, total_s: float, every_s: float = 30.0) -> None:
+        self._total_s, self._every_s = total_s, every_s
+        self._done_s = self._kept_s = 0.0
+        self._started: float | None = None
+        self._told = 0.0
+
+    def advance(self, seconds: float, now_s: float) -> str:
+        """A line if it is time for one. What the first call brings was there before."""
+        self._done_s += seconds
+        if self._started is None:
+            self._started = self._told = now_s
+            self._kept_s = self._done_s
+        if now_s - self._told < self._every_s:
+            return ""
+        self._told = now_s
+        speed = (self._done_s - self._kept_s) / (now_s - self._started)
+        left = (self._total_s - self._done_s) / speed / 60 if speed > 0 else float("inf")
+        return (
+            f"{self._done_s:.0f} of {self._total_s:.0f} s simulated, {speed:.1f} x real time, "
+            f"about {left:.1f} min left"
+        )
 
 
 def _show(args: argparse.Namespace) -> int:

@@ -2,111 +2,46 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import functools
-import os
-import shutil
+import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import yaml
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+import numpy as np
 
 from foley_sim.camera import Camera
 from foley_sim.ros import topics
+from foley_sim.ros.bag_file import SESSION_KEY, BagFile, bag_qos, topic_names, typestore
 from foley_sim.ros.encode import Encoder, Outgoing
-from foley_sim.ros.topics import Topic
-from foley_sim.scene import SPLITS, describe, make_scene
-from foley_sim.world import World
+from foley_sim.ros.job import (
+    NS,
+    PARTIAL,
+    BagJob,
+    BagReport,
+    finished,
+    session,
+    size_of,
+    workshop,
+    write_report,
+)
+from foley_sim.ros.pictures import CompressedPictures
+from foley_sim.ros.scan_bag import write_scan
+from foley_sim.sound.converter import quantise
+from foley_sim.spec import SceneSpec
+from foley_sim.touch import Contact
+from foley_sim.world import Batch, Frame, World
 
-NS = 1_000_000_000
-SESSION_KEY = "foley.session"
-"""Key of custom_data under which readers look for session metadata."""
+__all__ = [
+    "PARTIAL", "SESSION_KEY", "BagJob", "BagReport", "bag_qos", "finished", "session", "topic_names", "typestore",
+    "write_bag",
+]  # fmt: skip
 
-PARTIAL = ".partial"
-"""Folder beside the bags in which unfinished ones lie."""
-
-_EPOCH_S = 1_700_000_000
 _STRIDE_NS = 100_000_000
 _HOLD_NS = 500_000_000  # messages may be made this much later than they are sent
 _LAST_ACTION_S = 2.6  # nothing begins this close to the end, so that no action is cut
 _AUDIO_BLOCK = 20  # chunks of sound at a time
 _CAMERA_DELAY_NS = 8_000_000  # from exposure to publication
-_NO_TIME_LIMIT = QosTime(2147483647, 4294967295)
-
-
-@dataclasses.dataclass(frozen=True)
-class BagJob:
-    """One bag to be written."""
-
-    folder: Path  # of the bag, made at the end
-    split: str
-    scene_seed: int
-    policy_seed: int
-    duration_s: float
-    camera_rate_hz: float = 30.0
-    depth_rate_hz: float = 5.0
-    compress: bool = True
-
-    @property
-    def origin_ns(self) -> int:
-        """Stamp of the beginning: fixed, and different for every scene."""
-        return (_EPOCH_S + 10_000_000 * SPLITS.index(self.split) + 1000 * (self.scene_seed % 10_000)) * NS
-
-
-@dataclasses.dataclass(frozen=True)
-class BagReport:
-    """What was written."""
-
-    folder: str
-    messages: dict[str, int]
-    contacts: int
-    actions: dict[str, int]
-    materials: dict[str, int]  # contacts per material
-    bytes: int
-    wall_s: float = 0.0
-
-
-def session(job: BagJob) -> dict[str, str]:
-    """Session metadata, every value a string (YAML where it is none)."""
-    scene = describe(make_scene(job.scene_seed, job.split))
-    return {
-        "session_id": f"sim-{scene['scene_id']}-p{job.policy_seed}",
-        "scene_id": str(scene["scene_id"]),
-        "split": job.split,
-        "domain": "sim",
-        "seed": str(job.scene_seed),
-        "policy_seed": str(job.policy_seed),
-        "duration_s": str(job.duration_s),
-        "recorded_by": "foley sim generate",
-        "objects": yaml.safe_dump(scene["objects"], default_flow_style=True, width=10_000).strip(),
-    }
-
-
-def finished(job: BagJob) -> bool:
-    """Whether this bag is there already.
-
-    Raises:
-        ValueError: the folder holds something else.
-    """
-    if not job.folder.exists():
-        return False
-    try:
-        information = yaml.safe_load((job.folder / "metadata.yaml").read_text(encoding="utf-8"))
-        stored = yaml.safe_load(information["rosbag2_bagfile_information"]["custom_data"][SESSION_KEY])
-    except (OSError, KeyError, TypeError, yaml.YAMLError):
-        stored = None
-    if stored != session(job):
-        raise ValueError(
-            f"--out: {job.folder} exists and is not this bag (other duration or seed?); remove it first"
-        )
-    return True
 
 
 def write_bag(job: BagJob, progress: Callable[[float], None] = lambda seconds: None) -> BagReport:
@@ -120,7 +55,40 @@ def write_bag(job: BagJob, progress: Callable[[float], None] = lambda seconds: N
         OSError: the folder cannot be written.
         NoRenderer: there is no way to draw.
     """
-    scene = make_scene(job.scene_seed, job.split)
+    started = time.monotonic()
+    with workshop(job) as folder:
+        if job.kind == "scan":
+            file = write_scan(job, folder, progress)
+            tally = _Tally(job.scene())
+        else:
+            file, tally = _interact(job, folder, progress)
+        report = BagReport(
+            folder=str(job.folder),
+            messages=dict(file.counts),
+            contacts=sum(tally.actions.values()),
+            actions=dict(tally.actions),
+            materials=dict(tally.materials),
+            bytes=size_of(folder),
+            split=job.dataset_split,
+            kind=job.kind,
+            robot=tally.robot,
+            edition=job.edition,
+            duration_s=job.duration_s,
+            reactions=dict(tally.reactions),
+            cells=dict(tally.cells),
+            topic_bytes=dict(file.bytes),
+            peak=tally.peak,
+            not_finite=tally.not_finite,
+            limited=tally.limited,
+            wall_s=round(time.monotonic() - started, 3),
+        )
+        write_report(folder, dataclasses.replace(report, folder=job.folder.name))
+    return report
+
+
+def _interact(job: BagJob, folder: Path, progress: Callable[[float], None]) -> tuple[BagFile, _Tally]:
+    scene = job.scene()
+    avoid = () if job.held_out else [o.object_id for o in scene.objects if o.held_out]
     world = World(
         scene,
         job.policy_seed,
@@ -128,19 +96,16 @@ def write_bag(job: BagJob, progress: Callable[[float], None] = lambda seconds: N
         camera_rate_hz=job.camera_rate_hz,
         depth_rate_hz=job.depth_rate_hz,
         audio_block=_AUDIO_BLOCK,
+        avoid=avoid,
     )
-    encoder = Encoder(scene, origin_ns=job.origin_ns, stream_id=f"sim-{scene.scene_id}-p{job.policy_seed}")
+    encoder = Encoder(scene, origin_ns=job.origin_ns, stream_id=job.session_id)
+    compressed = job.images == "compressed"
+    pictures = CompressedPictures(encoder) if compressed else encoder
+    recorded = topics.COMPRESSED if compressed else topics.RECORDED
+    tally = _Tally(scene)
     camera = Camera(world.model, scene.camera)
-    workshop = job.folder.parent / PARTIAL
-    partial = workshop / job.folder.name  # the file inside is named after its folder
-    if partial.exists():
-        shutil.rmtree(partial)
-    workshop.mkdir(parents=True, exist_ok=True)
-    actions: Counter[str] = Counter()
-    touched: Counter[str] = Counter()
-    material = {o.object_id: o.material.name for o in scene.objects}
     try:
-        with _Bag(partial, session(job), compress=job.compress) as bag:
+        with BagFile(folder, session(job), compress=job.compress, recorded=recorded) as bag:
             for message in encoder.opening(0):
                 bag.add(message)
             end_ns = round(job.duration_s * NS)
@@ -151,124 +116,67 @@ def write_bag(job: BagJob, progress: Callable[[float], None] = lambda seconds: N
                 last = until == end_ns or world.time_ns == before
                 if last:
                     batch.contacts += world.finish().contacts
+                _convert(batch, job.sample_bits)
+                tally.add(batch)
                 for message in encoder.batch(batch):
                     bag.add(message)
                 for frame in batch.frames:
-                    camera.pose(frame.qpos)
-                    pictures: list[Outgoing] = []
-                    if frame.colour:
-                        pictures += encoder.colour(frame.time_ns, camera.colour())
-                    if frame.depth:
-                        pictures.append(encoder.depth(frame.time_ns, camera.depth_mm()))
-                    for message in pictures:
+                    for message in _draw(camera, pictures, frame):
                         bag.add(dataclasses.replace(message, sent_ns=message.sent_ns + _CAMERA_DELAY_NS))
-                actions.update(c.action for c in batch.contacts)
-                touched.update(material.get(c.object_id, "") for c in batch.contacts)
                 bag.flush(job.origin_ns + world.time_ns - _HOLD_NS)
                 progress((world.time_ns - before) / NS)
                 if last:
                     break
             bag.flush(None)
-            counts = dict(bag.counts)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
     finally:
         camera.close()
-    size = sum(f.stat().st_size for f in partial.iterdir())
-    partial.rename(job.folder)
-    with contextlib.suppress(OSError):  # another process still works in it
-        workshop.rmdir()
-    return BagReport(
-        folder=str(job.folder),
-        messages=counts,
-        contacts=sum(actions.values()),
-        actions=dict(actions),
-        materials=dict(touched),
-        bytes=size,
-    )
+    tally.limited = world.sound.limited_samples
+    return bag, tally
 
 
-class _Bag:
-    """A rosbags writer that keeps messages in the order in which they would have been sent."""
-
-    def __init__(self, folder: Path, metadata: dict[str, str], *, compress: bool) -> None:
-        self._writer = Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP)
-        self._writer.set_custom_data(SESSION_KEY, yaml.safe_dump(metadata, sort_keys=False))
-        if compress:
-            self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-        self._connections: dict[str, Any] = {}
-        self._pending: list[Outgoing] = []
-        self.counts: Counter[str] = Counter()
-
-    def __enter__(self) -> _Bag:
-        self._writer.open()
-        store = typestore()
-        for topic in topics.RECORDED:
-            name = topic.name if topic.name.startswith("/") else f"/{topic.name}"
-            self._connections[topic.name] = self._writer.add_connection(
-                name, topic.type_name, typestore=store, offered_qos_profiles=[bag_qos(topic.qos)]
-            )
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._writer.__exit__(*error)
-
-    def add(self, message: Outgoing) -> None:
-        self._pending.append(message)
-
-    def flush(self, until_ns: int | None) -> None:
-        """Write what was sent by a time; everything if it is None."""
-        self._pending.sort(key=lambda m: m.sent_ns)
-        count = len(self._pending)
-        if until_ns is not None:
-            count = sum(1 for m in self._pending if m.sent_ns <= until_ns)
-        for message in self._pending[:count]:
-            self._writer.write(self._connections[message.topic.name], message.sent_ns, message.data)
-            self.counts[message.topic.name] += 1
-        del self._pending[:count]
+def _convert(batch: Batch, bits: int) -> None:
+    """The microphone's samples as its converter gives them."""
+    if bits:
+        batch.audio = [dataclasses.replace(a, samples=quantise(a.samples, bits)) for a in batch.audio]
 
 
-@functools.cache
-def typestore() -> Any:
-    """The standard types of Jazzy and those of foley_msgs, from its .msg files.
-
-    Raises:
-        OSError: foley_msgs is not installed.
-    """
-    store = get_typestore(Stores.ROS2_JAZZY)
-    types: dict[str, Any] = {}
-    for file in sorted(_messages_folder("foley_msgs").glob("*.msg")):
-        types.update(get_types_from_msg(file.read_text(encoding="utf-8"), f"foley_msgs/msg/{file.stem}"))
-    store.register(types)
-    return store
+def _draw(camera: Camera, pictures: Encoder | CompressedPictures, frame: Frame) -> list[Outgoing]:
+    camera.pose(frame.qpos)
+    drawn: list[Outgoing] = []
+    if frame.colour:
+        drawn += pictures.colour(frame.time_ns, camera.colour())
+    if frame.depth:
+        drawn.append(pictures.depth(frame.time_ns, camera.depth_mm()))
+    return drawn
 
 
-def _messages_folder(package: str) -> Path:
-    for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep):
-        folder = Path(prefix) / "share" / package / "msg"
-        if prefix and folder.is_dir():
-            return folder
-    raise OSError(f"the messages of {package} are not installed: build and source the workspace")
+class _Tally:
+    """Counts what a bag holds while it is written."""
 
+    def __init__(self, scene: SceneSpec) -> None:
+        self._objects = {o.object_id: o for o in scene.objects}
+        self.robot = scene.robot
+        self.actions: Counter[str] = Counter()
+        self.materials: Counter[str] = Counter()
+        self.reactions: Counter[str] = Counter()
+        self.cells: Counter[str] = Counter()
+        self.peak = 0.0
+        self.not_finite = self.limited = 0
 
-def bag_qos(profile: QoSProfile) -> Qos:
-    """As a bag keeps it, so that a player offers the same."""
-    latched = profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
-    reliable = profile.reliability == ReliabilityPolicy.RELIABLE
-    return Qos(
-        QosHistory.KEEP_LAST,
-        profile.depth,
-        QosReliability.RELIABLE if reliable else QosReliability.BEST_EFFORT,
-        QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE,
-        _NO_TIME_LIMIT,
-        _NO_TIME_LIMIT,
-        QosLiveliness.AUTOMATIC,
-        _NO_TIME_LIMIT,
-        False,
-    )
+    def add(self, batch: Batch) -> None:
+        for contact in batch.contacts:
+            self._touch(contact)
+        for audio in batch.audio:
+            finite = np.isfinite(audio.samples)
+            self.not_finite += int(np.count_nonzero(~finite))
+            self.peak = max(self.peak, float(np.abs(audio.samples[finite]).max(initial=0.0)))
 
-
-def topic_names(only: Sequence[Topic] = topics.RECORDED) -> list[str]:
-    """Absolute names of the topics of a bag."""
-    return [t.name if t.name.startswith("/") else f"/{t.name}" for t in only]
+    def _touch(self, contact: Contact) -> None:
+        item = self._objects.get(contact.object_id)
+        material = item.material.name if item else ""
+        reaction = item.reaction if item else ""
+        held = "" if item is None or not item.held_out else "held_out"
+        self.actions[contact.action] += 1
+        self.materials[material] += 1
+        self.reactions[reaction] += 1
+        self.cells[f"{material}/{contact.action}/{reaction}/{held}"] += 1

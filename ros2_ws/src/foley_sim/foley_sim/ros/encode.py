@@ -102,10 +102,13 @@ class Encoder:
     def colour(self, time_ns: int, pixels: NDArray[np.uint8]) -> tuple[Outgoing, Outgoing]:
         """The image and its calibration."""
         stamp = self.origin_ns + time_ns
-        return (
-            Outgoing(topics.CAMERA_INFO, stamp, stamp, self._info.fill(stamp)),
-            Outgoing(topics.IMAGE, stamp, stamp, self._colour.fill(stamp, pixels.tobytes())),
-        )
+        image = Outgoing(topics.IMAGE, stamp, stamp, self._colour.fill(stamp, pixels.tobytes()))
+        return self.calibration(time_ns), image
+
+    def calibration(self, time_ns: int) -> Outgoing:
+        """What goes with every image."""
+        stamp = self.origin_ns + time_ns
+        return Outgoing(topics.CAMERA_INFO, stamp, stamp, self._info.fill(stamp))
 
     def depth(self, time_ns: int, millimetres: NDArray[np.uint16]) -> Outgoing:
         stamp = self.origin_ns + time_ns

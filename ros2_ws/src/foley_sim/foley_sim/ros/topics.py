@@ -7,7 +7,7 @@ from typing import Any
 
 from geometry_msgs.msg import PoseStamped, WrenchStamped
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import CameraInfo, Image, JointState
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 from trajectory_msgs.msg import JointTrajectory
@@ -46,9 +46,15 @@ ROBOT = Topic("robot_description", String, qos.LATCHED)
 CONTACTS = Topic("sim/contacts", ContactEvent, qos.EVENT)
 SCENE = Topic("sim/scene", String, qos.LATCHED)
 SENT = Topic("sim/sent", String, qos.LATCHED)
+IMAGE_JPEG = Topic("camera/image_raw/compressed", CompressedImage, qos.IMAGE)
+DEPTH_PNG = Topic("camera/depth/image_raw/compressedDepth", CompressedImage, qos.IMAGE)
 
 RECORDED: tuple[Topic, ...] = (
     IMAGE, CAMERA_INFO, DEPTH, AUDIO, POSE, JOINTS, WRENCH, PLAN, TF, TF_STATIC, ROBOT, CONTACTS, SCENE,
 )  # fmt: skip
 """Topics of an offline bag, the same as those of a live one."""
+COMPRESSED: tuple[Topic, ...] = tuple({IMAGE: IMAGE_JPEG, DEPTH: DEPTH_PNG}.get(t, t) for t in RECORDED)
+"""Topics of an offline bag with compressed images."""
+SCANNED: tuple[Topic, ...] = (IMAGE_JPEG, CAMERA_INFO, DEPTH_PNG, TF, TF_STATIC, ROBOT, SCENE)
+"""Topics of a scan: a moving camera and nothing that sounds."""
 ALL: tuple[Topic, ...] = (*RECORDED, SENT)

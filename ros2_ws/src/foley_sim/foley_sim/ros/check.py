@@ -1,0 +1,105 @@
+"""Looking through a whole set of bags: its sound sample by sample, its contacts one by one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rosbags.highlevel import AnyReader
+
+from foley_sim.audible import rise_db
+from foley_sim.ros.bag_file import typestore
+from foley_sim.ros.job import NS, BagReport, read_report, stored_session
+
+AUDIBLE_DB = 1.5
+"""A contact whose loudest frame does not rise this far above what was there before makes no sound."""
+
+
+def bags_in(folder: Path) -> list[Path]:
+    """Finished bags in a folder and in its `scans`, or the bag that the folder is.
+
+    Raises:
+        ValueError: there is none.
+    """
+    places = [folder, *folder.glob("*"), *folder.glob("scans/*")]
+    found = sorted(p for p in places if (p / "metadata.yaml").is_file())
+    if not found:
+        raise ValueError(f"{folder}: holds no bags of `foley sim generate`")
+    return found
+
+
+def reports_of(folder: Path) -> list[BagReport]:
+    """What was written into every bag of a folder.
+
+    Raises:
+        ValueError: no bags, or one without its report.
+    """
+    reports = []
+    for bag in bags_in(folder):
+        report = read_report(bag)
+        if report is None:
+            raise ValueError(f"{bag}: has no report.json; generate it again")
+        reports.append(report)
+    return reports
+
+
+def check_set(folder: Path) -> tuple[list[str], dict[str, Any]]:
+    """Troubles, one line each, and figures.
+
+    Raises:
+        ValueError: no bags.
+    """
+    troubles: list[str] = []
+    seconds, peak, contacts = 0.0, 0.0, 0
+    bags = bags_in(folder)
+    for bag in bags:
+        if (stored_session(bag) or {}).get("kind") == "scan":
+            continue
+        report = read_report(bag)
+        samples, rate, touched = read_sound(bag)
+        finite = np.isfinite(samples)
+        loudest = float(np.abs(samples[finite]).max(initial=0.0))
+        seconds, peak, contacts = seconds + samples.size / rate, max(peak, loudest), contacts + len(touched)
+        if not finite.all():
+            troubles.append(f"{bag.name}: {int(np.count_nonzero(~finite))} samples are NaN or infinite")
+        if loudest >= 1.0:
+            troubles.append(f"{bag.name}: clips (largest sample {loudest:.4f})")
+        if report is not None and report.limited:
+            troubles.append(f"{bag.name}: {report.limited} samples were bent by the guard against overload")
+        for onset_s, duration_s, name in touched:
+            rise = rise_db(samples, rate, onset_s, duration_s)
+            if rise < AUDIBLE_DB:
+                troubles.append(
+                    f"{bag.name}: contact {name} at {onset_s:.2f} s makes no sound ({rise:.1f} dB)"
+                )
+    return troubles, {"bags": len(bags), "audio_s": seconds, "peak": peak, "contacts": contacts}
+
+
+def read_sound(bag: Path) -> tuple[NDArray[np.float32], int, list[tuple[float, float, str]]]:
+    """Samples [n] of the microphone, their rate, and contacts (onset [s] from the first sample, duration [s], id).
+
+    Raises:
+        ValueError: the bag holds no sound.
+    """
+    chunks: list[NDArray[np.float32]] = []
+    contacts: list[tuple[int, float, str]] = []
+    rate, begin_ns = 0, 0
+    with AnyReader([bag], default_typestore=typestore()) as reader:
+        wanted = [c for c in reader.connections if c.topic in ("/mic/audio", "/sim/contacts")]
+        for connection, _, raw in reader.messages(wanted):
+            message: Any = reader.deserialize(raw, connection.msgtype)
+            stamp = message.header.stamp.sec * NS + message.header.stamp.nanosec
+            if connection.topic == "/sim/contacts":
+                contacts.append(
+                    (stamp, float(message.duration), f"{message.contact_id} ({message.object_id})")
+                )
+                continue
+            if not chunks:
+                rate, begin_ns = int(message.sample_rate), stamp
+            chunks.append(np.asarray(message.samples, dtype=np.float32))
+    if not chunks:
+        raise ValueError(f"{bag}: holds no sound on /mic/audio")
+    touched = [((stamp - begin_ns) / NS, duration, name) for stamp, duration, name in contacts]
+    return np.concatenate(chunks), rate, touched

@@ -1,0 +1,97 @@
+"""Scans: the scene without its robot, seen by a camera that moves round it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from rclpy.serialization import serialize_message
+from std_msgs.msg import String
+from tf2_msgs.msg import TFMessage
+
+from foley_ros import convert
+from foley_sim import arm, mjcf
+from foley_sim.camera import Camera
+from foley_sim.gl import import_mujoco
+from foley_sim.ros import topics
+from foley_sim.ros.bag_file import BagFile
+from foley_sim.ros.encode import CAMERA, WORLD, Encoder, Outgoing, quaternion, static_frames
+from foley_sim.ros.job import NS, BagJob, session
+from foley_sim.ros.pictures import CompressedPictures
+from foley_sim.scan import ScanPath
+from foley_sim.scene import describe
+
+POSE_RATE_HZ = 50
+
+
+def write_scan(job: BagJob, folder: Path, progress: Callable[[float], None]) -> BagFile:
+    """Draw and write a scan into ``folder``. Every image's stamp has a pose of the camera on /tf.
+
+    Raises:
+        ValueError: the pose rate is no multiple of the rates of the images.
+    """
+    for name, rate in (("camera_rate_hz", job.camera_rate_hz), ("depth_rate_hz", job.depth_rate_hz)):
+        if rate <= 0 or POSE_RATE_HZ % rate:
+            raise ValueError(f"{name} is {rate} Hz, a scan needs a divisor of {POSE_RATE_HZ}")
+    scene = job.scene()
+    path = ScanPath(job.duration_s)
+    model = mjcf.load(scene)
+    remove_robot(model)
+    encoder = Encoder(scene, origin_ns=job.origin_ns, stream_id=job.session_id)
+    pictures = CompressedPictures(encoder)
+    camera = Camera(model, scene.camera)
+    try:
+        with BagFile(folder, session(job), compress=job.compress, recorded=topics.SCANNED) as bag:
+            for message in _opening(job):
+                bag.add(message)
+            for tick in range(round(job.duration_s * POSE_RATE_HZ)):
+                time_ns = tick * NS // POSE_RATE_HZ
+                eye, axes = path.pose(time_ns / NS)
+                bag.add(_pose(job.origin_ns + time_ns, eye, axes))
+                colour, depth = (
+                    tick % round(POSE_RATE_HZ / r) == 0 for r in (job.camera_rate_hz, job.depth_rate_hz)
+                )
+                if colour or depth:
+                    camera.aim(eye, axes)
+                    camera.pose(model.qpos0)
+                    if colour:
+                        for message in pictures.colour(time_ns, camera.colour()):
+                            bag.add(message)
+                    if depth:
+                        bag.add(pictures.depth(time_ns, camera.depth_mm()))
+                    bag.flush(job.origin_ns + time_ns)
+                progress(1 / POSE_RATE_HZ)
+            bag.flush(None)
+    finally:
+        camera.close()
+    return bag
+
+
+def remove_robot(model: Any) -> None:
+    """Make everything invisible that hangs on the same root as the tip: a scan is taken before the robot comes."""
+    mujoco = import_mujoco()
+    tip = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_GEOM, mjcf.TIP)
+    root = model.body_rootid[model.geom_bodyid[tip]]
+    robot = np.flatnonzero(model.body_rootid[model.geom_bodyid] == root)
+    model.geom_matid[robot] = -1
+    model.geom_rgba[robot] = 0.0  # what is fully transparent is not drawn
+
+
+def _opening(job: BagJob) -> list[Outgoing]:
+    scene, stamp = job.scene(), job.origin_ns
+    frames = static_frames(scene, stamp)
+    fixed = [t for t in frames.transforms if t.child_frame_id != CAMERA]
+    latched = (
+        (topics.ROBOT, String(data=arm.urdf(scene.striker))),
+        (topics.SCENE, String(data=yaml.safe_dump(describe(scene), sort_keys=False))),
+        (topics.TF_STATIC, TFMessage(transforms=fixed)),
+    )
+    return [Outgoing(topic, stamp, stamp, serialize_message(message)) for topic, message in latched]
+
+
+def _pose(stamp_ns: int, eye: Any, axes: Any) -> Outgoing:
+    transform = convert.arrays_to_transform(eye, quaternion(axes), stamp_ns, WORLD, CAMERA)
+    return Outgoing(topics.TF, stamp_ns, stamp_ns, serialize_message(TFMessage(transforms=[transform])))
