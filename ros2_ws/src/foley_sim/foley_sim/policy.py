@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Collection
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -102,7 +102,7 @@ class Policy:
         scene: what stands on the table.
         seed: of all choices.
         weights: share of each action; the default mixes all three.
-        avoid: object_ids that are never chosen.
+        touch: which objects may be touched; None for all.
 
     Raises:
         ValueError: no object can be touched, or an action is unknown.
@@ -113,7 +113,7 @@ class Policy:
         scene: SceneSpec,
         seed: int,
         weights: dict[Action, float] | None = None,
-        avoid: Collection[str] = (),
+        touch: Callable[[ObjectSpec], bool] | None = None,
     ) -> None:
         weights = dict(_SHARES if weights is None else weights)
         unknown = set(weights) - set(ACTIONS)
@@ -126,11 +126,8 @@ class Policy:
         self._seed = seed
         self._weights = weights
         self._queue: list[ObjectSpec] = []
-        self._touchable = [
-            o
-            for o in scene.objects
-            if face_radius(o, scene.striker.tip_radius) > 0 and o.object_id not in avoid
-        ]
+        allowed = [o for o in scene.objects if touch is None or touch(o)]
+        self._touchable = [o for o in allowed if face_radius(o, scene.striker.tip_radius) > 0]
         if not self._touchable:
             raise ValueError(
                 f"scene `{scene.scene_id}`: no object has a face that the tip of radius "

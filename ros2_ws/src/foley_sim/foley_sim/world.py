@@ -14,7 +14,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import math
-from collections.abc import Collection
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from foley_sim import arm, mjcf
 from foley_sim.editions import sound_for
 from foley_sim.gl import import_mujoco
 from foley_sim.policy import Plan, Policy, Target
-from foley_sim.spec import SceneSpec
+from foley_sim.spec import ObjectSpec, SceneSpec
 from foley_sim.touch import IMPACT_WINDOW_S, Contact, Reading, TouchTracker
 
 Array = NDArray[np.float64]
@@ -107,8 +107,8 @@ class World:
         max_actions: the policy stops after this many; 0 for no limit.
         explore_s: the policy begins nothing after this time; 0 for no limit.
         camera_rate_hz, depth_rate_hz: of the snapshots; 0 for none.
+        touch: which objects the policy may touch; None for all.
         audio_block: chunks of sound rendered at a time; more is faster and later. The samples are the same.
-        avoid: object_ids that the policy never touches.
 
     Raises:
         ValueError: the scene or a rate is not possible.
@@ -125,7 +125,7 @@ class World:
         camera_rate_hz: float = 30.0,
         depth_rate_hz: float = 10.0,
         audio_block: int = 1,
-        avoid: Collection[str] = (),
+        touch: Callable[[ObjectSpec], bool] | None = None,
     ) -> None:
         for name, rate in (("camera_rate_hz", camera_rate_hz), ("depth_rate_hz", depth_rate_hz)):
             if not 0 <= rate <= STATE_RATE_HZ:
@@ -136,7 +136,7 @@ class World:
         self.scene = scene
         self.model = mjcf.load(scene)
         self._data = mujoco.MjData(self.model)
-        self.policy = Policy(scene, seed, avoid=avoid)
+        self.policy = Policy(scene, seed, touch=touch)
         self.sound = sound_for(scene, seed=seed)
         self.touch = TouchTracker(scene.striker.tip_mass, mjcf.TIMESTEP_S)
         self._rng = np.random.default_rng([0xF0CE, scene.seed, seed])

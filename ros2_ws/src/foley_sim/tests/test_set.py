@@ -172,7 +172,7 @@ def test_datasheet(folder):
 
 
 def test_training_never_touches_what_is_held_out(tmp_path, monkeypatch):
-    """The policy of a training recording gets the held-out objects as objects to avoid."""
+    """The policy of a training recording is kept from the held-out objects."""
     from foley_sim.ros import bag
 
     made = job(tmp_path, split="train")
@@ -185,7 +185,7 @@ def test_training_never_touches_what_is_held_out(tmp_path, monkeypatch):
     world = bag.World
 
     def spy(*args, **kwargs):
-        given.append(kwargs["avoid"])
+        given.append([o.object_id for o in held.objects if not kwargs["touch"](o)])
         made_world = world(*args, **kwargs)
         targets = {made_world.policy.target().object_id for _ in range(20)}
         assert targets == {scene.objects[0].object_id}

@@ -88,7 +88,6 @@ def write_bag(job: BagJob, progress: Callable[[float], None] = lambda seconds: N
 
 def _interact(job: BagJob, folder: Path, progress: Callable[[float], None]) -> tuple[BagFile, _Tally]:
     scene = job.scene()
-    avoid = () if job.held_out else [o.object_id for o in scene.objects if o.held_out]
     world = World(
         scene,
         job.policy_seed,
@@ -96,7 +95,7 @@ def _interact(job: BagJob, folder: Path, progress: Callable[[float], None]) -> t
         camera_rate_hz=job.camera_rate_hz,
         depth_rate_hz=job.depth_rate_hz,
         audio_block=_AUDIO_BLOCK,
-        avoid=avoid,
+        touch=None if job.held_out else lambda item: not item.held_out,
     )
     encoder = Encoder(scene, origin_ns=job.origin_ns, stream_id=job.session_id)
     compressed = job.images == "compressed"
