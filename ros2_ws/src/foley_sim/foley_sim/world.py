@@ -23,6 +23,7 @@ from foley_sim import arm, mjcf
 from foley_sim.editions import sound_for
 from foley_sim.gl import import_mujoco
 from foley_sim.policy import Plan, Policy, Target
+from foley_sim.sound.saved import ContactLog, SavedContacts
 from foley_sim.spec import ObjectSpec, SceneSpec
 from foley_sim.touch import IMPACT_WINDOW_S, Contact, Reading, TouchTracker
 
@@ -84,6 +85,7 @@ class Audio:
     time_ns: int  # of the first sample
     first_sample: int
     samples: NDArray[np.float32]  # [CHUNK_SAMPLES]
+    contact: NDArray[np.float32] | None = None  # of the contact microphone, [CHUNK_SAMPLES], where there is one
 
 
 @dataclasses.dataclass
@@ -109,6 +111,7 @@ class World:
         camera_rate_hz, depth_rate_hz: of the snapshots; 0 for none.
         touch: which objects the policy may touch; None for all.
         audio_block: chunks of sound rendered at a time; more is faster and later. The samples are the same.
+        save_contacts: whether `saved_contacts` is wanted at the end; needs memory for every event.
 
     Raises:
         ValueError: the scene or a rate is not possible.
@@ -126,6 +129,7 @@ class World:
         depth_rate_hz: float = 10.0,
         audio_block: int = 1,
         touch: Callable[[ObjectSpec], bool] | None = None,
+        save_contacts: bool = False,
     ) -> None:
         for name, rate in (("camera_rate_hz", camera_rate_hz), ("depth_rate_hz", depth_rate_hz)):
             if not 0 <= rate <= STATE_RATE_HZ:
@@ -155,6 +159,8 @@ class World:
         self._next_plan_ns = FIRST_PLAN_NS
         self._steps = 0
         self._samples = 0
+        self._log = ContactLog() if save_contacts else None
+        self._sound_seed = seed
         self._force = np.zeros(3)  # on the tip, summed over the steps since the last state [N]
         self._local = np.zeros(6)
         self._batch = Batch()
@@ -169,6 +175,17 @@ class World:
     def samples(self) -> int:
         """Microphone samples delivered so far."""
         return self._samples
+
+    def saved_contacts(self) -> SavedContacts:
+        """All that the sound so far follows from; see sound/saved.py.
+
+        Raises:
+            ValueError: made without save_contacts, or nothing is delivered yet.
+        """
+        if self._log is None:
+            raise ValueError("the world keeps no contacts: make it with save_contacts=True")
+        duration_s = self._samples / self.scene.microphone.sample_rate
+        return self._log.saved(self.scene, seed=self._sound_seed, duration_s=duration_s)
 
     def configuration(self) -> Array:
         """MuJoCo's qpos now, a copy."""
@@ -299,6 +316,8 @@ class World:
         self._batch.states.append(state)
         speed = float(np.linalg.norm(state.velocities[:3])) / arm.FULL_SPEED
         self.sound.set_joint_speed(now / NS, min(speed, 1.0))
+        if self._log is not None:
+            self._log.speeds.append((now / NS, min(speed, 1.0)))
 
     def _snapshot(self) -> None:
         now = self.time_ns
@@ -330,6 +349,8 @@ class World:
     def _take_events(self) -> None:
         for event in self.touch.events:
             self.sound.add(event)
+        if self._log is not None:
+            self._log.events.extend(self.touch.events)
         self.touch.events.clear()
         self._batch.contacts.extend(self.touch.contacts)
         self.touch.contacts.clear()
@@ -343,11 +364,12 @@ class World:
             samples = self.sound.render((self._samples + block) / rate)
             if samples.shape != (block,):
                 raise RuntimeError(f"the sound gave {samples.shape[0]} samples where {block} were due")
+            contact: NDArray[np.float32] | None = getattr(self.sound, "contact_samples", None)
             for start in range(0, block, CHUNK_SAMPLES):
                 first = self._samples + start
-                self._batch.audio.append(
-                    Audio(first * NS // rate, first, samples[start : start + CHUNK_SAMPLES])
-                )
+                chunk = slice(start, start + CHUNK_SAMPLES)
+                felt = None if contact is None else contact[chunk]
+                self._batch.audio.append(Audio(first * NS // rate, first, samples[chunk], felt))
             self._samples += block
 
     def _reading(self, time_s: float, tip_velocity: Array) -> Reading | None:

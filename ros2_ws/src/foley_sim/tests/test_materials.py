@@ -36,10 +36,19 @@ def test_draws_stay_inside_their_range(name):
         assert sample.name == name
         for field in dataclasses.fields(sample):
             if field.name != "name":
-                low, high = getattr(bounds, field.name)
+                low, high = getattr(bounds, field.name) or (0.0, 0.0)  # no grains
                 assert low <= getattr(sample, field.name) <= high, field.name
         speed = math.sqrt(sample.youngs_modulus / sample.density)
         assert bounds.wave_speed[0] <= speed <= bounds.wave_speed[1]
+
+
+def test_loose_and_fibrous_matter_has_grains_and_solids_have_none():
+    rng = np.random.default_rng(0)
+    grainy = {name for name in MATERIALS if draw_material(name, rng).grain_hz > 0}
+    assert grainy == {"paper", "fabric", "leaves", "gravel"}
+    sample = draw_material("gravel", rng)
+    assert sample.grain_rate > 0 and sample.grain_decay_s > 0 and sample.grain_level > 0
+    assert all(entry.grain_hz is None for name, entry in ranges().items() if name not in grainy)
 
 
 def test_the_issue_materials_exist_and_every_range_names_a_source():
@@ -83,6 +92,7 @@ def test_unknown_material_names_the_known_ones():
         ({"density": 5}, "density"),
         ({"loss_factor": [0.0, 0.1]}, "loss_factor"),
         ({"source": " "}, "source"),
+        ({"grain_hz": [1000, 2000]}, "grain_hz given without grain_spread"),
     ],
 )
 def test_bad_ranges_are_refused_by_name(changes, message):

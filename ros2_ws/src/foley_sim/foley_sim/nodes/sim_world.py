@@ -22,6 +22,7 @@ from typing import Any
 from foley_ros.node import FoleyNode, Health, run
 from foley_sim.config import SimWorldConfig
 from foley_sim.editions import make_scene
+from foley_sim.ros import topics
 from foley_sim.ros.encode import Encoder
 from foley_sim.ros.painter import Painter
 from foley_sim.ros.publisher import Publisher
@@ -66,7 +67,7 @@ class SimWorldNode(FoleyNode[SimWorldConfig]):
         )
         if config.camera_rate_hz > 0 or config.depth_rate_hz > 0:
             self._painter = Painter(self._world.model, scene.camera, self._world.configuration())
-        self._publisher = Publisher(self)
+        self._publisher = Publisher(self, topics.published(scene))
 
     def start(self) -> None:
         assert self._world is not None and self._publisher is not None

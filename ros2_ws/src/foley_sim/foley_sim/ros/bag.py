@@ -100,7 +100,7 @@ def _interact(job: BagJob, folder: Path, progress: Callable[[float], None]) -> t
     encoder = Encoder(scene, origin_ns=job.origin_ns, stream_id=job.session_id)
     compressed = job.images == "compressed"
     pictures = CompressedPictures(encoder) if compressed else encoder
-    recorded = topics.COMPRESSED if compressed else topics.RECORDED
+    recorded = topics.recorded(scene, compressed=compressed)
     tally = _Tally(scene)
     camera = Camera(world.model, scene.camera)
     try:
@@ -134,9 +134,16 @@ def _interact(job: BagJob, folder: Path, progress: Callable[[float], None]) -> t
 
 
 def _convert(batch: Batch, bits: int) -> None:
-    """The microphone's samples as its converter gives them."""
+    """The microphones' samples as their converters give them."""
     if bits:
-        batch.audio = [dataclasses.replace(a, samples=quantise(a.samples, bits)) for a in batch.audio]
+        batch.audio = [
+            dataclasses.replace(
+                a,
+                samples=quantise(a.samples, bits),
+                contact=None if a.contact is None else quantise(a.contact, bits),
+            )
+            for a in batch.audio
+        ]
 
 
 def _draw(camera: Camera, pictures: Encoder | CompressedPictures, frame: Frame) -> list[Outgoing]:

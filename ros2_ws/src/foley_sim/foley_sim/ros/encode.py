@@ -36,6 +36,8 @@ from foley_sim.world import CHUNK_SAMPLES, SOUND_DELAY_NS, Audio, Batch, State
 
 NS = 1_000_000_000
 WORLD, TOOL, TIP, CAMERA, MICROPHONE = "world", "tool", "tip", "camera_optical", "microphone"
+CONTACT_MICROPHONE = "contact_microphone"
+_CONTACT_MICROPHONE_AT = (0.0, 0.0, 0.01)  # on the stick, just below the fingers, in the tool's frame [m]
 _ACTIONS = {
     "tap": ContactEvent.ACTION_TAP,
     "hit": ContactEvent.ACTION_HIT,
@@ -70,7 +72,9 @@ class Encoder:
         self._first_sample = first_sample
         self._pose, self._tf = _pose_template(), _tf_template()
         self._joints, self._wrench = _joints_template(), _wrench_template()
-        self._audio = _audio_template(scene.microphone.sample_rate, stream_id)
+        rate = scene.microphone.sample_rate
+        self._audio = _audio_template(rate, stream_id, MICROPHONE)
+        self._contact_audio = _audio_template(rate, stream_id, CONTACT_MICROPHONE)
         self._info = Template(camera_info(scene.camera, MARK))
         self._colour = _image_template(scene.camera, "rgb8", 3)
         self._depth = _image_template(scene.camera, "16UC1", 2)
@@ -95,7 +99,7 @@ class Encoder:
         for state in batch.states:
             yield from self._state(state)
         for audio in batch.audio:
-            yield self._chunk(audio)
+            yield from self._chunks(audio)
         for contact in batch.contacts:
             yield self._contact(contact)
 
@@ -132,12 +136,17 @@ class Encoder:
         ):
             yield Outgoing(topic, stamp, stamp, data)
 
-    def _chunk(self, audio: Audio) -> Outgoing:
+    def _chunks(self, audio: Audio) -> Iterator[Outgoing]:
         stamp = self.origin_ns + audio.time_ns
         first = np.array([audio.first_sample - self._first_sample], dtype="<u8")
-        data = self._audio.fill(stamp, audio.samples.astype("<f4", copy=False).tobytes(), first_sample=first)
-        length = CHUNK_SAMPLES * NS // self._scene.microphone.sample_rate
-        return Outgoing(topics.AUDIO, stamp, stamp + length + SOUND_DELAY_NS, data)
+        sent = stamp + CHUNK_SAMPLES * NS // self._scene.microphone.sample_rate + SOUND_DELAY_NS
+        for topic, template, samples in (
+            (topics.AUDIO, self._audio, audio.samples),
+            (topics.CONTACT_AUDIO, self._contact_audio, audio.contact),
+        ):
+            if samples is not None:
+                tail = samples.astype("<f4", copy=False).tobytes()
+                yield Outgoing(topic, stamp, sent, template.fill(stamp, tail, first_sample=first))
 
     def _plan(self, plan: Plan) -> Outgoing:
         stamp = self.origin_ns + plan.start_ns
@@ -208,19 +217,21 @@ def camera_info(camera: CameraSpec, stamp: object) -> CameraInfo:
 
 
 def static_frames(scene: SceneSpec, stamp_ns: int) -> TFMessage:
-    """world -> camera_optical, world -> microphone, tool -> tip."""
+    """world -> camera_optical, world -> microphone, tool -> tip, and tool -> contact_microphone where there is one."""
     upright = np.array([0.0, 0.0, 0.0, 1.0])
     optical = quaternion(mjcf.camera_axes(scene.camera))
     tip = np.array([0.0, 0.0, scene.striker.length])
-    return TFMessage(
-        transforms=[
-            convert.arrays_to_transform(np.array(scene.camera.eye), optical, stamp_ns, WORLD, CAMERA),
-            convert.arrays_to_transform(
-                np.array(scene.microphone.position), upright, stamp_ns, WORLD, MICROPHONE
-            ),
-            convert.arrays_to_transform(tip, upright, stamp_ns, TOOL, TIP),
-        ]
-    )
+    transforms = [
+        convert.arrays_to_transform(np.array(scene.camera.eye), optical, stamp_ns, WORLD, CAMERA),
+        convert.arrays_to_transform(
+            np.array(scene.microphone.position), upright, stamp_ns, WORLD, MICROPHONE
+        ),
+        convert.arrays_to_transform(tip, upright, stamp_ns, TOOL, TIP),
+    ]
+    if scene.contact_microphone is not None:
+        disc = np.array(_CONTACT_MICROPHONE_AT)
+        transforms.append(convert.arrays_to_transform(disc, upright, stamp_ns, TOOL, CONTACT_MICROPHONE))
+    return TFMessage(transforms=transforms)
 
 
 def quaternion(rotation: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -268,12 +279,12 @@ def _wrench_template() -> Template:
     return _stamped(message, {"wrench": values})
 
 
-def _audio_template(sample_rate: int, stream_id: str) -> Template:
+def _audio_template(sample_rate: int, stream_id: str, frame_id: str) -> Template:
     first, samples = marker(1, "<u8"), marker(CHUNK_SAMPLES, "<f4")
     message = convert.array_to_audio(
         samples,
         time_ns=0,
-        frame_id=MICROPHONE,
+        frame_id=frame_id,
         stream_id=stream_id,
         first_sample=int(first[0]),
         sample_rate=sample_rate,

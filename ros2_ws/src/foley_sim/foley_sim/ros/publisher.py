@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -12,17 +13,18 @@ from std_msgs.msg import String
 
 from foley_sim.ros import topics
 from foley_sim.ros.encode import Outgoing
+from foley_sim.ros.topics import Topic
 
 
 class Publisher:
     """All publishers of the simulated robot. Any thread may send."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, published: Sequence[Topic] = topics.ALL) -> None:
         self._node = node
-        self._publishers = {t.name: node.create_publisher(t.type, t.name, t.qos) for t in topics.ALL}
+        self._publishers = {t.name: node.create_publisher(t.type, t.name, t.qos) for t in published}
         self._lock = threading.Lock()
         self._recent: dict[str, collections.deque[int]] = {
-            t.name: collections.deque() for t in topics.ALL if t.counted
+            t.name: collections.deque() for t in published if t.counted
         }
         self._settled = dict.fromkeys(self._recent, 0)
         self.sent = dict.fromkeys(self._publishers, 0)

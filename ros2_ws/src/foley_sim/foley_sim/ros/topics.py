@@ -14,6 +14,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from foley_msgs.msg import AudioChunk, ContactEvent
 from foley_ros import qos
+from foley_sim.spec import SceneSpec
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,6 +37,7 @@ IMAGE = Topic("camera/image_raw", Image, qos.IMAGE, counted=True)
 CAMERA_INFO = Topic("camera/camera_info", CameraInfo, qos.IMAGE, counted=True)
 DEPTH = Topic("camera/depth/image_raw", Image, qos.IMAGE, counted=True)
 AUDIO = Topic("mic/audio", AudioChunk, qos.AUDIO, counted=True)
+CONTACT_AUDIO = Topic("contact_mic/audio", AudioChunk, qos.AUDIO, counted=True)
 POSE = Topic("ee_pose", PoseStamped, qos.STATE, counted=True)
 JOINTS = Topic("joint_states", JointState, qos.STATE, counted=True)
 WRENCH = Topic("wrench", WrenchStamped, qos.STATE, counted=True)
@@ -52,9 +54,20 @@ DEPTH_PNG = Topic("camera/depth/image_raw/compressedDepth", CompressedImage, qos
 RECORDED: tuple[Topic, ...] = (
     IMAGE, CAMERA_INFO, DEPTH, AUDIO, POSE, JOINTS, WRENCH, PLAN, TF, TF_STATIC, ROBOT, CONTACTS, SCENE,
 )  # fmt: skip
-"""Topics of an offline bag, the same as those of a live one."""
+"""Topics of an offline bag, the same as those of a live one, where the robot has no contact microphone."""
 COMPRESSED: tuple[Topic, ...] = tuple({IMAGE: IMAGE_JPEG, DEPTH: DEPTH_PNG}.get(t, t) for t in RECORDED)
 """Topics of an offline bag with compressed images."""
 SCANNED: tuple[Topic, ...] = (IMAGE_JPEG, CAMERA_INFO, DEPTH_PNG, TF, TF_STATIC, ROBOT, SCENE)
 """Topics of a scan: a moving camera and nothing that sounds."""
 ALL: tuple[Topic, ...] = (*RECORDED, SENT)
+
+
+def recorded(scene: SceneSpec, *, compressed: bool = False) -> tuple[Topic, ...]:
+    """Topics of a bag of this scene."""
+    plain = COMPRESSED if compressed else RECORDED
+    return plain if scene.contact_microphone is None else (*plain, CONTACT_AUDIO)
+
+
+def published(scene: SceneSpec) -> tuple[Topic, ...]:
+    """Everything that the robot of this scene publishes."""
+    return (*recorded(scene), SENT)

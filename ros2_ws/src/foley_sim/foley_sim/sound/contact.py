@@ -8,12 +8,14 @@ The force follows the indentation to the power 1.5, and the indentation is close
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim.spec import MaterialSample, StrikerSpec
+from foley_sim.spec import Head, MaterialSample, StrikerSpec
 
 MIN_SPEED = 1e-3
 """Slower than this is a resting contact [m/s]; T would grow without bound as v goes to 0."""
@@ -22,6 +24,19 @@ _GRID = np.linspace(0.0, 1.0, 1025)
 _SHAPE = np.sin(np.pi * _GRID) ** 1.5
 _CUMULATIVE = np.concatenate([[0.0], np.cumsum((_SHAPE[1:] + _SHAPE[:-1]) / 2)])
 _CUMULATIVE /= _CUMULATIVE[-1]
+
+
+@functools.lru_cache(maxsize=64)
+def with_head(striker: StrikerSpec, head: Head) -> StrikerSpec:
+    """The striker as it touches with this head: the pad slides over the tip and takes its place."""
+    if head == "tip":
+        return striker
+    return dataclasses.replace(
+        striker,
+        tip_radius=striker.pad_radius,
+        youngs_modulus=striker.pad_modulus,
+        poisson_ratio=striker.pad_poisson_ratio,
+    )
 
 
 def effective_modulus(striker: StrikerSpec, material: MaterialSample) -> float:

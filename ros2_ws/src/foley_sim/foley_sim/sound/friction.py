@@ -27,15 +27,17 @@ _STIFF = 1e10  # [Pa]; above this it is the striker's tip that yields
 _GAIN = 4.0  # set by ear and level: scratches lie 10 to 30 dB below taps
 
 
-def surface_profile(material: MaterialSample, seed: list[int]) -> Array:
+def surface_profile(material: MaterialSample, seed: list[int], head_modulus: float = _STIFF) -> Array:
     """Unit-rms profile [PROFILE_POINTS] with power spectrum 1/f^b, b from 1.6 (polished) to 0.6 (coarse).
 
-    A soft surface yields, the contact patch grows, and fine detail is smoothed away (Hertz: patch ~ modulus^(-1/3)).
+    Where surface or head is soft it yields, the contact patch grows, and fine detail is smoothed away (Hertz: patch ~
+    modulus^(-1/3)). head_modulus: of what slides [Pa].
     """
     rng = np.random.default_rng(seed)
     wave = np.fft.rfftfreq(PROFILE_POINTS, d=POINT_SPACING)  # [cycles/m]
     amplitude = np.zeros(wave.size)
-    shortest = SHORTEST_WAVE * max((_STIFF / material.youngs_modulus) ** (1 / 3), 1.0)
+    softest = min(material.youngs_modulus, head_modulus)
+    shortest = SHORTEST_WAVE * max((_STIFF / softest) ** (1 / 3), 1.0)
     band = wave >= 1 / LONGEST_WAVE
     amplitude[band] = wave[band] ** (-(1.6 - material.roughness) / 2) * np.exp(
         -((wave[band] * shortest) ** 2)
@@ -68,8 +70,19 @@ class _Segment:
 class FrictionVoice:
     """All sliding on one object. Where two slides overlap in time the one added last is heard."""
 
-    def __init__(self, material: MaterialSample, seed: list[int], sample_rate: int) -> None:
+    def __init__(
+        self,
+        material: MaterialSample,
+        seed: list[int],
+        sample_rate: int,
+        *,
+        head_modulus: float = _STIFF,
+        strength: float = 1.0,
+    ) -> None:
+        """head_modulus: of what slides [Pa]. strength: factor on the force that shakes the bank."""
         self._material = material
+        self._head_modulus = head_modulus
+        self._strength = strength
         self._seed = seed
         self._rate = sample_rate
         self._profile: Array | None = None
@@ -80,24 +93,31 @@ class FrictionVoice:
 
     def due(self, stop: int) -> bool:
         """Whether a slide is under way or fading out before sample `stop`."""
-        return self._last is not None or any(segment.first < stop for segment in self._segments)
+        return self.next_start() < stop
+
+    def next_start(self) -> int:
+        """First sample that a slide drives: 0 where one is under way, far away if there is none."""
+        if self._last is not None:
+            return 0
+        return min((segment.first for segment in self._segments), default=2**62)
 
     def add(self, event: Sliding, drive: Array, first: int) -> None:
         """Add a slide whose first audible sample is `first` and that excites the bank by `drive` [m]."""
         stop = math.ceil(event.end_s * self._rate)
         if stop > first:
-            amplitude = force_amplitude(event, self._material)
+            amplitude = self._strength * force_amplitude(event, self._material)
             self._segments.append(_Segment(first, stop, event.slip_speed, amplitude, drive))
 
     def run(self, start: int, count: int) -> list[tuple[Array, Array]]:
         """Excitations of the samples [start, start + count): (drive [m], impulses [count]) each."""
         if self._profile is None:
-            self._profile = surface_profile(self._material, self._seed)
+            self._profile = surface_profile(self._material, self._seed, self._head_modulus)
+        near = [segment for segment in self._segments if segment.first < start + count]
         owner = np.full(count, -1)
-        for index, segment in enumerate(self._segments):
+        for index, segment in enumerate(near):
             owner[max(segment.first - start, 0) : max(segment.stop - start, 0)] = index
         speed, force = np.zeros(count), np.zeros(count)
-        for index, segment in enumerate(self._segments):
+        for index, segment in enumerate(near):
             mine = owner == index
             speed[mine], force[mine] = segment.speed, segment.amplitude
         impulses = np.empty(count)
@@ -111,7 +131,7 @@ class FrictionVoice:
             self._smoothing,
             impulses,
         )
-        result = self._shares(owner, impulses)
+        result = self._shares(near, owner, impulses)
         self._segments = [segment for segment in self._segments if segment.stop > start + count]
         return result
 
@@ -121,13 +141,13 @@ class FrictionVoice:
             self._last = None
             self._state[1:] = 0.0
 
-    def _shares(self, owner: Array, impulses: Array) -> list[tuple[Array, Array]]:
+    def _shares(self, near: list[_Segment], owner: Array, impulses: Array) -> list[tuple[Array, Array]]:
         """Samples without a slide (its fade-out) belong to the slide before them."""
         changes = np.flatnonzero(np.diff(owner)) + 1
         result = []
         for begin, end in zip([0, *changes], [*changes, owner.size], strict=True):
             if owner[begin] >= 0:
-                self._last = self._segments[int(owner[begin])]
+                self._last = near[int(owner[begin])]
             if self._last is not None:
                 part = np.zeros(impulses.size)
                 part[begin:end] = impulses[begin:end]

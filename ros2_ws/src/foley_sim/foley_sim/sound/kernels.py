@@ -46,6 +46,79 @@ def run_bank(
 
 
 @_jit  # type: ignore[untyped-decorator]
+def run_free(
+    re: Array,  # [m] as in run_bank
+    im: Array,
+    pole_re: Array,
+    pole_im: Array,
+    gain: Array,
+    grid: int,
+    silence: float,  # output below which the bank rests
+    out: Array,  # [n] added to, n a multiple of grid
+) -> tuple[int, bool]:
+    """run_bank without drive, with faint modes dropped at every `grid` samples. Returns (samples done, at rest).
+
+    Only the modes that still sound are computed.
+    """
+    modes = re.size
+    which = np.empty(modes, np.int64)
+    x, y, a, b, g = np.empty(modes), np.empty(modes), np.empty(modes), np.empty(modes), np.empty(modes)
+    done = 0
+    rests = False
+    while done < out.size and not rests:
+        live = 0
+        for m in range(modes):
+            if re[m] != 0.0 or im[m] != 0.0:
+                which[live] = m
+                x[live], y[live], a[live], b[live], g[live] = re[m], im[m], pole_re[m], pole_im[m], gain[m]
+                live += 1
+        for i in range(done, done + grid):
+            total = 0.0
+            for m in range(live):
+                total += g[m] * x[m]
+                real = x[m] * a[m] - y[m] * b[m]
+                y[m] = x[m] * b[m] + y[m] * a[m]
+                x[m] = real
+            out[i] += total
+        loud = 0.0
+        for m in range(live):
+            level = math.sqrt(x[m] * x[m] + y[m] * y[m]) * g[m]
+            loud += level
+            faint = level < silence * 1e-3
+            re[which[m]] = 0.0 if faint else x[m]
+            im[which[m]] = 0.0 if faint else y[m]
+        rests = loud < silence
+        done += grid
+    if rests:
+        re[:] = 0.0
+        im[:] = 0.0
+    return done, rests
+
+
+@_jit  # type: ignore[untyped-decorator]
+def run_grains(
+    first: NDArray[np.int64],  # [g] first sample of every grain
+    stop: NDArray[np.int64],  # [g]
+    state: Array,  # [2, g] real and imaginary part [Pa], in place
+    pole: Array,  # [2, g]
+    start: int,
+    out: Array,  # [n] samples [start, start + n), added to
+) -> None:
+    """Damped sinusoids, the imaginary parts of z <- z * pole."""
+    end = start + out.size
+    for k in range(first.size):
+        if first[k] >= end:
+            continue
+        x, y, a, b = state[0, k], state[1, k], pole[0, k], pole[1, k]
+        for i in range(max(first[k], start) - start, min(stop[k], end) - start):
+            out[i] += y
+            real = x * a - y * b
+            y = x * b + y * a
+            x = real
+        state[0, k], state[1, k] = x, y
+
+
+@_jit  # type: ignore[untyped-decorator]
 def run_friction(
     state: Array,  # [3] distance slid [profile points], smoothed speed [m/s], smoothed force amplitude [N]; in place
     profile: Array,  # [p] surface profile, unit rms, p a power of two
@@ -78,25 +151,26 @@ def run_motor(
     state: Array,  # [2] phase [cycles], smoothed speed fraction; in place
     speed: Array,  # [n] wanted, in [0, 1]
     rough: Array,  # [n] unit noise
-    harmonics: Array,  # [h, 3] multiple of the shaft's frequency, amplitude, phase [rad]
+    wave: Array,  # [p + 1] the harmonics' sum over `turns` turns of the shaft, its first value repeated at the end
+    turns: float,
     base_hz: float,  # shaft frequency at full speed
     rate: float,
     smoothing: float,
     out: Array,  # [n] added to; unit rms at full speed
 ) -> None:
-    """Harmonics of the shaft plus noise, both growing with speed."""
+    """Harmonics of the shaft (read from a table, linear interpolation) plus noise, both growing with speed."""
     phase, s = state[0], state[1]
+    scale = (wave.size - 1) / turns
     for i in range(out.size):
         s += smoothing * (speed[i] - s)
         if s > 1e-6:
-            value = 0.0
-            for h in range(harmonics.shape[0]):
-                value += harmonics[h, 1] * math.sin(2.0 * math.pi * phase * harmonics[h, 0] + harmonics[h, 2])
-            out[i] += s * (value + 0.4 * rough[i])
+            place = phase * scale
+            k = int(place)
+            part = place - k
+            out[i] += s * (wave[k] + part * (wave[k + 1] - wave[k]) + 0.4 * rough[i])
             phase += s * base_hz / rate
-            # harmonics are multiples of 0.1: after 10 turns every one of them is back at its start
-            if phase >= 10.0:
-                phase -= 10.0
+            if phase >= turns:
+                phase -= turns
     state[0], state[1] = phase, s
 
 
@@ -134,7 +208,10 @@ def warm_up() -> None:
     square = np.zeros((1, 1))
     run_bank(one.copy(), one.copy(), one, one, one, square, square, one.copy())
     run_friction(three.copy(), np.zeros(2), one, one, 1.0, 1.0, 0.5, one.copy())
-    run_motor(two.copy(), one, one, np.zeros((1, 3)), 1.0, 1.0, 0.5, one.copy())
+    run_motor(two.copy(), one, one, two, 10.0, 1.0, 1.0, 0.5, one.copy())
+    run_free(one.copy(), one.copy(), one, one, one, 1, 1.0, one.copy())
+    count = np.zeros(1, dtype=np.int64)
+    run_grains(count, count, np.zeros((2, 1)), np.zeros((2, 1)), 0, one.copy())
     run_biquad(1.0, 0.0, 0.0, 0.0, 0.0, two.copy(), one.copy())
     spectra = np.zeros((2, 2), dtype=np.complex128)
     multiply_partitions(spectra, spectra, 0, np.zeros(2, dtype=np.complex128))

@@ -28,22 +28,37 @@ TABLE_HEIGHT = 0.75
 _IMAGE_ORDER = 7
 _MIXING_S = 0.03  # from here on the statistical tail takes over
 
+_CARDIOID = 0.5  # pressure response p + (1 - p) cos(angle)
+
 Point = tuple[float, float, float]
 
 
 def impulse_responses(
-    room: RoomSpec, microphone: Point, sources: tuple[Point, ...], sample_rate: int, seed: int
+    room: RoomSpec,
+    microphone: Point,
+    sources: tuple[Point, ...],
+    sample_rate: int,
+    seed: int,
+    cardioid_axis: Point | None = None,
 ) -> Array:
     """Responses [sources, taps] from positions in the world to the microphone, taps = TAIL_S * sample_rate.
 
-    Raises ValueError if the microphone or a source lies outside the room.
+    cardioid_axis: where a cardioid points, in the world; None for an omnidirectional microphone.
+    Raises ValueError if the microphone or a source lies outside the room, or an axis has no length.
     """
-    return _responses(room, microphone, sources, sample_rate, seed).copy()
+    if cardioid_axis is not None and math.hypot(*cardioid_axis) < 1e-6:
+        raise ValueError(f"microphone: axis is {cardioid_axis}, a cardioid needs a direction")
+    return _responses(room, microphone, sources, sample_rate, seed, cardioid_axis).copy()
 
 
 @functools.lru_cache(maxsize=16)
 def _responses(
-    room: RoomSpec, microphone: Point, sources: tuple[Point, ...], sample_rate: int, seed: int
+    room: RoomSpec,
+    microphone: Point,
+    sources: tuple[Point, ...],
+    sample_rate: int,
+    seed: int,
+    cardioid_axis: Point | None,
 ) -> Array:
     import pyroomacoustics  # takes most of a second; only those who render need it
 
@@ -60,7 +75,16 @@ def _responses(
     )
     for point in sources:
         shoebox.add_source((origin + np.array(point)).tolist())
-    shoebox.add_microphone((origin + np.array(microphone)).tolist())
+    directivity = None
+    if cardioid_axis is not None:
+        from pyroomacoustics.directivities import CardioidFamily, DirectionVector
+
+        x, y, z = cardioid_axis
+        direction = DirectionVector(
+            azimuth=math.atan2(y, x), colatitude=math.atan2(math.hypot(x, y), z), degrees=False
+        )
+        directivity = CardioidFamily(orientation=direction, p=_CARDIOID)
+    shoebox.add_microphone((origin + np.array(microphone)).tolist(), directivity=directivity)
     shoebox.compute_rir()
     taps = round(TAIL_S * sample_rate)
     # responses of pyroomacoustics start late by half the length of its fractional-delay filters
