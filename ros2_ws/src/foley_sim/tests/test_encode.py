@@ -1,5 +1,6 @@
 """Templates filled in place must equal messages built and serialised by rclpy."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -13,9 +14,16 @@ from rclpy.serialization import deserialize_message  # noqa: E402
 from foley_ros import convert  # noqa: E402
 from foley_sim import arm  # noqa: E402
 from foley_sim.ros import topics  # noqa: E402
-from foley_sim.ros.encode import Encoder, contact_message, plan_message, quaternion  # noqa: E402
+from foley_sim.ros.encode import (  # noqa: E402
+    Encoder,
+    contact_message,
+    plan_message,
+    quaternion,
+    static_frames,
+)
 from foley_sim.ros.template import MARK, Template, marker  # noqa: E402
 from foley_sim.scene import make_scene  # noqa: E402
+from foley_sim.spec import ContactMicrophoneSpec  # noqa: E402
 from foley_sim.touch import Contact  # noqa: E402
 from foley_sim.world import World  # noqa: E402
 
@@ -63,6 +71,28 @@ def test_audio_counts_from_the_start_of_its_stream(world_and_batch, sent):
     assert chunk.first_sample == source.first_sample - 960
     assert np.array_equal(convert.audio_to_array(chunk)[:, 0], source.samples)
     assert (chunk.stream_id, chunk.channels, chunk.stamp_source) == ("s", 1, 2)
+
+
+def test_a_contact_microphone_has_a_topic_a_frame_and_its_own_samples():
+    scene = dataclasses.replace(SCENE, contact_microphone=ContactMicrophoneSpec())
+    batch = World(scene, 0, camera_rate_hz=0, depth_rate_hz=0).advance(200_000_000)
+    encoder = Encoder(scene, origin_ns=ORIGIN, stream_id="s")
+    chunks = [m for m in encoder.batch(batch) if m.topic is topics.CONTACT_AUDIO]
+    assert len(chunks) == len(batch.audio) > 5
+    message = deserialize_message(chunks[4].data, topics.CONTACT_AUDIO.type)
+    assert np.array_equal(convert.audio_to_array(message)[:, 0], batch.audio[4].contact)
+    assert message.header.frame_id == "contact_microphone" and message.first_sample == 4 * 480
+    assert not np.array_equal(batch.audio[4].contact, batch.audio[4].samples)
+    frames = {t.child_frame_id: t.header.frame_id for t in static_frames(scene, ORIGIN).transforms}
+    assert frames["contact_microphone"] == "tool"
+
+
+def test_topics_follow_the_scene(world_and_batch, sent):
+    equipped = dataclasses.replace(SCENE, contact_microphone=ContactMicrophoneSpec())
+    assert topics.recorded(SCENE) == topics.RECORDED and topics.published(SCENE) == topics.ALL
+    assert set(topics.recorded(equipped)) - set(topics.RECORDED) == {topics.CONTACT_AUDIO}
+    assert topics.SENT in topics.published(equipped)
+    assert "contact_mic/audio" not in sent and world_and_batch[1].audio[0].contact is None
 
 
 def test_images_survive_the_round_trip():

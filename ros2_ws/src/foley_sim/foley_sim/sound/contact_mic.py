@@ -28,8 +28,9 @@ _BETA = np.array([1.8751, 4.6941, 7.8548, 10.9955, 14.1372, 17.2788])
 _LONGITUDINAL = 3
 _ACROSS = 0.25  # share of a blow along the stick that bends it, by aim and grip
 _DISC_DB, _DISC_Q = 10.0, 3.5
-_SENSITIVITY = 1.3 * FULL_SCALE_PA  # output per velocity of the stick [Pa s/m], before the gain
-_DIRECT = 0.08  # output per force, what the disc feels of the push itself, relative to _SENSITIVITY [m/(N s)]
+_SENSITIVITY = 0.36 * FULL_SCALE_PA  # output per velocity of the stick [Pa s/m]: a hard tap at 0.8 m/s fits
+_DIRECT = 8e-5  # what the disc feels of the push itself, relative to _SENSITIVITY [m/(N s)]
+_FRICTION = 0.12  # share of friction's force that runs up the stick; the rest stays in grit and surface
 
 
 class ContactMicrophone:
@@ -74,8 +75,12 @@ class ContactMicrophone:
 
     def strike(self, first: int, impulses: Array) -> None:
         """The head feels a force pulse: impulses [n] [N s] per sample from sample `first` on."""
-        direct = _SENSITIVITY * _DIRECT * self._rate * impulses / 1000.0
+        direct = _SENSITIVITY * _DIRECT * self._rate * impulses
         self._stick.strike(Pulse(first, impulses, direct, self._drive))
+
+    def rub(self, first: int, impulses: Array) -> None:
+        """The head feels friction: impulses [n] [N s] per sample from sample `first` on."""
+        self.strike(first, _FRICTION * impulses)
 
     def run(self, start: int, count: int, hum: Array) -> NDArray[np.float32]:
         """Samples [start, start + count) in (-1, 1). hum: of the motors, unit rms at full speed, [count]."""

@@ -35,6 +35,7 @@ LONGEST_DELAY_S = 0.08
 _HEARD_DECAYS = 7.0  # a grain is cut when it has fallen by 60 dB
 _CLICK_EXPONENT = 1.4
 _CLICK_RANGE = 1000.0  # from the faintest click to the strongest, in energy
+_STRONGEST = 3.0  # of exponential energies, relative to their scale: pebbles do not differ without bound
 _NYQUIST_SHARE = 0.45
 _LOWEST_HZ = 150.0
 
@@ -102,8 +103,9 @@ class GrainVoice:
         decay = 1.0 / (m.grain_decay_s * self._rate)
         start = np.maximum((begin + np.sort(delay)) * self._rate, cursor)
         first = np.ceil(start).astype(np.int64)
+        sign = rng.integers(0, 2, count) * 2 - 1  # or their first half waves would add up to a thump
         # The grain begins between two samples: it has turned and decayed a little at the first one.
-        z = m.grain_level * np.sqrt(energy) * np.exp((1j * omega - decay) * (first - start))
+        z = m.grain_level * sign * np.sqrt(energy) * np.exp((1j * omega - decay) * (first - start))
         pole = np.exp(1j * omega - decay)
         length = math.ceil(_HEARD_DECAYS / decay)
         self._first = np.concatenate([self._first, first])
@@ -129,7 +131,7 @@ class GrainVoice:
     def _unit_energies(self, rng: np.random.Generator, count: int) -> Array:
         """Energies of mean 1."""
         if self._material.name != "paper":
-            return rng.exponential(1.0, count)
+            return np.minimum(rng.exponential(1.0, count), _STRONGEST) / (1 - math.exp(-_STRONGEST))
         a = 1.0 - _CLICK_EXPONENT
         ends = _CLICK_RANGE**a
         drawn = (1.0 + rng.random(count) * (ends - 1.0)) ** (1.0 / a)

@@ -93,7 +93,7 @@ class SoundRenderer:
                 sample_rate=self.sample_rate, grid=self._grid, seed=[seed, 23],
             )  # fmt: skip
             for voice in self._voices:
-                voice.on_friction = self._contact.strike
+                voice.on_friction = self._contact.rub
         self._contact_samples = None if self._contact is None else np.zeros(0, dtype=np.float32)
 
     def use_blocks(self, seconds: float) -> None:
