@@ -35,9 +35,9 @@ def test_it_does_not_depend_on_how_it_is_read(kind):
 def test_every_kind_sounds_like_itself():
     fan, mains, street = (AmbientSound(kind, [1], RATE).take(4 * RATE) for kind in KINDS)
     assert share(fan, 100, 2000) > 0.7
-    assert share(street, 0, 400) > 0.8
+    assert share(street, 0, 400) > 0.7
     lines = sum(share(mains, hz - 1, hz + 1) for hz in (50, 100, 150))
-    assert lines > 0.999
+    assert lines > 0.99
 
 
 @pytest.mark.parametrize("kind", KINDS)

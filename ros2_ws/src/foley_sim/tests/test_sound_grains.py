@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -77,7 +78,7 @@ def test_cut_and_order_change_nothing():
         grains.add(event, 0)
     parts, rng = [], np.random.default_rng(0)
     edges = [0, *np.sort(rng.choice(np.arange(1, whole.size), 400, replace=False)), whole.size]
-    for begin, end in zip(edges[:-1], edges[1:], strict=True):
+    for begin, end in itertools.pairwise(edges):
         part = np.zeros(end - begin)
         if grains.due(end):
             grains.run(int(begin), part)

@@ -28,7 +28,9 @@ def test_a_peak_of_the_response_is_where_and_as_high_as_named():
 
 
 def test_the_response_does_not_colour_the_noise_of_the_microphone():
-    flat, peaked = (microphone(r, -40.0).record(np.zeros(RATE), np.zeros(RATE)) for r in ((), ((3000.0, 12.0, 1.0),)))
+    flat, peaked = (
+        microphone(r, -40.0).record(np.zeros(RATE), np.zeros(RATE)) for r in ((), ((3000.0, 12.0, 1.0),))
+    )
     np.testing.assert_array_equal(flat, peaked)
 
 
@@ -42,7 +44,9 @@ def test_cutting_the_time_line_changes_nothing():
     np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-7, rtol=0)
 
 
-@pytest.mark.parametrize("peak", [(0.0, 3.0, 1.0), (30_000.0, 3.0, 1.0), (3000.0, 3.0, 0.0), (3000.0, float("nan"), 1.0)])
+@pytest.mark.parametrize(
+    "peak", [(0.0, 3.0, 1.0), (3e4, 3.0, 1.0), (3000.0, 3.0, 0.0), (3000.0, float("nan"), 1.0)]
+)
 def test_impossible_peaks_are_refused(peak):
     with pytest.raises(ValueError, match="response has a peak"):
         microphone((peak,))

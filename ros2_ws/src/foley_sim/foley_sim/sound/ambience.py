@@ -38,7 +38,7 @@ class AmbientSound:
         self._phase = rng.uniform(0, 2 * math.pi, 3)
         self._beat_hz = float(rng.uniform(18.0, 45.0)) if kind == "fan" else _STREET_HZ
         if kind in _BANDS:
-            self._sos = signal.butter(1, _BANDS[kind], "bandpass", fs=sample_rate, output="sos")
+            self._sos = signal.butter(2, _BANDS[kind], "bandpass", fs=sample_rate, output="sos")
             _, response = signal.sosfreqz(self._sos, 1 << 14)
             depth = _MODULATION[kind]
             self._scale = 1 / math.sqrt(float(np.mean(np.abs(response) ** 2)) * (1 + depth**2 / 2))

@@ -1,7 +1,7 @@
 """The contact microphone: a piezo disc on the gripper, which hears the stick itself.
 
-Every force on the head runs up the stick, through the stick's own modes, to the disc. The stick is a round rod clamped at
-the gripper and free at the head:
+Every force on the head runs up the stick, through the stick's own modes, to the disc. The stick is a round rod clamped
+at the gripper and free at the head:
   longitudinal  f_n = (2 n - 1) c / (4 L), c = sqrt(E / rho), driven along the rod,
   bending       f_n = beta_n^2 kappa c / (2 pi L^2), kappa = r / 2, cos(beta) cosh(beta) = -1, driven across it
 (N. H. Fletcher, T. D. Rossing, The Physics of Musical Instruments, sections 2.9 to 2.14). The disc resonates on its
@@ -97,7 +97,7 @@ class ContactMicrophone:
 
 
 def stick_modes(striker: StrikerSpec, sample_rate: int) -> tuple[Array, Array, Array]:
-    """Frequencies [Hz], velocity at the head per impulse [1/kg] and output per modal velocity of the stick, each [m]."""
+    """Of the stick's modes, each [m]: frequency [Hz], velocity per impulse on the head [1/kg], output per velocity."""
     length, c = striker.length, math.sqrt(striker.youngs_modulus / _DENSITY)
     mass = _DENSITY * math.pi * _RADIUS**2 * length + striker.tip_mass
     n = np.arange(1, _LONGITUDINAL + 1)

@@ -209,7 +209,7 @@ class SoundRenderer:
         heard = self._microphone.record(pressure, around)
         return heard, None if self._contact is None else self._contact.run(start, count, hum)
 
-    def _add_impact(self, event: Impact, voice: _Voice) -> None:
+    def _add_impact(self, event: Impact, voice: Voice) -> None:
         onset = event.time_s
         if onset * self.sample_rate < self._cursor:
             self._late_events += 1

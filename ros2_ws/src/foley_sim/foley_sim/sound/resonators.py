@@ -7,6 +7,7 @@ are run in one go; neither depends on how the time line is cut.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 
@@ -144,7 +145,7 @@ class Resonators:
         for d in self._dampers:
             edges.update(e for e in (d.first, d.stop) if start < e < stop)
         cuts = sorted(edges)
-        return list(zip(cuts[:-1], cuts[1:], strict=True))
+        return list(itertools.pairwise(cuts))
 
     def _poles(self, sample: int) -> tuple[Array, Array]:
         active = [d.decay for d in self._dampers if d.first <= sample < d.stop]

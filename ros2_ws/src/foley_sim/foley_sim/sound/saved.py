@@ -1,4 +1,4 @@
-"""Contacts of a session, saved: everything that its sound follows from, so that it can be rendered again without physics.
+"""Contacts of a session, saved: all that its sound follows from, so that it can be rendered again without physics.
 
 A file is one compressed npz of plain arrays (no pickle). `render_saved` gives the samples of the live world to within
 SAME: the same code, only with larger blocks, whose Fourier transforms round differently.
