@@ -85,9 +85,7 @@ class Audio:
     time_ns: int  # of the first sample
     first_sample: int
     samples: NDArray[np.float32]  # [CHUNK_SAMPLES]
-    contact: NDArray[np.float32] | None = (
-        None  # of the contact microphone, [CHUNK_SAMPLES], where there is one
-    )
+    contact: NDArray[np.float32] | None = None  # of the contact microphone, where there is one
 
 
 @dataclasses.dataclass

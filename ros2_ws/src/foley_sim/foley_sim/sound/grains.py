@@ -9,7 +9,8 @@ Poisson process, each one excites a short resonance. Here the work that a touch 
 
 with grain_rate grains per joule. A grain is grain_level * sqrt(E) * exp(-t / grain_decay_s) * sin(2 pi f t) [Pa at
 1 m], its energy E on average the work divided by the expected number. Energies are exponential; the clicks of paper
-follow a power law, dN/dE ~ E^-1.4 (P. A. Houle, J. P. Sethna, Acoustic emission from crumpling paper, Phys. Rev. E 54, 1996).
+follow a power law, dN/dE ~ E^-1.4 (P. A. Houle, J. P. Sethna, Acoustic emission from crumpling paper, Phys. Rev. E 54,
+1996).
 
 The grains of an event are drawn from the seed and the event's own time, so neither the order in which events are added
 nor the cut of the time line changes them.
