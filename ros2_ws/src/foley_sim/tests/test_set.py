@@ -18,9 +18,11 @@ from foley_sim.collection import recordings  # noqa: E402
 from foley_sim.datasheet import datasheet  # noqa: E402
 from foley_sim.figures import summary  # noqa: E402
 from foley_sim.ros import check  # noqa: E402
+from foley_sim.ros.again import render_bag  # noqa: E402
 from foley_sim.ros.bag import write_bag  # noqa: E402
 from foley_sim.ros.bag_file import typestore  # noqa: E402
-from foley_sim.ros.job import finished, job_of, read_report, stored_session  # noqa: E402
+from foley_sim.ros.job import CONTACTS, finished, job_of, read_report, stored_session  # noqa: E402
+from foley_sim.sound import saved  # noqa: E402
 from foley_sim.sound.converter import quantise  # noqa: E402
 
 IMAGES = ("/camera/image_raw/compressed", "/camera/depth/image_raw/compressedDepth")
@@ -150,6 +152,23 @@ def test_a_sound_set_passes_and_a_broken_one_is_told(folder, monkeypatch):
     assert len(check.check_set(folder)[0]) == len(contacts)
     with pytest.raises(ValueError, match="holds no bags"):
         check.check_set(folder / "nothing")
+    told = [(onset, duration, name, "elsewhere") for onset, duration, name, _ in contacts]
+    monkeypatch.setattr(check, "read_sound", lambda bag: (samples, rate, told))
+    assert check.check_set(folder)[0] and all("makes no sound" in t for t in check.check_set(folder)[0])
+
+
+def test_the_sound_is_rendered_again_from_the_contacts(folder):
+    made = job(folder)
+    done = render_bag(made.folder)
+    assert done.difference <= done.allowed < 4e-5 and np.abs(done.samples).max() > 1e-3
+    contacts = saved.read(made.folder / CONTACTS)
+    saved.write(made.folder / CONTACTS, dataclasses.replace(contacts, events=()))
+    try:
+        assert render_bag(made.folder).difference > 1e-3
+    finally:
+        saved.write(made.folder / CONTACTS, contacts)
+    with pytest.raises(ValueError, match=CONTACTS):
+        render_bag(job(folder, "scan", "train", 2.0).folder)
 
 
 def test_a_contact_rises_above_what_was_before():

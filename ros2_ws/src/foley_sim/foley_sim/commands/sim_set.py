@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-ACTIONS: tuple[str, ...] = ("check", "datasheet")
+ACTIONS: tuple[str, ...] = ("check", "datasheet", "render-audio")
 
 
 def configure(actions: Any) -> None:
@@ -26,6 +26,11 @@ def configure(actions: Any) -> None:
         metavar="DIR",
         help="folder of metrics.json (default: out/sim_datasheet)",
     )
+    again = actions.add_parser(
+        "render-audio", help="render a bag's sound again from its contacts; exit code 1 if it differs"
+    )
+    again.add_argument("bag", type=Path, metavar="BAG", help="a bag of `foley sim generate`")
+    again.add_argument("--out", type=Path, metavar="FILE", help="WAV to write (default: none)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,7 +38,26 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError, OSError: the folder holds no bags, or cannot be read or written.
     """
-    return {"check": _check, "datasheet": _datasheet}[args.action](args)
+    return {"check": _check, "datasheet": _datasheet, "render-audio": _render_audio}[args.action](args)
+
+
+def _render_audio(args: argparse.Namespace) -> int:
+    from foley_sim.ros.again import render_bag
+
+    done = render_bag(args.bag)
+    if args.out is not None:
+        from scipy.io import wavfile
+
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        wavfile.write(args.out, done.sample_rate, done.samples)
+    same = done.difference <= done.allowed
+    print(
+        f"{done.samples.size / done.sample_rate:.1f} s of sound in {done.render_s:.2f} s "
+        f"({done.real_time_factor:.0f} x real time; {done.setup_s:.2f} s of it for modes and room), "
+        f"{'equal to' if same else 'DIFFERENT from'} the bag's: largest difference {done.difference:.2e}, "
+        f"{done.allowed:.2e} allowed"
+    )
+    return 0 if same else 1
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -44,7 +68,7 @@ def _check(args: argparse.Namespace) -> int:
         print(line)
     print(
         f"{figures['bags']} bags, {figures['audio_s']:.0f} s of sound, peak {figures['peak']:.3f}, "
-        f"{figures['contacts']} contacts, {len(troubles)} troubles"
+        f"{figures['contacts']} contacts ({figures['audible']} stand out of the room's noise), {len(troubles)} troubles"
     )
     return 1 if troubles else 0
 

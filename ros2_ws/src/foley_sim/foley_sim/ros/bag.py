@@ -15,6 +15,7 @@ from foley_sim.ros import topics
 from foley_sim.ros.bag_file import SESSION_KEY, BagFile, bag_qos, topic_names, typestore
 from foley_sim.ros.encode import Encoder, Outgoing
 from foley_sim.ros.job import (
+    CONTACTS,
     NS,
     PARTIAL,
     BagJob,
@@ -27,6 +28,7 @@ from foley_sim.ros.job import (
 )
 from foley_sim.ros.pictures import CompressedPictures
 from foley_sim.ros.scan_bag import write_scan
+from foley_sim.sound import saved
 from foley_sim.sound.converter import quantise
 from foley_sim.spec import SceneSpec
 from foley_sim.touch import Contact
@@ -95,6 +97,7 @@ def _interact(job: BagJob, folder: Path, progress: Callable[[float], None]) -> t
         camera_rate_hz=job.camera_rate_hz,
         depth_rate_hz=job.depth_rate_hz,
         audio_block=_AUDIO_BLOCK,
+        save_contacts=True,
         touch=None if job.held_out else lambda item: not item.held_out,
     )
     encoder = Encoder(scene, origin_ns=job.origin_ns, stream_id=job.session_id)
@@ -129,6 +132,8 @@ def _interact(job: BagJob, folder: Path, progress: Callable[[float], None]) -> t
             bag.flush(None)
     finally:
         camera.close()
+    if world.samples:
+        saved.write(folder / CONTACTS, world.saved_contacts())
     tally.limited = world.sound.limited_samples
     return bag, tally
 

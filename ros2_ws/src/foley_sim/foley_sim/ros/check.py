@@ -11,10 +11,14 @@ from rosbags.highlevel import AnyReader
 
 from foley_sim.audible import rise_db
 from foley_sim.ros.bag_file import typestore
-from foley_sim.ros.job import NS, BagReport, read_report, stored_session
+from foley_sim.ros.job import CONTACTS, NS, BagReport, read_report, stored_session
+from foley_sim.sound import saved
+from foley_sim.sound.events import Impact
 
 AUDIBLE_DB = 1.5
-"""A contact whose loudest frame does not rise this far above what was there before makes no sound."""
+"""A contact whose loudest frame rises this far above what was there before can be heard over the room."""
+
+_SLACK_S = 0.02  # between a contact's times and those of the events that sound
 
 
 def bags_in(folder: Path) -> list[Path]:
@@ -52,7 +56,7 @@ def check_set(folder: Path) -> tuple[list[str], dict[str, Any]]:
         ValueError: no bags.
     """
     troubles: list[str] = []
-    seconds, peak, contacts = 0.0, 0.0, 0
+    seconds, peak, contacts, audible = 0.0, 0.0, 0, 0
     bags = bags_in(folder)
     for bag in bags:
         if (stored_session(bag) or {}).get("kind") == "scan":
@@ -68,23 +72,50 @@ def check_set(folder: Path) -> tuple[list[str], dict[str, Any]]:
             troubles.append(f"{bag.name}: clips (largest sample {loudest:.4f})")
         if report is not None and report.limited:
             troubles.append(f"{bag.name}: {report.limited} samples were bent by the guard against overload")
-        for onset_s, duration_s, name in touched:
+        events = _events(bag)
+        for onset_s, duration_s, name, object_id in touched:
             rise = rise_db(samples, rate, onset_s, duration_s)
-            if rise < AUDIBLE_DB:
+            audible += int(rise >= AUDIBLE_DB)
+            sounded = events is None or _sounds(events.get(object_id, []), onset_s, duration_s)
+            if not sounded or not np.isfinite(rise):
                 troubles.append(
-                    f"{bag.name}: contact {name} at {onset_s:.2f} s makes no sound ({rise:.1f} dB)"
+                    f"{bag.name}: contact {name} at {onset_s:.2f} s on {object_id} makes no sound"
                 )
-    return troubles, {"bags": len(bags), "audio_s": seconds, "peak": peak, "contacts": contacts}
+    return troubles, {
+        "bags": len(bags),
+        "audio_s": seconds,
+        "peak": peak,
+        "contacts": contacts,
+        "audible": audible,
+    }
 
 
-def read_sound(bag: Path) -> tuple[NDArray[np.float32], int, list[tuple[float, float, str]]]:
-    """Samples [n] of the microphone, their rate, and contacts (onset [s] from the first sample, duration [s], id).
+def _events(bag: Path) -> dict[str, list[tuple[float, float]]] | None:
+    """Begin and end [s] of all that sounded, by object; None where the contacts were not saved."""
+    if not (bag / CONTACTS).is_file():
+        return None
+    found: dict[str, list[tuple[float, float]]] = {}
+    for event in saved.read(bag / CONTACTS).events:
+        span = (event.time_s, event.time_s) if isinstance(event, Impact) else (event.start_s, event.end_s)
+        found.setdefault(event.object_id, []).append(span)
+    return found
+
+
+def _sounds(spans: list[tuple[float, float]], onset_s: float, duration_s: float) -> bool:
+    low, high = onset_s - _SLACK_S, onset_s + duration_s + _SLACK_S
+    return any(begin <= high and end >= low for begin, end in spans)
+
+
+def read_sound(bag: Path) -> tuple[NDArray[np.float32], int, list[tuple[float, float, str, str]]]:
+    """Samples [n] of the microphone, their rate, and contacts.
+
+    A contact is (onset [s] from the first sample, duration [s], contact_id, object_id).
 
     Raises:
         ValueError: the bag holds no sound.
     """
     chunks: list[NDArray[np.float32]] = []
-    contacts: list[tuple[int, float, str]] = []
+    contacts: list[tuple[int, float, str, str]] = []
     rate, begin_ns = 0, 0
     with AnyReader([bag], default_typestore=typestore()) as reader:
         wanted = [c for c in reader.connections if c.topic in ("/mic/audio", "/sim/contacts")]
@@ -92,14 +123,12 @@ def read_sound(bag: Path) -> tuple[NDArray[np.float32], int, list[tuple[float, f
             message: Any = reader.deserialize(raw, connection.msgtype)
             stamp = message.header.stamp.sec * NS + message.header.stamp.nanosec
             if connection.topic == "/sim/contacts":
-                contacts.append(
-                    (stamp, float(message.duration), f"{message.contact_id} ({message.object_id})")
-                )
+                contacts.append((stamp, float(message.duration), message.contact_id, message.object_id))
                 continue
             if not chunks:
                 rate, begin_ns = int(message.sample_rate), stamp
             chunks.append(np.asarray(message.samples, dtype=np.float32))
     if not chunks:
         raise ValueError(f"{bag}: holds no sound on /mic/audio")
-    touched = [((stamp - begin_ns) / NS, duration, name) for stamp, duration, name in contacts]
+    touched = [((stamp - begin_ns) / NS, duration, name, item) for stamp, duration, name, item in contacts]
     return np.concatenate(chunks), rate, touched

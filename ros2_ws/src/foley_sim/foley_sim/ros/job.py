@@ -25,6 +25,9 @@ PARTIAL = ".partial"
 REPORT = "report.json"
 """File beside the .mcap that holds a BagReport."""
 
+CONTACTS = "contacts.npz"
+"""File beside the .mcap from which the sound can be rendered again (sound/saved.py)."""
+
 _EPOCH_S = 1_700_000_000
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from rclpy.serialization import serialize_message
-from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
 from foley_ros import convert
-from foley_sim import arm, mjcf
+from foley_sim import mjcf
 from foley_sim.camera import Camera
 from foley_sim.gl import import_mujoco
 from foley_sim.ros import topics
@@ -22,7 +21,6 @@ from foley_sim.ros.encode import CAMERA, WORLD, Encoder, Outgoing, quaternion, s
 from foley_sim.ros.job import NS, BagJob, session
 from foley_sim.ros.pictures import CompressedPictures
 from foley_sim.scan import ScanPath
-from foley_sim.scene import describe
 
 POSE_RATE_HZ = 50
 
@@ -45,7 +43,7 @@ def write_scan(job: BagJob, folder: Path, progress: Callable[[float], None]) -> 
     camera = Camera(model, scene.camera)
     try:
         with BagFile(folder, session(job), compress=job.compress, recorded=topics.SCANNED) as bag:
-            for message in _opening(job):
+            for message in _opening(encoder, job):
                 bag.add(message)
             for tick in range(round(job.duration_s * POSE_RATE_HZ)):
                 time_ns = tick * NS // POSE_RATE_HZ
@@ -80,16 +78,14 @@ def remove_robot(model: Any) -> None:
     model.geom_rgba[robot] = 0.0  # what is fully transparent is not drawn
 
 
-def _opening(job: BagJob) -> list[Outgoing]:
-    scene, stamp = job.scene(), job.origin_ns
-    frames = static_frames(scene, stamp)
-    fixed = [t for t in frames.transforms if t.child_frame_id != CAMERA]
-    latched = (
-        (topics.ROBOT, String(data=arm.urdf(scene.striker))),
-        (topics.SCENE, String(data=yaml.safe_dump(describe(scene), sort_keys=False))),
-        (topics.TF_STATIC, TFMessage(transforms=fixed)),
-    )
-    return [Outgoing(topic, stamp, stamp, serialize_message(message)) for topic, message in latched]
+def _opening(encoder: Encoder, job: BagJob) -> list[Outgoing]:
+    """What every bag opens with, but for the camera, which is on /tf."""
+    frames = static_frames(job.scene(), job.origin_ns)
+    fixed = TFMessage(transforms=[t for t in frames.transforms if t.child_frame_id != CAMERA])
+    return [
+        dataclasses.replace(m, data=serialize_message(fixed)) if m.topic is topics.TF_STATIC else m
+        for m in encoder.opening(0)
+    ]
 
 
 def _pose(stamp_ns: int, eye: Any, axes: Any) -> Outgoing:

@@ -1,0 +1,62 @@
+"""Collections written in several processes, and resumed."""
+
+import dataclasses
+
+import pytest
+
+rclpy = pytest.importorskip("rclpy")
+
+from foley_sim import generate as module  # noqa: E402
+from foley_sim.collection import recordings  # noqa: E402
+from foley_sim.commands.sim import Told  # noqa: E402
+from foley_sim.generate import GenerateConfig, bag_jobs, generate  # noqa: E402
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """A collection of one short recording and one short scan."""
+
+    def few(collection, *, only="", robot=None):
+        items = recordings(collection, only=only, robot=robot)
+        chosen = [next(r for r in items if r.kind == kind) for kind in ("interact", "scan")]
+        return tuple(dataclasses.replace(r, edition="tabletop", duration_s=1.0) for r in chosen)
+
+    monkeypatch.setattr(module, "recordings", few)
+
+
+def test_a_collection_is_written_and_resumed(short, tmp_path):
+    config = GenerateConfig(tmp_path, collection="foleysim-1-mini", only="validation", jobs=2)
+    done = []
+    first = generate(config, done.append)
+    assert sum(done) == pytest.approx(2.0) and first["scenes_written"] == 2
+    assert {p.name for p in tmp_path.iterdir()} == {"validation-00000-p000", "scans"}
+    assert first["real_time_factor"] > 0 and first["set"]["splits"]["validation"]["scans"] == 1
+    second = generate(config)
+    assert second["scenes_skipped"] == 2 and second["scenes_written"] == 0
+    assert second["set"] == first["set"]  # of everything that is there, written now or before
+    job = bag_jobs(config)[0]
+    with pytest.raises(ValueError, match="is not this bag"):
+        module_finished(dataclasses.replace(job, policy_seed=5))
+
+
+def module_finished(job):
+    from foley_sim.ros.job import finished
+
+    return finished(job)
+
+
+def test_collections_need_their_names():
+    with pytest.raises(ValueError, match="--only is `test`"):
+        GenerateConfig(module.Path("x"), only="test")
+    with pytest.raises(ValueError, match="--edition is `x`"):
+        GenerateConfig(module.Path("x"), edition="x")
+    with pytest.raises(ValueError, match="collection is `x`"):
+        bag_jobs(GenerateConfig(module.Path("x"), collection="x"))
+    assert len(bag_jobs(GenerateConfig(module.Path("x"), collection="foleysim-1-mini"))) == 112
+
+
+def test_the_estimate_counts_only_what_is_done_now():
+    told = Told(1000.0, every_s=10.0)
+    assert told.advance(400.0, 0.0) == ""  # was there before
+    assert told.advance(50.0, 5.0) == ""
+    assert told.advance(50.0, 20.0) == "500 of 1000 s simulated, 5.0 x real time, about 1.7 min left"
