@@ -33,6 +33,8 @@ FULL_SPEED = 1.0
 """Speed of a driven joint that counts as full speed [m/s, rad/s]."""
 CARRIAGE_MASS = 2.0  # [kg], of each gantry stage: heavy against the wrist, so that impacts do not disturb it
 FINGER_MASS = 0.001  # [kg]
+PAD = "pad"
+PAD_MASS = 0.001  # [kg]
 WRIST_TRAVEL = 0.03  # [m]
 WRIST_STIFFNESS = 350.0  # [N/m]
 WRIST_DAMPING_RATIO = 0.4

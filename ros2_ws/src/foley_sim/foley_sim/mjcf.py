@@ -15,7 +15,8 @@ from foley_sim import arm
 from foley_sim.gl import import_mujoco
 from foley_sim.looks import draw_look, table_texture
 from foley_sim.scene import check_scene
-from foley_sim.spec import CameraSpec, MaterialSample, ObjectSpec, SceneSpec, StrikerSpec
+from foley_sim.spec import SOFT_PA, CameraSpec, MaterialSample, ObjectSpec, SceneSpec, StrikerSpec
+from foley_sim.tops import CAPS, ROUND, sphere_radius
 
 TIMESTEP_S = 0.0005
 CAMERA = "camera"
@@ -25,7 +26,18 @@ TABLE_RESTITUTION = 0.45
 TABLE_FRICTION = 0.4
 
 # Duration of a contact in MuJoCo: soft, so that pressing and sliding stay smooth. Sound has Hertz's.
-_CONTACT_S = 0.008
+CONTACT_S = 0.008
+SOFT_CONTACT_S = 0.030
+"""The same for what gives way: under a press of 5 N the head sinks in by some millimetres."""
+PAD_CONTACT_S = 0.016
+PAD_RESTITUTION = 0.15
+PAD_TRAVEL = 0.03
+"""Of the sleeve, from over the tip to where it does not hinder it [m]."""
+_STEPS_PER_CONTACT = 5
+ROLL_HZ = 1.3
+"""Of a rod that rocks on its cradle."""
+ROLL_DAMPING = 0.15  # ratio
+ROLL_TRAVEL = 0.015  # [m], less than the clearance to a neighbour
 # A low impedance makes the contact a plain spring and damper under load (MuJoCo's default cancels the load at once,
 # and a pressed tip then rattles).
 _SOLIMP = "0.02 0.02 0.001"
@@ -40,14 +52,33 @@ def restitution(material: MaterialSample) -> float:
     return float(np.clip(0.28 + 0.075 * stiffness - 1.2 * min(material.loss_factor, 0.1), 0.2, 0.65))
 
 
-def solref(coefficient: float) -> tuple[float, float]:
+def contact_s(item: ObjectSpec, edition: str) -> float:
+    """Duration of its contacts in MuJoCo [s]. The edition `tabletop` knows only hard ones."""
+    soft = item.material.youngs_modulus < SOFT_PA and edition != "tabletop"
+    return SOFT_CONTACT_S if soft or item.shape == "heap" else CONTACT_S
+
+
+def check_timestep(timestep_s: float, duration_s: float) -> None:
+    """Refuse a time step in which a contact gains energy.
+
+    Raises:
+        ValueError: fewer than five steps fall into a contact.
+    """
+    if not (math.isfinite(timestep_s) and 0 < timestep_s <= duration_s / _STEPS_PER_CONTACT):
+        raise ValueError(
+            f"timestep_s is {timestep_s}: a contact of {duration_s} s needs steps of at most "
+            f"{duration_s / _STEPS_PER_CONTACT:.6g} s, or it gains energy"
+        )
+
+
+def solref(coefficient: float, duration_s: float = CONTACT_S) -> tuple[float, float]:
     """MuJoCo's (time constant [s], damping ratio) that rebounds with this coefficient of restitution.
 
     A damped half oscillation of duration T leaves e = exp(-pi zeta / sqrt(1 - zeta^2)) of the speed.
     """
     log = -math.log(coefficient) / math.pi
     zeta = log / math.sqrt(1 + log * log)
-    frequency = math.pi / (_CONTACT_S * math.sqrt(1 - zeta * zeta))  # undamped [rad/s]
+    frequency = math.pi / (duration_s * math.sqrt(1 - zeta * zeta))  # undamped [rad/s]
     return 1.0 / (frequency * zeta), zeta
 
 
@@ -67,16 +98,18 @@ def camera_axes(camera: CameraSpec) -> NDArray[np.float64]:
     return np.stack([x, np.cross(z, x), z], axis=1)
 
 
-def build(scene: SceneSpec) -> tuple[str, dict[str, bytes]]:
+def build(scene: SceneSpec, timestep_s: float = TIMESTEP_S) -> tuple[str, dict[str, bytes]]:
     """MJCF text and the texture files it names.
 
     Raises:
-        ValueError: an object cannot stand where it is (see scene.check_scene).
+        ValueError: an object cannot stand where it is (see scene.check_scene), or the time step is too long.
     """
     check_scene(scene)
+    for item in scene.objects:
+        check_timestep(timestep_s, contact_s(item, scene.edition))
     root = ET.Element("mujoco", model=scene.scene_id)
     _add(root, "compiler", angle="radian", autolimits="true")
-    _add(root, "option", timestep=str(TIMESTEP_S), integrator="implicitfast")
+    _add(root, "option", timestep=str(timestep_s), integrator="implicitfast")
     visual = _add(root, "visual")
     _add(visual, "global", offwidth=str(scene.camera.width), offheight=str(scene.camera.height))
     _add(visual, "quality", offsamples="0", shadowsize="0", **_DETAIL)
@@ -86,10 +119,15 @@ def build(scene: SceneSpec) -> tuple[str, dict[str, bytes]]:
     asset = _add(root, "asset")
     world = _add(root, "worldbody")
     _surroundings(scene, visual, asset, world, files)
+    # The arm's joints come first in qpos, so what can move stands behind it.
     for item in scene.objects:
-        _object(item, asset, world, files)
+        if item.fixed:
+            _object(item, scene.edition, asset, world, files)
     _camera(scene.camera, world)
     _arm(scene.striker, root, world)
+    for item in scene.objects:
+        if not item.fixed:
+            _object(item, scene.edition, asset, world, files)
     return ET.tostring(root, encoding="unicode"), files
 
 
@@ -170,7 +208,9 @@ def _surroundings(
     )
 
 
-def _object(item: ObjectSpec, asset: ET.Element, world: ET.Element, files: dict[str, bytes]) -> None:
+def _object(
+    item: ObjectSpec, edition: str, asset: ET.Element, world: ET.Element, files: dict[str, bytes]
+) -> None:
     look = draw_look(item.material.name, item.look_seed)
     name = item.object_id
     _texture(asset, files, name, look.texture, "cube")
@@ -184,20 +224,18 @@ def _object(item: ObjectSpec, asset: ET.Element, world: ET.Element, files: dict[
         shininess=f"{look.shininess:.4g}",
     )
     body = _add(world, "body", name=name, pos=_text(item.position), euler=_text((0, 0, item.yaw)))
-    cylinder = item.shape == "cylinder"
     half = [s / 2 for s in item.size]
     _add(
-        body,
+        body if item.fixed else _rolling(item, body),
         "geom",
         name=name,
-        type="cylinder" if cylinder else "box",
-        size=_text((half[0], half[2]) if cylinder else half),
+        **_solid(item),
         material=name,
         contype="0",
         conaffinity="1",
         priority="1",
         condim="1",  # friction does not move the stiff gantry; world.py adds it to the wrench
-        solref=_text(solref(restitution(item.material))),
+        solref=_text(solref(restitution(item.material), contact_s(item, edition))),
         solimp=_SOLIMP,
     )
     # Without shadows things seem to float: thin dark patches around the foot stand for a soft shadow.
@@ -205,13 +243,57 @@ def _object(item: ObjectSpec, asset: ET.Element, world: ET.Element, files: dict[
         _add(
             body,
             "geom",
-            type="cylinder" if cylinder else "box",
-            size=_text((half[0] + grow, 1e-4) if cylinder else (half[0] + grow, half[1] + grow, 1e-4)),
+            type="cylinder" if item.shape in ROUND else "box",
+            size=_text(
+                (half[0] + grow, 1e-4) if item.shape in ROUND else (half[0] + grow, half[1] + grow, 1e-4)
+            ),
             pos=_text((0, 0, -item.position[2] + 4e-4 * (2 - i))),
             material="shade",
             contype="0",
             conaffinity="0",
         )
+
+
+def _solid(item: ObjectSpec) -> dict[str, str]:
+    """Type, size and place of the geom in its body. A cap is a sphere that reaches below the table's top."""
+    half = [s / 2 for s in item.size]
+    if item.shape in ("cylinder", "disc"):
+        return {"type": "cylinder", "size": _text((half[0], half[2]))}
+    if item.shape == "rod":
+        return {"type": "cylinder", "size": _text((half[1], half[0])), "euler": _text((0, math.pi / 2, 0))}
+    if item.shape in CAPS:
+        radius = sphere_radius(item)
+        return {"type": "sphere", "size": _text((radius,)), "pos": _text((0, 0, half[2] - radius))}
+    return {"type": "box", "size": _text(half)}
+
+
+def _rolling(item: ObjectSpec, body: ET.Element) -> ET.Element:
+    """Joints of a rod that lies on a shallow cradle: across its axis on `body`, about its axis on the child."""
+    radius = item.size[1] / 2
+    mass = item.material.density * math.pi * radius**2 * item.size[0] * (1 - item.hollowness)
+    frequency = 2 * math.pi * ROLL_HZ
+    moving = 1.5 * mass  # of a solid cylinder that rolls: m + I / r^2
+    plain = {"pos": "0 0 0", "diaginertia": "1e-5 1e-5 1e-5"}
+    _add(body, "inertial", mass=f"{mass:.6g}", **plain)
+    _add(body, "joint", name=slide_joint(item.object_id), type="slide", axis="0 1 0",
+                  armature=f"{0.5 * mass:.6g}", stiffness=f"{moving * frequency**2:.6g}",
+                  damping=f"{2 * ROLL_DAMPING * moving * frequency:.6g}",
+                  range=_text((-ROLL_TRAVEL, ROLL_TRAVEL)))  # fmt: skip
+    child = _add(body, "body", name=f"{item.object_id}_roll")
+    _add(child, "inertial", mass="1e-6", pos="0 0 0", diaginertia="1e-9 1e-9 1e-9")
+    # Follows the slide without slip; world.py turns it.
+    _add(child, "joint", name=roll_joint(item.object_id), type="hinge", axis="1 0 0", armature="1e-4")
+    return child
+
+
+def slide_joint(object_id: str) -> str:
+    """Of a rod that may roll, across its axis [m]."""
+    return f"{object_id}_slide"
+
+
+def roll_joint(object_id: str) -> str:
+    """Of a rod that may roll, about its axis [rad]."""
+    return f"{object_id}_roll"
 
 
 def _camera(camera: CameraSpec, world: ET.Element) -> None:
@@ -240,7 +322,7 @@ def _arm(striker: StrikerSpec, root: ET.Element, world: ET.Element) -> None:
         if joint == "z":
             _add(parent, "geom", type="box", size="0.013 0.013 0.30", pos="0 0 0.445", rgba=light, **plain)
     wrist = _add(parent, "body", name="wrist_link", gravcomp="1")
-    moving = striker.tip_mass - 2 * arm.FINGER_MASS
+    moving = striker.tip_mass - 2 * arm.FINGER_MASS - (arm.PAD_MASS if striker.has_pad else 0.0)
     _add(wrist, "inertial", pos="0 0 0", mass=str(moving), diaginertia="1e-5 1e-5 1e-5")
     _add(
         wrist,
@@ -291,8 +373,24 @@ def _arm(striker: StrikerSpec, root: ET.Element, world: ET.Element) -> None:
             rgba=accent,
             **plain,
         )
+    if striker.has_pad:
+        _pad(striker, tool)
     actuator = _add(root, "actuator")
     for joint in arm.DRIVEN:
         _add(actuator, "motor", name=joint, joint=joint)
     for finger in arm.FINGERS:
         _add(actuator, "position", name=finger, joint=finger, kp="200")
+    if striker.has_pad:
+        _add(actuator, "position", name=arm.PAD, joint=arm.PAD, kp="200")
+
+
+def _pad(striker: StrikerSpec, tool: ET.Element) -> None:
+    """A soft sleeve around the stick; at 0 it is up, at PAD_TRAVEL its lowest point is the tip's. Only looks:
+    the tip's geom touches for it, with the pad's softness (world.py)."""
+    plain = {"contype": "0", "conaffinity": "0", "mass": "0", "rgba": "0.86 0.32 0.30 1"}
+    body = _add(tool, "body", name="pad_link", gravcomp="1")
+    _add(body, "inertial", pos="0 0 0", mass=str(arm.PAD_MASS), diaginertia="1e-7 1e-7 1e-7")
+    _add(body, "joint", name=arm.PAD, type="slide", axis="0 0 1", damping="10", armature="0.05")
+    low = striker.length - striker.pad_radius - PAD_TRAVEL
+    _add(body, "geom", type="capsule", fromto=_text((0, 0, low - 0.02, 0, 0, low)),
+                  size=str(striker.pad_radius), **plain)  # fmt: skip

@@ -28,7 +28,7 @@ def draw(scene: SceneSpec, width: int, height: int, touching: ObjectSpec | None 
     policy = Policy(scene, 0)
     qpos = np.zeros(model.nq)
     qpos[:4] = policy.home()
-    qpos[5:] = arm.stick_width() / 2
+    qpos[5:7] = arm.stick_width() / 2
     if touching is not None:
         qpos[:3] = (*touching.position[:2], touching.top + scene.striker.length)
     painter = Camera(model, camera)

@@ -13,7 +13,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim.sound.events import Event, Impact, Sliding
+from foley_sim.actions import REPEATED
+from foley_sim.sound.events import Event, Hold, Impact, Sliding
+from foley_sim.spec import Head, Reaction
 
 Array = NDArray[np.float64]
 NS = 1_000_000_000
@@ -23,6 +25,12 @@ IMPACT_WINDOW_S = 0.010
 MIN_APPROACH = 2e-3  # [m/s]; slower is a resting contact that flickers
 MIN_SLIP = 2e-3  # [m/s]
 EPISODE_GAP_S = 0.08  # touches closer together than this are one contact: a tap and its bounces
+BLOWS_GAP_S = 0.4  # the same for the blows of one knock or pat
+
+
+def episode_gap_s(action: str) -> float:
+    """A contact of this action is over when nothing touched for so long [s]."""
+    return BLOWS_GAP_S if action in REPEATED else EPISODE_GAP_S
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,12 +41,13 @@ class Contact:
     end_ns: int  # of the last touch
     object_id: str
     point: tuple[float, float, float]  # of the first touch, in the world [m]
-    action: str  # `tap`, `hit`, `scratch`, or `` for a touch that nobody planned
+    action: str  # see actions.ACTIONS; empty for a touch that nobody planned
     impulse: float  # of the first impact [N s]
     speed: float  # of approach along the normal [m/s]
-    touches: int  # 1 + number of bounces
+    touches: int  # 1 + number of bounces and of further blows
     slip_m: float  # path slid [m]
     plan_id: str
+    reaction: Reaction = "static"  # of the object
 
     @property
     def duration_s(self) -> float:
@@ -65,6 +74,7 @@ class _Impact:
     point: tuple[float, float, float]
     normal: tuple[float, float, float]
     speed: float
+    head: Head
     impulse: float = 0.0  # of the contact force so far
     rebound: float = -math.inf  # greatest speed away from the face
     impulse_at_rebound: float = 0.0
@@ -76,9 +86,22 @@ class _Slide:
     end_s: float
     object_id: str
     point: Array
-    slip: float
-    force: float
-    steps: int
+    head: Head
+    slip: float = 0.0
+    force: float = 0.0
+    steps: int = 0
+
+
+@dataclasses.dataclass
+class _Hold:
+    start_s: float
+    object_id: str
+    head: Head
+    end_s: float = 0.0
+    point: Array | None = None
+    force: float = 0.0
+    indent: float = 0.0
+    steps: int = 0
 
 
 @dataclasses.dataclass
@@ -96,7 +119,7 @@ class _Episode:
 
 
 class TouchTracker:
-    """Turns readings into events. Call `step` for every physics step, `flush_slide` about every 4 ms.
+    """Turns readings into events. Call `step` for every physics step, `flush` about every 4 ms.
 
     Args:
         tip_mass: effective mass behind the tip [kg]; bounds the impulse to [m v, 2 m v].
@@ -108,30 +131,53 @@ class TouchTracker:
         self._dt = timestep_s
         self._impact: _Impact | None = None
         self._slide: _Slide | None = None
+        self._hold: _Hold | None = None
         self._episode: _Episode | None = None
         self._touching = False
         self.events: list[Event] = []  # for the sound; the owner takes them and clears the list
         self.contacts: list[Contact] = []  # finished; taken the same way
         self.clipped = 0  # impacts whose measured impulse lay outside its bounds
 
-    def step(self, time_s: float, reading: Reading | None, action: str = "", plan_id: str = "") -> None:
-        """One physics step: what the tip touches (None: nothing), and the action under way."""
+    def step(
+        self,
+        time_s: float,
+        reading: Reading | None,
+        action: str = "",
+        plan_id: str = "",
+        head: Head = "tip",
+    ) -> None:
+        """One physics step: what the head touches (None: nothing), and the action under way."""
         if reading is None:
             if self._touching:
                 self._touching = False
                 self._finish_impact()
-                self.flush_slide()
-            if self._episode is not None and time_s - self._episode.last_s > EPISODE_GAP_S:
+                self.flush()
+            episode = self._episode
+            if episode is not None and time_s - episode.last_s > episode_gap_s(episode.action):
                 self.finish()
             return
         approach = -float(reading.velocity @ reading.normal)
         if not self._touching:
             self._touching = True
-            self._begin(reading, approach, action, plan_id)
-        self._press(reading, approach)
+            self._begin(reading, approach, action, plan_id, head)
+        self._press(reading, approach, head)
 
-    def flush_slide(self) -> None:
-        """Report the sliding since the last call."""
+    def flush(self) -> None:
+        """Report the holding and sliding since the last call."""
+        hold, self._hold = self._hold, None
+        if hold is not None and hold.point is not None:
+            x, y, z = (float(v) for v in hold.point)
+            self.events.append(
+                Hold(
+                    start_s=hold.start_s,
+                    end_s=hold.end_s,
+                    object_id=hold.object_id,
+                    point=(x, y, z),
+                    normal_force=max(hold.force / hold.steps, 0.0),
+                    indent_speed=hold.indent / hold.steps,
+                    head=hold.head,
+                )
+            )
         slide, self._slide = self._slide, None
         if slide is None or slide.steps == 0:
             return
@@ -146,13 +192,14 @@ class TouchTracker:
                 point=(x, y, z),
                 slip_speed=slide.slip / slide.steps,
                 normal_force=slide.force / slide.steps,
+                head=slide.head,
             )
         )
 
     def finish(self) -> None:
         """Close the contact that is open, if any."""
         self._finish_impact()
-        self.flush_slide()
+        self.flush()
         episode, self._episode = self._episode, None
         if episode is None or math.isnan(episode.impulse):
             return
@@ -171,10 +218,12 @@ class TouchTracker:
             )
         )
 
-    def _begin(self, reading: Reading, approach: float, action: str, plan_id: str) -> None:
+    def _begin(self, reading: Reading, approach: float, action: str, plan_id: str, head: Head) -> None:
         episode = self._episode
         if episode is not None and (
-            episode.object_id != reading.object_id or reading.time_s - episode.last_s > EPISODE_GAP_S
+            episode.object_id != reading.object_id
+            or episode.plan_id != plan_id
+            or reading.time_s - episode.last_s > episode_gap_s(episode.action)
         ):
             self.finish()
         if approach < MIN_APPROACH:
@@ -183,7 +232,7 @@ class TouchTracker:
         onset = reading.time_s - min(reading.penetration / approach, self._dt)
         x, y, z = (float(v) for v in reading.point)
         nx, ny, nz = (float(v) for v in reading.normal)
-        self._impact = _Impact(max(onset, 0.0), reading.object_id, (x, y, z), (nx, ny, nz), approach)
+        self._impact = _Impact(max(onset, 0.0), reading.object_id, (x, y, z), (nx, ny, nz), approach, head)
         if self._episode is None:
             self._episode = _Episode(
                 max(onset, 0.0), reading.time_s, reading.object_id, (x, y, z), approach, action, plan_id
@@ -191,7 +240,7 @@ class TouchTracker:
         else:
             self._episode.touches += 1
 
-    def _press(self, reading: Reading, approach: float) -> None:
+    def _press(self, reading: Reading, approach: float, head: Head) -> None:
         impact = self._impact
         if impact is not None:
             if -approach > impact.rebound:
@@ -201,11 +250,18 @@ class TouchTracker:
                 self._finish_impact()
         if self._episode is not None:
             self._episode.last_s = reading.time_s
+            hold = self._hold
+            if hold is None:
+                hold = self._hold = _Hold(reading.time_s, reading.object_id, head)
+            hold.end_s, hold.point = reading.time_s + self._dt, reading.point
+            hold.force += reading.normal_force
+            hold.indent += approach
+            hold.steps += 1
         slip = float(np.linalg.norm(reading.velocity + approach * reading.normal))
         if slip < MIN_SLIP or reading.normal_force <= 0:
             return
         if self._slide is None:
-            self._slide = _Slide(reading.time_s, 0.0, reading.object_id, reading.point, 0.0, 0.0, 0)
+            self._slide = _Slide(reading.time_s, 0.0, reading.object_id, reading.point, head)
         self._slide.end_s = reading.time_s + self._dt
         self._slide.point = reading.point
         self._slide.slip += slip
@@ -222,7 +278,15 @@ class TouchTracker:
         impulse = min(max(measured, low), 2 * low)
         self.clipped += int(impulse != measured)
         self.events.append(
-            Impact(impact.time_s, impact.object_id, impact.point, impact.normal, impulse, impact.speed)
+            Impact(
+                impact.time_s,
+                impact.object_id,
+                impact.point,
+                impact.normal,
+                impulse,
+                impact.speed,
+                impact.head,
+            )
         )
         if self._episode is not None and math.isnan(self._episode.impulse):
             self._episode.impulse = impulse

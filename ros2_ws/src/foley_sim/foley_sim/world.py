@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from foley_sim import arm, mjcf
 from foley_sim.editions import sound_for
 from foley_sim.gl import import_mujoco
+from foley_sim.loose import LooseRods
 from foley_sim.policy import Plan, Policy, Target
 from foley_sim.sound.saved import ContactLog, SavedContacts
 from foley_sim.spec import ObjectSpec, SceneSpec
@@ -44,6 +45,10 @@ WRENCH_NOISE = (0.02, 0.002)
 SMOOTH_SLIP = 2e-3
 """Slip speed below which friction fades [m/s]."""
 
+PAD_SPEED = 0.15  # [m/s]
+PAD_UP_NS = 200_000_000
+"""The sleeve begins to go up this long before the end of its plan."""
+
 _STIFFNESS = (2 * np.pi * 25.0) ** 2  # of the driven joints per unit of mass [1/s^2]
 _STILL = np.zeros(4)
 _NOISE = np.repeat(WRENCH_NOISE, 3)
@@ -55,9 +60,9 @@ class State:
     """What the robot measures at one instant."""
 
     time_ns: int
-    positions: Array  # [7] of arm.JOINTS
-    velocities: Array  # [7]
-    efforts: Array  # [7] of the actuators [N or N m]
+    positions: Array  # [7] of arm.JOINTS, or [8] where the striker has a pad: its travel comes last
+    velocities: Array  # [7] or [8]
+    efforts: Array  # [7] or [8] of the actuators [N or N m]
     tool_position: Array  # [3] in the world [m]
     tool_quaternion: Array  # [4] (x, y, z, w)
     wrench: Array  # [6] force [N] and torque [N m] that the world exerts on the tool, in its frame
@@ -242,17 +247,21 @@ class World:
     def _set_up(self) -> None:
         mujoco, m, d = self._mujoco, self.model, self._data
         name_to_id = mujoco.mj_name2id
-        joints = [name_to_id(m, mujoco.mjtObj.mjOBJ_JOINT, name) for name in arm.JOINTS]
+        names = (*arm.JOINTS, arm.PAD) if self.scene.striker.has_pad else arm.JOINTS
+        joints = [name_to_id(m, mujoco.mjtObj.mjOBJ_JOINT, name) for name in names]
         self._order = np.array([m.jnt_qposadr[j] for j in joints])
         self._tip = name_to_id(m, mujoco.mjtObj.mjOBJ_GEOM, mjcf.TIP)
         self._names = {
             i: str(m.geom(i).name) for i in range(m.ngeom) if m.geom_conaffinity[i] and m.geom(i).name
         }
+        self._face = next(i for i, name in self._names.items() if name != mjcf.TIP)
         friction = {o.object_id: o.material.friction for o in self.scene.objects}
         self._friction = {i: friction.get(name, mjcf.TABLE_FRICTION) for i, name in self._names.items()}
         d.qpos[self._order[:4]] = self.policy.home()
-        d.qpos[self._order[5:]] = arm.stick_width() / 2
-        d.ctrl[4:] = arm.stick_width() / 2
+        d.qpos[self._order[5:7]] = arm.stick_width() / 2
+        d.ctrl[4:6] = arm.stick_width() / 2
+        self._contact_s = {o.object_id: mjcf.contact_s(o, self.scene.edition) for o in self.scene.objects}
+        self._rods = LooseRods(self.scene, m, d)
         mujoco.mj_forward(m, d)
         mass = np.zeros((m.nv, m.nv))
         mujoco.mj_fullM(m, d, mass)
@@ -260,8 +269,8 @@ class World:
         self._rest = self.policy.home()
         # Views into MuJoCo's memory: made once, valid as long as the data lives.
         self._qpos, self._qvel, self._ctrl = d.qpos[:5], d.qvel[:5], d.ctrl[:4]
-        if not np.array_equal(self._order, np.arange(len(arm.JOINTS))):
-            raise ValueError("the model's joints are not in the order of arm.JOINTS")
+        if not np.array_equal(self._order, np.arange(len(names))):
+            raise ValueError(f"the model's joints are not in the order {', '.join(names)}")
 
     def _wants_action(self) -> bool:
         limited = self._max_actions > 0 and self._actions >= self._max_actions
@@ -288,7 +297,8 @@ class World:
         time_s = self._steps * STEP_NS / NS
         reading = self._reading(time_s, tip_velocity) if self._data.ncon else None
         if plan is not None and self.time_ns >= plan.start_ns:
-            self.touch.step(time_s, reading, plan.target.action, plan.plan_id)
+            target = plan.target
+            self.touch.step(time_s, reading, target.action, plan.plan_id, target.head)
         else:
             self.touch.step(time_s, reading)
         self._steps += 1
@@ -306,9 +316,12 @@ class World:
 
     def _tick(self) -> None:
         """What happens every 4 ms: planning, sensing, and handing events to the sound."""
-        self.touch.flush_slide()
-        self._take_events()
+        self.touch.flush()
         now = self.time_ns
+        self.touch.events.extend(self._rods.tick(now / NS, STATE_NS / NS))
+        self._take_events()
+        if self.scene.striker.has_pad:
+            self._move_pad(now)
         if self._plan is None and now >= self._next_plan_ns and self._wants_action():
             self._start_plan(now)
         state = self.observe()
@@ -318,6 +331,26 @@ class World:
         self.sound.set_joint_speed(now / NS, min(speed, 1.0))
         if self._log is not None:
             self._log.speeds.append((now / NS, min(speed, 1.0)))
+
+    def _choose_head(self, target: Target) -> None:
+        """Give the contact of the tip's geom to the pad (softer than most of what it meets) or back to the face."""
+        padded = target.head == "pad"
+        self.model.geom_priority[self._tip] = 2 if padded else 0
+        if padded:
+            duration = max(mjcf.PAD_CONTACT_S, self._contact_s.get(target.object_id, 0.0))
+            self.model.geom_solref[self._tip] = mjcf.solref(mjcf.PAD_RESTITUTION, duration)
+            self.model.geom_solimp[self._tip] = self.model.geom_solimp[self._face]
+            self.model.geom_condim[self._tip] = 1
+
+    def _move_pad(self, now: int) -> None:
+        """The sleeve is down from the start of a plan that uses it until the tip is well on its way up again."""
+        plan = self._plan
+        down = (
+            plan is not None and plan.target.head == "pad" and plan.start_ns <= now < plan.end_ns - PAD_UP_NS
+        )
+        goal, step = mjcf.PAD_TRAVEL if down else 0.0, PAD_SPEED * STATE_NS / NS
+        ctrl = self._data.ctrl
+        ctrl[6] += min(max(goal - ctrl[6], -step), step)
 
     def _snapshot(self) -> None:
         now = self.time_ns
@@ -340,6 +373,9 @@ class World:
         if target is None:
             self._actions += 1
         plan = self.policy.plan(now, self._rest, target)
+        self._rods.watch()
+        if self.scene.striker.has_pad:
+            self._choose_head(plan.target)
         self._next_plan_ns = max(now + round(self.policy.pause_s() * NS), plan.end_ns)
         self._plan = plan
         self._first_step = plan.start_ns // STEP_NS
@@ -352,7 +388,9 @@ class World:
         if self._log is not None:
             self._log.events.extend(self.touch.events)
         self.touch.events.clear()
-        self._batch.contacts.extend(self.touch.contacts)
+        for contact in self.touch.contacts:
+            reaction = self._rods.reaction(contact.object_id)
+            self._batch.contacts.append(dataclasses.replace(contact, reaction=reaction))
         self.touch.contacts.clear()
 
     def _collect_audio(self) -> None:

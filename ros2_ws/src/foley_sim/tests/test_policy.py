@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from foley_sim import arm
-from foley_sim.policy import ACTIONS, FACE_MARGIN_M, Policy, Target
+from foley_sim.actions import TABLETOP_ACTIONS
+from foley_sim.policy import FACE_MARGIN_M, Policy, Target
 from foley_sim.scene import make_scene
 
 SCENE = make_scene(3, "train")
@@ -33,7 +34,7 @@ def test_every_object_and_action_gets_its_turn():
     touched = Counter(p.target.object_id for p in plans)
     assert max(touched.values()) - min(touched.values()) <= 1
     actions = Counter(p.target.action for p in plans)
-    assert all(actions[a] >= 10 for a in ACTIONS)
+    assert all(actions[a] >= 10 for a in TABLETOP_ACTIONS)
 
 
 def test_speeds_and_strokes_stay_in_their_ranges():

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from foley_sim.sound.events import Impact, Sliding
+from foley_sim.sound.events import Hold, Impact, Sliding
 from foley_sim.touch import EPISODE_GAP_S, IMPACT_WINDOW_S, Reading, TouchTracker
 
 DT = 0.0005
@@ -36,7 +36,8 @@ def _bounce(tracker, start_s, speed, restitution, steps=10, name="a"):
 def test_impulse_is_that_of_compression_and_rebound(restitution):
     tracker = TouchTracker(MASS, DT)
     _bounce(tracker, 1.0, 0.5, restitution)
-    (impact,) = tracker.events
+    impact, *holds = tracker.events
+    assert all(isinstance(e, Hold) for e in holds)
     assert isinstance(impact, Impact)
     assert impact.speed == pytest.approx(0.5)
     assert impact.impulse == pytest.approx(MASS * 0.5 * (1 + restitution), rel=1e-6)
@@ -79,7 +80,7 @@ def test_sliding_is_told_in_pieces_that_join():
     for i in range(80):
         tracker.step(i * DT, _reading(i * DT, (0.06, 0.08, -0.05 if i == 0 else 0.0), 2.0), "scratch", "p1")
         if i % 8 == 7:
-            tracker.flush_slide()
+            tracker.flush()
     tracker.finish()
     slides = [e for e in tracker.events if isinstance(e, Sliding)]
     assert len(slides) == 10

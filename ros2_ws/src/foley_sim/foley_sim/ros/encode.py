@@ -31,7 +31,7 @@ from foley_sim.ros.template import MARK, Template, marker
 from foley_sim.ros.topics import Topic
 from foley_sim.scene import describe
 from foley_sim.spec import CameraSpec, SceneSpec
-from foley_sim.touch import EPISODE_GAP_S, Contact
+from foley_sim.touch import Contact, episode_gap_s
 from foley_sim.world import CHUNK_SAMPLES, SOUND_DELAY_NS, Audio, Batch, State
 
 NS = 1_000_000_000
@@ -41,9 +41,12 @@ _CONTACT_MICROPHONE_AT = (0.0, 0.0, 0.01)  # on the stick, just below the finger
 _ACTIONS = {
     "tap": ContactEvent.ACTION_TAP,
     "hit": ContactEvent.ACTION_HIT,
+    "knock": ContactEvent.ACTION_KNOCK,
     "scratch": ContactEvent.ACTION_SCRATCH,
+    "rub": ContactEvent.ACTION_RUB,
+    "pat": ContactEvent.ACTION_PAT,
+    "press": ContactEvent.ACTION_PRESS,
 }
-_STATES = (*arm.JOINTS, arm.GRIPPER_WIDTH)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Encoder:
         self.origin_ns = origin_ns
         self._first_sample = first_sample
         self._pose, self._tf = _pose_template(), _tf_template()
-        self._joints, self._wrench = _joints_template(), _wrench_template()
+        self._joints, self._wrench = _joints_template(scene), _wrench_template()
         rate = scene.microphone.sample_rate
         self._audio = _audio_template(rate, stream_id, MICROPHONE)
         self._contact_audio = _audio_template(rate, stream_id, CONTACT_MICROPHONE)
@@ -156,7 +159,7 @@ class Encoder:
     def _contact(self, contact: Contact) -> Outgoing:
         stamp = self.origin_ns + contact.onset_ns
         message = contact_message(contact, stamp, f"{self._scene.scene_id}-{contact.onset_ns}")
-        sent = self.origin_ns + contact.end_ns + round(EPISODE_GAP_S * NS)
+        sent = self.origin_ns + contact.end_ns + round(episode_gap_s(contact.action) * NS)
         return Outgoing(topics.CONTACTS, stamp, sent, serialize_message(message))
 
 
@@ -264,9 +267,11 @@ def _tf_template() -> Template:
     return Template(TFMessage(transforms=[transform]), {"transform": values})
 
 
-def _joints_template() -> Template:
-    fields = {name: marker(len(_STATES), salt=i) for i, name in enumerate(("position", "velocity", "effort"))}
-    message = JointState(name=list(_STATES), **{name: values.tolist() for name, values in fields.items()})
+def _joints_template(scene: SceneSpec) -> Template:
+    pad = (arm.PAD,) if scene.striker.has_pad else ()
+    states = (*arm.JOINTS, *pad, arm.GRIPPER_WIDTH)
+    fields = {name: marker(len(states), salt=i) for i, name in enumerate(("position", "velocity", "effort"))}
+    message = JointState(name=list(states), **{name: values.tolist() for name, values in fields.items()})
     return _stamped(message, fields)
 
 
