@@ -2,7 +2,8 @@
 
 Writes a few recordings as a collection has them (JPEG and PNG images, 16-bit sound) for each robot, and beside them
 the floor: physics alone, sound alone, drawing alone, each on one process. Ratios are simulated seconds per second of
-wall time; what shares the machine lowers them. Writes metrics.json to --out.
+wall time, which whatever shares the machine lowers, and `generation_per_core`
+per second of processor time. Writes metrics.json to --out.
 """
 
 from __future__ import annotations
@@ -35,10 +36,12 @@ def jobs(out: Path, edition: str, robot: Robot, count: int, seconds: float) -> l
     return [job_of(dataclasses.replace(r, edition=edition, duration_s=seconds), out) for r in items]
 
 
-def write(job: BagJob) -> BagReport:
+def write(job: BagJob) -> tuple[BagReport, float]:
+    """What was written, and the processor time that it took [s]."""
     from foley_sim.ros.bag import write_bag
 
-    return write_bag(job)
+    begin = time.process_time()
+    return write_bag(job), time.process_time() - begin
 
 
 def warm(edition: str, robot: Robot, _: int) -> None:
@@ -151,7 +154,7 @@ def measure(edition: str, robot: Robot, processes: int, seconds: float) -> dict[
         list(pool.map(functools.partial(warm, edition, robot), range(processes)))
         todo = jobs(Path(folder), edition, robot, 2 * processes, seconds)
         begin = time.perf_counter()
-        reports = list(pool.map(write, todo))
+        reports, busy_s = zip(*pool.map(write, todo), strict=True)
         wall_s = time.perf_counter() - begin
         simulated = seconds * len(todo)
         topic_bytes: dict[str, float] = {}
@@ -162,6 +165,7 @@ def measure(edition: str, robot: Robot, processes: int, seconds: float) -> dict[
             "processes": processes,
             "generation": round(simulated / wall_s, 2),
             "generation_per_process": round(simulated / sum(r.wall_s for r in reports), 2),
+            "generation_per_core": round(simulated / sum(busy_s), 2),
             "bytes_per_s": round(sum(r.bytes for r in reports) / simulated),
             "topic_bytes_per_s": {k: round(v) for k, v in sorted(topic_bytes.items(), key=lambda i: -i[1])},
         }
@@ -178,7 +182,9 @@ def main() -> int:
     )
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--edition", default="foleysim-1", choices=tuple(EDITIONS))
+    parser.add_argument(
+        "--edition", default=list(EDITIONS)[min(1, len(EDITIONS) - 1)], choices=tuple(EDITIONS)
+    )
     parser.add_argument("--robots", nargs="*", default=list(ROBOTS), choices=ROBOTS)
     parser.add_argument("--out", type=Path, default=Path("out/bench_sim_generate"))
     args = parser.parse_args()

@@ -54,6 +54,8 @@ def datasheet(figures: Mapping[str, Any]) -> str:
                 [_row(name, part) for name, part in (*splits.items(), ("all", figures))],
             ),
             "",
+            f"Robots: {', '.join(f'{name} ({n} recordings)' for name, n in figures['robots'].items())}.",
+            "",
             *_counts("action", "contacts_by_action", figures),
             *_counts("material", "contacts_by_material", figures),
             *_counts("reaction", "contacts_by_reaction", figures),

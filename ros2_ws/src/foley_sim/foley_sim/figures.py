@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from foley_sim.collection import SIDES
+
 if TYPE_CHECKING:
     from foley_sim.ros.job import BagReport
 
@@ -20,10 +22,10 @@ def added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 def summary(reports: Sequence[BagReport]) -> dict[str, Any]:
     """A set of bags: recordings, hours, contacts, sizes and the state of the sound, in all and by split."""
-    sides = list(dict.fromkeys(r.split for r in reports))
+    sides = sorted({r.split for r in reports}, key=lambda side: (*SIDES, side).index(side))
     return {
         **_one(reports),
-        "robots": added({r.robot: 1} for r in reports),
+        "robots": added({r.robot: 1} for r in reports if r.kind == "interact"),
         "editions": sorted({r.edition for r in reports}),
         "splits": {side: _one([r for r in reports if r.split == side]) for side in sides},
     }

@@ -52,7 +52,7 @@ def _render_audio(args: argparse.Namespace) -> int:
         wavfile.write(args.out, done.sample_rate, done.samples)
     same = done.difference <= done.allowed
     print(
-        f"{done.samples.size / done.sample_rate:.1f} s of sound in {done.render_s:.2f} s "
+        f"{done.samples.size / done.sample_rate:.1f} s of sound in {done.render_s:.2f} s of one core "
         f"({done.real_time_factor:.0f} x real time; {done.setup_s:.2f} s of it for modes and room), "
         f"{'equal to' if same else 'DIFFERENT from'} the bag's: largest difference {done.difference:.2e}, "
         f"{done.allowed:.2e} allowed"

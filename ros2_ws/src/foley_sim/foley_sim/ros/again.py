@@ -25,12 +25,12 @@ class Rendered:
     sample_rate: int
     difference: float  # largest between the two, full scale 1
     allowed: float  # what rounding may do: one step of the converter
-    setup_s: float  # for the modes of all objects and the room
-    render_s: float  # in all, setup included
+    setup_s: float  # of processor time, for the modes of all objects and the room
+    render_s: float  # of processor time in all, setup included
 
     @property
     def real_time_factor(self) -> float:
-        """Seconds of sound per second of rendering, setup included."""
+        """Seconds of sound per second of one core, setup included."""
         return len(self.samples) / self.sample_rate / self.render_s
 
 
@@ -61,13 +61,13 @@ def render_bag(bag: Path) -> Rendered:
     contacts = saved.read(bag / CONTACTS)
     recorded, rate, _ = read_sound(bag)
     bits = int((stored_session(bag) or {}).get("sample_bits", "0"))
-    begin = time.perf_counter()
+    begin = time.process_time()
     nothing = dataclasses.replace(contacts, events=(), duration_s=saved.OFFLINE_BLOCK_S)
     saved.render_saved(scene, nothing)
-    setup_s = time.perf_counter() - begin
-    begin = time.perf_counter()
+    setup_s = time.process_time() - begin
+    begin = time.process_time()
     samples, _ = saved.render_saved(scene, contacts)
-    render_s = time.perf_counter() - begin
+    render_s = time.process_time() - begin
     if bits:
         samples = quantise(samples, bits)
     count = min(samples.size, recorded.size)
