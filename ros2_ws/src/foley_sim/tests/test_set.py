@@ -142,18 +142,18 @@ def _ns(header):
 def test_a_sound_set_passes_and_a_broken_one_is_told(folder, monkeypatch):
     troubles, figures = check.check_set(folder)
     assert troubles == [] and figures["contacts"] > 0 and 0 < figures["peak"] < 1 and figures["bags"] == 2
-    samples, rate, contacts = check.read_sound(job(folder).folder)
+    samples, rate, contacts, _ = check.read_sound(job(folder).folder)
     broken = samples.copy()
     broken[100], broken[200] = np.nan, 1.0
     quiet = np.random.default_rng(0).normal(0, 1e-4, samples.size).astype(np.float32)
-    monkeypatch.setattr(check, "read_sound", lambda bag: (broken, rate, []))
+    monkeypatch.setattr(check, "read_sound", lambda bag: check.Heard(broken, rate, []))
     assert [t.split(": ")[1][:5] for t in check.check_set(folder)[0]] == ["1 sam", "clips"]
-    monkeypatch.setattr(check, "read_sound", lambda bag: (0 * quiet, rate, contacts))
+    monkeypatch.setattr(check, "read_sound", lambda bag: check.Heard(0 * quiet, rate, contacts))
     assert len(check.check_set(folder)[0]) == len(contacts)
     with pytest.raises(ValueError, match="holds no bags"):
         check.check_set(folder / "nothing")
     told = [(onset, duration, name, "elsewhere") for onset, duration, name, _ in contacts]
-    monkeypatch.setattr(check, "read_sound", lambda bag: (samples, rate, told))
+    monkeypatch.setattr(check, "read_sound", lambda bag: check.Heard(samples, rate, told))
     assert check.check_set(folder)[0] and all("makes no sound" in t for t in check.check_set(folder)[0])
 
 

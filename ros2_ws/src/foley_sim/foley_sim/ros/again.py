@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from pathlib import Path
 
@@ -23,7 +24,7 @@ class Rendered:
 
     samples: NDArray[np.float32]  # [n] as the bag's converter gives them
     sample_rate: int
-    difference: float  # largest between the two, full scale 1
+    difference: float  # largest, over all microphones, full scale 1
     allowed: float  # what rounding may do: one step of the converter
     setup_s: float  # of processor time, for the modes of all objects and the room
     render_s: float  # of processor time in all, setup included
@@ -59,18 +60,26 @@ def render_bag(bag: Path) -> Rendered:
     if not (bag / CONTACTS).is_file():
         raise ValueError(f"{bag}: holds no {CONTACTS}; scans and bags of earlier releases have none")
     contacts = saved.read(bag / CONTACTS)
-    recorded, rate, _ = read_sound(bag)
+    heard = read_sound(bag)
     bits = int((stored_session(bag) or {}).get("sample_bits", "0"))
     begin = time.process_time()
     nothing = dataclasses.replace(contacts, events=(), duration_s=saved.OFFLINE_BLOCK_S)
     saved.render_saved(scene, nothing)
     setup_s = time.process_time() - begin
     begin = time.process_time()
-    samples, _ = saved.render_saved(scene, contacts)
+    samples, felt = saved.render_saved(scene, contacts)
     render_s = time.process_time() - begin
     if bits:
         samples = quantise(samples, bits)
-    count = min(samples.size, recorded.size)
-    difference = float(np.abs(samples[:count] - recorded[:count]).max(initial=0.0))
+        felt = None if felt is None else quantise(felt, bits)
+    difference = max(_difference(samples, heard.samples), _difference(felt, heard.felt))
     allowed = (2.0 ** (1 - bits) if bits else 0.0) + saved.SAME
-    return Rendered(samples, rate, difference, allowed, setup_s, render_s)
+    return Rendered(samples, heard.rate, difference, allowed, setup_s, render_s)
+
+
+def _difference(ours: NDArray[np.float32] | None, theirs: NDArray[np.float32] | None) -> float:
+    """Largest difference where both are; infinite where only one has a signal."""
+    if ours is None or theirs is None:
+        return 0.0 if ours is theirs else math.inf
+    count = min(ours.size, theirs.size)
+    return float(np.abs(ours[:count] - theirs[:count]).max(initial=0.0))

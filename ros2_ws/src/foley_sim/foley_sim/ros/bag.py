@@ -178,14 +178,16 @@ class _Tally:
         for contact in batch.contacts:
             self._touch(contact)
         for audio in batch.audio:
-            finite = np.isfinite(audio.samples)
-            self.not_finite += int(np.count_nonzero(~finite))
-            self.peak = max(self.peak, float(np.abs(audio.samples[finite]).max(initial=0.0)))
+            for samples in (audio.samples, audio.contact):
+                if samples is not None:
+                    finite = np.isfinite(samples)
+                    self.not_finite += int(np.count_nonzero(~finite))
+                    self.peak = max(self.peak, float(np.abs(samples[finite]).max(initial=0.0)))
 
     def _touch(self, contact: Contact) -> None:
         item = self._objects.get(contact.object_id)
         material = item.material.name if item else ""
-        reaction = item.reaction if item else ""
+        reaction = contact.reaction if item else ""
         held = "" if item is None or not item.held_out else "held_out"
         self.actions[contact.action] += 1
         self.materials[material] += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,9 +62,11 @@ def check_set(folder: Path) -> tuple[list[str], dict[str, Any]]:
         if (stored_session(bag) or {}).get("kind") == "scan":
             continue
         report = read_report(bag)
-        samples, rate, touched = read_sound(bag)
-        finite = np.isfinite(samples)
-        loudest = float(np.abs(samples[finite]).max(initial=0.0))
+        heard = read_sound(bag)
+        samples, rate, touched = heard.samples, heard.rate, heard.contacts
+        everything = samples if heard.felt is None else np.concatenate([samples, heard.felt])
+        finite = np.isfinite(everything)
+        loudest = float(np.abs(everything[finite]).max(initial=0.0))
         seconds, peak, contacts = seconds + samples.size / rate, max(peak, loudest), contacts + len(touched)
         if not finite.all():
             troubles.append(f"{bag.name}: {int(np.count_nonzero(~finite))} samples are NaN or infinite")
@@ -106,29 +108,38 @@ def _sounds(spans: list[tuple[float, float]], onset_s: float, duration_s: float)
     return any(begin <= high and end >= low for begin, end in spans)
 
 
-def read_sound(bag: Path) -> tuple[NDArray[np.float32], int, list[tuple[float, float, str, str]]]:
-    """Samples [n] of the microphone, their rate, and contacts.
+class Heard(NamedTuple):
+    """The sound of a bag and its contacts."""
 
-    A contact is (onset [s] from the first sample, duration [s], contact_id, object_id).
+    samples: NDArray[np.float32]  # [n] of the microphone
+    rate: int  # [Hz]
+    contacts: list[
+        tuple[float, float, str, str]
+    ]  # onset [s] from the first sample, duration [s], contact, object
+    felt: NDArray[np.float32] | None = None  # [n] of the contact microphone
 
+
+def read_sound(bag: Path) -> Heard:
+    """
     Raises:
         ValueError: the bag holds no sound.
     """
-    chunks: list[NDArray[np.float32]] = []
+    chunks: dict[str, list[NDArray[np.float32]]] = {"/mic/audio": [], "/contact_mic/audio": []}
     contacts: list[tuple[int, float, str, str]] = []
     rate, begin_ns = 0, 0
     with AnyReader([bag], default_typestore=typestore()) as reader:
-        wanted = [c for c in reader.connections if c.topic in ("/mic/audio", "/sim/contacts")]
+        wanted = [c for c in reader.connections if c.topic in (*chunks, "/sim/contacts")]
         for connection, _, raw in reader.messages(wanted):
             message: Any = reader.deserialize(raw, connection.msgtype)
             stamp = message.header.stamp.sec * NS + message.header.stamp.nanosec
             if connection.topic == "/sim/contacts":
                 contacts.append((stamp, float(message.duration), message.contact_id, message.object_id))
                 continue
-            if not chunks:
+            if not rate:
                 rate, begin_ns = int(message.sample_rate), stamp
-            chunks.append(np.asarray(message.samples, dtype=np.float32))
-    if not chunks:
+            chunks[connection.topic].append(np.asarray(message.samples, dtype=np.float32))
+    heard, felt = chunks.values()
+    if not heard:
         raise ValueError(f"{bag}: holds no sound on /mic/audio")
     touched = [((stamp - begin_ns) / NS, duration, name, item) for stamp, duration, name, item in contacts]
-    return np.concatenate(chunks), rate, touched
+    return Heard(np.concatenate(heard), rate, touched, np.concatenate(felt) if felt else None)
