@@ -35,6 +35,8 @@ CARRIAGE_MASS = 2.0  # [kg], of each gantry stage: heavy against the wrist, so t
 FINGER_MASS = 0.001  # [kg]
 PAD = "pad"
 PAD_MASS = 0.001  # [kg]
+PAD_TRAVEL = 0.03
+"""Of the soft sleeve, from where it does not hinder the tip (0) to over it [m]."""
 WRIST_TRAVEL = 0.03  # [m]
 WRIST_STIFFNESS = 350.0  # [N/m]
 WRIST_DAMPING_RATIO = 0.4
@@ -106,6 +108,11 @@ def urdf(striker: StrikerSpec, name: str = "foley_gantry") -> str:
     for finger, axis in zip(FINGERS, ("0 1 0", "0 -1 0"), strict=True):
         joint_element = _joint(robot, finger, "prismatic", "tool", f"{finger}_link", axis, (0.0, 0.04))
         ET.SubElement(joint_element, "mimic", joint=GRIPPER_WIDTH, multiplier="0.5", offset="0")
+    if striker.has_pad:
+        pad = _link(robot, "pad_link", PAD_MASS)
+        centre = striker.length - striker.pad_radius - PAD_TRAVEL
+        _visual(pad, "sphere", striker.pad_radius, "accent", (0, 0, centre))
+        _joint(robot, PAD, "prismatic", "tool", "pad_link", "0 0 1", (0.0, PAD_TRAVEL))
     ET.indent(robot)
     return ET.tostring(robot, encoding="unicode")
 

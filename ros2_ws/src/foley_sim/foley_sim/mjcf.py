@@ -31,8 +31,6 @@ SOFT_CONTACT_S = 0.030
 """The same for what gives way: under a press of 5 N the head sinks in by some millimetres."""
 PAD_CONTACT_S = 0.016
 PAD_RESTITUTION = 0.15
-PAD_TRAVEL = 0.03
-"""Of the sleeve, from over the tip to where it does not hinder it [m]."""
 _STEPS_PER_CONTACT = 5
 ROLL_HZ = 1.3
 """Of a rod that rocks on its cradle."""
@@ -385,12 +383,12 @@ def _arm(striker: StrikerSpec, root: ET.Element, world: ET.Element) -> None:
 
 
 def _pad(striker: StrikerSpec, tool: ET.Element) -> None:
-    """A soft sleeve around the stick; at 0 it is up, at PAD_TRAVEL its lowest point is the tip's. Only looks:
+    """A soft sleeve around the stick; at 0 it is up, at arm.PAD_TRAVEL its lowest point is the tip's. Only looks:
     the tip's geom touches for it, with the pad's softness (world.py)."""
     plain = {"contype": "0", "conaffinity": "0", "mass": "0", "rgba": "0.86 0.32 0.30 1"}
     body = _add(tool, "body", name="pad_link", gravcomp="1")
     _add(body, "inertial", pos="0 0 0", mass=str(arm.PAD_MASS), diaginertia="1e-7 1e-7 1e-7")
     _add(body, "joint", name=arm.PAD, type="slide", axis="0 0 1", damping="10", armature="0.05")
-    low = striker.length - striker.pad_radius - PAD_TRAVEL
+    low = striker.length - striker.pad_radius - arm.PAD_TRAVEL
     _add(body, "geom", type="capsule", fromto=_text((0, 0, low - 0.02, 0, 0, low)),
                   size=str(striker.pad_radius), **plain)  # fmt: skip

@@ -22,7 +22,8 @@ DESCENT_S = 0.42
 _SETTLE_S = 0.06  # from landing to the stroke
 _PAT_LIFT_S = 0.25  # from letting go to the next blow
 _SINK = 1.6  # duration of a press's way down, times depth / landing speed: slows down smoothly
-_PEAK = 1.875  # peak over mean speed of a quintic from rest to rest
+REST_TO_REST_PEAK = 1.875
+"""Peak over mean speed of a quintic from rest to rest."""
 
 
 def plan_motion(
@@ -101,7 +102,7 @@ def _rub(target: Target, z: ProfileBuilder, horizontal: list[ProfileBuilder]) ->
 
 def stroke_s(target: Target) -> float:
     """Duration of one stroke of a rub, whose greatest speed is the target's [s]."""
-    return _PEAK * math.hypot(*target.stroke) / target.speed
+    return REST_TO_REST_PEAK * math.hypot(*target.stroke) / target.speed
 
 
 def _blows(target: Target, z: ProfileBuilder, touch_z: float) -> None:

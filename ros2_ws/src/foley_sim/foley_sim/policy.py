@@ -27,7 +27,7 @@ from foley_sim.actions import (
     Plan,
     Target,
 )
-from foley_sim.motion import BRAKING, plan_motion
+from foley_sim.motion import BRAKING, REST_TO_REST_PEAK, plan_motion
 from foley_sim.spec import ObjectSpec, SceneSpec
 from foley_sim.tops import FACE_MARGIN_M, ROUND, face_radius, path_scale, surface, to_world, usable_half
 
@@ -224,7 +224,9 @@ class Policy:
         half = usable_half(item, self._scene.striker.tip_radius)
         speed = math.exp(self._rng.uniform(*np.log(SPEEDS[action])))
         low, high = _RUB_M if rub else _STROKE_M
-        if not rub:
+        if rub:
+            high = min(high, _RUB_S * speed / (REST_TO_REST_PEAK * _RUB_STROKES[0]))
+        else:
             low, high = max(low, speed * _STROKE_S[0]), min(high, speed * _STROKE_S[1])
         curved = item.shape in ("rod", "dome", "heap")
         for _ in range(60):
@@ -244,8 +246,8 @@ class Policy:
             end = to_world(item, ends[0] + (ends[1] - ends[0]) * scale) if curved else to_world(item, ends[1])
             repeats = 1
             if rub:
-                fit = int(_RUB_S * speed / (1.875 * length))
-                repeats = min(int(self._rng.integers(_RUB_STROKES[0], _RUB_STROKES[1] + 1)), max(fit, 3))
+                fit = int(_RUB_S * speed / (REST_TO_REST_PEAK * length))
+                repeats = min(int(self._rng.integers(_RUB_STROKES[0], _RUB_STROKES[1] + 1)), max(fit, _RUB_STROKES[0]))
             return Target(
                 item.object_id,
                 action,

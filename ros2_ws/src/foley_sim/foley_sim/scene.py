@@ -117,6 +117,7 @@ def check_scene(scene: SceneSpec) -> None:
                 f"object `{item.object_id}`: position z is {item.position[2]} m, its underside is {bottom:.3f} m "
                 f"from the table; z must be half of its height, {item.size[2] / 2} m"
             )
+        _check_shape(item)
         corners = outline(item)
         if np.any(np.abs(corners) > np.array(REACH) / 2 + 0.02):
             raise ValueError(
@@ -129,6 +130,25 @@ def check_scene(scene: SceneSpec) -> None:
                 raise ValueError(
                     f"objects `{first.object_id}` and `{second.object_id}` overlap; move one of them"
                 )
+
+
+def _check_shape(item: ObjectSpec) -> None:
+    """Round things must be round, and a cap at most half a sphere."""
+    length, width, height = item.size
+    if item.shape == "rod" and abs(width - height) > 1e-6:
+        raise ValueError(
+            f"object `{item.object_id}`: size is {item.size}, a rod's width and height are both its diameter"
+        )
+    if item.shape in ("disc", "dome", "heap") and abs(length - width) > 1e-6:
+        raise ValueError(
+            f"object `{item.object_id}`: size is {item.size}, length and width of a {item.shape} are both its "
+            "diameter"
+        )
+    if item.shape in ("dome", "heap") and height > length / 2:
+        raise ValueError(
+            f"object `{item.object_id}`: size is {item.size}, a {item.shape} is at most half as high as wide: "
+            f"{length / 2} m"
+        )
 
 
 def outline(item: ObjectSpec) -> Array:

@@ -348,7 +348,7 @@ class World:
         down = (
             plan is not None and plan.target.head == "pad" and plan.start_ns <= now < plan.end_ns - PAD_UP_NS
         )
-        goal, step = mjcf.PAD_TRAVEL if down else 0.0, PAD_SPEED * STATE_NS / NS
+        goal, step = arm.PAD_TRAVEL if down else 0.0, PAD_SPEED * STATE_NS / NS
         ctrl = self._data.ctrl
         ctrl[6] += min(max(goal - ctrl[6], -step), step)
 

@@ -1,6 +1,7 @@
 """URDF, closed form and MuJoCo must agree on where the tool and the tip are."""
 
 import math
+import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from foley_sim import arm, mjcf
 from foley_sim.gl import import_mujoco
 from foley_sim.scene import make_scene
+from foley_sim.spec import StrikerSpec
 
 pinocchio = pytest.importorskip("pinocchio")
 
@@ -108,3 +110,9 @@ def test_rebound_in_mujoco_follows_the_coefficient():
         assert math.exp(-math.pi * ratio / math.sqrt(1 - ratio**2)) == pytest.approx(e)
     coefficients = {o.material.name: mjcf.restitution(o.material) for o in SCENE.objects}
     assert all(0.2 <= c <= 0.65 for c in coefficients.values())
+
+
+def test_the_pad_is_part_of_the_robot_where_there_is_one():
+    joints = {j.get("name"): j for j in ET.fromstring(arm.urdf(StrikerSpec(has_pad=True))).iter("joint")}
+    assert joints["pad"].find("limit").get("upper") == str(arm.PAD_TRAVEL)
+    assert "pad" not in arm.urdf(StrikerSpec())

@@ -11,8 +11,10 @@ rclpy = pytest.importorskip("rclpy")
 from geometry_msgs.msg import PoseStamped  # noqa: E402
 from rclpy.serialization import deserialize_message  # noqa: E402
 
+from foley_msgs.msg import ContactEvent  # noqa: E402
 from foley_ros import convert  # noqa: E402
 from foley_sim import arm  # noqa: E402
+from foley_sim.actions import ACTIONS  # noqa: E402
 from foley_sim.ros import topics  # noqa: E402
 from foley_sim.ros.encode import (  # noqa: E402
     Encoder,
@@ -23,7 +25,7 @@ from foley_sim.ros.encode import (  # noqa: E402
 )
 from foley_sim.ros.template import MARK, Template, marker  # noqa: E402
 from foley_sim.scene import make_scene  # noqa: E402
-from foley_sim.spec import ContactMicrophoneSpec  # noqa: E402
+from foley_sim.spec import ContactMicrophoneSpec, StrikerSpec  # noqa: E402
 from foley_sim.touch import Contact  # noqa: E402
 from foley_sim.world import World  # noqa: E402
 
@@ -154,3 +156,24 @@ def test_template_refuses_values_of_another_size_and_markers_it_cannot_find():
         template.fill(0, pose=np.zeros(3))
     with pytest.raises(ValueError, match="found 0 times"):
         Template(message, {"pose": marker(7, salt=9)})
+
+
+def test_every_action_has_its_number():
+    numbers = [
+        contact_message(
+            Contact(10, 20, "a", (0.0, 0.0, 0.0), action, 0.01, 0.2, 1, 0.0, "p"), ORIGIN, "c"
+        ).action
+        for action in ACTIONS
+    ]
+    assert numbers == [getattr(ContactEvent, f"ACTION_{action.upper()}") for action in ACTIONS]
+
+
+def test_joint_states_carry_the_pad_where_there_is_one():
+    scene = dataclasses.replace(SCENE, striker=StrikerSpec(has_pad=True))
+    batch = World(scene, 0, camera_rate_hz=0, depth_rate_hz=0).advance(20_000_000)
+    sent = next(
+        m for m in Encoder(scene, origin_ns=ORIGIN, stream_id="s").batch(batch) if m.topic is topics.JOINTS
+    )
+    joints = deserialize_message(sent.data, sent.topic.type)
+    assert joints.name == [*arm.JOINTS, "pad", "gripper_width"]
+    assert joints.position[-1] == batch.states[0].width and joints.position[-2] == batch.states[0].positions[7]

@@ -1,4 +1,5 @@
 import dataclasses
+import hashlib
 import itertools
 from collections import Counter
 
@@ -6,9 +7,10 @@ import numpy as np
 import pytest
 
 from foley_sim import arm
-from foley_sim.actions import TABLETOP_ACTIONS
+from foley_sim.actions import ACTIONS, SPEEDS, TABLETOP_ACTIONS
 from foley_sim.policy import FACE_MARGIN_M, Policy, Target
 from foley_sim.scene import make_scene
+from foley_sim.spec import StrikerSpec
 
 SCENE = make_scene(3, "train")
 
@@ -102,3 +104,63 @@ def test_impossible_targets_are_refused_with_the_reason():
     thin = dataclasses.replace(item, size=(0.16, 0.012, 0.03), position=(*item.position[:2], 0.015), wall=0.0)
     with pytest.raises(ValueError, match="no object has a face"):
         Policy(dataclasses.replace(SCENE, objects=(thin,)), 0)
+
+
+RICH = dataclasses.replace(SCENE, edition="rich", striker=StrikerSpec(has_pad=True))
+
+
+@pytest.mark.parametrize(
+    ("number", "split", "seed", "digest"),
+    [
+        (3, "train", 1, "ecf553548db89501e7aea6c3de3946c97753070604a687c10d33f0298751b2f6"),
+        (0, "test", 2, "a91bddfbdf0f36020b6418f601a95b829174a2815df45314348c463768921ff6"),
+    ],
+)
+def test_plans_of_the_tabletop_stay_as_they_were(number, split, seed, digest):
+    """SHA-256 of 12 plans at 1 nm, by this very function at commit a19bfad, which knew three actions."""
+    told = hashlib.sha256()
+    for plan in _plans(12, seed, make_scene(number, split)):
+        told.update(f"{plan.target.object_id} {plan.target.action} {plan.contact_ns}".encode())
+        told.update((np.round(plan.points()[1], 9) + 0.0).astype("<f8").tobytes())
+    assert told.hexdigest() == digest
+
+
+def test_other_editions_mix_all_seven_in_like_shares():
+    plans = _plans(210, scene=RICH)
+    actions = Counter(p.target.action for p in plans)
+    assert set(actions) == set(ACTIONS) and min(actions.values()) >= 12
+    durations = {
+        a: [(p.end_ns - p.published_ns) / 1e9 for p in plans if p.target.action == a] for a in ACTIONS
+    }
+    assert max(max(d) for d in durations.values()) < 4.0, "no action may hold up the others for long"
+    for plan in plans:
+        target = plan.target
+        low, high = SPEEDS[target.action]
+        assert low <= target.speed <= high
+        if target.action == "knock":
+            assert 2 <= target.repeats <= 4 and 1 / 7 <= target.interval_s <= 1 / 4
+        if target.action == "rub":
+            assert 3 <= target.repeats <= 5, "reversed two to four times"
+        if target.action == "pat":
+            assert 2 <= target.repeats <= 3 and 0.06 <= target.hold_s <= 0.15
+        if target.action == "press":
+            assert 0.4 <= target.hold_s <= 0.9
+
+
+def test_without_a_pad_only_the_tip_acts():
+    bare = dataclasses.replace(RICH, striker=StrikerSpec())
+    assert {p.target.action for p in _plans(60, scene=bare)} == {"tap", "hit", "scratch", "knock"}
+    with pytest.raises(ValueError, match="has_pad is False"):
+        Policy(bare, 0, {"rub": 1.0})
+    policy, padded = Policy(bare, 0), Policy(RICH, 0, {"press": 1.0})
+    with pytest.raises(ValueError, match="action is `press`, but the striker's has_pad is False"):
+        policy.plan(0, policy.home(), padded.target())
+
+
+def test_a_policy_may_be_kept_from_objects():
+    spared = SCENE.objects[1].object_id
+    policy = Policy(SCENE, 1, touch=lambda o: o.object_id != spared)
+    names = {policy.target().object_id for _ in range(30)}
+    assert names == {o.object_id for o in SCENE.objects} - {spared}
+    with pytest.raises(ValueError, match="`touch` allows"):
+        Policy(SCENE, 1, touch=lambda o: False)
