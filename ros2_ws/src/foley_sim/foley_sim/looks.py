@@ -6,16 +6,13 @@ material. Colours are sRGB in [0, 1].
 
 from __future__ import annotations
 
-import colorsys
 import dataclasses
 from collections.abc import Callable
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.float32]
-RGB = tuple[float, float, float]
+from foley_sim.paintbox import grain, hsv, noise, shade, to_bytes
 
 TEXTURE_SIZE = 192
 PAINTED_SHARE: dict[str, float] = {"wood": 0.25, "metal": 0.25, "ceramic": 0.2, "plastic": 0.0, "stone": 0.1}
@@ -45,36 +42,36 @@ def table_texture(seed: int, size: int = 512) -> NDArray[np.uint8]:
     rng = np.random.default_rng([0x7AB1E, seed])
     kind = rng.integers(3)
     if kind == 0:
-        pale = _hsv(rng, (0.08, 0.11), (0.18, 0.32), (0.72, 0.88))
-        return _to_bytes(_shade(pale, 0.05 * _grain(rng, size, 22) + 0.03 * _noise(rng, size, 4)))
-    base = _hsv(rng, (0.55, 0.65), (0.02, 0.14 if kind == 1 else 0.3), (0.5, 0.78))
-    return _to_bytes(_shade(base, 0.04 * _noise(rng, size, 90) + 0.03 * _noise(rng, size, 5)))
+        pale = hsv(rng, (0.08, 0.11), (0.18, 0.32), (0.72, 0.88))
+        return to_bytes(shade(pale, 0.05 * grain(rng, size, 22) + 0.03 * noise(rng, size, 4)))
+    base = hsv(rng, (0.55, 0.65), (0.02, 0.14 if kind == 1 else 0.3), (0.5, 0.78))
+    return to_bytes(shade(base, 0.04 * noise(rng, size, 90) + 0.03 * noise(rng, size, 5)))
 
 
 # ---- recipes -----------------------------------------------------------------------------------------------
 def _wood(rng: np.random.Generator, size: int) -> Look:
-    base = _hsv(rng, (0.05, 0.11), (0.35, 0.65), (0.38, 0.82))
-    grain = 0.20 * _grain(rng, size, int(rng.integers(6, 14))) + 0.07 * _noise(rng, size, 70, stretch=12)
+    base = hsv(rng, (0.05, 0.11), (0.35, 0.65), (0.38, 0.82))
+    rings = 0.20 * grain(rng, size, int(rng.integers(6, 14))) + 0.07 * noise(rng, size, 70, stretch=12)
     varnish = float(rng.uniform(0.05, 0.5))
-    return Look(_to_bytes(_shade(base, grain)), specular=varnish, shininess=0.3)
+    return Look(to_bytes(shade(base, rings)), specular=varnish, shininess=0.3)
 
 
 def _metal(rng: np.random.Generator, size: int) -> Look:
     tint = rng.integers(3)
     if tint == 0:  # steel, aluminium
-        base = _hsv(rng, (0.55, 0.65), (0.0, 0.06), (0.58, 0.82))
+        base = hsv(rng, (0.55, 0.65), (0.0, 0.06), (0.58, 0.82))
     elif tint == 1:  # brass
-        base = _hsv(rng, (0.11, 0.14), (0.35, 0.55), (0.62, 0.82))
+        base = hsv(rng, (0.11, 0.14), (0.35, 0.55), (0.62, 0.82))
     else:  # copper, rust-proofed
-        base = _hsv(rng, (0.03, 0.06), (0.3, 0.5), (0.5, 0.72))
-    brushed = 0.14 * _noise(rng, size, 110, stretch=40) + 0.12 * _noise(rng, size, 2)
-    return Look(_to_bytes(_shade(base, brushed)), specular=0.95, shininess=float(rng.uniform(0.5, 0.9)))
+        base = hsv(rng, (0.03, 0.06), (0.3, 0.5), (0.5, 0.72))
+    brushed = 0.14 * noise(rng, size, 110, stretch=40) + 0.12 * noise(rng, size, 2)
+    return Look(to_bytes(shade(base, brushed)), specular=0.95, shininess=float(rng.uniform(0.5, 0.9)))
 
 
 def _glass(rng: np.random.Generator, size: int) -> Look:
-    base = _hsv(rng, (0.30, 0.62), (0.08, 0.40), (0.62, 0.92))
+    base = hsv(rng, (0.30, 0.62), (0.08, 0.40), (0.62, 0.92))
     return Look(
-        _to_bytes(_shade(base, 0.05 * _noise(rng, size, 2))),
+        to_bytes(shade(base, 0.05 * noise(rng, size, 2))),
         specular=1.0,
         shininess=0.95,
         alpha=float(rng.uniform(0.45, 0.75)),
@@ -83,58 +80,58 @@ def _glass(rng: np.random.Generator, size: int) -> Look:
 
 def _ceramic(rng: np.random.Generator, size: int) -> Look:
     if rng.uniform() < 0.6:
-        base = _hsv(rng, (0.08, 0.14), (0.02, 0.16), (0.82, 0.97))
+        base = hsv(rng, (0.08, 0.14), (0.02, 0.16), (0.82, 0.97))
     else:  # coloured glaze, terracotta
-        base = _hsv(rng, (0.0, 1.0), (0.25, 0.65), (0.45, 0.85))
-    image = _shade(base, 0.03 * _noise(rng, size, 3))
+        base = hsv(rng, (0.0, 1.0), (0.25, 0.65), (0.45, 0.85))
+    image = shade(base, 0.03 * noise(rng, size, 3))
     if rng.uniform() < 0.4:  # a painted band
-        band = _hsv(rng, (0.0, 1.0), (0.4, 0.8), (0.3, 0.7))
+        band = hsv(rng, (0.0, 1.0), (0.4, 0.8), (0.3, 0.7))
         row, width = int(rng.integers(size // 8, size * 3 // 4)), int(rng.integers(size // 12, size // 6))
         image[row : row + width] = band
-    return Look(_to_bytes(image), specular=0.9, shininess=float(rng.uniform(0.7, 0.95)))
+    return Look(to_bytes(image), specular=0.9, shininess=float(rng.uniform(0.7, 0.95)))
 
 
 def _plastic(rng: np.random.Generator, size: int) -> Look:
-    base = _hsv(rng, (0.0, 1.0), (0.55, 0.95), (0.5, 0.95))
+    base = hsv(rng, (0.0, 1.0), (0.55, 0.95), (0.5, 0.95))
     if rng.uniform() < 0.3:  # white, grey or black mouldings
-        base = _hsv(rng, (0.0, 1.0), (0.0, 0.08), (0.12, 0.92))
+        base = hsv(rng, (0.0, 1.0), (0.0, 0.08), (0.12, 0.92))
     return Look(
-        _to_bytes(_shade(base, 0.02 * _noise(rng, size, 4))),
+        to_bytes(shade(base, 0.02 * noise(rng, size, 4))),
         specular=float(rng.uniform(0.3, 0.8)),
         shininess=float(rng.uniform(0.3, 0.7)),
     )
 
 
 def _stone(rng: np.random.Generator, size: int) -> Look:
-    base = _hsv(rng, (0.04, 0.65), (0.0, 0.16), (0.35, 0.75))
-    speckle = _noise(rng, size, 96)
-    image = _shade(base, 0.16 * _noise(rng, size, 8, octaves=4) + 0.12 * speckle)
+    base = hsv(rng, (0.04, 0.65), (0.0, 0.16), (0.35, 0.75))
+    speckle = noise(rng, size, 96)
+    image = shade(base, 0.16 * noise(rng, size, 8, octaves=4) + 0.12 * speckle)
     image[speckle > 0.62] *= 0.45
     image[speckle < -0.66] = np.clip(image[speckle < -0.66] * 1.5, 0, 1)
     polished = rng.uniform() < 0.3
-    return Look(_to_bytes(image), specular=0.6 if polished else 0.1, shininess=0.6 if polished else 0.1)
+    return Look(to_bytes(image), specular=0.6 if polished else 0.1, shininess=0.6 if polished else 0.1)
 
 
 def _rubber(rng: np.random.Generator, size: int) -> Look:
-    base = _hsv(rng, (0.0, 1.0), (0.0, 0.12), (0.08, 0.24))
+    base = hsv(rng, (0.0, 1.0), (0.0, 0.12), (0.08, 0.24))
     if rng.uniform() < 0.3:
-        base = _hsv(rng, (0.0, 1.0), (0.4, 0.75), (0.3, 0.6))
-    return Look(_to_bytes(_shade(base, 0.10 * _noise(rng, size, 64))), specular=0.08, shininess=0.05)
+        base = hsv(rng, (0.0, 1.0), (0.4, 0.75), (0.3, 0.6))
+    return Look(to_bytes(shade(base, 0.10 * noise(rng, size, 64))), specular=0.08, shininess=0.05)
 
 
 def _cardboard(rng: np.random.Generator, size: int) -> Look:
-    base = _hsv(rng, (0.07, 0.10), (0.32, 0.48), (0.52, 0.74))
-    fibre = 0.07 * _noise(rng, size, 100, stretch=5) + 0.05 * _noise(rng, size, 4)
-    image = _shade(base, fibre)
+    base = hsv(rng, (0.07, 0.10), (0.32, 0.48), (0.52, 0.74))
+    fibre = 0.07 * noise(rng, size, 100, stretch=5) + 0.05 * noise(rng, size, 4)
+    image = shade(base, fibre)
     image *= 1.0 - 0.05 * (np.sin(np.arange(size) * 2 * np.pi * 26 / size) > 0.6)[None, :, None]  # fluting
-    return Look(_to_bytes(image), specular=0.03, shininess=0.05)
+    return Look(to_bytes(image), specular=0.03, shininess=0.05)
 
 
 def _painted(rng: np.random.Generator, size: int) -> Look:
-    base = _hsv(rng, (0.0, 1.0), (0.15, 0.85), (0.35, 0.95))
+    base = hsv(rng, (0.0, 1.0), (0.15, 0.85), (0.35, 0.95))
     gloss = float(rng.uniform(0.1, 0.8))
-    image = _shade(base, 0.025 * _noise(rng, size, 24))
-    return Look(_to_bytes(image), specular=gloss, shininess=0.2 + 0.5 * gloss, painted=True)
+    image = shade(base, 0.025 * noise(rng, size, 24))
+    return Look(to_bytes(image), specular=gloss, shininess=0.2 + 0.5 * gloss, painted=True)
 
 
 _RECIPES: dict[str, Callable[[np.random.Generator, int], Look]] = {
@@ -147,41 +144,3 @@ _RECIPES: dict[str, Callable[[np.random.Generator, int], Look]] = {
     "rubber": _rubber,
     "cardboard": _cardboard,
 }
-
-
-# ---- paint box ---------------------------------------------------------------------------------------------
-def _hsv(
-    rng: np.random.Generator, h: tuple[float, float], s: tuple[float, float], v: tuple[float, float]
-) -> RGB:
-    return colorsys.hsv_to_rgb(float(rng.uniform(*h)) % 1.0, float(rng.uniform(*s)), float(rng.uniform(*v)))
-
-
-def _noise(rng: np.random.Generator, size: int, cells: int, *, stretch: int = 1, octaves: int = 2) -> Image:
-    """Smooth noise in about [-1, 1], [size, size]; ``cells`` per side, drawn out along rows by ``stretch``."""
-    image = np.zeros((size, size), dtype=np.float32)
-    weight = 1.0
-    for octave in range(octaves):
-        rows = min(cells * 2**octave, size)
-        columns = max(rows // stretch, 2)
-        grid = rng.uniform(-1, 1, (max(rows, 2), columns)).astype(np.float32)
-        image += weight * cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)
-        weight *= 0.5
-    return np.clip(image, -1.2, 1.2)
-
-
-def _grain(rng: np.random.Generator, size: int, rings: int) -> Image:
-    """Year rings cut along the grain, in [-1, 1]."""
-    across = np.linspace(0, rings, size, dtype=np.float32)[:, None]
-    warp = 0.9 * _noise(rng, size, 6, stretch=3) + 0.25 * _noise(rng, size, 24, stretch=8)
-    phase = across + warp + float(rng.uniform())
-    saw = phase - np.floor(phase)  # a ring darkens slowly and ends sharply
-    return np.asarray(1.0 - 2.0 * saw**2.2, dtype=np.float32)
-
-
-def _shade(base: RGB, variation: Image) -> Image:
-    """Colour image [n, n, 3] of a base colour made lighter and darker by a relative variation [n, n]."""
-    return np.asarray(np.array(base, dtype=np.float32) * (1.0 + variation[:, :, None]), dtype=np.float32)
-
-
-def _to_bytes(image: Image) -> NDArray[np.uint8]:
-    return np.asarray(np.round(np.clip(image, 0, 1) * 255), dtype=np.uint8)

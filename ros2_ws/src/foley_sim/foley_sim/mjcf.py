@@ -12,10 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_sim import arm
+from foley_sim.appearances import draw_appearance
 from foley_sim.gl import import_mujoco
-from foley_sim.looks import draw_look, table_texture
+from foley_sim.looks import Look, draw_look, table_texture
 from foley_sim.scene import check_scene
-from foley_sim.spec import SOFT_PA, CameraSpec, MaterialSample, ObjectSpec, SceneSpec, StrikerSpec
+from foley_sim.spec import (
+    SOFT_PA,
+    CameraSpec,
+    ClutterSpec,
+    MaterialSample,
+    ObjectSpec,
+    SceneSpec,
+    StrikerSpec,
+)
 from foley_sim.tops import CAPS, ROUND, sphere_radius
 
 TIMESTEP_S = 0.0005
@@ -120,12 +129,14 @@ def build(scene: SceneSpec, timestep_s: float = TIMESTEP_S) -> tuple[str, dict[s
     # The arm's joints come first in qpos, so what can move stands behind it.
     for item in scene.objects:
         if item.fixed:
-            _object(item, scene.edition, asset, world, files)
+            _object(item, scene, asset, world, files)
+    for number, thing in enumerate(scene.clutter):
+        _clutter(f"clutter{number}", thing, asset, world, files)
     _camera(scene.camera, world)
     _arm(scene.striker, root, world)
     for item in scene.objects:
         if not item.fixed:
-            _object(item, scene.edition, asset, world, files)
+            _object(item, scene, asset, world, files)
     return ET.tostring(root, encoding="unicode"), files
 
 
@@ -206,11 +217,13 @@ def _surroundings(
     )
 
 
-def _object(
-    item: ObjectSpec, edition: str, asset: ET.Element, world: ET.Element, files: dict[str, bytes]
-) -> None:
-    look = draw_look(item.material.name, item.look_seed)
-    name = item.object_id
+def _look(scene: SceneSpec, item: ObjectSpec) -> Look:
+    if scene.edition == "tabletop":
+        return draw_look(item.material.name, item.look_seed)
+    return draw_appearance(item.look_material or item.material.name, item.look_seed)
+
+
+def _finish(name: str, look: Look, asset: ET.Element, files: dict[str, bytes]) -> None:
     _texture(asset, files, name, look.texture, "cube")
     _add(
         asset,
@@ -221,6 +234,32 @@ def _object(
         specular=f"{look.specular:.4g}",
         shininess=f"{look.shininess:.4g}",
     )
+
+
+def _clutter(
+    name: str, thing: ClutterSpec, asset: ET.Element, world: ET.Element, files: dict[str, bytes]
+) -> None:
+    _finish(name, draw_appearance(thing.look_material, thing.look_seed), asset, files)
+    x, y, z = (s / 2 for s in thing.size)
+    size = {"box": (x, y, z), "cylinder": (x, z), "sphere": (x,)}[thing.shape]
+    _add(
+        world,
+        "geom",
+        type=thing.shape,
+        size=_text(size),
+        pos=_text(thing.position),
+        euler=_text((0, 0, thing.yaw)),
+        material=name,
+        contype="0",
+        conaffinity="0",
+    )
+
+
+def _object(
+    item: ObjectSpec, scene: SceneSpec, asset: ET.Element, world: ET.Element, files: dict[str, bytes]
+) -> None:
+    name, edition = item.object_id, scene.edition
+    _finish(name, _look(scene, item), asset, files)
     body = _add(world, "body", name=name, pos=_text(item.position), euler=_text((0, 0, item.yaw)))
     half = [s / 2 for s in item.size]
     _add(

@@ -209,7 +209,7 @@ def _draw_objects(scene_id: str, split: str, seed: int, rng: np.random.Generator
     materials = _deck(split, "material", MATERIALS, start, count)
     shapes = _deck(split, "shape", SHAPES, start, count)
     bodies = [_draw_body(shape, name, rng) for shape, name in zip(shapes, materials, strict=True)]
-    poses = _place([size for size, _ in bodies], rng)
+    poses = place([size for size, _ in bodies], rng)
     return tuple(
         ObjectSpec(
             object_id=f"{scene_id}-object{i}",
@@ -239,10 +239,14 @@ def _draw_body(
     return (length, width, height), round(float(rng.uniform(*wall)), 4) if hollow else 0.0
 
 
-def _place(
+def place(
     sizes: Sequence[tuple[float, float, float]], rng: np.random.Generator
 ) -> list[tuple[float, float, float]]:
-    """x, y [m] and yaw [rad] of each object, by rejection; the largest is placed first."""
+    """x, y [m] and yaw [rad] of each object, by rejection; the largest is placed first.
+
+    Raises:
+        ValueError: they do not fit into REACH.
+    """
     order = sorted(range(len(sizes)), key=lambda i: -sizes[i][0] * sizes[i][1])
     for _ in range(_RESTARTS):
         placed: dict[int, tuple[float, float, float]] = {}
