@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from foley_sim import mjcf
 from foley_sim.gl import PACKAGES, NoRenderer, import_mujoco
+from foley_sim.lens import Lens
 from foley_sim.spec import CameraSpec
 
 MAX_DEPTH_M = 10.0
@@ -46,6 +47,8 @@ class Camera:
         self._model = model
         self._data = mujoco.MjData(model)
         self._name = name
+        self._lens = Lens(spec)
+        self._pictures = 0
         try:
             self._renderer = mujoco.Renderer(model, spec.height, spec.width)
         except Exception as error:  # the backends raise errors of many types
@@ -77,8 +80,10 @@ class Camera:
         camera.pos[:], camera.quat[:] = eye, quaternion
 
     def colour(self) -> NDArray[np.uint8]:
-        """[height, width, 3] RGB."""
-        return np.asarray(self._renderer.render())
+        """[height, width, 3] RGB, with the faults of its lens and sensor; noise follows the number of the picture."""
+        pixels = self._lens.apply(np.asarray(self._renderer.render()), self._pictures)
+        self._pictures += 1
+        return pixels
 
     def depth_mm(self) -> NDArray[np.uint16]:
         """[height, width] along the optical axis in millimetres, 0 beyond MAX_DEPTH_M."""

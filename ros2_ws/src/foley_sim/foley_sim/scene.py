@@ -203,9 +203,9 @@ def _deck(split: str, kind: str, cards: Sequence[Any], start: int, count: int) -
 
 
 def _draw_objects(scene_id: str, split: str, seed: int, rng: np.random.Generator) -> tuple[ObjectSpec, ...]:
-    rounds, place = divmod(seed, len(_COUNTS))
-    start = rounds * sum(_COUNTS) + sum(_COUNTS[:place])
-    count = _COUNTS[place]
+    rounds, turn = divmod(seed, len(_COUNTS))
+    start = rounds * sum(_COUNTS) + sum(_COUNTS[:turn])
+    count = _COUNTS[turn]
     materials = _deck(split, "material", MATERIALS, start, count)
     shapes = _deck(split, "shape", SHAPES, start, count)
     bodies = [_draw_body(shape, name, rng) for shape, name in zip(shapes, materials, strict=True)]

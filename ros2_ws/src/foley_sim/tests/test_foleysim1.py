@@ -1,0 +1,101 @@
+"""Scenes of FoleySim-1: what each split holds and what it must not see."""
+
+import collections
+import itertools
+
+import pytest
+
+from foley_sim import foleysim1
+from foley_sim.editions import make_scene as by_edition
+from foley_sim.foleysim1 import DISGUISES, HELD_OUT_FAMILIES, SCENES, make_scene
+from foley_sim.materials import MATERIALS
+from foley_sim.scene import check_scene
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    return {split: [make_scene(seed, split) for seed in range(count)] for split, count in SCENES.items()}
+
+
+def objects(scenes, split):
+    return [o for scene in scenes[split] for o in scene.objects]
+
+
+def test_a_scene_follows_from_its_name(scenes):
+    assert make_scene(3, "test") == scenes["test"][3] == by_edition(3, "test", "foleysim-1")
+    assert make_scene(4, "test") != scenes["test"][3]
+
+
+def test_the_whole_set_can_stand_on_the_table(scenes):
+    for scene in itertools.chain(*scenes.values()):
+        check_scene(scene)
+        assert 6 <= len(scene.objects) <= 7 and scene.striker.has_pad and scene.contact_microphone is not None
+
+
+@pytest.mark.parametrize("split", SCENES)
+def test_materials_are_equally_frequent(scenes, split):
+    counts = collections.Counter(o.material.name for o in objects(scenes, split))
+    assert set(counts) == set(MATERIALS) and max(counts.values()) - min(counts.values()) <= 1
+
+
+def test_splits_share_no_object_and_no_scene(scenes):
+    for first, second in itertools.combinations(SCENES, 2):
+        for key in (lambda o: o.object_id, lambda o: o.material, lambda o: (o.look_seed, o.size)):
+            assert not {key(o) for o in objects(scenes, first)} & {key(o) for o in objects(scenes, second)}
+    seeds = [scene.seed for scene in itertools.chain(*scenes.values())]
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_held_out_families_are_unseen_in_training(scenes):
+    seen = {o.shape for o in objects(scenes, "train")}
+    assert seen == {"plate", "box", "bar", "cylinder", "dome", "heap"}
+    for split, families in HELD_OUT_FAMILIES.items():
+        assert {o.shape for o in objects(scenes, split)} - seen == set(families)
+        assert all(o.family_held_out == (o.shape in ("disc", "rod")) for o in objects(scenes, split))
+
+
+def test_one_object_of_each_training_scene_is_held_out(scenes):
+    assert all(sum(o.held_out for o in scene.objects) == 1 for scene in scenes["train"])
+    assert not any(o.held_out for split in ("validation", "test") for o in objects(scenes, split))
+    assert len({o.material.name for o in objects(scenes, "train") if o.held_out}) >= 6
+
+
+def test_shapes_do_not_name_solids(scenes):
+    """Of every shape but the heap no material has more than a third."""
+    by_shape = collections.defaultdict(list)
+    for o in objects(scenes, "train") + objects(scenes, "test"):
+        by_shape[o.shape].append(o.material.name)
+    for shape, names in by_shape.items():
+        if shape != "heap":
+            assert max(collections.Counter(names).values()) <= len(names) / 3, shape
+
+
+def test_about_a_quarter_is_disguised_and_only_as_what_it_may_be(scenes):
+    every = [o for split in SCENES for o in objects(scenes, split)]
+    disguised = [o for o in every if o.look_material]
+    assert 0.17 < len(disguised) / len(every) < 0.33
+    assert all(o.look_material in DISGUISES[o.material.name] for o in disguised)
+
+
+def test_reactions_and_grasps_occur(scenes):
+    test = objects(scenes, "test")
+    assert {o.reaction for o in test} == {"static", "deforms", "rolls", "scatters"}
+    assert 0.15 < sum(o.grasp > 0 for o in test) / len(test) < 0.5
+
+
+def test_clutter_keeps_out_of_reach(scenes):
+    for scene in itertools.chain(*scenes.values()):
+        for thing in scene.clutter:
+            assert abs(thing.position[0]) > 0.39 or thing.position[1] > 0.30
+    assert len({len(scene.clutter) for scene in scenes["test"]}) >= 4
+
+
+@pytest.mark.parametrize(("seed", "split"), [(16, "train"), (-1, "test"), (True, "test"), (0, "nowhere")])
+def test_scenes_that_do_not_exist_are_refused(seed, split):
+    with pytest.raises(ValueError, match=r"seed is|split is"):
+        make_scene(seed, split)
+
+
+def test_every_material_has_shapes():
+    for material in MATERIALS:
+        assert foleysim1.families(material, "train")
