@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 
 from foley_sim.camera import intrinsics
-from foley_sim.materials import MATERIALS
 from foley_sim.mjcf import camera_axes
 from foley_sim.scene import (
+    MATERIALS,
     MIN_CENTRE_DISTANCE,
     REACH,
+    SHAPES,
     SPLITS,
     check_scene,
     describe,
     make_scene,
     outline,
 )
-from foley_sim.spec import SHAPES
 
 
 def test_a_name_gives_the_same_scene_every_time():
