@@ -53,6 +53,7 @@ setup(
             "train = foley_synthesis.commands.train",
             "evaluate = foley_synthesis.commands.evaluate",
             "listen = foley_synthesis.commands.listen",
+            "probe = foley_synthesis.commands.probe",
         ],
     },
 )

@@ -73,22 +73,12 @@ def load_features(
     dataset: ClipDataset, encoder: VisionEncoder, config: ModelConfig, progress: Progress | None = None
 ) -> FeatureSet:
     """Features of a dataset, from the cache where possible."""
-    from safetensors.numpy import load_file, save_file
-
-    path = cache_folder() / "features" / f"{cache_key(dataset.fingerprint, encoder, config)}.safetensors"
-    arrays = None
-    if path.is_file():
-        try:
-            arrays = load_file(path)
-        except Exception:  # noqa: BLE001 - a damaged cache is made again, whatever is wrong with it
-            path.unlink(missing_ok=True)
-    if arrays is None or len(arrays["cochleagram"]) != len(dataset.clips):
-        arrays = _compute(dataset, encoder, config, progress)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        save_file(arrays, part)
-        part.replace(path)
-        _forget_old(path.parent)
+    arrays = cached_arrays(
+        "features",
+        cache_key(dataset.fingerprint, encoder, config),
+        len(dataset.clips),
+        lambda: _compute(dataset, encoder, config, progress),
+    )
     executed = np.stack([dataset.action_executed(i) for i in range(len(dataset.clips))])
     return FeatureSet(
         cochleagram=arrays["cochleagram"],
@@ -98,6 +88,29 @@ def load_features(
         executed=np.nan_to_num(executed).astype(np.float32),
         clips=tuple(dataset.clips),
     )
+
+
+def cached_arrays(
+    kind: str, key: str, count: int, compute: Callable[[], dict[str, NDArray[Any]]]
+) -> dict[str, NDArray[Any]]:
+    """Arrays of `count` rows each from the user's cache folder `kind`, computed where they are not there."""
+    from safetensors.numpy import load_file, save_file
+
+    path = cache_folder() / kind / f"{key}.safetensors"
+    if path.is_file():
+        try:
+            arrays: dict[str, NDArray[Any]] = load_file(path)
+            if all(len(array) == count for array in arrays.values()):
+                return arrays
+        except Exception:  # noqa: BLE001 - a damaged cache is made again, whatever is wrong with it
+            path.unlink(missing_ok=True)
+    arrays = compute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    save_file(arrays, part)
+    part.replace(path)
+    _forget_old(path.parent)
+    return arrays
 
 
 def _compute(
