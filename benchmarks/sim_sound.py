@@ -1,12 +1,14 @@
 """Modal sound against real time: `python benchmarks/sim_sound.py [--seconds 20] [--out out/sim_sound]`.
 
 Ratios of one run on one machine; one is seconds of processor time per second of sound (1 = real time on one core).
-The floor is what the resonators alone would take at the machine's measured rate of complex multiply-adds in cache.
+The floor is what the resonators alone would take at the machine's measured rate of complex multiply-adds in cache; that
+of a saved session, whose bodies are silent most of the time, is the drawing of its noise.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import time
 from pathlib import Path
@@ -14,10 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from foley_sim.materials import MATERIALS
+from foley_sim.scene import make_scene as tabletop_scene
 from foley_sim.sound import Sliding, kernels
 from foley_sim.sound.examples import RATE, random_body, scene, tap
 from foley_sim.sound.renderer import SoundRenderer
-from foley_sim.spec import SHAPES, RoomSpec, SceneSpec
+from foley_sim.sound.saved import SavedContacts, render_saved
+from foley_sim.spec import SHAPES, ContactMicrophoneSpec, RoomSpec, SceneSpec
+from foley_sim.world import World
 
 
 def make_scene() -> SceneSpec:
@@ -53,6 +58,40 @@ def share(spec: SceneSpec, seconds: float, taps_per_s: float, chunk_s: float) ->
             renderer.render((k + 1) * chunk_s)
         best = min(best, (time.process_time() - begin) / seconds)
     return best
+
+
+def saved_share(spec: SceneSpec, saved: SavedContacts) -> float:
+    """Processor seconds per second of a saved session in one process, best of three."""
+    best = float("inf")
+    for _ in range(4):  # the first one computes the room
+        begin = time.process_time()
+        render_saved(spec, saved)
+        best = min(best, (time.process_time() - begin) / saved.duration_s)
+    return best
+
+
+def saved_floor(seconds: float) -> float:
+    """What the Gaussian noise of the two microphones' and the motors' streams alone would take, as saved_share.
+
+    Every sample needs five normal deviates (two each for microphone and motors, one for the contact microphone).
+    """
+    rng = np.random.default_rng(0)
+    best = float("inf")
+    for _ in range(4):
+        begin = time.process_time()
+        for _ in range(round(seconds)):
+            rng.standard_normal(4 * RATE)
+            rng.standard_normal(RATE, dtype=np.float32)
+        best = min(best, (time.process_time() - begin) / round(seconds))
+    return best
+
+
+def session(seconds: float) -> tuple[SceneSpec, SavedContacts]:
+    """A scene of the tabletop edition with a contact microphone, explored by the policy."""
+    spec = dataclasses.replace(tabletop_scene(1, "train"), contact_microphone=ContactMicrophoneSpec())
+    world = World(spec, 3, camera_rate_hz=0, depth_rate_hz=0, audio_block=20, save_contacts=True)
+    world.advance(round(seconds * 1e9))
+    return spec, world.saved_contacts()
 
 
 def floor_share(modes: int) -> float:
@@ -93,6 +132,8 @@ def main() -> int:
         "live_2_taps_per_s_10ms_chunks": round(live, 5),
         "busy_10_taps_per_s_10ms_chunks": round(share(spec, args.seconds, 10.0, 0.01), 5),
         "offline_2_taps_per_s_1s_chunks": round(share(spec, args.seconds, 2.0, 1.0), 5),
+        "saved_session_in_large_chunks": round(saved_share(*session(args.seconds)), 5),
+        "floor_saved_session_noise_alone": round(saved_floor(args.seconds), 5),
     }
     for name, value in figures.items():
         factor = f"   {1 / value:6.1f} x real time" if "chunks" in name else ""

@@ -270,6 +270,7 @@ def test_nothing_is_compiled_while_sound_runs():
         kernels.run_friction,
         kernels.run_motor,
         kernels.run_biquad,
+        kernels.run_cascade,
         kernels.multiply_partitions,
     )
     before = [len(kernel.signatures) for kernel in compiled]

@@ -60,3 +60,19 @@ def test_convolution_matches_the_direct_sum():
 def test_a_source_outside_the_room_is_refused():
     with pytest.raises(ValueError, match=r"source 1.*outside"):
         impulse_responses(RoomSpec(), MICROPHONE, ((0.0, 0.0, 0.1), (3.0, 0.0, 0.1)), RATE, seed=1)
+
+
+def test_a_source_that_fell_silent_and_sounds_again_brings_nothing_old_along():
+    rng = np.random.default_rng(0)
+    block, blocks = 48, 12
+    responses = rng.standard_normal((1, 150))
+    inputs = np.zeros((1, block * blocks))
+    inputs[0, 40:48] = rng.standard_normal(8)  # loud up to the end of its block
+    inputs[0, 340:350] = rng.standard_normal(10)
+    expected = np.convolve(inputs[0], responses[0])[: inputs.shape[1]]
+    room, heard = RoomConvolver(responses, block), []
+    for part in np.split(inputs, blocks, axis=1):
+        sounding = np.abs(part).max(axis=1) > 0
+        heard.append(room.partial(part, sounding))
+        room.commit(part, sounding)
+    np.testing.assert_allclose(np.concatenate(heard), expected, atol=1e-10)

@@ -10,6 +10,7 @@ import math
 import numpy as np
 from scipy import signal
 
+from foley_sim.sound import kernels
 from foley_sim.sound.kernels import Array
 from foley_sim.spec import Ambience
 
@@ -38,13 +39,14 @@ class AmbientSound:
         self._phase = rng.uniform(0, 2 * math.pi, 3)
         self._beat_hz = float(rng.uniform(18.0, 45.0)) if kind == "fan" else _STREET_HZ
         if kind in _BANDS:
-            self._sos = signal.butter(2, _BANDS[kind], "bandpass", fs=sample_rate, output="sos")
-            _, response = signal.sosfreqz(self._sos, 1 << 14)
+            sos = signal.butter(2, _BANDS[kind], "bandpass", fs=sample_rate, output="sos")
+            _, response = signal.sosfreqz(sos, 1 << 16)
+            self._sections = np.ascontiguousarray(np.delete(sos, 3, axis=1))  # a0 is 1
             depth = _MODULATION[kind]
             self._scale = 1 / math.sqrt(float(np.mean(np.abs(response) ** 2)) * (1 + depth**2 / 2))
-            self._filter = np.zeros((self._sos.shape[0], 2))
+            self._filter = np.zeros((sos.shape[0], 2))
             warm = np.random.default_rng([*seed, 2]).standard_normal(_SETTLE)
-            _, self._filter = signal.sosfilt(self._sos, warm, zi=self._filter)
+            kernels.run_cascade(self._sections, self._filter, warm)
         else:
             amplitude = math.sqrt(2 / sum(a**2 for _, a in _MAINS))
             time = np.arange(sample_rate) / sample_rate  # every harmonic repeats after a second
@@ -67,7 +69,8 @@ class AmbientSound:
         number, self._number = self._number, self._number + 1
         if self._kind == "mains":
             return self._second[index % self._rate]
-        white = np.random.default_rng([*self._seed, number]).standard_normal(_BLOCK)
-        band, self._filter = signal.sosfilt(self._sos, white, zi=self._filter)
+        rng = np.random.default_rng([*self._seed, number])
+        band = rng.standard_normal(_BLOCK, dtype=np.float32).astype(np.float64)
+        kernels.run_cascade(self._sections, self._filter, band)
         beat = np.sin(2 * math.pi * self._beat_hz * index / self._rate + self._phase[0])
         return np.asarray(self._scale * band * (1 + _MODULATION[self._kind] * beat))

@@ -66,6 +66,7 @@ class ContactMicrophone:
             noise_dbfs=spec.noise_dbfs,
             seed=seed,
             response=((min(spec.resonance_hz, 0.45 * sample_rate), _DISC_DB, _DISC_Q),),
+            white=True,
         )
 
     @property

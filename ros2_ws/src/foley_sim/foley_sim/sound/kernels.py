@@ -192,6 +192,23 @@ def run_biquad(
 
 
 @_jit  # type: ignore[untyped-decorator]
+def run_cascade(
+    sections: Array,  # [k, 5] b0, b1, b2, a1, a2 of every section
+    state: Array,  # [k, 2], in place
+    samples: Array,  # [n], in place
+) -> None:
+    """Sections one after the other, sample by sample: while one waits for its last result the others work."""
+    for i in range(samples.size):
+        x = samples[i]
+        for k in range(sections.shape[0]):
+            y = sections[k, 0] * x + state[k, 0]
+            state[k, 0] = sections[k, 1] * x - sections[k, 3] * y + state[k, 1]
+            state[k, 1] = sections[k, 2] * x - sections[k, 4] * y
+            x = y
+        samples[i] = x
+
+
+@_jit  # type: ignore[untyped-decorator]
 def multiply_partitions(spectra: NDArray[np.complex128], filters: NDArray[np.complex128], newest: int, out: NDArray[np.complex128]) -> None:  # fmt: skip  # noqa: E501
     """out [b] += sum over k >= 1 of spectra[newest - k + 1 (a ring)] * filters[k], spectra and filters [k, b]."""
     partitions = filters.shape[0]
@@ -213,5 +230,6 @@ def warm_up() -> None:
     count = np.zeros(1, dtype=np.int64)
     run_grains(count, count, np.zeros((2, 1)), np.zeros((2, 1)), 0, one.copy())
     run_biquad(1.0, 0.0, 0.0, 0.0, 0.0, two.copy(), one.copy())
+    run_cascade(np.zeros((1, 5)), np.zeros((1, 2)), one.copy())
     spectra = np.zeros((2, 2), dtype=np.complex128)
     multiply_partitions(spectra, spectra, 0, np.zeros(2, dtype=np.complex128))

@@ -27,13 +27,14 @@ Response = tuple[tuple[float, float, float], ...]
 
 
 class BlockNoise:
-    """Gaussian noise with a gentle rise towards low frequencies; unit rms.
+    """Gaussian noise, unit rms, with a gentle rise towards low frequencies unless it is to be white.
 
     Drawn in blocks of fixed size, each from the seed and its own number, so that it does not depend on how it is read.
     """
 
-    def __init__(self, seed: list[int]) -> None:
+    def __init__(self, seed: list[int], *, white: bool = False) -> None:
         self._seed = seed
+        self._white = white
         self._number = 0
         self._filter = np.zeros(2)
         self._rest = np.zeros(0)
@@ -52,6 +53,8 @@ class BlockNoise:
     def _next_block(self) -> Array:
         rng = np.random.default_rng([*self._seed, self._number])
         self._number += 1
+        if self._white:
+            return rng.standard_normal(_NOISE_BLOCK, dtype=np.float32).astype(np.float64)
         white, slow = rng.standard_normal((2, _NOISE_BLOCK))
         kernels.run_biquad(0.02, 0.0, 0.0, -0.98, 0.0, self._filter, slow)
         # rms of the low-passed noise is 0.02 / sqrt(1 - 0.98^2) = 0.1005; half of the power comes from each
@@ -126,25 +129,34 @@ class Microphone:
     """Adds noise, removes what lies below HIGH_PASS_HZ, scales to full scale and bends peaks above KNEE.
 
     response: peaks that colour what is heard, but not the noise of the microphone itself.
+    white: whether that noise is white.
     """
 
     def __init__(
-        self, *, sample_rate: int, gain_db: float, noise_dbfs: float, seed: list[int], response: Response = ()
+        self,
+        *,
+        sample_rate: int,
+        gain_db: float,
+        noise_dbfs: float,
+        seed: list[int],
+        response: Response = (),
+        white: bool = False,
     ) -> None:
         self._gain = 10 ** (gain_db / 20) / FULL_SCALE_PA
         self._noise_level = 10 ** (noise_dbfs / 20)
-        self._noise = BlockNoise([*seed, 3])
+        self._noise = BlockNoise([*seed, 3], white=white)
         b, a = signal.butter(2, HIGH_PASS_HZ, "highpass", fs=sample_rate)
         self._section = (float(b[0]), float(b[1]), float(b[2]), float(a[1]), float(a[2]))
         self._filter = np.zeros(2)
-        self._peaks = [(peak_section(*peak, sample_rate), np.zeros(2)) for peak in response]
+        self._peaks = np.array([peak_section(*peak, sample_rate) for peak in response]).reshape(-1, 5)
+        self._peak_state = np.zeros((len(response), 2))
         self.limited_samples = 0
 
     def record(self, pressure: Array, own_noise: Array) -> NDArray[np.float32]:
         """Samples [n] in (-1, 1) from pressure at the microphone [Pa] and noise in units of full scale, both [n]."""
         heard = pressure * self._gain + own_noise
-        for section, state in self._peaks:
-            kernels.run_biquad(*section, state, heard)
+        if self._peaks.size:
+            kernels.run_cascade(self._peaks, self._peak_state, heard)
         heard += self._noise_level * self._noise.take(pressure.size)
         kernels.run_biquad(*self._section, self._filter, heard)
         loud = np.abs(heard) > KNEE

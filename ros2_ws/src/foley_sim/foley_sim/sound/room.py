@@ -151,7 +151,7 @@ class RoomConvolver:
                 )
         total = self._past.copy()
         self._present = {}
-        for source in np.flatnonzero(sounding | (self._live == self._partitions)):
+        for source in np.flatnonzero(sounding | (self._live > self._partitions)):
             frame = np.concatenate([self._previous[source], block_input[source]])
             self._present[int(source)] = np.fft.rfft(frame)
             total += self._present[int(source)] * self._filters[source, 0]
@@ -162,6 +162,7 @@ class RoomConvolver:
         self._newest = (self._newest + 1) % self._partitions
         for source in np.flatnonzero(sounding | (self._live > 0)):
             self._spectra[source, self._newest] = self._present.get(int(source), 0.0)
-            self._live[source] = self._partitions if sounding[source] else self._live[source] - 1
+            # one block longer than the response: the last samples sound on into a block of their own
+            self._live[source] = self._partitions + 1 if sounding[source] else self._live[source] - 1
         self._previous[:] = block_input
         self._past = None
