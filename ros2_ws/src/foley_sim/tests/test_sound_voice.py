@@ -10,8 +10,8 @@ from foley_sim.sound.renderer import SoundRenderer
 from foley_sim.spec import SHAPES, StrikerSpec
 
 
-def render(spec, *events, cuts=(1.0,)):
-    renderer = SoundRenderer(scene(spec, room=QUIET), seed=1)
+def render(spec, *events, cuts=(1.0,), edition="foleysim-1"):
+    renderer = SoundRenderer(dataclasses.replace(scene(spec, room=QUIET), edition=edition), seed=1)
     for event in events:
         renderer.add(event)
     return np.concatenate([renderer.render(float(t)) for t in cuts])
@@ -60,6 +60,13 @@ def test_a_pad_at_rest_takes_the_ring_and_a_tip_takes_less():
     tip = render(spec, blow, hold(spec, 0.2, 0.5, "tip"))
     assert np.array_equal(free[: round(0.2 * RATE)], pad[: round(0.2 * RATE)])
     assert level(pad, 0.6, 0.9) < 0.3 * level(tip, 0.6, 0.9) < 0.3 * level(free, 0.6, 0.9)
+
+
+def test_the_tabletop_edition_rings_on_under_what_rests_on_it():
+    spec = body(STEEL)
+    blow = tap(spec, time_s=0.05)
+    free, held = (render(spec, blow, *more, edition="tabletop") for more in ((), (hold(spec, 0.2, 0.5),)))
+    np.testing.assert_array_equal(free, held)
 
 
 def test_a_hold_makes_no_sound_of_its_own():

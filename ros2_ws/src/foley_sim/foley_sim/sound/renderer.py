@@ -4,7 +4,7 @@
                               +-> modal bank of the object -> room response -> sum -> microphone -> samples
   Sliding -> surface profile -/        (pressure at 1 m)         (delay, 1/r)      (hum, noise, gain)
   Impact  -> slower pulse through the object's mount -> modal bank of the table
-  Hold    -> damps the modes of the object while it lasts
+  Hold    -> damps the modes of the object while it lasts (not in the UNDAMPED editions)
   all     -> grains of loose and fibrous matter (grains.py) -> room response
   all     -> stick -> contact microphone (contact_mic.py)
 
@@ -33,6 +33,9 @@ from foley_sim.spec import ObjectSpec, SceneSpec
 
 BLOCK_S = 0.01
 """Grid on which the room works and silent objects are put to rest. Calls that end on it cost least."""
+
+UNDAMPED = frozenset({"tabletop"})
+"""Editions in which what rests on a body does not damp it: models learned their sound before holds were told."""
 
 _TO_TABLE = 0.5  # share of an object's impulse that reaches the table through its mount
 
@@ -153,7 +156,8 @@ class SoundRenderer:
                 self._late_events += 1
                 first = self._cursor
             if isinstance(event, Hold):
-                voice.hold(event, first, self._cursor)
+                if self._scene.edition not in UNDAMPED:
+                    voice.hold(event, first, self._cursor)
             else:
                 voice.slide(event, first)
         voice.crumble(event, self._cursor)

@@ -7,7 +7,9 @@ are run in one go; neither depends on how the time line is cut.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 
@@ -34,11 +36,15 @@ class Pulse:
 
 @dataclasses.dataclass
 class Damper:
-    """Extra decay of every mode from sample `first` to `stop`."""
+    """Extra decay of every mode from sample `first` to `stop`, worked out only if the bank sounds then."""
 
     first: int
     stop: int
-    decay: Array  # [m] [1/s]
+    work_out: Callable[[], Array]  # -> [m] [1/s]
+
+    @functools.cached_property
+    def decay(self) -> Array:
+        return self.work_out()
 
 
 class Resonators:
@@ -97,8 +103,9 @@ class Resonators:
             rows.append(row)
         drive_array = np.array(drives).reshape(len(drives), self._re.size)
         row_array = np.array(rows).reshape(len(rows), out.size)
-        for begin, end in self._spans(start, stop):
-            pole_re, pole_im = self._poles(begin)
+        dampers = [d for d in self._dampers if d.first < stop and d.stop > start]
+        for begin, end in _spans(dampers, start, stop):
+            pole_re, pole_im = self._poles(dampers, begin)
             part = slice(begin - start, end - start)
             kernels.run_bank(
                 self._re, self._im, pole_re, pole_im, self._gain,
@@ -137,19 +144,17 @@ class Resonators:
             self._im[:] = 0.0
             self.ringing = False
 
-    def _spans(self, start: int, stop: int) -> list[tuple[int, int]]:
-        """[start, stop) cut where damping changes."""
-        if not self._dampers:
-            return [(start, stop)]
-        edges = {start, stop}
-        for d in self._dampers:
-            edges.update(e for e in (d.first, d.stop) if start < e < stop)
-        cuts = sorted(edges)
-        return list(itertools.pairwise(cuts))
-
-    def _poles(self, sample: int) -> tuple[Array, Array]:
-        active = [d.decay for d in self._dampers if d.first <= sample < d.stop]
+    def _poles(self, dampers: list[Damper], sample: int) -> tuple[Array, Array]:
+        active = [d.decay for d in dampers if d.first <= sample < d.stop]
         if not active:
             return self._pole_re, self._pole_im
         shrink = np.exp(-np.sum(active, axis=0) / self._rate)
         return self._pole_re * shrink, self._pole_im * shrink
+
+
+def _spans(dampers: list[Damper], start: int, stop: int) -> list[tuple[int, int]]:
+    """[start, stop) cut where damping changes."""
+    edges = {start, stop}
+    for d in dampers:
+        edges.update(e for e in (d.first, d.stop) if start < e < stop)
+    return list(itertools.pairwise(sorted(edges)))

@@ -93,8 +93,11 @@ class Voice:
         c = self._striker.pad_damping
         if event.head == "tip":
             c = min(_TIP_DASHPOT * event.normal_force, _TIP_DASHPOT_MOST)
-        decay = c * self.bank.shapes(self._local(event.point)) ** 2 / (2 * self.bank.mass_kg)
-        decay = np.minimum(decay, 2 * np.pi * self.bank.frequency_hz)  # no more than critical
+
+        def decay() -> Array:
+            extra = c * self.bank.shapes(self._local(event.point)) ** 2 / (2 * self.bank.mass_kg)
+            return np.minimum(extra, 2 * np.pi * self.bank.frequency_hz)  # no more than critical
+
         self._resonators.damp(Damper(first, math.ceil(event.end_s * self._rate), decay), now)
 
     def crumble(self, event: Event, now: int) -> None:
