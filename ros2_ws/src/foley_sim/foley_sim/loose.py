@@ -1,13 +1,15 @@
-"""Rods that roll: their turn with their travel, the noise they make on the table and whether a touch moved them."""
+"""What a touch sets in motion: rods that roll, with their noise on the table, and loose pieces of heaps."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from foley_sim import mjcf
+import numpy as np
+
+from foley_sim import bodies
 from foley_sim.gl import import_mujoco
-from foley_sim.sound.events import Sliding
+from foley_sim.sound.events import Event, Hold, Impact, Sliding
 from foley_sim.spec import SOFT_PA, ObjectSpec, Reaction, SceneSpec
 
 MOVED_M = 0.001
@@ -38,8 +40,8 @@ class LooseRods:
         for item in scene.objects:
             if item.fixed:
                 continue
-            slide = name_to_id(model, kind, mjcf.slide_joint(item.object_id))
-            roll = name_to_id(model, kind, mjcf.roll_joint(item.object_id))
+            slide = name_to_id(model, kind, bodies.slide_joint(item.object_id))
+            roll = name_to_id(model, kind, bodies.roll_joint(item.object_id))
             q, v = model.jnt_qposadr, model.jnt_dofadr
             self._rods.append((item, int(q[slide]), int(v[slide]), int(q[roll]), int(v[roll])))
         self.watch()
@@ -82,3 +84,42 @@ class LooseRods:
         if reaction == "rolls" and self._travel[object_id][1] < MOVED_M:
             return "deforms" if object_id in self._soft else "static"
         return reaction
+
+
+GRAIN_PUSH = 8.0  # speed that an impulse gives to a piece beside it [m/s per N s]
+GRAIN_DRAG = 0.4  # share of a sliding head's speed that a piece beside it takes on
+GRAIN_REACH_M = 0.025  # how far a push is felt
+GRAIN_TRAVEL_M = 0.014  # no piece goes farther
+
+
+class LooseGrains:
+    """The visible loose pieces of all heaps: a touch near one pushes it down the slope. They make no sound here.
+
+    Args:
+        scene: what stands on the table.
+        model, data: the MjModel and MjData made from it.
+    """
+
+    def __init__(self, scene: SceneSpec, model: Any, data: Any) -> None:
+        self._data = data
+        kind, name_to_id = import_mujoco().mjtObj.mjOBJ_JOINT, import_mujoco().mj_name2id
+        self._pieces: dict[str, tuple[Any, Any, Any]] = {}  # qpos and qvel addresses [n], places [n, 3]
+        for item in scene.objects:
+            if item.shape != "heap":
+                continue
+            joints = [
+                name_to_id(model, kind, bodies.grain_joint(item.object_id, i)) for i in range(bodies.GRAINS)
+            ]
+            places = model.body_pos[model.jnt_bodyid[joints]].copy()
+            self._pieces[item.object_id] = (model.jnt_qposadr[joints], model.jnt_dofadr[joints], places)
+
+    def push(self, event: Event) -> None:
+        """Set in motion what lies near this touch."""
+        if event.object_id not in self._pieces or isinstance(event, Hold):
+            return
+        q, v, places = self._pieces[event.object_id]
+        near = np.exp(-np.sum(((places - event.point) / GRAIN_REACH_M) ** 2, axis=1))
+        speed = GRAIN_PUSH * event.impulse if isinstance(event, Impact) else GRAIN_DRAG * event.slip_speed
+        # A piece stops after its speed times the time in which it settles.
+        left = (GRAIN_TRAVEL_M - self._data.qpos[q]) / bodies.GRAIN_SETTLE_S
+        self._data.qvel[v] = np.maximum(self._data.qvel[v], np.minimum(speed * near, np.maximum(left, 0.0)))

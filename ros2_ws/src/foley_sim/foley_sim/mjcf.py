@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim import arm
+from foley_sim import arm, bodies
 from foley_sim.appearances import draw_appearance
 from foley_sim.gl import import_mujoco
 from foley_sim.looks import Look, draw_look, table_texture
@@ -25,7 +25,7 @@ from foley_sim.spec import (
     SceneSpec,
     StrikerSpec,
 )
-from foley_sim.tops import CAPS, ROUND, sphere_radius
+from foley_sim.tops import ROUND
 
 TIMESTEP_S = 0.0005
 CAMERA = "camera"
@@ -41,10 +41,7 @@ SOFT_CONTACT_S = 0.030
 PAD_CONTACT_S = 0.016
 PAD_RESTITUTION = 0.15
 _STEPS_PER_CONTACT = 5
-ROLL_HZ = 1.3
-"""Of a rod that rocks on its cradle."""
-ROLL_DAMPING = 0.15  # ratio
-ROLL_TRAVEL = 0.015  # [m], less than the clearance to a neighbour
+
 # A low impedance makes the contact a plain spring and damper under load (MuJoCo's default cancels the load at once,
 # and a pressed tip then rattles).
 _SOLIMP = "0.02 0.02 0.001"
@@ -128,14 +125,14 @@ def build(scene: SceneSpec, timestep_s: float = TIMESTEP_S) -> tuple[str, dict[s
     _surroundings(scene, visual, asset, world, files)
     # The arm's joints come first in qpos, so what can move stands behind it.
     for item in scene.objects:
-        if item.fixed:
+        if not _movable(item):
             _object(item, scene, asset, world, files)
     for number, thing in enumerate(scene.clutter):
         _clutter(f"clutter{number}", thing, asset, world, files)
     _camera(scene.camera, world)
     _arm(scene.striker, root, world)
     for item in scene.objects:
-        if not item.fixed:
+        if _movable(item):
             _object(item, scene, asset, world, files)
     return ET.tostring(root, encoding="unicode"), files
 
@@ -217,6 +214,11 @@ def _surroundings(
     )
 
 
+def _movable(item: ObjectSpec) -> bool:
+    """Whether it brings joints of its own."""
+    return not item.fixed or item.shape == "heap"
+
+
 def _look(scene: SceneSpec, item: ObjectSpec) -> Look:
     if scene.edition == "tabletop":
         return draw_look(item.material.name, item.look_seed)
@@ -263,10 +265,10 @@ def _object(
     body = _add(world, "body", name=name, pos=_text(item.position), euler=_text((0, 0, item.yaw)))
     half = [s / 2 for s in item.size]
     _add(
-        body if item.fixed else _rolling(item, body),
+        body if item.fixed else bodies.rolling(item, body),
         "geom",
         name=name,
-        **_solid(item),
+        **bodies.solid(item),
         material=name,
         contype="0",
         conaffinity="1",
@@ -275,6 +277,8 @@ def _object(
         solref=_text(solref(restitution(item.material), contact_s(item, edition))),
         solimp=_SOLIMP,
     )
+    if item.shape == "heap":
+        bodies.grains(item, world)
     # Without shadows things seem to float: thin dark patches around the foot stand for a soft shadow.
     for i, grow in enumerate((0.003, 0.008)):
         _add(
@@ -289,48 +293,6 @@ def _object(
             contype="0",
             conaffinity="0",
         )
-
-
-def _solid(item: ObjectSpec) -> dict[str, str]:
-    """Type, size and place of the geom in its body. A cap is a sphere that reaches below the table's top."""
-    half = [s / 2 for s in item.size]
-    if item.shape in ("cylinder", "disc"):
-        return {"type": "cylinder", "size": _text((half[0], half[2]))}
-    if item.shape == "rod":
-        return {"type": "cylinder", "size": _text((half[1], half[0])), "euler": _text((0, math.pi / 2, 0))}
-    if item.shape in CAPS:
-        radius = sphere_radius(item)
-        return {"type": "sphere", "size": _text((radius,)), "pos": _text((0, 0, half[2] - radius))}
-    return {"type": "box", "size": _text(half)}
-
-
-def _rolling(item: ObjectSpec, body: ET.Element) -> ET.Element:
-    """Joints of a rod that lies on a shallow cradle: across its axis on `body`, about its axis on the child."""
-    radius = item.size[1] / 2
-    mass = item.material.density * math.pi * radius**2 * item.size[0] * (1 - item.hollowness)
-    frequency = 2 * math.pi * ROLL_HZ
-    moving = 1.5 * mass  # of a solid cylinder that rolls: m + I / r^2
-    plain = {"pos": "0 0 0", "diaginertia": "1e-5 1e-5 1e-5"}
-    _add(body, "inertial", mass=f"{mass:.6g}", **plain)
-    _add(body, "joint", name=slide_joint(item.object_id), type="slide", axis="0 1 0",
-                  armature=f"{0.5 * mass:.6g}", stiffness=f"{moving * frequency**2:.6g}",
-                  damping=f"{2 * ROLL_DAMPING * moving * frequency:.6g}",
-                  range=_text((-ROLL_TRAVEL, ROLL_TRAVEL)))  # fmt: skip
-    child = _add(body, "body", name=f"{item.object_id}_roll")
-    _add(child, "inertial", mass="1e-6", pos="0 0 0", diaginertia="1e-9 1e-9 1e-9")
-    # Follows the slide without slip; world.py turns it.
-    _add(child, "joint", name=roll_joint(item.object_id), type="hinge", axis="1 0 0", armature="1e-4")
-    return child
-
-
-def slide_joint(object_id: str) -> str:
-    """Of a rod that may roll, across its axis [m]."""
-    return f"{object_id}_slide"
-
-
-def roll_joint(object_id: str) -> str:
-    """Of a rod that may roll, about its axis [rad]."""
-    return f"{object_id}_roll"
 
 
 def _camera(camera: CameraSpec, world: ET.Element) -> None:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from foley_sim import arm, mjcf
 from foley_sim.editions import sound_for
 from foley_sim.gl import import_mujoco
-from foley_sim.loose import LooseRods
+from foley_sim.loose import LooseGrains, LooseRods
 from foley_sim.policy import Plan, Policy, Target
 from foley_sim.sound.saved import ContactLog, SavedContacts
 from foley_sim.spec import ObjectSpec, SceneSpec
@@ -262,6 +262,7 @@ class World:
         d.ctrl[4:6] = arm.stick_width() / 2
         self._contact_s = {o.object_id: mjcf.contact_s(o, self.scene.edition) for o in self.scene.objects}
         self._rods = LooseRods(self.scene, m, d)
+        self._grains = LooseGrains(self.scene, m, d)
         mujoco.mj_forward(m, d)
         mass = np.zeros((m.nv, m.nv))
         mujoco.mj_fullM(m, d, mass)
@@ -385,6 +386,7 @@ class World:
     def _take_events(self) -> None:
         for event in self.touch.events:
             self.sound.add(event)
+            self._grains.push(event)
         if self._log is not None:
             self._log.events.extend(self.touch.events)
         self.touch.events.clear()

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from foley_sim import arm, mjcf
+from foley_sim import arm, bodies, mjcf
 from foley_sim.editions import EDITIONS
 from foley_sim.materials import draw_material
 from foley_sim.policy import ACTIONS, Policy
@@ -178,10 +178,19 @@ def test_a_rod_rolls_away_from_a_blow_beside_its_top_and_is_heard():
     assert rolling and all(e.object_id == "rod" and e.normal_force <= 0.2 for e in rolling)
     q = run.world.configuration()
     count = len(arm.JOINTS) + 1
-    assert len(q) == count + 2, "its joints come after the arm's"
+    assert len(q) == count + 2 + bodies.GRAINS, "its joints come after the arm's"
     assert q[count + 1] == pytest.approx(-q[count] / (ROD.size[1] / 2), abs=0.05), "it turns as it travels"
     still = _run(ROD, ("tap",), change=_on_top)
     assert still.contacts[0].reaction == "static"
+
+
+def test_loose_pieces_of_a_heap_are_pushed_by_touches_and_come_to_rest():
+    first = len(arm.JOINTS) + 1 + 2
+    run = _run(HEAP, ("hit", "scratch"))
+    moved = run.world.configuration()[first:]
+    assert len(moved) == bodies.GRAINS
+    assert 0.001 < moved.max() < 0.016 and moved.min() > -1e-6, "down the slope, and not off the heap"
+    assert _run(PLATE, ("hit",)).world.configuration()[first:] == pytest.approx(0, abs=1e-9)
 
 
 def test_runs_repeat_bit_for_bit():
