@@ -94,3 +94,35 @@ def test_a_flicker_without_approach_is_no_impact():
     tracker.step(0.0, _reading(0.0, (0, 0, -1e-4)))
     tracker.finish()
     assert not tracker.events and not tracker.contacts
+
+
+@pytest.mark.parametrize(("action", "contacts"), [("knock", 1), ("pat", 1), ("tap", 2)])
+def test_only_the_blows_of_a_knock_or_pat_are_joined_over_a_pause(action, contacts):
+    tracker = TouchTracker(MASS, DT)
+    for start in (0.0, 0.25):
+        tracker.step(start, _reading(start, (0, 0, -0.3)), action, "p1", "tip")
+        for i in range(1, 200):
+            tracker.step(start + i * DT, None, action, "p1")
+    tracker.finish()
+    assert [c.touches for c in tracker.contacts] == [2 // contacts] * contacts
+
+
+def test_another_plan_is_another_contact_even_after_a_knock():
+    tracker = TouchTracker(MASS, DT)
+    for start, plan in ((0.0, "p1"), (0.2, "p2")):
+        tracker.step(start, _reading(start, (0, 0, -0.3)), "knock", plan)
+        tracker.step(start + DT, None, "knock", plan)
+    tracker.finish()
+    assert [c.plan_id for c in tracker.contacts] == ["p1", "p2"]
+
+
+def test_holding_is_told_with_its_force_and_speed():
+    tracker = TouchTracker(MASS, DT)
+    for i in range(16):
+        tracker.step(i * DT, _reading(i * DT, (0, 0, -0.05), 2.0 if i < 8 else 4.0), "press", "p1", "pad")
+        if i % 8 == 7:
+            tracker.flush()
+    holds = [e for e in tracker.events if isinstance(e, Hold)]
+    assert [h.normal_force for h in holds] == pytest.approx([2.0, 4.0])
+    assert all(h.indent_speed == pytest.approx(0.05) and h.head == "pad" for h in holds)
+    assert holds[1].start_s == pytest.approx(holds[0].end_s)
