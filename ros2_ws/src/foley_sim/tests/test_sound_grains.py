@@ -49,7 +49,7 @@ def test_work_is_kinetic_frictional_and_of_pressing():
 def test_energy_grows_with_the_work(material):
     energies = []
     for speed in (0.1, 0.2, 0.4, 0.8):
-        sounds = [sound(material, hit(speed), seed=seed) for seed in range(60)]
+        sounds = [sound(material, hit(speed), seed=seed) for seed in range(240)]
         energies.append(np.mean([np.sum(s**2) for s in sounds]))
     assert energies == sorted(energies)
     assert energies[-1] / energies[0] == pytest.approx(64, rel=0.6)

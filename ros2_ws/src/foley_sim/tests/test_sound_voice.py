@@ -93,7 +93,9 @@ def test_a_mode_under_a_dashpot_decays_as_the_equation_says():
     resonators._re[mode] = 1.0
     resonators.run(0, np.zeros(RATE // 100), [])
     left = float(np.hypot(resonators._re[mode], resonators._im[mode]))
-    assert -np.log(left) * 100 == pytest.approx(bank.decay[mode] + extra, rel=1e-6)
+    # shapes under a hold are taken at the nearest millimetre
+    assert -np.log(left) * 100 == pytest.approx(bank.decay[mode] + extra, rel=0.02)
+    assert extra > bank.decay[mode]
 
 
 def test_cutting_the_time_line_changes_nothing():

@@ -64,7 +64,7 @@ class GrainVoice:
     def __init__(self, material: MaterialSample, tip_mass: float, seed: list[int], sample_rate: int) -> None:
         self._material = material
         self._mass = tip_mass
-        self._seed = seed
+        self._key = int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0])
         self._rate = sample_rate
         self._first = np.zeros(0, dtype=np.int64)
         self._stop = np.zeros(0, dtype=np.int64)
@@ -89,7 +89,8 @@ class GrainVoice:
             return
         begin = event.time_s if isinstance(event, Impact) else event.start_s
         kind = (Impact, Sliding, Hold).index(type(event))
-        rng = np.random.default_rng([*self._seed, kind, round(begin * 1e9)])
+        # A generator that takes its key as it is: one is made for every event.
+        rng = np.random.Generator(np.random.Philox(key=[self._key ^ kind, round(begin * 1e9)]))
         bounded = min(expected, 0.8 * MAX_GRAINS)
         count = min(int(rng.poisson(bounded)), MAX_GRAINS)
         if count == 0:

@@ -24,6 +24,8 @@ _PAD_FRICTION = 0.5  # of the force that the tip would shake the body with
 _TIP_DASHPOT = 0.15  # of the tip at rest [N s/m per N]: a hard contact takes little out of what rings
 _TIP_DASHPOT_MOST = 0.6  # [N s/m]
 
+_KEPT_SHAPES = 512
+
 _STRIKER_DENSITY = 4000.0  # of stick and gripper together [kg/m^3]: plastic tip on a steel rod
 _TIP_CLICK = (
     1.5 * modal.AIR_DENSITY / (4 * math.pi * modal.SOUND_SPEED * _STRIKER_DENSITY)
@@ -66,6 +68,7 @@ class Voice:
             ),
         }
         self._scratch_before = dict.fromkeys(HEADS, 0.0)  # impulse of friction in the sample before this one
+        self._shapes: dict[tuple[int, ...], Array] = {}
         self._grains: GrainVoice | None = None
         if material.grain_hz > 0:
             self._grains = GrainVoice(material, striker.tip_mass, [*seed, 17], sample_rate)
@@ -95,7 +98,7 @@ class Voice:
             c = min(_TIP_DASHPOT * event.normal_force, _TIP_DASHPOT_MOST)
 
         def decay() -> Array:
-            extra = c * self.bank.shapes(self._local(event.point)) ** 2 / (2 * self.bank.mass_kg)
+            extra = c * self._shapes_near(event.point) ** 2 / (2 * self.bank.mass_kg)
             return np.minimum(extra, 2 * np.pi * self.bank.frequency_hz)  # no more than critical
 
         self._resonators.damp(Damper(first, math.ceil(event.end_s * self._rate), decay), now)
@@ -159,6 +162,16 @@ class Voice:
     def _next_drive(self) -> int:
         starts = [friction.next_start() for friction in self._friction.values()]
         return min(self._resonators.next_drive(), *starts, FAR)
+
+    def _shapes_near(self, point: Point) -> Array:
+        """Mode shapes [m] within a millimetre of a point of the world: what rests there is wider than that."""
+        local = self._local(point)
+        key = tuple(round(x * 1000) for x in local.tolist())
+        if key not in self._shapes:
+            if len(self._shapes) >= _KEPT_SHAPES:
+                self._shapes.clear()
+            self._shapes[key] = self.bank.shapes(np.array(key) / 1000)
+        return self._shapes[key]
 
     def _local(self, point: Point) -> Array:
         """A point of the world in the body's frame [3]."""
