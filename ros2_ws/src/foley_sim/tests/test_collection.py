@@ -5,7 +5,10 @@ from collections import Counter
 
 import pytest
 
+from foley_sim import foleysim1
 from foley_sim.collection import COLLECTIONS, SCENES, interaction_s, recordings
+from foley_sim.editions import make_scene
+from foley_sim.policy import Policy
 
 
 def test_whole_and_mini_are_as_long_as_they_say():
@@ -47,6 +50,21 @@ def test_held_out_objects_are_touched_outside_of_training_only():
     seen = {(r.scene_seed, r.policy_seed) for r in items if r.split == "test_seen"}
     train = {(r.scene_seed, r.policy_seed) for r in items if r.split == "train" and r.kind == "interact"}
     assert {scene for scene, _ in seen} == {scene for scene, _ in train} and not seen & train
+
+
+def test_the_scenes_are_those_of_the_edition():
+    assert SCENES == foleysim1.SCENES
+    for r in recordings("foleysim-1"):
+        if r.kind == "scan":
+            assert make_scene(r.scene_seed, r.scene_split, r.edition).edition == "foleysim-1"
+
+
+def test_held_out_objects_stand_in_training_scenes_and_are_left_alone():
+    for seed in range(SCENES["train"]):
+        scene = make_scene(seed, "train", "foleysim-1")
+        held = {o.object_id for o in scene.objects if o.held_out}
+        policy = Policy(scene, 0, touch=lambda item: not item.held_out)
+        assert held and not held & {policy.target().object_id for _ in range(12)}
 
 
 def test_the_judge_is_for_tests_only():
