@@ -28,7 +28,7 @@ _BETA = np.array([1.8751, 4.6941, 7.8548, 10.9955, 14.1372, 17.2788])
 _LONGITUDINAL = 3
 _ACROSS = 0.25  # share of a blow along the stick that bends it, by aim and grip
 _DISC_DB, _DISC_Q = 10.0, 3.5
-_SENSITIVITY = 0.36 * FULL_SCALE_PA  # output per velocity of the stick [Pa s/m]: a hard tap at 0.8 m/s fits
+_SENSITIVITY = 0.27 * FULL_SCALE_PA  # output per velocity of the stick [Pa s/m]: a hard tap at 0.8 m/s fits
 _DIRECT = 8e-5  # what the disc feels of the push itself, relative to _SENSITIVITY [m/(N s)]
 _FRICTION = 0.12  # share of friction's force that runs up the stick; the rest stays in grit and surface
 
