@@ -1,9 +1,10 @@
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
-from foley_sim.materials import MATERIALS
+from foley_sim.materials import MATERIALS, ranges
 from foley_sim.sound import modal, modes
 from foley_sim.sound.examples import OAK, RUBBER, STEEL, body, random_body
 from foley_sim.spec import SHAPES
@@ -105,10 +106,16 @@ def test_a_light_surface_cannot_leave_faster_than_its_striker():
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_bank_is_well_formed(material, shape):
     rng = np.random.default_rng([MATERIALS.index(material), SHAPES.index(shape)])
-    for _ in range(6):
-        bank = modal.object_bank(random_body(material, shape, rng), scene_seed=int(rng.integers(100)))
+    if shape == "heap" and ranges()[material].grain_hz is None:
+        with pytest.raises(ValueError, match="has no grains"):
+            random_body(material, shape, rng)
+        return
+    for _ in range(6 if shape != "dome" else 1):  # each dome is solved by finite elements
+        spec = random_body(material, shape, rng)
+        bank = modal.object_bank(spec, scene_seed=int(rng.integers(100)))
         count = bank.frequency_hz.size
-        assert 1 <= count <= modal.MAX_MODES
+        soft = spec.material.youngs_modulus < 1e8  # so lossy that nothing in it may swing
+        assert (0 if soft else 1) <= count <= modal.MAX_MODES
         assert all(
             a.shape == (count,) for a in (bank.decay, bank.mass_kg, bank.radiation, bank.shapes(np.zeros(3)))
         )
@@ -129,3 +136,21 @@ def test_mass_counts_walls_only():
     solid, hollow = body(OAK, "box", (0.1, 0.1, 0.1)), body(OAK, "box", (0.1, 0.1, 0.1), wall=0.01)
     assert modal.object_mass(solid) == pytest.approx(0.65)
     assert modal.object_mass(hollow) == pytest.approx(0.65 * (1 - 0.08**3 / 0.1**3))
+
+
+@pytest.mark.parametrize("shape", ["plate", "dome", "rod"])
+def test_a_clamp_takes_the_ring_out_of_a_body(shape):
+    rng = np.random.default_rng(3)
+    spec = random_body("metal", shape, rng)
+    t60 = [
+        float(np.max(modal.object_bank(dataclasses.replace(spec, grasp=grasp)).t60()))
+        for grasp in (0.0, 0.3, 1.0)
+    ]
+    assert t60[0] > t60[1] > t60[2] and t60[2] < t60[0] / 5
+
+
+def test_mass_follows_the_body():
+    disc = body(OAK, "disc", (0.1, 0.1, 0.01))
+    assert modal.object_mass(disc) == pytest.approx(650 * np.pi * 0.05**2 * 0.01)
+    tube = body(OAK, "rod", (0.2, 0.04, 0.04), wall=0.004)
+    assert modal.object_mass(tube) == pytest.approx(650 * np.pi * (0.02**2 - 0.016**2) * 0.2)

@@ -30,14 +30,22 @@ def body(
 
 
 def random_body(material: str, shape: Shape, rng: np.random.Generator, *, name: str = "thing") -> ObjectSpec:
-    """An instance of a material in a random size; boxes and cylinders are hollow more often than not."""
+    """An instance of a material in a random size; boxes, cylinders and rods are hollow more often than not.
+
+    Raises:
+        ValueError: a heap of something that has no grains.
+    """
     sizes: dict[Shape, tuple[float, float, float]] = {
         "plate": (rng.uniform(0.1, 0.2), rng.uniform(0.08, 0.14), rng.uniform(0.003, 0.016)),
         "box": (rng.uniform(0.07, 0.14), rng.uniform(0.05, 0.1), rng.uniform(0.04, 0.1)),
         "bar": (rng.uniform(0.12, 0.24), rng.uniform(0.02, 0.04), rng.uniform(0.01, 0.03)),
         "cylinder": (0.07, 0.07, rng.uniform(0.05, 0.13)),
+        "disc": (0.12, 0.12, 0.012),
+        "rod": (0.14, 0.036, 0.036),
+        "dome": (0.10, 0.10, 0.04),
+        "heap": (0.11, 0.11, 0.03),
     }
-    hollow = shape in ("box", "cylinder") and rng.random() < 0.6
+    hollow = shape == "dome" or (shape in ("box", "cylinder", "rod") and rng.random() < 0.6)
     wall = float(rng.uniform(0.002, 0.009)) if hollow else 0.0
     return body(draw_material(material, rng), shape, sizes[shape], wall, name=name)
 

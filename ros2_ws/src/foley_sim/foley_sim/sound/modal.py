@@ -17,7 +17,7 @@ import zlib
 
 import numpy as np
 
-from foley_sim.sound import modes
+from foley_sim.sound import modes, round_bodies
 from foley_sim.sound.modes import Array, ModeSet
 from foley_sim.spec import MaterialSample, ObjectSpec
 
@@ -30,6 +30,10 @@ _MOUNT_LOSS = 4.0e-4
 _MOUNT_STIFFNESS = 4.0e8  # per area [N/m^3]
 _BOUNCE_LOSS = 0.18
 _MIN_MOVING_DENSITY = 600.0  # [kg/m^3]
+_ROUND = ("cylinder", "disc", "dome", "heap")
+_ROD_FOOT = 0.3  # share of its outline on which a rod rests
+_GRASP_ALPHA = 120.0  # [1/s] of a clamp that holds with all its might
+_GRASP_LOSS = 0.04
 _WALL_COUPLING = 0.4  # displacement of the walls for a blow of 1 on the top of a hollow body
 
 TABLE_SIZE = (1.2, 0.8, 0.03)  # [m]
@@ -97,8 +101,9 @@ def object_bank(spec: ObjectSpec, *, scene_seed: int = 0) -> ModalBank:
         # above its bounce a hollow body moves at the struck wall only, and even light ones drag their mount along
         moving_density=max(spec.material.density, _MIN_MOVING_DENSITY),
         bounce_hz=bounce_hz,
-        mount_alpha=_MOUNT_ALPHA * looseness,
-        mount_loss=_MOUNT_LOSS * looseness,
+        # A clamp takes energy from every mode, much like a hand that holds the thing.
+        mount_alpha=_MOUNT_ALPHA * looseness + _GRASP_ALPHA * spec.grasp,
+        mount_loss=_MOUNT_LOSS * looseness + _GRASP_LOSS * spec.grasp,
     )
 
 
@@ -119,14 +124,33 @@ def table_bank() -> ModalBank:
 
 def object_mass(spec: ObjectSpec) -> float:
     """Mass of the walls, or of the whole where the object is solid [kg]."""
-    outer = spec.size[0] * spec.size[1] * spec.size[2]
-    round_factor = math.pi / 4 if spec.shape == "cylinder" else 1.0
-    return spec.material.density * outer * (1 - spec.hollowness) * round_factor
+    a, b, h = spec.size
+    if spec.shape == "dome":
+        return round_bodies.dome_mass(a, h, spec.wall, spec.material) if spec.wall > 0 else _cap_mass(spec)
+    if spec.shape == "heap":
+        return _cap_mass(spec)
+    round_factor = math.pi / 4 if spec.shape in ("cylinder", "disc", "rod") else 1.0
+    return spec.material.density * a * b * h * (1 - spec.hollowness) * round_factor
+
+
+def _cap_mass(spec: ObjectSpec) -> float:
+    """Of a full spherical cap [kg]."""
+    a, _, h = spec.size
+    return spec.material.density * math.pi * h * (3 * (a / 2) ** 2 + h**2) / 6
 
 
 def _body_modes(spec: ObjectSpec) -> tuple[ModeSet, ...]:
     a, b, h = spec.size
     hollow, material = spec.wall > 0, spec.material
+    if spec.shape == "heap":
+        return ()  # nothing in it rings as one body; its grains do, see grains.py
+    if spec.shape == "disc":
+        return (modes.disc(a / 2, h, material),)
+    if spec.shape == "rod":
+        bending = round_bodies.rod(a, b, material, wall=spec.wall)
+        return (bending, round_bodies.tube_wall(a, b, spec.wall, material)) if hollow else (bending,)
+    if spec.shape == "dome":
+        return (round_bodies.dome(a, h, spec.wall, material),) if hollow else (modes.column(a * a, h, material),)
     if spec.shape == "plate":
         return (modes.plate(a, b, spec.wall if hollow else h, material),)
     if spec.shape == "bar":
@@ -153,14 +177,19 @@ def _body_modes(spec: ObjectSpec) -> tuple[ModeSet, ...]:
 
 
 def _base_area(spec: ObjectSpec) -> float:
-    return spec.size[0] * spec.size[1] * (math.pi / 4 if spec.shape == "cylinder" else 1.0)
+    """What rests on the mount [m^2]."""
+    if spec.shape == "rod":
+        return spec.size[0] * spec.size[1] * _ROD_FOOT
+    return spec.size[0] * spec.size[1] * (math.pi / 4 if spec.shape in _ROUND else 1.0)
 
 
 def _hollow_area(spec: ObjectSpec) -> float:
     if spec.wall == 0:
         return 0.0
+    if spec.shape == "rod":
+        return _base_area(spec) * spec.hollowness
     inner = (spec.size[0] - 2 * spec.wall) * (spec.size[1] - 2 * spec.wall)
-    return inner * (math.pi / 4 if spec.shape == "cylinder" else 1.0)
+    return inner * (math.pi / 4 if spec.shape in _ROUND else 1.0)
 
 
 def _assemble(

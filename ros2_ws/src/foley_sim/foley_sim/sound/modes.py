@@ -79,7 +79,7 @@ def plate(a: float, b: float, h: float, material: MaterialSample) -> ModeSet:
         return np.asarray(np.sin(m * math.pi * x) * np.sin(n * math.pi * y))
 
     mass = np.full(k.shape, material.density * a * b * h / 4)
-    return _audible(ModeSet(f, mass, _beyond(k, k.min()), np.full(k.shape, 0.5), a * b, shapes))
+    return audible(ModeSet(f, mass, beyond(k, k.min()), np.full(k.shape, 0.5), a * b, shapes))
 
 
 def disc(radius: float, h: float, material: MaterialSample) -> ModeSet:
@@ -99,7 +99,7 @@ def disc(radius: float, h: float, material: MaterialSample) -> ModeSet:
         r = min(math.hypot(point[0], point[1]) / radius, _CLAMP)
         return _disc_radial(orders, roots, r)
 
-    return _audible(ModeSet(f, mass, _beyond(k, k.min()), rms, math.pi * radius**2, shapes))
+    return audible(ModeSet(f, mass, beyond(k, k.min()), rms, math.pi * radius**2, shapes))
 
 
 def bar(
@@ -116,16 +116,16 @@ def bar(
     inertia = (width * height**3 - inner_w * inner_h**3) / 12
     radius2 = inertia / section
     speed = math.sqrt(material.youngs_modulus * radius2 / material.density)
-    beta_l = _free_free_roots()
+    beta_l = free_free_roots()
     beta = beta_l / length
     shear = 2 * (1 + material.poisson_ratio) / _SHEAR_COEFFICIENT
     f = speed * beta**2 / (2 * math.pi) / np.sqrt(1 + beta**2 * radius2 * (1 + shear))
 
     def shapes(point: Array) -> Array:
-        return _free_free_shape(beta_l, float(np.clip(point[axis] / length, -0.5, 0.5) + 0.5))
+        return free_free_shape(beta_l, float(np.clip(point[axis] / length, -0.5, 0.5) + 0.5))
 
     mass = np.full(f.shape, material.density * section * length)
-    return _audible(ModeSet(f, mass, _beyond(beta, beta[0]), np.ones(f.shape), length * width, shapes))
+    return audible(ModeSet(f, mass, beyond(beta, beta[0]), np.ones(f.shape), length * width, shapes))
 
 
 def torsion(length: float, width: float, height: float, material: MaterialSample) -> ModeSet:
@@ -151,7 +151,7 @@ def torsion(length: float, width: float, height: float, material: MaterialSample
     mass = material.density * length * width * height * (1 + (height / width) ** 2) / 6
     rms = np.full(k.shape, math.sqrt(1 / 6))
     # the two halves across move oppositely, so even the first mode is short-circuited
-    return _audible(ModeSet(j * speed / (2 * length), np.full(k.shape, mass), np.hypot(k, math.pi / width), rms,
+    return audible(ModeSet(j * speed / (2 * length), np.full(k.shape, mass), np.hypot(k, math.pi / width), rms,
                             length * width, shapes))  # fmt: skip
 
 
@@ -169,7 +169,7 @@ def ring(radius: float, height: float, wall: float, material: MaterialSample, co
         return np.full(n.shape, coupling * min(math.hypot(point[0], point[1]) / radius, 1.0))
 
     rms = np.full(n.shape, math.sqrt(0.5))
-    return _audible(ModeSet(w / (2 * math.pi), mass, n / radius, rms, 2 * math.pi * radius * height, shapes))
+    return audible(ModeSet(w / (2 * math.pi), mass, n / radius, rms, 2 * math.pi * radius * height, shapes))
 
 
 def side(a: float, b: float, wall: float, material: MaterialSample, coupling: float) -> ModeSet:
@@ -186,14 +186,14 @@ def column(area: float, height: float, material: MaterialSample) -> ModeSet:
     f = (2 * j - 1) * speed / (4 * height)
     mass = np.full(f.shape, material.density * area * height / 2)
     ones = np.ones(f.shape)
-    return _audible(ModeSet(f, mass, 0 * ones, ones, area, lambda point: ones))
+    return audible(ModeSet(f, mass, 0 * ones, ones, area, lambda point: ones))
 
 
 def bounce(mass: float, stiffness: float, area: float, loss: float) -> ModeSet:
     """The body as a whole on its footing: one mode, f = sqrt(k / m) / 2 pi."""
     one = np.ones(1)
     f = one * math.sqrt(stiffness / mass) / (2 * math.pi)
-    return _audible(ModeSet(f, one * mass, 0 * one, one, area, lambda point: one, extra_loss=loss))
+    return audible(ModeSet(f, one * mass, 0 * one, one, area, lambda point: one, extra_loss=loss))
 
 
 def _plate_speed(h: float, material: MaterialSample) -> float:
@@ -209,7 +209,7 @@ def _plate_correction(k: Array, h: float, material: MaterialSample) -> Array:
     return np.asarray(1 / np.sqrt(1 + (k * h) ** 2 / 12 * factor))
 
 
-def _beyond(k: Array, first: float) -> Array:
+def beyond(k: Array, first: float) -> Array:
     return np.sqrt(np.maximum(k**2 - first**2, 0.0))
 
 
@@ -217,23 +217,23 @@ def _orders(largest: float) -> Array:
     return np.arange(1.0, min(max(math.floor(largest), 1), 60) + 1)
 
 
-def _audible(modes: ModeSet) -> ModeSet:
+def audible(modes: ModeSet) -> ModeSet:
     inside = np.flatnonzero((modes.frequency_hz >= MIN_HZ) & (modes.frequency_hz <= MAX_HZ))
     return modes.take(inside[np.argsort(modes.frequency_hz[inside], kind="stable")])
 
 
 @functools.cache
-def _free_free_roots() -> Array:
+def free_free_roots() -> Array:
     """Roots of cosh x cos x = 1, the first 24; from the fourth on (2 j + 1) pi / 2 to 1e-6."""
     guess = (2 * np.arange(1, 25) + 1) * math.pi / 2
     exact = [optimize.brentq(lambda x: math.cos(x) - 1 / math.cosh(x), g - 0.3, g + 0.3) for g in guess[:3]]
     return np.concatenate([exact, guess[3:]])
 
 
-def _free_free_shape(beta_l: Array, u: float) -> Array:
+def free_free_shape(beta_l: Array, u: float) -> Array:
     """cosh + cos - s (sinh + sin) at u in [0, 1], written with decaying exponentials (the textbook form overflows)."""
     if u > 0.5:  # symmetric for odd, antisymmetric for even modes
-        return _free_free_shape(beta_l, 1 - u) * (-1.0) ** np.arange(beta_l.size)
+        return free_free_shape(beta_l, 1 - u) * (-1.0) ** np.arange(beta_l.size)
     x = beta_l * u
     # s = (cosh - cos) / (sinh - sin), and 1 - s = -(e^-b + sin b - cos b) / (sinh b - sin b)
     sinh_sin = np.sinh(beta_l) - np.sin(beta_l)
