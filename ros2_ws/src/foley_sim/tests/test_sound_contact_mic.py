@@ -54,7 +54,7 @@ def test_levels_follow_speed_and_fit_the_range():
         renderer.render(0.5 * (k + 1))
         peaks.append(float(np.abs(renderer.contact_samples).max()))
     assert peaks == sorted(peaks)
-    assert peaks[0] > 0.05 and peaks[-1] < 1.0
+    assert peaks[0] > 0.03 and peaks[-1] < 0.8  # a tap at 0.1 m/s stands out, a hit at 0.8 m/s is not bent
 
 
 def test_softer_things_excite_less_of_the_stick():
