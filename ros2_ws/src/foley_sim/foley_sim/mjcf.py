@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from foley_sim import arm, bodies
 from foley_sim.appearances import draw_appearance
 from foley_sim.gl import import_mujoco
+from foley_sim.judge import looks as judge_looks
 from foley_sim.looks import Look, draw_look, table_texture
 from foley_sim.scene import check_scene
 from foley_sim.spec import (
@@ -31,6 +32,8 @@ TIMESTEP_S = 0.0005
 CAMERA = "camera"
 TIP = "tip"
 TABLE = "table"
+JUDGE = "foleysim-b"
+"""The edition that has looks of its own."""
 TABLE_RESTITUTION = 0.45
 TABLE_FRICTION = 0.4
 
@@ -169,6 +172,8 @@ def _surroundings(
     warmth = float(rng.uniform(-0.05, 0.05))
     tint = np.array([1 + warmth, 1.0, 1 - warmth])
     ambient = float(rng.uniform(0.30, 0.42))
+    if scene.edition == JUDGE:  # dimmer, warmer, from fewer directions
+        ambient, tint = 0.7 * ambient, tint * np.array([1.08, 1.0, 0.86])
     _add(
         visual,
         "headlight",
@@ -189,7 +194,8 @@ def _surroundings(
             specular=_text(0.35 * strength * tint),
         )
     wall = 0.55 + 0.3 * rng.uniform(size=3) * np.array([0.9, 0.95, 1.0])
-    _texture(asset, files, TABLE, table_texture(int(rng.integers(2**31))), "2d")
+    bench = judge_looks.table_texture if scene.edition == JUDGE else table_texture
+    _texture(asset, files, TABLE, bench(int(rng.integers(2**31))), "2d")
     _add(asset, "texture", name="sky", type="skybox", builtin="gradient", width="64", height="384",
                   rgb1=_text(wall), rgb2=_text(wall * 0.55))  # fmt: skip
     _add(asset, "material", name=TABLE, texture=TABLE, texrepeat="1 1", specular="0.15", shininess="0.2")
@@ -222,6 +228,8 @@ def _movable(item: ObjectSpec) -> bool:
 def _look(scene: SceneSpec, item: ObjectSpec) -> Look:
     if scene.edition == "tabletop":
         return draw_look(item.material.name, item.look_seed)
+    if scene.edition == JUDGE:
+        return judge_looks.draw_look(item.material.name, item.look_seed)
     return draw_appearance(item.look_material or item.material.name, item.look_seed)
 
 
