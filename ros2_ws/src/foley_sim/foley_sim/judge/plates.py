@@ -16,6 +16,7 @@ from scipy.linalg import eigh
 Array = NDArray[np.float64]
 DEGREE = 8
 _NODES = 20
+_I, _J = np.array([(i, j) for i in range(DEGREE + 1) for j in range(DEGREE + 1 - i)]).T
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +54,7 @@ def basis(face: Face, x: Array, y: Array, dx: int = 0, dy: int = 0) -> Array:
     """Derivatives of the products P_i(2x/a) P_j(2y/b), i + j <= DEGREE, at points [p] -> [b, p]."""
     px, py = _legendre(2 * x / face.length, dx), _legendre(2 * y / face.width, dy)
     scale = (2 / face.length) ** dx * (2 / face.width) ** dy
-    return np.stack([scale * px[i] * py[j] for i in range(DEGREE + 1) for j in range(DEGREE + 1 - i)])
+    return np.asarray(scale * px[_I] * py[_J])
 
 
 def quadrature(face: Face) -> tuple[Array, Array, Array]:
@@ -82,9 +83,10 @@ def _rim(face: Face) -> tuple[Array, Array, Array]:
     return x, y, np.concatenate([a * weights, a * weights, b * weights, b * weights])
 
 
-def _legendre(t: Array, order: int) -> list[Array]:
-    unit = np.eye(DEGREE + 1)
-    return [np.asarray(legendre.legval(t, legendre.legder(row, order) if order else row)) for row in unit]
+def _legendre(t: Array, order: int) -> Array:
+    """Derivatives of P_0 .. P_DEGREE at t [p] -> [DEGREE + 1, p]."""
+    coefficients = legendre.legder(np.eye(DEGREE + 1), order, axis=0) if order else np.eye(DEGREE + 1)
+    return np.asarray(legendre.legval(t, coefficients))
 
 
 def _inner(first: Array, second: Array, weight: Array) -> Array:
