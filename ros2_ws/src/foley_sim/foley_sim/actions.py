@@ -31,7 +31,7 @@ SPEEDS: dict[Action, tuple[float, float]] = {
     "scratch": (0.03, 0.25),
     "knock": (0.2, 0.5),
     "rub": (0.1, 0.3),
-    "pat": (0.1, 0.3),
+    "pat": (0.15, 0.4),
     "press": (0.04, 0.08),
 }
 """Along the normal, or the greatest along the stroke [m/s]; of a press, its landing."""

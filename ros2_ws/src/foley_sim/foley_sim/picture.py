@@ -46,7 +46,7 @@ def contact_sheet(scene: SceneSpec, width: int = 960, height: int = 640) -> Imag
     view = draw(scene, width, height, touching=scene.objects[0])
     unobstructed = draw(scene, width, height)
     side = width // len(scene.objects)
-    tiles = np.hstack([_tile(scene, item, unobstructed, side) for item in scene.objects])
+    tiles = np.hstack([tile(scene, item, unobstructed, side) for item in scene.objects])
     tiles = cv2.copyMakeBorder(
         tiles, 0, 0, 0, width - tiles.shape[1], cv2.BORDER_CONSTANT, value=[_PAPER] * 3
     )
@@ -60,7 +60,7 @@ def _title(scene: SceneSpec, width: int) -> Image:
     return strip
 
 
-def _tile(scene: SceneSpec, item: ObjectSpec, view: Image, side: int) -> Image:
+def tile(scene: SceneSpec, item: ObjectSpec, view: Image, side: int) -> Image:
     """One object cut out of the view, with its truth below."""
     height, width = view.shape[:2]
     camera = dataclasses.replace(scene.camera, width=width, height=height)

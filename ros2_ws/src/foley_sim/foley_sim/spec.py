@@ -218,7 +218,7 @@ class StrikerSpec:
     length: float = 0.16  # [m], from the gripper's tool point to the tip
     has_pad: bool = False
     pad_radius: float = 0.012  # [m]
-    pad_modulus: float = 1.5e6  # [Pa], silicone
+    pad_modulus: float = 4.0e7  # [Pa], polyurethane of about Shore 95 A
     pad_poisson_ratio: float = 0.48
     pad_damping: float = 6.0  # of what it rests on [N s/m]
 

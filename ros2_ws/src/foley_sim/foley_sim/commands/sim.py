@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from foley_sim.collection import COLLECTIONS
-from foley_sim.commands import sim_set
+from foley_sim.commands import sim_pictures, sim_set
 from foley_sim.spec import ROBOTS
 
 HELP = "Simulated world: write bags faster than real time, show scenes."
@@ -21,7 +21,8 @@ _EXAMPLES = """examples:
   foley sim generate --collection foleysim-1-mini --out out/foleysim1_mini --jobs 2
   foley sim check out/foleysim1_mini
   foley sim datasheet out/foleysim1_mini --out docs/foleysim1_datasheet.md
-  foley sim show --seed 3 --split test --out scene.png
+  foley sim show --edition foleysim-1 --seed 3 --split test --out scene.png
+  foley sim gallery --out pictures
 
 Live, the same world is the node `sim_world` (`foley up --sim`)."""
 
@@ -71,16 +72,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
     sim_set.configure(actions)
-    show = actions.add_parser("show", help="a picture of one scene with its objects one by one")
-    show.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the scene (default: 0)")
-    show.add_argument("--split", default="test", help="train, validation or test (default: test)")
-    show.add_argument(
-        "--out",
-        type=Path,
-        default=Path("scene.png"),
-        metavar="FILE",
-        help="PNG to write (default: scene.png)",
-    )
+    sim_pictures.configure(actions)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -89,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.action in sim_set.ACTIONS:
             return sim_set.run(args)
-        return _generate(args) if args.action == "generate" else _show(args)
+        return sim_pictures.run(args) if args.action in sim_pictures.ACTIONS else _generate(args)
     except (ValueError, OSError, NoRenderer) as error:
         print(f"foley sim: error: {error}", file=sys.stderr)
         return 2
@@ -171,22 +163,6 @@ class Told:
             f"{self._done_s:.0f} of {self._total_s:.0f} s simulated, {speed:.1f} x real time, "
             f"about {left:.1f} min left"
         )
-
-
-def _show(args: argparse.Namespace) -> int:
-    import cv2
-
-    from foley_sim.picture import contact_sheet
-    from foley_sim.scene import make_scene
-
-    if args.out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise ValueError(f"--out is `{args.out}`, must end in .png or .jpg")
-    sheet = contact_sheet(make_scene(args.seed, args.split))
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(args.out), sheet[:, :, ::-1]):
-        raise OSError(f"--out: {args.out} cannot be written")
-    print(f"{args.out}: {sheet.shape[1]}x{sheet.shape[0]} pixels")
-    return 0
 
 
 def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:

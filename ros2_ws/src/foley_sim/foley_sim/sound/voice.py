@@ -20,7 +20,7 @@ from foley_sim.spec import HEADS, Head, MaterialSample, StrikerSpec
 SILENCE_PA = 1e-6 * FULL_SCALE_PA
 _SIDE_COUPLING = 0.3
 _SLIDING_CONTACT_S = 5e-4  # time for which a bump of the profile pushes, as far as the load on the modes goes
-_PAD_FRICTION = 0.5  # of the force that the tip would shake the body with
+_PAD_FRICTION = 1.2  # of the force that the tip would shake the body with
 _TIP_DASHPOT = 0.15  # of the tip at rest [N s/m per N]: a hard contact takes little out of what rings
 _TIP_DASHPOT_MOST = 0.6  # [N s/m]
 
@@ -30,7 +30,7 @@ _STRIKER_DENSITY = 4000.0  # of stick and gripper together [kg/m^3]: plastic tip
 _TIP_CLICK = (
     1.5 * modal.AIR_DENSITY / (4 * math.pi * modal.SOUND_SPEED * _STRIKER_DENSITY)
 )  # see ModalBank.click
-_PAD_CLICK = 0.3 * _TIP_CLICK  # the pad gives way between stick and surface
+_PAD_CLICK = 0.6 * _TIP_CLICK  # the pad gives way between stick and surface
 CLICK: dict[Head, float] = {"tip": _TIP_CLICK, "pad": _PAD_CLICK}
 """Pressure at 1 m per rate of force that the striker itself radiates [Pa s/N]."""
 _SCRATCH_CLICK = 6.0
