@@ -34,6 +34,7 @@ setup(
         "mujoco",
         "numba",
         "pyroomacoustics",
+        "scikit-fem",
         "rosbags",
         "opencv-python-headless",
         "rich",

@@ -154,3 +154,10 @@ def test_mass_follows_the_body():
     assert modal.object_mass(disc) == pytest.approx(650 * np.pi * 0.05**2 * 0.01)
     tube = body(OAK, "rod", (0.2, 0.04, 0.04), wall=0.004)
     assert modal.object_mass(tube) == pytest.approx(650 * np.pi * (0.02**2 - 0.016**2) * 0.2)
+
+
+def test_a_solid_dome_moves_with_half_its_mass():
+    """The column that stands for it has its mass and height; the modal mass of a column is half the whole."""
+    solid = body(OAK, "dome", (0.1, 0.1, 0.04))
+    bank = modal.object_bank(solid)
+    np.testing.assert_allclose(bank.families[0].mass_kg, modal.object_mass(solid) / 2)

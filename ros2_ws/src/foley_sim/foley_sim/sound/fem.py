@@ -16,6 +16,7 @@ import dataclasses
 import functools
 import hashlib
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,8 @@ def _kept(height: float, wall: float, poisson_ratio: float) -> SectionModes:
     try:
         with np.load(file, allow_pickle=False) as stored:
             return SectionModes(**{name: stored[name].astype(np.float64) for name in names})
-    except (OSError, KeyError, ValueError):
-        pass
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+        pass  # absent, or cut short when a disk was full
     modes = _solve_cap(height, wall, poisson_ratio)
     rounded = {name: getattr(modes, name).astype(np.float32) for name in names}
     try:

@@ -150,7 +150,10 @@ def _body_modes(spec: ObjectSpec) -> tuple[ModeSet, ...]:
         bending = round_bodies.rod(a, b, material, wall=spec.wall)
         return (bending, round_bodies.tube_wall(a, b, spec.wall, material)) if hollow else (bending,)
     if spec.shape == "dome":
-        return (round_bodies.dome(a, h, spec.wall, material),) if hollow else (modes.column(a * a, h, material),)
+        if hollow:
+            return (round_bodies.dome(a, h, spec.wall, material),)
+        # the column of the same height and mass
+        return (modes.column(_cap_mass(spec) / (material.density * h), h, material),)
     if spec.shape == "plate":
         return (modes.plate(a, b, spec.wall if hollow else h, material),)
     if spec.shape == "bar":
