@@ -70,6 +70,11 @@ def test_a_cap_is_solved_once_and_read_back_the_same(tmp_path, monkeypatch):
             fem.cap(0.41, 0.031, 0.28)
 
 
+def test_shapes_have_the_same_sign_wherever_they_are_solved():
+    shapes = [fem._solve_cap(0.5, 0.02, nu).shape for nu in (0.3, 0.3 + 1e-12)]
+    assert (np.sum(shapes[0] * shapes[1], axis=1) > 0).all()
+
+
 def test_a_cap_hardly_changes_with_finer_elements():
     """Lowest mode of every angular order: within 0.5 per cent of a mesh twice as fine, nearer than one half as fine."""
     lowest = {}

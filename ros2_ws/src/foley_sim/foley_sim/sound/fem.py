@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-VERSION = 1
+VERSION = 2
 """Of what is kept in the cache folder; raise it when results change."""
 ELEMENTS = 20  # along the section
 ORDERS = 9  # angular orders 0 .. 8
@@ -146,6 +146,7 @@ def solve(
             if value < 1e-6 or peak < 1e-3 * float(np.abs(full).max()) or kept == PER_ORDER:
                 continue
             kept += 1
+            peak = float(normal[np.abs(normal).argmax()])  # signed: a solver's vectors come with either sign
             angular = 1.0 if n == 0 else 0.5
             rows["order"].append(float(n))
             rows["omega"].append(float(np.sqrt(value)))
