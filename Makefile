@@ -3,7 +3,7 @@ SHELL := /bin/bash
 RUN := set -eo pipefail; . ./env.sh;
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo evaluate test bench lint format lock clean
+.PHONY: help setup demo evaluate world test bench lint format lock clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -24,6 +24,21 @@ evaluate: setup  ## the shipped model (or CHECKPOINT=DIR) on some 250 contacts i
 	@$(RUN) foley sim generate --out out/held_out/bags $(HELD_OUT); \
 	foley dataset build out/held_out/bags/* --out out/held_out/dataset; \
 	foley evaluate $(CHECKPOINT) out/held_out/dataset --split test --out out/evaluate --require-above-chance
+
+# The whole set (6 h, about 9 GB) instead of the mini edition: `COLLECTION=foleysim-1 make world`.
+COLLECTION ?= foleysim-1-mini
+
+world: setup  ## FoleySim-1 and its judge: bags, check, datasheet, data sets, what sight and sound tell; half an hour, 2 GB
+	@$(RUN) out=out/$(COLLECTION); \
+	foley sim generate --collection $(COLLECTION) --out $$out/bags --metrics $$out; \
+	foley sim generate --collection foleysim-b --out out/foleysim-b/bags --metrics out/foleysim-b; \
+	foley sim check $$out/bags; foley sim check out/foleysim-b/bags; \
+	foley sim datasheet $$out/bags --out $$out/datasheet.md; \
+	foley dataset build $$out/bags/* --out $$out/dataset; \
+	foley dataset build out/foleysim-b/bags/* --out out/foleysim-b/dataset; \
+	foley probe $$out/dataset --judge out/foleysim-b/dataset --out out/probe_material; \
+	foley probe $$out/dataset --judge out/foleysim-b/dataset --target action --out out/probe_action; \
+	foley probe $$out/dataset --shortcuts --out out/probe_shortcuts
 
 test: lint  ## ruff, mypy and every test
 	@$(RUN) FOLEY_TEST_METRICS=out/test/metrics.json python -m pytest $(PYTEST_ARGS)
