@@ -73,7 +73,7 @@ def save_confusions(result: ProbeResult, path: Path) -> None:
     figure, axes = plt.subplots(
         len(result.asked),
         len(names),
-        figsize=(side * len(names), side * len(result.asked)),
+        figsize=(side * len(names), (side + 0.5) * len(result.asked)),
         squeeze=False,
         layout="constrained",
     )
