@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from foley_perception.dataset import schema, splits
@@ -301,3 +302,14 @@ def test_synthetic_dataset(tmp_path: Path) -> None:
     assert np.array_equal(frames, data.frames(0)) and np.array_equal(still, data.still(0))
     with pytest.raises(DatasetError, match="split is `dev`"):
         data.indices("dev")
+
+
+def test_a_dataset_older_than_reactions_is_read_and_whole(tmp_path: Path) -> None:
+    write_synthetic_dataset(tmp_path, clips_per_split=2)
+    path = tmp_path / "clips.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["reaction"]), path)
+    assert [c.reaction for c in ClipDataset(tmp_path).clips] == [""] * len(ClipDataset(tmp_path))
+    assert check(tmp_path)
+    pq.write_table(pq.read_table(path).drop_columns(["material"]), path)
+    with pytest.raises(DatasetError, match="columns material are missing"):
+        ClipDataset(tmp_path)

@@ -243,3 +243,13 @@ def test_interval_takes_in_the_seeds() -> None:
     assert moved.balanced.low < 0.5 and moved.seeds_mean == 0.5
     with pytest.raises(ValueError, match="0 contacts to score"):
         score(truth[:0], truth[:0], wrong[:, :0], [], weights[:, :0], classes=2)
+
+
+def test_reaction_is_a_target_where_clips_have_it(private_cache: None, tmp_path: Path) -> None:
+    def rolls(data: ClipData) -> ClipData:
+        reaction = "rolls" if data.clip.material == "metal" else "static"
+        return dataclasses.replace(data, clip=dataclasses.replace(data.clip, reaction=reaction))
+
+    dataset = write(tmp_path / "rolling", rolls, splits=("train", "validation", "test"), clips=12)
+    result = probe(dataset, ColourEncoder(), target="reaction", seeds=1, replicates=50)
+    assert result.labels == ("rolls", "static") and result.asked[0].scores["sound"].balanced.value > 0.8

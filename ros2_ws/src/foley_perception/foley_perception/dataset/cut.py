@@ -168,6 +168,7 @@ class Cutter:
             merged=merged.merged,
             audio_gap_s=gap_s,
             origin=episode.origin,
+            reaction=str(properties.get("reaction", "") or ""),
         )
         return ClipData(clip, audio, frames, still, executed, planned, self._keypoints(grid))
 

@@ -92,6 +92,7 @@ class Clip:
     merged: int = 1  # contacts closer together than merge_s that this clip stands for
     audio_gap_s: float = 0.0  # of the clip's audio that was never recorded, and is zero here
     origin: str = ""  # machine that recorded it: overlapping times of one origin are one event
+    reaction: str = ""  # what the touch did to the object, such as `static`, `deforms`, `rolls` or `scatters`
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:

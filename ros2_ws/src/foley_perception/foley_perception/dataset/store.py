@@ -38,6 +38,7 @@ from foley_perception.dataset.schema import (
 )
 
 JPEG_QUALITY = 95
+_LATER_NAMES = frozenset({"reaction"})  # columns of names that datasets of this schema version may lack
 Row = dict[str, Any]
 
 
@@ -176,11 +177,15 @@ def write_table(path: Path, table: pa.Table) -> None:
 
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    """A table with the columns of a schema. Names that came later are empty where a dataset is older than they."""
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
         raise DatasetError(f"{path}: cannot be read ({error}); build the dataset again") from error
     missing = [name for name in schema.names if name not in table.column_names]
+    for name in _LATER_NAMES.intersection(missing):
+        table = table.append_column(name, pa.array([""] * table.num_rows, pa.string()))
+        missing.remove(name)
     if missing:
         raise DatasetError(f"{path}: columns {', '.join(missing)} are missing; build the dataset again")
     return table.select(schema.names)
@@ -216,6 +221,8 @@ def fingerprint(folder: Path, tables: Iterable[pa.Table]) -> str:
         table = table.sort_by(id_column)
         for field in table.schema:
             column = table.column(field.name).combine_chunks()
+            if field.name in _LATER_NAMES and not any(column.to_pylist()):
+                continue  # says nothing, as in a dataset older than the column
             digest.update(field.name.encode())
             if pa.types.is_fixed_size_list(field.type) and field.type.value_type == pa.float32():
                 digest.update(column.flatten().to_numpy(zero_copy_only=False).astype("<f4").tobytes())
