@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim.looks import TEXTURE_SIZE, Look, draw_look
+from foley_sim.looks import TEXTURE_SIZE, Look, draw_look, painted
 from foley_sim.materials import MATERIALS
 from foley_sim.paintbox import Image, hsv, noise, shade, to_bytes
 
@@ -137,13 +137,6 @@ def _gravel(rng: np.random.Generator, size: int) -> Look:
     return Look(to_bytes(image), specular=0.15, shininess=0.1)
 
 
-def _paint(rng: np.random.Generator, size: int) -> Look:
-    base = hsv(rng, (0.0, 1.0), (0.1, 0.95), (0.3, 0.95))
-    gloss = float(rng.uniform(0.1, 0.8))
-    image = shade(base, 0.02 * noise(rng, size, 20))
-    return Look(to_bytes(image), specular=gloss, shininess=0.2 + 0.5 * gloss, painted=True)
-
-
 def _fruit(rng: np.random.Generator, size: int) -> Look:
     """Apple, lemon, orange, plum: a warm colour that runs into another, with freckles."""
     hue = float(rng.choice([0.0, 0.04, 0.08, 0.14, 0.27, 0.85]))
@@ -161,6 +154,6 @@ _RECIPES: dict[str, Callable[[np.random.Generator, int], Look]] = {
     "foam": _foam,
     "leaves": _leaves,
     "gravel": _gravel,
-    "paint": _paint,
+    "paint": painted,
     "fruit": _fruit,
 }

@@ -33,7 +33,7 @@ def draw_look(material: str, seed: int, size: int = TEXTURE_SIZE) -> Look:
     """The look of one instance. A material without a recipe of its own gets plain colour."""
     rng = np.random.default_rng([0x100C, seed])
     if rng.uniform() < PAINTED_SHARE.get(material, 0.0):
-        return _painted(rng, size)
+        return painted(rng, size)
     return _RECIPES.get(material, _plastic)(rng, size)
 
 
@@ -127,7 +127,8 @@ def _cardboard(rng: np.random.Generator, size: int) -> Look:
     return Look(to_bytes(image), specular=0.03, shininess=0.05)
 
 
-def _painted(rng: np.random.Generator, size: int) -> Look:
+def painted(rng: np.random.Generator, size: int) -> Look:
+    """Any colour, any gloss: what is under the paint cannot be seen."""
     base = hsv(rng, (0.0, 1.0), (0.15, 0.85), (0.35, 0.95))
     gloss = float(rng.uniform(0.1, 0.8))
     image = shade(base, 0.025 * noise(rng, size, 24))

@@ -100,7 +100,7 @@ def test_shortcuts_and_their_exit_codes(
 ) -> None:
     options = ("--shortcuts", "--require", "--encoder", "colour", "--seeds", 2, "--replicates", 200)
     assert call(absent.path, *options, "--out", tmp_path / "a") == 0
-    document = json.loads((tmp_path / "a" / "shortcuts_material.json").read_text())
+    document = json.loads((tmp_path / "a" / "metrics.json").read_text())
     assert set(document["sets"][0]["scores"]) == set(SHORTCUTS) and document["failures"] == []
     for name in ("shortcuts_material.md", "shortcuts_material.png", "shortcuts_material_confusion.png"):
         assert (tmp_path / "a" / name).stat().st_size > 0

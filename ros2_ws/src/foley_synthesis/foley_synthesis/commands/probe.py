@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
         }
         stem = f"{result.kind}_{result.target}"
         text = markdown(result)
-        (args.out / f"{stem}.json").write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", "utf-8")
+        (args.out / "metrics.json").write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", "utf-8")
         (args.out / f"{stem}.md").write_text(text, "utf-8")
         save_bars(result, args.out / f"{stem}.png")
         save_confusions(result, args.out / f"{stem}_confusion.png")
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"foley probe: error: {error}", file=sys.stderr)
         return 2
     console.print(Markdown(text))
-    console.print(f"figures in {args.out / stem}.json, .md and .png")
+    console.print(f"figures in {args.out / 'metrics.json'}, pictures and table in {args.out / stem}.png and .md")
     for failure in result.failures() if args.require else ():
         print(f"foley probe: shortcut works: {failure}", file=sys.stderr)
     return 1 if args.require and result.failures() else 0
