@@ -26,6 +26,7 @@ from foley_sim.loose import LooseGrains, LooseRods
 from foley_sim.policy import Plan, Policy, Target
 from foley_sim.sound.saved import ContactLog, SavedContacts
 from foley_sim.spec import ObjectSpec, SceneSpec
+from foley_sim.teleop import HOLD_S, Follower, clamp
 from foley_sim.touch import IMPACT_WINDOW_S, Contact, Reading, TouchTracker
 
 Array = NDArray[np.float64]
@@ -159,6 +160,9 @@ class World:
         self._requests: collections.deque[Target] = collections.deque()
         self._actions = 0
         self._plan: Plan | None = None
+        self._follower: Follower | None = None  # while somebody steers the arm
+        self._wish = np.zeros(4)
+        self._wish_until_ns = 0
         self._reference: tuple[Array, Array, Array] | None = None
         self._first_step = 0
         self._next_plan_ns = FIRST_PLAN_NS
@@ -226,6 +230,26 @@ class World:
         """Carry out this action next, before what the policy would choose."""
         self._requests.append(target)
 
+    def steer(self, wish: Array) -> bool:
+        """Move the tool towards x, y, z [m] and yaw [rad] for the next HOLD_S, instead of exploring.
+
+        A plan under way is given up where it is. False if the wish lay out of the arm's travel and was clamped.
+
+        Raises:
+            WishRefused: a value is not finite.
+        """
+        inside, clamped = clamp(np.asarray(wish, dtype=np.float64))
+        if self._follower is None:
+            self._follower = Follower(self._qpos[:4])
+            self._plan = self._reference = None
+        self._wish, self._wish_until_ns = inside, self.time_ns + round(HOLD_S * NS)
+        return not clamped
+
+    @property
+    def steered(self) -> bool:
+        """Whether somebody steers the arm, or it is still on its way up afterwards."""
+        return self._follower is not None
+
     def advance(self, until_ns: int) -> Batch:
         """Simulate up to a time (the last step may end up to one time step before it)."""
         self._batch = Batch()
@@ -283,7 +307,9 @@ class World:
             self._tick()
         if self.time_ns >= self._frame_due:
             self._snapshot()
-        if self._plan is None:
+        if self._follower is not None:
+            position, velocity, acceleration = self._steered_step()
+        elif self._plan is None:
             position, velocity, acceleration = self._rest, _STILL, _STILL
         else:
             position, velocity, acceleration = self._follow()
@@ -304,6 +330,16 @@ class World:
             self.touch.step(time_s, reading)
         self._steps += 1
 
+    def _steered_step(self) -> tuple[Array, Array, Array]:
+        """Towards the wish; once it is old, up to where the next plan may start."""
+        assert self._follower is not None
+        if self.time_ns >= self._wish_until_ns:
+            self._wish = np.array([*self._wish[:2], self.policy.hover_z, self._wish[3]])
+            if self._follower.at_rest(self._wish):
+                self._rest, self._follower = self._wish, None
+                return self._rest, _STILL, _STILL
+        return self._follower.step(self._wish, STEP_NS / NS)
+
     def _follow(self) -> tuple[Array, Array, Array]:
         assert self._plan is not None and self._reference is not None
         index = self._steps - self._first_step
@@ -323,7 +359,8 @@ class World:
         self._take_events()
         if self.scene.striker.has_pad:
             self._move_pad(now)
-        if self._plan is None and now >= self._next_plan_ns and self._wants_action():
+        free = self._plan is None and self._follower is None
+        if free and now >= self._next_plan_ns and self._wants_action():
             self._start_plan(now)
         state = self.observe()
         self._force[:] = 0.0

@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import yaml
 
@@ -118,6 +119,41 @@ def test_a_refused_configuration_leaves_the_node_alive_and_told(ros_context, sta
     request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
     assert not ros_context.call(ChangeState, "sim_world/change_state", request).success
     ros_context.spin_until(lambda: any("split is `holdout`" in s for s in said), 10.0, "the reason")
+
+
+def test_a_target_pose_steers_the_arm_and_a_wrong_frame_is_told(ros_context, start_node):
+    from diagnostic_msgs.msg import DiagnosticArray
+    from geometry_msgs.msg import PoseStamped
+
+    from foley_ros import convert, qos
+
+    node = ros_context.create_node("operator")
+    places, told = [], {}
+    node.create_subscription(PoseStamped, "ee_pose", lambda m: places.append(m.pose.position), qos.STATE)
+    node.create_subscription(
+        DiagnosticArray, "/diagnostics", lambda m: told.update((v.key, v.value) for s in m.status for v in s.values), 10
+    )
+    wishes = node.create_publisher(PoseStamped, "teleop/target_pose", qos.STATE)
+    start_node("foley_sim.nodes.sim_world", parameters={"explore": False, "camera_rate_hz": 0.0, "depth_rate_hz": 0.0})
+    ros_context.transition("sim_world", "configure", "activate")
+    down = np.array([1.0, 0.0, 0.0, 0.0])
+
+    def steer(frame):
+        wishes.publish(convert.pose_stamped(np.array([0.12, -0.08, 0.45]), down, 0, frame))
+
+    def arrived():
+        steer("world")
+        return places and abs(places[-1].x - 0.12) < 2e-3 and abs(places[-1].y + 0.08) < 2e-3
+
+    ros_context.spin_until(arrived, 30.0, "the tool to arrive")
+
+    def refused():
+        steer("camera_optical")
+        return int(told.get("teleop_refused", 0)) > 0
+
+    ros_context.spin_until(refused, 20.0, "the refusal in /diagnostics")
+    assert "frame_id is `camera_optical`, must be `world`" in told["teleop_refusal"]
+    assert int(told["teleop_followed"]) > 0
 
 
 def test_parameter_file_names_every_parameter():

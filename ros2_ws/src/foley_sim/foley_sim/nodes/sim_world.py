@@ -2,7 +2,7 @@
 
 Threads::
 
-    executor   life cycle, parameters, diagnostics, `sim/sent` once a second
+    executor   life cycle, parameters, diagnostics, `sim/sent` once a second, wishes on `teleop/target_pose`
     world      paces World.advance against ROS time; publishes pose, joints, wrench, tf, plans, audio, contacts
     camera     draws snapshots and publishes images; its OpenGL context lives in this thread alone
 
@@ -26,6 +26,8 @@ from foley_sim.ros import topics
 from foley_sim.ros.encode import Encoder
 from foley_sim.ros.painter import Painter
 from foley_sim.ros.publisher import Publisher
+from foley_sim.ros.steering import Steering
+from foley_sim.teleop import WishRefused
 from foley_sim.world import STATE_NS, World
 
 NS = 1_000_000_000
@@ -42,6 +44,7 @@ class SimWorldNode(FoleyNode[SimWorldConfig]):
         self._world: World | None = None
         self._publisher: Publisher | None = None
         self._painter: Painter | None = None
+        self._steering: Steering | None = None
         self._encoder: Encoder | None = None
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
@@ -68,6 +71,7 @@ class SimWorldNode(FoleyNode[SimWorldConfig]):
         if config.camera_rate_hz > 0 or config.depth_rate_hz > 0:
             self._painter = Painter(self._world.model, scene.camera, self._world.configuration())
         self._publisher = Publisher(self, topics.published(scene))
+        self._steering = Steering(self)
 
     def start(self) -> None:
         assert self._world is not None and self._publisher is not None
@@ -116,6 +120,9 @@ class SimWorldNode(FoleyNode[SimWorldConfig]):
         if self._publisher is not None:
             self._publisher.destroy()
             self._publisher = None
+        if self._steering is not None:
+            self._steering.destroy()
+            self._steering = None
         self._world = self._encoder = None
 
     def health(self) -> Health:
@@ -133,6 +140,12 @@ class SimWorldNode(FoleyNode[SimWorldConfig]):
             "late_sound_events": self._world.sound.late_events,
             **{f"sent {name}": count for name, count in self._publisher.sent.items()},
         }
+        if self._steering is not None and (self._steering.followed or self._steering.refused):
+            values["teleop"] = "steered" if self._world.steered else "waiting"
+            for name in ("followed", "clamped", "refused"):
+                values[f"teleop_{name}"] = getattr(self._steering, name)
+            if self._steering.reason:
+                values["teleop_refusal"] = self._steering.reason
         if self._painter is not None:
             values["images_skipped"] = self._painter.skipped
         if self._failure_in_loop:
@@ -148,6 +161,7 @@ class SimWorldNode(FoleyNode[SimWorldConfig]):
         try:
             while not self._stopping.is_set():
                 now = self.now_ns() - encoder.origin_ns
+                self._steer(world)
                 batch = world.advance(min(now, world.time_ns + _STRIDE_NS))
                 for message in encoder.batch(batch):
                     publisher.send(message)
@@ -166,6 +180,18 @@ class SimWorldNode(FoleyNode[SimWorldConfig]):
         except Exception as error:  # noqa: BLE001 - told in /diagnostics
             self._failure_in_loop = f"{type(error).__name__}: {error}"
             self.get_logger().error(f"the world stopped: {self._failure_in_loop}")
+
+    def _steer(self, world: World) -> None:
+        wish = self._steering.take() if self._steering is not None else None
+        if wish is None or self._steering is None:
+            return
+        try:
+            inside = world.steer(wish)
+        except WishRefused as error:
+            self._steering.refuse(str(error))
+            return
+        self._steering.followed += 1
+        self._steering.clamped += int(not inside)
 
     def _tell_account(self) -> None:
         if self._world is None or self._encoder is None or self._publisher is None:

@@ -1,0 +1,78 @@
+"""Teleoperation: a wished pose of the tool becomes a motion that the arm can follow.
+
+A wish holds for HOLD_S. When no newer one comes the arm rises above everything and rests; then exploration may go on.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foley_sim import arm
+
+Array = NDArray[np.float64]
+
+SPEED = 0.8  # [m/s or rad/s] at most, per joint
+ACCELERATION = 6.0  # [m/s^2 or rad/s^2] at most, per joint
+HOLD_S = 0.5
+_STIFFNESS = 12.0  # [1/s]: speed wanted per distance left
+_STILL_M, _STILL_M_S = 1e-3, 2e-3
+
+
+class WishRefused(ValueError):
+    """A wish that cannot be followed; the message says why."""
+
+
+def clamp(wish: Array) -> tuple[Array, bool]:
+    """The nearest joints [4] (x, y, z, yaw) within the arm's travel, and whether they differ from the wish.
+
+    Raises:
+        WishRefused: a value is not finite.
+    """
+    if not np.isfinite(wish).all():
+        raise WishRefused(f"the target is {np.round(wish, 4).tolist()} (x, y, z, yaw): every value must be finite")
+    low, high = np.array([arm.limits(joint) for joint in arm.DRIVEN]).T
+    inside = np.clip(wish, low, high)
+    return np.asarray(inside), bool(np.any(inside != wish))
+
+
+def yaw_of(quaternion: Array) -> float:
+    """Yaw [rad] of a tool that points down, from (x, y, z, w); the rest of the rotation is ignored.
+
+    Raises:
+        WishRefused: the quaternion has no length.
+    """
+    length = float(np.linalg.norm(quaternion))
+    if not (math.isfinite(length) and length > 1e-6):
+        raise WishRefused(f"the target's orientation is {quaternion.tolist()}: it must be a unit quaternion")
+    return 2.0 * math.atan2(float(quaternion[1]), float(quaternion[0]))
+
+
+class Follower:
+    """Moves joints towards a wish within SPEED and ACCELERATION.
+
+    Args:
+        joints: [4] where the arm rests.
+    """
+
+    def __init__(self, joints: Array) -> None:
+        self.position = np.array(joints, dtype=np.float64)
+        self.velocity = np.zeros(4)
+
+    def step(self, wish: Array, dt_s: float) -> tuple[Array, Array, Array]:
+        """Position, velocity and acceleration [4] after one step towards the wish [4]."""
+        left = wish - self.position
+        # Fast enough to arrive soon, slow enough to stop in time: v^2 = 2 a d.
+        stopping = np.sqrt(2 * 0.8 * ACCELERATION * np.abs(left))
+        wanted = np.sign(left) * np.minimum(np.minimum(_STIFFNESS * np.abs(left), stopping), SPEED)
+        most = ACCELERATION * dt_s
+        change = np.clip(wanted - self.velocity, -most, most)
+        self.velocity += change
+        self.position += self.velocity * dt_s
+        return self.position, self.velocity, change / dt_s
+
+    def at_rest(self, wish: Array) -> bool:
+        """Whether it has arrived and stands."""
+        return bool(np.abs(wish - self.position).max() < _STILL_M and np.abs(self.velocity).max() < _STILL_M_S)
