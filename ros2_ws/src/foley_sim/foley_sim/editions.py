@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +74,6 @@ def _known(edition: str) -> Edition:
     return EDITIONS[edition]
 
 
-def _load(path: str) -> Callable[..., object]:
+def _load(path: str) -> Any:
     module, name = path.split(":")
-    return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
+    return getattr(importlib.import_module(module), name)

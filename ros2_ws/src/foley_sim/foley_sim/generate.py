@@ -174,17 +174,15 @@ def _pool(count: int) -> Iterator[tuple[concurrent.futures.ProcessPoolExecutor, 
     )
     try:
         yield pool, channel
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
     finally:
-        pool.shutdown(wait=True)
+        pool.shutdown(wait=True, cancel_futures=True)
         channel.close()
 
 
 def _begin(channel: Any) -> None:
     global _channel
     _channel = channel
+    channel.cancel_join_thread()  # a process must not wait at its end for somebody to read its progress
 
 
 def _write(job: BagJob) -> BagReport:

@@ -47,7 +47,8 @@ def yaw_of(quaternion: Array) -> float:
     length = float(np.linalg.norm(quaternion))
     if not (math.isfinite(length) and length > 1e-6):
         raise WishRefused(f"the target's orientation is {quaternion.tolist()}: it must be a unit quaternion")
-    return 2.0 * math.atan2(float(quaternion[1]), float(quaternion[0]))
+    # q and -q are one orientation, whose two angles lie a turn apart.
+    return math.remainder(2.0 * math.atan2(float(quaternion[1]), float(quaternion[0])), 2 * math.pi)
 
 
 class Follower:

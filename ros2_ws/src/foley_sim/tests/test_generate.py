@@ -60,3 +60,11 @@ def test_the_estimate_counts_only_what_is_done_now():
     assert told.advance(400.0, 0.0) == ""  # was there before
     assert told.advance(50.0, 5.0) == ""
     assert told.advance(50.0, 20.0) == "500 of 1000 s simulated, 5.0 x real time, about 1.7 min left"
+
+
+@pytest.mark.timeout(60)
+def test_a_recording_that_cannot_be_made_ends_the_command_with_its_reason(tmp_path):
+    """And ends it at once: no process stays behind waiting for another."""
+    config = GenerateConfig(out=tmp_path, collection="foleysim-1-mini", only="validation", robot="ur5e")
+    with pytest.raises(ValueError, match="no model yet"):
+        generate(config)
