@@ -115,10 +115,10 @@ def make_scene(seed: int, split: str) -> SceneSpec:
         room=RoomSpec(
             size=(rng.uniform(3.2, 7.0), rng.uniform(2.8, 5.5), rng.uniform(2.3, 3.4)),
             absorption=rng.uniform(0.2, 0.55),
-            noise_dbfs=rng.uniform(-82.0, -73.0),
-            motor_dbfs=rng.uniform(-74.0, -64.0),
+            noise_dbfs=rng.uniform(-85.0, -76.0),
+            motor_dbfs=rng.uniform(-77.0, -67.0),
             ambience=AMBIENCES[int(rng.integers(len(AMBIENCES)))],
-            ambience_dbfs=rng.uniform(-86.0, -73.0),
+            ambience_dbfs=rng.uniform(-89.0, -76.0),
         ),
         microphone=_microphone(rng),
         striker=StrikerSpec(has_pad=True),
@@ -243,7 +243,7 @@ def _microphone(rng: np.random.Generator) -> MicrophoneSpec:
     )
     return MicrophoneSpec(
         position=(float(position[0]), float(position[1]), float(position[2])),
-        gain_db=float(rng.uniform(-10.0, -5.0)),  # leaves room for the hardest hit
+        gain_db=float(rng.uniform(-13.0, -8.0)),  # leaves room for the hardest hit
         pattern="cardioid" if rng.uniform() < 0.5 else "omni",
         axis=(float(axis[0]), float(axis[1]), float(axis[2])),
         response=peaks,
