@@ -16,6 +16,8 @@ Array = NDArray[np.float64]
 
 SPEED = 0.8  # [m/s or rad/s] at most, per joint
 ACCELERATION = 6.0  # [m/s^2 or rad/s^2] at most, per joint
+DESCENT = 0.3  # [m/s] at most downwards: what the wrist spring can still take up
+DEEPEST_M = 0.012  # of the wrist's deflection; pressed that far, the arm goes no lower
 HOLD_S = 0.5
 _STIFFNESS = 12.0  # [1/s]: speed wanted per distance left
 _STILL_M, _STILL_M_S = 1e-3, 2e-3
@@ -68,6 +70,7 @@ class Follower:
         # Fast enough to arrive soon, slow enough to stop in time: v^2 = 2 a d.
         stopping = np.sqrt(2 * 0.8 * ACCELERATION * np.abs(left))
         wanted = np.sign(left) * np.minimum(np.minimum(_STIFFNESS * np.abs(left), stopping), SPEED)
+        wanted[2] = max(wanted[2], -DESCENT)
         most = ACCELERATION * dt_s
         change = np.clip(wanted - self.velocity, -most, most)
         self.velocity += change

@@ -26,7 +26,7 @@ from foley_sim.loose import LooseGrains, LooseRods
 from foley_sim.policy import Plan, Policy, Target
 from foley_sim.sound.saved import ContactLog, SavedContacts
 from foley_sim.spec import ObjectSpec, SceneSpec
-from foley_sim.teleop import HOLD_S, Follower, clamp
+from foley_sim.teleop import DEEPEST_M, HOLD_S, Follower, clamp
 from foley_sim.touch import IMPACT_WINDOW_S, Contact, Reading, TouchTracker
 
 Array = NDArray[np.float64]
@@ -338,7 +338,10 @@ class World:
             if self._follower.at_rest(self._wish):
                 self._rest, self._follower = self._wish, None
                 return self._rest, _STILL, _STILL
-        return self._follower.step(self._wish, STEP_NS / NS)
+        wish = self._wish
+        if self._qpos[4] > DEEPEST_M:
+            wish = np.array([*wish[:2], max(wish[2], self._follower.position[2]), wish[3]])
+        return self._follower.step(wish, STEP_NS / NS)
 
     def _follow(self) -> tuple[Array, Array, Array]:
         assert self._plan is not None and self._reference is not None

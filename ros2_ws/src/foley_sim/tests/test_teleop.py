@@ -69,6 +69,20 @@ def test_pressing_down_by_hand_makes_a_contact_and_a_sound_and_exploring_goes_on
     assert not world.steered and plans
 
 
+def test_pressing_far_below_a_face_goes_no_deeper_than_the_wrist_allows():
+    scene = make_scene(4, "train")
+    world = World(scene, 0, camera_rate_hz=0, depth_rate_hz=0)
+    item = scene.objects[0]
+    touch = item.top + scene.striker.length
+    deepest = 0.0
+    for k in range(40):
+        world.steer(np.array([item.position[0], item.position[1], touch + (0.03 if k < 15 else -0.08), 0.0]))
+        states = world.advance(world.time_ns + NS // 10).states
+        deepest = max(deepest, *(float(s.positions[4]) for s in states))
+    assert 0.008 < deepest < 0.024
+    assert np.abs(states[-1].wrench[:3]).max() < 12.0
+
+
 def test_a_steered_world_repeats():
     def states():
         world = World(make_scene(4, "train"), 0, camera_rate_hz=0, depth_rate_hz=0)
