@@ -10,6 +10,7 @@ from foley_perception.recording.recording import TopicSpec
 
 DEFAULT_TOPICS: tuple[str, ...] = (
     "mic/audio foley_msgs/msg/AudioChunk audio required",
+    "contact_mic/audio foley_msgs/msg/AudioChunk audio",
     "ee_pose geometry_msgs/msg/PoseStamped state required",
     "camera/image_raw sensor_msgs/msg/Image image required",
     "camera/camera_info sensor_msgs/msg/CameraInfo state required",
