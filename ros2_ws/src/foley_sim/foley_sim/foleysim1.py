@@ -55,16 +55,16 @@ _FAMILIES: dict[str, tuple[Shape, ...]] = {
     "gravel": ("heap",),
 }
 _SIZES: dict[Shape, tuple[Bounds, Bounds, Bounds]] = {  # full extents [m]
-    "plate": ((0.10, 0.15), (0.075, 0.115), (0.006, 0.016)),
+    "plate": ((0.10, 0.15), (0.075, 0.115), (0.006, 0.028)),
     "box": ((0.065, 0.110), (0.05, 0.09), (0.045, 0.085)),
     "bar": ((0.11, 0.15), (0.028, 0.042), (0.018, 0.032)),
     "cylinder": ((0.055, 0.085), (0.055, 0.085), (0.045, 0.11)),
-    "disc": ((0.09, 0.13), (0.09, 0.13), (0.007, 0.018)),
+    "disc": ((0.09, 0.13), (0.09, 0.13), (0.007, 0.028)),
     "rod": ((0.11, 0.15), (0.030, 0.046), (0.030, 0.046)),
     "dome": ((0.085, 0.125), (0.085, 0.125), (0.030, 0.055)),
     "heap": ((0.09, 0.13), (0.09, 0.13), (0.020, 0.035)),
 }
-_SOFT_PLATE = (0.015, 0.035)  # thickness of folded cloth, foam sheets and stacks of paper [m]
+_SOFT_PLATE = (0.010, 0.030)  # thickness of folded cloth, foam sheets and stacks of paper: no thicker than slabs [m]
 # Chance that a box, cylinder or rod is hollow, and its wall [m]; a dome always is.
 _HOLLOW: dict[str, tuple[float, Bounds]] = {
     "wood": (0.5, (0.004, 0.009)),
