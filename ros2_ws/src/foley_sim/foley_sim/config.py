@@ -8,6 +8,7 @@ from typing import Any
 
 from foley_sim.editions import EDITIONS
 from foley_sim.scene import SPLITS
+from foley_sim.spec import ROBOTS
 
 
 def _field(default: Any, doc: str) -> Any:
@@ -21,6 +22,7 @@ class SimWorldConfig:
     edition: str = _field("tabletop", f"Which collection of scenes: {', '.join(EDITIONS)}.")
     scene_seed: int = _field(0, "Which scene of the split stands on the table.")
     split: str = _field("test", "train, validation or test: objects of one never appear in another.")
+    robot: str = _field("", f"Who touches them: {', '.join(ROBOTS)}; empty for the scene's own.")
     policy_seed: int = _field(0, "Seed of the exploration, the sensor noise and the sound.")
     explore: bool = _field(True, "Whether the robot touches things by itself.")
     max_actions: int = _field(0, "Stop exploring after this many actions; 0 for no limit.")
@@ -35,6 +37,8 @@ class SimWorldConfig:
             raise ValueError(f"edition is `{self.edition}`, known are {', '.join(EDITIONS)}")
         if self.split not in SPLITS:
             raise ValueError(f"split is `{self.split}`, known are {', '.join(SPLITS)}")
+        if self.robot and self.robot not in ROBOTS:
+            raise ValueError(f"robot is `{self.robot}`, known are {', '.join(ROBOTS)}")
         for name in ("scene_seed", "policy_seed", "max_actions"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, must not be negative")

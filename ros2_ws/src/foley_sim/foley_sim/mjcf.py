@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim import arm, bodies
+from foley_sim import bodies
 from foley_sim.appearances import draw_appearance
 from foley_sim.gl import import_mujoco
 from foley_sim.judge import looks as judge_looks
 from foley_sim.looks import Look, draw_look, table_texture
+from foley_sim.robots import robot_of
 from foley_sim.scene import check_scene
 from foley_sim.spec import (
     SOFT_PA,
@@ -24,13 +24,13 @@ from foley_sim.spec import (
     MaterialSample,
     ObjectSpec,
     SceneSpec,
-    StrikerSpec,
 )
 from foley_sim.tops import ROUND
+from foley_sim.xmltext import add as _add
+from foley_sim.xmltext import text as _text
 
 TIMESTEP_S = 0.0005
 CAMERA = "camera"
-TIP = "tip"
 TABLE = "table"
 JUDGE = "foleysim-b"
 """The edition that has looks of its own."""
@@ -130,10 +130,13 @@ def build(scene: SceneSpec, timestep_s: float = TIMESTEP_S) -> tuple[str, dict[s
     for item in scene.objects:
         if not _movable(item):
             _object(item, scene, asset, world, files)
+    robot = robot_of(scene)
     for number, thing in enumerate(scene.clutter):
+        if robot.stands is not None and math.dist(thing.position[:2], robot.stands[:2]) < robot.stands[2]:
+            continue  # the robot's foot is there
         _clutter(f"clutter{number}", thing, asset, world, files)
     _camera(scene.camera, world)
-    _arm(scene.striker, root, world)
+    robot.add_to(root, asset, world, files)
     for item in scene.objects:
         if _movable(item):
             _object(item, scene, asset, world, files)
@@ -146,15 +149,7 @@ def load(scene: SceneSpec) -> Any:
     return import_mujoco().MjModel.from_xml_string(xml, files)
 
 
-def _add(parent: ET.Element, tag: str, **attributes: str) -> ET.Element:
-    return ET.SubElement(parent, tag, attributes)
-
-
 # ---- parts -------------------------------------------------------------------------------------------------
-def _text(values: Sequence[float] | NDArray[np.float64]) -> str:
-    return " ".join(f"{float(v):.9g}" for v in values)
-
-
 def _texture(
     asset: ET.Element, files: dict[str, bytes], name: str, image: NDArray[np.uint8], kind: str
 ) -> None:
@@ -313,91 +308,3 @@ def _camera(camera: CameraSpec, world: ET.Element) -> None:
         xyaxes=_text((*axes[:, 0], *-axes[:, 1])),
         fovy=str(camera.fovy_deg),  # in degrees whatever the compiler's angle is
     )
-
-
-def _arm(striker: StrikerSpec, root: ET.Element, world: ET.Element) -> None:
-    plain = {"contype": "0", "conaffinity": "0", "mass": "0"}
-    dark, light, accent = "0.20 0.21 0.23 1", "0.72 0.74 0.77 1", "0.95 0.55 0.10 1"
-    parent = world
-    for joint, axis in zip(arm.DRIVEN, ("1 0 0", "0 1 0", "0 0 1", "0 0 1"), strict=True):
-        parent = _add(parent, "body", name=f"{joint}_stage", gravcomp="1")
-        _add(parent, "inertial", pos="0 0 0", mass=str(arm.CARRIAGE_MASS), diaginertia="0.05 0.05 0.05")
-        kind = "hinge" if joint == "yaw" else "slide"
-        _add(parent, "joint", name=joint, type=kind, axis=axis, damping="0")
-        if joint == "x":  # the bridge, above what the camera sees
-            _add(parent, "geom", type="box", size="0.03 0.6 0.03", pos="0 0 0.80", rgba=light, **plain)
-        if joint == "z":
-            _add(parent, "geom", type="box", size="0.013 0.013 0.30", pos="0 0 0.445", rgba=light, **plain)
-    wrist = _add(parent, "body", name="wrist_link", gravcomp="1")
-    moving = striker.tip_mass - 2 * arm.FINGER_MASS - (arm.PAD_MASS if striker.has_pad else 0.0)
-    _add(wrist, "inertial", pos="0 0 0", mass=str(moving), diaginertia="1e-5 1e-5 1e-5")
-    _add(
-        wrist,
-        "joint",
-        name=arm.WRIST,
-        type="slide",
-        axis="0 0 1",
-        stiffness=str(arm.WRIST_STIFFNESS),
-        damping=str(arm.wrist_damping(striker)),
-        range=_text((-arm.WRIST_TRAVEL, arm.WRIST_TRAVEL)),
-    )
-    tool = _add(wrist, "body", name="tool", quat="0 1 0 0", gravcomp="1")
-    _add(tool, "geom", type="cylinder", size="0.016 0.018", pos="0 0 -0.125", rgba=dark, **plain)
-    _add(tool, "geom", type="box", size="0.018 0.034 0.034", pos="0 0 -0.075", rgba=dark, **plain)
-    stick = striker.length - striker.tip_radius
-    _add(
-        tool,
-        "geom",
-        type="cylinder",
-        fromto=_text((0, 0, -0.03, 0, 0, stick)),
-        size=str(arm.STICK_RADIUS),
-        rgba="0.88 0.86 0.80 1",
-        **plain,
-    )
-    _add(tool, "site", name="tool", pos="0 0 0", size="0.002", rgba="0 0 0 0")
-    _add(
-        tool,
-        "geom",
-        name=TIP,
-        type="sphere",
-        size=str(striker.tip_radius),
-        pos=_text((0, 0, stick)),
-        rgba="0.15 0.15 0.17 1",
-        mass="0",
-        contype="1",
-        conaffinity="0",
-    )
-    for finger, axis, side in zip(arm.FINGERS, ("0 1 0", "0 -1 0"), (1, -1), strict=True):
-        body = _add(tool, "body", name=f"{finger}_link", gravcomp="1")
-        _add(body, "inertial", pos="0 0 0", mass=str(arm.FINGER_MASS), diaginertia="1e-7 1e-7 1e-7")
-        _add(body, "joint", name=finger, type="slide", axis=axis, damping="10", armature="0.05")
-        _add(
-            body,
-            "geom",
-            type="box",
-            size=_text((0.007, 0.004, arm.FINGER_LENGTH / 2)),
-            pos=_text((0, 0.004 * side, -arm.FINGER_LENGTH / 2 + 0.008)),
-            rgba=accent,
-            **plain,
-        )
-    if striker.has_pad:
-        _pad(striker, tool)
-    actuator = _add(root, "actuator")
-    for joint in arm.DRIVEN:
-        _add(actuator, "motor", name=joint, joint=joint)
-    for finger in arm.FINGERS:
-        _add(actuator, "position", name=finger, joint=finger, kp="200")
-    if striker.has_pad:
-        _add(actuator, "position", name=arm.PAD, joint=arm.PAD, kp="200")
-
-
-def _pad(striker: StrikerSpec, tool: ET.Element) -> None:
-    """A soft sleeve around the stick; at 0 it is up, at arm.PAD_TRAVEL its lowest point is the tip's. Only looks:
-    the tip's geom touches for it, with the pad's softness (world.py)."""
-    plain = {"contype": "0", "conaffinity": "0", "mass": "0", "rgba": "0.86 0.32 0.30 1"}
-    body = _add(tool, "body", name="pad_link", gravcomp="1")
-    _add(body, "inertial", pos="0 0 0", mass=str(arm.PAD_MASS), diaginertia="1e-7 1e-7 1e-7")
-    _add(body, "joint", name=arm.PAD, type="slide", axis="0 0 1", damping="10", armature="0.05")
-    low = striker.length - striker.pad_radius - arm.PAD_TRAVEL
-    _add(body, "geom", type="capsule", fromto=_text((0, 0, low - 0.02, 0, 0, low)),
-                  size=str(striker.pad_radius), **plain)  # fmt: skip

@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim import arm, mjcf
+from foley_sim import mjcf
 from foley_sim.camera import Camera, intrinsics
 from foley_sim.policy import Policy
+from foley_sim.robots import robot_of
 from foley_sim.spec import ObjectSpec, SceneSpec
 
 Image = NDArray[np.uint8]
@@ -26,11 +27,12 @@ def draw(scene: SceneSpec, width: int, height: int, touching: ObjectSpec | None 
     large = dataclasses.replace(scene, camera=camera)
     model = mjcf.load(large)
     policy = Policy(scene, 0)
-    qpos = np.zeros(model.nq)
-    qpos[:4] = policy.home()
-    qpos[5:7] = arm.stick_width() / 2
+    place = policy.home()
     if touching is not None:
-        qpos[:3] = (*touching.position[:2], touching.top + scene.striker.length)
+        place[:3] = (*touching.position[:2], touching.top + scene.striker.length)
+    posture = robot_of(scene).posture(place)
+    qpos = np.zeros(model.nq)
+    qpos[: len(posture)] = posture  # the robot's joints come first
     painter = Camera(model, camera)
     try:
         painter.pose(qpos)

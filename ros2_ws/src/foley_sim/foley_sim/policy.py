@@ -17,7 +17,6 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim import arm
 from foley_sim.actions import (
     ACTIONS,
     NS,
@@ -28,6 +27,8 @@ from foley_sim.actions import (
     Target,
 )
 from foley_sim.motion import BRAKING, REST_TO_REST_PEAK, plan_motion
+from foley_sim.robots import robot_of
+from foley_sim.robots.tool import stick_width
 from foley_sim.spec import ObjectSpec, SceneSpec
 from foley_sim.tops import FACE_MARGIN_M, ROUND, face_radius, path_scale, surface, to_world, usable_half
 
@@ -93,6 +94,7 @@ class Policy:
         if padded and not scene.striker.has_pad:
             raise ValueError(f"action weights name {', '.join(padded)}, but the striker's has_pad is False")
         self._scene = scene
+        self._robot = robot_of(scene)
         self._rng = np.random.default_rng([0x90C1, scene.seed, seed])
         self._seed = seed
         self._weights = weights
@@ -162,7 +164,7 @@ class Policy:
             start_ns=start_ns,
             contact_ns=start_ns + round(contact_s * NS),
             trajectory=trajectory,
-            width=arm.stick_width(),
+            width=stick_width(),
         )
 
     def _check(self, target: Target) -> None:
@@ -173,12 +175,10 @@ class Policy:
         if target.head == "pad" and not self._scene.striker.has_pad:
             raise ValueError(f"target's action is `{target.action}`, but the striker's has_pad is False")
         height = target.point[2] - target.depth + self._scene.striker.length
-        for joint, value in zip(("x", "y", "z"), (target.point[0], target.point[1], height), strict=True):
-            low, high = arm.limits(joint)
-            if not low <= value <= high:
-                raise ValueError(
-                    f"target {target.point}: joint `{joint}` would be {value:.3f}, reach is [{low}, {high}] m"
-                )
+        try:
+            self._robot.check(target.point[0], target.point[1], height)
+        except ValueError as error:
+            raise ValueError(f"target {target.point}: {error}") from None
 
     def _local(self, item: ObjectSpec) -> Array:
         """A point of the upper face, away from its edges, [2] in the object's axes."""

@@ -6,11 +6,10 @@ A wish holds for HOLD_S. When no newer one comes the arm rises above everything 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-
-from foley_sim import arm
 
 Array = NDArray[np.float64]
 
@@ -27,15 +26,15 @@ class WishRefused(ValueError):
     """A wish that cannot be followed; the message says why."""
 
 
-def clamp(wish: Array) -> tuple[Array, bool]:
-    """The nearest joints [4] (x, y, z, yaw) within the arm's travel, and whether they differ from the wish.
+def clamp(wish: Array, reach: Sequence[tuple[float, float]]) -> tuple[Array, bool]:
+    """The nearest place [4] (x, y, z, yaw) within the robot's reach, and whether it differs from the wish.
 
     Raises:
         WishRefused: a value is not finite.
     """
     if not np.isfinite(wish).all():
         raise WishRefused(f"the target is {np.round(wish, 4).tolist()} (x, y, z, yaw): every value must be finite")
-    low, high = np.array([arm.limits(joint) for joint in arm.DRIVEN]).T
+    low, high = np.array(reach).T
     inside = np.clip(wish, low, high)
     return np.asarray(inside), bool(np.any(inside != wish))
 

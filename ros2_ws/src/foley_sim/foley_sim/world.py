@@ -13,21 +13,25 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import math
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim import arm, mjcf
+from foley_sim import mjcf
 from foley_sim.editions import sound_for
 from foley_sim.gl import import_mujoco
 from foley_sim.loose import LooseGrains, LooseRods
 from foley_sim.policy import Plan, Policy, Target
+from foley_sim.robots import robot_of
+from foley_sim.robots.base import Motion
+from foley_sim.robots.tool import PAD_TRAVEL, WRIST
+from foley_sim.sensed import CHUNK_SAMPLES, Audio, Batch, Frame, State
 from foley_sim.sound.saved import ContactLog, SavedContacts
 from foley_sim.spec import ObjectSpec, SceneSpec
-from foley_sim.teleop import DEEPEST_M, HOLD_S, Follower, clamp
-from foley_sim.touch import IMPACT_WINDOW_S, Contact, Reading, TouchTracker
+from foley_sim.teleop import DEEPEST_M, HOLD_S, Follower, clamp, yaw_of
+from foley_sim.tip import Tip
+from foley_sim.touch import IMPACT_WINDOW_S, TouchTracker
 
 Array = NDArray[np.float64]
 NS = 1_000_000_000
@@ -35,74 +39,13 @@ NS = 1_000_000_000
 STEP_NS = round(mjcf.TIMESTEP_S * NS)
 STATE_RATE_HZ = 250
 STATE_NS = NS // STATE_RATE_HZ
-CHUNK_SAMPLES = 480
-"""Samples of one audio chunk: 10 ms at 48 kHz."""
 SOUND_DELAY_NS = round((IMPACT_WINDOW_S + 0.002) * NS)
 """Sound is known this long after it happens: an impulse is measured over the impact."""
 FIRST_PLAN_NS = 400_000_000
-WRENCH_NOISE = (0.02, 0.002)
-"""Standard deviation of the force [N] and torque [N m] sensor."""
-
-SMOOTH_SLIP = 2e-3
-"""Slip speed below which friction fades [m/s]."""
-
 PAD_SPEED = 0.15  # [m/s]
 PAD_UP_NS = 200_000_000
 """The sleeve begins to go up this long before the end of its plan."""
 
-_STIFFNESS = (2 * np.pi * 25.0) ** 2  # of the driven joints per unit of mass [1/s^2]
-_STILL = np.zeros(4)
-_NOISE = np.repeat(WRENCH_NOISE, 3)
-_DAMPING = 2 * np.sqrt(_STIFFNESS)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class State:
-    """What the robot measures at one instant."""
-
-    time_ns: int
-    positions: Array  # [7] of arm.JOINTS, or [8] where the striker has a pad: its travel comes last
-    velocities: Array  # [7] or [8]
-    efforts: Array  # [7] or [8] of the actuators [N or N m]
-    tool_position: Array  # [3] in the world [m]
-    tool_quaternion: Array  # [4] (x, y, z, w)
-    wrench: Array  # [6] force [N] and torque [N m] that the world exerts on the tool, in its frame
-
-    @property
-    def width(self) -> float:
-        """Of the gripper [m]."""
-        return float(self.positions[5] + self.positions[6])
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Frame:
-    """The configuration at which a picture is taken; camera.py draws it."""
-
-    time_ns: int
-    qpos: Array
-    colour: bool
-    depth: bool
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Audio:
-    """Consecutive microphone samples."""
-
-    time_ns: int  # of the first sample
-    first_sample: int
-    samples: NDArray[np.float32]  # [CHUNK_SAMPLES]
-    contact: NDArray[np.float32] | None = None  # of the contact microphone, where there is one
-
-
-@dataclasses.dataclass
-class Batch:
-    """What the sensors delivered since the last call, each list in order of time."""
-
-    states: list[State] = dataclasses.field(default_factory=list)
-    frames: list[Frame] = dataclasses.field(default_factory=list)
-    audio: list[Audio] = dataclasses.field(default_factory=list)
-    plans: list[Plan] = dataclasses.field(default_factory=list)
-    contacts: list[Contact] = dataclasses.field(default_factory=list)
 
 
 class World:
@@ -144,6 +87,7 @@ class World:
             raise ValueError(f"audio_block is {audio_block}, max_actions {max_actions}: need >= 1 and >= 0")
         self._mujoco = mujoco = import_mujoco()
         self.scene = scene
+        self.robot = robot_of(scene)
         self.model = mjcf.load(scene)
         self._data = mujoco.MjData(self.model)
         self.policy = Policy(scene, seed, touch=touch)
@@ -163,15 +107,14 @@ class World:
         self._follower: Follower | None = None  # while somebody steers the arm
         self._wish = np.zeros(4)
         self._wish_until_ns = 0
-        self._reference: tuple[Array, Array, Array] | None = None
+        self._reference: Motion | None = None
+        self._rest_after = np.zeros(4)
         self._first_step = 0
         self._next_plan_ns = FIRST_PLAN_NS
         self._steps = 0
         self._samples = 0
         self._log = ContactLog() if save_contacts else None
         self._sound_seed = seed
-        self._force = np.zeros(3)  # on the tip, summed over the steps since the last state [N]
-        self._local = np.zeros(6)
         self._batch = Batch()
         self._set_up()
 
@@ -213,16 +156,19 @@ class World:
     def observe(self) -> State:
         """The robot's state now; the wrench is the mean since the last state."""
         d = self._data
-        positions = d.qpos[self._order].copy()
-        tool, quaternion = arm.tool_pose(positions)
+        positions, velocities = d.qpos[self._own].copy(), d.qvel[self._own].copy()
+        tool, quaternion = self.robot.tool_pose(positions)
+        force = self._tip.mean_force(STATE_NS // STEP_NS)
         return State(
             time_ns=self.time_ns,
             positions=positions,
-            velocities=d.qvel[self._order].copy(),
-            efforts=d.qfrc_actuator[self._order].copy(),
+            velocities=velocities,
+            efforts=d.qfrc_actuator[self._own].copy(),
             tool_position=tool,
             tool_quaternion=quaternion,
-            wrench=self._wrench(positions[3]),
+            wrench=self._tip.wrench(self.robot.in_tool(force, positions), self._rng),
+            width=self.robot.width(positions),
+            width_rate=self.robot.width_rate(velocities),
         )
 
     # ---- moving --------------------------------------------------------------------------------------------
@@ -238,9 +184,9 @@ class World:
         Raises:
             WishRefused: a value is not finite.
         """
-        inside, clamped = clamp(np.asarray(wish, dtype=np.float64))
+        inside, clamped = clamp(np.asarray(wish, dtype=np.float64), self.robot.reach)
         if self._follower is None:
-            self._follower = Follower(self._qpos[:4])
+            self._follower = Follower(self._place())
             self._plan = self._reference = None
         self._wish, self._wish_until_ns = inside, self.time_ns + round(HOLD_S * NS)
         return not clamped
@@ -271,31 +217,33 @@ class World:
     def _set_up(self) -> None:
         mujoco, m, d = self._mujoco, self.model, self._data
         name_to_id = mujoco.mj_name2id
-        names = (*arm.JOINTS, arm.PAD) if self.scene.striker.has_pad else arm.JOINTS
-        joints = [name_to_id(m, mujoco.mjtObj.mjOBJ_JOINT, name) for name in names]
-        self._order = np.array([m.jnt_qposadr[j] for j in joints])
-        self._tip = name_to_id(m, mujoco.mjtObj.mjOBJ_GEOM, mjcf.TIP)
-        self._names = {
-            i: str(m.geom(i).name) for i in range(m.ngeom) if m.geom_conaffinity[i] and m.geom(i).name
-        }
-        self._face = next(i for i, name in self._names.items() if name != mjcf.TIP)
-        friction = {o.object_id: o.material.friction for o in self.scene.objects}
-        self._friction = {i: friction.get(name, mjcf.TABLE_FRICTION) for i, name in self._names.items()}
-        d.qpos[self._order[:4]] = self.policy.home()
-        d.qpos[self._order[5:7]] = arm.stick_width() / 2
-        d.ctrl[4:6] = arm.stick_width() / 2
-        self._contact_s = {o.object_id: mjcf.contact_s(o, self.scene.edition) for o in self.scene.objects}
+        joints = [name_to_id(m, mujoco.mjtObj.mjOBJ_JOINT, name) for name in self.robot.joints]
+        first, count = int(m.jnt_qposadr[joints[0]]), len(joints)
+        for addresses in (m.jnt_qposadr[joints], m.jnt_dofadr[joints]):
+            if not np.array_equal(addresses, np.arange(first, first + count)):
+                raise ValueError(f"the model's joints are not in the order {', '.join(self.robot.joints)}")
+        self._own = slice(first, first + count)
+        self._wrist = first + self.robot.joints.index(WRIST)
+        self._tip = Tip(self.scene, m, d)
+        d.qpos[self._own] = self.robot.posture(self.policy.home())
         self._rods = LooseRods(self.scene, m, d)
         self._grains = LooseGrains(self.scene, m, d)
+        self._drive = self.robot.drive(m, d, first)
         mujoco.mj_forward(m, d)
-        mass = np.zeros((m.nv, m.nv))
-        mujoco.mj_fullM(m, d, mass)
-        self._mass = np.diag(mass)[self._order[:4]].copy()
-        self._rest = self.policy.home()
-        # Views into MuJoCo's memory: made once, valid as long as the data lives.
-        self._qpos, self._qvel, self._ctrl = d.qpos[:5], d.qvel[:5], d.ctrl[:4]
-        if not np.array_equal(self._order, np.arange(len(names))):
-            raise ValueError(f"the model's joints are not in the order {', '.join(names)}")
+        self._settle(self.policy.home())
+
+    def _settle(self, place: Array) -> None:
+        """Stay here from now on."""
+        self._rest = place
+        position = self.robot.posture(place)[: len(self.robot.driven)]
+        self._still = (position, np.zeros_like(position), np.zeros_like(position))
+
+    def _place(self) -> Array:
+        """Where the tool would be with the wrist at rest, [4]."""
+        positions = self._data.qpos[self._own].copy()
+        positions[self._wrist - self._own.start] = 0.0
+        position, quaternion = self.robot.tool_pose(positions)
+        return np.array([*position, yaw_of(quaternion)])
 
     def _wants_action(self) -> bool:
         limited = self._max_actions > 0 and self._actions >= self._max_actions
@@ -310,19 +258,15 @@ class World:
         if self._follower is not None:
             position, velocity, acceleration = self._steered_step()
         elif self._plan is None:
-            position, velocity, acceleration = self._rest, _STILL, _STILL
+            position, velocity, acceleration = self._still
         else:
             position, velocity, acceleration = self._follow()
-        self._ctrl[:] = self._mass * (
-            acceleration + _STIFFNESS * (position - self._qpos[:4]) + _DAMPING * (velocity - self._qvel[:4])
-        )
-        v = self._qvel
-        tip_velocity = np.array([v[0], v[1], v[2] + v[4]])
-        # Contacts and their forces belong to the state before the step, as do the velocities above.
+        self._drive.push(position, velocity, acceleration)
+        # Contacts and their forces belong to the state before the step, as does the drive's tip velocity.
         self._mujoco.mj_step(self.model, self._data)
         plan = self._plan
         time_s = self._steps * STEP_NS / NS
-        reading = self._reading(time_s, tip_velocity) if self._data.ncon else None
+        reading = self._tip.reading(time_s, self._drive.tip_velocity()) if self._data.ncon else None
         if plan is not None and self.time_ns >= plan.start_ns:
             target = plan.target
             self.touch.step(time_s, reading, target.action, plan.plan_id, target.head)
@@ -330,28 +274,30 @@ class World:
             self.touch.step(time_s, reading)
         self._steps += 1
 
-    def _steered_step(self) -> tuple[Array, Array, Array]:
+    def _steered_step(self) -> Motion:
         """Towards the wish; once it is old, up to where the next plan may start."""
         assert self._follower is not None
         if self.time_ns >= self._wish_until_ns:
             self._wish = np.array([*self._wish[:2], self.policy.hover_z, self._wish[3]])
             if self._follower.at_rest(self._wish):
-                self._rest, self._follower = self._wish, None
-                return self._rest, _STILL, _STILL
+                self._settle(self._wish)
+                self._follower = None
+                return self._still
         wish = self._wish
-        if self._qpos[4] > DEEPEST_M:
+        if self._data.qpos[self._wrist] > DEEPEST_M:
             wish = np.array([*wish[:2], max(wish[2], self._follower.position[2]), wish[3]])
-        return self._follower.step(wish, STEP_NS / NS)
+        return self.robot.steer(*self._follower.step(wish, STEP_NS / NS), self._data.qpos[self._own])
 
-    def _follow(self) -> tuple[Array, Array, Array]:
+    def _follow(self) -> Motion:
         assert self._plan is not None and self._reference is not None
         index = self._steps - self._first_step
         if index < 0:
-            return self._rest, _STILL, _STILL
+            return self._still
         if index >= len(self._reference[0]):
-            self._rest = self._reference[0][-1]
+            self._rest, position = self._rest_after, self._reference[0][-1]
+            self._still = (position, np.zeros_like(position), np.zeros_like(position))
             self._plan = self._reference = None
-            return self._rest, _STILL, _STILL
+            return self._still
         return self._reference[0][index], self._reference[1][index], self._reference[2][index]
 
     def _tick(self) -> None:
@@ -366,22 +312,12 @@ class World:
         if free and now >= self._next_plan_ns and self._wants_action():
             self._start_plan(now)
         state = self.observe()
-        self._force[:] = 0.0
+        self._tip.forget()
         self._batch.states.append(state)
-        speed = float(np.linalg.norm(state.velocities[:3])) / arm.FULL_SPEED
+        speed = self.robot.motor_speed(state.velocities)
         self.sound.set_joint_speed(now / NS, min(speed, 1.0))
         if self._log is not None:
             self._log.speeds.append((now / NS, min(speed, 1.0)))
-
-    def _choose_head(self, target: Target) -> None:
-        """Give the contact of the tip's geom to the pad (softer than most of what it meets) or back to the face."""
-        padded = target.head == "pad"
-        self.model.geom_priority[self._tip] = 2 if padded else 0
-        if padded:
-            duration = max(mjcf.PAD_CONTACT_S, self._contact_s.get(target.object_id, 0.0))
-            self.model.geom_solref[self._tip] = mjcf.solref(mjcf.PAD_RESTITUTION, duration)
-            self.model.geom_solimp[self._tip] = self.model.geom_solimp[self._face]
-            self.model.geom_condim[self._tip] = 1
 
     def _move_pad(self, now: int) -> None:
         """The sleeve is down from the start of a plan that uses it until the tip is well on its way up again."""
@@ -389,9 +325,7 @@ class World:
         down = (
             plan is not None and plan.target.head == "pad" and plan.start_ns <= now < plan.end_ns - PAD_UP_NS
         )
-        goal, step = arm.PAD_TRAVEL if down else 0.0, PAD_SPEED * STATE_NS / NS
-        ctrl = self._data.ctrl
-        ctrl[6] += min(max(goal - ctrl[6], -step), step)
+        self._drive.move_pad(PAD_TRAVEL if down else 0.0, PAD_SPEED * STATE_NS / NS)
 
     def _snapshot(self) -> None:
         now = self.time_ns
@@ -416,11 +350,13 @@ class World:
         plan = self.policy.plan(now, self._rest, target)
         self._rods.watch()
         if self.scene.striker.has_pad:
-            self._choose_head(plan.target)
+            self._tip.choose_head(plan.target.head == "pad", plan.target.object_id)
         self._next_plan_ns = max(now + round(self.policy.pause_s() * NS), plan.end_ns)
         self._plan = plan
         self._first_step = plan.start_ns // STEP_NS
-        self._reference = plan.trajectory.sample(plan.trajectory.times(NS / STEP_NS))
+        times = plan.trajectory.times(NS / STEP_NS)
+        places = plan.trajectory.sample(times)
+        self._reference, self._rest_after = self.robot.motion(times, *places), places[0][-1]
         self._batch.plans.append(plan)
 
     def _take_events(self) -> None:
@@ -451,40 +387,3 @@ class World:
                 felt = None if contact is None else contact[chunk]
                 self._batch.audio.append(Audio(first * NS // rate, first, samples[chunk], felt))
             self._samples += block
-
-    def _reading(self, time_s: float, tip_velocity: Array) -> Reading | None:
-        """The deepest contact of the tip in the step just taken; also adds up the force on the tool."""
-        mujoco, d = self._mujoco, self._data
-        deepest: Reading | None = None
-        for i in range(d.ncon):
-            contact = d.contact[i]
-            if self._tip not in (contact.geom1, contact.geom2) or contact.dist >= 0:
-                continue
-            other = int(contact.geom2 if contact.geom1 == self._tip else contact.geom1)
-            sign = -1.0 if contact.geom1 == self._tip else 1.0  # MuJoCo's normal points from geom1 to geom2
-            normal = sign * contact.frame[:3]
-            mujoco.mj_contactForce(self.model, d, i, self._local)
-            pressure = float(self._local[0])
-            slip = tip_velocity - (tip_velocity @ normal) * normal
-            # Coulomb friction, smooth through rest.
-            drag = self._friction[other] * slip / math.hypot(SMOOTH_SLIP, float(np.linalg.norm(slip)))
-            self._force += pressure * (normal - drag)
-            if deepest is None or -contact.dist > deepest.penetration:
-                deepest = Reading(
-                    time_s=time_s,
-                    object_id=self._names[other],
-                    point=contact.pos.copy(),
-                    normal=normal,
-                    penetration=-float(contact.dist),
-                    velocity=tip_velocity,
-                    normal_force=pressure,
-                )
-        return deepest
-
-    def _wrench(self, yaw: float) -> Array:
-        c, s = math.cos(yaw), math.sin(yaw)
-        x, y, z = (self._force / (STATE_NS // STEP_NS)).tolist()
-        fx, fy, fz = c * x + s * y, s * x - c * y, -z  # in the tool's axes
-        length = self.scene.striker.length  # the force acts at the tip, (0, 0, length) in the tool
-        noise = self._rng.standard_normal(6) * _NOISE
-        return np.asarray(np.array([fx, fy, fz, -length * fy, length * fx, 0.0]) + noise)

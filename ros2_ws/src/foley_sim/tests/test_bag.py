@@ -14,10 +14,11 @@ from mcap.reader import make_reader  # noqa: E402
 from rclpy.serialization import deserialize_message  # noqa: E402
 from rosbags.highlevel import AnyReader  # noqa: E402
 
-from foley_sim import arm  # noqa: E402
+from foley_sim.robots.gantry import Gantry  # noqa: E402
 from foley_sim.ros import topics  # noqa: E402
 from foley_sim.ros.bag import PARTIAL, SESSION_KEY, BagJob, finished, topic_names, typestore, write_bag  # noqa: E402
 from foley_sim.scene import describe, make_scene  # noqa: E402
+from foley_sim.spec import StrikerSpec  # noqa: E402
 
 SECONDS = 6.0
 
@@ -113,7 +114,7 @@ def test_plans_come_before_their_contacts(messages):
     for (published, plan), onset in zip(plans, contacts, strict=True):
         assert onset - published > 800_000_000
         assert _ns(plan.header.stamp) > published
-        assert tuple(plan.joint_names) == arm.PLANNED
+        assert tuple(plan.joint_names) == Gantry(StrikerSpec()).planned
         times = [p.time_from_start.sec + p.time_from_start.nanosec * 1e-9 for p in plan.points]
         assert times[0] == 0 and np.all(np.diff(times) > 0)
 

@@ -13,8 +13,9 @@ from rclpy.serialization import deserialize_message  # noqa: E402
 
 from foley_msgs.msg import ContactEvent  # noqa: E402
 from foley_ros import convert  # noqa: E402
-from foley_sim import arm  # noqa: E402
 from foley_sim.actions import ACTIONS  # noqa: E402
+from foley_sim.robots import robot_of  # noqa: E402
+from foley_sim.robots.gantry import Gantry  # noqa: E402
 from foley_sim.ros import topics  # noqa: E402
 from foley_sim.ros.encode import (  # noqa: E402
     Encoder,
@@ -62,7 +63,7 @@ def test_states_survive_the_round_trip_exactly(world_and_batch, sent):
         )
         moved, turned = convert.transform_to_arrays(tf)
         assert np.array_equal(moved, position) and np.array_equal(turned, rotation)
-        assert joints.name == [*arm.JOINTS, "gripper_width"]
+        assert joints.name == [*Gantry(SCENE.striker).joints, "gripper_width"]
         assert list(joints.position[:-1]) == state.positions.tolist() and joints.position[-1] == state.width
         f, t = wrench.wrench.force, wrench.wrench.torque
         assert [f.x, f.y, f.z, t.x, t.y, t.z] == state.wrench.tolist() and wrench.header.frame_id == "tool"
@@ -120,7 +121,7 @@ def test_opening_holds_the_latched_messages():
 
 def test_plan_and_contact_messages(world_and_batch):
     plan = world_and_batch[1].plans[0]
-    message = plan_message(plan, ORIGIN)
+    message = plan_message(plan, robot_of(SCENE), ORIGIN)
     last = message.points[-1].time_from_start
     assert last.sec + last.nanosec * 1e-9 == pytest.approx(plan.trajectory.duration_s)
     contact = Contact(5, 25_000_005, "o", (0.1, 0.2, 0.3), "hit", 0.02, 0.5, 1, 0.0, "p")
@@ -175,5 +176,5 @@ def test_joint_states_carry_the_pad_where_there_is_one():
         m for m in Encoder(scene, origin_ns=ORIGIN, stream_id="s").batch(batch) if m.topic is topics.JOINTS
     )
     joints = deserialize_message(sent.data, sent.topic.type)
-    assert joints.name == [*arm.JOINTS, "pad", "gripper_width"]
+    assert joints.name == [*robot_of(scene).joints, "gripper_width"]
     assert joints.position[-1] == batch.states[0].width and joints.position[-2] == batch.states[0].positions[7]

@@ -65,6 +65,6 @@ def test_the_estimate_counts_only_what_is_done_now():
 @pytest.mark.timeout(60)
 def test_a_recording_that_cannot_be_made_ends_the_command_with_its_reason(tmp_path):
     """And ends it at once: no process stays behind waiting for another."""
-    config = GenerateConfig(out=tmp_path, collection="foleysim-1-mini", only="validation", robot="ur5e")
-    with pytest.raises(ValueError, match="no model yet"):
+    config = GenerateConfig(out=tmp_path, scenes=2, duration_s=1.0, edition="foleysim-b", split="train")
+    with pytest.raises(ValueError, match="has only `test`"):
         generate(config)

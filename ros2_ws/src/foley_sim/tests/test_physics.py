@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from foley_sim import arm, mjcf
+from foley_sim import mjcf
 from foley_sim.gl import import_mujoco
 from foley_sim.materials import MATERIALS, draw_material, ranges
+from foley_sim.robots.tool import stick_width
 from foley_sim.sound import Impact, contact, modal, modes
 from foley_sim.sound.examples import OAK, RATE, RUBBER, STEEL, body, random_body, scene, tap
 from foley_sim.sound.renderer import SoundRenderer
@@ -222,7 +223,7 @@ def _thrown(stage, spec, step_s, speed):
     model.dof_damping[4] = model.jnt_stiffness[4] = 0.0  # a free flight: the wrist neither brakes nor pushes
     data = mujoco.MjData(model)
     data.qpos[:3] = (spec.position[0], spec.position[1], spec.top + STRIKER.length + 0.0015)
-    data.qpos[5:7] = arm.stick_width() / 2
+    data.qpos[5:7] = stick_width() / 2
     data.qvel[4] = -speed
     impulse, force, met = 0.0, np.zeros(6), False
     for _ in range(round(0.04 / step_s)):

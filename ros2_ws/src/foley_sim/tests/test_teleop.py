@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from foley_sim import arm
+from foley_sim.robots.gantry import Gantry
 from foley_sim.scene import make_scene
+from foley_sim.spec import StrikerSpec
 from foley_sim.teleop import ACCELERATION, HOLD_S, SPEED, Follower, WishRefused, clamp, yaw_of
 from foley_sim.world import World
 
@@ -26,18 +27,18 @@ def test_the_follower_arrives_within_its_limits_and_does_not_overshoot():
 
 
 def test_wishes_out_of_reach_are_clamped_and_impossible_ones_refused():
-    inside, clamped = clamp(np.array([9.0, 0.0, 0.3, 0.0]))
-    assert clamped and inside[0] == arm.limits("x")[1]
-    assert not clamp(np.array([0.1, 0.0, 0.3, 0.0]))[1]
+    inside, clamped = clamp(np.array([9.0, 0.0, 0.3, 0.0]), Gantry.reach)
+    assert clamped and inside[0] == Gantry.reach[0][1]
+    assert not clamp(np.array([0.1, 0.0, 0.3, 0.0]), Gantry.reach)[1]
     with pytest.raises(WishRefused, match="finite"):
-        clamp(np.array([np.nan, 0.0, 0.3, 0.0]))
+        clamp(np.array([np.nan, 0.0, 0.3, 0.0]), Gantry.reach)
     with pytest.raises(WishRefused, match="quaternion"):
         yaw_of(np.zeros(4))
 
 
 def test_yaw_is_that_of_the_tool():
     for yaw in (-1.2, 0.0, 0.7):
-        _, quaternion = arm.tool_pose(np.array([0.0, 0.0, 0.3, yaw, 0.0]))
+        _, quaternion = Gantry(StrikerSpec()).tool_pose(np.array([0.0, 0.0, 0.3, yaw, 0.0]))
         assert yaw_of(quaternion) == pytest.approx(yaw)
 
 

@@ -5,11 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from foley_sim import arm, mjcf
+from foley_sim import mjcf
 from foley_sim.policy import Target
+from foley_sim.robots.gantry import Gantry
+from foley_sim.robots.tool import stick_width
 from foley_sim.scene import make_scene
+from foley_sim.sensed import CHUNK_SAMPLES
 from foley_sim.sound.events import Impact, Sliding
-from foley_sim.world import CHUNK_SAMPLES, STATE_NS, World
+from foley_sim.world import STATE_NS, World
 
 NS = 1_000_000_000
 SCENE = make_scene(4, "train")
@@ -139,11 +142,11 @@ def test_contacts_are_heard_felt_and_stop_the_tool(explored):
 def test_joint_states_and_tool_pose_agree(explored):
     _, batch, _ = explored
     for state in batch.states[::400]:
-        position, quaternion = arm.tool_pose(state.positions)
+        position, quaternion = Gantry(SCENE.striker).tool_pose(state.positions)
         assert position == pytest.approx(state.tool_position)
         assert quaternion == pytest.approx(state.tool_quaternion)
         assert np.linalg.norm(quaternion) == pytest.approx(1)
-        assert state.width == pytest.approx(arm.stick_width(), abs=1e-3)
+        assert state.width == pytest.approx(stick_width(), abs=1e-3)
 
 
 def test_the_arm_follows_its_plans(explored):

@@ -5,13 +5,17 @@ import dataclasses
 import numpy as np
 import pytest
 
-from foley_sim import arm, bodies, mjcf
+from foley_sim import bodies, mjcf
 from foley_sim.editions import EDITIONS
 from foley_sim.materials import draw_material
 from foley_sim.policy import ACTIONS, Policy
+from foley_sim.robots.gantry import Gantry
+from foley_sim.robots.tool import PAD_TRAVEL
 from foley_sim.sound.events import Hold, Impact, Sliding
 from foley_sim.spec import ObjectSpec, SceneSpec, StrikerSpec
 from foley_sim.world import World
+
+GANTRY_JOINTS = len(Gantry(StrikerSpec()).joints)
 
 NS = 1_000_000_000
 
@@ -131,9 +135,9 @@ def test_a_rub_slides_as_far_as_its_strokes_together_with_the_pad(plate):
 
 def test_the_pad_is_down_for_its_actions_and_up_for_the_others(plate):
     times = np.array([s.time_ns for s in plate.states])
-    pad = np.array([s.positions[len(arm.JOINTS)] for s in plate.states])
+    pad = np.array([s.positions[GANTRY_JOINTS] for s in plate.states])
     for contact in plate.contacts:
-        expected = arm.PAD_TRAVEL if plate.plans[contact.plan_id].target.head == "pad" else 0.0
+        expected = PAD_TRAVEL if plate.plans[contact.plan_id].target.head == "pad" else 0.0
         inside = (times >= contact.onset_ns - 50e6) & (times <= contact.end_ns)
         assert pad[inside] == pytest.approx(expected, abs=1e-3), contact.action
     assert pad[-1] == pytest.approx(0.0, abs=1e-3)
@@ -177,7 +181,7 @@ def test_a_rod_rolls_away_from_a_blow_beside_its_top_and_is_heard():
     rolling = [e for e in run.events if isinstance(e, Sliding) and e.start_s * NS > contact.end_ns]
     assert rolling and all(e.object_id == "rod" and e.normal_force <= 0.2 for e in rolling)
     q = run.world.configuration()
-    count = len(arm.JOINTS) + 1
+    count = GANTRY_JOINTS + 1
     assert len(q) == count + 2 + bodies.GRAINS, "its joints come after the arm's"
     assert q[count + 1] == pytest.approx(-q[count] / (ROD.size[1] / 2), abs=0.05), "it turns as it travels"
     still = _run(ROD, ("tap",), change=_on_top)
@@ -185,7 +189,7 @@ def test_a_rod_rolls_away_from_a_blow_beside_its_top_and_is_heard():
 
 
 def test_loose_pieces_of_a_heap_are_pushed_by_touches_and_come_to_rest():
-    first = len(arm.JOINTS) + 1 + 2
+    first = GANTRY_JOINTS + 1 + 2
     run = _run(HEAP, ("hit", "scratch"))
     moved = run.world.configuration()[first:]
     assert len(moved) == bodies.GRAINS

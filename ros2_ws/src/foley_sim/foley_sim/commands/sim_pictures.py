@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 from foley_sim.editions import EDITIONS
+from foley_sim.spec import ROBOTS
 
 ACTIONS: tuple[str, ...] = ("show", "gallery")
 
@@ -18,6 +20,7 @@ def configure(actions: Any) -> None:
     show.add_argument(
         "--edition", default="tabletop", help=f"{', '.join(EDITIONS)} (default: tabletop)"
     )
+    show.add_argument("--robot", choices=ROBOTS, help="who touches things (default: the scene's own)")
     show.add_argument(
         "--out",
         type=Path,
@@ -54,7 +57,8 @@ def _show(args: argparse.Namespace) -> int:
 
     if args.out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise ValueError(f"--out is `{args.out}`, must end in .png or .jpg")
-    _write(args.out, contact_sheet(make_scene(args.seed, args.split, args.edition)))
+    scene = make_scene(args.seed, args.split, args.edition)
+    _write(args.out, contact_sheet(dataclasses.replace(scene, robot=args.robot or scene.robot)))
     return 0
 
 

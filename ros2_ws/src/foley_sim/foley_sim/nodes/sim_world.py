@@ -58,7 +58,8 @@ class SimWorldNode(FoleyNode[SimWorldConfig]):
     def setup(self, config: SimWorldConfig) -> None:
         scene = make_scene(config.scene_seed, config.split, config.edition)
         camera = dataclasses.replace(scene.camera, width=config.image_width, height=config.image_height)
-        scene = dataclasses.replace(scene, camera=camera)
+        robot = config.robot or scene.robot
+        scene = dataclasses.replace(scene, camera=camera, robot=robot)
         self._world = World(
             scene,
             config.policy_seed,

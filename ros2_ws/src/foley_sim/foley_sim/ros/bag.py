@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from foley_sim import mjcf
 from foley_sim.camera import Camera
 from foley_sim.ros import topics
 from foley_sim.ros.bag_file import SESSION_KEY, BagFile, bag_qos, topic_names, typestore
@@ -29,11 +28,12 @@ from foley_sim.ros.job import (
 )
 from foley_sim.ros.pictures import CompressedPictures
 from foley_sim.ros.scan_bag import write_scan
+from foley_sim.sensed import Batch, Frame
 from foley_sim.sound import saved
 from foley_sim.sound.converter import quantise
 from foley_sim.spec import SceneSpec
 from foley_sim.touch import Contact
-from foley_sim.world import Batch, Frame, World
+from foley_sim.world import World
 
 __all__ = [
     "PARTIAL", "SESSION_KEY", "BagJob", "BagReport", "bag_qos", "finished", "session", "topic_names", "typestore",
@@ -91,7 +91,6 @@ def write_bag(job: BagJob, progress: Callable[[float], None] = lambda seconds: N
 
 def _interact(job: BagJob, folder: Path, progress: Callable[[float], None]) -> tuple[BagFile, _Tally]:
     scene = job.scene()
-    _check_robot(scene)
     world = World(
         scene,
         job.policy_seed,
@@ -138,15 +137,6 @@ def _interact(job: BagJob, folder: Path, progress: Callable[[float], None]) -> t
         saved.write(folder / CONTACTS, world.saved_contacts())
     tally.limited = world.sound.limited_samples
     return bag, tally
-
-
-def _check_robot(scene: SceneSpec) -> None:
-    """Refuse a robot that the model does not have: its name in the metadata would be untrue."""
-    if scene.robot == "gantry":
-        return
-    plain = dataclasses.replace(scene, robot="gantry")
-    if mjcf.build(scene)[0] == mjcf.build(plain)[0]:
-        raise ValueError(f"--robot is `{scene.robot}`, which has no model yet; leave it out for the gantry")
 
 
 def _convert(batch: Batch, bits: int) -> None:

@@ -23,16 +23,20 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from foley_msgs.msg import AudioChunk, ContactEvent
 from foley_ros import convert
-from foley_sim import arm, mjcf
+from foley_sim import mjcf
 from foley_sim.camera import intrinsics
 from foley_sim.policy import Plan
+from foley_sim.robots import robot_of
+from foley_sim.robots.base import Robot
+from foley_sim.robots.tool import GRIPPER_WIDTH
 from foley_sim.ros import topics
 from foley_sim.ros.template import MARK, Template, marker
 from foley_sim.ros.topics import Topic
 from foley_sim.scene import describe
+from foley_sim.sensed import CHUNK_SAMPLES, Audio, Batch, State
 from foley_sim.spec import CameraSpec, SceneSpec
 from foley_sim.touch import Contact, episode_gap_s
-from foley_sim.world import CHUNK_SAMPLES, SOUND_DELAY_NS, Audio, Batch, State
+from foley_sim.world import SOUND_DELAY_NS
 
 NS = 1_000_000_000
 WORLD, TOOL, TIP, CAMERA, MICROPHONE = "world", "tool", "tip", "camera_optical", "microphone"
@@ -71,10 +75,11 @@ class Encoder:
 
     def __init__(self, scene: SceneSpec, *, origin_ns: int, stream_id: str, first_sample: int = 0) -> None:
         self._scene = scene
+        self._robot = robot_of(scene)
         self.origin_ns = origin_ns
         self._first_sample = first_sample
         self._pose, self._tf = _pose_template(), _tf_template()
-        self._joints, self._wrench = _joints_template(scene), _wrench_template()
+        self._joints, self._wrench = _joints_template(self._robot), _wrench_template()
         rate = scene.microphone.sample_rate
         self._audio = _audio_template(rate, stream_id, MICROPHONE)
         self._contact_audio = _audio_template(rate, stream_id, CONTACT_MICROPHONE)
@@ -87,7 +92,7 @@ class Encoder:
         """Latched messages, stamped with this simulation time."""
         stamp = self.origin_ns + time_ns
         latched = (
-            (topics.ROBOT, String(data=arm.urdf(self._scene.striker))),
+            (topics.ROBOT, String(data=self._robot.urdf())),
             (topics.SCENE, String(data=yaml.safe_dump(describe(self._scene), sort_keys=False))),
             (topics.TF_STATIC, static_frames(self._scene, stamp)),
         )
@@ -124,9 +129,8 @@ class Encoder:
     def _state(self, state: State) -> Iterator[Outgoing]:
         stamp = self.origin_ns + state.time_ns
         pose = np.concatenate([state.tool_position, state.tool_quaternion])
-        rate = state.velocities[5] + state.velocities[6]
         positions = np.append(state.positions, state.width)
-        velocities = np.append(state.velocities, rate)
+        velocities = np.append(state.velocities, state.width_rate)
         efforts = np.append(state.efforts, 0.0)
         for topic, data in (
             (topics.POSE, self._pose.fill(stamp, pose=pose)),
@@ -153,7 +157,7 @@ class Encoder:
 
     def _plan(self, plan: Plan) -> Outgoing:
         stamp = self.origin_ns + plan.start_ns
-        message = plan_message(plan, stamp)
+        message = plan_message(plan, self._robot, stamp)
         return Outgoing(topics.PLAN, stamp, self.origin_ns + plan.published_ns, serialize_message(message))
 
     def _contact(self, contact: Contact) -> Outgoing:
@@ -164,9 +168,9 @@ class Encoder:
 
 
 # ---- messages ----------------------------------------------------------------------------------------------
-def plan_message(plan: Plan, stamp_ns: int) -> JointTrajectory:
+def plan_message(plan: Plan, robot: Robot, stamp_ns: int) -> JointTrajectory:
     """The planned motion; its stamp is the planned start."""
-    times, *motion = plan.points()
+    times, *motion = robot.plan_points(plan)
     points = []
     for t, position, velocity, acceleration in zip(
         times.tolist(), *(m.tolist() for m in motion), strict=True
@@ -182,7 +186,7 @@ def plan_message(plan: Plan, stamp_ns: int) -> JointTrajectory:
             )
         )
     return JointTrajectory(
-        header=convert.header(stamp_ns, WORLD), joint_names=list(arm.PLANNED), points=points
+        header=convert.header(stamp_ns, WORLD), joint_names=list(robot.planned), points=points
     )
 
 
@@ -267,9 +271,8 @@ def _tf_template() -> Template:
     return Template(TFMessage(transforms=[transform]), {"transform": values})
 
 
-def _joints_template(scene: SceneSpec) -> Template:
-    pad = (arm.PAD,) if scene.striker.has_pad else ()
-    states = (*arm.JOINTS, *pad, arm.GRIPPER_WIDTH)
+def _joints_template(robot: Robot) -> Template:
+    states = (*robot.joints, GRIPPER_WIDTH)
     fields = {name: marker(len(states), salt=i) for i, name in enumerate(("position", "velocity", "effort"))}
     message = JointState(name=list(states), **{name: values.tolist() for name, values in fields.items()})
     return _stamped(message, fields)

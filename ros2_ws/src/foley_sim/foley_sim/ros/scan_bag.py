@@ -15,6 +15,7 @@ from foley_ros import convert
 from foley_sim import mjcf
 from foley_sim.camera import Camera
 from foley_sim.gl import import_mujoco
+from foley_sim.robots.tool import TIP
 from foley_sim.ros import topics
 from foley_sim.ros.bag_file import BagFile
 from foley_sim.ros.encode import CAMERA, WORLD, Encoder, Outgoing, quaternion, static_frames
@@ -71,7 +72,7 @@ def write_scan(job: BagJob, folder: Path, progress: Callable[[float], None]) -> 
 def remove_robot(model: Any) -> None:
     """Make everything invisible that hangs on the same root as the tip: a scan is taken before the robot comes."""
     mujoco = import_mujoco()
-    tip = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_GEOM, mjcf.TIP)
+    tip = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_GEOM, TIP)
     root = model.body_rootid[model.geom_bodyid[tip]]
     robot = np.flatnonzero(model.body_rootid[model.geom_bodyid] == root)
     model.geom_matid[robot] = -1

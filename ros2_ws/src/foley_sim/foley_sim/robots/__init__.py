@@ -1,0 +1,24 @@
+"""The robots that can act in a scene: one interface (base.py), one tool (tool.py)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from foley_sim.robots.base import Robot
+    from foley_sim.spec import SceneSpec
+
+
+def robot_of(scene: SceneSpec) -> Robot:
+    """The robot that the scene names, with the scene's striker.
+
+    Raises:
+        ValueError: its model is not installed.
+    """
+    if scene.robot == "ur5e":
+        from foley_sim.robots.ur5e import Ur5e
+
+        return Ur5e(scene.striker)
+    from foley_sim.robots.gantry import Gantry
+
+    return Gantry(scene.striker)

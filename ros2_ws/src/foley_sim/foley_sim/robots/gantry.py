@@ -1,0 +1,194 @@
+"""The light robot: a Cartesian gantry with yaw, a spring-loaded wrist and a two-finger gripper that holds the stick.
+
+Joints, in order from the world::
+
+    x, y, z [m], yaw [rad]   driven along the planned trajectory
+    wrist [m]                passive: a spring along z (tool.py)
+    left_finger, right_finger [m]   half of `gripper_width` each
+
+With every joint at 0 the tool frame is at the world's origin with its z pointing down, so (x, y, z + wrist) IS the
+tool's position.
+"""
+
+from __future__ import annotations
+
+import math
+import xml.etree.ElementTree as ET
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foley_sim.gl import import_mujoco
+from foley_sim.robots import tool, urdf
+from foley_sim.robots.base import DAMPING, STIFFNESS, Drive, Motion, Robot
+from foley_sim.xmltext import VISUAL, add, text
+
+Array = NDArray[np.float64]
+
+FINGERS: tuple[str, ...] = ("left_finger", "right_finger")
+FULL_SPEED = 1.0
+"""Speed of a driven joint that counts as full speed [m/s, rad/s]."""
+CARRIAGE_MASS = 2.0  # [kg], of each stage: heavy against the wrist, so that impacts do not disturb it
+FINGER_MASS = 0.001  # [kg]
+FINGER_LENGTH = 0.045  # [m], before the tool point
+_AXES = ("1 0 0", "0 1 0", "0 0 1", "0 0 1")
+
+
+class Gantry(Robot):
+    """See above."""
+
+    name = "gantry"
+    driven = ("x", "y", "z", "yaw")
+    passive = (tool.WRIST, *FINGERS)
+    reach = ((-0.5, 0.5), (-0.45, 0.45), (0.1, 0.7), (-3.2, 3.2))
+
+    # ---- kinematics --------------------------------------------------------------------------------------------
+    def tool_pose(self, positions: Array) -> tuple[Array, Array]:
+        """As in the base, for any [..., >= 5] positions."""
+        position = np.stack([positions[..., 0], positions[..., 1], positions[..., 2] + positions[..., 4]], axis=-1)
+        half = positions[..., 3] / 2
+        zero = np.zeros_like(half)
+        # (0, 0, sin, cos) of yaw times (1, 0, 0, 0) of the half turn about x.
+        quaternion = np.stack([np.cos(half), np.sin(half), zero, zero], axis=-1)
+        return position, quaternion
+
+    def in_tool(self, force: Array, positions: Array) -> tuple[float, float, float]:
+        c, s = math.cos(positions[3]), math.sin(positions[3])
+        x, y, z = force.tolist()
+        return c * x + s * y, s * x - c * y, -z
+
+    def width(self, positions: Array) -> float:
+        return float(positions[5] + positions[6])
+
+    def width_rate(self, velocities: Array) -> float:
+        return float(velocities[5] + velocities[6])
+
+    def motor_speed(self, velocities: Array) -> float:
+        return float(np.linalg.norm(velocities[:3])) / FULL_SPEED
+
+    def posture(self, place: Array) -> Array:
+        positions = np.zeros(len(self.joints))
+        positions[:4] = place
+        positions[5:7] = tool.stick_width() / 2
+        return positions
+
+    def motion(self, times: Array, place: Array, velocity: Array, acceleration: Array) -> Motion:
+        return place, velocity, acceleration
+
+    # ---- models ------------------------------------------------------------------------------------------------
+    def urdf(self) -> str:
+        striker, robot = self.striker, urdf.begin("foley_gantry")
+        for stage in ("x_stage", "y_stage", "z_stage", "yaw_stage"):
+            urdf.link(robot, stage, CARRIAGE_MASS)
+        urdf.link(robot, "wrist_link", striker.tip_mass)
+        body = urdf.link(robot, "tool")
+        urdf.visual(body, "box", "0.05 0.07 0.06", "dark", (0, 0, -FINGER_LENGTH - 0.03))
+        stick = striker.length - striker.tip_radius
+        urdf.visual(body, "cylinder", (tool.STICK_RADIUS, stick), "light", (0, 0, stick / 2))
+        for finger in FINGERS:
+            link = urdf.link(robot, f"{finger}_link", FINGER_MASS)
+            side = 0.004 if finger == "left_finger" else -0.004
+            place = (0, side, -FINGER_LENGTH / 2 + 0.008)
+            urdf.visual(link, "box", f"0.014 0.008 {FINGER_LENGTH}", "accent", place)
+        tip = urdf.link(robot, "tip")
+        urdf.visual(tip, "sphere", striker.tip_radius, "accent", (0, 0, -striker.tip_radius))
+        urdf.link(robot, "gripper_width_link")
+
+        parents = ("world", "x_stage", "y_stage", "z_stage")
+        for joint, parent, axis, travel in zip(self.driven, parents, _AXES, self.reach, strict=True):
+            kind = "revolute" if joint == "yaw" else "prismatic"
+            urdf.joint(robot, joint, kind, parent, f"{joint}_stage", axis, travel)
+        spring = (-tool.WRIST_TRAVEL, tool.WRIST_TRAVEL)
+        urdf.joint(robot, tool.WRIST, "prismatic", "yaw_stage", "wrist_link", "0 0 1", spring)
+        urdf.joint(robot, "wrist_to_tool", "fixed", "wrist_link", "tool", rpy=(np.pi, 0.0, 0.0))
+        urdf.joint(robot, "tool_to_tip", "fixed", "tool", "tip", xyz=(0.0, 0.0, striker.length))
+        tool.describe_width(robot)
+        for finger, axis in zip(FINGERS, ("0 1 0", "0 -1 0"), strict=True):
+            element = urdf.joint(robot, finger, "prismatic", "tool", f"{finger}_link", axis, (0.0, 0.04))
+            ET.SubElement(element, "mimic", joint=tool.GRIPPER_WIDTH, multiplier="0.5", offset="0")
+        if striker.has_pad:
+            tool.describe_pad(striker, robot)
+        ET.indent(robot)
+        return ET.tostring(robot, encoding="unicode")
+
+    def add_to(self, root: ET.Element, asset: ET.Element, world: ET.Element, files: dict[str, bytes]) -> None:
+        striker = self.striker
+        dark, light, accent = "0.20 0.21 0.23 1", "0.72 0.74 0.77 1", "0.95 0.55 0.10 1"
+        parent = world
+        for joint, axis in zip(self.driven, _AXES, strict=True):
+            parent = add(parent, "body", name=f"{joint}_stage", gravcomp="1")
+            add(parent, "inertial", pos="0 0 0", mass=str(CARRIAGE_MASS), diaginertia="0.05 0.05 0.05")
+            kind = "hinge" if joint == "yaw" else "slide"
+            add(parent, "joint", name=joint, type=kind, axis=axis, damping="0")
+            if joint == "x":  # the bridge, above what the camera sees
+                add(parent, "geom", type="box", size="0.03 0.6 0.03", pos="0 0 0.80", rgba=light, **VISUAL)
+            if joint == "z":
+                add(parent, "geom", type="box", size="0.013 0.013 0.30", pos="0 0 0.445", rgba=light, **VISUAL)
+        wrist = add(parent, "body", name="wrist_link", gravcomp="1")
+        moving = striker.tip_mass - 2 * FINGER_MASS - (tool.PAD_MASS if striker.has_pad else 0.0)
+        add(wrist, "inertial", pos="0 0 0", mass=str(moving), diaginertia="1e-5 1e-5 1e-5")
+        tool.spring(striker, wrist, "0 0 1")
+        body = add(wrist, "body", name="tool", quat="0 1 0 0", gravcomp="1")
+        add(body, "geom", type="cylinder", size="0.016 0.018", pos="0 0 -0.125", rgba=dark, **VISUAL)
+        add(body, "geom", type="box", size="0.018 0.034 0.034", pos="0 0 -0.075", rgba=dark, **VISUAL)
+        tool.stick(striker, body, -0.03)
+        for finger, axis, side in zip(FINGERS, ("0 1 0", "0 -1 0"), (1, -1), strict=True):
+            link = add(body, "body", name=f"{finger}_link", gravcomp="1")
+            add(link, "inertial", pos="0 0 0", mass=str(FINGER_MASS), diaginertia="1e-7 1e-7 1e-7")
+            add(link, "joint", name=finger, type="slide", axis=axis, damping="10", armature="0.05")
+            add(
+                link,
+                "geom",
+                type="box",
+                size=text((0.007, 0.004, FINGER_LENGTH / 2)),
+                pos=text((0, 0.004 * side, -FINGER_LENGTH / 2 + 0.008)),
+                rgba=accent,
+                **VISUAL,
+            )
+        if striker.has_pad:
+            tool.sleeve(striker, body)
+        actuator = add(root, "actuator")
+        for joint in self.driven:
+            add(actuator, "motor", name=joint, joint=joint)
+        for finger in FINGERS:
+            add(actuator, "position", name=finger, joint=finger, kp="200")
+        if striker.has_pad:
+            add(actuator, "position", name=tool.PAD, joint=tool.PAD, kp="200")
+
+    def drive(self, model: Any, data: Any, first: int) -> Drive:
+        return _GantryDrive(model, data, first)
+
+
+class _GantryDrive(Drive):
+    """Every joint is its own mass: the axes are at right angles and yaw carries its load on its axis."""
+
+    def __init__(self, model: Any, data: Any, first: int) -> None:
+        self._model, self._data, self._first = model, data, first
+        self._mass = np.zeros(0)  # known once the model has moved
+        # Views into MuJoCo's memory: made once, valid as long as the data lives.
+        self._qpos, self._qvel = data.qpos[first : first + 5], data.qvel[first : first + 5]
+        self._ctrl = data.ctrl
+        self._ctrl[4:6] = tool.stick_width() / 2
+        self._tip = np.zeros(3)
+
+    def push(self, position: Array, velocity: Array, acceleration: Array) -> None:
+        if not len(self._mass):
+            self._mass = self._weigh()
+        self._ctrl[:4] = self._mass * (
+            acceleration + STIFFNESS * (position - self._qpos[:4]) + DAMPING * (velocity - self._qvel[:4])
+        )
+        v = self._qvel
+        self._tip = np.array([v[0], v[1], v[2] + v[4]])
+
+    def _weigh(self) -> Array:
+        mass = np.zeros((self._model.nv, self._model.nv))
+        import_mujoco().mj_fullM(self._model, self._data, mass)
+        return np.diag(mass)[self._first : self._first + 4].copy()
+
+    def tip_velocity(self) -> Array:
+        return self._tip
+
+    def move_pad(self, goal: float, most: float) -> None:
+        ctrl = self._ctrl
+        ctrl[6] += min(max(goal - ctrl[6], -most), most)
