@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import itertools
 import json
 import os
 import shlex
@@ -30,14 +31,18 @@ import pytest
 
 # UDP ports of domains above 101 lie in the range from which Linux takes ephemeral ports.
 _DOMAINS = range(50, 102)
+_used = itertools.count()
 _LOCKS = Path(tempfile.gettempdir()) / f"foley_test_domains.{os.getuid()}"
 
 
 @contextlib.contextmanager
 def private_domain() -> Iterator[int]:
-    """A free ROS_DOMAIN_ID in the environment, held by a file lock."""
+    """A free ROS_DOMAIN_ID in the environment, held by a file lock.
+
+    The next test takes the next domain: processes that were killed leave shared memory behind under its ports.
+    """
     _LOCKS.mkdir(exist_ok=True)
-    start = os.getpid() % len(_DOMAINS)
+    start = (os.getpid() + next(_used)) % len(_DOMAINS)
     for offset in range(len(_DOMAINS)):
         domain = _DOMAINS[(start + offset) % len(_DOMAINS)]
         with open(_LOCKS / str(domain), "w") as lock, pytest.MonkeyPatch.context() as patch:

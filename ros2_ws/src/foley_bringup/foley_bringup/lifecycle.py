@@ -21,6 +21,9 @@ UNCONFIGURED, INACTIVE, ACTIVE, FINALIZED = STEADY = ("unconfigured", "inactive"
 # A beat in the old state this long after a request was sent means that the request was not received:
 # transitions run in the thread that beats.
 RESEND_AFTER_S = 1.5
+UNHEARD_BEFORE_KILL = 5
+"""So many requests in a row that were not received mean a process that cannot hear: shared memory that a killed one
+held may leave its successor without a port."""
 # Nodes tell the reason of a refusal in their diagnostics, once a second.
 REASON_WAIT_S = 2.0
 
@@ -52,6 +55,9 @@ class ManagerConfig:
     hang_timeout_s: float = dataclasses.field(
         default=2.0, metadata={"doc": "[s] after lost liveliness a living process is killed; 0: never"}
     )
+    configure_hang_timeout_s: float = dataclasses.field(
+        default=5.0, metadata={"doc": "[s] the same for one that is being configured; 0: never"}
+    )
     exit_on_failure: bool = dataclasses.field(
         default=True, metadata={"doc": "end with exit code 3 when start-up fails"}
     )
@@ -65,8 +71,10 @@ class ManagerConfig:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} is {value}, must be positive")
-        if not (math.isfinite(self.hang_timeout_s) and self.hang_timeout_s >= 0):
-            raise ValueError(f"hang_timeout_s is {self.hang_timeout_s}, must not be negative (0: never kill)")
+        for name in ("hang_timeout_s", "configure_hang_timeout_s"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{name} is {value}, must not be negative (0: never kill)")
         if self.startup_attempts < 1:
             raise ValueError(f"startup_attempts is {self.startup_attempts}, must be at least 1")
 
@@ -115,6 +123,7 @@ class Tracked:
     reason: str = ""  # why the last transition was refused, in the node's own words
     returns: int = 0  # how often it came back from the dead
     killed: bool = False
+    unheard: int = 0  # requests in a row that it did not receive
 
     @property
     def alive(self) -> bool:
@@ -146,12 +155,13 @@ class LifecycleCore:
         if silent or (node.state == ACTIVE and state == UNCONFIGURED and self.stage is Stage.RUNNING):
             node.returns += 1
             node.refusals, node.retry_at = 0, 0.0
-        if (
-            node.lost_at is not None
-            or (node.pending and state != node.pending_from)
-            or (node.pending and now - node.pending_since > RESEND_AFTER_S)
-        ):
+        if node.pending and state == node.pending_from and now - node.pending_since > RESEND_AFTER_S:
+            node.unheard += node.lost_at is None
             node.pending = ""
+        elif node.lost_at is not None or (node.pending and state != node.pending_from):
+            node.pending = ""
+        if state != node.state:
+            node.unheard = 0
         node.state, node.lost_at, node.killed = state, None, False
         if state in (INACTIVE, ACTIVE):
             node.reason = ""
@@ -167,6 +177,7 @@ class LifecycleCore:
         if node.pending != transition:
             return  # given up meanwhile
         node.pending = ""
+        node.unheard = 0
         node.lost_at = None  # it was busy, not gone
         if success:
             node.state, node.refusals, node.reason = AFTER[transition], 0, ""
@@ -216,8 +227,13 @@ class LifecycleCore:
             node.reason = f"{node.pending} took longer than {self.config.transition_timeout_s:g} s"
             node.pending = ""
             node.refusals += 1
+            node.killed = True
+            return [Kill(node.name)]
         if node.lost_at is not None:
             return self._kill_if_hung(node, now)
+        if node.unheard >= UNHEARD_BEFORE_KILL and not node.pending:
+            node.unheard = 0
+            return [Kill(node.name)]
         wanted = _UP.get(node.state, "")
         return [] if wanted == "activate" and not may_activate else self._change(node, wanted, now)
 
@@ -228,10 +244,11 @@ class LifecycleCore:
         return [Change(node.name, transition)]
 
     def _kill_if_hung(self, node: Tracked, now: float) -> list[Action]:
-        patience = self.config.hang_timeout_s
         assert node.lost_at is not None
-        # Configuring loads weights in the thread that beats, so silence says nothing; the others are quick.
-        if not patience or node.killed or node.pending == "configure" or now - node.lost_at < patience:
+        # A node that is being configured beats from a thread of its own, which imports and loading may delay.
+        configuring = node.pending == "configure"
+        patience = self.config.configure_hang_timeout_s if configuring else self.config.hang_timeout_s
+        if not patience or node.killed or now - node.lost_at < patience:
             return []
         node.pending = ""
         node.killed = True

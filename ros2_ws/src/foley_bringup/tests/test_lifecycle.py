@@ -123,8 +123,33 @@ def test_a_hung_node_is_killed_once_after_patience() -> None:
     assert world.log == ["b kill", "b configure", "b activate"]
 
 
+def test_a_hang_in_configuring_is_killed_after_a_patience_of_its_own() -> None:
+    world = World(hang_timeout_s=1.0, configure_hang_timeout_s=6.0)
+    world.core.startup(0.0)
+    world.deaf = {"b"}
+    world.run(1)
+    world.silent.add("b")
+    world.run(6)
+    assert "b kill" not in world.log
+    world.run(4)
+    assert world.log.count("b kill") == 1
+    world.deaf.clear()
+    world.run(5)
+    assert world.core.stage is Stage.RUNNING and world.core.nodes["b"].refusals == 0
+
+
+def test_a_node_that_beats_while_it_configures_may_take_long() -> None:
+    world = World(hang_timeout_s=1.0, configure_hang_timeout_s=1.0)
+    world.core.startup(0.0)
+    world.deaf = {"b"}
+    world.run(1)
+    world.states["b"] = "configuring"
+    world.run(30)
+    assert "b kill" not in world.log
+
+
 def test_a_long_transition_is_not_a_hang() -> None:
-    world = World(hang_timeout_s=1.0)
+    world = World(hang_timeout_s=1.0, configure_hang_timeout_s=0.0)
     world.core.startup(0.0)
     world.deaf = {"b"}
     world.run(1)
@@ -152,7 +177,9 @@ def test_a_hang_in_activation_is_not_waited_out() -> None:
 
 
 def test_a_transition_that_never_ends_is_killed_and_told() -> None:
-    world = World(transition_timeout_s=10.0, hang_timeout_s=1.0, startup_attempts=5)
+    world = World(
+        transition_timeout_s=10.0, hang_timeout_s=1.0, configure_hang_timeout_s=0.0, startup_attempts=5
+    )
     world.core.startup(0.0)
     world.deaf = {"b"}
     world.run(1)
@@ -170,6 +197,29 @@ def test_a_lost_request_is_sent_again() -> None:
     world.deaf.clear()
     world.run(5)
     assert world.core.stage is Stage.RUNNING
+
+
+def test_a_node_that_beats_but_never_hears_is_killed() -> None:
+    world = World()
+    world.core.startup(0.0)
+    world.deaf = {"a"}
+    world.run(7)
+    assert "a kill" not in world.log
+    world.run(4)
+    assert world.log.count("a kill") == 1
+    world.deaf.clear()
+    world.run(5)
+    assert world.core.stage is Stage.RUNNING
+
+
+def test_configuring_that_never_ends_is_killed_although_it_beats() -> None:
+    world = World(transition_timeout_s=10.0, startup_attempts=5)
+    world.core.startup(0.0)
+    world.deaf = {"b"}
+    world.run(1)
+    world.states["b"] = "configuring"
+    world.run(12)
+    assert "b kill" in world.log and "took longer than 10 s" in world.core.nodes["b"].reason
 
 
 def test_refusals_fail_the_start_up_with_the_nodes_words() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from foley_bringup.supervisor import Backoff, BackoffConfig, Supervisor, Task, is_node_process
+from foley_bringup.supervisor import Backoff, BackoffConfig, Supervisor, Task, is_node_process, node_processes
 
 QUICK = BackoffConfig(first_s=0.05, longest_s=0.2)
 
@@ -150,5 +150,7 @@ def test_node_processes_are_known_by_their_arguments() -> None:
         and not is_node_process(pid, "nose")
         and not is_node_process(os.getpid(), "ear")
     )
+    assert node_processes("ear") == [pid] and node_processes("ear", "/left") == []
+    assert node_processes("ear", before=psutil.Process(pid).create_time()) == [], "it is a successor"
     supervisor.stop()
-    assert not is_node_process(pid, "ear")
+    assert node_processes("ear") == [] and not is_node_process(pid, "ear")

@@ -12,18 +12,21 @@ transition fail, with the reason in the log and in the diagnostics; the process 
 parameter can be corrected and the node configured again.
 
 The heartbeat (``~/heartbeat``, ``lifecycle_msgs/State``) is published in every state. Its liveliness is
-asserted by publication: it is lost when the process dies and also when the executor hangs.
+asserted by publication: it is lost when the process dies and also when the executor hangs. While the node is
+configured, which may load weights for long, a thread of its own beats (``configuring``), so that silence always
+means a process that hangs.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import rclpy
@@ -74,6 +77,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
         self.config: Config | None = None
         self._failure = ""
         self._active = False
+        self._beat_lock = threading.Lock()
         self._heartbeat = self.create_publisher(StateMsg, "~/heartbeat", qos.HEARTBEAT)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_timer(qos.HEARTBEAT_PERIOD_S, self._beat)
@@ -112,7 +116,8 @@ class FoleyNode(LifecycleNode, Generic[Config]):
             self.setup(config)
             self.config = config
 
-        result = self._guard("configure", configure)
+        with self._beating():
+            result = self._guard("configure", configure)
         if result != TransitionCallbackReturn.SUCCESS:
             self._quietly(self.teardown)
         return result
@@ -184,8 +189,26 @@ class FoleyNode(LifecycleNode, Generic[Config]):
 
     # ---- heartbeat and diagnostics ---------------------------------------------------------------------
     def _beat(self) -> None:
-        state_id, label = self._state_machine.current_state
-        self._heartbeat.publish(StateMsg(id=state_id, label=label))
+        with self._beat_lock:
+            state_id, label = self._state_machine.current_state
+            self._heartbeat.publish(StateMsg(id=state_id, label=label))
+
+    @contextlib.contextmanager
+    def _beating(self) -> Iterator[None]:
+        """Beat from a thread while the executor's is busy."""
+        done = threading.Event()
+
+        def beat() -> None:
+            while not done.wait(qos.HEARTBEAT_PERIOD_S):
+                self._beat()
+
+        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
     def _diagnose(self) -> None:
         if self._failure:

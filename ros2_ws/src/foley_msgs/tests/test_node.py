@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 
 pytest.importorskip("rclpy")
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from lifecycle_msgs.msg import State
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -126,7 +128,6 @@ def test_diagnostics_tell_the_health_while_active(ros_context: Any) -> None:
 def test_heartbeat_tells_a_dead_and_a_hung_process(
     ros_context: Any, start_node: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: str
 ) -> None:
-    import os
     import signal
     import time
 
@@ -155,6 +156,33 @@ def test_heartbeat_tells_a_dead_and_a_hung_process(
     )
     assert time.monotonic() - began < qos.HEARTBEAT_LEASE_S + 2
     os.kill(node.process.pid, signal.SIGKILL)
+
+
+def test_a_node_beats_while_it_is_configured(
+    ros_context: Any, start_node: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long setup blocks the executor, not the heartbeat; afterwards no stale beat follows."""
+    module = tmp_path / "slow_node.py"
+    module.write_text(
+        "import sys, time, dataclasses\nfrom foley_ros.node import FoleyNode, run\n"
+        "@dataclasses.dataclass(frozen=True)\nclass C:\n    n: int = 1\n"
+        "class Slow(FoleyNode):\n    def setup(self, config):\n        time.sleep(2.2)\n"
+        "sys.exit(run(lambda: Slow('slow_node', C)))\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    states: list[str] = []
+    ros_context.helper.create_subscription(
+        State, "slow_node/heartbeat", lambda m: states.append(m.label), qos.HEARTBEAT
+    )
+    client = ros_context.helper.create_client(ChangeState, "slow_node/change_state")
+    start_node("slow_node")
+    ros_context.spin_until(lambda: client.service_is_ready() and states[-1:] == ["unconfigured"])
+    request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
+    future = client.call_async(request)
+    ros_context.spin_until(future.done)
+    ros_context.spin_until(lambda: states.count("inactive") >= 3)
+    assert states.count("configuring") >= 3
+    assert "configuring" not in states[states.index("inactive") :]
 
 
 def test_unsupported_field_types_are_refused_at_once() -> None:

@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     import sys
     import tempfile
 
+    from foley_bringup import shared_memory
     from foley_bringup.supervisor import Supervisor, Task
     from foley_bringup.system import MANAGER, SystemFileError, parse_override, plan
 
@@ -89,6 +90,9 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.write(f"{label} {line}\n")
         sys.stdout.flush()
 
+    leftovers, size = shared_memory.clean()
+    if leftovers:
+        sys.stdout.write(f"removed {size / 1e6:.0f} MB of shared memory that {leftovers} killed processes left\n")
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda signum, frame: stopping.append(signum))

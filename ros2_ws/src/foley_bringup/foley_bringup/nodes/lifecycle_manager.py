@@ -74,6 +74,7 @@ class LifecycleManagerNode(Node):
     # ---- what is seen ----------------------------------------------------------------------------------
     def _on_heartbeat(self, name: str, message: State) -> None:
         self.core.heartbeat(name, message.label, time.monotonic())
+        self._processes.heard(name)
 
     def _on_liveliness(self, name: str, event: Any) -> None:
         if event.alive_count == 0 and event.alive_count_change < 0:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
+import time
 from collections.abc import Callable, Collection
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 
-from foley_bringup.supervisor import is_node_process
+from foley_bringup.supervisor import is_node_process, node_processes
 
 
 class NodeProcesses:
@@ -24,15 +26,24 @@ class NodeProcesses:
         self._names = names
         self._on_complaint = on_complaint
         self._pids: dict[str, int] = {}
+        self._heard: dict[str, float] = {}  # time of the last heartbeat [s since 1970]
         owner.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 50)
+
+    def heard(self, name: str) -> None:
+        """The node's heart beats now."""
+        self._heard[name] = time.time()
 
     def kill(self, name: str) -> None:
         """SIGKILL, if the node's process runs on this machine and still is that node."""
-        pid = self._pids.get(name)
-        if pid is None or not is_node_process(pid, name):
-            return  # dead already, or on another machine
-        self._owner.get_logger().error(f"{name} (pid {pid}) lives but does not answer: killing it")
-        os.kill(pid, signal.SIGKILL)
+        told = self._pids.get(name)
+        # One that hangs before its first diagnostics has told no pid, or its predecessor's. One that began after
+        # the last heartbeat is a successor that is still starting.
+        known = [told] if told is not None and is_node_process(told, name) else []
+        heard = self._heard.get(name, 0.0)
+        for pid in known or node_processes(name, self._owner.get_namespace(), before=heard):
+            self._owner.get_logger().error(f"{name} (pid {pid}) lives but does not answer: killing it")
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         prefix = self._owner.get_namespace().rstrip("/") + "/"
