@@ -80,6 +80,11 @@ class Plan:
     def end_ns(self) -> int:
         return self.start_ns + round(self.trajectory.duration_s * NS)
 
+    def later(self, by_ns: int) -> Plan:
+        """The same motion at another time."""
+        times = {name: getattr(self, name) + by_ns for name in ("published_ns", "start_ns", "contact_ns")}
+        return dataclasses.replace(self, **times)
+
     def points(self, rate_hz: float = PLAN_RATE_HZ) -> tuple[Array, Array, Array, Array]:
         """Times [n] from the start [s]; places, velocities and accelerations [n, 4] of the tool's x, y, z, yaw."""
         times = self.trajectory.times(rate_hz)

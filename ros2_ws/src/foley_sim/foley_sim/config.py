@@ -23,6 +23,7 @@ class SimWorldConfig:
     scene_seed: int = _field(0, "Which scene of the split stands on the table.")
     split: str = _field("test", "train, validation or test: objects of one never appear in another.")
     robot: str = _field("", f"Who touches them: {', '.join(ROBOTS)}; empty for the scene's own.")
+    hands: int = _field(1, "2: another hand steadies what the robot touches.")
     policy_seed: int = _field(0, "Seed of the exploration, the sensor noise and the sound.")
     explore: bool = _field(True, "Whether the robot touches things by itself.")
     max_actions: int = _field(0, "Stop exploring after this many actions; 0 for no limit.")
@@ -39,6 +40,8 @@ class SimWorldConfig:
             raise ValueError(f"split is `{self.split}`, known are {', '.join(SPLITS)}")
         if self.robot and self.robot not in ROBOTS:
             raise ValueError(f"robot is `{self.robot}`, known are {', '.join(ROBOTS)}")
+        if self.hands not in (1, 2):
+            raise ValueError(f"hands is {self.hands}, must be 1 or 2")
         for name in ("scene_seed", "policy_seed", "max_actions"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, must not be negative")

@@ -43,6 +43,7 @@ class GenerateConfig:
     collection: str = ""  # everything above but `out` and `jobs` follows from it
     only: str = ""  # one side of the collection
     robot: Robot | None = None
+    hands: int = 1
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -51,6 +52,8 @@ class GenerateConfig:
             raise ValueError(f"--edition is `{self.edition}`, known are {', '.join(EDITIONS)}")
         if self.only and not self.collection:
             raise ValueError(f"--only is `{self.only}`, which is a side of a --collection: name one")
+        if self.hands not in (1, 2):
+            raise ValueError(f"--hands is {self.hands}, must be 1 or 2")
         if self.scenes < 1 or self.jobs < 1:
             raise ValueError(f"--scenes is {self.scenes} and --jobs {self.jobs}, both must be at least 1")
         if self.first_seed < 0 or self.policy_seed < 0:
@@ -73,7 +76,7 @@ def bag_jobs(config: GenerateConfig) -> list[BagJob]:
 
     if config.collection:
         return [
-            job_of(recording, config.out)
+            dataclasses.replace(job_of(recording, config.out), hands=config.hands)
             for recording in recordings(config.collection, only=config.only, robot=config.robot)
         ]
     return [
@@ -87,6 +90,7 @@ def bag_jobs(config: GenerateConfig) -> list[BagJob]:
             compress=config.compress,
             edition=config.edition,
             robot=config.robot,
+            hands=config.hands,
         )
         for seed in range(config.first_seed, config.first_seed + config.scenes)
     ]

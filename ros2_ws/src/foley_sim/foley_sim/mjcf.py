@@ -15,7 +15,7 @@ from foley_sim.appearances import draw_appearance
 from foley_sim.gl import import_mujoco
 from foley_sim.judge import looks as judge_looks
 from foley_sim.looks import Look, draw_look, table_texture
-from foley_sim.robots import robot_of
+from foley_sim.robots import robots_of
 from foley_sim.scene import check_scene
 from foley_sim.spec import (
     SOFT_PA,
@@ -130,13 +130,15 @@ def build(scene: SceneSpec, timestep_s: float = TIMESTEP_S) -> tuple[str, dict[s
     for item in scene.objects:
         if not _movable(item):
             _object(item, scene, asset, world, files)
-    robot = robot_of(scene)
+    robots = robots_of(scene)
+    feet = [robot.stands for robot in robots if robot.stands is not None]
     for number, thing in enumerate(scene.clutter):
-        if robot.stands is not None and math.dist(thing.position[:2], robot.stands[:2]) < robot.stands[2]:
+        if any(math.dist(thing.position[:2], foot[:2]) < foot[2] for foot in feet):
             continue  # the robot's foot is there
         _clutter(f"clutter{number}", thing, asset, world, files)
     _camera(scene.camera, world)
-    robot.add_to(root, asset, world, files)
+    for robot in robots:
+        robot.add_to(root, asset, world, files)
     for item in scene.objects:
         if _movable(item):
             _object(item, scene, asset, world, files)

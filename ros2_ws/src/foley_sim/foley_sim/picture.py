@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from foley_sim import mjcf
 from foley_sim.camera import Camera, intrinsics
 from foley_sim.policy import Policy
-from foley_sim.robots import robot_of
+from foley_sim.robots import robots_of
 from foley_sim.spec import ObjectSpec, SceneSpec
 
 Image = NDArray[np.uint8]
@@ -30,9 +30,11 @@ def draw(scene: SceneSpec, width: int, height: int, touching: ObjectSpec | None 
     place = policy.home()
     if touching is not None:
         place[:3] = (*touching.position[:2], touching.top + scene.striker.length)
-    posture = robot_of(scene).posture(place)
+    places = (place, policy.park())
+    postures = [robot.posture(at) for robot, at in zip(robots_of(scene), places, strict=False)]
+    own = np.concatenate(postures)
     qpos = np.zeros(model.nq)
-    qpos[: len(posture)] = posture  # the robot's joints come first
+    qpos[: len(own)] = own  # the robots' joints come first
     painter = Camera(model, camera)
     try:
         painter.pose(qpos)

@@ -30,6 +30,7 @@ from foley_sim.motion import BRAKING, REST_TO_REST_PEAK, plan_motion
 from foley_sim.robots import robot_of
 from foley_sim.robots.tool import stick_width
 from foley_sim.spec import ObjectSpec, SceneSpec
+from foley_sim.steady import PARK
 from foley_sim.tops import FACE_MARGIN_M, ROUND, face_radius, path_scale, surface, to_world, usable_half
 
 __all__ = ["ACTIONS", "FACE_MARGIN_M", "Action", "Plan", "Policy", "Target", "face_radius", "plan_motion"]
@@ -117,6 +118,10 @@ class Policy:
     def home(self) -> Array:
         """Where the arm starts, [4]: x, y, z, yaw."""
         return np.array([0.0, 0.12, self.hover_z, 0.0])
+
+    def park(self) -> Array:
+        """Where the other hand rests, [4], if there is one."""
+        return np.array([*PARK, self.hover_z, 0.0])
 
     def pause_s(self) -> float:
         """Time from one plan to the next, if the motion is done by then."""

@@ -164,6 +164,7 @@ def describe(scene: SceneSpec) -> dict[str, Any]:
         "seed": scene.seed,
         "edition": scene.edition,
         "robot": scene.robot,
+        **({"hands": scene.hands} if scene.hands != 1 else {}),
         "objects": [
             {
                 "id": o.object_id,

@@ -60,3 +60,5 @@ class Batch:
     audio: list[Audio] = dataclasses.field(default_factory=list)
     plans: list[Plan] = dataclasses.field(default_factory=list)
     contacts: list[Contact] = dataclasses.field(default_factory=list)
+    other_states: list[State] = dataclasses.field(default_factory=list)  # of the other hand, if there is one
+    other_plans: list[Plan] = dataclasses.field(default_factory=list)

@@ -255,8 +255,14 @@ class SceneSpec:
     edition: str = "tabletop"  # which collection of scenes it belongs to
     clutter: tuple[ClutterSpec, ...] = ()
     robot: Robot = "gantry"
+    hands: int = 1  # 2: a second gantry steadies what the robot acts on (steady.py)
     contact_microphone: ContactMicrophoneSpec | None = None
 
     def __post_init__(self) -> None:
         if self.robot not in ROBOTS:
             raise ValueError(f"scene `{self.scene_id}`: robot is `{self.robot}`, known are {', '.join(ROBOTS)}")
+        if self.hands not in (1, 2) or (self.hands == 2 and not self.striker.has_pad):
+            raise ValueError(
+                f"scene `{self.scene_id}`: hands is {self.hands}, must be 1, or 2 where the striker has a pad to "
+                f"hold with (has_pad is {self.striker.has_pad})"
+            )

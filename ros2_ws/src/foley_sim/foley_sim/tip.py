@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,6 @@ from numpy.typing import NDArray
 
 from foley_sim import mjcf
 from foley_sim.gl import import_mujoco
-from foley_sim.robots.tool import TIP
 from foley_sim.spec import SceneSpec
 from foley_sim.touch import Reading
 
@@ -30,18 +30,19 @@ class Tip:
     Args:
         scene: gives friction and the length of the stick.
         model, data: of MuJoCo.
+        name: of the tip's geom.
     """
 
-    def __init__(self, scene: SceneSpec, model: Any, data: Any) -> None:
+    def __init__(self, scene: SceneSpec, model: Any, data: Any, name: str) -> None:
         self._mujoco = mujoco = import_mujoco()
         self._model, self._data = model, data
         self._length = scene.striker.length
         self._contact_s = {o.object_id: mjcf.contact_s(o, scene.edition) for o in scene.objects}
-        self._geom = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_GEOM, TIP)
+        self._geom = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_GEOM, name)
         self._names = {
             i: str(model.geom(i).name) for i in range(model.ngeom) if model.geom_conaffinity[i] and model.geom(i).name
         }
-        self._face = next(i for i, name in self._names.items() if name != TIP)
+        self._face = next(iter(self._names))
         friction = {o.object_id: o.material.friction for o in scene.objects}
         self._friction = {i: friction.get(name, mjcf.TABLE_FRICTION) for i, name in self._names.items()}
         self._force = np.zeros(3)  # summed over the steps since the last wrench [N]
@@ -56,10 +57,15 @@ class Tip:
             self._model.geom_solimp[self._geom] = self._model.geom_solimp[self._face]
             self._model.geom_condim[self._geom] = 1
 
-    def reading(self, time_s: float, velocity: Array) -> Reading | None:
-        """The deepest contact in the step just taken, the tip moving at ``velocity`` [3]; adds up the force."""
+    def reading(self, time_s: float, ask_velocity: Callable[[], Array]) -> Reading | None:
+        """The deepest contact in the step just taken; also adds up the force.
+
+        Args:
+            ask_velocity: tells the tip's velocity [3] before that step.
+        """
         mujoco, d = self._mujoco, self._data
         deepest: Reading | None = None
+        velocity = ask_velocity()
         for i in range(d.ncon):
             contact = d.contact[i]
             if self._geom not in (contact.geom1, contact.geom2) or contact.dist >= 0:

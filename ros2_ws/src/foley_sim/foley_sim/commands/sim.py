@@ -62,6 +62,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     generate.add_argument("--only", default="", metavar="SPLIT", help="one split of the collection")
     generate.add_argument("--robot", choices=ROBOTS, help="records every scene (default: the scene's own)")
+    generate.add_argument(
+        "--hands", type=int, default=1, choices=(1, 2), help="2: another hand steadies what is touched (default: 1)"
+    )
     generate.add_argument("--no-compress", action="store_true", help="do not compress the bags (zstd)")
     generate.add_argument(
         "--metrics",
@@ -107,6 +110,7 @@ def _generate(args: argparse.Namespace) -> int:
         collection=args.collection,
         only=args.only,
         robot=args.robot,
+        hands=args.hands,
     )
     total_s = sum(job.duration_s for job in bag_jobs(config))
     columns = (

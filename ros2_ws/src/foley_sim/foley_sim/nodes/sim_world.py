@@ -59,7 +59,7 @@ class SimWorldNode(FoleyNode[SimWorldConfig]):
         scene = make_scene(config.scene_seed, config.split, config.edition)
         camera = dataclasses.replace(scene.camera, width=config.image_width, height=config.image_height)
         robot = config.robot or scene.robot
-        scene = dataclasses.replace(scene, camera=camera, robot=robot)
+        scene = dataclasses.replace(scene, camera=camera, robot=robot, hands=config.hands)
         self._world = World(
             scene,
             config.policy_seed,

@@ -9,6 +9,22 @@ if TYPE_CHECKING:
     from foley_sim.spec import SceneSpec
 
 
+OTHER = "left_"
+"""Prefix of all names of the other hand, where a scene has two."""
+
+
+def robots_of(scene: SceneSpec) -> tuple[Robot, ...]:
+    """The robots of the scene in the order of their joints: the one that acts, and the other hand if there is one.
+
+    Raises:
+        ValueError: a model is not installed.
+    """
+    from foley_sim.robots.gantry import Gantry
+
+    others = (Gantry(scene.striker, OTHER),) if scene.hands == 2 else ()
+    return (robot_of(scene), *others)
+
+
 def robot_of(scene: SceneSpec) -> Robot:
     """The robot that the scene names, with the scene's striker.
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_sim.actions import Plan
-from foley_sim.robots import tool
+from foley_sim.robots import tool, urdf
 from foley_sim.spec import StrikerSpec
 
 Array = NDArray[np.float64]
@@ -30,7 +30,6 @@ class Drive(abc.ABC):
     Args:
         robot: whose model it is.
         model, data: of MuJoCo, at the robot's first posture, before mj_forward.
-        first: index of the robot's first joint in qpos, qvel and dofs.
     """
 
     @abc.abstractmethod
@@ -50,28 +49,37 @@ class Robot(abc.ABC):
     """A kind of robot with a striker."""
 
     name: str
-    driven: tuple[str, ...]
-    """Joints that follow the plan, first in the model."""
+    axes: tuple[str, ...]
+    """Joints that follow the plan, first in the model, without the prefix; `driven` are those with it."""
     passive: tuple[str, ...]
-    """Further joints of the model, the wrist first, without the pad."""
+    """Further joints of the model, the wrist first, without the pad and the prefix."""
     reach: tuple[tuple[float, float], ...]
     """Travel of the tool's x, y, z [m] and yaw [rad]."""
     stands: tuple[float, float, float] | None = None
     """Where its foot stands on the table: x, y and radius [m]; None where it hangs."""
 
-    def __init__(self, striker: StrikerSpec) -> None:
+    def __init__(self, striker: StrikerSpec, prefix: str = "") -> None:
+        """
+        Args:
+            striker: what it holds.
+            prefix: before the names of its joints, frames and parts, where there are several robots.
+        """
         self.striker = striker
+        self.prefix = prefix
+        self.driven = tuple(prefix + name for name in self.axes)
+        self.tip = prefix + tool.TIP
 
     # ---- names -------------------------------------------------------------------------------------------------
     @property
     def joints(self) -> tuple[str, ...]:
         """All joints in the order of the model; joint_states also carries `gripper_width`."""
-        return (*self.driven, *self.passive, *((tool.PAD,) if self.striker.has_pad else ()))
+        names = (*self.axes, *self.passive, *((tool.PAD,) if self.striker.has_pad else ()))
+        return tuple(self.prefix + name for name in names)
 
     @property
     def planned(self) -> tuple[str, ...]:
         """Joints named in a planned trajectory; it takes the wrist to stay at rest."""
-        return (*self.driven, tool.WRIST, tool.GRIPPER_WIDTH)
+        return tuple(self.prefix + name for name in (*self.axes, tool.WRIST, tool.GRIPPER_WIDTH))
 
     # ---- kinematics --------------------------------------------------------------------------------------------
     @abc.abstractmethod
@@ -138,13 +146,17 @@ class Robot(abc.ABC):
 
     # ---- models ------------------------------------------------------------------------------------------------
     @abc.abstractmethod
+    def describe(self, robot: ET.Element) -> None:
+        """Add links and joints to a `robot_description` that has the link `world`: `tool`, `tip`, simple visuals."""
+
     def urdf(self) -> str:
-        """`robot_description`: frames `world`, `tool`, `tip` and simple visuals."""
+        """A `robot_description` of this one alone."""
+        return urdf.write(f"foley_{self.name}", (self,))
 
     @abc.abstractmethod
     def add_to(self, root: ET.Element, asset: ET.Element, world: ET.Element, files: dict[str, bytes]) -> None:
         """Put the robot into an MJCF model and its meshes into ``files``."""
 
     @abc.abstractmethod
-    def drive(self, model: Any, data: Any, first: int) -> Drive:
+    def drive(self, model: Any, data: Any) -> Drive:
         """What moves it."""

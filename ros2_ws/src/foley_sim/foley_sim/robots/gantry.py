@@ -39,7 +39,7 @@ class Gantry(Robot):
     """See above."""
 
     name = "gantry"
-    driven = ("x", "y", "z", "yaw")
+    axes = ("x", "y", "z", "yaw")
     passive = (tool.WRIST, *FINGERS)
     reach = ((-0.5, 0.5), (-0.45, 0.45), (0.1, 0.7), (-3.2, 3.2))
 
@@ -77,66 +77,65 @@ class Gantry(Robot):
         return place, velocity, acceleration
 
     # ---- models ------------------------------------------------------------------------------------------------
-    def urdf(self) -> str:
-        striker, robot = self.striker, urdf.begin("foley_gantry")
+    def describe(self, robot: ET.Element) -> None:
+        striker, p = self.striker, self.prefix
         for stage in ("x_stage", "y_stage", "z_stage", "yaw_stage"):
-            urdf.link(robot, stage, CARRIAGE_MASS)
-        urdf.link(robot, "wrist_link", striker.tip_mass)
-        body = urdf.link(robot, "tool")
+            urdf.link(robot, p + stage, CARRIAGE_MASS)
+        urdf.link(robot, f"{p}wrist_link", striker.tip_mass)
+        body = urdf.link(robot, f"{p}tool")
         urdf.visual(body, "box", "0.05 0.07 0.06", "dark", (0, 0, -FINGER_LENGTH - 0.03))
         stick = striker.length - striker.tip_radius
         urdf.visual(body, "cylinder", (tool.STICK_RADIUS, stick), "light", (0, 0, stick / 2))
         for finger in FINGERS:
-            link = urdf.link(robot, f"{finger}_link", FINGER_MASS)
+            link = urdf.link(robot, f"{p}{finger}_link", FINGER_MASS)
             side = 0.004 if finger == "left_finger" else -0.004
             place = (0, side, -FINGER_LENGTH / 2 + 0.008)
             urdf.visual(link, "box", f"0.014 0.008 {FINGER_LENGTH}", "accent", place)
-        tip = urdf.link(robot, "tip")
+        tip = urdf.link(robot, f"{p}tip")
         urdf.visual(tip, "sphere", striker.tip_radius, "accent", (0, 0, -striker.tip_radius))
-        urdf.link(robot, "gripper_width_link")
+        urdf.link(robot, f"{p}gripper_width_link")
 
-        parents = ("world", "x_stage", "y_stage", "z_stage")
-        for joint, parent, axis, travel in zip(self.driven, parents, _AXES, self.reach, strict=True):
+        parents = ("world", f"{p}x_stage", f"{p}y_stage", f"{p}z_stage")
+        for joint, parent, axis, travel in zip(self.axes, parents, _AXES, self.reach, strict=True):
             kind = "revolute" if joint == "yaw" else "prismatic"
-            urdf.joint(robot, joint, kind, parent, f"{joint}_stage", axis, travel)
+            urdf.joint(robot, p + joint, kind, parent, f"{p}{joint}_stage", axis, travel)
         spring = (-tool.WRIST_TRAVEL, tool.WRIST_TRAVEL)
-        urdf.joint(robot, tool.WRIST, "prismatic", "yaw_stage", "wrist_link", "0 0 1", spring)
-        urdf.joint(robot, "wrist_to_tool", "fixed", "wrist_link", "tool", rpy=(np.pi, 0.0, 0.0))
-        urdf.joint(robot, "tool_to_tip", "fixed", "tool", "tip", xyz=(0.0, 0.0, striker.length))
-        tool.describe_width(robot)
+        urdf.joint(robot, p + tool.WRIST, "prismatic", f"{p}yaw_stage", f"{p}wrist_link", "0 0 1", spring)
+        urdf.joint(robot, f"{p}wrist_to_tool", "fixed", f"{p}wrist_link", f"{p}tool", rpy=(np.pi, 0.0, 0.0))
+        urdf.joint(robot, f"{p}tool_to_tip", "fixed", f"{p}tool", f"{p}tip", xyz=(0.0, 0.0, striker.length))
+        tool.describe_width(robot, p)
         for finger, axis in zip(FINGERS, ("0 1 0", "0 -1 0"), strict=True):
-            element = urdf.joint(robot, finger, "prismatic", "tool", f"{finger}_link", axis, (0.0, 0.04))
-            ET.SubElement(element, "mimic", joint=tool.GRIPPER_WIDTH, multiplier="0.5", offset="0")
+            link_name = f"{p}{finger}_link"
+            element = urdf.joint(robot, p + finger, "prismatic", f"{p}tool", link_name, axis, (0.0, 0.04))
+            ET.SubElement(element, "mimic", joint=p + tool.GRIPPER_WIDTH, multiplier="0.5", offset="0")
         if striker.has_pad:
-            tool.describe_pad(striker, robot)
-        ET.indent(robot)
-        return ET.tostring(robot, encoding="unicode")
+            tool.describe_pad(striker, robot, p)
 
     def add_to(self, root: ET.Element, asset: ET.Element, world: ET.Element, files: dict[str, bytes]) -> None:
-        striker = self.striker
+        striker, p = self.striker, self.prefix
         dark, light, accent = "0.20 0.21 0.23 1", "0.72 0.74 0.77 1", "0.95 0.55 0.10 1"
         parent = world
-        for joint, axis in zip(self.driven, _AXES, strict=True):
-            parent = add(parent, "body", name=f"{joint}_stage", gravcomp="1")
+        for joint, axis in zip(self.axes, _AXES, strict=True):
+            parent = add(parent, "body", name=f"{p}{joint}_stage", gravcomp="1")
             add(parent, "inertial", pos="0 0 0", mass=str(CARRIAGE_MASS), diaginertia="0.05 0.05 0.05")
             kind = "hinge" if joint == "yaw" else "slide"
-            add(parent, "joint", name=joint, type=kind, axis=axis, damping="0")
+            add(parent, "joint", name=p + joint, type=kind, axis=axis, damping="0")
             if joint == "x":  # the bridge, above what the camera sees
                 add(parent, "geom", type="box", size="0.03 0.6 0.03", pos="0 0 0.80", rgba=light, **VISUAL)
             if joint == "z":
                 add(parent, "geom", type="box", size="0.013 0.013 0.30", pos="0 0 0.445", rgba=light, **VISUAL)
-        wrist = add(parent, "body", name="wrist_link", gravcomp="1")
+        wrist = add(parent, "body", name=f"{p}wrist_link", gravcomp="1")
         moving = striker.tip_mass - 2 * FINGER_MASS - (tool.PAD_MASS if striker.has_pad else 0.0)
         add(wrist, "inertial", pos="0 0 0", mass=str(moving), diaginertia="1e-5 1e-5 1e-5")
-        tool.spring(striker, wrist, "0 0 1")
-        body = add(wrist, "body", name="tool", quat="0 1 0 0", gravcomp="1")
+        tool.spring(striker, wrist, "0 0 1", p)
+        body = add(wrist, "body", name=f"{p}tool", quat="0 1 0 0", gravcomp="1")
         add(body, "geom", type="cylinder", size="0.016 0.018", pos="0 0 -0.125", rgba=dark, **VISUAL)
         add(body, "geom", type="box", size="0.018 0.034 0.034", pos="0 0 -0.075", rgba=dark, **VISUAL)
-        tool.stick(striker, body, -0.03)
+        tool.stick(striker, body, -0.03, p)
         for finger, axis, side in zip(FINGERS, ("0 1 0", "0 -1 0"), (1, -1), strict=True):
-            link = add(body, "body", name=f"{finger}_link", gravcomp="1")
+            link = add(body, "body", name=f"{p}{finger}_link", gravcomp="1")
             add(link, "inertial", pos="0 0 0", mass=str(FINGER_MASS), diaginertia="1e-7 1e-7 1e-7")
-            add(link, "joint", name=finger, type="slide", axis=axis, damping="10", armature="0.05")
+            add(link, "joint", name=p + finger, type="slide", axis=axis, damping="10", armature="0.05")
             add(
                 link,
                 "geom",
@@ -147,28 +146,29 @@ class Gantry(Robot):
                 **VISUAL,
             )
         if striker.has_pad:
-            tool.sleeve(striker, body)
+            tool.sleeve(striker, body, p)
         actuator = add(root, "actuator")
         for joint in self.driven:
             add(actuator, "motor", name=joint, joint=joint)
-        for finger in FINGERS:
-            add(actuator, "position", name=finger, joint=finger, kp="200")
-        if striker.has_pad:
-            add(actuator, "position", name=tool.PAD, joint=tool.PAD, kp="200")
+        for name in (*FINGERS, *((tool.PAD,) if striker.has_pad else ())):
+            add(actuator, "position", name=p + name, joint=p + name, kp="200")
 
-    def drive(self, model: Any, data: Any, first: int) -> Drive:
-        return _GantryDrive(model, data, first)
+    def drive(self, model: Any, data: Any) -> Drive:
+        return _GantryDrive(model, data, self.prefix)
 
 
 class _GantryDrive(Drive):
     """Every joint is its own mass: the axes are at right angles and yaw carries its load on its axis."""
 
-    def __init__(self, model: Any, data: Any, first: int) -> None:
-        self._model, self._data, self._first = model, data, first
+    def __init__(self, model: Any, data: Any, prefix: str) -> None:
+        self._model, self._data = model, data
+        first, motor = int(model.joint(f"{prefix}x").dofadr[0]), int(model.actuator(f"{prefix}x").id)
+        place = int(model.joint(f"{prefix}x").qposadr[0])
+        self._own = slice(first, first + 4)
         self._mass = np.zeros(0)  # known once the model has moved
         # Views into MuJoCo's memory: made once, valid as long as the data lives.
-        self._qpos, self._qvel = data.qpos[first : first + 5], data.qvel[first : first + 5]
-        self._ctrl = data.ctrl
+        self._qpos, self._qvel = data.qpos[place : place + 5], data.qvel[first : first + 5]
+        self._ctrl = data.ctrl[motor : motor + 7]
         self._ctrl[4:6] = tool.stick_width() / 2
         self._tip = np.zeros(3)
 
@@ -184,7 +184,7 @@ class _GantryDrive(Drive):
     def _weigh(self) -> Array:
         mass = np.zeros((self._model.nv, self._model.nv))
         import_mujoco().mj_fullM(self._model, self._data, mass)
-        return np.diag(mass)[self._first : self._first + 4].copy()
+        return np.diag(mass)[self._own].copy()
 
     def tip_velocity(self) -> Array:
         return self._tip

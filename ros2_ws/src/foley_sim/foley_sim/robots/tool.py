@@ -39,12 +39,12 @@ def wrist_damping(striker: StrikerSpec) -> float:
 
 
 # ---- MuJoCo ------------------------------------------------------------------------------------------------
-def spring(striker: StrikerSpec, body: ET.Element, axis: str) -> None:
+def spring(striker: StrikerSpec, body: ET.Element, axis: str, prefix: str) -> None:
     """The joint of the spring on its body."""
     add(
         body,
         "joint",
-        name=WRIST,
+        name=prefix + WRIST,
         type="slide",
         axis=axis,
         stiffness=str(WRIST_STIFFNESS),
@@ -53,7 +53,7 @@ def spring(striker: StrikerSpec, body: ET.Element, axis: str) -> None:
     )
 
 
-def stick(striker: StrikerSpec, tool: ET.Element, start: float) -> None:
+def stick(striker: StrikerSpec, tool: ET.Element, start: float, prefix: str) -> None:
     """The stick from z = start [m] of the tool's body to its tip, which is all that touches anything."""
     end = striker.length - striker.tip_radius
     add(
@@ -65,11 +65,11 @@ def stick(striker: StrikerSpec, tool: ET.Element, start: float) -> None:
         rgba="0.88 0.86 0.80 1",
         **VISUAL,
     )
-    add(tool, "site", name="tool", pos="0 0 0", size="0.002", rgba="0 0 0 0")
+    add(tool, "site", name=f"{prefix}tool", pos="0 0 0", size="0.002", rgba="0 0 0 0")
     add(
         tool,
         "geom",
-        name=TIP,
+        name=prefix + TIP,
         type="sphere",
         size=str(striker.tip_radius),
         pos=text((0, 0, end)),
@@ -80,25 +80,26 @@ def stick(striker: StrikerSpec, tool: ET.Element, start: float) -> None:
     )
 
 
-def sleeve(striker: StrikerSpec, tool: ET.Element) -> None:
+def sleeve(striker: StrikerSpec, tool: ET.Element, prefix: str) -> None:
     """A soft sleeve around the stick; at 0 it is up, at PAD_TRAVEL its lowest point is the tip's. Only looks: the
     tip's geom touches for it, with the pad's softness (world.py)."""
-    body = add(tool, "body", name="pad_link", gravcomp="1")
+    body = add(tool, "body", name=f"{prefix}pad_link", gravcomp="1")
     add(body, "inertial", pos="0 0 0", mass=str(PAD_MASS), diaginertia="1e-7 1e-7 1e-7")
-    add(body, "joint", name=PAD, type="slide", axis="0 0 1", damping="10", armature="0.05")
+    add(body, "joint", name=prefix + PAD, type="slide", axis="0 0 1", damping="10", armature="0.05")
     low = striker.length - striker.pad_radius - PAD_TRAVEL
     add(body, "geom", type="capsule", fromto=text((0, 0, low - 0.02, 0, 0, low)),
         size=str(striker.pad_radius), rgba="0.86 0.32 0.30 1", **VISUAL)  # fmt: skip
 
 
 # ---- URDF --------------------------------------------------------------------------------------------------
-def describe_width(robot: ET.Element) -> None:
-    """The link and joint `gripper_width` of the tool."""
-    urdf.joint(robot, GRIPPER_WIDTH, "prismatic", "tool", "gripper_width_link", "0 1 0", (0.0, 0.08))
+def describe_width(robot: ET.Element, prefix: str) -> None:
+    """The joint `gripper_width` of the tool."""
+    urdf.joint(robot, prefix + GRIPPER_WIDTH, "prismatic", f"{prefix}tool", f"{prefix}gripper_width_link",
+               "0 1 0", (0.0, 0.08))  # fmt: skip
 
 
-def describe_pad(striker: StrikerSpec, robot: ET.Element) -> None:
-    pad = urdf.link(robot, "pad_link", PAD_MASS)
+def describe_pad(striker: StrikerSpec, robot: ET.Element, prefix: str) -> None:
+    pad = urdf.link(robot, f"{prefix}pad_link", PAD_MASS)
     centre = striker.length - striker.pad_radius - PAD_TRAVEL
     urdf.visual(pad, "sphere", striker.pad_radius, "accent", (0, 0, centre))
-    urdf.joint(robot, PAD, "prismatic", "tool", "pad_link", "0 0 1", (0.0, PAD_TRAVEL))
+    urdf.joint(robot, prefix + PAD, "prismatic", f"{prefix}tool", f"{prefix}pad_link", "0 0 1", (0.0, PAD_TRAVEL))

@@ -54,12 +54,18 @@ class Ur5e(Robot):
     """See above."""
 
     name = "ur5e"
-    driven = JOINTS
+    axes = JOINTS
     passive = (tool.WRIST,)
     reach = ((-0.36, 0.36), (-0.28, 0.28), (0.14, 0.45), (-1.2, 1.2))
     stands = (MOUNT[0], MOUNT[1], 0.16)
 
-    def __init__(self, striker: StrikerSpec) -> None:
+    def __init__(self, striker: StrikerSpec, prefix: str = "") -> None:
+        """
+        Raises:
+            ValueError: a prefix is given: there is one UR5e; the other hand of a scene is a gantry.
+        """
+        if prefix:
+            raise ValueError("the UR5e is the first hand of a scene; its names take no prefix")
         super().__init__(striker)
         self._kinematics = _kinematics()
 
@@ -103,8 +109,8 @@ class Ur5e(Robot):
         return (position, *self._kinematics.rates(position, velocity, acceleration))
 
     # ---- models ------------------------------------------------------------------------------------------------
-    def urdf(self) -> str:
-        striker, robot = self.striker, urdf.begin("foley_ur5e")
+    def describe(self, robot: ET.Element) -> None:
+        striker = self.striker
         bodies = menagerie.arm_bodies()
         parent = "world"
         for number, source in enumerate(bodies):
@@ -138,11 +144,9 @@ class Ur5e(Robot):
         urdf.visual(tip, "sphere", striker.tip_radius, "accent", (0, 0, -striker.tip_radius))
         urdf.joint(robot, "tool_to_tip", "fixed", "tool", "tip", xyz=(0.0, 0.0, striker.length))
         urdf.link(robot, "gripper_width_link")
-        tool.describe_width(robot)
+        tool.describe_width(robot, "")
         if striker.has_pad:
-            tool.describe_pad(striker, robot)
-        ET.indent(robot)
-        return ET.tostring(robot, encoding="unicode")
+            tool.describe_pad(striker, robot, "")
 
     def add_to(self, root: ET.Element, asset: ET.Element, world: ET.Element, files: dict[str, bytes]) -> None:
         striker = self.striker
@@ -156,30 +160,32 @@ class Ur5e(Robot):
         body = add(holder, "body", name="tool", pos=text((0, 0, pinch)), gravcomp="1")
         moving = striker.tip_mass - (tool.PAD_MASS if striker.has_pad else 0.0)
         add(body, "inertial", pos="0 0 0", mass=str(moving), diaginertia="1e-5 1e-5 1e-5")
-        tool.spring(striker, body, "0 0 -1")
-        tool.stick(striker, body, -0.03)
+        tool.spring(striker, body, "0 0 -1", "")
+        tool.stick(striker, body, -0.03, "")
         if striker.has_pad:
-            tool.sleeve(striker, body)
+            tool.sleeve(striker, body, "")
         actuator = add(root, "actuator")
         for joint in JOINTS:
             add(actuator, "motor", name=joint, joint=joint)
         if striker.has_pad:
             add(actuator, "position", name=tool.PAD, joint=tool.PAD, kp="200")
 
-    def drive(self, model: Any, data: Any, first: int) -> Drive:
-        return _Ur5eDrive(model, data, first)
+    def drive(self, model: Any, data: Any) -> Drive:
+        return _Ur5eDrive(model, data)
 
 
 class _Ur5eDrive(Drive):
     """Computed torque."""
 
-    def __init__(self, model: Any, data: Any, first: int) -> None:
+    def __init__(self, model: Any, data: Any) -> None:
         self._mujoco, self._model, self._data = import_mujoco(), model, data
+        first, place = int(model.joint(JOINTS[0]).dofadr[0]), int(model.joint(JOINTS[0]).qposadr[0])
+        motor = int(model.actuator(JOINTS[0]).id)
         own = slice(first, first + 6)
         self._own = own
-        self._qpos, self._qvel = data.qpos[own], data.qvel[own]
+        self._qpos, self._qvel = data.qpos[place : place + 6], data.qvel[own]
         self._bias, self._compensated = data.qfrc_bias[own], data.qfrc_gravcomp[own]
-        self._ctrl = data.ctrl
+        self._ctrl = data.ctrl[motor : motor + 7]
         self._mass = np.zeros((model.nv, model.nv))
         self._tip = self._mujoco.mj_name2id(model, self._mujoco.mjtObj.mjOBJ_GEOM, tool.TIP)
         self._velocity = np.zeros(6)
@@ -297,7 +303,7 @@ class _Kinematics:
 @functools.cache
 def _kinematics() -> _Kinematics:
     """One for all strikers: what they hold does not move the tool frame."""
-    robot = Ur5e.__new__(Ur5e)
+    robot = Ur5e.__new__(Ur5e)  # not yet with kinematics
     Robot.__init__(robot, StrikerSpec())
     return _Kinematics(robot.urdf())
 

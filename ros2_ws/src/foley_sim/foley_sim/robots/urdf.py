@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+
+class Describes(Protocol):
+    """Whatever adds its links and joints to a description."""
+
+    def describe(self, robot: ET.Element) -> None: ...
+
 
 COLOURS = {
     "dark": (0.18, 0.19, 0.21, 1.0),
     "light": (0.75, 0.77, 0.80, 1.0),
     "accent": (0.95, 0.55, 0.10, 1.0),
 }
+
+
+def write(name: str, parts: Iterable[Describes]) -> str:
+    """A `robot_description` of several robots in one world."""
+    robot = begin(name)
+    for part in parts:
+        part.describe(robot)
+    ET.indent(robot)
+    return ET.tostring(robot, encoding="unicode")
 
 
 def begin(name: str) -> ET.Element:

@@ -45,8 +45,8 @@ def scene_of(bag: Path) -> SceneSpec:
     if session is None or "edition" not in session:
         raise ValueError(f"{bag}: is no bag of this release of `foley sim generate`")
     scene = make_scene(int(session["seed"]), session["scene_split"], session["edition"])
-    robot = session["robot"]
-    return scene if robot == scene.robot else dataclasses.replace(scene, robot=robot)  # type: ignore[arg-type]
+    hands = int(session.get("hands", "1"))
+    return dataclasses.replace(scene, robot=session["robot"], hands=hands)  # type: ignore[arg-type]
 
 
 def render_bag(bag: Path) -> Rendered:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import yaml
@@ -26,7 +27,7 @@ from foley_ros import convert
 from foley_sim import mjcf
 from foley_sim.camera import intrinsics
 from foley_sim.policy import Plan
-from foley_sim.robots import robot_of
+from foley_sim.robots import robots_of, urdf
 from foley_sim.robots.base import Robot
 from foley_sim.robots.tool import GRIPPER_WIDTH
 from foley_sim.ros import topics
@@ -63,6 +64,16 @@ class Outgoing:
     data: bytes
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Streams:
+    """Topics and templates of one hand."""
+
+    pose: Topic
+    wrench: Topic
+    frames: Template
+    wrenches: Template
+
+
 class Encoder:
     """Serialises for one scene.
 
@@ -75,11 +86,16 @@ class Encoder:
 
     def __init__(self, scene: SceneSpec, *, origin_ns: int, stream_id: str, first_sample: int = 0) -> None:
         self._scene = scene
-        self._robot = robot_of(scene)
+        self._robots = robots_of(scene)
         self.origin_ns = origin_ns
         self._first_sample = first_sample
-        self._pose, self._tf = _pose_template(), _tf_template()
-        self._joints, self._wrench = _joints_template(self._robot), _wrench_template()
+        self._pose, self._joints = _pose_template(), _joints_template(self._robots)
+        self._hands = [
+            _Streams(pose, wrench, _tf_template(robot.prefix + TOOL), _wrench_template(robot.prefix + TOOL))
+            for robot, pose, wrench in zip(
+                self._robots, (topics.POSE, topics.OTHER_POSE), (topics.WRENCH, topics.OTHER_WRENCH), strict=False
+            )
+        ]
         rate = scene.microphone.sample_rate
         self._audio = _audio_template(rate, stream_id, MICROPHONE)
         self._contact_audio = _audio_template(rate, stream_id, CONTACT_MICROPHONE)
@@ -92,7 +108,7 @@ class Encoder:
         """Latched messages, stamped with this simulation time."""
         stamp = self.origin_ns + time_ns
         latched = (
-            (topics.ROBOT, String(data=self._robot.urdf())),
+            (topics.ROBOT, String(data=urdf.write(f"foley_{self._robots[0].name}", self._robots))),
             (topics.SCENE, String(data=yaml.safe_dump(describe(self._scene), sort_keys=False))),
             (topics.TF_STATIC, static_frames(self._scene, stamp)),
         )
@@ -102,10 +118,14 @@ class Encoder:
     # ---- streams -------------------------------------------------------------------------------------------
     def batch(self, batch: Batch) -> Iterator[Outgoing]:
         """Everything but the pictures."""
-        for plan in batch.plans:
-            yield self._plan(plan)
-        for state in batch.states:
-            yield from self._state(state)
+        for topic, robot, plans in zip(
+            (topics.PLAN, topics.OTHER_PLAN), self._robots, (batch.plans, batch.other_plans), strict=False
+        ):
+            for plan in plans:
+                yield self._plan(plan, topic, robot)
+        sides = (batch.states, batch.other_states)[: len(self._robots)]
+        for states in zip(*sides, strict=True):
+            yield from self._states(states)
         for audio in batch.audio:
             yield from self._chunks(audio)
         for contact in batch.contacts:
@@ -126,22 +146,24 @@ class Encoder:
         stamp = self.origin_ns + time_ns
         return Outgoing(topics.DEPTH, stamp, stamp, self._depth.fill(stamp, millimetres.tobytes()))
 
-    def _state(self, state: State) -> Iterator[Outgoing]:
-        stamp = self.origin_ns + state.time_ns
-        pose = np.concatenate([state.tool_position, state.tool_quaternion])
-        positions = np.append(state.positions, state.width)
-        velocities = np.append(state.velocities, state.width_rate)
-        efforts = np.append(state.efforts, 0.0)
-        for topic, data in (
-            (topics.POSE, self._pose.fill(stamp, pose=pose)),
-            (
-                topics.JOINTS,
-                self._joints.fill(stamp, position=positions, velocity=velocities, effort=efforts),
-            ),
-            (topics.WRENCH, self._wrench.fill(stamp, wrench=state.wrench)),
-            (topics.TF, self._tf.fill(stamp, transform=pose)),
-        ):
-            yield Outgoing(topic, stamp, stamp, data)
+    def _states(self, states: tuple[State, ...]) -> Iterator[Outgoing]:
+        """What every hand measures at one instant."""
+        stamp = self.origin_ns + states[0].time_ns
+        joints: dict[str, Any] = {
+            name: np.concatenate([np.append(getattr(s, field), getattr(s, width) if width else 0.0) for s in states])
+            for name, field, width in (
+                ("position", "positions", "width"),
+                ("velocity", "velocities", "width_rate"),
+                ("effort", "efforts", ""),
+            )
+        }
+        for number, (hand, state) in enumerate(zip(self._hands, states, strict=True)):
+            pose = np.concatenate([state.tool_position, state.tool_quaternion])
+            yield Outgoing(hand.pose, stamp, stamp, self._pose.fill(stamp, pose=pose))
+            if number == 0:
+                yield Outgoing(topics.JOINTS, stamp, stamp, self._joints.fill(stamp, **joints))
+            yield Outgoing(hand.wrench, stamp, stamp, hand.wrenches.fill(stamp, wrench=state.wrench))
+            yield Outgoing(topics.TF, stamp, stamp, hand.frames.fill(stamp, transform=pose))
 
     def _chunks(self, audio: Audio) -> Iterator[Outgoing]:
         stamp = self.origin_ns + audio.time_ns
@@ -155,10 +177,10 @@ class Encoder:
                 tail = samples.astype("<f4", copy=False).tobytes()
                 yield Outgoing(topic, stamp, sent, template.fill(stamp, tail, first_sample=first))
 
-    def _plan(self, plan: Plan) -> Outgoing:
+    def _plan(self, plan: Plan, topic: Topic, robot: Robot) -> Outgoing:
         stamp = self.origin_ns + plan.start_ns
-        message = plan_message(plan, self._robot, stamp)
-        return Outgoing(topics.PLAN, stamp, self.origin_ns + plan.published_ns, serialize_message(message))
+        message = plan_message(plan, robot, stamp)
+        return Outgoing(topic, stamp, self.origin_ns + plan.published_ns, serialize_message(message))
 
     def _contact(self, contact: Contact) -> Outgoing:
         stamp = self.origin_ns + contact.onset_ns
@@ -233,7 +255,10 @@ def static_frames(scene: SceneSpec, stamp_ns: int) -> TFMessage:
         convert.arrays_to_transform(
             np.array(scene.microphone.position), upright, stamp_ns, WORLD, MICROPHONE
         ),
-        convert.arrays_to_transform(tip, upright, stamp_ns, TOOL, TIP),
+        *(
+            convert.arrays_to_transform(tip, upright, stamp_ns, robot.prefix + TOOL, robot.prefix + TIP)
+            for robot in robots_of(scene)
+        ),
     ]
     if scene.contact_microphone is not None:
         disc = np.array(_CONTACT_MICROPHONE_AT)
@@ -264,24 +289,24 @@ def _pose_template() -> Template:
     return _stamped(message, {"pose": values})
 
 
-def _tf_template() -> Template:
+def _tf_template(frame: str) -> Template:
     values = marker(7)
-    transform: TransformStamped = convert.arrays_to_transform(values[:3], values[3:], 0, WORLD, TOOL)
+    transform: TransformStamped = convert.arrays_to_transform(values[:3], values[3:], 0, WORLD, frame)
     transform.header.stamp = MARK
     return Template(TFMessage(transforms=[transform]), {"transform": values})
 
 
-def _joints_template(robot: Robot) -> Template:
-    states = (*robot.joints, GRIPPER_WIDTH)
+def _joints_template(robots: Sequence[Robot]) -> Template:
+    states = [name for robot in robots for name in (*robot.joints, robot.prefix + GRIPPER_WIDTH)]
     fields = {name: marker(len(states), salt=i) for i, name in enumerate(("position", "velocity", "effort"))}
-    message = JointState(name=list(states), **{name: values.tolist() for name, values in fields.items()})
+    message = JointState(name=states, **{name: values.tolist() for name, values in fields.items()})
     return _stamped(message, fields)
 
 
-def _wrench_template() -> Template:
+def _wrench_template(frame: str) -> Template:
     values = marker(6)
     message = WrenchStamped()
-    message.header.frame_id = TOOL
+    message.header.frame_id = frame
     f, t = message.wrench.force, message.wrench.torque
     f.x, f.y, f.z, t.x, t.y, t.z = values.tolist()
     return _stamped(message, {"wrench": values})

@@ -48,6 +48,7 @@ class BagJob:
     kind: Kind = "interact"
     collection: str = ""
     robot: Robot | None = None  # None: the scene's own
+    hands: int = 1
     held_out: bool = True  # whether held-out objects are touched
     images: Literal["raw", "compressed"] = "raw"
     sample_bits: int = 0  # of the microphone's converter; 0: floats as they are
@@ -71,7 +72,7 @@ class BagJob:
             ValueError: there is no such scene.
         """
         scene = make_scene(self.scene_seed, self.split, self.edition)
-        return dataclasses.replace(scene, robot=self.robot) if self.robot else scene
+        return dataclasses.replace(scene, robot=self.robot or scene.robot, hands=self.hands)
 
     @property
     def session_id(self) -> str:
@@ -147,6 +148,7 @@ def session(job: BagJob) -> dict[str, str]:
         "scene_split": job.split,
         "kind": job.kind,
         "robot": made.robot,
+        **({"hands": str(made.hands)} if made.hands != 1 else {}),
         "touches_held_out": str(job.held_out).lower(),
         "images": job.images,
         "sample_bits": str(job.sample_bits),

@@ -15,6 +15,7 @@ from foley_ros import convert
 from foley_sim import mjcf
 from foley_sim.camera import Camera
 from foley_sim.gl import import_mujoco
+from foley_sim.robots import OTHER
 from foley_sim.robots.tool import TIP
 from foley_sim.ros import topics
 from foley_sim.ros.bag_file import BagFile
@@ -70,11 +71,11 @@ def write_scan(job: BagJob, folder: Path, progress: Callable[[float], None]) -> 
 
 
 def remove_robot(model: Any) -> None:
-    """Make everything invisible that hangs on the same root as the tip: a scan is taken before the robot comes."""
+    """Make everything invisible that hangs on the same root as a tip: a scan is taken before the robots come."""
     mujoco = import_mujoco()
-    tip = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_GEOM, TIP)
-    root = model.body_rootid[model.geom_bodyid[tip]]
-    robot = np.flatnonzero(model.body_rootid[model.geom_bodyid] == root)
+    tips = [mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_GEOM, prefix + TIP) for prefix in ("", OTHER)]
+    roots = [model.body_rootid[model.geom_bodyid[tip]] for tip in tips if tip >= 0]
+    robot = np.flatnonzero(np.isin(model.body_rootid[model.geom_bodyid], roots))
     model.geom_matid[robot] = -1
     model.geom_rgba[robot] = 0.0  # what is fully transparent is not drawn
 

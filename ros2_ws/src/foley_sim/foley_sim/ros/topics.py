@@ -51,6 +51,12 @@ SENT = Topic("sim/sent", String, qos.LATCHED)
 IMAGE_JPEG = Topic("camera/image_raw/compressed", CompressedImage, qos.IMAGE)
 DEPTH_PNG = Topic("camera/depth/image_raw/compressedDepth", CompressedImage, qos.IMAGE)
 
+OTHER_POSE = Topic("left/ee_pose", PoseStamped, qos.STATE, counted=True)
+OTHER_WRENCH = Topic("left/wrench", WrenchStamped, qos.STATE, counted=True)
+OTHER_PLAN = Topic("left/planned_joint_trajectory", JointTrajectory, qos.EVENT, counted=True)
+OTHER_HAND: tuple[Topic, ...] = (OTHER_POSE, OTHER_WRENCH, OTHER_PLAN)
+"""Of the other hand, where a scene has two; its joints and frames are with the first one's."""
+
 RECORDED: tuple[Topic, ...] = (
     IMAGE, CAMERA_INFO, DEPTH, AUDIO, POSE, JOINTS, WRENCH, PLAN, TF, TF_STATIC, ROBOT, CONTACTS, SCENE,
 )  # fmt: skip
@@ -65,7 +71,8 @@ ALL: tuple[Topic, ...] = (*RECORDED, SENT)
 def recorded(scene: SceneSpec, *, compressed: bool = False) -> tuple[Topic, ...]:
     """Topics of a bag of this scene."""
     plain = COMPRESSED if compressed else RECORDED
-    return plain if scene.contact_microphone is None else (*plain, CONTACT_AUDIO)
+    other = OTHER_HAND if scene.hands == 2 else ()
+    return (*plain, *other) if scene.contact_microphone is None else (*plain, *other, CONTACT_AUDIO)
 
 
 def published(scene: SceneSpec) -> tuple[Topic, ...]:
