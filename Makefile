@@ -33,11 +33,13 @@ world: setup  ## FoleySim-1 and its judge: bags, check, datasheet, data sets, wh
 	foley sim generate --collection $(COLLECTION) --out $$out/bags --metrics $$out; \
 	foley sim generate --collection foleysim-b --out out/foleysim-b/bags --metrics out/foleysim-b; \
 	foley sim check $$out/bags; foley sim check out/foleysim-b/bags; \
+	foley sim render-audio $$out/bags --no-compare --metrics $$out/render_audio; \
 	foley sim datasheet $$out/bags --out $$out/datasheet.md; \
 	foley dataset build $$out/bags --out $$out/dataset; \
 	foley dataset build out/foleysim-b/bags --out out/foleysim-b/dataset; \
 	foley probe $$out/dataset --judge out/foleysim-b/dataset --out out/probe_material; \
 	foley probe $$out/dataset --judge out/foleysim-b/dataset --target action --out out/probe_action; \
+	foley probe $$out/dataset --judge out/foleysim-b/dataset --target reaction --out out/probe_reaction; \
 	foley probe $$out/dataset --shortcuts --out out/probe_shortcuts
 
 test: lint  ## ruff, mypy and every test

@@ -185,7 +185,7 @@ def main() -> int:
     parser.add_argument(
         "--edition", default=list(EDITIONS)[min(1, len(EDITIONS) - 1)], choices=tuple(EDITIONS)
     )
-    parser.add_argument("--robots", nargs="*", default=["gantry"], choices=ROBOTS)
+    parser.add_argument("--robots", nargs="*", default=list(ROBOTS), choices=ROBOTS)
     parser.add_argument("--out", type=Path, default=Path("out/bench_sim_generate"))
     args = parser.parse_args()
     figures: dict[str, object] = {"edition": args.edition, "seconds": args.seconds}

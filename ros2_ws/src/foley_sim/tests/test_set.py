@@ -1,13 +1,16 @@
 """Bags of a collection: compressed images, scans, reports, the check of a set and its datasheet."""
 
+import argparse
 import dataclasses
 import json
+import shutil
 import struct
 
 import cv2
 import numpy as np
 import pytest
 import yaml
+from scipy.io import wavfile
 
 rclpy = pytest.importorskip("rclpy")
 
@@ -15,6 +18,7 @@ from rosbags.highlevel import AnyReader  # noqa: E402
 
 from foley_sim.audible import rise_db  # noqa: E402
 from foley_sim.collection import recordings  # noqa: E402
+from foley_sim.commands import sim_set  # noqa: E402
 from foley_sim.datasheet import datasheet  # noqa: E402
 from foley_sim.figures import summary  # noqa: E402
 from foley_sim.ros import check  # noqa: E402
@@ -169,6 +173,23 @@ def test_the_sound_is_rendered_again_from_the_contacts(folder):
         saved.write(made.folder / CONTACTS, contacts)
     with pytest.raises(ValueError, match=CONTACTS):
         render_bag(job(folder, "scan", "train", 2.0).folder)
+
+
+def test_a_folder_is_rendered_again_by_several_processes(folder, tmp_path, capsys):
+    parser = argparse.ArgumentParser()
+    sim_set.configure(parser.add_subparsers(dest="action"))
+    made = job(folder).folder
+    for name in ("first", "second"):
+        shutil.copytree(made, tmp_path / "bags" / name)
+    where = ["--out", str(tmp_path / "wav"), "--metrics", str(tmp_path)]
+    assert sim_set.run(parser.parse_args(["render-audio", str(tmp_path / "bags"), "--jobs", "2", *where])) == 0
+    assert "2 bags" in (said := capsys.readouterr().out) and "equal to the bags'" in said
+    figures = json.loads((tmp_path / "metrics.json").read_text())
+    assert figures["differing"] == 0 and figures["bags"] == 2 and figures["real_time_factor_per_core"] > 0
+    alone = render_bag(made, compare=False)
+    for name in ("first", "second"):
+        rate, samples = wavfile.read(tmp_path / "wav" / f"{name}.wav")
+        assert rate == alone.sample_rate and np.array_equal(samples, alone.samples)
 
 
 def test_a_contact_rises_above_what_was_before():

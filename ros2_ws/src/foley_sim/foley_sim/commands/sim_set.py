@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,22 @@ def configure(actions: Any) -> None:
         help="folder of metrics.json (default: out/sim_datasheet)",
     )
     again = actions.add_parser(
-        "render-audio", help="render a bag's sound again from its contacts; exit code 1 if it differs"
+        "render-audio", help="render the sound of bags again from their contacts; exit code 1 if it differs"
     )
-    again.add_argument("bag", type=Path, metavar="BAG", help="a bag of `foley sim generate`")
-    again.add_argument("--out", type=Path, metavar="FILE", help="WAV to write (default: none)")
+    again.add_argument("bag", type=Path, metavar="DIR", help="a bag of `foley sim generate`, or a folder of them")
+    cores = os.cpu_count() or 1
+    again.add_argument("--jobs", type=int, default=cores, metavar="N", help="processes (default: all cores)")
+    again.add_argument("--out", type=Path, metavar="DIR", help="folder of WAVs to write (default: none)")
+    again.add_argument(
+        "--no-compare", dest="compare", action="store_false", help="do not read the bags' own sound to compare"
+    )
+    again.add_argument(
+        "--metrics",
+        type=Path,
+        default=Path("out/sim_render_audio"),
+        metavar="DIR",
+        help="folder of metrics.json (default: out/sim_render_audio)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,22 +55,51 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _render_audio(args: argparse.Namespace) -> int:
-    from foley_sim.ros.again import render_bag
+    import time
 
-    done = render_bag(args.bag)
-    if args.out is not None:
-        from scipy.io import wavfile
+    from rich.console import Console
+    from rich.progress import Progress
 
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        wavfile.write(args.out, done.sample_rate, done.samples)
-    same = done.difference <= done.allowed
+    from foley_sim.commands.sim import write_metrics
+    from foley_sim.ros.again import Told, render_bags
+    from foley_sim.ros.check import bags_in
+    from foley_sim.ros.job import CONTACTS
+
+    bags = [bag for bag in bags_in(args.bag) if (bag / CONTACTS).is_file()] or [args.bag]
+    begin = time.monotonic()
+    with Progress(console=Console(stderr=True), disable=len(bags) == 1) as bar:
+        task = bar.add_task("sound again", total=len(bags))
+
+        def told(done: Told) -> None:
+            bar.advance(task)
+            if not done.same:
+                bar.console.print(f"{done.bag.name}: DIFFERENT from the bag's by {done.difference:.2e}")
+
+        done = render_bags(bags, jobs=args.jobs, compare=args.compare, out=args.out, progress=told)
+    wall_s = time.monotonic() - begin
+    audio_s, busy_s = sum(d.audio_s for d in done), sum(d.render_s for d in done)
+    differing = sum(not d.same for d in done)
+    verdict = "not compared" if not args.compare else f"{differing} differ" if differing else "equal to the bags'"
     print(
-        f"{done.samples.size / done.sample_rate:.1f} s of sound in {done.render_s:.2f} s of one core "
-        f"({done.real_time_factor:.0f} x real time; {done.setup_s:.2f} s of it for modes and room), "
-        f"{'equal to' if same else 'DIFFERENT from'} the bag's: largest difference {done.difference:.2e}, "
-        f"{done.allowed:.2e} allowed"
+        f"{len(done)} bags, {audio_s:.1f} s of sound in {busy_s:.2f} s of a core ({audio_s / busy_s:.0f} x real "
+        f"time on one core; {audio_s / wall_s:.0f} x in all with {args.jobs} processes, start and reading "
+        f"included), {verdict}"
     )
-    return 0 if same else 1
+    write_metrics(
+        args.metrics,
+        {
+            "bags": len(done),
+            "audio_s": round(audio_s, 3),
+            "jobs": args.jobs,
+            "compared": args.compare,
+            "differing": differing,
+            "largest_difference": max((d.difference or 0.0 for d in done), default=0.0),
+            "real_time_factor": round(audio_s / wall_s, 2),
+            "real_time_factor_per_core": round(audio_s / busy_s, 2),
+            "wall_s": round(wall_s, 3),
+        },
+    )
+    return 1 if differing else 0
 
 
 def _check(args: argparse.Namespace) -> int:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
+import functools
 import math
+import multiprocessing
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +30,7 @@ class Rendered:
     sample_rate: int
     difference: float  # largest, over all microphones, full scale 1
     allowed: float  # what rounding may do: one step of the converter
-    setup_s: float  # of processor time, for the modes of all objects and the room
-    render_s: float  # of processor time in all, setup included
+    render_s: float  # of processor time, modes of all objects and the room included
 
     @property
     def real_time_factor(self) -> float:
@@ -49,8 +52,8 @@ def scene_of(bag: Path) -> SceneSpec:
     return dataclasses.replace(scene, robot=session["robot"], hands=hands)  # type: ignore[arg-type]
 
 
-def render_bag(bag: Path) -> Rendered:
-    """Render a bag's sound again and compare.
+def render_bag(bag: Path, *, compare: bool = True) -> Rendered:
+    """Render a bag's sound again and compare it with what the bag holds, if that is wished.
 
     Raises:
         ValueError: not a bag with saved contacts, or one without sound.
@@ -60,21 +63,87 @@ def render_bag(bag: Path) -> Rendered:
     if not (bag / CONTACTS).is_file():
         raise ValueError(f"{bag}: holds no {CONTACTS}; scans and bags of earlier releases have none")
     contacts = saved.read(bag / CONTACTS)
-    heard = read_sound(bag)
+    heard = read_sound(bag) if compare else None
     bits = int((stored_session(bag) or {}).get("sample_bits", "0"))
-    begin = time.process_time()
-    nothing = dataclasses.replace(contacts, events=(), duration_s=saved.OFFLINE_BLOCK_S)
-    saved.render_saved(scene, nothing)
-    setup_s = time.process_time() - begin
     begin = time.process_time()
     samples, felt = saved.render_saved(scene, contacts)
     render_s = time.process_time() - begin
     if bits:
         samples = quantise(samples, bits)
         felt = None if felt is None else quantise(felt, bits)
-    difference = max(_difference(samples, heard.samples), _difference(felt, heard.felt))
+    difference = 0.0
+    if heard is not None:
+        difference = max(_difference(samples, heard.samples), _difference(felt, heard.felt))
     allowed = (2.0 ** (1 - bits) if bits else 0.0) + saved.SAME
-    return Rendered(samples, heard.rate, difference, allowed, setup_s, render_s)
+    return Rendered(samples, scene.microphone.sample_rate, difference, allowed, render_s)
+
+
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """What became of one bag's sound."""
+
+    bag: Path
+    audio_s: float
+    render_s: float  # of processor time, setup included
+    difference: float | None  # None: not compared
+    same: bool
+
+
+def render_bags(
+    bags: Sequence[Path],
+    *,
+    jobs: int,
+    compare: bool = True,
+    out: Path | None = None,
+    progress: Callable[[Told], None] = lambda told: None,
+) -> list[Told]:
+    """Render many bags' sound again in several processes, in the order in which they are done.
+
+    Args:
+        jobs: processes.
+        compare: with what the bags hold; reading them takes longer than rendering.
+        out: folder for a WAV of every bag; None for none.
+        progress: called in this process for every bag that is done.
+
+    Raises:
+        ValueError, OSError: as `render_bag`; or jobs is not positive.
+    """
+    if jobs < 1:
+        raise ValueError(f"--jobs is {jobs}, must be at least 1")
+    one = functools.partial(_tell, compare=compare, out=out)
+    done: list[Told] = []
+    if jobs == 1:
+        for bag in bags:
+            done.append(one(bag))
+            progress(done[-1])
+        return done
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(min(jobs, len(bags)), mp_context=context) as pool:
+        try:
+            for future in concurrent.futures.as_completed([pool.submit(one, bag) for bag in bags]):
+                done.append(future.result())
+                progress(done[-1])
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    return done
+
+
+def _tell(bag: Path, *, compare: bool, out: Path | None) -> Told:
+    rendered = render_bag(bag, compare=compare)
+    if out is not None:
+        write_wav(out / f"{bag.name}.wav", rendered)
+    audio_s = rendered.samples.size / rendered.sample_rate
+    same = not rendered.difference > rendered.allowed
+    return Told(bag, audio_s, rendered.render_s, rendered.difference if compare else None, same)
+
+
+def write_wav(path: Path, rendered: Rendered) -> None:
+    """Raises OSError where it cannot be written."""
+    from scipy.io import wavfile
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    wavfile.write(path, rendered.sample_rate, rendered.samples)
 
 
 def _difference(ours: NDArray[np.float32] | None, theirs: NDArray[np.float32] | None) -> float:
