@@ -13,7 +13,7 @@ from scipy import signal
 from foley_sim.actions import ACTIONS
 from foley_sim.foleysim1 import families, make_scene
 from foley_sim.materials import MATERIALS, draw_material
-from foley_sim.picture import draw, tile
+from foley_sim.picture import draw, draw_posture, tile
 from foley_sim.policy import Policy
 from foley_sim.sound.events import TABLE_ID
 from foley_sim.spec import MicrophoneSpec, ObjectSpec, RoomSpec, SceneSpec
@@ -44,6 +44,34 @@ def scenes_sheet(width: int = 320, height: int = 240) -> Image:
         tiles.append(np.vstack([draw(scene, width, height), _caption(f"{split} {seed}: {names}", width)]))
     rows = [np.hstack(tiles[i : i + 4]) for i in range(0, len(tiles), 4)]
     return np.asarray(np.vstack(rows), dtype=np.uint8)
+
+
+def robots_sheet(width: int = 420, height: int = 400) -> Image:
+    """The gantry, the UR5e, and the gantry with another hand that holds, each in the middle of a touch."""
+    tiles = []
+    for robot, hands, text in (
+        ("gantry", 1, "gantry"),
+        ("ur5e", 1, "UR5e with a 2F-85"),
+        ("gantry", 2, "two hands: one strikes, one holds"),
+    ):
+        scene = dataclasses.replace(make_scene(3, "train"), robot=robot, hands=hands)  # type: ignore[arg-type]
+        eye = tuple(1.45 * v for v in scene.camera.eye)
+        camera = dataclasses.replace(scene.camera, eye=eye, target=(0.0, 0.08, 0.16), fovy_deg=42.0, blur_px=0.0)
+        posture = _in_touch(scene)
+        picture = draw_posture(dataclasses.replace(scene, camera=camera), posture, width, height)
+        tiles.append(np.vstack([picture, _caption(text, width)]))
+    return np.asarray(np.hstack(tiles), dtype=np.uint8)
+
+
+def _in_touch(scene: SceneSpec) -> NDArray[np.float64]:
+    """Where everything is at the first touch, with two hands at the first one of a thing that is held."""
+    world = World(scene, 0, camera_rate_hz=0, depth_rate_hz=0, audio_block=50)
+    for _ in range(10_000):
+        for contact in world.advance(world.time_ns + 10_000_000).plans:
+            if scene.hands == 1 or world.hands[1].plan is not None:
+                world.advance(contact.contact_ns + 3_000_000)
+                return world.configuration()
+    raise ValueError(f"scene `{scene.scene_id}`: nothing was touched")
 
 
 def disguises_sheet(count: int = 10, side: int = 150) -> Image:

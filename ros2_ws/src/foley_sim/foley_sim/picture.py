@@ -23,9 +23,6 @@ _PAPER = 250
 
 def draw(scene: SceneSpec, width: int, height: int, touching: ObjectSpec | None = None) -> Image:
     """The camera's view [height, width, 3], the arm at rest or with its tip on an object's top."""
-    camera = dataclasses.replace(scene.camera, width=width * _SCALE, height=height * _SCALE)
-    large = dataclasses.replace(scene, camera=camera)
-    model = mjcf.load(large)
     policy = Policy(scene, 0)
     place = policy.home()
     if touching is not None:
@@ -33,6 +30,13 @@ def draw(scene: SceneSpec, width: int, height: int, touching: ObjectSpec | None 
     places = (place, policy.park())
     postures = [robot.posture(at) for robot, at in zip(robots_of(scene), places, strict=False)]
     own = np.concatenate(postures)
+    return draw_posture(scene, own, width, height)
+
+
+def draw_posture(scene: SceneSpec, own: NDArray[np.float64], width: int, height: int) -> Image:
+    """The camera's view [height, width, 3] with the robots' joints, or all of qpos, as given."""
+    camera = dataclasses.replace(scene.camera, width=width * _SCALE, height=height * _SCALE)
+    model = mjcf.load(dataclasses.replace(scene, camera=camera))
     qpos = np.zeros(model.nq)
     qpos[: len(own)] = own  # the robots' joints come first
     painter = Camera(model, camera)

@@ -35,11 +35,18 @@ def test_disguised_things_are_shown_with_what_they_are():
     assert sheet.shape == (82, 300, 3) and sheet.std() > 10
 
 
+def test_robots_are_shown_in_the_middle_of_a_touch():
+    sheet = gallery.robots_sheet(120, 100)
+    tiles = np.split(sheet[:100], 3, axis=1)
+    assert sheet.shape[1] == 360 and all(t.std() > 10 for t in tiles)
+    assert all(np.abs(a.astype(int) - b).mean() > 2 for a, b in ((tiles[0], tiles[1]), (tiles[0], tiles[2])))
+
+
 def test_the_command_writes_what_it_names(tmp_path, monkeypatch, capsys):
     from foley_bringup import cli
 
     small = np.zeros((20, 30, 3), np.uint8)
-    for name in ("scenes_sheet", "disguises_sheet"):
+    for name in ("scenes_sheet", "robots_sheet", "disguises_sheet"):
         monkeypatch.setattr(gallery, name, lambda: small)
     monkeypatch.setattr(gallery, "wall", lambda progress: (small, {"wood": {"tap": -20.0}}))
     code = cli.main(["sim", "gallery", "--out", str(tmp_path), "--metrics", str(tmp_path / "m")])

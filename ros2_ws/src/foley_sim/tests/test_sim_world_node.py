@@ -156,6 +156,28 @@ def test_a_target_pose_steers_the_arm_and_a_wrong_frame_is_told(ros_context, sta
     assert int(told["teleop_followed"]) > 0
 
 
+def test_another_robot_and_a_second_hand_have_their_joints_and_topics(ros_context, start_node):
+    import dataclasses
+
+    from foley_sim.editions import make_scene
+    from foley_sim.robots import robots_of
+    from foley_sim.ros import topics
+
+    scene = dataclasses.replace(make_scene(3, "train", "foleysim-1"), robot="ur5e", hands=2)
+    wanted = (topics.JOINTS, topics.PLAN, topics.ROBOT, topics.CONTACTS, *topics.OTHER_HAND)
+    found = _collect(ros_context, wanted)
+    chosen = {"edition": "foleysim-1", "split": "train", "scene_seed": 3, "robot": "ur5e", "hands": 2}
+    start_node("foley_sim.nodes.sim_world", parameters={**chosen, "camera_rate_hz": 0.0, "depth_rate_hz": 0.0})
+    ros_context.transition("sim_world", "configure", "activate")
+    ros_context.spin_until(lambda: found["sim/contacts"] and found["left/ee_pose"], 40.0, "a touch by the UR5e")
+    first, other = robots_of(scene)
+    joints = found["joint_states"][-1].name
+    assert set(first.joints) | set(other.joints) | {"gripper_width", "left_gripper_width"} == set(joints)
+    assert tuple(found["planned_joint_trajectory"][0].joint_names) == first.planned
+    assert 'name="shoulder_pan_joint"' in found["robot_description"][0].data
+    assert 'name="left_wrist"' in found["robot_description"][0].data
+
+
 def test_parameter_file_names_every_parameter():
     import dataclasses
     from pathlib import Path

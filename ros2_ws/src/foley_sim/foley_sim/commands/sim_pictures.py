@@ -29,7 +29,7 @@ def configure(actions: Any) -> None:
         help="PNG to write (default: scene.png)",
     )
     gallery = actions.add_parser(
-        "gallery", help="FoleySim-1 in three pictures: scenes, disguises, a wall of spectrograms (a minute)"
+        "gallery", help="FoleySim-1 in pictures: scenes, robots, disguises, a wall of spectrograms (a minute)"
     )
     gallery.add_argument(
         "--out", type=Path, default=Path("out/sim_gallery"), metavar="DIR", help="folder of the pictures"
@@ -71,6 +71,7 @@ def _gallery(args: argparse.Namespace) -> int:
     from foley_sim.materials import MATERIALS
 
     _write(args.out / "foleysim1_scenes.jpg", gallery.scenes_sheet())
+    _write(args.out / "foleysim1_robots.jpg", gallery.robots_sheet())
     _write(args.out / "foleysim1_disguises.jpg", gallery.disguises_sheet())
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("wall of spectrograms", total=len(MATERIALS))

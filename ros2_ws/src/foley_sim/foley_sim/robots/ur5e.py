@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import CubicHermiteSpline
 
 from foley_sim.gl import import_mujoco
 from foley_sim.robots import menagerie, tool, urdf
@@ -44,7 +45,7 @@ FULL_SPEED = math.pi
 BRANCH = (1.2058, -1.5, 2.4, -2.48, -1.5708, 2.78)
 """Joints near the home place of the tool [rad]; every posture is reached from here without a jump."""
 _BRANCH_PLACE = np.array([0.0, 0.12, 0.32, 0.0])
-_STRIDE_S = 0.004  # between points that are solved exactly
+_STRIDE_S = 0.008  # between points that are solved exactly
 _CLOSE = 1e-11  # error of a solution [m, rad]
 _MOST_STEPS = 40
 _LIMIT = 2 * math.pi
@@ -93,8 +94,6 @@ class Ur5e(Robot):
         return positions
 
     def motion(self, times: Array, place: Array, velocity: Array, acceleration: Array) -> Motion:
-        from scipy.interpolate import CubicHermiteSpline
-
         gap = float(times[1] - times[0])
         stride = max(1, round(_STRIDE_S / gap))
         knots = np.unique(np.append(np.arange(0, len(times), stride), len(times) - 1))
