@@ -55,7 +55,8 @@ def robots_sheet(width: int = 420, height: int = 400) -> Image:
         ("gantry", 2, "two hands: one strikes, one holds"),
     ):
         scene = dataclasses.replace(make_scene(3, "train"), robot=robot, hands=hands)  # type: ignore[arg-type]
-        eye = tuple(1.45 * v for v in scene.camera.eye)
+        x, y, z = scene.camera.eye
+        eye = (1.45 * x, 1.45 * y, 1.45 * z)
         camera = dataclasses.replace(scene.camera, eye=eye, target=(0.0, 0.08, 0.16), fovy_deg=42.0, blur_px=0.0)
         posture = _in_touch(scene)
         picture = draw_posture(dataclasses.replace(scene, camera=camera), posture, width, height)
