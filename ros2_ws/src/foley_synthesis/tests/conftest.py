@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from foley_perception.dataset.reader import ClipDataset
 from foley_perception.dataset.synthetic import write_synthetic_dataset
+from foley_synthesis.study.trials import write_study
 
 # Sizes that train in seconds.
 _TINY = {
@@ -50,3 +53,37 @@ def tiny_checkpoint(tiny_dataset: ClipDataset, tmp_path_factory: pytest.TempPath
     config = TrainConfig(minutes=None, epochs=40, threads=1, batch=4, exemplars=12)
     build_checkpoint(tiny_dataset, out, config, encoder_name="colour", model=_TINY)
     return out
+
+
+@pytest.fixture(scope="session")
+def make_study_folder() -> Callable[..., Path]:
+    """``make_study_folder(folder, clips, seconds)`` writes a small study."""
+    return _study_folder
+
+
+def _study_folder(folder: Path, clips: int = 12, seconds: float = 0.2) -> Path:
+    """A study of sounds that differ: real is a low tone, model `a` a high one, `b` noise."""
+    import cv2
+
+    folder.mkdir(parents=True, exist_ok=True)
+    time = np.arange(round(48_000 * seconds)) / 48_000
+    sounds = {
+        "real": 0.2 * np.sin(2 * np.pi * 300 * time),
+        "a": 0.2 * np.sin(2 * np.pi * 3000 * time),
+        "b": 0.05 * np.random.default_rng(0).standard_normal(len(time)),
+    }
+    for name, sound in sounds.items():
+        soundfile.write(folder / f"{name}.wav", sound, 48_000, subtype="PCM_16")
+    sheet = np.tile(np.linspace(0, 255, 240, dtype=np.uint8)[None, :, None], (120, 1, 3))
+    cv2.imwrite(str(folder / "sheet.jpg"), sheet)
+    entries = [
+        {
+            "id": f"c{i}", "pictures": "sheet.jpg", "columns": 2, "count": 2, "rate_hz": 2 / seconds,
+            "real": "real.wav", "made": {"a": "a.wav", "b": "b.wav"},
+            "facts": {"material": ("wood", "metal")[i % 2], "action": "tap"},
+        }
+        for i in range(clips)
+    ]  # fmt: skip
+    catch = {**entries[0], "id": "x0", "made": {"noise": "b.wav"}, "catch": True}
+    write_study(folder, "Test", [*entries, catch, {**catch, "id": "x1"}])
+    return folder
