@@ -11,6 +11,7 @@ import os
 import queue
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from foley_sim.ros.job import BagJob, BagReport
 
 _REPORT_S = 0.25
+_DEATHS_IN_A_ROW = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,16 +99,20 @@ def bag_jobs(config: GenerateConfig) -> list[BagJob]:
 
 
 def generate(
-    config: GenerateConfig, progress: Callable[[float], None] = lambda seconds: None
+    config: GenerateConfig,
+    progress: Callable[[float], None] = lambda seconds: None,
+    warn: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """Write all bags that are not there yet and return the figures.
 
     Args:
         progress: called in this thread with simulated seconds done since the last call.
+        warn: called with what went wrong and could be mended.
 
     Raises:
         ValueError: a folder in the way holds another bag.
         OSError: a folder cannot be written.
+        BrokenProcessPool: processes die again and again without getting on.
     """
     from foley_sim.ros.job import finished, read_report
 
@@ -119,23 +125,44 @@ def generate(
     waiting.sort(key=lambda job: -job.duration_s)
     started = time.monotonic()
     reports: list[BagReport] = []
-    if waiting:
-        with _pool(min(config.jobs, len(waiting))) as (pool, channel):
-            pending = {pool.submit(_write, job) for job in waiting}
-            while pending:
-                done, pending = concurrent.futures.wait(
-                    pending, _REPORT_S, return_when=concurrent.futures.FIRST_COMPLETED
-                )
-                with contextlib.suppress(queue.Empty):
-                    while True:
-                        progress(channel.get_nowait())
-                reports += [future.result() for future in done]
+    deaths = 0
+    while waiting:
+        before = len(waiting)
+        try:
+            reports += _write_all(waiting, config.jobs, progress)
+        except BrokenProcessPool:
+            # A process of OpenGL or MuJoCo died. What it had finished stays; the rest is done by new ones.
+            deaths += 1
+            written = [job for job in waiting if finished(job)]
+            reports += [r for r in (read_report(job.folder) for job in written) if r is not None]
+            waiting = [job for job in waiting if job not in written]
+            warn(f"a process died while {len(waiting)} bags were waiting or under way; new ones go on with them")
+            if len(waiting) == before and deaths >= _DEATHS_IN_A_ROW:
+                raise
+            continue
+        break
+    figures = _figures(config, reports, len(kept), time.monotonic() - started)
+    everything = reports + [r for r in (read_report(job.folder) for job in kept) if r is not None]
+    return {**figures, "processes_died": deaths, "set": summary(everything)}
+
+
+def _write_all(waiting: list[BagJob], processes: int, progress: Callable[[float], None]) -> list[BagReport]:
+    """Raises BrokenProcessPool where a process dies."""
+    reports: list[BagReport] = []
+    with _pool(min(processes, len(waiting))) as (pool, channel):
+        pending = {pool.submit(_write, job) for job in waiting}
+        while pending:
+            done, pending = concurrent.futures.wait(
+                pending, _REPORT_S, return_when=concurrent.futures.FIRST_COMPLETED
+            )
             with contextlib.suppress(queue.Empty):
                 while True:
                     progress(channel.get_nowait())
-    figures = _figures(config, reports, len(kept), time.monotonic() - started)
-    everything = reports + [r for r in (read_report(job.folder) for job in kept) if r is not None]
-    return {**figures, "set": summary(everything)}
+            reports += [future.result() for future in done]
+        with contextlib.suppress(queue.Empty):
+            while True:
+                progress(channel.get_nowait())
+    return reports
 
 
 def _figures(config: GenerateConfig, reports: list[BagReport], skipped: int, wall_s: float) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import psutil
 import pytest
 
 rclpy = pytest.importorskip("rclpy")
@@ -68,3 +69,24 @@ def test_a_recording_that_cannot_be_made_ends_the_command_with_its_reason(tmp_pa
     config = GenerateConfig(out=tmp_path, scenes=2, duration_s=1.0, edition="foleysim-b", split="train")
     with pytest.raises(ValueError, match="has only `test`"):
         generate(config)
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_costs_its_bag_only(tmp_path):
+    """Killed in the middle of its work, as a fault in OpenGL would do it."""
+    killed, warnings = [], []
+
+    def progress(seconds):
+        if killed:
+            return
+        for child in psutil.Process().children(recursive=True):
+            if "spawn_main" in " ".join(child.cmdline()):
+                killed.append(child.pid)
+                child.kill()
+                return
+
+    config = GenerateConfig(out=tmp_path, scenes=2, duration_s=4.0, jobs=2, edition="tabletop")
+    figures = generate(config, progress, warnings.append)
+    assert killed and figures["processes_died"] == 1 and "a process died" in warnings[0]
+    assert figures["scenes_written"] == 2 and all(module_finished(job) for job in bag_jobs(config))
+    assert not list(tmp_path.rglob("*.partial/*"))

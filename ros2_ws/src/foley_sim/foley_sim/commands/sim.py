@@ -131,7 +131,7 @@ def _generate(args: argparse.Namespace) -> int:
             if line and not tty:
                 print(line, file=sys.stderr, flush=True)
 
-        metrics = generate(config, advance)
+        metrics = generate(config, advance, lambda text: bar.console.print(f"foley sim generate: warning: {text}"))
     write_metrics(args.metrics, metrics)
     print(
         f"{metrics['scenes_written']} bags written to {args.out} ({metrics['scenes_skipped']} were there), "
