@@ -38,10 +38,10 @@ def make_scene(seed: int, split: str) -> SceneSpec:
         camera=CameraSpec(fovy_deg=float(rng.uniform(40, 46)), eye=(float(x), float(y), float(rng.uniform(0.5, 0.6))),
                           target=(0.0, -0.02, 0.02), rate_hz=15.0, noise=float(rng.uniform(0.0, 0.03))),
         room=RoomSpec(size=(float(rng.uniform(7, 10)), float(rng.uniform(5.5, 8)), float(rng.uniform(3.4, 4.5))),
-                      absorption=float(rng.uniform(0.3, 0.65)), noise_dbfs=float(rng.uniform(-76, -68)),
-                      motor_dbfs=float(rng.uniform(-68, -60))),
+                      absorption=float(rng.uniform(0.3, 0.65)), noise_dbfs=float(rng.uniform(-81, -73)),
+                      motor_dbfs=float(rng.uniform(-73, -65))),
         microphone=MicrophoneSpec(position=(float(rng.uniform(-0.3, 0.3)), float(rng.uniform(-0.5, -0.42)),
-                                            float(rng.uniform(0.2, 0.5))), gain_db=float(rng.uniform(-9, -4))),
+                                            float(rng.uniform(0.2, 0.5))), gain_db=float(rng.uniform(-14, -9))),
         striker=StrikerSpec(has_pad=True), light_seed=int(rng.integers(2**31)),
     )  # fmt: skip
 
