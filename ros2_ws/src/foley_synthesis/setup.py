@@ -57,6 +57,7 @@ setup(
             "listen = foley_synthesis.commands.listen",
             "probe = foley_synthesis.commands.probe",
             "study = foley_synthesis.commands.study",
+            "ablate = foley_synthesis.commands.ablate",
         ],
     },
 )
