@@ -44,9 +44,17 @@ def scene_of(bag: Path) -> SceneSpec:
     Raises:
         ValueError: not such a bag.
     """
+    return _scene(_session_of(bag))
+
+
+def _session_of(bag: Path) -> dict[str, str]:
     session = stored_session(bag)
     if session is None or "edition" not in session:
         raise ValueError(f"{bag}: is no bag of this release of `foley sim generate`")
+    return session
+
+
+def _scene(session: dict[str, str]) -> SceneSpec:
     scene = make_scene(int(session["seed"]), session["scene_split"], session["edition"])
     hands = int(session.get("hands", "1"))
     return dataclasses.replace(scene, robot=session["robot"], hands=hands)  # type: ignore[arg-type]
@@ -59,12 +67,13 @@ def render_bag(bag: Path, *, compare: bool = True) -> Rendered:
         ValueError: not a bag with saved contacts, or one without sound.
         OSError: a file cannot be read.
     """
-    scene = scene_of(bag)
+    session = _session_of(bag)
+    scene = _scene(session)
     if not (bag / CONTACTS).is_file():
         raise ValueError(f"{bag}: holds no {CONTACTS}; scans and bags of earlier releases have none")
     contacts = saved.read(bag / CONTACTS)
     heard = read_sound(bag) if compare else None
-    bits = int((stored_session(bag) or {}).get("sample_bits", "0"))
+    bits = int(session.get("sample_bits", "0"))
     begin = time.process_time()
     samples, felt = saved.render_saved(scene, contacts)
     render_s = time.process_time() - begin

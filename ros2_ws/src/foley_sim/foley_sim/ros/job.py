@@ -8,7 +8,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 
@@ -156,11 +156,16 @@ def session(job: BagJob) -> dict[str, str]:
     }
 
 
+def _load(text: str) -> Any:
+    """YAML, by libyaml where it is: ten times faster on these files."""
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
 def stored_session(folder: Path) -> dict[str, str] | None:
     """The session metadata of a finished bag; None if this is none."""
     try:
-        information = yaml.safe_load((folder / "metadata.yaml").read_text(encoding="utf-8"))
-        stored = yaml.safe_load(information["rosbag2_bagfile_information"]["custom_data"][SESSION_KEY])
+        information = _load((folder / "metadata.yaml").read_text(encoding="utf-8"))
+        stored = _load(information["rosbag2_bagfile_information"]["custom_data"][SESSION_KEY])
     except (OSError, KeyError, TypeError, yaml.YAMLError):
         return None
     return stored if isinstance(stored, dict) else None
