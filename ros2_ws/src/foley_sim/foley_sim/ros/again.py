@@ -129,13 +129,23 @@ def render_bags(
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(min(jobs, len(bags)), mp_context=context) as pool:
         try:
-            for future in concurrent.futures.as_completed([pool.submit(one, bag) for bag in bags]):
+            # The longest first, so that no process waits for another's long bag at the end.
+            ordered = sorted(bags, key=lambda bag: -_size(bag))
+            for future in concurrent.futures.as_completed([pool.submit(one, bag) for bag in ordered]):
                 done.append(future.result())
                 progress(done[-1])
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     return done
+
+
+def _size(bag: Path) -> int:
+    """Of what is rendered; 0 where there is nothing, which rendering then says."""
+    try:
+        return (bag / CONTACTS).stat().st_size
+    except OSError:
+        return 0
 
 
 def _tell(bag: Path, *, compare: bool, out: Path | None) -> Told:

@@ -12,6 +12,7 @@ impulse on to the table. Its quality differs between objects and is drawn from t
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import zlib
 
@@ -84,6 +85,7 @@ class ModalBank:
         return np.asarray(math.log(1000.0) / self.decay)
 
 
+@functools.lru_cache(maxsize=64)
 def object_bank(spec: ObjectSpec, *, scene_seed: int = 0) -> ModalBank:
     """The bank of an object on its mount. `scene_seed` (with the object's id) draws the mount's looseness."""
     rng = np.random.default_rng([scene_seed, zlib.crc32(spec.object_id.encode())])

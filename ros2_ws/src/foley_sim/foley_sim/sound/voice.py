@@ -49,7 +49,7 @@ class Voice:
         self.material = material
         self.on_friction: Callable[[int, Array], None] | None = None
         """Told of every stretch of friction: its first sample and its impulses [n] [N s]."""
-        self._origin = np.array(origin)
+        self._place = tuple(float(v) for v in origin)
         self._cos, self._sin = math.cos(yaw), math.sin(yaw)
         self._striker = striker
         self._rate, self._grid = sample_rate, grid
@@ -175,5 +175,5 @@ class Voice:
 
     def _local(self, point: Point) -> Array:
         """A point of the world in the body's frame [3]."""
-        d = np.array(point) - self._origin
-        return np.array([self._cos * d[0] + self._sin * d[1], -self._sin * d[0] + self._cos * d[1], d[2]])
+        x, y, z = point[0] - self._place[0], point[1] - self._place[1], point[2] - self._place[2]
+        return np.array([self._cos * x + self._sin * y, -self._sin * x + self._cos * y, z])
