@@ -28,7 +28,7 @@ evaluate: setup  ## the shipped model (or CHECKPOINT=DIR) on some 250 contacts i
 # The whole set (6 h, about 9 GB) instead of the mini edition: `COLLECTION=foleysim-1 make world`.
 COLLECTION ?= foleysim-1-mini
 
-world: setup  ## FoleySim-1 and its judge: bags, check, datasheet, data sets, what sight and sound tell; half an hour, 2 GB
+world: setup  ## FoleySim-1 and its judge: bags, check, datasheet, data sets, what sight and sound tell; 20 minutes, 2 GB
 	@$(RUN) out=out/$(COLLECTION); \
 	foley sim generate --collection $(COLLECTION) --out $$out/bags --metrics $$out; \
 	foley sim generate --collection foleysim-b --out out/foleysim-b/bags --metrics out/foleysim-b; \
