@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from foley_perception.episodes import EpisodeError, read_episode
+from foley_perception.episodes.reader import _resolve
 
 MakeBag = Callable[..., Path]
 START = 1_800_000_000_000_000_000
@@ -174,6 +176,25 @@ def test_namespaces(make_bag: MakeBag) -> None:
     assert len(read_episode(make_bag("one", namespace="/left")).truth) == 3
     assert read_episode(make_bag("two", namespace="/left"), namespace="left").audio is not None
     assert read_episode(make_bag("three", namespace="/left"), namespace="right").audio is None
+
+
+@pytest.mark.parametrize(
+    ("topics", "chosen"),
+    [
+        (("/ee_pose", "/left/ee_pose"), "/ee_pose"),
+        (("/robot/left/ee_pose", "/robot/ee_pose"), "/robot/ee_pose"),
+        (("/left/ee_pose", "/right/ee_pose"), ""),
+        (("/robot/ee_pose", "/other/left/ee_pose"), ""),
+    ],
+)
+def test_a_second_hand_lies_below_the_first(topics: tuple[str, ...], chosen: str) -> None:
+    kind = SimpleNamespace(type="geometry_msgs/msg/PoseStamped")
+    bag: Any = SimpleNamespace(path="bag", topics=dict.fromkeys(topics, kind))
+    if chosen:
+        assert _resolve(bag, "")["ee_pose"] == chosen
+    else:
+        with pytest.raises(EpisodeError, match="several topics could be ee_pose"):
+            _resolve(bag, "")
 
 
 def test_recorded_here(tmp_path: Path, make_bag: MakeBag) -> None:

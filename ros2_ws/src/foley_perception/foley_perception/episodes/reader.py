@@ -151,6 +151,9 @@ def _resolve(bag: Bag, namespace: str) -> dict[str, str]:
             # `sim/contacts` also ends like `contacts`.
             longer = [n for n in TOPICS if n != name and n.endswith("/" + name)]
             candidates = [t for t in candidates if not any(t.endswith("/" + n) for n in longer)]
+            # `left/ee_pose` is of a second hand beside `ee_pose`.
+            outer = [t for t in candidates if all(o.startswith(t.removesuffix(name)) for o in candidates)]
+            candidates = outer if len(outer) == 1 else candidates
         if len(candidates) > 1:
             raise EpisodeError(
                 f"{bag.path}: several topics could be {name}: {', '.join(sorted(candidates))}; "
