@@ -62,3 +62,4 @@ class Batch:
     contacts: list[Contact] = dataclasses.field(default_factory=list)
     other_states: list[State] = dataclasses.field(default_factory=list)  # of the other hand, if there is one
     other_plans: list[Plan] = dataclasses.field(default_factory=list)
+    other_contacts: list[Contact] = dataclasses.field(default_factory=list)

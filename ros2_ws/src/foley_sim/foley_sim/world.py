@@ -283,7 +283,8 @@ class World:
         return held is not None
 
     def _take_events(self) -> None:
-        for hand in self.hands:
+        sides = (self._batch.contacts, self._batch.other_contacts)
+        for hand, told in zip(self.hands, sides, strict=False):
             touch = hand.touch
             for event in touch.events:
                 self.sound.add(event)
@@ -293,7 +294,7 @@ class World:
             touch.events.clear()
             for contact in touch.contacts:
                 reaction = self._rods.reaction(contact.object_id)
-                self._batch.contacts.append(dataclasses.replace(contact, reaction=reaction))
+                told.append(dataclasses.replace(contact, reaction=reaction))
             touch.contacts.clear()
 
     def _collect_audio(self) -> None:

@@ -32,7 +32,8 @@ def test_the_other_hand_holds_before_the_first_acts_and_until_it_is_done(worked)
     _, batch = worked
     plans = {p.plan_id: p for p in batch.plans}
     holds = {p.plan_id.removesuffix("-hold"): p for p in batch.other_plans if p.plan_id.endswith("-hold")}
-    contacts = {c.plan_id: c for c in batch.contacts}
+    contacts = {c.plan_id: c for c in (*batch.contacts, *batch.other_contacts)}
+    assert {c.plan_id.removesuffix("-hold") for c in batch.other_contacts} <= set(plans)
     assert len(holds) >= 2
     items = {o.object_id: o for o in SCENE.objects}
     for name, hold in holds.items():
@@ -63,7 +64,7 @@ def test_a_held_thing_sounds_shorter(worked):
     saved = world.saved_contacts()
     hold = next(p for p in batch.other_plans if p.plan_id.endswith("-hold") and "0013" in p.plan_id)
     struck = next(c for c in batch.contacts if c.plan_id == hold.plan_id.removesuffix("-hold"))
-    begin = next(c for c in batch.contacts if c.plan_id == hold.plan_id).onset_ns / NS
+    begin = next(c for c in batch.other_contacts if c.plan_id == hold.plan_id).onset_ns / NS
     place = np.array(hold.target.point)
 
     def others(event):
@@ -125,3 +126,4 @@ def test_messages_of_the_other_hand_have_topics_of_their_own(worked):
     assert "left_tip" in {t.child_frame_id for t in sent["/tf_static"][0].transforms}
     assert all(n.startswith(OTHER) for n in sent["left/planned_joint_trajectory"][0].joint_names)
     assert len(sent["planned_joint_trajectory"]) == len(batch.plans)
+    assert len(sent["sim/contacts"]) == len(batch.contacts) and len(sent["left/sim/contacts"]) >= 2

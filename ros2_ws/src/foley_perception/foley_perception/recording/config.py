@@ -21,6 +21,7 @@ DEFAULT_TOPICS: tuple[str, ...] = (
     "left/ee_pose geometry_msgs/msg/PoseStamped state",
     "left/wrench geometry_msgs/msg/WrenchStamped state",
     "left/planned_joint_trajectory trajectory_msgs/msg/JointTrajectory event",
+    "left/sim/contacts foley_msgs/msg/ContactEvent event",
     "planned_trajectory foley_msgs/msg/HandTrajectory event",
     "hand_keypoints foley_msgs/msg/HandKeypoints state",
     "contacts foley_msgs/msg/ContactEvent event",

@@ -128,8 +128,9 @@ class Encoder:
             yield from self._states(states)
         for audio in batch.audio:
             yield from self._chunks(audio)
-        for contact in batch.contacts:
-            yield self._contact(contact)
+        for topic, contacts in ((topics.CONTACTS, batch.contacts), (topics.OTHER_CONTACTS, batch.other_contacts)):
+            for contact in contacts:
+                yield self._contact(contact, topic)
 
     def colour(self, time_ns: int, pixels: NDArray[np.uint8]) -> tuple[Outgoing, Outgoing]:
         """The image and its calibration."""
@@ -182,11 +183,11 @@ class Encoder:
         message = plan_message(plan, robot, stamp)
         return Outgoing(topic, stamp, self.origin_ns + plan.published_ns, serialize_message(message))
 
-    def _contact(self, contact: Contact) -> Outgoing:
+    def _contact(self, contact: Contact, topic: Topic) -> Outgoing:
         stamp = self.origin_ns + contact.onset_ns
         message = contact_message(contact, stamp, f"{self._scene.scene_id}-{contact.onset_ns}")
         sent = self.origin_ns + contact.end_ns + round(episode_gap_s(contact.action) * NS)
-        return Outgoing(topics.CONTACTS, stamp, sent, serialize_message(message))
+        return Outgoing(topic, stamp, sent, serialize_message(message))
 
 
 # ---- messages ----------------------------------------------------------------------------------------------

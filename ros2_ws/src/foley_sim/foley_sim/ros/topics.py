@@ -54,7 +54,8 @@ DEPTH_PNG = Topic("camera/depth/image_raw/compressedDepth", CompressedImage, qos
 OTHER_POSE = Topic("left/ee_pose", PoseStamped, qos.STATE, counted=True)
 OTHER_WRENCH = Topic("left/wrench", WrenchStamped, qos.STATE, counted=True)
 OTHER_PLAN = Topic("left/planned_joint_trajectory", JointTrajectory, qos.EVENT, counted=True)
-OTHER_HAND: tuple[Topic, ...] = (OTHER_POSE, OTHER_WRENCH, OTHER_PLAN)
+OTHER_CONTACTS = Topic("left/sim/contacts", ContactEvent, qos.EVENT)
+OTHER_HAND: tuple[Topic, ...] = (OTHER_POSE, OTHER_WRENCH, OTHER_PLAN, OTHER_CONTACTS)
 """Of the other hand, where a scene has two; its joints and frames are with the first one's."""
 
 RECORDED: tuple[Topic, ...] = (
