@@ -56,7 +56,7 @@ class ManagerConfig:
         default=2.0, metadata={"doc": "[s] after lost liveliness a living process is killed; 0: never"}
     )
     configure_hang_timeout_s: float = dataclasses.field(
-        default=5.0, metadata={"doc": "[s] the same for one that is being configured; 0: never"}
+        default=15.0, metadata={"doc": "[s] the same for one that is being configured; 0: never"}
     )
     exit_on_failure: bool = dataclasses.field(
         default=True, metadata={"doc": "end with exit code 3 when start-up fails"}
