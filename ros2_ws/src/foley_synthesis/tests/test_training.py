@@ -156,5 +156,5 @@ def _tensors(dataset: ClipDataset) -> tuple[Tensors, torch.Tensor]:
     shape = ModelConfig(encoder="colour", encoder_dims=encoder.dims, materials=4)
     features = load_features(dataset, encoder, shape)
     labels = tuple(sorted({clip.material for clip in dataset.clips}))
-    _, _, tensors, split = build._prepare(features, shape, TrainConfig(), labels)
+    _, _, tensors, split = build.prepare(features, shape, TrainConfig(), labels)
     return tensors, split.train

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from foley_synthesis.ablation.nets import VARIANTS, FitConfig, fit, predict
 from foley_synthesis.evaluation.baselines import nearest
 from foley_synthesis.models.config import ModelConfig
-from foley_synthesis.models.networks import Networks
 from foley_synthesis.training.batches import ONSET_FRAME, Tensors
 from foley_synthesis.training.features import FeatureSet
 from foley_synthesis.training.loop import Split
@@ -44,9 +43,9 @@ Rows = dict[str, dict[str, list[Frames]]]
 
 def all_rows(
     features: FeatureSet,
-    networks: Networks,
     pca: Pca,
     tensors: Tensors,
+    split: Split,
     asked: Sequence[Asked],
     model: ModelConfig,
     config: FitConfig,
@@ -60,8 +59,6 @@ def all_rows(
     smoother than any real sound.
     """
     train = features.indices("train")
-    held_out = features.indices("validation")
-    split = Split(torch.from_numpy(train), torch.from_numpy(held_out if len(held_out) else train))
     bank = features.cochleagram[train]
     made: Rows = {a.name: {} for a in asked}
 

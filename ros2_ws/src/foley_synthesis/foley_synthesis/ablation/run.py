@@ -14,10 +14,10 @@ from foley_synthesis.ablation.nets import VARIANTS, FitConfig
 from foley_synthesis.ablation.rows import Asked, all_rows
 from foley_synthesis.ablation.score import score
 from foley_synthesis.models.config import ModelConfig
-from foley_synthesis.models.networks import Networks
-from foley_synthesis.training.batches import Tensors, windows_of
+from foley_synthesis.training.batches import Tensors
+from foley_synthesis.training.build import prepare
+from foley_synthesis.training.config import TrainConfig
 from foley_synthesis.training.features import SAMPLE_RATE, load_features
-from foley_synthesis.training.pca import fit_pca
 from foley_synthesis.vision.encoder import load_encoder
 
 Progress = Callable[[str, int, int], None]
@@ -57,15 +57,7 @@ def ablate(
     encoder = load_encoder(encoder_name, threads=threads)
     shape = ModelConfig(encoder=encoder_name, encoder_dims=encoder.dims, materials=len(labels), **(model or {}))
     features = load_features(dataset, encoder, shape, lambda done, total: progress("features", done, total))
-    rows = features.indices("train")
-    networks = Networks(shape)
-    networks.set_statistics(
-        torch.from_numpy(features.still[rows, 0].astype(np.float32)),
-        torch.from_numpy(features.frames[rows].astype(np.float32)),
-        windows_of(torch.from_numpy(features.cochleagram[rows]), shape),
-    )
-    pca = fit_pca(features.cochleagram[rows], shape.components)
-    tensors = Tensors.of(features, networks, pca, labels)
+    networks, pca, tensors, split = prepare(features, shape, TrainConfig(), labels)
     asked = [Asked(name, features, tensors, features.indices(name)) for name in TEST_SPLITS]
     if judge is not None:
         told = "features of the judge"
@@ -83,5 +75,5 @@ def ablate(
         progress("training", done, total)
 
     config = FitConfig(epochs=epochs)
-    made = all_rows(features, networks, pca, tensors, asked, shape, config, seeds=seeds, progress=step)
+    made = all_rows(features, pca, tensors, split, asked, shape, config, seeds=seeds, progress=step)
     return score(made, asked, features, pca, Cochleagram(SAMPLE_RATE), replicates=replicates)

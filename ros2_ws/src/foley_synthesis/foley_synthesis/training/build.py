@@ -77,7 +77,7 @@ def build_checkpoint(
         encoder=encoder_name, encoder_dims=encoder.dims, materials=len(labels), **(model or {})
     )
     features = load_features(dataset, encoder, shape, _stage(report, "features"))
-    networks, pca, tensors, split = _prepare(features, shape, config, labels)
+    networks, pca, tensors, split = prepare(features, shape, config, labels)
     key = _run_key(dataset, encoder, shape, config)
     feature_s = time.monotonic() - started
     counters = train(
@@ -106,9 +106,10 @@ def _stage(report: Report | None, name: str) -> Callable[[int, int], None] | Non
     return None if report is None else lambda done, total: report(name, done / total, {})
 
 
-def _prepare(
+def prepare(
     features: FeatureSet, shape: ModelConfig, config: TrainConfig, labels: tuple[str, ...]
 ) -> tuple[Networks, Pca, Tensors, Split]:
+    """Untrained networks with the statistics of the training split, its PCA, all clips as tensors, and the rows."""
     rows, held_out = features.indices("train"), features.indices("validation")
     torch.manual_seed(config.seed)
     networks = Networks(shape)
