@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from foley_perception.audio.cochleagram import Cochleagram
 from foley_synthesis.ablation.rows import AFTER, BEFORE, Asked, Frames, Rows
-from foley_synthesis.evaluation.baselines import band_centres, logistic
+from foley_synthesis.evaluation.baselines import band_centres, fit_logistic
 from foley_synthesis.evaluation.bootstrap import Interval, hierarchical_weights, interval
 from foley_synthesis.evaluation.metrics import balanced_accuracy, centroid_hz, loudness_db
 from foley_synthesis.training.batches import ONSET_FRAME
@@ -105,8 +105,7 @@ def _probe(
     if len(labels) < 2:
         return labels, lambda rows: np.zeros(len(rows), np.int64)
     own = np.array([labels.index(v) if v else -1 for v in values])
-    known = _summary(pca.encode(features.cochleagram[train]))
-    return labels, lambda rows: logistic(known, own, rows)
+    return labels, fit_logistic(_summary(pca.encode(features.cochleagram[train])), own)
 
 
 def _over_seeds(values: list[Array], weights: Array) -> dict[str, float | None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,6 +61,11 @@ def simple_heard_features(
 
 def logistic(train: NDArray[np.floating], labels: Labels, test: NDArray[np.floating]) -> Labels:
     """Multinomial logistic regression with balanced classes, on standardised features."""
+    return fit_logistic(train, labels)(test)
+
+
+def fit_logistic(train: NDArray[np.floating], labels: Labels) -> Callable[[NDArray[np.floating]], Labels]:
+    """The same, trained once: a function of test features [n, d]."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -66,4 +73,4 @@ def logistic(train: NDArray[np.floating], labels: Labels, test: NDArray[np.float
     known = labels >= 0
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500, class_weight="balanced"))
     model.fit(train[known], labels[known])
-    return np.asarray(model.predict(test), np.int64)
+    return lambda test: np.asarray(model.predict(test), np.int64)
