@@ -25,7 +25,16 @@ TINY = {"hidden": 24, "still_units": 16, "frame_units": 8, "dropout": 0.1}
 
 @pytest.fixture(scope="module")
 def figures(tiny_dataset: ClipDataset) -> dict[str, Any]:
-    return ablate(tiny_dataset, tiny_dataset, seeds=2, epochs=3, replicates=40, model=TINY)
+    return ablate(
+        tiny_dataset,
+        tiny_dataset,
+        seeds=2,
+        epochs=3,
+        replicates=40,
+        model=TINY,
+        tuned_epochs=1,
+        scratch_epochs=1,
+    )
 
 
 def test_every_row_has_every_figure(figures: dict[str, Any], tiny_dataset: ClipDataset) -> None:
@@ -33,9 +42,14 @@ def test_every_row_has_every_figure(figures: dict[str, Any], tiny_dataset: ClipD
     rows = figures["test"]["rows"]
     assert set(rows) == set(ORDER)
     for name, row in rows.items():
-        assert row["loudness_db"]["seeds"] == (2 if name.split(",")[0] in {*VARIANTS, "random"} else 1), name
-        for value in row.values():
-            if value["value"] is not None:
+        trained = {*VARIANTS, "fine-tuned", "trained from scratch", "random"}
+        assert row["loudness_db"]["seeds"] == (2 if name.removesuffix(", parametric") in trained else 1), name
+        for key, value in row.items():
+            if key == "material_confusion":
+                assert all(sum(shares) == pytest.approx(1.0, abs=1e-3) or not any(shares) for shares in value)
+            elif key == "taken_for_real_by_material":
+                assert all(0.0 <= share <= 1.0 for share in value.values())
+            elif value["value"] is not None:
                 assert value["low"] - 1e-6 <= value["value"] <= value["high"] + 1e-6
     text = markdown(figures)
     assert text.count("| full |") == 2 and "40.0 %" in text
@@ -46,17 +60,25 @@ def test_the_truth_has_no_error_and_chance_is_beaten_by_it(figures: dict[str, An
     assert real["loudness_db"]["value"] == real["centroid_octaves"]["value"] == 0.0
     assert real["loudness_r"]["value"] == pytest.approx(1.0)
     assert real["material_accuracy"]["value"] > figures["test"]["chance"]["material"]
-    match, random = (figures["test"]["rows"][n]["centroid_octaves"]["value"] for n in ("real sound match", "random"))
+    match, random = (
+        figures["test"]["rows"][n]["centroid_octaves"]["value"] for n in ("real sound match", "random")
+    )
     assert match < random
     ordered = orderings(figures)["test"]["real sound match > full"]
-    assert set(ordered.values()) <= {True, False} and "loudness_db" in ordered and "reaction_accuracy" not in ordered
+    assert (
+        set(ordered.values()) <= {True, False}
+        and "loudness_db" in ordered
+        and "reaction_accuracy" not in ordered
+    )
 
 
 def test_it_repeats(figures: dict[str, Any], tiny_dataset: ClipDataset) -> None:
-    again = ablate(tiny_dataset, seeds=2, epochs=3, replicates=40, model=TINY)
+    again = ablate(
+        tiny_dataset, seeds=2, epochs=3, replicates=40, model=TINY, tuned_epochs=1, scratch_epochs=1
+    )
     for name, row in figures["test"]["rows"].items():
         for key, value in row.items():
-            if value["value"] is not None:
+            if "value" in value and value["value"] is not None:
                 repeated = again["test"]["rows"][name][key]
                 assert repeated["value"] == pytest.approx(value["value"], abs=2e-3), (name, key)
 
@@ -88,7 +110,18 @@ def test_the_closest_is_found_around_the_contact() -> None:
 def test_the_command_writes_the_table(tiny_dataset: ClipDataset, tmp_path: Path, capsys: Any) -> None:
     parser = argparse.ArgumentParser()
     command.configure(parser)
-    arguments = [str(tiny_dataset.path), "--seeds", "1", "--epochs", "1", "--replicates", "10", "--out", str(tmp_path)]
+    arguments = [
+        str(tiny_dataset.path),
+        "--seeds",
+        "1",
+        "--epochs",
+        "1",
+        "--frozen",
+        "--replicates",
+        "10",
+        "--out",
+        str(tmp_path),
+    ]
     assert command.run(parser.parse_args(arguments)) == 0
     assert "| real sound match |" in capsys.readouterr().out
     stored = json.loads((tmp_path / "metrics.json").read_text())

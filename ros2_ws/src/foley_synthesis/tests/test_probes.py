@@ -37,7 +37,9 @@ def call(*arguments: object) -> int:
     return int(command.run(parser.parse_args([str(a) for a in arguments])))
 
 
-def write(path: Path, change: Change, *, splits: tuple[str, ...], clips: int = 24, seed: int = 0) -> ClipDataset:
+def write(
+    path: Path, change: Change, *, splits: tuple[str, ...], clips: int = 24, seed: int = 0
+) -> ClipDataset:
     """Materials in random order, so that neither place nor time tells them; `change` plants what does."""
     store.make_folders(path)
     rng = np.random.default_rng(seed)
@@ -114,7 +116,9 @@ def test_shortcuts_and_their_exit_codes(
     assert call(told.path, *options[:1], *options[2:], "--out", tmp_path / "c") == 0
 
 
-def test_a_judge_is_asked_and_not_learned_from(planted: ClipDataset, absent: ClipDataset, tmp_path: Path) -> None:
+def test_a_judge_is_asked_and_not_learned_from(
+    planted: ClipDataset, absent: ClipDataset, tmp_path: Path
+) -> None:
     judge = write(tmp_path / "other", lambda data: data, splits=("train",), clips=12, seed=5)
     alone = probe(planted, ColourEncoder(), seeds=2, replicates=100)
     judged = probe(planted, ColourEncoder(), judges=[judge, absent], seeds=2, replicates=100)
@@ -130,7 +134,9 @@ def test_answers_do_not_depend_on_what_else_is_asked() -> None:
     rng = np.random.default_rng(0)
     block, labels = rng.normal(size=(60, 20)).astype(np.float32), np.arange(60) % 3
     names = [str(i // 6) for i in range(60)]
-    half = [Training([block[part]], labels[part], names[:30], names[:30]) for part in (slice(30), slice(30, 60))]
+    half = [
+        Training([block[part]], labels[part], names[:30], names[:30]) for part in (slice(30), slice(30, 60))
+    ]
     few = rng.normal(size=(5, 20)).astype(np.float32)
     far = 1e3 + few
     one = answer(half[0], half[1], [[few]], classes=3, seeds=2)
@@ -159,7 +165,11 @@ def test_action_is_a_target_and_absent_reactions_are_named(planted: ClipDataset)
     ],
 )
 def test_errors_name_field_value_and_cure(
-    planted: ClipDataset, tmp_path: Path, options: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+    planted: ClipDataset,
+    tmp_path: Path,
+    options: tuple[str, ...],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert call(planted.path, "--encoder", "colour", "--out", tmp_path, *options) == 2
     assert message in capsys.readouterr().err

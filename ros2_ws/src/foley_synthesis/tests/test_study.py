@@ -138,7 +138,9 @@ def _live_through(study: StudySet, path: Path, chance_of_being_fooled: dict[str,
             store.answer(number, trial.token, wrong if fooled else trial.real_side, 10.0 * step + 9)
 
 
-def test_figures_find_who_is_fooled_and_leave_out_who_does_not_listen(study: StudySet, tmp_path: Path) -> None:
+def test_figures_find_who_is_fooled_and_leave_out_who_does_not_listen(
+    study: StudySet, tmp_path: Path
+) -> None:
     _live_through(study, tmp_path / "a.sqlite", {"a": 0.48, "b": 0.1}, people=25)
     figures = analyse(study, read_answers(tmp_path / "a.sqlite"))
     assert figures["participants"] == 24 and figures["left_out"] == 1 and figures["answers"] == 24 * 12

@@ -26,7 +26,19 @@ class Served:
 
     def __init__(self, folder: Path, *options: str) -> None:
         code = "import sys; from foley_bringup.cli import main; sys.exit(main(sys.argv[1:]))"
-        command = [sys.executable, "-c", code, "study", "serve", str(folder), "--port", "0", "--trials", "3", *options]
+        command = [
+            sys.executable,
+            "-c",
+            code,
+            "study",
+            "serve",
+            str(folder),
+            "--port",
+            "0",
+            "--trials",
+            "3",
+            *options,
+        ]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert self.process.stdout is not None
         self.address = self.process.stdout.readline().strip()
@@ -72,7 +84,10 @@ def test_hostile_requests_change_nothing(served: Served) -> None:
     status, headers, data = served.ask("GET", "/api/next", headers=me)
     trial = json.loads(data)
     assert status == 200 and not {"real", "model", "clip", "made"} & set(trial)
-    assert headers["x-content-type-options"] == "nosniff" and "default-src 'self'" in headers["content-security-policy"]
+    assert (
+        headers["x-content-type-options"] == "nosniff"
+        and "default-src 'self'" in headers["content-security-policy"]
+    )
     token = trial["trial"]
     answer = {"trial": token, "choice": "left"}
     for expected, method, path, body, given in (
@@ -130,8 +145,12 @@ def test_beyond_loopback_a_token_is_needed(tmp_path: Path, make_study_folder: Ca
     try:
         found = re.search(r"token=(\S+)", server.address)
         assert found, server.address
-        assert server.ask("GET", "/")[0] == 403 and server.ask("POST", "/api/consent", {"agree": True})[0] == 403
-        assert server.ask("GET", "/?token=wrong")[0] == 403 and server.ask("GET", "/static/study.js")[0] == 403
+        assert (
+            server.ask("GET", "/")[0] == 403 and server.ask("POST", "/api/consent", {"agree": True})[0] == 403
+        )
+        assert (
+            server.ask("GET", "/?token=wrong")[0] == 403 and server.ask("GET", "/static/study.js")[0] == 403
+        )
         status, headers, _ = server.ask("GET", f"/?token={found[1]}")
         assert status == 303 and "httponly" in headers["set-cookie"].lower()
         access = {"Cookie": headers["set-cookie"].split(";")[0]}
@@ -155,7 +174,9 @@ def test_people_take_part_in_a_browser_and_come_back(served: Served, tmp_path: P
                      "--mute-audio", "--disable-background-networking", "--disable-component-update", "--disable-sync",
                      "--window-size=900,800", f"--user-data-dir={tmp_path / profile}"):  # fmt: skip
             options.add_argument(flag)
-        browser = webdriver.Chrome(options=options, service=Service(executable_path=shutil.which("chromedriver")))
+        browser = webdriver.Chrome(
+            options=options, service=Service(executable_path=shutil.which("chromedriver"))
+        )
         browser.get(f"http://127.0.0.1:{served.port}/")
         return browser
 
@@ -201,5 +222,8 @@ def test_people_take_part_in_a_browser_and_come_back(served: Served, tmp_path: P
     finally:
         second.quit()
     answers = read_answers(served.folder / "answers.sqlite")
-    assert [t.token for _, t in answers] == done and [t.choice for _, t in answers] == ["left", *["right"] * 3]
+    assert [t.token for _, t in answers] == done and [t.choice for _, t in answers] == [
+        "left",
+        *["right"] * 3,
+    ]
     assert len(done) == 4, "three trials and a catch"

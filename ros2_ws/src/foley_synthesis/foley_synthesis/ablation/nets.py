@@ -120,12 +120,16 @@ def fit(
             inputs, target = training_inputs(tensors, index, 0.0, generator)
             loss = robust_loss(net(inputs), target)
             if not bool(loss.isfinite()):
-                raise FloatingPointError(f"the loss is {float(loss)} in epoch {epoch}; lower the learning rate")
+                raise FloatingPointError(
+                    f"the loss is {float(loss)} in epoch {epoch}; lower the learning rate"
+                )
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(net.parameters(), config.clip_norm)
             optimiser.step()
-        held_out = float(robust_loss(predict(net, tensors, split.validation), tensors.sound[split.validation]))
+        held_out = float(
+            robust_loss(predict(net, tensors, split.validation), tensors.sound[split.validation])
+        )
         if held_out < best_loss:
             best_loss = held_out
             best = {name: value.detach().clone() for name, value in net.state_dict().items()}

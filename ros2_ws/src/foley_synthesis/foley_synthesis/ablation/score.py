@@ -6,13 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from foley_perception.audio.cochleagram import Cochleagram
 from foley_synthesis.ablation.rows import AFTER, BEFORE, Asked, Frames, Rows
 from foley_synthesis.evaluation.baselines import band_centres, fit_logistic
 from foley_synthesis.evaluation.bootstrap import Interval, hierarchical_weights, interval
-from foley_synthesis.evaluation.metrics import balanced_accuracy, centroid_hz, loudness_db
+from foley_synthesis.evaluation.metrics import balanced_accuracy, centroid_hz, confusion_matrix, loudness_db
+from foley_synthesis.evaluation.stand_in import Expectation, fooled
+from foley_synthesis.models.vis import normalise_action
 from foley_synthesis.training.batches import ONSET_FRAME
 from foley_synthesis.training.features import FeatureSet
 from foley_synthesis.training.pca import Pca
@@ -40,17 +43,26 @@ def score(
     """
     train = features.indices("train")
     probes = {target: _probe(features, train, pca, target) for target in TARGETS}
+    expectation = Expectation.fit(
+        _context(features, train), _summary(pca.encode(features.cochleagram[train]))
+    )
     result: dict[str, Any] = {}
     for where in asked:
         clips = [where.features.clips[i] for i in where.rows]
-        weights = hierarchical_weights([c.scene_id for c in clips], [c.object_id for c in clips], replicates, seed)
+        weights = hierarchical_weights(
+            [c.scene_id for c in clips], [c.object_id for c in clips], replicates, seed
+        )
         truths = {t: np.array([probes[t][0].index(v) if v in probes[t][0] else -1
                                for v in (getattr(c, t) for c in clips)]) for t in TARGETS}  # fmt: skip
+        scenes = [c.scene_id for c in clips]
+        context = _context(where.features, where.rows)
+        evidence = expectation.evidence(context, _summary(pca.encode(where.truth)))
         table = {}
         for name, made in {**rows[where.name], "real sound": [where.truth]}.items():
             errors = [_errors(frames, where.truth, cochlea) for frames in made]
             figures: dict[str, Any] = {
-                key: _over_seeds([e[key] for e in errors], weights) for key in ("loudness_db", "centroid_octaves")
+                key: _over_seeds([e[key] for e in errors], weights)
+                for key in ("loudness_db", "centroid_octaves")
             }
             for key in ("loudness", "centroid"):
                 pairs = [(e[f"{key}_made"], e[f"{key}_real"]) for e in errors]
@@ -61,17 +73,28 @@ def score(
                 truth = truths[target]
 
                 def accuracy(
-                    guess: NDArray[np.int64], w: Array | None, truth: NDArray[np.int64] = truth, n: int = len(labels)
+                    guess: NDArray[np.int64],
+                    w: Array | None,
+                    truth: NDArray[np.int64] = truth,
+                    n: int = len(labels),
                 ) -> float:
                     return balanced_accuracy(truth, guess, n, w)
 
                 figures[f"{target}_accuracy"] = _interval(said, accuracy, weights)
+                if target == "material":
+                    figures["material_confusion"] = _confusion(truth, said, labels)
+            taken = [
+                fooled(evidence, expectation.evidence(context, _summary(pca.encode(f))), scenes) for f in made
+            ]
+            figures["taken_for_real"] = _over_seeds(taken, weights)
+            figures["taken_for_real_by_material"] = _by_name(taken, [c.material for c in clips])
             table[name] = figures
         result[where.name] = {
             "contacts": len(clips),
             "scenes": len({c.scene_id for c in clips}),
             "objects": len({c.object_id for c in clips}),
             "chance": {t: round(1 / max(len(np.unique(v[v >= 0])), 1), 4) for t, v in truths.items()},
+            "materials": probes["material"][0],
             "rows": table,
         }
     return result
@@ -94,6 +117,28 @@ def _summary(encoded: Frames) -> Array:
     after = encoded[:, int(ONSET_FRAME) - 1 : int(ONSET_FRAME) + AFTER]
     means = [part.mean(axis=1) for part in np.array_split(after, _SEGMENTS, axis=1)]
     return np.concatenate(means, axis=1).astype(float)
+
+
+def _context(features: FeatureSet, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """What a listener has beside the sound: the still, and the measured motion, [n, c]."""
+    still = features.still[rows, 0].astype(np.float32)
+    action = normalise_action(torch.from_numpy(features.executed[rows])).numpy()[:, ::6]
+    return np.concatenate([still, action.reshape(len(rows), -1)], axis=1)
+
+
+def _confusion(
+    truth: NDArray[np.int64], said: list[NDArray[np.int64]], labels: list[str]
+) -> list[list[float]]:
+    """Share of each true material [row] that is read as each material [column], mean over seeds."""
+    counts = np.mean([confusion_matrix(truth, guess, len(labels)) for guess in said], axis=0)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
+    return [[round(float(v), 4) for v in row] for row in share]
+
+
+def _by_name(values: list[Array], names: list[str]) -> dict[str, float]:
+    """Mean over seeds and contacts, by name."""
+    mean, index = np.mean(values, axis=0), np.array(names)
+    return {name: round(float(mean[index == name].mean()), 4) for name in sorted(set(names)) if name}
 
 
 def _probe(

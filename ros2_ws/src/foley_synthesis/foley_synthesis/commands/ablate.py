@@ -19,12 +19,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Rows see pictures only, as in the paper, but for `with action`, which also sees the measured motion."
     )
     parser.add_argument("dataset", type=Path, help="folder written by `foley dataset build`")
-    parser.add_argument("--judge", type=Path, metavar="DIR", help="dataset of another generator, all of it judged")
-    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="trainings of every variant (default: 5)")
+    parser.add_argument(
+        "--judge", type=Path, metavar="DIR", help="dataset of another generator, all of it judged"
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=5, metavar="N", help="trainings of every variant (default: 5)"
+    )
     parser.add_argument("--epochs", type=int, default=40, metavar="N", help="of every training (default: 40)")
+    parser.add_argument(
+        "--frozen",
+        action="store_true",
+        help="leave out the rows that train through the image network (half the time)",
+    )
+    parser.add_argument(
+        "--tuned-epochs", type=int, default=5, metavar="N", help="of fine-tuning (default: 5)"
+    )
+    parser.add_argument(
+        "--scratch-epochs", type=int, default=15, metavar="N", help="from scratch (default: 15)"
+    )
     parser.add_argument("--replicates", type=int, default=500, help="of the bootstrap (default: 500)")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=Path("out/ablate"), metavar="DIR", help="metrics.json, table.md")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/ablate"), metavar="DIR", help="metrics.json, table.md"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,12 +71,20 @@ def run(args: argparse.Namespace) -> int:
                 None if args.judge is None else ClipDataset(args.judge),
                 seeds=args.seeds,
                 epochs=args.epochs,
+                end_to_end=not args.frozen,
+                tuned_epochs=args.tuned_epochs,
+                scratch_epochs=args.scratch_epochs,
                 replicates=args.replicates,
                 threads=args.threads,
                 progress=progress,
             )
         args.out.mkdir(parents=True, exist_ok=True)
-        metrics = {"seeds": args.seeds, "epochs": args.epochs, "sets": figures, "orderings": orderings(figures)}
+        metrics = {
+            "seeds": args.seeds,
+            "epochs": args.epochs,
+            "sets": figures,
+            "orderings": orderings(figures),
+        }
         (args.out / "metrics.json").write_text(json.dumps(metrics, indent=1, allow_nan=False) + "\n", "utf-8")
         text = markdown(figures)
         (args.out / "table.md").write_text(text, "utf-8")

@@ -21,7 +21,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("dataset", type=Path, help="folder written by `foley dataset build`")
     parser.add_argument(
-        "--judge", type=Path, action="append", default=[], help="dataset of another world, only asked; repeatable"
+        "--judge",
+        type=Path,
+        action="append",
+        default=[],
+        help="dataset of another world, only asked; repeatable",
     )
     parser.add_argument("--target", default="material", help="material, action or reaction")
     parser.add_argument(
@@ -85,7 +89,9 @@ def run(args: argparse.Namespace) -> int:
         print(f"foley probe: error: {error}", file=sys.stderr)
         return 2
     console.print(Markdown(text))
-    console.print(f"figures in {args.out / 'metrics.json'}, pictures and table in {args.out / stem}.png and .md")
+    console.print(
+        f"figures in {args.out / 'metrics.json'}, pictures and table in {args.out / stem}.png and .md"
+    )
     for failure in result.failures() if args.require else ():
         print(f"foley probe: shortcut works: {failure}", file=sys.stderr)
     return 1 if args.require and result.failures() else 0

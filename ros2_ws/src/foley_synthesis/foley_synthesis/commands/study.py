@@ -30,19 +30,33 @@ def configure(parser: argparse.ArgumentParser) -> None:
     make.add_argument("--split", default="test", help="of the dataset (default: test)")
     make.add_argument("--clips", type=int, default=40, metavar="N", help="contacts (default: 40)")
     make.add_argument("--seed", type=int, default=0, help="of the choice of contacts")
-    make.add_argument("--out", type=Path, default=Path("out/study"), metavar="DIR", help="folder, empty or new")
+    make.add_argument(
+        "--out", type=Path, default=Path("out/study"), metavar="DIR", help="folder, empty or new"
+    )
     serve = actions.add_parser("serve", help="show them to people in a web page and keep the answers")
     serve.add_argument("study", type=Path, metavar="DIR", help="folder written by `foley study make`")
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    serve.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
+    )
     serve.add_argument("--port", type=int, default=8400, help="0 for any free one (default: 8400)")
-    serve.add_argument("--token", default="", help="part of the address beyond this machine (default: a new one)")
+    serve.add_argument(
+        "--token", default="", help="part of the address beyond this machine (default: a new one)"
+    )
     serve.add_argument("--trials", type=int, default=32, metavar="N", help="for each person (default: 32)")
-    serve.add_argument("--answers", type=Path, metavar="FILE", help="SQLite file (default: DIR/answers.sqlite)")
+    serve.add_argument(
+        "--answers", type=Path, metavar="FILE", help="SQLite file (default: DIR/answers.sqlite)"
+    )
     look = actions.add_parser("analyse", help="per cent labelled real, by model and by what was touched")
     look.add_argument("study", type=Path, metavar="DIR", help="folder of the study")
-    look.add_argument("--answers", type=Path, metavar="FILE", help="SQLite file (default: DIR/answers.sqlite)")
     look.add_argument(
-        "--out", type=Path, default=Path("out/study_analysis"), metavar="DIR", help="metrics.json, study.md, study.png"
+        "--answers", type=Path, metavar="FILE", help="SQLite file (default: DIR/answers.sqlite)"
+    )
+    look.add_argument(
+        "--out",
+        type=Path,
+        default=Path("out/study_analysis"),
+        metavar="DIR",
+        help="metrics.json, study.md, study.png",
     )
 
 

@@ -70,7 +70,8 @@ def answer(
     everything = np.arange(len(train))
     fitted = {way: _fit(way, train, everything, 0) for way in ways}
     scores = {
-        way: balanced_accuracy(validation.labels, model(validation.blocks), classes) for way, model in fitted.items()
+        way: balanced_accuracy(validation.labels, model(validation.blocks), classes)
+        for way, model in fitted.items()
     }
     best = max(ways, key=lambda way: scores[way])
     draws = hierarchical_weights(train.scenes, train.objects, seeds, seed=1).astype(np.int64)
@@ -110,7 +111,9 @@ class _Reduction:
         scaled = self._scaler.fit_transform(self._known(block))
         self._pca = None
         if block.shape[1] > _NARROW:
-            self._pca = PCA(min(COMPONENTS, *scaled.shape), svd_solver="randomized", random_state=0).fit(scaled)
+            self._pca = PCA(min(COMPONENTS, *scaled.shape), svd_solver="randomized", random_state=0).fit(
+                scaled
+            )
             scaled = self._pca.transform(scaled)
         # Blocks of different width meet with equal weight.
         self._scale = float(np.sqrt(np.square(scaled).sum(axis=1).mean() / min(scaled.shape[1], 16))) or 1.0

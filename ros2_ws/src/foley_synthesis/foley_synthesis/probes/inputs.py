@@ -38,7 +38,9 @@ Array = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 
 
-def load_inputs(dataset: ClipDataset, encoder: VisionEncoder, progress: Progress | None = None) -> dict[str, Array]:
+def load_inputs(
+    dataset: ClipDataset, encoder: VisionEncoder, progress: Progress | None = None
+) -> dict[str, Array]:
     """All inputs of a dataset by name, each [n, d]; NaN where a number is unknown.
 
     ``sight``: encoder features of the still before the contact. ``sound``: statistics of the clip from the contact
@@ -136,7 +138,9 @@ def _sounds(dataset: ClipDataset, step: Callable[[int], None]) -> dict[str, NDAr
     return {name: np.asarray(values, np.float32) for name, values in rows.items()}
 
 
-def _sights(dataset: ClipDataset, encoder: VisionEncoder, step: Callable[[int], None]) -> dict[str, NDArray[Any]]:
+def _sights(
+    dataset: ClipDataset, encoder: VisionEncoder, step: Callable[[int], None]
+) -> dict[str, NDArray[Any]]:
     n = len(dataset.clips)
     sight = np.empty((n, _VIEWS * encoder.dims), np.float16)
     background = np.empty((n, encoder.dims), np.float16)

@@ -86,7 +86,9 @@ class ProbeResult:
                 found.append(f"{name}: accuracy is {accuracy:.3f}, must be under {SIMPLE_LIMIT}")
             elif name != SIMPLE and value.beats_chance:
                 low, chance = value.balanced.low, value.chance
-                found.append(f"{name}: lower end of accuracy is {low:.3f}, must not be above chance {chance:.3f}")
+                found.append(
+                    f"{name}: lower end of accuracy is {low:.3f}, must not be above chance {chance:.3f}"
+                )
         return found
 
     def to_dict(self) -> dict[str, Any]:
@@ -158,7 +160,9 @@ def probe(
         else:
             notes.append(f"{name}: holds no contacts, not asked")
     if not sets:
-        raise ValueError(f"splits are {', '.join(splits)}: {dataset.path} holds no contacts of them to ask about")
+        raise ValueError(
+            f"splits are {', '.join(splits)}: {dataset.path} holds no contacts of them to ask about"
+        )
     scores: list[dict[str, Score]] = [{} for _ in sets]
     classifiers, validation = {}, {}
     for name, inputs in table.items():
@@ -212,13 +216,17 @@ def probe(
 class _World:
     """A dataset with its inputs."""
 
-    def __init__(self, dataset: ClipDataset, encoder: VisionEncoder, target: str, progress: Progress | None) -> None:
+    def __init__(
+        self, dataset: ClipDataset, encoder: VisionEncoder, target: str, progress: Progress | None
+    ) -> None:
         self.name = dataset.path.resolve().name
         self.clips: list[Clip] = dataset.clips
         values = [str(getattr(clip, target, "")) for clip in self.clips]
         self.values = ["" if value == "unknown" else value for value in values]
         if not any(self.values):
-            raise ValueError(f"target is `{target}`, which no clip of {dataset.path} has: choose another target")
+            raise ValueError(
+                f"target is `{target}`, which no clip of {dataset.path} has: choose another target"
+            )
         step = (lambda done, of: progress(self.name, done, of)) if progress else None
         self.inputs: Inputs = load_inputs(dataset, encoder, step)
         self._quiet = quiet_before(self.clips)

@@ -85,7 +85,9 @@ def save_confusions(result: ProbeResult, path: Path) -> None:
             axis.imshow(share, vmin=0.0, vmax=1.0, cmap="Blues")
             axis.set_xticks(ticks, result.labels, rotation=60, ha="right", fontsize=8)
             axis.set_yticks(ticks, result.labels, fontsize=8)
-            axis.set_title(f"{name}, {asked.name}: {s.balanced.value:.2f} (chance {s.chance:.2f})", fontsize=9)
+            axis.set_title(
+                f"{name}, {asked.name}: {s.balanced.value:.2f} (chance {s.chance:.2f})", fontsize=9
+            )
             axis.set_xlabel("said", fontsize=8)
             axis.set_ylabel("truth", fontsize=8)
             for i, j in zip(*np.nonzero(s.confusion), strict=True):

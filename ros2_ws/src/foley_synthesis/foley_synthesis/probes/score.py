@@ -118,7 +118,9 @@ def _accuracies(
     """Balanced and plain accuracy, each [replicates, seeds]; NaN where nothing was drawn."""
     member = np.eye(classes)[truth]  # [n, classes]
     total = weights @ member  # [replicates, classes]
-    hits = np.stack([weights @ (member * row[:, None]) for row in right], axis=1)  # [replicates, seeds, classes]
+    hits = np.stack(
+        [weights @ (member * row[:, None]) for row in right], axis=1
+    )  # [replicates, seeds, classes]
     with np.errstate(invalid="ignore", divide="ignore"):
         recall = np.where(total[:, None] > 0, hits / total[:, None], 0.0)
         balanced = recall.sum(axis=2) / (total > 0).sum(axis=1)[:, None]

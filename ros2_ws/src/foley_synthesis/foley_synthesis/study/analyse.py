@@ -60,7 +60,9 @@ def analyse(study: StudySet, answered: Sequence[tuple[int, Trial]], *, seed: int
     known = {clip.clip_id: clip for clip in study.clips}
     strangers = sorted({t.clip for _, t in answered} - set(known))
     if strangers:
-        raise StudyError(f"answers are about clip `{strangers[0]}`, which the study does not have: is it another one?")
+        raise StudyError(
+            f"answers are about clip `{strangers[0]}`, which the study does not have: is it another one?"
+        )
     kept, dropped = _attentive(answered)
     answers = [
         Answer(p, t.model, t.fooled, known[t.clip].facts) for p, t in answered if p in kept and not t.catch
@@ -77,7 +79,10 @@ def analyse(study: StudySet, answered: Sequence[tuple[int, Trial]], *, seed: int
         "models": {m: rate(of, rng).to_dict() for m, of in by_model.items()},
         "against_half": _holm({m: sign_flip(_means(of) - 0.5, rng) for m, of in by_model.items()}),
         "between_models": _holm(
-            {f"{a} - {b}": _paired(by_model[a], by_model[b], rng) for a, b in itertools.combinations(models, 2)}
+            {
+                f"{a} - {b}": _paired(by_model[a], by_model[b], rng)
+                for a, b in itertools.combinations(models, 2)
+            }
         ),
         "groups": {
             group: {

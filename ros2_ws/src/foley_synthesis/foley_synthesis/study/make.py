@@ -53,7 +53,9 @@ def make_study(
     rng = np.random.default_rng(seed)
     chosen = _balanced(dataset, split, clips, rng)
     if len(chosen) < 2:
-        raise StudyError(f"{dataset.path}: split `{split}` has {len(chosen)} usable contacts, a study needs 2 or more")
+        raise StudyError(
+            f"{dataset.path}: split `{split}` has {len(chosen)} usable contacts, a study needs 2 or more"
+        )
     out.mkdir(parents=True, exist_ok=True)
     entries: list[dict[str, Any]] = []
     for number, index in enumerate(chosen):
@@ -65,14 +67,21 @@ def make_study(
         progress()
     for number, index in enumerate(rng.choice(chosen, min(CATCHES, len(chosen)), replace=False)):
         noise = 0.1 * rng.standard_normal(len(dataset.audio(int(index)))).astype(np.float32)
-        entries.append({**_write(out, f"x{number:03d}", dataset, int(index), {"noise": noise}), "catch": True})
+        entries.append(
+            {**_write(out, f"x{number:03d}", dataset, int(index), {"noise": noise}), "catch": True}
+        )
     write_study(out, title, entries)
     return len(chosen)
 
 
 def facts_of(clip: Clip) -> dict[str, str]:
     """What the analysis groups by; unknown facts are left out."""
-    facts = {"material": clip.material, "action": clip.action, "reaction": clip.reaction, "scene": clip.scene_id}
+    facts = {
+        "material": clip.material,
+        "action": clip.action,
+        "reaction": clip.reaction,
+        "scene": clip.scene_id,
+    }
     if np.isfinite(clip.log10_youngs_modulus):
         facts["softness"] = "soft" if clip.log10_youngs_modulus < SOFT_LOG10_PA else "hard"
     if np.isfinite(clip.roughness):

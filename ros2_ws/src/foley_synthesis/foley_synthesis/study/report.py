@@ -17,10 +17,14 @@ def markdown(figures: dict[str, Any]) -> str:
     ]
     for model, row in figures["models"].items():
         p = figures["against_half"][model]["p_holm"]
-        lines.append(f"| {model} | {_rate(row)} | {row['low']:.1f}-{row['high']:.1f} % | {row['answers']} | {p:.3g} |")
+        lines.append(
+            f"| {model} | {_rate(row)} | {row['low']:.1f}-{row['high']:.1f} % | {row['answers']} | {p:.3g} |"
+        )
     if figures["between_models"]:
         lines += ["", "| pair | p | p (Holm) |", "| --- | --- | --- |"]
-        lines += [f"| {pair} | {v['p']:.3g} | {v['p_holm']:.3g} |" for pair, v in figures["between_models"].items()]
+        lines += [
+            f"| {pair} | {v['p']:.3g} | {v['p_holm']:.3g} |" for pair, v in figures["between_models"].items()
+        ]
     models = list(figures["models"])
     for group, rows in figures["groups"].items():
         lines += ["", f"| {group} | {' | '.join(models)} |", "| --- " * (len(models) + 1) + "|"]

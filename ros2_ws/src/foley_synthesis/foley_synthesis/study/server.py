@@ -45,7 +45,9 @@ _HEADERS = {
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 
 
-def make_app(study: StudySet, store: StudyStore, *, token: str = "", hosts: tuple[str, ...] = LOOPBACK) -> Starlette:
+def make_app(
+    study: StudySet, store: StudyStore, *, token: str = "", hosts: tuple[str, ...] = LOOPBACK
+) -> Starlette:
     """The application.
 
     Args:
@@ -86,7 +88,9 @@ def _locked(request: Request, token: str) -> Response | None:
             return JSONResponse({"error": "this request comes from another site"}, 403)
     if not token or hmac.compare_digest(request.cookies.get(ACCESS_COOKIE, "").encode(), token.encode()):
         return None
-    if request.url.path == "/" and hmac.compare_digest(request.query_params.get("token", "").encode(), token.encode()):
+    if request.url.path == "/" and hmac.compare_digest(
+        request.query_params.get("token", "").encode(), token.encode()
+    ):
         response = RedirectResponse("/", 303)
         response.set_cookie(ACCESS_COOKIE, token, max_age=_YEAR_S, httponly=True, samesite="strict")
         return response
@@ -150,7 +154,9 @@ class _Handler:
         clip = self._study.clip(trial.clip)
         if what not in ("pictures", "sound"):
             raise HTTPException(404, "there is no such clip")
-        path, kind = (clip.pictures, "image/jpeg") if what == "pictures" else (self._sound(trial, side), "audio/wav")
+        path, kind = (
+            (clip.pictures, "image/jpeg") if what == "pictures" else (self._sound(trial, side), "audio/wav")
+        )
         # Not as a file: its date would tell which of the two was made later.
         return Response(await run_in_threadpool(path.read_bytes), media_type=kind)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from foley_perception.dataset.reader import Clip
 from foley_synthesis.checkpoint import Exemplars
+from foley_synthesis.synthesis.search import L1Index
 
 _GAIN_LIMIT = 4.0  # of the level match, +-12 dB
 
@@ -65,16 +66,15 @@ class ExemplarBank:
         self._begin = max(int(onset_frame) - before, 0)
         self._length = before + after
         self._onset = int(onset_frame)
-        self._window = exemplars.keys[:, self._begin : self._begin + self._length]
+        self._index = L1Index(exemplars.keys[:, self._begin : self._begin + self._length])
         self._samples_per_frame = sample_rate / rate_hz
 
     def nearest(self, features: NDArray[np.floating], onset: float) -> Match:
         """The exemplar whose window after its onset is nearest to that of predicted features [frames, dims]."""
         shift = round(onset - self._onset) if math.isfinite(onset) else 0
         source = np.clip(np.arange(self._begin, self._begin + self._length) + shift, 0, len(features) - 1)
-        distances = np.abs(self._window - features[source]).mean(axis=(1, 2))
-        index = int(distances.argmin())
-        return Match(index, float(distances[index]), shift)
+        index, distance = self._index.nearest(features[source][None])
+        return Match(int(index[0]), float(distance[0]), shift)
 
     def waveform(self, match: Match, gain: float = 1.0) -> NDArray[np.float32]:
         """The exemplar's sound moved to the predicted onset; its own background fills what moves in."""

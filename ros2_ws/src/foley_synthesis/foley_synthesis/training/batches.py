@@ -75,8 +75,18 @@ def inputs_for(tensors: Tensors, index: Tensor, *, executed: bool) -> VisInput:
     )
 
 
+def training_shift(count: int, generator: torch.Generator) -> Tensor:
+    """By how many sound frames examples [count] are moved in time."""
+    return torch.randint(-_SHIFT, _SHIFT + 1, (count,), generator=generator)
+
+
 def training_inputs(
-    tensors: Tensors, index: Tensor, planned_share: float, generator: torch.Generator
+    tensors: Tensors,
+    index: Tensor,
+    planned_share: float,
+    generator: torch.Generator,
+    *,
+    shift: Tensor | None = None,  # [n], drawn where it is not given
 ) -> tuple[VisInput, Tensor]:
     """Inputs of mixed modes, moved in time, and the sound [n, t, components] moved with them."""
     n, steps = len(index), tensors.sound.shape[1]
@@ -92,7 +102,7 @@ def training_inputs(
     action = torch.cat([action[..., :3] + offset, action[..., 3:]], dim=-1)
     variant = torch.randint(tensors.still.shape[1], (n,), generator=generator)
     still = tensors.still[index, variant]
-    shift = torch.randint(-_SHIFT, _SHIFT + 1, (n,), generator=generator)
+    shift = training_shift(n, generator) if shift is None else shift
     source = (torch.arange(steps)[None] - shift[:, None]).clamp(0, steps - 1)
     row = torch.arange(n)[:, None]
     held = tensors.frames.shape[1]

@@ -81,7 +81,7 @@ class EfficientNetLite0:
     def _torch_runner(self) -> Run:
         import torch
 
-        network = self._network()
+        network = self._pooled()
 
         def run(batch: NDArray[np.float32]) -> NDArray[np.float32]:
             with torch.inference_mode():
@@ -98,7 +98,7 @@ class EfficientNetLite0:
             warnings.simplefilter("ignore")
             part = Path(folder) / "part.onnx"
             torch.onnx.export(
-                self._network(),
+                self._pooled(),
                 (torch.zeros(2, 3, _SIZE, _SIZE),),
                 str(part),
                 input_names=["images"],
@@ -109,9 +109,17 @@ class EfficientNetLite0:
             )
             part.replace(path)
 
-    def _network(self) -> Any:
+    def network(self) -> Any:
+        """The whole network in torch, in evaluation mode: for training through it."""
         import torch
         from efficientnet_lite_pytorch import EfficientNet
+
+        network = EfficientNet.from_name("efficientnet-lite0")
+        network.load_state_dict(torch.load(self._weights, map_location="cpu", weights_only=True))
+        return network.eval()
+
+    def _pooled(self) -> Any:
+        import torch
 
         class Pooled(torch.nn.Module):
             def __init__(self, network: Any) -> None:
@@ -121,6 +129,4 @@ class EfficientNetLite0:
             def forward(self, images: torch.Tensor) -> torch.Tensor:
                 return torch.as_tensor(self.network.extract_features(images).mean(dim=(2, 3)))
 
-        network = EfficientNet.from_name("efficientnet-lite0")
-        network.load_state_dict(torch.load(self._weights, map_location="cpu", weights_only=True))
-        return Pooled(network).eval()
+        return Pooled(self.network()).eval()
