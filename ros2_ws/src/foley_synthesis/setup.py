@@ -19,7 +19,7 @@ setup(
     name=package_name,
     version="0.1.0",
     packages=find_packages(include=[package_name, f"{package_name}.*"]),
-    package_data={package_name: ["py.typed", "data/**/*", "study/page/*"]},
+    package_data={package_name: ["py.typed", "data/**/*", "study/page/*", "scoring/*.html"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
@@ -58,6 +58,8 @@ setup(
             "probe = foley_synthesis.commands.probe",
             "study = foley_synthesis.commands.study",
             "ablate = foley_synthesis.commands.ablate",
+            "impacts = foley_synthesis.commands.impacts",
+            "score = foley_synthesis.commands.score",
         ],
     },
 )

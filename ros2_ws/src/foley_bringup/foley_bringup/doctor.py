@@ -33,7 +33,7 @@ MIN_SEGMENT_BYTES = 8 * 2**20
 FREE_DISK_GB = (5.0, 20.0)  # error, warning
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "base": ("numpy", "scipy", "yaml", "rich", "soundfile", "rosbags", "mcap", "pyarrow", "cv2", "psutil"),
-    "learn": ("torch", "torchvision", "torchaudio", "onnxruntime", "sklearn", "safetensors"),
+    "learn": ("torch", "torchvision", "torchaudio", "onnxruntime", "sklearn", "faiss", "safetensors"),
     "sim": ("mujoco", "pinocchio", "numba"),
 }
 

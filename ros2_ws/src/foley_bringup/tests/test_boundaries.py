@@ -31,6 +31,7 @@ HEAVY = (
     "pinocchio",
     "sklearn",
     "onnxruntime",
+    "faiss",
     "numba",
 )
 ALLOWED = {

@@ -161,11 +161,13 @@ def _matching_rows(
     for where in asked:
         still, frames = where.features.still[where.rows, 0], where.features.frames[where.rows]
         put(where, "image match", bank[nearest(features.still[train, 0], still)])
-        both = np.concatenate([_unit(features.still[train, 0]), _unit(flat_frames)], axis=1)
-        ours = np.concatenate([_unit(still), _unit(frames.reshape(len(frames), -1))], axis=1)
+        both = np.concatenate([unit_rows(features.still[train, 0]), unit_rows(flat_frames)], axis=1)
+        ours = np.concatenate([unit_rows(still), unit_rows(frames.reshape(len(frames), -1))], axis=1)
         put(where, "image + spacetime match", bank[nearest(both, ours)])
-        placed = np.concatenate([_unit(features.still[train, 0]), _unit(_places(features, train))], axis=1)
-        ours = np.concatenate([_unit(still), _unit(_places(where.features, where.rows))], axis=1)
+        placed = np.concatenate(
+            [unit_rows(features.still[train, 0]), unit_rows(places(features, train))], axis=1
+        )
+        ours = np.concatenate([unit_rows(still), unit_rows(places(where.features, where.rows))], axis=1)
         put(where, "nearest clip, velocity zero", bank[nearest(placed, ours)])
         for seed in range(seeds):
             drawn = np.random.default_rng(seed).integers(len(bank), size=len(where.rows))
@@ -177,7 +179,7 @@ def _matching_rows(
         put(where, "silence", np.zeros_like(where.truth))
 
 
-def _places(features: FeatureSet, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+def places(features: FeatureSet, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Where the tip was, without how fast: position and width of the measured action, [n, t x 4]."""
     action = features.executed[rows]
     return np.asarray(action[:, :, [0, 1, 2, 6]].reshape(len(rows), -1), np.float32)
@@ -189,7 +191,7 @@ def closest(keys: Frames, asked: Frames) -> NDArray[np.int64]:
     return L1Index(keys[:, window]).nearest(asked[:, window])[0]
 
 
-def _unit(rows: NDArray[np.floating]) -> NDArray[np.float32]:
+def unit_rows(rows: NDArray[np.floating]) -> NDArray[np.float32]:
     """Centred and of unit mean length, so that stills and frames weigh the same."""
     values = rows.astype(np.float32) - rows.astype(np.float32).mean(axis=0)
     return np.asarray(values / max(float(np.linalg.norm(values, axis=1).mean()), 1e-9), np.float32)

@@ -106,7 +106,9 @@ def _errors(made: Frames, real: Frames, cochlea: Cochleagram) -> dict[str, Array
     values: dict[str, Array] = {}
     for name, frames in (("made", made[:, window]), ("real", real[:, window])):
         values[f"loudness_{name}"] = np.maximum(loudness_db(frames, cochlea.exponent), _QUIETEST_DB)
-        values[f"centroid_{name}"] = np.log2(np.maximum(centroid_hz(frames, centres, cochlea.exponent), 1.0))
+        centroid = np.log2(np.maximum(centroid_hz(frames, centres, cochlea.exponent), 1.0))
+        # Silence has no centroid.
+        values[f"centroid_{name}"] = np.where(frames.max(axis=(1, 2)) <= 0.0, np.nan, centroid)
     values["loudness_db"] = np.abs(values["loudness_made"] - values["loudness_real"])
     values["centroid_octaves"] = np.abs(values["centroid_made"] - values["centroid_real"])
     return values
@@ -155,7 +157,9 @@ def _probe(
 
 def _over_seeds(values: list[Array], weights: Array) -> dict[str, float | None]:
     def mean(row: Array, w: Array | None) -> float:
-        return float(row.mean()) if w is None else float(w @ row / max(w.sum(), 1e-12))
+        known = np.isfinite(row)
+        w = known.astype(float) if w is None else w * known
+        return float(w @ np.where(known, row, 0.0) / w.sum()) if w.sum() > 0 else float("nan")
 
     return _interval(values, mean, weights)
 
@@ -166,15 +170,18 @@ def _interval(
     """Of the mean over seeds, with the spread over seeds."""
     found: Interval = interval(lambda w: float(np.mean([statistic(v, w) for v in values])), weights)
     each = [statistic(v, None) for v in values]
-    spread = float(np.std(each, ddof=1)) if len(each) > 1 else 0.0
+    spread = float(np.std(each, ddof=1)) if len(each) > 1 and np.isfinite(each).all() else 0.0
     return {**found.to_dict(), "seeds": len(each), "seed_std": round(spread, 5)}
 
 
 def _correlation(pair: tuple[Array, Array], w: Array | None) -> float:
-    """Pearson's r; 0 where one of both does not vary."""
-    a, b = pair
-    w = np.ones(len(a)) if w is None else w
+    """Pearson's r over the pairs that are known; 0 where one of both does not vary."""
+    known = np.isfinite(pair[0]) & np.isfinite(pair[1])
+    a, b = (np.where(known, values, 0.0) for values in pair)
+    w = known.astype(float) if w is None else w * known
     total = w.sum()
+    if total <= 0:
+        return float("nan")
     x, y = a - w @ a / total, b - w @ b / total
     size = np.sqrt((w @ (x * x)) * (w @ (y * y)))
     return float(w @ (x * y) / size) if size > 1e-12 else 0.0

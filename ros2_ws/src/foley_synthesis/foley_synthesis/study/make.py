@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,18 +91,27 @@ def facts_of(clip: Clip) -> dict[str, str]:
 
 def _balanced(dataset: ClipDataset, split: str, count: int, rng: np.random.Generator) -> list[int]:
     """Contacts whose whole motion is known, materials and actions taking turns."""
+    known = [i for i in dataset.indices(split) if np.isfinite(dataset.action_executed(i)).all()]
+    return _in_turn(dataset, known, count, rng)
+
+
+def balanced_contacts(dataset: ClipDataset, rows: Sequence[int], count: int, seed: int) -> list[int]:
+    """At most `count` of these rows, materials and actions taking turns."""
+    return _in_turn(dataset, rows, count, np.random.default_rng(seed))
+
+
+def _in_turn(dataset: ClipDataset, rows: Sequence[int], count: int, rng: np.random.Generator) -> list[int]:
     groups: dict[tuple[str, str], list[int]] = {}
-    for index in rng.permutation(dataset.indices(split)):
+    for index in rng.permutation(np.asarray(rows, np.int64)):
         clip = dataset.clips[int(index)]
-        if np.isfinite(dataset.action_executed(int(index))).all():
-            groups.setdefault((clip.material, clip.action), []).append(int(index))
-    turns = [rows for _, rows in sorted(groups.items())]
+        groups.setdefault((clip.material, clip.action), []).append(int(index))
+    turns = [own for _, own in sorted(groups.items())]
     order = [turns[i] for i in rng.permutation(len(turns))]
     found: list[int] = []
     while len(found) < count and any(order):
-        for rows in order:
-            if rows and len(found) < count:
-                found.append(rows.pop())
+        for own in order:
+            if own and len(found) < count:
+                found.append(own.pop())
     return found
 
 

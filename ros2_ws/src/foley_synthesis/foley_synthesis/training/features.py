@@ -91,16 +91,24 @@ def load_features(
 
 
 def cached_arrays(
-    kind: str, key: str, count: int, compute: Callable[[], dict[str, NDArray[Any]]]
+    kind: str,
+    key: str,
+    count: int | None,
+    compute: Callable[[], dict[str, NDArray[Any]]],
+    *,
+    keep: int = _KEPT_CACHES,
 ) -> dict[str, NDArray[Any]]:
-    """Arrays of `count` rows each from the user's cache folder `kind`, computed where they are not there."""
+    """Arrays of `count` rows each (None: of any) from the user's cache folder `kind`, computed where not there.
+
+    The newest `keep` files of a kind are kept.
+    """
     from safetensors.numpy import load_file, save_file
 
     path = cache_folder() / kind / f"{key}.safetensors"
     if path.is_file():
         try:
             arrays: dict[str, NDArray[Any]] = load_file(path)
-            if all(len(array) == count for array in arrays.values()):
+            if count is None or all(len(array) == count for array in arrays.values()):
                 return arrays
         except Exception:  # noqa: BLE001 - a damaged cache is made again, whatever is wrong with it
             path.unlink(missing_ok=True)
@@ -109,7 +117,7 @@ def cached_arrays(
     part = path.with_suffix(f".{os.getpid()}.part")
     save_file(arrays, part)
     part.replace(path)
-    _forget_old(path.parent)
+    _forget_old(path.parent, keep)
     return arrays
 
 
@@ -138,7 +146,7 @@ def _compute(
     return {"cochleagram": cochleagram, "still": still, "frames": frames}
 
 
-def _forget_old(folder: Path) -> None:
+def _forget_old(folder: Path, keep: int) -> None:
     files = sorted(folder.glob("*.safetensors"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in files[_KEPT_CACHES:]:
+    for path in files[keep:]:
         path.unlink(missing_ok=True)

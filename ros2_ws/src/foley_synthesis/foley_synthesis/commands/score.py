@@ -1,0 +1,177 @@
+"""`foley score`: sounds of any model against the real ones, by every measure."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+HELP = "score sounds of any model against the real ones: table, plots, and a page to listen to"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = (
+        "examples:\n"
+        "  foley score --fetch-judges                                  # once: CDPAM and aiSFX, 120 MB from PyPI\n"
+        "  foley score out/dataset                                     # the shipped model\n"
+        "  foley score out/dataset --model mine=out/checkpoint --model theirs=folder/of/sounds\n"
+        "  foley score out/foleysim-b/dataset --split all --train out/foleysim-1-mini/dataset\n\n"
+        "A model is a checkpoint, or a folder with one sound for every contact, named after its clip. Rows that\n"
+        "anybody could have produced (silence, random, nearest image, the true sound late ...) stand beside it."
+    )
+    parser.add_argument("dataset", type=Path, nargs="?", help="folder written by `foley dataset build`")
+    parser.add_argument(
+        "--model", action="append", default=[], metavar="NAME=PATH",
+        help="checkpoint folder, `shipped`, or folder of sounds; may be given several times (default: shipped)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--train", type=Path, metavar="DIR", help="dataset with the training clips (default: the same)"
+    )
+    parser.add_argument("--split", default="test", help="of the dataset, or `all` (default: test)")
+    parser.add_argument(
+        "--contacts", type=int, default=0, metavar="N", help="at most so many, drawn (default: all)"
+    )
+    parser.add_argument(
+        "--cdpam-contacts", type=int, default=48, metavar="N", help="that CDPAM hears (default: 48)"
+    )
+    parser.add_argument("--no-judges", action="store_true", help="leave CDPAM and the Frechet distance out")
+    parser.add_argument(
+        "--shown", type=int, default=26, metavar="N", help="contacts on the page (default: 26)"
+    )
+    parser.add_argument(
+        "--encoder", default="efficientnet-lite0", help="of the image rows (default: %(default)s)"
+    )
+    parser.add_argument("--replicates", type=int, default=500, help="of the bootstrap (default: 500)")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--fetch-judges", action="store_true", help="fetch and convert the judges' weights, then stop"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("out/score"),
+        metavar="DIR",
+        help="metrics.json, table.md, index.html, plots",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code 0; 2 for what the user can mend."""
+    from foley_perception.dataset.reader import DatasetError
+    from foley_synthesis.checkpoint import CorruptCheckpoint
+    from foley_synthesis.judges.fetch import FetchError
+
+    try:
+        return _fetch() if args.fetch_judges else _score(args)
+    except (DatasetError, CorruptCheckpoint, FetchError, ValueError, OSError) as error:
+        print(f"foley score: error: {error}", file=sys.stderr)
+        return 2
+
+
+def _fetch() -> int:
+    from foley_synthesis.judges.fetch import SOURCES, fetch
+
+    for name, source in SOURCES.items():
+        print(f"{name}: {fetch(name)} ({source.requirement}, {source.licence})")
+    return 0
+
+
+def _score(args: argparse.Namespace) -> int:
+    import json
+
+    import torch
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from foley_perception.dataset.reader import ClipDataset
+    from foley_synthesis.scoring.page import Gallery, write_page
+    from foley_synthesis.scoring.report import draw, draw_loudness, markdown
+    from foley_synthesis.scoring.rows import ScoreError, simple_rows
+    from foley_synthesis.scoring.run import open_field, score_rows
+    from foley_synthesis.study.make import balanced_contacts
+
+    if args.dataset is None:
+        raise ScoreError("which dataset? `foley score --help` has examples")
+    torch.set_num_threads(args.threads)
+    dataset = ClipDataset(args.dataset)
+    cdpam, aisfx = _judges(args.no_judges)
+    with Progress(console=Console(stderr=True)) as bar:
+        tasks: dict[str, Any] = {}
+
+        def progress(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total)
+            bar.update(tasks[stage], completed=done, total=total)
+
+        field = open_field(
+            dataset,
+            None if args.train is None else ClipDataset(args.train),
+            split=args.split,
+            contacts=args.contacts,
+            encoder_name=args.encoder,
+            threads=args.threads,
+            seed=args.seed,
+            progress=progress,
+        )
+        rows = [int(row) for row in field.rows]
+        makers = dict(_models(args.model, dataset, rows))
+        models = list(makers)
+        makers |= simple_rows(
+            dataset, field.features, field.rows, field.source, field.bank, field.pca, args.seed
+        )
+        gallery = Gallery(args.out, dataset, balanced_contacts(dataset, rows, args.shown, args.seed))
+        scores = score_rows(
+            field,
+            makers,
+            cdpam=cdpam,
+            aisfx=aisfx,
+            cdpam_contacts=args.cdpam_contacts,
+            replicates=args.replicates,
+            seed=args.seed,
+            keep=gallery.keep,
+            progress=progress,
+        )
+    metrics = {"dataset": dataset.fingerprint, "models": models, **scores.figures}
+    (args.out / "metrics.json").write_text(json.dumps(metrics, indent=1, allow_nan=False) + "\n", "utf-8")
+    text = markdown(scores.figures)
+    (args.out / "table.md").write_text(text, "utf-8")
+    draw(scores, args.out / "scores.png")
+    draw_loudness(scores, [*models, "nearest image"], args.out / "loudness.png")
+    write_page(args.out, text, scores.figures, ["scores.png", "loudness.png"], gallery)
+    print(text)
+    print(f"listen: {args.out / 'index.html'}")
+    return 0
+
+
+def _judges(without: bool) -> tuple[Any, Any]:
+    from foley_synthesis.judges.networks import Aisfx, Cdpam, JudgeMissing
+
+    if without:
+        return None, None
+    found: list[Any] = []
+    for kind in (Cdpam, Aisfx):
+        try:
+            found.append(kind())
+        except JudgeMissing as error:
+            print(f"foley score: without {kind.name}: {error}", file=sys.stderr)
+            found.append(None)
+    return found[0], found[1]
+
+
+def _models(given: list[str], dataset: Any, rows: list[int]) -> Any:
+    from foley_synthesis.scoring.rows import ScoreError, checkpoint_rows, folder_rows
+
+    for text in given or ["shipped=shipped"]:
+        name, equals, path = text.partition("=")
+        if not (equals and name and path):
+            raise ScoreError(f"--model is `{text}`, must be NAME=PATH")
+        if path == "shipped" or (Path(path) / "config.yaml").is_file():
+            yield from checkpoint_rows(name, path, dataset, rows)
+        elif Path(path).is_dir():
+            yield from folder_rows(name, Path(path), dataset, rows)
+        else:
+            raise ScoreError(f"--model {name}: {path} is neither a checkpoint nor a folder of sounds")

@@ -1,0 +1,153 @@
+"""The network of Eq. 2 and 3 over whole videos: every stretch of a recording is an example, most of it quiet."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from foley_synthesis.impacts.videos import Video
+from foley_synthesis.models.vis import robust_loss
+from foley_synthesis.training.pca import Pca
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoNetConfig:
+    """Sizes and training."""
+
+    units: int = 48  # what is kept of the features of one frame
+    hidden: int = 96
+    components: int = 10
+    dropout: float = 0.5
+    stretch: int = 270  # sound frames of one example, 3 s
+    epochs: int = 40
+    batch: int = 16
+    learning_rate: float = 2e-3
+    weight_decay: float = 2e-2
+    passes: float = 2.0  # how often an epoch sees each second of video
+    inputs: tuple[str, ...] = ("rgb", "spacetime")
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or not self.inputs:
+            raise ValueError(f"epochs is {self.epochs} and inputs {self.inputs}, both must hold something")
+
+
+class VideoNet(nn.Module):
+    """Sound features of a stretch from the features of its frames."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, dims: int, config: VideoNetConfig) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(len(config.inputs), dims))
+        self.register_buffer("std", torch.ones(len(config.inputs), dims))
+        self.reduce = nn.ModuleList(
+            nn.Sequential(nn.Dropout(config.dropout), nn.Linear(dims, config.units), nn.Tanh())
+            for _ in config.inputs
+        )
+        self.lstm = nn.LSTM(config.units * len(config.inputs), config.hidden, batch_first=True)
+        self.drop = nn.Dropout(config.dropout)
+        self.output = nn.Linear(config.hidden, config.components)
+
+    def forward(self, frames: Tensor, frame_of: Tensor) -> Tensor:
+        """Of frames [n, f, inputs, dims] and frame_of [n, t] (which frame a sound frame has): [n, t, components]."""
+        unit = (frames - self.mean) / self.std
+        reduced = torch.cat([layer(unit[:, :, i]) for i, layer in enumerate(self.reduce)], dim=-1)
+        held = reduced[torch.arange(len(reduced))[:, None], frame_of]
+        result: Tensor = self.output(self.drop(self.lstm(held)[0]))
+        return result
+
+
+def fit_video_net(
+    videos: Sequence[Video],
+    validation: Sequence[Video],
+    pca: Pca,
+    config: VideoNetConfig,
+    *,
+    seed: int,
+    progress: Callable[[], None] = lambda: None,
+) -> VideoNet:
+    """Train on stretches drawn from whole videos with the loss of Eq. 4; the best validation loss is kept.
+
+    Raises:
+        ValueError: the videos are shorter than one stretch.
+    """
+    long = [v for v in videos if len(v.cochleagram) > config.stretch]
+    if not long:
+        raise ValueError(f"no training video is longer than a stretch of {config.stretch / 90:.1f} s")
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    net = VideoNet(long[0].rgb.shape[1], config)
+    inputs = [_inputs(v, config) for v in long]
+    stacked = torch.cat([i[:: max(len(i) // 300, 1)].float() for i in inputs])
+    net.mean.copy_(stacked.mean(dim=0))
+    net.std.copy_(stacked.std(dim=0) + 0.05)
+    targets = [torch.from_numpy(pca.encode(v.cochleagram)) for v in long]
+    lengths = np.array([len(t) for t in targets])
+    optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    steps = max(1, round(config.passes * lengths.sum() / config.stretch / config.batch))
+    best, best_loss = net.state_dict(), math.inf
+    for epoch in range(config.epochs):
+        net.train()
+        share = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * epoch / config.epochs))
+        for group in optimiser.param_groups:
+            group["lr"] = config.learning_rate * share * min(1.0, (epoch + 1) / 3)
+        for _ in range(steps):
+            chosen = rng.choice(len(long), config.batch, p=lengths / lengths.sum())
+            starts = [int(rng.integers(lengths[i] - config.stretch)) for i in chosen]
+            batch = [
+                _stretch(inputs[i], long[i], s, config.stretch) for i, s in zip(chosen, starts, strict=True)
+            ]
+            frames = nn.utils.rnn.pad_sequence([frames for frames, _ in batch], batch_first=True).float()
+            frame_of = torch.stack([of for _, of in batch])
+            target = torch.stack(
+                [targets[i][s : s + config.stretch] for i, s in zip(chosen, starts, strict=True)]
+            )
+            loss = robust_loss(net(frames, frame_of), target)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            optimiser.step()
+        held_out = _loss(net, validation or videos, pca, config)
+        if held_out < best_loss:
+            best_loss = held_out
+            best = {name: value.detach().clone() for name, value in net.state_dict().items()}
+        progress()
+    net.load_state_dict(best)
+    net.eval()
+    return net
+
+
+@torch.no_grad()
+def predict_video(net: VideoNet, video: Video, config: VideoNetConfig) -> NDArray[np.float32]:
+    """Sound features [t, components] of a whole video."""
+    net.eval()
+    frames = _inputs(video, config).float()[None]
+    return np.asarray(net(frames, torch.from_numpy(video.frame_of)[None])[0].numpy(), np.float32)
+
+
+def _loss(net: VideoNet, videos: Sequence[Video], pca: Pca, config: VideoNetConfig) -> float:
+    losses = [
+        robust_loss(
+            torch.from_numpy(predict_video(net, v, config))[None],
+            torch.from_numpy(pca.encode(v.cochleagram))[None],
+        )
+        for v in videos
+    ]
+    return float(torch.stack(losses).mean())
+
+
+def _inputs(video: Video, config: VideoNetConfig) -> Tensor:
+    """[f, inputs, dims] float16."""
+    return torch.from_numpy(np.stack([getattr(video, name) for name in config.inputs], axis=1))
+
+
+def _stretch(inputs: Tensor, video: Video, start: int, length: int) -> tuple[Tensor, Tensor]:
+    of = video.frame_of[start : start + length]
+    return inputs[of[0] : of[-1] + 1], torch.from_numpy(of - of[0])
