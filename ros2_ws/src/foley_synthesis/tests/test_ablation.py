@@ -12,13 +12,27 @@ import pytest
 import torch
 
 from foley_perception.dataset.reader import ClipDataset
-from foley_synthesis.ablation.nets import VARIANTS, AblationNet, FitConfig
+from foley_synthesis.ablation.end_to_end import (
+    EndToEndConfig,
+    fit_end_to_end,
+    from_scratch,
+    predict_end_to_end,
+    scratch_images,
+    trunk_maps,
+    tuned_from,
+)
+from foley_synthesis.ablation.nets import VARIANTS, AblationNet, FitConfig, predict
 from foley_synthesis.ablation.rows import closest
 from foley_synthesis.ablation.run import ablate
 from foley_synthesis.ablation.table import ORDER, markdown, orderings
 from foley_synthesis.commands import ablate as command
 from foley_synthesis.models.config import ModelConfig
-from foley_synthesis.models.vis import VisInput
+from foley_synthesis.models.vis import VisInput, robust_loss
+from foley_synthesis.training.build import prepare
+from foley_synthesis.training.config import TrainConfig
+from foley_synthesis.training.features import load_features
+from foley_synthesis.training.loop import Split
+from foley_synthesis.vision.efficientnet import EfficientNetLite0
 
 TINY = {"hidden": 24, "still_units": 16, "frame_units": 8, "dropout": 0.1}
 
@@ -128,6 +142,60 @@ def test_the_command_writes_the_table(tiny_dataset: ClipDataset, tmp_path: Path,
     assert stored["seeds"] == 1 and "full > image match" in stored["orderings"]["test"]
     assert command.run(parser.parse_args([str(tmp_path)])) == 2
     assert command.run(parser.parse_args([*arguments, "--seeds", "0"])) == 2
+
+
+@pytest.fixture(scope="module")
+def opened(tiny_dataset: ClipDataset) -> tuple[Any, ...]:
+    """What both end-to-end rows start from."""
+    encoder = EfficientNetLite0()
+    shape = ModelConfig(encoder_dims=encoder.dims, materials=4, **TINY)
+    features = load_features(tiny_dataset, encoder, shape)
+    labels = tuple(sorted({c.material for c in tiny_dataset.clips}))
+    networks, _, tensors, split = prepare(features, shape, TrainConfig(), labels)
+    return encoder, shape, networks, tensors, split
+
+
+def test_an_opened_network_says_what_the_frozen_one_says_until_it_is_trained(
+    tiny_dataset: ClipDataset, opened: tuple[Any, ...]
+) -> None:
+    encoder, shape, networks, tensors, split = opened
+    torch.manual_seed(0)
+    net = AblationNet(shape, VARIANTS["full"]).eval()
+    maps = trunk_maps(tiny_dataset, encoder, shape)
+    assert maps.shape == (len(tiny_dataset), 12, 192, 4, 4) and maps.dtype == torch.float16
+    model = tuned_from(net, encoder.network(), networks)
+    rows = split.train[:6]
+    through, frozen = predict_end_to_end(model, maps, tensors, rows), predict(net, tensors, rows)
+    assert (through - frozen).abs().max() < 0.02 * frozen.abs().max()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    fit_end_to_end(model, maps, tensors, split, EndToEndConfig(1, 1e-3, 1e-3, batch=8), seed=0)
+    moved = {k for k, v in model.state_dict().items() if not torch.equal(v, before[k])}
+    assert any(k.startswith("trunk.tail") and k.endswith("weight") for k in moved)
+    assert not any("running" in k or "still_mean" in k for k in moved), "statistics stand"
+    assert torch.equal(predict(net, tensors, rows), frozen), "the frozen one is not touched"
+
+
+def test_a_network_from_scratch_learns_its_training_clips(
+    tiny_dataset: ClipDataset, opened: tuple[Any, ...]
+) -> None:
+    _, shape, _, tensors, split = opened
+    images = scratch_images(tiny_dataset, shape)
+    assert images.shape == (len(tiny_dataset), 12, 3, 64, 64) and images.dtype == torch.uint8
+    model = from_scratch(shape, AblationNet(shape, VARIANTS["full"]), seed=1)
+    same = from_scratch(shape, AblationNet(shape, VARIANTS["full"]), seed=1)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), same.parameters(), strict=True))
+
+    def loss() -> float:
+        return float(
+            robust_loss(predict_end_to_end(model, images, tensors, split.train), tensors.sound[split.train])
+        )
+
+    before = loss()
+    ticks: list[int] = []
+    own = Split(split.train, split.train)
+    config = EndToEndConfig(3, 2e-3, 2e-3, batch=8)
+    fit_end_to_end(model, images, tensors, own, config, seed=0, progress=lambda: ticks.append(1))
+    assert loss() < before and len(ticks) == 3
 
 
 def test_impossible_training_is_refused() -> None:

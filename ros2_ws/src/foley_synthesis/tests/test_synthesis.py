@@ -9,6 +9,7 @@ from foley_synthesis.checkpoint import Exemplars
 from foley_synthesis.synthesis.exemplar import ExemplarBank, choose_exemplars, shifted
 from foley_synthesis.synthesis.onset import onset_frame
 from foley_synthesis.synthesis.parametric import parametric_waveform
+from foley_synthesis.synthesis.search import L1Index
 
 
 def bank() -> ExemplarBank:
@@ -70,3 +71,21 @@ def test_parametric_sound_has_the_envelopes_it_was_given() -> None:
     back = cochlea(sound)
     assert back[35:55, 20:24].mean() > 5 * back[:25].mean()
     assert np.array_equal(sound, parametric_waveform(target, 48_000, cochlea, seed=1))
+
+
+def test_search_is_exact_and_refuses_what_it_cannot_compare() -> None:
+    rng = np.random.default_rng(0)
+    bank, asked = rng.normal(size=(3000, 59, 10)), rng.normal(size=(7, 59, 10))
+    index, distance = L1Index(bank).nearest(asked)
+    apart = np.abs(bank[None] - asked[:, None]).mean(axis=(2, 3))
+    assert index.tolist() == apart.argmin(axis=1).tolist()
+    assert distance == pytest.approx(apart.min(axis=1), rel=1e-5)
+    bank[11, 3, 2] = np.nan
+    with pytest.raises(ValueError, match="window 11 of the bank holds NaN"):
+        L1Index(bank)
+    with pytest.raises(ValueError, match="at least one window"):
+        L1Index(bank[:0])
+    with pytest.raises(ValueError, match="590 values, those of the bank 100"):
+        L1Index(bank[:3, :10]).nearest(asked)
+    with pytest.raises(ValueError, match="searched for holds NaN"):
+        L1Index(bank[:3]).nearest(np.full((1, 59, 10), np.nan))

@@ -1,9 +1,13 @@
 """Encoders and the views they see."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
 
 from foley_synthesis.vision.colour import ColourEncoder
 from foley_synthesis.vision.efficientnet import EfficientNetLite0
@@ -38,6 +42,58 @@ def test_efficientnet_falls_back_to_torch(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     encoder = EfficientNetLite0()
     assert encoder.backend == "torch" and encoder.encode(images(1)).shape == (1, 1280)
+
+
+class Trap:
+    """Leaves a mark if it is ever unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return (Path.touch, (self.path,))
+
+
+def test_alexnet_takes_what_the_user_supplies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The architecture at random weights, from either format: the same features, those of fc7."""
+    torch.manual_seed(0)
+    network = torchvision.models.alexnet(weights=None)
+    torch.save(network.state_dict(), tmp_path / "alexnet.pth")
+    save_file(network.state_dict(), tmp_path / "alexnet.safetensors")
+    batch = images(2)
+    made = []
+    for name in ("alexnet.pth", "alexnet.safetensors"):
+        monkeypatch.setenv("FOLEY_ALEXNET", str(tmp_path / name))
+        encoder = load_encoder("alexnet")
+        assert isinstance(encoder, VisionEncoder) and encoder.dims == 4096
+        made.append(encoder.encode(batch))
+    assert made[0].shape == (2, 4096) and np.array_equal(made[0], made[1]) and made[0].min() == 0.0
+    with torch.inference_mode():
+        last = network.eval().classifier[-1](torch.from_numpy(made[0]))
+        large = torch.nn.functional.interpolate(
+            torch.from_numpy(batch).permute(0, 3, 1, 2).float() / 255, size=224, mode="bilinear"
+        )
+        mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+        whole = network((large - mean[:, None, None]) / std[:, None, None])
+    assert torch.allclose(last, whole, atol=0.02 * float(whole.std())), (
+        "8 bit of the enlarged image is all that differs"
+    )
+    with pytest.raises(ValueError, match="uint8"):
+        load_encoder("alexnet").encode(batch.astype(np.float32))  # type: ignore[arg-type]
+
+
+def test_alexnet_says_what_it_needs_and_unpickles_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(ValueError, match="alexnet-owt"):
+        load_encoder("alexnet")
+    mark = tmp_path / "mark"
+    (tmp_path / "bad.pth").write_bytes(pickle.dumps(Trap(mark)))
+    monkeypatch.setenv("FOLEY_ALEXNET", str(tmp_path / "bad.pth"))
+    with pytest.raises(ValueError, match="does not hold AlexNet's weights"):
+        load_encoder("alexnet")
+    assert not mark.exists()
 
 
 def test_encoders_refuse_floats_and_unknown_names() -> None:

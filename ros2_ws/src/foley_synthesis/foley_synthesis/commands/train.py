@@ -39,7 +39,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--exemplars", type=int, default=240, help="real sounds kept for synthesis, at most")
     parser.add_argument(
-        "--encoder", default="efficientnet-lite0", help="vision encoder (or `colour`, without weights)"
+        "--encoder",
+        default="efficientnet-lite0",
+        help="vision encoder: this, `alexnet` (weights supplied by you) or `colour` (without weights)",
     )
 
 

@@ -47,4 +47,5 @@ class L1Index:
 
 
 def _rows(windows: NDArray[np.floating]) -> NDArray[np.float32]:
-    return np.ascontiguousarray(windows.reshape(len(windows), -1), np.float32)
+    size = int(np.prod(windows.shape[1:]))  # -1 cannot be told from an empty bank
+    return np.ascontiguousarray(windows.reshape(len(windows), size), np.float32)

@@ -28,14 +28,18 @@ def load_encoder(name: str, *, threads: int = 1) -> VisionEncoder:
     """The encoder that a checkpoint names.
 
     Raises:
-        ValueError: no encoder has this name.
+        ValueError: no encoder has this name, or its weights are not there.
     """
     if name == "efficientnet-lite0":
         from foley_synthesis.vision.efficientnet import EfficientNetLite0
 
         return EfficientNetLite0(threads=threads)
+    if name == "alexnet":
+        from foley_synthesis.vision.alexnet import AlexNetFc7
+
+        return AlexNetFc7(threads=threads)
     if name == "colour":
         from foley_synthesis.vision.colour import ColourEncoder
 
         return ColourEncoder()
-    raise ValueError(f"vision encoder is `{name}`, known are `efficientnet-lite0`, `colour`")
+    raise ValueError(f"vision encoder is `{name}`, known are `efficientnet-lite0`, `alexnet`, `colour`")
