@@ -50,6 +50,7 @@ setup(
         "foley.commands": [
             "up = foley_bringup.commands.up",
             "demo = foley_bringup.commands.demo",
+            "intervene = foley_bringup.commands.intervene",
             "doctor = foley_bringup.commands.doctor",
         ],
     },

@@ -29,6 +29,7 @@ PHOTOGRAPHS: dict[str, tuple[str, ...]] = {
 }
 PHOTOGRAPH_SHARE = 0.5
 DISGUISE_LOOKS: tuple[str, ...] = ("paint", "fruit")
+LOOKS: tuple[str, ...] = (*MATERIALS, *DISGUISE_LOOKS)
 
 
 def draw_appearance(look: str, seed: int, size: int = TEXTURE_SIZE) -> Look:
@@ -37,8 +38,8 @@ def draw_appearance(look: str, seed: int, size: int = TEXTURE_SIZE) -> Look:
     Raises:
         ValueError: ``look`` is neither a material nor a disguise.
     """
-    if look not in (*MATERIALS, *DISGUISE_LOOKS):
-        raise ValueError(f"look is `{look}`, known are {', '.join((*MATERIALS, *DISGUISE_LOOKS))}")
+    if look not in LOOKS:
+        raise ValueError(f"look is `{look}`, known are {', '.join(LOOKS)}")
     rng = np.random.default_rng([0xA99EA, seed])
     recipe = _RECIPES.get(look)
     drawn = recipe(rng, size) if recipe is not None else draw_look(look, seed, size)

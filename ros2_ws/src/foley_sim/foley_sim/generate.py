@@ -15,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from foley_sim.appearances import LOOKS
 from foley_sim.collection import recordings
 from foley_sim.editions import EDITIONS
 from foley_sim.figures import added, summary
@@ -46,8 +47,16 @@ class GenerateConfig:
     only: str = ""  # one side of the collection
     robot: Robot | None = None
     hands: int = 1
+    look: str = ""
+    blow_speed: float = 1.0
 
     def __post_init__(self) -> None:
+        if self.look and self.look not in LOOKS:
+            raise ValueError(f"--look is `{self.look}`, known are {', '.join(LOOKS)}")
+        if (self.look or self.blow_speed != 1.0) and self.collection:
+            raise ValueError("--look and --blow-speed change scenes; a --collection stands as it is")
+        if self.look and self.edition != "foleysim-1":
+            raise ValueError(f"--look needs --edition foleysim-1; `{self.edition}` draws its looks otherwise")
         if self.split not in SPLITS:
             raise ValueError(f"--split is `{self.split}`, known are {', '.join(SPLITS)}")
         if self.edition not in EDITIONS:
@@ -93,6 +102,8 @@ def bag_jobs(config: GenerateConfig) -> list[BagJob]:
             edition=config.edition,
             robot=config.robot,
             hands=config.hands,
+            look=config.look,
+            blow_speed=config.blow_speed,
         )
         for seed in range(config.first_seed, config.first_seed + config.scenes)
     ]
@@ -136,7 +147,9 @@ def generate(
             written = [job for job in waiting if finished(job)]
             reports += [r for r in (read_report(job.folder) for job in written) if r is not None]
             waiting = [job for job in waiting if job not in written]
-            warn(f"a process died while {len(waiting)} bags were waiting or under way; new ones go on with them")
+            warn(
+                f"a process died while {len(waiting)} bags were waiting or under way; new ones go on with them"
+            )
             if len(waiting) == before and deaths >= _DEATHS_IN_A_ROW:
                 raise
             continue

@@ -197,7 +197,7 @@ class Policy:
     def _struck(self, item: ObjectSpec, action: Action, yaw: float) -> Target:
         """Everything but strokes: at one point of the face."""
         rng = self._rng
-        speed = float(rng.uniform(*SPEEDS[action]))
+        speed = float(rng.uniform(*SPEEDS[action])) * self._scene.blow_speed
         local = self._local(item)
         if action == "knock" and item.reaction == "rolls":
             local[1] = 0.0  # from its very top it does not roll away between the blows
@@ -252,7 +252,9 @@ class Policy:
             repeats = 1
             if rub:
                 fit = int(_RUB_S * speed / (REST_TO_REST_PEAK * length))
-                repeats = min(int(self._rng.integers(_RUB_STROKES[0], _RUB_STROKES[1] + 1)), max(fit, _RUB_STROKES[0]))
+                repeats = min(
+                    int(self._rng.integers(_RUB_STROKES[0], _RUB_STROKES[1] + 1)), max(fit, _RUB_STROKES[0])
+                )
             return Target(
                 item.object_id,
                 action,

@@ -257,10 +257,17 @@ class SceneSpec:
     robot: Robot = "gantry"
     hands: int = 1  # 2: a second gantry steadies what the robot acts on (steady.py)
     contact_microphone: ContactMicrophoneSpec | None = None
+    blow_speed: float = 1.0  # factor on the speed of everything that strikes: an intervention
 
     def __post_init__(self) -> None:
+        if not 0.1 <= self.blow_speed <= 4.0:
+            raise ValueError(
+                f"scene `{self.scene_id}`: blow_speed is {self.blow_speed}, must lie in [0.1, 4]"
+            )
         if self.robot not in ROBOTS:
-            raise ValueError(f"scene `{self.scene_id}`: robot is `{self.robot}`, known are {', '.join(ROBOTS)}")
+            raise ValueError(
+                f"scene `{self.scene_id}`: robot is `{self.robot}`, known are {', '.join(ROBOTS)}"
+            )
         if self.hands not in (1, 2) or (self.hands == 2 and not self.striker.has_pad):
             raise ValueError(
                 f"scene `{self.scene_id}`: hands is {self.hands}, must be 1, or 2 where the striker has a pad to "

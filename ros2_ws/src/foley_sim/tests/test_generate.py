@@ -11,6 +11,7 @@ from foley_sim import generate as module  # noqa: E402
 from foley_sim.collection import recordings  # noqa: E402
 from foley_sim.commands.sim import Told  # noqa: E402
 from foley_sim.generate import GenerateConfig, bag_jobs, generate  # noqa: E402
+from foley_sim.ros.job import session  # noqa: E402
 
 
 @pytest.fixture
@@ -90,3 +91,26 @@ def test_a_process_that_dies_costs_its_bag_only(tmp_path):
     assert killed and figures["processes_died"] == 1 and "a process died" in warnings[0]
     assert figures["scenes_written"] == 2 and all(module_finished(job) for job in bag_jobs(config))
     assert not list(tmp_path.rglob("*.partial/*"))
+
+
+def test_interventions_change_one_thing_and_are_other_bags(tmp_path):
+    plain = GenerateConfig(tmp_path, split="test", scenes=1, edition="foleysim-1", robot="gantry")
+    base = bag_jobs(plain)[0]
+    looks = bag_jobs(dataclasses.replace(plain, look="metal"))[0]
+    fast = bag_jobs(dataclasses.replace(plain, blow_speed=2.0))[0]
+    scene, retextured, hurried = (job.scene() for job in (base, looks, fast))
+    assert {o.look_material for o in retextured.objects} == {"metal"}
+    restored = dataclasses.replace(retextured, objects=scene.objects)
+    assert restored == scene and [o.material for o in retextured.objects] == [o.material for o in scene.objects]
+    assert dataclasses.replace(hurried, blow_speed=1.0) == scene
+    assert "look" not in session(base) and "blow_speed" not in session(base)
+    assert session(looks)["look"] == "metal" and session(fast)["blow_speed"] == "2.0"
+    for bad, what in (
+        ({"look": "velvet"}, "known are"),
+        ({"look": "wood", "edition": "tabletop"}, "--edition foleysim-1"),
+        ({"blow_speed": 2.0, "collection": "foleysim-1-mini"}, "stands as it is"),
+    ):
+        with pytest.raises(ValueError, match=what):
+            dataclasses.replace(plain, **bad)
+    with pytest.raises(ValueError, match="blow_speed is 9"):
+        bag_jobs(dataclasses.replace(plain, blow_speed=9.0))[0].scene()

@@ -164,3 +164,11 @@ def test_a_policy_may_be_kept_from_objects():
     assert names == {o.object_id for o in SCENE.objects} - {spared}
     with pytest.raises(ValueError, match="`touch` allows"):
         Policy(SCENE, 1, touch=lambda o: False)
+
+
+def test_faster_blows_are_the_same_blows():
+    fast = dataclasses.replace(SCENE, blow_speed=1.5)
+    for one, other in zip(_plans(12), _plans(12, scene=fast), strict=True):
+        a, b = one.target, other.target
+        assert (a.object_id, a.action, a.point[:2]) == (b.object_id, b.action, b.point[:2])
+        assert b.speed == pytest.approx(a.speed * (1.5 if a.action in ("tap", "hit") else 1.0))

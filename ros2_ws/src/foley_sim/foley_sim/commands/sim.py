@@ -63,7 +63,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     generate.add_argument("--only", default="", metavar="SPLIT", help="one split of the collection")
     generate.add_argument("--robot", choices=ROBOTS, help="records every scene (default: the scene's own)")
     generate.add_argument(
-        "--hands", type=int, default=1, choices=(1, 2), help="2: another hand steadies what is touched (default: 1)"
+        "--hands",
+        type=int,
+        default=1,
+        choices=(1, 2),
+        help="2: another hand steadies what is touched (default: 1)",
+    )
+    generate.add_argument(
+        "--look", default="", metavar="NAME", help="every object is made to look like this material"
+    )
+    generate.add_argument(
+        "--blow-speed",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="factor on the speed of what strikes (default: 1)",
     )
     generate.add_argument("--no-compress", action="store_true", help="do not compress the bags (zstd)")
     generate.add_argument(
@@ -111,6 +125,8 @@ def _generate(args: argparse.Namespace) -> int:
         only=args.only,
         robot=args.robot,
         hands=args.hands,
+        look=args.look,
+        blow_speed=args.blow_speed,
     )
     total_s = sum(job.duration_s for job in bag_jobs(config))
     columns = (
@@ -131,7 +147,9 @@ def _generate(args: argparse.Namespace) -> int:
             if line and not tty:
                 print(line, file=sys.stderr, flush=True)
 
-        metrics = generate(config, advance, lambda text: bar.console.print(f"foley sim generate: warning: {text}"))
+        metrics = generate(
+            config, advance, lambda text: bar.console.print(f"foley sim generate: warning: {text}")
+        )
     write_metrics(args.metrics, metrics)
     print(
         f"{metrics['scenes_written']} bags written to {args.out} ({metrics['scenes_skipped']} were there), "

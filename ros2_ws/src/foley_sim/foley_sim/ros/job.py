@@ -53,6 +53,8 @@ class BagJob:
     images: Literal["raw", "compressed"] = "raw"
     sample_bits: int = 0  # of the microphone's converter; 0: floats as they are
     start_s: int = 0  # ROS time of the beginning; 0: from split and seed
+    look: str = ""  # every object is made to look like this material or disguise: an intervention
+    blow_speed: float = 1.0  # factor on the speed of everything that strikes: another one
 
     @property
     def origin_ns(self) -> int:
@@ -72,7 +74,16 @@ class BagJob:
             ValueError: there is no such scene.
         """
         scene = make_scene(self.scene_seed, self.split, self.edition)
-        return dataclasses.replace(scene, robot=self.robot or scene.robot, hands=self.hands)
+        objects = scene.objects
+        if self.look:
+            objects = tuple(dataclasses.replace(item, look_material=self.look) for item in objects)
+        return dataclasses.replace(
+            scene,
+            objects=objects,
+            robot=self.robot or scene.robot,
+            hands=self.hands,
+            blow_speed=self.blow_speed,
+        )
 
     @property
     def session_id(self) -> str:
@@ -148,6 +159,8 @@ def session(job: BagJob) -> dict[str, str]:
         "scene_split": job.split,
         "kind": job.kind,
         "robot": made.robot,
+        **({"look": job.look} if job.look else {}),
+        **({"blow_speed": str(job.blow_speed)} if job.blow_speed != 1.0 else {}),
         **({"hands": str(made.hands)} if made.hands != 1 else {}),
         "touches_held_out": str(job.held_out).lower(),
         "images": job.images,

@@ -1,0 +1,84 @@
+"""Search for the nearest exemplar: `python benchmarks/exemplar_search.py [--count 50000]`.
+
+One query against a bank of windows of 59 frames x 10 features, L1, exact, on one thread; best of several. The floor
+is a sum over the bank: its bytes must come from memory at least once. Beside ours (faiss, exhaustive) stand numpy, as
+one would write it, and scikit-learn's exhaustive search. Ratios are over the floor. Writes metrics.json to --out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import faiss
+import numpy as np
+from sklearn.metrics import pairwise_distances_argmin
+from threadpoolctl import threadpool_limits
+
+from foley_synthesis.synthesis.search import L1Index
+
+WINDOW = (59, 10)
+
+
+def best(work: Callable[[], object], repeats: int) -> float:
+    """Seconds of the fastest run, after one that warms up."""
+    work()
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--count", type=int, nargs="*", default=[500, 5_000, 50_000], help="exemplars in the bank"
+    )
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--out", type=Path, default=Path("out/bench_exemplar_search"))
+    args = parser.parse_args()
+    faiss.omp_set_num_threads(1)
+    rng = np.random.default_rng(0)
+    results = []
+    for count in args.count:
+        bank = rng.standard_normal((count, *WINDOW), dtype=np.float32)
+        asked = bank[count // 3][None] + 0.1 * rng.standard_normal((1, *WINDOW), dtype=np.float32)
+        flat, query = bank.reshape(count, -1), asked.reshape(1, -1)
+        index = L1Index(bank)
+        assert index.nearest(asked)[0][0] == count // 3
+        with threadpool_limits(1):
+            seconds = {
+                "floor: sum of the bank": best(flat.sum, args.repeats),
+                "ours (faiss)": best(lambda: index.nearest(asked), args.repeats),  # noqa: B023
+                "numpy": best(lambda: np.abs(flat - query).sum(axis=1).argmin(), args.repeats),  # noqa: B023
+                "scikit-learn": best(
+                    lambda: pairwise_distances_argmin(query, flat, metric="manhattan"),  # noqa: B023
+                    args.repeats,
+                ),
+            }
+        floor = seconds["floor: sum of the bank"]
+        results.append(
+            {
+                "exemplars": count,
+                "bank_mb": round(flat.nbytes / 1e6, 1),
+                "milliseconds": {name: round(1e3 * s, 3) for name, s in seconds.items()},
+                "over_floor": {name: round(s / floor, 2) for name, s in seconds.items()},
+                "gb_per_s": round(flat.nbytes / seconds["ours (faiss)"] / 1e9, 1),
+            }
+        )
+        print(f"{count} exemplars, {flat.nbytes / 1e6:.0f} MB")
+        for name, s in seconds.items():
+            print(f"  {name:24} {1e3 * s:9.3f} ms   {s / floor:6.2f} x floor")
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "metrics.json").write_text(json.dumps({"banks": results}, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
