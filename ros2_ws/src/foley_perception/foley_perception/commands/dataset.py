@@ -13,9 +13,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = (
         "examples:\n  foley dataset build bags --out dataset\n"
-        "  foley dataset build bags/a bags/b --out dataset --windows\n  foley dataset check dataset"
+        "  foley dataset build bags/a bags/b --out dataset --windows\n  foley dataset check dataset\n"
+        "  foley dataset import-greatest-hits vis-data --out greatest_hits"
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="build|check")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="build|check|import-greatest-hits")
     build = actions.add_parser("build", help="cut clips around contacts; build again to complete")
     build.add_argument("bags", nargs="+", help="bags, or folders of bags")
     build.add_argument("--out", required=True, help="dataset folder")
@@ -31,6 +32,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="0.7,0.15,0.15",
         help="train,validation,test shares of recordings that name no split (default: %(default)s)",
     )
+    hits = actions.add_parser(
+        "import-greatest-hits",
+        help="clips of The Greatest Hits, from its unpacked files; import again to complete",
+    )
+    hits.add_argument("folder", help="the unpacked vis-data, with train.txt and test.txt in it or beside it")
+    hits.add_argument("--out", required=True, help="dataset folder")
+    hits.add_argument(
+        "--limit", type=int, default=0, metavar="N", help="at most so many videos (default: all)"
+    )
+    hits.add_argument("--merge", type=float, default=0.3, help="[s] closer hits are one clip")
     check = actions.add_parser("check", help="leaks, files, fingerprint; exit code 1 if anything is wrong")
     check.add_argument("dataset", help="dataset folder")
 
@@ -39,10 +50,10 @@ def run(args: argparse.Namespace) -> int:
     from foley_perception.dataset.schema import DatasetError
 
     try:
-        return _build(args) if args.action == "build" else _check(args)
+        return {"build": _build, "check": _check, "import-greatest-hits": _import_hits}[args.action](args)
     except DatasetError as error:
         print(f"foley dataset: error: {error}", file=sys.stderr)
-        return 2 if args.action == "build" else 1
+        return 1 if args.action == "check" else 2
 
 
 def _build(args: argparse.Namespace) -> int:
@@ -79,6 +90,39 @@ def _build(args: argparse.Namespace) -> int:
     for reason, count in report.manifest["skipped"].items():
         print(f"{count} contacts without a clip: {reason}")
     _print_splits(report.manifest["splits"], report.manifest["fingerprint"])
+    return 0
+
+
+def _import_hits(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from foley_perception.dataset.greatest_hits import import_greatest_hits
+
+    columns = (
+        TextColumn("videos"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns) as bar:
+        task = bar.add_task("", total=None)
+        content = import_greatest_hits(
+            Path(args.folder),
+            Path(args.out),
+            merge_s=args.merge,
+            limit=args.limit,
+            progress=lambda done, total, name: bar.update(
+                task, completed=done, total=total, description=name
+            ),
+        )
+    for name, reason in content["left_out"].items():
+        print(f"left out {name}: {reason}")
+    for reason, count in content["skipped"].items():
+        print(f"{count} hits without a clip: {reason}")
+    _print_splits(content["splits"], content["fingerprint"])
     return 0
 
 

@@ -90,8 +90,9 @@ def facts_of(clip: Clip) -> dict[str, str]:
 
 
 def _balanced(dataset: ClipDataset, split: str, count: int, rng: np.random.Generator) -> list[int]:
-    """Contacts whose whole motion is known, materials and actions taking turns."""
-    known = [i for i in dataset.indices(split) if np.isfinite(dataset.action_executed(i)).all()]
+    """Contacts whose motion is known throughout, or not at all (no robot); materials and actions taking turns."""
+    motions = {i: np.isfinite(dataset.action_executed(i)) for i in dataset.indices(split)}
+    known = [i for i, finite in motions.items() if finite.all() or not finite.any()]
     return _in_turn(dataset, known, count, rng)
 
 
@@ -117,7 +118,7 @@ def _in_turn(dataset: ClipDataset, rows: Sequence[int], count: int, rng: np.rand
 
 def _input(dataset: ClipDataset, index: int) -> PredictionInput:
     frames, still = dataset.frames_and_still(index)
-    return PredictionInput(still, frames, dataset.action_executed(index))
+    return PredictionInput(still, frames, np.nan_to_num(dataset.action_executed(index)))
 
 
 def _write(
