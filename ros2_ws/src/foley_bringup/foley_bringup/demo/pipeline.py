@@ -165,7 +165,7 @@ def run_stages(plan: DemoPlan, runner: Runner) -> DemoFiles:
         shutil.rmtree(stale, ignore_errors=True)
 
     with runner.stage(f"Explore and record, {plan.explore_s:.0f} s of real time"):
-        explored = _live(
+        explored = live_session(
             plan, runner, "explore", split="train", scene=plan.seed + 1000, seconds=plan.explore_s
         )
 
@@ -197,13 +197,13 @@ def run_stages(plan: DemoPlan, runner: Runner) -> DemoFiles:
     for index in range(plan.live_scenes):
         with runner.stage(f"Predict and hear in a new scene, {plan.live_s:.0f} s of real time"):
             live.append(
-                _live(plan, runner, f"live_{index + 1}", split="test", scene=plan.seed + index,
+                live_session(plan, runner, f"live_{index + 1}", split="test", scene=plan.seed + index,
                       seconds=plan.live_s, checkpoint=checkpoint)
             )  # fmt: skip
     return DemoFiles(explored, dataset, checkpoint, tuple(live))
 
 
-def _live(
+def live_session(
     plan: DemoPlan,
     runner: Runner,
     name: str,
