@@ -80,6 +80,7 @@ def stages(checkpoint: str, repeats: int) -> dict[str, Any]:
     frames = rng.integers(0, 255, (30, 128, 128, 3), dtype=np.uint8)
     action = rng.normal(0, 0.05, (90, 8)).astype(np.float32)
     rate = matrix_rate()
+    before = before_the_model(repeats)
     report: dict[str, Any] = {"matmul_gflop_s": round(rate / 1e9, 1), "modes": {}}
     for mode, seen in (("planned", None), ("executed", frames)):
         contact = PredictionInput(still, seen, action)
@@ -102,6 +103,7 @@ def stages(checkpoint: str, repeats: int) -> dict[str, Any]:
             )
 
         parts = {
+            **(before if seen is None else {}),
             "views and encoder": median_ms(lambda c=contact: example._inputs(c), repeats),
             "network": median_ms(network, repeats),
             "search": median_ms(lambda f=features: bank.nearest(f, 22.5), repeats),
@@ -109,6 +111,7 @@ def stages(checkpoint: str, repeats: int) -> dict[str, Any]:
             "message": median_ms(message, repeats),
         }
         whole = median_ms(lambda c=contact: example.predict(c), repeats) + parts["message"]
+        whole += sum(before.values()) if seen is None else 0.0
         parts["the rest"] = max(whole - sum(parts.values()), 0.0)
         floor = flops(example, 2 if seen is None else 12) / rate * 1e3
         report["modes"][mode] = {
@@ -123,6 +126,50 @@ def stages(checkpoint: str, repeats: int) -> dict[str, Any]:
         median_ms(lambda: parametric_waveform(frames_of, 48_000, session.cochlea), repeats), 3
     )
     return report
+
+
+def before_the_model(repeats: int) -> dict[str, float]:
+    """Milliseconds of what a plan goes through first: message to tip path, contact on the depth picture, its view."""
+    from foley_perception.action.clip_action import clip_action
+    from foley_perception.action.hand import GripperHand
+    from foley_perception.action.planned_contact import PlannedContactConfig, planned_contact
+    from foley_perception.geometry.se3 import SE3
+    from foley_perception.scene.camera import CameraModel
+    from foley_perception.scene.crop import crop_around
+    from foley_ros import convert
+
+    camera = CameraModel.looking_at((0.0, -0.75, 0.65), (0.0, 0.0, 0.0), width=320, height=240, fovy_deg=50.0)
+    picture = np.zeros((240, 320, 3), np.uint8)
+    v, u = np.mgrid[0:240, 0:320]
+    rays = camera.tx_world_camera.rotate(
+        np.linalg.solve(camera.K, np.stack([u.ravel(), v.ravel(), np.ones(u.size)])).T
+    )
+    depth = (-camera.tx_world_camera.translation[2] / rays[:, 2]).reshape(240, 320).astype(np.float32)
+    seconds = np.arange(-1.0, 1.0, 0.01)
+    height = np.where(seconds < 0.013, -0.3 * seconds, -0.0039 + 0.15 * (seconds - 0.013))
+    tips = np.stack([0 * seconds, 0 * seconds, height], axis=1)
+    hand = GripperHand.from_yaml("parallel_gripper")
+    tools = SE3(np.array([1.0, 0.0, 0.0, 0.0]), tips + np.array([0.0, 0.0, 0.16]))
+    times = 10**18 + np.round(seconds * 1e9).astype(np.int64)
+    message = convert.arrays_to_trajectory(times, hand.keypoints(tools, 0.02), frame_id="world", plan_id="p")
+
+    def path() -> None:
+        _, keypoints = convert.trajectory_to_arrays(message)
+        hand.recover(keypoints, "right")
+
+    config = PlannedContactConfig()
+    found = planned_contact(times, tips, depth, camera, config)
+    assert found is not None
+
+    def view() -> None:
+        clip_action(found.time_ns, found.position, times, tips, width=(times, np.full(len(times), 0.02)))
+        crop_around(picture, camera, found.position)
+
+    return {
+        "message to tip path": median_ms(path, repeats),
+        "contact on depth": median_ms(lambda: planned_contact(times, tips, depth, camera, config), repeats),
+        "action and crop": median_ms(view, repeats),
+    }
 
 
 def matrix_rate(size: int = 1024) -> float:
