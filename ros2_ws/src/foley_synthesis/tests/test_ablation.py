@@ -21,6 +21,7 @@ from foley_synthesis.ablation.end_to_end import (
     trunk_maps,
     tuned_from,
 )
+from foley_synthesis.ablation.judges import FOLDS, Judges, context_of, summary
 from foley_synthesis.ablation.nets import VARIANTS, AblationNet, FitConfig, predict
 from foley_synthesis.ablation.rows import closest
 from foley_synthesis.ablation.run import ablate
@@ -32,6 +33,8 @@ from foley_synthesis.training.build import prepare
 from foley_synthesis.training.config import TrainConfig
 from foley_synthesis.training.features import load_features
 from foley_synthesis.training.loop import Split
+from foley_synthesis.training.pca import fit_pca
+from foley_synthesis.vision.colour import ColourEncoder
 from foley_synthesis.vision.efficientnet import EfficientNetLite0
 
 TINY = {"hidden": 24, "still_units": 16, "frame_units": 8, "dropout": 0.1}
@@ -196,6 +199,28 @@ def test_a_network_from_scratch_learns_its_training_clips(
     config = EndToEndConfig(3, 2e-3, 2e-3, batch=8)
     fit_end_to_end(model, images, tensors, own, config, seed=0, progress=lambda: ticks.append(1))
     assert loss() < before and len(ticks) == 3
+
+
+def test_nobody_judges_a_sound_of_an_object_it_learned_from(tiny_dataset: ClipDataset) -> None:
+    features = load_features(tiny_dataset, ColourEncoder(), ModelConfig(encoder="colour", encoder_dims=96))
+    pca = fit_pca(features.cochleagram, 10)
+    judges = Judges(features, pca)
+    train = features.indices("train")
+    folds = judges.folds(train, len(train))
+    by_object: dict[str, set[int]] = {}
+    for row, fold in zip(train, folds, strict=True):
+        by_object.setdefault(features.clips[row].object_id, set()).add(int(fold))
+    assert all(len(found) == 1 for found in by_object.values()) and len(set(folds.tolist())) == FOLDS
+    assert judges.folds(None, 7).tolist() == [0, 1, 2, 3, 4, 0, 1]
+    assert judges.folds(np.array([train[3], -1]), 2).tolist() == [folds[3], 1]
+    heard = summary(pca.encode(features.cochleagram[train]))
+    truth = judges.truth("material", [features.clips[i].material for i in train])
+    own = (judges.read("material", heard, folds) == truth).mean()
+    taught = (judges.read("material", heard, (folds + 1) % FOLDS) == truth).mean()
+    assert own <= taught, "one that has heard them knows them at least as well"
+    assert judges.truth("material", ["velvet", ""]).tolist() == [-1, -1]
+    context = context_of(features, train)
+    assert judges.evidence(context, heard, folds).shape == (len(train), 2 * heard.shape[1] + 1)
 
 
 def test_impossible_training_is_refused() -> None:

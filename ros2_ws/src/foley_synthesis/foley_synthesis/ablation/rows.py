@@ -54,7 +54,15 @@ class Asked:
         return self.features.cochleagram[self.rows]
 
 
-Rows = dict[str, dict[str, list[Frames]]]
+@dataclasses.dataclass(frozen=True, eq=False)
+class Made:
+    """Sounds of a row."""
+
+    frames: Frames
+    source: NDArray[np.int64] | None = None  # training row that each is the sound of; None: of none
+
+
+Rows = dict[str, dict[str, list[Made]]]
 """asked name -> row name -> one prediction for every seed (matching rows have one)."""
 
 
@@ -84,16 +92,19 @@ def all_rows(learned: Learned, asked: Sequence[Asked]) -> Rows:
     Exemplars are the training clips; their keys are what the same network predicts for them, since a regression is
     smoother than any real sound.
     """
-    bank = learned.features.cochleagram[learned.features.indices("train")]
+    train = learned.features.indices("train")
+    bank = learned.features.cochleagram[train]
     made: Rows = {a.name: {} for a in asked}
 
-    def put(where: Asked, row: str, frames: Frames) -> None:
-        made[where.name].setdefault(row, []).append(np.asarray(frames, np.float32))
+    def put(where: Asked, row: str, what: Frames | NDArray[np.int64]) -> None:
+        """Sounds, or places in the bank."""
+        entry = Made(bank[what], train[what]) if what.ndim == 1 else Made(np.asarray(what, np.float32))
+        made[where.name].setdefault(row, []).append(entry)
 
     def add(name: str, keys: Tensor, predict_for: Callable[[Asked], Tensor]) -> None:
         for where in asked:
             predicted = predict_for(where).numpy()
-            put(where, name, bank[closest(keys.numpy(), predicted)])
+            put(where, name, closest(keys.numpy(), predicted))
             put(where, f"{name}, parametric", learned.pca.decode(predicted))
 
     for seed in range(learned.seeds):
@@ -152,7 +163,7 @@ def _matching_rows(
     bank: Frames,
     seeds: int,
     asked: Sequence[Asked],
-    put: Callable[[Asked, str, Frames], None],
+    put: Callable[[Asked, str, Frames | NDArray[np.int64]], None],
 ) -> None:
     """Rows without training, and those that anybody could have produced."""
     train = features.indices("train")
@@ -160,19 +171,19 @@ def _matching_rows(
     real_keys = pca.encode(bank)
     for where in asked:
         still, frames = where.features.still[where.rows, 0], where.features.frames[where.rows]
-        put(where, "image match", bank[nearest(features.still[train, 0], still)])
+        put(where, "image match", nearest(features.still[train, 0], still))
         both = np.concatenate([unit_rows(features.still[train, 0]), unit_rows(flat_frames)], axis=1)
         ours = np.concatenate([unit_rows(still), unit_rows(frames.reshape(len(frames), -1))], axis=1)
-        put(where, "image + spacetime match", bank[nearest(both, ours)])
+        put(where, "image + spacetime match", nearest(both, ours))
         placed = np.concatenate(
             [unit_rows(features.still[train, 0]), unit_rows(places(features, train))], axis=1
         )
         ours = np.concatenate([unit_rows(still), unit_rows(places(where.features, where.rows))], axis=1)
-        put(where, "nearest clip, velocity zero", bank[nearest(placed, ours)])
+        put(where, "nearest clip, velocity zero", nearest(placed, ours))
         for seed in range(seeds):
             drawn = np.random.default_rng(seed).integers(len(bank), size=len(where.rows))
-            put(where, "random", bank[drawn])
-        put(where, "real sound match", bank[closest(real_keys, pca.encode(where.truth))])
+            put(where, "random", drawn)
+        put(where, "real sound match", closest(real_keys, pca.encode(where.truth)))
         put(where, "real sound, 50 ms late", moved(where.truth, LATE_FRAMES))
         put(where, "real sound through PCA", pca.decode(pca.encode(where.truth)))
         put(where, "training mean", np.broadcast_to(bank.mean(axis=0), where.truth.shape))

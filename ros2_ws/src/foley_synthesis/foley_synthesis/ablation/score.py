@@ -6,23 +6,20 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from foley_perception.audio.cochleagram import Cochleagram
-from foley_synthesis.ablation.rows import AFTER, BEFORE, Asked, Frames, Rows
-from foley_synthesis.evaluation.baselines import band_centres, fit_logistic
+from foley_synthesis.ablation.judges import TARGETS, Judges, Labels, context_of, summary
+from foley_synthesis.ablation.rows import AFTER, BEFORE, Asked, Frames, Made, Rows
+from foley_synthesis.evaluation.baselines import band_centres
 from foley_synthesis.evaluation.bootstrap import Interval, hierarchical_weights, interval
 from foley_synthesis.evaluation.metrics import balanced_accuracy, centroid_hz, confusion_matrix, loudness_db
-from foley_synthesis.evaluation.stand_in import Expectation, fooled
-from foley_synthesis.models.vis import normalise_action
+from foley_synthesis.evaluation.stand_in import fooled
 from foley_synthesis.training.batches import ONSET_FRAME
 from foley_synthesis.training.features import FeatureSet
 from foley_synthesis.training.pca import Pca
 
 Array = NDArray[np.float64]
-TARGETS = ("material", "action", "reaction")
-_SEGMENTS = 6  # of the time after the contact, over which a probe averages
 _QUIETEST_DB = -90.0
 
 
@@ -41,25 +38,17 @@ def score(
     Intervals are over scenes, objects and contacts; several seeds are averaged within a replicate, and their spread
     stands beside.
     """
-    train = features.indices("train")
-    probes = {target: _probe(features, train, pca, target) for target in TARGETS}
-    expectation = Expectation.fit(
-        _context(features, train), _summary(pca.encode(features.cochleagram[train]))
-    )
+    judges = Judges(features, pca)
     result: dict[str, Any] = {}
     for where in asked:
         clips = [where.features.clips[i] for i in where.rows]
-        weights = hierarchical_weights(
-            [c.scene_id for c in clips], [c.object_id for c in clips], replicates, seed
-        )
-        truths = {t: np.array([probes[t][0].index(v) if v in probes[t][0] else -1
-                               for v in (getattr(c, t) for c in clips)]) for t in TARGETS}  # fmt: skip
         scenes = [c.scene_id for c in clips]
-        context = _context(where.features, where.rows)
-        evidence = expectation.evidence(context, _summary(pca.encode(where.truth)))
+        weights = hierarchical_weights(scenes, [c.object_id for c in clips], replicates, seed)
+        truths = {t: judges.truth(t, [getattr(c, t) for c in clips]) for t in TARGETS}
+        context, real = context_of(where.features, where.rows), summary(pca.encode(where.truth))
         table = {}
-        for name, made in {**rows[where.name], "real sound": [where.truth]}.items():
-            errors = [_errors(frames, where.truth, cochlea) for frames in made]
+        for name, made in {**rows[where.name], "real sound": [Made(where.truth)]}.items():
+            errors = [_errors(m.frames, where.truth, cochlea) for m in made]
             figures: dict[str, Any] = {
                 key: _over_seeds([e[key] for e in errors], weights)
                 for key in ("loudness_db", "centroid_octaves")
@@ -67,34 +56,31 @@ def score(
             for key in ("loudness", "centroid"):
                 pairs = [(e[f"{key}_made"], e[f"{key}_real"]) for e in errors]
                 figures[f"{key}_r"] = _interval(pairs, _correlation, weights)
+            folds = [judges.folds(m.source, len(clips)) for m in made]
+            heard = [summary(pca.encode(m.frames)) for m in made]
             for target in TARGETS:
-                labels, classify = probes[target]
-                said = [classify(_summary(pca.encode(frames))) for frames in made]
-                truth = truths[target]
+                said = [judges.read(target, h, f) for h, f in zip(heard, folds, strict=True)]
+                truth, count = truths[target], len(judges.labels[target])
 
-                def accuracy(
-                    guess: NDArray[np.int64],
-                    w: Array | None,
-                    truth: NDArray[np.int64] = truth,
-                    n: int = len(labels),
-                ) -> float:
+                def accuracy(guess: Labels, w: Array | None, truth: Labels = truth, n: int = count) -> float:
                     return balanced_accuracy(truth, guess, n, w)
 
                 figures[f"{target}_accuracy"] = _interval(said, accuracy, weights)
                 if target == "material":
-                    figures["material_confusion"] = _confusion(truth, said, labels)
+                    figures["material_confusion"] = _confusion(truth, said, judges.labels[target])
             taken = [
-                fooled(evidence, expectation.evidence(context, _summary(pca.encode(f))), scenes) for f in made
+                fooled(judges.evidence(context, real, f), judges.evidence(context, h, f), scenes)
+                for h, f in zip(heard, folds, strict=True)
             ]
             figures["taken_for_real"] = _over_seeds(taken, weights)
             figures["taken_for_real_by_material"] = _by_name(taken, [c.material for c in clips])
             table[name] = figures
         result[where.name] = {
             "contacts": len(clips),
-            "scenes": len({c.scene_id for c in clips}),
+            "scenes": len(set(scenes)),
             "objects": len({c.object_id for c in clips}),
             "chance": {t: round(1 / max(len(np.unique(v[v >= 0])), 1), 4) for t, v in truths.items()},
-            "materials": probes["material"][0],
+            "materials": judges.labels["material"],
             "rows": table,
         }
     return result
@@ -114,20 +100,6 @@ def _errors(made: Frames, real: Frames, cochlea: Cochleagram) -> dict[str, Array
     return values
 
 
-def _summary(encoded: Frames) -> Array:
-    """[n, segments x components]: means of the features over stretches after the contact."""
-    after = encoded[:, int(ONSET_FRAME) - 1 : int(ONSET_FRAME) + AFTER]
-    means = [part.mean(axis=1) for part in np.array_split(after, _SEGMENTS, axis=1)]
-    return np.concatenate(means, axis=1).astype(float)
-
-
-def _context(features: FeatureSet, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """What a listener has beside the sound: the still, and the measured motion, [n, c]."""
-    still = features.still[rows, 0].astype(np.float32)
-    action = normalise_action(torch.from_numpy(features.executed[rows])).numpy()[:, ::6]
-    return np.concatenate([still, action.reshape(len(rows), -1)], axis=1)
-
-
 def _confusion(
     truth: NDArray[np.int64], said: list[NDArray[np.int64]], labels: list[str]
 ) -> list[list[float]]:
@@ -141,18 +113,6 @@ def _by_name(values: list[Array], names: list[str]) -> dict[str, float]:
     """Mean over seeds and contacts, by name."""
     mean, index = np.mean(values, axis=0), np.array(names)
     return {name: round(float(mean[index == name].mean()), 4) for name in sorted(set(names)) if name}
-
-
-def _probe(
-    features: FeatureSet, train: NDArray[np.int64], pca: Pca, target: str
-) -> tuple[list[str], Callable[[Array], NDArray[np.int64]]]:
-    """Class names, and a classifier that was trained on the real sounds of the training split."""
-    values = [getattr(features.clips[i], target) for i in train]
-    labels = sorted({v for v in values if v})
-    if len(labels) < 2:
-        return labels, lambda rows: np.zeros(len(rows), np.int64)
-    own = np.array([labels.index(v) if v else -1 for v in values])
-    return labels, fit_logistic(_summary(pca.encode(features.cochleagram[train])), own)
 
 
 def _over_seeds(values: list[Array], weights: Array) -> dict[str, float | None]:

@@ -21,8 +21,8 @@ from foley_synthesis.training.features import FeatureSet
 from foley_synthesis.training.pca import Pca
 
 Sound = NDArray[np.float32]
-Maker = Callable[[int], Sound]
-"""Row of the dataset -> sound [48000]."""
+Maker = Callable[[int], tuple[Sound, str]]
+"""Row of the dataset -> sound [48000], and the clip that it is the sound of; empty: of none."""
 
 REAL = "real sound"
 _LATE_S = 0.05
@@ -58,15 +58,18 @@ def simple_rows(
     mean = bank.cochleagram[train].mean(axis=0)
 
     def from_train(chosen: NDArray[np.int64]) -> Maker:
-        return lambda row: source.audio(int(chosen[position[row]]))
+        def make(row: int) -> tuple[Sound, str]:
+            found = int(chosen[position[row]])
+            return source.audio(found), source.clips[found].clip_id
 
-    def late(row: int) -> Sound:
-        audio = dataset.audio(row)
-        return shifted(audio, round(_LATE_S * SAMPLE_RATE), SAMPLE_RATE // 10)
+        return make
 
-    def again(row: int) -> Sound:
+    def late(row: int) -> tuple[Sound, str]:
+        return shifted(dataset.audio(row), round(_LATE_S * SAMPLE_RATE), SAMPLE_RATE // 10), ""
+
+    def again(row: int) -> tuple[Sound, str]:
         frames = pca.decode(pca.encode(features.cochleagram[row]))
-        return parametric_waveform(frames, CLIP_SAMPLES, cochlea, seed=seed)
+        return parametric_waveform(frames, CLIP_SAMPLES, cochlea, seed=seed), ""
 
     return {
         "real sound, 50 ms late": late,
@@ -74,8 +77,8 @@ def simple_rows(
         "nearest image": from_train(looks),
         "nearest clip, velocity zero": from_train(placed),
         "random": from_train(drawn),
-        "training mean": lambda row: parametric_waveform(mean, CLIP_SAMPLES, cochlea, seed=seed + row),
-        "silence": lambda row: np.zeros(CLIP_SAMPLES, np.float32),
+        "training mean": lambda row: (parametric_waveform(mean, CLIP_SAMPLES, cochlea, seed=seed + row), ""),
+        "silence": lambda row: (np.zeros(CLIP_SAMPLES, np.float32), ""),
     }
 
 
@@ -86,26 +89,26 @@ def checkpoint_rows(
     place = None if path == "shipped" else path
 
     def measured(predictor: Predictor) -> Maker:
-        def make(row: int) -> Sound:
+        def make(row: int) -> tuple[Sound, str]:
             frames, still = dataset.frames_and_still(row)
             # A recording without a robot has no motion; the model sees rest, as it did in training.
-            action = np.nan_to_num(dataset.action_executed(row))
-            return predictor.predict(PredictionInput(still, frames, action)).waveform
+            made = predictor.predict(
+                PredictionInput(still, frames, np.nan_to_num(dataset.action_executed(row)))
+            )
+            return made.waveform, made.exemplar_id
 
         return make
 
     example = Predictor.load(place, threads=2)
+
+    def planned(row: int) -> tuple[Sound, str]:
+        made = example.predict(PredictionInput(dataset.still(row), None, dataset.action_planned(row)))
+        return made.waveform, made.exemplar_id
+
     yield name, measured(example)
     yield f"{name}, parametric", measured(Predictor.load(place, threads=2, synthesis="parametric"))
     if all(np.isfinite(dataset.action_planned(row)).all() for row in rows):
-        yield (
-            f"{name}, planned",
-            lambda row: (
-                example.predict(
-                    PredictionInput(dataset.still(row), None, dataset.action_planned(row))
-                ).waveform
-            ),
-        )
+        yield f"{name}, planned", planned
 
 
 def folder_rows(
@@ -129,7 +132,7 @@ def folder_rows(
             f"{folder}: {len(rows) - len(found)} of {len(rows)} contacts have no sound, such as "
             f"{dataset.clips[lacking].clip_id}.flac"
         )
-    yield name, lambda row: read_sound(found[row])
+    yield name, lambda row: (read_sound(found[row]), "")
 
 
 def read_sound(path: Path) -> Sound:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from foley_perception.audio.cochleagram import Cochleagram
 from foley_perception.dataset.reader import ClipDataset
 from foley_perception.dataset.schema import SAMPLE_RATE
-from foley_synthesis.ablation.rows import Asked
+from foley_synthesis.ablation.rows import Asked, Made
 from foley_synthesis.ablation.score import score
 from foley_synthesis.evaluation.bootstrap import hierarchical_weights, interval, mean_interval
 from foley_synthesis.evaluation.distances import (
@@ -133,18 +133,21 @@ def score_rows(
     truth = {row: onsets(sound, SAMPLE_RATE) for row, sound in real.items()}
     heard = _spread(len(field.rows), cdpam_contacts)
     ears = _Ears(cdpam, aisfx, [real[int(field.rows[k])][_HEARD] for k in heard], list(real.values()))
-    frames: dict[str, list[NDArray[np.float32]]] = {}
+    frames: dict[str, Made] = {}
     figures: dict[str, dict[str, Any]] = {}
-    everything: dict[str, Maker] = {REAL: lambda row: real[row], **makers}
+    everything: dict[str, Maker] = {REAL: lambda row: (real[row], ""), **makers}
+    place = {field.bank.clips[i].clip_id: int(i) for i in field.bank.indices("train")}
     for number, (name, make) in enumerate(everything.items()):
-        sounds, measured = [], []
+        sounds, sources, measured = [], [], []
         for k, row in enumerate(field.rows):
-            sound = make(int(row))
+            sound, source = make(int(row))
             keep(name, int(row), sound)
+            sources.append(place.get(source, -1))
             sounds.append(sound)
             measured.append(_measures(sound, real[int(row)], truth[int(row)]))
             progress("sounds", number * len(field.rows) + k + 1, len(everything) * len(field.rows))
-        frames[name] = [np.stack([cochlea(sound)[: field.features.cochleagram.shape[1]] for sound in sounds])]
+        steps = field.features.cochleagram.shape[1]
+        frames[name] = Made(np.stack([cochlea(sound)[:steps] for sound in sounds]), np.array(sources))
         figures[name] = _summary(measured, weights)
         figures[name] |= ears.judge([sounds[k][_HEARD] for k in heard], sounds, weights[:, heard])
         progress("judges", number + 1, len(everything))
@@ -152,10 +155,10 @@ def score_rows(
         figures["real training sounds"] = {
             "frechet": {"value": _floor(field, aisfx, len(field.rows), seed, ears)}
         }
-    truths = frames.pop(REAL)[0]
+    truths = frames.pop(REAL).frames
     asked = dataclasses.replace(field.asked, features=_with_truth(field, truths))
     told = score(
-        {asked.name: frames}, [asked], field.bank, field.pca, cochlea, replicates=replicates, seed=seed
+        {asked.name: {name: [made] for name, made in frames.items()}}, [asked], field.bank, field.pca, cochlea, replicates=replicates, seed=seed
     )
     part = told[asked.name]
     for name, row in part["rows"].items():
@@ -166,9 +169,8 @@ def score_rows(
         "judges": {"cdpam": getattr(cdpam, "name", None), "frechet": getattr(aisfx, "name", None)},
         "split": asked.name,
     }
-    loudness = {
-        name: _loudness(made[0], cochlea.exponent) for name, made in {REAL: [truths], **frames}.items()
-    }
+    loudness = {name: _loudness(made.frames, cochlea.exponent) for name, made in frames.items()}
+    loudness[REAL] = _loudness(truths, cochlea.exponent)
     return Scores({**facts, "rows": figures}, loudness)
 
 
