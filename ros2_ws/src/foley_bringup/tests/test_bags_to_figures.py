@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 pytest.importorskip("rclpy")
 
@@ -63,6 +64,8 @@ def test_impacts_of_recordings(bags: Path, tmp_path: Path, capsys: pytest.Captur
     found = json.loads((tmp_path / "metrics.json").read_text())
     assert found["videos"]["train"] == 2 and found["rows"]["sound itself"]["average_precision"]["value"] > 0.4
     assert (tmp_path / "impacts.png").is_file() and "| RGB only |" in capsys.readouterr().out
+    made, real = (soundfile.read(tmp_path / name)[0] for name in ("soundtrack.wav", "real.wav"))
+    assert len(made) >= len(real) > 9 * 48_000 and np.abs(real).max() > 0.01
 
 
 def test_the_same_touches_with_one_thing_changed(bags: Path, tmp_path: Path) -> None:

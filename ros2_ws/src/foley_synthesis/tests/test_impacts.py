@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from foley_synthesis.impacts.match import Matched, average_precision, match, pea
 from foley_synthesis.impacts.net import VideoNetConfig, fit_video_net, predict_video
 from foley_synthesis.impacts.report import draw, markdown
 from foley_synthesis.impacts.run import detect
+from foley_synthesis.impacts.soundtrack import TrainingImpacts, assemble, make_track
 from foley_synthesis.impacts.videos import Video, audible
 from foley_synthesis.training.pca import fit_pca
 
@@ -108,6 +110,37 @@ def test_motion_is_learned_where_colour_tells_nothing(tmp_path: Any) -> None:
     assert "| RGB only |" in text and "0.216" in text
     draw(found, tmp_path / "impacts.png")
     assert (tmp_path / "impacts.png").stat().st_size > 10_000
+
+
+def test_pieces_fade_into_one_another() -> None:
+    ones = np.ones(48_000, np.float32)
+    track = assemble([(24_000, 0.25 * ones), (0, 0.25 * ones)], 96_000)
+    assert track[2000:70_000] == pytest.approx(0.25, abs=1e-6), "where one goes the other comes"
+    assert track[0] < 0.01 and track[71_999] < 0.01 and not track[72_000:].any()
+    assert not assemble([], 100).any()
+    edges = assemble([(-24_000, ones), (90_000, ones)], 96_000)
+    assert edges[100] == pytest.approx(1.0) and edges[95_999] == pytest.approx(1.0)
+
+
+def test_a_track_plays_the_sound_of_the_most_similar_impact(monkeypatch: pytest.MonkeyPatch) -> None:
+    train = [video("train", 0), video("train", 1)]
+    rng = np.random.default_rng(0)
+    predicted = [rng.normal(size=(len(v.cochleagram), 10)).astype(np.float32) for v in train]
+    bank = TrainingImpacts(train, [Path("a"), Path("b")], predicted)
+    asked = rng.normal(size=(900, 10)).astype(np.float32)
+    at = int(train[1].impacts[1])
+    asked[400 - 5 : 400 + 54] = predicted[1][at - 5 : at + 54]
+    assert bank.nearest(asked, 400) == (Path("b"), float(at)) and bank.nearest(asked, 2) is None
+    played: list[tuple[Path, list[float]]] = []
+
+    def pieces(bag: Path, impacts: list[float]) -> list[np.ndarray]:
+        played.append((bag, impacts))
+        return [0.5 * np.ones(48_000, np.float32) for _ in impacts]
+
+    monkeypatch.setattr("foley_synthesis.impacts.soundtrack.read_pieces", pieces)
+    track, count = make_track(bank, asked, [400, 1], 480_000)
+    assert count == 1 and played == [(Path("b"), [float(at)])]
+    assert int(np.flatnonzero(track)[0]) == pytest.approx((400 / 90 - 0.25) * 48_000, abs=2)
 
 
 def test_a_training_repeats() -> None:

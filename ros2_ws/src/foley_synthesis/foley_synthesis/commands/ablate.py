@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.progress import Progress
 
     from foley_perception.dataset.reader import ClipDataset, DatasetError
+    from foley_synthesis.ablation.pictures import draw_confusion
     from foley_synthesis.ablation.run import ablate
     from foley_synthesis.ablation.table import markdown, orderings
 
@@ -88,6 +89,8 @@ def run(args: argparse.Namespace) -> int:
         (args.out / "metrics.json").write_text(json.dumps(metrics, indent=1, allow_nan=False) + "\n", "utf-8")
         text = markdown(figures)
         (args.out / "table.md").write_text(text, "utf-8")
+        for name, part in figures.items():
+            draw_confusion(part, args.out / f"confusion_{name}.png")
     except (DatasetError, ValueError, OSError) as error:
         print(f"foley ablate: error: {error}", file=sys.stderr)
         return 2

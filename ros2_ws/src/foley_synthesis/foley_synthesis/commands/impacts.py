@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 HELP = "find impacts in long videos by the sound that is predicted for them; average precision"
 
@@ -18,7 +19,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  foley impacts out/foleysim-1-mini/bags --seeds 1 --epochs 5     # a quick look\n\n"
         "A network learns from whole recordings what each moment sounds like, once from colour images around the\n"
         "tip alone and once with spacetime images. Peaks of the predicted loudness are detections; one within 0.1 s\n"
-        "of an impact is right. Features of the videos are kept in the cache folder."
+        "of an impact is right. One video gets a sound track of real training sounds. Features of the videos are\n"
+        "kept in the cache folder."
     )
     parser.add_argument("bags", nargs="+", help="bags, or folders of bags, with train and test recordings")
     parser.add_argument("--split", default="test", choices=("test", "test_seen", "validation"))
@@ -78,8 +80,33 @@ def run(args: argparse.Namespace) -> int:
         text = markdown(found.figures)
         (args.out / "impacts.md").write_text(text, "utf-8")
         draw(found, args.out / "impacts.png")
+        pieces = _soundtrack(found, bags, videos, args.out)
     except (EpisodeError, DatasetError, ValueError, OSError) as error:
         print(f"foley impacts: error: {error}", file=sys.stderr)
         return 2
     print(text)
+    print(
+        f"{pieces} sounds laid under {found.tested[0].session_id}: {args.out / 'soundtrack.wav'}, real.wav beside it"
+    )
     return 0
+
+
+def _soundtrack(found: Any, bags: list[Path], videos: list[Any], out: Path) -> int:
+    import numpy as np
+    import soundfile
+
+    from foley_synthesis.impacts.match import peaks
+    from foley_synthesis.impacts.run import ROWS
+    from foley_synthesis.impacts.soundtrack import TrainingImpacts, make_track, read_pieces
+    from foley_synthesis.training.features import SAMPLE_RATE
+
+    bag_of = dict(zip((v.session_id for v in videos), bags, strict=True))
+    train, shown = [v for v in videos if v.split == "train"], found.tested[0]
+    bank = TrainingImpacts(train, [bag_of[v.session_id] for v in train], found.predicted["train"])
+    strength = found.strengths[next(iter(ROWS))][0][0]
+    at = [int(frame) for frame in peaks(strength) if strength[frame] >= found.threshold]
+    track, count = make_track(bank, found.predicted["tested"][0], at, round(shown.seconds * SAMPLE_RATE))
+    soundfile.write(out / "soundtrack.wav", track, SAMPLE_RATE, subtype="PCM_16")
+    real = read_pieces(bag_of[shown.session_id], [0.25 * 90 + 90 * k for k in range(int(shown.seconds))])
+    soundfile.write(out / "real.wav", np.concatenate(real), SAMPLE_RATE, subtype="PCM_16")
+    return count

@@ -39,6 +39,8 @@ class Impacts:
     curves: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]  # recall, precision of the first seed
     strengths: Strengths
     tested: list[Video]
+    predicted: dict[str, list[NDArray[np.float32]]]  # by the first seed of the best row: `train`, `tested`
+    threshold: float  # of that row's strength, at its best F1
 
 
 def detect(
@@ -75,12 +77,15 @@ def detect(
         progress(done, total)
 
     strengths: Strengths = {}
+    predicted: dict[str, list[NDArray[np.float32]]] = {}
     for name, inputs in ROWS.items():
         own = dataclasses.replace(config, inputs=inputs)
         for seed in range(seeds):
             net = fit_video_net(train, sides["validation"], pca, own, seed=seed, progress=step)
-            made = [_loudness_rise(pca, predict_video(net, v, own)) for v in tested]
-            strengths.setdefault(name, []).append(made)
+            told = [predict_video(net, v, own) for v in tested]
+            strengths.setdefault(name, []).append([_loudness_rise(pca, features) for features in told])
+            if not predicted:
+                predicted = {"train": [predict_video(net, v, own) for v in train], "tested": told}
     strengths |= _simple(tested, seeds)
     matched = {
         name: [
@@ -100,7 +105,7 @@ def detect(
         "rows": {name: _figures(made, weights) for name, made in matched.items()},
     }
     curves = {name: precision_recall(made[0]) for name, made in matched.items()}
-    return Impacts(figures, curves, strengths, tested)
+    return Impacts(figures, curves, strengths, tested, predicted, _threshold(matched[next(iter(ROWS))][0]))
 
 
 def _loudness_rise(pca: Pca, features: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -133,6 +138,15 @@ def _figures(seeds: list[list[Matched]], weights: NDArray[np.float64]) -> dict[s
         "best_f1": round(best, 4),
         "median_error_ms": round(float(np.median(offsets)), 1) if offsets.size else None,
     }
+
+
+def _threshold(videos: list[Matched]) -> float:
+    """The strength above which F1 is best."""
+    recall, precision = precision_recall(videos)
+    if not len(recall):
+        return np.inf
+    best = int((2 * recall * precision / np.maximum(recall + precision, 1e-12)).argmax())
+    return float(np.sort(np.concatenate([v.strength for v in videos]))[::-1][best])
 
 
 def _f1(videos: list[Matched]) -> float:

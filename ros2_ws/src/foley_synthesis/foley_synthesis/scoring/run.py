@@ -158,7 +158,13 @@ def score_rows(
     truths = frames.pop(REAL).frames
     asked = dataclasses.replace(field.asked, features=_with_truth(field, truths))
     told = score(
-        {asked.name: {name: [made] for name, made in frames.items()}}, [asked], field.bank, field.pca, cochlea, replicates=replicates, seed=seed
+        {asked.name: {name: [made] for name, made in frames.items()}},
+        [asked],
+        field.bank,
+        field.pca,
+        cochlea,
+        replicates=replicates,
+        seed=seed,
     )
     part = told[asked.name]
     for name, row in part["rows"].items():
