@@ -17,6 +17,7 @@ from foley_synthesis.training.config import TrainConfig
 from foley_synthesis.training.features import load_features
 from foley_synthesis.training.loop import Interrupted, shuffled
 from foley_synthesis.training.pca import fit_pca
+from foley_synthesis.training.steps import Best, falling, step
 from foley_synthesis.vision.encoder import load_encoder
 
 SMALL = {
@@ -158,3 +159,21 @@ def _tensors(dataset: ClipDataset) -> tuple[Tensors, torch.Tensor]:
     labels = tuple(sorted({clip.material for clip in dataset.clips}))
     _, _, tensors, split = build.prepare(features, shape, TrainConfig(), labels)
     return tensors, split.train
+
+
+def test_the_best_weights_are_kept_and_a_loss_that_is_not_finite_ends_it() -> None:
+    net = torch.nn.Linear(2, 1)
+    optimiser = torch.optim.SGD(net.parameters(), lr=0.1)
+    best = Best(net)
+    step(net(torch.ones(1, 2)).square().mean(), optimiser, net, 1.0, 0)
+    kept = net.weight.detach().clone()
+    best.see(0.5)
+    step(net(torch.ones(1, 2)).square().mean() + 1.0, optimiser, net, 1.0, 1)
+    best.see(0.7)
+    assert not torch.equal(net.weight, kept)
+    best.restore()
+    assert torch.equal(net.weight, kept) and not net.training
+    with pytest.raises(FloatingPointError, match="epoch 3"):
+        step(net(torch.full((1, 2), torch.inf)).mean(), optimiser, net, 1.0, 3)
+    assert falling(0, 10) == pytest.approx(1.0) and falling(0, 10, warm_up=4) == pytest.approx(0.25)
+    assert 0.02 < falling(9, 10) < 0.06

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +25,7 @@ from foley_synthesis.models.vis import VisInput, robust_loss
 from foley_synthesis.training.batches import Tensors, inputs_for, training_inputs, training_shift
 from foley_synthesis.training.features import cache_key, cached_arrays
 from foley_synthesis.training.loop import Split
+from foley_synthesis.training.steps import Best, falling, step
 from foley_synthesis.vision.efficientnet import EfficientNetLite0
 from foley_synthesis.vision.views import encoded_spacetime, still_views
 
@@ -158,40 +158,25 @@ def fit_end_to_end(
         predicted = predict_end_to_end(model, images, tensors, split.validation)
         return float(robust_loss(predicted, tensors.sound[split.validation]))
 
-    best_loss = validation()
-    best = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    best = Best(model, validation())
     for epoch in range(config.epochs):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
         torch.manual_seed(seed * 1_000_003 + epoch)  # dropout
         model.train()
-        share = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * epoch / config.epochs))
         for group in optimiser.param_groups:
-            group["lr"] = group["peak"] * share
+            group["lr"] = group["peak"] * falling(epoch, config.epochs)
         order = split.train[torch.randperm(len(split.train), generator=generator)]
         for index in torch.tensor_split(order, max(1, len(order) // config.batch)):
             shift = training_shift(len(index), generator)
             inputs, target = training_inputs(tensors, index, 0.0, generator, shift=shift)
             held = tensors.frames.shape[1]
-            per_frame = tensors.sound.shape[1] // held
-            source = (torch.arange(held)[None] - torch.round(shift[:, None] / per_frame).long()).clamp(
-                0, held - 1
-            )
+            moved = torch.round(shift[:, None] / (tensors.sound.shape[1] // held)).long()
+            source = (torch.arange(held)[None] - moved).clamp(0, held - 1)
             loss = robust_loss(model(images[index], inputs, source), target)
-            if not bool(loss.isfinite()):
-                raise FloatingPointError(
-                    f"the loss is {float(loss)} in epoch {epoch}; lower the learning rate"
-                )
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
-            optimiser.step()
-        held_out = validation()
-        if held_out < best_loss:
-            best_loss = held_out
-            best = {name: value.detach().clone() for name, value in model.state_dict().items()}
+            step(loss, optimiser, model, config.clip_norm, epoch)
+        best.see(validation())
         progress()
-    model.load_state_dict(best)
-    model.eval()
+    best.restore()
     return model
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
 
 import torch
@@ -13,6 +12,7 @@ from foley_synthesis.models.config import ModelConfig
 from foley_synthesis.models.vis import VisInput, robust_loss
 from foley_synthesis.training.batches import Tensors, inputs_for, training_inputs
 from foley_synthesis.training.loop import Split
+from foley_synthesis.training.steps import Best, falling, step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,35 +107,21 @@ def fit(
     torch.manual_seed(seed)
     net = AblationNet(model, parts)
     optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    best, best_loss = net.state_dict(), math.inf
+    best = Best(net)
     for epoch in range(config.epochs):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
         torch.manual_seed(seed * 1_000_003 + epoch)  # dropout
-        rate = config.learning_rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * epoch / config.epochs)))
         for group in optimiser.param_groups:
-            group["lr"] = rate * min(1.0, (epoch + 1) / 3)
+            group["lr"] = config.learning_rate * falling(epoch, config.epochs, warm_up=3)
         net.train()
         order = split.train[torch.randperm(len(split.train), generator=generator)]
         for index in torch.tensor_split(order, max(1, len(order) // config.batch)):
             inputs, target = training_inputs(tensors, index, 0.0, generator)
-            loss = robust_loss(net(inputs), target)
-            if not bool(loss.isfinite()):
-                raise FloatingPointError(
-                    f"the loss is {float(loss)} in epoch {epoch}; lower the learning rate"
-                )
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(net.parameters(), config.clip_norm)
-            optimiser.step()
-        held_out = float(
-            robust_loss(predict(net, tensors, split.validation), tensors.sound[split.validation])
-        )
-        if held_out < best_loss:
-            best_loss = held_out
-            best = {name: value.detach().clone() for name, value in net.state_dict().items()}
+            step(robust_loss(net(inputs), target), optimiser, net, config.clip_norm, epoch)
+        predicted = predict(net, tensors, split.validation)
+        best.see(float(robust_loss(predicted, tensors.sound[split.validation])))
         progress()
-    net.load_state_dict(best)
-    net.eval()
+    best.restore()
     return net
 
 

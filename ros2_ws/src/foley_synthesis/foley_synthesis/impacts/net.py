@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from foley_synthesis.impacts.videos import Video
 from foley_synthesis.models.vis import robust_loss
 from foley_synthesis.training.pca import Pca
+from foley_synthesis.training.steps import Best, falling, step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,35 +92,23 @@ def fit_video_net(
     lengths = np.array([len(t) for t in targets])
     optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     steps = max(1, round(config.passes * lengths.sum() / config.stretch / config.batch))
-    best, best_loss = net.state_dict(), math.inf
+    best = Best(net)
     for epoch in range(config.epochs):
         net.train()
-        share = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * epoch / config.epochs))
         for group in optimiser.param_groups:
-            group["lr"] = config.learning_rate * share * min(1.0, (epoch + 1) / 3)
+            group["lr"] = config.learning_rate * falling(epoch, config.epochs, warm_up=3)
         for _ in range(steps):
             chosen = rng.choice(len(long), config.batch, p=lengths / lengths.sum())
             starts = [int(rng.integers(lengths[i] - config.stretch)) for i in chosen]
-            batch = [
-                _stretch(inputs[i], long[i], s, config.stretch) for i, s in zip(chosen, starts, strict=True)
-            ]
+            drawn = list(zip(chosen, starts, strict=True))
+            batch = [_stretch(inputs[i], long[i], s, config.stretch) for i, s in drawn]
             frames = nn.utils.rnn.pad_sequence([frames for frames, _ in batch], batch_first=True).float()
-            frame_of = torch.stack([of for _, of in batch])
-            target = torch.stack(
-                [targets[i][s : s + config.stretch] for i, s in zip(chosen, starts, strict=True)]
-            )
-            loss = robust_loss(net(frames, frame_of), target)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-            optimiser.step()
-        held_out = _loss(net, validation or videos, pca, config)
-        if held_out < best_loss:
-            best_loss = held_out
-            best = {name: value.detach().clone() for name, value in net.state_dict().items()}
+            predicted = net(frames, torch.stack([of for _, of in batch]))
+            target = torch.stack([targets[i][s : s + config.stretch] for i, s in drawn])
+            step(robust_loss(predicted, target), optimiser, net, 1.0, epoch)
+        best.see(_loss(net, validation or videos, pca, config))
         progress()
-    net.load_state_dict(best)
-    net.eval()
+    best.restore()
     return net
 
 
