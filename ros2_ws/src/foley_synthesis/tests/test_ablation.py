@@ -81,12 +81,33 @@ def test_the_truth_has_no_error_and_chance_is_beaten_by_it(figures: dict[str, An
         figures["test"]["rows"][n]["centroid_octaves"]["value"] for n in ("real sound match", "random")
     )
     assert match < random
-    ordered = orderings(figures)["test"]["real sound match > full"]
-    assert (
-        set(ordered.values()) <= {True, False}
-        and "loudness_db" in ordered
-        and "reaction_accuracy" not in ordered
-    )
+    said = orderings(figures["test"])["real sound match > full"]
+    verdicts = [key for keys in said.values() for key in keys]
+    assert len(verdicts) == len(set(verdicts)) and {"loudness_db", "material_accuracy"} <= set(verdicts)
+
+
+def test_an_ordering_holds_only_where_the_difference_is_sure() -> None:
+    differences = {
+        "a > b": {
+            "loudness_db": {"value": -2.0, "low": -3.0, "high": -1.0},
+            "loudness_r": {"value": -0.2, "low": -0.3, "high": -0.1},
+            "centroid_octaves": {"value": -0.2, "low": -0.5, "high": 0.1},
+            "centroid_r": {"value": None, "low": None, "high": None},
+        }
+    }
+    said = orderings({"differences": differences})["a > b"]
+    assert said == {"holds": ["loudness_db"], "reversed": ["loudness_r"], "open": ["centroid_octaves"]}
+
+
+def test_differences_are_paired(figures: dict[str, Any]) -> None:
+    """Both rows of a pair are about the same contacts: their difference is surer than either."""
+    part = figures["test"]
+    for pair, found in part["differences"].items():
+        first, second = pair.split(" > ")
+        for key, cell in found.items():
+            values = [part["rows"][row][key]["value"] for row in (first, second)]
+            assert cell["value"] == pytest.approx(values[0] - values[1], abs=2e-5)
+            assert cell["low"] - 1e-6 <= cell["value"] <= cell["high"] + 1e-6
 
 
 def test_it_repeats(figures: dict[str, Any], tiny_dataset: ClipDataset) -> None:

@@ -75,8 +75,11 @@ class Judges:
 
     def evidence(self, context: NDArray[np.floating], heard: Array, folds: NDArray[np.int64]) -> Array:
         """For the machine of the real-or-fake pairs, [n, e]."""
-        parts = [self._expectations[int(k)].evidence(context[[i]], heard[[i]]) for i, k in enumerate(folds)]
-        return np.concatenate(parts)
+        result = np.empty((len(heard), 2 * heard.shape[1] + 1))
+        for k in np.unique(folds):
+            own = folds == k
+            result[own] = self._expectations[int(k)].evidence(context[own], heard[own])
+        return result
 
 
 def summary(encoded: Frames) -> Array:

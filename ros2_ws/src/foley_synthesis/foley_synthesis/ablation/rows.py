@@ -35,7 +35,8 @@ Frames = NDArray[np.float32]  # [n, frames, channels]
 BEFORE, AFTER = 5, 54
 """Frames before and after the contact that are compared."""
 LATE_FRAMES = 5
-"""56 ms at 90 Hz: the row of a true sound that comes late."""
+"""Of the row of a true sound that comes late: 56 ms, as near to 50 as whole frames come."""
+LATE = "real sound, 56 ms late"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -184,7 +185,7 @@ def _matching_rows(
             drawn = np.random.default_rng(seed).integers(len(bank), size=len(where.rows))
             put(where, "random", drawn)
         put(where, "real sound match", closest(real_keys, pca.encode(where.truth)))
-        put(where, "real sound, 50 ms late", moved(where.truth, LATE_FRAMES))
+        put(where, LATE, moved(where.truth, LATE_FRAMES))
         put(where, "real sound through PCA", pca.decode(pca.encode(where.truth)))
         put(where, "training mean", np.broadcast_to(bank.mean(axis=0), where.truth.shape))
         put(where, "silence", np.zeros_like(where.truth))

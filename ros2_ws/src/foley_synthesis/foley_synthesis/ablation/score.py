@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from foley_perception.audio.cochleagram import Cochleagram
 from foley_synthesis.ablation.judges import TARGETS, Judges, Labels, context_of, summary
 from foley_synthesis.ablation.rows import AFTER, BEFORE, Asked, Frames, Made, Rows
+from foley_synthesis.ablation.table import ORDERINGS
 from foley_synthesis.evaluation.baselines import band_centres
-from foley_synthesis.evaluation.bootstrap import Interval, hierarchical_weights, interval
+from foley_synthesis.evaluation.bootstrap import hierarchical_weights, of_replicates
 from foley_synthesis.evaluation.metrics import balanced_accuracy, centroid_hz, confusion_matrix, loudness_db
 from foley_synthesis.evaluation.stand_in import fooled
 from foley_synthesis.training.batches import ONSET_FRAME
@@ -33,10 +34,11 @@ def score(
     replicates: int,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """asked name -> {"contacts": ..., "chance": ..., "rows": {row: {figure: interval}}}.
+    """asked name -> {"contacts": ..., "chance": ..., "rows": {row: {figure: interval}}, "differences": ...}.
 
     Intervals are over scenes, objects and contacts; several seeds are averaged within a replicate, and their spread
-    stands beside.
+    stands beside. Differences of the pairs of `ORDERINGS` are taken within each replicate: both rows are about the
+    same contacts.
     """
     judges = Judges(features, pca)
     result: dict[str, Any] = {}
@@ -46,16 +48,17 @@ def score(
         weights = hierarchical_weights(scenes, [c.object_id for c in clips], replicates, seed)
         truths = {t: judges.truth(t, [getattr(c, t) for c in clips]) for t in TARGETS}
         context, real = context_of(where.features, where.rows), summary(pca.encode(where.truth))
-        table = {}
+        table: dict[str, dict[str, Any]] = {}
+        drawn: dict[str, dict[str, Array]] = {}  # row -> figure -> what it is in every replicate
         for name, made in {**rows[where.name], "real sound": [Made(where.truth)]}.items():
             errors = [_errors(m.frames, where.truth, cochlea) for m in made]
-            figures: dict[str, Any] = {
-                key: _over_seeds([e[key] for e in errors], weights)
-                for key in ("loudness_db", "centroid_octaves")
-            }
+            figures: dict[str, Any] = {}
+            samples: dict[str, Array] = {}
+            for key in ("loudness_db", "centroid_octaves"):
+                figures[key], samples[key] = _over_seeds([e[key] for e in errors], _mean, weights)
             for key in ("loudness", "centroid"):
                 pairs = [(e[f"{key}_made"], e[f"{key}_real"]) for e in errors]
-                figures[f"{key}_r"] = _interval(pairs, _correlation, weights)
+                figures[f"{key}_r"], samples[f"{key}_r"] = _over_seeds(pairs, _correlation, weights)
             folds = [judges.folds(m.source, len(clips)) for m in made]
             heard = [summary(pca.encode(m.frames)) for m in made]
             for target in TARGETS:
@@ -65,16 +68,17 @@ def score(
                 def accuracy(guess: Labels, w: Array | None, truth: Labels = truth, n: int = count) -> float:
                     return balanced_accuracy(truth, guess, n, w)
 
-                figures[f"{target}_accuracy"] = _interval(said, accuracy, weights)
+                key = f"{target}_accuracy"
+                figures[key], samples[key] = _over_seeds(said, accuracy, weights)
                 if target == "material":
                     figures["material_confusion"] = _confusion(truth, said, judges.labels[target])
             taken = [
                 fooled(judges.evidence(context, real, f), judges.evidence(context, h, f), scenes)
                 for h, f in zip(heard, folds, strict=True)
             ]
-            figures["taken_for_real"] = _over_seeds(taken, weights)
+            figures["taken_for_real"], samples["taken_for_real"] = _over_seeds(taken, _mean, weights)
             figures["taken_for_real_by_material"] = _by_name(taken, [c.material for c in clips])
-            table[name] = figures
+            table[name], drawn[name] = figures, samples
         result[where.name] = {
             "contacts": len(clips),
             "scenes": len(set(scenes)),
@@ -82,6 +86,7 @@ def score(
             "chance": {t: round(1 / max(len(np.unique(v[v >= 0])), 1), 4) for t, v in truths.items()},
             "materials": judges.labels["material"],
             "rows": table,
+            "differences": _differences(table, drawn),
         }
     return result
 
@@ -115,23 +120,37 @@ def _by_name(values: list[Array], names: list[str]) -> dict[str, float]:
     return {name: round(float(mean[index == name].mean()), 4) for name in sorted(set(names)) if name}
 
 
-def _over_seeds(values: list[Array], weights: Array) -> dict[str, float | None]:
-    def mean(row: Array, w: Array | None) -> float:
-        known = np.isfinite(row)
-        w = known.astype(float) if w is None else w * known
-        return float(w @ np.where(known, row, 0.0) / w.sum()) if w.sum() > 0 else float("nan")
+def _differences(
+    table: dict[str, dict[str, Any]], drawn: dict[str, dict[str, Array]]
+) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Of every pair of rows that the paper orders, first less second, by figure."""
+    return {
+        f"{a} > {b}": {
+            key: of_replicates(table[a][key]["value"] - table[b][key]["value"], drawn[a][key] - drawn[b][key]).to_dict()
+            for key in drawn[a]
+            if table[a][key]["value"] is not None and table[b][key]["value"] is not None
+        }
+        for a, b in ORDERINGS
+        if a in table and b in table
+    }
 
-    return _interval(values, mean, weights)
 
-
-def _interval(
+def _over_seeds(
     values: list[Any], statistic: Callable[[Any, Array | None], float], weights: Array
-) -> dict[str, float | None]:
-    """Of the mean over seeds, with the spread over seeds."""
-    found: Interval = interval(lambda w: float(np.mean([statistic(v, w) for v in values])), weights)
+) -> tuple[dict[str, float | None], Array]:
+    """Of the mean over seeds, with the spread over seeds; and what it is in every replicate."""
     each = [statistic(v, None) for v in values]
+    samples = np.array([np.mean([statistic(v, w) for v in values]) for w in weights])
+    found = of_replicates(float(np.mean(each)), samples)
     spread = float(np.std(each, ddof=1)) if len(each) > 1 and np.isfinite(each).all() else 0.0
-    return {**found.to_dict(), "seeds": len(each), "seed_std": round(spread, 5)}
+    return {**found.to_dict(), "seeds": len(each), "seed_std": round(spread, 5)}, samples
+
+
+def _mean(row: Array, w: Array | None) -> float:
+    """Over what is known."""
+    known = np.isfinite(row)
+    w = known.astype(float) if w is None else w * known
+    return float(w @ np.where(known, row, 0.0) / w.sum()) if w.sum() > 0 else float("nan")
 
 
 def _correlation(pair: tuple[Array, Array], w: Array | None) -> float:

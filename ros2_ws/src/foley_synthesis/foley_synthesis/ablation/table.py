@@ -17,7 +17,7 @@ PAPER_PERCENT_REAL = {
 }
 """Per cent of people who took it for real, Visually Indicated Sounds, figure 5a."""
 ORDER = (
-    "real sound", "real sound, 50 ms late", "real sound through PCA", "real sound match", "full, with action",
+    "real sound", "real sound, 56 ms late", "real sound through PCA", "real sound match", "full, with action",
     "fine-tuned", "full", "no spacetime", "no RNN", "trained from scratch", "full, parametric",
     "full, with action, parametric", "fine-tuned, parametric", "no spacetime, parametric", "no RNN, parametric",
     "trained from scratch, parametric", "image match", "image + spacetime match", "nearest clip, velocity zero",
@@ -58,27 +58,37 @@ def markdown(figures: dict[str, Any]) -> str:
             cells = [_cell(part["rows"][row][key]) for key, _, _ in _COLUMNS]
             paper = f"{PAPER_PERCENT_REAL[row]:.1f} %" if row in PAPER_PERCENT_REAL else ""
             lines.append(f"| {row} | {' | '.join(cells)} | {paper} |")
-        lines.append("")
+        lines += ["", *_verdicts(part["differences"]), ""]
     return "\n".join(lines)
 
 
-def orderings(figures: dict[str, Any]) -> dict[str, dict[str, dict[str, bool]]]:
-    """For every set and pair of the paper, by which figures the first is the better one; unknown ones are left out."""
-    return {
-        name: {
-            f"{a} > {b}": _better(part["rows"][a], part["rows"][b])
-            for a, b in ORDERINGS
-            if a in part["rows"] and b in part["rows"]
-        }
-        for name, part in figures.items()
-    }
+def orderings(part: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
+    """For every pair of the paper, by which figures it holds, is reversed, or is open.
+
+    It is open where the 95 % interval of the paired difference has both signs.
+    """
+    found = {}
+    for pair, differences in part["differences"].items():
+        said: dict[str, list[str]] = {"holds": [], "reversed": [], "open": []}
+        for key, _, more in _COLUMNS:
+            difference = differences.get(key)
+            if difference is None or difference["low"] is None:
+                continue
+            if difference["low"] <= 0.0 <= difference["high"]:
+                said["open"].append(key)
+            else:
+                said["holds" if (difference["low"] > 0.0) == more else "reversed"].append(key)
+        found[pair] = said
+    return found
 
 
-def _better(first: dict[str, Any], second: dict[str, Any]) -> dict[str, bool]:
-    pairs = ((key, first[key]["value"], second[key]["value"], more) for key, _, more in _COLUMNS)
-    return {
-        key: bool((a > b) == more) for key, a, b, more in pairs if a is not None and b is not None and a != b
-    }
+def _verdicts(differences: dict[str, Any]) -> list[str]:
+    titles = {key: key.removesuffix("_accuracy").replace("_", " ") for key, _, _ in _COLUMNS}
+    lines = ["| ordering of the paper | holds | reversed |", "| --- | --- | --- |"]
+    for pair, said in orderings({"differences": differences}).items():
+        cells = [", ".join(titles[key] for key in said[verdict]) for verdict in ("holds", "reversed")]
+        lines.append(f"| {pair} | {cells[0]} | {cells[1]} |")
+    return [*lines, "", "By paired differences; what stands in neither column is open."]
 
 
 def _cell(value: dict[str, Any]) -> str:

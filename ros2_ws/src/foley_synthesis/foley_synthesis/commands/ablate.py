@@ -37,10 +37,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scratch-epochs", type=int, default=15, metavar="N", help="from scratch (default: 15)"
     )
+    parser.add_argument(
+        "--encoder",
+        default="efficientnet-lite0",
+        help="of the frozen rows (default: %(default)s); another one, such as `alexnet`, implies --frozen",
+    )
     parser.add_argument("--replicates", type=int, default=500, help="of the bootstrap (default: 500)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
-        "--out", type=Path, default=Path("out/ablate"), metavar="DIR", help="metrics.json, table.md"
+        "--out", type=Path, default=Path("out/ablate"), metavar="DIR", help="metrics.json, table.md, pictures"
     )
 
 
@@ -72,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
                 None if args.judge is None else ClipDataset(args.judge),
                 seeds=args.seeds,
                 epochs=args.epochs,
+                encoder_name=args.encoder,
                 end_to_end=not args.frozen,
                 tuned_epochs=args.tuned_epochs,
                 scratch_epochs=args.scratch_epochs,
@@ -84,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
             "seeds": args.seeds,
             "epochs": args.epochs,
             "sets": figures,
-            "orderings": orderings(figures),
+            "orderings": {name: orderings(part) for name, part in figures.items()},
         }
         (args.out / "metrics.json").write_text(json.dumps(metrics, indent=1, allow_nan=False) + "\n", "utf-8")
         text = markdown(figures)

@@ -61,13 +61,17 @@ def interval(
     share: float = 0.95,
 ) -> Interval:
     """Percentile interval of a statistic that takes weights [n] (None: each contact once)."""
-    values = np.asarray([statistic(row) for row in weights])
-    values = values[np.isfinite(values)]
+    return of_replicates(statistic(None), np.asarray([statistic(row) for row in weights]), share)
+
+
+def of_replicates(value: float, replicates: NDArray[np.float64], share: float = 0.95) -> Interval:
+    """Percentile interval of a figure from what it is in every replicate; those in which it is NaN are left out."""
+    known = replicates[np.isfinite(replicates)]
     tail = 50.0 * (1.0 - share)
-    if len(values) == 0:
-        return Interval(statistic(None), float("nan"), float("nan"))
-    low, high = np.percentile(values, [tail, 100.0 - tail])
-    return Interval(statistic(None), float(low), float(high))
+    if len(known) == 0:
+        return Interval(value, float("nan"), float("nan"))
+    low, high = np.percentile(known, [tail, 100.0 - tail])
+    return Interval(value, float(low), float(high))
 
 
 def mean_interval(values: NDArray[np.floating], weights: NDArray[np.float64]) -> Interval:
