@@ -100,14 +100,18 @@ def test_sound_and_picture_are_those_of_the_hit(imported: ClipDataset) -> None:
 
 
 def test_an_import_goes_on_and_sees_changes(copy: Path, tmp_path: Path) -> None:
-    first = import_greatest_hits(copy, tmp_path, limit=1)
+    first = import_greatest_hits(copy, tmp_path, limit=1, workers=1).manifest
     kept = (tmp_path / "parts" / "2015-02-16-16-49-06.json").stat().st_mtime_ns
-    whole = import_greatest_hits(copy, tmp_path)
+    report = import_greatest_hits(copy, tmp_path, workers=2)
+    whole = report.manifest
+    assert report.cut == 2
     assert (tmp_path / "parts" / "2015-02-16-16-49-06.json").stat().st_mtime_ns == kept
     assert sum(s["clips"] for s in first["splits"].values()) == 2
     assert sum(s["clips"] for s in whole["splits"].values()) == 5
     again = import_greatest_hits(copy, tmp_path)
-    assert again["fingerprint"] == whole["fingerprint"]
+    assert again.manifest["fingerprint"] == whole["fingerprint"] and again.cut == 0
+    import_greatest_hits(copy, tmp_path, limit=1)
+    assert {p.stem for p in (tmp_path / "audio").iterdir()} == {f"2015-02-16-16-49-06_{k:04d}" for k in range(2)}
 
 
 def test_thumbs_do_and_incomplete_ones_are_named(tmp_path: Path) -> None:
@@ -116,8 +120,8 @@ def test_thumbs_do_and_incomplete_ones_are_named(tmp_path: Path) -> None:
     (tmp_path / "b_denoised.wav").unlink()
     found, left_out = find_recordings(tmp_path)
     assert [(r.name, r.split) for r in found] == [("a", "")] and left_out == {"b": "no b_denoised.wav"}
-    content = import_greatest_hits(tmp_path, tmp_path / "out")
-    assert sum(s["clips"] for s in content["splits"].values()) == 1 and content["left_out"] == left_out
+    content = import_greatest_hits(tmp_path, tmp_path / "out", workers=1).manifest
+    assert sum(s["clips"] for s in content["splits"].values()) == 1 and content["incomplete"] == left_out
 
 
 @pytest.mark.parametrize("line", ["soon wood hit static", "-1.0 wood hit static", "nan wood hit static"])
@@ -144,6 +148,15 @@ def test_what_cannot_be_imported_is_refused(tmp_path: Path, capsys: pytest.Captu
     assert "cannot be read as a video" in capsys.readouterr().err
     (tmp_path / "a_denoised.wav").write_bytes(b"no sound")
     assert command.run(arguments) == 2
+    write_recording(tmp_path, "b", ("2.0 wood hit static",))
+    arguments.skip_bad = True
+    assert command.run(arguments) == 0
+    told = capsys.readouterr().out
+    assert "left out" in told and "a_denoised.mp4" in told
+    (tmp_path / "again").mkdir()
+    write_recording(tmp_path / "again", "b", ("2.0 wood hit static",))
+    with pytest.raises(DatasetError, match="`b` is there twice"):
+        find_recordings(tmp_path)
     for side in ("train", "test"):
         (tmp_path / f"{side}.txt").write_text("a\n")
     with pytest.raises(DatasetError, match=r"in train\.txt and in test\.txt"):

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from foley_perception.dataset.parts import BuildReport
 
 HELP = "build a dataset from recordings, or check one"
 
@@ -41,6 +46,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     hits.add_argument(
         "--limit", type=int, default=0, metavar="N", help="at most so many videos (default: all)"
     )
+    hits.add_argument("--workers", type=int, default=0, help="processes (default: one per core)")
+    hits.add_argument("--skip-bad", action="store_true", help="leave out recordings that cannot be read")
     hits.add_argument("--merge", type=float, default=0.3, help="[s] closer hits are one clip")
     check = actions.add_parser("check", help="leaks, files, fingerprint; exit code 1 if anything is wrong")
     check.add_argument("dataset", help="dataset folder")
@@ -59,71 +66,61 @@ def run(args: argparse.Namespace) -> int:
 def _build(args: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
     from foley_perception.dataset.build import build_dataset, find_bags
     from foley_perception.dataset.cut import CutConfig
 
-    bags = find_bags(args.bags)
-    columns = (
-        TextColumn("bags"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns) as bar:
-        task = bar.add_task("", total=len(bags))
+    with _bar("bags") as progress:
         report = build_dataset(
-            bags,
+            find_bags(args.bags),
             Path(args.out),
             config=CutConfig(merge_s=args.merge, windows=args.windows, hand=args.hand),
             shares=_shares(args.shares),
             workers=args.workers,
             skip_bad=args.skip_bad,
-            progress=lambda done, total, name: bar.update(
-                task, completed=done, total=total, description=name
-            ),
+            progress=progress,
         )
-    for bag, reason in report.failed.items():
-        print(f"left out {bag}: {reason}")
-    for reason, count in report.manifest["skipped"].items():
-        print(f"{count} contacts without a clip: {reason}")
-    _print_splits(report.manifest["splits"], report.manifest["fingerprint"])
+    _print_report(report, "contacts")
     return 0
 
 
 def _import_hits(args: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
     from foley_perception.dataset.greatest_hits import import_greatest_hits
 
-    columns = (
-        TextColumn("videos"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns) as bar:
-        task = bar.add_task("", total=None)
-        content = import_greatest_hits(
+    with _bar("videos") as progress:
+        report = import_greatest_hits(
             Path(args.folder),
             Path(args.out),
             merge_s=args.merge,
             limit=args.limit,
-            progress=lambda done, total, name: bar.update(
-                task, completed=done, total=total, description=name
-            ),
+            workers=args.workers,
+            skip_bad=args.skip_bad,
+            progress=progress,
         )
-    for name, reason in content["left_out"].items():
+    for name, reason in report.manifest["incomplete"].items():
         print(f"left out {name}: {reason}")
-    for reason, count in content["skipped"].items():
-        print(f"{count} hits without a clip: {reason}")
-    _print_splits(content["splits"], content["fingerprint"])
+    _print_report(report, "hits")
     return 0
+
+
+@contextlib.contextmanager
+def _bar(what: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A progress bar, and what the build tells of its progress."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    name = TextColumn("{task.description}")
+    with Progress(TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), name) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total, name: bar.update(task, completed=done, total=total, description=name)
+
+
+def _print_report(report: BuildReport, what: str) -> None:
+    for source, reason in report.failed.items():
+        print(f"left out {source}: {reason}")
+    for reason, count in report.manifest["skipped"].items():
+        print(f"{count} {what} without a clip: {reason}")
+    _print_splits(report.manifest["splits"], report.manifest["fingerprint"])
 
 
 def _shares(text: str) -> dict[str, float]:

@@ -15,22 +15,18 @@ from __future__ import annotations
 import collections
 import dataclasses
 import hashlib
-import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from foley_perception import __version__
-from foley_perception.dataset import manifest, schema, splits, store
+from foley_perception.dataset import schema, store
+from foley_perception.dataset.parts import BuildReport, Cut, Progress, build_from, identity_of
 from foley_perception.dataset.schema import Clip, ClipData, DatasetError
-
-Progress = Callable[[int, int, str], None]  # videos done, videos in all, name of the one just done
 
 _VIDEOS = ("_denoised.mp4", "_denoised_thumb.mp4", "_mic.mp4")
 _SOUNDS = ("_denoised.wav", "_mic.wav")
@@ -65,7 +61,7 @@ def find_recordings(folder: Path) -> tuple[list[Recording], dict[str, str]]:
     """Complete recordings below a folder, and why others were left out.
 
     Raises:
-        DatasetError: there is none.
+        DatasetError: there is none, or one of them twice.
     """
     if not folder.is_dir():
         raise DatasetError(f"{folder}: is not a folder")
@@ -81,6 +77,8 @@ def find_recordings(folder: Path) -> tuple[list[Recording], dict[str, str]]:
         if video is None or sound is None:
             left_out[name] = f"no {name}{(_VIDEOS if video is None else _SOUNDS)[0]}"
             continue
+        if any(other.name == name for other in found):
+            raise DatasetError(f"{times}: `{name}` is there twice; give a folder that holds one copy")
         found.append(Recording(name, video, sound, times, sides.get(name, "")))
     if not found:
         raise DatasetError(
@@ -119,55 +117,67 @@ def read_times(path: Path) -> list[Hit]:
 
 
 def import_greatest_hits(
-    folder: Path, out: Path, *, merge_s: float = 0.3, limit: int = 0, progress: Progress | None = None
-) -> dict[str, Any]:
-    """Write the data set, or complete one that was interrupted, and return its manifest.
+    folder: Path,
+    out: Path,
+    *,
+    merge_s: float = 0.3,
+    limit: int = 0,
+    workers: int = 0,
+    skip_bad: bool = False,
+    progress: Progress | None = None,
+) -> BuildReport:
+    """Write the data set, or complete one that was interrupted.
 
     Args:
         merge_s: hits closer together than this are one clip.
         limit: at most so many videos, the first by name; 0 takes all.
+        workers: processes; 0 takes one per core, 1 stays in this process.
+        skip_bad: leave recordings out that cannot be read, instead of refusing.
 
     Raises:
         DatasetError: nothing to import, or a file that cannot be used.
     """
-    recordings, left_out = find_recordings(folder)
-    recordings = recordings[:limit] if limit else recordings
-    try:
-        store.make_folders(out)
-    except OSError as error:
-        raise DatasetError(f"{out}: cannot be written ({error.strerror})") from error
-    rows: list[store.Row] = []
-    skipped: collections.Counter[str] = collections.Counter()
-    for done, recording in enumerate(recordings, start=1):
-        part = out / "parts" / f"{recording.name}.json"
-        identity = _identity(recording, merge_s)
-        kept = _load_part(part, identity)
-        if kept is None:
-            clips, reasons = _cut(recording, merge_s)
-            kept = {"identity": identity, "skipped": dict(reasons), "clips": []}
-            for data in clips:
-                store.store_clip(out, data)
-                kept["clips"].append({**dataclasses.asdict(data.clip), "position": None})
-            # Written last: without it the part does not exist.
-            part.write_text(json.dumps(kept) + "\n", encoding="utf-8")
-        skipped.update(kept["skipped"])
-        rows += [_row(entry) for entry in kept["clips"]]
-        if progress is not None:
-            progress(done, len(recordings), recording.name)
-    if not rows:
-        raise DatasetError(f"{folder}: none of {len(recordings)} recordings gave a clip ({dict(skipped)})")
-    notes = {
-        "origin": "The Greatest Hits",
-        "skipped": dict(skipped),
-        "problems": {},
-        "left_out": left_out,
-        "foley_version": __version__,
-    }
-    sources = [{"session_id": r.name, "bag": r.video.name} for r in recordings]
-    return manifest.finish(out, rows, [], sources=sources, notes=notes)
+    recordings, incomplete = find_recordings(folder)
+    sources = [HitsSource(recording, merge_s) for recording in recordings[: limit or None]]
+    notes = {"origin": "The Greatest Hits", "incomplete": incomplete}
+    return build_from(sources, out, workers=workers, skip_bad=skip_bad, progress=progress, notes=notes)
 
 
 # ---- one recording -----------------------------------------------------------------------------------------
+@dataclasses.dataclass(frozen=True)
+class HitsSource:
+    """One video with its sound and its hits."""
+
+    recording: Recording
+    merge_s: float
+
+    @property
+    def path(self) -> Path:
+        return self.recording.video
+
+    def key(self) -> str:
+        """The video's id, which is unique in the set."""
+        return self.recording.name
+
+    def identity(self) -> str:
+        """Of its three files, its side and how it is cut."""
+        files = (self.recording.video, self.recording.sound, self.recording.times)
+        return identity_of(files, f"{_VERSION} {schema.SCHEMA_VERSION} {self.merge_s} {self.recording.split}")
+
+    def cut(self, folder: Path) -> Cut:
+        """Raises DatasetError or OSError where a file cannot be used."""
+        clips, skipped = _cut(self.recording, self.merge_s)
+        name = self.recording.name
+        return Cut(
+            session_id=name,
+            scene_id=name,
+            split=self.recording.split,
+            object_ids=tuple(sorted({data.clip.object_id for data in clips})),
+            clips=[store.store_clip(folder, data) for data in clips],
+            skipped=skipped,
+        )
+
+
 def _cut(recording: Recording, merge_s: float) -> tuple[list[ClipData], collections.Counter[str]]:
     skipped: collections.Counter[str] = collections.Counter()
     sound = _read_sound(recording.sound)
@@ -203,7 +213,7 @@ def _clip(
         session_id=recording.name,
         scene_id=recording.name,
         object_id=f"{recording.name}/{hit.material}",
-        split=recording.split or _hashed_side(recording.name),
+        split=schema.ASSIGNED[0],  # sides are assigned when all recordings are known
         domain="real",
         contact_ns=round(hit.time_s * _NS),
         start_ns=round((hit.time_s - schema.CLIP_BEFORE_S) * _NS),
@@ -298,7 +308,7 @@ def _square(bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-# ---- sides and parts ---------------------------------------------------------------------------------------
+# ---- sides -------------------------------------------------------------------------------------------------
 def _published_sides(folder: Path) -> dict[str, str]:
     sides: dict[str, str] = {}
     for side in ("train", "test"):
@@ -316,40 +326,6 @@ def _published_sides(folder: Path) -> dict[str, str]:
     return sides
 
 
-def _hashed_side(name: str) -> str:
-    share = 0.0
-    for side in schema.ASSIGNED:
-        share += splits.DEFAULT_SHARES[side]
-        if _share(name) < share:
-            return side
-    return schema.ASSIGNED[-1]
-
-
 def _share(name: str) -> float:
     """In [0, 1), from the name alone."""
     return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32
-
-
-def _identity(recording: Recording, merge_s: float) -> str:
-    files = [
-        (p.name, p.stat().st_size, p.stat().st_mtime_ns)
-        for p in (recording.video, recording.sound, recording.times)
-    ]
-    parts = (_VERSION, schema.SCHEMA_VERSION, merge_s, recording.split, files)
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
-
-
-def _load_part(path: Path, identity: str) -> dict[str, Any] | None:
-    try:
-        kept: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        return kept if kept["identity"] == identity else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _row(entry: Mapping[str, Any]) -> store.Row:
-    """The Parquet row of a stored clip: everything that a robot would know is NaN."""
-    row = {**entry, "position": [math.nan] * 3}
-    for name, shape in schema.CLIP_ARRAYS.items():
-        row[name] = np.full(int(np.prod(shape)), np.nan, np.float32)
-    return row

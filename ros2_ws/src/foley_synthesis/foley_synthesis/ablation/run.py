@@ -17,7 +17,7 @@ from foley_synthesis.ablation.rows import Asked, Learned, all_rows
 from foley_synthesis.ablation.score import score
 from foley_synthesis.models.config import ModelConfig
 from foley_synthesis.training.batches import Tensors
-from foley_synthesis.training.build import prepare
+from foley_synthesis.training.build import prepare, training_labels
 from foley_synthesis.training.config import TrainConfig
 from foley_synthesis.training.features import SAMPLE_RATE, load_features
 from foley_synthesis.vision.efficientnet import EfficientNetLite0
@@ -52,16 +52,10 @@ def ablate(
         progress: called with a stage's name, and how much of it is done.
 
     Raises:
-        ValueError: too few training clips, or nothing to test.
+        ValueError: nothing to test; UntrainableDataset, which is one, where too little is there to learn from.
     """
     torch.set_num_threads(threads)
-    train = dataset.indices("train")
-    labels = tuple(sorted({dataset.clips[i].material for i in train if dataset.clips[i].material}))
-    if len(train) < 8 or len(labels) < 2:
-        raise ValueError(
-            f"{dataset.path}: its training split has {len(train)} clips of {len(labels)} materials; at least 8 clips "
-            "of 2 materials are needed"
-        )
+    labels = training_labels(dataset)
     encoder = load_encoder(encoder_name, threads=threads)
     shape = ModelConfig(
         encoder=encoder_name, encoder_dims=encoder.dims, materials=len(labels), **(model or {})

@@ -26,7 +26,7 @@ from foley_synthesis.evaluation.distances import (
 from foley_synthesis.judges.networks import Aisfx, Cdpam
 from foley_synthesis.models.config import ModelConfig
 from foley_synthesis.scoring.rows import REAL, Maker, ScoreError
-from foley_synthesis.training.build import prepare
+from foley_synthesis.training.build import UntrainableDataset, prepare, training_labels
 from foley_synthesis.training.config import TrainConfig
 from foley_synthesis.training.features import FeatureSet, load_features
 from foley_synthesis.training.pca import Pca
@@ -76,13 +76,10 @@ def open_field(
         ScoreError: nothing to train probes on, nothing to ask about, or both overlap.
     """
     source = source or dataset
-    train = source.indices("train")
-    labels = tuple(sorted({source.clips[i].material for i in train if source.clips[i].material}))
-    if len(train) < 8 or len(labels) < 2:
-        raise ScoreError(
-            f"{source.path}: {len(train)} training clips of {len(labels)} materials, at least 8 of 2 are needed for "
-            "the probes; give a dataset that has them with --train"
-        )
+    try:
+        labels = training_labels(source)
+    except UntrainableDataset as error:
+        raise ScoreError(f"the probes cannot be taught: {error} Another dataset can teach them: --train") from error
     encoder = load_encoder(encoder_name, threads=threads)
     shape = ModelConfig(encoder=encoder_name, encoder_dims=encoder.dims, materials=len(labels))
     bank = load_features(source, encoder, shape, lambda done, total: progress("features", done, total))
@@ -97,7 +94,7 @@ def open_field(
         raise ScoreError(
             f"{dataset.path}: split `{split}` has no clips; it has {', '.join(dataset.manifest['splits'])}"
         )
-    taught = {bank.clips[i].object_id for i in train} - {""}
+    taught = {bank.clips[i].object_id for i in bank.indices("train")} - {""}
     shared = taught & {features.clips[i].object_id for i in chosen}
     if shared and split == "test":
         raise ScoreError(f"{len(shared)} objects, such as {sorted(shared)[0]}, are in training and in test")

@@ -63,15 +63,7 @@ def build_checkpoint(
     """
     started = time.monotonic()
     torch.set_num_threads(config.threads)
-    labels = tuple(
-        sorted({clip.material for clip in dataset.clips if clip.split == "train" and clip.material})
-    )
-    rows = dataset.indices("train")
-    if len(labels) < 2 or len(rows) < 8:
-        raise UntrainableDataset(
-            f"{dataset.path}: its training split has {len(rows)} clips of {len(labels)} materials; "
-            "at least 8 clips of 2 materials are needed. Record or generate more."
-        )
+    labels = training_labels(dataset)
     encoder = load_encoder(encoder_name, threads=config.threads)
     shape = ModelConfig(
         encoder=encoder_name, encoder_dims=encoder.dims, materials=len(labels), **(model or {})
@@ -100,6 +92,18 @@ def build_checkpoint(
     model_id = save_checkpoint(checkpoint, out)
     forget_state(state_folder(out))
     return model_id, metrics
+
+
+def training_labels(dataset: ClipDataset) -> tuple[str, ...]:
+    """Materials of the training split. Raises UntrainableDataset where it holds too little to learn from."""
+    rows = dataset.indices("train")
+    labels = tuple(sorted({dataset.clips[i].material for i in rows} - {""}))
+    if len(labels) < 2 or len(rows) < 8:
+        raise UntrainableDataset(
+            f"{dataset.path}: its training split has {len(rows)} clips of {len(labels)} materials; "
+            "at least 8 clips of 2 materials are needed. Record or generate more."
+        )
+    return labels
 
 
 def _stage(report: Report | None, name: str) -> Callable[[int, int], None] | None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from foley_synthesis.checkpoint import sha256_of
 from foley_synthesis.vision.efficientnet import cache_folder
+from foley_synthesis.vision.encoder import check_images
 
 _BATCH = 16
 _SIZE = 224
@@ -47,8 +48,7 @@ class AlexNetFc7:
         import cv2
         import torch
 
-        if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8:
-            raise ValueError(f"images are {images.dtype} {images.shape}, must be uint8 [n, H, W, 3]")
+        check_images(images)
         features = np.empty((len(images), self.dims), np.float32)
         for begin in range(0, len(images), _BATCH):
             part = images[begin : begin + _BATCH]

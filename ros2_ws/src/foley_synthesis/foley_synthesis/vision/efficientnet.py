@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_synthesis.checkpoint import sha256_of
+from foley_synthesis.vision.encoder import check_images
 
 _LOG = logging.getLogger(__name__)
 _BATCH = 16
@@ -52,8 +53,7 @@ class EfficientNetLite0:
         Raises:
             ValueError: another shape or type.
         """
-        if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8:
-            raise ValueError(f"images are {images.dtype} {images.shape}, must be uint8 [n, H, W, 3]")
+        check_images(images)
         features = np.empty((len(images), self.dims), np.float32)
         for begin in range(0, len(images), _BATCH):
             batch = images[begin : begin + _BATCH].transpose(0, 3, 1, 2).astype(np.float32)

@@ -24,6 +24,12 @@ class VisionEncoder(Protocol):
         """Features [n, dims] of RGB images [n, 128, 128, 3]."""
 
 
+def check_images(images: NDArray[np.uint8]) -> None:
+    """Raises ValueError unless they are RGB images [n, H, W, 3] uint8."""
+    if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8:
+        raise ValueError(f"images are {images.dtype} {images.shape}, must be uint8 [n, H, W, 3]")
+
+
 def load_encoder(name: str, *, threads: int = 1) -> VisionEncoder:
     """The encoder that a checkpoint names.
 

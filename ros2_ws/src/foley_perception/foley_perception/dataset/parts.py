@@ -1,0 +1,259 @@
+"""Anything that gives clips, to a dataset: each source by itself, in processes, to be resumed.
+
+::
+
+    sources --(one process each)--> parts/<key>.* + media --(all together)--> splits, leak check, manifest
+
+A part is kept with the identity of its source; building again into the same folder cuts only what is new or changed,
+and gives the same fingerprint for the same input.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from foley_perception import __version__
+from foley_perception.dataset import manifest, splits, store
+from foley_perception.dataset.schema import DatasetError
+from foley_perception.episodes.tracks import EpisodeError
+
+Progress = Callable[[int, int, str], None]  # sources done, sources in all, name of the one just done
+
+
+@dataclasses.dataclass(frozen=True)
+class Cut:
+    """What one source gave. Its media are stored already."""
+
+    session_id: str
+    scene_id: str
+    split: str  # given by the source; empty if not
+    object_ids: tuple[str, ...]
+    clips: Sequence[store.Row]
+    windows: Sequence[store.Row] = ()
+    skipped: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """One recording. It travels to another process."""
+
+    @property
+    def path(self) -> Path:
+        """Where it lies; known by its name in messages and in the manifest."""
+
+    def key(self) -> str:
+        """File name of its part."""
+
+    def identity(self) -> str:
+        """Changes with anything that its clips depend on."""
+
+    def cut(self, folder: Path) -> Cut:
+        """Store media below a folder. Raises EpisodeError, ValueError or OSError where it cannot be used."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """What is kept of a source that was cut."""
+
+    key: str
+    identity: str
+    source: str
+    session_id: str
+    scene_id: str
+    split: str
+    object_ids: tuple[str, ...]
+    clips: int
+    windows: int
+    skipped: Mapping[str, int]
+    problems: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class BuildReport:
+    manifest: dict[str, Any]
+    parts: tuple[Part, ...]
+    cut: int  # sources that were cut now; the others were there already
+    failed: Mapping[str, str]  # source -> why it was left out
+
+
+def build_from(
+    sources: Sequence[Source],
+    folder: Path,
+    *,
+    shares: Mapping[str, float] = splits.DEFAULT_SHARES,
+    workers: int = 0,
+    skip_bad: bool = False,
+    progress: Progress | None = None,
+    notes: Mapping[str, Any] | None = None,
+) -> BuildReport:
+    """Build or complete the dataset in ``folder`` from exactly these sources.
+
+    Args:
+        workers: processes; 0 takes one per core, 1 stays in this process.
+        skip_bad: leave sources out that cannot be used, instead of refusing.
+        notes: more entries of the manifest.
+
+    Raises:
+        LeakError: the splits would leak.
+        DatasetError: a source cannot be used, or there is nothing to build from.
+    """
+    try:
+        store.make_folders(folder)
+    except OSError as error:
+        raise DatasetError(f"{folder}: cannot be written ({error.strerror})") from error
+    parts, cut, failed = _make_parts(list(sources), folder, workers, progress)
+    if failed and not skip_bad:
+        name, reason = next(iter(failed.items()))
+        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        raise DatasetError(f"{name}: {reason}{more}; correct it, or leave such out with --skip-bad")
+    if not parts:
+        raise DatasetError("none of the recordings could be used")
+    parts.sort(key=lambda part: part.session_id)
+    sides = splits.assign(
+        [splits.SessionGroup(p.session_id, p.scene_id, frozenset(p.object_ids), p.split) for p in parts],
+        shares,
+    )
+    clips = _joined(folder, parts, sides, "clips", store.CLIP_SCHEMA)
+    windows = _joined(folder, parts, sides, "windows", store.WINDOW_SCHEMA)
+    listed = [{"session_id": p.session_id, "bag": Path(p.source).name, "clips": p.clips} for p in parts]
+    told = {**_notes(parts, failed), **(notes or {})}
+    content = manifest.finish(folder, clips, windows, sources=listed, notes=told)
+    _tidy(folder, parts, clips, windows)
+    return BuildReport(content, tuple(parts), cut, failed)
+
+
+def identity_of(files: Sequence[Path], salt: str) -> str:
+    """Of files by name, size and time, and of how they are read."""
+    digest = hashlib.sha256(salt.encode())
+    for file in files:
+        stat = file.stat()
+        digest.update(f"{file.name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _notes(parts: Sequence[Part], failed: Mapping[str, str]) -> dict[str, Any]:
+    skipped: dict[str, int] = {}
+    for part in parts:
+        for reason, count in part.skipped.items():
+            skipped[reason] = skipped.get(reason, 0) + count
+    problems = {Path(p.source).name: list(p.problems) for p in parts if p.problems}
+    return {"skipped": skipped, "problems": problems, "left_out": dict(failed), "foley_version": __version__}
+
+
+# ---- parts ---------------------------------------------------------------------------------------------
+def _make_parts(
+    sources: list[Source], folder: Path, workers: int, progress: Progress | None
+) -> tuple[list[Part], int, dict[str, str]]:
+    parts: list[Part] = []
+    failed: dict[str, str] = {}
+    todo: list[Source] = []
+    for source in sources:
+        ready = _load_part(folder, source)
+        if ready is not None:
+            parts.append(ready)
+        else:
+            todo.append(source)
+
+    def done(source: Source, outcome: Part | str) -> None:
+        if isinstance(outcome, Part):
+            parts.append(outcome)
+        else:
+            failed[str(source.path)] = outcome
+        if progress is not None:
+            progress(len(parts) + len(failed), len(sources), source.path.name)
+
+    if progress is not None:
+        progress(len(parts), len(sources), "")
+    count = min(workers or os.cpu_count() or 1, len(todo))
+    if count <= 1:
+        for source in todo:
+            done(source, make_part(source, folder))
+    else:
+        # Spawned, not forked: the caller may hold threads and middleware.
+        context = multiprocessing.get_context("spawn")
+        with concurrent.futures.ProcessPoolExecutor(count, mp_context=context) as pool:
+            futures = {pool.submit(make_part, source, folder): source for source in todo}
+            for future in concurrent.futures.as_completed(futures):
+                done(futures[future], future.result())
+    return parts, len(todo) - len(failed), failed
+
+
+def make_part(source: Source, folder: Path) -> Part | str:
+    """Cut one source; the reason as a string where it cannot be used."""
+    import cv2
+
+    cv2.setNumThreads(1)  # the sources are what runs in parallel
+    try:
+        identity, cut = source.identity(), source.cut(folder)
+    except (EpisodeError, ValueError) as error:
+        return str(error)
+    except OSError as error:
+        return f"cannot be read or written ({error})"
+    part = Part(
+        key=source.key(),
+        identity=identity,
+        source=str(source.path),
+        session_id=cut.session_id,
+        scene_id=cut.scene_id,
+        split=cut.split,
+        object_ids=cut.object_ids,
+        clips=len(cut.clips),
+        windows=len(cut.windows),
+        skipped=dict(cut.skipped),
+        problems=cut.problems,
+    )
+    store.write_table(_part_path(folder, part.key, "clips"), store.to_table(cut.clips, store.CLIP_SCHEMA))
+    store.write_table(_part_path(folder, part.key, "windows"), store.to_table(cut.windows, store.WINDOW_SCHEMA))
+    # Written last: without it the part does not exist.
+    _part_path(folder, part.key, "json").write_text(json.dumps(dataclasses.asdict(part), indent=1))
+    return part
+
+
+def _part_path(folder: Path, key: str, kind: str) -> Path:
+    return folder / "parts" / (f"{key}.json" if kind == "json" else f"{key}.{kind}.parquet")
+
+
+def _load_part(folder: Path, source: Source) -> Part | None:
+    try:
+        content = json.loads(_part_path(folder, source.key(), "json").read_text())
+        part = Part(
+            **{**content, "object_ids": tuple(content["object_ids"]), "problems": tuple(content["problems"])}
+        )
+        return part if part.identity == source.identity() else None
+    except (OSError, json.JSONDecodeError, TypeError, KeyError):
+        return None
+
+
+# ---- all together --------------------------------------------------------------------------------------
+def _joined(
+    folder: Path, parts: Sequence[Part], sides: Mapping[str, str], kind: str, arrow_schema: pa.Schema
+) -> pa.Table:
+    tables = []
+    for part in parts:
+        table = store.read_table(_part_path(folder, part.key, kind), arrow_schema)
+        column = pa.array([sides[part.session_id]] * table.num_rows, pa.string())
+        tables.append(table.set_column(table.schema.get_field_index("split"), "split", column))
+    return pa.concat_tables(tables)
+
+
+def _tidy(folder: Path, parts: Sequence[Part], clips: pa.Table, windows: pa.Table) -> None:
+    """Remove what sources left behind that are no longer part of the dataset."""
+    items = set(clips.column("clip_id").to_pylist()) | set(windows.column("window_id").to_pylist())
+    for place in ("audio", "frames"):
+        for file in (folder / place).iterdir():
+            if file.stem not in items:
+                file.unlink()
+    keys = {part.key for part in parts}
+    for file in (folder / "parts").iterdir():
+        if file.name.split(".json")[0].split(".clips.")[0].split(".windows.")[0] not in keys:
+            file.unlink()
