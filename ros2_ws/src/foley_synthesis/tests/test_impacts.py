@@ -11,8 +11,17 @@ import pytest
 from numpy.typing import NDArray
 
 from foley_synthesis.commands import impacts as command
-from foley_synthesis.impacts.match import Matched, average_precision, match, peaks, precision_recall, rise
-from foley_synthesis.impacts.net import VideoNetConfig, fit_video_net, predict_video
+from foley_synthesis.impacts.match import (
+    Matched,
+    average_precision,
+    best_threshold,
+    f1_at,
+    match,
+    peaks,
+    precision_recall,
+    rise,
+)
+from foley_synthesis.impacts.net import VideoNetConfig, _starts, fit_video_net, predict_video
 from foley_synthesis.impacts.report import draw, markdown
 from foley_synthesis.impacts.run import detect
 from foley_synthesis.impacts.soundtrack import TrainingImpacts, assemble, make_track
@@ -42,8 +51,10 @@ def video(split: str, number: int, seconds: int = 12) -> Video:
         spacetime[at // 6] += 2.0
     rgb = rng.normal(0, 1.0, (seconds * 15, 6)).astype(np.float16)
     return Video(
+        Path(f"{split}{number}"),
         f"{split}{number}", f"{split}-scene{number}", split, cochleagram, rgb, spacetime.astype(np.float16),
         np.arange(steps) // 6, np.zeros(seconds * 15, np.float32), np.zeros(steps, np.float32), impacts, impacts + 2,
+        np.ones(steps, np.bool_),
         np.ones(len(impacts), np.bool_),
     )  # fmt: skip
 
@@ -61,6 +72,34 @@ def test_a_rule_for_every_case() -> None:
     assert recall.tolist() == pytest.approx([1 / 3, 1 / 3, 2 / 3, 2 / 3])
     assert precision.tolist() == pytest.approx([1, 1 / 2, 2 / 3, 1 / 2])
     assert average_precision([found]) == pytest.approx(1 / 3 + 2 / 9)
+
+
+def test_where_no_sound_was_recorded_nothing_counts() -> None:
+    recorded = np.ones(400, np.bool_)
+    recorded[190:260] = False
+    strength = spikes(400, {100: 0.5, 220: 0.9})
+    nowhere, heard = np.array([100.0]), np.array([True])
+    assert match(strength, nowhere, nowhere, heard).right.tolist() == [False, True]
+    assert match(strength, nowhere, nowhere, heard, recorded).right.tolist() == [True]
+
+
+def test_a_threshold_is_chosen_on_other_videos() -> None:
+    chosen = Matched(np.array([0.9, 0.5, 0.2]), np.array([True, True, False]), np.zeros(3), 2)
+    asked = Matched(np.array([0.8, 0.45, 0.3]), np.array([True, False, True]), np.zeros(3), 2)
+    assert best_threshold([chosen]) == 0.5 and f1_at([chosen], 0.5) == 1.0
+    assert f1_at([asked], 0.5) == pytest.approx(2 / 3) and f1_at([asked], 0.0) == pytest.approx(0.8)
+    nothing = Matched(np.empty(0), np.empty(0, np.bool_), np.empty(0), 1)
+    assert best_threshold([nothing]) == np.inf and f1_at([nothing], np.inf) == 0.0
+
+
+def test_gaps_are_not_taught_as_silence() -> None:
+    with_gap = video("train", 0)
+    with_gap.recorded[300:420] = False
+    starts = _starts(with_gap, 180)
+    assert len(starts) and not ((starts + 180 > 300) & (starts < 420)).any()
+    with_gap.recorded[::100] = False
+    with pytest.raises(ValueError, match="without a gap"):
+        fit_video_net([with_gap], [], fit_pca(with_gap.cochleagram[None], 10), SMALL, seed=0)
 
 
 def test_one_impact_is_found_once() -> None:
@@ -126,20 +165,20 @@ def test_a_track_plays_the_sound_of_the_most_similar_impact(monkeypatch: pytest.
     train = [video("train", 0), video("train", 1)]
     rng = np.random.default_rng(0)
     predicted = [rng.normal(size=(len(v.cochleagram), 10)).astype(np.float32) for v in train]
-    bank = TrainingImpacts(train, [Path("a"), Path("b")], predicted)
+    bank = TrainingImpacts(train, predicted)
     asked = rng.normal(size=(900, 10)).astype(np.float32)
     at = int(train[1].impacts[1])
     asked[400 - 5 : 400 + 54] = predicted[1][at - 5 : at + 54]
-    assert bank.nearest(asked, 400) == (Path("b"), float(at)) and bank.nearest(asked, 2) is None
-    played: list[tuple[Path, list[float]]] = []
+    assert bank.nearest(asked, 400) == (Path("train1"), float(at)) and bank.nearest(asked, 2) is None
+    played: list[tuple[Path, list[float], float]] = []
 
-    def pieces(bag: Path, impacts: list[float]) -> list[np.ndarray]:
-        played.append((bag, impacts))
-        return [0.5 * np.ones(48_000, np.float32) for _ in impacts]
+    def sounds(bag: Path, begins_s: list[float], length_s: float) -> list[np.ndarray]:
+        played.append((bag, begins_s, length_s))
+        return [0.5 * np.ones(48_000, np.float32) for _ in begins_s]
 
-    monkeypatch.setattr("foley_synthesis.impacts.soundtrack.read_pieces", pieces)
+    monkeypatch.setattr("foley_synthesis.impacts.soundtrack.read_sounds", sounds)
     track, count = make_track(bank, asked, [400, 1], 480_000)
-    assert count == 1 and played == [(Path("b"), [float(at)])]
+    assert count == 1 and played == [(Path("train1"), [at / 90 - 0.25], 1.0)]
     assert int(np.flatnonzero(track)[0]) == pytest.approx((400 / 90 - 0.25) * 48_000, abs=2)
 
 
@@ -160,7 +199,7 @@ def test_what_cannot_be_learned_is_refused(tmp_path: Any, capsys: pytest.Capture
     object.__setattr__(leaking[1], "scene_id", leaking[0].scene_id)
     with pytest.raises(ValueError, match="in training and in test"):
         detect(leaking)
-    with pytest.raises(ValueError, match=r"longer than a stretch of 20\.0 s"):
+    with pytest.raises(ValueError, match=r"without a gap for a stretch of 20\.0 s"):
         detect([video("train", 0), video("test", 1)], config=VideoNetConfig(stretch=1800))
     parser = argparse.ArgumentParser()
     command.configure(parser)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from foley_synthesis.impacts.run import Impacts
 
 HELP = "find impacts in long videos by the sound that is predicted for them; average precision"
 
@@ -80,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         text = markdown(found.figures)
         (args.out / "impacts.md").write_text(text, "utf-8")
         draw(found, args.out / "impacts.png")
-        pieces = _soundtrack(found, bags, videos, args.out)
+        pieces = _soundtrack(found, args.out)
     except (EpisodeError, DatasetError, ValueError, OSError) as error:
         print(f"foley impacts: error: {error}", file=sys.stderr)
         return 2
@@ -91,22 +94,21 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _soundtrack(found: Any, bags: list[Path], videos: list[Any], out: Path) -> int:
-    import numpy as np
+def _soundtrack(found: Impacts, out: Path) -> int:
+    """Write soundtrack.wav and real.wav of the first tested video; how many sounds were laid."""
     import soundfile
 
     from foley_synthesis.impacts.match import peaks
     from foley_synthesis.impacts.run import ROWS
-    from foley_synthesis.impacts.soundtrack import TrainingImpacts, make_track, read_pieces
+    from foley_synthesis.impacts.soundtrack import TrainingImpacts, make_track, read_sounds
     from foley_synthesis.training.features import SAMPLE_RATE
 
-    bag_of = dict(zip((v.session_id for v in videos), bags, strict=True))
-    train, shown = [v for v in videos if v.split == "train"], found.tested[0]
-    bank = TrainingImpacts(train, [bag_of[v.session_id] for v in train], found.predicted["train"])
+    shown = found.tested[0]
     strength = found.strengths[next(iter(ROWS))][0][0]
     at = [int(frame) for frame in peaks(strength) if strength[frame] >= found.threshold]
+    bank = TrainingImpacts(found.train, found.predicted["train"])
     track, count = make_track(bank, found.predicted["tested"][0], at, round(shown.seconds * SAMPLE_RATE))
     soundfile.write(out / "soundtrack.wav", track, SAMPLE_RATE, subtype="PCM_16")
-    real = read_pieces(bag_of[shown.session_id], [0.25 * 90 + 90 * k for k in range(int(shown.seconds))])
-    soundfile.write(out / "real.wav", np.concatenate(real), SAMPLE_RATE, subtype="PCM_16")
+    real = read_sounds(shown.bag, [0.0], shown.seconds)[0]
+    soundfile.write(out / "real.wav", real, SAMPLE_RATE, subtype="PCM_16")
     return count

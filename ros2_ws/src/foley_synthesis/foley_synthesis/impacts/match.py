@@ -2,7 +2,8 @@
 
 The rule: a detection is a peak of the strength, at most one in 0.25 s. In order of strength, each takes the nearest
 impact within 0.1 s that no stronger one has taken, and is right; else it is wrong. Neither right nor wrong are
-detections at an impact that cannot be heard, and those during a touch that lasts, such as a scratch.
+detections at an impact that cannot be heard, those during a touch that lasts, such as a scratch, and those where no
+sound was recorded.
 """
 
 from __future__ import annotations
@@ -43,8 +44,14 @@ def peaks(strength: NDArray[np.floating]) -> NDArray[np.int64]:
     return np.asarray(found, np.int64)
 
 
-def match(strength: NDArray[np.floating], impacts: Array, ends: Array, heard: NDArray[np.bool_]) -> Matched:
-    """Apply the rule to one video: strength [t], impacts and their ends [k] in frames, and which can be heard."""
+def match(
+    strength: NDArray[np.floating],  # [t]
+    impacts: Array,  # [k] in frames
+    ends: Array,  # [k]
+    heard: NDArray[np.bool_],  # [k]
+    recorded: NDArray[np.bool_] | None = None,  # [t]; None: all of it
+) -> Matched:
+    """Apply the rule to one video."""
     found = peaks(strength)
     order = found[np.argsort(-strength[found], kind="stable")]
     free = np.ones(len(impacts), np.bool_)
@@ -57,8 +64,10 @@ def match(strength: NDArray[np.floating], impacts: Array, ends: Array, heard: ND
             free[best] = False
             if not heard[best]:
                 continue
-        elif bool(((impacts < frame) & (frame <= ends + TOLERANCE_FRAMES)).any()):
-            continue
+        else:
+            lasting = bool(((impacts < frame) & (frame <= ends + TOLERANCE_FRAMES)).any())
+            if lasting or (recorded is not None and not recorded[frame]):
+                continue
         kept.append(float(strength[frame]))
         right.append(hit)
         offset.append(float(frame - impacts[best]) if hit else np.nan)
@@ -83,3 +92,20 @@ def average_precision(videos: Sequence[Matched], weights: Array | None = None) -
     if not len(recall):
         return 0.0
     return float((np.diff(recall, prepend=0.0) * precision).sum())
+
+
+def best_threshold(videos: Sequence[Matched]) -> float:
+    """The strength from which on F1 is best; infinity where nothing was found."""
+    strength = np.sort(np.concatenate([v.strength for v in videos]))[::-1]
+    if not len(strength):
+        return float("inf")
+    recall, precision = precision_recall(videos)
+    return float(strength[int((2 * recall * precision / np.maximum(recall + precision, 1e-12)).argmax())])
+
+
+def f1_at(videos: Sequence[Matched], threshold: float) -> float:
+    """F1 of the detections that are at least this strong."""
+    shown = sum(int((v.strength >= threshold).sum()) for v in videos)
+    right = sum(int(v.right[v.strength >= threshold].sum()) for v in videos)
+    wanted = sum(v.impacts for v in videos)
+    return 2.0 * right / (shown + wanted) if shown + wanted else 0.0

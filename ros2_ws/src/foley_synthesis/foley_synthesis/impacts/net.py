@@ -78,9 +78,11 @@ def fit_video_net(
     Raises:
         ValueError: the videos are shorter than one stretch.
     """
-    long = [v for v in videos if len(v.cochleagram) > config.stretch]
+    usable = [_starts(v, config.stretch) for v in videos]
+    long = [v for v, starts in zip(videos, usable, strict=True) if len(starts)]
     if not long:
-        raise ValueError(f"no training video is longer than a stretch of {config.stretch / 90:.1f} s")
+        raise ValueError(f"no training video has sound without a gap for a stretch of {config.stretch / 90:.1f} s")
+    usable = [starts for starts in usable if len(starts)]
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     net = VideoNet(long[0].rgb.shape[1], config)
@@ -99,7 +101,7 @@ def fit_video_net(
             group["lr"] = config.learning_rate * falling(epoch, config.epochs, warm_up=3)
         for _ in range(steps):
             chosen = rng.choice(len(long), config.batch, p=lengths / lengths.sum())
-            starts = [int(rng.integers(lengths[i] - config.stretch)) for i in chosen]
+            starts = [int(rng.choice(usable[i])) for i in chosen]
             drawn = list(zip(chosen, starts, strict=True))
             batch = [_stretch(inputs[i], long[i], s, config.stretch) for i, s in drawn]
             frames = nn.utils.rnn.pad_sequence([frames for frames, _ in batch], batch_first=True).float()
@@ -123,12 +125,20 @@ def predict_video(net: VideoNet, video: Video, config: VideoNetConfig) -> NDArra
 def _loss(net: VideoNet, videos: Sequence[Video], pca: Pca, config: VideoNetConfig) -> float:
     losses = [
         robust_loss(
-            torch.from_numpy(predict_video(net, v, config))[None],
-            torch.from_numpy(pca.encode(v.cochleagram))[None],
+            torch.from_numpy(predict_video(net, v, config)[v.recorded])[None],
+            torch.from_numpy(pca.encode(v.cochleagram[v.recorded]))[None],
         )
         for v in videos
+        if v.recorded.any()
     ]
     return float(torch.stack(losses).mean())
+
+
+def _starts(video: Video, length: int) -> NDArray[np.int64]:
+    """Where a stretch may begin: all of its sound is there."""
+    gone = np.concatenate([[0], np.cumsum(~video.recorded)])
+    count = max(len(video.recorded) - length, 0)
+    return np.flatnonzero(gone[length : length + count] == gone[:count])
 
 
 def _inputs(video: Video, config: VideoNetConfig) -> Tensor:

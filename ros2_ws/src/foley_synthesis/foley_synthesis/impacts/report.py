@@ -18,7 +18,7 @@ def markdown(figures: dict[str, Any]) -> str:
         f"{figures['heard']} impacts that can be heard (of {figures['impacts']}), tolerance "
         f"{figures['tolerance_s']:.1f} s, {figures['seeds']} seeds.",
         "",
-        "| row | average precision | best F1 | median error [ms] | paper |",
+        "| row | average precision | F1 | median error [ms] | paper |",
         "| --- | --- | --- | --- | --- |",
     ]
     for name, row in figures["rows"].items():
@@ -26,7 +26,7 @@ def markdown(figures: dict[str, Any]) -> str:
         error = "" if row["median_error_ms"] is None else f"{row['median_error_ms']:.0f}"
         paper = f"{PAPER[name]:.3f}" if name in PAPER else ""
         lines.append(
-            f"| {name} | {ap['value']:.3f} [{ap['low']:.3f}, {ap['high']:.3f}] | {row['best_f1']:.3f} | {error} "
+            f"| {name} | {ap['value']:.3f} [{ap['low']:.3f}, {ap['high']:.3f}] | {row['f1']:.3f} | {error} "
             f"| {paper} |"
         )
     return "\n".join(lines) + "\n"

@@ -15,6 +15,8 @@ from foley_synthesis.impacts.match import (
     TOLERANCE_FRAMES,
     Matched,
     average_precision,
+    best_threshold,
+    f1_at,
     match,
     precision_recall,
     rise,
@@ -38,9 +40,10 @@ class Impacts:
     figures: dict[str, Any]
     curves: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]  # recall, precision of the first seed
     strengths: Strengths
+    train: list[Video]
     tested: list[Video]
-    predicted: dict[str, list[NDArray[np.float32]]]  # by the first seed of the best row: `train`, `tested`
-    threshold: float  # of that row's strength, at its best F1
+    predicted: dict[str, list[NDArray[np.float32]]]  # by the first seed of the first row: `train`, `tested`
+    threshold: float  # of that row's strength
 
 
 def detect(
@@ -55,6 +58,8 @@ def detect(
 ) -> Impacts:
     """Train on the training videos, detect on those of `split`.
 
+    The threshold of F1 is the one that is best on the validation videos; without any, on those of training.
+
     Raises:
         ValueError: there are no videos to train on or to test.
     """
@@ -68,7 +73,7 @@ def detect(
         )
     if {v.scene_id for v in train} & {v.scene_id for v in tested} and split == "test":
         raise ValueError("a scene is in training and in test; build the recordings with splits by scene")
-    pca = fit_pca(np.concatenate([v.cochleagram for v in train])[None], config.components)
+    pca = fit_pca(np.concatenate([v.cochleagram[v.recorded] for v in train])[None], config.components)
     total, done = len(ROWS) * seeds * config.epochs, 0
 
     def step() -> None:
@@ -76,23 +81,24 @@ def detect(
         done += 1
         progress(done, total)
 
-    strengths: Strengths = {}
+    asked = {"chosen": sides["validation"] or train, "tested": tested}
+    strengths: dict[str, Strengths] = {side: _simple(own, seeds) for side, own in asked.items()}
     predicted: dict[str, list[NDArray[np.float32]]] = {}
     for name, inputs in ROWS.items():
         own = dataclasses.replace(config, inputs=inputs)
         for seed in range(seeds):
             net = fit_video_net(train, sides["validation"], pca, own, seed=seed, progress=step)
-            told = [predict_video(net, v, own) for v in tested]
-            strengths.setdefault(name, []).append([_loudness_rise(pca, features) for features in told])
-            if not predicted:
-                predicted = {"train": [predict_video(net, v, own) for v in train], "tested": told}
-    strengths |= _simple(tested, seeds)
-    matched = {
-        name: [
-            [match(s, v.impacts, v.ends, v.heard) for s, v in zip(seed, tested, strict=True)] for seed in made
-        ]
-        for name, made in strengths.items()
-    }
+            for side, those in asked.items():
+                told = [predict_video(net, v, own) for v in those]
+                rises = [_loudness_rise(pca, features) for features in told]
+                strengths[side].setdefault(name, []).append(rises)
+                if side == "tested":
+                    predicted.setdefault(side, told)
+            if "train" not in predicted:
+                predicted["train"] = [predict_video(net, v, own) for v in train]
+    names = [*ROWS, *(name for name in strengths["tested"] if name not in ROWS)]
+    matched = {side: _matched(strengths[side], own) for side, own in asked.items()}
+    thresholds = {name: [best_threshold(videos) for videos in matched["chosen"][name]] for name in names}
     weights = _scene_weights([v.scene_id for v in tested], replicates)
     figures = {
         "videos": {side: len(own) for side, own in sides.items()},
@@ -102,10 +108,23 @@ def detect(
         "tolerance_s": TOLERANCE_FRAMES / RATE_HZ,
         "seeds": seeds,
         "paper": PAPER,
-        "rows": {name: _figures(made, weights) for name, made in matched.items()},
+        "seconds_without_sound": round(sum(float((~v.recorded).sum()) for v in videos) / RATE_HZ, 2),
+        "rows": {name: _figures(matched["tested"][name], thresholds[name], weights) for name in names},
     }
-    curves = {name: precision_recall(made[0]) for name, made in matched.items()}
-    return Impacts(figures, curves, strengths, tested, predicted, _threshold(matched[next(iter(ROWS))][0]))
+    curves = {name: precision_recall(matched["tested"][name][0]) for name in names}
+    first = thresholds[names[0]][0]
+    return Impacts(figures, curves, strengths["tested"], train, tested, predicted, first)
+
+
+def _matched(strengths: Strengths, videos: list[Video]) -> dict[str, list[list[Matched]]]:
+    """row -> seed -> video."""
+    return {
+        name: [
+            [match(s, v.impacts, v.ends, v.heard, v.recorded) for s, v in zip(seed, videos, strict=True)]
+            for seed in made
+        ]
+        for name, made in strengths.items()
+    }
 
 
 def _loudness_rise(pca: Pca, features: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -123,35 +142,22 @@ def _simple(tested: list[Video], seeds: int) -> Strengths:
     }
 
 
-def _figures(seeds: list[list[Matched]], weights: NDArray[np.float64]) -> dict[str, Any]:
+def _figures(
+    seeds: list[list[Matched]], thresholds: list[float], weights: NDArray[np.float64]
+) -> dict[str, Any]:
     found = interval(lambda w: float(np.mean([average_precision(videos, w) for videos in seeds])), weights)
     each = [average_precision(videos) for videos in seeds]
     offsets = np.concatenate([v.offset for videos in seeds for v in videos])
     offsets = np.abs(offsets[np.isfinite(offsets)]) / RATE_HZ * 1e3
-    best = max((_f1(videos) for videos in seeds), default=0.0)
     return {
         "average_precision": {
             **found.to_dict(),
             "seeds": len(each),
             "seed_std": round(float(np.std(each, ddof=1)), 5) if len(each) > 1 else 0.0,
         },
-        "best_f1": round(best, 4),
+        "f1": round(float(np.mean([f1_at(v, t) for v, t in zip(seeds, thresholds, strict=True)])), 4),
         "median_error_ms": round(float(np.median(offsets)), 1) if offsets.size else None,
     }
-
-
-def _threshold(videos: list[Matched]) -> float:
-    """The strength above which F1 is best."""
-    recall, precision = precision_recall(videos)
-    if not len(recall):
-        return np.inf
-    best = int((2 * recall * precision / np.maximum(recall + precision, 1e-12)).argmax())
-    return float(np.sort(np.concatenate([v.strength for v in videos]))[::-1][best])
-
-
-def _f1(videos: list[Matched]) -> float:
-    recall, precision = precision_recall(videos)
-    return float((2 * recall * precision / np.maximum(recall + precision, 1e-12)).max(initial=0.0))
 
 
 def _scene_weights(scenes: list[str], replicates: int, seed: int = 0) -> NDArray[np.float64]:

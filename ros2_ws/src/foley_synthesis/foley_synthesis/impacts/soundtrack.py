@@ -28,17 +28,15 @@ _FADE_S = 0.04
 class TrainingImpacts:
     """Windows of predicted features around the impacts of training videos, and where their sounds are."""
 
-    def __init__(
-        self, videos: Sequence[Video], bags: Sequence[Path], predicted: Sequence[NDArray[np.float32]]
-    ) -> None:
+    def __init__(self, videos: Sequence[Video], predicted: Sequence[NDArray[np.float32]]) -> None:
         """Raises ValueError where no impact has a whole window."""
         windows, self._places = [], []
-        for video, bag, features in zip(videos, bags, predicted, strict=True):
+        for video, features in zip(videos, predicted, strict=True):
             for impact in video.impacts[video.heard]:
                 window = _window(features, int(impact))
                 if window is not None:
                     windows.append(window)
-                    self._places.append((bag, float(impact)))
+                    self._places.append((video.bag, float(impact)))
         if not windows:
             raise ValueError("no training impact has a whole window around it")
         self._index = L1Index(np.stack(windows))
@@ -60,20 +58,19 @@ def make_track(
         if found is not None:
             wanted.setdefault(found[0], []).append((int(frame), found[1]))
     for bag, places in wanted.items():
-        for (frame, _), piece in zip(places, read_pieces(bag, [at for _, at in places]), strict=True):
-            pieces.append((round((frame / RATE_HZ - _PIECE_BEFORE_S) * SAMPLE_RATE), piece))
+        sounds = read_sounds(bag, [at / RATE_HZ - _PIECE_BEFORE_S for _, at in places], _PIECE_S)
+        for (frame, _), sound in zip(places, sounds, strict=True):
+            pieces.append((round((frame / RATE_HZ - _PIECE_BEFORE_S) * SAMPLE_RATE), sound))
     return assemble(pieces, samples), len(pieces)
 
 
-def read_pieces(bag: Path, impacts: Sequence[float]) -> list[Sound]:
-    """A second of a recording around each impact [frames from its first camera frame]."""
+def read_sounds(bag: Path, begins_s: Sequence[float], length_s: float) -> list[Sound]:
+    """Stretches of a recording that begin so long after its first camera frame."""
     episode = read_episode(bag, require=("mic/audio",))
     if episode.audio is None or episode.frames is None:
         raise EpisodeError(f"{bag}: no sound or no frames")
-    start = int(episode.frames.times_ns[0])
-    count = round(_PIECE_S * SAMPLE_RATE)
-    begins = [start + round((at / RATE_HZ - _PIECE_BEFORE_S) * NS_PER_S) for at in impacts]
-    return [episode.audio.slice(begin, count, SAMPLE_RATE)[0] for begin in begins]
+    start, count = int(episode.frames.times_ns[0]), round(length_s * SAMPLE_RATE)
+    return [episode.audio.slice(start + round(at * NS_PER_S), count, SAMPLE_RATE)[0] for at in begins_s]
 
 
 def assemble(pieces: Sequence[tuple[int, Sound]], samples: int) -> Sound:

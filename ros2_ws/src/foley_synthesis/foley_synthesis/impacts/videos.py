@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_perception.audio.cochleagram import Cochleagram
+from foley_perception.dataset.build import bag_files
 from foley_perception.dataset.cut import merge_contacts
+from foley_perception.dataset.parts import identity_of
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.reader import read_episode
 from foley_perception.episodes.tracks import NS_PER_S, EpisodeError
@@ -21,7 +22,7 @@ from foley_perception.scene.crop import crop_around
 from foley_synthesis.training.features import SAMPLE_RATE, cached_arrays
 from foley_synthesis.vision.encoder import VisionEncoder
 
-VERSION = 2
+VERSION = 3
 RATE_HZ = 90  # of the sound features
 MERGE_S = 0.3  # contacts closer together are one impact, as in a dataset
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -33,6 +34,7 @@ Progress = Callable[[int, int], None]
 class Video:
     """One recording on the grid of the sound features, which starts at the first camera frame."""
 
+    bag: Path
     session_id: str
     scene_id: str
     split: str
@@ -44,7 +46,8 @@ class Video:
     tip_speed: NDArray[np.float32]  # [t] measured [m/s]
     impacts: NDArray[np.float64]  # [k] in sound frames
     ends: NDArray[np.float64]  # [k] when the touch is over, in sound frames
-    heard: NDArray[np.bool_]  # [k] whether the impact rises above the background
+    recorded: NDArray[np.bool_]  # [t] whether the sound is there; the cochleagram says nothing where it is not
+    heard: NDArray[np.bool_]  # [k] whether the sound is there and rises above the background
 
     @property
     def seconds(self) -> float:
@@ -54,7 +57,7 @@ class Video:
 def load_videos(
     bags: Sequence[Path], encoder: VisionEncoder, progress: Progress | None = None
 ) -> list[Video]:
-    """Every bag that has sound, frames, poses and contacts; features come from the cache where possible.
+    """Bags with sound, frames, poses and contacts, true or detected; features come from the cache where possible.
 
     Raises:
         EpisodeError: a bag cannot be read or lacks one of these; the message names it.
@@ -64,35 +67,34 @@ def load_videos(
         compute = functools.partial(_compute, bag, encoder)
         arrays = cached_arrays("videos", _key(bag, encoder), None, compute, keep=400)
         names = bytes(arrays.pop("names")).decode().split("\n")
-        videos.append(Video(*names, **arrays))  # type: ignore[arg-type]
+        videos.append(Video(bag, *names, **arrays))  # type: ignore[arg-type]
         if progress is not None:
             progress(index + 1, len(bags))
     return videos
 
 
 def _key(bag: Path, encoder: VisionEncoder) -> str:
-    files = sorted(p for p in bag.iterdir() if p.is_file())
-    parts = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]
-    return hashlib.sha256(repr((VERSION, str(bag.resolve()), parts, encoder.identity)).encode()).hexdigest()[
-        :32
-    ]
+    return identity_of(bag_files(bag), f"{VERSION} {bag.resolve()} {encoder.identity}")[:32]
 
 
 def _compute(bag: Path, encoder: VisionEncoder) -> dict[str, NDArray[Any]]:
     episode = read_episode(bag, require=("mic/audio", "ee_pose"))
     frames, audio = episode.frames, episode.audio
-    if frames is None or episode.camera is None or audio is None or not episode.truth:
+    contacts = episode.truth or episode.detected
+    if frames is None or episode.camera is None or audio is None or not contacts:
         raise EpisodeError(
-            f"{bag}: impacts need camera/image_raw, camera_info, its frame in tf_static and sim/contacts"
+            f"{bag}: impacts need camera/image_raw, camera_info, its frame in tf_static, and sim/contacts or contacts"
         )
     start = int(frames.times_ns[0])
     stop = min(int(frames.times_ns[-1]), audio.end_ns)
     steps = int((stop - start) * RATE_HZ // NS_PER_S)
-    sound, _ = audio.slice(start, steps * SAMPLE_RATE // RATE_HZ + SAMPLE_RATE // RATE_HZ, SAMPLE_RATE)
+    sound, known = audio.slice(start, (steps + 1) * SAMPLE_RATE // RATE_HZ, SAMPLE_RATE)
     cochleagram = Cochleagram(SAMPLE_RATE)(sound)[:steps]
+    edges = np.arange(steps) * SAMPLE_RATE // RATE_HZ
+    recorded = np.logical_and.reduceat(known, edges)[:steps]
     grid = start + np.round(np.arange(steps) * (NS_PER_S / RATE_HZ)).astype(np.int64)
     rgb, spacetime, motion = _look(episode, encoder)
-    touches = [m.contact for m in merge_contacts(episode.truth, MERGE_S)]
+    touches = [m.contact for m in merge_contacts(contacts, MERGE_S)]
     impacts = np.array([(c.time_ns - start) / NS_PER_S * RATE_HZ for c in touches])
     ends = impacts + np.nan_to_num([c.duration for c in touches]) * RATE_HZ
     inside = (impacts >= 0) & (impacts < steps)
@@ -108,7 +110,8 @@ def _compute(bag: Path, encoder: VisionEncoder) -> dict[str, NDArray[Any]]:
         "tip_speed": _tip_speed(episode, grid),
         "impacts": impacts,
         "ends": ends,
-        "heard": audible(cochleagram, impacts),
+        "recorded": recorded,
+        "heard": audible(cochleagram, impacts) & _all_recorded(recorded, impacts),
     }
 
 
@@ -149,6 +152,11 @@ def _tip_speed(episode: Episode, grid_ns: NDArray[np.int64]) -> NDArray[np.float
     )
     speed = np.linalg.norm(after - before, axis=1) / (2e-9 * half)
     return np.asarray(np.nan_to_num(speed), np.float32)
+
+
+def _all_recorded(recorded: NDArray[np.bool_], impacts: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Whether all sound by which an impact is called audible is there, [k]."""
+    return np.array([recorded[max(int(at) - 20, 0) : int(at) + 14].all() for at in impacts], np.bool_)
 
 
 def audible(

@@ -21,7 +21,7 @@ def step(loss: Tensor, optimiser: torch.optim.Optimizer, network: nn.Module, cli
         FloatingPointError: the loss is not finite.
     """
     if not bool(loss.isfinite()):
-        raise FloatingPointError(f"the loss is {float(loss)} in epoch {epoch}; lower the learning rate")
+        raise FloatingPointError(f"the loss is {float(loss.detach())} in epoch {epoch}; lower the learning rate")
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
