@@ -21,6 +21,7 @@ from foley_perception.audio.cochleagram import Cochleagram
 from foley_perception.dataset.build import build_dataset, find_bags
 from foley_perception.dataset.reader import ClipDataset
 from foley_perception.dataset.schema import ACTION_RATE, SAMPLE_RATE
+from foley_sim.appearances import LOOKS
 from foley_sim.generate import GenerateConfig, generate
 from foley_synthesis.evaluation.bootstrap import hierarchical_weights, mean_interval
 from foley_synthesis.evaluation.metrics import loudness_db
@@ -43,9 +44,7 @@ class InterventionConfig:
     out: Path
     scenes: int = 6
     duration_s: float = 40.0
-    policy_seed: int = (
-        77  # touches that no recording of FoleySim-1 has; its test scenes, which training never sees
-    )
+    policy_seed: int = 77  # touches that no recording of FoleySim-1 has, in its test scenes
     looks: tuple[str, ...] = ("metal", "wood")
     speeds: tuple[float, ...] = (0.5, 2.0)
     shifts_ms: tuple[int, ...] = (0, 100, 200, 300)
@@ -86,6 +85,14 @@ def simulate(
     return found
 
 
+def check_looks(config: InterventionConfig, known: Sequence[str]) -> None:
+    """Raises ValueError where objects would be made to look like what the simulator or the model does not have."""
+    for what, names in (("the simulator", LOOKS), ("the checkpoint", known)):
+        unknown = sorted(set(config.looks) - set(names))
+        if unknown:
+            raise ValueError(f"--looks names {', '.join(unknown)}; {what} knows {', '.join(names)}")
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Told:
     """What is said of one touch."""
@@ -123,15 +130,7 @@ def listen(dataset: ClipDataset, predictor: Predictor, heard: HeardModel) -> dic
 def figures(
     config: InterventionConfig, datasets: Mapping[str, ClipDataset], predictor: Predictor, heard: HeardModel
 ) -> dict[str, Any]:
-    """What followed and what did not.
-
-    Raises:
-        ValueError: the model does not know a material that objects are made to look like.
-    """
-    unknown = set(config.looks) - set(predictor.vocabulary.labels)
-    if unknown:
-        known = ", ".join(predictor.vocabulary.labels)
-        raise ValueError(f"looks name {', '.join(sorted(unknown))}; the checkpoint knows {known}")
+    """What followed and what did not. Raises ValueError where two variants have no touch in common."""
     told = {name: listen(dataset, predictor, heard) for name, dataset in datasets.items()}
     base = told[AS_IT_IS]
     result: dict[str, Any] = {"touches": len(base), "model": predictor.model_id, "retexture": {}, "speed": {}}

@@ -95,8 +95,3 @@ def test_the_same_touches_with_one_thing_changed(bags: Path, tmp_path: Path) -> 
     assert abs(found["retexture"][look][f"heard: change for {look}"]["value"]) < 0.02
     assert found["speed"]["2"]["real_db"]["value"] > 3.0
     assert set(found["shift"]["onset_ms"]) == {"0", "100"} and len(fast.clips) > 0
-    with pytest.raises(ValueError, match="the checkpoint knows"):
-        figures(
-            InterventionConfig(tmp_path, looks=("velvet",)), sets, Predictor.load(tmp_path / "model"),
-            HeardModel.load(tmp_path / "model"),
-        )  # fmt: skip

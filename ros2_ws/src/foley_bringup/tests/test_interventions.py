@@ -5,11 +5,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from foley_bringup.commands import intervene as command
-from foley_bringup.interventions import AS_IT_IS, InterventionConfig, Told, _louder, _retextured, draw
+from foley_bringup.interventions import (
+    AS_IT_IS,
+    InterventionConfig,
+    Told,
+    _louder,
+    _retextured,
+    check_looks,
+    draw,
+)
 
 KEYS = [(f"s{i // 5}", f"p{i}") for i in range(20)]
 
@@ -62,8 +69,12 @@ def test_variants_differ_in_one_thing_and_nonsense_is_refused(
         InterventionConfig(tmp_path, scenes=1)
     with pytest.raises(ValueError, match="0 to 400 ms"):
         InterventionConfig(tmp_path, shifts_ms=(0, 700))
+    check_looks(config, ("metal", "wood", "glass"))
+    with pytest.raises(ValueError, match="the simulator knows"):
+        check_looks(InterventionConfig(tmp_path, looks=("velvet",)), ("metal", "velvet"))
+    with pytest.raises(ValueError, match="names wood; the checkpoint knows metal"):
+        check_looks(config, ("metal",))
     parser = argparse.ArgumentParser()
     command.configure(parser)
     assert command.run(parser.parse_args([str(tmp_path / "nothing"), "--out", str(tmp_path)])) == 2
     assert "foley intervene: error:" in capsys.readouterr().err
-    assert np.isfinite(config.duration_s)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import copy
+import dataclasses
 import json
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import soundfile
 
 from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.commands import score as command
-from foley_synthesis.scoring.rows import ScoreError, folder_rows, read_sound
+from foley_synthesis.scoring.rows import ScoreError, checkpoint_rows, folder_rows, read_sound
 
 SIMPLE = {
     "real sound", "real sound, 50 ms late", "real sound, PCA and resynthesis", "nearest image",
@@ -93,6 +95,15 @@ def test_a_judge_needs_a_dataset_to_learn_from(
     assert command.run(arguments(*words, "--out", str(tmp_path), "--split", "test")) == 0
     assert command.run(arguments(*words, "--out", str(tmp_path), "--split", "all")) == 2
     assert "contacts have no sound" in capsys.readouterr().err
+
+
+def test_a_model_is_not_scored_on_what_it_learned(tiny_dataset: ClipDataset, tiny_checkpoint: Path) -> None:
+    taught = [row for row in tiny_dataset.indices("train") if tiny_dataset.clips[row].object_id]
+    seen = copy.copy(tiny_dataset)
+    seen.clips = [dataclasses.replace(clip, split="test") for clip in tiny_dataset.clips]
+    with pytest.raises(ScoreError, match="are among its exemplars"):
+        dict(checkpoint_rows("ours", str(tiny_checkpoint), seen, taught))
+    dict(checkpoint_rows("ours", str(tiny_checkpoint), tiny_dataset, tiny_dataset.indices("test")))
 
 
 def test_bad_sounds_are_named(

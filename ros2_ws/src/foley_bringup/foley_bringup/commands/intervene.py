@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from foley_bringup.interventions import InterventionConfig, draw, figures, simulate
+    from foley_bringup.interventions import InterventionConfig, check_looks, draw, figures, simulate
     from foley_perception.dataset.schema import DatasetError
     from foley_synthesis.checkpoint import CorruptCheckpoint
     from foley_synthesis.inference.heard import HeardModel
@@ -64,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
         )  # fmt: skip
         place = None if args.checkpoint == "shipped" else args.checkpoint
         predictor, heard = Predictor.load(place, threads=2), HeardModel.load(place, threads=2)
+        check_looks(config, predictor.vocabulary.labels)
         with Progress(console=Console(stderr=True)) as bar:
             total = config.scenes * config.duration_s
             tasks = {name: bar.add_task(name, total=total) for name in config.variants}

@@ -12,6 +12,7 @@ from foley_perception.audio.cochleagram import Cochleagram
 from foley_perception.dataset.reader import ClipDataset
 from foley_perception.dataset.schema import CLIP_SAMPLES, SAMPLE_RATE
 from foley_synthesis.ablation.rows import places, unit_rows
+from foley_synthesis.checkpoint import load_checkpoint
 from foley_synthesis.evaluation.baselines import nearest
 from foley_synthesis.inference.heard import resampled
 from foley_synthesis.inference.predictor import PredictionInput, Predictor
@@ -85,7 +86,12 @@ def simple_rows(
 def checkpoint_rows(
     name: str, path: str, dataset: ClipDataset, rows: Sequence[int]
 ) -> Iterator[tuple[str, Maker]]:
-    """Both syntheses of what was measured, and the prediction from the plan alone where every contact has one."""
+    """Both syntheses of what was measured, and the prediction from the plan alone where every contact has one.
+
+    Raises:
+        CorruptCheckpoint: it cannot be loaded.
+        ScoreError: it was trained on objects of the contacts that are asked about.
+    """
     place = None if path == "shipped" else path
 
     def measured(predictor: Predictor) -> Maker:
@@ -100,6 +106,12 @@ def checkpoint_rows(
         return make
 
     example = Predictor.load(place, threads=2)
+    shared = set(load_checkpoint(place).exemplars.object_ids) & {dataset.clips[row].object_id for row in rows} - {""}
+    if shared and any(dataset.clips[row].split == "test" for row in rows):
+        raise ScoreError(
+            f"{name}: {len(shared)} of the asked objects, such as {sorted(shared)[0]}, are among its exemplars; it was "
+            "trained on them"
+        )
 
     def planned(row: int) -> tuple[Sound, str]:
         made = example.predict(PredictionInput(dataset.still(row), None, dataset.action_planned(row)))
