@@ -67,6 +67,9 @@ def run(args: argparse.Namespace) -> int:
                 load_encoder(args.encoder, threads=args.threads),
                 lambda done, total: bar.update(features, completed=done),
             )
+            for video in videos:
+                for problem in video.problems:
+                    bar.console.print(f"foley impacts: {video.bag}: {problem}")
             found = detect(
                 videos,
                 config=config,

@@ -48,6 +48,7 @@ class Video:
     ends: NDArray[np.float64]  # [k] when the touch is over, in sound frames
     recorded: NDArray[np.bool_]  # [t] whether the sound is there; the cochleagram says nothing where it is not
     heard: NDArray[np.bool_]  # [k] whether the sound is there and rises above the background
+    problems: tuple[str, ...] = ()  # what is wrong with the recording, but bearable
 
     @property
     def seconds(self) -> float:
@@ -67,7 +68,7 @@ def load_videos(
         compute = functools.partial(_compute, bag, encoder)
         arrays = cached_arrays("videos", _key(bag, encoder), None, compute, keep=400)
         names = bytes(arrays.pop("names")).decode().split("\n")
-        videos.append(Video(bag, *names, **arrays))  # type: ignore[arg-type]
+        videos.append(Video(bag, *names[:3], problems=tuple(names[3:]), **arrays))  # type: ignore[arg-type,misc]
         if progress is not None:
             progress(index + 1, len(bags))
     return videos
@@ -99,7 +100,10 @@ def _compute(bag: Path, encoder: VisionEncoder) -> dict[str, NDArray[Any]]:
     ends = impacts + np.nan_to_num([c.duration for c in touches]) * RATE_HZ
     inside = (impacts >= 0) & (impacts < steps)
     impacts, ends = impacts[inside], ends[inside]
-    names = "\n".join((episode.session_id, episode.scene_id or episode.session_id, episode.split or "train"))
+    problems = (problem.replace("\n", " ") for problem in episode.problems)
+    names = "\n".join(
+        (episode.session_id, episode.scene_id or episode.session_id, episode.split or "train", *problems)
+    )
     return {
         "names": np.frombuffer(names.encode(), np.uint8).copy(),
         "cochleagram": cochleagram,
