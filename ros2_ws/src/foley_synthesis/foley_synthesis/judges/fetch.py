@@ -20,6 +20,7 @@ from typing import Any
 
 from foley_synthesis.judges.networks import weights_path
 
+
 class FetchError(RuntimeError):
     """A judge could not be fetched; the message says why and what to do."""
 
@@ -108,7 +109,7 @@ def read_tensors(data: bytes) -> dict[str, Any]:
     import numpy as np
     import torch
 
-    numbers = [
+    numbers: list[Any] = [
         (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),  # type: ignore[attr-defined]  # its old name
         np.dtype,
         np.dtypes.Float64DType,
@@ -136,7 +137,7 @@ def _with_known_integers(data: bytes) -> bytes:
     file, parts, end = io.BytesIO(data), [], 0
     for _ in range(5):
         for operation, value, at in pickletools.genops(file):
-            if operation.name == "INT" and at is not None and not isinstance(value, bool):
+            if operation.name == "INT" and at is not None and type(value) is int:
                 written = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
                 parts += [data[end:at], b"\x8a", bytes([len(written)]), written]
                 end = file.tell()
