@@ -54,6 +54,7 @@ setup(
             "record = foley_perception.commands.record",
             "bag = foley_perception.commands.bag",
             "dataset = foley_perception.commands.dataset",
+            "scene = foley_perception.commands.scene",
         ],
     },
 )

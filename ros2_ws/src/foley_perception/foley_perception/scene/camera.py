@@ -33,7 +33,7 @@ class CameraModel:
     tx_world_camera: SE3
 
     def __post_init__(self) -> None:
-        k = np.asarray(self.K, dtype=np.float64)
+        k = np.array(self.K, dtype=np.float64)  # a copy: what comes from a message may lie unaligned
         if k.shape != (3, 3) or not np.isfinite(k).all() or k[0, 0] <= 0 or k[1, 1] <= 0:
             raise ValueError(f"K is {k.tolist()}: the camera is not calibrated (fx and fy must be positive)")
         if self.width < 1 or self.height < 1:

@@ -1,0 +1,155 @@
+"""`foley scene`: reconstruct a scene as Gaussians, draw it, look at it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+HELP = "reconstruct a scene from a scan as 3D Gaussians, draw it, look at it"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = (
+        "examples:\n"
+        "  foley scene reconstruct out/foleysim-1-mini/bags/scans/test-00000-scan\n"
+        "  foley scene reconstruct photos --start random --steps 2000     # a folder with transforms.json\n"
+        "  foley scene render out/scene/test-00000-scan --eye 0 -0.6 0.5 --target 0 0 0 --to view.png\n\n"
+        "A scan is a bag in which a camera with /tf moves round a still scene, or a folder of images with poses."
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="reconstruct|render")
+    make = actions.add_parser("reconstruct", help="fit Gaussians to a scan; PSNR on views that were held out")
+    make.add_argument("source", type=Path, help="bag, or folder with transforms.json")
+    make.add_argument("--out", type=Path, metavar="DIR", help="default: out/scene/<name of the source>")
+    make.add_argument("--start", choices=("rgbd", "random"), default="rgbd", help="default: %(default)s")
+    make.add_argument(
+        "--steps", type=int, default=0, metavar="N", help="default: 20,000 on CUDA, 400 on a CPU"
+    )
+    make.add_argument("--budget", type=float, default=0.0, metavar="S", help="stop after so many seconds")
+    make.add_argument(
+        "--voxel", type=float, default=0.01, metavar="M", help="of the RGB-D start (default: %(default)s)"
+    )
+    make.add_argument("--max-gaussians", type=int, default=0, metavar="N", help="default: 40,000 on a CPU")
+    make.add_argument(
+        "--width", type=int, default=320, help="[pixel] wider pictures are reduced (default: %(default)s)"
+    )
+    make.add_argument(
+        "--hold-out", type=int, default=8, metavar="N", help="every so many views; 0: none (default: 8)"
+    )
+    make.add_argument("--seed", type=int, default=0)
+    make.add_argument(
+        "--resume", action="store_true", help="go on where the last run into this folder stopped"
+    )
+    make.add_argument("--mesh", action="store_true", help="also write mesh.ply and cloud.ply for planners")
+    make.add_argument(
+        "--world-frame", default="world", help="frame of the scene in a bag (default: %(default)s)"
+    )
+    draw = actions.add_parser("render", help="draw a scene from anywhere")
+    draw.add_argument("scene", type=Path, help="a scene's folder, or a PLY of Gaussians")
+    draw.add_argument("--eye", type=float, nargs=3, metavar=("X", "Y", "Z"), required=True)
+    draw.add_argument("--target", type=float, nargs=3, metavar=("X", "Y", "Z"), default=(0.0, 0.0, 0.0))
+    draw.add_argument("--size", type=int, nargs=2, metavar=("W", "H"), default=(640, 480))
+    draw.add_argument("--fov", type=float, default=45.0, help="[deg] upright (default: %(default)s)")
+    draw.add_argument(
+        "--to", type=Path, default=Path("view.png"), help="image to write (default: %(default)s)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code 0; 1 where a run diverged; 2 for what the user can mend."""
+    try:
+        return {"reconstruct": _reconstruct, "render": _render}[args.action](args)
+    except ModuleNotFoundError as error:
+        print(
+            f"foley scene: error: {error.name} is not installed; set up with FOLEY_EXTRAS='learn scene'",
+            file=sys.stderr,
+        )
+        return 2
+    except FloatingPointError as error:
+        print(f"foley scene: error: {error}", file=sys.stderr)
+        return 1
+    except (ValueError, OSError) as error:
+        print(f"foley scene: error: {error}", file=sys.stderr)
+        return 2
+
+
+def _reconstruct(args: argparse.Namespace) -> int:
+    import json
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from foley_perception.scene.scan import read_scan
+    from foley_perception.splats.optimise import OptimiseConfig
+    from foley_perception.splats.ply import load_ply
+    from foley_perception.splats.reconstruct import reconstruct
+    from foley_perception.splats.surface import write_surface
+
+    config = OptimiseConfig(
+        start=args.start,
+        steps=args.steps,
+        voxel=args.voxel,
+        max_gaussians=args.max_gaussians,
+        width=args.width,
+        hold_out=args.hold_out,
+        seed=args.seed,
+    )
+    out = args.out or Path("out/scene") / args.source.resolve().name
+    scan = read_scan(args.source, world_frame=args.world_frame)
+    columns = (
+        TextColumn("steps"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=None)
+
+        def progress(step: int, steps: int, psnr: float, count: int) -> bool:
+            bar.update(
+                task, completed=step, total=steps, description=f"held out {psnr:.2f} dB, {count} Gaussians"
+            )
+            return True
+
+        result = reconstruct(scan, out, config, resume=args.resume, budget_s=args.budget, progress=progress)
+    for problem in result.problems:
+        print(f"foley scene: {problem}", file=sys.stderr)
+    figures = {"source": str(args.source), "start": args.start, **result.figures}
+    if args.mesh:
+        figures["surface"] = write_surface(scan, out, gaussians=load_ply(out / "scene.ply"))
+    (out / "metrics.json").write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n", "utf-8")
+    print(
+        f"{result.gaussians} Gaussians, {result.step} steps in {result.seconds:.0f} s; held out: {result.psnr:.2f} dB, "
+        f"SSIM {result.ssim:.3f} over {result.held_out} views (before the first step {result.start_psnr:.2f} dB)"
+    )
+    print(
+        f"{out}/scene.ply, held_out.png, scene.json, metrics.json"
+        + (", mesh.ply, cloud.ply" if args.mesh else "")
+    )
+    return 0
+
+
+def _render(args: argparse.Namespace) -> int:
+    import cv2
+    import numpy as np
+    import torch
+
+    from foley_perception.scene.camera import CameraModel
+    from foley_perception.splats.ply import load_ply
+    from foley_perception.splats.render import render
+
+    path = args.scene / "scene.ply" if args.scene.is_dir() else args.scene
+    up = (0, 1, 0) if np.allclose(np.subtract(args.eye, args.target)[:2], 0) else (0, 0, 1)
+    width, height = args.size
+    camera = CameraModel.looking_at(
+        args.eye, args.target, width=width, height=height, fovy_deg=args.fov, up=up
+    )
+    with torch.no_grad():
+        drawn = render(load_ply(path), camera)
+    image = (drawn.rgb.clamp(0, 1).numpy()[..., ::-1] * 255).round().astype(np.uint8)
+    if not cv2.imwrite(str(args.to), image):
+        raise OSError(f"{args.to}: cannot be written")
+    print(f"{args.to}: {width}x{height}, {float(drawn.alpha.mean()):.0%} of it covered")
+    return 0
