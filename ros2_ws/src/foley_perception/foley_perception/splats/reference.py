@@ -28,14 +28,15 @@ def render_reference(
     K: Tensor,  # [3, 3], the first pixel's centre at 0.5
     width: int,
     height: int,
+    rows: range | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Colour [H, W, 3], summed depth [H, W] and alpha [H, W] over nothing behind."""
+    """Colour [H, W, 3], summed depth [H, W] and alpha [H, W] over nothing behind; of some rows only, if asked."""
     means2d, depths, conics, keep = project(gaussians, viewmat, K, width, height)
     colours = shade(gaussians, viewmat)
     order = torch.argsort(depths, stable=True)
     order = order[keep[order]]
     v, u = torch.meshgrid(
-        torch.arange(height, dtype=depths.dtype) + 0.5,
+        torch.tensor(list(range(height) if rows is None else rows), dtype=depths.dtype) + 0.5,
         torch.arange(width, dtype=depths.dtype) + 0.5,
         indexing="ij",
     )
