@@ -15,10 +15,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "examples:\n"
         "  foley scene reconstruct out/foleysim-1-mini/bags/scans/test-00000-scan\n"
         "  foley scene reconstruct photos --start random --steps 2000     # a folder with transforms.json\n"
+        "  foley scene views out/foleysim-1-mini/bags --scenes out/scene --out out/views\n"
         "  foley scene render out/scene/test-00000-scan --eye 0 -0.6 0.5 --target 0 0 0 --to view.png\n\n"
         "A scan is a bag in which a camera with /tf moves round a still scene, or a folder of images with poses."
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="reconstruct|render")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="reconstruct|views|render")
     make = actions.add_parser("reconstruct", help="fit Gaussians to a scan; PSNR on views that were held out")
     make.add_argument("source", type=Path, help="bag, or folder with transforms.json")
     make.add_argument("--out", type=Path, metavar="DIR", help="default: out/scene/<name of the source>")
@@ -45,6 +46,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     make.add_argument(
         "--world-frame", default="world", help="frame of the scene in a bag (default: %(default)s)"
     )
+    views = actions.add_parser(
+        "views", help="draw what a sound model looks at, for whole recordings; again to complete"
+    )
+    views.add_argument("bags", nargs="+", help="bags, or folders of bags")
+    views.add_argument(
+        "--scenes", type=Path, required=True, metavar="DIR", help="reconstructed scenes, found by scene_id"
+    )
+    views.add_argument(
+        "--out", type=Path, default=Path("out/views"), metavar="DIR", help="default: %(default)s"
+    )
+    views.add_argument(
+        "--rate", type=float, default=4.0, metavar="HZ", help="0: every frame (default: %(default)s)"
+    )
+    views.add_argument(
+        "--views", nargs="+", metavar="NAME", help="global local_left local_right top side (default: all)"
+    )
+    views.add_argument("--size", type=int, default=224, help="[pixel] (default: %(default)s)")
+    views.add_argument("--hand", default="parallel_gripper", help="hand file: gripper as keypoints")
+    views.add_argument("--workers", type=int, default=0, help="processes (default: one per core)")
     draw = actions.add_parser("render", help="draw a scene from anywhere")
     draw.add_argument("scene", type=Path, help="a scene's folder, or a PLY of Gaussians")
     draw.add_argument("--eye", type=float, nargs=3, metavar=("X", "Y", "Z"), required=True)
@@ -59,7 +79,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Exit code 0; 1 where a run diverged; 2 for what the user can mend."""
     try:
-        return {"reconstruct": _reconstruct, "render": _render}[args.action](args)
+        return {"reconstruct": _reconstruct, "views": _views, "render": _render}[args.action](args)
     except ModuleNotFoundError as error:
         print(
             f"foley scene: error: {error.name} is not installed; set up with FOLEY_EXTRAS='learn scene'",
@@ -129,6 +149,54 @@ def _reconstruct(args: argparse.Namespace) -> int:
         + (", mesh.ply, cloud.ply" if args.mesh else "")
     )
     return 0
+
+
+def _views(args: argparse.Namespace) -> int:
+    import json
+    import os
+    import time
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from foley_perception.dataset.build import find_bags
+    from foley_perception.splats.recordings import ALL_VIEWS, BulkConfig, draw_recordings, find_scenes
+    from foley_perception.splats.views import ViewConfig
+
+    names = tuple(args.views) if args.views else ALL_VIEWS
+    config = BulkConfig(rate_hz=args.rate, names=names, hand=args.hand, views=ViewConfig(size=args.size))
+    scenes = find_scenes(args.scenes)
+    bags = [bag for bag in find_bags(args.bags) if "scans" not in bag.parts]
+    workers = args.workers or len(os.sched_getaffinity(0))
+    began = time.monotonic()
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("recordings", total=len(bags))
+        made, failed = draw_recordings(
+            bags,
+            scenes,
+            args.out,
+            config,
+            workers=workers,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    for bag, reason in failed.items():
+        print(f"left out {bag}: {reason}", file=sys.stderr)
+    drawn = [one for one in made if one["drawn_now"]]
+    seconds, moments = time.monotonic() - began, sum(one["moments"] for one in drawn)
+    figures = {
+        "recordings": len(made),
+        "drawn_now": len(drawn),
+        "moments": moments,
+        "seconds": seconds,
+        "failed": failed,
+    }
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    print(
+        f"{len(made)} recordings ({len(drawn)} drawn now, {moments} moments in {seconds:.0f} s), "
+        f"{len(failed)} left out; {args.out}"
+    )
+    return 0 if made else 2
 
 
 def _render(args: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from foley_perception.action.hand import GripperHand
 from foley_perception.dataset import schema
 from foley_perception.dataset.schema import Clip, ClipData, DatasetError, Window, WindowData
 from foley_perception.episodes.episode import Episode, number
+from foley_perception.episodes.hands import hand_keypoints
 from foley_perception.episodes.tracks import NS_PER_S, Contact, FrameTrack
 from foley_perception.scene.camera import CameraModel
 from foley_perception.scene.crop import crop_around
@@ -225,16 +226,7 @@ class Cutter:
     # ---- hands -----------------------------------------------------------------------------------------
     def _keypoints(self, grid_ns: NDArray[np.int64]) -> NDArray[np.float32]:
         """[n, 2, 21, 3]: as recorded, else from the measured pose and width through the hand file."""
-        track = self.episode.keypoints
-        if track is not None:
-            return track.at(grid_ns).astype(np.float32)
-        assert self.episode.ee_pose is not None
-        width = None
-        if self.episode.width is not None:
-            times, values = self.episode.width
-            width = np.interp((grid_ns - times[0]).astype(float), (times - times[0]).astype(float), values)
-        poses = self.episode.ee_pose.at(grid_ns)
-        return self._hand.keypoints(poses, width).astype(np.float32)
+        return hand_keypoints(self.episode, grid_ns, self._hand).astype(np.float32)
 
     @cached_property
     def _hand(self) -> GripperHand:

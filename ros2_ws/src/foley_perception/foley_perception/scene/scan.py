@@ -57,6 +57,7 @@ class Scan:
     source: Path
     views: tuple[View, ...]
     problems: tuple[str, ...] = ()
+    scene_id: str = ""  # as the recording's metadata names it
 
     @property
     def has_depth(self) -> bool:
@@ -167,7 +168,7 @@ def _from_bag(source: Path, world_frame: str) -> Scan:
         problems.append(
             f"{sum(view.depth is None for view in views)} of {len(views)} pictures have no depth of their time"
         )
-    return Scan(source, tuple(views), tuple(problems))
+    return Scan(source, tuple(views), tuple(problems), str(bag.session.get("scene_id") or ""))
 
 
 def _topic(found: dict[str, list[BagMessage]], names: tuple[str, ...]) -> str:

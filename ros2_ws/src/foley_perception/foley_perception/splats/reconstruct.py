@@ -225,6 +225,7 @@ def _manifest(
     centre, radius = focus([view.camera for view in scan.views])
     return {
         "source": str(scan.source),
+        "scene_id": scan.scene_id,
         "device": device.type,
         "config": dataclasses.asdict(config),
         "focus": centre.tolist(),
