@@ -55,6 +55,7 @@ setup(
             "bag = foley_perception.commands.bag",
             "dataset = foley_perception.commands.dataset",
             "scene = foley_perception.commands.scene",
+            "calibrate = foley_perception.commands.calibrate",
         ],
     },
 )

@@ -319,3 +319,51 @@ def serialise() -> Callable[[str, Any], bytes]:
 
     to_bytes.types = typestore().types  # type: ignore[attr-defined]
     return to_bytes
+
+
+def write_moving_bag(
+    path: Path,
+    pictures: list[Any],  # rgb [H, W, 3]
+    poses: list[Any],  # SE3 of `child` in the world, one a picture
+    K: Any,
+    *,
+    child: str,
+    fixed: tuple[str, str, Any] | None = None,  # parent, child, SE3
+    rate_hz: float = 10.0,
+) -> Path:
+    """Pictures of a camera, and a frame that moves: the camera's own, or that of a tool."""
+    bag = BagMaker(path, BagOptions())
+    new, header, start = bag.new, bag.header, bag.options.start_ns
+
+    def transform(stamp: int, parent: str, name: str, pose: Any) -> Any:
+        shift, turn = bag.vector("Vector3", *pose.translation), pose.quaternion.tolist()
+        inner = new("geometry_msgs/msg/Transform", shift, new("geometry_msgs/msg/Quaternion", *turn))
+        return new("geometry_msgs/msg/TransformStamped", header(stamp, parent), name, inner)
+
+    height, width = pictures[0].shape[:2]
+    roi = new("sensor_msgs/msg/RegionOfInterest", 0, 0, 0, 0, False)
+    numbers = (np.zeros(5), np.asarray(K).ravel(), np.eye(3).ravel(), np.zeros(12), 0, 0, roi)
+    info = new("sensor_msgs/msg/CameraInfo", header(start, "camera_optical"), height, width, "plumb_bob", *numbers)
+    bag.put(0.0, "camera/camera_info", "sensor_msgs/msg/CameraInfo", info)
+    if fixed is not None:
+        message = new("tf2_msgs/msg/TFMessage", [transform(start, *fixed)])
+        bag.put(0.0, "/tf_static", "tf2_msgs/msg/TFMessage", message)
+    for k, (picture, pose) in enumerate(zip(pictures, poses, strict=True)):
+        for offset in (-0.045, 0.0, 0.045):  # it stands still around a picture
+            stamp = start + round((k / rate_hz + 0.1 + offset) * 1e9)
+            message = new("tf2_msgs/msg/TFMessage", [transform(stamp, "world", child, pose)])
+            bag.put(k / rate_hz + 0.1 + offset, "/tf", "tf2_msgs/msg/TFMessage", message)
+        stamp = start + round((k / rate_hz + 0.1) * 1e9)
+        image = new(
+            "sensor_msgs/msg/Image",
+            header(stamp, "camera_optical"),
+            *(height, width, "rgb8", 0, width * 3, picture.ravel()),
+        )
+        bag.put(k / rate_hz + 0.1, "camera/image_raw", "sensor_msgs/msg/Image", image)
+    bag.write()
+    return path
+
+
+@pytest.fixture
+def make_moving_bag(tmp_path: Path) -> Callable[..., Path]:
+    return lambda *args, **options: write_moving_bag(tmp_path / "moving", *args, **options)

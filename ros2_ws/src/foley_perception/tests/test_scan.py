@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -80,6 +81,25 @@ def test_a_damaged_image_is_named(tmp_path: Path) -> None:
         view.rgb()
     with pytest.raises(ScanError, match=r"001_depth\.png: not a depth image"):
         view.depth()
+
+
+def test_a_bag_with_a_moving_camera(make_moving_bag: Callable[..., Path]) -> None:
+    cameras = ring_of_cameras(6)
+    bag = make_moving_bag(
+        [render_picture(camera)[0] for camera in cameras],
+        [camera.tx_world_camera for camera in cameras],
+        cameras[0].K,
+        child="camera_optical",
+    )
+    scan = read_scan(bag)
+    assert len(scan.views) == 6 and not scan.has_depth and not scan.problems
+    for view, camera in zip(scan.views, cameras, strict=True):
+        np.testing.assert_allclose(
+            view.camera.tx_world_camera.matrix, camera.tx_world_camera.matrix, atol=1e-9
+        )
+        np.testing.assert_array_equal(view.rgb(), render_picture(camera)[0])
+    with pytest.raises(ScanError, match=r"no picture has a pose .*record /tf and /tf_static"):
+        read_scan(bag, world_frame="map")
 
 
 def test_what_is_no_scan_says_so(tmp_path: Path) -> None:

@@ -101,6 +101,15 @@ class SE3:
         return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
     @property
+    def rotation_vector(self) -> Array:
+        """The axis times the angle [..., 3] in radians, at most pi long."""
+        q = np.where(self.quaternion[..., 3:] < 0, -self.quaternion, self.quaternion)
+        half = np.linalg.norm(q[..., :3], axis=-1, keepdims=True)
+        angle = 2.0 * np.arctan2(half, q[..., 3:])
+        # angle / sin(angle / 2), which is 2 in the limit.
+        return np.asarray(q[..., :3] * np.where(half < 1e-12, 2.0, angle / np.maximum(half, 1e-12)))
+
+    @property
     def matrix(self) -> Array:
         """Homogeneous matrices [..., 4, 4]."""
         m = np.zeros((*self.batch, 4, 4))

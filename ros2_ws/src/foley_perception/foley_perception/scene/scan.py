@@ -6,7 +6,6 @@ with ``file_path`` and ``transform_matrix``, an OpenGL camera), as many tools wr
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import json
 from collections.abc import Callable
@@ -17,19 +16,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_perception.episodes.decode import Decoder, stamp_ns
-from foley_perception.episodes.pictures import frame_track
 from foley_perception.episodes.tracks import EpisodeError, FrameTrack
 from foley_perception.geometry.se3 import SE3
-from foley_perception.geometry.tf_buffer import TransformBuffer, TransformUnavailable
-from foley_perception.recording.bag import Bag, BagMessage
-from foley_perception.recording.errors import BagError
+from foley_perception.geometry.tf_buffer import TransformUnavailable
 from foley_perception.scene.camera import CameraModel
+from foley_perception.scene.recorded import read_pictures
 
 Rgb = NDArray[np.uint8]
 Depth = NDArray[np.float32]
 
-_FOREVER_S = 1e9
 _OPENCV_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 
@@ -107,79 +102,31 @@ def read_scan(path: str | Path, *, world_frame: str = "world") -> Scan:
 # ---- bags --------------------------------------------------------------------------------------------------
 def _from_bag(source: Path, world_frame: str) -> Scan:
     try:
-        bag = Bag(source)
-        found: dict[str, list[BagMessage]] = collections.defaultdict(list)
-        for message in bag.messages():
-            found[message.topic].append(message)
-    except BagError as error:
+        seen = read_pictures(source)
+    except EpisodeError as error:
         raise ScanError(str(error)) from error
-    decoder = Decoder(dict(bag.topics))
-    colour = _topic(found, ("camera/image_raw", "camera/image_raw/compressed"))
-    info = _topic(found, ("camera/camera_info",))
-    if not colour or not info:
-        missing = " and ".join(
-            n for n, t in (("camera/image_raw", colour), ("camera/camera_info", info)) if not t
-        )
-        raise ScanError(
-            f"{source}: no messages on {missing}; the bag has {', '.join(sorted(found)) or 'none'}"
-        )
-    buffer = TransformBuffer(cache_s=_FOREVER_S)
-    for topic, static in (("/tf_static", True), ("/tf", False)):
-        for message in found.get(topic, []):
-            for stamped in decoder.read(message).transforms:
-                t, q = stamped.transform.translation, stamped.transform.rotation
-                values = np.array([q.x, q.y, q.z, q.w, t.x, t.y, t.z])
-                if np.isfinite(values).all() and np.linalg.norm(values[:4]) > 1e-6:
-                    pose = SE3(values[:4], values[4:])
-                    buffer.add(
-                        stamped.header.frame_id,
-                        stamped.child_frame_id,
-                        stamp_ns(stamped.header),
-                        pose,
-                        static=static,
-                    )
-    try:
-        newest = decoder.read(found[info][-1])
-        K = np.asarray(newest.k, dtype=np.float64).reshape(3, 3)
-        frame, size = str(newest.header.frame_id), (int(newest.width), int(newest.height))
-        frames = frame_track(bag.topics[colour], found[colour], depth=False)
-        depth_topic = _topic(found, ("camera/depth/image_raw", "camera/depth/image_raw/compressedDepth"))
-        depths = frame_track(bag.topics[depth_topic], found[depth_topic], depth=True) if depth_topic else None
-    except (EpisodeError, ValueError) as error:
-        raise ScanError(f"{source}: {error}") from error
     views, unknown = [], ""
-    for index, stamp in enumerate(frames.times_ns):
+    for index, stamp in enumerate(seen.frames.times_ns):
         try:
-            camera = CameraModel(K, *size, buffer.lookup(world_frame, frame, int(stamp)))
+            pose = seen.transforms.lookup(world_frame, seen.frame_id, int(stamp))
+            camera = CameraModel(seen.K, *seen.size, pose)
         except (TransformUnavailable, ValueError) as error:
             unknown = unknown or str(error)
             continue
-        views.append(View(f"{index:05d}", camera, _colour(frames, index), _depth(depths, int(stamp))))
+        views.append(
+            View(f"{index:05d}", camera, _colour(seen.frames, index), _depth(seen.depths, int(stamp)))
+        )
     if not views:
         raise ScanError(
             f"{source}: no picture has a pose ({unknown}); record /tf and /tf_static beside the camera"
         )
-    problems = list(bag.problems)
+    problems, count = list(seen.problems), len(seen.frames)
     if unknown:
-        problems.append(
-            f"{len(frames.times_ns) - len(views)} of {len(frames.times_ns)} pictures have no pose: {unknown}"
-        )
-    if depths is not None and any(view.depth is None for view in views):
-        problems.append(
-            f"{sum(view.depth is None for view in views)} of {len(views)} pictures have no depth of their time"
-        )
-    return Scan(source, tuple(views), tuple(problems), str(bag.session.get("scene_id") or ""))
-
-
-def _topic(found: dict[str, list[BagMessage]], names: tuple[str, ...]) -> str:
-    """The topic that ends like one of the names, the first name first; empty if none has messages."""
-    for name in names:
-        fitting = [
-            topic for topic, messages in found.items() if messages and topic.lstrip("/").endswith(name)
-        ]
-        if fitting:
-            return min(fitting, key=len)
-    return ""
+        problems.append(f"{count - len(views)} of {count} pictures have no pose: {unknown}")
+    blind = sum(view.depth is None for view in views)
+    if seen.depths is not None and blind:
+        problems.append(f"{blind} of {len(views)} pictures have no depth of their time")
+    return Scan(source, tuple(views), tuple(problems), seen.scene_id)
 
 
 def _colour(frames: FrameTrack, index: int) -> Callable[[], Rgb]:

@@ -1,0 +1,135 @@
+"""`foley calibrate`: where a camera sits on a robot, or beside it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from foley_perception.scene.charuco import Board
+
+HELP = "find where a camera sits on a robot, or beside it, from pictures of a board"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = (
+        "examples:\n"
+        "  foley calibrate board --to board.png                       # print it, measure a square\n"
+        "  foley calibrate hand-eye bag --square 0.0302 --camera in-hand\n"
+        "  foley calibrate hand-eye bag --square 0.0302 --camera static    # the gripper holds the board\n\n"
+        "Record camera/image_raw, camera/camera_info and /tf while the tool stands in ten or more poses, tilted in\n"
+        "two directions. The result is a file with the static transform, and the command that publishes it."
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="board|hand-eye")
+    draw = actions.add_parser("board", help="draw the board to be printed")
+    draw.add_argument(
+        "--to", type=Path, default=Path("board.png"), help="image to write (default: %(default)s)"
+    )
+    eye = actions.add_parser("hand-eye", help="fit the camera's place to a recording")
+    eye.add_argument("bag", type=Path)
+    eye.add_argument(
+        "--camera", choices=("in-hand", "static"), required=True, help="moves with the tool, or stands still"
+    )
+    eye.add_argument("--tool-frame", default="tool", help="frame of the tool in tf (default: %(default)s)")
+    eye.add_argument(
+        "--world-frame", default="world", help="frame of the robot's base (default: %(default)s)"
+    )
+    eye.add_argument(
+        "--still",
+        type=float,
+        default=0.002,
+        metavar="M",
+        help="pictures where the tool moves more between frames are left out (default: %(default)s)",
+    )
+    eye.add_argument("--every", type=int, default=1, metavar="N", help="look at every so many pictures")
+    eye.add_argument(
+        "--out", type=Path, default=Path("out/hand_eye"), metavar="DIR", help="default: %(default)s"
+    )
+    for one in (draw, eye):
+        one.add_argument("--columns", type=int, default=8, help="squares (default: %(default)s)")
+        one.add_argument("--rows", type=int, default=6, help="squares (default: %(default)s)")
+        one.add_argument(
+            "--square", type=float, default=0.03, metavar="M", help="side of a square (default: %(default)s)"
+        )
+        one.add_argument(
+            "--marker", type=float, metavar="M", help="side of a marker (default: 0.733 of a square)"
+        )
+        one.add_argument("--dictionary", default="DICT_5X5_100", help="default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code 0; 2 for what the user can mend."""
+    from foley_perception.scene.charuco import Board
+
+    try:
+        marker = args.marker or round(args.square * 0.733, 6)
+        board = Board(args.columns, args.rows, args.square, marker, args.dictionary)
+        return _board(args, board) if args.action == "board" else _hand_eye(args, board)
+    except (ValueError, OSError) as error:
+        print(f"foley calibrate: error: {error}", file=sys.stderr)
+        return 2
+
+
+def _board(args: argparse.Namespace, board: Board) -> int:
+    import cv2
+
+    if not cv2.imwrite(str(args.to), board.picture()):
+        raise OSError(f"{args.to}: cannot be written")
+    print(f"{args.to}: {board.columns} x {board.rows} squares; print it, measure a square and give --square")
+    return 0
+
+
+def _hand_eye(args: argparse.Namespace, board: Board) -> int:
+    import dataclasses
+    import json
+
+    import yaml
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from foley_perception.geometry.hand_eye import calibrate
+    from foley_perception.scene.board_views import find_board
+    from foley_perception.scene.recorded import read_pictures
+
+    seen = read_pictures(args.bag)
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("pictures", total=None)
+        views, told = find_board(
+            seen,
+            board,
+            world_frame=args.world_frame,
+            tool_frame=args.tool_frame,
+            still_m=args.still,
+            every=args.every,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    for problem in told:
+        print(f"foley calibrate: {problem}", file=sys.stderr)
+    answer = calibrate(views, seen.K, in_hand=args.camera == "in-hand")
+    parent = args.tool_frame if args.camera == "in-hand" else args.world_frame
+    x, y, z = answer.tx_parent_camera.translation.tolist()
+    quaternion = answer.tx_parent_camera.quaternion.tolist()
+    transform = {
+        "parent_frame": parent,
+        "child_frame": seen.frame_id,
+        "translation": dict(zip("xyz", (x, y, z), strict=True)),
+        "rotation": dict(zip("xyzw", quaternion, strict=True)),
+    }
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "camera.yaml").write_text(yaml.safe_dump(transform, sort_keys=False))
+    figures = {k: v for k, v in dataclasses.asdict(answer).items() if not k.startswith("tx_")}
+    (args.out / "metrics.json").write_text(
+        json.dumps({**figures, "transform": transform}, indent=1) + "\n", "utf-8"
+    )
+    print(
+        f"{answer.pictures} pictures, {answer.corners} corners: residual {answer.rms_px:.2f} px (worst picture "
+        f"{answer.worst_px:.2f}); the camera is known to {answer.std_mm:.2f} mm and {answer.std_deg:.3f} degrees\n"
+        f"{args.out / 'camera.yaml'}; publish it with\n  ros2 run tf2_ros static_transform_publisher "
+        f"--x {x:.6f} --y {y:.6f} --z {z:.6f} "
+        + " ".join(f"--q{axis} {value:.7f}" for axis, value in zip("xyzw", quaternion, strict=True))
+        + f" --frame-id {parent} --child-frame-id {seen.frame_id}"
+    )
+    return 0
