@@ -9,9 +9,14 @@ import yaml
 
 from foley_perception.action.config import HandMapperConfig
 from foley_perception.contact.config import ContactDetectorConfig
+from foley_perception.hands.config import HandTrackerConfig
 
 CONFIG = Path(__file__).parents[1] / "config"
-NODES = {"contact_detector": ContactDetectorConfig, "hand_mapper": HandMapperConfig}
+NODES = {
+    "contact_detector": ContactDetectorConfig,
+    "hand_mapper": HandMapperConfig,
+    "hand_tracker": HandTrackerConfig,
+}
 
 
 @pytest.mark.parametrize("name", NODES)

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from foley_perception.geometry.se3 import SE3
+from foley_perception.hands.draw import BONES, COLOURS
 from foley_perception.scene.camera import CameraModel
 from foley_perception.splats.gaussians import Gaussians
 from foley_perception.splats.render import render
@@ -25,10 +26,7 @@ Image = NDArray[np.uint8]
 Array = NDArray[np.float64]
 ViewName = Literal["global", "top", "side", "local_left", "local_right"]
 
-BONES = tuple((0 if joint % 4 == 1 else joint - 1, joint) for joint in range(1, 21))
-"""Pairs of keypoints that are joined: wrist to knuckles, then along each finger."""
 FINGERTIPS = (4, 8, 12, 16, 20)
-_COLOURS = ((70, 130, 255), (255, 150, 60))  # left, right
 _BONE_M = 0.009
 """Width of a drawn bone [m]."""
 
@@ -85,9 +83,7 @@ def local_camera(camera: CameraModel, point_world: Array, config: ViewConfig) ->
     )
 
 
-def around(
-    camera: CameraModel, centre: Array, config: ViewConfig
-) -> dict[ViewName, CameraModel]:
+def around(camera: CameraModel, centre: Array, config: ViewConfig) -> dict[ViewName, CameraModel]:
     """Cameras for the top and the side view, as far from the centre as the camera is."""
     offset = camera.tx_world_camera.translation - centre
     distance = float(np.linalg.norm(offset))
@@ -115,7 +111,7 @@ def draw_hands(image: Image, camera: CameraModel, keypoints: Array, tips: Array 
         tips: ends of the tools that the hands hold [2, 3], NaN for none.
     """
     drawn = image.copy()
-    for hand, colour in enumerate(_COLOURS):
+    for hand, colour in enumerate(COLOURS):
         points = keypoints[hand]
         bones = [(points[a], points[b], 0.6 + 0.4 * ((b - 1) // 4) / 4) for a, b in BONES]
         if tips is not None and np.isfinite(points[list(FINGERTIPS)]).all():
