@@ -1,0 +1,154 @@
+"""A camera put into a scene by what it sees: features of its picture matched with those of drawn views.
+
+From several places in the scene the nearest looking view is drawn; matched features have a place in the scene by the
+drawn depth, and perspective-n-point gives the camera. A view from there is drawn and matched again, until it rests.
+Whatever was not in the scan, such as the robot, has no matches that agree.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from foley_perception.geometry.se3 import SE3
+from foley_perception.scene.camera import CameraModel
+from foley_perception.splats.gaussians import Gaussians
+from foley_perception.splats.render import render
+
+Array = NDArray[np.float64]
+Rgb = NDArray[np.uint8]
+
+_RATIO = 0.8  # of the best match's distance to the second's (Lowe 2004)
+_INLIER_PX = 3.0
+_LEAST_INLIERS = 20
+_ROUNDS = 4
+_RESTED_M = 2e-4
+
+
+class RegisterError(ValueError):
+    """A camera could not be found in a scene; the message says why and what to do."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Registered:
+    """A camera in a scene."""
+
+    camera: CameraModel
+    inliers: int  # matched features that agree
+    matches: int
+    rms_px: float  # of those that agree
+    rounds: int
+
+
+def register(
+    gaussians: Gaussians, rgb: Rgb, K: Array, guesses: Sequence[SE3], *, keep: int = 3
+) -> Registered:
+    """Find where a picture [H, W, 3] was taken.
+
+    Args:
+        K: its intrinsics [3, 3].
+        guesses: places of cameras that look at the scene, such as those of its scan; the nearer the better.
+        keep: so many of the best guesses are refined.
+
+    Raises:
+        RegisterError: too few features agree.
+    """
+    if not len(guesses):
+        raise RegisterError("no guess of the camera's place; give the poses of the scan")
+    size = rgb.shape[1], rgb.shape[0]
+    features = _features(rgb)
+    tried = []
+    for guess in guesses:
+        found = _round(gaussians, features, CameraModel(K, *size, guess))
+        if found is not None:
+            tried.append(found)
+    if not tried:
+        raise RegisterError(
+            f"none of {len(guesses)} views of the scene has {_LEAST_INLIERS} features in common with the picture; is it of "
+            "this scene, sharp, and about as bright?"
+        )
+    best: Registered | None = None
+    for start in sorted(tried, key=lambda one: -one.inliers)[:keep]:
+        found = _refined(gaussians, features, start)
+        if best is None or found.inliers > best.inliers:
+            best = found
+    assert best is not None
+    return best
+
+
+def _refined(
+    gaussians: Gaussians, features: tuple[Array, NDArray[np.float32]], start: Registered
+) -> Registered:
+    now = start
+    for count in range(2, _ROUNDS + 1):
+        found = _round(gaussians, features, now.camera)
+        if found is None:
+            break
+        moved = float(found.camera.tx_world_camera.distance_to(now.camera.tx_world_camera)[0])
+        now = dataclasses.replace(found, rounds=count)
+        if moved < _RESTED_M:
+            break
+    return now
+
+
+def _round(
+    gaussians: Gaussians, features: tuple[Array, NDArray[np.float32]], camera: CameraModel
+) -> Registered | None:
+    """Draw a view, match, and solve; None where too little agrees."""
+    with torch.no_grad():
+        drawn = render(gaussians, camera)
+    rgb = (drawn.rgb.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+    depth, alpha = drawn.depth.cpu().numpy(), drawn.alpha.cpu().numpy()
+    places, words = _features(np.ascontiguousarray(rgb))
+    pairs = _matched(words, features[1])
+    if len(pairs) < _LEAST_INLIERS:
+        return None
+    pixels = places[pairs[:, 0]]
+    columns, rows = np.clip(np.round(pixels).astype(int), 0, np.array([camera.width, camera.height]) - 1).T
+    solid = alpha[rows, columns] > 0.8
+    points = camera.unproject(pixels[solid], depth[rows, columns][solid])
+    seen = features[0][pairs[:, 1]][solid]
+    if len(points) < _LEAST_INLIERS:
+        return None
+    found, turn, shift, inliers = cv2.solvePnPRansac(
+        points,
+        seen,
+        camera.K,
+        None,
+        iterationsCount=2000,
+        reprojectionError=_INLIER_PX,
+        flags=cv2.SOLVEPNP_SQPNP,
+    )
+    if not found or inliers is None or len(inliers) < _LEAST_INLIERS:
+        return None
+    chosen = inliers.ravel()
+    turn, shift = cv2.solvePnPRefineLM(points[chosen], seen[chosen], camera.K, None, turn, shift)
+    pose = SE3.from_rotation_vector(turn.ravel(), shift.ravel()).inverse()
+    there = dataclasses.replace(camera, tx_world_camera=pose)
+    error = there.project(points[chosen])[0] - seen[chosen]
+    rms = float(np.sqrt((error**2).sum(axis=1).mean()))
+    return Registered(there, len(chosen), len(pairs), rms, 1)
+
+
+def _features(rgb: Rgb) -> tuple[Array, NDArray[np.float32]]:
+    """Places [n, 2] and SIFT descriptors [n, 128] (RootSIFT, Arandjelovic and Zisserman 2012)."""
+    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    keypoints, words = cv2.SIFT_create(nfeatures=3000, contrastThreshold=0.01).detectAndCompute(grey, None)
+    if words is None:
+        return np.zeros((0, 2)), np.zeros((0, 128), np.float32)
+    words = np.sqrt(words / np.maximum(words.sum(axis=1, keepdims=True), 1e-9))
+    return np.array([keypoint.pt for keypoint in keypoints]), words.astype(np.float32)
+
+
+def _matched(drawn: NDArray[np.float32], seen: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Pairs [n, 2] of what is much more alike than anything else."""
+    if len(drawn) < 2 or len(seen) < 2:
+        return np.zeros((0, 2), np.int64)
+    both = cv2.BFMatcher(cv2.NORM_L2).knnMatch(drawn, seen, k=2)
+    kept = [(one.queryIdx, one.trainIdx) for one, other in both if one.distance < _RATIO * other.distance]
+    return np.array(kept, dtype=np.int64).reshape(-1, 2)
