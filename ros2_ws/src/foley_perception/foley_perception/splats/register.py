@@ -69,8 +69,8 @@ def register(
             tried.append(found)
     if not tried:
         raise RegisterError(
-            f"none of {len(guesses)} views of the scene has {_LEAST_INLIERS} features in common with the picture; is it of "
-            "this scene, sharp, and about as bright?"
+            f"none of {len(guesses)} views of the scene has {_LEAST_INLIERS} features in common with the picture; is it "
+            "of this scene, sharp, and about as bright?"
         )
     best: Registered | None = None
     for start in sorted(tried, key=lambda one: -one.inliers)[:keep]:
@@ -138,7 +138,7 @@ def _round(
 def _features(rgb: Rgb) -> tuple[Array, NDArray[np.float32]]:
     """Places [n, 2] and SIFT descriptors [n, 128] (RootSIFT, Arandjelovic and Zisserman 2012)."""
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-    keypoints, words = cv2.SIFT_create(nfeatures=3000, contrastThreshold=0.01).detectAndCompute(grey, None)
+    keypoints, words = cv2.SIFT.create(nfeatures=3000, contrastThreshold=0.01).detectAndCompute(grey, None)
     if words is None:
         return np.zeros((0, 2)), np.zeros((0, 128), np.float32)
     words = np.sqrt(words / np.maximum(words.sum(axis=1, keepdims=True), 1e-9))
