@@ -49,6 +49,7 @@ setup(
             "recorder = foley_perception.nodes.recorder:main",
             "contact_detector = foley_perception.nodes.contact_detector:main",
             "hand_mapper = foley_perception.nodes.hand_mapper:main",
+            "scene_reconstructor = foley_perception.nodes.scene_reconstructor:main",
             "hand_tracker = foley_perception.nodes.hand_tracker:main",
         ],
         "foley.commands": [

@@ -10,12 +10,14 @@ import yaml
 from foley_perception.action.config import HandMapperConfig
 from foley_perception.contact.config import ContactDetectorConfig
 from foley_perception.hands.config import HandTrackerConfig
+from foley_perception.scene.config import SceneReconstructorConfig
 
 CONFIG = Path(__file__).parents[1] / "config"
 NODES = {
     "contact_detector": ContactDetectorConfig,
     "hand_mapper": HandMapperConfig,
     "hand_tracker": HandTrackerConfig,
+    "scene_reconstructor": SceneReconstructorConfig,
 }
 
 

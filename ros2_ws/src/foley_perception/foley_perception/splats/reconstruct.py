@@ -31,6 +31,11 @@ from foley_perception.splats.ply import save_ply
 from foley_perception.splats.render import render
 from foley_perception.splats.start import at_random, focus, from_depth
 
+
+class TooFewViews(ScanError):
+    """A scan does not show enough."""
+
+
 Progress = Callable[[int, int, float, int], bool]
 """Step, steps, newest PSNR on held-out views [dB] and number of Gaussians; False stops the run."""
 
@@ -163,7 +168,7 @@ def reconstruct(
 def _check(scan: Scan, config: OptimiseConfig) -> None:
     if len(scan.views) < LEAST_VIEWS:
         told = f" ({'; '.join(scan.problems)})" if scan.problems else ""
-        raise ScanError(
+        raise TooFewViews(
             f"{scan.source}: {len(scan.views)} usable views, at least {LEAST_VIEWS} are needed{told}"
         )
     eyes = np.stack([view.camera.tx_world_camera.translation for view in scan.views])

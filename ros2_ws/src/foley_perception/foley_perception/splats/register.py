@@ -69,8 +69,8 @@ def register(
             tried.append(found)
     if not tried:
         raise RegisterError(
-            f"none of {len(guesses)} views of the scene has {_LEAST_INLIERS} features in common with the picture; is it "
-            "of this scene, sharp, and about as bright?"
+            f"none of {len(guesses)} views of the scene has {_LEAST_INLIERS} features in common with the picture; "
+            "is it of this scene, sharp, and about as bright?"
         )
     best: Registered | None = None
     for start in sorted(tried, key=lambda one: -one.inliers)[:keep]:
