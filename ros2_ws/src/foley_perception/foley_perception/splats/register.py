@@ -23,8 +23,8 @@ from foley_perception.splats.render import render
 Array = NDArray[np.float64]
 Rgb = NDArray[np.uint8]
 
-_RATIO = 0.8  # of the best match's distance to the second's (Lowe 2004)
-_INLIER_PX = 3.0
+_RATIO = 0.9  # of the best match's distance to the second's (Lowe 2004)
+_INLIER_PX = 2.0
 _LEAST_INLIERS = 20
 _ROUNDS = 4
 _RESTED_M = 2e-4
@@ -122,7 +122,7 @@ def _round(
         None,
         iterationsCount=2000,
         reprojectionError=_INLIER_PX,
-        flags=cv2.SOLVEPNP_SQPNP,
+        flags=cv2.SOLVEPNP_EPNP,
     )
     if not found or inliers is None or len(inliers) < _LEAST_INLIERS:
         return None

@@ -1,0 +1,135 @@
+"""Scenes from scans: `python benchmarks/scenes.py [--bags /path/to/foleysim] [--scenes 4]`.
+
+Of each scan two scenes are fitted, one that starts from depth and one from random Gaussians: PSNR on held-out views,
+and how long that took. Then the camera of a recording in the same scene is registered by one picture with the robot in
+it, and the hand's keypoints at all contacts are projected by the found and by the true camera: the distance, in pixels
+of 224, in the global and in the local views. Writes metrics.json, and a picture of views, to --out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from foley_perception.action.hand import SIDES, GripperHand
+from foley_perception.episodes.hands import hand_keypoints
+from foley_perception.episodes.reader import read_episode
+from foley_perception.scene.scan import Scan, read_scan
+from foley_perception.splats.optimise import OptimiseConfig
+from foley_perception.splats.ply import load_ply
+from foley_perception.splats.reconstruct import reconstruct
+from foley_perception.splats.register import register
+from foley_perception.splats.views import ViewConfig, ViewRenderer, local_camera, square
+
+
+def fitted(scan: Scan, out: Path, config: OptimiseConfig) -> dict[str, Any]:
+    """One scene: quality and time."""
+    result = reconstruct(scan, out, config, device=torch.device("cpu"))
+    keys = ("psnr", "ssim", "start_psnr", "seconds", "step", "gaussians")
+    return {key: result.figures[key] for key in keys}
+
+
+def reprojection(scan: Scan, scene: Path, bag: Path, picture: Path | None) -> dict[str, Any]:
+    """How far keypoints come to lie from where they are, if the camera is found by what it sees."""
+    episode = read_episode(bag)
+    assert episode.camera is not None and episode.frames is not None and episode.ee_pose is not None
+    gaussians, truth, config = load_ply(scene / "scene.ply"), episode.camera, ViewConfig()
+    guesses = [view.camera.tx_world_camera for view in scan.views[::8]]
+    rgb = np.asarray(episode.frames.read(len(episode.frames) // 2), dtype=np.uint8)
+    found = register(gaussians, rgb, truth.K, guesses)
+    times = np.array([contact.time_ns for contact in episode.truth], dtype=np.int64)
+    gripper = GripperHand.from_yaml("parallel_gripper")
+    side = SIDES.index(gripper.main_side)
+    hands = hand_keypoints(episode, times, gripper)
+    tips = (episode.ee_pose.at(times) @ episode.tx_tool_tip).translation
+    errors: dict[str, list[float]] = {"global": [], "local": []}
+    for hand, tip in zip(hands[:, side], tips, strict=True):
+        points = np.vstack([hand, tip])
+        # What is drawn where the camera is thought to be, against where the picture of the true camera would have it.
+        for name, cameras in (
+            ("global", (square(found.camera, config.size), square(truth, config.size))),
+            ("local", (local_camera(found.camera, tip, config), local_camera(truth, tip, config))),
+        ):
+            first, second = (camera.project(points)[0] for camera in cameras)
+            seen = cameras[1].contains(second)
+            errors[name] += np.linalg.norm(first - second, axis=1)[seen].tolist()
+    shift, turn = found.camera.tx_world_camera.distance_to(truth.tx_world_camera)
+    if picture is not None:
+        index = len(times) // 3
+        middle = np.array(json.loads((scene / "scene.json").read_text())["focus"])
+        both = np.full((2, 3), np.nan)
+        both[side] = tips[index]
+        views = ViewRenderer(gaussians, truth, middle).views(
+            hands[index], ("global", f"local_{SIDES[side]}", "top", "side"), both
+        )  # type: ignore[arg-type]
+        frame = np.asarray(episode.frames.read(episode.frames.nearest(int(times[index]))), dtype=np.uint8)
+        real = cv2.resize(
+            frame, (round(224 * frame.shape[1] / frame.shape[0]), 224), interpolation=cv2.INTER_AREA
+        )
+        cv2.imwrite(
+            str(picture), np.hstack([real, *views.images.values()])[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90]
+        )
+    return {
+        "camera_mm": 1e3 * float(shift),
+        "camera_deg": float(np.rad2deg(turn)),
+        "inliers": found.inliers,
+        **{
+            f"{name}_px": {"mean": float(np.mean(e)), "p95": float(np.percentile(e, 95))}
+            for name, e in errors.items()
+        },
+        "contacts": len(times),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--bags", type=Path, default=Path("out/foleysim-1-mini/bags"), help="of a collection with scans"
+    )
+    parser.add_argument("--scenes", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=0, help="default: that of the device, 400")
+    parser.add_argument("--out", type=Path, default=Path("out/bench_scenes"))
+    args = parser.parse_args()
+    scans = sorted((args.bags / "scans").glob("test-*-scan"))[: args.scenes]
+    if not scans:
+        print(f"{args.bags}/scans holds no test scans; make them with `make world`", file=sys.stderr)
+        return 2
+    results = []
+    for path in scans:
+        scan, name = read_scan(path), path.name.removesuffix("-scan")
+        base = OptimiseConfig(steps=args.steps)
+        row: dict[str, Any] = {"scene": scan.scene_id, "views": len(scan.views)}
+        row["rgbd"] = fitted(scan, args.out / name, base)
+        row["random"] = fitted(scan, args.out / f"{name}-random", dataclasses.replace(base, start="random"))
+        picture = None if results else args.out / "views.jpg"
+        row["registered"] = reprojection(scan, args.out / name, args.bags / f"{name}-p000", picture)
+        results.append(row)
+        print(
+            f"{scan.scene_id}: from depth {row['rgbd']['psnr']:.1f} dB in {row['rgbd']['seconds']:.0f} s, random "
+            f"{row['random']['psnr']:.1f} dB in {row['random']['seconds']:.0f} s; camera off by "
+            f"{row['registered']['camera_mm']:.1f} mm, keypoints by {row['registered']['global_px']['mean']:.2f} px "
+            f"(global) and {row['registered']['local_px']['mean']:.2f} px (local)",
+            flush=True,
+        )
+    mean = {
+        start: {key: statistics.fmean(row[start][key] for row in results) for key in ("psnr", "seconds")}
+        for start in ("rgbd", "random")
+    }
+    head = {"threads": torch.get_num_threads(), "mean": mean, "results": results}
+    (args.out / "metrics.json").write_text(json.dumps(head, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,69 @@
+"""A camera put into a scene by what it sees."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from foley_perception.geometry.se3 import SE3
+from foley_perception.scene.camera import CameraModel
+from foley_perception.splats.gaussians import Gaussians
+from foley_perception.splats.register import RegisterError, register
+from foley_perception.splats.render import render
+
+
+def carpet() -> Gaussians:
+    """Spots of all sizes and colours on a table with a step in it."""
+    rng = np.random.default_rng(0)
+    n = 6000
+    points = np.stack([rng.uniform(-0.5, 0.5, n), rng.uniform(-0.5, 0.5, n), np.zeros(n)], -1)
+    points[:, 2] = 0.06 * (points[:, 0] > 0.05)
+    scales = np.exp(rng.uniform(np.log(0.004), np.log(0.02), (n, 1))) * [1.0, 1.0, 0.1]
+    tensors = (
+        points,
+        np.tile([1.0, 0, 0, 0], (n, 1)),
+        scales,
+        np.full(n, 0.95),
+        rng.normal(0, 1.0, (n, 1, 3)),
+    )
+    return Gaussians(*(torch.tensor(value, dtype=torch.float32) for value in tensors))
+
+
+def looking(eye: tuple[float, float, float]) -> CameraModel:
+    return CameraModel.looking_at(eye, (0.0, 0.0, 0.0), width=320, height=240, fovy_deg=40.0)
+
+
+def photograph(scene: Gaussians, camera: CameraModel) -> np.ndarray:
+    with torch.no_grad():
+        image = render(scene, camera).rgb.clamp(0, 1)
+    return np.ascontiguousarray((image * 255).round().to(torch.uint8).numpy())
+
+
+GUESSES = [
+    looking((0.8 * np.cos(a), 0.8 * np.sin(a), 0.6)).tx_world_camera for a in np.deg2rad([-90, -60, -30, 60])
+]
+
+
+def test_the_camera_is_found_although_something_is_in_the_way() -> None:
+    scene, truth = carpet(), looking((0.15, -0.75, 0.6))
+    picture = photograph(scene, truth)
+    picture[60:150, 120:170] = (40, 40, 40)  # a robot
+    found = register(scene, picture, truth.K, GUESSES)
+    shift, turn = found.camera.tx_world_camera.distance_to(truth.tx_world_camera)
+    assert float(shift) < 0.01 and np.rad2deg(float(turn)) < 0.5
+    points = np.random.default_rng(1).uniform([-0.3, -0.3, 0.0], [0.3, 0.3, 0.1], (50, 3))
+    assert np.linalg.norm(found.camera.project(points)[0] - truth.project(points)[0], axis=1).max() < 1.5
+    assert found.inliers >= 20 and found.rms_px < 1.5 and found.matches > found.inliers
+
+
+def test_a_picture_of_something_else_is_refused() -> None:
+    scene = carpet()
+    K = looking((0, -1, 1)).K
+    with pytest.raises(RegisterError, match="none of 4 views of the scene has 20 features in common"):
+        register(scene, np.full((240, 320, 3), 128, np.uint8), K, GUESSES)
+    noise = np.random.default_rng(3).integers(0, 255, (240, 320, 3), dtype=np.uint8)
+    with pytest.raises(RegisterError):
+        register(scene, noise, K, GUESSES)
+    with pytest.raises(RegisterError, match="no guess"):
+        register(scene, noise, K, [SE3.identity()][:0])
