@@ -14,12 +14,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "examples:\n"
         "  foley scene reconstruct out/foleysim-1-mini/bags/scans/test-00000-scan\n"
+        "  foley scene poses photos                                       # where photographs were taken\n"
         "  foley scene reconstruct photos --start random --steps 2000     # a folder with transforms.json\n"
         "  foley scene views out/foleysim-1-mini/bags --scenes out/scene --out out/views\n"
+        "  foley scene view out/scene/test-00000-scan                     # in the browser\n"
         "  foley scene render out/scene/test-00000-scan --eye 0 -0.6 0.5 --target 0 0 0 --to view.png\n\n"
         "A scan is a bag in which a camera with /tf moves round a still scene, or a folder of images with poses."
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="reconstruct|views|render")
+    actions = parser.add_subparsers(
+        dest="action", required=True, metavar="poses|reconstruct|views|render|view"
+    )
+    poses = actions.add_parser(
+        "poses", help="find where photographs were taken (COLMAP); writes transforms.json"
+    )
+    poses.add_argument("folder", type=Path, help="images of one camera at one focal length")
+    poses.add_argument(
+        "--intrinsics",
+        type=float,
+        nargs=4,
+        metavar=("FX", "FY", "CX", "CY"),
+        default=(),
+        help="[pixel] if known",
+    )
     make = actions.add_parser("reconstruct", help="fit Gaussians to a scan; PSNR on views that were held out")
     make.add_argument("source", type=Path, help="bag, or folder with transforms.json")
     make.add_argument("--out", type=Path, metavar="DIR", help="default: out/scene/<name of the source>")
@@ -74,12 +90,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     draw.add_argument(
         "--to", type=Path, default=Path("view.png"), help="image to write (default: %(default)s)"
     )
+    look = actions.add_parser("view", help="look at a scene in the browser")
+    look.add_argument("scene", type=Path, help="a scene's folder, or a PLY of Gaussians")
+    look.add_argument("--port", type=int, default=8080)
+    look.add_argument("--host", default="127.0.0.1", help="default: this machine only")
 
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0; 1 where a run diverged; 2 for what the user can mend."""
     try:
-        return {"reconstruct": _reconstruct, "views": _views, "render": _render}[args.action](args)
+        return {
+            "poses": _poses,
+            "reconstruct": _reconstruct,
+            "views": _views,
+            "render": _render,
+            "view": _view,
+        }[args.action](args)
     except ModuleNotFoundError as error:
         print(
             f"foley scene: error: {error.name} is not installed; set up with FOLEY_EXTRAS='learn scene'",
@@ -92,6 +118,20 @@ def run(args: argparse.Namespace) -> int:
     except (ValueError, OSError) as error:
         print(f"foley scene: error: {error}", file=sys.stderr)
         return 2
+
+
+def _poses(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from foley_perception.scene.structure import find_poses
+
+    with Console(stderr=True).status("COLMAP looks for what the pictures have in common"):
+        found = find_poses(args.folder, args.intrinsics)
+    print(
+        f"{found.registered} of {found.pictures} pictures have a pose, {found.points} points, {found.error_px:.2f} px; "
+        f"{args.folder / 'transforms.json'} (the scale is free)"
+    )
+    return 0
 
 
 def _reconstruct(args: argparse.Namespace) -> int:
@@ -221,3 +261,23 @@ def _render(args: argparse.Namespace) -> int:
         raise OSError(f"{args.to}: cannot be written")
     print(f"{args.to}: {width}x{height}, {float(drawn.alpha.mean()):.0%} of it covered")
     return 0
+
+
+def _view(args: argparse.Namespace) -> int:
+    import time
+
+    from foley_perception.splats.viewer import is_loopback, open_viewer
+
+    server = open_viewer(args.scene, host=args.host, port=args.port)
+    if not is_loopback(args.host):
+        print(
+            f"foley scene: anyone who reaches {args.host}:{args.port} can look at this scene", file=sys.stderr
+        )
+    print(f"http://{args.host}:{server.get_port()}  (Ctrl-C ends it)", flush=True)
+    try:
+        while True:
+            time.sleep(1.0)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        server.stop()
