@@ -96,6 +96,46 @@ def test_alexnet_says_what_it_needs_and_unpickles_nothing(
     assert not mark.exists()
 
 
+def test_clip_takes_what_the_user_supplies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The true architecture at random weights, the whole model or its image tower alone: OpenCLIP's own features."""
+    import open_clip
+
+    torch.manual_seed(0)
+    model = open_clip.create_model("ViT-B-32-quickgelu", pretrained=None).eval()
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, tmp_path / "clip.safetensors")
+    torch.save(model.visual.state_dict(), tmp_path / "tower.pt")
+    batch = np.random.default_rng(0).integers(0, 255, (2, 224, 224, 3), dtype=np.uint8)
+    made = []
+    for name in ("clip.safetensors", "tower.pt"):
+        monkeypatch.setenv("FOLEY_CLIP", str(tmp_path / name))
+        encoder = load_encoder("clip")
+        assert isinstance(encoder, VisionEncoder) and encoder.dims == 512
+        assert "ViT-B-32-quickgelu" in encoder.identity
+        made.append(encoder.encode(batch))
+    assert np.array_equal(made[0], made[1])
+    mean, std = torch.tensor(open_clip.OPENAI_DATASET_MEAN), torch.tensor(open_clip.OPENAI_DATASET_STD)
+    pixels = (torch.from_numpy(batch).float() / 255 - mean) / std
+    with torch.inference_mode():
+        whole = model.encode_image(pixels.permute(0, 3, 1, 2), normalize=True)
+    assert torch.allclose(torch.from_numpy(made[0]), whole, atol=1e-5)
+    monkeypatch.setenv("FOLEY_CLIP_MODEL", "ViT-Z-99")
+    with pytest.raises(ValueError, match="`ViT-Z-99`, which OpenCLIP does not know"):
+        load_encoder("clip")
+
+
+def test_clip_says_what_it_needs_and_unpickles_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("FOLEY_CLIP", raising=False)
+    with pytest.raises(ValueError, match=r"open_clip_model\.safetensors"):
+        load_encoder("clip")
+    mark = tmp_path / "mark"
+    (tmp_path / "bad.pt").write_bytes(pickle.dumps(Trap(mark)))
+    monkeypatch.setenv("FOLEY_CLIP", str(tmp_path / "bad.pt"))
+    with pytest.raises(ValueError, match="does not hold the image tower"):
+        load_encoder("clip")
+    assert not mark.exists()
+
+
 def test_encoders_refuse_floats_and_unknown_names() -> None:
     with pytest.raises(ValueError, match="uint8"):
         EfficientNetLite0(use_onnx=False).encode(images(1).astype(np.float32))  # type: ignore[arg-type]

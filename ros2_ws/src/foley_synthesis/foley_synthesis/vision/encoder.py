@@ -44,8 +44,12 @@ def load_encoder(name: str, *, threads: int = 1) -> VisionEncoder:
         from foley_synthesis.vision.alexnet import AlexNetFc7
 
         return AlexNetFc7(threads=threads)
+    if name == "clip":
+        from foley_synthesis.vision.clip import ClipEncoder
+
+        return ClipEncoder(threads=threads)
     if name == "colour":
         from foley_synthesis.vision.colour import ColourEncoder
 
         return ColourEncoder()
-    raise ValueError(f"vision encoder is `{name}`, known are `efficientnet-lite0`, `alexnet`, `colour`")
+    raise ValueError(f"vision encoder is `{name}`, known are `efficientnet-lite0`, `alexnet`, `clip`, `colour`")
