@@ -2,8 +2,9 @@
 
 Of each scan two scenes are fitted, one that starts from depth and one from random Gaussians: PSNR on held-out views,
 and how long that took. Then the camera of a recording in the same scene is registered by one picture with the robot in
-it, and the hand's keypoints at all contacts are projected by the found and by the true camera: the distance, in pixels
-of 224, in the global and in the local views. Writes metrics.json, and a picture of views, to --out.
+it, and the keypoints of the hand and the tip of its tool, at all contacts, are projected by the found and by the true
+camera: the distance, in pixels of 224, in the global and in the local views. Scenes that are there are not fitted
+again. Writes metrics.json, and a picture of views, to --out.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from foley_perception.splats.views import ViewConfig, ViewRenderer, local_camera
 
 def fitted(scan: Scan, out: Path, config: OptimiseConfig) -> dict[str, Any]:
     """One scene: quality and time."""
-    result = reconstruct(scan, out, config, device=torch.device("cpu"))
+    result = reconstruct(scan, out, config, device=torch.device("cpu"), resume=True)
     keys = ("psnr", "ssim", "start_psnr", "seconds", "step", "gaussians")
     return {key: result.figures[key] for key in keys}
 
@@ -54,13 +55,17 @@ def reprojection(scan: Scan, scene: Path, bag: Path, picture: Path | None) -> di
     errors: dict[str, list[float]] = {"global": [], "local": []}
     for hand, tip in zip(hands[:, side], tips, strict=True):
         points = np.vstack([hand, tip])
-        # What is drawn where the camera is thought to be, against where the picture of the true camera would have it.
-        for name, cameras in (
-            ("global", (square(found.camera, config.size), square(truth, config.size))),
-            ("local", (local_camera(found.camera, tip, config), local_camera(truth, tip, config))),
+        # Where the keypoints lie in a picture of the true camera, if the found one is taken for it.
+        for name, view in (
+            ("global", square(truth, config.size)),
+            ("local", local_camera(truth, tip, config)),
         ):
-            first, second = (camera.project(points)[0] for camera in cameras)
-            seen = cameras[1].contains(second)
+            pose = found.camera.tx_world_camera @ truth.tx_world_camera.inverse() @ view.tx_world_camera
+            first, second = (
+                camera.project(points)[0]
+                for camera in (dataclasses.replace(view, tx_world_camera=pose), view)
+            )
+            seen = view.contains(second)
             errors[name] += np.linalg.norm(first - second, axis=1)[seen].tolist()
     shift, turn = found.camera.tx_world_camera.distance_to(truth.tx_world_camera)
     if picture is not None:
