@@ -367,3 +367,19 @@ def write_moving_bag(
 @pytest.fixture
 def make_moving_bag(tmp_path: Path) -> Callable[..., Path]:
     return lambda *args, **options: write_moving_bag(tmp_path / "moving", *args, **options)
+
+
+@pytest.fixture(scope="session")
+def carpet() -> Any:
+    """Gaussians: spots of all sizes and colours on stairs, full of features."""
+    import torch
+
+    from foley_perception.splats.gaussians import Gaussians
+
+    rng = np.random.default_rng(0)
+    n = 8000
+    points = np.stack([rng.uniform(-0.5, 0.5, n), rng.uniform(-0.5, 0.5, n), np.zeros(n)], -1)
+    points[:, 2] = 0.05 * np.floor(4 * (points[:, 0] + 0.5))
+    scales = np.exp(rng.uniform(np.log(0.004), np.log(0.02), (n, 1))) * [1.0, 1.0, 0.1]
+    tensors = (points, np.tile([1.0, 0, 0, 0], (n, 1)), scales, np.full(n, 0.95), rng.normal(0, 1.0, (n, 1, 3)))
+    return Gaussians(*(torch.tensor(value, dtype=torch.float32) for value in tensors))

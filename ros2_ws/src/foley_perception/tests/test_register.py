@@ -13,23 +13,6 @@ from foley_perception.splats.register import RegisterError, register
 from foley_perception.splats.render import render
 
 
-def carpet() -> Gaussians:
-    """Spots of all sizes and colours on a table with a step in it."""
-    rng = np.random.default_rng(0)
-    n = 6000
-    points = np.stack([rng.uniform(-0.5, 0.5, n), rng.uniform(-0.5, 0.5, n), np.zeros(n)], -1)
-    points[:, 2] = 0.06 * (points[:, 0] > 0.05)
-    scales = np.exp(rng.uniform(np.log(0.004), np.log(0.02), (n, 1))) * [1.0, 1.0, 0.1]
-    tensors = (
-        points,
-        np.tile([1.0, 0, 0, 0], (n, 1)),
-        scales,
-        np.full(n, 0.95),
-        rng.normal(0, 1.0, (n, 1, 3)),
-    )
-    return Gaussians(*(torch.tensor(value, dtype=torch.float32) for value in tensors))
-
-
 def looking(eye: tuple[float, float, float]) -> CameraModel:
     return CameraModel.looking_at(eye, (0.0, 0.0, 0.0), width=320, height=240, fovy_deg=40.0)
 
@@ -45,8 +28,8 @@ GUESSES = [
 ]
 
 
-def test_the_camera_is_found_although_something_is_in_the_way() -> None:
-    scene, truth = carpet(), looking((0.15, -0.75, 0.6))
+def test_the_camera_is_found_although_something_is_in_the_way(carpet: Gaussians) -> None:
+    scene, truth = carpet, looking((0.15, -0.75, 0.6))
     picture = photograph(scene, truth)
     picture[60:150, 120:170] = (40, 40, 40)  # a robot
     found = register(scene, picture, truth.K, GUESSES)
@@ -57,8 +40,8 @@ def test_the_camera_is_found_although_something_is_in_the_way() -> None:
     assert found.inliers >= 20 and found.rms_px < 1.5 and found.matches > found.inliers
 
 
-def test_a_picture_of_something_else_is_refused() -> None:
-    scene = carpet()
+def test_a_picture_of_something_else_is_refused(carpet: Gaussians) -> None:
+    scene = carpet
     K = looking((0, -1, 1)).K
     with pytest.raises(RegisterError, match="none of 4 views of the scene has 20 features in common"):
         register(scene, np.full((240, 320, 3), 128, np.uint8), K, GUESSES)

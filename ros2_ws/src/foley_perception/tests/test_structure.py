@@ -16,26 +16,9 @@ from foley_perception.splats.gaussians import Gaussians
 from foley_perception.splats.render import render
 
 
-def carpet() -> Gaussians:
-    """Spots of all sizes and colours on stairs."""
-    rng = np.random.default_rng(0)
-    n = 8000
-    points = np.stack([rng.uniform(-0.5, 0.5, n), rng.uniform(-0.5, 0.5, n), np.zeros(n)], -1)
-    points[:, 2] = 0.05 * np.floor(4 * (points[:, 0] + 0.5))
-    scales = np.exp(rng.uniform(np.log(0.004), np.log(0.02), (n, 1))) * [1.0, 1.0, 0.1]
-    tensors = (
-        points,
-        np.tile([1.0, 0, 0, 0], (n, 1)),
-        scales,
-        np.full(n, 0.95),
-        rng.normal(0, 1.0, (n, 1, 3)),
-    )
-    return Gaussians(*(torch.tensor(value, dtype=torch.float32) for value in tensors))
-
-
-def test_photographs_get_their_poses(tmp_path: Path) -> None:
+def test_photographs_get_their_poses(carpet: Gaussians, tmp_path: Path) -> None:
     pytest.importorskip("pycolmap")
-    scene, cameras = carpet(), []
+    scene, cameras = carpet, []
     for k in range(10):
         angle = np.deg2rad(-120 + 8 * k)
         eye = (0.8 * np.cos(angle), 0.8 * np.sin(angle), 0.7)

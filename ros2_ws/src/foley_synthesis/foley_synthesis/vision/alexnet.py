@@ -7,7 +7,6 @@ restricted reader, which knows tensors and nothing else.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_synthesis.checkpoint import sha256_of
-from foley_synthesis.vision.efficientnet import cache_folder
-from foley_synthesis.vision.encoder import check_images
+from foley_synthesis.vision.supplied import find_weights, read_weights, through
 
-_BATCH = 16
 _SIZE = 224
 # Of ImageNet, as torchvision's weights expect them.
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 _STD = np.array([0.229, 0.224, 0.225], np.float32)
+_NEEDED = (
+    "the encoder `alexnet` needs ImageNet weights at {}: torchvision's alexnet-owt-7be5be79.pth, or the same tensors "
+    "as .safetensors (FOLEY_ALEXNET names another place)"
+)
 
 
 class AlexNetFc7:
@@ -35,7 +36,7 @@ class AlexNetFc7:
         import torch
 
         torch.set_num_threads(threads)
-        weights = path or find_weights()
+        weights = path or find_weights("FOLEY_ALEXNET", "alexnet*.*", "alexnet.pth", _NEEDED)
         self._network = _load(weights)
         self.identity = f"alexnet-fc7-{sha256_of(weights)[:16]}"
 
@@ -45,50 +46,15 @@ class AlexNetFc7:
         Raises:
             ValueError: another shape or type.
         """
-        import cv2
-        import torch
-
-        check_images(images)
-        features = np.empty((len(images), self.dims), np.float32)
-        for begin in range(0, len(images), _BATCH):
-            part = images[begin : begin + _BATCH]
-            large = np.stack(
-                [cv2.resize(image, (_SIZE, _SIZE), interpolation=cv2.INTER_LINEAR) for image in part]
-            )
-            pixels = ((large.astype(np.float32) / 255.0 - _MEAN) / _STD).transpose(0, 3, 1, 2)
-            with torch.inference_mode():
-                made = self._network(torch.from_numpy(np.ascontiguousarray(pixels)))
-            features[begin : begin + len(part)] = made.numpy()
-        return features
-
-
-def find_weights() -> Path:
-    """The file that the user supplied. Raises ValueError where there is none."""
-    given = os.environ.get("FOLEY_ALEXNET")
-    places = [Path(given)] if given else sorted((cache_folder() / "encoders").glob("alexnet*.*"))
-    for place in places:
-        if place.is_file():
-            return place
-    where = given or str(cache_folder() / "encoders" / "alexnet.pth")
-    raise ValueError(
-        f"the encoder `alexnet` needs ImageNet weights at {where}: torchvision's alexnet-owt-7be5be79.pth, or the same "
-        "tensors as .safetensors (FOLEY_ALEXNET names another place)"
-    )
+        return through(self._network, images, self.dims, _SIZE, _MEAN, _STD)
 
 
 def _load(path: Path) -> Any:
-    import torch
     from torchvision.models import alexnet
 
     network = alexnet(weights=None)
     try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        network.load_state_dict(state)
+        network.load_state_dict(read_weights(path))
     except Exception as error:  # whatever a file that is not AlexNet's raises
         raise ValueError(f"{path}: does not hold AlexNet's weights ({str(error)[:300]})") from error
     network.classifier = network.classifier[:-1]  # up to fc7 and its ReLU

@@ -11,19 +11,22 @@ import os
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from foley_synthesis.checkpoint import sha256_of
-from foley_synthesis.vision.efficientnet import cache_folder
-from foley_synthesis.vision.encoder import check_images
+from foley_synthesis.vision.supplied import find_weights, read_weights, through
 
 DEFAULT_MODEL = "ViT-B-32-quickgelu"
-_BATCH = 16
 _PREFIX = "visual."
 # Of the pictures that OpenAI's and most of OpenCLIP's weights were trained on.
 _MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
 _STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
+_NEEDED = (
+    f"the encoder `clip` needs weights at {{}}: open_clip_model.safetensors of a {DEFAULT_MODEL} (FOLEY_CLIP names "
+    "another place, FOLEY_CLIP_MODEL another architecture)"
+)
 
 
 class ClipEncoder:
@@ -34,7 +37,7 @@ class ClipEncoder:
         import torch
 
         torch.set_num_threads(threads)
-        weights = path or find_weights()
+        weights = path or find_weights("FOLEY_CLIP", "*clip*.*", "open_clip_model.safetensors", _NEEDED)
         name = model or os.environ.get("FOLEY_CLIP_MODEL", "") or DEFAULT_MODEL
         self._tower, self._size, self.dims = _load(weights, name)
         self.identity = f"clip-{name}-{sha256_of(weights)[:16]}"
@@ -45,35 +48,7 @@ class ClipEncoder:
         Raises:
             ValueError: another shape or type.
         """
-        import cv2
-        import torch
-
-        check_images(images)
-        features = np.empty((len(images), self.dims), np.float32)
-        for begin in range(0, len(images), _BATCH):
-            part = images[begin : begin + _BATCH]
-            sized = np.stack(
-                [cv2.resize(i, (self._size, self._size), interpolation=cv2.INTER_CUBIC) for i in part]
-            )
-            pixels = ((sized.astype(np.float32) / 255.0 - _MEAN) / _STD).transpose(0, 3, 1, 2)
-            with torch.inference_mode():
-                made = self._tower(torch.from_numpy(np.ascontiguousarray(pixels)))
-                features[begin : begin + len(part)] = torch.nn.functional.normalize(made, dim=-1).numpy()
-        return features
-
-
-def find_weights() -> Path:
-    """The file that the user supplied. Raises ValueError where there is none."""
-    given = os.environ.get("FOLEY_CLIP")
-    places = [Path(given)] if given else sorted((cache_folder() / "encoders").glob("*clip*.*"))
-    for place in places:
-        if place.is_file():
-            return place
-    where = given or str(cache_folder() / "encoders" / "open_clip_model.safetensors")
-    raise ValueError(
-        f"the encoder `clip` needs weights at {where}: open_clip_model.safetensors of a {DEFAULT_MODEL} "
-        "(FOLEY_CLIP names another place, FOLEY_CLIP_MODEL another architecture)"
-    )
+        return through(self._tower, images, self.dims, self._size, _MEAN, _STD, cv2.INTER_CUBIC)
 
 
 def _load(path: Path, name: str) -> tuple[Any, int, int]:
@@ -90,12 +65,7 @@ def _load(path: Path, name: str) -> tuple[Any, int, int]:
     model = open_clip.create_model(name, pretrained=None)
     tower = model.visual
     try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+        state = read_weights(path)
         state = state.get("state_dict", state)
         inside = {
             key.removeprefix("module.").removeprefix(_PREFIX): value
@@ -106,4 +76,9 @@ def _load(path: Path, name: str) -> tuple[Any, int, int]:
     except Exception as error:  # whatever a file that is something else raises
         raise ValueError(f"{path}: does not hold the image tower of {name} ({str(error)[:300]})") from error
     size = config["vision_cfg"]["image_size"]
-    return tower.float().eval(), int(size), int(config["embed_dim"])
+    tower = tower.float().eval()
+    return (
+        lambda pixels: torch.nn.functional.normalize(tower(pixels), dim=-1),
+        int(size),
+        int(config["embed_dim"]),
+    )
