@@ -1,0 +1,84 @@
+"""Features of drawn views: right, kept, made anew where anything changed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from foley_synthesis.vision.colour import ColourEncoder
+from foley_synthesis.vision.view_features import ViewsError, view_features
+
+
+class Counting(ColourEncoder):
+    """Counts the pictures that it is given."""
+
+    seen = 0
+
+    def encode(self, images: np.ndarray) -> np.ndarray:
+        self.seen += len(images)
+        return super().encode(images)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Five moments; the right hand is known in three of them."""
+    rows = []
+    for moment in range(5):
+        known = moment in (1, 2, 4)
+        for name in ("global", *(("local_right",) if known else ())):
+            (tmp_path / name).mkdir(exist_ok=True)
+            picture = np.full((128, 128, 3), 40 * moment + (20 if name == "global" else 0), np.uint8)
+            cv2.imwrite(str(tmp_path / name / f"{moment:05d}.jpg"), picture)
+        rows.append(
+            {
+                "time_ns": moment * 250_000_000,
+                "has_global": True,
+                "has_local_left": False,
+                "has_local_right": known,
+            }
+        )
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "views.parquet")
+    (tmp_path / "views.json").write_text(json.dumps({"fingerprint": "a"}))
+    return tmp_path
+
+
+def test_every_drawn_view_has_its_features(folder: Path) -> None:
+    encoder = Counting()
+    times, features = view_features(folder, encoder)
+    assert times.tolist() == [0, 250_000_000, 500_000_000, 750_000_000, 1_000_000_000]
+    assert features.shape == (5, 3, encoder.dims) and encoder.seen == 8
+    assert np.isnan(features[:, 1]).all()
+    assert np.isfinite(features[:, 2]).all(axis=1).tolist() == [False, True, True, False, True]
+    one = cv2.cvtColor(cv2.imread(str(folder / "local_right" / "00002.jpg")), cv2.COLOR_BGR2RGB)
+    np.testing.assert_array_equal(features[2, 2], ColourEncoder().encode(one[None])[0])
+
+
+def test_features_are_kept_until_something_changes(folder: Path) -> None:
+    encoder = Counting()
+    first = view_features(folder, encoder)[1]
+    np.testing.assert_array_equal(view_features(folder, encoder)[1], first)
+    assert encoder.seen == 8
+    (folder / "views.json").write_text(json.dumps({"fingerprint": "b"}))  # drawn anew
+    view_features(folder, encoder)
+    assert encoder.seen == 16
+    next(folder.glob("features-*.npy")).write_bytes(b"damaged")
+    (folder / "views.json").write_text(json.dumps({"fingerprint": "a"}))
+    np.testing.assert_array_equal(view_features(folder, encoder)[1], first)
+
+
+def test_views_that_are_not_there_or_damaged_are_told(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with pytest.raises(ViewsError, match="draw them with `foley scene views`"):
+        view_features(tmp_path_factory.mktemp("empty"), ColourEncoder())
+    with pytest.raises(ViewsError, match="no finished views of top"):
+        view_features(folder, ColourEncoder(), ("top",))
+    (folder / "global" / "00003.jpg").write_bytes(b"damaged")
+    with pytest.raises(ViewsError, match=r"00003\.jpg: is missing or damaged"):
+        view_features(folder, ColourEncoder())
