@@ -207,7 +207,13 @@ def test_files_that_are_no_gaussians_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PlyError, match="`f_dc_0` is missing"):
         load_ply(tmp_path / "points.ply")
     odd = "ply\nformat ascii 1.0\nelement face 1\nproperty list uchar int vertex_indices\nend_header\n1 0\n"
-    for content in (odd, odd.replace("face", "vertex"), odd.replace("ascii", "morse"), "ply\n", "ply\nend_header\n"):
+    for content in (
+        odd,
+        odd.replace("face", "vertex"),
+        odd.replace("ascii", "morse"),
+        "ply\n",
+        "ply\nend_header\n",
+    ):
         (tmp_path / "odd.ply").write_text(content)
         with pytest.raises(PlyError, match="cannot be read"):
             load_ply(tmp_path / "odd.ply")

@@ -46,10 +46,14 @@ class OptimiseConfig:
     def __post_init__(self) -> None:
         if self.start not in ("rgbd", "random"):
             raise ValueError(f"start is `{self.start}`, must be rgbd or random")
-        if self.steps < 0 or self.max_gaussians < 0 or self.random_count < 100:
+        if (
+            self.steps < 0
+            or self.random_count < 100
+            or (self.max_gaussians < 100 and self.max_gaussians != 0)
+        ):
             raise ValueError(
                 f"steps is {self.steps}, max_gaussians {self.max_gaussians}, random_count {self.random_count}: need "
-                "0 (default) or more, and at least 100 random ones"
+                "0 (default) or more steps, and at least 100 Gaussians"
             )
         if not 0 < self.voxel < 1:
             raise ValueError(f"voxel is {self.voxel} m, must be within (0, 1)")
@@ -205,7 +209,8 @@ class Optimisation:
         loss = self._loss(drawn, target)
         if not bool(loss.detach().isfinite()):
             raise FloatingPointError(
-                f"the loss is {float(loss.detach())} at step {self.step}; use fewer steps or a voxel"
+                f"the loss is {float(loss.detach())} at step {self.step}, view {target.name}; is that picture or its "
+                "pose damaged?"
             )
         loss.backward()  # type: ignore[no-untyped-call]
         falling = 0.01 ** (self.step / self.config.steps)

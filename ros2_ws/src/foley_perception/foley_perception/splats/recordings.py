@@ -205,7 +205,7 @@ def _mean(values: list[float]) -> float | None:
 
 def _fingerprint(bag: Path, scene: Path, config: BulkConfig) -> str:
     digest = hashlib.sha256((scene / "scene.ply").read_bytes())
-    for file in sorted([bag] if bag.is_file() else bag.glob("*.mcap")):
+    for file in [bag] if bag.is_file() else sorted(part for part in bag.iterdir() if part.is_file()):
         digest.update(f"{file.name} {file.stat().st_size}".encode())
     digest.update(json.dumps(dataclasses.asdict(config), sort_keys=True).encode())
     return digest.hexdigest()
