@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import signal
 from pathlib import Path
 
 import cv2
@@ -71,6 +72,13 @@ def test_a_stopped_run_goes_on_as_if_it_had_not(scan: Scan, tmp_path: Path) -> N
         reconstruct(scan, tmp_path / "parts", QUICK, device=CPU, resume=True)
 
 
+def test_without_held_out_views_there_is_no_quality(scan: Scan, tmp_path: Path) -> None:
+    result = reconstruct(scan, tmp_path, dataclasses.replace(QUICK, steps=3, hold_out=0), device=CPU)
+    assert result.psnr is None and result.start_psnr is None and result.views == 32
+    json.dumps(result.figures, allow_nan=False)
+    assert "NaN" not in (tmp_path / "scene.json").read_text() and not (tmp_path / "held_out.png").exists()
+
+
 def test_a_budget_of_time_stops_it(scan: Scan, tmp_path: Path) -> None:
     result = reconstruct(scan, tmp_path, QUICK, device=CPU, budget_s=1e-3)
     assert result.step == 1 and not result.finished and load_ply(tmp_path / "scene.ply")
@@ -89,7 +97,8 @@ def test_growth_and_pruning_keep_the_state_whole(scan: Scan, tmp_path: Path) -> 
         run.advance(pictures[step % 6])
     assert len(run) > 300
     run.save(tmp_path / "state.safetensors")
-    again = Optimisation.load(tmp_path / "state.safetensors", CPU)
+    again, notes = Optimisation.load(tmp_path / "state.safetensors", CPU)
+    assert notes == {}
     assert again.step == 70 and len(again) == len(run)
     first, second = run.advance(pictures[0]), again.advance(pictures[0])
     assert first == pytest.approx(second, abs=1e-3)
@@ -249,7 +258,29 @@ def test_the_command_reconstructs_and_draws(tmp_path: Path, capsys: pytest.Captu
     view = tmp_path / "view.png"
     assert run("render", str(out), "--eye", "0", "0", "0.8", "--size", "80", "60", "--to", str(view)) == 0
     assert cv2.imread(str(view)).shape == (60, 80, 3)
-    assert "held out" in capsys.readouterr().out
+    assert "held out:" in capsys.readouterr().out
+    words = ("reconstruct", str(folder), "--out", str(tmp_path / "all"), "--steps", "3", "--hold-out", "0")
+    assert run(*words) == 0 and "no view was held out" in capsys.readouterr().out
     assert run("reconstruct", str(tmp_path / "nowhere")) == 2
     assert "foley scene: error" in capsys.readouterr().err
     assert run("render", str(folder), "--eye", "0", "0", "1") == 2
+
+
+def test_ctrl_c_keeps_what_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rich.progress import Progress
+
+    def interrupted(bar: Progress, task: object, *, completed: float = 0, **_: object) -> None:
+        if completed == 4:
+            signal.raise_signal(signal.SIGINT)
+
+    folder, out = write_scan(tmp_path / "scan", ring_of_cameras(16)), tmp_path / "scene"
+    words = ("reconstruct", str(folder), "--out", str(out), "--voxel", "0.03", "--steps", "12")
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "update", interrupted)
+        assert run(*words) == 0
+    assert "stopped at step 4; the same command with --resume goes on" in capsys.readouterr().out
+    assert (out / "scene.ply").is_file()
+    assert run(*words, "--resume") == 0 and "12 steps" in capsys.readouterr().out
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -156,9 +156,10 @@ def write_scene(folder: Path, scene_id: str) -> Path:
 
 
 def test_a_recording_is_drawn_once(make_bag, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    bag, scene, out = make_bag(), write_scene(tmp_path / "scene", "post"), tmp_path / "views"
+    bag, out = make_bag(), tmp_path / "views"
+    scenes = {"bench-1": write_scene(tmp_path / "scene", "bench-1")}
     config = BulkConfig(names=("global", "local_right"), views=CONFIG)
-    made = draw_recording(bag, scene, out, config)
+    made = draw_recording(bag, scenes, out, config)
     folder = next(out.iterdir())
     table_ = pq.read_table(folder / "views.parquet").to_pydict()
     assert made["drawn_now"] and made["moments"] == len(table_["time_ns"]) > 10
@@ -169,9 +170,11 @@ def test_a_recording_is_drawn_once(make_bag, tmp_path: Path) -> None:  # type: i
     picture = folder / "global" / "00003.jpg"
     assert cv2.imread(str(picture)).shape == (96, 96, 3)
     before = picture.stat().st_mtime_ns
-    assert not draw_recording(bag, scene, out, config)["drawn_now"]
+    assert not draw_recording(bag, scenes, out, config)["drawn_now"]
     assert picture.stat().st_mtime_ns == before
-    assert draw_recording(bag, scene, out, dataclasses.replace(config, rate_hz=2.0))["drawn_now"]
+    (folder / "views.json").write_text("{damaged")
+    assert draw_recording(bag, scenes, out, config)["drawn_now"]
+    assert draw_recording(bag, scenes, out, dataclasses.replace(config, rate_hz=2.0))["drawn_now"]
 
 
 def test_bags_without_a_scene_are_left_out_and_named(make_bag, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -136,6 +136,7 @@ def _poses(args: argparse.Namespace) -> int:
 
 def _reconstruct(args: argparse.Namespace) -> int:
     import json
+    import signal
 
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -157,6 +158,7 @@ def _reconstruct(args: argparse.Namespace) -> int:
     )
     out = args.out or Path("out/scene") / args.source.resolve().name
     scan = read_scan(args.source, world_frame=args.world_frame)
+    stop: list[bool] = []
     columns = (
         TextColumn("steps"),
         BarColumn(),
@@ -171,21 +173,33 @@ def _reconstruct(args: argparse.Namespace) -> int:
             bar.update(
                 task, completed=step, total=steps, description=f"held out {psnr:.2f} dB, {count} Gaussians"
             )
-            return True
+            return not stop
 
-        result = reconstruct(scan, out, config, resume=args.resume, budget_s=args.budget, progress=progress)
+        before = signal.signal(
+            signal.SIGINT, lambda *_: stop.append(True)
+        )  # ends after the step that is under way
+        try:
+            result = reconstruct(
+                scan, out, config, resume=args.resume, budget_s=args.budget, progress=progress
+            )
+        finally:
+            signal.signal(signal.SIGINT, before)
     for problem in result.problems:
         print(f"foley scene: {problem}", file=sys.stderr)
     figures = {"source": str(args.source), "start": args.start, **result.figures}
     if args.mesh:
         figures["surface"] = write_surface(scan, out, gaussians=load_ply(out / "scene.ply"))
     (out / "metrics.json").write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n", "utf-8")
+    quality = "no view was held out"
+    if result.psnr is not None:
+        quality = f"held out: {result.psnr:.2f} dB, SSIM {result.ssim:.3f} over {result.held_out} views"
+        quality += f" (before the first step {result.start_psnr:.2f} dB)"
+    print(f"{result.gaussians} Gaussians, {result.step} steps in {result.seconds:.0f} s; {quality}")
+    if not result.finished:
+        print(f"stopped at step {result.step}; the same command with --resume goes on")
     print(
-        f"{result.gaussians} Gaussians, {result.step} steps in {result.seconds:.0f} s; held out: {result.psnr:.2f} dB, "
-        f"SSIM {result.ssim:.3f} over {result.held_out} views (before the first step {result.start_psnr:.2f} dB)"
-    )
-    print(
-        f"{out}/scene.ply, held_out.png, scene.json, metrics.json"
+        f"{out}/scene.ply, scene.json, metrics.json"
+        + (", held_out.png" if result.held_out else "")
         + (", mesh.ply, cloud.ply" if args.mesh else "")
     )
     return 0

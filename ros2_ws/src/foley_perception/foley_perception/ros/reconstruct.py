@@ -125,7 +125,7 @@ class Reconstructor:
             return _failed(_Result.ERROR_OPTIMISATION, f"{type(error).__name__}: {error}")
         result = _Result(
             ply_path=str(made.folder / "scene.ply"),
-            psnr=float(made.psnr) if math.isfinite(made.psnr) else math.nan,
+            psnr=math.nan if made.psnr is None else made.psnr,
             gaussians=made.gaussians,
         )
         if stop and not made.finished:

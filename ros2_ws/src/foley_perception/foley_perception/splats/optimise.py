@@ -33,7 +33,7 @@ class OptimiseConfig:
     steps: int = 0  # CUDA 20,000; CPU 400
     voxel: float = 0.01  # [m] of the RGB-D start
     random_count: int = 10_000  # of the random start
-    max_gaussians: int = 0  # no growth beyond it: CUDA 1,000,000, CPU 40,000
+    max_gaussians: int = 0  # no growth once there are so many: CUDA 1,000,000, CPU 40,000
     width: int = 320  # [pixel] wider pictures are reduced to it; 0: as they are
     sh_degree: int = -1  # CUDA 3, CPU 0
     hold_out: int = 8  # every so many views are kept for evaluation; 0: none
@@ -180,7 +180,7 @@ class Optimisation:
 
     @property
     def _haste(self) -> float:
-        """Few steps must be longer: as gsplat scales rates with the root of the batch, up to five times."""
+        """Few steps must be longer: by the root of how many fewer they are than half of 20,000, up to five times."""
         return min(5.0, math.sqrt(max(1.0, 20_000 / self.config.steps) / 2))
 
     @property
@@ -259,8 +259,8 @@ class Optimisation:
         return (float(np.mean(ratios)), float(np.mean(likeness))) if ratios else (math.nan, math.nan)
 
     # ---- to be resumed -------------------------------------------------------------------------------------
-    def save(self, path: Path) -> None:
-        """Parameters, moments and statistics of densification, whole or not at all."""
+    def save(self, path: Path, notes: dict[str, Any] | None = None) -> None:
+        """Parameters, moments, statistics of densification and notes of the caller, whole or not at all."""
         from safetensors.torch import save_file
 
         tensors = {f"param.{name}": value.detach() for name, value in self.params.items()}
@@ -269,15 +269,20 @@ class Optimisation:
                 tensors[f"adam.{name}.{key}"] = torch.as_tensor(value)
         tensors |= {f"strategy.{k}": v for k, v in self._state.items() if isinstance(v, torch.Tensor)}
         part = path.with_name(path.name + ".part")
-        head = {"step": self.step, "scene_scale": self.scene_scale, "config": dataclasses.asdict(self.config)}
+        head = {
+            "step": self.step,
+            "scene_scale": self.scene_scale,
+            "config": dataclasses.asdict(self.config),
+            "notes": notes or {},
+        }
         save_file(
             {k: v.cpu().contiguous() for k, v in tensors.items()}, part, metadata={"foley": json.dumps(head)}
         )
         part.replace(path)
 
     @staticmethod
-    def load(path: Path, device: torch.device) -> Optimisation:
-        """What :meth:`save` wrote.
+    def load(path: Path, device: torch.device) -> tuple[Optimisation, dict[str, Any]]:
+        """What :meth:`save` wrote, and the notes.
 
         Raises:
             ScanError: the file is damaged or of something else.
@@ -298,7 +303,7 @@ class Optimisation:
                 torch.cat([p["sh0"], p["shN"]], 1),
             )
             found = Optimisation(start, float(head["scene_scale"]), config)
-            found.step = int(head["step"])
+            found.step, notes = int(head["step"]), dict(head["notes"])
             for name, value in p.items():
                 found.params[name].data.copy_(value)
             for name, optimiser in found._optimisers.items():
@@ -312,4 +317,4 @@ class Optimisation:
             raise ScanError(
                 f"{path}: cannot be resumed ({type(error).__name__}: {error}); delete it to start anew"
             ) from error
-        return found
+        return found, notes

@@ -52,23 +52,22 @@ class Reconstruction:
     """What a run gave."""
 
     folder: Path
-    psnr: float  # [dB] mean over held-out views; NaN without any
-    ssim: float
-    start_psnr: float  # [dB] before the first step
+    psnr: float | None  # [dB] mean over held-out views; None without any
+    ssim: float | None
+    start_psnr: float | None  # [dB] before the first step
     gaussians: int
     step: int
     seconds: float  # of fitting, start included
     views: int
     held_out: int
-    curve: tuple[tuple[int, float, float], ...]  # step, seconds, PSNR of a few held-out views
+    curve: tuple[tuple[int, float, float | None], ...]  # step, seconds, PSNR of a few held-out views
     problems: tuple[str, ...]
     finished: bool
 
     @property
     def figures(self) -> dict[str, Any]:
-        """Everything for a JSON file; what is not a number becomes null."""
-        figures = dataclasses.asdict(self) | {"folder": str(self.folder)}
-        return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures.items()}
+        """Everything for a JSON file."""
+        return dataclasses.asdict(self) | {"folder": str(self.folder)}
 
 
 def reconstruct(
@@ -102,40 +101,39 @@ def reconstruct(
     state, mark = out / "state.safetensors", _fingerprint(scan, config)
     begin = time.monotonic()
     if resume and state.is_file():
-        run, before = Optimisation.load(state, device), json.loads((out / "progress.json").read_text())
-        if before["fingerprint"] != mark:
+        run, before = Optimisation.load(state, device)
+        if before.get("fingerprint") != mark:
             raise ScanError(
                 f"{state} is of another scan or configuration; leave --resume out, or name another folder"
             )
-        curve, spent = [tuple(point) for point in before["curve"]], float(before["seconds"])
+        curve: list[tuple[int, float, float | None]] = [(p[0], p[1], p[2]) for p in before["curve"]]
+        spent, first = float(before["seconds"]), before["start_psnr"]
     else:
         run = Optimisation(_start(train, config).to(device), focus([v.camera for v in train])[1], config)
-        curve, spent = [], 0.0
+        curve, spent, first = [], 0.0, _number(run.evaluate(kept)[0])
     quick = kept[:: max(1, len(kept) // _QUICK_VIEWS)]
-    if not curve:
-        curve.append((0, time.monotonic() - begin, run.evaluate(quick)[0]))
-        first = run.evaluate(kept)[0]
-    else:
-        first = float(before["start_psnr"])
+
+    def look() -> float:
+        """Seconds spent; a point on the curve."""
+        seconds = spent + time.monotonic() - begin
+        curve.append((run.step, seconds, _number(run.evaluate(quick)[0])))
+        return seconds
 
     def keep() -> None:
-        run.save(state)
-        known = {
-            "fingerprint": mark,
-            "curve": curve,
-            "seconds": spent + time.monotonic() - begin,
-            "start_psnr": first,
-        }
-        (out / "progress.json").write_text(json.dumps(known))
+        seconds = spent + time.monotonic() - begin
+        run.save(state, {"fingerprint": mark, "curve": curve, "seconds": seconds, "start_psnr": first})
 
+    if not curve:
+        look()
     saved, going = time.monotonic(), True
     every = max(1, config.steps // 20)
     while going and run.step < config.steps:
         run.advance(learned[_pick(config.seed, run.step, len(learned))])
-        seconds = spent + time.monotonic() - begin
         if run.step % every == 0 or run.step == config.steps:
-            curve.append((run.step, seconds, run.evaluate(quick)[0]))
-        going = progress(run.step, config.steps, curve[-1][2], len(run)) and not 0 < budget_s < seconds
+            look()
+        newest = curve[-1][2]
+        going = progress(run.step, config.steps, math.nan if newest is None else newest, len(run))
+        going = going and not 0 < budget_s < spent + time.monotonic() - begin
         if time.monotonic() - saved > _SAVE_EVERY_S:
             keep()
             saved = time.monotonic()
@@ -148,8 +146,8 @@ def reconstruct(
         cv2.imwrite(str(out / "held_out.png"), _pictures(gaussians, kept)[..., ::-1])
     result = Reconstruction(
         folder=out,
-        psnr=quality[0],
-        ssim=quality[1],
+        psnr=_number(quality[0]),
+        ssim=_number(quality[1]),
         start_psnr=first,
         gaussians=len(gaussians),
         step=run.step,
@@ -165,6 +163,11 @@ def reconstruct(
 
 
 # ---- inside ------------------------------------------------------------------------------------------------
+def _number(value: float) -> float | None:
+    """The value, or None where it is none: JSON knows no NaN."""
+    return value if math.isfinite(value) else None
+
+
 def _check(scan: Scan, config: OptimiseConfig) -> None:
     if len(scan.views) < LEAST_VIEWS:
         told = f" ({'; '.join(scan.problems)})" if scan.problems else ""

@@ -14,7 +14,7 @@ import dataclasses
 import hashlib
 import json
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,18 +88,23 @@ def hands_at(episode: Episode, times_ns: Times, hand: str) -> tuple[Array, Array
     return hand_keypoints(episode, times_ns, gripper), tips
 
 
-def draw_recording(bag: Path, scene: Path, out: Path, config: BulkConfig) -> dict[str, Any]:
-    """Draw the views of one bag; at once done if the same were drawn before.
+def draw_recording(bag: Path, scenes: Mapping[str, Path], out: Path, config: BulkConfig) -> dict[str, Any]:
+    """Draw the views of one bag in its scene; at once done, without reading it, if the same were drawn before.
 
     Raises:
-        EpisodeError, ScanError: the bag has no camera or hands, or the scene cannot be read.
+        EpisodeError, ScanError: the bag has no camera or hands, or its scene is not there or cannot be read.
     """
+    for before in _drawn(bag, out):
+        scene = Path(before["scene"])
+        if scene in scenes.values() and before["fingerprint"] == _fingerprint(bag, scene, config):
+            return before | {"drawn_now": False}
     episode = read_episode(bag)
-    folder = out / episode.session_id
-    mark = _fingerprint(bag, scene, config)
-    done = folder / "views.json"
-    if done.is_file() and (before := json.loads(done.read_text())).get("fingerprint") == mark:
-        return dict(before) | {"drawn_now": False}
+    if episode.scene_id not in scenes:
+        raise ScanError(
+            f"{bag}: its scene `{episode.scene_id}` was not reconstructed; there are {', '.join(sorted(scenes))}"
+        )
+    scene, folder = scenes[episode.scene_id], out / episode.session_id
+    mark, done = _fingerprint(bag, scene, config), folder / "views.json"
     if episode.camera is None:
         raise EpisodeError(
             f"{bag}: the camera's place is not known; record camera/camera_info and /tf_static"
@@ -179,14 +184,23 @@ def _alone() -> None:
 
 
 def _job(job: tuple[Path, dict[str, Path], Path, BulkConfig]) -> dict[str, Any] | str:
-    bag, scenes, out, config = job
     try:
-        scene_id = read_episode(bag).scene_id
-        if scene_id not in scenes:
-            return f"its scene `{scene_id}` was not reconstructed; there are {', '.join(sorted(scenes))}"
-        return draw_recording(bag, scenes[scene_id], out, config)
+        return draw_recording(*job)
     except (ValueError, OSError) as error:  # EpisodeError, ScanError and PlyError are ValueErrors
         return str(error)
+
+
+def _drawn(bag: Path, out: Path) -> list[dict[str, Any]]:
+    """What was made of a bag before."""
+    found = []
+    for file in out.glob("*/views.json"):
+        try:
+            before = json.loads(file.read_text())
+        except ValueError:
+            continue  # damaged: drawn anew
+        if before.get("bag") == str(bag) and {"scene", "fingerprint"} <= set(before):
+            found.append(dict(before))
+    return found
 
 
 def _times(episode: Episode, rate_hz: float) -> Times:
