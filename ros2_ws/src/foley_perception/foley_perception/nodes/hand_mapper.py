@@ -28,6 +28,7 @@ from foley_perception.geometry.tf_buffer import TransformBuffer
 from foley_perception.ros import motion, raw
 from foley_perception.ros.drain import Drain
 from foley_perception.ros.owned import Owned
+from foley_perception.ros.problem import RecentProblem
 from foley_perception.ros.tf import TransformListener
 from foley_ros import convert, qos
 from foley_ros.node import FoleyNode, Health, run
@@ -35,7 +36,6 @@ from foley_ros.worker import Worker
 
 TICK_S = 0.01
 _REPORTED = (ValueError, LookupError)  # what the core raises about its input
-_REPORT_NS = 10_000_000_000  # a problem stays in the diagnostics this long
 
 
 class HandMapperNode(FoleyNode[HandMapperConfig]):
@@ -51,13 +51,13 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         self._joint_states: collections.deque[bytes] = collections.deque(maxlen=8)  # not yet read
         self._waiting: JointTrajectory | None = None  # came before robot_description
         self._robot_problem = ""
-        self._problem = (0, "")
+        self._problem = RecentProblem(self)
 
     def setup(self, config: HandMapperConfig) -> None:
         frames = TransformBuffer()
         self._mapper = HandMapper(config, frames)
         self._tf = TransformListener(self, frames)
-        self._worker = Worker(lambda job: job(), name="hand_mapper", on_error=lambda e: self._report(repr(e)))
+        self._worker = Worker(lambda job: job(), name="hand_mapper", on_error=lambda e: self._problem.report(repr(e)))
         owned = self._owned
         self._keypoints = owned.publisher(HandKeypoints, "hand_keypoints", qos.STATE)
         self._planned = owned.publisher(HandTrajectory, "planned_trajectory", qos.EVENT)
@@ -75,7 +75,8 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         if self._tf is not None:
             self._tf.close()
         self._mapper = self._worker = self._tf = self._waiting = None
-        self._robot_problem, self._problem = "", (0, "")
+        self._robot_problem = ""
+        self._problem.clear()
 
     # ---- measured ------------------------------------------------------------------------------------------
     def _on_pose(self, data: bytes) -> None:
@@ -85,7 +86,7 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         message = deserialize_message(data, PoseStamped)
         pose = motion.pose_to_se3(message.pose)
         if pose is None:
-            self._report("ee_pose is not finite or has no orientation: such poses are left out")
+            self._problem.report("ee_pose is not finite or has no orientation: such poses are left out")
         self._publish(mapper, time_ns, lambda: mapper.from_pose(time_ns, message.header.frame_id, pose))
 
     def _on_joints(self, data: bytes) -> None:
@@ -104,7 +105,7 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
                 self._read_joints(mapper)
                 keypoints = make()
         except _REPORTED as error:
-            self._report(str(error))
+            self._problem.report(str(error))
             return
         if keypoints is not None:
             frame = mapper.config.fixed_frame
@@ -153,7 +154,7 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
     def _map_joint_plan(self, mapper: HandMapper, message: JointTrajectory, start_ns: int) -> None:
         if not mapper.has_robot and not self._robot_problem:
             self._waiting = message
-            self._report("a plan waits for robot_description: is it published, and transient local?")
+            self._problem.report("a plan waits for robot_description: is it published, and transient local?")
             return
         names = list(message.joint_names)
         self._publish_plan(
@@ -167,24 +168,19 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
                 trajectory = plan()
         except _REPORTED as error:
             mapper.counts.bad_plans += 1
-            self._report(f"plan refused: {self._robot_problem or error}")
+            self._problem.report(f"plan refused: {self._robot_problem or error}")
             return
         mapper.counts.plans += 1
         self._planned.publish(motion.hand_trajectory(mapper, trajectory))
 
     # ---- health --------------------------------------------------------------------------------------------
-    def _report(self, text: str) -> None:
-        if self._problem[1] != text:
-            self.get_logger().warning(text)
-        self._problem = (self.now_ns(), text)
-
     def health(self) -> Health:
         assert self._mapper is not None
         counts = vars(self._mapper.counts)
         if self._robot_problem:
             return Health.error(self._robot_problem, **counts)
-        if self._problem[1] and self.now_ns() - self._problem[0] < _REPORT_NS:
-            return Health.warn(self._problem[1], **counts)
+        if problem := self._problem.text:
+            return Health.warn(problem, **counts)
         if not self._mapper.counts.keypoints:
             return Health.warn("no ee_pose, and no joint_states with a robot_description, yet", **counts)
         return Health.ok(**counts)

@@ -21,6 +21,7 @@ from foley_perception.hands.detect import HandDetector
 from foley_perception.hands.follow import HandFollower
 from foley_perception.hands.track import TrackConfig
 from foley_perception.ros.owned import Owned
+from foley_perception.ros.problem import RecentProblem
 from foley_perception.ros.tf import TransformListener
 from foley_perception.scene.camera import CameraModel
 from foley_ros import convert, qos
@@ -28,7 +29,6 @@ from foley_ros.node import FoleyNode, Health, run
 from foley_ros.worker import Worker
 
 NS_PER_S = 1_000_000_000
-_REPORT_NS = 10 * NS_PER_S
 TEND_S = 0.05
 
 
@@ -38,6 +38,7 @@ class HandTrackerNode(FoleyNode[HandTrackerConfig]):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("hand_tracker", HandTrackerConfig, **kwargs)
         self._owned = Owned(self)
+        self._problem = RecentProblem(self)
         self._worker: Worker[Image] | None = None
         self._tf: TransformListener | None = None
         self._info: CameraInfo | None = None
@@ -51,10 +52,10 @@ class HandTrackerNode(FoleyNode[HandTrackerConfig]):
         self._follower = HandFollower(detector, smoothing)
         self._config, self._frames = config, TransformBuffer()
         self._next_ns = 0
-        self._problem = (0, "")
+        self._problem.clear()
         self._tf = TransformListener(self, self._frames)
         self._worker = Worker(
-            self._look, name="hand_tracker", capacity=1, on_error=lambda e: self._report(str(e))
+            self._look, name="hand_tracker", capacity=1, on_error=lambda e: self._problem.report(str(e))
         )
         self._keypoints = self._owned.publisher(HandKeypoints, "hand_keypoints", qos.STATE)
         self._owned.subscription(CameraInfo, "camera/camera_info", self._on_info, qos.IMAGE)
@@ -91,7 +92,7 @@ class HandTrackerNode(FoleyNode[HandTrackerConfig]):
     def _look(self, message: Image) -> None:
         info = self._info
         if info is None:
-            self._report("pictures come, but no camera/camera_info; is it published beside them?")
+            self._problem.report("pictures come, but no camera/camera_info; is it published beside them?")
             return
         time_ns = convert.to_ns(message.header.stamp)
         pose = self._frames.lookup(self._config.fixed_frame, info.header.frame_id, time_ns)
@@ -116,16 +117,11 @@ class HandTrackerNode(FoleyNode[HandTrackerConfig]):
         return convert.depth_to_metres(near[1])
 
     # ---- health --------------------------------------------------------------------------------------------
-    def _report(self, text: str) -> None:
-        if self._problem[1] != text:
-            self.get_logger().warning(text)
-        self._problem = (self.now_ns(), text)
-
     def health(self) -> Health:
         assert self._worker is not None
         counts = vars(self._follower.counts) | {"pictures_left_out": self._worker.dropped}
-        if self._problem[1] and self.now_ns() - self._problem[0] < _REPORT_NS:
-            return Health.warn(self._problem[1], **counts)
+        if problem := self._problem.text:
+            return Health.warn(problem, **counts)
         if not self._follower.counts.pictures:
             return Health.warn("no camera/image_raw yet", **counts)
         return Health.ok(**counts)

@@ -40,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--encoder",
         default="efficientnet-lite0",
-        help="of the frozen rows (default: %(default)s); another one, such as `alexnet`, implies --frozen",
+        help="of the frozen rows (default: %(default)s); another one, such as `alexnet` or `clip`, implies --frozen",
     )
     parser.add_argument("--replicates", type=int, default=500, help="of the bootstrap (default: 500)")
     parser.add_argument("--threads", type=int, default=2)

@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--encoder",
         default="efficientnet-lite0",
-        help="vision encoder: this, `alexnet` (weights supplied by you) or `colour` (without weights)",
+        help="vision encoder: this, `alexnet`, `clip` (weights supplied by you) or `colour` (without weights)",
     )
 
 
