@@ -28,7 +28,7 @@ from foley_perception.scene.scan import Scan, read_scan
 from foley_perception.splats.optimise import OptimiseConfig
 from foley_perception.splats.ply import load_ply
 from foley_perception.splats.reconstruct import reconstruct
-from foley_perception.splats.register import register
+from foley_perception.splats.register import register_still
 from foley_perception.splats.views import ViewConfig, ViewRenderer, local_camera, square
 
 
@@ -45,8 +45,9 @@ def reprojection(scan: Scan, scene: Path, bag: Path, picture: Path | None) -> di
     assert episode.camera is not None and episode.frames is not None and episode.ee_pose is not None
     gaussians, truth, config = load_ply(scene / "scene.ply"), episode.camera, ViewConfig()
     guesses = [view.camera.tx_world_camera for view in scan.views[::8]]
-    rgb = np.asarray(episode.frames.read(len(episode.frames) // 2), dtype=np.uint8)
-    found = register(gaussians, rgb, truth.K, guesses)
+    looked = np.linspace(0, len(episode.frames) - 1, 5).astype(int)
+    pictures = (np.asarray(episode.frames.read(int(index)), dtype=np.uint8) for index in looked)
+    found = register_still(gaussians, pictures, truth.K, guesses)
     times = np.array([contact.time_ns for contact in episode.truth], dtype=np.int64)
     gripper = GripperHand.from_yaml("parallel_gripper")
     side = SIDES.index(gripper.main_side)
@@ -86,7 +87,8 @@ def reprojection(scan: Scan, scene: Path, bag: Path, picture: Path | None) -> di
     return {
         "camera_mm": 1e3 * float(shift),
         "camera_deg": float(np.rad2deg(turn)),
-        "inliers": found.inliers,
+        "camera_spread_mm": found.spread_mm,
+        "inliers": statistics.fmean(one.inliers for one in found.each),
         **{
             f"{name}_px": {"mean": float(np.mean(e)), "p95": float(np.percentile(e, 95))}
             for name, e in errors.items()

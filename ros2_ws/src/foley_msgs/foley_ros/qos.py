@@ -6,6 +6,8 @@ Images are best effort: a late image is worth less than the next one.
 
 from __future__ import annotations
 
+from typing import Any
+
 from rclpy.duration import Duration
 from rclpy.qos import (
     DurabilityPolicy,
@@ -41,3 +43,23 @@ HEARTBEAT = QoSProfile(
     liveliness=LivelinessPolicy.MANUAL_BY_TOPIC,
     liveliness_lease_duration=Duration(seconds=HEARTBEAT_LEASE_S),
 )
+
+
+def entry(profile: QoSProfile) -> dict[str, object]:
+    """A profile as `metadata.yaml` of a bag has it."""
+
+    def duration(value: Any) -> dict[str, int]:
+        seconds, nanoseconds = divmod(int(value.nanoseconds), 1_000_000_000)
+        return {"sec": seconds, "nsec": nanoseconds}
+
+    return {
+        "history": profile.history.name.lower(),
+        "depth": int(profile.depth),
+        "reliability": profile.reliability.name.lower(),
+        "durability": profile.durability.name.lower(),
+        "deadline": duration(profile.deadline),
+        "lifespan": duration(profile.lifespan),
+        "liveliness": profile.liveliness.name.lower(),
+        "liveliness_lease_duration": duration(profile.liveliness_lease_duration),
+        "avoid_ros_namespace_conventions": bool(profile.avoid_ros_namespace_conventions),
+    }

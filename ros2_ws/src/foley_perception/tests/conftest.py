@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+
+from foley_perception.scene.camera import CameraModel
 
 START_NS = 1_800_000_000_000_000_000
 RATE = 48_000
@@ -324,15 +326,19 @@ def serialise() -> Callable[[str, Any], bytes]:
 def write_moving_bag(
     path: Path,
     pictures: list[Any],  # rgb [H, W, 3]
-    poses: list[Any],  # SE3 of `child` in the world, one a picture
+    poses: list[Any],  # SE3 of `child` in the world, one a picture; none if nothing moves
     K: Any,
     *,
-    child: str,
+    child: str = "",
     fixed: tuple[str, str, Any] | None = None,  # parent, child, SE3
     rate_hz: float = 10.0,
+    depths: Sequence[Any] = (),  # [H, W] metres, or None where a picture has none
+    session: Mapping[str, str] | None = None,
 ) -> Path:
     """Pictures of a camera, and a frame that moves: the camera's own, or that of a tool."""
     bag = BagMaker(path, BagOptions())
+    if session is not None:
+        bag.writer.set_custom_data("foley.session", yaml.safe_dump(dict(session)))
     new, header, start = bag.new, bag.header, bag.options.start_ns
 
     def transform(stamp: int, parent: str, name: str, pose: Any) -> Any:
@@ -343,13 +349,16 @@ def write_moving_bag(
     height, width = pictures[0].shape[:2]
     roi = new("sensor_msgs/msg/RegionOfInterest", 0, 0, 0, 0, False)
     numbers = (np.zeros(5), np.asarray(K).ravel(), np.eye(3).ravel(), np.zeros(12), 0, 0, roi)
-    info = new("sensor_msgs/msg/CameraInfo", header(start, "camera_optical"), height, width, "plumb_bob", *numbers)
+    info = new(
+        "sensor_msgs/msg/CameraInfo", header(start, "camera_optical"), height, width, "plumb_bob", *numbers
+    )
     bag.put(0.0, "camera/camera_info", "sensor_msgs/msg/CameraInfo", info)
     if fixed is not None:
         message = new("tf2_msgs/msg/TFMessage", [transform(start, *fixed)])
         bag.put(0.0, "/tf_static", "tf2_msgs/msg/TFMessage", message)
-    for k, (picture, pose) in enumerate(zip(pictures, poses, strict=True)):
-        for offset in (-0.045, 0.0, 0.045):  # it stands still around a picture
+    for k, picture in enumerate(pictures):
+        for offset in (-0.045, 0.0, 0.045) if poses else ():  # it stands still around a picture
+            pose = poses[k]
             stamp = start + round((k / rate_hz + 0.1 + offset) * 1e9)
             message = new("tf2_msgs/msg/TFMessage", [transform(stamp, "world", child, pose)])
             bag.put(k / rate_hz + 0.1 + offset, "/tf", "tf2_msgs/msg/TFMessage", message)
@@ -360,6 +369,14 @@ def write_moving_bag(
             *(height, width, "rgb8", 0, width * 3, picture.ravel()),
         )
         bag.put(k / rate_hz + 0.1, "camera/image_raw", "sensor_msgs/msg/Image", image)
+        if k < len(depths) and depths[k] is not None:
+            flat = np.frombuffer(depths[k].astype("<f4").tobytes(), dtype=np.uint8)
+            image = new(
+                "sensor_msgs/msg/Image",
+                header(stamp, "camera_optical"),
+                *(height, width, "32FC1", 0, width * 4, flat),
+            )
+            bag.put(k / rate_hz + 0.1, "camera/depth/image_raw", "sensor_msgs/msg/Image", image)
     bag.write()
     return path
 
@@ -367,6 +384,18 @@ def write_moving_bag(
 @pytest.fixture
 def make_moving_bag(tmp_path: Path) -> Callable[..., Path]:
     return lambda *args, **options: write_moving_bag(tmp_path / "moving", *args, **options)
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """``film(pictures, camera, ...)``: a bag of what a camera that stands still saw."""
+
+    def make(pictures: list[Any], camera: CameraModel, *, tf: bool = True, **options: Any) -> Path:
+        fixed = ("world", "camera_optical", camera.tx_world_camera) if tf else None
+        folder = tmp_path_factory.mktemp("film") / "bag"
+        return write_moving_bag(folder, pictures, [], camera.K, fixed=fixed, **options)
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -381,5 +410,11 @@ def carpet() -> Any:
     points = np.stack([rng.uniform(-0.5, 0.5, n), rng.uniform(-0.5, 0.5, n), np.zeros(n)], -1)
     points[:, 2] = 0.05 * np.floor(4 * (points[:, 0] + 0.5))
     scales = np.exp(rng.uniform(np.log(0.004), np.log(0.02), (n, 1))) * [1.0, 1.0, 0.1]
-    tensors = (points, np.tile([1.0, 0, 0, 0], (n, 1)), scales, np.full(n, 0.95), rng.normal(0, 1.0, (n, 1, 3)))
+    tensors = (
+        points,
+        np.tile([1.0, 0, 0, 0], (n, 1)),
+        scales,
+        np.full(n, 0.95),
+        rng.normal(0, 1.0, (n, 1, 3)),
+    )
     return Gaussians(*(torch.tensor(value, dtype=torch.float32) for value in tensors))

@@ -13,12 +13,13 @@ import pytest
 from foley_perception.action.hand import GripperHand
 from foley_perception.geometry.se3 import SE3
 from foley_perception.hands import models
+from foley_perception.hands.analytic import DrawnHand
 from foley_perception.hands.detect import HAND_SIDE, PALM_SIDE, HandDetector, Region, _anchors
 from foley_perception.hands.hamer import FIELDS, HamerError, load
 from foley_perception.hands.models import HandModelError
 from foley_perception.hands.place import place
 from foley_perception.hands.track import Candidate, HandTracker, TrackConfig
-from foley_perception.scene.analytic import bench_camera
+from foley_perception.scene.analytic import BOXES, bench_camera, render_depth
 
 MS = 1_000_000
 
@@ -46,6 +47,46 @@ def test_a_hand_is_placed_where_it_is() -> None:
     right = place(1.3 * metric, pixels, camera, depth)
     assert right is not None and right.depths > 10 and right.scale == pytest.approx(1 / 1.3, rel=0.02)
     np.testing.assert_allclose(right.keypoints, truth, atol=0.012)
+
+
+def test_depth_repairs_a_shape_that_is_tilted_and_flat() -> None:
+    """What a network guesses of distances within a hand is weak; where skin is seen, depth says them."""
+    camera, hand = bench_camera(), DrawnHand(curl=0.3)
+    pose = SE3.from_rotation([[0.0, -1, 0], [-1, 0, 0], [0, 0, -1]], (0.16, -0.06, 0.1))
+    truth = hand.joints(pose)
+    seen = camera.to_camera(truth)
+    flat = seen * [1, 1, 0.6] + np.column_stack([0 * seen[:, :2], 0.5 * (seen[:, 0] - seen[0, 0])])
+    _, depth = hand.draw(camera, pose, np.full((240, 320, 3), 130, np.uint8), render_depth(camera, BOXES))
+    pixels = camera.project(truth)[0]
+    found, blind = place(flat, pixels, camera, depth), place(flat, pixels, camera)
+    assert found is not None and blind is not None and found.depths >= 15
+    off = np.linalg.norm(found.keypoints - truth, axis=1)
+    columns, rows = np.round(pixels).astype(int).T
+    bare = seen[:, 2] - depth[rows, columns] < 0.025  # not behind another finger
+    assert bare.sum() >= 10 and off[bare].mean() < 0.01 and off.mean() < 0.02
+    assert np.linalg.norm(blind.keypoints - truth, axis=1).mean() > 0.05
+    np.testing.assert_allclose(camera.project(found.keypoints)[0], pixels, atol=1e-6)
+
+
+def test_a_drawn_hand_is_where_its_joints_are() -> None:
+    camera = bench_camera()
+    pose = SE3.from_rotation([[0.0, -1, 0], [-1, 0, 0], [0, 0, -1]], (0.16, -0.06, 0.1))
+    table, far = np.full((240, 320, 3), 130, np.uint8), render_depth(camera, BOXES)
+    for right in (True, False):
+        hand = DrawnHand(right=right, curl=0.2)
+        rgb, depth = hand.draw(camera, pose, table, far)
+        drawn = depth != far
+        assert drawn.sum() > 1000 and (rgb[drawn].astype(int).std(axis=0) > 5).all()
+        assert (np.nan_to_num(far, nan=9.0)[drawn] > depth[drawn]).all()  # in front of what was there
+        pixels, away = camera.project(hand.joints(pose))
+        columns, rows = np.round(pixels).astype(int).T
+        under = (
+            away - depth[rows, columns]
+        )  # every joint lies under skin that is seen, some under a finger before it
+        assert (under > 0.005).all() and under.min() < 0.012 and (under < 0.07).all()
+    np.testing.assert_allclose(DrawnHand(right=False).shape(), DrawnHand().shape() * [-1, 1, 1])
+    behind = SE3.from_rotation(pose.rotation, camera.tx_world_camera.translation - [0, 0.5, 0])
+    np.testing.assert_array_equal(DrawnHand().draw(camera, behind, table, far)[0], table)
 
 
 def test_what_cannot_be_placed_is_none() -> None:
@@ -288,3 +329,25 @@ def test_real_networks_run_where_they_were_fetched() -> None:
         pytest.skip(str(error))
     noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)
     assert detector.detect(cv2.GaussianBlur(noise, (0, 0), 3)) == []
+    # Two drawn hands: each is found, and taken for what it is.
+    camera, rgb, depth = (
+        bench_camera(),
+        np.full((240, 320, 3), 130, np.uint8),
+        render_depth(bench_camera(), []),
+    )
+    truth = {}
+    for right, sign in ((True, 1), (False, -1)):
+        pose = SE3.from_rotation(
+            [[0.0, -sign, 0], [-sign, 0, 0], [0, 0, -1]], (sign * 0.2, -0.06 - 0.05 * right, 0.1)
+        )
+        hand = DrawnHand(right=right)
+        rgb, depth = hand.draw(camera, pose, rgb, depth)
+        truth[right] = camera.project(hand.joints(pose))[0]
+    detector.forget()
+    found = {hand.right > 0.5: hand for hand in detector.detect(rgb)}
+    assert set(found) == {True, False}
+    for right, hand in found.items():
+        assert (
+            np.linalg.norm(hand.pixels - 0.5 - truth[right], axis=1).mean()
+            < 0.05 * np.ptp(truth[right], 0).max()
+        )

@@ -14,11 +14,12 @@ import pytest
 import torch
 
 from foley_perception.commands import scene as command
-from foley_perception.scene.analytic import ring_of_cameras, write_scan
+from foley_perception.scene.analytic import render_picture, ring_of_cameras, write_scan
 from foley_perception.scene.camera import CameraModel
 from foley_perception.scene.scan import Scan, ScanError, read_scan
+from foley_perception.splats.coverage import seen_elsewhere
 from foley_perception.splats.gaussians import Gaussians
-from foley_perception.splats.optimise import Optimisation, OptimiseConfig
+from foley_perception.splats.optimise import Optimisation, OptimiseConfig, Target
 from foley_perception.splats.ply import PlyError, load_ply, save_ply
 from foley_perception.splats.reconstruct import reconstruct
 from foley_perception.splats.render import render
@@ -38,6 +39,7 @@ def test_it_gets_better_and_is_stored(scan: Scan, tmp_path: Path) -> None:
     result = reconstruct(scan, tmp_path, QUICK, device=CPU)
     assert result.finished and result.step == 30 and result.views == 28 and result.held_out == 4
     assert result.psnr > 24 and result.psnr > result.start_psnr + 0.5
+    assert result.seen > 0.9 and result.psnr_seen > result.psnr - 0.5
     stored = load_ply(tmp_path / "scene.ply")
     assert len(stored) == result.gaussians
     manifest = json.loads((tmp_path / "scene.json").read_text())
@@ -49,6 +51,31 @@ def test_it_gets_better_and_is_stored(scan: Scan, tmp_path: Path) -> None:
     assert held.depth is not None
     error = (drawn.depth.numpy() - held.depth())[drawn.alpha.numpy() > 0.99]
     assert float(np.nanmedian(np.abs(error))) < 0.02
+
+
+def test_what_no_other_view_has_seen_is_known() -> None:
+    """Two cameras side by side: the second has not seen the strip at the left of the first."""
+    views = read_views()
+    seen = seen_elsewhere(views[0], views[1:])
+    assert seen is not None and seen.shape == (48, 64)
+    share = seen.float().mean(dim=0)
+    assert share[:6].max() == 0 and share[24:].mean() > 0.9
+    assert seen_elsewhere(views[0], [views[0]]).float().mean() > 0.95
+    assert not seen_elsewhere(views[0], []).any()
+    assert seen_elsewhere(dataclasses.replace(views[0], depth=None), views[1:]) is None
+    # A wall of boxes before the camera hides what is behind it.
+    near = dataclasses.replace(views[0], depth=torch.full((48, 64), 0.1))
+    assert not seen_elsewhere(views[0], [near]).any()
+
+
+def read_views() -> list[Target]:
+    found = []
+    for x in (0.0, 0.12):
+        eye, target = (x, -0.6, 0.5), (x, 0.0, 0.0)
+        camera = CameraModel.looking_at(eye, target, width=64, height=48, fovy_deg=40.0)
+        rgb, depth = render_picture(camera)
+        found.append(Target(str(x), camera, torch.from_numpy(rgb).float() / 255, torch.from_numpy(depth)))
+    return found
 
 
 def test_a_random_start_learns_too(scan: Scan, tmp_path: Path) -> None:

@@ -86,11 +86,11 @@ def _hand_eye(args: argparse.Namespace, board: Board) -> int:
     import dataclasses
     import json
 
-    import yaml
     from rich.console import Console
     from rich.progress import Progress
 
     from foley_perception.geometry.hand_eye import calibrate
+    from foley_perception.geometry.static_transform import StaticTransform
     from foley_perception.scene.board_views import find_board
     from foley_perception.scene.recorded import read_pictures
 
@@ -110,26 +110,16 @@ def _hand_eye(args: argparse.Namespace, board: Board) -> int:
         print(f"foley calibrate: {problem}", file=sys.stderr)
     answer = calibrate(views, seen.K, in_hand=args.camera == "in-hand")
     parent = args.tool_frame if args.camera == "in-hand" else args.world_frame
-    x, y, z = answer.tx_parent_camera.translation.tolist()
-    quaternion = answer.tx_parent_camera.quaternion.tolist()
-    transform = {
-        "parent_frame": parent,
-        "child_frame": seen.frame_id,
-        "translation": dict(zip("xyz", (x, y, z), strict=True)),
-        "rotation": dict(zip("xyzw", quaternion, strict=True)),
-    }
+    transform = StaticTransform(parent, seen.frame_id, answer.tx_parent_camera)
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "camera.yaml").write_text(yaml.safe_dump(transform, sort_keys=False))
+    transform.write(args.out / "camera.yaml")
     figures = {k: v for k, v in dataclasses.asdict(answer).items() if not k.startswith("tx_")}
     (args.out / "metrics.json").write_text(
-        json.dumps({**figures, "transform": transform}, indent=1) + "\n", "utf-8"
+        json.dumps({**figures, "transform": transform.fields}, indent=1) + "\n", "utf-8"
     )
     print(
         f"{answer.pictures} pictures, {answer.corners} corners: residual {answer.rms_px:.2f} px (worst picture "
         f"{answer.worst_px:.2f}); the camera is known to {answer.std_mm:.2f} mm and {answer.std_deg:.3f} degrees\n"
-        f"{args.out / 'camera.yaml'}; publish it with\n  ros2 run tf2_ros static_transform_publisher "
-        f"--x {x:.6f} --y {y:.6f} --z {z:.6f} "
-        + " ".join(f"--q{axis} {value:.7f}" for axis, value in zip("xyzw", quaternion, strict=True))
-        + f" --frame-id {parent} --child-frame-id {seen.frame_id}"
+        f"{args.out / 'camera.yaml'}; publish it with\n  {transform.command}"
     )
     return 0

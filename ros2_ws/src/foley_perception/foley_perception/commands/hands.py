@@ -1,4 +1,4 @@
-"""`foley hands`: the networks that find human hands, and what they see in pictures."""
+"""`foley hands`: the networks that find human hands, and what they see in pictures and recordings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-HELP = "find human hands in pictures; fetch the networks for it"
+HELP = "find human hands in pictures and recordings; fetch the networks for it"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -14,11 +14,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "examples:\n"
         "  foley hands fetch\n"
-        "  foley hands detect photo.jpg --out out/hands\n\n"
+        "  foley hands detect photo.jpg --out out/hands\n"
+        "  foley hands track bags/demo_1 --to bags/demo_1-hands       # a copy with hand_keypoints\n"
+        "  foley hands pictures bags/demo_1 --to pictures             # for HaMeR; then\n"
+        "  foley hands track bags/demo_1 --hamer hamer_out --to bags/demo_1-hands\n\n"
         "The networks are MediaPipe's (Apache-2.0), 8 MB, taken out of its wheel and checked by hash. Live, the node\n"
         "`hand_tracker` publishes what it sees as hand_keypoints."
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="fetch|detect")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="fetch|detect|track|pictures")
     get = actions.add_parser("fetch", help="download the networks once")
     get.add_argument(
         "--wheels", type=Path, metavar="DIR", help="folder that holds the wheel, where there is no network"
@@ -31,14 +34,46 @@ def configure(parser: argparse.ArgumentParser) -> None:
     look.add_argument(
         "--least", type=float, default=0.5, help="score of a palm and of a hand (default: %(default)s)"
     )
+    track = actions.add_parser(
+        "track", help="follow the hands of a person through a recording; writes a copy with hand_keypoints"
+    )
+    track.add_argument("bag", type=Path)
+    track.add_argument("--to", type=Path, required=True, metavar="DIR", help="new bag, must not exist")
+    track.add_argument(
+        "--hamer",
+        type=Path,
+        metavar="DIR",
+        help="HaMeR's arrays, as 00012.npz for picture 12, in place of the networks",
+    )
+    track.add_argument(
+        "--palm",
+        type=float,
+        default=0.09,
+        metavar="M",
+        help="wrist to knuckle of the middle finger, counts where depth lacks (default: %(default)s)",
+    )
+    track.add_argument("--every", type=int, default=1, metavar="N", help="look at every so many pictures")
+    track.add_argument(
+        "--world-frame", default="world", help="frame of the keypoints, must not move (default: %(default)s)"
+    )
+    track.add_argument(
+        "--least", type=float, default=0.5, help="score of a palm and of a hand (default: %(default)s)"
+    )
+    track.add_argument(
+        "--out", type=Path, default=Path("out/hands"), metavar="DIR", help="figures (default: %(default)s)"
+    )
+    pictures = actions.add_parser("pictures", help="write the pictures of a recording for other programs")
+    pictures.add_argument("bag", type=Path)
+    pictures.add_argument("--to", type=Path, required=True, metavar="DIR")
 
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0; 2 for what the user can mend."""
     from foley_perception.hands.models import HandModelError
 
+    actions = {"fetch": _fetch, "detect": _detect, "track": _track, "pictures": _pictures}
     try:
-        return _fetch(args) if args.action == "fetch" else _detect(args)
+        return actions[args.action](args)
     except (HandModelError, ValueError, OSError) as error:
         print(f"foley hands: error: {error}", file=sys.stderr)
         return 2
@@ -90,4 +125,83 @@ def _detect(args: argparse.Namespace) -> int:
         sides = ", ".join("right" if hand.right >= 0.5 else "left" for hand in hands) or "none"
         print(f"{path}: {len(hands)} hands ({sides}), {milliseconds:.0f} ms")
     (args.out / "metrics.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    return 0
+
+
+def _track(args: argparse.Namespace) -> int:
+    import dataclasses
+    import json
+
+    import numpy as np
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from foley_perception.hands.detect import HandDetector
+    from foley_perception.hands.recorded import by_hamer, by_networks, follow_recording
+    from foley_perception.recording.copy import copy_with
+    from foley_perception.recording.writer import check_folder
+    from foley_perception.ros.added import hand_keypoints
+    from foley_perception.scene.recorded import read_pictures
+
+    check_folder(args.to, 0)  # before minutes of work
+    if args.hamer:
+        find = by_hamer(args.hamer)
+    else:
+        find = by_networks(HandDetector(least_palm=args.least, least_hand=args.least))
+    seen = read_pictures(args.bag)
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("pictures", total=None)
+        hands = follow_recording(
+            seen,
+            find,
+            world_frame=args.world_frame,
+            palm_m=0.0 if args.hamer else args.palm,
+            every=args.every,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    for problem in hands.problems:
+        print(f"foley hands: {problem}", file=sys.stderr)
+    topic, messages = hand_keypoints(hands, f"{seen.prefix}hand_keypoints", args.world_frame)
+    summary = copy_with(
+        args.bag,
+        args.to,
+        topic,
+        messages,
+        replace=True,
+        notes={"hands": "HaMeR" if args.hamer else "MediaPipe"},
+    )
+    present = np.isfinite(hands.keypoints).all(axis=(2, 3)).mean(axis=0)
+    figures = {
+        "bag": str(args.bag),
+        "pictures": len(hands.times_ns),
+        "left_seen": float(present[0]),
+        "right_seen": float(present[1]),
+        **dataclasses.asdict(hands.counts),
+        "problems": list(hands.problems),
+    }
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    print(
+        f"{len(hands.times_ns)} pictures: the left hand in {present[0]:.0%} of them, the right in {present[1]:.0%}; "
+        f"{hands.counts.without_depth} of {hands.counts.hands} hands without depth\n"
+        f"{args.to}: {sum(summary.counts.values())} messages, {len(messages)} of them on {topic.name}"
+    )
+    return 0
+
+
+def _pictures(args: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from foley_perception.hands.recorded import write_pictures
+    from foley_perception.scene.recorded import read_pictures
+
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("pictures", total=None)
+        count = write_pictures(
+            read_pictures(args.bag),
+            args.to,
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    print(f"{args.to}: {count} pictures, 00000.png and on")
     return 0

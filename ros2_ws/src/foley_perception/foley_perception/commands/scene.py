@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from foley_perception.commands import scene_register
+
 HELP = "reconstruct a scene from a scan as 3D Gaussians, draw it, look at it"
 
 
@@ -16,13 +18,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  foley scene reconstruct out/foleysim-1-mini/bags/scans/test-00000-scan\n"
         "  foley scene poses photos                                       # where photographs were taken\n"
         "  foley scene reconstruct photos --start random --steps 2000     # a folder with transforms.json\n"
+        "  foley scene register out/scene/test-00000-scan bags/demo_1     # where the camera of a recording stands\n"
         "  foley scene views out/foleysim-1-mini/bags --scenes out/scene --out out/views\n"
         "  foley scene view out/scene/test-00000-scan                     # in the browser\n"
         "  foley scene render out/scene/test-00000-scan --eye 0 -0.6 0.5 --target 0 0 0 --to view.png\n\n"
         "A scan is a bag in which a camera with /tf moves round a still scene, or a folder of images with poses."
     )
     actions = parser.add_subparsers(
-        dest="action", required=True, metavar="poses|reconstruct|views|render|view"
+        dest="action", required=True, metavar="poses|reconstruct|register|views|render|view"
     )
     poses = actions.add_parser(
         "poses", help="find where photographs were taken (COLMAP); writes transforms.json"
@@ -62,6 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     make.add_argument(
         "--world-frame", default="world", help="frame of the scene in a bag (default: %(default)s)"
     )
+    scene_register.configure(actions)
     views = actions.add_parser(
         "views", help="draw what a sound model looks at, for whole recordings; again to complete"
     )
@@ -102,6 +106,7 @@ def run(args: argparse.Namespace) -> int:
         return {
             "poses": _poses,
             "reconstruct": _reconstruct,
+            "register": scene_register.run,
             "views": _views,
             "render": _render,
             "view": _view,
@@ -194,6 +199,8 @@ def _reconstruct(args: argparse.Namespace) -> int:
     if result.psnr is not None:
         quality = f"held out: {result.psnr:.2f} dB, SSIM {result.ssim:.3f} over {result.held_out} views"
         quality += f" (before the first step {result.start_psnr:.2f} dB)"
+        if result.psnr_seen is not None and result.seen is not None:
+            quality += f"; {result.psnr_seen:.2f} dB over the {result.seen:.1%} that training views have seen"
     print(f"{result.gaussians} Gaussians, {result.step} steps in {result.seconds:.0f} s; {quality}")
     if not result.finished:
         print(f"stopped at step {result.step}; the same command with --resume goes on")

@@ -20,8 +20,9 @@ class HandTrackerConfig:
     least_hand: float = _doc(0.5, "score under which a hand is taken for none")
     depth_within_s: float = _doc(0.05, "depth this far in time from the picture is used [s]")
     calm_hz: float = _doc(1.5, "smoothing: cut-off of a hand that rests [Hz]")
-    quick_per_m: float = _doc(8.0, "smoothing: by how much a speed of 1 m/s raises it [Hz]")
+    quick_per_m: float = _doc(40.0, "smoothing: by how much a speed of 1 m/s raises it [Hz]")
     gap_s: float = _doc(0.25, "after so long unseen a hand starts anew [s]")
+    palm_m: float = _doc(0.09, "wrist to knuckle of the middle finger, where depth lacks [m]; 0: as guessed")
     threads: int = _doc(2, "of the networks")
 
     def __post_init__(self) -> None:
@@ -33,6 +34,7 @@ class HandTrackerConfig:
             ("calm_hz", 0.01, 100.0),
             ("quick_per_m", 0.0, 1000.0),
             ("gap_s", 0.01, 10.0),
+            ("palm_m", 0.0, 0.2),
             ("threads", 1, 64),
         ):
             value = getattr(self, name)

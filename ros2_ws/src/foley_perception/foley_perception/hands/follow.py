@@ -3,26 +3,44 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_perception.hands.detect import SeenHand
-from foley_perception.hands.place import place
+from foley_perception.hands.place import palm_length, place
 from foley_perception.hands.track import Candidate, HandTracker, TrackConfig
 from foley_perception.scene.camera import CameraModel
 
 Array = NDArray[np.float64]
 
 _GUESSED = 0.5
-"""Without depth the distance is a guess from an average hand's size: so much is left of the confidence."""
+"""Without depth the distance is a guess from the size of the hand: so much is left of the confidence."""
+PALM_M = 0.09
+"""From the wrist to the knuckle of the middle finger, of an average adult [m]."""
+
+
+class HandInPicture(Protocol):
+    """A hand as a network gives it."""
+
+    @property
+    def metric(self) -> Array: ...  # [21, 3] its shape [m]
+
+    @property
+    def pixels(self) -> Array: ...  # [21, 2] from the picture's corner
+
+    @property
+    def right(self) -> float: ...  # probability
+
+    @property
+    def score(self) -> float: ...
 
 
 class Detector(Protocol):
     """Whatever finds hands in a picture."""
 
-    def detect(self, rgb: NDArray[np.uint8]) -> list[SeenHand]: ...
+    def detect(self, rgb: NDArray[np.uint8]) -> Sequence[HandInPicture]: ...
 
     def forget(self) -> None: ...
 
@@ -43,11 +61,15 @@ class HandFollower:
     Args:
         detector: finds hands in a picture.
         config: of smoothing and gaps.
+        palm_m: from the wrist to the knuckle of the middle finger of whoever is followed [m]; 0: as the network guesses
+            it anew in each picture. Counts where there is no depth.
     """
 
-    def __init__(self, detector: Detector, config: TrackConfig | None = None) -> None:
+    def __init__(
+        self, detector: Detector, config: TrackConfig | None = None, *, palm_m: float = PALM_M
+    ) -> None:
         self.counts = Counts()
-        self._detector, self._tracker = detector, HandTracker(config)
+        self._detector, self._tracker, self._palm_m = detector, HandTracker(config), palm_m
         self._size = (0, 0)
 
     def follow(
@@ -69,16 +91,28 @@ class HandFollower:
         if rgb.shape[:2] != self._size:
             self._detector.forget()
             self._size = rgb.shape[:2]
+        return self.settle(time_ns, self._detector.detect(rgb), camera, depth)
+
+    def settle(
+        self,
+        time_ns: int,
+        hands: Sequence[HandInPicture],
+        camera: CameraModel,
+        depth: NDArray[np.float32] | None = None,
+    ) -> tuple[Array, Array]:
+        """The same from hands that were found by other means."""
         self.counts.pictures += 1
         candidates = []
-        for hand in self._detector.detect(rgb):
+        for hand in hands:
             # Landmarks count from pixel edges, cameras from pixel centres.
-            placed = place(hand.metric, hand.pixels - 0.5, camera, depth)
+            guess = palm_length(hand.metric)
+            size = self._palm_m / guess if self._palm_m and guess > 0 else 1.0
+            placed = place(size * hand.metric, hand.pixels - 0.5, camera, depth)
             if placed is None:
                 self.counts.not_placed += 1
                 continue
             self.counts.hands += 1
             self.counts.without_depth += not placed.depths
             sure = hand.score * (1.0 if placed.depths else _GUESSED)
-            candidates.append(Candidate(placed.keypoints, hand.right, sure))
+            candidates.append(Candidate(placed.keypoints, float(hand.right), sure))
         return self._tracker.update(time_ns, candidates)

@@ -36,12 +36,13 @@ class HamerHand:
     """One hand of a picture."""
 
     metric: Array  # [21, 3]
-    pixels: Array  # [21, 2]
+    pixels: Array  # [21, 2] from the picture's corner
     right: bool
+    score: float = 1.0  # HaMeR gives none
 
     def place(self, camera: CameraModel, depth: NDArray[np.float32] | None = None) -> Placed | None:
         """The hand in the world, by the real camera's numbers and by depth where there is some."""
-        return place(self.metric, self.pixels, camera, depth)
+        return place(self.metric, self.pixels - 0.5, camera, depth)
 
 
 def load(path: Path, width: int, height: int, focal: float = 0.0) -> list[HamerHand]:

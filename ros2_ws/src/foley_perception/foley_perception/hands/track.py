@@ -23,7 +23,7 @@ class TrackConfig:
     """
 
     calm_hz: float = 1.5  # cut-off of a hand that rests
-    quick_per_m: float = 8.0  # by how much a speed of 1 m/s raises it [Hz / (m/s)]
+    quick_per_m: float = 40.0  # by how much a speed of 1 m/s raises it [Hz / (m/s)]
     gap_s: float = 0.25  # after so long unseen a hand starts anew
     jump_m: float = 0.35  # a hand that moves farther between pictures is another, or wrong
     switch: int = 3  # so many pictures in a row must say the other side

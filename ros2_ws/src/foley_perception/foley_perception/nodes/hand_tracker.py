@@ -49,7 +49,7 @@ class HandTrackerNode(FoleyNode[HandTrackerConfig]):
             least_palm=config.least_palm, least_hand=config.least_hand, threads=config.threads
         )
         smoothing = TrackConfig(calm_hz=config.calm_hz, quick_per_m=config.quick_per_m, gap_s=config.gap_s)
-        self._follower = HandFollower(detector, smoothing)
+        self._follower = HandFollower(detector, smoothing, palm_m=config.palm_m)
         self._config, self._frames = config, TransformBuffer()
         self._next_ns = 0
         self._problem.clear()

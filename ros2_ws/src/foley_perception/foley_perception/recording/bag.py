@@ -19,8 +19,8 @@ import yaml
 from foley_perception.recording import definitions
 from foley_perception.recording.cdr import Buffer
 from foley_perception.recording.errors import BagError
-from foley_perception.recording.mcap_file import McapFile
-from foley_perception.recording.metadata import SESSION_KEY
+from foley_perception.recording.mcap_file import Channel, McapFile
+from foley_perception.recording.metadata import SESSION_KEY, Qos
 from foley_perception.recording.session import load_session
 
 
@@ -43,6 +43,8 @@ class BagTopic:
     type: str
     definition: str
     encoding: str  # of the definition: ros2msg or ros2idl
+    qos: tuple[Qos, ...] = ()  # as its publishers offered it
+    type_hash: str = ""
 
 
 class Bag:
@@ -149,7 +151,7 @@ class Bag:
         for message in file.scan(check_crc=check_crc):
             channel = message.channel
             if channel.topic not in self.topics:
-                self._add_topic(channel.topic, channel.type, channel.definition, channel.definition_encoding)
+                self._add_channel(channel)
             yield BagMessage(
                 channel.topic,
                 message.log_time,
@@ -158,7 +160,7 @@ class Bag:
             )
         for channel in file.channels.values():
             if channel.topic not in self.topics:
-                self._add_topic(channel.topic, channel.type, channel.definition, channel.definition_encoding)
+                self._add_channel(channel)
         self._record.update(file.metadata.get(SESSION_KEY, {}))
         if file.problem:
             self.problems.append(f"{path.name}: {file.problem}; `foley bag recover {self.path}` finishes it")
@@ -166,9 +168,13 @@ class Bag:
     def _sqlite_messages(self, path: Path, unpack: Callable[[Buffer], Buffer]) -> Iterator[BagMessage]:
         try:
             database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-            names = {
-                row[0]: (row[1], row[2]) for row in database.execute("SELECT id, name, type FROM topics")
-            }
+            columns = {row[1] for row in database.execute("PRAGMA table_info(topics)")}
+            offer = "offered_qos_profiles" if "offered_qos_profiles" in columns else "''"
+            topics = database.execute(f"SELECT id, name, type, {offer} FROM topics").fetchall()
+            names, offered = (
+                {row[0]: (row[1], row[2]) for row in topics},
+                {row[1]: str(row[3]) for row in topics},
+            )
             texts: dict[str, tuple[str, str]] = {}
             if database.execute("SELECT 1 FROM sqlite_master WHERE name='message_definitions'").fetchone():
                 rows = database.execute(
@@ -177,7 +183,7 @@ class Bag:
                 texts = {row[0]: (row[2], row[1]) for row in rows}
             for name, kind in names.values():
                 text, encoding = texts.get(kind, ("", ""))
-                self._add_topic(name, kind, text, encoding)
+                self._add_topic(name, kind, text, encoding, offered[name])
             for row in database.execute("SELECT id, topic_id, timestamp FROM messages ORDER BY timestamp"):
                 yield BagMessage(
                     names[row[1]][0],
@@ -188,13 +194,31 @@ class Bag:
         except sqlite3.DatabaseError as error:
             raise BagError(f"{path}: not a readable SQLite bag ({error})") from error
 
-    def _add_topic(self, name: str, kind: str, text: str, encoding: str) -> None:
+    def _add_channel(self, channel: Channel) -> None:
+        offered = channel.metadata.get("offered_qos_profiles", "")
+        mark = channel.metadata.get("topic_type_hash", "")
+        self._add_topic(
+            channel.topic, channel.type, channel.definition, channel.definition_encoding, offered, mark
+        )
+
+    def _add_topic(
+        self, name: str, kind: str, text: str, encoding: str, offered: str = "", mark: str = ""
+    ) -> None:
         if not text.strip():
             try:
                 text, encoding = definitions.find(kind).text, "ros2msg"
             except definitions.DefinitionError as error:
                 self.problems.append(f"topic {name}: {error}")
-        self.topics[name] = BagTopic(name, kind, text, encoding)
+        self.topics[name] = BagTopic(name, kind, text, encoding, _qos(offered), mark)
+
+
+def _qos(text: str) -> tuple[Qos, ...]:
+    """Profiles out of their YAML; none if it cannot be read."""
+    try:
+        profiles = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return ()
+    return tuple(p for p in profiles if isinstance(p, dict)) if isinstance(profiles, list) else ()
 
 
 def _row(database: sqlite3.Connection, number: int) -> bytes:

@@ -101,7 +101,8 @@ def verdicts(report: BagReport) -> list[str]:
         wrong.append("there is not a single message")
     present = {name for t in report.topics if t.messages for name in (t.topic,)}
     for spec in _SPECS:
-        if spec.required and not any(f"/{t}".endswith(f"/{spec.name}") for t in present):
+        names = (spec.name, f"{spec.name}/compressed")  # images may have been recorded as JPEG
+        if spec.required and not any(f"/{t}".endswith(f"/{name}") for t in present for name in names):
             wrong.append(f"{spec.name}: nothing was recorded")
     for topic in report.topics:
         if topic.lost:

@@ -185,26 +185,6 @@ def fill_stop_response(response: Any, result: RecordingResult) -> Any:
     return response
 
 
-def qos_entry(profile: QoSProfile) -> dict[str, object]:
-    """A profile as `metadata.yaml` of a bag has it."""
-
-    def duration(value: Any) -> dict[str, int]:
-        seconds, nanoseconds = divmod(int(value.nanoseconds), 1_000_000_000)
-        return {"sec": seconds, "nsec": nanoseconds}
-
-    return {
-        "history": profile.history.name.lower(),
-        "depth": int(profile.depth),
-        "reliability": profile.reliability.name.lower(),
-        "durability": profile.durability.name.lower(),
-        "deadline": duration(profile.deadline),
-        "lifespan": duration(profile.lifespan),
-        "liveliness": profile.liveliness.name.lower(),
-        "liveliness_lease_duration": duration(profile.liveliness_lease_duration),
-        "avoid_ros_namespace_conventions": bool(profile.avoid_ros_namespace_conventions),
-    }
-
-
 class RawSubscriptions:
     """One raw subscription per topic, with the QoS of its publishers, asked for messages in batches.
 
@@ -291,7 +271,7 @@ class RawSubscriptions:
 
     def offered_qos(self) -> dict[str, list[dict[str, object]]]:
         return {
-            topic: [qos_entry(p.qos_profile) for p in self._node.get_publishers_info_by_topic(topic)]
+            topic: [qos.entry(p.qos_profile) for p in self._node.get_publishers_info_by_topic(topic)]
             for topic in self.specs
         }
 

@@ -25,6 +25,7 @@ class RecordedPictures:
     """What one camera saw."""
 
     source: Path
+    prefix: str  # of the camera's topics, such as `/` or `/robot1/`
     frames: FrameTrack
     depths: FrameTrack | None
     K: NDArray[np.float64]  # [3, 3], the newest
@@ -62,6 +63,7 @@ def read_pictures(source: Path) -> RecordedPictures:
     depth = _topic(found, ("camera/depth/image_raw", "camera/depth/image_raw/compressedDepth"))
     return RecordedPictures(
         source=source,
+        prefix=colour[: colour.rindex("camera/image_raw")] or "/",
         frames=frame_track(bag.topics[colour], found[colour], depth=False),
         depths=frame_track(bag.topics[depth], found[depth], depth=True) if depth else None,
         K=np.array(newest.k, dtype=np.float64).reshape(3, 3),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -118,6 +120,15 @@ def targets(views: list[View], width: int, device: torch.device) -> list[Target]
 def psnr(image: Tensor, truth: Tensor) -> float:
     """Peak signal to noise ratio [dB] of colours in [0, 1]."""
     return -10.0 * math.log10(max(float(((image.clamp(0, 1) - truth) ** 2).mean()), 1e-12))
+
+
+class Quality(NamedTuple):
+    """How well held-out pictures are drawn."""
+
+    psnr: float  # [dB]
+    ssim: float
+    psnr_seen: float  # [dB] over what other views have seen
+    seen: float  # share of pixels that these are
 
 
 # gsplat's own rates for the parameters that it keeps; that of the means is in scene sizes and falls to a hundredth.
@@ -246,17 +257,27 @@ class Optimisation:
         return loss
 
     @torch.no_grad()
-    def evaluate(self, held_out: list[Target]) -> tuple[float, float]:
-        """Mean PSNR [dB] and SSIM over pictures; NaN where there are none."""
+    def evaluate(self, held_out: list[Target], seen: Sequence[Tensor | None] = ()) -> Quality:
+        """Means over pictures; NaN where there are none.
+
+        Args:
+            seen: for each picture which pixels [H, W] other views have seen too, where that is known.
+        """
         from pytorch_msssim import ssim
 
-        ratios, likeness = [], []
-        for target in held_out:
+        found = []
+        for target, mask in itertools.zip_longest(held_out, seen):
             image = render(self.gaussians, target.camera).rgb.clamp(0, 1)
-            ratios.append(psnr(image, target.rgb))
             pair = (value.permute(2, 0, 1)[None] for value in (image, target.rgb))
-            likeness.append(float(ssim(*pair, data_range=1.0)))
-        return (float(np.mean(ratios)), float(np.mean(likeness))) if ratios else (math.nan, math.nan)
+            known = psnr(image[mask], target.rgb[mask]) if mask is not None and bool(mask.any()) else math.nan
+            share = math.nan if mask is None else float(mask.float().mean())
+            found.append((psnr(image, target.rgb), float(ssim(*pair, data_range=1.0)), known, share))
+        if not found:
+            return Quality(math.nan, math.nan, math.nan, math.nan)
+        columns = np.array(found)
+        return Quality(
+            *(float(c[np.isfinite(c)].mean()) if np.isfinite(c).any() else math.nan for c in columns.T)
+        )
 
     # ---- to be resumed -------------------------------------------------------------------------------------
     def save(self, path: Path, notes: dict[str, Any] | None = None) -> None:

@@ -25,6 +25,7 @@ import torch
 
 from foley_perception.scene.camera import CameraModel
 from foley_perception.scene.scan import Scan, ScanError, View
+from foley_perception.splats.coverage import seen_elsewhere
 from foley_perception.splats.gaussians import Gaussians
 from foley_perception.splats.optimise import Optimisation, OptimiseConfig, Target, targets
 from foley_perception.splats.ply import save_ply
@@ -54,6 +55,8 @@ class Reconstruction:
     folder: Path
     psnr: float | None  # [dB] mean over held-out views; None without any
     ssim: float | None
+    psnr_seen: float | None  # [dB] over what training views have seen as well; None without depth
+    seen: float | None  # share of the held-out pixels that these are
     start_psnr: float | None  # [dB] before the first step
     gaussians: int
     step: int
@@ -110,13 +113,13 @@ def reconstruct(
         spent, first = float(before["seconds"]), before["start_psnr"]
     else:
         run = Optimisation(_start(train, config).to(device), focus([v.camera for v in train])[1], config)
-        curve, spent, first = [], 0.0, _number(run.evaluate(kept)[0])
+        curve, spent, first = [], 0.0, _number(run.evaluate(kept).psnr)
     quick = kept[:: max(1, len(kept) // _QUICK_VIEWS)]
 
     def look() -> float:
         """Seconds spent; a point on the curve."""
         seconds = spent + time.monotonic() - begin
-        curve.append((run.step, seconds, _number(run.evaluate(quick)[0])))
+        curve.append((run.step, seconds, _number(run.evaluate(quick).psnr)))
         return seconds
 
     def keep() -> None:
@@ -139,15 +142,17 @@ def reconstruct(
             saved = time.monotonic()
     seconds = spent + time.monotonic() - begin
     keep()
-    quality = run.evaluate(kept)
+    quality = run.evaluate(kept, [seen_elsewhere(target, learned) for target in kept])
     gaussians = run.gaussians.detach()
     save_ply(gaussians, out / "scene.ply")
     if kept:
         cv2.imwrite(str(out / "held_out.png"), _pictures(gaussians, kept)[..., ::-1])
     result = Reconstruction(
         folder=out,
-        psnr=_number(quality[0]),
-        ssim=_number(quality[1]),
+        psnr=_number(quality.psnr),
+        ssim=_number(quality.ssim),
+        psnr_seen=_number(quality.psnr_seen),
+        seen=_number(quality.seen),
         start_psnr=first,
         gaussians=len(gaussians),
         step=run.step,

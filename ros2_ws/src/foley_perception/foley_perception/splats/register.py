@@ -8,14 +8,14 @@ Whatever was not in the scan, such as the robot, has no matches that agree.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from foley_perception.geometry.se3 import SE3
+from foley_perception.geometry.se3 import SE3, stack
 from foley_perception.scene.camera import CameraModel
 from foley_perception.splats.gaussians import Gaussians
 from foley_perception.splats.render import render
@@ -27,6 +27,8 @@ _RATIO = 0.9  # of the best match's distance to the second's (Lowe 2004)
 _INLIER_PX = 2.0
 _LEAST_INLIERS = 20
 _ROUNDS = 4
+_FAR = 3.0  # a camera that is so many times the scene's distance away from the guess is none
+_LEAST_SPREAD = 0.04  # standard deviation of what agrees over the picture's size
 _RESTED_M = 2e-4
 
 
@@ -81,6 +83,74 @@ def register(
     return best
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class RegisteredCamera:
+    """A camera that stands still, found in several of its pictures."""
+
+    camera: CameraModel
+    each: tuple[Registered, ...]  # that agree
+    pictures: int  # looked at
+    spread_mm: float  # standard deviation over the pictures
+    spread_deg: float
+    problems: tuple[str, ...]
+
+
+def register_still(
+    gaussians: Gaussians,
+    pictures: Iterable[Rgb],
+    K: Array,
+    guesses: Sequence[SE3],
+    progress: Callable[[int], None] = lambda done: None,
+) -> RegisteredCamera:
+    """Find a camera that stands still in several pictures: what is in the way differs, and so do the errors.
+
+    Raises:
+        RegisterError: no picture was found in the scene.
+    """
+    found: list[Registered] = []
+    reasons: list[str] = []
+    count = 0
+    for count, rgb in enumerate(pictures, start=1):
+        try:
+            # Where the last one was found, the next is near.
+            near = [found[-1].camera.tx_world_camera] if found else list(guesses)
+            found.append(register(gaussians, rgb, K, near))
+        except RegisterError as error:
+            reasons.append(str(error))
+        progress(count)
+    if not found:
+        raise RegisterError(reasons[0] if reasons else "there are no pictures to look at")
+    places = np.stack([one.camera.tx_world_camera.translation for one in found])
+    off = np.linalg.norm(places - np.median(places, axis=0), axis=1)
+    agree = off <= max(0.01, 3 * float(np.median(off)))
+    kept = [one for one, good in zip(found, agree, strict=True) if good]
+    weights = np.array([one.inliers for one in kept], dtype=np.float64)
+    poses = stack([one.camera.tx_world_camera for one in kept])
+    # Poses that are as near as these: the mean of their quaternions on one side of the sphere is the mean rotation.
+    quaternions = poses.quaternion * np.sign(poses.quaternion @ poses.quaternion[0])[:, None]
+    mean = SE3(
+        np.average(quaternions, axis=0, weights=weights),
+        np.average(poses.translation, axis=0, weights=weights),
+    )
+    shift, turn = poses.distance_to(mean)
+    problems = (
+        [f"{len(reasons)} of {count} pictures were not found in the scene: {reasons[0]}"] if reasons else []
+    )
+    if not agree.all():
+        problems.append(
+            f"{int((~agree).sum())} of {len(found)} pictures say another place, up to {off.max() * 1e3:.0f} mm away; "
+            "did the camera move?"
+        )
+    return RegisteredCamera(
+        dataclasses.replace(kept[0].camera, tx_world_camera=mean),
+        tuple(kept),
+        count,
+        1e3 * float(np.sqrt((shift**2).mean())),
+        float(np.rad2deg(np.sqrt((turn**2).mean()))),
+        tuple(problems),
+    )
+
+
 def _refined(
     gaussians: Gaussians, features: tuple[Array, NDArray[np.float32]], start: Registered
 ) -> Registered:
@@ -130,9 +200,21 @@ def _round(
     turn, shift = cv2.solvePnPRefineLM(points[chosen], seen[chosen], camera.K, None, turn, shift)
     pose = SE3.from_rotation_vector(turn.ravel(), shift.ravel()).inverse()
     there = dataclasses.replace(camera, tx_world_camera=pose)
+    if not _plausible(there, camera, points[chosen], seen[chosen]):
+        return None
     error = there.project(points[chosen])[0] - seen[chosen]
     rms = float(np.sqrt((error**2).sum(axis=1).mean()))
     return Registered(there, len(chosen), len(pairs), rms, 1)
+
+
+def _plausible(found: CameraModel, start: CameraModel, points: Array, seen: Array) -> bool:
+    """Chance agreements give cameras behind the scene or a world away, or rest on one spot of the picture."""
+    depth = found.project(points)[1]
+    if not (np.isfinite(depth).all() and (depth > 0).all()):
+        return False
+    away = float(np.linalg.norm(found.tx_world_camera.translation - start.tx_world_camera.translation))
+    spread = seen.std(axis=0) / np.array([found.width, found.height])
+    return bool(away < _FAR * np.median(start.project(points)[1]) and (spread > _LEAST_SPREAD).all())
 
 
 def _features(rgb: Rgb) -> tuple[Array, NDArray[np.float32]]:
@@ -150,5 +232,12 @@ def _matched(drawn: NDArray[np.float32], seen: NDArray[np.float32]) -> NDArray[n
     if len(drawn) < 2 or len(seen) < 2:
         return np.zeros((0, 2), np.int64)
     both = cv2.BFMatcher(cv2.NORM_L2).knnMatch(drawn, seen, k=2)
-    kept = [(one.queryIdx, one.trainIdx) for one, other in both if one.distance < _RATIO * other.distance]
-    return np.array(kept, dtype=np.int64).reshape(-1, 2)
+    clear = sorted(
+        (one.distance, one.queryIdx, one.trainIdx)
+        for one, other in both
+        if one.distance < _RATIO * other.distance
+    )
+    best: dict[int, int] = {}
+    for _, query, train in clear:
+        best.setdefault(train, query)  # a feature of the picture is seen once
+    return np.array([(query, train) for train, query in best.items()], dtype=np.int64).reshape(-1, 2)

@@ -1,0 +1,85 @@
+"""A bag once more, with a topic that was made from it. The first one stays as it was recorded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from foley_perception.recording.bag import Bag
+from foley_perception.recording.errors import BagError
+from foley_perception.recording.metadata import BagSummary, TopicInfo
+from foley_perception.recording.session import dump_value, load_session
+from foley_perception.recording.writer import BagWriter
+
+_QUEUED_BYTES = 32 << 20
+
+
+def copy_with(
+    source: Path,
+    out: Path,
+    topic: TopicInfo,
+    added: Sequence[tuple[int, bytes]],
+    *,
+    replace: bool = False,
+    notes: dict[str, str] | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> BagSummary:
+    """Write a new bag: every message of an old one as it is, and those of one more topic at their times.
+
+    Args:
+        out: folder, must not exist.
+        topic: that is added.
+        added: times [ns] and serialised messages, in order of time.
+        replace: leave out messages of an old topic of the same name.
+        notes: more metadata of the session.
+
+    Raises:
+        BagError: the old bag cannot be read, or the new one cannot be written.
+    """
+    bag = Bag(source)
+    _exhaust(bag.messages())  # then all topics and the session's metadata are known
+    old = [
+        TopicInfo(t.name, t.type, t.definition, t.encoding or "ros2msg", t.type_hash, t.qos)
+        for t in bag.topics.values()
+        if t.name != topic.name
+    ]
+    session = {key: _text(key, value) for key, value in (bag.session | (notes or {})).items()}
+    writer = BagWriter(out, session=session)
+    try:
+        for info in (*old, topic):
+            writer.add_topic(info)
+        waiting = list(reversed(added))
+        for done, message in enumerate(bag.messages(), start=1):
+            while waiting and waiting[-1][0] <= message.log_time:
+                _put(writer, topic.name, *waiting.pop())
+            if not (replace and message.topic == topic.name):
+                _put(writer, message.topic, message.log_time, bytes(message.data), message.sequence)
+            progress(done)
+        for time_ns, data in reversed(waiting):
+            _put(writer, topic.name, time_ns, data)
+    finally:
+        summary = writer.close()
+        bag.close()
+    if writer.failure is not None:
+        raise writer.failure
+    return summary
+
+
+def _put(writer: BagWriter, topic: str, time_ns: int, data: bytes, sequence: int = 0) -> None:
+    """Wait for the disk rather than drop."""
+    while writer.queued_bytes > _QUEUED_BYTES and writer.failure is None:
+        time.sleep(0.005)
+    if not writer.put(topic, time_ns, data, sequence=sequence):
+        raise writer.failure or BagError(f"{writer.folder}: a message of {topic} is too large for the queue")
+
+
+def _text(key: str, value: Any) -> str:
+    """As it is stored, so that it is read as it was."""
+    return value if isinstance(value, str) and load_session({key: value})[key] == value else dump_value(value)
+
+
+def _exhaust(messages: Iterable[object]) -> None:
+    for _ in messages:
+        pass

@@ -1,0 +1,149 @@
+"""The hands of a person in a recording: a copy of the bag that says where they were, and nothing else is changed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from rosbags.rosbag2 import Reader
+
+from foley_perception.commands import hands as command
+from foley_perception.episodes.reader import read_episode
+from foley_perception.episodes.tracks import EpisodeError
+from foley_perception.geometry.se3 import SE3
+from foley_perception.hands.analytic import DrawnHand
+from foley_perception.hands.detect import HandDetector, Region, SeenHand
+from foley_perception.hands.hamer import HamerError
+from foley_perception.hands.models import HandModelError
+from foley_perception.hands.recorded import by_hamer, follow_recording
+from foley_perception.recording.bag import Bag
+from foley_perception.scene.analytic import BOXES, bench_camera, render_depth
+from foley_perception.scene.recorded import read_pictures
+
+CAMERA = bench_camera()
+HAND = DrawnHand(right=True, curl=0.3)
+
+
+def pose_at(k: int) -> SE3:
+    return SE3.from_rotation([[0.0, -1, 0], [-1, 0, 0], [0, 0, -1]], (0.16 - 0.01 * k, -0.06, 0.1))
+
+
+@pytest.fixture(scope="module")
+def demo(film: Callable[..., Path]) -> Path:
+    """Eight pictures of a hand that moves, with depth in all but the last two."""
+    table, far = np.full((240, 320, 3), 130, np.uint8), render_depth(CAMERA, BOXES)
+    drawn = [HAND.draw(CAMERA, pose_at(k), table, far) for k in range(8)]
+    depths = [depth if k < 6 else None for k, (_, depth) in enumerate(drawn)]
+    session = {"session_id": "demo", "split": "test", "notes": "5", "rank": "7"}
+    return film([rgb for rgb, _ in drawn], CAMERA, depths=depths, session=session)
+
+
+def told(index: int, rgb: NDArray[np.uint8]) -> Sequence[SeenHand]:
+    """What is known of the hand; nothing in the picture of number 3."""
+    if index == 3:
+        return []
+    truth = HAND.joints(pose_at(index))
+    return [SeenHand(CAMERA.project(truth)[0] + 0.5, truth, 0.9, 0.8, Region(np.zeros(2), 1.0, 0.0))]
+
+
+def test_hands_are_followed_and_gaps_stay_gaps(demo: Path) -> None:
+    hands = follow_recording(read_pictures(demo), told, palm_m=0.0)
+    assert hands.keypoints.shape == (8, 2, 21, 3) and np.isnan(hands.keypoints[:, 0]).all()
+    present = np.isfinite(hands.keypoints[:, 1]).all(axis=(1, 2))
+    assert present.tolist() == [True, True, True, False, True, True, True, True]
+    for k in (0, 2, 5):
+        off = np.linalg.norm(hands.keypoints[k, 1] - HAND.joints(pose_at(k)), axis=1)
+        assert off.mean() < 0.03
+    np.testing.assert_allclose(hands.confidence[0], [0.0, 0.8])
+    np.testing.assert_allclose(hands.confidence[7], [0.0, 0.4])
+    assert hands.counts.without_depth == 1 or hands.counts.without_depth == 2
+    assert any("pictures have no depth of their time" in problem for problem in hands.problems)
+    assert len(follow_recording(read_pictures(demo), told, every=3).times_ns) == 3
+    with pytest.raises(EpisodeError, match=r"no picture has a pose .*foley scene register"):
+        follow_recording(read_pictures(demo), told, world_frame="map")
+
+
+def arguments(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    command.configure(parser)
+    return parser.parse_args(list(words))
+
+
+def write_hamer(folder: Path, k: int) -> None:
+    """What HaMeR would give for the right hand in a picture: a weak perspective camera round a box."""
+    points = HAND.joints(pose_at(k))
+    seen = CAMERA.to_camera(points)
+    pixels = CAMERA.project(points)[0] + 0.5
+    middle = (pixels.min(axis=0) + pixels.max(axis=0)) / 2
+    box = 2.0 * float(np.ptp(pixels, axis=0).max())
+    joints = seen - seen.mean(axis=0)
+    scale = 2 * CAMERA.K[0, 0] / seen[:, 2].mean() / box  # pixels of a metre: box * scale / 2
+    shift = ((pixels - middle) / (box * scale / 2) - joints[:, :2]).mean(axis=0)
+    np.savez(
+        folder / f"{k:05d}.npz",
+        pred_keypoints_3d=joints[None].astype(np.float32),
+        pred_cam=np.array([[scale, *shift]], np.float32),
+        box_center=middle[None].astype(np.float32),
+        box_size=np.array([box], np.float32),
+        right=np.ones(1, np.float32),
+    )
+
+
+def test_a_copy_says_where_the_hands_were(
+    demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.run(arguments("pictures", str(demo), "--to", str(tmp_path / "pictures"))) == 0
+    names = sorted(p.name for p in (tmp_path / "pictures").iterdir())
+    assert names == [f"{k:05d}.png" for k in range(8)]
+    assert cv2.imread(str(tmp_path / "pictures" / names[0])).shape == (240, 320, 3)
+    (tmp_path / "hamer").mkdir()
+    for k in range(8):
+        if k != 3:
+            write_hamer(tmp_path / "hamer", k)
+    words = ["track", str(demo), "--to", str(tmp_path / "copy"), "--out", str(tmp_path / "out")]
+    assert command.run(arguments(*words, "--hamer", str(tmp_path / "hamer"))) == 0, capsys.readouterr().err
+    figures = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert figures["right_seen"] == 7 / 8 and figures["left_seen"] == 0.0 and figures["pictures"] == 8
+
+    episode = read_episode(tmp_path / "copy")
+    assert episode.session_id == "demo" and episode.split == "test" and episode.keypoints is not None
+    assert episode.session["notes"] == "5" and episode.session["rank"] == 7
+    assert episode.session["hands"] == "HaMeR"
+    for k in (0, 5):
+        off = np.linalg.norm(episode.keypoints.keypoints[k, 1] - HAND.joints(pose_at(k)), axis=1)
+        assert off.mean() < 0.03
+    assert np.isnan(episode.keypoints.keypoints[3]).all()
+    # Everything else is as it was, byte for byte, also for another reader.
+    before = [(m.topic, m.log_time, bytes(m.data)) for m in Bag(demo).messages()]
+    after = [(m.topic, m.log_time, bytes(m.data)) for m in Bag(tmp_path / "copy").messages()]
+    assert [m for m in after if m[0] != "/hand_keypoints"] == before
+    assert [m[1] for m in after] == sorted(m[1] for m in after)
+    with Reader(tmp_path / "copy") as reader:
+        assert {c.topic: c.msgcount for c in reader.connections}["/hand_keypoints"] == 8
+    # Again, from the copy: the old hands are replaced. Over something that is there: refused before the work.
+    words[1], words[3] = str(tmp_path / "copy"), str(tmp_path / "again")
+    assert command.run(arguments(*words, "--hamer", str(tmp_path / "hamer"))) == 0
+    assert len([m for m in Bag(tmp_path / "again").messages() if m.topic == "/hand_keypoints"]) == 8
+    assert command.run(arguments(*words, "--hamer", str(tmp_path / "hamer"))) == 2
+    assert "exists already" in capsys.readouterr().err
+    with pytest.raises(HamerError, match=r"no file such as 00012\.npz"):
+        by_hamer(tmp_path)
+
+
+def test_with_the_real_networks(demo: Path, tmp_path: Path) -> None:
+    try:
+        HandDetector()
+    except HandModelError as error:
+        pytest.skip(str(error))
+    words = ["track", str(demo), "--to", str(tmp_path / "copy"), "--out", str(tmp_path / "out")]
+    assert command.run(arguments(*words)) == 0
+    episode = read_episode(tmp_path / "copy")
+    assert episode.keypoints is not None
+    off = np.linalg.norm(episode.keypoints.keypoints[4, 1] - HAND.joints(pose_at(4)), axis=1)
+    assert off.mean() < 0.03
