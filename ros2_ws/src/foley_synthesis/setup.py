@@ -63,6 +63,7 @@ setup(
             "ablate = foley_synthesis.commands.ablate",
             "impacts = foley_synthesis.commands.impacts",
             "score = foley_synthesis.commands.score",
+            "features = foley_synthesis.commands.features",
         ],
     },
 )

@@ -19,6 +19,7 @@ RATE = 48_000
 TYPES = (
     "foley_msgs/msg/AudioChunk",
     "foley_msgs/msg/ContactEvent",
+    "foley_msgs/msg/HandKeypoints",
     "foley_msgs/msg/HandTrajectory",
     "foley_msgs/msg/SegmentLabel",
     "geometry_msgs/msg/PoseStamped",
@@ -75,6 +76,7 @@ class BagOptions:
     namespace: str = ""
     audio_type: str = "foley_msgs/msg/AudioChunk"
     plans: bool = True
+    person: bool = False  # a hand with hand_keypoints touches, and there is no robot
     close_pair: bool = False  # a second contact 0.1 s after the first
     contact_times: tuple[float, ...] = (1.0, 2.0, 3.0)
 
@@ -162,7 +164,23 @@ def write_bag(path: Path, **changes: Any) -> Path:
             sound[i : i + chunk].astype(np.float32),
         )
         bag.put(t + chunk / o.sample_rate, "mic/audio", o.audio_type, message)
-    for k in range(round(o.seconds * 250)):
+    for k in range(round(o.seconds * 30) if o.person else 0):
+        z = 0.05 + tip_height(k / 30, o.contact_times)
+        hand = [
+            bag.vector("Point", 0.05 + 0.001 * joint, 0, z) for joint in range(-8, 13)
+        ]  # 8 is the index's tip
+        nowhere = [bag.vector("Point", np.nan, np.nan, np.nan)] * 21
+        message = new(
+            "foley_msgs/msg/HandKeypoints",
+            header(start + round(k / 30 * 1e9), "world"),
+            nowhere,
+            hand,
+            0.0,
+            1.0,
+            1,
+        )
+        bag.put(k / 30, "hand_keypoints", "foley_msgs/msg/HandKeypoints", message)
+    for k in range(0 if o.person else round(o.seconds * 250)):
         t = k / 250
         stamp = start + round(t * 1e9)
         z = 0.05 + 0.16 + tip_height(t, o.contact_times)

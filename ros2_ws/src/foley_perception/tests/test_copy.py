@@ -35,7 +35,7 @@ def write(folder: Path) -> Path:
     writer = BagWriter(folder, session={"session_id": "s"}, min_free_bytes=0)
     writer.add_topic(text("/description", offered_qos=(LATCHED,)))
     for k in range(3):
-        writer.put("/description", 10 * k, string(f"w{k}"), sequence=k)
+        writer.put("/description", 10 * k, string(f"w{k}"), publish_time=10 * k - (k > 0), sequence=k)
     writer.close()
     return folder
 
@@ -56,6 +56,7 @@ def test_what_was_offered_goes_along(tmp_path: Path) -> None:
         ("/extra", 99),
     ]
     assert [s for t, _, s in messages if t == "/description"] == [0, 1, 2]
+    assert [m.publish_time for m in bag.messages() if m.topic == "/description"] == [0, 9, 19]
     assert bag.topics["/description"].qos == (LATCHED,) and bag.topics["/description"].type_hash.startswith(
         "RIHS"
     )

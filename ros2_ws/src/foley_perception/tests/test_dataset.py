@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from foley_perception.dataset import schema, splits
-from foley_perception.dataset.build import build_dataset, find_bags
+from foley_perception.dataset.build import build_dataset, find_bags, without_scans
 from foley_perception.dataset.cut import CutConfig, merge_contacts
 from foley_perception.dataset.manifest import check
 from foley_perception.dataset.reader import ClipDataset
@@ -70,6 +70,31 @@ def test_clips_of_a_bag(make_bag: MakeBag, tmp_path: Path) -> None:
 def test_without_plans_the_planned_action_is_nan(make_bag: MakeBag, tmp_path: Path) -> None:
     build(tmp_path / "ds", make_bag(plans=False))
     assert np.isnan(ClipDataset(tmp_path / "ds").action_planned(0)).all()
+
+
+def test_clips_of_a_person(make_bag: MakeBag, tmp_path: Path) -> None:
+    """No robot: the tip of a finger is what touches."""
+    report = build(
+        tmp_path / "ds",
+        make_bag(person=True, plans=False, seconds=10.0, contact_times=(1.0, 2.0, 3.0)),
+        config=CutConfig(windows=True),
+    )
+    assert report.manifest["splits"]["train"]["clips"] == 3
+    assert "the index finger of the right hand counts as the tool" in str(report.manifest["problems"])
+    data = ClipDataset(tmp_path / "ds")
+    row = np.arange(90) / 90 - 0.25
+    height = data.action_executed(1)[:, 2]
+    assert np.abs(height - np.minimum(0.1, 0.4 * np.abs(row))).max() < 0.01  # 30 Hz cut the corner
+    assert np.isnan(data.keypoints(1)[:, 0]).all() and np.isfinite(data.keypoints(1)[:, 1]).all()
+    assert len(data.windows) == 1 and np.isfinite(data.window_array("action_executed")[0, :, :3]).all()
+
+
+def test_scans_of_scenes_are_left_out(make_bag: MakeBag, tmp_path: Path) -> None:
+    bag, scan = make_bag("a"), make_bag("b", session_id="s2")
+    text = (scan / "metadata.yaml").read_text()
+    (scan / "metadata.yaml").write_text(text.replace("session_id: s2", "session_id: s2\\nkind: scan"))
+    missing = tmp_path / "nothing"  # told where it is read
+    assert without_scans([bag, scan, missing]) == [bag, missing]
 
 
 def test_windows(make_bag: MakeBag, tmp_path: Path) -> None:
@@ -266,7 +291,9 @@ def test_seen_scenes_may_be_shared_with_training_only() -> None:
         with pytest.raises(LeakError, match="scene"):
             check_leaks([seen, clip(clip_id="e", session_id="s3", split=side)])
     with pytest.raises(LeakError, match="overlap in time"):
-        check_leaks([clip(origin="robot"), clip(clip_id="d", session_id="s2", split="test_seen", origin="robot")])
+        check_leaks(
+            [clip(origin="robot"), clip(clip_id="d", session_id="s2", split="test_seen", origin="robot")]
+        )
 
 
 def test_seen_scenes_are_given_and_never_assigned() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -12,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from foley_synthesis.vision.colour import ColourEncoder
+from foley_synthesis.vision.dataset_views import dataset_views
 from foley_synthesis.vision.view_features import ViewsError, view_features
 
 
@@ -82,3 +85,62 @@ def test_views_that_are_not_there_or_damaged_are_told(
     (folder / "global" / "00003.jpg").write_bytes(b"damaged")
     with pytest.raises(ViewsError, match=r"00003\.jpg: is missing or damaged"):
         view_features(folder, ColourEncoder())
+
+
+# ---- for a whole dataset -----------------------------------------------------------------------------------
+STEP = 250_000_000
+
+
+class Dataset:
+    """As much of a ClipDataset as is looked at: two sessions, one of which was drawn."""
+
+    fingerprint = "f"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.clips = [item("seen", 125_000_000), item("unseen", 0), item("seen", 2 * STEP)]
+        self.windows = [item("seen", 0)]
+
+
+def item(session: str, start_ns: int) -> SimpleNamespace:
+    return SimpleNamespace(session_id=session, start_ns=start_ns)
+
+
+@pytest.fixture
+def drawn(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Path]:
+    views = tmp_path_factory.mktemp("views")
+    folder.rename(views / "seen")
+    return Dataset(tmp_path_factory.mktemp("dataset")), views
+
+
+def test_a_datasets_items_have_views_on_their_grid(drawn: tuple[Dataset, Path]) -> None:
+    dataset, views = drawn
+    encoder = Counting()
+    found = dataset_views(dataset, views, encoder)  # type: ignore[arg-type]
+    assert found.clips.shape == (3, 4, 3, encoder.dims) and found.windows.shape == (1, 32, 3, encoder.dims)
+    _, features = view_features(views / "seen", encoder)
+    # The middles of the first clip's quarters are the moments 1 to 4 to the nanosecond.
+    np.testing.assert_array_equal(found.clips[0], features[1:].astype(np.float16))
+    # Those of the third lie between two moments: the earlier one, and after the end nothing.
+    np.testing.assert_array_equal(found.clips[2, :2], features[2:4].astype(np.float16))
+    assert np.isfinite(found.clips[2, 2, 0]).all() and np.isnan(found.clips[2, 3]).all()
+    assert np.isnan(found.clips[1]).all() and found.without == ("unseen",)
+    assert np.isfinite(found.windows[0, :5, 0]).all() and np.isnan(found.windows[0, 5:]).all()
+    assert found.share(found.windows)["global"] == pytest.approx(5 / 32)
+    assert found.share(found.windows)["local_left"] == 0.0
+
+
+def test_a_datasets_features_are_kept_until_something_changes(drawn: tuple[Dataset, Path]) -> None:
+    dataset, views = drawn
+    encoder = Counting()
+    first = dataset_views(dataset, views, encoder)  # type: ignore[arg-type]
+    shutil.rmtree(views / "seen" / "global")  # not looked at again
+    again = dataset_views(dataset, views, encoder)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(again.clips, first.clips)
+    assert encoder.seen == 8 and again.path == first.path
+    first.path.write_bytes(b"damaged")
+    np.testing.assert_array_equal(dataset_views(dataset, views, encoder).clips, first.clips)  # type: ignore[arg-type]
+    dataset.fingerprint = "g"  # built anew
+    assert dataset_views(dataset, views, encoder).path != first.path  # type: ignore[arg-type]
+    with pytest.raises(ViewsError, match="no views of any of the 2 sessions"):
+        dataset_views(dataset, views / "elsewhere", encoder)  # type: ignore[arg-type]

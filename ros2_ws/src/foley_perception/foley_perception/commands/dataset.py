@@ -66,12 +66,16 @@ def run(args: argparse.Namespace) -> int:
 def _build(args: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from foley_perception.dataset.build import build_dataset, find_bags
+    from foley_perception.dataset.build import build_dataset, find_bags, without_scans
     from foley_perception.dataset.cut import CutConfig
 
+    found = find_bags(args.bags)
+    bags = without_scans(found)
+    if len(bags) < len(found):
+        print(f"{len(found) - len(bags)} scans of scenes were left out: there is nothing to hear in them")
     with _bar("bags") as progress:
         report = build_dataset(
-            find_bags(args.bags),
+            bags,
             Path(args.out),
             config=CutConfig(merge_s=args.merge, windows=args.windows, hand=args.hand),
             shares=_shares(args.shares),

@@ -5,8 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from foley_perception.commands import scene_register
+
+if TYPE_CHECKING:
+    from foley_perception.scene.scan import Scan
+    from foley_perception.splats.optimise import OptimiseConfig
 
 HELP = "reconstruct a scene from a scan as 3D Gaussians, draw it, look at it"
 
@@ -16,6 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "examples:\n"
         "  foley scene reconstruct out/foleysim-1-mini/bags/scans/test-00000-scan\n"
+        "  foley scene reconstruct out/foleysim-1-mini/bags/scans         # all of them\n"
         "  foley scene poses photos                                       # where photographs were taken\n"
         "  foley scene reconstruct photos --start random --steps 2000     # a folder with transforms.json\n"
         "  foley scene register out/scene/test-00000-scan bags/demo_1     # where the camera of a recording stands\n"
@@ -39,9 +45,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=(),
         help="[pixel] if known",
     )
-    make = actions.add_parser("reconstruct", help="fit Gaussians to a scan; PSNR on views that were held out")
-    make.add_argument("source", type=Path, help="bag, or folder with transforms.json")
-    make.add_argument("--out", type=Path, metavar="DIR", help="default: out/scene/<name of the source>")
+    make = actions.add_parser("reconstruct", help="fit Gaussians to scans; PSNR on views that were held out")
+    make.add_argument(
+        "source", type=Path, nargs="+", help="bags or folders with transforms.json, or a folder of bags"
+    )
+    make.add_argument(
+        "--out", type=Path, metavar="DIR", help="of one scene (default: <into>/<name of the source>)"
+    )
+    make.add_argument(
+        "--into",
+        type=Path,
+        default=Path("out/scene"),
+        metavar="DIR",
+        help="of all scenes (default: %(default)s)",
+    )
     make.add_argument("--start", choices=("rgbd", "random"), default="rgbd", help="default: %(default)s")
     make.add_argument(
         "--steps", type=int, default=0, metavar="N", help="default: 20,000 on CUDA, 400 on a CPU"
@@ -140,17 +157,10 @@ def _poses(args: argparse.Namespace) -> int:
 
 
 def _reconstruct(args: argparse.Namespace) -> int:
-    import json
     import signal
 
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from foley_perception.scene.scan import read_scan
+    from foley_perception.scene.scan import ScanError, read_scan
     from foley_perception.splats.optimise import OptimiseConfig
-    from foley_perception.splats.ply import load_ply
-    from foley_perception.splats.reconstruct import reconstruct
-    from foley_perception.splats.surface import write_surface
 
     config = OptimiseConfig(
         start=args.start,
@@ -161,11 +171,61 @@ def _reconstruct(args: argparse.Namespace) -> int:
         hold_out=args.hold_out,
         seed=args.seed,
     )
-    out = args.out or Path("out/scene") / args.source.resolve().name
-    scan = read_scan(args.source, world_frame=args.world_frame)
+    sources = _sources(args.source)
+    if args.out is not None and len(sources) > 1:
+        raise ValueError(
+            f"--out names one folder and there are {len(sources)} scans; use --into to name the folder of all scenes"
+        )
     stop: list[bool] = []
+    failed = 0
+    before = signal.signal(
+        signal.SIGINT, lambda *_: stop.append(True)
+    )  # ends after the step that is under way
+    try:
+        for source in sources:
+            out = args.out or args.into / source.resolve().name
+            try:
+                _reconstruct_one(args, read_scan(source, world_frame=args.world_frame), out, config, stop)
+            except (ScanError, FloatingPointError) as error:
+                if len(sources) == 1:
+                    raise
+                failed += 1
+                print(f"foley scene: error: {error}", file=sys.stderr)
+            if stop:
+                break
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if failed:
+        print(f"{failed} of {len(sources)} scans were left out", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _sources(given: list[Path]) -> list[Path]:
+    """Scans, where a folder of bags stands for the bags in it."""
+    from foley_perception.dataset.build import find_bags, is_bag
+
+    found: list[Path] = []
+    for path in given:
+        several = path.is_dir() and not (path / "transforms.json").is_file() and not is_bag(path)
+        several = several and any(child.is_dir() and is_bag(child) for child in path.iterdir())
+        found += find_bags([path]) if several else [path]
+    return found
+
+
+def _reconstruct_one(
+    args: argparse.Namespace, scan: Scan, out: Path, config: OptimiseConfig, stop: list[bool]
+) -> None:
+    import json
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from foley_perception.splats.ply import load_ply
+    from foley_perception.splats.reconstruct import reconstruct
+    from foley_perception.splats.surface import write_surface
+
     columns = (
-        TextColumn("steps"),
+        TextColumn(scan.source.name),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
@@ -180,18 +240,10 @@ def _reconstruct(args: argparse.Namespace) -> int:
             )
             return not stop
 
-        before = signal.signal(
-            signal.SIGINT, lambda *_: stop.append(True)
-        )  # ends after the step that is under way
-        try:
-            result = reconstruct(
-                scan, out, config, resume=args.resume, budget_s=args.budget, progress=progress
-            )
-        finally:
-            signal.signal(signal.SIGINT, before)
+        result = reconstruct(scan, out, config, resume=args.resume, budget_s=args.budget, progress=progress)
     for problem in result.problems:
         print(f"foley scene: {problem}", file=sys.stderr)
-    figures = {"source": str(args.source), "start": args.start, **result.figures}
+    figures = {"source": str(scan.source), "start": args.start, **result.figures}
     if args.mesh:
         figures["surface"] = write_surface(scan, out, gaussians=load_ply(out / "scene.ply"))
     (out / "metrics.json").write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n", "utf-8")
@@ -207,9 +259,9 @@ def _reconstruct(args: argparse.Namespace) -> int:
     print(
         f"{out}/scene.ply, scene.json, metrics.json"
         + (", held_out.png" if result.held_out else "")
-        + (", mesh.ply, cloud.ply" if args.mesh else "")
+        + (", mesh.ply, cloud.ply" if args.mesh else ""),
+        flush=True,
     )
-    return 0
 
 
 def _views(args: argparse.Namespace) -> int:
@@ -220,14 +272,14 @@ def _views(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from foley_perception.dataset.build import find_bags
+    from foley_perception.dataset.build import find_bags, without_scans
     from foley_perception.splats.recordings import ALL_VIEWS, BulkConfig, draw_recordings, find_scenes
     from foley_perception.splats.views import ViewConfig
 
     names = tuple(args.views) if args.views else ALL_VIEWS
     config = BulkConfig(rate_hz=args.rate, names=names, hand=args.hand, views=ViewConfig(size=args.size))
     scenes = find_scenes(args.scenes)
-    bags = [bag for bag in find_bags(args.bags) if "scans" not in bag.parts]
+    bags = without_scans(find_bags(args.bags))
     workers = args.workers or len(os.sched_getaffinity(0))
     began = time.monotonic()
     with Progress(console=Console(stderr=True)) as bar:

@@ -12,6 +12,8 @@ from foley_perception.dataset.cut import NEEDED, CutConfig, Cutter
 from foley_perception.dataset.parts import BuildReport, Cut, Progress, build_from, identity_of
 from foley_perception.dataset.schema import DatasetError
 from foley_perception.episodes.reader import read_episode
+from foley_perception.recording.bag import Bag
+from foley_perception.recording.errors import BagError
 
 
 def find_bags(paths: Iterable[str | Path]) -> list[Path]:
@@ -24,10 +26,10 @@ def find_bags(paths: Iterable[str | Path]) -> list[Path]:
     for given in map(Path, paths):
         if not given.exists():
             raise DatasetError(f"{given}: does not exist")
-        if given.is_file() or _is_bag(given):
+        if given.is_file() or is_bag(given):
             bags.append(given)
             continue
-        inside = sorted(child for child in given.iterdir() if child.is_dir() and _is_bag(child))
+        inside = sorted(child for child in given.iterdir() if child.is_dir() and is_bag(child))
         inside += sorted(child for child in given.iterdir() if child.suffix in (".mcap", ".db3"))
         if not inside:
             raise DatasetError(f"{given}: neither a bag nor a folder of bags")
@@ -36,8 +38,21 @@ def find_bags(paths: Iterable[str | Path]) -> list[Path]:
     return list(unique.values())
 
 
-def _is_bag(folder: Path) -> bool:
+def is_bag(folder: Path) -> bool:
+    """Whether a folder is one bag."""
     return (folder / "metadata.yaml").is_file() or any(folder.glob("*_0.mcap"))
+
+
+def without_scans(bags: Sequence[Path]) -> list[Path]:
+    """The recordings among bags; scans of scenes hold neither sound nor touches, and say so in their metadata."""
+    return [bag for bag in bags if not _is_scan(bag)]
+
+
+def _is_scan(bag: Path) -> bool:
+    try:
+        return Bag(bag).session.get("kind") == "scan"
+    except BagError:
+        return False  # told where it is read
 
 
 def bag_files(bag: Path) -> list[Path]:

@@ -17,12 +17,13 @@ from foley_perception.action.hand import GripperHand
 from foley_perception.dataset import schema
 from foley_perception.dataset.schema import Clip, ClipData, DatasetError, Window, WindowData
 from foley_perception.episodes.episode import Episode, number
-from foley_perception.episodes.hands import hand_keypoints
-from foley_perception.episodes.tracks import NS_PER_S, Contact, FrameTrack
+from foley_perception.episodes.hands import finger_as_tool, hand_keypoints
+from foley_perception.episodes.tracks import NS_PER_S, Contact, FrameTrack, KeypointTrack
+from foley_perception.geometry.tf_buffer import TransformBuffer
 from foley_perception.scene.camera import CameraModel
 from foley_perception.scene.crop import crop_around
 
-NEEDED: tuple[str, ...] = ("mic/audio", "ee_pose", "camera/camera_info")
+NEEDED: tuple[str, ...] = ("mic/audio", "camera/camera_info")
 _AROUND_NS = 2 * NS_PER_S  # of motion is looked at on each side of a contact
 _STALE_NS = 250_000_000  # a frame this much older than its grid time means that the camera stood still
 _PLACEHOLDER_SPLIT = "train"  # sides are assigned when all bags are known
@@ -73,12 +74,14 @@ class Cutter:
     """
 
     def __init__(self, episode: Episode, config: CutConfig) -> None:
+        if episode.ee_pose is None and episode.keypoints is not None:
+            episode = _by_hand(episode, episode.keypoints)
         self.episode = episode
         self.config = config
         self.skipped: collections.Counter[str] = collections.Counter()
         lacking = {
             "mic/audio": episode.audio,
-            "ee_pose": episode.ee_pose,
+            "ee_pose or hand_keypoints": episode.ee_pose,
             "camera/image_raw": episode.frames,
             "camera (camera_info and its frame in tf_static)": episode.camera,
         }
@@ -286,6 +289,20 @@ class Cutter:
             origin=episode.origin,
         )
         return WindowData(window, audio, frames, action, self._keypoints(points))
+
+
+def _by_hand(episode: Episode, keypoints: KeypointTrack) -> Episode:
+    """A person's demonstration: a finger is what touches."""
+    finger, side = finger_as_tool(keypoints)
+    told = f"no ee_pose was recorded: the index finger of the {side} hand counts as the tool"
+    # A tip that a robot's description or tf names is not that of a finger.
+    return dataclasses.replace(
+        episode,
+        ee_pose=finger,
+        transforms=TransformBuffer(),
+        robot_description="",
+        problems=(*episode.problems, told),
+    )
 
 
 class _SkipError(Exception):

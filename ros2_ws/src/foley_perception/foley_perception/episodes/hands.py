@@ -1,13 +1,16 @@
-"""The hands of an episode on any times: as recorded, else from the gripper's pose."""
+"""The hands of an episode on any times: as recorded, else from the gripper's pose. And a finger as the tool."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_perception.action.hand import GripperHand
+from foley_perception.action.hand import SIDES, GripperHand
 from foley_perception.episodes.episode import Episode
-from foley_perception.episodes.tracks import EpisodeError, Times
+from foley_perception.episodes.tracks import EpisodeError, KeypointTrack, PoseTrack, Times
+from foley_perception.geometry.se3 import SE3
+
+INDEX_TIP = 8
 
 
 def hand_keypoints(episode: Episode, times_ns: Times, gripper: GripperHand) -> NDArray[np.float64]:
@@ -30,3 +33,21 @@ def hand_keypoints(episode: Episode, times_ns: Times, gripper: GripperHand) -> N
         times, values = episode.width
         width = np.interp((times_ns - times[0]).astype(float), (times - times[0]).astype(float), values)
     return gripper.keypoints(episode.ee_pose.at(times_ns), width)
+
+
+def finger_as_tool(track: KeypointTrack) -> tuple[PoseTrack, str]:
+    """The tip of an index finger in place of a robot's tool, and which hand it is of: the one that is seen more.
+
+    Raises:
+        EpisodeError: neither hand is seen in two messages.
+    """
+    seen = np.isfinite(track.keypoints[:, :, INDEX_TIP]).all(axis=2)  # [n, 2]
+    side = int(seen[:, 1].sum() >= seen[:, 0].sum())
+    known = seen[:, side]
+    if known.sum() < 2:
+        raise EpisodeError(
+            f"hand_keypoints: a hand is seen in {int(known.sum())} messages, at least 2 are needed"
+        )
+    tips = track.keypoints[known, side, INDEX_TIP]
+    poses = SE3.from_translation(tips)
+    return PoseTrack(track.times_ns[known], poses, "world", int((~known).sum())), SIDES[side]

@@ -28,6 +28,7 @@ from foley_perception.recording.session import load_session
 class BagMessage:
     topic: str
     log_time: int  # [ns] arrival at the recorder
+    publish_time: int  # [ns] as its publisher says; the arrival where that is unknown
     sequence: int  # of its publisher; 0 unknown
     _fetch: Callable[[], Buffer]
 
@@ -155,6 +156,7 @@ class Bag:
             yield BagMessage(
                 channel.topic,
                 message.log_time,
+                message.publish_time or message.log_time,
                 message.sequence,
                 lambda file=file, message=message: unpack(file.data(message)),  # type: ignore[misc]
             )
@@ -187,6 +189,7 @@ class Bag:
             for row in database.execute("SELECT id, topic_id, timestamp FROM messages ORDER BY timestamp"):
                 yield BagMessage(
                     names[row[1]][0],
+                    row[2],
                     row[2],
                     0,
                     lambda i=row[0]: unpack(_row(database, i)),  # type: ignore[misc]

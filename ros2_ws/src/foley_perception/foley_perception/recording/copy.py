@@ -55,7 +55,14 @@ def copy_with(
             while waiting and waiting[-1][0] <= message.log_time:
                 _put(writer, topic.name, *waiting.pop())
             if not (replace and message.topic == topic.name):
-                _put(writer, message.topic, message.log_time, bytes(message.data), message.sequence)
+                _put(
+                    writer,
+                    message.topic,
+                    message.log_time,
+                    bytes(message.data),
+                    message.publish_time,
+                    message.sequence,
+                )
             progress(done)
         for time_ns, data in reversed(waiting):
             _put(writer, topic.name, time_ns, data)
@@ -67,11 +74,13 @@ def copy_with(
     return summary
 
 
-def _put(writer: BagWriter, topic: str, time_ns: int, data: bytes, sequence: int = 0) -> None:
+def _put(
+    writer: BagWriter, topic: str, time_ns: int, data: bytes, published: int | None = None, sequence: int = 0
+) -> None:
     """Wait for the disk rather than drop."""
     while writer.queued_bytes > _QUEUED_BYTES and writer.failure is None:
         time.sleep(0.005)
-    if not writer.put(topic, time_ns, data, sequence=sequence):
+    if not writer.put(topic, time_ns, data, publish_time=published, sequence=sequence):
         raise writer.failure or BagError(f"{writer.folder}: a message of {topic} is too large for the queue")
 
 
