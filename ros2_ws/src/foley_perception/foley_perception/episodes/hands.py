@@ -41,7 +41,7 @@ def finger_as_tool(track: KeypointTrack) -> tuple[PoseTrack, str]:
     Raises:
         EpisodeError: neither hand is seen in two messages.
     """
-    seen = np.isfinite(track.keypoints[:, :, INDEX_TIP]).all(axis=2)  # [n, 2]
+    seen = np.asarray(np.isfinite(track.keypoints[:, :, INDEX_TIP]).all(axis=2))  # [n, 2]
     side = int(seen[:, 1].sum() >= seen[:, 0].sum())
     known = seen[:, side]
     if known.sum() < 2:
