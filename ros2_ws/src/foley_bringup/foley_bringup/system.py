@@ -14,7 +14,7 @@ from typing import Any, Literal
 import yaml
 
 MANAGER = "lifecycle_manager"
-WHEN = ("always", "sim")
+WHEN = ("always", "sim", "asked")
 
 
 class SystemFileError(ValueError):
@@ -29,7 +29,7 @@ class NodeSpec:
     package: str
     executable: str
     parameters: tuple[str, ...] = ()
-    when: Literal["always", "sim"] = "always"
+    when: Literal["always", "sim", "asked"] = "always"
     lifecycle: bool = True
     checkpoint: bool = False
     state_file: bool = False
@@ -130,22 +130,29 @@ def load_system(path: Path) -> tuple[NodeSpec, ...]:
 
 
 def select(
-    nodes: Sequence[NodeSpec], *, sim: bool = False, only: Iterable[str] = (), without: Iterable[str] = ()
+    nodes: Sequence[NodeSpec],
+    *,
+    sim: bool = False,
+    only: Iterable[str] = (),
+    also: Iterable[str] = (),
+    without: Iterable[str] = (),
 ) -> tuple[NodeSpec, ...]:
-    """The nodes to start, in order. A node named in ``only`` is started whatever its ``when``.
+    """The nodes to start, in order. A node named in ``only`` or ``also`` is started whatever its ``when``.
 
     Raises:
         SystemFileError: a name that the system does not have, or nothing left.
     """
-    only, without = [n for n in only if n], [n for n in without if n]
+    only, also, without = ([n for n in names if n] for names in (only, also, without))
     known = [node.name for node in nodes]
-    unknown = [name for name in [*only, *without] if name not in known]
+    unknown = [name for name in [*only, *also, *without] if name not in known]
     if unknown:
         raise SystemFileError(f"no node named {', '.join(unknown)}; the system has {', '.join(known)}")
+    usual = ("always", "sim") if sim else ("always",)
     chosen = tuple(
         node
         for node in nodes
-        if (node.name in only if only else node.when == "always" or sim) and node.name not in without
+        if (node.name in also or (node.name in only if only else node.when in usual))
+        and node.name not in without
     )
     if not chosen:
         raise SystemFileError("no node is left to start")
@@ -173,6 +180,7 @@ def plan(
     system_file: str | os.PathLike[str] = "",
     sim: bool = False,
     only: Iterable[str] = (),
+    also: Iterable[str] = (),
     without: Iterable[str] = (),
     checkpoint: str = "",
     scene_seed: int | None = None,
@@ -188,7 +196,7 @@ def plan(
         SystemFileError: the file, a name or the checkpoint folder is refused.
     """
     file = Path(system_file) if str(system_file) else default_system_file()
-    chosen = select(load_system(file), sim=sim, only=only, without=without)
+    chosen = select(load_system(file), sim=sim, only=only, also=also, without=without)
     names = [node.name for node in chosen]
     values: dict[str, dict[str, Any]] = {name: {} for name in [*names, MANAGER]}
     if checkpoint:

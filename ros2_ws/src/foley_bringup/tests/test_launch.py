@@ -68,7 +68,16 @@ def values(launch_file: Any, **given: str) -> Context:
 def test_every_argument_is_declared_with_a_description(launch_file: Any) -> None:
     (entities,) = launch_file.generate_launch_description().args
     declared = {e.args[0]: e.kwargs for e in entities if type(e).__name__ == "DeclareLaunchArgument"}
-    assert set(declared) == {"config", "sim", "scene_seed", "only", "without", "checkpoint", "namespace"}
+    assert set(declared) == {
+        "config",
+        "sim",
+        "scene_seed",
+        "only",
+        "also",
+        "without",
+        "checkpoint",
+        "namespace",
+    }
     assert all(
         len(kwargs["description"]) > 20 and isinstance(kwargs["default_value"], str)
         for kwargs in declared.values()
@@ -96,6 +105,8 @@ def test_the_simulated_robot_is_an_argument(launch_file: Any) -> None:
 
     assert "sim_world" not in names()
     assert names(sim="true")[0] == "sim_world" and names(sim="true")[-1] == "lifecycle_manager"
+    with_hands = names(also="hand_tracker", without="hand_mapper")
+    assert with_hands[0] == "hand_tracker" and "hand_mapper" not in with_hands
     seeded = launch_file.start_nodes(values(launch_file, sim="true", scene_seed="7"))
     assert {"scene_seed": 7} in seeded[0].kwargs["parameters"]
 
@@ -108,7 +119,7 @@ def test_the_real_launch_loads_it() -> None:
     description = PythonLaunchDescriptionSource(str(LAUNCH_FILE)).get_launch_description(
         launch.LaunchContext()
     )
-    assert len(description.get_launch_arguments()) == 7
+    assert len(description.get_launch_arguments()) == 8
     context = launch.LaunchContext()
     for argument in description.get_launch_arguments():
         argument.execute(context)

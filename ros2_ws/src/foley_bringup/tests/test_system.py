@@ -73,12 +73,19 @@ def test_selection() -> None:
     def chosen(**options: Any) -> list[str]:
         return [n.name for n in select(nodes, **options)]
 
-    assert chosen(sim=True) == names
-    assert chosen() == names[1:]
+    asked = [n.name for n in nodes if n.when == "asked"]
+    assert asked == ["hand_tracker", "scene_reconstructor"]
+    usual = [name for name in names if name not in asked]
+    assert chosen(sim=True) == usual
+    assert chosen() == usual[1:]
+    assert chosen(also=["hand_tracker"], without=["hand_mapper"]) == ["hand_tracker", *usual[2:]]
+    assert chosen(only=["recorder"], also=["scene_reconstructor"]) == ["recorder", "scene_reconstructor"]
     assert chosen(only=["synthesizer", "sim_world"]) == ["sim_world", "synthesizer"], (
         "order of the system, not asked"
     )
-    assert chosen(without=["recorder", ""]) == [n for n in names[1:] if n != "recorder"]
+    assert chosen(without=["recorder", ""]) == [n for n in usual[1:] if n != "recorder"]
+    with pytest.raises(SystemFileError, match="no node named ear"):
+        select(nodes, also=["ear"])
     with pytest.raises(SystemFileError, match="no node named nose; the system has sim_world"):
         select(nodes, only=["nose"])
     with pytest.raises(SystemFileError, match="no node is left"):

@@ -12,6 +12,7 @@ examples:
   foley up --sim --scene-seed 7                 beside the simulated robot
   foley up --sim --checkpoint out/train/latest  with your own model
   foley up --without recorder synthesizer       less of it
+  foley up --also hand_tracker --without hand_mapper    the hands of a person, seen by the camera
   foley up --set contact_detector.threshold_db=9 --namespace left_arm
 
 Ctrl-C ends everything. The same nodes and parameter files under ROS's own launch:
@@ -30,6 +31,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--scene-seed", type=int, metavar="N", help="which scene the simulated robot stands before"
     )
     parser.add_argument("--only", nargs="+", default=[], metavar="NODE", help="start these nodes alone")
+    parser.add_argument(
+        "--also",
+        nargs="+",
+        default=[],
+        metavar="NODE",
+        help="start these nodes too: hand_tracker, scene_reconstructor",
+    )
     parser.add_argument("--without", nargs="+", default=[], metavar="NODE", help="start all but these nodes")
     parser.add_argument(
         "--checkpoint", default="", metavar="DIR", help="model folder (default: the one that ships)"
@@ -65,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
             system_file=args.config,
             sim=args.sim,
             only=args.only,
+            also=args.also,
             without=args.without,
             checkpoint=args.checkpoint,
             scene_seed=args.scene_seed,
@@ -92,7 +101,9 @@ def run(args: argparse.Namespace) -> int:
 
     leftovers, size = shared_memory.clean()
     if leftovers:
-        sys.stdout.write(f"removed {size / 1e6:.0f} MB of shared memory that {leftovers} killed processes left\n")
+        sys.stdout.write(
+            f"removed {size / 1e6:.0f} MB of shared memory that {leftovers} killed processes left\n"
+        )
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda signum, frame: stopping.append(signum))
