@@ -13,6 +13,7 @@ import pytest
 import torch
 import yaml
 
+from foley_perception.commands import bag as bag_command
 from foley_perception.commands import scene as command
 from foley_perception.episodes.reader import read_episode
 from foley_perception.geometry.se3 import SE3
@@ -121,6 +122,27 @@ def test_from_a_bag_without_tf_to_one_that_says_where_the_camera_is(
     assert cv2.imread(str(tmp_path / "out" / "register.jpg")).shape == (240, 960, 3)
     figures = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert figures["agree"] == 4 and figures["spread_mm"] < 5 and "from_tf_mm" not in figures
+
+    # The file does the same later.
+    parser = argparse.ArgumentParser()
+    bag_command.configure(parser)
+    words = [
+        "add-transform",
+        str(bag),
+        str(tmp_path / "out" / "camera.yaml"),
+        "--to",
+        str(tmp_path / "later"),
+    ]
+    assert bag_command.run(parser.parse_args(words)) == 0
+    later = read_episode(tmp_path / "later").camera
+    assert later is not None
+    np.testing.assert_allclose(later.tx_world_camera.matrix, camera.tx_world_camera.matrix, atol=1e-12)
+    (tmp_path / "bad.yaml").write_text(
+        "parent_frame: world\nchild_frame: camera\nrotation: {x: 0, y: 0, z: 0}\n"
+    )
+    words[2] = str(tmp_path / "bad.yaml")
+    assert bag_command.run(parser.parse_args(words)) == 2
+    assert "not a static transform (KeyError: 'w')" in capsys.readouterr().err
 
     # Where tf knows the place already, it is compared, not overwritten.
     assert run(str(scene), str(known)) == 0

@@ -12,18 +12,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = (
         "examples:\n  foley bag info bags/kitchen_1\n  foley bag check bags/kitchen_1\n"
-        "  foley bag recover bags/kitchen_1"
+        "  foley bag recover bags/kitchen_1\n"
+        "  foley bag add-transform bags/kitchen_1 out/hand_eye/camera.yaml --to bags/kitchen_1-tf"
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="info|check|recover")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="info|check|recover|add-transform")
     info = actions.add_parser("info", help="topics, rates, losses, session metadata")
     check = actions.add_parser("check", help="say what is wrong with it; exit code 1 if anything is")
     recover = actions.add_parser(
         "recover", help="finish a bag whose recorder was killed or whose disk was full"
     )
-    for sub in (info, check, recover):
+    add = actions.add_parser(
+        "add-transform", help="copy a bag, with a static transform that was found after it was recorded"
+    )
+    for sub in (info, check, recover, add):
         sub.add_argument("path", help="bag folder, or one .mcap or .db3 file")
     for sub in (info, check):
         sub.add_argument("--out", default="out/bag", help="folder for metrics.json (default: %(default)s)")
+    add.add_argument("transform", help="file that `foley calibrate` or `foley scene register` wrote")
+    add.add_argument("--to", required=True, metavar="DIR", help="new bag, must not exist")
     recover.add_argument(
         "--in-place",
         action="store_true",
@@ -32,11 +38,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from foley_perception.recording.errors import BagError
-
     try:
-        return {"info": _info, "check": _check, "recover": _recover}[args.action](args)
-    except BagError as error:
+        actions = {"info": _info, "check": _check, "recover": _recover, "add-transform": _add_transform}
+        return actions[args.action](args)
+    except ValueError as error:  # a BagError is one
         print(f"foley bag: error: {error}", file=sys.stderr)
         return 2
 
@@ -109,4 +114,19 @@ def _recover(args: argparse.Namespace) -> int:
             print(f"{result.path}: was finished already, {total} messages")
         else:
             print(f"{result.path}: finished, {total} messages, {result.cut_bytes} incomplete bytes cut off")
+    return 0
+
+
+def _add_transform(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from foley_perception.geometry.static_transform import StaticTransform
+    from foley_perception.ros.added import copy_with_transform
+
+    transform = StaticTransform.read(Path(args.transform))
+    summary = copy_with_transform(Path(args.path), Path(args.to), transform)
+    print(
+        f"{args.to}: {sum(summary.counts.values())} messages; /tf_static says where {transform.child} is in "
+        f"{transform.parent}"
+    )
     return 0

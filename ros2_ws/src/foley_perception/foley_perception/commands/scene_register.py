@@ -115,21 +115,11 @@ def run(args: argparse.Namespace) -> int:
         f"{args.out}/camera.yaml, metrics.json, register.jpg; publish it with\n  {transform.command}"
     )
     if args.to is not None:
-        _copy(args, transform, int(stamps[0]))
+        from foley_perception.ros.added import copy_with_transform
+
+        summary = copy_with_transform(args.bag, args.to, transform)
+        print(f"{args.to}: {sum(summary.counts.values())} messages, /tf_static says where the camera is")
     return 0
-
-
-def _copy(args: argparse.Namespace, transform: Any, time_ns: int) -> None:
-    """A bag that says where its camera is."""
-    from foley_perception.recording.bag import Bag
-    from foley_perception.recording.copy import copy_with
-    from foley_perception.ros.added import static_transform
-
-    first = next(iter(Bag(args.bag).messages()), None)
-    begin = time_ns if first is None else min(time_ns, first.log_time)
-    topic, messages = static_transform(transform.parent, transform.child, transform.pose, begin)
-    summary = copy_with(args.bag, args.to, topic, messages)
-    print(f"{args.to}: {sum(summary.counts.values())} messages, /tf_static says where the camera is")
 
 
 def _picture(

@@ -6,9 +6,12 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from foley_perception.geometry.se3 import SE3
+
+_AXES = {"rotation": "xyzw", "translation": "xyz"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -28,6 +31,25 @@ class StaticTransform:
             "translation": dict(zip("xyz", self.pose.translation.tolist(), strict=True)),
             "rotation": dict(zip("xyzw", self.pose.quaternion.tolist(), strict=True)),
         }
+
+    @staticmethod
+    def read(path: Path) -> StaticTransform:
+        """What :meth:`write` wrote.
+
+        Raises:
+            ValueError: the file cannot be read, or a field is missing or wrong.
+        """
+        try:
+            fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+            turn, place = ([float(fields[k][axis]) for axis in axes] for k, axes in _AXES.items())
+            return StaticTransform(
+                str(fields["parent_frame"]), str(fields["child_frame"]), SE3(np.array(turn), np.array(place))
+            )
+        except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{path}: not a static transform ({type(error).__name__}: {error}); it has parent_frame, child_frame, "
+                "translation with x, y, z and rotation with x, y, z, w"
+            ) from error
 
     def write(self, path: Path) -> None:
         """As YAML."""

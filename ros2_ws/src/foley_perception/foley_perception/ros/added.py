@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
 from tf2_msgs.msg import TFMessage
 
 from foley_msgs.msg import HandKeypoints
-from foley_perception.geometry.se3 import SE3
+from foley_perception.geometry.static_transform import StaticTransform
 from foley_perception.hands.recorded import HandsInRecording
 from foley_perception.recording import definitions
-from foley_perception.recording.metadata import TopicInfo
+from foley_perception.recording.bag import Bag
+from foley_perception.recording.copy import copy_with
+from foley_perception.recording.errors import BagError
+from foley_perception.recording.metadata import BagSummary, TopicInfo
 from foley_ros import convert, qos
 
 Added = tuple[TopicInfo, list[tuple[int, bytes]]]
@@ -33,15 +38,25 @@ def hand_keypoints(hands: HandsInRecording, topic: str, frame_id: str) -> Added:
     return _info(topic, "foley_msgs/msg/HandKeypoints", qos.STATE), messages
 
 
-def static_transform(parent: str, child: str, pose: SE3, time_ns: int) -> Added:
-    """One transform on /tf_static."""
-    transform = convert.arrays_to_transform(
-        pose.translation, pose.quaternion, time_ns=time_ns, parent=parent, child=child
+def copy_with_transform(bag: Path, out: Path, transform: StaticTransform) -> BagSummary:
+    """A copy of a bag whose /tf_static also has this transform, from its first message on.
+
+    Raises:
+        BagError: there is no message, or a bag cannot be read or written.
+    """
+    first = next(iter(Bag(bag).messages()), None)
+    if first is None:
+        raise BagError(f"{bag}: there is not a single message")
+    stamped = convert.arrays_to_transform(
+        transform.pose.translation,
+        transform.pose.quaternion,
+        time_ns=first.log_time,
+        parent=transform.parent,
+        child=transform.child,
     )
-    message = TFMessage(transforms=[transform])
-    return _info("/tf_static", "tf2_msgs/msg/TFMessage", qos.TF_STATIC), [
-        (time_ns, serialize_message(message))
-    ]
+    data = serialize_message(TFMessage(transforms=[stamped]))
+    topic = _info("/tf_static", "tf2_msgs/msg/TFMessage", qos.TF_STATIC)
+    return copy_with(bag, out, topic, [(first.log_time, data)])
 
 
 def _info(topic: str, kind: str, profile: QoSProfile) -> TopicInfo:
