@@ -49,24 +49,38 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, default=Path("out/hand_eye"), metavar="DIR", help="default: %(default)s"
     )
     for one in (draw, eye):
-        one.add_argument("--columns", type=int, default=8, help="squares (default: %(default)s)")
-        one.add_argument("--rows", type=int, default=6, help="squares (default: %(default)s)")
-        one.add_argument(
-            "--square", type=float, default=0.03, metavar="M", help="side of a square (default: %(default)s)"
-        )
-        one.add_argument(
-            "--marker", type=float, metavar="M", help="side of a marker (default: 0.733 of a square)"
-        )
-        one.add_argument("--dictionary", default="DICT_5X5_100", help="default: %(default)s")
+        add_board(one)
+
+
+def add_board(parser: argparse.ArgumentParser) -> None:
+    """Arguments that say which board it is."""
+    parser.add_argument("--columns", type=int, default=8, help="squares (default: %(default)s)")
+    parser.add_argument("--rows", type=int, default=6, help="squares (default: %(default)s)")
+    parser.add_argument(
+        "--square", type=float, default=0.03, metavar="M", help="side of a square (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--marker", type=float, metavar="M", help="side of a marker (default: 0.733 of a square)"
+    )
+    parser.add_argument("--dictionary", default="DICT_5X5_100", help="default: %(default)s")
+
+
+def board_of(args: argparse.Namespace) -> Board:
+    """The board of :func:`add_board`'s arguments.
+
+    Raises:
+        ValueError: a board that cannot be made.
+    """
+    from foley_perception.scene.charuco import Board
+
+    marker = args.marker or round(args.square * 0.733, 6)
+    return Board(args.columns, args.rows, args.square, marker, args.dictionary)
 
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0; 2 for what the user can mend."""
-    from foley_perception.scene.charuco import Board
-
     try:
-        marker = args.marker or round(args.square * 0.733, 6)
-        board = Board(args.columns, args.rows, args.square, marker, args.dictionary)
+        board = board_of(args)
         return _board(args, board) if args.action == "board" else _hand_eye(args, board)
     except (ValueError, OSError) as error:
         print(f"foley calibrate: error: {error}", file=sys.stderr)

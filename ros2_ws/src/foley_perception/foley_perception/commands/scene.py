@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foley_perception.commands import scene_register
+from foley_perception.commands.calibrate import add_board, board_of
 
 if TYPE_CHECKING:
     from foley_perception.scene.scan import Scan
@@ -23,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  foley scene reconstruct out/foleysim-1-mini/bags/scans/test-00000-scan\n"
         "  foley scene reconstruct out/foleysim-1-mini/bags/scans         # all of them\n"
         "  foley scene poses photos                                       # where photographs were taken\n"
+        "  foley scene poses photos --board --square 0.0302               # in metres: a printed board is in them\n"
         "  foley scene reconstruct photos --start random --steps 2000     # a folder with transforms.json\n"
         "  foley scene register out/scene/test-00000-scan bags/demo_1     # where the camera of a recording stands\n"
         "  foley scene views out/foleysim-1-mini/bags --scenes out/scene --out out/views\n"
@@ -45,6 +47,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=(),
         help="[pixel] if known",
     )
+    poses.add_argument(
+        "--board",
+        action="store_true",
+        help="a printed board (`foley calibrate board`) is in the scene: metres, and the board's frame as the world",
+    )
+    poses.add_argument(
+        "--keep",
+        action="store_true",
+        help="the poses in transforms.json are kept, and only brought to metres",
+    )
+    add_board(poses)
     make = actions.add_parser("reconstruct", help="fit Gaussians to scans; PSNR on views that were held out")
     make.add_argument(
         "source", type=Path, nargs="+", help="bags or folders with transforms.json, or a folder of bags"
@@ -145,14 +158,27 @@ def run(args: argparse.Namespace) -> int:
 def _poses(args: argparse.Namespace) -> int:
     from rich.console import Console
 
+    from foley_perception.scene.metric import to_metres
     from foley_perception.scene.structure import find_poses
 
-    with Console(stderr=True).status("COLMAP looks for what the pictures have in common"):
-        found = find_poses(args.folder, args.intrinsics)
-    print(
-        f"{found.registered} of {found.pictures} pictures have a pose, {found.points} points, {found.error_px:.2f} px; "
-        f"{args.folder / 'transforms.json'} (the scale is free)"
-    )
+    if args.keep and not args.board:
+        raise ValueError("--keep belongs to --board: without it there is nothing to do")
+    board = board_of(args)
+    if not args.keep:
+        with Console(stderr=True).status("COLMAP looks for what the pictures have in common"):
+            found = find_poses(args.folder, args.intrinsics)
+        print(
+            f"{found.registered} of {found.pictures} pictures have a pose, {found.points} points, "
+            f"{found.error_px:.2f} px"
+        )
+    scale = "the scale is free; with --board it is in metres"
+    if args.board:
+        metric = to_metres(args.folder, board)
+        scale = (
+            f"in metres, by {metric.corners} corners of the board in {metric.pictures} pictures, which fit to "
+            f"{metric.rms_mm:.2f} mm"
+        )
+    print(f"{args.folder / 'transforms.json'} ({scale})")
     return 0
 
 
