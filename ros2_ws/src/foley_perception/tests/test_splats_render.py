@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from torch import Tensor
 
 from foley_perception.geometry.se3 import SE3
 from foley_perception.scene.camera import CameraModel
+from foley_perception.splats import render as render_module
 from foley_perception.splats.gaussians import SH0, Gaussians
-from foley_perception.splats.reference import project, render_reference, shade
+from foley_perception.splats.optimise import Optimisation, OptimiseConfig, Target
+from foley_perception.splats.reference import composite, project, render_reference, shade
 from foley_perception.splats.render import render
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Gaussians))
@@ -184,6 +187,95 @@ def test_what_does_not_fit_is_named(field: str, value: Tensor, message: str) -> 
     good = scene(5, torch.float32)
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(good, **{field: value})
+
+
+@pytest.fixture
+def gsplat_on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`gsplat`'s own rasterization with its torch functions in place of its kernels; laying over each other is ours."""
+    rendering = pytest.importorskip("gsplat.rendering")
+    from gsplat.cuda import _torch_impl as plain
+
+    def fused(
+        means: Tensor,
+        covars: None,
+        quats: Tensor,
+        scales: Tensor,
+        viewmats: Tensor,
+        Ks: Tensor,
+        width: int,
+        height: int,
+        *,
+        packed: bool,
+        radius_clip: float,
+        sparse_grad: bool,
+        opacities: Tensor,
+        **options: Any,
+    ) -> Any:
+        assert covars is None and not packed and not sparse_grad and radius_clip == 0
+        covariances, _ = plain._quat_scale_to_covar_preci(quats, scales, True, False)
+        return plain._fully_fused_projection(means, covariances, viewmats, Ks, width, height, **options)
+
+    def pixels(
+        means2d: Tensor,
+        conics: Tensor,
+        colors: Tensor,
+        opacities: Tensor,
+        width: int,
+        height: int,
+        tile_size: int,
+        isect_offsets: Tensor,
+        flatten_ids: Tensor,
+        *,
+        backgrounds: None,
+        packed: bool,
+        absgrad: bool,
+    ) -> tuple[Tensor, Tensor]:
+        assert backgrounds is None and not packed and not absgrad
+        depths = colors[0, :, 3]
+        keep = torch.zeros(len(depths), dtype=torch.bool)
+        keep[torch.unique(flatten_ids.long())] = True
+        image, alpha = composite(
+            means2d[0], depths, conics[0], opacities[0], colors[0], keep, width, range(height)
+        )
+        return image[None], alpha[None, ..., None]
+
+    changed = {
+        "fully_fused_projection": fused,
+        "spherical_harmonics": lambda degree, dirs, shs, masks: plain._spherical_harmonics(degree, dirs, shs),
+        "isect_tiles": lambda m, r, d, size, w, h, **_: plain._isect_tiles(m, r, d, size, w, h),
+        "isect_offset_encode": plain._isect_offset_encode,
+        "rasterize_to_pixels": pixels,
+    }
+    for name, function in changed.items():
+        assert hasattr(rendering, name)
+        monkeypatch.setattr(rendering, name, function)
+
+
+def test_what_gsplat_is_asked_for_is_what_we_draw(
+    gsplat_on_cpu: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call, the order of channels and what densification is told: all of the way to CUDA but its kernels."""
+    gaussians, at = scene(300, torch.float32), camera()
+    ours = render(gaussians, at)
+    monkeypatch.setattr(render_module, "_cpu", render_module._cuda)
+    theirs = render(gaussians, at)
+    torch.testing.assert_close(theirs.rgb, ours.rgb, atol=2e-3, rtol=0)
+    torch.testing.assert_close(theirs.alpha, ours.alpha, atol=2e-3, rtol=0)
+    solid = ours.alpha > 0.5
+    torch.testing.assert_close(theirs.depth[solid], ours.depth[solid], atol=5e-3, rtol=0)
+    for key in ("width", "height", "n_cameras", "radii", "means2d", "gaussian_ids"):
+        assert key in theirs.info, key
+        if isinstance(value := ours.info[key], Tensor):
+            assert theirs.info[key].shape == value.shape, key
+
+    # And a run that grows, prunes and goes on.
+    config = OptimiseConfig(start="random", steps=60, max_gaussians=2000, sh_degree=1)
+    run = Optimisation(gaussians, 1.0, config)
+    target = Target("0", at, torch.full((37, 50, 3), 0.5), None)
+    first = run.advance(target)
+    for _ in range(59):
+        last = run.advance(target)
+    assert last > first and len(run) != 300
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device: gsplat cannot draw")

@@ -33,10 +33,35 @@ def render_reference(
     """Colour [H, W, 3], summed depth [H, W] and alpha [H, W] over nothing behind; of some rows only, if asked."""
     means2d, depths, conics, keep = project(gaussians, viewmat, K, width, height)
     colours = shade(gaussians, viewmat)
+    values = torch.cat([colours, depths[:, None]], dim=1)
+    image, alpha = composite(
+        means2d,
+        depths,
+        conics,
+        gaussians.opacities,
+        values,
+        keep,
+        width,
+        range(height) if rows is None else rows,
+    )
+    return image[..., :3], image[..., 3], alpha
+
+
+def composite(
+    means2d: Tensor,  # [N, 2]
+    depths: Tensor,  # [N]
+    conics: Tensor,  # [N, 3]
+    opacities: Tensor,  # [N]
+    values: Tensor,  # [N, C]
+    keep: Tensor,  # [N]
+    width: int,
+    rows: range,
+) -> tuple[Tensor, Tensor]:
+    """Projected Gaussians laid over each other: their values [H, W, C], and alpha [H, W]."""
     order = torch.argsort(depths, stable=True)
     order = order[keep[order]]
     v, u = torch.meshgrid(
-        torch.tensor(list(range(height) if rows is None else rows), dtype=depths.dtype) + 0.5,
+        torch.tensor(list(rows), dtype=depths.dtype) + 0.5,
         torch.arange(width, dtype=depths.dtype) + 0.5,
         indexing="ij",
     )
@@ -44,16 +69,14 @@ def render_reference(
     dy = means2d[order, 1, None, None] - v
     a, b, c = (conics[order, i, None, None] for i in range(3))
     sigma = 0.5 * (a * dx * dx + c * dy * dy) + b * dx * dy
-    alpha = (gaussians.opacities[order, None, None] * torch.exp(-sigma)).clamp(max=ALPHA_MAX)
+    alpha = (opacities[order, None, None] * torch.exp(-sigma)).clamp(max=ALPHA_MAX)
     alpha = torch.where((sigma >= 0) & (alpha >= ALPHA_MIN), alpha, torch.zeros_like(alpha))
     after = torch.cumprod(1 - alpha, dim=0)
     alpha = torch.where(after > TRANSMITTANCE_MIN, alpha, torch.zeros_like(alpha))
     # A pixel that has stopped stays stopped: `after` never rises.
     before = torch.cat([torch.ones_like(alpha[:1]), torch.cumprod(1 - alpha, dim=0)[:-1]])
     weights = alpha * before
-    rgb = torch.einsum("nhw,nc->hwc", weights, colours[order])
-    depth = torch.einsum("nhw,n->hw", weights, depths[order])
-    return rgb, depth, weights.sum(0)
+    return torch.einsum("nhw,nc->hwc", weights, values[order]), weights.sum(0)
 
 
 def project(

@@ -1,0 +1,80 @@
+"""`foley scene views`: what a sound model looks at, drawn for whole recordings."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def configure(actions: Any) -> None:
+    """Add the command's arguments."""
+    views = actions.add_parser(
+        "views", help="draw what a sound model looks at, for whole recordings; again to complete"
+    )
+    views.add_argument("bags", nargs="+", help="bags, or folders of bags")
+    views.add_argument(
+        "--scenes", type=Path, required=True, metavar="DIR", help="reconstructed scenes, found by scene_id"
+    )
+    views.add_argument(
+        "--out", type=Path, default=Path("out/views"), metavar="DIR", help="default: %(default)s"
+    )
+    views.add_argument(
+        "--rate", type=float, default=4.0, metavar="HZ", help="0: every frame (default: %(default)s)"
+    )
+    views.add_argument(
+        "--views", nargs="+", metavar="NAME", help="global local_left local_right top side (default: all)"
+    )
+    views.add_argument("--size", type=int, default=224, help="[pixel] (default: %(default)s)")
+    views.add_argument("--hand", default="parallel_gripper", help="hand file: gripper as keypoints")
+    views.add_argument("--workers", type=int, default=0, help="processes (default: one per core)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code 0; 2 where no recording has views; errors are raised."""
+    import json
+    import os
+    import time
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from foley_perception.dataset.build import find_bags, without_scans
+    from foley_perception.splats.recordings import ALL_VIEWS, BulkConfig, draw_recordings, find_scenes
+    from foley_perception.splats.views import ViewConfig
+
+    names = tuple(args.views) if args.views else ALL_VIEWS
+    config = BulkConfig(rate_hz=args.rate, names=names, hand=args.hand, views=ViewConfig(size=args.size))
+    scenes = find_scenes(args.scenes)
+    bags = without_scans(find_bags(args.bags))
+    workers = args.workers or len(os.sched_getaffinity(0))
+    began = time.monotonic()
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("recordings", total=len(bags))
+        made, failed = draw_recordings(
+            bags,
+            scenes,
+            args.out,
+            config,
+            workers=workers,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    for bag, reason in failed.items():
+        print(f"left out {bag}: {reason}", file=sys.stderr)
+    drawn = [one for one in made if one["drawn_now"]]
+    seconds, moments = time.monotonic() - began, sum(one["moments"] for one in drawn)
+    figures = {
+        "recordings": len(made),
+        "drawn_now": len(drawn),
+        "moments": moments,
+        "seconds": seconds,
+        "failed": failed,
+    }
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    print(
+        f"{len(made)} recordings ({len(drawn)} drawn now, {moments} moments in {seconds:.0f} s), "
+        f"{len(failed)} left out; {args.out}"
+    )
+    return 0 if made else 2
