@@ -177,6 +177,16 @@ def test_a_recording_is_drawn_once(make_bag, tmp_path: Path) -> None:  # type: i
     assert draw_recording(bag, scenes, out, dataclasses.replace(config, rate_hz=2.0))["drawn_now"]
 
 
+def test_a_persons_hands_are_drawn_without_a_robot(make_bag, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    scenes = {"bench-1": write_scene(tmp_path / "scene", "bench-1")}
+    config = BulkConfig(names=("global", "local_left", "local_right"), views=CONFIG)
+    made = draw_recording(make_bag(person=True), scenes, tmp_path / "views", config)
+    rows = pq.read_table(tmp_path / "views" / "s1" / "views.parquet").to_pydict()
+    assert made["moments"] > 10 and sum(rows["has_local_right"]) > 10 and not any(rows["has_local_left"])
+    hand = np.array(rows["keypoints"][4]).reshape(2, 21, 3)
+    assert np.isnan(hand[0]).all() and np.isfinite(hand[1]).all() and np.isnan(rows["tips"][4]).all()
+
+
 def test_bags_without_a_scene_are_left_out_and_named(make_bag, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     bag = make_bag()
     scenes = {"elsewhere": write_scene(tmp_path / "scene", "elsewhere")}

@@ -6,7 +6,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from foley_perception.dataset import manifest, store
@@ -128,6 +131,34 @@ def test_a_judge_is_asked_and_not_learned_from(
     assert not judged.asked[2].scores["sight"].beats_chance
     for name, found in judged.asked[0].scores.items():
         assert found.to_dict() == alone.asked[0].scores[name].to_dict()
+
+
+def write_views(folder: Path, dataset: ClipDataset) -> None:
+    """Views of every clip's session whose local view has the colour of the material."""
+    for session in {clip.session_id for clip in dataset.clips}:
+        clips = [clip for clip in dataset.clips if clip.session_id == session]
+        place = folder / session
+        (place / "global").mkdir(parents=True)
+        (place / "local_left").mkdir()
+        rows = []
+        for index, clip in enumerate(sorted(clips, key=lambda clip: clip.start_ns)):
+            colour = [0, 0, 0]
+            colour[MATERIALS.index(clip.material)] = 200
+            for name, value in (("global", [90, 90, 90]), ("local_left", colour)):
+                cv2.imwrite(str(place / name / f"{index:05d}.jpg"), np.full((128, 128, 3), value, np.uint8))
+            drawn = {"has_global": True, "has_local_left": True, "has_local_right": False}
+            rows.append({"time_ns": clip.start_ns + 375_000_000, **drawn})
+        pq.write_table(pa.Table.from_pylist(rows), place / "views.parquet")
+        (place / "views.json").write_text(json.dumps({"fingerprint": session}))
+
+
+def test_drawn_views_are_asked_where_there_are_some(absent: ClipDataset, tmp_path: Path) -> None:
+    write_views(tmp_path, absent)
+    (asked,) = probe(absent, ColourEncoder(), seeds=1, replicates=50, splits=("test",), views=tmp_path).asked
+    assert asked.scores["drawn views"].balanced.value > 0.9 > asked.scores["sight"].balanced.value + 0.3
+    assert set(asked.scores) == {"sight", "sound", "sight and sound", "drawn views", "drawn views and sound"}
+    with pytest.raises(ValueError, match="views are of one dataset"):
+        probe(absent, ColourEncoder(), shortcuts=True, views=tmp_path)
 
 
 def test_answers_do_not_depend_on_what_else_is_asked() -> None:

@@ -27,6 +27,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="dataset of another world, only asked; repeatable",
     )
+    parser.add_argument(
+        "--views", type=Path, metavar="DIR", help="drawn views (`foley scene views`) are asked as well"
+    )
     parser.add_argument("--target", default="material", help="material, action or reaction")
     parser.add_argument(
         "--splits", nargs="+", default=["test", "test_seen"], help="asked where the dataset has them"
@@ -66,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
                 target=args.target,
                 splits=args.splits,
                 shortcuts=args.shortcuts,
+                views=args.views,
                 seeds=args.seeds,
                 replicates=args.replicates,
                 progress=lambda name, done, of: bar.update(

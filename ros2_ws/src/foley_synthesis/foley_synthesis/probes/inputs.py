@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from foley_perception.audio.decay import decay_time, spectral_centroid
 from foley_perception.dataset.reader import Clip, ClipDataset
 from foley_perception.dataset.schema import CLIP_BEFORE_S, SAMPLE_RATE
 from foley_synthesis.training.features import cached_arrays
+from foley_synthesis.vision.dataset_views import RATE_HZ, DatasetViews, dataset_views
 from foley_synthesis.vision.encoder import VisionEncoder
 from foley_synthesis.vision.views import still_views
 
@@ -39,14 +41,18 @@ Progress = Callable[[int, int], None]
 
 
 def load_inputs(
-    dataset: ClipDataset, encoder: VisionEncoder, progress: Progress | None = None
+    dataset: ClipDataset,
+    encoder: VisionEncoder,
+    progress: Progress | None = None,
+    views: Path | None = None,
 ) -> dict[str, Array]:
     """All inputs of a dataset by name, each [n, d]; NaN where a number is unknown.
 
     ``sight``: encoder features of the still before the contact. ``sound``: statistics of the clip from the contact
     on. ``centroid_t60``: log2 of spectral centroid [Hz] and of T60 [s]. ``position``: of the contact [m].
     ``time``: since the session's first contact [s], and how many contacts were before. ``background``: encoder
-    features of the still's edge. ``motor``: statistics of the clip's sound before the contact.
+    features of the still's edge. ``motor``: statistics of the clip's sound before the contact. ``views``, where a
+    folder of drawn ones is given: encoder features of the global and of a local view just after the contact.
     """
     n = len(dataset.clips)
     steps = 2 * n
@@ -64,7 +70,18 @@ def load_inputs(
     inputs = {name: array.astype(np.float32) for name, array in arrays.items()}
     inputs["position"] = np.asarray([clip.position for clip in dataset.clips], np.float32).reshape(n, 3)
     inputs["time"] = session_times(dataset.clips)
+    if views is not None:
+        inputs["views"] = _drawn(dataset_views(dataset, views, encoder))
     return inputs
+
+
+def _drawn(found: DatasetViews) -> Array:
+    """[n, 2 dims]: global view, and local view of whichever hand is there; 0 where nothing was drawn."""
+    now = found.clips[:, round(CLIP_BEFORE_S * RATE_HZ)].astype(np.float32)
+    place = {name: index for index, name in enumerate(found.names)}
+    local = [now[:, place[name]] for name in ("local_right", "local_left")]
+    nearest = np.where(np.isfinite(local[0]), local[0], local[1])
+    return np.asarray(np.nan_to_num(np.concatenate([now[:, place["global"]], nearest], axis=1)), np.float32)
 
 
 def sound_statistics(cochleagram: NDArray[np.floating], rate_hz: float) -> Array:

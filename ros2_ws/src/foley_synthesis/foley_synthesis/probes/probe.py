@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,11 @@ PROBES: dict[str, tuple[str, ...]] = {
     "sound": ("sound",),
     "sight and sound": ("sight", "sound"),
 }
+DRAWN: dict[str, tuple[str, ...]] = {
+    "drawn views": ("views",),
+    "drawn views and sound": ("views", "sound"),
+}
+"""Asked as well where views of the scene were drawn."""
 SHORTCUTS: dict[str, tuple[str, ...]] = {
     "centroid and T60": ("centroid_t60",),
     "position": ("position",),
@@ -116,11 +122,15 @@ def probe(
     shortcuts: bool = False,
     seeds: int = 5,
     replicates: int = 1000,
+    views: Path | None = None,
     progress: Progress | None = None,
 ) -> ProbeResult:
     """Train on split train, choose on validation, and ask about the splits and the judges' test contacts.
 
     A judge without a test split is asked as a whole.
+
+    Args:
+        views: folder of drawn views of the dataset's sessions; they are then asked too.
 
     Raises:
         ValueError: an unknown target, a split that is learned from, a judge that is the dataset itself, or nothing
@@ -136,9 +146,13 @@ def probe(
     for judge in judges:
         if judge.fingerprint == dataset.fingerprint:
             raise ValueError(f"judge {judge.path} is the dataset itself: a judge is another world")
-    table = SHORTCUTS if shortcuts else PROBES
+    if views is not None and (judges or shortcuts):
+        raise ValueError(
+            "views are of one dataset, and no shortcut: ask about them without judges and shortcuts"
+        )
+    table = SHORTCUTS if shortcuts else PROBES | (DRAWN if views is not None else {})
     notes: list[str] = []
-    worlds = [_World(one, encoder, target, progress) for one in (dataset, *judges)]
+    worlds = [_World(one, encoder, target, progress, views) for one in (dataset, *judges)]
     home = worlds[0]
     train_rows = home.rows("train")
     labels = tuple(sorted({home.values[i] for i in train_rows} - {""}))
@@ -217,7 +231,12 @@ class _World:
     """A dataset with its inputs."""
 
     def __init__(
-        self, dataset: ClipDataset, encoder: VisionEncoder, target: str, progress: Progress | None
+        self,
+        dataset: ClipDataset,
+        encoder: VisionEncoder,
+        target: str,
+        progress: Progress | None,
+        views: Path | None = None,
     ) -> None:
         self.name = dataset.path.resolve().name
         self.clips: list[Clip] = dataset.clips
@@ -228,7 +247,7 @@ class _World:
                 f"target is `{target}`, which no clip of {dataset.path} has: choose another target"
             )
         step = (lambda done, of: progress(self.name, done, of)) if progress else None
-        self.inputs: Inputs = load_inputs(dataset, encoder, step)
+        self.inputs: Inputs = load_inputs(dataset, encoder, step, views)
         self._quiet = quiet_before(self.clips)
 
     def rows(self, split: str) -> Rows:
