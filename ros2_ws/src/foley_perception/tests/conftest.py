@@ -127,14 +127,11 @@ def tip_height(t: float, contacts: tuple[float, ...]) -> float:
     return min(0.1, min(abs(t - c) for c in contacts) * 0.4) if contacts else 0.1
 
 
-def write_bag(path: Path, **changes: Any) -> Path:
-    """Write a bag as ``BagOptions`` says. Contact k sounds as a click of known shape at its true time."""
-    o = BagOptions(**changes)
-    bag = BagMaker(path, o)
-    new, header, start = bag.new, bag.header, o.start_ns
-    times = o.contact_times + ((o.contact_times[0] + 0.1,) if o.close_pair else ())
+def put_sound(bag: BagMaker, contacts: Sequence[float]) -> None:
+    """Chunks of 10 ms; each contact sounds as a click of known shape at its true time."""
+    o, new, start = bag.options, bag.new, bag.options.start_ns
     sound = 1e-4 * bag.rng.standard_normal(round(o.seconds * o.sample_rate))
-    for c in times:
+    for c in contacts:
         at = round(c * o.sample_rate)
         t = np.arange(round(0.2 * o.sample_rate)) / o.sample_rate
         click = 0.5 * np.exp(-60 * t) * np.sin(2 * np.pi * 1500 * t)
@@ -154,7 +151,7 @@ def write_bag(path: Path, **changes: Any) -> Path:
             continue
         message = new(
             "foley_msgs/msg/AudioChunk",
-            header(stamp, "microphone"),
+            bag.header(stamp, "microphone"),
             stream,
             i - base,
             o.sample_rate,
@@ -164,6 +161,15 @@ def write_bag(path: Path, **changes: Any) -> Path:
             sound[i : i + chunk].astype(np.float32),
         )
         bag.put(t + chunk / o.sample_rate, "mic/audio", o.audio_type, message)
+
+
+def write_bag(path: Path, **changes: Any) -> Path:
+    """Write a bag as ``BagOptions`` says. Contact k sounds as a click of known shape at its true time."""
+    o = BagOptions(**changes)
+    bag = BagMaker(path, o)
+    new, header, start = bag.new, bag.header, o.start_ns
+    times = o.contact_times + ((o.contact_times[0] + 0.1,) if o.close_pair else ())
+    put_sound(bag, times)
     for k in range(round(o.seconds * 30) if o.person else 0):
         z = 0.05 + tip_height(k / 30, o.contact_times)
         hand = [
@@ -352,9 +358,12 @@ def write_moving_bag(
     rate_hz: float = 10.0,
     depths: Sequence[Any] = (),  # [H, W] metres, or None where a picture has none
     session: Mapping[str, str] | None = None,
+    clicks: Sequence[float] = (),  # [s] when something is heard; none: there is no microphone
 ) -> Path:
     """Pictures of a camera, and a frame that moves: the camera's own, or that of a tool."""
-    bag = BagMaker(path, BagOptions())
+    bag = BagMaker(path, BagOptions(seconds=len(pictures) / rate_hz))
+    if clicks:
+        put_sound(bag, clicks)
     if session is not None:
         bag.writer.set_custom_data("foley.session", yaml.safe_dump(dict(session)))
     new, header, start = bag.new, bag.header, bag.options.start_ns
