@@ -35,6 +35,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "base": ("numpy", "scipy", "yaml", "rich", "soundfile", "rosbags", "mcap", "pyarrow", "cv2", "psutil"),
     "learn": ("torch", "torchvision", "torchaudio", "onnxruntime", "sklearn", "faiss", "safetensors"),
     "sim": ("mujoco", "pinocchio", "numba"),
+    "scene": ("gsplat", "open3d", "pytorch_msssim", "pycolmap", "viser", "ai_edge_litert"),
 }
 
 
@@ -65,10 +66,10 @@ def packages() -> Finding:
     }
     lacking = {extra: names for extra, names in absent.items() if names}
     if not lacking:
-        return Finding("packages", OK, "base, learn, sim")
+        return Finding("packages", OK, ", ".join(EXTRAS))
     level = ERROR if "base" in lacking else WARN
     text = "; ".join(f"{extra} lacks {', '.join(names)}" for extra, names in lacking.items())
-    return Finding("packages", level, text, "`make setup` installs all; without learn and sim you can record")
+    return Finding("packages", level, text, "`make setup` installs all; with base alone you can record")
 
 
 def ros() -> Finding:
@@ -189,6 +190,29 @@ def egl() -> Finding:
     return Finding("rendering", WARN, f"MuJoCo through {backend}: {reason}", cure)
 
 
+def scenes() -> Finding:
+    """Open3D also needs libraries of the system."""
+    if importlib.util.find_spec("open3d") is None:
+        return Finding("scenes", WARN, "Open3D is not installed: no scenes in 3D", "`make setup` installs it")
+    result = _python("import open3d", 60)
+    if result.returncode != 0:
+        reason = (result.stderr.strip().splitlines() or ["no answer in 60 s"])[-1]
+        return Finding("scenes", WARN, f"Open3D: {reason}", "apt install libusb-1.0-0 libgomp1 libgl1")
+    return Finding("scenes", OK, "Open3D starts")
+
+
+def hands() -> Finding:
+    """Networks that find a person's hands; only hand_tracker and `foley hands` need them."""
+    from foley_perception.hands.models import HandModelError, model_path
+
+    try:
+        folder = {model_path(name).parent for name in ("palm", "landmarks")}.pop()
+    except HandModelError:
+        cure = "`foley hands fetch` (8 MB), if a person's hands are to be seen"
+        return Finding("hands", OK, "the networks were not fetched", cure)
+    return Finding("hands", OK, f"the networks lie in {folder}")
+
+
 def disk(folder: Path = Path()) -> Finding:
     free_gb = shutil.disk_usage(folder).free / 1e9
     level = ERROR if free_gb < FREE_DISK_GB[0] else WARN if free_gb < FREE_DISK_GB[1] else OK
@@ -240,7 +264,8 @@ def cores() -> Finding:
 
 
 CHECKS: tuple[Callable[[], Finding], ...] = (
-    python, packages, ros, profile, shared_memory, domain, middleware, nodes, checkpoint, egl, disk, cores,
+    python, packages, ros, profile, shared_memory, domain, middleware, nodes, checkpoint, egl, scenes, hands,
+    disk, cores,
 )  # fmt: skip
 
 

@@ -60,6 +60,17 @@ def test_missing_extras_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert doctor.packages().level == ERROR
 
 
+def test_hands_say_whether_their_networks_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    finding = doctor.hands()
+    assert finding.level == OK and "not fetched" in finding.found and "foley hands fetch" in finding.cure
+    folder = tmp_path / "foley" / "hands"
+    folder.mkdir(parents=True)
+    for name in ("palm", "landmarks"):
+        (folder / f"{name}.tflite").touch()
+    assert str(folder) in doctor.hands().found and not doctor.hands().cure
+
+
 def test_missing_nodes_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert doctor.nodes().level == OK
     monkeypatch.setenv("AMENT_PREFIX_PATH", "")
