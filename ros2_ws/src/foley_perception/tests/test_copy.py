@@ -43,8 +43,12 @@ def write(folder: Path) -> Path:
 def test_what_was_offered_goes_along(tmp_path: Path) -> None:
     source = write(tmp_path / "a")
     added = [(0, string("x")), (10, string("y")), (99, string("z"))]
-    summary = copy_with(source, tmp_path / "b", text("/extra"), added)
-    assert summary.counts == {"/description": 3, "/extra": 3}
+    copied = copy_with(source, tmp_path / "b", text("/extra"), added)
+    assert (
+        copied.messages == 6
+        and not copied.problems
+        and copied.summary.counts == {"/description": 3, "/extra": 3}
+    )
     bag = Bag(tmp_path / "b")
     messages = [(m.topic, m.log_time, m.sequence) for m in bag.messages()]
     assert [(t, at) for t, at, _ in messages] == [
@@ -72,8 +76,8 @@ def test_an_old_topic_is_kept_or_replaced(tmp_path: Path) -> None:
     source = write(tmp_path / "a")
     more = [(5, string("x"))]
     both = copy_with(source, tmp_path / "b", text("/description"), more)
-    assert both.counts == {"/description": 4}
-    assert copy_with(source, tmp_path / "c", text("/description"), more, replace=True).counts == {
+    assert both.summary.counts == {"/description": 4}
+    assert copy_with(source, tmp_path / "c", text("/description"), more, replace=True).summary.counts == {
         "/description": 1
     }
     with pytest.raises(BagError, match="exists already"):
@@ -81,6 +85,27 @@ def test_an_old_topic_is_kept_or_replaced(tmp_path: Path) -> None:
     with pytest.raises(BagError, match="does not exist"):
         copy_with(tmp_path / "nothing", tmp_path / "d", text("/extra"), more)
     assert not (tmp_path / "d").exists()
+
+
+def test_of_a_bag_that_was_cut_off_the_whole_messages_are_copied(tmp_path: Path) -> None:
+    source = write(tmp_path / "a")
+    file = source / "a_0.mcap"
+    whole = file.read_bytes()
+    file.write_bytes(whole[: whole.rindex(b"w2") + 1])
+    copied = copy_with(source, tmp_path / "b", text("/extra"), [(5, string("x"))])
+    assert copied.problems and "foley bag recover" in copied.problems[0]
+    assert copied.summary.counts.get("/extra") == 1 and verdicts(inspect_bag(tmp_path / "b"))
+
+
+def test_no_part_of_a_copy_is_left(tmp_path: Path) -> None:
+    source = write(tmp_path / "a")
+
+    def interrupted(done: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        copy_with(source, tmp_path / "b", text("/extra"), [], progress=interrupted)
+    assert not (tmp_path / "b").exists() and source.exists()
 
 
 def test_pictures_may_be_recorded_compressed(film: Callable[..., Path], tmp_path: Path) -> None:

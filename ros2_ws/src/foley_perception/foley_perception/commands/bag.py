@@ -124,9 +124,11 @@ def _add_transform(args: argparse.Namespace) -> int:
     from foley_perception.ros.added import copy_with_transform
 
     transform = StaticTransform.read(Path(args.transform))
-    summary = copy_with_transform(Path(args.path), Path(args.to), transform)
+    copied = copy_with_transform(Path(args.path), Path(args.to), transform)
+    for problem in copied.problems:
+        print(f"foley bag: {problem}", file=sys.stderr)
     print(
-        f"{args.to}: {sum(summary.counts.values())} messages; /tf_static says where {transform.child} is in "
+        f"{args.to}: {copied.messages} messages; /tf_static says where {transform.child} is in "
         f"{transform.parent}"
     )
     return 0

@@ -162,7 +162,7 @@ def _track(args: argparse.Namespace) -> int:
     for problem in hands.problems:
         print(f"foley hands: {problem}", file=sys.stderr)
     topic, messages = hand_keypoints(hands, f"{seen.prefix}hand_keypoints", args.world_frame)
-    summary = copy_with(
+    copied = copy_with(
         args.bag,
         args.to,
         topic,
@@ -184,7 +184,7 @@ def _track(args: argparse.Namespace) -> int:
     print(
         f"{len(hands.times_ns)} pictures: the left hand in {present[0]:.0%} of them, the right in {present[1]:.0%}; "
         f"{hands.counts.without_depth} of {hands.counts.hands} hands without depth\n"
-        f"{args.to}: {sum(summary.counts.values())} messages, {len(messages)} of them on {topic.name}"
+        f"{args.to}: {copied.messages} messages, {len(messages)} of them on {topic.name}"
     )
     return 0
 

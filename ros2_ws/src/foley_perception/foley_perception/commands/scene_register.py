@@ -117,8 +117,10 @@ def run(args: argparse.Namespace) -> int:
     if args.to is not None:
         from foley_perception.ros.added import copy_with_transform
 
-        summary = copy_with_transform(args.bag, args.to, transform)
-        print(f"{args.to}: {sum(summary.counts.values())} messages, /tf_static says where the camera is")
+        copied = copy_with_transform(args.bag, args.to, transform)
+        for problem in copied.problems:
+            print(f"foley scene: {problem}", file=sys.stderr)
+        print(f"{args.to}: {copied.messages} messages, /tf_static says where the camera is")
     return 0
 
 

@@ -85,6 +85,7 @@ def follow_recording(
     unknown, lost, blind = "", 0, 0
     indices = range(0, len(seen.frames), max(1, every))
     for done, index in enumerate(indices, start=1):
+        progress(done, len(indices))
         stamp = int(seen.frames.times_ns[index])
         try:
             pose = seen.transforms.lookup(world_frame, seen.frame_id, stamp)
@@ -102,7 +103,6 @@ def follow_recording(
         blind += depth is None
         times.append(stamp)
         found.append(follower.settle(stamp, find(index, rgb), camera, depth))
-        progress(done, len(indices))
     if not times:
         raise EpisodeError(
             f"{seen.source}: no picture has a pose ({unknown}); record /tf_static, or find the camera with "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -16,6 +18,18 @@ from foley_perception.recording.writer import BagWriter
 _QUEUED_BYTES = 32 << 20
 
 
+@dataclasses.dataclass(frozen=True)
+class Copied:
+    """A bag that was written."""
+
+    summary: BagSummary
+    problems: tuple[str, ...]  # of the bag that it was written from
+
+    @property
+    def messages(self) -> int:
+        return sum(self.summary.counts.values())
+
+
 def copy_with(
     source: Path,
     out: Path,
@@ -25,7 +39,7 @@ def copy_with(
     replace: bool = False,
     notes: dict[str, str] | None = None,
     progress: Callable[[int], None] = lambda done: None,
-) -> BagSummary:
+) -> Copied:
     """Write a new bag: every message of an old one as it is, and those of one more topic at their times.
 
     Args:
@@ -34,6 +48,9 @@ def copy_with(
         added: times [ns] and serialised messages, in order of time.
         replace: leave out messages of an old topic of the same name.
         notes: more metadata of the session.
+
+    Returns:
+        What is in the copy, and what was wrong with the old bag: of one that was cut off, what can be read is copied.
 
     Raises:
         BagError: the old bag cannot be read, or the new one cannot be written.
@@ -66,12 +83,17 @@ def copy_with(
             progress(done)
         for time_ns, data in reversed(waiting):
             _put(writer, topic.name, time_ns, data)
-    finally:
         summary = writer.close()
+        if writer.failure is not None:
+            raise writer.failure
+    except BaseException:
+        # A part of a copy looks like a whole one; the old bag has everything.
+        writer.close()
+        shutil.rmtree(out, ignore_errors=True)
+        raise
+    finally:
         bag.close()
-    if writer.failure is not None:
-        raise writer.failure
-    return summary
+    return Copied(summary, tuple(dict.fromkeys(bag.problems)))
 
 
 def _put(

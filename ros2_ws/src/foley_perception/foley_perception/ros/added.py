@@ -13,9 +13,9 @@ from foley_perception.geometry.static_transform import StaticTransform
 from foley_perception.hands.recorded import HandsInRecording
 from foley_perception.recording import definitions
 from foley_perception.recording.bag import Bag
-from foley_perception.recording.copy import copy_with
+from foley_perception.recording.copy import Copied, copy_with
 from foley_perception.recording.errors import BagError
-from foley_perception.recording.metadata import BagSummary, TopicInfo
+from foley_perception.recording.metadata import TopicInfo
 from foley_ros import convert, qos
 
 Added = tuple[TopicInfo, list[tuple[int, bytes]]]
@@ -38,7 +38,7 @@ def hand_keypoints(hands: HandsInRecording, topic: str, frame_id: str) -> Added:
     return _info(topic, "foley_msgs/msg/HandKeypoints", qos.STATE), messages
 
 
-def copy_with_transform(bag: Path, out: Path, transform: StaticTransform) -> BagSummary:
+def copy_with_transform(bag: Path, out: Path, transform: StaticTransform) -> Copied:
     """A copy of a bag whose /tf_static also has this transform, from its first message on.
 
     Raises:
