@@ -19,11 +19,11 @@ from foley_perception.scene.camera import CameraModel
 from foley_perception.scene.scan import Scan, ScanError, read_scan
 from foley_perception.splats.coverage import seen_elsewhere
 from foley_perception.splats.gaussians import Gaussians
-from foley_perception.splats.optimise import Optimisation, OptimiseConfig, Target
+from foley_perception.splats.optimise import Optimisation, OptimiseConfig, Target, targets
 from foley_perception.splats.ply import PlyError, load_ply, save_ply
 from foley_perception.splats.reconstruct import reconstruct
 from foley_perception.splats.render import render
-from foley_perception.splats.start import focus, from_depth
+from foley_perception.splats.start import at_random, focus, from_depth
 from foley_perception.splats.surface import write_surface
 
 CPU = torch.device("cpu")
@@ -82,6 +82,22 @@ def test_a_random_start_learns_too(scan: Scan, tmp_path: Path) -> None:
     config = OptimiseConfig(start="random", steps=150, random_count=2000)
     result = reconstruct(scan, tmp_path, config, device=CPU)
     assert result.psnr > result.start_psnr + 2
+
+
+@pytest.mark.parametrize("start", ["random", "rgbd"])
+def test_what_was_guessed_is_doubted_now_and_then(scan: Scan, start: str) -> None:
+    config = OptimiseConfig(start=start, steps=200, random_count=500).on(CPU)  # type: ignore[arg-type]
+    run = Optimisation(
+        at_random([view.camera for view in scan.views], 500, np.random.default_rng(0)), 0.6, config
+    )
+    target = targets(list(scan.views[:1]), 0, CPU)[0]
+    opaque = []
+    for _ in range(32):
+        run.params["opacities"].data.fill_(2.0)
+        run.advance(target)
+        opaque.append(float(run.gaussians.opacities.max()) > 0.1)
+    # Every 30 steps, after the 31st step has begun; never where depth said what is there.
+    assert opaque == [True] * 30 + [start == "rgbd", True]
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not(scan: Scan, tmp_path: Path) -> None:

@@ -269,11 +269,11 @@ def test_what_gsplat_is_asked_for_is_what_we_draw(
             assert theirs.info[key].shape == value.shape, key
 
     # And a run that grows, prunes and goes on.
-    config = OptimiseConfig(start="random", steps=60, max_gaussians=2000, sh_degree=1)
+    config = OptimiseConfig(start="random", steps=120, max_gaussians=2000, sh_degree=1)
     run = Optimisation(gaussians, 1.0, config)
     target = Target("0", at, torch.full((37, 50, 3), 0.5), None)
     first = run.advance(target)
-    for _ in range(59):
+    for _ in range(119):
         last = run.advance(target)
     assert last > first and len(run) != 300
 

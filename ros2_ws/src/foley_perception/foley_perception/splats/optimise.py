@@ -235,8 +235,26 @@ class Optimisation:
             self._strategy.step_post_backward(
                 self.params, self._optimisers, self._state, self.step, drawn.info
             )
+        self._reset_opacities()
         self.step += 1
         return psnr(drawn.rgb.detach(), target.rgb)
+
+    def _reset_opacities(self) -> None:
+        """Make all see-through now and then, so that what is not needed stays so and is pruned (Kerbl et al. 2023).
+
+        DefaultStrategy of gsplat 1.5.3 means to, and does not: `step % reset_every == 0 & step > 0` is never true.
+        Surfaces that depth images showed are not doubted.
+        """
+        from gsplat.strategy.ops import reset_opa
+
+        strategy, due = self._strategy, self.step > 0 and self.step % self._strategy.reset_every == 0
+        if self.config.start == "random" and due and self.step < strategy.refine_stop_iter:
+            reset_opa(
+                params=self.params,
+                optimizers=self._optimisers,
+                state=self._state,
+                value=2.0 * strategy.prune_opa,
+            )
 
     def _loss(self, drawn: Rendered, target: Target) -> Tensor:
         from pytorch_msssim import ssim
