@@ -296,7 +296,7 @@ def test_rest_is_calm_and_motion_is_quick() -> None:
     rng = np.random.default_rng(0)
     tracker, raw, smooth = HandTracker(), [], []
     for k in range(90):
-        noisy = candidate(tuple(rng.normal(0, 0.004, 3)))
+        noisy = candidate(tuple(rng.normal(0, 0.002, 3)))
         raw.append(noisy.keypoints[8])
         smooth.append(tracker.update(k * 33 * MS, [noisy])[0][1, 8])
     assert np.std(smooth[20:], axis=0).max() < 0.6 * np.std(raw[20:], axis=0).min()
@@ -309,6 +309,19 @@ def test_rest_is_calm_and_motion_is_quick() -> None:
     for time_ns in (29 * 33 * MS + 400 * MS, 0):
         keypoints, _ = tracker.update(time_ns, [candidate((0.5, 0, 0))])
         np.testing.assert_allclose(keypoints[1].mean(axis=0), (0.5, 0, 0), atol=1e-9)
+
+
+def test_fingers_tap_while_the_hand_rests() -> None:
+    rng, tracker, off = np.random.default_rng(0), HandTracker(), []
+    for k in range(60):
+        truth = DrawnHand(
+            curl=0.35 + 0.25 * np.sin(2 * np.pi * 2 * k / 15)
+        ).shape()  # 2 Hz, seen 15 times a second
+        seen = Candidate(truth + rng.normal(0, 0.001, truth.shape), 0.9, 0.9)
+        found = tracker.update(round(k * 1e9 / 15), [seen])[0][1]
+        off.append(np.linalg.norm(found - truth, axis=1))
+    errors = np.mean(off[8:], axis=0)
+    assert errors[0] < 0.001 and errors[8] < 0.007  # the tip moves by 50 mm
 
 
 def test_a_jump_is_counted() -> None:

@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 NS_PER_S = 1_000_000_000
+_PARTS = (slice(0, 1), *(slice(1 + 4 * finger, 5 + 4 * finger) for finger in range(5)))
+"""Wrist and fingers."""
+_SPEED_HZ = 3.0
+"""Cut-off of the speeds themselves: a tap is over in a tenth of a second."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,8 +57,9 @@ class Candidate:
 @dataclasses.dataclass
 class _Hand:
     time_ns: int
-    smooth: Array
-    speed: Array
+    smooth: Array  # [21, 3]
+    seen: Array  # [21, 3] as they came
+    speed: Array  # [parts, 3]
     against: int = 0  # pictures in a row that say the other side
 
 
@@ -116,15 +121,17 @@ class HandTracker:
     def _smoothed(self, side: int, time_ns: int, points: Array) -> Array:
         hand = self._hands[side]
         if hand is None or time_ns <= hand.time_ns:
-            self._hands[side] = _Hand(time_ns, points.copy(), np.zeros(3))
+            self._hands[side] = _Hand(time_ns, points.copy(), points.copy(), np.zeros((len(_PARTS), 3)))
             return points.copy()
         step = (time_ns - hand.time_ns) / NS_PER_S
-        # The hand's own speed sets the cut-off for all its points, so that its shape stays whole.
-        speed = (points.mean(axis=0) - hand.smooth.mean(axis=0)) / step
-        hand.speed += _weight(1.0, step) * (speed - hand.speed)
-        cut = self.config.calm_hz + self.config.quick_per_m * float(np.linalg.norm(hand.speed))
-        hand.smooth = hand.smooth + _weight(cut, step) * (points - hand.smooth)
-        hand.time_ns = time_ns
+        # A finger's speed sets the cut-off for all its joints: it keeps its shape, and taps while the hand rests.
+        moved = (points - hand.seen) / step
+        speed = np.stack([moved[part].mean(axis=0) for part in _PARTS])
+        hand.speed += _weight(_SPEED_HZ, step) * (speed - hand.speed)
+        for part, each in zip(_PARTS, hand.speed, strict=True):
+            cut = self.config.calm_hz + self.config.quick_per_m * float(np.linalg.norm(each))
+            hand.smooth[part] += _weight(cut, step) * (points[part] - hand.smooth[part])
+        hand.time_ns, hand.seen = time_ns, points.copy()
         return hand.smooth.copy()
 
 
