@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from numpy.typing import NDArray
 
 from foley_perception.scene.camera import CameraModel
 
@@ -445,3 +446,27 @@ def carpet() -> Any:
         rng.normal(0, 1.0, (n, 1, 3)),
     )
     return Gaussians(*(torch.tensor(value, dtype=torch.float32) for value in tensors))
+
+
+@pytest.fixture(scope="session")
+def hamer_of() -> Callable[..., dict[str, Any]]:
+    """``hamer_of(camera, points)``: what HaMeR would give of a right hand."""
+    return _hamer_of
+
+
+def _hamer_of(camera: CameraModel, points: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """What HaMeR would give: a weak perspective camera round a box."""
+    seen = camera.to_camera(points)
+    pixels = camera.project(points)[0] + 0.5
+    middle = (pixels.min(axis=0) + pixels.max(axis=0)) / 2
+    box = 2.0 * float(np.ptp(pixels, axis=0).max())
+    joints = seen - seen.mean(axis=0)
+    scale = 2 * camera.K[0, 0] / seen[:, 2].mean() / box
+    shift = ((pixels - middle) / (box * scale / 2) - joints[:, :2]).mean(axis=0)
+    return {
+        "pred_keypoints_3d": joints[None].astype(np.float32),
+        "pred_cam": np.array([[scale, *shift]], np.float32),
+        "box_center": middle[None].astype(np.float32),
+        "box_size": np.array([box], np.float32),
+        "right": np.ones(1, np.float32),
+    }

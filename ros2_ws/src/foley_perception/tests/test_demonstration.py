@@ -44,24 +44,6 @@ def pose_at(time_s: float) -> SE3:
     return SE3.from_rotation([[0.0, -1, 0], [-1, 0, 0], [0, 0, -1]], (0.12, -0.1, height))
 
 
-def hamer_of(camera: CameraModel, points: np.ndarray) -> dict[str, np.ndarray]:
-    """What HaMeR would give: a weak perspective camera round a box."""
-    seen = camera.to_camera(points)
-    pixels = camera.project(points)[0] + 0.5
-    middle = (pixels.min(axis=0) + pixels.max(axis=0)) / 2
-    box = 2.0 * float(np.ptp(pixels, axis=0).max())
-    joints = seen - seen.mean(axis=0)
-    scale = 2 * camera.K[0, 0] / seen[:, 2].mean() / box
-    shift = ((pixels - middle) / (box * scale / 2) - joints[:, :2]).mean(axis=0)
-    return {
-        "pred_keypoints_3d": joints[None].astype(np.float32),
-        "pred_cam": np.array([[scale, *shift]], np.float32),
-        "box_center": middle[None].astype(np.float32),
-        "box_size": np.array([box], np.float32),
-        "right": np.ones(1, np.float32),
-    }
-
-
 def call(module: ModuleType, *words: object) -> None:
     parser = argparse.ArgumentParser()
     module.configure(parser)
@@ -69,7 +51,12 @@ def call(module: ModuleType, *words: object) -> None:
 
 
 @pytest.fixture
-def recorded(carpet: Gaussians, film: Callable[..., Path], tmp_path: Path) -> Path:
+def recorded(
+    carpet: Gaussians,
+    film: Callable[..., Path],
+    hamer_of: Callable[..., dict[str, np.ndarray]],
+    tmp_path: Path,
+) -> Path:
     """A tripod's bag whose camera nobody placed; beside it the scene, and what HaMeR saw."""
     place = tmp_path / "scenes" / "carpet"
     place.mkdir(parents=True)

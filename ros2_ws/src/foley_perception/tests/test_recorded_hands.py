@@ -75,28 +75,11 @@ def arguments(*words: str) -> argparse.Namespace:
     return parser.parse_args(list(words))
 
 
-def write_hamer(folder: Path, k: int) -> None:
-    """What HaMeR would give for the right hand in a picture: a weak perspective camera round a box."""
-    points = HAND.joints(pose_at(k))
-    seen = CAMERA.to_camera(points)
-    pixels = CAMERA.project(points)[0] + 0.5
-    middle = (pixels.min(axis=0) + pixels.max(axis=0)) / 2
-    box = 2.0 * float(np.ptp(pixels, axis=0).max())
-    joints = seen - seen.mean(axis=0)
-    scale = 2 * CAMERA.K[0, 0] / seen[:, 2].mean() / box  # pixels of a metre: box * scale / 2
-    shift = ((pixels - middle) / (box * scale / 2) - joints[:, :2]).mean(axis=0)
-    np.savez(
-        folder / f"{k:05d}.npz",
-        pred_keypoints_3d=joints[None].astype(np.float32),
-        pred_cam=np.array([[scale, *shift]], np.float32),
-        box_center=middle[None].astype(np.float32),
-        box_size=np.array([box], np.float32),
-        right=np.ones(1, np.float32),
-    )
-
-
 def test_a_copy_says_where_the_hands_were(
-    demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    demo: Path,
+    hamer_of: Callable[..., dict[str, np.ndarray]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert command.run(arguments("pictures", str(demo), "--to", str(tmp_path / "pictures"))) == 0
     names = sorted(p.name for p in (tmp_path / "pictures").iterdir())
@@ -105,7 +88,7 @@ def test_a_copy_says_where_the_hands_were(
     (tmp_path / "hamer").mkdir()
     for k in range(8):
         if k != 3:
-            write_hamer(tmp_path / "hamer", k)
+            np.savez(tmp_path / "hamer" / f"{k:05d}.npz", **hamer_of(CAMERA, HAND.joints(pose_at(k))))
     words = ["track", str(demo), "--to", str(tmp_path / "copy"), "--out", str(tmp_path / "out")]
     assert command.run(arguments(*words, "--hamer", str(tmp_path / "hamer"))) == 0, capsys.readouterr().err
     figures = json.loads((tmp_path / "out" / "metrics.json").read_text())
