@@ -34,9 +34,9 @@ def configure(actions: Any) -> None:
     )
     make.add_argument("--budget", type=float, default=0.0, metavar="S", help="stop after so many seconds")
     make.add_argument(
-        "--voxel", type=float, default=0.01, metavar="M", help="of the RGB-D start (default: %(default)s)"
+        "--voxel", type=float, default=0.006, metavar="M", help="of the RGB-D start (default: %(default)s)"
     )
-    make.add_argument("--max-gaussians", type=int, default=0, metavar="N", help="default: 40,000 on a CPU")
+    make.add_argument("--max-gaussians", type=int, default=0, metavar="N", help="default: 100,000 on a CPU")
     make.add_argument(
         "--width", type=int, default=320, help="[pixel] wider pictures are reduced (default: %(default)s)"
     )

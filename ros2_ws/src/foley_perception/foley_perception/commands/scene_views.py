@@ -27,6 +27,13 @@ def configure(actions: Any) -> None:
         "--views", nargs="+", metavar="NAME", help="global local_left local_right top side (default: all)"
     )
     views.add_argument("--size", type=int, default=224, help="[pixel] (default: %(default)s)")
+    views.add_argument(
+        "--local-half",
+        type=float,
+        default=0.06,
+        metavar="M",
+        help="local views show so much to each side (default: %(default)s)",
+    )
     views.add_argument("--hand", default="parallel_gripper", help="hand file: gripper as keypoints")
     views.add_argument("--workers", type=int, default=0, help="processes (default: one per core)")
 
@@ -45,7 +52,8 @@ def run(args: argparse.Namespace) -> int:
     from foley_perception.splats.views import ViewConfig
 
     names = tuple(args.views) if args.views else ALL_VIEWS
-    config = BulkConfig(rate_hz=args.rate, names=names, hand=args.hand, views=ViewConfig(size=args.size))
+    views = ViewConfig(size=args.size, local_half_m=args.local_half)
+    config = BulkConfig(rate_hz=args.rate, names=names, hand=args.hand, views=views)
     scenes = find_scenes(args.scenes)
     bags = without_scans(find_bags(args.bags))
     workers = args.workers or len(os.sched_getaffinity(0))

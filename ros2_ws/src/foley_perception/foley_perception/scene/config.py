@@ -15,8 +15,8 @@ class SceneReconstructorConfig:
     """Parameters of `scene_reconstructor`, as those of `foley scene reconstruct`."""
 
     start: str = _doc("rgbd", "rgbd: on the surfaces of depth images; random: anywhere")
-    voxel: float = _doc(0.01, "of the start from depth [m]")
-    max_gaussians: int = _doc(0, "no growth beyond it; 0: 1,000,000 on CUDA, 40,000 on a CPU")
+    voxel: float = _doc(0.006, "of the start from depth [m]")
+    max_gaussians: int = _doc(0, "no growth beyond it; 0: 1,000,000 on CUDA, 100,000 on a CPU")
     width: int = _doc(320, "wider pictures are reduced to it [pixel]")
     hold_out: int = _doc(8, "every so many views are kept for evaluation; 0: none")
 

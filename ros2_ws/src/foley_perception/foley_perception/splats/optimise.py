@@ -33,9 +33,9 @@ class OptimiseConfig:
 
     start: Start = "rgbd"
     steps: int = 0  # CUDA 20,000; CPU 400
-    voxel: float = 0.01  # [m] of the RGB-D start
+    voxel: float = 0.006  # [m] of the RGB-D start
     random_count: int = 10_000  # of the random start
-    max_gaussians: int = 0  # no growth once there are so many: CUDA 1,000,000, CPU 40,000
+    max_gaussians: int = 0  # no growth once there are so many: CUDA 1,000,000, CPU 100,000
     width: int = 320  # [pixel] wider pictures are reduced to it; 0: as they are
     sh_degree: int = -1  # CUDA 3, CPU 0
     hold_out: int = 8  # every so many views are kept for evaluation; 0: none
@@ -76,7 +76,7 @@ class OptimiseConfig:
         return dataclasses.replace(
             self,
             steps=self.steps or (20_000 if cuda else 400),
-            max_gaussians=self.max_gaussians or (1_000_000 if cuda else 40_000),
+            max_gaussians=self.max_gaussians or (1_000_000 if cuda else 100_000),
             sh_degree=self.sh_degree if self.sh_degree >= 0 else (3 if cuda else 0),
         )
 

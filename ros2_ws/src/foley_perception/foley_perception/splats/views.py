@@ -40,7 +40,7 @@ class ViewConfig:
     """
 
     size: int = 224  # [pixel] of every view, square
-    local_half_m: float = 0.12  # a local view shows so much to each side of the hand [m]
+    local_half_m: float = 0.06  # a local view shows so much to each side of the hand [m]
     top_deg: float = 80.0  # elevation of the top view; under 90, so that up is known
     side_deg: float = 60.0  # the side view stands so far round the scene from the camera
 
