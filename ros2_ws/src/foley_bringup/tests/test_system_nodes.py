@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from foley_bringup.system import load_system
+from foley_bringup.system import load_system, select
 
 pytest.importorskip("rclpy")
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -25,7 +25,7 @@ from foley_ros import qos
 pytestmark = [pytest.mark.nodes, pytest.mark.system, pytest.mark.slow]
 
 SYSTEM = Path(__file__).resolve().parents[1] / "config" / "system.yaml"
-NAMES = [node.name for node in load_system(SYSTEM)]
+NAMES = [node.name for node in select(load_system(SYSTEM), sim=True)]
 CHECKPOINT = os.environ.get("FOLEY_TEST_CHECKPOINT", "")  # instead of the one that ships
 UP_WITHIN_S = 90.0
 
