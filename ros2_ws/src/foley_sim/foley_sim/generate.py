@@ -19,6 +19,7 @@ from foley_sim.appearances import LOOKS
 from foley_sim.collection import recordings
 from foley_sim.editions import EDITIONS
 from foley_sim.figures import added, summary
+from foley_sim.processes import end_with_parent
 from foley_sim.scene import SPLITS
 from foley_sim.spec import Robot
 
@@ -225,6 +226,7 @@ def _pool(count: int) -> Iterator[tuple[concurrent.futures.ProcessPoolExecutor, 
 
 def _begin(channel: Any) -> None:
     global _channel
+    end_with_parent()
     _channel = channel
     channel.cancel_join_thread()  # a process must not wait at its end for somebody to read its progress
 

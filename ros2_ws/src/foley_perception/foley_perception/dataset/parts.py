@@ -26,6 +26,7 @@ from foley_perception import __version__
 from foley_perception.dataset import manifest, splits, store
 from foley_perception.dataset.schema import DatasetError
 from foley_perception.episodes.tracks import EpisodeError
+from foley_perception.processes import end_with_parent
 
 Progress = Callable[[int, int, str], None]  # sources done, sources in all, name of the one just done
 
@@ -181,7 +182,9 @@ def _make_parts(
     else:
         # Spawned, not forked: the caller may hold threads and middleware.
         context = multiprocessing.get_context("spawn")
-        with concurrent.futures.ProcessPoolExecutor(count, mp_context=context) as pool:
+        with concurrent.futures.ProcessPoolExecutor(
+            count, mp_context=context, initializer=end_with_parent
+        ) as pool:
             futures = {pool.submit(make_part, source, folder): source for source in todo}
             for future in concurrent.futures.as_completed(futures):
                 done(futures[future], future.result())

@@ -28,6 +28,7 @@ from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.hands import hand_keypoints
 from foley_perception.episodes.reader import read_episode
 from foley_perception.episodes.tracks import EpisodeError, Times
+from foley_perception.processes import end_with_parent
 from foley_perception.scene.scan import ScanError
 from foley_perception.splats.ply import load_ply
 from foley_perception.splats.views import Array, ViewConfig, ViewName, ViewRenderer
@@ -175,6 +176,7 @@ def draw_recordings(
 # ---- inside ------------------------------------------------------------------------------------------------
 def _alone() -> None:
     """One thread for each process."""
+    end_with_parent()
     import numba
     import torch
 

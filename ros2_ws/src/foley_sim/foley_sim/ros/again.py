@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_sim.editions import make_scene
+from foley_sim.processes import end_with_parent
 from foley_sim.ros.check import read_sound
 from foley_sim.ros.job import CONTACTS, stored_session
 from foley_sim.sound import saved
@@ -127,7 +128,9 @@ def render_bags(
             progress(done[-1])
         return done
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(min(jobs, len(bags)), mp_context=context) as pool:
+    with concurrent.futures.ProcessPoolExecutor(
+        min(jobs, len(bags)), mp_context=context, initializer=end_with_parent
+    ) as pool:
         try:
             # The longest first, so that no process waits for another's long bag at the end.
             ordered = sorted(bags, key=lambda bag: -_size(bag))
