@@ -64,6 +64,7 @@ setup(
             "impacts = foley_synthesis.commands.impacts",
             "score = foley_synthesis.commands.score",
             "features = foley_synthesis.commands.features",
+            "flow = foley_synthesis.commands.flow",
         ],
     },
 )

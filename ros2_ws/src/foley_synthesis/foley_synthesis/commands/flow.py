@@ -1,0 +1,266 @@
+"""`foley flow`: sound by rectified flow from drawn views and hands (Hearing Hands)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+HELP = "train and score a rectified flow from drawn views and hands to 8 s of sound (Hearing Hands)"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = (
+        "examples:\n"
+        "  foley flow train out/dataset --views out/views --out out/flow\n"
+        "  foley flow train out/dataset --views out/views --out out/blind --without vision --autoencoder out/flow\n"
+        "  foley flow score out/dataset --views out/views --model flow=out/flow --split test\n"
+        "  foley flow sample out/flow out/dataset --views out/views --to out/sounds\n\n"
+        "The dataset needs windows (`foley dataset build --windows`), the views come from `foley scene views`. Sounds\n"
+        "have 16 kHz; Griffin and Lim's method makes them of spectrograms."
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="train|score|sample")
+    train = actions.add_parser("train", help="train the autoencoder of spectrograms and the flow")
+    _common(train)
+    train.add_argument(
+        "--out", type=Path, required=True, help="checkpoint folder; an existing flow is replaced"
+    )
+    train.add_argument(
+        "--size", default="small", help="tiny, small or paper (157 million parameters) (default: %(default)s)"
+    )
+    train.add_argument("--without", default="", metavar="vision|action", help="ablation: leave one out")
+    train.add_argument("--minutes", type=float, default=15.0, help="of the flow (default: %(default)s)")
+    train.add_argument(
+        "--autoencoder-minutes", type=float, default=5.0, help="of the autoencoder (default: %(default)s)"
+    )
+    train.add_argument(
+        "--autoencoder", type=Path, metavar="DIR", help="take that of a flow trained on the same dataset"
+    )
+    train.add_argument("--epochs", type=int, help="of each stage, where they end before the minutes do")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--resume", action="store_true", help="go on where an interrupted training stopped")
+    score = actions.add_parser("score", help="distances to the real sounds, beside simple rows")
+    _common(score)
+    score.add_argument("--model", action="append", default=[], metavar="NAME=DIR", help="may be given again")
+    score.add_argument("--split", default="test", help="default: %(default)s")
+    score.add_argument("--out", type=Path, default=Path("out/flow_score"), help="default: %(default)s")
+    score.add_argument("--seed", type=int, default=0)
+    _drawing(score)
+    sample = actions.add_parser("sample", help="write the sounds of a model")
+    sample.add_argument("checkpoint", type=Path)
+    _common(sample)
+    sample.add_argument("--split", default="test", help="default: %(default)s")
+    sample.add_argument("--to", type=Path, required=True, metavar="DIR", help="for <window>.flac")
+    sample.add_argument("--seed", type=int, default=0)
+    _drawing(sample)
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", type=Path, help="folder written by `foley dataset build --windows`")
+    parser.add_argument("--views", type=Path, required=True, help="folder written by `foley scene views`")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--encoder", default="efficientnet-lite0", help="of the views (default: %(default)s)")
+
+
+def _drawing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--steps", type=int, default=25, help="of Euler's method (default: %(default)s)")
+    parser.add_argument("--guidance", type=float, default=4.5, help="1: none (default: %(default)s)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code 0, 2 for what the user can mend, 130 after Ctrl-C."""
+    from foley_synthesis.threads import sleep_while_waiting
+
+    sleep_while_waiting()
+    from foley_synthesis.training.loop import Interrupted
+
+    try:
+        return {"train": _train, "score": _score, "sample": _sample}[args.action](args)
+    except Interrupted as stop:
+        print(f"foley flow: {stop}; the same command with --resume goes on", file=sys.stderr)
+        return 130
+    except (ValueError, OSError) as error:  # DatasetError, ViewsError, ItemsError, CorruptCheckpoint
+        print(f"foley flow: error: {error}", file=sys.stderr)
+        return 2
+
+
+def _open(args: argparse.Namespace, bar: Any) -> tuple[Any, Any, str]:
+    """The dataset, its items, and the identity of the encoder."""
+    import torch
+
+    from foley_perception.dataset.reader import ClipDataset
+    from foley_synthesis.flow.build import open_items
+
+    torch.set_num_threads(args.threads)
+    tasks: dict[str, Any] = {}
+
+    def progress(stage: str, done: int, total: int) -> None:
+        if stage not in tasks:
+            tasks[stage] = bar.add_task(stage, total=total)
+        bar.update(tasks[stage], completed=done, total=total)
+
+    dataset = ClipDataset(args.dataset)
+    items, identity = open_items(dataset, args.views, args.encoder, threads=args.threads, progress=progress)
+    return dataset, items, identity
+
+
+def _train(args: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from foley_synthesis.checkpoint import METRICS_FILE
+    from foley_synthesis.flow.build import build_flow
+    from foley_synthesis.flow.config import FlowTrainConfig
+    from foley_synthesis.flow.model import is_flow
+
+    if args.out.exists() and any(args.out.iterdir()) and not is_flow(args.out):
+        raise ValueError(f"--out {args.out} is not empty and holds no flow; name another folder")
+    config = FlowTrainConfig(
+        size=args.size,
+        without=args.without,
+        minutes=args.minutes,
+        autoencoder_minutes=args.autoencoder_minutes,
+        epochs=args.epochs,
+        seed=args.seed,
+        threads=args.threads,
+    )
+    columns = (
+        TextColumn("{task.description:11}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[told]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        dataset, items, identity = _open(args, _Quiet(bar))
+        tasks: dict[str, Any] = {}
+
+        def report(stage: str, done: float, figures: dict[str, float]) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=1.0, told="")
+            told = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
+            bar.update(tasks[stage], completed=done, told=told)
+
+        model_id, metrics = build_flow(
+            dataset,
+            items,
+            args.out,
+            config,
+            encoder=(args.encoder, identity),
+            autoencoder=args.autoencoder,
+            resume=args.resume,
+            report=report,
+        )
+    for name, stage in metrics["stages"].items():
+        print(f"{name}: {stage['epoch']} epochs, validation {stage['best'][name]:.4f}")
+    windows = metrics["windows"]
+    print(f"{windows['train']} windows, {metrics['seconds']:.0f} s; {args.out}, model id {model_id}")
+    print(f"figures in {args.out / METRICS_FILE}; `foley flow score` measures on the test split")
+    return 0
+
+
+class _Quiet:
+    """Tasks of a bar whose columns want a text."""
+
+    def __init__(self, bar: Any) -> None:
+        self._bar = bar
+
+    def add_task(self, name: str, total: int) -> Any:
+        return self._bar.add_task(name, total=total, told="")
+
+    def update(self, task: Any, **values: int) -> None:
+        self._bar.update(task, **values)
+
+
+def _score(args: argparse.Namespace) -> int:
+    import json
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from foley_synthesis.flow.model import load_model
+    from foley_synthesis.flow.rectified import SampleConfig
+    from foley_synthesis.flow.report import draw, markdown
+    from foley_synthesis.flow.score import model_row, score_windows, simple_rows
+
+    drawn = SampleConfig(args.steps, args.guidance)
+    models = {}
+    for text in args.model:
+        name, equals, path = text.partition("=")
+        if not (name and equals and path):
+            raise ValueError(f"--model is `{text}`, must be NAME=DIR")
+        models[name] = load_model(Path(path))
+    with Progress(console=Console(stderr=True)) as bar:
+        dataset, items, identity = _open(args, bar)
+        for name, model in models.items():
+            _fits(model, dataset, identity, name)
+        rows = items.rows(args.split).numpy()
+        makers = {name: model_row(model, items, args.seed, drawn) for name, model in models.items()}
+        makers |= simple_rows(dataset, items, rows, next(iter(models.values()), None), args.seed)
+        shown: dict[int, dict[str, Any]] = {int(row): {} for row in rows[:: max(1, len(rows) // 4)][:4]}
+
+        def keep(name: str, row: int, sound: Any) -> None:
+            if row in shown and (name in models or name.startswith("real spectrogram")):
+                shown[row][name] = sound
+
+        task = bar.add_task("sounds", total=None)
+        measured = score_windows(
+            dataset,
+            items,
+            args.split,
+            makers,
+            seed=args.seed,
+            keep=keep,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    args.out.mkdir(parents=True, exist_ok=True)
+    figures = {
+        "dataset": dataset.fingerprint,
+        "models": {name: model.model_id for name, model in models.items()},
+        "steps": args.steps,
+        "guidance": args.guidance,
+        **measured.figures,
+    }
+    (args.out / "metrics.json").write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n", "utf-8")
+    text = markdown(measured.figures)
+    (args.out / "table.md").write_text(text, "utf-8")
+    draw(items, shown, args.out)
+    print(text)
+    print(f"{args.out}/metrics.json, table.md, windows.png and sounds")
+    return 0
+
+
+def _sample(args: argparse.Namespace) -> int:
+    import soundfile
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from foley_synthesis.flow.items import ItemsError, batch
+    from foley_synthesis.flow.mel import RATE
+    from foley_synthesis.flow.model import load_model
+    from foley_synthesis.flow.rectified import SampleConfig
+
+    model, drawn = load_model(args.checkpoint), SampleConfig(args.steps, args.guidance)
+    with Progress(console=Console(stderr=True)) as bar:
+        dataset, items, identity = _open(args, bar)
+        _fits(model, dataset, identity, str(args.checkpoint))
+        rows = items.rows(args.split)
+        if not len(rows):
+            raise ItemsError(f"split `{args.split}` has no windows with views")
+        args.to.mkdir(parents=True, exist_ok=True)
+        for row in bar.track(rows.tolist(), description="sounds"):
+            sound = model.sounds(batch(items, rows[:0].new_tensor([row])), args.seed + row, drawn)[0]
+            soundfile.write(args.to / f"{items.windows[row].window_id}.flac", sound.clip(-1, 1), RATE)
+    print(f"{len(rows)} sounds of 8 s in {args.to}")
+    return 0
+
+
+def _fits(model: Any, dataset: Any, identity: str, name: str) -> None:
+    """Raises ValueError where a model has seen through other eyes."""
+    if model.facts["encoder"]["identity"] != identity:
+        raise ValueError(
+            f"{name} saw its views through {model.facts['encoder']['name']}; name the same encoder with --encoder"
+        )

@@ -1,0 +1,130 @@
+"""Windows of a dataset as the flow sees them: mel spectrogram, features of drawn views, hands."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from foley_perception.dataset.reader import ClipDataset, Window
+from foley_perception.dataset.schema import SAMPLE_RATE, SPLITS, WINDOW_KEYPOINTS, WINDOW_S
+from foley_synthesis.flow.autoencoder import STRIDE
+from foley_synthesis.flow.mel import HOP, RATE, LogMel
+from foley_synthesis.flow.vector_field import ACTION_DIMS, latent_index
+from foley_synthesis.vision.dataset_views import DatasetViews
+
+SAMPLES = round(WINDOW_S * RATE)
+MEL_FRAMES = SAMPLES // HOP
+LATENT_FRAMES = MEL_FRAMES // STRIDE
+_DOWN = SAMPLE_RATE // RATE
+
+
+class ItemsError(ValueError):
+    """A dataset lacks what the flow needs; the message says what and how to get it."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Items:
+    """Windows, one a row."""
+
+    windows: tuple[Window, ...]
+    mel: Tensor  # [n, 80, 500]
+    vision: Tensor  # [n, 32, views * dims], each view of unit length, 0 where it was not drawn
+    action: Tensor  # [n, 240, 126] [m], 0 where a hand is absent
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def rows(self, split: str) -> Tensor:
+        """Of one side [k] int64."""
+        return torch.tensor([i for i, w in enumerate(self.windows) if w.split == split], dtype=torch.int64)
+
+
+def load_items(
+    dataset: ClipDataset,
+    views: DatasetViews,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Items:
+    """All windows whose session has drawn views.
+
+    Raises:
+        ItemsError: there are no windows, or none with views.
+    """
+    check_windows(dataset)
+    kept = [i for i, window in enumerate(dataset.windows) if window.session_id not in views.without]
+    if not kept:
+        raise ItemsError(f"{dataset.path}: no window has drawn views; draw them with `foley scene views`")
+    transform = LogMel()
+    mels = []
+    for done, index in enumerate(kept, start=1):
+        mels.append(transform(torch.from_numpy(lowered(dataset.window_audio(index)))))
+        progress(done, len(kept))
+    keypoints = dataset.window_array("keypoints")[kept].reshape(len(kept), WINDOW_KEYPOINTS, ACTION_DIMS)
+    features = torch.from_numpy(views.windows[kept].astype(np.float32)).nan_to_num(0.0)
+    return Items(
+        tuple(dataset.windows[i] for i in kept),
+        torch.stack(mels),
+        torch.nn.functional.normalize(features, dim=-1).flatten(2),
+        torch.from_numpy(np.nan_to_num(keypoints)),
+    )
+
+
+def check_windows(dataset: ClipDataset) -> None:
+    """Raises ItemsError where there are none."""
+    if not dataset.windows:
+        raise ItemsError(f"{dataset.path} has no windows; build it with `foley dataset build ... --windows`")
+
+
+def lowered(sound: NDArray[np.float32]) -> NDArray[np.float32]:
+    """48 kHz to 16 kHz."""
+    from scipy.signal import resample_poly
+
+    return np.asarray(resample_poly(sound, 1, _DOWN), np.float32)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Batch:
+    """What one step learns from, all on the grid of the latent."""
+
+    mel: Tensor  # [b, 80, 500]
+    vision: Tensor  # [b, 250, views * dims]
+    action: Tensor  # [b, 250, 126]
+
+
+def batch(
+    items: Items, rows: Tensor, generator: torch.Generator | None = None, *, joined: float = 0.0
+) -> Batch:
+    """Items [b], of which a share goes over into another of them at some moment.
+
+    Hearing Hands (released code) joins half of its items from two: where something happens is then not where it
+    always happens.
+    """
+    mel = items.mel[rows]
+    vision = items.vision[rows][:, latent_index(LATENT_FRAMES, items.vision.shape[1])]
+    action = items.action[rows][:, latent_index(LATENT_FRAMES, items.action.shape[1])]
+    if joined and generator is not None and len(rows) > 1:
+        count = math.floor(joined * len(rows))
+        others = torch.randperm(len(rows), generator=generator)
+        cuts = torch.randint(1, LATENT_FRAMES, (len(rows),), generator=generator)
+        mel, vision, action = mel.clone(), vision.clone(), action.clone()
+        before = items.mel[rows], vision.clone(), action.clone()
+        for row in range(count):
+            cut, other = int(cuts[row]), int(others[row])
+            mel[row, :, STRIDE * cut :] = before[0][other, :, STRIDE * cut :]
+            vision[row, cut:], action[row, cut:] = before[1][other, cut:], before[2][other, cut:]
+    return Batch(mel, vision, action)
+
+
+def check_splits(items: Items) -> None:
+    """Raises ItemsError unless there is something to learn from and to choose by."""
+    for split in ("train", "validation"):
+        if len(items.rows(split)) < 2:
+            counts = ", ".join(f"{name} {len(items.rows(name))}" for name in SPLITS)
+            raise ItemsError(
+                f"there are fewer than two windows with views in `{split}` ({counts}); record more"
+            )

@@ -1,0 +1,154 @@
+"""A trained flow as a folder of plain files, and the sounds that it makes.
+
+model.safetensors   weights of both networks and their scales
+config.yaml         schema, sizes, vision encoder and views, where the training data came from
+metrics.json        figures of the training; not part of the model's identity
+manifest.yaml       sha256 of the first two files
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from numpy.typing import NDArray
+from torch import Tensor
+
+from foley_synthesis.checkpoint import (
+    CONFIG_FILE,
+    MANIFEST_FILE,
+    METRICS_FILE,
+    MODEL_FILE,
+    CorruptCheckpoint,
+    sha256_of,
+    write_metrics,
+)
+from foley_synthesis.flow.autoencoder import AutoencoderConfig, MelAutoencoder
+from foley_synthesis.flow.items import LATENT_FRAMES, Batch
+from foley_synthesis.flow.mel import GriffinLim, Vocoder
+from foley_synthesis.flow.rectified import SampleConfig, sample
+from foley_synthesis.flow.train import condition_of
+from foley_synthesis.flow.vector_field import FieldConfig, VectorField
+
+SCHEMA = "foley-flow-1"
+_CURE = "copy the checkpoint again, or train one with `foley flow train`"
+_NETWORKS = {"autoencoder": MelAutoencoder, "field": VectorField}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FlowModel:
+    """Both networks and what they were made for."""
+
+    autoencoder: MelAutoencoder
+    field: VectorField
+    facts: dict[str, Any]  # encoder, views, without, dataset, domain
+    model_id: str = ""  # sha256; empty until saved
+    vocoder: Vocoder = dataclasses.field(default_factory=GriffinLim)
+
+    @torch.no_grad()
+    def mels(self, part: Batch, seed: int, config: SampleConfig | None = None) -> Tensor:
+        """Spectrograms [b, 80, 500] of what is seen and done in a batch; another seed, another sound."""
+        count = len(part.vision)
+        generator = torch.Generator().manual_seed(seed)
+        noise = torch.randn(count, self.field.config.latent, LATENT_FRAMES, generator=generator)
+        known = condition_of(self.field.eval(), part, str(self.facts.get("without", "")))
+        latent = sample(self.field, noise, known, self.field.nothing(count, LATENT_FRAMES), config)
+        return self.autoencoder.eval().decode(latent)
+
+    def sounds(self, part: Batch, seed: int, config: SampleConfig | None = None) -> list[NDArray[np.float32]]:
+        """Waveforms [128000] at 16 kHz."""
+        return [self.vocoder.waveform(mel.numpy()) for mel in self.mels(part, seed, config)]
+
+
+def save_model(model: FlowModel, path: Path, metrics: dict[str, Any]) -> str:
+    """Write the folder whole or not at all (an existing one is replaced) and return the model id."""
+    from safetensors.torch import save_file
+
+    tensors = {
+        f"{name}.{key}": value.detach().clone().contiguous()
+        for name in _NETWORKS
+        for key, value in getattr(model, name).state_dict().items()
+    }
+    sizes = {name: dataclasses.asdict(getattr(model, name).config) for name in _NETWORKS}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        save_file(tensors, staging / MODEL_FILE)
+        _write(staging / CONFIG_FILE, {"schema": SCHEMA, **sizes, **model.facts})
+        write_metrics(staging, metrics)
+        _write(staging / MANIFEST_FILE, {n: sha256_of(staging / n) for n in (MODEL_FILE, CONFIG_FILE)})
+        staging.chmod(0o755)
+        for file in staging.iterdir():
+            file.chmod(0o644)
+        if path.exists():
+            shutil.rmtree(path)
+        staging.replace(path)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    return sha256_of(path / MANIFEST_FILE)
+
+
+def load_model(path: Path) -> FlowModel:
+    """Read and verify a folder.
+
+    Raises:
+        CorruptCheckpoint: a file is missing or damaged, or it is no flow.
+    """
+    from safetensors.torch import load_file
+
+    manifest = _read(path / MANIFEST_FILE)
+    for name in (MODEL_FILE, CONFIG_FILE):
+        if not (path / name).is_file() or name not in manifest:
+            raise CorruptCheckpoint(path / name, "not found, or not named by manifest.yaml", _CURE)
+        if sha256_of(path / name) != manifest[name]:
+            raise CorruptCheckpoint(path / name, "content does not match the sha256 in manifest.yaml", _CURE)
+    config = _read(path / CONFIG_FILE)
+    if config.pop("schema", None) != SCHEMA:
+        raise CorruptCheckpoint(path / CONFIG_FILE, f"schema is not `{SCHEMA}`", _CURE)
+    tensors = load_file(path / MODEL_FILE)
+    try:
+        coder = MelAutoencoder(AutoencoderConfig(**config.pop("autoencoder")))
+        field = VectorField(FieldConfig(**config.pop("field")))
+        for name, network in (("autoencoder", coder), ("field", field)):
+            start = f"{name}."
+            network.load_state_dict(
+                {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
+            )
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CorruptCheckpoint(
+            path / CONFIG_FILE, f"sizes and weights do not fit ({error})", _CURE
+        ) from error
+    return FlowModel(coder.eval(), field.eval(), config, sha256_of(path / MANIFEST_FILE))
+
+
+def is_flow(path: Path) -> bool:
+    """Whether a folder says that it is one."""
+    return (path / METRICS_FILE).is_file() and f"schema: {SCHEMA}" in _text(path / CONFIG_FILE)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CorruptCheckpoint(path, f"not readable as YAML ({error})", _CURE) from error
+    if not isinstance(content, dict):
+        raise CorruptCheckpoint(path, "not a YAML mapping", _CURE)
+    return content
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")

@@ -1,0 +1,170 @@
+"""How near generated windows are to the real ones, beside what anybody could have produced."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from foley_perception.dataset.reader import ClipDataset
+from foley_synthesis.evaluation.bootstrap import hierarchical_weights, interval, mean_interval
+from foley_synthesis.evaluation.distances import (
+    envelope_distance,
+    onset_agreement,
+    onsets,
+    stft_distance,
+)
+from foley_synthesis.flow.items import SAMPLES, Items, ItemsError, batch, lowered
+from foley_synthesis.flow.mel import RATE, GriffinLim, LogMel
+from foley_synthesis.flow.model import FlowModel
+from foley_synthesis.flow.rectified import SampleConfig
+from foley_synthesis.synthesis.exemplar import shifted
+
+Sound = NDArray[np.float32]
+Array = NDArray[np.float64]
+Maker = Callable[[int], Sound]
+"""Row of the items -> sound [128000] at 16 kHz."""
+_LATE_S = 0.05
+_TOLERANCE_S = 0.05
+
+
+def model_row(model: FlowModel, items: Items, seed: int, config: SampleConfig) -> Maker:
+    """Sounds of a model; one window, one seed."""
+
+    def make(row: int) -> Sound:
+        return model.sounds(batch(items, torch.tensor([row])), seed + row, config)[0]
+
+    return make
+
+
+def simple_rows(
+    dataset: ClipDataset, items: Items, rows: NDArray[np.int64], model: FlowModel | None, seed: int
+) -> dict[str, Maker]:
+    """The true sound late, and after the parts that any model goes through; other real ones; silence."""
+    train = items.rows("train").numpy()
+    drawn = train[np.random.default_rng(seed).integers(len(train), size=len(rows))]
+    seen = items.vision.mean(dim=1)
+    near = train[
+        torch.cdist(seen[torch.from_numpy(rows)], seen[torch.from_numpy(train)]).argmin(dim=1).numpy()
+    ]
+    done = items.action.flatten(1)
+    alike = train[
+        torch.cdist(done[torch.from_numpy(rows)], done[torch.from_numpy(train)]).argmin(dim=1).numpy()
+    ]
+    place = {int(row): k for k, row in enumerate(rows)}
+    vocoder = GriffinLim(seed=seed)
+
+    def late(row: int) -> Sound:
+        return shifted(real_sound(dataset, items, row), round(_LATE_S * RATE), RATE // 10)
+
+    def resounded(row: int) -> Sound:
+        return vocoder.waveform(items.mel[row].numpy())
+
+    found: dict[str, Maker] = {
+        "real sound, 50 ms late": late,
+        "real spectrogram, vocoder": resounded,
+    }
+    if model is not None:
+        coder = model.autoencoder
+
+        @torch.no_grad()
+        def coded(row: int) -> Sound:
+            return vocoder.waveform(coder.decode(coder.encode(items.mel[row][None]))[0].numpy())
+
+        found["real spectrogram, autoencoder, vocoder"] = coded
+    return found | {
+        "nearest views": lambda row: real_sound(dataset, items, int(near[place[row]])),
+        "nearest hands": lambda row: real_sound(dataset, items, int(alike[place[row]])),
+        "random": lambda row: real_sound(dataset, items, int(drawn[place[row]])),
+        "silence": lambda row: np.zeros(SAMPLES, np.float32),
+    }
+
+
+def real_sound(dataset: ClipDataset, items: Items, row: int) -> Sound:
+    """[128000] at 16 kHz."""
+    wanted = items.windows[row].window_id
+    index = next(i for i, window in enumerate(dataset.windows) if window.window_id == wanted)
+    return lowered(dataset.window_audio(index))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Measured:
+    """Figures for metrics.json, and each window's values for pairs of rows."""
+
+    figures: dict[str, Any]
+    values: dict[str, dict[str, Array]]  # row -> measure -> [windows]
+
+
+def score_windows(
+    dataset: ClipDataset,
+    items: Items,
+    split: str,
+    makers: Mapping[str, Maker],
+    *,
+    replicates: int = 500,
+    seed: int = 0,
+    keep: Callable[[str, int, Sound], None] = lambda name, row, sound: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Measured:
+    """Distances of spectrograms and envelopes (Hearing Hands, table 1), of log mel, and agreement of onsets.
+
+    Intervals are over scenes and the windows in them.
+
+    Raises:
+        ItemsError: the side has no windows.
+    """
+    rows = items.rows(split).numpy()
+    if not len(rows):
+        raise ItemsError(f"split `{split}` has no windows with views")
+    windows = [items.windows[i] for i in rows]
+    weights = hierarchical_weights(
+        [w.scene_id for w in windows], [w.session_id for w in windows], replicates, seed
+    )
+    real = [real_sound(dataset, items, int(row)) for row in rows]
+    truths = [onsets(sound, RATE) for sound in real]
+    transform = LogMel()
+    rows_figures: dict[str, Any] = {}
+    values: dict[str, dict[str, Array]] = {}
+    for number, (name, make) in enumerate(makers.items()):
+        told: dict[str, list[float]] = {key: [] for key in ("stft", "envelope", "mel", "sync_ms")}
+        counts = []
+        for k, row in enumerate(rows):
+            sound = make(int(row))
+            keep(name, int(row), sound)
+            told["stft"].append(stft_distance(sound, real[k]).relative)
+            told["envelope"].append(envelope_distance(sound, real[k]).relative)
+            told["mel"].append(float((transform(torch.from_numpy(sound)) - items.mel[row]).abs().mean()))
+            agreed = onset_agreement(onsets(sound, RATE), truths[k], _TOLERANCE_S)
+            told["sync_ms"].append(float(np.abs(agreed.errors_s).mean() * 1e3) if agreed.hits else np.nan)
+            counts.append((2.0 * agreed.hits, agreed.false + agreed.missed))
+            progress(number * len(rows) + k + 1, len(makers) * len(rows))
+        values[name] = {key: np.array(column) for key, column in told.items()}
+        values[name]["onset_f1"] = np.array(
+            [hit / (hit + off) if hit + off else np.nan for hit, off in counts]
+        )
+        rows_figures[name] = {
+            key: mean_interval(column, weights).to_dict()
+            for key, column in values[name].items()
+            if key != "onset_f1"
+        }
+        rows_figures[name]["onset_f1"] = interval(_f1(np.array(counts)), weights).to_dict()
+    figures = {
+        "split": split,
+        "windows": len(rows),
+        "scenes": len({w.scene_id for w in windows}),
+        "onsets": int(sum(len(truth) for truth in truths)),
+        "rows": rows_figures,
+    }
+    return Measured(figures, values)
+
+
+def _f1(counts: Array) -> Callable[[Array | None], float]:
+    def statistic(weight: Array | None) -> float:
+        hits, wrong = counts.sum(axis=0) if weight is None else weight @ counts
+        return float(hits / (hits + wrong)) if hits + wrong > 0 else float("nan")
+
+    return statistic
