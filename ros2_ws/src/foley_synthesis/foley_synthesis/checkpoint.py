@@ -13,11 +13,13 @@ The model id is the sha256 of manifest.yaml, so that it covers every byte that s
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -108,9 +110,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> str:
     import soundfile
     from safetensors.numpy import save_file
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
+    with staged(path) as staging:
         save_file({k: np.array(v, order="C") for k, v in checkpoint.tensors.items()}, staging / MODEL_FILE)
         config = {"schema": SCHEMA, **checkpoint.config}
         config["exemplars"] = {
@@ -118,9 +118,9 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> str:
             "object_ids": list(checkpoint.exemplars.object_ids),
             "samples": int(checkpoint.exemplars.audio.shape[1]),
         }
-        _write_yaml(staging / CONFIG_FILE, config)
+        write_yaml(staging / CONFIG_FILE, config)
         vocabulary = checkpoint.vocabulary
-        _write_yaml(
+        write_yaml(
             staging / VOCABULARY_FILE,
             {"name": vocabulary.name, "version": vocabulary.version, "labels": list(vocabulary.labels)},
         )
@@ -134,7 +134,17 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> str:
             staging / EXEMPLAR_FEATURE_FILE,
         )
         write_metrics(staging, checkpoint.metrics)
-        _write_yaml(staging / MANIFEST_FILE, {name: sha256_of(staging / name) for name in _IDENTITY_FILES})
+        write_yaml(staging / MANIFEST_FILE, {name: sha256_of(staging / name) for name in _IDENTITY_FILES})
+    return sha256_of(path / MANIFEST_FILE)
+
+
+@contextlib.contextmanager
+def staged(path: Path) -> Iterator[Path]:
+    """A new folder that takes the place of ``path`` at the end; where an error ends it, ``path`` stays as it was."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        yield staging
         staging.chmod(0o755)
         for file in staging.iterdir():
             file.chmod(0o644)  # safetensors writes for the owner alone
@@ -144,7 +154,6 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> str:
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
-    return sha256_of(path / MANIFEST_FILE)
 
 
 def write_metrics(path: Path, metrics: dict[str, Any]) -> None:
@@ -180,14 +189,14 @@ def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
         raise CorruptCheckpoint(folder, "no such checkpoint folder")
     model_id = model_id_of(folder)
     _verify(folder)
-    config = _read_yaml(folder / CONFIG_FILE)
+    config = read_yaml(folder / CONFIG_FILE)
     if config.get("schema") != SCHEMA:
         raise CorruptCheckpoint(
             folder / CONFIG_FILE,
             f"schema is `{config.get('schema')}`, this version reads `{SCHEMA}`",
             "train again with this version, or use the version that wrote it",
         )
-    words = _read_yaml(folder / VOCABULARY_FILE)
+    words = read_yaml(folder / VOCABULARY_FILE)
     try:
         vocabulary = Vocabulary(str(words["name"]), str(words["version"]), tuple(map(str, words["labels"])))
     except (KeyError, TypeError, ValueError) as error:
@@ -218,7 +227,7 @@ def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
 
 
 def _verify(folder: Path) -> None:
-    expected = _read_yaml(folder / MANIFEST_FILE)
+    expected = read_yaml(folder / MANIFEST_FILE)
     for name in _IDENTITY_FILES:
         path = folder / name
         if name not in expected:
@@ -229,15 +238,17 @@ def _verify(folder: Path) -> None:
             raise CorruptCheckpoint(path, "content does not match the sha256 in manifest.yaml")
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path, cure: str = _CURE) -> dict[str, Any]:
+    """A mapping. Raises CorruptCheckpoint."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise CorruptCheckpoint(path, f"not readable as YAML ({error})") from error
+        raise CorruptCheckpoint(path, f"not readable as YAML ({error})", cure) from error
     if not isinstance(content, dict):
-        raise CorruptCheckpoint(path, "not a YAML mapping")
+        raise CorruptCheckpoint(path, "not a YAML mapping", cure)
     return content
 
 
-def _write_yaml(path: Path, content: dict[str, Any]) -> None:
+def write_yaml(path: Path, content: dict[str, Any]) -> None:
+    """A mapping, in its order."""
     path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")

@@ -9,14 +9,11 @@ manifest.yaml       sha256 of the first two files
 from __future__ import annotations
 
 import dataclasses
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -26,8 +23,11 @@ from foley_synthesis.checkpoint import (
     METRICS_FILE,
     MODEL_FILE,
     CorruptCheckpoint,
+    read_yaml,
     sha256_of,
+    staged,
     write_metrics,
+    write_yaml,
 )
 from foley_synthesis.flow.autoencoder import AutoencoderConfig, MelAutoencoder
 from foley_synthesis.flow.items import LATENT_FRAMES, Batch
@@ -76,22 +76,11 @@ def save_model(model: FlowModel, path: Path, metrics: dict[str, Any]) -> str:
         for key, value in getattr(model, name).state_dict().items()
     }
     sizes = {name: dataclasses.asdict(getattr(model, name).config) for name in _NETWORKS}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
+    with staged(path) as staging:
         save_file(tensors, staging / MODEL_FILE)
-        _write(staging / CONFIG_FILE, {"schema": SCHEMA, **sizes, **model.facts})
+        write_yaml(staging / CONFIG_FILE, {"schema": SCHEMA, **sizes, **model.facts})
         write_metrics(staging, metrics)
-        _write(staging / MANIFEST_FILE, {n: sha256_of(staging / n) for n in (MODEL_FILE, CONFIG_FILE)})
-        staging.chmod(0o755)
-        for file in staging.iterdir():
-            file.chmod(0o644)
-        if path.exists():
-            shutil.rmtree(path)
-        staging.replace(path)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
+        write_yaml(staging / MANIFEST_FILE, {n: sha256_of(staging / n) for n in (MODEL_FILE, CONFIG_FILE)})
     return sha256_of(path / MANIFEST_FILE)
 
 
@@ -103,13 +92,13 @@ def load_model(path: Path) -> FlowModel:
     """
     from safetensors.torch import load_file
 
-    manifest = _read(path / MANIFEST_FILE)
+    manifest = read_yaml(path / MANIFEST_FILE, _CURE)
     for name in (MODEL_FILE, CONFIG_FILE):
         if not (path / name).is_file() or name not in manifest:
             raise CorruptCheckpoint(path / name, "not found, or not named by manifest.yaml", _CURE)
         if sha256_of(path / name) != manifest[name]:
             raise CorruptCheckpoint(path / name, "content does not match the sha256 in manifest.yaml", _CURE)
-    config = _read(path / CONFIG_FILE)
+    config = read_yaml(path / CONFIG_FILE, _CURE)
     if config.pop("schema", None) != SCHEMA:
         raise CorruptCheckpoint(path / CONFIG_FILE, f"schema is not `{SCHEMA}`", _CURE)
     tensors = load_file(path / MODEL_FILE)
@@ -138,17 +127,3 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return ""
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise CorruptCheckpoint(path, f"not readable as YAML ({error})", _CURE) from error
-    if not isinstance(content, dict):
-        raise CorruptCheckpoint(path, "not a YAML mapping", _CURE)
-    return content
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")

@@ -13,7 +13,7 @@ import pytest
 
 COMMAND = """
 import concurrent.futures, multiprocessing, os, time
-from foley_perception.processes import end_with_parent
+from {package}.processes import end_with_parent
 
 if __name__ == "__main__":
     context = multiprocessing.get_context("spawn")
@@ -32,10 +32,11 @@ def alive(pid: int) -> bool:
     return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
 
 
+@pytest.mark.parametrize("package", ["foley_perception", "foley_sim"])
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_a_worker_ends_with_its_parent(tmp_path: Path, how: signal.Signals) -> None:
+def test_a_worker_ends_with_its_parent(tmp_path: Path, package: str, how: signal.Signals) -> None:
     script = tmp_path / "command.py"
-    script.write_text(COMMAND)
+    script.write_text(COMMAND.format(package=package))
     command = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
     assert command.stdout is not None
     worker = int(command.stdout.readline())
