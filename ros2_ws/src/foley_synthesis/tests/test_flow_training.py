@@ -128,16 +128,16 @@ def test_joined_items_change_over_in_sound_sight_and_action_at_once(items: Items
     for row in range(len(rows)):
         differs = (joined.action[row] != plain.action[row]).any(dim=1)
         if not bool(differs.any()):
-            torch.testing.assert_close(joined.mel[row], plain.mel[row])
+            torch.testing.assert_close(joined.sound[row], plain.sound[row])
             continue
         changed += 1
         cut = int(differs.float().argmax())
-        torch.testing.assert_close(joined.mel[row, :, : 2 * cut], plain.mel[row, :, : 2 * cut])
+        torch.testing.assert_close(joined.sound[row, :, : 2 * cut], plain.sound[row, :, : 2 * cut])
         (other,) = [
             k for k in range(len(rows)) if torch.equal(plain.action[k, cut:], joined.action[row, cut:])
         ]
         # The hand may rest at the change itself.
-        torch.testing.assert_close(joined.mel[row, :, 2 * cut :], plain.mel[other, :, 2 * cut :])
+        torch.testing.assert_close(joined.sound[row, :, 2 * cut :], plain.sound[other, :, 2 * cut :])
         torch.testing.assert_close(joined.vision[row, cut:], plain.vision[other, cut:])
     assert 1 <= changed <= 4
 
@@ -193,7 +193,7 @@ def test_an_ablation_does_not_look(
     for name, value in sighted.autoencoder.state_dict().items():
         torch.testing.assert_close(blind.autoencoder.state_dict()[name], value)
     part = batch(items, items.rows("test"))
-    other = type(part)(part.mel, torch.randn_like(part.vision), part.action)
+    other = type(part)(part.sound, torch.randn_like(part.vision), part.action)
     torch.testing.assert_close(blind.mels(part, 0, MADE), blind.mels(other, 0, MADE))
     assert not torch.allclose(sighted.mels(part, 0, MADE), sighted.mels(other, 0, MADE))
 

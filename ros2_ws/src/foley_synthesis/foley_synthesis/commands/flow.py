@@ -184,7 +184,7 @@ def _score(args: argparse.Namespace) -> int:
     from foley_synthesis.flow.model import load_model
     from foley_synthesis.flow.rectified import SampleConfig
     from foley_synthesis.flow.report import draw, markdown
-    from foley_synthesis.flow.score import model_row, score_windows, simple_rows
+    from foley_synthesis.flow.score import model_rows, score_windows, simple_rows
 
     drawn = SampleConfig(args.steps, args.guidance)
     models = {}
@@ -198,7 +198,9 @@ def _score(args: argparse.Namespace) -> int:
         for name, model in models.items():
             _fits(model, dataset, identity, name)
         rows = items.rows(args.split).numpy()
-        makers = {name: model_row(model, items, args.seed, drawn) for name, model in models.items()}
+        makers: dict[str, Any] = {}
+        for name, model in models.items():
+            makers |= model_rows(name, model, items, rows, args.seed, drawn)
         makers |= simple_rows(dataset, items, rows, next(iter(models.values()), None), args.seed)
         shown: dict[int, dict[str, Any]] = {int(row): {} for row in rows[:: max(1, len(rows) // 4)][:4]}
 

@@ -91,33 +91,45 @@ def lowered(sound: NDArray[np.float32]) -> NDArray[np.float32]:
 class Batch:
     """What one step learns from, all on the grid of the latent."""
 
-    mel: Tensor  # [b, 80, 500]
+    sound: Tensor  # [b, channels, 250 or a multiple of it]
     vision: Tensor  # [b, 250, views * dims]
     action: Tensor  # [b, 250, 126]
 
 
 def batch(
-    items: Items, rows: Tensor, generator: torch.Generator | None = None, *, joined: float = 0.0
+    items: Items,
+    rows: Tensor,
+    generator: torch.Generator | None = None,
+    *,
+    joined: float = 0.0,
+    sounds: Tensor | None = None,
 ) -> Batch:
     """Items [b], of which a share goes over into another of them at some moment.
 
     Hearing Hands (released code) joins half of its items from two: where something happens is then not where it
     always happens.
+
+    Args:
+        sounds: of all items, in place of their spectrograms: latents, where they are known.
     """
-    mel = items.mel[rows]
+    sound = (items.mel if sounds is None else sounds)[rows]
     vision = items.vision[rows][:, latent_index(LATENT_FRAMES, items.vision.shape[1])]
     action = items.action[rows][:, latent_index(LATENT_FRAMES, items.action.shape[1])]
     if joined and generator is not None and len(rows) > 1:
-        count = math.floor(joined * len(rows))
         others = torch.randperm(len(rows), generator=generator)
         cuts = torch.randint(1, LATENT_FRAMES, (len(rows),), generator=generator)
-        mel, vision, action = mel.clone(), vision.clone(), action.clone()
-        before = items.mel[rows], vision.clone(), action.clone()
-        for row in range(count):
-            cut, other = int(cuts[row]), int(others[row])
-            mel[row, :, STRIDE * cut :] = before[0][other, :, STRIDE * cut :]
-            vision[row, cut:], action[row, cut:] = before[1][other, cut:], before[2][other, cut:]
-    return Batch(mel, vision, action)
+        cuts[math.floor(joined * len(rows)) :] = LATENT_FRAMES
+        sound, vision, action = (
+            _joined(sound, others, cuts, 2), _joined(vision, others, cuts, 1), _joined(action, others, cuts, 1)
+        )  # fmt: skip
+    return Batch(sound, vision, action)
+
+
+def _joined(values: Tensor, others: Tensor, cuts: Tensor, axis: int) -> Tensor:
+    """Each value up to its cut, and the other's from there on; cuts [b] count frames of the latent along an axis."""
+    frames = torch.arange(values.shape[axis]) * LATENT_FRAMES // values.shape[axis]
+    later = (frames[None] >= cuts[:, None]).unsqueeze(3 - axis)
+    return torch.where(later, values[others], values)
 
 
 def check_splits(items: Items) -> None:

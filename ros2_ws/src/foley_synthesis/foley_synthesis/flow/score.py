@@ -18,7 +18,7 @@ from foley_synthesis.evaluation.distances import (
     onsets,
     stft_distance,
 )
-from foley_synthesis.flow.items import SAMPLES, Items, ItemsError, batch, lowered
+from foley_synthesis.flow.items import SAMPLES, Batch, Items, ItemsError, batch, lowered
 from foley_synthesis.flow.mel import RATE, GriffinLim, LogMel
 from foley_synthesis.flow.model import FlowModel
 from foley_synthesis.flow.rectified import SampleConfig
@@ -32,13 +32,45 @@ _LATE_S = 0.05
 _TOLERANCE_S = 0.05
 
 
-def model_row(model: FlowModel, items: Items, seed: int, config: SampleConfig) -> Maker:
-    """Sounds of a model; one window, one seed."""
+def model_rows(
+    name: str, model: FlowModel, items: Items, rows: NDArray[np.int64], seed: int, config: SampleConfig
+) -> dict[str, Maker]:
+    """Sounds of a model, one seed a window; and what it makes where one of its senses tells of another scene.
 
-    def make(row: int) -> Sound:
-        return model.sounds(batch(items, torch.tensor([row])), seed + row, config)[0]
+    The last two say what the model makes of hands and views: where nothing gets worse, it does not use them.
+    """
 
-    return make
+    def maker(vision: NDArray[np.int64], action: NDArray[np.int64]) -> Maker:
+        place = {int(row): k for k, row in enumerate(rows)}
+
+        def make(row: int) -> Sound:
+            own = batch(items, torch.tensor([row]))
+            seen = batch(items, torch.tensor([vision[place[row]]]))
+            done = batch(items, torch.tensor([action[place[row]]]))
+            return model.sounds(Batch(own.sound, seen.vision, done.action), seed + row, config)[0]
+
+        return make
+
+    others = _of_another_scene(items, rows, seed)
+    found = {name: maker(rows, rows)}
+    without = str(model.facts.get("without", ""))
+    if without != "action":
+        found[f"{name}, hands of another"] = maker(rows, others)
+    if without != "vision":
+        found[f"{name}, views of another"] = maker(others, rows)
+    return found
+
+
+def _of_another_scene(items: Items, rows: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """For each row one of another scene, where there is one."""
+    rng = np.random.default_rng(seed)
+    scenes = np.array([items.windows[i].scene_id for i in rows])
+    found = rows.copy()
+    for k in range(len(rows)):
+        others = rows[scenes != scenes[k]]
+        if len(others):
+            found[k] = rng.choice(others)
+    return found
 
 
 def simple_rows(

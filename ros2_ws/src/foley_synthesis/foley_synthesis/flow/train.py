@@ -84,18 +84,19 @@ def train_flow(
     field = VectorField(SIZES[config.size](items.vision.shape[-1]))
     field.set_statistics(items.vision[rows], items.action[rows])
     fixed = autoencoder.eval().requires_grad_(False)
+    latents = torch.cat([fixed.encode(part) for part in torch.split(items.mel, 16)])
 
     def loss(model: nn.Module, chosen: Tensor, generator: torch.Generator) -> Tensor:
         assert isinstance(model, VectorField)
-        part = batch(items, chosen, generator, joined=config.joined)
-        return _flow(model, fixed, part, config, generator, config.forget)
+        part = batch(items, chosen, generator, joined=config.joined, sounds=latents)
+        return _flow(model, part, config, generator, config.forget)
 
     def validate(model: nn.Module) -> float:
         assert isinstance(model, VectorField)
         generator = torch.Generator().manual_seed(config.seed)
         draws = torch.split(validation.repeat(_VALIDATION_DRAWS), 2 * config.batch)
         sums = [
-            float(_flow(model, fixed, batch(items, part), config, generator, 0.0)) * len(part)
+            float(_flow(model, batch(items, part, sounds=latents), config, generator, 0.0)) * len(part)
             for part in draws
         ]
         return sum(sums) / (len(validation) * _VALIDATION_DRAWS)
@@ -116,15 +117,14 @@ def condition_of(field: VectorField, part: Batch, without: str) -> Tensor:
 
 def _flow(
     field: VectorField,
-    coder: MelAutoencoder,
     part: Batch,
     config: FlowTrainConfig,
     generator: torch.Generator,
     forget: float,
 ) -> Tensor:
-    data = coder.encode(part.mel)
     known = condition_of(field, part, config.without)
-    return flow_loss(field, data, known, field.nothing(len(data), LATENT_FRAMES), generator, forget=forget)
+    nothing = field.nothing(len(known), LATENT_FRAMES)
+    return flow_loss(field, part.sound, known, nothing, generator, forget=forget)
 
 
 def _coder_loss(model: nn.Module, mel: Tensor, generator: torch.Generator) -> Tensor:
