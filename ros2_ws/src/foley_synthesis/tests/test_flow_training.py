@@ -14,11 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 import torch
+import yaml
 
 from foley_perception.dataset import manifest, schema, store
 from foley_perception.dataset.reader import ClipDataset
 from foley_perception.dataset.synthetic import write_synthetic_dataset
-from foley_synthesis.checkpoint import CorruptCheckpoint
+from foley_synthesis.checkpoint import CorruptCheckpoint, sha256_of, write_yaml
 from foley_synthesis.commands import flow
 from foley_synthesis.flow.build import build_flow, open_items
 from foley_synthesis.flow.config import FlowTrainConfig
@@ -239,7 +240,8 @@ def test_the_command_trains_scores_and_samples(
     figures = json.loads((scored / "metrics.json").read_text())
     rows = figures["rows"]
     assert figures["windows"] == 2 and figures["onsets"] == 10
-    assert next(iter(rows)) == "ours" and rows["silence"]["stft"]["value"] == pytest.approx(1.0, abs=1e-3)
+    assert list(rows)[:3] == ["ours", "ours, hands of another", "ours, views of another"]
+    assert rows["silence"]["stft"]["value"] == pytest.approx(1.0, abs=1e-3)
     # The order that must hold: what went through the vocoder only is nearer than another sound.
     assert rows["real spectrogram, vocoder"]["mel"]["value"] < rows["random"]["mel"]["value"]
     assert rows["real sound, 50 ms late"]["sync_ms"]["value"] == pytest.approx(50, abs=1)
@@ -270,6 +272,17 @@ def test_the_command_names_what_is_wrong(
         == 2
     )
     assert "split `test_seen` has no windows" in capsys.readouterr().err
-    alexnet = ("--encoder", "alexnet")
-    assert call("sample", trained, *common, *alexnet, "--to", tmp_path / "z") == 2
-    assert "foley flow: error" in capsys.readouterr().err
+    other = shutil.copytree(trained, tmp_path / "other")
+    facts = yaml.safe_load((other / "config.yaml").read_text())
+    for change, told in (
+        ({"encoder": {"name": "clip", "identity": "clip-1"}}, "saw its views through clip"),
+        (
+            {"dataset": facts["dataset"] | {"train_scenes": ["scene-test-1"]}},
+            "trained in 1 scenes of split `test`",
+        ),
+    ):
+        write_yaml(other / "config.yaml", facts | change)
+        files = ("model.safetensors", "config.yaml")
+        write_yaml(other / "manifest.yaml", {name: sha256_of(other / name) for name in files})
+        assert call("sample", other, *common, "--to", tmp_path / "z") == 2
+        assert told in capsys.readouterr().err

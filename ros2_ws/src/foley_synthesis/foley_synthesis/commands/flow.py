@@ -196,7 +196,7 @@ def _score(args: argparse.Namespace) -> int:
     with Progress(console=Console(stderr=True)) as bar:
         dataset, items, identity = _open(args, bar)
         for name, model in models.items():
-            _fits(model, dataset, identity, name)
+            _fits(model, items, args.split, identity, name)
         rows = items.rows(args.split).numpy()
         makers: dict[str, Any] = {}
         for name, model in models.items():
@@ -247,8 +247,8 @@ def _sample(args: argparse.Namespace) -> int:
 
     model, drawn = load_model(args.checkpoint), SampleConfig(args.steps, args.guidance)
     with Progress(console=Console(stderr=True)) as bar:
-        dataset, items, identity = _open(args, bar)
-        _fits(model, dataset, identity, str(args.checkpoint))
+        _, items, identity = _open(args, bar)
+        _fits(model, items, args.split, identity, str(args.checkpoint))
         rows = items.rows(args.split)
         if not len(rows):
             raise ItemsError(f"split `{args.split}` has no windows with views")
@@ -260,9 +260,15 @@ def _sample(args: argparse.Namespace) -> int:
     return 0
 
 
-def _fits(model: Any, dataset: Any, identity: str, name: str) -> None:
-    """Raises ValueError where a model has seen through other eyes."""
+def _fits(model: Any, items: Any, split: str, identity: str, name: str) -> None:
+    """Raises ValueError where a model has seen through other eyes, or has seen what is to be unseen."""
     if model.facts["encoder"]["identity"] != identity:
         raise ValueError(
             f"{name} saw its views through {model.facts['encoder']['name']}; name the same encoder with --encoder"
+        )
+    known = set(model.facts["dataset"]["train_scenes"])
+    shared = known & {w.scene_id for w in items.windows if w.split == split}
+    if shared and split in ("validation", "test"):
+        raise ValueError(
+            f"{name} was trained in {len(shared)} scenes of split `{split}`, such as {sorted(shared)[0]}"
         )

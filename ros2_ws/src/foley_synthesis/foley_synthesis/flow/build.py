@@ -83,7 +83,12 @@ def build_flow(
         "encoder": {"name": encoder[0], "identity": encoder[1]},
         "views": list(views),
         "without": config.without,
-        "dataset": {"fingerprint": dataset.fingerprint, "windows": counts, "domain": items.windows[0].domain},
+        "dataset": {
+            "fingerprint": dataset.fingerprint,
+            "windows": counts,
+            "domain": items.windows[0].domain,
+            "train_scenes": sorted({w.scene_id for w in items.windows if w.split == "train"}),
+        },
     }
     parameters = {
         name: sum(p.numel() for p in getattr(trained, name).parameters()) for name in ("autoencoder", "field")
