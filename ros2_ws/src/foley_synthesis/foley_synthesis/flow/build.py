@@ -66,7 +66,7 @@ def build_flow(
     began = time.monotonic()
     coder: MelAutoencoder | None = None
     if autoencoder is not None:
-        other = load_model(autoencoder)
+        other = load_model(autoencoder, "cpu")
         if other.facts["dataset"]["fingerprint"] != dataset.fingerprint:
             raise ValueError(
                 f"{autoencoder} was trained on another dataset: what is test here may have been training there"

@@ -32,6 +32,7 @@ class FlowTrainConfig:
     mean_of: float = 0.99  # weights are averaged over the steps, each step keeping so much
     seed: int = 0
     threads: int = 2
+    device: str = ""  # cuda where there is one, else cpu
     save_every_s: float = 30.0
 
     def __post_init__(self) -> None:

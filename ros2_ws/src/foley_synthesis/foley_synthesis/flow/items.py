@@ -40,6 +40,11 @@ class Items:
     def __len__(self) -> int:
         return len(self.windows)
 
+    def to(self, device: torch.device) -> Items:
+        """The same on a device."""
+        moved = (values.to(device) for values in (self.mel, self.vision, self.action))
+        return Items(self.windows, *moved)
+
     def rows(self, split: str) -> Tensor:
         """Of one side [k] int64."""
         return torch.tensor([i for i, w in enumerate(self.windows) if w.split == split], dtype=torch.int64)
@@ -89,11 +94,15 @@ def lowered(sound: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Batch:
-    """What one step learns from, all on the grid of the latent."""
+    """What one step learns from, or what a sound is made of, all on the grid of the latent."""
 
     sound: Tensor  # [b, channels, 250 or a multiple of it]
     vision: Tensor  # [b, 250, views * dims]
     action: Tensor  # [b, 250, 126]
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        return Batch(self.sound.to(device), self.vision.to(device), self.action.to(device))
 
 
 def batch(
@@ -129,7 +138,7 @@ def _joined(values: Tensor, others: Tensor, cuts: Tensor, axis: int) -> Tensor:
     """Each value up to its cut, and the other's from there on; cuts [b] count frames of the latent along an axis."""
     frames = torch.arange(values.shape[axis]) * LATENT_FRAMES // values.shape[axis]
     later = (frames[None] >= cuts[:, None]).unsqueeze(3 - axis)
-    return torch.where(later, values[others], values)
+    return torch.where(later.to(values.device), values[others], values)
 
 
 def check_splits(items: Items) -> None:

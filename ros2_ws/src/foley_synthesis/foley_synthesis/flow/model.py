@@ -54,12 +54,13 @@ class FlowModel:
     @torch.no_grad()
     def mels(self, part: Batch, seed: int, config: SampleConfig | None = None) -> Tensor:
         """Spectrograms [b, 80, 500] of what is seen and done in a batch; another seed, another sound."""
-        count = len(part.vision)
+        device = next(self.field.parameters()).device
+        part, count = part.to(device), len(part.vision)
         generator = torch.Generator().manual_seed(seed)
-        noise = torch.randn(count, self.field.config.latent, LATENT_FRAMES, generator=generator)
+        noise = torch.randn(count, self.field.config.latent, LATENT_FRAMES, generator=generator).to(device)
         known = condition_of(self.field.eval(), part, str(self.facts.get("without", "")))
         latent = sample(self.field, noise, known, self.field.nothing(count, LATENT_FRAMES), config)
-        return self.autoencoder.eval().decode(latent)
+        return self.autoencoder.to(device).eval().decode(latent).cpu()
 
     def sounds(self, part: Batch, seed: int, config: SampleConfig | None = None) -> list[NDArray[np.float32]]:
         """Waveforms [128000] at 16 kHz."""
@@ -84,8 +85,11 @@ def save_model(model: FlowModel, path: Path, metrics: dict[str, Any]) -> str:
     return sha256_of(path / MANIFEST_FILE)
 
 
-def load_model(path: Path) -> FlowModel:
+def load_model(path: Path, device: str = "") -> FlowModel:
     """Read and verify a folder.
+
+    Args:
+        device: where it is to run; CUDA where there is one, else the CPU.
 
     Raises:
         CorruptCheckpoint: a file is missing or damaged, or it is no flow.
@@ -114,7 +118,8 @@ def load_model(path: Path) -> FlowModel:
         raise CorruptCheckpoint(
             path / CONFIG_FILE, f"sizes and weights do not fit ({error})", _CURE
         ) from error
-    return FlowModel(coder.eval(), field.eval(), config, sha256_of(path / MANIFEST_FILE))
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return FlowModel(coder.to(place).eval(), field.to(place).eval(), config, sha256_of(path / MANIFEST_FILE))
 
 
 def is_flow(path: Path) -> bool:

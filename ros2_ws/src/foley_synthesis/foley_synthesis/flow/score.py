@@ -105,7 +105,8 @@ def simple_rows(
 
         @torch.no_grad()
         def coded(row: int) -> Sound:
-            return vocoder.waveform(coder.decode(coder.encode(items.mel[row][None]))[0].numpy())
+            mel = items.mel[row][None].to(coder.shift.device)
+            return vocoder.waveform(coder.decode(coder.encode(mel))[0].cpu().numpy())
 
         found["real spectrogram, autoencoder, vocoder"] = coded
     return found | {

@@ -67,11 +67,13 @@ def train_flow(
         FloatingPointError: a loss is not finite.
     """
     torch.set_num_threads(config.threads)
+    device = torch.device(config.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    items = items.to(device)
     torch.manual_seed(config.seed)
     rows, validation = items.rows("train"), items.rows("validation")
     counters: dict[str, Counters] = {}
     if autoencoder is None:
-        autoencoder = MelAutoencoder(coders.SIZES[config.size])
+        autoencoder = MelAutoencoder(coders.SIZES[config.size]).to(device)
         coder = _Stage(
             "autoencoder",
             autoencoder,
@@ -81,9 +83,9 @@ def train_flow(
         )
         counters["autoencoder"] = _run(coder, rows, config, key, folder, resume, report)
         autoencoder.set_scale(items.mel[rows])
-    field = VectorField(SIZES[config.size](items.vision.shape[-1]))
+    field = VectorField(SIZES[config.size](items.vision.shape[-1])).to(device)
     field.set_statistics(items.vision[rows], items.action[rows])
-    fixed = autoencoder.eval().requires_grad_(False)
+    fixed = autoencoder.to(device).eval().requires_grad_(False)
     latents = torch.cat([fixed.encode(part) for part in torch.split(items.mel, 16)])
 
     def loss(model: nn.Module, chosen: Tensor, generator: torch.Generator) -> Tensor:
@@ -103,7 +105,7 @@ def train_flow(
 
     stage = _Stage("flow", field, loss, validate, config.minutes)
     counters["flow"] = _run(stage, rows, config, key, folder, resume, report)
-    return Trained(autoencoder, field, counters)
+    return Trained(autoencoder.cpu(), field.cpu(), counters)
 
 
 def condition_of(field: VectorField, part: Batch, without: str) -> Tensor:
