@@ -1,0 +1,125 @@
+"""Eight seconds of sound by rectified flow on the CPU: `python benchmarks/flow.py [--size small paper]`.
+
+Each stage of a sound, best of several, on all cores: 25 steps with guidance (two passes of the field each), the decoder
+of the latent, the vocoder. The floor is the field's multiplications alone at the rate at which this machine multiplies
+large matrices. Weights are random: they change no time. Ratios are of 8 s of sound to the time. Writes metrics.json to
+--out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from foley_synthesis.flow import autoencoder
+from foley_synthesis.flow.items import LATENT_FRAMES, MEL_FRAMES
+from foley_synthesis.flow.mel import BINS, GriffinLim
+from foley_synthesis.flow.rectified import SampleConfig, sample
+from foley_synthesis.flow.vector_field import ACTION_DIMS, SIZES, FieldConfig, VectorField
+
+SECONDS = 8.0
+VISION = {"paper": 3 * 512, "small": 3 * 1280}  # CLIP's numbers; EfficientNet-Lite0's
+
+
+def best(work: Callable[[], object], repeats: int) -> float:
+    """Seconds of the fastest run, after one that warms up."""
+    work()
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def flops(config: FieldConfig, frames: int) -> float:
+    """Of one pass: twice the multiplications of its matrices and of attention."""
+    block = 2 * (4 * config.width**2 + 2 * frames * config.width)
+    block += 3 * config.expansion * config.width**2 * config.kernel
+    ends = (config.latent + config.condition) * config.width + config.width * config.latent
+    return 2.0 * frames * (config.depth * block + ends)
+
+
+def matrix_rate(size: int = 2048) -> float:
+    """Floating-point operations a second of a large product."""
+    a, b = torch.randn(size, size), torch.randn(size, size)
+    return 2.0 * size**3 / best(lambda: a @ b, 5)
+
+
+@torch.no_grad()
+def measure(size: str, repeats: int, rate: float) -> dict[str, Any]:
+    field = VectorField(SIZES[size](VISION[size])).eval()
+    coder = autoencoder.MelAutoencoder(autoencoder.SIZES[size]).eval()
+    drawn, vocoder = SampleConfig(), GriffinLim()
+    noise = torch.randn(1, field.config.latent, LATENT_FRAMES)
+    vision, action = torch.randn(1, 32, VISION[size]), torch.randn(1, 240, ACTION_DIMS)
+
+    def flow() -> torch.Tensor:
+        known = field.condition(vision, action, LATENT_FRAMES)
+        return sample(field, noise, known, field.nothing(1, LATENT_FRAMES), drawn)
+
+    latent, mel = flow(), torch.rand(BINS, MEL_FRAMES).mul(1.5).sub(1.0).numpy()
+    stages = {
+        "flow": best(flow, repeats),
+        "decoder": best(lambda: coder.decode(latent), repeats),
+        "vocoder": best(lambda: vocoder.waveform(mel), repeats),
+    }
+    total, floor = sum(stages.values()), 2 * drawn.steps * flops(field.config, LATENT_FRAMES) / rate
+    return {
+        "parameters": sum(p.numel() for p in field.parameters()),
+        "gflop_a_pass": flops(field.config, LATENT_FRAMES) / 1e9,
+        "seconds": stages,
+        "total_s": total,
+        "times_real_time": SECONDS / total,
+        "share": {name: value / total for name, value in stages.items()},
+        "floor_s": floor,
+        "flow_over_floor": stages["flow"] / floor,
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", nargs="+", default=["small", "paper"], choices=list(VISION))
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path("out/bench_flow"))
+    args = parser.parse_args()
+    rate = matrix_rate()
+    figures: dict[str, Any] = {"threads": torch.get_num_threads(), "gflop_per_s": rate / 1e9}
+    table = Table(
+        "size",
+        "parameters",
+        "GFLOP a pass",
+        "flow [s]",
+        "over the floor",
+        "decoder",
+        "vocoder",
+        "x real time",
+    )
+    for size in args.size:
+        one = figures[size] = measure(size, args.repeats, rate)
+        cells = [f"{one['seconds'][name]:.2f}" for name in ("flow", "decoder", "vocoder")]
+        table.add_row(
+            size,
+            f"{one['parameters'] / 1e6:.1f} M",
+            f"{one['gflop_a_pass']:.1f}",
+            cells[0],
+            f"{one['flow_over_floor']:.1f} x",
+            *cells[1:],
+            f"{one['times_real_time']:.2f}",
+        )
+    Console().print(table)
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
