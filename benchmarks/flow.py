@@ -95,7 +95,7 @@ def main() -> int:
     figures: dict[str, Any] = {"threads": torch.get_num_threads(), "gflop_per_s": rate / 1e9}
     table = Table(
         "size",
-        "parameters",
+        "weights",
         "GFLOP a pass",
         "flow [s]",
         "over the floor",
