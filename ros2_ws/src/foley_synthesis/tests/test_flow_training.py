@@ -6,6 +6,7 @@ import argparse
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,11 +22,12 @@ from foley_perception.dataset.reader import ClipDataset
 from foley_perception.dataset.synthetic import write_synthetic_dataset
 from foley_synthesis.checkpoint import CorruptCheckpoint, sha256_of, write_yaml
 from foley_synthesis.commands import flow
+from foley_synthesis.flow import train
 from foley_synthesis.flow.build import build_flow, open_items
 from foley_synthesis.flow.config import FlowTrainConfig
 from foley_synthesis.flow.items import Items, ItemsError, batch, check_splits
 from foley_synthesis.flow.model import load_model
-from foley_synthesis.flow.rectified import SampleConfig
+from foley_synthesis.flow.rectified import SampleConfig, flow_loss
 from foley_synthesis.flow.train import train_flow
 from foley_synthesis.training.loop import Interrupted
 
@@ -166,18 +168,29 @@ def test_training_lowers_the_loss_of_both_stages(items: Items) -> None:
         assert counters[name].best[name] <= min(entry["validation"] for entry in counters[name].history)
 
 
-def test_a_resumed_training_repeats_an_uninterrupted_one(items: Items, tmp_path: Path) -> None:
+def test_a_resumed_training_repeats_an_uninterrupted_one(
+    items: Items, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = train_flow(items, config(epochs=4))
     calls = []
 
-    def stop(stage: str, done: float, figures: dict[str, float]) -> None:
-        calls.append(stage)
-        if stage == "flow" and calls.count("flow") == 2:
+    def stop(*arguments: Any, **more: Any) -> torch.Tensor:
+        """Ctrl-C in the middle of the third epoch: each has two steps."""
+        calls.append(1)
+        if len(calls) == 6:
             raise KeyboardInterrupt
+        return flow_loss(*arguments, **more)
 
+    often = config(epochs=4, save_every_s=1e-6)
+    monkeypatch.setattr(train, "flow_loss", stop)
     with pytest.raises(Interrupted, match="stage `flow` after 2 epochs"):
-        train_flow(items, config(epochs=4), key="a", folder=tmp_path, report=stop)
-    again = train_flow(items, config(epochs=4), key="a", folder=tmp_path, resume=True)
+        train_flow(items, often, key="a", folder=tmp_path)
+    monkeypatch.undo()
+    epochs: list[str] = []
+    again = train_flow(
+        items, often, key="a", folder=tmp_path, resume=True, report=lambda stage, *_: epochs.append(stage)
+    )
+    assert epochs == ["flow", "flow"], "the autoencoder was finished, and two epochs of the flow"
     for name, value in whole.field.state_dict().items():
         torch.testing.assert_close(again.field.state_dict()[name], value, msg=name)
     with pytest.raises(ValueError, match="other data or settings"):
@@ -261,6 +274,8 @@ def test_the_command_names_what_is_wrong(
     common = (dataset, "--views", views, "--encoder", "colour", "--threads", 1)
     assert call("train", *common, "--out", tmp_path / "x", "--without", "sound") == 2
     assert "without is `sound`, must be vision, action or empty" in capsys.readouterr().err
+    assert call("score", dataset, "--views", views, "--threads", 0) == 2
+    assert "--threads is 0, must be at least 1" in capsys.readouterr().err
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("mine")
     assert call("train", *common, "--out", tmp_path / "full") == 2

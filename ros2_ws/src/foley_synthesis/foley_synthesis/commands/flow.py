@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     except Interrupted as stop:
         print(f"foley flow: {stop}; the same command with --resume goes on", file=sys.stderr)
         return 130
-    except (ValueError, OSError) as error:  # DatasetError, ViewsError, ItemsError, CorruptCheckpoint
+    except (ValueError, OSError, FloatingPointError) as error:  # most of them are ValueErrors
         print(f"foley flow: error: {error}", file=sys.stderr)
         return 2
 
@@ -94,6 +94,8 @@ def _open(args: argparse.Namespace, bar: Any) -> tuple[Any, Any, str]:
     from foley_perception.dataset.reader import ClipDataset
     from foley_synthesis.flow.build import open_items
 
+    if args.threads < 1:
+        raise ValueError(f"--threads is {args.threads}, must be at least 1")
     torch.set_num_threads(args.threads)
     tasks: dict[str, Any] = {}
 
@@ -209,7 +211,7 @@ def _score(args: argparse.Namespace) -> int:
                 shown[row][name] = sound
 
         task = bar.add_task("sounds", total=None)
-        measured = score_windows(
+        scored = score_windows(
             dataset,
             items,
             args.split,
@@ -224,10 +226,10 @@ def _score(args: argparse.Namespace) -> int:
         "models": {name: model.model_id for name, model in models.items()},
         "steps": args.steps,
         "guidance": args.guidance,
-        **measured.figures,
+        **scored,
     }
     (args.out / "metrics.json").write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n", "utf-8")
-    text = markdown(measured.figures)
+    text = markdown(scored)
     (args.out / "table.md").write_text(text, "utf-8")
     draw(items, shown, args.out)
     print(text)

@@ -33,7 +33,7 @@ class FlowTrainConfig:
     seed: int = 0
     threads: int = 2
     device: str = ""  # cuda where there is one, else cpu
-    save_every_s: float = 30.0
+    save_every_s: float = 30.0  # after the epoch in which it has passed
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:

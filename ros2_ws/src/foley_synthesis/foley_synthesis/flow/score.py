@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -124,14 +123,6 @@ def real_sound(dataset: ClipDataset, items: Items, row: int) -> Sound:
     return lowered(dataset.window_audio(index))
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Measured:
-    """Figures for metrics.json, and each window's values for pairs of rows."""
-
-    figures: dict[str, Any]
-    values: dict[str, dict[str, Array]]  # row -> measure -> [windows]
-
-
 def score_windows(
     dataset: ClipDataset,
     items: Items,
@@ -142,7 +133,7 @@ def score_windows(
     seed: int = 0,
     keep: Callable[[str, int, Sound], None] = lambda name, row, sound: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Measured:
+) -> dict[str, Any]:
     """Distances of spectrograms and envelopes (Hearing Hands, table 1), of log mel, and agreement of onsets.
 
     Intervals are over scenes and the windows in them.
@@ -161,7 +152,6 @@ def score_windows(
     truths = [onsets(sound, RATE) for sound in real]
     transform = LogMel()
     rows_figures: dict[str, Any] = {}
-    values: dict[str, dict[str, Array]] = {}
     for number, (name, make) in enumerate(makers.items()):
         told: dict[str, list[float]] = {key: [] for key in ("stft", "envelope", "mel", "sync_ms")}
         counts = []
@@ -175,24 +165,17 @@ def score_windows(
             told["sync_ms"].append(float(np.abs(agreed.errors_s).mean() * 1e3) if agreed.hits else np.nan)
             counts.append((2.0 * agreed.hits, agreed.false + agreed.missed))
             progress(number * len(rows) + k + 1, len(makers) * len(rows))
-        values[name] = {key: np.array(column) for key, column in told.items()}
-        values[name]["onset_f1"] = np.array(
-            [hit / (hit + off) if hit + off else np.nan for hit, off in counts]
-        )
         rows_figures[name] = {
-            key: mean_interval(column, weights).to_dict()
-            for key, column in values[name].items()
-            if key != "onset_f1"
+            key: mean_interval(np.array(column), weights).to_dict() for key, column in told.items()
         }
         rows_figures[name]["onset_f1"] = interval(_f1(np.array(counts)), weights).to_dict()
-    figures = {
+    return {
         "split": split,
         "windows": len(rows),
         "scenes": len({w.scene_id for w in windows}),
         "onsets": int(sum(len(truth) for truth in truths)),
         "rows": rows_figures,
     }
-    return Measured(figures, values)
 
 
 def _f1(counts: Array) -> Callable[[Array | None], float]:

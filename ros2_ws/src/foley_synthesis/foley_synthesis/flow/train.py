@@ -62,7 +62,7 @@ def train_flow(
         autoencoder: a trained one; its stage is left out then.
 
     Raises:
-        Interrupted: on Ctrl-C, after the state was saved.
+        Interrupted: on Ctrl-C; what was learned since the state was saved last is lost.
         ValueError: ``resume`` finds the state of another run.
         FloatingPointError: a loss is not finite.
     """
@@ -169,29 +169,27 @@ def _run(
     before_s = counters.elapsed_s
     started = saved = time.monotonic()
     try:
-        while (done := _progress(config, stage.minutes, counters)) < 1.0:
+        done = _progress(config, stage.minutes, counters)
+        while done < 1.0:
             loss = _epoch(stage, both, optimiser, rows, config, counters.epoch, done)
             counters.epoch += 1
             counters.elapsed_s = before_s + time.monotonic() - started
+            # Looked at once an epoch: the last one is always validated.
+            done = _progress(config, stage.minutes, counters)
             figures = {"train": loss}
-            if counters.epoch % 5 == 0 or _progress(config, stage.minutes, counters) >= 1.0:
+            if counters.epoch % 5 == 0 or done >= 1.0:
                 with torch.no_grad():
                     figures["validation"] = stage.validate(mean.eval())
                 if figures["validation"] < counters.best.get(stage.name, math.inf):
                     counters.best[stage.name] = figures["validation"]
                     best = _copied(mean)
                 counters.history.append({"epoch": float(counters.epoch), **figures})
-            counters.elapsed_s = before_s + time.monotonic() - started
-            report(stage.name, min(_progress(config, stage.minutes, counters), 1.0), figures)
-            if place is not None and (
-                time.monotonic() - saved > config.save_every_s
-                or _progress(config, stage.minutes, counters) >= 1.0
-            ):
+            report(stage.name, min(done, 1.0), figures)
+            if place is not None and (time.monotonic() - saved > config.save_every_s or done >= 1.0):
                 training_state.save_state(place, key, both, optimiser, best, counters)
                 saved = time.monotonic()
     except KeyboardInterrupt as stop:
-        if place is not None:
-            training_state.save_state(place, key, both, optimiser, best, counters)
+        # In the middle of an epoch the weights belong to none: what was saved last is what goes on.
         raise Interrupted(f"stopped in stage `{stage.name}` after {counters.epoch} epochs") from stop
     stage.model.load_state_dict(best)
     stage.model.eval()
