@@ -46,7 +46,7 @@ test: lint  ## ruff, mypy and every test
 	@$(RUN) FOLEY_TEST_METRICS=out/test/metrics.json python -m pytest $(PYTEST_ARGS)
 
 bench: setup  ## timed measurements of benchmarks/
-	@$(RUN) for bench in benchmarks/*.py; do echo "== $$bench"; python "$$bench"; done
+	@$(RUN) python -m benchmarks
 
 lint: setup  ## ruff and strict mypy on the pure modules
 	@$(RUN) scripts/lint.sh

@@ -9,29 +9,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import faiss
 import numpy as np
+from _timing import best
 from sklearn.metrics import pairwise_distances_argmin
 from threadpoolctl import threadpool_limits
 
 from foley_synthesis.synthesis.search import L1Index
 
 WINDOW = (59, 10)
-
-
-def best(work: Callable[[], object], repeats: int) -> float:
-    """Seconds of the fastest run, after one that warms up."""
-    work()
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return min(times)
 
 
 def main() -> None:

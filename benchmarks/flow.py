@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from _timing import best
 from rich.console import Console
 from rich.table import Table
 
@@ -27,17 +26,6 @@ from foley_synthesis.flow.vector_field import ACTION_DIMS, SIZES, FieldConfig, V
 
 SECONDS = 8.0
 VISION = {"paper": 3 * 512, "small": 3 * 1280}  # CLIP's numbers; EfficientNet-Lite0's
-
-
-def best(work: Callable[[], object], repeats: int) -> float:
-    """Seconds of the fastest run, after one that warms up."""
-    work()
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return min(times)
 
 
 def flops(config: FieldConfig, frames: int) -> float:

@@ -12,12 +12,12 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from _timing import best
 
 from foley_perception.geometry.se3 import SE3
 from foley_perception.scene.camera import CameraModel
@@ -41,17 +41,6 @@ def scene(count: int) -> Gaussians:
     opacities = 0.02 + 0.98 * torch.rand(count, generator=g)
     sh = 0.3 * torch.randn(count, 1, 3, generator=g)
     return Gaussians(means, torch.randn(count, 4, generator=g), scales, opacities, sh)
-
-
-def best(work: Callable[[], object], repeats: int) -> float:
-    """Milliseconds of the fastest run, after one that warms up."""
-    work()
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return 1e3 * min(times)
 
 
 def gradient(gaussians: Gaussians, camera: CameraModel, repeats: int) -> float:
@@ -111,7 +100,7 @@ def open3d_ms(gaussians: Gaussians, camera: CameraModel, repeats: int) -> float 
         material.shader = "gaussianSplat"
         renderer.scene.add_geometry("scene", cloud, material)
         renderer.setup_camera(camera.K, camera.tx_world_camera.inverse().matrix, SIDE, SIDE)
-        return best(lambda: np.asarray(renderer.render_to_image()), repeats)
+        return 1e3 * best(lambda: np.asarray(renderer.render_to_image()), repeats)
     except Exception as error:  # noqa: BLE001  a graphics stack fails in many ways, and this row is optional
         print(f"Open3D's renderer does not run here: {type(error).__name__}: {error}")
         return None
@@ -133,7 +122,7 @@ def main() -> None:
     for count in args.count:
         gaussians = scene(count)
         with torch.no_grad():
-            forward = best(lambda: render(gaussians, camera), args.repeats)  # noqa: B023
+            forward = 1e3 * best(lambda: render(gaussians, camera), args.repeats)  # noqa: B023
             ours = render(gaussians, camera).rgb
             exact = [
                 render_reference(
@@ -144,7 +133,7 @@ def main() -> None:
             error = torch.cat([ours[r : r + 1] - one for r, one in zip(ROWS, exact, strict=True)])
             needed = pairs(gaussians, viewmat, edges)
         values = -torch.rand(needed)
-        floor = best(lambda: torch.exp(values), args.repeats)  # noqa: B023
+        floor = 1e3 * best(lambda: torch.exp(values), args.repeats)  # noqa: B023
         row = {
             "gaussians": count,
             "forward_ms": forward,
