@@ -133,8 +133,9 @@ def test_parts_that_are_left_out_do_not_matter() -> None:
         same = torch.equal(net(given), net(other))
         assert same == (name == "no spacetime"), name
         moved = given._replace(frames=torch.cat([torch.zeros(2, 1, 12), given.frames[:, 1:]], dim=1))
-        late = (net(moved) - net(given))[:, 60:].abs().max()
-        assert bool(late > 0) == (parts.recurrent and parts.spacetime), "only the LSTM remembers"
+        # The frame is shown for nine steps; what an untrained LSTM keeps of it is above rounding for some 30 more.
+        late = (net(moved) - net(given))[:, 15:25].abs().max()
+        assert bool(late > 1e-5) == (parts.recurrent and parts.spacetime), "only the LSTM remembers"
 
 
 def test_the_closest_is_found_around_the_contact() -> None:
