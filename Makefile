@@ -43,7 +43,7 @@ world: setup  ## FoleySim-1 and its judge: bags, check, datasheet, data sets, wh
 	foley probe $$out/dataset --shortcuts --out out/probe_shortcuts
 
 test: lint  ## ruff, mypy and every test
-	@$(RUN) FOLEY_TEST_METRICS=out/test/metrics.json python -m pytest $(PYTEST_ARGS)
+	@$(RUN) scripts/test.sh $(PYTEST_ARGS)
 
 bench: setup  ## timed measurements of benchmarks/
 	@$(RUN) python -m benchmarks

@@ -272,11 +272,14 @@ def _await_heartbeat(context: RosContext, node: NodeProcess, topic: str, timeout
 
 # ---- figures of a run ------------------------------------------------------------------------------------------
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int) -> None:
-    """Write the counts of this run to the file that FOLEY_TEST_METRICS names."""
+    """Write the counts of this run, under its part's name, to the file that FOLEY_TEST_METRICS names."""
     name = os.environ.get("FOLEY_TEST_METRICS")
     if not name:
         return
+    path, part = Path(name), os.environ.get("FOLEY_TEST_PART", "all")
     kinds = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
     counts: dict[str, object] = {kind: len(terminalreporter.stats.get(kind, [])) for kind in kinds}
-    Path(name).parent.mkdir(parents=True, exist_ok=True)
-    Path(name).write_text(json.dumps({**counts, "exit_status": int(exitstatus)}, indent=2) + "\n")
+    parts = json.loads(path.read_text()) if path.exists() else {}
+    parts[part] = {**counts, "exit_status": int(exitstatus)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(parts, indent=2) + "\n")

@@ -183,7 +183,7 @@ def test_a_resumed_training_repeats_an_uninterrupted_one(
 
     often = config(epochs=4, save_every_s=1e-6)
     monkeypatch.setattr(train, "flow_loss", stop)
-    with pytest.raises(Interrupted, match="stage `flow` after 2 epochs"):
+    with pytest.raises(Interrupted, match="stage `flow`, of which 2 epochs are kept"):
         train_flow(items, often, key="a", folder=tmp_path)
     monkeypatch.undo()
     epochs: list[str] = []

@@ -11,7 +11,8 @@ from foley_perception.dataset.synthetic import write_synthetic_dataset
 from foley_synthesis.checkpoint import load_checkpoint
 from foley_synthesis.models.config import ModelConfig
 from foley_synthesis.models.heads import Targets
-from foley_synthesis.training import build
+from foley_synthesis.models.vis import robust_loss
+from foley_synthesis.training import build, loop
 from foley_synthesis.training.batches import Tensors, training_inputs
 from foley_synthesis.training.config import TrainConfig
 from foley_synthesis.training.features import load_features
@@ -67,6 +68,31 @@ def test_resumed_equals_uninterrupted_and_a_seed_repeats(tiny_dataset: ClipDatas
     assert not (tmp_path / ".parts.training").exists()
     other, _ = train(tiny_dataset, tmp_path / "other", epochs=4, seed=1)
     assert other != whole
+
+
+def test_ctrl_c_inside_an_epoch_keeps_the_last_whole_one(
+    tiny_dataset: ClipDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def stop(*arguments: torch.Tensor) -> torch.Tensor:
+        """In the second step of the third epoch; the second epoch is validated, with one loss more."""
+        calls.append(1)
+        if len(calls) == 3 * steps:
+            raise KeyboardInterrupt
+        return robust_loss(*arguments)
+
+    steps = sum(clip.split == "train" for clip in tiny_dataset.clips) // int(str(QUICK["batch"]))
+    assert steps > 2
+    train(tiny_dataset, tmp_path / "whole", epochs=4)
+    monkeypatch.setattr(loop, "robust_loss", stop)
+    with pytest.raises(Interrupted, match="2 epochs are kept"):
+        train(tiny_dataset, tmp_path / "parts", epochs=4, save_every_s=1e-6)
+    monkeypatch.undo()
+    train(tiny_dataset, tmp_path / "parts", epochs=4, save_every_s=1e-6, resume=True)
+    a, b = load_checkpoint(tmp_path / "whole"), load_checkpoint(tmp_path / "parts")
+    for name, value in a.tensors.items():
+        assert np.allclose(value, b.tensors[name], atol=1e-5), name
 
 
 def test_shuffled_labels_fall_to_chance(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def train_flow(
         autoencoder: a trained one; its stage is left out then.
 
     Raises:
-        Interrupted: on Ctrl-C; what was learned since the state was saved last is lost.
+        Interrupted: on Ctrl-C. The last whole epoch is kept; in the middle of one, the last that was saved.
         ValueError: ``resume`` finds the state of another run.
         FloatingPointError: a loss is not finite.
     """
@@ -166,11 +166,13 @@ def _run(
         loaded = training_state.load_state(place, key, both, optimiser)
         if loaded is not None:
             best, counters = loaded
+    kept, whole = counters.epoch, True  # the epoch of the saved state; whether the weights are those of an epoch
     before_s = counters.elapsed_s
     started = saved = time.monotonic()
     try:
         done = _progress(config, stage.minutes, counters)
         while done < 1.0:
+            whole = False
             loss = _epoch(stage, both, optimiser, rows, config, counters.epoch, done)
             counters.epoch += 1
             counters.elapsed_s = before_s + time.monotonic() - started
@@ -184,13 +186,16 @@ def _run(
                     counters.best[stage.name] = figures["validation"]
                     best = _copied(mean)
                 counters.history.append({"epoch": float(counters.epoch), **figures})
+            whole = True
             report(stage.name, min(done, 1.0), figures)
             if place is not None and (time.monotonic() - saved > config.save_every_s or done >= 1.0):
                 training_state.save_state(place, key, both, optimiser, best, counters)
-                saved = time.monotonic()
+                saved, kept = time.monotonic(), counters.epoch
     except KeyboardInterrupt as stop:
-        # In the middle of an epoch the weights belong to none: what was saved last is what goes on.
-        raise Interrupted(f"stopped in stage `{stage.name}` after {counters.epoch} epochs") from stop
+        if place is not None and whole:
+            training_state.save_state(place, key, both, optimiser, best, counters)
+            kept = counters.epoch
+        raise Interrupted(f"stopped in stage `{stage.name}`, of which {kept} epochs are kept") from stop
     stage.model.load_state_dict(best)
     stage.model.eval()
     return counters

@@ -85,7 +85,7 @@ def train(
         report: called with the progress [0, 1] and the newest figures.
 
     Raises:
-        Interrupted: on Ctrl-C, after the state was saved.
+        Interrupted: on Ctrl-C. The last whole epoch is kept; in the middle of one, the last that was saved.
         ValueError: `resume` finds the state of another run.
         FloatingPointError: the loss is not finite.
     """
@@ -97,11 +97,13 @@ def train(
         loaded = training_state.load_state(folder, key, networks, optimiser)
         if loaded is not None:
             best, counters = loaded
+    kept, whole = counters.epoch, True  # the epoch of the saved state; whether the weights are those of an epoch
     weights = class_weights(tensors.targets.material[split.train], networks.config.materials)
     before_s = counters.elapsed_s
     started = saved = time.monotonic()
     try:
         while (progress := _progress(config, counters, spent_s)) < 1.0:
+            whole = False
             losses = _epoch(
                 networks, optimiser, tensors, split.train, config, counters.epoch, progress, weights
             )
@@ -114,15 +116,17 @@ def train(
                         counters.best[part] = losses[f"validation_{part}"]
                         best = _merge(best, networks, part)
                 counters.history.append({"epoch": float(counters.epoch), **losses})
+            whole = True
             if report is not None:
                 report(min(_progress(config, counters, spent_s), 1.0), losses)
             if folder is not None and time.monotonic() - saved > config.save_every_s:
                 training_state.save_state(folder, key, networks, optimiser, best, counters)
-                saved = time.monotonic()
+                saved, kept = time.monotonic(), counters.epoch
     except KeyboardInterrupt as stop:
-        if folder is not None:
+        if folder is not None and whole:
             training_state.save_state(folder, key, networks, optimiser, best, counters)
-        raise Interrupted(f"stopped after {counters.epoch} epochs") from stop
+            kept = counters.epoch
+        raise Interrupted(f"stopped; {kept} epochs are kept") from stop
     networks.load_state_dict(best)
     networks.eval()
     return counters
