@@ -41,7 +41,7 @@ def test_a_killed_process_is_cleaned_up_after_and_a_living_one_is_not(
     ros_domain: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("rclpy")
-    # Those that discover each other map each other's segments at a moment of their own, and these stay: they are in use.
+    # Those that discover each other map each other's segments sooner or later, and what is mapped stays.
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "OFF")
     script = "import rclpy, time; rclpy.init(); n = rclpy.create_node('ghost'); print('up', flush=True); time.sleep(60)"
     before = {p.name for p in shared_memory.FOLDER.iterdir()}

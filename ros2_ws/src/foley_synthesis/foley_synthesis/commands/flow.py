@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-HELP = "train and score a rectified flow from drawn views and hands to 8 s of sound (Hearing Hands)"
+from foley_synthesis.commands import flow_play
+
+HELP = "train, score and play a rectified flow from drawn views and hands to 8 s of sound (Hearing Hands)"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,11 +20,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  foley flow train out/dataset --views out/views --out out/flow\n"
         "  foley flow train out/dataset --views out/views --out out/blind --without vision --autoencoder out/flow\n"
         "  foley flow score out/dataset --views out/views --model flow=out/flow --split test\n"
-        "  foley flow sample out/flow out/dataset --views out/views --to out/sounds\n\n"
+        "  foley flow sample out/flow out/dataset --views out/views --to out/sounds\n"
+        "  foley flow play out/flow --scene out/scene/test-00000-scan --bag bags/test-00000    # in the browser\n\n"
         "The dataset needs windows (`foley dataset build --windows`), the views come from `foley scene views`. Sounds\n"
         "have 16 kHz; Griffin and Lim's method makes them of spectrograms."
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="train|score|sample")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="train|score|sample|play")
     train = actions.add_parser("train", help="train the autoencoder of spectrograms and the flow")
     _common(train)
     train.add_argument(
@@ -56,6 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     sample.add_argument("--to", type=Path, required=True, metavar="DIR", help="for <window>.flac")
     sample.add_argument("--seed", type=int, default=0)
     _drawing(sample)
+    flow_play.configure(actions)
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     from foley_synthesis.training.loop import Interrupted
 
     try:
-        return {"train": _train, "score": _score, "sample": _sample}[args.action](args)
+        return {"train": _train, "score": _score, "sample": _sample, "play": flow_play.run}[args.action](args)
     except Interrupted as stop:
         print(f"foley flow: {stop}; the same command with --resume goes on", file=sys.stderr)
         return 130

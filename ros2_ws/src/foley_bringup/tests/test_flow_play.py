@@ -1,0 +1,208 @@
+"""A recorded scene is played: what the flow is told is what training told it, and a browser plays the sound."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import dataclasses
+import io
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+pytest.importorskip("rclpy")
+pytest.importorskip("viser")
+
+from foley_perception.dataset.build import build_dataset, find_bags
+from foley_perception.dataset.cut import CutConfig
+from foley_perception.dataset.reader import ClipDataset
+from foley_perception.splats.gaussians import Gaussians
+from foley_perception.splats.ply import save_ply
+from foley_perception.splats.recordings import BulkConfig, draw_recording, find_scenes
+from foley_sim.generate import GenerateConfig, generate
+from foley_synthesis.commands import flow
+from foley_synthesis.flow import autoencoder, vector_field
+from foley_synthesis.flow.build import open_items
+from foley_synthesis.flow.instrument import Instrument, open_instrument, open_stage
+from foley_synthesis.flow.items import batch
+from foley_synthesis.flow.model import FlowModel, save_model
+from foley_synthesis.flow.motions import MotionError
+from foley_synthesis.flow.page import Page
+from foley_synthesis.flow.rectified import SampleConfig
+from foley_synthesis.vision.colour import ColourEncoder
+from foley_synthesis.vision.view_features import VIEWS
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording, a scene of its id (a table top of many colours), and a flow that learned nothing."""
+    folder = tmp_path_factory.mktemp("place")
+    generate(
+        GenerateConfig(
+            folder / "bags", split="train", scenes=1, duration_s=12.0, edition="foleysim-1", robot="gantry",
+            depth_rate_hz=0,
+        )
+    )  # fmt: skip
+    bag = find_bags([folder / "bags"])[0]
+    x, y = (axis.ravel() for axis in np.meshgrid(np.linspace(-0.6, 0.6, 60), np.linspace(-0.6, 0.6, 60)))
+    n = len(x)
+    torch.manual_seed(0)
+    points = torch.tensor(np.stack([x, y, 0 * x], -1), dtype=torch.float32)
+    quats, scales = torch.tensor([[1.0, 0, 0, 0]]), torch.tensor([[0.015, 0.015, 0.0005]])
+    gaussians = Gaussians(
+        points, quats.expand(n, 4), scales.expand(n, 3), torch.full((n,), 0.95), torch.rand(n, 1, 3)
+    )
+    scene = folder / "scenes" / "scene"
+    scene.mkdir(parents=True)
+    save_ply(gaussians, scene / "scene.ply")
+    from foley_perception.episodes.reader import read_episode
+
+    manifest = {
+        "scene_id": read_episode(bag).scene_id,
+        "focus": [0.0, 0.0, 0.05],
+        "radius": 1.0,
+        "cameras": {},
+    }
+    (scene / "scene.json").write_text(json.dumps(manifest))
+    encoder = ColourEncoder()
+    coder = autoencoder.MelAutoencoder(autoencoder.SIZES["tiny"])
+    coder.set_scale(torch.randn(4, 80, 500))
+    field = vector_field.VectorField(vector_field.SIZES["tiny"](len(VIEWS) * encoder.dims))
+    facts: dict[str, Any] = {
+        "encoder": {"name": "colour", "identity": encoder.identity},
+        "views": list(VIEWS),
+        "without": "",
+        "dataset": {"train_scenes": []},
+    }
+    save_model(FlowModel(coder, field, facts), folder / "flow", {})
+    return folder
+
+
+def opened(place: Path, start_s: float = 0.0) -> Instrument:
+    bag = find_bags([place / "bags"])[0]
+    return open_instrument(
+        place / "flow", place / "scenes" / "scene", bag, start_s=start_s, hand="parallel_gripper", threads=1
+    )
+
+
+def test_what_is_told_is_what_training_told(place: Path, tmp_path: Path) -> None:
+    bags = find_bags([place / "bags"])
+    build_dataset(bags, tmp_path / "dataset", config=CutConfig(windows=True), workers=1)
+    dataset = ClipDataset(tmp_path / "dataset")
+    draw_recording(bags[0], find_scenes(place / "scenes"), tmp_path / "views", BulkConfig(names=VIEWS))
+    items, _ = open_items(dataset, tmp_path / "views", "colour")
+    given = batch(items, torch.tensor([0]))
+    episode_start = min(window.start_ns for window in items.windows)
+    instrument = opened(place)
+    told, pictures = instrument.condition(instrument.preset("recorded", instrument.stage.motion[0]))
+    assert items.windows[0].start_ns == episode_start and len(pictures["local_right"]) == 32
+    torch.testing.assert_close(told.action, given.action, atol=2e-4, rtol=0.0)
+    # Pictures of training went through JPEG, and times of every other one lie between two poses.
+    near = torch.nn.functional.cosine_similarity(
+        told.vision.reshape(250, 3, -1), given.vision.reshape(250, 3, -1), dim=-1
+    )
+    assert bool((near[:, [0, 2]] > 0.99).all()) and float(near[:, [0, 2]].median()) > 0.999
+    assert bool((told.vision.reshape(250, 3, -1)[:, 1] == 0).all()), "there is no left hand"
+
+
+def test_the_command_writes_a_sound_and_says_what_is_wrong(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = argparse.ArgumentParser()
+    flow.configure(parser)
+    bag, scene = find_bags([place / "bags"])[0], place / "scenes" / "scene"
+    words = ["play", str(place / "flow"), "--scene", str(scene), "--bag", str(bag), "--steps", "2"]
+
+    def run(*more: str) -> int:
+        return flow.run(parser.parse_args([*words, "--to", str(tmp_path / "a" / "tap.flac"), *more]))
+
+    assert run("--motion", "tap", "--at", "0.1", "0", "0.2") == 0
+    sound, rate = soundfile.read(tmp_path / "a" / "tap.flac")
+    assert (len(sound), rate) == (128_000, 16_000) and "made in" in capsys.readouterr().out
+    assert run("--motion", "tap", "--at", "2", "0", "0.2") == 2
+    assert "move the hand over something" in capsys.readouterr().err
+    assert run("--motion", "hop") == 2 and "--motion is `hop`" in capsys.readouterr().err
+    other = tmp_path / "other"
+    shutil.copytree(scene, other)
+    (other / "scene.json").write_text(json.dumps({"scene_id": "another", "focus": [0, 0, 0]}))
+    with pytest.raises(MotionError, match="is `another`"):
+        open_stage(other, bag)
+    (other / "scene.json").write_text("{")
+    with pytest.raises(MotionError, match="reconstruct the scene again"):
+        open_stage(other, bag)
+    late = open_stage(scene, bag, start_s=100.0)
+    assert np.ptp(late.motion.translation, axis=0).max() < 1e-9, "after the recording the hand rests"
+
+
+@pytest.fixture(scope="module")
+def page(place: Path) -> Iterator[Page]:
+    made = Page(opened(place), place / "scenes" / "scene", port=18_533, drawing=SampleConfig(2, 1.0))
+    yield made
+    made.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("chromium") or not shutil.which("chromedriver"), reason="no chromium")
+def test_a_browser_plays_what_the_hand_did(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(shutil.which("chromium"))
+    for argument in (
+        "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1000,900",
+        "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
+        "--autoplay-policy=no-user-gesture-required",
+    ):  # fmt: skip
+        options.add_argument(argument)
+    browser = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+
+    def press(label: str) -> str:
+        """Press a button; the source of the next sound."""
+        before = [sound.get_attribute("src") for sound in browser.find_elements(By.TAG_NAME, "audio")]
+        button = wait.until(lambda b: b.find_element(By.XPATH, f"//button[contains(., '{label}')]"))
+        browser.execute_script("arguments[0].click()", button)
+
+        def new(_: Any) -> str:
+            sounds = [sound.get_attribute("src") for sound in browser.find_elements(By.TAG_NAME, "audio")]
+            return str(sounds[-1]) if sounds and sounds != before else ""
+
+        return str(wait.until(new))
+
+    try:
+        wait = WebDriverWait(browser, 90)
+        browser.get(f"http://127.0.0.1:{page.server.get_port()}")
+        source = press("Tap here")
+        sound, rate = soundfile.read(io.BytesIO(base64.b64decode(source.split(",", 1)[1])))
+        assert (len(sound), rate) == (128_000, 16_000)
+        length = wait.until(lambda b: b.execute_script("return document.querySelector('audio').duration"))
+        assert length == pytest.approx(8.0, abs=0.05)
+        assert len(browser.find_elements(By.TAG_NAME, "img")) >= 2, "spectrogram and views"
+        monkeypatch.setattr("foley_synthesis.flow.page.WINDOW_S", 0.5)
+        assert press("Perform for 8 s") != source
+    finally:
+        browser.quit()
+
+
+def test_the_page_outlives_what_cannot_be_played(page: Page) -> None:
+    instrument = page._instrument
+    far = dataclasses.replace(instrument.stage, gaussians=instrument.stage.gaussians[:1])
+    kept, instrument.stage = instrument.stage, far
+    try:
+        page._start(lambda: instrument.preset("tap", instrument.stage.motion[0]))
+        deadline = time.monotonic() + 20
+        while "Not possible" not in page._status.content and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert "nothing is known to lie under" in page._status.content
+    finally:
+        instrument.stage = kept

@@ -1,0 +1,101 @@
+"""`foley flow play`: move a hand in a reconstructed scene and hear the sound."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def configure(actions: Any) -> None:
+    """Add the command's arguments."""
+    play = actions.add_parser("play", help="move a hand in a scene, in the browser, and hear the sound")
+    play.add_argument("checkpoint", type=Path, help="folder written by `foley flow train`")
+    play.add_argument("--scene", type=Path, required=True, metavar="DIR", help="a reconstructed scene")
+    play.add_argument(
+        "--bag",
+        type=Path,
+        required=True,
+        help="a recording in it: where the camera stands, what the hand holds",
+    )
+    play.add_argument(
+        "--start", type=float, default=0.0, metavar="S", help="of its motion (default: %(default)s)"
+    )
+    play.add_argument("--hand", default="parallel_gripper", help="hand file: gripper as keypoints")
+    play.add_argument("--to", type=Path, metavar="FLAC", help="no page: write the sound of --motion and end")
+    play.add_argument(
+        "--motion", default="recorded", metavar="tap|stroke|recorded", help="of --to (default: %(default)s)"
+    )
+    play.add_argument(
+        "--at",
+        type=float,
+        nargs=3,
+        metavar=("X", "Y", "Z"),
+        help="where the tip starts [m] (default: as recorded)",
+    )
+    play.add_argument("--port", type=int, default=8080)
+    play.add_argument("--host", default="127.0.0.1", help="default: this machine only")
+    play.add_argument("--threads", type=int, default=2)
+    play.add_argument("--seed", type=int, default=0)
+    play.add_argument("--steps", type=int, default=25, help="of Euler's method (default: %(default)s)")
+    play.add_argument("--guidance", type=float, default=4.5, help="1: none (default: %(default)s)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code 0; errors are raised."""
+    import torch
+    from rich.console import Console
+
+    from foley_synthesis.flow.instrument import PRESETS, open_instrument
+    from foley_synthesis.flow.rectified import SampleConfig
+
+    if args.threads < 1:
+        raise ValueError(f"--threads is {args.threads}, must be at least 1")
+    if args.motion not in PRESETS:
+        raise ValueError(f"--motion is `{args.motion}`, known are {', '.join(PRESETS)}")
+    torch.set_num_threads(args.threads)
+    drawing = SampleConfig(args.steps, args.guidance)
+    with Console(stderr=True).status("reading the scene and the flow"):
+        instrument = open_instrument(
+            args.checkpoint, args.scene, args.bag, start_s=args.start, hand=args.hand, threads=args.threads
+        )
+    return _write(args, instrument, drawing) if args.to else _serve(args, instrument, drawing)
+
+
+def _write(args: argparse.Namespace, instrument: Any, drawing: Any) -> int:
+    import numpy as np
+    import soundfile
+
+    from foley_perception.geometry.se3 import SE3
+    from foley_synthesis.flow.mel import RATE
+
+    pose = instrument.stage.motion[0]
+    if args.at:
+        offset = np.array(args.at) - instrument.tip(pose)
+        pose = SE3(pose.quaternion, pose.translation + offset)
+    played = instrument.play(instrument.preset(args.motion, pose), args.seed, drawing)
+    args.to.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(args.to, played.sound.clip(-1, 1), RATE)
+    parts = ", ".join(f"{name} {value:.1f} s" for name, value in played.seconds.items())
+    print(f"{args.to}: 8 s, made in {sum(played.seconds.values()):.1f} s ({parts})")
+    return 0
+
+
+def _serve(args: argparse.Namespace, instrument: Any, drawing: Any) -> int:
+    import time
+
+    from foley_perception.splats.viewer import is_loopback
+    from foley_synthesis.flow.page import Page
+
+    page = Page(instrument, args.scene, host=args.host, port=args.port, drawing=drawing, seed=args.seed)
+    if not is_loopback(args.host):
+        print(f"foley flow: anyone who reaches {args.host}:{args.port} can play here", file=sys.stderr)
+    print(f"http://{args.host}:{page.server.get_port()}  (Ctrl-C ends it)", flush=True)
+    try:
+        while True:
+            time.sleep(1.0)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        page.close()

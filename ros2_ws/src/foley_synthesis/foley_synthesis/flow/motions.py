@@ -1,0 +1,108 @@
+"""Motions of a hand for 8 s: taps and strokes on what lies under it, or those that somebody made by hand.
+
+A motion is the tool's pose at the moments at which the flow is told the hands: 30 a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from foley_perception.dataset.schema import FRAME_RATE, WINDOW_KEYPOINTS, WINDOW_S
+from foley_perception.geometry.se3 import SE3, interpolate_at, stack
+from foley_perception.scene.camera import CameraModel
+from foley_perception.splats.gaussians import Gaussians
+from foley_perception.splats.render import render
+
+Array = NDArray[np.float64]
+MOMENTS_S = np.arange(WINDOW_KEYPOINTS) / FRAME_RATE
+"""Times of a motion's poses [240]."""
+_COVERED = 0.5  # alpha from which there is a surface
+
+
+class MotionError(ValueError):
+    """A motion that cannot be made; the message says why."""
+
+
+def surface_below(gaussians: Gaussians, point: Array) -> Array:
+    """The nearest point [3] of a scene straight under a point.
+
+    Raises:
+        MotionError: nothing is there, or the scene was never seen there.
+    """
+    down = np.array([0.0, 0.0, -1.0])
+    camera = CameraModel.looking_at(point, point + down, width=5, height=5, fovy_deg=1.0, up=(0, 1, 0))
+    with torch.no_grad():
+        seen = render(gaussians, camera)
+    if not float(seen.alpha[2, 2]) >= _COVERED:
+        place = ", ".join(f"{value:.3f}" for value in point)
+        raise MotionError(f"nothing is known to lie under ({place}) m; move the hand over something")
+    return np.asarray(point + down * float(seen.depth[2, 2]))
+
+
+def taps(tx_world_tool: SE3, tip: Array, surface: Array, *, count: int = 5, height_m: float = 0.08) -> SE3:
+    """Poses [240] of a tool that comes down on a surface, evenly in time.
+
+    Args:
+        tx_world_tool: whose orientation is kept.
+        tip: of the tool at that pose [3].
+        surface: where the tip comes down [3].
+    """
+    _check(count=count, height_m=height_m)
+    phase = MOMENTS_S * count / WINDOW_S % 1.0
+    # Down in a third of the time, faster and faster, and up again as it came.
+    away = np.clip(np.abs(phase - 0.5) * 3.0, 0.0, 1.0)
+    lift = height_m * away * (2.0 - away)
+    path = surface + lift[:, None] * np.array([0.0, 0.0, 1.0])
+    return _moved(tx_world_tool, path - tip)
+
+
+def strokes(
+    tx_world_tool: SE3,
+    tip: Array,
+    surface: Array,
+    *,
+    count: int = 4,
+    length_m: float = 0.06,
+    height_m: float = 0.04,
+) -> SE3:
+    """Poses [240] of a tool that comes down, is drawn along x to and fro on a level, and goes up again."""
+    _check(count=count, height_m=height_m, length_m=length_m)
+    on = (MOMENTS_S > 1.0) & (MOMENTS_S < WINDOW_S - 1.0)
+    lift = height_m * np.clip(np.maximum(1.0 - MOMENTS_S, MOMENTS_S - (WINDOW_S - 1.0)), 0.0, 1.0)
+    turns = np.clip((MOMENTS_S - 1.0) / (WINDOW_S - 2.0), 0.0, 1.0) * count
+    along = np.where(on, length_m / 2 * np.sin(np.pi * turns), 0.0)
+    path = surface + lift[:, None] * np.array([0.0, 0.0, 1.0]) + along[:, None] * np.array([1.0, 0.0, 0.0])
+    return _moved(tx_world_tool, path - tip)
+
+
+def performed(moments: Sequence[tuple[float, SE3]]) -> SE3:
+    """Poses [240] of what somebody did: times [s] from the start, at which a pose was taken on.
+
+    Between them the hand moves evenly; before the first and after the last it rests.
+
+    Raises:
+        MotionError: nothing was done.
+    """
+    if not moments:
+        raise MotionError("the hand was not moved")
+    latest: dict[int, SE3] = {}
+    for time_s, pose in moments:
+        latest[round(time_s * 1e9)] = pose
+    times = np.array(sorted(latest), dtype=np.int64)
+    query = np.clip(np.round(MOMENTS_S * 1e9).astype(np.int64), times[0], times[-1])
+    return interpolate_at(times, stack([latest[int(time)] for time in times]), query)
+
+
+def _moved(pose: SE3, offsets: Array) -> SE3:
+    quaternions = np.broadcast_to(pose.quaternion, (len(offsets), 4))
+    return SE3(quaternions, pose.translation + offsets)
+
+
+def _check(**values: float) -> None:
+    for name, value in values.items():
+        if not value > 0:
+            raise MotionError(f"{name} is {value}, must be over 0")

@@ -1,0 +1,155 @@
+"""Motions in a scene that can be played, and what the flow is told of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from foley_perception.action.hand import GripperHand
+from foley_perception.geometry.se3 import SE3
+from foley_perception.scene.camera import CameraModel
+from foley_perception.splats.gaussians import Gaussians
+from foley_perception.splats.views import ViewConfig
+from foley_synthesis.flow import autoencoder, vector_field
+from foley_synthesis.flow.instrument import Instrument, Stage
+from foley_synthesis.flow.model import FlowModel
+from foley_synthesis.flow.motions import MOMENTS_S, MotionError, performed, strokes, surface_below, taps
+from foley_synthesis.flow.page import sheet, spectrogram, wav
+from foley_synthesis.flow.rectified import SampleConfig
+from foley_synthesis.vision.colour import ColourEncoder
+
+TIP = SE3.from_translation([0.0, 0.0, 0.05])
+ABOVE = SE3.from_rotation_vector([np.pi, 0, 0], [0.1, 0.05, 0.25])  # a tool that points down
+QUICK = SampleConfig(steps=2, guidance=1.0)
+
+
+def table(height: float = 0.04) -> Gaussians:
+    """A table top of 1 m by 1 m."""
+    x, y = (axis.ravel() for axis in np.meshgrid(np.linspace(-0.5, 0.5, 60), np.linspace(-0.5, 0.5, 60)))
+    points = torch.tensor(np.stack([x, y, 0 * x + height], -1), dtype=torch.float32)
+    n = len(points)
+    quats, scales = torch.tensor([[1.0, 0, 0, 0]]), torch.tensor([[0.015, 0.015, 0.0005]])
+    return Gaussians(
+        points, quats.expand(n, 4), scales.expand(n, 3), torch.full((n,), 0.95), torch.rand(n, 1, 3)
+    )
+
+
+def instrument(**changes: object) -> Instrument:
+    torch.manual_seed(0)
+    encoder = ColourEncoder()
+    coder = autoencoder.MelAutoencoder(autoencoder.SIZES["tiny"])
+    coder.set_scale(torch.randn(4, 80, 500))
+    field = vector_field.VectorField(vector_field.SIZES["tiny"](3 * encoder.dims))
+    facts = {
+        "encoder": {"name": "colour", "identity": encoder.identity},
+        "views": ["global", "local_left", "local_right"],
+        "without": "",
+        **changes,
+    }
+    camera = CameraModel.looking_at([0, -0.9, 0.6], [0, 0, 0], width=160, height=120, fovy_deg=45.0)
+    rest = SE3(np.tile(ABOVE.quaternion, (240, 1)), np.tile(ABOVE.translation, (240, 1)))
+    stage = Stage("table", table(), camera, np.zeros(3), TIP, rest, 0.02)
+    hand = GripperHand.from_yaml("parallel_gripper")
+    return Instrument(FlowModel(coder.eval(), field.eval(), facts), encoder, stage, hand, ViewConfig(size=48))
+
+
+# ---- motions -----------------------------------------------------------------------------------------------
+def test_the_surface_under_a_point_is_found() -> None:
+    np.testing.assert_allclose(
+        surface_below(table(), np.array([0.1, 0.05, 0.3])), [0.1, 0.05, 0.04], atol=2e-3
+    )
+    with pytest.raises(MotionError, match=r"nothing is known to lie under \(0\.900, 0\.000, 0\.300\) m"):
+        surface_below(table(), np.array([0.9, 0.0, 0.3]))
+    with pytest.raises(MotionError):
+        surface_below(table(), np.array([0.0, 0.0, 0.01]))  # it lies above
+
+
+def test_taps_come_down_to_the_surface_so_many_times() -> None:
+    surface = np.array([0.1, 0.05, 0.04])
+    motion = taps(ABOVE, (ABOVE @ TIP).translation, surface, count=4, height_m=0.1)
+    tip = (motion @ TIP).translation
+    np.testing.assert_allclose(tip[:, :2] - surface[:2], 0.0, atol=1e-12)
+    lift = tip[:, 2] - surface[2]
+    assert lift.min() > -1e-12 and abs(lift.max() - 0.1) < 1e-9
+    down = np.flatnonzero((lift[1:-1] < lift[:-2]) & (lift[1:-1] <= lift[2:]))
+    assert len(down) == 4 and np.abs(np.diff(MOMENTS_S[down]) - 2.0).max() < 0.04
+    assert (-np.diff(lift)[down]).min() > 0.2 / 30, "it is fast when it lands"
+    np.testing.assert_allclose(motion.quaternion, np.tile(ABOVE.quaternion, (240, 1)))
+    with pytest.raises(MotionError, match="count is 0"):
+        taps(ABOVE, surface, surface, count=0)
+
+
+def test_strokes_stay_on_the_level_that_they_landed_on() -> None:
+    surface = np.array([0.1, 0.05, 0.04])
+    tip = (strokes(ABOVE, (ABOVE @ TIP).translation, surface, length_m=0.06) @ TIP).translation
+    on = np.abs(tip[:, 2] - surface[2]) < 1e-9
+    assert 5.8 < on.sum() / 30 < 6.2 and tip[~on, 2].min() > surface[2]
+    along = tip[:, 0] - surface[0]
+    np.testing.assert_allclose(along[~on], 0.0, atol=1e-9)
+    assert abs(along.max() - 0.03) < 1e-3 and abs(along.min() + 0.03) < 1e-3
+    assert np.abs(np.diff(tip, axis=0)).max() < 0.1 / 30 * 1.5, "nowhere does it jump"
+
+
+def test_what_is_performed_is_told_at_its_times() -> None:
+    there = SE3(ABOVE.quaternion, np.add(ABOVE.translation, [0.0, 0.0, -0.1]))
+    motion = performed([(0.0, ABOVE), (2.0, ABOVE), (3.0, there), (3.0, there)])
+    height = motion.translation[:, 2]
+    np.testing.assert_allclose(height[:61], 0.25)
+    np.testing.assert_allclose(height[75], 0.20)
+    np.testing.assert_allclose(height[90:], 0.15)
+    np.testing.assert_allclose(performed([(0.0, ABOVE)]).translation, np.tile(ABOVE.translation, (240, 1)))
+    with pytest.raises(MotionError, match="was not moved"):
+        performed([])
+
+
+# ---- the instrument ----------------------------------------------------------------------------------------
+def test_a_motion_becomes_a_sound_and_a_seed_repeats_it() -> None:
+    made = instrument()
+    motion = made.preset("tap", ABOVE)
+    played = made.play(motion, 3, QUICK)
+    assert (
+        played.sound.shape == (128_000,) and np.isfinite(played.sound).all() and played.mel.shape == (80, 500)
+    )
+    assert {n: len(p) for n, p in played.pictures.items()} == {
+        "global": 32,
+        "local_left": 0,
+        "local_right": 32,
+    }
+    assert set(played.seconds) == {"views", "flow", "vocoder"}
+    np.testing.assert_array_equal(made.play(motion, 3, QUICK).mel, played.mel)
+    assert not np.array_equal(made.play(motion, 4, QUICK).mel, played.mel)
+    assert not np.array_equal(made.play(made.preset("stroke", ABOVE), 3, QUICK).mel, played.mel)
+
+
+def test_the_flow_is_told_where_the_hand_is_and_what_is_seen_of_it() -> None:
+    made = instrument()
+    motion = made.preset("tap", ABOVE)
+    part, pictures = made.condition(motion)
+    hands = made.keypoints(motion)
+    right = part.action.reshape(250, 2, 21, 3)[:, 1].numpy()
+    np.testing.assert_allclose(right[125], hands[120, 1], atol=1e-6)  # the same moment at 31.25 and 30 Hz
+    assert bool((part.action[..., :63] == 0).all()), "there is no left hand"
+    seen = part.vision.reshape(250, 3, -1)
+    assert bool((seen[:, 1] == 0).all())
+    torch.testing.assert_close(seen[:, [0, 2]].norm(dim=-1), torch.ones(250, 2))
+    dips = [int(picture.mean()) for picture in pictures["local_right"]]
+    assert len(set(dips)) > 1, "the local view follows the tip"
+
+
+def test_what_cannot_be_played_says_why() -> None:
+    made = instrument()
+    with pytest.raises(MotionError, match="motion is `hop`, known are tap, stroke, recorded"):
+        made.preset("hop", ABOVE)
+    with pytest.raises(MotionError, match="has 240 known poses"):
+        made.play(made.stage.motion[:100], 0)
+    with pytest.raises(ValueError, match="saw its views through other-1"):
+        instrument(encoder={"name": "other", "identity": "other-1"})
+
+
+def test_the_page_shows_sounds_and_views() -> None:
+    played = instrument().play(instrument().stage.motion, 0, QUICK)
+    assert wav(played.sound).startswith("UklGR")  # RIFF
+    assert sheet(played).shape == (320, 640, 3)
+    picture = spectrogram(np.linspace(-1, 1, 80, dtype=np.float32)[:, None].repeat(5, 1))
+    assert picture.shape == (80, 5, 3) and picture[0].mean() > 200 > 50 > picture[-1].mean()
