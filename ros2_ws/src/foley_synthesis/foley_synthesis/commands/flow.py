@@ -86,6 +86,12 @@ def run(args: argparse.Namespace) -> int:
     except Interrupted as stop:
         print(f"foley flow: {stop}; the same command with --resume goes on", file=sys.stderr)
         return 130
+    except ModuleNotFoundError as error:
+        print(
+            f"foley flow: error: {error.name} is not installed; set up with FOLEY_EXTRAS='learn scene'",
+            file=sys.stderr,
+        )
+        return 2
     except (ValueError, OSError, FloatingPointError) as error:  # most of them are ValueErrors
         print(f"foley flow: error: {error}", file=sys.stderr)
         return 2

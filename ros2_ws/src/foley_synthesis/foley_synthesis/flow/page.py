@@ -50,7 +50,7 @@ class Page:
         seed: int = 0,
     ) -> None:
         self.server = open_viewer(scene, host=host, port=port)
-        self._instrument, self._seed, self._scene = instrument, seed, scene
+        self._instrument, self._seed = instrument, seed
         self._drawing = drawing or SampleConfig()
         self._moments: list[tuple[float, SE3]] | None = None  # while the hand is performed
         self._began = 0.0

@@ -59,7 +59,7 @@ def build_checkpoint(
 
     Raises:
         UntrainableDataset: fewer than two materials or too few training clips.
-        Interrupted: on Ctrl-C, after the state was saved for `resume`.
+        Interrupted: on Ctrl-C; whole epochs are kept for `resume`.
     """
     started = time.monotonic()
     torch.set_num_threads(config.threads)
