@@ -162,9 +162,8 @@ class Page:
         self._seen.image, self._seen.visible = sheet(played), True
         parts = ", ".join(f"{name} {value:.1f} s" for name, value in played.seconds.items())
         self._status.content = f"8 s of sound in {seconds:.1f} s ({parts})."
-        self._sound.content = (
-            f'<audio controls autoplay src="data:audio/wav;base64,{wav(played.sound)}"></audio>'
-        )
+        source = f"data:audio/wav;base64,{wav(played.sound)}"
+        self._sound.content = f'<audio controls autoplay style="width: 100%" src="{source}"></audio>'
 
     def _follow(self, path: SE3) -> None:
         """Move the hand as the sound goes on, until another one is made or somebody takes it."""
