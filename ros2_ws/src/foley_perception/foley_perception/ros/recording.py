@@ -270,10 +270,12 @@ class RawSubscriptions:
         return changed
 
     def offered_qos(self) -> dict[str, list[dict[str, object]]]:
-        return {
-            topic: [qos.entry(p.qos_profile) for p in self._node.get_publishers_info_by_topic(topic)]
-            for topic in self.specs
-        }
+        """Profiles of each topic's publishers; the subscription's own where none is known yet, as it may still come."""
+        offered = {}
+        for topic, subscription in self._subscriptions.items():
+            known = [p.qos_profile for p in self._node.get_publishers_info_by_topic(topic)]
+            offered[topic] = [qos.entry(profile) for profile in known or [subscription.qos_profile]]
+        return offered
 
     def without_publisher(self) -> list[str]:
         """Required topics that nobody publishes or whose type is not installed."""
