@@ -1,4 +1,4 @@
-"""The interactive scene in the browser: move the hand, hear the sound (Hearing Hands, section 5; by viser).
+"""The interactive scene in the browser: move the hand, hear the sound (Hearing Hands, section 5.2; by viser).
 
 Callbacks of the page store or start; one worker makes the sounds, one at a time.
 """
@@ -116,7 +116,10 @@ class Page:
         }
         for label, motion in buttons.items():
             gui.add_button(label).on_click(lambda _event, motion=motion: self._start(motion))
-        self._guidance = gui.add_slider("guidance", 1.0, 8.0, 0.5, initial_value=self._drawing.guidance)
+        asked = self._drawing.guidance
+        self._guidance = gui.add_slider(
+            "guidance", min(1.0, asked), max(8.0, asked), 0.1, initial_value=asked
+        )
         self._status = gui.add_markdown("Ready.")
         self._progress = gui.add_progress_bar(0.0, visible=False)
         self._sound = gui.add_html("")
