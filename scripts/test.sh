@@ -12,6 +12,7 @@ workers=${FOLEY_TEST_WORKERS:-$((processors < 8 ? processors : 8))}
 OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE FOLEY_TEST_PART=pure \
   python -m pytest -n "$workers" --dist loadfile -m "not nodes and not system" "$@"
 pure=$?
+[ "$pure" = 2 ] && exit 2 # Ctrl-C
 FOLEY_TEST_PART=nodes python -m pytest -m "nodes or system" "$@"
 nodes=$?
 

@@ -24,6 +24,7 @@ pytest.importorskip("viser")
 from foley_perception.dataset.build import build_dataset, find_bags
 from foley_perception.dataset.cut import CutConfig
 from foley_perception.dataset.reader import ClipDataset
+from foley_perception.episodes.reader import read_episode
 from foley_perception.splats.gaussians import Gaussians
 from foley_perception.splats.ply import save_ply
 from foley_perception.splats.recordings import BulkConfig, draw_recording, find_scenes
@@ -63,8 +64,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     scene = folder / "scenes" / "scene"
     scene.mkdir(parents=True)
     save_ply(gaussians, scene / "scene.ply")
-    from foley_perception.episodes.reader import read_episode
-
     manifest = {
         "scene_id": read_episode(bag).scene_id,
         "focus": [0.0, 0.0, 0.05],
@@ -138,8 +137,31 @@ def test_the_command_writes_a_sound_and_says_what_is_wrong(
     (other / "scene.json").write_text("{")
     with pytest.raises(MotionError, match="reconstruct the scene again"):
         open_stage(other, bag)
+    (other / "scene.json").write_text("{}")
+    with pytest.raises(MotionError, match="focus"):
+        open_stage(other, bag)
+    assert run("--start", "-1") == 2 and "start is -1.0 s" in capsys.readouterr().err
+    assert (
+        run("--motion", "tap", "--at", "nan", "0", "0.2") == 2 and "must be finite" in capsys.readouterr().err
+    )
     late = open_stage(scene, bag, start_s=100.0)
     assert np.ptp(late.motion.translation, axis=0).max() < 1e-9, "after the recording the hand rests"
+
+
+def test_a_gap_in_the_poses_is_not_drawn_over(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bag = find_bags([place / "bags"])[0]
+    episode = read_episode(bag)
+    track = episode.ee_pose
+    assert track is not None
+    since_s = (track.times_ns - episode.start_ns) * 1e-9
+    kept = np.flatnonzero((since_s < 3.0) | (since_s > 3.5))
+    holed = dataclasses.replace(track, times_ns=track.times_ns[kept], poses=track.poses[kept])
+    monkeypatch.setattr(
+        "foley_synthesis.flow.instrument.read_episode", lambda _: dataclasses.replace(episode, ee_pose=holed)
+    )
+    with pytest.raises(MotionError, match=r"ee_pose has a gap at 3\.\d\d s; choose other 8 s"):
+        open_stage(place / "scenes" / "scene", bag)
+    assert bool(open_stage(place / "scenes" / "scene", bag, start_s=3.6).motion.finite.all())
 
 
 @pytest.fixture(scope="module")

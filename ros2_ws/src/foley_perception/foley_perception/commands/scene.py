@@ -148,20 +148,8 @@ def _render(args: argparse.Namespace) -> int:
 
 
 def _view(args: argparse.Namespace) -> int:
-    import time
-
-    from foley_perception.splats.viewer import is_loopback, open_viewer
+    from foley_perception.commands.serving import serve
+    from foley_perception.splats.viewer import open_viewer
 
     server = open_viewer(args.scene, host=args.host, port=args.port)
-    if not is_loopback(args.host):
-        print(
-            f"foley scene: anyone who reaches {args.host}:{args.port} can look at this scene", file=sys.stderr
-        )
-    print(f"http://{args.host}:{server.get_port()}  (Ctrl-C ends it)", flush=True)
-    try:
-        while True:
-            time.sleep(1.0)
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        server.stop()
+    return serve(args.host, server.get_port(), "look at this scene", server.stop)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--threads is {args.threads}, must be at least 1")
     if args.motion not in PRESETS:
         raise ValueError(f"--motion is `{args.motion}`, known are {', '.join(PRESETS)}")
+    if args.to and args.to.suffix.lower() != ".flac":
+        raise ValueError(f"--to is {args.to}, must end in .flac")
     torch.set_num_threads(args.threads)
     drawing = SampleConfig(args.steps, args.guidance)
     with Console(stderr=True).status("reading the scene and the flow"):
@@ -83,19 +84,8 @@ def _write(args: argparse.Namespace, instrument: Any, drawing: Any) -> int:
 
 
 def _serve(args: argparse.Namespace, instrument: Any, drawing: Any) -> int:
-    import time
-
-    from foley_perception.splats.viewer import is_loopback
+    from foley_perception.commands.serving import serve
     from foley_synthesis.flow.page import Page
 
     page = Page(instrument, args.scene, host=args.host, port=args.port, drawing=drawing, seed=args.seed)
-    if not is_loopback(args.host):
-        print(f"foley flow: anyone who reaches {args.host}:{args.port} can play here", file=sys.stderr)
-    print(f"http://{args.host}:{page.server.get_port()}  (Ctrl-C ends it)", flush=True)
-    try:
-        while True:
-            time.sleep(1.0)
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        page.close()
+    return serve(args.host, page.server.get_port(), "play in this scene", page.close)

@@ -73,17 +73,22 @@ def open_stage(scene: Path, bag: Path, start_s: float = 0.0) -> Stage:
         start_s: where the 8 s of its motion begin; where it ends before, the hand rests.
 
     Raises:
-        MotionError: the recording is of another scene, or lacks camera or poses.
+        MotionError: the recording is of another scene, or lacks camera or poses; the scene's manifest is damaged.
         EpisodeError, PlyError, OSError: bag or scene cannot be read.
     """
-    episode = read_episode(bag)
+    if not 0.0 <= start_s < np.inf:
+        raise MotionError(f"start is {start_s} s, must not be negative")
     try:
         manifest = json.loads((scene / "scene.json").read_text())
-    except ValueError as error:
+        known, focus = (
+            str(manifest.get("scene_id") or scene.name),
+            np.array(manifest["focus"], dtype=np.float64),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise MotionError(
-            f"{scene / 'scene.json'}: damaged ({error}); reconstruct the scene again"
+            f"{scene / 'scene.json'}: damaged ({error!r}); reconstruct the scene again"
         ) from error
-    known = str(manifest.get("scene_id") or scene.name)
+    episode = read_episode(bag)
     if episode.scene_id != known:
         raise MotionError(f"{bag} was recorded in scene `{episode.scene_id}`, {scene} is `{known}`")
     if episode.camera is None or episode.ee_pose is None:
@@ -94,8 +99,11 @@ def open_stage(scene: Path, bag: Path, start_s: float = 0.0) -> Stage:
     width = float("nan")
     if episode.width is not None:
         width = float(np.median(np.interp(times, *episode.width)))
-    motion = episode.ee_pose.at(inside, max_gap_s=np.inf)
-    gaussians, focus = load_ply(scene / "scene.ply"), np.array(manifest["focus"], dtype=np.float64)
+    motion = episode.ee_pose.at(inside)
+    if not bool(motion.finite.all()):
+        gap_s = start_s + float(MOMENTS_S[~motion.finite][0])
+        raise MotionError(f"{bag}: ee_pose has a gap at {gap_s:.2f} s; choose other 8 s (--start)")
+    gaussians = load_ply(scene / "scene.ply")
     return Stage(known, gaussians, episode.camera, focus, episode.tx_tool_tip, motion, width)
 
 

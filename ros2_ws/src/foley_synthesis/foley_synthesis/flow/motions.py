@@ -33,6 +33,8 @@ def surface_below(gaussians: Gaussians, point: Array) -> Array:
     Raises:
         MotionError: nothing is there, or the scene was never seen there.
     """
+    if not np.isfinite(point).all():
+        raise MotionError(f"the point is {point}, must be finite")
     down = np.array([0.0, 0.0, -1.0])
     camera = CameraModel.looking_at(point, point + down, width=5, height=5, fovy_deg=1.0, up=(0, 1, 0))
     with torch.no_grad():

@@ -29,7 +29,11 @@ Features = NDArray[np.float16]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DatasetViews:
-    """Features of views, in the dataset's order. Row k of an item shows it at ``start + (k + 1/2) / 4 s``."""
+    """Features of views, in the dataset's order.
+
+    Row k of an item is the drawn moment nearest to ``start + (k + 1/2) / 4 s``. Of two as near it is the earlier
+    one: with views at 4 Hz from the item's start, that at ``start + k / 4 s``.
+    """
 
     names: tuple[str, ...]
     clips: Features  # [clips, 4, views, dims]; NaN where a view was not drawn
