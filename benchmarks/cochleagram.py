@@ -103,7 +103,9 @@ def main() -> int:
         "difference_from_plain_db": round(20 * np.log10(difference / size), 1),
     }
     for name, value in rows.items():
-        print(f"{name:40s} {value:8.3f} s  {value / ours:8.2f} x ours  {args.seconds / value:8.0f} x real time")
+        print(
+            f"{name:40s} {value:8.3f} s  {value / ours:8.2f} x ours  {args.seconds / value:8.0f} x real time"
+        )
     print(f"difference from the plain one: {figures['difference_from_plain_db']} dB")
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n")

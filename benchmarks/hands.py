@@ -19,15 +19,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_perception.gaussians.views.cameras import ViewConfig, local_camera, square
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
 from foley_perception.hands.analytic import DrawnHand
 from foley_perception.hands.detect import HandDetector
 from foley_perception.hands.draw import draw_landmarks
-from foley_perception.hands.follow import HandFollower
 from foley_perception.hands.models import HandModelError
+from foley_perception.hands.tracking_pipeline import HandFollower
 from foley_perception.scene.analytic import BOXES, bench_camera, render_depth
-from foley_perception.scene.camera import CameraModel
-from foley_perception.splats.views import ViewConfig, local_camera, square
 
 Array = NDArray[np.float64]
 RATE_HZ = 15

@@ -19,13 +19,13 @@ import numpy as np
 import torch
 from _timing import best
 
+from foley_perception.gaussians.gaussians import Gaussians
+from foley_perception.gaussians.ply import save_ply
+from foley_perception.gaussians.rendering import kernels_draw
+from foley_perception.gaussians.rendering.reference import project, render_reference
+from foley_perception.gaussians.rendering.render import render
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
-from foley_perception.scene.camera import CameraModel
-from foley_perception.splats import kernels_draw
-from foley_perception.splats.gaussians import Gaussians
-from foley_perception.splats.ply import save_ply
-from foley_perception.splats.reference import project, render_reference
-from foley_perception.splats.render import render
 
 SIDE = 224
 ROWS = range(3, SIDE, 37)

@@ -21,15 +21,15 @@ import cv2
 import numpy as np
 import torch
 
-from foley_perception.action.hand import SIDES, GripperHand
+from foley_perception.action.gripper import SIDES, GripperHand
 from foley_perception.episodes.hands import hand_keypoints
 from foley_perception.episodes.reader import read_episode
+from foley_perception.gaussians.ply import load_ply
+from foley_perception.gaussians.reconstruction.optimise import OptimiseConfig
+from foley_perception.gaussians.reconstruction.reconstruct import reconstruct
+from foley_perception.gaussians.register import register_still
+from foley_perception.gaussians.views.cameras import ViewConfig, ViewRenderer, local_camera, square
 from foley_perception.scene.scan import Scan, read_scan
-from foley_perception.splats.optimise import OptimiseConfig
-from foley_perception.splats.ply import load_ply
-from foley_perception.splats.reconstruct import reconstruct
-from foley_perception.splats.register import register_still
-from foley_perception.splats.views import ViewConfig, ViewRenderer, local_camera, square
 
 
 def fitted(scan: Scan, out: Path, config: OptimiseConfig) -> dict[str, Any]:

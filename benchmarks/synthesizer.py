@@ -131,10 +131,10 @@ def stages(checkpoint: str, repeats: int) -> dict[str, Any]:
 def before_the_model(repeats: int) -> dict[str, float]:
     """Milliseconds of what a plan goes through first: message to tip path, contact on the depth picture, its view."""
     from foley_perception.action.clip_action import clip_action
-    from foley_perception.action.hand import GripperHand
+    from foley_perception.action.gripper import GripperHand
     from foley_perception.action.planned_contact import PlannedContactConfig, planned_contact
+    from foley_perception.geometry.camera import CameraModel
     from foley_perception.geometry.se3 import SE3
-    from foley_perception.scene.camera import CameraModel
     from foley_perception.scene.crop import crop_around
     from foley_ros import convert
 
@@ -198,9 +198,13 @@ def flops(predictor: Any, images: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=60.0, help="of the live session (default: 60)")
-    parser.add_argument("--checkpoint", default="", metavar="DIR", help="model folder (default: the one that ships)")
+    parser.add_argument(
+        "--checkpoint", default="", metavar="DIR", help="model folder (default: the one that ships)"
+    )
     parser.add_argument("--repeats", type=int, default=60)
     parser.add_argument("--no-live", action="store_true", help="stages only")
     parser.add_argument("--out", type=Path, default=Path("out/bench_synthesizer"))

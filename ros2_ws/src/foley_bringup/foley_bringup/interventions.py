@@ -155,7 +155,9 @@ def _retextured(
         for what in (look, "the truth"):
             for when, side in (("as it is", base), ("retextured", other)):
                 names = [look if what == look else base[k].material for k in keys]
-                beliefs = [getattr(side[k], sense).get(name, 0.0) for k, name in zip(keys, names, strict=True)]
+                beliefs = [
+                    getattr(side[k], sense).get(name, 0.0) for k, name in zip(keys, names, strict=True)
+                ]
                 columns[f"{sense} says {what}, {when}"] = np.array(beliefs)
     for sense in ("seen", "heard"):
         columns[f"{sense}: change for {look}"] = (

@@ -259,7 +259,11 @@ def node_processes(name: str, namespace: str = "/", before: float = math.inf) ->
                 continue
             spaces = [a.removeprefix("__ns:=") for a in arguments if a.startswith("__ns:=")]
             its_domain = process.environ().get("ROS_DOMAIN_ID") or "0"
-            if process.uids().real == os.getuid() and (spaces or ["/"])[-1] == namespace and its_domain == domain:
+            if (
+                process.uids().real == os.getuid()
+                and (spaces or ["/"])[-1] == namespace
+                and its_domain == domain
+            ):
                 found.append(process.pid)
     return found
 

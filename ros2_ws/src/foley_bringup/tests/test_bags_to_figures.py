@@ -34,7 +34,13 @@ def bags(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for split, scenes in (("train", 2), ("test", 1)):
         generate(
             GenerateConfig(
-                out, split=split, scenes=scenes, duration_s=12.0, edition="foleysim-1", robot="gantry", depth_rate_hz=0
+                out,
+                split=split,
+                scenes=scenes,
+                duration_s=12.0,
+                edition="foleysim-1",
+                robot="gantry",
+                depth_rate_hz=0,
             )
         )
     return out

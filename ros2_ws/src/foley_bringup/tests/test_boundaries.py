@@ -84,7 +84,7 @@ def test_pure_modules_import_without_ros(package: str) -> None:
 def test_recording_needs_nothing_heavy() -> None:
     """Every module of foley_perception but its Gaussians, nodes included, and the command line import there."""
     names = [*modules("foley_perception", pure=False), *modules("foley_bringup", pure=False)]
-    names = [n for n in names if ".demo" not in n and not n.startswith("foley_perception.splats")]
+    names = [n for n in names if ".demo" not in n and not n.startswith("foley_perception.gaussians")]
     run_python(
         "import importlib, sys\n"
         "class Absent:\n"

@@ -25,9 +25,9 @@ from foley_perception.dataset.build import build_dataset, find_bags
 from foley_perception.dataset.cut import CutConfig
 from foley_perception.dataset.reader import ClipDataset
 from foley_perception.episodes.reader import read_episode
-from foley_perception.splats.gaussians import Gaussians
-from foley_perception.splats.ply import save_ply
-from foley_perception.splats.recordings import BulkConfig, draw_recording, find_scenes
+from foley_perception.gaussians.gaussians import Gaussians
+from foley_perception.gaussians.ply import save_ply
+from foley_perception.gaussians.views.recordings import BulkConfig, draw_recording, find_scenes
 from foley_sim.generate import GenerateConfig, generate
 from foley_synthesis.commands import flow
 from foley_synthesis.flow import autoencoder, vector_field

@@ -21,7 +21,9 @@ from foley_bringup.interventions import (
 KEYS = [(f"s{i // 5}", f"p{i}") for i in range(20)]
 
 
-def touches(seen: float, heard: float, louder: tuple[float, float] = (0.0, 0.0)) -> dict[tuple[str, str], Told]:
+def touches(
+    seen: float, heard: float, louder: tuple[float, float] = (0.0, 0.0)
+) -> dict[tuple[str, str], Told]:
     """Wooden things that are taken for metal with these probabilities."""
     return {
         key: Told(
@@ -42,7 +44,9 @@ def test_sight_that_follows_and_hearing_that_does_not() -> None:
 
 def test_loudness_is_compared_touch_by_touch() -> None:
     found = _louder(touches(0.1, 0.1), touches(0.1, 0.1, (4.0, 6.0)), KEYS, 50)
-    assert found["predicted_db"]["value"] == pytest.approx(4.0) and found["real_db"]["value"] == pytest.approx(6.0)
+    assert found["predicted_db"]["value"] == pytest.approx(4.0) and found["real_db"][
+        "value"
+    ] == pytest.approx(6.0)
     with pytest.raises(ValueError, match="no touch is the same"):
         _louder({}, {}, [], 50)
 

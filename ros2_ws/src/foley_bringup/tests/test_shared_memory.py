@@ -19,7 +19,12 @@ NAME = "fastrtps_0123456789abcdef"
 def test_only_what_nobody_holds_is_removed(tmp_path: Path) -> None:
     for name in (NAME, "fastrtps_fedcba9876543210", "fastrtps_port7411", "other"):
         (tmp_path / name).write_bytes(b"x" * 5000)
-    for lock in (f"{NAME}_el", "fastrtps_fedcba9876543210_el", "fastrtps_port7411_sl", "sem.fastrtps_port7411_mutex"):
+    for lock in (
+        f"{NAME}_el",
+        "fastrtps_fedcba9876543210_el",
+        "fastrtps_port7411_sl",
+        "sem.fastrtps_port7411_mutex",
+    ):
         (tmp_path / lock).touch()
     with (tmp_path / "fastrtps_fedcba9876543210_el").open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_SH)

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from numpy.typing import NDArray
 
-from foley_perception.scene.camera import CameraModel
+from foley_perception.geometry.camera import CameraModel
 
 START_NS = 1_800_000_000_000_000_000
 RATE = 48_000
@@ -431,7 +431,7 @@ def carpet() -> Any:
     """Gaussians: spots of all sizes and colours on stairs, full of features."""
     import torch
 
-    from foley_perception.splats.gaussians import Gaussians
+    from foley_perception.gaussians.gaussians import Gaussians
 
     rng = np.random.default_rng(0)
     n = 8000

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
-from foley_perception.scene.camera import CameraModel
 from foley_perception.scene.crop import crop_around
 
 

@@ -22,9 +22,9 @@ from foley_perception.contact.detector import (
     GateConfig,
     Plan,
 )
-from foley_perception.contact.history import History
 from foley_perception.contact.listener import HeardOnset, Listener
-from foley_perception.object.cluster import KnownObject, ObjectMap
+from foley_perception.contact.objects import KnownObject, ObjectMap
+from foley_perception.stamped_history import History
 
 MS = 1_000_000
 S = 1000 * MS

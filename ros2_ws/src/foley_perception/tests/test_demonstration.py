@@ -16,13 +16,13 @@ import torch
 
 from foley_perception.commands import dataset, hands, scene
 from foley_perception.dataset.reader import ClipDataset
+from foley_perception.gaussians.gaussians import Gaussians
+from foley_perception.gaussians.ply import save_ply
+from foley_perception.gaussians.rendering.render import render
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
 from foley_perception.hands.analytic import DrawnHand
 from foley_perception.recording.bag import Bag
-from foley_perception.scene.camera import CameraModel
-from foley_perception.splats.gaussians import Gaussians
-from foley_perception.splats.ply import save_ply
-from foley_perception.splats.render import render
 
 RATE_HZ = 10.0
 TOUCH_S = 1.2

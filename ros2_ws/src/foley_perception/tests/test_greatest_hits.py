@@ -111,7 +111,9 @@ def test_an_import_goes_on_and_sees_changes(copy: Path, tmp_path: Path) -> None:
     again = import_greatest_hits(copy, tmp_path)
     assert again.manifest["fingerprint"] == whole["fingerprint"] and again.cut == 0
     import_greatest_hits(copy, tmp_path, limit=1)
-    assert {p.stem for p in (tmp_path / "audio").iterdir()} == {f"2015-02-16-16-49-06_{k:04d}" for k in range(2)}
+    assert {p.stem for p in (tmp_path / "audio").iterdir()} == {
+        f"2015-02-16-16-49-06_{k:04d}" for k in range(2)
+    }
 
 
 def test_thumbs_do_and_incomplete_ones_are_named(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
-from foley_perception.action.hand import GripperHand, HandError
+from foley_perception.action.gripper import GripperHand, HandError
 from foley_perception.geometry.se3 import SE3
 
 SHIPPED = ["parallel_gripper", "robotiq_2f85"]

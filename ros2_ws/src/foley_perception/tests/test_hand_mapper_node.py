@@ -18,7 +18,7 @@ from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from foley_msgs.msg import HandKeypoints, HandTrajectory
-from foley_perception.action.hand import GripperHand
+from foley_perception.action.gripper import GripperHand
 from foley_perception.nodes.hand_mapper import HandMapperNode
 from foley_ros import convert, qos
 

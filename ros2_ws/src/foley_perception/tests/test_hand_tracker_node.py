@@ -18,7 +18,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 
 from foley_msgs.msg import HandKeypoints
-from foley_perception.action.hand import GripperHand
+from foley_perception.action.gripper import GripperHand
 from foley_perception.geometry.se3 import SE3
 from foley_perception.hands.analytic import DrawnHand
 from foley_perception.hands.detect import HandDetector, Region, SeenHand

@@ -10,14 +10,14 @@ import cv2
 import numpy as np
 import pytest
 
-from foley_perception.action.hand import GripperHand
+from foley_perception.action.gripper import GripperHand
 from foley_perception.geometry.se3 import SE3
 from foley_perception.hands import models
 from foley_perception.hands.analytic import DrawnHand
 from foley_perception.hands.detect import HAND_SIDE, PALM_SIDE, HandDetector, Region, _anchors
 from foley_perception.hands.hamer import FIELDS, HamerError, load
+from foley_perception.hands.lifting import place
 from foley_perception.hands.models import HandModelError
-from foley_perception.hands.place import place
 from foley_perception.hands.track import Candidate, HandTracker, TrackConfig
 from foley_perception.scene.analytic import BOXES, bench_camera, render_depth
 
@@ -242,7 +242,7 @@ def test_hamers_hands_come_to_lie_in_their_boxes(tmp_path: Path) -> None:
     expected = np.array([200.0, 240]) + scale * (data["pred_keypoints_3d"][0, :, :2] + [0.02, -0.01])
     np.testing.assert_allclose(right.pixels, expected, atol=1.0)
     K = np.array([[600.0, 0, 319.5], [0, 600, 239.5], [0, 0, 1]])
-    from foley_perception.scene.camera import CameraModel
+    from foley_perception.geometry.camera import CameraModel
 
     placed = right.place(CameraModel(K, 640, 480, SE3.identity()))
     assert placed is not None and placed.reprojection_px < 8

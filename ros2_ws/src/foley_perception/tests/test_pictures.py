@@ -59,7 +59,11 @@ def test_compressed_depth_of_inverse_metres() -> None:
     [
         ("16UC1; compressedDepth rvl", struct.pack("<iff", 0, 0, 0) + png(DEPTH_MM), "compressedDepth rvl"),
         ("16UC1; compressedDepth png", struct.pack("<iff", 0, 0, 0), "holds no PNG"),
-        ("16UC1; compressedDepth png", struct.pack("<iff", 0, 0, 0) + png(DEPTH_MM.astype(np.uint8)), "16 bit"),
+        (
+            "16UC1; compressedDepth png",
+            struct.pack("<iff", 0, 0, 0) + png(DEPTH_MM.astype(np.uint8)),
+            "16 bit",
+        ),
         ("rgb8; jpeg compressed bgr8", png(DEPTH_MM), "format is `rgb8; jpeg"),
     ],
 )

@@ -14,17 +14,17 @@ import pytest
 import torch
 
 from foley_perception.commands import scene as command
+from foley_perception.gaussians.gaussians import Gaussians
+from foley_perception.gaussians.ply import PlyError, load_ply, save_ply
+from foley_perception.gaussians.reconstruction.coverage import seen_elsewhere
+from foley_perception.gaussians.reconstruction.initialise import at_random, focus, from_depth
+from foley_perception.gaussians.reconstruction.optimise import Optimisation, OptimiseConfig, Target, targets
+from foley_perception.gaussians.reconstruction.reconstruct import reconstruct
+from foley_perception.gaussians.reconstruction.surface import write_surface
+from foley_perception.gaussians.rendering.render import render
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.scene.analytic import render_picture, ring_of_cameras, write_scan
-from foley_perception.scene.camera import CameraModel
 from foley_perception.scene.scan import Scan, ScanError, read_scan
-from foley_perception.splats.coverage import seen_elsewhere
-from foley_perception.splats.gaussians import Gaussians
-from foley_perception.splats.optimise import Optimisation, OptimiseConfig, Target, targets
-from foley_perception.splats.ply import PlyError, load_ply, save_ply
-from foley_perception.splats.reconstruct import reconstruct
-from foley_perception.splats.render import render
-from foley_perception.splats.start import at_random, focus, from_depth
-from foley_perception.splats.surface import write_surface
 
 CPU = torch.device("cpu")
 QUICK = OptimiseConfig(steps=30, voxel=0.02)
@@ -130,8 +130,8 @@ def test_a_budget_of_time_stops_it(scan: Scan, tmp_path: Path) -> None:
 def test_growth_and_pruning_keep_the_state_whole(scan: Scan, tmp_path: Path) -> None:
     """Past the strategy's refinements, and through a saved state."""
     config = OptimiseConfig(start="random", steps=400, random_count=300).on(CPU)
-    from foley_perception.splats.optimise import targets
-    from foley_perception.splats.start import at_random
+    from foley_perception.gaussians.reconstruction.initialise import at_random
+    from foley_perception.gaussians.reconstruction.optimise import targets
 
     cameras = [view.camera for view in scan.views]
     run = Optimisation(at_random(cameras, 300, np.random.default_rng(0)), focus(cameras)[1], config)

@@ -193,7 +193,9 @@ def test_records_everything(ros_context: Any, recorder: Any, source: Source, tmp
         assert bag.message_count == sum(counts.values())
         offered = {c.topic: c.ext.offered_qos_profiles for c in bag.connections}
         assert offered["/mic/audio"][0].reliability.name == "RELIABLE"
-        assert all(offered.values()) and "/wrench" in offered, "a publisher may come after the start, or never"
+        assert all(offered.values()) and "/wrench" in offered, (
+            "a publisher may come after the start, or never"
+        )
     from foley_perception.recording.bag import Bag
 
     bag_file = Bag(stopped.path)

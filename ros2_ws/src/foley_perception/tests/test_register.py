@@ -16,12 +16,12 @@ import yaml
 from foley_perception.commands import bag as bag_command
 from foley_perception.commands import scene as command
 from foley_perception.episodes.reader import read_episode
+from foley_perception.gaussians.gaussians import Gaussians
+from foley_perception.gaussians.ply import save_ply
+from foley_perception.gaussians.register import RegisterError, register, register_still
+from foley_perception.gaussians.rendering.render import render
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
-from foley_perception.scene.camera import CameraModel
-from foley_perception.splats.gaussians import Gaussians
-from foley_perception.splats.ply import save_ply
-from foley_perception.splats.register import RegisterError, register, register_still
-from foley_perception.splats.render import render
 
 
 def looking(eye: tuple[float, float, float]) -> CameraModel:

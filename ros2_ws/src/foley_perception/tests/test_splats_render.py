@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from foley_perception.gaussians.gaussians import SH0, Gaussians
+from foley_perception.gaussians.reconstruction.optimise import Optimisation, OptimiseConfig, Target
+from foley_perception.gaussians.rendering import render as render_module
+from foley_perception.gaussians.rendering.reference import composite, project, render_reference, shade
+from foley_perception.gaussians.rendering.render import render
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
-from foley_perception.scene.camera import CameraModel
-from foley_perception.splats import render as render_module
-from foley_perception.splats.gaussians import SH0, Gaussians
-from foley_perception.splats.optimise import Optimisation, OptimiseConfig, Target
-from foley_perception.splats.reference import composite, project, render_reference, shade
-from foley_perception.splats.render import render
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Gaussians))
 

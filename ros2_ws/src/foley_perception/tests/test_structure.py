@@ -12,14 +12,14 @@ import pytest
 import torch
 
 from foley_perception.commands import scene as command
+from foley_perception.gaussians.gaussians import Gaussians
+from foley_perception.gaussians.rendering.render import render
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
-from foley_perception.scene.camera import CameraModel
 from foley_perception.scene.charuco import Board
 from foley_perception.scene.metric import to_metres
 from foley_perception.scene.scan import ScanError, read_scan
 from foley_perception.scene.structure import find_poses
-from foley_perception.splats.gaussians import Gaussians
-from foley_perception.splats.render import render
 
 BOARD = Board(5, 4, 0.06, 0.044)
 TABLE = SE3.from_rotation_vector(

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from foley_perception.splats.gaussians import Gaussians
-from foley_perception.splats.ply import PlyError, save_ply
-from foley_perception.splats.viewer import covariances, is_loopback, open_viewer
+from foley_perception.gaussians.gaussians import Gaussians
+from foley_perception.gaussians.ply import PlyError, save_ply
+from foley_perception.gaussians.viewer import covariances, is_loopback, open_viewer
 
 pytest.importorskip("viser")
 

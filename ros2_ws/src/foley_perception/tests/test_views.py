@@ -12,15 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from foley_perception.action.hand import GripperHand
-from foley_perception.geometry.se3 import SE3
-from foley_perception.scene.analytic import bench_camera
-from foley_perception.scene.camera import CameraModel
-from foley_perception.scene.scan import ScanError
-from foley_perception.splats.gaussians import Gaussians
-from foley_perception.splats.ply import save_ply
-from foley_perception.splats.recordings import BulkConfig, draw_recording, draw_recordings, find_scenes
-from foley_perception.splats.views import (
+from foley_perception.action.gripper import GripperHand
+from foley_perception.gaussians.gaussians import Gaussians
+from foley_perception.gaussians.ply import save_ply
+from foley_perception.gaussians.views.cameras import (
     ViewConfig,
     ViewRenderer,
     around,
@@ -29,6 +24,16 @@ from foley_perception.splats.views import (
     registered,
     square,
 )
+from foley_perception.gaussians.views.recordings import (
+    BulkConfig,
+    draw_recording,
+    draw_recordings,
+    find_scenes,
+)
+from foley_perception.geometry.camera import CameraModel
+from foley_perception.geometry.se3 import SE3
+from foley_perception.scene.analytic import bench_camera
+from foley_perception.scene.scan import ScanError
 
 CONFIG = ViewConfig(size=96)
 

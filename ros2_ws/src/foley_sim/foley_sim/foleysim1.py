@@ -39,7 +39,11 @@ Bounds = tuple[float, float]
 EDITION = "foleysim-1"
 SCENES: dict[str, int] = {"train": 16, "validation": 8, "test": 24}
 """How many scenes each split has."""
-HELD_OUT_FAMILIES: dict[str, tuple[Shape, ...]] = {"train": (), "validation": ("disc",), "test": ("disc", "rod")}
+HELD_OUT_FAMILIES: dict[str, tuple[Shape, ...]] = {
+    "train": (),
+    "validation": ("disc",),
+    "test": ("disc", "rod"),
+}
 """Shapes that appear in a split and never in training."""
 DISGUISED_SHARE = 0.25
 
@@ -64,7 +68,10 @@ _SIZES: dict[Shape, tuple[Bounds, Bounds, Bounds]] = {  # full extents [m]
     "dome": ((0.085, 0.125), (0.085, 0.125), (0.030, 0.055)),
     "heap": ((0.09, 0.13), (0.09, 0.13), (0.020, 0.035)),
 }
-_SOFT_PLATE = (0.010, 0.030)  # thickness of folded cloth, foam sheets and stacks of paper: no thicker than slabs [m]
+_SOFT_PLATE = (
+    0.010,
+    0.030,
+)  # thickness of folded cloth, foam sheets and stacks of paper: no thicker than slabs [m]
 # Chance that a box, cylinder or rod is hollow, and its wall [m]; a dome always is.
 _HOLLOW: dict[str, tuple[float, Bounds]] = {
     "wood": (0.5, (0.004, 0.009)),
@@ -187,13 +194,13 @@ def _objects(scene_id: str, split: str, seed: int, rng: np.random.Generator) -> 
             held_out=i == held_out,
             family_held_out=shape in HELD_OUT_FAMILIES["test"],
         )
-        for i, ((material, shape), (size, wall), (x, y, yaw)) in enumerate(zip(bodies, sizes, poses, strict=True))
+        for i, ((material, shape), (size, wall), (x, y, yaw)) in enumerate(
+            zip(bodies, sizes, poses, strict=True)
+        )
     )
 
 
-def _size(
-    material: str, shape: Shape, rng: np.random.Generator
-) -> tuple[tuple[float, float, float], float]:
+def _size(material: str, shape: Shape, rng: np.random.Generator) -> tuple[tuple[float, float, float], float]:
     """Extents and wall thickness [m]."""
     length, width, height = (round(float(rng.uniform(*bounds)), 4) for bounds in _SIZES[shape])
     if shape in ("cylinder", "disc", "dome", "heap"):
@@ -238,7 +245,11 @@ def _microphone(rng: np.random.Generator) -> MicrophoneSpec:
     position = np.array([rng.uniform(-0.22, 0.22), rng.uniform(-0.42, -0.30), rng.uniform(0.22, 0.42)])
     axis = -position / np.linalg.norm(position)
     peaks = tuple(
-        (math.exp(rng.uniform(math.log(150.0), math.log(12_000.0))), rng.uniform(-4.0, 4.0), rng.uniform(0.6, 1.6))
+        (
+            math.exp(rng.uniform(math.log(150.0), math.log(12_000.0))),
+            rng.uniform(-4.0, 4.0),
+            rng.uniform(0.6, 1.6),
+        )
         for _ in range(3)
     )
     return MicrophoneSpec(

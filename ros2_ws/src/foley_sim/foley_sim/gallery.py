@@ -57,7 +57,9 @@ def robots_sheet(width: int = 420, height: int = 400) -> Image:
         scene = dataclasses.replace(make_scene(3, "train"), robot=robot, hands=hands)  # type: ignore[arg-type]
         x, y, z = scene.camera.eye
         eye = (1.45 * x, 1.45 * y, 1.45 * z)
-        camera = dataclasses.replace(scene.camera, eye=eye, target=(0.0, 0.08, 0.16), fovy_deg=42.0, blur_px=0.0)
+        camera = dataclasses.replace(
+            scene.camera, eye=eye, target=(0.0, 0.08, 0.16), fovy_deg=42.0, blur_px=0.0
+        )
         posture = _in_touch(scene)
         picture = draw_posture(dataclasses.replace(scene, camera=camera), posture, width, height)
         tiles.append(np.vstack([picture, _caption(text, width)]))
@@ -90,7 +92,9 @@ def disguises_sheet(count: int = 10, side: int = 150) -> Image:
         tiles.append(np.vstack([tile(scene, item, view, side)[:side], _caption(text, side)]))
     while len(tiles) % 5:
         tiles.append(np.full_like(tiles[0], _PAPER))
-    return np.asarray(np.vstack([np.hstack(tiles[i : i + 5]) for i in range(0, len(tiles), 5)]), dtype=np.uint8)
+    return np.asarray(
+        np.vstack([np.hstack(tiles[i : i + 5]) for i in range(0, len(tiles), 5)]), dtype=np.uint8
+    )
 
 
 def wall(progress: Progress = lambda name: None, seed: int = 0) -> tuple[Image, dict[str, dict[str, float]]]:
@@ -102,10 +106,13 @@ def wall(progress: Progress = lambda name: None, seed: int = 0) -> tuple[Image, 
     for material in MATERIALS:
         sounds = record(material, seed)
         peaks[material] = {
-            action: round(20 * float(np.log10(np.abs(samples).max() + 1e-9)), 1) for action, samples in sounds.items()
+            action: round(20 * float(np.log10(np.abs(samples).max() + 1e-9)), 1)
+            for action, samples in sounds.items()
         }
         cells = [_label(material, 84, CELL[1])]
-        cells += [np.pad(_spectrogram(sounds[a]), ((1, 1), (1, 1), (0, 0)), constant_values=_PAPER) for a in ACTIONS]
+        cells += [
+            np.pad(_spectrogram(sounds[a]), ((1, 1), (1, 1), (0, 0)), constant_values=_PAPER) for a in ACTIONS
+        ]
         rows.append(np.hstack([cells[0], *cells[1:]]))
         progress(material)
     return np.asarray(np.vstack(rows), dtype=np.uint8), peaks
@@ -175,7 +182,9 @@ def _spectrogram(samples: NDArray[np.float32], rate: int = 48_000) -> Image:
 
 
 def _header() -> Image:
-    return np.asarray(np.hstack([_label("", 84, 26), *(_label(a, CELL[0], 26) for a in ACTIONS)]), dtype=np.uint8)
+    return np.asarray(
+        np.hstack([_label("", 84, 26), *(_label(a, CELL[0], 26) for a in ACTIONS)]), dtype=np.uint8
+    )
 
 
 def _label(text: str, width: int, height: int) -> Image:

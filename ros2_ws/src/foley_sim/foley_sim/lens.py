@@ -26,7 +26,9 @@ class Lens:
         shape = (_FIELDS, camera.height, camera.width, 3)
         self._fields: NDArray[np.int16] | None = None
         if camera.noise > 0:
-            self._fields = np.round(rng.standard_normal(shape, np.float32) * camera.noise * 255).astype(np.int16)
+            self._fields = np.round(rng.standard_normal(shape, np.float32) * camera.noise * 255).astype(
+                np.int16
+            )
 
     def apply(self, pixels: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:
         """The picture [height, width, 3] as the sensor gives it; ``number`` chooses the noise."""

@@ -38,7 +38,9 @@ def can_hold(item: ObjectSpec) -> bool:
     return item.shape not in ("heap", "rod", "dome") and item.reaction != "rolls"
 
 
-def plan_hold(scene: SceneSpec, plan: Plan, rest: Array, hover_z: float, rng: np.random.Generator) -> Plan | None:
+def plan_hold(
+    scene: SceneSpec, plan: Plan, rest: Array, hover_z: float, rng: np.random.Generator
+) -> Plan | None:
     """The other hand's plan beside ``plan`` from where it rests [4]; None where nothing is to be held.
 
     ``plan`` must be published DELAY_NS from now, which is when the one returned is told.
@@ -78,7 +80,9 @@ def plan_return(scene: SceneSpec, now_ns: int, rest: Array, place: Array) -> Pla
     """Back to a place [4] of the same height, touching nothing."""
     from foley_sim.trajectory import ProfileBuilder, Trajectory
 
-    profiles = tuple(ProfileBuilder(float(a)).move(0.9, float(b)).build() for a, b in zip(rest, place, strict=True))
+    profiles = tuple(
+        ProfileBuilder(float(a)).move(0.9, float(b)).build() for a, b in zip(rest, place, strict=True)
+    )
     start = now_ns + _START_NS
     nowhere = Target("table", "press", (float(place[0]), float(place[1]), 0.0), _LANDING_SPEED)
     trajectory = Trajectory(profiles)

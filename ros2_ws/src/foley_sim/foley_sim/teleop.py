@@ -33,7 +33,9 @@ def clamp(wish: Array, reach: Sequence[tuple[float, float]]) -> tuple[Array, boo
         WishRefused: a value is not finite.
     """
     if not np.isfinite(wish).all():
-        raise WishRefused(f"the target is {np.round(wish, 4).tolist()} (x, y, z, yaw): every value must be finite")
+        raise WishRefused(
+            f"the target is {np.round(wish, 4).tolist()} (x, y, z, yaw): every value must be finite"
+        )
     low, high = np.array(reach).T
     inside = np.clip(wish, low, high)
     return np.asarray(inside), bool(np.any(inside != wish))
@@ -78,4 +80,6 @@ class Follower:
 
     def at_rest(self, wish: Array) -> bool:
         """Whether it has arrived and stands."""
-        return bool(np.abs(wish - self.position).max() < _STILL_M and np.abs(self.velocity).max() < _STILL_M_S)
+        return bool(
+            np.abs(wish - self.position).max() < _STILL_M and np.abs(self.velocity).max() < _STILL_M_S
+        )

@@ -40,7 +40,9 @@ class Tip:
         self._contact_s = {o.object_id: mjcf.contact_s(o, scene.edition) for o in scene.objects}
         self._geom = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_GEOM, name)
         self._names = {
-            i: str(model.geom(i).name) for i in range(model.ngeom) if model.geom_conaffinity[i] and model.geom(i).name
+            i: str(model.geom(i).name)
+            for i in range(model.ngeom)
+            if model.geom_conaffinity[i] and model.geom(i).name
         }
         self._face = next(iter(self._names))
         friction = {o.object_id: o.material.friction for o in scene.objects}

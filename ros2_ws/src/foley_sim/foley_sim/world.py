@@ -221,7 +221,12 @@ class World:
             hand.move_pad(now)
         if self._waiting is not None and now >= self._waiting.published_ns:
             self._follow(self._waiting)
-        elif self._waiting is None and self.hands[0].free and now >= self._next_plan_ns and self._wants_action():
+        elif (
+            self._waiting is None
+            and self.hands[0].free
+            and now >= self._next_plan_ns
+            and self._wants_action()
+        ):
             self._start_plan(now)
         speed = 0.0
         for hand, told in zip(self.hands, (self._batch.states, self._batch.other_states), strict=False):

@@ -31,7 +31,9 @@ def test_photographs_ship_with_their_licence():
 
 def test_mean_colour_does_not_name_the_material():
     """The nearest mean colour of 40 looks per material names fewer than half of 20 others."""
-    colours = {m: np.array([draw_appearance(m, s, 24).texture.mean((0, 1)) for s in range(60)]) for m in MATERIALS}
+    colours = {
+        m: np.array([draw_appearance(m, s, 24).texture.mean((0, 1)) for s in range(60)]) for m in MATERIALS
+    }
     means = np.stack([c[:40].mean(axis=0) for c in colours.values()])
     right = [
         np.argmin(np.linalg.norm(means - colour, axis=1)) == index

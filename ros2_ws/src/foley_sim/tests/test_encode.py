@@ -177,4 +177,6 @@ def test_joint_states_carry_the_pad_where_there_is_one():
     )
     joints = deserialize_message(sent.data, sent.topic.type)
     assert joints.name == [*robot_of(scene).joints, "gripper_width"]
-    assert joints.position[-1] == batch.states[0].width and joints.position[-2] == batch.states[0].positions[7]
+    assert (
+        joints.position[-1] == batch.states[0].width and joints.position[-2] == batch.states[0].positions[7]
+    )

@@ -101,7 +101,9 @@ def test_interventions_change_one_thing_and_are_other_bags(tmp_path):
     scene, retextured, hurried = (job.scene() for job in (base, looks, fast))
     assert {o.look_material for o in retextured.objects} == {"metal"}
     restored = dataclasses.replace(retextured, objects=scene.objects)
-    assert restored == scene and [o.material for o in retextured.objects] == [o.material for o in scene.objects]
+    assert restored == scene and [o.material for o in retextured.objects] == [
+        o.material for o in scene.objects
+    ]
     assert dataclasses.replace(hurried, blow_speed=1.0) == scene
     assert "look" not in session(base) and "blow_speed" not in session(base)
     assert session(looks)["look"] == "metal" and session(fast)["blow_speed"] == "2.0"

@@ -68,7 +68,11 @@ def test_a_struck_bar_sounds_at_the_frequencies_of_the_closed_form():
     spec = body(STEEL, "bar", (length, 0.03, h))
     samples = sound(spec, tap(spec, time_s=0.01, offset=_turned((0.13, 0.0), spec.yaw)), seconds=1.5)
     for root in (4.730041, 7.853205, 10.995608):
-        f = root**2 / (2 * math.pi * length**2) * math.sqrt(STEEL.youngs_modulus * h**2 / (12 * STEEL.density))
+        f = (
+            root**2
+            / (2 * math.pi * length**2)
+            * math.sqrt(STEEL.youngs_modulus * h**2 / (12 * STEEL.density))
+        )
         assert peak_near(samples, f) == pytest.approx(f, rel=0.01)
 
 
@@ -133,7 +137,9 @@ def ring_s(spec):
 def test_materials_ring_in_their_order():
     t60 = medians(ring_s)
     order = ("metal", "glass", "ceramic", "stone", "wood", "plastic", "cardboard", "rubber")
-    for longer, shorter in zip(order, order[2:], strict=False):  # neighbours may overlap, those beyond must not
+    for longer, shorter in zip(
+        order, order[2:], strict=False
+    ):  # neighbours may overlap, those beyond must not
         assert t60[longer] > t60[shorter], (longer, shorter, t60)
     assert t60["metal"] > 10 * t60["plastic"]
 
@@ -148,7 +154,14 @@ def test_at_one_frequency_every_material_has_its_place(frequency):
         return math.log(1000.0) / float(modal._decay(mode, spec.material, 4.0, 4e-4)[0])
 
     found = medians(t60, draws=100)
-    groups = (("metal",), ("glass", "ceramic"), ("stone", "wood"), ("plastic",), ("cardboard",), ("rubber", "foam"))
+    groups = (
+        ("metal",),
+        ("glass", "ceramic"),
+        ("stone", "wood"),
+        ("plastic",),
+        ("cardboard",),
+        ("rubber", "foam"),
+    )
     for longer, shorter in itertools.pairwise(groups):
         assert min(found[m] for m in longer) > max(found[m] for m in shorter), (longer, shorter, found)
 

@@ -46,7 +46,11 @@ def _configurations(robot):
     low, high = np.maximum(low, [-0.3, -0.25, 0.2, -1.2]), np.minimum(high, [0.3, 0.25, 0.4, 1.2])
     for _ in range(20):
         positions = robot.posture(rng.uniform(low, high))
-        for joint, value in ((tool.WRIST, rng.uniform(-0.01, 0.01)), ("left_finger", 0.012), ("right_finger", 0.003)):
+        for joint, value in (
+            (tool.WRIST, rng.uniform(-0.01, 0.01)),
+            ("left_finger", 0.012),
+            ("right_finger", 0.003),
+        ):
             if joint in robot.joints:
                 positions[robot.joints.index(joint)] = value
         yield positions
@@ -255,7 +259,9 @@ def test_the_ur5e_repeats_bit_for_bit():
     runs = []
     for _ in range(2):
         batch = World(RICH, 5, camera_rate_hz=0, depth_rate_hz=0, audio_block=20).advance(2 * NS)
-        runs.append((np.array([s.positions for s in batch.states]), np.concatenate([a.samples for a in batch.audio])))
+        runs.append(
+            (np.array([s.positions for s in batch.states]), np.concatenate([a.samples for a in batch.audio]))
+        )
     assert np.array_equal(runs[0][0], runs[1][0]) and np.array_equal(runs[0][1], runs[1][1])
 
 

@@ -182,7 +182,9 @@ def test_a_folder_is_rendered_again_by_several_processes(folder, tmp_path, capsy
     for name in ("first", "second"):
         shutil.copytree(made, tmp_path / "bags" / name)
     where = ["--out", str(tmp_path / "wav"), "--metrics", str(tmp_path)]
-    assert sim_set.run(parser.parse_args(["render-audio", str(tmp_path / "bags"), "--jobs", "2", *where])) == 0
+    assert (
+        sim_set.run(parser.parse_args(["render-audio", str(tmp_path / "bags"), "--jobs", "2", *where])) == 0
+    )
     assert "2 bags" in (said := capsys.readouterr().out) and "equal to the bags'" in said
     figures = json.loads((tmp_path / "metrics.json").read_text())
     assert figures["differing"] == 0 and figures["bags"] == 2 and figures["real_time_factor_per_core"] > 0

@@ -131,10 +131,16 @@ def test_a_target_pose_steers_the_arm_and_a_wrong_frame_is_told(ros_context, sta
     places, told = [], {}
     node.create_subscription(PoseStamped, "ee_pose", lambda m: places.append(m.pose.position), qos.STATE)
     node.create_subscription(
-        DiagnosticArray, "/diagnostics", lambda m: told.update((v.key, v.value) for s in m.status for v in s.values), 10
+        DiagnosticArray,
+        "/diagnostics",
+        lambda m: told.update((v.key, v.value) for s in m.status for v in s.values),
+        10,
     )
     wishes = node.create_publisher(PoseStamped, "teleop/target_pose", qos.STATE)
-    start_node("foley_sim.nodes.sim_world", parameters={"explore": False, "camera_rate_hz": 0.0, "depth_rate_hz": 0.0})
+    start_node(
+        "foley_sim.nodes.sim_world",
+        parameters={"explore": False, "camera_rate_hz": 0.0, "depth_rate_hz": 0.0},
+    )
     ros_context.transition("sim_world", "configure", "activate")
     down = np.array([1.0, 0.0, 0.0, 0.0])
 
@@ -167,9 +173,13 @@ def test_another_robot_and_a_second_hand_have_their_joints_and_topics(ros_contex
     wanted = (topics.JOINTS, topics.PLAN, topics.ROBOT, topics.CONTACTS, *topics.OTHER_HAND)
     found = _collect(ros_context, wanted)
     chosen = {"edition": "foleysim-1", "split": "train", "scene_seed": 3, "robot": "ur5e", "hands": 2}
-    start_node("foley_sim.nodes.sim_world", parameters={**chosen, "camera_rate_hz": 0.0, "depth_rate_hz": 0.0})
+    start_node(
+        "foley_sim.nodes.sim_world", parameters={**chosen, "camera_rate_hz": 0.0, "depth_rate_hz": 0.0}
+    )
     ros_context.transition("sim_world", "configure", "activate")
-    ros_context.spin_until(lambda: found["sim/contacts"] and found["left/ee_pose"], 40.0, "a touch by the UR5e")
+    ros_context.spin_until(
+        lambda: found["sim/contacts"] and found["left/ee_pose"], 40.0, "a touch by the UR5e"
+    )
     first, other = robots_of(scene)
     joints = found["joint_states"][-1].name
     assert set(first.joints) | set(other.joints) | {"gripper_width", "left_gripper_width"} == set(joints)

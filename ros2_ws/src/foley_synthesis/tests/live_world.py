@@ -13,9 +13,9 @@ from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 
 from foley_msgs.msg import AudioChunk, ContactEvent, HandTrajectory
-from foley_perception.action.hand import GripperHand
+from foley_perception.action.gripper import GripperHand
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
-from foley_perception.scene.camera import CameraModel
 from foley_ros import convert, qos
 
 S = 1_000_000_000

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from foley_perception.action.hand import GripperHand
+from foley_perception.action.gripper import GripperHand
+from foley_perception.gaussians.gaussians import Gaussians
+from foley_perception.gaussians.views.cameras import ViewConfig
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
-from foley_perception.scene.camera import CameraModel
-from foley_perception.splats.gaussians import Gaussians
-from foley_perception.splats.views import ViewConfig
 from foley_synthesis.flow import autoencoder, vector_field
 from foley_synthesis.flow.instrument import Instrument, Stage
 from foley_synthesis.flow.model import FlowModel

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from foley_perception.scene.camera import CameraModel
+from foley_perception.geometry.camera import CameraModel
+from foley_ros.faults import Faults
 from foley_synthesis.belief import unknown_belief
 from foley_synthesis.inference.predictor import Prediction, PredictionInput
 from foley_synthesis.live.contact import Contact
-from foley_synthesis.live.faults import Faults
 from foley_synthesis.live.history import History, choose_still, frames_on_grid
 from foley_synthesis.live.synthesis_core import (
     CannotPredict,

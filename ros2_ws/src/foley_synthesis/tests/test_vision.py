@@ -123,7 +123,9 @@ def test_clip_takes_what_the_user_supplies(tmp_path: Path, monkeypatch: pytest.M
         load_encoder("clip")
 
 
-def test_clip_says_what_it_needs_and_unpickles_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clip_says_what_it_needs_and_unpickles_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("FOLEY_CLIP", raising=False)
     with pytest.raises(ValueError, match=r"open_clip_model\.safetensors"):

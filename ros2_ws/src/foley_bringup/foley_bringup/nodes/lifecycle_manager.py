@@ -42,6 +42,7 @@ STEP_PERIOD_S = 0.1
 
 class LifecycleManagerNode(Node):
     """ROS around :class:`LifecycleCore`."""
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("lifecycle_manager", **kwargs)
         params.declare(self, ManagerConfig)

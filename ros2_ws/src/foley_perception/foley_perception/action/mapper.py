@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_perception.action.config import HandMapperConfig
-from foley_perception.action.hand import GripperHand
+from foley_perception.action.gripper import GripperHand
 from foley_perception.action.kinematics import ForwardKinematics, KinematicsError
 from foley_perception.action.trajectory import (
     NS_PER_S,

@@ -16,7 +16,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_perception.scene.camera import CameraModel
+from foley_perception.geometry.camera import CameraModel
 
 Array = NDArray[np.float64]
 NS_PER_S = 1_000_000_000

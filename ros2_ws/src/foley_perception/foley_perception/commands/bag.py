@@ -121,7 +121,7 @@ def _add_transform(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from foley_perception.geometry.static_transform import StaticTransform
-    from foley_perception.ros.added import copy_with_transform
+    from foley_perception.ros.derived_topics import copy_with_transform
 
     transform = StaticTransform.read(Path(args.transform))
     copied = copy_with_transform(Path(args.path), Path(args.to), transform)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from foley_perception.dataset.parts import BuildReport
+    from foley_perception.dataset.staging import BuildReport
 
 HELP = "build a dataset from recordings, or check one"
 

@@ -140,7 +140,7 @@ def _track(args: argparse.Namespace) -> int:
     from foley_perception.hands.recorded import by_hamer, by_networks, follow_recording
     from foley_perception.recording.copy import copy_with
     from foley_perception.recording.writer import check_folder
-    from foley_perception.ros.added import hand_keypoints
+    from foley_perception.ros.derived_topics import hand_keypoints
     from foley_perception.scene.recorded import read_pictures
 
     check_folder(args.to, 0)  # before minutes of work

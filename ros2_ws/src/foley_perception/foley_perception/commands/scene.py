@@ -128,9 +128,9 @@ def _render(args: argparse.Namespace) -> int:
     import numpy as np
     import torch
 
-    from foley_perception.scene.camera import CameraModel
-    from foley_perception.splats.ply import load_ply
-    from foley_perception.splats.render import render
+    from foley_perception.gaussians.ply import load_ply
+    from foley_perception.gaussians.rendering.render import render
+    from foley_perception.geometry.camera import CameraModel
 
     path = args.scene / "scene.ply" if args.scene.is_dir() else args.scene
     up = (0, 1, 0) if np.allclose(np.subtract(args.eye, args.target)[:2], 0) else (0, 0, 1)
@@ -149,7 +149,7 @@ def _render(args: argparse.Namespace) -> int:
 
 def _view(args: argparse.Namespace) -> int:
     from foley_perception.commands.serving import serve
-    from foley_perception.splats.viewer import open_viewer
+    from foley_perception.gaussians.viewer import open_viewer
 
     server = open_viewer(args.scene, host=args.host, port=args.port)
     return serve(args.host, server.get_port(), "look at this scene", server.stop)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from foley_perception.gaussians.reconstruction.optimise import OptimiseConfig
     from foley_perception.scene.scan import Scan
-    from foley_perception.splats.optimise import OptimiseConfig
 
 
 def configure(actions: Any) -> None:
@@ -57,8 +57,8 @@ def run(args: argparse.Namespace) -> int:
     """Exit code 0; 1 where some of several scans were left out; other errors are raised."""
     import signal
 
+    from foley_perception.gaussians.reconstruction.optimise import OptimiseConfig
     from foley_perception.scene.scan import ScanError, read_scan
-    from foley_perception.splats.optimise import OptimiseConfig
 
     config = OptimiseConfig(
         start=args.start,
@@ -118,9 +118,9 @@ def _reconstruct_one(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from foley_perception.splats.ply import load_ply
-    from foley_perception.splats.reconstruct import reconstruct
-    from foley_perception.splats.surface import write_surface
+    from foley_perception.gaussians.ply import load_ply
+    from foley_perception.gaussians.reconstruction.reconstruct import reconstruct
+    from foley_perception.gaussians.reconstruction.surface import write_surface
 
     columns = (
         TextColumn(scan.source.name),

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from foley_perception.scene.camera import CameraModel
+    from foley_perception.gaussians.gaussians import Gaussians
+    from foley_perception.geometry.camera import CameraModel
     from foley_perception.scene.recorded import RecordedPictures
-    from foley_perception.splats.gaussians import Gaussians
 
 
 def configure(actions: Any) -> None:
@@ -42,14 +42,14 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
+    from foley_perception.gaussians.ply import load_ply
+    from foley_perception.gaussians.register import register_still
     from foley_perception.geometry.se3 import SE3
     from foley_perception.geometry.static_transform import StaticTransform
     from foley_perception.geometry.tf_buffer import TransformUnavailable
     from foley_perception.recording.writer import check_folder
     from foley_perception.scene.recorded import read_pictures
     from foley_perception.scene.scan import ScanError
-    from foley_perception.splats.ply import load_ply
-    from foley_perception.splats.register import register_still
 
     try:
         manifest = json.loads((args.scene / "scene.json").read_text())
@@ -115,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
         f"{args.out}/camera.yaml, metrics.json, register.jpg; publish it with\n  {transform.command}"
     )
     if args.to is not None:
-        from foley_perception.ros.added import copy_with_transform
+        from foley_perception.ros.derived_topics import copy_with_transform
 
         copied = copy_with_transform(args.bag, args.to, transform)
         for problem in copied.problems:
@@ -132,7 +132,7 @@ def _picture(
     import numpy as np
     import torch
 
-    from foley_perception.splats.render import render
+    from foley_perception.gaussians.rendering.render import render
 
     real: NDArray[np.uint8] = np.asarray(seen.frames.read(index), dtype=np.uint8)
     with torch.no_grad():

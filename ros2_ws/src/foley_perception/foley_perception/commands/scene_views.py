@@ -48,8 +48,13 @@ def run(args: argparse.Namespace) -> int:
     from rich.progress import Progress
 
     from foley_perception.dataset.build import find_bags, without_scans
-    from foley_perception.splats.recordings import ALL_VIEWS, BulkConfig, draw_recordings, find_scenes
-    from foley_perception.splats.views import ViewConfig
+    from foley_perception.gaussians.views.cameras import ViewConfig
+    from foley_perception.gaussians.views.recordings import (
+        ALL_VIEWS,
+        BulkConfig,
+        draw_recordings,
+        find_scenes,
+    )
 
     names = tuple(args.views) if args.views else ALL_VIEWS
     views = ViewConfig(size=args.size, local_half_m=args.local_half)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 def serve(host: str, port: int, may: str, close: Callable[[], None]) -> int:
     """Say where a page is, and what strangers ``may`` do there; keep it until Ctrl-C, then close it. Exit code 0."""
-    from foley_perception.splats.viewer import is_loopback
+    from foley_perception.gaussians.viewer import is_loopback
 
     if not is_loopback(host):
         print(f"foley: anyone who reaches {host}:{port} can {may}", file=sys.stderr)

@@ -8,7 +8,7 @@ from typing import Any
 
 from foley_perception.audio.onset import OnsetConfig
 from foley_perception.contact.detector import GateConfig
-from foley_perception.object.cluster import KnownObject
+from foley_perception.contact.objects import KnownObject
 
 
 def _doc(default: Any, text: str) -> Any:

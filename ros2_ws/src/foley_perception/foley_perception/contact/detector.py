@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_perception.action.planned_contact import PlannedContact
-from foley_perception.contact.history import History
 from foley_perception.contact.listener import HeardOnset
+from foley_perception.stamped_history import History
 
 Array = NDArray[np.float64]
 NS_PER_S = 1_000_000_000

@@ -13,8 +13,8 @@ from foley_perception.action.planned_contact import (
     fit_planes,
     planned_contact,
 )
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.scene.background import BackgroundDepth
-from foley_perception.scene.camera import CameraModel
 from foley_perception.scene.segment import face_around
 
 Array = NDArray[np.float64]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from foley_perception.dataset import schema, splits, store
 from foley_perception.dataset.cut import NEEDED, CutConfig, Cutter
-from foley_perception.dataset.parts import BuildReport, Cut, Progress, build_from, identity_of
 from foley_perception.dataset.schema import DatasetError
+from foley_perception.dataset.staging import BuildReport, Cut, Progress, build_from, identity_of
 from foley_perception.episodes.reader import read_episode
 from foley_perception.recording.bag import Bag
 from foley_perception.recording.errors import BagError

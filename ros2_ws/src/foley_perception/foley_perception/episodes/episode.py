@@ -24,9 +24,9 @@ from foley_perception.episodes.tracks import (
     Series,
     Times,
 )
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer, TransformUnavailable
-from foley_perception.scene.camera import CameraModel
 
 WIDTH_JOINT = "gripper_width"
 PLAN_RATE_HZ = 100.0

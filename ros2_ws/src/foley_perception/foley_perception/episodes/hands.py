@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_perception.action.hand import SIDES, GripperHand
+from foley_perception.action.gripper import SIDES, GripperHand
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.tracks import EpisodeError, KeypointTrack, PoseTrack, Times
 from foley_perception.geometry.se3 import SE3

@@ -15,11 +15,11 @@ from foley_perception.episodes.decode import Decoder, Messages
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.pictures import frame_track
 from foley_perception.episodes.tracks import EpisodeError, Series
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer
 from foley_perception.recording.bag import Bag, BagMessage
 from foley_perception.recording.errors import BagError
-from foley_perception.scene.camera import CameraModel
 
 # What is read: the topic's name without namespace -> the type it must have.
 TOPICS: dict[str, tuple[str, ...]] = {

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_perception.hands.place import Placed, place
-from foley_perception.scene.camera import CameraModel
+from foley_perception.geometry.camera import CameraModel
+from foley_perception.hands.lifting import Placed, place
 
 Array = NDArray[np.float64]
 

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_perception.episodes.tracks import EpisodeError, Times
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.tf_buffer import TransformUnavailable
 from foley_perception.hands import hamer
-from foley_perception.hands.follow import PALM_M, Counts, Detector, HandFollower, HandInPicture
 from foley_perception.hands.track import TrackConfig
-from foley_perception.scene.camera import CameraModel
+from foley_perception.hands.tracking_pipeline import PALM_M, Counts, Detector, HandFollower, HandInPicture
 from foley_perception.scene.recorded import RecordedPictures
 
 Array = NDArray[np.float64]

@@ -17,14 +17,14 @@ from foley_msgs.msg import AudioChunk, ContactEvent, HandTrajectory
 from foley_perception.contact.config import ContactDetectorConfig
 from foley_perception.contact.detector import Contact, ContactDetector
 from foley_perception.contact.listener import Listener
+from foley_perception.contact.objects import ObjectMap
 from foley_perception.geometry.tf_buffer import TransformBuffer
-from foley_perception.object.cluster import ObjectMap
 from foley_perception.ros.contact_inputs import ContactInputs
-from foley_perception.ros.drain import Drain
-from foley_perception.ros.owned import Owned
 from foley_perception.ros.tf import TransformListener
 from foley_ros import convert, qos
+from foley_ros.entities import Owned
 from foley_ros.node import FoleyNode, Health, run
+from foley_ros.polling import Drain
 from foley_ros.worker import Worker
 
 TICK_S = 0.02

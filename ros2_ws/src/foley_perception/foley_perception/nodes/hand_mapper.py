@@ -25,13 +25,13 @@ from foley_perception.action.config import HandMapperConfig
 from foley_perception.action.mapper import HandMapper
 from foley_perception.action.trajectory import ToolTrajectory
 from foley_perception.geometry.tf_buffer import TransformBuffer
-from foley_perception.ros import motion, raw
-from foley_perception.ros.drain import Drain
-from foley_perception.ros.owned import Owned
+from foley_perception.ros import motion
 from foley_perception.ros.problem import RecentProblem
 from foley_perception.ros.tf import TransformListener
-from foley_ros import convert, qos
+from foley_ros import convert, qos, raw
+from foley_ros.entities import Owned
 from foley_ros.node import FoleyNode, Health, run
+from foley_ros.polling import Drain
 from foley_ros.worker import Worker
 
 TICK_S = 0.01
@@ -57,7 +57,9 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         frames = TransformBuffer()
         self._mapper = HandMapper(config, frames)
         self._tf = TransformListener(self, frames)
-        self._worker = Worker(lambda job: job(), name="hand_mapper", on_error=lambda e: self._problem.report(repr(e)))
+        self._worker = Worker(
+            lambda job: job(), name="hand_mapper", on_error=lambda e: self._problem.report(repr(e))
+        )
         owned = self._owned
         self._keypoints = owned.publisher(HandKeypoints, "hand_keypoints", qos.STATE)
         self._planned = owned.publisher(HandTrajectory, "planned_trajectory", qos.EVENT)

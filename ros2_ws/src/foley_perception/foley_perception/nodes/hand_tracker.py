@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image
 
 from foley_msgs.msg import HandKeypoints
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.tf_buffer import TransformBuffer
 from foley_perception.hands.config import HandTrackerConfig
 from foley_perception.hands.detect import HandDetector
-from foley_perception.hands.follow import HandFollower
 from foley_perception.hands.track import TrackConfig
-from foley_perception.ros.owned import Owned
+from foley_perception.hands.tracking_pipeline import HandFollower
 from foley_perception.ros.problem import RecentProblem
 from foley_perception.ros.tf import TransformListener
-from foley_perception.scene.camera import CameraModel
 from foley_ros import convert, qos
+from foley_ros.entities import Owned
 from foley_ros.node import FoleyNode, Health, run
 from foley_ros.worker import Worker
 

@@ -15,17 +15,17 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image
 
 from foley_msgs.msg import HandTrajectory
-from foley_perception.action.hand import GripperHand
+from foley_perception.action.gripper import GripperHand
 from foley_perception.contact.config import ContactDetectorConfig
 from foley_perception.contact.detector import Plan
-from foley_perception.contact.history import NS_PER_S, History
 from foley_perception.contact.surroundings import Surroundings
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer, TransformUnavailable
-from foley_perception.ros import motion, raw
-from foley_perception.ros.drain import Drain
-from foley_perception.scene.camera import CameraModel
-from foley_ros import convert, qos
+from foley_perception.ros import motion
+from foley_perception.stamped_history import NS_PER_S, History
+from foley_ros import convert, qos, raw
+from foley_ros.polling import Drain
 
 _POSE_LATE_NS = NS_PER_S  # no pose for this long is reported
 _CAMERA_PERIOD_NS = NS_PER_S  # the calibration rarely changes

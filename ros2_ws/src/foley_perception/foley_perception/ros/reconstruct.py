@@ -105,9 +105,9 @@ class Reconstructor:
     def _run(self, goal: ReconstructScene.Goal, progress: Any, stop: list[int]) -> _Result:
         """In the worker's thread."""
         try:
+            from foley_perception.gaussians.reconstruction.optimise import OptimiseConfig
+            from foley_perception.gaussians.reconstruction.reconstruct import TooFewViews, reconstruct
             from foley_perception.scene.scan import ScanError, read_scan
-            from foley_perception.splats.optimise import OptimiseConfig
-            from foley_perception.splats.reconstruct import TooFewViews, reconstruct
         except ModuleNotFoundError as error:
             text = f"{error.name} is not installed; set up with FOLEY_EXTRAS='learn scene'"
             return _failed(_Result.ERROR_OPTIMISATION, text)

@@ -31,9 +31,9 @@ from foley_perception.recording.recording import (
     TopicSpec,
 )
 from foley_perception.recording.statistics import TopicReport
-from foley_perception.ros.drain import UnwatchedGroup
 from foley_ros import convert, qos
 from foley_ros.node import Health
+from foley_ros.polling import UnwatchedGroup
 
 _PROFILES: dict[str, QoSProfile] = {
     "audio": qos.AUDIO,

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_perception.scene.camera import CameraModel
+from foley_perception.geometry.camera import CameraModel
 
 Box = tuple[tuple[float, float, float], tuple[float, float, float]]
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from foley_perception.scene.camera import CameraModel
+from foley_perception.geometry.camera import CameraModel
 
 
 def crop_around(

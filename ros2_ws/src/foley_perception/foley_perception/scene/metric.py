@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_perception.scene.camera import CameraModel
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.scene.charuco import Board
 from foley_perception.scene.scan import ScanError, read_scan
 

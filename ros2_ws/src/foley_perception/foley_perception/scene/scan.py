@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_perception.episodes.tracks import EpisodeError, FrameTrack
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformUnavailable
-from foley_perception.scene.camera import CameraModel
 from foley_perception.scene.recorded import read_pictures
 
 Rgb = NDArray[np.uint8]

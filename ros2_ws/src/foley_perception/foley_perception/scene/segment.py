@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from foley_perception.action.planned_contact import PlannedContactConfig, fit_planes
-from foley_perception.scene.camera import CameraModel
+from foley_perception.geometry.camera import CameraModel
 
 Array = NDArray[np.float64]
 

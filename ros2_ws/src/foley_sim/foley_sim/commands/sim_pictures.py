@@ -17,9 +17,7 @@ def configure(actions: Any) -> None:
     show = actions.add_parser("show", help="a picture of one scene with its objects one by one")
     show.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the scene (default: 0)")
     show.add_argument("--split", default="test", help="train, validation or test (default: test)")
-    show.add_argument(
-        "--edition", default="tabletop", help=f"{', '.join(EDITIONS)} (default: tabletop)"
-    )
+    show.add_argument("--edition", default="tabletop", help=f"{', '.join(EDITIONS)} (default: tabletop)")
     show.add_argument("--robot", choices=ROBOTS, help="who touches things (default: the scene's own)")
     show.add_argument(
         "--out",

@@ -30,12 +30,17 @@ def configure(actions: Any) -> None:
     again = actions.add_parser(
         "render-audio", help="render the sound of bags again from their contacts; exit code 1 if it differs"
     )
-    again.add_argument("bag", type=Path, metavar="DIR", help="a bag of `foley sim generate`, or a folder of them")
+    again.add_argument(
+        "bag", type=Path, metavar="DIR", help="a bag of `foley sim generate`, or a folder of them"
+    )
     cores = os.cpu_count() or 1
     again.add_argument("--jobs", type=int, default=cores, metavar="N", help="processes (default: all cores)")
     again.add_argument("--out", type=Path, metavar="DIR", help="folder of WAVs to write (default: none)")
     again.add_argument(
-        "--no-compare", dest="compare", action="store_false", help="do not read the bags' own sound to compare"
+        "--no-compare",
+        dest="compare",
+        action="store_false",
+        help="do not read the bags' own sound to compare",
     )
     again.add_argument(
         "--metrics",
@@ -79,7 +84,9 @@ def _render_audio(args: argparse.Namespace) -> int:
     wall_s = time.monotonic() - begin
     audio_s, busy_s = sum(d.audio_s for d in done), sum(d.render_s for d in done)
     differing = sum(not d.same for d in done)
-    verdict = "not compared" if not args.compare else f"{differing} differ" if differing else "equal to the bags'"
+    verdict = (
+        "not compared" if not args.compare else f"{differing} differ" if differing else "equal to the bags'"
+    )
     print(
         f"{len(done)} bags, {audio_s:.1f} s of sound in {busy_s:.2f} s of a core ({audio_s / busy_s:.0f} x real "
         f"time on one core; {audio_s / wall_s:.0f} x in all with {args.jobs} processes, start and reading "

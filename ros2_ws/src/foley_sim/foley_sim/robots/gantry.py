@@ -46,7 +46,9 @@ class Gantry(Robot):
     # ---- kinematics --------------------------------------------------------------------------------------------
     def tool_pose(self, positions: Array) -> tuple[Array, Array]:
         """As in the base, for any [..., >= 5] positions."""
-        position = np.stack([positions[..., 0], positions[..., 1], positions[..., 2] + positions[..., 4]], axis=-1)
+        position = np.stack(
+            [positions[..., 0], positions[..., 1], positions[..., 2] + positions[..., 4]], axis=-1
+        )
         half = positions[..., 3] / 2
         zero = np.zeros_like(half)
         # (0, 0, sin, cos) of yaw times (1, 0, 0, 0) of the half turn about x.
@@ -123,7 +125,9 @@ class Gantry(Robot):
             if joint == "x":  # the bridge, above what the camera sees
                 add(parent, "geom", type="box", size="0.03 0.6 0.03", pos="0 0 0.80", rgba=light, **VISUAL)
             if joint == "z":
-                add(parent, "geom", type="box", size="0.013 0.013 0.30", pos="0 0 0.445", rgba=light, **VISUAL)
+                add(
+                    parent, "geom", type="box", size="0.013 0.013 0.30", pos="0 0 0.445", rgba=light, **VISUAL
+                )
         wrist = add(parent, "body", name=f"{p}wrist_link", gravcomp="1")
         moving = striker.tip_mass - 2 * FINGER_MASS - (tool.PAD_MASS if striker.has_pad else 0.0)
         add(wrist, "inertial", pos="0 0 0", mass=str(moving), diaginertia="1e-5 1e-5 1e-5")

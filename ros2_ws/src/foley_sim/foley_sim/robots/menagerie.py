@@ -79,7 +79,14 @@ def add_arm(
             if geom.get("class") == "visual":
                 name = geom.get("mesh", "")
                 _mesh(asset, files, "ur5e", name, f"{name}.obj", 1.0)
-                add(body, "geom", type="mesh", mesh=f"ur5e_{name}", rgba=colours[geom.get("material")], **VISUAL)
+                add(
+                    body,
+                    "geom",
+                    type="mesh",
+                    mesh=f"ur5e_{name}",
+                    rgba=colours[geom.get("material")],
+                    **VISUAL,
+                )
         parent = body
     assert first is not None
     return first, parent
@@ -109,7 +116,11 @@ def pinch_m() -> float:
 
 
 def _link(
-    source: ET.Element, parent: ET.Element, asset: ET.Element, files: dict[str, bytes], colours: dict[str | None, str]
+    source: ET.Element,
+    parent: ET.Element,
+    asset: ET.Element,
+    files: dict[str, bytes],
+    colours: dict[str | None, str],
 ) -> None:
     """A body of the gripper and all below it, without joints, turned as it stands when it holds the stick."""
     body = add(parent, "body", **_only(source, "name", "pos", "quat"))
@@ -135,9 +146,7 @@ def _link(
         _link(child, body, asset, files, colours)
 
 
-def _mesh(
-    asset: ET.Element, files: dict[str, bytes], model: str, name: str, file: str, scale: float
-) -> None:
+def _mesh(asset: ET.Element, files: dict[str, bytes], model: str, name: str, file: str, scale: float) -> None:
     label = f"{model}_{name}"
     if f"{label}.stl" not in files:
         files[f"{label}.stl"] = meshes.light(_model(model)[1] / file, scale)

@@ -102,4 +102,6 @@ def describe_pad(striker: StrikerSpec, robot: ET.Element, prefix: str) -> None:
     pad = urdf.link(robot, f"{prefix}pad_link", PAD_MASS)
     centre = striker.length - striker.pad_radius - PAD_TRAVEL
     urdf.visual(pad, "sphere", striker.pad_radius, "accent", (0, 0, centre))
-    urdf.joint(robot, prefix + PAD, "prismatic", f"{prefix}tool", f"{prefix}pad_link", "0 0 1", (0.0, PAD_TRAVEL))
+    urdf.joint(
+        robot, prefix + PAD, "prismatic", f"{prefix}tool", f"{prefix}pad_link", "0 0 1", (0.0, PAD_TRAVEL)
+    )

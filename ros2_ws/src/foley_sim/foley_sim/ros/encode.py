@@ -93,7 +93,10 @@ class Encoder:
         self._hands = [
             _Streams(pose, wrench, _tf_template(robot.prefix + TOOL), _wrench_template(robot.prefix + TOOL))
             for robot, pose, wrench in zip(
-                self._robots, (topics.POSE, topics.OTHER_POSE), (topics.WRENCH, topics.OTHER_WRENCH), strict=False
+                self._robots,
+                (topics.POSE, topics.OTHER_POSE),
+                (topics.WRENCH, topics.OTHER_WRENCH),
+                strict=False,
             )
         ]
         rate = scene.microphone.sample_rate
@@ -128,7 +131,10 @@ class Encoder:
             yield from self._states(states)
         for audio in batch.audio:
             yield from self._chunks(audio)
-        for topic, contacts in ((topics.CONTACTS, batch.contacts), (topics.OTHER_CONTACTS, batch.other_contacts)):
+        for topic, contacts in (
+            (topics.CONTACTS, batch.contacts),
+            (topics.OTHER_CONTACTS, batch.other_contacts),
+        ):
             for contact in contacts:
                 yield self._contact(contact, topic)
 
@@ -151,7 +157,9 @@ class Encoder:
         """What every hand measures at one instant."""
         stamp = self.origin_ns + states[0].time_ns
         joints: dict[str, Any] = {
-            name: np.concatenate([np.append(getattr(s, field), getattr(s, width) if width else 0.0) for s in states])
+            name: np.concatenate(
+                [np.append(getattr(s, field), getattr(s, width) if width else 0.0) for s in states]
+            )
             for name, field, width in (
                 ("position", "positions", "width"),
                 ("velocity", "velocities", "width_rate"),

@@ -108,7 +108,9 @@ def _finite(event: Event, *names: str) -> None:
 
 def _vector(event: Event, name: str) -> None:
     value = getattr(event, name)
-    if len(value) != 3 or not (math.isfinite(value[0]) and math.isfinite(value[1]) and math.isfinite(value[2])):
+    if len(value) != 3 or not (
+        math.isfinite(value[0]) and math.isfinite(value[1]) and math.isfinite(value[2])
+    ):
         raise ValueError(
             f"{type(event).__name__.lower()} on `{event.object_id}`: {name} is {value}, must be three finite numbers"
         )

@@ -40,7 +40,9 @@ class SectionModes:
     order: Array  # angular order n
     omega: Array  # angular frequency x diameter x sqrt(density / modulus)
     mass: Array  # modal mass over the mass of the body, for shapes of unit maximum
-    shape: Array  # [m, SAMPLES] displacement along the outer normal where cos(n t) = 1, from the apex to the rim
+    shape: (
+        Array  # [m, SAMPLES] displacement along the outer normal where cos(n t) = 1, from the apex to the rim
+    )
     rms: Array  # of the normal displacement over the outer face
 
 

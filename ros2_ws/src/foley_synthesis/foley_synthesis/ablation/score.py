@@ -126,7 +126,9 @@ def _differences(
     """Of every pair of rows that the paper orders, first less second, by figure."""
     return {
         f"{a} > {b}": {
-            key: of_replicates(table[a][key]["value"] - table[b][key]["value"], drawn[a][key] - drawn[b][key]).to_dict()
+            key: of_replicates(
+                table[a][key]["value"] - table[b][key]["value"], drawn[a][key] - drawn[b][key]
+            ).to_dict()
             for key in drawn[a]
             if table[a][key]["value"] is not None and table[b][key]["value"] is not None
         }

@@ -16,14 +16,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from foley_perception.action.hand import SIDES, GripperHand
+from foley_perception.action.gripper import SIDES, GripperHand
 from foley_perception.dataset.schema import FRAME_RATE, WINDOW_FRAME_RATE, WINDOW_FRAMES, WINDOW_KEYPOINTS
 from foley_perception.episodes.reader import read_episode
+from foley_perception.gaussians.gaussians import Gaussians
+from foley_perception.gaussians.ply import load_ply
+from foley_perception.gaussians.views.cameras import Image, ViewConfig, ViewRenderer
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
-from foley_perception.scene.camera import CameraModel
-from foley_perception.splats.gaussians import Gaussians
-from foley_perception.splats.ply import load_ply
-from foley_perception.splats.views import Image, ViewConfig, ViewRenderer
 from foley_synthesis.flow.items import LATENT_FRAMES, Batch
 from foley_synthesis.flow.model import FlowModel, load_model
 from foley_synthesis.flow.motions import MOMENTS_S, MotionError, strokes, surface_below, taps

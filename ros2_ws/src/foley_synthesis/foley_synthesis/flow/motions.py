@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from foley_perception.dataset.schema import FRAME_RATE, WINDOW_KEYPOINTS, WINDOW_S
+from foley_perception.gaussians.gaussians import Gaussians
+from foley_perception.gaussians.rendering.render import render
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3, interpolate_at, stack
-from foley_perception.scene.camera import CameraModel
-from foley_perception.splats.gaussians import Gaussians
-from foley_perception.splats.render import render
 
 Array = NDArray[np.float64]
 MOMENTS_S = np.arange(WINDOW_KEYPOINTS) / FRAME_RATE

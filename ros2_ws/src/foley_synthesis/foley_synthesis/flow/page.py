@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_perception.dataset.schema import FRAME_RATE, WINDOW_S
+from foley_perception.gaussians.viewer import open_viewer
 from foley_perception.geometry.se3 import SE3
 from foley_perception.hands.draw import BONES, COLOURS
-from foley_perception.splats.viewer import open_viewer
 from foley_synthesis.flow.instrument import Instrument, Played
 from foley_synthesis.flow.mel import RATE
 from foley_synthesis.flow.motions import MOMENTS_S, performed

@@ -166,7 +166,10 @@ def _run(
         loaded = training_state.load_state(place, key, both, optimiser)
         if loaded is not None:
             best, counters = loaded
-    kept, whole = counters.epoch, True  # the epoch of the saved state; whether the weights are those of an epoch
+    kept, whole = (
+        counters.epoch,
+        True,
+    )  # the epoch of the saved state; whether the weights are those of an epoch
     before_s = counters.elapsed_s
     started = saved = time.monotonic()
     try:

@@ -81,7 +81,9 @@ def fit_video_net(
     usable = [_starts(v, config.stretch) for v in videos]
     long = [v for v, starts in zip(videos, usable, strict=True) if len(starts)]
     if not long:
-        raise ValueError(f"no training video has sound without a gap for a stretch of {config.stretch / 90:.1f} s")
+        raise ValueError(
+            f"no training video has sound without a gap for a stretch of {config.stretch / 90:.1f} s"
+        )
     usable = [starts for starts in usable if len(starts)]
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from foley_perception.audio.cochleagram import Cochleagram
 from foley_perception.dataset.build import bag_files
 from foley_perception.dataset.cut import merge_contacts
-from foley_perception.dataset.parts import identity_of
+from foley_perception.dataset.staging import identity_of
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.reader import read_episode
 from foley_perception.episodes.tracks import NS_PER_S, EpisodeError
@@ -46,7 +46,9 @@ class Video:
     tip_speed: NDArray[np.float32]  # [t] measured [m/s]
     impacts: NDArray[np.float64]  # [k] in sound frames
     ends: NDArray[np.float64]  # [k] when the touch is over, in sound frames
-    recorded: NDArray[np.bool_]  # [t] whether the sound is there; the cochleagram says nothing where it is not
+    recorded: NDArray[
+        np.bool_
+    ]  # [t] whether the sound is there; the cochleagram says nothing where it is not
     heard: NDArray[np.bool_]  # [k] whether the sound is there and rises above the background
     problems: tuple[str, ...] = ()  # what is wrong with the recording, but bearable
 

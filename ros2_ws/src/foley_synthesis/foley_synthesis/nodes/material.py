@@ -16,20 +16,20 @@ from typing import Any, TypeVar
 from foley_msgs.msg import AudioChunk, ContactEvent, MaterialEstimate, PredictedAudio
 from foley_msgs.srv import GetPredicates
 from foley_perception.audio.ring import AudioRing
-from foley_perception.ros.drain import Drain
-from foley_perception.ros.owned import Owned
 from foley_ros import convert as common
 from foley_ros import qos
+from foley_ros.entities import Owned
+from foley_ros.faults import Faults
 from foley_ros.node import FoleyNode, Health, run
+from foley_ros.polling import Drain
+from foley_ros.preload import preload
 from foley_ros.worker import Worker
 from foley_synthesis import checkpoint
 from foley_synthesis.inference.heard import HeardModel
 from foley_synthesis.live.belief_file import BeliefFile
 from foley_synthesis.live.config import MaterialConfig
-from foley_synthesis.live.faults import Faults
 from foley_synthesis.live.hearing import ContactQueue, HeardSound
 from foley_synthesis.live.make import make_material_core
-from foley_synthesis.live.preload import preload
 from foley_synthesis.ros import convert
 from foley_synthesis.ros.material_output import MaterialOutput, answer_predicates
 

@@ -16,21 +16,21 @@ from typing import Any
 
 from foley_msgs.msg import ContactEvent, HandTrajectory, PredictedAudio
 from foley_perception.action.clip_action import clip_start_ns
-from foley_perception.action.hand import GripperHand
+from foley_perception.action.gripper import GripperHand
 from foley_perception.action.planned_contact import PlannedContactConfig
 from foley_perception.geometry.tf_buffer import TransformUnavailable
-from foley_perception.ros.owned import Owned
 from foley_ros import qos
 from foley_ros.convert import ConversionError
+from foley_ros.entities import Owned
+from foley_ros.faults import Faults
 from foley_ros.node import FoleyNode, Health, run
+from foley_ros.preload import preload
 from foley_ros.worker import Worker
 from foley_synthesis import checkpoint
 from foley_synthesis.inference.predictor import Predictor
 from foley_synthesis.live.config import SynthesizerConfig
 from foley_synthesis.live.contact import Contact
-from foley_synthesis.live.faults import Faults
 from foley_synthesis.live.history import NS_PER_S
-from foley_synthesis.live.preload import preload
 from foley_synthesis.live.synthesis_core import CannotPredict, Reason, SynthesisCore
 from foley_synthesis.ros import convert
 from foley_synthesis.ros.scene_inputs import SceneInputs

@@ -6,8 +6,8 @@ from rclpy.node import Node
 
 from foley_msgs.msg import MaterialEstimate, PredicateArray, Surprise, VocabularyInfo
 from foley_msgs.srv import GetPredicates
-from foley_perception.ros.owned import Owned
 from foley_ros import qos
+from foley_ros.entities import Owned
 from foley_synthesis.checkpoint import Checkpoint
 from foley_synthesis.live.material_core import ContactOutcome, MaterialCore
 from foley_synthesis.predicates.fusion import FusedBelief

@@ -17,18 +17,18 @@ from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image, JointState
 
-from foley_perception.action.hand import GripperHand
+from foley_perception.action.gripper import GripperHand
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformUnavailable
-from foley_perception.ros.drain import Drain
 from foley_perception.ros.motion import pose_to_se3
-from foley_perception.ros.owned import Owned
-from foley_perception.ros.raw import stamp_ns
 from foley_perception.scene.background import BackgroundDepth
-from foley_perception.scene.camera import CameraModel
 from foley_ros import convert, qos
+from foley_ros.entities import Owned
+from foley_ros.faults import Faults
+from foley_ros.polling import Drain
+from foley_ros.raw import stamp_ns
 from foley_synthesis.live.config import SynthesizerConfig
-from foley_synthesis.live.faults import Faults
 from foley_synthesis.live.history import NS_PER_S, Frame, History
 from foley_synthesis.live.synthesis_core import View
 from foley_synthesis.ros.tf import LazyTf

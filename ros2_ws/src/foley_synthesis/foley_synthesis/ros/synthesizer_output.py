@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from foley_msgs.msg import HandTrajectory, MaterialEstimate, PredictedAudio
-from foley_perception.action.hand import GripperHand, HandError
-from foley_perception.ros.owned import Owned
+from foley_perception.action.gripper import GripperHand, HandError
 from foley_ros import convert as common
 from foley_ros import qos
+from foley_ros.entities import Owned
 from foley_synthesis.checkpoint import Checkpoint
 from foley_synthesis.live.synthesis_core import CannotPredict, PlannedMotion, Predicted, Reason
 from foley_synthesis.ros import convert

@@ -10,8 +10,8 @@ from tf2_msgs.msg import TFMessage
 
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer, TransformUnavailable
-from foley_perception.ros.owned import Owned
 from foley_ros import convert, qos
+from foley_ros.entities import Owned
 
 
 class LazyTf:

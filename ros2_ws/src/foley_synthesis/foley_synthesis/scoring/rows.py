@@ -106,7 +106,9 @@ def checkpoint_rows(
         return make
 
     example = Predictor.load(place, threads=2)
-    shared = set(load_checkpoint(place).exemplars.object_ids) & {dataset.clips[row].object_id for row in rows} - {""}
+    shared = set(load_checkpoint(place).exemplars.object_ids) & {
+        dataset.clips[row].object_id for row in rows
+    } - {""}
     if shared and any(dataset.clips[row].split == "test" for row in rows):
         raise ScoreError(
             f"{name}: {len(shared)} of the asked objects, such as {sorted(shared)[0]}, are among its exemplars; it was "

@@ -79,7 +79,9 @@ def open_field(
     try:
         labels = training_labels(source)
     except UntrainableDataset as error:
-        raise ScoreError(f"the probes cannot be taught: {error} Another dataset can teach them: --train") from error
+        raise ScoreError(
+            f"the probes cannot be taught: {error} Another dataset can teach them: --train"
+        ) from error
     encoder = load_encoder(encoder_name, threads=threads)
     shape = ModelConfig(encoder=encoder_name, encoder_dims=encoder.dims, materials=len(labels))
     bank = load_features(source, encoder, shape, lambda done, total: progress("features", done, total))

@@ -97,7 +97,10 @@ def train(
         loaded = training_state.load_state(folder, key, networks, optimiser)
         if loaded is not None:
             best, counters = loaded
-    kept, whole = counters.epoch, True  # the epoch of the saved state; whether the weights are those of an epoch
+    kept, whole = (
+        counters.epoch,
+        True,
+    )  # the epoch of the saved state; whether the weights are those of an epoch
     weights = class_weights(tensors.targets.material[split.train], networks.config.materials)
     before_s = counters.elapsed_s
     started = saved = time.monotonic()

@@ -14,14 +14,18 @@ def falling(epoch: int, epochs: int, *, warm_up: int = 0) -> float:
     return share * min(1.0, (epoch + 1) / warm_up) if warm_up else share
 
 
-def step(loss: Tensor, optimiser: torch.optim.Optimizer, network: nn.Module, clip_norm: float, epoch: int) -> None:
+def step(
+    loss: Tensor, optimiser: torch.optim.Optimizer, network: nn.Module, clip_norm: float, epoch: int
+) -> None:
     """One update with the gradient's norm clipped.
 
     Raises:
         FloatingPointError: the loss is not finite.
     """
     if not bool(loss.isfinite()):
-        raise FloatingPointError(f"the loss is {float(loss.detach())} in epoch {epoch}; lower the learning rate")
+        raise FloatingPointError(
+            f"the loss is {float(loss.detach())} in epoch {epoch}; lower the learning rate"
+        )
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(network.parameters(), clip_norm)

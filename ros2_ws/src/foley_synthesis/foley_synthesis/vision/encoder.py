@@ -52,4 +52,6 @@ def load_encoder(name: str, *, threads: int = 1) -> VisionEncoder:
         from foley_synthesis.vision.colour import ColourEncoder
 
         return ColourEncoder()
-    raise ValueError(f"vision encoder is `{name}`, known are `efficientnet-lite0`, `alexnet`, `clip`, `colour`")
+    raise ValueError(
+        f"vision encoder is `{name}`, known are `efficientnet-lite0`, `alexnet`, `clip`, `colour`"
+    )

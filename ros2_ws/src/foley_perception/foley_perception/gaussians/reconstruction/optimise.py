@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from foley_perception.scene.camera import CameraModel
+from foley_perception.gaussians.gaussians import Gaussians
+from foley_perception.gaussians.rendering.render import Rendered, render
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.scene.scan import ScanError, View
-from foley_perception.splats.gaussians import Gaussians
-from foley_perception.splats.render import Rendered, render
 
 Start = Literal["rgbd", "random"]
 

@@ -26,7 +26,7 @@ from foley_perception import __version__
 from foley_perception.dataset import manifest, splits, store
 from foley_perception.dataset.schema import DatasetError
 from foley_perception.episodes.tracks import EpisodeError
-from foley_perception.processes import end_with_parent
+from foley_perception.worker_processes import end_with_parent
 
 Progress = Callable[[int, int, str], None]  # sources done, sources in all, name of the one just done
 
@@ -216,7 +216,9 @@ def make_part(source: Source, folder: Path) -> Part | str:
         problems=cut.problems,
     )
     store.write_table(_part_path(folder, part.key, "clips"), store.to_table(cut.clips, store.CLIP_SCHEMA))
-    store.write_table(_part_path(folder, part.key, "windows"), store.to_table(cut.windows, store.WINDOW_SCHEMA))
+    store.write_table(
+        _part_path(folder, part.key, "windows"), store.to_table(cut.windows, store.WINDOW_SCHEMA)
+    )
     # Written last: without it the part does not exist.
     _part_path(folder, part.key, "json").write_text(json.dumps(dataclasses.asdict(part), indent=1))
     return part

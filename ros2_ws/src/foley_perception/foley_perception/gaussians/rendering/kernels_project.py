@@ -1,6 +1,6 @@
 """Gaussians onto the image and back: projection and colour with their gradients, in numba.
 
-The equations are those of :mod:`foley_perception.splats.reference`, written out one Gaussian at a time. Constants take
+The equations are those of :mod:`foley_perception.gaussians.rendering.reference`, one Gaussian at a time. Constants take
 the type of their array: numba would otherwise compute float32 in float64.
 """
 

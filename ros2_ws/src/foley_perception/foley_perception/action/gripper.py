@@ -17,7 +17,7 @@ import numpy as np
 import yaml
 from numpy.typing import ArrayLike, NDArray
 
-from foley_perception.files import find_config
+from foley_perception.config_files import find_config
 from foley_perception.geometry.se3 import SE3
 
 Array = NDArray[np.float64]

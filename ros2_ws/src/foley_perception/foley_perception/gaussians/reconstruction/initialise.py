@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from foley_perception.scene.camera import CameraModel
+from foley_perception.gaussians.gaussians import SH0, Gaussians
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.scene.scan import ScanError, View
-from foley_perception.splats.gaussians import SH0, Gaussians
 
 Array = NDArray[np.float64]
 

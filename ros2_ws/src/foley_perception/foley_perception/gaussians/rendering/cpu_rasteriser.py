@@ -9,9 +9,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from foley_perception.splats import kernels_draw, kernels_project
-from foley_perception.splats.gaussians import Gaussians
-from foley_perception.splats.reference import ALPHA_MAX, ALPHA_MIN, BLUR, MARGIN, NEAR, TRANSMITTANCE_MIN
+from foley_perception.gaussians.gaussians import Gaussians
+from foley_perception.gaussians.rendering import kernels_draw, kernels_project
+from foley_perception.gaussians.rendering.reference import (
+    ALPHA_MAX,
+    ALPHA_MIN,
+    BLUR,
+    MARGIN,
+    NEAR,
+    TRANSMITTANCE_MIN,
+)
 
 Values = NDArray[Any]
 

@@ -14,7 +14,7 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
-from foley_perception.ros.owned import Owned
+from foley_ros.entities import Owned
 
 _MOST = 2000  # messages of one topic taken at a time, so that others have their turn
 

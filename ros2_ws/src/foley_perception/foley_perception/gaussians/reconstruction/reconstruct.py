@@ -23,14 +23,14 @@ import cv2
 import numpy as np
 import torch
 
-from foley_perception.scene.camera import CameraModel
+from foley_perception.gaussians.gaussians import Gaussians
+from foley_perception.gaussians.ply import save_ply
+from foley_perception.gaussians.reconstruction.coverage import seen_elsewhere
+from foley_perception.gaussians.reconstruction.initialise import at_random, focus, from_depth
+from foley_perception.gaussians.reconstruction.optimise import Optimisation, OptimiseConfig, Target, targets
+from foley_perception.gaussians.rendering.render import render
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.scene.scan import Scan, ScanError, View
-from foley_perception.splats.coverage import seen_elsewhere
-from foley_perception.splats.gaussians import Gaussians
-from foley_perception.splats.optimise import Optimisation, OptimiseConfig, Target, targets
-from foley_perception.splats.ply import save_ply
-from foley_perception.splats.render import render
-from foley_perception.splats.start import at_random, focus, from_depth
 
 
 class TooFewViews(ScanError):

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from foley_perception.scene.camera import CameraModel
-from foley_perception.splats.gaussians import Gaussians
-from foley_perception.splats.reference import BLUR, NEAR
+from foley_perception.gaussians.gaussians import Gaussians
+from foley_perception.gaussians.rendering.reference import BLUR, NEAR
+from foley_perception.geometry.camera import CameraModel
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ def render(
 def _cpu(
     gaussians: Gaussians, viewmat: Tensor, K: Tensor, width: int, height: int
 ) -> tuple[Tensor, Tensor, Tensor, dict[str, Any]]:
-    from foley_perception.splats.cpu import rasterise
+    from foley_perception.gaussians.rendering.cpu_rasteriser import rasterise
 
     return rasterise(gaussians, viewmat, K, width, height)
 

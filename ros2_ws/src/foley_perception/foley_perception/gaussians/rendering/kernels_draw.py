@@ -11,7 +11,7 @@ import math
 import numba
 import numpy as np
 
-from foley_perception.splats.kernels_project import inline, jit
+from foley_perception.gaussians.rendering.kernels_project import inline, jit
 
 TILE = 16
 """Side of a tile in pixels."""

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
-from foley_perception.scene.camera import CameraModel
 
 Array = NDArray[np.float64]
 

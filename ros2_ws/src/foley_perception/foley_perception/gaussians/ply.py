@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from foley_perception.splats.gaussians import Gaussians
+from foley_perception.gaussians.gaussians import Gaussians
 
 
 class PlyError(ValueError):

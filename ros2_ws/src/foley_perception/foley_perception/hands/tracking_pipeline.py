@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_perception.hands.place import palm_length, place
+from foley_perception.geometry.camera import CameraModel
+from foley_perception.hands.lifting import palm_length, place
 from foley_perception.hands.track import Candidate, HandTracker, TrackConfig
-from foley_perception.scene.camera import CameraModel
 
 Array = NDArray[np.float64]
 

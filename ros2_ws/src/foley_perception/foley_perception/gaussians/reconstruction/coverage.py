@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from foley_perception.scene.camera import CameraModel
-from foley_perception.splats.optimise import Target
+from foley_perception.gaussians.reconstruction.optimise import Target
+from foley_perception.geometry.camera import CameraModel
 
 Array = NDArray[np.float64]
 

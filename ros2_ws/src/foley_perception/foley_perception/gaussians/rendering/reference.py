@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from foley_perception.splats.gaussians import Gaussians
+from foley_perception.gaussians.gaussians import Gaussians
 
 ALPHA_MIN = 1.0 / 255.0
 ALPHA_MAX = 0.999

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from foley_perception.gaussians.gaussians import Gaussians
+from foley_perception.gaussians.ply import load_ply
+from foley_perception.gaussians.rendering.reference import rotation_matrices
 from foley_perception.geometry.se3 import SE3
-from foley_perception.splats.gaussians import Gaussians
-from foley_perception.splats.ply import load_ply
-from foley_perception.splats.reference import rotation_matrices
 
 
 def open_viewer(scene: Path, *, host: str = "127.0.0.1", port: int = 8080) -> Any:

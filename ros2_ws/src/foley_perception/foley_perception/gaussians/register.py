@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from foley_perception.gaussians.gaussians import Gaussians
+from foley_perception.gaussians.rendering.render import render
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3, stack
-from foley_perception.scene.camera import CameraModel
-from foley_perception.splats.gaussians import Gaussians
-from foley_perception.splats.render import render
 
 Array = NDArray[np.float64]
 Rgb = NDArray[np.uint8]

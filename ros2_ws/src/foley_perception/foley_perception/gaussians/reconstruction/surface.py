@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from foley_perception.gaussians.gaussians import Gaussians
+from foley_perception.gaussians.rendering.render import render
 from foley_perception.scene.scan import Scan, ScanError, View
-from foley_perception.splats.gaussians import Gaussians
-from foley_perception.splats.render import render
 
 _BLOCK = 8
 """Voxels a side of a block of the grid."""

@@ -1,1 +1,0 @@
-"""Which contact belongs to which object."""
