@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-from foley_sim.collection import COLOUR_RATE_HZ, DEPTH_RATE_HZ, recordings
 from foley_sim.editions import EDITIONS
-from foley_sim.ros.job import BagJob, BagReport, job_of
+from foley_sim.offline.collections import COLOUR_RATE_HZ, DEPTH_RATE_HZ, recordings
+from foley_sim.offline.job import BagJob, BagReport, job_of
 from foley_sim.spec import ROBOTS, Robot
 
 WARM_UP_S = 3.0
@@ -52,7 +52,7 @@ def warm(edition: str, robot: Robot, _: int) -> None:
 
 def physics(edition: str, robot: Robot, seconds: float) -> float:
     """Real-time factor of the world without pictures and with sound that says nothing."""
-    from foley_sim.world import World
+    from foley_sim.world.world import World
 
     world = World(scene(edition, robot), 0, camera_rate_hz=0, depth_rate_hz=0)
     world.sound = Silence(world.scene.microphone.sample_rate)
@@ -62,7 +62,7 @@ def physics(edition: str, robot: Robot, seconds: float) -> float:
 def sound(edition: str, robot: Robot, seconds: float) -> float:
     """Real-time factor of rendering again what happened."""
     from foley_sim.editions import sound_for
-    from foley_sim.world import World
+    from foley_sim.world.world import World
 
     world = World(scene(edition, robot), 0, camera_rate_hz=0, depth_rate_hz=0)
     listener = Listener(world.scene.microphone.sample_rate)
@@ -78,8 +78,8 @@ def sound(edition: str, robot: Robot, seconds: float) -> float:
 
 def drawing(edition: str, robot: Robot, seconds: float) -> float:
     """Real-time factor of drawing alone, at the collection's rates, without encoding."""
-    from foley_sim.camera import Camera
-    from foley_sim.world import World
+    from foley_sim.rendering.camera import Camera
+    from foley_sim.world.world import World
 
     world = World(scene(edition, robot), 0, camera_rate_hz=COLOUR_RATE_HZ, depth_rate_hz=DEPTH_RATE_HZ)
     world.sound = Silence(world.scene.microphone.sample_rate)

@@ -20,9 +20,9 @@ from foley_sim.scene import make_scene as tabletop_scene
 from foley_sim.sound import Sliding, kernels
 from foley_sim.sound.examples import RATE, random_body, scene, tap
 from foley_sim.sound.renderer import SoundRenderer
-from foley_sim.sound.saved import SavedContacts, render_saved
 from foley_sim.spec import SHAPES, ContactMicrophoneSpec, RoomSpec, SceneSpec
-from foley_sim.world import World
+from foley_sim.world.contact_log import SavedContacts, render_saved
+from foley_sim.world.world import World
 
 
 def make_scene() -> SceneSpec:

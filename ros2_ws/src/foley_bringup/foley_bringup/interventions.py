@@ -21,8 +21,8 @@ from foley_perception.audio.cochleagram import Cochleagram
 from foley_perception.dataset.build import build_dataset, find_bags
 from foley_perception.dataset.reader import ClipDataset
 from foley_perception.dataset.schema import ACTION_RATE, SAMPLE_RATE
-from foley_sim.appearances import LOOKS
-from foley_sim.generate import GenerateConfig, generate
+from foley_sim.foleysim1.appearances import LOOKS
+from foley_sim.ros.generate import GenerateConfig, generate
 from foley_synthesis.evaluation.bootstrap import hierarchical_weights, mean_interval
 from foley_synthesis.evaluation.metrics import loudness_db
 from foley_synthesis.inference.heard import HeardModel

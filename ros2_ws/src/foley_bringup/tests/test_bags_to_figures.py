@@ -15,7 +15,7 @@ pytest.importorskip("rclpy")
 from foley_bringup.interventions import InterventionConfig, figures, simulate
 from foley_perception.dataset.build import build_dataset, find_bags
 from foley_perception.dataset.reader import ClipDataset
-from foley_sim.generate import GenerateConfig, generate
+from foley_sim.ros.generate import GenerateConfig, generate
 from foley_synthesis.commands import impacts as impacts_command
 from foley_synthesis.impacts.videos import load_videos
 from foley_synthesis.inference.heard import HeardModel

@@ -28,7 +28,7 @@ from foley_perception.episodes.reader import read_episode
 from foley_perception.gaussians.gaussians import Gaussians
 from foley_perception.gaussians.ply import save_ply
 from foley_perception.gaussians.views.recordings import BulkConfig, draw_recording, find_scenes
-from foley_sim.generate import GenerateConfig, generate
+from foley_sim.ros.generate import GenerateConfig, generate
 from foley_synthesis.commands import flow
 from foley_synthesis.flow import autoencoder, vector_field
 from foley_synthesis.flow.build import open_items

@@ -47,7 +47,7 @@ class Edition:
 
 EDITIONS: dict[str, Edition] = {
     "tabletop": Edition("foley_sim.scene:make_scene", "foley_sim.sound.renderer:SoundRenderer"),
-    "foleysim-1": Edition("foley_sim.foleysim1:make_scene", "foley_sim.sound.renderer:SoundRenderer"),
+    "foleysim-1": Edition("foley_sim.foleysim1.scenes:make_scene", "foley_sim.sound.renderer:SoundRenderer"),
     "foleysim-b": Edition("foley_sim.judge.scenes:make_scene", "foley_sim.judge.renderer:JudgeSound"),
 }
 

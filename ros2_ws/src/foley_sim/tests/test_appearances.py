@@ -5,7 +5,7 @@ import importlib.resources
 import numpy as np
 import pytest
 
-from foley_sim.appearances import DISGUISE_LOOKS, PHOTOGRAPHS, draw_appearance
+from foley_sim.foleysim1.appearances import DISGUISE_LOOKS, PHOTOGRAPHS, draw_appearance
 from foley_sim.materials import MATERIALS
 
 

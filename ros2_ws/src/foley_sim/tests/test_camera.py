@@ -5,10 +5,11 @@ import sys
 import numpy as np
 import pytest
 
-from foley_sim import gl, mjcf
-from foley_sim.camera import Camera, intrinsics
-from foley_sim.picture import contact_sheet
-from foley_sim.policy import Policy
+from foley_sim import headless_gl
+from foley_sim.motion.policy import Policy
+from foley_sim.physics import mjcf
+from foley_sim.rendering.camera import Camera, intrinsics
+from foley_sim.rendering.contact_sheet import contact_sheet
 from foley_sim.scene import make_scene
 
 SCENE = make_scene(1, "test")  # has a glass
@@ -80,14 +81,12 @@ def test_neither_backend_gives_an_error_that_names_the_packages(monkeypatch):
     monkeypatch.delenv("MUJOCO_GL", raising=False)
     monkeypatch.setattr(gl, "egl_trouble", lambda: "libEGL.so.1: cannot open shared object file")
     monkeypatch.setattr(gl, "osmesa_trouble", lambda: "libOSMesa.so: cannot open shared object file")
-    with pytest.raises(gl.NoRenderer, match=r"libegl1 libegl-mesa0 libgl1-mesa-dri.*libosmesa6"):
-        gl.import_mujoco(draws=True)
+    with pytest.raises(headless_gl.NoRenderer, match=r"libegl1 libegl-mesa0 libgl1-mesa-dri.*libosmesa6"):
+        headless_gl.import_mujoco(draws=True)
 
 
 def test_the_users_choice_of_backend_is_respected():
-    script = (
-        "import os; from foley_sim.gl import import_mujoco; import_mujoco(); print(os.environ['MUJOCO_GL'])"
-    )
+    script = "import os; from foley_sim.headless_gl import import_mujoco; import_mujoco(); print(os.environ['MUJOCO_GL'])"
     for given, expected in (("disable", {"disable"}), ("", {"egl", "osmesa"})):
         env = {**os.environ, "MUJOCO_GL": given}
         done = subprocess.run(

@@ -5,10 +5,10 @@ from collections import Counter
 
 import pytest
 
-from foley_sim import foleysim1
-from foley_sim.collection import COLLECTIONS, SCENES, interaction_s, recordings
 from foley_sim.editions import make_scene
-from foley_sim.policy import Policy
+from foley_sim.foleysim1.scenes import scenes
+from foley_sim.motion.policy import Policy
+from foley_sim.offline.collections import COLLECTIONS, SCENES, interaction_s, recordings
 
 
 def test_whole_and_mini_are_as_long_as_they_say():
@@ -53,7 +53,7 @@ def test_held_out_objects_are_touched_outside_of_training_only():
 
 
 def test_the_scenes_are_those_of_the_edition():
-    assert SCENES == foleysim1.SCENES
+    assert SCENES == scenes.SCENES
     for r in recordings("foleysim-1"):
         if r.kind == "scan":
             assert make_scene(r.scene_seed, r.scene_split, r.edition).edition == "foleysim-1"

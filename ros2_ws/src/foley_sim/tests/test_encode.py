@@ -13,8 +13,8 @@ from rclpy.serialization import deserialize_message  # noqa: E402
 
 from foley_msgs.msg import ContactEvent  # noqa: E402
 from foley_ros import convert  # noqa: E402
-from foley_sim.actions import ACTIONS  # noqa: E402
 from foley_sim.robots import robot_of  # noqa: E402
+from foley_sim.robots.actions import ACTIONS  # noqa: E402
 from foley_sim.robots.gantry import Gantry  # noqa: E402
 from foley_sim.ros import topics  # noqa: E402
 from foley_sim.ros.encode import (  # noqa: E402
@@ -24,11 +24,11 @@ from foley_sim.ros.encode import (  # noqa: E402
     quaternion,
     static_frames,
 )
-from foley_sim.ros.template import MARK, Template, marker  # noqa: E402
+from foley_sim.ros.message_template import MARK, Template, marker  # noqa: E402
 from foley_sim.scene import make_scene  # noqa: E402
 from foley_sim.spec import ContactMicrophoneSpec, StrikerSpec  # noqa: E402
-from foley_sim.touch import Contact  # noqa: E402
-from foley_sim.world import World  # noqa: E402
+from foley_sim.world.contacts import Contact  # noqa: E402
+from foley_sim.world.world import World  # noqa: E402
 
 ORIGIN = 1_700_000_000_123_456_789
 SCENE = make_scene(0, "test")

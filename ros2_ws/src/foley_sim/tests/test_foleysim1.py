@@ -5,9 +5,8 @@ import itertools
 
 import pytest
 
-from foley_sim import foleysim1
 from foley_sim.editions import make_scene as by_edition
-from foley_sim.foleysim1 import DISGUISES, HELD_OUT_FAMILIES, SCENES, make_scene
+from foley_sim.foleysim1.scenes import DISGUISES, HELD_OUT_FAMILIES, SCENES, make_scene, scenes
 from foley_sim.materials import MATERIALS
 from foley_sim.scene import check_scene
 
@@ -98,4 +97,4 @@ def test_scenes_that_do_not_exist_are_refused(seed, split):
 
 def test_every_material_has_shapes():
     for material in MATERIALS:
-        assert foleysim1.families(material, "train")
+        assert scenes.families(material, "train")

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from foley_sim import gallery
-from foley_sim.actions import ACTIONS
+from foley_sim.rendering import gallery
+from foley_sim.robots.actions import ACTIONS
 
 
 def test_every_action_sounds_on_the_wall_and_repeats():

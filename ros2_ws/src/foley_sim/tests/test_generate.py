@@ -7,11 +7,11 @@ import pytest
 
 rclpy = pytest.importorskip("rclpy")
 
-from foley_sim import generate as module  # noqa: E402
-from foley_sim.collection import recordings  # noqa: E402
 from foley_sim.commands.sim import Told  # noqa: E402
-from foley_sim.generate import GenerateConfig, bag_jobs, generate  # noqa: E402
-from foley_sim.ros.job import session  # noqa: E402
+from foley_sim.offline.collections import recordings  # noqa: E402
+from foley_sim.offline.job import session  # noqa: E402
+from foley_sim.ros import generate as module
+from foley_sim.ros.generate import GenerateConfig, bag_jobs, generate  # noqa: E402
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_collection_is_written_and_resumed(short, tmp_path):
 
 
 def module_finished(job):
-    from foley_sim.ros.job import finished
+    from foley_sim.offline.job import finished
 
     return finished(job)
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foley_sim import materials, mjcf
+from foley_sim import materials
 from foley_sim.editions import make_scene, sound_for
 from foley_sim.judge import bodies, freeze, strike, substances
+from foley_sim.physics import mjcf
 from foley_sim.scene import check_scene
 from foley_sim.sound.events import Hold, Impact, Sliding
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from foley_sim.lens import Lens, exposure_table
+from foley_sim.rendering.lens import Lens, exposure_table
 from foley_sim.spec import CameraSpec
 
 CAMERA = CameraSpec(width=64, height=48)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from foley_sim.actions import ACTIONS, LANDED, Target
-from foley_sim.motion import plan_motion, stroke_s
+from foley_sim.motion.action_motion import plan_motion, stroke_s
+from foley_sim.robots.actions import ACTIONS, LANDED, Target
 
 HOVER, LENGTH, TIP, TOP = 0.35, 0.16, 0.006, 0.05
 JOINTS = np.array([0.0, 0.1, HOVER, 0.0])

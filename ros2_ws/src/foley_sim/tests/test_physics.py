@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from foley_sim import mjcf
-from foley_sim.gl import import_mujoco
+from foley_sim.headless_gl import import_mujoco
 from foley_sim.materials import MATERIALS, draw_material, ranges
+from foley_sim.physics import mjcf
 from foley_sim.robots.tool import stick_width
 from foley_sim.sound import Impact, contact, modal, modes
 from foley_sim.sound.examples import OAK, RATE, RUBBER, STEEL, body, random_body, scene, tap

@@ -6,8 +6,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from foley_sim.actions import ACTIONS, SPEEDS, TABLETOP_ACTIONS
-from foley_sim.policy import FACE_MARGIN_M, Policy, Target
+from foley_sim.motion.policy import FACE_MARGIN_M, Policy, Target
+from foley_sim.robots.actions import ACTIONS, SPEEDS, TABLETOP_ACTIONS
 from foley_sim.robots.gantry import Gantry
 from foley_sim.scene import make_scene
 from foley_sim.spec import StrikerSpec

@@ -9,14 +9,14 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from foley_sim import mjcf
 from foley_sim.editions import make_scene
-from foley_sim.gl import import_mujoco
+from foley_sim.headless_gl import import_mujoco
+from foley_sim.physics import mjcf
 from foley_sim.robots import menagerie, robot_of, tool
 from foley_sim.robots.gantry import Gantry
 from foley_sim.robots.ur5e import Ur5e
 from foley_sim.spec import ROBOTS, StrikerSpec
-from foley_sim.world import STATE_NS, World
+from foley_sim.world.world import STATE_NS, World
 
 pinocchio = pytest.importorskip("pinocchio")
 

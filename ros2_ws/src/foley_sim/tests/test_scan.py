@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from foley_sim import mjcf
-from foley_sim.camera import Camera, intrinsics
-from foley_sim.gl import import_mujoco
-from foley_sim.scan import ScanPath
+from foley_sim.headless_gl import import_mujoco
+from foley_sim.physics import mjcf
+from foley_sim.rendering.camera import Camera, intrinsics
+from foley_sim.rendering.scan_path import ScanPath
 from foley_sim.scene import make_scene
 
 SCENE = make_scene(1, "test")

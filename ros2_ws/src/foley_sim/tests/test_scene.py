@@ -6,8 +6,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from foley_sim.camera import intrinsics
-from foley_sim.mjcf import camera_axes
+from foley_sim.physics.mjcf import camera_axes
+from foley_sim.rendering.camera import intrinsics
 from foley_sim.scene import (
     MATERIALS,
     MIN_CENTRE_DISTANCE,

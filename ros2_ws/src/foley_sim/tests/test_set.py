@@ -16,18 +16,18 @@ rclpy = pytest.importorskip("rclpy")
 
 from rosbags.highlevel import AnyReader  # noqa: E402
 
-from foley_sim.audible import rise_db  # noqa: E402
-from foley_sim.collection import recordings  # noqa: E402
 from foley_sim.commands import sim_set  # noqa: E402
-from foley_sim.datasheet import datasheet  # noqa: E402
-from foley_sim.figures import summary  # noqa: E402
+from foley_sim.offline.collections import recordings  # noqa: E402
+from foley_sim.offline.datasheet import datasheet  # noqa: E402
+from foley_sim.offline.job import CONTACTS, finished, job_of, read_report, stored_session  # noqa: E402
+from foley_sim.offline.summary import summary  # noqa: E402
 from foley_sim.ros import check  # noqa: E402
-from foley_sim.ros.again import render_bag  # noqa: E402
 from foley_sim.ros.bag import write_bag  # noqa: E402
 from foley_sim.ros.bag_file import typestore  # noqa: E402
-from foley_sim.ros.job import CONTACTS, finished, job_of, read_report, stored_session  # noqa: E402
-from foley_sim.sound import saved  # noqa: E402
+from foley_sim.ros.rerender import render_bag  # noqa: E402
+from foley_sim.sound.audibility import rise_db  # noqa: E402
 from foley_sim.sound.converter import quantise  # noqa: E402
+from foley_sim.world.world import contact_log
 
 IMAGES = ("/camera/image_raw/compressed", "/camera/depth/image_raw/compressedDepth")
 SECONDS = 4.0
@@ -165,12 +165,12 @@ def test_the_sound_is_rendered_again_from_the_contacts(folder):
     made = job(folder)
     done = render_bag(made.folder)
     assert done.difference <= done.allowed < 4e-5 and np.abs(done.samples).max() > 1e-3
-    contacts = saved.read(made.folder / CONTACTS)
-    saved.write(made.folder / CONTACTS, dataclasses.replace(contacts, events=()))
+    contacts = contact_log.read(made.folder / CONTACTS)
+    contact_log.write(made.folder / CONTACTS, dataclasses.replace(contacts, events=()))
     try:
         assert render_bag(made.folder).difference > 1e-3
     finally:
-        saved.write(made.folder / CONTACTS, contacts)
+        contact_log.write(made.folder / CONTACTS, contacts)
     with pytest.raises(ValueError, match=CONTACTS):
         render_bag(job(folder, "scan", "train", 2.0).folder)
 

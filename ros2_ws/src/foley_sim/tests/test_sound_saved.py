@@ -6,9 +6,9 @@ import pytest
 
 from foley_sim.scene import make_scene
 from foley_sim.sound import Hold, Impact, Sliding
-from foley_sim.sound.saved import SAME, ContactLog, SavedContacts, read, render_saved, write
 from foley_sim.spec import ContactMicrophoneSpec
-from foley_sim.world import World
+from foley_sim.world.contact_log import SAME, ContactLog, SavedContacts, read, render_saved, write
+from foley_sim.world.world import World
 
 SCENE = dataclasses.replace(make_scene(1, "test"), contact_microphone=ContactMicrophoneSpec())
 

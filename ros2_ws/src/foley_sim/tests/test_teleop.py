@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from foley_sim.motion.teleop import ACCELERATION, HOLD_S, SPEED, Follower, WishRefused, clamp, yaw_of
 from foley_sim.robots.gantry import Gantry
 from foley_sim.scene import make_scene
 from foley_sim.spec import StrikerSpec
-from foley_sim.teleop import ACCELERATION, HOLD_S, SPEED, Follower, WishRefused, clamp, yaw_of
-from foley_sim.world import World
+from foley_sim.world.world import World
 
 NS = 1_000_000_000
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from foley_sim.materials import draw_material
+from foley_sim.physics.surfaces import STEEPEST, face_radius, path_scale, sphere_radius, surface, usable_half
 from foley_sim.spec import ObjectSpec, Shape
-from foley_sim.tops import STEEPEST, face_radius, path_scale, sphere_radius, surface, usable_half
 
 TIP = 0.006
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from foley_sim.sound.events import Hold, Impact, Sliding
-from foley_sim.touch import EPISODE_GAP_S, IMPACT_WINDOW_S, Reading, TouchTracker
+from foley_sim.world.contacts import EPISODE_GAP_S, IMPACT_WINDOW_S, Reading, TouchTracker
 
 DT = 0.0005
 MASS = 0.03

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from foley_sim.trajectory import ProfileBuilder, Trajectory, quintic
+from foley_sim.robots.trajectory import ProfileBuilder, Trajectory, quintic
 
 
 def test_quintic_meets_both_ends():

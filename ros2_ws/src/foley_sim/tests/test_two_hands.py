@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from foley_sim.editions import make_scene
+from foley_sim.motion.second_hand import APART_M, can_hold
 from foley_sim.robots import OTHER, robots_of
 from foley_sim.robots.urdf import write
 from foley_sim.sound.events import Hold
-from foley_sim.sound.saved import render_saved
-from foley_sim.steady import APART_M, can_hold
-from foley_sim.world import World
+from foley_sim.world.contact_log import render_saved
+from foley_sim.world.world import World
 
 NS = 1_000_000_000
 SCENE = dataclasses.replace(make_scene(3, "train", "foleysim-1"), hands=2)

@@ -5,14 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from foley_sim import mjcf
-from foley_sim.policy import Target
+from foley_sim.motion.policy import Target
+from foley_sim.physics import mjcf
 from foley_sim.robots.gantry import Gantry
 from foley_sim.robots.tool import stick_width
 from foley_sim.scene import make_scene
-from foley_sim.sensed import CHUNK_SAMPLES
 from foley_sim.sound.events import Impact, Sliding
-from foley_sim.world import STATE_NS, World
+from foley_sim.world.readings import CHUNK_SAMPLES
+from foley_sim.world.world import STATE_NS, World
 
 NS = 1_000_000_000
 SCENE = make_scene(4, "train")

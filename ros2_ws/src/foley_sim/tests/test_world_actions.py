@@ -5,15 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from foley_sim import bodies, mjcf
 from foley_sim.editions import EDITIONS
 from foley_sim.materials import draw_material
-from foley_sim.policy import ACTIONS, Policy
+from foley_sim.motion.policy import ACTIONS, Policy
+from foley_sim.physics import bodies, mjcf
 from foley_sim.robots.gantry import Gantry
 from foley_sim.robots.tool import PAD_TRAVEL
 from foley_sim.sound.events import Hold, Impact, Sliding
 from foley_sim.spec import ObjectSpec, SceneSpec, StrikerSpec
-from foley_sim.world import World
+from foley_sim.world.world import World
 
 GANTRY_JOINTS = len(Gantry(StrikerSpec()).joints)
 

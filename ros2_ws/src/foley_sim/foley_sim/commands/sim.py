@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from foley_sim.collection import COLLECTIONS
 from foley_sim.commands import sim_pictures, sim_set
+from foley_sim.offline.collections import COLLECTIONS
 from foley_sim.spec import ROBOTS
 
 HELP = "Simulated world: write bags faster than real time, show scenes."
@@ -93,7 +93,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from foley_sim.gl import NoRenderer
+    from foley_sim.headless_gl import NoRenderer
 
     try:
         if args.action in sim_set.ACTIONS:
@@ -108,7 +108,7 @@ def _generate(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    from foley_sim.generate import GenerateConfig, bag_jobs, generate
+    from foley_sim.ros.generate import GenerateConfig, bag_jobs, generate
 
     config = GenerateConfig(
         out=args.out,

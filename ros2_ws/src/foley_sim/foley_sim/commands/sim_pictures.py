@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _show(args: argparse.Namespace) -> int:
     from foley_sim.editions import make_scene
-    from foley_sim.picture import contact_sheet
+    from foley_sim.rendering.contact_sheet import contact_sheet
 
     if args.out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise ValueError(f"--out is `{args.out}`, must end in .png or .jpg")
@@ -64,9 +64,9 @@ def _gallery(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from foley_sim import gallery
     from foley_sim.commands.sim import write_metrics
     from foley_sim.materials import MATERIALS
+    from foley_sim.rendering import gallery
 
     _write(args.out / "foleysim1_scenes.jpg", gallery.scenes_sheet())
     _write(args.out / "foleysim1_robots.jpg", gallery.robots_sheet())

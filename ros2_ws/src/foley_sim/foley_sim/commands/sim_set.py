@@ -66,9 +66,9 @@ def _render_audio(args: argparse.Namespace) -> int:
     from rich.progress import Progress
 
     from foley_sim.commands.sim import write_metrics
-    from foley_sim.ros.again import Told, render_bags
+    from foley_sim.offline.job import CONTACTS
     from foley_sim.ros.check import bags_in
-    from foley_sim.ros.job import CONTACTS
+    from foley_sim.ros.rerender import Told, render_bags
 
     bags = [bag for bag in bags_in(args.bag) if (bag / CONTACTS).is_file()] or [args.bag]
     begin = time.monotonic()
@@ -124,8 +124,8 @@ def _check(args: argparse.Namespace) -> int:
 
 def _datasheet(args: argparse.Namespace) -> int:
     from foley_sim.commands.sim import write_metrics
-    from foley_sim.datasheet import datasheet
-    from foley_sim.figures import summary
+    from foley_sim.offline.datasheet import datasheet
+    from foley_sim.offline.summary import summary
     from foley_sim.ros.check import reports_of
 
     figures = summary(reports_of(args.bags))

@@ -22,13 +22,13 @@ from typing import Any
 from foley_ros.node import FoleyNode, Health, run
 from foley_sim.config import SimWorldConfig
 from foley_sim.editions import make_scene
+from foley_sim.motion.teleop import WishRefused
 from foley_sim.ros import topics
+from foley_sim.ros.camera_thread import Painter
 from foley_sim.ros.encode import Encoder
-from foley_sim.ros.painter import Painter
 from foley_sim.ros.publisher import Publisher
 from foley_sim.ros.steering import Steering
-from foley_sim.teleop import WishRefused
-from foley_sim.world import STATE_NS, World
+from foley_sim.world.world import STATE_NS, World
 
 NS = 1_000_000_000
 SETTLED_NS = NS // 2  # everything stamped earlier than this has been sent

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim.actions import Plan
 from foley_sim.robots import tool, urdf
+from foley_sim.robots.actions import Plan
 from foley_sim.spec import StrikerSpec
 
 Array = NDArray[np.float64]

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim.gl import import_mujoco
+from foley_sim.headless_gl import import_mujoco
 from foley_sim.robots import tool, urdf
 from foley_sim.robots.base import DAMPING, STIFFNESS, Drive, Motion, Robot
-from foley_sim.xmltext import VISUAL, add, text
+from foley_sim.xml import VISUAL, add, text
 
 Array = NDArray[np.float64]
 

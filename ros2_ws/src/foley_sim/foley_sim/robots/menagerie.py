@@ -12,7 +12,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from foley_sim.robots import meshes
-from foley_sim.xmltext import VISUAL, add, text
+from foley_sim.xml import VISUAL, add, text
 
 ARMATURE = "0.1"  # of every joint of the arm, as in Menagerie [kg m^2]
 DRIVER_RAD = 0.7030

@@ -12,7 +12,7 @@ import numpy as np
 
 from foley_sim.robots import urdf
 from foley_sim.spec import StrikerSpec
-from foley_sim.xmltext import VISUAL, add, text
+from foley_sim.xml import VISUAL, add, text
 
 WRIST = "wrist"
 """The passive joint of the spring, deflected towards the robot (positive) when the stick meets something [m]."""

@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicHermiteSpline
 
-from foley_sim.gl import import_mujoco
+from foley_sim.headless_gl import import_mujoco
 from foley_sim.robots import menagerie, tool, urdf
 from foley_sim.robots.base import DAMPING, STIFFNESS, Drive, Motion, Robot
 from foley_sim.spec import StrikerSpec
-from foley_sim.xmltext import VISUAL, add, text
+from foley_sim.xml import VISUAL, add, text
 
 Array = NDArray[np.float64]
 

@@ -10,11 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from foley_sim.camera import Camera
-from foley_sim.ros import topics
-from foley_sim.ros.bag_file import SESSION_KEY, BagFile, bag_qos, topic_names, typestore
-from foley_sim.ros.encode import Encoder, Outgoing
-from foley_sim.ros.job import (
+from foley_sim.offline.job import (
     CONTACTS,
     NS,
     PARTIAL,
@@ -26,14 +22,17 @@ from foley_sim.ros.job import (
     workshop,
     write_report,
 )
+from foley_sim.rendering.camera import Camera
+from foley_sim.ros import topics
+from foley_sim.ros.bag_file import SESSION_KEY, BagFile, bag_qos, topic_names, typestore
+from foley_sim.ros.encode import Encoder, Outgoing
 from foley_sim.ros.pictures import CompressedPictures
 from foley_sim.ros.scan_bag import write_scan
-from foley_sim.sensed import Batch, Frame
-from foley_sim.sound import saved
 from foley_sim.sound.converter import quantise
 from foley_sim.spec import SceneSpec
-from foley_sim.touch import Contact
-from foley_sim.world import World
+from foley_sim.world.contacts import Contact
+from foley_sim.world.readings import Batch, Frame
+from foley_sim.world.world import World, contact_log
 
 __all__ = [
     "PARTIAL", "SESSION_KEY", "BagJob", "BagReport", "bag_qos", "finished", "session", "topic_names", "typestore",
@@ -134,7 +133,7 @@ def _interact(job: BagJob, folder: Path, progress: Callable[[float], None]) -> t
     finally:
         camera.close()
     if world.samples:
-        saved.write(folder / CONTACTS, world.saved_contacts())
+        contact_log.write(folder / CONTACTS, world.saved_contacts())
     tally.limited = world.sound.limited_samples
     return bag, tally
 

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader
 
-from foley_sim.audible import rise_db
+from foley_sim.offline.job import CONTACTS, NS, BagReport, read_report, stored_session
 from foley_sim.ros.bag_file import typestore
-from foley_sim.ros.job import CONTACTS, NS, BagReport, read_report, stored_session
-from foley_sim.sound import saved
+from foley_sim.sound.audibility import rise_db
 from foley_sim.sound.events import Impact
+from foley_sim.world.world import contact_log
 
 AUDIBLE_DB = 1.5
 """A contact whose loudest frame rises this far above what was there before can be heard over the room."""
@@ -93,11 +93,11 @@ def check_set(folder: Path) -> tuple[list[str], dict[str, Any]]:
 
 
 def _events(bag: Path) -> dict[str, list[tuple[float, float]]] | None:
-    """Begin and end [s] of all that sounded, by object; None where the contacts were not saved."""
+    """Begin and end [s] of all that sounded, by object; None where the contacts were not contact_log."""
     if not (bag / CONTACTS).is_file():
         return None
     found: dict[str, list[tuple[float, float]]] = {}
-    for event in saved.read(bag / CONTACTS).events:
+    for event in contact_log.read(bag / CONTACTS).events:
         span = (event.time_s, event.time_s) if isinstance(event, Impact) else (event.start_s, event.end_s)
         found.setdefault(event.object_id, []).append(span)
     return found

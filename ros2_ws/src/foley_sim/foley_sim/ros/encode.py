@@ -24,20 +24,20 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from foley_msgs.msg import AudioChunk, ContactEvent
 from foley_ros import convert
-from foley_sim import mjcf
-from foley_sim.camera import intrinsics
-from foley_sim.policy import Plan
+from foley_sim.motion.policy import Plan
+from foley_sim.physics import mjcf
+from foley_sim.rendering.camera import intrinsics
 from foley_sim.robots import robots_of, urdf
 from foley_sim.robots.base import Robot
 from foley_sim.robots.tool import GRIPPER_WIDTH
 from foley_sim.ros import topics
-from foley_sim.ros.template import MARK, Template, marker
+from foley_sim.ros.message_template import MARK, Template, marker
 from foley_sim.ros.topics import Topic
 from foley_sim.scene import describe
-from foley_sim.sensed import CHUNK_SAMPLES, Audio, Batch, State
 from foley_sim.spec import CameraSpec, SceneSpec
-from foley_sim.touch import Contact, episode_gap_s
-from foley_sim.world import SOUND_DELAY_NS
+from foley_sim.world.contacts import Contact, episode_gap_s
+from foley_sim.world.readings import CHUNK_SAMPLES, Audio, Batch, State
+from foley_sim.world.world import SOUND_DELAY_NS
 
 NS = 1_000_000_000
 WORLD, TOOL, TIP, CAMERA, MICROPHONE = "world", "tool", "tip", "camera_optical", "microphone"

@@ -12,17 +12,17 @@ from rclpy.serialization import serialize_message
 from tf2_msgs.msg import TFMessage
 
 from foley_ros import convert
-from foley_sim import mjcf
-from foley_sim.camera import Camera
-from foley_sim.gl import import_mujoco
+from foley_sim.headless_gl import import_mujoco
+from foley_sim.offline.job import NS, BagJob, session
+from foley_sim.physics import mjcf
+from foley_sim.rendering.camera import Camera
+from foley_sim.rendering.scan_path import ScanPath
 from foley_sim.robots import OTHER
 from foley_sim.robots.tool import TIP
 from foley_sim.ros import topics
 from foley_sim.ros.bag_file import BagFile
 from foley_sim.ros.encode import CAMERA, WORLD, Encoder, Outgoing, quaternion, static_frames
-from foley_sim.ros.job import NS, BagJob, session
 from foley_sim.ros.pictures import CompressedPictures
-from foley_sim.scan import ScanPath
 
 POSE_RATE_HZ = 50
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from rclpy.node import Node
 
 from foley_ros import qos
+from foley_sim.motion.teleop import WishRefused, yaw_of
 from foley_sim.ros.encode import WORLD
-from foley_sim.teleop import WishRefused, yaw_of
 
 TOPIC = "teleop/target_pose"
 

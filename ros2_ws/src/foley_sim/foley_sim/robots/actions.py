@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_sim.robots.trajectory import Trajectory
 from foley_sim.spec import Head
-from foley_sim.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 Action = Literal["tap", "hit", "scratch", "knock", "rub", "pat", "press"]

@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim.mjcf import camera_axes
+from foley_sim.physics.mjcf import camera_axes
 from foley_sim.spec import CameraSpec
 
 Array = NDArray[np.float64]

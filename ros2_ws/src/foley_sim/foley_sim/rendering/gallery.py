@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-from foley_sim.actions import ACTIONS
-from foley_sim.foleysim1 import families, make_scene
+from foley_sim.foleysim1.scenes import families, make_scene
 from foley_sim.materials import MATERIALS, draw_material
-from foley_sim.picture import draw, draw_posture, tile
-from foley_sim.policy import Policy
+from foley_sim.motion.policy import Policy
+from foley_sim.rendering.contact_sheet import draw, draw_posture, tile
+from foley_sim.robots.actions import ACTIONS
 from foley_sim.sound.events import TABLE_ID
 from foley_sim.spec import MicrophoneSpec, ObjectSpec, RoomSpec, SceneSpec
-from foley_sim.world import World
+from foley_sim.world.world import World
 
 Image = NDArray[np.uint8]
 Progress = Callable[[str], None]

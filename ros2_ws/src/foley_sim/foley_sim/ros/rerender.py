@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_sim.editions import make_scene
-from foley_sim.processes import end_with_parent
+from foley_sim.offline.job import CONTACTS, stored_session
 from foley_sim.ros.check import read_sound
-from foley_sim.ros.job import CONTACTS, stored_session
-from foley_sim.sound import saved
 from foley_sim.sound.converter import quantise
 from foley_sim.spec import SceneSpec
+from foley_sim.worker_processes import end_with_parent
+from foley_sim.world.world import contact_log
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -72,11 +72,11 @@ def render_bag(bag: Path, *, compare: bool = True) -> Rendered:
     scene = _scene(session)
     if not (bag / CONTACTS).is_file():
         raise ValueError(f"{bag}: holds no {CONTACTS}; scans and bags of earlier releases have none")
-    contacts = saved.read(bag / CONTACTS)
+    contacts = contact_log.read(bag / CONTACTS)
     heard = read_sound(bag) if compare else None
     bits = int(session.get("sample_bits", "0"))
     begin = time.process_time()
-    samples, felt = saved.render_saved(scene, contacts)
+    samples, felt = contact_log.render_saved(scene, contacts)
     render_s = time.process_time() - begin
     if bits:
         samples = quantise(samples, bits)
@@ -84,7 +84,7 @@ def render_bag(bag: Path, *, compare: bool = True) -> Rendered:
     difference = 0.0
     if heard is not None:
         difference = max(_difference(samples, heard.samples), _difference(felt, heard.felt))
-    allowed = (2.0 ** (1 - bits) if bits else 0.0) + saved.SAME
+    allowed = (2.0 ** (1 - bits) if bits else 0.0) + contact_log.SAME
     return Rendered(samples, scene.microphone.sample_rate, difference, allowed, render_s)
 
 

@@ -11,8 +11,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim.actions import LANDED, Target
-from foley_sim.trajectory import ProfileBuilder, Trajectory
+from foley_sim.robots.actions import LANDED, Target
+from foley_sim.robots.trajectory import ProfileBuilder, Trajectory
 
 Array = NDArray[np.float64]
 

@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim import bodies
-from foley_sim.appearances import draw_appearance
-from foley_sim.gl import import_mujoco
+from foley_sim.foleysim1.appearances import draw_appearance
+from foley_sim.headless_gl import import_mujoco
 from foley_sim.judge import looks as judge_looks
 from foley_sim.looks import Look, draw_look, table_texture
+from foley_sim.physics import bodies
+from foley_sim.physics.surfaces import ROUND
 from foley_sim.robots import robots_of
 from foley_sim.scene import check_scene
 from foley_sim.spec import (
@@ -25,9 +26,8 @@ from foley_sim.spec import (
     ObjectSpec,
     SceneSpec,
 )
-from foley_sim.tops import ROUND
-from foley_sim.xmltext import add as _add
-from foley_sim.xmltext import text as _text
+from foley_sim.xml import add as _add
+from foley_sim.xml import text as _text
 
 TIMESTEP_S = 0.0005
 CAMERA = "camera"

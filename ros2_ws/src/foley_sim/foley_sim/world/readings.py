@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim.actions import Plan
-from foley_sim.touch import Contact
+from foley_sim.robots.actions import Plan
+from foley_sim.world.contacts import Contact
 
 Array = NDArray[np.float64]
 

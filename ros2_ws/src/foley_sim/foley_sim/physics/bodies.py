@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_sim.physics.surfaces import CAPS, sphere_radius, surface
 from foley_sim.spec import ObjectSpec
-from foley_sim.tops import CAPS, sphere_radius, surface
 
 ROLL_HZ = 1.3
 """Of a rod that rocks on its cradle."""

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_ros.worker import Worker
-from foley_sim.camera import Camera
+from foley_sim.rendering.camera import Camera
 from foley_sim.ros.encode import Encoder, Outgoing
-from foley_sim.sensed import Frame
 from foley_sim.spec import CameraSpec
+from foley_sim.world.readings import Frame
 
 _WARM_UP_S = 60.0
 _BEHIND = 6  # snapshots waiting before the oldest is dropped

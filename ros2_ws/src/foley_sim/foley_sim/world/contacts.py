@@ -13,7 +13,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim.actions import REPEATED
+from foley_sim.robots.actions import REPEATED
 from foley_sim.sound.events import Event, Hold, Impact, Sliding
 from foley_sim.spec import Head, Reaction
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim import mjcf
-from foley_sim.gl import import_mujoco
+from foley_sim.headless_gl import import_mujoco
+from foley_sim.physics import mjcf
 from foley_sim.spec import SceneSpec
-from foley_sim.touch import Reading
+from foley_sim.world.contacts import Reading
 
 Array = NDArray[np.float64]
 

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim import mjcf
-from foley_sim.camera import Camera, intrinsics
-from foley_sim.policy import Policy
+from foley_sim.motion.policy import Policy
+from foley_sim.physics import mjcf
+from foley_sim.rendering.camera import Camera, intrinsics
 from foley_sim.robots import robots_of
 from foley_sim.spec import ObjectSpec, SceneSpec
 

@@ -15,16 +15,16 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from foley_sim.appearances import LOOKS
-from foley_sim.collection import recordings
 from foley_sim.editions import EDITIONS
-from foley_sim.figures import added, summary
-from foley_sim.processes import end_with_parent
+from foley_sim.foleysim1.appearances import LOOKS
+from foley_sim.offline.collections import recordings
+from foley_sim.offline.summary import added, summary
 from foley_sim.scene import SPLITS
 from foley_sim.spec import Robot
+from foley_sim.worker_processes import end_with_parent
 
 if TYPE_CHECKING:
-    from foley_sim.ros.job import BagJob, BagReport
+    from foley_sim.offline.job import BagJob, BagReport
 
 _REPORT_S = 0.25
 _DEATHS_IN_A_ROW = 3
@@ -84,7 +84,7 @@ def bag_jobs(config: GenerateConfig) -> list[BagJob]:
     Raises:
         ValueError: unknown collection or side.
     """
-    from foley_sim.ros.job import BagJob, job_of
+    from foley_sim.offline.job import BagJob, job_of
 
     if config.collection:
         return [
@@ -126,7 +126,7 @@ def generate(
         OSError: a folder cannot be written.
         BrokenProcessPool: processes die again and again without getting on.
     """
-    from foley_sim.ros.job import finished, read_report
+    from foley_sim.offline.job import finished, read_report
 
     jobs = bag_jobs(config)
     config.out.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,19 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim.actions import (
+from foley_sim.motion.action_motion import BRAKING, REST_TO_REST_PEAK, plan_motion
+from foley_sim.motion.second_hand import PARK
+from foley_sim.physics.surfaces import (
+    FACE_MARGIN_M,
+    ROUND,
+    face_radius,
+    path_scale,
+    surface,
+    to_world,
+    usable_half,
+)
+from foley_sim.robots import robot_of
+from foley_sim.robots.actions import (
     ACTIONS,
     NS,
     PAD_ACTIONS,
@@ -26,12 +38,8 @@ from foley_sim.actions import (
     Plan,
     Target,
 )
-from foley_sim.motion import BRAKING, REST_TO_REST_PEAK, plan_motion
-from foley_sim.robots import robot_of
 from foley_sim.robots.tool import stick_width
 from foley_sim.spec import ObjectSpec, SceneSpec
-from foley_sim.steady import PARK
-from foley_sim.tops import FACE_MARGIN_M, ROUND, face_radius, path_scale, surface, to_world, usable_half
 
 __all__ = ["ACTIONS", "FACE_MARGIN_M", "Action", "Plan", "Policy", "Target", "face_radius", "plan_motion"]
 

@@ -18,18 +18,18 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim import mjcf
 from foley_sim.editions import sound_for
-from foley_sim.gl import import_mujoco
-from foley_sim.hand import NS, STATE_NS, STATE_RATE_HZ, STEP_NS, Hand
-from foley_sim.loose import LooseGrains, LooseRods
-from foley_sim.policy import Plan, Policy, Target
+from foley_sim.headless_gl import import_mujoco
+from foley_sim.motion.policy import Plan, Policy, Target
+from foley_sim.motion.second_hand import DELAY_NS, plan_hold, plan_return
+from foley_sim.physics import mjcf
 from foley_sim.robots import robots_of
-from foley_sim.sensed import CHUNK_SAMPLES, Audio, Batch, Frame, State
-from foley_sim.sound.saved import ContactLog, SavedContacts
 from foley_sim.spec import ObjectSpec, SceneSpec
-from foley_sim.steady import DELAY_NS, plan_hold, plan_return
-from foley_sim.touch import IMPACT_WINDOW_S, TouchTracker
+from foley_sim.world.arm import NS, STATE_NS, STATE_RATE_HZ, STEP_NS, Hand
+from foley_sim.world.contact_log import ContactLog, SavedContacts
+from foley_sim.world.contacts import IMPACT_WINDOW_S, TouchTracker
+from foley_sim.world.loose_bodies import LooseGrains, LooseRods
+from foley_sim.world.readings import CHUNK_SAMPLES, Audio, Batch, Frame, State
 
 Array = NDArray[np.float64]
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim.actions import NS, Plan, Target
-from foley_sim.motion import plan_motion
+from foley_sim.motion.action_motion import plan_motion
+from foley_sim.physics.surfaces import ROUND, surface, to_world, usable_half
+from foley_sim.robots.actions import NS, Plan, Target
 from foley_sim.robots.tool import stick_width
 from foley_sim.spec import ObjectSpec, SceneSpec
-from foley_sim.tops import ROUND, surface, to_world, usable_half
 
 Array = NDArray[np.float64]
 
@@ -78,7 +78,7 @@ def plan_hold(
 
 def plan_return(scene: SceneSpec, now_ns: int, rest: Array, place: Array) -> Plan:
     """Back to a place [4] of the same height, touching nothing."""
-    from foley_sim.trajectory import ProfileBuilder, Trajectory
+    from foley_sim.robots.trajectory import ProfileBuilder, Trajectory
 
     profiles = tuple(
         ProfileBuilder(float(a)).move(0.9, float(b)).build() for a, b in zip(rest, place, strict=True)

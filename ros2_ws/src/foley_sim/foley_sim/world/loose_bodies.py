@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from foley_sim import bodies
-from foley_sim.gl import import_mujoco
+from foley_sim.headless_gl import import_mujoco
+from foley_sim.physics import bodies
 from foley_sim.sound.events import Event, Hold, Impact, Sliding
 from foley_sim.spec import SOFT_PA, ObjectSpec, Reaction, SceneSpec
 

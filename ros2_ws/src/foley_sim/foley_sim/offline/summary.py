@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from foley_sim.collection import SIDES
+from foley_sim.offline.collections import SIDES
 
 if TYPE_CHECKING:
-    from foley_sim.ros.job import BagReport
+    from foley_sim.offline.job import BagReport
 
 
 def added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

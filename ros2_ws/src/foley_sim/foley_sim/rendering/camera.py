@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim import mjcf
-from foley_sim.gl import PACKAGES, NoRenderer, import_mujoco
-from foley_sim.lens import Lens
+from foley_sim.headless_gl import PACKAGES, NoRenderer, import_mujoco
+from foley_sim.physics import mjcf
+from foley_sim.rendering.lens import Lens
 from foley_sim.spec import CameraSpec
 
 MAX_DEPTH_M = 10.0

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim import mjcf
-from foley_sim.gl import import_mujoco
-from foley_sim.policy import Plan
+from foley_sim.headless_gl import import_mujoco
+from foley_sim.motion.policy import Plan
+from foley_sim.motion.teleop import DEEPEST_M, HOLD_S, Follower, clamp, yaw_of
+from foley_sim.physics import mjcf
 from foley_sim.robots.base import Motion, Robot
 from foley_sim.robots.tool import PAD_TRAVEL
-from foley_sim.sensed import State
 from foley_sim.spec import SceneSpec
-from foley_sim.teleop import DEEPEST_M, HOLD_S, Follower, clamp, yaw_of
-from foley_sim.tip import Tip
-from foley_sim.touch import TouchTracker
+from foley_sim.world.contacts import TouchTracker
+from foley_sim.world.readings import State
+from foley_sim.world.tip import Tip
 
 Array = NDArray[np.float64]
 NS = 1_000_000_000
