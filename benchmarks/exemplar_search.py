@@ -17,7 +17,7 @@ from _timing import best
 from sklearn.metrics import pairwise_distances_argmin
 from threadpoolctl import threadpool_limits
 
-from foley_synthesis.synthesis.search import L1Index
+from foley_synthesis.vis.synthesis.search import L1Index
 
 WINDOW = (59, 10)
 

@@ -18,11 +18,11 @@ from _timing import best
 from rich.console import Console
 from rich.table import Table
 
-from foley_synthesis.flow import autoencoder
-from foley_synthesis.flow.items import LATENT_FRAMES, MEL_FRAMES
-from foley_synthesis.flow.mel import BINS, GriffinLim
-from foley_synthesis.flow.rectified import SampleConfig, sample
-from foley_synthesis.flow.vector_field import ACTION_DIMS, SIZES, FieldConfig, VectorField
+from foley_synthesis.flow.networks import autoencoder
+from foley_synthesis.flow.networks.mel import BINS, GriffinLim
+from foley_synthesis.flow.networks.rectified_flow import SampleConfig, sample
+from foley_synthesis.flow.networks.vector_field import ACTION_DIMS, SIZES, FieldConfig, VectorField
+from foley_synthesis.flow.windows import LATENT_FRAMES, MEL_FRAMES
 
 SECONDS = 8.0
 VISION = {"paper": 3 * 512, "small": 3 * 1280}  # CLIP's numbers; EfficientNet-Lite0's

@@ -65,12 +65,12 @@ def stages(checkpoint: str, repeats: int) -> dict[str, Any]:
     import torch
 
     from foley_msgs.msg import PredictedAudio
-    from foley_synthesis.inference.beliefs import belief_of
-    from foley_synthesis.inference.predictor import PredictionInput, Predictor
+    from foley_perception.audio.cochleagram_onset import onset_frame
+    from foley_synthesis.beliefs.decode import belief_of
     from foley_synthesis.live.synthesis_core import Predicted
     from foley_synthesis.ros.convert import predicted_audio_message
-    from foley_synthesis.synthesis.onset import onset_frame
-    from foley_synthesis.synthesis.parametric import parametric_waveform
+    from foley_synthesis.vis.inference.predictor import PredictionInput, Predictor
+    from foley_synthesis.vis.synthesis.parametric import parametric_waveform
 
     rng = np.random.default_rng(0)
     example = Predictor.load(checkpoint or None, threads=1)

@@ -19,7 +19,14 @@ setup(
     name=package_name,
     version="0.1.0",
     packages=find_packages(include=[package_name, f"{package_name}.*"]),
-    package_data={package_name: ["py.typed", "data/**/*", "study/page/*", "scoring/*.html"]},
+    package_data={
+        package_name: [
+            "py.typed",
+            "data/**/*",
+            "evaluation/listening_test/page/*",
+            "evaluation/sounds/*.html",
+        ]
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),

@@ -17,12 +17,12 @@ from foley_perception.dataset.build import build_dataset, find_bags
 from foley_perception.dataset.reader import ClipDataset
 from foley_sim.ros.generate import GenerateConfig, generate
 from foley_synthesis.commands import impacts as impacts_command
-from foley_synthesis.impacts.videos import load_videos
-from foley_synthesis.inference.heard import HeardModel
-from foley_synthesis.inference.predictor import Predictor
-from foley_synthesis.training.build import build_checkpoint
-from foley_synthesis.training.config import TrainConfig
-from foley_synthesis.vision.encoder import load_encoder
+from foley_synthesis.evaluation.impact_detection.videos import load_videos
+from foley_synthesis.hearing.inference.heard_model import HeardModel
+from foley_synthesis.vis.inference.predictor import Predictor
+from foley_synthesis.vis.training.build import build_checkpoint
+from foley_synthesis.vis.training.config import TrainConfig
+from foley_synthesis.vision.encoders import load_encoder
 
 TINY = {"hidden": 24, "still_units": 16, "frame_units": 8, "head_units": 32, "heard_units": 12}
 
@@ -49,7 +49,7 @@ def bags(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = tmp_path_factory.getbasetemp() / "cache"
-    monkeypatch.setattr("foley_synthesis.training.features.cache_folder", lambda: cache)
+    monkeypatch.setattr("foley_synthesis.vis.training.features.cache_folder", lambda: cache)
 
 
 def test_impacts_of_recordings(bags: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

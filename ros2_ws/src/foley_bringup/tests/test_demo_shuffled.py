@@ -8,9 +8,9 @@ from foley_bringup.demo import results
 from foley_bringup.demo.results import LiveContact, Session, TopicLoss
 from foley_perception.dataset.reader import ClipDataset
 from foley_perception.dataset.synthetic import write_synthetic_dataset
-from foley_synthesis.inference.heard import HeardModel
-from foley_synthesis.training.build import build_checkpoint
-from foley_synthesis.training.config import TrainConfig
+from foley_synthesis.hearing.inference.heard_model import HeardModel
+from foley_synthesis.vis.training.build import build_checkpoint
+from foley_synthesis.vis.training.config import TrainConfig
 
 _SMALL = {
     "hidden": 24,
@@ -67,6 +67,6 @@ def sentences_about_hearing(dataset: ClipDataset, folder: Path, *, shuffle: bool
 def test_true_labels_pass_and_permuted_ones_fail(
     dataset: ClipDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("foley_synthesis.training.features.cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr("foley_synthesis.vis.training.features.cache_folder", lambda: tmp_path / "cache")
     assert sentences_about_hearing(dataset, tmp_path / "true", shuffle=False) == []
     assert len(sentences_about_hearing(dataset, tmp_path / "permuted", shuffle=True)) == 1

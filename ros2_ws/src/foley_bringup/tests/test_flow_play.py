@@ -30,15 +30,15 @@ from foley_perception.gaussians.ply import save_ply
 from foley_perception.gaussians.views.recordings import BulkConfig, draw_recording, find_scenes
 from foley_sim.ros.generate import GenerateConfig, generate
 from foley_synthesis.commands import flow
-from foley_synthesis.flow import autoencoder, vector_field
-from foley_synthesis.flow.build import open_items
-from foley_synthesis.flow.instrument import Instrument, open_instrument, open_stage
-from foley_synthesis.flow.items import batch
-from foley_synthesis.flow.model import FlowModel, save_model
-from foley_synthesis.flow.motions import MotionError
-from foley_synthesis.flow.page import Page
-from foley_synthesis.flow.rectified import SampleConfig
-from foley_synthesis.vision.colour import ColourEncoder
+from foley_synthesis.flow.inference.model import FlowModel, save_model
+from foley_synthesis.flow.networks import autoencoder, vector_field
+from foley_synthesis.flow.networks.rectified_flow import SampleConfig
+from foley_synthesis.flow.play.motions import MotionError
+from foley_synthesis.flow.play.page import Page
+from foley_synthesis.flow.play.player import Instrument, open_instrument, open_stage
+from foley_synthesis.flow.training.build import open_items
+from foley_synthesis.flow.windows import batch
+from foley_synthesis.vision.coarse_colour import ColourEncoder
 from foley_synthesis.vision.view_features import VIEWS
 
 
@@ -157,7 +157,7 @@ def test_a_gap_in_the_poses_is_not_drawn_over(place: Path, monkeypatch: pytest.M
     kept = np.flatnonzero((since_s < 3.0) | (since_s > 3.5))
     holed = dataclasses.replace(track, times_ns=track.times_ns[kept], poses=track.poses[kept])
     monkeypatch.setattr(
-        "foley_synthesis.flow.instrument.read_episode", lambda _: dataclasses.replace(episode, ee_pose=holed)
+        "foley_synthesis.flow.play.player.read_episode", lambda _: dataclasses.replace(episode, ee_pose=holed)
     )
     with pytest.raises(MotionError, match=r"ee_pose has a gap at 3\.\d\d s; choose other 8 s"):
         open_stage(place / "scenes" / "scene", bag)
@@ -210,7 +210,7 @@ def test_a_browser_plays_what_the_hand_did(page: Page, monkeypatch: pytest.Monke
         length = wait.until(lambda b: b.execute_script("return document.querySelector('audio').duration"))
         assert length == pytest.approx(8.0, abs=0.05)
         assert len(browser.find_elements(By.TAG_NAME, "img")) >= 2, "spectrogram and views"
-        monkeypatch.setattr("foley_synthesis.flow.page.WINDOW_S", 0.5)
+        monkeypatch.setattr("foley_synthesis.flow.play.page.WINDOW_S", 0.5)
         assert press("Perform for 8 s") != source
     finally:
         browser.quit()

@@ -79,14 +79,16 @@ def test_contact_sheet_has_a_tile_for_every_object():
 
 def test_neither_backend_gives_an_error_that_names_the_packages(monkeypatch):
     monkeypatch.delenv("MUJOCO_GL", raising=False)
-    monkeypatch.setattr(gl, "egl_trouble", lambda: "libEGL.so.1: cannot open shared object file")
-    monkeypatch.setattr(gl, "osmesa_trouble", lambda: "libOSMesa.so: cannot open shared object file")
+    monkeypatch.setattr(headless_gl, "egl_trouble", lambda: "libEGL.so.1: cannot open shared object file")
+    monkeypatch.setattr(headless_gl, "osmesa_trouble", lambda: "libOSMesa.so: cannot open shared object file")
     with pytest.raises(headless_gl.NoRenderer, match=r"libegl1 libegl-mesa0 libgl1-mesa-dri.*libosmesa6"):
         headless_gl.import_mujoco(draws=True)
 
 
 def test_the_users_choice_of_backend_is_respected():
-    script = "import os; from foley_sim.headless_gl import import_mujoco; import_mujoco(); print(os.environ['MUJOCO_GL'])"
+    script = (
+        "import os; from foley_sim.headless_gl import import_mujoco as f; f(); print(os.environ['MUJOCO_GL'])"
+    )
     for given, expected in (("disable", {"disable"}), ("", {"egl", "osmesa"})):
         env = {**os.environ, "MUJOCO_GL": given}
         done = subprocess.run(

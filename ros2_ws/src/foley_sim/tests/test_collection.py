@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from foley_sim.editions import make_scene
-from foley_sim.foleysim1.scenes import scenes
+from foley_sim.foleysim1 import scenes
 from foley_sim.motion.policy import Policy
 from foley_sim.offline.collections import COLLECTIONS, SCENES, interaction_s, recordings
 

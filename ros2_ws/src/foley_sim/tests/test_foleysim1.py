@@ -6,7 +6,7 @@ import itertools
 import pytest
 
 from foley_sim.editions import make_scene as by_edition
-from foley_sim.foleysim1.scenes import DISGUISES, HELD_OUT_FAMILIES, SCENES, make_scene, scenes
+from foley_sim.foleysim1.scenes import DISGUISES, HELD_OUT_FAMILIES, SCENES, families, make_scene
 from foley_sim.materials import MATERIALS
 from foley_sim.scene import check_scene
 
@@ -48,8 +48,8 @@ def test_splits_share_no_object_and_no_scene(scenes):
 def test_held_out_families_are_unseen_in_training(scenes):
     seen = {o.shape for o in objects(scenes, "train")}
     assert seen == {"plate", "box", "bar", "cylinder", "dome", "heap"}
-    for split, families in HELD_OUT_FAMILIES.items():
-        assert {o.shape for o in objects(scenes, split)} - seen == set(families)
+    for split, held_out in HELD_OUT_FAMILIES.items():
+        assert {o.shape for o in objects(scenes, split)} - seen == set(held_out)
         assert all(o.family_held_out == (o.shape in ("disc", "rod")) for o in objects(scenes, split))
 
 
@@ -97,4 +97,4 @@ def test_scenes_that_do_not_exist_are_refused(seed, split):
 
 def test_every_material_has_shapes():
     for material in MATERIALS:
-        assert scenes.families(material, "train")
+        assert families(material, "train")

@@ -10,7 +10,7 @@ rclpy = pytest.importorskip("rclpy")
 from foley_sim.commands.sim import Told  # noqa: E402
 from foley_sim.offline.collections import recordings  # noqa: E402
 from foley_sim.offline.job import session  # noqa: E402
-from foley_sim.ros import generate as module
+from foley_sim.ros import generate as module  # noqa: E402
 from foley_sim.ros.generate import GenerateConfig, bag_jobs, generate  # noqa: E402
 
 

@@ -27,7 +27,7 @@ from foley_sim.ros.bag_file import typestore  # noqa: E402
 from foley_sim.ros.rerender import render_bag  # noqa: E402
 from foley_sim.sound.audibility import rise_db  # noqa: E402
 from foley_sim.sound.converter import quantise  # noqa: E402
-from foley_sim.world.world import contact_log
+from foley_sim.world import contact_log  # noqa: E402
 
 IMAGES = ("/camera/image_raw/compressed", "/camera/depth/image_raw/compressedDepth")
 SECONDS = 4.0

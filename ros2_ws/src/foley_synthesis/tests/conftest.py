@@ -11,7 +11,7 @@ import soundfile
 
 from foley_perception.dataset.reader import ClipDataset
 from foley_perception.dataset.synthetic import write_synthetic_dataset
-from foley_synthesis.study.trials import write_study
+from foley_synthesis.evaluation.listening_test.trials import write_study
 
 # Sizes that train in seconds.
 _TINY = {
@@ -29,7 +29,7 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Features of test data do not enter the user's cache; the exported encoder may be shared."""
     patch = pytest.MonkeyPatch()
     patch.setattr(
-        "foley_synthesis.training.features.cache_folder", lambda: tmp_path_factory.getbasetemp() / "cache"
+        "foley_synthesis.vis.training.features.cache_folder", lambda: tmp_path_factory.getbasetemp() / "cache"
     )
     yield
     patch.undo()
@@ -46,8 +46,8 @@ def tiny_dataset(private_cache: None, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tiny_dataset: ClipDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Trained for a few seconds, with the encoder that needs no weights."""
-    from foley_synthesis.training.build import build_checkpoint
-    from foley_synthesis.training.config import TrainConfig
+    from foley_synthesis.vis.training.build import build_checkpoint
+    from foley_synthesis.vis.training.config import TrainConfig
 
     out = tmp_path_factory.mktemp("model") / "checkpoint"
     config = TrainConfig(minutes=None, epochs=40, threads=1, batch=4, exemplars=12)

@@ -30,8 +30,8 @@ def make_checkpoint(folder: Path) -> Path:
     """A checkpoint trained for seconds on made-up clips, with an encoder that needs no weights."""
     from foley_perception.dataset.reader import ClipDataset
     from foley_perception.dataset.synthetic import write_synthetic_dataset
-    from foley_synthesis.training.build import build_checkpoint
-    from foley_synthesis.training.config import TrainConfig
+    from foley_synthesis.vis.training.build import build_checkpoint
+    from foley_synthesis.vis.training.config import TrainConfig
 
     write_synthetic_dataset(folder / "data", clips_per_split=12)
     config = TrainConfig(minutes=None, epochs=8, threads=1, exemplars=8)

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from foley_perception.dataset.reader import ClipDataset
-from foley_synthesis.ablation.end_to_end import (
+from foley_synthesis.commands import ablate as command
+from foley_synthesis.evaluation.ablation.end_to_end import (
     EndToEndConfig,
     fit_end_to_end,
     from_scratch,
@@ -21,20 +22,19 @@ from foley_synthesis.ablation.end_to_end import (
     trunk_maps,
     tuned_from,
 )
-from foley_synthesis.ablation.judges import FOLDS, Judges, context_of, summary
-from foley_synthesis.ablation.nets import VARIANTS, AblationNet, FitConfig, predict
-from foley_synthesis.ablation.rows import closest
-from foley_synthesis.ablation.run import ablate
-from foley_synthesis.ablation.table import ORDER, markdown, orderings
-from foley_synthesis.commands import ablate as command
-from foley_synthesis.models.config import ModelConfig
-from foley_synthesis.models.vis import VisInput, robust_loss
-from foley_synthesis.training.build import prepare
-from foley_synthesis.training.config import TrainConfig
-from foley_synthesis.training.features import load_features
-from foley_synthesis.training.loop import Split
-from foley_synthesis.training.pca import fit_pca
-from foley_synthesis.vision.colour import ColourEncoder
+from foley_synthesis.evaluation.ablation.nets import VARIANTS, AblationNet, FitConfig, predict
+from foley_synthesis.evaluation.ablation.probes import FOLDS, Judges, context_of, summary
+from foley_synthesis.evaluation.ablation.run import ablate
+from foley_synthesis.evaluation.ablation.table import ORDER, markdown, orderings
+from foley_synthesis.evaluation.ablation.variants import closest
+from foley_synthesis.vis.config import ModelConfig
+from foley_synthesis.vis.networks.pca import fit_pca
+from foley_synthesis.vis.networks.sound_net import VisInput, robust_loss
+from foley_synthesis.vis.training.build import prepare
+from foley_synthesis.vis.training.config import TrainConfig
+from foley_synthesis.vis.training.features import load_features
+from foley_synthesis.vis.training.loop import Split
+from foley_synthesis.vision.coarse_colour import ColourEncoder
 from foley_synthesis.vision.efficientnet import EfficientNetLite0
 
 TINY = {"hidden": 24, "still_units": 16, "frame_units": 8, "dropout": 0.1}

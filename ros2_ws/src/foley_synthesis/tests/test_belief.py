@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from foley_synthesis.belief import MaterialBelief, entropy_of, unknown_belief
+from foley_synthesis.beliefs.belief import MaterialBelief, entropy_of, unknown_belief
 
 
 def test_unknown_is_uniform_and_abstains() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from foley_synthesis.predicates.evidence import Evidence, EvidenceError
-from foley_synthesis.predicates.store import BeliefStore, StateError
+from foley_synthesis.beliefs.evidence import Evidence, EvidenceError
+from foley_synthesis.beliefs.store import BeliefStore, StateError
 
 LABELS = ("wood", "metal")
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from foley_synthesis.training.calibration import (
+from foley_synthesis.beliefs.calibration import (
     Calibration,
     calibrate,
     choose_threshold,

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from foley_synthesis import checkpoint as cp
-from foley_synthesis.inference.heard import HeardModel
+from foley_synthesis.hearing.inference.heard_model import HeardModel
 
 
 @pytest.fixture()

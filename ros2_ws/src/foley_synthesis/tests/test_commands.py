@@ -12,8 +12,8 @@ import soundfile
 from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.checkpoint import load_checkpoint, model_id_of
 from foley_synthesis.commands import evaluate, listen, train
-from foley_synthesis.inference.heard import resampled
-from foley_synthesis.listening import pick_onsets
+from foley_synthesis.hearing.inference.heard_model import resampled
+from foley_synthesis.hearing.inference.sound_file import pick_onsets
 
 
 def call(command: ModuleType, *arguments: object) -> int:

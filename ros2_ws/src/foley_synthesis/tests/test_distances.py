@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from foley_synthesis.evaluation.distances import (
+from foley_synthesis.evaluation.discriminator import Expectation, fooled
+from foley_synthesis.metrics.audio import (
     Distance,
     envelope,
     envelope_distance,
@@ -17,7 +18,6 @@ from foley_synthesis.evaluation.distances import (
     stft,
     stft_distance,
 )
-from foley_synthesis.evaluation.stand_in import Expectation, fooled
 
 RATE = 48_000
 TIME = np.arange(RATE) / RATE

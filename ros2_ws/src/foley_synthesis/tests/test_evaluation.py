@@ -9,11 +9,12 @@ import pytest
 from foley_perception.audio.cochleagram import Cochleagram
 from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.checkpoint import load_checkpoint
-from foley_synthesis.evaluation import baselines, metrics
-from foley_synthesis.evaluation.bootstrap import hierarchical_weights, interval, mean_interval
-from foley_synthesis.evaluation.evaluate import evaluate
-from foley_synthesis.evaluation.report import save_confusion, tables
-from foley_synthesis.evaluation.sound import moved
+from foley_synthesis.evaluation import baselines
+from foley_synthesis.evaluation.checkpoint.evaluate import evaluate
+from foley_synthesis.evaluation.checkpoint.report import save_confusion, tables
+from foley_synthesis.metrics import classification
+from foley_synthesis.metrics.bootstrap import hierarchical_weights, interval, mean_interval
+from foley_synthesis.metrics.cochleagram import moved
 
 
 def test_flat_bootstrap_has_the_width_of_theory() -> None:
@@ -59,22 +60,22 @@ def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:
 
 def test_balanced_accuracy_by_hand() -> None:
     truth, said = np.array([0, 0, 0, 1, -1]), np.array([0, 0, 1, 1, 0])
-    assert metrics.balanced_accuracy(truth, said, 3) == pytest.approx((2 / 3 + 1) / 2)
+    assert classification.balanced_accuracy(truth, said, 3) == pytest.approx((2 / 3 + 1) / 2)
     weights = np.array([1.0, 1.0, 0.0, 1.0, 5.0])
-    assert metrics.balanced_accuracy(truth, said, 3, weights) == 1.0
-    assert np.isnan(metrics.balanced_accuracy(np.array([-1]), np.array([0]), 3))
-    found = interval(lambda w: metrics.balanced_accuracy(truth, said, 3, w), np.ones((3, 5)))
+    assert classification.balanced_accuracy(truth, said, 3, weights) == 1.0
+    assert np.isnan(classification.balanced_accuracy(np.array([-1]), np.array([0]), 3))
+    found = interval(lambda w: classification.balanced_accuracy(truth, said, 3, w), np.ones((3, 5)))
     assert found.low == found.high == found.value
 
 
 def test_scores_of_certainty_and_of_ignorance() -> None:
     truth = np.array([0, 1, 2, 3])
     perfect, uniform = np.eye(4), np.full((4, 4), 0.25)
-    assert metrics.brier_score(perfect, truth) == 0.0
-    assert metrics.brier_score(uniform, truth) == pytest.approx(0.75)
-    assert metrics.log_loss(uniform, truth) == pytest.approx(np.log(4))
-    assert metrics.expected_calibration_error(perfect, truth) == 0.0
-    assert metrics.expected_calibration_error(np.roll(perfect, 1, axis=1), truth) == pytest.approx(1.0)
+    assert classification.brier_score(perfect, truth) == 0.0
+    assert classification.brier_score(uniform, truth) == pytest.approx(0.75)
+    assert classification.log_loss(uniform, truth) == pytest.approx(np.log(4))
+    assert classification.expected_calibration_error(perfect, truth) == 0.0
+    assert classification.expected_calibration_error(np.roll(perfect, 1, axis=1), truth) == pytest.approx(1.0)
 
 
 def test_centroid_and_loudness_of_a_tone() -> None:
@@ -82,8 +83,8 @@ def test_centroid_and_loudness_of_a_tone() -> None:
     t = np.arange(48_000) / 48_000
     tone = np.stack([cochlea(g * np.sin(2 * np.pi * 2000 * t).astype(np.float32)) for g in (0.5, 0.05)])
     centres = baselines.band_centres(cochlea)
-    assert metrics.centroid_hz(tone, centres, 0.3) == pytest.approx([2000, 2000], rel=0.08)
-    assert np.diff(metrics.loudness_db(tone, 0.3))[0] == pytest.approx(-20.0, abs=0.1)
+    assert classification.centroid_hz(tone, centres, 0.3) == pytest.approx([2000, 2000], rel=0.08)
+    assert np.diff(classification.loudness_db(tone, 0.3))[0] == pytest.approx(-20.0, abs=0.1)
 
 
 def test_simple_rows() -> None:

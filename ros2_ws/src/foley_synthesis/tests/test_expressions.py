@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from foley_synthesis.predicates.expressions import Expression, ExpressionError, Facts
+from foley_synthesis.beliefs.expressions import Expression, ExpressionError, Facts
 
 LABELS = ("wood", "metal")
 NUMBERS = {

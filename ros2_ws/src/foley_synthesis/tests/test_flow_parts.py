@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from foley_synthesis.flow.autoencoder import AutoencoderConfig, MelAutoencoder
-from foley_synthesis.flow.mel import BINS, HOP, RATE, GriffinLim, LogMel, magnitudes
-from foley_synthesis.flow.rectified import SampleConfig, flow_loss, sample
-from foley_synthesis.flow.vector_field import (
+from foley_synthesis.flow.networks.autoencoder import AutoencoderConfig, MelAutoencoder
+from foley_synthesis.flow.networks.mel import BINS, HOP, RATE, GriffinLim, LogMel, magnitudes
+from foley_synthesis.flow.networks.rectified_flow import SampleConfig, flow_loss, sample
+from foley_synthesis.flow.networks.vector_field import (
     ACTION_DIMS,
     FieldConfig,
     VectorField,

@@ -11,13 +11,13 @@ from foley_perception.gaussians.gaussians import Gaussians
 from foley_perception.gaussians.views.cameras import ViewConfig
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
-from foley_synthesis.flow import autoencoder, vector_field
-from foley_synthesis.flow.instrument import Instrument, Stage
-from foley_synthesis.flow.model import FlowModel
-from foley_synthesis.flow.motions import MOMENTS_S, MotionError, performed, strokes, surface_below, taps
-from foley_synthesis.flow.page import sheet, spectrogram, wav
-from foley_synthesis.flow.rectified import SampleConfig
-from foley_synthesis.vision.colour import ColourEncoder
+from foley_synthesis.flow.inference.model import FlowModel
+from foley_synthesis.flow.networks import autoencoder, vector_field
+from foley_synthesis.flow.networks.rectified_flow import SampleConfig
+from foley_synthesis.flow.play.motions import MOMENTS_S, MotionError, performed, strokes, surface_below, taps
+from foley_synthesis.flow.play.page import sheet, spectrogram, wav
+from foley_synthesis.flow.play.player import Instrument, Stage
+from foley_synthesis.vision.coarse_colour import ColourEncoder
 
 TIP = SE3.from_translation([0.0, 0.0, 0.05])
 ABOVE = SE3.from_rotation_vector([np.pi, 0, 0], [0.1, 0.05, 0.25])  # a tool that points down

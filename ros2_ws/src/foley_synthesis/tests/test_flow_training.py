@@ -22,14 +22,14 @@ from foley_perception.dataset.reader import ClipDataset
 from foley_perception.dataset.synthetic import write_synthetic_dataset
 from foley_synthesis.checkpoint import CorruptCheckpoint, sha256_of, write_yaml
 from foley_synthesis.commands import flow
-from foley_synthesis.flow import train
-from foley_synthesis.flow.build import build_flow, open_items
-from foley_synthesis.flow.config import FlowTrainConfig
-from foley_synthesis.flow.items import Items, ItemsError, batch, check_splits
-from foley_synthesis.flow.model import load_model
-from foley_synthesis.flow.rectified import SampleConfig, flow_loss
-from foley_synthesis.flow.train import train_flow
-from foley_synthesis.training.loop import Interrupted
+from foley_synthesis.flow.inference.model import load_model
+from foley_synthesis.flow.networks.rectified_flow import SampleConfig, flow_loss
+from foley_synthesis.flow.training import loop
+from foley_synthesis.flow.training.build import build_flow, open_items
+from foley_synthesis.flow.training.config import FlowTrainConfig
+from foley_synthesis.flow.training.loop import train_flow
+from foley_synthesis.flow.windows import Items, ItemsError, batch, check_splits
+from foley_synthesis.vis.training.loop import Interrupted
 
 COUNTS = {"train": 8, "validation": 3, "test": 2}
 PITCH = {"wood": 500.0, "metal": 3000.0}
@@ -182,7 +182,7 @@ def test_a_resumed_training_repeats_an_uninterrupted_one(
         return flow_loss(*arguments, **more)
 
     often = config(epochs=4, save_every_s=1e-6)
-    monkeypatch.setattr(train, "flow_loss", stop)
+    monkeypatch.setattr(loop, "flow_loss", stop)
     with pytest.raises(Interrupted, match="stage `flow`, of which 2 epochs are kept"):
         train_flow(items, often, key="a", folder=tmp_path)
     monkeypatch.undo()

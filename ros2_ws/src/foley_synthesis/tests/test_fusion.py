@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from foley_synthesis.predicates.evidence import Evidence, EvidenceError
-from foley_synthesis.predicates.fusion import FusionConfig, effective_number, entropy, fuse
+from foley_synthesis.beliefs.evidence import Evidence, EvidenceError
+from foley_synthesis.beliefs.fusion import FusionConfig, effective_number, entropy, fuse
 
 WOOD = (0.6, 0.3, 0.1)
 INDEPENDENT = FusionConfig(heard_correlation=0.0, abstain_below=0.0)

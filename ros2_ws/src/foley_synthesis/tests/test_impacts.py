@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from foley_synthesis.commands import impacts as command
-from foley_synthesis.impacts.match import (
+from foley_synthesis.evaluation.impact_detection.match import (
     Matched,
     average_precision,
     best_threshold,
@@ -21,12 +21,17 @@ from foley_synthesis.impacts.match import (
     precision_recall,
     rise,
 )
-from foley_synthesis.impacts.net import VideoNetConfig, _starts, fit_video_net, predict_video
-from foley_synthesis.impacts.report import draw, markdown
-from foley_synthesis.impacts.run import detect
-from foley_synthesis.impacts.soundtrack import TrainingImpacts, assemble, make_track
-from foley_synthesis.impacts.videos import Video, audible
-from foley_synthesis.training.pca import fit_pca
+from foley_synthesis.evaluation.impact_detection.net import (
+    VideoNetConfig,
+    _starts,
+    fit_video_net,
+    predict_video,
+)
+from foley_synthesis.evaluation.impact_detection.report import draw, markdown
+from foley_synthesis.evaluation.impact_detection.run import detect
+from foley_synthesis.evaluation.impact_detection.soundtrack import TrainingImpacts, assemble, make_track
+from foley_synthesis.evaluation.impact_detection.videos import Video, audible
+from foley_synthesis.vis.networks.pca import fit_pca
 
 SMALL = VideoNetConfig(units=8, hidden=16, stretch=180, epochs=30, batch=8, dropout=0.0, passes=6.0)
 
@@ -176,7 +181,7 @@ def test_a_track_plays_the_sound_of_the_most_similar_impact(monkeypatch: pytest.
         played.append((bag, begins_s, length_s))
         return [0.5 * np.ones(48_000, np.float32) for _ in begins_s]
 
-    monkeypatch.setattr("foley_synthesis.impacts.soundtrack.read_sounds", sounds)
+    monkeypatch.setattr("foley_synthesis.evaluation.impact_detection.soundtrack.read_sounds", sounds)
     track, count = make_track(bank, asked, [400, 1], 480_000)
     assert count == 1 and played == [(Path("train1"), [at / 90 - 0.25], 1.0)]
     assert int(np.flatnonzero(track)[0]) == pytest.approx((400 / 90 - 0.25) * 48_000, abs=2)

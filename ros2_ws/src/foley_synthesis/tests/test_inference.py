@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from foley_perception.dataset.reader import ClipDataset
+from foley_synthesis.beliefs.calibration import softmax
 from foley_synthesis.checkpoint import load_checkpoint
-from foley_synthesis.inference.heard import HeardModel, resampled
-from foley_synthesis.inference.predictor import PredictionInput, Predictor
-from foley_synthesis.training.batches import Tensors
-from foley_synthesis.training.build import mode_outputs
-from foley_synthesis.training.calibration import softmax
-from foley_synthesis.training.features import load_features
-from foley_synthesis.vision.encoder import load_encoder
+from foley_synthesis.hearing.inference.heard_model import HeardModel, resampled
+from foley_synthesis.vis.inference.predictor import PredictionInput, Predictor
+from foley_synthesis.vis.training.batches import Tensors
+from foley_synthesis.vis.training.build import mode_outputs
+from foley_synthesis.vis.training.features import load_features
+from foley_synthesis.vision.encoders import load_encoder
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from foley_synthesis.judges import fetch as fetching
-from foley_synthesis.judges.fetch import SOURCES, FetchError, fetch, read_tensors
-from foley_synthesis.judges.networks import Aisfx, AisfxNet, Cdpam, CdpamNet, JudgeMissing, prepared
+from foley_synthesis.metrics import perceptual_weights as fetching
+from foley_synthesis.metrics.perceptual import Aisfx, AisfxNet, Cdpam, CdpamNet, JudgeMissing, prepared
+from foley_synthesis.metrics.perceptual_weights import SOURCES, FetchError, fetch, read_tensors
 
 RATE = 48_000
 

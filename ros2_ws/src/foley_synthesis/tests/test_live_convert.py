@@ -12,13 +12,13 @@ pytest.importorskip("rclpy")
 
 from foley_msgs.msg import ContactEvent, MaterialEstimate, Predicate, PredictedAudio
 from foley_ros import convert as common
-from foley_synthesis.belief import unknown_belief
+from foley_synthesis.beliefs.belief import unknown_belief
+from foley_synthesis.beliefs.hysteresis import Truth
+from foley_synthesis.beliefs.predicates import PredicateValue
 from foley_synthesis.checkpoint import Vocabulary
-from foley_synthesis.inference.predictor import Prediction
 from foley_synthesis.live.synthesis_core import Predicted
-from foley_synthesis.predicates.hysteresis import Truth
-from foley_synthesis.predicates.vocabulary import PredicateValue
 from foley_synthesis.ros import convert
+from foley_synthesis.vis.inference.predictor import Prediction
 
 WORDS = Vocabulary("foley_materials", "1a", ("wood", "metal"))
 T = 1_763_000_000_250_000_000

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from foley_perception.audio.ring import AudioRing
-from foley_synthesis.belief import MaterialBelief
-from foley_synthesis.live import surprise
+from foley_synthesis.beliefs import predicates
+from foley_synthesis.beliefs.belief import MaterialBelief
+from foley_synthesis.beliefs.hysteresis import Truth
 from foley_synthesis.live.contact import Contact, ExpectedSound
-from foley_synthesis.live.hearing import ContactQueue, HeardSound
+from foley_synthesis.live.contact_queue import ContactQueue, HeardSound
 from foley_synthesis.live.material_core import MaterialCore, evidence_of
-from foley_synthesis.predicates import vocabulary
-from foley_synthesis.predicates.hysteresis import Truth
+from foley_synthesis.metrics import surprise
 
 LABELS = ("wood", "metal")
 RATE = 48_000
@@ -64,7 +64,7 @@ def heard(event: Contact, samples: np.ndarray | None = None, known: float = 1.0)
 
 @pytest.fixture
 def core() -> MaterialCore:
-    specs = vocabulary.load(vocabulary.default_path(), LABELS)
+    specs = predicates.load(predicates.default_path(), LABELS)
     return MaterialCore(Model(), LABELS, specs, calibration=np.linspace(0.1, 0.4, 99))
 
 

@@ -11,8 +11,7 @@ import pytest
 
 from foley_perception.geometry.camera import CameraModel
 from foley_ros.faults import Faults
-from foley_synthesis.belief import unknown_belief
-from foley_synthesis.inference.predictor import Prediction, PredictionInput
+from foley_synthesis.beliefs.belief import unknown_belief
 from foley_synthesis.live.contact import Contact
 from foley_synthesis.live.history import History, choose_still, frames_on_grid
 from foley_synthesis.live.synthesis_core import (
@@ -22,6 +21,7 @@ from foley_synthesis.live.synthesis_core import (
     SynthesisCore,
     View,
 )
+from foley_synthesis.vis.inference.predictor import Prediction, PredictionInput
 
 S = 1_000_000_000
 T0 = 1_763_000_000 * S

@@ -6,10 +6,10 @@ from itertools import pairwise
 import pytest
 import torch
 
-from foley_synthesis.models.config import ModelConfig
-from foley_synthesis.models.heads import Targets, head_loss, spans
-from foley_synthesis.models.networks import Networks, peak_normalised
-from foley_synthesis.models.vis import VisInput, normalise_action, robust_loss
+from foley_synthesis.beliefs.material_head import Targets, head_loss, spans
+from foley_synthesis.vis.config import ModelConfig
+from foley_synthesis.vis.networks.networks import Networks, peak_normalised
+from foley_synthesis.vis.networks.sound_net import VisInput, normalise_action, robust_loss
 
 CONFIG = ModelConfig(
     encoder_dims=20, hidden=16, still_units=8, frame_units=6, head_units=12, heard_units=8, materials=5

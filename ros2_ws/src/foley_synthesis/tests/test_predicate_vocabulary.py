@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from foley_synthesis.predicates import vocabulary
-from foley_synthesis.predicates.expressions import Facts
-from foley_synthesis.predicates.hysteresis import Thresholds, Truth, step
-from foley_synthesis.predicates.vocabulary import PredicateTable, VocabularyError
+from foley_synthesis.beliefs import predicates
+from foley_synthesis.beliefs.expressions import Facts
+from foley_synthesis.beliefs.hysteresis import Thresholds, Truth, step
+from foley_synthesis.beliefs.predicates import PredicateTable, VocabularyError
 
 LABELS = ("wood", "metal")
 S = 1_000_000_000
@@ -35,12 +35,12 @@ def test_hysteresis(probabilities: list[float], states: list[Truth]) -> None:
     assert seen == states
 
 
-def parse(predicates: Any, **defaults: Any) -> tuple[vocabulary.PredicateSpec, ...]:
-    return vocabulary.parse({"version": 1, "defaults": defaults, "predicates": predicates}, LABELS)
+def parse(predicates: Any, **defaults: Any) -> tuple[predicates.PredicateSpec, ...]:
+    return predicates.parse({"version": 1, "defaults": defaults, "predicates": predicates}, LABELS)
 
 
 def test_default_file() -> None:
-    specs = vocabulary.load(vocabulary.default_path(), LABELS)
+    specs = predicates.load(predicates.default_path(), LABELS)
     assert [spec.name for spec in specs] == [
         "is_made_of_wood",
         "is_made_of_metal",
@@ -68,7 +68,7 @@ METAL_TAPPED = Facts(
 
 
 def test_default_file_on_a_tapped_metal_bowl() -> None:
-    table = PredicateTable(vocabulary.load(vocabulary.default_path(), LABELS))
+    table = PredicateTable(predicates.load(predicates.default_path(), LABELS))
     states = {v.name: v.state for v in table.evaluate("bowl", METAL_TAPPED, 10 * S, 11 * S)}
     assert states == {
         "is_made_of_wood": F,
@@ -83,7 +83,7 @@ def test_default_file_on_a_tapped_metal_bowl() -> None:
 
 
 def test_abstaining_belief_leaves_only_what_does_not_need_it() -> None:
-    table = PredicateTable(vocabulary.load(vocabulary.default_path(), LABELS))
+    table = PredicateTable(predicates.load(predicates.default_path(), LABELS))
     facts = Facts({**METAL_TAPPED.numbers, "abstain": 1.0}, METAL_TAPPED.probabilities, METAL_TAPPED.actions)
     known = {v.name for v in table.evaluate("bowl", facts, 10 * S, 11 * S) if v.state != U}
     assert known == {"was_hit", "was_scratched", "sounds_as_expected"}
@@ -151,4 +151,4 @@ def test_bad_file_is_named(tmp_path: Path, content: str) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(content)
     with pytest.raises(VocabularyError, match=r"mine\.yaml"):
-        vocabulary.load(file, LABELS)
+        predicates.load(file, LABELS)

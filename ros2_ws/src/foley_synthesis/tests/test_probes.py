@@ -17,18 +17,18 @@ from foley_perception.dataset.reader import ClipDataset
 from foley_perception.dataset.schema import ClipData
 from foley_perception.dataset.synthetic import make_clip
 from foley_synthesis.commands import probe as command
-from foley_synthesis.probes.classifier import Training, answer
-from foley_synthesis.probes.inputs import (
+from foley_synthesis.evaluation.probes.classifier import Training, answer
+from foley_synthesis.evaluation.probes.inputs import (
     background_of,
     load_inputs,
     quiet_before,
     session_times,
     sound_statistics,
 )
-from foley_synthesis.probes.probe import SHORTCUTS, probe
-from foley_synthesis.probes.score import permutation_p_value, score
-from foley_synthesis.vision.colour import ColourEncoder
-from foley_synthesis.vision.encoder import load_encoder
+from foley_synthesis.evaluation.probes.probe import SHORTCUTS, probe
+from foley_synthesis.evaluation.probes.score import permutation_p_value, score
+from foley_synthesis.vision.coarse_colour import ColourEncoder
+from foley_synthesis.vision.encoders import load_encoder
 
 MATERIALS = ("wood", "metal", "glass")
 Change = Callable[[ClipData], ClipData]

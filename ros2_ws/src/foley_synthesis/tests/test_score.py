@@ -14,7 +14,7 @@ import soundfile
 
 from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.commands import score as command
-from foley_synthesis.scoring.rows import ScoreError, checkpoint_rows, folder_rows, read_sound
+from foley_synthesis.evaluation.sounds.methods import ScoreError, checkpoint_rows, folder_rows, read_sound
 
 SIMPLE = {
     "real sound", "real sound, 50 ms late", "real sound, PCA and resynthesis", "nearest image",

@@ -14,12 +14,12 @@ import pytest
 import soundfile
 
 from foley_perception.dataset.reader import ClipDataset
-from foley_synthesis.inference.predictor import Predictor
-from foley_synthesis.study.analyse import Answer, analyse, rate, sign_flip
-from foley_synthesis.study.make import make_study
-from foley_synthesis.study.report import markdown, plot
-from foley_synthesis.study.store import AnswerRefused, StudyStore, read_answers
-from foley_synthesis.study.trials import StudyError, StudySet, read_study
+from foley_synthesis.evaluation.listening_test.analyse import Answer, analyse, rate, sign_flip
+from foley_synthesis.evaluation.listening_test.prepare import make_study
+from foley_synthesis.evaluation.listening_test.report import markdown, plot
+from foley_synthesis.evaluation.listening_test.store import AnswerRefused, StudyStore, read_answers
+from foley_synthesis.evaluation.listening_test.trials import StudyError, StudySet, read_study
+from foley_synthesis.vis.inference.predictor import Predictor
 
 
 @pytest.fixture

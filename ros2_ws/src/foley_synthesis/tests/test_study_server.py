@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from foley_synthesis.study.store import read_answers
+from foley_synthesis.evaluation.listening_test.store import read_answers
 
 pytestmark = pytest.mark.slow
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from foley_perception.audio.cochleagram import Cochleagram
+from foley_perception.audio.cochleagram_onset import onset_frame
 from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.checkpoint import Exemplars
-from foley_synthesis.synthesis.exemplar import ExemplarBank, choose_exemplars, shifted
-from foley_synthesis.synthesis.onset import onset_frame
-from foley_synthesis.synthesis.parametric import parametric_waveform
-from foley_synthesis.synthesis.search import L1Index
+from foley_synthesis.vis.synthesis.exemplar import ExemplarBank, choose_exemplars, shifted
+from foley_synthesis.vis.synthesis.parametric import parametric_waveform
+from foley_synthesis.vis.synthesis.search import L1Index
 
 
 def bank() -> ExemplarBank:

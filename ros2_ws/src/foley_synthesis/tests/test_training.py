@@ -8,18 +8,18 @@ import torch
 
 from foley_perception.dataset.reader import ClipDataset
 from foley_perception.dataset.synthetic import write_synthetic_dataset
+from foley_synthesis.beliefs.material_head import Targets
 from foley_synthesis.checkpoint import load_checkpoint
-from foley_synthesis.models.config import ModelConfig
-from foley_synthesis.models.heads import Targets
-from foley_synthesis.models.vis import robust_loss
-from foley_synthesis.training import build, loop
-from foley_synthesis.training.batches import Tensors, training_inputs
-from foley_synthesis.training.config import TrainConfig
-from foley_synthesis.training.features import load_features
-from foley_synthesis.training.loop import Interrupted, shuffled
-from foley_synthesis.training.pca import fit_pca
 from foley_synthesis.training.steps import Best, falling, step
-from foley_synthesis.vision.encoder import load_encoder
+from foley_synthesis.vis.config import ModelConfig
+from foley_synthesis.vis.networks.pca import fit_pca
+from foley_synthesis.vis.networks.sound_net import robust_loss
+from foley_synthesis.vis.training import build, loop
+from foley_synthesis.vis.training.batches import Tensors, training_inputs
+from foley_synthesis.vis.training.config import TrainConfig
+from foley_synthesis.vis.training.features import load_features
+from foley_synthesis.vis.training.loop import Interrupted, shuffled
+from foley_synthesis.vision.encoders import load_encoder
 
 SMALL = {
     "hidden": 24,

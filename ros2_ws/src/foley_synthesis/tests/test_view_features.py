@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from foley_synthesis.vision.colour import ColourEncoder
+from foley_synthesis.vision.coarse_colour import ColourEncoder
 from foley_synthesis.vision.dataset_views import dataset_views
 from foley_synthesis.vision.view_features import ViewsError, view_features
 

@@ -54,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
     from foley_bringup.interventions import InterventionConfig, check_looks, draw, figures, simulate
     from foley_perception.dataset.schema import DatasetError
     from foley_synthesis.checkpoint import CorruptCheckpoint
-    from foley_synthesis.inference.heard import HeardModel
-    from foley_synthesis.inference.predictor import Predictor
+    from foley_synthesis.hearing.inference.heard_model import HeardModel
+    from foley_synthesis.vis.inference.predictor import Predictor
 
     try:
         config = InterventionConfig(

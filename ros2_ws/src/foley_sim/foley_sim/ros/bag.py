@@ -30,9 +30,10 @@ from foley_sim.ros.pictures import CompressedPictures
 from foley_sim.ros.scan_bag import write_scan
 from foley_sim.sound.converter import quantise
 from foley_sim.spec import SceneSpec
+from foley_sim.world import contact_log
 from foley_sim.world.contacts import Contact
 from foley_sim.world.readings import Batch, Frame
-from foley_sim.world.world import World, contact_log
+from foley_sim.world.world import World
 
 __all__ = [
     "PARTIAL", "SESSION_KEY", "BagJob", "BagReport", "bag_qos", "finished", "session", "topic_names", "typestore",

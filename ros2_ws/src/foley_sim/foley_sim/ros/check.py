@@ -13,7 +13,7 @@ from foley_sim.offline.job import CONTACTS, NS, BagReport, read_report, stored_s
 from foley_sim.ros.bag_file import typestore
 from foley_sim.sound.audibility import rise_db
 from foley_sim.sound.events import Impact
-from foley_sim.world.world import contact_log
+from foley_sim.world import contact_log
 
 AUDIBLE_DB = 1.5
 """A contact whose loudest frame rises this far above what was there before can be heard over the room."""
@@ -93,7 +93,7 @@ def check_set(folder: Path) -> tuple[list[str], dict[str, Any]]:
 
 
 def _events(bag: Path) -> dict[str, list[tuple[float, float]]] | None:
-    """Begin and end [s] of all that sounded, by object; None where the contacts were not contact_log."""
+    """Begin and end [s] of all that sounded, by object; None where the contacts were not saved."""
     if not (bag / CONTACTS).is_file():
         return None
     found: dict[str, list[tuple[float, float]]] = {}

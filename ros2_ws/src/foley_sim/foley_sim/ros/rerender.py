@@ -20,7 +20,7 @@ from foley_sim.ros.check import read_sound
 from foley_sim.sound.converter import quantise
 from foley_sim.spec import SceneSpec
 from foley_sim.worker_processes import end_with_parent
-from foley_sim.world.world import contact_log
+from foley_sim.world import contact_log
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -57,9 +57,9 @@ def run(args: argparse.Namespace) -> int:
     from rich.progress import Progress
 
     from foley_perception.dataset.reader import ClipDataset, DatasetError
-    from foley_synthesis.ablation.pictures import draw_confusion
-    from foley_synthesis.ablation.run import ablate
-    from foley_synthesis.ablation.table import markdown, orderings
+    from foley_synthesis.evaluation.ablation.pictures import draw_confusion
+    from foley_synthesis.evaluation.ablation.run import ablate
+    from foley_synthesis.evaluation.ablation.table import markdown, orderings
 
     try:
         if args.seeds < 1:

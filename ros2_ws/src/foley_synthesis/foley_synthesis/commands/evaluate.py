@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
 
     from foley_perception.dataset.reader import ClipDataset, DatasetError
     from foley_synthesis.checkpoint import CorruptCheckpoint, default_path, load_checkpoint, write_metrics
-    from foley_synthesis.evaluation.evaluate import evaluate
-    from foley_synthesis.evaluation.report import save_confusion, tables
+    from foley_synthesis.evaluation.checkpoint.evaluate import evaluate
+    from foley_synthesis.evaluation.checkpoint.report import save_confusion, tables
 
     path = default_path() if args.checkpoint == "shipped" else Path(args.checkpoint)
     console = Console()

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
     from foley_perception.dataset.reader import ClipDataset
     from foley_synthesis.vision.dataset_views import dataset_views
-    from foley_synthesis.vision.encoder import load_encoder
+    from foley_synthesis.vision.encoders import load_encoder
     from foley_synthesis.vision.view_features import VIEWS
 
     try:

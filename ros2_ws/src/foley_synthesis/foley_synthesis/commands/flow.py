@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     from foley_synthesis.threads import sleep_while_waiting
 
     sleep_while_waiting()
-    from foley_synthesis.training.loop import Interrupted
+    from foley_synthesis.vis.training.loop import Interrupted
 
     try:
         return {"train": _train, "score": _score, "sample": _sample, "play": flow_play.run}[args.action](args)
@@ -102,7 +102,7 @@ def _open(args: argparse.Namespace, bar: Any) -> tuple[Any, Any, str]:
     import torch
 
     from foley_perception.dataset.reader import ClipDataset
-    from foley_synthesis.flow.build import open_items
+    from foley_synthesis.flow.training.build import open_items
 
     if args.threads < 1:
         raise ValueError(f"--threads is {args.threads}, must be at least 1")
@@ -124,9 +124,9 @@ def _train(args: argparse.Namespace) -> int:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from foley_synthesis.checkpoint import METRICS_FILE
-    from foley_synthesis.flow.build import build_flow
-    from foley_synthesis.flow.config import FlowTrainConfig
-    from foley_synthesis.flow.model import is_flow
+    from foley_synthesis.flow.inference.model import is_flow
+    from foley_synthesis.flow.training.build import build_flow
+    from foley_synthesis.flow.training.config import FlowTrainConfig
 
     if args.out.exists() and any(args.out.iterdir()) and not is_flow(args.out):
         raise ValueError(f"--out {args.out} is not empty and holds no flow; name another folder")
@@ -193,10 +193,10 @@ def _score(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from foley_synthesis.flow.model import load_model
-    from foley_synthesis.flow.rectified import SampleConfig
-    from foley_synthesis.flow.report import draw, markdown
-    from foley_synthesis.flow.score import model_rows, score_windows, simple_rows
+    from foley_synthesis.evaluation.windows.report import draw, markdown
+    from foley_synthesis.evaluation.windows.score import model_rows, score_windows, simple_rows
+    from foley_synthesis.flow.inference.model import load_model
+    from foley_synthesis.flow.networks.rectified_flow import SampleConfig
 
     drawn = SampleConfig(args.steps, args.guidance)
     models = {}
@@ -252,10 +252,10 @@ def _sample(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from foley_synthesis.flow.items import ItemsError, batch
-    from foley_synthesis.flow.mel import RATE
-    from foley_synthesis.flow.model import load_model
-    from foley_synthesis.flow.rectified import SampleConfig
+    from foley_synthesis.flow.inference.model import load_model
+    from foley_synthesis.flow.networks.mel import RATE
+    from foley_synthesis.flow.networks.rectified_flow import SampleConfig
+    from foley_synthesis.flow.windows import ItemsError, batch
 
     model, drawn = load_model(args.checkpoint), SampleConfig(args.steps, args.guidance)
     with Progress(console=Console(stderr=True)) as bar:

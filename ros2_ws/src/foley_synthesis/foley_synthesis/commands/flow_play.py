@@ -46,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
     import torch
     from rich.console import Console
 
-    from foley_synthesis.flow.instrument import PRESETS, open_instrument
-    from foley_synthesis.flow.rectified import SampleConfig
+    from foley_synthesis.flow.networks.rectified_flow import SampleConfig
+    from foley_synthesis.flow.play.player import PRESETS, open_instrument
 
     if args.threads < 1:
         raise ValueError(f"--threads is {args.threads}, must be at least 1")
@@ -69,7 +69,7 @@ def _write(args: argparse.Namespace, instrument: Any, drawing: Any) -> int:
     import soundfile
 
     from foley_perception.geometry.se3 import SE3
-    from foley_synthesis.flow.mel import RATE
+    from foley_synthesis.flow.networks.mel import RATE
 
     pose = instrument.stage.motion[0]
     if args.at:
@@ -85,7 +85,7 @@ def _write(args: argparse.Namespace, instrument: Any, drawing: Any) -> int:
 
 def _serve(args: argparse.Namespace, instrument: Any, drawing: Any) -> int:
     from foley_perception.commands.serving import serve
-    from foley_synthesis.flow.page import Page
+    from foley_synthesis.flow.play.page import Page
 
     page = Page(instrument, args.scene, host=args.host, port=args.port, drawing=drawing, seed=args.seed)
     return serve(args.host, page.server.get_port(), "play in this scene", page.close)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from foley_synthesis.impacts.run import Impacts
+    from foley_synthesis.evaluation.impact_detection.run import Impacts
 
 HELP = "find impacts in long videos by the sound that is predicted for them; average precision"
 
@@ -49,11 +49,11 @@ def run(args: argparse.Namespace) -> int:
     from foley_perception.dataset.build import find_bags
     from foley_perception.dataset.schema import DatasetError
     from foley_perception.episodes.tracks import EpisodeError
-    from foley_synthesis.impacts.net import VideoNetConfig
-    from foley_synthesis.impacts.report import draw, markdown
-    from foley_synthesis.impacts.run import detect
-    from foley_synthesis.impacts.videos import load_videos
-    from foley_synthesis.vision.encoder import load_encoder
+    from foley_synthesis.evaluation.impact_detection.net import VideoNetConfig
+    from foley_synthesis.evaluation.impact_detection.report import draw, markdown
+    from foley_synthesis.evaluation.impact_detection.run import detect
+    from foley_synthesis.evaluation.impact_detection.videos import load_videos
+    from foley_synthesis.vision.encoders import load_encoder
 
     try:
         if args.seeds < 1:
@@ -101,10 +101,14 @@ def _soundtrack(found: Impacts, out: Path) -> int:
     """Write soundtrack.wav and real.wav of the first tested video; how many sounds were laid."""
     import soundfile
 
-    from foley_synthesis.impacts.match import peaks
-    from foley_synthesis.impacts.run import ROWS
-    from foley_synthesis.impacts.soundtrack import TrainingImpacts, make_track, read_sounds
-    from foley_synthesis.training.features import SAMPLE_RATE
+    from foley_synthesis.evaluation.impact_detection.match import peaks
+    from foley_synthesis.evaluation.impact_detection.run import ROWS
+    from foley_synthesis.evaluation.impact_detection.soundtrack import (
+        TrainingImpacts,
+        make_track,
+        read_sounds,
+    )
+    from foley_synthesis.vis.training.features import SAMPLE_RATE
 
     shown = found.tested[0]
     strength = found.strengths[next(iter(ROWS))][0][0]

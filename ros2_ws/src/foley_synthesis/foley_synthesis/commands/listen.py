@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from foley_synthesis.listening import HeardContact
+    from foley_synthesis.hearing.inference.sound_file import HeardContact
 
 HELP = "say what the things heard in sound files are made of"
 
@@ -35,8 +35,8 @@ def run(args: argparse.Namespace) -> int:
 
     sleep_while_waiting()
     from foley_synthesis.checkpoint import CorruptCheckpoint
-    from foley_synthesis.inference.heard import HeardModel
-    from foley_synthesis.listening import UnreadableSound, listen, read_sound
+    from foley_synthesis.hearing.inference.heard_model import HeardModel
+    from foley_synthesis.hearing.inference.sound_file import UnreadableSound, listen, read_sound
 
     try:
         model = HeardModel.load(args.checkpoint, threads=args.threads)

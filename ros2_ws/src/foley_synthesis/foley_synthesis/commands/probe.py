@@ -50,9 +50,9 @@ def run(args: argparse.Namespace) -> int:
     from rich.progress import Progress
 
     from foley_perception.dataset.reader import ClipDataset, DatasetError
-    from foley_synthesis.probes.probe import probe
-    from foley_synthesis.probes.report import markdown, save_bars, save_confusions
-    from foley_synthesis.vision.encoder import load_encoder
+    from foley_synthesis.evaluation.probes.probe import probe
+    from foley_synthesis.evaluation.probes.report import markdown, save_bars, save_confusions
+    from foley_synthesis.vision.encoders import load_encoder
 
     if args.require and not args.shortcuts:
         print("foley probe: error: --require belongs to --shortcuts: give both", file=sys.stderr)

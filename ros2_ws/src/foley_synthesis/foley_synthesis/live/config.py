@@ -6,7 +6,7 @@ import dataclasses
 import math
 from typing import Any, cast
 
-from foley_synthesis.predicates.fusion import FusionConfig, Method
+from foley_synthesis.beliefs.fusion import FusionConfig, Method
 
 
 def parameter(default: Any, doc: str) -> Any:

@@ -1,6 +1,6 @@
 """From heard and predicted contacts to beliefs about objects, predicates and surprise.
 
-The model is handed in: anything with the ``predict`` of :class:`foley_synthesis.inference.heard.HeardModel`.
+The model is handed in: anything with the ``predict`` of `hearing.inference.heard_model.HeardModel`.
 All public methods may be called from any thread.
 """
 
@@ -17,15 +17,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_synthesis.belief import MaterialBelief
-from foley_synthesis.live import surprise
+from foley_synthesis.beliefs.belief import MaterialBelief
+from foley_synthesis.beliefs.evidence import Evidence
+from foley_synthesis.beliefs.expressions import Facts
+from foley_synthesis.beliefs.fusion import FusedBelief, FusionConfig
+from foley_synthesis.beliefs.predicates import PredicateSpec, PredicateTable, PredicateValue
+from foley_synthesis.beliefs.store import BeliefStore
 from foley_synthesis.live.contact import Contact, ExpectedSound, distance_m
-from foley_synthesis.live.hearing import HeardSound
-from foley_synthesis.predicates.evidence import Evidence
-from foley_synthesis.predicates.expressions import Facts
-from foley_synthesis.predicates.fusion import FusedBelief, FusionConfig
-from foley_synthesis.predicates.store import BeliefStore
-from foley_synthesis.predicates.vocabulary import PredicateSpec, PredicateTable, PredicateValue
+from foley_synthesis.live.contact_queue import HeardSound
+from foley_synthesis.metrics import surprise
 
 NAN = float("nan")
 MATCH_S = 0.25  # a prediction belongs to a contact this near in time ...

@@ -21,9 +21,9 @@ from foley_perception.action.clip_action import clip_action, clip_start_ns
 from foley_perception.action.planned_contact import PlannedContact, PlannedContactConfig, planned_contact
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.scene.crop import crop_around
-from foley_synthesis.inference.predictor import Prediction, PredictionInput
 from foley_synthesis.live.contact import Contact, Point
 from foley_synthesis.live.history import Frame, History, choose_still, frames_on_grid
+from foley_synthesis.vis.inference.predictor import Prediction, PredictionInput
 
 NS_PER_S = 1_000_000_000
 Array = NDArray[np.float64]

@@ -25,11 +25,11 @@ from foley_ros.polling import Drain
 from foley_ros.preload import preload
 from foley_ros.worker import Worker
 from foley_synthesis import checkpoint
-from foley_synthesis.inference.heard import HeardModel
-from foley_synthesis.live.belief_file import BeliefFile
+from foley_synthesis.hearing.inference.heard_model import HeardModel
 from foley_synthesis.live.config import MaterialConfig
-from foley_synthesis.live.hearing import ContactQueue, HeardSound
-from foley_synthesis.live.make import make_material_core
+from foley_synthesis.live.contact_queue import ContactQueue, HeardSound
+from foley_synthesis.live.loading import make_material_core
+from foley_synthesis.live.state_file import BeliefFile
 from foley_synthesis.ros import convert
 from foley_synthesis.ros.material_output import MaterialOutput, answer_predicates
 
@@ -204,7 +204,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    preload("foley_synthesis.inference.session")
+    preload("foley_synthesis.vis.inference.loaded")
     return run(MaterialNode, args)
 
 

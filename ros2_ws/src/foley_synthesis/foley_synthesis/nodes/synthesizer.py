@@ -27,7 +27,6 @@ from foley_ros.node import FoleyNode, Health, run
 from foley_ros.preload import preload
 from foley_ros.worker import Worker
 from foley_synthesis import checkpoint
-from foley_synthesis.inference.predictor import Predictor
 from foley_synthesis.live.config import SynthesizerConfig
 from foley_synthesis.live.contact import Contact
 from foley_synthesis.live.history import NS_PER_S
@@ -36,6 +35,7 @@ from foley_synthesis.ros import convert
 from foley_synthesis.ros.scene_inputs import SceneInputs
 from foley_synthesis.ros.synthesizer_output import SynthesizerOutput, planned_motion
 from foley_synthesis.ros.what_if import WhatIf
+from foley_synthesis.vis.inference.predictor import Predictor
 
 Job = Callable[[], None]
 TEND_PERIOD_S = 0.05
@@ -193,7 +193,7 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    preload("foley_synthesis.inference.session")
+    preload("foley_synthesis.vis.inference.loaded")
     return run(SynthesizerNode, args)
 
 

@@ -21,15 +21,15 @@ from foley_msgs.msg import (
 from foley_msgs.msg import Surprise as SurpriseMsg
 from foley_perception.action.clip_action import RATE_HZ as FEATURES_RATE_HZ
 from foley_ros import convert
-from foley_synthesis.belief import MaterialBelief
+from foley_synthesis.beliefs.belief import MaterialBelief
+from foley_synthesis.beliefs.evidence import Evidence
+from foley_synthesis.beliefs.fusion import FusedBelief
+from foley_synthesis.beliefs.predicates import PredicateValue
 from foley_synthesis.checkpoint import Vocabulary
 from foley_synthesis.live.contact import Contact, ExpectedSound, Point
 from foley_synthesis.live.material_core import Surprise
-from foley_synthesis.live.surprise import DISTANCE_NAME
 from foley_synthesis.live.synthesis_core import Predicted
-from foley_synthesis.predicates.evidence import Evidence
-from foley_synthesis.predicates.fusion import FusedBelief
-from foley_synthesis.predicates.vocabulary import PredicateValue
+from foley_synthesis.metrics.surprise import DISTANCE_NAME
 
 NS_PER_S = 1_000_000_000
 NAN = float("nan")

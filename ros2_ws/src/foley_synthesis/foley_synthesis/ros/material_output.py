@@ -8,10 +8,10 @@ from foley_msgs.msg import MaterialEstimate, PredicateArray, Surprise, Vocabular
 from foley_msgs.srv import GetPredicates
 from foley_ros import qos
 from foley_ros.entities import Owned
+from foley_synthesis.beliefs.fusion import FusedBelief
+from foley_synthesis.beliefs.predicates import PredicateValue
 from foley_synthesis.checkpoint import Checkpoint
 from foley_synthesis.live.material_core import ContactOutcome, MaterialCore
-from foley_synthesis.predicates.fusion import FusedBelief
-from foley_synthesis.predicates.vocabulary import PredicateValue
 from foley_synthesis.ros import convert
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_synthesis.checkpoint import sha256_of
-from foley_synthesis.vision.encoder import check_images
+from foley_synthesis.vision.encoders import check_images
 
 _LOG = logging.getLogger(__name__)
 _BATCH = 16

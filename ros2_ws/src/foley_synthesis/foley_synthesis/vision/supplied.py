@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_synthesis.vision.efficientnet import cache_folder
-from foley_synthesis.vision.encoder import check_images
+from foley_synthesis.vision.encoders import check_images
 
 _BATCH = 16
 

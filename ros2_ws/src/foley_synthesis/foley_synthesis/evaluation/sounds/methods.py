@@ -1,0 +1,169 @@
+"""Sounds to be judged: those of a checkpoint, of a folder, and those that anybody could have produced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foley_perception.audio.cochleagram import Cochleagram
+from foley_perception.dataset.reader import ClipDataset
+from foley_perception.dataset.schema import CLIP_SAMPLES, SAMPLE_RATE
+from foley_synthesis.checkpoint import load_checkpoint
+from foley_synthesis.evaluation.ablation.variants import places, unit_rows
+from foley_synthesis.evaluation.baselines import nearest
+from foley_synthesis.hearing.inference.heard_model import resampled
+from foley_synthesis.vis.inference.predictor import PredictionInput, Predictor
+from foley_synthesis.vis.networks.pca import Pca
+from foley_synthesis.vis.synthesis.exemplar import shifted
+from foley_synthesis.vis.synthesis.parametric import parametric_waveform
+from foley_synthesis.vis.training.features import FeatureSet
+
+Sound = NDArray[np.float32]
+Maker = Callable[[int], tuple[Sound, str]]
+"""Row of the dataset -> sound [48000], and the clip that it is the sound of; empty: of none."""
+
+REAL = "real sound"
+_LATE_S = 0.05
+_SUFFIXES = (".flac", ".wav", ".ogg")
+
+
+class ScoreError(ValueError):
+    """What was asked cannot be scored; the message says what and how to mend it."""
+
+
+def simple_rows(
+    dataset: ClipDataset,
+    features: FeatureSet,
+    rows: NDArray[np.int64],
+    source: ClipDataset,
+    bank: FeatureSet,
+    pca: Pca,
+    seed: int,
+) -> dict[str, Maker]:
+    """Silence, the training mean, other real sounds, and the true one late or resynthesised.
+
+    Args:
+        rows: of ``features``, that are asked for.
+        source: with the training clips; ``bank`` are its features.
+    """
+    cochlea = Cochleagram(SAMPLE_RATE)
+    train = bank.indices("train")
+    position = {int(row): k for k, row in enumerate(rows)}
+    rng = np.random.default_rng(seed)
+    drawn = train[rng.integers(len(train), size=len(rows))]
+    looks = train[nearest(bank.still[train, 0], features.still[rows, 0])]
+    placed = train[nearest(_placed(bank, train), _placed(features, rows))]
+    mean = bank.cochleagram[train].mean(axis=0)
+
+    def from_train(chosen: NDArray[np.int64]) -> Maker:
+        def make(row: int) -> tuple[Sound, str]:
+            found = int(chosen[position[row]])
+            return source.audio(found), source.clips[found].clip_id
+
+        return make
+
+    def late(row: int) -> tuple[Sound, str]:
+        return shifted(dataset.audio(row), round(_LATE_S * SAMPLE_RATE), SAMPLE_RATE // 10), ""
+
+    def again(row: int) -> tuple[Sound, str]:
+        frames = pca.decode(pca.encode(features.cochleagram[row]))
+        return parametric_waveform(frames, CLIP_SAMPLES, cochlea, seed=seed), ""
+
+    return {
+        "real sound, 50 ms late": late,
+        "real sound, PCA and resynthesis": again,
+        "nearest image": from_train(looks),
+        "nearest clip, velocity zero": from_train(placed),
+        "random": from_train(drawn),
+        "training mean": lambda row: (parametric_waveform(mean, CLIP_SAMPLES, cochlea, seed=seed + row), ""),
+        "silence": lambda row: (np.zeros(CLIP_SAMPLES, np.float32), ""),
+    }
+
+
+def checkpoint_rows(
+    name: str, path: str, dataset: ClipDataset, rows: Sequence[int]
+) -> Iterator[tuple[str, Maker]]:
+    """Both syntheses of what was measured, and the prediction from the plan alone where every contact has one.
+
+    Raises:
+        CorruptCheckpoint: it cannot be loaded.
+        ScoreError: it was trained on objects of the contacts that are asked about.
+    """
+    place = None if path == "shipped" else path
+
+    def measured(predictor: Predictor) -> Maker:
+        def make(row: int) -> tuple[Sound, str]:
+            frames, still = dataset.frames_and_still(row)
+            # A recording without a robot has no motion; the model sees rest, as it did in training.
+            made = predictor.predict(
+                PredictionInput(still, frames, np.nan_to_num(dataset.action_executed(row)))
+            )
+            return made.waveform, made.exemplar_id
+
+        return make
+
+    example = Predictor.load(place, threads=2)
+    shared = set(load_checkpoint(place).exemplars.object_ids) & {
+        dataset.clips[row].object_id for row in rows
+    } - {""}
+    if shared and any(dataset.clips[row].split == "test" for row in rows):
+        raise ScoreError(
+            f"{name}: {len(shared)} of the asked objects, such as {sorted(shared)[0]}, are among its exemplars; it was "
+            "trained on them"
+        )
+
+    def planned(row: int) -> tuple[Sound, str]:
+        made = example.predict(PredictionInput(dataset.still(row), None, dataset.action_planned(row)))
+        return made.waveform, made.exemplar_id
+
+    yield name, measured(example)
+    yield f"{name}, parametric", measured(Predictor.load(place, threads=2, synthesis="parametric"))
+    if all(np.isfinite(dataset.action_planned(row)).all() for row in rows):
+        yield f"{name}, planned", planned
+
+
+def folder_rows(
+    name: str, folder: Path, dataset: ClipDataset, rows: Sequence[int]
+) -> Iterator[tuple[str, Maker]]:
+    """Files `<clip id>.flac`, `.wav` or `.ogg` of any rate, made by anything.
+
+    Raises:
+        ScoreError: a contact has no file, or a file cannot be read.
+    """
+    found: dict[int, Path] = {}
+    for row in rows:
+        clip = dataset.clips[row].clip_id
+        for suffix in _SUFFIXES:
+            if (folder / f"{clip}{suffix}").is_file():
+                found[row] = folder / f"{clip}{suffix}"
+                break
+    if len(found) < len(rows):
+        lacking = next(row for row in rows if row not in found)
+        raise ScoreError(
+            f"{folder}: {len(rows) - len(found)} of {len(rows)} contacts have no sound, such as "
+            f"{dataset.clips[lacking].clip_id}.flac"
+        )
+    yield name, lambda row: (read_sound(found[row]), "")
+
+
+def read_sound(path: Path) -> Sound:
+    """[48000] at 48 kHz; longer ones are cut, shorter ones end in silence. Raises ScoreError."""
+    import soundfile
+
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise ScoreError(f"{path}: cannot be read ({error})") from error
+    mono = samples.mean(axis=1)
+    if not np.isfinite(mono).all():
+        raise ScoreError(f"{path}: holds NaN or infinity")
+    sound = resampled(mono, int(rate), SAMPLE_RATE)[:CLIP_SAMPLES]
+    return np.asarray(np.pad(sound, (0, CLIP_SAMPLES - len(sound))), np.float32)
+
+
+def _placed(features: FeatureSet, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The still, and where the tip was without how fast: a match that cannot know how hard the touch is."""
+    return np.concatenate([unit_rows(features.still[rows, 0]), unit_rows(places(features, rows))], axis=1)

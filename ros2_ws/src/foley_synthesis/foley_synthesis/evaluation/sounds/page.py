@@ -1,0 +1,80 @@
+"""A page to listen to: the same touches, real and by every row."""
+
+from __future__ import annotations
+
+import importlib.resources
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from foley_perception.dataset.reader import ClipDataset
+from foley_perception.dataset.schema import SAMPLE_RATE
+
+Sound = NDArray[np.float32]
+
+
+class Gallery:
+    """Keeps the sounds of a few contacts while all of them are scored."""
+
+    def __init__(self, out: Path, dataset: ClipDataset, contacts: Sequence[int]) -> None:
+        self._out, self._dataset = out, dataset
+        self._sounds: dict[int, list[tuple[str, str]]] = {int(c): [] for c in contacts}
+        (out / "sounds").mkdir(parents=True, exist_ok=True)
+
+    def keep(self, row: str, contact: int, sound: Sound) -> None:
+        """Write a sound, if its contact is among those that are shown."""
+        kept = self._sounds.get(contact)
+        if kept is None:
+            return
+        name = f"sounds/{contact:06d}_{len(kept):02d}.flac"
+        soundfile.write(self._out / name, np.clip(sound, -1.0, 1.0), SAMPLE_RATE, subtype="PCM_16")
+        kept.append((row, name))
+
+    def groups(self) -> list[tuple[str, list[dict[str, Any]]]]:
+        """By material: what was touched, how, its picture and its sounds."""
+        groups: dict[str, list[dict[str, Any]]] = {}
+        for contact, sounds in self._sounds.items():
+            clip, picture = self._dataset.clips[contact], f"sounds/{contact:06d}.jpg"
+            still = self._dataset.still(contact)
+            cv2.imwrite(str(self._out / picture), cv2.cvtColor(still, cv2.COLOR_RGB2BGR))
+            title = ", ".join(word for word in (clip.action, clip.reaction, clip.clip_id) if word)
+            touch = {"title": title, "picture": picture, "sounds": sounds}
+            groups.setdefault(clip.material or "unknown material", []).append(touch)
+        return sorted(groups.items())
+
+
+def write_page(
+    out: Path, table: str, facts: dict[str, Any], pictures: Sequence[str], gallery: Gallery
+) -> None:
+    """`index.html` beside the sounds; `table` is the Markdown one, so that both say the same."""
+    import jinja2
+
+    lines = [line for line in table.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    notes = table.split("\n\n")[-1]
+    html = (
+        jinja2.Environment(autoescape=True)
+        .from_string(_template())
+        .render(
+            facts=facts,
+            titles=cells[0][1:],
+            table=[(row[0], row[1:]) for row in cells[2:]],
+            notes=notes,
+            pictures=pictures,
+            groups=gallery.groups(),
+        )
+    )
+    (out / "index.html").write_text(html, "utf-8")
+
+
+def _template() -> str:
+    return (
+        importlib.resources.files("foley_synthesis.evaluation.sounds")
+        .joinpath("page.html")
+        .read_text("utf-8")
+    )

@@ -1,0 +1,49 @@
+"""A checkpoint made ready to predict: networks, PCA and calibrations in evaluation mode."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from foley_perception.audio.cochleagram import Cochleagram
+from foley_synthesis.beliefs.calibration import Calibration
+from foley_synthesis.checkpoint import Checkpoint, CorruptCheckpoint
+from foley_synthesis.vis.config import ModelConfig
+from foley_synthesis.vis.networks.networks import Networks
+from foley_synthesis.vis.networks.pca import Pca
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Session:
+    """What the heard model and the predictor share."""
+
+    checkpoint: Checkpoint
+    config: ModelConfig
+    networks: Networks
+    pca: Pca
+    cochlea: Cochleagram
+    calibrations: dict[str, Calibration]  # `heard`, `planned`, `executed`
+    onset_s: float  # of the contact in a clip
+
+
+def open_session(checkpoint: Checkpoint, threads: int) -> Session:
+    """Raises CorruptCheckpoint where config and weights do not fit together."""
+    import torch
+
+    torch.set_num_threads(threads)
+    try:
+        config = ModelConfig.from_dict(checkpoint.config["model"])
+        networks = Networks(config)
+        networks.load_tensors(checkpoint.tensors)
+        networks.eval()
+        audio = checkpoint.config["audio"]
+        cochlea = Cochleagram(
+            int(audio["sample_rate"]), float(audio["rate_hz"]), exponent=float(audio["exponent"])
+        )
+        calibrations = {
+            name: Calibration.from_dict(values) for name, values in checkpoint.config["calibration"].items()
+        }
+        pca = Pca.from_tensors(checkpoint.tensors)
+        onset_s = float(audio["onset_s"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptCheckpoint(checkpoint.path, str(error)) from error
+    return Session(checkpoint, config, networks, pca, cochlea, calibrations, onset_s)

@@ -1,0 +1,137 @@
+"""From what is seen and how the robot will move (or moved) to the sound it makes, and what that says."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foley_synthesis.beliefs.belief import MaterialBelief
+from foley_synthesis.checkpoint import Checkpoint, Vocabulary, load_checkpoint
+
+if TYPE_CHECKING:
+    from foley_synthesis.vis.networks.sound_net import VisInput
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PredictionInput:
+    """One contact on the clip's grid: it starts 0.25 s before the contact and lasts 1 s."""
+
+    still: NDArray[np.uint8]  # [128, 128, 3], crop around the contact point before the tool came near
+    frames: NDArray[np.uint8] | None  # [30, 128, 128, 3] at 30 Hz; None: planned mode
+    action: NDArray[np.float32]  # [90, 8] at 90 Hz: planned where frames is None, else measured
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Prediction:
+    """One second of sound, and what it says about the material."""
+
+    waveform: NDArray[np.float32]  # [48000] at 48 kHz
+    onset_s: float  # offset of the contact in the waveform (0.25 nominal)
+    features: NDArray[np.float32]  # [90, 10], PCA of the cochleagram, 90 Hz
+    cochleagram: NDArray[np.float32]  # [90, 42]
+    belief: MaterialBelief
+    exemplar_id: str  # clip whose waveform was used; empty for parametric synthesis
+    distance: float  # mean L1 between predicted features and the exemplar's; NaN for parametric synthesis
+    mode: str = "planned"  # `planned` or `executed`
+
+
+class Predictor:
+    """Planned mode sees the still and the planned action; executed mode frames and the measured action too."""
+
+    vocabulary: Vocabulary
+    model_id: str
+    domain: str  # `sim` or `real`
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        threads: int = 1,
+        synthesis: str = "example",  # or `parametric`
+        match_level: bool = True,  # scale the exemplar to the predicted loudness
+    ) -> None:
+        from foley_synthesis.vis.inference.loaded import open_session
+        from foley_synthesis.vis.synthesis.waveform import Synthesiser
+        from foley_synthesis.vision.encoders import load_encoder
+
+        self._session = open_session(checkpoint, threads)
+        self.vocabulary = checkpoint.vocabulary
+        self.model_id = checkpoint.model_id
+        self.domain = checkpoint.domain
+        self.synthesis = synthesis
+        self._encoder = load_encoder(self._session.config.encoder, threads=threads)
+        self._synthesise = Synthesiser(self._session, synthesis, match_level=match_level)
+
+    @classmethod
+    def load(
+        cls, path: str | Path | None = None, *, threads: int = 1, synthesis: str = "example"
+    ) -> Predictor:
+        """From a checkpoint folder; None means the one that ships. Raises CorruptCheckpoint."""
+        return cls(load_checkpoint(path), threads=threads, synthesis=synthesis)
+
+    def warm_up(self) -> None:
+        """Both modes once, so that the first real prediction is as fast as the rest."""
+        config = self._session.config
+        still = np.full((128, 128, 3), 127, np.uint8)
+        frames = np.full((config.sound_frames // 3, 128, 128, 3), 127, np.uint8)
+        action = np.zeros((config.sound_frames, config.action_dims), np.float32)
+        for seen in (None, frames):
+            self.predict(PredictionInput(still, seen, action))
+
+    def predict(self, contact: PredictionInput) -> Prediction:
+        """Raises ValueError where a shape or type is wrong or the action is not finite."""
+        import torch
+
+        from foley_synthesis.beliefs.decode import belief_of
+
+        self._check(contact)
+        s = self._session
+        mode = "planned" if contact.frames is None else "executed"
+        with torch.inference_mode():
+            sound, said = s.networks.predict(self._inputs(contact))
+            features = sound.features[0].numpy()
+            belief = belief_of(said, s.calibrations[mode], self.vocabulary.labels)
+        cochleagram = s.pca.decode(features)
+        made = self._synthesise(features, cochleagram)
+        return Prediction(
+            made.waveform, made.onset_s, features, cochleagram, belief, made.exemplar_id, made.distance, mode
+        )
+
+    def _inputs(self, contact: PredictionInput) -> VisInput:
+        import torch
+
+        from foley_synthesis.vis.networks.sound_net import VisInput, normalise_action
+        from foley_synthesis.vision.views import encoded_spacetime, still_views
+
+        s = self._session
+        images = still_views(contact.still, s.config.still_views)
+        if contact.frames is not None:
+            images = np.concatenate([images, encoded_spacetime(contact.frames, s.config.frame_stride)])
+        # Half precision, as the features of training were kept.
+        encoded = torch.from_numpy(self._encoder.encode(images).astype(np.float16).astype(np.float32))
+        still = s.networks.normalise_still(encoded[: s.config.still_views].reshape(1, -1))
+        frames = torch.zeros(1, s.config.encoded_frames, s.config.encoder_dims)
+        if contact.frames is not None:
+            frames = s.networks.normalise_frames(encoded[s.config.still_views :])[None]
+        action = normalise_action(torch.from_numpy(contact.action.astype(np.float32))[None])
+        return VisInput(still, frames, action, torch.full((1,), float(contact.frames is not None)))
+
+    def _check(self, contact: PredictionInput) -> None:
+        config = self._session.config
+        if contact.still.shape != (128, 128, 3) or contact.still.dtype != np.uint8:
+            raise ValueError(
+                f"still is {contact.still.dtype} {contact.still.shape}, must be uint8 (128, 128, 3)"
+            )
+        frames, wanted = contact.frames, (config.sound_frames // 3, 128, 128, 3)
+        if frames is not None and (frames.shape != wanted or frames.dtype != np.uint8):
+            raise ValueError(f"frames are {frames.dtype} {frames.shape}, must be uint8 {wanted}")
+        if contact.action.shape != (config.sound_frames, config.action_dims):
+            raise ValueError(
+                f"action has shape {contact.action.shape}, must be ({config.sound_frames}, {config.action_dims})"
+            )
+        if not np.isfinite(contact.action).all():
+            raise ValueError("action holds NaN or infinity; a plan must cover the whole clip")

@@ -1,0 +1,64 @@
+"""From predicted sound features to a waveform, by one of the two ways of VIS, section 5."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foley_perception.audio.cochleagram_onset import onset_frame
+from foley_synthesis.vis.inference.loaded import Session
+from foley_synthesis.vis.synthesis.exemplar import ExemplarBank
+from foley_synthesis.vis.synthesis.parametric import parametric_waveform
+
+SYNTHESES = ("example", "parametric")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Made:
+    """A waveform and where it came from."""
+
+    waveform: NDArray[np.float32]  # [48000] at 48 kHz
+    onset_s: float  # of the contact within it
+    exemplar_id: str  # empty for parametric synthesis
+    distance: float  # mean L1 of the features to the exemplar's; NaN for parametric synthesis
+
+
+class Synthesiser:
+    """Example-based or parametric synthesis for one checkpoint."""
+
+    def __init__(self, session: Session, synthesis: str, *, match_level: bool = True) -> None:
+        if synthesis not in SYNTHESES:
+            raise ValueError(f"synthesis is `{synthesis}`, known are {', '.join(SYNTHESES)}")
+        self._session = session
+        self._match_level = match_level
+        self._nominal = session.onset_s * session.cochlea.rate_hz
+        self._bank: ExemplarBank | None = None
+        if synthesis == "example":
+            self._bank = ExemplarBank(
+                session.checkpoint.exemplars,
+                onset_frame=self._nominal,
+                rate_hz=session.cochlea.rate_hz,
+                sample_rate=session.cochlea.sample_rate,
+            )
+
+    def __call__(self, features: NDArray[np.float32], cochleagram: NDArray[np.float32]) -> Made:
+        """From features [t, components] and the same as a cochleagram [t, channels]."""
+        s = self._session
+        onset = onset_frame(cochleagram, self._nominal)
+        if self._bank is None:
+            samples = round(len(cochleagram) / s.cochlea.rate_hz * s.cochlea.sample_rate)
+            waveform = parametric_waveform(cochleagram, samples, s.cochlea)
+            return Made(waveform, onset / s.cochlea.rate_hz, "", math.nan)
+        match = self._bank.nearest(features, onset)
+        exemplars = self._bank.exemplars
+        gain = 1.0
+        if self._match_level:
+            real = s.pca.decode(exemplars.features[match.index])
+            gain = (float(cochleagram.mean()) / max(float(real.mean()), 1e-6)) ** (1.0 / s.cochlea.exponent)
+        onset_s = (self._nominal + match.shift) / s.cochlea.rate_hz
+        return Made(
+            self._bank.waveform(match, gain), onset_s, exemplars.clip_ids[match.index], match.distance
+        )

@@ -1,0 +1,264 @@
+"""From a dataset folder to a checkpoint."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from foley_perception.dataset.reader import ClipDataset
+from foley_synthesis.beliefs.calibration import Calibration, calibrate
+from foley_synthesis.beliefs.material_head import HeadOutput
+from foley_synthesis.checkpoint import Checkpoint, Exemplars, Vocabulary, save_checkpoint
+from foley_synthesis.metrics import surprise
+from foley_synthesis.metrics.classification import balanced_accuracy
+from foley_synthesis.training.state import Counters, forget_state, state_folder
+from foley_synthesis.vis.config import ModelConfig
+from foley_synthesis.vis.inference.loaded import open_session
+from foley_synthesis.vis.networks.networks import Networks
+from foley_synthesis.vis.networks.pca import Pca, fit_pca
+from foley_synthesis.vis.synthesis.exemplar import choose_exemplars
+from foley_synthesis.vis.synthesis.waveform import Synthesiser
+from foley_synthesis.vis.training.batches import ONSET_FRAME, Tensors, heard_windows, inputs_for, windows_of
+from foley_synthesis.vis.training.config import TrainConfig
+from foley_synthesis.vis.training.features import SAMPLE_RATE, FeatureSet, load_features
+from foley_synthesis.vis.training.loop import EXPONENT, Split, shuffled, train
+from foley_synthesis.vision.encoders import VisionEncoder, load_encoder
+
+Report = Callable[[str, float, dict[str, float]], None]  # stage, progress [0, 1], figures
+
+
+class UntrainableDataset(ValueError):
+    """A dataset from which nothing can be learned; the message says why."""
+
+
+def build_checkpoint(
+    dataset: ClipDataset,
+    out: Path,
+    config: TrainConfig,
+    *,
+    encoder_name: str = "efficientnet-lite0",
+    resume: bool = False,
+    report: Report | None = None,
+    model: dict[str, Any] | None = None,
+) -> tuple[str, dict[str, Any]]:
+    """Train and write a checkpoint folder.
+
+    Args:
+        model: fields of ModelConfig that differ from its defaults.
+
+    Returns:
+        The model id and the metrics that were written.
+
+    Raises:
+        UntrainableDataset: fewer than two materials or too few training clips.
+        Interrupted: on Ctrl-C; whole epochs are kept for `resume`.
+    """
+    started = time.monotonic()
+    torch.set_num_threads(config.threads)
+    labels = training_labels(dataset)
+    encoder = load_encoder(encoder_name, threads=config.threads)
+    shape = ModelConfig(
+        encoder=encoder_name, encoder_dims=encoder.dims, materials=len(labels), **(model or {})
+    )
+    features = load_features(dataset, encoder, shape, _stage(report, "features"))
+    networks, pca, tensors, split = prepare(features, shape, config, labels)
+    key = _run_key(dataset, encoder, shape, config)
+    feature_s = time.monotonic() - started
+    counters = train(
+        networks,
+        tensors,
+        split,
+        config,
+        key=key,
+        folder=state_folder(out),
+        resume=resume,
+        spent_s=feature_s,
+        report=None if report is None else lambda done, figures: report("training", done, figures),
+    )
+    checkpoint, metrics = _finish(dataset, features, networks, pca, tensors, split, config, labels, counters)
+    metrics["seconds"] = {
+        "features": round(feature_s, 1),
+        "training": round(counters.elapsed_s, 1),
+        "total": round(time.monotonic() - started, 1),
+    }
+    model_id = save_checkpoint(checkpoint, out)
+    forget_state(state_folder(out))
+    return model_id, metrics
+
+
+def training_labels(dataset: ClipDataset) -> tuple[str, ...]:
+    """Materials of the training split. Raises UntrainableDataset where it holds too little to learn from."""
+    rows = dataset.indices("train")
+    labels = tuple(sorted({dataset.clips[i].material for i in rows} - {""}))
+    if len(labels) < 2 or len(rows) < 8:
+        raise UntrainableDataset(
+            f"{dataset.path}: its training split has {len(rows)} clips of {len(labels)} materials; "
+            "at least 8 clips of 2 materials are needed. Record or generate more."
+        )
+    return labels
+
+
+def _stage(report: Report | None, name: str) -> Callable[[int, int], None] | None:
+    return None if report is None else lambda done, total: report(name, done / total, {})
+
+
+def prepare(
+    features: FeatureSet, shape: ModelConfig, config: TrainConfig, labels: tuple[str, ...]
+) -> tuple[Networks, Pca, Tensors, Split]:
+    """Untrained networks with the statistics of the training split, its PCA, all clips as tensors, and the rows."""
+    rows, held_out = features.indices("train"), features.indices("validation")
+    torch.manual_seed(config.seed)
+    networks = Networks(shape)
+    # Statistics and components come from the training split alone.
+    networks.set_statistics(
+        torch.from_numpy(features.still[rows, 0].astype(np.float32)),
+        torch.from_numpy(features.frames[rows].astype(np.float32)),
+        windows_of(torch.from_numpy(features.cochleagram[rows]), shape),
+    )
+    pca = fit_pca(features.cochleagram[rows], shape.components)
+    tensors = Tensors.of(features, networks, pca, labels)
+    split = Split(torch.from_numpy(rows), torch.from_numpy(held_out if len(held_out) else rows))
+    if config.shuffle_labels:
+        tensors = tensors.with_targets(shuffled(tensors.targets, split.train, config.seed))
+    return networks, pca, tensors, split
+
+
+def _finish(
+    dataset: ClipDataset,
+    features: FeatureSet,
+    networks: Networks,
+    pca: Pca,
+    tensors: Tensors,
+    split: Split,
+    config: TrainConfig,
+    labels: tuple[str, ...],
+    counters: Counters,
+) -> tuple[Checkpoint, dict[str, Any]]:
+    held_out = len(features.indices("validation")) > 0
+    domain = "+".join(dataset.manifest["domains"]) or "sim"
+    outputs = mode_outputs(networks, tensors, split.validation)
+    truth = tensors.rows(split.validation)
+    label = truth.material.numpy()
+    calibrations, accuracies = {}, {}
+    for mode, output in outputs.items():
+        said = (output.log10_e_mean.numpy(), output.log10_e_std.numpy(), truth.log10_e.numpy())
+        evidence = "one heard contact" if mode == "heard" else f"one predicted contact, {mode} inputs"
+        calibrations[mode] = (
+            calibrate(output.logits.numpy(), label, said, f"{domain}: {evidence}")
+            if held_out
+            else Calibration()
+        )
+        accuracies[mode] = balanced_accuracy(label, output.logits.numpy().argmax(1), len(labels))
+    chosen = choose_exemplars(features.clips, features.indices("train"), config.exemplars, config.seed)
+    metrics = {
+        "dataset": {"fingerprint": dataset.fingerprint, "domain": domain},
+        "clips": {name: len(features.indices(name)) for name in ("train", "validation", "test")},
+        "epochs": counters.epoch,
+        "seed": config.seed,
+        "shuffle_labels": config.shuffle_labels,
+        "chance": 1.0 / len(labels),
+        "selected_on": "validation" if held_out else "train: the dataset has no validation split",
+        "validation_balanced_accuracy": {mode: _finite(value) for mode, value in accuracies.items()},
+        "best_validation_loss": {name: _finite(value) for name, value in counters.best.items()},
+        "history": [{k: _finite(v) for k, v in row.items()} for row in counters.history[-200:]],
+    }
+    checkpoint = Checkpoint(
+        tensors={**networks.to_tensors(), **pca.tensors()},
+        config={
+            "model": networks.config.to_dict(),
+            "audio": {
+                "sample_rate": SAMPLE_RATE,
+                "rate_hz": 90.0,
+                "exponent": EXPONENT,
+                "onset_s": ONSET_FRAME / 90.0,
+            },
+            "calibration": {mode: value.to_dict() for mode, value in calibrations.items()},
+            "dataset": {"fingerprint": dataset.fingerprint, "domain": domain},
+            "training": {"seed": config.seed, "shuffle_labels": config.shuffle_labels},
+        },
+        vocabulary=Vocabulary("foley_materials", _version_of(labels), labels),
+        exemplars=Exemplars(
+            audio=np.stack([dataset.audio(i) for i in chosen]),
+            features=pca.encode(features.cochleagram[chosen]),
+            keys=_keys(networks, tensors, chosen),
+            clip_ids=tuple(features.clips[i].clip_id for i in chosen),
+            object_ids=tuple(features.clips[i].object_id for i in chosen),
+        ),
+        metrics=metrics,
+    )
+    metrics[surprise.METRICS_KEY] = {
+        "distance_name": surprise.DISTANCE_NAME,
+        "distances": _expected_distances(checkpoint, dataset, networks, pca, tensors, features, config),
+    }
+    return checkpoint, metrics
+
+
+@torch.no_grad()
+def _keys(networks: Networks, tensors: Tensors, chosen: list[int]) -> NDArray[np.float32]:
+    """Sound features predicted for these clips; from measured motion where there is no plan."""
+    rows = torch.tensor(chosen)
+    networks.eval()
+    planned, executed = (
+        networks.vis(inputs_for(tensors, rows, executed=mode)).features for mode in (False, True)
+    )
+    return np.asarray(torch.where(tensors.has_plan[rows][:, None, None], planned, executed).numpy())
+
+
+@torch.no_grad()
+def _expected_distances(
+    checkpoint: Checkpoint,
+    dataset: ClipDataset,
+    networks: Networks,
+    pca: Pca,
+    tensors: Tensors,
+    features: FeatureSet,
+    config: TrainConfig,
+) -> list[float]:
+    """Distances of predicted to heard sound over the validation clips: what counts as expected."""
+    rows = features.indices("validation")
+    rows = rows[features.has_plan[rows]]
+    if len(rows) == 0:
+        return []
+    synthesise = Synthesiser(open_session(checkpoint, config.threads), "example")
+    predicted = networks.vis(inputs_for(tensors, torch.from_numpy(rows), executed=False)).features.numpy()
+    distances = []
+    for row, sound in zip(rows, predicted, strict=True):
+        made = synthesise(sound, pca.decode(sound))
+        heard = dataset.audio(int(row))
+        distances.append(
+            surprise.cochleagram_distance(made.waveform, made.onset_s, heard, ONSET_FRAME / 90.0, SAMPLE_RATE)
+        )
+    return [round(d, 5) for d in distances if math.isfinite(d)]
+
+
+@torch.no_grad()
+def mode_outputs(networks: Networks, tensors: Tensors, rows: torch.Tensor) -> dict[str, HeadOutput]:
+    """What each head says of these clips: `heard`, `planned`, `executed`."""
+    networks.eval()
+    return {
+        "heard": networks.heard(heard_windows(tensors, rows, networks.config)),
+        "planned": networks.predict(inputs_for(tensors, rows, executed=False))[1],
+        "executed": networks.predict(inputs_for(tensors, rows, executed=True))[1],
+    }
+
+
+def _version_of(labels: tuple[str, ...]) -> str:
+    """Changes whenever labels or their order change."""
+    return hashlib.sha256("\n".join(labels).encode()).hexdigest()[:8]
+
+
+def _run_key(dataset: ClipDataset, encoder: VisionEncoder, shape: ModelConfig, config: TrainConfig) -> str:
+    parts = (dataset.fingerprint, encoder.identity, shape, config.seed, config.shuffle_labels, config.batch)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _finite(value: float) -> float | None:
+    return round(float(value), 5) if math.isfinite(value) else None

@@ -1,0 +1,249 @@
+"""The training loop: both networks in one pass over the clips, the best of each by validation loss."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from foley_synthesis.beliefs.calibration import fit_temperature
+from foley_synthesis.beliefs.material_head import HeadOutput, Targets, head_loss
+from foley_synthesis.training import state as training_state
+from foley_synthesis.training.state import Counters
+from foley_synthesis.vis.networks.networks import Networks
+from foley_synthesis.vis.networks.sound_net import robust_loss
+from foley_synthesis.vis.training.batches import (
+    Tensors,
+    heard_windows,
+    inputs_for,
+    training_inputs,
+    training_windows,
+)
+from foley_synthesis.vis.training.config import TrainConfig
+
+EXPONENT = 0.3  # of the cochleagram
+_PARTS = ("heard", "predicted")  # `predicted` is the sound network and its head together
+Report = Callable[[float, dict[str, float]], None]
+
+
+class Interrupted(KeyboardInterrupt):
+    """The user stopped the training; its state is saved."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Split:
+    """Rows of the training and the validation clips."""
+
+    train: Tensor  # [n] int64
+    validation: Tensor  # [n] int64
+
+
+def shuffled(targets: Targets, rows: Tensor, seed: int) -> Targets:
+    """The targets of these rows permuted among them, all of one clip together."""
+    generator = torch.Generator().manual_seed(seed)
+    order = rows[torch.randperm(len(rows), generator=generator)]
+    result = []
+    for values in targets:
+        moved = values.clone()
+        moved[rows] = values[order]
+        result.append(moved)
+    return Targets(*result)
+
+
+def class_weights(labels: Tensor, materials: int) -> Tensor:
+    """Inverse frequency, mean one over the known classes: the balanced accuracy is what counts."""
+    counts = torch.bincount(labels[labels >= 0], minlength=materials).float()
+    weights = torch.where(counts > 0, counts.sum() / counts.clamp(min=1.0), torch.zeros(()))
+    return weights / weights[counts > 0].mean().clamp(min=1e-6) if bool((counts > 0).any()) else weights + 1.0
+
+
+def train(
+    networks: Networks,
+    tensors: Tensors,
+    split: Split,
+    config: TrainConfig,
+    *,
+    key: str = "",
+    folder: Path | None = None,
+    resume: bool = False,
+    spent_s: float = 0.0,
+    report: Report | None = None,
+) -> Counters:
+    """Train in place and leave the best weights in `networks`.
+
+    Everything random is drawn anew from (seed, epoch), so that a resumed run repeats an uninterrupted one.
+
+    Args:
+        key: identifies data and settings of the run in its saved state.
+        folder: for the state; None keeps none.
+        spent_s: of the time budget, before this.
+        report: called with the progress [0, 1] and the newest figures.
+
+    Raises:
+        Interrupted: on Ctrl-C. The last whole epoch is kept; in the middle of one, the last that was saved.
+        ValueError: `resume` finds the state of another run.
+        FloatingPointError: the loss is not finite.
+    """
+    optimiser = torch.optim.AdamW(
+        networks.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
+    best, counters = _copy(networks), Counters()
+    if resume and folder is not None:
+        loaded = training_state.load_state(folder, key, networks, optimiser)
+        if loaded is not None:
+            best, counters = loaded
+    kept, whole = (
+        counters.epoch,
+        True,
+    )  # the epoch of the saved state; whether the weights are those of an epoch
+    weights = class_weights(tensors.targets.material[split.train], networks.config.materials)
+    before_s = counters.elapsed_s
+    started = saved = time.monotonic()
+    try:
+        while (progress := _progress(config, counters, spent_s)) < 1.0:
+            whole = False
+            losses = _epoch(
+                networks, optimiser, tensors, split.train, config, counters.epoch, progress, weights
+            )
+            counters.epoch += 1
+            counters.elapsed_s = before_s + time.monotonic() - started
+            if counters.epoch % 2 == 0 or _progress(config, counters, spent_s) >= 1.0:
+                losses |= validate(networks, tensors, split.validation)
+                for part in _PARTS:
+                    if losses[f"validation_{part}"] < counters.best.get(part, math.inf):
+                        counters.best[part] = losses[f"validation_{part}"]
+                        best = _merge(best, networks, part)
+                counters.history.append({"epoch": float(counters.epoch), **losses})
+            whole = True
+            if report is not None:
+                report(min(_progress(config, counters, spent_s), 1.0), losses)
+            if folder is not None and time.monotonic() - saved > config.save_every_s:
+                training_state.save_state(folder, key, networks, optimiser, best, counters)
+                saved, kept = time.monotonic(), counters.epoch
+    except KeyboardInterrupt as stop:
+        if folder is not None and whole:
+            training_state.save_state(folder, key, networks, optimiser, best, counters)
+            kept = counters.epoch
+        raise Interrupted(f"stopped; {kept} epochs are kept") from stop
+    networks.load_state_dict(best)
+    networks.eval()
+    return counters
+
+
+def _progress(config: TrainConfig, counters: Counters, spent_s: float) -> float:
+    by_epoch = counters.epoch / config.epochs if config.epochs else 0.0
+    by_time = (counters.elapsed_s + spent_s) / (60.0 * config.minutes) if config.minutes else 0.0
+    # However long the features took, something is learned.
+    return min(max(by_epoch, by_time), 1.0) if counters.epoch else 0.0
+
+
+def _epoch(
+    networks: Networks,
+    optimiser: torch.optim.Optimizer,
+    tensors: Tensors,
+    rows: Tensor,
+    config: TrainConfig,
+    epoch: int,
+    progress: float,
+    weights: Tensor,
+) -> dict[str, float]:
+    seed = config.seed * 1_000_003 + epoch
+    torch.manual_seed(seed)  # dropout
+    generator = torch.Generator().manual_seed(seed)
+    rate = (
+        config.learning_rate
+        * min(1.0, (epoch + 1) / 3)
+        * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+    )
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    networks.train()
+    sums = {"sound": 0.0, "predicted": 0.0, "heard": 0.0}
+    order = rows[torch.randperm(len(rows), generator=generator)]
+    batches = max(1, len(order) // config.batch)
+    for index in torch.tensor_split(order, batches):
+        inputs, target = training_inputs(tensors, index, config.planned_share, generator)
+        targets = tensors.rows(index)
+        sound, said = networks.predict(inputs, config.head_gradient)
+        losses = {
+            "sound": robust_loss(sound.features, target),
+            "predicted": head_loss(said, targets, weights),
+            "heard": head_loss(
+                networks.heard(training_windows(tensors, index, networks.config, EXPONENT, generator)),
+                targets,
+                weights,
+            ),
+        }
+        loss = losses["sound"] + losses["predicted"] + losses["heard"]
+        if not bool(loss.isfinite()):
+            raise FloatingPointError(f"the loss is {float(loss)} in epoch {epoch}; lower the learning rate")
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(networks.parameters(), config.clip_norm)
+        optimiser.step()
+        for name, value in losses.items():
+            sums[name] += float(value.detach()) / batches
+    return {f"train_{name}": value for name, value in sums.items()}
+
+
+@torch.no_grad()
+def validate(networks: Networks, tensors: Tensors, rows: Tensor) -> dict[str, float]:
+    """Losses and plain accuracies; `validation_predicted` joins sound and head in planned mode.
+
+    The losses of the heads are what calibration will leave of them: a head that grows overconfident while it
+    still learns to tell materials apart is not to be stopped for that.
+    """
+    networks.eval()
+    targets = tensors.rows(rows)
+    sound, said = networks.predict(inputs_for(tensors, rows, executed=False))
+    heard = networks.heard(heard_windows(tensors, rows, networks.config))
+    sound_loss = float(robust_loss(sound.features, tensors.sound[rows]))
+    known = targets.material >= 0
+
+    def accuracy(logits: Tensor) -> float:
+        right = (logits.argmax(1) == targets.material)[known]
+        return float(right.float().mean()) if bool(known.any()) else math.nan
+
+    return {
+        "validation_sound": sound_loss,
+        "validation_predicted": sound_loss + 0.5 * calibrated_loss(said, targets),
+        "validation_heard": calibrated_loss(heard, targets),
+        "accuracy_predicted": accuracy(said.logits),
+        "accuracy_heard": accuracy(heard.logits),
+    }
+
+
+def calibrated_loss(output: HeadOutput, targets: Targets) -> float:
+    """The loss of a head at the temperature and the scale of its spread that suit these clips best."""
+    known = targets.material >= 0
+    temperature = 1.0
+    if bool(known.any()):
+        temperature = fit_temperature(output.logits[known].numpy(), targets.material[known].numpy())
+    measured = targets.log10_e.isfinite()
+    scale = 1.0
+    if bool(measured.any()):
+        z = (targets.log10_e - output.log10_e_mean)[measured] / output.log10_e_std[measured]
+        scale = max(float(z.square().mean().sqrt()), 1e-3)
+    return float(
+        head_loss(
+            output._replace(logits=output.logits / temperature, log10_e_std=output.log10_e_std * scale),
+            targets,
+        )
+    )
+
+
+def _copy(networks: Networks) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in networks.state_dict().items()}
+
+
+def _merge(best: dict[str, Tensor], networks: Networks, part: str) -> dict[str, Tensor]:
+    def belongs(name: str) -> bool:
+        return name.startswith("heard.") == (part == "heard")
+
+    current = networks.state_dict()
+    return {k: current[k].detach().clone() if belongs(k) else value for k, value in best.items()}
