@@ -182,7 +182,7 @@ def test_bad_config(field: str, value: Any) -> None:
 def test_yaml_agrees_with_defaults() -> None:
     import yaml
 
-    file = Path(__file__).parents[1] / "config" / "recorder.yaml"
+    file = Path(__file__).parents[2] / "config" / "recorder.yaml"
     shipped = yaml.safe_load(file.read_text())["/**"]["ros__parameters"]
     default = RecorderConfig()
     assert {k: tuple(v) if isinstance(v, list) else v for k, v in shipped.items()} == {

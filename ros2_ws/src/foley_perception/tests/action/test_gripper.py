@@ -18,7 +18,7 @@ def poses(n: int) -> SE3:
 
 
 def content() -> dict[str, Any]:
-    file = Path(__file__).parents[1] / "config" / "hands" / "parallel_gripper.yaml"
+    file = Path(__file__).parents[2] / "config" / "hands" / "parallel_gripper.yaml"
     return yaml.safe_load(file.read_text())  # type: ignore[no-any-return]
 
 

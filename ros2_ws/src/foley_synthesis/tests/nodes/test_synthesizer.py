@@ -15,7 +15,7 @@ pytestmark = pytest.mark.nodes
 
 
 def _world() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("live_world", Path(__file__).with_name("live_world.py"))
+    spec = importlib.util.spec_from_file_location("live_world", Path(__file__).parents[1] / "live_world.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -194,7 +194,7 @@ def test_parameter_file_names_every_parameter():
 
     from foley_sim.config import SimWorldConfig
 
-    file = Path(__file__).parents[1] / "config" / "sim_world.yaml"
+    file = Path(__file__).parents[2] / "config" / "sim_world.yaml"
     values = yaml.safe_load(file.read_text())["/**"]["ros__parameters"]
     assert set(values) == {f.name for f in dataclasses.fields(SimWorldConfig)}
     assert SimWorldConfig(**values) == SimWorldConfig()

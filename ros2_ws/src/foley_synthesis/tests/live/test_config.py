@@ -11,7 +11,7 @@ import yaml
 
 from foley_synthesis.live.config import MaterialConfig, SynthesizerConfig
 
-CONFIG = Path(__file__).resolve().parents[1] / "config"
+CONFIG = Path(__file__).resolve().parents[2] / "config"
 
 
 @pytest.mark.parametrize(

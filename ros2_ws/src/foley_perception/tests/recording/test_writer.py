@@ -164,7 +164,7 @@ def test_sigkill_costs_at_most_the_bound(tmp_path: Path) -> None:
     import time
 
     folder = tmp_path / "killed"
-    script = textwrap.dedent(KILLED.format(folder=str(folder), tests=str(Path(__file__).parent)))
+    script = textwrap.dedent(KILLED.format(folder=str(folder), tests=str(Path(__file__).parents[1])))
     process = subprocess.Popen([sys.executable, "-c", script])
     file, deadline = folder / "killed_0.mcap", time.monotonic() + 20
     try:
