@@ -9,7 +9,6 @@ inverse FFT of the analytic signal, magnitude, mean over frames. Writes metrics.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 import warnings
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import scipy.fft
 
+from foley_common.metrics_file import write_metrics
 from foley_perception.audio.cochleagram import Cochleagram, filter_responses
 from foley_perception.audio.cochleagram_stream import CochleagramStream
 
@@ -108,7 +108,7 @@ def main() -> int:
         )
     print(f"difference from the plain one: {figures['difference_from_plain_db']} dB")
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n")
+    write_metrics(args.out, figures)
     return 0
 
 

@@ -8,7 +8,6 @@ one would write it, and scikit-learn's exhaustive search. Ratios are over the fl
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import faiss
@@ -17,6 +16,7 @@ from _timing import best
 from sklearn.metrics import pairwise_distances_argmin
 from threadpoolctl import threadpool_limits
 
+from foley_common.metrics_file import write_metrics
 from foley_synthesis.vis.synthesis.search import L1Index
 
 WINDOW = (59, 10)
@@ -65,7 +65,7 @@ def main() -> None:
         for name, s in seconds.items():
             print(f"  {name:24} {1e3 * s:9.3f} ms   {s / floor:6.2f} x floor")
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "metrics.json").write_text(json.dumps({"banks": results}, indent=1) + "\n", "utf-8")
+    write_metrics(args.out, {"banks": results})
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ large matrices. Weights are random: they change no time. Ratios are of 8 s of so
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from _timing import best
 from rich.console import Console
 from rich.table import Table
 
+from foley_common.metrics_file import write_metrics
 from foley_synthesis.flow.networks import autoencoder
 from foley_synthesis.flow.networks.mel import BINS, GriffinLim
 from foley_synthesis.flow.networks.rectified_flow import SampleConfig, sample
@@ -105,7 +105,7 @@ def main() -> int:
         )
     Console().print(table)
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    write_metrics(args.out, figures)
     return 0
 
 

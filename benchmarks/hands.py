@@ -9,7 +9,6 @@ of 224. With --photos, what is found in photographs is told as well. Writes metr
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -19,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.metrics_file import write_metrics
 from foley_perception.gaussians.views.cameras import ViewConfig, local_camera, square
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
@@ -177,7 +177,7 @@ def main() -> int:
             {"right": hand.right, "score": hand.score}
             for hand in detector.detect(np.ascontiguousarray(image[..., ::-1]))
         ]
-    (args.out / "metrics.json").write_text(json.dumps(results, indent=1) + "\n")
+    write_metrics(args.out, results)
     return 0
 
 

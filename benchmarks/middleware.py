@@ -9,11 +9,12 @@ out/bench_middleware/metrics.json.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+from foley_common.metrics_file import write_metrics
 
 VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 
@@ -49,7 +50,7 @@ def main() -> int:
         figures[name] = {"sent": sent, "received": got, "lost_share": round(1 - got / sent, 4)}
         print(f"{name:14}{got:5} of {sent} images, {100 * (1 - got / sent):.1f} % lost")
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n")
+    write_metrics(args.out, figures)
     return 0
 
 

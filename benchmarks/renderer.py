@@ -9,7 +9,6 @@ software GL), where it runs. Ratios are over the floor. Writes metrics.json to -
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 import torch
 from _timing import best
 
+from foley_common.metrics_file import write_metrics
 from foley_perception.gaussians.gaussians import Gaussians
 from foley_perception.gaussians.ply import save_ply
 from foley_perception.gaussians.rendering import kernels_draw
@@ -151,7 +151,7 @@ def main() -> None:
         )
     args.out.mkdir(parents=True, exist_ok=True)
     head = {"threads": torch.get_num_threads(), "side": SIDE, "rows_compared": len(ROWS)}
-    (args.out / "metrics.json").write_text(json.dumps({**head, "results": results}, indent=1) + "\n")
+    write_metrics(args.out, {**head, "results": results})
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 import torch
 
+from foley_common.metrics_file import write_metrics
 from foley_perception.action.gripper import SIDES, GripperHand
 from foley_perception.episodes.hands import hand_keypoints
 from foley_perception.episodes.reader import read_episode
@@ -173,7 +174,7 @@ def main() -> int:
             )
         plot(longer, args.out / "curves.png")
     head = {"threads": torch.get_num_threads(), "mean": mean, "results": results, "long": longer}
-    (args.out / "metrics.json").write_text(json.dumps(head, indent=1) + "\n")
+    write_metrics(args.out, head)
     return 0
 
 

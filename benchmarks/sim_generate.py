@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from foley_common.metrics_file import write_metrics
 from foley_sim.editions import EDITIONS
 from foley_sim.offline.collections import COLOUR_RATE_HZ, DEPTH_RATE_HZ, recordings
 from foley_sim.offline.job import BagJob, BagReport, job_of
@@ -193,7 +194,7 @@ def main() -> int:
         figures[robot] = measure(args.edition, robot, args.processes, args.seconds)
         print(robot, json.dumps(figures[robot], indent=1))
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n")
+    write_metrics(args.out, figures)
     return 0
 
 

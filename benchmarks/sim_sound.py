@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import time
 from pathlib import Path
 
 import numpy as np
 
+from foley_common.metrics_file import write_metrics
 from foley_sim.materials import MATERIALS
 from foley_sim.scene import make_scene as tabletop_scene
 from foley_sim.sound import Sliding, kernels
@@ -139,7 +139,7 @@ def main() -> int:
         factor = f"   {1 / value:6.1f} x real time" if "chunks" in name else ""
         print(f"{name:45s} {value:10.5f}{factor}")
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n")
+    write_metrics(args.out, figures)
     return 0
 
 

@@ -13,7 +13,6 @@ at the rate at which this machine multiplies matrices in the same run. Writes ou
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -21,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from foley_common.metrics_file import write_metrics
 
 CLIP_S = 1.0
 
@@ -222,7 +223,7 @@ def main() -> None:
         for name, value in report["live"].items():
             print(f"  {name:28} {value:.3f}" if isinstance(value, float) else f"  {name:28} {value}")
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "metrics.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+    write_metrics(args.out, report)
 
 
 if __name__ == "__main__":

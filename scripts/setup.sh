@@ -122,7 +122,7 @@ build_hash() {
     echo "$venv" "$wanted"
     find src vendor cmake -type f \( -name package.xml -o -name 'setup.*' -o -name CMakeLists.txt -o -name '*.cmake' \
       -o -name '*.msg' -o -name '*.srv' -o -name '*.action' -o -path '*/scripts/*' \) | LC_ALL=C sort | xargs sha256sum
-    find src \( -path '*/launch/*' -o -path '*/config/*' -o -path '*/rviz/*' -o -path '*/foley_ros/*.py' \) -type f | LC_ALL=C sort
+    find src \( -path '*/launch/*' -o -path '*/config/*' -o -path '*/rviz/*' -o -path '*/foley_ros/*.py' -o -path '*/foley_common/*.py' \) -type f | LC_ALL=C sort
   ) | sha256sum | cut -c1-32
 }
 stamp="$root/ros2_ws/install/.foley-build"

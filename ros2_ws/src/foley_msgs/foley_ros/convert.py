@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
+from foley_common.times import NS_PER_S
 from foley_msgs.msg import AudioChunk, HandKeypoints, HandTrajectory
 
-NS_PER_S = 1_000_000_000
 _MAX_SECONDS = 2**31 - 1
 
 # encoding -> (dtype, channels)

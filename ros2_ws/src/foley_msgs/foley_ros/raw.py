@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-NS_PER_S = 1_000_000_000
+from foley_common.times import NS_PER_S
 
 
 def stamp_ns(raw: bytes) -> int:

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.times import NS_PER_S
+
 Array = NDArray[np.float64]
-NS_PER_S = 1_000_000_000
 
 
 class _Item:

@@ -27,13 +27,14 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from foley_common.metrics_file import METRICS_FILE, write_metrics
+
 SCHEMA = "foley-vis-1"
 MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.yaml"
 VOCABULARY_FILE = "vocabulary.yaml"
 EXEMPLAR_AUDIO_FILE = "exemplars.flac"
 EXEMPLAR_FEATURE_FILE = "exemplars.safetensors"
-METRICS_FILE = "metrics.json"
 MANIFEST_FILE = "manifest.yaml"
 _IDENTITY_FILES = (MODEL_FILE, CONFIG_FILE, VOCABULARY_FILE, EXEMPLAR_AUDIO_FILE, EXEMPLAR_FEATURE_FILE)
 _CURE = "copy the checkpoint again, or train one with `foley train DATASET --out DIR`"
@@ -154,13 +155,6 @@ def staged(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
-
-
-def write_metrics(path: Path, metrics: dict[str, Any]) -> None:
-    """Replace metrics.json; the model's identity does not change."""
-    temporary = path / (METRICS_FILE + ".part")
-    temporary.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    temporary.replace(path / METRICS_FILE)
 
 
 def model_id_of(path: Path) -> str:

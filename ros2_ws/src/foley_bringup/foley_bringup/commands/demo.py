@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
+
+from foley_common.metrics_file import write_metrics
 
 HELP = "Run the whole loop in a simulated world: explore, record, train, predict, hear, compare."
 
@@ -88,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
 
     wrong = results.broken_joints(live.metrics)
     metrics = {**live.metrics, "broken_joints": wrong, "stages_s": dict(runner.stages)}
-    (plan.out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    write_metrics(plan.out, metrics)
     evidence = report.Evidence(live.pairs, live.hands, live.sync, runner.stages)
     picture = report.picture(evidence)
     if picture is not None:
@@ -126,9 +127,7 @@ def _check_report(out: Path) -> int:
     except browser.BrowserError as error:
         print(f"foley demo: error: {error}", file=sys.stderr)
         return 1
-    (target / "metrics.json").write_text(
-        json.dumps(dataclasses.asdict(look), indent=2) + "\n", encoding="utf-8"
-    )
+    write_metrics(target, dataclasses.asdict(look))
     print(
         f"{look.images_shown} of {look.images} pictures shown, {look.players_ready} of {look.players} players ready"
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
+
+from foley_common.metrics_file import write_metrics
 
 HELP = "change looks, speed or timing of the same touches, and see whether predictions follow as they must"
 
@@ -70,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
             tasks = {name: bar.add_task(name, total=total) for name in config.variants}
             datasets = simulate(config, lambda name, seconds: bar.advance(tasks[name], seconds))
         found = figures(config, datasets, predictor, heard)
-        (args.out / "metrics.json").write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", "utf-8")
+        write_metrics(args.out, found)
         draw(found, args.out / "interventions.png")
     except (CorruptCheckpoint, DatasetError, ValueError, OSError) as error:
         print(f"foley intervene: error: {error}", file=sys.stderr)

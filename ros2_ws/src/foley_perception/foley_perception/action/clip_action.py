@@ -15,7 +15,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-NS_PER_S = 1_000_000_000
+from foley_common.times import NS_PER_S
+
 RATE_HZ = 90
 CLIP_S = 1.0
 BEFORE_S = 0.25

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.times import NS_PER_S
 from foley_perception.action.config import HandMapperConfig
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.kinematics import ForwardKinematics, KinematicsError
 from foley_perception.action.trajectory import (
-    NS_PER_S,
     ToolTrajectory,
     check_times,
     interpolate_joints,

@@ -16,10 +16,10 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.times import NS_PER_S
 from foley_perception.geometry.camera import CameraModel
 
 Array = NDArray[np.float64]
-NS_PER_S = 1_000_000_000
 
 SURFACE = "surface"
 CLOSEST = "closest"

@@ -8,10 +8,10 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.times import NS_PER_S
 from foley_perception.geometry.se3 import SE3, interpolate_at
 
 Array = NDArray[np.float64]
-NS_PER_S = 1_000_000_000
 MAX_POSES = 20_000  # 200 s at 100 Hz; a longer plan is a mistake in its time_from_start
 
 

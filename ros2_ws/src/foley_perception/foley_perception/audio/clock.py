@@ -12,7 +12,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-NS_PER_S = 1_000_000_000
+from foley_common.times import NS_PER_S
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,8 @@ import dataclasses
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-NS_PER_S = 1_000_000_000
+from foley_common.times import NS_PER_S
+
 _BIWEIGHT = 4.685  # tuning constant: 95 % efficiency for normal errors
 _CRYSTAL_PPM = 20.0  # standard error of the period above which the nominal rate is used
 MAX_DEVIATION = 0.002  # beyond it (2000 ppm) the stream does not have the rate it claims

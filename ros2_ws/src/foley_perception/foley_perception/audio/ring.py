@@ -12,7 +12,8 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_perception.audio.clock import NS_PER_S, StreamingClock
+from foley_common.times import NS_PER_S
+from foley_perception.audio.clock import StreamingClock
 
 Samples = NDArray[np.float32]
 

@@ -59,7 +59,8 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _print(args: argparse.Namespace, report: object) -> None:
-    from foley_perception.commands.tables import print_topics, topic_figures, write_metrics
+    from foley_common.metrics_file import write_metrics
+    from foley_perception.commands.tables import print_topics, topic_figures
     from foley_perception.recording.inspect import BagReport
 
     assert isinstance(report, BagReport)

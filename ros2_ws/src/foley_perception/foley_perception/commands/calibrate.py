@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from foley_common.metrics_file import write_metrics
+
 if TYPE_CHECKING:
     from foley_perception.scene.charuco import Board
 
@@ -98,7 +100,6 @@ def _board(args: argparse.Namespace, board: Board) -> int:
 
 def _hand_eye(args: argparse.Namespace, board: Board) -> int:
     import dataclasses
-    import json
 
     from rich.console import Console
     from rich.progress import Progress
@@ -128,9 +129,7 @@ def _hand_eye(args: argparse.Namespace, board: Board) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     transform.write(args.out / "camera.yaml")
     figures = {k: v for k, v in dataclasses.asdict(answer).items() if not k.startswith("tx_")}
-    (args.out / "metrics.json").write_text(
-        json.dumps({**figures, "transform": transform.fields}, indent=1) + "\n", "utf-8"
-    )
+    write_metrics(args.out, {**figures, "transform": transform.fields})
     print(
         f"{answer.pictures} pictures, {answer.corners} corners: residual {answer.rms_px:.2f} px (worst picture "
         f"{answer.worst_px:.2f}); the camera is known to {answer.std_mm:.2f} mm and {answer.std_deg:.3f} degrees\n"

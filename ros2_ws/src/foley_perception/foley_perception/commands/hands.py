@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from foley_common.metrics_file import write_metrics
+
 HELP = "find human hands in pictures and recordings; fetch the networks for it"
 
 
@@ -88,7 +90,6 @@ def _fetch(args: argparse.Namespace) -> int:
 
 
 def _detect(args: argparse.Namespace) -> int:
-    import json
     import time
 
     import cv2
@@ -124,13 +125,12 @@ def _detect(args: argparse.Namespace) -> int:
         cv2.imwrite(str(args.out / f"{path.stem}.jpg"), draw_landmarks(rgb, hands)[..., ::-1])
         sides = ", ".join("right" if hand.right >= 0.5 else "left" for hand in hands) or "none"
         print(f"{path}: {len(hands)} hands ({sides}), {milliseconds:.0f} ms")
-    (args.out / "metrics.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    write_metrics(args.out, found)
     return 0
 
 
 def _track(args: argparse.Namespace) -> int:
     import dataclasses
-    import json
 
     import numpy as np
     from rich.console import Console
@@ -180,7 +180,7 @@ def _track(args: argparse.Namespace) -> int:
         "problems": list(hands.problems),
     }
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    write_metrics(args.out, figures)
     print(
         f"{len(hands.times_ns)} pictures: the left hand in {present[0]:.0%} of them, the right in {present[1]:.0%}; "
         f"{hands.counts.without_depth} of {hands.counts.hands} hands without depth\n"

@@ -33,7 +33,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from foley_perception.commands.tables import print_topics, topic_figures, write_metrics
+    from foley_common.metrics_file import write_metrics
+    from foley_perception.commands.tables import print_topics, topic_figures
     from foley_perception.ros.record_client import RecordClientError, RecorderClient
 
     try:

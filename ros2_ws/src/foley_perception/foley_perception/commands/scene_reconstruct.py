@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from foley_common.metrics_file import write_metrics
+
 if TYPE_CHECKING:
     from foley_perception.gaussians.reconstruction.optimise import OptimiseConfig
     from foley_perception.scene.scan import Scan
@@ -113,7 +115,6 @@ def _sources(given: list[Path]) -> list[Path]:
 def _reconstruct_one(
     args: argparse.Namespace, scan: Scan, out: Path, config: OptimiseConfig, stop: list[bool]
 ) -> None:
-    import json
 
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -144,7 +145,7 @@ def _reconstruct_one(
     figures = {"source": str(scan.source), "start": args.start, **result.figures}
     if args.mesh:
         figures["surface"] = write_surface(scan, out, gaussians=load_ply(out / "scene.ply"))
-    (out / "metrics.json").write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n", "utf-8")
+    write_metrics(out, figures)
     quality = "no view was held out"
     if result.psnr is not None:
         quality = f"held out: {result.psnr:.2f} dB, SSIM {result.ssim:.3f} over {result.held_out} views"

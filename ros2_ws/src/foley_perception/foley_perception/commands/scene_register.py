@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from foley_common.metrics_file import write_metrics
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -107,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
         told = (
             f"tf says a place {figures['from_tf_mm']:.1f} mm and {figures['from_tf_deg']:.2f} degrees away\n"
         )
-    (args.out / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    write_metrics(args.out, figures)
     print(
         f"{len(found.each)} of {found.pictures} pictures agree, {figures['inliers']:.0f} features each, "
         f"{figures['rms_px']:.2f} px; they differ by {found.spread_mm:.1f} mm and {found.spread_deg:.2f} degrees\n"

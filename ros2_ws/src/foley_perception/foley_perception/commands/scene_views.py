@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from foley_common.metrics_file import write_metrics
+
 
 def configure(actions: Any) -> None:
     """Add the command's arguments."""
@@ -40,7 +42,6 @@ def configure(actions: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0; 2 where no recording has views; errors are raised."""
-    import json
     import os
     import time
 
@@ -85,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         "failed": failed,
     }
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    write_metrics(args.out, figures)
     print(
         f"{len(made)} recordings ({len(drawn)} drawn now, {moments} moments in {seconds:.0f} s), "
         f"{len(failed)} left out; {args.out}"

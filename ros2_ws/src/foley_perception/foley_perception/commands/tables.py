@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -50,15 +47,3 @@ def topic_figures(reports: Iterable[Any]) -> dict[str, dict[str, Any]]:
 
 def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def write_metrics(folder: str | Path, figures: Mapping[str, Any]) -> Path:
-    """``folder``/metrics.json."""
-    path = Path(folder) / "metrics.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(figures, indent=2, default=_jsonable) + "\n", encoding="utf-8")
-    return path
-
-
-def _jsonable(value: Any) -> Any:
-    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else str(value)  # type: ignore[arg-type]

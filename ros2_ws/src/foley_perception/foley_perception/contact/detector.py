@@ -21,12 +21,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.times import NS_PER_S
 from foley_perception.action.planned_contact import PlannedContact
 from foley_perception.contact.listener import HeardOnset
 from foley_perception.stamped_history import History
 
 Array = NDArray[np.float64]
-NS_PER_S = 1_000_000_000
 MS = 1_000_000
 
 # The values of ContactEvent; this module knows no messages.

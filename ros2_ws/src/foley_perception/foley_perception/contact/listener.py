@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_perception.audio.clock import NS_PER_S, StreamingClock
+from foley_common.times import NS_PER_S
+from foley_perception.audio.clock import StreamingClock
 from foley_perception.audio.onset import OnsetConfig, OnsetDetector
 
 

@@ -12,13 +12,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.times import NS_PER_S
 from foley_perception.action.clip_action import clip_action
 from foley_perception.action.gripper import GripperHand
 from foley_perception.dataset import schema
 from foley_perception.dataset.schema import Clip, ClipData, DatasetError, Window, WindowData
 from foley_perception.episodes.episode import Episode, number
 from foley_perception.episodes.hands import finger_as_tool, hand_keypoints
-from foley_perception.episodes.tracks import NS_PER_S, Contact, FrameTrack, KeypointTrack
+from foley_perception.episodes.tracks import Contact, FrameTrack, KeypointTrack
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.tf_buffer import TransformBuffer
 from foley_perception.scene.crop import crop_around

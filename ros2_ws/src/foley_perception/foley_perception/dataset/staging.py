@@ -22,11 +22,11 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from foley_common.worker_processes import end_with_parent
 from foley_perception import __version__
 from foley_perception.dataset import manifest, splits, store
 from foley_perception.dataset.schema import DatasetError
 from foley_perception.episodes.tracks import EpisodeError
-from foley_perception.worker_processes import end_with_parent
 
 Progress = Callable[[int, int, str], None]  # sources done, sources in all, name of the one just done
 

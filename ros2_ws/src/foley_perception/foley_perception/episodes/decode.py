@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.times import NS_PER_S
 from foley_perception.audio.clock_fit import ClockError, fit_clock
 from foley_perception.episodes.tracks import (
-    NS_PER_S,
     AudioSegment,
     AudioTrack,
     Contact,

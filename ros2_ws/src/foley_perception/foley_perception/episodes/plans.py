@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from foley_common.times import NS_PER_S
 from foley_perception.action.kinematics import ForwardKinematics, KinematicsError
 from foley_perception.action.trajectory import (
     TrajectoryError,
@@ -13,7 +14,7 @@ from foley_perception.action.trajectory import (
     sample_times,
 )
 from foley_perception.episodes.episode import PLAN_RATE_HZ, WIDTH_JOINT, Episode, PlannedPath
-from foley_perception.episodes.tracks import NS_PER_S, EpisodeError, JointPlan
+from foley_perception.episodes.tracks import EpisodeError, JointPlan
 
 
 def planned_paths(episode: Episode) -> tuple[PlannedPath, ...]:

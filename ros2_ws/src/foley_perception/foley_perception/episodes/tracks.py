@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.times import NS_PER_S
 from foley_perception.audio.clock_fit import SampleClock
 from foley_perception.geometry.se3 import SE3, interpolate_at
 
 Times = NDArray[np.int64]  # [n] ROS time in ns, increasing
-NS_PER_S = 1_000_000_000
 
 
 class EpisodeError(ValueError):

@@ -12,9 +12,8 @@ import threading
 
 import numpy as np
 
+from foley_common.times import NS_PER_S
 from foley_perception.geometry.se3 import SE3
-
-NS_PER_S = 1_000_000_000
 
 
 class TransformUnavailable(LookupError):

@@ -10,8 +10,9 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.times import NS_PER_S
+
 Array = NDArray[np.float64]
-NS_PER_S = 1_000_000_000
 _PARTS = (slice(0, 1), *(slice(1 + 4 * finger, 5 + 4 * finger) for finger in range(5)))
 """Wrist and fingers."""
 _SPEED_HZ = 3.0

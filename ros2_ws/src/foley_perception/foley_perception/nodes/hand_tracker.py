@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image
 
+from foley_common.times import NS_PER_S
 from foley_msgs.msg import HandKeypoints
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.tf_buffer import TransformBuffer
@@ -28,7 +29,6 @@ from foley_ros.entities import Owned
 from foley_ros.node import FoleyNode, Health, run
 from foley_ros.worker import Worker
 
-NS_PER_S = 1_000_000_000
 TEND_S = 0.05
 
 

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-NS_PER_S = 1_000_000_000
+from foley_common.times import NS_PER_S
+
 Buffer = bytes | memoryview
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image
 
+from foley_common.times import NS_PER_S
 from foley_msgs.msg import HandTrajectory
 from foley_perception.action.gripper import GripperHand
 from foley_perception.contact.config import ContactDetectorConfig
@@ -23,7 +24,7 @@ from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer, TransformUnavailable
 from foley_perception.ros import motion
-from foley_perception.stamped_history import NS_PER_S, History
+from foley_perception.stamped_history import History
 from foley_ros import convert, qos, raw
 from foley_ros.polling import Drain
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
+from foley_common.metrics_file import write_metrics
 from foley_sim.commands import sim_pictures, sim_set
 from foley_sim.offline.collections import COLLECTIONS
 from foley_sim.spec import ROBOTS
@@ -185,11 +183,3 @@ class Told:
             f"{self._done_s:.0f} of {self._total_s:.0f} s simulated, {speed:.1f} x real time, "
             f"about {left:.1f} min left"
         )
-
-
-def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
-    """metrics.json, whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".metrics.{os.getpid()}.json"
-    temporary.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(folder / "metrics.json")

@@ -64,7 +64,7 @@ def _gallery(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from foley_sim.commands.sim import write_metrics
+    from foley_common.metrics_file import write_metrics
     from foley_sim.materials import MATERIALS
     from foley_sim.rendering import gallery
 

@@ -65,7 +65,7 @@ def _render_audio(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from foley_sim.commands.sim import write_metrics
+    from foley_common.metrics_file import write_metrics
     from foley_sim.offline.job import CONTACTS
     from foley_sim.ros.check import bags_in
     from foley_sim.ros.rerender import Told, render_bags
@@ -123,7 +123,7 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _datasheet(args: argparse.Namespace) -> int:
-    from foley_sim.commands.sim import write_metrics
+    from foley_common.metrics_file import write_metrics
     from foley_sim.offline.datasheet import datasheet
     from foley_sim.offline.summary import summary
     from foley_sim.ros.check import reports_of

@@ -14,7 +14,7 @@ import yaml
 
 from foley_sim.editions import make_scene
 from foley_sim.offline.collections import Kind, Recording
-from foley_sim.ros.bag_file import SESSION_KEY
+from foley_sim.offline.session_key import SESSION_KEY
 from foley_sim.scene import SPLITS, describe
 from foley_sim.spec import Robot, SceneSpec
 

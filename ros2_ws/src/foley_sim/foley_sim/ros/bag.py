@@ -24,7 +24,7 @@ from foley_sim.offline.job import (
 )
 from foley_sim.rendering.camera import Camera
 from foley_sim.ros import topics
-from foley_sim.ros.bag_file import SESSION_KEY, BagFile, bag_qos, topic_names, typestore
+from foley_sim.ros.bag_file import BagFile, bag_qos, topic_names, typestore
 from foley_sim.ros.encode import Encoder, Outgoing
 from foley_sim.ros.pictures import CompressedPictures
 from foley_sim.ros.scan_bag import write_scan
@@ -36,7 +36,7 @@ from foley_sim.world.readings import Batch, Frame
 from foley_sim.world.world import World
 
 __all__ = [
-    "PARTIAL", "SESSION_KEY", "BagJob", "BagReport", "bag_qos", "finished", "session", "topic_names", "typestore",
+    "PARTIAL", "BagJob", "BagReport", "bag_qos", "finished", "session", "topic_names", "typestore",
     "write_bag",
 ]  # fmt: skip
 

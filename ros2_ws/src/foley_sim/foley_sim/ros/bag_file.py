@@ -15,11 +15,11 @@ from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, Qo
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from foley_sim.offline.session_key import SESSION_KEY
 from foley_sim.ros import topics
 from foley_sim.ros.encode import Outgoing
 from foley_sim.ros.topics import Topic
 
-SESSION_KEY = "foley.session"
 """Key of custom_data under which readers look for session metadata."""
 
 _NO_TIME_LIMIT = QosTime(2147483647, 4294967295)

@@ -15,13 +15,13 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from foley_common.worker_processes import end_with_parent
 from foley_sim.editions import EDITIONS
 from foley_sim.foleysim1.appearances import LOOKS
 from foley_sim.offline.collections import recordings
 from foley_sim.offline.summary import added, summary
 from foley_sim.scene import SPLITS
 from foley_sim.spec import Robot
-from foley_sim.worker_processes import end_with_parent
 
 if TYPE_CHECKING:
     from foley_sim.offline.job import BagJob, BagReport

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.worker_processes import end_with_parent
 from foley_sim.editions import make_scene
 from foley_sim.offline.job import CONTACTS, stored_session
 from foley_sim.ros.check import read_sound
 from foley_sim.sound.converter import quantise
 from foley_sim.spec import SceneSpec
-from foley_sim.worker_processes import end_with_parent
 from foley_sim.world import contact_log
 
 

@@ -14,9 +14,10 @@ from mcap.reader import make_reader  # noqa: E402
 from rclpy.serialization import deserialize_message  # noqa: E402
 from rosbags.highlevel import AnyReader  # noqa: E402
 
+from foley_sim.offline.session_key import SESSION_KEY  # noqa: E402
 from foley_sim.robots.gantry import Gantry  # noqa: E402
 from foley_sim.ros import topics  # noqa: E402
-from foley_sim.ros.bag import PARTIAL, SESSION_KEY, BagJob, finished, topic_names, typestore, write_bag  # noqa: E402
+from foley_sim.ros.bag import PARTIAL, BagJob, finished, topic_names, typestore, write_bag  # noqa: E402
 from foley_sim.scene import describe, make_scene  # noqa: E402
 from foley_sim.spec import StrikerSpec  # noqa: E402
 

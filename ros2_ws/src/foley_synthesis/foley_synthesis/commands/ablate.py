@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from foley_common.metrics_file import write_metrics
+
 HELP = "train the sound model without its parts, match by image, and say what each is worth"
 
 
@@ -51,7 +53,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0; 2 for what the user can mend."""
-    import json
 
     from rich.console import Console
     from rich.progress import Progress
@@ -92,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
             "sets": figures,
             "orderings": {name: orderings(part) for name, part in figures.items()},
         }
-        (args.out / "metrics.json").write_text(json.dumps(metrics, indent=1, allow_nan=False) + "\n", "utf-8")
+        write_metrics(args.out, metrics)
         text = markdown(figures)
         (args.out / "table.md").write_text(text, "utf-8")
         for name, part in figures.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -76,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
             "split": args.split,
             **evaluation.to_dict(),
         }
-        (args.out / "metrics.json").write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", "utf-8")
+        write_metrics(args.out, metrics)
         save_confusion(evaluation, args.out / "confusion.png")
         if args.record:
             write_metrics(path, {**checkpoint.metrics, "evaluation": metrics})

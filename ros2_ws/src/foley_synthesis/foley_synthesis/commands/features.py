@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
+
+from foley_common.metrics_file import write_metrics
 
 HELP = "encode the drawn views of a dataset's clips and windows, and keep them in it"
 
@@ -83,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
         "windows": {"count": len(found.windows), "share": found.share(found.windows)},
     }
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    write_metrics(args.out, figures)
     for kind, items in (("clips", found.clips), ("windows", found.windows)):
         if len(items):
             shares = ", ".join(f"{name} {share:.0%}" for name, share in found.share(items).items())

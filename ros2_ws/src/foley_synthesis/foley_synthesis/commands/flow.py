@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from foley_common.metrics_file import write_metrics
 from foley_synthesis.commands import flow_play
 
 HELP = "train, score and play a rectified flow from drawn views and hands to 8 s of sound (Hearing Hands)"
@@ -188,7 +189,6 @@ class _Quiet:
 
 
 def _score(args: argparse.Namespace) -> int:
-    import json
 
     from rich.console import Console
     from rich.progress import Progress
@@ -238,7 +238,7 @@ def _score(args: argparse.Namespace) -> int:
         "guidance": args.guidance,
         **scored,
     }
-    (args.out / "metrics.json").write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n", "utf-8")
+    write_metrics(args.out, figures)
     text = markdown(scored)
     (args.out / "table.md").write_text(text, "utf-8")
     draw(items, shown, args.out)

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from foley_common.metrics_file import write_metrics
+
 if TYPE_CHECKING:
     from foley_synthesis.evaluation.impact_detection.run import Impacts
 
@@ -41,7 +43,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0; 2 for what the user can mend."""
-    import json
 
     from rich.console import Console
     from rich.progress import Progress
@@ -80,9 +81,7 @@ def run(args: argparse.Namespace) -> int:
                 progress=lambda done, total: bar.update(training, completed=done, total=total),
             )
         args.out.mkdir(parents=True, exist_ok=True)
-        (args.out / "metrics.json").write_text(
-            json.dumps(found.figures, indent=1, allow_nan=False) + "\n", "utf-8"
-        )
+        write_metrics(args.out, found.figures)
         text = markdown(found.figures)
         (args.out / "impacts.md").write_text(text, "utf-8")
         draw(found, args.out / "impacts.png")

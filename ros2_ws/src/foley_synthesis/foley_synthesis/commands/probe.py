@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
+
+from foley_common.metrics_file import write_metrics
 
 HELP = "ask what sight, sound and both tell of a dataset, and test it for shortcuts"
 
@@ -85,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         }
         stem = f"{result.kind}_{result.target}"
         text = markdown(result)
-        (args.out / "metrics.json").write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", "utf-8")
+        write_metrics(args.out, metrics)
         (args.out / f"{stem}.md").write_text(text, "utf-8")
         save_bars(result, args.out / f"{stem}.png")
         save_confusions(result, args.out / f"{stem}_confusion.png")

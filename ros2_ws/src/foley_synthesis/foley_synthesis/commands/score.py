@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from foley_common.metrics_file import write_metrics
+
 HELP = "score sounds of any model against the real ones: table, plots, and a page to listen to"
 
 
@@ -81,7 +83,6 @@ def _fetch() -> int:
 
 
 def _score(args: argparse.Namespace) -> int:
-    import json
 
     import torch
     from rich.console import Console
@@ -136,7 +137,7 @@ def _score(args: argparse.Namespace) -> int:
             progress=progress,
         )
     metrics = {"dataset": dataset.fingerprint, "models": models, **scores.figures}
-    (args.out / "metrics.json").write_text(json.dumps(metrics, indent=1, allow_nan=False) + "\n", "utf-8")
+    write_metrics(args.out, metrics)
     text = markdown(scores.figures)
     (args.out / "table.md").write_text(text, "utf-8")
     draw(scores, args.out / "scores.png")

@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from foley_common.metrics_file import write_metrics
+
 HELP = "let people judge which of two sounds is real: make, serve, analyse"
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
@@ -135,7 +137,6 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _analyse(args: argparse.Namespace) -> int:
-    import json
 
     from foley_synthesis.evaluation.listening_test.analyse import analyse
     from foley_synthesis.evaluation.listening_test.report import markdown, plot
@@ -145,7 +146,7 @@ def _analyse(args: argparse.Namespace) -> int:
     answered = read_answers(args.answers or args.study / "answers.sqlite")
     figures = analyse(read_study(args.study), answered)
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "metrics.json").write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n", "utf-8")
+    write_metrics(args.out, figures)
     text = markdown(figures)
     (args.out / "study.md").write_text(text, "utf-8")
     plot(figures, args.out / "study.png")

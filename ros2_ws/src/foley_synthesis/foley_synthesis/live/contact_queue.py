@@ -13,10 +13,9 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.times import NS_PER_S
 from foley_perception.audio.ring import AudioRing
 from foley_synthesis.live.contact import Contact
-
-NS_PER_S = 1_000_000_000
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -11,7 +11,8 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-NS_PER_S = 1_000_000_000
+from foley_common.times import NS_PER_S
+
 Item = TypeVar("Item")
 
 

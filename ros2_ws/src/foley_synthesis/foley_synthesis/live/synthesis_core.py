@@ -17,6 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.times import NS_PER_S
 from foley_perception.action.clip_action import clip_action, clip_start_ns
 from foley_perception.action.planned_contact import PlannedContact, PlannedContactConfig, planned_contact
 from foley_perception.geometry.camera import CameraModel
@@ -25,7 +26,6 @@ from foley_synthesis.live.contact import Contact, Point
 from foley_synthesis.live.history import Frame, History, choose_still, frames_on_grid
 from foley_synthesis.vis.inference.predictor import Prediction, PredictionInput
 
-NS_PER_S = 1_000_000_000
 Array = NDArray[np.float64]
 
 

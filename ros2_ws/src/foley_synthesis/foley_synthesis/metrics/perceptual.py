@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from foley_synthesis.vision.efficientnet import cache_folder
+from foley_synthesis.vision.cache import cache_folder
 
 Sound = NDArray[np.float32]
 CDPAM_RATE, AISFX_RATE = 22_050, 44_100

@@ -14,6 +14,7 @@ import collections
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from foley_common.times import NS_PER_S
 from foley_msgs.msg import ContactEvent, HandTrajectory, PredictedAudio
 from foley_perception.action.clip_action import clip_start_ns
 from foley_perception.action.gripper import GripperHand
@@ -29,7 +30,6 @@ from foley_ros.worker import Worker
 from foley_synthesis import checkpoint
 from foley_synthesis.live.config import SynthesizerConfig
 from foley_synthesis.live.contact import Contact
-from foley_synthesis.live.history import NS_PER_S
 from foley_synthesis.live.synthesis_core import CannotPredict, Reason, SynthesisCore
 from foley_synthesis.ros import convert
 from foley_synthesis.ros.scene_inputs import SceneInputs

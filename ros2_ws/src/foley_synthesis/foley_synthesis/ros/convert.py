@@ -9,6 +9,7 @@ import numpy as np
 from geometry_msgs.msg import Point as PointMsg
 from numpy.typing import NDArray
 
+from foley_common.times import NS_PER_S
 from foley_msgs.msg import (
     AudioChunk,
     ContactEvent,
@@ -31,7 +32,6 @@ from foley_synthesis.live.material_core import Surprise
 from foley_synthesis.live.synthesis_core import Predicted
 from foley_synthesis.metrics.surprise import DISTANCE_NAME
 
-NS_PER_S = 1_000_000_000
 NAN = float("nan")
 ACTION_NAMES: dict[int, str] = {
     ContactEvent.ACTION_TAP: "tap",

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image, JointState
 
+from foley_common.times import NS_PER_S
 from foley_perception.action.gripper import GripperHand
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
@@ -29,7 +30,7 @@ from foley_ros.faults import Faults
 from foley_ros.polling import Drain
 from foley_ros.raw import stamp_ns
 from foley_synthesis.live.config import SynthesizerConfig
-from foley_synthesis.live.history import NS_PER_S, Frame, History
+from foley_synthesis.live.history import Frame, History
 from foley_synthesis.live.synthesis_core import View
 from foley_synthesis.ros.tf import LazyTf
 

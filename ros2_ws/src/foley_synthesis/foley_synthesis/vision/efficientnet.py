@@ -7,7 +7,6 @@ torch on CPU. Where the export or ONNX Runtime is not possible, eager torch give
 from __future__ import annotations
 
 import logging
-import os
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -18,19 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_synthesis.checkpoint import sha256_of
-from foley_synthesis.vision.encoders import check_images
+from foley_synthesis.vision.cache import cache_folder
+from foley_synthesis.vision.protocol import check_images
 
 _LOG = logging.getLogger(__name__)
 _BATCH = 16
 _SIZE = 128
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-
-
-def cache_folder() -> Path:
-    """Where things that can be made again are kept."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "foley"
 
 
 class EfficientNetLite0:

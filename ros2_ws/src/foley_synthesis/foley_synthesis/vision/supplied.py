@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_synthesis.vision.efficientnet import cache_folder
-from foley_synthesis.vision.encoders import check_images
+from foley_synthesis.vision.cache import cache_folder
+from foley_synthesis.vision.protocol import check_images
 
 _BATCH = 16
 

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from foley_synthesis.vision.encoders import VisionEncoder
+from foley_synthesis.vision.protocol import VisionEncoder
 
 VIEWS = ("global", "local_left", "local_right")
 _BATCH = 32

@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 
 from foley_synthesis.vision.coarse_colour import ColourEncoder
 from foley_synthesis.vision.efficientnet import EfficientNetLite0
-from foley_synthesis.vision.encoders import VisionEncoder, load_encoder
+from foley_synthesis.vision.encoders import load_encoder
+from foley_synthesis.vision.protocol import VisionEncoder
 from foley_synthesis.vision.views import encoded_spacetime, still_views, vary
 
 

@@ -23,6 +23,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from foley_common.times import NS_PER_S
+from foley_common.worker_processes import end_with_parent
 from foley_perception.action.gripper import SIDES, GripperHand
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.hands import hand_keypoints
@@ -31,9 +33,7 @@ from foley_perception.episodes.tracks import EpisodeError, Times
 from foley_perception.gaussians.ply import load_ply
 from foley_perception.gaussians.views.cameras import Array, ViewConfig, ViewName, ViewRenderer
 from foley_perception.scene.scan import ScanError
-from foley_perception.worker_processes import end_with_parent
 
-NS_PER_S = 1_000_000_000
 ALL_VIEWS: tuple[ViewName, ...] = ("global", "local_left", "local_right", "top", "side")
 _JPEG_QUALITY = 95
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.times import NS_PER_S
 from foley_perception.episodes.reader import read_episode
-from foley_perception.episodes.tracks import NS_PER_S, EpisodeError
+from foley_perception.episodes.tracks import EpisodeError
 from foley_synthesis.evaluation.impact_detection.videos import RATE_HZ, Video
 from foley_synthesis.vis.synthesis.search import L1Index
 from foley_synthesis.vis.training.features import SAMPLE_RATE

@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.times import NS_PER_S
 from foley_perception.audio.cochleagram import Cochleagram
 from foley_perception.dataset.build import bag_files
 from foley_perception.dataset.cut import merge_contacts
 from foley_perception.dataset.staging import identity_of
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.reader import read_episode
-from foley_perception.episodes.tracks import NS_PER_S, EpisodeError
+from foley_perception.episodes.tracks import EpisodeError
 from foley_perception.scene.crop import crop_around
 from foley_synthesis.vis.training.features import SAMPLE_RATE, cached_arrays
-from foley_synthesis.vision.encoders import VisionEncoder
+from foley_synthesis.vision.protocol import VisionEncoder
 
 VERSION = 3
 RATE_HZ = 90  # of the sound features

@@ -21,7 +21,7 @@ from foley_perception.dataset.reader import Clip, ClipDataset
 from foley_perception.dataset.schema import CLIP_BEFORE_S, SAMPLE_RATE
 from foley_synthesis.vis.training.features import cached_arrays
 from foley_synthesis.vision.dataset_views import RATE_HZ, DatasetViews, dataset_views
-from foley_synthesis.vision.encoders import VisionEncoder
+from foley_synthesis.vision.protocol import VisionEncoder
 from foley_synthesis.vision.views import still_views
 
 VERSION = 1

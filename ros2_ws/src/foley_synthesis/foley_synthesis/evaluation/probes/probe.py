@@ -15,7 +15,7 @@ from foley_synthesis.evaluation.probes.classifier import Training, answer
 from foley_synthesis.evaluation.probes.inputs import load_inputs, quiet_before
 from foley_synthesis.evaluation.probes.score import Score, score
 from foley_synthesis.metrics.bootstrap import hierarchical_weights
-from foley_synthesis.vision.encoders import VisionEncoder
+from foley_synthesis.vision.protocol import VisionEncoder
 
 TARGETS = ("material", "action", "reaction")
 LEARNED_FROM = ("train", "validation")

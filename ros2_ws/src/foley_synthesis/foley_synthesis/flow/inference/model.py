@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from foley_common.metrics_file import write_metrics
 from foley_synthesis.checkpoint import (
     CONFIG_FILE,
     MANIFEST_FILE,
@@ -26,7 +27,6 @@ from foley_synthesis.checkpoint import (
     read_yaml,
     sha256_of,
     staged,
-    write_metrics,
     write_yaml,
 )
 from foley_synthesis.flow.networks.autoencoder import AutoencoderConfig, MelAutoencoder

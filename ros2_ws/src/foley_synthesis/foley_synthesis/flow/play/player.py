@@ -29,7 +29,8 @@ from foley_synthesis.flow.networks.rectified_flow import SampleConfig
 from foley_synthesis.flow.networks.vector_field import ACTION_DIMS, latent_index
 from foley_synthesis.flow.play.motions import MOMENTS_S, MotionError, strokes, surface_below, taps
 from foley_synthesis.flow.windows import LATENT_FRAMES, Batch
-from foley_synthesis.vision.encoders import VisionEncoder, load_encoder
+from foley_synthesis.vision.encoders import load_encoder
+from foley_synthesis.vision.protocol import VisionEncoder
 
 Array = NDArray[np.float64]
 PRESETS = ("tap", "stroke", "recorded")

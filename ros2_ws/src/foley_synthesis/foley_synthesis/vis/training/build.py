@@ -30,7 +30,8 @@ from foley_synthesis.vis.training.batches import ONSET_FRAME, Tensors, heard_win
 from foley_synthesis.vis.training.config import TrainConfig
 from foley_synthesis.vis.training.features import SAMPLE_RATE, FeatureSet, load_features
 from foley_synthesis.vis.training.loop import EXPONENT, Split, shuffled, train
-from foley_synthesis.vision.encoders import VisionEncoder, load_encoder
+from foley_synthesis.vision.encoders import load_encoder
+from foley_synthesis.vision.protocol import VisionEncoder
 
 Report = Callable[[str, float, dict[str, float]], None]  # stage, progress [0, 1], figures
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from foley_perception.audio.cochleagram import Cochleagram
 from foley_perception.dataset.reader import Clip, ClipDataset
 from foley_synthesis.vis.config import ModelConfig
-from foley_synthesis.vision.efficientnet import cache_folder
-from foley_synthesis.vision.encoders import VisionEncoder
+from foley_synthesis.vision.cache import cache_folder
+from foley_synthesis.vision.protocol import VisionEncoder
 from foley_synthesis.vision.views import encoded_spacetime, still_views, vary
 
 VERSION = 2
