@@ -131,9 +131,9 @@ def stages(checkpoint: str, repeats: int) -> dict[str, Any]:
 
 def before_the_model(repeats: int) -> dict[str, float]:
     """Milliseconds of what a plan goes through first: message to tip path, contact on the depth picture, its view."""
-    from foley_perception.action.clip_action import clip_action
     from foley_perception.action.gripper import GripperHand
     from foley_perception.action.planned_contact import PlannedContactConfig, planned_contact
+    from foley_perception.clips.action import clip_action
     from foley_perception.geometry.camera import CameraModel
     from foley_perception.geometry.se3 import SE3
     from foley_perception.scene.crop import crop_around

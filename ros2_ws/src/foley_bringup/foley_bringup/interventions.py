@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 
 from foley_perception.audio.cochleagram import Cochleagram
 from foley_perception.audio.cochleagram_onset import onset_frame
+from foley_perception.clips.grid import ACTION_RATE, SAMPLE_RATE
 from foley_perception.dataset.build import build_dataset, find_bags
 from foley_perception.dataset.reader import ClipDataset
-from foley_perception.dataset.schema import ACTION_RATE, SAMPLE_RATE
 from foley_sim.foleysim1.appearances import LOOKS
 from foley_sim.ros.generate import GenerateConfig, generate
 from foley_synthesis.hearing.inference.heard_model import HeardModel
 from foley_synthesis.metrics.bootstrap import hierarchical_weights, mean_interval
-from foley_synthesis.metrics.classification import loudness_db
+from foley_synthesis.metrics.cochleagram import loudness_db
 from foley_synthesis.vis.inference.predictor import PredictionInput, Predictor
 
 Array = NDArray[np.float64]

@@ -21,6 +21,7 @@ import torch
 pytest.importorskip("rclpy")
 pytest.importorskip("viser")
 
+from foley_perception.action.gripper import GripperHand
 from foley_perception.dataset.build import build_dataset, find_bags
 from foley_perception.dataset.cut import CutConfig
 from foley_perception.dataset.reader import ClipDataset
@@ -40,6 +41,8 @@ from foley_synthesis.flow.training.build import open_items
 from foley_synthesis.flow.windows import batch
 from foley_synthesis.vision.coarse_colour import ColourEncoder
 from foley_synthesis.vision.view_features import VIEWS
+
+HAND = GripperHand.from_yaml("parallel_gripper")
 
 
 @pytest.fixture(scope="module")
@@ -133,18 +136,18 @@ def test_the_command_writes_a_sound_and_says_what_is_wrong(
     shutil.copytree(scene, other)
     (other / "scene.json").write_text(json.dumps({"scene_id": "another", "focus": [0, 0, 0]}))
     with pytest.raises(MotionError, match="is `another`"):
-        open_stage(other, bag)
+        open_stage(other, bag, HAND)
     (other / "scene.json").write_text("{")
     with pytest.raises(MotionError, match="reconstruct the scene again"):
-        open_stage(other, bag)
+        open_stage(other, bag, HAND)
     (other / "scene.json").write_text("{}")
     with pytest.raises(MotionError, match="focus"):
-        open_stage(other, bag)
+        open_stage(other, bag, HAND)
     assert run("--start", "-1") == 2 and "start is -1.0 s" in capsys.readouterr().err
     assert (
         run("--motion", "tap", "--at", "nan", "0", "0.2") == 2 and "must be finite" in capsys.readouterr().err
     )
-    late = open_stage(scene, bag, start_s=100.0)
+    late = open_stage(scene, bag, HAND, start_s=100.0)
     assert np.ptp(late.motion.translation, axis=0).max() < 1e-9, "after the recording the hand rests"
 
 
@@ -160,8 +163,8 @@ def test_a_gap_in_the_poses_is_not_drawn_over(place: Path, monkeypatch: pytest.M
         "foley_synthesis.flow.play.player.read_episode", lambda _: dataclasses.replace(episode, ee_pose=holed)
     )
     with pytest.raises(MotionError, match=r"ee_pose has a gap at 3\.\d\d s; choose other 8 s"):
-        open_stage(place / "scenes" / "scene", bag)
-    assert bool(open_stage(place / "scenes" / "scene", bag, start_s=3.6).motion.finite.all())
+        open_stage(place / "scenes" / "scene", bag, HAND)
+    assert bool(open_stage(place / "scenes" / "scene", bag, HAND, start_s=3.6).motion.finite.all())
 
 
 @pytest.fixture(scope="module")

@@ -12,14 +12,8 @@ from foley_common.times import NS_PER_S
 from foley_perception.action.config import HandMapperConfig
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.kinematics import ForwardKinematics, KinematicsError
-from foley_perception.action.trajectory import (
-    ToolTrajectory,
-    check_times,
-    interpolate_joints,
-    plan_id_of,
-    resample_poses,
-    sample_times,
-)
+from foley_perception.action.planned_motion import measured_width, tool_trajectory
+from foley_perception.action.trajectory import ToolTrajectory, plan_id_of, resample_poses
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer
 
@@ -67,11 +61,8 @@ class HandMapper:
 
     @property
     def width(self) -> float:
-        """Opening of the gripper [m] as last measured; the hand file's default before that."""
-        position = self._joints.get(self.width_joint)
-        if position is None or not np.isfinite(position):
-            return self.hand.default_width
-        return float(self.hand.width_of(position))
+        """Opening of the gripper [m] as last measured; NaN before that."""
+        return measured_width(self.hand, self._joints, self.width_joint)
 
     def set_robot(self, urdf: str) -> None:
         """Take in ``robot_description``.
@@ -160,17 +151,19 @@ class HandMapper:
         """
         if self._kinematics is None:
             raise KinematicsError("a plan came before robot_description: is it published (transient local)?")
-        offsets = check_times(offsets_s, "planned_joint_trajectory")
-        query = sample_times(offsets, self.config.plan_rate_hz)
-        joints = interpolate_joints(offsets, positions, query, velocities)
-        poses = self._kinematics.poses(names, joints, others=self._joints, ignore=(self.width_joint,))
-        poses = self._root(self._kinematics, None) @ poses
-        if self.width_joint in names:
-            widths = self.hand.width_of(joints[:, list(names).index(self.width_joint)])
-        else:
-            widths = np.full(len(query), self.width)
-        times = start_ns + np.round(query * NS_PER_S).astype(np.int64)
-        return ToolTrajectory(plan_id_of(start_ns, positions), times, poses, widths)
+        return tool_trajectory(
+            self._kinematics,
+            self.hand,
+            start_ns,
+            names,
+            offsets_s,
+            positions,
+            velocities,
+            measured=self._joints,
+            width_joint=self.width_joint,
+            tx_world_base=self._root(self._kinematics, None),
+            rate_hz=self.config.plan_rate_hz,
+        )
 
     def plan_path(self, times_ns: NDArray[np.int64], poses: SE3, frame: str) -> ToolTrajectory:
         """Planned tool motion of a Cartesian path [n] given in ``frame``.

@@ -28,9 +28,19 @@ class ToolTrajectory:
     poses: SE3  # [n], tx_world_tool
     widths: Array  # [n] opening of the gripper [m]; NaN not planned
 
-    def tip_path(self, tx_tool_tip: SE3) -> Array:
-        """Planned positions [n, 3] of the tip in the world."""
-        return (self.poses @ tx_tool_tip).translation
+    def tip_path(self, tx_tool_tip: SE3) -> TipPath:
+        """The same as the path of the tip."""
+        return TipPath(self.plan_id, self.times_ns, (self.poses @ tx_tool_tip).translation, self.widths)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TipPath:
+    """A planned motion as the path of the tip in the world."""
+
+    plan_id: str
+    times_ns: NDArray[np.int64]  # [n], increasing
+    tip: Array  # [n, 3] [m]
+    width: Array  # [n] opening of the gripper [m]; NaN not known
 
 
 def check_times(offsets_s: Array, what: str) -> Array:

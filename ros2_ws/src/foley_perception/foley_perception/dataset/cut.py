@@ -13,12 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
-from foley_perception.action.clip_action import clip_action
 from foley_perception.action.gripper import GripperHand
+from foley_perception.clips import grid as clip_grid
+from foley_perception.clips.action import clip_action
+from foley_perception.clips.pictures import NoPicture, frame_indices, still_index
 from foley_perception.dataset import schema
 from foley_perception.dataset.schema import Clip, ClipData, DatasetError, Window, WindowData
 from foley_perception.episodes.episode import Episode, number
 from foley_perception.episodes.hands import finger_as_tool, hand_keypoints
+from foley_perception.episodes.planned_path import ReceivedPath, plan_for, planned_paths
 from foley_perception.episodes.tracks import Contact, FrameTrack, KeypointTrack
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.tf_buffer import TransformBuffer
@@ -26,7 +29,6 @@ from foley_perception.scene.crop import crop_around
 
 NEEDED: tuple[str, ...] = ("mic/audio", "camera/camera_info")
 _AROUND_NS = 2 * NS_PER_S  # of motion is looked at on each side of a contact
-_STALE_NS = 250_000_000  # a frame this much older than its grid time means that the camera stood still
 _PLACEHOLDER_SPLIT = "train"  # sides are assigned when all bags are known
 
 
@@ -137,19 +139,21 @@ class Cutter:
     def _clip(self, index: int, merged: MergedContact) -> ClipData:
         episode, contact = self.episode, merged.contact
         assert episode.audio is not None and episode.frames is not None and episode.camera is not None
-        start_ns = contact.time_ns - round(schema.CLIP_BEFORE_S * NS_PER_S)
-        audio, gap_s = self._audio(start_ns, schema.CLIP_SAMPLES)
+        start_ns = contact.time_ns - round(clip_grid.CLIP_BEFORE_S * NS_PER_S)
+        audio, gap_s = self._audio(start_ns, clip_grid.CLIP_SAMPLES)
         point = self._point(contact)
         frames, still = _crops(episode.frames, episode.camera, point, start_ns, contact.time_ns)
         properties = episode.object_properties(contact.object_id, contact.time_ns)
         executed = self._action(contact.time_ns, point, *episode.tip_path, measured=True)
-        plan = episode.plan_for(contact.time_ns)
-        planned = np.full((schema.CLIP_ACTIONS, schema.ACTION_DIMS), np.nan, dtype=np.float32)
+        plan = plan_for(self._plans, contact.time_ns)
+        planned = np.full((clip_grid.CLIP_ACTIONS, clip_grid.ACTION_DIMS), np.nan, dtype=np.float32)
         if plan is not None:
             planned = self._action(
                 contact.time_ns, point, plan.times_ns, plan.tip, measured=False, width=plan.width
             )
-        grid = start_ns + np.round(np.arange(schema.CLIP_FRAMES) * (1e9 / schema.FRAME_RATE)).astype(np.int64)
+        grid = start_ns + np.round(np.arange(clip_grid.CLIP_FRAMES) * (1e9 / clip_grid.FRAME_RATE)).astype(
+            np.int64
+        )
         clip = Clip(
             clip_id=f"{_safe(episode.session_id)}_{index:04d}",
             session_id=episode.session_id,
@@ -179,8 +183,8 @@ class Cutter:
 
     def _audio(self, start_ns: int, count: int) -> tuple[NDArray[np.float32], float]:
         assert self.episode.audio is not None
-        sound, known = self.episode.audio.slice(start_ns, count, schema.SAMPLE_RATE)
-        gap_s = float(np.count_nonzero(~known)) / schema.SAMPLE_RATE
+        sound, known = self.episode.audio.slice(start_ns, count, clip_grid.SAMPLE_RATE)
+        gap_s = float(np.count_nonzero(~known)) / clip_grid.SAMPLE_RATE
         if gap_s > self.config.max_audio_gap_s:
             raise _SkipError("sound is missing")
         return sound, gap_s
@@ -207,7 +211,7 @@ class Cutter:
         width: NDArray[np.float64] | None = None,
     ) -> NDArray[np.float32]:
         near = np.abs(times_ns - contact_ns) < _AROUND_NS
-        widths = self.episode.width if measured else None if width is None else (times_ns, width)
+        widths = self._width if measured else None if width is None else (times_ns, width)
         try:
             return clip_action(
                 contact_ns,
@@ -236,12 +240,21 @@ class Cutter:
     def _hand(self) -> GripperHand:
         return GripperHand.from_yaml(self.config.hand)
 
+    @cached_property
+    def _width(self) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+        """Opening of the gripper as measured."""
+        return self.episode.gripper_width(self._hand)
+
+    @cached_property
+    def _plans(self) -> tuple[ReceivedPath, ...]:
+        return planned_paths(self.episode, self._hand)
+
     # ---- windows ---------------------------------------------------------------------------------------
     def windows(self, clips: list[Clip]) -> Iterator[WindowData]:
         """Windows of 8 s that do not overlap, where sound, poses and frames are complete."""
         episode = self.episode
         assert episode.audio is not None and episode.frames is not None and episode.ee_pose is not None
-        length = round(schema.WINDOW_S * NS_PER_S)
+        length = round(clip_grid.WINDOW_S * NS_PER_S)
         start = max(episode.audio.start_ns, int(episode.ee_pose.times_ns[0]), int(episode.frames.times_ns[0]))
         stop = min(episode.audio.end_ns, int(episode.ee_pose.times_ns[-1]))
         for index in range(max(stop - start, 0) // length):
@@ -253,30 +266,30 @@ class Cutter:
     def _window(self, index: int, start_ns: int, clips: list[Clip]) -> WindowData:
         episode = self.episode
         assert episode.frames is not None and episode.ee_pose is not None
-        audio, gap_s = self._audio(start_ns, schema.WINDOW_SAMPLES)
-        step = 1e9 / schema.WINDOW_FRAME_RATE
-        grid = start_ns + np.round((np.arange(schema.WINDOW_FRAMES) + 1) * step).astype(np.int64)
+        audio, gap_s = self._audio(start_ns, clip_grid.WINDOW_SAMPLES)
+        step = 1e9 / clip_grid.WINDOW_FRAME_RATE
+        grid = start_ns + np.round((np.arange(clip_grid.WINDOW_FRAMES) + 1) * step).astype(np.int64)
         frames = np.stack([np.asarray(f, dtype=np.uint8) for f in _frames_at(episode.frames, grid)])
-        times = start_ns + np.round(np.arange(schema.WINDOW_ACTIONS) * (1e9 / schema.ACTION_RATE)).astype(
-            np.int64
-        )
-        half = round(0.5e9 / schema.ACTION_RATE)
+        times = start_ns + np.round(
+            np.arange(clip_grid.WINDOW_ACTIONS) * (1e9 / clip_grid.ACTION_RATE)
+        ).astype(np.int64)
+        half = round(0.5e9 / clip_grid.ACTION_RATE)
         before, tip, after = (
             (episode.ee_pose.at(times + shift) @ episode.tx_tool_tip).translation
             for shift in (-half, 0, half)
         )
-        action = np.zeros((schema.WINDOW_ACTIONS, 7), dtype=np.float32)
+        action = np.zeros((clip_grid.WINDOW_ACTIONS, 7), dtype=np.float32)
         action[:, :3], action[:, 3:6] = tip, (after - before) / (2e-9 * half)
-        if episode.width is not None:
-            width_times, width = episode.width
+        if self._width is not None:
+            width_times, width = self._width
             origin = int(width_times[0])
             action[:, 6] = np.interp(
                 (times - origin).astype(float), (width_times - origin).astype(float), width
             )
-        points = start_ns + np.round(np.arange(schema.WINDOW_KEYPOINTS) * (1e9 / schema.FRAME_RATE)).astype(
-            np.int64
-        )
-        inside = [c for c in clips if start_ns <= c.contact_ns < start_ns + schema.WINDOW_S * NS_PER_S]
+        points = start_ns + np.round(
+            np.arange(clip_grid.WINDOW_KEYPOINTS) * (1e9 / clip_grid.FRAME_RATE)
+        ).astype(np.int64)
+        inside = [c for c in clips if start_ns <= c.contact_ns < start_ns + clip_grid.WINDOW_S * NS_PER_S]
         window = Window(
             window_id=f"{_safe(episode.session_id)}_w{index:04d}",
             session_id=episode.session_id,
@@ -313,33 +326,25 @@ class _SkipError(Exception):
 def _crops(
     track: FrameTrack, camera: CameraModel, point: NDArray[np.float64], start_ns: int, contact_ns: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    grid = start_ns + np.round((np.arange(schema.CLIP_FRAMES) + 1) * (1e9 / schema.FRAME_RATE)).astype(
-        np.int64
-    )
-    latest_still = contact_ns - round(schema.STILL_AT_LEAST_S * NS_PER_S)
-    index = track.nearest(contact_ns - round(schema.STILL_BEFORE_S * NS_PER_S))
-    if track.times_ns[index] > latest_still:
-        index -= 1
-    if index < 0:
-        raise _SkipError("no frame from before the contact")
-    pictures = [*_frames_at(track, grid), track.read(index)]
+    times = clip_grid.frame_times_ns(start_ns, clip_grid.CLIP_FRAMES, clip_grid.FRAME_RATE)
     try:
-        crops = [
-            crop_around(
-                np.asarray(p, dtype=np.uint8), camera, point, schema.CROP_HALF_SIZE_M, schema.CROP_SIZE
-            )
-            for p in pictures
-        ]
+        still = still_index(track.times_ns, contact_ns)
+    except NoPicture as error:
+        raise _SkipError(str(error)) from error
+    pictures = [*_frames_at(track, times), track.read(still)]
+    try:
+        crops = [crop_around(np.asarray(p, dtype=np.uint8), camera, point) for p in pictures]
     except ValueError as error:
         raise _SkipError(f"no crop: {error}") from error
     return np.stack(crops[:-1]), crops[-1]
 
 
-def _frames_at(track: FrameTrack, grid_ns: NDArray[np.int64]) -> list[NDArray[np.generic]]:
+def _frames_at(track: FrameTrack, times_ns: NDArray[np.int64]) -> list[NDArray[np.generic]]:
     """The newest frame at each time; each is decoded once."""
-    indices = track.newest_at(grid_ns)
-    if indices[0] < 0 or np.any(grid_ns - track.times_ns[indices] > _STALE_NS):
-        raise _SkipError("frames are missing")
+    try:
+        indices = frame_indices(track.times_ns, times_ns)
+    except NoPicture as error:
+        raise _SkipError(str(error)) from error
     decoded = {int(i): track.read(int(i)) for i in np.unique(indices)}
     return [decoded[int(i)] for i in indices]
 

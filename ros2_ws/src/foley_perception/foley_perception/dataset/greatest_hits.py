@@ -24,9 +24,12 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from foley_perception.clips import grid as clip_grid
+from foley_perception.clips import pictures
 from foley_perception.dataset import schema, store
 from foley_perception.dataset.schema import Clip, ClipData, DatasetError
 from foley_perception.dataset.staging import BuildReport, Cut, Progress, build_from, identity_of
+from foley_perception.scene import crop
 
 _VIDEOS = ("_denoised.mp4", "_denoised_thumb.mp4", "_mic.mp4")
 _SOUNDS = ("_denoised.wav", "_mic.wav")
@@ -183,18 +186,20 @@ def _cut(recording: Recording, merge_s: float) -> tuple[list[ClipData], collecti
     sound = _read_sound(recording.sound)
     wanted: list[tuple[Hit, int, int]] = []  # hit, merged, first sample
     for hit, merged in _merged(read_times(recording.times), merge_s):
-        first = round((hit.time_s - schema.CLIP_BEFORE_S) * schema.SAMPLE_RATE)
-        if first < 0 or first + schema.CLIP_SAMPLES > len(sound):
+        first = round((hit.time_s - clip_grid.CLIP_BEFORE_S) * clip_grid.SAMPLE_RATE)
+        if first < 0 or first + clip_grid.CLIP_SAMPLES > len(sound):
             skipped["a whole second of sound is not there"] += 1
         else:
             wanted.append((hit, merged, first))
-    pictures = _pictures(recording.video, [first / schema.SAMPLE_RATE for _, _, first in wanted])
+    pictures = _pictures(recording.video, [first / clip_grid.SAMPLE_RATE for _, _, first in wanted])
     clips = []
     for number, ((hit, merged, first), seen) in enumerate(zip(wanted, pictures, strict=True)):
         if seen is None:
             skipped["the video ends before"] += 1
             continue
-        clips.append(_clip(recording, number, hit, merged, sound[first : first + schema.CLIP_SAMPLES], *seen))
+        clips.append(
+            _clip(recording, number, hit, merged, sound[first : first + clip_grid.CLIP_SAMPLES], *seen)
+        )
     return clips, skipped
 
 
@@ -216,7 +221,7 @@ def _clip(
         split=schema.ASSIGNED[0],  # sides are assigned when all recordings are known
         domain="real",
         contact_ns=round(hit.time_s * _NS),
-        start_ns=round((hit.time_s - schema.CLIP_BEFORE_S) * _NS),
+        start_ns=round((hit.time_s - clip_grid.CLIP_BEFORE_S) * _NS),
         action=hit.action if hit.action in schema.ACTIONS else "unknown",
         material=hit.material,
         log10_youngs_modulus=nowhere,
@@ -229,8 +234,8 @@ def _clip(
         reaction=hit.reaction,
         origin=recording.name,
     )
-    action = np.full((schema.CLIP_ACTIONS, schema.ACTION_DIMS), np.nan, np.float32)
-    keypoints = np.full((schema.CLIP_FRAMES, 2, 21, 3), np.nan, np.float32)
+    action = np.full((clip_grid.CLIP_ACTIONS, clip_grid.ACTION_DIMS), np.nan, np.float32)
+    keypoints = np.full((clip_grid.CLIP_FRAMES, 2, 21, 3), np.nan, np.float32)
     return ClipData(clip, sound, frames, still, action, action, keypoints)
 
 
@@ -254,9 +259,9 @@ def _read_sound(path: Path) -> NDArray[np.float32]:
     except (OSError, soundfile.LibsndfileError) as error:
         raise DatasetError(f"{path}: cannot be read ({error}); unpack it again") from error
     mono = np.nan_to_num(samples.mean(axis=1))
-    common = math.gcd(int(rate), schema.SAMPLE_RATE)
-    if rate != schema.SAMPLE_RATE:
-        mono = resample_poly(mono, schema.SAMPLE_RATE // common, int(rate) // common)
+    common = math.gcd(int(rate), clip_grid.SAMPLE_RATE)
+    if rate != clip_grid.SAMPLE_RATE:
+        mono = resample_poly(mono, clip_grid.SAMPLE_RATE // common, int(rate) // common)
     return np.asarray(mono, np.float32)
 
 
@@ -294,8 +299,8 @@ def _pictures(path: Path, starts_s: Sequence[float]) -> list[Seen | None]:
 
 def _frame_numbers(start_s: float, rate: float) -> list[int]:
     """Of the 30 frames of a clip, then of its still."""
-    grid = start_s + (np.arange(schema.CLIP_FRAMES) + 1) / schema.FRAME_RATE
-    still = max(start_s + schema.CLIP_BEFORE_S - schema.STILL_BEFORE_S, 0.0)
+    grid = start_s + (np.arange(clip_grid.CLIP_FRAMES) + 1) / clip_grid.FRAME_RATE
+    still = max(start_s + clip_grid.CLIP_BEFORE_S - pictures.STILL_BEFORE_S, 0.0)
     return [int(k) for k in np.floor(np.append(grid, still) * rate + 1e-6)]
 
 
@@ -303,7 +308,7 @@ def _square(bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:
     height, width = bgr.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    size = (schema.CROP_SIZE, schema.CROP_SIZE)
+    size = (crop.CROP_SIZE, crop.CROP_SIZE)
     small = cv2.resize(bgr[top : top + side, left : left + side], size, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.uint8)
 

@@ -10,10 +10,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from foley_perception.clips import grid
 from foley_perception.dataset import schema, store
 from foley_perception.dataset.reader import ClipDataset
 from foley_perception.dataset.schema import Clip, DatasetError, Window
 from foley_perception.dataset.splits import check_leaks
+from foley_perception.scene import crop
 
 
 def finish(
@@ -43,14 +45,14 @@ def finish(
     manifest = {
         "schema_version": schema.SCHEMA_VERSION,
         "rates": {
-            "audio_hz": schema.SAMPLE_RATE,
-            "frames_hz": schema.FRAME_RATE,
-            "action_hz": schema.ACTION_RATE,
-            "window_frames_hz": schema.WINDOW_FRAME_RATE,
+            "audio_hz": grid.SAMPLE_RATE,
+            "frames_hz": grid.FRAME_RATE,
+            "action_hz": grid.ACTION_RATE,
+            "window_frames_hz": grid.WINDOW_FRAME_RATE,
         },
-        "clip": {"length_s": schema.CLIP_S, "before_contact_s": schema.CLIP_BEFORE_S},
-        "window": {"length_s": schema.WINDOW_S},
-        "crop": {"size_px": schema.CROP_SIZE, "half_size_m": schema.CROP_HALF_SIZE_M},
+        "clip": {"length_s": grid.CLIP_S, "before_contact_s": grid.CLIP_BEFORE_S},
+        "window": {"length_s": grid.WINDOW_S},
+        "crop": {"size_px": crop.CROP_SIZE, "half_size_m": crop.CROP_HALF_SIZE_M},
         "vocabulary": {
             "materials": sorted({clip.material for clip in clip_list if clip.material}),
             "actions": sorted({clip.action for clip in clip_list}),

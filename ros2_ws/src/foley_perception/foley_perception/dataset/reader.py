@@ -10,16 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_perception.clips.grid import CLIP_FRAMES, CLIP_SAMPLES, WINDOW_FRAMES, WINDOW_SAMPLES
 from foley_perception.dataset import store
 from foley_perception.dataset.schema import (
     CLIP_ARRAYS,
-    CLIP_FRAMES,
-    CLIP_SAMPLES,
     SCHEMA_VERSION,
     SPLITS,
     WINDOW_ARRAYS,
-    WINDOW_FRAMES,
-    WINDOW_SAMPLES,
     Clip,
     DatasetError,
     Window,

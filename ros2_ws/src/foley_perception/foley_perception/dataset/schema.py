@@ -1,9 +1,6 @@
-"""What a dataset on disk is made of, in one place: sizes, columns and the two kinds of item.
+"""What a dataset on disk is made of, in one place: columns and the two kinds of item, clips and windows.
 
-A clip is 1.0 s around one contact; a window is 8.0 s of a session, whatever happens in it. Both are cut
-on their own grid, which starts at ``start_ns``: audio sample i is taken at ``start_ns + i / 48000 s``,
-frame i is the newest camera frame whose stamp is at most ``start_ns + (i + 1) / frame_rate``, action row i
-is interpolated at ``start_ns + i / 90 s``, keypoint row i at ``start_ns + i / 30 s``.
+Their grids and sizes stand in :mod:`foley_perception.clips.grid`.
 """
 
 from __future__ import annotations
@@ -15,6 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_perception.clips.grid import (
+    ACTION_DIMS,
+    CLIP_ACTIONS,
+    CLIP_FRAMES,
+    CLIP_S,
+    CLIP_SAMPLES,
+    WINDOW_ACTIONS,
+    WINDOW_FRAMES,
+    WINDOW_KEYPOINTS,
+    WINDOW_S,
+    WINDOW_SAMPLES,
+)
+from foley_perception.scene.crop import CROP_SIZE
+
 SCHEMA_VERSION = 1
 ASSIGNED: tuple[str, ...] = ("train", "validation", "test")
 """Sides that recordings without one are assigned to."""
@@ -22,27 +33,6 @@ SEEN = "test_seen"
 """Further recordings of training scenes, kept for tests: given by the recording, never assigned."""
 SPLITS: tuple[str, ...] = (*ASSIGNED, SEEN)
 DOMAINS: tuple[str, ...] = ("sim", "real")
-
-SAMPLE_RATE = 48_000  # [Hz]
-CLIP_S = 1.0
-CLIP_BEFORE_S = 0.25  # of the clip lies before the contact
-FRAME_RATE = 30  # [Hz], crops and keypoints
-ACTION_RATE = 90  # [Hz]
-CROP_SIZE = 128  # [px]
-CROP_HALF_SIZE_M = 0.12
-STILL_BEFORE_S = 0.6  # the still shows the place this long before the contact
-STILL_AT_LEAST_S = 0.5
-ACTION_DIMS = 8  # tip - contact point (3) [m], tip velocity (3) [m/s], width [m], force [N]
-WINDOW_S = 8.0
-WINDOW_FRAME_RATE = 4  # [Hz]
-
-CLIP_SAMPLES = round(CLIP_S * SAMPLE_RATE)
-CLIP_FRAMES = round(CLIP_S * FRAME_RATE)
-CLIP_ACTIONS = round(CLIP_S * ACTION_RATE)
-WINDOW_SAMPLES = round(WINDOW_S * SAMPLE_RATE)
-WINDOW_FRAMES = round(WINDOW_S * WINDOW_FRAME_RATE)
-WINDOW_KEYPOINTS = round(WINDOW_S * FRAME_RATE)
-WINDOW_ACTIONS = round(WINDOW_S * ACTION_RATE)
 
 ACTIONS: tuple[str, ...] = ("unknown", "tap", "hit", "knock", "scratch", "rub", "pat", "press")
 

@@ -26,9 +26,9 @@ import pyarrow.parquet as pq
 import soundfile
 from numpy.typing import NDArray
 
+from foley_perception.clips.grid import SAMPLE_RATE
 from foley_perception.dataset.schema import (
     CLIP_ARRAYS,
-    SAMPLE_RATE,
     WINDOW_ARRAYS,
     Clip,
     ClipData,

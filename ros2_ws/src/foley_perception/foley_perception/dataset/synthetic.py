@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_perception.clips import grid
 from foley_perception.dataset import manifest, schema, store
 from foley_perception.dataset.schema import Clip, ClipData
+from foley_perception.scene import crop
 
 # material -> pitch [Hz], decay [1/s], log10 Young's modulus [Pa], colour
 _LOOK: dict[str, tuple[float, float, float, tuple[int, int, int]]] = {
@@ -42,7 +44,7 @@ def make_clip(material: str, split: str, index: int, rng: np.random.Generator) -
         split=split,
         domain="sim",
         contact_ns=contact_ns,
-        start_ns=contact_ns - round(schema.CLIP_BEFORE_S * 1e9),
+        start_ns=contact_ns - round(grid.CLIP_BEFORE_S * 1e9),
         action=("tap", "hit")[index % 2],
         material=material,
         log10_youngs_modulus=log10_e + float(rng.normal(0, 0.05)),
@@ -54,7 +56,7 @@ def make_clip(material: str, split: str, index: int, rng: np.random.Generator) -
     )
     executed = _action(speed)
     still = _picture(colour, rng)
-    frames = np.stack([_with_tip(still, executed[3 * i, 2]) for i in range(schema.CLIP_FRAMES)])
+    frames = np.stack([_with_tip(still, executed[3 * i, 2]) for i in range(grid.CLIP_FRAMES)])
     planned = executed.copy()
     planned[:, 7] = 0.0
     keypoints = np.full(schema.CLIP_ARRAYS["keypoints"], np.nan, dtype=np.float32)
@@ -92,9 +94,9 @@ def write_synthetic_dataset(
 
 
 def _tone(pitch: float, decay: float, speed: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    time_s = np.arange(schema.CLIP_SAMPLES) / schema.SAMPLE_RATE - schema.CLIP_BEFORE_S
+    time_s = np.arange(grid.CLIP_SAMPLES) / grid.SAMPLE_RATE - grid.CLIP_BEFORE_S
     after = time_s >= 0
-    tone = np.zeros(schema.CLIP_SAMPLES)
+    tone = np.zeros(grid.CLIP_SAMPLES)
     for k, ratio in enumerate((1.0, 2.76, 5.4)):
         tone[after] += (
             np.sin(2 * np.pi * pitch * ratio * time_s[after])
@@ -105,17 +107,17 @@ def _tone(pitch: float, decay: float, speed: float, rng: np.random.Generator) ->
 
 
 def _action(speed: float) -> NDArray[np.float32]:
-    time_s = np.arange(schema.CLIP_ACTIONS) / schema.ACTION_RATE - schema.CLIP_BEFORE_S
-    action = np.zeros((schema.CLIP_ACTIONS, schema.ACTION_DIMS), dtype=np.float32)
+    time_s = np.arange(grid.CLIP_ACTIONS) / grid.ACTION_RATE - grid.CLIP_BEFORE_S
+    action = np.zeros((grid.CLIP_ACTIONS, grid.ACTION_DIMS), dtype=np.float32)
     action[:, 2] = np.where(time_s < 0, -speed * time_s, 0.3 * speed * time_s)
     action[:, 5] = np.where(time_s < 0, -speed, 0.3 * speed)
     action[:, 6] = 0.02
-    action[np.abs(time_s) < 0.5 / schema.ACTION_RATE, 7] = 20.0 * speed
+    action[np.abs(time_s) < 0.5 / grid.ACTION_RATE, 7] = 20.0 * speed
     return action
 
 
 def _picture(colour: tuple[int, int, int], rng: np.random.Generator) -> NDArray[np.uint8]:
-    size = schema.CROP_SIZE
+    size = crop.CROP_SIZE
     image = np.full((size, size, 3), (90, 80, 70), dtype=np.float64)
     image[32:112, 24:104] = np.asarray(colour) * rng.uniform(0.85, 1.1)
     return (image + rng.normal(0, 4, image.shape)).clip(0, 255).astype(np.uint8)
@@ -123,6 +125,6 @@ def _picture(colour: tuple[int, int, int], rng: np.random.Generator) -> NDArray[
 
 def _with_tip(still: NDArray[np.uint8], height_m: float) -> NDArray[np.uint8]:
     frame = still.copy()
-    bottom = int(np.clip(64 - height_m * schema.CROP_SIZE / (2 * schema.CROP_HALF_SIZE_M), 0, 127))
+    bottom = int(np.clip(64 - height_m * crop.CROP_SIZE / (2 * crop.CROP_HALF_SIZE_M), 0, 127))
     frame[:bottom, 61:67] = (20, 20, 20)
     return frame

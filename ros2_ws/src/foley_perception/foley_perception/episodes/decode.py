@@ -19,7 +19,6 @@ from foley_perception.episodes.tracks import (
     AudioTrack,
     Contact,
     EpisodeError,
-    HandPlan,
     JointPlan,
     KeypointTrack,
     Label,
@@ -255,17 +254,6 @@ def joint_plans(messages: Messages, decoder: Decoder) -> list[JointPlan]:
         plans.append(
             JointPlan(message.log_time, start, np.array(offsets), tuple(m.joint_names), positions, velocities)
         )
-    return plans
-
-
-def hand_plans(messages: Messages, decoder: Decoder) -> list[HandPlan]:
-    plans = []
-    for message in messages:
-        m = decoder.read(message)
-        if len(m.poses) < 2 or len(m.poses) != len(m.time_from_start):
-            continue
-        times = stamp_ns(m.header) + np.round(np.asarray(m.time_from_start) * NS_PER_S).astype(np.int64)
-        plans.append(HandPlan(message.log_time, m.plan_id, times, np.stack([hands(p) for p in m.poses])))
     return plans
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_perception.action.gripper import GripperHand
 from foley_perception.episodes.tracks import (
     AudioTrack,
     Contact,
     FrameTrack,
     Gap,
-    HandPlan,
     JointPlan,
     KeypointTrack,
     Label,
@@ -27,20 +27,6 @@ from foley_perception.episodes.tracks import (
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer, TransformUnavailable
-
-WIDTH_JOINT = "gripper_width"
-PLAN_RATE_HZ = 100.0
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class PlannedPath:
-    """Where the tip was meant to be."""
-
-    plan_id: str
-    received_ns: int
-    times_ns: Times
-    tip: NDArray[np.float64]  # [n, 3] world
-    width: NDArray[np.float64]  # [n] m; NaN where not planned
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -65,7 +51,6 @@ class Episode:
     camera: CameraModel | None
     transforms: TransformBuffer  # static ones
     joint_plans: tuple[JointPlan, ...]
-    hand_plans: tuple[HandPlan, ...]
     truth: tuple[Contact, ...]  # sim/contacts
     detected: tuple[Contact, ...]  # contacts
     labels: tuple[Label, ...]
@@ -128,11 +113,12 @@ class Episode:
             return np.empty(0, dtype=np.int64), np.empty((0, 3))
         return self.ee_pose.times_ns, (self.ee_pose.poses @ self.tx_tool_tip).translation
 
-    @cached_property
-    def width(self) -> tuple[Times, NDArray[np.float64]] | None:
-        """Measured gripper width: times [n] and [n] in metres."""
-        column = self.joints.column(WIDTH_JOINT) if self.joints is not None else None
-        return None if self.joints is None or column is None else (self.joints.times_ns, column)
+    def gripper_width(self, hand: GripperHand) -> tuple[Times, NDArray[np.float64]] | None:
+        """Measured opening of the gripper: times [n] and [n] in metres; None where its joint was not recorded."""
+        column = self.joints.column(hand.width_joint) if self.joints is not None else None
+        return (
+            None if self.joints is None or column is None else (self.joints.times_ns, hand.width_of(column))
+        )
 
     @cached_property
     def force(self) -> tuple[Times, NDArray[np.float64]] | None:
@@ -140,21 +126,6 @@ class Episode:
         if self.wrench is None:
             return None
         return self.wrench.times_ns, np.linalg.norm(self.wrench.values[:, :3], axis=1)
-
-    @cached_property
-    def planned_paths(self) -> tuple[PlannedPath, ...]:
-        """Every plan as a path of the tip, in order of arrival (needs Pinocchio for joint plans)."""
-        from foley_perception.episodes.plans import planned_paths
-
-        return planned_paths(self)
-
-    def plan_for(self, contact_ns: int) -> PlannedPath | None:
-        """The newest plan that was known before the contact and is about that time."""
-        for path in reversed(self.planned_paths):
-            near = path.times_ns[0] - 500_000_000 <= contact_ns <= path.times_ns[-1] + 500_000_000
-            if path.received_ns < contact_ns and near:
-                return path
-        return None
 
     # ---- truth about objects ---------------------------------------------------------------------------
     def object_properties(self, object_id: str, time_ns: int) -> dict[str, Any]:

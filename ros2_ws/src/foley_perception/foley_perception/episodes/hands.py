@@ -29,8 +29,8 @@ def hand_keypoints(episode: Episode, times_ns: Times, gripper: GripperHand) -> N
             f"{episode.path}: neither hand_keypoints nor ee_pose, so nothing is known of the hand"
         )
     width = None
-    if episode.width is not None:
-        times, values = episode.width
+    if (measured := episode.gripper_width(gripper)) is not None:
+        times, values = measured
         width = np.interp((times_ns - times[0]).astype(float), (times - times[0]).astype(float), values)
     return gripper.keypoints(episode.ee_pose.at(times_ns), width)
 

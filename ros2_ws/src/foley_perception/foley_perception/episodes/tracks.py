@@ -237,16 +237,6 @@ class JointPlan:
         return self.start_ns + round(float(self.offsets_s[-1]) * NS_PER_S)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class HandPlan:
-    """A planned sequence of hand poses."""
-
-    received_ns: int
-    plan_id: str
-    times_ns: Times
-    keypoints: NDArray[np.float64]  # [n, 2, 21, 3]
-
-
 @dataclasses.dataclass(frozen=True)
 class Contact:
     """A contact as a message told it; NaN and empty where not known."""

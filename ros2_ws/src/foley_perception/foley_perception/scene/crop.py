@@ -11,13 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from foley_perception.geometry.camera import CameraModel
 
+CROP_SIZE = 128  # [px]
+CROP_HALF_SIZE_M = 0.12
+
 
 def crop_around(
     rgb: NDArray[np.uint8],  # [H, W, 3]
     camera: CameraModel,
     point_world: ArrayLike,  # [3] metres
-    half_size_m: float = 0.12,
-    out: int = 128,
+    half_size_m: float = CROP_HALF_SIZE_M,
+    out: int = CROP_SIZE,
 ) -> NDArray[np.uint8]:
     """The square of ``2 * half_size_m`` around a world point, as it appears at the point's depth.
 

@@ -148,7 +148,7 @@ def test_a_joint_plan_becomes_keypoints() -> None:
     tools, widths = mapper.hand.recover(mapper.keypoints_of(plan))
     np.testing.assert_allclose(tools.translation, plan.poses.translation, atol=1e-9)
     np.testing.assert_allclose(widths, plan.widths, atol=1e-9)
-    tip = plan.tip_path(SE3.from_translation([0, 0, 0.1]))
+    tip = plan.tip_path(SE3.from_translation([0, 0, 0.1])).tip
     np.testing.assert_allclose(tip - plan.poses.translation, np.tile([0, 0, 0.1], (101, 1)), atol=1e-12)
 
 

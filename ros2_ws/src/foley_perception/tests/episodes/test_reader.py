@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from foley_perception.action.gripper import GripperHand
 from foley_perception.episodes import EpisodeError, read_episode
+from foley_perception.episodes.planned_path import plan_for, planned_paths
 from foley_perception.episodes.reader import _resolve
 
 MakeBag = Callable[..., Path]
+HAND = GripperHand.from_yaml("parallel_gripper")
 START = 1_800_000_000_000_000_000
 S = 1_000_000_000
 
@@ -56,7 +59,8 @@ def test_motion_on_any_time(make_bag: MakeBag) -> None:
     assert np.allclose(episode.tx_tool_tip.translation, [0, 0, 0.16])
     tip_times, tip = episode.tip_path
     assert np.allclose(tip[tip_times == START + S], [[0.05, 0.0, 0.05]], atol=1e-9)
-    assert episode.width is not None and np.allclose(episode.width[1], 0.02)
+    width = episode.gripper_width(HAND)
+    assert width is not None and np.allclose(width[1], 0.02)
     assert episode.force is not None and episode.force[1].max() == pytest.approx(20.0)
     assert episode.joints.names == ("z", "gripper_width")
     assert np.isnan(episode.wrench.at(times(50.0))).all()
@@ -65,13 +69,16 @@ def test_motion_on_any_time(make_bag: MakeBag) -> None:
 def test_plans_through_kinematics(make_bag: MakeBag) -> None:
     pytest.importorskip("pinocchio")
     episode = read_episode(make_bag())
-    plan = episode.plan_for(episode.truth[1].time_ns)
-    assert plan is not None and plan.received_ns < episode.truth[1].time_ns - S // 2
+    paths = planned_paths(episode, HAND)
+    plan = plan_for(paths, episode.truth[1].time_ns)
+    assert plan is not None
+    (received_ns,) = (p.received_ns for p in paths if p.path is plan)
+    assert received_ns < episode.truth[1].time_ns - S // 2
     at = int(np.argmin(plan.tip[:, 2]))
     assert abs(plan.times_ns[at] - episode.truth[1].time_ns) < 0.03 * S
     assert np.allclose(plan.tip[at], [0.05, 0.0, 0.05], atol=2e-3)
     assert np.allclose(plan.width, 0.02)
-    assert episode.plan_for(START - 10 * S) is None
+    assert plan_for(paths, START - 10 * S) is None
 
 
 # ---- sound -------------------------------------------------------------------------------------------------

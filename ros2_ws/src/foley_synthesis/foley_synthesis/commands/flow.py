@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     from foley_synthesis.threads import sleep_while_waiting
 
     sleep_while_waiting()
-    from foley_synthesis.vis.training.loop import Interrupted
+    from foley_synthesis.training.state import Interrupted
 
     try:
         return {"train": _train, "score": _score, "sample": _sample, "play": flow_play.run}[args.action](args)

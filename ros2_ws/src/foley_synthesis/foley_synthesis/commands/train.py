@@ -54,9 +54,9 @@ def run(args: argparse.Namespace) -> int:
 
     from foley_perception.dataset.reader import ClipDataset, DatasetError
     from foley_synthesis.checkpoint import MANIFEST_FILE, METRICS_FILE
+    from foley_synthesis.training.state import Interrupted
     from foley_synthesis.vis.training.build import UntrainableDataset, build_checkpoint
     from foley_synthesis.vis.training.config import TrainConfig
-    from foley_synthesis.vis.training.loop import Interrupted
 
     console = Console()
     try:

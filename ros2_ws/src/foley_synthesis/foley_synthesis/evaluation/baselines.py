@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_perception.audio.cochleagram import LOWEST_HZ, Cochleagram, erb_of_hz, hz_of_erb
+from foley_perception.audio.cochleagram import Cochleagram
+from foley_synthesis.metrics.cochleagram import band_centres
 
 Labels = NDArray[np.int64]
 
@@ -29,12 +30,6 @@ def nearest(train: NDArray[np.floating], test: NDArray[np.floating]) -> NDArray[
 
     centre = train.astype(np.float32).mean(axis=0)
     return np.asarray((unit(test - centre) @ unit(train - centre).T).argmax(axis=1), np.int64)
-
-
-def band_centres(cochlea: Cochleagram) -> NDArray[np.float64]:
-    """Centre frequency [Hz] of each channel of a cochleagram."""
-    corners = np.linspace(erb_of_hz(LOWEST_HZ), erb_of_hz(cochlea.highest_hz), cochlea.bands + 2)
-    return hz_of_erb(corners)
 
 
 def simple_heard_features(

@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from foley_perception.clips.grid import SAMPLE_RATE, WINDOW_KEYPOINTS, WINDOW_S
 from foley_perception.dataset.reader import ClipDataset, Window
-from foley_perception.dataset.schema import SAMPLE_RATE, SPLITS, WINDOW_KEYPOINTS, WINDOW_S
+from foley_perception.dataset.schema import SPLITS
 from foley_synthesis.flow.networks.autoencoder import STRIDE
 from foley_synthesis.flow.networks.mel import HOP, RATE, LogMel
 from foley_synthesis.flow.networks.vector_field import ACTION_DIMS, latent_index

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
-from foley_perception.action.clip_action import clip_action, clip_start_ns
 from foley_perception.action.planned_contact import PlannedContact, PlannedContactConfig, planned_contact
+from foley_perception.clips.action import clip_action
+from foley_perception.clips.grid import clip_start_ns
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.scene.crop import crop_around
 from foley_synthesis.live.contact import Contact, Point

@@ -68,18 +68,3 @@ def expected_calibration_error(
         if inside.any():
             error += inside.mean() * abs(confidence[inside].mean() - right[inside].mean())
     return float(error)
-
-
-def centroid_hz(
-    cochleagram: NDArray[np.floating], centres_hz: NDArray[np.floating], exponent: float
-) -> NDArray[np.float64]:
-    """Spectral centroid of each sound [n]: subband power of [n, frames, channels] weighs the band centres."""
-    power = np.maximum(cochleagram, 0.0).astype(np.float64) ** (2.0 / exponent)
-    per_band = power.sum(axis=1)
-    return np.asarray(per_band @ centres_hz / np.maximum(per_band.sum(axis=1), 1e-20))
-
-
-def loudness_db(cochleagram: NDArray[np.floating], exponent: float) -> NDArray[np.float64]:
-    """Loudest frame of each sound [n] in dB (power summed over the subbands)."""
-    power = np.maximum(cochleagram, 0.0).astype(np.float64) ** (2.0 / exponent)
-    return np.asarray(10.0 * np.log10(np.maximum(power.sum(axis=2).max(axis=1), 1e-12)))

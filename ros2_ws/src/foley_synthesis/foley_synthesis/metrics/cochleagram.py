@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_perception.audio.cochleagram import Cochleagram
-from foley_synthesis.evaluation.baselines import band_centres
+from foley_perception.audio.cochleagram import LOWEST_HZ, Cochleagram, erb_of_hz, hz_of_erb
 from foley_synthesis.metrics.bootstrap import Interval, mean_interval
-from foley_synthesis.metrics.classification import centroid_hz, loudness_db
 
 Frames = NDArray[np.float32]  # [n, frames, channels]
 
@@ -49,3 +47,24 @@ def moved(frames: Frames, by: NDArray[np.integer] | int) -> Frames:
     shift = np.broadcast_to(np.asarray(by), (n,))
     source = np.clip(np.arange(steps)[None] - shift[:, None], 0, steps - 1)
     return np.asarray(frames[np.arange(n)[:, None], source], np.float32)
+
+
+def band_centres(cochlea: Cochleagram) -> NDArray[np.float64]:
+    """Centre frequency [Hz] of each channel of a cochleagram."""
+    corners = np.linspace(erb_of_hz(LOWEST_HZ), erb_of_hz(cochlea.highest_hz), cochlea.bands + 2)
+    return hz_of_erb(corners)
+
+
+def centroid_hz(
+    cochleagram: NDArray[np.floating], centres_hz: NDArray[np.floating], exponent: float
+) -> NDArray[np.float64]:
+    """Spectral centroid of each sound [n]: subband power of [n, frames, channels] weighs the band centres."""
+    power = np.maximum(cochleagram, 0.0).astype(np.float64) ** (2.0 / exponent)
+    per_band = power.sum(axis=1)
+    return np.asarray(per_band @ centres_hz / np.maximum(per_band.sum(axis=1), 1e-20))
+
+
+def loudness_db(cochleagram: NDArray[np.floating], exponent: float) -> NDArray[np.float64]:
+    """Loudest frame of each sound [n] in dB (power summed over the subbands)."""
+    power = np.maximum(cochleagram, 0.0).astype(np.float64) ** (2.0 / exponent)
+    return np.asarray(10.0 * np.log10(np.maximum(power.sum(axis=2).max(axis=1), 1e-12)))

@@ -145,7 +145,7 @@ class Aisfx:
     @torch.inference_mode()
     def embed(self, sounds: Sequence[Sound], rate: int) -> NDArray[np.float32]:
         """[n, 512], each brought to full scale and followed by silence up to the length of its training blocks."""
-        from foley_synthesis.hearing.inference.heard_model import resampled
+        from foley_perception.audio.resample import resampled
 
         made = []
         for begin in range(0, len(sounds), 8):
@@ -164,7 +164,7 @@ class Aisfx:
 
 def prepared(sound: Sound, rate: int) -> Sound:
     """What CDPAM hears: one level, tails gated, at 22.05 kHz."""
-    from foley_synthesis.hearing.inference.heard_model import resampled
+    from foley_perception.audio.resample import resampled
 
     samples = resampled(np.asarray(sound, np.float32), rate, CDPAM_RATE)
     hop = CDPAM_RATE // 200

@@ -16,9 +16,9 @@ from typing import Any
 
 from foley_common.times import NS_PER_S
 from foley_msgs.msg import ContactEvent, HandTrajectory, PredictedAudio
-from foley_perception.action.clip_action import clip_start_ns
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.planned_contact import PlannedContactConfig
+from foley_perception.clips.grid import clip_start_ns
 from foley_perception.geometry.tf_buffer import TransformUnavailable
 from foley_ros import qos
 from foley_ros.convert import ConversionError

@@ -20,7 +20,7 @@ from foley_msgs.msg import (
     VocabularyInfo,
 )
 from foley_msgs.msg import Surprise as SurpriseMsg
-from foley_perception.action.clip_action import RATE_HZ as FEATURES_RATE_HZ
+from foley_perception.clips.grid import RATE_HZ as FEATURES_RATE_HZ
 from foley_ros import convert
 from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.beliefs.evidence import Evidence

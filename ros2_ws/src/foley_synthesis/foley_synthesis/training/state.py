@@ -12,6 +12,10 @@ import torch
 from torch import Tensor, nn
 
 
+class Interrupted(KeyboardInterrupt):
+    """The user stopped the training; its state is saved."""
+
+
 @dataclasses.dataclass
 class Counters:
     """Where the training is, and the best that validation has seen of each part."""

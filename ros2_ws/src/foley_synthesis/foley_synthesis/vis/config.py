@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from foley_synthesis.hearing.config import HearingConfig
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
@@ -54,9 +56,9 @@ class ModelConfig:
         return 3 * self.frame_stride
 
     @property
-    def heard_frames(self) -> int:
-        """Sound frames that the heard model sees."""
-        return self.heard_before + self.heard_after
+    def hearing(self) -> HearingConfig:
+        """Shape of the heard model."""
+        return HearingConfig.of(dataclasses.asdict(self))
 
     def to_dict(self) -> dict[str, Any]:
         """For config.yaml."""

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_perception.clips.grid import CLIP_S, WINDOW_FRAME_RATE, WINDOW_S
 from foley_perception.dataset.reader import ClipDataset
-from foley_perception.dataset.schema import CLIP_S, WINDOW_FRAME_RATE, WINDOW_S
 from foley_synthesis.vision.protocol import VisionEncoder
 from foley_synthesis.vision.view_features import VIEWS, ViewsError, view_features
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from foley_perception.audio.resample import resampled
 from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.checkpoint import load_checkpoint, model_id_of
 from foley_synthesis.commands import evaluate, listen, train
-from foley_synthesis.hearing.inference.heard_model import resampled
 from foley_synthesis.hearing.inference.sound_file import pick_onsets
 
 

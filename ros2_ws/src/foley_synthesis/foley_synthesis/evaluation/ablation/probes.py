@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from foley_perception.clips.grid import ONSET_FRAME
 from foley_synthesis.evaluation.ablation.variants import AFTER, Frames
 from foley_synthesis.evaluation.baselines import fit_logistic
 from foley_synthesis.evaluation.discriminator import Expectation
 from foley_synthesis.vis.networks.pca import Pca
 from foley_synthesis.vis.networks.sound_net import normalise_action
-from foley_synthesis.vis.training.batches import ONSET_FRAME
 from foley_synthesis.vis.training.features import FeatureSet
 
 Array = NDArray[np.float64]

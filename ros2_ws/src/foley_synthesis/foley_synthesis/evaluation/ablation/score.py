@@ -9,20 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_perception.audio.cochleagram import Cochleagram
+from foley_perception.clips.grid import ONSET_FRAME
 from foley_synthesis.evaluation.ablation.probes import TARGETS, Judges, Labels, context_of, summary
 from foley_synthesis.evaluation.ablation.table import ORDERINGS
 from foley_synthesis.evaluation.ablation.variants import AFTER, BEFORE, Asked, Frames, Made, Rows
-from foley_synthesis.evaluation.baselines import band_centres
 from foley_synthesis.evaluation.discriminator import fooled
 from foley_synthesis.metrics.bootstrap import hierarchical_weights, of_replicates
-from foley_synthesis.metrics.classification import (
-    balanced_accuracy,
-    centroid_hz,
-    confusion_matrix,
-    loudness_db,
-)
+from foley_synthesis.metrics.classification import balanced_accuracy, confusion_matrix
+from foley_synthesis.metrics.cochleagram import band_centres, centroid_hz, loudness_db
 from foley_synthesis.vis.networks.pca import Pca
-from foley_synthesis.vis.training.batches import ONSET_FRAME
 from foley_synthesis.vis.training.features import FeatureSet
 
 Array = NDArray[np.float64]

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from foley_perception.clips.grid import ONSET_FRAME
 from foley_synthesis.evaluation.ablation.end_to_end import (
     EndToEnd,
     EndToEndConfig,
@@ -25,7 +26,7 @@ from foley_synthesis.vis.config import ModelConfig
 from foley_synthesis.vis.networks.networks import Networks
 from foley_synthesis.vis.networks.pca import Pca
 from foley_synthesis.vis.synthesis.search import L1Index
-from foley_synthesis.vis.training.batches import ONSET_FRAME, Tensors
+from foley_synthesis.vis.training.batches import Tensors
 from foley_synthesis.vis.training.features import FeatureSet
 from foley_synthesis.vis.training.loop import Split
 from foley_synthesis.vision.efficientnet import EfficientNetLite0

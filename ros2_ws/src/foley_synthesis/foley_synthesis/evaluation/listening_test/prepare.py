@@ -11,8 +11,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from foley_perception.clips.grid import FRAME_RATE, SAMPLE_RATE
 from foley_perception.dataset.reader import Clip, ClipDataset
-from foley_perception.dataset.schema import FRAME_RATE, SAMPLE_RATE
 from foley_synthesis.evaluation.listening_test.trials import StudyError, write_study
 from foley_synthesis.vis.inference.predictor import PredictionInput, Predictor
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from foley_perception.audio.cochleagram import Cochleagram
 from foley_perception.audio.decay import decay_time, spectral_centroid
+from foley_perception.clips.grid import CLIP_BEFORE_S, SAMPLE_RATE
 from foley_perception.dataset.reader import Clip, ClipDataset
-from foley_perception.dataset.schema import CLIP_BEFORE_S, SAMPLE_RATE
 from foley_synthesis.vis.training.features import cached_arrays
 from foley_synthesis.vision.dataset_views import RATE_HZ, DatasetViews, dataset_views
 from foley_synthesis.vision.protocol import VisionEncoder

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_perception.audio.cochleagram import Cochleagram
+from foley_perception.audio.resample import resampled
+from foley_perception.clips.grid import CLIP_SAMPLES, SAMPLE_RATE
 from foley_perception.dataset.reader import ClipDataset
-from foley_perception.dataset.schema import CLIP_SAMPLES, SAMPLE_RATE
 from foley_synthesis.checkpoint import load_checkpoint
 from foley_synthesis.evaluation.ablation.variants import places, unit_rows
 from foley_synthesis.evaluation.baselines import nearest
-from foley_synthesis.hearing.inference.heard_model import resampled
 from foley_synthesis.vis.inference.predictor import PredictionInput, Predictor
 from foley_synthesis.vis.networks.pca import Pca
 from foley_synthesis.vis.synthesis.exemplar import shifted

@@ -12,8 +12,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from foley_perception.clips.grid import SAMPLE_RATE
 from foley_perception.dataset.reader import ClipDataset
-from foley_perception.dataset.schema import SAMPLE_RATE
 
 Sound = NDArray[np.float32]
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_perception.audio.cochleagram import Cochleagram
+from foley_perception.clips.grid import SAMPLE_RATE
 from foley_perception.dataset.reader import ClipDataset
-from foley_perception.dataset.schema import SAMPLE_RATE
 from foley_synthesis.evaluation.ablation.score import score
 from foley_synthesis.evaluation.ablation.variants import Asked, Made
 from foley_synthesis.evaluation.sounds.methods import REAL, Maker, ScoreError
@@ -252,6 +252,6 @@ def _with_truth(field: Field, truths: NDArray[np.float32]) -> FeatureSet:
 
 
 def _loudness(frames: NDArray[np.float32], exponent: float) -> Array:
-    from foley_synthesis.metrics.classification import loudness_db
+    from foley_synthesis.metrics.cochleagram import loudness_db
 
     return np.maximum(loudness_db(frames, exponent), -90.0)

@@ -29,11 +29,11 @@ from foley_synthesis.checkpoint import (
     staged,
     write_yaml,
 )
+from foley_synthesis.flow.inference.condition import condition_of
 from foley_synthesis.flow.networks.autoencoder import AutoencoderConfig, MelAutoencoder
 from foley_synthesis.flow.networks.mel import GriffinLim, Vocoder
 from foley_synthesis.flow.networks.rectified_flow import SampleConfig, sample
 from foley_synthesis.flow.networks.vector_field import FieldConfig, VectorField
-from foley_synthesis.flow.training.loop import condition_of
 from foley_synthesis.flow.windows import LATENT_FRAMES, Batch
 
 SCHEMA = "foley-flow-1"

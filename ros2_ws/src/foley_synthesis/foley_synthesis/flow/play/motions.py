@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from foley_perception.dataset.schema import FRAME_RATE, WINDOW_KEYPOINTS, WINDOW_S
+from foley_perception.clips.grid import FRAME_RATE, WINDOW_KEYPOINTS, WINDOW_S
 from foley_perception.gaussians.gaussians import Gaussians
 from foley_perception.gaussians.rendering.render import render
 from foley_perception.geometry.camera import CameraModel

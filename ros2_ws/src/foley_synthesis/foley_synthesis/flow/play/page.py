@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_perception.dataset.schema import FRAME_RATE, WINDOW_S
+from foley_perception.clips.grid import FRAME_RATE, WINDOW_S
 from foley_perception.gaussians.viewer import open_viewer
 from foley_perception.geometry.se3 import SE3
 from foley_perception.hands.draw import BONES, COLOURS

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from foley_perception.action.gripper import SIDES, GripperHand
-from foley_perception.dataset.schema import FRAME_RATE, WINDOW_FRAME_RATE, WINDOW_FRAMES, WINDOW_KEYPOINTS
+from foley_perception.clips.grid import FRAME_RATE, WINDOW_FRAME_RATE, WINDOW_FRAMES, WINDOW_KEYPOINTS
 from foley_perception.episodes.reader import read_episode
 from foley_perception.gaussians.gaussians import Gaussians
 from foley_perception.gaussians.ply import load_ply
@@ -67,10 +67,11 @@ class Played:
     seconds: dict[str, float]  # that each of `STAGES` took
 
 
-def open_stage(scene: Path, bag: Path, start_s: float = 0.0) -> Stage:
+def open_stage(scene: Path, bag: Path, hand: GripperHand, start_s: float = 0.0) -> Stage:
     """A reconstructed scene, seen as a recording in it saw it.
 
     Args:
+        hand: as which hand the gripper counts.
         start_s: where the 8 s of its motion begin; where it ends before, the hand rests.
 
     Raises:
@@ -98,8 +99,8 @@ def open_stage(scene: Path, bag: Path, start_s: float = 0.0) -> Stage:
     times = episode.start_ns + np.round((start_s + MOMENTS_S) * 1e9).astype(np.int64)
     inside = np.clip(times, episode.ee_pose.times_ns[0], episode.ee_pose.times_ns[-1])
     width = float("nan")
-    if episode.width is not None:
-        width = float(np.median(np.interp(times, *episode.width)))
+    if (measured := episode.gripper_width(hand)) is not None:
+        width = float(np.median(np.interp(times, *measured)))
     motion = episode.ee_pose.at(inside)
     if not bool(motion.finite.all()):
         gap_s = start_s + float(MOMENTS_S[~motion.finite][0])
@@ -227,4 +228,5 @@ def open_instrument(
     """
     model = load_model(checkpoint)
     encoder = load_encoder(str(model.facts["encoder"]["name"]), threads=threads)
-    return Instrument(model, encoder, open_stage(scene, bag, start_s), GripperHand.from_yaml(hand))
+    gripper = GripperHand.from_yaml(hand)
+    return Instrument(model, encoder, open_stage(scene, bag, gripper, start_s), gripper)

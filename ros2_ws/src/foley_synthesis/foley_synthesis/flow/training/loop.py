@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from foley_synthesis.flow.inference.condition import condition_of
 from foley_synthesis.flow.networks import autoencoder as coders
 from foley_synthesis.flow.networks.autoencoder import MelAutoencoder
 from foley_synthesis.flow.networks.rectified_flow import flow_loss
@@ -19,8 +20,7 @@ from foley_synthesis.flow.networks.vector_field import SIZES, VectorField
 from foley_synthesis.flow.training.config import FlowTrainConfig
 from foley_synthesis.flow.windows import LATENT_FRAMES, Batch, Items, batch
 from foley_synthesis.training import state as training_state
-from foley_synthesis.training.state import Counters
-from foley_synthesis.vis.training.loop import Interrupted
+from foley_synthesis.training.state import Counters, Interrupted
 
 Report = Callable[[str, float, dict[str, float]], None]
 _WARM_UP = 0.05  # of the training
@@ -106,15 +106,6 @@ def train_flow(
     stage = _Stage("flow", field, loss, validate, config.minutes)
     counters["flow"] = _run(stage, rows, config, key, folder, resume, report)
     return Trained(autoencoder.cpu(), field.cpu(), counters)
-
-
-def condition_of(field: VectorField, part: Batch, without: str) -> Tensor:
-    """What the field is told of a batch, with one of both left out in an ablation."""
-    return field.condition(
-        None if without == "vision" else part.vision,
-        None if without == "action" else part.action,
-        LATENT_FRAMES,
-    )
 
 
 def _flow(

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_perception.audio.resample import resampled
+from foley_perception.clips.grid import CLIP_S
 from foley_synthesis.beliefs.belief import MaterialBelief, unknown_belief
 from foley_synthesis.checkpoint import Checkpoint, Vocabulary, load_checkpoint
 
@@ -25,9 +27,11 @@ class HeardModel:
     domain: str  # `sim` or `real`
 
     def __init__(self, checkpoint: Checkpoint, *, threads: int = 1) -> None:
-        from foley_synthesis.vis.inference.loaded import open_session
+        from foley_synthesis.hearing.inference.loaded import open_hearing
 
-        self._session = open_session(checkpoint, threads)
+        self._loaded = open_hearing(checkpoint, threads)
+        self._cochlea = self._loaded.front_end.cochlea
+        self._onset_s = self._loaded.front_end.onset_s  # of the contact in a clip
         self.vocabulary = checkpoint.vocabulary
         self.model_id = checkpoint.model_id
         self.domain = checkpoint.domain
@@ -67,7 +71,7 @@ class HeardModel:
                 self.vocabulary.labels, f"silence: the peak is below {SILENCE_DBFS:.0f} dBFS"
             )
         clipped = float((np.abs(samples) >= _FULL_SCALE).mean())
-        audio = resampled(samples, sample_rate, self._session.cochlea.sample_rate)
+        audio = resampled(samples, sample_rate, self._cochlea.sample_rate)
         at = onset_s if onset_s is not None else self._search_onset(audio)
         clip, real = self._clip_around(audio, at)
         if real < 0.25:
@@ -84,29 +88,28 @@ class HeardModel:
         import torch
 
         from foley_synthesis.beliefs.decode import belief_of
-        from foley_synthesis.vis.networks.networks import peak_normalised
+        from foley_synthesis.hearing.networks.heard_net import peak_normalised
 
-        s = self._session
-        begin = int(s.onset_s * s.cochlea.rate_hz) - s.config.heard_before
-        window = s.cochlea(clip)[begin : begin + s.config.heard_frames]
+        config = self._loaded.config
+        begin = int(self._onset_s * self._cochlea.rate_hz) - config.before
+        window = self._cochlea(clip)[begin : begin + config.frames]
         with torch.inference_mode():
-            output = s.networks.heard(peak_normalised(torch.from_numpy(window)[None]))
-        return belief_of(output, s.calibrations["heard"], self.vocabulary.labels)
+            output = self._loaded.network(peak_normalised(torch.from_numpy(window)[None]))
+        return belief_of(output, self._loaded.calibration, self.vocabulary.labels)
 
     def _search_onset(self, audio: NDArray[np.float32]) -> float:
         from foley_perception.audio.cochleagram_onset import onset_frame
 
-        cochlea = self._session.cochlea
+        cochlea = self._cochlea
         frames = cochlea(audio)
-        nominal = min(self._session.onset_s, 0.25 * len(audio) / cochlea.sample_rate) * cochlea.rate_hz
+        nominal = min(self._onset_s, 0.25 * len(audio) / cochlea.sample_rate) * cochlea.rate_hz
         return onset_frame(frames, nominal) / cochlea.rate_hz
 
     def _clip_around(self, audio: NDArray[np.float32], onset_s: float) -> tuple[NDArray[np.float32], float]:
         """1 s with the onset where training had it, zeros where nothing was heard; seconds heard from the onset."""
-        s = self._session
-        rate = s.cochlea.sample_rate
-        length = round(s.config.sound_frames / s.cochlea.rate_hz * rate)
-        begin = round((onset_s - s.onset_s) * rate)
+        rate = self._cochlea.sample_rate
+        length = round(CLIP_S * rate)
+        begin = round((onset_s - self._onset_s) * rate)
         clip = np.zeros(length, np.float32)
         first, last = max(begin, 0), min(begin + length, len(audio))
         if last > first:
@@ -114,8 +117,8 @@ class HeardModel:
         return clip, max(0.0, last / rate - onset_s)
 
     def _rise_db(self, clip: NDArray[np.float32]) -> float:
-        rate = self._session.cochlea.sample_rate
-        onset = round(self._session.onset_s * rate)
+        rate = self._cochlea.sample_rate
+        onset = round(self._onset_s * rate)
         before = clip[: onset - rate // 100]
         before = before[before != 0.0]
         after = clip[onset - rate // 200 : onset + rate // 2]
@@ -123,13 +126,3 @@ class HeardModel:
         levels = np.square(after[: len(after) // hop * hop]).reshape(-1, hop).mean(axis=1)
         floor = float(np.square(before).mean()) if len(before) > hop else 0.0
         return 10.0 * math.log10(max(float(levels.max(initial=0.0)), 1e-20) / max(floor, 1e-14))
-
-
-def resampled(samples: NDArray[np.floating], rate: int, wanted: int) -> NDArray[np.float32]:
-    """Samples [n] at another rate, by a polyphase filter."""
-    if rate == wanted:
-        return np.asarray(samples, np.float32)
-    import scipy.signal
-
-    common = math.gcd(rate, wanted)
-    return np.asarray(scipy.signal.resample_poly(samples, wanted // common, rate // common), np.float32)

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_perception.audio.onset import OnsetConfig, OnsetDetector
+from foley_perception.audio.resample import resampled
 from foley_synthesis.beliefs.belief import MaterialBelief
-from foley_synthesis.hearing.inference.heard_model import SILENCE_DBFS, HeardModel, resampled
+from foley_synthesis.hearing.inference.heard_model import SILENCE_DBFS, HeardModel
 
 _LEAST_GAP_S = 0.15  # between two contacts
 _CONTEXT_BEFORE_S, _CONTEXT_AFTER_S = 0.25, 0.75

@@ -7,6 +7,7 @@ import dataclasses
 from foley_perception.audio.cochleagram import Cochleagram
 from foley_synthesis.beliefs.calibration import Calibration
 from foley_synthesis.checkpoint import Checkpoint, CorruptCheckpoint
+from foley_synthesis.hearing.inference.loaded import front_end_of
 from foley_synthesis.vis.config import ModelConfig
 from foley_synthesis.vis.networks.networks import Networks
 from foley_synthesis.vis.networks.pca import Pca
@@ -14,7 +15,7 @@ from foley_synthesis.vis.networks.pca import Pca
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Session:
-    """What the heard model and the predictor share."""
+    """What the predictor works with."""
 
     checkpoint: Checkpoint
     config: ModelConfig
@@ -35,15 +36,11 @@ def open_session(checkpoint: Checkpoint, threads: int) -> Session:
         networks = Networks(config)
         networks.load_tensors(checkpoint.tensors)
         networks.eval()
-        audio = checkpoint.config["audio"]
-        cochlea = Cochleagram(
-            int(audio["sample_rate"]), float(audio["rate_hz"]), exponent=float(audio["exponent"])
-        )
+        front_end = front_end_of(checkpoint)
         calibrations = {
             name: Calibration.from_dict(values) for name, values in checkpoint.config["calibration"].items()
         }
         pca = Pca.from_tensors(checkpoint.tensors)
-        onset_s = float(audio["onset_s"])
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptCheckpoint(checkpoint.path, str(error)) from error
-    return Session(checkpoint, config, networks, pca, cochlea, calibrations, onset_s)
+    return Session(checkpoint, config, networks, pca, front_end.cochlea, calibrations, front_end.onset_s)

@@ -9,8 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from foley_synthesis.beliefs.material_head import HeadOutput, HeardNet, PredictedNet
+from foley_synthesis.beliefs.material_head import HeadOutput
+from foley_synthesis.hearing.networks.heard_net import HeardNet
 from foley_synthesis.vis.config import ModelConfig
+from foley_synthesis.vis.networks.predicted_net import PredictedNet
 from foley_synthesis.vis.networks.sound_net import VisInput, VisNet, VisOutput
 
 
@@ -27,7 +29,7 @@ class Networks(nn.Module):
         self.config = config
         self.vis = VisNet(config)
         self.predicted = PredictedNet(config)
-        self.heard = HeardNet(config)
+        self.heard = HeardNet(config.hearing)
         for name, dims in (("still", config.still_dims), ("frame", config.encoder_dims)):
             self.register_buffer(f"{name}_mean", torch.zeros(dims))
             self.register_buffer(f"{name}_std", torch.ones(dims))
@@ -92,11 +94,6 @@ class Networks(nn.Module):
                     f"tensor `{name}` is {tensors[name].shape}, the model needs {tuple(value.shape)}"
                 )
         self.load_state_dict({name: torch.from_numpy(np.array(tensors[name])) for name in own})
-
-
-def peak_normalised(window: Tensor) -> Tensor:
-    """Windows [n, frames, channels] of a cochleagram, each divided by its own peak."""
-    return window / window.amax(dim=(1, 2), keepdim=True).clamp(min=1e-4)
 
 
 def _scale_gradient(value: Tensor, share: float) -> Tensor:

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from foley_synthesis.beliefs.material_head import Targets
+from foley_synthesis.hearing.training.windows import windows_of
 from foley_synthesis.vis.config import ModelConfig
-from foley_synthesis.vis.networks.networks import Networks, peak_normalised
+from foley_synthesis.vis.networks.networks import Networks
 from foley_synthesis.vis.networks.pca import Pca
 from foley_synthesis.vis.networks.sound_net import VisInput, normalise_action
 from foley_synthesis.vis.training.features import FeatureSet
 
-ONSET_FRAME = 22.5  # of the contact in a clip: 0.25 s at 90 Hz
 _SHIFT = 9  # sound frames that an example is moved in time, at most (0.1 s)
 _POSITION_JITTER_M = 0.004
 
@@ -116,32 +116,4 @@ def training_inputs(
 
 def heard_windows(tensors: Tensors, index: Tensor, config: ModelConfig) -> Tensor:
     """Cochleagrams [n, heard_frames, channels] around the contact, divided by their peak."""
-    return windows_of(tensors.cochleagram[index], config)
-
-
-def windows_of(cochleagrams: Tensor, config: ModelConfig) -> Tensor:
-    """The same, of cochleagrams of clips [n, t, channels]."""
-    begin = int(ONSET_FRAME) - config.heard_before
-    return peak_normalised(cochleagrams[:, begin : begin + config.heard_frames])
-
-
-def training_windows(
-    tensors: Tensors, index: Tensor, config: ModelConfig, exponent: float, generator: torch.Generator
-) -> Tensor:
-    """The same with an onset that is off by a frame, another microphone, and more noise."""
-    n = len(index)
-    begin = int(ONSET_FRAME) - config.heard_before
-    shift = torch.randint(-1, 2, (n,), generator=generator)
-    source = begin + shift[:, None] + torch.arange(config.heard_frames)[None]
-    window = tensors.cochleagram[index][torch.arange(n)[:, None], source]
-    envelope = window.clamp(min=0.0) ** (1.0 / exponent)
-    # Colour of the microphone: a smooth curve over the channels, about +-1 dB. More than that, or more noise than
-    # below, costs accuracy on the same microphone.
-    knots = torch.randn(n, 1, 6, generator=generator) * 0.12
-    tilt = torch.nn.functional.interpolate(knots, size=window.shape[-1], mode="linear", align_corners=True)
-    envelope = envelope * tilt.exp()
-    # Noise from 75 to 45 dB below the peak; powers add.
-    peak = envelope.amax(dim=(1, 2), keepdim=True)
-    level = 10.0 ** (-(45.0 + 30.0 * torch.rand(n, 1, 1, generator=generator)) / 20.0)
-    noise = peak * level * torch.rand(window.shape, generator=generator)
-    return peak_normalised((envelope.square() + noise.square()).sqrt() ** exponent)
+    return windows_of(tensors.cochleagram[index], config.hearing)

@@ -13,10 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from foley_perception.clips.grid import ONSET_FRAME
 from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.beliefs.calibration import Calibration, calibrate
 from foley_synthesis.beliefs.material_head import HeadOutput
 from foley_synthesis.checkpoint import Checkpoint, Exemplars, Vocabulary, save_checkpoint
+from foley_synthesis.hearing.training.windows import windows_of
 from foley_synthesis.metrics import surprise
 from foley_synthesis.metrics.classification import balanced_accuracy
 from foley_synthesis.training.state import Counters, forget_state, state_folder
@@ -26,7 +28,7 @@ from foley_synthesis.vis.networks.networks import Networks
 from foley_synthesis.vis.networks.pca import Pca, fit_pca
 from foley_synthesis.vis.synthesis.exemplar import choose_exemplars
 from foley_synthesis.vis.synthesis.waveform import Synthesiser
-from foley_synthesis.vis.training.batches import ONSET_FRAME, Tensors, heard_windows, inputs_for, windows_of
+from foley_synthesis.vis.training.batches import Tensors, heard_windows, inputs_for
 from foley_synthesis.vis.training.config import TrainConfig
 from foley_synthesis.vis.training.features import SAMPLE_RATE, FeatureSet, load_features
 from foley_synthesis.vis.training.loop import EXPONENT, Split, shuffled, train
@@ -122,7 +124,7 @@ def prepare(
     networks.set_statistics(
         torch.from_numpy(features.still[rows, 0].astype(np.float32)),
         torch.from_numpy(features.frames[rows].astype(np.float32)),
-        windows_of(torch.from_numpy(features.cochleagram[rows]), shape),
+        windows_of(torch.from_numpy(features.cochleagram[rows]), shape.hearing),
     )
     pca = fit_pca(features.cochleagram[rows], shape.components)
     tensors = Tensors.of(features, networks, pca, labels)

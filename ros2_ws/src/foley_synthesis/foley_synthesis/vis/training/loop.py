@@ -13,26 +13,17 @@ from torch import Tensor
 
 from foley_synthesis.beliefs.calibration import fit_temperature
 from foley_synthesis.beliefs.material_head import HeadOutput, Targets, head_loss
+from foley_synthesis.hearing.training.windows import training_windows
 from foley_synthesis.training import state as training_state
-from foley_synthesis.training.state import Counters
+from foley_synthesis.training.state import Counters, Interrupted
 from foley_synthesis.vis.networks.networks import Networks
 from foley_synthesis.vis.networks.sound_net import robust_loss
-from foley_synthesis.vis.training.batches import (
-    Tensors,
-    heard_windows,
-    inputs_for,
-    training_inputs,
-    training_windows,
-)
+from foley_synthesis.vis.training.batches import Tensors, heard_windows, inputs_for, training_inputs
 from foley_synthesis.vis.training.config import TrainConfig
 
 EXPONENT = 0.3  # of the cochleagram
 _PARTS = ("heard", "predicted")  # `predicted` is the sound network and its head together
 Report = Callable[[float, dict[str, float]], None]
-
-
-class Interrupted(KeyboardInterrupt):
-    """The user stopped the training; its state is saved."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -174,7 +165,9 @@ def _epoch(
             "sound": robust_loss(sound.features, target),
             "predicted": head_loss(said, targets, weights),
             "heard": head_loss(
-                networks.heard(training_windows(tensors, index, networks.config, EXPONENT, generator)),
+                networks.heard(
+                    training_windows(tensors.cochleagram[index], networks.config.hearing, EXPONENT, generator)
+                ),
                 targets,
                 weights,
             ),

@@ -17,6 +17,7 @@ import soundfile
 import torch
 import yaml
 
+from foley_perception.clips import grid
 from foley_perception.dataset import manifest, schema, store
 from foley_perception.dataset.reader import ClipDataset
 from foley_perception.dataset.synthetic import write_synthetic_dataset
@@ -29,7 +30,7 @@ from foley_synthesis.flow.training.build import build_flow, open_items
 from foley_synthesis.flow.training.config import FlowTrainConfig
 from foley_synthesis.flow.training.loop import train_flow
 from foley_synthesis.flow.windows import Items, ItemsError, batch, check_splits
-from foley_synthesis.vis.training.loop import Interrupted
+from foley_synthesis.training.state import Interrupted
 
 COUNTS = {"train": 8, "validation": 3, "test": 2}
 PITCH = {"wood": 500.0, "metal": 3000.0}
@@ -40,12 +41,12 @@ ENCODER = ("colour", "colour-1")
 
 def window(name: str, split: str, material: str, taps: np.ndarray) -> schema.WindowData:
     """A right hand that comes down at some times, and the tones that sound then."""
-    time = np.arange(schema.WINDOW_SAMPLES) / schema.SAMPLE_RATE
+    time = np.arange(grid.WINDOW_SAMPLES) / grid.SAMPLE_RATE
     sound = 1e-4 * np.random.default_rng(0).standard_normal(len(time))
     for tap in taps:
         after = (time - tap).clip(0)
         sound += 0.3 * np.sin(2 * np.pi * PITCH[material] * after) * np.exp(-15 * after)
-    moments = np.arange(schema.WINDOW_KEYPOINTS) / schema.FRAME_RATE
+    moments = np.arange(grid.WINDOW_KEYPOINTS) / grid.FRAME_RATE
     height = 0.1 * (1 - np.exp(-(((moments[:, None] - taps) / 0.1) ** 2)).max(axis=1))
     keypoints = np.full(schema.WINDOW_ARRAYS["keypoints"], np.nan, np.float32)
     keypoints[:, 1] = 0.0
@@ -53,7 +54,7 @@ def window(name: str, split: str, material: str, taps: np.ndarray) -> schema.Win
     return schema.WindowData(
         schema.Window(f"{name}_w0000", name, f"scene-{name}", split, "sim", 0),
         sound.astype(np.float32),
-        np.zeros((schema.WINDOW_FRAMES, 8, 8, 3), np.uint8),
+        np.zeros((grid.WINDOW_FRAMES, 8, 8, 3), np.uint8),
         np.zeros(schema.WINDOW_ARRAYS["action_executed"], np.float32),
         keypoints,
     )
@@ -61,7 +62,7 @@ def window(name: str, split: str, material: str, taps: np.ndarray) -> schema.Win
 
 def draw_views(folder: Path, material: str) -> None:
     rows = []
-    for moment in range(schema.WINDOW_FRAMES):
+    for moment in range(grid.WINDOW_FRAMES):
         for name in ("global", "local_right"):
             (folder / name).mkdir(parents=True, exist_ok=True)
             picture = np.full((16, 16, 3), COLOUR[material], np.uint8)

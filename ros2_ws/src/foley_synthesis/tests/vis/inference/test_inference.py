@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from foley_perception.audio.resample import resampled
 from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.beliefs.calibration import softmax
 from foley_synthesis.checkpoint import load_checkpoint
-from foley_synthesis.hearing.inference.heard_model import HeardModel, resampled
+from foley_synthesis.hearing.inference.heard_model import HeardModel
 from foley_synthesis.vis.inference.predictor import PredictionInput, Predictor
 from foley_synthesis.vis.training.batches import Tensors
 from foley_synthesis.vis.training.build import mode_outputs

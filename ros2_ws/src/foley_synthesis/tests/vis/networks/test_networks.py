@@ -6,9 +6,10 @@ from itertools import pairwise
 import pytest
 import torch
 
-from foley_synthesis.beliefs.material_head import Targets, head_loss, spans
+from foley_synthesis.beliefs.material_head import Targets, head_loss
+from foley_synthesis.hearing.networks.heard_net import peak_normalised, spans
 from foley_synthesis.vis.config import ModelConfig
-from foley_synthesis.vis.networks.networks import Networks, peak_normalised
+from foley_synthesis.vis.networks.networks import Networks
 from foley_synthesis.vis.networks.sound_net import VisInput, normalise_action, robust_loss
 
 CONFIG = ModelConfig(
@@ -28,7 +29,7 @@ def batch(n: int = 3, *, executed: float = 1.0) -> VisInput:
 def test_shapes_and_a_gradient_for_every_parameter() -> None:
     networks = Networks(CONFIG)
     sound, said = networks.predict(batch())
-    heard = networks.heard(torch.rand(3, CONFIG.heard_frames, 42))
+    heard = networks.heard(torch.rand(3, CONFIG.hearing.frames, 42))
     assert sound.features.shape == (3, 90, 10) and sound.states.shape == (3, 90, 16)
     assert said.logits.shape == heard.logits.shape == (3, 5)
     targets = Targets(torch.tensor([0, 4, 2]), torch.tensor([9.0, 11.0, 10.0]), torch.rand(3), torch.rand(3))
@@ -71,7 +72,7 @@ def test_robust_loss_is_eq_4() -> None:
 
 def test_head_loss_leaves_out_what_is_unknown() -> None:
     networks = Networks(CONFIG).eval()
-    output = networks.heard(torch.rand(4, CONFIG.heard_frames, 42))
+    output = networks.heard(torch.rand(4, CONFIG.hearing.frames, 42))
     nothing = Targets(torch.full((4,), -1), *(torch.full((4,), math.nan) for _ in range(3)))
     assert head_loss(output, nothing).item() == 0.0
     some = nothing._replace(material=torch.tensor([2, -1, -1, -1]))
@@ -116,7 +117,7 @@ def test_statistics_give_unit_size() -> None:
     generator = torch.Generator().manual_seed(0)
     still = torch.randn(500, 40, generator=generator) * 2 + 5
     frames = torch.randn(100, 10, 20, generator=generator) * 3 - 1
-    windows = torch.rand(500, CONFIG.heard_frames, 42, generator=generator)
+    windows = torch.rand(500, CONFIG.hearing.frames, 42, generator=generator)
     networks.set_statistics(still, frames, windows)
     for normal in (networks.normalise_still(still), networks.normalise_frames(frames)):
         assert abs(float(normal.mean())) < 0.05 and abs(float(normal.std()) - 1.0) < 0.05

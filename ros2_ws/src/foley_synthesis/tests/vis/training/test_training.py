@@ -10,6 +10,7 @@ from foley_perception.dataset.reader import ClipDataset
 from foley_perception.dataset.synthetic import write_synthetic_dataset
 from foley_synthesis.beliefs.material_head import Targets
 from foley_synthesis.checkpoint import load_checkpoint
+from foley_synthesis.training.state import Interrupted
 from foley_synthesis.training.steps import Best, falling, step
 from foley_synthesis.vis.config import ModelConfig
 from foley_synthesis.vis.networks.pca import fit_pca
@@ -18,7 +19,7 @@ from foley_synthesis.vis.training import build, loop
 from foley_synthesis.vis.training.batches import Tensors, training_inputs
 from foley_synthesis.vis.training.config import TrainConfig
 from foley_synthesis.vis.training.features import load_features
-from foley_synthesis.vis.training.loop import Interrupted, shuffled
+from foley_synthesis.vis.training.loop import shuffled
 from foley_synthesis.vision.encoders import load_encoder
 
 SMALL = {

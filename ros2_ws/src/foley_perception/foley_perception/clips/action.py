@@ -16,23 +16,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from foley_common.times import NS_PER_S
+from foley_perception.clips.grid import ACTION_DIMS, ACTION_RATE, CLIP_ACTIONS, row_times_ns
 
-RATE_HZ = 90
-CLIP_S = 1.0
-BEFORE_S = 0.25
-ROWS = round(RATE_HZ * CLIP_S)
-DIMS = 8
 SERIES = tuple[NDArray[np.int64], NDArray[np.floating]]  # times [n] in ns, values [n]
-
-
-def clip_start_ns(contact_ns: int) -> int:
-    """Start of the clip around a contact."""
-    return int(contact_ns) - round(BEFORE_S * NS_PER_S)
-
-
-def row_times_ns(contact_ns: int) -> NDArray[np.int64]:
-    """Times [90] of the rows, in ns."""
-    return clip_start_ns(contact_ns) + np.round(np.arange(ROWS) * (NS_PER_S / RATE_HZ)).astype(np.int64)
 
 
 def clip_action(
@@ -61,10 +47,10 @@ def clip_action(
     rows = row_times_ns(contact_ns)
     if times[-1] < rows[0] or times[0] > rows[-1]:
         raise ValueError("the tip path lies wholly outside of the clip around this contact")
-    half = NS_PER_S // (2 * RATE_HZ)
+    half = NS_PER_S // (2 * ACTION_RATE)
     position = _at(rows, times, path, contact_ns)
     ahead, behind = (_at(rows + d, times, path, contact_ns) for d in (half, -half))
-    action = np.zeros((ROWS, DIMS), dtype=np.float32)
+    action = np.zeros((CLIP_ACTIONS, ACTION_DIMS), dtype=np.float32)
     action[:, 0:3] = position - point
     action[:, 3:6] = (ahead - behind) * (NS_PER_S / (2 * half))
     for column, series in ((6, width), (7, force)):

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from foley_perception.action.clip_action import ROWS, clip_action, clip_start_ns, row_times_ns
+from foley_perception.clips.action import clip_action
+from foley_perception.clips.grid import ROWS, clip_start_ns, row_times_ns
 
 CONTACT = 1_763_000_000_123_456_789
 POINT = np.array([0.1, -0.2, 0.05])
