@@ -135,8 +135,8 @@ def before_the_model(repeats: int) -> dict[str, float]:
     from foley_perception.action.planned_contact import PlannedContactConfig, planned_contact
     from foley_perception.clips.action import clip_action
     from foley_perception.geometry.camera import CameraModel
+    from foley_perception.geometry.crop import crop_around
     from foley_perception.geometry.se3 import SE3
-    from foley_perception.scene.crop import crop_around
     from foley_ros import convert
 
     camera = CameraModel.looking_at((0.0, -0.75, 0.65), (0.0, 0.0, 0.0), width=320, height=240, fovy_deg=50.0)

@@ -1,4 +1,4 @@
-"""What a node makes in setup and destroys in teardown."""
+"""What a node makes while it is configured and destroys when it is cleaned up."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
 
-class Owned:
+class Entities:
     """Makes publishers, subscriptions, services and timers, and destroys all of them at once."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._entities: list[Publisher | Subscription | Service | Timer] = []
+        self._inputs: list[Subscription | Service | Timer] = []
+        self._outputs: list[Publisher] = []
 
     def publisher(self, *args: Any, **kwargs: Any) -> Publisher:
-        return self._keep(self._node.create_publisher(*args, **kwargs))
+        self._outputs.append(self._node.create_publisher(*args, **kwargs))
+        return self._outputs[-1]
 
     def subscription(self, *args: Any, **kwargs: Any) -> Subscription:
         return self._keep(self._node.create_subscription(*args, **kwargs))
@@ -30,18 +32,23 @@ class Owned:
     def timer(self, *args: Any, **kwargs: Any) -> Timer:
         return self._keep(self._node.create_timer(*args, **kwargs))
 
-    def release(self) -> None:
-        while self._entities:
-            entity = self._entities.pop()
+    def release_inputs(self) -> None:
+        """Destroy what calls back; publishers stay, for what is still being worked on."""
+        while self._inputs:
+            entity = self._inputs.pop()
             if isinstance(entity, Subscription):
                 self._node.destroy_subscription(entity)
-            elif isinstance(entity, Publisher):
-                self._node.destroy_publisher(entity)
             elif isinstance(entity, Service):
                 self._node.destroy_service(entity)
             else:
                 self._node.destroy_timer(entity)
 
+    def release(self) -> None:
+        """Destroy everything."""
+        self.release_inputs()
+        while self._outputs:
+            self._node.destroy_publisher(self._outputs.pop())
+
     def _keep(self, entity: Any) -> Any:
-        self._entities.append(entity)
+        self._inputs.append(entity)
         return entity

@@ -5,11 +5,15 @@ A subclass names its configuration dataclass and fills in four hooks::
     setup(config)  on_configure: make publishers, subscriptions, load weights, warm up
     start()        on_activate
     stop()         on_deactivate
-    teardown()     on_cleanup, on_shutdown and on_error: free what setup made
+    teardown()     on_cleanup, on_shutdown and on_error: free what the base does not own
 
-and ``health()`` for ``/diagnostics``. All hooks run in the executor's thread. A hook that raises makes its
-transition fail, with the reason in the log and in the diagnostics; the process lives on, so that the
-parameter can be corrected and the node configured again.
+and ``health()`` for ``/diagnostics``, or only ``figures()`` and ``problems()``, of which the usual line is made.
+The base owns what every node has: ``entities`` (publishers, subscriptions, services, timers), one worker thread
+(``start_worker``, ``put``) and ``faults`` (``report``, ``clear``). It frees them in the order that loses nothing: what
+calls back, then the worker, then the publishers.
+
+All hooks run in the executor's thread. A hook that raises makes its transition fail, with the reason in the log and in
+the diagnostics; the process lives on, so that the parameter can be corrected and the node configured again.
 
 The heartbeat (``~/heartbeat``, ``lifecycle_msgs/State``) is published in every state. Its liveliness is
 asserted by publication: it is lost when the process dies and also when the executor hangs. While the node is
@@ -40,8 +44,12 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from foley_ros import params, qos
+from foley_ros.entities import Entities
+from foley_ros.faults import Faults
+from foley_ros.worker import Worker
 
 Config = TypeVar("Config")
+Job = Callable[[], None]
 
 DIAGNOSTICS_PERIOD_S = 1.0
 
@@ -75,6 +83,10 @@ class FoleyNode(LifecycleNode, Generic[Config]):
         self._config_type = config_type
         params.declare(self, config_type)
         self.config: Config | None = None
+        self.entities = Entities(self)
+        self.faults = Faults(self.get_logger().warning)
+        self._worker: Worker[Job] | None = None
+        self._finish_jobs = False
         self._failure = ""
         self._active = False
         self._beat_lock = threading.Lock()
@@ -96,11 +108,53 @@ class FoleyNode(LifecycleNode, Generic[Config]):
         """Cease to work; keep what setup made."""
 
     def teardown(self) -> None:
-        """Free what setup made; must also work after a setup that failed half-way."""
+        """Free what setup made beside entities and worker; must also work after a setup that failed half-way."""
+
+    def problems(self) -> list[str]:
+        """What is wrong beside the reported faults, one sentence each; called once a second while active."""
+        return []
+
+    def figures(self) -> dict[str, Any]:
+        """The numbers of the node's line in /diagnostics."""
+        return {}
 
     def health(self) -> Health:
         """The state of the node's work, called once a second while active."""
-        return Health.ok()
+        problems, figures = [*self.faults.standing(self.now_ns()), *self.problems()], self.figures()
+        return Health.warn("; ".join(problems), **figures) if problems else Health.ok(**figures)
+
+    # ---- worker and faults ---------------------------------------------------------------------------
+    def start_worker(self, *, capacity: int = 64, finish: bool = False) -> None:
+        """Have jobs done in a thread of the node's own, from ``setup``. See :mod:`foley_ros.worker`.
+
+        Args:
+            finish: do what is queued before the node is cleaned up, instead of dropping it.
+        """
+        self._finish_jobs = finish
+        self._worker = Worker(
+            lambda job: job(), name=self.get_name(), capacity=capacity, on_error=self._on_worker_error
+        )
+
+    def put(self, job: Job) -> None:
+        """Queue a job; nothing happens where there is no worker."""
+        if self._worker is not None:
+            self._worker.put(job)
+
+    @property
+    def pending_jobs(self) -> int:
+        """Jobs that wait or are being done."""
+        return self._worker.pending() if self._worker is not None else 0
+
+    @property
+    def dropped_jobs(self) -> int:
+        return self._worker.dropped if self._worker is not None else 0
+
+    def report(self, source: str, what: str) -> None:
+        """A fault of one of the node's sources; logged when it is new, and in /diagnostics while it stands."""
+        self.faults.report(source, what, self.now_ns())
+
+    def _on_worker_error(self, error: Exception) -> None:
+        self.report("worker", f"{type(error).__name__}: {error}")
 
     # ---- life cycle ----------------------------------------------------------------------------------
     @property
@@ -119,7 +173,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
         with self._beating():
             result = self._guard("configure", configure)
         if result != TransitionCallbackReturn.SUCCESS:
-            self._quietly(self.teardown)
+            self._quietly(self._free)
         return result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -152,8 +206,19 @@ class FoleyNode(LifecycleNode, Generic[Config]):
         if self._active:
             self._active = False
             self.stop()
-        self.teardown()
+        self._free()
         self.config = None
+
+    def _free(self) -> None:
+        self.entities.release_inputs()
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.stop(drain=self._finish_jobs)
+        try:
+            self.teardown()
+        finally:
+            self.entities.release()
+            self.faults.clear_all()
 
     def _guard(self, what: str, action: Callable[[], None]) -> TransitionCallbackReturn:
         try:

@@ -14,7 +14,7 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
-from foley_ros.entities import Owned
+from foley_ros.entities import Entities
 
 _MOST = 2000  # messages of one topic taken at a time, so that others have their turn
 
@@ -32,19 +32,19 @@ class UnwatchedGroup(CallbackGroup):
         pass
 
 
-class Drain:
+class Poller:
     """Take messages of several topics every ``period_s``; callbacks run in the executor's thread, as usual.
 
     Args:
         after: called each time when all has been taken.
     """
 
-    def __init__(self, owned: Owned, period_s: float, after: Callable[[], None] = lambda: None) -> None:
-        self._owned = owned
+    def __init__(self, entities: Entities, period_s: float, after: Callable[[], None] = lambda: None) -> None:
+        self._entities = entities
         self._after = after
         self._group = UnwatchedGroup()
         self._topics: list[tuple[Subscription, Callable[[Any], None]]] = []
-        owned.timer(period_s, self._take)
+        entities.timer(period_s, self._take)
 
     def subscription(
         self,
@@ -56,7 +56,7 @@ class Drain:
         raw: bool = False,
     ) -> None:
         """As ``create_subscription``; the depth of ``qos`` must hold what comes in one period."""
-        made = self._owned.subscription(
+        made = self._entities.subscription(
             message_type, topic, callback, qos, raw=raw, callback_group=self._group
         )
         self._topics.append((made, callback))

@@ -43,7 +43,6 @@ class Worker(Generic[Item]):
         self._stopping = False
         self._busy = False
         self.dropped = 0
-        self.handled = 0
         self.errors = 0
         self.last_error = ""
         # Not a daemon: a daemon thread inside rclpy at interpreter exit aborts the process.
@@ -86,7 +85,6 @@ class Worker(Generic[Item]):
                 self._busy = True
             try:
                 self._handle(item)
-                self.handled += 1
             except Exception as error:  # noqa: BLE001 - one bad item must not end the node
                 self.errors += 1
                 self.last_error = f"{type(error).__name__}: {error}"

@@ -19,7 +19,15 @@ from rclpy.serialization import deserialize_message, serialize_message
 PACKAGE = Path(__file__).resolve().parent.parent
 FILES = sorted(p for kind in ("msg", "srv", "action") for p in (PACKAGE / kind).glob(f"*.{kind}"))
 DESIGNED = {
-    *("AudioChunk", "HandKeypoints", "HandTrajectory", "ContactEvent", "MaterialEstimate", "Predicate"),
+    *(
+        "AudioChunk",
+        "HandKeypoints",
+        "HandTrajectory",
+        "ToolTrajectory",
+        "ContactEvent",
+        "MaterialEstimate",
+        "Predicate",
+    ),
     *("PredicateArray", "PredictedAudio", "Surprise", "GetPredicates", "StartRecording", "StopRecording"),
     *("LabelSegment", "PredictContact", "ReconstructScene"),
 }

@@ -1,4 +1,4 @@
-"""A short history of stamped vectors, for looking back from an onset.
+"""The last seconds of stamped items: frames, poses, forces, widths. May be used from several threads.
 
 Poses and forces come hundreds of times a second and are needed a few times a minute. Items may therefore be kept as
 they came and decoded when asked for.
@@ -6,10 +6,11 @@ they came and decoded when asked for.
 
 from __future__ import annotations
 
+import bisect
 import collections
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 from foley_common.times import NS_PER_S
 
 Array = NDArray[np.float64]
+Times = NDArray[np.int64]
+Value = TypeVar("Value")
 
 
 class _Item:
@@ -25,32 +28,37 @@ class _Item:
     def __init__(self, time_ns: int, raw: Any) -> None:
         self.time_ns = time_ns
         self.raw = raw
-        self.value: Array | None = None
+        self.value: Any = None
 
 
-class History:
-    """Vectors [dims] of the last ``keep_s`` seconds in the order of time. May be used from several threads.
+class History(Generic[Value]):
+    """Items of the last ``keep_s`` seconds in the order of their stamps.
+
+    An item that is not newer than the newest is late and left out, unless time was set back by more than
+    ``reset_s``: then the history starts anew.
 
     Args:
-        decode: makes the vector of an item, None if it cannot; by default items are vectors.
+        decode: makes the value of an item, None if it cannot; by default items are values.
         keep_s: how far back.
-        reset_s: a stamp this far before the newest means that time was set back; the history starts anew.
+        reset_s: a stamp this far before the newest means that time was set back.
     """
 
     def __init__(
         self,
-        decode: Callable[[Any], Array | None] | None = None,
+        decode: Callable[[Any], Value | None] | None = None,
         *,
-        keep_s: float = 6.0,
+        keep_s: float = 8.0,
         reset_s: float = 1.0,
     ) -> None:
+        if not keep_s > 0:
+            raise ValueError(f"keep_s is {keep_s}, must be positive")
         self._decode = decode
-        self._keep_ns = int(keep_s * NS_PER_S)
-        self._reset_ns = int(reset_s * NS_PER_S)
+        self._keep_ns = round(keep_s * NS_PER_S)
+        self._reset_ns = round(reset_s * NS_PER_S)
         self._items: collections.deque[_Item] = collections.deque()
         self._lock = threading.Lock()
         self.received = 0
-        self.late = 0  # older than the newest: left out
+        self.late = 0  # not newer than the newest: left out
 
     def add(self, time_ns: int, item: Any) -> None:
         """Take in one item."""
@@ -65,25 +73,63 @@ class History:
             while time_ns - self._items[0].time_ns > self._keep_ns:
                 self._items.popleft()
 
+    def __len__(self) -> int:
+        return len(self._items)
+
     @property
     def newest_ns(self) -> int | None:
         with self._lock:
             return self._items[-1].time_ns if self._items else None
 
-    def newest(self) -> Array | None:
-        """The newest vector; None if there is none, or the newest item has no finite one."""
+    def newest(self) -> Value | None:
+        """The newest value; None if there is none, or the newest item could not be decoded."""
         with self._lock:
             return self._value(self._items[-1]) if self._items else None
 
-    def window(self, start_ns: int, end_ns: int) -> tuple[Array, Array]:
-        """Seconds [n] relative to ``start_ns`` and finite vectors [n, dims] stamped within [start, end]."""
+    def newest_until(self, time_ns: int) -> Value | None:
+        """The value of the newest item whose stamp is at most ``time_ns``."""
         with self._lock:
-            items = [i for i in self._items if start_ns <= i.time_ns <= end_ns]
-            found = [(i.time_ns, v) for i in items if (v := self._value(i)) is not None]
-        if not found:
-            return np.zeros(0), np.zeros((0, 3))
-        times = np.array([t - start_ns for t, _ in found], dtype=np.float64) / NS_PER_S
-        return times, np.stack([v for _, v in found])
+            index = bisect.bisect_right(self._items, time_ns, key=lambda item: item.time_ns) - 1
+            return self._value(self._items[index]) if index >= 0 else None
+
+    def between(self, start_ns: int, end_ns: int) -> tuple[Times, list[Value]]:
+        """Stamps [n] within [start, end] and the values of those that could be decoded."""
+        with self._lock:
+            found = [
+                (item.time_ns, value)
+                for item in self._items
+                if start_ns <= item.time_ns <= end_ns and (value := self._value(item)) is not None
+            ]
+        return np.array([time_ns for time_ns, _ in found], dtype=np.int64), [value for _, value in found]
+
+    def all(self) -> tuple[Times, list[Value]]:
+        """Every stamp and value that is kept."""
+        return self.between(-(2**62), 2**62)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._items.clear()
+
+    def _value(self, item: _Item) -> Value | None:
+        if item.raw is not None:
+            item.value = item.raw if self._decode is None else self._decode(item.raw)
+            item.raw = None
+        value: Value | None = item.value
+        return value
+
+
+class VectorHistory(History[Array]):
+    """Vectors [dims]; one that is not finite counts as not decoded."""
+
+    def series(self, start_ns: int, end_ns: int) -> tuple[Times, Array]:
+        """Stamps [n] within [start, end] and vectors [n, dims]."""
+        times, values = self.between(start_ns, end_ns)
+        return times, np.stack(values) if values else np.zeros((0, 3))
+
+    def window(self, start_ns: int, end_ns: int) -> tuple[Array, Array]:
+        """Seconds [n] relative to ``start_ns`` and vectors [n, dims] stamped within [start, end]."""
+        times, values = self.series(start_ns, end_ns)
+        return (times - start_ns).astype(np.float64) / NS_PER_S, values
 
     def at(self, time_ns: int, tolerance_s: float = 0.05) -> Array | None:
         """The vector at a time, interpolated; the nearest end within ``tolerance_s``; else None."""
@@ -101,14 +147,10 @@ class History:
         centred = times - times.mean()
         return np.asarray(centred @ (values - values.mean(axis=0)) / (centred @ centred))
 
-    def clear(self) -> None:
-        with self._lock:
-            self._items.clear()
-
     def _value(self, item: _Item) -> Array | None:
         if item.raw is not None:
-            value = item.raw if self._decode is None else self._decode(item.raw)
-            item.raw = None
-            if value is not None and bool(np.isfinite(value).all()):
-                item.value = np.asarray(value, dtype=np.float64)
-        return item.value
+            value = super()._value(item)
+            known = value is not None and bool(np.isfinite(value).all())
+            item.value = np.asarray(value, dtype=np.float64) if known else None
+        vector: Array | None = item.value
+        return vector

@@ -13,9 +13,12 @@ from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 
 from foley_msgs.msg import AudioChunk, ContactEvent, HandTrajectory
+from foley_msgs.msg import ToolTrajectory as ToolTrajectoryMessage
 from foley_perception.action.gripper import GripperHand
+from foley_perception.action.trajectory import ToolTrajectory
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
+from foley_perception.ros import motion
 from foley_ros import convert, qos
 
 S = 1_000_000_000
@@ -64,11 +67,21 @@ def tap_path(
     return contact_ns + np.round(seconds * 1e9).astype(np.int64), tips
 
 
-def plan_message(contact_ns: int, plan_id: str = "plan_1", **path: float) -> HandTrajectory:
+def tool_plan(contact_ns: int, plan_id: str = "plan_1", **path: float) -> ToolTrajectory:
     times, tips = tap_path(contact_ns, **path)
-    tools = SE3(DOWN, tips + TIP)
-    keypoints = GripperHand.from_yaml("parallel_gripper").keypoints(tools, 0.02)
-    return convert.arrays_to_trajectory(times, keypoints, frame_id="world", plan_id=plan_id)
+    tools = SE3(np.broadcast_to(DOWN, (len(tips), 4)), tips + TIP)
+    return ToolTrajectory(plan_id, times, tools, np.full(len(tips), 0.02))
+
+
+def plan_message(contact_ns: int, plan_id: str = "plan_1", **path: float) -> ToolTrajectoryMessage:
+    return motion.tool_trajectory_message(tool_plan(contact_ns, plan_id, **path), "world")
+
+
+def hand_plan_message(contact_ns: int, plan_id: str = "plan_1", **path: float) -> HandTrajectory:
+    """The same as the motion of a hand: what `predict_contact` is asked about."""
+    plan = tool_plan(contact_ns, plan_id, **path)
+    keypoints = GripperHand.from_yaml("parallel_gripper").keypoints(plan.poses, plan.widths)
+    return convert.arrays_to_trajectory(plan.times_ns, keypoints, frame_id="world", plan_id=plan_id)
 
 
 def contact_message(contact_id: str, time_ns: int, x: float = 0.0, **more: Any) -> ContactEvent:
@@ -100,7 +113,7 @@ class Bench:
         self.info = node.create_publisher(CameraInfo, "camera/camera_info", qos.IMAGE)
         self.pose = node.create_publisher(PoseStamped, "ee_pose", qos.STATE)
         self.wrench = node.create_publisher(WrenchStamped, "wrench", qos.STATE)
-        self.plan = node.create_publisher(HandTrajectory, "planned_trajectory", qos.EVENT)
+        self.plan = node.create_publisher(ToolTrajectoryMessage, "planned_tool_trajectory", qos.EVENT)
         self.contact = node.create_publisher(ContactEvent, "contacts", qos.EVENT)
         self.audio = node.create_publisher(AudioChunk, "mic/audio", qos.AUDIO)
         self._depth_mm = plane_depth()

@@ -9,6 +9,7 @@ import yaml
 
 from foley_synthesis import checkpoint as cp
 from foley_synthesis.hearing.inference.heard_model import HeardModel
+from foley_synthesis.vis.inference.predictor import Predictor
 
 
 @pytest.fixture()
@@ -83,4 +84,7 @@ def test_a_config_that_does_not_fit_the_weights_is_refused(copy: Path) -> None:
     config = yaml.safe_load((copy / cp.CONFIG_FILE).read_text())["model"]
     _edit(copy, cp.CONFIG_FILE, model={**config, "hidden": 32})
     with pytest.raises(cp.CorruptCheckpoint, match="tensor"):
+        Predictor.load(copy)
+    _edit(copy, cp.CONFIG_FILE, model={**config, "heard_units": 32})
+    with pytest.raises(cp.CorruptCheckpoint, match="mix"):
         HeardModel.load(copy)

@@ -13,6 +13,7 @@ from foley_perception.action.config import HandMapperConfig
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.kinematics import ForwardKinematics, KinematicsError
 from foley_perception.action.planned_motion import measured_width, tool_trajectory
+from foley_perception.action.tip import in_fixed_frame
 from foley_perception.action.trajectory import ToolTrajectory, plan_id_of, resample_poses
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer
@@ -108,16 +109,15 @@ class HandMapper:
         if pose is None:
             self.counts.bad_poses += 1
             return None
-        if frame and frame.lstrip("/") != self.config.fixed_frame:
-            try:
-                pose = self.frames.lookup(self.config.fixed_frame, frame, time_ns) @ pose
-            except LookupError:
-                self.counts.bad_poses += 1
-                raise
-        return self._keypoints(pose)
+        try:
+            pose = in_fixed_frame(pose, frame, self.config.fixed_frame, time_ns, self.frames.lookup)
+        except LookupError:
+            self.counts.bad_poses += 1
+            raise
+        return self.keypoints_at(pose)
 
-    def from_joints(self, time_ns: int) -> Array | None:
-        """Keypoints [2, 21, 3] from forward kinematics; None without a robot or with joints that are not finite.
+    def pose_from_joints(self, time_ns: int) -> SE3 | None:
+        """Pose of the tool in the fixed frame; None without a robot or with joints that are not finite.
 
         Raises:
             KinematicsError: a joint of the chain has no position.
@@ -131,7 +131,12 @@ class HandMapper:
         if not bool(pose.finite):
             self.counts.bad_poses += 1
             return None
-        return self._keypoints(self._root(self._kinematics, time_ns) @ pose)
+        return self._root(self._kinematics, time_ns) @ pose
+
+    def keypoints_at(self, pose: SE3) -> Array:
+        """Keypoints [2, 21, 3] of a pose of the tool in the fixed frame, with the width as last measured."""
+        self.counts.keypoints += 1
+        return np.asarray(self.hand.keypoints(pose[None], self.width)[0])
 
     # ---- planned -------------------------------------------------------------------------------------------
     def plan_joints(
@@ -173,8 +178,7 @@ class HandMapper:
             TransformUnavailable: tf does not know the frame.
         """
         times, sampled = resample_poses(times_ns, poses, self.config.plan_rate_hz)
-        if frame and frame.lstrip("/") != self.config.fixed_frame:
-            sampled = self.frames.lookup(self.config.fixed_frame, frame) @ sampled
+        sampled = in_fixed_frame(sampled, frame, self.config.fixed_frame, int(times[0]), self.frames.lookup)
         widths = np.full(len(times), self.width)
         return ToolTrajectory(plan_id_of(int(times[0]), poses.translation), times, sampled, widths)
 
@@ -183,10 +187,6 @@ class HandMapper:
         return self.hand.keypoints(trajectory.poses, trajectory.widths)
 
     # ---- inside --------------------------------------------------------------------------------------------
-    def _keypoints(self, pose: SE3) -> Array:
-        self.counts.keypoints += 1
-        return np.asarray(self.hand.keypoints(pose[None], self.width)[0])
-
     def _root(self, kinematics: ForwardKinematics, time_ns: int | None) -> SE3:
         """Where the base of the kinematics stands in the fixed frame."""
         if kinematics.base_link == self.config.fixed_frame:

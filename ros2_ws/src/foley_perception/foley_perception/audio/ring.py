@@ -58,7 +58,7 @@ class AudioRing:
     # ---- writing ---------------------------------------------------------------------------------------
     def append(
         self,
-        samples: NDArray[np.floating],  # [n] or [n, channels], which are averaged
+        samples: NDArray[np.floating],  # [n]
         *,
         first_sample: int,
         time_ns: int,
@@ -68,7 +68,7 @@ class AudioRing:
         """Take in one chunk; ``time_ns`` is the capture time of its first sample.
 
         Raises:
-            ValueError: another sample rate than the ring's.
+            ValueError: another sample rate than the ring's, or more than one channel.
         """
         if sample_rate is not None and sample_rate != self.sample_rate:
             raise ValueError(
@@ -76,8 +76,8 @@ class AudioRing:
                 f"to {self.sample_rate} Hz or the parameter `sample_rate` to {sample_rate}"
             )
         mono = np.asarray(samples, dtype=np.float32)
-        if mono.ndim == 2:
-            mono = mono.mean(axis=1, dtype=np.float32)
+        if mono.ndim != 1:
+            raise ValueError(f"samples have shape {mono.shape}, must be one channel [n]")
         good = np.isfinite(mono)
         with self._lock:
             self._enter(stream_id, first_sample, time_ns)

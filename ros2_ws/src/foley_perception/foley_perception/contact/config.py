@@ -9,6 +9,7 @@ from typing import Any
 from foley_perception.audio.onset import OnsetConfig
 from foley_perception.contact.detector import GateConfig
 from foley_perception.contact.objects import KnownObject
+from foley_perception.scene.sensing import SensingConfig
 
 
 def _doc(default: Any, text: str) -> Any:
@@ -20,14 +21,12 @@ class ContactDetectorConfig:
     """Parameters of `contact_detector`."""
 
     sample_rate: int = _doc(48_000, "of mic/audio [Hz]; chunks of another rate are refused and reported")
-    channels: int = _doc(1, "of mic/audio; others are averaged as well, and reported")
+    channel: int = _doc(0, "of mic/audio that is heard, from 0")
     silent_after_s: float = _doc(1.0, "no sound for this long is reported as an unplugged microphone [s]")
     fixed_frame: str = _doc("world", "frame of contact positions; must not move")
     tool_frame: str = _doc("tool", "frame that ee_pose gives")
     tip_frame: str = _doc("tip", "frame of what touches; its transform from tool_frame comes from tf")
-    hand: str = _doc(
-        "parallel_gripper", "name or path of the hand file that planned_trajectory was made with"
-    )
+    hand: str = _doc("parallel_gripper", "name or path of the hand file")
     min_interval_s: float = _doc(0.08, "shortest time between two contacts [s]")
     min_speed: float = _doc(0.02, "a tip slower than this is at rest [m/s]")
     hit_speed: float = _doc(0.25, "an approach faster than this is a hit, a slower one a tap [m/s]")
@@ -43,8 +42,8 @@ class ContactDetectorConfig:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} is {value}, must be positive")
-        if self.channels < 1:
-            raise ValueError(f"channels is {self.channels}, must be at least 1")
+        if self.channel < 0:
+            raise ValueError(f"channel is {self.channel}, must not be negative")
         if not self.decision_s <= 0.5:
             raise ValueError(
                 f"decision_s is {self.decision_s} s, must be at most 0.5: contacts would come too late"
@@ -58,6 +57,16 @@ class ContactDetectorConfig:
     @property
     def onset(self) -> OnsetConfig:
         return OnsetConfig(sample_rate=self.sample_rate, min_interval_s=self.min_interval_s)
+
+    @property
+    def sensing(self) -> SensingConfig:
+        return SensingConfig(
+            fixed_frame=self.fixed_frame,
+            tool_frame=self.tool_frame,
+            tip_frame=self.tip_frame,
+            hand=self.hand,
+            depth=self.use_depth,
+        )
 
     @property
     def gates(self) -> GateConfig:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from foley_common.times import NS_PER_S
 from foley_perception.action.planned_contact import PlannedContact
 from foley_perception.contact.listener import HeardOnset
-from foley_perception.stamped_history import History
+from foley_perception.stamped_history import VectorHistory
 
 Array = NDArray[np.float64]
 MS = 1_000_000
@@ -123,13 +123,13 @@ class ContactDetector:
         self,
         config: GateConfig | None = None,
         clearance: Callable[[Array], float] | None = None,
-        tip: History | None = None,
-        force: History | None = None,
+        tip: VectorHistory | None = None,
+        force: VectorHistory | None = None,
     ) -> None:
         self.config = config or GateConfig()
         self.clearance = clearance
-        self.tip = tip or History()
-        self.force = force or History()
+        self.tip = tip if tip is not None else VectorHistory()
+        self.force = force if force is not None else VectorHistory()
         self.counts = Counts()
         self._plans: collections.deque[Plan] = collections.deque(maxlen=16)
         self._waiting: list[HeardOnset] = []

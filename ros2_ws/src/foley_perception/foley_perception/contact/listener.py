@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from foley_common.times import NS_PER_S
 from foley_perception.audio.clock import StreamingClock
 from foley_perception.audio.onset import OnsetConfig, OnsetDetector
+from foley_perception.clips.channels import CHANNEL, one_channel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,13 +35,13 @@ class Listener:
 
     Args:
         config: of the onset detector; its ``sample_rate`` is the one that is accepted.
-        channels: expected number of channels; others are averaged as well, and reported.
+        channel: of the microphone that is heard.
         silent_after_s: no chunk, or nothing but zeros, for this long is reported.
     """
 
-    def __init__(self, config: OnsetConfig, *, channels: int = 1, silent_after_s: float = 1.0) -> None:
+    def __init__(self, config: OnsetConfig, *, channel: int = CHANNEL, silent_after_s: float = 1.0) -> None:
         self.config = config
-        self.channels = channels
+        self.channel = channel
         self.silent_after_s = silent_after_s
         self.chunks = 0
         self.refused_chunks = 0
@@ -58,7 +59,6 @@ class Listener:
         self._zeros = 0
         self._refusal: str = ""
         self._recent_bad = 0
-        self._channel_note = ""
 
     @property
     def end_ns(self) -> int | None:
@@ -91,13 +91,12 @@ class Listener:
             return []
         self._refusal = ""
         n, channels = samples.shape
-        self._channel_note = (
-            f"mic/audio has {channels} channels, {self.channels} configured: their mean is used; set the parameter "
-            f"`channels` to {channels} if that is meant"
-            if channels != self.channels
-            else ""
-        )
-        mono = samples.mean(axis=1, dtype=np.float32) if channels > 1 else samples[:, 0]
+        if self.channel >= channels:
+            self.refused_chunks += 1
+            self._refusal = f"mic/audio has {channels} channels, from 0; the parameter `channel` is {self.channel}"
+            self._stream_id = None
+            return []
+        mono = one_channel(samples, self.channel)
         good = np.isfinite(mono)
         bad = n - int(np.count_nonzero(good))
         self._recent_bad = bad if bad else max(self._recent_bad - 1, 0)
@@ -135,8 +134,6 @@ class Listener:
             return Trouble(
                 True, f"mic/audio holds nothing but zeros for {seconds:.1f} s: is the microphone muted?"
             )
-        if self._channel_note:
-            return Trouble(False, self._channel_note)
         return None
 
     def _follow(self, stream_id: str, first_sample: int, time_ns: int) -> None:

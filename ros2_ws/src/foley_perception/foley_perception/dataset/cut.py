@@ -15,20 +15,17 @@ from numpy.typing import NDArray
 from foley_common.times import NS_PER_S
 from foley_perception.action.gripper import GripperHand
 from foley_perception.clips import grid as clip_grid
-from foley_perception.clips.action import clip_action
-from foley_perception.clips.pictures import NoPicture, frame_indices, still_index
+from foley_perception.clips.inputs import Streams, contact_point, executed_inputs, planned_action
+from foley_perception.clips.pictures import NoPicture, frame_indices
 from foley_perception.dataset import schema
 from foley_perception.dataset.schema import Clip, ClipData, DatasetError, Window, WindowData
 from foley_perception.episodes.episode import Episode, number
 from foley_perception.episodes.hands import finger_as_tool, hand_keypoints
 from foley_perception.episodes.planned_path import ReceivedPath, plan_for, planned_paths
 from foley_perception.episodes.tracks import Contact, FrameTrack, KeypointTrack
-from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.tf_buffer import TransformBuffer
-from foley_perception.scene.crop import crop_around
 
 NEEDED: tuple[str, ...] = ("mic/audio", "camera/camera_info")
-_AROUND_NS = 2 * NS_PER_S  # of motion is looked at on each side of a contact
 _PLACEHOLDER_SPLIT = "train"  # sides are assigned when all bags are known
 
 
@@ -139,21 +136,21 @@ class Cutter:
     def _clip(self, index: int, merged: MergedContact) -> ClipData:
         episode, contact = self.episode, merged.contact
         assert episode.audio is not None and episode.frames is not None and episode.camera is not None
-        start_ns = contact.time_ns - round(clip_grid.CLIP_BEFORE_S * NS_PER_S)
+        start_ns = clip_grid.clip_start_ns(contact.time_ns)
         audio, gap_s = self._audio(start_ns, clip_grid.CLIP_SAMPLES)
-        point = self._point(contact)
-        frames, still = _crops(episode.frames, episode.camera, point, start_ns, contact.time_ns)
-        properties = episode.object_properties(contact.object_id, contact.time_ns)
-        executed = self._action(contact.time_ns, point, *episode.tip_path, measured=True)
         plan = plan_for(self._plans, contact.time_ns)
         planned = np.full((clip_grid.CLIP_ACTIONS, clip_grid.ACTION_DIMS), np.nan, dtype=np.float32)
-        if plan is not None:
-            planned = self._action(
-                contact.time_ns, point, plan.times_ns, plan.tip, measured=False, width=plan.width
-            )
-        grid = start_ns + np.round(np.arange(clip_grid.CLIP_FRAMES) * (1e9 / clip_grid.FRAME_RATE)).astype(
-            np.int64
-        )
+        try:
+            point = contact_point(np.asarray(contact.position), self._streams, contact.time_ns)
+            inputs = executed_inputs(self._streams, contact.time_ns, point)
+            if plan is not None:
+                path = (plan.times_ns, plan.tip)
+                planned = planned_action(path, plan.width, contact.time_ns, point)
+        except ValueError as reason:
+            raise _SkipError(str(reason)) from reason
+        properties = episode.object_properties(contact.object_id, contact.time_ns)
+        assert inputs.frames is not None
+        grid = clip_grid.sample_times_ns(start_ns, clip_grid.CLIP_FRAMES, clip_grid.FRAME_RATE)
         clip = Clip(
             clip_id=f"{_safe(episode.session_id)}_{index:04d}",
             session_id=episode.session_id,
@@ -179,7 +176,9 @@ class Cutter:
             origin=episode.origin,
             reaction=str(properties.get("reaction", "") or ""),
         )
-        return ClipData(clip, audio, frames, still, executed, planned, self._keypoints(grid))
+        return ClipData(
+            clip, audio, inputs.frames, inputs.still, inputs.action, planned, self._keypoints(grid)
+        )
 
     def _audio(self, start_ns: int, count: int) -> tuple[NDArray[np.float32], float]:
         assert self.episode.audio is not None
@@ -188,41 +187,6 @@ class Cutter:
         if gap_s > self.config.max_audio_gap_s:
             raise _SkipError("sound is missing")
         return sound, gap_s
-
-    def _point(self, contact: Contact) -> NDArray[np.float64]:
-        point = np.asarray(contact.position, dtype=np.float64)
-        if np.isfinite(point).all():
-            return point
-        assert self.episode.ee_pose is not None
-        pose = self.episode.ee_pose.at(np.array([contact.time_ns], dtype=np.int64))
-        point = (pose @ self.episode.tx_tool_tip).translation[0]
-        if not np.isfinite(point).all():
-            raise _SkipError("neither the contact nor the tip has a position")
-        return np.asarray(point)
-
-    def _action(
-        self,
-        contact_ns: int,
-        point: NDArray[np.float64],
-        times_ns: NDArray[np.int64],
-        path: NDArray[np.float64],
-        *,
-        measured: bool,
-        width: NDArray[np.float64] | None = None,
-    ) -> NDArray[np.float32]:
-        near = np.abs(times_ns - contact_ns) < _AROUND_NS
-        widths = self._width if measured else None if width is None else (times_ns, width)
-        try:
-            return clip_action(
-                contact_ns,
-                point,
-                times_ns[near],
-                path[near],
-                width=widths,
-                force=self.episode.force if measured else None,
-            )
-        except ValueError as error:
-            raise _SkipError("motion around the contact is missing") from error
 
     def _speed(self, contact_ns: int) -> float:
         """Of the tip, from 15 to 5 ms before the contact."""
@@ -246,6 +210,21 @@ class Cutter:
         return self.episode.gripper_width(self._hand)
 
     @cached_property
+    def _streams(self) -> Streams:
+        """What was sensed, as models are shown it."""
+        episode = self.episode
+        assert episode.frames is not None and episode.camera is not None
+        track = episode.frames
+        return Streams(
+            episode.camera,
+            track.times_ns,
+            lambda index: np.asarray(track.read(index), dtype=np.uint8),
+            episode.tip_path,
+            width=self._width,
+            force=episode.force,
+        )
+
+    @cached_property
     def _plans(self) -> tuple[ReceivedPath, ...]:
         return planned_paths(self.episode, self._hand)
 
@@ -267,12 +246,9 @@ class Cutter:
         episode = self.episode
         assert episode.frames is not None and episode.ee_pose is not None
         audio, gap_s = self._audio(start_ns, clip_grid.WINDOW_SAMPLES)
-        step = 1e9 / clip_grid.WINDOW_FRAME_RATE
-        grid = start_ns + np.round((np.arange(clip_grid.WINDOW_FRAMES) + 1) * step).astype(np.int64)
+        grid = clip_grid.frame_times_ns(start_ns, clip_grid.WINDOW_FRAMES, clip_grid.WINDOW_FRAME_RATE)
         frames = np.stack([np.asarray(f, dtype=np.uint8) for f in _frames_at(episode.frames, grid)])
-        times = start_ns + np.round(
-            np.arange(clip_grid.WINDOW_ACTIONS) * (1e9 / clip_grid.ACTION_RATE)
-        ).astype(np.int64)
+        times = clip_grid.sample_times_ns(start_ns, clip_grid.WINDOW_ACTIONS, clip_grid.ACTION_RATE)
         half = round(0.5e9 / clip_grid.ACTION_RATE)
         before, tip, after = (
             (episode.ee_pose.at(times + shift) @ episode.tx_tool_tip).translation
@@ -286,9 +262,7 @@ class Cutter:
             action[:, 6] = np.interp(
                 (times - origin).astype(float), (width_times - origin).astype(float), width
             )
-        points = start_ns + np.round(
-            np.arange(clip_grid.WINDOW_KEYPOINTS) * (1e9 / clip_grid.FRAME_RATE)
-        ).astype(np.int64)
+        points = clip_grid.sample_times_ns(start_ns, clip_grid.WINDOW_KEYPOINTS, clip_grid.FRAME_RATE)
         inside = [c for c in clips if start_ns <= c.contact_ns < start_ns + clip_grid.WINDOW_S * NS_PER_S]
         window = Window(
             window_id=f"{_safe(episode.session_id)}_w{index:04d}",
@@ -321,22 +295,6 @@ def _by_hand(episode: Episode, keypoints: KeypointTrack) -> Episode:
 
 class _SkipError(Exception):
     """This item cannot be cut; the message says why."""
-
-
-def _crops(
-    track: FrameTrack, camera: CameraModel, point: NDArray[np.float64], start_ns: int, contact_ns: int
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    times = clip_grid.frame_times_ns(start_ns, clip_grid.CLIP_FRAMES, clip_grid.FRAME_RATE)
-    try:
-        still = still_index(track.times_ns, contact_ns)
-    except NoPicture as error:
-        raise _SkipError(str(error)) from error
-    pictures = [*_frames_at(track, times), track.read(still)]
-    try:
-        crops = [crop_around(np.asarray(p, dtype=np.uint8), camera, point) for p in pictures]
-    except ValueError as error:
-        raise _SkipError(f"no crop: {error}") from error
-    return np.stack(crops[:-1]), crops[-1]
 
 
 def _frames_at(track: FrameTrack, times_ns: NDArray[np.int64]) -> list[NDArray[np.generic]]:

@@ -29,7 +29,7 @@ from foley_perception.clips import pictures
 from foley_perception.dataset import schema, store
 from foley_perception.dataset.schema import Clip, ClipData, DatasetError
 from foley_perception.dataset.staging import BuildReport, Cut, Progress, build_from, identity_of
-from foley_perception.scene import crop
+from foley_perception.geometry import crop
 
 _VIDEOS = ("_denoised.mp4", "_denoised_thumb.mp4", "_mic.mp4")
 _SOUNDS = ("_denoised.wav", "_mic.wav")

@@ -15,7 +15,7 @@ from foley_perception.dataset import schema, store
 from foley_perception.dataset.reader import ClipDataset
 from foley_perception.dataset.schema import Clip, DatasetError, Window
 from foley_perception.dataset.splits import check_leaks
-from foley_perception.scene import crop
+from foley_perception.geometry import crop
 
 
 def finish(

@@ -24,7 +24,7 @@ from foley_perception.clips.grid import (
     WINDOW_S,
     WINDOW_SAMPLES,
 )
-from foley_perception.scene.crop import CROP_SIZE
+from foley_perception.geometry.crop import CROP_SIZE
 
 SCHEMA_VERSION = 1
 ASSIGNED: tuple[str, ...] = ("train", "validation", "test")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from foley_perception.clips import grid
 from foley_perception.dataset import manifest, schema, store
 from foley_perception.dataset.schema import Clip, ClipData
-from foley_perception.scene import crop
+from foley_perception.geometry import crop
 
 # material -> pitch [Hz], decay [1/s], log10 Young's modulus [Pa], colour
 _LOOK: dict[str, tuple[float, float, float, tuple[int, int, int]]] = {

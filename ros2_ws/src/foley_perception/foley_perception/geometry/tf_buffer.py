@@ -104,6 +104,11 @@ class TransformBuffer:
             reach.
         """
         target, source = _name(target), _name(source)
+        if not target or not source:
+            self.missed += 1
+            raise TransformUnavailable(
+                f"no transform {target or '?'} <- {source or '?'}: a frame id is empty"
+            )
         with self._lock:
             up_source = self._to_root(source, time_ns)
             up_target = self._to_root(target, time_ns)
@@ -122,13 +127,6 @@ class TransformBuffer:
             f"no transform {target} <- {source}: the two are not connected (known frames: {known}); "
             "is the publisher of /tf or /tf_static running?"
         )
-
-    def can_transform(self, target: str, source: str, time_ns: int | None = None) -> bool:
-        try:
-            self.lookup(target, source, time_ns)
-        except TransformUnavailable:
-            return False
-        return True
 
     def frames(self) -> set[str]:
         with self._lock:

@@ -2,7 +2,7 @@
 
     mic/audio ------------> worker: onsets --+
     ee_pose, wrench (kept as bytes) ---------+--> decide, some 90 ms after the onset --> contacts
-    planned_trajectory, camera/depth, tf ----+
+    planned_tool_trajectory, depth, tf ------+
 
 Callbacks run in the executor's thread and store or queue; listening and deciding happen in the worker's thread.
 """
@@ -10,22 +10,20 @@ Callbacks run in the executor's thread and store or queue; listening and decidin
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from foley_msgs.msg import AudioChunk, ContactEvent, HandTrajectory
+from rclpy.serialization import deserialize_message
+
+from foley_msgs.msg import AudioChunk, ContactEvent, ToolTrajectory
 from foley_perception.contact.config import ContactDetectorConfig
-from foley_perception.contact.detector import Contact, ContactDetector
+from foley_perception.contact.detector import Contact, ContactDetector, Plan
 from foley_perception.contact.listener import Listener
 from foley_perception.contact.objects import ObjectMap
-from foley_perception.geometry.tf_buffer import TransformBuffer
-from foley_perception.ros.contact_inputs import ContactInputs
-from foley_perception.ros.tf import TransformListener
+from foley_perception.ros.sensed_scene import SensedScene
 from foley_ros import convert, qos
-from foley_ros.entities import Owned
 from foley_ros.node import FoleyNode, Health, run
-from foley_ros.polling import Drain
-from foley_ros.worker import Worker
+from foley_ros.polling import Poller
 
 TICK_S = 0.02
 
@@ -35,68 +33,50 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("contact_detector", ContactDetectorConfig, **kwargs)
-        self._owned = Owned(self)
-        self._worker: Worker[Callable[[], None]] | None = None
-        self._tf: TransformListener | None = None
 
-    # ---- life cycle ----------------------------------------------------------------------------------------
     def setup(self, config: ContactDetectorConfig) -> None:
-        frames = TransformBuffer()
         self._settings = config
         # Sound last: when it is taken, poses of the same time are there.
-        drain = Drain(self._owned, TICK_S, after=self._tick)
-        self._inputs = ContactInputs(config, frames, drain, self.now_ns)
-        drain.subscription(AudioChunk, "mic/audio", self._on_audio, qos.AUDIO)
+        poller = Poller(self.entities, TICK_S, after=self._tick)
+        self._scene = SensedScene(self, poller, config.sensing)
+        poller.subscription(AudioChunk, "mic/audio", self._on_audio, qos.AUDIO)
         self._objects = ObjectMap(config.objects, radius_m=config.object_radius)
-        self._listener = Listener(
-            config.onset, channels=config.channels, silent_after_s=config.silent_after_s
-        )
+        self._listener = Listener(config.onset, channel=config.channel, silent_after_s=config.silent_after_s)
         self._detector = ContactDetector(
-            config.gates, self._inputs.surroundings.clearance, self._inputs.tips, self._inputs.forces
+            config.gates, self._scene.background.clearance, self._scene.tips, self._scene.forces
         )
         self._session = uuid.uuid4().hex[:8]
         self._worst_latency_ns = 0
-        self._worker_failure = self._audio_problem = ""
-        self._worker = Worker(lambda job: job(), name="contact_detector", capacity=512, on_error=self._failed)
-        self._tf = TransformListener(self, frames)
-        self._contacts = self._owned.publisher(ContactEvent, "contacts", qos.EVENT)
-        self._owned.subscription(HandTrajectory, "planned_trajectory", self._on_plan, qos.EVENT, raw=True)
-
-    def teardown(self) -> None:
-        self._owned.release()
-        if self._worker is not None:
-            self._worker.stop()
-        if self._tf is not None:
-            self._tf.close()
-        self._worker = self._tf = None
+        self.start_worker(capacity=512)
+        self._contacts = self.entities.publisher(ContactEvent, "contacts", qos.EVENT)
+        self.entities.subscription(
+            ToolTrajectory, "planned_tool_trajectory", self._on_plan, qos.EVENT, raw=True
+        )
 
     # ---- callbacks: queue ----------------------------------------------------------------------------------
-    def _put(self, job: Callable[[], None]) -> None:
-        if self.active and self._worker is not None:
-            self._worker.put(job)
-
     def _on_audio(self, message: AudioChunk) -> None:
         arrival_ns = self.now_ns()
-        self._put(lambda: self._hear(message, arrival_ns))
+        if self.active:
+            self.put(lambda: self._hear(message, arrival_ns))
 
     def _on_plan(self, data: bytes) -> None:
-        self._put(lambda: self._take_plan(data))
+        if self.active:
+            self.put(lambda: self._take_plan(data))
 
     def _tick(self) -> None:
         """Decide also while no sound comes in: an onset may wait for poses."""
-        assert self._worker is not None and self._tf is not None
-        self._tf.tend()
-        if self._detector.waiting and self._worker.pending() == 0:
-            self._put(self._decide)
+        self._scene.poll()
+        if self.active and self._detector.waiting and self.pending_jobs == 0:
+            self.put(self._decide)
 
     # ---- worker --------------------------------------------------------------------------------------------
     def _hear(self, message: AudioChunk, arrival_ns: int) -> None:
         try:
             samples = convert.audio_to_array(message)
         except convert.ConversionError as error:
-            self._audio_problem = f"mic/audio: {error}"
+            self.report("mic/audio", str(error))
             return
-        self._audio_problem = ""
+        self.faults.clear("mic/audio")
         for onset in self._listener.hear(
             samples,
             first_sample=int(message.first_sample),
@@ -109,9 +89,15 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
         self._decide()
 
     def _take_plan(self, data: bytes) -> None:
-        plan = self._inputs.plan(data)
-        if plan is not None:
-            self._detector.add_plan(plan)
+        message = deserialize_message(data, ToolTrajectory)
+        try:
+            path = self._scene.tip_path(message)
+            contact = self._scene.background.planned_contact(path.times_ns, path.tip)
+        except (ValueError, LookupError) as error:
+            self.report("planned_tool_trajectory", str(error))
+            return
+        self.faults.clear("planned_tool_trajectory")
+        self._detector.add_plan(Plan(path.plan_id, int(path.times_ns[0]), int(path.times_ns[-1]), contact))
 
     def _decide(self) -> None:
         for contact in self._detector.poll(self.now_ns()):
@@ -119,7 +105,7 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
             self._worst_latency_ns = max(self._worst_latency_ns, self.now_ns() - contact.onset_ns)
 
     def _message(self, contact: Contact) -> ContactEvent:
-        face = self._inputs.surroundings.face(contact.position)
+        face = self._scene.background.face(contact.position)
         return ContactEvent(
             header=convert.header(contact.onset_ns, self._settings.fixed_frame),
             contact_id=f"{self._session}-{self._detector.counts.contacts}",
@@ -136,13 +122,9 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
         )
 
     # ---- health --------------------------------------------------------------------------------------------
-    def _failed(self, error: Exception) -> None:
-        self._worker_failure = f"{type(error).__name__}: {error}"
-        self.get_logger().error(self._worker_failure)
-
-    def health(self) -> Health:
-        listener, worker = self._listener, self._worker
-        values: dict[str, Any] = {
+    def figures(self) -> dict[str, Any]:
+        listener = self._listener
+        return {
             **vars(self._detector.counts),
             "audio_chunks": listener.chunks,
             "audio_refused_chunks": listener.refused_chunks,
@@ -152,16 +134,17 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
             "audio_restarts": listener.restarts,
             "audio_stamp_jitter_ms": round(listener.jitter_s * 1e3, 3),
             "worst_latency_ms": round(self._worst_latency_ns / 1e6, 1),
-            "queue_dropped": worker.dropped if worker is not None else 0,
+            "queue_dropped": self.dropped_jobs,
         }
-        trouble = listener.trouble(self.now_ns())
-        problems = [p for p in (self._audio_problem, self._worker_failure) if p]
-        problems += [trouble.message] if trouble is not None else []
-        deaf = bool(self._audio_problem) or (trouble is not None and trouble.serious)
-        problems += self._inputs.problems()
+
+    def health(self) -> Health:
+        now_ns = self.now_ns()
+        faults, trouble = self.faults.standing(now_ns), self._listener.trouble(now_ns)
+        problems = [*faults, *([trouble.message] if trouble is not None else []), *self._scene.problems()]
         if not problems:
-            return Health.ok(**values)
-        return (Health.error if deaf else Health.warn)("; ".join(problems), **values)
+            return Health.ok(**self.figures())
+        deaf = any(f.startswith("mic/audio") for f in faults) or (trouble is not None and trouble.serious)
+        return (Health.error if deaf else Health.warn)("; ".join(problems), **self.figures())
 
 
 def main(args: Sequence[str] | None = None) -> int:

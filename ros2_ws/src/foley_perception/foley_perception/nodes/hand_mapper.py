@@ -1,7 +1,11 @@
-"""Gripper as hand: ee_pose, or joint_states and robot_description, to hand_keypoints; plans to planned_trajectory.
+"""Gripper as hand: ee_pose, or joint_states and robot_description, to hand_keypoints; plans to what they mean.
 
-Callbacks run in the executor's thread. States come as bytes and are read no oftener than ``rate_hz``; mapping one
-takes a fifth of a millisecond and is done on the spot. A plan is sampled and mapped in the worker's thread.
+    ee_pose ----------------------------------+--> hand_keypoints
+    joint_states, robot_description --FK------+--> ee_pose, where nobody else publishes it
+    planned_joint_trajectory, planned_path ------> planned_tool_trajectory, planned_trajectory
+
+Callbacks run in the executor's thread. States come as bytes; mapping one takes a fifth of a millisecond and is done on
+the spot, keypoints no oftener than ``rate_hz``. A plan is sampled and mapped in the worker's thread.
 """
 
 from __future__ import annotations
@@ -15,26 +19,27 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Path
 from numpy.typing import NDArray
+from rclpy.publisher import Publisher
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
-from foley_msgs.msg import HandKeypoints, HandTrajectory
+from foley_common.times import NS_PER_S
+from foley_msgs.msg import HandKeypoints, HandTrajectory, ToolTrajectory
+from foley_perception.action import trajectory
 from foley_perception.action.config import HandMapperConfig
 from foley_perception.action.mapper import HandMapper
-from foley_perception.action.trajectory import ToolTrajectory
-from foley_perception.geometry.tf_buffer import TransformBuffer
+from foley_perception.geometry.se3 import SE3
 from foley_perception.ros import motion
-from foley_perception.ros.problem import RecentProblem
 from foley_perception.ros.tf import TransformListener
 from foley_ros import convert, qos, raw
-from foley_ros.entities import Owned
 from foley_ros.node import FoleyNode, Health, run
-from foley_ros.polling import Drain
-from foley_ros.worker import Worker
+from foley_ros.polling import Poller
 
-TICK_S = 0.01
+POLL_S = 0.01
+LOOK_S = 0.5  # between looks at who publishes ee_pose
+LOOKS = 5  # in a row without a publisher, before it is taken for true: discovery takes up to 2.7 s
 _REPORTED = (ValueError, LookupError)  # what the core raises about its input
 
 
@@ -43,73 +48,86 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("hand_mapper", HandMapperConfig, **kwargs)
-        self._owned = Owned(self)
-        self._mapper: HandMapper | None = None
-        self._worker: Worker[Callable[[], None]] | None = None
-        self._tf: TransformListener | None = None
         self._lock = threading.Lock()  # the mapper is used by executor and worker
         self._joint_states: collections.deque[bytes] = collections.deque(maxlen=8)  # not yet read
         self._waiting: JointTrajectory | None = None  # came before robot_description
         self._robot_problem = ""
-        self._problem = RecentProblem(self)
+        self._own_pose: Publisher | None = None  # while nobody else publishes ee_pose
+        self._looks_without = 0
 
     def setup(self, config: HandMapperConfig) -> None:
-        frames = TransformBuffer()
-        self._mapper = HandMapper(config, frames)
-        self._tf = TransformListener(self, frames)
-        self._worker = Worker(
-            lambda job: job(), name="hand_mapper", on_error=lambda e: self._problem.report(repr(e))
+        self._tf = TransformListener(self.entities)
+        self._mapper = HandMapper(config, self._tf.buffer)
+        self._own_due_ns = 0
+        self.start_worker()
+        self._keypoints = self.entities.publisher(HandKeypoints, "hand_keypoints", qos.STATE)
+        self._planned = self.entities.publisher(HandTrajectory, "planned_trajectory", qos.EVENT)
+        self._planned_tool = self.entities.publisher(ToolTrajectory, "planned_tool_trajectory", qos.EVENT)
+        self.entities.subscription(String, "robot_description", self._on_robot, qos.LATCHED)
+        poller = Poller(self.entities, POLL_S, after=self._tf.poll)
+        poller.subscription(JointState, "joint_states", self._on_joints, qos.STATE, raw=True)
+        poller.subscription(PoseStamped, "ee_pose", self._on_pose, qos.STATE, raw=True)
+        self.entities.subscription(
+            JointTrajectory, "planned_joint_trajectory", self._on_joint_plan, qos.EVENT
         )
-        owned = self._owned
-        self._keypoints = owned.publisher(HandKeypoints, "hand_keypoints", qos.STATE)
-        self._planned = owned.publisher(HandTrajectory, "planned_trajectory", qos.EVENT)
-        owned.subscription(String, "robot_description", self._on_robot, qos.LATCHED)
-        drain = Drain(owned, TICK_S, after=self._tf.tend)
-        drain.subscription(JointState, "joint_states", self._on_joints, qos.STATE, raw=True)
-        drain.subscription(PoseStamped, "ee_pose", self._on_pose, qos.STATE, raw=True)
-        owned.subscription(JointTrajectory, "planned_joint_trajectory", self._on_joint_plan, qos.EVENT)
-        owned.subscription(Path, "planned_path", self._on_path, qos.EVENT)
+        self.entities.subscription(Path, "planned_path", self._on_path, qos.EVENT)
+        if config.pose_rate_hz > 0:
+            self.entities.timer(LOOK_S, self._look_for_poses)
 
     def teardown(self) -> None:
-        self._owned.release()
-        if self._worker is not None:
-            self._worker.stop()
-        if self._tf is not None:
-            self._tf.close()
-        self._mapper = self._worker = self._tf = self._waiting = None
+        self._waiting = None
         self._robot_problem = ""
-        self._problem.clear()
+        self._stop_own_pose()
 
     # ---- measured ------------------------------------------------------------------------------------------
     def _on_pose(self, data: bytes) -> None:
-        mapper, time_ns = self._mapper, raw.stamp_ns(data)
-        if not self.active or mapper is None or not mapper.due(time_ns):
+        time_ns = raw.stamp_ns(data)
+        if not self.active or self._own_pose is not None or not self._mapper.due(time_ns):
             return
         message = deserialize_message(data, PoseStamped)
         pose = motion.pose_to_se3(message.pose)
         if pose is None:
-            self._problem.report("ee_pose is not finite or has no orientation: such poses are left out")
-        self._publish(mapper, time_ns, lambda: mapper.from_pose(time_ns, message.header.frame_id, pose))
+            self.report("ee_pose", "ee_pose is not finite or has no orientation: such poses are left out")
+        self._publish(
+            time_ns, lambda mapper: mapper.from_pose(time_ns, message.header.frame_id, pose), "ee_pose"
+        )
 
     def _on_joints(self, data: bytes) -> None:
         mapper, time_ns = self._mapper, raw.stamp_ns(data)
         self._joint_states.append(data)
-        if not self.active or mapper is None or not mapper.has_robot or mapper.poses_are_fresh(time_ns):
+        if not self.active or not mapper.has_robot:
             return
-        if mapper.due(time_ns):
-            self._publish(mapper, time_ns, lambda: mapper.from_joints(time_ns))
+        if self._own_pose is None and mapper.poses_are_fresh(time_ns):
+            return
+        own, due = self._own_pose is not None and self._own_is_due(time_ns), mapper.due(time_ns)
+        if own or due:
+            self._publish(
+                time_ns, lambda mapper: self._from_joints(mapper, time_ns, own=own, due=due), "joint_states"
+            )
+
+    def _from_joints(
+        self, mapper: HandMapper, time_ns: int, *, own: bool, due: bool
+    ) -> NDArray[np.float64] | None:
+        pose = mapper.pose_from_joints(time_ns)
+        if pose is None:
+            return None
+        if own and self._own_pose is not None:
+            self._own_pose.publish(self._stamped(pose, time_ns))
+        return mapper.keypoints_at(pose) if due else None
 
     def _publish(
-        self, mapper: HandMapper, time_ns: int, make: Callable[[], NDArray[np.float64] | None]
+        self, time_ns: int, make: Callable[[HandMapper], NDArray[np.float64] | None], source: str
     ) -> None:
+        mapper = self._mapper
         try:
             with self._lock:
                 self._read_joints(mapper)
-                keypoints = make()
+                keypoints = make(mapper)
         except _REPORTED as error:
-            self._problem.report(str(error))
+            self.report(source, str(error))
             return
         if keypoints is not None:
+            self.faults.clear(source)
             frame = mapper.config.fixed_frame
             self._keypoints.publish(convert.array_to_keypoints(keypoints, time_ns=time_ns, frame_id=frame))
 
@@ -118,74 +136,107 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
             message = deserialize_message(self._joint_states.popleft(), JointState)
             mapper.set_joints(motion.joint_positions(message))
 
+    # ---- ee_pose where there is none -----------------------------------------------------------------------
+    def _look_for_poses(self) -> None:
+        """Publish ee_pose from joint states as long as nobody else does."""
+        others = self.count_publishers("ee_pose") - (self._own_pose is not None)
+        if others > 0:
+            if self._own_pose is not None:
+                self.get_logger().info(
+                    "ee_pose has a publisher: poses from joint_states are no longer published"
+                )
+            self._stop_own_pose()
+        elif self._own_pose is None and self.active and self._mapper.has_robot:
+            self._looks_without += 1
+            if self._looks_without < LOOKS:
+                return
+            self.get_logger().info(
+                "nobody publishes ee_pose: it is made from joint_states and robot_description"
+            )
+            self._own_pose = self.create_publisher(PoseStamped, "ee_pose", qos.STATE)
+
+    def _stop_own_pose(self) -> None:
+        self._looks_without = 0
+        if self._own_pose is not None:
+            self.destroy_publisher(self._own_pose)
+            self._own_pose = None
+
+    def _own_is_due(self, time_ns: int) -> bool:
+        period = int(NS_PER_S / self._mapper.config.pose_rate_hz)
+        if self._own_due_ns - 2 * period < time_ns < self._own_due_ns - period // 4:
+            return False
+        self._own_due_ns = time_ns + period
+        return True
+
+    def _stamped(self, pose: SE3, time_ns: int) -> PoseStamped:
+        return convert.pose_stamped(
+            pose.translation, pose.quaternion, time_ns, self._mapper.config.fixed_frame
+        )
+
     # ---- planned -------------------------------------------------------------------------------------------
     def _on_robot(self, message: String) -> None:
-        self._put(lambda mapper: self._load_robot(mapper, message.data))
+        self.put(lambda: self._load_robot(message.data))
 
     def _on_joint_plan(self, message: JointTrajectory) -> None:
         # A stamp of zero means "begin on receipt".
         start_ns = convert.to_ns(message.header.stamp) or self.now_ns()
         if self.active:
-            self._put(lambda mapper: self._map_joint_plan(mapper, message, start_ns))
+            self.put(lambda: self._map_joint_plan(message, start_ns))
 
     def _on_path(self, message: Path) -> None:
         if self.active:
-            self._put(
-                lambda mapper: self._publish_plan(
-                    mapper, lambda: mapper.plan_path(*motion.path_poses(message))
-                )
-            )
+            self.put(lambda: self._publish_plan(lambda mapper: mapper.plan_path(*motion.path_poses(message))))
 
-    def _put(self, job: Callable[[HandMapper], None]) -> None:
-        mapper = self._mapper
-        if self._worker is not None and mapper is not None:
-            self._worker.put(lambda: job(mapper))
-
-    def _load_robot(self, mapper: HandMapper, urdf: str) -> None:
+    def _load_robot(self, urdf: str) -> None:
         try:
             with self._lock:
-                mapper.set_robot(urdf)
+                self._mapper.set_robot(urdf)
             self._robot_problem = ""
         except ValueError as error:
             self._robot_problem = str(error)
             self.get_logger().error(self._robot_problem)
         if self._waiting is not None:
             message, self._waiting = self._waiting, None
-            self._map_joint_plan(mapper, message, convert.to_ns(message.header.stamp) or self.now_ns())
+            self._map_joint_plan(message, convert.to_ns(message.header.stamp) or self.now_ns())
 
-    def _map_joint_plan(self, mapper: HandMapper, message: JointTrajectory, start_ns: int) -> None:
-        if not mapper.has_robot and not self._robot_problem:
+    def _map_joint_plan(self, message: JointTrajectory, start_ns: int) -> None:
+        if not self._mapper.has_robot and not self._robot_problem:
             self._waiting = message
-            self._problem.report("a plan waits for robot_description: is it published, and transient local?")
+            self.report("plan", "it waits for robot_description: is it published, and transient local?")
             return
         names = list(message.joint_names)
         self._publish_plan(
-            mapper, lambda: mapper.plan_joints(start_ns, names, *motion.trajectory_points(message))
+            lambda mapper: mapper.plan_joints(start_ns, names, *motion.trajectory_points(message))
         )
 
-    def _publish_plan(self, mapper: HandMapper, plan: Callable[[], ToolTrajectory]) -> None:
+    def _publish_plan(self, plan: Callable[[HandMapper], trajectory.ToolTrajectory]) -> None:
+        mapper = self._mapper
         try:
             with self._lock:
                 self._read_joints(mapper)
-                trajectory = plan()
+                planned = plan(mapper)
         except _REPORTED as error:
             mapper.counts.bad_plans += 1
-            self._problem.report(f"plan refused: {self._robot_problem or error}")
+            self.report("plan", f"plan refused: {self._robot_problem or error}")
             return
         mapper.counts.plans += 1
-        self._planned.publish(motion.hand_trajectory(mapper, trajectory))
+        self.faults.clear("plan")
+        self._planned_tool.publish(motion.tool_trajectory_message(planned, mapper.config.fixed_frame))
+        self._planned.publish(motion.hand_trajectory(mapper, planned))
 
     # ---- health --------------------------------------------------------------------------------------------
+    def figures(self) -> dict[str, Any]:
+        return {**vars(self._mapper.counts), "makes_ee_pose": self._own_pose is not None}
+
+    def problems(self) -> list[str]:
+        if self._mapper.counts.keypoints:
+            return []
+        return ["no ee_pose, and no joint_states with a robot_description, yet"]
+
     def health(self) -> Health:
-        assert self._mapper is not None
-        counts = vars(self._mapper.counts)
-        if self._robot_problem:
-            return Health.error(self._robot_problem, **counts)
-        if problem := self._problem.text:
-            return Health.warn(problem, **counts)
-        if not self._mapper.counts.keypoints:
-            return Health.warn("no ee_pose, and no joint_states with a robot_description, yet", **counts)
-        return Health.ok(**counts)
+        return (
+            Health.error(self._robot_problem, **self.figures()) if self._robot_problem else super().health()
+        )
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -17,19 +17,15 @@ from sensor_msgs.msg import CameraInfo, Image
 from foley_common.times import NS_PER_S
 from foley_msgs.msg import HandKeypoints
 from foley_perception.geometry.camera import CameraModel
-from foley_perception.geometry.tf_buffer import TransformBuffer
 from foley_perception.hands.config import HandTrackerConfig
 from foley_perception.hands.detect import HandDetector
 from foley_perception.hands.track import TrackConfig
 from foley_perception.hands.tracking_pipeline import HandFollower
-from foley_perception.ros.problem import RecentProblem
 from foley_perception.ros.tf import TransformListener
 from foley_ros import convert, qos
-from foley_ros.entities import Owned
-from foley_ros.node import FoleyNode, Health, run
-from foley_ros.worker import Worker
+from foley_ros.node import FoleyNode, run
 
-TEND_S = 0.05
+POLL_S = 0.05
 
 
 class HandTrackerNode(FoleyNode[HandTrackerConfig]):
@@ -37,10 +33,6 @@ class HandTrackerNode(FoleyNode[HandTrackerConfig]):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("hand_tracker", HandTrackerConfig, **kwargs)
-        self._owned = Owned(self)
-        self._problem = RecentProblem(self)
-        self._worker: Worker[Image] | None = None
-        self._tf: TransformListener | None = None
         self._info: CameraInfo | None = None
         self._depths: collections.deque[tuple[int, Image]] = collections.deque(maxlen=8)
 
@@ -50,26 +42,18 @@ class HandTrackerNode(FoleyNode[HandTrackerConfig]):
         )
         smoothing = TrackConfig(calm_hz=config.calm_hz, quick_per_m=config.quick_per_m, gap_s=config.gap_s)
         self._follower = HandFollower(detector, smoothing, palm_m=config.palm_m)
-        self._config, self._frames = config, TransformBuffer()
+        self._config = config
         self._next_ns = 0
-        self._problem.clear()
-        self._tf = TransformListener(self, self._frames)
-        self._worker = Worker(
-            self._look, name="hand_tracker", capacity=1, on_error=lambda e: self._problem.report(str(e))
-        )
-        self._keypoints = self._owned.publisher(HandKeypoints, "hand_keypoints", qos.STATE)
-        self._owned.subscription(CameraInfo, "camera/camera_info", self._on_info, qos.IMAGE)
-        self._owned.subscription(Image, "camera/depth/image_raw", self._on_depth, qos.IMAGE)
-        self._owned.subscription(Image, "camera/image_raw", self._on_image, qos.IMAGE)
-        self._owned.timer(TEND_S, self._tf.tend)
+        self._tf = TransformListener(self.entities)
+        self.start_worker(capacity=1)
+        self._keypoints = self.entities.publisher(HandKeypoints, "hand_keypoints", qos.STATE)
+        self.entities.subscription(CameraInfo, "camera/camera_info", self._on_info, qos.IMAGE)
+        self.entities.subscription(Image, "camera/depth/image_raw", self._on_depth, qos.IMAGE)
+        self.entities.subscription(Image, "camera/image_raw", self._on_image, qos.IMAGE)
+        self.entities.timer(POLL_S, self._tf.poll)
 
     def teardown(self) -> None:
-        self._owned.release()
-        if self._worker is not None:
-            self._worker.stop()
-        if self._tf is not None:
-            self._tf.close()
-        self._worker = self._tf = self._info = None
+        self._info = None
         self._depths.clear()
 
     # ---- callbacks: store ----------------------------------------------------------------------------------
@@ -83,19 +67,21 @@ class HandTrackerNode(FoleyNode[HandTrackerConfig]):
         time_ns = convert.to_ns(message.header.stamp)
         if time_ns + NS_PER_S < self._next_ns:  # time was set back
             self._next_ns = 0
-        if not self.active or self._worker is None or time_ns < self._next_ns:
+        if not self.active or time_ns < self._next_ns:
             return
         self._next_ns = time_ns + int(0.9 * NS_PER_S / self._config.rate_hz)
-        self._worker.put(message)
+        self.put(lambda: self._look(message))
 
     # ---- worker --------------------------------------------------------------------------------------------
     def _look(self, message: Image) -> None:
         info = self._info
         if info is None:
-            self._problem.report("pictures come, but no camera/camera_info; is it published beside them?")
+            self.report(
+                "camera/camera_info", "pictures come, but no camera/camera_info; is it published beside them?"
+            )
             return
         time_ns = convert.to_ns(message.header.stamp)
-        pose = self._frames.lookup(self._config.fixed_frame, info.header.frame_id, time_ns)
+        pose = self._tf.buffer.lookup(self._config.fixed_frame, info.header.frame_id, time_ns)
         camera = CameraModel(convert.intrinsics(info), info.width, info.height, pose)
         keypoints, confidence = self._follower.follow(
             time_ns, convert.image_to_rgb(message), camera, self._depth_at(time_ns)
@@ -117,14 +103,11 @@ class HandTrackerNode(FoleyNode[HandTrackerConfig]):
         return convert.depth_to_metres(near[1])
 
     # ---- health --------------------------------------------------------------------------------------------
-    def health(self) -> Health:
-        assert self._worker is not None
-        counts = vars(self._follower.counts) | {"pictures_left_out": self._worker.dropped}
-        if problem := self._problem.text:
-            return Health.warn(problem, **counts)
-        if not self._follower.counts.pictures:
-            return Health.warn("no camera/image_raw yet", **counts)
-        return Health.ok(**counts)
+    def figures(self) -> dict[str, Any]:
+        return vars(self._follower.counts) | {"pictures_left_out": self.dropped_jobs}
+
+    def problems(self) -> list[str]:
+        return [] if self._follower.counts.pictures else ["no camera/image_raw yet"]
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from foley_perception.ros.reconstruct import Reconstructor
 from foley_perception.scene.config import SceneReconstructorConfig
-from foley_ros.node import FoleyNode, Health, run
-from foley_ros.worker import Worker
+from foley_ros.node import FoleyNode, run
 
 
 class SceneReconstructorNode(FoleyNode[SceneReconstructorConfig]):
@@ -17,25 +16,15 @@ class SceneReconstructorNode(FoleyNode[SceneReconstructorConfig]):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("scene_reconstructor", SceneReconstructorConfig, **kwargs)
-        self._worker: Worker[Callable[[], None]] | None = None
         self._options: dict[str, Any] = {}
-        self._server = Reconstructor(self, self._put, lambda: self._options)
+        self._server = Reconstructor(self, self.put, lambda: self._options)
 
     def setup(self, config: SceneReconstructorConfig) -> None:
         self._options = dataclasses.asdict(config)
-        self._worker = Worker(lambda job: job(), name="scene_reconstructor", capacity=1)
+        self.start_worker(capacity=1)
 
-    def teardown(self) -> None:
-        if self._worker is not None:
-            self._worker.stop()
-        self._worker = None
-
-    def _put(self, job: Callable[[], None]) -> None:
-        if self._worker is not None:
-            self._worker.put(job)
-
-    def health(self) -> Health:
-        return Health.ok(busy=self._server.busy, done=self._server.done, failed=self._server.failed)
+    def figures(self) -> dict[str, Any]:
+        return {"busy": self._server.busy, "done": self._server.done, "failed": self._server.failed}
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -23,6 +23,7 @@ DEFAULT_TOPICS: tuple[str, ...] = (
     "left/planned_joint_trajectory trajectory_msgs/msg/JointTrajectory event",
     "left/sim/contacts foley_msgs/msg/ContactEvent event",
     "planned_trajectory foley_msgs/msg/HandTrajectory event",
+    "planned_tool_trajectory foley_msgs/msg/ToolTrajectory event",
     "hand_keypoints foley_msgs/msg/HandKeypoints state",
     "contacts foley_msgs/msg/ContactEvent event",
     "predicted_audio foley_msgs/msg/PredictedAudio event",

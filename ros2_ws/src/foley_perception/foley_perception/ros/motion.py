@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
+from foley_common.times import NS_PER_S
 from foley_msgs.msg import HandTrajectory
+from foley_msgs.msg import ToolTrajectory as ToolTrajectoryMessage
 from foley_perception.action.mapper import HandMapper
 from foley_perception.action.trajectory import ToolTrajectory, TrajectoryError, check_times
 from foley_perception.geometry.se3 import SE3, stack
@@ -87,3 +89,37 @@ def hand_trajectory(mapper: HandMapper, trajectory: ToolTrajectory) -> HandTraje
         frame_id=mapper.config.fixed_frame,
         plan_id=trajectory.plan_id,
     )
+
+
+def tool_trajectory_message(trajectory: ToolTrajectory, frame_id: str) -> ToolTrajectoryMessage:
+    """The planned motion of the tool in a frame."""
+    start_ns = int(trajectory.times_ns[0])
+    return ToolTrajectoryMessage(
+        header=convert.header(start_ns, frame_id),
+        plan_id=trajectory.plan_id,
+        time_from_start=((trajectory.times_ns - start_ns) / NS_PER_S).tolist(),
+        poses=[
+            convert.arrays_to_pose(p, q)
+            for p, q in zip(trajectory.poses.translation, trajectory.poses.quaternion, strict=True)
+        ],
+        widths=trajectory.widths.tolist(),
+    )
+
+
+def tool_trajectory(message: ToolTrajectoryMessage) -> ToolTrajectory:
+    """The planned motion that a message carries.
+
+    Raises:
+        TrajectoryError: numbers of times, poses and widths that differ, or times that do not increase.
+    """
+    what = f"planned_tool_trajectory `{message.plan_id}`"
+    offsets = check_times(np.asarray(message.time_from_start, dtype=np.float64), what)
+    if not len(offsets) == len(message.poses) == len(message.widths):
+        raise TrajectoryError(
+            f"{what} has {len(offsets)} times, {len(message.poses)} poses and {len(message.widths)} widths: "
+            "one of each per point is needed"
+        )
+    arrays = [convert.pose_to_arrays(pose) for pose in message.poses]
+    poses = SE3(np.stack([q for _, q in arrays]), np.stack([p for p, _ in arrays]))
+    times = convert.to_ns(message.header.stamp) + np.round(offsets * NS_PER_S).astype(np.int64)
+    return ToolTrajectory(message.plan_id, times, poses, np.asarray(message.widths, dtype=np.float64))

@@ -1,54 +1,41 @@
 """/tf_static, and /tf where it is needed, into a TransformBuffer, without tf2_ros.
 
-/tf comes at the robot's control rate. Where all that is looked up hangs on static transforms, listening to it would
-cost a tenth of a core for nothing; it is subscribed to when a lookup has failed without it.
+/tf comes at the robot's control rate. Where all that is looked up hangs on static transforms, as with a fixed camera,
+listening to it would cost a tenth of a core for nothing; it is subscribed to when a lookup has failed without it.
 """
 
 from __future__ import annotations
 
-from rclpy.node import Node
 from tf2_msgs.msg import TFMessage
 
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer
 from foley_ros import convert, qos
+from foley_ros.entities import Entities
 
 
 class TransformListener:
-    """Feeds a buffer. Make it, call :meth:`tend` and :meth:`close` in the executor's thread."""
+    """Feeds ``buffer``, from which any thread may look up. Make it and :meth:`poll` in the executor's thread."""
 
-    def __init__(self, node: Node, buffer: TransformBuffer) -> None:
-        self._node = node
-        self._buffer = buffer
+    def __init__(self, entities: Entities) -> None:
+        self.buffer = TransformBuffer()
+        self._entities = entities
         self._moving = False
-        self._subscriptions = [
-            node.create_subscription(
-                TFMessage, "/tf_static", lambda m: self._add(m, static=True), qos.TF_STATIC
-            )
-        ]
+        entities.subscription(TFMessage, "/tf_static", lambda m: self._add(m, static=True), qos.TF_STATIC)
 
-    def tend(self) -> None:
+    def poll(self) -> None:
         """Subscribe to /tf once a lookup has failed without it."""
-        if self._buffer.missed and not self._moving:
+        if self.buffer.missed and not self._moving:
             self._moving = True
-            self._subscriptions.append(
-                self._node.create_subscription(
-                    TFMessage, "/tf", lambda m: self._add(m, static=False), qos.STATE
-                )
-            )
-
-    def close(self) -> None:
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
-        self._subscriptions.clear()
+            self._entities.subscription(TFMessage, "/tf", lambda m: self._add(m, static=False), qos.STATE)
 
     def _add(self, message: TFMessage, *, static: bool) -> None:
         for transform in message.transforms:
             translation, quaternion = convert.transform_to_arrays(transform)
             if not quaternion.any():
-                self._buffer.refused += 1
+                self.buffer.refused += 1
                 continue
-            self._buffer.add(
+            self.buffer.add(
                 transform.header.frame_id,
                 transform.child_frame_id,
                 convert.to_ns(transform.header.stamp),

@@ -13,10 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 Depth = NDArray[np.float32]
+Levels = tuple[Depth, ...]
 
 
-class BackgroundDepth:
+class FarEnvelope:
     """Keep a few depth images of the last seconds and their far envelope.
+
+    :meth:`add` only stores. Looking at the envelope sums up what has come since, in two stacks of partial
+    envelopes, so that a look costs a few passes over one image, however many are kept.
 
     Args:
         window_s: images older than this are forgotten.
@@ -33,7 +37,11 @@ class BackgroundDepth:
         self._window_ns = int(window_s * 1e9)
         self._spacing_ns = self._window_ns // frames
         self._drop = drop
-        self._images: collections.deque[tuple[int, Depth]] = collections.deque()
+        self._stored: collections.deque[tuple[int, Depth]] = collections.deque()  # not summed up yet
+        self._old: list[tuple[int, Levels]] = []  # oldest last; each with all younger ones of this stack
+        self._young: list[tuple[int, Depth]] = []  # newest last
+        self._young_levels: Levels | None = None  # of all in `_young`
+        self._kept_ns: int | None = None  # newest that is kept
         self._newest: tuple[int, Depth] | None = None
         self._cached: Depth | None = None
 
@@ -46,16 +54,18 @@ class BackgroundDepth:
             self.clear()  # another camera, or time was set back
         self._newest = (time_ns, image)
         self._cached = None
-        if self._images and time_ns - self._images[-1][0] < self._spacing_ns:
+        if self._kept_ns is not None and time_ns - self._kept_ns < self._spacing_ns:
             return
-        self._images.append((time_ns, image))
-        while time_ns - self._images[0][0] > self._window_ns:
-            self._images.popleft()
+        self._kept_ns = time_ns
+        self._stored.append((time_ns, image))
+        while time_ns - self._stored[0][0] > self._window_ns:
+            self._stored.popleft()
 
     def clear(self) -> None:
-        self._images.clear()
-        self._newest = None
-        self._cached = None
+        self._stored.clear()
+        self._old.clear()
+        self._young.clear()
+        self._young_levels = self._kept_ns = self._newest = self._cached = None
 
     @property
     def newest_ns(self) -> int | None:
@@ -67,11 +77,42 @@ class BackgroundDepth:
         if self._newest is None:
             return None
         if self._cached is None:
-            images = [image for _, image in self._images]
-            if images[-1] is not self._newest[1]:
-                images.append(self._newest[1])
-            self._cached = far_envelope(np.stack(images), self._drop)
+            self._sum_up()
+            total = self._young_levels
+            if self._old:
+                older = self._old[-1][1]
+                total = older if total is None else merged(older, total)
+            if self._newest[0] != self._kept_ns:
+                own = levels_of(self._newest[1], self._drop)
+                total = own if total is None else merged(total, own)
+            assert total is not None
+            self._cached = far_of(total)
         return self._cached
+
+    def _sum_up(self) -> None:
+        while self._stored:
+            time_ns, image = self._stored.popleft()
+            self._young.append((time_ns, image))
+            own = levels_of(image, self._drop)
+            self._young_levels = own if self._young_levels is None else merged(self._young_levels, own)
+        if self._kept_ns is not None:
+            self._forget(self._kept_ns - self._window_ns)
+
+    def _forget(self, before_ns: int) -> None:
+        while True:
+            if not self._old:
+                if not self._young or self._young[0][0] >= before_ns:
+                    return
+                running: Levels | None = None
+                for time_ns, image in reversed(self._young):
+                    own = levels_of(image, self._drop)
+                    running = own if running is None else merged(own, running)
+                    self._old.append((time_ns, running))
+                self._young.clear()
+                self._young_levels = None
+            if self._old[-1][0] >= before_ns:
+                return
+            self._old.pop()
 
 
 def far_envelope(images: NDArray[np.float32], drop: int = 1) -> Depth:  # [n, H, W] -> [H, W]
@@ -79,11 +120,28 @@ def far_envelope(images: NDArray[np.float32], drop: int = 1) -> Depth:  # [n, H,
 
     Where a pixel has ``drop`` readings or fewer, its nearest stands: a rare reading is better than none.
     """
-    levels = [np.full(images.shape[1:], -np.inf, dtype=np.float32) for _ in range(drop + 1)]
-    for image in images:
-        carried = np.where(np.isfinite(image), image, np.float32(-np.inf))
-        for k, level in enumerate(levels):  # insert into the farthest so far, in order
-            levels[k], carried = np.maximum(level, carried), np.minimum(level, carried)
+    total = levels_of(images[0], drop)
+    for image in images[1:]:
+        total = merged(total, levels_of(image, drop))
+    return far_of(total)
+
+
+def levels_of(image: Depth, drop: int) -> Levels:
+    """The ``drop + 1`` farthest readings of one image, farthest first; -inf where there are fewer."""
+    first = np.where(np.isfinite(image), image, np.float32(-np.inf))
+    return (first, *(np.full(image.shape, -np.inf, dtype=np.float32) for _ in range(drop)))
+
+
+def merged(a: Levels, b: Levels) -> Levels:
+    """The farthest readings of two sets of images together."""
+    result = list(a)
+    for carried in b:
+        for k, level in enumerate(result):  # insert into the farthest so far, in order
+            result[k], carried = np.maximum(level, carried), np.minimum(level, carried)
+    return tuple(result)
+
+
+def far_of(levels: Levels) -> Depth:
     far = levels[0]
     for level in levels[1:]:
         far = np.where(np.isfinite(level), level, far)

@@ -80,12 +80,14 @@ def test_time_set_back_starts_anew() -> None:
 
 def test_bad_samples_are_marked_and_counted() -> None:
     ring = AudioRing(RATE)
-    samples = np.full((480, 2), 0.5, np.float32)
-    samples[10, 1] = np.nan
+    samples = np.full(480, 0.5, np.float32)
+    samples[10] = np.nan
     ring.append(samples, first_sample=0, time_ns=T0)
     sound, known = ring.slice(T0, 480)
     assert np.flatnonzero(~known).tolist() == [10] and sound[10] == 0.0 and sound[11] == 0.5
     assert ring.statistics.bad_samples == 1
+    with pytest.raises(ValueError, match="one channel"):
+        ring.append(np.zeros((480, 2), np.float32), first_sample=480, time_ns=T0)
 
 
 def test_another_sample_rate_is_refused_with_both_numbers() -> None:

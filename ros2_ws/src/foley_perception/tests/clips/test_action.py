@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from foley_perception.clips.action import clip_action
-from foley_perception.clips.grid import ROWS, clip_start_ns, row_times_ns
+from foley_perception.clips.grid import CLIP_ACTIONS, clip_start_ns, row_times_ns
 
 CONTACT = 1_763_000_000_123_456_789
 POINT = np.array([0.1, -0.2, 0.05])
@@ -26,7 +26,7 @@ def path(rate_hz: float, speed: float = 0.4) -> tuple[np.ndarray, np.ndarray]:
 def test_grid() -> None:
     rows = row_times_ns(CONTACT)
     assert rows[0] == clip_start_ns(CONTACT) == CONTACT - 250_000_000
-    assert len(rows) == ROWS and abs(rows[-1] - rows[0] - 89e9 / 90) < 2
+    assert len(rows) == CLIP_ACTIONS and abs(rows[-1] - rows[0] - 89e9 / 90) < 2
 
 
 @pytest.mark.parametrize("rate_hz", [50.0, 100.0, 250.0])

@@ -24,7 +24,7 @@ from foley_perception.contact.detector import (
 )
 from foley_perception.contact.listener import HeardOnset, Listener
 from foley_perception.contact.objects import KnownObject, ObjectMap
-from foley_perception.stamped_history import History
+from foley_perception.stamped_history import VectorHistory
 
 MS = 1_000_000
 S = 1000 * MS
@@ -176,7 +176,7 @@ def test_time_set_back_is_survived() -> None:
 
 
 def test_history_leaves_out_what_is_not_finite_and_late() -> None:
-    history = History()
+    history = VectorHistory()
     for k in range(10):
         history.add(k * 4 * MS, np.array([0.5 * k, np.nan if k == 4 else 0.0, 0.0]))
     history.add(8 * MS, np.zeros(3))
@@ -196,7 +196,7 @@ def test_history_decodes_when_asked() -> None:
         decoded.append(item)
         return None if item == 3 else np.full(3, float(item))
 
-    history = History(decode)
+    history = VectorHistory(decode)
     for k in range(6):
         history.add(k, k)
     assert decoded == []
@@ -273,21 +273,28 @@ def test_listener_names_silence_zeros_and_bad_samples() -> None:
     assert "unplugged" in str(listener.trouble(T0 + 9 * S))
 
 
-def test_listener_averages_channels_and_says_so() -> None:
-    listener = Listener(OnsetConfig())
-    stereo = np.stack([noise_with_click(1.0, 0.5)] * 2, axis=1)
-    onsets = []
-    for i in range(0, RATE, 480):
-        onsets += listener.hear(
-            stereo[i : i + 480],
-            first_sample=i,
-            time_ns=T0 + i * S // RATE,
-            stream_id="a",
-            sample_rate=RATE,
-        )
-    assert len(onsets) == 1
-    trouble = listener.trouble(T0 + S)
-    assert trouble is not None and not trouble.serious and "2 channels, 1 configured" in trouble.message
+def test_listener_hears_the_channel_that_is_asked_for() -> None:
+    """Channels of opposite sign: their mean would be silence."""
+    click = noise_with_click(1.0, 0.5)
+    stereo = np.stack([click, -click], axis=1)
+
+    def heard(channel: int) -> tuple[int, Listener]:
+        listener, onsets = Listener(OnsetConfig(), channel=channel), []
+        for i in range(0, RATE, 480):
+            onsets += listener.hear(
+                stereo[i : i + 480],
+                first_sample=i,
+                time_ns=T0 + i * S // RATE,
+                stream_id="a",
+                sample_rate=RATE,
+            )
+        return len(onsets), listener
+
+    assert heard(0)[0] == heard(1)[0] == 1
+    count, deaf = heard(2)
+    trouble = deaf.trouble(T0 + S)
+    assert count == 0 and deaf.refused_chunks == 100
+    assert trouble is not None and trouble.serious and "2 channels" in trouble.message
 
 
 # ---- objects -----------------------------------------------------------------------------------------------
@@ -331,7 +338,7 @@ def test_faces_that_are_seen_tell_objects_apart() -> None:
     ("field", "value"),
     [
         ("sample_rate", 100),
-        ("channels", 0),
+        ("channel", -1),
         ("min_confidence", 1.5),
         ("decision_s", 3.0),
         ("tip_frame", ""),

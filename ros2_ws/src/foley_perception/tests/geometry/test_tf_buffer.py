@@ -40,7 +40,10 @@ def test_newest_and_tolerance_at_the_ends(buffer: TransformBuffer) -> None:
 def test_unknown_frames_are_named_with_the_known_ones(buffer: TransformBuffer) -> None:
     with pytest.raises(TransformUnavailable, match=r"microphone.*camera, tip, tool, world"):
         buffer.lookup("world", "microphone")
-    assert not buffer.can_transform("world", "microphone")
+    with pytest.raises(TransformUnavailable):
+        buffer.lookup("world", "microphone")
+    with pytest.raises(TransformUnavailable, match="empty"):
+        buffer.lookup("world", "")
     assert buffer.missed == 2
 
 

@@ -220,11 +220,11 @@ def test_bad_parameters_refuse_the_transition(ros_context: Any) -> None:
     from rclpy.parameter import Parameter
 
     node = ros_context.add(ContactDetectorNode())
-    node.set_parameters([Parameter("channels", value=0)])
+    node.set_parameters([Parameter("channel", value=-1)])
     node.trigger_configure()
     assert node._state_machine.current_state[1] == "unconfigured"
-    assert "channels is 0" in node._failure
-    node.set_parameters([Parameter("channels", value=1)])
+    assert "channel is -1" in node._failure
+    node.set_parameters([Parameter("channel", value=0)])
     node.trigger_configure()
     assert node._state_machine.current_state[1] == "inactive"
     node._release()

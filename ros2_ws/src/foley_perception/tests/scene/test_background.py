@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from foley_perception.scene.background import BackgroundDepth, far_envelope
+from foley_perception.scene.background import FarEnvelope, far_envelope
 
 S = 1_000_000_000
 
@@ -9,7 +10,7 @@ S = 1_000_000_000
 def test_a_moving_arm_disappears() -> None:
     scene = np.full((24, 32), 1.0, np.float32)
     scene[10:14, 10:14] = 0.9  # an object
-    background = BackgroundDepth(window_s=4.0, frames=20)
+    background = FarEnvelope(window_s=4.0, frames=20)
     for i in range(20):
         image = scene.copy()
         image[:, i : i + 8] = 0.5  # the arm
@@ -33,7 +34,7 @@ def test_rare_readings_are_better_than_none() -> None:
 
 
 def test_forgets_the_old_and_another_camera() -> None:
-    background = BackgroundDepth(window_s=1.0, frames=4, drop=0)
+    background = FarEnvelope(window_s=1.0, frames=4, drop=0)
     assert background.depth() is None
     background.add(0, np.full((2, 2), 3.0, np.float32))
     for i in range(1, 12):
@@ -44,9 +45,27 @@ def test_forgets_the_old_and_another_camera() -> None:
 
 
 def test_pixels_of_a_known_arm_are_left_out() -> None:
-    background = BackgroundDepth(drop=0)
+    background = FarEnvelope(drop=0)
     arm = np.zeros((2, 2), bool)
     arm[0, 0] = True
     background.add(0, np.ones((2, 2), np.float32), arm)
     depth = background.depth()
     assert depth is not None and np.isnan(depth[0, 0]) and depth[1, 1] == 1.0
+
+
+def test_the_sum_in_two_stacks_is_the_far_envelope_of_what_is_in_the_window() -> None:
+    rng = np.random.default_rng(3)
+    background = FarEnvelope(window_s=2.0, frames=8, drop=1)
+    kept: list[tuple[int, NDArray[np.float32]]] = []
+    for step in range(60):
+        time_ns = step * S // 10
+        image = rng.uniform(0.2, 2.0, (4, 5)).astype(np.float32)
+        image[rng.random((4, 5)) < 0.3] = np.nan
+        background.add(time_ns, image)
+        if not kept or time_ns - kept[-1][0] >= S // 4:
+            kept.append((time_ns, image))
+        if rng.random() < 0.4:  # looked at now and then only
+            inside = [i for t, i in kept if t >= kept[-1][0] - 2 * S]
+            if kept[-1][0] != time_ns:
+                inside.append(image)
+            assert np.array_equal(background.depth(), far_envelope(np.stack(inside)), equal_nan=True)

@@ -85,9 +85,7 @@ def table(microphone: tuple[float, float, float]) -> Body:
     rigidity = TABLE.youngs_modulus * thick**3 / (12 * (1 - TABLE.poisson_ratio**2))
     face = plates.Face(length, width, False, rigidity, 0.3, TABLE.density * thick, 0.0, 2.0e5)
     mass = TABLE.density * length * width * thick
-    return _assemble(
-        TABLE, face, thick, mass, 25.0, (0.0, 0.0, 0.0), 0.0, microphone, np.random.default_rng(0xB0D1)
-    )
+    return _assemble(TABLE, face, thick, mass, 25.0, (0.0, 0.0, 0.0), 0.0, microphone, np.random.default_rng(0xB0D1))
 
 
 def _assemble(
@@ -104,9 +102,7 @@ def _assemble(
     x, y, area = plates.quadrature(face)
     shapes = coefficients @ plates.basis(face, x, y)
     c, s = math.cos(yaw), math.sin(yaw)
-    points = np.stack(
-        [position[0] + c * x - s * y, position[1] + s * x + c * y, np.full(x.size, position[2])]
-    )
+    points = np.stack([position[0] + c * x - s * y, position[1] + s * x + c * y, np.full(x.size, position[2])])
     distance = np.linalg.norm(points - np.array(microphone)[:, None], axis=0)
     centre = math.dist(position, microphone)
     k = omega / SOUND_SPEED
@@ -116,10 +112,6 @@ def _assemble(
     ka = k**2 * surface / math.pi
     # Each mode's own loss to the air: rho c S s <phi^2> / 2 at unit modal mass; short circuit as in a net monopole.
     net = (shapes @ area) ** 2 / (surface * np.maximum((shapes**2) @ area, 1e-30))
-    air = (
-        AIR_DENSITY * SOUND_SPEED * ((shapes**2) @ area) * ka / (1 + ka) * np.maximum(net, ka / (4 + ka)) / 2
-    )
+    air = AIR_DENSITY * SOUND_SPEED * ((shapes**2) @ area) * ka / (1 + ka) * np.maximum(net, ka / (4 + ka)) / 2
     decay = loss(material, omega, rng) * omega / 2 + air + extra
-    return Body(
-        material, face, omega, np.minimum(decay, 0.7 * omega), gain, coefficients, mass, position, yaw
-    )
+    return Body(material, face, omega, np.minimum(decay, 0.7 * omega), gain, coefficients, mass, position, yaw)

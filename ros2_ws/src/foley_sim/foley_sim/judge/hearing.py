@@ -37,9 +37,7 @@ class Room:
                 if sum(abs(n) for n in order) > 2:
                     continue
                 place = np.array(source) + offset
-                image = np.where(
-                    np.array(order) == 0, place, np.where(np.array(order) < 0, -place, 2 * size - place)
-                )
+                image = np.where(np.array(order) == 0, place, np.where(np.array(order) < 0, -place, 2 * size - place))
                 distance = float(np.linalg.norm(image - np.array(ear) - offset))
                 taps.append(min(round(distance / 343.0 * rate), _RING - 1))
                 gains.append(reflection ** sum(abs(n) for n in order) / max(distance, 0.05))

@@ -8,9 +8,7 @@ from foley_sim.looks import TEXTURE_SIZE, Look
 from foley_sim.paintbox import grain, hsv, noise, shade, to_bytes
 
 # hue, saturation, value, fineness of the pattern (cells), contrast, specular, alpha
-_PALETTES: dict[
-    str, tuple[tuple[float, float], tuple[float, float], tuple[float, float], int, float, float, float]
-] = {
+_PALETTES: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[float, float], int, float, float, float]] = {
     "wood": ((0.99, 1.06), (0.45, 0.8), (0.18, 0.5), 12, 0.22, 0.3, 1.0),
     "metal": ((0.5, 0.7), (0.0, 0.12), (0.35, 0.6), 60, 0.20, 0.9, 1.0),
     "glass": ((0.1, 0.9), (0.25, 0.6), (0.4, 0.8), 3, 0.06, 1.0, 0.8),
@@ -41,8 +39,6 @@ def table_texture(seed: int, size: int = 512) -> np.ndarray[tuple[int, ...], np.
     """A dark or a green-felt bench top, [size, size, 3]."""
     rng = np.random.default_rng([0xB7AB, seed])
     felt = rng.uniform() < 0.5
-    hue, saturation, value = (
-        ((0.3, 0.45), (0.2, 0.5), (0.2, 0.4)) if felt else ((0.0, 1.0), (0.0, 0.2), (0.15, 0.35))
-    )
+    hue, saturation, value = ((0.3, 0.45), (0.2, 0.5), (0.2, 0.4)) if felt else ((0.0, 1.0), (0.0, 0.2), (0.15, 0.35))
     base = hsv(rng, hue, saturation, value)
     return to_bytes(shade(base, 0.08 * noise(rng, size, 140)))

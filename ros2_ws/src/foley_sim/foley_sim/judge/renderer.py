@@ -109,8 +109,7 @@ class JudgeSound:
         sounding = [bodies.body(item, ear, scene.seed) for item in scene.objects] + [bodies.table(ear)]
         names = [*(item.object_id for item in scene.objects), TABLE_ID]
         self._voices = {
-            name: Voice(body, rate, [seed, i])
-            for i, (name, body) in enumerate(zip(names, sounding, strict=True))
+            name: Voice(body, rate, [seed, i]) for i, (name, body) in enumerate(zip(names, sounding, strict=True))
         }
         self._room = Room(scene.room, [body.position for body in sounding], ear, rate)
         self._whine = Whine([seed, 101], rate)
@@ -178,17 +177,10 @@ class JudgeSound:
         local = min(1 / (float(np.sum(drive**2)) + 1 / max(body.mass, 1e-3)), body.mass)
         k = strike.stiffness(self._striker, body.material, event.head)
         e = strike.restitution(body.material, event.head)
-        first, impulse = strike.pulse(
-            k, tip, max(local, 2e-3), e, event.speed, event.impulse, onset, self.sample_rate
-        )
+        first, impulse = strike.pulse(k, tip, max(local, 2e-3), e, event.speed, event.impulse, onset, self.sample_rate)
         # A blow cannot move the modes faster than the striker came in.
         share = 1 / (1 + tip * float(np.sum(drive**2)))
-        click = (
-            np.diff(impulse, prepend=0.0)
-            * _CLICK
-            * self.sample_rate**2
-            * (0.3 if event.head == "pad" else 1.0)
-        )
+        click = np.diff(impulse, prepend=0.0) * _CLICK * self.sample_rate**2 * (0.3 if event.head == "pad" else 1.0)
         voice.pushes.append(Push(first, impulse, drive * share, click))
         self._loosen(voice, first, len(impulse), 0.5 * event.impulse * event.speed)
         table = self._voices[TABLE_ID]

@@ -34,14 +34,7 @@ def restitution(material: MaterialSample, head: Head) -> float:
 
 
 def pulse(
-    k: float,
-    mass: float,
-    surface_mass: float,
-    e: float,
-    speed: float,
-    impulse: float,
-    onset: float,
-    rate: int,
+    k: float, mass: float, surface_mass: float, e: float, speed: float, impulse: float, onset: float, rate: int
 ) -> tuple[int, Array]:
     """First sample and the impulse of each sample interval [n] [N s], whose sum is `impulse`."""
     speed = max(speed, 1e-3)

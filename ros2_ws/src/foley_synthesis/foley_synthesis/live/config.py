@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any, cast
 
+from foley_perception.scene.sensing import SensingConfig
 from foley_synthesis.beliefs.fusion import FusionConfig, Method
 
 
@@ -34,6 +35,7 @@ class MaterialConfig:
     state_file: str = parameter("", "file that keeps the beliefs over restarts; empty: they are not kept")
     threads: int = parameter(1, "threads of the model")
     sample_rate: int = parameter(48000, "[Hz] of mic/audio; chunks of another rate are refused")
+    channel: int = parameter(0, "of mic/audio that is heard, from 0")
     before_s: float = parameter(0.25, "[s] of sound before the onset that the model hears")
     after_s: float = parameter(0.65, "[s] of sound after the onset that the model hears; less is sooner")
     patience_s: float = parameter(1.0, "[s] that a contact waits for sound that does not come")
@@ -51,6 +53,7 @@ class MaterialConfig:
     def __post_init__(self) -> None:
         _in_range(self, 1, 64, "threads")
         _in_range(self, 8000, 384000, "sample_rate")
+        _in_range(self, 0, 63, "channel")
         _in_range(self, 0.0, 1.0, "before_s", "surprise_level")
         _in_range(self, 0.05, 4.0, "after_s")
         _in_range(self, 0.0, 10.0, "patience_s")
@@ -81,7 +84,9 @@ class SynthesizerConfig:
     threads: int = parameter(1, "threads of the model")
     synthesis: str = parameter("example", "how features become sound: example or parametric")
     hand: str = parameter("parallel_gripper", "gripper description, by name or path; the hand_mapper's own")
-    hand_side: str = parameter("right", "hand of planned_trajectory that carries the tool: right or left")
+    hand_side: str = parameter(
+        "right", "hand that carries the tool in the motions of `predict_contact`: right or left"
+    )
     fixed_frame: str = parameter("world", "frame in which plans, poses and contacts are compared")
     tool_frame: str = parameter("tool", "frame that ee_pose moves")
     tip_frame: str = parameter("tip", "frame of the point that touches, fixed to tool_frame in tf")
@@ -110,3 +115,18 @@ class SynthesizerConfig:
         for name in ("fixed_frame", "tool_frame", "tip_frame", "hand"):
             if not getattr(self, name):
                 raise ValueError(f"{name} is empty")
+
+    @property
+    def sensing(self) -> SensingConfig:
+        return SensingConfig(
+            fixed_frame=self.fixed_frame,
+            tool_frame=self.tool_frame,
+            tip_frame=self.tip_frame,
+            hand=self.hand,
+            pictures=True,
+            depth=self.use_depth,
+            gripper=True,
+            tip_margin_m=self.tip_margin_m,
+            clear_m=self.clear_m,
+            silent_s=self.stale_s,
+        )

@@ -11,20 +11,25 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
-from foley_perception.action.planned_contact import PlannedContact, PlannedContactConfig, planned_contact
-from foley_perception.clips.action import clip_action
+from foley_perception.action.planned_contact import PlannedContact
+from foley_perception.action.trajectory import TipPath
 from foley_perception.clips.grid import clip_start_ns
-from foley_perception.geometry.camera import CameraModel
-from foley_perception.scene.crop import crop_around
+from foley_perception.clips.inputs import (
+    ClipInputs,
+    NoMotion,
+    Streams,
+    contact_point,
+    executed_inputs,
+    planned_inputs,
+)
+from foley_perception.scene.depth_background import DepthBackground
 from foley_synthesis.live.contact import Contact, Point
-from foley_synthesis.live.history import Frame, History, choose_still, frames_on_grid
 from foley_synthesis.vis.inference.predictor import Prediction, PredictionInput
 
 Array = NDArray[np.float64]
@@ -49,27 +54,12 @@ class CannotPredict(Exception):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class PlannedMotion:
-    """A plan as the path of the tip in the world."""
-
-    plan_id: str
-    times_ns: NDArray[np.int64]  # [n], increasing
-    tip: Array  # [n, 3] [m]
-    width: Array  # [n] [m]; NaN unknown
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
 class View:
     """What is known of the scene when a prediction is made."""
 
-    camera: CameraModel | None
-    depth: NDArray[np.float32] | None  # [h, w] background [m]
-    frames: History[Frame]
-    tip_at: Callable[[int], Array | None]  # measured tip [3] in the world at a time [ns]; None: not known
-    tips: History[Array]  # the same around an executed contact
-    widths: History[float]  # [m], measured around an executed contact
-    forces: History[float]  # [N], magnitude, measured around an executed contact
-    missing: str = ""  # why camera or tips are not there, for the error message
+    streams: Streams | None  # None: the camera is not known
+    background: DepthBackground
+    missing: str = ""  # why there are no streams, for the error message
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -89,28 +79,12 @@ class PredictsSound(Protocol):
 
 
 class SynthesisCore:
-    """Turns motions into predictions. Stateless but for its configuration; use it from one thread.
+    """Turns motions into predictions. Stateless; use it from one thread."""
 
-    Args:
-        predictor: the model.
-        clear_m: a tip nearer than this to the contact point is in the way of the still.
-        use_depth: False finds contacts by the turning point of the plan alone.
-    """
-
-    def __init__(
-        self,
-        predictor: PredictsSound,
-        *,
-        contact: PlannedContactConfig | None = None,
-        clear_m: float = 0.10,
-        use_depth: bool = True,
-    ) -> None:
+    def __init__(self, predictor: PredictsSound) -> None:
         self._predictor = predictor
-        self._contact = contact or PlannedContactConfig()
-        self._clear_m = clear_m
-        self._use_depth = use_depth
 
-    def find_contact(self, plan: PlannedMotion, view: View) -> PlannedContact:
+    def find_contact(self, plan: TipPath, view: View) -> PlannedContact:
         """Where and when the plan touches.
 
         Raises:
@@ -125,26 +99,25 @@ class SynthesisCore:
             )
         if np.any(np.diff(plan.times_ns) <= 0):
             raise CannotPredict(Reason.BAD_TRAJECTORY, f"plan `{plan.plan_id}`: times do not increase")
-        camera = _camera(view)
-        depth = view.depth if self._use_depth else None
-        if depth is not None and depth.shape != (camera.height, camera.width):
-            camera = camera.scaled(depth.shape[1], depth.shape[0])
-        contact = planned_contact(plan.times_ns, plan.tip, depth, camera, self._contact)
+        _streams(view)
+        contact = view.background.planned_contact(plan.times_ns, plan.tip)
         if contact is None:
             raise CannotPredict(Reason.NO_CONTACT, f"plan `{plan.plan_id}`")
         return contact
 
-    def planned(self, plan: PlannedMotion, view: View) -> Predicted:
+    def planned(self, plan: TipPath, view: View) -> Predicted:
         """Sound of the plan's first contact, from the plan alone.
 
         Raises:
             CannotPredict: see :class:`Reason`.
         """
         contact = self.find_contact(plan, view)
-        action = clip_action(
-            contact.time_ns, contact.position, plan.times_ns, plan.tip, width=(plan.times_ns, plan.width)
-        )
-        return self._predict(contact.time_ns, contact.position, view, action, None, contact)
+        path = (plan.times_ns, plan.tip)
+        try:
+            inputs = planned_inputs(_streams(view), path, plan.width, contact.time_ns, contact.position)
+        except ValueError as error:
+            raise _cannot(error, Reason.BAD_TRAJECTORY) from error
+        return self._predict(contact.time_ns, contact.position, inputs, contact)
 
     def executed(self, contact: Contact, view: View) -> Predicted:
         """Sound of a contact that has happened, from what was measured around it.
@@ -152,59 +125,34 @@ class SynthesisCore:
         Raises:
             CannotPredict: see :class:`Reason`.
         """
-        times, tips = _series(view.tips)
-        start, end = clip_start_ns(contact.time_ns), clip_start_ns(contact.time_ns) + NS_PER_S
-        inside = (times >= start) & (times < end)
+        streams, start = _streams(view), clip_start_ns(contact.time_ns)
+        inside = (streams.tip[0] >= start) & (streams.tip[0] < start + NS_PER_S)
         if inside.sum() < 2:
-            raise CannotPredict(
-                Reason.NO_POSE, view.missing or f"no poses around contact `{contact.contact_id}`"
-            )
-        position = np.asarray(contact.position, dtype=np.float64)
-        if not contact.located:
-            position = tips[int(np.argmin(np.abs(times - contact.time_ns)))]
-        frames = frames_on_grid(view.frames, start)
-        if frames is None:
-            raise CannotPredict(Reason.NO_IMAGE, f"no frames around contact `{contact.contact_id}`")
-        action = clip_action(
-            contact.time_ns, position, times, tips, width=_series(view.widths), force=_series(view.forces)
-        )
-        return self._predict(contact.time_ns, position, view, action, frames, None)
+            raise CannotPredict(Reason.NO_POSE, f"no poses around contact `{contact.contact_id}`")
+        try:
+            position = contact_point(np.asarray(contact.position), streams, contact.time_ns)
+            inputs = executed_inputs(streams, contact.time_ns, position)
+        except ValueError as error:
+            raise _cannot(error, Reason.NO_POSE) from error
+        return self._predict(contact.time_ns, position, inputs, None)
 
     def _predict(
         self,
         contact_ns: int,
         position: Array,  # [3]
-        view: View,
-        action: NDArray[np.float32],  # [90, 8]
-        frames: Sequence[Frame] | None,
+        inputs: ClipInputs,
         planned: PlannedContact | None,
     ) -> Predicted:
-        camera = _camera(view)
-        still = choose_still(view.frames, contact_ns, lambda t: self._is_clear(t, position, view))
-        if still is None:
-            raise CannotPredict(Reason.NO_IMAGE, "no frame from before the contact; is the camera running?")
-        try:
-            crops = [crop_around(frame, camera, position) for frame in frames or ()]
-            picture = crop_around(still[1], camera, position)
-        except ValueError as error:
-            raise CannotPredict(Reason.NO_IMAGE, str(error)) from error
-        prediction = self._predictor.predict(
-            PredictionInput(picture, np.stack(crops) if frames is not None else None, action)
-        )
+        prediction = self._predictor.predict(PredictionInput(inputs.still, inputs.frames, inputs.action))
         x, y, z = (float(v) for v in position)
         return Predicted(contact_ns, (x, y, z), prediction, planned)
 
-    def _is_clear(self, time_ns: int, position: Array, view: View) -> bool:
-        tip = view.tip_at(time_ns)
-        return tip is None or bool(np.linalg.norm(tip - position) >= self._clear_m)
 
-
-def _camera(view: View) -> CameraModel:
-    if view.camera is None:
+def _streams(view: View) -> Streams:
+    if view.streams is None:
         raise CannotPredict(Reason.NO_CAMERA, view.missing or "no camera_info or no tf yet")
-    return view.camera
+    return view.streams
 
 
-def _series(history: History[Array] | History[float]) -> tuple[NDArray[np.int64], Array]:
-    times, items = history.snapshot()
-    return np.asarray(times, dtype=np.int64), np.asarray(items, dtype=np.float64)
+def _cannot(error: ValueError, motion: Reason) -> CannotPredict:
+    return CannotPredict(motion if isinstance(error, NoMotion) else Reason.NO_IMAGE, str(error))

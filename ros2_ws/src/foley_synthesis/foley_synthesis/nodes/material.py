@@ -16,14 +16,12 @@ from typing import Any, TypeVar
 from foley_msgs.msg import AudioChunk, ContactEvent, MaterialEstimate, PredictedAudio
 from foley_msgs.srv import GetPredicates
 from foley_perception.audio.ring import AudioRing
+from foley_perception.clips.channels import one_channel
 from foley_ros import convert as common
 from foley_ros import qos
-from foley_ros.entities import Owned
-from foley_ros.faults import Faults
-from foley_ros.node import FoleyNode, Health, run
-from foley_ros.polling import Drain
+from foley_ros.node import FoleyNode, run
+from foley_ros.polling import Poller
 from foley_ros.preload import preload
-from foley_ros.worker import Worker
 from foley_synthesis import checkpoint
 from foley_synthesis.hearing.inference.heard_model import HeardModel
 from foley_synthesis.live.config import MaterialConfig
@@ -33,10 +31,9 @@ from foley_synthesis.live.state_file import BeliefFile
 from foley_synthesis.ros import convert
 from foley_synthesis.ros.material_output import MaterialOutput, answer_predicates
 
-Job = Callable[[], None]
 Message = TypeVar("Message")
 Value = TypeVar("Value")
-DRAIN_PERIOD_S = 0.02
+POLL_PERIOD_S = 0.02
 SILENT_S = 2.0
 
 
@@ -45,9 +42,6 @@ class MaterialNode(FoleyNode[MaterialConfig]):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("material", MaterialConfig, **kwargs)
-        self._owned = Owned(self)
-        self._worker: Worker[Job] | None = None
-        self._faults = Faults()
         self._contacts_heard = self._contacts_unheard = 0
         self._audio_ns = 0
 
@@ -62,67 +56,62 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         if said:
             (self.get_logger().info if well else self.get_logger().warning)(said)
         self._ring = AudioRing(config.sample_rate)
+        self._channel = config.channel
         self._queue = ContactQueue(
             self._ring, before_s=config.before_s, after_s=config.after_s, patience_s=config.patience_s
         )
-        self._output = MaterialOutput(self, self._owned, content)
-        self._worker = Worker(lambda job: job(), name="material", on_error=self._on_worker_error)
-        subscribe = self._owned.subscription
-        drain = Drain(self._owned, DRAIN_PERIOD_S, after=self._hand_over)
-        drain.subscription(AudioChunk, "mic/audio", self._on_audio, qos.AUDIO)
+        self._output = MaterialOutput(self, self.entities, content)
+        self.start_worker(finish=True)
+        subscribe = self.entities.subscription
+        poller = Poller(self.entities, POLL_PERIOD_S, after=self._hand_over)
+        poller.subscription(AudioChunk, "mic/audio", self._on_audio, qos.AUDIO)
         subscribe(ContactEvent, "contacts", self._on_contact, qos.EVENT)
         subscribe(PredictedAudio, "predicted_audio", self._on_expected, qos.EVENT)
         subscribe(MaterialEstimate, "predicted_material", self._on_predicted, qos.EVENT)
-        self._owned.service(GetPredicates, "~/get_predicates", self._on_get_predicates)
-        self._owned.timer(config.snapshot_period_s, self._request_snapshot)
+        self.entities.service(GetPredicates, "~/get_predicates", self._on_get_predicates)
+        self.entities.timer(config.snapshot_period_s, self._request_snapshot)
         self._output.vocabulary()
 
     def start(self) -> None:
         self._audio_ns = self.now_ns()
-        self._faults.clear_all()
+        self.faults.clear_all()
 
     def stop(self) -> None:
         self._queue.clear()
         self._output.predicates([], always=True)  # nothing is watched any more: all are UNKNOWN
 
-    def teardown(self) -> None:
-        if self._worker is not None:
-            self._worker.stop(drain=True)
-            self._worker = None
-        self._owned.release()
-
-    def health(self) -> Health:
+    def figures(self) -> dict[str, Any]:
         statistics = self._ring.statistics
-        values = {
+        return {
             "contacts_heard": self._contacts_heard,
             "contacts_without_sound": self._contacts_unheard,
             "objects": len(self._core.objects),
             "audio_gaps": statistics.gaps,
             "audio_samples_lost": statistics.lost_samples,
-            "jobs_dropped": self._worker.dropped if self._worker is not None else 0,
+            "jobs_dropped": self.dropped_jobs,
             "model_id": self._model.model_id,
         }
-        now_ns = self.now_ns()
-        silent_s = (now_ns - self._audio_ns) / 1e9
-        problem = self._faults.sentence(now_ns)
-        if not problem and silent_s > SILENT_S:
-            problem = f"no sound on mic/audio for {silent_s:.1f} s: is the microphone running?"
-        return Health.warn(problem, **values) if problem else Health.ok("hearing", **values)
+
+    def problems(self) -> list[str]:
+        silent_s = (self.now_ns() - self._audio_ns) / 1e9
+        if silent_s <= SILENT_S:
+            return []
+        return [f"no sound on mic/audio for {silent_s:.1f} s: is the microphone running?"]
 
     # ---- callbacks: store only -------------------------------------------------------------------------
     def _on_audio(self, message: AudioChunk) -> None:
         try:
             self._ring.append(
-                common.audio_to_array(message),
+                one_channel(common.audio_to_array(message), self._channel),
                 first_sample=message.first_sample,
                 time_ns=common.to_ns(message.header.stamp),
                 stream_id=message.stream_id,
                 sample_rate=message.sample_rate,
             )
         except ValueError as error:
-            self._faults.report("mic/audio", str(error), self.now_ns())
+            self.report("mic/audio", str(error))
             return
-        self._faults.clear("mic/audio")
+        self.faults.clear("mic/audio")
         self._audio_ns = self.now_ns()
 
     def _on_contact(self, message: ContactEvent) -> None:
@@ -142,25 +131,21 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         try:
             return read(message)
         except common.ConversionError as error:
-            self._faults.report(topic, str(error), self.now_ns())
+            self.report(topic, str(error))
             return None
 
     def _on_predicted(self, message: MaterialEstimate) -> None:
         if self.active:
-            self._put(lambda: self._foresee(message))
+            self.put(lambda: self._foresee(message))
 
     def _hand_over(self) -> None:
         if self.active and len(self._queue):
             for sound in self._queue.ready(self.now_ns()):
-                self._put(lambda sound=sound: self._hear(sound))  # type: ignore[misc]
+                self.put(lambda sound=sound: self._hear(sound))  # type: ignore[misc]
 
     def _request_snapshot(self) -> None:
-        if self.active and self._worker is not None and self._worker.pending() == 0:
-            self._put(lambda: self._snapshot(always=True))
-
-    def _put(self, job: Job) -> None:
-        if self._worker is not None:
-            self._worker.put(job)
+        if self.active and self.pending_jobs == 0:
+            self.put(lambda: self._snapshot(always=True))
 
     def _on_get_predicates(
         self, request: GetPredicates.Request, response: GetPredicates.Response
@@ -174,18 +159,18 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         if sound.known == 0.0:
             self._contacts_unheard += 1
             what = f"no sound was received around contact `{sound.contact.contact_id}`"
-            self._faults.report("hearing", what, self.now_ns())
+            self.report("hearing", what)
             return
         outcome = self._core.hear(sound)
         self._contacts_heard += 1
-        self._faults.clear("hearing")
+        self.faults.clear("hearing")
         self._output.outcome(outcome)
         self._snapshot()
         problem = self._file.save(self._core, self._model.model_id)
         if problem:
-            self._faults.report("state_file", problem, self.now_ns())
+            self.report("state_file", problem)
         else:
-            self._faults.clear("state_file")
+            self.faults.clear("state_file")
 
     def _foresee(self, message: MaterialEstimate) -> None:
         evidence = convert.predicted_evidence_of(message, self._model.vocabulary)
@@ -197,10 +182,6 @@ class MaterialNode(FoleyNode[MaterialConfig]):
     def _snapshot(self, *, always: bool = False) -> None:
         if self.active:
             self._output.predicates(self._core.predicates(self.now_ns()), always=always)
-
-    def _on_worker_error(self, error: Exception) -> None:
-        self._faults.report("worker", f"{type(error).__name__}: {error}", self.now_ns())
-        self.get_logger().error(f"while working: {type(error).__name__}: {error}")
 
 
 def main(args: Sequence[str] | None = None) -> int:

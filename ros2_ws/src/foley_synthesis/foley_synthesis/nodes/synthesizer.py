@@ -1,6 +1,6 @@
 """`synthesizer`: the sound of a contact, before it (planned) and after it (executed).
 
-    planned_trajectory -----------------------------+--> worker: contact, crop, model --> predicted_audio
+    planned_tool_trajectory ------------------------+--> worker: contact, crop, model --> predicted_audio
     contacts -> waits until the clip is over -------+                                     predicted_material
     camera, depth, tf, ee_pose, wrench -> histories +
 
@@ -11,34 +11,37 @@ because a plan has a deadline and a contact has none.
 from __future__ import annotations
 
 import collections
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from foley_common.times import NS_PER_S
-from foley_msgs.msg import ContactEvent, HandTrajectory, PredictedAudio
-from foley_perception.action.gripper import GripperHand
-from foley_perception.action.planned_contact import PlannedContactConfig
+from foley_msgs.msg import ContactEvent, HandTrajectory, PredictedAudio, ToolTrajectory
+from foley_perception.action.tip import in_fixed_frame
+from foley_perception.action.trajectory import TipPath
 from foley_perception.clips.grid import clip_start_ns
+from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformUnavailable
+from foley_perception.ros.sensed_scene import SensedScene
 from foley_ros import qos
 from foley_ros.convert import ConversionError
-from foley_ros.entities import Owned
-from foley_ros.faults import Faults
-from foley_ros.node import FoleyNode, Health, run
+from foley_ros.node import FoleyNode, run
+from foley_ros.polling import Poller
 from foley_ros.preload import preload
-from foley_ros.worker import Worker
 from foley_synthesis import checkpoint
 from foley_synthesis.live.config import SynthesizerConfig
 from foley_synthesis.live.contact import Contact
-from foley_synthesis.live.synthesis_core import CannotPredict, Reason, SynthesisCore
+from foley_synthesis.live.synthesis_core import CannotPredict, Reason, SynthesisCore, View
 from foley_synthesis.ros import convert
-from foley_synthesis.ros.scene_inputs import SceneInputs
-from foley_synthesis.ros.synthesizer_output import SynthesizerOutput, planned_motion
+from foley_synthesis.ros.synthesizer_output import SynthesizerOutput, hand_plan
 from foley_synthesis.ros.what_if import WhatIf
 from foley_synthesis.vis.inference.predictor import Predictor
 
-Job = Callable[[], None]
-TEND_PERIOD_S = 0.05
+POLL_PERIOD_S = 0.02
+HAND_OVER_PERIOD_S = 0.05
+MARGIN_NS = NS_PER_S // 10  # of motion on each side of a clip
 
 
 class SynthesizerNode(FoleyNode[SynthesizerConfig]):
@@ -46,117 +49,103 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("synthesizer", SynthesizerConfig, **kwargs)
-        self._owned = Owned(self)
-        self._worker: Worker[Job] | None = None
-        self._faults = Faults()
         self._waiting: collections.deque[Contact] = collections.deque(maxlen=16)
         self._planned = self._executed = self._skipped = 0
         self._lead_s = self._latency_s = float("nan")
-        self._what_if = WhatIf(self, self._put, self._answer)
+        self._what_if = WhatIf(self, self.put, self._answer_hand)
 
     # ---- life cycle ------------------------------------------------------------------------------------
     def setup(self, config: SynthesizerConfig) -> None:
         content = checkpoint.load_checkpoint(config.checkpoint or None)
-        self._hand = GripperHand.from_yaml(config.hand)
         predictor = Predictor(content, threads=config.threads, synthesis=config.synthesis)
         predictor.warm_up()
-        self._core = SynthesisCore(
-            predictor,
-            contact=PlannedContactConfig(margin_m=config.tip_margin_m),
-            clear_m=config.clear_m,
-            use_depth=config.use_depth,
-        )
+        self._core = SynthesisCore(predictor)
         self._settings = config
         self._model_id = content.model_id
-        self._inputs = SceneInputs(self._owned, config, self._hand, self._faults, self.now_ns)
-        self._output = SynthesizerOutput(self._owned, content, config.fixed_frame)
-        self._worker = Worker(
-            lambda job: job(), name="synthesizer", capacity=8, on_error=self._on_worker_error
-        )
-        self._owned.subscription(HandTrajectory, "planned_trajectory", self._on_plan, qos.EVENT)
+        poller = Poller(self.entities, POLL_PERIOD_S)
+        self._scene = SensedScene(self, poller, config.sensing)
+        self._output = SynthesizerOutput(self.entities, content, config.fixed_frame)
+        self.start_worker(capacity=8)
+        self.entities.subscription(ToolTrajectory, "planned_tool_trajectory", self._on_plan, qos.EVENT)
         if config.executed:
-            self._owned.subscription(ContactEvent, "contacts", self._on_contact, qos.EVENT)
-        self._owned.timer(TEND_PERIOD_S, self._tend)
+            self.entities.subscription(ContactEvent, "contacts", self._on_contact, qos.EVENT)
+        self.entities.timer(HAND_OVER_PERIOD_S, self._hand_over)
 
     def start(self) -> None:
-        self._faults.clear_all()
+        self.faults.clear_all()
 
     def stop(self) -> None:
         self._waiting.clear()
 
-    def teardown(self) -> None:
-        if self._worker is not None:
-            self._worker.stop()
-            self._worker = None
-        self._owned.release()
-
-    def health(self) -> Health:
-        now_ns = self.now_ns()
-        values = {
+    def figures(self) -> dict[str, Any]:
+        return {
             "planned": self._planned,
             "executed": self._executed,
             "skipped": self._skipped,
             "lead_time_s": f"{self._lead_s:.3f}",
             "latency_s": f"{self._latency_s:.3f}",
-            "plans_dropped": self._worker.dropped if self._worker is not None else 0,
+            "plans_dropped": self.dropped_jobs,
             "model_id": self._model_id,
         }
-        problems = [*filter(None, [self._faults.sentence(now_ns)]), *self._inputs.problems(now_ns)]
-        return Health.warn("; ".join(problems), **values) if problems else Health.ok("predicting", **values)
+
+    def problems(self) -> list[str]:
+        return self._scene.problems()
 
     # ---- callbacks: store only -------------------------------------------------------------------------
-    def _on_plan(self, message: HandTrajectory) -> None:
+    def _on_plan(self, message: ToolTrajectory) -> None:
         if self.active:
             arrival_ns = self.now_ns()
-            self._put(lambda: self._predict_plan(message, arrival_ns))
+            self.put(lambda: self._predict_plan(message, arrival_ns))
 
     def _on_contact(self, message: ContactEvent) -> None:
         if self.active:
             try:
                 self._waiting.append(convert.contact_of(message))
             except ConversionError as error:
-                self._faults.report("contacts", str(error), self.now_ns())
+                self.report("contacts", str(error))
 
-    def _tend(self) -> None:
+    def _hand_over(self) -> None:
         """Hand over contacts whose clip is over, one at a time and only to an idle worker."""
-        self._inputs.tf.tend()
-        if not (self.active and self._waiting and self._worker is not None and self._worker.pending() == 0):
+        self._scene.poll()
+        if not (self.active and self._waiting and self.pending_jobs == 0):
             return
         contact = self._waiting[0]
         end_ns = clip_start_ns(contact.time_ns) + NS_PER_S
-        newest_ns = min(self._inputs.poses.newest_ns or 0, self._inputs.frames.newest_ns or 0)
+        newest_ns = min(self._scene.tips.newest_ns or 0, self._scene.pictures.newest_ns or 0)
         overdue = self.now_ns() > end_ns + round(self._settings.executed_patience_s * NS_PER_S)
         if newest_ns >= end_ns - NS_PER_S // 25 or overdue:
             self._waiting.popleft()
-            self._put(lambda: self._predict_contact(contact))
-
-    def _put(self, job: Job) -> None:
-        if self._worker is not None:
-            self._worker.put(job)
+            self.put(lambda: self._predict_contact(contact))
 
     # ---- worker ----------------------------------------------------------------------------------------
-    def _predict_plan(self, message: HandTrajectory, arrival_ns: int) -> None:
+    def _predict_plan(self, message: ToolTrajectory, arrival_ns: int) -> None:
         try:
-            audio, material = self._answer(message, arrival_ns)
+            audio, material = self._answer(lambda: self._scene.tip_path(message), arrival_ns)
         except CannotPredict as reason:
-            self._skip("planned_trajectory", reason)
+            self._skip("plan", reason)
             return
         self._output.publish(audio, material)
-        self._faults.clear("planned_trajectory")
+        self.faults.clear("plan")
         self._planned += 1
         self._lead_s, self._latency_s = audio.lead_time, audio.latency
 
-    def _answer(self, message: HandTrajectory, arrival_ns: int) -> tuple[Any, Any]:
+    def _answer_hand(self, message: HandTrajectory, arrival_ns: int) -> tuple[Any, Any]:
+        """The answer to somebody who asks what a motion of the hand would sound like. Raises CannotPredict."""
+        return self._answer(lambda: hand_plan(message, self._scene, self._settings.hand_side), arrival_ns)
+
+    def _answer(self, plan: Callable[[], TipPath], arrival_ns: int) -> tuple[Any, Any]:
         """PredictedAudio and MaterialEstimate of a plan. Raises CannotPredict."""
         try:
-            plan = planned_motion(message, self._hand, self._settings.hand_side, self._inputs)
+            path = plan()
         except TransformUnavailable as error:
             raise CannotPredict(Reason.NO_POSE, str(error)) from error
-        result = self._core.planned(plan, self._inputs.view())
+        except ValueError as error:
+            raise CannotPredict(Reason.BAD_TRAJECTORY, str(error)) from error
+        result = self._core.planned(path, self._view())
         return self._output.messages(
             result,
             mode=PredictedAudio.MODE_PLANNED,
-            plan_id=plan.plan_id,
+            plan_id=path.plan_id,
             object_id="",
             newest_input_ns=arrival_ns,
             now_ns=self.now_ns(),
@@ -164,9 +153,10 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
 
     def _predict_contact(self, contact: Contact) -> None:
         start_ns = clip_start_ns(contact.time_ns)
-        measured = (start_ns - NS_PER_S // 10, start_ns + NS_PER_S + NS_PER_S // 10)
         try:
-            result = self._core.executed(contact, self._inputs.view(measured))
+            placed = self._in_fixed_frame(contact)
+            view = self._view(start_ns - MARGIN_NS, start_ns + NS_PER_S + MARGIN_NS)
+            result = self._core.executed(placed, view)
         except CannotPredict as reason:
             self._skip("executed", reason)
             return
@@ -179,17 +169,32 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
             now_ns=self.now_ns(),
         )
         self._output.publish(audio, material)
-        self._faults.clear("executed")
+        self.faults.clear("executed")
         self._executed += 1
+
+    def _view(self, start_ns: int = 0, end_ns: int = 0) -> View:
+        """The scene, with the motion between two times; none is needed for a plan."""
+        try:
+            camera = self._scene.camera()
+        except (TransformUnavailable, ValueError) as error:
+            return View(None, self._scene.background, str(error))
+        return View(self._scene.streams(camera, start_ns, end_ns), self._scene.background)
+
+    def _in_fixed_frame(self, contact: Contact) -> Contact:
+        """Raises CannotPredict where tf does not know the contact's frame."""
+        try:
+            place = SE3.from_translation(np.asarray(contact.position))
+            placed = in_fixed_frame(
+                place, contact.frame_id, self._settings.fixed_frame, contact.time_ns, self._scene.lookup
+            )
+        except TransformUnavailable as error:
+            raise CannotPredict(Reason.NO_POSE, str(error)) from error
+        x, y, z = (float(v) for v in placed.translation)
+        return dataclasses.replace(contact, position=(x, y, z), frame_id=self._settings.fixed_frame)
 
     def _skip(self, source: str, reason: CannotPredict) -> None:
         self._skipped += 1
-        self._faults.report(source, str(reason), self.now_ns())
-        self.get_logger().warning(f"{source}: {reason}", throttle_duration_sec=5.0)
-
-    def _on_worker_error(self, error: Exception) -> None:
-        self._faults.report("worker", f"{type(error).__name__}: {error}", self.now_ns())
-        self.get_logger().error(f"while predicting: {type(error).__name__}: {error}")
+        self.report(source, str(reason))
 
 
 def main(args: Sequence[str] | None = None) -> int:

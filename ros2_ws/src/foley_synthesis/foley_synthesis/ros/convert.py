@@ -20,7 +20,8 @@ from foley_msgs.msg import (
     VocabularyInfo,
 )
 from foley_msgs.msg import Surprise as SurpriseMsg
-from foley_perception.clips.grid import RATE_HZ as FEATURES_RATE_HZ
+from foley_perception.clips.channels import one_channel
+from foley_perception.clips.grid import ACTION_RATE as FEATURES_RATE_HZ
 from foley_ros import convert
 from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.beliefs.evidence import Evidence
@@ -77,7 +78,7 @@ def expected_of(message: PredictedAudio) -> ExpectedSound | None:
     contact_ns = convert.to_ns(message.predicted_contact_time)
     if contact_ns <= 0:
         return None
-    samples = convert.audio_to_array(message.audio).mean(axis=1, dtype=np.float32)
+    samples = one_channel(convert.audio_to_array(message.audio))
     onset_s = (contact_ns - convert.to_ns(message.audio.header.stamp)) / NS_PER_S
     return ExpectedSound(
         contact_ns,

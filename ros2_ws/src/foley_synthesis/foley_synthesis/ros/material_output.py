@@ -7,7 +7,7 @@ from rclpy.node import Node
 from foley_msgs.msg import MaterialEstimate, PredicateArray, Surprise, VocabularyInfo
 from foley_msgs.srv import GetPredicates
 from foley_ros import qos
-from foley_ros.entities import Owned
+from foley_ros.entities import Entities
 from foley_synthesis.beliefs.fusion import FusedBelief
 from foley_synthesis.beliefs.predicates import PredicateValue
 from foley_synthesis.checkpoint import Checkpoint
@@ -18,14 +18,14 @@ from foley_synthesis.ros import convert
 class MaterialOutput:
     """`material_estimates`, `predicates`, `surprise` and `vocabulary`. Publishes from any one thread."""
 
-    def __init__(self, node: Node, owned: Owned, content: Checkpoint) -> None:
+    def __init__(self, node: Node, entities: Entities, content: Checkpoint) -> None:
         self._node = node
         self._vocabulary = content.vocabulary
         self._model_id, self._model_domain = content.model_id, content.domain
-        self._estimates = owned.publisher(MaterialEstimate, "material_estimates", qos.EVENT)
-        self._predicates = owned.publisher(PredicateArray, "predicates", qos.LATCHED)
-        self._surprise = owned.publisher(Surprise, "surprise", qos.EVENT)
-        self._vocabularies = owned.publisher(VocabularyInfo, "vocabulary", qos.LATCHED)
+        self._estimates = entities.publisher(MaterialEstimate, "material_estimates", qos.EVENT)
+        self._predicates = entities.publisher(PredicateArray, "predicates", qos.LATCHED)
+        self._surprise = entities.publisher(Surprise, "surprise", qos.EVENT)
+        self._vocabularies = entities.publisher(VocabularyInfo, "vocabulary", qos.LATCHED)
         self._shown: object = None
         self.sequence = 0
 

@@ -5,25 +5,27 @@ from __future__ import annotations
 import numpy as np
 
 from foley_msgs.msg import HandTrajectory, MaterialEstimate, PredictedAudio
-from foley_perception.action.gripper import GripperHand, HandError
+from foley_perception.action.gripper import HandError
+from foley_perception.action.tip import in_fixed_frame
+from foley_perception.action.trajectory import TipPath, ToolTrajectory
+from foley_perception.ros.sensed_scene import SensedScene
 from foley_ros import convert as common
 from foley_ros import qos
-from foley_ros.entities import Owned
+from foley_ros.entities import Entities
 from foley_synthesis.checkpoint import Checkpoint
-from foley_synthesis.live.synthesis_core import CannotPredict, PlannedMotion, Predicted, Reason
+from foley_synthesis.live.synthesis_core import CannotPredict, Predicted, Reason
 from foley_synthesis.ros import convert
-from foley_synthesis.ros.scene_inputs import SceneInputs
 
 
 class SynthesizerOutput:
     """`predicted_audio` and `predicted_material`."""
 
-    def __init__(self, owned: Owned, content: Checkpoint, fixed_frame: str) -> None:
+    def __init__(self, entities: Entities, content: Checkpoint, fixed_frame: str) -> None:
         self._vocabulary = content.vocabulary
         self._model_id, self._model_domain = content.model_id, content.domain
         self._frame = fixed_frame
-        self._audio = owned.publisher(PredictedAudio, "predicted_audio", qos.EVENT)
-        self._material = owned.publisher(MaterialEstimate, "predicted_material", qos.EVENT)
+        self._audio = entities.publisher(PredictedAudio, "predicted_audio", qos.EVENT)
+        self._material = entities.publisher(MaterialEstimate, "predicted_material", qos.EVENT)
 
     def messages(
         self, result: Predicted, *, mode: int, plan_id: str, object_id: str, newest_input_ns: int, now_ns: int
@@ -60,21 +62,17 @@ class SynthesizerOutput:
         self._audio.publish(audio)
 
 
-def planned_motion(
-    message: HandTrajectory, hand: GripperHand, side: str, inputs: SceneInputs
-) -> PlannedMotion:
-    """A plan of hand poses as the path of the tip in the fixed frame.
+def hand_plan(message: HandTrajectory, scene: SensedScene, side: str) -> TipPath:
+    """A plan of hand poses as the path of the tip in the fixed frame: of an asker who has no plan of the tool.
 
     Raises:
-        CannotPredict: the trajectory is malformed or lacks the hand.
-        TransformUnavailable: tf does not know the tip, or the plan's frame.
+        CannotPredict: the trajectory is malformed or lacks the hand, or tf does not know its frame.
     """
+    fixed = scene.config.fixed_frame
     try:
         times_ns, keypoints = common.trajectory_to_arrays(message)
-        poses, widths = hand.recover(keypoints, side)
-    except (common.ConversionError, HandError, np.linalg.LinAlgError) as error:
+        poses, widths = scene.hand.recover(keypoints, side)
+        poses = in_fixed_frame(poses, message.header.frame_id, fixed, int(times_ns[0]), scene.lookup)
+    except (common.ConversionError, HandError, np.linalg.LinAlgError, LookupError) as error:
         raise CannotPredict(Reason.BAD_TRAJECTORY, str(error)) from error
-    tips = poses.apply(inputs.tx_tool_tip().translation)
-    if message.header.frame_id != inputs.fixed_frame:
-        tips = inputs.tf.lookup(inputs.fixed_frame, message.header.frame_id).apply(tips)
-    return PlannedMotion(message.plan_id, times_ns, tips, widths)
+    return ToolTrajectory(message.plan_id, times_ns, poses, widths).tip_path(scene.tx_tool_tip())

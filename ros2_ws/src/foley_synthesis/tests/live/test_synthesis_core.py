@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from foley_perception.action.trajectory import TipPath
+from foley_perception.clips.inputs import Streams
 from foley_perception.geometry.camera import CameraModel
-from foley_ros.faults import Faults
+from foley_perception.scene.depth_background import DepthBackground
 from foley_synthesis.beliefs.belief import unknown_belief
 from foley_synthesis.live.contact import Contact
-from foley_synthesis.live.history import History, choose_still, frames_on_grid
 from foley_synthesis.live.synthesis_core import (
     CannotPredict,
-    PlannedMotion,
     Reason,
     SynthesisCore,
     View,
@@ -59,42 +59,35 @@ def frame(value: int) -> np.ndarray:
     return np.full((240, 320, 3), value, np.uint8)
 
 
-def frames(first_s: float, count: int, rate_hz: float = 30.0) -> History[Any]:
+def frames(first_s: float, count: int, rate_hz: float = 30.0) -> dict[str, Any]:
     """Frames from `first_s` after T0 on, each as bright as its number."""
-    history: History[Any] = History(10.0)
-    for i in range(count):
-        history.add(T0 + round((first_s + i / rate_hz) * 1e9), frame(i))
-    return history
+    times = T0 + np.round((first_s + np.arange(count) / rate_hz) * 1e9).astype(np.int64)
+    return {"frame_times": times, "frame": frame}
 
 
-def tap(contact_s: float = 1.0, nan_rows: int = 0) -> PlannedMotion:
+def tap(contact_s: float = 1.0, nan_rows: int = 0) -> TipPath:
     seconds = np.arange(0.0, 1.5, 0.01)
     height = np.where(
         seconds < contact_s + 0.01, 0.3 * (contact_s - seconds), 0.3 * (seconds - contact_s - 0.02)
     )
     tip = np.stack([np.full_like(seconds, 0.05), np.zeros_like(seconds), height], axis=1)
     tip[:nan_rows] = np.nan
-    return PlannedMotion("plan", T0 + np.round(seconds * 1e9).astype(np.int64), tip, np.full(150, 0.02))
+    return TipPath("plan", T0 + np.round(seconds * 1e9).astype(np.int64), tip, np.full(150, 0.02))
 
 
-def series(value: Any) -> History[Any]:
-    history: History[Any] = History(10.0)
-    for i in range(500):
-        history.add(T0 + round(i * 0.004 * 1e9), value(i * 0.004))
-    return history
+def series(value: Any) -> tuple[np.ndarray, np.ndarray]:
+    seconds = np.arange(500) * 0.004
+    return T0 + np.round(seconds * 1e9).astype(np.int64), np.array([value(s) for s in seconds])
 
 
-def view(**changes: Any) -> View:
-    base = View(
-        camera=CAMERA,
-        depth=depth_of_table(),
-        frames=frames(-1.0, 25),
-        tip_at=lambda time_ns: np.array([0.05, 0.0, 0.3]),
-        tips=History(10.0),
-        widths=History(10.0),
-        forces=History(10.0),
-    )
-    return dataclasses.replace(base, **changes)
+def view(*, depth: Any = "table", camera: bool = True, missing: str = "", **changes: Any) -> View:
+    background = DepthBackground()
+    background.set_camera(CAMERA)
+    if depth is not None:
+        background.add_depth(T0, depth_of_table() if isinstance(depth, str) else depth)
+    base = {**frames(-1.0, 25), "tip": (np.zeros(0, np.int64), np.zeros((0, 3)))}
+    base["newest_tip"] = lambda time_ns: np.array([0.05, 0.0, 0.3])
+    return View(Streams(CAMERA, **{**base, **changes}) if camera else None, background, missing)
 
 
 # ---- planned -----------------------------------------------------------------------------------------------
@@ -120,16 +113,16 @@ def test_small_depth_image_serves_as_well() -> None:
 @pytest.mark.parametrize(
     ("changes", "motion", "reason"),
     [
-        ({"camera": None, "missing": "no camera_info"}, tap(), Reason.NO_CAMERA),
-        ({"frames": History(1.0)}, tap(), Reason.NO_IMAGE),
-        ({"frames": frames(0.9, 5)}, tap(), Reason.NO_IMAGE),
+        ({"camera": False, "missing": "no camera_info"}, tap(), Reason.NO_CAMERA),
+        (frames(0.0, 0), tap(), Reason.NO_IMAGE),
+        (frames(0.9, 5), tap(), Reason.NO_IMAGE),
         ({}, tap(nan_rows=100), Reason.BAD_TRAJECTORY),
         ({}, tap(nan_rows=150), Reason.BAD_TRAJECTORY),
         ({"depth": None}, dataclasses.replace(tap(), tip=np.zeros((150, 3)) + 0.2), Reason.NO_CONTACT),
         ({}, dataclasses.replace(tap(), times_ns=np.full(150, T0)), Reason.BAD_TRAJECTORY),
     ],
 )
-def test_what_is_missing_is_said(changes: dict[str, Any], motion: PlannedMotion, reason: Reason) -> None:
+def test_what_is_missing_is_said(changes: dict[str, Any], motion: TipPath, reason: Reason) -> None:
     model = Model()
     with pytest.raises(CannotPredict) as said:
         SynthesisCore(model).planned(motion, view(**changes))
@@ -138,19 +131,18 @@ def test_what_is_missing_is_said(changes: dict[str, Any], motion: PlannedMotion,
 
 
 def test_image_of_another_size_is_said() -> None:
-    odd: History[Any] = History(10.0)
-    odd.add(T0, np.zeros((480, 640, 3), np.uint8))
     with pytest.raises(CannotPredict, match="480, 640"):
-        SynthesisCore(Model()).planned(tap(), view(frames=odd))
+        SynthesisCore(Model()).planned(tap(), view(frame=lambda i: np.zeros((480, 640, 3), np.uint8)))
 
 
 # ---- executed ----------------------------------------------------------------------------------------------
 def measured() -> dict[str, Any]:
     return {
-        "frames": frames(-0.5, 80),
-        "tips": series(lambda s: np.array([0.05, 0.0, max(0.3 * (1.0 - s), 0.0)])),
-        "widths": series(lambda s: 0.03),
-        "forces": series(lambda s: 8.0 if 1.0 <= s < 1.03 else 0.0),
+        **frames(-0.5, 80),
+        "tip": series(lambda s: np.array([0.05, 0.0, max(0.3 * (1.0 - s), 0.0)])),
+        "newest_tip": None,
+        "width": series(lambda s: 0.03),
+        "force": series(lambda s: 8.0 if 1.0 <= s < 1.03 else 0.0),
     }
 
 
@@ -177,54 +169,12 @@ def test_contact_without_a_place_is_where_the_tip_was() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
-    [({"tips": History(1.0)}, Reason.NO_POSE), ({"frames": frames(1.5, 20)}, Reason.NO_IMAGE)],
+    [
+        ({"tip": (np.zeros(0, np.int64), np.zeros((0, 3)))}, Reason.NO_POSE),
+        (frames(1.5, 20), Reason.NO_IMAGE),
+    ],
 )
 def test_executed_says_what_is_missing(changes: dict[str, Any], reason: Reason) -> None:
     with pytest.raises(CannotPredict) as said:
         SynthesisCore(Model()).executed(Contact("c1", T0 + S), view(**{**measured(), **changes}))
     assert said.value.reason == reason
-
-
-# ---- histories ---------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("blocked_after_s", "expected"),
-    [(9.0, 12), (0.35, 10), (-1.0, 12)],  # all blocked: the one nearest in time is still the best there is
-)
-def test_still_is_taken_with_the_tool_out_of_the_way(blocked_after_s: float, expected: int) -> None:
-    history = frames(0.0, 30)
-    chosen = choose_still(history, T0 + S, lambda t: t < T0 + blocked_after_s * S)
-    assert chosen is not None and chosen[1][0, 0, 0] == expected
-
-
-def test_no_frame_is_old_enough() -> None:
-    assert choose_still(frames(0.6, 10), T0 + S, lambda t: True) is None
-
-
-def test_frames_on_the_grid_of_the_dataset() -> None:
-    chosen = frames_on_grid(frames(0.0, 60), T0 + S // 2)
-    assert chosen is not None
-    # Frame i of the clip is the newest at (i + 1) / 30 s after its start.
-    assert [int(f[0, 0, 0]) for f in chosen] == pytest.approx(list(range(16, 46)), abs=1)
-    assert frames_on_grid(frames(1.0, 30), T0 + S // 2) is None
-
-
-def test_history_forgets_refuses_and_starts_anew() -> None:
-    history: History[int] = History(1.0)
-    for i in range(30):
-        history.add(T0 + i * S // 10, i)
-    assert len(history) == 11 and history.newest_until(T0 + S // 2) is None
-    history.add(T0 + 25 * S // 10, 99)
-    assert history.newest_until(T0 + 10 * S) == 29, "late items are dropped"
-    history.add(T0 - 100 * S, 1)
-    assert len(history) == 1 and history.newest_ns == T0 - 100 * S, "time was set back"
-
-
-def test_faults_stand_until_cleared_or_old() -> None:
-    faults = Faults(hold_s=10.0)
-    assert faults.sentence(T0) == ""
-    faults.report("a", "broken", T0)
-    faults.report("b", "bent", T0 + S)
-    assert faults.sentence(T0 + 2 * S) == "b: bent; a: broken"
-    faults.clear("b")
-    assert faults.sentence(T0 + 2 * S) == "a: broken"
-    assert faults.sentence(T0 + 11 * S) == "" and faults.count == 2

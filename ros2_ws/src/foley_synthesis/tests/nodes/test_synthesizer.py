@@ -79,7 +79,7 @@ class Rig:
 
         def fed() -> bool:
             self.bench.see(**how)
-            return len(self.node._inputs.frames) >= 3
+            return len(self.node._scene.pictures) >= 3
 
         self.context.spin_until(fed, what="frames held")
 
@@ -139,7 +139,7 @@ def test_executed_prediction_follows_a_contact(rig: Rig) -> None:
     times, tips = rig.world.tap_path(contact_ns)
     for time_ns, tip in zip(times, tips, strict=True):
         rig.bench.move(int(time_ns), tip, 5.0 if abs(time_ns - contact_ns) < 2e7 else 0.0)
-    frames = rig.node._inputs.frames
+    frames = rig.node._scene.pictures
     for i in range(-22, 24):  # best effort: one at a time, so that none is lost
         held = len(frames)
         rig.bench.see(contact_ns + i * 33_000_000, depth=False)
@@ -182,14 +182,13 @@ def test_missing_inputs_are_named_and_recover(rig: Rig) -> None:
     rig.diagnosed("no transform world <- camera_optical", lambda: rig.bench.see())
     assert not rig.audio
     rig.bench.transforms()
-    rig.context.spin_until(lambda: rig.node._inputs.problems(rig.world.now_ns()) is not None)
     rig.context.spin_until(lambda: _known(rig), 5.0, "the camera's place")
     rig.plan()
     rig.context.spin_until(lambda: rig.audio, 10.0, "a prediction after all is there")
 
 
 def _known(rig: Rig) -> bool:
-    return not any("camera_optical" in problem for problem in rig.node._inputs.problems(rig.world.now_ns()))
+    return not any("camera_optical" in problem for problem in rig.node._scene.problems())
 
 
 def test_without_depth_the_plan_itself_tells_the_contact(rig: Rig) -> None:
@@ -209,7 +208,7 @@ def test_nan_plan_is_diagnosed_and_skipped(rig: Rig) -> None:
     rig.seen()
     message = rig.world.plan_message(rig.world.now_ns() + 10**9)
     for pose in message.poses[10:60]:
-        pose.right[4].x = float("nan")
+        pose.position.x = float("nan")
     rig.bench.plan.publish(message)
     rig.diagnosed("finite poses")
     assert not rig.audio
@@ -262,12 +261,12 @@ def test_what_if(rig: Rig) -> None:
     assert not handle.accepted, "the node is not active"
     rig.activate()
     rig.bench.transforms()
-    trajectory = rig.world.plan_message(rig.world.now_ns() + 10**9)
+    trajectory = rig.world.hand_plan_message(rig.world.now_ns() + 10**9)
     _, no_image = ask(rig, trajectory=trajectory)
     rig.context.spin_until(no_image.done, what="a result without a camera")
     assert no_image.result().result.error_code == result.ERROR_NO_IMAGE
     rig.seen()
-    trajectory = rig.world.plan_message(rig.world.now_ns() + 10**9)
+    trajectory = rig.world.hand_plan_message(rig.world.now_ns() + 10**9)
     _, good = ask(rig, trajectory=trajectory, deadline=20.0)
     rig.context.spin_until(good.done, what="a result")
     answer = good.result().result
@@ -284,9 +283,9 @@ def test_what_if_can_be_given_up(rig: Rig, how: str) -> None:
 
     rig.activate()
     gate = threading.Event()
-    rig.node._put(gate.wait)  # the worker is busy
+    rig.node.put(gate.wait)  # the worker is busy
     try:
-        trajectory = rig.world.plan_message(rig.world.now_ns() + 10**9)
+        trajectory = rig.world.hand_plan_message(rig.world.now_ns() + 10**9)
         handle, result = ask(rig, trajectory=trajectory, deadline=0.3 if how == "deadline" else 0.0)
         if how == "cancel":
             handle.cancel_goal_async()

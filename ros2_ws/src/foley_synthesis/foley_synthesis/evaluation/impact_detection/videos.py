@@ -19,7 +19,7 @@ from foley_perception.dataset.staging import identity_of
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.reader import read_episode
 from foley_perception.episodes.tracks import EpisodeError
-from foley_perception.scene.crop import crop_around
+from foley_perception.geometry.crop import crop_around
 from foley_synthesis.vis.training.features import SAMPLE_RATE, cached_arrays
 from foley_synthesis.vision.protocol import VisionEncoder
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from foley_perception.audio.onset import OnsetConfig, OnsetDetector
 from foley_perception.audio.resample import resampled
+from foley_perception.clips.channels import loudest_channel, one_channel
 from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.hearing.inference.heard_model import SILENCE_DBFS, HeardModel
 
@@ -42,7 +43,7 @@ class HeardContact:
 
 
 def read_sound(path: Path) -> tuple[NDArray[np.float32], int]:
-    """Samples [n] (channels averaged) and rate of any file that libsndfile reads.
+    """Samples [n] (of the loudest channel) and rate of any file that libsndfile reads.
 
     Raises:
         UnreadableSound: no such file, not a sound file, empty, too long, or silent.
@@ -64,7 +65,7 @@ def read_sound(path: Path) -> tuple[NDArray[np.float32], int]:
         raise UnreadableSound(
             f"{path}: not a sound file that can be read ({reason}); convert it to WAV"
         ) from error
-    mono = np.nan_to_num(samples.mean(axis=1)).astype(np.float32)
+    mono = np.nan_to_num(one_channel(samples, loudest_channel(samples)))
     if len(mono) == 0:
         raise UnreadableSound(f"{path}: holds no samples")
     if _dbfs(mono) < SILENCE_DBFS:

@@ -1,4 +1,4 @@
-"""What is known of the surfaces around the robot, from depth and calibration. May be used from several threads."""
+"""The surfaces behind the arm, from depth and calibration. May be used from several threads."""
 
 from __future__ import annotations
 
@@ -14,20 +14,24 @@ from foley_perception.action.planned_contact import (
     planned_contact,
 )
 from foley_perception.geometry.camera import CameraModel
-from foley_perception.scene.background import BackgroundDepth
+from foley_perception.scene.background import FarEnvelope
 from foley_perception.scene.segment import face_around
 
 Array = NDArray[np.float64]
 
 
-class Surroundings:
-    """The background depth with its camera; everything is unknown until both are there."""
+class DepthBackground:
+    """The far depth of the last seconds with its camera; everything is unknown until both are there.
 
-    def __init__(self) -> None:
-        self._background = BackgroundDepth()
+    Args:
+        config: how planned contacts are found on it.
+    """
+
+    def __init__(self, config: PlannedContactConfig | None = None) -> None:
+        self._background = FarEnvelope()
         self._camera: CameraModel | None = None
         self._lock = threading.Lock()
-        self._config = PlannedContactConfig()
+        self._config = config or PlannedContactConfig()
 
     def add_depth(self, time_ns: int, depth: NDArray[np.float32]) -> None:
         with self._lock:
@@ -42,6 +46,12 @@ class Surroundings:
             ):
                 self._background.clear()  # the camera was moved
             self._camera = camera
+
+    @property
+    def camera(self) -> CameraModel | None:
+        """As newest known."""
+        with self._lock:
+            return self._camera
 
     def view(self) -> tuple[NDArray[np.float32], CameraModel] | None:
         """Background depth [H, W] and its camera."""

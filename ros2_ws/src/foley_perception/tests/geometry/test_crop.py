@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from foley_perception.geometry.camera import CameraModel
+from foley_perception.geometry.crop import crop_around
 from foley_perception.geometry.se3 import SE3
-from foley_perception.scene.crop import crop_around
 
 
 def straight_down(width: int = 320, height: int = 240, focal: float = 250.0, z: float = 1.0) -> CameraModel:

@@ -13,7 +13,7 @@ import pytest
 
 COMMAND = """
 import concurrent.futures, multiprocessing, os, time
-from {package}.processes import end_with_parent
+from foley_common.worker_processes import end_with_parent
 
 if __name__ == "__main__":
     context = multiprocessing.get_context("spawn")
@@ -32,11 +32,10 @@ def alive(pid: int) -> bool:
     return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
 
 
-@pytest.mark.parametrize("package", ["foley_perception", "foley_sim"])
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_a_worker_ends_with_its_parent(tmp_path: Path, package: str, how: signal.Signals) -> None:
+def test_a_worker_ends_with_its_parent(tmp_path: Path, how: signal.Signals) -> None:
     script = tmp_path / "command.py"
-    script.write_text(COMMAND.format(package=package))
+    script.write_text(COMMAND)
     command = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
     assert command.stdout is not None
     worker = int(command.stdout.readline())

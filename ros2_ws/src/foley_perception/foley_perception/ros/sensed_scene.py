@@ -1,0 +1,262 @@
+"""What a node senses beside sound: camera, depth behind the arm, tip, force and gripper width, kept for seconds.
+
+One place for every node that asks where the tip is, was, or what stands around it. Poses, forces and joints come at the
+robot's control rate and are needed only when something is decided: they are kept as bytes and read when asked for.
+Subscriptions call back in the executor's thread and only store; everything else may be called from any thread. The
+rules (tip not known, poses in another frame, how many pictures make the background) stand in docs/conventions.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped, WrenchStamped
+from numpy.typing import NDArray
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import CameraInfo, Image, JointState
+from std_msgs.msg import String
+
+from foley_common.times import NS_PER_S
+from foley_msgs.msg import ToolTrajectory as ToolTrajectoryMessage
+from foley_perception.action.gripper import GripperHand
+from foley_perception.action.planned_contact import PlannedContactConfig
+from foley_perception.action.tip import in_fixed_frame, tip_in_tool
+from foley_perception.action.trajectory import TipPath
+from foley_perception.clips.inputs import Streams
+from foley_perception.geometry.camera import CameraModel
+from foley_perception.geometry.se3 import SE3
+from foley_perception.geometry.tf_buffer import TransformUnavailable
+from foley_perception.ros import motion
+from foley_perception.ros.tf import TransformListener
+from foley_perception.scene.depth_background import DepthBackground
+from foley_perception.scene.sensing import SensingConfig
+from foley_perception.stamped_history import History, VectorHistory
+from foley_ros import convert, qos, raw
+from foley_ros.node import FoleyNode
+from foley_ros.polling import Poller
+
+Array = NDArray[np.float64]
+Picture = NDArray[np.uint8]  # [H, W, 3]
+
+_TIP_PERIOD_NS = NS_PER_S // 10  # what the gripper holds rarely changes
+_CAMERA_PERIOD_NS = NS_PER_S  # nor does the calibration
+
+
+class SensedScene:
+    """Make it in ``setup``; its subscriptions go with the node's entities. Call :meth:`poll` now and then.
+
+    Args:
+        node: reports faults, tells the time and owns the subscriptions.
+        poller: takes what comes at the robot's control rate.
+
+    Raises:
+        HandError: the hand file is missing or not valid.
+    """
+
+    def __init__(self, node: FoleyNode, poller: Poller, config: SensingConfig) -> None:  # type: ignore[type-arg]
+        self.config = config
+        self.hand = GripperHand.from_yaml(config.hand)
+        self._node = node
+        self._tf = TransformListener(node.entities)
+        self.background = DepthBackground(PlannedContactConfig(margin_m=config.tip_margin_m))
+        self.pictures: History[Picture] = History()
+        self.tips = VectorHistory(self._tip)
+        self.forces = VectorHistory(_force)
+        self.widths = VectorHistory(self._width)
+        self._seen_ns: dict[str, int] = {}
+        self._started_ns = node.now_ns()
+        self._info: CameraInfo | None = None
+        self._camera_due_ns = 0
+        self._robot_description = ""
+        self._tx_tool_tip = SE3.identity()
+        self._tip_read_ns = -_TIP_PERIOD_NS
+        self._tip_problem = ""
+        subscription = node.entities.subscription
+        subscription(String, "robot_description", self._on_robot, qos.LATCHED)
+        poller.subscription(PoseStamped, "ee_pose", self._on_pose, qos.STATE, raw=True)
+        poller.subscription(WrenchStamped, "wrench", self._on_wrench, qos.STATE, raw=True)
+        if config.gripper:
+            poller.subscription(JointState, "joint_states", self._on_joints, qos.STATE, raw=True)
+        if config.pictures or config.depth:
+            poller.subscription(CameraInfo, "camera/camera_info", self._on_info, qos.IMAGE, raw=True)
+        if config.pictures:
+            subscription(Image, "camera/image_raw", self._on_image, qos.IMAGE)
+        if config.depth:
+            subscription(Image, "camera/depth/image_raw", self._on_depth, qos.IMAGE)
+
+    def poll(self) -> None:
+        """In the executor's thread: listen to /tf once it is needed."""
+        self._tf.poll()
+
+    # ---- for decisions -------------------------------------------------------------------------------------
+    def lookup(self, target: str, source: str, time_ns: int | None = None) -> SE3:
+        """``tx_target_source``. Raises TransformUnavailable."""
+        return self._tf.buffer.lookup(target, source, time_ns)
+
+    def camera(self) -> CameraModel:
+        """The camera as newest known.
+
+        Raises:
+            TransformUnavailable: tf does not know where the camera is.
+            ValueError: there is no camera_info, or the camera is not calibrated.
+        """
+        info = self._info
+        if info is None:
+            raise ValueError("no camera_info was received on camera/camera_info: does the driver publish it?")
+        pose = self.lookup(self.config.fixed_frame, info.header.frame_id)
+        camera = CameraModel(convert.intrinsics(info), int(info.width), int(info.height), pose)
+        self.background.set_camera(camera)
+        return camera
+
+    def tx_tool_tip(self) -> SE3:
+        """Where the tip is seen from the tool; where nobody knows, the tool point counts, and that is reported."""
+        now_ns = self._node.now_ns()
+        if not 0 <= now_ns - self._tip_read_ns < _TIP_PERIOD_NS:
+            self._tip_read_ns = now_ns
+            self._tx_tool_tip, self._tip_problem = tip_in_tool(
+                self.lookup, self.config.tool_frame, self.config.tip_frame, self._robot_description
+            )
+        return self._tx_tool_tip
+
+    def tip_path(self, message: ToolTrajectoryMessage) -> TipPath:
+        """A planned motion as the path of the tip in the fixed frame.
+
+        Raises:
+            ValueError: the message is malformed.
+            TransformUnavailable: tf does not know the plan's frame.
+        """
+        plan = motion.tool_trajectory(message)
+        frame, start_ns = message.header.frame_id, int(plan.times_ns[0])
+        poses = in_fixed_frame(plan.poses, frame, self.config.fixed_frame, start_ns, self.lookup)
+        tips = (poses @ self.tx_tool_tip()).translation
+        return TipPath(plan.plan_id, plan.times_ns, tips, plan.widths)
+
+    def streams(self, camera: CameraModel, start_ns: int, end_ns: int) -> Streams:
+        """What was sensed, with the motion between two times, as models are shown it."""
+        times, pictures = self.pictures.all()
+        tip = self.tips.series(start_ns, end_ns)
+        width, force = self.widths.series(start_ns, end_ns), self.forces.series(start_ns, end_ns)
+        return Streams(
+            camera,
+            times,
+            pictures.__getitem__,
+            tip,
+            width=(width[0], width[1][:, 0]) if len(width[0]) else None,
+            force=(force[0], np.linalg.norm(force[1], axis=1)) if len(force[0]) else None,
+            clear_m=self.config.clear_m,
+            newest_tip=self.tips.newest_until,
+        )
+
+    # ---- for diagnostics -----------------------------------------------------------------------------------
+    def problems(self) -> list[str]:
+        """What is missing at the moment, one sentence each."""
+        now_ns, found = self._node.now_ns(), []
+        # Depth alone only sharpens what sound and motion say; whoever looks at pictures cannot do without.
+        needed = ["camera/image_raw", "camera/camera_info"] if self.config.pictures else []
+        needed += ["camera/depth/image_raw"] if self.config.pictures and self.config.depth else []
+        for topic in needed:
+            silent_s = self._silent_s(topic, now_ns)
+            if silent_s > self.config.silent_s:
+                found.append(f"nothing usable on {topic} for {silent_s:.1f} s")
+        if self._silent_s("ee_pose", now_ns) > self.config.silent_s:
+            found.append(
+                "no ee_pose: without motion no sound counts as a contact and no touch can be predicted from what was "
+                "measured; is the arm's driver running, or hand_mapper with joint_states and robot_description?"
+            )
+        elif self.tips.newest_ns is not None and self.tips.newest() is None:
+            found.append(
+                "ee_pose is not finite, has no orientation or no known frame: such poses are left out"
+            )
+        self.tx_tool_tip()
+        found += [self._tip_problem] if self._tip_problem else []
+        if self._info is not None:
+            try:
+                self.camera()
+            except (TransformUnavailable, ValueError) as error:
+                found.append(str(error))
+        elif self.config.pictures:
+            found.append("no camera_info was received on camera/camera_info: does the driver publish it?")
+        return found
+
+    def _silent_s(self, topic: str, now_ns: int) -> float:
+        return (now_ns - self._seen_ns.get(topic, self._started_ns)) / NS_PER_S
+
+    # ---- callbacks: store ----------------------------------------------------------------------------------
+    def _saw(self, topic: str) -> None:
+        self._seen_ns[topic] = self._node.now_ns()
+
+    def _on_robot(self, message: String) -> None:
+        self._robot_description = message.data
+        self._tip_read_ns = -_TIP_PERIOD_NS
+
+    def _on_pose(self, data: bytes) -> None:
+        self._saw("ee_pose")
+        self.tips.add(raw.stamp_ns(data), data)
+
+    def _on_wrench(self, data: bytes) -> None:
+        self.forces.add(raw.stamp_ns(data), data)
+
+    def _on_joints(self, data: bytes) -> None:
+        self.widths.add(raw.stamp_ns(data), data)
+
+    def _on_info(self, data: bytes) -> None:
+        self._saw("camera/camera_info")
+        now_ns = self._node.now_ns()
+        if self._info is not None and 0 <= self._camera_due_ns - now_ns <= _CAMERA_PERIOD_NS:
+            return
+        self._camera_due_ns = now_ns + _CAMERA_PERIOD_NS
+        self._info = deserialize_message(data, CameraInfo)
+        try:
+            self.camera()
+        except (TransformUnavailable, ValueError):
+            self._camera_due_ns = now_ns  # said by `problems`; tried again with the next one
+
+    def _on_image(self, message: Image) -> None:
+        self._take("camera/image_raw", message, convert.image_to_rgb, self.pictures.add)
+
+    def _on_depth(self, message: Image) -> None:
+        self._take("camera/depth/image_raw", message, convert.depth_to_metres, self.background.add_depth)
+
+    def _take(
+        self,
+        topic: str,
+        message: Image,
+        read: Callable[[Image], NDArray[np.generic]],
+        keep: Callable[[int, NDArray[np.generic]], None],
+    ) -> None:
+        try:
+            picture = read(message)
+        except convert.ConversionError as error:
+            self._node.report(topic, str(error))
+            return
+        self._node.faults.clear(topic)
+        self._saw(topic)
+        keep(convert.to_ns(message.header.stamp), picture)
+
+    # ---- decoding, in the thread that asks -------------------------------------------------------------------
+    def _tip(self, data: bytes) -> Array | None:
+        """Tip [3] in the fixed frame of a serialised pose of the tool."""
+        message = deserialize_message(data, PoseStamped)
+        pose = motion.pose_to_se3(message.pose)
+        if pose is None:
+            return None
+        try:
+            pose = in_fixed_frame(
+                pose, message.header.frame_id, self.config.fixed_frame, raw.stamp_ns(data), self.lookup
+            )
+        except TransformUnavailable as error:
+            self._node.report("ee_pose", str(error))
+            return None
+        return np.asarray(pose.apply(self.tx_tool_tip().translation))
+
+    def _width(self, data: bytes) -> Array | None:
+        position = motion.joint_positions(deserialize_message(data, JointState)).get(self.hand.width_joint)
+        return None if position is None else np.atleast_1d(self.hand.width_of(position))
+
+
+def _force(data: bytes) -> Array | None:
+    force = deserialize_message(data, WrenchStamped).wrench.force
+    values = np.array([force.x, force.y, force.z])
+    return values if math.isfinite(float(values.sum())) else None
