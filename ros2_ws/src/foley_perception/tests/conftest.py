@@ -64,6 +64,10 @@ class BagOptions:
     audio_gap: tuple[float, float] | None = None  # [s] from the start: these chunks are not there
     restart_at: float | None = None  # [s]: a new stream_id from then on
     nan_poses: int = 0
+    base: str = (
+        ""  # ee_pose is given in base_link, which stands `static`, is `moving` at 0.1 m/s, or `unknown`
+    )
+    gripper: bool = True  # joint_states name its joint
     encoding: str = "rgb8"
     scene_id: str = "bench-1"
     split: str = "train"
@@ -192,16 +196,17 @@ def write_bag(path: Path, **changes: Any) -> Path:
         stamp = start + round(t * 1e9)
         z = 0.05 + 0.16 + tip_height(t, o.contact_times)
         z = float("nan") if k % 100 < o.nan_poses else z
+        base_x = (0.5 + (0.1 * t if o.base == "moving" else 0.0)) if o.base else 0.0
         pose = new(
             "geometry_msgs/msg/Pose",
-            bag.vector("Point", 0.05, 0, z),
+            bag.vector("Point", 0.05 - base_x, 0, z),
             new("geometry_msgs/msg/Quaternion", 1.0, 0.0, 0.0, 0.0),
         )
         bag.put(
             t,
             "ee_pose",
             "geometry_msgs/msg/PoseStamped",
-            new("geometry_msgs/msg/PoseStamped", header(stamp, "world"), pose),
+            new("geometry_msgs/msg/PoseStamped", header(stamp, "base_link" if o.base else "world"), pose),
         )
         force = 20.0 if min(abs(t - c) for c in o.contact_times) < 0.012 else 0.0
         wrench = new(
@@ -216,7 +221,7 @@ def write_bag(path: Path, **changes: Any) -> Path:
         joints = new(
             "sensor_msgs/msg/JointState",
             header(stamp, ""),
-            ["z", "gripper_width"],
+            ["z", "gripper_width" if o.gripper else "other_joint"],
             np.array([z, 0.02]),
             np.zeros(0),
             np.zeros(0),
@@ -254,19 +259,26 @@ def write_bag(path: Path, **changes: Any) -> Path:
         roi,
     )
     bag.put(0.0, "camera/camera_info", "sensor_msgs/msg/CameraInfo", info)
+
     # A camera 1 m above the table that looks straight down; a tip at the end of a stick of 0.16 m.
-    fixed = []
-    for parent, child, xyz, q in (
-        ("world", "camera_optical", (0.0, 0.0, 1.0), (1.0, 0.0, 0.0, 0.0)),
-        ("tool", "tip", (0.0, 0.0, 0.16), (0.0, 0.0, 0.0, 1.0)),
-    ):
-        transform = new(
+    def transform(stamp: int, parent: str, child: str, xyz: Any, q: Any = (0.0, 0.0, 0.0, 1.0)) -> Any:
+        moved = new(
             "geometry_msgs/msg/Transform",
             bag.vector("Vector3", *xyz),
             new("geometry_msgs/msg/Quaternion", *q),
         )
-        fixed.append(new("geometry_msgs/msg/TransformStamped", header(start, parent), child, transform))
+        return new("geometry_msgs/msg/TransformStamped", header(stamp, parent), child, moved)
+
+    fixed = [
+        transform(start, "world", "camera_optical", (0.0, 0.0, 1.0), (1.0, 0.0, 0.0, 0.0)),
+        transform(start, "tool", "tip", (0.0, 0.0, 0.16)),
+    ]
+    if o.base == "static":
+        fixed.append(transform(start, "world", "base_link", (0.5, 0.0, 0.0)))
     bag.put(0.0, "/tf_static", "tf2_msgs/msg/TFMessage", new("tf2_msgs/msg/TFMessage", fixed))
+    for k in range(round(o.seconds * 20) + 1 if o.base == "moving" else 0):
+        base = transform(start + k * 50_000_000, "world", "base_link", (0.5 + 0.1 * k / 20, 0.0, 0.0))
+        bag.put(k / 20, "/tf", "tf2_msgs/msg/TFMessage", new("tf2_msgs/msg/TFMessage", [base]))
     bag.put(0.0, "robot_description", "std_msgs/msg/String", new("std_msgs/msg/String", URDF))
     if o.scene:
         scene = {

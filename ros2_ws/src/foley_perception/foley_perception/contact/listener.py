@@ -93,7 +93,9 @@ class Listener:
         n, channels = samples.shape
         if self.channel >= channels:
             self.refused_chunks += 1
-            self._refusal = f"mic/audio has {channels} channels, from 0; the parameter `channel` is {self.channel}"
+            self._refusal = (
+                f"mic/audio has {channels} channels, from 0; the parameter `channel` is {self.channel}"
+            )
             self._stream_id = None
             return []
         mono = one_channel(samples, self.channel)

@@ -91,7 +91,7 @@ class BagSource:
             clips=rows,
             windows=[store.store_window(folder, data) for data in windows],
             skipped=dict(cutter.skipped),
-            problems=cutter.episode.problems,
+            problems=cutter.problems,
         )
 
 

@@ -74,6 +74,7 @@ class Cutter:
     """
 
     def __init__(self, episode: Episode, config: CutConfig) -> None:
+        self._is_person = episode.ee_pose is None and episode.keypoints is not None
         if episode.ee_pose is None and episode.keypoints is not None:
             episode = _by_hand(episode, episode.keypoints)
         self.episode = episode
@@ -194,6 +195,19 @@ class Cutter:
         query = np.array([contact_ns - 15_000_000, contact_ns - 5_000_000], dtype=np.int64)
         tip = (self.episode.ee_pose.at(query) @ self.episode.tx_tool_tip).translation
         return float(np.linalg.norm(tip[1] - tip[0]) / 0.010)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong but bearable: of the episode, and what is taken for something else."""
+        told = list(self.episode.problems)
+        if self.episode.tip_problem and not self._is_person:
+            told.append(self.episode.tip_problem)
+        if self._width is None and not self._is_person:
+            told.append(
+                f"joint_states: nobody tells `{self._hand.width_joint}`, the joint of the hand `{self._hand.name}`: "
+                "its width counts as 0; name the right hand file with --hand"
+            )
+        return tuple(told)
 
     # ---- hands -----------------------------------------------------------------------------------------
     def _keypoints(self, grid_ns: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_perception.action.gripper import GripperHand
+from foley_perception.action.tip import tip_in_tool
 from foley_perception.episodes.tracks import (
     AudioTrack,
     Contact,
@@ -26,7 +27,7 @@ from foley_perception.episodes.tracks import (
 )
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
-from foley_perception.geometry.tf_buffer import TransformBuffer, TransformUnavailable
+from foley_perception.geometry.tf_buffer import TransformBuffer
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -49,7 +50,7 @@ class Episode:
     frames: FrameTrack | None
     depth: FrameTrack | None
     camera: CameraModel | None
-    transforms: TransformBuffer  # static ones
+    transforms: TransformBuffer  # static ones; all, where poses came in another frame than the world
     joint_plans: tuple[JointPlan, ...]
     truth: tuple[Contact, ...]  # sim/contacts
     detected: tuple[Contact, ...]  # contacts
@@ -90,21 +91,18 @@ class Episode:
 
     # ---- motion ----------------------------------------------------------------------------------------
     @cached_property
+    def _tip(self) -> tuple[SE3, str]:
+        return tip_in_tool(self.transforms.lookup, "tool", "tip", self.robot_description)
+
+    @property
     def tx_tool_tip(self) -> SE3:
         """From tf_static or the robot description; the tool point itself where neither has a tip."""
-        try:
-            return self.transforms.lookup("tool", "tip")
-        except TransformUnavailable:
-            pass
-        if "tip" in self.robot_description:
-            from foley_perception.action.kinematics import ForwardKinematics, KinematicsError
+        return self._tip[0]
 
-            try:
-                chain = ForwardKinematics(self.robot_description, "tip", "tool")
-                return chain.poses((), np.zeros((1, 0)))[0]
-            except KinematicsError:
-                pass
-        return SE3.identity()
+    @property
+    def tip_problem(self) -> str:
+        """Why the tool point is taken for the tip; empty where it is not."""
+        return self._tip[1]
 
     @cached_property
     def tip_path(self) -> tuple[Times, NDArray[np.float64]]:

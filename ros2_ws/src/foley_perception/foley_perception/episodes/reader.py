@@ -13,10 +13,10 @@ import yaml
 from foley_perception.episodes import decode
 from foley_perception.episodes.decode import Decoder, Messages
 from foley_perception.episodes.episode import Episode
+from foley_perception.episodes.frames import FOR_EVER_S, add_transforms, in_world
 from foley_perception.episodes.pictures import frame_track
 from foley_perception.episodes.tracks import EpisodeError, Series
 from foley_perception.geometry.camera import CameraModel
-from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer
 from foley_perception.recording.bag import Bag, BagMessage
 from foley_perception.recording.errors import BagError
@@ -40,6 +40,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
     "labels": ("foley_msgs/msg/SegmentLabel",),
     "robot_description": ("std_msgs/msg/String",),
     "tf_static": ("tf2_msgs/msg/TFMessage",),
+    "tf": ("tf2_msgs/msg/TFMessage",),
 }
 _COMPRESSED_DEPTH = "camera/depth/image_raw/compressedDepth"
 
@@ -80,8 +81,8 @@ def read_episode(
         )
     decoder = Decoder({t: info for t, info in bag.topics.items() if t in names.values()})
     problems = list(bag.problems)
-    transforms, frame_problems = _transforms(messages.get("tf_static", []), decoder)
-    problems += frame_problems
+    transforms = TransformBuffer(FOR_EVER_S)
+    problems += add_transforms(transforms, map(decoder.read, messages.get("tf_static", [])), "/tf_static")
 
     def has(name: str) -> bool:
         return bool(messages.get(name))
@@ -96,12 +97,18 @@ def read_episode(
     )
     audio = decode.audio_track(names["mic/audio"], messages["mic/audio"]) if has("mic/audio") else None
     ee_pose = decode.pose_track(names["ee_pose"], messages["ee_pose"]) if has("ee_pose") else None
+    if ee_pose is not None and ee_pose.frame_id.lstrip("/") not in ("", world_frame):
+        # The robot's own transforms come at its control rate; they are read only where they are needed.
+        problems += add_transforms(transforms, map(decoder.read, messages.get("tf", [])), "/tf")
+        ee_pose = in_world(ee_pose, names["ee_pose"], world_frame, transforms)
     wrench = decode.wrench_series(names["wrench"], messages["wrench"]) if has("wrench") else None
     if audio is not None and audio.gaps:
         seconds = sum(gap.seconds for gap in audio.gaps)
         problems.append(f"{names['mic/audio']}: {len(audio.gaps)} gaps, {seconds:.3f} s of sound are missing")
     if ee_pose is not None and ee_pose.dropped:
-        problems.append(f"{names['ee_pose']}: {ee_pose.dropped} poses with NaN were left out")
+        problems.append(
+            f"{names['ee_pose']}: {ee_pose.dropped} poses with NaN or without a transform were left out"
+        )
     if camera_problem:
         problems.append(camera_problem)
     return Episode(
@@ -140,8 +147,8 @@ def _resolve(bag: Bag, namespace: str) -> dict[str, str]:
     names: dict[str, str] = {}
     prefix = "/" + namespace.strip("/") + "/" if namespace.strip("/") else ""
     for name, types in TOPICS.items():
-        if name == "tf_static":
-            candidates = [t for t in bag.topics if t == "/tf_static"]
+        if name in ("tf", "tf_static"):
+            candidates = [t for t in bag.topics if t == f"/{name}"]
         elif prefix:
             candidates = [t for t in bag.topics if t == prefix + name]
         else:
@@ -186,25 +193,6 @@ def _scene(messages: Messages, decoder: Decoder) -> dict[str, Any]:
     if not isinstance(scene, dict):
         raise EpisodeError(f"sim/scene: a {type(scene).__name__}, expected a mapping")
     return scene
-
-
-def _transforms(messages: Messages, decoder: Decoder) -> tuple[TransformBuffer, list[str]]:
-    buffer, problems = TransformBuffer(), []
-    for message in messages:
-        for stamped in decoder.read(message).transforms:
-            t, q = stamped.transform.translation, stamped.transform.rotation
-            try:
-                pose = SE3(np.array([q.x, q.y, q.z, q.w]), np.array([t.x, t.y, t.z]))
-                buffer.add(
-                    stamped.header.frame_id,
-                    stamped.child_frame_id,
-                    decode.stamp_ns(stamped.header),
-                    pose,
-                    static=True,
-                )
-            except ValueError as error:
-                problems.append(f"/tf_static: {stamped.child_frame_id}: {error}")
-    return buffer, problems
 
 
 def _camera(
