@@ -52,6 +52,7 @@ setup(
             "demo = foley_bringup.commands.demo",
             "intervene = foley_bringup.commands.intervene",
             "doctor = foley_bringup.commands.doctor",
+            "replay = foley_bringup.commands.replay",
         ],
     },
 )

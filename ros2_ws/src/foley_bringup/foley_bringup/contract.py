@@ -39,18 +39,26 @@ class Difference:
     within: bool
 
 
-def compare(
-    clips: Iterable[ClipData], live: LiveInputs, plan_of: Callable[[int], str]
-) -> tuple[list[Difference], dict[str, Any]]:
-    """Differences of every array, and figures for metrics.json.
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """One bag."""
+
+    differences: list[Difference]
+    lags: list[int]  # samples by which the live sound lags
+    plan_time_ms: list[float]  # expected contact after the true one
+    plan_position_mm: list[float]
+    plan_still: list[float]  # mean difference of the pixels of the still that was there when the plan came
+
+
+def compare(clips: Iterable[ClipData], live: LiveInputs, plan_of: Callable[[int], str]) -> Comparison:
+    """Differences of every array of every contact of a bag.
 
     Args:
-        plan_of: the plan that the data set takes for the contact at a time [ns].
+        plan_of: the plan that the data set takes for the contact at a time [ns]; empty: none.
     """
-    found: list[Difference] = []
-    contact_ms, contact_mm, lags, stills = [], [], [], []
+    result = Comparison([], [], [], [], [])
     for data in clips:
-        clip = data.clip
+        clip, found = data.clip, result.differences
         executed = live.executed.get(clip.contact_ns)
         for name, ours, theirs, tolerance in (
             ("still", data.still, getattr(executed, "still", None), PIXEL_TOLERANCE),
@@ -58,7 +66,6 @@ def compare(
             ("action_executed", data.action_executed, getattr(executed, "action", None), ACTION_TOLERANCE),
         ):
             found.append(_difference(clip.clip_id, name, ours, theirs, tolerance))
-        plan = None
         if np.isfinite(data.action_planned).any():
             plan, same = live.plans.get(plan_of(clip.contact_ns)), None
             if plan is not None:
@@ -67,28 +74,36 @@ def compare(
             found.append(
                 _difference(clip.clip_id, "action_planned", data.action_planned, same, ACTION_TOLERANCE)
             )
-        if plan is not None and plan.inputs is not None:
-            contact_ms.append((plan.contact_ns - clip.contact_ns) / 1e6)
-            contact_mm.append(1e3 * float(np.linalg.norm(plan.position - np.asarray(clip.position))))
-            stills.append(float(np.abs(plan.inputs.still.astype(float) - data.still.astype(float)).mean()))
+            if plan is not None and plan.inputs is not None:
+                result.plan_time_ms.append((plan.contact_ns - clip.contact_ns) / 1e6)
+                off = np.linalg.norm(plan.position - np.asarray(clip.position))
+                result.plan_position_mm.append(1e3 * float(off))
+                pixels = np.abs(plan.inputs.still.astype(float) - data.still.astype(float))
+                result.plan_still.append(float(pixels.mean()))
         lag, difference = _sound(data, live.heard.get(clip.contact_ns))
         found.append(difference)
-        if lag is not None:
-            lags.append(lag)
-    arrays = {
-        name: _summary([d for d in found if d.array == name])
-        for name in dict.fromkeys(d.array for d in found)
-    }
-    figures = {
-        "contacts": len({d.clip_id for d in found}),
-        "arrays": arrays,
+        result.lags.extend([] if lag is None else [lag])
+    return result
+
+
+def figures_of(results: Iterable[Comparison]) -> dict[str, Any]:
+    """Of several bags together, for metrics.json."""
+    results = list(results)
+    found = [d for r in results for d in r.differences]
+    times = [v for r in results for v in r.plan_time_ms]
+    return {
+        "contacts": len({(i, d.clip_id) for i, r in enumerate(results) for d in r.differences}),
         "within": all(d.within for d in found) and bool(found),
-        "audio_lag_samples": _spread(lags),
+        "arrays": {
+            name: _summary([d for d in found if d.array == name])
+            for name in dict.fromkeys(d.array for d in found)
+        },
+        "audio_lag_samples": _spread([v for r in results for v in r.lags]),
         "planned_contact": {
-            "plans": len(contact_ms),
-            "time_error_ms": _spread(contact_ms),
-            "position_error_mm": _spread(contact_mm),
-            "still_mean_pixel_difference": _spread(stills),
+            "plans": len(times),
+            "time_error_ms": _spread(times),
+            "position_error_mm": _spread([v for r in results for v in r.plan_position_mm]),
+            "still_mean_pixel_difference": _spread([v for r in results for v in r.plan_still]),
         },
         "tolerances": {
             "action": ACTION_TOLERANCE,
@@ -97,7 +112,6 @@ def compare(
             "audio": AUDIO_TOLERANCE,
         },
     }
-    return found, figures
 
 
 def _difference(

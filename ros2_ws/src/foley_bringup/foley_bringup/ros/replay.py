@@ -7,12 +7,14 @@ that a replay gives the same arrays each time.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rclpy
 from numpy.typing import NDArray
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -20,9 +22,14 @@ from rclpy.serialization import deserialize_message, serialize_message
 
 from foley_common.times import NS_PER_S
 from foley_msgs.msg import ContactEvent
+from foley_perception.action.gripper import GripperHand
 from foley_perception.action.trajectory import TipPath
 from foley_perception.clips.inputs import ClipInputs, NoMotion, contact_point, executed_inputs, planned_inputs
+from foley_perception.dataset.cut import CutConfig, Cutter
+from foley_perception.dataset.schema import ClipData
+from foley_perception.episodes import read_episode
 from foley_perception.episodes.episode import Episode
+from foley_perception.episodes.planned_path import plan_for, planned_paths
 from foley_perception.episodes.tracks import Contact
 from foley_perception.nodes.hand_mapper import HandMapperNode
 from foley_perception.recording.bag import Bag
@@ -34,7 +41,6 @@ from foley_synthesis.nodes.material import MaterialNode
 from foley_synthesis.nodes.synthesizer import SynthesizerNode
 
 TICK_NS = NS_PER_S // 20
-_COMPRESSED = {"camera/image_raw/compressed", "camera/depth/image_raw/compressedDepth"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,35 +63,61 @@ class Live:
     refused: list[str] = dataclasses.field(default_factory=list)
 
 
-def replay(bag: Path, episode: Episode, contacts: Iterable[Contact], checkpoint: str) -> Live:
+def replay(bag: Path, episode: Episode, contacts: Iterable[Contact], hand: str) -> Live:
     """Every contact and plan of a bag as the live nodes see them. rclpy must be initialised.
 
     Args:
         contacts: are told to the nodes as if they had been detected.
-        checkpoint: any; it is configured with, its model is not asked.
+        hand: the gripper's hand file.
     """
-    return _Replay(bag, episode, list(contacts), checkpoint).run()
+    return _Replay(bag, episode, list(contacts), hand).run()
+
+
+def replay_bag(bag: Path, hand: str) -> tuple[list[ClipData], Callable[[int], str], Live]:
+    """Clips of a bag, the plan that each contact belongs to, and what the live nodes were shown.
+
+    Raises:
+        EpisodeError, DatasetError: the bag cannot be read, or lacks what clips need.
+    """
+    episode = read_episode(bag)
+    cutter = Cutter(episode, CutConfig(hand=hand))
+    clips = list(cutter.clips())
+    plans = planned_paths(episode, GripperHand.from_yaml(hand))
+
+    def plan_of(contact_ns: int) -> str:
+        plan = plan_for(plans, contact_ns)
+        return plan.plan_id if plan is not None else ""
+
+    owns = not rclpy.ok()
+    if owns:
+        rclpy.init(args=[])
+    try:
+        live = replay(bag, episode, [m.contact for m in cutter.contacts], hand)
+    finally:
+        if owns:
+            rclpy.shutdown()
+    return clips, plan_of, live
 
 
 class _Replay:
-    def __init__(self, bag: Path, episode: Episode, contacts: list[Contact], checkpoint: str) -> None:
+    def __init__(self, bag: Path, episode: Episode, contacts: list[Contact], hand: str) -> None:
         self._bag, self._episode = bag, episode
         self._contacts = sorted(contacts, key=lambda c: c.time_ns)
-        self._checkpoint = checkpoint
+        self._hand = hand
         self._now_ns = 0
         self._live = Live()
 
     def run(self) -> Live:
-        parameters = [Parameter("checkpoint", value=self._checkpoint)]
+        hand = [Parameter("hand", value=self._hand)]
         nodes: list[FoleyNode[Any]] = []
         try:
-            self._mapper = self._start(HandMapperNode(namespace="foley_replay"), nodes)
+            self._mapper = self._start(
+                HandMapperNode(namespace="foley_replay", parameter_overrides=hand), nodes
+            )
             self._synthesizer = self._start(
-                SynthesizerNode(namespace="foley_replay", parameter_overrides=parameters), nodes
+                SynthesizerNode(namespace="foley_replay", parameter_overrides=hand), nodes
             )
-            self._material = self._start(
-                MaterialNode(namespace="foley_replay", parameter_overrides=parameters), nodes
-            )
+            self._material = self._start(MaterialNode(namespace="foley_replay"), nodes)
             self._intercept()
             self._feed()
         finally:
@@ -117,10 +149,9 @@ class _Replay:
         for message in Bag(self._bag).messages():
             self._now_ns = max(self._now_ns, int(message.log_time))
             name = self._name(message.topic)
-            for stamp_ns, hand_over in pictures.get(name, ()):
-                if stamp_ns > self._now_ns:
-                    break
-                hand_over()
+            waiting_pictures = pictures.get(name)
+            while waiting_pictures and waiting_pictures[0][0] <= self._now_ns:
+                waiting_pictures.popleft()[1]()
             data = bytes(message.data)
             for subscription in callbacks.get(name, ()):
                 raw = subscription.raw
@@ -147,23 +178,24 @@ class _Replay:
     def _name(self, topic: str) -> str:
         return topic.removeprefix("/foley_replay").lstrip("/")
 
-    def _pictures(self) -> dict[str, Any]:
+    def _pictures(self) -> dict[str, collections.deque[tuple[int, Callable[[], None]]]]:
         """Compressed pictures as raw ones, as image_transport hands them to a node."""
-        scene, found = self._synthesizer._scene, {}
+        scene, found = self._synthesizer._scene, {}  # type: ignore[var-annotated]
         tracks = {
             "camera/image_raw/compressed": (self._episode.frames, "rgb8", scene._on_image),
             "camera/depth/image_raw/compressedDepth": (self._episode.depth, "32FC1", scene._on_depth),
         }
         for name, (track, encoding, take) in tracks.items():
-            if track is None or not any(self._name(t) == name for t in Bag(self._bag).topics):
+            if track is None:
                 continue
 
             def hand_over(index: int, track: Any = track, encoding: str = encoding, take: Any = take) -> None:
                 stamp = int(track.times_ns[index])
                 take(convert.array_to_image(track.read(index), encoding, stamp, ""))
 
-            found[name] = iter(
-                [(int(t), lambda i=i, h=hand_over: h(i)) for i, t in enumerate(track.times_ns)]  # type: ignore[misc]
+            found[name] = collections.deque(
+                (int(t), lambda i=i, h=hand_over: h(i))  # type: ignore[misc]
+                for i, t in enumerate(track.times_ns)
             )
         return found
 
@@ -213,6 +245,3 @@ def _live_contact(contact: Contact) -> Any:
             position=convert.array_to_point(np.asarray(contact.position)),
         )
     )
-
-
-Feed = Callable[[], None]

@@ -1,0 +1,84 @@
+"""`foley replay`: what the live nodes would show a model of a recording, held against what a data set holds."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from foley_common.metrics_file import write_metrics
+
+HELP = "hold what live nodes show a model against what a data set holds, for every contact of a bag"
+
+_EPILOG = """\
+what it does
+  Hands the messages of a bag, in the order in which they were recorded, to the callbacks of hand_mapper,
+  synthesizer and material, and keeps every array that their models would be shown. The data set builder cuts
+  the same bag. A model that is trained on one and runs on the other needs both to be the same: stills, frames,
+  planned and measured action, and sound.
+
+examples
+  foley replay BAG
+  foley sim generate --scenes 1 --duration 20 --out out/replay/bags && foley replay out/replay/bags/*
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EPILOG
+    parser.add_argument("bags", nargs="+", type=Path, metavar="BAG", help="bags, or folders of bags")
+    parser.add_argument("--hand", default="parallel_gripper", help="hand file (default: parallel_gripper)")
+    parser.add_argument("--out", type=Path, default=Path("out/replay"), metavar="DIR", help="metrics.json")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code 0: all the same within the tolerances; 1: not; 2: for what the user can mend."""
+    from rich.console import Console
+    from rich.progress import track
+    from rich.table import Table
+
+    from foley_bringup.contract import Difference, LiveInputs, compare, figures_of
+    from foley_bringup.ros.replay import replay_bag
+    from foley_perception.dataset.build import find_bags
+    from foley_perception.dataset.schema import DatasetError
+    from foley_perception.episodes import EpisodeError
+
+    console, found = Console(), []
+    refused: list[str] = []
+    try:
+        bags = find_bags(args.bags)
+        results = []
+        for bag in track(bags, "replaying", console=Console(stderr=True), transient=True):
+            clips, plan_of, live = replay_bag(bag, args.hand)
+            inputs: LiveInputs = live
+            results.append(compare(clips, inputs, plan_of))
+            refused += [f"{bag.name}: {sentence}" for sentence in live.refused]
+    except (DatasetError, EpisodeError, OSError, RuntimeError) as error:
+        print(f"foley replay: error: {error}", file=sys.stderr)
+        return 2
+    figures = figures_of(results)
+    found = [d for result in results for d in result.differences]
+    table = Table(title=f"{figures['contacts']} contacts of {len(bags)} bags: live against data set")
+    for column in ("array", "compared", "the same", "largest difference", "on one side only"):
+        table.add_column(column, justify="left" if column == "array" else "right")
+    for name, row in figures["arrays"].items():
+        table.add_row(
+            name, str(row["compared"]), str(row["within"]), f"{row['largest']:.3g}", str(row["missing"])
+        )
+    console.print(table)
+    expected = figures["planned_contact"]
+    if expected["plans"]:
+        late, off = expected["time_error_ms"], expected["position_error_mm"]
+        console.print(
+            f"contacts expected from {expected['plans']} plans: off by {late['median_absolute']:.1f} ms and "
+            f"{off['median_absolute']:.1f} mm (medians)"
+        )
+    for sentence in refused[:10]:
+        console.print(f"live, nothing was shown: {sentence}")
+    path = write_metrics(args.out, {**figures, "bags": [b.name for b in bags], "refused": refused})
+    console.print(f"figures in {path}")
+    worst: list[Difference] = [d for d in found if not d.within]
+    for difference in worst[:10]:
+        print(f"differs: {difference.clip_id} {difference.array} by {difference.value:.3g}", file=sys.stderr)
+    return 1 if worst or not found else 0
