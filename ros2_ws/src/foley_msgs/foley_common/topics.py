@@ -89,6 +89,11 @@ class Topic:
         return self.recorded_qos or self.qos
 
     @property
+    def recorder_entry(self) -> str:
+        """As the recorder's parameter `topics` has it."""
+        return f"{self.name} {self.type} {self.profile_recorded}{' required' if self.required else ''}"
+
+    @property
     def absolute(self) -> bool:
         """Whether it is the same under every namespace."""
         return self.name.startswith("/")
@@ -128,7 +133,7 @@ def camera(device: str, prefix: str, text: str, *, required: bool = False) -> tu
             "30 Hz", recorded=True, required=required, recorded_qos="state",
         ),
         one(
-            f"{device}_depth", "depth/image_raw", image, "16UC1 [mm] or 32FC1 [m], aligned to colour", "depth",
+            f"{device}_depth", "depth/image_raw", image, "depth, aligned to colour: 16UC1 [mm] or 32FC1 [m]", "depth",
             "10 Hz is enough", recorded=True,
         ),
         one(
@@ -191,7 +196,7 @@ TOPICS: tuple[Topic, ...] = (
         "what will be moved; stamp: planned start", "planner or arm", "per motion",
         "joint_plans", MAIN_ARM, recorded=True,
     ),
-    *arm("left", "left", "a second hand, where there is one"),
+    *arm("left", "left", "a second hand"),
     Topic(
         "planned_path", "planned_path", "nav_msgs/msg/Path", "event",
         "plan of `tool`; each pose's stamp: when", "planner, where there is no joint plan", "per motion",
@@ -227,7 +232,7 @@ TOPICS: tuple[Topic, ...] = (
         "`material`", "once", recorded=True,
     ),
     Topic(
-        "predicates", "predicates", "foley_msgs/msg/PredicateArray", "latched", "and what a planner sees of them",
+        "predicates", "predicates", "foley_msgs/msg/PredicateArray", "latched", "and what a planner sees",
         "`material`", "on change, and once a second", recorded=True,
     ),
     Topic(
@@ -266,8 +271,8 @@ TOPICS: tuple[Topic, ...] = (
         "`sim_world`", "1 Hz", recorded=True,
     ),
     Topic(
-        "sim_scene", "sim/scene", "std_msgs/msg/String", "latched", "and its scene", "`sim_world`", "per scene",
-        "text", recorded=True,
+        "sim_scene", "sim/scene", "std_msgs/msg/String", "latched", "the scene of the simulation",
+        "`sim_world`", "per scene", "text", recorded=True,
     ),
     Topic(
         "teleop_target", "teleop/target_pose", "geometry_msgs/msg/PoseStamped", "state",

@@ -12,10 +12,7 @@ from foley_perception.recording.recording import TopicSpec
 
 def default_topics() -> tuple[str, ...]:
     """The registry's topics that are recorded, as entries of the parameter ``topics``."""
-    return tuple(
-        f"{topic.name} {topic.type} {topic.profile_recorded}{' required' if topic.required else ''}"
-        for topic in topics.recorded()
-    )
+    return tuple(topic.recorder_entry for topic in topics.recorded())
 
 
 def _field(default: Any, doc: str) -> Any:
