@@ -35,6 +35,7 @@ IMAGE = _profile(5, ReliabilityPolicy.BEST_EFFORT)
 EVENT = _profile(100, ReliabilityPolicy.RELIABLE)  # contacts, plans, predictions
 LATCHED = _profile(10, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
 TF_STATIC = _profile(100, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
+DIAGNOSTICS = _profile(10, ReliabilityPolicy.RELIABLE)
 # Asserted by every publication, so it is lost when the process dies AND when its executor hangs.
 HEARTBEAT = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
@@ -43,6 +44,17 @@ HEARTBEAT = QoSProfile(
     liveliness=LivelinessPolicy.MANUAL_BY_TOPIC,
     liveliness_lease_duration=Duration(seconds=HEARTBEAT_LEASE_S),
 )
+PROFILES: dict[str, QoSProfile] = {
+    "audio": AUDIO,
+    "state": STATE,
+    "image": IMAGE,
+    "event": EVENT,
+    "latched": LATCHED,
+    "tf_static": TF_STATIC,
+    "diagnostics": DIAGNOSTICS,
+    "heartbeat": HEARTBEAT,
+}
+"""By the names that the registry of topics uses (``foley_common.topics.QOS``)."""
 
 
 def entry(profile: QoSProfile) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 Shape = Literal["plate", "box", "bar", "cylinder", "disc", "rod", "dome", "heap"]
 SHAPES: tuple[Shape, ...] = ("plate", "box", "bar", "cylinder", "disc", "rod", "dome", "heap")
@@ -16,7 +16,7 @@ HEADS: tuple[Head, ...] = ("tip", "pad")
 """What the striker touches with: its hard tip, or the soft pad that slides down over it."""
 
 Reaction = Literal["static", "deforms", "rolls", "scatters"]
-REACTIONS: tuple[Reaction, ...] = ("static", "deforms", "rolls", "scatters")
+REACTIONS: tuple[Reaction, ...] = get_args(Reaction)
 """What a touch does to a thing (Owens et al. 2016, the reaction labels)."""
 
 SOFT_PA = 1.0e8

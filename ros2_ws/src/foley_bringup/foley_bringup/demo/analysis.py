@@ -17,17 +17,16 @@ from foley_bringup.demo import figures, results
 from foley_bringup.demo.matching import match_times
 from foley_bringup.demo.pipeline import DemoFiles
 from foley_bringup.demo.results import LiveContact, Prediction, Session, TopicLoss
+from foley_common.enumerations import PredictionMode, action_label
 from foley_perception.episodes import Episode, EpisodeError, read_episode
 from foley_perception.recording import cdr
+from foley_synthesis.beliefs.hysteresis import Truth
 
 DETECTION_TOLERANCE_S = 0.05
 PREDICTION_TOLERANCE_S = 0.20
 PAIRS_SHOWN = 10
 TRACE_S = 6.0
 WINDOW_BEFORE_S, WINDOW_AFTER_S = 0.25, 0.75
-_MODE_PLANNED = 0
-_ACTIONS = ("contact", "tap", "hit", "knock", "scratch", "rub", "pat", "press")
-_STATES = ("UNKNOWN", "TRUE", "FALSE")
 _SMALL_TOPICS = (
     "sim/contacts",
     "sim/scene",
@@ -144,7 +143,7 @@ def _session(bag: Path, messages: Messages) -> Session:
                 session=scene["scene_id"],
                 object_id=message.object_id,
                 material=material_of[message.object_id],
-                action=_ACTIONS[message.action],
+                action=action_label(message.action) if message.action else "contact",
                 onset_ns=int(true_ns[i]),
                 detected_ns=int(found_ns[detected[i]]) if i in detected else None,
                 heard_material=_label(estimate, labels),
@@ -176,7 +175,7 @@ def _predictions(messages: Messages, labels: Sequence[str]) -> list[Prediction]:
     material = {_ns(m.header.stamp): m for _, m in messages["predicted_material"]}
     found: dict[str, Prediction] = {}
     for arrival_ns, message in messages["predicted_audio"]:
-        if message.mode != _MODE_PLANNED or message.plan_id in found:
+        if message.mode != PredictionMode.PLANNED or message.plan_id in found:
             continue
         contact_ns = _ns(message.predicted_contact_time)
         found[message.plan_id] = Prediction(
@@ -194,9 +193,9 @@ def _predictions(messages: Messages, labels: Sequence[str]) -> list[Prediction]:
 def _final_predicates(messages: Messages) -> tuple[tuple[str, float, str], ...]:
     if not messages["predicates"]:
         return ()
-    known = [p for p in messages["predicates"][-1][1].predicates if p.state != 0]
+    known = [p for p in messages["predicates"][-1][1].predicates if p.state != Truth.UNKNOWN]
     return tuple(
-        (f"{p.name}({', '.join(p.arguments)})", float(p.probability), _STATES[p.state]) for p in known
+        (f"{p.name}({', '.join(p.arguments)})", float(p.probability), Truth(p.state).name) for p in known
     )
 
 
@@ -287,7 +286,7 @@ def _expected_point(contact: LiveContact, messages: Messages) -> NDArray[np.floa
     assert contact.prediction is not None
     for _, message in messages["predicted_audio"]:
         if (
-            message.mode == _MODE_PLANNED
+            message.mode == PredictionMode.PLANNED
             and _ns(message.predicted_contact_time) == contact.prediction.predicted_ns
         ):
             p = message.position

@@ -21,6 +21,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.enumerations import Action, Gate
 from foley_common.times import NS_PER_S
 from foley_perception.action.planned_contact import PlannedContact
 from foley_perception.contact.listener import HeardOnset
@@ -28,10 +29,6 @@ from foley_perception.stamped_history import VectorHistory
 
 Array = NDArray[np.float64]
 MS = 1_000_000
-
-# The values of ContactEvent; this module knows no messages.
-GATE_AUDIO, GATE_WRENCH, GATE_MOTION, GATE_PROXIMITY = 1, 2, 4, 8
-ACTION_UNKNOWN, ACTION_TAP, ACTION_HIT, ACTION_SCRATCH = 0, 1, 2, 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,18 +186,18 @@ class ContactDetector:
             self.counts.merged += 1
             return None
         plan = self._plan_at(t)
-        used = passed = GATE_AUDIO
+        used = passed = Gate.AUDIO
         force = self._force_step(t)
         if force is not None:
-            used |= GATE_WRENCH
-            passed |= GATE_WRENCH if force >= self.config.force_step_n else 0
+            used |= Gate.WRENCH
+            passed |= Gate.WRENCH if force >= self.config.force_step_n else 0
         near = self._near(motion.position, t, plan)
         if near is not None:
-            used |= GATE_PROXIMITY
-            passed |= GATE_PROXIMITY if near else 0
-        used |= GATE_MOTION
+            used |= Gate.PROXIMITY
+            passed |= Gate.PROXIMITY if near else 0
+        used |= Gate.MOTION
         # Braking and moving along are a contact only where something else says that there is a surface.
-        others = GATE_WRENCH | GATE_PROXIMITY
+        others = Gate.WRENCH | Gate.PROXIMITY
         touching = bool(passed & others)
         loud = not used & others and onset.strength_db >= self.config.loud_db
         if not (
@@ -208,7 +205,7 @@ class ContactDetector:
         ):
             self.counts.at_rest += 1
             return None
-        passed |= GATE_MOTION
+        passed |= Gate.MOTION
         confidence = _confidence(onset.strength_db, used, passed)
         if confidence < self.config.min_confidence:
             self.counts.unsure += 1
@@ -303,17 +300,17 @@ class ContactDetector:
         c = self.config
         expected = plan.contact if plan is not None else None
         if motion.slip >= c.slip_m and float(np.linalg.norm(motion.after)) >= c.min_speed_m_s:
-            return ACTION_SCRATCH
+            return Action.SCRATCH
         # A slow scratch has not begun to slide when the decision falls; its plan knows that it will.
         if expected is not None and abs(t - expected.time_ns) < 250 * MS and expected.slides:
-            return ACTION_SCRATCH
-        return ACTION_HIT if speed >= c.hit_speed_m_s else ACTION_TAP
+            return Action.SCRATCH
+        return Action.HIT if speed >= c.hit_speed_m_s else Action.TAP
 
 
 def _confidence(strength_db: float, used: int, passed: int) -> float:
     """How far the gates agree, as a probability: log odds are added, motion having passed."""
     odds = 0.5 + 0.2 * min(max(strength_db, 0.0), 10.0)
-    for gate, agrees, disagrees in ((GATE_WRENCH, 1.5, 2.0), (GATE_PROXIMITY, 1.0, 1.5)):
+    for gate, agrees, disagrees in ((Gate.WRENCH, 1.5, 2.0), (Gate.PROXIMITY, 1.0, 1.5)):
         if used & gate:
             odds += agrees if passed & gate else -disagrees
     return 1.0 / (1.0 + math.exp(-odds))

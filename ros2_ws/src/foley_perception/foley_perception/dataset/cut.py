@@ -12,12 +12,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.enumerations import ACTIONS, UNKNOWN, action_label
 from foley_common.times import NS_PER_S
 from foley_perception.action.gripper import GripperHand
 from foley_perception.clips import grid as clip_grid
 from foley_perception.clips.inputs import Streams, contact_point, executed_inputs, planned_action
 from foley_perception.clips.pictures import NoPicture, frame_indices
-from foley_perception.dataset import schema
 from foley_perception.dataset.schema import Clip, ClipData, DatasetError, Window, WindowData
 from foley_perception.episodes.episode import Episode, number
 from foley_perception.episodes.hands import finger_as_tool, hand_keypoints
@@ -322,8 +322,8 @@ def _frames_at(track: FrameTrack, times_ns: NDArray[np.int64]) -> list[NDArray[n
 
 
 def _action_name(code: int, labelled: str) -> str:
-    name = schema.ACTIONS[code] if 0 <= code < len(schema.ACTIONS) else "unknown"
-    return labelled if name == "unknown" and labelled in schema.ACTIONS else name
+    name = action_label(code)
+    return labelled if name == UNKNOWN and labelled in ACTIONS else name
 
 
 def _safe(name: str) -> str:

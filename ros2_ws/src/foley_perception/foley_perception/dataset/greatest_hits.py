@@ -24,6 +24,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from foley_common.enumerations import ACTIONS, UNKNOWN
 from foley_perception.clips import grid as clip_grid
 from foley_perception.clips import pictures
 from foley_perception.dataset import schema, store
@@ -222,7 +223,7 @@ def _clip(
         domain="real",
         contact_ns=round(hit.time_s * _NS),
         start_ns=round((hit.time_s - clip_grid.CLIP_BEFORE_S) * _NS),
-        action=hit.action if hit.action in schema.ACTIONS else "unknown",
+        action=hit.action if hit.action in ACTIONS else UNKNOWN,
         material=hit.material,
         log10_youngs_modulus=nowhere,
         roughness=nowhere,

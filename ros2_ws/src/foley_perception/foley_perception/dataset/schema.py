@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.enumerations import ACTIONS
 from foley_perception.clips.grid import (
     ACTION_DIMS,
     CLIP_ACTIONS,
@@ -33,8 +34,6 @@ SEEN = "test_seen"
 """Further recordings of training scenes, kept for tests: given by the recording, never assigned."""
 SPLITS: tuple[str, ...] = (*ASSIGNED, SEEN)
 DOMAINS: tuple[str, ...] = ("sim", "real")
-
-ACTIONS: tuple[str, ...] = ("unknown", "tap", "hit", "knock", "scratch", "rub", "pat", "press")
 
 # Array columns of clips.parquet and windows.parquet: row shape, stored flat as fixed-size float32 lists.
 CLIP_ARRAYS: dict[str, tuple[int, ...]] = {

@@ -6,41 +6,13 @@ import dataclasses
 import math
 from typing import Any
 
+from foley_common import topics
 from foley_perception.recording.recording import TopicSpec
 
-DEFAULT_TOPICS: tuple[str, ...] = (
-    "mic/audio foley_msgs/msg/AudioChunk audio required",
-    "contact_mic/audio foley_msgs/msg/AudioChunk audio",
-    "ee_pose geometry_msgs/msg/PoseStamped state required",
-    "camera/image_raw sensor_msgs/msg/Image image required",
-    "camera/camera_info sensor_msgs/msg/CameraInfo state required",
-    "camera/depth/image_raw sensor_msgs/msg/Image image",
-    "joint_states sensor_msgs/msg/JointState state",
-    "wrench geometry_msgs/msg/WrenchStamped state",
-    "planned_joint_trajectory trajectory_msgs/msg/JointTrajectory event",
-    "left/ee_pose geometry_msgs/msg/PoseStamped state",
-    "left/wrench geometry_msgs/msg/WrenchStamped state",
-    "left/planned_joint_trajectory trajectory_msgs/msg/JointTrajectory event",
-    "left/sim/contacts foley_msgs/msg/ContactEvent event",
-    "planned_trajectory foley_msgs/msg/HandTrajectory event",
-    "planned_tool_trajectory foley_msgs/msg/ToolTrajectory event",
-    "hand_keypoints foley_msgs/msg/HandKeypoints state",
-    "contacts foley_msgs/msg/ContactEvent event",
-    "predicted_audio foley_msgs/msg/PredictedAudio event",
-    "predicted_material foley_msgs/msg/MaterialEstimate event",
-    "material_estimates foley_msgs/msg/MaterialEstimate event",
-    "vocabulary foley_msgs/msg/VocabularyInfo latched",
-    "predicates foley_msgs/msg/PredicateArray latched",
-    "surprise foley_msgs/msg/Surprise event",
-    "labels foley_msgs/msg/SegmentLabel event",
-    "robot_description std_msgs/msg/String latched",
-    "/tf tf2_msgs/msg/TFMessage state",
-    "/tf_static tf2_msgs/msg/TFMessage tf_static",
-    "/diagnostics diagnostic_msgs/msg/DiagnosticArray event",
-    "sim/contacts foley_msgs/msg/ContactEvent event",
-    "sim/sent std_msgs/msg/String latched",
-    "sim/scene std_msgs/msg/String latched",
-)
+
+def default_topics() -> tuple[str, ...]:
+    """The registry's topics that are recorded, as entries of the parameter ``topics``."""
+    return tuple(topic.recorder_entry for topic in topics.recorded())
 
 
 def _field(default: Any, doc: str) -> Any:
@@ -52,7 +24,10 @@ class RecorderConfig:
     """Parameters of the recorder; see ``config/recorder.yaml``."""
 
     output_dir: str = _field("bags", "folder of the bags; relative to where the recorder was started")
-    topics: tuple[str, ...] = _field(DEFAULT_TOPICS, "what is recorded: `name type profile [required]`")
+    topics: tuple[str, ...] = dataclasses.field(
+        default_factory=default_topics,
+        metadata={"doc": "what is recorded: `name type profile [required]`"},
+    )
     flush_period_s: float = _field(1.0, "[s] everything older is on disk, whatever happens")
     queue_mb: float = _field(128.0, "[MiB] messages waiting for the disk; beyond it they are dropped")
     min_free_mb: float = _field(256.0, "[MiB] recording ends by itself when the disk has less")

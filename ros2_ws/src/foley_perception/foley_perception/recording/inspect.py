@@ -8,11 +8,9 @@ from typing import Any
 
 from foley_perception.recording import cdr, definitions
 from foley_perception.recording.bag import Bag
-from foley_perception.recording.config import DEFAULT_TOPICS
+from foley_perception.recording.config import RecorderConfig
 from foley_perception.recording.recording import AUDIO_TYPE, TopicSpec
 from foley_perception.recording.statistics import TopicMonitor, TopicReport
-
-_SPECS = tuple(TopicSpec.parse(entry) for entry in DEFAULT_TOPICS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +35,9 @@ class BagReport:
 
 def spec_of(topic: str) -> TopicSpec | None:
     """What the recorder's defaults say of a topic, whatever its namespace."""
-    matches = [s for s in _SPECS if topic == s.name or topic.endswith("/" + s.name.lstrip("/"))]
+    matches = [
+        s for s in RecorderConfig().specs if topic == s.name or topic.endswith("/" + s.name.lstrip("/"))
+    ]
     return max(matches, key=lambda s: len(s.name), default=None)
 
 
@@ -100,7 +100,7 @@ def verdicts(report: BagReport) -> list[str]:
     if report.messages == 0:
         wrong.append("there is not a single message")
     present = {name for t in report.topics if t.messages for name in (t.topic,)}
-    for spec in _SPECS:
+    for spec in RecorderConfig().specs:
         names = (spec.name, f"{spec.name}/compressed")  # images may have been recorded as JPEG
         if spec.required and not any(f"/{t}".endswith(f"/{name}") for t in present for name in names):
             wrong.append(f"{spec.name}: nothing was recorded")

@@ -12,14 +12,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from foley_common.topics import MICROPHONE, RECORDED_QOS
 from foley_perception.recording import cdr, definitions
 from foley_perception.recording.errors import BagError
 from foley_perception.recording.metadata import TopicInfo
 from foley_perception.recording.statistics import TopicMonitor, TopicReport
 from foley_perception.recording.writer import BagWriter
 
-AUDIO_TYPE = "foley_msgs/msg/AudioChunk"
-PROFILES: tuple[str, ...] = ("audio", "state", "image", "event", "latched", "tf_static")
+AUDIO_TYPE = MICROPHONE.type
+PROFILES: tuple[str, ...] = RECORDED_QOS
 _PERIODIC = frozenset({"audio", "state", "image"})
 _LATCHED = frozenset({"latched", "tf_static"})
 

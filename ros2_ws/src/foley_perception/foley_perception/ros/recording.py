@@ -3,7 +3,6 @@ statistics as messages."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
+from foley_common.topics import RECORDED_QOS
 from foley_msgs.msg import SegmentLabel, TopicStatistics
 from foley_msgs.srv import StartRecording
 from foley_perception.recording import session
@@ -34,15 +34,12 @@ from foley_perception.recording.statistics import TopicReport
 from foley_ros import convert, qos
 from foley_ros.node import Health
 from foley_ros.polling import UnwatchedGroup
+from foley_ros.topics import message_class
 
 _PROFILES: dict[str, QoSProfile] = {
-    "audio": qos.AUDIO,
-    "state": qos.STATE,
+    **{name: qos.PROFILES[name] for name in RECORDED_QOS},
     # Three seconds of images: nothing is lost while a busy machine does not let the recorder run.
     "image": QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=90, reliability=ReliabilityPolicy.BEST_EFFORT),
-    "event": qos.EVENT,
-    "latched": qos.LATCHED,
-    "tf_static": qos.TF_STATIC,
 }
 
 
@@ -51,16 +48,6 @@ def _never_called(data: bytes) -> None:
 
 
 OnMessage = Callable[[str, RawMessage], None]
-
-
-def message_class(message_type: str) -> Any:
-    """The class of ``package/msg/Name``.
-
-    Raises:
-        ModuleNotFoundError, AttributeError: it is not installed.
-    """
-    package, kind, name = message_type.split("/")
-    return getattr(importlib.import_module(f"{package}.{kind}"), name)
 
 
 _START_ERRORS: dict[type[BagError], int] = {

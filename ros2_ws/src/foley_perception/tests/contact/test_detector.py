@@ -6,17 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from foley_common.enumerations import Action, Gate
 from foley_perception.action.planned_contact import SURFACE, PlannedContact
 from foley_perception.audio.onset import OnsetConfig
 from foley_perception.contact.config import ContactDetectorConfig
 from foley_perception.contact.detector import (
-    ACTION_HIT,
-    ACTION_SCRATCH,
-    ACTION_TAP,
-    GATE_AUDIO,
-    GATE_MOTION,
-    GATE_PROXIMITY,
-    GATE_WRENCH,
     Contact,
     ContactDetector,
     GateConfig,
@@ -73,14 +67,14 @@ def test_a_tap_is_a_contact() -> None:
     assert len(contacts) == 1
     contact = contacts[0]
     assert contact.onset_ns == T0 + S
-    assert contact.action == ACTION_TAP
+    assert contact.action == Action.TAP
     assert contact.approach_speed == pytest.approx(0.15, rel=0.05)
     np.testing.assert_allclose(contact.position, [0, 0, 0], atol=1e-3)
-    assert contact.gates_used == contact.gates_passed == GATE_AUDIO | GATE_MOTION
+    assert contact.gates_used == contact.gates_passed == Gate.AUDIO | Gate.MOTION
 
 
 def test_a_fast_approach_is_a_hit() -> None:
-    assert run(ContactDetector(), drop_to(1.0, 0.6), [1.0])[0].action == ACTION_HIT
+    assert run(ContactDetector(), drop_to(1.0, 0.6), [1.0])[0].action == Action.HIT
 
 
 def test_a_sound_while_at_rest_is_none() -> None:
@@ -117,7 +111,7 @@ def test_it_waits_for_late_poses_but_not_for_ever() -> None:
 
 def test_force_confirms_or_contradicts() -> None:
     step = run(ContactDetector(), drop_to(1.0, 0.15), [1.0], force=lambda t: 0.1 + 2.0 * (1.0 <= t < 1.05))
-    assert step[0].gates_passed & GATE_WRENCH
+    assert step[0].gates_passed & Gate.WRENCH
     plain = run(ContactDetector(), drop_to(1.0, 0.15), [1.0])
     assert step[0].confidence > plain[0].confidence
     detector = ContactDetector()
@@ -128,9 +122,9 @@ def test_force_confirms_or_contradicts() -> None:
 def test_nearness_confirms_or_contradicts() -> None:
     near = ContactDetector(clearance=lambda p: 0.004)
     far = ContactDetector(clearance=lambda p: 0.2)
-    assert run(near, drop_to(1.0, 0.15), [1.0])[0].gates_passed & GATE_PROXIMITY
+    assert run(near, drop_to(1.0, 0.15), [1.0])[0].gates_passed & Gate.PROXIMITY
     contact = run(far, drop_to(1.0, 0.15), [1.0], strength_db=8.0)
-    assert all(not c.gates_passed & GATE_PROXIMITY for c in contact)
+    assert all(not c.gates_passed & Gate.PROXIMITY for c in contact)
 
 
 def slide(t: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -142,7 +136,7 @@ def slide(t: NDArray[np.float64]) -> NDArray[np.float64]:
 def test_a_scratch_and_its_later_sounds_are_one_contact() -> None:
     detector = ContactDetector()
     contacts = run(detector, slide, [1.0, 1.2, 1.45, 1.6], force=lambda t: 1.5 * (t >= 1.0))
-    assert [c.action for c in contacts] == [ACTION_SCRATCH]
+    assert [c.action for c in contacts] == [Action.SCRATCH]
     assert detector.counts.merged == 3
 
 
@@ -164,8 +158,8 @@ def test_the_plan_tells_a_slow_scratch_and_gives_its_id() -> None:
     detector = ContactDetector()
     detector.add_plan(plan_with(1.0, slip=0.05))
     contact = run(detector, drop_to(1.0, 0.06, stay=True), [1.0])[0]
-    assert contact.action == ACTION_SCRATCH and contact.plan_id == "plan_7"
-    assert contact.gates_passed & GATE_PROXIMITY
+    assert contact.action == Action.SCRATCH and contact.plan_id == "plan_7"
+    assert contact.gates_passed & Gate.PROXIMITY
 
 
 def test_time_set_back_is_survived() -> None:

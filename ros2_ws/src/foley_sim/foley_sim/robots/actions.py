@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from foley_sim.spec import Head
 
 Array = NDArray[np.float64]
 Action = Literal["tap", "hit", "scratch", "knock", "rub", "pat", "press"]
-ACTIONS: tuple[Action, ...] = ("tap", "hit", "scratch", "knock", "rub", "pat", "press")
+ACTIONS: tuple[Action, ...] = get_args(Action)
 TABLETOP_ACTIONS: tuple[Action, ...] = ("tap", "hit", "scratch")
 """All that the edition `tabletop` does."""
 PAD_ACTIONS: frozenset[str] = frozenset({"rub", "pat", "press"})

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader
 
 from foley_sim.offline.job import CONTACTS, NS, BagReport, read_report, stored_session
+from foley_sim.ros import topics
 from foley_sim.ros.bag_file import typestore
 from foley_sim.sound.audibility import rise_db
 from foley_sim.sound.events import Impact
@@ -124,15 +125,16 @@ def read_sound(bag: Path) -> Heard:
     Raises:
         ValueError: the bag holds no sound.
     """
-    chunks: dict[str, list[NDArray[np.float32]]] = {"/mic/audio": [], "/contact_mic/audio": []}
+    sound, touch, contact = (f"/{t.name}" for t in (topics.AUDIO, topics.CONTACT_AUDIO, topics.CONTACTS))
+    chunks: dict[str, list[NDArray[np.float32]]] = {sound: [], touch: []}
     contacts: list[tuple[int, float, str, str]] = []
     rate, begin_ns = 0, 0
     with AnyReader([bag], default_typestore=typestore()) as reader:
-        wanted = [c for c in reader.connections if c.topic in (*chunks, "/sim/contacts")]
+        wanted = [c for c in reader.connections if c.topic in (*chunks, contact)]
         for connection, _, raw in reader.messages(wanted):
             message: Any = reader.deserialize(raw, connection.msgtype)
             stamp = message.header.stamp.sec * NS + message.header.stamp.nanosec
-            if connection.topic == "/sim/contacts":
+            if connection.topic == contact:
                 contacts.append((stamp, float(message.duration), message.contact_id, message.object_id))
                 continue
             if not rate:
@@ -140,6 +142,6 @@ def read_sound(bag: Path) -> Heard:
             chunks[connection.topic].append(np.asarray(message.samples, dtype=np.float32))
     heard, felt = chunks.values()
     if not heard:
-        raise ValueError(f"{bag}: holds no sound on /mic/audio")
+        raise ValueError(f"{bag}: holds no sound on {sound}")
     touched = [((stamp - begin_ns) / NS, duration, name, item) for stamp, duration, name, item in contacts]
     return Heard(np.concatenate(heard), rate, touched, np.concatenate(felt) if felt else None)

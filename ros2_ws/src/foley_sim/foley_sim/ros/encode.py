@@ -22,6 +22,7 @@ from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from foley_common.enumerations import Action
 from foley_msgs.msg import AudioChunk, ContactEvent
 from foley_ros import convert
 from foley_sim.motion.policy import Plan
@@ -43,15 +44,6 @@ NS = 1_000_000_000
 WORLD, TOOL, TIP, CAMERA, MICROPHONE = "world", "tool", "tip", "camera_optical", "microphone"
 CONTACT_MICROPHONE = "contact_microphone"
 _CONTACT_MICROPHONE_AT = (0.0, 0.0, 0.01)  # on the stick, just below the fingers, in the tool's frame [m]
-_ACTIONS = {
-    "tap": ContactEvent.ACTION_TAP,
-    "hit": ContactEvent.ACTION_HIT,
-    "knock": ContactEvent.ACTION_KNOCK,
-    "scratch": ContactEvent.ACTION_SCRATCH,
-    "rub": ContactEvent.ACTION_RUB,
-    "pat": ContactEvent.ACTION_PAT,
-    "press": ContactEvent.ACTION_PRESS,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,7 +220,7 @@ def contact_message(contact: Contact, stamp_ns: int, contact_id: str) -> Contact
         contact_id=contact_id,
         object_id=contact.object_id,
         position=convert.array_to_point(contact.point),
-        action=_ACTIONS.get(contact.action, ContactEvent.ACTION_UNKNOWN),
+        action=Action[contact.action.upper()] if contact.action else Action.UNKNOWN,
         duration=contact.duration_s,
         impulse=contact.impulse,
         level=math.nan,

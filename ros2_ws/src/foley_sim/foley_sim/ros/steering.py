@@ -10,11 +10,10 @@ from geometry_msgs.msg import PoseStamped
 from numpy.typing import NDArray
 from rclpy.node import Node
 
-from foley_ros import qos
+from foley_common.topics import TELEOP_TARGET
+from foley_ros.topics import profile
 from foley_sim.motion.teleop import WishRefused, yaw_of
 from foley_sim.ros.encode import WORLD
-
-TOPIC = "teleop/target_pose"
 
 
 class Steering:
@@ -26,7 +25,9 @@ class Steering:
         self._newest: NDArray[np.float64] | None = None
         self.followed = self.clamped = self.refused = 0
         self.reason = ""  # of the newest refusal
-        self._subscription: Any = node.create_subscription(PoseStamped, TOPIC, self._store, qos.STATE)
+        self._subscription: Any = node.create_subscription(
+            PoseStamped, TELEOP_TARGET.name, self._store, profile(TELEOP_TARGET)
+        )
 
     def take(self) -> NDArray[np.float64] | None:
         """The newest wish [4] (x, y, z, yaw) that was not taken yet."""

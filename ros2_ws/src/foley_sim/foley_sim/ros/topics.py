@@ -1,19 +1,14 @@
-"""What the simulated robot publishes: names, types and QoS."""
+"""What the simulated robot publishes, out of the registry of topics (``foley_common.topics``)."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import Any
 
-from geometry_msgs.msg import PoseStamped, WrenchStamped
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
-from std_msgs.msg import String
-from tf2_msgs.msg import TFMessage
-from trajectory_msgs.msg import JointTrajectory
 
-from foley_msgs.msg import AudioChunk, ContactEvent
-from foley_ros import qos
+from foley_common import topics as registry
+from foley_ros.topics import message_type, profile
 from foley_sim.spec import SceneSpec
 
 
@@ -21,40 +16,49 @@ from foley_sim.spec import SceneSpec
 class Topic:
     """One publisher. Relative names follow the node's namespace."""
 
-    name: str
-    type: type[Any]
-    qos: QoSProfile
+    entry: registry.Topic
     counted: bool = False  # in the account on `sim/sent`: a stamped stream whose losses are worth knowing
+
+    @property
+    def name(self) -> str:
+        return self.entry.name
 
     @property
     def type_name(self) -> str:
         """As in `geometry_msgs/msg/PoseStamped`."""
-        package = self.type.__module__.split(".")[0]
-        return f"{package}/msg/{self.type.__name__}"
+        return self.entry.type
+
+    @property
+    def type(self) -> type[Any]:
+        return message_type(self.entry)
+
+    @property
+    def qos(self) -> QoSProfile:
+        return profile(self.entry)
 
 
-IMAGE = Topic("camera/image_raw", Image, qos.IMAGE, counted=True)
-CAMERA_INFO = Topic("camera/camera_info", CameraInfo, qos.IMAGE, counted=True)
-DEPTH = Topic("camera/depth/image_raw", Image, qos.IMAGE, counted=True)
-AUDIO = Topic("mic/audio", AudioChunk, qos.AUDIO, counted=True)
-CONTACT_AUDIO = Topic("contact_mic/audio", AudioChunk, qos.AUDIO, counted=True)
-POSE = Topic("ee_pose", PoseStamped, qos.STATE, counted=True)
-JOINTS = Topic("joint_states", JointState, qos.STATE, counted=True)
-WRENCH = Topic("wrench", WrenchStamped, qos.STATE, counted=True)
-PLAN = Topic("planned_joint_trajectory", JointTrajectory, qos.EVENT, counted=True)
-TF = Topic("/tf", TFMessage, qos.STATE)
-TF_STATIC = Topic("/tf_static", TFMessage, qos.TF_STATIC)
-ROBOT = Topic("robot_description", String, qos.LATCHED)
-CONTACTS = Topic("sim/contacts", ContactEvent, qos.EVENT)
-SCENE = Topic("sim/scene", String, qos.LATCHED)
-SENT = Topic("sim/sent", String, qos.LATCHED)
-IMAGE_JPEG = Topic("camera/image_raw/compressed", CompressedImage, qos.IMAGE)
-DEPTH_PNG = Topic("camera/depth/image_raw/compressedDepth", CompressedImage, qos.IMAGE)
+IMAGE = Topic(registry.CAMERA, counted=True)
+CAMERA_INFO = Topic(registry.CAMERA_INFO, counted=True)
+DEPTH = Topic(registry.CAMERA_DEPTH, counted=True)
+AUDIO = Topic(registry.MICROPHONE, counted=True)
+CONTACT_AUDIO = Topic(registry.CONTACT_MICROPHONE, counted=True)
+POSE = Topic(registry.EE_POSE, counted=True)
+JOINTS = Topic(registry.JOINT_STATES, counted=True)
+WRENCH = Topic(registry.WRENCH, counted=True)
+PLAN = Topic(registry.JOINT_PLAN, counted=True)
+TF = Topic(registry.TF)
+TF_STATIC = Topic(registry.TF_STATIC)
+ROBOT = Topic(registry.ROBOT_DESCRIPTION)
+CONTACTS = Topic(registry.TRUE_CONTACTS)
+SCENE = Topic(registry.SIM_SCENE)
+SENT = Topic(registry.SIM_SENT)
+IMAGE_JPEG = Topic(registry.CAMERA_COMPRESSED)
+DEPTH_PNG = Topic(registry.CAMERA_DEPTH_COMPRESSED)
 
-OTHER_POSE = Topic("left/ee_pose", PoseStamped, qos.STATE, counted=True)
-OTHER_WRENCH = Topic("left/wrench", WrenchStamped, qos.STATE, counted=True)
-OTHER_PLAN = Topic("left/planned_joint_trajectory", JointTrajectory, qos.EVENT, counted=True)
-OTHER_CONTACTS = Topic("left/sim/contacts", ContactEvent, qos.EVENT)
+OTHER_POSE = Topic(registry.LEFT_EE_POSE, counted=True)
+OTHER_WRENCH = Topic(registry.LEFT_WRENCH, counted=True)
+OTHER_PLAN = Topic(registry.LEFT_JOINT_PLAN, counted=True)
+OTHER_CONTACTS = Topic(registry.LEFT_TRUE_CONTACTS)
 OTHER_HAND: tuple[Topic, ...] = (OTHER_POSE, OTHER_WRENCH, OTHER_PLAN, OTHER_CONTACTS)
 """Of the other hand, where a scene has two; its joints and frames are with the first one's."""
 

@@ -18,6 +18,8 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+from foley_common.enumerations import KNOWN_ACTIONS
+
 Value = float
 _Compiled = Callable[["Facts"], float]
 
@@ -49,7 +51,6 @@ NUMBERS: tuple[str, ...] = (
     "contacts_predicted",
     "surprise_percentile",  # of the newest contact that was both predicted and heard
 )
-ACTIONS: tuple[str, ...] = ("tap", "hit", "knock", "scratch", "rub", "pat", "press")
 
 
 def normal_cdf(z: float) -> float:
@@ -188,7 +189,7 @@ class Expression:
             (label,) = self._strings(name, args, self._labels, most=1)
             return lambda facts: facts.probabilities.get(label, math.nan)
         if name == "happened":
-            return self._happened(self._strings(name, args, ACTIONS, most=len(ACTIONS)))
+            return self._happened(self._strings(name, args, KNOWN_ACTIONS, most=len(KNOWN_ACTIONS)))
         if name not in FUNCTIONS:
             known = ", ".join(("probability", "happened", *FUNCTIONS))
             raise self._refuse(f"function `{name}` is not known; known are {known}")

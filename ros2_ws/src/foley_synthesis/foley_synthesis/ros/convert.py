@@ -9,6 +9,7 @@ import numpy as np
 from geometry_msgs.msg import Point as PointMsg
 from numpy.typing import NDArray
 
+from foley_common.enumerations import UNKNOWN, PredictionMode, action_label
 from foley_common.times import NS_PER_S
 from foley_msgs.msg import (
     AudioChunk,
@@ -21,7 +22,7 @@ from foley_msgs.msg import (
 )
 from foley_msgs.msg import Surprise as SurpriseMsg
 from foley_perception.clips.channels import one_channel
-from foley_perception.clips.grid import ACTION_RATE as FEATURES_RATE_HZ
+from foley_perception.clips.grid import ACTION_RATE
 from foley_ros import convert
 from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.beliefs.evidence import Evidence
@@ -34,15 +35,6 @@ from foley_synthesis.live.synthesis_core import Predicted
 from foley_synthesis.metrics.surprise import DISTANCE_NAME
 
 NAN = float("nan")
-ACTION_NAMES: dict[int, str] = {
-    ContactEvent.ACTION_TAP: "tap",
-    ContactEvent.ACTION_HIT: "hit",
-    ContactEvent.ACTION_KNOCK: "knock",
-    ContactEvent.ACTION_SCRATCH: "scratch",
-    ContactEvent.ACTION_RUB: "rub",
-    ContactEvent.ACTION_PAT: "pat",
-    ContactEvent.ACTION_PRESS: "press",
-}
 Samples = NDArray[np.float32]
 
 
@@ -57,6 +49,7 @@ def contact_of(message: ContactEvent) -> Contact:
         raise convert.ConversionError(
             f"contact event has contact_id `{message.contact_id}` and stamp {time_ns} ns: both are needed"
         )
+    action = action_label(message.action)
     return Contact(
         contact_id=message.contact_id,
         time_ns=time_ns,
@@ -64,7 +57,7 @@ def contact_of(message: ContactEvent) -> Contact:
         plan_id=message.plan_id,
         position=point_of(message.position),
         frame_id=message.header.frame_id,
-        action=ACTION_NAMES.get(message.action, ""),
+        action=action if action != UNKNOWN else "",
         confidence=float(message.confidence),
     )
 
@@ -235,7 +228,7 @@ def predicted_audio_message(
             prediction.waveform,
             time_ns=result.contact_ns - round(prediction.onset_s * NS_PER_S),
             frame_id="microphone",
-            stream_id=f"{plan_id or object_id}/{'planned' if mode == PredictedAudio.MODE_PLANNED else 'executed'}",
+            stream_id=f"{plan_id or object_id}/{PredictionMode(mode).label}",
             first_sample=0,
             sample_rate=sample_rate,
             stamp_source=AudioChunk.STAMP_ARRIVAL,
@@ -253,5 +246,5 @@ def predicted_audio_message(
         lead_time=(result.contact_ns - now_ns) / NS_PER_S,
         features_dims=int(features.shape[1]),
         features=convert.float_array(features),
-        features_rate=float(FEATURES_RATE_HZ),
+        features_rate=float(ACTION_RATE),
     )
