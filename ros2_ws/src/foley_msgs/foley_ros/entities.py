@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from rclpy.node import Node
@@ -9,6 +10,9 @@ from rclpy.publisher import Publisher
 from rclpy.service import Service
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
+
+from foley_common.topics import Topic
+from foley_ros import topics
 
 
 class Entities:
@@ -25,6 +29,16 @@ class Entities:
 
     def subscription(self, *args: Any, **kwargs: Any) -> Subscription:
         return self._keep(self._node.create_subscription(*args, **kwargs))
+
+    def publish(self, topic: Topic) -> Publisher:
+        """A publisher of an entry of the registry."""
+        return self.publisher(topics.message_type(topic), topic.name, topics.profile(topic))
+
+    def subscribe(self, topic: Topic, callback: Callable[[Any], None], **kwargs: Any) -> Subscription:
+        """A subscription to an entry of the registry."""
+        return self.subscription(
+            topics.message_type(topic), topic.name, callback, topics.profile(topic), **kwargs
+        )
 
     def service(self, *args: Any, **kwargs: Any) -> Service:
         return self._keep(self._node.create_service(*args, **kwargs))

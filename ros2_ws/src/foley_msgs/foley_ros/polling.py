@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
-from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
+from foley_common.topics import Topic
 from foley_ros.entities import Entities
 
 _MOST = 2000  # messages of one topic taken at a time, so that others have their turn
@@ -46,19 +46,9 @@ class Poller:
         self._topics: list[tuple[Subscription, Callable[[Any], None]]] = []
         entities.timer(period_s, self._take)
 
-    def subscription(
-        self,
-        message_type: type,
-        topic: str,
-        callback: Callable[[Any], None],
-        qos: QoSProfile,
-        *,
-        raw: bool = False,
-    ) -> None:
-        """As ``create_subscription``; the depth of ``qos`` must hold what comes in one period."""
-        made = self._entities.subscription(
-            message_type, topic, callback, qos, raw=raw, callback_group=self._group
-        )
+    def subscribe(self, topic: Topic, callback: Callable[[Any], None], *, raw: bool = False) -> None:
+        """Subscribe to an entry of the registry; the depth of its QoS must hold what comes in one period."""
+        made = self._entities.subscribe(topic, callback, raw=raw, callback_group=self._group)
         self._topics.append((made, callback))
 
     def _take(self) -> None:

@@ -15,13 +15,14 @@ from typing import Any
 
 from rclpy.serialization import deserialize_message
 
+from foley_common import topics
 from foley_msgs.msg import AudioChunk, ContactEvent, ToolTrajectory
 from foley_perception.contact.config import ContactDetectorConfig
 from foley_perception.contact.detector import Contact, ContactDetector, Plan
 from foley_perception.contact.listener import Listener
 from foley_perception.contact.objects import ObjectMap
 from foley_perception.ros.sensed_scene import SensedScene
-from foley_ros import convert, qos
+from foley_ros import convert
 from foley_ros.node import FoleyNode, Health, run
 from foley_ros.polling import Poller
 
@@ -39,7 +40,7 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
         # Sound last: when it is taken, poses of the same time are there.
         poller = Poller(self.entities, TICK_S, after=self._tick)
         self._scene = SensedScene(self, poller, config.sensing)
-        poller.subscription(AudioChunk, "mic/audio", self._on_audio, qos.AUDIO)
+        poller.subscribe(topics.MICROPHONE, self._on_audio)
         self._objects = ObjectMap(config.objects, radius_m=config.object_radius)
         self._listener = Listener(config.onset, channel=config.channel, silent_after_s=config.silent_after_s)
         self._detector = ContactDetector(
@@ -48,10 +49,8 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
         self._session = uuid.uuid4().hex[:8]
         self._worst_latency_ns = 0
         self.start_worker(capacity=512)
-        self._contacts = self.entities.publisher(ContactEvent, "contacts", qos.EVENT)
-        self.entities.subscription(
-            ToolTrajectory, "planned_tool_trajectory", self._on_plan, qos.EVENT, raw=True
-        )
+        self._contacts = self.entities.publish(topics.CONTACTS)
+        self.entities.subscribe(topics.TOOL_PLAN, self._on_plan, raw=True)
 
     # ---- callbacks: queue ----------------------------------------------------------------------------------
     def _on_audio(self, message: AudioChunk) -> None:

@@ -25,8 +25,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
+from foley_common import topics
 from foley_common.times import NS_PER_S
-from foley_msgs.msg import HandKeypoints, HandTrajectory, ToolTrajectory
 from foley_perception.action import trajectory
 from foley_perception.action.config import HandMapperConfig
 from foley_perception.action.mapper import HandMapper
@@ -60,17 +60,15 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         self._mapper = HandMapper(config, self._tf.buffer)
         self._own_due_ns = 0
         self.start_worker()
-        self._keypoints = self.entities.publisher(HandKeypoints, "hand_keypoints", qos.STATE)
-        self._planned = self.entities.publisher(HandTrajectory, "planned_trajectory", qos.EVENT)
-        self._planned_tool = self.entities.publisher(ToolTrajectory, "planned_tool_trajectory", qos.EVENT)
-        self.entities.subscription(String, "robot_description", self._on_robot, qos.LATCHED)
+        self._keypoints = self.entities.publish(topics.HAND_KEYPOINTS)
+        self._planned = self.entities.publish(topics.HAND_PLAN)
+        self._planned_tool = self.entities.publish(topics.TOOL_PLAN)
+        self.entities.subscribe(topics.ROBOT_DESCRIPTION, self._on_robot)
         poller = Poller(self.entities, POLL_S, after=self._tf.poll)
-        poller.subscription(JointState, "joint_states", self._on_joints, qos.STATE, raw=True)
-        poller.subscription(PoseStamped, "ee_pose", self._on_pose, qos.STATE, raw=True)
-        self.entities.subscription(
-            JointTrajectory, "planned_joint_trajectory", self._on_joint_plan, qos.EVENT
-        )
-        self.entities.subscription(Path, "planned_path", self._on_path, qos.EVENT)
+        poller.subscribe(topics.JOINT_STATES, self._on_joints, raw=True)
+        poller.subscribe(topics.EE_POSE, self._on_pose, raw=True)
+        self.entities.subscribe(topics.JOINT_PLAN, self._on_joint_plan)
+        self.entities.subscribe(topics.PLANNED_PATH, self._on_path)
         if config.pose_rate_hz > 0:
             self.entities.timer(LOOK_S, self._look_for_poses)
 
@@ -139,7 +137,7 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
     # ---- ee_pose where there is none -----------------------------------------------------------------------
     def _look_for_poses(self) -> None:
         """Publish ee_pose from joint states as long as nobody else does."""
-        others = self.count_publishers("ee_pose") - (self._own_pose is not None)
+        others = self.count_publishers(topics.EE_POSE.name) - (self._own_pose is not None)
         if others > 0:
             if self._own_pose is not None:
                 self.get_logger().info(
@@ -153,7 +151,7 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
             self.get_logger().info(
                 "nobody publishes ee_pose: it is made from joint_states and robot_description"
             )
-            self._own_pose = self.create_publisher(PoseStamped, "ee_pose", qos.STATE)
+            self._own_pose = self.create_publisher(PoseStamped, topics.EE_POSE.name, qos.STATE)
 
     def _stop_own_pose(self) -> None:
         self._looks_without = 0

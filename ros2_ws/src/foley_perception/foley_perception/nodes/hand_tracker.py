@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image
 
+from foley_common import topics
 from foley_common.times import NS_PER_S
 from foley_msgs.msg import HandKeypoints
 from foley_perception.geometry.camera import CameraModel
@@ -22,7 +23,7 @@ from foley_perception.hands.detect import HandDetector
 from foley_perception.hands.track import TrackConfig
 from foley_perception.hands.tracking_pipeline import HandFollower
 from foley_perception.ros.tf import TransformListener
-from foley_ros import convert, qos
+from foley_ros import convert
 from foley_ros.node import FoleyNode, run
 
 POLL_S = 0.05
@@ -46,10 +47,10 @@ class HandTrackerNode(FoleyNode[HandTrackerConfig]):
         self._next_ns = 0
         self._tf = TransformListener(self.entities)
         self.start_worker(capacity=1)
-        self._keypoints = self.entities.publisher(HandKeypoints, "hand_keypoints", qos.STATE)
-        self.entities.subscription(CameraInfo, "camera/camera_info", self._on_info, qos.IMAGE)
-        self.entities.subscription(Image, "camera/depth/image_raw", self._on_depth, qos.IMAGE)
-        self.entities.subscription(Image, "camera/image_raw", self._on_image, qos.IMAGE)
+        self._keypoints = self.entities.publish(topics.HAND_KEYPOINTS)
+        self.entities.subscribe(topics.CAMERA_INFO, self._on_info)
+        self.entities.subscribe(topics.CAMERA_DEPTH, self._on_depth)
+        self.entities.subscribe(topics.CAMERA, self._on_image)
         self.entities.timer(POLL_S, self._tf.poll)
 
     def teardown(self) -> None:

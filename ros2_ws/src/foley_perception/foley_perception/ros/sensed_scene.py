@@ -18,6 +18,7 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import String
 
+from foley_common import topics
 from foley_common.times import NS_PER_S
 from foley_msgs.msg import ToolTrajectory as ToolTrajectoryMessage
 from foley_perception.action.gripper import GripperHand
@@ -33,7 +34,7 @@ from foley_perception.ros.tf import TransformListener
 from foley_perception.scene.depth_background import DepthBackground
 from foley_perception.scene.sensing import SensingConfig
 from foley_perception.stamped_history import History, VectorHistory
-from foley_ros import convert, qos, raw
+from foley_ros import convert, raw
 from foley_ros.node import FoleyNode
 from foley_ros.polling import Poller
 
@@ -73,18 +74,18 @@ class SensedScene:
         self._tx_tool_tip = SE3.identity()
         self._tip_read_ns = -_TIP_PERIOD_NS
         self._tip_problem = ""
-        subscription = node.entities.subscription
-        subscription(String, "robot_description", self._on_robot, qos.LATCHED)
-        poller.subscription(PoseStamped, "ee_pose", self._on_pose, qos.STATE, raw=True)
-        poller.subscription(WrenchStamped, "wrench", self._on_wrench, qos.STATE, raw=True)
+        subscribe = node.entities.subscribe
+        subscribe(topics.ROBOT_DESCRIPTION, self._on_robot)
+        poller.subscribe(topics.EE_POSE, self._on_pose, raw=True)
+        poller.subscribe(topics.WRENCH, self._on_wrench, raw=True)
         if config.gripper:
-            poller.subscription(JointState, "joint_states", self._on_joints, qos.STATE, raw=True)
+            poller.subscribe(topics.JOINT_STATES, self._on_joints, raw=True)
         if config.pictures or config.depth:
-            poller.subscription(CameraInfo, "camera/camera_info", self._on_info, qos.IMAGE, raw=True)
+            poller.subscribe(topics.CAMERA_INFO, self._on_info, raw=True)
         if config.pictures:
-            subscription(Image, "camera/image_raw", self._on_image, qos.IMAGE)
+            subscribe(topics.CAMERA, self._on_image)
         if config.depth:
-            subscription(Image, "camera/depth/image_raw", self._on_depth, qos.IMAGE)
+            subscribe(topics.CAMERA_DEPTH, self._on_depth)
 
     def poll(self) -> None:
         """In the executor's thread: listen to /tf once it is needed."""
@@ -154,13 +155,13 @@ class SensedScene:
         """What is missing at the moment, one sentence each."""
         now_ns, found = self._node.now_ns(), []
         # Depth alone only sharpens what sound and motion say; whoever looks at pictures cannot do without.
-        needed = ["camera/image_raw", "camera/camera_info"] if self.config.pictures else []
-        needed += ["camera/depth/image_raw"] if self.config.pictures and self.config.depth else []
+        needed = [topics.CAMERA.name, topics.CAMERA_INFO.name] if self.config.pictures else []
+        needed += [topics.CAMERA_DEPTH.name] if self.config.pictures and self.config.depth else []
         for topic in needed:
             silent_s = self._silent_s(topic, now_ns)
             if silent_s > self.config.silent_s:
                 found.append(f"nothing usable on {topic} for {silent_s:.1f} s")
-        if self._silent_s("ee_pose", now_ns) > self.config.silent_s:
+        if self._silent_s(topics.EE_POSE.name, now_ns) > self.config.silent_s:
             found.append(
                 "no ee_pose: without motion no sound counts as a contact and no touch can be predicted from what was "
                 "measured; is the arm's driver running, or hand_mapper with joint_states and robot_description?"
@@ -192,7 +193,7 @@ class SensedScene:
         self._tip_read_ns = -_TIP_PERIOD_NS
 
     def _on_pose(self, data: bytes) -> None:
-        self._saw("ee_pose")
+        self._saw(topics.EE_POSE.name)
         self.tips.add(raw.stamp_ns(data), data)
 
     def _on_wrench(self, data: bytes) -> None:
@@ -202,7 +203,7 @@ class SensedScene:
         self.widths.add(raw.stamp_ns(data), data)
 
     def _on_info(self, data: bytes) -> None:
-        self._saw("camera/camera_info")
+        self._saw(topics.CAMERA_INFO.name)
         now_ns = self._node.now_ns()
         if self._info is not None and 0 <= self._camera_due_ns - now_ns <= _CAMERA_PERIOD_NS:
             return
@@ -214,10 +215,10 @@ class SensedScene:
             self._camera_due_ns = now_ns  # said by `problems`; tried again with the next one
 
     def _on_image(self, message: Image) -> None:
-        self._take("camera/image_raw", message, convert.image_to_rgb, self.pictures.add)
+        self._take(topics.CAMERA.name, message, convert.image_to_rgb, self.pictures.add)
 
     def _on_depth(self, message: Image) -> None:
-        self._take("camera/depth/image_raw", message, convert.depth_to_metres, self.background.add_depth)
+        self._take(topics.CAMERA_DEPTH.name, message, convert.depth_to_metres, self.background.add_depth)
 
     def _take(
         self,
@@ -247,7 +248,7 @@ class SensedScene:
                 pose, message.header.frame_id, self.config.fixed_frame, raw.stamp_ns(data), self.lookup
             )
         except TransformUnavailable as error:
-            self._node.report("ee_pose", str(error))
+            self._node.report(topics.EE_POSE.name, str(error))
             return None
         return np.asarray(pose.apply(self.tx_tool_tip().translation))
 

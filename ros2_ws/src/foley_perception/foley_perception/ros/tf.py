@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from tf2_msgs.msg import TFMessage
 
+from foley_common import topics
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer
-from foley_ros import convert, qos
+from foley_ros import convert
 from foley_ros.entities import Entities
 
 
@@ -21,13 +22,13 @@ class TransformListener:
         self.buffer = TransformBuffer()
         self._entities = entities
         self._moving = False
-        entities.subscription(TFMessage, "/tf_static", lambda m: self._add(m, static=True), qos.TF_STATIC)
+        entities.subscribe(topics.TF_STATIC, lambda m: self._add(m, static=True))
 
     def poll(self) -> None:
         """Subscribe to /tf once a lookup has failed without it."""
         if self.buffer.missed and not self._moving:
             self._moving = True
-            self._entities.subscription(TFMessage, "/tf", lambda m: self._add(m, static=False), qos.STATE)
+            self._entities.subscribe(topics.TF, lambda m: self._add(m, static=False))
 
     def _add(self, message: TFMessage, *, static: bool) -> None:
         for transform in message.transforms:

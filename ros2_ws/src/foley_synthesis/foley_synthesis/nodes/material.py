@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from foley_common import topics
 from foley_msgs.msg import AudioChunk, ContactEvent, MaterialEstimate, PredictedAudio
 from foley_msgs.srv import GetPredicates
 from foley_perception.audio.ring import AudioRing
 from foley_perception.clips.channels import one_channel
 from foley_ros import convert as common
-from foley_ros import qos
 from foley_ros.node import FoleyNode, run
 from foley_ros.polling import Poller
 from foley_ros.preload import preload
@@ -62,12 +62,12 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         )
         self._output = MaterialOutput(self, self.entities, content)
         self.start_worker(finish=True)
-        subscribe = self.entities.subscription
+        subscribe = self.entities.subscribe
         poller = Poller(self.entities, POLL_PERIOD_S, after=self._hand_over)
-        poller.subscription(AudioChunk, "mic/audio", self._on_audio, qos.AUDIO)
-        subscribe(ContactEvent, "contacts", self._on_contact, qos.EVENT)
-        subscribe(PredictedAudio, "predicted_audio", self._on_expected, qos.EVENT)
-        subscribe(MaterialEstimate, "predicted_material", self._on_predicted, qos.EVENT)
+        poller.subscribe(topics.MICROPHONE, self._on_audio)
+        subscribe(topics.CONTACTS, self._on_contact)
+        subscribe(topics.PREDICTED_AUDIO, self._on_expected)
+        subscribe(topics.PREDICTED_MATERIAL, self._on_predicted)
         self.entities.service(GetPredicates, "~/get_predicates", self._on_get_predicates)
         self.entities.timer(config.snapshot_period_s, self._request_snapshot)
         self._output.vocabulary()

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from foley_common import topics
 from foley_common.times import NS_PER_S
 from foley_msgs.msg import ContactEvent, HandTrajectory, PredictedAudio, ToolTrajectory
 from foley_perception.action.tip import in_fixed_frame
@@ -25,7 +26,6 @@ from foley_perception.clips.grid import clip_start_ns
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformUnavailable
 from foley_perception.ros.sensed_scene import SensedScene
-from foley_ros import qos
 from foley_ros.convert import ConversionError
 from foley_ros.node import FoleyNode, run
 from foley_ros.polling import Poller
@@ -66,9 +66,9 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
         self._scene = SensedScene(self, poller, config.sensing)
         self._output = SynthesizerOutput(self.entities, content, config.fixed_frame)
         self.start_worker(capacity=8)
-        self.entities.subscription(ToolTrajectory, "planned_tool_trajectory", self._on_plan, qos.EVENT)
+        self.entities.subscribe(topics.TOOL_PLAN, self._on_plan)
         if config.executed:
-            self.entities.subscription(ContactEvent, "contacts", self._on_contact, qos.EVENT)
+            self.entities.subscribe(topics.CONTACTS, self._on_contact)
         self.entities.timer(HAND_OVER_PERIOD_S, self._hand_over)
 
     def start(self) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from rclpy.node import Node
 
-from foley_msgs.msg import MaterialEstimate, PredicateArray, Surprise, VocabularyInfo
+from foley_common import topics
 from foley_msgs.srv import GetPredicates
-from foley_ros import qos
 from foley_ros.entities import Entities
 from foley_synthesis.beliefs.fusion import FusedBelief
 from foley_synthesis.beliefs.predicates import PredicateValue
@@ -22,10 +21,10 @@ class MaterialOutput:
         self._node = node
         self._vocabulary = content.vocabulary
         self._model_id, self._model_domain = content.model_id, content.domain
-        self._estimates = entities.publisher(MaterialEstimate, "material_estimates", qos.EVENT)
-        self._predicates = entities.publisher(PredicateArray, "predicates", qos.LATCHED)
-        self._surprise = entities.publisher(Surprise, "surprise", qos.EVENT)
-        self._vocabularies = entities.publisher(VocabularyInfo, "vocabulary", qos.LATCHED)
+        self._estimates = entities.publish(topics.MATERIAL_ESTIMATES)
+        self._predicates = entities.publish(topics.PREDICATES)
+        self._surprise = entities.publish(topics.SURPRISE)
+        self._vocabularies = entities.publish(topics.VOCABULARY)
         self._shown: object = None
         self.sequence = 0
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from foley_common import topics
 from foley_msgs.msg import HandTrajectory, MaterialEstimate, PredictedAudio
 from foley_perception.action.gripper import HandError
 from foley_perception.action.tip import in_fixed_frame
 from foley_perception.action.trajectory import TipPath, ToolTrajectory
 from foley_perception.ros.sensed_scene import SensedScene
 from foley_ros import convert as common
-from foley_ros import qos
 from foley_ros.entities import Entities
 from foley_synthesis.checkpoint import Checkpoint
 from foley_synthesis.live.synthesis_core import CannotPredict, Predicted, Reason
@@ -24,8 +24,8 @@ class SynthesizerOutput:
         self._vocabulary = content.vocabulary
         self._model_id, self._model_domain = content.model_id, content.domain
         self._frame = fixed_frame
-        self._audio = entities.publisher(PredictedAudio, "predicted_audio", qos.EVENT)
-        self._material = entities.publisher(MaterialEstimate, "predicted_material", qos.EVENT)
+        self._audio = entities.publish(topics.PREDICTED_AUDIO)
+        self._material = entities.publish(topics.PREDICTED_MATERIAL)
 
     def messages(
         self, result: Predicted, *, mode: int, plan_id: str, object_id: str, newest_input_ns: int, now_ns: int
