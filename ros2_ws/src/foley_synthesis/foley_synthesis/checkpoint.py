@@ -169,6 +169,17 @@ def model_id_of(path: Path) -> str:
     return sha256_of(manifest)
 
 
+def schema_of(path: Path) -> str:
+    """What kind of checkpoint a folder says that it is.
+
+    Raises:
+        CorruptCheckpoint: there is no folder, or its config.yaml is missing or damaged.
+    """
+    if not path.is_dir():
+        raise CorruptCheckpoint(path, "no such checkpoint folder")
+    return str(read_yaml(path / CONFIG_FILE).get("schema", ""))
+
+
 def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
     """Read and verify a checkpoint folder; None means the one that ships with the package.
 

@@ -46,8 +46,9 @@ class Surprise:
 
     contact: Contact
     plan_id: str
+    distance_name: str  # says at which rate, where that is not the calibration's
     distance: float
-    percentile: float  # NaN if the checkpoint carries no calibration
+    percentile: float  # NaN if the checkpoint carries no calibration for sounds of this rate
     surprised: bool
 
 
@@ -114,7 +115,7 @@ class MaterialCore:
                 surprised = dataclasses.replace(surprised, contact=contact)
             return ContactOutcome(contact, belief, self._store.belief(name), surprised)
 
-    def foresee(self, evidence: Evidence, object_id: str) -> tuple[str, FusedBelief] | None:
+    def add_predicted(self, evidence: Evidence, object_id: str) -> tuple[str, FusedBelief] | None:
         """Take in predicted evidence; None if it belongs to no object or was heard meanwhile."""
         with self._lock:
             name = self._store.resolve(object_id, evidence.position)
@@ -190,13 +191,16 @@ class MaterialCore:
         return best
 
     def _surprise(self, sound: HeardSound, match: ExpectedSound | None) -> Surprise | None:
-        if match is None or match.sample_rate != sound.sample_rate or not sound.complete:
+        if match is None or not sound.complete:
             return None
-        distance = surprise.cochleagram_distance(
-            match.samples, match.onset_s, sound.samples, sound.onset_s, sound.sample_rate
-        )
-        percentile = surprise.conformal_percentile(distance, self._calibration)
-        return Surprise(sound.contact, match.plan_id, distance, percentile, percentile > self._level)
+        predicted = surprise.ContactSound(match.samples, match.onset_s, match.sample_rate)
+        heard = surprise.ContactSound(sound.samples, sound.onset_s, sound.sample_rate)
+        distance = surprise.cochleagram_distance(predicted, heard)
+        rate = surprise.compared_rate(predicted, heard)
+        known = self._calibration if surprise.is_calibrated(rate) else ()
+        percentile = surprise.conformal_percentile(distance, known)
+        name = surprise.distance_name(rate)
+        return Surprise(sound.contact, match.plan_id, name, distance, percentile, percentile > self._level)
 
     def _facts(self, name: str, belief: FusedBelief) -> Facts:
         numbers = {

@@ -1,31 +1,32 @@
 """From a planned (or measured) motion and what the camera sees to the sound of the contact. No middleware.
 
     planned   plan -> tip path -> first contact with the depth seen behind the arm
-                   -> crop of the newest frame in which the tool is out of the way -> Predictor
-    executed  contact -> measured tip path, force and frames around it            -> Predictor
+                   -> picture of the place in which the tool is out of the way -> SoundModel
+    executed  contact -> measured tip path, force and frames around it          -> SoundModel
 
-Whatever is missing is said by :class:`CannotPredict`, and nothing is kept of the attempt.
+A model is given what it `needs`. Whatever is missing is said by :class:`CannotPredict`, and nothing is kept of the
+attempt.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
 from foley_perception.action.planned_contact import PlannedContact, PlannedContactConfig, planned_contact
+from foley_perception.action.trajectory import TipPath
 from foley_perception.clips.action import clip_action
 from foley_perception.clips.grid import clip_start_ns
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.scene.crop import crop_around
 from foley_synthesis.live.contact import Contact, Point
 from foley_synthesis.live.history import Frame, History, choose_still, frames_on_grid
-from foley_synthesis.vis.inference.predictor import Prediction, PredictionInput
+from foley_synthesis.sound_model import ContactQuery, Input, PlannedTool, PredictedSound, SoundModel
 
 Array = NDArray[np.float64]
 
@@ -38,6 +39,7 @@ class Reason(enum.Enum):
     NO_POSE = "pose of the tip not known"
     NO_CONTACT = "the plan touches nothing"
     BAD_TRAJECTORY = "trajectory cannot be used"
+    NOT_PREDICTED = "the model makes no such predictions"
 
 
 class CannotPredict(Exception):
@@ -46,16 +48,6 @@ class CannotPredict(Exception):
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(f"{reason.value}: {detail}")
         self.reason = reason
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class PlannedMotion:
-    """A plan as the path of the tip in the world."""
-
-    plan_id: str
-    times_ns: NDArray[np.int64]  # [n], increasing
-    tip: Array  # [n, 3] [m]
-    width: Array  # [n] [m]; NaN unknown
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -78,39 +70,33 @@ class Predicted:
 
     contact_ns: int
     position: Point  # [m] in the world
-    prediction: Prediction
+    prediction: PredictedSound
     planned: PlannedContact | None  # None in executed mode
-
-
-class PredictsSound(Protocol):
-    """What the core needs of a Predictor."""
-
-    def predict(self, contact: PredictionInput) -> Prediction: ...
 
 
 class SynthesisCore:
     """Turns motions into predictions. Stateless but for its configuration; use it from one thread.
 
     Args:
-        predictor: the model.
+        model: what predicts the sound.
         clear_m: a tip nearer than this to the contact point is in the way of the still.
         use_depth: False finds contacts by the turning point of the plan alone.
     """
 
     def __init__(
         self,
-        predictor: PredictsSound,
+        model: SoundModel,
         *,
         contact: PlannedContactConfig | None = None,
         clear_m: float = 0.10,
         use_depth: bool = True,
     ) -> None:
-        self._predictor = predictor
+        self._model = model
         self._contact = contact or PlannedContactConfig()
         self._clear_m = clear_m
         self._use_depth = use_depth
 
-    def find_contact(self, plan: PlannedMotion, view: View) -> PlannedContact:
+    def find_contact(self, plan: TipPath, view: View) -> PlannedContact:
         """Where and when the plan touches.
 
         Raises:
@@ -134,8 +120,11 @@ class SynthesisCore:
             raise CannotPredict(Reason.NO_CONTACT, f"plan `{plan.plan_id}`")
         return contact
 
-    def planned(self, plan: PlannedMotion, view: View) -> Predicted:
+    def planned(self, plan: TipPath, view: View, tool: PlannedTool | None = None) -> Predicted:
         """Sound of the plan's first contact, from the plan alone.
+
+        Args:
+            tool: the same plan with the orientation of the tool, for models that need it.
 
         Raises:
             CannotPredict: see :class:`Reason`.
@@ -144,7 +133,8 @@ class SynthesisCore:
         action = clip_action(
             contact.time_ns, contact.position, plan.times_ns, plan.tip, width=(plan.times_ns, plan.width)
         )
-        return self._predict(contact.time_ns, contact.position, view, action, None, contact)
+        query = ContactQuery(action=action, contact_ns=contact.time_ns, tool=tool)
+        return self._predict(query, contact.position, view, contact)
 
     def executed(self, contact: Contact, view: View) -> Predicted:
         """Sound of a contact that has happened, from what was measured around it.
@@ -152,6 +142,8 @@ class SynthesisCore:
         Raises:
             CannotPredict: see :class:`Reason`.
         """
+        if "executed" not in self._model.modes:
+            raise CannotPredict(Reason.NOT_PREDICTED, "contacts that are over; set `executed` to false")
         times, tips = _series(view.tips)
         start, end = clip_start_ns(contact.time_ns), clip_start_ns(contact.time_ns) + NS_PER_S
         inside = (times >= start) & (times < end)
@@ -168,31 +160,39 @@ class SynthesisCore:
         action = clip_action(
             contact.time_ns, position, times, tips, width=_series(view.widths), force=_series(view.forces)
         )
-        return self._predict(contact.time_ns, position, view, action, frames, None)
+        crops = [self._crop(frame, position, view) for frame in frames]
+        query = ContactQuery(frames=np.stack(crops), action=action, contact_ns=contact.time_ns)
+        return self._predict(query, position, view, None)
 
     def _predict(
         self,
-        contact_ns: int,
+        query: ContactQuery,  # with what is known of the motion
         position: Array,  # [3]
         view: View,
-        action: NDArray[np.float32],  # [90, 8]
-        frames: Sequence[Frame] | None,
         planned: PlannedContact | None,
     ) -> Predicted:
-        camera = _camera(view)
-        still = choose_still(view.frames, contact_ns, lambda t: self._is_clear(t, position, view))
-        if still is None:
-            raise CannotPredict(Reason.NO_IMAGE, "no frame from before the contact; is the camera running?")
+        needs = self._model.needs
+        if Input.TOOL in needs and query.tool is None:
+            raise CannotPredict(Reason.BAD_TRAJECTORY, f"{Input.TOOL.value} are not known")
+        if Input.CAMERA in needs:
+            query = dataclasses.replace(query, camera=_camera(view))
+        if needs & {Input.STILL, Input.PICTURE}:
+            chosen = choose_still(view.frames, query.contact_ns, lambda t: self._is_clear(t, position, view))
+            if chosen is None:
+                raise CannotPredict(
+                    Reason.NO_IMAGE, "no frame from before the contact; is the camera running?"
+                )
+            # The crop also says where a picture is not of the camera's size.
+            still = self._crop(chosen[1], position, view)
+            query = dataclasses.replace(query, still=still, picture=chosen[1])
+        x, y, z = (float(v) for v in position)
+        return Predicted(query.contact_ns, (x, y, z), self._model.predict(query), planned)
+
+    def _crop(self, frame: Frame, position: Array, view: View) -> Frame:
         try:
-            crops = [crop_around(frame, camera, position) for frame in frames or ()]
-            picture = crop_around(still[1], camera, position)
+            return crop_around(frame, _camera(view), position)
         except ValueError as error:
             raise CannotPredict(Reason.NO_IMAGE, str(error)) from error
-        prediction = self._predictor.predict(
-            PredictionInput(picture, np.stack(crops) if frames is not None else None, action)
-        )
-        x, y, z = (float(v) for v in position)
-        return Predicted(contact_ns, (x, y, z), prediction, planned)
 
     def _is_clear(self, time_ns: int, position: Array, view: View) -> bool:
         tip = view.tip_at(time_ns)

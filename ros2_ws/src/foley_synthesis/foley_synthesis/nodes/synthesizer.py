@@ -27,15 +27,14 @@ from foley_ros.faults import Faults
 from foley_ros.node import FoleyNode, Health, run
 from foley_ros.preload import preload
 from foley_ros.worker import Worker
-from foley_synthesis import checkpoint
 from foley_synthesis.live.config import SynthesizerConfig
 from foley_synthesis.live.contact import Contact
+from foley_synthesis.live.loading import load_sound_model
 from foley_synthesis.live.synthesis_core import CannotPredict, Reason, SynthesisCore
 from foley_synthesis.ros import convert
 from foley_synthesis.ros.scene_inputs import SceneInputs
-from foley_synthesis.ros.synthesizer_output import SynthesizerOutput, planned_motion
+from foley_synthesis.ros.synthesizer_output import SynthesizerOutput, lateness, note_of, planned_tool
 from foley_synthesis.ros.what_if import WhatIf
-from foley_synthesis.vis.inference.predictor import Predictor
 
 Job = Callable[[], None]
 TEND_PERIOD_S = 0.05
@@ -50,31 +49,29 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
         self._worker: Worker[Job] | None = None
         self._faults = Faults()
         self._waiting: collections.deque[Contact] = collections.deque(maxlen=16)
-        self._planned = self._executed = self._skipped = 0
+        self._planned = self._executed = self._skipped = self._late = 0
         self._lead_s = self._latency_s = float("nan")
         self._what_if = WhatIf(self, self._put, self._answer)
 
     # ---- life cycle ------------------------------------------------------------------------------------
     def setup(self, config: SynthesizerConfig) -> None:
-        content = checkpoint.load_checkpoint(config.checkpoint or None)
         self._hand = GripperHand.from_yaml(config.hand)
-        predictor = Predictor(content, threads=config.threads, synthesis=config.synthesis)
-        predictor.warm_up()
+        self._model = load_sound_model(config, self._hand)
+        self._model.warm_up()
         self._core = SynthesisCore(
-            predictor,
+            self._model,
             contact=PlannedContactConfig(margin_m=config.tip_margin_m),
             clear_m=config.clear_m,
             use_depth=config.use_depth,
         )
         self._settings = config
-        self._model_id = content.model_id
         self._inputs = SceneInputs(self._owned, config, self._hand, self._faults, self.now_ns)
-        self._output = SynthesizerOutput(self._owned, content, config.fixed_frame)
+        self._output = SynthesizerOutput(self._owned, self._model, config.fixed_frame)
         self._worker = Worker(
             lambda job: job(), name="synthesizer", capacity=8, on_error=self._on_worker_error
         )
         self._owned.subscription(HandTrajectory, "planned_trajectory", self._on_plan, qos.EVENT)
-        if config.executed:
+        if config.executed and "executed" in self._model.modes:
             self._owned.subscription(ContactEvent, "contacts", self._on_contact, qos.EVENT)
         self._owned.timer(TEND_PERIOD_S, self._tend)
 
@@ -99,7 +96,9 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
             "lead_time_s": f"{self._lead_s:.3f}",
             "latency_s": f"{self._latency_s:.3f}",
             "plans_dropped": self._worker.dropped if self._worker is not None else 0,
-            "model_id": self._model_id,
+            "late": self._late,
+            "model_id": self._model.model_id,
+            "note": note_of(self._model, self._settings.executed),
         }
         problems = [*filter(None, [self._faults.sentence(now_ns)]), *self._inputs.problems(now_ns)]
         return Health.warn("; ".join(problems), **values) if problems else Health.ok("predicting", **values)
@@ -145,18 +144,24 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
         self._faults.clear("planned_trajectory")
         self._planned += 1
         self._lead_s, self._latency_s = audio.lead_time, audio.latency
+        if said := lateness(audio):
+            self._late += 1
+            self._faults.report("late", said, self.now_ns())
+            self.get_logger().warning(said, throttle_duration_sec=5.0)
+        else:
+            self._faults.clear("late")
 
     def _answer(self, message: HandTrajectory, arrival_ns: int) -> tuple[Any, Any]:
         """PredictedAudio and MaterialEstimate of a plan. Raises CannotPredict."""
         try:
-            plan = planned_motion(message, self._hand, self._settings.hand_side, self._inputs)
+            tool = planned_tool(message, self._hand, self._settings.hand_side, self._inputs)
         except TransformUnavailable as error:
             raise CannotPredict(Reason.NO_POSE, str(error)) from error
-        result = self._core.planned(plan, self._inputs.view())
+        result = self._core.planned(tool.tip_path(), self._inputs.view(), tool)
         return self._output.messages(
             result,
             mode=PredictedAudio.MODE_PLANNED,
-            plan_id=plan.plan_id,
+            plan_id=message.plan_id,
             object_id="",
             newest_input_ns=arrival_ns,
             now_ns=self.now_ns(),

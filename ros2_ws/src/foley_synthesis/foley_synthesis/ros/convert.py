@@ -30,7 +30,6 @@ from foley_synthesis.checkpoint import Vocabulary
 from foley_synthesis.live.contact import Contact, ExpectedSound, Point
 from foley_synthesis.live.material_core import Surprise
 from foley_synthesis.live.synthesis_core import Predicted
-from foley_synthesis.metrics.surprise import DISTANCE_NAME
 
 NAN = float("nan")
 ACTION_NAMES: dict[int, str] = {
@@ -206,11 +205,26 @@ def surprise_message(surprise: Surprise, now_ns: int) -> SurpriseMsg:
         contact_id=contact.contact_id,
         object_id=contact.object_id,
         plan_id=surprise.plan_id,
-        distance_name=DISTANCE_NAME,
+        distance_name=surprise.distance_name,
         distance=float(surprise.distance),
         percentile=float(surprise.percentile),
         surprised=bool(surprise.surprised),
         latency=(now_ns - contact.time_ns) / NS_PER_S,
+    )
+
+
+def no_estimate_message(now_ns: int) -> MaterialEstimate:
+    """Nothing is known: of a model that predicts sound and has no belief about the material."""
+    return MaterialEstimate(
+        header=convert.header(now_ns, ""),
+        position=convert.array_to_point((NAN, NAN, NAN)),
+        log10_youngs_modulus_mean=NAN,
+        log10_youngs_modulus_std=NAN,
+        roughness=NAN,
+        hollowness=NAN,
+        entropy=NAN,
+        abstain=True,
+        latency=NAN,
     )
 
 
@@ -220,14 +234,12 @@ def predicted_audio_message(
     plan_id: str,
     mode: int,
     frame_id: str,
-    model_id: str,
     newest_input_ns: int,
     now_ns: int,
     object_id: str = "",
-    sample_rate: int = 48_000,
 ) -> PredictedAudio:
     prediction = result.prediction
-    features = np.asarray(prediction.features, dtype=np.float32)
+    features = np.zeros((0, 0), np.float32) if prediction.features is None else prediction.features
     known = all(math.isfinite(v) for v in result.position)
     return PredictedAudio(
         audio=convert.array_to_audio(
@@ -236,7 +248,7 @@ def predicted_audio_message(
             frame_id="microphone",
             stream_id=f"{plan_id or object_id}/{'planned' if mode == PredictedAudio.MODE_PLANNED else 'executed'}",
             first_sample=0,
-            sample_rate=sample_rate,
+            sample_rate=prediction.sample_rate,
             stamp_source=AudioChunk.STAMP_ARRIVAL,
         ),
         plan_id=plan_id,
@@ -245,12 +257,12 @@ def predicted_audio_message(
         position=convert.array_to_point(result.position if known else (NAN, NAN, NAN)),
         frame_id=frame_id,
         object_id=object_id,
-        model_id=model_id,
-        solver_steps=0,
-        seed=0,
+        model_id=prediction.model_id,
+        solver_steps=prediction.solver_steps,
+        seed=prediction.seed,
         latency=(now_ns - newest_input_ns) / NS_PER_S,
         lead_time=(result.contact_ns - now_ns) / NS_PER_S,
         features_dims=int(features.shape[1]),
-        features=convert.float_array(features),
-        features_rate=float(FEATURES_RATE_HZ),
+        features=convert.float_array(np.asarray(features, dtype=np.float32)),
+        features_rate=float(FEATURES_RATE_HZ) if features.size else 0.0,
     )

@@ -18,7 +18,7 @@ from foley_synthesis.beliefs.predicates import PredicateValue
 from foley_synthesis.checkpoint import Vocabulary
 from foley_synthesis.live.synthesis_core import Predicted
 from foley_synthesis.ros import convert
-from foley_synthesis.vis.inference.predictor import Prediction
+from foley_synthesis.sound_model import PredictedSound
 
 WORDS = Vocabulary("foley_materials", "1a", ("wood", "metal"))
 T = 1_763_000_000_250_000_000
@@ -58,9 +58,10 @@ def prediction() -> Predicted:
     features = np.arange(900, dtype=np.float32).reshape(90, 10)
     cochleagram = np.zeros((90, 42), np.float32)
     belief = unknown_belief(WORDS.labels, "test")
-    return Predicted(
-        T, (0.1, 0.2, 0.3), Prediction(sound, 0.3, features, cochleagram, belief, "", math.nan), None
+    made = PredictedSound(
+        sound, 48_000, 0.3, model_id="abc", features=features, cochleagram=cochleagram, belief=belief
     )
+    return Predicted(T, (0.1, 0.2, 0.3), made, None)
 
 
 def test_predicted_audio_and_back() -> None:
@@ -69,7 +70,6 @@ def test_predicted_audio_and_back() -> None:
         plan_id="p",
         mode=PredictedAudio.MODE_PLANNED,
         frame_id="world",
-        model_id="abc",
         newest_input_ns=T - 900_000_000,
         now_ns=T - 800_000_000,
     )
@@ -77,6 +77,8 @@ def test_predicted_audio_and_back() -> None:
     assert common.to_ns(message.predicted_contact_time) == T
     assert common.to_ns(message.audio.header.stamp) == T - 300_000_000
     assert np.asarray(message.features).reshape(-1, message.features_dims)[89, 9] == 899
+    assert (message.model_id, message.solver_steps, message.seed) == ("abc", 0, 0)
+    assert message.features_rate == 90.0
     sound = convert.expected_of(message)
     assert sound is not None
     assert (sound.contact_ns, sound.plan_id, sound.sample_rate) == (T, "p", 48_000)
@@ -84,6 +86,29 @@ def test_predicted_audio_and_back() -> None:
     np.testing.assert_array_equal(sound.samples, prediction().prediction.waveform)
     message.predicted_contact_time = common.to_stamp(0)
     assert convert.expected_of(message) is None
+
+
+def test_a_sound_of_another_rate_without_features() -> None:
+    made = PredictedSound(np.ones(16_000, np.float32), 16_000, 0.25, model_id="abc", solver_steps=7, seed=3)
+    message = convert.predicted_audio_message(
+        Predicted(T, (0.1, 0.2, 0.3), made, None),
+        plan_id="p",
+        mode=PredictedAudio.MODE_PLANNED,
+        frame_id="world",
+        newest_input_ns=T - 900_000_000,
+        now_ns=T + 2_000_000_000,
+    )
+    assert (message.audio.sample_rate, message.solver_steps, message.seed) == (16_000, 7, 3)
+    assert (message.features_dims, len(message.features), message.features_rate) == (0, 0, 0.0)
+    assert message.lead_time == pytest.approx(-2.0)
+    sound = convert.expected_of(message)
+    assert sound is not None and sound.sample_rate == 16_000 and sound.onset_s == pytest.approx(0.25)
+
+
+def test_no_estimate_says_nothing() -> None:
+    message = convert.no_estimate_message(T)
+    assert message.abstain and not message.probabilities and message.vocabulary == ""
+    assert math.isnan(message.log10_youngs_modulus_mean) and math.isnan(message.roughness)
 
 
 def estimate(**changes: Any) -> MaterialEstimate:
