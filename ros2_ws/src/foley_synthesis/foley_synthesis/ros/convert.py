@@ -20,7 +20,7 @@ from foley_msgs.msg import (
     VocabularyInfo,
 )
 from foley_msgs.msg import Surprise as SurpriseMsg
-from foley_perception.clips.grid import RATE_HZ as FEATURES_RATE_HZ
+from foley_perception.clips.grid import ACTION_RATE
 from foley_ros import convert
 from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.beliefs.evidence import Evidence
@@ -264,5 +264,5 @@ def predicted_audio_message(
         lead_time=(result.contact_ns - now_ns) / NS_PER_S,
         features_dims=int(features.shape[1]),
         features=convert.float_array(np.asarray(features, dtype=np.float32)),
-        features_rate=float(FEATURES_RATE_HZ) if features.size else 0.0,
+        features_rate=float(ACTION_RATE) if features.size else 0.0,
     )

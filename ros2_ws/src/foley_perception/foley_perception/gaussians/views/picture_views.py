@@ -2,7 +2,8 @@
 
 The global view is the picture itself. A local view looks from the same place in another direction, and two pictures
 from one place differ by a homography, whatever the depth: nothing has to be known of the scene. Local views are as
-coarse as the picture, whatever hid the scene in it hides it here, and top and side views cannot be had.
+coarse as the picture, whatever hid the scene in it hides it here, beyond its edges they repeat them, and top and side
+views cannot be had.
 """
 
 from __future__ import annotations
@@ -78,7 +79,9 @@ class PictureViews:
         turn = self._camera.tx_world_camera.rotation.T @ fine.tx_world_camera.rotation
         homography = self._camera.K @ turn @ np.linalg.inv(fine.K)
         size, flags = (fine.width, fine.height), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        image = cv2.warpPerspective(self._picture, homography, size, flags=flags)
+        image = cv2.warpPerspective(
+            self._picture, homography, size, flags=flags, borderMode=cv2.BORDER_REPLICATE
+        )
         inside = cv2.warpPerspective(
             np.ones(self._picture.shape[:2], np.float32), homography, size, flags=flags
         )
