@@ -108,7 +108,16 @@ class MaterialCore:
                 return ContactOutcome(contact, belief, FusedBelief(), surprised)
             plan_id = contact.plan_id or (match.plan_id if match is not None else "")
             self._store.forget_predicted(plan_id=plan_id, time_ns=contact.time_ns, within_s=MATCH_S)
-            self._store.add(name, _heard_evidence(contact, belief))
+            evidence = Evidence(
+                "heard",
+                contact.contact_id,
+                contact.time_ns,
+                belief,
+                contact.action,
+                contact.confidence,
+                contact.position,
+            )
+            self._store.add(name, evidence)
             self._store.name_places(name, contact.position)
             self._percentiles[name] = surprised.percentile if surprised is not None else NAN
             if surprised is not None:
@@ -202,7 +211,8 @@ class MaterialCore:
         name = surprise.distance_name(rate)
         return Surprise(sound.contact, match.plan_id, name, distance, percentile, percentile > self._level)
 
-    def _facts(self, name: str, belief: FusedBelief) -> Facts:
+    def _facts(self, name: str, fused: FusedBelief) -> Facts:
+        belief = fused.belief
         numbers = {
             "log10_youngs_modulus_mean": belief.log10_e_mean,
             "log10_youngs_modulus_std": belief.log10_e_std,
@@ -210,8 +220,8 @@ class MaterialCore:
             "hollowness": belief.hollowness,
             "entropy": belief.entropy,
             "abstain": float(belief.abstain),
-            "contacts_heard": float(belief.contacts_heard),
-            "contacts_predicted": float(belief.contacts_predicted),
+            "contacts_heard": float(fused.contacts_heard),
+            "contacts_predicted": float(fused.contacts_predicted),
             "surprise_percentile": self._percentiles.get(name, NAN),
         }
         missed: dict[str, float] = {}
@@ -224,29 +234,3 @@ class MaterialCore:
             dict(zip(self._store.vocabulary, belief.probabilities, strict=False)),
             {action: 1.0 - p for action, p in missed.items()},
         )
-
-
-def evidence_of(
-    belief: MaterialBelief, *, kind: str, key: str, time_ns: int, position: tuple[float, float, float]
-) -> Evidence:
-    """A model's belief as evidence."""
-    return Evidence(
-        kind="heard" if kind == "heard" else "predicted",
-        key=key,
-        time_ns=time_ns,
-        probabilities=tuple(np.asarray(belief.probabilities, dtype=np.float64).tolist()),
-        log10_e_mean=float(belief.log10_e_mean),
-        log10_e_std=float(belief.log10_e_std),
-        roughness=float(belief.roughness),
-        hollowness=float(belief.hollowness),
-        abstain=bool(belief.abstain),
-        calibrated_for=belief.calibrated_for,
-        position=position,
-    )
-
-
-def _heard_evidence(contact: Contact, belief: MaterialBelief) -> Evidence:
-    evidence = evidence_of(
-        belief, kind="heard", key=contact.contact_id, time_ns=contact.time_ns, position=contact.position
-    )
-    return dataclasses.replace(evidence, action=contact.action, confidence=contact.confidence)

@@ -24,7 +24,6 @@ from foley_perception.clips.grid import ACTION_RATE
 from foley_ros import convert
 from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.beliefs.evidence import Evidence
-from foley_synthesis.beliefs.fusion import FusedBelief
 from foley_synthesis.beliefs.predicates import PredicateValue
 from foley_synthesis.checkpoint import Vocabulary
 from foley_synthesis.live.contact import Contact, ExpectedSound, Point
@@ -111,13 +110,16 @@ def predicted_evidence_of(message: MaterialEstimate, vocabulary: Vocabulary) -> 
             kind="predicted",
             key=f"predicted@{time_ns}",
             time_ns=time_ns,
-            probabilities=_normalised(message.probabilities),
-            log10_e_mean=float(message.log10_youngs_modulus_mean) if std > 0 else NAN,
-            log10_e_std=std if std > 0 else NAN,
-            roughness=float(message.roughness),
-            hollowness=float(message.hollowness),
-            abstain=bool(message.abstain),
-            calibrated_for=message.calibrated_for,
+            belief=MaterialBelief(
+                _normalised(message.probabilities),
+                vocabulary.labels,
+                log10_e_mean=float(message.log10_youngs_modulus_mean) if std > 0 else NAN,
+                log10_e_std=std if std > 0 else NAN,
+                roughness=float(message.roughness),
+                hollowness=float(message.hollowness),
+                abstain=bool(message.abstain),
+                calibrated_for=message.calibrated_for,
+            ),
             position=point_of(message.position),
         )
     except ValueError as error:
@@ -145,7 +147,7 @@ def vocabulary_message(vocabulary: Vocabulary, now_ns: int) -> VocabularyInfo:
 
 
 def estimate_message(
-    belief: FusedBelief | MaterialBelief,
+    belief: MaterialBelief,
     vocabulary: Vocabulary,
     *,
     time_ns: int,

@@ -11,10 +11,11 @@ from foley_perception.audio.resample import resampled
 from foley_perception.audio.ring import AudioRing
 from foley_synthesis.beliefs import predicates
 from foley_synthesis.beliefs.belief import MaterialBelief
+from foley_synthesis.beliefs.evidence import Evidence
 from foley_synthesis.beliefs.hysteresis import Truth
 from foley_synthesis.live.contact import Contact, ExpectedSound
 from foley_synthesis.live.contact_queue import ContactQueue, HeardSound
-from foley_synthesis.live.material_core import MaterialCore, evidence_of
+from foley_synthesis.live.material_core import MaterialCore
 from foley_synthesis.metrics import surprise
 
 LABELS = ("wood", "metal")
@@ -25,13 +26,12 @@ T0 = 1_763_000_000 * S
 
 def belief(p_metal: float, *, abstain: bool = False) -> MaterialBelief:
     return MaterialBelief(
-        probabilities=np.array([1 - p_metal, p_metal], np.float32),
+        probabilities=(1 - p_metal, p_metal),
         vocabulary=LABELS,
         log10_e_mean=10.0 + p_metal,
         log10_e_std=0.3,
         roughness=0.2,
         hollowness=0.1,
-        entropy=0.5,
         abstain=abstain,
         calibrated_for="sim, 1 contact",
     )
@@ -114,7 +114,7 @@ def states(core: MaterialCore, name: str, now_ns: int) -> dict[str, Truth]:
 
 def test_heard_contact_becomes_belief_and_predicates(core: MaterialCore) -> None:
     outcome = core.hear(heard(contact(object_id="mug")))
-    assert outcome.fused.probabilities[1] == pytest.approx(0.9)
+    assert outcome.fused.belief.probabilities[1] == pytest.approx(0.9)
     assert outcome.fused.contacts_heard == 1 and outcome.fused.newest_ns == T0
     said = states(core, "mug", T0 + S)
     assert said["is_made_of_metal"] == Truth.TRUE and said["is_made_of_wood"] == Truth.FALSE
@@ -137,13 +137,13 @@ def test_contact_without_place_or_object_is_not_fused(core: MaterialCore) -> Non
 
 def test_missing_sound_makes_the_contact_abstain(core: MaterialCore) -> None:
     outcome = core.hear(heard(contact(object_id="mug"), known=0.5))
-    assert outcome.belief.abstain and outcome.fused.abstain
+    assert outcome.belief.abstain and outcome.fused.belief.abstain
     said = states(core, "mug", T0 + S)
     assert said["is_made_of_metal"] == Truth.UNKNOWN and said["was_hit"] == Truth.TRUE
 
 
 def predicted(key: str, time_ns: int, p_metal: float = 0.1, x: float = 0.0) -> object:
-    return evidence_of(belief(p_metal), kind="predicted", key=key, time_ns=time_ns, position=(x, 0.0, 0.0))
+    return Evidence("predicted", key, time_ns, belief(p_metal), position=(x, 0.0, 0.0))
 
 
 def test_prediction_counts_until_its_contact_is_heard(core: MaterialCore) -> None:

@@ -131,8 +131,10 @@ def estimate(**changes: Any) -> MaterialEstimate:
 
 def test_predicted_evidence() -> None:
     evidence = convert.predicted_evidence_of(estimate(), WORDS)
-    assert (evidence.kind, evidence.time_ns, evidence.abstain) == ("predicted", T, True)
-    assert evidence.probabilities == pytest.approx((0.5, 0.5)) and math.isnan(evidence.log10_e_mean)
+    assert (evidence.kind, evidence.time_ns, evidence.belief.abstain) == ("predicted", T, True)
+    assert evidence.belief.probabilities == pytest.approx((0.5, 0.5)) and math.isnan(
+        evidence.belief.log10_e_mean
+    )
 
 
 @pytest.mark.parametrize(
