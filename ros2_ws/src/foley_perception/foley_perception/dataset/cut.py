@@ -17,12 +17,12 @@ from foley_perception.action.gripper import GripperHand
 from foley_perception.clips import grid as clip_grid
 from foley_perception.clips.action import clip_action
 from foley_perception.clips.pictures import NoPicture, frame_indices, still_index
-from foley_perception.dataset import schema
+from foley_perception.contact_event import ACTIONS, Contact
 from foley_perception.dataset.schema import Clip, ClipData, DatasetError, Window, WindowData
 from foley_perception.episodes.episode import Episode, number
 from foley_perception.episodes.hands import finger_as_tool, hand_keypoints
 from foley_perception.episodes.planned_path import ReceivedPath, plan_for, planned_paths
-from foley_perception.episodes.tracks import Contact, FrameTrack, KeypointTrack
+from foley_perception.episodes.tracks import FrameTrack, KeypointTrack
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.tf_buffer import TransformBuffer
 from foley_perception.scene.crop import crop_around
@@ -115,8 +115,7 @@ class Cutter:
             detector = OnsetDetector(OnsetConfig(sample_rate=segment.sample_rate))
             for onset in detector.process(segment.samples):
                 time_ns = int(segment.clock.time_ns(segment.first_sample + onset.sample))
-                nowhere = (math.nan, math.nan, math.nan)
-                found.append(Contact(time_ns, "", "", nowhere, 0, math.nan, math.nan))
+                found.append(Contact(time_ns))
         return tuple(found)
 
     def object_key(self, object_id: str) -> str:
@@ -163,7 +162,7 @@ class Cutter:
             domain=episode.domain,
             contact_ns=contact.time_ns,
             start_ns=start_ns,
-            action=_action_name(contact.action, str(properties.get("action", ""))),
+            action=_action_name(contact, str(properties.get("action", ""))),
             material=str(properties.get("material", "") or ""),
             log10_youngs_modulus=number(properties.get("log10_youngs_modulus")),
             roughness=number(properties.get("roughness")),
@@ -349,9 +348,9 @@ def _frames_at(track: FrameTrack, times_ns: NDArray[np.int64]) -> list[NDArray[n
     return [decoded[int(i)] for i in indices]
 
 
-def _action_name(code: int, labelled: str) -> str:
-    name = schema.ACTIONS[code] if 0 <= code < len(schema.ACTIONS) else "unknown"
-    return labelled if name == "unknown" and labelled in schema.ACTIONS else name
+def _action_name(contact: Contact, labelled: str) -> str:
+    name = contact.action_name
+    return labelled if name == "unknown" and labelled in ACTIONS else name
 
 
 def _safe(name: str) -> str:

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from foley_perception.clips import grid as clip_grid
 from foley_perception.clips import pictures
+from foley_perception.contact_event import ACTIONS
 from foley_perception.dataset import schema, store
 from foley_perception.dataset.schema import Clip, ClipData, DatasetError
 from foley_perception.dataset.staging import BuildReport, Cut, Progress, build_from, identity_of
@@ -222,7 +223,7 @@ def _clip(
         domain="real",
         contact_ns=round(hit.time_s * _NS),
         start_ns=round((hit.time_s - clip_grid.CLIP_BEFORE_S) * _NS),
-        action=hit.action if hit.action in schema.ACTIONS else "unknown",
+        action=hit.action if hit.action in ACTIONS else "unknown",
         material=hit.material,
         log10_youngs_modulus=nowhere,
         roughness=nowhere,

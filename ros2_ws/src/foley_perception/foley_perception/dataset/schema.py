@@ -24,6 +24,7 @@ from foley_perception.clips.grid import (
     WINDOW_S,
     WINDOW_SAMPLES,
 )
+from foley_perception.contact_event import ACTIONS
 from foley_perception.scene.crop import CROP_SIZE
 
 SCHEMA_VERSION = 1
@@ -33,8 +34,6 @@ SEEN = "test_seen"
 """Further recordings of training scenes, kept for tests: given by the recording, never assigned."""
 SPLITS: tuple[str, ...] = (*ASSIGNED, SEEN)
 DOMAINS: tuple[str, ...] = ("sim", "real")
-
-ACTIONS: tuple[str, ...] = ("unknown", "tap", "hit", "knock", "scratch", "rub", "pat", "press")
 
 # Array columns of clips.parquet and windows.parquet: row shape, stored flat as fixed-size float32 lists.
 CLIP_ARRAYS: dict[str, tuple[int, ...]] = {

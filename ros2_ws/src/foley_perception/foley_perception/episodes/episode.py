@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_perception.action.gripper import GripperHand
+from foley_perception.contact_event import Contact
 from foley_perception.episodes.tracks import (
     AudioTrack,
-    Contact,
     FrameTrack,
     Gap,
     JointPlan,

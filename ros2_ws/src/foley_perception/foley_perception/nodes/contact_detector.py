@@ -13,9 +13,11 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from foley_msgs.msg import AudioChunk, ContactEvent, HandTrajectory
 from foley_perception.contact.config import ContactDetectorConfig
-from foley_perception.contact.detector import Contact, ContactDetector
+from foley_perception.contact.detector import ContactDetector, DetectedContact
 from foley_perception.contact.listener import Listener
 from foley_perception.contact.objects import ObjectMap
 from foley_perception.geometry.tf_buffer import TransformBuffer
@@ -114,24 +116,25 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
             self._detector.add_plan(plan)
 
     def _decide(self) -> None:
-        for contact in self._detector.poll(self.now_ns()):
-            self._contacts.publish(self._message(contact))
-            self._worst_latency_ns = max(self._worst_latency_ns, self.now_ns() - contact.onset_ns)
+        for detected in self._detector.poll(self.now_ns()):
+            self._contacts.publish(self._message(detected))
+            self._worst_latency_ns = max(self._worst_latency_ns, self.now_ns() - detected.contact.time_ns)
 
-    def _message(self, contact: Contact) -> ContactEvent:
-        face = self._inputs.surroundings.face(contact.position)
+    def _message(self, detected: DetectedContact) -> ContactEvent:
+        contact = detected.contact
+        face = self._inputs.surroundings.face(np.asarray(contact.position))
         return ContactEvent(
-            header=convert.header(contact.onset_ns, self._settings.fixed_frame),
+            header=convert.header(contact.time_ns, self._settings.fixed_frame),
             contact_id=f"{self._session}-{self._detector.counts.contacts}",
             object_id=self._objects.assign(contact.position, face),
             position=convert.array_to_point(contact.position),
             action=contact.action,
             duration=float("nan"),
             impulse=float("nan"),
-            level=contact.level_dbfs,
+            level=detected.level_dbfs,
             confidence=contact.confidence,
-            gates_used=contact.gates_used,
-            gates_passed=contact.gates_passed,
+            gates_used=detected.gates_used,
+            gates_passed=detected.gates_passed,
             plan_id=contact.plan_id,
         )
 

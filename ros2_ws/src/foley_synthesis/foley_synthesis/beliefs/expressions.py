@@ -18,6 +18,8 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+from foley_perception.contact_event import ACTIONS
+
 Value = float
 _Compiled = Callable[["Facts"], float]
 
@@ -49,7 +51,7 @@ NUMBERS: tuple[str, ...] = (
     "contacts_predicted",
     "surprise_percentile",  # of the newest contact that was both predicted and heard
 )
-ACTIONS: tuple[str, ...] = ("tap", "hit", "knock", "scratch", "rub", "pat", "press")
+HAPPENED = ACTIONS[1:]  # what a contact can be known to have been
 
 
 def normal_cdf(z: float) -> float:
@@ -188,7 +190,7 @@ class Expression:
             (label,) = self._strings(name, args, self._labels, most=1)
             return lambda facts: facts.probabilities.get(label, math.nan)
         if name == "happened":
-            return self._happened(self._strings(name, args, ACTIONS, most=len(ACTIONS)))
+            return self._happened(self._strings(name, args, HAPPENED, most=len(HAPPENED)))
         if name not in FUNCTIONS:
             known = ", ".join(("probability", "happened", *FUNCTIONS))
             raise self._refuse(f"function `{name}` is not known; known are {known}")

@@ -124,7 +124,7 @@ def _train(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from foley_synthesis.checkpoint import METRICS_FILE
+    from foley_common.metrics_file import METRICS_FILE
     from foley_synthesis.flow.inference.model import is_flow
     from foley_synthesis.flow.training.build import build_flow
     from foley_synthesis.flow.training.config import FlowTrainConfig

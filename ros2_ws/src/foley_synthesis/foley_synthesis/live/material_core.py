@@ -17,13 +17,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_perception.contact_event import Contact
 from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.beliefs.evidence import Evidence
 from foley_synthesis.beliefs.expressions import Facts
 from foley_synthesis.beliefs.fusion import FusedBelief, FusionConfig
 from foley_synthesis.beliefs.predicates import PredicateSpec, PredicateTable, PredicateValue
 from foley_synthesis.beliefs.store import BeliefStore
-from foley_synthesis.live.contact import Contact, ExpectedSound, distance_m
+from foley_synthesis.live.contact import ExpectedSound, distance_m
 from foley_synthesis.live.contact_queue import HeardSound
 from foley_synthesis.metrics import surprise
 
@@ -113,7 +114,7 @@ class MaterialCore:
                 contact.contact_id,
                 contact.time_ns,
                 belief,
-                contact.action,
+                contact.action_name if contact.action else "",
                 contact.confidence,
                 contact.position,
             )

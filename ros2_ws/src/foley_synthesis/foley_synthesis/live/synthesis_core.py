@@ -22,9 +22,9 @@ from foley_perception.action.planned_contact import PlannedContact, PlannedConta
 from foley_perception.action.trajectory import TipPath
 from foley_perception.clips.action import clip_action
 from foley_perception.clips.grid import clip_start_ns
+from foley_perception.contact_event import Contact, Point
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.scene.crop import crop_around
-from foley_synthesis.live.contact import Contact, Point
 from foley_synthesis.live.history import Frame, History, choose_still, frames_on_grid
 from foley_synthesis.sound_model import ContactQuery, Input, PlannedTool, PredictedSound, SoundModel
 

@@ -19,6 +19,7 @@ from foley_msgs.msg import ContactEvent, HandTrajectory, PredictedAudio
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.planned_contact import PlannedContactConfig
 from foley_perception.clips.grid import clip_start_ns
+from foley_perception.contact_event import Contact
 from foley_perception.geometry.tf_buffer import TransformUnavailable
 from foley_ros import qos
 from foley_ros.convert import ConversionError
@@ -28,7 +29,6 @@ from foley_ros.node import FoleyNode, Health, run
 from foley_ros.preload import preload
 from foley_ros.worker import Worker
 from foley_synthesis.live.config import SynthesizerConfig
-from foley_synthesis.live.contact import Contact
 from foley_synthesis.live.loading import load_sound_model
 from foley_synthesis.live.synthesis_core import CannotPredict, Reason, SynthesisCore
 from foley_synthesis.ros import convert

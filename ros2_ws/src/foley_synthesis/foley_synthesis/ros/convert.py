@@ -21,25 +21,17 @@ from foley_msgs.msg import (
 )
 from foley_msgs.msg import Surprise as SurpriseMsg
 from foley_perception.clips.grid import ACTION_RATE
+from foley_perception.contact_event import Contact, Point
 from foley_ros import convert
 from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.beliefs.evidence import Evidence
 from foley_synthesis.beliefs.predicates import PredicateValue
 from foley_synthesis.checkpoint import Vocabulary
-from foley_synthesis.live.contact import Contact, ExpectedSound, Point
+from foley_synthesis.live.contact import ExpectedSound
 from foley_synthesis.live.material_core import Surprise
 from foley_synthesis.live.synthesis_core import Predicted
 
 NAN = float("nan")
-ACTION_NAMES: dict[int, str] = {
-    ContactEvent.ACTION_TAP: "tap",
-    ContactEvent.ACTION_HIT: "hit",
-    ContactEvent.ACTION_KNOCK: "knock",
-    ContactEvent.ACTION_SCRATCH: "scratch",
-    ContactEvent.ACTION_RUB: "rub",
-    ContactEvent.ACTION_PAT: "pat",
-    ContactEvent.ACTION_PRESS: "press",
-}
 Samples = NDArray[np.float32]
 
 
@@ -61,7 +53,9 @@ def contact_of(message: ContactEvent) -> Contact:
         plan_id=message.plan_id,
         position=point_of(message.position),
         frame_id=message.header.frame_id,
-        action=ACTION_NAMES.get(message.action, ""),
+        action=int(message.action),
+        duration=float(message.duration),
+        impulse=float(message.impulse),
         confidence=float(message.confidence),
     )
 

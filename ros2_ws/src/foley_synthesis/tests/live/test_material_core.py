@@ -9,11 +9,12 @@ import pytest
 
 from foley_perception.audio.resample import resampled
 from foley_perception.audio.ring import AudioRing
+from foley_perception.contact_event import Contact
 from foley_synthesis.beliefs import predicates
 from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.beliefs.evidence import Evidence
 from foley_synthesis.beliefs.hysteresis import Truth
-from foley_synthesis.live.contact import Contact, ExpectedSound
+from foley_synthesis.live.contact import ExpectedSound
 from foley_synthesis.live.contact_queue import ContactQueue, HeardSound
 from foley_synthesis.live.material_core import MaterialCore
 from foley_synthesis.metrics import surprise
@@ -56,7 +57,8 @@ def ping(amplitude: float = 0.8, pitch_hz: float = 2000.0) -> np.ndarray:
 
 
 def contact(name: str = "c1", time_ns: int = T0, x: float = 0.0, **more: object) -> Contact:
-    return Contact(name, time_ns, position=(x, 0.0, 0.0), action="tap", **more)  # type: ignore[arg-type]
+    fields = {"position": (x, 0.0, 0.0), "action": 1, "confidence": 1.0, **more}
+    return Contact(time_ns, name, **fields)  # type: ignore[arg-type]
 
 
 def heard(event: Contact, samples: np.ndarray | None = None, known: float = 1.0) -> HeardSound:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from foley_perception.action.trajectory import TipPath, ToolTrajectory
+from foley_perception.contact_event import Contact
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
 from foley_ros.faults import Faults
-from foley_synthesis.live.contact import Contact
 from foley_synthesis.live.history import History, choose_still, frames_on_grid
 from foley_synthesis.live.synthesis_core import (
     CannotPredict,
@@ -156,7 +156,7 @@ def measured() -> dict[str, Any]:
 
 def test_executed_prediction_sees_what_was_measured() -> None:
     model = Model()
-    contact = Contact("c1", T0 + S, position=(0.05, 0.0, 0.0))
+    contact = Contact(T0 + S, "c1", position=(0.05, 0.0, 0.0))
     result = SynthesisCore(model).executed(contact, view(**measured()))
     assert result.contact_ns == T0 + S and result.planned is None
     (given,) = model.given
@@ -172,7 +172,7 @@ def test_executed_prediction_sees_what_was_measured() -> None:
 
 
 def test_contact_without_a_place_is_where_the_tip_was() -> None:
-    result = SynthesisCore(Model()).executed(Contact("c1", T0 + S), view(**measured()))
+    result = SynthesisCore(Model()).executed(Contact(T0 + S, "c1"), view(**measured()))
     assert result.position == pytest.approx((0.05, 0.0, 0.0), abs=2e-3)
 
 
@@ -182,7 +182,7 @@ def test_contact_without_a_place_is_where_the_tip_was() -> None:
 )
 def test_executed_says_what_is_missing(changes: dict[str, Any], reason: Reason) -> None:
     with pytest.raises(CannotPredict) as said:
-        SynthesisCore(Model()).executed(Contact("c1", T0 + S), view(**{**measured(), **changes}))
+        SynthesisCore(Model()).executed(Contact(T0 + S, "c1"), view(**{**measured(), **changes}))
     assert said.value.reason == reason
 
 
@@ -210,7 +210,7 @@ def test_a_model_is_given_what_it_needs() -> None:
 
 def test_contacts_that_are_over_are_left_to_models_that_know_them() -> None:
     with pytest.raises(CannotPredict, match="makes no such predictions") as said:
-        SynthesisCore(Model(modes=frozenset({"planned"}))).executed(Contact("c1", T0 + S), view(**measured()))
+        SynthesisCore(Model(modes=frozenset({"planned"}))).executed(Contact(T0 + S, "c1"), view(**measured()))
     assert said.value.reason == Reason.NOT_PREDICTED
 
 

@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from foley_msgs.msg import ContactEvent, MaterialEstimate, Predicate, PredictedAudio
+from foley_perception.contact_event import ACTIONS
 from foley_ros import convert as common
 from foley_synthesis.beliefs.belief import unknown_belief
 from foley_synthesis.beliefs.hysteresis import Truth
@@ -41,10 +42,20 @@ def test_contact() -> None:
     assert (read.position, read.frame_id, read.action, read.confidence) == (
         (1, 2, 3),
         "world",
-        "scratch",
+        ContactEvent.ACTION_SCRATCH,
         0.5,
     )
-    assert convert.contact_of(contact(action=ContactEvent.ACTION_UNKNOWN)).action == ""
+    assert read.action_name == "scratch"
+    assert convert.contact_of(contact(action=200)).action_name == "unknown"
+
+
+def test_actions_are_those_of_the_message() -> None:
+    values = {
+        name.removeprefix("ACTION_").lower(): getattr(ContactEvent, name)
+        for name in dir(ContactEvent)
+        if name.startswith("ACTION_")
+    }
+    assert values == {name: value for value, name in enumerate(ACTIONS)}
 
 
 @pytest.mark.parametrize("changes", [{"contact_id": ""}, {"header": common.header(0, "world")}])
