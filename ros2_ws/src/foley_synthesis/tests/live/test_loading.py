@@ -11,7 +11,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from foley_perception.action.gripper import GripperHand
-from foley_synthesis.checkpoint import CorruptCheckpoint, sha256_of, write_yaml
+from foley_synthesis.checkpoint import CorruptCheckpoint, load_checkpoint, sha256_of, write_yaml
 from foley_synthesis.live.config import SynthesizerConfig
 from foley_synthesis.live.loading import load_sound_model
 from foley_synthesis.sound_model import Input
@@ -46,6 +46,11 @@ def test_a_flow_is_known_by_its_schema(flow: Path) -> None:
     model = load_sound_model(SynthesizerConfig(checkpoint=str(flow)), HAND)
     assert Input.TOOL in model.needs and model.vocabulary is None and model.domain == "sim"
     assert len(model.model_id) == 64
+
+
+def test_a_flow_is_no_model_of_materials(flow: Path) -> None:
+    with pytest.raises(CorruptCheckpoint, match=r"schema is `foley-flow-1`.*`synthesizer\.checkpoint` alone"):
+        load_checkpoint(flow)
 
 
 def test_a_flow_that_an_earlier_version_wrote_still_loads(flow: Path, tmp_path: Path) -> None:
