@@ -9,6 +9,7 @@ import yaml
 
 from foley_synthesis import checkpoint as cp
 from foley_synthesis.hearing.inference.heard_model import HeardModel
+from foley_synthesis.vis.inference.predictor import Predictor
 
 
 @pytest.fixture()
@@ -81,6 +82,9 @@ def test_a_vocabulary_that_does_not_fit_is_refused(copy: Path) -> None:
 
 def test_a_config_that_does_not_fit_the_weights_is_refused(copy: Path) -> None:
     config = yaml.safe_load((copy / cp.CONFIG_FILE).read_text())["model"]
+    _edit(copy, cp.CONFIG_FILE, model={**config, "heard_units": 32})
+    with pytest.raises(cp.CorruptCheckpoint, match="size mismatch"):
+        HeardModel.load(copy)
     _edit(copy, cp.CONFIG_FILE, model={**config, "hidden": 32})
     with pytest.raises(cp.CorruptCheckpoint, match="tensor"):
-        HeardModel.load(copy)
+        Predictor.load(copy)
