@@ -52,7 +52,7 @@ def measure(size: str, repeats: int, rate: float) -> dict[str, Any]:
 
     def flow() -> torch.Tensor:
         known = field.condition(vision, action, LATENT_FRAMES)
-        return sample(field, noise, known, field.nothing(1, LATENT_FRAMES), drawn)
+        return sample(field, noise, known, field.null_condition(1, LATENT_FRAMES), drawn)
 
     latent, mel = flow(), torch.rand(BINS, MEL_FRAMES).mul(1.5).sub(1.0).numpy()
     stages = {

@@ -100,7 +100,7 @@ def stages(checkpoint: str, repeats: int) -> dict[str, Any]:
 
         def message(made: Predicted = made) -> PredictedAudio:
             return predicted_audio_message(
-                made, plan_id="p", mode=0, frame_id="world", model_id="m" * 64, newest_input_ns=0, now_ns=1
+                made, plan_id="p", mode=0, frame_id="world", newest_input_ns=0, now_ns=1
             )
 
         parts = {

@@ -1,4 +1,4 @@
-"""A recorded scene is played: what the flow is told is what training told it, and a browser plays the sound."""
+"""A recorded scene is played: the flow's condition is that of training, and a browser plays the sound."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ from foley_perception.gaussians.views.recordings import BulkConfig, draw_recordi
 from foley_sim.ros.generate import GenerateConfig, generate
 from foley_synthesis.commands import flow
 from foley_synthesis.flow.inference.model import FlowModel, save_model
+from foley_synthesis.flow.inference.motion import MotionError
+from foley_synthesis.flow.inference.scene import SceneError
 from foley_synthesis.flow.networks import autoencoder, vector_field
 from foley_synthesis.flow.networks.rectified_flow import SampleConfig
-from foley_synthesis.flow.play.motions import MotionError
 from foley_synthesis.flow.play.page import Page
-from foley_synthesis.flow.play.player import Instrument, open_instrument, open_stage
+from foley_synthesis.flow.play.player import Player, open_player, open_scene_context
 from foley_synthesis.flow.training.build import open_items
 from foley_synthesis.flow.windows import batch
 from foley_synthesis.vision.coarse_colour import ColourEncoder
@@ -88,14 +89,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def opened(place: Path, start_s: float = 0.0) -> Instrument:
+def opened(place: Path, start_s: float = 0.0) -> Player:
     bag = find_bags([place / "bags"])[0]
-    return open_instrument(
+    return open_player(
         place / "flow", place / "scenes" / "scene", bag, start_s=start_s, hand="parallel_gripper", threads=1
     )
 
 
-def test_what_is_told_is_what_training_told(place: Path, tmp_path: Path) -> None:
+def test_the_condition_is_that_of_training(place: Path, tmp_path: Path) -> None:
     bags = find_bags([place / "bags"])
     build_dataset(bags, tmp_path / "dataset", config=CutConfig(windows=True), workers=1)
     dataset = ClipDataset(tmp_path / "dataset")
@@ -103,16 +104,16 @@ def test_what_is_told_is_what_training_told(place: Path, tmp_path: Path) -> None
     items, _ = open_items(dataset, tmp_path / "views", "colour")
     given = batch(items, torch.tensor([0]))
     episode_start = min(window.start_ns for window in items.windows)
-    instrument = opened(place)
-    told, pictures = instrument.condition(instrument.preset("recorded", instrument.stage.motion[0]))
+    player = opened(place)
+    condition, pictures = player.condition(player.preset("recorded", player.scene.motion[0]))
     assert items.windows[0].start_ns == episode_start and len(pictures["local_right"]) == 32
-    torch.testing.assert_close(told.action, given.action, atol=2e-4, rtol=0.0)
+    torch.testing.assert_close(condition.action, given.action, atol=2e-4, rtol=0.0)
     # Pictures of training went through JPEG, and times of every other one lie between two poses.
     near = torch.nn.functional.cosine_similarity(
-        told.vision.reshape(250, 3, -1), given.vision.reshape(250, 3, -1), dim=-1
+        condition.vision.reshape(250, 3, -1), given.vision.reshape(250, 3, -1), dim=-1
     )
     assert bool((near[:, [0, 2]] > 0.99).all()) and float(near[:, [0, 2]].median()) > 0.999
-    assert bool((told.vision.reshape(250, 3, -1)[:, 1] == 0).all()), "there is no left hand"
+    assert bool((condition.vision.reshape(250, 3, -1)[:, 1] == 0).all()), "there is no left hand"
 
 
 def test_the_command_writes_a_sound_and_says_what_is_wrong(
@@ -136,18 +137,18 @@ def test_the_command_writes_a_sound_and_says_what_is_wrong(
     shutil.copytree(scene, other)
     (other / "scene.json").write_text(json.dumps({"scene_id": "another", "focus": [0, 0, 0]}))
     with pytest.raises(MotionError, match="is `another`"):
-        open_stage(other, bag, HAND)
+        open_scene_context(other, bag, HAND)
     (other / "scene.json").write_text("{")
-    with pytest.raises(MotionError, match="reconstruct the scene again"):
-        open_stage(other, bag, HAND)
+    with pytest.raises(SceneError, match="reconstruct the scene again"):
+        open_scene_context(other, bag, HAND)
     (other / "scene.json").write_text("{}")
-    with pytest.raises(MotionError, match="focus"):
-        open_stage(other, bag, HAND)
+    with pytest.raises(SceneError, match="focus"):
+        open_scene_context(other, bag, HAND)
     assert run("--start", "-1") == 2 and "start is -1.0 s" in capsys.readouterr().err
     assert (
         run("--motion", "tap", "--at", "nan", "0", "0.2") == 2 and "must be finite" in capsys.readouterr().err
     )
-    late = open_stage(scene, bag, HAND, start_s=100.0)
+    late = open_scene_context(scene, bag, HAND, start_s=100.0)
     assert np.ptp(late.motion.translation, axis=0).max() < 1e-9, "after the recording the hand rests"
 
 
@@ -163,13 +164,13 @@ def test_a_gap_in_the_poses_is_not_drawn_over(place: Path, monkeypatch: pytest.M
         "foley_synthesis.flow.play.player.read_episode", lambda _: dataclasses.replace(episode, ee_pose=holed)
     )
     with pytest.raises(MotionError, match=r"ee_pose has a gap at 3\.\d\d s; choose other 8 s"):
-        open_stage(place / "scenes" / "scene", bag, HAND)
-    assert bool(open_stage(place / "scenes" / "scene", bag, HAND, start_s=3.6).motion.finite.all())
+        open_scene_context(place / "scenes" / "scene", bag, HAND)
+    assert bool(open_scene_context(place / "scenes" / "scene", bag, HAND, start_s=3.6).motion.finite.all())
 
 
 @pytest.fixture(scope="module")
 def page(place: Path) -> Iterator[Page]:
-    made = Page(opened(place), place / "scenes" / "scene", port=18_533, drawing=SampleConfig(2, 1.0))
+    made = Page(opened(place), place / "scenes" / "scene", port=18_533, sampling=SampleConfig(2, 1.0))
     yield made
     made.close()
 
@@ -220,14 +221,14 @@ def test_a_browser_plays_what_the_hand_did(page: Page, monkeypatch: pytest.Monke
 
 
 def test_the_page_outlives_what_cannot_be_played(page: Page) -> None:
-    instrument = page._instrument
-    far = dataclasses.replace(instrument.stage, gaussians=instrument.stage.gaussians[:1])
-    kept, instrument.stage = instrument.stage, far
+    player = page._player
+    far = dataclasses.replace(player.scene, gaussians=player.scene.gaussians[:1])
+    kept, player.scene = player.scene, far
     try:
-        page._start(lambda: instrument.preset("tap", instrument.stage.motion[0]))
+        page._start(lambda: player.preset("tap", player.scene.motion[0]))
         deadline = time.monotonic() + 20
         while "Not possible" not in page._status.content and time.monotonic() < deadline:
             time.sleep(0.05)
         assert "nothing is known to lie under" in page._status.content
     finally:
-        instrument.stage = kept
+        player.scene = kept

@@ -169,6 +169,17 @@ def model_id_of(path: Path) -> str:
     return sha256_of(manifest)
 
 
+def schema_of(path: Path) -> str:
+    """What kind of checkpoint a folder says that it is.
+
+    Raises:
+        CorruptCheckpoint: there is no folder, or its config.yaml is missing or damaged.
+    """
+    if not path.is_dir():
+        raise CorruptCheckpoint(path, "no such checkpoint folder")
+    return str(read_yaml(path / CONFIG_FILE).get("schema", ""))
+
+
 def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
     """Read and verify a checkpoint folder; None means the one that ships with the package.
 
@@ -182,14 +193,15 @@ def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
     if not folder.is_dir():
         raise CorruptCheckpoint(folder, "no such checkpoint folder")
     model_id = model_id_of(folder)
-    _verify(folder)
     config = read_yaml(folder / CONFIG_FILE)
-    if config.get("schema") != SCHEMA:
+    if config.get("schema") != SCHEMA:  # first of all: other kinds of checkpoint have other files
         raise CorruptCheckpoint(
             folder / CONFIG_FILE,
-            f"schema is `{config.get('schema')}`, this version reads `{SCHEMA}`",
-            "train again with this version, or use the version that wrote it",
+            f"schema is `{config.get('schema')}`, `{SCHEMA}` is needed",
+            "train one with `foley train DATASET --out DIR`, or use the version that wrote it; a flow goes into "
+            "`synthesizer.checkpoint` alone",
         )
+    _verify(folder)
     words = read_yaml(folder / VOCABULARY_FILE)
     try:
         vocabulary = Vocabulary(str(words["name"]), str(words["version"]), tuple(map(str, words["labels"])))

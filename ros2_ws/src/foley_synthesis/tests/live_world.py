@@ -42,6 +42,31 @@ def make_checkpoint(folder: Path) -> Path:
     return folder / "checkpoint"
 
 
+def make_flow(folder: Path, **facts: Any) -> Path:
+    """A checkpoint of a flow that has learned nothing: its sounds are noise."""
+    import torch
+
+    from foley_synthesis.flow.inference.model import FlowModel, save_model
+    from foley_synthesis.flow.networks import autoencoder, vector_field
+    from foley_synthesis.vision.coarse_colour import ColourEncoder
+    from foley_synthesis.vision.view_features import VIEWS
+
+    torch.manual_seed(0)
+    encoder = ColourEncoder()
+    coder = autoencoder.MelAutoencoder(autoencoder.SIZES["tiny"])
+    coder.set_scale(torch.randn(4, 80, 500))
+    field = vector_field.VectorField(vector_field.SIZES["tiny"](len(VIEWS) * encoder.dims))
+    content = {
+        "encoder": {"name": "colour", "identity": encoder.identity},
+        "views": list(VIEWS),
+        "without": "",
+        "dataset": {"domain": "sim", "train_scenes": []},
+        **facts,
+    }
+    save_model(FlowModel(coder.eval(), field.eval(), content), folder, {})
+    return folder
+
+
 def plane_depth(height_m: float = 0.0) -> NDArray[np.uint16]:
     """Depth [240, 320] in mm of the horizontal plane at this height."""
     v, u = np.mgrid[0 : CAMERA.height, 0 : CAMERA.width]

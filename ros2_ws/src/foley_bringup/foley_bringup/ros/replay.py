@@ -25,12 +25,12 @@ from foley_msgs.msg import ContactEvent
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.trajectory import TipPath
 from foley_perception.clips.inputs import ClipInputs, NoMotion, contact_point, executed_inputs, planned_inputs
+from foley_perception.contact_event import Contact
 from foley_perception.dataset.cut import CutConfig, Cutter
 from foley_perception.dataset.schema import ClipData
 from foley_perception.episodes import read_episode
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.planned_path import plan_for, planned_paths
-from foley_perception.episodes.tracks import Contact
 from foley_perception.nodes.hand_mapper import HandMapperNode
 from foley_perception.recording.bag import Bag
 from foley_ros import convert
@@ -205,7 +205,7 @@ class _Replay:
         message = deserialize_message(serialize_message(message), type(message))
         node = self._synthesizer
         try:
-            path: TipPath = node._scene.tip_path(message)
+            path: TipPath = node._tool(message).tip_path()
             view: View = node._view()
             contact = node._core.find_contact(path, view)
             inputs = planned_inputs(

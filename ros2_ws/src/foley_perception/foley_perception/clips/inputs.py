@@ -122,13 +122,18 @@ def contact_point(position: Array, streams: Streams, contact_ns: int) -> Array:
     return np.array([np.interp(query, (times - times[0]).astype(float), column) for column in tip.T])
 
 
-def _still(streams: Streams, contact_ns: int, point: Array) -> NDArray[np.uint8]:
+def picture_before(streams: Streams, contact_ns: int, point: Array) -> NDArray[np.uint8]:
+    """The whole picture [H, W, 3] that the still is cut from. Raises NoPicture."""
+
     def clear(time_ns: int) -> bool:
         tip = streams.tip_at(time_ns)
         return tip is None or bool(np.linalg.norm(tip - point) >= streams.clear_m)
 
-    index = still_index(streams.frame_times, contact_ns, clear)
-    return crop_around(streams.frame(index), streams.camera, point)
+    return streams.frame(still_index(streams.frame_times, contact_ns, clear))
+
+
+def _still(streams: Streams, contact_ns: int, point: Array) -> NDArray[np.uint8]:
+    return crop_around(picture_before(streams, contact_ns, point), streams.camera, point)
 
 
 def _action(

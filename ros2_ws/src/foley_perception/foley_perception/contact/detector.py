@@ -3,7 +3,7 @@
 An onset in the sound is a contact only if the robot was doing something that can make one::
 
     sound  --> onset --+
-    tip    ------------+--> gates --> merge with a contact that still lasts --> action, object --> Contact
+    tip    ------------+--> gates --> merge with a contact that still lasts --> action, object --> DetectedContact
     force, plan, depth +
 
 Each gate says whether it had data and whether it agrees. Motion decides: a tip at rest, or one that passes on
@@ -25,6 +25,7 @@ from foley_common.enumerations import Action, Gate
 from foley_common.times import NS_PER_S
 from foley_perception.action.planned_contact import PlannedContact
 from foley_perception.contact.listener import HeardOnset
+from foley_perception.contact_event import Contact
 from foley_perception.stamped_history import VectorHistory
 
 Array = NDArray[np.float64]
@@ -66,19 +67,14 @@ class Plan:
     contact: PlannedContact | None
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Contact:
-    """One contact. Positions are the tip's, in the world."""
+@dataclasses.dataclass(frozen=True)
+class DetectedContact:
+    """A contact, and what it was found by. It is the detector's owner that knows objects and frames."""
 
-    onset_ns: int
-    position: Array  # [3]; NaN if not known
-    action: int
-    approach_speed: float  # [m/s]; NaN if not known
-    level_dbfs: float
-    confidence: float
+    contact: Contact
+    level_dbfs: float  # of the heard onset
     gates_used: int
     gates_passed: int
-    plan_id: str
 
 
 @dataclasses.dataclass
@@ -147,11 +143,11 @@ class ContactDetector:
         """Onsets not decided yet."""
         return len(self._waiting)
 
-    def poll(self, now_ns: int) -> list[Contact]:
+    def poll(self, now_ns: int) -> list[DetectedContact]:
         """Contacts whose evidence is complete, or overdue, at ROS time ``now_ns``."""
         wait = int(self.config.decision_s * NS_PER_S)
         patience = int(self.config.patience_s * NS_PER_S)
-        contacts: list[Contact] = []
+        contacts: list[DetectedContact] = []
         while self._waiting:
             ready_ns = self._waiting[0].time_ns + wait
             newest = self.tip.newest_ns
@@ -176,7 +172,7 @@ class ContactDetector:
         self._last = None
 
     # ---- inside ----------------------------------------------------------------------------------------
-    def _decide(self, onset: HeardOnset) -> Contact | None:
+    def _decide(self, onset: HeardOnset) -> DetectedContact | None:
         t = onset.time_ns
         motion = self._motion(t)
         if motion is None:
@@ -213,19 +209,16 @@ class ContactDetector:
         speed = float(np.linalg.norm(motion.before))
         if motion.struck and speed > 0:
             self._normal = -motion.before / speed
+        x, y, z = motion.position.tolist()
         contact = Contact(
-            onset_ns=t,
-            position=motion.position,
+            t,
+            position=(x, y, z),
             action=self._action(motion, speed, plan, t),
-            approach_speed=speed,
-            level_dbfs=onset.level_dbfs,
             confidence=confidence,
-            gates_used=used,
-            gates_passed=passed,
             plan_id=plan.plan_id if plan is not None else "",
         )
         self._last = contact
-        return contact
+        return DetectedContact(contact, onset.level_dbfs, used, passed)
 
     def _motion(self, t: int) -> _Motion | None:
         c = self.config
@@ -252,11 +245,11 @@ class ContactDetector:
     def _still_touching(self, t: int) -> bool:
         """Whether the tip has not lifted off since the last contact."""
         last = self._last
-        if last is None or not np.isfinite(last.position).all() or t - last.onset_ns > 3 * NS_PER_S:
+        if last is None or not last.located or t - last.time_ns > 3 * NS_PER_S:
             return False
-        if t - last.onset_ns < 40 * MS:
+        if t - last.time_ns < 40 * MS:
             return True  # a rebound of the body that was struck
-        _, path = self.tip.window(last.onset_ns, t)
+        _, path = self.tip.window(last.time_ns, t)
         if not len(path):
             return False
         height = (path - last.position) @ self._normal

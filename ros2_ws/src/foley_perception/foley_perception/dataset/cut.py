@@ -12,17 +12,18 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_common.enumerations import ACTIONS, UNKNOWN, action_label
+from foley_common.enumerations import ACTIONS, UNKNOWN
 from foley_common.times import NS_PER_S
 from foley_perception.action.gripper import GripperHand
 from foley_perception.clips import grid as clip_grid
 from foley_perception.clips.inputs import Streams, contact_point, executed_inputs, planned_action
 from foley_perception.clips.pictures import NoPicture, frame_indices
+from foley_perception.contact_event import Contact
 from foley_perception.dataset.schema import Clip, ClipData, DatasetError, Window, WindowData
 from foley_perception.episodes.episode import Episode, number
 from foley_perception.episodes.hands import finger_as_tool, hand_keypoints
 from foley_perception.episodes.planned_path import ReceivedPath, plan_for, planned_paths
-from foley_perception.episodes.tracks import Contact, FrameTrack, KeypointTrack
+from foley_perception.episodes.tracks import FrameTrack, KeypointTrack
 from foley_perception.geometry.tf_buffer import TransformBuffer
 
 NEEDED: tuple[str, ...] = ("mic/audio", "camera/camera_info")
@@ -113,8 +114,7 @@ class Cutter:
             detector = OnsetDetector(OnsetConfig(sample_rate=segment.sample_rate))
             for onset in detector.process(segment.samples):
                 time_ns = int(segment.clock.time_ns(segment.first_sample + onset.sample))
-                nowhere = (math.nan, math.nan, math.nan)
-                found.append(Contact(time_ns, "", "", nowhere, 0, math.nan, math.nan))
+                found.append(Contact(time_ns))
         return tuple(found)
 
     def object_key(self, object_id: str) -> str:
@@ -161,7 +161,7 @@ class Cutter:
             domain=episode.domain,
             contact_ns=contact.time_ns,
             start_ns=start_ns,
-            action=_action_name(contact.action, str(properties.get("action", ""))),
+            action=_action_name(contact, str(properties.get("action", ""))),
             material=str(properties.get("material", "") or ""),
             log10_youngs_modulus=number(properties.get("log10_youngs_modulus")),
             roughness=number(properties.get("roughness")),
@@ -321,8 +321,8 @@ def _frames_at(track: FrameTrack, times_ns: NDArray[np.int64]) -> list[NDArray[n
     return [decoded[int(i)] for i in indices]
 
 
-def _action_name(code: int, labelled: str) -> str:
-    name = action_label(code)
+def _action_name(contact: Contact, labelled: str) -> str:
+    name = contact.action_name
     return labelled if name == UNKNOWN and labelled in ACTIONS else name
 
 

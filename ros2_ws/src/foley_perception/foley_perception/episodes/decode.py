@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
 from foley_perception.audio.clock_fit import ClockError, fit_clock
+from foley_perception.contact_event import Contact
 from foley_perception.episodes.tracks import (
     AudioSegment,
     AudioTrack,
-    Contact,
     EpisodeError,
     JointPlan,
     KeypointTrack,
@@ -272,6 +272,7 @@ def contacts(messages: Messages, decoder: Decoder) -> list[Contact]:
                 impulse=float(m.impulse),
                 confidence=float(m.confidence),
                 plan_id=m.plan_id,
+                frame_id=m.header.frame_id,
             )
         )
     return sorted(found, key=lambda c: c.time_ns)

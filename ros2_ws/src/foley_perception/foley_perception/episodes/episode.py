@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.tip import tip_in_tool
+from foley_perception.contact_event import Contact
 from foley_perception.episodes.tracks import (
     AudioTrack,
-    Contact,
     FrameTrack,
     Gap,
     JointPlan,

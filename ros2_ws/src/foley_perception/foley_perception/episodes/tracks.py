@@ -238,21 +238,6 @@ class JointPlan:
 
 
 @dataclasses.dataclass(frozen=True)
-class Contact:
-    """A contact as a message told it; NaN and empty where not known."""
-
-    time_ns: int
-    contact_id: str
-    object_id: str
-    position: tuple[float, float, float]
-    action: int  # ContactEvent.ACTION_*
-    duration: float
-    impulse: float
-    confidence: float = math.nan
-    plan_id: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
 class Label:
     start_ns: int
     end_ns: int

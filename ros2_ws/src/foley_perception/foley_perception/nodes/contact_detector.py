@@ -13,12 +13,13 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from rclpy.serialization import deserialize_message
 
 from foley_common import topics
 from foley_msgs.msg import AudioChunk, ContactEvent, ToolTrajectory
 from foley_perception.contact.config import ContactDetectorConfig
-from foley_perception.contact.detector import Contact, ContactDetector, Plan
+from foley_perception.contact.detector import ContactDetector, DetectedContact, Plan
 from foley_perception.contact.listener import Listener
 from foley_perception.contact.objects import ObjectMap
 from foley_perception.ros.sensed_scene import SensedScene
@@ -90,7 +91,7 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
     def _take_plan(self, data: bytes) -> None:
         message = deserialize_message(data, ToolTrajectory)
         try:
-            path = self._scene.tip_path(message)
+            path = self._scene.tool_plan(message).tip_path(self._scene.tx_tool_tip())
             contact = self._scene.background.planned_contact(path.times_ns, path.tip)
         except (ValueError, LookupError) as error:
             self.report("planned_tool_trajectory", str(error))
@@ -99,24 +100,25 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
         self._detector.add_plan(Plan(path.plan_id, int(path.times_ns[0]), int(path.times_ns[-1]), contact))
 
     def _decide(self) -> None:
-        for contact in self._detector.poll(self.now_ns()):
-            self._contacts.publish(self._message(contact))
-            self._worst_latency_ns = max(self._worst_latency_ns, self.now_ns() - contact.onset_ns)
+        for detected in self._detector.poll(self.now_ns()):
+            self._contacts.publish(self._message(detected))
+            self._worst_latency_ns = max(self._worst_latency_ns, self.now_ns() - detected.contact.time_ns)
 
-    def _message(self, contact: Contact) -> ContactEvent:
-        face = self._scene.background.face(contact.position)
+    def _message(self, detected: DetectedContact) -> ContactEvent:
+        contact = detected.contact
+        face = self._scene.background.face(np.asarray(contact.position))
         return ContactEvent(
-            header=convert.header(contact.onset_ns, self._settings.fixed_frame),
+            header=convert.header(contact.time_ns, self._settings.fixed_frame),
             contact_id=f"{self._session}-{self._detector.counts.contacts}",
             object_id=self._objects.assign(contact.position, face),
             position=convert.array_to_point(contact.position),
             action=contact.action,
             duration=float("nan"),
             impulse=float("nan"),
-            level=contact.level_dbfs,
+            level=detected.level_dbfs,
             confidence=contact.confidence,
-            gates_used=contact.gates_used,
-            gates_passed=contact.gates_passed,
+            gates_used=detected.gates_used,
+            gates_passed=detected.gates_passed,
             plan_id=contact.plan_id,
         )
 

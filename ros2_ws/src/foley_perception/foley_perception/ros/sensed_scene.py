@@ -8,6 +8,7 @@ rules (tip not known, poses in another frame, how many pictures make the backgro
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 
@@ -24,7 +25,7 @@ from foley_msgs.msg import ToolTrajectory as ToolTrajectoryMessage
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.planned_contact import PlannedContactConfig
 from foley_perception.action.tip import in_fixed_frame, tip_in_tool
-from foley_perception.action.trajectory import TipPath
+from foley_perception.action.trajectory import ToolTrajectory
 from foley_perception.clips.inputs import Streams
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
@@ -121,8 +122,8 @@ class SensedScene:
             )
         return self._tx_tool_tip
 
-    def tip_path(self, message: ToolTrajectoryMessage) -> TipPath:
-        """A planned motion as the path of the tip in the fixed frame.
+    def tool_plan(self, message: ToolTrajectoryMessage) -> ToolTrajectory:
+        """A planned motion of the tool in the fixed frame.
 
         Raises:
             ValueError: the message is malformed.
@@ -131,8 +132,7 @@ class SensedScene:
         plan = motion.tool_trajectory(message)
         frame, start_ns = message.header.frame_id, int(plan.times_ns[0])
         poses = in_fixed_frame(plan.poses, frame, self.config.fixed_frame, start_ns, self.lookup)
-        tips = (poses @ self.tx_tool_tip()).translation
-        return TipPath(plan.plan_id, plan.times_ns, tips, plan.widths)
+        return dataclasses.replace(plan, poses=poses)
 
     def streams(self, camera: CameraModel, start_ns: int, end_ns: int) -> Streams:
         """What was sensed, with the motion between two times, as models are shown it."""

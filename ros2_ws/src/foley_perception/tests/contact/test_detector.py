@@ -11,8 +11,8 @@ from foley_perception.action.planned_contact import SURFACE, PlannedContact
 from foley_perception.audio.onset import OnsetConfig
 from foley_perception.contact.config import ContactDetectorConfig
 from foley_perception.contact.detector import (
-    Contact,
     ContactDetector,
+    DetectedContact,
     GateConfig,
     Plan,
 )
@@ -45,9 +45,9 @@ def run(
     force: Callable[[float], float] | None = None,
     until_s: float = 2.0,
     strength_db: float = 8.0,
-) -> list[Contact]:
+) -> list[DetectedContact]:
     """Poses (and force) at 250 Hz, onsets as they would come, polled every 10 ms."""
-    contacts: list[Contact] = []
+    contacts: list[DetectedContact] = []
     waiting = sorted(onsets_s)
     for k in range(round(until_s * 250)):
         t = k / 250
@@ -66,15 +66,14 @@ def test_a_tap_is_a_contact() -> None:
     contacts = run(detector, drop_to(1.0, 0.15), [1.0])
     assert len(contacts) == 1
     contact = contacts[0]
-    assert contact.onset_ns == T0 + S
-    assert contact.action == Action.TAP
-    assert contact.approach_speed == pytest.approx(0.15, rel=0.05)
-    np.testing.assert_allclose(contact.position, [0, 0, 0], atol=1e-3)
+    assert contact.contact.time_ns == T0 + S
+    assert contact.contact.action == Action.TAP
+    np.testing.assert_allclose(contact.contact.position, [0, 0, 0], atol=1e-3)
     assert contact.gates_used == contact.gates_passed == Gate.AUDIO | Gate.MOTION
 
 
 def test_a_fast_approach_is_a_hit() -> None:
-    assert run(ContactDetector(), drop_to(1.0, 0.6), [1.0])[0].action == Action.HIT
+    assert run(ContactDetector(), drop_to(1.0, 0.6), [1.0])[0].contact.action == Action.HIT
 
 
 def test_a_sound_while_at_rest_is_none() -> None:
@@ -113,7 +112,7 @@ def test_force_confirms_or_contradicts() -> None:
     step = run(ContactDetector(), drop_to(1.0, 0.15), [1.0], force=lambda t: 0.1 + 2.0 * (1.0 <= t < 1.05))
     assert step[0].gates_passed & Gate.WRENCH
     plain = run(ContactDetector(), drop_to(1.0, 0.15), [1.0])
-    assert step[0].confidence > plain[0].confidence
+    assert step[0].contact.confidence > plain[0].contact.confidence
     detector = ContactDetector()
     assert run(detector, drop_to(1.0, 0.15), [1.0], force=lambda t: 0.1, strength_db=1.0) == []
     assert detector.counts.unsure == 1
@@ -136,7 +135,7 @@ def slide(t: NDArray[np.float64]) -> NDArray[np.float64]:
 def test_a_scratch_and_its_later_sounds_are_one_contact() -> None:
     detector = ContactDetector()
     contacts = run(detector, slide, [1.0, 1.2, 1.45, 1.6], force=lambda t: 1.5 * (t >= 1.0))
-    assert [c.action for c in contacts] == [Action.SCRATCH]
+    assert [c.contact.action for c in contacts] == [Action.SCRATCH]
     assert detector.counts.merged == 3
 
 
@@ -158,7 +157,7 @@ def test_the_plan_tells_a_slow_scratch_and_gives_its_id() -> None:
     detector = ContactDetector()
     detector.add_plan(plan_with(1.0, slip=0.05))
     contact = run(detector, drop_to(1.0, 0.06, stay=True), [1.0])[0]
-    assert contact.action == Action.SCRATCH and contact.plan_id == "plan_7"
+    assert contact.contact.action == Action.SCRATCH and contact.contact.plan_id == "plan_7"
     assert contact.gates_passed & Gate.PROXIMITY
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from foley_perception.contact_event import Contact
 from foley_perception.dataset import schema, splits
 from foley_perception.dataset.build import build_dataset, find_bags, without_scans
 from foley_perception.dataset.cut import CutConfig, merge_contacts
@@ -19,7 +20,6 @@ from foley_perception.dataset.reader import ClipDataset
 from foley_perception.dataset.schema import Clip, DatasetError, LeakError
 from foley_perception.dataset.splits import SessionGroup, assign, check_leaks
 from foley_perception.dataset.synthetic import MATERIALS, write_synthetic_dataset
-from foley_perception.episodes.tracks import Contact
 
 MakeBag = Callable[..., Path]
 START = 1_800_000_000_000_000_000

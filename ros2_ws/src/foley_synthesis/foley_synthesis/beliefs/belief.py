@@ -8,42 +8,65 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+NAN = math.nan
 
 
-def entropy_of(probabilities: NDArray[np.floating[Any]]) -> float:
-    """Shannon entropy [nat] of a distribution [m]; 0 log 0 is 0."""
+def entropy_of(probabilities: ArrayLike) -> float:
+    """Shannon entropy [nat] of a distribution [m]; 0 log 0 is 0, and that of nothing NaN."""
     p = np.asarray(probabilities, np.float64)
+    if p.size == 0:
+        return NAN
     positive = p[p > 0]
-    return float(-np.sum(positive * np.log(positive)))
+    return max(0.0, float(-np.sum(positive * np.log(positive))))
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True)
 class MaterialBelief:
-    """Probabilities over a vocabulary, and the numbers that go with them.
+    """Probabilities over a vocabulary, and the numbers that go with them: of one contact, or fused over several.
 
-    Unknown numbers are NaN; an unknown material is the uniform distribution with `abstain` set.
+    Unknown numbers are NaN; an unknown material is the uniform distribution with `abstain` set, or none at all.
+
+    Raises:
+        ValueError: a field has a value that cannot be; the message names it.
     """
 
-    probabilities: NDArray[np.float32]  # [m], sums to one
-    vocabulary: tuple[str, ...]  # [m], probabilities[i] belongs to vocabulary[i]
-    log10_e_mean: float  # log10 of Young's modulus [Pa]
-    log10_e_std: float  # standard deviation of the same
-    roughness: float  # [0, 1]
-    hollowness: float  # [0, 1]
-    entropy: float  # of `probabilities` [nat]
-    abstain: bool  # too uncertain, or outside of what the model was trained on
+    probabilities: tuple[float, ...] = ()  # [m], sums to one; empty: nothing is known
+    vocabulary: tuple[str, ...] = ()  # [m]; empty where only whoever keeps the belief knows it
+    log10_e_mean: float = NAN  # log10 of Young's modulus [Pa]
+    log10_e_std: float = NAN  # standard deviation of the same
+    roughness: float = NAN  # [0, 1]
+    hollowness: float = NAN  # [0, 1]
+    abstain: bool = False  # too uncertain, or outside of what the model was trained on
     calibrated_for: str = ""  # domain and evidence the probabilities were calibrated on; empty: uncalibrated
     reason: str = ""  # why it abstains; empty where it does not
 
     def __post_init__(self) -> None:
-        if len(self.probabilities) != len(self.vocabulary):
+        if self.vocabulary and len(self.probabilities) != len(self.vocabulary):
             raise ValueError(
                 f"probabilities has {len(self.probabilities)} entries, vocabulary has {len(self.vocabulary)}"
             )
-        total = float(np.sum(self.probabilities))
-        if not math.isclose(total, 1.0, abs_tol=1e-3):
-            raise ValueError(f"probabilities sum to {total}, must sum to 1")
+        if self.probabilities:
+            p = self.p()
+            if not np.all(np.isfinite(p)) or np.any(p < 0) or abs(float(p.sum()) - 1.0) > 1e-3:
+                raise ValueError(
+                    f"probabilities are {self.probabilities}, must be >= 0 and sum to 1, they sum to {float(p.sum())}"
+                )
+        if math.isfinite(self.log10_e_mean) and not self.log10_e_std > 0:
+            raise ValueError(f"log10_e_std is {self.log10_e_std}, must be positive")
+        for name in ("roughness", "hollowness"):
+            if math.isinf(getattr(self, name)):
+                raise ValueError(f"{name} is {getattr(self, name)}, must be finite or NaN")
+
+    def p(self) -> NDArray[np.float64]:
+        """The probabilities [m]."""
+        return np.asarray(self.probabilities, dtype=np.float64)
+
+    @property
+    def entropy(self) -> float:
+        """Of the probabilities [nat]; NaN where nothing is known."""
+        return entropy_of(self.probabilities)
 
     @property
     def best(self) -> str:
@@ -75,17 +98,16 @@ class MaterialBelief:
         }
 
 
+UNKNOWN = MaterialBelief()
+"""Nothing is known, and over no vocabulary."""
+
+
 def unknown_belief(vocabulary: Sequence[str], reason: str) -> MaterialBelief:
     """Nothing is known: uniform, NaN, abstaining for `reason`."""
     m = len(vocabulary)
     return MaterialBelief(
-        probabilities=np.full(m, 1.0 / m, np.float32),
+        probabilities=tuple(np.full(m, 1.0 / m, np.float32).tolist()),
         vocabulary=tuple(vocabulary),
-        log10_e_mean=math.nan,
-        log10_e_std=math.nan,
-        roughness=math.nan,
-        hollowness=math.nan,
-        entropy=math.log(m),
         abstain=True,
         reason=reason,
     )

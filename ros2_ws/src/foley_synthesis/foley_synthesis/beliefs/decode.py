@@ -15,13 +15,12 @@ def belief_of(output: HeadOutput, calibration: Calibration, vocabulary: tuple[st
     entropy = entropy_of(probabilities)
     unsure = entropy > calibration.entropy_threshold
     return MaterialBelief(
-        probabilities=probabilities.astype(np.float32),
+        probabilities=tuple(probabilities.astype(np.float32).tolist()),
         vocabulary=vocabulary,
         log10_e_mean=float(output.log10_e_mean[0]),
         log10_e_std=float(output.log10_e_std[0]) * calibration.std_scale,
         roughness=float(output.roughness[0]),
         hollowness=float(output.hollowness[0]),
-        entropy=entropy,
         abstain=unsure,
         calibrated_for=calibration.calibrated_for,
         reason=f"entropy {entropy:.2f} nat is above {calibration.entropy_threshold:.2f}" if unsure else "",

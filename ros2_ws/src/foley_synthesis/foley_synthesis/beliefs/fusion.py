@@ -24,9 +24,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_synthesis.beliefs.evidence import NAN, Evidence
+from foley_synthesis.beliefs.belief import NAN, MaterialBelief
+from foley_synthesis.beliefs.evidence import Evidence
 
 _FLOOR = 1e-4  # one contact cannot rule a class out by itself
+_NO_EVIDENCE = MaterialBelief(abstain=True)
 Method = Literal["log_linear", "dirichlet"]
 
 
@@ -63,34 +65,18 @@ class FusionConfig:
 
 @dataclasses.dataclass(frozen=True)
 class FusedBelief:
-    """What is believed about one object. The fields are those of MaterialEstimate."""
+    """What is believed about one object, and on what evidence."""
 
-    probabilities: tuple[float, ...] = ()
-    log10_e_mean: float = NAN
-    log10_e_std: float = NAN
-    roughness: float = NAN
-    hollowness: float = NAN
-    entropy: float = NAN  # [nat]
-    abstain: bool = True
+    belief: MaterialBelief = _NO_EVIDENCE
     contacts_heard: int = 0
     contacts_predicted: int = 0
     newest_ns: int = 0
-    calibrated_for: str = ""
     position: tuple[float, float, float] = (NAN, NAN, NAN)
 
 
 def effective_number(n: int, correlation: float) -> float:
     """Number of independent observations that ``n`` observations with this correlation are worth."""
     return 0.0 if n <= 0 else n / (1.0 + (n - 1) * correlation)
-
-
-def entropy(probabilities: NDArray[np.float64] | Sequence[float]) -> float:
-    """Shannon entropy [nat]; NaN of nothing."""
-    p = np.asarray(probabilities, dtype=np.float64)
-    if p.size == 0:
-        return NAN
-    positive = p[p > 0]
-    return max(0.0, float(-(positive * np.log(positive)).sum()))
 
 
 def _weights(evidence: Sequence[Evidence], config: FusionConfig) -> NDArray[np.float64]:  # [n]
@@ -107,7 +93,7 @@ def _weights(evidence: Sequence[Evidence], config: FusionConfig) -> NDArray[np.f
 
 
 def _classes(used: Sequence[Evidence], config: FusionConfig) -> NDArray[np.float64]:  # [labels]
-    table = np.stack([item.p() for item in used])  # [n, labels]
+    table = np.stack([item.belief.p() for item in used])  # [n, labels]
     weights = _weights(used, config)
     labels = table.shape[1]
     if config.method == "dirichlet":
@@ -124,8 +110,8 @@ def _classes(used: Sequence[Evidence], config: FusionConfig) -> NDArray[np.float
 def _gaussian(used: Sequence[Evidence], config: FusionConfig) -> tuple[float, float]:
     if not used:
         return NAN, NAN
-    means = np.array([item.log10_e_mean for item in used])
-    precision = _weights(used, config) / np.square([item.log10_e_std for item in used])
+    means = np.array([item.belief.log10_e_mean for item in used])
+    precision = _weights(used, config) / np.square([item.belief.log10_e_std for item in used])
     total = float(precision.sum())
     if total <= 0:
         return NAN, NAN
@@ -138,11 +124,11 @@ def _average(used: Sequence[Evidence], name: str, config: FusionConfig) -> float
     weights = _weights(used, config)
     if weights.sum() <= 0:
         return NAN
-    return float((weights * [getattr(item, name) for item in used]).sum() / weights.sum())
+    return float((weights * [getattr(item.belief, name) for item in used]).sum() / weights.sum())
 
 
 def _finite(evidence: Sequence[Evidence], name: str) -> list[Evidence]:
-    return [item for item in evidence if math.isfinite(getattr(item, name))]
+    return [item for item in evidence if math.isfinite(getattr(item.belief, name))]
 
 
 def _mean_position(evidence: Sequence[Evidence]) -> tuple[float, float, float]:
@@ -167,16 +153,10 @@ def fuse(evidence: Iterable[Evidence], config: FusionConfig | None = None) -> Fu
     if not items:
         return FusedBelief()
     heard = [item for item in items if item.kind == "heard"]
-    counts = {
-        "contacts_heard": len(heard),
-        "contacts_predicted": len(items) - len(heard),
-        "newest_ns": max(item.time_ns for item in items),
-        "position": _mean_position(heard) if heard else _mean_position(items),
-    }
-    trusted = [item for item in items if not item.abstain]
+    trusted = [item for item in items if not item.belief.abstain]
     used = trusted or items
-    with_classes = [item for item in used if item.probabilities]
-    sizes = {len(item.probabilities) for item in with_classes}
+    with_classes = [item for item in used if item.belief.probabilities]
+    sizes = {len(item.belief.probabilities) for item in with_classes}
     if len(sizes) > 1:
         raise ValueError(
             f"evidence is over vocabularies of {sorted(sizes)} labels, they must be the same one"
@@ -187,13 +167,17 @@ def fuse(evidence: Iterable[Evidence], config: FusionConfig | None = None) -> Fu
     single = used[0] if len(used) == 1 and used[0].kind == "heard" else None
     untouched = single is not None and config.heard_weight == 1.0 and config.temperature == 1.0
     return FusedBelief(
-        probabilities=tuple(p.tolist()),
-        log10_e_mean=mean,
-        log10_e_std=std,
-        roughness=_average(_finite(used, "roughness"), "roughness", config),
-        hollowness=_average(_finite(used, "hollowness"), "hollowness", config),
-        entropy=entropy(p),
-        abstain=not trusted or p.size == 0 or float(p.max()) < config.abstain_below,
-        calibrated_for=single.calibrated_for if single is not None and untouched else "",
-        **counts,  # type: ignore[arg-type]
+        MaterialBelief(
+            probabilities=tuple(p.tolist()),
+            log10_e_mean=mean,
+            log10_e_std=std,
+            roughness=_average(_finite(used, "roughness"), "roughness", config),
+            hollowness=_average(_finite(used, "hollowness"), "hollowness", config),
+            abstain=not trusted or p.size == 0 or float(p.max()) < config.abstain_below,
+            calibrated_for=single.belief.calibrated_for if single is not None and untouched else "",
+        ),
+        contacts_heard=len(heard),
+        contacts_predicted=len(items) - len(heard),
+        newest_ns=max(item.time_ns for item in items),
+        position=_mean_position(heard) if heard else _mean_position(items),
     )

@@ -119,10 +119,9 @@ class BeliefStore:
         """
         if not object_id:
             raise EvidenceError("object_id is empty")
-        if item.probabilities and len(item.probabilities) != len(self.vocabulary):
-            raise EvidenceError(
-                f"{len(item.probabilities)} probabilities for a vocabulary of {len(self.vocabulary)} labels"
-            )
+        count = len(item.belief.probabilities)
+        if count and count != len(self.vocabulary):
+            raise EvidenceError(f"{count} probabilities for a vocabulary of {len(self.vocabulary)} labels")
         items = [o for o in self._evidence.get(object_id, ()) if (o.kind, o.key) != (item.kind, item.key)]
         items.append(item)
         items.sort(key=lambda o: o.time_ns)
@@ -216,7 +215,7 @@ class BeliefStore:
             raise StateError(
                 f"{path}: not a state file of beliefs ({type(error).__name__}: {error})"
             ) from error
-        sizes = {len(o.probabilities) for items in restored.values() for o in items} - {0}
+        sizes = {len(o.belief.probabilities) for items in restored.values() for o in items} - {0}
         if sizes - {len(self.vocabulary)}:
             raise StateError(f"{path}: probabilities do not fit the {len(self.vocabulary)} labels")
         self._evidence, self._named = restored, named

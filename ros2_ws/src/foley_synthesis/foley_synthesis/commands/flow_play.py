@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from foley_synthesis.flow.networks.rectified_flow import SampleConfig
-    from foley_synthesis.flow.play.player import PRESETS, open_instrument
+    from foley_synthesis.flow.play.player import PRESETS, open_player
 
     if args.threads < 1:
         raise ValueError(f"--threads is {args.threads}, must be at least 1")
@@ -56,26 +56,26 @@ def run(args: argparse.Namespace) -> int:
     if args.to and args.to.suffix.lower() != ".flac":
         raise ValueError(f"--to is {args.to}, must end in .flac")
     torch.set_num_threads(args.threads)
-    drawing = SampleConfig(args.steps, args.guidance)
+    sampling = SampleConfig(args.steps, args.guidance)
     with Console(stderr=True).status("reading the scene and the flow"):
-        instrument = open_instrument(
+        player = open_player(
             args.checkpoint, args.scene, args.bag, start_s=args.start, hand=args.hand, threads=args.threads
         )
-    return _write(args, instrument, drawing) if args.to else _serve(args, instrument, drawing)
+    return _write(args, player, sampling) if args.to else _serve(args, player, sampling)
 
 
-def _write(args: argparse.Namespace, instrument: Any, drawing: Any) -> int:
+def _write(args: argparse.Namespace, player: Any, sampling: Any) -> int:
     import numpy as np
     import soundfile
 
     from foley_perception.geometry.se3 import SE3
     from foley_synthesis.flow.networks.mel import RATE
 
-    pose = instrument.stage.motion[0]
+    pose = player.scene.motion[0]
     if args.at:
-        offset = np.array(args.at) - instrument.tip(pose)
+        offset = np.array(args.at) - player.tip(pose)
         pose = SE3(pose.quaternion, pose.translation + offset)
-    played = instrument.play(instrument.preset(args.motion, pose), args.seed, drawing)
+    played = player.play(player.preset(args.motion, pose), args.seed, sampling)
     args.to.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(args.to, played.sound.clip(-1, 1), RATE)
     parts = ", ".join(f"{name} {value:.1f} s" for name, value in played.seconds.items())
@@ -83,9 +83,9 @@ def _write(args: argparse.Namespace, instrument: Any, drawing: Any) -> int:
     return 0
 
 
-def _serve(args: argparse.Namespace, instrument: Any, drawing: Any) -> int:
+def _serve(args: argparse.Namespace, player: Any, sampling: Any) -> int:
     from foley_perception.commands.serving import serve
     from foley_synthesis.flow.play.page import Page
 
-    page = Page(instrument, args.scene, host=args.host, port=args.port, drawing=drawing, seed=args.seed)
+    page = Page(player, args.scene, host=args.host, port=args.port, sampling=sampling, seed=args.seed)
     return serve(args.host, page.server.get_port(), "play in this scene", page.close)

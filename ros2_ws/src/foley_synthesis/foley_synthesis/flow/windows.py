@@ -1,4 +1,4 @@
-"""Windows of a dataset as the flow sees them: mel spectrogram, features of drawn views, hands."""
+"""Windows of a dataset as the flow sees them: mel spectrogram, features of rendered views, hands."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Items:
 
     windows: tuple[Window, ...]
     mel: Tensor  # [n, 80, 500]
-    vision: Tensor  # [n, 32, views * dims], each view of unit length, 0 where it was not drawn
+    vision: Tensor  # [n, 32, views * dims], each view of unit length, 0 where it was not rendered
     action: Tensor  # [n, 240, 126] [m], 0 where a hand is absent
 
     def __len__(self) -> int:
@@ -56,7 +56,7 @@ def load_items(
     views: DatasetViews,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Items:
-    """All windows whose session has drawn views.
+    """All windows whose session has rendered views.
 
     Raises:
         ItemsError: there are no windows, or none with views.
@@ -64,7 +64,9 @@ def load_items(
     check_windows(dataset)
     kept = [i for i, window in enumerate(dataset.windows) if window.session_id not in views.without]
     if not kept:
-        raise ItemsError(f"{dataset.path}: no window has drawn views; draw them with `foley scene views`")
+        raise ItemsError(
+            f"{dataset.path}: no window has rendered views; render them with `foley scene views`"
+        )
     transform = LogMel()
     mels = []
     for done, index in enumerate(kept, start=1):
@@ -111,12 +113,12 @@ def batch(
     rows: Tensor,
     generator: torch.Generator | None = None,
     *,
-    joined: float = 0.0,
+    spliced: float = 0.0,
     sounds: Tensor | None = None,
 ) -> Batch:
-    """Items [b], of which a share goes over into another of them at some moment.
+    """Items [b], of which a share is spliced: from some moment on it is another of them.
 
-    Hearing Hands (released code) joins half of its items from two: where something happens is then not where it
+    Hearing Hands (released code) splices half of its items of two: where something happens is then not where it
     always happens.
 
     Args:
@@ -125,17 +127,17 @@ def batch(
     sound = (items.mel if sounds is None else sounds)[rows]
     vision = items.vision[rows][:, latent_index(LATENT_FRAMES, items.vision.shape[1])]
     action = items.action[rows][:, latent_index(LATENT_FRAMES, items.action.shape[1])]
-    if joined and generator is not None and len(rows) > 1:
+    if spliced and generator is not None and len(rows) > 1:
         others = torch.randperm(len(rows), generator=generator)
         cuts = torch.randint(1, LATENT_FRAMES, (len(rows),), generator=generator)
-        cuts[math.floor(joined * len(rows)) :] = LATENT_FRAMES
+        cuts[math.floor(spliced * len(rows)) :] = LATENT_FRAMES
         sound, vision, action = (
-            _joined(sound, others, cuts, 2), _joined(vision, others, cuts, 1), _joined(action, others, cuts, 1)
+            _spliced(sound, others, cuts, 2), _spliced(vision, others, cuts, 1), _spliced(action, others, cuts, 1)
         )  # fmt: skip
     return Batch(sound, vision, action)
 
 
-def _joined(values: Tensor, others: Tensor, cuts: Tensor, axis: int) -> Tensor:
+def _spliced(values: Tensor, others: Tensor, cuts: Tensor, axis: int) -> Tensor:
     """Each value up to its cut, and the other's from there on; cuts [b] count frames of the latent along an axis."""
     frames = torch.arange(values.shape[axis]) * LATENT_FRAMES // values.shape[axis]
     later = (frames[None] >= cuts[:, None]).unsqueeze(3 - axis)

@@ -79,10 +79,20 @@ class SynthesizerConfig:
     """Parameters of the `synthesizer` node."""
 
     checkpoint: str = parameter(
-        "", "folder of the checkpoint; empty: the one that ships with foley_synthesis"
+        "",
+        "folder of the checkpoint, of `foley train` or `foley flow train`; empty: the one that ships "
+        "with foley_synthesis",
     )
     threads: int = parameter(1, "threads of the model")
-    synthesis: str = parameter("example", "how features become sound: example or parametric")
+    scene: str = parameter(
+        "",
+        "of a flow: folder of the reconstructed scene that views are rendered of, in fixed_frame; empty: "
+        "views are cut from the camera's picture",
+    )
+    solver_steps: int = parameter(10, "of a flow: steps of Euler's method; fewer are sooner and coarser")
+    guidance: float = parameter(1.0, "of a flow: classifier-free guidance; 1 is none and takes half the time")
+    seed: int = parameter(1, "of a flow: of the noise that a sound begins with; another seed, another sound")
+    synthesis: str = parameter("example", "of VIS: how features become sound: example or parametric")
     hand: str = parameter("parallel_gripper", "gripper description, by name or path; the hand_mapper's own")
     hand_side: str = parameter(
         "right", "hand that carries the tool in the motions of `predict_contact`: right or left"
@@ -103,6 +113,9 @@ class SynthesizerConfig:
 
     def __post_init__(self) -> None:
         _in_range(self, 1, 64, "threads")
+        _in_range(self, 1, 1000, "solver_steps")
+        _in_range(self, 0.0, 100.0, "guidance")
+        _in_range(self, 1, 2**31 - 1, "seed")
         _in_range(self, 0.0, 1.0, "tip_margin_m", "clear_m")
         _in_range(self, 0.0, 10.0, "executed_patience_s")
         _in_range(self, 0.1, 60.0, "stale_s")

@@ -8,27 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-NAN = float("nan")
-NOWHERE = (NAN, NAN, NAN)
-Point = tuple[float, float, float]
-
-
-@dataclasses.dataclass(frozen=True)
-class Contact:
-    """One detected contact: the fields of ContactEvent that the cores use."""
-
-    contact_id: str
-    time_ns: int  # onset
-    object_id: str = ""
-    plan_id: str = ""
-    position: Point = NOWHERE  # [m] in `frame_id`
-    frame_id: str = "world"
-    action: str = ""  # `tap`, `scratch`, ...; empty if not known
-    confidence: float = 1.0
-
-    @property
-    def located(self) -> bool:
-        return all(math.isfinite(v) for v in self.position)
+from foley_perception.contact_event import NOWHERE, Point
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
 from foley_perception.audio.ring import AudioRing
-from foley_synthesis.live.contact import Contact
+from foley_perception.contact_event import Contact
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

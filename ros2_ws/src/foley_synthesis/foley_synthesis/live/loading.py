@@ -1,14 +1,18 @@
-"""Cores from a configuration and a checkpoint."""
+"""Models and cores from a configuration and a checkpoint."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+from foley_perception.action.gripper import GripperHand
+from foley_synthesis import checkpoint
 from foley_synthesis.beliefs import predicates
-from foley_synthesis.checkpoint import Checkpoint
-from foley_synthesis.live.config import MaterialConfig
+from foley_synthesis.checkpoint import CONFIG_FILE, Checkpoint, CorruptCheckpoint
+from foley_synthesis.live.config import MaterialConfig, SynthesizerConfig
 from foley_synthesis.live.material_core import HearsMaterial, MaterialCore
 from foley_synthesis.metrics.surprise import calibration_of
+from foley_synthesis.sound_model import SoundModel
 
 
 def make_material_core(model: HearsMaterial, content: Checkpoint, config: MaterialConfig) -> MaterialCore:
@@ -24,3 +28,51 @@ def make_material_core(model: HearsMaterial, content: Checkpoint, config: Materi
         surprise_level=config.surprise_level,
         same_object_radius_m=config.same_object_radius_m,
     )
+
+
+def load_sound_model(config: SynthesizerConfig, hand: GripperHand) -> SoundModel:
+    """The model of a checkpoint of any kind; its schema says which.
+
+    Raises:
+        CorruptCheckpoint: a file is missing or damaged, or the schema is none that is known.
+        ValueError, OSError: a setting does not fit the model, or its scene cannot be read.
+    """
+    folder = Path(config.checkpoint).expanduser() if config.checkpoint else checkpoint.default_path()
+    schema = checkpoint.schema_of(folder)
+    load = _LOADERS.get(schema)
+    if load is None:
+        known = " or ".join(f"`{name}`" for name in _LOADERS)
+        raise CorruptCheckpoint(
+            folder / CONFIG_FILE,
+            f"schema is `{schema}`, a sound model has {known}",
+            "name a folder that `foley train` or `foley flow train` wrote",
+        )
+    return load(folder, config, hand)
+
+
+# Models bring torch and their own dependencies, so each is imported only where it is loaded.
+def _load_vis(folder: Path, config: SynthesizerConfig, hand: GripperHand) -> SoundModel:
+    from foley_synthesis.vis.inference.predictor import Predictor
+    from foley_synthesis.vis.inference.sound_model import VisSoundModel
+
+    return VisSoundModel(Predictor.load(folder, threads=config.threads, synthesis=config.synthesis))
+
+
+def _load_flow(folder: Path, config: SynthesizerConfig, hand: GripperHand) -> SoundModel:
+    from foley_synthesis.flow.inference.sound_model import FlowSoundModel
+    from foley_synthesis.flow.networks.rectified_flow import SampleConfig
+
+    return FlowSoundModel.load(
+        folder,
+        hand,
+        scene=Path(config.scene).expanduser() if config.scene else None,
+        sampling=SampleConfig(config.solver_steps, config.guidance),
+        seed=config.seed,
+        threads=config.threads,
+    )
+
+
+_LOADERS: dict[str, Callable[[Path, SynthesizerConfig, GripperHand], SoundModel]] = {
+    "foley-vis-1": _load_vis,
+    "foley-flow-1": _load_flow,
+}

@@ -17,13 +17,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_perception.contact_event import Contact
 from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.beliefs.evidence import Evidence
 from foley_synthesis.beliefs.expressions import Facts
 from foley_synthesis.beliefs.fusion import FusedBelief, FusionConfig
 from foley_synthesis.beliefs.predicates import PredicateSpec, PredicateTable, PredicateValue
 from foley_synthesis.beliefs.store import BeliefStore
-from foley_synthesis.live.contact import Contact, ExpectedSound, distance_m
+from foley_synthesis.live.contact import ExpectedSound, distance_m
 from foley_synthesis.live.contact_queue import HeardSound
 from foley_synthesis.metrics import surprise
 
@@ -46,8 +47,9 @@ class Surprise:
 
     contact: Contact
     plan_id: str
+    distance_name: str  # says at which rate, where that is not the calibration's
     distance: float
-    percentile: float  # NaN if the checkpoint carries no calibration
+    percentile: float  # NaN if the checkpoint carries no calibration for sounds of this rate
     surprised: bool
 
 
@@ -107,14 +109,23 @@ class MaterialCore:
                 return ContactOutcome(contact, belief, FusedBelief(), surprised)
             plan_id = contact.plan_id or (match.plan_id if match is not None else "")
             self._store.forget_predicted(plan_id=plan_id, time_ns=contact.time_ns, within_s=MATCH_S)
-            self._store.add(name, _heard_evidence(contact, belief))
+            evidence = Evidence(
+                "heard",
+                contact.contact_id,
+                contact.time_ns,
+                belief,
+                contact.action_name if contact.action else "",
+                contact.confidence,
+                contact.position,
+            )
+            self._store.add(name, evidence)
             self._store.name_places(name, contact.position)
             self._percentiles[name] = surprised.percentile if surprised is not None else NAN
             if surprised is not None:
                 surprised = dataclasses.replace(surprised, contact=contact)
             return ContactOutcome(contact, belief, self._store.belief(name), surprised)
 
-    def foresee(self, evidence: Evidence, object_id: str) -> tuple[str, FusedBelief] | None:
+    def add_predicted(self, evidence: Evidence, object_id: str) -> tuple[str, FusedBelief] | None:
         """Take in predicted evidence; None if it belongs to no object or was heard meanwhile."""
         with self._lock:
             name = self._store.resolve(object_id, evidence.position)
@@ -190,15 +201,19 @@ class MaterialCore:
         return best
 
     def _surprise(self, sound: HeardSound, match: ExpectedSound | None) -> Surprise | None:
-        if match is None or match.sample_rate != sound.sample_rate or not sound.complete:
+        if match is None or not sound.complete:
             return None
-        distance = surprise.cochleagram_distance(
-            match.samples, match.onset_s, sound.samples, sound.onset_s, sound.sample_rate
-        )
-        percentile = surprise.conformal_percentile(distance, self._calibration)
-        return Surprise(sound.contact, match.plan_id, distance, percentile, percentile > self._level)
+        predicted = surprise.ContactSound(match.samples, match.onset_s, match.sample_rate)
+        heard = surprise.ContactSound(sound.samples, sound.onset_s, sound.sample_rate)
+        distance = surprise.cochleagram_distance(predicted, heard)
+        rate = surprise.compared_rate(predicted, heard)
+        known = self._calibration if surprise.is_calibrated(rate) else ()
+        percentile = surprise.conformal_percentile(distance, known)
+        name = surprise.distance_name(rate)
+        return Surprise(sound.contact, match.plan_id, name, distance, percentile, percentile > self._level)
 
-    def _facts(self, name: str, belief: FusedBelief) -> Facts:
+    def _facts(self, name: str, fused: FusedBelief) -> Facts:
+        belief = fused.belief
         numbers = {
             "log10_youngs_modulus_mean": belief.log10_e_mean,
             "log10_youngs_modulus_std": belief.log10_e_std,
@@ -206,8 +221,8 @@ class MaterialCore:
             "hollowness": belief.hollowness,
             "entropy": belief.entropy,
             "abstain": float(belief.abstain),
-            "contacts_heard": float(belief.contacts_heard),
-            "contacts_predicted": float(belief.contacts_predicted),
+            "contacts_heard": float(fused.contacts_heard),
+            "contacts_predicted": float(fused.contacts_predicted),
             "surprise_percentile": self._percentiles.get(name, NAN),
         }
         missed: dict[str, float] = {}
@@ -220,29 +235,3 @@ class MaterialCore:
             dict(zip(self._store.vocabulary, belief.probabilities, strict=False)),
             {action: 1.0 - p for action, p in missed.items()},
         )
-
-
-def evidence_of(
-    belief: MaterialBelief, *, kind: str, key: str, time_ns: int, position: tuple[float, float, float]
-) -> Evidence:
-    """A model's belief as evidence."""
-    return Evidence(
-        kind="heard" if kind == "heard" else "predicted",
-        key=key,
-        time_ns=time_ns,
-        probabilities=tuple(np.asarray(belief.probabilities, dtype=np.float64).tolist()),
-        log10_e_mean=float(belief.log10_e_mean),
-        log10_e_std=float(belief.log10_e_std),
-        roughness=float(belief.roughness),
-        hollowness=float(belief.hollowness),
-        abstain=bool(belief.abstain),
-        calibrated_for=belief.calibrated_for,
-        position=position,
-    )
-
-
-def _heard_evidence(contact: Contact, belief: MaterialBelief) -> Evidence:
-    evidence = evidence_of(
-        belief, kind="heard", key=contact.contact_id, time_ns=contact.time_ns, position=contact.position
-    )
-    return dataclasses.replace(evidence, action=contact.action, confidence=contact.confidence)

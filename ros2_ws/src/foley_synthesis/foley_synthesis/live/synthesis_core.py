@@ -1,17 +1,17 @@
 """From a planned (or measured) motion and what the camera sees to the sound of the contact. No middleware.
 
     planned   plan -> tip path -> first contact with the depth seen behind the arm
-                   -> crop of the newest frame in which the tool is out of the way -> Predictor
-    executed  contact -> measured tip path, force and frames around it            -> Predictor
+                   -> picture of the place in which the tool is out of the way -> SoundModel
+    executed  contact -> measured tip path, force and frames around it          -> SoundModel
 
-Whatever is missing is said by :class:`CannotPredict`, and nothing is kept of the attempt.
+A model is given what it `needs`. Whatever is missing is said by :class:`CannotPredict`, and nothing is kept of the
+attempt.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import enum
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,16 +21,17 @@ from foley_perception.action.planned_contact import PlannedContact
 from foley_perception.action.trajectory import TipPath
 from foley_perception.clips.grid import clip_start_ns
 from foley_perception.clips.inputs import (
-    ClipInputs,
     NoMotion,
     Streams,
     contact_point,
     executed_inputs,
-    planned_inputs,
+    picture_before,
+    planned_action,
 )
+from foley_perception.contact_event import Contact, Point
+from foley_perception.geometry.crop import crop_around
 from foley_perception.scene.depth_background import DepthBackground
-from foley_synthesis.live.contact import Contact, Point
-from foley_synthesis.vis.inference.predictor import Prediction, PredictionInput
+from foley_synthesis.sound_model import ContactQuery, Input, PlannedTool, PredictedSound, SoundModel
 
 Array = NDArray[np.float64]
 
@@ -43,6 +44,7 @@ class Reason(enum.Enum):
     NO_POSE = "pose of the tip not known"
     NO_CONTACT = "the plan touches nothing"
     BAD_TRAJECTORY = "trajectory cannot be used"
+    NOT_PREDICTED = "the model makes no such predictions"
 
 
 class CannotPredict(Exception):
@@ -68,21 +70,15 @@ class Predicted:
 
     contact_ns: int
     position: Point  # [m] in the world
-    prediction: Prediction
+    prediction: PredictedSound
     planned: PlannedContact | None  # None in executed mode
 
 
-class PredictsSound(Protocol):
-    """What the core needs of a Predictor."""
-
-    def predict(self, contact: PredictionInput) -> Prediction: ...
-
-
 class SynthesisCore:
-    """Turns motions into predictions. Stateless; use it from one thread."""
+    """Turns motions into predictions by a model. Stateless; use it from one thread."""
 
-    def __init__(self, predictor: PredictsSound) -> None:
-        self._predictor = predictor
+    def __init__(self, model: SoundModel) -> None:
+        self._model = model
 
     def find_contact(self, plan: TipPath, view: View) -> PlannedContact:
         """Where and when the plan touches.
@@ -105,19 +101,23 @@ class SynthesisCore:
             raise CannotPredict(Reason.NO_CONTACT, f"plan `{plan.plan_id}`")
         return contact
 
-    def planned(self, plan: TipPath, view: View) -> Predicted:
+    def planned(self, plan: TipPath, view: View, tool: PlannedTool | None = None) -> Predicted:
         """Sound of the plan's first contact, from the plan alone.
+
+        Args:
+            tool: the same plan with the orientation of the tool, for models that need it.
 
         Raises:
             CannotPredict: see :class:`Reason`.
         """
-        contact = self.find_contact(plan, view)
-        path = (plan.times_ns, plan.tip)
+        contact, streams = self.find_contact(plan, view), _streams(view)
         try:
-            inputs = planned_inputs(_streams(view), path, plan.width, contact.time_ns, contact.position)
+            path = (plan.times_ns, plan.tip)
+            action = planned_action(path, plan.width, contact.time_ns, contact.position)
+            query = ContactQuery(action=action, contact_ns=contact.time_ns, tool=tool)
+            return self._predict(query, contact.position, streams, contact)
         except ValueError as error:
             raise _cannot(error, Reason.BAD_TRAJECTORY) from error
-        return self._predict(contact.time_ns, contact.position, inputs, contact)
 
     def executed(self, contact: Contact, view: View) -> Predicted:
         """Sound of a contact that has happened, from what was measured around it.
@@ -125,27 +125,41 @@ class SynthesisCore:
         Raises:
             CannotPredict: see :class:`Reason`.
         """
+        if "executed" not in self._model.modes:
+            raise CannotPredict(Reason.NOT_PREDICTED, "contacts that are over; set `executed` to false")
         streams, start = _streams(view), clip_start_ns(contact.time_ns)
         inside = (streams.tip[0] >= start) & (streams.tip[0] < start + NS_PER_S)
         if inside.sum() < 2:
             raise CannotPredict(Reason.NO_POSE, f"no poses around contact `{contact.contact_id}`")
         try:
             position = contact_point(np.asarray(contact.position), streams, contact.time_ns)
-            inputs = executed_inputs(streams, contact.time_ns, position)
+            seen = executed_inputs(streams, contact.time_ns, position)
+            query = ContactQuery(
+                still=seen.still, frames=seen.frames, action=seen.action, contact_ns=contact.time_ns
+            )
+            return self._predict(query, position, streams, None)
         except ValueError as error:
             raise _cannot(error, Reason.NO_POSE) from error
-        return self._predict(contact.time_ns, position, inputs, None)
 
     def _predict(
         self,
-        contact_ns: int,
+        query: ContactQuery,  # with what is known of the motion
         position: Array,  # [3]
-        inputs: ClipInputs,
+        streams: Streams,
         planned: PlannedContact | None,
     ) -> Predicted:
-        prediction = self._predictor.predict(PredictionInput(inputs.still, inputs.frames, inputs.action))
+        needs = self._model.needs
+        if Input.TOOL in needs and query.tool is None:
+            raise CannotPredict(Reason.BAD_TRAJECTORY, f"{Input.TOOL.value} are not known")
+        if Input.CAMERA in needs:
+            query = dataclasses.replace(query, camera=streams.camera)
+        if Input.PICTURE in needs or (Input.STILL in needs and query.still is None):
+            picture = picture_before(streams, query.contact_ns, position)
+            # The crop also says where a picture is not of the camera's size.
+            still = crop_around(picture, streams.camera, position)
+            query = dataclasses.replace(query, still=still, picture=picture)
         x, y, z = (float(v) for v in position)
-        return Predicted(contact_ns, (x, y, z), prediction, planned)
+        return Predicted(query.contact_ns, (x, y, z), self._model.predict(query), planned)
 
 
 def _streams(view: View) -> Streams:

@@ -4,10 +4,14 @@ The distance is the mean over time of the Euclidean distance between two cochlea
 envelopes, Visually Indicated Sounds Eq. 1) that are aligned at their contacts. Its rank among the distances
 of contacts that were as expected (a calibration set that ships with the checkpoint) is conformal: if the new
 contact is like those, P(percentile > 1 - a) <= a, whatever the distribution.
+
+Sounds of two rates are compared at the lower one: its cochleagram has the bands that both sounds have. Such a
+distance has other bands than those of the calibration set, and hence no rank in it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
@@ -15,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_perception.audio.cochleagram import Cochleagram
+from foley_perception.audio.resample import resampled
 
 DISTANCE_NAME = "cochleagram_l2"
 METRICS_KEY = (
@@ -22,28 +27,51 @@ METRICS_KEY = (
 )
 BEFORE_S = 0.02  # of sound before the contact that is compared
 AFTER_S = 0.5  # and after it
+CALIBRATION_RATE = 48_000  # [Hz] of the sounds whose distances are the calibration set
 
 
-def cochleagram_distance(
-    predicted: NDArray[np.float32],  # [n] mono
-    predicted_onset_s: float,
-    heard: NDArray[np.float32],  # [m] mono, same sample rate
-    heard_onset_s: float,
-    sample_rate: int,
-) -> float:
+@dataclasses.dataclass(frozen=True, eq=False)
+class ContactSound:
+    """The sound of one contact."""
+
+    samples: NDArray[np.float32]  # [n] mono
+    onset_s: float  # of the contact within the samples
+    sample_rate: int  # [Hz]
+
+
+def compared_rate(predicted: ContactSound, heard: ContactSound) -> int:
+    """The rate [Hz] at which two sounds are compared: the lower one."""
+    return min(predicted.sample_rate, heard.sample_rate)
+
+
+def is_calibrated(sample_rate: int) -> bool:
+    """Whether a distance at this rate is over the bands of the calibration set, which was made at 48 kHz."""
+    return Cochleagram(sample_rate).highest_hz == Cochleagram(CALIBRATION_RATE).highest_hz
+
+
+def distance_name(sample_rate: int) -> str:
+    """Of a distance at this rate: those over other bands than the calibration set's have a name of their own."""
+    return DISTANCE_NAME if is_calibrated(sample_rate) else f"{DISTANCE_NAME}_{sample_rate}"
+
+
+def cochleagram_distance(predicted: ContactSound, heard: ContactSound) -> float:
     """Mean L2 distance between the cochleagrams around the contacts; NaN if either is too short.
 
     Raises:
-        ValueError: sounds that are not one-dimensional.
+        ValueError: sounds that are not one-dimensional, or a rate that is too low for a cochleagram.
     """
+    rate = compared_rate(predicted, heard)
+    transform = Cochleagram(rate)
     pieces = []
-    for samples, onset_s in ((predicted, predicted_onset_s), (heard, heard_onset_s)):
-        start = round((onset_s - BEFORE_S) * sample_rate)
-        end = round((onset_s + AFTER_S) * sample_rate)
+    for sound in (predicted, heard):
+        if sound.samples.ndim != 1:
+            raise ValueError(f"samples have shape {sound.samples.shape}, must be one channel [n]")
+        samples = resampled(sound.samples, sound.sample_rate, rate)
+        start = round((sound.onset_s - BEFORE_S) * rate)
+        end = round((sound.onset_s + AFTER_S) * rate)
         if start < 0 or end > len(samples):
             return math.nan
         pieces.append(samples[start:end])
-    transform = Cochleagram(sample_rate)
     a, b = (transform(piece) for piece in pieces)
     return float(np.linalg.norm(a - b, axis=1).mean())
 

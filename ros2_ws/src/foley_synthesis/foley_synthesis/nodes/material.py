@@ -136,7 +136,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
 
     def _on_predicted(self, message: MaterialEstimate) -> None:
         if self.active:
-            self.put(lambda: self._foresee(message))
+            self.put(lambda: self._add_predicted(message))
 
     def _hand_over(self) -> None:
         if self.active and len(self._queue):
@@ -172,11 +172,11 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         else:
             self.faults.clear("state_file")
 
-    def _foresee(self, message: MaterialEstimate) -> None:
+    def _add_predicted(self, message: MaterialEstimate) -> None:
         evidence = convert.predicted_evidence_of(message, self._model.vocabulary)
-        foreseen = self._core.foresee(evidence, message.object_id)
-        if foreseen is not None:
-            self._output.fused(*foreseen, message.header.frame_id)
+        added = self._core.add_predicted(evidence, message.object_id)
+        if added is not None:
+            self._output.fused(*added, message.header.frame_id)
             self._snapshot()
 
     def _snapshot(self, *, always: bool = False) -> None:

@@ -21,8 +21,8 @@ from foley_common import topics
 from foley_common.times import NS_PER_S
 from foley_msgs.msg import ContactEvent, HandTrajectory, PredictedAudio, ToolTrajectory
 from foley_perception.action.tip import in_fixed_frame
-from foley_perception.action.trajectory import TipPath
 from foley_perception.clips.grid import clip_start_ns
+from foley_perception.contact_event import Contact
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformUnavailable
 from foley_perception.ros.sensed_scene import SensedScene
@@ -30,14 +30,13 @@ from foley_ros.convert import ConversionError
 from foley_ros.node import FoleyNode, run
 from foley_ros.polling import Poller
 from foley_ros.preload import preload
-from foley_synthesis import checkpoint
 from foley_synthesis.live.config import SynthesizerConfig
-from foley_synthesis.live.contact import Contact
+from foley_synthesis.live.loading import load_sound_model
 from foley_synthesis.live.synthesis_core import CannotPredict, Reason, SynthesisCore, View
 from foley_synthesis.ros import convert
-from foley_synthesis.ros.synthesizer_output import SynthesizerOutput, hand_plan
+from foley_synthesis.ros.synthesizer_output import SynthesizerOutput, hand_plan, lateness, note_of
 from foley_synthesis.ros.what_if import WhatIf
-from foley_synthesis.vis.inference.predictor import Predictor
+from foley_synthesis.sound_model import PlannedTool
 
 POLL_PERIOD_S = 0.02
 HAND_OVER_PERIOD_S = 0.05
@@ -50,24 +49,21 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("synthesizer", SynthesizerConfig, **kwargs)
         self._waiting: collections.deque[Contact] = collections.deque(maxlen=16)
-        self._planned = self._executed = self._skipped = 0
+        self._planned = self._executed = self._skipped = self._late = 0
         self._lead_s = self._latency_s = float("nan")
         self._what_if = WhatIf(self, self.put, self._answer_hand)
 
     # ---- life cycle ------------------------------------------------------------------------------------
     def setup(self, config: SynthesizerConfig) -> None:
-        content = checkpoint.load_checkpoint(config.checkpoint or None)
-        predictor = Predictor(content, threads=config.threads, synthesis=config.synthesis)
-        predictor.warm_up()
-        self._core = SynthesisCore(predictor)
         self._settings = config
-        self._model_id = content.model_id
-        poller = Poller(self.entities, POLL_PERIOD_S)
-        self._scene = SensedScene(self, poller, config.sensing)
-        self._output = SynthesizerOutput(self.entities, content, config.fixed_frame)
+        self._scene = SensedScene(self, Poller(self.entities, POLL_PERIOD_S), config.sensing)
+        self._model = load_sound_model(config, self._scene.hand)
+        self._model.warm_up()
+        self._core = SynthesisCore(self._model)
+        self._output = SynthesizerOutput(self.entities, self._model, config.fixed_frame)
         self.start_worker(capacity=8)
         self.entities.subscribe(topics.TOOL_PLAN, self._on_plan)
-        if config.executed:
+        if config.executed and "executed" in self._model.modes:
             self.entities.subscribe(topics.CONTACTS, self._on_contact)
         self.entities.timer(HAND_OVER_PERIOD_S, self._hand_over)
 
@@ -85,7 +81,9 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
             "lead_time_s": f"{self._lead_s:.3f}",
             "latency_s": f"{self._latency_s:.3f}",
             "plans_dropped": self.dropped_jobs,
-            "model_id": self._model_id,
+            "late": self._late,
+            "model_id": self._model.model_id,
+            "note": note_of(self._model, self._settings.executed),
         }
 
     def problems(self) -> list[str]:
@@ -120,7 +118,7 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
     # ---- worker ----------------------------------------------------------------------------------------
     def _predict_plan(self, message: ToolTrajectory, arrival_ns: int) -> None:
         try:
-            audio, material = self._answer(lambda: self._scene.tip_path(message), arrival_ns)
+            audio, material = self._answer(lambda: self._tool(message), arrival_ns)
         except CannotPredict as reason:
             self._skip("plan", reason)
             return
@@ -128,24 +126,32 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
         self.faults.clear("plan")
         self._planned += 1
         self._lead_s, self._latency_s = audio.lead_time, audio.latency
+        if said := lateness(audio):
+            self._late += 1
+            self.report("late", said)
+        else:
+            self.faults.clear("late")
+
+    def _tool(self, message: ToolTrajectory) -> PlannedTool:
+        return PlannedTool(self._scene.tool_plan(message), self._scene.tx_tool_tip())
 
     def _answer_hand(self, message: HandTrajectory, arrival_ns: int) -> tuple[Any, Any]:
         """The answer to somebody who asks what a motion of the hand would sound like. Raises CannotPredict."""
         return self._answer(lambda: hand_plan(message, self._scene, self._settings.hand_side), arrival_ns)
 
-    def _answer(self, plan: Callable[[], TipPath], arrival_ns: int) -> tuple[Any, Any]:
+    def _answer(self, plan: Callable[[], PlannedTool], arrival_ns: int) -> tuple[Any, Any]:
         """PredictedAudio and MaterialEstimate of a plan. Raises CannotPredict."""
         try:
-            path = plan()
+            tool = plan()
         except TransformUnavailable as error:
             raise CannotPredict(Reason.NO_POSE, str(error)) from error
         except ValueError as error:
             raise CannotPredict(Reason.BAD_TRAJECTORY, str(error)) from error
-        result = self._core.planned(path, self._view())
+        result = self._core.planned(tool.tip_path(), self._view(), tool)
         return self._output.messages(
             result,
             mode=PredictedAudio.MODE_PLANNED,
-            plan_id=path.plan_id,
+            plan_id=tool.trajectory.plan_id,
             object_id="",
             newest_input_ns=arrival_ns,
             now_ns=self.now_ns(),

@@ -9,7 +9,7 @@ import numpy as np
 from geometry_msgs.msg import Point as PointMsg
 from numpy.typing import NDArray
 
-from foley_common.enumerations import UNKNOWN, PredictionMode, action_label
+from foley_common.enumerations import PredictionMode
 from foley_common.times import NS_PER_S
 from foley_msgs.msg import (
     AudioChunk,
@@ -23,16 +23,15 @@ from foley_msgs.msg import (
 from foley_msgs.msg import Surprise as SurpriseMsg
 from foley_perception.clips.channels import one_channel
 from foley_perception.clips.grid import ACTION_RATE
+from foley_perception.contact_event import Contact, Point
 from foley_ros import convert
 from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.beliefs.evidence import Evidence
-from foley_synthesis.beliefs.fusion import FusedBelief
 from foley_synthesis.beliefs.predicates import PredicateValue
 from foley_synthesis.checkpoint import Vocabulary
-from foley_synthesis.live.contact import Contact, ExpectedSound, Point
+from foley_synthesis.live.contact import ExpectedSound
 from foley_synthesis.live.material_core import Surprise
 from foley_synthesis.live.synthesis_core import Predicted
-from foley_synthesis.metrics.surprise import DISTANCE_NAME
 
 NAN = float("nan")
 Samples = NDArray[np.float32]
@@ -49,7 +48,6 @@ def contact_of(message: ContactEvent) -> Contact:
         raise convert.ConversionError(
             f"contact event has contact_id `{message.contact_id}` and stamp {time_ns} ns: both are needed"
         )
-    action = action_label(message.action)
     return Contact(
         contact_id=message.contact_id,
         time_ns=time_ns,
@@ -57,7 +55,9 @@ def contact_of(message: ContactEvent) -> Contact:
         plan_id=message.plan_id,
         position=point_of(message.position),
         frame_id=message.header.frame_id,
-        action=action if action != UNKNOWN else "",
+        action=int(message.action),
+        duration=float(message.duration),
+        impulse=float(message.impulse),
         confidence=float(message.confidence),
     )
 
@@ -106,13 +106,16 @@ def predicted_evidence_of(message: MaterialEstimate, vocabulary: Vocabulary) -> 
             kind="predicted",
             key=f"predicted@{time_ns}",
             time_ns=time_ns,
-            probabilities=_normalised(message.probabilities),
-            log10_e_mean=float(message.log10_youngs_modulus_mean) if std > 0 else NAN,
-            log10_e_std=std if std > 0 else NAN,
-            roughness=float(message.roughness),
-            hollowness=float(message.hollowness),
-            abstain=bool(message.abstain),
-            calibrated_for=message.calibrated_for,
+            belief=MaterialBelief(
+                _normalised(message.probabilities),
+                vocabulary.labels,
+                log10_e_mean=float(message.log10_youngs_modulus_mean) if std > 0 else NAN,
+                log10_e_std=std if std > 0 else NAN,
+                roughness=float(message.roughness),
+                hollowness=float(message.hollowness),
+                abstain=bool(message.abstain),
+                calibrated_for=message.calibrated_for,
+            ),
             position=point_of(message.position),
         )
     except ValueError as error:
@@ -140,7 +143,7 @@ def vocabulary_message(vocabulary: Vocabulary, now_ns: int) -> VocabularyInfo:
 
 
 def estimate_message(
-    belief: FusedBelief | MaterialBelief,
+    belief: MaterialBelief,
     vocabulary: Vocabulary,
     *,
     time_ns: int,
@@ -200,11 +203,26 @@ def surprise_message(surprise: Surprise, now_ns: int) -> SurpriseMsg:
         contact_id=contact.contact_id,
         object_id=contact.object_id,
         plan_id=surprise.plan_id,
-        distance_name=DISTANCE_NAME,
+        distance_name=surprise.distance_name,
         distance=float(surprise.distance),
         percentile=float(surprise.percentile),
         surprised=bool(surprise.surprised),
         latency=(now_ns - contact.time_ns) / NS_PER_S,
+    )
+
+
+def no_estimate_message(now_ns: int) -> MaterialEstimate:
+    """Nothing is known: of a model that predicts sound and has no belief about the material."""
+    return MaterialEstimate(
+        header=convert.header(now_ns, ""),
+        position=convert.array_to_point((NAN, NAN, NAN)),
+        log10_youngs_modulus_mean=NAN,
+        log10_youngs_modulus_std=NAN,
+        roughness=NAN,
+        hollowness=NAN,
+        entropy=NAN,
+        abstain=True,
+        latency=NAN,
     )
 
 
@@ -214,14 +232,12 @@ def predicted_audio_message(
     plan_id: str,
     mode: int,
     frame_id: str,
-    model_id: str,
     newest_input_ns: int,
     now_ns: int,
     object_id: str = "",
-    sample_rate: int = 48_000,
 ) -> PredictedAudio:
     prediction = result.prediction
-    features = np.asarray(prediction.features, dtype=np.float32)
+    features = np.zeros((0, 0), np.float32) if prediction.features is None else prediction.features
     known = all(math.isfinite(v) for v in result.position)
     return PredictedAudio(
         audio=convert.array_to_audio(
@@ -230,7 +246,7 @@ def predicted_audio_message(
             frame_id="microphone",
             stream_id=f"{plan_id or object_id}/{PredictionMode(mode).label}",
             first_sample=0,
-            sample_rate=sample_rate,
+            sample_rate=prediction.sample_rate,
             stamp_source=AudioChunk.STAMP_ARRIVAL,
         ),
         plan_id=plan_id,
@@ -239,12 +255,12 @@ def predicted_audio_message(
         position=convert.array_to_point(result.position if known else (NAN, NAN, NAN)),
         frame_id=frame_id,
         object_id=object_id,
-        model_id=model_id,
-        solver_steps=0,
-        seed=0,
+        model_id=prediction.model_id,
+        solver_steps=prediction.solver_steps,
+        seed=prediction.seed,
         latency=(now_ns - newest_input_ns) / NS_PER_S,
         lead_time=(result.contact_ns - now_ns) / NS_PER_S,
         features_dims=int(features.shape[1]),
-        features=convert.float_array(features),
-        features_rate=float(ACTION_RATE),
+        features=convert.float_array(np.asarray(features, dtype=np.float32)),
+        features_rate=float(ACTION_RATE) if features.size else 0.0,
     )

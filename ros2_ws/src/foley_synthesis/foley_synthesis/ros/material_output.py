@@ -57,19 +57,19 @@ class MaterialOutput:
         if outcome.surprise is not None:
             self._surprise.publish(convert.surprise_message(outcome.surprise, self._now_ns()))
 
-    def fused(self, object_id: str, belief: FusedBelief, frame_id: str) -> None:
+    def fused(self, object_id: str, fused: FusedBelief, frame_id: str) -> None:
         self._estimates.publish(
             convert.estimate_message(
-                belief,
+                fused.belief,
                 self._vocabulary,
-                time_ns=belief.newest_ns,
+                time_ns=fused.newest_ns,
                 frame_id=frame_id,
-                position=belief.position,
+                position=fused.position,
                 object_id=object_id,
-                contacts=(belief.contacts_heard, belief.contacts_predicted),
+                contacts=(fused.contacts_heard, fused.contacts_predicted),
                 model_id=self._model_id,
                 model_domain=self._model_domain,
-                latency_s=(self._now_ns() - belief.newest_ns) / 1e9,
+                latency_s=(self._now_ns() - fused.newest_ns) / 1e9,
             )
         )
 

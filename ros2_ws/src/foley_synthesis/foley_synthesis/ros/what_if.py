@@ -17,8 +17,9 @@ from foley_msgs.action import PredictContact
 from foley_msgs.msg import HandTrajectory, MaterialEstimate, PredictedAudio
 from foley_ros.node import FoleyNode
 from foley_synthesis.live.synthesis_core import CannotPredict, Reason
+from foley_synthesis.ros.convert import no_estimate_message
 
-Answer = Callable[[HandTrajectory, int], tuple[PredictedAudio, MaterialEstimate]]
+Answer = Callable[[HandTrajectory, int], tuple[PredictedAudio, MaterialEstimate | None]]
 CHECK_PERIOD_S = 0.02
 LONGEST_S = 60.0  # of a goal without a deadline: its job may have been dropped from a full queue
 _Result = PredictContact.Result
@@ -28,6 +29,7 @@ _CODES = {
     Reason.NO_POSE: _Result.ERROR_BAD_TRAJECTORY,
     Reason.NO_CONTACT: _Result.ERROR_NO_CONTACT,
     Reason.BAD_TRAJECTORY: _Result.ERROR_BAD_TRAJECTORY,
+    Reason.NOT_PREDICTED: _Result.ERROR_INFERENCE,
 }
 
 
@@ -103,6 +105,7 @@ class WhatIf:
             return _failed(_CODES[reason.reason], str(reason))
         except Exception as error:  # noqa: BLE001 - the client has to be told
             return _failed(_Result.ERROR_INFERENCE, f"{type(error).__name__}: {error}")
+        material = material or no_estimate_message(self._node.now_ns())
         return _Result(error_code=_Result.ERROR_NONE, predicted=audio, material=material)
 
     def _feedback(self, handle: ServerGoalHandle, stage: str, progress: float) -> None:

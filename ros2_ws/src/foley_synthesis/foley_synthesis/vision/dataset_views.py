@@ -1,7 +1,7 @@
-"""What a sound model looks at, for every clip and window of a dataset: features of the drawn views on the item's grid.
+"""What a sound model looks at, for every clip and window of a dataset: features of rendered views on the item's grid.
 
 They lie in the dataset's folder, in ``view_features/``, in a file that is named by everything they depend on: the
-dataset's fingerprint, what was drawn of each session, the encoder's weights. A dataset itself is not changed by them.
+dataset's fingerprint, what was rendered of each session, the encoder's weights. They change nothing in a dataset.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ Features = NDArray[np.float16]
 class DatasetViews:
     """Features of views, in the dataset's order.
 
-    Row k of an item is the drawn moment nearest to ``start + (k + 1/2) / 4 s``. Of two as near it is the earlier
+    Row k of an item is the rendered moment nearest to ``start + (k + 1/2) / 4 s``. Of two as near it is the earlier
     one: with views at 4 Hz from the item's start, that at ``start + k / 4 s``.
     """
 
     names: tuple[str, ...]
-    clips: Features  # [clips, 4, views, dims]; NaN where a view was not drawn
+    clips: Features  # [clips, 4, views, dims]; NaN where a view was not rendered
     windows: Features  # [windows, 32, views, dims]
-    without: tuple[str, ...]  # sessions whose views were not drawn
+    without: tuple[str, ...]  # sessions whose views were not rendered
     path: Path
 
     def share(self, items: Features) -> dict[str, float]:
@@ -61,25 +61,25 @@ def dataset_views(
         views: folder that `foley scene views` wrote, with one folder for each session.
 
     Raises:
-        ViewsError: no session of the dataset has views, or drawn ones are damaged.
+        ViewsError: no session of the dataset has views, or rendered ones are damaged.
     """
     names = tuple(names)
     sessions = sorted({c.session_id for c in dataset.clips} | {w.session_id for w in dataset.windows})
-    drawn = {session: mark for session in sessions if (mark := _drawn(views / session))}
-    if not drawn:
+    rendered = {session: mark for session in sessions if (mark := _rendered(views / session))}
+    if not rendered:
         raise ViewsError(
-            f"{views}: no views of any of the {len(sessions)} sessions of {dataset.path}, such as {sessions[0]}; draw "
-            "them with `foley scene views`"
+            f"{views}: no views of any of the {len(sessions)} sessions of {dataset.path}, such as {sessions[0]}; "
+            "render them with `foley scene views`"
         )
-    without = tuple(session for session in sessions if session not in drawn)
-    mark = json.dumps([VERSION, dataset.fingerprint, encoder.identity, names, sorted(drawn.items())])
+    without = tuple(session for session in sessions if session not in rendered)
+    mark = json.dumps([VERSION, dataset.fingerprint, encoder.identity, names, sorted(rendered.items())])
     path = dataset.path / "view_features" / f"{hashlib.sha256(mark.encode()).hexdigest()[:16]}.safetensors"
     shape = (len(names), encoder.dims)
     if (kept := _read(path, len(dataset.clips), len(dataset.windows), shape)) is not None:
         return DatasetViews(names, *kept, without, path)
     clips = np.full((len(dataset.clips), CLIP_MOMENTS, *shape), np.nan, np.float16)
     windows = np.full((len(dataset.windows), WINDOW_MOMENTS, *shape), np.nan, np.float16)
-    for done, session in enumerate(drawn, start=1):
+    for done, session in enumerate(rendered, start=1):
         times, features = view_features(views / session, encoder, names)
         for index, clip in enumerate(dataset.clips):
             if clip.session_id == session:
@@ -87,7 +87,7 @@ def dataset_views(
         for index, window in enumerate(dataset.windows):
             if window.session_id == session:
                 windows[index] = _on_grid(window.start_ns, WINDOW_MOMENTS, times, features)
-        progress(done, len(drawn))
+        progress(done, len(rendered))
     _write(path, clips, windows, encoder.identity, names)
     return DatasetViews(names, clips, windows, without, path)
 
@@ -106,8 +106,8 @@ def _on_grid(
     return np.where(near[:, None, None], features[nearest], np.float32(np.nan))
 
 
-def _drawn(folder: Path) -> str:
-    """What was drawn of a session; empty if nothing was, or not to the end."""
+def _rendered(folder: Path) -> str:
+    """What was rendered of a session; empty if nothing was, or not to the end."""
     try:
         return str(json.loads((folder / "views.json").read_text())["fingerprint"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -20,9 +20,9 @@ def test_unknown_is_uniform_and_abstains() -> None:
 
 def test_refuses_what_is_no_distribution() -> None:
     with pytest.raises(ValueError, match="sum to"):
-        MaterialBelief(np.array([0.5, 0.2], np.float32), ("a", "b"), 10, 1, 0, 0, 0, False)
+        MaterialBelief((0.5, 0.2), ("a", "b"), 10, 1)
     with pytest.raises(ValueError, match="vocabulary has 1"):
-        MaterialBelief(np.array([0.5, 0.5], np.float32), ("a",), 10, 1, 0, 0, 0, False)
+        MaterialBelief((0.5, 0.5), ("a",), 10, 1)
 
 
 def test_entropy() -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.beliefs.evidence import Evidence, EvidenceError
 from foley_synthesis.beliefs.store import BeliefStore, StateError
 
 LABELS = ("wood", "metal")
+EARLIER = Path(__file__).parent / "beliefs_of_an_earlier_version.json"
 
 
 def piece(key: str, x: float = 0.0, kind: str = "heard", time_ns: int = 1_000, p: float = 0.7) -> Evidence:
@@ -19,9 +21,7 @@ def piece(key: str, x: float = 0.0, kind: str = "heard", time_ns: int = 1_000, p
         kind=kind,  # type: ignore[arg-type]
         key=key,
         time_ns=time_ns,
-        probabilities=(p, 1 - p),
-        log10_e_mean=10.0,
-        log10_e_std=0.3,
+        belief=MaterialBelief((p, 1 - p), log10_e_mean=10.0, log10_e_std=0.3),
         position=(x, 0.0, 0.0),
     )
 
@@ -86,7 +86,7 @@ def test_same_contact_replaces_itself(store: BeliefStore) -> None:
     store.add("mug", piece("a", p=0.6))
     store.add("mug", piece("a", p=0.9))
     assert store.belief("mug").contacts_heard == 1
-    assert store.belief("mug").probabilities[0] == pytest.approx(0.9)
+    assert store.belief("mug").belief.probabilities[0] == pytest.approx(0.9)
 
 
 def test_heard_contact_takes_the_place_of_its_prediction(store: BeliefStore) -> None:
@@ -110,7 +110,7 @@ def test_bounds(store: BeliefStore) -> None:
 
 @pytest.mark.parametrize(("object_id", "item"), [("", piece("a")), ("mug", None)])
 def test_bad_additions(store: BeliefStore, object_id: str, item: Evidence | None) -> None:
-    wrong = item or Evidence(kind="heard", key="k", time_ns=1, probabilities=(0.2, 0.3, 0.5))
+    wrong = item or Evidence("heard", "k", 1, MaterialBelief((0.2, 0.3, 0.5)))
     with pytest.raises(EvidenceError):
         store.add(object_id, wrong)
 
@@ -128,6 +128,21 @@ def test_restored_beliefs_are_the_same(store: BeliefStore, tmp_path: Path) -> No
     # A new object does not take a name that is in use.
     assert other.resolve("", (1.0, 0.0, 0.0)) not in store.objects
     assert sorted(p.name for p in file.parent.iterdir()) == ["beliefs.json"]
+
+
+def test_a_file_of_an_earlier_version_is_read_and_written_again_as_it_was(tmp_path: Path) -> None:
+    store = BeliefStore(LABELS)
+    assert store.restore(EARLIER) == 2
+    fused = store.belief("mug")
+    assert fused.belief.probabilities == pytest.approx((0.25, 0.75)) and not fused.belief.abstain
+    assert (fused.belief.log10_e_mean, fused.belief.roughness) == pytest.approx((10.5, 0.2))
+    assert math.isnan(fused.belief.hollowness) and fused.belief.calibrated_for == "sim, 1 contact"
+    assert (fused.contacts_heard, fused.contacts_predicted) == (1, 1)
+    assert fused.position == (0.1, 0.2, 0.05)
+    (tap, _) = store.evidence("mug")
+    assert (tap.action, tap.confidence, tap.key) == ("tap", 0.9, "c1")
+    store.save(tmp_path / "again.json", model_id="abc")
+    assert (tmp_path / "again.json").read_text() == EARLIER.read_text().rstrip()
 
 
 @pytest.mark.parametrize(

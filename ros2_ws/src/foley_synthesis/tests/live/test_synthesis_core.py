@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 import numpy as np
 import pytest
 
-from foley_perception.action.trajectory import TipPath
+from foley_perception.action.trajectory import TipPath, ToolTrajectory
 from foley_perception.clips.inputs import Streams
+from foley_perception.contact_event import Contact
 from foley_perception.geometry.camera import CameraModel
+from foley_perception.geometry.se3 import SE3
 from foley_perception.scene.depth_background import DepthBackground
-from foley_synthesis.beliefs.belief import unknown_belief
-from foley_synthesis.live.contact import Contact
 from foley_synthesis.live.synthesis_core import (
     CannotPredict,
     Reason,
     SynthesisCore,
     View,
 )
-from foley_synthesis.vis.inference.predictor import Prediction, PredictionInput
+from foley_synthesis.sound_model import ContactQuery, Input, Mode, PlannedTool, PredictedSound
 
 S = 1_000_000_000
 T0 = 1_763_000_000 * S
@@ -31,20 +30,21 @@ CAMERA = CameraModel.looking_at((0.0, -0.75, 0.65), (0.0, 0.0, 0.0), width=320, 
 class Model:
     """Keeps its input."""
 
-    def __init__(self) -> None:
-        self.given: list[PredictionInput] = []
+    model_id, domain, vocabulary, note = "m" * 64, "sim", None, ""
 
-    def predict(self, contact: PredictionInput) -> Prediction:
-        self.given.append(contact)
-        return Prediction(
-            np.zeros(48_000, np.float32),
-            0.25,
-            np.zeros((90, 10), np.float32),
-            np.zeros((90, 42), np.float32),
-            unknown_belief(("wood", "metal"), "test"),
-            "",
-            math.nan,
-        )
+    def __init__(
+        self,
+        needs: frozenset[Input] = frozenset({Input.STILL, Input.ACTION}),
+        modes: frozenset[Mode] = frozenset({"planned", "executed"}),
+    ) -> None:
+        self.needs, self.modes = needs, modes
+        self.given: list[ContactQuery] = []
+
+    def warm_up(self) -> None: ...
+
+    def predict(self, query: ContactQuery) -> PredictedSound:
+        self.given.append(query)
+        return PredictedSound(np.zeros(48_000, np.float32), 48_000, 0.25, query.mode)
 
 
 def depth_of_table() -> np.ndarray:
@@ -97,7 +97,7 @@ def test_planned_prediction_sees_the_plan_and_the_place() -> None:
     assert abs(result.contact_ns - (T0 + S)) < 5_000_000
     assert result.position == pytest.approx((0.05, 0.0, 0.0), abs=3e-3)
     (given,) = model.given
-    assert given.frames is None
+    assert given.mode == "planned" and given.still is not None and given.action is not None
     assert given.still.shape == (128, 128, 3) and given.still[64, 64, 0] == 24, "the newest frame"
     assert given.action.shape == (90, 8) and np.isfinite(given.action).all()
     np.testing.assert_allclose(given.action[5:20, 5], -0.3, atol=1e-3)
@@ -148,10 +148,11 @@ def measured() -> dict[str, Any]:
 
 def test_executed_prediction_sees_what_was_measured() -> None:
     model = Model()
-    contact = Contact("c1", T0 + S, position=(0.05, 0.0, 0.0))
+    contact = Contact(T0 + S, "c1", position=(0.05, 0.0, 0.0))
     result = SynthesisCore(model).executed(contact, view(**measured()))
     assert result.contact_ns == T0 + S and result.planned is None
     (given,) = model.given
+    assert given.mode == "executed" and given.still is not None and given.action is not None
     assert given.frames is not None and given.frames.shape == (30, 128, 128, 3)
     brightness = given.frames[:, 64, 64, 0].astype(int)
     assert (np.diff(brightness) >= 0).all() and len(set(brightness.tolist())) >= 29
@@ -163,7 +164,7 @@ def test_executed_prediction_sees_what_was_measured() -> None:
 
 
 def test_contact_without_a_place_is_where_the_tip_was() -> None:
-    result = SynthesisCore(Model()).executed(Contact("c1", T0 + S), view(**measured()))
+    result = SynthesisCore(Model()).executed(Contact(T0 + S, "c1"), view(**measured()))
     assert result.position == pytest.approx((0.05, 0.0, 0.0), abs=2e-3)
 
 
@@ -176,5 +177,33 @@ def test_contact_without_a_place_is_where_the_tip_was() -> None:
 )
 def test_executed_says_what_is_missing(changes: dict[str, Any], reason: Reason) -> None:
     with pytest.raises(CannotPredict) as said:
-        SynthesisCore(Model()).executed(Contact("c1", T0 + S), view(**{**measured(), **changes}))
+        SynthesisCore(Model()).executed(Contact(T0 + S, "c1"), view(**{**measured(), **changes}))
     assert said.value.reason == reason
+
+
+# ---- what other models need --------------------------------------------------------------------------------
+def test_a_model_is_given_what_it_needs() -> None:
+    model = Model(frozenset({Input.TOOL, Input.CAMERA, Input.PICTURE}), frozenset({"planned"}))
+    path = tap()
+    tool = PlannedTool(
+        ToolTrajectory("plan", path.times_ns, SE3(np.tile([1.0, 0, 0, 0], (150, 1)), path.tip), path.width),
+        SE3.identity(),
+    )
+    result = SynthesisCore(model).planned(path, view(), tool)
+    (given,) = model.given
+    assert given.tool is tool and given.camera is CAMERA and given.contact_ns == result.contact_ns
+    assert given.picture is not None and given.picture.shape == (240, 320, 3)
+    with pytest.raises(CannotPredict, match="planned poses of the tool are not known") as said:
+        SynthesisCore(model).planned(path, view())
+    assert said.value.reason == Reason.BAD_TRAJECTORY
+    with pytest.raises(CannotPredict, match="no frame from before") as said:
+        SynthesisCore(model).planned(path, view(**frames(0.0, 0)), tool)
+    blind = Model(frozenset({Input.TOOL}), frozenset({"planned"}))
+    SynthesisCore(blind).planned(path, view(**frames(0.0, 0)), tool)
+    assert blind.given[0].picture is None and blind.given[0].camera is None
+
+
+def test_contacts_that_are_over_are_left_to_models_that_know_them() -> None:
+    with pytest.raises(CannotPredict, match="makes no such predictions") as said:
+        SynthesisCore(Model(modes=frozenset({"planned"}))).executed(Contact(T0 + S, "c1"), view(**measured()))
+    assert said.value.reason == Reason.NOT_PREDICTED

@@ -132,6 +132,81 @@ def test_sound_is_predicted_before_the_touch(rig: Rig) -> None:
     assert material.model_id == message.model_id and len(message.model_id) == 64
 
 
+# ---- a flow ------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def flow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _world().make_flow(tmp_path_factory.mktemp("flow") / "flow")  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def flow_rig(ros_context: Any, flow: Path) -> Iterator[Rig]:
+    rig = Rig(ros_context, {"checkpoint": str(flow), "solver_steps": 2, "seed": 7})
+    yield rig
+    rig.node._quietly(rig.node._release)
+
+
+def test_a_flow_predicts_a_plan(flow_rig: Rig) -> None:
+    flow_rig.activate()
+    flow_rig.bench.transforms()
+    flow_rig.seen()
+    contact_ns = flow_rig.plan(plan_id="plan_7", x=0.05)
+    flow_rig.context.spin_until(lambda: flow_rig.audio, 20.0, "a prediction")
+    (message,) = flow_rig.audio
+    said_ns = message.predicted_contact_time.sec * 10**9 + message.predicted_contact_time.nanosec
+    start_ns = message.audio.header.stamp.sec * 10**9 + message.audio.header.stamp.nanosec
+    assert abs(said_ns - contact_ns) < 15_000_000 and said_ns - start_ns == 250_000_000
+    samples = np.asarray(message.audio.samples)
+    assert (samples.size, message.audio.sample_rate) == (16_000, 16_000) and np.abs(samples).max() > 0
+    assert (message.solver_steps, message.seed, message.features_dims) == (2, 7, 0)
+    assert message.plan_id == "plan_7" and len(message.model_id) == 64
+    assert message.lead_time == pytest.approx((said_ns - flow_rig.arrived_ns[0]) / 1e9, abs=1.0)
+    assert not flow_rig.material, "a flow has no belief about the material"
+    values = flow_rig.node.health().values
+    assert values["planned"] == 1 and values["model_id"] == message.model_id
+    assert "no scene is given" in values["note"] and "planned contacts only" in values["note"]
+    assert flow_rig.observer.count_subscribers("contacts") == 0
+
+
+def test_a_late_prediction_is_published_and_said(flow_rig: Rig) -> None:
+    import threading
+
+    flow_rig.activate()
+    flow_rig.bench.transforms()
+    flow_rig.seen()
+    gate = threading.Event()
+    flow_rig.node._put(gate.wait)  # a worker that is slow
+    try:
+        contact_ns = flow_rig.plan(1.0)
+        flow_rig.context.spin_until(
+            lambda: flow_rig.world.now_ns() > contact_ns and flow_rig.node._worker.pending() == 2,
+            what="the contact to pass",
+        )
+    finally:
+        gate.set()
+    flow_rig.context.spin_until(lambda: flow_rig.audio, 20.0, "a prediction")
+    assert flow_rig.audio[0].lead_time < 0.0
+    flow_rig.diagnosed("s after its contact")
+    assert flow_rig.node.health().values["late"] == 1
+    flow_rig.plan(30.0)
+    flow_rig.context.spin_until(lambda: len(flow_rig.audio) == 2, 20.0, "a prediction in time")
+    assert flow_rig.audio[1].lead_time > 0.0
+    flow_rig.context.spin_until(
+        lambda: "after its contact" not in flow_rig.node.health().message, what="the fault is cleared"
+    )
+
+
+def test_what_if_of_a_flow_has_no_estimate(flow_rig: Rig) -> None:
+    flow_rig.activate()
+    flow_rig.bench.transforms()
+    flow_rig.seen()
+    trajectory = flow_rig.world.plan_message(flow_rig.world.now_ns() + 10**9)
+    _, asked = ask(flow_rig, trajectory=trajectory, deadline=30.0)
+    flow_rig.context.spin_until(asked.done, 30.0, "a result")
+    answer = asked.result().result
+    assert answer.error_code == 0 and answer.predicted.audio.sample_rate == 16_000
+    assert answer.material.abstain and not answer.material.probabilities
+
+
 def test_executed_prediction_follows_a_contact(rig: Rig) -> None:
     rig.activate()
     rig.bench.transforms()

@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+from foley_common.enumerations import ACTIONS
 from foley_msgs.msg import ContactEvent, MaterialEstimate, Predicate, PredictedAudio
 from foley_ros import convert as common
 from foley_synthesis.beliefs.belief import unknown_belief
@@ -18,7 +19,7 @@ from foley_synthesis.beliefs.predicates import PredicateValue
 from foley_synthesis.checkpoint import Vocabulary
 from foley_synthesis.live.synthesis_core import Predicted
 from foley_synthesis.ros import convert
-from foley_synthesis.vis.inference.predictor import Prediction
+from foley_synthesis.sound_model import PredictedSound
 
 WORDS = Vocabulary("foley_materials", "1a", ("wood", "metal"))
 T = 1_763_000_000_250_000_000
@@ -41,10 +42,20 @@ def test_contact() -> None:
     assert (read.position, read.frame_id, read.action, read.confidence) == (
         (1, 2, 3),
         "world",
-        "scratch",
+        ContactEvent.ACTION_SCRATCH,
         0.5,
     )
-    assert convert.contact_of(contact(action=ContactEvent.ACTION_UNKNOWN)).action == ""
+    assert read.action_name == "scratch"
+    assert convert.contact_of(contact(action=200)).action_name == "unknown"
+
+
+def test_actions_are_those_of_the_message() -> None:
+    values = {
+        name.removeprefix("ACTION_").lower(): getattr(ContactEvent, name)
+        for name in dir(ContactEvent)
+        if name.startswith("ACTION_")
+    }
+    assert values == {name: value for value, name in enumerate(ACTIONS)}
 
 
 @pytest.mark.parametrize("changes", [{"contact_id": ""}, {"header": common.header(0, "world")}])
@@ -58,9 +69,10 @@ def prediction() -> Predicted:
     features = np.arange(900, dtype=np.float32).reshape(90, 10)
     cochleagram = np.zeros((90, 42), np.float32)
     belief = unknown_belief(WORDS.labels, "test")
-    return Predicted(
-        T, (0.1, 0.2, 0.3), Prediction(sound, 0.3, features, cochleagram, belief, "", math.nan), None
+    made = PredictedSound(
+        sound, 48_000, 0.3, model_id="abc", features=features, cochleagram=cochleagram, belief=belief
     )
+    return Predicted(T, (0.1, 0.2, 0.3), made, None)
 
 
 def test_predicted_audio_and_back() -> None:
@@ -69,7 +81,6 @@ def test_predicted_audio_and_back() -> None:
         plan_id="p",
         mode=PredictedAudio.MODE_PLANNED,
         frame_id="world",
-        model_id="abc",
         newest_input_ns=T - 900_000_000,
         now_ns=T - 800_000_000,
     )
@@ -77,6 +88,8 @@ def test_predicted_audio_and_back() -> None:
     assert common.to_ns(message.predicted_contact_time) == T
     assert common.to_ns(message.audio.header.stamp) == T - 300_000_000
     assert np.asarray(message.features).reshape(-1, message.features_dims)[89, 9] == 899
+    assert (message.model_id, message.solver_steps, message.seed) == ("abc", 0, 0)
+    assert message.features_rate == 90.0
     sound = convert.expected_of(message)
     assert sound is not None
     assert (sound.contact_ns, sound.plan_id, sound.sample_rate) == (T, "p", 48_000)
@@ -84,6 +97,29 @@ def test_predicted_audio_and_back() -> None:
     np.testing.assert_array_equal(sound.samples, prediction().prediction.waveform)
     message.predicted_contact_time = common.to_stamp(0)
     assert convert.expected_of(message) is None
+
+
+def test_a_sound_of_another_rate_without_features() -> None:
+    made = PredictedSound(np.ones(16_000, np.float32), 16_000, 0.25, model_id="abc", solver_steps=7, seed=3)
+    message = convert.predicted_audio_message(
+        Predicted(T, (0.1, 0.2, 0.3), made, None),
+        plan_id="p",
+        mode=PredictedAudio.MODE_PLANNED,
+        frame_id="world",
+        newest_input_ns=T - 900_000_000,
+        now_ns=T + 2_000_000_000,
+    )
+    assert (message.audio.sample_rate, message.solver_steps, message.seed) == (16_000, 7, 3)
+    assert (message.features_dims, len(message.features), message.features_rate) == (0, 0, 0.0)
+    assert message.lead_time == pytest.approx(-2.0)
+    sound = convert.expected_of(message)
+    assert sound is not None and sound.sample_rate == 16_000 and sound.onset_s == pytest.approx(0.25)
+
+
+def test_no_estimate_says_nothing() -> None:
+    message = convert.no_estimate_message(T)
+    assert message.abstain and not message.probabilities and message.vocabulary == ""
+    assert math.isnan(message.log10_youngs_modulus_mean) and math.isnan(message.roughness)
 
 
 def estimate(**changes: Any) -> MaterialEstimate:
@@ -106,8 +142,10 @@ def estimate(**changes: Any) -> MaterialEstimate:
 
 def test_predicted_evidence() -> None:
     evidence = convert.predicted_evidence_of(estimate(), WORDS)
-    assert (evidence.kind, evidence.time_ns, evidence.abstain) == ("predicted", T, True)
-    assert evidence.probabilities == pytest.approx((0.5, 0.5)) and math.isnan(evidence.log10_e_mean)
+    assert (evidence.kind, evidence.time_ns, evidence.belief.abstain) == ("predicted", T, True)
+    assert evidence.belief.probabilities == pytest.approx((0.5, 0.5)) and math.isnan(
+        evidence.belief.log10_e_mean
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Features of drawn views: right, kept, made anew where anything changed."""
+"""Features of rendered views: right, kept, made anew where anything changed."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_drawn_view_has_its_features(folder: Path) -> None:
+def test_every_rendered_view_has_its_features(folder: Path) -> None:
     encoder = Counting()
     times, features = view_features(folder, encoder)
     assert times.tolist() == [0, 250_000_000, 500_000_000, 750_000_000, 1_000_000_000]
@@ -67,7 +67,7 @@ def test_features_are_kept_until_something_changes(folder: Path) -> None:
     first = view_features(folder, encoder)[1]
     np.testing.assert_array_equal(view_features(folder, encoder)[1], first)
     assert encoder.seen == 8
-    (folder / "views.json").write_text(json.dumps({"fingerprint": "b"}))  # drawn anew
+    (folder / "views.json").write_text(json.dumps({"fingerprint": "b"}))  # rendered anew
     view_features(folder, encoder)
     assert encoder.seen == 16
     next(folder.glob("features-*.npy")).write_bytes(b"damaged")
@@ -78,7 +78,7 @@ def test_features_are_kept_until_something_changes(folder: Path) -> None:
 def test_views_that_are_not_there_or_damaged_are_told(
     folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    with pytest.raises(ViewsError, match="draw them with `foley scene views`"):
+    with pytest.raises(ViewsError, match="render them with `foley scene views`"):
         view_features(tmp_path_factory.mktemp("empty"), ColourEncoder())
     with pytest.raises(ViewsError, match="no finished views of top"):
         view_features(folder, ColourEncoder(), ("top",))
@@ -92,7 +92,7 @@ STEP = 250_000_000
 
 
 class Dataset:
-    """As much of a ClipDataset as is looked at: two sessions, one of which was drawn."""
+    """As much of a ClipDataset as is looked at: two sessions, one of which was rendered."""
 
     fingerprint = "f"
 
@@ -107,14 +107,14 @@ def item(session: str, start_ns: int) -> SimpleNamespace:
 
 
 @pytest.fixture
-def drawn(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Path]:
+def rendered(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Path]:
     views = tmp_path_factory.mktemp("views")
     folder.rename(views / "seen")
     return Dataset(tmp_path_factory.mktemp("dataset")), views
 
 
-def test_a_datasets_items_have_views_on_their_grid(drawn: tuple[Dataset, Path]) -> None:
-    dataset, views = drawn
+def test_a_datasets_items_have_views_on_their_grid(rendered: tuple[Dataset, Path]) -> None:
+    dataset, views = rendered
     encoder = Counting()
     found = dataset_views(dataset, views, encoder)  # type: ignore[arg-type]
     assert found.clips.shape == (3, 4, 3, encoder.dims) and found.windows.shape == (1, 32, 3, encoder.dims)
@@ -130,8 +130,8 @@ def test_a_datasets_items_have_views_on_their_grid(drawn: tuple[Dataset, Path]) 
     assert found.share(found.windows)["local_left"] == 0.0
 
 
-def test_a_datasets_features_are_kept_until_something_changes(drawn: tuple[Dataset, Path]) -> None:
-    dataset, views = drawn
+def test_a_datasets_features_are_kept_until_something_changes(rendered: tuple[Dataset, Path]) -> None:
+    dataset, views = rendered
     encoder = Counting()
     first = dataset_views(dataset, views, encoder)  # type: ignore[arg-type]
     shutil.rmtree(views / "seen" / "global")  # not looked at again

@@ -83,6 +83,29 @@ def local_camera(camera: CameraModel, point_world: Array, config: ViewConfig) ->
     )
 
 
+def hand_camera(
+    camera: CameraModel, name: ViewName, hands: Array, tips: Array, config: ViewConfig
+) -> CameraModel | None:
+    """The camera of a local view; None where its hand is not known, or not in front of the camera.
+
+    Args:
+        hands: keypoints [2, 21, 3].
+        tips: ends of the tools that the hands hold [2, 3], NaN for none: where the view looks, else at the fingertips.
+    """
+    hand = ("local_left", "local_right").index(name)
+    if not np.isfinite(hands[hand]).any():
+        return None
+    fingertips = hands[hand, FINGERTIPS]
+    known = fingertips if np.isfinite(fingertips).any() else hands[hand]
+    centre = tips[hand] if np.isfinite(tips[hand]).all() else np.nanmean(known, axis=0)
+    if not camera.to_camera(centre)[2] > 0:
+        return None
+    try:
+        return local_camera(camera, centre, config)
+    except ValueError:
+        return None
+
+
 def around(camera: CameraModel, centre: Array, config: ViewConfig) -> dict[ViewName, CameraModel]:
     """Cameras for the top and the side view, as far from the centre as the camera is."""
     offset = camera.tx_world_camera.translation - centre
@@ -196,24 +219,10 @@ class ViewRenderer:
                 cameras[name] = self._still[name]
                 background, coverage[name] = self._background(name)
                 images[name] = draw_hands(background, cameras[name], hands, ends)
-            elif (camera := self._local(name, hands, ends)) is not None:
+            elif (camera := hand_camera(self._camera, name, hands, ends, self.config)) is not None:
                 cameras[name] = camera
                 images[name], coverage[name] = self._drawn(camera)
         return Views(images, cameras, coverage)
-
-    def _local(self, name: ViewName, hands: Array, ends: Array) -> CameraModel | None:
-        hand = ("local_left", "local_right").index(name)
-        if not np.isfinite(hands[hand]).any():
-            return None
-        fingertips = hands[hand, FINGERTIPS]
-        known = fingertips if np.isfinite(fingertips).any() else hands[hand]
-        centre = ends[hand] if np.isfinite(ends[hand]).all() else np.nanmean(known, axis=0)
-        if not self._camera.to_camera(centre)[2] > 0:
-            return None
-        try:
-            return local_camera(self._camera, centre, self.config)
-        except ValueError:
-            return None
 
     def _background(self, name: ViewName) -> tuple[Image, float]:
         if name not in self._backgrounds:

@@ -1,4 +1,4 @@
-"""What the vector field is told of a batch."""
+"""The condition of a batch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from foley_synthesis.flow.windows import LATENT_FRAMES, Batch
 
 
 def condition_of(field: VectorField, part: Batch, without: str) -> Tensor:
-    """What the field is told of a batch, with one of both left out in an ablation."""
+    """The condition of a batch [b, 250, condition], with one of both left out in an ablation."""
     return field.condition(
         None if without == "vision" else part.vision,
         None if without == "action" else part.action,

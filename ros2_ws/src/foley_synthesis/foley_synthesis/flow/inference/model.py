@@ -17,11 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from foley_common.metrics_file import write_metrics
+from foley_common.metrics_file import METRICS_FILE, write_metrics
 from foley_synthesis.checkpoint import (
     CONFIG_FILE,
     MANIFEST_FILE,
-    METRICS_FILE,
     MODEL_FILE,
     CorruptCheckpoint,
     read_yaml,
@@ -38,6 +37,7 @@ from foley_synthesis.flow.windows import LATENT_FRAMES, Batch
 
 SCHEMA = "foley-flow-1"
 _CURE = "copy the checkpoint again, or train one with `foley flow train`"
+_RENAMED = {"field._nothing": "field._null_condition"}  # tensors as earlier versions wrote them
 _NETWORKS = {"autoencoder": MelAutoencoder, "field": VectorField}
 
 
@@ -51,6 +51,11 @@ class FlowModel:
     model_id: str = ""  # sha256; empty until saved
     vocoder: Vocoder = dataclasses.field(default_factory=GriffinLim)
 
+    @property
+    def looks(self) -> bool:
+        """Whether views are part of its condition: not in the ablation without vision."""
+        return bool(self.facts.get("without", "") != "vision")
+
     @torch.no_grad()
     def mels(self, part: Batch, seed: int, config: SampleConfig | None = None) -> Tensor:
         """Spectrograms [b, 80, 500] of what is seen and done in a batch; another seed, another sound."""
@@ -59,7 +64,7 @@ class FlowModel:
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(count, self.field.config.latent, LATENT_FRAMES, generator=generator).to(device)
         known = condition_of(self.field.eval(), part, str(self.facts.get("without", "")))
-        latent = sample(self.field, noise, known, self.field.nothing(count, LATENT_FRAMES), config)
+        latent = sample(self.field, noise, known, self.field.null_condition(count, LATENT_FRAMES), config)
         return self.autoencoder.to(device).eval().decode(latent).cpu()
 
     def sounds(self, part: Batch, seed: int, config: SampleConfig | None = None) -> list[NDArray[np.float32]]:
@@ -105,7 +110,7 @@ def load_model(path: Path, device: str = "") -> FlowModel:
     config = read_yaml(path / CONFIG_FILE, _CURE)
     if config.pop("schema", None) != SCHEMA:
         raise CorruptCheckpoint(path / CONFIG_FILE, f"schema is not `{SCHEMA}`", _CURE)
-    tensors = load_file(path / MODEL_FILE)
+    tensors = {_RENAMED.get(name, name): value for name, value in load_file(path / MODEL_FILE).items()}
     try:
         coder = MelAutoencoder(AutoencoderConfig(**config.pop("autoencoder")))
         field = VectorField(FieldConfig(**config.pop("field")))

@@ -1,4 +1,4 @@
-"""The network that says in which direction noise becomes sound, and what it is told of sight and action.
+"""The network that says in which direction noise becomes sound, conditioned on sight and action.
 
 Hearing Hands, section 4.1: features of the views at 4 Hz and hands at 30 Hz, brought to the rate of the latent by the
 nearest value and summed, stand beside the noise as further channels. The blocks are two self-attentions and a
@@ -67,7 +67,7 @@ SIZES = {"paper": paper, "small": small, "tiny": tiny}
 class VectorField(nn.Module):
     """v(x, t | sight, action) of the latent.
 
-    Sight and action can each be left out (``None``); a sample that is to know nothing sees a learned vector.
+    Sight and action can each be left out (``None``). The null condition, a learned vector, stands for both in guidance.
     """
 
     vision_mean: Tensor
@@ -84,7 +84,7 @@ class VectorField(nn.Module):
         same = config.condition == config.vision_dims
         self._vision: nn.Module = nn.Identity() if same else nn.Linear(config.vision_dims, config.condition)
         self._action = nn.Linear(ACTION_DIMS, config.condition)
-        self._nothing = nn.Parameter(torch.zeros(config.condition))
+        self._null_condition = nn.Parameter(torch.zeros(config.condition))
         self._inwards = nn.Linear(config.latent + config.condition, config.width)
         self._time = nn.Sequential(
             nn.Linear(config.width, 4 * config.width), nn.SiLU(), nn.Linear(4 * config.width, config.width)
@@ -119,9 +119,9 @@ class VectorField(nn.Module):
             parts.append(_at_rate(nn.functional.normalize(moved, dim=-1), frames))
         return torch.stack(parts).sum(dim=0)
 
-    def nothing(self, batch: int, frames: int) -> Tensor:
-        """The condition that says nothing [b, frames, condition]."""
-        return self._nothing.expand(batch, frames, -1)
+    def null_condition(self, batch: int, frames: int) -> Tensor:
+        """The null condition of classifier-free guidance [b, frames, condition]."""
+        return self._null_condition.expand(batch, frames, -1)
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         """The field [b, latent, n] at x [b, latent, n] and times t [b] in [0, 1]."""

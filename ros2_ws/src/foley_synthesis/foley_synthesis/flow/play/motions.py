@@ -1,6 +1,6 @@
 """Motions of a hand for 8 s: taps and strokes on what lies under it, or those that somebody made by hand.
 
-A motion is the tool's pose at the moments at which the flow is told the hands: 30 a second.
+A motion is the tool's pose at the moments of a window's keypoints: 30 a second.
 """
 
 from __future__ import annotations
@@ -16,15 +16,12 @@ from foley_perception.gaussians.gaussians import Gaussians
 from foley_perception.gaussians.rendering.render import render
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3, interpolate_at, stack
+from foley_synthesis.flow.inference.motion import MotionError
 
 Array = NDArray[np.float64]
 MOMENTS_S = np.arange(WINDOW_KEYPOINTS) / FRAME_RATE
 """Times of a motion's poses [240]."""
 _COVERED = 0.5  # alpha from which there is a surface
-
-
-class MotionError(ValueError):
-    """A motion that cannot be made; the message says why."""
 
 
 def surface_below(gaussians: Gaussians, point: Array) -> Array:

@@ -23,14 +23,14 @@ from foley_perception.hands.draw import BONES, COLOURS
 from foley_synthesis.flow.networks.mel import RATE
 from foley_synthesis.flow.networks.rectified_flow import SampleConfig
 from foley_synthesis.flow.play.motions import MOMENTS_S, performed
-from foley_synthesis.flow.play.player import Instrument, Played
+from foley_synthesis.flow.play.player import Played, Player
 
 _SHOWN = 4  # moments of the views that are shown
 _WIDTH = 160  # of a shown view [pixel]
 
 
 class Page:
-    """Serves an instrument until it is closed.
+    """Serves an player until it is closed.
 
     Args:
         scene: folder of the reconstructed scene.
@@ -41,23 +41,23 @@ class Page:
 
     def __init__(
         self,
-        instrument: Instrument,
+        player: Player,
         scene: Path,
         *,
         host: str = "127.0.0.1",
         port: int = 8080,
-        drawing: SampleConfig | None = None,
+        sampling: SampleConfig | None = None,
         seed: int = 0,
     ) -> None:
         self.server = open_viewer(scene, host=host, port=port)
-        self._instrument, self._seed = instrument, seed
-        self._drawing = drawing or SampleConfig()
+        self._player, self._seed = player, seed
+        self._sampling = sampling or SampleConfig()
         self._moments: list[tuple[float, SE3]] | None = None  # while the hand is performed
         self._began = 0.0
         self._closing = threading.Event()
         self._busy = threading.Lock()
         self._taken = threading.Event()  # somebody moved the hand
-        self._add_hand(instrument.stage.motion[0])
+        self._add_hand(player.scene.motion[0])
         self._add_controls()
 
     def close(self) -> None:
@@ -89,10 +89,10 @@ class Page:
 
     def _show(self, pose: SE3) -> None:
         """The hand's bones at a pose, and its tool as one more."""
-        hands = self._instrument.keypoints(pose[None])[0]
+        hands = self._player.keypoints(pose[None])[0]
         known = hands[np.isfinite(hands).all(axis=(1, 2))]
         bones = [hand[list(bone)] for hand in known for bone in BONES]
-        tool = [np.stack([pose.translation, self._instrument.tip(pose)])]
+        tool = [np.stack([pose.translation, self._player.tip(pose)])]
         self._bones.points = np.stack(bones + tool).astype(np.float32)
 
     def _on_moved(self, _event: Any) -> None:
@@ -110,15 +110,15 @@ class Page:
         )
         buttons: dict[str, Callable[[], SE3]] = {
             "Perform for 8 s": self._perform,
-            "Tap here": lambda: self._instrument.preset("tap", self._pose()),
-            "Stroke here": lambda: self._instrument.preset("stroke", self._pose()),
-            "As recorded": lambda: self._instrument.preset("recorded", self._pose()),
+            "Tap here": lambda: self._player.preset("tap", self._pose()),
+            "Stroke here": lambda: self._player.preset("stroke", self._pose()),
+            "As recorded": lambda: self._player.preset("recorded", self._pose()),
         }
         for label, motion in buttons.items():
             gui.add_button(label).on_click(lambda _event, motion=motion: self._start(motion))
-        asked = self._drawing.guidance
+        initial = self._sampling.guidance
         self._guidance = gui.add_slider(
-            "guidance", min(1.0, asked), max(8.0, asked), 0.1, initial_value=asked
+            "guidance", min(1.0, initial), max(8.0, initial), 0.1, initial_value=initial
         )
         self._status = gui.add_markdown("Ready.")
         self._progress = gui.add_progress_bar(0.0, visible=False)
@@ -129,16 +129,16 @@ class Page:
     def _start(self, motion: Callable[[], SE3]) -> None:
         """Make a sound beside the page's own thread, unless one is being made."""
         if not self._closing.is_set() and self._busy.acquire(blocking=False):
-            threading.Thread(target=self._make, args=(motion,), name="instrument", daemon=True).start()
+            threading.Thread(target=self._make, args=(motion,), name="player", daemon=True).start()
 
     # ---- worker ----------------------------------------------------------------------------------------
     def _make(self, motion: Callable[[], SE3]) -> None:
         try:
             path = motion()
             self._status.content = "Looking and listening ..."
-            config = SampleConfig(self._drawing.steps, float(self._guidance.value))
+            config = SampleConfig(self._sampling.steps, float(self._guidance.value))
             began = time.monotonic()
-            played = self._instrument.play(path, self._seed, config)
+            played = self._player.play(path, self._seed, config)
             self._seed += 1
             self._publish(played, time.monotonic() - began)
         except Exception as error:  # noqa: BLE001 - shown to who made the motion; the page goes on

@@ -1,23 +1,19 @@
 """A reconstructed scene that can be played: a hand's motion in it becomes the sound that the flow makes of it.
 
-Hearing Hands' interactive scene: views of the motion are drawn, looked at by the encoder, and told to the flow together
-with the hand's keypoints, exactly as in training.
+Hearing Hands' interactive scene: views of the motion are rendered, encoded, and condition the flow together with the
+hand's keypoints, exactly as in training (`flow/inference/motion.py`).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from foley_perception.action.gripper import SIDES, GripperHand
-from foley_perception.clips.grid import FRAME_RATE, WINDOW_FRAME_RATE, WINDOW_FRAMES, WINDOW_KEYPOINTS
+from foley_perception.action.gripper import GripperHand
 from foley_perception.episodes.reader import read_episode
 from foley_perception.gaussians.gaussians import Gaussians
 from foley_perception.gaussians.ply import load_ply
@@ -25,10 +21,11 @@ from foley_perception.gaussians.views.cameras import Image, ViewConfig, ViewRend
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
 from foley_synthesis.flow.inference.model import FlowModel, load_model
+from foley_synthesis.flow.inference.motion import HandMotion, MotionCondition, MotionError
+from foley_synthesis.flow.inference.scene import scene_facts
 from foley_synthesis.flow.networks.rectified_flow import SampleConfig
-from foley_synthesis.flow.networks.vector_field import ACTION_DIMS, latent_index
-from foley_synthesis.flow.play.motions import MOMENTS_S, MotionError, strokes, surface_below, taps
-from foley_synthesis.flow.windows import LATENT_FRAMES, Batch
+from foley_synthesis.flow.play.motions import MOMENTS_S, strokes, surface_below, taps
+from foley_synthesis.flow.windows import Batch
 from foley_synthesis.vision.encoders import load_encoder
 from foley_synthesis.vision.protocol import VisionEncoder
 
@@ -38,7 +35,7 @@ STAGES = ("views", "flow", "vocoder")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Stage:
+class SceneContext:
     """Where it is played: what a recording and its scene give.
 
     Args:
@@ -56,6 +53,10 @@ class Stage:
     motion: SE3
     width: float
 
+    def hand_motion(self, poses: SE3) -> HandMotion:
+        """A motion [240] of the recording's tool."""
+        return HandMotion(poses, self.width, self.tx_tool_tip)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Played:
@@ -63,11 +64,11 @@ class Played:
 
     sound: NDArray[np.float32]  # [128000] at 16 kHz
     mel: NDArray[np.float32]  # [80, 500]
-    pictures: dict[str, list[Image]]  # of each view, 32 moments; empty where it was never drawn
+    pictures: dict[str, list[Image]]  # of each view, 32 moments; empty where it was never rendered
     seconds: dict[str, float]  # that each of `STAGES` took
 
 
-def open_stage(scene: Path, bag: Path, hand: GripperHand, start_s: float = 0.0) -> Stage:
+def open_scene_context(scene: Path, bag: Path, hand: GripperHand, start_s: float = 0.0) -> SceneContext:
     """A reconstructed scene, seen as a recording in it saw it.
 
     Args:
@@ -75,21 +76,13 @@ def open_stage(scene: Path, bag: Path, hand: GripperHand, start_s: float = 0.0) 
         start_s: where the 8 s of its motion begin; where it ends before, the hand rests.
 
     Raises:
-        MotionError: the recording is of another scene, or lacks camera or poses; the scene's manifest is damaged.
+        MotionError: the recording is of another scene, or lacks camera or poses.
+        SceneError: there is no manifest of the scene, or it is damaged.
         EpisodeError, PlyError, OSError: bag or scene cannot be read.
     """
     if not 0.0 <= start_s < np.inf:
         raise MotionError(f"start is {start_s} s, must not be negative")
-    try:
-        manifest = json.loads((scene / "scene.json").read_text())
-        known, focus = (
-            str(manifest.get("scene_id") or scene.name),
-            np.array(manifest["focus"], dtype=np.float64),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise MotionError(
-            f"{scene / 'scene.json'}: damaged ({error!r}); reconstruct the scene again"
-        ) from error
+    known, focus = scene_facts(scene)
     episode = read_episode(bag)
     if episode.scene_id != known:
         raise MotionError(f"{bag} was recorded in scene `{episode.scene_id}`, {scene} is `{known}`")
@@ -106,10 +99,10 @@ def open_stage(scene: Path, bag: Path, hand: GripperHand, start_s: float = 0.0) 
         gap_s = start_s + float(MOMENTS_S[~motion.finite][0])
         raise MotionError(f"{bag}: ee_pose has a gap at {gap_s:.2f} s; choose other 8 s (--start)")
     gaussians = load_ply(scene / "scene.ply")
-    return Stage(known, gaussians, episode.camera, focus, episode.tx_tool_tip, motion, width)
+    return SceneContext(known, gaussians, episode.camera, focus, episode.tx_tool_tip, motion, width)
 
 
-class Instrument:
+class Player:
     """A flow in a scene.
 
     Args:
@@ -123,24 +116,21 @@ class Instrument:
         self,
         model: FlowModel,
         encoder: VisionEncoder,
-        stage: Stage,
+        scene: SceneContext,
         hand: GripperHand,
         config: ViewConfig | None = None,
     ) -> None:
-        trained = model.facts["encoder"]
-        if encoder.identity != trained["identity"]:
-            raise ValueError(f"the flow saw its views through {trained['identity']}, not {encoder.identity}")
-        self.stage, self._model, self._encoder, self._hand = stage, model, encoder, hand
-        self._names = tuple(model.facts["views"])
-        self._renderer = ViewRenderer(stage.gaussians, stage.camera, stage.focus, config)
+        self._condition = MotionCondition(model, encoder, hand)
+        self.scene, self._model, self._hand = scene, model, hand
+        self._renderer = ViewRenderer(scene.gaussians, scene.camera, scene.focus, config)
 
     def keypoints(self, tx_world_tool: SE3) -> Array:
         """Both hands [n, 2, 21, 3] of a tool's poses [n]."""
-        return self._hand.keypoints(tx_world_tool, self.stage.width)
+        return self._hand.keypoints(tx_world_tool, self.scene.width)
 
     def tip(self, tx_world_tool: SE3) -> Array:
         """The end of the tool [..., 3]."""
-        return (tx_world_tool @ self.stage.tx_tool_tip).translation
+        return (tx_world_tool @ self.scene.tx_tool_tip).translation
 
     def preset(self, name: str, tx_world_tool: SE3) -> SE3:
         """One of `PRESETS`, from a pose of the tool.
@@ -149,25 +139,16 @@ class Instrument:
             MotionError: there is no such motion, or nothing under the tool.
         """
         if name == "recorded":
-            return self.stage.motion
+            return self.scene.motion
         if name not in PRESETS:
             raise MotionError(f"motion is `{name}`, known are {', '.join(PRESETS)}")
         tip = self.tip(tx_world_tool)
-        surface = surface_below(self.stage.gaussians, tip)
+        surface = surface_below(self.scene.gaussians, tip)
         return (taps if name == "tap" else strokes)(tx_world_tool, tip, surface)
 
     def condition(self, motion: SE3) -> tuple[Batch, dict[str, list[Image]]]:
-        """What the flow is told of a motion [240], as a batch of one without sound, and the views behind it.
-
-        Raises:
-            MotionError: poses are missing or not known.
-        """
-        if motion.batch != (WINDOW_KEYPOINTS,) or not bool(motion.finite.all()):
-            raise MotionError(f"a motion has {WINDOW_KEYPOINTS} known poses, this one {motion.batch}")
-        keypoints = self.keypoints(motion)
-        pictures, drawn = self._draw(motion, keypoints)
-        silence = torch.zeros(1, self._model.field.config.latent, LATENT_FRAMES)
-        return Batch(silence, self._look(pictures, drawn), _action(keypoints)), pictures
+        """What the flow is conditioned on by a motion [240], and the views behind it; see `MotionCondition`."""
+        return self._condition(self.scene.hand_motion(motion), self._renderer)
 
     def play(self, motion: SE3, seed: int, config: SampleConfig | None = None) -> Played:
         """The sound of a motion [240]; another seed, another sound.
@@ -185,48 +166,17 @@ class Instrument:
         seconds = {n: b - a for n, a, b in zip(STAGES, marks[:-1], marks[1:], strict=True)}
         return Played(sound, mel, pictures, seconds)
 
-    # ---- what is seen ----------------------------------------------------------------------------------
-    def _draw(self, motion: SE3, keypoints: Array) -> tuple[dict[str, list[Image]], NDArray[np.bool_]]:
-        """Views of every quarter of a second's beginning, as datasets have them, and which there are [32, views]."""
-        begins = np.arange(WINDOW_FRAMES) / WINDOW_FRAME_RATE
-        pictures: dict[str, list[Image]] = {name: [] for name in self._names}
-        drawn = np.zeros((WINDOW_FRAMES, len(self._names)), dtype=bool)
-        for k, moment in enumerate(np.round(begins * FRAME_RATE).astype(int)):
-            tips = np.full((2, 3), np.nan)
-            tips[SIDES.index(self._hand.main_side)] = self.tip(motion[moment])
-            views = self._renderer.views(keypoints[moment], self._names, tips)
-            for view, name in enumerate(self._names):
-                if name in views.images:
-                    pictures[name].append(views.images[name])
-                    drawn[k, view] = True
-        return pictures, drawn
 
-    def _look(self, pictures: dict[str, list[Image]], drawn: NDArray[np.bool_]) -> Tensor:
-        """[1, 250, views * dims], each view of unit length; 0 where it was not drawn."""
-        features = torch.zeros(*drawn.shape, self._encoder.dims)
-        for view, name in enumerate(self._names):
-            if pictures[name]:
-                seen = torch.from_numpy(self._encoder.encode(np.stack(pictures[name])))
-                features[torch.from_numpy(drawn[:, view]), view] = torch.nn.functional.normalize(seen, dim=-1)
-        return features.flatten(1)[latent_index(LATENT_FRAMES, WINDOW_FRAMES)][None]
-
-
-def _action(keypoints: Array) -> Tensor:
-    """[1, 250, 126]; 0 where a hand is absent."""
-    flat = torch.from_numpy(np.nan_to_num(keypoints).reshape(len(keypoints), ACTION_DIMS).astype(np.float32))
-    return flat[latent_index(LATENT_FRAMES, len(flat))][None]
-
-
-def open_instrument(
+def open_player(
     checkpoint: Path, scene: Path, bag: Path, *, start_s: float = 0.0, hand: str, threads: int
-) -> Instrument:
+) -> Player:
     """What `foley flow play` plays on.
 
     Raises:
         CorruptCheckpoint: the flow cannot be read.
-        MotionError, EpisodeError, PlyError, OSError: bag or scene cannot be used.
+        MotionError, SceneError, EpisodeError, PlyError, OSError: bag or scene cannot be used.
     """
     model = load_model(checkpoint)
     encoder = load_encoder(str(model.facts["encoder"]["name"]), threads=threads)
     gripper = GripperHand.from_yaml(hand)
-    return Instrument(model, encoder, open_stage(scene, bag, gripper, start_s), gripper)
+    return Player(model, encoder, open_scene_context(scene, bag, gripper, start_s), gripper)

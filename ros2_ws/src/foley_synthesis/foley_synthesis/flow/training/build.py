@@ -1,4 +1,4 @@
-"""A dataset and its drawn views in, a trained flow out."""
+"""A dataset and its rendered views in, a trained flow out."""
 
 from __future__ import annotations
 

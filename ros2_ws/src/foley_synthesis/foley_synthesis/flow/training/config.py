@@ -27,9 +27,9 @@ class FlowTrainConfig:
     batch: int = 16
     learning_rate: float = 1e-3  # at its highest; warmed up from a fortieth, then falling in a line
     weight_decay: float = 1e-2
-    forget: float = 0.2  # of the samples are told nothing, for guidance
-    joined: float = 0.5  # of the items are two, cut and joined
-    mean_of: float = 0.99  # weights are averaged over the steps, each step keeping so much
+    condition_dropout: float = 0.2  # share of the samples that see the null condition, for guidance
+    spliced: float = 0.5  # share of the items that are spliced of two
+    ema_decay: float = 0.99  # of the exponential moving average of the weights, a step
     seed: int = 0
     threads: int = 2
     device: str = ""  # cuda where there is one, else cpu
@@ -48,6 +48,6 @@ class FlowTrainConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be at least 1")
         if self.epochs is not None and self.epochs < 1:
             raise ValueError(f"epochs is {self.epochs}, must be at least 1")
-        for name in ("forget", "joined", "mean_of"):
+        for name in ("condition_dropout", "spliced", "ema_decay"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be in [0, 1)")

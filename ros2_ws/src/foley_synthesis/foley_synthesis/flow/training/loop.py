@@ -90,8 +90,8 @@ def train_flow(
 
     def loss(model: nn.Module, chosen: Tensor, generator: torch.Generator) -> Tensor:
         assert isinstance(model, VectorField)
-        part = batch(items, chosen, generator, joined=config.joined, sounds=latents)
-        return _flow(model, part, config, generator, config.forget)
+        part = batch(items, chosen, generator, spliced=config.spliced, sounds=latents)
+        return _flow(model, part, config, generator, config.condition_dropout)
 
     def validate(model: nn.Module) -> float:
         assert isinstance(model, VectorField)
@@ -113,11 +113,11 @@ def _flow(
     part: Batch,
     config: FlowTrainConfig,
     generator: torch.Generator,
-    forget: float,
+    condition_dropout: float,
 ) -> Tensor:
     known = condition_of(field, part, config.without)
-    nothing = field.nothing(len(known), LATENT_FRAMES)
-    return flow_loss(field, part.sound, known, nothing, generator, forget=forget)
+    null_condition = field.null_condition(len(known), LATENT_FRAMES)
+    return flow_loss(field, part.sound, known, null_condition, generator, condition_dropout=condition_dropout)
 
 
 def _coder_loss(model: nn.Module, mel: Tensor, generator: torch.Generator) -> Tensor:
@@ -144,14 +144,14 @@ def _run(
     resume: bool,
     report: Report,
 ) -> Counters:
-    """Train a stage's model in place and leave the best mean of its weights in it.
+    """Train a stage's model in place and leave the best EMA of its weights in it.
 
     Everything random is drawn anew from (seed, epoch), so that a resumed run repeats an uninterrupted one.
     """
-    both = nn.ModuleDict({"now": stage.model, "mean": copy.deepcopy(stage.model)})
-    now, mean = both["now"], both["mean"].requires_grad_(False)
+    both = nn.ModuleDict({"now": stage.model, "ema": copy.deepcopy(stage.model)})
+    now, ema = both["now"], both["ema"].requires_grad_(False)
     optimiser = torch.optim.AdamW(now.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    best, counters = _copied(mean), Counters()
+    best, counters = _copied(ema), Counters()
     place = None if folder is None else folder / stage.name
     if resume and place is not None:
         loaded = training_state.load_state(place, key, both, optimiser)
@@ -175,10 +175,10 @@ def _run(
             figures = {"train": loss}
             if counters.epoch % 5 == 0 or done >= 1.0:
                 with torch.no_grad():
-                    figures["validation"] = stage.validate(mean.eval())
+                    figures["validation"] = stage.validate(ema.eval())
                 if figures["validation"] < counters.best.get(stage.name, math.inf):
                     counters.best[stage.name] = figures["validation"]
-                    best = _copied(mean)
+                    best = _copied(ema)
                 counters.history.append({"epoch": float(counters.epoch), **figures})
             whole = True
             report(stage.name, min(done, 1.0), figures)
@@ -209,7 +209,7 @@ def _epoch(
     epoch: int,
     done: float,
 ) -> float:
-    now, mean = both["now"].train(), both["mean"]
+    now, ema = both["now"].train(), both["ema"]
     seed = config.seed * 1_000_003 + epoch
     torch.manual_seed(seed)  # dropout
     generator = torch.Generator().manual_seed(seed)
@@ -230,10 +230,10 @@ def _epoch(
         torch.nn.utils.clip_grad_norm_(now.parameters(), 1.0)
         optimiser.step()
         total += float(loss.detach()) * len(part)
-        # A mean that starts short, so that the first weights are soon forgotten.
-        keep = min(config.mean_of, 1.0 - 1.0 / (2.0 + epoch))
+        # The average starts short, so that the first weights soon count for nothing.
+        keep = min(config.ema_decay, 1.0 - 1.0 / (2.0 + epoch))
         with torch.no_grad():
-            for averaged, value in zip(mean.parameters(), now.parameters(), strict=True):
+            for averaged, value in zip(ema.parameters(), now.parameters(), strict=True):
                 averaged.lerp_(value, 1.0 - keep)
     return total / len(rows)
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.checkpoint import Checkpoint, Vocabulary, load_checkpoint
+from foley_synthesis.sound_model import Mode, PredictedSound
 
 if TYPE_CHECKING:
     from foley_synthesis.vis.networks.sound_net import VisInput
@@ -23,20 +23,6 @@ class PredictionInput:
     still: NDArray[np.uint8]  # [128, 128, 3], crop around the contact point before the tool came near
     frames: NDArray[np.uint8] | None  # [30, 128, 128, 3] at 30 Hz; None: planned mode
     action: NDArray[np.float32]  # [90, 8] at 90 Hz: planned where frames is None, else measured
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Prediction:
-    """One second of sound, and what it says about the material."""
-
-    waveform: NDArray[np.float32]  # [48000] at 48 kHz
-    onset_s: float  # offset of the contact in the waveform (0.25 nominal)
-    features: NDArray[np.float32]  # [90, 10], PCA of the cochleagram, 90 Hz
-    cochleagram: NDArray[np.float32]  # [90, 42]
-    belief: MaterialBelief
-    exemplar_id: str  # clip whose waveform was used; empty for parametric synthesis
-    distance: float  # mean L1 between predicted features and the exemplar's; NaN for parametric synthesis
-    mode: str = "planned"  # `planned` or `executed`
 
 
 class Predictor:
@@ -82,7 +68,7 @@ class Predictor:
         for seen in (None, frames):
             self.predict(PredictionInput(still, seen, action))
 
-    def predict(self, contact: PredictionInput) -> Prediction:
+    def predict(self, contact: PredictionInput) -> PredictedSound:
         """Raises ValueError where a shape or type is wrong or the action is not finite."""
         import torch
 
@@ -90,15 +76,24 @@ class Predictor:
 
         self._check(contact)
         s = self._session
-        mode = "planned" if contact.frames is None else "executed"
+        mode: Mode = "planned" if contact.frames is None else "executed"
         with torch.inference_mode():
             sound, said = s.networks.predict(self._inputs(contact))
             features = sound.features[0].numpy()
             belief = belief_of(said, s.calibrations[mode], self.vocabulary.labels)
         cochleagram = s.pca.decode(features)
         made = self._synthesise(features, cochleagram)
-        return Prediction(
-            made.waveform, made.onset_s, features, cochleagram, belief, made.exemplar_id, made.distance, mode
+        return PredictedSound(
+            made.waveform,
+            s.cochlea.sample_rate,
+            made.onset_s,
+            mode,
+            self.model_id,
+            features=features,
+            cochleagram=cochleagram,
+            belief=belief,
+            exemplar_id=made.exemplar_id,
+            distance=made.distance,
         )
 
     def _inputs(self, contact: PredictionInput) -> VisInput:

@@ -237,7 +237,10 @@ def _expected_distances(
         made = synthesise(sound, pca.decode(sound))
         heard = dataset.audio(int(row))
         distances.append(
-            surprise.cochleagram_distance(made.waveform, made.onset_s, heard, ONSET_FRAME / 90.0, SAMPLE_RATE)
+            surprise.cochleagram_distance(
+                surprise.ContactSound(made.waveform, made.onset_s, SAMPLE_RATE),
+                surprise.ContactSound(heard, ONSET_FRAME / 90.0, SAMPLE_RATE),
+            )
         )
     return [round(d, 5) for d in distances if math.isfinite(d)]
 

@@ -91,7 +91,7 @@ def test_the_network_of_the_paper_has_its_size_and_takes_a_step() -> None:
     data = torch.randn(1, 20, 16, generator=generator)
     known = field.condition(torch.randn(1, 2, 1536), torch.randn(1, 15, ACTION_DIMS), 16)
     before = field(data, torch.tensor([0.5]), known).detach()
-    flow_loss(field, data, known, field.nothing(1, 16), generator).backward()
+    flow_loss(field, data, known, field.null_condition(1, 16), generator).backward()
     assert all(p.grad is None or bool(p.grad.isfinite().all()) for p in field.parameters())
     optimiser.step()
     assert not torch.equal(field(data, torch.tensor([0.5]), known.detach()), before)
@@ -171,13 +171,13 @@ def test_the_loss_of_the_true_field_is_zero() -> None:
     generator = torch.Generator().manual_seed(0)
     known, nothing = torch.ones(64, 5, 1), torch.zeros(64, 5, 1)
     data = torch.full((64, 1, 5), GOAL)
-    told = flow_loss(towards_a_point, data, known, nothing, generator, forget=0.0)
+    told = flow_loss(towards_a_point, data, known, nothing, generator, condition_dropout=0.0)
     assert float(told) < 1e-6
-    # A sample that is told nothing is drawn towards 0: off by GOAL / (1 - t).
-    assert float(flow_loss(towards_a_point, data, known, nothing, generator, forget=0.2)) > 1.0
+    # A sample with the null condition is drawn towards 0: off by GOAL / (1 - t).
+    assert float(flow_loss(towards_a_point, data, known, nothing, generator, condition_dropout=0.2)) > 1.0
 
 
-def test_so_many_samples_are_told_nothing() -> None:
+def test_so_many_samples_see_the_null_condition() -> None:
     seen: list[Tensor] = []
 
     def field(x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
@@ -192,7 +192,7 @@ def test_so_many_samples_are_told_nothing() -> None:
         torch.ones(count, 1, 1),
         torch.zeros(count, 1, 1),
         generator,
-        forget=0.2,
+        condition_dropout=0.2,
     )
     assert float(seen[0].mean()) == pytest.approx(0.8, abs=0.01)
 

@@ -1,4 +1,4 @@
-"""Motions in a scene that can be played, and what the flow is told of them."""
+"""Motions in a scene that can be played, and what the flow is conditioned on by them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from foley_perception.gaussians.views.cameras import ViewConfig
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
 from foley_synthesis.flow.inference.model import FlowModel
+from foley_synthesis.flow.inference.motion import MotionError
 from foley_synthesis.flow.networks import autoencoder, vector_field
 from foley_synthesis.flow.networks.rectified_flow import SampleConfig
-from foley_synthesis.flow.play.motions import MOMENTS_S, MotionError, performed, strokes, surface_below, taps
+from foley_synthesis.flow.play.motions import MOMENTS_S, performed, strokes, surface_below, taps
 from foley_synthesis.flow.play.page import sheet, spectrogram, wav
-from foley_synthesis.flow.play.player import Instrument, Stage
+from foley_synthesis.flow.play.player import Player, SceneContext
 from foley_synthesis.vision.coarse_colour import ColourEncoder
 
 TIP = SE3.from_translation([0.0, 0.0, 0.05])
@@ -35,7 +36,7 @@ def table(height: float = 0.04) -> Gaussians:
     )
 
 
-def instrument(**changes: object) -> Instrument:
+def player(**changes: object) -> Player:
     torch.manual_seed(0)
     encoder = ColourEncoder()
     coder = autoencoder.MelAutoencoder(autoencoder.SIZES["tiny"])
@@ -49,9 +50,9 @@ def instrument(**changes: object) -> Instrument:
     }
     camera = CameraModel.looking_at([0, -0.9, 0.6], [0, 0, 0], width=160, height=120, fovy_deg=45.0)
     rest = SE3(np.tile(ABOVE.quaternion, (240, 1)), np.tile(ABOVE.translation, (240, 1)))
-    stage = Stage("table", table(), camera, np.zeros(3), TIP, rest, 0.02)
+    scene = SceneContext("table", table(), camera, np.zeros(3), TIP, rest, 0.02)
     hand = GripperHand.from_yaml("parallel_gripper")
-    return Instrument(FlowModel(coder.eval(), field.eval(), facts), encoder, stage, hand, ViewConfig(size=48))
+    return Player(FlowModel(coder.eval(), field.eval(), facts), encoder, scene, hand, ViewConfig(size=48))
 
 
 # ---- motions -----------------------------------------------------------------------------------------------
@@ -91,7 +92,7 @@ def test_strokes_stay_on_the_level_that_they_landed_on() -> None:
     assert np.abs(np.diff(tip, axis=0)).max() < 0.1 / 30 * 1.5, "nowhere does it jump"
 
 
-def test_what_is_performed_is_told_at_its_times() -> None:
+def test_what_is_performed_keeps_its_times() -> None:
     there = SE3(ABOVE.quaternion, np.add(ABOVE.translation, [0.0, 0.0, -0.1]))
     motion = performed([(0.0, ABOVE), (2.0, ABOVE), (3.0, there), (3.0, there)])
     height = motion.translation[:, 2]
@@ -103,9 +104,9 @@ def test_what_is_performed_is_told_at_its_times() -> None:
         performed([])
 
 
-# ---- the instrument ----------------------------------------------------------------------------------------
+# ---- the player ----------------------------------------------------------------------------------------
 def test_a_motion_becomes_a_sound_and_a_seed_repeats_it() -> None:
-    made = instrument()
+    made = player()
     motion = made.preset("tap", ABOVE)
     played = made.play(motion, 3, QUICK)
     assert (
@@ -122,8 +123,8 @@ def test_a_motion_becomes_a_sound_and_a_seed_repeats_it() -> None:
     assert not np.array_equal(made.play(made.preset("stroke", ABOVE), 3, QUICK).mel, played.mel)
 
 
-def test_the_flow_is_told_where_the_hand_is_and_what_is_seen_of_it() -> None:
-    made = instrument()
+def test_the_flow_is_conditioned_on_where_the_hand_is_and_what_is_seen_of_it() -> None:
+    made = player()
     motion = made.preset("tap", ABOVE)
     part, pictures = made.condition(motion)
     hands = made.keypoints(motion)
@@ -138,17 +139,17 @@ def test_the_flow_is_told_where_the_hand_is_and_what_is_seen_of_it() -> None:
 
 
 def test_what_cannot_be_played_says_why() -> None:
-    made = instrument()
+    made = player()
     with pytest.raises(MotionError, match="motion is `hop`, known are tap, stroke, recorded"):
         made.preset("hop", ABOVE)
     with pytest.raises(MotionError, match="has 240 known poses"):
-        made.play(made.stage.motion[:100], 0)
+        made.play(made.scene.motion[:100], 0)
     with pytest.raises(ValueError, match="saw its views through other-1"):
-        instrument(encoder={"name": "other", "identity": "other-1"})
+        player(encoder={"name": "other", "identity": "other-1"})
 
 
 def test_the_page_shows_sounds_and_views() -> None:
-    played = instrument().play(instrument().stage.motion, 0, QUICK)
+    played = player().play(player().scene.motion, 0, QUICK)
     assert wav(played.sound).startswith("UklGR")  # RIFF
     assert sheet(played).shape == (320, 640, 3)
     picture = spectrogram(np.linspace(-1, 1, 80, dtype=np.float32)[:, None].repeat(5, 1))

@@ -1,4 +1,4 @@
-"""The flow from windows with drawn views to a checkpoint and its sounds, with a made-up world that can be learned."""
+"""The flow from windows with rendered views to a checkpoint and its sounds, in a made-up world that can be learned."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def draw_views(folder: Path, material: str) -> None:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A dataset with windows, and their views; one session was not drawn."""
+    """A dataset with windows, and their views; one session was not rendered."""
     dataset, views = tmp_path_factory.mktemp("flow") / "dataset", tmp_path_factory.mktemp("views")
     store.make_folders(dataset)
     rng, rows = np.random.default_rng(0), []
@@ -85,7 +85,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
             taps = np.sort(rng.uniform(0.5, 7.5, 5))
             rows.append(store.store_window(dataset, window(name, split, material, taps)))
             draw_views(views / name, material)
-    rows.append(store.store_window(dataset, window("undrawn", "train", "wood", np.array([1.0]))))
+    rows.append(store.store_window(dataset, window("unrendered", "train", "wood", np.array([1.0]))))
     manifest.finish(dataset, [], rows, sources=[])
     return dataset, views
 
@@ -109,7 +109,7 @@ def trained(world: tuple[Path, Path], items: Items, tmp_path_factory: pytest.Tem
 # ---- items -------------------------------------------------------------------------------------------------
 def test_items_hold_what_was_seen_done_and_heard(items: Items) -> None:
     assert len(items) == sum(COUNTS.values()) and {w.session_id for w in items.windows}.isdisjoint(
-        {"undrawn"}
+        {"unrendered"}
     )
     assert [len(items.rows(split)) for split in COUNTS] == list(COUNTS.values())
     assert items.mel.shape == (13, 80, 500) and items.action.shape == (13, 240, 126)
@@ -124,25 +124,25 @@ def test_items_hold_what_was_seen_done_and_heard(items: Items) -> None:
     assert float(loud[down].mean()) > float(loud[~down].mean()) + 0.1
 
 
-def test_joined_items_change_over_in_sound_sight_and_action_at_once(items: Items) -> None:
+def test_spliced_items_change_over_in_sound_sight_and_action_at_once(items: Items) -> None:
     rows = items.rows("train")
     plain = batch(items, rows)
-    joined = batch(items, rows, torch.Generator().manual_seed(3), joined=0.5)
+    spliced = batch(items, rows, torch.Generator().manual_seed(3), spliced=0.5)
     changed = 0
     for row in range(len(rows)):
-        differs = (joined.action[row] != plain.action[row]).any(dim=1)
+        differs = (spliced.action[row] != plain.action[row]).any(dim=1)
         if not bool(differs.any()):
-            torch.testing.assert_close(joined.sound[row], plain.sound[row])
+            torch.testing.assert_close(spliced.sound[row], plain.sound[row])
             continue
         changed += 1
         cut = int(differs.float().argmax())
-        torch.testing.assert_close(joined.sound[row, :, : 2 * cut], plain.sound[row, :, : 2 * cut])
+        torch.testing.assert_close(spliced.sound[row, :, : 2 * cut], plain.sound[row, :, : 2 * cut])
         (other,) = [
-            k for k in range(len(rows)) if torch.equal(plain.action[k, cut:], joined.action[row, cut:])
+            k for k in range(len(rows)) if torch.equal(plain.action[k, cut:], spliced.action[row, cut:])
         ]
         # The hand may rest at the change itself.
-        torch.testing.assert_close(joined.sound[row, :, 2 * cut :], plain.sound[other, :, 2 * cut :])
-        torch.testing.assert_close(joined.vision[row, cut:], plain.vision[other, cut:])
+        torch.testing.assert_close(spliced.sound[row, :, 2 * cut :], plain.sound[other, :, 2 * cut :])
+        torch.testing.assert_close(spliced.vision[row, cut:], plain.vision[other, cut:])
     assert 1 <= changed <= 4
 
 

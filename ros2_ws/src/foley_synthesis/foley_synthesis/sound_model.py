@@ -1,0 +1,115 @@
+"""The contract of every sound model: what it may be given of one contact, and the sound that it predicts.
+
+A model says by `needs` which inputs it cannot do without, and by `modes` which predictions it makes; whoever asks
+gathers those, and can say which one is missing. See `vis/inference/sound_model.py` and `flow/inference/sound_model.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import math
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foley_perception.action.trajectory import TipPath, ToolTrajectory
+from foley_perception.geometry.camera import CameraModel
+from foley_perception.geometry.se3 import SE3
+from foley_synthesis.beliefs.belief import MaterialBelief
+from foley_synthesis.checkpoint import Vocabulary
+
+Mode = Literal["planned", "executed"]
+
+
+class Input(enum.Enum):
+    """An input that a model may need in each of its modes."""
+
+    STILL = "crop of the place from before the tool came near"
+    ACTION = "motion of the tip around the contact"
+    PICTURE = "whole camera picture from before the tool came near"
+    CAMERA = "camera"
+    TOOL = "planned poses of the tool"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PlannedTool:
+    """A planned motion with all six degrees of freedom, and where its tip is."""
+
+    trajectory: ToolTrajectory  # in the world
+    tx_tool_tip: SE3
+
+    def tip_path(self) -> TipPath:
+        """The same as the path of the tip."""
+        return self.trajectory.tip_path(self.tx_tool_tip)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ContactQuery:
+    """What is known of one contact. The clip's grid starts 0.25 s before the contact and lasts 1 s."""
+
+    still: NDArray[np.uint8] | None = None  # [128, 128, 3], crop around the contact point
+    frames: NDArray[np.uint8] | None = None  # [30, 128, 128, 3] at 30 Hz; None: planned mode
+    action: NDArray[np.float32] | None = None  # [90, 8] at 90 Hz: planned where frames is None, else measured
+    contact_ns: int = 0  # in the time of `tool`
+    picture: NDArray[np.uint8] | None = None  # [H, W, 3] that `still` is cut from
+    camera: CameraModel | None = None  # that took `picture`
+    tool: PlannedTool | None = None
+
+    @property
+    def mode(self) -> Mode:
+        """`planned` claims to predict; `executed` knows what was seen and measured during the contact."""
+        return "planned" if self.frames is None else "executed"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PredictedSound:
+    """The sound of one contact and, where the model has them, features of it and what it says about the material."""
+
+    waveform: NDArray[np.float32]  # [n] mono
+    sample_rate: int  # [Hz]
+    onset_s: float  # of the contact within the waveform
+    mode: Mode = "planned"
+    model_id: str = ""  # sha256 of the checkpoint
+    solver_steps: int = 0  # of a generative solver; 0: direct regression
+    seed: int = 0  # of the random numbers used; 0: none were
+    features: NDArray[np.float32] | None = None  # [t, dims] at 90 Hz
+    cochleagram: NDArray[np.float32] | None = None  # [t, channels] at 90 Hz
+    belief: MaterialBelief | None = None
+    exemplar_id: str = ""  # clip whose waveform was used; empty where none was
+    distance: float = math.nan  # mean L1 between predicted features and the exemplar's; NaN without one
+
+
+class SoundModel(Protocol):
+    """From a contact that is planned (or over) to its sound. Used from one thread."""
+
+    @property
+    def model_id(self) -> str:
+        """sha256 of the checkpoint."""
+
+    @property
+    def domain(self) -> str:
+        """What the model was trained on: `sim` or `real`."""
+
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """Of its beliefs; None where it has none."""
+
+    @property
+    def needs(self) -> frozenset[Input]:
+        """Inputs without which it predicts nothing; frames are given in executed mode always."""
+
+    @property
+    def modes(self) -> frozenset[Mode]:
+        """Predictions that it makes."""
+
+    @property
+    def note(self) -> str:
+        """What whoever reads diagnostics should know of how it predicts; empty: nothing."""
+
+    def warm_up(self) -> None:
+        """Throw-away predictions, so that the first real one is as fast as the rest."""
+
+    def predict(self, query: ContactQuery) -> PredictedSound:
+        """Raises ValueError where an input that it needs is missing, of a wrong shape, or not finite."""

@@ -1,0 +1,97 @@
+"""The checkpoint's kind decides which model is loaded."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from foley_perception.action.gripper import GripperHand
+from foley_synthesis.checkpoint import CorruptCheckpoint, load_checkpoint, sha256_of, write_yaml
+from foley_synthesis.live.config import SynthesizerConfig
+from foley_synthesis.live.loading import load_sound_model
+from foley_synthesis.sound_model import Input
+
+HAND = GripperHand.from_yaml("parallel_gripper")
+
+
+def _world() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("live_world", Path(__file__).parents[1] / "live_world.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def flow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _world().make_flow(tmp_path_factory.mktemp("flow") / "flow")  # type: ignore[no-any-return]
+
+
+def load(path: Path | str, **settings: object) -> object:
+    return load_sound_model(SynthesizerConfig(checkpoint=str(path), **settings), HAND)  # type: ignore[arg-type]
+
+
+def test_vis_is_known_by_its_schema(tiny_checkpoint: Path) -> None:
+    model = load_sound_model(SynthesizerConfig(checkpoint=str(tiny_checkpoint)), HAND)
+    assert model.needs == {Input.STILL, Input.ACTION} and model.modes == {"planned", "executed"}
+    assert model.vocabulary is not None and len(model.model_id) == 64 and model.note == ""
+
+
+def test_a_flow_is_known_by_its_schema(flow: Path) -> None:
+    model = load_sound_model(SynthesizerConfig(checkpoint=str(flow)), HAND)
+    assert Input.TOOL in model.needs and model.vocabulary is None and model.domain == "sim"
+    assert len(model.model_id) == 64
+
+
+def test_a_flow_is_no_model_of_materials(flow: Path) -> None:
+    with pytest.raises(CorruptCheckpoint, match=r"schema is `foley-flow-1`.*`synthesizer\.checkpoint` alone"):
+        load_checkpoint(flow)
+
+
+def test_a_flow_that_an_earlier_version_wrote_still_loads(flow: Path, tmp_path: Path) -> None:
+    old = shutil.copytree(flow, tmp_path / "old")
+    tensors = load_file(old / "model.safetensors")
+    tensors["field._nothing"] = tensors.pop("field._null_condition")
+    save_file(tensors, old / "model.safetensors")
+    files = ("model.safetensors", "config.yaml")
+    write_yaml(old / "manifest.yaml", {name: sha256_of(old / name) for name in files})
+    load(old)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, r"config.yaml: not readable as YAML"),
+        (
+            "schema: other-1\n",
+            r"schema is `other-1`, a sound model has `foley-vis-1` or `foley-flow-1`; name a folder",
+        ),
+        ("size: 3\n", "schema is ``"),
+        ("- a\n", "not a YAML mapping"),
+    ],
+)
+def test_what_is_no_checkpoint_is_named(tmp_path: Path, content: str | None, told: str) -> None:
+    if content is not None:
+        (tmp_path / "config.yaml").write_text(content)
+    with pytest.raises(CorruptCheckpoint, match=told):
+        load(tmp_path)
+    with pytest.raises(CorruptCheckpoint, match="no such checkpoint folder"):
+        load(tmp_path / "nowhere")
+
+
+def test_a_scene_that_is_not_there_is_named(flow: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"scene\.json: not found"):
+        load(flow, scene=str(tmp_path))
+
+
+@pytest.mark.parametrize("field", ["solver_steps", "seed"])
+def test_settings_are_checked(field: str) -> None:
+    with pytest.raises(ValueError, match=f"{field} is 0"):
+        SynthesizerConfig(**{field: 0})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="guidance is -1"):
+        SynthesizerConfig(guidance=-1.0)
