@@ -51,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     generate.add_argument(
         "--depth-rate", type=float, default=5.0, metavar="HZ", help="depth images (default: 5)"
     )
-    generate.add_argument("--edition", default="tabletop", help="collection of scenes (default: tabletop)")
+    generate.add_argument("--edition", default="tabletop", help="set of scenes (default: tabletop)")
     generate.add_argument(
         "--collection",
         default="",
@@ -135,13 +135,13 @@ def _generate(args: argparse.Namespace) -> int:
         TimeRemainingColumn(),
     )
     tty = sys.stderr.isatty()
-    told = Told(total_s)
+    lines = ProgressLines(total_s)
     with Progress(*columns, console=Console(stderr=True), disable=not tty) as bar:
         task = bar.add_task(config.collection or f"{config.split} scenes", total=total_s)
 
         def advance(seconds: float) -> None:
             bar.advance(task, seconds)
-            line = told.advance(seconds, time.monotonic())
+            line = lines.advance(seconds, time.monotonic())
             if line and not tty:
                 print(line, file=sys.stderr, flush=True)
 
@@ -159,24 +159,24 @@ def _generate(args: argparse.Namespace) -> int:
     return 0
 
 
-class Told:
+class ProgressLines:
     """Lines for a log where no bar can be drawn: how far it is, how fast, and how long it will still take."""
 
     def __init__(self, total_s: float, every_s: float = 30.0) -> None:
         self._total_s, self._every_s = total_s, every_s
         self._done_s = self._kept_s = 0.0
         self._started: float | None = None
-        self._told = 0.0
+        self._last = 0.0
 
     def advance(self, seconds: float, now_s: float) -> str:
         """A line if it is time for one. What the first call brings was there before."""
         self._done_s += seconds
         if self._started is None:
-            self._started = self._told = now_s
+            self._started = self._last = now_s
             self._kept_s = self._done_s
-        if now_s - self._told < self._every_s:
+        if now_s - self._last < self._every_s:
             return ""
-        self._told = now_s
+        self._last = now_s
         speed = (self._done_s - self._kept_s) / (now_s - self._started)
         left = (self._total_s - self._done_s) / speed / 60 if speed > 0 else float("inf")
         return (

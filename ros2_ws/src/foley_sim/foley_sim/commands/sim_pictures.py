@@ -65,14 +65,13 @@ def _gallery(args: argparse.Namespace) -> int:
     from rich.progress import Progress
 
     from foley_common.metrics_file import write_metrics
-    from foley_sim.materials import MATERIALS
     from foley_sim.rendering import gallery
 
     _write(args.out / "foleysim1_scenes.jpg", gallery.scenes_sheet())
     _write(args.out / "foleysim1_robots.jpg", gallery.robots_sheet())
     _write(args.out / "foleysim1_disguises.jpg", gallery.disguises_sheet())
     with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("wall of spectrograms", total=len(MATERIALS))
+        task = bar.add_task("wall of spectrograms", total=len(gallery.MATERIALS))
         picture, peaks = gallery.wall(lambda material: bar.advance(task))
     _write(args.out / "foleysim1_wall.png", picture)
     write_metrics(args.metrics, {"scenes": [f"{s} {n}" for s, n in gallery.SHOWN], "peak_dbfs": peaks})

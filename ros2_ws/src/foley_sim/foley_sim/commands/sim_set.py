@@ -68,19 +68,19 @@ def _render_audio(args: argparse.Namespace) -> int:
     from foley_common.metrics_file import write_metrics
     from foley_sim.offline.job import CONTACTS
     from foley_sim.ros.check import bags_in
-    from foley_sim.ros.rerender import Told, render_bags
+    from foley_sim.ros.rerender import RenderedBag, render_bags
 
     bags = [bag for bag in bags_in(args.bag) if (bag / CONTACTS).is_file()] or [args.bag]
     begin = time.monotonic()
     with Progress(console=Console(stderr=True), disable=len(bags) == 1) as bar:
         task = bar.add_task("sound again", total=len(bags))
 
-        def told(done: Told) -> None:
+        def progress(done: RenderedBag) -> None:
             bar.advance(task)
             if not done.same:
                 bar.console.print(f"{done.bag.name}: DIFFERENT from the bag's by {done.difference:.2e}")
 
-        done = render_bags(bags, jobs=args.jobs, compare=args.compare, out=args.out, progress=told)
+        done = render_bags(bags, jobs=args.jobs, compare=args.compare, out=args.out, progress=progress)
     wall_s = time.monotonic() - begin
     audio_s, busy_s = sum(d.audio_s for d in done), sum(d.render_s for d in done)
     differing = sum(not d.same for d in done)

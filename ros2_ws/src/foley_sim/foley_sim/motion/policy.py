@@ -6,7 +6,7 @@ Every plan ends where the next can start: at rest, above everything that stands 
     |--- LEAD -----|----------------|--------------|---------|----------------|
                    start                           contact_ns                 end
 
-The follow-through is the action: a turn below the face, more blows, strokes or a press (see motion.py).
+The follow-through is the action: a turn below the face, more blows, strokes or a press (see action_motion.py).
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ PARK = (-0.44, 0.32)
 SHARE = 0.5
 """Of the actions on things that can be held."""
 DELAY_NS = 900_000_000
-"""The first hand's plan is told so much later, which gives the other one time to arrive."""
+"""The first hand's plan is published so much later, which gives the other one time to arrive."""
 APART_M = 0.05
 """Between the sticks of both hands, at least."""
 _START_NS = 60_000_000
@@ -43,7 +43,7 @@ def plan_hold(
 ) -> Plan | None:
     """The other hand's plan beside ``plan`` from where it rests [4]; None where nothing is to be held.
 
-    ``plan`` must be published DELAY_NS from now, which is when the one returned is told.
+    ``plan`` must be published DELAY_NS from now, which is when the one returned is published.
     """
     item = next((o for o in scene.objects if o.object_id == plan.target.object_id), None)
     if item is None or not can_hold(item) or not scene.striker.has_pad or rng.uniform() >= SHARE:

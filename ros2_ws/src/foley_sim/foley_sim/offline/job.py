@@ -26,7 +26,7 @@ REPORT = "report.json"
 """File beside the .mcap that holds a BagReport."""
 
 CONTACTS = "contacts.npz"
-"""File beside the .mcap from which the sound can be rendered again (sound/saved.py)."""
+"""File beside the .mcap from which the sound can be rendered again (world/contact_log.py)."""
 
 _EPOCH_S = 1_700_000_000
 
@@ -44,7 +44,7 @@ class BagJob:
     depth_rate_hz: float = 5.0
     compress: bool = True
     edition: str = "tabletop"
-    side: str = ""  # of the data set; empty: the scene's split
+    dataset_split: str = ""  # empty: the scene's split
     kind: Kind = "interact"
     collection: str = ""
     robot: Robot | None = None  # None: the scene's own
@@ -56,16 +56,16 @@ class BagJob:
     look: str = ""  # every object is made to look like this material or disguise: an intervention
     blow_speed: float = 1.0  # factor on the speed of everything that strikes: another one
 
+    def __post_init__(self) -> None:
+        if not self.dataset_split:
+            object.__setattr__(self, "dataset_split", self.split)
+
     @property
     def origin_ns(self) -> int:
         """Stamp of the beginning: fixed, and different for every scene or recording."""
         if self.start_s:
             return self.start_s * NS
         return (_EPOCH_S + 10_000_000 * SPLITS.index(self.split) + 1000 * (self.scene_seed % 10_000)) * NS
-
-    @property
-    def dataset_split(self) -> str:
-        return self.side or self.split
 
     def scene(self) -> SceneSpec:
         """What is recorded.
@@ -104,7 +104,7 @@ def job_of(recording: Recording, out: Path) -> BagJob:
         camera_rate_hz=recording.colour_rate_hz,
         depth_rate_hz=recording.depth_rate_hz,
         edition=recording.edition,
-        side=recording.split,
+        dataset_split=recording.split,
         kind=recording.kind,
         collection=recording.collection,
         robot=recording.robot,
@@ -213,13 +213,13 @@ def write_report(folder: Path, report: BagReport) -> None:
 
 
 @contextlib.contextmanager
-def workshop(job: BagJob) -> Iterator[Path]:
+def staging_folder(job: BagJob) -> Iterator[Path]:
     """A folder to write the bag in; it gets the bag's name and place only when all went well."""
-    place = job.folder.parent / PARTIAL
-    partial = place / job.folder.name  # the file inside is named after its folder
+    parent = job.folder.parent / PARTIAL
+    partial = parent / job.folder.name  # the file inside is named after its folder
     if partial.exists():
         shutil.rmtree(partial)
-    place.mkdir(parents=True, exist_ok=True)
+    parent.mkdir(parents=True, exist_ok=True)
     try:
         yield partial
     except BaseException:
@@ -227,7 +227,7 @@ def workshop(job: BagJob) -> Iterator[Path]:
         raise
     partial.rename(job.folder)
     with contextlib.suppress(OSError):  # another process still works in it
-        place.rmdir()
+        parent.rmdir()
 
 
 def size_of(folder: Path) -> int:

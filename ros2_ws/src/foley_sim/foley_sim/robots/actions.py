@@ -14,8 +14,6 @@ from foley_sim.spec import Head
 Array = NDArray[np.float64]
 Action = Literal["tap", "hit", "scratch", "knock", "rub", "pat", "press"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
-TABLETOP_ACTIONS: tuple[Action, ...] = ("tap", "hit", "scratch")
-"""All that the edition `tabletop` does."""
 PAD_ACTIONS: frozenset[str] = frozenset({"rub", "pat", "press"})
 """Done with the soft pad; the others with the hard tip."""
 LANDED: frozenset[str] = frozenset({"scratch", "rub", "press"})

@@ -19,7 +19,7 @@ from foley_sim.offline.job import (
     finished,
     session,
     size_of,
-    workshop,
+    staging_folder,
     write_report,
 )
 from foley_sim.rendering.camera import Camera
@@ -59,7 +59,7 @@ def write_bag(job: BagJob, progress: Callable[[float], None] = lambda seconds: N
         NoRenderer: there is no way to draw.
     """
     started = time.monotonic()
-    with workshop(job) as folder:
+    with staging_folder(job) as folder:
         if job.kind == "scan":
             file = write_scan(job, folder, progress)
             tally = _Tally(job.scene())

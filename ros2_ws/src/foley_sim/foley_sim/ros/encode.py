@@ -118,8 +118,8 @@ class Encoder:
         ):
             for plan in plans:
                 yield self._plan(plan, topic, robot)
-        sides = (batch.states, batch.other_states)[: len(self._robots)]
-        for states in zip(*sides, strict=True):
+        of_hands = (batch.states, batch.other_states)[: len(self._robots)]
+        for states in zip(*of_hands, strict=True):
             yield from self._states(states)
         for audio in batch.audio:
             yield from self._chunks(audio)

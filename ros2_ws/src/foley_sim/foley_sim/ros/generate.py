@@ -45,7 +45,7 @@ class GenerateConfig:
     compress: bool = True
     edition: str = "tabletop"
     collection: str = ""  # everything above but `out` and `jobs` follows from it
-    only: str = ""  # one side of the collection
+    only: str = ""  # one split of the collection
     robot: Robot | None = None
     hands: int = 1
     look: str = ""
@@ -63,7 +63,7 @@ class GenerateConfig:
         if self.edition not in EDITIONS:
             raise ValueError(f"--edition is `{self.edition}`, known are {', '.join(EDITIONS)}")
         if self.only and not self.collection:
-            raise ValueError(f"--only is `{self.only}`, which is a side of a --collection: name one")
+            raise ValueError(f"--only is `{self.only}`, which is a split of a --collection: name one")
         if self.hands not in (1, 2):
             raise ValueError(f"--hands is {self.hands}, must be 1 or 2")
         if self.scenes < 1 or self.jobs < 1:
@@ -82,7 +82,7 @@ def bag_jobs(config: GenerateConfig) -> list[BagJob]:
     """Every bag that was asked for.
 
     Raises:
-        ValueError: unknown collection or side.
+        ValueError: unknown collection or split.
     """
     from foley_sim.offline.job import BagJob, job_of
 

@@ -119,7 +119,7 @@ class World:
         return self._samples
 
     def saved_contacts(self) -> SavedContacts:
-        """All that the sound so far follows from; see sound/saved.py.
+        """All that the sound so far follows from; see world/contact_log.py.
 
         Raises:
             ValueError: made without save_contacts, or nothing is delivered yet.
@@ -183,7 +183,7 @@ class World:
         return batch
 
     def finish(self) -> Batch:
-        """Close an open contact and return it with the sound that can still be told. The world stays usable."""
+        """Close an open contact and return it with the events of its sound. The world stays usable."""
         self._batch = Batch()
         for hand in self.hands:
             hand.touch.finish()
@@ -229,10 +229,10 @@ class World:
         ):
             self._start_plan(now)
         speed = 0.0
-        for hand, told in zip(self.hands, (self._batch.states, self._batch.other_states), strict=False):
+        for hand, states in zip(self.hands, (self._batch.states, self._batch.other_states), strict=False):
             state = hand.observe(now, self._rng)
             hand.tip.forget()
-            told.append(state)
+            states.append(state)
             speed = max(speed, hand.robot.motor_speed(state.velocities))
         self.sound.set_joint_speed(now / NS, min(speed, 1.0))
         if self._log is not None:
@@ -288,8 +288,8 @@ class World:
         return held is not None
 
     def _take_events(self) -> None:
-        sides = (self._batch.contacts, self._batch.other_contacts)
-        for hand, told in zip(self.hands, sides, strict=False):
+        both = (self._batch.contacts, self._batch.other_contacts)
+        for hand, contacts in zip(self.hands, both, strict=False):
             touch = hand.touch
             for event in touch.events:
                 self.sound.add(event)
@@ -299,7 +299,7 @@ class World:
             touch.events.clear()
             for contact in touch.contacts:
                 reaction = self._rods.reaction(contact.object_id)
-                told.append(dataclasses.replace(contact, reaction=reaction))
+                contacts.append(dataclasses.replace(contact, reaction=reaction))
             touch.contacts.clear()
 
     def _collect_audio(self) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 rclpy = pytest.importorskip("rclpy")
 
-from foley_sim.commands.sim import Told  # noqa: E402
+from foley_sim.commands.sim import ProgressLines  # noqa: E402
 from foley_sim.offline.collections import recordings  # noqa: E402
 from foley_sim.offline.job import session  # noqa: E402
 from foley_sim.ros import generate as module  # noqa: E402
@@ -58,10 +58,10 @@ def test_collections_need_their_names():
 
 
 def test_the_estimate_counts_only_what_is_done_now():
-    told = Told(1000.0, every_s=10.0)
-    assert told.advance(400.0, 0.0) == ""  # was there before
-    assert told.advance(50.0, 5.0) == ""
-    assert told.advance(50.0, 20.0) == "500 of 1000 s simulated, 5.0 x real time, about 1.7 min left"
+    lines = ProgressLines(1000.0, every_s=10.0)
+    assert lines.advance(400.0, 0.0) == ""  # was there before
+    assert lines.advance(50.0, 5.0) == ""
+    assert lines.advance(50.0, 20.0) == "500 of 1000 s simulated, 5.0 x real time, about 1.7 min left"
 
 
 @pytest.mark.timeout(60)
