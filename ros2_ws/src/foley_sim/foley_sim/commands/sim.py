@@ -18,6 +18,7 @@ _EXAMPLES = """examples:
   foley sim generate --out out/bags/train --split train --scenes 12 --duration 40 --jobs 2
   foley sim generate --collection foleysim-1-mini --out out/foleysim1_mini --jobs 2
   foley sim check out/foleysim1_mini
+  foley sim digest --collection foleysim-1-mini
   foley sim datasheet out/foleysim1_mini --out docs/foleysim1_datasheet.md
   foley sim show --edition foleysim-1 --seed 3 --split test --out scene.png
   foley sim gallery --out pictures
@@ -66,6 +67,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=1,
         choices=(1, 2),
         help="2: another hand steadies what is touched (default: 1)",
+    )
+    generate.add_argument(
+        "--material", default="", metavar="NAME", help="every object is made of this one, heaps excepted"
     )
     generate.add_argument(
         "--look", default="", metavar="NAME", help="every object is made to look like this material"
@@ -123,6 +127,7 @@ def _generate(args: argparse.Namespace) -> int:
         only=args.only,
         robot=args.robot,
         hands=args.hands,
+        material=args.material,
         look=args.look,
         blow_speed=args.blow_speed,
     )

@@ -18,6 +18,7 @@ def configure(actions: Any) -> None:
     show.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the scene (default: 0)")
     show.add_argument("--split", default="test", help="train, validation or test (default: test)")
     show.add_argument("--edition", default="tabletop", help=f"{', '.join(EDITIONS)} (default: tabletop)")
+    show.add_argument("--material", default="", metavar="NAME", help="every object is made of this one")
     show.add_argument("--robot", choices=ROBOTS, help="who touches things (default: the scene's own)")
     show.add_argument(
         "--out",
@@ -52,10 +53,13 @@ def run(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace) -> int:
     from foley_sim.editions import make_scene
     from foley_sim.rendering.contact_sheet import contact_sheet
+    from foley_sim.scene import made_of
 
     if args.out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise ValueError(f"--out is `{args.out}`, must end in .png or .jpg")
     scene = make_scene(args.seed, args.split, args.edition)
+    if args.material:
+        scene = made_of(scene, args.material)
     _write(args.out, contact_sheet(dataclasses.replace(scene, robot=args.robot or scene.robot)))
     return 0
 

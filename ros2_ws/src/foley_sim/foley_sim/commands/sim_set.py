@@ -1,4 +1,4 @@
-"""`foley sim check`, `foley sim datasheet` and `foley sim render-audio`: what was generated, looked at as a whole."""
+"""`foley sim check`, `datasheet`, `render-audio` and `digest`: what was generated, looked at as a whole."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-ACTIONS: tuple[str, ...] = ("check", "datasheet", "render-audio")
+from foley_sim.offline.collections import COLLECTIONS
+
+ACTIONS: tuple[str, ...] = ("check", "datasheet", "render-audio", "digest")
 
 
 def configure(actions: Any) -> None:
@@ -49,6 +51,25 @@ def configure(actions: Any) -> None:
         metavar="DIR",
         help="folder of metrics.json (default: out/sim_render_audio)",
     )
+    digest = actions.add_parser(
+        "digest", help="a digest of each topic of bags, or of how a collection's recordings begin, to compare"
+    )
+    digest.add_argument("bags", type=Path, nargs="?", metavar="DIR", help="a bag, or a folder of them")
+    digest.add_argument(
+        "--collection",
+        choices=COLLECTIONS,
+        help="instead of DIR: simulate the beginning of one recording of each split, without images",
+    )
+    digest.add_argument(
+        "--seconds", type=float, default=8.0, metavar="S", help="of each beginning (default: 8)"
+    )
+    digest.add_argument(
+        "--metrics",
+        type=Path,
+        default=Path("out/sim_digest"),
+        metavar="DIR",
+        help="folder of metrics.json (default: out/sim_digest)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,7 +77,9 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError, OSError: the folder holds no bags, or cannot be read or written.
     """
-    return {"check": _check, "datasheet": _datasheet, "render-audio": _render_audio}[args.action](args)
+    return {"check": _check, "datasheet": _datasheet, "render-audio": _render_audio, "digest": _digest}[
+        args.action
+    ](args)
 
 
 def _render_audio(args: argparse.Namespace) -> int:
@@ -107,6 +130,27 @@ def _render_audio(args: argparse.Namespace) -> int:
         },
     )
     return 1 if differing else 0
+
+
+def _digest(args: argparse.Namespace) -> int:
+    from foley_common.metrics_file import write_metrics
+    from foley_sim.ros.check import bags_in
+    from foley_sim.ros.digest import bag_digests, opening_digests
+
+    if (args.bags is None) == (args.collection is None):
+        raise ValueError("foley sim digest takes either a folder of bags or --collection")
+    named = (
+        ((bag.name, bag_digests(bag)) for bag in bags_in(args.bags))
+        if args.bags is not None
+        else opening_digests(args.collection, args.seconds)
+    )
+    found = {}
+    for name, digests in named:
+        found[name] = digests
+        for topic, digest in digests.items():
+            print(f"{name} {topic} {digest}", flush=True)
+    write_metrics(args.metrics, {"seconds": args.seconds if args.collection else None, "recordings": found})
+    return 0
 
 
 def _check(args: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ import yaml
 from foley_sim.editions import make_scene
 from foley_sim.offline.collections import Kind, Recording
 from foley_sim.offline.session_key import SESSION_KEY
-from foley_sim.scene import SPLITS, describe
+from foley_sim.scene import SPLITS, describe, made_of
 from foley_sim.spec import Robot, SceneSpec
 
 NS = 1_000_000_000
@@ -53,8 +53,9 @@ class BagJob:
     images: Literal["raw", "compressed"] = "raw"
     sample_bits: int = 0  # of the microphone's converter; 0: floats as they are
     start_s: int = 0  # ROS time of the beginning; 0: from split and seed
-    look: str = ""  # every object is made to look like this material or disguise: an intervention
-    blow_speed: float = 1.0  # factor on the speed of everything that strikes: another one
+    material: str = ""  # every object is made of this one: an intervention
+    look: str = ""  # every object is made to look like this material or disguise: another one
+    blow_speed: float = 1.0  # factor on the speed of everything that strikes: a third one
 
     def __post_init__(self) -> None:
         if not self.dataset_split:
@@ -71,9 +72,11 @@ class BagJob:
         """What is recorded.
 
         Raises:
-            ValueError: there is no such scene.
+            ValueError: there is no such scene or material.
         """
         scene = make_scene(self.scene_seed, self.split, self.edition)
+        if self.material:
+            scene = made_of(scene, self.material)
         objects = scene.objects
         if self.look:
             objects = tuple(dataclasses.replace(item, look_material=self.look) for item in objects)
@@ -159,6 +162,7 @@ def session(job: BagJob) -> dict[str, str]:
         "scene_split": job.split,
         "kind": job.kind,
         "robot": made.robot,
+        **({"material": job.material} if job.material else {}),
         **({"look": job.look} if job.look else {}),
         **({"blow_speed": str(job.blow_speed)} if job.blow_speed != 1.0 else {}),
         **({"hands": str(made.hands)} if made.hands != 1 else {}),

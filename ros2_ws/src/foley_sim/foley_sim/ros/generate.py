@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from foley_common.worker_processes import end_with_parent
 from foley_sim.editions import EDITIONS
 from foley_sim.foleysim1.appearances import LOOKS
+from foley_sim.judge.scenes import EDITION as JUDGE
+from foley_sim.materials import MATERIALS
 from foley_sim.offline.collections import recordings
 from foley_sim.offline.summary import added, summary
 from foley_sim.scene import SPLITS
@@ -48,14 +50,23 @@ class GenerateConfig:
     only: str = ""  # one split of the collection
     robot: Robot | None = None
     hands: int = 1
+    material: str = ""
     look: str = ""
     blow_speed: float = 1.0
 
     def __post_init__(self) -> None:
         if self.look and self.look not in LOOKS:
             raise ValueError(f"--look is `{self.look}`, known are {', '.join(LOOKS)}")
-        if (self.look or self.blow_speed != 1.0) and self.collection:
-            raise ValueError("--look and --blow-speed change scenes; a --collection stands as it is")
+        if self.material and self.material not in MATERIALS:
+            raise ValueError(f"--material is `{self.material}`, known are {', '.join(MATERIALS)}")
+        if self.material and self.edition == JUDGE:
+            raise ValueError(
+                f"--material is `{self.material}`: the materials of `{self.edition}` are its own"
+            )
+        if (self.material or self.look or self.blow_speed != 1.0) and self.collection:
+            raise ValueError(
+                "--material, --look and --blow-speed change scenes; a --collection stands as it is"
+            )
         if self.look and self.edition != "foleysim-1":
             raise ValueError(f"--look needs --edition foleysim-1; `{self.edition}` draws its looks otherwise")
         if self.split not in SPLITS:
@@ -103,6 +114,7 @@ def bag_jobs(config: GenerateConfig) -> list[BagJob]:
             edition=config.edition,
             robot=config.robot,
             hands=config.hands,
+            material=config.material,
             look=config.look,
             blow_speed=config.blow_speed,
         )

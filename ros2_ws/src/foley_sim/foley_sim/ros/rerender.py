@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.worker_processes import end_with_parent
-from foley_sim.editions import make_scene
-from foley_sim.offline.job import CONTACTS, stored_session
+from foley_sim.offline.job import CONTACTS, BagJob, stored_session
 from foley_sim.ros.check import read_sound
 from foley_sim.sound.converter import quantise
 from foley_sim.spec import SceneSpec
@@ -47,9 +46,17 @@ def _session_of(bag: Path) -> dict[str, str]:
 
 
 def _scene(session: dict[str, str]) -> SceneSpec:
-    scene = make_scene(int(session["seed"]), session["scene_split"], session["edition"])
-    hands = int(session.get("hands", "1"))
-    return dataclasses.replace(scene, robot=session["robot"], hands=hands)  # type: ignore[arg-type]
+    return BagJob(
+        Path(),
+        split=session["scene_split"],
+        scene_seed=int(session["seed"]),
+        policy_seed=int(session["policy_seed"]),
+        duration_s=float(session["duration_s"]),
+        edition=session["edition"],
+        robot=session["robot"],  # type: ignore[arg-type]
+        hands=int(session.get("hands", "1")),
+        material=session.get("material", ""),
+    ).scene()
 
 
 def render_bag(bag: Path, *, compare: bool = True) -> Rendered:

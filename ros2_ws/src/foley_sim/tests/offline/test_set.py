@@ -175,6 +175,14 @@ def test_the_sound_is_rendered_again_from_the_contacts(folder):
         render_bag(job(folder, "scan", "train", 2.0).folder)
 
 
+def test_a_scene_of_another_material_is_rendered_again_from_its_own_words(tmp_path):
+    made = dataclasses.replace(job(tmp_path), material="metal", camera_rate_hz=0.0, depth_rate_hz=0.0)
+    write_bag(made)
+    assert {name for name, count in read_report(made.folder).materials.items() if count} <= {"metal", ""}
+    done = render_bag(made.folder)
+    assert done.difference <= done.allowed
+
+
 def test_a_folder_is_rendered_again_by_several_processes(folder, tmp_path, capsys):
     parser = argparse.ArgumentParser()
     sim_set.configure(parser.add_subparsers(dest="action"))

@@ -107,7 +107,14 @@ def test_interventions_change_one_thing_and_are_other_bags(tmp_path):
     assert dataclasses.replace(hurried, blow_speed=1.0) == scene
     assert "look" not in session(base) and "blow_speed" not in session(base)
     assert session(looks)["look"] == "metal" and session(fast)["blow_speed"] == "2.0"
+    rubber = bag_jobs(dataclasses.replace(plain, material="rubber"))[0]
+    for item, was in zip(rubber.scene().objects, scene.objects, strict=True):
+        assert item.material.name == ("rubber" if was.shape != "heap" else was.material.name)
+        assert dataclasses.replace(item, material=was.material, look_material=was.look_material) == was
+    assert session(rubber)["material"] == "rubber" and "material" not in session(base)
     for bad, what in (
+        ({"material": "jelly"}, "--material is `jelly`, known are"),
+        ({"material": "wood", "edition": "foleysim-b"}, "are its own"),
         ({"look": "velvet"}, "known are"),
         ({"look": "wood", "edition": "tabletop"}, "--edition foleysim-1"),
         ({"blow_speed": 2.0, "collection": "foleysim-1-mini"}, "stands as it is"),
