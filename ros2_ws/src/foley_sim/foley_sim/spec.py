@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Literal, get_args
+from typing import Literal
 
 Shape = Literal["plate", "box", "bar", "cylinder", "disc", "rod", "dome", "heap"]
 SHAPES: tuple[Shape, ...] = ("plate", "box", "bar", "cylinder", "disc", "rod", "dome", "heap")

@@ -17,6 +17,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.times import NS_PER_S
 from foley_sim.motion.action_motion import BRAKING, REST_TO_REST_PEAK, plan_motion
 from foley_sim.motion.second_hand import PARK
 from foley_sim.physics.surfaces import (
@@ -31,7 +32,6 @@ from foley_sim.physics.surfaces import (
 from foley_sim.robots import robot_of
 from foley_sim.robots.actions import (
     ACTIONS,
-    NS,
     PAD_ACTIONS,
     SPEEDS,
     Action,
@@ -168,14 +168,14 @@ class Policy:
         trajectory, contact_s = plan_motion(
             joints, target, contact_s, self.hover_z, striker.length, striker.tip_radius
         )
-        start_ns = now_ns + round(LEAD_S * NS)
+        start_ns = now_ns + round(LEAD_S * NS_PER_S)
         self._count += 1
         return Plan(
             plan_id=f"{self._scene.scene_id}-p{self._seed}-{self._count:04d}",
             target=target,
             published_ns=now_ns,
             start_ns=start_ns,
-            contact_ns=start_ns + round(contact_s * NS),
+            contact_ns=start_ns + round(contact_s * NS_PER_S),
             trajectory=trajectory,
             width=stick_width(),
         )

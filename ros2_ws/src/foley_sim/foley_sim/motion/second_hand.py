@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.times import NS_PER_S
 from foley_sim.motion.action_motion import plan_motion
 from foley_sim.physics.surfaces import ROUND, surface, to_world, usable_half
-from foley_sim.robots.actions import NS, Plan, Target
+from foley_sim.robots.actions import Plan, Target
 from foley_sim.robots.tool import stick_width
 from foley_sim.spec import ObjectSpec, SceneSpec
 
@@ -53,7 +54,7 @@ def plan_hold(
         return None
     now = plan.published_ns - DELAY_NS
     start = now + _START_NS
-    hold_s = (plan.end_ns - start) / NS - _LAND_S - _LEAVE_S
+    hold_s = (plan.end_ns - start) / NS_PER_S - _LAND_S - _LEAVE_S
     target = Target(
         item.object_id,
         "press",
@@ -70,7 +71,7 @@ def plan_hold(
         target=target,
         published_ns=now,
         start_ns=start,
-        contact_ns=start + round(contact_s * NS),
+        contact_ns=start + round(contact_s * NS_PER_S),
         trajectory=trajectory,
         width=stick_width(),
     )
@@ -86,7 +87,7 @@ def plan_return(scene: SceneSpec, now_ns: int, rest: Array, place: Array) -> Pla
     start = now_ns + _START_NS
     nowhere = Target("table", "press", (float(place[0]), float(place[1]), 0.0), _LANDING_SPEED)
     trajectory = Trajectory(profiles)
-    end = start + round(trajectory.duration_s * NS)
+    end = start + round(trajectory.duration_s * NS_PER_S)
     return Plan(f"{scene.scene_id}-return-{now_ns}", nowhere, now_ns, start, end, trajectory, stick_width())
 
 

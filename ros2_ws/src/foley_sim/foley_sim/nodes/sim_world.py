@@ -19,6 +19,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+from foley_common.times import NS_PER_S
 from foley_ros.node import FoleyNode, Health, run
 from foley_sim.config import SimWorldConfig
 from foley_sim.editions import make_scene
@@ -30,8 +31,7 @@ from foley_sim.ros.publisher import Publisher
 from foley_sim.ros.steering import Steering
 from foley_sim.world.world import STATE_NS, World
 
-NS = 1_000_000_000
-SETTLED_NS = NS // 2  # everything stamped earlier than this has been sent
+SETTLED_NS = NS_PER_S // 2  # everything stamped earlier than this has been sent
 LATE_NS = 100_000_000
 _STRIDE_NS = 20_000_000  # simulated at a time while catching up
 
@@ -112,7 +112,7 @@ class SimWorldNode(FoleyNode[SimWorldConfig]):
         if self._camera_thread is not None and not self._camera_thread.idle():
             self.get_logger().warning("the camera was still drawing at the end; its last images are missing")
         now = self._encoder.origin_ns + self._world.time_ns
-        self._publisher.account(now, self._world.time_ns / NS)
+        self._publisher.account(now, self._world.time_ns / NS_PER_S)
 
     def teardown(self) -> None:
         if self._camera_thread is not None:
@@ -177,7 +177,7 @@ class SimWorldNode(FoleyNode[SimWorldConfig]):
                 self._late_ticks += int(self._lag_ns > LATE_NS)
                 due = (world.time_ns // STATE_NS + 1) * STATE_NS
                 if due > now:
-                    self._stopping.wait((due - now) / NS)
+                    self._stopping.wait((due - now) / NS_PER_S)
         except Exception as error:  # noqa: BLE001 - reported in /diagnostics
             self._failure_in_loop = f"{type(error).__name__}: {error}"
             self.get_logger().error(f"the world stopped: {self._failure_in_loop}")
@@ -198,7 +198,7 @@ class SimWorldNode(FoleyNode[SimWorldConfig]):
         if self._world is None or self._encoder is None or self._publisher is None:
             return
         settled = max(self._world.time_ns - SETTLED_NS, 0)
-        self._publisher.account(self._encoder.origin_ns + settled, settled / NS)
+        self._publisher.account(self._encoder.origin_ns + settled, settled / NS_PER_S)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -12,13 +12,13 @@ from typing import Any, Literal
 
 import yaml
 
+from foley_common.times import NS_PER_S
 from foley_sim.editions import make_scene
 from foley_sim.offline.collections import Kind, Recording
 from foley_sim.offline.session_key import SESSION_KEY
 from foley_sim.scene import SPLITS, describe, made_of
 from foley_sim.spec import Robot, SceneSpec
 
-NS = 1_000_000_000
 PARTIAL = ".partial"
 """Folder beside the bags in which unfinished ones lie."""
 
@@ -65,8 +65,10 @@ class BagJob:
     def origin_ns(self) -> int:
         """Stamp of the beginning: fixed, and different for every scene or recording."""
         if self.start_s:
-            return self.start_s * NS
-        return (_EPOCH_S + 10_000_000 * SPLITS.index(self.split) + 1000 * (self.scene_seed % 10_000)) * NS
+            return self.start_s * NS_PER_S
+        return (
+            _EPOCH_S + 10_000_000 * SPLITS.index(self.split) + 1000 * (self.scene_seed % 10_000)
+        ) * NS_PER_S
 
     def scene(self) -> SceneSpec:
         """What is recorded.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
+from foley_common.times import NS_PER_S
 from foley_sim import materials
 from foley_sim.foleysim1.scenes import MATERIALS as FOLEYSIM1_MATERIALS
 from foley_sim.foleysim1.scenes import families, make_scene
@@ -38,7 +39,6 @@ LOWEST_HZ, HIGHEST_HZ = 80.0, 16_000.0
 FLOOR_DB, CEILING_DB = -110.0, -40.0
 
 _INK, _PAPER = (40, 42, 46), 250
-_NS = 1_000_000_000
 
 
 def scenes_sheet(width: int = 320, height: int = 240) -> Image:
@@ -136,11 +136,11 @@ def record(material: str, seed: int) -> dict[str, NDArray[np.float32]]:
     onsets: dict[str, int] = {}
     for action in ACTIONS:
         world.request(Policy(scene, seed, {action: 1.0}).target())
-        deadline = world.time_ns + 12 * _NS
+        deadline = world.time_ns + 12 * NS_PER_S
         while world.time_ns < deadline and (
-            world.busy or action not in onsets or world.time_ns < onsets[action] + 2 * _NS
+            world.busy or action not in onsets or world.time_ns < onsets[action] + 2 * NS_PER_S
         ):
-            batch = world.advance(world.time_ns + _NS // 2)
+            batch = world.advance(world.time_ns + NS_PER_S // 2)
             samples += [a.samples for a in batch.audio]
             for contact in batch.contacts:
                 if contact.object_id != TABLE_ID and contact.action == action:
@@ -150,7 +150,7 @@ def record(material: str, seed: int) -> dict[str, NDArray[np.float32]]:
     everything = np.concatenate(samples)
     rate = scene.microphone.sample_rate
     before, after = (round(s * rate) for s in CLIP_S)
-    firsts = {action: onset * rate // _NS for action, onset in onsets.items()}
+    firsts = {action: onset * rate // NS_PER_S for action, onset in onsets.items()}
     return {a: everything[max(first - before, 0) : first + after] for a, first in firsts.items()}
 
 

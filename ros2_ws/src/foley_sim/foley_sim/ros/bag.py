@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from foley_common.times import NS_PER_S
 from foley_sim.offline.job import (
     CONTACTS,
-    NS,
     PARTIAL,
     BagJob,
     BagReport,
@@ -111,7 +111,7 @@ def _interact(job: BagJob, folder: Path, progress: Callable[[float], None]) -> t
         with BagFile(folder, session(job), compress=job.compress, recorded=recorded) as bag:
             for message in encoder.opening(0):
                 bag.add(message)
-            end_ns = round(job.duration_s * NS)
+            end_ns = round(job.duration_s * NS_PER_S)
             while world.time_ns < end_ns:
                 until = min(world.time_ns + _STRIDE_NS, end_ns)
                 before = world.time_ns
@@ -127,7 +127,7 @@ def _interact(job: BagJob, folder: Path, progress: Callable[[float], None]) -> t
                     for message in _draw(camera, pictures, frame):
                         bag.add(dataclasses.replace(message, sent_ns=message.sent_ns + _CAMERA_DELAY_NS))
                 bag.flush(job.origin_ns + world.time_ns - _HOLD_NS)
-                progress((world.time_ns - before) / NS)
+                progress((world.time_ns - before) / NS_PER_S)
                 if last:
                     break
             bag.flush(None)

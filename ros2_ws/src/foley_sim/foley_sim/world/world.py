@@ -18,6 +18,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.times import NS_PER_S
 from foley_sim.editions import sound_for
 from foley_sim.headless_gl import import_mujoco
 from foley_sim.motion.policy import Plan, Policy, Target
@@ -25,7 +26,7 @@ from foley_sim.motion.second_hand import DELAY_NS, plan_hold, plan_return
 from foley_sim.physics import mjcf
 from foley_sim.robots import robots_of
 from foley_sim.spec import ObjectSpec, SceneSpec
-from foley_sim.world.arm import NS, STATE_NS, STATE_RATE_HZ, STEP_NS, Hand
+from foley_sim.world.arm import STATE_NS, STATE_RATE_HZ, STEP_NS, Hand
 from foley_sim.world.contact_log import ContactLog, SavedContacts
 from foley_sim.world.contacts import IMPACT_WINDOW_S, TouchTracker
 from foley_sim.world.loose_bodies import LooseGrains, LooseRods
@@ -33,7 +34,7 @@ from foley_sim.world.readings import CHUNK_SAMPLES, Audio, Batch, Frame, State
 
 Array = NDArray[np.float64]
 
-SOUND_DELAY_NS = round((IMPACT_WINDOW_S + 0.002) * NS)
+SOUND_DELAY_NS = round((IMPACT_WINDOW_S + 0.002) * NS_PER_S)
 """Sound is known this long after it happens: an impulse is measured over the impact."""
 FIRST_PLAN_NS = 400_000_000
 
@@ -84,7 +85,7 @@ class World:
         self._rng = np.random.default_rng([0xF0CE, scene.seed, seed])
         self._explore = explore
         self._max_actions = max_actions
-        self._explore_until_ns = round(explore_s * NS) if explore_s > 0 else 2**62
+        self._explore_until_ns = round(explore_s * NS_PER_S) if explore_s > 0 else 2**62
         self._audio_block = audio_block
         self._rates = (camera_rate_hz, depth_rate_hz)
         self._frames = [0, 0]  # snapshots taken so far for colour and depth
@@ -215,7 +216,7 @@ class World:
         now = self.time_ns
         for hand in self.hands:
             hand.touch.flush()
-        self.touch.events.extend(self._rods.tick(now / NS, STATE_NS / NS))
+        self.touch.events.extend(self._rods.tick(now / NS_PER_S, STATE_NS / NS_PER_S))
         self._take_events()
         for hand in self.hands:
             hand.move_pad(now)
@@ -234,14 +235,14 @@ class World:
             hand.tip.forget()
             states.append(state)
             speed = max(speed, hand.robot.motor_speed(state.velocities))
-        self.sound.set_joint_speed(now / NS, min(speed, 1.0))
+        self.sound.set_joint_speed(now / NS_PER_S, min(speed, 1.0))
         if self._log is not None:
-            self._log.speeds.append((now / NS, min(speed, 1.0)))
+            self._log.speeds.append((now / NS_PER_S, min(speed, 1.0)))
 
     def _snapshot(self) -> None:
         now = self.time_ns
         due = [
-            round(count * NS / rate) if rate > 0 else 2**62
+            round(count * NS_PER_S / rate) if rate > 0 else 2**62
             for count, rate in zip(self._frames, self._rates, strict=True)
         ]
         colour, depth = (now >= d for d in due)
@@ -250,7 +251,7 @@ class World:
         if colour or depth:
             self._batch.frames.append(Frame(now, self._data.qpos.copy(), colour, depth))
         self._frame_due = min(
-            round(count * NS / rate) if rate > 0 else 2**62
+            round(count * NS_PER_S / rate) if rate > 0 else 2**62
             for count, rate in zip(self._frames, self._rates, strict=True)
         )
 
@@ -262,7 +263,7 @@ class World:
         plan = self.policy.plan(now + delay, self.hands[0].rest, target)
         if delay and not self._hold(plan, now):
             plan, delay = plan.later(-delay), 0
-        self._next_plan_ns = max(now + delay + round(self.policy.pause_s() * NS), plan.end_ns)
+        self._next_plan_ns = max(now + delay + round(self.policy.pause_s() * NS_PER_S), plan.end_ns)
         if delay:
             self._waiting = plan
         else:
@@ -307,7 +308,7 @@ class World:
         block = CHUNK_SAMPLES * self._audio_block
         # Events are handed over every tick, so sound is certain up to the last tick minus the delay.
         certain_ns = self.time_ns - self.time_ns % STATE_NS - SOUND_DELAY_NS
-        while (self._samples + block) * NS <= certain_ns * rate:
+        while (self._samples + block) * NS_PER_S <= certain_ns * rate:
             samples = self.sound.render((self._samples + block) / rate)
             if samples.shape != (block,):
                 raise RuntimeError(f"the sound gave {samples.shape[0]} samples where {block} were due")
@@ -316,5 +317,5 @@ class World:
                 first = self._samples + start
                 chunk = slice(start, start + CHUNK_SAMPLES)
                 felt = None if contact is None else contact[chunk]
-                self._batch.audio.append(Audio(first * NS // rate, first, samples[chunk], felt))
+                self._batch.audio.append(Audio(first * NS_PER_S // rate, first, samples[chunk], felt))
             self._samples += block

@@ -16,6 +16,7 @@ rclpy = pytest.importorskip("rclpy")
 
 from rosbags.highlevel import AnyReader  # noqa: E402
 
+from foley_common.times import NS_PER_S  # noqa: E402
 from foley_sim.commands import sim_set  # noqa: E402
 from foley_sim.offline.collections import recordings  # noqa: E402
 from foley_sim.offline.datasheet import datasheet  # noqa: E402
@@ -140,7 +141,7 @@ def test_a_scan_moves_the_camera_and_names_every_pose(folder):
 
 
 def _ns(header):
-    return header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
+    return header.stamp.sec * NS_PER_S + header.stamp.nanosec
 
 
 def test_a_sound_set_passes_and_a_broken_one_is_told(folder, monkeypatch):

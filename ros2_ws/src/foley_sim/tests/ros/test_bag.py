@@ -14,6 +14,7 @@ from mcap.reader import make_reader  # noqa: E402
 from rclpy.serialization import deserialize_message  # noqa: E402
 from rosbags.highlevel import AnyReader  # noqa: E402
 
+from foley_common.times import NS_PER_S  # noqa: E402
 from foley_sim.offline.session_key import SESSION_KEY  # noqa: E402
 from foley_sim.robots.gantry import Gantry  # noqa: E402
 from foley_sim.ros import topics  # noqa: E402
@@ -47,7 +48,7 @@ def messages(job, report):
 
 
 def _ns(stamp):
-    return stamp.sec * 1_000_000_000 + stamp.nanosec
+    return stamp.sec * NS_PER_S + stamp.nanosec
 
 
 def test_every_topic_is_there_with_its_rate(messages, report):
