@@ -9,6 +9,7 @@ from pathlib import Path
 
 from foley_common.metrics_file import write_metrics
 from foley_sim.commands import sim_pictures, sim_set
+from foley_sim.commands.options import add_metrics
 from foley_sim.offline.collections import COLLECTIONS
 from foley_sim.spec import ROBOTS
 
@@ -82,13 +83,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="factor on the speed of what strikes (default: 1)",
     )
     generate.add_argument("--no-compress", action="store_true", help="do not compress the bags (zstd)")
-    generate.add_argument(
-        "--metrics",
-        type=Path,
-        default=Path("out/sim_generate"),
-        metavar="DIR",
-        help="folder of metrics.json (default: out/sim_generate)",
-    )
+    add_metrics(generate, "sim_generate")
 
     sim_set.configure(actions)
     sim_pictures.configure(actions)

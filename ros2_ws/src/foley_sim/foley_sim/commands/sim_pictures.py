@@ -7,6 +7,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from foley_sim.commands.options import add_metrics
 from foley_sim.editions import EDITIONS
 from foley_sim.spec import ROBOTS
 
@@ -33,13 +34,7 @@ def configure(actions: Any) -> None:
     gallery.add_argument(
         "--out", type=Path, default=Path("out/sim_gallery"), metavar="DIR", help="folder of the pictures"
     )
-    gallery.add_argument(
-        "--metrics",
-        type=Path,
-        default=Path("out/sim_gallery"),
-        metavar="DIR",
-        help="folder of metrics.json (default: out/sim_gallery)",
-    )
+    add_metrics(gallery, "sim_gallery")
 
 
 def run(args: argparse.Namespace) -> int:

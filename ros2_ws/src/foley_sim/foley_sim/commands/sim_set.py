@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from foley_sim.commands.options import add_metrics
 from foley_sim.offline.collections import COLLECTIONS
 
 ACTIONS: tuple[str, ...] = ("check", "datasheet", "render-audio", "digest")
@@ -22,13 +23,7 @@ def configure(actions: Any) -> None:
     sheet.add_argument(
         "--out", type=Path, default=Path("datasheet.md"), metavar="FILE", help="Markdown to write"
     )
-    sheet.add_argument(
-        "--metrics",
-        type=Path,
-        default=Path("out/sim_datasheet"),
-        metavar="DIR",
-        help="folder of metrics.json (default: out/sim_datasheet)",
-    )
+    add_metrics(sheet, "sim_datasheet")
     again = actions.add_parser(
         "render-audio", help="render the sound of bags again from their contacts; exit code 1 if it differs"
     )
@@ -44,13 +39,7 @@ def configure(actions: Any) -> None:
         action="store_false",
         help="do not read the bags' own sound to compare",
     )
-    again.add_argument(
-        "--metrics",
-        type=Path,
-        default=Path("out/sim_render_audio"),
-        metavar="DIR",
-        help="folder of metrics.json (default: out/sim_render_audio)",
-    )
+    add_metrics(again, "sim_render_audio")
     digest = actions.add_parser(
         "digest", help="a digest of each topic of bags, or of how a collection's recordings begin, to compare"
     )
@@ -63,13 +52,7 @@ def configure(actions: Any) -> None:
     digest.add_argument(
         "--seconds", type=float, default=8.0, metavar="S", help="of each beginning (default: 8)"
     )
-    digest.add_argument(
-        "--metrics",
-        type=Path,
-        default=Path("out/sim_digest"),
-        metavar="DIR",
-        help="folder of metrics.json (default: out/sim_digest)",
-    )
+    add_metrics(digest, "sim_digest")
 
 
 def run(args: argparse.Namespace) -> int:

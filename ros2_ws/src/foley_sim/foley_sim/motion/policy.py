@@ -21,7 +21,6 @@ from foley_common.times import NS_PER_S
 from foley_sim.motion.action_motion import BRAKING, REST_TO_REST_PEAK, plan_motion
 from foley_sim.motion.second_hand import PARK
 from foley_sim.physics.surfaces import (
-    FACE_MARGIN_M,
     ROUND,
     face_radius,
     path_scale,
@@ -40,8 +39,6 @@ from foley_sim.robots.actions import (
 )
 from foley_sim.robots.tool import stick_width
 from foley_sim.spec import ObjectSpec, SceneSpec
-
-__all__ = ["ACTIONS", "FACE_MARGIN_M", "Action", "Plan", "Policy", "Target", "face_radius", "plan_motion"]
 
 Array = NDArray[np.float64]
 

@@ -13,10 +13,8 @@ import numpy as np
 from foley_common.times import NS_PER_S
 from foley_sim.offline.job import (
     CONTACTS,
-    PARTIAL,
     BagJob,
     BagReport,
-    finished,
     session,
     size_of,
     staging_folder,
@@ -24,7 +22,7 @@ from foley_sim.offline.job import (
 )
 from foley_sim.rendering.camera import Camera
 from foley_sim.ros import topics
-from foley_sim.ros.bag_file import BagFile, bag_qos, topic_names, typestore
+from foley_sim.ros.bag_file import BagFile
 from foley_sim.ros.encode import Encoder, Outgoing
 from foley_sim.ros.pictures import CompressedPictures
 from foley_sim.ros.scan_bag import write_scan
@@ -34,11 +32,6 @@ from foley_sim.world import contact_log
 from foley_sim.world.contacts import Contact
 from foley_sim.world.readings import Batch, Frame
 from foley_sim.world.world import World
-
-__all__ = [
-    "PARTIAL", "BagJob", "BagReport", "bag_qos", "finished", "session", "topic_names", "typestore",
-    "write_bag",
-]  # fmt: skip
 
 _STRIDE_NS = 100_000_000
 _HOLD_NS = 500_000_000  # messages may be made this much later than they are sent

@@ -26,10 +26,10 @@ from foley_common.enumerations import Action
 from foley_common.times import NS_PER_S
 from foley_msgs.msg import AudioChunk, ContactEvent
 from foley_ros import convert
-from foley_sim.motion.policy import Plan
 from foley_sim.physics import mjcf
 from foley_sim.rendering.camera import intrinsics
 from foley_sim.robots import robots_of, urdf
+from foley_sim.robots.actions import Plan
 from foley_sim.robots.base import Robot
 from foley_sim.robots.tool import GRIPPER_WIDTH
 from foley_sim.ros import topics

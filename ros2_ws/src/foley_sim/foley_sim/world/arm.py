@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
 from foley_sim.headless_gl import import_mujoco
-from foley_sim.motion.policy import Plan
 from foley_sim.motion.teleop import DEEPEST_M, HOLD_S, Follower, clamp, yaw_of
 from foley_sim.physics import mjcf
+from foley_sim.robots.actions import Plan
 from foley_sim.robots.base import Motion, Robot
 from foley_sim.robots.tool import PAD_TRAVEL
 from foley_sim.spec import SceneSpec

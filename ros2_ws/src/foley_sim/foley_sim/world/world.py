@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from foley_common.times import NS_PER_S
 from foley_sim.editions import sound_for
 from foley_sim.headless_gl import import_mujoco
-from foley_sim.motion.policy import Plan, Policy, Target
+from foley_sim.motion.policy import Policy
 from foley_sim.motion.second_hand import DELAY_NS, plan_hold, plan_return
 from foley_sim.physics import mjcf
 from foley_sim.robots import robots_of
+from foley_sim.robots.actions import Plan, Target
 from foley_sim.spec import ObjectSpec, SceneSpec
 from foley_sim.world.arm import STATE_NS, STATE_RATE_HZ, STEP_NS, Hand
 from foley_sim.world.contact_log import ContactLog, SavedContacts

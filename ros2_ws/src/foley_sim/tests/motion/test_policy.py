@@ -6,8 +6,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from foley_sim.motion.policy import FACE_MARGIN_M, Policy, Target
-from foley_sim.robots.actions import ACTIONS, SPEEDS
+from foley_sim.motion.policy import Policy
+from foley_sim.physics.surfaces import FACE_MARGIN_M
+from foley_sim.robots.actions import ACTIONS, SPEEDS, Target
 from foley_sim.robots.gantry import Gantry
 from foley_sim.scene import make_scene
 from foley_sim.spec import StrikerSpec

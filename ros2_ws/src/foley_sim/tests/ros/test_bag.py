@@ -15,10 +15,12 @@ from rclpy.serialization import deserialize_message  # noqa: E402
 from rosbags.highlevel import AnyReader  # noqa: E402
 
 from foley_common.times import NS_PER_S  # noqa: E402
+from foley_sim.offline.job import PARTIAL, BagJob, finished  # noqa: E402
 from foley_sim.offline.session_key import SESSION_KEY  # noqa: E402
 from foley_sim.robots.gantry import Gantry  # noqa: E402
 from foley_sim.ros import topics  # noqa: E402
-from foley_sim.ros.bag import PARTIAL, BagJob, finished, topic_names, typestore, write_bag  # noqa: E402
+from foley_sim.ros.bag import write_bag  # noqa: E402
+from foley_sim.ros.bag_file import topic_names, typestore  # noqa: E402
 from foley_sim.scene import describe, make_scene  # noqa: E402
 from foley_sim.spec import StrikerSpec  # noqa: E402
 

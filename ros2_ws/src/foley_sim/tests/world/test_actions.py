@@ -8,8 +8,9 @@ import pytest
 from foley_common.times import NS_PER_S
 from foley_sim.editions import EDITIONS
 from foley_sim.materials import draw_material
-from foley_sim.motion.policy import ACTIONS, Policy
+from foley_sim.motion.policy import Policy
 from foley_sim.physics import bodies, mjcf
+from foley_sim.robots.actions import ACTIONS
 from foley_sim.robots.gantry import Gantry
 from foley_sim.robots.tool import PAD_TRAVEL
 from foley_sim.sound.events import Hold, Impact, Sliding

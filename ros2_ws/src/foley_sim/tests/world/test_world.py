@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from foley_common.times import NS_PER_S
-from foley_sim.motion.policy import Target
 from foley_sim.physics import mjcf
+from foley_sim.robots.actions import Target
 from foley_sim.robots.gantry import Gantry
 from foley_sim.robots.tool import stick_width
 from foley_sim.scene import make_scene
