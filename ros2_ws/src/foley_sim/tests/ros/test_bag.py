@@ -20,11 +20,12 @@ from foley_sim.offline.session_key import SESSION_KEY  # noqa: E402
 from foley_sim.robots.gantry import Gantry  # noqa: E402
 from foley_sim.ros import topics  # noqa: E402
 from foley_sim.ros.bag import write_bag  # noqa: E402
-from foley_sim.ros.bag_file import topic_names, typestore  # noqa: E402
+from foley_sim.ros.bag_file import absolute_name, typestore  # noqa: E402
 from foley_sim.scene import describe, make_scene  # noqa: E402
 from foley_sim.spec import StrikerSpec  # noqa: E402
 
 SECONDS = 6.0
+NAMES = [absolute_name(topic) for topic in topics.RECORDED]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def _ns(stamp):
 
 
 def test_every_topic_is_there_with_its_rate(messages, report):
-    assert set(messages) == set(topic_names())
+    assert set(messages) == set(NAMES)
     counts = {name.lstrip("/"): len(m) for name, m in messages.items()}
     assert counts == {name.lstrip("/"): n for name, n in report.messages.items()}
     for name in ("ee_pose", "joint_states", "wrench", "tf"):
@@ -72,11 +73,11 @@ def test_mcap_reads_the_same(job, report):
     with open(file, "rb") as stream:
         summary = make_reader(stream).get_summary()
     assert summary.statistics.message_count == sum(report.messages.values())
-    assert {c.topic for c in summary.channels.values()} == set(topic_names())
+    assert {c.topic for c in summary.channels.values()} == set(NAMES)
 
 
 def test_what_rosbags_reads_is_what_rclpy_sends(job):
-    by_name = dict(zip(topic_names(), topics.RECORDED, strict=True))
+    by_name = dict(zip(NAMES, topics.RECORDED, strict=True))
     seen = set()
     with AnyReader([job.folder], default_typestore=typestore()) as reader:
         for connection, _, raw in reader.messages():
