@@ -25,7 +25,7 @@ evaluate: setup  ## the shipped model (or CHECKPOINT=DIR) on some 250 contacts i
 	foley dataset build out/held_out/bags/* --out out/held_out/dataset; \
 	foley evaluate $(CHECKPOINT) out/held_out/dataset --split test --out out/evaluate --require-above-chance
 
-# The whole set (6 h, about 9 GB) instead of the mini edition: `COLLECTION=foleysim-1 make world`.
+# The whole set (6 h, about 9 GB) instead of the mini collection: `COLLECTION=foleysim-1 make world`.
 COLLECTION ?= foleysim-1-mini
 
 world: setup  ## FoleySim-1 and its judge: bags, check, datasheet, data sets, what sight and sound tell; 20 minutes, 2 GB

@@ -23,7 +23,6 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
-        *shared("launch"),
         *shared("config"),
     ],
     python_requires=">=3.11",

@@ -134,5 +134,14 @@ def test_no_pickles_no_eval_no_path_edits(package: str) -> None:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_packages_are_complete(package: str) -> None:
     folder = SOURCE / package
-    for part in ("package.xml", "setup.py", "launch", "config", "tests", f"{package}/py.typed"):
+    for part in ("package.xml", "setup.py", "config", "tests", f"{package}/py.typed"):
         assert (folder / part).exists(), f"{package} has no {part}"
+
+
+@pytest.mark.parametrize("package", (*PACKAGES, "foley_msgs"))
+def test_launch_and_config_hold_what_they_are_named_for(package: str) -> None:
+    """Launch files and parameters; a package that has none has no folder for them."""
+    for name in ("launch", "config"):
+        folder = SOURCE / package / name
+        files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md"]
+        assert files or not folder.exists(), f"{folder} holds neither launch files nor parameters; remove it"

@@ -1,4 +1,4 @@
-"""Collections of scenes: which scenes there are, and what renders their sound.
+"""Editions: the sets of scenes that there are, and what renders their sound. See golden.py for what holds them.
 
 ``tabletop``
     Light scenes of eight materials for demonstrations and tests.
@@ -39,7 +39,7 @@ class Sound(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Edition:
-    """Where to find the parts of one collection: `module:function`, imported when first needed."""
+    """Where to find the parts of one edition: `module:function`, imported when first needed."""
 
     scene: str  # (seed, split) -> SceneSpec
     sound: str  # (scene, *, seed) -> Sound

@@ -1,4 +1,4 @@
-"""What textures are painted with: colours, noise, grain. Colours are sRGB in [0, 1]."""
+"""Procedural textures: colours, noise, grain. Colours are sRGB in [0, 1]."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ stretch of consecutive seeds holds each of them nearly equally often.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -149,6 +150,23 @@ def _check_shape(item: ObjectSpec) -> None:
             f"object `{item.object_id}`: size is {item.size}, a {item.shape} is at most half as high as wide: "
             f"{length / 2} m"
         )
+
+
+def made_of(scene: SceneSpec, material: str) -> SceneSpec:
+    """The scene with every object an instance of one material, seen as what it is; heaps of other matter stay.
+
+    Raises:
+        ValueError: unknown material.
+    """
+    rng = np.random.default_rng([0x3A7E, scene.seed])
+    samples = [draw_material(material, rng) for _ in scene.objects]
+    objects = tuple(
+        item
+        if item.shape == "heap" and sample.grain_hz == 0.0
+        else dataclasses.replace(item, material=sample, look_material="")
+        for item, sample in zip(scene.objects, samples, strict=True)
+    )
+    return dataclasses.replace(scene, objects=objects)
 
 
 def outline(item: ObjectSpec) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Literal, get_args
+from typing import Literal
 
 Shape = Literal["plate", "box", "bar", "cylinder", "disc", "rod", "dome", "heap"]
 SHAPES: tuple[Shape, ...] = ("plate", "box", "bar", "cylinder", "disc", "rod", "dome", "heap")
@@ -16,7 +16,6 @@ HEADS: tuple[Head, ...] = ("tip", "pad")
 """What the striker touches with: its hard tip, or the soft pad that slides down over it."""
 
 Reaction = Literal["static", "deforms", "rolls", "scatters"]
-REACTIONS: tuple[Reaction, ...] = get_args(Reaction)
 """What a touch does to a thing (Owens et al. 2016, the reaction labels)."""
 
 SOFT_PA = 1.0e8
@@ -252,10 +251,10 @@ class SceneSpec:
     microphone: MicrophoneSpec = MicrophoneSpec()
     striker: StrikerSpec = StrikerSpec()
     light_seed: int = 0
-    edition: str = "tabletop"  # which collection of scenes it belongs to
+    edition: str = "tabletop"  # the set of scenes that it belongs to
     clutter: tuple[ClutterSpec, ...] = ()
     robot: Robot = "gantry"
-    hands: int = 1  # 2: a second gantry steadies what the robot acts on (steady.py)
+    hands: int = 1  # 2: a second gantry steadies what the robot acts on (motion/second_hand.py)
     contact_microphone: ContactMicrophoneSpec | None = None
     blow_speed: float = 1.0  # factor on the speed of everything that strikes: an intervention
 

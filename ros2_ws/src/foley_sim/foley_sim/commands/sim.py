@@ -9,6 +9,7 @@ from pathlib import Path
 
 from foley_common.metrics_file import write_metrics
 from foley_sim.commands import sim_pictures, sim_set
+from foley_sim.commands.options import add_metrics
 from foley_sim.offline.collections import COLLECTIONS
 from foley_sim.spec import ROBOTS
 
@@ -18,6 +19,7 @@ _EXAMPLES = """examples:
   foley sim generate --out out/bags/train --split train --scenes 12 --duration 40 --jobs 2
   foley sim generate --collection foleysim-1-mini --out out/foleysim1_mini --jobs 2
   foley sim check out/foleysim1_mini
+  foley sim digest --collection foleysim-1-mini
   foley sim datasheet out/foleysim1_mini --out docs/foleysim1_datasheet.md
   foley sim show --edition foleysim-1 --seed 3 --split test --out scene.png
   foley sim gallery --out pictures
@@ -51,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     generate.add_argument(
         "--depth-rate", type=float, default=5.0, metavar="HZ", help="depth images (default: 5)"
     )
-    generate.add_argument("--edition", default="tabletop", help="collection of scenes (default: tabletop)")
+    generate.add_argument("--edition", default="tabletop", help="set of scenes (default: tabletop)")
     generate.add_argument(
         "--collection",
         default="",
@@ -68,6 +70,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="2: another hand steadies what is touched (default: 1)",
     )
     generate.add_argument(
+        "--material", default="", metavar="NAME", help="every object is made of this one, heaps excepted"
+    )
+    generate.add_argument(
         "--look", default="", metavar="NAME", help="every object is made to look like this material"
     )
     generate.add_argument(
@@ -78,13 +83,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="factor on the speed of what strikes (default: 1)",
     )
     generate.add_argument("--no-compress", action="store_true", help="do not compress the bags (zstd)")
-    generate.add_argument(
-        "--metrics",
-        type=Path,
-        default=Path("out/sim_generate"),
-        metavar="DIR",
-        help="folder of metrics.json (default: out/sim_generate)",
-    )
+    add_metrics(generate, "sim_generate")
 
     sim_set.configure(actions)
     sim_pictures.configure(actions)
@@ -123,6 +122,7 @@ def _generate(args: argparse.Namespace) -> int:
         only=args.only,
         robot=args.robot,
         hands=args.hands,
+        material=args.material,
         look=args.look,
         blow_speed=args.blow_speed,
     )
@@ -135,13 +135,13 @@ def _generate(args: argparse.Namespace) -> int:
         TimeRemainingColumn(),
     )
     tty = sys.stderr.isatty()
-    told = Told(total_s)
+    lines = ProgressLines(total_s)
     with Progress(*columns, console=Console(stderr=True), disable=not tty) as bar:
         task = bar.add_task(config.collection or f"{config.split} scenes", total=total_s)
 
         def advance(seconds: float) -> None:
             bar.advance(task, seconds)
-            line = told.advance(seconds, time.monotonic())
+            line = lines.advance(seconds, time.monotonic())
             if line and not tty:
                 print(line, file=sys.stderr, flush=True)
 
@@ -159,24 +159,24 @@ def _generate(args: argparse.Namespace) -> int:
     return 0
 
 
-class Told:
+class ProgressLines:
     """Lines for a log where no bar can be drawn: how far it is, how fast, and how long it will still take."""
 
     def __init__(self, total_s: float, every_s: float = 30.0) -> None:
         self._total_s, self._every_s = total_s, every_s
         self._done_s = self._kept_s = 0.0
         self._started: float | None = None
-        self._told = 0.0
+        self._last = 0.0
 
     def advance(self, seconds: float, now_s: float) -> str:
         """A line if it is time for one. What the first call brings was there before."""
         self._done_s += seconds
         if self._started is None:
-            self._started = self._told = now_s
+            self._started = self._last = now_s
             self._kept_s = self._done_s
-        if now_s - self._told < self._every_s:
+        if now_s - self._last < self._every_s:
             return ""
-        self._told = now_s
+        self._last = now_s
         speed = (self._done_s - self._kept_s) / (now_s - self._started)
         left = (self._total_s - self._done_s) / speed / 60 if speed > 0 else float("inf")
         return (

@@ -7,6 +7,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from foley_sim.commands.options import add_metrics
 from foley_sim.editions import EDITIONS
 from foley_sim.spec import ROBOTS
 
@@ -18,6 +19,7 @@ def configure(actions: Any) -> None:
     show.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the scene (default: 0)")
     show.add_argument("--split", default="test", help="train, validation or test (default: test)")
     show.add_argument("--edition", default="tabletop", help=f"{', '.join(EDITIONS)} (default: tabletop)")
+    show.add_argument("--material", default="", metavar="NAME", help="every object is made of this one")
     show.add_argument("--robot", choices=ROBOTS, help="who touches things (default: the scene's own)")
     show.add_argument(
         "--out",
@@ -32,13 +34,7 @@ def configure(actions: Any) -> None:
     gallery.add_argument(
         "--out", type=Path, default=Path("out/sim_gallery"), metavar="DIR", help="folder of the pictures"
     )
-    gallery.add_argument(
-        "--metrics",
-        type=Path,
-        default=Path("out/sim_gallery"),
-        metavar="DIR",
-        help="folder of metrics.json (default: out/sim_gallery)",
-    )
+    add_metrics(gallery, "sim_gallery")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,10 +48,13 @@ def run(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace) -> int:
     from foley_sim.editions import make_scene
     from foley_sim.rendering.contact_sheet import contact_sheet
+    from foley_sim.scene import made_of
 
     if args.out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise ValueError(f"--out is `{args.out}`, must end in .png or .jpg")
     scene = make_scene(args.seed, args.split, args.edition)
+    if args.material:
+        scene = made_of(scene, args.material)
     _write(args.out, contact_sheet(dataclasses.replace(scene, robot=args.robot or scene.robot)))
     return 0
 
@@ -65,14 +64,13 @@ def _gallery(args: argparse.Namespace) -> int:
     from rich.progress import Progress
 
     from foley_common.metrics_file import write_metrics
-    from foley_sim.materials import MATERIALS
     from foley_sim.rendering import gallery
 
     _write(args.out / "foleysim1_scenes.jpg", gallery.scenes_sheet())
     _write(args.out / "foleysim1_robots.jpg", gallery.robots_sheet())
     _write(args.out / "foleysim1_disguises.jpg", gallery.disguises_sheet())
     with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("wall of spectrograms", total=len(MATERIALS))
+        task = bar.add_task("wall of spectrograms", total=len(gallery.MATERIALS))
         picture, peaks = gallery.wall(lambda material: bar.advance(task))
     _write(args.out / "foleysim1_wall.png", picture)
     write_metrics(args.metrics, {"scenes": [f"{s} {n}" for s, n in gallery.SHOWN], "peak_dbfs": peaks})

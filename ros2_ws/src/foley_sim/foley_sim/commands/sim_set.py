@@ -1,4 +1,4 @@
-"""`foley sim check`, `foley sim datasheet` and `foley sim render-audio`: what was generated, looked at as a whole."""
+"""`foley sim check`, `datasheet`, `render-audio` and `digest`: what was generated, looked at as a whole."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-ACTIONS: tuple[str, ...] = ("check", "datasheet", "render-audio")
+from foley_sim.commands.options import add_metrics
+from foley_sim.offline.collections import COLLECTIONS
+
+ACTIONS: tuple[str, ...] = ("check", "datasheet", "render-audio", "digest")
 
 
 def configure(actions: Any) -> None:
@@ -20,13 +23,7 @@ def configure(actions: Any) -> None:
     sheet.add_argument(
         "--out", type=Path, default=Path("datasheet.md"), metavar="FILE", help="Markdown to write"
     )
-    sheet.add_argument(
-        "--metrics",
-        type=Path,
-        default=Path("out/sim_datasheet"),
-        metavar="DIR",
-        help="folder of metrics.json (default: out/sim_datasheet)",
-    )
+    add_metrics(sheet, "sim_datasheet")
     again = actions.add_parser(
         "render-audio", help="render the sound of bags again from their contacts; exit code 1 if it differs"
     )
@@ -42,13 +39,20 @@ def configure(actions: Any) -> None:
         action="store_false",
         help="do not read the bags' own sound to compare",
     )
-    again.add_argument(
-        "--metrics",
-        type=Path,
-        default=Path("out/sim_render_audio"),
-        metavar="DIR",
-        help="folder of metrics.json (default: out/sim_render_audio)",
+    add_metrics(again, "sim_render_audio")
+    digest = actions.add_parser(
+        "digest", help="a digest of each topic of bags, or of how a collection's recordings begin, to compare"
     )
+    digest.add_argument("bags", type=Path, nargs="?", metavar="DIR", help="a bag, or a folder of them")
+    digest.add_argument(
+        "--collection",
+        choices=COLLECTIONS,
+        help="instead of DIR: simulate the beginning of one recording of each split, without images",
+    )
+    digest.add_argument(
+        "--seconds", type=float, default=8.0, metavar="S", help="of each beginning (default: 8)"
+    )
+    add_metrics(digest, "sim_digest")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,7 +60,9 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError, OSError: the folder holds no bags, or cannot be read or written.
     """
-    return {"check": _check, "datasheet": _datasheet, "render-audio": _render_audio}[args.action](args)
+    return {"check": _check, "datasheet": _datasheet, "render-audio": _render_audio, "digest": _digest}[
+        args.action
+    ](args)
 
 
 def _render_audio(args: argparse.Namespace) -> int:
@@ -68,19 +74,19 @@ def _render_audio(args: argparse.Namespace) -> int:
     from foley_common.metrics_file import write_metrics
     from foley_sim.offline.job import CONTACTS
     from foley_sim.ros.check import bags_in
-    from foley_sim.ros.rerender import Told, render_bags
+    from foley_sim.ros.rerender import RenderedBag, render_bags
 
     bags = [bag for bag in bags_in(args.bag) if (bag / CONTACTS).is_file()] or [args.bag]
     begin = time.monotonic()
     with Progress(console=Console(stderr=True), disable=len(bags) == 1) as bar:
         task = bar.add_task("sound again", total=len(bags))
 
-        def told(done: Told) -> None:
+        def progress(done: RenderedBag) -> None:
             bar.advance(task)
             if not done.same:
                 bar.console.print(f"{done.bag.name}: DIFFERENT from the bag's by {done.difference:.2e}")
 
-        done = render_bags(bags, jobs=args.jobs, compare=args.compare, out=args.out, progress=told)
+        done = render_bags(bags, jobs=args.jobs, compare=args.compare, out=args.out, progress=progress)
     wall_s = time.monotonic() - begin
     audio_s, busy_s = sum(d.audio_s for d in done), sum(d.render_s for d in done)
     differing = sum(not d.same for d in done)
@@ -107,6 +113,27 @@ def _render_audio(args: argparse.Namespace) -> int:
         },
     )
     return 1 if differing else 0
+
+
+def _digest(args: argparse.Namespace) -> int:
+    from foley_common.metrics_file import write_metrics
+    from foley_sim.ros.check import bags_in
+    from foley_sim.ros.digest import bag_digests, opening_digests
+
+    if (args.bags is None) == (args.collection is None):
+        raise ValueError("foley sim digest takes either a folder of bags or --collection")
+    named = (
+        ((bag.name, bag_digests(bag)) for bag in bags_in(args.bags))
+        if args.bags is not None
+        else opening_digests(args.collection, args.seconds)
+    )
+    found = {}
+    for name, digests in named:
+        found[name] = digests
+        for topic, digest in digests.items():
+            print(f"{name} {topic} {digest}", flush=True)
+    write_metrics(args.metrics, {"seconds": args.seconds if args.collection else None, "recordings": found})
+    return 0
 
 
 def _check(args: argparse.Namespace) -> int:

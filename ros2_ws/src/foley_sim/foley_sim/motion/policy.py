@@ -6,7 +6,7 @@ Every plan ends where the next can start: at rest, above everything that stands 
     |--- LEAD -----|----------------|--------------|---------|----------------|
                    start                           contact_ns                 end
 
-The follow-through is the action: a turn below the face, more blows, strokes or a press (see motion.py).
+The follow-through is the action: a turn below the face, more blows, strokes or a press (see action_motion.py).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.times import NS_PER_S
 from foley_sim.motion.action_motion import BRAKING, REST_TO_REST_PEAK, plan_motion
 from foley_sim.motion.second_hand import PARK
 from foley_sim.physics.surfaces import (
-    FACE_MARGIN_M,
     ROUND,
     face_radius,
     path_scale,
@@ -31,7 +31,6 @@ from foley_sim.physics.surfaces import (
 from foley_sim.robots import robot_of
 from foley_sim.robots.actions import (
     ACTIONS,
-    NS,
     PAD_ACTIONS,
     SPEEDS,
     Action,
@@ -40,8 +39,6 @@ from foley_sim.robots.actions import (
 )
 from foley_sim.robots.tool import stick_width
 from foley_sim.spec import ObjectSpec, SceneSpec
-
-__all__ = ["ACTIONS", "FACE_MARGIN_M", "Action", "Plan", "Policy", "Target", "face_radius", "plan_motion"]
 
 Array = NDArray[np.float64]
 
@@ -168,14 +165,14 @@ class Policy:
         trajectory, contact_s = plan_motion(
             joints, target, contact_s, self.hover_z, striker.length, striker.tip_radius
         )
-        start_ns = now_ns + round(LEAD_S * NS)
+        start_ns = now_ns + round(LEAD_S * NS_PER_S)
         self._count += 1
         return Plan(
             plan_id=f"{self._scene.scene_id}-p{self._seed}-{self._count:04d}",
             target=target,
             published_ns=now_ns,
             start_ns=start_ns,
-            contact_ns=start_ns + round(contact_s * NS),
+            contact_ns=start_ns + round(contact_s * NS_PER_S),
             trajectory=trajectory,
             width=stick_width(),
         )

@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.times import NS_PER_S
 from foley_sim.motion.action_motion import plan_motion
 from foley_sim.physics.surfaces import ROUND, surface, to_world, usable_half
-from foley_sim.robots.actions import NS, Plan, Target
+from foley_sim.robots.actions import Plan, Target
 from foley_sim.robots.tool import stick_width
 from foley_sim.spec import ObjectSpec, SceneSpec
 
@@ -22,7 +23,7 @@ PARK = (-0.44, 0.32)
 SHARE = 0.5
 """Of the actions on things that can be held."""
 DELAY_NS = 900_000_000
-"""The first hand's plan is told so much later, which gives the other one time to arrive."""
+"""The first hand's plan is published so much later, which gives the other one time to arrive."""
 APART_M = 0.05
 """Between the sticks of both hands, at least."""
 _START_NS = 60_000_000
@@ -43,7 +44,7 @@ def plan_hold(
 ) -> Plan | None:
     """The other hand's plan beside ``plan`` from where it rests [4]; None where nothing is to be held.
 
-    ``plan`` must be published DELAY_NS from now, which is when the one returned is told.
+    ``plan`` must be published DELAY_NS from now, which is when the one returned is published.
     """
     item = next((o for o in scene.objects if o.object_id == plan.target.object_id), None)
     if item is None or not can_hold(item) or not scene.striker.has_pad or rng.uniform() >= SHARE:
@@ -53,7 +54,7 @@ def plan_hold(
         return None
     now = plan.published_ns - DELAY_NS
     start = now + _START_NS
-    hold_s = (plan.end_ns - start) / NS - _LAND_S - _LEAVE_S
+    hold_s = (plan.end_ns - start) / NS_PER_S - _LAND_S - _LEAVE_S
     target = Target(
         item.object_id,
         "press",
@@ -70,7 +71,7 @@ def plan_hold(
         target=target,
         published_ns=now,
         start_ns=start,
-        contact_ns=start + round(contact_s * NS),
+        contact_ns=start + round(contact_s * NS_PER_S),
         trajectory=trajectory,
         width=stick_width(),
     )
@@ -86,7 +87,7 @@ def plan_return(scene: SceneSpec, now_ns: int, rest: Array, place: Array) -> Pla
     start = now_ns + _START_NS
     nowhere = Target("table", "press", (float(place[0]), float(place[1]), 0.0), _LANDING_SPEED)
     trajectory = Trajectory(profiles)
-    end = start + round(trajectory.duration_s * NS)
+    end = start + round(trajectory.duration_s * NS_PER_S)
     return Plan(f"{scene.scene_id}-return-{now_ns}", nowhere, now_ns, start, end, trajectory, stick_width())
 
 

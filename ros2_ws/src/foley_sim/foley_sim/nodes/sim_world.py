@@ -8,7 +8,7 @@ Threads::
 
 Stamps are ROS time at activation plus simulation time, so they never drift from each other. When the machine is too
 slow the world lags behind ROS time: nothing is left out but pictures, which the camera thread drops when it is
-more than a few behind. The lag is told in /diagnostics.
+more than a few behind. The lag is in /diagnostics.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+from foley_common.times import NS_PER_S
 from foley_ros.node import FoleyNode, Health, run
 from foley_sim.config import SimWorldConfig
 from foley_sim.editions import make_scene
 from foley_sim.motion.teleop import WishRefused
 from foley_sim.ros import topics
-from foley_sim.ros.camera_thread import Painter
+from foley_sim.ros.camera_thread import CameraThread
 from foley_sim.ros.encode import Encoder
 from foley_sim.ros.publisher import Publisher
 from foley_sim.ros.steering import Steering
 from foley_sim.world.world import STATE_NS, World
 
-NS = 1_000_000_000
-SETTLED_NS = NS // 2  # everything stamped earlier than this has been sent
+SETTLED_NS = NS_PER_S // 2  # everything stamped earlier than this has been sent
 LATE_NS = 100_000_000
 _STRIDE_NS = 20_000_000  # simulated at a time while catching up
 
@@ -43,7 +43,7 @@ class SimWorldNode(FoleyNode[SimWorldConfig]):
         super().__init__("sim_world", SimWorldConfig, **kwargs)
         self._world: World | None = None
         self._publisher: Publisher | None = None
-        self._painter: Painter | None = None
+        self._camera_thread: CameraThread | None = None
         self._steering: Steering | None = None
         self._encoder: Encoder | None = None
         self._thread: threading.Thread | None = None
@@ -70,7 +70,7 @@ class SimWorldNode(FoleyNode[SimWorldConfig]):
             depth_rate_hz=config.depth_rate_hz,
         )
         if config.camera_rate_hz > 0 or config.depth_rate_hz > 0:
-            self._painter = Painter(self._world.model, scene.camera, self._world.configuration())
+            self._camera_thread = CameraThread(self._world.model, scene.camera, self._world.configuration())
         self._publisher = Publisher(self, topics.published(scene))
         self._steering = Steering(self)
 
@@ -86,8 +86,8 @@ class SimWorldNode(FoleyNode[SimWorldConfig]):
         )
         for message in self._encoder.opening(world.time_ns):
             publisher.send(message)
-        if self._painter is not None:
-            self._painter.aim(self._encoder, publisher.send)
+        if self._camera_thread is not None:
+            self._camera_thread.aim(self._encoder, publisher.send)
         self._worst_lag_ns = self._late_ticks = 0
         self._failure_in_loop = ""
         self._stopping.clear()
@@ -109,15 +109,15 @@ class SimWorldNode(FoleyNode[SimWorldConfig]):
             return
         for message in self._encoder.batch(self._world.finish()):
             self._publisher.send(message)
-        if self._painter is not None and not self._painter.idle():
+        if self._camera_thread is not None and not self._camera_thread.idle():
             self.get_logger().warning("the camera was still drawing at the end; its last images are missing")
         now = self._encoder.origin_ns + self._world.time_ns
-        self._publisher.account(now, self._world.time_ns / NS)
+        self._publisher.account(now, self._world.time_ns / NS_PER_S)
 
     def teardown(self) -> None:
-        if self._painter is not None:
-            self._painter.close()
-            self._painter = None
+        if self._camera_thread is not None:
+            self._camera_thread.close()
+            self._camera_thread = None
         if self._publisher is not None:
             self._publisher.destroy()
             self._publisher = None
@@ -147,12 +147,12 @@ class SimWorldNode(FoleyNode[SimWorldConfig]):
                 values[f"teleop_{name}"] = getattr(self._steering, name)
             if self._steering.reason:
                 values["teleop_refusal"] = self._steering.reason
-        if self._painter is not None:
-            values["images_skipped"] = self._painter.skipped
+        if self._camera_thread is not None:
+            values["images_skipped"] = self._camera_thread.skipped
         if self._failure_in_loop:
             return Health.error(f"the world stopped: {self._failure_in_loop}", **values)
-        if self._painter is not None and self._painter.trouble:
-            return Health.error(f"the camera fails: {self._painter.trouble}", **values)
+        if self._camera_thread is not None and self._camera_thread.trouble:
+            return Health.error(f"the camera fails: {self._camera_thread.trouble}", **values)
         if self._lag_ns > LATE_NS:
             return Health.warn(f"simulation lags {self._lag_ns / 1e6:.0f} ms behind real time", **values)
         return Health.ok(f"scene {self._world.scene.scene_id}", **values)
@@ -166,9 +166,9 @@ class SimWorldNode(FoleyNode[SimWorldConfig]):
                 batch = world.advance(min(now, world.time_ns + _STRIDE_NS))
                 for message in encoder.batch(batch):
                     publisher.send(message)
-                if self._painter is not None:
+                if self._camera_thread is not None:
                     for frame in batch.frames:
-                        self._painter.put(frame)
+                        self._camera_thread.put(frame)
                 self._actions += len(batch.plans)
                 self._contacts += len(batch.contacts)
                 now = self.now_ns() - encoder.origin_ns
@@ -177,8 +177,8 @@ class SimWorldNode(FoleyNode[SimWorldConfig]):
                 self._late_ticks += int(self._lag_ns > LATE_NS)
                 due = (world.time_ns // STATE_NS + 1) * STATE_NS
                 if due > now:
-                    self._stopping.wait((due - now) / NS)
-        except Exception as error:  # noqa: BLE001 - told in /diagnostics
+                    self._stopping.wait((due - now) / NS_PER_S)
+        except Exception as error:  # noqa: BLE001 - reported in /diagnostics
             self._failure_in_loop = f"{type(error).__name__}: {error}"
             self.get_logger().error(f"the world stopped: {self._failure_in_loop}")
 
@@ -198,7 +198,7 @@ class SimWorldNode(FoleyNode[SimWorldConfig]):
         if self._world is None or self._encoder is None or self._publisher is None:
             return
         settled = max(self._world.time_ns - SETTLED_NS, 0)
-        self._publisher.account(self._encoder.origin_ns + settled, settled / NS)
+        self._publisher.account(self._encoder.origin_ns + settled, settled / NS_PER_S)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Collections of recordings: which bags make a data set, and what each of them holds.
+"""Collections: the recordings of an edition's scenes that make a data set, and what each of them holds.
 
 A collection is a list that follows from its name alone. `whole` and `mini` of FoleySim-1 show the same scenes by the
 same rules and differ in how long each is recorded.
@@ -14,13 +14,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
+from foley_sim.foleysim1 import scenes as foleysim1
+from foley_sim.judge import scenes as judge
 from foley_sim.spec import Robot
 
 Kind = Literal["interact", "scan"]
-SIDES: tuple[str, ...] = ("train", "validation", "test", "test_seen")
+DATASET_SPLITS: tuple[str, ...] = ("train", "validation", "test", "test_seen")
 
-SCENES = {"train": 16, "validation": 8, "test": 24}
-JUDGE_SCENES = 12
 SEEN_POLICY_SEED = 900
 """Policy seeds of `test_seen` begin here, far from those of `train`."""
 
@@ -39,7 +39,7 @@ class Recording:
     edition: str  # of its scene, see editions.py
     scene_split: str
     scene_seed: int
-    split: str  # side of the data set, one of SIDES
+    split: str  # of the data set, one of DATASET_SPLITS
     kind: Kind
     policy_seed: int
     duration_s: float
@@ -54,7 +54,7 @@ class Recording:
 
 @dataclasses.dataclass(frozen=True)
 class _Plan:
-    """How many recordings of how many seconds each side of a collection has per scene."""
+    """How many recordings of how many seconds each split of a collection has per scene."""
 
     recordings: dict[str, tuple[int, float]]
     scan_s: float
@@ -78,43 +78,43 @@ def recordings(collection: str, *, only: str = "", robot: Robot | None = None) -
     """Everything of a collection, in the order in which it is written.
 
     Args:
-        only: one side of SIDES; empty for all.
+        only: one of DATASET_SPLITS; empty for all.
         robot: records every scene instead of its own.
 
     Raises:
-        ValueError: unknown collection or side, or a side that the collection does not have.
+        ValueError: unknown collection or split, or a split that the collection does not have.
     """
     if collection not in _PLANS:
         raise ValueError(f"collection is `{collection}`, known are {', '.join(COLLECTIONS)}")
     plan = _PLANS[collection]
     if only and only not in plan.recordings:
         raise ValueError(f"only is `{only}`, `{collection}` has {', '.join(plan.recordings)}")
-    edition = "foleysim-b" if collection == "foleysim-b" else "foleysim-1"
+    edition = judge.EDITION if collection == "foleysim-b" else foleysim1.EDITION
     found: list[Recording] = []
     number = 0
-    for side, (count, seconds) in plan.recordings.items():
-        scene_split = "train" if side == "test_seen" else side
-        first = SEEN_POLICY_SEED if side == "test_seen" else 0
-        scenes = JUDGE_SCENES if edition == "foleysim-b" else SCENES[scene_split]
+    for split, (count, seconds) in plan.recordings.items():
+        scene_split = "train" if split == "test_seen" else split
+        first = SEEN_POLICY_SEED if split == "test_seen" else 0
+        scenes = judge.SCENES if edition == judge.EDITION else foleysim1.SCENES[scene_split]
         for scene_seed in range(scenes):
             kinds: list[tuple[Kind, int, float]] = [("interact", first + i, seconds) for i in range(count)]
-            if side != "test_seen":  # its scenes are scanned for `train`
+            if split != "test_seen":  # its scenes are scanned for `train`
                 kinds.append(("scan", 0, plan.scan_s))
             for kind, policy_seed, duration_s in kinds:
                 tail = "scan" if kind == "scan" else f"p{policy_seed:03d}"
                 found.append(
                     Recording(
-                        name=f"{side}-{scene_seed:05d}-{tail}",
+                        name=f"{split}-{scene_seed:05d}-{tail}",
                         collection=collection,
                         edition=edition,
                         scene_split=scene_split,
                         scene_seed=scene_seed,
-                        split=side,
+                        split=split,
                         kind=kind,
                         policy_seed=policy_seed,
                         duration_s=duration_s,
                         start_s=_EPOCH_S[collection] + _DAY_S * number,
-                        held_out=side != "train",
+                        held_out=split != "train",
                         robot=robot,
                         colour_rate_hz=SCAN_RATE_HZ if kind == "scan" else COLOUR_RATE_HZ,
                         depth_rate_hz=SCAN_RATE_HZ if kind == "scan" else DEPTH_RATE_HZ,

@@ -34,7 +34,7 @@ _LIMITS = """\
 
 
 def datasheet(figures: Mapping[str, Any]) -> str:
-    """Markdown. ``figures`` as from figures.summary."""
+    """Markdown. ``figures`` as from summary.summary."""
     splits: Mapping[str, Mapping[str, Any]] = figures["splits"]
     title = ", ".join(figures["editions"]) or "recordings"
     return "\n".join(
@@ -116,7 +116,7 @@ def _counts(title: str, key: str, figures: Mapping[str, Any]) -> list[str]:
 def _cells(splits: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Contacts by material and action, each split a table; reactions behind the material."""
     lines: list[str] = []
-    for side, part in splits.items():
+    for split, part in splits.items():
         counts: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
         for cell, number in part["contacts_by_cell"].items():
             material, action, reaction, _ = cell.split("/")
@@ -128,7 +128,7 @@ def _cells(splits: Mapping[str, Mapping[str, Any]]) -> list[str]:
             (material, reaction, *(str(row.get(action, 0)) for action in actions))
             for (material, reaction), row in sorted(counts.items())
         ]
-        lines += [f"### Contacts in `{side}`", "", *_table(("material", "reaction", *actions), rows), ""]
+        lines += [f"### Contacts in `{split}`", "", *_table(("material", "reaction", *actions), rows), ""]
     return lines
 
 

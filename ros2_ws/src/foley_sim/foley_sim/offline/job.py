@@ -12,13 +12,13 @@ from typing import Any, Literal
 
 import yaml
 
+from foley_common.times import NS_PER_S
 from foley_sim.editions import make_scene
 from foley_sim.offline.collections import Kind, Recording
 from foley_sim.offline.session_key import SESSION_KEY
-from foley_sim.scene import SPLITS, describe
+from foley_sim.scene import SPLITS, describe, made_of
 from foley_sim.spec import Robot, SceneSpec
 
-NS = 1_000_000_000
 PARTIAL = ".partial"
 """Folder beside the bags in which unfinished ones lie."""
 
@@ -26,7 +26,7 @@ REPORT = "report.json"
 """File beside the .mcap that holds a BagReport."""
 
 CONTACTS = "contacts.npz"
-"""File beside the .mcap from which the sound can be rendered again (sound/saved.py)."""
+"""File beside the .mcap from which the sound can be rendered again (world/contact_log.py)."""
 
 _EPOCH_S = 1_700_000_000
 
@@ -44,7 +44,7 @@ class BagJob:
     depth_rate_hz: float = 5.0
     compress: bool = True
     edition: str = "tabletop"
-    side: str = ""  # of the data set; empty: the scene's split
+    dataset_split: str = ""  # empty: the scene's split
     kind: Kind = "interact"
     collection: str = ""
     robot: Robot | None = None  # None: the scene's own
@@ -53,27 +53,32 @@ class BagJob:
     images: Literal["raw", "compressed"] = "raw"
     sample_bits: int = 0  # of the microphone's converter; 0: floats as they are
     start_s: int = 0  # ROS time of the beginning; 0: from split and seed
-    look: str = ""  # every object is made to look like this material or disguise: an intervention
-    blow_speed: float = 1.0  # factor on the speed of everything that strikes: another one
+    material: str = ""  # every object is made of this one: an intervention
+    look: str = ""  # every object is made to look like this material or disguise: another one
+    blow_speed: float = 1.0  # factor on the speed of everything that strikes: a third one
+
+    def __post_init__(self) -> None:
+        if not self.dataset_split:
+            object.__setattr__(self, "dataset_split", self.split)
 
     @property
     def origin_ns(self) -> int:
         """Stamp of the beginning: fixed, and different for every scene or recording."""
         if self.start_s:
-            return self.start_s * NS
-        return (_EPOCH_S + 10_000_000 * SPLITS.index(self.split) + 1000 * (self.scene_seed % 10_000)) * NS
-
-    @property
-    def dataset_split(self) -> str:
-        return self.side or self.split
+            return self.start_s * NS_PER_S
+        return (
+            _EPOCH_S + 10_000_000 * SPLITS.index(self.split) + 1000 * (self.scene_seed % 10_000)
+        ) * NS_PER_S
 
     def scene(self) -> SceneSpec:
         """What is recorded.
 
         Raises:
-            ValueError: there is no such scene.
+            ValueError: there is no such scene or material.
         """
         scene = make_scene(self.scene_seed, self.split, self.edition)
+        if self.material:
+            scene = made_of(scene, self.material)
         objects = scene.objects
         if self.look:
             objects = tuple(dataclasses.replace(item, look_material=self.look) for item in objects)
@@ -104,7 +109,7 @@ def job_of(recording: Recording, out: Path) -> BagJob:
         camera_rate_hz=recording.colour_rate_hz,
         depth_rate_hz=recording.depth_rate_hz,
         edition=recording.edition,
-        side=recording.split,
+        dataset_split=recording.split,
         kind=recording.kind,
         collection=recording.collection,
         robot=recording.robot,
@@ -159,6 +164,7 @@ def session(job: BagJob) -> dict[str, str]:
         "scene_split": job.split,
         "kind": job.kind,
         "robot": made.robot,
+        **({"material": job.material} if job.material else {}),
         **({"look": job.look} if job.look else {}),
         **({"blow_speed": str(job.blow_speed)} if job.blow_speed != 1.0 else {}),
         **({"hands": str(made.hands)} if made.hands != 1 else {}),
@@ -213,13 +219,13 @@ def write_report(folder: Path, report: BagReport) -> None:
 
 
 @contextlib.contextmanager
-def workshop(job: BagJob) -> Iterator[Path]:
+def staging_folder(job: BagJob) -> Iterator[Path]:
     """A folder to write the bag in; it gets the bag's name and place only when all went well."""
-    place = job.folder.parent / PARTIAL
-    partial = place / job.folder.name  # the file inside is named after its folder
+    parent = job.folder.parent / PARTIAL
+    partial = parent / job.folder.name  # the file inside is named after its folder
     if partial.exists():
         shutil.rmtree(partial)
-    place.mkdir(parents=True, exist_ok=True)
+    parent.mkdir(parents=True, exist_ok=True)
     try:
         yield partial
     except BaseException:
@@ -227,7 +233,7 @@ def workshop(job: BagJob) -> Iterator[Path]:
         raise
     partial.rename(job.folder)
     with contextlib.suppress(OSError):  # another process still works in it
-        place.rmdir()
+        parent.rmdir()
 
 
 def size_of(folder: Path) -> int:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from foley_sim.offline.collections import SIDES
+from foley_sim.offline.collections import DATASET_SPLITS
 
 if TYPE_CHECKING:
     from foley_sim.offline.job import BagReport
@@ -22,12 +22,12 @@ def added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 def summary(reports: Sequence[BagReport]) -> dict[str, Any]:
     """A set of bags: recordings, hours, contacts, sizes and the state of the sound, in all and by split."""
-    sides = sorted({r.split for r in reports}, key=lambda side: (*SIDES, side).index(side))
+    splits = sorted({r.split for r in reports}, key=lambda split: (*DATASET_SPLITS, split).index(split))
     return {
         **_one(reports),
         "robots": added({r.robot: 1} for r in reports if r.kind == "interact"),
         "editions": sorted({r.edition for r in reports}),
-        "splits": {side: _one([r for r in reports if r.split == side]) for side in sides},
+        "splits": {split: _one([r for r in reports if r.split == split]) for split in splits},
     }
 
 

@@ -59,7 +59,7 @@ def rolling(item: ObjectSpec, body: ET.Element) -> ET.Element:
                   range=numbers((-ROLL_TRAVEL, ROLL_TRAVEL)))  # fmt: skip
     child = ET.SubElement(body, "body", name=f"{item.object_id}_roll")
     ET.SubElement(child, "inertial", mass="1e-6", pos="0 0 0", diaginertia="1e-9 1e-9 1e-9")
-    # Follows the slide without slip; world.py turns it.
+    # Follows the slide without slip; loose_bodies.py turns it.
     ET.SubElement(
         child, "joint", name=roll_joint(item.object_id), type="hinge", axis="1 0 0", armature="1e-4"
     )
@@ -82,7 +82,7 @@ def grain_joint(object_id: str, index: int) -> str:
 
 
 def grains(item: ObjectSpec, world: ET.Element) -> None:
-    """Loose pieces on a heap: nothing touches them, but impacts nearby push them down the slope (loose.py)."""
+    """Loose pieces on a heap: nothing touches them, but impacts nearby push them down the slope (loose_bodies.py)."""
     rng = np.random.default_rng([0x6EA1, item.look_seed])
     for i in range(GRAINS):
         far, angle = (

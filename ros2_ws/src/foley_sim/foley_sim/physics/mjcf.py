@@ -278,7 +278,7 @@ def _object(
         contype="0",
         conaffinity="1",
         priority="1",
-        condim="1",  # friction does not move the stiff gantry; world.py adds it to the wrench
+        condim="1",  # friction does not move the stiff gantry; world/tip.py adds it to the wrench
         solref=_text(solref(restitution(item.material), contact_s(item, edition))),
         solimp=_SOLIMP,
     )

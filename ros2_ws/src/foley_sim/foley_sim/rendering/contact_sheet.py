@@ -39,12 +39,12 @@ def draw_posture(scene: SceneSpec, own: NDArray[np.float64], width: int, height:
     model = mjcf.load(dataclasses.replace(scene, camera=camera))
     qpos = np.zeros(model.nq)
     qpos[: len(own)] = own  # the robots' joints come first
-    painter = Camera(model, camera)
+    camera_view = Camera(model, camera)
     try:
-        painter.pose(qpos)
-        pixels = painter.colour()
+        camera_view.pose(qpos)
+        pixels = camera_view.colour()
     finally:
-        painter.close()
+        camera_view.close()
     small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(small, dtype=np.uint8)
 

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
+from foley_common.times import NS_PER_S
+from foley_sim import materials
+from foley_sim.foleysim1.scenes import MATERIALS as FOLEYSIM1_MATERIALS
 from foley_sim.foleysim1.scenes import families, make_scene
-from foley_sim.materials import MATERIALS, draw_material
 from foley_sim.motion.policy import Policy
 from foley_sim.rendering.contact_sheet import draw, draw_posture, tile
 from foley_sim.robots.actions import ACTIONS
@@ -26,13 +28,17 @@ SHOWN: tuple[tuple[str, int], ...] = (
     ("train", 0), ("train", 3), ("train", 7), ("train", 11), ("validation", 1), ("validation", 5),
     ("test", 0), ("test", 4), ("test", 9), ("test", 13), ("test", 18), ("test", 22),
 )  # fmt: skip
+MATERIALS: tuple[str, ...] = (
+    *FOLEYSIM1_MATERIALS,
+    *(name for name in materials.MATERIALS if name not in FOLEYSIM1_MATERIALS),
+)
+"""Rows of the wall: those of FoleySim-1, then what else there is."""
 CELL = (150, 96)  # of the wall, width and height [px]
 CLIP_S = (0.15, 1.05)  # shown before and after the first touch [s]
 LOWEST_HZ, HIGHEST_HZ = 80.0, 16_000.0
 FLOOR_DB, CEILING_DB = -110.0, -40.0
 
 _INK, _PAPER = (40, 42, 46), 250
-_NS = 1_000_000_000
 
 
 def scenes_sheet(width: int = 320, height: int = 240) -> Image:
@@ -130,11 +136,11 @@ def record(material: str, seed: int) -> dict[str, NDArray[np.float32]]:
     onsets: dict[str, int] = {}
     for action in ACTIONS:
         world.request(Policy(scene, seed, {action: 1.0}).target())
-        deadline = world.time_ns + 12 * _NS
+        deadline = world.time_ns + 12 * NS_PER_S
         while world.time_ns < deadline and (
-            world.busy or action not in onsets or world.time_ns < onsets[action] + 2 * _NS
+            world.busy or action not in onsets or world.time_ns < onsets[action] + 2 * NS_PER_S
         ):
-            batch = world.advance(world.time_ns + _NS // 2)
+            batch = world.advance(world.time_ns + NS_PER_S // 2)
             samples += [a.samples for a in batch.audio]
             for contact in batch.contacts:
                 if contact.object_id != TABLE_ID and contact.action == action:
@@ -144,21 +150,21 @@ def record(material: str, seed: int) -> dict[str, NDArray[np.float32]]:
     everything = np.concatenate(samples)
     rate = scene.microphone.sample_rate
     before, after = (round(s * rate) for s in CLIP_S)
-    firsts = {action: onset * rate // _NS for action, onset in onsets.items()}
+    firsts = {action: onset * rate // NS_PER_S for action, onset in onsets.items()}
     return {a: everything[max(first - before, 0) : first + after] for a, first in firsts.items()}
 
 
 def _stage(material: str, seed: int) -> SceneSpec:
     """One body alone in a quiet room, so that the wall shows the sound of things and not of rooms."""
     rng = np.random.default_rng([0x6A11, seed, MATERIALS.index(material)])
-    heap = families(material, "train") == ("heap",)
+    heap = material in FOLEYSIM1_MATERIALS and families(material, "train") == ("heap",)
     size = (0.12, 0.12, 0.03) if heap else (0.13, 0.10, 0.007)
     item = ObjectSpec(
         object_id=material,
         shape="heap" if heap else "plate",
         size=size,
         wall=0.0,
-        material=draw_material(material, rng),
+        material=materials.draw_material(material, rng),
         position=(0.0, 0.0, size[2] / 2),
         yaw=0.0,
         look_seed=seed,

@@ -8,21 +8,19 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.times import NS_PER_S
 from foley_sim.robots.trajectory import Trajectory
 from foley_sim.spec import Head
 
 Array = NDArray[np.float64]
 Action = Literal["tap", "hit", "scratch", "knock", "rub", "pat", "press"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
-TABLETOP_ACTIONS: tuple[Action, ...] = ("tap", "hit", "scratch")
-"""All that the edition `tabletop` does."""
 PAD_ACTIONS: frozenset[str] = frozenset({"rub", "pat", "press"})
 """Done with the soft pad; the others with the hard tip."""
 LANDED: frozenset[str] = frozenset({"scratch", "rub", "press"})
 """Begin by a slow landing; the others by a blow."""
 REPEATED: frozenset[str] = frozenset({"knock", "pat"})
 """Several blows that are one contact."""
-NS = 1_000_000_000
 PLAN_RATE_HZ = 100.0  # of the points that are published
 
 SPEEDS: dict[Action, tuple[float, float]] = {
@@ -78,7 +76,7 @@ class Plan:
 
     @property
     def end_ns(self) -> int:
-        return self.start_ns + round(self.trajectory.duration_s * NS)
+        return self.start_ns + round(self.trajectory.duration_s * NS_PER_S)
 
     def later(self, by_ns: int) -> Plan:
         """The same motion at another time."""

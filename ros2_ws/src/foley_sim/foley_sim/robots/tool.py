@@ -82,7 +82,7 @@ def stick(striker: StrikerSpec, tool: ET.Element, start: float, prefix: str) -> 
 
 def sleeve(striker: StrikerSpec, tool: ET.Element, prefix: str) -> None:
     """A soft sleeve around the stick; at 0 it is up, at PAD_TRAVEL its lowest point is the tip's. Only looks: the
-    tip's geom touches for it, with the pad's softness (world.py)."""
+    tip's geom touches for it, with the pad's softness (world/tip.py)."""
     body = add(tool, "body", name=f"{prefix}pad_link", gravcomp="1")
     add(body, "inertial", pos="0 0 0", mass=str(PAD_MASS), diaginertia="1e-7 1e-7 1e-7")
     add(body, "joint", name=prefix + PAD, type="slide", axis="0 0 1", damping="10", armature="0.05")

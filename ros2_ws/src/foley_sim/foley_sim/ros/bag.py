@@ -10,21 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
+from foley_common.times import NS_PER_S
 from foley_sim.offline.job import (
     CONTACTS,
-    NS,
-    PARTIAL,
     BagJob,
     BagReport,
-    finished,
     session,
     size_of,
-    workshop,
+    staging_folder,
     write_report,
 )
 from foley_sim.rendering.camera import Camera
 from foley_sim.ros import topics
-from foley_sim.ros.bag_file import BagFile, bag_qos, topic_names, typestore
+from foley_sim.ros.bag_file import BagFile
 from foley_sim.ros.encode import Encoder, Outgoing
 from foley_sim.ros.pictures import CompressedPictures
 from foley_sim.ros.scan_bag import write_scan
@@ -34,11 +32,6 @@ from foley_sim.world import contact_log
 from foley_sim.world.contacts import Contact
 from foley_sim.world.readings import Batch, Frame
 from foley_sim.world.world import World
-
-__all__ = [
-    "PARTIAL", "BagJob", "BagReport", "bag_qos", "finished", "session", "topic_names", "typestore",
-    "write_bag",
-]  # fmt: skip
 
 _STRIDE_NS = 100_000_000
 _HOLD_NS = 500_000_000  # messages may be made this much later than they are sent
@@ -59,7 +52,7 @@ def write_bag(job: BagJob, progress: Callable[[float], None] = lambda seconds: N
         NoRenderer: there is no way to draw.
     """
     started = time.monotonic()
-    with workshop(job) as folder:
+    with staging_folder(job) as folder:
         if job.kind == "scan":
             file = write_scan(job, folder, progress)
             tally = _Tally(job.scene())
@@ -111,7 +104,7 @@ def _interact(job: BagJob, folder: Path, progress: Callable[[float], None]) -> t
         with BagFile(folder, session(job), compress=job.compress, recorded=recorded) as bag:
             for message in encoder.opening(0):
                 bag.add(message)
-            end_ns = round(job.duration_s * NS)
+            end_ns = round(job.duration_s * NS_PER_S)
             while world.time_ns < end_ns:
                 until = min(world.time_ns + _STRIDE_NS, end_ns)
                 before = world.time_ns
@@ -127,7 +120,7 @@ def _interact(job: BagJob, folder: Path, progress: Callable[[float], None]) -> t
                     for message in _draw(camera, pictures, frame):
                         bag.add(dataclasses.replace(message, sent_ns=message.sent_ns + _CAMERA_DELAY_NS))
                 bag.flush(job.origin_ns + world.time_ns - _HOLD_NS)
-                progress((world.time_ns - before) / NS)
+                progress((world.time_ns - before) / NS_PER_S)
                 if last:
                     break
             bag.flush(None)

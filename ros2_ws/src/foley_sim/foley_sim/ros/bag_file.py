@@ -50,9 +50,11 @@ class BagFile:
         self._writer.open()
         store = typestore()
         for topic in self._recorded:
-            name = topic.name if topic.name.startswith("/") else f"/{topic.name}"
             self._connections[topic.name] = self._writer.add_connection(
-                name, topic.type_name, typestore=store, offered_qos_profiles=[bag_qos(topic.qos)]
+                absolute_name(topic),
+                topic.type_name,
+                typestore=store,
+                offered_qos_profiles=[bag_qos(topic.qos)],
             )
         return self
 
@@ -115,6 +117,6 @@ def bag_qos(profile: QoSProfile) -> Qos:
     )
 
 
-def topic_names(only: Sequence[Topic] = topics.RECORDED) -> list[str]:
-    """Absolute names of the topics of a bag."""
-    return [t.name if t.name.startswith("/") else f"/{t.name}" for t in only]
+def absolute_name(topic: Topic) -> str:
+    """As a bag has it."""
+    return topic.name if topic.name.startswith("/") else f"/{topic.name}"

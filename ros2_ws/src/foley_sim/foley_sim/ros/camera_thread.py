@@ -19,7 +19,7 @@ _WARM_UP_S = 60.0
 _BEHIND = 6  # snapshots waiting before the oldest is dropped
 
 
-class Painter:
+class CameraThread:
     """Draws with an OpenGL context that lives in its thread alone.
 
     The first picture is drawn at once, so that activation meets no delay and no surprise.

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader
 
-from foley_sim.offline.job import CONTACTS, NS, BagReport, read_report, stored_session
+from foley_common.times import NS_PER_S
+from foley_sim.offline.job import CONTACTS, BagReport, read_report, stored_session
 from foley_sim.ros import topics
 from foley_sim.ros.bag_file import typestore
 from foley_sim.sound.audibility import rise_db
@@ -133,7 +134,7 @@ def read_sound(bag: Path) -> Heard:
         wanted = [c for c in reader.connections if c.topic in (*chunks, contact)]
         for connection, _, raw in reader.messages(wanted):
             message: Any = reader.deserialize(raw, connection.msgtype)
-            stamp = message.header.stamp.sec * NS + message.header.stamp.nanosec
+            stamp = message.header.stamp.sec * NS_PER_S + message.header.stamp.nanosec
             if connection.topic == contact:
                 contacts.append((stamp, float(message.duration), message.contact_id, message.object_id))
                 continue
@@ -143,5 +144,7 @@ def read_sound(bag: Path) -> Heard:
     heard, felt = chunks.values()
     if not heard:
         raise ValueError(f"{bag}: holds no sound on {sound}")
-    touched = [((stamp - begin_ns) / NS, duration, name, item) for stamp, duration, name, item in contacts]
+    touched = [
+        ((stamp - begin_ns) / NS_PER_S, duration, name, item) for stamp, duration, name, item in contacts
+    ]
     return Heard(np.concatenate(heard), rate, touched, np.concatenate(felt) if felt else None)

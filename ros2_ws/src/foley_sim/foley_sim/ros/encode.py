@@ -23,12 +23,13 @@ from tf2_msgs.msg import TFMessage
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from foley_common.enumerations import Action
+from foley_common.times import NS_PER_S
 from foley_msgs.msg import AudioChunk, ContactEvent
 from foley_ros import convert
-from foley_sim.motion.policy import Plan
 from foley_sim.physics import mjcf
 from foley_sim.rendering.camera import intrinsics
 from foley_sim.robots import robots_of, urdf
+from foley_sim.robots.actions import Plan
 from foley_sim.robots.base import Robot
 from foley_sim.robots.tool import GRIPPER_WIDTH
 from foley_sim.ros import topics
@@ -40,7 +41,6 @@ from foley_sim.world.contacts import Contact, episode_gap_s
 from foley_sim.world.readings import CHUNK_SAMPLES, Audio, Batch, State
 from foley_sim.world.world import SOUND_DELAY_NS
 
-NS = 1_000_000_000
 WORLD, TOOL, TIP, CAMERA, MICROPHONE = "world", "tool", "tip", "camera_optical", "microphone"
 CONTACT_MICROPHONE = "contact_microphone"
 _CONTACT_MICROPHONE_AT = (0.0, 0.0, 0.01)  # on the stick, just below the fingers, in the tool's frame [m]
@@ -118,8 +118,8 @@ class Encoder:
         ):
             for plan in plans:
                 yield self._plan(plan, topic, robot)
-        sides = (batch.states, batch.other_states)[: len(self._robots)]
-        for states in zip(*sides, strict=True):
+        of_hands = (batch.states, batch.other_states)[: len(self._robots)]
+        for states in zip(*of_hands, strict=True):
             yield from self._states(states)
         for audio in batch.audio:
             yield from self._chunks(audio)
@@ -169,7 +169,7 @@ class Encoder:
     def _chunks(self, audio: Audio) -> Iterator[Outgoing]:
         stamp = self.origin_ns + audio.time_ns
         first = np.array([audio.first_sample - self._first_sample], dtype="<u8")
-        sent = stamp + CHUNK_SAMPLES * NS // self._scene.microphone.sample_rate + SOUND_DELAY_NS
+        sent = stamp + CHUNK_SAMPLES * NS_PER_S // self._scene.microphone.sample_rate + SOUND_DELAY_NS
         for topic, template, samples in (
             (topics.AUDIO, self._audio, audio.samples),
             (topics.CONTACT_AUDIO, self._contact_audio, audio.contact),
@@ -186,7 +186,7 @@ class Encoder:
     def _contact(self, contact: Contact, topic: Topic) -> Outgoing:
         stamp = self.origin_ns + contact.onset_ns
         message = contact_message(contact, stamp, f"{self._scene.scene_id}-{contact.onset_ns}")
-        sent = self.origin_ns + contact.end_ns + round(episode_gap_s(contact.action) * NS)
+        sent = self.origin_ns + contact.end_ns + round(episode_gap_s(contact.action) * NS_PER_S)
         return Outgoing(topic, stamp, sent, serialize_message(message))
 
 
@@ -198,7 +198,7 @@ def plan_message(plan: Plan, robot: Robot, stamp_ns: int) -> JointTrajectory:
     for t, position, velocity, acceleration in zip(
         times.tolist(), *(m.tolist() for m in motion), strict=True
     ):
-        seconds, nanoseconds = divmod(round(t * NS), NS)
+        seconds, nanoseconds = divmod(round(t * NS_PER_S), NS_PER_S)
         points.append(
             JointTrajectoryPoint(
                 positions=position,

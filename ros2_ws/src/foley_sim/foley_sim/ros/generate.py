@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from foley_common.worker_processes import end_with_parent
 from foley_sim.editions import EDITIONS
 from foley_sim.foleysim1.appearances import LOOKS
+from foley_sim.judge.scenes import EDITION as JUDGE
+from foley_sim.materials import MATERIALS
 from foley_sim.offline.collections import recordings
 from foley_sim.offline.summary import added, summary
 from foley_sim.scene import SPLITS
@@ -45,17 +47,26 @@ class GenerateConfig:
     compress: bool = True
     edition: str = "tabletop"
     collection: str = ""  # everything above but `out` and `jobs` follows from it
-    only: str = ""  # one side of the collection
+    only: str = ""  # one split of the collection
     robot: Robot | None = None
     hands: int = 1
+    material: str = ""
     look: str = ""
     blow_speed: float = 1.0
 
     def __post_init__(self) -> None:
         if self.look and self.look not in LOOKS:
             raise ValueError(f"--look is `{self.look}`, known are {', '.join(LOOKS)}")
-        if (self.look or self.blow_speed != 1.0) and self.collection:
-            raise ValueError("--look and --blow-speed change scenes; a --collection stands as it is")
+        if self.material and self.material not in MATERIALS:
+            raise ValueError(f"--material is `{self.material}`, known are {', '.join(MATERIALS)}")
+        if self.material and self.edition == JUDGE:
+            raise ValueError(
+                f"--material is `{self.material}`: the materials of `{self.edition}` are its own"
+            )
+        if (self.material or self.look or self.blow_speed != 1.0) and self.collection:
+            raise ValueError(
+                "--material, --look and --blow-speed change scenes; a --collection stands as it is"
+            )
         if self.look and self.edition != "foleysim-1":
             raise ValueError(f"--look needs --edition foleysim-1; `{self.edition}` draws its looks otherwise")
         if self.split not in SPLITS:
@@ -63,7 +74,7 @@ class GenerateConfig:
         if self.edition not in EDITIONS:
             raise ValueError(f"--edition is `{self.edition}`, known are {', '.join(EDITIONS)}")
         if self.only and not self.collection:
-            raise ValueError(f"--only is `{self.only}`, which is a side of a --collection: name one")
+            raise ValueError(f"--only is `{self.only}`, which is a split of a --collection: name one")
         if self.hands not in (1, 2):
             raise ValueError(f"--hands is {self.hands}, must be 1 or 2")
         if self.scenes < 1 or self.jobs < 1:
@@ -82,7 +93,7 @@ def bag_jobs(config: GenerateConfig) -> list[BagJob]:
     """Every bag that was asked for.
 
     Raises:
-        ValueError: unknown collection or side.
+        ValueError: unknown collection or split.
     """
     from foley_sim.offline.job import BagJob, job_of
 
@@ -103,6 +114,7 @@ def bag_jobs(config: GenerateConfig) -> list[BagJob]:
             edition=config.edition,
             robot=config.robot,
             hands=config.hands,
+            material=config.material,
             look=config.look,
             blow_speed=config.blow_speed,
         )

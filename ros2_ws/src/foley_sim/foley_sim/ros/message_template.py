@@ -15,11 +15,12 @@ from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
 from rclpy.serialization import serialize_message
 
+from foley_common.times import NS_PER_S
+
 MARK = Time(sec=0x1234ABCD, nanosec=0x0BCDEF13)
 """Put this stamp into the message that a template is made from."""
 _MARK = struct.pack("<iI", MARK.sec, MARK.nanosec)
 _STAMP = struct.Struct("<iI")
-_NS = 1_000_000_000
 
 
 def marker(count: int, dtype: str = "<f8", salt: int = 0) -> NDArray[Any]:
@@ -71,7 +72,7 @@ class Template:
             ValueError: a field has another size than the template's.
         """
         data = self._data
-        seconds, nanoseconds = divmod(time_ns, _NS)
+        seconds, nanoseconds = divmod(time_ns, NS_PER_S)
         for place in self._stamps:
             _STAMP.pack_into(data, place, seconds, nanoseconds)
         for name, values in fields.items():

@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.worker_processes import end_with_parent
-from foley_sim.editions import make_scene
-from foley_sim.offline.job import CONTACTS, stored_session
+from foley_sim.offline.job import CONTACTS, BagJob, stored_session
 from foley_sim.ros.check import read_sound
 from foley_sim.sound.converter import quantise
 from foley_sim.spec import SceneSpec
@@ -39,15 +38,6 @@ class Rendered:
         return len(self.samples) / self.sample_rate / self.render_s
 
 
-def scene_of(bag: Path) -> SceneSpec:
-    """The scene that a bag of `foley sim generate` shows.
-
-    Raises:
-        ValueError: not such a bag.
-    """
-    return _scene(_session_of(bag))
-
-
 def _session_of(bag: Path) -> dict[str, str]:
     session = stored_session(bag)
     if session is None or "edition" not in session:
@@ -56,9 +46,17 @@ def _session_of(bag: Path) -> dict[str, str]:
 
 
 def _scene(session: dict[str, str]) -> SceneSpec:
-    scene = make_scene(int(session["seed"]), session["scene_split"], session["edition"])
-    hands = int(session.get("hands", "1"))
-    return dataclasses.replace(scene, robot=session["robot"], hands=hands)  # type: ignore[arg-type]
+    return BagJob(
+        Path(),
+        split=session["scene_split"],
+        scene_seed=int(session["seed"]),
+        policy_seed=int(session["policy_seed"]),
+        duration_s=float(session["duration_s"]),
+        edition=session["edition"],
+        robot=session["robot"],  # type: ignore[arg-type]
+        hands=int(session.get("hands", "1")),
+        material=session.get("material", ""),
+    ).scene()
 
 
 def render_bag(bag: Path, *, compare: bool = True) -> Rendered:
@@ -89,7 +87,7 @@ def render_bag(bag: Path, *, compare: bool = True) -> Rendered:
 
 
 @dataclasses.dataclass(frozen=True)
-class Told:
+class RenderedBag:
     """What became of one bag's sound."""
 
     bag: Path
@@ -105,8 +103,8 @@ def render_bags(
     jobs: int,
     compare: bool = True,
     out: Path | None = None,
-    progress: Callable[[Told], None] = lambda told: None,
-) -> list[Told]:
+    progress: Callable[[RenderedBag], None] = lambda bag: None,
+) -> list[RenderedBag]:
     """Render many bags' sound again in several processes, in the order in which they are done.
 
     Args:
@@ -120,8 +118,8 @@ def render_bags(
     """
     if jobs < 1:
         raise ValueError(f"--jobs is {jobs}, must be at least 1")
-    one = functools.partial(_tell, compare=compare, out=out)
-    done: list[Told] = []
+    one = functools.partial(_render_one, compare=compare, out=out)
+    done: list[RenderedBag] = []
     if jobs == 1:
         for bag in bags:
             done.append(one(bag))
@@ -151,13 +149,13 @@ def _size(bag: Path) -> int:
         return 0
 
 
-def _tell(bag: Path, *, compare: bool, out: Path | None) -> Told:
+def _render_one(bag: Path, *, compare: bool, out: Path | None) -> RenderedBag:
     rendered = render_bag(bag, compare=compare)
     if out is not None:
         write_wav(out / f"{bag.name}.wav", rendered)
     audio_s = rendered.samples.size / rendered.sample_rate
     same = not rendered.difference > rendered.allowed
-    return Told(bag, audio_s, rendered.render_s, rendered.difference if compare else None, same)
+    return RenderedBag(bag, audio_s, rendered.render_s, rendered.difference if compare else None, same)
 
 
 def write_wav(path: Path, rendered: Rendered) -> None:

@@ -11,9 +11,10 @@ import numpy as np
 from rclpy.serialization import serialize_message
 from tf2_msgs.msg import TFMessage
 
+from foley_common.times import NS_PER_S
 from foley_ros import convert
 from foley_sim.headless_gl import import_mujoco
-from foley_sim.offline.job import NS, BagJob, session
+from foley_sim.offline.job import BagJob, session
 from foley_sim.physics import mjcf
 from foley_sim.rendering.camera import Camera
 from foley_sim.rendering.scan_path import ScanPath
@@ -48,8 +49,8 @@ def write_scan(job: BagJob, folder: Path, progress: Callable[[float], None]) -> 
             for message in _opening(encoder, job):
                 bag.add(message)
             for tick in range(round(job.duration_s * POSE_RATE_HZ)):
-                time_ns = tick * NS // POSE_RATE_HZ
-                eye, axes = path.pose(time_ns / NS)
+                time_ns = tick * NS_PER_S // POSE_RATE_HZ
+                eye, axes = path.pose(time_ns / NS_PER_S)
                 bag.add(_pose(job.origin_ns + time_ns, eye, axes))
                 colour, depth = (
                     tick % round(POSE_RATE_HZ / r) == 0 for r in (job.camera_rate_hz, job.depth_rate_hz)

@@ -1,7 +1,4 @@
-"""What is heard in a room besides the contacts: a fan, mains hum, or the street.
-
-Made in blocks of fixed size, each from the seed and its own number, so that samples do not depend on how they are read.
-"""
+"""What is heard in a room besides the contacts: a fan, mains hum, or the street."""
 
 from __future__ import annotations
 
@@ -11,31 +8,30 @@ import numpy as np
 from scipy import signal
 
 from foley_sim.sound import kernels
+from foley_sim.sound.blocks import BLOCK, BlockSignal
 from foley_sim.sound.kernels import Array
 from foley_sim.spec import Ambience
 
-_BLOCK = 4800
 _MAINS_HZ = 50.0
 _MAINS = ((1.0, 1.0), (2.0, 0.6), (3.0, 0.25))  # multiple, amplitude
 _BANDS = {"fan": (120.0, 900.0), "street": (35.0, 250.0)}  # [Hz]
 _MODULATION = {"fan": 0.35, "street": 0.5}  # depth of the slow rise and fall
 _STREET_HZ = 0.15  # cars come and go
-_SETTLE = 4 * _BLOCK  # a band's filter has forgotten its start by then
+_SETTLE = 4 * BLOCK  # a band's filter has forgotten its start by then
 
 
-class AmbientSound:
+class AmbientSound(BlockSignal):
     """Unit rms. kind: not `none`."""
 
     def __init__(self, kind: Ambience, seed: list[int], sample_rate: int) -> None:
         """Raises ValueError for kind `none`."""
         if kind == "none":
             raise ValueError("ambience: kind is `none`, there is nothing to hear")
+        super().__init__()
         rng = np.random.default_rng([*seed, 0])
         self._seed = [*seed, 1]
         self._rate = sample_rate
         self._kind = kind
-        self._number = 0
-        self._rest = np.zeros(0)
         self._phase = rng.uniform(0, 2 * math.pi, 3)
         self._beat_hz = float(rng.uniform(18.0, 45.0)) if kind == "fan" else _STREET_HZ
         if kind in _BANDS:
@@ -54,23 +50,12 @@ class AmbientSound:
             for (multiple, a), phase in zip(_MAINS, self._phase, strict=True):
                 self._second += amplitude * a * np.sin(2 * math.pi * multiple * _MAINS_HZ * time + phase)
 
-    def take(self, count: int) -> Array:
-        """The next samples [count]."""
-        parts, have = [self._rest], self._rest.size
-        while have < count:
-            parts.append(self._next_block())
-            have += _BLOCK
-        joined = np.concatenate(parts)
-        self._rest = joined[count:]
-        return joined[:count]
-
-    def _next_block(self) -> Array:
-        index = self._number * _BLOCK + np.arange(_BLOCK)
-        number, self._number = self._number, self._number + 1
+    def _block(self, number: int) -> Array:
+        index = number * BLOCK + np.arange(BLOCK)
         if self._kind == "mains":
             return self._second[index % self._rate]
         rng = np.random.default_rng([*self._seed, number])
-        band = rng.standard_normal(_BLOCK, dtype=np.float32).astype(np.float64)
+        band = rng.standard_normal(BLOCK, dtype=np.float32).astype(np.float64)
         kernels.run_cascade(self._sections, self._filter, band)
         beat = np.sin(2 * math.pi * self._beat_hz * index / self._rate + self._phase[0])
         return np.asarray(self._scale * band * (1 + _MODULATION[self._kind] * beat))

@@ -14,6 +14,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import integrate
 
 from foley_sim.spec import Head, MaterialSample, StrikerSpec
 
@@ -22,7 +23,7 @@ MIN_SPEED = 1e-3
 
 _GRID = np.linspace(0.0, 1.0, 1025)
 _SHAPE = np.sin(np.pi * _GRID) ** 1.5
-_CUMULATIVE = np.concatenate([[0.0], np.cumsum((_SHAPE[1:] + _SHAPE[:-1]) / 2)])
+_CUMULATIVE = integrate.cumulative_trapezoid(_SHAPE, initial=0.0)
 _CUMULATIVE /= _CUMULATIVE[-1]
 
 

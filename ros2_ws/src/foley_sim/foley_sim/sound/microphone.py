@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from foley_sim.sound import kernels
+from foley_sim.sound.blocks import BLOCK, BlockSignal
 from foley_sim.sound.kernels import Array
 
 FULL_SCALE_PA = 16.0
@@ -18,7 +19,6 @@ FULL_SCALE_PA = 16.0
 
 HIGH_PASS_HZ = 30.0
 KNEE = 0.8  # the guard leaves everything below this alone
-_NOISE_BLOCK = 4800
 _WAVE_POINTS = 1 << 16
 _WAVE_TURNS = 10.0  # harmonics are multiples of 0.1: after 10 turns every one of them is back at its start
 
@@ -26,36 +26,20 @@ Response = tuple[tuple[float, float, float], ...]
 """Peaks of a frequency response: (Hz, gain dB, Q) each."""
 
 
-class BlockNoise:
-    """Gaussian noise, unit rms, with a gentle rise towards low frequencies unless it is to be white.
-
-    Drawn in blocks of fixed size, each from the seed and its own number, so that it does not depend on how it is read.
-    """
+class BlockNoise(BlockSignal):
+    """Gaussian noise, unit rms, with a gentle rise towards low frequencies unless it is to be white."""
 
     def __init__(self, seed: list[int], *, white: bool = False) -> None:
+        super().__init__()
         self._seed = seed
         self._white = white
-        self._number = 0
         self._filter = np.zeros(2)
-        self._rest = np.zeros(0)
 
-    def take(self, count: int) -> Array:
-        """The next samples [count]."""
-        parts = [self._rest]
-        have = self._rest.size
-        while have < count:
-            parts.append(self._next_block())
-            have += _NOISE_BLOCK
-        joined = np.concatenate(parts)
-        self._rest = joined[count:]
-        return joined[:count]
-
-    def _next_block(self) -> Array:
-        rng = np.random.default_rng([*self._seed, self._number])
-        self._number += 1
+    def _block(self, number: int) -> Array:
+        rng = np.random.default_rng([*self._seed, number])
         if self._white:
-            return rng.standard_normal(_NOISE_BLOCK, dtype=np.float32).astype(np.float64)
-        white, slow = rng.standard_normal((2, _NOISE_BLOCK))
+            return rng.standard_normal(BLOCK, dtype=np.float32).astype(np.float64)
+        white, slow = rng.standard_normal((2, BLOCK))
         kernels.run_biquad(0.02, 0.0, 0.0, -0.98, 0.0, self._filter, slow)
         # rms of the low-passed noise is 0.02 / sqrt(1 - 0.98^2) = 0.1005; half of the power comes from each
         return np.asarray((white + slow / 0.1005) / math.sqrt(2.0))

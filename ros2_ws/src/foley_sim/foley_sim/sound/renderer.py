@@ -35,7 +35,7 @@ BLOCK_S = 0.01
 """Grid on which the room works and silent objects are put to rest. Calls that end on it cost least."""
 
 UNDAMPED = frozenset({"tabletop"})
-"""Editions in which what rests on a body does not damp it: models learned their sound before holds were told."""
+"""Editions in which what rests on a body does not damp it: models learned their sound before holds were events."""
 
 _TO_TABLE = 0.5  # share of an object's impulse that reaches the table through its mount
 

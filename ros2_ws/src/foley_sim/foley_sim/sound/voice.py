@@ -48,7 +48,7 @@ class Voice:
         self.bank = bank
         self.material = material
         self.on_friction: Callable[[int, Array], None] | None = None
-        """Told of every stretch of friction: its first sample and its impulses [n] [N s]."""
+        """Called with every stretch of friction: its first sample and its impulses [n] [N s]."""
         self._place = tuple(float(v) for v in origin)
         self._cos, self._sin = math.cos(yaw), math.sin(yaw)
         self._striker = striker

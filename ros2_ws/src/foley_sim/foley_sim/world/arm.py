@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.times import NS_PER_S
 from foley_sim.headless_gl import import_mujoco
-from foley_sim.motion.policy import Plan
 from foley_sim.motion.teleop import DEEPEST_M, HOLD_S, Follower, clamp, yaw_of
 from foley_sim.physics import mjcf
+from foley_sim.robots.actions import Plan
 from foley_sim.robots.base import Motion, Robot
 from foley_sim.robots.tool import PAD_TRAVEL
 from foley_sim.spec import SceneSpec
@@ -19,11 +20,10 @@ from foley_sim.world.readings import State
 from foley_sim.world.tip import Tip
 
 Array = NDArray[np.float64]
-NS = 1_000_000_000
 
-STEP_NS = round(mjcf.TIMESTEP_S * NS)
+STEP_NS = round(mjcf.TIMESTEP_S * NS_PER_S)
 STATE_RATE_HZ = 250
-STATE_NS = NS // STATE_RATE_HZ
+STATE_NS = NS_PER_S // STATE_RATE_HZ
 PAD_SPEED = 0.15  # [m/s]
 PAD_UP_NS = 200_000_000
 """The sleeve begins to go up this long before the end of its plan."""
@@ -93,7 +93,7 @@ class Hand:
             self.tip.choose_head(plan.target.head == "pad", plan.target.object_id)
         self.plan = plan
         self._first_step = plan.start_ns // STEP_NS
-        times = plan.trajectory.times(NS / STEP_NS)
+        times = plan.trajectory.times(NS_PER_S / STEP_NS)
         places = plan.trajectory.sample(times)
         self._reference, self._rest_after = self.robot.motion(times, *places), places[0][-1]
 
@@ -107,7 +107,7 @@ class Hand:
         if self._follower is None:
             self._follower = Follower(self._place())
             self.plan = self._reference = None
-        self._wish, self._wish_until_ns = inside, now_ns + round(HOLD_S * NS)
+        self._wish, self._wish_until_ns = inside, now_ns + round(HOLD_S * NS_PER_S)
         return not clamped
 
     # ---- steps ---------------------------------------------------------------------------------------------
@@ -123,7 +123,7 @@ class Hand:
 
     def feel(self, step: int) -> None:
         """Take note of what the tip touched in the step that was just taken."""
-        time_s = step * STEP_NS / NS
+        time_s = step * STEP_NS / NS_PER_S
         reading = self.tip.reading(time_s, self._drive.tip_velocity) if self._data.ncon else None
         plan = self.plan
         if plan is not None and step * STEP_NS >= plan.start_ns:
@@ -141,7 +141,7 @@ class Hand:
             and plan.target.head == "pad"
             and plan.start_ns <= now_ns < plan.end_ns - PAD_UP_NS
         )
-        self._drive.move_pad(PAD_TRAVEL if down else 0.0, PAD_SPEED * STATE_NS / NS)
+        self._drive.move_pad(PAD_TRAVEL if down else 0.0, PAD_SPEED * STATE_NS / NS_PER_S)
 
     def observe(self, time_ns: int, rng: np.random.Generator) -> State:
         """Its state now; the wrench is the mean since `forget`."""
@@ -189,7 +189,7 @@ class Hand:
         wish, own = self._wish, self._data.qpos[self._own]
         if own[self._wrist] > DEEPEST_M:
             wish = np.array([*wish[:2], max(wish[2], self._follower.position[2]), wish[3]])
-        return self.robot.steer(*self._follower.step(wish, STEP_NS / NS), own)
+        return self.robot.steer(*self._follower.step(wish, STEP_NS / NS_PER_S), own)
 
     def _follow(self, step: int) -> Motion:
         assert self._reference is not None

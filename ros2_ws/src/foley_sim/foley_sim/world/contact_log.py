@@ -42,7 +42,7 @@ class SavedContacts:
     edition: str
     seed: int  # of the sound
     duration_s: float
-    events: tuple[Event, ...]  # in the order in which they were told
+    events: tuple[Event, ...]  # in the order in which the sound was given them
     joint_speeds: Array  # [n, 2] time [s], fraction of full speed
 
     def __post_init__(self) -> None:
@@ -173,15 +173,15 @@ def render_saved(
     use_blocks = getattr(sound, "use_blocks", None)
     if use_blocks is not None:
         use_blocks(OFFLINE_BLOCK_S)
-    waiting = sorted(saved.events, key=_begin)  # stable: what was told first stays first
+    waiting = sorted(saved.events, key=_begin)  # stable: what was logged first stays first
     speeds = saved.joint_speeds.tolist()
     heard, felt = [], []
-    told = moved = 0
+    added = moved = 0
     for block in range(math.ceil(saved.duration_s / OFFLINE_BLOCK_S - 1e-9)):
         until = min((block + 1) * OFFLINE_BLOCK_S, saved.duration_s)
-        while told < len(waiting) and _begin(waiting[told]) < until:
-            sound.add(waiting[told])
-            told += 1
+        while added < len(waiting) and _begin(waiting[added]) < until:
+            sound.add(waiting[added])
+            added += 1
         while moved < len(speeds) and speeds[moved][0] < until:
             sound.set_joint_speed(*speeds[moved])
             moved += 1

@@ -13,12 +13,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.times import NS_PER_S
 from foley_sim.robots.actions import REPEATED
 from foley_sim.sound.events import Event, Hold, Impact, Sliding
 from foley_sim.spec import Head, Reaction
 
 Array = NDArray[np.float64]
-NS = 1_000_000_000
 
 IMPACT_WINDOW_S = 0.010
 """An impact is reported at the latest this long after its onset."""
@@ -51,7 +51,7 @@ class Contact:
 
     @property
     def duration_s(self) -> float:
-        return (self.end_ns - self.onset_ns) / NS
+        return (self.end_ns - self.onset_ns) / NS_PER_S
 
 
 @dataclasses.dataclass
@@ -205,8 +205,8 @@ class TouchTracker:
             return
         self.contacts.append(
             Contact(
-                onset_ns=round(episode.onset_s * NS),
-                end_ns=round(episode.last_s * NS),
+                onset_ns=round(episode.onset_s * NS_PER_S),
+                end_ns=round(episode.last_s * NS_PER_S),
                 object_id=episode.object_id,
                 point=episode.point,
                 action=episode.action,

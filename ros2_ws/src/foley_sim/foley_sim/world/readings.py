@@ -33,7 +33,7 @@ class State:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Frame:
-    """The configuration at which a picture is taken; camera.py draws it."""
+    """The configuration at which a picture is taken; rendering/camera.py draws it."""
 
     time_ns: int
     qpos: Array

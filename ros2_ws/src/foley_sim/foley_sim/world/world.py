@@ -18,14 +18,16 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.times import NS_PER_S
 from foley_sim.editions import sound_for
 from foley_sim.headless_gl import import_mujoco
-from foley_sim.motion.policy import Plan, Policy, Target
+from foley_sim.motion.policy import Policy
 from foley_sim.motion.second_hand import DELAY_NS, plan_hold, plan_return
 from foley_sim.physics import mjcf
 from foley_sim.robots import robots_of
+from foley_sim.robots.actions import Plan, Target
 from foley_sim.spec import ObjectSpec, SceneSpec
-from foley_sim.world.arm import NS, STATE_NS, STATE_RATE_HZ, STEP_NS, Hand
+from foley_sim.world.arm import STATE_NS, STATE_RATE_HZ, STEP_NS, Hand
 from foley_sim.world.contact_log import ContactLog, SavedContacts
 from foley_sim.world.contacts import IMPACT_WINDOW_S, TouchTracker
 from foley_sim.world.loose_bodies import LooseGrains, LooseRods
@@ -33,7 +35,7 @@ from foley_sim.world.readings import CHUNK_SAMPLES, Audio, Batch, Frame, State
 
 Array = NDArray[np.float64]
 
-SOUND_DELAY_NS = round((IMPACT_WINDOW_S + 0.002) * NS)
+SOUND_DELAY_NS = round((IMPACT_WINDOW_S + 0.002) * NS_PER_S)
 """Sound is known this long after it happens: an impulse is measured over the impact."""
 FIRST_PLAN_NS = 400_000_000
 
@@ -84,7 +86,7 @@ class World:
         self._rng = np.random.default_rng([0xF0CE, scene.seed, seed])
         self._explore = explore
         self._max_actions = max_actions
-        self._explore_until_ns = round(explore_s * NS) if explore_s > 0 else 2**62
+        self._explore_until_ns = round(explore_s * NS_PER_S) if explore_s > 0 else 2**62
         self._audio_block = audio_block
         self._rates = (camera_rate_hz, depth_rate_hz)
         self._frames = [0, 0]  # snapshots taken so far for colour and depth
@@ -119,7 +121,7 @@ class World:
         return self._samples
 
     def saved_contacts(self) -> SavedContacts:
-        """All that the sound so far follows from; see sound/saved.py.
+        """All that the sound so far follows from; see world/contact_log.py.
 
         Raises:
             ValueError: made without save_contacts, or nothing is delivered yet.
@@ -183,7 +185,7 @@ class World:
         return batch
 
     def finish(self) -> Batch:
-        """Close an open contact and return it with the sound that can still be told. The world stays usable."""
+        """Close an open contact and return it with the events of its sound. The world stays usable."""
         self._batch = Batch()
         for hand in self.hands:
             hand.touch.finish()
@@ -215,7 +217,7 @@ class World:
         now = self.time_ns
         for hand in self.hands:
             hand.touch.flush()
-        self.touch.events.extend(self._rods.tick(now / NS, STATE_NS / NS))
+        self.touch.events.extend(self._rods.tick(now / NS_PER_S, STATE_NS / NS_PER_S))
         self._take_events()
         for hand in self.hands:
             hand.move_pad(now)
@@ -229,19 +231,19 @@ class World:
         ):
             self._start_plan(now)
         speed = 0.0
-        for hand, told in zip(self.hands, (self._batch.states, self._batch.other_states), strict=False):
+        for hand, states in zip(self.hands, (self._batch.states, self._batch.other_states), strict=False):
             state = hand.observe(now, self._rng)
             hand.tip.forget()
-            told.append(state)
+            states.append(state)
             speed = max(speed, hand.robot.motor_speed(state.velocities))
-        self.sound.set_joint_speed(now / NS, min(speed, 1.0))
+        self.sound.set_joint_speed(now / NS_PER_S, min(speed, 1.0))
         if self._log is not None:
-            self._log.speeds.append((now / NS, min(speed, 1.0)))
+            self._log.speeds.append((now / NS_PER_S, min(speed, 1.0)))
 
     def _snapshot(self) -> None:
         now = self.time_ns
         due = [
-            round(count * NS / rate) if rate > 0 else 2**62
+            round(count * NS_PER_S / rate) if rate > 0 else 2**62
             for count, rate in zip(self._frames, self._rates, strict=True)
         ]
         colour, depth = (now >= d for d in due)
@@ -250,7 +252,7 @@ class World:
         if colour or depth:
             self._batch.frames.append(Frame(now, self._data.qpos.copy(), colour, depth))
         self._frame_due = min(
-            round(count * NS / rate) if rate > 0 else 2**62
+            round(count * NS_PER_S / rate) if rate > 0 else 2**62
             for count, rate in zip(self._frames, self._rates, strict=True)
         )
 
@@ -262,7 +264,7 @@ class World:
         plan = self.policy.plan(now + delay, self.hands[0].rest, target)
         if delay and not self._hold(plan, now):
             plan, delay = plan.later(-delay), 0
-        self._next_plan_ns = max(now + delay + round(self.policy.pause_s() * NS), plan.end_ns)
+        self._next_plan_ns = max(now + delay + round(self.policy.pause_s() * NS_PER_S), plan.end_ns)
         if delay:
             self._waiting = plan
         else:
@@ -288,8 +290,8 @@ class World:
         return held is not None
 
     def _take_events(self) -> None:
-        sides = (self._batch.contacts, self._batch.other_contacts)
-        for hand, told in zip(self.hands, sides, strict=False):
+        both = (self._batch.contacts, self._batch.other_contacts)
+        for hand, contacts in zip(self.hands, both, strict=False):
             touch = hand.touch
             for event in touch.events:
                 self.sound.add(event)
@@ -299,7 +301,7 @@ class World:
             touch.events.clear()
             for contact in touch.contacts:
                 reaction = self._rods.reaction(contact.object_id)
-                told.append(dataclasses.replace(contact, reaction=reaction))
+                contacts.append(dataclasses.replace(contact, reaction=reaction))
             touch.contacts.clear()
 
     def _collect_audio(self) -> None:
@@ -307,7 +309,7 @@ class World:
         block = CHUNK_SAMPLES * self._audio_block
         # Events are handed over every tick, so sound is certain up to the last tick minus the delay.
         certain_ns = self.time_ns - self.time_ns % STATE_NS - SOUND_DELAY_NS
-        while (self._samples + block) * NS <= certain_ns * rate:
+        while (self._samples + block) * NS_PER_S <= certain_ns * rate:
             samples = self.sound.render((self._samples + block) / rate)
             if samples.shape != (block,):
                 raise RuntimeError(f"the sound gave {samples.shape[0]} samples where {block} were due")
@@ -316,5 +318,5 @@ class World:
                 first = self._samples + start
                 chunk = slice(start, start + CHUNK_SAMPLES)
                 felt = None if contact is None else contact[chunk]
-                self._batch.audio.append(Audio(first * NS // rate, first, samples[chunk], felt))
+                self._batch.audio.append(Audio(first * NS_PER_S // rate, first, samples[chunk], felt))
             self._samples += block

@@ -6,8 +6,7 @@ import itertools
 import pytest
 
 from foley_sim.editions import make_scene as by_edition
-from foley_sim.foleysim1.scenes import DISGUISES, HELD_OUT_FAMILIES, SCENES, families, make_scene
-from foley_sim.materials import MATERIALS
+from foley_sim.foleysim1.scenes import DISGUISES, HELD_OUT_FAMILIES, MATERIALS, SCENES, families, make_scene
 from foley_sim.scene import check_scene
 
 

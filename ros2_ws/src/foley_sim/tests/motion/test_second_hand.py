@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from foley_common.times import NS_PER_S
 from foley_sim.editions import make_scene
 from foley_sim.motion.second_hand import APART_M, can_hold
 from foley_sim.robots import OTHER, robots_of
@@ -13,13 +14,12 @@ from foley_sim.sound.events import Hold
 from foley_sim.world.contact_log import render_saved
 from foley_sim.world.world import World
 
-NS = 1_000_000_000
 SCENE = dataclasses.replace(make_scene(3, "train", "foleysim-1"), hands=2)
 
 
 def _run(scene, seed, seconds):
     world = World(scene, seed, camera_rate_hz=0, depth_rate_hz=0, audio_block=20, save_contacts=True)
-    batch = world.advance(round(seconds * NS))
+    batch = world.advance(round(seconds * NS_PER_S))
     return world, batch
 
 
@@ -40,7 +40,7 @@ def test_the_other_hand_holds_before_the_first_acts_and_until_it_is_done(worked)
         first, held = contacts[name], contacts[hold.plan_id]
         assert held.object_id == first.object_id == plans[name].target.object_id
         assert can_hold(items[held.object_id]) and held.action == "press"
-        assert held.onset_ns < first.onset_ns - NS // 10, "it rests there before the other comes"
+        assert held.onset_ns < first.onset_ns - NS_PER_S // 10, "it rests there before the other comes"
         assert held.end_ns > first.onset_ns
         assert np.hypot(*(np.array(hold.target.point) - plans[name].target.point)[:2]) >= APART_M
         assert hold.published_ns < plans[name].published_ns
@@ -64,7 +64,7 @@ def test_a_held_thing_sounds_shorter(worked):
     saved = world.saved_contacts()
     hold = next(p for p in batch.other_plans if p.plan_id.endswith("-hold") and "0013" in p.plan_id)
     struck = next(c for c in batch.contacts if c.plan_id == hold.plan_id.removesuffix("-hold"))
-    begin = next(c for c in batch.other_contacts if c.plan_id == hold.plan_id).onset_ns / NS
+    begin = next(c for c in batch.other_contacts if c.plan_id == hold.plan_id).onset_ns / NS_PER_S
     place = np.array(hold.target.point)
 
     def others(event):
@@ -74,7 +74,9 @@ def test_a_held_thing_sounds_shorter(worked):
     free = dataclasses.replace(saved, events=tuple(e for e in saved.events if others(e)))
     assert len(free.events) < len(saved.events)
     rate = SCENE.microphone.sample_rate
-    tail = slice(round((struck.onset_ns / NS + 0.02) * rate), round((struck.onset_ns / NS + 0.25) * rate))
+    tail = slice(
+        round((struck.onset_ns / NS_PER_S + 0.02) * rate), round((struck.onset_ns / NS_PER_S + 0.25) * rate)
+    )
     energy = [float(np.sum(np.square(render_saved(SCENE, s)[0].astype(float)[tail]))) for s in (saved, free)]
     assert energy[0] < 0.9 * energy[1], energy
 
@@ -109,7 +111,7 @@ def test_messages_of_the_other_hand_have_topics_of_their_own(worked):
     from foley_sim.ros.encode import Encoder
 
     _, batch = worked
-    encoder = Encoder(SCENE, origin_ns=NS, stream_id="s")
+    encoder = Encoder(SCENE, origin_ns=NS_PER_S, stream_id="s")
     few = dataclasses.replace(batch, states=batch.states[:20], other_states=batch.other_states[:20], audio=[])
     sent: dict[str, list] = {}
     for out in (*encoder.opening(0), *encoder.batch(few)):

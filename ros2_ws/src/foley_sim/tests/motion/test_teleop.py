@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 
+from foley_common.times import NS_PER_S
 from foley_sim.motion.teleop import ACCELERATION, HOLD_S, SPEED, Follower, WishRefused, clamp, yaw_of
 from foley_sim.robots.gantry import Gantry
 from foley_sim.scene import make_scene
 from foley_sim.spec import StrikerSpec
 from foley_sim.world.world import World
-
-NS = 1_000_000_000
 
 
 def test_the_follower_arrives_within_its_limits_and_does_not_overshoot():
@@ -53,7 +52,7 @@ def test_pressing_down_by_hand_makes_a_contact_and_a_sound_and_exploring_goes_on
         for _ in range(round(seconds / 0.1)):
             if wish is not None:
                 assert world.steer(wish)
-            batch = world.advance(world.time_ns + NS // 10)
+            batch = world.advance(world.time_ns + NS_PER_S // 10)
             contacts.extend(batch.contacts)
             audio.extend(a.samples for a in batch.audio)
             plans.extend(batch.plans)
@@ -78,7 +77,7 @@ def test_pressing_far_below_a_face_goes_no_deeper_than_the_wrist_allows():
     deepest = 0.0
     for k in range(40):
         world.steer(np.array([item.position[0], item.position[1], touch + (0.03 if k < 15 else -0.08), 0.0]))
-        states = world.advance(world.time_ns + NS // 10).states
+        states = world.advance(world.time_ns + NS_PER_S // 10).states
         deepest = max(deepest, *(float(s.positions[4]) for s in states))
     assert 0.008 < deepest < 0.024
     assert np.abs(states[-1].wrench[:3]).max() < 12.0
@@ -88,6 +87,6 @@ def test_a_steered_world_repeats():
     def states():
         world = World(make_scene(4, "train"), 0, camera_rate_hz=0, depth_rate_hz=0)
         world.steer(np.array([0.1, 0.1, 0.4, 0.5]))
-        return np.concatenate([s.positions for s in world.advance(NS).states])
+        return np.concatenate([s.positions for s in world.advance(NS_PER_S).states])
 
     assert np.array_equal(states(), states())

@@ -6,9 +6,9 @@ from collections import Counter
 import pytest
 
 from foley_sim.editions import make_scene
-from foley_sim.foleysim1 import scenes
+from foley_sim.foleysim1.scenes import SCENES
 from foley_sim.motion.policy import Policy
-from foley_sim.offline.collections import COLLECTIONS, SCENES, interaction_s, recordings
+from foley_sim.offline.collections import COLLECTIONS, interaction_s, recordings
 
 
 def test_whole_and_mini_are_as_long_as_they_say():
@@ -21,7 +21,7 @@ def test_whole_and_mini_show_the_same_scenes():
         return {(r.scene_split, r.scene_seed, r.split) for r in recordings(name)}
 
     assert scenes("foleysim-1") == scenes("foleysim-1-mini")
-    counts = Counter(side for _, _, side in scenes("foleysim-1"))
+    counts = Counter(split for _, _, split in scenes("foleysim-1"))
     assert counts == {**SCENES, "test_seen": SCENES["train"]}
 
 
@@ -52,8 +52,7 @@ def test_held_out_objects_are_touched_outside_of_training_only():
     assert {scene for scene, _ in seen} == {scene for scene, _ in train} and not seen & train
 
 
-def test_the_scenes_are_those_of_the_edition():
-    assert SCENES == scenes.SCENES
+def test_scans_show_scenes_of_the_edition():
     for r in recordings("foleysim-1"):
         if r.kind == "scan":
             assert make_scene(r.scene_seed, r.scene_split, r.edition).edition == "foleysim-1"

@@ -16,6 +16,7 @@ rclpy = pytest.importorskip("rclpy")
 
 from rosbags.highlevel import AnyReader  # noqa: E402
 
+from foley_common.times import NS_PER_S  # noqa: E402
 from foley_sim.commands import sim_set  # noqa: E402
 from foley_sim.offline.collections import recordings  # noqa: E402
 from foley_sim.offline.datasheet import datasheet  # noqa: E402
@@ -140,7 +141,7 @@ def test_a_scan_moves_the_camera_and_names_every_pose(folder):
 
 
 def _ns(header):
-    return header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
+    return header.stamp.sec * NS_PER_S + header.stamp.nanosec
 
 
 def test_a_sound_set_passes_and_a_broken_one_is_told(folder, monkeypatch):
@@ -173,6 +174,14 @@ def test_the_sound_is_rendered_again_from_the_contacts(folder):
         contact_log.write(made.folder / CONTACTS, contacts)
     with pytest.raises(ValueError, match=CONTACTS):
         render_bag(job(folder, "scan", "train", 2.0).folder)
+
+
+def test_a_scene_of_another_material_is_rendered_again_from_its_own_words(tmp_path):
+    made = dataclasses.replace(job(tmp_path), material="metal", camera_rate_hz=0.0, depth_rate_hz=0.0)
+    write_bag(made)
+    assert {name for name, count in read_report(made.folder).materials.items() if count} <= {"metal", ""}
+    done = render_bag(made.folder)
+    assert done.difference <= done.allowed
 
 
 def test_a_folder_is_rendered_again_by_several_processes(folder, tmp_path, capsys):

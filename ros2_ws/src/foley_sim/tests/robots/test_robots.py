@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
+from foley_common.times import NS_PER_S
 from foley_sim.editions import make_scene
 from foley_sim.headless_gl import import_mujoco
 from foley_sim.physics import mjcf
@@ -20,7 +21,6 @@ from foley_sim.world.world import STATE_NS, World
 
 pinocchio = pytest.importorskip("pinocchio")
 
-NS = 1_000_000_000
 SCENE = make_scene(0, "train")
 
 
@@ -209,7 +209,7 @@ def worked():
     world = World(RICH, 0, camera_rate_hz=0, depth_rate_hz=0, audio_block=50)
     states, plans, contacts, audio = [], {}, [], []
     for k in range(1, 29):
-        batch = world.advance(k * NS // 2)
+        batch = world.advance(k * NS_PER_S // 2)
         states += batch.states
         plans.update({p.plan_id: p for p in batch.plans})
         contacts += batch.contacts
@@ -226,7 +226,7 @@ def test_the_ur5e_follows_its_plans(worked):
         times, position, velocity, _ = robot.plan_points(plan)
         planned, _, _ = plan.trajectory.sample(times)
         for t, joints, speeds, place in zip(times, position, velocity, planned, strict=True):
-            at = plan.start_ns + round(t * NS)
+            at = plan.start_ns + round(t * NS_PER_S)
             state = by_time.get(at - at % STATE_NS)
             if state is None or at % STATE_NS:
                 continue
@@ -258,7 +258,7 @@ def test_the_ur5e_touches_when_and_where_it_planned(worked):
 def test_the_ur5e_repeats_bit_for_bit():
     runs = []
     for _ in range(2):
-        batch = World(RICH, 5, camera_rate_hz=0, depth_rate_hz=0, audio_block=20).advance(2 * NS)
+        batch = World(RICH, 5, camera_rate_hz=0, depth_rate_hz=0, audio_block=20).advance(2 * NS_PER_S)
         runs.append(
             (np.array([s.positions for s in batch.states]), np.concatenate([a.samples for a in batch.audio]))
         )
@@ -267,12 +267,12 @@ def test_the_ur5e_repeats_bit_for_bit():
 
 def test_the_ur5e_can_be_steered():
     world = World(RICH, 0, explore=False, camera_rate_hz=0, depth_rate_hz=0)
-    world.advance(NS // 10)
+    world.advance(NS_PER_S // 10)
     wish = np.array([0.15, -0.1, 0.33, 0.4])
     for k in range(2, 16):
         assert world.steer(wish)
-        batch = world.advance(k * NS // 10)
+        batch = world.advance(k * NS_PER_S // 10)
     assert batch.states[-1].tool_position == pytest.approx(wish[:3], abs=2e-3)
     assert not world.steer(np.array([2.0, 0.0, 0.3, 0.0])), "clamped"
-    world.advance(4 * NS)
+    world.advance(4 * NS_PER_S)
     assert not world.steered

@@ -14,14 +14,18 @@ from mcap.reader import make_reader  # noqa: E402
 from rclpy.serialization import deserialize_message  # noqa: E402
 from rosbags.highlevel import AnyReader  # noqa: E402
 
+from foley_common.times import NS_PER_S  # noqa: E402
+from foley_sim.offline.job import PARTIAL, BagJob, finished  # noqa: E402
 from foley_sim.offline.session_key import SESSION_KEY  # noqa: E402
 from foley_sim.robots.gantry import Gantry  # noqa: E402
 from foley_sim.ros import topics  # noqa: E402
-from foley_sim.ros.bag import PARTIAL, BagJob, finished, topic_names, typestore, write_bag  # noqa: E402
+from foley_sim.ros.bag import write_bag  # noqa: E402
+from foley_sim.ros.bag_file import absolute_name, typestore  # noqa: E402
 from foley_sim.scene import describe, make_scene  # noqa: E402
 from foley_sim.spec import StrikerSpec  # noqa: E402
 
 SECONDS = 6.0
+NAMES = [absolute_name(topic) for topic in topics.RECORDED]
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +51,11 @@ def messages(job, report):
 
 
 def _ns(stamp):
-    return stamp.sec * 1_000_000_000 + stamp.nanosec
+    return stamp.sec * NS_PER_S + stamp.nanosec
 
 
 def test_every_topic_is_there_with_its_rate(messages, report):
-    assert set(messages) == set(topic_names())
+    assert set(messages) == set(NAMES)
     counts = {name.lstrip("/"): len(m) for name, m in messages.items()}
     assert counts == {name.lstrip("/"): n for name, n in report.messages.items()}
     for name in ("ee_pose", "joint_states", "wrench", "tf"):
@@ -69,11 +73,11 @@ def test_mcap_reads_the_same(job, report):
     with open(file, "rb") as stream:
         summary = make_reader(stream).get_summary()
     assert summary.statistics.message_count == sum(report.messages.values())
-    assert {c.topic for c in summary.channels.values()} == set(topic_names())
+    assert {c.topic for c in summary.channels.values()} == set(NAMES)
 
 
 def test_what_rosbags_reads_is_what_rclpy_sends(job):
-    by_name = dict(zip(topic_names(), topics.RECORDED, strict=True))
+    by_name = dict(zip(NAMES, topics.RECORDED, strict=True))
     seen = set()
     with AnyReader([job.folder], default_typestore=typestore()) as reader:
         for connection, _, raw in reader.messages():

@@ -7,7 +7,7 @@ import pytest
 
 rclpy = pytest.importorskip("rclpy")
 
-from foley_sim.commands.sim import Told  # noqa: E402
+from foley_sim.commands.sim import ProgressLines  # noqa: E402
 from foley_sim.offline.collections import recordings  # noqa: E402
 from foley_sim.offline.job import session  # noqa: E402
 from foley_sim.ros import generate as module  # noqa: E402
@@ -58,10 +58,10 @@ def test_collections_need_their_names():
 
 
 def test_the_estimate_counts_only_what_is_done_now():
-    told = Told(1000.0, every_s=10.0)
-    assert told.advance(400.0, 0.0) == ""  # was there before
-    assert told.advance(50.0, 5.0) == ""
-    assert told.advance(50.0, 20.0) == "500 of 1000 s simulated, 5.0 x real time, about 1.7 min left"
+    lines = ProgressLines(1000.0, every_s=10.0)
+    assert lines.advance(400.0, 0.0) == ""  # was there before
+    assert lines.advance(50.0, 5.0) == ""
+    assert lines.advance(50.0, 20.0) == "500 of 1000 s simulated, 5.0 x real time, about 1.7 min left"
 
 
 @pytest.mark.timeout(60)
@@ -107,7 +107,14 @@ def test_interventions_change_one_thing_and_are_other_bags(tmp_path):
     assert dataclasses.replace(hurried, blow_speed=1.0) == scene
     assert "look" not in session(base) and "blow_speed" not in session(base)
     assert session(looks)["look"] == "metal" and session(fast)["blow_speed"] == "2.0"
+    rubber = bag_jobs(dataclasses.replace(plain, material="rubber"))[0]
+    for item, was in zip(rubber.scene().objects, scene.objects, strict=True):
+        assert item.material.name == ("rubber" if was.shape != "heap" else was.material.name)
+        assert dataclasses.replace(item, material=was.material, look_material=was.look_material) == was
+    assert session(rubber)["material"] == "rubber" and "material" not in session(base)
     for bad, what in (
+        ({"material": "jelly"}, "--material is `jelly`, known are"),
+        ({"material": "wood", "edition": "foleysim-b"}, "are its own"),
         ({"look": "velvet"}, "known are"),
         ({"look": "wood", "edition": "tabletop"}, "--edition foleysim-1"),
         ({"blow_speed": 2.0, "collection": "foleysim-1-mini"}, "stands as it is"),

@@ -5,10 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
+from foley_common.times import NS_PER_S
 from foley_sim.editions import EDITIONS
 from foley_sim.materials import draw_material
-from foley_sim.motion.policy import ACTIONS, Policy
+from foley_sim.motion.policy import Policy
 from foley_sim.physics import bodies, mjcf
+from foley_sim.robots.actions import ACTIONS
 from foley_sim.robots.gantry import Gantry
 from foley_sim.robots.tool import PAD_TRAVEL
 from foley_sim.sound.events import Hold, Impact, Sliding
@@ -16,8 +18,6 @@ from foley_sim.spec import ObjectSpec, SceneSpec, StrikerSpec
 from foley_sim.world.world import World
 
 GANTRY_JOINTS = len(Gantry(StrikerSpec()).joints)
-
-NS = 1_000_000_000
 
 
 def _body(name, material, shape, size, x, y, *, fixed=True, wall=0.0):
@@ -58,7 +58,7 @@ class Run:
             if isinstance(e, kind)
             and e.object_id == contact.object_id
             and contact.onset_ns - 1000
-            <= (e.time_s if isinstance(e, Impact) else e.start_s) * NS
+            <= (e.time_s if isinstance(e, Impact) else e.start_s) * NS_PER_S
             <= contact.end_ns
         ]
 
@@ -73,7 +73,7 @@ def _run(item, actions, *, seed=0, change=lambda target: target):
     world.sound.add = lambda event: (events.append(event), add(event))
     for action in actions:
         world.request(change(Policy(SCENE, seed, {action: 1.0}, touch=lambda o: o is item).target()))
-    batch = world.advance(round(3.9 * len(actions) * NS))
+    batch = world.advance(round(3.9 * len(actions) * NS_PER_S))
     assert world.done
     plans = {p.plan_id: p for p in batch.plans}
     return Run(plans, batch.contacts + world.finish().contacts, batch.states, events, world)
@@ -89,7 +89,7 @@ def test_each_action_makes_one_contact_in_time(plate):
     for contact in plate.contacts:
         plan = plate.plans[contact.plan_id]
         assert abs(contact.onset_ns - plan.contact_ns) < 20e6
-        assert plan.contact_ns - plan.published_ns > 0.9 * NS
+        assert plan.contact_ns - plan.published_ns > 0.9 * NS_PER_S
         assert contact.speed == pytest.approx(plan.target.approach, rel=0.15, abs=0.005)
         assert np.linalg.norm(np.subtract(contact.point, plan.target.point)) < 2e-3
         assert contact.reaction == "static"
@@ -178,7 +178,7 @@ def test_a_rod_rolls_away_from_a_blow_beside_its_top_and_is_heard():
     run = _run(ROD, ("tap",), change=_off_centre)
     (contact,) = run.contacts
     assert contact.reaction == "rolls"
-    rolling = [e for e in run.events if isinstance(e, Sliding) and e.start_s * NS > contact.end_ns]
+    rolling = [e for e in run.events if isinstance(e, Sliding) and e.start_s * NS_PER_S > contact.end_ns]
     assert rolling and all(e.object_id == "rod" and e.normal_force <= 0.2 for e in rolling)
     q = run.world.configuration()
     count = GANTRY_JOINTS + 1
@@ -199,7 +199,8 @@ def test_loose_pieces_of_a_heap_are_pushed_by_touches_and_come_to_rest():
 
 def test_runs_repeat_bit_for_bit():
     first, second = (
-        World(SCENE, 5, audio_block=20, camera_rate_hz=0, depth_rate_hz=0).advance(5 * NS) for _ in range(2)
+        World(SCENE, 5, audio_block=20, camera_rate_hz=0, depth_rate_hz=0).advance(5 * NS_PER_S)
+        for _ in range(2)
     )
     assert len(first.contacts) == len(second.contacts) >= 1
     assert first.contacts == second.contacts

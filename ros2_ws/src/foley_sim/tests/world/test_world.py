@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from foley_sim.motion.policy import Target
+from foley_common.times import NS_PER_S
 from foley_sim.physics import mjcf
+from foley_sim.robots.actions import Target
 from foley_sim.robots.gantry import Gantry
 from foley_sim.robots.tool import stick_width
 from foley_sim.scene import make_scene
@@ -14,15 +15,16 @@ from foley_sim.sound.events import Impact, Sliding
 from foley_sim.world.readings import CHUNK_SAMPLES
 from foley_sim.world.world import STATE_NS, World
 
-NS = 1_000_000_000
 SCENE = make_scene(4, "train")
 
 
 def _run(world, seconds, stride_s=0.1):
     """All batches up to a time, merged, and what the sound was told."""
     batches = []
-    while world.time_ns < round(seconds * NS):
-        batches.append(world.advance(min(world.time_ns + round(stride_s * NS), round(seconds * NS))))
+    while world.time_ns < round(seconds * NS_PER_S):
+        batches.append(
+            world.advance(min(world.time_ns + round(stride_s * NS_PER_S), round(seconds * NS_PER_S)))
+        )
     batches.append(world.finish())
     merged = batches[0]
     for batch in batches[1:]:
@@ -58,9 +60,9 @@ def test_every_planned_touch_happens_when_and_where_it_was_planned(explored):
 
 def test_plans_are_published_long_before_their_contact(explored):
     _, batch, _ = explored
-    leads = [(p.contact_ns - p.published_ns) / NS for p in batch.plans]
+    leads = [(p.contact_ns - p.published_ns) / NS_PER_S for p in batch.plans]
     assert min(leads) >= 0.9
-    starts = np.diff([p.published_ns for p in batch.plans]) / NS
+    starts = np.diff([p.published_ns for p in batch.plans]) / NS_PER_S
     assert 1.4 <= np.median(starts) <= 2.5
     assert all(b.published_ns >= a.end_ns for a, b in itertools.pairwise(batch.plans))
 
@@ -95,7 +97,7 @@ def test_scratches_slide_as_far_as_planned_and_taps_do_not(explored):
         during = [
             s
             for s in slides
-            if s.object_id == contact.object_id and contact.onset_ns <= s.start_s * NS <= contact.end_ns
+            if s.object_id == contact.object_id and contact.onset_ns <= s.start_s * NS_PER_S <= contact.end_ns
         ]
         if contact.action == "scratch":
             assert contact.slip_m == pytest.approx(stroke, rel=0.25)
@@ -113,12 +115,13 @@ def test_streams_have_their_rates_and_no_gaps(explored):
     firsts = np.array([a.first_sample for a in batch.audio])
     assert np.all(np.diff(firsts) == CHUNK_SAMPLES)
     assert all(
-        a.samples.shape == (CHUNK_SAMPLES,) and a.time_ns == a.first_sample * NS // 48000 for a in batch.audio
+        a.samples.shape == (CHUNK_SAMPLES,) and a.time_ns == a.first_sample * NS_PER_S // 48000
+        for a in batch.audio
     )
     colour = [f.time_ns for f in batch.frames if f.colour]
     depth = [f.time_ns for f in batch.frames if f.depth]
     assert len(colour) == pytest.approx(24 * 30, abs=1) and len(depth) == pytest.approx(240, abs=1)
-    assert np.abs(np.diff(colour) - NS / 30).max() <= mjcf.TIMESTEP_S * NS
+    assert np.abs(np.diff(colour) - NS_PER_S / 30).max() <= mjcf.TIMESTEP_S * NS_PER_S
 
 
 def test_contacts_are_heard_felt_and_stop_the_tool(explored):
@@ -153,7 +156,7 @@ def test_the_arm_follows_its_plans(explored):
     _, batch, _ = explored
     for plan in batch.plans[:5]:
         inside = [s for s in batch.states if plan.start_ns <= s.time_ns <= plan.end_ns]
-        times = np.array([(s.time_ns - plan.start_ns) / NS for s in inside])
+        times = np.array([(s.time_ns - plan.start_ns) / NS_PER_S for s in inside])
         planned, _, _ = plan.trajectory.sample(times)
         measured = np.array([s.positions[:4] for s in inside])
         assert np.abs(planned - measured).max() < 1e-3
