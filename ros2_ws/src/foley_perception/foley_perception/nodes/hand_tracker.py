@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image
 
 from foley_common.times import NS_PER_S
+from foley_common.topics import CAMERA, CAMERA_DEPTH, CAMERA_INFO, HAND_KEYPOINTS
 from foley_msgs.msg import HandKeypoints
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.tf_buffer import TransformBuffer
@@ -24,9 +25,10 @@ from foley_perception.hands.track import TrackConfig
 from foley_perception.hands.tracking_pipeline import HandFollower
 from foley_perception.ros.problem import RecentProblem
 from foley_perception.ros.tf import TransformListener
-from foley_ros import convert, qos
+from foley_ros import convert
 from foley_ros.entities import Owned
 from foley_ros.node import FoleyNode, Health, run
+from foley_ros.topics import profile
 from foley_ros.worker import Worker
 
 TEND_S = 0.05
@@ -57,10 +59,10 @@ class HandTrackerNode(FoleyNode[HandTrackerConfig]):
         self._worker = Worker(
             self._look, name="hand_tracker", capacity=1, on_error=lambda e: self._problem.report(str(e))
         )
-        self._keypoints = self._owned.publisher(HandKeypoints, "hand_keypoints", qos.STATE)
-        self._owned.subscription(CameraInfo, "camera/camera_info", self._on_info, qos.IMAGE)
-        self._owned.subscription(Image, "camera/depth/image_raw", self._on_depth, qos.IMAGE)
-        self._owned.subscription(Image, "camera/image_raw", self._on_image, qos.IMAGE)
+        self._keypoints = self._owned.publisher(HandKeypoints, HAND_KEYPOINTS.name, profile(HAND_KEYPOINTS))
+        self._owned.subscription(CameraInfo, CAMERA_INFO.name, self._on_info, profile(CAMERA_INFO))
+        self._owned.subscription(Image, CAMERA_DEPTH.name, self._on_depth, profile(CAMERA_DEPTH))
+        self._owned.subscription(Image, CAMERA.name, self._on_image, profile(CAMERA))
         self._owned.timer(TEND_S, self._tf.tend)
 
     def teardown(self) -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from rclpy.node import Node
 from tf2_msgs.msg import TFMessage
 
+from foley_common.topics import TF, TF_STATIC
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer
-from foley_ros import convert, qos
+from foley_ros import convert
+from foley_ros.topics import profile
 
 
 class TransformListener:
@@ -23,7 +25,7 @@ class TransformListener:
         self._moving = False
         self._subscriptions = [
             node.create_subscription(
-                TFMessage, "/tf_static", lambda m: self._add(m, static=True), qos.TF_STATIC
+                TFMessage, TF_STATIC.name, lambda m: self._add(m, static=True), profile(TF_STATIC)
             )
         ]
 
@@ -33,7 +35,7 @@ class TransformListener:
             self._moving = True
             self._subscriptions.append(
                 self._node.create_subscription(
-                    TFMessage, "/tf", lambda m: self._add(m, static=False), qos.STATE
+                    TFMessage, TF.name, lambda m: self._add(m, static=False), profile(TF)
                 )
             )
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from rclpy.node import Node
 
+from foley_common.topics import MATERIAL_ESTIMATES, PREDICATES, SURPRISE, VOCABULARY
 from foley_msgs.msg import MaterialEstimate, PredicateArray, Surprise, VocabularyInfo
 from foley_msgs.srv import GetPredicates
-from foley_ros import qos
 from foley_ros.entities import Owned
+from foley_ros.topics import profile
 from foley_synthesis.beliefs.fusion import FusedBelief
 from foley_synthesis.beliefs.predicates import PredicateValue
 from foley_synthesis.checkpoint import Checkpoint
@@ -22,10 +23,12 @@ class MaterialOutput:
         self._node = node
         self._vocabulary = content.vocabulary
         self._model_id, self._model_domain = content.model_id, content.domain
-        self._estimates = owned.publisher(MaterialEstimate, "material_estimates", qos.EVENT)
-        self._predicates = owned.publisher(PredicateArray, "predicates", qos.LATCHED)
-        self._surprise = owned.publisher(Surprise, "surprise", qos.EVENT)
-        self._vocabularies = owned.publisher(VocabularyInfo, "vocabulary", qos.LATCHED)
+        self._estimates = owned.publisher(
+            MaterialEstimate, MATERIAL_ESTIMATES.name, profile(MATERIAL_ESTIMATES)
+        )
+        self._predicates = owned.publisher(PredicateArray, PREDICATES.name, profile(PREDICATES))
+        self._surprise = owned.publisher(Surprise, SURPRISE.name, profile(SURPRISE))
+        self._vocabularies = owned.publisher(VocabularyInfo, VOCABULARY.name, profile(VOCABULARY))
         self._shown: object = None
         self.sequence = 0
 

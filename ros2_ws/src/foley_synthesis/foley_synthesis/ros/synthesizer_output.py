@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from foley_common.topics import PREDICTED_AUDIO, PREDICTED_MATERIAL
 from foley_msgs.msg import HandTrajectory, MaterialEstimate, PredictedAudio
 from foley_perception.action.gripper import GripperHand, HandError
 from foley_ros import convert as common
-from foley_ros import qos
 from foley_ros.entities import Owned
+from foley_ros.topics import profile
 from foley_synthesis.checkpoint import Checkpoint
 from foley_synthesis.live.synthesis_core import CannotPredict, PlannedMotion, Predicted, Reason
 from foley_synthesis.ros import convert
@@ -22,8 +23,10 @@ class SynthesizerOutput:
         self._vocabulary = content.vocabulary
         self._model_id, self._model_domain = content.model_id, content.domain
         self._frame = fixed_frame
-        self._audio = owned.publisher(PredictedAudio, "predicted_audio", qos.EVENT)
-        self._material = owned.publisher(MaterialEstimate, "predicted_material", qos.EVENT)
+        self._audio = owned.publisher(PredictedAudio, PREDICTED_AUDIO.name, profile(PREDICTED_AUDIO))
+        self._material = owned.publisher(
+            MaterialEstimate, PREDICTED_MATERIAL.name, profile(PREDICTED_MATERIAL)
+        )
 
     def messages(
         self, result: Predicted, *, mode: int, plan_id: str, object_id: str, newest_input_ns: int, now_ns: int

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from foley_common.topics import CAMERA_INFO, EE_POSE, TF_STATIC
 from foley_perception.action.gripper import SIDES, GripperHand
 from foley_perception.clips.grid import FRAME_RATE, WINDOW_FRAME_RATE, WINDOW_FRAMES, WINDOW_KEYPOINTS
 from foley_perception.episodes.reader import read_episode
@@ -94,7 +95,7 @@ def open_stage(scene: Path, bag: Path, hand: GripperHand, start_s: float = 0.0) 
     if episode.scene_id != known:
         raise MotionError(f"{bag} was recorded in scene `{episode.scene_id}`, {scene} is `{known}`")
     if episode.camera is None or episode.ee_pose is None:
-        missing = "camera/camera_info with /tf_static" if episode.camera is None else "ee_pose"
+        missing = f"{CAMERA_INFO.name} with {TF_STATIC.name}" if episode.camera is None else EE_POSE.name
         raise MotionError(f"{bag} lacks {missing}; take another recording of the scene")
     times = episode.start_ns + np.round((start_s + MOMENTS_S) * 1e9).astype(np.int64)
     inside = np.clip(times, episode.ee_pose.times_ns[0], episode.ee_pose.times_ns[-1])
