@@ -252,7 +252,10 @@ TOPICS: tuple[Topic, ...] = (
         "robot_description", "robot_description", "std_msgs/msg/String", "latched", "URDF, for kinematics",
         "robot", "once", "text", recorded=True,
     ),
-    Topic("tf", "/tf", "tf2_msgs/msg/TFMessage", "state", "moving frames", "robot", "", recorded=True),
+    Topic(
+        "tf", "/tf", "tf2_msgs/msg/TFMessage", "state", "moving frames", "robot", "100-500 Hz", "transforms",
+        recorded=True,
+    ),
     Topic(
         "tf_static", "/tf_static", "tf2_msgs/msg/TFMessage", "tf_static", "fixed frames", "robot", "once",
         "transforms", recorded=True,

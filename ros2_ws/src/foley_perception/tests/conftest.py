@@ -84,6 +84,7 @@ class BagOptions:
     person: bool = False  # a hand with hand_keypoints touches, and there is no robot
     close_pair: bool = False  # a second contact 0.1 s after the first
     contact_times: tuple[float, ...] = (1.0, 2.0, 3.0)
+    more: Callable[[Any], None] | None = None  # puts further messages into the BagMaker
 
 
 def _time(time_ns: int) -> Any:
@@ -335,6 +336,8 @@ def write_bag(path: Path, **changes: Any) -> Path:
                 points,
             )
             bag.put(c - 0.9, "planned_joint_trajectory", "trajectory_msgs/msg/JointTrajectory", plan)
+    if o.more is not None:
+        o.more(bag)
     bag.write()
     return path
 

@@ -17,6 +17,7 @@ from foley_bringup.demo import figures, results
 from foley_bringup.demo.matching import match_times
 from foley_bringup.demo.pipeline import DemoFiles
 from foley_bringup.demo.results import LiveContact, Prediction, Session, TopicLoss
+from foley_common import topics
 from foley_common.enumerations import PredictionMode, action_label
 from foley_perception.episodes import Episode, EpisodeError, read_episode
 from foley_perception.recording import cdr
@@ -27,16 +28,19 @@ PREDICTION_TOLERANCE_S = 0.20
 PAIRS_SHOWN = 10
 TRACE_S = 6.0
 WINDOW_BEFORE_S, WINDOW_AFTER_S = 0.25, 0.75
-_SMALL_TOPICS = (
-    "sim/contacts",
-    "sim/scene",
-    "sim/sent",
-    "contacts",
-    "predicted_audio",
-    "predicted_material",
-    "material_estimates",
-    "predicates",
-    "vocabulary",
+_SMALL_TOPICS = tuple(
+    topic.name
+    for topic in (
+        topics.TRUE_CONTACTS,
+        topics.SIM_SCENE,
+        topics.SIM_SENT,
+        topics.CONTACTS,
+        topics.PREDICTED_AUDIO,
+        topics.PREDICTED_MATERIAL,
+        topics.MATERIAL_ESTIMATES,
+        topics.PREDICATES,
+        topics.VOCABULARY,
+    )
 )
 
 
@@ -53,7 +57,10 @@ class LiveAnalysis:
     sync: figures.SyncTrace
 
 
-_STREAMS = ("mic/audio", "ee_pose", "camera/image_raw", "camera/camera_info", "hand_keypoints")
+_STREAMS = tuple(
+    topic.name
+    for topic in (topics.MICROPHONE, topics.EE_POSE, topics.CAMERA, topics.CAMERA_INFO, topics.HAND_KEYPOINTS)
+)
 
 Messages = Mapping[str, Sequence[tuple[int, Any]]]  # topic -> (time of arrival [ns], message)
 
@@ -77,14 +84,14 @@ def analyse(files: DemoFiles, *, trained_in_this_run: bool) -> LiveAnalysis:
     vocabulary: list[str] = []
     for bag in files.live:
         messages = read_messages(bag, _SMALL_TOPICS)
-        for topic in ("sim/contacts", "sim/scene", "sim/sent", "vocabulary"):
-            if not messages[topic]:
-                raise AnalysisError(f"{bag}: no message on `{topic}`; was the whole system running?")
+        for topic in (topics.TRUE_CONTACTS, topics.SIM_SCENE, topics.SIM_SENT, topics.VOCABULARY):
+            if not messages[topic.name]:
+                raise AnalysisError(f"{bag}: no message on `{topic.name}`; was the whole system running?")
         try:
             episode = read_episode(bag, require=_STREAMS)
         except EpisodeError as error:
             raise AnalysisError(f"{bag}: {error}") from error
-        vocabulary = list(messages["vocabulary"][-1][1].labels)
+        vocabulary = list(messages[topics.VOCABULARY.name][-1][1].labels)
         session = _session(bag, messages)
         sessions.append(session)
         pairs.extend(_heard_pairs(session, episode))
@@ -116,20 +123,26 @@ def _ns(stamp: Any) -> int:
 
 
 def _session(bag: Path, messages: Messages) -> Session:
-    scene = yaml.safe_load(messages["sim/scene"][-1][1].data)
+    scene = yaml.safe_load(messages[topics.SIM_SCENE.name][-1][1].data)
     material_of = {o["object_id"]: o["material"] for o in scene["objects"]}
-    true = [m for _, m in messages["sim/contacts"] if m.object_id in material_of]
+    true = [m for _, m in messages[topics.TRUE_CONTACTS.name] if m.object_id in material_of]
     true_ns = np.array([_ns(m.header.stamp) for m in true], dtype=np.int64)
 
-    found = [m for _, m in messages["contacts"]]
+    found = [m for _, m in messages[topics.CONTACTS.name]]
     found_ns = np.array([_ns(m.header.stamp) for m in found], dtype=np.int64)
-    all_true_ns = np.array([_ns(m.header.stamp) for _, m in messages["sim/contacts"]], dtype=np.int64)
+    all_true_ns = np.array(
+        [_ns(m.header.stamp) for _, m in messages[topics.TRUE_CONTACTS.name]], dtype=np.int64
+    )
     # Touching the bench is a true contact as well, so hearing it is no false alarm.
     false = len(found) - len(match_times(all_true_ns, found_ns, DETECTION_TOLERANCE_S))
     detected = dict(match_times(true_ns, found_ns, DETECTION_TOLERANCE_S))
 
-    heard = {m.contact_id: m for _, m in messages["material_estimates"] if m.contact_id and m.contacts_heard}
-    labels = list(messages["vocabulary"][-1][1].labels)
+    heard = {
+        m.contact_id: m
+        for _, m in messages[topics.MATERIAL_ESTIMATES.name]
+        if m.contact_id and m.contacts_heard
+    }
+    labels = list(messages[topics.VOCABULARY.name][-1][1].labels)
     predictions = _predictions(messages, labels)
     expected_ns = np.array([p.predicted_ns for p in predictions], dtype=np.int64)
     announced = dict(match_times(true_ns, expected_ns, PREDICTION_TOLERANCE_S))
@@ -152,7 +165,9 @@ def _session(bag: Path, messages: Messages) -> Session:
             )
         )
     lost, real_time_factor = _losses(bag, messages)
-    models = {m.model_id for t in ("predicted_audio", "material_estimates") for _, m in messages[t]}
+    models = {
+        m.model_id for t in (topics.PREDICTED_AUDIO, topics.MATERIAL_ESTIMATES) for _, m in messages[t.name]
+    }
     return Session(
         name=scene["scene_id"],
         contacts=tuple(contacts),
@@ -172,9 +187,9 @@ def _label(estimate: Any | None, labels: Sequence[str]) -> str | None:
 
 def _predictions(messages: Messages, labels: Sequence[str]) -> list[Prediction]:
     """Planned predictions in order of arrival, the first for each plan."""
-    material = {_ns(m.header.stamp): m for _, m in messages["predicted_material"]}
+    material = {_ns(m.header.stamp): m for _, m in messages[topics.PREDICTED_MATERIAL.name]}
     found: dict[str, Prediction] = {}
-    for arrival_ns, message in messages["predicted_audio"]:
+    for arrival_ns, message in messages[topics.PREDICTED_AUDIO.name]:
         if message.mode != PredictionMode.PLANNED or message.plan_id in found:
             continue
         contact_ns = _ns(message.predicted_contact_time)
@@ -191,9 +206,9 @@ def _predictions(messages: Messages, labels: Sequence[str]) -> list[Prediction]:
 
 
 def _final_predicates(messages: Messages) -> tuple[tuple[str, float, str], ...]:
-    if not messages["predicates"]:
+    if not messages[topics.PREDICATES.name]:
         return ()
-    known = [p for p in messages["predicates"][-1][1].predicates if p.state != Truth.UNKNOWN]
+    known = [p for p in messages[topics.PREDICATES.name][-1][1].predicates if p.state != Truth.UNKNOWN]
     return tuple(
         (f"{p.name}({', '.join(p.arguments)})", float(p.probability), Truth(p.state).name) for p in known
     )
@@ -216,7 +231,7 @@ def _losses(bag: Path, messages: Messages) -> tuple[dict[str, TopicLoss], float]
     The account is latched, so the first one in the bag may be older than the recording: the comparison begins with
     the first account that all streams were being recorded for.
     """
-    accounts = [_Account(t, **yaml.safe_load(m.data)) for t, m in messages["sim/sent"]]
+    accounts = [_Account(t, **yaml.safe_load(m.data)) for t, m in messages[topics.SIM_SENT.name]]
     stamps = _stamps(bag, list(accounts[-1].topics))
     begun_ns = max((int(s[0]) for s in stamps.values() if s.size), default=0)
     accounts = [a for a in accounts if a.time_ns >= begun_ns]
@@ -284,7 +299,7 @@ def _hand_pictures(session: Session, episode: Episode, messages: Messages) -> li
 
 def _expected_point(contact: LiveContact, messages: Messages) -> NDArray[np.float64] | None:
     assert contact.prediction is not None
-    for _, message in messages["predicted_audio"]:
+    for _, message in messages[topics.PREDICTED_AUDIO.name]:
         if (
             message.mode == PredictionMode.PLANNED
             and _ns(message.predicted_contact_time) == contact.prediction.predicted_ns
@@ -338,7 +353,7 @@ def _trace(session: Session, episode: Episode, messages: Messages) -> figures.Sy
         tool_height_m=episode.ee_pose.poses.translation[inside, 2],
         frames_s=within(episode.frames.times_ns.tolist()),
         true_s=within(c.onset_ns for c in session.contacts),
-        detected_s=within(_ns(m.header.stamp) for _, m in messages["contacts"]),
+        detected_s=within(_ns(m.header.stamp) for _, m in messages[topics.CONTACTS.name]),
         predicted_s=within(p.predicted_ns for p in planned),
         announced_s=within(p.received_ns for p in planned),
     )

@@ -34,7 +34,9 @@ from foley_bringup.lifecycle import AFTER, Change, Kill, LifecycleCore, ManagerC
 from foley_bringup.ros import summary
 from foley_bringup.ros.processes import NodeProcesses
 from foley_bringup.system import default_system_file, load_system, select
+from foley_common.topics import DIAGNOSTICS
 from foley_ros import params, qos
+from foley_ros.topics import profile
 
 EXIT_STARTUP_FAILED = 3
 STEP_PERIOD_S = 0.1
@@ -63,7 +65,7 @@ class LifecycleManagerNode(Node):
             beat = partial(self._on_heartbeat, name)
             self.create_subscription(State, f"{name}/heartbeat", beat, qos.HEARTBEAT, event_callbacks=lost)
         self._processes = NodeProcesses(self, names, self.core.complained)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._diagnostics = self.create_publisher(DiagnosticArray, DIAGNOSTICS.name, profile(DIAGNOSTICS))
         waiting = ReentrantCallbackGroup()  # a request that waits must not hold the other callbacks up
         self.create_service(Trigger, "~/startup", self._serve_startup, callback_group=waiting)
         self.create_service(Trigger, "~/shutdown", self._serve_shutdown, callback_group=waiting)

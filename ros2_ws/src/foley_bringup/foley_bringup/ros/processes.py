@@ -13,6 +13,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 
 from foley_bringup.supervisor import is_node_process, node_processes
+from foley_common.topics import DIAGNOSTICS
 
 
 class NodeProcesses:
@@ -27,7 +28,7 @@ class NodeProcesses:
         self._on_complaint = on_complaint
         self._pids: dict[str, int] = {}
         self._heard: dict[str, float] = {}  # time of the last heartbeat [s since 1970]
-        owner.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 50)
+        owner.create_subscription(DiagnosticArray, DIAGNOSTICS.name, self._on_diagnostics, 50)
 
     def heard(self, name: str) -> None:
         """The node's heart beats now."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
+from foley_common.topics import JOINT_PLAN
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.kinematics import ForwardKinematics
 from foley_perception.action.trajectory import (
@@ -55,7 +56,7 @@ def tool_trajectory(
         TrajectoryError: times that do not increase, or too long a plan.
     """
     joint = width_joint or hand.width_joint
-    offsets = check_times(offsets_s, "planned_joint_trajectory")
+    offsets = check_times(offsets_s, JOINT_PLAN.name)
     query = sample_times(offsets, rate_hz)
     sampled = interpolate_joints(offsets, positions, query, velocities)
     poses = chain.poses(names, sampled, others=measured, ignore=(joint,))

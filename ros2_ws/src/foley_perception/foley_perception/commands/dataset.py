@@ -124,6 +124,10 @@ def _print_report(report: BuildReport, what: str) -> None:
         print(f"left out {source}: {reason}")
     for reason, count in report.manifest["skipped"].items():
         print(f"{count} {what} without a clip: {reason}")
+    clips = sum(side["clips"] for side in report.manifest["splits"].values())
+    for devices in report.manifest.get("further_devices", {}).values():
+        for device, counts in devices.items():
+            print(f"{device}: in {counts['clips']} of {clips} clips and {counts['windows']} windows")
     _print_splits(report.manifest["splits"], report.manifest["fingerprint"])
 
 

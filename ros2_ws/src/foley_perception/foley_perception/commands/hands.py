@@ -136,6 +136,7 @@ def _track(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
+    from foley_common.topics import HAND_KEYPOINTS
     from foley_perception.hands.detect import HandDetector
     from foley_perception.hands.recorded import by_hamer, by_networks, follow_recording
     from foley_perception.recording.copy import copy_with
@@ -161,7 +162,7 @@ def _track(args: argparse.Namespace) -> int:
         )
     for problem in hands.problems:
         print(f"foley hands: {problem}", file=sys.stderr)
-    topic, messages = hand_keypoints(hands, f"{seen.prefix}hand_keypoints", args.world_frame)
+    topic, messages = hand_keypoints(hands, f"{seen.prefix}{HAND_KEYPOINTS.name}", args.world_frame)
     copied = copy_with(
         args.bag,
         args.to,

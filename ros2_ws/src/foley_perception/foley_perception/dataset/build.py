@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from foley_common import topics
 from foley_perception.dataset import schema, splits, store
 from foley_perception.dataset.cut import NEEDED, CutConfig, Cutter
 from foley_perception.dataset.schema import DatasetError
@@ -73,7 +74,10 @@ class BagSource:
 
     def identity(self) -> str:
         """Of the bag's files and of the configuration."""
-        return identity_of(bag_files(self.path), f"{schema.SCHEMA_VERSION} {self.config!r}")
+        further = [
+            f"{topic.device} {topic.name}" for topic in topics.TOPICS if topic.reader and topic.further
+        ]
+        return identity_of(bag_files(self.path), f"{schema.SCHEMA_VERSION} {self.config!r} {further}")
 
     def cut(self, folder: Path) -> Cut:
         """Raises EpisodeError, ValueError or OSError where the bag cannot be used."""
@@ -83,13 +87,14 @@ class BagSource:
             rows.append(store.store_clip(folder, data))
             clips.append(data.clip)
         windows = cutter.windows(clips) if self.config.windows else iter(())
+        window_rows = [store.store_window(folder, data) for data in windows]
         return Cut(
             session_id=cutter.episode.session_id,
             scene_id=cutter.scene_id,
             split=cutter.episode.split,
             object_ids=tuple(sorted({clip.object_id for clip in clips if clip.object_id})),
             clips=rows,
-            windows=[store.store_window(folder, data) for data in windows],
+            windows=window_rows,
             skipped=dict(cutter.skipped),
             problems=cutter.problems,
         )

@@ -12,21 +12,24 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common import topics
 from foley_common.enumerations import ACTIONS, UNKNOWN
 from foley_common.times import NS_PER_S
+from foley_common.topics import MAIN_ARM
 from foley_perception.action.gripper import GripperHand
 from foley_perception.clips import grid as clip_grid
 from foley_perception.clips.inputs import Streams, contact_point, executed_inputs, planned_action
 from foley_perception.clips.pictures import NoPicture, frame_indices
 from foley_perception.contact_event import Contact
+from foley_perception.dataset.further import FurtherDevices, window_action
 from foley_perception.dataset.schema import Clip, ClipData, DatasetError, Window, WindowData
 from foley_perception.episodes.episode import Episode, number
 from foley_perception.episodes.hands import finger_as_tool, hand_keypoints
 from foley_perception.episodes.planned_path import ReceivedPath, plan_for, planned_paths
-from foley_perception.episodes.tracks import FrameTrack, KeypointTrack
+from foley_perception.episodes.tracks import ArmTrack, FrameTrack, KeypointTrack
 from foley_perception.geometry.tf_buffer import TransformBuffer
 
-NEEDED: tuple[str, ...] = ("mic/audio", "camera/camera_info")
+NEEDED: tuple[str, ...] = (topics.MICROPHONE.name, topics.CAMERA_INFO.name)
 _PLACEHOLDER_SPLIT = "train"  # sides are assigned when all bags are known
 
 
@@ -82,9 +85,9 @@ class Cutter:
         self.config = config
         self.skipped: collections.Counter[str] = collections.Counter()
         lacking = {
-            "mic/audio": episode.audio,
-            "ee_pose or hand_keypoints": episode.ee_pose,
-            "camera/image_raw": episode.frames,
+            topics.MICROPHONE.name: episode.audio,
+            f"{topics.EE_POSE.name} or {topics.HAND_KEYPOINTS.name}": episode.ee_pose,
+            topics.CAMERA.name: episode.frames,
             "camera (camera_info and its frame in tf_static)": episode.camera,
         }
         absent = [name for name, value in lacking.items() if value is None]
@@ -177,8 +180,12 @@ class Cutter:
             origin=episode.origin,
             reaction=str(properties.get("reaction", "") or ""),
         )
+        further = self.further.of_clip(start_ns, contact.time_ns, point)
+        clip = dataclasses.replace(
+            clip, microphones=further.microphones, cameras=further.cameras, arms=further.arms
+        )
         return ClipData(
-            clip, audio, inputs.frames, inputs.still, inputs.action, planned, self._keypoints(grid)
+            clip, audio, inputs.frames, inputs.still, inputs.action, planned, self._keypoints(grid), further
         )
 
     def _audio(self, start_ns: int, count: int) -> tuple[NDArray[np.float32], float]:
@@ -199,7 +206,7 @@ class Cutter:
     @property
     def problems(self) -> tuple[str, ...]:
         """What is wrong but bearable: of the episode, and what is taken for something else."""
-        told = list(self.episode.problems)
+        told = [*self.episode.problems, *self.further.problems]
         if self.episode.tip_problem and not self._is_person:
             told.append(self.episode.tip_problem)
         if self._width is None and not self._is_person:
@@ -242,6 +249,11 @@ class Cutter:
     def _plans(self) -> tuple[ReceivedPath, ...]:
         return planned_paths(self.episode, self._hand)
 
+    @cached_property
+    def further(self) -> FurtherDevices:
+        """Microphones, cameras and arms beside the main ones."""
+        return FurtherDevices(self.episode, self._hand, self.config.max_audio_gap_s)
+
     # ---- windows ---------------------------------------------------------------------------------------
     def windows(self, clips: list[Clip]) -> Iterator[WindowData]:
         """Windows of 8 s that do not overlap, where sound, poses and frames are complete."""
@@ -262,21 +274,11 @@ class Cutter:
         audio, gap_s = self._audio(start_ns, clip_grid.WINDOW_SAMPLES)
         grid = clip_grid.frame_times_ns(start_ns, clip_grid.WINDOW_FRAMES, clip_grid.WINDOW_FRAME_RATE)
         frames = np.stack([np.asarray(f, dtype=np.uint8) for f in _frames_at(episode.frames, grid)])
-        times = clip_grid.sample_times_ns(start_ns, clip_grid.WINDOW_ACTIONS, clip_grid.ACTION_RATE)
-        half = round(0.5e9 / clip_grid.ACTION_RATE)
-        before, tip, after = (
-            (episode.ee_pose.at(times + shift) @ episode.tx_tool_tip).translation
-            for shift in (-half, 0, half)
-        )
-        action = np.zeros((clip_grid.WINDOW_ACTIONS, 7), dtype=np.float32)
-        action[:, :3], action[:, 3:6] = tip, (after - before) / (2e-9 * half)
-        if self._width is not None:
-            width_times, width = self._width
-            origin = int(width_times[0])
-            action[:, 6] = np.interp(
-                (times - origin).astype(float), (width_times - origin).astype(float), width
-            )
-        points = clip_grid.sample_times_ns(start_ns, clip_grid.WINDOW_KEYPOINTS, clip_grid.FRAME_RATE)
+        action = window_action(episode.ee_pose, episode.tx_tool_tip, start_ns, self._width)
+        further = self.further.of_window(start_ns)
+        points = start_ns + np.round(
+            np.arange(clip_grid.WINDOW_KEYPOINTS) * (1e9 / clip_grid.FRAME_RATE)
+        ).astype(np.int64)
         inside = [c for c in clips if start_ns <= c.contact_ns < start_ns + clip_grid.WINDOW_S * NS_PER_S]
         window = Window(
             window_id=f"{_safe(episode.session_id)}_w{index:04d}",
@@ -289,18 +291,22 @@ class Cutter:
             object_ids=tuple(sorted({c.object_id for c in inside if c.object_id})),
             audio_gap_s=gap_s,
             origin=episode.origin,
+            microphones=further.microphones,
+            cameras=further.cameras,
+            arms=further.arms,
         )
-        return WindowData(window, audio, frames, action, self._keypoints(points))
+        return WindowData(window, audio, frames, action, self._keypoints(points), further)
 
 
 def _by_hand(episode: Episode, keypoints: KeypointTrack) -> Episode:
     """A person's demonstration: a finger is what touches."""
     finger, side = finger_as_tool(keypoints)
     told = f"no ee_pose was recorded: the index finger of the {side} hand counts as the tool"
+    tool = dataclasses.replace(episode.arms.get(MAIN_ARM, ArmTrack()), ee_pose=finger)
     # A tip that a robot's description or tf names is not that of a finger.
     return dataclasses.replace(
         episode,
-        ee_pose=finger,
+        arms={**episode.arms, MAIN_ARM: tool},
         transforms=TransformBuffer(),
         robot_description="",
         problems=(*episode.problems, told),

@@ -59,6 +59,7 @@ def finish(
         },
         "domains": sorted({clip.domain for clip in clip_list}),
         "splits": _counts(clip_list, window_list),
+        **_devices(clip_list, window_list),
         "sources": [dict(source) for source in sources],
         "fingerprint": store.fingerprint(folder, (clips, windows)),
         **(dict(notes) if notes else {}),
@@ -102,6 +103,22 @@ def _check_unique(clips: Sequence[Clip], windows: Sequence[Window]) -> None:
     twice = [item for item, count in collections.Counter(ids).items() if count > 1]
     if twice:
         raise DatasetError(f"ids appear twice: {', '.join(twice[:5])}; is one bag given under two names?")
+
+
+def _devices(clips: Sequence[Clip], windows: Sequence[Window]) -> dict[str, Any]:
+    """How much of the dataset further devices gave; no entry where there are none."""
+    items: list[Clip | Window] = [*clips, *windows]
+    sessions = {item.session_id for item in items}
+    devices: dict[str, dict[str, Any]] = {}
+    for kind in schema.DEVICES:
+        for device in sorted({device for item in items for device in getattr(item, kind)}):
+            having = [item for item in items if device in getattr(item, kind)]
+            devices.setdefault(kind, {})[device] = {
+                "clips": sum(isinstance(item, Clip) for item in having),
+                "windows": sum(isinstance(item, Window) for item in having),
+                "sessions_without": sorted(sessions - {item.session_id for item in having}),
+            }
+    return {"further_devices": devices} if devices else {}
 
 
 def _counts(clips: Sequence[Clip], windows: Sequence[Window]) -> dict[str, dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.topics import MAIN_ARM, MAIN_CAMERA, MAIN_DEVICES, MAIN_MICROPHONE
 from foley_perception.clips.grid import CLIP_FRAMES, CLIP_SAMPLES, WINDOW_FRAMES, WINDOW_SAMPLES
 from foley_perception.dataset import store
 from foley_perception.dataset.schema import (
@@ -75,27 +76,41 @@ class ClipDataset:
         return [i for i, clip in enumerate(self.clips) if clip.split == split]
 
     # ---- clips -------------------------------------------------------------------------------------------
-    def audio(self, index: int) -> NDArray[np.float32]:
+    # Further devices are those that ``Clip.microphones``, ``cameras`` and ``arms`` name; a clip that lacks the asked
+    # one raises DatasetError.
+    def audio(self, index: int, microphone: str = MAIN_MICROPHONE) -> NDArray[np.float32]:
         """Samples [48000] at 48 kHz."""
-        return store.read_audio(store.audio_path(self.path, self.clips[index].clip_id), CLIP_SAMPLES)
+        clip = self.clips[index]
+        _check_has(clip.clip_id, "microphones", clip.microphones, microphone)
+        return store.read_audio(store.audio_path(self.path, clip.clip_id, microphone), CLIP_SAMPLES)
 
-    def frames(self, index: int) -> NDArray[np.uint8]:
+    def frames(self, index: int, camera: str = MAIN_CAMERA) -> NDArray[np.uint8]:
         """Crops [30, 128, 128, 3] RGB."""
-        return self.frames_and_still(index)[0]
+        return self.frames_and_still(index, camera)[0]
 
-    def still(self, index: int) -> NDArray[np.uint8]:
+    def still(self, index: int, camera: str = MAIN_CAMERA) -> NDArray[np.uint8]:
         """Crop [128, 128, 3] RGB of the place before it was touched."""
-        return self.frames_and_still(index)[1]
+        return self.frames_and_still(index, camera)[1]
 
-    def frames_and_still(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def frames_and_still(
+        self, index: int, camera: str = MAIN_CAMERA
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Both from one decode: [30, 128, 128, 3] and [128, 128, 3]."""
-        path = store.frames_path(self.path, self.clips[index].clip_id)
+        clip = self.clips[index]
+        _check_has(clip.clip_id, "cameras", clip.cameras, camera)
+        path = store.frames_path(self.path, clip.clip_id, camera)
         strip = store.read_strip(path, CLIP_FRAMES + 1)
         return strip[:CLIP_FRAMES], strip[CLIP_FRAMES]
 
-    def action_executed(self, index: int) -> NDArray[np.float32]:
+    def action_executed(self, index: int, arm: str = MAIN_ARM) -> NDArray[np.float32]:
         """[90, 8] measured: tip relative to the contact point (3), velocity (3), width, force."""
-        return self._array("action_executed", index)
+        if arm == MAIN_ARM:
+            return self._array("action_executed", index)
+        clip = self.clips[index]
+        _check_has(clip.clip_id, "arms", clip.arms, arm)
+        return store.read_action(
+            store.action_path(self.path, clip.clip_id, arm), CLIP_ARRAYS["action_executed"]
+        )
 
     def action_planned(self, index: int) -> NDArray[np.float32]:
         """[90, 8] from the plan alone (force 0); all NaN where there was none."""
@@ -122,14 +137,37 @@ class ClipDataset:
     def windows(self) -> list[Window]:
         return store.table_windows(self._window_table)
 
-    def window_audio(self, index: int) -> NDArray[np.float32]:
+    def window_audio(self, index: int, microphone: str = MAIN_MICROPHONE) -> NDArray[np.float32]:
         """Samples [384000] at 48 kHz."""
-        return store.read_audio(store.audio_path(self.path, self.windows[index].window_id), WINDOW_SAMPLES)
+        window = self.windows[index]
+        _check_has(window.window_id, "microphones", window.microphones, microphone)
+        return store.read_audio(store.audio_path(self.path, window.window_id, microphone), WINDOW_SAMPLES)
 
-    def window_frames(self, index: int) -> NDArray[np.uint8]:
+    def window_frames(self, index: int, camera: str = MAIN_CAMERA) -> NDArray[np.uint8]:
         """Whole frames [32, H, W, 3] RGB at 4 Hz."""
-        return store.read_strip(store.frames_path(self.path, self.windows[index].window_id), WINDOW_FRAMES)
+        window = self.windows[index]
+        _check_has(window.window_id, "cameras", window.cameras, camera)
+        return store.read_strip(store.frames_path(self.path, window.window_id, camera), WINDOW_FRAMES)
+
+    def window_action(self, index: int, arm: str = MAIN_ARM) -> NDArray[np.float32]:
+        """[720, 7] measured: tip in the world (3), velocity (3), width."""
+        if arm == MAIN_ARM:
+            row: NDArray[np.float32] = self.window_array("action_executed")[index]
+            return row
+        window = self.windows[index]
+        _check_has(window.window_id, "arms", window.arms, arm)
+        path = store.action_path(self.path, window.window_id, arm)
+        return store.read_action(path, WINDOW_ARRAYS["action_executed"])
 
     def window_array(self, name: str) -> NDArray[np.float32]:
         """``keypoints`` [windows, 240, 2, 21, 3] or ``action_executed`` [windows, 720, 7]."""
         return store.table_array(self._window_table, name, WINDOW_ARRAYS[name])
+
+
+def _check_has(item_id: str, field: str, there: tuple[str, ...], device: str) -> None:
+    if device not in MAIN_DEVICES and device not in there:
+        known = ", ".join(there) or "none"
+        raise DatasetError(
+            f"`{item_id}`: there is nothing of `{device}`, its further {field} are {known}; "
+            f"choose items by their `{field}`"
+        )

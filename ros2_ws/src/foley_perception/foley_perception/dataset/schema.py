@@ -47,12 +47,41 @@ WINDOW_ARRAYS: dict[str, tuple[int, ...]] = {
 }
 
 
+DEVICES: tuple[str, ...] = ("microphones", "cameras", "arms")
+"""Kinds of devices, and the columns that name the further ones of an item."""
+NAMES_LATER: tuple[str, ...] = ("reaction", *DEVICES)
+"""Columns that datasets of this schema version may lack: what says nothing in all rows is as if it were not there."""
+
+
 class DatasetError(ValueError):
     """A dataset cannot be read or written; the message names the file, what is wrong and the cure."""
 
 
 class LeakError(DatasetError):
     """A session, scene, object or stretch of time stands on two sides of a split."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Further:
+    """What further devices gave of an item, by device; the shapes are those of the main ones."""
+
+    audio: dict[str, NDArray[np.float32]] = dataclasses.field(default_factory=dict)
+    frames: dict[str, NDArray[np.uint8]] = dataclasses.field(
+        default_factory=dict
+    )  # of a clip the still comes last
+    action: dict[str, NDArray[np.float32]] = dataclasses.field(default_factory=dict)  # executed
+
+    @property
+    def microphones(self) -> tuple[str, ...]:
+        return tuple(sorted(self.audio))
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        return tuple(sorted(self.frames))
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        return tuple(sorted(self.action))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +111,9 @@ class Clip:
     audio_gap_s: float = 0.0  # of the clip's audio that was never recorded, and is zero here
     origin: str = ""  # machine that recorded it: overlapping times of one origin are one event
     reaction: str = ""  # what the touch did to the object, such as `static`, `deforms`, `rolls` or `scatters`
+    microphones: tuple[str, ...] = ()  # further ones that heard it
+    cameras: tuple[str, ...] = ()  # further ones that saw it
+    arms: tuple[str, ...] = ()  # further ones whose motion is known
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -111,6 +143,9 @@ class Window:
     object_ids: tuple[str, ...] = ()
     audio_gap_s: float = 0.0
     origin: str = ""
+    microphones: tuple[str, ...] = ()  # further ones, as of a clip
+    cameras: tuple[str, ...] = ()
+    arms: tuple[str, ...] = ()
 
     @property
     def end_ns(self) -> int:
@@ -128,6 +163,7 @@ class ClipData:
     action_executed: NDArray[np.float32]  # [90, 8]
     action_planned: NDArray[np.float32]  # [90, 8], all NaN without a plan
     keypoints: NDArray[np.float32]  # [30, 2, 21, 3] world
+    further: Further = dataclasses.field(default_factory=Further)
 
     def __post_init__(self) -> None:
         check_shape(self.clip.clip_id, "audio", self.audio, (CLIP_SAMPLES,))
@@ -135,6 +171,13 @@ class ClipData:
         check_shape(self.clip.clip_id, "still", self.still, (CROP_SIZE, CROP_SIZE, 3))
         for name, shape in CLIP_ARRAYS.items():
             check_shape(self.clip.clip_id, name, getattr(self, name), shape)
+        _check_further(self.clip.clip_id, self.clip, self.further)
+        for name, sound in self.further.audio.items():
+            check_shape(self.clip.clip_id, name, sound, (CLIP_SAMPLES,))
+        for name, pictures in self.further.frames.items():
+            check_shape(self.clip.clip_id, name, pictures, (CLIP_FRAMES + 1, CROP_SIZE, CROP_SIZE, 3))
+        for name, action in self.further.action.items():
+            check_shape(self.clip.clip_id, name, action, CLIP_ARRAYS["action_executed"])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -146,6 +189,7 @@ class WindowData:
     frames: NDArray[np.uint8]  # [32, H, W, 3] RGB, the camera's own size
     action_executed: NDArray[np.float32]  # [720, 7]
     keypoints: NDArray[np.float32]  # [240, 2, 21, 3] world
+    further: Further = dataclasses.field(default_factory=Further)
 
     def __post_init__(self) -> None:
         check_shape(self.window.window_id, "audio", self.audio, (WINDOW_SAMPLES,))
@@ -153,6 +197,21 @@ class WindowData:
             raise DatasetError(f"`{self.window.window_id}`: frames have shape {self.frames.shape}")
         for name, shape in WINDOW_ARRAYS.items():
             check_shape(self.window.window_id, name, getattr(self, name), shape)
+        _check_further(self.window.window_id, self.window, self.further)
+        for name, sound in self.further.audio.items():
+            check_shape(self.window.window_id, name, sound, (WINDOW_SAMPLES,))
+        for name, pictures in self.further.frames.items():
+            if pictures.ndim != 4 or pictures.shape[0] != WINDOW_FRAMES:
+                raise DatasetError(f"`{self.window.window_id}`: frames of {name} have shape {pictures.shape}")
+        for name, action in self.further.action.items():
+            check_shape(self.window.window_id, name, action, WINDOW_ARRAYS["action_executed"])
+
+
+def _check_further(item_id: str, item: Clip | Window, further: Further) -> None:
+    for field in DEVICES:
+        named, given = getattr(item, field), getattr(further, field)
+        if named != given:
+            raise DatasetError(f"`{item_id}`: {field} are {named}, there are data of {given}")
 
 
 def check_shape(item: str, name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:

@@ -253,11 +253,10 @@ def _joined(
 
 def _tidy(folder: Path, parts: Sequence[Part], clips: pa.Table, windows: pa.Table) -> None:
     """Remove what sources left behind that are no longer part of the dataset."""
-    items = set(clips.column("clip_id").to_pylist()) | set(windows.column("window_id").to_pylist())
-    for place in ("audio", "frames"):
-        for file in (folder / place).iterdir():
-            if file.stem not in items:
-                file.unlink()
+    kept = {path for table in (clips, windows) for files in store.media_of(folder, table) for path in files}
+    for file in store.media_in(folder):
+        if file not in kept:
+            file.unlink()
     keys = {part.key for part in parts}
     for file in (folder / "parts").iterdir():
         if file.name.split(".json")[0].split(".clips.")[0].split(".windows.")[0] not in keys:

@@ -7,6 +7,8 @@ Layout of a dataset folder::
     windows.parquet          one row per window
     audio/<id>.flac          mono, 48 kHz, 24 bit
     frames/<id>.jpg          the frames one under the other; for a clip the still comes last
+    audio/<device>/<id>.flac, frames/<device>/<id>.jpg, action/<device>/<id>.npy
+                             of further microphones, cameras and arms, where they gave something
     parts/<session>.parquet  what one bag gave (so that a build can be resumed)
 """
 
@@ -14,8 +16,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,28 +29,59 @@ import pyarrow.parquet as pq
 import soundfile
 from numpy.typing import NDArray
 
+from foley_common.topics import MAIN_CAMERA, MAIN_DEVICES, MAIN_MICROPHONE
 from foley_perception.clips.grid import SAMPLE_RATE
 from foley_perception.dataset.schema import (
     CLIP_ARRAYS,
+    DEVICES,
+    NAMES_LATER,
     WINDOW_ARRAYS,
     Clip,
     ClipData,
     DatasetError,
+    Further,
     Window,
     WindowData,
 )
 
 JPEG_QUALITY = 95
-_LATER_NAMES = frozenset({"reaction"})  # columns of names that datasets of this schema version may lack
 Row = dict[str, Any]
 
 
-def audio_path(folder: Path, item_id: str) -> Path:
-    return folder / "audio" / f"{item_id}.flac"
+def audio_path(folder: Path, item_id: str, microphone: str = MAIN_MICROPHONE) -> Path:
+    return folder / "audio" / _below(microphone) / f"{item_id}.flac"
 
 
-def frames_path(folder: Path, item_id: str) -> Path:
-    return folder / "frames" / f"{item_id}.jpg"
+def frames_path(folder: Path, item_id: str, camera: str = MAIN_CAMERA) -> Path:
+    return folder / "frames" / _below(camera) / f"{item_id}.jpg"
+
+
+def action_path(folder: Path, item_id: str, arm: str) -> Path:
+    """Executed action of a further arm; that of the main one is in the tables."""
+    return folder / "action" / _below(arm) / f"{item_id}.npy"
+
+
+def _below(device: str) -> str:
+    return "" if device in MAIN_DEVICES else device
+
+
+def media_of(folder: Path, table: pa.Table) -> Iterator[list[Path]]:
+    """The files of each row, the main ones first."""
+    names = (table.column_names[0], *DEVICES)
+    for item, microphones, cameras, arms in zip(*(table.column(n).to_pylist() for n in names), strict=True):
+        yield [
+            audio_path(folder, item),
+            frames_path(folder, item),
+            *(audio_path(folder, item, device) for device in microphones),
+            *(frames_path(folder, item, device) for device in cameras),
+            *(action_path(folder, item, device) for device in arms),
+        ]
+
+
+def media_in(folder: Path) -> list[Path]:
+    """All files that may belong to rows, whether they do or not."""
+    places = (folder / name for name in ("audio", "frames", "action"))
+    return [file for place in places for file in place.rglob("*") if file.is_file()]
 
 
 def write_audio(path: Path, samples: NDArray[np.float32]) -> None:
@@ -101,6 +135,7 @@ def clip_row(data: ClipData) -> Row:
     """The Parquet row of a clip (position as three numbers, arrays flat)."""
     row = dataclasses.asdict(data.clip)
     row["position"] = [float(v) for v in data.clip.position]
+    row |= {kind: list(getattr(data.further, kind)) for kind in DEVICES}
     for name in CLIP_ARRAYS:
         row[name] = np.ascontiguousarray(getattr(data, name), dtype=np.float32).ravel()
     return row
@@ -109,6 +144,7 @@ def clip_row(data: ClipData) -> Row:
 def window_row(data: WindowData) -> Row:
     row = dataclasses.asdict(data.window)
     row["contacts"], row["object_ids"] = list(data.window.contacts), list(data.window.object_ids)
+    row |= {kind: list(getattr(data.further, kind)) for kind in DEVICES}
     for name in WINDOW_ARRAYS:
         row[name] = np.ascontiguousarray(getattr(data, name), dtype=np.float32).ravel()
     return row
@@ -119,13 +155,44 @@ def store_clip(folder: Path, data: ClipData) -> Row:
     write_audio(audio_path(folder, data.clip.clip_id), data.audio)
     strip = np.concatenate([data.frames, data.still[None]])
     write_strip(frames_path(folder, data.clip.clip_id), strip)
+    _store_further(folder, data.clip.clip_id, data.further)
     return clip_row(data)
 
 
 def store_window(folder: Path, data: WindowData) -> Row:
     write_audio(audio_path(folder, data.window.window_id), data.audio)
     write_strip(frames_path(folder, data.window.window_id), data.frames)
+    _store_further(folder, data.window.window_id, data.further)
     return window_row(data)
+
+
+def _store_further(folder: Path, item_id: str, further: Further) -> None:
+    for device, sound in further.audio.items():
+        write_audio(_made(audio_path(folder, item_id, device)), sound)
+    for device, frames in further.frames.items():
+        write_strip(_made(frames_path(folder, item_id, device)), frames)
+    for device, action in further.action.items():
+        np.save(_made(action_path(folder, item_id, device)), np.asarray(action, dtype="<f4"))
+
+
+def _made(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def read_action(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Executed action of a further arm.
+
+    Raises:
+        DatasetError: missing or unreadable file, wrong shape.
+    """
+    try:
+        action = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path}: cannot read action ({error}); build the dataset again") from error
+    if action.shape != shape:
+        raise DatasetError(f"{path}: action has shape {action.shape}, expected {shape}")
+    return np.asarray(action, dtype=np.float32)
 
 
 def make_folders(folder: Path) -> None:
@@ -177,14 +244,16 @@ def write_table(path: Path, table: pa.Table) -> None:
 
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
-    """A table with the columns of a schema. Names that came later are empty where a dataset is older than they."""
+    """A table with the columns of a schema. Those that came later are empty where a dataset is older than they."""
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
         raise DatasetError(f"{path}: cannot be read ({error}); build the dataset again") from error
     missing = [name for name in schema.names if name not in table.column_names]
-    for name in _LATER_NAMES.intersection(missing):
-        table = table.append_column(name, pa.array([""] * table.num_rows, pa.string()))
+    for name in set(NAMES_LATER).intersection(missing):
+        kind = schema.field(name).type
+        empty: Any = "" if kind == pa.string() else []
+        table = table.append_column(name, pa.array([empty] * table.num_rows, kind))
         missing.remove(name)
     if missing:
         raise DatasetError(f"{path}: columns {', '.join(missing)} are missing; build the dataset again")
@@ -199,17 +268,16 @@ def table_array(table: pa.Table, name: str, shape: tuple[int, ...]) -> NDArray[n
 
 def table_clips(table: pa.Table) -> list[Clip]:
     names = [field.name for field in dataclasses.fields(Clip)]
-    rows = table.select(names).to_pylist()
-    return [Clip(**{**row, "position": tuple(row["position"])}) for row in rows]
+    return [Clip(**_tuples(row)) for row in table.select(names).to_pylist()]
 
 
 def table_windows(table: pa.Table) -> list[Window]:
     names = [field.name for field in dataclasses.fields(Window)]
-    rows = table.select(names).to_pylist()
-    return [
-        Window(**{**row, "contacts": tuple(row["contacts"]), "object_ids": tuple(row["object_ids"])})
-        for row in rows
-    ]
+    return [Window(**_tuples(row)) for row in table.select(names).to_pylist()]
+
+
+def _tuples(row: Row) -> Row:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
 
 
 # ---- fingerprint -------------------------------------------------------------------------------------------
@@ -221,16 +289,15 @@ def fingerprint(folder: Path, tables: Iterable[pa.Table]) -> str:
         table = table.sort_by(id_column)
         for field in table.schema:
             column = table.column(field.name).combine_chunks()
-            if field.name in _LATER_NAMES and not any(column.to_pylist()):
+            if field.name in NAMES_LATER and not any(column.to_pylist()):
                 continue  # says nothing, as in a dataset older than the column
             digest.update(field.name.encode())
             if pa.types.is_fixed_size_list(field.type) and field.type.value_type == pa.float32():
                 digest.update(column.flatten().to_numpy(zero_copy_only=False).astype("<f4").tobytes())
             else:
                 digest.update(json.dumps(column.to_pylist()).encode())
-        for item in table.column(id_column).to_pylist():
-            for path in (audio_path(folder, item), frames_path(folder, item)):
-                digest.update(_file_digest(path))
+        for path in itertools.chain.from_iterable(media_of(folder, table)):
+            digest.update(_file_digest(path))
     return digest.hexdigest()
 
 

@@ -6,7 +6,7 @@ types are frozen. Everything else goes through the definitions that the bag itse
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from foley_perception.episodes.tracks import (
     Times,
 )
 from foley_perception.geometry.se3 import SE3
+from foley_perception.geometry.tf_buffer import TransformBuffer
 from foley_perception.recording import cdr
 from foley_perception.recording.bag import BagMessage, BagTopic
 
@@ -237,6 +238,23 @@ def hands(message: Any) -> NDArray[np.float64]:
     return np.array([[(p.x, p.y, p.z) for p in hand] for hand in (message.left, message.right)])
 
 
+def add_transforms(
+    buffer: TransformBuffer, messages: Messages, decoder: Decoder, *, static: bool
+) -> list[str]:
+    """Put tf2_msgs/TFMessage into a buffer; what cannot be a transform is left out and told, once per frame."""
+    problems: dict[str, str] = {}
+    for message in messages:
+        for stamped in decoder.read(message).transforms:
+            t, q = stamped.transform.translation, stamped.transform.rotation
+            try:
+                pose = SE3(np.array([q.x, q.y, q.z, q.w]), np.array([t.x, t.y, t.z]))
+                parent, child = stamped.header.frame_id, stamped.child_frame_id
+                buffer.add(parent, child, stamp_ns(stamped.header), pose, static=static)
+            except ValueError as error:
+                problems[stamped.child_frame_id] = f"{message.topic}: {stamped.child_frame_id}: {error}"
+    return list(problems.values())
+
+
 # ---- events --------------------------------------------------------------------------------------------
 def joint_plans(messages: Messages, decoder: Decoder) -> list[JointPlan]:
     """trajectory_msgs/JointTrajectory; plans without points are left out."""
@@ -286,6 +304,3 @@ def labels(messages: Messages, decoder: Decoder) -> list[Label]:
         end = int(m.end.sec) * NS_PER_S + int(m.end.nanosec)
         found.append(Label(start, end, m.object_id, m.key, m.value))
     return found
-
-
-ReadAll = Callable[[Messages, Decoder], list[Any]]

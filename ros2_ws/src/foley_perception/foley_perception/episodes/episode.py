@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.topics import MAIN_ARM, MAIN_CAMERA, MAIN_MICROPHONE
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.tip import tip_in_tool
 from foley_perception.contact_event import Contact
 from foley_perception.episodes.tracks import (
+    ArmTrack,
     AudioTrack,
+    CameraTrack,
     FrameTrack,
     Gap,
     JointPlan,
@@ -34,6 +38,9 @@ from foley_perception.geometry.tf_buffer import TransformBuffer
 class Episode:
     """What was recorded; None or empty where a topic was not.
 
+    Devices are those of the registry of topics (``foley_common.topics``). ``audio``, ``frames``, ``ee_pose`` and the
+    like are of the main ones.
+
     ``problems`` says what is wrong but bearable: an unfinished file, gaps in the sound, dropped NaN poses.
     """
 
@@ -42,21 +49,62 @@ class Episode:
     scene: dict[str, Any]
     start_ns: int
     end_ns: int
-    audio: AudioTrack | None
-    ee_pose: PoseTrack | None  # tx_world_tool
-    joints: Series | None
-    wrench: Series | None  # [n, 6] in the tool frame
+    microphones: Mapping[str, AudioTrack]  # by device, as in the registry of topics
+    cameras: Mapping[str, CameraTrack]
+    arms: Mapping[str, ArmTrack]
     keypoints: KeypointTrack | None
-    frames: FrameTrack | None
-    depth: FrameTrack | None
-    camera: CameraModel | None
-    transforms: TransformBuffer  # static ones; all, where poses came in another frame than the world
-    joint_plans: tuple[JointPlan, ...]
-    truth: tuple[Contact, ...]  # sim/contacts
+    transforms: TransformBuffer  # static ones
     detected: tuple[Contact, ...]  # contacts
     labels: tuple[Label, ...]
     robot_description: str
     problems: tuple[str, ...]
+
+    # ---- the main devices ------------------------------------------------------------------------------
+    @property
+    def audio(self) -> AudioTrack | None:
+        return self.microphones.get(MAIN_MICROPHONE)
+
+    @property
+    def frames(self) -> FrameTrack | None:
+        return self._camera.frames
+
+    @property
+    def depth(self) -> FrameTrack | None:
+        return self._camera.depth
+
+    @property
+    def camera(self) -> CameraModel | None:
+        """Calibrated and at its place; None where one of the two is not known."""
+        return self._camera.model
+
+    @property
+    def ee_pose(self) -> PoseTrack | None:
+        return self._arm.ee_pose
+
+    @property
+    def joints(self) -> Series | None:
+        return self._arm.joints
+
+    @property
+    def wrench(self) -> Series | None:
+        return self._arm.wrench
+
+    @property
+    def joint_plans(self) -> tuple[JointPlan, ...]:
+        return self._arm.joint_plans
+
+    @property
+    def truth(self) -> tuple[Contact, ...]:
+        """Contacts that the simulator knows of."""
+        return self._arm.truth
+
+    @property
+    def _camera(self) -> CameraTrack:
+        return self.cameras.get(MAIN_CAMERA, CameraTrack())
+
+    @property
+    def _arm(self) -> ArmTrack:
+        return self.arms.get(MAIN_ARM, ArmTrack())
 
     # ---- names -----------------------------------------------------------------------------------------
     @property
@@ -90,40 +138,54 @@ class Episode:
         return self.audio.gaps if self.audio is not None else ()
 
     # ---- motion ----------------------------------------------------------------------------------------
-    @cached_property
-    def _tip(self) -> tuple[SE3, str]:
-        return tip_in_tool(self.transforms.lookup, "tool", "tip", self.robot_description)
-
     @property
     def tx_tool_tip(self) -> SE3:
         """From tf_static or the robot description; the tool point itself where neither has a tip."""
-        return self._tip[0]
+        return self.tool_tip(MAIN_ARM)
 
     @property
     def tip_problem(self) -> str:
         """Why the tool point is taken for the tip; empty where it is not."""
-        return self._tip[1]
+        return self._tip(MAIN_ARM)[1]
+
+    def tool_tip(self, arm: str) -> SE3:
+        """``tx_tool_tip`` of one arm. Frames of a further one bear its name: `left_tool`, `left_tip`."""
+        return self._tip(arm)[0]
+
+    @cached_property
+    def _tips(self) -> dict[str, tuple[SE3, str]]:
+        return {}
+
+    def _tip(self, arm: str) -> tuple[SE3, str]:
+        if arm not in self._tips:
+            tool, tip = _of(arm, "tool"), _of(arm, "tip")
+            self._tips[arm] = tip_in_tool(self.transforms.lookup, tool, tip, self.robot_description)
+        return self._tips[arm]
 
     @cached_property
     def tip_path(self) -> tuple[Times, NDArray[np.float64]]:
         """Measured tip positions: times [n] and [n, 3] in the world. Empty without poses."""
-        if self.ee_pose is None:
-            return np.empty(0, dtype=np.int64), np.empty((0, 3))
-        return self.ee_pose.times_ns, (self.ee_pose.poses @ self.tx_tool_tip).translation
+        return self.tip_path_of(MAIN_ARM)
 
-    def gripper_width(self, hand: GripperHand) -> tuple[Times, NDArray[np.float64]] | None:
+    def tip_path_of(self, arm: str) -> tuple[Times, NDArray[np.float64]]:
+        """The same of one arm."""
+        pose = self.arms[arm].ee_pose if arm in self.arms else None
+        if pose is None:
+            return np.empty(0, dtype=np.int64), np.empty((0, 3))
+        return pose.times_ns, (pose.poses @ self.tool_tip(arm)).translation
+
+    def gripper_width(
+        self, hand: GripperHand, arm: str = MAIN_ARM
+    ) -> tuple[Times, NDArray[np.float64]] | None:
         """Measured opening of the gripper: times [n] and [n] in metres; None where its joint was not recorded."""
-        column = self.joints.column(hand.width_joint) if self.joints is not None else None
-        return (
-            None if self.joints is None or column is None else (self.joints.times_ns, hand.width_of(column))
-        )
+        joints = self.arms[arm].joints if arm in self.arms else None
+        column = joints.column(_of(arm, hand.width_joint)) if joints is not None else None
+        return None if joints is None or column is None else (joints.times_ns, hand.width_of(column))
 
     @cached_property
     def force(self) -> tuple[Times, NDArray[np.float64]] | None:
         """Magnitude of the measured force: times [n] and [n] in newtons."""
-        if self.wrench is None:
-            return None
-        return self.wrench.times_ns, np.linalg.norm(self.wrench.values[:, :3], axis=1)
+        return self._arm.force
 
     # ---- truth about objects ---------------------------------------------------------------------------
     def object_properties(self, object_id: str, time_ns: int) -> dict[str, Any]:
@@ -139,6 +201,11 @@ class Episode:
             if label.object_id or label.start_ns <= time_ns <= max(label.end_ns, label.start_ns):
                 found[label.key] = label.value
         return found
+
+
+def _of(arm: str, name: str) -> str:
+    """A frame or joint of an arm."""
+    return name if arm == MAIN_ARM else f"{arm}_{name}"
 
 
 def number(value: Any) -> float:

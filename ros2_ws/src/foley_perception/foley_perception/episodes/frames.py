@@ -3,39 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
-from typing import Any
-
-import numpy as np
 
 from foley_perception.action.tip import in_fixed_frame
-from foley_perception.episodes.decode import stamp_ns
 from foley_perception.episodes.tracks import EpisodeError, PoseTrack
-from foley_perception.geometry.se3 import SE3, stack
+from foley_perception.geometry.se3 import stack
 from foley_perception.geometry.tf_buffer import TransformBuffer, TransformUnavailable
-
-FOR_EVER_S = 1e6  # a recording is kept whole
-
-
-def add_transforms(buffer: TransformBuffer, messages: Iterable[Any], topic: str) -> list[str]:
-    """Take in TFMessages of /tf_static or /tf; what was refused, one sentence each."""
-    problems = []
-    for message in messages:
-        for stamped in message.transforms:
-            t, q = stamped.transform.translation, stamped.transform.rotation
-            try:
-                pose = SE3(np.array([q.x, q.y, q.z, q.w]), np.array([t.x, t.y, t.z]))
-            except ValueError as error:
-                problems.append(f"{topic}: {stamped.child_frame_id}: {error}")
-                continue
-            buffer.add(
-                stamped.header.frame_id,
-                stamped.child_frame_id,
-                stamp_ns(stamped.header),
-                pose,
-                static=topic == "/tf_static",
-            )
-    return problems
 
 
 def in_world(track: PoseTrack, topic: str, world_frame: str, transforms: TransformBuffer) -> PoseTrack:

@@ -1,48 +1,34 @@
-"""A bag to an episode."""
+"""A bag to an episode. Which topics are read, and how, stands in the registry of topics."""
 
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import yaml
 
+from foley_common import topics
+from foley_common.topics import MAIN_DEVICES, Topic
 from foley_perception.episodes import decode
 from foley_perception.episodes.decode import Decoder, Messages
 from foley_perception.episodes.episode import Episode
-from foley_perception.episodes.frames import FOR_EVER_S, add_transforms, in_world
+from foley_perception.episodes.frames import in_world
 from foley_perception.episodes.pictures import frame_track
-from foley_perception.episodes.tracks import EpisodeError, Series
+from foley_perception.episodes.tracks import ArmTrack, AudioTrack, CameraTrack, EpisodeError, FrameTrack
 from foley_perception.geometry.camera import CameraModel
+from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer
 from foley_perception.recording.bag import Bag, BagMessage
 from foley_perception.recording.errors import BagError
 
-# What is read: the topic's name without namespace -> the type it must have.
-TOPICS: dict[str, tuple[str, ...]] = {
-    "mic/audio": ("foley_msgs/msg/AudioChunk",),
-    "ee_pose": ("geometry_msgs/msg/PoseStamped",),
-    "joint_states": ("sensor_msgs/msg/JointState",),
-    "wrench": ("geometry_msgs/msg/WrenchStamped",),
-    "camera/image_raw": ("sensor_msgs/msg/Image",),
-    "camera/image_raw/compressed": ("sensor_msgs/msg/CompressedImage",),
-    "camera/camera_info": ("sensor_msgs/msg/CameraInfo",),
-    "camera/depth/image_raw": ("sensor_msgs/msg/Image",),
-    "camera/depth/image_raw/compressedDepth": ("sensor_msgs/msg/CompressedImage",),
-    "planned_joint_trajectory": ("trajectory_msgs/msg/JointTrajectory",),
-    "hand_keypoints": ("foley_msgs/msg/HandKeypoints",),
-    "contacts": ("foley_msgs/msg/ContactEvent",),
-    "sim/contacts": ("foley_msgs/msg/ContactEvent",),
-    "sim/scene": ("std_msgs/msg/String",),
-    "labels": ("foley_msgs/msg/SegmentLabel",),
-    "robot_description": ("std_msgs/msg/String",),
-    "tf_static": ("tf2_msgs/msg/TFMessage",),
-    "tf": ("tf2_msgs/msg/TFMessage",),
-}
-_COMPRESSED_DEPTH = "camera/depth/image_raw/compressedDepth"
+_FOREVER_S = 1e6  # of moving transforms: as long as the bag
+_Read = TypeVar("_Read")
 
 
 def read_episode(
@@ -54,6 +40,9 @@ def read_episode(
     world_frame: str = "world",
 ) -> Episode:
     """Read any bag: recorded here, by `ros2 bag record`, written by `rosbags`; unfinished ones as well.
+
+    A further device (one beside the main microphone, camera and arm) that cannot be read is left out, which is told
+    in ``problems``; what is wrong with a main one is an error.
 
     Args:
         namespace: of the topics, where a bag holds those of several robots.
@@ -72,120 +61,237 @@ def read_episode(
             start, end = min(start, message.log_time), max(end, message.log_time)
     except BagError as error:
         raise EpisodeError(str(error)) from error
-    names = _resolve(bag, namespace)
-    messages = {name: found.get(topic, []) for name, topic in names.items()}
-    missing = [name for name in require if not messages.get(name)]
-    if missing:
+    names, left_out = _resolve(bag, namespace)
+    there = {topic.name for topic in topics.TOPICS if found.get(names.get(topic.role, ""))}
+    if missing := [name for name in require if name not in there]:
         raise EpisodeError(
             f"{path}: no messages on {', '.join(missing)}; the bag has {', '.join(sorted(found)) or 'none'}"
         )
-    decoder = Decoder({t: info for t, info in bag.topics.items() if t in names.values()})
-    problems = list(bag.problems)
-    transforms = TransformBuffer(FOR_EVER_S)
-    problems += add_transforms(transforms, map(decoder.read, messages.get("tf_static", [])), "/tf_static")
-
-    def has(name: str) -> bool:
-        return bool(messages.get(name))
-
-    def all_of(name: str, read: decode.ReadAll) -> tuple[Any, ...]:
-        return tuple(read(messages[name], decoder)) if has(name) else ()
-
-    frames_name = "camera/image_raw" if has("camera/image_raw") else "camera/image_raw/compressed"
-    depth_name = "camera/depth/image_raw" if has("camera/depth/image_raw") else _COMPRESSED_DEPTH
-    camera, camera_problem = _camera(
-        messages.get("camera/camera_info", []), decoder, transforms, camera_frame, world_frame
-    )
-    audio = decode.audio_track(names["mic/audio"], messages["mic/audio"]) if has("mic/audio") else None
-    ee_pose = decode.pose_track(names["ee_pose"], messages["ee_pose"]) if has("ee_pose") else None
-    if ee_pose is not None and ee_pose.frame_id.lstrip("/") not in ("", world_frame):
-        # The robot's own transforms come at its control rate; they are read only where they are needed.
-        problems += add_transforms(transforms, map(decoder.read, messages.get("tf", [])), "/tf")
-        ee_pose = in_world(ee_pose, names["ee_pose"], world_frame, transforms)
-    wrench = decode.wrench_series(names["wrench"], messages["wrench"]) if has("wrench") else None
-    if audio is not None and audio.gaps:
-        seconds = sum(gap.seconds for gap in audio.gaps)
-        problems.append(f"{names['mic/audio']}: {len(audio.gaps)} gaps, {seconds:.3f} s of sound are missing")
-    if ee_pose is not None and ee_pose.dropped:
-        problems.append(
-            f"{names['ee_pose']}: {ee_pose.dropped} poses with NaN or without a transform were left out"
-        )
-    if camera_problem:
-        problems.append(camera_problem)
+    read = _Reader(bag, names, found, world_frame)
+    read.problems += left_out
     return Episode(
         path=Path(path),
         session=bag.session,
-        scene=_scene(messages.get("sim/scene", []), decoder),
+        scene=_scene(read.text(topics.SIM_SCENE)),
         start_ns=start,
         end_ns=end,
-        audio=audio,
-        ee_pose=ee_pose,
-        joints=_joints(names, messages, decoder),
-        wrench=wrench,
-        keypoints=decode.keypoint_track(messages["hand_keypoints"], decoder)
-        if has("hand_keypoints")
-        else None,
-        frames=frame_track(bag.topics[names[frames_name]], messages[frames_name], depth=False)
-        if has(frames_name)
-        else None,
-        depth=frame_track(bag.topics[names[depth_name]], messages[depth_name], depth=True)
-        if has(depth_name)
-        else None,
-        camera=camera,
-        transforms=transforms,
-        joint_plans=all_of("planned_joint_trajectory", decode.joint_plans),
-        truth=all_of("sim/contacts", decode.contacts),
-        detected=all_of("contacts", decode.contacts),
-        labels=all_of("labels", decode.labels),
-        robot_description=_newest_text(messages.get("robot_description", []), decoder),
-        problems=tuple(problems),
+        microphones=read.microphones(),
+        arms=read.arms(),
+        cameras=read.cameras(camera_frame),
+        keypoints=read.one(topics.HAND_KEYPOINTS, decode.keypoint_track),
+        transforms=read.transforms,
+        detected=tuple(read.one(topics.CONTACTS, decode.contacts) or ()),
+        labels=tuple(read.one(topics.LABELS, decode.labels) or ()),
+        robot_description=read.text(topics.ROBOT_DESCRIPTION),
+        problems=tuple(read.problems),
     )
 
 
 # ---- inside --------------------------------------------------------------------------------------------
-def _resolve(bag: Bag, namespace: str) -> dict[str, str]:
-    """Our names -> the bag's topics."""
+class _Reader:
+    """The messages of a bag by the roles of their topics."""
+
+    def __init__(
+        self, bag: Bag, names: dict[str, str], found: dict[str, list[BagMessage]], world_frame: str
+    ) -> None:
+        self._bag, self._names, self._found, self._world = bag, names, found, world_frame
+        self._decoder = Decoder({t: info for t, info in bag.topics.items() if t in names.values()})
+        self.transforms = TransformBuffer()
+        self.problems = [
+            *bag.problems,
+            *decode.add_transforms(self.transforms, self._of(topics.TF_STATIC), self._decoder, static=True),
+        ]
+
+    def _of(self, topic: Topic | None) -> Messages:
+        return self._found.get(self._names.get(topic.role, ""), []) if topic is not None else []
+
+    def _topic(self, reader: str, device: str) -> Topic | None:
+        """The first of a device's topics of one kind that has messages: raw before compressed."""
+        return next((t for t in topics.read_by(reader, device=device) if self._of(t)), None)
+
+    def one(self, topic: Topic, read: Callable[[Messages, Decoder], _Read]) -> _Read | None:
+        """What one topic holds; None without messages."""
+        messages = self._of(topic)
+        return read(messages, self._decoder) if messages else None
+
+    def text(self, topic: Topic) -> str:
+        """The newest std_msgs/String; empty without messages."""
+        messages = self._of(topic)
+        return str(self._decoder.read(messages[-1]).data) if messages else ""
+
+    @contextlib.contextmanager
+    def _bearable(self, device: str) -> Iterator[None]:
+        """What is wrong with a further device is told, and does not make the bag useless."""
+        try:
+            yield
+        except EpisodeError as error:
+            if device in MAIN_DEVICES:
+                raise
+            self.problems.append(f"{error}; {device} is left out")
+
+    # ---- devices -----------------------------------------------------------------------------------------
+    def microphones(self) -> dict[str, AudioTrack]:
+        tracks = {}
+        for device in topics.devices("audio"):
+            if (topic := self._topic("audio", device)) is None:
+                continue
+            name = self._names[topic.role]
+            with self._bearable(device):
+                track = tracks[device] = decode.audio_track(name, self._of(topic))
+                if track.gaps:
+                    seconds = sum(gap.seconds for gap in track.gaps)
+                    self.problems.append(
+                        f"{name}: {len(track.gaps)} gaps, {seconds:.3f} s of sound are missing"
+                    )
+        return tracks
+
+    def arms(self) -> dict[str, ArmTrack]:
+        tracks: dict[str, ArmTrack] = {}
+        for device in topics.devices("pose"):
+            with self._bearable(device):
+                track = self._arm(device, tracks.get(topics.MAIN_ARM))
+                if track is not None:
+                    tracks[device] = track
+        return tracks
+
+    def _arm(self, device: str, main: ArmTrack | None) -> ArmTrack | None:
+        found = {
+            reader: topic
+            for reader in ("pose", "joints", "wrench", "joint_plans", "contacts")
+            if (topic := self._topic(reader, device)) is not None
+        }
+        if not found:
+            return None
+        name = {reader: self._names[topic.role] for reader, topic in found.items()}
+        messages = {reader: self._of(topic) for reader, topic in found.items()}
+        pose = decode.pose_track(name["pose"], messages["pose"]) if "pose" in found else None
+        if pose is not None and pose.frame_id.lstrip("/") not in ("", self._world):
+            pose = in_world(pose, name["pose"], self._world, self._moving)
+        if pose is not None and pose.dropped:
+            self.problems.append(
+                f"{name['pose']}: {pose.dropped} poses with NaN or without a transform were left out"
+            )
+        joints = main.joints if main is not None else None  # one topic may hold those of all arms
+        if "joints" in found:
+            joints = decode.joint_series(name["joints"], messages["joints"], self._decoder)
+        return ArmTrack(
+            ee_pose=pose,
+            joints=joints,
+            wrench=decode.wrench_series(name["wrench"], messages["wrench"]) if "wrench" in found else None,
+            joint_plans=tuple(decode.joint_plans(messages.get("joint_plans", []), self._decoder)),
+            truth=tuple(decode.contacts(messages.get("contacts", []), self._decoder)),
+        )
+
+    def cameras(self, fallback_frame: str) -> dict[str, CameraTrack]:
+        tracks = {}
+        for device in topics.devices("image"):
+            frames, depth, info = (self._topic(r, device) for r in ("image", "depth", "camera_info"))
+            if frames is None and depth is None and info is None:
+                continue
+            with self._bearable(device):
+                model, carried = self._place(device, info, fallback_frame)
+                tracks[device] = CameraTrack(self._frames(frames), self._frames(depth), model, carried)
+        return tracks
+
+    def _frames(self, topic: Topic | None) -> FrameTrack | None:
+        if topic is None:
+            return None
+        bag_topic = self._bag.topics[self._names[topic.role]]
+        return frame_track(bag_topic, self._of(topic), depth=topic.reader == "depth")
+
+    def _place(
+        self, device: str, topic: Topic | None, fallback_frame: str
+    ) -> tuple[CameraModel | None, Callable[[int], CameraModel] | None]:
+        """A camera that is fixed in the world, or how to place one that is carried; what is wrong is told."""
+        if topic is None:
+            return None, None
+        info = self._decoder.read(self._of(topic)[-1])
+        frame = info.header.frame_id or fallback_frame
+        k = np.asarray(info.k).reshape(3, 3)
+        try:
+            camera = CameraModel(k, int(info.width), int(info.height), SE3.identity())
+        except ValueError as error:
+            self.problems.append(f"{topic.name}: {error}")
+            return None, None
+        try:
+            pose = self.transforms.lookup(self._world, frame)
+            return dataclasses.replace(camera, tx_world_camera=pose), None
+        except LookupError as error:
+            if device == topics.MAIN_CAMERA:
+                self.problems.append(
+                    f"{device}: no transform from {frame} to {self._world} in tf_static ({error}); "
+                    "record tf_static"
+                )
+                return None, None
+
+        def carried(time_ns: int) -> CameraModel:
+            try:
+                pose = self._moving.lookup(self._world, frame, time_ns)
+            except LookupError as error:
+                # Without the time, which is another one for each frame.
+                told = f"no transform from {frame} to {self._world} at that time; record /tf and /tf_static"
+                raise EpisodeError(told) from error
+            return dataclasses.replace(camera, tx_world_camera=pose)
+
+        return None, carried
+
+    @functools.cached_property
+    def _moving(self) -> TransformBuffer:
+        """Everything on /tf and /tf_static; read when a carried camera, or poses in another frame, ask for it."""
+        buffer = TransformBuffer(cache_s=_FOREVER_S)
+        for topic in (topics.TF_STATIC, topics.TF):
+            static = topic == topics.TF_STATIC
+            decode.add_transforms(buffer, self._of(topic), self._decoder, static=static)
+        return buffer
+
+
+def _resolve(bag: Bag, namespace: str) -> tuple[dict[str, str], list[str]]:
+    """Roles -> the bag's topics, and which further devices' topics were left out and why."""
     names: dict[str, str] = {}
+    left_out: list[str] = []
+    read = [topic for topic in topics.TOPICS if topic.reader]
+    main = [topic.name for topic in read if not topic.further]
     prefix = "/" + namespace.strip("/") + "/" if namespace.strip("/") else ""
-    for name, types in TOPICS.items():
-        if name in ("tf", "tf_static"):
-            candidates = [t for t in bag.topics if t == f"/{name}"]
+    # The main devices first: a robot may be called as another one's second arm is.
+    for topic in sorted(read, key=lambda t: t.further):
+        name = topic.name
+        if topic.absolute:
+            candidates = [t for t in bag.topics if t == name]
         elif prefix:
             candidates = [t for t in bag.topics if t == prefix + name]
         else:
             candidates = [t for t in bag.topics if t.endswith("/" + name) or t == name]
             # `sim/contacts` also ends like `contacts`.
-            longer = [n for n in TOPICS if n != name and n.endswith("/" + name)]
+            longer = [n for n in main if n != name and n.endswith("/" + name)]
             candidates = [t for t in candidates if not any(t.endswith("/" + n) for n in longer)]
             # `left/ee_pose` is of a second hand beside `ee_pose`.
             outer = [t for t in candidates if all(o.startswith(t.removesuffix(name)) for o in candidates)]
             candidates = outer if len(outer) == 1 else candidates
+        candidates = [t for t in candidates if t not in names.values()]
+        if not candidates:
+            continue
+        kind = bag.topics[candidates[0]].type
+        wrong = ""
         if len(candidates) > 1:
-            raise EpisodeError(
-                f"{bag.path}: several topics could be {name}: {', '.join(sorted(candidates))}; "
+            wrong = (
+                f"several topics could be {name}: {', '.join(sorted(candidates))}; "
                 "say whose with the namespace"
             )
-        for topic in candidates:
-            kind = bag.topics[topic].type
-            if kind not in types:
-                raise EpisodeError(
-                    f"{bag.path}: {topic} has type {kind}, expected {' or '.join(types)}; "
-                    "record it through a bridge that converts it, or rename the topic"
-                )
-            names[name] = topic
-    return names
+        elif kind != topic.type:
+            wrong = (
+                f"{candidates[0]} has type {kind}, expected {topic.type}; "
+                "record it through a bridge that converts it, or rename the topic"
+            )
+        if not wrong:
+            names[topic.role] = candidates[0]
+        elif topic.further:
+            left_out.append(f"{wrong}; it is left out ({topic.role})")
+        else:
+            raise EpisodeError(f"{bag.path}: {wrong}")
+    return names, left_out
 
 
-def _joints(names: dict[str, str], messages: dict[str, list[BagMessage]], decoder: Decoder) -> Series | None:
-    own = messages.get("joint_states")
-    return decode.joint_series(names["joint_states"], own, decoder) if own else None
-
-
-def _newest_text(messages: Messages, decoder: Decoder) -> str:
-    return str(decoder.read(messages[-1]).data) if messages else ""
-
-
-def _scene(messages: Messages, decoder: Decoder) -> dict[str, Any]:
-    text = _newest_text(messages, decoder)
+def _scene(text: str) -> dict[str, Any]:
     try:
         scene = yaml.safe_load(text) if text else {}
     except yaml.YAMLError as error:
@@ -193,20 +299,3 @@ def _scene(messages: Messages, decoder: Decoder) -> dict[str, Any]:
     if not isinstance(scene, dict):
         raise EpisodeError(f"sim/scene: a {type(scene).__name__}, expected a mapping")
     return scene
-
-
-def _camera(
-    messages: Messages, decoder: Decoder, transforms: TransformBuffer, fallback: str, world: str
-) -> tuple[CameraModel | None, str]:
-    if not messages:
-        return None, ""
-    info = decoder.read(messages[-1])
-    frame = info.header.frame_id or fallback
-    try:
-        pose = transforms.lookup(world, frame)
-        camera = CameraModel(np.asarray(info.k).reshape(3, 3), int(info.width), int(info.height), pose)
-    except LookupError as error:
-        return None, f"camera: no transform from {frame} to {world} in tf_static ({error}); record tf_static"
-    except ValueError as error:
-        return None, f"camera/camera_info: {error}"
-    return camera, ""

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
 from foley_perception.audio.clock_fit import SampleClock
+from foley_perception.contact_event import Contact
+from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3, interpolate_at
 
 Times = NDArray[np.int64]  # [n] ROS time in ns, increasing
@@ -244,3 +246,44 @@ class Label:
     object_id: str
     key: str
     value: str
+
+
+# ---- devices -------------------------------------------------------------------------------------------
+@dataclasses.dataclass(frozen=True, eq=False)
+class CameraTrack:
+    """What one camera gave; None where it was not recorded."""
+
+    frames: FrameTrack | None = None
+    depth: FrameTrack | None = None
+    model: CameraModel | None = None  # of a camera that is fixed in the world and calibrated
+    carried: Callable[[int], CameraModel] | None = None  # by ROS time in ns: of one that moves, at the wrist
+
+    def at(self, time_ns: int) -> CameraModel:
+        """The camera as it stood at a time.
+
+        Raises:
+            EpisodeError: it is not calibrated, or nobody said where it was then.
+        """
+        if self.model is not None:
+            return self.model
+        if self.carried is None:
+            raise EpisodeError("its calibration or its place is not known")
+        return self.carried(time_ns)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ArmTrack:
+    """What one arm did and measured; None or empty where it was not recorded."""
+
+    ee_pose: PoseTrack | None = None  # tx_world_tool
+    joints: Series | None = None
+    wrench: Series | None = None  # [n, 6] in the tool frame
+    joint_plans: tuple[JointPlan, ...] = ()
+    truth: tuple[Contact, ...] = ()  # ground truth of the simulator
+
+    @property
+    def force(self) -> tuple[Times, NDArray[np.float64]] | None:
+        """Magnitude of the measured force: times [n] and [n] in newtons."""
+        if self.wrench is None:
+            return None
+        return self.wrench.times_ns, np.linalg.norm(self.wrench.values[:, :3], axis=1)

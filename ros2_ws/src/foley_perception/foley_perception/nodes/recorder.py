@@ -13,6 +13,7 @@ from typing import Any
 
 from rclpy.serialization import serialize_message
 
+from foley_common.topics import LABELS
 from foley_msgs.msg import SegmentLabel
 from foley_msgs.srv import LabelSegment, StartRecording, StopRecording
 from foley_perception.recording.config import RecorderConfig
@@ -26,8 +27,9 @@ from foley_perception.ros.recording import (
     recording_health,
     start_error_code,
 )
-from foley_ros import convert, qos
+from foley_ros import convert
 from foley_ros.node import FoleyNode, Health, run
+from foley_ros.topics import profile
 
 POLL_PERIOD_S = 0.02
 WATCH_EVERY = 10  # polls
@@ -55,8 +57,8 @@ class RecorderNode(FoleyNode[RecorderConfig]):
         self._subscriptions_raw = RawSubscriptions(self, specs, self._on_message)
         for topic, why in self._subscriptions_raw.unavailable.items():
             self.get_logger().warning(f"{topic} is not recorded: {why}")
-        self._labels_topic = self.resolve_topic_name("labels")
-        self._label_publisher = self.create_publisher(SegmentLabel, "labels", qos.EVENT)
+        self._labels_topic = self.resolve_topic_name(LABELS.name)
+        self._label_publisher = self.create_publisher(SegmentLabel, LABELS.name, profile(LABELS))
         self._entities = [
             self.create_service(StartRecording, "~/start", self._on_start),
             self.create_service(StopRecording, "~/stop", self._on_stop),

@@ -8,6 +8,7 @@ from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
 from tf2_msgs.msg import TFMessage
 
+from foley_common.topics import HAND_KEYPOINTS, TF_STATIC
 from foley_msgs.msg import HandKeypoints
 from foley_perception.geometry.static_transform import StaticTransform
 from foley_perception.hands.recorded import HandsInRecording
@@ -17,6 +18,7 @@ from foley_perception.recording.copy import Copied, copy_with
 from foley_perception.recording.errors import BagError
 from foley_perception.recording.metadata import TopicInfo
 from foley_ros import convert, qos
+from foley_ros.topics import profile
 
 Added = tuple[TopicInfo, list[tuple[int, bytes]]]
 
@@ -35,7 +37,7 @@ def hand_keypoints(hands: HandsInRecording, topic: str, frame_id: str) -> Added:
             confidence=confidence.tolist(),
         )
         messages.append((time_ns, serialize_message(message)))
-    return _info(topic, "foley_msgs/msg/HandKeypoints", qos.STATE), messages
+    return _info(topic, HAND_KEYPOINTS.type, profile(HAND_KEYPOINTS)), messages
 
 
 def copy_with_transform(bag: Path, out: Path, transform: StaticTransform) -> Copied:
@@ -55,7 +57,7 @@ def copy_with_transform(bag: Path, out: Path, transform: StaticTransform) -> Cop
         child=transform.child,
     )
     data = serialize_message(TFMessage(transforms=[stamped]))
-    topic = _info("/tf_static", "tf2_msgs/msg/TFMessage", qos.TF_STATIC)
+    topic = _info(TF_STATIC.name, TF_STATIC.type, profile(TF_STATIC))
     return copy_with(bag, out, topic, [(first.log_time, data)])
 
 

@@ -13,7 +13,9 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
+from foley_common.topics import DIAGNOSTICS
 from foley_msgs.srv import StartRecording, StopRecording
+from foley_ros.topics import profile
 
 
 class RecordClientError(RuntimeError):
@@ -34,7 +36,9 @@ class RecorderClient:
         self._node = rclpy.create_node("foley_record")
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
-        self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+        self._node.create_subscription(
+            DiagnosticArray, DIAGNOSTICS.name, self._on_diagnostics, profile(DIAGNOSTICS)
+        )
         return self
 
     def __exit__(

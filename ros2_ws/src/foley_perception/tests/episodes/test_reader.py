@@ -198,7 +198,7 @@ def test_a_second_hand_lies_below_the_first(topics: tuple[str, ...], chosen: str
     kind = SimpleNamespace(type="geometry_msgs/msg/PoseStamped")
     bag: Any = SimpleNamespace(path="bag", topics=dict.fromkeys(topics, kind))
     if chosen:
-        assert _resolve(bag, "")["ee_pose"] == chosen
+        assert _resolve(bag, "")[0]["ee_pose"] == chosen
     else:
         with pytest.raises(EpisodeError, match="several topics could be ee_pose"):
             _resolve(bag, "")

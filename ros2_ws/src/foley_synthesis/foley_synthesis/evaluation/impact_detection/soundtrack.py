@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
+from foley_common.topics import MICROPHONE
 from foley_perception.episodes.reader import read_episode
 from foley_perception.episodes.tracks import EpisodeError
 from foley_synthesis.evaluation.impact_detection.videos import RATE_HZ, Video
@@ -67,7 +68,7 @@ def make_track(
 
 def read_sounds(bag: Path, begins_s: Sequence[float], length_s: float) -> list[Sound]:
     """Stretches of a recording that begin so long after its first camera frame."""
-    episode = read_episode(bag, require=("mic/audio",))
+    episode = read_episode(bag, require=(MICROPHONE.name,))
     if episode.audio is None or episode.frames is None:
         raise EpisodeError(f"{bag}: no sound or no frames")
     start, count = int(episode.frames.times_ns[0]), round(length_s * SAMPLE_RATE)

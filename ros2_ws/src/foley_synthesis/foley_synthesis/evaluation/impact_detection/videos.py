@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
+from foley_common.topics import EE_POSE, MICROPHONE
 from foley_perception.audio.cochleagram import Cochleagram
 from foley_perception.dataset.build import bag_files
 from foley_perception.dataset.cut import merge_contacts
@@ -82,7 +83,7 @@ def _key(bag: Path, encoder: VisionEncoder) -> str:
 
 
 def _compute(bag: Path, encoder: VisionEncoder) -> dict[str, NDArray[Any]]:
-    episode = read_episode(bag, require=("mic/audio", "ee_pose"))
+    episode = read_episode(bag, require=(MICROPHONE.name, EE_POSE.name))
     frames, audio = episode.frames, episode.audio
     contacts = episode.truth or episode.detected
     if frames is None or episode.camera is None or audio is None or not contacts:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.topics import CAMERA_INFO, EE_POSE, TF_STATIC
 from foley_perception.action.gripper import GripperHand
 from foley_perception.episodes.reader import read_episode
 from foley_perception.gaussians.gaussians import Gaussians
@@ -87,7 +88,7 @@ def open_scene_context(scene: Path, bag: Path, hand: GripperHand, start_s: float
     if episode.scene_id != known:
         raise MotionError(f"{bag} was recorded in scene `{episode.scene_id}`, {scene} is `{known}`")
     if episode.camera is None or episode.ee_pose is None:
-        missing = "camera/camera_info with /tf_static" if episode.camera is None else "ee_pose"
+        missing = f"{CAMERA_INFO.name} with {TF_STATIC.name}" if episode.camera is None else EE_POSE.name
         raise MotionError(f"{bag} lacks {missing}; take another recording of the scene")
     times = episode.start_ns + np.round((start_s + MOMENTS_S) * 1e9).astype(np.int64)
     inside = np.clip(times, episode.ee_pose.times_ns[0], episode.ee_pose.times_ns[-1])
