@@ -5,7 +5,8 @@
     camera, depth, tf, ee_pose, wrench -> histories +
 
 Callbacks store. Plans go to the worker at once; a contact goes there when its clip is over and no plan waits,
-because a plan has a deadline and a contact has none.
+because a plan has a deadline and a contact has none. A plan that is over when its turn comes is left out if others
+wait, so that a slow model is late by one prediction and not by all that queue before it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,13 @@ from foley_synthesis.live.loading import load_sound_model
 from foley_synthesis.live.synthesis_core import CannotPredict, Reason, SynthesisCore
 from foley_synthesis.ros import convert
 from foley_synthesis.ros.scene_inputs import SceneInputs
-from foley_synthesis.ros.synthesizer_output import SynthesizerOutput, lateness, note_of, planned_tool
+from foley_synthesis.ros.synthesizer_output import (
+    SynthesizerOutput,
+    lateness,
+    note_of,
+    plan_end_ns,
+    planned_tool,
+)
 from foley_synthesis.ros.what_if import WhatIf
 
 Job = Callable[[], None]
@@ -49,7 +56,7 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
         self._worker: Worker[Job] | None = None
         self._faults = Faults()
         self._waiting: collections.deque[Contact] = collections.deque(maxlen=16)
-        self._planned = self._executed = self._skipped = self._late = 0
+        self._planned = self._executed = self._skipped = self._late = self._outdated = 0
         self._lead_s = self._latency_s = float("nan")
         self._what_if = WhatIf(self, self._put, self._answer)
 
@@ -95,7 +102,7 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
             "skipped": self._skipped,
             "lead_time_s": f"{self._lead_s:.3f}",
             "latency_s": f"{self._latency_s:.3f}",
-            "plans_dropped": self._worker.dropped if self._worker is not None else 0,
+            "plans_dropped": self._outdated + (self._worker.dropped if self._worker is not None else 0),
             "late": self._late,
             "model_id": self._model.model_id,
             "note": note_of(self._model, self._settings.executed),
@@ -135,6 +142,12 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
 
     # ---- worker ----------------------------------------------------------------------------------------
     def _predict_plan(self, message: HandTrajectory, arrival_ns: int) -> None:
+        behind = self._worker is not None and self._worker.pending() > 1
+        if behind and plan_end_ns(message) < self.now_ns():
+            self._outdated += 1
+            said = f"plan `{message.plan_id}` was over before its turn came, and others wait: it is left out"
+            self._faults.report("late", said, self.now_ns())
+            return
         try:
             audio, material = self._answer(message, arrival_ns)
         except CannotPredict as reason:

@@ -80,6 +80,14 @@ def planned_tool(message: HandTrajectory, hand: GripperHand, side: str, inputs: 
     return PlannedTool(ToolTrajectory(message.plan_id, times_ns, poses, widths), tx_tool_tip)
 
 
+def plan_end_ns(message: HandTrajectory) -> int:
+    """When a plan ends. One without known times ends never: whoever reads it says what is wrong."""
+    offsets = np.asarray(message.time_from_start, dtype=np.float64)
+    if not offsets.size or not np.isfinite(offsets).all():
+        return 2**63 - 1
+    return common.to_ns(message.header.stamp) + round(float(offsets.max()) * 1e9)
+
+
 def lateness(audio: PredictedAudio) -> str:
     """What is to be said of a prediction that came after its contact; empty where it came before."""
     if audio.lead_time >= 0.0:
