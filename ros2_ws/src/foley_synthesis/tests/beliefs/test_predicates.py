@@ -35,8 +35,8 @@ def test_hysteresis(probabilities: list[float], states: list[Truth]) -> None:
     assert seen == states
 
 
-def parse(entries: Any, **defaults: Any) -> tuple[predicates.PredicateSpec, ...]:
-    return predicates.parse({"version": 1, "defaults": defaults, "predicates": entries}, LABELS)
+def parse(defined: Any, **defaults: Any) -> tuple[predicates.PredicateSpec, ...]:
+    return predicates.parse({"version": 1, "defaults": defaults, "predicates": defined}, LABELS)
 
 
 def test_default_file() -> None:
@@ -121,7 +121,7 @@ def test_probability_is_clipped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("entries", "said"),
+    ("defined", "said"),
     [
         ("text", "list"),
         ([7], "predicate number 1"),
@@ -139,9 +139,9 @@ def test_probability_is_clipped() -> None:
         ([{"name": "is_{label}", "expression": 'probability("{label}s")'}], "predicate `is_wood`"),
     ],
 )
-def test_bad_predicates_are_named(entries: Any, said: str) -> None:
+def test_bad_predicates_are_named(defined: Any, said: str) -> None:
     with pytest.raises(VocabularyError, match=said):
-        parse(entries)
+        parse(defined)
 
 
 @pytest.mark.parametrize(
