@@ -5,7 +5,8 @@
     camera, depth, tf, ee_pose, wrench -> histories +
 
 Callbacks store. Plans go to the worker at once; a contact goes there when its clip is over and no plan waits,
-because a plan has a deadline and a contact has none.
+because a plan has a deadline and a contact has none. A plan that is over when its turn comes is left out if others
+wait, so that a slow model is late by one prediction and not by all that queue before it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,13 @@ from foley_synthesis.live.config import SynthesizerConfig
 from foley_synthesis.live.loading import load_sound_model
 from foley_synthesis.live.synthesis_core import CannotPredict, Reason, SynthesisCore, View
 from foley_synthesis.ros import convert
-from foley_synthesis.ros.synthesizer_output import SynthesizerOutput, hand_plan, lateness, note_of
+from foley_synthesis.ros.synthesizer_output import (
+    SynthesizerOutput,
+    hand_plan,
+    lateness,
+    note_of,
+    plan_end_ns,
+)
 from foley_synthesis.ros.what_if import WhatIf
 from foley_synthesis.sound_model import PlannedTool
 
@@ -49,7 +56,7 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("synthesizer", SynthesizerConfig, **kwargs)
         self._waiting: collections.deque[Contact] = collections.deque(maxlen=16)
-        self._planned = self._executed = self._skipped = self._late = 0
+        self._planned = self._executed = self._skipped = self._late = self._outdated = 0
         self._lead_s = self._latency_s = float("nan")
         self._what_if = WhatIf(self, self.put, self._answer_hand)
 
@@ -80,7 +87,7 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
             "skipped": self._skipped,
             "lead_time_s": f"{self._lead_s:.3f}",
             "latency_s": f"{self._latency_s:.3f}",
-            "plans_dropped": self.dropped_jobs,
+            "plans_dropped": self._outdated + self.dropped_jobs,
             "late": self._late,
             "model_id": self._model.model_id,
             "note": note_of(self._model, self._settings.executed),
@@ -117,6 +124,11 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
 
     # ---- worker ----------------------------------------------------------------------------------------
     def _predict_plan(self, message: ToolTrajectory, arrival_ns: int) -> None:
+        if self.pending_jobs > 1 and plan_end_ns(message) < self.now_ns():
+            self._outdated += 1
+            said = f"plan `{message.plan_id}` was over before its turn came, and others wait: it is left out"
+            self.report("late", said)
+            return
         try:
             audio, material = self._answer(lambda: self._tool(message), arrival_ns)
         except CannotPredict as reason:

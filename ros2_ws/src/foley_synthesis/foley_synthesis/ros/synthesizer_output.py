@@ -6,6 +6,7 @@ import numpy as np
 
 from foley_common import topics
 from foley_msgs.msg import HandTrajectory, MaterialEstimate, PredictedAudio
+from foley_msgs.msg import ToolTrajectory as ToolTrajectoryMessage
 from foley_perception.action.gripper import HandError
 from foley_perception.action.tip import in_fixed_frame
 from foley_perception.action.trajectory import ToolTrajectory
@@ -77,6 +78,14 @@ def hand_plan(message: HandTrajectory, scene: SensedScene, side: str) -> Planned
     except (common.ConversionError, HandError, np.linalg.LinAlgError, LookupError) as error:
         raise CannotPredict(Reason.BAD_TRAJECTORY, str(error)) from error
     return PlannedTool(ToolTrajectory(message.plan_id, times_ns, poses, widths), scene.tx_tool_tip())
+
+
+def plan_end_ns(message: ToolTrajectoryMessage) -> int:
+    """When a plan ends. One without known times ends never: whoever reads it says what is wrong."""
+    offsets = np.asarray(message.time_from_start, dtype=np.float64)
+    if not offsets.size or not np.isfinite(offsets).all():
+        return 2**63 - 1
+    return common.to_ns(message.header.stamp) + round(float(offsets.max()) * 1e9)
 
 
 def lateness(audio: PredictedAudio) -> str:

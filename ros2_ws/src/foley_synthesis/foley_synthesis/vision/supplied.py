@@ -17,12 +17,12 @@ from foley_synthesis.vision.protocol import check_images
 _BATCH = 16
 
 
-def find_weights(variable: str, pattern: str, usual: str, told: str) -> Path:
+def find_weights(variable: str, pattern: str, usual: str, message: str) -> Path:
     """The file that an environment variable names, else the first in the cache folder that fits a pattern.
 
     Args:
         usual: the file's name in the message.
-        told: what the message says after where it should be.
+        message: what it says after where it should be.
 
     Raises:
         ValueError: there is none.
@@ -32,7 +32,7 @@ def find_weights(variable: str, pattern: str, usual: str, told: str) -> Path:
     for place in places:
         if place.is_file():
             return place
-    raise ValueError(told.format(given or str(cache_folder() / "encoders" / usual)))
+    raise ValueError(message.format(given or str(cache_folder() / "encoders" / usual)))
 
 
 def read_weights(path: Path) -> dict[str, Any]:

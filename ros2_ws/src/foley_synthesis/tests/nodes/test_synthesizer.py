@@ -174,7 +174,7 @@ def test_a_late_prediction_is_published_and_said(flow_rig: Rig) -> None:
     flow_rig.bench.transforms()
     flow_rig.seen()
     gate = threading.Event()
-    flow_rig.node._put(gate.wait)  # a worker that is slow
+    flow_rig.node.put(gate.wait)  # a worker that is slow
     try:
         contact_ns = flow_rig.plan(1.0)
         flow_rig.context.spin_until(
@@ -193,6 +193,25 @@ def test_a_late_prediction_is_published_and_said(flow_rig: Rig) -> None:
     flow_rig.context.spin_until(
         lambda: "after its contact" not in flow_rig.node.health().message, what="the fault is cleared"
     )
+
+
+def test_a_plan_that_is_over_makes_room_for_the_next(flow_rig: Rig) -> None:
+    import threading
+
+    flow_rig.activate()
+    flow_rig.bench.transforms()
+    flow_rig.seen()
+    gate = threading.Event()
+    flow_rig.node.put(gate.wait)  # a worker that is slow
+    try:
+        flow_rig.plan(-1.0, plan_id="over")
+        flow_rig.plan(30.0, plan_id="ahead")
+        flow_rig.context.spin_until(lambda: flow_rig.node.pending_jobs == 3, what="both plans to wait")
+    finally:
+        gate.set()
+    flow_rig.context.spin_until(lambda: flow_rig.audio, 20.0, "a prediction")
+    assert [message.plan_id for message in flow_rig.audio] == ["ahead"]
+    assert flow_rig.node.health().values["plans_dropped"] == 1
 
 
 def test_what_if_of_a_flow_has_no_estimate(flow_rig: Rig) -> None:

@@ -17,7 +17,7 @@ SYNTHESES = ("example", "parametric")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Made:
+class SynthesisedSound:
     """A waveform and where it came from."""
 
     waveform: NDArray[np.float32]  # [48000] at 48 kHz
@@ -44,14 +44,14 @@ class Synthesiser:
                 sample_rate=session.cochlea.sample_rate,
             )
 
-    def __call__(self, features: NDArray[np.float32], cochleagram: NDArray[np.float32]) -> Made:
+    def __call__(self, features: NDArray[np.float32], cochleagram: NDArray[np.float32]) -> SynthesisedSound:
         """From features [t, components] and the same as a cochleagram [t, channels]."""
         s = self._session
         onset = onset_frame(cochleagram, self._nominal)
         if self._bank is None:
             samples = round(len(cochleagram) / s.cochlea.rate_hz * s.cochlea.sample_rate)
             waveform = parametric_waveform(cochleagram, samples, s.cochlea)
-            return Made(waveform, onset / s.cochlea.rate_hz, "", math.nan)
+            return SynthesisedSound(waveform, onset / s.cochlea.rate_hz, "", math.nan)
         match = self._bank.nearest(features, onset)
         exemplars = self._bank.exemplars
         gain = 1.0
@@ -59,6 +59,6 @@ class Synthesiser:
             real = s.pca.decode(exemplars.features[match.index])
             gain = (float(cochleagram.mean()) / max(float(real.mean()), 1e-6)) ** (1.0 / s.cochlea.exponent)
         onset_s = (self._nominal + match.shift) / s.cochlea.rate_hz
-        return Made(
+        return SynthesisedSound(
             self._bank.waveform(match, gain), onset_s, exemplars.clip_ids[match.index], match.distance
         )
