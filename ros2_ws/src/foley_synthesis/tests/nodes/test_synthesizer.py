@@ -218,7 +218,7 @@ def test_what_if_of_a_flow_has_no_estimate(flow_rig: Rig) -> None:
     flow_rig.activate()
     flow_rig.bench.transforms()
     flow_rig.seen()
-    trajectory = flow_rig.world.plan_message(flow_rig.world.now_ns() + 10**9)
+    trajectory = flow_rig.world.hand_plan_message(flow_rig.world.now_ns() + 10**9)
     _, asked = ask(flow_rig, trajectory=trajectory, deadline=30.0)
     flow_rig.context.spin_until(asked.done, 30.0, "a result")
     answer = asked.result().result
