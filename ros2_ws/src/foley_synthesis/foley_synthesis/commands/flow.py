@@ -201,7 +201,7 @@ def _score(args: argparse.Namespace) -> int:
     from foley_synthesis.flow.inference.model import load_model
     from foley_synthesis.flow.networks.rectified_flow import SampleConfig
 
-    config = SampleConfig(args.steps, args.guidance)
+    sampling = SampleConfig(args.steps, args.guidance)
     models = {}
     for text in args.model:
         name, equals, path = text.partition("=")
@@ -214,7 +214,7 @@ def _score(args: argparse.Namespace) -> int:
             _fits(model, items, args.split, identity, name)
         rows = items.rows(args.split).numpy()
         methods = [m for name, model in models.items()
-                   for m in model_methods(name, model, items, rows, args.seed, config)]  # fmt: skip
+                   for m in model_methods(name, model, items, rows, args.seed, sampling)]  # fmt: skip
         methods += simple_methods(dataset, items, rows, next(iter(models.values()), None), args.seed)
         shown: dict[int, dict[str, Any]] = {int(row): {} for row in rows[:: max(1, len(rows) // 4)][:4]}
 

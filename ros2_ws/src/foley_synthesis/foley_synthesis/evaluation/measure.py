@@ -89,7 +89,7 @@ class Cell:
     values: Any = None  # as they were measured, of the first seed
 
     def to_dict(self, seeds: bool = False) -> dict[str, Any]:
-        """For metrics.json: an interval where there is one, and the spread over seeds where it is asked for."""
+        """For metrics.json: an interval where there is one, and the spread over seeds where it is wanted."""
         figure = self.found.to_dict()
         if self.replicates is None:
             return {"value": figure["value"]}

@@ -45,8 +45,8 @@ def grid(lines: Sequence[Sequence[str]]) -> str:
 
 def markdown(table: Table, order: Sequence[str] = (), beside: Columns | None = None) -> str:
     """The table, then its notes."""
-    told = [textwrap.fill(notes(table), 118)] if notes(table) else []
-    return "\n\n".join([grid(cells(table, order, beside)), *told]) + "\n"
+    text = textwrap.fill(notes(table), 118)
+    return "\n\n".join([grid(cells(table, order, beside)), *([text] if text else [])]) + "\n"
 
 
 def rich_table(table: Table, title: str) -> Any:

@@ -269,11 +269,11 @@ def probe_metrics(
         def read(output: SoundOutput, items: Sequence[Item]) -> NDArray[np.int64] | None:
             return None if (sound := heard(output)) is None else probes.read(target, *sound)
 
-        told = ", ".join(f"{t} {value:.2f}" for t, value in chance.items())
+        by_target = ", ".join(f"{t} {value:.2f}" for t, value in chance.items())
         return Metric(
             f"{target}_accuracy", target, "higher", read,
             lambda said, weights: balanced_accuracy(truth, said, classes, weights),
-            note=f"Probes for material, action and reaction learned from real training sounds (chance: {told})."
+            note=f"Probes for material, action and reaction learned from real training sounds (chance: {by_target})."
             if target == TARGETS[0] else "",
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""A classifier on frozen inputs: fitted on train, chosen on validation, asked about everything else."""
+"""A classifier on frozen inputs: fitted on train, chosen on validation, queried about everything else."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Training:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Answers:
-    """What was said of each asked set."""
+    """What was said of each query."""
 
     classifier: str  # the one that validation chose
     validation: float  # its balanced accuracy there
@@ -46,13 +46,13 @@ class Answers:
 def answer(
     train: Training,
     validation: Training,
-    asked: Sequence[Blocks],
+    queries: Sequence[Blocks],
     *,
     classes: int,
     seeds: int,
     linear: bool = False,
 ) -> Answers:
-    """Fit, choose by balanced accuracy on validation, and answer. Nothing is fitted on validation or what is asked.
+    """Fit, choose by balanced accuracy on validation, and answer. Nothing is fitted on validation or queries.
 
     Each seed draws scenes, objects and contacts of the training set with replacement, and initialises what is
     random in the classifier. `linear` leaves out what can bend.
@@ -79,8 +79,8 @@ def answer(
     return Answers(
         classifier=best,
         validation=scores[best],
-        fitted_once=[fitted[best](blocks) for blocks in asked],
-        said=[np.stack([model(blocks) for model in models]) for blocks in asked],
+        fitted_once=[fitted[best](blocks) for blocks in queries],
+        said=[np.stack([model(blocks) for model in models]) for blocks in queries],
     )
 
 

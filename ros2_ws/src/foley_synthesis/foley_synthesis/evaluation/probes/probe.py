@@ -46,7 +46,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Query:
-    """One set that is asked about, and what came of it."""
+    """One set that is queried, and what came of it."""
 
     name: str
     contacts: int
@@ -82,7 +82,7 @@ class ProbeResult:
     notes: tuple[str, ...]
 
     def failures(self) -> list[str]:
-        """Shortcuts that work, on the first set that was asked."""
+        """Shortcuts that work, on the first query."""
         if self.kind != "shortcuts":
             return []
         found = []
@@ -202,13 +202,13 @@ def probe(
         )
         classifiers[name], validation[name] = answers.classifier, answers.validation
         for k, ((_, world, _), rows) in enumerate(zip(sets, kept, strict=True)):
-            asked = world.training(rows, inputs, labels)
+            query = world.training(rows, inputs, labels)
             scores[k][name] = score(
-                asked.labels,
+                query.labels,
                 answers.fitted_once[k],
                 answers.said[k],
-                asked.objects,
-                hierarchical_weights(asked.scenes, asked.objects, replicates, seed=0),
+                query.objects,
+                hierarchical_weights(query.scenes, query.objects, replicates, seed=0),
                 classes=len(labels),
             )
     common = int(np.bincount(home.indices(train_rows, labels)).argmax())

@@ -28,7 +28,7 @@ _SUFFIXES = (".flac", ".wav", ".ogg")
 
 
 class ScoreError(ValueError):
-    """What was asked cannot be scored; the message says what and how to mend it."""
+    """The query cannot be scored; the message says why and how to mend it."""
 
 
 def simple_methods(
@@ -89,7 +89,7 @@ def checkpoint_methods(name: str, path: str, dataset: ClipDataset, rows: Sequenc
 
     Raises:
         CorruptCheckpoint: it cannot be loaded.
-        ScoreError: it was trained on objects of the contacts that are asked about.
+        ScoreError: it was trained on objects of the contacts that are to be predicted.
     """
     place = None if path == "shipped" else path
 
@@ -110,8 +110,8 @@ def checkpoint_methods(name: str, path: str, dataset: ClipDataset, rows: Sequenc
     } - {""}
     if shared and any(dataset.clips[row].split == "test" for row in rows):
         raise ScoreError(
-            f"{name}: {len(shared)} of the asked objects, such as {sorted(shared)[0]}, are among its exemplars; it was "
-            "trained on them"
+            f"{name}: {len(shared)} of the objects to be predicted, such as {sorted(shared)[0]}, are among "
+            "its exemplars; it was trained on them"
         )
 
     def planned(row: int) -> tuple[Sound, str]:
