@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
                     tasks[stage] = bar.add_task(stage, total=total)
                 bar.update(tasks[stage], completed=done)  # type: ignore[arg-type]
 
-            scored = ablate(
+            tables = ablate(
                 ClipDataset(args.dataset),
                 None if args.judge is None else ClipDataset(args.judge),
                 seeds=args.seeds,
@@ -90,14 +90,14 @@ def run(args: argparse.Namespace) -> int:
         metrics = {
             "seeds": args.seeds,
             "epochs": args.epochs,
-            "sets": {name: part.to_dict() for name, part in scored.items()},
-            "orderings": {name: orderings(part.table) for name, part in scored.items()},
+            "sets": {name: table.to_dict(seeds=True) for name, table in tables.items()},
+            "orderings": {name: orderings(table) for name, table in tables.items()},
         }
         write_metrics(args.out, metrics)
-        text = markdown(scored)
+        text = markdown(tables)
         (args.out / "table.md").write_text(text, "utf-8")
-        for name, part in scored.items():
-            draw_confusion(part, args.out / f"confusion_{name}.png")
+        for name, table in tables.items():
+            draw_confusion(table, args.out / f"confusion_{name}.png")
     except (DatasetError, ValueError, OSError) as error:
         print(f"foley ablate: error: {error}", file=sys.stderr)
         return 2

@@ -225,7 +225,7 @@ def _score(args: argparse.Namespace) -> int:
                         shown[int(row)][method] = sound
 
         task = bar.add_task("sounds", total=None)
-        scored = score_windows(
+        table = score_windows(
             dataset,
             items,
             args.split,
@@ -240,10 +240,10 @@ def _score(args: argparse.Namespace) -> int:
         "models": {name: model.model_id for name, model in models.items()},
         "steps": args.steps,
         "guidance": args.guidance,
-        **scored.to_dict(),
+        **table.to_dict(),
     }
     write_metrics(args.out, figures)
-    text = markdown(scored)
+    text = markdown(table)
     (args.out / "table.md").write_text(text, "utf-8")
     draw(items, shown, args.out)
     print(text)

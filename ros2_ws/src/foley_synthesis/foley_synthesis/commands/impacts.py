@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
                 progress=lambda done, total: bar.update(training, completed=done, total=total),
             )
         args.out.mkdir(parents=True, exist_ok=True)
-        write_metrics(args.out, found.to_dict())
+        write_metrics(args.out, found.table.to_dict(seeds=True))
         text = markdown(found)
         (args.out / "impacts.md").write_text(text, "utf-8")
         draw(found, args.out / "impacts.png")

@@ -131,7 +131,7 @@ def _score(args: argparse.Namespace) -> int:
             dataset, query.features, query.rows, query.source, query.bank, query.pca, args.seed
         )
         gallery = Gallery(args.out, dataset, balanced_contacts(dataset, rows, args.shown, args.seed))
-        scores = score_methods(
+        table = score_methods(
             query,
             [*given, *simple],
             cdpam=cdpam,
@@ -142,12 +142,12 @@ def _score(args: argparse.Namespace) -> int:
             seen=lambda method, output: gallery.keep(method, rows, output.waveforms),
             progress=progress,
         )
-    write_metrics(args.out, {"dataset": dataset.fingerprint, "models": models, **scores.to_dict()})
-    text = markdown(scores)
+    write_metrics(args.out, {"dataset": dataset.fingerprint, "models": models, **table.to_dict(seeds=True)})
+    text = markdown(table)
     (args.out / "table.md").write_text(text, "utf-8")
-    draw_bars(scores.table, args.out / "scores.png", REAL)
-    draw_loudness(scores, [*models, "nearest image"], args.out / "loudness.png")
-    write_page(args.out, facts(scores), scores.table, ["scores.png", "loudness.png"], gallery)
+    draw_bars(table, args.out / "scores.png", REAL)
+    draw_loudness(table, [*models, "nearest image"], args.out / "loudness.png")
+    write_page(args.out, facts(table), table, ["scores.png", "loudness.png"], gallery)
     print(text)
     print(f"listen: {args.out / 'index.html'}")
     return 0

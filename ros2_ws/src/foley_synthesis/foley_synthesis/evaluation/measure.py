@@ -102,38 +102,32 @@ class Table:
     """Methods by metrics."""
 
     items: Sequence[Item]
-    metrics: tuple[Metric, ...]
+    metrics: Sequence[Metric]
     cells: dict[str, dict[str, Cell]]  # method -> metric; what a method has no figure of is not there
     details: dict[str, dict[str, Any]]
     given: dict[str, Given]
+    facts: dict[str, Any] = dataclasses.field(default_factory=dict)  # beside the figures in metrics.json
 
     @property
     def shown(self) -> list[Metric]:
         """The metrics of tables and pictures: those that any method has."""
         return [m for m in self.metrics if m.shown and any(m.key in row for row in self.cells.values())]
 
-    def counts(self) -> dict[str, int]:
-        """Of items, scenes, and groups."""
-        groups = {item.group for item in self.items}
-        return {
-            "items": len(self.items),
-            "scenes": len({item.scene for item in self.items}),
-            "groups": len(groups),
-        }
+    def count(self, group: str, items: str = "contacts") -> dict[str, int]:
+        """Of items, scenes and groups, under these names."""
+        scenes, groups = {i.scene for i in self.items}, {i.group for i in self.items}
+        return {items: len(self.items), "scenes": len(scenes), group: len(groups)}
 
-    def to_dict(self, seeds: bool = False) -> dict[str, dict[str, Any]]:
-        """For metrics.json: method -> metric -> figure, with the details."""
+    def figures(self, seeds: bool = False) -> dict[str, dict[str, Any]]:
+        """Method -> metric -> figure, with the details."""
         return {
             method: {key: cell.to_dict(seeds) for key, cell in row.items()} | self.details.get(method, {})
             for method, row in self.cells.items()
         }
 
-    def by_metric(self) -> dict[str, dict[str, Any]]:
-        """The same by metric -> method, without details."""
-        return {
-            m.key: {method: row[m.key].to_dict() for method, row in self.cells.items() if m.key in row}
-            for m in self.metrics
-        }
+    def to_dict(self, seeds: bool = False) -> dict[str, Any]:
+        """For metrics.json."""
+        return {**self.facts, "methods": self.figures(seeds)}
 
     def differences(self, pairs: Sequence[tuple[str, str]]) -> dict[str, dict[str, dict[str, float | None]]]:
         """`a > b` -> metric -> figure of a less that of b, paired: within each replicate both are of the same items."""
@@ -142,14 +136,11 @@ class Table:
             if a not in self.cells or b not in self.cells:
                 continue
             row = found.setdefault(f"{a} > {b}", {})
-            for key, first in self.cells[a].items():
-                second = self.cells[b].get(key)
-                if second is None or first.replicates is None or second.replicates is None:
-                    continue
-                values = [round(cell.found.value, DECIMALS) for cell in (first, second)]
-                if np.isfinite(values).all():
-                    apart = first.replicates - second.replicates
-                    row[key] = of_replicates(values[0] - values[1], apart).to_dict()
+            for key in self.cells[a].keys() & self.cells[b].keys():
+                first, second = self.cells[a][key], self.cells[b][key]
+                apart = round(first.found.value, DECIMALS) - round(second.found.value, DECIMALS)
+                if first.replicates is not None and second.replicates is not None and np.isfinite(apart):
+                    row[key] = of_replicates(apart, first.replicates - second.replicates).to_dict()
         return found
 
 
@@ -205,7 +196,7 @@ def measure(
             m.key: _cell(m, measured[m.fn], weights) for m in metrics if measured[m.fn][0] is not None
         }
         rest[method.key] = {d.key: d.summarise(measured[d.fn]) for d in details}
-    return Table(items, tuple(metrics), cells, rest, {m.key: m.given for m in methods})
+    return Table(items, metrics, cells, rest, {m.key: m.given for m in methods})
 
 
 def figure(value: float) -> Cell:

@@ -34,42 +34,45 @@ from foley_synthesis.vis.training.features import FeatureSet
 
 Sound = NDArray[np.float32]
 REAL = "real sound"
+_NONE = np.zeros((1, 1, 0), np.float32)
 _HEARD = slice(round(0.15 * SAMPLE_RATE), round(0.75 * SAMPLE_RATE))  # of a clip, that CDPAM compares
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SoundOutput:
-    """What a method predicts of n items."""
+    """What a method predicts of n items: what the metrics ask for."""
 
-    frames: Frames | None = None  # [n, t, channels] cochleagrams; None: not computed
-    waveforms: Sequence[Sound] = ()  # each [samples]; empty: there are none
+    frames: Frames = _NONE  # [n, t, channels] cochleagrams
+    waveforms: Sequence[Sound] = ()  # each [samples]
     rate: int = SAMPLE_RATE
-    sources: Sequence[str] = ()  # clips that are played; empty: none is
+    sources: Sequence[str] = ()  # [n] clips that are played; empty: none is
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SoundTruth:
-    """What there was to predict."""
+    """What there was to predict: what the metrics ask for."""
 
-    frames: Frames | None = None  # [t, channels]
-    waveform: Sound | None = None
+    frames: Frames = _NONE[0]  # [t, channels]
+    waveform: Sound = _NONE[0, 0]  # [samples]
     rate: int = SAMPLE_RATE
     clip: Clip | None = None
 
     @cached_property
     def onsets(self) -> Array:
         """Times [s] in the waveform."""
-        return onsets(_waveform(self), self.rate)
+        return onsets(self.waveform, self.rate)
 
 
 def clip_items(
     clips: Sequence[Clip], rows: NDArray[np.int64], frames: Frames, waveforms: Sequence[Sound] = ()
 ) -> list[Item]:
     """Contacts: clips [n], their rows of the data set, their real cochleagrams [n, t, channels] and waveforms."""
+    sounds = waveforms or [_NONE[0, 0]] * len(clips)
+    truths = [SoundTruth(f, sound, clip=c) for f, sound, c in zip(frames, sounds, clips, strict=True)]
     return [
-        Item(int(row), c.scene_id, c.object_id, SoundTruth(frames[k], waveforms[k] if waveforms else None, clip=c))
-        for k, (row, c) in enumerate(zip(rows, clips, strict=True))
-    ]  # fmt: skip
+        Item(int(row), c.scene_id, c.object_id, truth)
+        for row, c, truth in zip(rows, clips, truths, strict=True)
+    ]
 
 
 def real_frames(items: Sequence[Item]) -> Frames:
@@ -93,8 +96,8 @@ def by_row(
             made.append(make(item.row))
             step()
         waveforms, sources = zip(*made, strict=True)
-        frames = None
-        if items[0].truth.frames is not None:
+        frames = _NONE
+        if items[0].truth.frames.size:
             cochlea, steps = Cochleagram(rate), len(items[0].truth.frames)
             frames = np.stack([cochlea(sound)[:steps] for sound in waveforms])
         return [SoundOutput(frames, waveforms, rate, sources)]
@@ -103,51 +106,36 @@ def by_row(
 
 
 # ---- waveforms ---------------------------------------------------------------------------------------------
-def _stft(output: SoundOutput, items: Sequence[Item]) -> Array | None:
-    """[n, 2]: absolute, relative."""
-    return _pairwise(output, items, lambda made, truth: stft_distance(made, _waveform(truth)))
+def _each(
+    of: Callable[[Sound, int, SoundTruth], Sequence[float]],
+) -> Callable[[SoundOutput, Sequence[Item]], Array]:
+    """Measured values of every waveform and its rate, beside the truth."""
+    return lambda output, items: np.array(
+        [of(sound, output.rate, item.truth) for sound, item in zip(output.waveforms, items, strict=True)],
+        float,
+    )
 
 
-def _envelope(output: SoundOutput, items: Sequence[Item]) -> Array | None:
-    """[n, 2]: absolute, relative."""
-    return _pairwise(output, items, lambda made, truth: envelope_distance(made, _waveform(truth)))
-
-
-def _onsets(output: SoundOutput, items: Sequence[Item]) -> Array | None:
-    """[n, 3]: twice the hits, false and missed ones, mean distance of the hits [ms] (NaN without any)."""
-
-    def agreement(made: Sound, truth: SoundTruth) -> tuple[float, float, float]:
-        found = onset_agreement(onsets(made, output.rate), truth.onsets)
-        apart = float(np.abs(found.errors_s).mean() * 1e3) if found.hits else np.nan
-        return 2.0 * found.hits, found.false + found.missed, apart
-
-    return _pairwise(output, items, agreement)
-
-
-def _pairwise(
-    output: SoundOutput, items: Sequence[Item], of: Callable[[Sound, SoundTruth], Sequence[float]]
-) -> Array | None:
-    if not output.waveforms:
-        return None
-    return np.array([of(made, item.truth) for made, item in zip(output.waveforms, items, strict=True)], float)
-
-
-def _waveform(truth: SoundTruth) -> Sound:
-    assert truth.waveform is not None
-    return truth.waveform
+def _agreement(sound: Sound, rate: int, truth: SoundTruth) -> tuple[float, float, float]:
+    """Twice the hits, false and missed onsets, mean distance of the hits [ms] (NaN without any)."""
+    found = onset_agreement(onsets(sound, rate), truth.onsets)
+    apart = float(np.abs(found.errors_s).mean() * 1e3) if found.hits else np.nan
+    return 2.0 * found.hits, found.false + found.missed, apart
 
 
 def _column(index: int) -> Callable[[Array, Array | None], float]:
     return lambda values, weights: mean(values[:, index], weights)
 
 
+_stft = _each(lambda sound, _, truth: stft_distance(sound, truth.waveform))
+_envelope = _each(lambda sound, _, truth: envelope_distance(sound, truth.waveform))
+_onsets = _each(_agreement)
+
 WAVEFORM = (
     Metric("stft", "STFT, absolute", "lower", _stft, _column(0), shown=False),
-    Metric(
-        "stft_relative", "STFT", "lower", _stft, _column(1),
-        note="STFT and envelope: L2 distance over the size of the real one, so that silence is 1 away from "
-        "everything. Onsets agree within 50 ms.",
-    ),
+    Metric("stft_relative", "STFT", "lower", _stft, _column(1),
+           note="STFT and envelope: L2 distance over the size of the real one, so that silence is 1 away from "
+           "everything. Onsets agree within 50 ms."),
     Metric("envelope", "envelope, absolute", "lower", _envelope, _column(0), shown=False),
     Metric("envelope_relative", "envelope", "lower", _envelope, _column(1)),
     Metric("onset_f1", "onset F1", "higher", _onsets, lambda values, weights: f1(values[:, :2], weights)),
@@ -157,39 +145,29 @@ WAVEFORM = (
 
 
 # ---- cochleagrams ------------------------------------------------------------------------------------------
-def _cochleagram_envelope(output: SoundOutput, items: Sequence[Item]) -> NDArray[np.floating] | None:
-    if output.frames is None:
-        return None
-    return np.asarray(np.abs(output.frames - real_frames(items))[:, CONTACT].mean(axis=(1, 2)))
-
-
-COCHLEAGRAM_ENVELOPE = Metric("envelope", "envelope", "lower", _cochleagram_envelope, format=".3f")
+COCHLEAGRAM_ENVELOPE = Metric(
+    "envelope", "envelope", "lower",
+    lambda output, items: np.abs(output.frames - real_frames(items))[:, CONTACT].mean(axis=(1, 2)), format=".3f",
+)  # fmt: skip
 """Mean distance of the subband envelopes around the contact; `envelope` of `WAVEFORM` is another one."""
 
 
 def cochleagram_metrics(cochlea: Cochleagram) -> tuple[Metric, ...]:
     """Around the contact."""
 
-    def beside_truth(
-        of: Callable[[Frames, Cochleagram], Array],
-    ) -> Callable[[SoundOutput, Sequence[Item]], Array | None]:
-        def pairs(output: SoundOutput, items: Sequence[Item]) -> Array | None:
-            if output.frames is None:
-                return None
-            return np.stack([of(output.frames, cochlea), of(real_frames(items), cochlea)], axis=1)
+    def pairs(of: Callable[[Frames, Cochleagram], Array]) -> Callable[[SoundOutput, Sequence[Item]], Array]:
+        return lambda output, items: np.stack(
+            [of(output.frames, cochlea), of(real_frames(items), cochlea)], axis=1
+        )
 
-        return pairs
-
-    level, centroid = beside_truth(loudness), beside_truth(log_centroid)
+    level, centroid = pairs(loudness), pairs(log_centroid)
+    note = "Intervals: 95 %, over scenes, objects and contacts."
     return (
-        Metric(
-            "loudness_db", "loudness error", "lower", level, absolute_difference, "dB",
-            note="Intervals: 95 %, over scenes, objects and contacts.",
-        ),
+        Metric("loudness_db", "loudness error", "lower", level, absolute_difference, "dB", note=note),
         Metric("loudness_r", "r of loudness", "higher", level, correlation),
         Metric("centroid_octaves", "centroid error", "lower", centroid, absolute_difference, "octaves"),
         Metric("centroid_r", "r of centroid", "higher", centroid, correlation),
-    )  # fmt: skip
+    )
 
 
 # ---- networks that listen ----------------------------------------------------------------------------------
@@ -252,30 +230,27 @@ def probe_metrics(
     chance = {t: round(1 / max(len(np.unique(v[v >= 0])), 1), 4) for t, v in truths.items()}
     materials, names = probes.labels["material"], [item.truth.clip.material for item in items]
 
-    def heard(output: SoundOutput) -> tuple[Array, NDArray[np.int64]] | None:
-        if output.frames is None:
-            return None
+    def heard(output: SoundOutput) -> tuple[Array, NDArray[np.int64]]:
         return summary(pca.encode(output.frames)), probes.folds(output.sources or [""] * len(output.frames))
 
-    def fooling(output: SoundOutput, items: Sequence[Item]) -> Array | None:
-        if (sound := heard(output)) is None:
-            return None
-        evidence = [probes.evidence(context, one, sound[1]) for one in (real, sound[0])]
-        return fooled(evidence[0], evidence[1], scenes)
+    def fooling(output: SoundOutput, items: Sequence[Item]) -> Array:
+        sound, folds = heard(output)
+        return fooled(probes.evidence(context, real, folds), probes.evidence(context, sound, folds), scenes)
 
-    def accuracy(target: str) -> Metric:
-        truth, classes = truths[target], len(probes.labels[target])
-
-        def read(output: SoundOutput, items: Sequence[Item]) -> NDArray[np.int64] | None:
-            return None if (sound := heard(output)) is None else probes.read(target, *sound)
-
-        by_target = ", ".join(f"{t} {value:.2f}" for t, value in chance.items())
-        return Metric(
-            f"{target}_accuracy", target, "higher", read,
-            lambda said, weights: balanced_accuracy(truth, said, classes, weights),
-            note=f"Probes for material, action and reaction learned from real training sounds (chance: {by_target})."
-            if target == TARGETS[0] else "",
-        )  # fmt: skip
+    by_target = ", ".join(f"{t} {value:.2f}" for t, value in chance.items())
+    read = (
+        f"Probes for material, action and reaction learned from real training sounds (chance: {by_target})."
+    )
+    accuracies = [
+        Metric(
+            f"{target}_accuracy", target, "higher",
+            lambda output, items, target=target: probes.read(target, *heard(output)),
+            lambda said, weights, target=target: balanced_accuracy(  # type: ignore[misc]
+                truths[target], said, len(probes.labels[target]), weights
+            ), note=read,
+        )
+        for target in TARGETS
+    ]  # fmt: skip
 
     def confusion(said: list[NDArray[np.int64]]) -> list[list[float]]:
         """Share of each true material [row] that is read as each material [column], mean over seeds."""
@@ -287,7 +262,6 @@ def probe_metrics(
         each, index = np.mean(rates, axis=0), np.array(names)
         return {n: round(float(each[index == n].mean()), 4) for n in sorted(set(names)) if n}
 
-    accuracies = [accuracy(target) for target in TARGETS]
     note = (
         "The discriminator chooses one of two sounds for a touch; it learned on other scenes. Its fooling rate is the "
         "share of touches for which it chooses the made one, and says nothing of people."

@@ -58,22 +58,21 @@ def test_figures_are_means_over_items_and_seeds(table: Table) -> None:
     assert off.found.low < off.found.value < off.found.high
     assert table.cells["half | known"]["bias"].found.value == 0.0, "what is unknown is left out"
     assert table.cells["mute"] == {} and table.details["off"] == {"seeds_seen": 2}
-    assert table.counts() == {"items": 12, "scenes": 3, "groups": 6}
+    assert table.count("things") == {"contacts": 12, "scenes": 3, "things": 6}
 
 
 def test_what_is_stored(table: Table) -> None:
-    stored = table.to_dict()
+    stored = table.to_dict()["methods"]
     assert set(stored["exact"]) == {"bias", "most", "hidden", "seeds_seen"}
     assert set(stored["exact"]["bias"]) == {"value", "low", "high"}
     assert stored["exact"]["most"] == {"value": 0.0}, "no interval"
-    assert table.to_dict(seeds=True)["off"]["bias"]["seeds"] == 2
-    assert list(table.by_metric()["bias"]) == ["exact", "off", "half | known"]
+    assert table.figures(seeds=True)["off"]["bias"]["seeds"] == 2
 
 
 def test_differences_are_paired_and_of_what_both_have(table: Table) -> None:
     found = table.differences([("off", "exact"), ("off", "mute"), ("off", "nobody")])
     assert set(found) == {"off > exact", "off > mute"} and found["off > mute"] == {}
-    assert found["off > exact"]["bias"] == table.to_dict()["off"]["bias"]
+    assert found["off > exact"]["bias"] == table.figures()["off"]["bias"]
     assert "most" not in found["off > exact"]
 
 

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from foley_synthesis.evaluation.ablation.score import Scored
+from foley_synthesis.evaluation.measure import Table
 from foley_synthesis.evaluation.report import draw_matrix, pyplot
 
 SHOWN = ("real sound", "full, with action", "full, with action, parametric", "full, parametric")
 
 
-def draw_confusion(scored: Scored, path: Path, methods: Sequence[str] = SHOWN) -> None:
+def draw_confusion(table: Table, path: Path, methods: Sequence[str] = SHOWN) -> None:
     """One panel for each method."""
     plt = pyplot()
-    methods = [method for method in methods if method in scored.table.cells]
-    names = scored.materials
+    methods = [method for method in methods if method in table.cells]
+    names = table.facts["materials"]
     figure, axes = plt.subplots(
         2,
         len(methods),
@@ -27,9 +27,9 @@ def draw_confusion(scored: Scored, path: Path, methods: Sequence[str] = SHOWN) -
         layout="constrained",
     )
     for column, method in enumerate(methods):
-        details, lower = scored.table.details[method], axes[1, column]
-        accuracy = scored.table.cells[method]["material_accuracy"].found.value
-        title = f"{method}: {accuracy:.2f}\n(chance {scored.chance['material']:.2f})"
+        details, lower = table.details[method], axes[1, column]
+        accuracy = table.cells[method]["material_accuracy"].found.value
+        title = f"{method}: {accuracy:.2f}\n(chance {table.facts['chance']['material']:.2f})"
         shares = details["material_confusion"]
         draw_matrix(axes[0, column], shares, names, title, names=column == 0, numbers=False)
         rates = details["fooling_rate_by_material"]

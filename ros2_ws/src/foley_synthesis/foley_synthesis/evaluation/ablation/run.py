@@ -13,8 +13,9 @@ from foley_perception.audio.cochleagram import Cochleagram
 from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.evaluation.ablation.end_to_end import scratch_images, trunk_maps
 from foley_synthesis.evaluation.ablation.nets import VARIANTS, FitConfig
-from foley_synthesis.evaluation.ablation.score import Scored, score
+from foley_synthesis.evaluation.ablation.score import score
 from foley_synthesis.evaluation.ablation.variants import Learned, Query, predict_all
+from foley_synthesis.evaluation.measure import Table
 from foley_synthesis.vis.config import ModelConfig
 from foley_synthesis.vis.training.batches import Tensors
 from foley_synthesis.vis.training.build import prepare, training_labels
@@ -42,7 +43,7 @@ def ablate(
     scratch_epochs: int = 15,
     model: dict[str, Any] | None = None,
     progress: Progress = lambda stage, done, total: None,
-) -> dict[str, Scored]:
+) -> dict[str, Table]:
     """Figures of every method on the test splits that the dataset has, and on the judge.
 
     Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 from foley_perception.audio.cochleagram import Cochleagram
 from foley_synthesis.evaluation.ablation.table import ORDERINGS
@@ -23,28 +22,6 @@ from foley_synthesis.vis.networks.pca import Pca
 from foley_synthesis.vis.training.features import FeatureSet
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Scored:
-    """One set of contacts."""
-
-    table: Table
-    chance: dict[str, float]  # by target of the probes
-    materials: list[str]
-
-    def to_dict(self) -> dict[str, Any]:
-        """For metrics.json. Differences are those of the pairs of `ORDERINGS`."""
-        counts = self.table.counts()
-        return {
-            "contacts": counts["items"],
-            "scenes": counts["scenes"],
-            "objects": counts["groups"],
-            "chance": self.chance,
-            "materials": self.materials,
-            "methods": self.table.to_dict(seeds=True),
-            "differences": self.table.differences(ORDERINGS),
-        }
-
-
 def score(
     outputs: Outputs,
     queries: Sequence[Query],
@@ -54,8 +31,8 @@ def score(
     *,
     replicates: int,
     seed: int = 0,
-) -> dict[str, Scored]:
-    """By name of the query. Probes learn from the training clips of ``features``."""
+) -> dict[str, Table]:
+    """A table for each query, with its differences of `ORDERINGS`; probes learn from training clips of ``features``."""
     probes = SoundProbes(features, pca)
     result = {}
     for query in queries:
@@ -69,7 +46,9 @@ def score(
             weights_of(items, replicates, seed),
             details=details,
         )
-        result[query.name] = Scored(table, chance, probes.labels["material"])
+        facts = {**table.count("objects"), "chance": chance, "materials": probes.labels["material"]}
+        facts["differences"] = table.differences(ORDERINGS)
+        result[query.name] = dataclasses.replace(table, facts=facts)
     return result
 
 

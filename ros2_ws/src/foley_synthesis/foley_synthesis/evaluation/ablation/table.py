@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from foley_synthesis.evaluation import report
 from foley_synthesis.evaluation.measure import Table
-
-if TYPE_CHECKING:
-    from foley_synthesis.evaluation.ablation.score import Scored
 
 PAPER_PERCENT_REAL = {
     "real sound match": 46.90,
@@ -38,17 +34,17 @@ ORDERINGS = (
 """Pairs of the paper: people took the first for real more often."""
 
 
-def markdown(scored: Mapping[str, Scored]) -> str:
+def markdown(tables: Mapping[str, Table]) -> str:
     """One table for every set of contacts."""
     parts = []
-    for name, part in scored.items():
-        counts = part.table.counts()
+    for name, table in tables.items():
+        f = table.facts
         paper = {method: f"{percent:.1f} %" for method, percent in PAPER_PERCENT_REAL.items()}
         parts += [
-            f"### {name}: {counts['items']} contacts with {counts['groups']} objects in {counts['scenes']} scenes",
+            f"### {name}: {f['contacts']} contacts with {f['objects']} objects in {f['scenes']} scenes",
             "",
-            report.markdown(part.table, ORDER, {"paper: labelled real": paper}),
-            _verdicts(part.table),
+            report.markdown(table, ORDER, {"paper: labelled real": paper}),
+            _verdicts(table),
             "",
             "By paired differences; what stands in neither column is open.",
             "",

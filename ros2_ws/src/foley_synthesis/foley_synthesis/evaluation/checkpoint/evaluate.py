@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,47 +67,19 @@ class MaterialOutput:
     entropy_threshold: float = math.inf  # [nat]; it is sure up to there
 
 
-class MaterialTruth(NamedTuple):
-    """What there was to say."""
-
-    label: int
-    log10_e: float  # NaN where unknown
-
-
-class _Calibrated(NamedTuple):
-    """Probabilities [n, m] of the contacts that are known, and their labels."""
-
-    probabilities: NDArray[np.float64]
-    truth: Labels
-    threshold: float
-
-    @property
-    def classes(self) -> int:
-        return int(self.probabilities.shape[1])
-
-    @property
-    def right(self) -> NDArray[np.bool_]:
-        return np.asarray(self.probabilities.argmax(axis=1) == self.truth)
-
-    @property
-    def sure(self) -> NDArray[np.bool_]:
-        return np.asarray(entropy(self.probabilities) <= self.threshold)
-
-
 def material_metrics(classes: int) -> tuple[Metric, ...]:
-    """Of what is said of materials."""
+    """Of what is said of materials; the truth of an item is its label, and log10 E (NaN where unknown)."""
 
     def labels(output: MaterialOutput, items: Sequence[Item]) -> Labels | None:
         """[n, 2]: true, -1 where nothing is said, and said."""
         if output.said is None:
             return None
-        truth = np.array([item.truth.label for item in items], np.int64)
-        return np.stack([np.where(output.known, truth, -1), output.said], axis=1)
+        return np.stack([np.where(output.known, _truth(items), -1), output.said], axis=1)
 
     def hardness(output: MaterialOutput, items: Sequence[Item]) -> NDArray[np.floating] | None:
         if output.log10_e is None:
             return None
-        truth = np.array([item.truth.log10_e for item in items], np.float32)
+        truth = np.array([item.truth[1] for item in items], np.float32)
         return np.where(output.known, np.abs(output.log10_e - truth), np.nan)
 
     def balanced(pairs: Labels, weights: Array | None) -> float:
@@ -119,32 +91,36 @@ def material_metrics(classes: int) -> tuple[Metric, ...]:
     )
 
 
-def _calibrated(output: MaterialOutput, items: Sequence[Item]) -> _Calibrated | None:
-    if output.probabilities is None:
-        return None
-    truth = np.array([item.truth.label for item in items], np.int64)
-    return _Calibrated(output.probabilities[output.known], truth[output.known], output.entropy_threshold)
+def _truth(items: Sequence[Item]) -> Labels:
+    return np.array([item.truth[0] for item in items], np.int64)
+
+
+def _calibrated(output: MaterialOutput, items: Sequence[Item]) -> tuple[Array, Labels, NDArray[np.bool_]]:
+    """Of the contacts that are known: probabilities [n, m], labels, and where it is sure."""
+    assert output.probabilities is not None
+    p = output.probabilities[output.known]
+    return p, _truth(items)[output.known], np.asarray(entropy(p) <= output.entropy_threshold)
 
 
 def _calibration(
-    key: str, title: str, better: Better, of: Callable[[_Calibrated], float], shown: bool = True
+    key: str, title: str, better: Better, of: Callable[..., float], shown: bool = True
 ) -> Metric:
     return Metric(
-        key, title, better, _calibrated, lambda c, _: of(c), format=".3f", bootstrap=False, shown=shown
-    )
+        key, title, better, _calibrated, lambda c, _: float(of(*c)), format=".3f", bootstrap=False, shown=shown
+    )  # fmt: skip
 
 
 CALIBRATION = (
-    _calibration("brier", "Brier", "lower", lambda c: brier_score(c.probabilities, c.truth)),
-    _calibration("brier_of_uniform", "of uniform", "none", lambda c: 1.0 - 1.0 / c.classes),
-    _calibration("log_loss", "log loss", "lower", lambda c: log_loss(c.probabilities, c.truth)),
-    _calibration("log_loss_of_uniform", "of uniform", "none", lambda c: math.log(c.classes), shown=False),
+    _calibration("brier", "Brier", "lower", lambda p, truth, sure: brier_score(p, truth)),
+    _calibration("brier_of_uniform", "of uniform", "none", lambda p, truth, sure: 1.0 - 1.0 / p.shape[1]),
+    _calibration("log_loss", "log loss", "lower", lambda p, truth, sure: log_loss(p, truth)),
+    _calibration("log_loss_of_uniform", "", "none", lambda p, truth, sure: np.log(p.shape[1]), shown=False),
     _calibration("expected_calibration_error", "ECE", "lower",
-                 lambda c: expected_calibration_error(c.probabilities, c.truth)),
-    _calibration("coverage", "coverage", "higher", lambda c: float(c.sure.mean())),
-    _calibration("accuracy", "accuracy", "higher", lambda c: float(c.right.mean()), shown=False),
+                 lambda p, truth, sure: expected_calibration_error(p, truth)),
+    _calibration("coverage", "coverage", "higher", lambda p, truth, sure: sure.mean()),
+    _calibration("accuracy", "accuracy", "higher", lambda p, truth, sure: (p.argmax(1) == truth).mean(), shown=False),
     _calibration("accuracy_where_sure", "accuracy where sure", "higher",
-                 lambda c: float(c.right[c.sure].mean()) if c.sure.any() else 0.0),
+                 lambda p, truth, sure: (p.argmax(1) == truth)[sure].mean() if sure.any() else 0.0),
 )  # fmt: skip
 """Of probabilities, without intervals."""
 
@@ -176,20 +152,21 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """For metrics.json."""
-        counts = self.materials.counts()
+        materials, calibration = self.materials.figures(), self.calibration.figures()
         return {
-            "contacts": counts["items"],
             "planned_contacts": self.planned_contacts,
-            "scenes": counts["scenes"],
-            "objects": counts["groups"],
+            **self.materials.count("objects"),
             "labels": list(self.labels),
             "material_chance": round(self.chance, 5),
-            **self.materials.by_metric(),
-            "calibration": {
-                mode: {key: cell.to_dict()["value"] for key, cell in row.items()}
-                for mode, row in self.calibration.cells.items()
+            **{
+                m.key: {name: row[m.key] for name, row in materials.items() if m.key in row}
+                for m in self.materials.metrics
             },
-            "sound_error": self.sound.to_dict(),
+            "calibration": {
+                mode: {key: figure["value"] for key, figure in row.items()}
+                for mode, row in calibration.items()
+            },
+            "sound_error": self.sound.figures(),
             "confusion": {name: matrix.astype(int).tolist() for name, matrix in self.confusion.items()},
             "notes": list(self.notes),
         }
@@ -219,7 +196,7 @@ def evaluate(
     truth, log10_e = everything[rows], features.numbers("log10_youngs_modulus")
     clips = [features.clips[i] for i in rows]
     items = [
-        Item(int(row), c.scene_id, c.object_id, MaterialTruth(int(everything[row]), float(log10_e[row])))
+        Item(int(row), c.scene_id, c.object_id, (int(everything[row]), float(log10_e[row])))
         for row, c in zip(rows, clips, strict=True)
     ]
     weights = weights_of(items, replicates, seed)
@@ -235,8 +212,9 @@ def evaluate(
         calibration=measure(items, methods, CALIBRATION, weights),
         sound=_sound(session, features, tensors, rows, train, weights, seed),
         confusion={
-            mode: confusion_matrix(np.where(o.known, truth, -1), _said(o), len(labels))
+            mode: confusion_matrix(truth[o.known], o.probabilities[o.known].argmax(axis=1), len(labels))
             for mode, o in outputs.items()
+            if o.probabilities is not None
         },
         notes=_notes(checkpoint, dataset, split, features, rows, train),
     )
@@ -244,11 +222,6 @@ def evaluate(
 
 def _fixed(key: str, given: Given, output: MaterialOutput) -> Method:
     return Method(key, lambda items, step: [output], given)
-
-
-def _said(output: MaterialOutput) -> Labels:
-    assert output.said is not None
-    return output.said
 
 
 def _mode_outputs(

@@ -12,7 +12,7 @@ from foley_synthesis.evaluation.report import draw_matrix, pyplot, rich_table
 def tables(evaluation: Evaluation) -> list[Any]:
     """Tables for a rich console."""
     e = evaluation
-    contacts = e.materials.counts()["items"]
+    contacts = len(e.materials.items)
     return [
         rich_table(e.materials, f"Material, {contacts} contacts (chance {e.chance:.3f})"),
         rich_table(e.calibration, "Calibration"),

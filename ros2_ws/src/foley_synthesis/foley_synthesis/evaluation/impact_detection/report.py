@@ -14,7 +14,7 @@ from foley_synthesis.evaluation.impact_detection.videos import RATE_HZ
 
 def markdown(found: Impacts) -> str:
     """The table."""
-    facts, details = found.facts, found.table.details
+    facts, details = found.table.facts, found.table.details
     error = {name: row["median_error_ms"] for name, row in details.items()}
     beside = {
         "F1": {name: f"{row['f1']:.3f}" for name, row in details.items()},

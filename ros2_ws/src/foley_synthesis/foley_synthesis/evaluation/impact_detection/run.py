@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -68,10 +68,9 @@ Strengths = dict[str, list[list[NDArray[np.float64]]]]  # method -> seed -> vide
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Impacts:
-    """The table, what stands around it in metrics.json, and what the pictures are drawn from."""
+    """The table, and what the pictures are drawn from."""
 
     table: Table
-    facts: dict[str, Any]
     curves: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]  # recall, precision of the first seed
     strengths: Strengths
     train: list[Video]
@@ -80,10 +79,6 @@ class Impacts:
         str, list[NDArray[np.float32]]
     ]  # by the first seed of the first method: `train`, `tested`
     threshold: float  # of that method's strength
-
-    def to_dict(self) -> dict[str, Any]:
-        """For metrics.json."""
-        return {**self.facts, "methods": self.table.to_dict(seeds=True)}
 
 
 def detect(
@@ -161,7 +156,9 @@ def detect(
     }
     curves = {name: precision_recall(matched["tested"][name][0]) for name in names}
     first = thresholds[names[0]][0]
-    return Impacts(table, facts, curves, strengths["tested"], train, tested, predicted, first)
+    return Impacts(
+        dataclasses.replace(table, facts=facts), curves, strengths["tested"], train, tested, predicted, first
+    )
 
 
 def _matched(strengths: Strengths, videos: list[Video]) -> dict[str, list[list[Matched]]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,18 +48,6 @@ class Query:
     source: ClipDataset  # with the training clips
     bank: FeatureSet
     pca: Pca
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Scores:
-    """The table, and what stands around it in metrics.json."""
-
-    table: Table
-    facts: dict[str, Any]
-
-    def to_dict(self) -> dict[str, Any]:
-        """For metrics.json."""
-        return {**self.facts, "methods": self.table.to_dict(seeds=True)}
 
 
 def open_query(
@@ -119,7 +106,7 @@ def score_methods(
     seed: int = 0,
     seen: Callable[[str, SoundOutput], None] = lambda method, output: None,
     progress: Progress = lambda stage, done, total: None,
-) -> Scores:
+) -> Table:
     """Make every sound once and measure it, the real ones among them.
 
     Args:
@@ -146,18 +133,15 @@ def score_methods(
         table.cells[TRAINING] = {
             "frechet": figure(frechet.statistic(frechet.fn(_training_sounds(query, seed), items), None))
         }
-    counts = table.counts()
     facts = {
-        "contacts": counts["items"],
-        "scenes": counts["scenes"],
-        "objects": counts["groups"],
+        **table.count("objects"),
         "chance": chance,
         "materials": probes.labels["material"],
         "cdpam_contacts": len(spread(len(items), cdpam_contacts)) if cdpam is not None else 0,
         "judges": {"cdpam": getattr(cdpam, "name", None), "frechet": getattr(aisfx, "name", None)},
         "split": query.split,
     }
-    return Scores(table, facts)
+    return dataclasses.replace(table, facts=facts)
 
 
 def _training_sounds(query: Query, seed: int) -> SoundOutput:

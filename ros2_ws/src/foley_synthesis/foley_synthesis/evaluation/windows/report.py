@@ -10,17 +10,17 @@ import torch
 from numpy.typing import NDArray
 
 from foley_synthesis.evaluation import report
+from foley_synthesis.evaluation.measure import Table
 from foley_synthesis.evaluation.sound_metrics import REAL
-from foley_synthesis.evaluation.windows.score import ScoredWindows
 from foley_synthesis.flow.networks.mel import HOP, RATE, LogMel
 from foley_synthesis.flow.windows import Items
 
 
-def markdown(scored: ScoredWindows) -> str:
+def markdown(table: Table) -> str:
     """The table with its notes."""
-    counts = scored.table.counts()
-    facts = f"{counts['items']} windows of {counts['scenes']} scenes, split `{scored.split}`, {scored.onsets} onsets."
-    return f"{facts}\n\n{report.markdown(scored.table)}"
+    f = table.facts
+    head = f"{f['windows']} windows of {f['scenes']} scenes, split `{f['split']}`, {f['onsets']} onsets."
+    return f"{head}\n\n{report.markdown(table)}"
 
 
 def draw(items: Items, shown: dict[int, dict[str, NDArray[np.float32]]], out: Path) -> None:

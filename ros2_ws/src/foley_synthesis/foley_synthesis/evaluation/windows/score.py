@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -140,21 +139,6 @@ def real_sound(dataset: ClipDataset, items: Items, row: int) -> Sound:
     return lowered(dataset.window_audio(index))
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class ScoredWindows:
-    """The table of one split."""
-
-    split: str
-    onsets: int  # that the real sounds have
-    table: Table
-
-    def to_dict(self) -> dict[str, Any]:
-        """For metrics.json."""
-        counts = self.table.counts()
-        facts = {"split": self.split, "windows": counts["items"], "scenes": counts["scenes"]}
-        return {**facts, "onsets": self.onsets, "methods": self.table.to_dict()}
-
-
 def score_windows(
     dataset: ClipDataset,
     items: Items,
@@ -165,7 +149,7 @@ def score_windows(
     seed: int = 0,
     seen: Callable[[str, SoundOutput], None] = lambda method, output: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> ScoredWindows:
+) -> Table:
     """Intervals are over scenes, their sessions and the windows in them.
 
     Raises:
@@ -185,4 +169,7 @@ def score_windows(
     ]
     weights = weights_of(windows, replicates, seed)
     table = measure(windows, methods, METRICS, weights, seen=seen, progress=progress)
-    return ScoredWindows(split, sum(len(item.truth.onsets) for item in windows), table)
+    counts = table.count("sessions", "windows")
+    del counts["sessions"]
+    heard = sum(len(item.truth.onsets) for item in windows)
+    return dataclasses.replace(table, facts={"split": split, **counts, "onsets": heard})

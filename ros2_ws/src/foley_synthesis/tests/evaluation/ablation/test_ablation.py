@@ -24,7 +24,6 @@ from foley_synthesis.evaluation.ablation.end_to_end import (
 )
 from foley_synthesis.evaluation.ablation.nets import VARIANTS, AblationNet, FitConfig, predict
 from foley_synthesis.evaluation.ablation.run import ablate
-from foley_synthesis.evaluation.ablation.score import Scored
 from foley_synthesis.evaluation.ablation.table import ORDER, markdown, orderings
 from foley_synthesis.evaluation.ablation.variants import closest
 from foley_synthesis.evaluation.measure import Better, Cell, Metric, Table
@@ -41,7 +40,7 @@ TINY = {"hidden": 24, "still_units": 16, "frame_units": 8, "dropout": 0.1}
 
 
 @pytest.fixture(scope="module")
-def scored(tiny_dataset: ClipDataset) -> dict[str, Scored]:
+def tables(tiny_dataset: ClipDataset) -> dict[str, Table]:
     return ablate(
         tiny_dataset,
         tiny_dataset,
@@ -55,12 +54,12 @@ def scored(tiny_dataset: ClipDataset) -> dict[str, Scored]:
 
 
 @pytest.fixture(scope="module")
-def figures(scored: dict[str, Scored]) -> dict[str, Any]:
-    return {name: part.to_dict() for name, part in scored.items()}
+def figures(tables: dict[str, Table]) -> dict[str, Any]:
+    return {name: table.to_dict(seeds=True) for name, table in tables.items()}
 
 
 def test_every_method_has_every_figure(
-    scored: dict[str, Scored], figures: dict[str, Any], tiny_dataset: ClipDataset
+    tables: dict[str, Table], figures: dict[str, Any], tiny_dataset: ClipDataset
 ) -> None:
     assert set(figures) == {"test", "judge"} and figures["judge"]["contacts"] == len(tiny_dataset)
     methods = figures["test"]["methods"]
@@ -75,12 +74,12 @@ def test_every_method_has_every_figure(
                 assert all(0.0 <= share <= 1.0 for share in value.values())
             elif value["value"] is not None:
                 assert value["low"] - 1e-6 <= value["value"] <= value["high"] + 1e-6
-    text = markdown(scored)
+    text = markdown(tables)
     assert text.count("| full |") == 2 and "40.0 %" in text
 
 
 def test_the_truth_has_no_error_and_chance_is_beaten_by_it(
-    scored: dict[str, Scored], figures: dict[str, Any]
+    tables: dict[str, Table], figures: dict[str, Any]
 ) -> None:
     methods = figures["test"]["methods"]
     real = methods["real sound"]
@@ -89,7 +88,7 @@ def test_the_truth_has_no_error_and_chance_is_beaten_by_it(
     assert real["material_accuracy"]["value"] > figures["test"]["chance"]["material"]
     match, random = (methods[n]["centroid_octaves"]["value"] for n in ("real sound match", "random"))
     assert match < random
-    verdicts = orderings(scored["test"].table)["real sound match > full"]
+    verdicts = orderings(tables["test"])["real sound match > full"]
     keys = [key for found in verdicts.values() for key in found]
     assert len(keys) == len(set(keys)) and {"loudness_db", "material_accuracy"} <= set(keys)
 
@@ -129,11 +128,11 @@ def test_differences_are_paired(figures: dict[str, Any]) -> None:
 def test_it_repeats(figures: dict[str, Any], tiny_dataset: ClipDataset) -> None:
     again = ablate(
         tiny_dataset, seeds=2, epochs=3, replicates=40, model=TINY, tuned_epochs=1, scratch_epochs=1
-    )["test"].to_dict()
+    )["test"].figures()
     for name, row in figures["test"]["methods"].items():
         for key, value in row.items():
             if "value" in value and value["value"] is not None:
-                repeated = again["methods"][name][key]
+                repeated = again[name][key]
                 assert repeated["value"] == pytest.approx(value["value"], abs=2e-3), (name, key)
 
 

@@ -15,7 +15,7 @@ def test_evaluation_is_whole_and_a_model_that_learned_is_above_chance(
     tiny_checkpoint: Path, tiny_dataset: ClipDataset, tmp_path: Path
 ) -> None:
     evaluation = evaluate(load_checkpoint(tiny_checkpoint), tiny_dataset, replicates=100, threads=1)
-    assert evaluation.materials.counts()["items"] == 24 and evaluation.chance == 0.25
+    assert len(evaluation.materials.items) == 24 and evaluation.chance == 0.25
     assert {"heard", "planned", "executed", "majority", "nearest image"} <= set(evaluation.accuracy)
     assert evaluation.accuracy["majority"].value == pytest.approx(0.25)
     assert evaluation.above_chance()
