@@ -144,6 +144,11 @@ class Table:
         return found
 
 
+def fixed(key: str, given: Given, outputs: Sequence[Any]) -> Method:
+    """A method that has predicted already, with each of its seeds."""
+    return Method(key, lambda items, step: outputs, given)
+
+
 def weights_of(items: Sequence[Item], replicates: int, seed: int) -> Array:
     """How often each item counts in each replicate, [replicates, n]: scenes, their groups and items are drawn."""
     return hierarchical_weights([i.scene for i in items], [i.group for i in items], replicates, seed)

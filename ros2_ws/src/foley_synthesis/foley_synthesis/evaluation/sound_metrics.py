@@ -34,15 +34,18 @@ from foley_synthesis.vis.training.features import FeatureSet
 
 Sound = NDArray[np.float32]
 REAL = "real sound"
-_NONE = np.zeros((1, 1, 0), np.float32)
 _HEARD = slice(round(0.15 * SAMPLE_RATE), round(0.75 * SAMPLE_RATE))  # of a clip, that CDPAM compares
+
+
+def _none() -> NDArray[np.float32]:
+    return np.zeros(0, np.float32)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SoundOutput:
     """What a method predicts of n items: what the metrics ask for."""
 
-    frames: Frames = _NONE  # [n, t, channels] cochleagrams
+    frames: Frames = dataclasses.field(default_factory=_none)  # [n, t, channels] cochleagrams
     waveforms: Sequence[Sound] = ()  # each [samples]
     rate: int = SAMPLE_RATE
     sources: Sequence[str] = ()  # [n] clips that are played; empty: none is
@@ -52,8 +55,8 @@ class SoundOutput:
 class SoundTruth:
     """What there was to predict: what the metrics ask for."""
 
-    frames: Frames = _NONE[0]  # [t, channels]
-    waveform: Sound = _NONE[0, 0]  # [samples]
+    frames: Frames = dataclasses.field(default_factory=_none)  # [t, channels]
+    waveform: Sound = dataclasses.field(default_factory=_none)  # [samples]
     rate: int = SAMPLE_RATE
     clip: Clip | None = None
 
@@ -67,7 +70,7 @@ def clip_items(
     clips: Sequence[Clip], rows: NDArray[np.int64], frames: Frames, waveforms: Sequence[Sound] = ()
 ) -> list[Item]:
     """Contacts: clips [n], their rows of the data set, their real cochleagrams [n, t, channels] and waveforms."""
-    sounds = waveforms or [_NONE[0, 0]] * len(clips)
+    sounds = waveforms or [_none()] * len(clips)
     truths = [SoundTruth(f, sound, clip=c) for f, sound, c in zip(frames, sounds, clips, strict=True)]
     return [
         Item(int(row), c.scene_id, c.object_id, truth)
@@ -78,11 +81,6 @@ def clip_items(
 def real_frames(items: Sequence[Item]) -> Frames:
     """The real cochleagrams [n, t, channels]."""
     return np.stack([item.truth.frames for item in items])
-
-
-def fixed(key: str, given: Given, outputs: Sequence[SoundOutput]) -> Method:
-    """A method that has predicted already."""
-    return Method(key, lambda items, step: outputs, given)
 
 
 def by_row(
@@ -96,7 +94,7 @@ def by_row(
             made.append(make(item.row))
             step()
         waveforms, sources = zip(*made, strict=True)
-        frames = _NONE
+        frames = _none()
         if items[0].truth.frames.size:
             cochlea, steps = Cochleagram(rate), len(items[0].truth.frames)
             frames = np.stack([cochlea(sound)[:steps] for sound in waveforms])
@@ -241,16 +239,16 @@ def probe_metrics(
     read = (
         f"Probes for material, action and reaction learned from real training sounds (chance: {by_target})."
     )
-    accuracies = [
-        Metric(
+
+    def accuracy(target: str) -> Metric:
+        truth, classes = truths[target], len(probes.labels[target])
+        return Metric(
             f"{target}_accuracy", target, "higher",
-            lambda output, items, target=target: probes.read(target, *heard(output)),
-            lambda said, weights, target=target: balanced_accuracy(  # type: ignore[misc]
-                truths[target], said, len(probes.labels[target]), weights
-            ), note=read,
-        )
-        for target in TARGETS
-    ]  # fmt: skip
+            lambda output, items: probes.read(target, *heard(output)),
+            lambda said, weights: balanced_accuracy(truth, said, classes, weights), note=read,
+        )  # fmt: skip
+
+    accuracies = [accuracy(target) for target in TARGETS]
 
     def confusion(said: list[NDArray[np.int64]]) -> list[list[float]]:
         """Share of each true material [row] that is read as each material [column], mean over seeds."""

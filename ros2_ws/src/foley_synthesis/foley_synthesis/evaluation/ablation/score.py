@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from foley_perception.audio.cochleagram import Cochleagram
 from foley_synthesis.evaluation.ablation.table import ORDERINGS
 from foley_synthesis.evaluation.ablation.variants import Outputs, Query
-from foley_synthesis.evaluation.measure import Given, Table, measure, weights_of
+from foley_synthesis.evaluation.measure import Given, Table, fixed, measure, weights_of
 from foley_synthesis.evaluation.sound_metrics import (
     REAL,
     SoundOutput,
     clip_items,
     cochleagram_metrics,
-    fixed,
     probe_metrics,
 )
 from foley_synthesis.evaluation.sound_probes import SoundProbes

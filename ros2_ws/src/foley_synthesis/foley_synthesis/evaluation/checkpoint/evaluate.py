@@ -26,6 +26,7 @@ from foley_synthesis.evaluation.measure import (
     Method,
     Metric,
     Table,
+    fixed,
     measure,
     weights_of,
 )
@@ -34,7 +35,6 @@ from foley_synthesis.evaluation.sound_metrics import (
     SoundOutput,
     clip_items,
     cochleagram_metrics,
-    fixed,
 )
 from foley_synthesis.metrics.bootstrap import Interval
 from foley_synthesis.metrics.classification import (
@@ -63,7 +63,7 @@ class MaterialOutput:
     known: NDArray[np.bool_]  # [n] where it says something
     said: Labels | None = None  # [n]
     probabilities: NDArray[np.float64] | None = None  # [n, m]
-    log10_e: NDArray[np.floating] | np.floating | None = None  # [n] or one for all
+    log10_e: Any = None  # [n], or one for all
     entropy_threshold: float = math.inf  # [nat]; it is sure up to there
 
 
@@ -71,10 +71,10 @@ def material_metrics(classes: int) -> tuple[Metric, ...]:
     """Of what is said of materials; the truth of an item is its label, and log10 E (NaN where unknown)."""
 
     def labels(output: MaterialOutput, items: Sequence[Item]) -> Labels | None:
-        """[n, 2]: true, -1 where nothing is said, and said."""
+        """[2, n]: true, -1 where nothing is said, and said."""
         if output.said is None:
             return None
-        return np.stack([np.where(output.known, _truth(items), -1), output.said], axis=1)
+        return np.stack([np.where(output.known, _truth(items), -1), output.said])
 
     def hardness(output: MaterialOutput, items: Sequence[Item]) -> NDArray[np.floating] | None:
         if output.log10_e is None:
@@ -82,13 +82,11 @@ def material_metrics(classes: int) -> tuple[Metric, ...]:
         truth = np.array([item.truth[1] for item in items], np.float32)
         return np.where(output.known, np.abs(output.log10_e - truth), np.nan)
 
-    def balanced(pairs: Labels, weights: Array | None) -> float:
-        return balanced_accuracy(pairs[:, 0], pairs[:, 1], classes, weights)
-
     return (
-        Metric("balanced_accuracy", "balanced accuracy", "higher", labels, balanced, format=".3f"),
+        Metric("balanced_accuracy", "balanced accuracy", "higher", labels,
+               lambda pair, weights: balanced_accuracy(pair[0], pair[1], classes, weights), format=".3f"),
         Metric("hardness_mae_log10", "hardness MAE", "lower", hardness, unit="log10 Pa", format=".3f"),
-    )
+    )  # fmt: skip
 
 
 def _truth(items: Sequence[Item]) -> Labels:
@@ -202,7 +200,7 @@ def evaluate(
     weights = weights_of(items, replicates, seed)
     has_plan, train = features.has_plan[rows], features.indices("train")
     outputs = _mode_outputs(session, tensors, rows, has_plan)
-    methods = [_fixed(mode, MODES[mode], output) for mode, output in outputs.items()]
+    methods = [fixed(mode, MODES[mode], [output]) for mode, output in outputs.items()]
     simple = _simple_methods(features, everything, log10_e[train], train, rows, session)
     return Evaluation(
         planned_contacts=int(has_plan.sum()),
@@ -218,10 +216,6 @@ def evaluate(
         },
         notes=_notes(checkpoint, dataset, split, features, rows, train),
     )
-
-
-def _fixed(key: str, given: Given, output: MaterialOutput) -> Method:
-    return Method(key, lambda items, step: [output], given)
 
 
 def _mode_outputs(
@@ -248,22 +242,20 @@ def _simple_methods(
     s: Session,
 ) -> list[Method]:
     everywhere, found = np.ones(len(rows), bool), []
+
+    def add(key: str, given: Given, said: Labels | None, log10_e: Any = None) -> None:
+        found.append(fixed(key, given, [MaterialOutput(everywhere, said, log10_e=log10_e)]))
+
     known = train[labels[train] >= 0]
     if len(known):
         near = baselines.nearest(features.still[known, 0], features.still[rows, 0])
         simple = baselines.simple_heard_features(features.cochleagram, int(ONSET_FRAME), s.cochlea)
-        said: dict[str, tuple[Given, Labels]] = {
-            "majority": ("nothing", baselines.majority(labels[known], len(rows))),
-            "nearest image": ("nothing", labels[known][near]),
-            "centroid and decay, logistic (heard)": (
-                "sound",
-                baselines.logistic(simple[known], labels[known], simple[rows]),
-            ),
-        }
-        found += [_fixed(k, given, MaterialOutput(everywhere, v)) for k, (given, v) in said.items()]
+        said = baselines.fit_logistic(simple[known], labels[known])(simple[rows])
+        add("majority", "nothing", np.full(len(rows), np.bincount(labels[known]).argmax(), np.int64))
+        add("nearest image", "nothing", labels[known][near])
+        add("centroid and decay, logistic (heard)", "sound", said)
     if np.isfinite(log10_e).any():
-        median = np.nanmedian(log10_e)
-        found.append(_fixed("training median", "nothing", MaterialOutput(everywhere, log10_e=median)))
+        add("training median", "nothing", None, np.nanmedian(log10_e))
     return found
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,7 +21,7 @@ from foley_synthesis.evaluation.impact_detection.match import (
 )
 from foley_synthesis.evaluation.impact_detection.net import VideoNetConfig, fit_video_net, predict_video
 from foley_synthesis.evaluation.impact_detection.videos import RATE_HZ, Video
-from foley_synthesis.evaluation.measure import Detail, Given, Item, Method, Metric, Table, measure
+from foley_synthesis.evaluation.measure import Given, Item, Metric, Table, fixed, measure
 from foley_synthesis.vis.networks.pca import Pca, fit_pca
 
 LEARNED: dict[str, tuple[str, ...]] = {"RGB + spacetime": ("rgb", "spacetime"), "RGB only": ("rgb",)}
@@ -33,35 +32,11 @@ PAPER = {"RGB + spacetime": 0.436, "RGB only": 0.216}
 GIVEN: dict[str, Given] = {"sound itself": "sound", "measured tip, deceleration": "motion"}
 
 
-class Detections(NamedTuple):
-    """Of one seed."""
-
-    matched: list[Matched]  # by video
-    threshold: float  # of F1
-
-
-def _of_videos(output: Detections, items: Sequence[Item]) -> list[Matched]:
-    return output.matched
-
-
-def _whole(output: Detections, items: Sequence[Item]) -> Detections:
-    return output
-
-
-def _f1(seeds: list[Detections]) -> float:
-    return round(float(np.mean([f1_at(one.matched, one.threshold) for one in seeds])), 4)
-
-
-def _median_error_ms(seeds: list[Detections]) -> float | None:
-    offsets = np.concatenate([v.offset for one in seeds for v in one.matched])
-    offsets = np.abs(offsets[np.isfinite(offsets)]) / RATE_HZ * 1e3
-    return round(float(np.median(offsets)), 1) if offsets.size else None
-
-
 METRICS = (
-    Metric("average_precision", "average precision", "higher", _of_videos, average_precision, format=".3f"),
-)
-DETAILS = (Detail("f1", _whole, _f1), Detail("median_error_ms", _whole, _median_error_ms))
+    Metric(
+        "average_precision", "average precision", "higher", lambda matched, _: matched, average_precision, format=".3f"
+    ),
+)  # fmt: skip
 
 Strengths = dict[str, list[list[NDArray[np.float64]]]]  # method -> seed -> video -> [t]
 
@@ -134,16 +109,14 @@ def detect(
     names = [*LEARNED, *(name for name in strengths["tested"] if name not in LEARNED)]
     matched = {query: _matched(strengths[query], own) for query, own in queries.items()}
     thresholds = {name: [best_threshold(videos) for videos in matched["chosen"][name]] for name in names}
-    methods = [
-        Method(name, lambda items, step, of=name: [  # type: ignore[misc]
-            Detections(*one) for one in zip(matched["tested"][of], thresholds[of], strict=True)
-        ], GIVEN.get(name, "nothing"))
-        for name in names
-    ]  # fmt: skip
     table = measure(
-        [Item(k, v.scene_id, v.session_id) for k, v in enumerate(tested)], methods, METRICS,
-        _scene_weights([v.scene_id for v in tested], replicates), details=DETAILS,
-    )  # fmt: skip
+        [Item(k, v.scene_id, v.session_id) for k, v in enumerate(tested)],
+        [fixed(name, GIVEN.get(name, "nothing"), matched["tested"][name]) for name in names],
+        METRICS,
+        _scene_weights([v.scene_id for v in tested], replicates),
+    )
+    for name in names:
+        table.details[name] = _details(matched["tested"][name], thresholds[name])
     facts = {
         "videos": {name: len(own) for name, own in splits.items()},
         "seconds": {name: round(sum(v.seconds for v in own), 1) for name, own in splits.items()},
@@ -185,6 +158,14 @@ def _simple(tested: list[Video], seeds: int) -> Strengths:
         "frame difference": [[rise(v.motion[v.frame_of]) for v in tested]],
         "chance": [[r.random(len(v.cochleagram)) for v in tested] for r in rng],
     }
+
+
+def _details(seeds: list[list[Matched]], thresholds: list[float]) -> dict[str, float | None]:
+    offsets = np.concatenate([v.offset for videos in seeds for v in videos])
+    offsets = np.abs(offsets[np.isfinite(offsets)]) / RATE_HZ * 1e3
+    f1 = np.mean([f1_at(videos, least) for videos, least in zip(seeds, thresholds, strict=True)])
+    median = round(float(np.median(offsets)), 1) if offsets.size else None
+    return {"f1": round(float(f1), 4), "median_error_ms": median}
 
 
 def _scene_weights(scenes: list[str], replicates: int, seed: int = 0) -> NDArray[np.float64]:

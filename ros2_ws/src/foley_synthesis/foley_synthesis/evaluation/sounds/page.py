@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -56,24 +55,10 @@ def write_page(out: Path, facts: str, table: Table, pictures: Sequence[str], gal
     import jinja2
 
     head, *lines = cells(table)
-    html = (
-        jinja2.Environment(autoescape=True)
-        .from_string(_template())
-        .render(
-            facts=facts,
-            head=head,
-            lines=lines,
-            notes=notes(table),
-            pictures=pictures,
-            groups=gallery.groups(),
-        )
+    environment = jinja2.Environment(
+        autoescape=True, loader=jinja2.PackageLoader("foley_synthesis.evaluation.sounds", "")
+    )
+    html = environment.get_template("page.html").render(
+        facts=facts, head=head, lines=lines, notes=notes(table), pictures=pictures, groups=gallery.groups()
     )
     (out / "index.html").write_text(html, "utf-8")
-
-
-def _template() -> str:
-    return (
-        importlib.resources.files("foley_synthesis.evaluation.sounds")
-        .joinpath("page.html")
-        .read_text("utf-8")
-    )

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from foley_perception.audio.cochleagram import Cochleagram
 from foley_perception.clips.grid import SAMPLE_RATE
 from foley_perception.dataset.reader import ClipDataset
-from foley_synthesis.evaluation.measure import Method, Table, figure, measure, weights_of
+from foley_synthesis.evaluation.measure import Method, Table, figure, fixed, measure, weights_of
 from foley_synthesis.evaluation.sound_metrics import (
     REAL,
     WAVEFORM,
     SoundOutput,
     clip_items,
     cochleagram_metrics,
-    fixed,
     perceptual_metrics,
     probe_metrics,
     spread,
