@@ -107,6 +107,18 @@ def draw_matrix(
         axis.text(j, i, f"{counts[i, j]:g}", ha="center", va="center", color=colour, fontsize=7)
 
 
+def draw_matrices(lines: Sequence[Sequence[tuple[str, Any]]], labels: Sequence[str], path: Path) -> None:
+    """Lines of confusion matrices (title, counts)."""
+    plt, side = pyplot(), max(4.0, 0.42 * len(labels) + 1.2)
+    size = (side * len(lines[0]), (side + 0.5) * len(lines))
+    figure, axes = plt.subplots(len(lines), len(lines[0]), figsize=size, squeeze=False, layout="constrained")
+    for row, line in zip(axes, lines, strict=True):
+        for axis, (title, counts) in zip(row, line, strict=True):
+            draw_matrix(axis, counts, labels, title)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
 def pyplot() -> Any:
     """matplotlib.pyplot that draws into files."""
     import matplotlib

@@ -169,11 +169,8 @@ def _match(
         both = np.concatenate([unit_rows(features.still[train, 0]), unit_rows(flat_frames)], axis=1)
         ours = np.concatenate([unit_rows(still), unit_rows(frames.reshape(len(frames), -1))], axis=1)
         put(query, "image + spacetime match", nearest(both, ours))
-        placed = np.concatenate(
-            [unit_rows(features.still[train, 0]), unit_rows(places(features, train))], axis=1
-        )
-        ours = np.concatenate([unit_rows(still), unit_rows(places(query.features, query.rows))], axis=1)
-        put(query, "nearest clip, velocity zero", nearest(placed, ours))
+        ours = placed(query.features, query.rows)
+        put(query, "nearest clip, velocity zero", nearest(placed(features, train), ours))
         for seed in range(seeds):
             chosen = np.random.default_rng(seed).integers(len(bank), size=len(query.rows))
             put(query, "random", chosen)
@@ -184,10 +181,13 @@ def _match(
         put(query, "silence", np.zeros_like(query.truth))
 
 
-def places(features: FeatureSet, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Where the tip was, without how fast: position and width of the measured action, [n, t x 4]."""
-    action = features.executed[rows]
-    return np.asarray(action[:, :, [0, 1, 2, 6]].reshape(len(rows), -1), np.float32)
+def placed(features: FeatureSet, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The still, and where the tip was and how wide the gripper, without how fast: [n, d], for matching.
+
+    A match cannot know how hard the touch is.
+    """
+    places = features.executed[rows][:, :, [0, 1, 2, 6]].reshape(len(rows), -1)
+    return np.concatenate([unit_rows(features.still[rows, 0]), unit_rows(places)], axis=1)
 
 
 def closest(keys: Frames, query: Frames) -> NDArray[np.int64]:

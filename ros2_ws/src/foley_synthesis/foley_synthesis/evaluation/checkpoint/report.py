@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from foley_synthesis.evaluation.checkpoint.evaluate import Evaluation
-from foley_synthesis.evaluation.report import draw_matrix, pyplot, rich_table
+from foley_synthesis.evaluation.report import draw_matrices, rich_table
 
 
 def tables(evaluation: Evaluation) -> list[Any]:
@@ -22,11 +22,8 @@ def tables(evaluation: Evaluation) -> list[Any]:
 
 def save_confusion(evaluation: Evaluation, path: Path) -> None:
     """A picture of the confusion matrices, each row divided by its sum."""
-    plt = pyplot()
-    count = len(evaluation.confusion)
-    figure, axes = plt.subplots(1, count, figsize=(4.6 * count, 4.4), squeeze=False, layout="constrained")
-    for axis, (mode, matrix) in zip(axes[0], evaluation.confusion.items(), strict=True):
-        title = f"{mode}: {evaluation.accuracy[mode].value:.2f} (chance {evaluation.chance:.2f})"
-        draw_matrix(axis, matrix, evaluation.labels, title)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    line = [
+        (f"{mode}: {evaluation.accuracy[mode].value:.2f} (chance {evaluation.chance:.2f})", matrix)
+        for mode, matrix in evaluation.confusion.items()
+    ]
+    draw_matrices([line], evaluation.labels, path)

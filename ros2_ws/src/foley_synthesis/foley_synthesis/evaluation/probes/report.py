@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from foley_synthesis.evaluation.probes.probe import SIMPLE, SIMPLE_LIMIT, ProbeResult
-from foley_synthesis.evaluation.report import draw_matrix, grid, pyplot
+from foley_synthesis.evaluation.report import draw_matrices, grid, pyplot
 
 
 def markdown(result: ProbeResult) -> str:
@@ -60,21 +60,12 @@ def save_bars(result: ProbeResult, path: Path) -> None:
 
 
 def save_confusions(result: ProbeResult, path: Path) -> None:
-    """Confusion matrices, a row of pictures per set; each row of a matrix divided by its sum."""
-    plt = pyplot()
-    names = list(result.classifiers)
-    side = max(3.2, 0.42 * len(result.labels) + 1.2)
-    figure, axes = plt.subplots(
-        len(result.queries),
-        len(names),
-        figsize=(side * len(names), (side + 0.5) * len(result.queries)),
-        squeeze=False,
-        layout="constrained",
-    )
-    for row, query in zip(axes, result.queries, strict=True):
-        for axis, name in zip(row, names, strict=True):
-            s = query.scores[name]
-            title = f"{name}, {query.name}: {s.balanced.value:.2f} (chance {s.chance:.2f})"
-            draw_matrix(axis, s.confusion, result.labels, title)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    """Confusion matrices, a line of them for each query."""
+    lines = [
+        [
+            (f"{name}, {query.name}: {s.balanced.value:.2f} (chance {s.chance:.2f})", s.confusion)
+            for name, s in query.scores.items()
+        ]
+        for query in result.queries
+    ]
+    draw_matrices(lines, result.labels, path)

@@ -13,7 +13,7 @@ from foley_perception.audio.resample import resampled
 from foley_perception.clips.grid import CLIP_SAMPLES, SAMPLE_RATE
 from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.checkpoint import load_checkpoint
-from foley_synthesis.evaluation.ablation.variants import places, unit_rows
+from foley_synthesis.evaluation.ablation.variants import placed
 from foley_synthesis.evaluation.baselines import nearest
 from foley_synthesis.evaluation.measure import Method
 from foley_synthesis.evaluation.sound_metrics import Sound, by_row
@@ -52,7 +52,7 @@ def simple_methods(
     rng = np.random.default_rng(seed)
     random = train[rng.integers(len(train), size=len(rows))]
     looks = train[nearest(bank.still[train, 0], features.still[rows, 0])]
-    placed = train[nearest(_placed(bank, train), _placed(features, rows))]
+    there = train[nearest(placed(bank, train), placed(features, rows))]
     mean = bank.cochleagram[train].mean(axis=0)
 
     def of_train(chosen: NDArray[np.int64]) -> Callable[[int], tuple[Sound, str]]:
@@ -73,7 +73,7 @@ def simple_methods(
         by_row("real sound, 50 ms late", "truth", late),
         by_row("real sound, PCA and resynthesis", "truth", again),
         by_row("nearest image", "nothing", of_train(looks)),
-        by_row("nearest clip, velocity zero", "motion", of_train(placed)),
+        by_row("nearest clip, velocity zero", "motion", of_train(there)),
         by_row("random", "nothing", of_train(random)),
         by_row(
             "training mean",
@@ -160,8 +160,3 @@ def read_sound(path: Path) -> Sound:
         raise ScoreError(f"{path}: holds NaN or infinity")
     sound = resampled(mono, int(rate), SAMPLE_RATE)[:CLIP_SAMPLES]
     return np.asarray(np.pad(sound, (0, CLIP_SAMPLES - len(sound))), np.float32)
-
-
-def _placed(features: FeatureSet, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """The still, and where the tip was without how fast: a match that cannot know how hard the touch is."""
-    return np.concatenate([unit_rows(features.still[rows, 0]), unit_rows(places(features, rows))], axis=1)
