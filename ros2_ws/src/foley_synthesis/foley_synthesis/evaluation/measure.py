@@ -136,7 +136,7 @@ class Table:
             if a not in self.cells or b not in self.cells:
                 continue
             row = found.setdefault(f"{a} > {b}", {})
-            for key in self.cells[a].keys() & self.cells[b].keys():
+            for key in (k for k in self.cells[a] if k in self.cells[b]):
                 first, second = self.cells[a][key], self.cells[b][key]
                 apart = round(first.found.value, DECIMALS) - round(second.found.value, DECIMALS)
                 if first.replicates is not None and second.replicates is not None and np.isfinite(apart):
