@@ -11,6 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def entropy_of(probabilities: NDArray[np.floating[Any]]) -> float:
+    """Shannon entropy [nat] of a distribution [m]; 0 log 0 is 0."""
+    p = np.asarray(probabilities, np.float64)
+    positive = p[p > 0]
+    return float(-np.sum(positive * np.log(positive)))
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class MaterialBelief:
     """Probabilities over a vocabulary, and the numbers that go with them.

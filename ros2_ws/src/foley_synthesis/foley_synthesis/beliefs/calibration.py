@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_synthesis.beliefs.entropy import entropy
+from foley_synthesis.beliefs.belief import entropy_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +38,11 @@ def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[n
     return np.asarray(z / z.sum(axis=-1, keepdims=True))
 
 
+def entropies(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Of each row [n, m], in nat."""
+    return np.array([entropy_of(row) for row in probabilities], np.float64)
+
+
 def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
     """The temperature in [0.25, 8] with the least negative log likelihood (a line search in its log)."""
     rows = np.arange(len(labels))
@@ -58,11 +63,11 @@ def risk_coverage(
     probabilities: NDArray[np.floating], labels: NDArray[np.integer]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Keeping the k surest contacts, for every k: (coverage, risk, entropy of the last one kept), each [n]."""
-    unsure = entropy(probabilities)
-    order = np.argsort(unsure, kind="stable")
+    entropy = entropies(probabilities)
+    order = np.argsort(entropy, kind="stable")
     wrong = (probabilities.argmax(axis=1) != labels)[order]
     kept = np.arange(1, len(labels) + 1)
-    return kept / len(labels), np.cumsum(wrong) / kept, unsure[order]
+    return kept / len(labels), np.cumsum(wrong) / kept, entropy[order]
 
 
 def choose_threshold(
@@ -73,13 +78,13 @@ def choose_threshold(
     least_coverage: float = 0.4,
 ) -> float:
     """The entropy up to which the most contacts are kept at this risk; never fewer than the least coverage."""
-    coverage, risk, unsure = risk_coverage(probabilities, labels)
+    coverage, risk, entropy = risk_coverage(probabilities, labels)
     enough = coverage >= least_coverage
     good = enough & (risk <= target_risk)
     chosen = int(np.flatnonzero(good)[-1]) if good.any() else int(np.flatnonzero(enough)[0])
     # Half-way to the next one, so that the threshold is not a knife's edge.
-    following = unsure[min(chosen + 1, len(unsure) - 1)]
-    return float((unsure[chosen] + following) / 2)
+    following = entropy[min(chosen + 1, len(entropy) - 1)]
+    return float((entropy[chosen] + following) / 2)
 
 
 def calibrate(

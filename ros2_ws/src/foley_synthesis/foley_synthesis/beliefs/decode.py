@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from foley_synthesis.beliefs.belief import MaterialBelief
+from foley_synthesis.beliefs.belief import MaterialBelief, entropy_of
 from foley_synthesis.beliefs.calibration import Calibration, softmax
-from foley_synthesis.beliefs.entropy import entropy
 from foley_synthesis.beliefs.material_head import HeadOutput
 
 
 def belief_of(output: HeadOutput, calibration: Calibration, vocabulary: tuple[str, ...]) -> MaterialBelief:
     """The first row of a head's output, calibrated; it abstains above the entropy threshold."""
     probabilities = softmax(output.logits[0].numpy(), calibration.temperature)
-    found = float(entropy(probabilities))
-    unsure = found > calibration.entropy_threshold
+    entropy = entropy_of(probabilities)
+    unsure = entropy > calibration.entropy_threshold
     return MaterialBelief(
         probabilities=probabilities.astype(np.float32),
         vocabulary=vocabulary,
@@ -22,8 +21,8 @@ def belief_of(output: HeadOutput, calibration: Calibration, vocabulary: tuple[st
         log10_e_std=float(output.log10_e_std[0]) * calibration.std_scale,
         roughness=float(output.roughness[0]),
         hollowness=float(output.hollowness[0]),
-        entropy=found,
+        entropy=entropy,
         abstain=unsure,
         calibrated_for=calibration.calibrated_for,
-        reason=f"entropy {found:.2f} nat is above {calibration.entropy_threshold:.2f}" if unsure else "",
+        reason=f"entropy {entropy:.2f} nat is above {calibration.entropy_threshold:.2f}" if unsure else "",
     )

@@ -24,7 +24,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_synthesis.beliefs.entropy import entropy
 from foley_synthesis.beliefs.evidence import NAN, Evidence
 
 _FLOOR = 1e-4  # one contact cannot rule a class out by itself
@@ -83,6 +82,15 @@ class FusedBelief:
 def effective_number(n: int, correlation: float) -> float:
     """Number of independent observations that ``n`` observations with this correlation are worth."""
     return 0.0 if n <= 0 else n / (1.0 + (n - 1) * correlation)
+
+
+def entropy(probabilities: NDArray[np.float64] | Sequence[float]) -> float:
+    """Shannon entropy [nat]; NaN of nothing."""
+    p = np.asarray(probabilities, dtype=np.float64)
+    if p.size == 0:
+        return NAN
+    positive = p[p > 0]
+    return max(0.0, float(-(positive * np.log(positive)).sum()))
 
 
 def _weights(evidence: Sequence[Evidence], config: FusionConfig) -> NDArray[np.float64]:  # [n]
@@ -184,7 +192,7 @@ def fuse(evidence: Iterable[Evidence], config: FusionConfig | None = None) -> Fu
         log10_e_std=std,
         roughness=_average(_finite(used, "roughness"), "roughness", config),
         hollowness=_average(_finite(used, "hollowness"), "hollowness", config),
-        entropy=float(entropy(p)),
+        entropy=entropy(p),
         abstain=not trusted or p.size == 0 or float(p.max()) < config.abstain_below,
         calibrated_for=single.calibrated_for if single is not None and untouched else "",
         **counts,  # type: ignore[arg-type]

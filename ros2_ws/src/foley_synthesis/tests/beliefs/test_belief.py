@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from foley_synthesis.beliefs.belief import MaterialBelief, unknown_belief
+from foley_synthesis.beliefs.belief import MaterialBelief, entropy_of, unknown_belief
 
 
 def test_unknown_is_uniform_and_abstains() -> None:
@@ -23,3 +23,8 @@ def test_refuses_what_is_no_distribution() -> None:
         MaterialBelief(np.array([0.5, 0.2], np.float32), ("a", "b"), 10, 1, 0, 0, 0, False)
     with pytest.raises(ValueError, match="vocabulary has 1"):
         MaterialBelief(np.array([0.5, 0.5], np.float32), ("a",), 10, 1, 0, 0, 0, False)
+
+
+def test_entropy() -> None:
+    assert entropy_of(np.array([1.0, 0.0])) == 0.0
+    assert entropy_of(np.array([0.25] * 4)) == pytest.approx(math.log(4))

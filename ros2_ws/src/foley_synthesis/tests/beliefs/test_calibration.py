@@ -9,11 +9,11 @@ from foley_synthesis.beliefs.calibration import (
     Calibration,
     calibrate,
     choose_threshold,
+    entropies,
     fit_temperature,
     risk_coverage,
     softmax,
 )
-from foley_synthesis.beliefs.entropy import entropy
 
 
 def overconfident(n: int = 4000, factor: float = 3.0) -> tuple[np.ndarray, np.ndarray]:
@@ -31,17 +31,17 @@ def test_temperature_undoes_overconfidence() -> None:
 
 def test_risk_coverage_by_hand() -> None:
     probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.8, 0.2]])
-    coverage, risk, unsure = risk_coverage(probabilities, np.array([0, 1, 1]))
+    coverage, risk, entropy = risk_coverage(probabilities, np.array([0, 1, 1]))
     assert coverage.tolist() == pytest.approx([1 / 3, 2 / 3, 1.0])
     assert risk.tolist() == pytest.approx([0.0, 0.5, 2 / 3])
-    assert (np.diff(unsure) > 0).all()
+    assert (np.diff(entropy) > 0).all()
 
 
 def test_threshold_keeps_the_most_at_the_target_risk() -> None:
     logits, labels = overconfident(factor=1.0)
     probabilities = softmax(logits)
     threshold = choose_threshold(probabilities, labels, target_risk=0.2, least_coverage=0.2)
-    kept = entropy(probabilities) <= threshold
+    kept = entropies(probabilities) <= threshold
     risk = (probabilities.argmax(1) != labels)[kept].mean()
     assert 0.2 < kept.mean() < 1.0 and risk == pytest.approx(0.2, abs=0.01)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from foley_synthesis.beliefs.evidence import Evidence, EvidenceError
-from foley_synthesis.beliefs.fusion import FusionConfig, effective_number, fuse
+from foley_synthesis.beliefs.fusion import FusionConfig, effective_number, entropy, fuse
 
 WOOD = (0.6, 0.3, 0.1)
 INDEPENDENT = FusionConfig(heard_correlation=0.0, abstain_below=0.0)
@@ -129,6 +129,14 @@ def test_certain_contact_cannot_veto() -> None:
 def test_mixed_vocabularies_are_refused() -> None:
     with pytest.raises(ValueError, match="vocabularies"):
         fuse([heard("a"), heard("b", (0.5, 0.5))])
+
+
+@pytest.mark.parametrize(
+    ("p", "expected"),
+    [((), math.nan), ((1.0, 0.0), 0.0), ((0.5, 0.5), math.log(2)), ((0.25,) * 4, math.log(4))],
+)
+def test_entropy(p: tuple[float, ...], expected: float) -> None:
+    assert entropy(p) == pytest.approx(expected, nan_ok=True)
 
 
 @pytest.mark.parametrize(

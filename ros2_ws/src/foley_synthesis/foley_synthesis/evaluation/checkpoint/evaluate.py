@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from foley_perception.audio.cochleagram_onset import onset_frame
 from foley_perception.clips.grid import ONSET_FRAME
 from foley_perception.dataset.reader import ClipDataset
-from foley_synthesis.beliefs.calibration import softmax
-from foley_synthesis.beliefs.entropy import entropy
+from foley_synthesis.beliefs.calibration import entropies, softmax
 from foley_synthesis.checkpoint import Checkpoint
 from foley_synthesis.evaluation import baselines
 from foley_synthesis.evaluation.measure import (
@@ -97,7 +96,7 @@ def _calibrated(output: MaterialOutput, items: Sequence[Item]) -> tuple[Array, L
     """Of the contacts that are known: probabilities [n, m], labels, and where it is sure."""
     assert output.probabilities is not None
     p = output.probabilities[output.known]
-    return p, _truth(items)[output.known], np.asarray(entropy(p) <= output.entropy_threshold)
+    return p, _truth(items)[output.known], np.asarray(entropies(p) <= output.entropy_threshold)
 
 
 def _calibration(
