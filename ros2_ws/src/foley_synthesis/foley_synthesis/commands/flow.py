@@ -1,4 +1,4 @@
-"""`foley flow`: sound by rectified flow from drawn views and hands (Hearing Hands)."""
+"""`foley flow`: sound by rectified flow from rendered views and hands (Hearing Hands)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from foley_common.metrics_file import METRICS_FILE, write_metrics
+from foley_common.metrics_file import write_metrics
 from foley_synthesis.commands import flow_play
 
-HELP = "train, score and play a rectified flow from drawn views and hands to 8 s of sound (Hearing Hands)"
+HELP = "train, score and play a rectified flow from rendered views and hands to 8 s of sound (Hearing Hands)"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -52,14 +52,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     score.add_argument("--split", default="test", help="default: %(default)s")
     score.add_argument("--out", type=Path, default=Path("out/flow_score"), help="default: %(default)s")
     score.add_argument("--seed", type=int, default=0)
-    _drawing(score)
+    _sampling(score)
     sample = actions.add_parser("sample", help="write the sounds of a model")
     sample.add_argument("checkpoint", type=Path)
     _common(sample)
     sample.add_argument("--split", default="test", help="default: %(default)s")
     sample.add_argument("--to", type=Path, required=True, metavar="DIR", help="for <window>.flac")
     sample.add_argument("--seed", type=int, default=0)
-    _drawing(sample)
+    _sampling(sample)
     flow_play.configure(actions)
 
 
@@ -70,7 +70,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--encoder", default="efficientnet-lite0", help="of the views (default: %(default)s)")
 
 
-def _drawing(parser: argparse.ArgumentParser) -> None:
+def _sampling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=25, help="of Euler's method (default: %(default)s)")
     parser.add_argument("--guidance", type=float, default=4.5, help="1: none (default: %(default)s)")
 
@@ -124,6 +124,7 @@ def _train(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from foley_common.metrics_file import METRICS_FILE
     from foley_synthesis.flow.inference.model import is_flow
     from foley_synthesis.flow.training.build import build_flow
     from foley_synthesis.flow.training.config import FlowTrainConfig
@@ -144,7 +145,7 @@ def _train(args: argparse.Namespace) -> int:
         BarColumn(),
         TextColumn("{task.percentage:3.0f} %"),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[figures_text]}"),
     )
     with Progress(*columns, console=Console(stderr=True)) as bar:
         dataset, items, identity = _open(args, _Quiet(bar))
@@ -152,9 +153,9 @@ def _train(args: argparse.Namespace) -> int:
 
         def report(stage: str, done: float, figures: dict[str, float]) -> None:
             if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=1.0, told="")
-            told = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
-            bar.update(tasks[stage], completed=done, told=told)
+                tasks[stage] = bar.add_task(stage, total=1.0, figures_text="")
+            figures_text = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
+            bar.update(tasks[stage], completed=done, figures_text=figures_text)
 
         model_id, metrics = build_flow(
             dataset,
@@ -181,7 +182,7 @@ class _Quiet:
         self._bar = bar
 
     def add_task(self, name: str, total: int) -> Any:
-        return self._bar.add_task(name, total=total, told="")
+        return self._bar.add_task(name, total=total, figures_text="")
 
     def update(self, task: Any, **values: int) -> None:
         self._bar.update(task, **values)
@@ -261,7 +262,7 @@ def _sample(args: argparse.Namespace) -> int:
     from foley_synthesis.flow.networks.rectified_flow import SampleConfig
     from foley_synthesis.flow.windows import ItemsError, batch
 
-    model, drawn = load_model(args.checkpoint), SampleConfig(args.steps, args.guidance)
+    model, sampling = load_model(args.checkpoint), SampleConfig(args.steps, args.guidance)
     with Progress(console=Console(stderr=True)) as bar:
         _, items, identity = _open(args, bar)
         _fits(model, items, args.split, identity, str(args.checkpoint))
@@ -270,7 +271,7 @@ def _sample(args: argparse.Namespace) -> int:
             raise ItemsError(f"split `{args.split}` has no windows with views")
         args.to.mkdir(parents=True, exist_ok=True)
         for row in bar.track(rows.tolist(), description="sounds"):
-            sound = model.sounds(batch(items, rows[:0].new_tensor([row])), args.seed + row, drawn)[0]
+            sound = model.sounds(batch(items, rows[:0].new_tensor([row])), args.seed + row, sampling)[0]
             soundfile.write(args.to / f"{items.windows[row].window_id}.flac", sound.clip(-1, 1), RATE)
     print(f"{len(rows)} sounds of 8 s in {args.to}")
     return 0
