@@ -94,7 +94,7 @@ def check_looks(config: InterventionConfig, known: Sequence[str]) -> None:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Told:
+class Output:
     """What is said of one touch."""
 
     scene: str
@@ -107,7 +107,7 @@ class Told:
     row: int
 
 
-def listen(dataset: ClipDataset, predictor: Predictor, heard: HeardModel) -> dict[Key, Told]:
+def listen(dataset: ClipDataset, predictor: Predictor, heard: HeardModel) -> dict[Key, Output]:
     """Every touch with a plan, by both models."""
     cochlea = Cochleagram(SAMPLE_RATE)
     found = {}
@@ -118,7 +118,7 @@ def listen(dataset: ClipDataset, predictor: Predictor, heard: HeardModel) -> dic
         made, audio = predictor.predict(PredictionInput(dataset.still(row), None, plan)), dataset.audio(row)
         ear = heard.predict(audio, SAMPLE_RATE, onset_s=_ONSET_FRAME / 90.0)
         levels = loudness_db(np.stack([cochlea(made.waveform), cochlea(audio)]), cochlea.exponent)
-        found[(clip.session_id, clip.plan_id)] = Told(
+        found[(clip.session_id, clip.plan_id)] = Output(
             clip.scene_id, clip.object_id, clip.material, clip.action,
             dict(zip(made.belief.vocabulary, map(float, made.belief.probabilities), strict=True)),
             dict(zip(ear.vocabulary, map(float, ear.probabilities), strict=True)),
@@ -131,15 +131,15 @@ def figures(
     config: InterventionConfig, datasets: Mapping[str, ClipDataset], predictor: Predictor, heard: HeardModel
 ) -> dict[str, Any]:
     """What followed and what did not. Raises ValueError where two variants have no touch in common."""
-    told = {name: listen(dataset, predictor, heard) for name, dataset in datasets.items()}
-    base = told[AS_IT_IS]
+    outputs = {name: listen(dataset, predictor, heard) for name, dataset in datasets.items()}
+    base = outputs[AS_IT_IS]
     result: dict[str, Any] = {"touches": len(base), "model": predictor.model_id, "retexture": {}, "speed": {}}
     for look in config.looks:
-        other = told[f"looks like {look}"]
+        other = outputs[f"looks like {look}"]
         keys = [k for k in base if k in other and base[k].material != look]
         result["retexture"][look] = _retextured(base, other, keys, look, config.replicates)
     for speed in config.speeds:
-        other = told[f"{speed:g} x as fast"]
+        other = outputs[f"{speed:g} x as fast"]
         keys = [k for k in base if k in other and base[k].action in STRUCK]
         result["speed"][f"{speed:g}"] = _louder(base, other, keys, config.replicates)
     result["shift"] = _shifted(datasets[AS_IT_IS], base, predictor, config)
@@ -147,7 +147,7 @@ def figures(
 
 
 def _retextured(
-    base: Mapping[Key, Told], other: Mapping[Key, Told], keys: Sequence[Key], look: str, replicates: int
+    base: Mapping[Key, Output], other: Mapping[Key, Output], keys: Sequence[Key], look: str, replicates: int
 ) -> dict[str, Any]:
     weights = _weights([base[k] for k in keys], replicates)
     columns: dict[str, Array] = {}
@@ -167,7 +167,7 @@ def _retextured(
 
 
 def _louder(
-    base: Mapping[Key, Told], other: Mapping[Key, Told], keys: Sequence[Key], replicates: int
+    base: Mapping[Key, Output], other: Mapping[Key, Output], keys: Sequence[Key], replicates: int
 ) -> dict[str, Any]:
     weights = _weights([base[k] for k in keys], replicates)
     change = np.array([np.subtract(other[k].loudness, base[k].loudness) for k in keys]).reshape(-1, 2)
@@ -179,7 +179,7 @@ def _louder(
 
 
 def _shifted(
-    dataset: ClipDataset, base: Mapping[Key, Told], predictor: Predictor, config: InterventionConfig
+    dataset: ClipDataset, base: Mapping[Key, Output], predictor: Predictor, config: InterventionConfig
 ) -> dict[str, Any]:
     things = [t for t in base.values() if t.action in STRUCK]
     weights = _weights(things, config.replicates)
@@ -206,7 +206,7 @@ def _shifted(
     }
 
 
-def _weights(things: Sequence[Told], replicates: int) -> Array:
+def _weights(things: Sequence[Output], replicates: int) -> Array:
     if not things:
         raise ValueError("no touch is the same in both variants; record for longer")
     return hierarchical_weights([t.scene for t in things], [t.thing for t in things], replicates, 0)

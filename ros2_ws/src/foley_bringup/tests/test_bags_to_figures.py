@@ -68,7 +68,9 @@ def test_impacts_of_recordings(bags: Path, tmp_path: Path, capsys: pytest.Captur
     words = [str(bags), "--seeds", "1", "--epochs", "2", "--encoder", "colour", "--replicates", "20"]
     assert impacts_command.run(parser.parse_args([*words, "--threads", "1", "--out", str(tmp_path)])) == 0
     found = json.loads((tmp_path / "metrics.json").read_text())
-    assert found["videos"]["train"] == 2 and found["rows"]["sound itself"]["average_precision"]["value"] > 0.4
+    assert (
+        found["videos"]["train"] == 2 and found["methods"]["sound itself"]["average_precision"]["value"] > 0.4
+    )
     assert (tmp_path / "impacts.png").is_file() and "| RGB only |" in capsys.readouterr().out
     made, real = (soundfile.read(tmp_path / name)[0] for name in ("soundtrack.wav", "real.wav"))
     assert len(made) >= len(real) > 9 * 48_000 and np.abs(real).max() > 0.01

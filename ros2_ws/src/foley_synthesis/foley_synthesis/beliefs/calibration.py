@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_synthesis.beliefs.belief import entropy_of
+
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
@@ -38,8 +40,7 @@ def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[n
 
 def entropies(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
     """Of each row [n, m], in nat."""
-    p = np.maximum(probabilities.astype(np.float64), 1e-300)
-    return np.asarray(-(p * np.log(p)).sum(axis=-1))
+    return np.array([entropy_of(row) for row in probabilities], np.float64)
 
 
 def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:

@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "examples:\n"
         "  foley ablate out/foleysim-1-mini/dataset --judge out/foleysim-b/dataset\n"
         "  foley ablate out/dataset --seeds 1 --epochs 5        # a quick look\n\n"
-        "Rows see pictures only, as in the paper, but for `with action`, which also sees the measured motion."
+        "Methods see pictures only, as in the paper, but for `with action`, which also sees the measured motion."
     )
     parser.add_argument("dataset", type=Path, help="folder written by `foley dataset build`")
     parser.add_argument(
@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--frozen",
         action="store_true",
-        help="leave out the rows that train through the image network (half the time)",
+        help="leave out the methods that train through the image network (half the time)",
     )
     parser.add_argument(
         "--tuned-epochs", type=int, default=5, metavar="N", help="of fine-tuning (default: 5)"
@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--encoder",
         default="efficientnet-lite0",
-        help="of the frozen rows (default: %(default)s); another one, such as `alexnet` or `clip`, implies --frozen",
+        help="of the frozen ones (default: %(default)s); another one, such as `alexnet` or `clip`, implies --frozen",
     )
     parser.add_argument("--replicates", type=int, default=500, help="of the bootstrap (default: 500)")
     parser.add_argument("--threads", type=int, default=2)
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
                     tasks[stage] = bar.add_task(stage, total=total)
                 bar.update(tasks[stage], completed=done)  # type: ignore[arg-type]
 
-            figures = ablate(
+            tables = ablate(
                 ClipDataset(args.dataset),
                 None if args.judge is None else ClipDataset(args.judge),
                 seeds=args.seeds,
@@ -90,14 +90,14 @@ def run(args: argparse.Namespace) -> int:
         metrics = {
             "seeds": args.seeds,
             "epochs": args.epochs,
-            "sets": figures,
-            "orderings": {name: orderings(part) for name, part in figures.items()},
+            "sets": {name: table.to_dict(seeds=True) for name, table in tables.items()},
+            "orderings": {name: orderings(table) for name, table in tables.items()},
         }
         write_metrics(args.out, metrics)
-        text = markdown(figures)
+        text = markdown(tables)
         (args.out / "table.md").write_text(text, "utf-8")
-        for name, part in figures.items():
-            draw_confusion(part, args.out / f"confusion_{name}.png")
+        for name, table in tables.items():
+            draw_confusion(table, args.out / f"confusion_{name}.png")
     except (DatasetError, ValueError, OSError) as error:
         print(f"foley ablate: error: {error}", file=sys.stderr)
         return 2

@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from foley_common.metrics_file import write_metrics
+
 HELP = "measure a checkpoint on held-out contacts, with intervals and simple baselines"
 
 
@@ -26,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--replicates", type=int, default=1000, help="of the bootstrap")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap and the random rows")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap and of what is random")
     parser.add_argument(
         "--record",
         action="store_true",
@@ -48,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.progress import Progress
 
     from foley_perception.dataset.reader import ClipDataset, DatasetError
-    from foley_synthesis.checkpoint import CorruptCheckpoint, default_path, load_checkpoint, write_metrics
+    from foley_synthesis.checkpoint import CorruptCheckpoint, default_path, load_checkpoint
     from foley_synthesis.evaluation.checkpoint.evaluate import evaluate
     from foley_synthesis.evaluation.checkpoint.report import save_confusion, tables
 
@@ -83,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"foley evaluate: error: {error}", file=sys.stderr)
         return 2
     console.print(
-        f"{evaluation.contacts} contacts with {evaluation.objects} objects in {evaluation.scenes} scenes, "
+        f"{metrics['contacts']} contacts with {metrics['objects']} objects in {metrics['scenes']} scenes, "
         f"split `{args.split}`; model {checkpoint.model_id[:12]}"
     )
     for table in tables(evaluation):

@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     train.add_argument("--epochs", type=int, help="of each stage, where they end before the minutes do")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--resume", action="store_true", help="go on where an interrupted training stopped")
-    score = actions.add_parser("score", help="distances to the real sounds, beside simple rows")
+    score = actions.add_parser("score", help="distances to the real sounds, beside simple methods")
     _common(score)
     score.add_argument("--model", action="append", default=[], metavar="NAME=DIR", help="may be given again")
     score.add_argument("--split", default="test", help="default: %(default)s")
@@ -194,7 +194,11 @@ def _score(args: argparse.Namespace) -> int:
     from rich.progress import Progress
 
     from foley_synthesis.evaluation.windows.report import draw, markdown
-    from foley_synthesis.evaluation.windows.score import model_rows, score_windows, simple_rows
+    from foley_synthesis.evaluation.windows.score import (
+        model_methods,
+        score_windows,
+        simple_methods,
+    )
     from foley_synthesis.flow.inference.model import load_model
     from foley_synthesis.flow.networks.rectified_flow import SampleConfig
 
@@ -210,24 +214,25 @@ def _score(args: argparse.Namespace) -> int:
         for name, model in models.items():
             _fits(model, items, args.split, identity, name)
         rows = items.rows(args.split).numpy()
-        makers: dict[str, Any] = {}
-        for name, model in models.items():
-            makers |= model_rows(name, model, items, rows, args.seed, sampling)
-        makers |= simple_rows(dataset, items, rows, next(iter(models.values()), None), args.seed)
+        methods = [m for name, model in models.items()
+                   for m in model_methods(name, model, items, rows, args.seed, sampling)]  # fmt: skip
+        methods += simple_methods(dataset, items, rows, next(iter(models.values()), None), args.seed)
         shown: dict[int, dict[str, Any]] = {int(row): {} for row in rows[:: max(1, len(rows) // 4)][:4]}
 
-        def keep(name: str, row: int, sound: Any) -> None:
-            if row in shown and (name in models or name.startswith("real spectrogram")):
-                shown[row][name] = sound
+        def keep(method: str, output: Any) -> None:
+            if method in models or method.startswith("real spectrogram"):
+                for row, sound in zip(rows, output.waveforms, strict=True):
+                    if int(row) in shown:
+                        shown[int(row)][method] = sound
 
         task = bar.add_task("sounds", total=None)
-        scored = score_windows(
+        table = score_windows(
             dataset,
             items,
             args.split,
-            makers,
+            methods,
             seed=args.seed,
-            keep=keep,
+            seen=keep,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     args.out.mkdir(parents=True, exist_ok=True)
@@ -236,10 +241,10 @@ def _score(args: argparse.Namespace) -> int:
         "models": {name: model.model_id for name, model in models.items()},
         "steps": args.steps,
         "guidance": args.guidance,
-        **scored,
+        **table.to_dict(),
     }
     write_metrics(args.out, figures)
-    text = markdown(scored)
+    text = markdown(table)
     (args.out / "table.md").write_text(text, "utf-8")
     draw(items, shown, args.out)
     print(text)

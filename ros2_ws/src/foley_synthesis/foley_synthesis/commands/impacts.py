@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bags", nargs="+", help="bags, or folders of bags, with train and test recordings")
     parser.add_argument("--split", default="test", choices=("test", "test_seen", "validation"))
     parser.add_argument(
-        "--seeds", type=int, default=5, metavar="N", help="trainings of every row (default: 5)"
+        "--seeds", type=int, default=5, metavar="N", help="trainings of every method (default: 5)"
     )
     parser.add_argument("--epochs", type=int, default=40, metavar="N", help="of every training (default: 40)")
     parser.add_argument(
@@ -81,8 +81,8 @@ def run(args: argparse.Namespace) -> int:
                 progress=lambda done, total: bar.update(training, completed=done, total=total),
             )
         args.out.mkdir(parents=True, exist_ok=True)
-        write_metrics(args.out, found.figures)
-        text = markdown(found.figures)
+        write_metrics(args.out, found.table.to_dict(seeds=True))
+        text = markdown(found)
         (args.out / "impacts.md").write_text(text, "utf-8")
         draw(found, args.out / "impacts.png")
         pieces = _soundtrack(found, args.out)
@@ -101,7 +101,7 @@ def _soundtrack(found: Impacts, out: Path) -> int:
     import soundfile
 
     from foley_synthesis.evaluation.impact_detection.match import peaks
-    from foley_synthesis.evaluation.impact_detection.run import ROWS
+    from foley_synthesis.evaluation.impact_detection.run import LEARNED
     from foley_synthesis.evaluation.impact_detection.soundtrack import (
         TrainingImpacts,
         make_track,
@@ -110,7 +110,7 @@ def _soundtrack(found: Impacts, out: Path) -> int:
     from foley_synthesis.vis.training.features import SAMPLE_RATE
 
     shown = found.tested[0]
-    strength = found.strengths[next(iter(ROWS))][0][0]
+    strength = found.strengths[next(iter(LEARNED))][0][0]
     at = [int(frame) for frame in peaks(strength) if strength[frame] >= found.threshold]
     bank = TrainingImpacts(found.train, found.predicted["train"])
     track, count = make_track(bank, found.predicted["tested"][0], at, round(shown.seconds * SAMPLE_RATE))

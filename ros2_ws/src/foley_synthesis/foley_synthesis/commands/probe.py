@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="dataset of another world, only asked; repeatable",
     )
     parser.add_argument(
-        "--views", type=Path, metavar="DIR", help="drawn views (`foley scene views`) are asked as well"
+        "--views", type=Path, metavar="DIR", help="rendered views (`foley scene views`) are asked as well"
     )
     parser.add_argument("--target", default="material", help="material, action or reaction")
     parser.add_argument(

@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  foley score out/dataset                                     # the shipped model\n"
         "  foley score out/dataset --model mine=out/checkpoint --model theirs=folder/of/sounds\n"
         "  foley score out/foleysim-b/dataset --split all --train out/foleysim-1-mini/dataset\n\n"
-        "A model is a checkpoint, or a folder with one sound for every contact, named after its clip. Rows that\n"
+        "A model is a checkpoint, or a folder with one sound for every contact, named after its clip. Methods that\n"
         "anybody could have produced (silence, random, nearest image, the true sound late ...) stand beside it."
     )
     parser.add_argument("dataset", type=Path, nargs="?", help="folder written by `foley dataset build`")
@@ -34,7 +34,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--split", default="test", help="of the dataset, or `all` (default: test)")
     parser.add_argument(
-        "--contacts", type=int, default=0, metavar="N", help="at most so many, drawn (default: all)"
+        "--contacts",
+        type=int,
+        default=0,
+        metavar="N",
+        help="at most so many, chosen at random (default: all)",
     )
     parser.add_argument(
         "--cdpam-contacts", type=int, default=48, metavar="N", help="that CDPAM hears (default: 48)"
@@ -44,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--shown", type=int, default=26, metavar="N", help="contacts on the page (default: 26)"
     )
     parser.add_argument(
-        "--encoder", default="efficientnet-lite0", help="of the image rows (default: %(default)s)"
+        "--encoder", default="efficientnet-lite0", help="of the images (default: %(default)s)"
     )
     parser.add_argument("--replicates", type=int, default=500, help="of the bootstrap (default: 500)")
     parser.add_argument("--threads", type=int, default=2)
@@ -90,10 +94,12 @@ def _score(args: argparse.Namespace) -> int:
 
     from foley_perception.dataset.reader import ClipDataset
     from foley_synthesis.evaluation.listening_test.prepare import balanced_contacts
-    from foley_synthesis.evaluation.sounds.methods import ScoreError, simple_rows
+    from foley_synthesis.evaluation.report import draw_bars
+    from foley_synthesis.evaluation.sound_metrics import REAL
+    from foley_synthesis.evaluation.sounds.methods import ScoreError, simple_methods
     from foley_synthesis.evaluation.sounds.page import Gallery, write_page
-    from foley_synthesis.evaluation.sounds.report import draw, draw_loudness, markdown
-    from foley_synthesis.evaluation.sounds.run import open_field, score_rows
+    from foley_synthesis.evaluation.sounds.report import draw_loudness, facts, markdown
+    from foley_synthesis.evaluation.sounds.run import open_query, score_methods
 
     if args.dataset is None:
         raise ScoreError("which dataset? `foley score --help` has examples")
@@ -108,7 +114,7 @@ def _score(args: argparse.Namespace) -> int:
                 tasks[stage] = bar.add_task(stage, total=total)
             bar.update(tasks[stage], completed=done, total=total)
 
-        field = open_field(
+        query = open_query(
             dataset,
             None if args.train is None else ClipDataset(args.train),
             split=args.split,
@@ -118,31 +124,30 @@ def _score(args: argparse.Namespace) -> int:
             seed=args.seed,
             progress=progress,
         )
-        rows = [int(row) for row in field.rows]
-        makers = dict(_models(args.model, dataset, rows))
-        models = list(makers)
-        makers |= simple_rows(
-            dataset, field.features, field.rows, field.source, field.bank, field.pca, args.seed
+        rows = [int(row) for row in query.rows]
+        given = list(_models(args.model, dataset, rows))
+        models = [method.key for method in given]
+        simple = simple_methods(
+            dataset, query.features, query.rows, query.source, query.bank, query.pca, args.seed
         )
         gallery = Gallery(args.out, dataset, balanced_contacts(dataset, rows, args.shown, args.seed))
-        scores = score_rows(
-            field,
-            makers,
+        table = score_methods(
+            query,
+            [*given, *simple],
             cdpam=cdpam,
             aisfx=aisfx,
             cdpam_contacts=args.cdpam_contacts,
             replicates=args.replicates,
             seed=args.seed,
-            keep=gallery.keep,
+            seen=lambda method, output: gallery.keep(method, rows, output.waveforms),
             progress=progress,
         )
-    metrics = {"dataset": dataset.fingerprint, "models": models, **scores.figures}
-    write_metrics(args.out, metrics)
-    text = markdown(scores.figures)
+    write_metrics(args.out, {"dataset": dataset.fingerprint, "models": models, **table.to_dict(seeds=True)})
+    text = markdown(table)
     (args.out / "table.md").write_text(text, "utf-8")
-    draw(scores, args.out / "scores.png")
-    draw_loudness(scores, [*models, "nearest image"], args.out / "loudness.png")
-    write_page(args.out, text, scores.figures, ["scores.png", "loudness.png"], gallery)
+    draw_bars(table, args.out / "scores.png", REAL)
+    draw_loudness(table, [*models, "nearest image"], args.out / "loudness.png")
+    write_page(args.out, facts(table), table, ["scores.png", "loudness.png"], gallery)
     print(text)
     print(f"listen: {args.out / 'index.html'}")
     return 0
@@ -164,15 +169,15 @@ def _judges(without: bool) -> tuple[Any, Any]:
 
 
 def _models(given: list[str], dataset: Any, rows: list[int]) -> Any:
-    from foley_synthesis.evaluation.sounds.methods import ScoreError, checkpoint_rows, folder_rows
+    from foley_synthesis.evaluation.sounds.methods import ScoreError, checkpoint_methods, folder_methods
 
     for text in given or ["shipped=shipped"]:
         name, equals, path = text.partition("=")
         if not (equals and name and path):
             raise ScoreError(f"--model is `{text}`, must be NAME=PATH")
         if path == "shipped" or (Path(path) / "config.yaml").is_file():
-            yield from checkpoint_rows(name, path, dataset, rows)
+            yield from checkpoint_methods(name, path, dataset, rows)
         elif Path(path).is_dir():
-            yield from folder_rows(name, Path(path), dataset, rows)
+            yield from folder_methods(name, Path(path), dataset, rows)
         else:
             raise ScoreError(f"--model {name}: {path} is neither a checkpoint nor a folder of sounds")

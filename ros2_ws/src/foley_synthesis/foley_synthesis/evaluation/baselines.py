@@ -13,12 +13,6 @@ from foley_synthesis.metrics.cochleagram import band_centres
 Labels = NDArray[np.int64]
 
 
-def majority(train_labels: Labels, count: int) -> Labels:
-    """The most frequent training material, for every contact."""
-    known = train_labels[train_labels >= 0]
-    return np.full(count, int(np.bincount(known).argmax()), np.int64)
-
-
 def nearest(train: NDArray[np.floating], test: NDArray[np.floating]) -> NDArray[np.int64]:
     """Row of the nearest training vector by cosine, for each test vector [n, d]."""
 
@@ -54,13 +48,8 @@ def simple_heard_features(
     return np.stack(columns, axis=1)
 
 
-def logistic(train: NDArray[np.floating], labels: Labels, test: NDArray[np.floating]) -> Labels:
-    """Multinomial logistic regression with balanced classes, on standardised features."""
-    return fit_logistic(train, labels)(test)
-
-
 def fit_logistic(train: NDArray[np.floating], labels: Labels) -> Callable[[NDArray[np.floating]], Labels]:
-    """The same, trained once: a function of test features [n, d]."""
+    """Multinomial logistic regression with balanced classes, on standardised features: a function of others [n, d]."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler

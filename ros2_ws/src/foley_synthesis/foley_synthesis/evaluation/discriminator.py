@@ -1,7 +1,7 @@
-"""A machine in the place of the people of the real-or-fake study: which of two sounds belongs to this touch?
+"""The discriminator: which of two sounds belongs to this touch?
 
-It stands in for nobody: it hears only summaries of a cochleagram, and it can be fooled where people cannot and the
-other way round. It is trained on pairs of other scenes than those it is asked about, and what it expects of a touch
+It says nothing of people: it hears only summaries of a cochleagram, and it can be fooled where people cannot and the
+other way round. It is trained on pairs of other scenes than those it decides about, and what it expects of a touch
 comes from real training sounds alone.
 """
 
@@ -57,7 +57,7 @@ def fooled(
     strength: float = 0.01,
     seed: int = 0,
 ) -> Array:
-    """For every pair 1 where the made sound is taken for the real one, 0 where it is not, 0.5 in a tie, [n].
+    """For every pair 1 where it takes the made sound for the real one, 0 where it is not, 0.5 in a tie, [n].
 
     A logistic regression on the difference of the evidence, without a constant, so that the order of a pair cannot
     matter. Pairs of one scene are all in one fold; each fold is judged by what the others taught.

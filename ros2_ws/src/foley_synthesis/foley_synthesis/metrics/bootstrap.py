@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_synthesis.metrics.statistics import mean
+
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
@@ -23,6 +25,13 @@ class Interval:
             name: round(float(value), 5) if np.isfinite(value) else None
             for name, value in (("value", self.value), ("low", self.low), ("high", self.high))
         }
+
+    def text(self, form: str = ".3f") -> str:
+        """`value [low, high]`; empty where it is unknown, and without an interval where there is none."""
+        if not np.isfinite(self.value):
+            return ""
+        ends = f" [{self.low:{form}}, {self.high:{form}}]" if np.isfinite(self.low) else ""
+        return format(self.value, form) + ends
 
 
 def hierarchical_weights(
@@ -76,12 +85,4 @@ def of_replicates(value: float, replicates: NDArray[np.float64], share: float = 
 
 def mean_interval(values: NDArray[np.floating], weights: NDArray[np.float64]) -> Interval:
     """Interval of the mean of values [n]; NaN values are left out."""
-    known = np.isfinite(values)
-    kept, w = values[known], weights[:, known]
-
-    def statistic(row: NDArray[np.float64] | None) -> float:
-        if row is None:
-            return float(kept.mean()) if len(kept) else float("nan")
-        return float(row @ kept / row.sum()) if row.sum() > 0 else float("nan")
-
-    return interval(statistic, w)
+    return interval(lambda row: mean(values, row), weights)

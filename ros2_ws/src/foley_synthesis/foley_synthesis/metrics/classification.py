@@ -42,9 +42,11 @@ def balanced_accuracy_of(confusion: NDArray[np.floating]) -> float:
 
 def brier_score(probabilities: NDArray[np.floating], truth: NDArray[np.integer]) -> float:
     """Mean squared distance to the one-hot truth, in [0, 2]."""
+    from sklearn.metrics import brier_score_loss
+
     known = truth >= 0
-    one_hot = np.eye(probabilities.shape[1])[truth[known]]
-    return float(np.square(probabilities[known] - one_hot).sum(axis=1).mean())
+    labels = np.arange(probabilities.shape[1])
+    return float(brier_score_loss(truth[known], probabilities[known], labels=labels, scale_by_half=False))
 
 
 def log_loss(probabilities: NDArray[np.floating], truth: NDArray[np.integer]) -> float:

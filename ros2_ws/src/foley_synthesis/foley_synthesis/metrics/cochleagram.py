@@ -1,4 +1,4 @@
-"""How far predicted sounds are from the real ones, beside rows that anyone could have produced."""
+"""What cochleagrams [n, frames, channels] of contacts tell: loudness, spectral centroid, and where they begin."""
 
 from __future__ import annotations
 
@@ -6,39 +6,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_perception.audio.cochleagram import LOWEST_HZ, Cochleagram, erb_of_hz, hz_of_erb
-from foley_synthesis.metrics.bootstrap import Interval, mean_interval
+from foley_perception.clips.grid import ONSET_FRAME
 
 Frames = NDArray[np.float32]  # [n, frames, channels]
 
+BEFORE, AFTER = 5, 54
+"""Frames before and after the contact that are compared."""
+CONTACT = slice(int(ONSET_FRAME) - BEFORE, int(ONSET_FRAME) + AFTER)
+QUIETEST_DB = -90.0
 
-def sound_errors(
-    candidates: dict[str, Frames],
-    truth: Frames,
-    onset: int,
-    cochlea: Cochleagram,
-    weights: NDArray[np.float64],
-) -> dict[str, dict[str, Interval]]:
-    """For each candidate: envelope, loudness [dB] and centroid [octaves] error over the 0.6 s from the contact."""
-    window = slice(max(onset - 5, 0), onset + 54)
-    centres = band_centres(cochlea)
-    real = truth[:, window]
-    real_loudness = loudness_db(real, cochlea.exponent)
-    real_centroid = np.log2(np.maximum(centroid_hz(real, centres, cochlea.exponent), 1.0))
-    rows = {}
-    for name, frames in candidates.items():
-        made = frames[:, window]
-        loudness = np.maximum(loudness_db(made, cochlea.exponent), -90.0)
-        centroid = np.log2(np.maximum(centroid_hz(made, centres, cochlea.exponent), 1.0))
-        silent = made.max(axis=(1, 2)) <= 0.0
-        rows[name] = {
-            "envelope": mean_interval(np.abs(made - real).mean(axis=(1, 2)), weights),
-            "loudness_db": mean_interval(np.abs(loudness - np.maximum(real_loudness, -90.0)), weights),
-            # Silence has no centroid.
-            "centroid_octaves": mean_interval(
-                np.where(silent, np.nan, np.abs(centroid - real_centroid)), weights
-            ),
-        }
-    return rows
+
+def loudness(frames: Frames, cochlea: Cochleagram) -> NDArray[np.float64]:
+    """Of each sound [n] around the contact, in dB; what is quieter than -90 dB is silence."""
+    return np.maximum(loudness_db(frames[:, CONTACT], cochlea.exponent), QUIETEST_DB)
+
+
+def log_centroid(frames: Frames, cochlea: Cochleagram) -> NDArray[np.float64]:
+    """log2 of the spectral centroid [Hz] of each sound [n] around the contact; silence has none: NaN."""
+    around = frames[:, CONTACT]
+    centroid = np.log2(np.maximum(centroid_hz(around, band_centres(cochlea), cochlea.exponent), 1.0))
+    return np.where(around.max(axis=(1, 2)) <= 0.0, np.nan, centroid)
 
 
 def moved(frames: Frames, by: NDArray[np.integer] | int) -> Frames:

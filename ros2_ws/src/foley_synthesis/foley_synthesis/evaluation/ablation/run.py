@@ -14,7 +14,8 @@ from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.evaluation.ablation.end_to_end import scratch_images, trunk_maps
 from foley_synthesis.evaluation.ablation.nets import VARIANTS, FitConfig
 from foley_synthesis.evaluation.ablation.score import score
-from foley_synthesis.evaluation.ablation.variants import Asked, Learned, all_rows
+from foley_synthesis.evaluation.ablation.variants import Learned, Query, predict_all
+from foley_synthesis.evaluation.measure import Table
 from foley_synthesis.vis.config import ModelConfig
 from foley_synthesis.vis.training.batches import Tensors
 from foley_synthesis.vis.training.build import prepare, training_labels
@@ -42,8 +43,8 @@ def ablate(
     scratch_epochs: int = 15,
     model: dict[str, Any] | None = None,
     progress: Progress = lambda stage, done, total: None,
-) -> dict[str, Any]:
-    """Figures of every row on the test splits that the dataset has, and on the judge.
+) -> dict[str, Table]:
+    """Figures of every method on the test splits that the dataset has, and on the judge.
 
     Args:
         end_to_end: also train through the image network, tuned and from scratch (hours on large datasets); needs
@@ -71,14 +72,14 @@ def ablate(
         return maps, scratch_images(of, shape, lambda done, total: progress("images", done, total))
 
     maps, images = pictures(dataset)
-    asked = [Asked(name, features, tensors, features.indices(name), maps, images) for name in TEST_SPLITS]
+    queries = [Query(name, features, tensors, features.indices(name), maps, images) for name in TEST_SPLITS]
     if judge is not None:
-        told = "features of the judge"
-        others = load_features(judge, encoder, shape, lambda done, total: progress(told, done, total))
+        stage = "features of the judge"
+        others = load_features(judge, encoder, shape, lambda done, total: progress(stage, done, total))
         its = Tensors.of(others, networks, pca, labels)
-        asked.append(Asked("judge", others, its, np.arange(len(others), dtype=np.int64), *pictures(judge)))
-    asked = [a for a in asked if len(a.rows)]
-    if not asked:
+        queries.append(Query("judge", others, its, np.arange(len(others), dtype=np.int64), *pictures(judge)))
+    queries = [query for query in queries if len(query.rows)]
+    if not queries:
         raise ValueError(f"{dataset.path}: has no clips in {' or '.join(TEST_SPLITS)}")
     through = tuned_epochs + scratch_epochs if opened is not None else 0
     total, done = seeds * (len(VARIANTS) * epochs + through), 0
@@ -92,5 +93,5 @@ def ablate(
         features, networks, pca, tensors, split, shape, FitConfig(epochs=epochs), seeds,
         opened, maps, images, tuned_epochs, scratch_epochs, step,
     )  # fmt: skip
-    made = all_rows(learned, asked)
-    return score(made, asked, features, pca, Cochleagram(SAMPLE_RATE), replicates=replicates)
+    outputs = predict_all(learned, queries)
+    return score(outputs, queries, features, pca, Cochleagram(SAMPLE_RATE), replicates=replicates)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+
+from foley_synthesis.evaluation import report
+from foley_synthesis.evaluation.measure import Table
 
 PAPER_PERCENT_REAL = {
     "real sound match": 46.90,
@@ -23,16 +26,6 @@ ORDER = (
     "trained from scratch, parametric", "image match", "image + spacetime match", "nearest clip, velocity zero",
     "random", "training mean", "silence",
 )  # fmt: skip
-_COLUMNS = (
-    ("loudness_db", "loudness error [dB]", False),
-    ("loudness_r", "r", True),
-    ("centroid_octaves", "centroid error [octaves]", False),
-    ("centroid_r", "r", True),
-    ("material_accuracy", "material", True),
-    ("action_accuracy", "action", True),
-    ("reaction_accuracy", "reaction", True),
-    ("taken_for_real", "taken for real by the machine", True),
-)
 ORDERINGS = (
     ("real sound match", "full"), ("full", "no spacetime"), ("full", "full, parametric"), ("full", "image match"),
     ("full", "image + spacetime match"), ("full", "no RNN"), ("no RNN", "random"), ("image match", "random"),
@@ -41,57 +34,49 @@ ORDERINGS = (
 """Pairs of the paper: people took the first for real more often."""
 
 
-def markdown(figures: dict[str, Any]) -> str:
+def markdown(tables: Mapping[str, Table]) -> str:
     """One table for every set of contacts."""
-    lines = []
-    for name, part in figures.items():
-        chance = part["chance"]
-        lines += [
-            f"### {name}: {part['contacts']} contacts with {part['objects']} objects in {part['scenes']} scenes",
+    parts = []
+    for name, table in tables.items():
+        f = table.facts
+        paper = {method: f"{percent:.1f} %" for method, percent in PAPER_PERCENT_REAL.items()}
+        parts += [
+            f"### {name}: {f['contacts']} contacts with {f['objects']} objects in {f['scenes']} scenes",
             "",
-            "Chance: " + ", ".join(f"{target} {value:.3f}" for target, value in chance.items()) + ".",
+            report.markdown(table, ORDER, {"paper: labelled real": paper}),
+            _verdicts(table),
             "",
-            "| row | " + " | ".join(title for _, title, _ in _COLUMNS) + " | paper: labelled real |",
-            "| --- " * (len(_COLUMNS) + 2) + "|",
+            "By paired differences; what stands in neither column is open.",
+            "",
         ]
-        for row in (r for r in ORDER if r in part["rows"]):
-            cells = [_cell(part["rows"][row][key]) for key, _, _ in _COLUMNS]
-            paper = f"{PAPER_PERCENT_REAL[row]:.1f} %" if row in PAPER_PERCENT_REAL else ""
-            lines.append(f"| {row} | {' | '.join(cells)} | {paper} |")
-        lines += ["", *_verdicts(part["differences"]), ""]
-    return "\n".join(lines)
+    return "\n".join(parts)
 
 
-def orderings(part: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
+def orderings(table: Table) -> dict[str, dict[str, list[str]]]:
     """For every pair of the paper, by which figures it holds, is reversed, or is open.
 
     It is open where the 95 % interval of the paired difference has both signs.
     """
     found = {}
-    for pair, differences in part["differences"].items():
-        said: dict[str, list[str]] = {"holds": [], "reversed": [], "open": []}
-        for key, _, more in _COLUMNS:
-            difference = differences.get(key)
-            if difference is None or difference["low"] is None:
+    for pair, differences in table.differences(ORDERINGS).items():
+        verdicts: dict[str, list[str]] = {"holds": [], "reversed": [], "open": []}
+        for metric in table.metrics:
+            ends = differences.get(metric.key, {})
+            low, high = ends.get("low"), ends.get("high")
+            if metric.better == "none" or low is None or high is None:
                 continue
-            if difference["low"] <= 0.0 <= difference["high"]:
-                said["open"].append(key)
+            if low <= 0.0 <= high:
+                verdicts["open"].append(metric.key)
             else:
-                said["holds" if (difference["low"] > 0.0) == more else "reversed"].append(key)
-        found[pair] = said
+                more = metric.better == "higher"
+                verdicts["holds" if (low > 0.0) == more else "reversed"].append(metric.key)
+        found[pair] = verdicts
     return found
 
 
-def _verdicts(differences: dict[str, Any]) -> list[str]:
-    titles = {key: key.removesuffix("_accuracy").replace("_", " ") for key, _, _ in _COLUMNS}
-    lines = ["| ordering of the paper | holds | reversed |", "| --- | --- | --- |"]
-    for pair, said in orderings({"differences": differences}).items():
-        cells = [", ".join(titles[key] for key in said[verdict]) for verdict in ("holds", "reversed")]
-        lines.append(f"| {pair} | {cells[0]} | {cells[1]} |")
-    return [*lines, "", "By paired differences; what stands in neither column is open."]
-
-
-def _cell(value: dict[str, Any]) -> str:
-    if value["value"] is None:
-        return ""
-    return f"{value['value']:.2f} [{value['low']:.2f}, {value['high']:.2f}]"
+def _verdicts(table: Table) -> str:
+    titles = {metric.key: metric.title for metric in table.metrics}
+    lines = [["ordering of the paper", "holds", "reversed"]]
+    for pair, verdicts in orderings(table).items():
+        lines.append([pair, *(", ".join(titles[k] for k in verdicts[v]) for v in ("holds", "reversed"))])
+    return report.grid(lines)

@@ -1,4 +1,4 @@
-"""What every row of the table predicts: cochleagrams of test contacts, by learned variants and by matching."""
+"""What every method of the table predicts: cochleagrams of test contacts, by learned variants and by matching."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from foley_perception.clips.grid import ONSET_FRAME
 from foley_synthesis.evaluation.ablation.end_to_end import (
     EndToEnd,
     EndToEndConfig,
@@ -21,7 +20,8 @@ from foley_synthesis.evaluation.ablation.end_to_end import (
 )
 from foley_synthesis.evaluation.ablation.nets import VARIANTS, AblationNet, FitConfig, fit, predict
 from foley_synthesis.evaluation.baselines import nearest
-from foley_synthesis.metrics.cochleagram import moved
+from foley_synthesis.evaluation.sound_metrics import SoundOutput
+from foley_synthesis.metrics.cochleagram import CONTACT, Frames, moved
 from foley_synthesis.vis.config import ModelConfig
 from foley_synthesis.vis.networks.networks import Networks
 from foley_synthesis.vis.networks.pca import Pca
@@ -31,17 +31,13 @@ from foley_synthesis.vis.training.features import FeatureSet
 from foley_synthesis.vis.training.loop import Split
 from foley_synthesis.vision.efficientnet import EfficientNetLite0
 
-Frames = NDArray[np.float32]  # [n, frames, channels]
-
-BEFORE, AFTER = 5, 54
-"""Frames before and after the contact that are compared."""
 LATE_FRAMES = 5
-"""Of the row of a true sound that comes late: 56 ms, as near to 50 as whole frames come."""
+"""Of the true sound that comes late: 56 ms, as near to 50 as whole frames come."""
 LATE = "real sound, 56 ms late"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Asked:
+class Query:
     """Contacts to predict: rows of a feature set."""
 
     name: str  # of the split, or `judge`
@@ -56,16 +52,8 @@ class Asked:
         return self.features.cochleagram[self.rows]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Made:
-    """Sounds of a row."""
-
-    frames: Frames
-    source: NDArray[np.int64] | None = None  # training row that each is the sound of; None: of none
-
-
-Rows = dict[str, dict[str, list[Made]]]
-"""asked name -> row name -> one prediction for every seed (matching rows have one)."""
+Outputs = dict[str, dict[str, list[SoundOutput]]]
+"""query name -> method -> one output for every seed (matching has one)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +68,7 @@ class Learned:
     model: ModelConfig
     fit: FitConfig
     seeds: int
-    encoder: EfficientNetLite0 | None = None  # opened for tuning; None leaves both rows out
+    encoder: EfficientNetLite0 | None = None  # opened for tuning; None leaves both methods out
     maps: Tensor | None = None
     images: Tensor | None = None
     tuned_epochs: int = 5
@@ -88,7 +76,7 @@ class Learned:
     progress: Callable[[], None] = lambda: None
 
 
-def all_rows(learned: Learned, asked: Sequence[Asked]) -> Rows:
+def predict_all(learned: Learned, queries: Sequence[Query]) -> Outputs:
     """Train every variant with every seed, and match.
 
     Exemplars are the training clips; their keys are what the same network predicts for them, since a regression is
@@ -96,18 +84,22 @@ def all_rows(learned: Learned, asked: Sequence[Asked]) -> Rows:
     """
     train = learned.features.indices("train")
     bank = learned.features.cochleagram[train]
-    made: Rows = {a.name: {} for a in asked}
+    ids = [learned.features.clips[i].clip_id for i in train]
+    outputs: Outputs = {query.name: {} for query in queries}
 
-    def put(where: Asked, row: str, what: Frames | NDArray[np.int64]) -> None:
+    def put(query: Query, method: str, what: Frames | NDArray[np.int64]) -> None:
         """Sounds, or places in the bank."""
-        entry = Made(bank[what], train[what]) if what.ndim == 1 else Made(np.asarray(what, np.float32))
-        made[where.name].setdefault(row, []).append(entry)
+        if what.ndim == 1:
+            entry = SoundOutput(bank[what], sources=[ids[place] for place in what])
+        else:
+            entry = SoundOutput(np.asarray(what, np.float32))
+        outputs[query.name].setdefault(method, []).append(entry)
 
-    def add(name: str, keys: Tensor, predict_for: Callable[[Asked], Tensor]) -> None:
-        for where in asked:
-            predicted = predict_for(where).numpy()
-            put(where, name, closest(keys.numpy(), predicted))
-            put(where, f"{name}, parametric", learned.pca.decode(predicted))
+    def add(name: str, keys: Tensor, predict_for: Callable[[Query], Tensor]) -> None:
+        for query in queries:
+            predicted = predict_for(query).numpy()
+            put(query, name, closest(keys.numpy(), predicted))
+            put(query, f"{name}, parametric", learned.pca.decode(predicted))
 
     for seed in range(learned.seeds):
         full: AblationNet | None = None
@@ -122,19 +114,19 @@ def all_rows(learned: Learned, asked: Sequence[Asked]) -> Rows:
                 progress=learned.progress,
             )
             keys = predict(net, learned.tensors, learned.split.train)
-            add(name, keys, lambda w, net=net: predict(net, w.tensors, torch.from_numpy(w.rows)))  # type: ignore[misc]
+            add(name, keys, lambda q, net=net: predict(net, q.tensors, torch.from_numpy(q.rows)))  # type: ignore[misc]
             full = net if name == "full" else full
         if learned.encoder is not None and full is not None:
-            _end_to_end_rows(learned, full, seed, add)
-    _matching_rows(learned.features, learned.pca, bank, learned.seeds, asked, put)
-    return made
+            _end_to_end(learned, full, seed, add)
+    _match(learned.features, learned.pca, bank, learned.seeds, queries, put)
+    return outputs
 
 
-def _end_to_end_rows(
+def _end_to_end(
     learned: Learned,
     full: AblationNet,
     seed: int,
-    add: Callable[[str, Tensor, Callable[[Asked], Tensor]], None],
+    add: Callable[[str, Tensor, Callable[[Query], Tensor]], None],
 ) -> None:
     assert learned.encoder is not None and learned.maps is not None and learned.images is not None
     tuned = tuned_from(full, learned.encoder.network(), learned.networks)
@@ -151,57 +143,56 @@ def _end_to_end_rows(
         )
         keys = predict_end_to_end(model, own, learned.tensors, learned.split.train)
 
-        def told(where: Asked, model: EndToEnd = model, kind: str = kind) -> Tensor:
+        def output(query: Query, model: EndToEnd = model, kind: str = kind) -> Tensor:
             return predict_end_to_end(
-                model, getattr(where, kind), where.tensors, torch.from_numpy(where.rows)
+                model, getattr(query, kind), query.tensors, torch.from_numpy(query.rows)
             )
 
-        add(name, keys, told)
+        add(name, keys, output)
 
 
-def _matching_rows(
+def _match(
     features: FeatureSet,
     pca: Pca,
     bank: Frames,
     seeds: int,
-    asked: Sequence[Asked],
-    put: Callable[[Asked, str, Frames | NDArray[np.int64]], None],
+    queries: Sequence[Query],
+    put: Callable[[Query, str, Frames | NDArray[np.int64]], None],
 ) -> None:
-    """Rows without training, and those that anybody could have produced."""
+    """Methods without training, and those that anybody could have produced."""
     train = features.indices("train")
     flat_frames = features.frames[train].reshape(len(train), -1)
     real_keys = pca.encode(bank)
-    for where in asked:
-        still, frames = where.features.still[where.rows, 0], where.features.frames[where.rows]
-        put(where, "image match", nearest(features.still[train, 0], still))
+    for query in queries:
+        still, frames = query.features.still[query.rows, 0], query.features.frames[query.rows]
+        put(query, "image match", nearest(features.still[train, 0], still))
         both = np.concatenate([unit_rows(features.still[train, 0]), unit_rows(flat_frames)], axis=1)
         ours = np.concatenate([unit_rows(still), unit_rows(frames.reshape(len(frames), -1))], axis=1)
-        put(where, "image + spacetime match", nearest(both, ours))
-        placed = np.concatenate(
-            [unit_rows(features.still[train, 0]), unit_rows(places(features, train))], axis=1
-        )
-        ours = np.concatenate([unit_rows(still), unit_rows(places(where.features, where.rows))], axis=1)
-        put(where, "nearest clip, velocity zero", nearest(placed, ours))
+        put(query, "image + spacetime match", nearest(both, ours))
+        ours = placed(query.features, query.rows)
+        put(query, "nearest clip, velocity zero", nearest(placed(features, train), ours))
         for seed in range(seeds):
-            drawn = np.random.default_rng(seed).integers(len(bank), size=len(where.rows))
-            put(where, "random", drawn)
-        put(where, "real sound match", closest(real_keys, pca.encode(where.truth)))
-        put(where, LATE, moved(where.truth, LATE_FRAMES))
-        put(where, "real sound through PCA", pca.decode(pca.encode(where.truth)))
-        put(where, "training mean", np.broadcast_to(bank.mean(axis=0), where.truth.shape))
-        put(where, "silence", np.zeros_like(where.truth))
+            chosen = np.random.default_rng(seed).integers(len(bank), size=len(query.rows))
+            put(query, "random", chosen)
+        put(query, "real sound match", closest(real_keys, pca.encode(query.truth)))
+        put(query, LATE, moved(query.truth, LATE_FRAMES))
+        put(query, "real sound through PCA", pca.decode(pca.encode(query.truth)))
+        put(query, "training mean", np.broadcast_to(bank.mean(axis=0), query.truth.shape))
+        put(query, "silence", np.zeros_like(query.truth))
 
 
-def places(features: FeatureSet, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Where the tip was, without how fast: position and width of the measured action, [n, t x 4]."""
-    action = features.executed[rows]
-    return np.asarray(action[:, :, [0, 1, 2, 6]].reshape(len(rows), -1), np.float32)
+def placed(features: FeatureSet, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The still, and where the tip was and how wide the gripper, without how fast: [n, d], for matching.
+
+    A match cannot know how hard the touch is.
+    """
+    places = features.executed[rows][:, :, [0, 1, 2, 6]].reshape(len(rows), -1)
+    return np.concatenate([unit_rows(features.still[rows, 0]), unit_rows(places)], axis=1)
 
 
-def closest(keys: Frames, asked: Frames) -> NDArray[np.int64]:
-    """For each of ``asked`` [n, t, d] the row of ``keys`` [m, t, d] with the least L1 distance around the contact."""
-    window = slice(max(int(ONSET_FRAME) - BEFORE, 0), int(ONSET_FRAME) + AFTER)
-    return L1Index(keys[:, window]).nearest(asked[:, window])[0]
+def closest(keys: Frames, query: Frames) -> NDArray[np.int64]:
+    """For each of ``query`` [n, t, d] the row of ``keys`` [m, t, d] with the least L1 distance around the contact."""
+    return L1Index(keys[:, CONTACT]).nearest(query[:, CONTACT])[0]
 
 
 def unit_rows(rows: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,30 @@ import torch
 from numpy.typing import NDArray
 
 from foley_perception.audio.cochleagram_onset import onset_frame
+from foley_perception.clips.grid import ONSET_FRAME
 from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.beliefs.calibration import entropies, softmax
-from foley_synthesis.beliefs.material_head import HeadOutput
 from foley_synthesis.checkpoint import Checkpoint
 from foley_synthesis.evaluation import baselines
-from foley_synthesis.metrics.bootstrap import Interval, hierarchical_weights, interval, mean_interval
+from foley_synthesis.evaluation.measure import (
+    Array,
+    Better,
+    Given,
+    Item,
+    Method,
+    Metric,
+    Table,
+    fixed,
+    measure,
+    weights_of,
+)
+from foley_synthesis.evaluation.sound_metrics import (
+    COCHLEAGRAM_ENVELOPE,
+    SoundOutput,
+    clip_items,
+    cochleagram_metrics,
+)
+from foley_synthesis.metrics.bootstrap import Interval
 from foley_synthesis.metrics.classification import (
     balanced_accuracy,
     brier_score,
@@ -24,7 +43,7 @@ from foley_synthesis.metrics.classification import (
     expected_calibration_error,
     log_loss,
 )
-from foley_synthesis.metrics.cochleagram import moved, sound_errors
+from foley_synthesis.metrics.cochleagram import Frames, moved
 from foley_synthesis.vis.inference.loaded import Session, open_session
 from foley_synthesis.vis.synthesis.exemplar import ExemplarBank
 from foley_synthesis.vis.training.batches import Tensors, inputs_for
@@ -32,26 +51,95 @@ from foley_synthesis.vis.training.build import mode_outputs
 from foley_synthesis.vis.training.features import FeatureSet, load_features
 from foley_synthesis.vision.encoders import load_encoder
 
-MODES = ("heard", "planned", "executed")
-_ONSET = 22  # frame of the contact in a clip
+Labels = NDArray[np.int64]
+MODES: dict[str, Given] = {"heard": "sound", "planned": "plan", "executed": "motion"}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MaterialOutput:
+    """What is said of n contacts; what a method does not say is None."""
+
+    known: NDArray[np.bool_]  # [n] where it says something
+    said: Labels | None = None  # [n]
+    probabilities: NDArray[np.float64] | None = None  # [n, m]
+    log10_e: Any = None  # [n], or one for all
+    entropy_threshold: float = math.inf  # [nat]; it is sure up to there
+
+
+def material_metrics(classes: int) -> tuple[Metric, ...]:
+    """Of what is said of materials; the truth of an item is its label, and log10 E (NaN where unknown)."""
+
+    def labels(output: MaterialOutput, items: Sequence[Item]) -> Labels | None:
+        """[2, n]: true, -1 where nothing is said, and said."""
+        if output.said is None:
+            return None
+        return np.stack([np.where(output.known, _truth(items), -1), output.said])
+
+    def hardness(output: MaterialOutput, items: Sequence[Item]) -> NDArray[np.floating] | None:
+        if output.log10_e is None:
+            return None
+        truth = np.array([item.truth[1] for item in items], np.float32)
+        return np.where(output.known, np.abs(output.log10_e - truth), np.nan)
+
+    return (
+        Metric("balanced_accuracy", "balanced accuracy", "higher", labels,
+               lambda pair, weights: balanced_accuracy(pair[0], pair[1], classes, weights), format=".3f"),
+        Metric("hardness_mae_log10", "hardness MAE", "lower", hardness, unit="log10 Pa", format=".3f"),
+    )  # fmt: skip
+
+
+def _truth(items: Sequence[Item]) -> Labels:
+    return np.array([item.truth[0] for item in items], np.int64)
+
+
+def _calibrated(output: MaterialOutput, items: Sequence[Item]) -> tuple[Array, Labels, NDArray[np.bool_]]:
+    """Of the contacts that are known: probabilities [n, m], labels, and where it is sure."""
+    assert output.probabilities is not None
+    p = output.probabilities[output.known]
+    return p, _truth(items)[output.known], np.asarray(entropies(p) <= output.entropy_threshold)
+
+
+def _calibration(
+    key: str, title: str, better: Better, of: Callable[..., float], shown: bool = True
+) -> Metric:
+    return Metric(
+        key, title, better, _calibrated, lambda c, _: float(of(*c)), format=".3f", bootstrap=False, shown=shown
+    )  # fmt: skip
+
+
+CALIBRATION = (
+    _calibration("brier", "Brier", "lower", lambda p, truth, sure: brier_score(p, truth)),
+    _calibration("brier_of_uniform", "of uniform", "none", lambda p, truth, sure: 1.0 - 1.0 / p.shape[1]),
+    _calibration("log_loss", "log loss", "lower", lambda p, truth, sure: log_loss(p, truth)),
+    _calibration("log_loss_of_uniform", "", "none", lambda p, truth, sure: np.log(p.shape[1]), shown=False),
+    _calibration("expected_calibration_error", "ECE", "lower",
+                 lambda p, truth, sure: expected_calibration_error(p, truth)),
+    _calibration("coverage", "coverage", "higher", lambda p, truth, sure: sure.mean()),
+    _calibration("accuracy", "accuracy", "higher", lambda p, truth, sure: (p.argmax(1) == truth).mean(), shown=False),
+    _calibration("accuracy_where_sure", "accuracy where sure", "higher",
+                 lambda p, truth, sure: (p.argmax(1) == truth)[sure].mean() if sure.any() else 0.0),
+)  # fmt: skip
+"""Of probabilities, without intervals."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Evaluation:
     """What was measured. Intervals are 95 %, bootstrapped over scenes, objects and contacts."""
 
-    contacts: int
-    planned_contacts: int  # those with a plan; rows in planned mode are over these
-    scenes: int
-    objects: int
+    planned_contacts: int  # those with a plan; what is planned is over these
     labels: tuple[str, ...]
     chance: float
-    accuracy: dict[str, Interval]  # balanced, by row
-    hardness_mae: dict[str, Interval]  # of log10 E
-    calibration: dict[str, dict[str, float]]
-    sound: dict[str, dict[str, Interval]]
+    materials: Table
+    calibration: Table
+    sound: Table
     confusion: dict[str, NDArray[np.float64]]  # by mode, rows are the truth
     notes: tuple[str, ...]
+
+    @property
+    def accuracy(self) -> dict[str, Interval]:
+        """Balanced accuracy by method."""
+        key = "balanced_accuracy"
+        return {name: row[key].found for name, row in self.materials.cells.items() if key in row}
 
     def above_chance(self) -> bool:
         """Whether heard and planned are both above chance with their whole interval."""
@@ -61,19 +149,21 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """For metrics.json."""
+        materials, calibration = self.materials.figures(), self.calibration.figures()
         return {
-            "contacts": self.contacts,
             "planned_contacts": self.planned_contacts,
-            "scenes": self.scenes,
-            "objects": self.objects,
+            **self.materials.count("objects"),
             "labels": list(self.labels),
             "material_chance": round(self.chance, 5),
-            "balanced_accuracy": {name: value.to_dict() for name, value in self.accuracy.items()},
-            "hardness_mae_log10": {name: value.to_dict() for name, value in self.hardness_mae.items()},
-            "calibration": self.calibration,
-            "sound_error": {
-                name: {k: v.to_dict() for k, v in row.items()} for name, row in self.sound.items()
+            **{
+                m.key: {name: row[m.key] for name, row in materials.items() if m.key in row}
+                for m in self.materials.metrics
             },
+            "calibration": {
+                mode: {key: figure["value"] for key, figure in row.items()}
+                for mode, row in calibration.items()
+            },
+            "sound_error": self.sound.figures(),
             "confusion": {name: matrix.astype(int).tolist() for name, matrix in self.confusion.items()},
             "notes": list(self.notes),
         }
@@ -100,109 +190,72 @@ def evaluate(
     if len(rows) == 0:
         raise ValueError(f"split `{split}` of {dataset.path} holds no contacts with a material of {labels}")
     tensors = Tensors.of(features, session.networks, session.pca, labels)
-    truth = everything[rows]
+    truth, log10_e = everything[rows], features.numbers("log10_youngs_modulus")
     clips = [features.clips[i] for i in rows]
-    weights = hierarchical_weights(
-        [c.scene_id for c in clips], [c.object_id for c in clips], replicates, seed
-    )
-    has_plan = features.has_plan[rows]
-    outputs = mode_outputs(session.networks, tensors, torch.from_numpy(rows))
-    kept = {mode: has_plan if mode == "planned" else np.ones(len(rows), bool) for mode in MODES}
-    if not has_plan.any():
-        del outputs["planned"]
-    probabilities = {
-        mode: softmax(output.logits.numpy(), session.calibrations[mode].temperature)
-        for mode, output in outputs.items()
-    }
-    m = len(labels)
-
-    def accuracy_interval(said: NDArray[np.int64], keep: NDArray[np.bool_]) -> Interval:
-        return interval(
-            lambda w: balanced_accuracy(truth[keep], said[keep], m, None if w is None else w),
-            weights[:, keep],
-        )
-
-    accuracy = {mode: accuracy_interval(p.argmax(axis=1), kept[mode]) for mode, p in probabilities.items()}
-    train = features.indices("train")
-    said_simply = _simple_rows(features, everything, train, rows, session)
-    everywhere = np.ones(len(rows), bool)
-    accuracy |= {name: accuracy_interval(said, everywhere) for name, said in said_simply.items()}
-    log10_e = features.numbers("log10_youngs_modulus")
+    items = [
+        Item(int(row), c.scene_id, c.object_id, (int(everything[row]), float(log10_e[row])))
+        for row, c in zip(rows, clips, strict=True)
+    ]
+    weights = weights_of(items, replicates, seed)
+    has_plan, train = features.has_plan[rows], features.indices("train")
+    outputs = _mode_outputs(session, tensors, rows, has_plan)
+    methods = [fixed(mode, MODES[mode], [output]) for mode, output in outputs.items()]
+    simple = _simple_methods(features, everything, log10_e[train], train, rows, session)
     return Evaluation(
-        contacts=len(rows),
         planned_contacts=int(has_plan.sum()),
-        scenes=len({c.scene_id for c in clips}),
-        objects=len({c.object_id for c in clips}),
         labels=labels,
         chance=1.0 / len(np.unique(truth)),
-        accuracy=accuracy,
-        hardness_mae=_hardness(outputs, kept, log10_e[rows], log10_e[train], weights),
-        calibration={
-            mode: _calibration(p[kept[mode]], truth[kept[mode]], session.calibrations[mode].entropy_threshold)
-            for mode, p in probabilities.items()
-        },
+        materials=measure(items, [*methods, *simple], material_metrics(len(labels)), weights),
+        calibration=measure(items, methods, CALIBRATION, weights),
         sound=_sound(session, features, tensors, rows, train, weights, seed),
         confusion={
-            mode: confusion_matrix(truth[kept[mode]], p[kept[mode]].argmax(axis=1), m)
-            for mode, p in probabilities.items()
+            mode: confusion_matrix(truth[o.known], o.probabilities[o.known].argmax(axis=1), len(labels))
+            for mode, o in outputs.items()
+            if o.probabilities is not None
         },
         notes=_notes(checkpoint, dataset, split, features, rows, train),
     )
 
 
-def _simple_rows(
+def _mode_outputs(
+    s: Session, tensors: Tensors, rows: Labels, has_plan: NDArray[np.bool_]
+) -> dict[str, MaterialOutput]:
+    outputs = {}
+    for mode, output in mode_outputs(s.networks, tensors, torch.from_numpy(rows)).items():
+        known = has_plan if mode == "planned" else np.ones(len(rows), bool)
+        if not known.any():
+            continue
+        calibration = s.calibrations[mode]
+        p = softmax(output.logits.numpy(), calibration.temperature)
+        hardness, threshold = output.log10_e_mean.numpy(), calibration.entropy_threshold
+        outputs[mode] = MaterialOutput(known, p.argmax(axis=1), p, hardness, threshold)
+    return outputs
+
+
+def _simple_methods(
     features: FeatureSet,
-    labels: NDArray[np.int64],
-    train: NDArray[np.int64],
-    rows: NDArray[np.int64],
+    labels: Labels,
+    log10_e: NDArray[np.float32],
+    train: Labels,
+    rows: Labels,
     s: Session,
-) -> dict[str, NDArray[np.int64]]:
-    train = train[labels[train] >= 0]
-    if len(train) == 0:
-        return {}
-    near = baselines.nearest(features.still[train, 0], features.still[rows, 0])
-    simple = baselines.simple_heard_features(features.cochleagram, _ONSET, s.cochlea)
-    return {
-        "majority": baselines.majority(labels[train], len(rows)),
-        "nearest image": labels[train][near],
-        "centroid and decay, logistic (heard)": baselines.logistic(
-            simple[train], labels[train], simple[rows]
-        ),
-    }
+) -> list[Method]:
+    everywhere, found = np.ones(len(rows), bool), []
 
+    def add(key: str, given: Given, said: Labels | None, log10_e: Any = None) -> None:
+        found.append(fixed(key, given, [MaterialOutput(everywhere, said, log10_e=log10_e)]))
 
-def _hardness(
-    outputs: dict[str, HeadOutput],
-    kept: dict[str, NDArray[np.bool_]],
-    truth: NDArray[np.float32],
-    train: NDArray[np.float32],
-    weights: NDArray[np.float64],
-) -> dict[str, Interval]:
-    result = {
-        mode: mean_interval(np.abs(output.log10_e_mean.numpy() - truth)[kept[mode]], weights[:, kept[mode]])
-        for mode, output in outputs.items()
-    }
-    if np.isfinite(train).any():
-        result["training median"] = mean_interval(np.abs(np.nanmedian(train) - truth), weights)
-    return result
-
-
-def _calibration(
-    probabilities: NDArray[np.float64], truth: NDArray[np.int64], threshold: float
-) -> dict[str, float]:
-    sure = entropies(probabilities) <= threshold
-    right = probabilities.argmax(axis=1) == truth
-    m = probabilities.shape[1]
-    return {
-        "brier": round(brier_score(probabilities, truth), 5),
-        "brier_of_uniform": round(1.0 - 1.0 / m, 5),
-        "log_loss": round(log_loss(probabilities, truth), 5),
-        "log_loss_of_uniform": round(float(np.log(m)), 5),
-        "expected_calibration_error": round(expected_calibration_error(probabilities, truth), 5),
-        "coverage": round(float(sure.mean()), 5),
-        "accuracy": round(float(right.mean()), 5),
-        "accuracy_where_sure": round(float(right[sure].mean()), 5) if sure.any() else 0.0,
-    }
+    known = train[labels[train] >= 0]
+    if len(known):
+        near = baselines.nearest(features.still[known, 0], features.still[rows, 0])
+        simple = baselines.simple_heard_features(features.cochleagram, int(ONSET_FRAME), s.cochlea)
+        said = baselines.fit_logistic(simple[known], labels[known])(simple[rows])
+        add("majority", "nothing", np.full(len(rows), np.bincount(labels[known]).argmax(), np.int64))
+        add("nearest image", "nothing", labels[known][near])
+        add("centroid and decay, logistic (heard)", "sound", said)
+    if np.isfinite(log10_e).any():
+        add("training median", "nothing", None, np.nanmedian(log10_e))
+    return found
 
 
 @torch.no_grad()
@@ -210,15 +263,21 @@ def _sound(
     s: Session,
     features: FeatureSet,
     tensors: Tensors,
-    rows: NDArray[np.int64],
-    train: NDArray[np.int64],
-    weights: NDArray[np.float64],
+    rows: Labels,
+    train: Labels,
+    weights: Array,
     seed: int,
-) -> dict[str, dict[str, Interval]]:
+) -> Table:
+    # Every method over the same contacts, so that they can be compared.
+    keep = features.has_plan[rows] if features.has_plan[rows].any() else np.ones(len(rows), bool)
     truth = features.cochleagram[rows]
-    has_plan = features.has_plan[rows]
-    candidates: dict[str, NDArray[np.float32]] = {}
-    bank = ExemplarBank(s.checkpoint.exemplars, onset_frame=s.onset_s * s.cochlea.rate_hz)
+    methods: list[Method] = []
+
+    def add(key: str, given: Given, frames: Frames) -> None:
+        methods.append(fixed(key, given, [SoundOutput(frames[keep])]))
+
+    rate_hz = s.cochlea.rate_hz
+    bank = ExemplarBank(s.checkpoint.exemplars, onset_frame=s.onset_s * rate_hz)
     bank_frames = s.pca.decode(s.checkpoint.exemplars.features)
     for mode in ("planned", "executed"):
         executed = mode == "executed"
@@ -226,30 +285,29 @@ def _sound(
         predicted = s.networks.vis(inputs_for(tensors, index, executed=executed)).features.numpy()
         frames = s.pca.decode(predicted)
         matches = [
-            bank.nearest(f, onset_frame(c, s.onset_s * s.cochlea.rate_hz))
+            bank.nearest(f, onset_frame(c, s.onset_s * rate_hz))
             for f, c in zip(predicted, frames, strict=True)
         ]
         chosen = bank_frames[[match.index for match in matches]]
-        made = moved(chosen, np.asarray([match.shift for match in matches]))
+        played = moved(chosen, np.asarray([match.shift for match in matches]))
         level = (frames.mean(axis=(1, 2)) / np.maximum(chosen.mean(axis=(1, 2)), 1e-6)).clip(
             4.0**-0.3, 4.0**0.3
         )
-        candidates[f"{mode}, regression"] = frames
-        candidates[f"{mode}, example"] = made * level[:, None, None].astype(np.float32)
-    rng = np.random.default_rng(seed)
-    candidates["random exemplar"] = bank_frames[rng.integers(len(bank_frames), size=len(rows))]
-    candidates["silence"] = np.zeros_like(truth)
+        add(f"{mode}, regression", MODES[mode], frames)
+        add(f"{mode}, example", MODES[mode], played * level[:, None, None].astype(np.float32))
+    random = np.random.default_rng(seed).integers(len(bank_frames), size=len(rows))
+    add("random exemplar", "nothing", bank_frames[random])
+    add("silence", "nothing", np.zeros_like(truth))
     if len(train):
         near = baselines.nearest(features.still[train, 0], features.still[rows, 0])
-        candidates["nearest image's sound"] = features.cochleagram[train][near]
+        add("nearest image's sound", "nothing", features.cochleagram[train][near])
         mean = features.cochleagram[train].mean(axis=0, keepdims=True)
-        candidates["training mean"] = np.broadcast_to(mean, truth.shape).astype(np.float32)
-    candidates["truth, 50 ms late"] = moved(truth, round(0.05 * s.cochlea.rate_hz))
-    candidates["truth, through PCA (floor)"] = s.pca.decode(s.pca.encode(truth))
-    # Every row over the same contacts, so that rows can be compared.
-    keep = has_plan if has_plan.any() else np.ones(len(rows), bool)
-    kept = {name: frames[keep] for name, frames in candidates.items()}
-    return sound_errors(kept, truth[keep], _ONSET, s.cochlea, weights[:, keep])
+        add("training mean", "nothing", np.broadcast_to(mean, truth.shape).astype(np.float32))
+    add("truth, 50 ms late", "truth", moved(truth, round(0.05 * rate_hz)))
+    add("truth, through PCA (floor)", "truth", s.pca.decode(s.pca.encode(truth)))
+    items = clip_items([features.clips[i] for i in rows[keep]], rows[keep], truth[keep])
+    metrics = [COCHLEAGRAM_ENVELOPE, *cochleagram_metrics(s.cochlea)]
+    return measure(items, methods, metrics, weights[:, keep])
 
 
 def _notes(
@@ -277,5 +335,5 @@ def _notes(
     if len(rows) < 200:
         notes.append(f"{len(rows)} contacts are few; 200 or more give an interval worth reading")
     if len(train) == 0:
-        notes.append("the dataset has no training split: rows that need one are left out")
+        notes.append("the dataset has no training split: methods that need one are left out")
     return tuple(notes)

@@ -3,45 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from foley_synthesis.evaluation import report
 from foley_synthesis.evaluation.impact_detection.match import peaks
 from foley_synthesis.evaluation.impact_detection.run import PAPER, Impacts
 from foley_synthesis.evaluation.impact_detection.videos import RATE_HZ
 
 
-def markdown(figures: dict[str, Any]) -> str:
+def markdown(found: Impacts) -> str:
     """The table."""
-    lines = [
-        f"{figures['heard']} impacts that can be heard (of {figures['impacts']}), tolerance "
-        f"{figures['tolerance_s']:.1f} s, {figures['seeds']} seeds.",
-        "",
-        "| row | average precision | F1 | median error [ms] | paper |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    for name, row in figures["rows"].items():
-        ap = row["average_precision"]
-        error = "" if row["median_error_ms"] is None else f"{row['median_error_ms']:.0f}"
-        paper = f"{PAPER[name]:.3f}" if name in PAPER else ""
-        lines.append(
-            f"| {name} | {ap['value']:.3f} [{ap['low']:.3f}, {ap['high']:.3f}] | {row['f1']:.3f} | {error} "
-            f"| {paper} |"
-        )
-    return "\n".join(lines) + "\n"
+    facts, details = found.table.facts, found.table.details
+    error = {name: row["median_error_ms"] for name, row in details.items()}
+    beside = {
+        "F1": {name: f"{row['f1']:.3f}" for name, row in details.items()},
+        "median error [ms]": {name: "" if ms is None else f"{ms:.0f}" for name, ms in error.items()},
+        "paper": {name: f"{value:.3f}" for name, value in PAPER.items()},
+    }
+    return (
+        f"{facts['heard']} impacts that can be heard (of {facts['impacts']}), tolerance "
+        f"{facts['tolerance_s']:.1f} s, {facts['seeds']} seeds.\n\n{report.markdown(found.table, beside=beside)}"
+    )
 
 
 def draw(found: Impacts, path: Path, shown: int = 20) -> None:
     """Precision over recall, and one video: what was heard, what was predicted, and what was found in it."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    plt = report.pyplot()
     figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4.2), width_ratios=(1, 2.2), layout="constrained")
     for name, (recall, precision) in found.curves.items():
-        ap = found.figures["rows"][name]["average_precision"]["value"]
+        ap = found.table.cells[name]["average_precision"].found.value
         left.plot(recall, precision, label=f"{name} ({ap:.2f})")
     left.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02), title="impacts on long videos")
     left.legend(fontsize=8)

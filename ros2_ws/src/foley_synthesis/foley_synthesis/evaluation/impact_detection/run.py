@@ -1,10 +1,9 @@
-"""Average precision of impacts on held-out videos: learned rows, and what anybody could have used instead."""
+"""Average precision of impacts on held-out videos: learned methods, and what anybody could have used instead."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,28 +21,39 @@ from foley_synthesis.evaluation.impact_detection.match import (
 )
 from foley_synthesis.evaluation.impact_detection.net import VideoNetConfig, fit_video_net, predict_video
 from foley_synthesis.evaluation.impact_detection.videos import RATE_HZ, Video
-from foley_synthesis.metrics.bootstrap import interval
+from foley_synthesis.evaluation.measure import Given, Item, Metric, Table, fixed, measure
 from foley_synthesis.vis.networks.pca import Pca, fit_pca
 
-ROWS: dict[str, tuple[str, ...]] = {"RGB + spacetime": ("rgb", "spacetime"), "RGB only": ("rgb",)}
+LEARNED: dict[str, tuple[str, ...]] = {"RGB + spacetime": ("rgb", "spacetime"), "RGB only": ("rgb",)}
 """Those that are trained."""
 PAPER = {"RGB + spacetime": 0.436, "RGB only": 0.216}
 """Visually Indicated Sounds, section 6.3, on The Greatest Hits."""
 
-Strengths = dict[str, list[list[NDArray[np.float64]]]]  # row -> seed -> video -> [t]
+GIVEN: dict[str, Given] = {"sound itself": "sound", "measured tip, deceleration": "motion"}
+
+
+METRICS = (
+    Metric(
+        "average_precision", "average precision", "higher", lambda matched, _: matched, average_precision, format=".3f"
+    ),
+)  # fmt: skip
+
+Strengths = dict[str, list[list[NDArray[np.float64]]]]  # method -> seed -> video -> [t]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Impacts:
-    """Figures, and what the pictures are drawn from."""
+    """The table, and what the pictures are drawn from."""
 
-    figures: dict[str, Any]
+    table: Table
     curves: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]  # recall, precision of the first seed
     strengths: Strengths
     train: list[Video]
     tested: list[Video]
-    predicted: dict[str, list[NDArray[np.float32]]]  # by the first seed of the first row: `train`, `tested`
-    threshold: float  # of that row's strength
+    predicted: dict[
+        str, list[NDArray[np.float32]]
+    ]  # by the first seed of the first method: `train`, `tested`
+    threshold: float  # of that method's strength
 
 
 def detect(
@@ -65,8 +75,8 @@ def detect(
     """
     torch.set_num_threads(threads)
     config = config or VideoNetConfig()
-    sides = {side: [v for v in videos if v.split == side] for side in ("train", "validation", split)}
-    train, tested = sides["train"], sides[split]
+    splits = {name: [v for v in videos if v.split == name] for name in ("train", "validation", split)}
+    train, tested = splits["train"], splits[split]
     if not train or not tested:
         raise ValueError(
             f"{len(train)} training videos and {len(tested)} of split `{split}`, both are needed"
@@ -74,50 +84,58 @@ def detect(
     if {v.scene_id for v in train} & {v.scene_id for v in tested} and split == "test":
         raise ValueError("a scene is in training and in test; build the recordings with splits by scene")
     pca = fit_pca(np.concatenate([v.cochleagram[v.recorded] for v in train])[None], config.components)
-    total, done = len(ROWS) * seeds * config.epochs, 0
+    total, done = len(LEARNED) * seeds * config.epochs, 0
 
     def step() -> None:
         nonlocal done
         done += 1
         progress(done, total)
 
-    asked = {"chosen": sides["validation"] or train, "tested": tested}
-    strengths: dict[str, Strengths] = {side: _simple(own, seeds) for side, own in asked.items()}
+    queries = {"chosen": splits["validation"] or train, "tested": tested}
+    strengths: dict[str, Strengths] = {name: _simple(own, seeds) for name, own in queries.items()}
     predicted: dict[str, list[NDArray[np.float32]]] = {}
-    for name, inputs in ROWS.items():
+    for name, inputs in LEARNED.items():
         own = dataclasses.replace(config, inputs=inputs)
         for seed in range(seeds):
-            net = fit_video_net(train, sides["validation"], pca, own, seed=seed, progress=step)
-            for side, those in asked.items():
-                told = [predict_video(net, v, own) for v in those]
-                rises = [_loudness_rise(pca, features) for features in told]
-                strengths[side].setdefault(name, []).append(rises)
-                if side == "tested":
-                    predicted.setdefault(side, told)
+            net = fit_video_net(train, splits["validation"], pca, own, seed=seed, progress=step)
+            for query, those in queries.items():
+                outputs = [predict_video(net, v, own) for v in those]
+                rises = [_loudness_rise(pca, features) for features in outputs]
+                strengths[query].setdefault(name, []).append(rises)
+                if query == "tested":
+                    predicted.setdefault(query, outputs)
             if "train" not in predicted:
                 predicted["train"] = [predict_video(net, v, own) for v in train]
-    names = [*ROWS, *(name for name in strengths["tested"] if name not in ROWS)]
-    matched = {side: _matched(strengths[side], own) for side, own in asked.items()}
+    names = [*LEARNED, *(name for name in strengths["tested"] if name not in LEARNED)]
+    matched = {query: _matched(strengths[query], own) for query, own in queries.items()}
     thresholds = {name: [best_threshold(videos) for videos in matched["chosen"][name]] for name in names}
-    weights = _scene_weights([v.scene_id for v in tested], replicates)
-    figures = {
-        "videos": {side: len(own) for side, own in sides.items()},
-        "seconds": {side: round(sum(v.seconds for v in own), 1) for side, own in sides.items()},
+    table = measure(
+        [Item(k, v.scene_id, v.session_id) for k, v in enumerate(tested)],
+        [fixed(name, GIVEN.get(name, "nothing"), matched["tested"][name]) for name in names],
+        METRICS,
+        _scene_weights([v.scene_id for v in tested], replicates),
+    )
+    for name in names:
+        table.details[name] = _details(matched["tested"][name], thresholds[name])
+    facts = {
+        "videos": {name: len(own) for name, own in splits.items()},
+        "seconds": {name: round(sum(v.seconds for v in own), 1) for name, own in splits.items()},
         "impacts": int(sum(len(v.impacts) for v in tested)),
         "heard": int(sum(v.heard.sum() for v in tested)),
         "tolerance_s": TOLERANCE_FRAMES / RATE_HZ,
         "seeds": seeds,
         "paper": PAPER,
         "seconds_without_sound": round(sum(float((~v.recorded).sum()) for v in videos) / RATE_HZ, 2),
-        "rows": {name: _figures(matched["tested"][name], thresholds[name], weights) for name in names},
     }
     curves = {name: precision_recall(matched["tested"][name][0]) for name in names}
     first = thresholds[names[0]][0]
-    return Impacts(figures, curves, strengths["tested"], train, tested, predicted, first)
+    return Impacts(
+        dataclasses.replace(table, facts=facts), curves, strengths["tested"], train, tested, predicted, first
+    )
 
 
 def _matched(strengths: Strengths, videos: list[Video]) -> dict[str, list[list[Matched]]]:
-    """row -> seed -> video."""
+    """method -> seed -> video."""
     return {
         name: [
             [match(s, v.impacts, v.ends, v.heard, v.recorded) for s, v in zip(seed, videos, strict=True)]
@@ -142,22 +160,12 @@ def _simple(tested: list[Video], seeds: int) -> Strengths:
     }
 
 
-def _figures(
-    seeds: list[list[Matched]], thresholds: list[float], weights: NDArray[np.float64]
-) -> dict[str, Any]:
-    found = interval(lambda w: float(np.mean([average_precision(videos, w) for videos in seeds])), weights)
-    each = [average_precision(videos) for videos in seeds]
+def _details(seeds: list[list[Matched]], thresholds: list[float]) -> dict[str, float | None]:
     offsets = np.concatenate([v.offset for videos in seeds for v in videos])
     offsets = np.abs(offsets[np.isfinite(offsets)]) / RATE_HZ * 1e3
-    return {
-        "average_precision": {
-            **found.to_dict(),
-            "seeds": len(each),
-            "seed_std": round(float(np.std(each, ddof=1)), 5) if len(each) > 1 else 0.0,
-        },
-        "f1": round(float(np.mean([f1_at(v, t) for v, t in zip(seeds, thresholds, strict=True)])), 4),
-        "median_error_ms": round(float(np.median(offsets)), 1) if offsets.size else None,
-    }
+    f1 = np.mean([f1_at(videos, least) for videos, least in zip(seeds, thresholds, strict=True)])
+    median = round(float(np.median(offsets)), 1) if offsets.size else None
+    return {"f1": round(float(f1), 4), "median_error_ms": median}
 
 
 def _scene_weights(scenes: list[str], replicates: int, seed: int = 0) -> NDArray[np.float64]:

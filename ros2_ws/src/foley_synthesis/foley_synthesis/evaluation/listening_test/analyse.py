@@ -1,4 +1,4 @@
-"""What a study says: per cent of made sounds that were taken for real, by model and by what was touched.
+"""What a study says: the fooling rate (per cent of made sounds called real) by model and by what was touched.
 
 Visually Indicated Sounds reports the rate at which people call an algorithm's sound the real one; 50 % is a sound
 that cannot be told from a recording. People differ, so people are resampled and their signs flipped: an answer is not

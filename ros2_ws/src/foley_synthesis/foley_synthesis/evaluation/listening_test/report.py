@@ -5,44 +5,39 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from foley_synthesis.evaluation.report import grid, pyplot
+
 
 def markdown(figures: dict[str, Any]) -> str:
     """Tables: models first, then every group."""
-    lines = [
+    parts = [
         f"{figures['answers']} answers of {figures['participants']} participants; {figures['left_out']} left out, who "
-        "missed catch trials. 50 % cannot be told from a recording.",
-        "",
-        "| model | labelled real | 95 % | answers | p against 50 % (Holm) |",
-        "| --- | --- | --- | --- | --- |",
+        "missed catch trials. 50 % cannot be told from a recording."
     ]
+    lines = [["model", "labelled real", "95 %", "answers", "p against 50 % (Holm)"]]
     for model, row in figures["models"].items():
         p = figures["against_half"][model]["p_holm"]
-        lines.append(
-            f"| {model} | {_rate(row)} | {row['low']:.1f}-{row['high']:.1f} % | {row['answers']} | {p:.3g} |"
-        )
-    if figures["between_models"]:
-        lines += ["", "| pair | p | p (Holm) |", "| --- | --- | --- |"]
-        lines += [
-            f"| {pair} | {v['p']:.3g} | {v['p_holm']:.3g} |" for pair, v in figures["between_models"].items()
-        ]
+        ends = f"{row['low']:.1f}-{row['high']:.1f} %"
+        lines.append([model, _rate(row), ends, str(row["answers"]), f"{p:.3g}"])
+    parts.append(grid(lines))
+    if pairs := figures["between_models"]:
+        tests = [[pair, f"{v['p']:.3g}", f"{v['p_holm']:.3g}"] for pair, v in pairs.items()]
+        parts.append(grid([["pair", "p", "p (Holm)"], *tests]))
     models = list(figures["models"])
     for group, rows in figures["groups"].items():
-        lines += ["", f"| {group} | {' | '.join(models)} |", "| --- " * (len(models) + 1) + "|"]
-        for value in sorted({v for of in rows.values() for v in of}):
-            cells = (_rate(rows[m][value]) if value in rows[m] else "" for m in models)
-            lines.append(f"| {value} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        values = sorted({v for of in rows.values() for v in of})
+        cells = [
+            [value, *(_rate(rows[m][value]) if value in rows[m] else "" for m in models)] for value in values
+        ]
+        parts.append(grid([[group, *models], *cells]))
+    return "\n\n".join(parts) + "\n"
 
 
 def plot(figures: dict[str, Any], path: Path) -> None:
     """Per cent labelled real by model, with intervals and the line of 50 %."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
+    plt = pyplot()
     rows = sorted(figures["models"].items(), key=lambda item: item[1]["percent"])
-    figure, axes = pyplot.subplots(figsize=(6, 0.6 * len(rows) + 1.2), constrained_layout=True)
+    figure, axes = plt.subplots(figsize=(6, 0.6 * len(rows) + 1.2), constrained_layout=True)
     for y, (_, row) in enumerate(rows):
         axes.plot([row["low"], row["high"]], [y, y], color="#2a6f4e", linewidth=2)
         axes.plot(row["percent"], y, "o", color="#2a6f4e")
@@ -53,7 +48,7 @@ def plot(figures: dict[str, Any], path: Path) -> None:
     axes.set_xlabel("made sounds said to be real [%]")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
-    pyplot.close(figure)
+    plt.close(figure)
 
 
 def _rate(row: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""A classifier on frozen inputs: fitted on train, chosen on validation, asked about everything else."""
+"""A classifier on frozen inputs: fitted on train, chosen on validation, queried about everything else."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Training:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Answers:
-    """What was said of each asked set."""
+    """What was said of each query."""
 
     classifier: str  # the one that validation chose
     validation: float  # its balanced accuracy there
@@ -46,13 +46,13 @@ class Answers:
 def answer(
     train: Training,
     validation: Training,
-    asked: Sequence[Blocks],
+    queries: Sequence[Blocks],
     *,
     classes: int,
     seeds: int,
     linear: bool = False,
 ) -> Answers:
-    """Fit, choose by balanced accuracy on validation, and answer. Nothing is fitted on validation or what is asked.
+    """Fit, choose by balanced accuracy on validation, and answer. Nothing is fitted on validation or queries.
 
     Each seed draws scenes, objects and contacts of the training set with replacement, and initialises what is
     random in the classifier. `linear` leaves out what can bend.
@@ -79,8 +79,8 @@ def answer(
     return Answers(
         classifier=best,
         validation=scores[best],
-        fitted_once=[fitted[best](blocks) for blocks in asked],
-        said=[np.stack([model(blocks) for model in models]) for blocks in asked],
+        fitted_once=[fitted[best](blocks) for blocks in queries],
+        said=[np.stack([model(blocks) for model in models]) for blocks in queries],
     )
 
 
@@ -93,7 +93,7 @@ class _Fitted:
     def __call__(self, blocks: Blocks) -> Labels:
         if len(blocks[0]) == 0:
             return np.zeros(0, np.int64)
-        return np.asarray(self._model.predict(_joined(self._reductions, blocks)), np.int64)
+        return np.asarray(self._model.predict(_spliced(self._reductions, blocks)), np.int64)
 
 
 class _Reduction:
@@ -101,34 +101,28 @@ class _Reduction:
 
     def __init__(self, block: NDArray[np.float32]) -> None:
         from sklearn.decomposition import PCA
+        from sklearn.impute import SimpleImputer
+        from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
-        finite = np.isfinite(block)
-        self._median = np.asarray(
-            [np.median(column[k]) if k.any() else 0.0 for column, k in zip(block.T, finite.T, strict=True)]
-        )
-        self._scaler = StandardScaler()
-        scaled = self._scaler.fit_transform(self._known(block))
-        self._pca = None
+        steps = [SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()]
         if block.shape[1] > _NARROW:
-            self._pca = PCA(min(COMPONENTS, *scaled.shape), svd_solver="randomized", random_state=0).fit(
-                scaled
-            )
-            scaled = self._pca.transform(scaled)
+            size = min(COMPONENTS, *block.shape)
+            steps.append(PCA(size, svd_solver="randomized", random_state=0))
+        self._steps, self._scale = make_pipeline(*steps).fit(_finite(block)), 1.0
         # Blocks of different width meet with equal weight.
+        scaled = self(block)
         self._scale = float(np.sqrt(np.square(scaled).sum(axis=1).mean() / min(scaled.shape[1], 16))) or 1.0
 
     def __call__(self, block: NDArray[np.float32]) -> NDArray[np.float64]:
-        scaled = self._scaler.transform(self._known(block))
-        if self._pca is not None:
-            scaled = self._pca.transform(scaled)
-        return np.asarray(scaled / self._scale, np.float64)
-
-    def _known(self, block: NDArray[np.float32]) -> NDArray[np.float64]:
-        return np.where(np.isfinite(block), block, self._median).astype(np.float64)
+        return np.asarray(self._steps.transform(_finite(block)) / self._scale, np.float64)
 
 
-def _joined(reductions: list[_Reduction], blocks: Blocks) -> NDArray[np.float64]:
+def _finite(block: NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.where(np.isfinite(block), block, np.nan).astype(np.float64)
+
+
+def _spliced(reductions: list[_Reduction], blocks: Blocks) -> NDArray[np.float64]:
     return np.concatenate([reduce(b) for reduce, b in zip(reductions, blocks, strict=True)], axis=1)
 
 
@@ -149,5 +143,5 @@ def _fit(way: str, train: Training, rows: NDArray[np.int64], seed: int) -> _Fitt
     else:
         strength = float(way.partition("C=")[2])
         model = LogisticRegression(C=strength, class_weight="balanced", max_iter=300, random_state=seed)
-    model.fit(_joined(reductions, blocks), labels)
+    model.fit(_spliced(reductions, blocks), labels)
     return _Fitted(reductions, model)

@@ -52,7 +52,7 @@ def load_inputs(
     on. ``centroid_t60``: log2 of spectral centroid [Hz] and of T60 [s]. ``position``: of the contact [m].
     ``time``: since the session's first contact [s], and how many contacts were before. ``background``: encoder
     features of the still's edge. ``motor``: statistics of the clip's sound before the contact. ``views``, where a
-    folder of drawn ones is given: encoder features of the global and of a local view just after the contact.
+    folder of rendered ones is given: encoder features of the global and of a local view just after the contact.
     """
     n = len(dataset.clips)
     steps = 2 * n
@@ -71,12 +71,12 @@ def load_inputs(
     inputs["position"] = np.asarray([clip.position for clip in dataset.clips], np.float32).reshape(n, 3)
     inputs["time"] = session_times(dataset.clips)
     if views is not None:
-        inputs["views"] = _drawn(dataset_views(dataset, views, encoder))
+        inputs["views"] = _rendered(dataset_views(dataset, views, encoder))
     return inputs
 
 
-def _drawn(found: DatasetViews) -> Array:
-    """[n, 2 dims]: global view, and local view of whichever hand is there; 0 where nothing was drawn."""
+def _rendered(found: DatasetViews) -> Array:
+    """[n, 2 dims]: global view, and local view of whichever hand is there; 0 where nothing was rendered."""
     now = found.clips[:, round(CLIP_BEFORE_S * RATE_HZ)].astype(np.float32)
     place = {name: index for index, name in enumerate(found.names)}
     local = [now[:, place[name]] for name in ("local_right", "local_left")]

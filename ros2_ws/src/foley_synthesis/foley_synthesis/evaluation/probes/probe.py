@@ -24,11 +24,11 @@ PROBES: dict[str, tuple[str, ...]] = {
     "sound": ("sound",),
     "sight and sound": ("sight", "sound"),
 }
-DRAWN: dict[str, tuple[str, ...]] = {
-    "drawn views": ("views",),
-    "drawn views and sound": ("views", "sound"),
+RENDERED: dict[str, tuple[str, ...]] = {
+    "rendered views": ("views",),
+    "rendered views and sound": ("views", "sound"),
 }
-"""Asked as well where views of the scene were drawn."""
+"""Asked as well where views of the scene were rendered."""
 SHORTCUTS: dict[str, tuple[str, ...]] = {
     "centroid and T60": ("centroid_t60",),
     "position": ("position",),
@@ -45,8 +45,8 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Asked:
-    """One set that is asked about, and what came of it."""
+class Query:
+    """One set that is queried, and what came of it."""
 
     name: str
     contacts: int
@@ -78,15 +78,15 @@ class ProbeResult:
     seeds: int
     classifiers: dict[str, str]  # by probe: what validation chose
     validation: dict[str, float]  # by probe: balanced accuracy there, which chose
-    asked: tuple[Asked, ...]
+    queries: tuple[Query, ...]
     notes: tuple[str, ...]
 
     def failures(self) -> list[str]:
-        """Shortcuts that work, on the first set that was asked."""
+        """Shortcuts that work, on the first query."""
         if self.kind != "shortcuts":
             return []
         found = []
-        for name, value in self.asked[0].scores.items():
+        for name, value in self.queries[0].scores.items():
             accuracy = max(value.balanced.value, value.plain.value)
             if name == SIMPLE and accuracy >= SIMPLE_LIMIT:
                 found.append(f"{name}: accuracy is {accuracy:.3f}, must be under {SIMPLE_LIMIT}")
@@ -106,7 +106,7 @@ class ProbeResult:
             "seeds": self.seeds,
             "classifiers": self.classifiers,
             "validation_balanced_accuracy": {k: round(v, 5) for k, v in self.validation.items()},
-            "sets": [one.to_dict() for one in self.asked],
+            "sets": [one.to_dict() for one in self.queries],
             "failures": self.failures(),
             "notes": list(self.notes),
         }
@@ -130,7 +130,7 @@ def probe(
     A judge without a test split is asked as a whole.
 
     Args:
-        views: folder of drawn views of the dataset's sessions; they are then asked too.
+        views: folder of rendered views of the dataset's sessions; they are then asked too.
 
     Raises:
         ValueError: an unknown target, a split that is learned from, a judge that is the dataset itself, or nothing
@@ -150,7 +150,7 @@ def probe(
         raise ValueError(
             "views are of one dataset, and no shortcut: ask about them without judges and shortcuts"
         )
-    table = SHORTCUTS if shortcuts else PROBES | (DRAWN if views is not None else {})
+    table = SHORTCUTS if shortcuts else PROBES | (RENDERED if views is not None else {})
     notes: list[str] = []
     worlds = [_World(one, encoder, target, progress, views) for one in (dataset, *judges)]
     home = worlds[0]
@@ -202,13 +202,13 @@ def probe(
         )
         classifiers[name], validation[name] = answers.classifier, answers.validation
         for k, ((_, world, _), rows) in enumerate(zip(sets, kept, strict=True)):
-            asked = world.training(rows, inputs, labels)
+            query = world.training(rows, inputs, labels)
             scores[k][name] = score(
-                asked.labels,
+                query.labels,
                 answers.fitted_once[k],
                 answers.said[k],
-                asked.objects,
-                hierarchical_weights(asked.scenes, asked.objects, replicates, seed=0),
+                query.objects,
+                hierarchical_weights(query.scenes, query.objects, replicates, seed=0),
                 classes=len(labels),
             )
     common = int(np.bincount(home.indices(train_rows, labels)).argmax())
@@ -219,8 +219,8 @@ def probe(
         seeds=seeds,
         classifiers=classifiers,
         validation=validation,
-        asked=tuple(
-            _asked(name, world, rows, labels, common, one)
+        queries=tuple(
+            _query(name, world, rows, labels, common, one)
             for (name, world, rows), one in zip(sets, scores, strict=True)
         ),
         notes=tuple(notes),
@@ -276,12 +276,12 @@ class _World:
         )
 
 
-def _asked(
+def _query(
     name: str, world: _World, rows: Rows, labels: Sequence[str], common: int, scores: dict[str, Score]
-) -> Asked:
+) -> Query:
     truth = world.indices(rows, labels)
     present = len(np.unique(truth))
-    return Asked(
+    return Query(
         name=name,
         contacts=len(rows),
         objects=len({world.clips[i].object_id for i in rows}),

@@ -13,28 +13,25 @@ from foley_perception.audio.resample import resampled
 from foley_perception.clips.grid import CLIP_SAMPLES, SAMPLE_RATE
 from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.checkpoint import load_checkpoint
-from foley_synthesis.evaluation.ablation.variants import places, unit_rows
+from foley_synthesis.evaluation.ablation.variants import placed
 from foley_synthesis.evaluation.baselines import nearest
+from foley_synthesis.evaluation.measure import Method
+from foley_synthesis.evaluation.sound_metrics import Sound, by_row
 from foley_synthesis.vis.inference.predictor import PredictionInput, Predictor
 from foley_synthesis.vis.networks.pca import Pca
 from foley_synthesis.vis.synthesis.exemplar import shifted
 from foley_synthesis.vis.synthesis.parametric import parametric_waveform
 from foley_synthesis.vis.training.features import FeatureSet
 
-Sound = NDArray[np.float32]
-Maker = Callable[[int], tuple[Sound, str]]
-"""Row of the dataset -> sound [48000], and the clip that it is the sound of; empty: of none."""
-
-REAL = "real sound"
 _LATE_S = 0.05
 _SUFFIXES = (".flac", ".wav", ".ogg")
 
 
 class ScoreError(ValueError):
-    """What was asked cannot be scored; the message says what and how to mend it."""
+    """The query cannot be scored; the message says why and how to mend it."""
 
 
-def simple_rows(
+def simple_methods(
     dataset: ClipDataset,
     features: FeatureSet,
     rows: NDArray[np.int64],
@@ -42,23 +39,23 @@ def simple_rows(
     bank: FeatureSet,
     pca: Pca,
     seed: int,
-) -> dict[str, Maker]:
+) -> list[Method]:
     """Silence, the training mean, other real sounds, and the true one late or resynthesised.
 
     Args:
-        rows: of ``features``, that are asked for.
+        rows: of ``features``, that are to be predicted.
         source: with the training clips; ``bank`` are its features.
     """
     cochlea = Cochleagram(SAMPLE_RATE)
     train = bank.indices("train")
     position = {int(row): k for k, row in enumerate(rows)}
     rng = np.random.default_rng(seed)
-    drawn = train[rng.integers(len(train), size=len(rows))]
+    random = train[rng.integers(len(train), size=len(rows))]
     looks = train[nearest(bank.still[train, 0], features.still[rows, 0])]
-    placed = train[nearest(_placed(bank, train), _placed(features, rows))]
+    there = train[nearest(placed(bank, train), placed(features, rows))]
     mean = bank.cochleagram[train].mean(axis=0)
 
-    def from_train(chosen: NDArray[np.int64]) -> Maker:
+    def of_train(chosen: NDArray[np.int64]) -> Callable[[int], tuple[Sound, str]]:
         def make(row: int) -> tuple[Sound, str]:
             found = int(chosen[position[row]])
             return source.audio(found), source.clips[found].clip_id
@@ -72,36 +69,38 @@ def simple_rows(
         frames = pca.decode(pca.encode(features.cochleagram[row]))
         return parametric_waveform(frames, CLIP_SAMPLES, cochlea, seed=seed), ""
 
-    return {
-        "real sound, 50 ms late": late,
-        "real sound, PCA and resynthesis": again,
-        "nearest image": from_train(looks),
-        "nearest clip, velocity zero": from_train(placed),
-        "random": from_train(drawn),
-        "training mean": lambda row: (parametric_waveform(mean, CLIP_SAMPLES, cochlea, seed=seed + row), ""),
-        "silence": lambda row: (np.zeros(CLIP_SAMPLES, np.float32), ""),
-    }
+    return [
+        by_row("real sound, 50 ms late", "truth", late),
+        by_row("real sound, PCA and resynthesis", "truth", again),
+        by_row("nearest image", "nothing", of_train(looks)),
+        by_row("nearest clip, velocity zero", "motion", of_train(there)),
+        by_row("random", "nothing", of_train(random)),
+        by_row(
+            "training mean",
+            "nothing",
+            lambda row: (parametric_waveform(mean, CLIP_SAMPLES, cochlea, seed=seed + row), ""),
+        ),
+        by_row("silence", "nothing", lambda row: (np.zeros(CLIP_SAMPLES, np.float32), "")),
+    ]
 
 
-def checkpoint_rows(
-    name: str, path: str, dataset: ClipDataset, rows: Sequence[int]
-) -> Iterator[tuple[str, Maker]]:
+def checkpoint_methods(name: str, path: str, dataset: ClipDataset, rows: Sequence[int]) -> Iterator[Method]:
     """Both syntheses of what was measured, and the prediction from the plan alone where every contact has one.
 
     Raises:
         CorruptCheckpoint: it cannot be loaded.
-        ScoreError: it was trained on objects of the contacts that are asked about.
+        ScoreError: it was trained on objects of the contacts that are to be predicted.
     """
     place = None if path == "shipped" else path
 
-    def measured(predictor: Predictor) -> Maker:
+    def measured(predictor: Predictor) -> Callable[[int], tuple[Sound, str]]:
         def make(row: int) -> tuple[Sound, str]:
             frames, still = dataset.frames_and_still(row)
             # A recording without a robot has no motion; the model sees rest, as it did in training.
-            made = predictor.predict(
+            output = predictor.predict(
                 PredictionInput(still, frames, np.nan_to_num(dataset.action_executed(row)))
             )
-            return made.waveform, made.exemplar_id
+            return output.waveform, output.exemplar_id
 
         return make
 
@@ -111,23 +110,22 @@ def checkpoint_rows(
     } - {""}
     if shared and any(dataset.clips[row].split == "test" for row in rows):
         raise ScoreError(
-            f"{name}: {len(shared)} of the asked objects, such as {sorted(shared)[0]}, are among its exemplars; it was "
-            "trained on them"
+            f"{name}: {len(shared)} of the objects to be predicted, such as {sorted(shared)[0]}, are among "
+            "its exemplars; it was trained on them"
         )
 
     def planned(row: int) -> tuple[Sound, str]:
-        made = example.predict(PredictionInput(dataset.still(row), None, dataset.action_planned(row)))
-        return made.waveform, made.exemplar_id
+        output = example.predict(PredictionInput(dataset.still(row), None, dataset.action_planned(row)))
+        return output.waveform, output.exemplar_id
 
-    yield name, measured(example)
-    yield f"{name}, parametric", measured(Predictor.load(place, threads=2, synthesis="parametric"))
+    parametric = Predictor.load(place, threads=2, synthesis="parametric")
+    yield by_row(name, "motion", measured(example))
+    yield by_row(f"{name}, parametric", "motion", measured(parametric))
     if all(np.isfinite(dataset.action_planned(row)).all() for row in rows):
-        yield f"{name}, planned", planned
+        yield by_row(f"{name}, planned", "plan", planned)
 
 
-def folder_rows(
-    name: str, folder: Path, dataset: ClipDataset, rows: Sequence[int]
-) -> Iterator[tuple[str, Maker]]:
+def folder_methods(name: str, folder: Path, dataset: ClipDataset, rows: Sequence[int]) -> Iterator[Method]:
     """Files `<clip id>.flac`, `.wav` or `.ogg` of any rate, made by anything.
 
     Raises:
@@ -146,7 +144,7 @@ def folder_rows(
             f"{folder}: {len(rows) - len(found)} of {len(rows)} contacts have no sound, such as "
             f"{dataset.clips[lacking].clip_id}.flac"
         )
-    yield name, lambda row: (read_sound(found[row]), "")
+    yield by_row(name, "unknown", lambda row: (read_sound(found[row]), ""))
 
 
 def read_sound(path: Path) -> Sound:
@@ -162,8 +160,3 @@ def read_sound(path: Path) -> Sound:
         raise ScoreError(f"{path}: holds NaN or infinity")
     sound = resampled(mono, int(rate), SAMPLE_RATE)[:CLIP_SAMPLES]
     return np.asarray(np.pad(sound, (0, CLIP_SAMPLES - len(sound))), np.float32)
-
-
-def _placed(features: FeatureSet, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """The still, and where the tip was without how fast: a match that cannot know how hard the touch is."""
-    return np.concatenate([unit_rows(features.still[rows, 0]), unit_rows(places(features, rows))], axis=1)

@@ -1,8 +1,7 @@
-"""A page to listen to: the same touches, real and by every row."""
+"""A page to listen to: the same touches, real and by every method."""
 
 from __future__ import annotations
 
-import importlib.resources
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ from numpy.typing import NDArray
 
 from foley_perception.clips.grid import SAMPLE_RATE
 from foley_perception.dataset.reader import ClipDataset
+from foley_synthesis.evaluation.measure import Table
+from foley_synthesis.evaluation.report import cells, notes
 
 Sound = NDArray[np.float32]
 
@@ -26,14 +27,15 @@ class Gallery:
         self._sounds: dict[int, list[tuple[str, str]]] = {int(c): [] for c in contacts}
         (out / "sounds").mkdir(parents=True, exist_ok=True)
 
-    def keep(self, row: str, contact: int, sound: Sound) -> None:
-        """Write a sound, if its contact is among those that are shown."""
-        kept = self._sounds.get(contact)
-        if kept is None:
-            return
-        name = f"sounds/{contact:06d}_{len(kept):02d}.flac"
-        soundfile.write(self._out / name, np.clip(sound, -1.0, 1.0), SAMPLE_RATE, subtype="PCM_16")
-        kept.append((row, name))
+    def keep(self, method: str, rows: Sequence[int], sounds: Sequence[Sound]) -> None:
+        """Write the sounds of the contacts that are shown."""
+        for contact, sound in zip(rows, sounds, strict=True):
+            kept = self._sounds.get(int(contact))
+            if kept is None:
+                continue
+            name = f"sounds/{contact:06d}_{len(kept):02d}.flac"
+            soundfile.write(self._out / name, np.clip(sound, -1.0, 1.0), SAMPLE_RATE, subtype="PCM_16")
+            kept.append((method, name))
 
     def groups(self) -> list[tuple[str, list[dict[str, Any]]]]:
         """By material: what was touched, how, its picture and its sounds."""
@@ -48,33 +50,15 @@ class Gallery:
         return sorted(groups.items())
 
 
-def write_page(
-    out: Path, table: str, facts: dict[str, Any], pictures: Sequence[str], gallery: Gallery
-) -> None:
-    """`index.html` beside the sounds; `table` is the Markdown one, so that both say the same."""
+def write_page(out: Path, facts: str, table: Table, pictures: Sequence[str], gallery: Gallery) -> None:
+    """`index.html` beside the sounds."""
     import jinja2
 
-    lines = [line for line in table.splitlines() if line.startswith("|")]
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    notes = table.split("\n\n")[-1]
-    html = (
-        jinja2.Environment(autoescape=True)
-        .from_string(_template())
-        .render(
-            facts=facts,
-            titles=cells[0][1:],
-            table=[(row[0], row[1:]) for row in cells[2:]],
-            notes=notes,
-            pictures=pictures,
-            groups=gallery.groups(),
-        )
+    head, *lines = cells(table)
+    environment = jinja2.Environment(
+        autoescape=True, loader=jinja2.PackageLoader("foley_synthesis.evaluation.sounds", "")
+    )
+    html = environment.get_template("page.html").render(
+        facts=facts, head=head, lines=lines, notes=notes(table), pictures=pictures, groups=gallery.groups()
     )
     (out / "index.html").write_text(html, "utf-8")
-
-
-def _template() -> str:
-    return (
-        importlib.resources.files("foley_synthesis.evaluation.sounds")
-        .joinpath("page.html")
-        .read_text("utf-8")
-    )

@@ -4,54 +4,30 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from foley_synthesis.evaluation import report
+from foley_synthesis.evaluation.measure import Table
+from foley_synthesis.evaluation.sound_metrics import REAL
 from foley_synthesis.flow.networks.mel import HOP, RATE, LogMel
 from foley_synthesis.flow.windows import Items
 
-_COLUMNS = {
-    "stft": "STFT",
-    "envelope": "envelope",
-    "mel": "log mel",
-    "onset_f1": "onsets F1",
-    "sync_ms": "apart [ms]",
-}
 
-
-def markdown(figures: dict[str, Any]) -> str:
-    """A row for each maker, with 95 % intervals."""
-    lines = [
-        f"{figures['windows']} windows of {figures['scenes']} scenes, split `{figures['split']}`, "
-        f"{figures['onsets']} onsets.",
-        "",
-        "| | " + " | ".join(_COLUMNS.values()) + " |",
-        "| --- |" + " --- |" * len(_COLUMNS),
-    ]
-    for name, row in figures["rows"].items():
-        lines.append(f"| {name} | " + " | ".join(_cell(row[key], key) for key in _COLUMNS) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _cell(value: dict[str, float | None], key: str) -> str:
-    if value["value"] is None:
-        return "-"
-    digits = 1 if key == "sync_ms" else 3 if key == "mel" else 2
-    low, high = value["low"], value["high"]
-    span = "" if low is None or high is None else f" [{low:.{digits}f}, {high:.{digits}f}]"
-    return f"{value['value']:.{digits}f}{span}"
+def markdown(table: Table) -> str:
+    """The table with its notes."""
+    f = table.facts
+    head = f"{f['windows']} windows of {f['scenes']} scenes, split `{f['split']}`, {f['onsets']} onsets."
+    return f"{head}\n\n{report.markdown(table)}"
 
 
 def draw(items: Items, shown: dict[int, dict[str, NDArray[np.float32]]], out: Path) -> None:
     """`windows.png`: spectrograms, the real one on top; and each sound as FLAC."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
     import soundfile
+
+    plt = report.pyplot()
 
     transform = LogMel()
     names = list(dict.fromkeys(name for sounds in shown.values() for name in sounds))
@@ -67,9 +43,9 @@ def draw(items: Items, shown: dict[int, dict[str, NDArray[np.float32]]], out: Pa
     seconds = items.mel.shape[2] * HOP / RATE
     for column, (row, sounds) in enumerate(shown.items()):
         window = items.windows[row]
-        mels = {"real sound": items.mel[row]}
+        mels = {REAL: items.mel[row]}
         mels |= {name: transform(torch.from_numpy(sound)) for name, sound in sounds.items()}
-        for line, name in enumerate(["real sound", *names]):
+        for line, name in enumerate([REAL, *names]):
             axis = axes[line][column]
             axis.imshow(
                 mels[name].numpy(),

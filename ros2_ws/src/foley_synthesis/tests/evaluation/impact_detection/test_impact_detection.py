@@ -145,12 +145,12 @@ def test_motion_is_learned_where_colour_tells_nothing(tmp_path: Any) -> None:
         video("test", 2),
     ]
     found = detect(videos, config=SMALL, seeds=1, replicates=50)
-    rows = {name: row["average_precision"] for name, row in found.figures["rows"].items()}
+    rows = {name: row["average_precision"] for name, row in found.table.figures().items()}
     assert rows["sound itself"]["value"] > 0.95
     assert rows["RGB + spacetime"]["value"] > 0.8
     assert rows["RGB + spacetime"]["low"] > rows["RGB only"]["value"]
-    assert found.figures["heard"] == found.figures["impacts"] == 8
-    text = markdown(found.figures)
+    assert found.table.facts["heard"] == found.table.facts["impacts"] == 8
+    text = markdown(found)
     assert "| RGB only |" in text and "0.216" in text
     draw(found, tmp_path / "impacts.png")
     assert (tmp_path / "impacts.png").stat().st_size > 10_000

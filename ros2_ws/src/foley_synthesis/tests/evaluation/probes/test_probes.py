@@ -85,10 +85,10 @@ def absent(private_cache: None, tmp_path_factory: pytest.TempPathFactory) -> Cli
 
 def test_what_is_planted_is_found(planted: ClipDataset) -> None:
     result = probe(planted, ColourEncoder(), seeds=2, replicates=200)
-    (asked,) = result.asked
-    assert (asked.name, asked.contacts, asked.classes, asked.chance) == ("test", 24, 3, pytest.approx(1 / 3))
+    (query,) = result.queries
+    assert (query.name, query.contacts, query.classes, query.chance) == ("test", 24, 3, pytest.approx(1 / 3))
     for name in ("sight", "sound", "sight and sound"):
-        found = asked.scores[name]
+        found = query.scores[name]
         assert found.balanced.value > 0.8 and found.beats_chance and found.p_value < 0.01
         assert found.confusion.sum() == 24
     assert any("test_seen" in note for note in result.notes)
@@ -96,7 +96,7 @@ def test_what_is_planted_is_found(planted: ClipDataset) -> None:
 
 def test_what_is_absent_is_not_found(absent: ClipDataset) -> None:
     result = probe(absent, ColourEncoder(), seeds=2, replicates=200)
-    for found in result.asked[0].scores.values():
+    for found in result.queries[0].scores.values():
         assert not found.beats_chance and found.p_value > 0.01
 
 
@@ -125,12 +125,12 @@ def test_a_judge_is_asked_and_not_learned_from(
     judge = write(tmp_path / "other", lambda data: data, splits=("train",), clips=12, seed=5)
     alone = probe(planted, ColourEncoder(), seeds=2, replicates=100)
     judged = probe(planted, ColourEncoder(), judges=[judge, absent], seeds=2, replicates=100)
-    assert [asked.name for asked in judged.asked] == ["test", "judge other", "judge absent"]
-    assert [asked.contacts for asked in judged.asked] == [24, 12, 24]
-    assert judged.asked[1].scores["sound"].balanced.value > 0.9
-    assert not judged.asked[2].scores["sight"].beats_chance
-    for name, found in judged.asked[0].scores.items():
-        assert found.to_dict() == alone.asked[0].scores[name].to_dict()
+    assert [query.name for query in judged.queries] == ["test", "judge other", "judge absent"]
+    assert [query.contacts for query in judged.queries] == [24, 12, 24]
+    assert judged.queries[1].scores["sound"].balanced.value > 0.9
+    assert not judged.queries[2].scores["sight"].beats_chance
+    for name, found in judged.queries[0].scores.items():
+        assert found.to_dict() == alone.queries[0].scores[name].to_dict()
 
 
 def write_views(folder: Path, dataset: ClipDataset) -> None:
@@ -152,11 +152,19 @@ def write_views(folder: Path, dataset: ClipDataset) -> None:
         (place / "views.json").write_text(json.dumps({"fingerprint": session}))
 
 
-def test_drawn_views_are_asked_where_there_are_some(absent: ClipDataset, tmp_path: Path) -> None:
+def test_rendered_views_are_asked_where_there_are_some(absent: ClipDataset, tmp_path: Path) -> None:
     write_views(tmp_path, absent)
-    (asked,) = probe(absent, ColourEncoder(), seeds=1, replicates=50, splits=("test",), views=tmp_path).asked
-    assert asked.scores["drawn views"].balanced.value > 0.9 > asked.scores["sight"].balanced.value + 0.3
-    assert set(asked.scores) == {"sight", "sound", "sight and sound", "drawn views", "drawn views and sound"}
+    (query,) = probe(
+        absent, ColourEncoder(), seeds=1, replicates=50, splits=("test",), views=tmp_path
+    ).queries
+    assert query.scores["rendered views"].balanced.value > 0.9 > query.scores["sight"].balanced.value + 0.3
+    assert set(query.scores) == {
+        "sight",
+        "sound",
+        "sight and sound",
+        "rendered views",
+        "rendered views and sound",
+    }
     with pytest.raises(ValueError, match="views are of one dataset"):
         probe(absent, ColourEncoder(), shortcuts=True, views=tmp_path)
 
@@ -293,4 +301,4 @@ def test_reaction_is_a_target_where_clips_have_it(private_cache: None, tmp_path:
 
     dataset = write(tmp_path / "rolling", rolls, splits=("train", "validation", "test"), clips=12)
     result = probe(dataset, ColourEncoder(), target="reaction", seeds=1, replicates=50)
-    assert result.labels == ("rolls", "static") and result.asked[0].scores["sound"].balanced.value > 0.8
+    assert result.labels == ("rolls", "static") and result.queries[0].scores["sound"].balanced.value > 0.8

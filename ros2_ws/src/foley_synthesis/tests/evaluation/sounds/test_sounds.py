@@ -6,6 +6,7 @@ import argparse
 import copy
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,15 @@ import soundfile
 
 from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.commands import score as command
-from foley_synthesis.evaluation.sounds.methods import ScoreError, checkpoint_rows, folder_rows, read_sound
+from foley_synthesis.evaluation.measure import Item, Metric
+from foley_synthesis.evaluation.sound_metrics import WAVEFORM, SoundOutput
+from foley_synthesis.evaluation.sounds import run
+from foley_synthesis.evaluation.sounds.methods import (
+    ScoreError,
+    checkpoint_methods,
+    folder_methods,
+    read_sound,
+)
 
 SIMPLE = {
     "real sound", "real sound, 50 ms late", "real sound, PCA and resynthesis", "nearest image",
@@ -53,7 +62,7 @@ def test_one_command_scores_everything(
     )
     told = capsys.readouterr().out
     figures = json.loads((tmp_path / "metrics.json").read_text())
-    rows = figures["rows"]
+    rows = figures["methods"]
     assert set(rows) == SIMPLE | {"ours", "ours, parametric", "ours, planned", "theirs"}
     assert figures["contacts"] == len(tiny_dataset.indices("test")) and figures["models"][-1] == "theirs"
     real, silence, theirs = (rows[name] for name in ("real sound", "silence", "theirs"))
@@ -71,15 +80,32 @@ def test_one_command_scores_everything(
         rows["random"]["stft_relative"]["value"]
         > rows["real sound, PCA and resynthesis"]["stft_relative"]["value"]
     )
-    assert "| theirs |" in told and "stands in for nobody" in told.replace("\n", " ")
+    assert "| theirs |" in told and "says nothing of people" in told.replace("\n", " ")
     for picture in ("scores.png", "loudness.png"):
         assert (tmp_path / picture).stat().st_size > 10_000
 
 
-def test_the_page_plays_what_it_lists(tiny_dataset: ClipDataset, folder: Path, tmp_path: Path) -> None:
+def test_the_page_plays_what_it_lists(
+    tiny_dataset: ClipDataset,
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And a metric that is added as one entry is in metrics.json, in the table, in the terminal and on the page."""
+
+    def peak(output: SoundOutput, items: Sequence[Item]) -> np.ndarray:
+        return np.array([np.abs(sound).max() for sound in output.waveforms])
+
+    added = Metric("peak", "loudest sample", "none", peak, unit="full scale", note="Clipping begins at 1.")
+    monkeypatch.setattr(run, "WAVEFORM", (*WAVEFORM, added))
     words = ("--model", f"<b>theirs</b>={folder}", "--out", str(tmp_path), "--shown", "4", "--contacts", "8")
     assert command.run(arguments(str(tiny_dataset.path), *words)) == 0
     html = (tmp_path / "index.html").read_text()
+    silence = json.loads((tmp_path / "metrics.json").read_text())["methods"]["silence"]
+    assert silence["peak"] == {"value": 0.0, "low": 0.0, "high": 0.0, "seeds": 1, "seed_std": 0.0}
+    for text in (html, (tmp_path / "table.md").read_text(), capsys.readouterr().out):
+        assert "loudest sample [full scale]" in text and "Clipping begins at 1." in text
     assert html.count("<audio") == 4 * (len(SIMPLE) + 1)
     assert "<b>theirs" not in html and "&lt;b&gt;theirs" in html
     for part in html.split('src="')[1:]:
@@ -102,8 +128,8 @@ def test_a_model_is_not_scored_on_what_it_learned(tiny_dataset: ClipDataset, tin
     seen = copy.copy(tiny_dataset)
     seen.clips = [dataclasses.replace(clip, split="test") for clip in tiny_dataset.clips]
     with pytest.raises(ScoreError, match="are among its exemplars"):
-        dict(checkpoint_rows("ours", str(tiny_checkpoint), seen, taught))
-    dict(checkpoint_rows("ours", str(tiny_checkpoint), tiny_dataset, tiny_dataset.indices("test")))
+        list(checkpoint_methods("ours", str(tiny_checkpoint), seen, taught))
+    list(checkpoint_methods("ours", str(tiny_checkpoint), tiny_dataset, tiny_dataset.indices("test")))
 
 
 def test_bad_sounds_are_named(
@@ -112,10 +138,10 @@ def test_bad_sounds_are_named(
     row = tiny_dataset.indices("test")[0]
     clip = tiny_dataset.clips[row].clip_id
     with pytest.raises(ScoreError, match=f"such as {clip}"):
-        dict(folder_rows("x", tmp_path, tiny_dataset, [row]))
+        list(folder_methods("x", tmp_path, tiny_dataset, [row]))
     (tmp_path / f"{clip}.wav").write_bytes(b"RIFF")
     with pytest.raises(ScoreError, match="cannot be read"):
-        dict(folder_rows("x", tmp_path, tiny_dataset, [row]))["x"](row)
+        next(folder_methods("x", tmp_path, tiny_dataset, [row])).predict([Item(row, "", "")], lambda: None)
     soundfile.write(tmp_path / "nan.wav", np.array([0.0, np.nan]), 48_000, subtype="FLOAT")
     with pytest.raises(ScoreError, match="NaN"):
         read_sound(tmp_path / "nan.wav")

@@ -252,10 +252,10 @@ def test_the_command_trains_scores_and_samples(
     fast = ("--steps", 2)
     assert call("score", *common, "--model", f"ours={model}", "--out", scored, *fast) == 0
     figures = json.loads((scored / "metrics.json").read_text())
-    rows = figures["rows"]
+    rows = figures["methods"]
     assert figures["windows"] == 2 and figures["onsets"] == 10
     assert list(rows)[:3] == ["ours", "ours, hands of another", "ours, views of another"]
-    assert rows["silence"]["stft"]["value"] == pytest.approx(1.0, abs=1e-3)
+    assert rows["silence"]["stft_relative"]["value"] == pytest.approx(1.0, abs=1e-3)
     # The order that must hold: what went through the vocoder only is nearer than another sound.
     assert rows["real spectrogram, vocoder"]["mel"]["value"] < rows["random"]["mel"]["value"]
     assert rows["real sound, 50 ms late"]["sync_ms"]["value"] == pytest.approx(50, abs=1)

@@ -1,23 +1,23 @@
-"""What judges a sound: probes and an expectation that learned from real training sounds, but never from its source.
+"""What reads a sound: probes and an expectation that learned from real training sounds, but never from its source.
 
 Example-based synthesis plays training sounds. A probe that learned from the very same sound, or from others of its
-object, would recognise it rather than judge it. So there are five of each, every one without a fifth of the training
-objects, and a sound is judged by one that does not know the object it was recorded from. Sounds with no source are
+object, would recognise it rather than read it. So there are five of each, every one without a fifth of the training
+objects, and a sound is read by one that does not know the object it was recorded from. Sounds with no source are
 dealt out to the five in turn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from foley_perception.clips.grid import ONSET_FRAME
-from foley_synthesis.evaluation.ablation.variants import AFTER, Frames
 from foley_synthesis.evaluation.baselines import fit_logistic
 from foley_synthesis.evaluation.discriminator import Expectation
+from foley_synthesis.metrics.cochleagram import AFTER, Frames
 from foley_synthesis.vis.networks.pca import Pca
 from foley_synthesis.vis.networks.sound_net import normalise_action
 from foley_synthesis.vis.training.features import FeatureSet
@@ -29,7 +29,7 @@ FOLDS = 5
 _SEGMENTS = 6  # of the time after the contact, over which a probe averages
 
 
-class Judges:
+class SoundProbes:
     """Five probes for each target and five expectations, by what they have not heard."""
 
     def __init__(self, features: FeatureSet, pca: Pca, seed: int = 0) -> None:
@@ -40,8 +40,7 @@ class Judges:
         order = np.random.default_rng(seed).permutation(len(names))
         fold_of = {names[thing]: k % FOLDS for k, thing in enumerate(order)}
         own = np.array([fold_of[thing] for thing in things])
-        self._fold = np.full(len(features), -1, np.int64)
-        self._fold[train] = own
+        self._fold_of_clip = {c.clip_id: int(fold) for c, fold in zip(clips, own, strict=True)}
         heard, context = summary(pca.encode(features.cochleagram[train])), context_of(features, train)
         self.labels: dict[str, list[str]] = {}
         self._probes: dict[str, list[Callable[[Array], Labels]]] = {}
@@ -54,14 +53,11 @@ class Judges:
         kept = [own != k if (own != k).sum() > 1 else own >= 0 for k in range(FOLDS)]
         self._expectations = [Expectation.fit(context[rows], heard[rows]) for rows in kept]
 
-    def folds(self, source: NDArray[np.int64] | None, count: int) -> NDArray[np.int64]:
-        """Which of the five judges each sound, [count]; ``source`` is its training row, -1 where it has none."""
-        turn = np.arange(count) % FOLDS
-        if source is None:
-            return turn
-        return np.where(source >= 0, self._fold[np.maximum(source, 0)], turn)
+    def folds(self, sources: Sequence[str]) -> NDArray[np.int64]:
+        """Which of the five reads each sound, [n]; ``sources`` are the clips that they were recorded in, or empty."""
+        return np.array([self._fold_of_clip.get(clip, k % FOLDS) for k, clip in enumerate(sources)], np.int64)
 
-    def truth(self, target: str, values: list[str]) -> Labels:
+    def truth(self, target: str, values: Sequence[str]) -> Labels:
         """Labels as numbers; -1 where training does not know them."""
         known = self.labels[target]
         return np.array([known.index(v) if v in known else -1 for v in values], np.int64)
@@ -74,7 +70,7 @@ class Judges:
         return said
 
     def evidence(self, context: NDArray[np.floating], heard: Array, folds: NDArray[np.int64]) -> Array:
-        """For the machine of the real-or-fake pairs, [n, e]."""
+        """What the discriminator decides from, [n, e]."""
         result = np.empty((len(heard), 2 * heard.shape[1] + 1))
         for k in np.unique(folds):
             own = folds == k
