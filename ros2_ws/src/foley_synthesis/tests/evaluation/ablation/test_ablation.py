@@ -54,6 +54,7 @@ def figures(tiny_dataset: ClipDataset) -> dict[str, Any]:
     )
 
 
+@pytest.mark.slow
 def test_every_row_has_every_figure(figures: dict[str, Any], tiny_dataset: ClipDataset) -> None:
     assert set(figures) == {"test", "judge"} and figures["judge"]["contacts"] == len(tiny_dataset)
     rows = figures["test"]["rows"]
