@@ -37,6 +37,7 @@ from foley_synthesis.vis.training.loop import Split
 from foley_synthesis.vision.coarse_colour import ColourEncoder
 from foley_synthesis.vision.efficientnet import EfficientNetLite0
 
+pytestmark = pytest.mark.slow
 TINY = {"hidden": 24, "still_units": 16, "frame_units": 8, "dropout": 0.1}
 
 
@@ -54,7 +55,6 @@ def figures(tiny_dataset: ClipDataset) -> dict[str, Any]:
     )
 
 
-@pytest.mark.slow
 def test_every_row_has_every_figure(figures: dict[str, Any], tiny_dataset: ClipDataset) -> None:
     assert set(figures) == {"test", "judge"} and figures["judge"]["contacts"] == len(tiny_dataset)
     rows = figures["test"]["rows"]

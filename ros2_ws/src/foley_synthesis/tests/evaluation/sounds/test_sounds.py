@@ -16,6 +16,7 @@ from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.commands import score as command
 from foley_synthesis.evaluation.sounds.methods import ScoreError, checkpoint_rows, folder_rows, read_sound
 
+pytestmark = pytest.mark.slow
 SIMPLE = {
     "real sound", "real sound, 50 ms late", "real sound, PCA and resynthesis", "nearest image",
     "nearest clip, velocity zero", "random", "training mean", "silence",
@@ -40,7 +41,6 @@ def folder(tiny_dataset: ClipDataset, tmp_path_factory: pytest.TempPathFactory) 
     return folder
 
 
-@pytest.mark.slow
 def test_one_command_scores_everything(
     tiny_dataset: ClipDataset,
     tiny_checkpoint: Path,
