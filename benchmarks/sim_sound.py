@@ -1,8 +1,8 @@
-"""Modal sound against real time: `python -m benchmarks.sim_sound [--seconds 20] [--out out/sim_sound]`.
+"""Modal sound against real time: `python -m benchmarks.sim_sound [--seconds 20]`.
 
 Ratios of one run on one machine; one is seconds of processor time per second of sound (1 = real time on one core).
 The floor is what the resonators alone would take at the machine's measured rate of complex multiply-adds in cache; that
-of a saved session, whose bodies are silent most of the time, is the drawing of its noise.
+of a saved session, whose bodies are silent most of the time, is the drawing of its noise. Writes metrics.json to --out.
 """
 
 from __future__ import annotations

@@ -10,20 +10,21 @@ export FOLEY_TEST_METRICS=out/test/metrics.json
 rm -f "$FOLEY_TEST_METRICS"
 processors=$(nproc)
 workers=${FOLEY_TEST_WORKERS:-$((processors < 8 ? processors : 8))}
-
-few=$((workers < 4 ? workers : 4)) # each of these tests has several processes
+few=$((workers < 4 ? workers : 4)) # each of the tests over middleware has several processes
+one_thread=(OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE)
 
 status=5 # nothing was selected, which is right for some of the parts (`-k recorder_node`)
-part() { # name, arguments of pytest: the first failure is what is told at the end
-  local result=0
-  FOLEY_TEST_PART="$1" python -m pytest "${@:2}" || result=$?
+part() { # name, command: the first failure is what is told at the end
+  local result=0 began=$SECONDS
+  FOLEY_TEST_PART="$1" "${@:2}" || result=$?
+  echo "$1 tests took $((SECONDS - began)) s"
   [ "$result" = 2 ] && exit 2 # Ctrl-C
-  if [ "$result" != 5 ] && { [ "$status" = 5 ] || [ "$status" = 0 ]; }; then status=$result; fi
+  case "$status:$result" in *:5) ;; 5:* | 0:*) status=$result ;; esac
 }
 
-export OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
-part pure -n "$workers" --dist loadfile --no-loadscope-reorder -m "not nodes and not system" "$@"
-part nodes -n "$few" --dist loadfile --no-loadscope-reorder -m "(nodes or system) and not real_time" "$@"
-unset OMP_NUM_THREADS NUMBA_NUM_THREADS OMP_WAIT_POLICY
-part real_time -m real_time "$@"
+part pure env "${one_thread[@]}" \
+  python -m pytest -n "$workers" --dist loadfile --no-loadscope-reorder -m "not nodes and not system" "$@"
+part nodes env "${one_thread[@]}" \
+  python -m pytest -n "$few" --dist loadfile --no-loadscope-reorder -m "(nodes or system) and not real_time" "$@"
+part real_time python -m pytest -m real_time "$@"
 exit "$status"

@@ -275,7 +275,15 @@ def _await_heartbeat(context: RosContext, node: NodeProcess, topic: str, timeout
         pytest.fail(f"`{node.name}` ended with {node.process.returncode}:\n{node.log}")
 
 
-# ---- order, and what is made once ------------------------------------------------------------------------------
+# ---- parts, order, and what is made once -----------------------------------------------------------------------
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """The parts over middleware import only files that name their marker: all of them take every process 10 s."""
+    part = os.environ.get("FOLEY_TEST_PART", "")
+    if part not in ("nodes", "real_time") or not collection_path.match("test_*.py"):
+        return None
+    return f"mark.{part}" not in collection_path.read_text(encoding="utf-8") or None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests first; otherwise the order stays."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}

@@ -85,7 +85,7 @@ def test_a_process_that_dies_costs_its_bag_only(tmp_path):
                 child.kill()
                 return
 
-    config = GenerateConfig(out=tmp_path, scenes=2, duration_s=4.0, jobs=2, edition="tabletop")
+    config = GenerateConfig(out=tmp_path, scenes=2, duration_s=2.0, jobs=2, edition="tabletop")
     figures = generate(config, progress, warnings.append)
     assert killed and figures["processes_died"] == 1 and "a process died" in warnings[0]
     assert figures["scenes_written"] == 2 and all(module_finished(job) for job in bag_jobs(config))
