@@ -1,7 +1,8 @@
 """Run every benchmark of this folder, one after the other, each in a process of its own.
 
-`make bench`, or `python -m benchmarks [NAME ...]`. Each prints a table and writes `out/<name>/metrics.json`. Figures
-are ratios within one run, with the floor beside them; absolute times belong to the machine.
+`make bench`, or `python -m benchmarks [NAME ...]`; one with options of its own is `python -m benchmarks.NAME`. Each
+prints a table and writes `out/bench_NAME/metrics.json`. Figures are ratios within one run, with the floor beside them;
+absolute times belong to the machine.
 """
 
 from __future__ import annotations
@@ -9,25 +10,39 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 
 
-def main() -> int:
-    known = sorted(p.stem for p in HERE.glob("*.py") if not p.stem.startswith("_"))
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"one or more of: {', '.join(known)}; default: all"
+def known() -> list[str]:
+    """Names of all benchmarks."""
+    return sorted(p.stem for p in HERE.glob("*.py") if not p.stem.startswith("_"))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    names = parser.parse_args().names or known
-    unknown = sorted(set(names) - set(known))
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"one or more of: {', '.join(known())}; default: all"
+    )
+    parser.add_argument("--list", action="store_true", help="print the names and end")
+    args = parser.parse_args(arguments)
+    if args.list:
+        print("\n".join(known()))
+        return 0
+    names = args.names or known()
+    unknown = sorted(set(names) - set(known()))
     if unknown:
-        parser.error(f"no benchmark named {', '.join(unknown)}; known are {', '.join(known)}")
+        parser.error(f"no benchmark named {', '.join(unknown)}; known are {', '.join(known())}")
     failed = []
     for name in names:
         print(f"== {name}", flush=True)
-        if subprocess.run([sys.executable, str(HERE / f"{name}.py")], check=False).returncode:
+        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode:
             failed.append(name)
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)

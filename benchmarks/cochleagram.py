@@ -1,4 +1,4 @@
-"""Cochleagram against others: `python benchmarks/cochleagram.py [--seconds 60] [--out out/bench_cochleagram]`.
+"""Cochleagram against others: `python -m benchmarks.cochleagram [--seconds 60] [--out out/bench_cochleagram]`.
 
 Seconds of processor time for a minute of sound, best of three, and each over ours. The floor is one real FFT of the
 whole and 42 inverse ones of the sizes used, with nothing around them. `gammatone` is the package of that name (its
@@ -8,15 +8,14 @@ inverse FFT of the analytic signal, magnitude, mean over frames. Writes metrics.
 
 from __future__ import annotations
 
-import argparse
-import time
+import sys
 import warnings
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.fft
 
+from benchmarks._bench import best_processor, parser
 from foley_common.metrics_file import write_metrics
 from foley_perception.audio.cochleagram import Cochleagram, filter_responses
 from foley_perception.audio.cochleagram_stream import CochleagramStream
@@ -64,36 +63,24 @@ def gammatone(sound: np.ndarray) -> None:
     gtgram(sound, RATE, 2 / 90, 1 / 90, 42, 50)
 
 
-def best(action: Callable[[], object], times: int = 3) -> float:
-    found = float("inf")
-    for _ in range(times):
-        begin = time.process_time()
-        action()
-        found = min(found, time.process_time() - begin)
-    return found
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--out", type=Path, default=Path("out/bench_cochleagram"))
-    args = parser.parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser("cochleagram", __doc__)
+    options.add_argument("--seconds", type=float, default=60.0)
+    args = options.parse_args(arguments)
     sound = (0.1 * np.random.default_rng(0).standard_normal(round(RATE * args.seconds))).astype(np.float32)
     cochlea = Cochleagram(RATE)
     cochlea(sound)  # the bank is made once
-    ours = best(lambda: cochlea(sound))
+    ours = best_processor(lambda: cochlea(sound), 3)
     rows = {
-        "floor: one FFT, 42 short inverse FFTs": best(lambda: floor(cochlea, sound)),
+        "floor: one FFT, 42 short inverse FFTs": best_processor(lambda: floor(cochlea, sound), 3),
         "foley": ours,
-        "foley, streamed in 0.1 s steps": best(lambda: streamed(cochlea, sound, 9), 1),
-        "foley, streamed in 1 s steps": best(lambda: streamed(cochlea, sound, 90), 1),
-        "torch, Eq. 1 written plainly": best(lambda: plain_torch(cochlea, sound)),
+        "foley, streamed in 0.1 s steps": best_processor(lambda: streamed(cochlea, sound, 9), 1),
+        "foley, streamed in 1 s steps": best_processor(lambda: streamed(cochlea, sound, 90), 1),
+        "torch, Eq. 1 written plainly": best_processor(lambda: plain_torch(cochlea, sound), 3),
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        rows["gammatone 1.0.3"] = best(lambda: gammatone(sound), 1)
+        rows["gammatone 1.0.3"] = best_processor(lambda: gammatone(sound), 1)
     difference = float(np.sqrt(np.mean((plain_torch(cochlea, sound) - cochlea(sound)) ** 2)))
     size = float(np.sqrt(np.mean(cochlea(sound) ** 2)))
     figures = {
@@ -107,10 +94,9 @@ def main() -> int:
             f"{name:40s} {value:8.3f} s  {value / ours:8.2f} x ours  {args.seconds / value:8.0f} x real time"
         )
     print(f"difference from the plain one: {figures['difference_from_plain_db']} dB")
-    args.out.mkdir(parents=True, exist_ok=True)
     write_metrics(args.out, figures)
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

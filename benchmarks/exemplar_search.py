@@ -1,4 +1,4 @@
-"""Search for the nearest exemplar: `python benchmarks/exemplar_search.py [--count 50000]`.
+"""Search for the nearest exemplar: `python -m benchmarks.exemplar_search [--count 50000]`.
 
 One query against a bank of windows of 59 frames x 10 features, L1, exact, on one thread; best of several. The floor
 is a sum over the bank: its bytes must come from memory at least once. Beside ours (faiss, exhaustive) stand numpy, as
@@ -7,31 +7,28 @@ one would write it, and scikit-learn's exhaustive search. Ratios are over the fl
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
+import sys
+from collections.abc import Sequence
 
 import faiss
 import numpy as np
-from _timing import best
 from sklearn.metrics import pairwise_distances_argmin
 from threadpoolctl import threadpool_limits
 
+from benchmarks._bench import best, parser
 from foley_common.metrics_file import write_metrics
 from foley_synthesis.vis.synthesis.search import L1Index
 
 WINDOW = (59, 10)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser("exemplar_search", __doc__)
+    options.add_argument(
         "--count", type=int, nargs="*", default=[500, 5_000, 50_000], help="exemplars in the bank"
     )
-    parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--out", type=Path, default=Path("out/bench_exemplar_search"))
-    args = parser.parse_args()
+    options.add_argument("--repeats", type=int, default=9)
+    args = options.parse_args(arguments)
     faiss.omp_set_num_threads(1)
     rng = np.random.default_rng(0)
     results = []
@@ -64,9 +61,9 @@ def main() -> None:
         print(f"{count} exemplars, {flat.nbytes / 1e6:.0f} MB")
         for name, s in seconds.items():
             print(f"  {name:24} {1e3 * s:9.3f} ms   {s / floor:6.2f} x floor")
-    args.out.mkdir(parents=True, exist_ok=True)
     write_metrics(args.out, {"banks": results})
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

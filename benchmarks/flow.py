@@ -1,4 +1,4 @@
-"""Eight seconds of sound by rectified flow on the CPU: `python benchmarks/flow.py [--size small paper]`.
+"""Eight seconds of sound by rectified flow on the CPU: `python -m benchmarks.flow [--size small paper]`.
 
 Each stage of a sound, best of several, on all cores: 25 steps with guidance (two passes of the field each), the decoder
 of the latent, the vocoder. The floor is the field's multiplications alone at the rate at which this machine multiplies
@@ -8,15 +8,15 @@ large matrices. Weights are random: they change no time. Ratios are of 8 s of so
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from _timing import best
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks._bench import best, parser
 from foley_common.metrics_file import write_metrics
 from foley_synthesis.flow.networks import autoencoder
 from foley_synthesis.flow.networks.mel import BINS, GriffinLim
@@ -73,12 +73,11 @@ def measure(size: str, repeats: int, rate: float) -> dict[str, Any]:
     }
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", nargs="+", default=["small", "paper"], choices=list(VISION))
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=Path("out/bench_flow"))
-    args = parser.parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser("flow", __doc__)
+    options.add_argument("--size", nargs="+", default=["small", "paper"], choices=list(VISION))
+    options.add_argument("--repeats", type=int, default=3)
+    args = options.parse_args(arguments)
     rate = matrix_rate()
     figures: dict[str, Any] = {"threads": torch.get_num_threads(), "gflop_per_s": rate / 1e9}
     table = Table(
@@ -104,10 +103,9 @@ def main() -> int:
             f"{one['times_real_time']:.2f}",
         )
     Console().print(table)
-    args.out.mkdir(parents=True, exist_ok=True)
     write_metrics(args.out, figures)
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Hands found with the real networks: `python benchmarks/hands.py [--seconds 6] [--photos photo.jpg ...]`.
+"""Hands found with the real networks: `python -m benchmarks.hands [--seconds 6] [--photos photo.jpg ...]`.
 
 A right hand taps on a table before a camera, a left one comes in later and rests; both are drawn with depth, so every
 joint is known. The tracker follows them: with depth, without it, and with depth that is noisy and full of holes. What
@@ -8,9 +8,9 @@ of 224. With --photos, what is found in photographs is told as well. Writes metr
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks._bench import parser
 from foley_common.metrics_file import write_metrics
 from foley_perception.gaussians.views.cameras import ViewConfig, local_camera, square
 from foley_perception.geometry.camera import CameraModel
@@ -127,19 +128,16 @@ def judge(film_: list[Any], camera: CameraModel, mode: str) -> dict[str, Any]:
     }
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--seconds", type=float, default=6.0)
-    parser.add_argument("--photos", nargs="*", type=Path, default=[], help="photographs of hands")
-    parser.add_argument("--out", type=Path, default=Path("out/bench_hands"))
-    args = parser.parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser("hands", __doc__)
+    options.add_argument("--seconds", type=float, default=6.0)
+    options.add_argument("--photos", nargs="*", type=Path, default=[], help="photographs of hands")
+    args = options.parse_args(arguments)
     args.out.mkdir(parents=True, exist_ok=True)
     try:
         detector = HandDetector()
     except HandModelError as error:
-        print(f"benchmarks/hands.py: error: {error}", file=sys.stderr)
+        print(f"benchmarks.hands: error: {error}", file=sys.stderr)
         return 2
     results: dict[str, Any] = {"pictures_hz": RATE_HZ, "seconds": args.seconds, "drawn": {}, "photos": {}}
     for size in ((320, 240), (640, 480)):
@@ -182,4 +180,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

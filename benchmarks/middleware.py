@@ -1,6 +1,6 @@
 """Camera frames between two processes, with the Fast DDS profile and at its defaults: how many come through.
 
-    python benchmarks/middleware.py [--runs 3]
+    python -m benchmarks.middleware [--runs 3]
 
 Each run sends 60 best-effort images of 640x480 RGB at 30 Hz. The floor is what was sent. Writes
 out/bench_middleware/metrics.json.
@@ -8,12 +8,12 @@ out/bench_middleware/metrics.json.
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Sequence
 
+from benchmarks._bench import parser
 from foley_common.metrics_file import write_metrics
 
 VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
@@ -32,13 +32,10 @@ def received(profile: str | None) -> tuple[int, int]:
     return got, sent
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=Path("out/bench_middleware"))
-    args = parser.parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser("middleware", __doc__)
+    options.add_argument("--runs", type=int, default=3)
+    args = options.parse_args(arguments)
     profile = next((os.environ[name] for name in VARIABLES if os.environ.get(name)), None)
     if profile is None:
         sys.exit("middleware: no Fast DDS profile is set: `. ./env.sh` first")
@@ -49,7 +46,6 @@ def main() -> int:
         got, sent = (sum(column) for column in zip(*counts, strict=True))
         figures[name] = {"sent": sent, "received": got, "lost_share": round(1 - got / sent, 4)}
         print(f"{name:14}{got:5} of {sent} images, {100 * (1 - got / sent):.1f} % lost")
-    args.out.mkdir(parents=True, exist_ok=True)
     write_metrics(args.out, figures)
     return 0
 

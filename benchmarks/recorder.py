@@ -1,6 +1,6 @@
 """What recording costs: CPU of the recorder, bytes per second, messages lost, beside the floor.
 
-    python benchmarks/recorder.py [--seconds 20] [--width 640 --height 480]
+    python -m benchmarks.recorder [--seconds 20] [--width 640 --height 480]
 
 One process publishes audio (100 Hz), pose, joints, wrench and tf (250 Hz each) and images (30 Hz); another is
 the recorder. The floor is the same bytes copied to the same disk by one process that does nothing else.
@@ -9,7 +9,6 @@ Writes out/bench_recorder/metrics.json.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
@@ -17,7 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+
+from benchmarks._bench import parser
+from foley_common.metrics_file import write_metrics
 
 SOURCE = """
 import json, sys, time
@@ -69,16 +72,13 @@ rclpy.shutdown()
 """
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--width", type=int, default=320)
-    parser.add_argument("--height", type=int, default=240)
-    parser.add_argument("--domain", type=int, default=33)
-    parser.add_argument("--out", default="out/bench_recorder")
-    args = parser.parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser("recorder", __doc__)
+    options.add_argument("--seconds", type=float, default=20.0)
+    options.add_argument("--width", type=int, default=320)
+    options.add_argument("--height", type=int, default=240)
+    options.add_argument("--domain", type=int, default=33)
+    args = options.parse_args(arguments)
     os.environ["ROS_DOMAIN_ID"] = str(args.domain)
     import psutil
     import rclpy
@@ -150,9 +150,7 @@ def main() -> int:
         "copy_floor_share_of_a_core": floor / wall,
         "lost": {n: {"sent": sent[k], "received": received[n]} for k, n in names.items()},
     }
-    path = Path(args.out) / "metrics.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(figures, indent=2) + "\n")
+    write_metrics(args.out, figures)
     print(json.dumps(figures, indent=2))
     return 0
 
@@ -169,4 +167,4 @@ def copy_seconds(path: Path) -> float:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

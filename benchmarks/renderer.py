@@ -1,4 +1,4 @@
-"""Drawing Gaussians on the CPU: `python benchmarks/renderer.py [--count 20000 100000]`.
+"""Drawing Gaussians on the CPU: `python -m benchmarks.renderer [--count 20000 100000]`.
 
 A picture of 224x224 pixels with its projection, colours, sorting and, apart, its gradient; best of several, on all
 cores. The error is against the dense float64 definition in some rows. The floor is one exponential for every pair of
@@ -8,16 +8,17 @@ software GL), where it runs. Ratios are over the floor. Writes metrics.json to -
 
 from __future__ import annotations
 
-import argparse
+import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from _timing import best
 
+from benchmarks._bench import best, parser
 from foley_common.metrics_file import write_metrics
 from foley_perception.gaussians.gaussians import Gaussians
 from foley_perception.gaussians.ply import save_ply
@@ -106,14 +107,11 @@ def open3d_ms(gaussians: Gaussians, camera: CameraModel, repeats: int) -> float 
         return None
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--count", type=int, nargs="*", default=[20_000, 100_000], help="Gaussians")
-    parser.add_argument("--repeats", type=int, default=15)
-    parser.add_argument("--out", type=Path, default=Path("out/bench_renderer"))
-    args = parser.parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser("renderer", __doc__)
+    options.add_argument("--count", type=int, nargs="*", default=[20_000, 100_000], help="Gaussians")
+    options.add_argument("--repeats", type=int, default=15)
+    args = options.parse_args(arguments)
     K = np.array([[200.0, 0, SIDE / 2 - 0.5], [0, 200.0, SIDE / 2 - 0.5], [0, 0, 1]])
     camera = CameraModel(K, SIDE, SIDE, SE3.identity())
     viewmat, edges = torch.eye(4), torch.as_tensor(K.copy()).float()
@@ -149,10 +147,10 @@ def main() -> None:
             f"{count:7d} Gaussians: forward {forward:.1f} ms = {forward / floor:.1f} x floor, backward "
             f"{row['backward_ms']:.1f} ms, {row['error_db']:.0f} dB from the definition{beside}"
         )
-    args.out.mkdir(parents=True, exist_ok=True)
     head = {"threads": torch.get_num_threads(), "side": SIDE, "rows_compared": len(ROWS)}
     write_metrics(args.out, {**head, "results": results})
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Scenes from scans: `python benchmarks/scenes.py [--bags /path/to/foleysim] [--scenes 4]`.
+"""Scenes from scans: `python -m benchmarks.scenes [--bags /path/to/foleysim] [--scenes 4]`.
 
 Of each scan two scenes are fitted, one that starts from depth and one from random Gaussians: PSNR on held-out views,
 and how long that took. Then the camera of a recording in the same scene is registered by five pictures with the robot
@@ -9,11 +9,11 @@ again. Writes metrics.json, and a picture of views, to --out.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import statistics
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 import torch
 
+from benchmarks._bench import parser
 from foley_common.metrics_file import write_metrics
 from foley_perception.action.gripper import SIDES, GripperHand
 from foley_perception.episodes.hands import hand_keypoints
@@ -31,6 +32,22 @@ from foley_perception.gaussians.reconstruction.reconstruct import reconstruct
 from foley_perception.gaussians.register import register_still
 from foley_perception.gaussians.views.cameras import ViewConfig, ViewRenderer, local_camera, square
 from foley_perception.scene.scan import Scan, read_scan
+
+WORLD = Path("out/foleysim-1-mini/bags")  # of `make world`
+
+
+def written(bags: Path, scenes: int) -> Path:
+    """Scans and recordings of the first test scenes of the mini edition; what is there stays."""
+    from foley_sim.offline.collections import recordings
+    from foley_sim.offline.job import job_of
+    from foley_sim.ros.bag import write_bag
+
+    for recording in recordings(WORLD.parent.name, only="test"):
+        job = job_of(recording, bags)
+        if recording.scene_seed < scenes and not job.folder.exists():
+            print(f"writing {job.folder}", flush=True)
+            write_bag(job)
+    return bags
 
 
 def fitted(scan: Scan, out: Path, config: OptimiseConfig) -> dict[str, Any]:
@@ -119,23 +136,23 @@ def reprojection(scan: Scan, scene: Path, bag: Path, picture: Path | None) -> di
     }
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser("scenes", __doc__)
+    options.add_argument(
+        "--bags",
+        type=Path,
+        help=f"of a collection with scans (default: {WORLD}, or what is needed of it, written anew)",
     )
-    parser.add_argument(
-        "--bags", type=Path, default=Path("out/foleysim-1-mini/bags"), help="of a collection with scans"
-    )
-    parser.add_argument("--scenes", type=int, default=4)
-    parser.add_argument("--steps", type=int, default=0, help="default: that of the device, 400")
-    parser.add_argument(
+    options.add_argument("--scenes", type=int, default=4)
+    options.add_argument("--steps", type=int, default=0, help="default: that of the device, 400")
+    options.add_argument(
         "--long", type=int, default=0, metavar="STEPS", help="fit the first scene for so many steps as well"
     )
-    parser.add_argument("--out", type=Path, default=Path("out/bench_scenes"))
-    args = parser.parse_args()
-    scans = sorted((args.bags / "scans").glob("test-*-scan"))[: args.scenes]
+    args = options.parse_args(arguments)
+    bags = args.bags or (WORLD if WORLD.exists() else written(args.out / "bags", args.scenes))
+    scans = sorted((bags / "scans").glob("test-*-scan"))[: args.scenes]
     if not scans:
-        print(f"{args.bags}/scans holds no test scans; make them with `make world`", file=sys.stderr)
+        print(f"benchmarks.scenes: error: {bags}/scans holds no test scans", file=sys.stderr)
         return 2
     results = []
     for path in scans:
@@ -145,7 +162,7 @@ def main() -> int:
         row["rgbd"] = fitted(scan, args.out / name, base)
         row["random"] = fitted(scan, args.out / f"{name}-random", dataclasses.replace(base, start="random"))
         picture = None if results else args.out / "views.jpg"
-        row["registered"] = reprojection(scan, args.out / name, args.bags / f"{name}-p000", picture)
+        row["registered"] = reprojection(scan, args.out / name, bags / f"{name}-p000", picture)
         results.append(row)
         print(
             f"{scan.scene_id}: from depth {row['rgbd']['psnr']:.1f} dB in {row['rgbd']['seconds']:.0f} s, random "
@@ -179,4 +196,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

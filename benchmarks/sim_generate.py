@@ -1,4 +1,4 @@
-"""Speed of generation against real time: `python benchmarks/sim_generate.py [--seconds 20] [--processes 2]`.
+"""Speed of generation against real time: `python -m benchmarks.sim_generate [--seconds 20] [--processes 2]`.
 
 Writes a few recordings as a collection has them (JPEG and PNG images, 16-bit sound) for each robot, and beside them
 the floor: physics alone, sound alone, drawing alone, each on one process. Ratios are simulated seconds per second of
@@ -8,19 +8,20 @@ per second of processor time. Writes metrics.json to --out.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import functools
 import json
 import multiprocessing
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks._bench import parser
 from foley_common.metrics_file import write_metrics
 from foley_sim.editions import EDITIONS
 from foley_sim.offline.collections import COLOUR_RATE_HZ, DEPTH_RATE_HZ, recordings
@@ -177,26 +178,22 @@ def measure(edition: str, robot: Robot, processes: int, seconds: float) -> dict[
     return figures
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument(
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser("sim_generate", __doc__)
+    options.add_argument("--seconds", type=float, default=20.0)
+    options.add_argument("--processes", type=int, default=2)
+    options.add_argument(
         "--edition", default=list(EDITIONS)[min(1, len(EDITIONS) - 1)], choices=tuple(EDITIONS)
     )
-    parser.add_argument("--robots", nargs="*", default=list(ROBOTS), choices=ROBOTS)
-    parser.add_argument("--out", type=Path, default=Path("out/bench_sim_generate"))
-    args = parser.parse_args()
+    options.add_argument("--robots", nargs="*", default=list(ROBOTS), choices=ROBOTS)
+    args = options.parse_args(arguments)
     figures: dict[str, object] = {"edition": args.edition, "seconds": args.seconds}
     for robot in args.robots:
         figures[robot] = measure(args.edition, robot, args.processes, args.seconds)
         print(robot, json.dumps(figures[robot], indent=1))
-    args.out.mkdir(parents=True, exist_ok=True)
     write_metrics(args.out, figures)
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

@@ -1,19 +1,20 @@
-"""Modal sound against real time: `python benchmarks/sim_sound.py [--seconds 20] [--out out/sim_sound]`.
+"""Modal sound against real time: `python -m benchmarks.sim_sound [--seconds 20]`.
 
 Ratios of one run on one machine; one is seconds of processor time per second of sound (1 = real time on one core).
 The floor is what the resonators alone would take at the machine's measured rate of complex multiply-adds in cache; that
-of a saved session, whose bodies are silent most of the time, is the drawing of its noise.
+of a saved session, whose bodies are silent most of the time, is the drawing of its noise. Writes metrics.json to --out.
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
+import sys
 import time
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 
+from benchmarks._bench import parser
 from foley_common.metrics_file import write_metrics
 from foley_sim.materials import MATERIALS
 from foley_sim.scene import make_scene as tabletop_scene
@@ -106,13 +107,10 @@ def floor_share(modes: int) -> float:
     return best
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--out", type=Path, default=Path("out/sim_sound"))
-    args = parser.parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser("sim_sound", __doc__)
+    options.add_argument("--seconds", type=float, default=20.0)
+    args = options.parse_args(arguments)
     spec = make_scene()
     begin = time.perf_counter()
     renderer = SoundRenderer(spec, seed=1)
@@ -138,10 +136,9 @@ def main() -> int:
     for name, value in figures.items():
         factor = f"   {1 / value:6.1f} x real time" if "chunks" in name else ""
         print(f"{name:45s} {value:10.5f}{factor}")
-    args.out.mkdir(parents=True, exist_ok=True)
     write_metrics(args.out, figures)
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

@@ -1,6 +1,6 @@
 """The live synthesizer: lead time and latency over real middleware, and where the time goes.
 
-    python benchmarks/synthesizer.py [--seconds 60] [--checkpoint DIR] [--no-live]
+    python -m benchmarks.synthesizer [--seconds 60] [--checkpoint DIR] [--no-live]
 
 Live: `foley up --sim` with its usual nodes, each in its own process, recorded for some seconds in a scene that no
 model has met. Lead time is the predicted contact minus the arrival of the prediction, latency from the newest input
@@ -12,30 +12,17 @@ at the rate at which this machine multiplies matrices in the same run. Writes ou
 
 from __future__ import annotations
 
-import argparse
-import statistics
-import time
-from collections.abc import Callable
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks._bench import median_ms, parser
 from foley_common.metrics_file import write_metrics
 
 CLIP_S = 1.0
-
-
-def median_ms(work: Callable[[], object], repeats: int) -> float:
-    """Milliseconds, after three runs that warm up."""
-    for _ in range(3):
-        work()
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return 1e3 * statistics.median(times)
 
 
 def live(checkpoint: str, seconds: float, out: Path) -> dict[str, Any]:
@@ -198,18 +185,15 @@ def flops(predictor: Any, images: int) -> float:
     return counted + lstm
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--seconds", type=float, default=60.0, help="of the live session (default: 60)")
-    parser.add_argument(
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser("synthesizer", __doc__)
+    options.add_argument("--seconds", type=float, default=60.0, help="of the live session (default: 60)")
+    options.add_argument(
         "--checkpoint", default="", metavar="DIR", help="model folder (default: the one that ships)"
     )
-    parser.add_argument("--repeats", type=int, default=60)
-    parser.add_argument("--no-live", action="store_true", help="stages only")
-    parser.add_argument("--out", type=Path, default=Path("out/bench_synthesizer"))
-    args = parser.parse_args()
+    options.add_argument("--repeats", type=int, default=60)
+    options.add_argument("--no-live", action="store_true", help="stages only")
+    args = options.parse_args(arguments)
     report = {"stages": stages(args.checkpoint, args.repeats)}
     for mode, row in report["stages"]["modes"].items():
         print(f"{mode}: {row['whole_ms']:.1f} ms, {row['real_time_factor']:.0f} x real time, "
@@ -222,9 +206,9 @@ def main() -> None:
         report["live"] = live(args.checkpoint, args.seconds, args.out)
         for name, value in report["live"].items():
             print(f"  {name:28} {value:.3f}" if isinstance(value, float) else f"  {name:28} {value}")
-    args.out.mkdir(parents=True, exist_ok=True)
     write_metrics(args.out, report)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -7,5 +7,5 @@ status=0
 ruff check . || status=1
 mapfile -t pure < <(find ros2_ws/src/foley_*/foley_* -name '*.py' \
   -not -path '*/ros/*' -not -path '*/nodes/*' -not -path '*/foley_ros/*' -not -path '*/data/*' | LC_ALL=C sort)
-mypy "${pure[@]}" || status=1
+mypy --num-workers auto "${pure[@]}" || status=1
 exit $status

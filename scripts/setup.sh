@@ -85,13 +85,26 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 # ---- venv ---------------------------------------------------------------------------------------------------
-requirements=(requirements/base.txt)
-for extra in $extras; do [ "$extra" = base ] || requirements+=("requirements/$extra.txt"); done
-[ "$FOLEY_ROS" = wheels ] && requirements+=(requirements/ros.txt)
-wanted="$FOLEY_ROS python$version $(cat "${requirements[@]}" requirements/constraints.txt | sha256sum | cut -c1-32) $extras"
+# In two steps: the workspace needs only the first, so the second is installed while colcon builds.
+ros=(); [ "$FOLEY_ROS" = wheels ] && ros=(requirements/ros.txt)
+first=(requirements/base.txt "${ros[@]}")
+second=()
+for extra in $extras; do [ "$extra" = base ] || second+=("requirements/$extra.txt"); done
+wanted="$FOLEY_ROS python$version $(cat requirements/base.txt "${second[@]}" "${ros[@]}" requirements/constraints.txt | sha256sum | cut -c1-32) $extras"
 stamp="$venv/.foley-requirements"
 
+install() { # requirement files
+  # Compiled are only the modules that something imports, when it does; to compile all 8 GB takes most of a minute.
+  local file options=(--disable-pip-version-check -q --no-compile)
+  for file in "$@"; do options+=(-r "$file"); done
+  # A ROS outside brings packages of its own; only what is asked for is pinned there.
+  [ "$FOLEY_ROS" = wheels ] && options+=(-c requirements/constraints.txt)
+  "$venv/bin/python" -m pip install "${options[@]}"
+}
+
+incomplete=""
 if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+  incomplete=1
   have="$(version_of "$venv/bin/python")"
   if [ -n "$have" ] && [ "$have" != "$version" ]; then
     die "$venv holds Python $have, wanted is $version: remove that folder, or set PYTHON=python$have"
@@ -104,13 +117,8 @@ if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
       || { "$python" -m venv --without-pip --clear "${options[@]}" "$venv" && "$python" -m pip --python "$venv/bin/python" install -q pip; } \
       || die "could not make a venv: install python$version-venv, or pip for $python"
   fi
-  say "requirements: ${requirements[*]} (about 8 GB with torch; minutes)"
-  pip_options=(--disable-pip-version-check -q)
-  for file in "${requirements[@]}"; do pip_options+=(-r "$file"); done
-  # A ROS outside brings packages of its own; only what is asked for is pinned there.
-  [ "$FOLEY_ROS" = wheels ] && pip_options+=(-c requirements/constraints.txt)
-  "$venv/bin/python" -m pip install "${pip_options[@]}"
-  echo "$wanted" >"$stamp"
+  say "requirements: ${first[*]}"
+  install "${first[@]}"
 fi
 
 # ---- workspace ----------------------------------------------------------------------------------------------
@@ -125,14 +133,15 @@ build_hash() {
     find src \( -path '*/launch/*' -o -path '*/config/*' -o -path '*/rviz/*' -o -path '*/foley_ros/*.py' -o -path '*/foley_common/*.py' \) -type f | LC_ALL=C sort
   ) | sha256sum | cut -c1-32
 }
-stamp="$root/ros2_ws/install/.foley-build"
-wanted_build="$(build_hash)"
-if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted_build" ]; then
+
+build() {
+  local paths=(src) cmake_args=(-DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF "-DPython3_EXECUTABLE=$venv/bin/python")
+  local built="$root/ros2_ws/install/.foley-build" wanted_build
+  wanted_build="$(build_hash)"
+  [ "$(cat "$built" 2>/dev/null)" != "$wanted_build" ] || return 0
   say "colcon build"
   . "$root/env.sh"
   cd "$root/ros2_ws"
-  paths=(src)
-  cmake_args=(-DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF "-DPython3_EXECUTABLE=$venv/bin/python")
   if [ "$FOLEY_ROS" = wheels ]; then
     paths+=(vendor)  # tf2_msgs: on every robot, not among the wheels
     cmake_args+=("-DCMAKE_PROJECT_TOP_LEVEL_INCLUDES=$PWD/cmake/wheel_targets.cmake")
@@ -140,9 +149,21 @@ if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted_build" ]; then
   "$venv/bin/python" -m colcon build --base-paths "${paths[@]}" --symlink-install \
     --event-handlers console_direct- console_stderr- --cmake-args "${cmake_args[@]}" \
     || die "colcon build failed; the log is in ros2_ws/log/latest_build"
-  echo "$wanted_build" >"$stamp"
-  cd "$root"
+  echo "$wanted_build" >"$built"
+}
+
+(build) &
+building=$!
+if [ -n "$incomplete" ]; then
+  failed=""
+  if [ ${#second[@]} -gt 0 ]; then
+    say "requirements: ${second[*]} (about 8 GB with torch; minutes)"
+    install "${second[@]}" || failed=1
+  fi
+  [ -n "$failed" ] || echo "$wanted" >"$stamp"
 fi
+wait "$building"
+[ -z "${failed:-}" ] || die "pip could not install ${second[*]}"
 
 say "Foley is set up (ROS from $FOLEY_ROS, Python $version)"
 printf '  %-27s%s\n' '. ./env.sh' 'in every shell'

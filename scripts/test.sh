@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Every test: those of pure modules on all processors, one thread each; then those over real middleware one at a time,
-# because a node that waits for a processor is late. Arguments go to pytest.
+# Every test, in three parts: those of pure modules on all processors, one thread each; those over real middleware,
+# several at a time, each in a ROS domain of its own; and one at a time those that keep real time, because a node that
+# waits for a processor is late. Files with slow tests come first, so that no processor waits for another at the end.
+# Arguments go to pytest.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -8,16 +10,21 @@ export FOLEY_TEST_METRICS=out/test/metrics.json
 rm -f "$FOLEY_TEST_METRICS"
 processors=$(nproc)
 workers=${FOLEY_TEST_WORKERS:-$((processors < 8 ? processors : 8))}
+few=$((workers < 4 ? workers : 4)) # each of the tests over middleware has several processes
+one_thread=(OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE)
 
-OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE FOLEY_TEST_PART=pure \
-  python -m pytest -n "$workers" --dist loadfile -m "not nodes and not system" "$@"
-pure=$?
-[ "$pure" = 2 ] && exit 2 # Ctrl-C
-FOLEY_TEST_PART=nodes python -m pytest -m "nodes or system" "$@"
-nodes=$?
+status=5 # nothing was selected, which is right for some of the parts (`-k recorder_node`)
+part() { # name, command: the first failure is what is told at the end
+  local result=0 began=$SECONDS
+  FOLEY_TEST_PART="$1" "${@:2}" || result=$?
+  echo "$1 tests took $((SECONDS - began)) s"
+  [ "$result" = 2 ] && exit 2 # Ctrl-C
+  case "$status:$result" in *:5) ;; 5:* | 0:*) status=$result ;; esac
+}
 
-# 5: nothing was selected, which is right for one part of the two (`-k recorder_node`).
-[ "$pure" = 5 ] && [ "$nodes" != 5 ] && pure=0
-[ "$nodes" = 5 ] && [ "$pure" != 5 ] && nodes=0
-[ "$pure" != 0 ] && exit "$pure"
-exit "$nodes"
+part pure env "${one_thread[@]}" \
+  python -m pytest -n "$workers" --dist loadfile --no-loadscope-reorder -m "not nodes and not system" "$@"
+part nodes env "${one_thread[@]}" \
+  python -m pytest -n "$few" --dist loadfile --no-loadscope-reorder -m "(nodes or system) and not real_time" "$@"
+part real_time python -m pytest -m real_time "$@"
+exit "$status"

@@ -18,6 +18,7 @@ import itertools
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +29,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+# Tests say how long they wait on a quiet machine. A limit is for what hangs: it must not end what is only slow.
+PATIENCE = 6.0
 
 # UDP ports of domains above 101 lie in the range from which Linux takes ephemeral ports.
 _DOMAINS = range(50, 102)
@@ -102,7 +106,8 @@ class RosContext:
         return self._helper
 
     def spin_until(self, condition: Callable[[], Any], timeout_s: float = 15.0, what: str = "") -> Any:
-        """Spin until ``condition()`` is true and return what it returned; fail after ``timeout_s``."""
+        """Spin until ``condition()`` is true and return what it returned; fail long after ``timeout_s``."""
+        timeout_s *= PATIENCE
         deadline = time.monotonic() + timeout_s
         while True:
             result = condition()
@@ -186,9 +191,9 @@ class NodeProcess:
     def kill(self) -> None:
         """SIGKILL, as an out-of-memory killer would."""
         self._signal(signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(60)
 
-    def stop(self, timeout_s: float = 10.0) -> int:
+    def stop(self, timeout_s: float = 60.0) -> int:
         """SIGINT, then SIGKILL if it does not end in time. Returns the exit code."""
         self._signal(signal.SIGINT)
         try:
@@ -268,6 +273,41 @@ def _await_heartbeat(context: RosContext, node: NodeProcess, topic: str, timeout
         context.helper.destroy_subscription(subscription)
     if not beats:
         pytest.fail(f"`{node.name}` ended with {node.process.returncode}:\n{node.log}")
+
+
+# ---- parts, order, and what is made once -----------------------------------------------------------------------
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """The parts over middleware import only files that name their marker: all of them take every process 10 s."""
+    part = os.environ.get("FOLEY_TEST_PART", "")
+    if part not in ("nodes", "real_time") or not collection_path.match("test_*.py"):
+        return None
+    return f"mark.{part}" not in collection_path.read_text(encoding="utf-8") or None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first; otherwise the order stays."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """``made_once("name", make)``: a folder that ``make(folder)`` filled, once for all workers of this run."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        folder, done = root / name, root / f"{name}.done"
+        with open(root / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                make(folder)
+                done.touch()
+        return folder
+
+    return once
 
 
 # ---- figures of a run ------------------------------------------------------------------------------------------

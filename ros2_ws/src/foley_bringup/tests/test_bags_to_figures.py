@@ -52,6 +52,7 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.
     monkeypatch.setattr("foley_synthesis.vis.training.features.cache_folder", lambda: cache)
 
 
+@pytest.mark.slow
 def test_impacts_of_recordings(bags: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     video = next(v for v in load_videos(find_bags([bags]), load_encoder("colour")) if v.split == "test")
     assert 10.0 < video.seconds < 12.1 and video.cochleagram.shape == (len(video.frame_of), 42)
@@ -76,6 +77,7 @@ def test_impacts_of_recordings(bags: Path, tmp_path: Path, capsys: pytest.Captur
     assert len(made) >= len(real) > 9 * 48_000 and np.abs(real).max() > 0.01
 
 
+@pytest.mark.slow
 def test_the_same_touches_with_one_thing_changed(bags: Path, tmp_path: Path) -> None:
     build_dataset(find_bags([bags]), tmp_path / "dataset", workers=1)
     dataset = ClipDataset(tmp_path / "dataset")
@@ -84,7 +86,7 @@ def test_the_same_touches_with_one_thing_changed(bags: Path, tmp_path: Path) -> 
     known = {c.material for c in dataset.clips if c.split == "train"}
     look = sorted(known)[0]
     asked = InterventionConfig(
-        tmp_path / "changed", scenes=2, duration_s=10.0, looks=(look,), speeds=(2.0,), shifts_ms=(0, 100), jobs=2,
+        tmp_path / "changed", scenes=2, duration_s=6.0, looks=(look,), speeds=(2.0,), shifts_ms=(0, 100), jobs=2,
         replicates=20,
     )  # fmt: skip
     sets = simulate(asked)

@@ -78,11 +78,11 @@ def test_an_error_is_one_line_and_the_trace_is_for_the_asking(
 
 
 def test_the_installed_command_teaches() -> None:
-    result = subprocess.run(["foley", "--help"], capture_output=True, text=True, timeout=120)
+    result = subprocess.run(["foley", "--help"], capture_output=True, text=True, timeout=6000)
     assert result.returncode == 0, result.stderr
     assert "first steps:" in result.stdout and "foley up --sim" in result.stdout
     assert "(not available" not in result.stdout
-    version = subprocess.run(["foley", "--version"], capture_output=True, text=True, timeout=60)
+    version = subprocess.run(["foley", "--version"], capture_output=True, text=True, timeout=600)
     assert version.returncode == 0 and version.stdout.startswith("foley 0.")
 
 
@@ -113,7 +113,7 @@ def test_asking_for_help_stays_light(name: str) -> None:
         "print(sorted({'torch', 'mujoco', 'sklearn', 'pinocchio', 'rclpy', 'matplotlib'} & set(sys.modules)))"
     )
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=os.environ
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=600, env=os.environ
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == "[]"

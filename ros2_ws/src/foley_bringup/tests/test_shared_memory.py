@@ -48,7 +48,7 @@ def test_a_killed_process_is_cleaned_up_after_and_a_living_one_is_not(
     pytest.importorskip("rclpy")
     # Those that discover each other map each other's segments sooner or later, and what is mapped stays.
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "OFF")
-    script = "import rclpy, time; rclpy.init(); n = rclpy.create_node('ghost'); print('up', flush=True); time.sleep(60)"
+    script = "import rclpy, time; rclpy.init(); n = rclpy.create_node('ghost'); print('up', flush=True); time.sleep(99)"
     before = {p.name for p in shared_memory.FOLDER.iterdir()}
     processes = [
         subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) for _ in range(2)
@@ -59,7 +59,7 @@ def test_a_killed_process_is_cleaned_up_after_and_a_living_one_is_not(
         used = {process.pid: _segments(process.pid) - before for process in processes}
         dead, living = processes
         os.kill(dead.pid, signal.SIGKILL)
-        dead.wait(10)
+        dead.wait(60)
         count, size = shared_memory.clean(min_age_s=-1.0)
         assert count >= 1 and size > 0
         left = {p.name for p in shared_memory.FOLDER.iterdir()}
@@ -69,7 +69,7 @@ def test_a_killed_process_is_cleaned_up_after_and_a_living_one_is_not(
     finally:
         for process in processes:
             process.kill()
-            process.wait(10)
+            process.wait(60)
         shared_memory.clean(min_age_s=-1.0)
 
 

@@ -22,7 +22,7 @@ from lifecycle_msgs.msg import State
 from foley_msgs.msg import ContactEvent, MaterialEstimate, PredicateArray, PredictedAudio
 from foley_ros import qos
 
-pytestmark = [pytest.mark.nodes, pytest.mark.system, pytest.mark.slow]
+pytestmark = [pytest.mark.nodes, pytest.mark.system, pytest.mark.real_time, pytest.mark.slow]
 
 SYSTEM = Path(__file__).resolve().parents[1] / "config" / "system.yaml"
 NAMES = [node.name for node in select(load_system(SYSTEM), sim=True)]
@@ -102,7 +102,7 @@ def live(module_ros_context: Any, tmp_path_factory: pytest.TempPathFactory) -> I
         if system.process.poll() is None:
             system.process.send_signal(signal.SIGINT)
             try:
-                system.process.wait(40)
+                system.process.wait(240)
             except subprocess.TimeoutExpired:
                 system.process.kill()
 
@@ -142,5 +142,5 @@ def test_ctrl_c_ends_everything_with_0(live: LiveSystem) -> None:
     family = live.family()
     assert len(family) >= len(NAMES) + 1
     live.process.send_signal(signal.SIGINT)
-    assert live.process.wait(40) == 0, live.log[-3000:]
+    assert live.process.wait(240) == 0, live.log[-3000:]
     assert not [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE], "orphans"

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 pytestmark = pytest.mark.nodes
-BACK_WITHIN_S = 40.0  # on a machine with other work
+BACK_WITHIN_S = 240.0  # a limit for what hangs
 
 
 @dataclasses.dataclass
@@ -58,10 +58,10 @@ def up(dummy_system: Any, ros_domain: int, tmp_path: Path) -> Iterator[Callable[
         if instance.process.poll() is None:
             instance.process.send_signal(signal.SIGINT)
             try:
-                instance.process.wait(30)
+                instance.process.wait(120)
             except subprocess.TimeoutExpired:
                 instance.process.kill()
-                instance.process.wait(10)
+                instance.process.wait(60)
 
 
 def wait_for(condition: Callable[[], Any], timeout_s: float, log: Callable[[], str]) -> Any:
@@ -80,7 +80,7 @@ def is_up(instance: Up) -> bool:
 
 def test_comes_up_in_order_survives_faults_and_ends_clean(dummy_system: Any, up: Callable[..., Up]) -> None:
     instance = up("--config", str(dummy_system.system_file), "--namespace", "robot")
-    wait_for(lambda: is_up(instance), 30, lambda: instance.log)
+    wait_for(lambda: is_up(instance), BACK_WITHIN_S, lambda: instance.log)
     starts = [line for line in dummy_system.steps() if line.endswith("start")]
     assert starts == ["first start", "second start", "third start"]
 
@@ -97,7 +97,7 @@ def test_comes_up_in_order_survives_faults_and_ends_clean(dummy_system: Any, up:
 
     family = instance.descendants()
     instance.process.send_signal(signal.SIGINT)
-    assert instance.process.wait(20) == 0
+    assert instance.process.wait(120) == 0
     assert not [p for p in family if p.is_running()], "orphans"
     assert dummy_system.steps()[-6:].count("third teardown") == 1, "released before the end"
 
@@ -107,15 +107,15 @@ def test_failed_start_up_tells_the_reason_and_ends_with_3(dummy_system: Any, up:
         "--config", str(dummy_system.system_file), "--set", "second.refuse=folder /data is not writable",
         "--set", "lifecycle_manager.retry_delay_s=0.3",
     )  # fmt: skip
-    assert instance.process.wait(30) == 3, instance.log
+    assert instance.process.wait(240) == 3, instance.log
     assert "start-up failed: second: could not configure: folder /data is not writable" in instance.log
 
 
 def test_killed_supervisor_leaves_no_orphans(dummy_system: Any, up: Callable[..., Up]) -> None:
     instance = up("--config", str(dummy_system.system_file))
-    wait_for(lambda: is_up(instance), 30, lambda: instance.log)
+    wait_for(lambda: is_up(instance), BACK_WITHIN_S, lambda: instance.log)
     family = instance.descendants()
     assert len(family) >= 4
     instance.process.kill()
-    instance.process.wait(10)
-    wait_for(lambda: not any(p.is_running() for p in family), 10, lambda: str(family))
+    instance.process.wait(60)
+    wait_for(lambda: not any(p.is_running() for p in family), 60, lambda: str(family))

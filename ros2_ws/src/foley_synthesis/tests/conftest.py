@@ -36,23 +36,24 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def tiny_dataset(private_cache: None, tmp_path_factory: pytest.TempPathFactory) -> ClipDataset:
+def tiny_dataset(private_cache: None, made_once: Callable[..., Path]) -> ClipDataset:
     """24 clips of 4 materials per split; both hearing and sight can be learned from it."""
-    path = tmp_path_factory.mktemp("data") / "dataset"
-    write_synthetic_dataset(path, clips_per_split=24)
-    return ClipDataset(path)
+    return ClipDataset(
+        made_once("tiny_dataset", lambda folder: write_synthetic_dataset(folder, clips_per_split=24))
+    )
 
 
 @pytest.fixture(scope="session")
-def tiny_checkpoint(tiny_dataset: ClipDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_checkpoint(tiny_dataset: ClipDataset, made_once: Callable[..., Path]) -> Path:
     """Trained for a few seconds, with the encoder that needs no weights."""
     from foley_synthesis.vis.training.build import build_checkpoint
     from foley_synthesis.vis.training.config import TrainConfig
 
-    out = tmp_path_factory.mktemp("model") / "checkpoint"
     config = TrainConfig(minutes=None, epochs=40, threads=1, batch=4, exemplars=12)
-    build_checkpoint(tiny_dataset, out, config, encoder_name="colour", model=_TINY)
-    return out
+    return made_once(
+        "tiny_checkpoint",
+        lambda out: build_checkpoint(tiny_dataset, out, config, encoder_name="colour", model=_TINY),
+    )
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,7 @@ def started(dummy_system: Any, ros_context: Any, tmp_path: Path) -> Iterator[Any
     for process in processes:
         process.terminate()
     for process in processes:
-        process.wait(20)
+        process.wait(120)
 
 
 def test_startup_and_shutdown_answer_when_done(started: Any, dummy_system: Any, ros_context: Any) -> None:

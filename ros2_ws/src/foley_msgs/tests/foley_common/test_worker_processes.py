@@ -41,8 +41,8 @@ def test_a_worker_ends_with_its_parent(tmp_path: Path, how: signal.Signals) -> N
     worker = int(command.stdout.readline())
     assert alive(worker)
     command.send_signal(how)
-    command.wait(timeout=30)
-    until = time.monotonic() + 30
+    command.wait(timeout=120)
+    until = time.monotonic() + 120
     while alive(worker) and time.monotonic() < until:
         time.sleep(0.05)
     assert not alive(worker)

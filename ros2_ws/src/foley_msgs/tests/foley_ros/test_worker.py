@@ -25,12 +25,12 @@ def test_the_oldest_is_dropped_when_full() -> None:
 
     def handle(item: int) -> None:
         entered.set()
-        assert gate.wait(10)
+        assert gate.wait(120)
         seen.append(item)
 
     worker = Worker(handle, name="test", capacity=2)
     worker.put(0)
-    assert entered.wait(10)
+    assert entered.wait(120)
     for i in (1, 2, 3):
         worker.put(i)
     assert worker.pending() == 3
@@ -62,12 +62,12 @@ def test_stopping_discards_what_waits_and_refuses_more() -> None:
 
     def handle(item: int) -> None:
         entered.set()
-        assert gate.wait(10)
+        assert gate.wait(120)
         seen.append(item)
 
     worker = Worker(handle, name="test")
     worker.put(0)
-    assert entered.wait(10)
+    assert entered.wait(120)
     worker.put(1)
     assert not worker.stop(timeout_s=0.05), "still in an item"
     gate.set()

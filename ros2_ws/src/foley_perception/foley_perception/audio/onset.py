@@ -9,6 +9,7 @@ of soft things below 640 Hz, where telling bands apart needs 20 ms. The onset's 
 
 from __future__ import annotations
 
+import bisect
 import collections
 import dataclasses
 import itertools
@@ -91,6 +92,30 @@ class _Candidate:
     click: bool
 
 
+class _RunningMedian:
+    """The median of the newest numbers, kept in order: there are some 300, and one comes with every hop."""
+
+    def __init__(self, size: int) -> None:
+        self._newest: collections.deque[float] = collections.deque()
+        self._ordered: list[float] = []
+        self._size = size
+
+    def __len__(self) -> int:
+        return len(self._newest)
+
+    def append(self, value: float) -> None:
+        value = math.inf if math.isnan(value) else value  # which has no place in an order
+        if len(self._newest) == self._size:
+            del self._ordered[bisect.bisect_left(self._ordered, self._newest.popleft())]
+        self._newest.append(value)
+        bisect.insort(self._ordered, value)
+
+    @property
+    def median(self) -> float:
+        middle, odd = divmod(len(self._ordered), 2)
+        return self._ordered[middle] if odd else (self._ordered[middle - 1] + self._ordered[middle]) / 2
+
+
 class _Bank:
     """Levels of bands over time, and how far they rise."""
 
@@ -107,7 +132,7 @@ class _Bank:
             maxlen=self.config.lag_hops + self.window // self.owner.hop - 1
         )
         self.floor: Array | None = floor
-        self._fluxes: collections.deque[float] = collections.deque(maxlen=round(1.0 / self.owner.hop_s))
+        self._fluxes = _RunningMedian(round(1.0 / self.owner.hop_s))
 
     def levels(self, sound: Array) -> Array:  # [window] -> [bands]
         """Mean square of each band [dB]."""
@@ -122,12 +147,13 @@ class _Bank:
             self.floor = level.copy()
         # Against the loudest of the hops before, so that a tone that beats with the hop does not rise. The hops
         # that share most of this window's sound are left out, or they would have risen with it.
-        before = list(self._past)[: c.lag_hops]
-        past = np.max(np.stack(before), axis=0) if before else level
-        rise = np.maximum(level - np.maximum(past, self.floor), 0.0)
-        flux = float(np.mean(np.minimum(rise, 30.0)))
-        bands = int(np.sum((level - self.floor > c.above_floor_db) & (rise > 3.0)))
-        usual = float(np.median(self._fluxes)) if len(self._fluxes) >= 20 else 0.0
+        loudest = self.floor
+        for past in itertools.islice(self._past, c.lag_hops) if self._past else (level,):
+            loudest = np.maximum(loudest, past)
+        rise = np.maximum(level - loudest, 0.0)
+        flux = float(np.add.reduce(np.minimum(rise, 30.0))) / len(rise)
+        bands = int(np.count_nonzero((level - self.floor > c.above_floor_db) & (rise > 3.0)))
+        usual = self._fluxes.median if len(self._fluxes) >= 20 else 0.0
         self._fluxes.append(flux)
         self._past.append(level)
         # Downwards soon (towards the mean of a noisy level), upwards slowly: contacts do not lift the floor.

@@ -75,7 +75,7 @@ def test_a_browser_shows_it(tmp_path: Path) -> None:
     browser = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
     try:
         browser.get(f"http://127.0.0.1:{server.get_port()}")
-        deadline, red = time.monotonic() + 90, 0
+        deadline, red = time.monotonic() + 600, 0
         while red < 500 and time.monotonic() < deadline:
             data = np.frombuffer(io.BytesIO(browser.get_screenshot_as_png()).read(), np.uint8)
             picture = cv2.imdecode(data, cv2.IMREAD_COLOR).astype(int)

@@ -88,7 +88,7 @@ def test_a_full_queue_drops_and_counts(tmp_path: Path, monkeypatch: pytest.Monke
     original = BagWriter._register
 
     def stuck(self: BagWriter, info: TopicInfo) -> None:
-        release.wait(20)
+        release.wait(120)
         original(self, info)
 
     monkeypatch.setattr(BagWriter, "_register", stuck)
@@ -166,7 +166,7 @@ def test_sigkill_costs_at_most_the_bound(tmp_path: Path) -> None:
     folder = tmp_path / "killed"
     script = textwrap.dedent(KILLED.format(folder=str(folder), tests=str(Path(__file__).parents[1])))
     process = subprocess.Popen([sys.executable, "-c", script])
-    file, deadline = folder / "killed_0.mcap", time.monotonic() + 20
+    file, deadline = folder / "killed_0.mcap", time.monotonic() + 240
     try:
         while not (file.exists() and file.stat().st_size > 30_000):
             assert process.poll() is None and time.monotonic() < deadline
@@ -179,7 +179,7 @@ def test_sigkill_costs_at_most_the_bound(tmp_path: Path) -> None:
     times = [m.log_time for m in Bag(folder).messages()]
     assert len(times) > 300
     # 0.2 s flush period, plus the flush itself and scheduling on a busy machine.
-    assert killed_ns - times[-1] < 1.0e9
+    assert killed_ns - times[-1] < 5.0e9
     recovery.recover_bag(folder)
     with Reader(folder) as bag:
         assert bag.message_count == len(times)
@@ -208,7 +208,7 @@ def test_full_disk_keeps_what_is_there(tmp_path: Path) -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         writer = BagWriter(tmp_path / "bag", session={}, flush_period_s=0.05, min_free_bytes=0)
         writer.add_topic(topic())
-        deadline = __import__("time").monotonic() + 20
+        deadline = __import__("time").monotonic() + 240
         i = 0
         while writer.failure is None and __import__("time").monotonic() < deadline:
             writer.put("/words", i, payload(1000))
@@ -242,7 +242,7 @@ def test_reserve_ends_a_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     writer.put("/words", 1, payload(10))
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=999))
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 240
     while writer.failure is None and time.monotonic() < deadline:
         time.sleep(0.01)
     assert isinstance(writer.failure, NoSpaceError)

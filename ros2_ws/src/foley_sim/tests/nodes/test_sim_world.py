@@ -8,7 +8,7 @@ import yaml
 
 pytest.importorskip("rclpy")
 
-pytestmark = pytest.mark.nodes
+pytestmark = [pytest.mark.nodes, pytest.mark.real_time]
 
 LIVE_S = 4.0
 

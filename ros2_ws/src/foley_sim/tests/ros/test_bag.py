@@ -246,5 +246,5 @@ def _foley_sim(*arguments):
         "    p = argparse.ArgumentParser(); sim.configure(p); raise SystemExit(sim.run(p.parse_args()))\n"
     )
     return subprocess.run(
-        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=170, check=False
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=600, check=False
     )

@@ -36,6 +36,7 @@ from foley_synthesis.vis.training.features import load_features
 from foley_synthesis.vis.training.loop import Split
 from foley_synthesis.vision.efficientnet import EfficientNetLite0
 
+pytestmark = pytest.mark.slow
 TINY = {"hidden": 24, "still_units": 16, "frame_units": 8, "dropout": 0.1}
 
 

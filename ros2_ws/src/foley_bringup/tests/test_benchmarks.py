@@ -1,0 +1,43 @@
+"""Every benchmark is a module that says what it measures; one of them measures here."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[4]
+NAMES = sorted(p.stem for p in (ROOT / "benchmarks").glob("[a-z]*.py"))
+
+
+@pytest.fixture(autouse=True)
+def from_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+
+
+def test_all_are_listed_and_others_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    main = importlib.import_module("benchmarks.__main__").main
+    assert main(["--list"]) == 0 and capsys.readouterr().out.split() == NAMES
+    with pytest.raises(SystemExit, match="2"):
+        main(["phlogiston"])
+    assert "no benchmark named phlogiston; known are cochleagram" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_tells_what_it_measures_and_how_it_is_run(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        importlib.import_module(f"benchmarks.{name}").main(["--help"])
+    told = capsys.readouterr().out
+    assert told.startswith(f"usage: python -m benchmarks.{name} ")
+    assert f"default: out/bench_{name}" in told and "metrics.json" in told
+
+
+def test_one_measures(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.exemplar_search", "--count", "200", "--repeats", "1"]
+    subprocess.run([*command, "--out", str(tmp_path)], cwd=ROOT, check=True, timeout=600)
+    (bank,) = json.loads((tmp_path / "metrics.json").read_text())["banks"]
+    assert bank["exemplars"] == 200 and bank["over_floor"]["ours (faiss)"] > 0
