@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from foley_perception.audio.cochleagram import Cochleagram
 from foley_perception.audio.cochleagram_onset import onset_frame
-from foley_perception.clips.grid import ACTION_RATE, SAMPLE_RATE
+from foley_perception.clips.grid import ACTION_RATE, ONSET_FRAME, SAMPLE_RATE
 from foley_perception.dataset.build import build_dataset, find_bags
 from foley_perception.dataset.reader import ClipDataset
 from foley_sim.foleysim1.appearances import LOOKS
@@ -34,7 +34,6 @@ Key = tuple[str, str]  # recording, plan: the same touch in every variant
 
 AS_IT_IS = "as it is"
 STRUCK = ("tap", "hit", "knock")
-_ONSET_FRAME = 22.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +115,8 @@ def listen(dataset: ClipDataset, predictor: Predictor, heard: HeardModel) -> dic
         if not (clip.plan_id and np.isfinite(plan).all()):
             continue
         made, audio = predictor.predict(PredictionInput(dataset.still(row), None, plan)), dataset.audio(row)
-        ear = heard.predict(audio, SAMPLE_RATE, onset_s=_ONSET_FRAME / 90.0)
+        ear = heard.predict(audio, SAMPLE_RATE, onset_s=ONSET_FRAME / 90.0)
+        assert made.belief is not None, "a model of Visually Indicated Sounds has one"
         levels = loudness_db(np.stack([cochlea(made.waveform), cochlea(audio)]), cochlea.exponent)
         found[(clip.session_id, clip.plan_id)] = Output(
             clip.scene_id, clip.object_id, clip.material, clip.action,
@@ -191,7 +191,8 @@ def _shifted(
             plan = dataset.action_planned(touch.row)
             late = plan[np.clip(np.arange(len(plan)) - by, 0, None)]
             made = predictor.predict(PredictionInput(dataset.still(touch.row), None, late))
-            at.append((onset_frame(made.cochleagram, _ONSET_FRAME) - _ONSET_FRAME) / 90.0 * 1e3)
+            assert made.cochleagram is not None
+            at.append((onset_frame(made.cochleagram, ONSET_FRAME) - ONSET_FRAME) / 90.0 * 1e3)
         onsets[str(shift)] = np.array(at)
     first = onsets[str(config.shifts_ms[0])]
     return {

@@ -52,8 +52,9 @@ def run(args: argparse.Namespace) -> int:
     sleep_while_waiting()
     from rich.console import Console
 
+    from foley_common.metrics_file import METRICS_FILE
     from foley_perception.dataset.reader import ClipDataset, DatasetError
-    from foley_synthesis.checkpoint import MANIFEST_FILE, METRICS_FILE
+    from foley_synthesis.checkpoint import MANIFEST_FILE
     from foley_synthesis.training.state import Interrupted
     from foley_synthesis.vis.training.build import UntrainableDataset, build_checkpoint
     from foley_synthesis.vis.training.config import TrainConfig
