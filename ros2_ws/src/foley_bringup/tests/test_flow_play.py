@@ -160,8 +160,10 @@ def test_a_gap_in_the_poses_is_not_drawn_over(place: Path, monkeypatch: pytest.M
     since_s = (track.times_ns - episode.start_ns) * 1e-9
     kept = np.flatnonzero((since_s < 3.0) | (since_s > 3.5))
     holed = dataclasses.replace(track, times_ns=track.times_ns[kept], poses=track.poses[kept])
+    arm = dataclasses.replace(episode.arms["arm"], ee_pose=holed)
     monkeypatch.setattr(
-        "foley_synthesis.flow.play.player.read_episode", lambda _: dataclasses.replace(episode, ee_pose=holed)
+        "foley_synthesis.flow.play.player.read_episode",
+        lambda _: dataclasses.replace(episode, arms={"arm": arm}),
     )
     with pytest.raises(MotionError, match=r"ee_pose has a gap at 3\.\d\d s; choose other 8 s"):
         open_scene_context(place / "scenes" / "scene", bag, HAND)

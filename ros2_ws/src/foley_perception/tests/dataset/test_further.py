@@ -191,6 +191,16 @@ def test_windows_hold_them_too(make_bag: MakeBag, tmp_path: Path) -> None:
     assert np.array_equal(data.window_action(0), data.window_array("action_executed")[0], equal_nan=True)
 
 
+@pytest.mark.usefixtures("equipped")
+def test_under_a_namespace(make_bag: MakeBag) -> None:
+    bag = make_bag(plans=False, namespace="/robot1", more=put_both)
+    for namespace in ("", "robot1"):
+        episode = read_episode(bag, namespace=namespace)
+        assert list(episode.microphones) == ["microphone", "table_microphone"]
+        assert list(episode.cameras) == ["camera", "wrist_camera"] and not episode.problems
+    assert not read_episode(bag, namespace="robot2").microphones
+
+
 def test_a_second_arm(make_bag: MakeBag, tmp_path: Path) -> None:
     bag = make_bag(plans=False, more=put_left_arm)
     episode = read_episode(bag)
