@@ -32,7 +32,7 @@ from std_srvs.srv import Trigger
 
 from foley_bringup.lifecycle import AFTER, Change, Kill, LifecycleCore, ManagerConfig, Stage
 from foley_bringup.ros import summary
-from foley_bringup.ros.processes import NodeProcesses
+from foley_bringup.ros.node_processes import NodeProcesses
 from foley_bringup.system import default_system_file, load_system, select
 from foley_common.topics import DIAGNOSTICS
 from foley_ros import params, qos

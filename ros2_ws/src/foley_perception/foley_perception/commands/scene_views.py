@@ -1,4 +1,4 @@
-"""`foley scene views`: what a sound model looks at, drawn for whole recordings."""
+"""`foley scene views`: what a sound model looks at, rendered for whole recordings."""
 
 from __future__ import annotations
 
@@ -76,11 +76,11 @@ def run(args: argparse.Namespace) -> int:
         )
     for bag, reason in failed.items():
         print(f"left out {bag}: {reason}", file=sys.stderr)
-    drawn = [one for one in made if one["drawn_now"]]
-    seconds, moments = time.monotonic() - began, sum(one["moments"] for one in drawn)
+    rendered = [one for one in made if one["rendered_now"]]
+    seconds, moments = time.monotonic() - began, sum(one["moments"] for one in rendered)
     figures = {
         "recordings": len(made),
-        "drawn_now": len(drawn),
+        "rendered_now": len(rendered),
         "moments": moments,
         "seconds": seconds,
         "failed": failed,
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     write_metrics(args.out, figures)
     print(
-        f"{len(made)} recordings ({len(drawn)} drawn now, {moments} moments in {seconds:.0f} s), "
+        f"{len(made)} recordings ({len(rendered)} rendered now, {moments} moments in {seconds:.0f} s), "
         f"{len(failed)} left out; {args.out}"
     )
     return 0 if made else 2

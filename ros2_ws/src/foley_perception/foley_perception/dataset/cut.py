@@ -30,7 +30,7 @@ from foley_perception.episodes.tracks import ArmTrack, FrameTrack, KeypointTrack
 from foley_perception.geometry.tf_buffer import TransformBuffer
 
 NEEDED: tuple[str, ...] = (topics.MICROPHONE.name, topics.CAMERA_INFO.name)
-_PLACEHOLDER_SPLIT = "train"  # sides are assigned when all bags are known
+_PLACEHOLDER_SPLIT = "train"  # splits are assigned when all bags are known
 
 
 @dataclasses.dataclass(frozen=True)

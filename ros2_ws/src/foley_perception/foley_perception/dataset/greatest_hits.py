@@ -5,7 +5,7 @@ A user's copy, unpacked, holds for every video::
     <id>_denoised.mp4 | <id>_denoised_thumb.mp4 | <id>_mic.mp4     pictures, the first that is there
     <id>_denoised.wav | <id>_mic.wav                               sound
     <id>_times.txt                                                 `time material action reaction` per line
-    train.txt, test.txt                                            ids of the published sides (optional)
+    train.txt, test.txt                                            ids of the published splits (optional)
 
 There is no robot: motion, position, keypoints and numbers are NaN, and the picture is its central square.
 """
@@ -69,7 +69,7 @@ def find_recordings(folder: Path) -> tuple[list[Recording], dict[str, str]]:
     """
     if not folder.is_dir():
         raise DatasetError(f"{folder}: is not a folder")
-    sides = _published_sides(folder)
+    published = _published_splits(folder)
     found: list[Recording] = []
     left_out: dict[str, str] = {}
     for times in sorted(folder.rglob(f"*{_TIMES}")):
@@ -83,7 +83,7 @@ def find_recordings(folder: Path) -> tuple[list[Recording], dict[str, str]]:
             continue
         if any(other.name == name for other in found):
             raise DatasetError(f"{times}: `{name}` is there twice; give a folder that holds one copy")
-        found.append(Recording(name, video, sound, times, sides.get(name, "")))
+        found.append(Recording(name, video, sound, times, published.get(name, "")))
     if not found:
         raise DatasetError(
             f"{folder}: holds no complete recording of The Greatest Hits (<id>_times.txt with <id>_denoised.mp4 and "
@@ -164,7 +164,7 @@ class HitsSource:
         return self.recording.name
 
     def identity(self) -> str:
-        """Of its three files, its side and how it is cut."""
+        """Of its three files, its split and how it is cut."""
         files = (self.recording.video, self.recording.sound, self.recording.times)
         return identity_of(files, f"{_VERSION} {schema.SCHEMA_VERSION} {self.merge_s} {self.recording.split}")
 
@@ -219,7 +219,7 @@ def _clip(
         session_id=recording.name,
         scene_id=recording.name,
         object_id=f"{recording.name}/{hit.material}",
-        split=schema.ASSIGNED[0],  # sides are assigned when all recordings are known
+        split=schema.ASSIGNED[0],  # splits are assigned when all recordings are known
         domain="real",
         contact_ns=round(hit.time_s * _NS),
         start_ns=round((hit.time_s - clip_grid.CLIP_BEFORE_S) * _NS),
@@ -314,22 +314,22 @@ def _square(bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-# ---- sides -------------------------------------------------------------------------------------------------
-def _published_sides(folder: Path) -> dict[str, str]:
-    sides: dict[str, str] = {}
-    for side in ("train", "test"):
-        for path in (folder / f"{side}.txt", folder.parent / f"{side}.txt"):
+# ---- splits -------------------------------------------------------------------------------------------------
+def _published_splits(folder: Path) -> dict[str, str]:
+    published: dict[str, str] = {}
+    for split in ("train", "test"):
+        for path in (folder / f"{split}.txt", folder.parent / f"{split}.txt"):
             if not path.is_file():
                 continue
             for line in path.read_text("utf-8").split():
                 name = line.split("_")[0]
-                own = "validation" if side == "train" and _share(name) < _VALIDATION_SHARE else side
-                if sides.setdefault(name, own) != own:
+                own = "validation" if split == "train" and _share(name) < _VALIDATION_SHARE else split
+                if published.setdefault(name, own) != own:
                     raise DatasetError(
-                        f"{path}: `{name}` is in train.txt and in test.txt; it can be on one side only"
+                        f"{path}: `{name}` is in train.txt and in test.txt; it can be in one split only"
                     )
             break
-    return sides
+    return published
 
 
 def _share(name: str) -> float:

@@ -29,7 +29,7 @@ from foley_perception.geometry.crop import CROP_SIZE
 
 SCHEMA_VERSION = 1
 ASSIGNED: tuple[str, ...] = ("train", "validation", "test")
-"""Sides that recordings without one are assigned to."""
+"""Splits that recordings without one are assigned to."""
 SEEN = "test_seen"
 """Further recordings of training scenes, kept for tests: given by the recording, never assigned."""
 SPLITS: tuple[str, ...] = (*ASSIGNED, SEEN)
@@ -58,7 +58,7 @@ class DatasetError(ValueError):
 
 
 class LeakError(DatasetError):
-    """A session, scene, object or stretch of time stands on two sides of a split."""
+    """A session, scene, object or stretch of time stands on two splits."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -1,10 +1,10 @@
-"""Which side of the split an item stands on, and the proof that nothing stands on two.
+"""Which split an item belongs to, and the proof that nothing belongs to two.
 
 Sessions that share a scene or an object belong together (a connected component); a component goes to one
-side as a whole. Sides given by the recordings (simulated scenes carry theirs) are kept; the rest is assigned
+split as a whole. Splits given by the recordings (simulated scenes carry theirs) are kept; the rest is assigned
 by a hash of the component, so that adding bags does not move others.
 
-`test_seen` is a side of its own only in part: its recordings may share scenes and objects with `train` (that is
+`test_seen` is a split of its own only in part: its recordings may share scenes and objects with `train` (that is
 what they are for), but neither a session nor a stretch of time, and nothing at all with validation and test.
 """
 
@@ -32,17 +32,17 @@ class SessionGroup(NamedTuple):
 def assign(
     sessions: Sequence[SessionGroup], shares: Mapping[str, float] = DEFAULT_SHARES, seed: str = "foley"
 ) -> dict[str, str]:
-    """Side of every session.
+    """Split of every session.
 
     Raises:
-        LeakError: two sessions that share a scene or an object were given different sides.
+        LeakError: two sessions that share a scene or an object were given different splits.
         DatasetError: shares that are not known splits or not positive in sum.
     """
     if set(shares) - set(ASSIGNED) or sum(shares.values()) <= 0 or min(shares.values()) < 0:
         raise DatasetError(
             f"shares are {dict(shares)}: give {', '.join(ASSIGNED)} weights that are not negative"
         )
-    sides: dict[str, str] = {}
+    assigned: dict[str, str] = {}
     _check_sessions(sessions)
     for component in _components(sessions):
         given = {_family(s.split): s for s in component if s.split}
@@ -56,13 +56,13 @@ def assign(
                 f"are tied by {', '.join(shared[:3])}; give both one split, or leave one recording out"
             )
         key = min(s.scene_id or s.session_id for s in component)
-        side = next(iter(given)) if given else _hashed_side(f"{seed}/{key}", shares)
-        sides.update({s.session_id: SEEN if s.split == SEEN else side for s in component})
-    return sides
+        split = next(iter(given)) if given else _hashed_split(f"{seed}/{key}", shares)
+        assigned.update({s.session_id: SEEN if s.split == SEEN else split for s in component})
+    return assigned
 
 
 def _family(split: str) -> str:
-    """The side whose scenes and objects a split may show."""
+    """The split whose scenes and objects a split may show."""
     return ASSIGNED[0] if split == SEEN else split
 
 
@@ -74,11 +74,11 @@ def _check_sessions(sessions: Sequence[SessionGroup]) -> None:
         other = given.setdefault(session.session_id, session.split)
         if {other, session.split} == {SEEN, ASSIGNED[0]}:
             raise LeakError(
-                f"session `{session.session_id}` is given to {other} and to {session.split}; a session has one side"
+                f"session `{session.session_id}` is given to {other} and to {session.split}; a session has one split"
             )
 
 
-def _hashed_side(key: str, shares: Mapping[str, float]) -> str:
+def _hashed_split(key: str, shares: Mapping[str, float]) -> str:
     position = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64 * sum(shares.values())
     for split in ASSIGNED:
         position -= shares.get(split, 0.0)
@@ -111,22 +111,22 @@ def _components(sessions: Sequence[SessionGroup]) -> list[list[SessionGroup]]:
 
 
 def check_leaks(clips: Sequence[Clip], windows: Sequence[Window] = ()) -> None:
-    """Refuse a dataset in which something stands on two sides.
+    """Refuse a dataset in which something stands in two splits.
 
     Raises:
-        LeakError: names the session, scene, object or stretch of time, and the sides.
+        LeakError: names the session, scene, object or stretch of time, and the splits.
     """
     seen: dict[tuple[str, str], tuple[str, str]] = {}
 
     def see(kind: str, value: str, split: str, item: str) -> None:
         if not value:
             return
-        side, first = seen.setdefault((kind, value), (split, item))
-        shared = kind != "session" and _family(side) == _family(split)
-        if side != split and not shared:
+        earlier, first = seen.setdefault((kind, value), (split, item))
+        shared = kind != "session" and _family(earlier) == _family(split)
+        if earlier != split and not shared:
             raise LeakError(
-                f"{kind} `{value}` stands in {side} (`{first}`) and in {split} (`{item}`); "
-                "keep everything of one session, scene and object on one side"
+                f"{kind} `{value}` stands in {earlier} (`{first}`) and in {split} (`{item}`); "
+                "keep everything of one session, scene and object in one split"
             )
 
     for clip in clips:
@@ -153,7 +153,7 @@ def _check_times(segments: list[tuple[str, int, int, str, str]]) -> None:
             if other != split and latest > start:
                 raise LeakError(
                     f"`{name}` in {other} and `{item}` in {split} overlap in time on `{origin}`: they are "
-                    "the same event recorded twice; put both sessions on one side"
+                    "the same event recorded twice; put both sessions in one split"
                 )
         if end > newest.get((origin, split), (0, ""))[0]:
             newest[(origin, split)] = (end, item)

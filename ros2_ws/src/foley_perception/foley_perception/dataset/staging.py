@@ -120,12 +120,12 @@ def build_from(
     if not parts:
         raise DatasetError("none of the recordings could be used")
     parts.sort(key=lambda part: part.session_id)
-    sides = splits.assign(
+    assigned = splits.assign(
         [splits.SessionGroup(p.session_id, p.scene_id, frozenset(p.object_ids), p.split) for p in parts],
         shares,
     )
-    clips = _joined(folder, parts, sides, "clips", store.CLIP_SCHEMA)
-    windows = _joined(folder, parts, sides, "windows", store.WINDOW_SCHEMA)
+    clips = _joined(folder, parts, assigned, "clips", store.CLIP_SCHEMA)
+    windows = _joined(folder, parts, assigned, "windows", store.WINDOW_SCHEMA)
     listed = [{"session_id": p.session_id, "bag": Path(p.source).name, "clips": p.clips} for p in parts]
     told = {**_notes(parts, failed), **(notes or {})}
     content = manifest.finish(folder, clips, windows, sources=listed, notes=told)
@@ -241,12 +241,12 @@ def _load_part(folder: Path, source: Source) -> Part | None:
 
 # ---- all together --------------------------------------------------------------------------------------
 def _joined(
-    folder: Path, parts: Sequence[Part], sides: Mapping[str, str], kind: str, arrow_schema: pa.Schema
+    folder: Path, parts: Sequence[Part], assigned: Mapping[str, str], kind: str, arrow_schema: pa.Schema
 ) -> pa.Table:
     tables = []
     for part in parts:
         table = store.read_table(_part_path(folder, part.key, kind), arrow_schema)
-        column = pa.array([sides[part.session_id]] * table.num_rows, pa.string())
+        column = pa.array([assigned[part.session_id]] * table.num_rows, pa.string())
         tables.append(table.set_column(table.schema.get_field_index("split"), "split", column))
     return pa.concat_tables(tables)
 

@@ -1,7 +1,8 @@
-"""A camera put into a scene by what it sees: features of its picture matched with those of drawn views.
+"""A camera put into a scene by what it sees: features of its picture matched with those of rendered views.
 
-From several places in the scene the nearest looking view is drawn; matched features have a place in the scene by the
-drawn depth, and perspective-n-point gives the camera. A view from there is drawn and matched again, until it rests.
+From several places in the scene the nearest looking view is rendered; matched features have a place in the scene by
+the rendered depth, and perspective-n-point gives the camera. A view from there is rendered and matched again, until
+it rests.
 Whatever was not in the scan, such as the robot, has no matches that agree.
 """
 
@@ -171,9 +172,9 @@ def _round(
 ) -> Registered | None:
     """Draw a view, match, and solve; None where too little agrees."""
     with torch.no_grad():
-        drawn = render(gaussians, camera)
-    rgb = (drawn.rgb.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
-    depth, alpha = drawn.depth.cpu().numpy(), drawn.alpha.cpu().numpy()
+        rendered = render(gaussians, camera)
+    rgb = (rendered.rgb.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+    depth, alpha = rendered.depth.cpu().numpy(), rendered.alpha.cpu().numpy()
     places, words = _features(np.ascontiguousarray(rgb))
     pairs = _matched(words, features[1])
     if len(pairs) < _LEAST_INLIERS:
@@ -227,11 +228,11 @@ def _features(rgb: Rgb) -> tuple[Array, NDArray[np.float32]]:
     return np.array([keypoint.pt for keypoint in keypoints]), words.astype(np.float32)
 
 
-def _matched(drawn: NDArray[np.float32], seen: NDArray[np.float32]) -> NDArray[np.int64]:
+def _matched(rendered: NDArray[np.float32], seen: NDArray[np.float32]) -> NDArray[np.int64]:
     """Pairs [n, 2] of what is much more alike than anything else."""
-    if len(drawn) < 2 or len(seen) < 2:
+    if len(rendered) < 2 or len(seen) < 2:
         return np.zeros((0, 2), np.int64)
-    both = cv2.BFMatcher(cv2.NORM_L2).knnMatch(drawn, seen, k=2)
+    both = cv2.BFMatcher(cv2.NORM_L2).knnMatch(rendered, seen, k=2)
     clear = sorted(
         (one.distance, one.queryIdx, one.trainIdx)
         for one, other in both

@@ -5,7 +5,6 @@ from __future__ import annotations
 import array
 import dataclasses
 import math
-from collections.abc import Mapping
 
 import numpy as np
 
@@ -143,8 +142,3 @@ class TopicMonitor:
             return 0
         long = steps[steps > _LOST_FACTOR * median]
         return int(np.sum(np.round(long / median) - 1))
-
-
-def check_expected(reports: Mapping[str, TopicReport]) -> list[str]:
-    """Required topics that brought nothing."""
-    return sorted(name for name, report in reports.items() if report.expected and report.messages == 0)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from foley_common.metrics_file import write_metrics
 
-HELP = "encode the drawn views of a dataset's clips and windows, and keep them in it"
+HELP = "encode the rendered views of a dataset's clips and windows, and keep them in it"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -16,10 +16,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = (
         "examples:\n"
-        "  foley scene views bags --scenes out/scene --out out/views     # first, draw them\n"
+        "  foley scene views bags --scenes out/scene --out out/views     # first, render them\n"
         "  foley features out/dataset --views out/views\n"
         "  foley features out/dataset --views out/views --encoder clip   # weights from you, see docs/scene.md\n\n"
-        "Again after more views were drawn: what changed is encoded anew, the rest is kept."
+        "Again after more views were rendered: what changed is encoded anew, the rest is kept."
     )
     parser.add_argument("dataset", type=Path, help="folder written by `foley dataset build`")
     parser.add_argument("--views", type=Path, required=True, help="folder written by `foley scene views`")
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
     if found.without:
         print(
-            f"foley features: {len(found.without)} sessions have no drawn views, such as {found.without[0]}; their "
+            f"foley features: {len(found.without)} sessions have no rendered views, such as {found.without[0]}; their "
             "features are NaN",
             file=sys.stderr,
         )

@@ -4,7 +4,7 @@ A scene's folder::
 
     scene.ply          the Gaussians, in the layout of 3D Gaussian splatting
     scene.json         source, configuration, quality, cameras of the views
-    held_out.png       views that were held out: real, drawn, difference
+    held_out.png       views that were held out: real, rendered, difference
     state.safetensors  what a resumed run goes on from
 """
 
@@ -45,7 +45,7 @@ _SAVE_EVERY_S = 30.0
 _START_VIEWS = 48
 """Depth images that a start looks at, spread over the scan."""
 _QUICK_VIEWS = 6
-"""Held-out views that are drawn while it runs; all are at the end."""
+"""Held-out views that are rendered while it runs; all are at the end."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,8 +220,8 @@ def _pictures(gaussians: Gaussians, kept: list[Target], count: int = 3) -> np.nd
     for index in np.linspace(0, len(kept) - 1, min(count, len(kept))).astype(int):
         truth = kept[index].rgb.cpu().numpy()
         with torch.no_grad():
-            drawn = render(gaussians, kept[index].camera).rgb.clamp(0, 1).cpu().numpy()
-        rows.append(np.hstack([truth, drawn, np.clip(3 * np.abs(drawn - truth), 0, 1)]))
+            rendered = render(gaussians, kept[index].camera).rgb.clamp(0, 1).cpu().numpy()
+        rows.append(np.hstack([truth, rendered, np.clip(3 * np.abs(rendered - truth), 0, 1)]))
     return np.asarray(np.round(np.vstack(rows) * 255), dtype=np.uint8)
 
 

@@ -81,7 +81,7 @@ def write_surface(
 
 
 def _depth(scan: Scan, view: View, gaussians: Gaussians | None) -> NDArray[np.float32]:
-    """Depth of a view, measured or else drawn; NaN where unknown."""
+    """Depth of a view, measured or else rendered; NaN where unknown."""
     if view.depth is not None:
         return view.depth()
     if gaussians is None:
@@ -89,5 +89,5 @@ def _depth(scan: Scan, view: View, gaussians: Gaussians | None) -> NDArray[np.fl
             f"{scan.source}: view {view.name} has no depth, and no Gaussians were given to draw it from"
         )
     with torch.no_grad():
-        drawn = render(gaussians, view.camera)
-    return torch.where(drawn.alpha > 0.9, drawn.depth, torch.nan).cpu().numpy().astype(np.float32)
+        rendered = render(gaussians, view.camera)
+    return torch.where(rendered.alpha > 0.9, rendered.depth, torch.nan).cpu().numpy().astype(np.float32)

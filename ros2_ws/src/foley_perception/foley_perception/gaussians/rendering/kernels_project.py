@@ -16,7 +16,6 @@ numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
 jit = numba.njit(cache=True, nogil=True, parallel=True, fastmath={"reassoc", "contract", "nsz", "arcp"})
 inline = numba.njit(cache=True, nogil=True, inline="always")
 
-RADIUS_MAX = 3.33
 """A Gaussian ends where it falls under 1/255 of one: sqrt(2 ln 255) standard deviations."""
 
 

@@ -1,7 +1,7 @@
 """The views of an interaction that a sound model looks at (Hearing Hands, sections 3.1 and 3.2).
 
-The scene is drawn from its Gaussians, which were scanned before the robot came: neither robot nor anything in front of
-it is in the way. The *global* view is that of the camera, with the hands drawn in; a *local* view looks from the same
+The scene is rendered from its Gaussians, which were scanned before the robot came: neither robot nor anything in front
+of it is in the way. The *global* view is that of the camera, with the hands drawn in; a *local* view looks from the same
 place straight at one hand, closely; *top* and *side* are new views of the same moment.
 """
 
@@ -175,7 +175,7 @@ class Views:
 
 
 class ViewRenderer:
-    """Draws the views of a scene for a camera that stands still; what does not change is drawn once.
+    """Renders the views of a scene for a camera that stands still; what does not change is rendered once.
 
     Args:
         gaussians: the scene.

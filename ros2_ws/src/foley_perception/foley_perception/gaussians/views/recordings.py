@@ -4,7 +4,7 @@ Of each bag a folder::
 
     <session>/global/00000.jpg, local_right/00000.jpg, ...   one picture a moment and view
     <session>/views.parquet      time, hands, which local views there are, coverage
-    <session>/views.json         written last: what was drawn from what
+    <session>/views.json         written last: what was rendered from what
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _JPEG_QUALITY = 95
 
 @dataclasses.dataclass(frozen=True)
 class BulkConfig:
-    """What is drawn of each recording.
+    """What is rendered of each recording.
 
     Raises:
         ValueError: a rate or a name that cannot be.
@@ -90,7 +90,7 @@ def hands_at(episode: Episode, times_ns: Times, hand: str) -> tuple[Array, Array
 
 
 def draw_recording(bag: Path, scenes: Mapping[str, Path], out: Path, config: BulkConfig) -> dict[str, Any]:
-    """Draw the views of one bag in its scene; at once done, without reading it, if the same were drawn before.
+    """Draw the views of one bag in its scene; at once done, without reading it, if the same were rendered before.
 
     Raises:
         EpisodeError, ScanError: the bag has no camera or hands, or its scene is not there or cannot be read.
@@ -98,7 +98,7 @@ def draw_recording(bag: Path, scenes: Mapping[str, Path], out: Path, config: Bul
     for before in _drawn(bag, out):
         scene = Path(before["scene"])
         if scene in scenes.values() and before["fingerprint"] == _fingerprint(bag, scene, config):
-            return before | {"drawn_now": False}
+            return before | {"rendered_now": False}
     episode = read_episode(bag)
     if episode.scene_id not in scenes:
         raise ScanError(
@@ -146,7 +146,7 @@ def draw_recording(bag: Path, scenes: Mapping[str, Path], out: Path, config: Bul
     part = folder / "views.json.part"
     part.write_text(json.dumps(made, indent=1) + "\n")
     part.replace(done)
-    return made | {"drawn_now": True}
+    return made | {"rendered_now": True}
 
 
 def draw_recordings(
@@ -199,7 +199,7 @@ def _drawn(bag: Path, out: Path) -> list[dict[str, Any]]:
         try:
             before = json.loads(file.read_text())
         except ValueError:
-            continue  # damaged: drawn anew
+            continue  # damaged: rendered anew
         if before.get("bag") == str(bag) and {"scene", "fingerprint"} <= set(before):
             found.append(dict(before))
     return found

@@ -167,7 +167,7 @@ def test_a_recording_is_drawn_once(make_bag, tmp_path: Path) -> None:  # type: i
     made = draw_recording(bag, scenes, out, config)
     folder = next(out.iterdir())
     table_ = pq.read_table(folder / "views.parquet").to_pydict()
-    assert made["drawn_now"] and made["moments"] == len(table_["time_ns"]) > 10
+    assert made["rendered_now"] and made["moments"] == len(table_["time_ns"]) > 10
     np.testing.assert_allclose(np.diff(table_["time_ns"]) * 1e-9, 0.25, atol=1e-6)
     assert len(list((folder / "global").glob("*.jpg"))) == made["moments"]
     assert len(list((folder / "local_right").glob("*.jpg"))) == sum(table_["has_local_right"]) > 0
@@ -175,11 +175,11 @@ def test_a_recording_is_drawn_once(make_bag, tmp_path: Path) -> None:  # type: i
     picture = folder / "global" / "00003.jpg"
     assert cv2.imread(str(picture)).shape == (96, 96, 3)
     before = picture.stat().st_mtime_ns
-    assert not draw_recording(bag, scenes, out, config)["drawn_now"]
+    assert not draw_recording(bag, scenes, out, config)["rendered_now"]
     assert picture.stat().st_mtime_ns == before
     (folder / "views.json").write_text("{damaged")
-    assert draw_recording(bag, scenes, out, config)["drawn_now"]
-    assert draw_recording(bag, scenes, out, dataclasses.replace(config, rate_hz=2.0))["drawn_now"]
+    assert draw_recording(bag, scenes, out, config)["rendered_now"]
+    assert draw_recording(bag, scenes, out, dataclasses.replace(config, rate_hz=2.0))["rendered_now"]
 
 
 def test_a_persons_hands_are_drawn_without_a_robot(make_bag, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
