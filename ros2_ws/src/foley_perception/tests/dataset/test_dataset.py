@@ -305,7 +305,7 @@ def test_seen_scenes_are_given_and_never_assigned() -> None:
     for side in ("validation", "test"):
         with pytest.raises(LeakError, match="test_seen"):
             assign([group("a", "x", side), group("b", "x", "test_seen")])
-    with pytest.raises(LeakError, match="one side"):
+    with pytest.raises(LeakError, match="one split"):
         assign([group("a", "x", "train"), group("a", "x", "test_seen")])
     with pytest.raises(DatasetError, match="shares"):
         assign(sessions, {"test_seen": 1.0})

@@ -1,8 +1,8 @@
 """The views of an interaction that a sound model looks at (Hearing Hands, sections 3.1 and 3.2).
 
 The scene is rendered from its Gaussians, which were scanned before the robot came: neither robot nor anything in front
-of it is in the way. The *global* view is that of the camera, with the hands drawn in; a *local* view looks from the same
-place straight at one hand, closely; *top* and *side* are new views of the same moment.
+of it is in the way. The *global* view is that of the camera, with the hands drawn in; a *local* view looks from the
+same place straight at one hand, closely; *top* and *side* are new views of the same moment.
 """
 
 from __future__ import annotations
