@@ -33,6 +33,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     build.add_argument("--merge", type=float, default=0.3, help="[s] closer contacts are one clip")
     build.add_argument(
+        "--clear",
+        type=float,
+        default=0.10,
+        metavar="M",
+        help="[m] with the tip nearer than this to the place an earlier still is taken, as live; 0: never (default: 0.10)",
+    )
+    build.add_argument(
         "--shares",
         default="0.7,0.15,0.15",
         help="train,validation,test shares of recordings that name no split (default: %(default)s)",
@@ -77,7 +84,7 @@ def _build(args: argparse.Namespace) -> int:
         report = build_dataset(
             bags,
             Path(args.out),
-            config=CutConfig(merge_s=args.merge, windows=args.windows, hand=args.hand),
+            config=CutConfig(merge_s=args.merge, windows=args.windows, hand=args.hand, clear_m=args.clear),
             shares=_shares(args.shares),
             workers=args.workers,
             skip_bad=args.skip_bad,

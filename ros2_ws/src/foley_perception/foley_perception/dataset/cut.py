@@ -19,7 +19,7 @@ from foley_common.topics import MAIN_ARM
 from foley_perception.action.gripper import GripperHand
 from foley_perception.clips import grid as clip_grid
 from foley_perception.clips.inputs import Streams, contact_point, executed_inputs, planned_action
-from foley_perception.clips.pictures import NoPicture, frame_indices
+from foley_perception.clips.pictures import CLEAR_M, NoPicture, frame_indices
 from foley_perception.contact_event import Contact
 from foley_perception.dataset.further import FurtherDevices, window_action
 from foley_perception.dataset.schema import Clip, ClipData, DatasetError, Window, WindowData
@@ -41,13 +41,14 @@ class CutConfig:
     windows: bool = False  # also cut windows of 8 s
     hand: str = "parallel_gripper"  # hand file, where no hand_keypoints were recorded
     max_audio_gap_s: float = 0.02  # of a clip may be missing
+    clear_m: float = CLEAR_M  # with the tip nearer than this to the place an earlier still is taken; 0: never
     onsets: bool = True  # find contacts by ear where neither truth nor contacts were recorded
 
     def __post_init__(self) -> None:
-        for name in ("merge_s", "max_audio_gap_s"):
+        for name in ("merge_s", "max_audio_gap_s", "clear_m"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
-                raise DatasetError(f"{name} is {value} s, must not be negative")
+                raise DatasetError(f"{name} is {value}, must not be negative")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -243,6 +244,7 @@ class Cutter:
             episode.tip_path,
             width=self._width,
             force=episode.force,
+            clear_m=self.config.clear_m,
         )
 
     @cached_property
