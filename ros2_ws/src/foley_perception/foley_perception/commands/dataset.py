@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.10,
         metavar="M",
-        help="[m] with the tip nearer than this to the place an earlier still is taken, as live; 0: never (default: 0.10)",
+        help="[m] with the tip nearer than this an earlier still is taken, as live; 0: never (default: %(default)s)",
     )
     build.add_argument(
         "--shares",
