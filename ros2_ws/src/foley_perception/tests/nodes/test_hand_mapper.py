@@ -17,9 +17,12 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from foley_msgs.msg import HandKeypoints, HandTrajectory
+from foley_msgs.msg import HandKeypoints, HandTrajectory, ToolTrajectory
 from foley_perception.action.gripper import GripperHand
+from foley_perception.action.kinematics import ForwardKinematics
+from foley_perception.action.planned_motion import tool_trajectory
 from foley_perception.nodes.hand_mapper import HandMapperNode
+from foley_perception.ros import motion
 from foley_ros import convert, qos
 
 pytestmark = pytest.mark.nodes
@@ -39,12 +42,16 @@ class Rig:
     def __init__(self, context: Any) -> None:
         self.context = context
         self.node = context.add(HandMapperNode())
-        robot = context.create_node("robot")
+        self.robot_node = robot = context.create_node("robot")
         self.keypoints: list[HandKeypoints] = []
         self.plans: list[HandTrajectory] = []
+        self.tool_plans: list[ToolTrajectory] = []
         self.status: list[DiagnosticStatus] = []
         robot.create_subscription(HandKeypoints, "hand_keypoints", self.keypoints.append, qos.STATE)
         robot.create_subscription(HandTrajectory, "planned_trajectory", self.plans.append, qos.EVENT)
+        robot.create_subscription(
+            ToolTrajectory, "planned_tool_trajectory", self.tool_plans.append, qos.EVENT
+        )
         robot.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosed, 10)
         context.transition("/hand_mapper", "configure", "activate")
         self.pose = robot.create_publisher(PoseStamped, "ee_pose", qos.STATE)
@@ -154,6 +161,52 @@ def test_without_ee_pose_joints_give_keypoints(rig: Rig) -> None:
     rig.until(drive, "keypoints from joints")
     tool, _ = HAND.recover(convert.keypoints_to_array(rig.keypoints[-1])[None])
     np.testing.assert_allclose(tool.translation[0], [0.3, 0.0, 0.2], atol=1e-9)
+
+
+def test_it_publishes_ee_pose_where_nobody_else_does(rig: Rig) -> None:
+    """A robot with joint states and a description alone; then a driver begins, and has the topic for itself."""
+    rig.robot.publish(String(data=URDF))
+    listener, poses = rig.context.create_node("listener"), []
+    listener.create_subscription(PoseStamped, "ee_pose", poses.append, qos.STATE)
+    rig.robot_node.destroy_publisher(rig.pose)
+
+    def drive() -> int:
+        rig.send_joints(x=0.3, z=0.2, gripper_width=0.02)
+        return len(poses) >= 20 and len(rig.keypoints) >= 5
+
+    rig.until(drive, "poses from joints")
+    position, _ = convert.pose_to_arrays(poses[-1].pose)
+    np.testing.assert_allclose(position, [0.3, 0.0, 0.2], atol=1e-9)
+    assert poses[-1].header.frame_id == "world"
+    stamps = [convert.to_ns(pose.header.stamp) for pose in poses]
+    assert len(set(stamps)) == len(stamps), "its own poses are not taken for somebody else's"
+    rig.robot_node.create_publisher(PoseStamped, "ee_pose", qos.STATE)
+    rig.until(lambda: rig.node._own_pose is None, "the mapper to fall silent")
+
+
+def test_the_plan_of_the_tool_is_sent_as_it_was_computed(rig: Rig) -> None:
+    rig.robot.publish(String(data=URDF))
+    rig.until(lambda: rig.node._mapper.has_robot, "the robot")
+    rig.joint_plan.publish(joint_plan(["z", "x", "gripper_width"]))
+    rig.until(lambda: rig.tool_plans and rig.plans, "both messages of a plan")
+    plan = motion.tool_trajectory(rig.tool_plans[0])
+    chain = ForwardKinematics(URDF, "tool", "world")
+    own = tool_trajectory(
+        chain,
+        HAND,
+        50 * S,
+        ["z", "x", "gripper_width"],
+        np.array([0.0, 1.0]),
+        np.array([[0.0] * 3, [0.5] * 3]),
+        measured={},
+    )
+    assert plan.plan_id == own.plan_id == rig.plans[0].plan_id
+    assert np.array_equal(plan.times_ns, own.times_ns) and np.array_equal(plan.widths, own.widths)
+    assert np.array_equal(plan.poses.translation, own.poses.translation), "to the last bit"
+    # Nobody has told the width, and the plan leaves it alone: it is not known.
+    rig.joint_plan.publish(joint_plan(["z", "x"], start_ns=60 * S))
+    rig.until(lambda: len(rig.tool_plans) == 2, "the next plan")
+    assert np.isnan(rig.tool_plans[1].widths).all()
 
 
 def test_a_cartesian_path_becomes_a_planned_trajectory(rig: Rig) -> None:
