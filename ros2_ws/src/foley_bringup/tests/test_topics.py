@@ -17,16 +17,6 @@ ROOT = Path(__file__).resolve().parents[4]
 SOURCES = ROOT / "ros2_ws" / "src"
 REGISTRY = "foley_msgs/foley_common/topics.py"
 # Nodes and their inputs that still name their topics themselves. The list may only become shorter.
-EXCEPTIONS = {
-    "foley_msgs/foley_ros/node.py",
-    "foley_perception/foley_perception/nodes/contact_detector.py",
-    "foley_perception/foley_perception/nodes/hand_mapper.py",
-    "foley_perception/foley_perception/ros/contact_inputs.py",
-    "foley_synthesis/foley_synthesis/nodes/material.py",
-    "foley_synthesis/foley_synthesis/nodes/synthesizer.py",
-    "foley_synthesis/foley_synthesis/ros/scene_inputs.py",
-    "foley_synthesis/foley_synthesis/ros/tf.py",
-}
 NAMES = {topic.name for topic in topics.TOPICS}
 # `contacts` or `labels` are words of many meanings: where they make an entity, they are topics.
 DISTINCT = {name for name in NAMES if "/" in name or "_" in name}
@@ -49,7 +39,7 @@ def test_only_the_registry_names_topics() -> None:
     offences = []
     for file in sorted(SOURCES.glob("foley_*/foley_*/**/*.py")):
         name = file.relative_to(SOURCES).as_posix()
-        if name != REGISTRY and name not in EXCEPTIONS:
+        if name != REGISTRY:
             offences += [
                 f"{name}:{line}: `{topic}`"
                 for line, topic in named(ast.parse(file.read_text(encoding="utf-8")))

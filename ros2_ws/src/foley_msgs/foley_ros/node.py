@@ -43,7 +43,8 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
-from foley_ros import params, qos
+from foley_common.topics import DIAGNOSTICS, HEARTBEAT
+from foley_ros import params, qos, topics
 from foley_ros.entities import Entities
 from foley_ros.faults import Faults
 from foley_ros.worker import Worker
@@ -90,8 +91,10 @@ class FoleyNode(LifecycleNode, Generic[Config]):
         self._failure = ""
         self._active = False
         self._beat_lock = threading.Lock()
-        self._heartbeat = self.create_publisher(StateMsg, "~/heartbeat", qos.HEARTBEAT)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._heartbeat = self.create_publisher(StateMsg, HEARTBEAT.name, topics.profile(HEARTBEAT))
+        self._diagnostics = self.create_publisher(
+            DiagnosticArray, DIAGNOSTICS.name, topics.profile(DIAGNOSTICS)
+        )
         self.create_timer(qos.HEARTBEAT_PERIOD_S, self._beat)
         self.create_timer(DIAGNOSTICS_PERIOD_S, self._diagnose)
         self.add_on_set_parameters_callback(self._on_set_parameters)

@@ -20,6 +20,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.serialization import deserialize_message, serialize_message
 
+from foley_common import topics
 from foley_common.times import NS_PER_S
 from foley_msgs.msg import ContactEvent
 from foley_perception.action.gripper import GripperHand
@@ -182,8 +183,8 @@ class _Replay:
         """Compressed pictures as raw ones, as image_transport hands them to a node."""
         scene, found = self._synthesizer._scene, {}  # type: ignore[var-annotated]
         tracks = {
-            "camera/image_raw/compressed": (self._episode.frames, "rgb8", scene._on_image),
-            "camera/depth/image_raw/compressedDepth": (self._episode.depth, "32FC1", scene._on_depth),
+            topics.CAMERA_COMPRESSED.name: (self._episode.frames, "rgb8", scene._on_image),
+            topics.CAMERA_DEPTH_COMPRESSED.name: (self._episode.depth, "32FC1", scene._on_depth),
         }
         for name, (track, encoding, take) in tracks.items():
             if track is None:

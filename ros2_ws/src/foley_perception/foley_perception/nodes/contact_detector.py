@@ -74,9 +74,9 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
         try:
             samples = convert.audio_to_array(message)
         except convert.ConversionError as error:
-            self.report("mic/audio", str(error))
+            self.report(topics.MICROPHONE.name, str(error))
             return
-        self.faults.clear("mic/audio")
+        self.faults.clear(topics.MICROPHONE.name)
         for onset in self._listener.hear(
             samples,
             first_sample=int(message.first_sample),
@@ -94,9 +94,9 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
             path = self._scene.tool_plan(message).tip_path(self._scene.tx_tool_tip())
             contact = self._scene.background.planned_contact(path.times_ns, path.tip)
         except (ValueError, LookupError) as error:
-            self.report("planned_tool_trajectory", str(error))
+            self.report(topics.TOOL_PLAN.name, str(error))
             return
-        self.faults.clear("planned_tool_trajectory")
+        self.faults.clear(topics.TOOL_PLAN.name)
         self._detector.add_plan(Plan(path.plan_id, int(path.times_ns[0]), int(path.times_ns[-1]), contact))
 
     def _decide(self) -> None:
@@ -144,7 +144,9 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
         problems = [*faults, *([trouble.message] if trouble is not None else []), *self._scene.problems()]
         if not problems:
             return Health.ok(**self.figures())
-        deaf = any(f.startswith("mic/audio") for f in faults) or (trouble is not None and trouble.serious)
+        deaf = any(f.startswith(topics.MICROPHONE.name) for f in faults) or (
+            trouble is not None and trouble.serious
+        )
         return (Health.error if deaf else Health.warn)("; ".join(problems), **self.figures())
 
 

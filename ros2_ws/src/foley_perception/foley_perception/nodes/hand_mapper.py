@@ -85,9 +85,13 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         message = deserialize_message(data, PoseStamped)
         pose = motion.pose_to_se3(message.pose)
         if pose is None:
-            self.report("ee_pose", "ee_pose is not finite or has no orientation: such poses are left out")
+            self.report(
+                topics.EE_POSE.name, "ee_pose is not finite or has no orientation: such poses are left out"
+            )
         self._publish(
-            time_ns, lambda mapper: mapper.from_pose(time_ns, message.header.frame_id, pose), "ee_pose"
+            time_ns,
+            lambda mapper: mapper.from_pose(time_ns, message.header.frame_id, pose),
+            topics.EE_POSE.name,
         )
 
     def _on_joints(self, data: bytes) -> None:
@@ -100,7 +104,9 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         own, due = self._own_pose is not None and self._own_is_due(time_ns), mapper.due(time_ns)
         if own or due:
             self._publish(
-                time_ns, lambda mapper: self._from_joints(mapper, time_ns, own=own, due=due), "joint_states"
+                time_ns,
+                lambda mapper: self._from_joints(mapper, time_ns, own=own, due=due),
+                topics.JOINT_STATES.name,
             )
 
     def _from_joints(

@@ -78,7 +78,8 @@ class HandTrackerNode(FoleyNode[HandTrackerConfig]):
         info = self._info
         if info is None:
             self.report(
-                "camera/camera_info", "pictures come, but no camera/camera_info; is it published beside them?"
+                topics.CAMERA_INFO.name,
+                "pictures come, but no camera/camera_info; is it published beside them?",
             )
             return
         time_ns = convert.to_ns(message.header.stamp)

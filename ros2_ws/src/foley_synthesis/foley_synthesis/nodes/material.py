@@ -109,9 +109,9 @@ class MaterialNode(FoleyNode[MaterialConfig]):
                 sample_rate=message.sample_rate,
             )
         except ValueError as error:
-            self.report("mic/audio", str(error))
+            self.report(topics.MICROPHONE.name, str(error))
             return
-        self.faults.clear("mic/audio")
+        self.faults.clear(topics.MICROPHONE.name)
         self._audio_ns = self.now_ns()
 
     def _on_contact(self, message: ContactEvent) -> None:
@@ -121,7 +121,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
 
     def _on_expected(self, message: PredictedAudio) -> None:
         if message.mode == PredictedAudio.MODE_PLANNED:
-            sound = self._read("predicted_audio", convert.expected_of, message)
+            sound = self._read(topics.PREDICTED_AUDIO.name, convert.expected_of, message)
             if sound is not None:
                 self._core.expect(sound)
 
