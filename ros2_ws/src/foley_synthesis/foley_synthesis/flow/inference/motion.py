@@ -89,15 +89,22 @@ class MotionCondition:
     def _render(
         self, motion: HandMotion, keypoints: Array, source: ViewSource
     ) -> tuple[dict[str, list[Image]], NDArray[np.bool_]]:
-        """Views of every quarter of a second's beginning, as datasets have them, and which there are [32, views]."""
+        """Views of every quarter of a second's beginning, as datasets have them, and which there are [32, views].
+
+        While the hand rests its views are the same pictures: they are rendered, and encoded, once.
+        """
         begins = np.arange(WINDOW_FRAMES) / WINDOW_FRAME_RATE
         pictures: dict[str, list[Image]] = {name: [] for name in self._names}
         rendered = np.zeros((WINDOW_FRAMES, len(self._names)), dtype=bool)
-        ends = motion.tips
+        ends = np.full((WINDOW_KEYPOINTS, 2, 3), np.nan)
+        ends[:, SIDES.index(self._hand.main_side)] = motion.tips
+        views, shown = None, -1
         for k, moment in enumerate(np.round(begins * FRAME_RATE).astype(int)):
-            tips = np.full((2, 3), np.nan)
-            tips[SIDES.index(self._hand.main_side)] = ends[moment]
-            views = source.views(keypoints[moment], self._names, tips)
+            rests = shown >= 0 and all(
+                np.array_equal(of[moment], of[shown], equal_nan=True) for of in (keypoints, ends)
+            )
+            if views is None or not rests:
+                views, shown = source.views(keypoints[moment], self._names, ends[moment]), int(moment)
             for view, name in enumerate(self._names):
                 if name in views.images:
                     pictures[name].append(views.images[name])
@@ -110,10 +117,13 @@ class MotionCondition:
         features = torch.zeros(*rendered.shape, self._encoder.dims)
         for view, name in enumerate(self._names):
             if pictures[name]:
-                seen = torch.from_numpy(self._encoder.encode(np.stack(pictures[name])))
+                distinct = {id(picture): picture for picture in pictures[name]}
+                seen = torch.from_numpy(self._encoder.encode(np.stack(list(distinct.values()))))
+                row = {key: row for row, key in enumerate(distinct)}
+                rows = [row[id(picture)] for picture in pictures[name]]
                 features[torch.from_numpy(rendered[:, view]), view] = torch.nn.functional.normalize(
                     seen, dim=-1
-                )
+                )[rows]
         return features.flatten(1)[latent_index(LATENT_FRAMES, WINDOW_FRAMES)][None]
 
 

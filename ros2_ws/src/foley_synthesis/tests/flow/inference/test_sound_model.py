@@ -15,11 +15,12 @@ from foley_perception.action.gripper import GripperHand
 from foley_perception.action.trajectory import ToolTrajectory
 from foley_perception.gaussians.gaussians import Gaussians
 from foley_perception.gaussians.ply import save_ply
-from foley_perception.gaussians.views.cameras import ViewConfig
+from foley_perception.gaussians.views.cameras import ViewConfig, Views
+from foley_perception.gaussians.views.picture_views import PictureViews
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
 from foley_synthesis.flow.inference.model import FlowModel
-from foley_synthesis.flow.inference.motion import MotionError
+from foley_synthesis.flow.inference.motion import MotionCondition, MotionError
 from foley_synthesis.flow.inference.scene import Scene, SceneError, load_scene
 from foley_synthesis.flow.inference.sound_model import FlowSoundModel, window_motion
 from foley_synthesis.flow.networks import autoencoder, vector_field
@@ -129,6 +130,27 @@ def test_a_planned_contact_becomes_one_second_at_16_khz() -> None:
     np.testing.assert_array_equal(made.predict(query()).waveform, sound.waveform)
     assert not np.array_equal(model(seed=6).predict(query()).waveform, sound.waveform)
     assert not np.array_equal(made.predict(query(tool=tap(x=-0.1))).waveform, sound.waveform)
+
+
+def test_while_the_hand_rests_its_views_are_made_once() -> None:
+    class Counting(PictureViews):
+        calls = 0
+
+        def views(self, *arguments: Any, **more: Any) -> Views:
+            Counting.calls += 1
+            return super().views(*arguments, **more)
+
+    made = query()
+    assert made.picture is not None and made.tool is not None
+    source = Counting(made.picture, CAMERA, ViewConfig(size=48))
+    condition = MotionCondition(flow(), ColourEncoder(), HAND)
+    batch, pictures = condition(window_motion(made.tool, T0 + S - 4 * S), source)
+    assert 6 <= Counting.calls <= 9, "the plan lasts 1.5 s of 8 s"
+    assert len(pictures["global"]) == 32 == len(pictures["local_right"])
+    seen = batch.vision[0].reshape(250, 3, -1)
+    assert bool((seen[:90] == seen[0]).all()), "the plan begins 3 s after the window"
+    assert not bool((seen[125, 2] == seen[0, 2]).all())
+    torch.testing.assert_close(seen[:, [0, 2]].norm(dim=-1), torch.ones(250, 2))
 
 
 def test_the_clip_is_cut_around_the_contact() -> None:
