@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import importlib
 import itertools
 import json
 import os
@@ -276,6 +277,12 @@ def _await_heartbeat(context: RosContext, node: NodeProcess, topic: str, timeout
 
 
 # ---- parts, order, and what is made once -----------------------------------------------------------------------
+def pytest_configure() -> None:
+    """Load triton, which torch loads when it first trains, before OpenGL: behind Mesa's LLVM its own one crashes."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module("triton")
+
+
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """The parts over middleware import only files that name their marker: all of them take every process 10 s."""
     part = os.environ.get("FOLEY_TEST_PART", "")

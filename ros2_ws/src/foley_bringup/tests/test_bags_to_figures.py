@@ -86,7 +86,7 @@ def test_the_same_touches_with_one_thing_changed(bags: Path, tmp_path: Path) -> 
     known = {c.material for c in dataset.clips if c.split == "train"}
     look = sorted(known)[0]
     asked = InterventionConfig(
-        tmp_path / "changed", scenes=2, duration_s=6.0, looks=(look,), speeds=(2.0,), shifts_ms=(0, 100), jobs=2,
+        tmp_path / "changed", scenes=2, duration_s=8.0, looks=(look,), speeds=(2.0,), shifts_ms=(0, 100), jobs=2,
         replicates=20,
     )  # fmt: skip
     sets = simulate(asked)

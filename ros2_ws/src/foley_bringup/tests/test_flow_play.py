@@ -208,7 +208,7 @@ def test_a_browser_plays_what_the_hand_did(page: Page, monkeypatch: pytest.Monke
         return str(wait.until(new))
 
     try:
-        wait = WebDriverWait(browser, 90)
+        wait = WebDriverWait(browser, 600)
         browser.get(f"http://127.0.0.1:{page.server.get_port()}")
         source = press("Tap here")
         sound, rate = soundfile.read(io.BytesIO(base64.b64decode(source.split(",", 1)[1])))

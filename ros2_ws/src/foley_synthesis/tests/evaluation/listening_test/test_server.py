@@ -184,7 +184,7 @@ def test_people_take_part_in_a_browser_and_come_back(served: Served, tmp_path: P
         return browser
 
     def wait(browser: Any, condition: Any) -> Any:
-        return WebDriverWait(browser, 30).until(condition)
+        return WebDriverWait(browser, 600).until(condition)
 
     def judge(browser: Any, side: str) -> str:
         """Play both, choose one; returns the trial."""
