@@ -25,7 +25,7 @@ def test_look_ups() -> None:
 
 def test_what_is_recorded() -> None:
     entries = [t.recorder_entry for t in topics.recorded()]
-    assert len(entries) == 30 and entries[0] == "mic/audio foley_msgs/msg/AudioChunk audio required"
+    assert len(entries) == 31 and entries[0] == "mic/audio foley_msgs/msg/AudioChunk audio required"
     assert "camera/camera_info sensor_msgs/msg/CameraInfo state required" in entries
     assert "/diagnostics diagnostic_msgs/msg/DiagnosticArray event" in entries
 

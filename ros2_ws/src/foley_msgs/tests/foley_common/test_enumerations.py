@@ -13,7 +13,7 @@ from foley_common import enumerations
 from foley_common.enumerations import ACTIONS, KNOWN_ACTIONS, UNKNOWN, Action, Gate, PredictionMode
 from foley_msgs.msg import ContactEvent, PredictedAudio
 
-SOURCES = Path(__file__).resolve().parents[2]
+SOURCES = Path(__file__).resolve().parents[3]
 
 
 def constants(file: str, prefix: str) -> dict[str, int]:
