@@ -26,6 +26,7 @@ RECORDED_QOS: tuple[str, ...] = QOS[:6]
 """Those that the recorder subscribes with."""
 READERS: tuple[str, ...] = (
     *("audio", "image", "depth", "camera_info", "pose", "joints", "wrench", "joint_plans", "keypoints"),
+    "tool_plans",
     *("contacts", "labels", "text", "transforms"),
 )
 """What a bag's reader makes of a topic (foley_perception/episodes/reader.py)."""
@@ -203,7 +204,8 @@ TOPICS: tuple[Topic, ...] = (
     ),
     Topic(
         "tool_plan", "planned_tool_trajectory", "foley_msgs/msg/ToolTrajectory", "event",
-        "the plan as poses of the tool, as it was computed", "`hand_mapper`", "per motion", recorded=True,
+        "the plan as poses of the tool, as it was computed", "`hand_mapper`", "per motion",
+        "tool_plans", MAIN_ARM, recorded=True,
     ),
     Topic(
         "hand_plan", "planned_trajectory", "foley_msgs/msg/HandTrajectory", "event",

@@ -23,6 +23,7 @@ TYPES = (
     "foley_msgs/msg/HandKeypoints",
     "foley_msgs/msg/HandTrajectory",
     "foley_msgs/msg/SegmentLabel",
+    "foley_msgs/msg/ToolTrajectory",
     "geometry_msgs/msg/PoseStamped",
     "geometry_msgs/msg/WrenchStamped",
     "sensor_msgs/msg/CameraInfo",
@@ -81,6 +82,7 @@ class BagOptions:
     namespace: str = ""
     audio_type: str = "foley_msgs/msg/AudioChunk"
     plans: bool = True
+    tool_plans: bool = False  # the same, as hand_mapper sends them on, instead of joint plans
     person: bool = False  # a hand with hand_keypoints touches, and there is no robot
     close_pair: bool = False  # a second contact 0.1 s after the first
     contact_times: tuple[float, ...] = (1.0, 2.0, 3.0)
@@ -315,7 +317,22 @@ def write_bag(path: Path, **changes: Any) -> Path:
                 "",
             )
             bag.put(c + 0.001, "sim/contacts", "foley_msgs/msg/ContactEvent", contact)
-        if o.plans and k < len(o.contact_times):
+        if o.tool_plans and k < len(o.contact_times):
+            lead = np.arange(101) * 0.01
+            poses = [
+                new(
+                    "geometry_msgs/msg/Pose",
+                    bag.vector("Point", 0.05, 0, 0.05 + 0.16 + tip_height(c - 0.5 + s, o.contact_times)),
+                    new("geometry_msgs/msg/Quaternion", 1.0, 0.0, 0.0, 0.0),
+                )
+                for s in lead
+            ]
+            head = header(start + round((c - 0.5) * 1e9), "world")
+            widths = np.full(101, 0.02)
+            kind = "foley_msgs/msg/ToolTrajectory"
+            plan = new(kind, head, f"plan_{k}", lead, poses, widths)
+            bag.put(c - 0.9, "planned_tool_trajectory", kind, plan)
+        if o.plans and not o.tool_plans and k < len(o.contact_times):
             points = []
             for j in range(21):
                 lead = new("builtin_interfaces/msg/Duration", j // 20, round(j % 20 * 0.05e9))

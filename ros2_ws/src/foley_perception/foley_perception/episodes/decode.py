@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
+from foley_perception.action.trajectory import ToolTrajectory
 from foley_perception.audio.clock_fit import ClockError, fit_clock
 from foley_perception.contact_event import Contact
 from foley_perception.episodes.tracks import (
@@ -25,6 +26,7 @@ from foley_perception.episodes.tracks import (
     PoseTrack,
     Series,
     Times,
+    ToolPlan,
 )
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer
@@ -272,6 +274,28 @@ def joint_plans(messages: Messages, decoder: Decoder) -> list[JointPlan]:
         plans.append(
             JointPlan(message.log_time, start, np.array(offsets), tuple(m.joint_names), positions, velocities)
         )
+    return plans
+
+
+def tool_plans(messages: Messages, decoder: Decoder) -> list[ToolPlan]:
+    """foley_msgs/ToolTrajectory; plans without points, or with other numbers of times and poses, are left out."""
+    plans = []
+    for message in messages:
+        m = decoder.read(message)
+        offsets = np.asarray(m.time_from_start, dtype=np.float64)
+        if not 2 <= len(offsets) == len(m.poses) == len(m.widths):
+            continue
+        rows = np.array(
+            [
+                (*(p.position.x, p.position.y, p.position.z), *(q.x, q.y, q.z, q.w))
+                for p in m.poses
+                for q in (p.orientation,)
+            ]
+        )
+        times = stamp_ns(m.header) + np.round(offsets * NS_PER_S).astype(np.int64)
+        poses, widths = SE3(rows[:, 3:], rows[:, :3]), np.asarray(m.widths, dtype=np.float64)
+        trajectory = ToolTrajectory(m.plan_id, times, poses, widths)
+        plans.append(ToolPlan(message.log_time, m.header.frame_id, trajectory))
     return plans
 
 

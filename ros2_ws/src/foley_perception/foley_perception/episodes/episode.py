@@ -28,6 +28,7 @@ from foley_perception.episodes.tracks import (
     PoseTrack,
     Series,
     Times,
+    ToolPlan,
 )
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
@@ -92,6 +93,10 @@ class Episode:
     @property
     def joint_plans(self) -> tuple[JointPlan, ...]:
         return self._arm.joint_plans
+
+    @property
+    def tool_plans(self) -> tuple[ToolPlan, ...]:
+        return self._arm.tool_plans
 
     @property
     def truth(self) -> tuple[Contact, ...]:

@@ -9,9 +9,11 @@ import numpy as np
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.kinematics import ForwardKinematics, KinematicsError
 from foley_perception.action.planned_motion import tool_trajectory
+from foley_perception.action.tip import in_fixed_frame
 from foley_perception.action.trajectory import TipPath, TrajectoryError
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.tracks import EpisodeError, JointPlan
+from foley_perception.geometry.tf_buffer import TransformUnavailable
 
 _NEAR_NS = 500_000_000  # before a plan's begin and after its end, in which a contact may still be its own
 
@@ -25,13 +27,13 @@ class ReceivedPath:
 
 
 def planned_paths(episode: Episode, hand: GripperHand) -> tuple[ReceivedPath, ...]:
-    """Joint plans by forward kinematics, in order of arrival.
+    """Joint plans by forward kinematics, in order of arrival; where there are none, the tool's plans as recorded.
 
     Raises:
         EpisodeError: there are joint plans, but kinematics are not possible; says why.
     """
     if not episode.joint_plans:
-        return ()
+        return _of_the_tool(episode)
     if not episode.robot_description:
         raise EpisodeError(
             f"{episode.path}: planned_joint_trajectory is there, robot_description is not; record it as well"
@@ -56,6 +58,22 @@ def planned_paths(episode: Episode, hand: GripperHand) -> tuple[ReceivedPath, ..
         except (KinematicsError, TrajectoryError) as error:
             raise EpisodeError(f"{episode.path}: planned_joint_trajectory: {error}") from error
         paths.append(ReceivedPath(plan.received_ns, motion.tip_path(episode.tx_tool_tip)))
+    return tuple(sorted(paths, key=lambda p: p.received_ns))
+
+
+def _of_the_tool(episode: Episode) -> tuple[ReceivedPath, ...]:
+    """Of a robot that plans Cartesian paths: hand_mapper sampled them."""
+    paths = []
+    for plan in episode.tool_plans:
+        motion = plan.trajectory
+        try:
+            poses = in_fixed_frame(
+                motion.poses, plan.frame_id, "world", int(motion.times_ns[0]), episode.transforms.lookup
+            )
+        except TransformUnavailable as error:
+            raise EpisodeError(f"{episode.path}: planned motion of the tool: {error}") from error
+        path = dataclasses.replace(motion, poses=poses).tip_path(episode.tx_tool_tip)
+        paths.append(ReceivedPath(plan.received_ns, path))
     return tuple(sorted(paths, key=lambda p: p.received_ns))
 
 

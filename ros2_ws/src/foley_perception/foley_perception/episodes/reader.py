@@ -157,7 +157,7 @@ class _Reader:
     def _arm(self, device: str, main: ArmTrack | None) -> ArmTrack | None:
         found = {
             reader: topic
-            for reader in ("pose", "joints", "wrench", "joint_plans", "contacts")
+            for reader in ("pose", "joints", "wrench", "joint_plans", "tool_plans", "contacts")
             if (topic := self._topic(reader, device)) is not None
         }
         if not found:
@@ -179,6 +179,7 @@ class _Reader:
             joints=joints,
             wrench=decode.wrench_series(name["wrench"], messages["wrench"]) if "wrench" in found else None,
             joint_plans=tuple(decode.joint_plans(messages.get("joint_plans", []), self._decoder)),
+            tool_plans=tuple(decode.tool_plans(messages.get("tool_plans", []), self._decoder)),
             truth=tuple(decode.contacts(messages.get("contacts", []), self._decoder)),
         )
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
+from foley_perception.action.trajectory import ToolTrajectory
 from foley_perception.audio.clock_fit import SampleClock
 from foley_perception.contact_event import Contact
 from foley_perception.geometry.camera import CameraModel
@@ -239,6 +240,15 @@ class JointPlan:
         return self.start_ns + round(float(self.offsets_s[-1]) * NS_PER_S)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class ToolPlan:
+    """A planned motion of the tool, as the live system computed it."""
+
+    received_ns: int
+    frame_id: str
+    trajectory: ToolTrajectory
+
+
 @dataclasses.dataclass(frozen=True)
 class Label:
     start_ns: int
@@ -279,6 +289,7 @@ class ArmTrack:
     joints: Series | None = None
     wrench: Series | None = None  # [n, 6] in the tool frame
     joint_plans: tuple[JointPlan, ...] = ()
+    tool_plans: tuple[ToolPlan, ...] = ()
     truth: tuple[Contact, ...] = ()  # ground truth of the simulator
 
     @property

@@ -81,6 +81,17 @@ def test_plans_through_kinematics(make_bag: MakeBag) -> None:
     assert plan_for(paths, START - 10 * S) is None
 
 
+def test_plans_of_the_tool_where_there_are_no_joint_plans(make_bag: MakeBag) -> None:
+    """Of a robot that plans Cartesian paths; no robot description is needed."""
+    episode = read_episode(make_bag(tool_plans=True))
+    assert not episode.joint_plans
+    plan = plan_for(planned_paths(episode, HAND), episode.truth[1].time_ns)
+    assert plan is not None and plan.plan_id == "plan_1" and np.allclose(plan.width, 0.02)
+    at = int(np.argmin(plan.tip[:, 2]))
+    assert abs(plan.times_ns[at] - episode.truth[1].time_ns) < 0.03 * S
+    assert np.allclose(plan.tip[at], [0.05, 0.0, 0.05], atol=2e-3)
+
+
 # ---- sound -------------------------------------------------------------------------------------------------
 def test_gaps_are_zeros_and_listed(make_bag: MakeBag) -> None:
     episode = read_episode(make_bag(audio_gap=(1.5, 2.0)))
