@@ -11,7 +11,7 @@ from foley_bringup.commands import intervene as command
 from foley_bringup.interventions import (
     AS_IT_IS,
     InterventionConfig,
-    Told,
+    Output,
     _louder,
     _retextured,
     check_looks,
@@ -23,10 +23,10 @@ KEYS = [(f"s{i // 5}", f"p{i}") for i in range(20)]
 
 def touches(
     seen: float, heard: float, louder: tuple[float, float] = (0.0, 0.0)
-) -> dict[tuple[str, str], Told]:
+) -> dict[tuple[str, str], Output]:
     """Wooden things that are taken for metal with these probabilities."""
     return {
-        key: Told(
+        key: Output(
             key[0], f"{key[0]}/o", "wood", "tap", {"metal": seen, "wood": 1 - seen},
             {"metal": heard, "wood": 1 - heard}, (-20.0 + louder[0], -18.0 + louder[1]), i,
         )

@@ -113,10 +113,10 @@ class Table:
         """The metrics of tables and pictures: those that any method has."""
         return [m for m in self.metrics if m.shown and any(m.key in row for row in self.cells.values())]
 
-    def count(self, group: str, items: str = "contacts") -> dict[str, int]:
-        """Of items, scenes and groups, under these names."""
-        scenes, groups = {i.scene for i in self.items}, {i.group for i in self.items}
-        return {items: len(self.items), "scenes": len(scenes), group: len(groups)}
+    def count(self, items: str, groups: str = "") -> dict[str, int]:
+        """Of items and scenes, and of groups where they have a name."""
+        found = {items: len(self.items), "scenes": len({i.scene for i in self.items})}
+        return found | ({groups: len({i.group for i in self.items})} if groups else {})
 
     def figures(self, seeds: bool = False) -> dict[str, dict[str, Any]]:
         """Method -> metric -> figure, with the details."""

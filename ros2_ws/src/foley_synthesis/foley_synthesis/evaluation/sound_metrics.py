@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,7 @@ class SoundTruth:
     waveform: Sound = dataclasses.field(default_factory=_none)  # [samples]
     rate: int = SAMPLE_RATE
     clip: Clip | None = None
+    mel: Any = None  # log mel spectrogram of the flow, a tensor [bands, frames]
 
     @cached_property
     def onsets(self) -> Array:

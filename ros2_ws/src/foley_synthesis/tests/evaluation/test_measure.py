@@ -58,7 +58,7 @@ def test_figures_are_means_over_items_and_seeds(table: Table) -> None:
     assert off.found.low < off.found.value < off.found.high
     assert table.cells["half | known"]["bias"].found.value == 0.0, "what is unknown is left out"
     assert table.cells["mute"] == {} and table.details["off"] == {"seeds_seen": 2}
-    assert table.count("things") == {"contacts": 12, "scenes": 3, "things": 6}
+    assert table.count("contacts", "things") == {"contacts": 12, "scenes": 3, "things": 6}
 
 
 def test_what_is_stored(table: Table) -> None:

@@ -45,7 +45,11 @@ def score(
             weights_of(items, replicates, seed),
             details=details,
         )
-        facts = {**table.count("objects"), "chance": chance, "materials": probes.labels["material"]}
+        facts = {
+            **table.count("contacts", "objects"),
+            "chance": chance,
+            "materials": probes.labels["material"],
+        }
         facts["differences"] = table.differences(ORDERINGS)
         result[query.name] = dataclasses.replace(table, facts=facts)
     return result

@@ -152,7 +152,7 @@ class Evaluation:
         materials, calibration = self.materials.figures(), self.calibration.figures()
         return {
             "planned_contacts": self.planned_contacts,
-            **self.materials.count("objects"),
+            **self.materials.count("contacts", "objects"),
             "labels": list(self.labels),
             "material_chance": round(self.chance, 5),
             **{

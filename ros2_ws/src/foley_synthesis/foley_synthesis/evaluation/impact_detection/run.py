@@ -22,7 +22,7 @@ from foley_synthesis.evaluation.impact_detection.match import (
 from foley_synthesis.evaluation.impact_detection.net import VideoNetConfig, fit_video_net, predict_video
 from foley_synthesis.evaluation.impact_detection.videos import RATE_HZ, Video
 from foley_synthesis.evaluation.measure import Given, Item, Metric, Table, fixed, measure
-from foley_synthesis.vis.networks.pca import Pca, fit_pca
+from foley_synthesis.vis.networks.pca import fit_pca
 
 LEARNED: dict[str, tuple[str, ...]] = {"RGB + spacetime": ("rgb", "spacetime"), "RGB only": ("rgb",)}
 """Those that are trained."""
@@ -100,7 +100,7 @@ def detect(
             net = fit_video_net(train, splits["validation"], pca, own, seed=seed, progress=step)
             for query, those in queries.items():
                 outputs = [predict_video(net, v, own) for v in those]
-                rises = [_loudness_rise(pca, features) for features in outputs]
+                rises = [rise(pca.decode(features).mean(axis=1)) for features in outputs]
                 strengths[query].setdefault(name, []).append(rises)
                 if query == "tested":
                     predicted.setdefault(query, outputs)
@@ -143,10 +143,6 @@ def _matched(strengths: Strengths, videos: list[Video]) -> dict[str, list[list[M
         ]
         for name, made in strengths.items()
     }
-
-
-def _loudness_rise(pca: Pca, features: NDArray[np.float32]) -> NDArray[np.float64]:
-    return rise(pca.decode(features).mean(axis=1))
 
 
 def _simple(tested: list[Video], seeds: int) -> Strengths:

@@ -133,7 +133,7 @@ def score_methods(
             "frechet": figure(frechet.statistic(frechet.fn(_training_sounds(query, seed), items), None))
         }
     facts = {
-        **table.count("objects"),
+        **table.count("contacts", "objects"),
         "chance": chance,
         "materials": probes.labels["material"],
         "cdpam_contacts": len(spread(len(items), cdpam_contacts)) if cdpam is not None else 0,

@@ -37,13 +37,6 @@ METRICS = (
 """Hearing Hands, table 1, and the agreement of onsets."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class WindowTruth(SoundTruth):
-    """A window's real sound."""
-
-    mel: Tensor = dataclasses.field(default_factory=lambda: torch.empty(0))  # [bands, frames] log mel
-
-
 def model_methods(
     name: str, model: FlowModel, items: Items, rows: NDArray[np.int64], seed: int, config: SampleConfig
 ) -> list[Method]:
@@ -93,16 +86,11 @@ def simple_methods(
     """The true sound late, and after the parts that any model goes through; other real ones; silence."""
     train = items.rows("train").numpy()
     random = train[np.random.default_rng(seed).integers(len(train), size=len(rows))]
-    seen = items.vision.mean(dim=1)
-    near = train[
-        torch.cdist(seen[torch.from_numpy(rows)], seen[torch.from_numpy(train)]).argmin(dim=1).numpy()
-    ]
-    done = items.action.flatten(1)
-    alike = train[
-        torch.cdist(done[torch.from_numpy(rows)], done[torch.from_numpy(train)]).argmin(dim=1).numpy()
-    ]
     place = {int(row): k for k, row in enumerate(rows)}
     vocoder = GriffinLim(seed=seed)
+
+    def nearest(of: Tensor) -> NDArray[np.int64]:
+        return np.asarray(train[torch.cdist(of[torch.from_numpy(rows)], of[train]).argmin(dim=1).numpy()])
 
     def of_train(chosen: NDArray[np.int64]) -> Callable[[int], tuple[Sound, str]]:
         return lambda row: (real_sound(dataset, items, int(chosen[place[row]])), "")
@@ -124,8 +112,8 @@ def simple_methods(
         ("real sound, 50 ms late", "truth", late),
         ("real spectrogram, vocoder", "truth", resounded),
         ("real spectrogram, autoencoder, vocoder", "truth", coded),
-        ("nearest views", "nothing", of_train(near)),
-        ("nearest hands", "motion", of_train(alike)),
+        ("nearest views", "nothing", of_train(nearest(items.vision.mean(dim=1)))),
+        ("nearest hands", "motion", of_train(nearest(items.action.flatten(1)))),
         ("random", "nothing", of_train(random)),
         ("silence", "nothing", lambda row: (np.zeros(SAMPLES, np.float32), "")),
     ]
@@ -163,13 +151,12 @@ def score_windows(
             row,
             items.windows[row].scene_id,
             items.windows[row].session_id,
-            WindowTruth(waveform=real_sound(dataset, items, row), rate=RATE, mel=items.mel[row]),
+            SoundTruth(waveform=real_sound(dataset, items, row), rate=RATE, mel=items.mel[row]),
         )
         for row in rows
     ]
     weights = weights_of(windows, replicates, seed)
     table = measure(windows, methods, METRICS, weights, seen=seen, progress=progress)
-    counts = table.count("sessions", "windows")
-    del counts["sessions"]
     heard = sum(len(item.truth.onsets) for item in windows)
-    return dataclasses.replace(table, facts={"split": split, **counts, "onsets": heard})
+    facts = {"split": split, **table.count("windows"), "onsets": heard}
+    return dataclasses.replace(table, facts=facts)
