@@ -23,7 +23,7 @@ part() { # name, command: the first failure is what is told at the end
 }
 
 part pure env "${one_thread[@]}" \
-  python -m pytest -n "$workers" --dist loadfile --no-loadscope-reorder -m "not nodes and not system" "$@"
+  python -m pytest -n "$workers" --dist loadfile --no-loadscope-reorder -m "not nodes and not system and not real_time" "$@"
 part nodes env "${one_thread[@]}" \
   python -m pytest -n "$few" --dist loadfile --no-loadscope-reorder -m "(nodes or system) and not real_time" "$@"
 part real_time python -m pytest -m real_time "$@"

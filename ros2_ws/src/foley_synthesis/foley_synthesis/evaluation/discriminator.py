@@ -36,7 +36,11 @@ class Expectation:
         mean, spread = summary.mean(axis=0), summary.std(axis=0) + 1e-6
         context_mean, context_spread = context.mean(axis=0), context.std(axis=0) + 1e-6
         x, y = (context - context_mean) / context_spread, (summary - mean) / spread
-        weights = np.linalg.solve(x.T @ x + ridge * np.eye(x.shape[1]), x.T @ y)
+        count, dims = x.shape
+        if count < dims:  # the same weights, from the smaller matrix
+            weights = x.T @ np.linalg.solve(x @ x.T + ridge * np.eye(count), y)
+        else:
+            weights = np.linalg.solve(x.T @ x + ridge * np.eye(dims), x.T @ y)
         residual = (y - x @ weights).std(axis=0) + 0.05
         return cls(mean, spread, context_mean, context_spread, weights, residual)
 

@@ -24,3 +24,12 @@ def test_it_finds_what_is_wrong_and_nothing_else() -> None:
     share = fooled(real, expectation.evidence(asked, as_real), scenes).mean()
     assert 0.3 < share < 0.7, "drawn from the same distribution: a coin"
     assert (fooled(real[:10], wrong[:10], ["one"] * 10) == 0.5).all(), "one scene cannot teach about another"
+
+
+@pytest.mark.parametrize("count", [12, 40])
+def test_the_weights_are_those_of_ridge_regression_whichever_matrix_is_smaller(count: int) -> None:
+    rng = np.random.default_rng(1)
+    context, sound = rng.normal(size=(count, 25)), rng.normal(size=(count, 3))
+    x, y = ((v - v.mean(axis=0)) / (v.std(axis=0) + 1e-6) for v in (context, sound))
+    by_definition = np.linalg.solve(x.T @ x + 30.0 * np.eye(25), x.T @ y)
+    np.testing.assert_allclose(Expectation.fit(context, sound).weights, by_definition, atol=1e-12)
