@@ -45,7 +45,7 @@ def sentences_about_hearing(dataset: ClipDataset, folder: Path, *, shuffle: bool
                 action=clip.action,
                 onset_ns=clip.contact_ns,
                 detected_ns=clip.contact_ns,
-                heard_material=belief.vocabulary[int(belief.probabilities.argmax())],
+                heard_material=belief.best,
                 heard_latency_s=0.8,
                 prediction=None,
             )

@@ -206,9 +206,9 @@ def test_rate_is_limited_on_a_steady_grid() -> None:
 def test_joints_stand_in_where_no_poses_come() -> None:
     mapper = make_mapper()
     mapper.set_joints({"shoulder": 0.1, "elbow": 0.2, "slide": 0.3, "gripper_width": 0.05})
-    keypoints = mapper.from_joints(S)
-    assert keypoints is not None
-    tool, width = mapper.hand.recover(keypoints[None])
+    pose = mapper.pose_from_joints(S)
+    assert pose is not None
+    tool, width = mapper.hand.recover(mapper.keypoints_at(pose)[None])
     np.testing.assert_allclose(tool.translation, expected(np.array([[0.1, 0.2, 0.3]])), atol=1e-9)
     assert width[0] == pytest.approx(0.05)
     mapper.from_pose(2 * S, "world", SE3.identity())
