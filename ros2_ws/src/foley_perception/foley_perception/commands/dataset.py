@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from foley_perception.dataset.staging import BuildReport
 
-HELP = "build a dataset from recordings, or check one"
+HELP = "build a dataset from recordings, check one, or export it for other tools"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

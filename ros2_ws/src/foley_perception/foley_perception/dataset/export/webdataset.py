@@ -32,7 +32,7 @@ from foley_perception.dataset.reader import ClipDataset
 from foley_perception.dataset.schema import CLIP_ARRAYS, SPLITS, WINDOW_ARRAYS, Clip, Window
 
 SHARD_SAMPLES = 1000
-"""In one tar at most: some 0.3 GB of clips."""
+"""In one tar at most: some 0.2 GB of clips."""
 
 
 def _write(dataset: ClipDataset, folder: Path, step: Callable[[], None]) -> None:
