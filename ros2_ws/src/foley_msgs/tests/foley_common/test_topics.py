@@ -13,8 +13,8 @@ from foley_common.topics import Topic, TopicError
 
 def test_look_ups() -> None:
     assert topics.topic("microphone") is topics.MICROPHONE and topics.MICROPHONE.name == "mic/audio"
-    assert topics.devices("audio") == ("microphone", "contact_microphone")
-    assert topics.devices("pose") == ("arm", "left") and topics.devices("image") == ("camera",)
+    assert topics.devices("audio")[:2] == ("microphone", "contact_microphone")
+    assert topics.devices("pose")[:2] == ("arm", "left") and topics.devices("image")[0] == "camera"
     assert [t.role for t in topics.read_by("image", device="camera")] == ["camera", "camera_compressed"]
     assert topics.LEFT_EE_POSE.further and not topics.EE_POSE.further and not topics.CONTACTS.further
     with pytest.raises(TopicError, match=r"role `gripper_microphone`; known are microphone, .*topics\.py"):
@@ -25,7 +25,8 @@ def test_look_ups() -> None:
 
 def test_what_is_recorded() -> None:
     entries = [t.recorder_entry for t in topics.recorded()]
-    assert len(entries) == 31 and entries[0] == "mic/audio foley_msgs/msg/AudioChunk audio required"
+    assert len(entries) == len(set(entries)) >= 31
+    assert entries[0] == "mic/audio foley_msgs/msg/AudioChunk audio required"
     assert "camera/camera_info sensor_msgs/msg/CameraInfo state required" in entries
     assert "/diagnostics diagnostic_msgs/msg/DiagnosticArray event" in entries
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from foley_perception.dataset.staging import BuildReport
 
-HELP = "build a dataset from recordings, or check one"
+HELP = "build a dataset from recordings, check one, or export it for other tools"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -19,9 +19,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "examples:\n  foley dataset build bags --out dataset\n"
         "  foley dataset build bags/a bags/b --out dataset --windows\n  foley dataset check dataset\n"
-        "  foley dataset import-greatest-hits vis-data --out greatest_hits"
+        "  foley dataset import-greatest-hits vis-data --out greatest_hits\n"
+        "  foley dataset export dataset --format webdataset --out shards"
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="build|check|import-greatest-hits")
+    actions = parser.add_subparsers(
+        dest="action", required=True, metavar="build|check|import-greatest-hits|export"
+    )
     build = actions.add_parser("build", help="cut clips around contacts; build again to complete")
     build.add_argument("bags", nargs="+", help="bags, or folders of bags")
     build.add_argument("--out", required=True, help="dataset folder")
@@ -58,13 +61,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
     hits.add_argument("--merge", type=float, default=0.3, help="[s] closer hits are one clip")
     check = actions.add_parser("check", help="leaks, files, fingerprint; exit code 1 if anything is wrong")
     check.add_argument("dataset", help="dataset folder")
+    _configure_export(actions)
+
+
+def _configure_export(actions: Any) -> None:
+    from foley_perception.dataset.export.export import FORMATS
+
+    export = actions.add_parser(
+        "export",
+        help="all clips and windows in a format of other tools",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="formats:\n" + "\n".join(f"  {form.name:<14}{form.help}" for form in FORMATS),
+    )
+    export.add_argument("dataset", help="dataset folder")
+    export.add_argument("--format", required=True, choices=[form.name for form in FORMATS], help="see below")
+    export.add_argument("--out", required=True, help="folder that is not there yet")
 
 
 def run(args: argparse.Namespace) -> int:
     from foley_perception.dataset.schema import DatasetError
 
+    actions = {"build": _build, "check": _check, "import-greatest-hits": _import_hits, "export": _export}
     try:
-        return {"build": _build, "check": _check, "import-greatest-hits": _import_hits}[args.action](args)
+        return actions[args.action](args)
     except DatasetError as error:
         print(f"foley dataset: error: {error}", file=sys.stderr)
         return 1 if args.action == "check" else 2
@@ -112,6 +131,21 @@ def _import_hits(args: argparse.Namespace) -> int:
     for name, reason in report.manifest["incomplete"].items():
         print(f"left out {name}: {reason}")
     _print_report(report, "hits")
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from foley_perception.dataset.export.export import export_dataset
+    from foley_perception.dataset.reader import ClipDataset
+
+    dataset = ClipDataset(args.dataset)
+    with _bar("clips and windows") as progress:
+        about = export_dataset(
+            dataset, args.format, Path(args.out), lambda done, total: progress(done, total, "")
+        )
+    print(f"{args.out}: {about['clips']} clips and {about['windows']} windows as {about['format']}")
     return 0
 
 

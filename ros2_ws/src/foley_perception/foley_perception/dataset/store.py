@@ -297,12 +297,13 @@ def fingerprint(folder: Path, tables: Iterable[pa.Table]) -> str:
             else:
                 digest.update(json.dumps(column.to_pylist()).encode())
         for path in itertools.chain.from_iterable(media_of(folder, table)):
-            digest.update(_file_digest(path))
+            digest.update(hashlib.sha256(read_media(path)).digest())
     return digest.hexdigest()
 
 
-def _file_digest(path: Path) -> bytes:
+def read_media(path: Path) -> bytes:
+    """The bytes of a file of the dataset. Raises DatasetError."""
     try:
-        return hashlib.sha256(path.read_bytes()).digest()
+        return path.read_bytes()
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error}); build the dataset again") from error

@@ -69,7 +69,7 @@ def test_a_flow_that_an_earlier_version_wrote_still_loads(flow: Path, tmp_path: 
         (None, r"config.yaml: not readable as YAML"),
         (
             "schema: other-1\n",
-            r"schema is `other-1`, a sound model has `foley-vis-1` or `foley-flow-1`; name a folder",
+            r"schema is `other-1`, a sound model has `foley-vis-1` or `foley-flow-1`.*; name a folder",
         ),
         ("size: 3\n", "schema is ``"),
         ("- a\n", "not a YAML mapping"),
