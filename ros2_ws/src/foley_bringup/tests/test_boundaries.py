@@ -107,6 +107,20 @@ def test_packages_depend_in_one_direction(package: str) -> None:
         assert not wrong, f"{path.relative_to(SOURCE)} imports {sorted(wrong)}"
 
 
+def test_shared_helpers_know_nobody() -> None:
+    """foley_common knows neither ROS nor any package; foley_ros, the glue, knows no package but foley_common."""
+    for name, allowed in (("foley_common", set()), ("foley_ros", {"foley_common"})):
+        for path in sorted((SOURCE / "foley_msgs" / name).rglob("*.py")):
+            names = set(imported(path)) - {name}
+            wrong = (names & {*PACKAGES, "foley_ros", "foley_common"}) - allowed
+            ros = (
+                {n for n in names if n in ROS_MODULES or n.endswith("_msgs")}
+                if name == "foley_common"
+                else set()
+            )
+            assert not wrong | ros, f"{path.relative_to(SOURCE)} imports {sorted(wrong | ros)}"
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_only_ros_and_nodes_name_ros(package: str) -> None:
     for path in sorted((SOURCE / package / package).rglob("*.py")):

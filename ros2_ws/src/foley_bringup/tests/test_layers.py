@@ -25,14 +25,18 @@ def modules(folder: Path, package: str) -> dict[str, Path]:
     }
 
 
-def imports(path: Path, known: dict[str, Path]) -> Iterator[str]:
-    """Modules of the same package that a file imports, wherever in it."""
+def imports(importer: str, known: dict[str, Path]) -> Iterator[str]:
+    """Modules of the same package that a module imports, wherever in it."""
+    path = known[importer]
+    here = importer.split(".") if path.name == "__init__.py" else importer.split(".")[:-1]
     for node in ast.walk(ast.parse(path.read_text(), str(path))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            inner = [f"{node.module}.{alias.name}" for alias in node.names]
-            names = [name if name in known else node.module for name in inner]
+        elif isinstance(node, ast.ImportFrom):
+            above = here[: len(here) + 1 - node.level] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            inner = [f"{module}.{alias.name}" for alias in node.names]
+            names = [name if name in known else module for name in inner]
         else:
             continue
         yield from (name for name in names if name in known)
@@ -41,7 +45,7 @@ def imports(path: Path, known: dict[str, Path]) -> Iterator[str]:
 def graph(folder: Path, package: str) -> dict[str, set[str]]:
     """What each module imports of its own package."""
     known = modules(folder, package)
-    return {name: set(imports(path, known)) - {name} for name, path in known.items()}
+    return {name: set(imports(name, known)) - {name} for name in known}
 
 
 def circle(arrows: dict[str, set[str]]) -> list[str]:
@@ -70,16 +74,14 @@ def levels(arrows: dict[str, set[str]], order: list[str]) -> dict[str, int]:
 
 
 def upward(arrows: dict[str, set[str]], order: list[str]) -> list[str]:
-    """Arrows that run from a lower folder to a higher one, of two or more levels."""
-    level = levels(arrows, order)
+    """Arrows that run from a lower folder to a higher one, of two or more levels. The package's own `__init__`, which
+    every import runs, is below all."""
+    level = {**levels(arrows, order), "": -1}
     return [
         f"{start} imports {end}"
         for start, ends in arrows.items()
         for end in sorted(ends)
-        if place(start)
-        and place(end)
-        and place(start) != place(end)
-        and level[place(end)] >= level[place(start)]
+        if place(start) != place(end) and level[place(end)] >= level[place(start)]
     ]
 
 
@@ -110,9 +112,14 @@ def test_a_new_circle_and_a_new_arrow_are_found(tmp_path: Path) -> None:
     arrows = graph(tmp_path, "p")
     assert set(circle(arrows)) == {"p.high.a", "p.low.b"}
     assert upward(arrows, ["low", "high"]) == ["p.low.b imports p.high.a"]
+    for relative in ("from ..high import a", "from ..high.a import f"):
+        (tmp_path / "p/low/b.py").write_text(f"def f():\n    {relative}\n")
+        assert graph(tmp_path, "p") == arrows
     (tmp_path / "p/low/b.py").write_text("")
     arrows = graph(tmp_path, "p")
     assert not circle(arrows) and not upward(arrows, ["low", "high"])
+    (tmp_path / "p/__init__.py").write_text("from .low import b\n")
+    assert upward(graph(tmp_path, "p"), ["low", "high"]) == ["p imports p.low.b"]
 
 
 def test_a_folder_that_no_row_names_stands_at_the_star() -> None:

@@ -89,6 +89,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
         self._worker: Worker[Job] | None = None
         self._finish_jobs = False
         self._failure = ""
+        self._unknown_parameters: list[str] = []
         self._active = False
         self._beat_lock = threading.Lock()
         self._heartbeat = self.create_publisher(StateMsg, HEARTBEAT.name, topics.profile(HEARTBEAT))
@@ -170,6 +171,9 @@ class FoleyNode(LifecycleNode, Generic[Config]):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         def configure() -> None:
             config = params.read(self, self._config_type)
+            self._unknown_parameters = params.unknown(self)
+            for sentence in self._unknown_parameters:
+                self.get_logger().warning(sentence)
             self.setup(config)
             self.config = config
 
@@ -215,8 +219,8 @@ class FoleyNode(LifecycleNode, Generic[Config]):
     def _free(self) -> None:
         self.entities.release_inputs()
         worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.stop(drain=self._finish_jobs)
+        if worker is not None and not worker.stop(drain=self._finish_jobs):
+            self.get_logger().error("a job of the worker has not ended in time: what it makes is lost")
         try:
             self.teardown()
         finally:
@@ -288,6 +292,10 @@ class FoleyNode(LifecycleNode, Generic[Config]):
                 health = self.health()
             except Exception as error:  # noqa: BLE001
                 health = Health.error(f"health check failed: {error}")
+        if self._active and self._unknown_parameters and not self._failure:
+            told = "" if health.level == DiagnosticStatus.OK else f"; {health.message}"
+            level = max(health.level, DiagnosticStatus.WARN)
+            health = Health(level, "; ".join(self._unknown_parameters) + told, health.values)
         status = DiagnosticStatus(
             level=health.level,
             name=self.get_fully_qualified_name(),

@@ -9,6 +9,7 @@ raising ``ValueError`` that names the field and the value.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import types
 import typing
 from typing import Any, TypeVar
@@ -96,6 +97,23 @@ def read(node: Node, config_type: type[Config]) -> Config:
         return config_type(**values)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+
+
+def unknown(node: Node) -> list[str]:
+    """A sentence for each parameter that the node was given and does not have, such as one that is misspelt.
+
+    They are told, not refused: a file for several nodes (``/**``) names parameters of the others too.
+    """
+    found = []
+    for name in sorted(node._parameter_overrides):  # rclpy shows undeclared ones nowhere else
+        if node.has_parameter(name) or name.startswith("qos_overrides."):
+            continue
+        near = difflib.get_close_matches(name, node.list_parameters([], 0).names, n=1)
+        cure = f"; is `{near[0]}` meant?" if near else ""
+        found.append(
+            f"parameter `{name}` was given, this node has none of that name, and it changes nothing{cure}"
+        )
+    return found
 
 
 def _coerce(name: str, value: Any, annotation: Any) -> Any:

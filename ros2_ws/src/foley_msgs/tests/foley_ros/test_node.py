@@ -124,6 +124,25 @@ def test_diagnostics_tell_the_health_while_active(ros_context: Any) -> None:
     assert status.message == "tired" and {v.key: v.value for v in status.values} == {"hours": "9"}
 
 
+def test_a_parameter_that_the_node_does_not_have_is_told(ros_context: Any) -> None:
+    statuses: list[DiagnosticStatus] = []
+    ros_context.helper.create_subscription(
+        DiagnosticArray, "/diagnostics", lambda m: statuses.extend(m.status), 10
+    )
+    given = [
+        Parameter("rate", value=5.0),
+        Parameter("count", value=4),
+        Parameter("use_sim_time", value=False),
+    ]
+    node = ros_context.add(StepsNode(parameter_overrides=given))
+    assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    node.trigger_activate()
+    status = ros_context.spin_until(lambda: [s for s in statuses if "`rate`" in s.message])[0]
+    assert status.level == DiagnosticStatus.WARN
+    assert "is `rate_hz` meant?" in status.message and status.message.endswith("; tired")
+    assert params.unknown(node) == [status.message.removesuffix("; tired")]
+
+
 @pytest.mark.parametrize("number", ["SIGKILL", "SIGSTOP"])
 def test_heartbeat_tells_a_dead_and_a_hung_process(
     ros_context: Any, start_node: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: str

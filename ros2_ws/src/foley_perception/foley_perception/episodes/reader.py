@@ -15,10 +15,11 @@ import yaml
 
 from foley_common import topics
 from foley_common.topics import MAIN_DEVICES, Topic
+from foley_perception.contact_event import Contact
 from foley_perception.episodes import decode
 from foley_perception.episodes.decode import Decoder, Messages
 from foley_perception.episodes.episode import Episode
-from foley_perception.episodes.frames import in_world
+from foley_perception.episodes.frames import contacts_in_world, in_world
 from foley_perception.episodes.pictures import frame_track
 from foley_perception.episodes.tracks import ArmTrack, AudioTrack, CameraTrack, EpisodeError, FrameTrack
 from foley_perception.geometry.camera import CameraModel
@@ -80,7 +81,7 @@ def read_episode(
         cameras=read.cameras(camera_frame),
         keypoints=read.one(topics.HAND_KEYPOINTS, decode.keypoint_track),
         transforms=read.transforms,
-        detected=tuple(read.one(topics.CONTACTS, decode.contacts) or ()),
+        detected=read.contacts(topics.CONTACTS),
         labels=tuple(read.one(topics.LABELS, decode.labels) or ()),
         robot_description=read.text(topics.ROBOT_DESCRIPTION),
         problems=tuple(read.problems),
@@ -113,6 +114,13 @@ class _Reader:
         """What one topic holds; None without messages."""
         messages = self._of(topic)
         return read(messages, self._decoder) if messages else None
+
+    def contacts(self, topic: Topic | None) -> tuple[Contact, ...]:
+        """Contacts on a topic, placed in the world; none without messages."""
+        found = decode.contacts(self._of(topic), self._decoder)
+        if topic is None or all(c.frame_id.lstrip("/") in ("", self._world) for c in found):
+            return tuple(found)
+        return tuple(contacts_in_world(found, self._names[topic.role], self._world, self._moving))
 
     def text(self, topic: Topic) -> str:
         """The newest std_msgs/String; empty without messages."""
@@ -180,7 +188,7 @@ class _Reader:
             wrench=decode.wrench_series(name["wrench"], messages["wrench"]) if "wrench" in found else None,
             joint_plans=tuple(decode.joint_plans(messages.get("joint_plans", []), self._decoder)),
             tool_plans=tuple(decode.tool_plans(messages.get("tool_plans", []), self._decoder)),
-            truth=tuple(decode.contacts(messages.get("contacts", []), self._decoder)),
+            truth=self.contacts(found.get("contacts")),
         )
 
     def cameras(self, fallback_frame: str) -> dict[str, CameraTrack]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,6 +29,32 @@ def test_a_frame_that_tf_does_not_know_is_an_error(make_bag: Callable[..., Path]
         EpisodeError, match=r"ee_pose: its poses are in `base_link`.*record /tf and /tf_static"
     ):
         read_episode(make_bag(base="unknown"))
+
+
+@pytest.mark.parametrize("frame", ["base_link", "elsewhere"])
+def test_contacts_are_brought_to_the_world(make_bag: Callable[..., Path], frame: str) -> None:
+    def put_contacts(bag: Any) -> None:
+        for k, onset in enumerate((1.0, 2.0, 3.0)):
+            head, place = (
+                bag.header(bag.options.start_ns + round(onset * 1e9), frame),
+                bag.vector("Point", -0.45, 0, 0.05),
+            )
+            kind = "foley_msgs/msg/ContactEvent"
+            contact = bag.new(kind, head, f"d{k}", "", place, 1, 0.002, 0.03, -6.0, 1.0, 0, 0, "")
+            bag.put(onset + 0.1, "contacts", kind, contact)
+
+    bag = make_bag(truth=False, base="moving", more=put_contacts)
+    if frame == "elsewhere":
+        with pytest.raises(
+            EpisodeError, match=r"contacts: none of its contacts .*`world`.*elsewhere.*record /tf"
+        ):
+            read_episode(bag)
+        return
+    detected = read_episode(bag).detected
+    assert {contact.frame_id for contact in detected} == {"world"}
+    # base_link stands 0.5 m ahead at first and moves at 0.1 m/s.
+    expected = [(0.05 + 0.1 * onset, 0.0, 0.05) for onset in (1.0, 2.0, 3.0)]
+    np.testing.assert_allclose([contact.position for contact in detected], expected, atol=1e-6)
 
 
 def test_what_is_taken_for_something_else_is_told(make_bag: Callable[..., Path]) -> None:
