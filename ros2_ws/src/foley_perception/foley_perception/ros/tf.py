@@ -6,6 +6,7 @@ listening to it would cost a tenth of a core for nothing; it is subscribed to wh
 
 from __future__ import annotations
 
+import numpy as np
 from tf2_msgs.msg import TFMessage
 
 from foley_common import topics
@@ -13,6 +14,8 @@ from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer
 from foley_ros import convert
 from foley_ros.entities import Entities
+
+_NO_ROTATION = 1e-6  # a quaternion shorter than this was not set
 
 
 class TransformListener:
@@ -33,7 +36,7 @@ class TransformListener:
     def _add(self, message: TFMessage, *, static: bool) -> None:
         for transform in message.transforms:
             translation, quaternion = convert.transform_to_arrays(transform)
-            if not quaternion.any():
+            if np.linalg.norm(quaternion) < _NO_ROTATION:
                 self.buffer.refused += 1
                 continue
             self.buffer.add(
