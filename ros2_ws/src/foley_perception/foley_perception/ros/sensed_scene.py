@@ -170,6 +170,12 @@ class SensedScene:
             found.append(
                 "ee_pose is not finite, has no orientation or no known frame: such poses are left out"
             )
+        width_needed = self.config.gripper and bool(self.hand.width_joint)
+        if width_needed and self._silent_s(topics.JOINT_STATES.name, now_ns) > self.config.silent_s:
+            found.append(
+                f"nobody tells the gripper's width: no joint_states name `{self.hand.width_joint}`, the joint of the "
+                f"hand `{self.config.hand}`; the width counts as not known"
+            )
         self.tx_tool_tip()
         found += [self._tip_problem] if self._tip_problem else []
         if self._info is not None:
@@ -200,7 +206,10 @@ class SensedScene:
         self.forces.add(raw.stamp_ns(data), data)
 
     def _on_joints(self, data: bytes) -> None:
-        self.widths.add(raw.stamp_ns(data), data)
+        # Arm and gripper may publish apart. The arm's stamps, if newer, would make the gripper's late.
+        if self.hand.width_joint in motion.joint_names(data):
+            self._saw(topics.JOINT_STATES.name)
+            self.widths.add(raw.stamp_ns(data), data)
 
     def _on_info(self, data: bytes) -> None:
         self._saw(topics.CAMERA_INFO.name)
