@@ -23,6 +23,7 @@ class TransformListener:
 
     def __init__(self, entities: Entities) -> None:
         self.buffer = TransformBuffer()
+        self.received = 0  # transforms
         self._entities = entities
         self._moving = False
         entities.subscribe(topics.TF_STATIC, lambda m: self._add(m, static=True))
@@ -46,3 +47,4 @@ class TransformListener:
                 SE3(quaternion, translation),
                 static=static,
             )
+        self.received += len(message.transforms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from sensor_msgs.msg import JointState
 from tf2_msgs.msg import TFMessage
 
 from foley_common import topics
+from foley_perception.geometry.se3 import SE3
 from foley_perception.ros.sensed_scene import SensedScene
 from foley_perception.scene.sensing import SensingConfig
 from foley_ros import convert
@@ -90,3 +92,57 @@ def test_a_width_that_nobody_tells_is_a_problem() -> None:
     blind = Node(gripper=False)
     blind.time_ns += 10 * S
     assert not any("width" in problem for problem in blind.scene.problems()), "who needs none"
+
+
+def test_a_tip_that_comes_late_leaves_no_step_in_the_motion() -> None:
+    node = Node()
+    for i in range(100):
+        node.time_ns = T0 + i * 4 * MS
+        node.pose(node.time_ns)
+        if i == 50:
+            heights = node.scene.tips.series(T0, node.time_ns)[1][:, 2]
+            assert (heights == 0.5).all() and any("tool point" in p for p in node.scene.problems())
+        if i == 60:
+            node.transform(topics.TF_STATIC, "tool", "tip", T0, 0.15)
+    heights = node.scene.tips.series(T0, node.time_ns)[1][:, 2]
+    assert len(heights) == 100 and (heights == 0.5 + 0.15).all()
+
+
+def test_poses_looked_at_before_their_frame_was_known_are_not_lost_and_are_one_line_in_the_log() -> None:
+    node = Node()
+    node.transform(topics.TF_STATIC, "tool", "tip", T0, 0.0)
+    for i in range(100):
+        node.pose(T0 + i * 4 * MS, "base")
+    for _ in range(3):
+        assert not len(node.scene.tips.series(T0, T0 + S)[0])
+    node.scene.poll()  # tf was asked in vain: it is listened to from now on
+    node.transform(topics.TF, "world", "base", T0 - S, 0.2)  # known, but of another time
+    assert not len(node.scene.tips.series(T0, T0 + S)[0])
+    assert len(node.logged) == 1 and "`base`" in node.logged[0]
+    for i in range(100):
+        node.transform(topics.TF, "world", "base", T0 + i * 4 * MS, 0.2)
+    tips = node.scene.tips.series(T0, T0 + S)[1]
+    assert len(tips) == 100
+    np.testing.assert_allclose(tips[:, 2], 0.7)
+
+
+def test_another_thread_is_never_told_a_tip_that_is_still_being_looked_up(monkeypatch: Any) -> None:
+    node = Node()
+    node.transform(topics.TF_STATIC, "tool", "tip", T0, 0.15)
+    lookup, looking, go_on = node.scene.lookup, threading.Event(), threading.Event()
+
+    def slow(*args: Any) -> SE3:
+        if threading.current_thread() is not threading.main_thread():
+            looking.set()
+            assert go_on.wait(20.0)
+        return lookup(*args)
+
+    monkeypatch.setattr(node.scene, "lookup", slow)
+    other = threading.Thread(target=node.scene.tx_tool_tip)
+    other.start()
+    try:
+        assert looking.wait(20.0)
+        assert node.scene.tx_tool_tip().translation[2] == 0.15
+    finally:
+        go_on.set()
+        other.join()
