@@ -22,13 +22,22 @@ Times = NDArray[np.int64]
 Value = TypeVar("Value")
 
 
+_TRIES = 8  # at once when more is known; then ever more rarely
+
+
+class NotYet(Exception):
+    """An item cannot be decoded before more is known, such as a transform that comes later than the pose."""
+
+
 class _Item:
-    __slots__ = ("raw", "time_ns", "value")
+    __slots__ = ("again", "raw", "time_ns", "tries", "value")
 
     def __init__(self, time_ns: int, raw: Any) -> None:
         self.time_ns = time_ns
         self.raw = raw
         self.value: Any = None
+        self.tries = 0
+        self.again: int | None = None  # decode it again when this much is known
 
 
 class History(Generic[Value]):
@@ -38,7 +47,9 @@ class History(Generic[Value]):
     ``reset_s``: then the history starts anew.
 
     Args:
-        decode: makes the value of an item, None if it cannot; by default items are values.
+        decode: makes the value of an item, None if it cannot; by default items are values. Where it raises
+            :class:`NotYet`, the item has no value so far.
+        known: grows when more is known; what could not be decoded yet is then tried again, some 20 times at most.
         keep_s: how far back.
         reset_s: a stamp this far before the newest means that time was set back.
     """
@@ -47,12 +58,14 @@ class History(Generic[Value]):
         self,
         decode: Callable[[Any], Value | None] | None = None,
         *,
+        known: Callable[[], int] = lambda: 0,
         keep_s: float = 8.0,
         reset_s: float = 1.0,
     ) -> None:
         if not keep_s > 0:
             raise ValueError(f"keep_s is {keep_s}, must be positive")
         self._decode = decode
+        self._known = known
         self._keep_ns = round(keep_s * NS_PER_S)
         self._reset_ns = round(reset_s * NS_PER_S)
         self._items: collections.deque[_Item] = collections.deque()
@@ -84,17 +97,20 @@ class History(Generic[Value]):
     def newest(self) -> Value | None:
         """The newest value; None if there is none, or the newest item could not be decoded."""
         with self._lock:
+            self._begin_reading()
             return self._value(self._items[-1]) if self._items else None
 
     def newest_until(self, time_ns: int) -> Value | None:
         """The value of the newest item whose stamp is at most ``time_ns``."""
         with self._lock:
+            self._begin_reading()
             index = bisect.bisect_right(self._items, time_ns, key=lambda item: item.time_ns) - 1
             return self._value(self._items[index]) if index >= 0 else None
 
     def between(self, start_ns: int, end_ns: int) -> tuple[Times, list[Value]]:
         """Stamps [n] within [start, end] and the values of those that could be decoded."""
         with self._lock:
+            self._begin_reading()
             found = [
                 (item.time_ns, value)
                 for item in self._items
@@ -110,9 +126,20 @@ class History(Generic[Value]):
         with self._lock:
             self._items.clear()
 
+    def _begin_reading(self) -> None:
+        """Called before values are asked for, with the lock held."""
+
     def _value(self, item: _Item) -> Value | None:
         if item.raw is not None:
-            item.value = item.raw if self._decode is None else self._decode(item.raw)
+            known = self._known()  # before decoding: what comes meanwhile counts as more
+            if item.again is not None and known < item.again:
+                return None
+            try:
+                item.value = item.raw if self._decode is None else self._decode(item.raw)
+            except NotYet:
+                item.tries += 1
+                item.again = known + (1 << max(0, item.tries - _TRIES))
+                return None
             item.raw = None
         value: Value | None = item.value
         return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from foley_perception.geometry.tf_buffer import TransformBuffer
 
 Array = NDArray[np.float64]
 
+JOINT_AGE_S = 0.25  # a pose is made of joints that were told within this time
+_RESET_NS = NS_PER_S  # a stamp this far before the newest means that time was set back
+
 
 @dataclasses.dataclass
 class Counts:
@@ -28,6 +31,7 @@ class Counts:
     poses: int = 0
     bad_poses: int = 0  # not finite, or in a frame that tf does not know
     from_joints: int = 0  # poses from forward kinematics
+    stale_joints: int = 0  # times that a joint of the chain had not been told of late: no pose
     keypoints: int = 0
     plans: int = 0
     bad_plans: int = 0
@@ -52,6 +56,7 @@ class HandMapper:
         self.counts = Counts()
         self._kinematics: ForwardKinematics | None = None
         self._joints: dict[str, float] = {}
+        self._told_ns: dict[str, int] = {}  # by joint: when its position was so
         self._last_pose_ns: int | None = None
         self._next_due_ns = 0
 
@@ -77,9 +82,20 @@ class HandMapper:
             kinematics = ForwardKinematics(urdf, self.config.tool_frame, self.config.fixed_frame)
         self._kinematics = kinematics
 
-    def set_joints(self, positions: Mapping[str, float]) -> None:
-        """Take in joint positions as measured; several publishers may each tell of some."""
-        self._joints.update(positions)
+    def set_joints(self, time_ns: int, positions: Mapping[str, float]) -> None:
+        """Take in joint positions as measured; several publishers may each tell of some.
+
+        What is older than what is known of a joint is late and left out, unless time was set back.
+        """
+        for name, position in positions.items():
+            if not 0 < self._told_ns.get(name, time_ns) - time_ns <= _RESET_NS:
+                self._joints[name], self._told_ns[name] = position, time_ns
+
+    def moves_tool(self, names: Collection[str]) -> bool:
+        """Whether any of these joints moves the tool; where none does, as on a bench, every message tells its pose."""
+        if self._kinematics is None:
+            return False
+        return not self._kinematics.joints or any(name in names for name in self._kinematics.joints)
 
     # ---- measured ------------------------------------------------------------------------------------------
     def due(self, time_ns: int) -> bool:
@@ -116,15 +132,31 @@ class HandMapper:
             raise
         return self.keypoints_at(pose)
 
+    def check_joints(self, time_ns: int) -> None:
+        """Refuse joints that are not of this time: a pose of them would be an old one with a new stamp.
+
+        Raises:
+            KinematicsError: a joint of the chain was told, but not of late.
+        """
+        for name in self._kinematics.joints if self._kinematics is not None else ():
+            told_ns = self._told_ns.get(name)
+            if told_ns is not None and abs(time_ns - told_ns) > JOINT_AGE_S * NS_PER_S:
+                self.counts.stale_joints += 1
+                raise KinematicsError(
+                    f"joint `{name}` has not been told for more than {JOINT_AGE_S} s while other joints are: no pose "
+                    "of the tool is made; does whoever publishes it in joint_states still run, by the same clock?"
+                )
+
     def pose_from_joints(self, time_ns: int) -> SE3 | None:
         """Pose of the tool in the fixed frame; None without a robot or with joints that are not finite.
 
         Raises:
-            KinematicsError: a joint of the chain has no position.
+            KinematicsError: a joint of the chain has no position, or none of this time.
             TransformUnavailable: the robot's root is not connected to the fixed frame.
         """
         if self._kinematics is None:
             return None
+        self.check_joints(time_ns)
         known = {n: self._joints[n] for n in self._kinematics.all_joints if n in self._joints}
         pose = self._kinematics.poses(list(known), np.array([list(known.values())]))[0]
         self.counts.from_joints += 1

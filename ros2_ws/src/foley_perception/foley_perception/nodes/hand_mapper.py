@@ -10,7 +10,6 @@ the spot, keypoints no oftener than ``rate_hz``. A plan is sampled and mapped in
 
 from __future__ import annotations
 
-import collections
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -29,7 +28,7 @@ from foley_common import topics
 from foley_common.times import NS_PER_S
 from foley_perception.action import trajectory
 from foley_perception.action.config import HandMapperConfig
-from foley_perception.action.mapper import HandMapper
+from foley_perception.action.mapper import JOINT_AGE_S, HandMapper
 from foley_perception.geometry.se3 import SE3
 from foley_perception.ros import motion
 from foley_perception.ros.tf import TransformListener
@@ -40,6 +39,7 @@ from foley_ros.polling import Poller
 POLL_S = 0.01
 LOOK_S = 0.5  # between looks at who publishes ee_pose
 LOOKS = 5  # in a row without a publisher, before it is taken for true: discovery takes up to 2.7 s
+_PUBLISHERS = 32  # of joint_states, each of some joints
 _REPORTED = (ValueError, LookupError)  # what the core raises about its input
 
 
@@ -49,16 +49,20 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("hand_mapper", HandMapperConfig, **kwargs)
         self._lock = threading.Lock()  # the mapper is used by executor and worker
-        self._joint_states: collections.deque[bytes] = collections.deque(maxlen=8)  # not yet read
+        self._joint_states: dict[tuple[str, ...], bytes] = {}  # by the joints they name: newest not yet read
         self._waiting: JointTrajectory | None = None  # came before robot_description
         self._robot_problem = ""
         self._own_pose: Publisher | None = None  # while nobody else publishes ee_pose
         self._looks_without = 0
+        self._pose_seen_ns: int | None = None  # when somebody else's ee_pose came last
 
     def setup(self, config: HandMapperConfig) -> None:
         self._tf = TransformListener(self.entities)
         self._mapper = HandMapper(config, self._tf.buffer)
-        self._own_due_ns = 0
+        self._own_last_ns: int | None = None
+        self._pose_seen_ns = None
+        self._moved_ns = 0  # when joints that move the tool came last
+        self._joint_states.clear()
         self.start_worker()
         self._keypoints = self.entities.publish(topics.HAND_KEYPOINTS)
         self._planned = self.entities.publish(topics.HAND_PLAN)
@@ -72,6 +76,9 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         if config.pose_rate_hz > 0:
             self.entities.timer(LOOK_S, self._look_for_poses)
 
+    def stop(self) -> None:
+        self._stop_own_pose()
+
     def teardown(self) -> None:
         self._waiting = None
         self._robot_problem = ""
@@ -80,6 +87,8 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
     # ---- measured ------------------------------------------------------------------------------------------
     def _on_pose(self, data: bytes) -> None:
         time_ns = raw.stamp_ns(data)
+        if self._own_pose is None:
+            self._pose_seen_ns = self.now_ns()
         if not self.active or self._own_pose is not None or not self._mapper.due(time_ns):
             return
         message = deserialize_message(data, PoseStamped)
@@ -95,12 +104,20 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         )
 
     def _on_joints(self, data: bytes) -> None:
-        mapper, time_ns = self._mapper, raw.stamp_ns(data)
-        self._joint_states.append(data)
+        mapper, time_ns, names = self._mapper, raw.stamp_ns(data), motion.joint_names(data)
+        if names not in self._joint_states and len(self._joint_states) >= _PUBLISHERS:
+            self._joint_states = {}
+        self._joint_states[names] = data
         if not self.active or not mapper.has_robot:
             return
         if self._own_pose is None and mapper.poses_are_fresh(time_ns):
             return
+        if not mapper.moves_tool(names):
+            # The gripper's publisher, say. It tells no pose; that the arm's has ceased is seen by it.
+            if abs(self.now_ns() - self._moved_ns) > JOINT_AGE_S * NS_PER_S:
+                self._publish(time_ns, lambda mapper: mapper.check_joints(time_ns), topics.JOINT_STATES.name)
+            return
+        self._moved_ns = self.now_ns()
         own, due = self._own_pose is not None and self._own_is_due(time_ns), mapper.due(time_ns)
         if own or due:
             self._publish(
@@ -136,15 +153,19 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
             self._keypoints.publish(convert.array_to_keypoints(keypoints, time_ns=time_ns, frame_id=frame))
 
     def _read_joints(self, mapper: HandMapper) -> None:
-        while self._joint_states:
-            message = deserialize_message(self._joint_states.popleft(), JointState)
-            mapper.set_joints(motion.joint_positions(message))
+        waiting = self._joint_states
+        while waiting:
+            _, data = waiting.popitem()
+            message = deserialize_message(data, JointState)
+            mapper.set_joints(raw.stamp_ns(data), motion.joint_positions(message))
 
     # ---- ee_pose where there is none -----------------------------------------------------------------------
     def _look_for_poses(self) -> None:
         """Publish ee_pose from joint states as long as nobody else does."""
-        others = self.count_publishers(topics.EE_POSE.name) - (self._own_pose is not None)
-        if others > 0:
+        # By the name after remapping, which rclpy's count does not do itself.
+        name = self.resolve_topic_name(topics.EE_POSE.name)
+        others = self.count_publishers(name) - (self._own_pose is not None)
+        if others > 0 or (self._own_pose is None and self._poses_come()):
             if self._own_pose is not None:
                 self.get_logger().info(
                     "ee_pose has a publisher: poses from joint_states are no longer published"
@@ -159,6 +180,12 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
             )
             self._own_pose = self.create_publisher(PoseStamped, topics.EE_POSE.name, qos.STATE)
 
+    def _poses_come(self) -> bool:
+        """Whether somebody's ee_pose came of late, whatever the graph tells of publishers."""
+        if self._pose_seen_ns is None:
+            return False
+        return abs(self.now_ns() - self._pose_seen_ns) < self._mapper.config.pose_timeout_s * NS_PER_S
+
     def _stop_own_pose(self) -> None:
         self._looks_without = 0
         if self._own_pose is not None:
@@ -166,10 +193,11 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
             self._own_pose = None
 
     def _own_is_due(self, time_ns: int) -> bool:
+        """Whether a period has passed since the last one. A stamp before it is late, unless time was set back."""
         period = int(NS_PER_S / self._mapper.config.pose_rate_hz)
-        if self._own_due_ns - 2 * period < time_ns < self._own_due_ns - period // 4:
+        if self._own_last_ns is not None and -NS_PER_S <= time_ns - self._own_last_ns < period - period // 4:
             return False
-        self._own_due_ns = time_ns + period
+        self._own_last_ns = time_ns
         return True
 
     def _stamped(self, pose: SE3, time_ns: int) -> PoseStamped:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 from geometry_msgs.msg import Pose
 from nav_msgs.msg import Path
@@ -28,6 +30,32 @@ def pose_to_se3(pose: Pose) -> SE3 | None:
     ):
         return None
     return SE3(quaternion, position)
+
+
+def joint_names(data: bytes) -> tuple[str, ...]:
+    """Names in a serialised JointState, without reading the rest: it comes hundreds of times a second.
+
+    Raises:
+        ValueError: it ends before its names do.
+    """
+    # CDR: 4 bytes of encapsulation, stamp, frame_id, number of names, names. Strings have their length with the closing
+    # zero before them; numbers are aligned to 4 bytes.
+    number = struct.Struct("<I" if data[1:2] == b"\x01" else ">I")
+    try:
+        at = 16 + number.unpack_from(data, 12)[0]
+        at += -at % 4
+        (count,) = number.unpack_from(data, at)
+        at, found = at + 4, []
+        for _ in range(count):
+            at += -at % 4
+            (length,) = number.unpack_from(data, at)
+            at += 4 + length
+            found.append(data[at - length : at - 1].decode(errors="replace"))
+    except struct.error:
+        at = len(data) + 1
+    if at > len(data):
+        raise ValueError(f"serialised JointState of {len(data)} bytes ends before its names do")
+    return tuple(found)
 
 
 def joint_positions(message: JointState) -> dict[str, float]:

@@ -25,6 +25,7 @@ from foley_msgs.msg import ToolTrajectory as ToolTrajectoryMessage
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.planned_contact import PlannedContactConfig
 from foley_perception.action.tip import in_fixed_frame, tip_in_tool
+from foley_perception.action.tip_history import TipHistory
 from foley_perception.action.trajectory import ToolTrajectory
 from foley_perception.clips.inputs import Streams
 from foley_perception.geometry.camera import CameraModel
@@ -34,7 +35,7 @@ from foley_perception.ros import motion
 from foley_perception.ros.tf import TransformListener
 from foley_perception.scene.depth_background import DepthBackground
 from foley_perception.scene.sensing import SensingConfig
-from foley_perception.stamped_history import History, VectorHistory
+from foley_perception.stamped_history import History, NotYet, VectorHistory
 from foley_ros import convert, raw
 from foley_ros.node import FoleyNode
 from foley_ros.polling import Poller
@@ -44,6 +45,13 @@ Picture = NDArray[np.uint8]  # [H, W, 3]
 
 _TIP_PERIOD_NS = NS_PER_S // 10  # what the gripper holds rarely changes
 _CAMERA_PERIOD_NS = NS_PER_S  # nor does the calibration
+
+
+@dataclasses.dataclass(frozen=True)
+class _Tip:
+    read_ns: int
+    tx_tool_tip: SE3
+    problem: str  # empty where there is none
 
 
 class SensedScene:
@@ -64,7 +72,7 @@ class SensedScene:
         self._tf = TransformListener(node.entities)
         self.background = DepthBackground(PlannedContactConfig(margin_m=config.tip_margin_m))
         self.pictures: History[Picture] = History()
-        self.tips = VectorHistory(self._tip)
+        self.tips = TipHistory(self._tool_pose, self.tx_tool_tip, known=lambda: self._tf.received)
         self.forces = VectorHistory(_force)
         self.widths = VectorHistory(self._width)
         self._seen_ns: dict[str, int] = {}
@@ -72,9 +80,7 @@ class SensedScene:
         self._info: CameraInfo | None = None
         self._camera_due_ns = 0
         self._robot_description = ""
-        self._tx_tool_tip = SE3.identity()
-        self._tip_read_ns = -_TIP_PERIOD_NS
-        self._tip_problem = ""
+        self._tip = _Tip(-_TIP_PERIOD_NS, SE3.identity(), "")
         subscribe = node.entities.subscribe
         subscribe(topics.ROBOT_DESCRIPTION, self._on_robot)
         poller.subscribe(topics.EE_POSE, self._on_pose, raw=True)
@@ -114,13 +120,17 @@ class SensedScene:
 
     def tx_tool_tip(self) -> SE3:
         """Where the tip is seen from the tool; where nobody knows, the tool point counts, and that is reported."""
-        now_ns = self._node.now_ns()
-        if not 0 <= now_ns - self._tip_read_ns < _TIP_PERIOD_NS:
-            self._tip_read_ns = now_ns
-            self._tx_tool_tip, self._tip_problem = tip_in_tool(
-                self.lookup, self.config.tool_frame, self.config.tip_frame, self._robot_description
+        now_ns, tip = self._node.now_ns(), self._tip
+        if not 0 <= now_ns - tip.read_ns < _TIP_PERIOD_NS:
+            config = self.config
+            found, problem = tip_in_tool(
+                self.lookup, config.tool_frame, config.tip_frame, self._robot_description
             )
-        return self._tx_tool_tip
+            if np.array_equal(found.matrix, tip.tx_tool_tip.matrix):
+                found = tip.tx_tool_tip  # the same object: what was computed with it stays
+            # At once and at last: another thread that asks meanwhile must not be told that it was read.
+            self._tip = tip = _Tip(now_ns, found, problem)
+        return tip.tx_tool_tip
 
     def tool_plan(self, message: ToolTrajectoryMessage) -> ToolTrajectory:
         """A planned motion of the tool in the fixed frame.
@@ -170,8 +180,14 @@ class SensedScene:
             found.append(
                 "ee_pose is not finite, has no orientation or no known frame: such poses are left out"
             )
+        width_needed = self.config.gripper and bool(self.hand.width_joint)
+        if width_needed and self._silent_s(topics.JOINT_STATES.name, now_ns) > self.config.silent_s:
+            found.append(
+                f"nobody tells the gripper's width: no joint_states name `{self.hand.width_joint}`, the joint of the "
+                f"hand `{self.config.hand}`; the width counts as not known"
+            )
         self.tx_tool_tip()
-        found += [self._tip_problem] if self._tip_problem else []
+        found += [self._tip.problem] if self._tip.problem else []
         if self._info is not None:
             try:
                 self.camera()
@@ -190,7 +206,7 @@ class SensedScene:
 
     def _on_robot(self, message: String) -> None:
         self._robot_description = message.data
-        self._tip_read_ns = -_TIP_PERIOD_NS
+        self._tip = dataclasses.replace(self._tip, read_ns=-_TIP_PERIOD_NS)
 
     def _on_pose(self, data: bytes) -> None:
         self._saw(topics.EE_POSE.name)
@@ -200,7 +216,10 @@ class SensedScene:
         self.forces.add(raw.stamp_ns(data), data)
 
     def _on_joints(self, data: bytes) -> None:
-        self.widths.add(raw.stamp_ns(data), data)
+        # Arm and gripper may publish apart. The arm's stamps, if newer, would make the gripper's late.
+        if self.hand.width_joint in motion.joint_names(data):
+            self._saw(topics.JOINT_STATES.name)
+            self.widths.add(raw.stamp_ns(data), data)
 
     def _on_info(self, data: bytes) -> None:
         self._saw(topics.CAMERA_INFO.name)
@@ -237,20 +256,23 @@ class SensedScene:
         keep(convert.to_ns(message.header.stamp), picture)
 
     # ---- decoding, in the thread that asks -------------------------------------------------------------------
-    def _tip(self, data: bytes) -> Array | None:
-        """Tip [3] in the fixed frame of a serialised pose of the tool."""
+    def _tool_pose(self, data: bytes) -> SE3 | None:
+        """Pose of the tool in the fixed frame, of a serialised one. Raises NotYet where tf does not know its frame."""
         message = deserialize_message(data, PoseStamped)
         pose = motion.pose_to_se3(message.pose)
         if pose is None:
             return None
+        frame, fixed_frame = message.header.frame_id, self.config.fixed_frame
         try:
-            pose = in_fixed_frame(
-                pose, message.header.frame_id, self.config.fixed_frame, raw.stamp_ns(data), self.lookup
-            )
+            return in_fixed_frame(pose, frame, fixed_frame, raw.stamp_ns(data), self.lookup)
         except TransformUnavailable as error:
-            self._node.report(topics.EE_POSE.name, str(error))
-            return None
-        return np.asarray(pose.apply(self.tx_tool_tip().translation))
+            # Without the times that tf tells, which differ for every pose: one line in the log.
+            self._node.report(
+                topics.EE_POSE.name,
+                f"tf does not know where `{frame}` lies in `{fixed_frame}` at the time of some poses: they are left "
+                "out until it does; is the publisher of /tf or /tf_static running, by the same clock?",
+            )
+            raise NotYet from error
 
     def _width(self, data: bytes) -> Array | None:
         position = motion.joint_positions(deserialize_message(data, JointState)).get(self.hand.width_joint)

@@ -6,6 +6,7 @@ listening to it would cost a tenth of a core for nothing; it is subscribed to wh
 
 from __future__ import annotations
 
+import numpy as np
 from tf2_msgs.msg import TFMessage
 
 from foley_common import topics
@@ -14,12 +15,15 @@ from foley_perception.geometry.tf_buffer import TransformBuffer
 from foley_ros import convert
 from foley_ros.entities import Entities
 
+_NO_ROTATION = 1e-6  # a quaternion shorter than this was not set
+
 
 class TransformListener:
     """Feeds ``buffer``, from which any thread may look up. Make it and :meth:`poll` in the executor's thread."""
 
     def __init__(self, entities: Entities) -> None:
         self.buffer = TransformBuffer()
+        self.received = 0  # transforms
         self._entities = entities
         self._moving = False
         entities.subscribe(topics.TF_STATIC, lambda m: self._add(m, static=True))
@@ -33,7 +37,7 @@ class TransformListener:
     def _add(self, message: TFMessage, *, static: bool) -> None:
         for transform in message.transforms:
             translation, quaternion = convert.transform_to_arrays(transform)
-            if not quaternion.any():
+            if np.linalg.norm(quaternion) < _NO_ROTATION:
                 self.buffer.refused += 1
                 continue
             self.buffer.add(
@@ -43,3 +47,4 @@ class TransformListener:
                 SE3(quaternion, translation),
                 static=static,
             )
+        self.received += len(message.transforms)

@@ -12,15 +12,20 @@ import collections
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.times import NS_PER_S
+
 Depth = NDArray[np.float32]
 Levels = tuple[Depth, ...]
+
+_RESET_NS = NS_PER_S  # an image this far before the newest means that time was set back
 
 
 class FarEnvelope:
     """Keep a few depth images of the last seconds and their far envelope.
 
     :meth:`add` only stores. Looking at the envelope sums up what has come since, in two stacks of partial
-    envelopes, so that a look costs a few passes over one image, however many are kept.
+    envelopes, so that a look costs a few passes over one image, however many are kept. An image older than the newest
+    is late and left out, unless time was set back by more than a second: then the envelope starts anew.
 
     Args:
         window_s: images older than this are forgotten.
@@ -44,14 +49,20 @@ class FarEnvelope:
         self._kept_ns: int | None = None  # newest that is kept
         self._newest: tuple[int, Depth] | None = None
         self._cached: Depth | None = None
+        self.late = 0  # images older than the newest: left out
 
     def add(self, time_ns: int, depth: Depth, arm: NDArray[np.bool_] | None = None) -> None:
         """Take in depth [H, W] in metres (NaN unknown); ``arm`` [H, W] marks pixels known to be arm."""
         image = np.asarray(depth, dtype=np.float32)
         if arm is not None:
             image = np.where(arm, np.float32(np.nan), image)
-        if self._newest is not None and (image.shape != self._newest[1].shape or time_ns < self._newest[0]):
-            self.clear()  # another camera, or time was set back
+        if self._newest is not None:
+            newest_ns, newest = self._newest
+            if image.shape != newest.shape or newest_ns - time_ns > _RESET_NS:
+                self.clear()  # another camera, or time was set back
+            elif time_ns < newest_ns:
+                self.late += 1
+                return
         self._newest = (time_ns, image)
         self._cached = None
         if self._kept_ns is not None and time_ns - self._kept_ns < self._spacing_ns:

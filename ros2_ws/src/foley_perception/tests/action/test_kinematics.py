@@ -135,7 +135,7 @@ def make_mapper(root: str = "world") -> HandMapper:
 
 def test_a_joint_plan_becomes_keypoints() -> None:
     mapper = make_mapper()
-    mapper.set_joints({"slide": 0.4})
+    mapper.set_joints(S, {"slide": 0.4})
     offsets = np.array([0.0, 1.0])
     plan = mapper.plan_joints(
         5 * S, ["shoulder", "elbow", "gripper_width"], offsets, np.array([[0, 0, 0.02], [0.5, 0.3, 0.04]])
@@ -205,7 +205,7 @@ def test_rate_is_limited_on_a_steady_grid() -> None:
 
 def test_joints_stand_in_where_no_poses_come() -> None:
     mapper = make_mapper()
-    mapper.set_joints({"shoulder": 0.1, "elbow": 0.2, "slide": 0.3, "gripper_width": 0.05})
+    mapper.set_joints(S, {"shoulder": 0.1, "elbow": 0.2, "slide": 0.3, "gripper_width": 0.05})
     pose = mapper.pose_from_joints(S)
     assert pose is not None
     tool, width = mapper.hand.recover(mapper.keypoints_at(pose)[None])
@@ -213,6 +213,26 @@ def test_joints_stand_in_where_no_poses_come() -> None:
     assert width[0] == pytest.approx(0.05)
     mapper.from_pose(2 * S, "world", SE3.identity())
     assert mapper.poses_are_fresh(2 * S + S // 10) and not mapper.poses_are_fresh(3 * S)
+
+
+def test_a_pose_is_made_of_joints_of_its_own_time_only() -> None:
+    mapper = make_mapper()
+    mapper.set_joints(S, {"shoulder": 0.1, "elbow": 0.2})
+    mapper.set_joints(S + S // 10, {"slide": 0.3})
+    assert mapper.pose_from_joints(S + S // 10) is not None
+    assert mapper.moves_tool(["gripper_width", "slide"]) and not mapper.moves_tool(["gripper_width"])
+    mapper.set_joints(2 * S, {"shoulder": 0.1, "slide": 0.3})
+    with pytest.raises(KinematicsError, match="joint `elbow` has not been told"):
+        mapper.pose_from_joints(2 * S)
+    assert mapper.counts.stale_joints == 1 and mapper.counts.from_joints == 1
+    mapper.set_joints(2 * S - 1, {"shoulder": 0.9, "elbow": 0.2})
+    pose = mapper.pose_from_joints(2 * S)
+    assert pose is not None, "a late message tells what no newer one has told, and nothing else"
+    np.testing.assert_allclose(pose.translation, expected(np.array([[0.1, 0.2, 0.3]]))[0], atol=1e-12)
+    mapper.set_joints(S // 2, {"shoulder": 0.4, "elbow": 0.2, "slide": 0.3})
+    pose = mapper.pose_from_joints(S // 2)
+    assert pose is not None, "time was set back"
+    np.testing.assert_allclose(pose.translation, expected(np.array([[0.4, 0.2, 0.3]]))[0], atol=1e-12)
 
 
 def test_unknown_poses_are_counted() -> None:

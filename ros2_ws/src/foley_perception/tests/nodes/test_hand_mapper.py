@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Path
 from rclpy.parameter import Parameter
+from rclpy.serialization import serialize_message
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
@@ -21,7 +23,7 @@ from foley_msgs.msg import HandKeypoints, HandTrajectory, ToolTrajectory
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.kinematics import ForwardKinematics
 from foley_perception.action.planned_motion import tool_trajectory
-from foley_perception.nodes.hand_mapper import HandMapperNode
+from foley_perception.nodes.hand_mapper import LOOKS, HandMapperNode
 from foley_perception.ros import motion
 from foley_ros import convert, qos
 
@@ -182,6 +184,64 @@ def test_it_publishes_ee_pose_where_nobody_else_does(rig: Rig) -> None:
     assert len(set(stamps)) == len(stamps), "its own poses are not taken for somebody else's"
     rig.robot_node.create_publisher(PoseStamped, "ee_pose", qos.STATE)
     rig.until(lambda: rig.node._own_pose is None, "the mapper to fall silent")
+
+
+def test_a_remapped_ee_pose_has_its_driver_alone(ros_context: Any) -> None:
+    node = ros_context.add(HandMapperNode(cli_args=["--ros-args", "-r", "ee_pose:=/arm/tool_pose"]))
+    driver = ros_context.create_node("driver")
+    pose = driver.create_publisher(PoseStamped, "/arm/tool_pose", qos.STATE)
+    ros_context.transition("/hand_mapper", "configure", "activate")
+    node._mapper.set_robot(URDF)
+    ros_context.spin_until(lambda: node.count_publishers("/arm/tool_pose"), 20.0, "the driver")
+    for _ in range(2 * LOOKS):
+        node._look_for_poses()
+    assert node._own_pose is None, "somebody publishes it"
+    # The driver is gone from the graph, but its poses still come: as over a bridge, they are somebody's.
+    driver.destroy_publisher(pose)
+    ros_context.spin_until(lambda: not node.count_publishers("/arm/tool_pose"), 20.0, "the driver to go")
+    sent = serialize_message(convert.pose_stamped(np.zeros(3), np.array([0, 0, 0, 1.0]), S, "world"))
+    for _ in range(2 * LOOKS):
+        node._on_pose(sent)
+        node._look_for_poses()
+    assert node._own_pose is None
+    ros_context.spin_until(lambda: node._own_pose is not None, 20.0, "the mapper to publish")
+    assert driver.count_publishers("/arm/tool_pose") == 1
+    ros_context.transition("/hand_mapper", "deactivate")
+    assert node._own_pose is None, "an inactive node leaves the topic to others"
+    node._release()
+
+
+def test_an_arm_that_falls_silent_gives_no_poses_though_its_gripper_goes_on(
+    ros_context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = ros_context.add(HandMapperNode())
+    ros_context.transition("/hand_mapper", "configure", "activate")
+    node._mapper.set_robot(URDF)
+    sent: list[PoseStamped] = []
+    monkeypatch.setattr(node, "_own_pose", types.SimpleNamespace(publish=sent.append))
+    now_ns = 0
+    monkeypatch.setattr(node, "now_ns", lambda: now_ns)
+
+    def tell(time_ns: int, **positions: float) -> None:
+        nonlocal now_ns
+        now_ns = time_ns
+        message = JointState(header=convert.header(time_ns, ""), name=list(positions))
+        message.position = list(positions.values())
+        node._on_joints(serialize_message(message))
+
+    for i in range(100):  # two publishers
+        tell(S + i * S // 100, x=0.3, z=0.001 * i)
+        tell(S + i * S // 100 + 1, gripper_width=0.02)
+    assert [convert.to_ns(pose.header.stamp) for pose in sent] == [S + i * S // 100 for i in range(100)]
+    assert sent[-1].pose.position.z == pytest.approx(0.099) and not node.health().message.count("joint `")
+    for i in range(100):
+        tell(2 * S + i * S // 100, gripper_width=0.02)
+    assert len(sent) == 100 and "joint `x` has not been told for more than" in node.health().message
+    assert node.figures()["stale_joints"] > 50
+    tell(3 * S, x=0.3, z=0.2)
+    assert len(sent) == 101 and "joint `x`" not in node.health().message
+    monkeypatch.undo()
+    node._release()
 
 
 def test_the_plan_of_the_tool_is_sent_as_it_was_computed(rig: Rig) -> None:

@@ -44,6 +44,21 @@ def test_forgets_the_old_and_another_camera() -> None:
     assert background.depth() is not None and background.depth().shape == (3, 3)
 
 
+def test_an_image_out_of_order_is_left_out_and_time_set_back_starts_anew() -> None:
+    background = FarEnvelope(drop=0)
+    for i in range(20):
+        background.add(i * S // 2, np.full((2, 2), 1.0, np.float32))
+    newest_ns = background.newest_ns
+    assert newest_ns is not None
+    for late_ns in (S // 1000, S):
+        background.add(newest_ns - late_ns, np.full((2, 2), 0.3, np.float32))
+    np.testing.assert_allclose(background.depth(), 1.0)
+    assert background.late == 2 and background.newest_ns == newest_ns
+    background.add(newest_ns - S - 1, np.full((2, 2), 0.3, np.float32))
+    np.testing.assert_allclose(background.depth(), np.float32(0.3))
+    assert background.newest_ns == newest_ns - S - 1
+
+
 def test_pixels_of_a_known_arm_are_left_out() -> None:
     background = FarEnvelope(drop=0)
     arm = np.zeros((2, 2), bool)
