@@ -93,9 +93,10 @@ class HandMapper:
 
     def moves_tool(self, names: Collection[str]) -> bool:
         """Whether any of these joints moves the tool; where none does, as on a bench, every message tells its pose."""
-        if self._kinematics is None:
+        kinematics = self._kinematics  # once: another thread may take in another robot
+        if kinematics is None:
             return False
-        return not self._kinematics.joints or any(name in names for name in self._kinematics.joints)
+        return not kinematics.joints or any(name in names for name in kinematics.joints)
 
     # ---- measured ------------------------------------------------------------------------------------------
     def due(self, time_ns: int) -> bool:

@@ -30,8 +30,9 @@ from foley_perception.action import trajectory
 from foley_perception.action.config import HandMapperConfig
 from foley_perception.action.mapper import JOINT_AGE_S, HandMapper
 from foley_perception.geometry.se3 import SE3
+from foley_perception.geometry.tf_buffer import TransformUnavailable
 from foley_perception.ros import motion
-from foley_perception.ros.tf import TransformListener
+from foley_perception.ros.tf import TransformListener, without_times
 from foley_ros import convert, qos, raw
 from foley_ros.node import FoleyNode, Health, run
 from foley_ros.polling import Poller
@@ -144,6 +145,9 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
             with self._lock:
                 self._read_joints(mapper)
                 keypoints = make(mapper)
+        except TransformUnavailable as error:
+            self.report(source, without_times(error))
+            return
         except _REPORTED as error:
             self.report(source, str(error))
             return

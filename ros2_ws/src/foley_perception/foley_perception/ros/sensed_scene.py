@@ -32,7 +32,7 @@ from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformUnavailable
 from foley_perception.ros import motion
-from foley_perception.ros.tf import TransformListener
+from foley_perception.ros.tf import TransformListener, without_times
 from foley_perception.scene.depth_background import DepthBackground
 from foley_perception.scene.sensing import SensingConfig
 from foley_perception.stamped_history import History, NotYet, VectorHistory
@@ -266,12 +266,8 @@ class SensedScene:
         try:
             return in_fixed_frame(pose, frame, fixed_frame, raw.stamp_ns(data), self.lookup)
         except TransformUnavailable as error:
-            # Without the times that tf tells, which differ for every pose: one line in the log.
-            self._node.report(
-                topics.EE_POSE.name,
-                f"tf does not know where `{frame}` lies in `{fixed_frame}` at the time of some poses: they are left "
-                "out until it does; is the publisher of /tf or /tf_static running, by the same clock?",
-            )
+            said = f"{without_times(error)}; such poses are left out until it is"
+            self._node.report(topics.EE_POSE.name, said)
             raise NotYet from error
 
     def _width(self, data: bytes) -> Array | None:

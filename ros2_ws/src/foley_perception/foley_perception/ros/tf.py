@@ -6,16 +6,25 @@ listening to it would cost a tenth of a core for nothing; it is subscribed to wh
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from tf2_msgs.msg import TFMessage
 
 from foley_common import topics
 from foley_perception.geometry.se3 import SE3
-from foley_perception.geometry.tf_buffer import TransformBuffer
+from foley_perception.geometry.tf_buffer import TransformBuffer, TransformUnavailable
 from foley_ros import convert
 from foley_ros.entities import Entities
 
 _NO_ROTATION = 1e-6  # a quaternion shorter than this was not set
+
+_TIMES = re.compile(r"is known in \[-?\d+, -?\d+\] ns, asked for -?\d+ ns")
+
+
+def without_times(error: TransformUnavailable) -> str:
+    """What tf lacks in words that stay the same: a fault is logged when its words are new, which times always are."""
+    return _TIMES.sub("is not known at the time asked for", str(error))
 
 
 class TransformListener:

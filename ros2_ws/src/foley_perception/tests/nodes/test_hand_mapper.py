@@ -23,6 +23,7 @@ from foley_msgs.msg import HandKeypoints, HandTrajectory, ToolTrajectory
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.kinematics import ForwardKinematics
 from foley_perception.action.planned_motion import tool_trajectory
+from foley_perception.geometry.se3 import SE3
 from foley_perception.nodes.hand_mapper import LOOKS, HandMapperNode
 from foley_perception.ros import motion
 from foley_ros import convert, qos
@@ -241,6 +242,21 @@ def test_an_arm_that_falls_silent_gives_no_poses_though_its_gripper_goes_on(
     tell(3 * S, x=0.3, z=0.2)
     assert len(sent) == 101 and "joint `x`" not in node.health().message
     monkeypatch.undo()
+    node._release()
+
+
+def test_poses_that_tf_cannot_place_are_one_line_in_the_log(
+    ros_context: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = ros_context.add(HandMapperNode())
+    ros_context.transition("/hand_mapper", "configure", "activate")
+    node._mapper.frames.add("world", "base", S, SE3.identity(), static=False)
+    logged: list[str] = []
+    monkeypatch.setattr(node.faults, "_log", logged.append)
+    for i in range(10):
+        sent = convert.pose_stamped(np.zeros(3), np.array([0, 0, 0, 1.0]), 9 * S + i * S, "base")
+        node._on_pose(serialize_message(sent))
+    assert node.figures()["bad_poses"] == 10 and len(logged) == 1 and "world <- base" in logged[0]
     node._release()
 
 
