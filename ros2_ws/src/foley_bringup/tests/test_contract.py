@@ -14,21 +14,33 @@ import pytest
 pytest.importorskip("rclpy")
 
 from foley_bringup.commands import replay as command
-from foley_bringup.contract import compare, figures_of
+from foley_bringup.contract import ARRAYS, HEARD_SAMPLES, compare, figures_of
 from foley_bringup.ros.replay import replay_bag
+from foley_perception.clips import inputs as clip_inputs
 from foley_sim.offline.job import BagJob
 from foley_sim.ros.bag import write_bag
+from foley_synthesis.live import synthesis_core
+from foley_synthesis.live.synthesis_core import SynthesisCore
+from foley_synthesis.nodes.synthesizer import SynthesizerNode
 
 pytestmark = pytest.mark.nodes
-
-ARRAYS = {"still", "frames", "action_executed", "action_planned", "audio"}
 
 
 @pytest.fixture(scope="module", params=["raw", "compressed"])
 def bag(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """12 s in a scene of FoleySim-1: seven actions, plans, measured force, gripper width."""
-    folder = tmp_path_factory.mktemp("bags") / request.param
-    write_bag(BagJob(folder, "test", 3, 0, 12.0, edition="foleysim-1", images=request.param))
+    return _bag(tmp_path_factory, request.param, 12.0)
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first contacts of it."""
+    return _bag(tmp_path_factory, "compressed", 5.0)
+
+
+def _bag(tmp_path_factory: pytest.TempPathFactory, images: Any, duration_s: float) -> Path:
+    folder = tmp_path_factory.mktemp("bags") / f"{images}_{duration_s:g}"
+    write_bag(BagJob(folder, "test", 3, 0, duration_s, edition="foleysim-1", images=images))
     return folder
 
 
@@ -38,28 +50,89 @@ def replayed(bag: Path, module_ros_domain: int) -> Any:
 
 
 def test_every_array_of_every_contact_is_the_same(replayed: Any) -> None:
-    clips, plan_of, live = replayed
-    assert len(clips) >= 3 and not live.refused
-    figures = figures_of([compare(clips, live, plan_of)])
-    assert set(figures["arrays"]) == ARRAYS
+    data, live = replayed
+    assert len(data.clips) >= 3 and not live.refused and not data.left_out
+    figures = figures_of([compare(data, live)])
+    assert set(figures["arrays"]) == set(ARRAYS)
     for name, row in figures["arrays"].items():
-        assert row["compared"] == row["within"] == len(clips), (name, row)
-    assert figures["within"] and figures["contacts"] == len(clips)
+        assert row["compared"] == row["within"] == len(data.clips), (name, row)
+        assert row["largest"] == 0.0, (name, row)
+    assert figures["within"] and figures["contacts"] == len(data.clips)
     # The expected contact is another matter: it is found on the depth image, before the touch.
     expected = figures["planned_contact"]
-    assert expected["plans"] == len(clips)
+    assert expected["plans"] == len(data.clips)
     assert expected["time_error_ms"]["median_absolute"] < 100
     assert expected["position_error_mm"]["median_absolute"] < 20
 
 
-@pytest.mark.parametrize("array", sorted(ARRAYS))
-def test_a_difference_in_any_array_is_found(replayed: Any, array: str) -> None:
-    clips, plan_of, live = replayed
-    live = dataclasses.replace(
+@pytest.mark.parametrize("latency_s", [0.02, 0.2])
+def test_pictures_that_come_late_change_nothing(short: Path, ros_domain: int, latency_s: float) -> None:
+    data, live = replay_bag(short, "parallel_gripper", camera_latency_s=latency_s)
+    assert data.clips and not live.refused
+    figures = figures_of([compare(data, live)])
+    assert figures["within"], figures["arrays"]
+    # One tick, one period of the camera, and its latency.
+    assert figures["executed_delay_s"]["largest_absolute"] < 0.05 + 1 / 30 + latency_s + 0.01
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "arrays"),  # none: it is no job of the worker's, and the replay ends as the node would
+    [
+        (SynthesizerNode, "_on_plan", {"action_planned"}),
+        (SynthesizerNode, "_on_contact", set()),
+        (SynthesizerNode, "_predict_plan", {"action_planned"}),
+        (SynthesizerNode, "_predict_contact", {"still", "frames", "action_executed"}),
+        (SynthesizerNode, "_hand_over", set()),
+        (SynthesizerNode, "_sensed_until", set()),
+        (SynthesizerNode, "_in_fixed_frame", {"still", "frames", "action_executed"}),
+        (SynthesizerNode, "_answer", {"action_planned"}),
+        (SynthesisCore, "planned", {"action_planned"}),
+        (SynthesisCore, "executed", {"still", "frames", "action_executed"}),
+        (SynthesisCore, "_predict", {"still", "frames", "action_executed", "action_planned"}),
+    ],
+)
+def test_the_replay_goes_the_nodes_own_road(
+    short: Path, ros_domain: int, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, arrays: set[str]
+) -> None:
+    """Where a part of the node does not work, what it makes is missing."""
+
+    def broken(*args: Any) -> Any:
+        raise ZeroDivisionError("this part is broken")
+
+    monkeypatch.setattr(owner, name, broken)
+    if not arrays:
+        with pytest.raises(ZeroDivisionError):
+            replay_bag(short, "parallel_gripper")
+        return
+    data, live = replay_bag(short, "parallel_gripper")
+    found = compare(data, live).differences
+    assert {d.array for d in found if not d.within} == arrays
+    assert any("this part is broken" in sentence for sentence in live.refused)
+
+
+def test_what_the_model_is_handed_is_compared_and_not_what_was_computed_on_the_way(
+    short: Path, ros_domain: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(*args: Any) -> Any:
+        return clip_inputs.planned_action(*args) + np.float32(1e-4)
+
+    monkeypatch.setattr(synthesis_core, "planned_action", other)
+    found = compare(*replay_bag(short, "parallel_gripper")).differences
+    assert {d.array for d in found if not d.within} == {"action_planned"}
+    assert max(d.value for d in found) == pytest.approx(1e-4, rel=1e-2)
+
+
+def _copy(live: Any) -> Any:
+    return dataclasses.replace(
         live, executed=dict(live.executed), plans=dict(live.plans), heard=dict(live.heard)
     )
-    at = clips[1].clip.contact_ns
-    inputs = live.executed[at]
+
+
+@pytest.mark.parametrize("array", sorted(ARRAYS))
+def test_a_difference_in_any_array_is_found(replayed: Any, array: str) -> None:
+    data, live = replayed[0], _copy(replayed[1])
+    clip = data.clips[1].clip
+    at, inputs = clip.contact_ns, live.executed[clip.contact_ns]
     if array == "still":
         live.executed[at] = dataclasses.replace(inputs, still=np.roll(inputs.still, 1, axis=0))
     elif array == "frames":
@@ -69,30 +142,54 @@ def test_a_difference_in_any_array_is_found(replayed: Any, array: str) -> None:
         action[40, 6] += 1e-4  # a tenth of a millimetre of the gripper's width
         live.executed[at] = dataclasses.replace(inputs, action=action)
     elif array == "action_planned":
-        plan = live.plans[plan_of(at)]
+        name = data.plan_of(at).plan_id
+        plan = live.plans[name]
         later = dataclasses.replace(plan.path, times_ns=plan.path.times_ns + 1_000_000)
-        live.plans[plan_of(at)] = dataclasses.replace(plan, path=later)
+        live.plans[name] = dataclasses.replace(plan, path=later)
     else:
         live.heard[at] = dataclasses.replace(live.heard[at], samples=live.heard[at].samples * 0.99)
-    found = [d for d in compare(clips, live, plan_of).differences if not d.within]
-    assert {(d.clip_id, d.array) for d in found} == {(clips[1].clip.clip_id, array)}
+    found = [d for d in compare(data, live).differences if not d.within]
+    assert {(d.clip_id, d.array) for d in found} == {(clip.clip_id, array)}
+
+
+@pytest.mark.parametrize("count", [0, 40, 144, HEARD_SAMPLES - 1])
+def test_sound_that_is_too_short_is_missing(replayed: Any, count: int) -> None:
+    data, live = replayed[0], _copy(replayed[1])
+    at = data.clips[1].clip.contact_ns
+    live.heard[at] = dataclasses.replace(live.heard[at], samples=live.heard[at].samples[:count])
+    row = figures_of([compare(data, live)])["arrays"]["audio"]
+    assert row["missing"] == 1 and row["within"] == len(data.clips) - 1
 
 
 def test_what_only_one_side_has_is_a_difference(replayed: Any) -> None:
-    clips, plan_of, live = replayed
+    data, live = replayed
     missing = dataclasses.replace(live, executed={}, plans={}, heard={})
-    figures = figures_of([compare(clips, missing, plan_of)])
+    figures = figures_of([compare(data, missing)])
     assert not figures["within"]
-    assert all(row["missing"] == row["compared"] == len(clips) for row in figures["arrays"].values())
+    assert all(row["missing"] == row["compared"] == len(data.clips) for row in figures["arrays"].values())
+
+    fewer = dataclasses.replace(data, clips=data.clips[1:])
+    lost = data.clips[0].clip.contact_ns
+    found = [d for d in compare(fewer, live).differences if not d.within]
+    assert {d.array for d in found} == {"still", "frames", "action_executed", "audio"}
+    assert all(np.isnan(d.value) and str(lost) in d.clip_id for d in found)
+    figures = figures_of([compare(dataclasses.replace(fewer, left_out={lost: "sound is missing"}), live)])
+    assert figures["within"] and figures["left_out"] == {"sound is missing": 1}
+
+    unplanned = [d for d in compare(dataclasses.replace(data, plans=()), live).differences if not d.within]
+    assert {d.clip_id for d in unplanned} == {f"plan {name}" for name in live.plans}
 
 
 def test_the_command_writes_its_figures(
-    bag: Path, tmp_path: Path, ros_domain: int, capsys: pytest.CaptureFixture[str]
+    short: Path, tmp_path: Path, ros_domain: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parser = argparse.ArgumentParser()
     command.configure(parser)
-    assert command.run(parser.parse_args([str(bag), "--out", str(tmp_path / "out")])) == 0
+    late = ["--camera-latency-ms", "20"]
+    assert command.run(parser.parse_args([str(short), *late, "--out", str(tmp_path / "out")])) == 0
     figures = json.loads((tmp_path / "out" / "metrics.json").read_text())
-    assert figures["within"] and figures["bags"] == [bag.name]
+    assert figures["within"] and figures["bags"] == [short.name] and figures["camera_latency_ms"] == 20.0
     assert "action_planned" in capsys.readouterr().out
     assert command.run(parser.parse_args([str(tmp_path / "nothing"), "--out", str(tmp_path)])) == 2
+    assert command.run(parser.parse_args([str(short), "--camera-latency-ms", "nan"])) == 2
+    assert "camera_latency" in capsys.readouterr().err

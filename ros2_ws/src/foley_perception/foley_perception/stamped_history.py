@@ -101,11 +101,12 @@ class History(Generic[Value]):
             return self._value(self._items[-1]) if self._items else None
 
     def newest_until(self, time_ns: int) -> Value | None:
-        """The value of the newest item whose stamp is at most ``time_ns``."""
+        """The newest value that could be decoded, of the items whose stamp is at most ``time_ns``."""
         with self._lock:
             self._begin_reading()
-            index = bisect.bisect_right(self._items, time_ns, key=lambda item: item.time_ns) - 1
-            return self._value(self._items[index]) if index >= 0 else None
+            index = bisect.bisect_right(self._items, time_ns, key=lambda item: item.time_ns)
+            values = (self._value(self._items[i]) for i in reversed(range(index)))
+            return next((value for value in values if value is not None), None)
 
     def between(self, start_ns: int, end_ns: int) -> tuple[Times, list[Value]]:
         """Stamps [n] within [start, end] and the values of those that could be decoded."""

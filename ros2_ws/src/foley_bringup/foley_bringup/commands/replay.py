@@ -13,12 +13,14 @@ HELP = "hold what live nodes show a model against what a data set holds, for eve
 _EPILOG = """\
 what it does
   Hands the messages of a bag, in the order in which they were recorded, to the callbacks of hand_mapper,
-  synthesizer and material, and keeps every array that their models would be shown. The data set builder cuts
-  the same bag. A model that is trained on one and runs on the other needs both to be the same: stills, frames,
-  planned and measured action, and sound.
+  synthesizer and material, and keeps every array that their models are shown; the synthesizer's model is one
+  that only keeps what it is given. The data set builder cuts the same bag. A model that is trained on one and
+  runs on the other needs both to be the same: stills, frames, planned and measured action, and sound. What one
+  side lacks counts as different, unless the data set leaves the contact out and says why.
 
 examples
   foley replay BAG
+  foley replay BAG --camera-latency-ms 20      # as if pictures had come 20 ms later than they were recorded
   foley sim generate --scenes 1 --duration 20 --out out/replay/bags && foley replay out/replay/bags/*
 """
 
@@ -29,6 +31,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("bags", nargs="+", type=Path, metavar="BAG", help="bags, or folders of bags")
     parser.add_argument("--hand", default="parallel_gripper", help="hand file (default: parallel_gripper)")
+    parser.add_argument(
+        "--camera-latency-ms",
+        type=float,
+        default=0.0,
+        metavar="MS",
+        help="by which pictures come later to the nodes than they were recorded; nothing may change (default: 0)",
+    )
     parser.add_argument("--out", type=Path, default=Path("out/replay"), metavar="DIR", help="metrics.json")
 
 
@@ -38,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.progress import track
     from rich.table import Table
 
-    from foley_bringup.contract import Difference, LiveInputs, compare, figures_of
+    from foley_bringup.contract import Difference, compare, figures_of
     from foley_bringup.ros.replay import replay_bag
     from foley_perception.dataset.build import find_bags
     from foley_perception.dataset.schema import DatasetError
@@ -50,11 +59,10 @@ def run(args: argparse.Namespace) -> int:
         bags = find_bags(args.bags)
         results = []
         for bag in track(bags, "replaying", console=Console(stderr=True), transient=True):
-            clips, plan_of, live = replay_bag(bag, args.hand)
-            inputs: LiveInputs = live
-            results.append(compare(clips, inputs, plan_of))
+            data, live = replay_bag(bag, args.hand, camera_latency_s=args.camera_latency_ms / 1e3)
+            results.append(compare(data, live))
             refused += [f"{bag.name}: {sentence}" for sentence in live.refused]
-    except (DatasetError, EpisodeError, OSError, RuntimeError) as error:
+    except (DatasetError, EpisodeError, OSError, RuntimeError, ValueError) as error:
         print(f"foley replay: error: {error}", file=sys.stderr)
         return 2
     figures = figures_of(results)
@@ -74,8 +82,17 @@ def run(args: argparse.Namespace) -> int:
             f"contacts expected from {expected['plans']} plans: off by {late['median_absolute']:.1f} ms and "
             f"{off['median_absolute']:.1f} mm (medians)"
         )
+    delay = figures["executed_delay_s"]
+    if delay:
+        console.print(
+            f"contacts that are over are predicted {1e3 * delay['median']:.0f} ms after their clip's end (median), at "
+            f"most {1e3 * delay['largest_absolute']:.0f} ms"
+        )
+    for reason, count in figures["left_out"].items():
+        console.print(f"contacts that the data set leaves out: {count}, {reason}")
     for sentence in refused[:10]:
-        console.print(f"live, nothing was shown: {sentence}")
+        console.print(f"live, said: {sentence}")
+    figures["camera_latency_ms"] = args.camera_latency_ms
     path = write_metrics(args.out, {**figures, "bags": [b.name for b in bags], "refused": refused})
     console.print(f"figures in {path}")
     worst: list[Difference] = [d for d in found if not d.within]

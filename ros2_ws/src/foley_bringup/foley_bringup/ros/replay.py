@@ -1,111 +1,142 @@
-"""A recorded bag through the callbacks of the live nodes, and what their models would have been shown.
+"""A recorded bag through the callbacks of the live nodes, and what their models were shown.
 
-The nodes are the real ones, configured and active, with the messages of the bag handed to their subscriptions in the
-order in which they were recorded; only the wire, the clock and the model are replaced. Jobs are done on the spot, so
-that a replay gives the same arrays each time.
+The nodes are the real ones, configured and active. Messages of the bag are handed to their subscriptions in the order
+in which they were recorded, contacts a tenth of a second after their onset, and their timers' callbacks are called in
+between; plans, hand-over, views and inputs are the nodes' own work. Only the wire, the clock and the model of the
+synthesizer are replaced. Jobs are done on the spot, so that a replay gives the same arrays each time.
 """
 
 from __future__ import annotations
 
 import collections
-import dataclasses
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rclpy
-from numpy.typing import NDArray
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.serialization import deserialize_message, serialize_message
 
+from foley_bringup.contract import DataSetSide, Live, ShownPlan
 from foley_common import topics
 from foley_common.times import NS_PER_S
-from foley_msgs.msg import ContactEvent
+from foley_msgs.msg import ContactEvent, PredictedAudio
 from foley_perception.action.gripper import GripperHand
-from foley_perception.action.trajectory import TipPath
-from foley_perception.clips.inputs import ClipInputs, NoMotion, contact_point, executed_inputs, planned_inputs
+from foley_perception.clips.grid import CLIP_BEFORE_S, CLIP_SAMPLES, SAMPLE_RATE, clip_start_ns
+from foley_perception.clips.inputs import ClipInputs
 from foley_perception.contact_event import Contact
 from foley_perception.dataset.cut import CutConfig, Cutter
-from foley_perception.dataset.schema import ClipData
 from foley_perception.episodes import read_episode
 from foley_perception.episodes.episode import Episode
-from foley_perception.episodes.planned_path import plan_for, planned_paths
+from foley_perception.episodes.planned_path import planned_paths
 from foley_perception.nodes.hand_mapper import HandMapperNode
-from foley_perception.recording.bag import Bag
-from foley_ros import convert
+from foley_perception.recording.bag import Bag, BagMessage
+from foley_ros import convert, raw
 from foley_ros.node import FoleyNode
+from foley_synthesis.checkpoint import Vocabulary
+from foley_synthesis.live.config import SynthesizerConfig
 from foley_synthesis.live.contact_queue import HeardSound
-from foley_synthesis.live.synthesis_core import View
 from foley_synthesis.nodes.material import MaterialNode
 from foley_synthesis.nodes.synthesizer import SynthesizerNode
+from foley_synthesis.sound_model import ContactQuery, Input, Mode, PredictedSound, SoundModel
 
 TICK_NS = NS_PER_S // 20
+TOLD_NS = NS_PER_S // 10  # after its onset a contact is told, as the detector does
+AFTER_NS = 3 * NS_PER_S  # the nodes' time goes on after the last message, past all that they wait for
+_PICTURES = frozenset(
+    t.name
+    for t in (
+        topics.CAMERA,
+        topics.CAMERA_COMPRESSED,
+        topics.CAMERA_DEPTH,
+        topics.CAMERA_DEPTH_COMPRESSED,
+    )
+)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class LivePlan:
-    """A plan as the synthesizer took it in."""
+class RecordingModel:
+    """A sound model that keeps what it is given, with the needs of VIS. See ``foley_synthesis.sound_model``."""
 
-    path: TipPath
-    contact_ns: int  # that it expects; 0: none
-    position: NDArray[np.float64]  # [3]
-    inputs: ClipInputs | None  # what the model was shown when the plan came; None: nothing
+    model_id, domain, note = "replay", "sim", ""
+    vocabulary: Vocabulary | None = None
+    needs: frozenset[Input] = frozenset({Input.STILL, Input.ACTION})
+    modes: frozenset[Mode] = frozenset({"planned", "executed"})
+
+    def __init__(self) -> None:
+        self.given: list[ContactQuery] = []
+
+    def warm_up(self) -> None:
+        """Nothing is warmed up: what is given then would be kept."""
+
+    def predict(self, query: ContactQuery) -> PredictedSound:
+        """Silence."""
+        self.given.append(query)
+        silence = np.zeros(CLIP_SAMPLES, np.float32)
+        return PredictedSound(silence, SAMPLE_RATE, CLIP_BEFORE_S, query.mode, self.model_id)
 
 
-@dataclasses.dataclass
-class Live:
-    """What the live nodes' models were shown."""
+class ReplayedSynthesizer(SynthesizerNode):
+    """The node with a model that keeps what it is given."""
 
-    executed: dict[int, ClipInputs] = dataclasses.field(default_factory=dict)  # by onset [ns]
-    plans: dict[str, LivePlan] = dataclasses.field(default_factory=dict)  # by plan id
-    heard: dict[int, HeardSound] = dataclasses.field(default_factory=dict)  # by onset [ns]
-    refused: list[str] = dataclasses.field(default_factory=list)
+    def load_model(self, config: SynthesizerConfig) -> SoundModel:
+        self.recording = RecordingModel()
+        return self.recording
 
 
-def replay(bag: Path, episode: Episode, contacts: Iterable[Contact], hand: str) -> Live:
+def replay(
+    bag: Path, episode: Episode, contacts: Iterable[Contact], hand: str, *, camera_latency_s: float = 0.0
+) -> Live:
     """Every contact and plan of a bag as the live nodes see them. rclpy must be initialised.
 
     Args:
         contacts: are told to the nodes as if they had been detected.
         hand: the gripper's hand file.
+        camera_latency_s: by which pictures come later than they were recorded.
+
+    Raises:
+        ValueError: the latency is negative or not finite.
     """
-    return _Replay(bag, episode, list(contacts), hand).run()
+    if not (math.isfinite(camera_latency_s) and camera_latency_s >= 0):
+        raise ValueError(f"camera_latency_s is {camera_latency_s}, must not be negative")
+    return _Replay(bag, episode, list(contacts), hand, round(camera_latency_s * NS_PER_S)).run()
 
 
-def replay_bag(bag: Path, hand: str) -> tuple[list[ClipData], Callable[[int], str], Live]:
-    """Clips of a bag, the plan that each contact belongs to, and what the live nodes were shown.
+def replay_bag(bag: Path, hand: str, *, camera_latency_s: float = 0.0) -> tuple[DataSetSide, Live]:
+    """What a data set holds of a bag, and what the live nodes' models were shown of it.
 
     Raises:
         EpisodeError, DatasetError: the bag cannot be read, or lacks what clips need.
+        ValueError: the latency is negative or not finite.
     """
     episode = read_episode(bag)
     cutter = Cutter(episode, CutConfig(hand=hand))
-    clips = list(cutter.clips())
-    plans = planned_paths(episode, GripperHand.from_yaml(hand))
-
-    def plan_of(contact_ns: int) -> str:
-        plan = plan_for(plans, contact_ns)
-        return plan.plan_id if plan is not None else ""
-
+    clips = tuple(cutter.clips())
+    data = DataSetSide(clips, planned_paths(episode, GripperHand.from_yaml(hand)), dict(cutter.left_out))
     owns = not rclpy.ok()
     if owns:
         rclpy.init(args=[])
     try:
-        live = replay(bag, episode, [m.contact for m in cutter.contacts], hand)
+        contacts = [m.contact for m in cutter.contacts]
+        live = replay(bag, episode, contacts, hand, camera_latency_s=camera_latency_s)
     finally:
         if owns:
             rclpy.shutdown()
-    return clips, plan_of, live
+    return data, live
 
 
 class _Replay:
-    def __init__(self, bag: Path, episode: Episode, contacts: list[Contact], hand: str) -> None:
+    def __init__(
+        self, bag: Path, episode: Episode, contacts: list[Contact], hand: str, camera_latency_ns: int
+    ) -> None:
         self._bag, self._episode = bag, episode
-        self._contacts = sorted(contacts, key=lambda c: c.time_ns)
+        self._waiting = collections.deque(sorted(contacts, key=lambda c: c.time_ns))
         self._hand = hand
-        self._now_ns = 0
+        self._latency_ns = camera_latency_ns
+        self._now_ns = self._next_tick_ns = 0
+        self._listed = -1
         self._live = Live()
 
     def run(self) -> Live:
@@ -116,9 +147,10 @@ class _Replay:
                 HandMapperNode(namespace="foley_replay", parameter_overrides=hand), nodes
             )
             self._synthesizer = self._start(
-                SynthesizerNode(namespace="foley_replay", parameter_overrides=hand), nodes
+                ReplayedSynthesizer(namespace="foley_replay", parameter_overrides=hand), nodes
             )
             self._material = self._start(MaterialNode(namespace="foley_replay"), nodes)
+            self._nodes = (self._mapper, self._synthesizer, self._material)
             self._intercept()
             self._feed()
         finally:
@@ -132,117 +164,145 @@ class _Replay:
         for transition in (node.trigger_configure, node.trigger_activate):
             if transition() != TransitionCallbackReturn.SUCCESS:
                 raise RuntimeError(f"{node.get_name()}: {node._failure}")
-        node.now_ns = lambda: self._now_ns
-        node.put = lambda job: job()
+        report = node.report
+
+        def said(source: str, what: str) -> None:
+            self._live.refused.append(f"{node.get_name()}, {source}: {what}")
+            report(source, what)
+
+        def put(job: Callable[[], None]) -> None:
+            try:
+                job()
+            except Exception as error:  # noqa: BLE001 - as the node's worker does
+                node._on_worker_error(error)
+
+        node.now_ns, node.put, node.report = lambda: self._now_ns, put, said
         return node
 
     def _intercept(self) -> None:
-        """Where a model would be asked, keep what it is shown; where a plan would be sent, hand it over."""
-        self._mapper._planned_tool.publish = self._take_plan
+        """The wire: plans go on to the synthesizer, its predictions end here. At material's model: the sound."""
+        self._mapper._planned_tool.publish = self._hand_on_plan
         self._mapper._planned.publish = lambda message: None
+        self._synthesizer._output.publish = self._take_prediction
         self._material._hear = self._take_sound
 
+    # ---- what comes in -------------------------------------------------------------------------------------
     def _feed(self) -> None:
-        callbacks = self._callbacks()
-        pictures = self._pictures()
-        next_tick = 0
-        waiting, due = list(self._contacts), list(self._contacts)
-        for message in Bag(self._bag).messages():
-            self._now_ns = max(self._now_ns, int(message.log_time))
-            name = self._name(message.topic)
-            waiting_pictures = pictures.get(name)
-            while waiting_pictures and waiting_pictures[0][0] <= self._now_ns:
-                waiting_pictures.popleft()[1]()
-            data = bytes(message.data)
-            for subscription in callbacks.get(name, ()):
-                raw = subscription.raw
-                subscription.callback(data if raw else deserialize_message(data, subscription.msg_type))
-            while waiting and waiting[0].time_ns + NS_PER_S // 10 < self._now_ns:
-                self._material._queue.add(_live_contact(waiting.pop(0)))
-            while due and due[0].time_ns + NS_PER_S < self._now_ns:
-                self._take_contact(due.pop(0))
-            if self._now_ns >= next_tick:
-                next_tick = self._now_ns + TICK_NS
-                self._material._hand_over()
-                self._synthesizer._scene.poll()
+        self._pictures = self._decoded_pictures()
+        for arrival_ns, message in self._messages():
+            self._go_on(max(self._now_ns, arrival_ns))
+            name, data = self._name(message.topic), bytes(message.data)
+            if name in self._pictures:
+                self._pictures[name](raw.stamp_ns(data))
+            elif name != topics.CONTACTS.name and not (name == topics.TOOL_PLAN.name and self._maps_plans):
+                self._hand_to_subscriptions(name, data)
+        end_ns = self._now_ns + AFTER_NS
+        while self._now_ns < end_ns:
+            self._go_on(self._now_ns + TICK_NS)
 
-    def _callbacks(self) -> dict[str, list[Any]]:
-        """Subscriptions by the bag's names of their topics."""
-        found: dict[str, list[Any]] = {}
-        for node in (self._mapper, self._synthesizer, self._material):
-            for entity in node.entities._inputs:
+    def _messages(self) -> Iterator[tuple[int, BagMessage]]:
+        """Messages of the bag with the time at which they come; pictures come late."""
+        late: collections.deque[tuple[int, BagMessage]] = collections.deque()
+        for message in Bag(self._bag).messages():
+            arrival_ns = int(message.log_time)
+            while late and late[0][0] <= arrival_ns:
+                yield late.popleft()
+            if self._latency_ns and self._name(message.topic) in _PICTURES:
+                late.append((arrival_ns + self._latency_ns, message))
+            else:
+                yield arrival_ns, message
+        yield from late
+
+    def _go_on(self, now_ns: int) -> None:
+        """Time passes: contacts are told, and the nodes' timers call back."""
+        self._now_ns = now_ns
+        while self._waiting and self._waiting[0].time_ns + TOLD_NS < now_ns:
+            event = _event(self._waiting.popleft())
+            self._hand_to_subscriptions(topics.CONTACTS.name, serialize_message(event))
+        if now_ns >= self._next_tick_ns:
+            self._next_tick_ns = now_ns + TICK_NS
+            self._material._hand_over()
+            self._synthesizer._hand_over()
+
+    def _hand_to_subscriptions(self, name: str, data: bytes) -> None:
+        for subscription in self._subscriptions().get(name, ()):
+            raw_bytes = subscription.raw
+            subscription.callback(data if raw_bytes else deserialize_message(data, subscription.msg_type))
+
+    def _subscriptions(self) -> dict[str, list[Any]]:
+        """By the bag's names of their topics; the nodes may add some on the way."""
+        entities = [entity for node in self._nodes for entity in node.entities._inputs]
+        if len(entities) != self._listed:
+            self._listed, self._by_name = len(entities), collections.defaultdict(list)
+            for entity in entities:
                 if hasattr(entity, "topic_name"):
-                    found.setdefault(self._name(entity.topic_name), []).append(entity)
-        found.pop("contacts", None)  # given apart
-        return found
+                    self._by_name[self._name(entity.topic_name)].append(entity)
+        return self._by_name
 
     def _name(self, topic: str) -> str:
         return topic.removeprefix("/foley_replay").lstrip("/")
 
-    def _pictures(self) -> dict[str, collections.deque[tuple[int, Callable[[], None]]]]:
-        """Compressed pictures as raw ones, as image_transport hands them to a node."""
-        scene, found = self._synthesizer._scene, {}  # type: ignore[var-annotated]
+    def _decoded_pictures(self) -> dict[str, Callable[[int], None]]:
+        """Compressed pictures as raw ones, as image_transport hands them to a node: by topic, called with the stamp."""
         tracks = {
-            topics.CAMERA_COMPRESSED.name: (self._episode.frames, "rgb8", scene._on_image),
-            topics.CAMERA_DEPTH_COMPRESSED.name: (self._episode.depth, "32FC1", scene._on_depth),
+            topics.CAMERA_COMPRESSED.name: (self._episode.frames, "rgb8", topics.CAMERA.name),
+            topics.CAMERA_DEPTH_COMPRESSED.name: (self._episode.depth, "32FC1", topics.CAMERA_DEPTH.name),
         }
-        for name, (track, encoding, take) in tracks.items():
+        found: dict[str, Callable[[int], None]] = {}
+        for name, (track, encoding, target) in tracks.items():
             if track is None:
                 continue
+            indices = {int(t): i for i, t in enumerate(track.times_ns)}
 
-            def hand_over(index: int, track: Any = track, encoding: str = encoding, take: Any = take) -> None:
-                stamp = int(track.times_ns[index])
-                take(convert.array_to_image(track.read(index), encoding, stamp, ""))
+            def hand_over(
+                stamp_ns: int,
+                indices: dict[int, int] = indices,
+                track: Any = track,
+                encoding: str = encoding,
+                target: str = target,
+            ) -> None:
+                index = indices.get(stamp_ns)
+                if index is not None:
+                    image = convert.array_to_image(track.read(index), encoding, stamp_ns, "")
+                    for subscription in self._subscriptions().get(target, ()):
+                        subscription.callback(image)
 
-            found[name] = collections.deque(
-                (int(t), lambda i=i, h=hand_over: h(i))  # type: ignore[misc]
-                for i, t in enumerate(track.times_ns)
-            )
+            found[name] = hand_over
         return found
 
-    # ---- what the models are shown -------------------------------------------------------------------------
-    def _take_plan(self, message: Any) -> None:
-        # Over its bytes, as over the wire.
-        message = deserialize_message(serialize_message(message), type(message))
-        node = self._synthesizer
-        try:
-            path: TipPath = node._tool(message).tip_path()
-            view: View = node._view()
-            contact = node._core.find_contact(path, view)
-            inputs = planned_inputs(
-                view.streams, (path.times_ns, path.tip), path.width, contact.time_ns, contact.position
-            )
-        except Exception as error:  # noqa: BLE001 - what the node would have said
-            self._live.refused.append(f"plan `{message.plan_id}`: {error}")
-            if "path" in locals():
-                self._live.plans[path.plan_id] = LivePlan(path, 0, np.full(3, np.nan), None)
-            return
-        self._live.plans[path.plan_id] = LivePlan(path, contact.time_ns, contact.position, inputs)
+    @property
+    def _maps_plans(self) -> bool:
+        """Whether hand_mapper makes the tool's plans; else those that were recorded count, as for a data set."""
+        return bool(self._episode.joint_plans)
 
-    def _take_contact(self, contact: Contact) -> None:
-        node = self._synthesizer
-        start_ns = contact.time_ns - NS_PER_S // 4
-        view: View = node._view(start_ns - NS_PER_S // 10, start_ns + NS_PER_S + NS_PER_S // 10)
-        try:
-            if view.streams is None:
-                raise NoMotion(view.missing)
-            point = contact_point(np.asarray(contact.position), view.streams, contact.time_ns)
-            self._live.executed[contact.time_ns] = executed_inputs(view.streams, contact.time_ns, point)
-        except ValueError as error:
-            self._live.refused.append(f"contact at {contact.time_ns}: {error}")
+    def _hand_on_plan(self, message: Any) -> None:
+        if self._maps_plans:
+            self._hand_to_subscriptions(topics.TOOL_PLAN.name, serialize_message(message))
+
+    # ---- what the models are shown -------------------------------------------------------------------------
+    def _take_prediction(self, audio: PredictedAudio, material: Any) -> None:
+        """Of each prediction that the synthesizer publishes: what its model was given for it."""
+        query = self._synthesizer.recording.given.pop()
+        if query.mode == "executed":
+            assert query.still is not None and query.action is not None
+            self._live.executed[query.contact_ns] = ClipInputs(query.still, query.frames, query.action)
+            ended_ns = clip_start_ns(query.contact_ns) + NS_PER_S
+            self._live.executed_delay_s.append((self._now_ns - ended_ns) / NS_PER_S)
+            return
+        assert query.still is not None and query.action is not None and query.tool is not None
+        position = convert.point_to_array(audio.position)
+        self._live.plans[audio.plan_id] = ShownPlan(
+            query.tool.tip_path(), query.contact_ns, position, query.still, query.action
+        )
 
     def _take_sound(self, sound: HeardSound) -> None:
         self._live.heard[sound.contact.time_ns] = sound
 
 
-def _live_contact(contact: Contact) -> Any:
-    from foley_synthesis.ros.convert import contact_of
-
-    return contact_of(
-        ContactEvent(
-            header=convert.header(contact.time_ns, "world"),
-            contact_id=contact.contact_id or str(contact.time_ns),
-            object_id=contact.object_id,
-            position=convert.array_to_point(np.asarray(contact.position)),
-        )
+def _event(contact: Contact) -> ContactEvent:
+    return ContactEvent(
+        header=convert.header(contact.time_ns, "world"),
+        contact_id=contact.contact_id or str(contact.time_ns),
+        object_id=contact.object_id,
+        position=convert.array_to_point(np.asarray(contact.position)),
     )

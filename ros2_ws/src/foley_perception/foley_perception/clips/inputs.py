@@ -23,7 +23,7 @@ from foley_perception.geometry.crop import crop_around
 
 Array = NDArray[np.float64]
 Times = NDArray[np.int64]
-AROUND_NS = 2 * NS_PER_S  # of motion is looked at on each side of a contact
+AROUND_NS = 2 * NS_PER_S  # of motion is looked at on each side of a contact, in a recording and live
 MAX_GAP_NS = NS_PER_S // 4  # between two poses, over which a position is not interpolated
 
 
@@ -43,14 +43,17 @@ class Streams:
     force: SERIES | None = None  # magnitude [N]; None: not known
     clear_m: float = CLEAR_M  # a tip nearer than this to the contact point is in the way of the still
 
-    newest_tip: Callable[[int], Array | None] | None = None  # until a time; None: that of `tip`
+    newest_tip: Callable[[int], Array | None] | None = None  # newest known until a time; None: that of `tip`
 
     def tip_at(self, time_ns: int) -> Array | None:
-        """The newest tip position [3] until a time; None where there is none yet."""
+        """The newest known tip position [3] until a time; None where there is none yet."""
         if self.newest_tip is not None:
             return self.newest_tip(time_ns)
-        index = int(np.searchsorted(self.tip[0], time_ns, side="right")) - 1
-        return self.tip[1][index] if index >= 0 else None
+        times, positions = self.tip
+        index = int(np.searchsorted(times, time_ns, side="right")) - 1
+        while index >= 0 and not np.isfinite(positions[index]).all():
+            index -= 1
+        return positions[index] if index >= 0 else None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -12,6 +12,9 @@ from foley_common.times import NS_PER_S
 
 STILL_BEFORE_S = 0.6  # the still shows the place this long before the contact
 STILL_AT_LEAST_S = 0.5  # and at least this long
+STILL_BACK_S = (
+    5.0  # an earlier picture with the tool out of the way is looked for over this long, and no longer
+)
 CLEAR_M = 0.10  # a tip nearer than this to the contact point is in the way of the still
 STALE_NS = 250_000_000  # a frame this much older than its grid time means that the camera stood still
 
@@ -28,18 +31,25 @@ def still_index(
     """The frame that shows the place before the tool comes near: the nearest to 0.6 s before the contact.
 
     Only frames at least 0.5 s before the contact count. If the tool is in the way in that frame, the newest
-    earlier one in which it is not is taken, if there is one.
+    earlier one in which it is not is taken, if there is one. Frames more than 5 s older than the time wanted (or
+    than the newest frame, for a contact that is still to come) do not count: live nodes keep 8 s, a recording keeps
+    all, and both must choose the same.
 
     Raises:
-        NoPicture: no frame is old enough.
+        NoPicture: no frame is old enough, or all that are have been taken too long ago.
     """
     candidates = bisect.bisect_right(times_ns, contact_ns - round(STILL_AT_LEAST_S * NS_PER_S))
     if not candidates:
         raise NoPicture("no frame from before the contact")
     wanted = contact_ns - round(STILL_BEFORE_S * NS_PER_S)
-    best = min(range(candidates), key=lambda i: abs(int(times_ns[i]) - wanted))
+    oldest = min(wanted, int(times_ns[-1])) - round(STILL_BACK_S * NS_PER_S)
+    first = bisect.bisect_left(times_ns, oldest)
+    if first >= candidates:
+        raise NoPicture(f"no frame from the {STILL_BACK_S:g} s before the contact")
+    best = min(range(first, candidates), key=lambda i: abs(int(times_ns[i]) - wanted))
     if not tool_is_clear(int(times_ns[best])):
-        best = next((i for i in reversed(range(best + 1)) if tool_is_clear(int(times_ns[i]))), best)
+        earlier = reversed(range(first, best))
+        best = next((i for i in earlier if tool_is_clear(int(times_ns[i]))), best)
     return best
 
 

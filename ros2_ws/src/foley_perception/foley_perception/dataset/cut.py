@@ -85,6 +85,7 @@ class Cutter:
         self.episode = episode
         self.config = config
         self.skipped: collections.Counter[str] = collections.Counter()
+        self.left_out: dict[int, str] = {}  # contacts [ns] that are no clips, and why
         lacking = {
             topics.MICROPHONE.name: episode.audio,
             f"{topics.EE_POSE.name} or {topics.HAND_KEYPOINTS.name}": episode.ee_pose,
@@ -137,6 +138,7 @@ class Cutter:
                 yield self._clip(number_, merged)
             except _SkipError as reason:
                 self.skipped[str(reason)] += 1
+                self.left_out[merged.contact.time_ns] = str(reason)
 
     def _clip(self, index: int, merged: MergedContact) -> ClipData:
         episode, contact = self.episode, merged.contact

@@ -87,10 +87,11 @@ def plan_for(paths: tuple[ReceivedPath, ...], contact_ns: int) -> TipPath | None
 
 
 def _measured(episode: Episode, plan: JointPlan) -> dict[str, float]:
-    """Joints as they were when the plan was made: what it leaves alone stays there."""
+    """Joints as newest known when the plan came: what it leaves alone stays there."""
     joints = episode.joints
-    if joints is None:
+    if joints is None or not len(joints.times_ns):
         return {}
-    row = int(np.clip(np.searchsorted(joints.times_ns, plan.received_ns), 0, len(joints.times_ns) - 1))
+    # As live, where nothing of later is known. Where a recording begins with the plan, its first row has to do.
+    row = max(int(np.searchsorted(joints.times_ns, plan.received_ns, side="right")) - 1, 0)
     values = zip(joints.names, joints.values[row], strict=True)
     return {name: float(v) for name, v in values if np.isfinite(v)}

@@ -31,6 +31,22 @@ def test_the_newest_frame_that_is_old_enough_is_taken_where_the_camera_began_lat
         still_index([], T0 + S)
 
 
+def test_an_earlier_still_is_looked_for_over_as_long_as_live_nodes_keep_pictures() -> None:
+    times, contact = frames(0.0, 600), T0 + 17 * S  # the tip comes near at 8 s and waits
+
+    def clear(time_ns: int) -> bool:
+        return time_ns < T0 + 8 * S
+
+    kept = times[(times > contact - 7 * S) & (times < contact + S)]
+    assert times[still_index(times, contact, clear)] == kept[still_index(kept, contact, clear)]
+    assert times[still_index(times, contact, clear)] == T0 + 16_400_000_000
+    # 4.5 s of waiting are within it, and the search goes on from the frame, not from a contact still to come.
+    assert times[still_index(times, T0 + 13 * S, clear)] == times[239]
+    assert still_index(times[:300], T0 + 40 * S) == 299
+    with pytest.raises(NoPicture, match="from the 5 s before"):
+        still_index(np.array([T0, T0 + 40 * S]), T0 + 40 * S)
+
+
 def test_frame_of_the_grid_is_the_newest_until_its_time() -> None:
     grid = frame_times_ns(T0 + S // 2, CLIP_FRAMES, FRAME_RATE)
     chosen = frame_indices(frames(0.0, 60), grid)

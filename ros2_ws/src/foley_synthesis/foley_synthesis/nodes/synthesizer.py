@@ -5,7 +5,9 @@
     camera, depth, tf, ee_pose, wrench -> histories +
 
 Callbacks store. Plans go to the worker at once; a contact goes there when its clip is over and no plan waits,
-because a plan has a deadline and a contact has none. A plan that is over when its turn comes is left out if others
+because a plan has a deadline and a contact has none. Its clip is over when a picture, a pose, and whatever else
+is sensed have come from after its end: a camera's picture comes late, and without it the model would be shown an
+older one than it learnt from. A plan that is over when its turn comes is left out if others
 wait, so that a slow model is late by one prediction and not by all that queue before it.
 """
 
@@ -23,6 +25,7 @@ from foley_common.times import NS_PER_S
 from foley_msgs.msg import ContactEvent, HandTrajectory, PredictedAudio, ToolTrajectory
 from foley_perception.action.tip import in_fixed_frame
 from foley_perception.clips.grid import clip_start_ns
+from foley_perception.clips.inputs import AROUND_NS
 from foley_perception.contact_event import Contact
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformUnavailable
@@ -43,11 +46,10 @@ from foley_synthesis.ros.synthesizer_output import (
     plan_end_ns,
 )
 from foley_synthesis.ros.what_if import WhatIf
-from foley_synthesis.sound_model import PlannedTool
+from foley_synthesis.sound_model import PlannedTool, SoundModel
 
 POLL_PERIOD_S = 0.02
 HAND_OVER_PERIOD_S = 0.05
-MARGIN_NS = NS_PER_S // 10  # of motion on each side of a clip
 
 
 class SynthesizerNode(FoleyNode[SynthesizerConfig]):
@@ -64,7 +66,7 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
     def setup(self, config: SynthesizerConfig) -> None:
         self._settings = config
         self._scene = SensedScene(self, Poller(self.entities, POLL_PERIOD_S), config.sensing)
-        self._model = load_sound_model(config, self._scene.hand)
+        self._model = self.load_model(config)
         self._model.warm_up()
         self._core = SynthesisCore(self._model)
         self._output = SynthesizerOutput(self.entities, self._model, config.fixed_frame)
@@ -73,6 +75,10 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
         if config.executed and "executed" in self._model.modes:
             self.entities.subscribe(topics.CONTACTS, self._on_contact)
         self.entities.timer(HAND_OVER_PERIOD_S, self._hand_over)
+
+    def load_model(self, config: SynthesizerConfig) -> SoundModel:
+        """The model that is asked. Raises what :func:`load_sound_model` raises."""
+        return load_sound_model(config, self._scene.hand)
 
     def start(self) -> None:
         self.faults.clear_all()
@@ -116,11 +122,18 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
             return
         contact = self._waiting[0]
         end_ns = clip_start_ns(contact.time_ns) + NS_PER_S
-        newest_ns = min(self._scene.tips.newest_ns or 0, self._scene.pictures.newest_ns or 0)
         overdue = self.now_ns() > end_ns + round(self._settings.executed_patience_s * NS_PER_S)
-        if newest_ns >= end_ns - NS_PER_S // 25 or overdue:
+        if overdue or self._sensed_until(end_ns):
             self._waiting.popleft()
             self.put(lambda: self._predict_contact(contact))
+
+    def _sensed_until(self, end_ns: int) -> bool:
+        """Whether all that a clip is made of has come up to its end; force and width only where they come at all."""
+        scene = self._scene
+        needed = [scene.pictures.newest_ns or 0, scene.tips.newest_ns or 0]
+        silent_ns = end_ns - NS_PER_S
+        needed += [t for t in (scene.forces.newest_ns, scene.widths.newest_ns) if t and t >= silent_ns]
+        return min(needed) >= end_ns
 
     # ---- worker ----------------------------------------------------------------------------------------
     def _predict_plan(self, message: ToolTrajectory, arrival_ns: int) -> None:
@@ -170,10 +183,9 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
         )
 
     def _predict_contact(self, contact: Contact) -> None:
-        start_ns = clip_start_ns(contact.time_ns)
         try:
             placed = self._in_fixed_frame(contact)
-            view = self._view(start_ns - MARGIN_NS, start_ns + NS_PER_S + MARGIN_NS)
+            view = self._view(contact.time_ns - AROUND_NS, contact.time_ns + AROUND_NS)
             result = self._core.executed(placed, view)
         except CannotPredict as reason:
             self._skip("executed", reason)
@@ -183,7 +195,7 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
             mode=PredictedAudio.MODE_EXECUTED,
             plan_id=contact.plan_id or contact.contact_id,
             object_id=contact.object_id,
-            newest_input_ns=start_ns + NS_PER_S,
+            newest_input_ns=clip_start_ns(contact.time_ns) + NS_PER_S,
             now_ns=self.now_ns(),
         )
         self._output.publish(audio, material)

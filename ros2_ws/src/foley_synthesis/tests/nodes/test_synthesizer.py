@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
@@ -249,6 +250,32 @@ def test_executed_prediction_follows_a_contact(rig: Rig) -> None:
     (message,) = rig.audio
     assert message.mode == message.MODE_EXECUTED and message.object_id == "object_1"
     assert message.lead_time < 0 and not rig.material
+
+
+def test_a_contact_waits_until_its_last_picture_has_come(rig: Rig) -> None:
+    """A camera's picture comes late; without it the model would be shown the one before."""
+    rig.activate()
+    rig.bench.transforms()
+    rig.node._settings = dataclasses.replace(rig.node._settings, executed_patience_s=10.0)
+    contact_ns = rig.world.now_ns() - 900_000_000
+    times, tips = rig.world.tap_path(contact_ns)
+    for time_ns, tip in zip(times, tips, strict=True):
+        rig.bench.move(int(time_ns), tip)
+    rig.bench.move(contact_ns + 760_000_000, tips[-1])
+    rig.context.spin_until(
+        lambda: (rig.node._scene.tips.newest_ns or 0) >= contact_ns + 750_000_000, what="the motion held"
+    )
+    frames = rig.node._scene.pictures
+    for i in range(-22, 23):  # up to 24 ms before the clip's end
+        held = len(frames)
+        rig.bench.see(contact_ns + i * 33_000_000, depth=False)
+        rig.context.spin_until(lambda held=held: len(frames) > held, what="frame held")
+    rig.bench.contact.publish(rig.world.contact_message("c1", contact_ns))
+    rig.context.spin_until(lambda: rig.node._waiting, what="the contact to wait")
+    rig.node._hand_over()
+    assert len(rig.node._waiting) == 1 and rig.node.pending_jobs == 0
+    rig.bench.see(contact_ns + 23 * 33_000_000, depth=False)
+    rig.context.spin_until(lambda: rig.audio, 10.0, "a prediction")
 
 
 def test_wrong_encoding_is_diagnosed_and_recovers(rig: Rig) -> None:
