@@ -1,4 +1,4 @@
-"""Bags to a dataset: which bags there are, and how each is cut. The rest is the same for every source (parts.py)."""
+"""Bags to a dataset: which bags there are, and how each is cut. The rest is the same for every source (staging.py)."""
 
 from __future__ import annotations
 
