@@ -10,7 +10,7 @@ export FOLEY_TEST_METRICS=out/test/metrics.json
 rm -f "$FOLEY_TEST_METRICS"
 processors=$(nproc)
 workers=${FOLEY_TEST_WORKERS:-$((processors < 8 ? processors : 8))}
-few=$((workers < 4 ? workers : 4)) # each of the tests over middleware has several processes
+few=$((2 * workers < 4 ? 2 * workers : 4)) # tests over middleware wait more than they compute; each has several processes
 one_thread=(OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE)
 
 status=5 # nothing was selected, which is right for some of the parts (`-k recorder_node`)
