@@ -54,6 +54,10 @@ def typestore() -> Any:
     return store
 
 
+Queued = tuple[int, str, str, Any]  # arrival [ns], topic without namespace, type, message
+Edit = Callable[[int, str, str, Any], list[Queued]]
+
+
 @dataclasses.dataclass
 class BagOptions:
     """A tip that taps a block every second: 10 ms chunks, 250 Hz poses, 30 Hz frames."""
@@ -87,6 +91,7 @@ class BagOptions:
     close_pair: bool = False  # a second contact 0.1 s after the first
     contact_times: tuple[float, ...] = (1.0, 2.0, 3.0)
     more: Callable[[Any], None] | None = None  # puts further messages into the BagMaker
+    edit: Edit | None = None  # of what would be written, one after the other: to change, drop or double it
 
 
 def _time(time_ns: int) -> Any:
@@ -107,7 +112,7 @@ class BagMaker:
             session["origin"] = options.origin
         self.writer.set_custom_data("foley.session", yaml.safe_dump(session))
         self.connections: dict[str, Any] = {}
-        self.queue: list[tuple[int, str, str, Any]] = []
+        self.queue: list[Queued] = []
 
     def new(self, kind: str, *args: Any, **fields: Any) -> Any:
         return self.store.types[kind](*args, **fields)
@@ -122,6 +127,9 @@ class BagMaker:
         return self.new(f"geometry_msgs/msg/{kind}", *map(float, xyz))
 
     def write(self) -> None:
+        edit = self.options.edit
+        if edit is not None:
+            self.queue = [item for queued in sorted(self.queue, key=lambda q: q[0]) for item in edit(*queued)]
         with self.writer:
             for time_ns, topic, kind, message in sorted(self.queue, key=lambda q: q[0]):
                 name = topic if topic.startswith("/") else f"{self.options.namespace}/{topic}"

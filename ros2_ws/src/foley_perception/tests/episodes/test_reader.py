@@ -13,8 +13,8 @@ import pytest
 
 from foley_perception.action.gripper import GripperHand
 from foley_perception.episodes import EpisodeError, read_episode
+from foley_perception.episodes.names import resolve
 from foley_perception.episodes.planned_path import plan_for, planned_paths
-from foley_perception.episodes.reader import _resolve
 
 MakeBag = Callable[..., Path]
 HAND = GripperHand.from_yaml("parallel_gripper")
@@ -209,10 +209,10 @@ def test_a_second_hand_lies_below_the_first(topics: tuple[str, ...], chosen: str
     kind = SimpleNamespace(type="geometry_msgs/msg/PoseStamped")
     bag: Any = SimpleNamespace(path="bag", topics=dict.fromkeys(topics, kind))
     if chosen:
-        assert _resolve(bag, "")[0]["ee_pose"] == chosen
+        assert resolve(bag, "")[0]["ee_pose"] == chosen
     else:
         with pytest.raises(EpisodeError, match="several topics could be ee_pose"):
-            _resolve(bag, "")
+            resolve(bag, "")
 
 
 def test_recorded_here(tmp_path: Path, make_bag: MakeBag) -> None:

@@ -47,7 +47,7 @@ def test_contacts_near_each_other_are_one_object(store: BeliefStore) -> None:
         ("", (5.0, 0.0, 0.0), False, ""),
     ],
 )
-def test_resolve(
+def testresolve(
     store: BeliefStore, object_id: str, position: tuple[float, ...], create: bool, expected: str
 ) -> None:
     assert store.resolve(object_id, position, create=create) == expected
