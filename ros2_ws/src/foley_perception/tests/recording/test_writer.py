@@ -78,7 +78,7 @@ def test_round_trip(tmp_path: Path) -> None:
         assert first[2].sequence == 1 and first[2].data == payload(1000)
         assert [m.metadata["notes"] for m in reader.iter_metadata()] == ["ä"]
     own = Bag(tmp_path / "bag")
-    assert [bytes(m.data) for m in own.messages(check_crc=True)] == [payload(1000)] * 2000
+    assert [bytes(m.data) for m in own.messages()] == [payload(1000)] * 2000
     assert own.session["notes"] == "ä" and not own.problems
 
 
@@ -138,7 +138,7 @@ def test_damaged_chunk_is_noticed(tmp_path: Path) -> None:
     data[data.index(payload(1000)) + 500] ^= 0xFF
     writer.path.write_bytes(bytes(data))
     bag = Bag(tmp_path / "bag")
-    assert sum(1 for _ in bag.messages(check_crc=True)) == 0
+    assert sum(1 for _ in bag.messages()) == 0
     assert "checksum" in bag.problems[0]
 
 
