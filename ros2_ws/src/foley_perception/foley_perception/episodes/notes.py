@@ -12,15 +12,13 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from foley_perception.action.gripper import SIDES
+from foley_perception.action.gripper import INDEX_TIP, SIDES
 from foley_perception.episodes import decode
 from foley_perception.episodes.decode import Decoder
 from foley_perception.episodes.index import Index, Range
 from foley_perception.episodes.tracks import EpisodeError
 from foley_perception.recording import cdr
 from foley_perception.recording.bag import BagMessage, BagTopic
-
-INDEX_TIP = 8  # of a hand's 21 keypoints
 
 
 class Note(Protocol):

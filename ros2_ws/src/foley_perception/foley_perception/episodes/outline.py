@@ -11,10 +11,14 @@ piece. Stamps and arrival may run on different clocks; see index.py.
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from foley_common import topics
 from foley_common.topics import Topic
@@ -22,9 +26,10 @@ from foley_perception.episodes.decode import Decoder
 from foley_perception.episodes.index import Range, joined
 from foley_perception.episodes.names import resolve
 from foley_perception.episodes.notes import Note, Plan, Plans, Transforms, note_of
-from foley_perception.episodes.sound import SoundOutline
+from foley_perception.episodes.sound import SoundOutline, Stream
 from foley_perception.episodes.tracks import EpisodeError
 from foley_perception.recording.bag import Bag, BagMessage, BagTopic
+from foley_perception.recording.bag_name import bag_name
 from foley_perception.recording.errors import BagError
 
 Messages = dict[str, list[BagMessage]]
@@ -37,28 +42,24 @@ _AUDIO = topics.MICROPHONE.type
 class Span:
     """A stretch of ROS time, and what is read beside it.
 
-    Events (contacts) are those of ``start_ns <= time < end_ns``; streams reach from ``before_ns`` before it to
-    ``after_ns`` behind it, and to their nearest messages beyond.
+    Events (contacts) are those of ``start_ns <= time < end_ns``; streams reach from ``first_ns`` to ``last_ns``, and to
+    their nearest messages beyond.
     """
 
     start_ns: int
     end_ns: int
-    before_ns: int = 0
-    after_ns: int = 0
+    first_ns: int
+    last_ns: int
 
-    @property
-    def first_ns(self) -> int:
-        return self.start_ns - self.before_ns
-
-    @property
-    def last_ns(self) -> int:
-        return self.end_ns + self.after_ns
+    def holds(self, time_ns: int) -> bool:
+        return self.start_ns <= time_ns < self.end_ns
 
 
 class Outline:
     """What one pass over a bag found.
 
     Args:
+        name: what a recording is called whose metadata do not say it.
         keep: keep every message as well, to read the whole of it.
         watch: is shown each message in the order in which they were written, as the audit is.
 
@@ -72,6 +73,7 @@ class Outline:
         *,
         namespace: str = "",
         mapping: Mapping[str, str] | None = None,
+        name: str = "",
         keep: bool = False,
         watch: Watcher | None = None,
     ) -> None:
@@ -89,6 +91,10 @@ class Outline:
                     watch(self.bag.topics[message.topic], message)
         except BagError as error:
             raise EpisodeError(str(error)) from error
+        self.session = self.bag.session
+        if not self.session.get("session_id"):
+            self.session["session_id"] = name or bag_name(path)
+        self.problems = tuple(dict.fromkeys(self.bag.problems))  # each reading of the bag adds to its own
         self.names, self.left_out = resolve(self.bag, namespace, mapping)
 
     def _note(self, message: BagMessage) -> None:
@@ -137,7 +143,8 @@ class Outline:
             if topic.reader == "depth":
                 continue  # no clip and no window has it
             if name in self._sounds:
-                wanted[name] = self._sounds[name].ranges(span.first_ns, span.last_ns)
+                with contextlib.suppress(EpisodeError):  # told where it is read
+                    wanted[name] = self._sounds[name].ranges(span.first_ns, span.last_ns)
             elif note is not None:
                 wanted[name] = note.ranges(span.first_ns, span.last_ns)
                 if topic.reader == "joints":  # as they stood when a plan came
@@ -154,6 +161,13 @@ class Outline:
         for note in self._notes.values():
             if isinstance(note, Plans):
                 yield from note.about(span.first_ns, span.last_ns)
+
+    def samples(self, topic: Topic, stream: Stream, first: int, stop: int) -> NDArray[np.float32]:
+        """[first, stop) of one stream of a microphone; 0 where nothing was received."""
+        name = self.names[topic.role]
+        messages = self._read({name: stream.index.ranges(first, stop - 1, neighbours=False)})
+        (segment,) = self._sounds[name].segments(messages, {stream: (first, stop)})
+        return segment.samples
 
     def transforms(self, span: Span | None) -> list[BagMessage]:
         """Of /tf, for a stretch of time and for the plans that speak of it."""
@@ -177,7 +191,7 @@ class Outline:
         """Messages of topics within their ranges of arrival, in the order in which they were written."""
         whole = {name: joined(ranges, apart_ns=0) for name, ranges in wanted.items() if ranges}
         for first, last in joined([r for ranges in whole.values() for r in ranges]):
-            for message in self.bag.messages():
+            for message in self.bag.messages(start_ns=first, end_ns=last + 1):
                 ranges = whole.get(message.topic, ())
                 if first <= message.log_time <= last and any(a <= message.log_time <= b for a, b in ranges):
                     yield message

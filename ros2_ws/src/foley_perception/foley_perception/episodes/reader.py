@@ -14,14 +14,21 @@ import yaml
 
 from foley_common import topics
 from foley_common.topics import MAIN_DEVICES, Topic
-from foley_perception.contact_event import Contact
+from foley_perception.contact_event import NOWHERE, Contact
 from foley_perception.episodes import decode
 from foley_perception.episodes.decode import Decoder, Messages
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.frames import contacts_in_world, in_world
 from foley_perception.episodes.outline import Outline, Span
 from foley_perception.episodes.pictures import frame_track
-from foley_perception.episodes.tracks import ArmTrack, AudioTrack, CameraTrack, EpisodeError, FrameTrack
+from foley_perception.episodes.tracks import (
+    ArmTrack,
+    AudioTrack,
+    CameraTrack,
+    EpisodeError,
+    FrameTrack,
+    PoseTrack,
+)
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer
@@ -79,7 +86,7 @@ def episode_of(
     read.problems += outline.left_out
     return Episode(
         path=outline.path,
-        session=outline.bag.session,
+        session=outline.session,
         scene=_scene(read.text(topics.SIM_SCENE)),
         start_ns=outline.start_ns,
         end_ns=outline.end_ns,
@@ -92,6 +99,8 @@ def episode_of(
         labels=tuple(read.one(topics.LABELS, decode.labels) or ()),
         robot_description=read.text(topics.ROBOT_DESCRIPTION),
         problems=tuple(read.problems),
+        unplaced=tuple(read.unplaced),
+        simulated=outline.topic("contacts", topics.MAIN_ARM) is not None,
     )
 
 
@@ -105,8 +114,9 @@ class _Reader:
         self._bag, self._names, self._found = bag, names, outline.messages(span)
         self._decoder = Decoder({t: info for t, info in bag.topics.items() if t in names.values()})
         self.transforms = TransformBuffer()
+        self.unplaced: list[str] = []
         self.problems = [
-            *bag.problems,
+            *outline.problems,
             *decode.add_transforms(self.transforms, self._of(topics.TF_STATIC), self._decoder, static=True),
         ]
 
@@ -128,7 +138,13 @@ class _Reader:
         found = decode.contacts(self._of(topic), self._decoder)
         if topic is None or all(c.frame_id.lstrip("/") in ("", self._world) for c in found):
             return tuple(found)
-        return tuple(contacts_in_world(found, self._names[topic.role], self._world, self._moving))
+        try:
+            return tuple(contacts_in_world(found, self._names[topic.role], self._world, self._moving))
+        except EpisodeError as error:
+            if self._span is None:
+                raise
+            self.unplaced.append(str(error))
+            return tuple(dataclasses.replace(c, position=NOWHERE, frame_id=self._world) for c in found)
 
     def text(self, topic: Topic) -> str:
         """The newest std_msgs/String; empty without messages."""
@@ -182,13 +198,7 @@ class _Reader:
             return None
         name = {reader: self._names[topic.role] for reader, topic in found.items()}
         messages = {reader: self._of(topic) for reader, topic in found.items()}
-        pose = decode.pose_track(name["pose"], messages["pose"]) if "pose" in found else None
-        if pose is not None and pose.frame_id.lstrip("/") not in ("", self._world):
-            pose = in_world(pose, name["pose"], self._world, self._moving)
-        if pose is not None and pose.dropped:
-            self.problems.append(
-                f"{name['pose']}: {pose.dropped} poses with NaN or without a transform were left out"
-            )
+        pose = self._pose(name["pose"], messages["pose"]) if "pose" in found else None
         joints = main.joints if main is not None else None  # one topic may hold those of all arms
         if "joints" in found:
             joints = decode.joint_series(name["joints"], messages["joints"], self._decoder)
@@ -200,6 +210,25 @@ class _Reader:
             tool_plans=tuple(decode.tool_plans(messages.get("tool_plans", []), self._decoder)),
             truth=self.contacts(found.get("contacts")),
         )
+
+    def _pose(self, name: str, messages: Messages) -> PoseTrack | None:
+        """Of a stretch in which no pose can be placed, None; of a whole bag that is an error."""
+        pose = decode.pose_track(name, messages)
+        span, given = self._span, pose.times_ns
+        if pose.frame_id.lstrip("/") not in ("", self._world):
+            try:
+                pose = in_world(pose, name, self._world, self._moving)
+            except EpisodeError as error:
+                if span is None:
+                    raise
+                self.unplaced.append(str(error))
+                return None
+        if span is None and pose.dropped:
+            self.problems.append(dropped_text(name, pose.dropped))
+        if span is not None:  # without a transform, within it; those with NaN are counted in the outline
+            lost = np.setdiff1d(given, pose.times_ns)
+            pose = dataclasses.replace(pose, dropped=sum(map(span.holds, lost.tolist())))
+        return pose
 
     def cameras(self, fallback_frame: str) -> dict[str, CameraTrack]:
         tracks = {}
@@ -261,6 +290,11 @@ class _Reader:
         decode.add_transforms(buffer, self._of(topics.TF_STATIC), self._decoder, static=True)
         decode.add_transforms(buffer, self._outline.transforms(self._span), self._decoder, static=False)
         return buffer
+
+
+def dropped_text(topic: str, count: int) -> str:
+    """What is told of poses that cannot be used."""
+    return f"{topic}: {count} poses with NaN or without a transform were left out"
 
 
 def _scene(text: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -153,7 +153,7 @@ class SoundOutline:
         """In order of time.
 
         Raises:
-            EpisodeError: no samples, a rate that changes within a stream or is not what its stamps say, no such channel.
+            EpisodeError: no samples, no such channel, a rate that changes in a stream or is not what its stamps say.
         """
         if self._error is not None:
             raise self._error
@@ -188,30 +188,35 @@ class SoundOutline:
     def track(
         self, messages: Iterable[BagMessage], start_ns: int | None = None, end_ns: int | None = None
     ) -> AudioTrack:
-        """The sound of a stretch of time, or of all, out of messages that hold it, and perhaps more. Raises EpisodeError."""
-        sounds: dict[int, tuple[int, NDArray[np.float32], NDArray[np.bool_]]] = {}
-        for stream in self.streams:
-            first, stop = stream.first_sample, stream.stop_sample
-            if start_ns is not None and end_ns is not None:
-                first, stop = stream.samples_within(start_ns, end_ns)
-            sounds[id(stream)] = (
-                first,
-                np.zeros(stop - first, dtype=np.float32),
-                np.zeros(stop - first, dtype=np.bool_),
-            )
+        """The sound of a stretch of time, or of all, out of messages that hold it, and perhaps more.
+
+        Raises:
+            EpisodeError: as of ``streams``.
+        """
+        if start_ns is None or end_ns is None:
+            edges = [(stream.first_sample, stream.stop_sample) for stream in self.streams]
+        else:
+            edges = [stream.samples_within(start_ns, end_ns) for stream in self.streams]
+        return AudioTrack(tuple(self.segments(messages, dict(zip(self.streams, edges, strict=True)))))
+
+    def segments(
+        self, messages: Iterable[BagMessage], wanted: Mapping[Stream, tuple[int, int]]
+    ) -> list[AudioSegment]:
+        """[first, stop) of each stream, out of messages that hold them, and perhaps more."""
+        parts = {s: (first, np.zeros(stop - first, np.float32)) for s, (first, stop) in wanted.items()}
+        known = {stream: np.zeros(len(part), np.bool_) for stream, (_, part) in parts.items()}
         for message in messages:
             head = checked_head(self.topic, message, self.channel)
-            stream_ = self._stream_of(head, message.log_time)
-            if stream_ is None:
+            stream = self._stream_of(head, message.log_time)
+            if stream is None or stream not in parts:
                 continue
-            first, sound, known = sounds[id(stream_)]
-            begin, stop = head.first_sample - first, head.first_sample - first + head.frames
-            low, high = max(begin, 0), min(stop, len(sound))
+            first, part = parts[stream]
+            begin = head.first_sample - first
+            low, high = max(begin, 0), min(begin + head.frames, len(part))
             if low < high:
                 samples = cdr.read_audio_samples(message.data, head)[:, self.channel]
-                sound[low:high], known[low:high] = samples[low - begin : high - begin], True
-        segments = [_segment(stream, *sounds[id(stream)]) for stream in self.streams]
-        return AudioTrack(tuple(segments))
+                part[low:high], known[stream][low:high] = samples[low - begin : high - begin], True
+        return [_segment(stream, *parts[stream], known[stream]) for stream in parts]
 
     def _stream_of(self, head: cdr.AudioHead, arrival: int) -> Stream | None:
         for stream in self._streams:
