@@ -85,8 +85,25 @@ class Bag:
         merged.update(load_session(self._record))
         return merged
 
-    def messages(self, *, check_crc: bool = False) -> Iterator[BagMessage]:
-        """All messages in the order in which they were written."""
+    def messages(
+        self, *, start_ns: int | None = None, end_ns: int | None = None, check_crc: bool = False
+    ) -> Iterator[BagMessage]:
+        """Messages in the order in which they were written.
+
+        Args:
+            start_ns, end_ns: only those with ``start_ns <= log_time < end_ns``, wherever in the bag they lie.
+        """
+        if start_ns is None and end_ns is None:
+            yield from self._all_messages(check_crc)
+            return
+        for message in self._all_messages(check_crc):
+            if (start_ns is None or start_ns <= message.log_time) and (
+                end_ns is None or message.log_time < end_ns
+            ):
+                yield message
+
+    # ---- inside ----------------------------------------------------------------------------------------
+    def _all_messages(self, check_crc: bool) -> Iterator[BagMessage]:
         unpack = self._unpacker()
         for path in self.files:
             if path.suffix == ".db3":
@@ -94,7 +111,6 @@ class Bag:
             else:
                 yield from self._mcap_messages(path, unpack, check_crc)
 
-    # ---- inside ----------------------------------------------------------------------------------------
     def _read_metadata(self) -> dict[str, Any]:
         if not self.path.exists():
             raise BagError(f"{self.path}: does not exist")
