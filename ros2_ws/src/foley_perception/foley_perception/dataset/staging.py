@@ -28,6 +28,7 @@ from foley_perception.dataset.rows import Rows
 from foley_perception.dataset.schema import DatasetError
 from foley_perception.dataset.workers import each
 from foley_perception.episodes.tracks import EpisodeError
+from foley_perception.recording.bag_name import distinct_names
 
 _TOLD = 10  # recordings that an error names
 Progress = Callable[[int, int, str], None]  # sources done, sources in all, name of the one just done
@@ -167,7 +168,8 @@ def _notes(parts: Sequence[Part], failed: Mapping[str, str]) -> dict[str, Any]:
     for part in parts:
         for reason, count in part.skipped.items():
             skipped[reason] = skipped.get(reason, 0) + count
-    problems = {p.source: list(p.problems) for p in parts if p.problems}
+    names = distinct_names([Path(part.source) for part in parts])
+    problems = {name: list(p.problems) for name, p in zip(names, parts, strict=True) if p.problems}
     return {"skipped": skipped, "problems": problems, "left_out": dict(failed), "foley_version": __version__}
 
 

@@ -140,12 +140,12 @@ def joint_series(topic: str, messages: Messages, decoder: Decoder) -> Series:
         values[i, [column[name] for name in m.name]] = positions
     order = increasing(times)
     times, values = times[order], values[order]
-    rows = np.arange(len(times))
+    relative = (times - times[:1]).astype(np.float64)
     for j in range(len(names)):
         # Several publishers may name their joints in turn: between its own messages a joint is interpolated.
         known = np.isfinite(values[:, j])
         if known.any():
-            values[:, j] = np.interp(rows, rows[known], values[known, j])
+            values[:, j] = np.interp(relative, relative[known], values[known, j])
     return Series(times, values, names)
 
 
