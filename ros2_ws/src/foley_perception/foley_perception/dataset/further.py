@@ -34,17 +34,15 @@ _Track = TypeVar("_Track")
 class FurtherDevices:
     """Cuts what the further devices of one episode gave."""
 
-    def __init__(self, episode: Episode, hand: GripperHand, max_audio_gap_s: float) -> None:
+    def __init__(
+        self,
+        episode: Episode,
+        hand: GripperHand,
+        max_audio_gap_s: float,
+        absent: collections.Counter[tuple[str, str]],
+    ) -> None:
         self._episode, self._hand, self._max_gap_s = episode, hand, max_audio_gap_s
-        self._absent: collections.Counter[tuple[str, str]] = collections.Counter()
-
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """Which device is not in how many items, and why."""
-        return tuple(
-            f"{device}: not in {count} {'item' if count == 1 else 'items'}: {reason}"
-            for (device, reason), count in sorted(self._absent.items())
-        )
+        self._absent = absent  # by device and reason
 
     def of_clip(self, start_ns: int, contact_ns: int, point: NDArray[np.float64]) -> Further:
         """Of a contact at a point [3] of the world."""
@@ -118,6 +116,14 @@ def window_action(
         origin = int(width_times[0])
         action[:, 6] = np.interp((times - origin).astype(float), (width_times - origin).astype(float), values)
     return action
+
+
+def absent_problems(absent: Mapping[tuple[str, str], int]) -> list[str]:
+    """Which device is not in how many items, and why."""
+    return [
+        f"{device}: not in {count} {'item' if count == 1 else 'items'}: {reason}"
+        for (device, reason), count in sorted(absent.items())
+    ]
 
 
 # ---- inside --------------------------------------------------------------------------------------------

@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 from foley_common.enumerations import ACTIONS, UNKNOWN
 from foley_perception.clips import grid as clip_grid
 from foley_perception.clips import pictures
-from foley_perception.dataset import schema, store
+from foley_perception.dataset import schema
+from foley_perception.dataset.rows import Rows
 from foley_perception.dataset.schema import Clip, ClipData, DatasetError
 from foley_perception.dataset.staging import BuildReport, Cut, Progress, build_from, identity_of
 from foley_perception.geometry import crop
@@ -168,18 +169,16 @@ class HitsSource:
         files = (self.recording.video, self.recording.sound, self.recording.times)
         return identity_of(files, f"{_VERSION} {schema.SCHEMA_VERSION} {self.merge_s} {self.recording.split}")
 
-    def cut(self, folder: Path) -> Cut:
+    def session_id(self) -> str:
+        return self.recording.name
+
+    def cut(self, rows: Rows) -> Cut:
         """Raises DatasetError or OSError where a file cannot be used."""
         clips, skipped = _cut(self.recording, self.merge_s)
+        for data in clips:
+            rows.add_clip(data)
         name = self.recording.name
-        return Cut(
-            session_id=name,
-            scene_id=name,
-            split=self.recording.split,
-            object_ids=tuple(sorted({data.clip.object_id for data in clips})),
-            clips=[store.store_clip(folder, data) for data in clips],
-            skipped=skipped,
-        )
+        return Cut(session_id=name, scene_id=name, split=self.recording.split, skipped=skipped)
 
 
 def _cut(recording: Recording, merge_s: float) -> tuple[list[ClipData], collections.Counter[str]]:

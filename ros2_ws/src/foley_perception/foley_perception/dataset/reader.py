@@ -81,7 +81,7 @@ class ClipDataset:
     def audio(self, index: int, microphone: str = MAIN_MICROPHONE) -> NDArray[np.float32]:
         """Samples [48000] at 48 kHz."""
         clip = self.clips[index]
-        _check_has(clip.clip_id, "microphones", clip.microphones, microphone)
+        _check_has(clip, "microphones", microphone)
         return store.read_audio(store.audio_path(self.path, clip.clip_id, microphone), CLIP_SAMPLES)
 
     def frames(self, index: int, camera: str = MAIN_CAMERA) -> NDArray[np.uint8]:
@@ -97,7 +97,7 @@ class ClipDataset:
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Both from one decode: [30, 128, 128, 3] and [128, 128, 3]."""
         clip = self.clips[index]
-        _check_has(clip.clip_id, "cameras", clip.cameras, camera)
+        _check_has(clip, "cameras", camera)
         path = store.frames_path(self.path, clip.clip_id, camera)
         strip = store.read_strip(path, CLIP_FRAMES + 1)
         return strip[:CLIP_FRAMES], strip[CLIP_FRAMES]
@@ -107,7 +107,7 @@ class ClipDataset:
         if arm == MAIN_ARM:
             return self._array("action_executed", index)
         clip = self.clips[index]
-        _check_has(clip.clip_id, "arms", clip.arms, arm)
+        _check_has(clip, "arms", arm)
         return store.read_action(
             store.action_path(self.path, clip.clip_id, arm), CLIP_ARRAYS["action_executed"]
         )
@@ -140,13 +140,13 @@ class ClipDataset:
     def window_audio(self, index: int, microphone: str = MAIN_MICROPHONE) -> NDArray[np.float32]:
         """Samples [384000] at 48 kHz."""
         window = self.windows[index]
-        _check_has(window.window_id, "microphones", window.microphones, microphone)
+        _check_has(window, "microphones", microphone)
         return store.read_audio(store.audio_path(self.path, window.window_id, microphone), WINDOW_SAMPLES)
 
     def window_frames(self, index: int, camera: str = MAIN_CAMERA) -> NDArray[np.uint8]:
         """Whole frames [32, H, W, 3] RGB at 4 Hz."""
         window = self.windows[index]
-        _check_has(window.window_id, "cameras", window.cameras, camera)
+        _check_has(window, "cameras", camera)
         return store.read_strip(store.frames_path(self.path, window.window_id, camera), WINDOW_FRAMES)
 
     def window_action(self, index: int, arm: str = MAIN_ARM) -> NDArray[np.float32]:
@@ -155,7 +155,7 @@ class ClipDataset:
             row: NDArray[np.float32] = self.window_array("action_executed")[index]
             return row
         window = self.windows[index]
-        _check_has(window.window_id, "arms", window.arms, arm)
+        _check_has(window, "arms", arm)
         path = store.action_path(self.path, window.window_id, arm)
         return store.read_action(path, WINDOW_ARRAYS["action_executed"])
 
@@ -164,7 +164,14 @@ class ClipDataset:
         return store.table_array(self._window_table, name, WINDOW_ARRAYS[name])
 
 
-def _check_has(item_id: str, field: str, there: tuple[str, ...], device: str) -> None:
+def _check_has(item: Clip | Window, field: str, device: str) -> None:
+    item_id = item.clip_id if isinstance(item, Clip) else item.window_id
+    if device in item.without:
+        raise DatasetError(
+            f"`{item_id}`: its recording had no {device}; choose items by their `without`, or read the data set with "
+            "`complete`"
+        )
+    there: tuple[str, ...] = getattr(item, field)
     if device not in MAIN_DEVICES and device not in there:
         known = ", ".join(there) or "none"
         raise DatasetError(

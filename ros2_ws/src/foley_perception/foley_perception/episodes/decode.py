@@ -1,7 +1,7 @@
 """Messages of a bag to the tracks of an episode.
 
-Audio, poses and wrenches are read straight from their bytes, as are images (pictures.py): they are many, and their
-types are frozen. Everything else goes through the definitions that the bag itself carries.
+Poses and wrenches are read straight from their bytes, as are sound (sound.py) and images (pictures.py): they are many,
+and their types are frozen. Everything else goes through the definitions that the bag itself carries.
 """
 
 from __future__ import annotations
@@ -14,11 +14,8 @@ from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
 from foley_perception.action.trajectory import ToolTrajectory
-from foley_perception.audio.clock_fit import ClockError, fit_clock
 from foley_perception.contact_event import Contact
 from foley_perception.episodes.tracks import (
-    AudioSegment,
-    AudioTrack,
     EpisodeError,
     JointPlan,
     KeypointTrack,
@@ -34,7 +31,6 @@ from foley_perception.recording import cdr
 from foley_perception.recording.bag import BagMessage, BagTopic
 
 Messages = Sequence[BagMessage]
-MAX_STREAM_S = 4 * 3600.0
 
 
 class Decoder:
@@ -94,77 +90,6 @@ def increasing(times: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.asarray(order[keep], dtype=np.int64)
 
 
-# ---- sound ---------------------------------------------------------------------------------------------
-def audio_track(topic: str, messages: Messages, channel: int = 0) -> AudioTrack:
-    """One channel of the microphone, stream after stream, each with its own fitted clock.
-
-    Raises:
-        EpisodeError: a rate that changes within a stream or is not what its stamps say; a missing channel.
-    """
-    groups: list[tuple[str, list[tuple[cdr.AudioHead, BagMessage]]]] = []
-    for message in messages:
-        head = _checked_head(topic, message, channel)
-        if head.frames == 0:
-            continue
-        same = bool(groups) and groups[-1][0] == head.stream_id
-        # A count that falls back is a restarted source that kept its name.
-        if not same or head.first_sample < groups[-1][1][-1][0].first_sample:
-            groups.append((head.stream_id, []))
-        groups[-1][1].append((head, message))
-    if not groups:
-        raise EpisodeError(f"{topic}: no samples; is the microphone muted or its driver without permission?")
-    segments = [_segment(topic, chunks, channel) for _, chunks in groups]
-    return AudioTrack(tuple(sorted(segments, key=lambda s: s.start_ns)))
-
-
-def _checked_head(topic: str, message: BagMessage, channel: int) -> cdr.AudioHead:
-    try:
-        head = cdr.read_audio_head(message.data)
-    except cdr.CdrError as error:
-        raise EpisodeError(f"{topic}: a chunk cannot be read ({error})") from error
-    if head.sample_rate < 1 or head.channels < 1 or head.size % head.channels:
-        raise EpisodeError(
-            f"{topic}: a chunk has sample_rate={head.sample_rate}, channels={head.channels}, {head.size} "
-            "samples; the driver must fill in rate and channels"
-        )
-    if channel >= head.channels:
-        raise EpisodeError(f"{topic}: channel {channel} was asked for, there are {head.channels}")
-    return head
-
-
-def _segment(topic: str, chunks: list[tuple[cdr.AudioHead, BagMessage]], channel: int) -> AudioSegment:
-    heads = [head for head, _ in chunks]
-    rate, first = heads[0].sample_rate, heads[0].first_sample
-    for head in heads:
-        if head.sample_rate != rate:
-            raise EpisodeError(
-                f"{topic}: sample_rate changes from {rate} to {head.sample_rate} Hz within stream "
-                f"`{head.stream_id}`; the driver must begin a new stream_id when its rate changes"
-            )
-    length = max(head.first_sample + head.frames for head in heads) - first
-    if length > MAX_STREAM_S * rate:
-        raise EpisodeError(
-            f"{topic}: first_sample jumps by {length / rate:.0f} s within stream `{heads[0].stream_id}`, more "
-            f"than a recording may last ({MAX_STREAM_S:.0f} s): the driver's sample counter is broken"
-        )
-    samples, known = np.zeros(length, dtype=np.float32), np.zeros(length, dtype=np.bool_)
-    for head, message in chunks:
-        begin = head.first_sample - first
-        samples[begin : begin + head.frames] = cdr.read_audio_samples(message.data, head)[:, channel]
-        known[begin : begin + head.frames] = True
-    known &= np.isfinite(samples)
-    samples[~known] = 0.0
-    try:
-        clock = fit_clock(
-            np.array([h.first_sample for h in heads]), np.array([h.header.time_ns for h in heads]), rate
-        )
-    except ClockError as error:
-        raise EpisodeError(f"{topic}: {error}") from error
-    edges = np.flatnonzero(np.diff(np.concatenate([[True], known, [True]]).astype(np.int8)))
-    missing = tuple((int(a), int(b)) for a, b in edges.reshape(-1, 2))
-    return AudioSegment(heads[0].stream_id, rate, first, samples, missing, clock)
-
-
 # ---- motion --------------------------------------------------------------------------------------------
 def _doubles(topic: str, messages: Messages, count: int) -> tuple[Times, NDArray[np.float64], str]:
     times, rows, frame = np.empty(len(messages), np.int64), np.empty((len(messages), count)), ""
@@ -215,12 +140,12 @@ def joint_series(topic: str, messages: Messages, decoder: Decoder) -> Series:
         values[i, [column[name] for name in m.name]] = positions
     order = increasing(times)
     times, values = times[order], values[order]
-    rows = np.arange(len(times))
+    relative = (times - times[:1]).astype(np.float64)
     for j in range(len(names)):
         # Several publishers may name their joints in turn: between its own messages a joint is interpolated.
         known = np.isfinite(values[:, j])
         if known.any():
-            values[:, j] = np.interp(rows, rows[known], values[known, j])
+            values[:, j] = np.interp(relative, relative[known], values[known, j])
     return Series(times, values, names)
 
 

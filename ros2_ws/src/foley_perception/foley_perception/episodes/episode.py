@@ -33,6 +33,7 @@ from foley_perception.episodes.tracks import (
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer
+from foley_perception.recording.bag_name import bag_name
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,7 +43,8 @@ class Episode:
     Devices are those of the registry of topics (``foley_common.topics``). ``audio``, ``frames``, ``ee_pose`` and the
     like are of the main ones.
 
-    ``problems`` says what is wrong but bearable: an unfinished file, gaps in the sound, dropped NaN poses.
+    ``problems`` says what is wrong but bearable: an unfinished file, gaps in the sound, dropped NaN poses. ``unplaced``
+    says of a stretch of a recording what tf could not bring to the world in it: an error where that is so in the whole.
     """
 
     path: Path
@@ -59,6 +61,8 @@ class Episode:
     labels: tuple[Label, ...]
     robot_description: str
     problems: tuple[str, ...]
+    unplaced: tuple[str, ...] = ()
+    simulated: bool = False  # ground truth was recorded, be it outside of this stretch
 
     # ---- the main devices ------------------------------------------------------------------------------
     @property
@@ -115,7 +119,7 @@ class Episode:
     @property
     def session_id(self) -> str:
         """From the metadata; a bag without any is known by its folder's name."""
-        return str(self.session.get("session_id") or self.path.stem)
+        return str(self.session.get("session_id") or bag_name(self.path))
 
     @property
     def scene_id(self) -> str:
@@ -131,7 +135,11 @@ class Episode:
     def domain(self) -> str:
         """`sim` where ground truth was recorded or the metadata says so."""
         given = str(self.session.get("domain") or "")
-        return given if given in ("sim", "real") else ("sim" if self.scene or self.truth else "real")
+        return (
+            given
+            if given in ("sim", "real")
+            else ("sim" if self.scene or self.truth or self.simulated else "real")
+        )
 
     @property
     def origin(self) -> str:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from foley_common import topics
 from foley_perception.episodes.tracks import EpisodeError
 from foley_perception.recording.bag import Bag
 
 
-def resolve(bag: Bag, namespace: str) -> tuple[dict[str, str], list[str]]:
-    """Roles -> the bag's topics, and which further devices' topics were left out and why."""
+def resolve(
+    bag: Bag, namespace: str, mapping: Mapping[str, str] | None = None
+) -> tuple[dict[str, str], list[str]]:
+    """Roles -> the bag's topics, and which further devices' topics were left out and why.
+
+    Args:
+        mapping: topics that bear other names, by the registry's.
+    """
+    given = mapping or {}
     names: dict[str, str] = {}
     left_out: list[str] = []
     read = [topic for topic in topics.TOPICS if topic.reader]
@@ -17,7 +26,9 @@ def resolve(bag: Bag, namespace: str) -> tuple[dict[str, str], list[str]]:
     # The main devices first: a robot may be called as another one's second arm is.
     for topic in sorted(read, key=lambda t: t.further):
         name = topic.name
-        if topic.absolute:
+        if name in given:
+            candidates = [t for t in bag.topics if t == given[name]]
+        elif topic.absolute:
             candidates = [t for t in bag.topics if t == name]
         elif prefix:
             candidates = [t for t in bag.topics if t == prefix + name]

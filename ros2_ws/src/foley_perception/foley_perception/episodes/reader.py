@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,19 +14,24 @@ import yaml
 
 from foley_common import topics
 from foley_common.topics import MAIN_DEVICES, Topic
-from foley_perception.contact_event import Contact
+from foley_perception.contact_event import NOWHERE, Contact
 from foley_perception.episodes import decode
 from foley_perception.episodes.decode import Decoder, Messages
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.frames import contacts_in_world, in_world
-from foley_perception.episodes.names import resolve
+from foley_perception.episodes.outline import Outline, Span
 from foley_perception.episodes.pictures import frame_track
-from foley_perception.episodes.tracks import ArmTrack, AudioTrack, CameraTrack, EpisodeError, FrameTrack
+from foley_perception.episodes.tracks import (
+    ArmTrack,
+    AudioTrack,
+    CameraTrack,
+    EpisodeError,
+    FrameTrack,
+    PoseTrack,
+)
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer
-from foley_perception.recording.bag import Bag, BagMessage
-from foley_perception.recording.errors import BagError
 
 _FOREVER_S = 1e6  # of moving transforms: as long as the bag
 _Read = TypeVar("_Read")
@@ -37,6 +41,7 @@ def read_episode(
     path: str | Path,
     *,
     namespace: str = "",
+    mapping: Mapping[str, str] | None = None,
     require: Iterable[str] = (),
     camera_frame: str = "camera_optical",
     world_frame: str = "world",
@@ -48,35 +53,43 @@ def read_episode(
 
     Args:
         namespace: of the topics, where a bag holds those of several robots.
+        mapping: topics that bear other names, by the registry's.
         require: topics (without namespace) without which the episode is of no use.
         camera_frame: of the camera, where images and camera_info name no frame.
 
     Raises:
         EpisodeError: not a bag, a required topic is missing, or a topic has a wrong type, rate or encoding.
     """
-    try:
-        bag = Bag(path)
-        found: dict[str, list[BagMessage]] = collections.defaultdict(list)
-        start, end = 2**63 - 1, 0
-        for message in bag.messages():
-            found[message.topic].append(message)
-            start, end = min(start, message.log_time), max(end, message.log_time)
-    except BagError as error:
-        raise EpisodeError(str(error)) from error
-    names, left_out = resolve(bag, namespace)
-    there = {topic.name for topic in topics.TOPICS if found.get(names.get(topic.role, ""))}
+    outline = Outline(Path(path), namespace=namespace, mapping=mapping, keep=True)
+    there = {topic.name for topic in topics.TOPICS if outline.has(topic)}
     if missing := [name for name in require if name not in there]:
-        raise EpisodeError(
-            f"{path}: no messages on {', '.join(missing)}; the bag has {', '.join(sorted(found)) or 'none'}"
-        )
-    read = _Reader(bag, names, found, world_frame)
-    read.problems += left_out
+        had = ", ".join(sorted(outline.counts)) or "none"
+        raise EpisodeError(f"{path}: no messages on {', '.join(missing)}; the bag has {had}")
+    return episode_of(outline, camera_frame=camera_frame, world_frame=world_frame)
+
+
+def episode_of(
+    outline: Outline,
+    span: Span | None = None,
+    *,
+    camera_frame: str = "camera_optical",
+    world_frame: str = "world",
+) -> Episode:
+    """The whole of a bag, or a stretch of it, which comes out as the same stretch of the whole would.
+
+    Of a stretch, contacts are those within it, and streams reach beyond it as ``span`` says. There is no depth.
+
+    Raises:
+        EpisodeError: as of :func:`read_episode`.
+    """
+    read = _Reader(outline, span, world_frame)
+    read.problems += outline.left_out
     return Episode(
-        path=Path(path),
-        session=bag.session,
+        path=outline.path,
+        session=outline.session,
         scene=_scene(read.text(topics.SIM_SCENE)),
-        start_ns=start,
-        end_ns=end,
+        start_ns=outline.start_ns,
+        end_ns=outline.end_ns,
         microphones=read.microphones(),
         arms=read.arms(),
         cameras=read.cameras(camera_frame),
@@ -86,21 +99,24 @@ def read_episode(
         labels=tuple(read.one(topics.LABELS, decode.labels) or ()),
         robot_description=read.text(topics.ROBOT_DESCRIPTION),
         problems=tuple(read.problems),
+        unplaced=tuple(read.unplaced),
+        simulated=outline.topic("contacts", topics.MAIN_ARM) is not None,
     )
 
 
 # ---- inside --------------------------------------------------------------------------------------------
 class _Reader:
-    """The messages of a bag by the roles of their topics."""
+    """The messages of a bag, or of a stretch of it, by the roles of their topics."""
 
-    def __init__(
-        self, bag: Bag, names: dict[str, str], found: dict[str, list[BagMessage]], world_frame: str
-    ) -> None:
-        self._bag, self._names, self._found, self._world = bag, names, found, world_frame
+    def __init__(self, outline: Outline, span: Span | None, world_frame: str) -> None:
+        bag, names = outline.bag, outline.names
+        self._outline, self._span, self._world = outline, span, world_frame
+        self._bag, self._names, self._found = bag, names, outline.messages(span)
         self._decoder = Decoder({t: info for t, info in bag.topics.items() if t in names.values()})
         self.transforms = TransformBuffer()
+        self.unplaced: list[str] = []
         self.problems = [
-            *bag.problems,
+            *outline.problems,
             *decode.add_transforms(self.transforms, self._of(topics.TF_STATIC), self._decoder, static=True),
         ]
 
@@ -109,7 +125,8 @@ class _Reader:
 
     def _topic(self, reader: str, device: str) -> Topic | None:
         """The first of a device's topics of one kind that has messages: raw before compressed."""
-        return next((t for t in topics.read_by(reader, device=device) if self._of(t)), None)
+        topic = self._outline.topic(reader, device)
+        return topic if self._of(topic) or reader in ("audio", "contacts") else None
 
     def one(self, topic: Topic, read: Callable[[Messages, Decoder], _Read]) -> _Read | None:
         """What one topic holds; None without messages."""
@@ -121,7 +138,13 @@ class _Reader:
         found = decode.contacts(self._of(topic), self._decoder)
         if topic is None or all(c.frame_id.lstrip("/") in ("", self._world) for c in found):
             return tuple(found)
-        return tuple(contacts_in_world(found, self._names[topic.role], self._world, self._moving))
+        try:
+            return tuple(contacts_in_world(found, self._names[topic.role], self._world, self._moving))
+        except EpisodeError as error:
+            if self._span is None:
+                raise
+            self.unplaced.append(str(error))
+            return tuple(dataclasses.replace(c, position=NOWHERE, frame_id=self._world) for c in found)
 
     def text(self, topic: Topic) -> str:
         """The newest std_msgs/String; empty without messages."""
@@ -146,11 +169,13 @@ class _Reader:
                 continue
             name = self._names[topic.role]
             with self._bearable(device):
-                track = tracks[device] = decode.audio_track(name, self._of(topic))
-                if track.gaps:
-                    seconds = sum(gap.seconds for gap in track.gaps)
+                sound = self._outline.sound(topic)
+                edges = (self._span.first_ns, self._span.last_ns) if self._span is not None else (None, None)
+                tracks[device] = sound.track(self._of(topic), *edges)
+                if sound.gaps:
+                    seconds = sum(gap.seconds for gap in sound.gaps)
                     self.problems.append(
-                        f"{name}: {len(track.gaps)} gaps, {seconds:.3f} s of sound are missing"
+                        f"{name}: {len(sound.gaps)} gaps, {seconds:.3f} s of sound are missing"
                     )
         return tracks
 
@@ -173,13 +198,7 @@ class _Reader:
             return None
         name = {reader: self._names[topic.role] for reader, topic in found.items()}
         messages = {reader: self._of(topic) for reader, topic in found.items()}
-        pose = decode.pose_track(name["pose"], messages["pose"]) if "pose" in found else None
-        if pose is not None and pose.frame_id.lstrip("/") not in ("", self._world):
-            pose = in_world(pose, name["pose"], self._world, self._moving)
-        if pose is not None and pose.dropped:
-            self.problems.append(
-                f"{name['pose']}: {pose.dropped} poses with NaN or without a transform were left out"
-            )
+        pose = self._pose(name["pose"], messages["pose"]) if "pose" in found else None
         joints = main.joints if main is not None else None  # one topic may hold those of all arms
         if "joints" in found:
             joints = decode.joint_series(name["joints"], messages["joints"], self._decoder)
@@ -191,6 +210,25 @@ class _Reader:
             tool_plans=tuple(decode.tool_plans(messages.get("tool_plans", []), self._decoder)),
             truth=self.contacts(found.get("contacts")),
         )
+
+    def _pose(self, name: str, messages: Messages) -> PoseTrack | None:
+        """Of a stretch in which no pose can be placed, None; of a whole bag that is an error."""
+        pose = decode.pose_track(name, messages)
+        span, given = self._span, pose.times_ns
+        if pose.frame_id.lstrip("/") not in ("", self._world):
+            try:
+                pose = in_world(pose, name, self._world, self._moving)
+            except EpisodeError as error:
+                if span is None:
+                    raise
+                self.unplaced.append(str(error))
+                return None
+        if span is None and pose.dropped:
+            self.problems.append(dropped_text(name, pose.dropped))
+        if span is not None:  # without a transform, within it; those with NaN are counted in the outline
+            lost = np.setdiff1d(given, pose.times_ns)
+            pose = dataclasses.replace(pose, dropped=sum(map(span.holds, lost.tolist())))
+        return pose
 
     def cameras(self, fallback_frame: str) -> dict[str, CameraTrack]:
         tracks = {}
@@ -249,10 +287,14 @@ class _Reader:
     def _moving(self) -> TransformBuffer:
         """Everything on /tf and /tf_static; read when a carried camera, or poses in another frame, ask for it."""
         buffer = TransformBuffer(cache_s=_FOREVER_S)
-        for topic in (topics.TF_STATIC, topics.TF):
-            static = topic == topics.TF_STATIC
-            decode.add_transforms(buffer, self._of(topic), self._decoder, static=static)
+        decode.add_transforms(buffer, self._of(topics.TF_STATIC), self._decoder, static=True)
+        decode.add_transforms(buffer, self._outline.transforms(self._span), self._decoder, static=False)
         return buffer
+
+
+def dropped_text(topic: str, count: int) -> str:
+    """What is told of poses that cannot be used."""
+    return f"{topic}: {count} poses with NaN or without a transform were left out"
 
 
 def _scene(text: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,14 +90,7 @@ class AudioTrack:
     @property
     def gaps(self) -> tuple[Gap, ...]:
         """Inside of streams and between them."""
-        found: list[Gap] = []
-        for i, segment in enumerate(self.segments):
-            if i and segment.start_ns > self.segments[i - 1].end_ns:
-                found.append(Gap(self.segments[i - 1].end_ns, segment.start_ns))
-            for begin, stop in segment.missing:
-                edges = segment.clock.time_ns(segment.first_sample + np.array([begin, stop]))
-                found.append(Gap(int(edges[0]), int(edges[1])))
-        return tuple(found)
+        return gaps_of(self.segments)
 
     def slice(
         self, start_ns: int, count: int, sample_rate: int
@@ -118,6 +112,33 @@ class AudioTrack:
                 part, part_known = _resampled(segment, at, count, sample_rate)
             sound[part_known], known = part[part_known], known | part_known
         return sound, known
+
+
+class Spanning(Protocol):
+    """A stretch of one stream."""
+
+    @property
+    def first_sample(self) -> int: ...
+    @property
+    def missing(self) -> tuple[tuple[int, int], ...]: ...
+    @property
+    def clock(self) -> SampleClock: ...
+    @property
+    def start_ns(self) -> int: ...
+    @property
+    def end_ns(self) -> int: ...
+
+
+def gaps_of(streams: Sequence[Spanning]) -> tuple[Gap, ...]:
+    """Inside of streams, which are in order of time, and between them."""
+    found: list[Gap] = []
+    for i, stream in enumerate(streams):
+        if i and stream.start_ns > streams[i - 1].end_ns:
+            found.append(Gap(streams[i - 1].end_ns, stream.start_ns))
+        for begin, stop in stream.missing:
+            edges = stream.clock.time_ns(stream.first_sample + np.array([begin, stop]))
+            found.append(Gap(int(edges[0]), int(edges[1])))
+    return tuple(found)
 
 
 def _resampled(

@@ -178,3 +178,13 @@ def read_doubles(data: Buffer, count: int) -> tuple[Header, NDArray[np.float64]]
     """A header followed by ``count`` float64: PoseStamped (7), WrenchStamped (6), PointStamped (3)."""
     cursor = _Cursor(data)
     return cursor.header(), cursor.floats(count)
+
+
+def read_joints(data: Buffer) -> tuple[Header, tuple[str, ...], NDArray[np.float64]]:
+    """sensor_msgs/msg/JointState up to its positions: names [n], and positions [n] or fewer."""
+    cursor = _Cursor(data)
+    header, count = cursor.header(), cursor.u32()
+    if count > len(data):
+        raise CdrError(f"{count} joints in a message of {len(data)} bytes")
+    names = tuple(cursor.string() for _ in range(count))
+    return header, names, cursor.floats(cursor.u32())

@@ -14,7 +14,8 @@ import pytest
 from foley_perception.contact_event import Contact
 from foley_perception.dataset import schema, splits
 from foley_perception.dataset.build import build_dataset, find_bags, without_scans
-from foley_perception.dataset.cut import CutConfig, merge_contacts
+from foley_perception.dataset.contacts import merge_contacts
+from foley_perception.dataset.cut import CutConfig
 from foley_perception.dataset.manifest import check
 from foley_perception.dataset.reader import ClipDataset
 from foley_perception.dataset.schema import Clip, DatasetError, LeakError

@@ -15,7 +15,7 @@ from foley_common.times import NS_PER_S
 from foley_common.topics import EE_POSE, MICROPHONE
 from foley_perception.audio.cochleagram import Cochleagram
 from foley_perception.dataset.build import bag_files
-from foley_perception.dataset.cut import merge_contacts
+from foley_perception.dataset.contacts import merge_contacts
 from foley_perception.dataset.staging import identity_of
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.reader import read_episode
