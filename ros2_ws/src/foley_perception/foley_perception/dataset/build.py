@@ -12,6 +12,7 @@ from foley_perception.dataset import schema, splits, store
 from foley_perception.dataset.cut import NEEDED, CutConfig, Cutter
 from foley_perception.dataset.schema import DatasetError
 from foley_perception.dataset.staging import BuildReport, Cut, Progress, build_from, identity_of
+from foley_perception.episodes.names import Naming
 from foley_perception.episodes.reader import read_episode
 from foley_perception.recording.bag import Bag
 from foley_perception.recording.errors import BagError
@@ -67,6 +68,7 @@ class BagSource:
 
     path: Path
     config: CutConfig
+    naming: Naming = dataclasses.field(default_factory=Naming)
 
     def key(self) -> str:
         """From its name and where it lies."""
@@ -77,11 +79,17 @@ class BagSource:
         further = [
             f"{topic.device} {topic.name}" for topic in topics.TOPICS if topic.reader and topic.further
         ]
-        return identity_of(bag_files(self.path), f"{schema.SCHEMA_VERSION} {self.config!r} {further}")
+        named = f" {self.naming.identity}" if self.naming.identity else ""
+        return identity_of(bag_files(self.path), f"{schema.SCHEMA_VERSION} {self.config!r} {further}" + named)
 
     def cut(self, folder: Path) -> Cut:
         """Raises EpisodeError, ValueError or OSError where the bag cannot be used."""
-        cutter = Cutter(read_episode(self.path, require=NEEDED), self.config)
+        cutter = Cutter(
+            read_episode(
+                self.path, namespace=self.naming.namespace, mapping=self.naming.mapping, require=NEEDED
+            ),
+            self.config,
+        )
         rows, clips = [], []
         for data in cutter.clips():
             rows.append(store.store_clip(folder, data))
@@ -105,6 +113,7 @@ def build_dataset(
     folder: Path,
     *,
     config: CutConfig | None = None,
+    naming: Naming | None = None,
     shares: Mapping[str, float] = splits.DEFAULT_SHARES,
     workers: int = 0,
     skip_bad: bool = False,
@@ -118,5 +127,5 @@ def build_dataset(
     """
     if not bags:
         raise DatasetError("no bags were given")
-    sources = [BagSource(bag, config or CutConfig()) for bag in bags]
+    sources = [BagSource(bag, config or CutConfig(), naming or Naming()) for bag in bags]
     return build_from(sources, folder, shares=shares, workers=workers, skip_bad=skip_bad, progress=progress)

@@ -6,7 +6,7 @@ import collections
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +20,7 @@ from foley_perception.episodes import decode
 from foley_perception.episodes.decode import Decoder, Messages
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.frames import contacts_in_world, in_world
-from foley_perception.episodes.names import resolve
+from foley_perception.episodes.names import missing_text, resolve
 from foley_perception.episodes.pictures import frame_track
 from foley_perception.episodes.tracks import ArmTrack, AudioTrack, CameraTrack, EpisodeError, FrameTrack
 from foley_perception.geometry.camera import CameraModel
@@ -40,6 +40,7 @@ def read_episode(
     require: Iterable[str] = (),
     camera_frame: str = "camera_optical",
     world_frame: str = "world",
+    mapping: Mapping[str, str] | None = None,
 ) -> Episode:
     """Read any bag: recorded here, by `ros2 bag record`, written by `rosbags`; unfinished ones as well.
 
@@ -50,6 +51,7 @@ def read_episode(
         namespace: of the topics, where a bag holds those of several robots.
         require: topics (without namespace) without which the episode is of no use.
         camera_frame: of the camera, where images and camera_info name no frame.
+        mapping: topics that bear other names, by the registry's (foley_common/topic_map.py).
 
     Raises:
         EpisodeError: not a bag, a required topic is missing, or a topic has a wrong type, rate or encoding.
@@ -63,12 +65,10 @@ def read_episode(
             start, end = min(start, message.log_time), max(end, message.log_time)
     except BagError as error:
         raise EpisodeError(str(error)) from error
-    names, left_out = resolve(bag, namespace)
+    names, left_out = resolve(bag, namespace, mapping)
     there = {topic.name for topic in topics.TOPICS if found.get(names.get(topic.role, ""))}
     if missing := [name for name in require if name not in there]:
-        raise EpisodeError(
-            f"{path}: no messages on {', '.join(missing)}; the bag has {', '.join(sorted(found)) or 'none'}"
-        )
+        raise EpisodeError(f"{path}: {missing_text(missing, found, bag)}")
     read = _Reader(bag, names, found, world_frame)
     read.problems += left_out
     return Episode(
