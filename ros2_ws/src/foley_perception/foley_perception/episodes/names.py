@@ -36,6 +36,7 @@ def resolve(
     mapping: topic_map.TopicMap | None = None,
     *,
     readers: Collection[str] = topics.READERS,
+    heard: Collection[str] | None = None,
 ) -> tuple[dict[str, str], list[str]]:
     """Roles -> the bag's topics, and which topics were left out and why.
 
@@ -46,6 +47,7 @@ def resolve(
         mapping: the registry's names -> the bag's topics, beside what the bag's own metadata map; see
             ``foley_common/topic_map.py``.
         readers: of the topics that are looked for.
+        heard: the bag's topics that have messages; others are not found by name. None: all.
 
     Raises:
         EpisodeError: a topic of a main device is not there though it is mapped, has a wrong type, or may be several.
@@ -55,7 +57,8 @@ def resolve(
     except TopicError as error:
         raise EpisodeError(str(error)) from error
     recorded, left_out = recorded_map(bag.session)
-    return _Names(bag, namespace, asked, recorded, left_out).resolve(readers)
+    there = bag.topics if heard is None else heard
+    return _Names(bag, namespace, asked, recorded, there, left_out).resolve(readers)
 
 
 def overridden(bag: Bag, mapping: topic_map.TopicMap) -> list[str]:
@@ -91,9 +94,15 @@ class _Names:
     """One bag's topics."""
 
     def __init__(
-        self, bag: Bag, namespace: str, asked: Mapping[str, str], recorded: Mapping[str, str], told: list[str]
+        self,
+        bag: Bag,
+        namespace: str,
+        asked: Mapping[str, str],
+        recorded: Mapping[str, str],
+        heard: Collection[str],
+        told: list[str],
     ) -> None:
-        self._bag, self._asked, self._left_out = bag, asked, list(told)
+        self._bag, self._asked, self._heard, self._left_out = bag, asked, heard, list(told)
         self._given = topic_map.merged(recorded, asked)
         self._implied = topic_map.implied(self._given)
         self._cameras = topic_map.mapped_cameras(self._given)
@@ -160,7 +169,7 @@ class _Names:
             self._by_name.add(topic.role)
 
     def _candidates(self, topic: Topic) -> list[str]:
-        name, there = topic.name, self._bag.topics
+        name, there = topic.name, [t for t in self._bag.topics if t in self._heard]
         if topic.absolute:
             candidates = [t for t in there if t == name]
         elif self._prefix:

@@ -65,7 +65,7 @@ def read_episode(
             start, end = min(start, message.log_time), max(end, message.log_time)
     except BagError as error:
         raise EpisodeError(str(error)) from error
-    names, left_out = resolve(bag, namespace, mapping)
+    names, left_out = resolve(bag, namespace, mapping, heard=found)
     there = {topic.name for topic in topics.TOPICS if found.get(names.get(topic.role, ""))}
     if missing := [name for name in require if name not in there]:
         raise EpisodeError(f"{path}: {missing_text(missing, found, bag)}")

@@ -54,7 +54,7 @@ def read_pictures(source: Path, naming: Naming | None = None) -> RecordedPicture
         raise EpisodeError(str(error)) from error
     decoder = Decoder(dict(bag.topics))
     naming = naming or Naming()
-    names, left_out = resolve(bag, naming.namespace, naming.mapping, readers=_READ)
+    names, left_out = resolve(bag, naming.namespace, naming.mapping, readers=_READ, heard=found)
     colour, info, depth = (_topic(found, names, reader) for reader in ("image", "camera_info", "depth"))
     if not colour or not info:
         wanted = ((topics.CAMERA.name, colour), (topics.CAMERA_INFO.name, info))
