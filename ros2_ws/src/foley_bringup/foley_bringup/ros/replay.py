@@ -31,6 +31,7 @@ from foley_perception.contact_event import Contact
 from foley_perception.dataset.cut import CutConfig, Cutter
 from foley_perception.episodes import read_episode
 from foley_perception.episodes.episode import Episode
+from foley_perception.episodes.names import Naming, resolve
 from foley_perception.episodes.planned_path import planned_paths
 from foley_perception.nodes.hand_mapper import HandMapperNode
 from foley_perception.recording.bag import Bag, BagMessage
@@ -87,7 +88,13 @@ class ReplayedSynthesizer(SynthesizerNode):
 
 
 def replay(
-    bag: Path, episode: Episode, contacts: Iterable[Contact], hand: str, *, camera_latency_s: float = 0.0
+    bag: Path,
+    episode: Episode,
+    contacts: Iterable[Contact],
+    hand: str,
+    *,
+    camera_latency_s: float = 0.0,
+    naming: Naming | None = None,
 ) -> Live:
     """Every contact and plan of a bag as the live nodes see them. rclpy must be initialised.
 
@@ -95,23 +102,28 @@ def replay(
         contacts: are told to the nodes as if they had been detected.
         hand: the gripper's hand file.
         camera_latency_s: by which pictures come later than they were recorded.
+        naming: how the bag's topics are called.
 
     Raises:
         ValueError: the latency is negative or not finite.
     """
     if not (math.isfinite(camera_latency_s) and camera_latency_s >= 0):
         raise ValueError(f"camera_latency_s is {camera_latency_s}, must not be negative")
-    return _Replay(bag, episode, list(contacts), hand, round(camera_latency_s * NS_PER_S)).run()
+    latency_ns = round(camera_latency_s * NS_PER_S)
+    return _Replay(bag, episode, list(contacts), hand, latency_ns, naming or Naming()).run()
 
 
-def replay_bag(bag: Path, hand: str, *, camera_latency_s: float = 0.0) -> tuple[DataSetSide, Live]:
+def replay_bag(
+    bag: Path, hand: str, *, camera_latency_s: float = 0.0, naming: Naming | None = None
+) -> tuple[DataSetSide, Live]:
     """What a data set holds of a bag, and what the live nodes' models were shown of it.
 
     Raises:
         EpisodeError, DatasetError: the bag cannot be read, or lacks what clips need.
         ValueError: the latency is negative or not finite.
     """
-    episode = read_episode(bag)
+    naming = naming or Naming()
+    episode = read_episode(bag, namespace=naming.namespace, mapping=naming.mapping)
     cutter = Cutter(episode, CutConfig(hand=hand))
     clips = tuple(cutter.clips())
     data = DataSetSide(clips, planned_paths(episode, GripperHand.from_yaml(hand)), dict(cutter.left_out))
@@ -120,7 +132,7 @@ def replay_bag(bag: Path, hand: str, *, camera_latency_s: float = 0.0) -> tuple[
         rclpy.init(args=[])
     try:
         contacts = [m.contact for m in cutter.contacts]
-        live = replay(bag, episode, contacts, hand, camera_latency_s=camera_latency_s)
+        live = replay(bag, episode, contacts, hand, camera_latency_s=camera_latency_s, naming=naming)
     finally:
         if owns:
             rclpy.shutdown()
@@ -129,12 +141,19 @@ def replay_bag(bag: Path, hand: str, *, camera_latency_s: float = 0.0) -> tuple[
 
 class _Replay:
     def __init__(
-        self, bag: Path, episode: Episode, contacts: list[Contact], hand: str, camera_latency_ns: int
+        self,
+        bag: Path,
+        episode: Episode,
+        contacts: list[Contact],
+        hand: str,
+        camera_latency_ns: int,
+        naming: Naming,
     ) -> None:
         self._bag, self._episode = bag, episode
         self._waiting = collections.deque(sorted(contacts, key=lambda c: c.time_ns))
         self._hand = hand
         self._latency_ns = camera_latency_ns
+        self._called = _registry_names(bag, naming)
         self._now_ns = self._next_tick_ns = 0
         self._listed = -1
         self._live = Live()
@@ -191,7 +210,7 @@ class _Replay:
         self._pictures = self._decoded_pictures()
         for arrival_ns, message in self._messages():
             self._go_on(max(self._now_ns, arrival_ns))
-            name, data = self._name(message.topic), bytes(message.data)
+            name, data = self._called.get(message.topic, ""), bytes(message.data)
             if name in self._pictures:
                 self._pictures[name](raw.stamp_ns(data))
             elif name != topics.CONTACTS.name and not (name == topics.TOOL_PLAN.name and self._maps_plans):
@@ -207,7 +226,7 @@ class _Replay:
             arrival_ns = int(message.log_time)
             while late and late[0][0] <= arrival_ns:
                 yield late.popleft()
-            if self._latency_ns and self._name(message.topic) in _PICTURES:
+            if self._latency_ns and self._called.get(message.topic) in _PICTURES:
                 late.append((arrival_ns + self._latency_ns, message))
             else:
                 yield arrival_ns, message
@@ -297,6 +316,19 @@ class _Replay:
 
     def _take_sound(self, sound: HeardSound) -> None:
         self._live.heard[sound.contact.time_ns] = sound
+
+
+def _registry_names(bag: Path, naming: Naming) -> dict[str, str]:
+    """A bag's topics -> the registry's names, as nodes subscribe to them."""
+    recorded = Bag(bag)
+    for _ in recorded.messages():  # then all topics are known
+        pass
+    names, _ = resolve(recorded, naming.namespace, naming.mapping)
+    named = {found: topics.topic(role).name.lstrip("/") for role, found in names.items()}
+    unread = {topic.name for topic in topics.TOPICS if not topic.reader}
+    below = f"/{naming.namespace.strip('/')}/" if naming.namespace.strip("/") else "/"
+    others = {topic: topic.removeprefix(below).lstrip("/") for topic in recorded.topics}
+    return {topic: name for topic, name in others.items() if name in unread} | named
 
 
 def _event(contact: Contact) -> ContactEvent:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
+from typing import Any
+
+from foley_perception.commands import topic_options
 
 HELP = "look into a recording, check it, or recover one that was cut off or damaged"
 
@@ -12,6 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = (
         "examples:\n  foley bag info bags/kitchen_1\n  foley bag check bags/kitchen_1\n"
+        f"  foley bag check bags/theirs {topic_options.EXAMPLE}\n"
         "  foley bag recover bags/kitchen_1\n"
         "  foley bag add-transform bags/kitchen_1 out/hand_eye/camera.yaml --to bags/kitchen_1-tf"
     )
@@ -29,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         sub.add_argument("path", help="bag folder, or one .mcap or .db3 file")
     for sub in (info, check):
         sub.add_argument("--out", default="out/bag", help="folder for metrics.json (default: %(default)s)")
+        topic_options.add(sub)
     add.add_argument("transform", help="file that `foley calibrate` or `foley scene register` wrote")
     add.add_argument("--to", required=True, metavar="DIR", help="new bag, must not exist")
     recover.add_argument(
@@ -53,7 +59,8 @@ def run(args: argparse.Namespace) -> int:
 def _info(args: argparse.Namespace) -> int:
     from foley_perception.recording.inspect import inspect_bag
 
-    report = inspect_bag(args.path)
+    naming = topic_options.naming_of(args, [Path(args.path)])
+    report = inspect_bag(args.path, namespace=naming.namespace, mapping=naming.mapping)
     _print(args, report)
     for key, value in report.session.items():
         print(f"  {key}: {value}")
@@ -87,11 +94,13 @@ def _check(args: argparse.Namespace) -> int:
     from foley_perception.episodes import EpisodeError, read_episode
     from foley_perception.recording.inspect import inspect_bag, verdicts
 
-    report = inspect_bag(args.path, check_index=True)
+    naming = topic_options.naming_of(args, [Path(args.path)])
+    named: dict[str, Any] = {"namespace": naming.namespace, "mapping": naming.mapping}
+    report = inspect_bag(args.path, check_index=True, **named)
     _print(args, report)
     wrong = verdicts(report)
     try:
-        episode = read_episode(args.path)
+        episode = read_episode(args.path, **named)
     except EpisodeError as error:
         wrong.append(str(error))
     else:
@@ -109,8 +118,6 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _recover(args: argparse.Namespace) -> int:
-    from pathlib import Path
-
     from foley_perception.recording.recovery import recover_bag
 
     if args.to and args.in_place:
@@ -129,8 +136,6 @@ def _recover(args: argparse.Namespace) -> int:
 
 
 def _add_transform(args: argparse.Namespace) -> int:
-    from pathlib import Path
-
     from foley_perception.geometry.static_transform import StaticTransform
     from foley_perception.ros.derived_topics import copy_with_transform
 

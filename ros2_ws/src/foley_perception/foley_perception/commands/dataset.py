@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from foley_perception.commands import topic_options
+
 if TYPE_CHECKING:
     from foley_perception.dataset.staging import BuildReport
 
@@ -19,6 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "examples:\n  foley dataset build bags --out dataset\n"
         "  foley dataset build bags/a bags/b --out dataset --windows\n  foley dataset check dataset\n"
+        f"  foley dataset build bags --out dataset {topic_options.EXAMPLE}\n"
         "  foley dataset import-greatest-hits vis-data --out greatest_hits\n"
         "  foley dataset export dataset --format webdataset --out shards"
     )
@@ -47,6 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="0.7,0.15,0.15",
         help="train,validation,test shares of recordings that name no split (default: %(default)s)",
     )
+    topic_options.add(build)
     hits = actions.add_parser(
         "import-greatest-hits",
         help="clips of The Greatest Hits, from its unpacked files; import again to complete",
@@ -79,12 +83,13 @@ def _configure_export(actions: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from foley_common.topics import TopicError
     from foley_perception.dataset.schema import DatasetError
 
     actions = {"build": _build, "check": _check, "import-greatest-hits": _import_hits, "export": _export}
     try:
         return actions[args.action](args)
-    except DatasetError as error:
+    except (DatasetError, TopicError) as error:
         print(f"foley dataset: error: {error}", file=sys.stderr)
         return 1 if args.action == "check" else 2
 
@@ -99,11 +104,13 @@ def _build(args: argparse.Namespace) -> int:
     bags = without_scans(found)
     if len(bags) < len(found):
         print(f"{len(found) - len(bags)} scans of scenes were left out: there is nothing to hear in them")
+    naming = topic_options.naming_of(args, bags)
     with _bar("bags") as progress:
         report = build_dataset(
             bags,
             Path(args.out),
             config=CutConfig(merge_s=args.merge, windows=args.windows, hand=args.hand, clear_m=args.clear),
+            naming=naming,
             shares=_shares(args.shares),
             workers=args.workers,
             skip_bad=args.skip_bad,

@@ -14,6 +14,7 @@ from foley_perception.dataset.pieces import cut_bag
 from foley_perception.dataset.rows import Rows
 from foley_perception.dataset.schema import DatasetError
 from foley_perception.dataset.staging import BuildReport, Cut, Progress, build_from, identity_of
+from foley_perception.episodes.names import Naming
 from foley_perception.episodes.outline import Outline
 from foley_perception.recording.bag import Bag
 from foley_perception.recording.bag_name import bag_name, distinct_names
@@ -73,7 +74,7 @@ class BagSource:
     path: Path
     config: CutConfig
     name: str = ""  # where its metadata name no session; empty: that of its folder
-    mapping: Mapping[str, str] = dataclasses.field(default_factory=dict)  # topics that bear other names
+    naming: Naming = dataclasses.field(default_factory=Naming)
 
     def key(self) -> str:
         """From its name and where it lies."""
@@ -84,7 +85,7 @@ class BagSource:
         further = [
             f"{topic.device} {topic.name}" for topic in topics.TOPICS if topic.reader and topic.further
         ]
-        named = f"{self.name} {sorted(self.mapping.items())}"
+        named = f"{self.name} {self.naming.identity}"
         return identity_of(
             bag_files(self.path),
             f"{schema.SCHEMA_VERSION} {READER_VERSION} {self.config!r} {further} {named}",
@@ -99,7 +100,10 @@ class BagSource:
 
     def cut(self, rows: Rows) -> Cut:
         """Raises EpisodeError, ValueError or OSError where the bag cannot be used."""
-        return cut_bag(Outline(self.path, mapping=self.mapping, name=self.name), self.config, rows)
+        outline = Outline(
+            self.path, namespace=self.naming.namespace, mapping=self.naming.mapping, name=self.name
+        )
+        return cut_bag(outline, self.config, rows)
 
 
 def build_dataset(
@@ -107,7 +111,7 @@ def build_dataset(
     folder: Path,
     *,
     config: CutConfig | None = None,
-    mapping: Mapping[str, str] | None = None,
+    naming: Naming | None = None,
     shares: Mapping[str, float] = splits.DEFAULT_SHARES,
     workers: int = 0,
     skip_bad: bool = False,
@@ -123,7 +127,7 @@ def build_dataset(
         raise DatasetError("no bags were given")
     names = distinct_names(bags)
     sources = [
-        BagSource(bag, config or CutConfig(), name, mapping or {})
+        BagSource(bag, config or CutConfig(), name, naming or Naming())
         for bag, name in zip(bags, names, strict=True)
     ]
     return build_from(sources, folder, shares=shares, workers=workers, skip_bad=skip_bad, progress=progress)

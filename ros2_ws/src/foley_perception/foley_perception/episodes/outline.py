@@ -95,7 +95,7 @@ class Outline:
         if not self.session.get("session_id"):
             self.session["session_id"] = name or bag_name(path)
         self.problems = tuple(dict.fromkeys(self.bag.problems))  # each reading of the bag adds to its own
-        self.names, self.left_out = resolve(self.bag, namespace, mapping)
+        self.names, self.left_out = resolve(self.bag, namespace, mapping, heard=self.counts)
 
     def _note(self, message: BagMessage) -> None:
         name = message.topic

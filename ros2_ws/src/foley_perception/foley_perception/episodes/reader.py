@@ -19,6 +19,7 @@ from foley_perception.episodes import decode
 from foley_perception.episodes.decode import Decoder, Messages
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.frames import contacts_in_world, in_world
+from foley_perception.episodes.names import missing_text
 from foley_perception.episodes.outline import Outline, Span
 from foley_perception.episodes.pictures import frame_track
 from foley_perception.episodes.tracks import (
@@ -45,6 +46,7 @@ def read_episode(
     require: Iterable[str] = (),
     camera_frame: str = "camera_optical",
     world_frame: str = "world",
+    mapping: Mapping[str, str] | None = None,
 ) -> Episode:
     """Read any bag: recorded here, by `ros2 bag record`, written by `rosbags`; unfinished ones as well.
 
@@ -53,9 +55,9 @@ def read_episode(
 
     Args:
         namespace: of the topics, where a bag holds those of several robots.
-        mapping: topics that bear other names, by the registry's.
         require: topics (without namespace) without which the episode is of no use.
         camera_frame: of the camera, where images and camera_info name no frame.
+        mapping: topics that bear other names, by the registry's (foley_common/topic_map.py).
 
     Raises:
         EpisodeError: not a bag, a required topic is missing, or a topic has a wrong type, rate or encoding.
@@ -63,8 +65,7 @@ def read_episode(
     outline = Outline(Path(path), namespace=namespace, mapping=mapping, keep=True)
     there = {topic.name for topic in topics.TOPICS if outline.has(topic)}
     if missing := [name for name in require if name not in there]:
-        had = ", ".join(sorted(outline.counts)) or "none"
-        raise EpisodeError(f"{path}: no messages on {', '.join(missing)}; the bag has {had}")
+        raise EpisodeError(f"{path}: {missing_text(missing, outline.counts, outline.bag)}")
     return episode_of(outline, camera_frame=camera_frame, world_frame=world_frame)
 
 

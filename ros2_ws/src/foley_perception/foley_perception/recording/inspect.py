@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from foley_common import topic_map
 from foley_perception.recording import cdr, definitions
 from foley_perception.recording.bag import Bag
 from foley_perception.recording.config import RecorderConfig
 from foley_perception.recording.recording import AUDIO_TYPE, TopicSpec
+from foley_perception.recording.session import recorded_map
 from foley_perception.recording.statistics import TopicMonitor, TopicReport
 
 
@@ -23,6 +26,9 @@ class BagReport:
     topics: tuple[TopicReport, ...]
     session: dict[str, Any]
     problems: tuple[str, ...]
+    named: Mapping[str, str] = dataclasses.field(
+        default_factory=dict
+    )  # the bag's topics -> the registry's names
 
     @property
     def duration_s(self) -> float:
@@ -33,31 +39,43 @@ class BagReport:
         return sum(topic.messages for topic in self.topics)
 
 
-def spec_of(topic: str) -> TopicSpec | None:
-    """What the recorder's defaults say of a topic, whatever its namespace."""
+def spec_of(topic: str, namespace: str = "") -> TopicSpec | None:
+    """What the recorder's defaults say of a topic, of one namespace or of any."""
+    if prefix := namespace.strip("/"):
+        return next((s for s in RecorderConfig().specs if topic == f"/{prefix}/{s.name}"), None)
     matches = [
         s for s in RecorderConfig().specs if topic == s.name or topic.endswith("/" + s.name.lstrip("/"))
     ]
     return max(matches, key=lambda s: len(s.name), default=None)
 
 
-def inspect_bag(path: str | Path, *, check_index: bool = False) -> BagReport:
+def inspect_bag(
+    path: str | Path,
+    *,
+    check_index: bool = False,
+    namespace: str = "",
+    mapping: Mapping[str, str] | None = None,
+) -> BagReport:
     """Read every message's header and say how well the bag was recorded.
 
     Args:
         check_index: say as well where an index is wrong, by which others read it.
+        namespace: of the robot that is meant, where the bag holds several.
+        mapping: the registry's names -> topics of the bag that bear other names, beside what its metadata map.
 
     Raises:
         BagError: not a bag.
     """
     bag = Bag(path)
+    asked = dict(mapping or {})
+    named = _named(recorded_map(bag.session)[0], asked)
     monitors: dict[str, TopicMonitor] = {}
     stamp_at: dict[str, tuple[int, bool] | None] = {}
     start, end = 2**63 - 1, 0
     for message in bag.messages():
         monitor = monitors.get(message.topic)
         if monitor is None:
-            topic, spec = bag.topics[message.topic], spec_of(message.topic)
+            topic, spec = bag.topics[message.topic], _spec_of(message.topic, named, namespace)
             monitor = monitors[message.topic] = TopicMonitor(
                 topic.name,
                 topic.type,
@@ -76,7 +94,7 @@ def inspect_bag(path: str | Path, *, check_index: bool = False) -> BagReport:
         )
     for name, topic in bag.topics.items():
         if name not in monitors:
-            spec = spec_of(name)
+            spec = _spec_of(name, named, namespace)
             expected = spec is not None and spec.required
             monitors[name] = TopicMonitor(name, topic.type, periodic=False, expected=expected)
     reports = tuple(
@@ -92,6 +110,7 @@ def inspect_bag(path: str | Path, *, check_index: bool = False) -> BagReport:
         reports,
         bag.session,
         (*bag.problems, *(_cured(fault, path) for fault in (bag.index_faults() if check_index else ()))),
+        named,
     )
     bag.close()
     return report
@@ -106,14 +125,26 @@ def verdicts(report: BagReport) -> list[str]:
     wrong = list(report.problems)
     if report.messages == 0:
         wrong.append("there is not a single message")
-    present = {name for t in report.topics if t.messages for name in (t.topic,)}
+    present = {report.named.get(t.topic, t.topic) for t in report.topics if t.messages}
     for spec in RecorderConfig().specs:
         names = (spec.name, f"{spec.name}/compressed")  # images may have been recorded as JPEG
         if spec.required and not any(f"/{t}".endswith(f"/{name}") for t in present for name in names):
-            wrong.append(f"{spec.name}: nothing was recorded")
+            wrong.append(f"{spec.name}: nothing was recorded (of another name? --map {spec.name}=TOPIC)")
     for topic in report.topics:
         if topic.lost:
             wrong.append(f"{topic.topic}: {topic.lost} messages were lost")
         if topic.gaps and topic.expected:
             wrong.append(f"{topic.topic}: {topic.gaps} gaps, the longest {topic.max_gap:.3f} s")
     return wrong
+
+
+def _named(recorded: Mapping[str, str], asked: Mapping[str, str]) -> dict[str, str]:
+    """Mapped topics of a bag -> the registry's names."""
+    given = topic_map.merged(recorded, asked)
+    return {topic: name for name, topic in (topic_map.implied(given) | given).items()}
+
+
+def _spec_of(topic: str, named: Mapping[str, str], namespace: str) -> TopicSpec | None:
+    if topic in named:
+        return next((s for s in RecorderConfig().specs if s.name == named[topic]), None)
+    return spec_of(topic, namespace)

@@ -80,6 +80,8 @@ def begin_recording(
             f"max_duration is {request.max_duration} s, must be above 0 and at most "
             f"{config.longest_recording_s} s (parameter `longest_recording_s`)"
         )
+    if wrong := subscriptions.wrong_types(config.mapping):
+        raise MissingTopicError("; ".join(wrong))
     absent = subscriptions.without_publisher()
     if absent and not config.start_without_required:
         raise MissingTopicError(f"no publisher on {', '.join(absent)}")
@@ -93,6 +95,7 @@ def begin_recording(
         notes=request.notes,
         tags=list(request.tags),
         extra_yaml=request.metadata_yaml,
+        topics=config.mapping,
     )
     recording = Recording(
         Path(config.output_dir).expanduser().resolve() / name,
@@ -268,6 +271,16 @@ class RawSubscriptions:
         """Required topics that nobody publishes or whose type is not installed."""
         absent = [t for t, s in self.specs.items() if s.required and not self._node.count_publishers(t)]
         return sorted(absent + self._required_unavailable)
+
+    def wrong_types(self, mapping: Mapping[str, str]) -> list[str]:
+        """Mapped topics that are published as another type than ours: a sentence for each."""
+        wrong = []
+        for name, topic in mapping.items():
+            kinds = sorted({p.topic_type for p in self._node.get_publishers_info_by_topic(topic)})
+            if kinds and topic in self.specs and self.specs[topic].type not in kinds:
+                told = f"{name} is mapped to {topic}, which has type {', '.join(kinds)}"
+                wrong.append(f"{told}, expected {self.specs[topic].type}")
+        return wrong
 
     def destroy(self) -> None:
         for subscription in self._subscriptions.values():

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_perception.episodes.names import Naming
 from foley_perception.episodes.tracks import EpisodeError, FrameTrack
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
@@ -81,7 +82,7 @@ def sharpness(rgb: Rgb) -> float:
     return float(cv2.Laplacian(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), cv2.CV_64F).var())
 
 
-def read_scan(path: str | Path, *, world_frame: str = "world") -> Scan:
+def read_scan(path: str | Path, *, world_frame: str = "world", naming: Naming | None = None) -> Scan:
     """Views from a bag (camera poses by /tf and /tf_static) or from a folder with ``transforms.json``.
 
     Raises:
@@ -96,13 +97,13 @@ def read_scan(path: str | Path, *, world_frame: str = "world") -> Scan:
                 f"{source}: images without poses; run `foley scene poses {source}` first, which writes transforms.json"
             )
         raise ScanError(f"{source}: neither a bag nor a folder of images")
-    return _from_bag(source, world_frame)
+    return _from_bag(source, world_frame, naming)
 
 
 # ---- bags --------------------------------------------------------------------------------------------------
-def _from_bag(source: Path, world_frame: str) -> Scan:
+def _from_bag(source: Path, world_frame: str, naming: Naming | None) -> Scan:
     try:
-        seen = read_pictures(source)
+        seen = read_pictures(source, naming)
     except EpisodeError as error:
         raise ScanError(str(error)) from error
     views, unknown = [], ""

@@ -72,6 +72,57 @@ def test_dataset(make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "--shares" in capsys.readouterr().err
 
 
+def test_foreign_topics(make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a file and as options, for each command that reads a bag."""
+    names = {
+        "mic/audio": "/robot/mic",
+        "camera/image_raw": "/wrist/image",
+        "camera/camera_info": "/wrist/camera_info",
+    }
+    foreign = make_bag(
+        "foreign", plans=False, edit=lambda time, topic, kind, m: [(time, names.get(topic, topic), kind, m)]
+    )
+    ours = make_bag("ours", plans=False)
+    robot = tmp_path / "robot.yaml"
+    robot.write_text("hand: parallel_gripper\ntopics: {mic/audio: /robot/mic, camera: /wrist/image}\n")
+    assert call(bag, "check", foreign, "--out", tmp_path / "out") == 1
+    assert "--map mic/audio=TOPIC" in capsys.readouterr().out
+    assert call(bag, "check", foreign, "--map-file", robot, "--out", tmp_path / "out") == 0
+    printed = capsys.readouterr()
+    assert "good" in printed.out and "hand changes nothing here" in printed.err
+    assert call(bag, "info", foreign, "--map-file", robot, "--out", tmp_path / "out") == 0
+    capsys.readouterr()
+
+    def build(source: Path, out: str, *options: object) -> str:
+        assert call(dataset, "build", source, "--out", tmp_path / out, "--workers", 1, *options) == 0
+        return str(json.loads((tmp_path / out / "manifest.json").read_text())["fingerprint"])
+
+    mapped = build(foreign, "foreign_set", "--map", "mic/audio=/robot/mic", "--map", "camera=/wrist/image")
+    assert mapped == build(ours, "our_set")
+    assert call(dataset, "build", foreign, "--out", tmp_path / "x", "--map", "mic/audoi=/robot/mic") == 2
+    assert "is `mic/audio`" in capsys.readouterr().err
+    assert call(bag, "info", foreign, "--map-file", tmp_path / "none.yaml") == 2
+    assert "none.yaml: cannot be read" in capsys.readouterr().err
+
+
+def test_another_mapping_is_cut_anew(make_bag: MakeBag, tmp_path: Path) -> None:
+    """Of two microphones in one bag first one is taken, then the other."""
+
+    def twice(time: int, topic: str, kind: str, message: object) -> list[object]:
+        return [
+            (time, name, kind, message) for name in (("/one", "/two") if topic == "mic/audio" else (topic,))
+        ]
+
+    both = make_bag(plans=False, edit=twice)
+    command = ("build", both, "--out", tmp_path / "ds", "--workers", 1)
+    seen = set()
+    for name in ("/one", "/two", "/one"):
+        assert call(dataset, *command, "--map", f"mic/audio={name}") == 0
+        (part,) = (tmp_path / "ds" / "parts").glob("*.json")
+        seen.add(json.loads(part.read_text())["identity"])
+    assert len(seen) == 2
+
+
 def test_record_needs_a_maximum(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         call(record, "--name", "x")

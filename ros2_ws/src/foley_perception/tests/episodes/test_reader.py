@@ -207,12 +207,12 @@ def test_namespaces(make_bag: MakeBag) -> None:
 )
 def test_a_second_hand_lies_below_the_first(topics: tuple[str, ...], chosen: str) -> None:
     kind = SimpleNamespace(type="geometry_msgs/msg/PoseStamped")
-    bag: Any = SimpleNamespace(path="bag", topics=dict.fromkeys(topics, kind))
+    bag: Any = SimpleNamespace(path="bag", topics=dict.fromkeys(topics, kind), session={})
     if chosen:
-        assert resolve(bag, "")[0]["ee_pose"] == chosen
+        assert resolve(bag)[0]["ee_pose"] == chosen
     else:
         with pytest.raises(EpisodeError, match="several topics could be ee_pose"):
-            resolve(bag, "")
+            resolve(bag)
 
 
 def test_recorded_here(tmp_path: Path, make_bag: MakeBag) -> None:

@@ -18,6 +18,7 @@ from foley_perception.dataset.build import bag_files
 from foley_perception.dataset.contacts import merge_contacts
 from foley_perception.dataset.staging import identity_of
 from foley_perception.episodes.episode import Episode
+from foley_perception.episodes.names import Naming
 from foley_perception.episodes.reader import read_episode
 from foley_perception.episodes.tracks import EpisodeError
 from foley_perception.geometry.crop import crop_around
@@ -60,17 +61,20 @@ class Video:
 
 
 def load_videos(
-    bags: Sequence[Path], encoder: VisionEncoder, progress: Progress | None = None
+    bags: Sequence[Path],
+    encoder: VisionEncoder,
+    progress: Progress | None = None,
+    naming: Naming | None = None,
 ) -> list[Video]:
     """Bags with sound, frames, poses and contacts, true or detected; features come from the cache where possible.
 
     Raises:
         EpisodeError: a bag cannot be read or lacks one of these; the message names it.
     """
-    videos = []
+    videos, naming = [], naming or Naming()
     for index, bag in enumerate(bags):
-        compute = functools.partial(_compute, bag, encoder)
-        arrays = cached_arrays("videos", _key(bag, encoder), None, compute, keep=400)
+        compute = functools.partial(_compute, bag, encoder, naming)
+        arrays = cached_arrays("videos", _key(bag, encoder, naming), None, compute, keep=400)
         names = bytes(arrays.pop("names")).decode().split("\n")
         videos.append(Video(bag, *names[:3], problems=tuple(names[3:]), **arrays))  # type: ignore[arg-type,misc]
         if progress is not None:
@@ -78,12 +82,14 @@ def load_videos(
     return videos
 
 
-def _key(bag: Path, encoder: VisionEncoder) -> str:
-    return identity_of(bag_files(bag), f"{VERSION} {bag.resolve()} {encoder.identity}")[:32]
+def _key(bag: Path, encoder: VisionEncoder, naming: Naming) -> str:
+    named = f" {naming.identity}" if naming.identity else ""
+    return identity_of(bag_files(bag), f"{VERSION} {bag.resolve()} {encoder.identity}{named}")[:32]
 
 
-def _compute(bag: Path, encoder: VisionEncoder) -> dict[str, NDArray[Any]]:
-    episode = read_episode(bag, require=(MICROPHONE.name, EE_POSE.name))
+def _compute(bag: Path, encoder: VisionEncoder, naming: Naming) -> dict[str, NDArray[Any]]:
+    needed = (MICROPHONE.name, EE_POSE.name)
+    episode = read_episode(bag, namespace=naming.namespace, mapping=naming.mapping, require=needed)
     frames, audio = episode.frames, episode.audio
     contacts = episode.truth or episode.detected
     if frames is None or episode.camera is None or audio is None or not contacts:
