@@ -16,7 +16,7 @@ import yaml
 from foley_common import topics
 from foley_common.topics import MAIN_DEVICES, Topic
 from foley_perception.contact_event import Contact
-from foley_perception.episodes import decode
+from foley_perception.episodes import decode, decode_motion
 from foley_perception.episodes.decode import Decoder, Messages
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.frames import contacts_in_world, in_world
@@ -80,7 +80,7 @@ def read_episode(
         microphones=read.microphones(),
         arms=read.arms(),
         cameras=read.cameras(camera_frame),
-        keypoints=read.one(topics.HAND_KEYPOINTS, decode.keypoint_track),
+        keypoints=read.one(topics.HAND_KEYPOINTS, decode_motion.keypoint_track),
         transforms=read.transforms,
         detected=read.contacts(topics.CONTACTS),
         labels=tuple(read.one(topics.LABELS, decode.labels) or ()),
@@ -101,7 +101,9 @@ class _Reader:
         self.transforms = TransformBuffer()
         self.problems = [
             *bag.problems,
-            *decode.add_transforms(self.transforms, self._of(topics.TF_STATIC), self._decoder, static=True),
+            *decode_motion.add_transforms(
+                self.transforms, self._of(topics.TF_STATIC), self._decoder, static=True
+            ),
         ]
 
     def _of(self, topic: Topic | None) -> Messages:
@@ -173,7 +175,7 @@ class _Reader:
             return None
         name = {reader: self._names[topic.role] for reader, topic in found.items()}
         messages = {reader: self._of(topic) for reader, topic in found.items()}
-        pose = decode.pose_track(name["pose"], messages["pose"]) if "pose" in found else None
+        pose = decode_motion.pose_track(name["pose"], messages["pose"]) if "pose" in found else None
         if pose is not None and pose.frame_id.lstrip("/") not in ("", self._world):
             pose = in_world(pose, name["pose"], self._world, self._moving)
         if pose is not None and pose.dropped:
@@ -182,13 +184,15 @@ class _Reader:
             )
         joints = main.joints if main is not None else None  # one topic may hold those of all arms
         if "joints" in found:
-            joints = decode.joint_series(name["joints"], messages["joints"], self._decoder)
+            joints = decode_motion.joint_series(name["joints"], messages["joints"], self._decoder)
         return ArmTrack(
             ee_pose=pose,
             joints=joints,
-            wrench=decode.wrench_series(name["wrench"], messages["wrench"]) if "wrench" in found else None,
-            joint_plans=tuple(decode.joint_plans(messages.get("joint_plans", []), self._decoder)),
-            tool_plans=tuple(decode.tool_plans(messages.get("tool_plans", []), self._decoder)),
+            wrench=decode_motion.wrench_series(name["wrench"], messages["wrench"])
+            if "wrench" in found
+            else None,
+            joint_plans=tuple(decode_motion.joint_plans(messages.get("joint_plans", []), self._decoder)),
+            tool_plans=tuple(decode_motion.tool_plans(messages.get("tool_plans", []), self._decoder)),
             truth=self.contacts(found.get("contacts")),
         )
 
@@ -251,7 +255,7 @@ class _Reader:
         buffer = TransformBuffer(cache_s=_FOREVER_S)
         for topic in (topics.TF_STATIC, topics.TF):
             static = topic == topics.TF_STATIC
-            decode.add_transforms(buffer, self._of(topic), self._decoder, static=static)
+            decode_motion.add_transforms(buffer, self._of(topic), self._decoder, static=static)
         return buffer
 
 
