@@ -114,7 +114,9 @@ def replay_bag(bag: Path, hand: str, *, camera_latency_s: float = 0.0) -> tuple[
     episode = read_episode(bag)
     cutter = Cutter(episode, CutConfig(hand=hand))
     clips = tuple(cutter.clips())
-    data = DataSetSide(clips, planned_paths(episode, GripperHand.from_yaml(hand)), dict(cutter.left_out))
+    data = DataSetSide(
+        clips, planned_paths(episode, GripperHand.from_yaml(hand)).paths, dict(cutter.left_out)
+    )
     owns = not rclpy.ok()
     if owns:
         rclpy.init(args=[])

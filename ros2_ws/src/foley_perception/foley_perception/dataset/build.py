@@ -81,7 +81,7 @@ class BagSource:
 
     def cut(self, folder: Path) -> Cut:
         """Raises EpisodeError, ValueError or OSError where the bag cannot be used."""
-        cutter = Cutter(read_episode(self.path, require=NEEDED), self.config)
+        cutter = Cutter(read_episode(self.path, require=NEEDED, frames=self.config.frames), self.config)
         rows, clips = [], []
         for data in cutter.clips():
             rows.append(store.store_clip(folder, data))

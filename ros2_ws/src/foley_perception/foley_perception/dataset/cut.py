@@ -17,6 +17,7 @@ from foley_common.enumerations import ACTIONS, UNKNOWN
 from foley_common.times import NS_PER_S
 from foley_common.topics import MAIN_ARM
 from foley_perception.action.gripper import GripperHand
+from foley_perception.audit.motion import width_untold
 from foley_perception.clips import grid as clip_grid
 from foley_perception.clips.inputs import Streams, contact_point, executed_inputs, planned_action
 from foley_perception.clips.pictures import CLEAR_M, NoPicture, frame_indices
@@ -24,10 +25,10 @@ from foley_perception.contact_event import Contact
 from foley_perception.dataset.further import FurtherDevices, window_action
 from foley_perception.dataset.schema import Clip, ClipData, DatasetError, Window, WindowData
 from foley_perception.episodes.episode import Episode, number
+from foley_perception.episodes.frames import USUAL_FRAMES, FrameNames, RecordedTransforms
 from foley_perception.episodes.hands import finger_as_tool, hand_keypoints
-from foley_perception.episodes.planned_path import ReceivedPath, plan_for, planned_paths
+from foley_perception.episodes.planned_path import PlannedPaths, plan_for, planned_paths
 from foley_perception.episodes.tracks import ArmTrack, FrameTrack, KeypointTrack
-from foley_perception.geometry.tf_buffer import TransformBuffer
 
 NEEDED: tuple[str, ...] = (topics.MICROPHONE.name, topics.CAMERA_INFO.name)
 _PLACEHOLDER_SPLIT = "train"  # splits are assigned when all bags are known
@@ -43,6 +44,7 @@ class CutConfig:
     max_audio_gap_s: float = 0.02  # of a clip may be missing
     clear_m: float = CLEAR_M  # with the tip nearer than this to the place an earlier still is taken; 0: never
     onsets: bool = True  # find contacts by ear where neither truth nor contacts were recorded
+    frames: FrameNames = USUAL_FRAMES
 
     def __post_init__(self) -> None:
         for name in ("merge_s", "max_audio_gap_s", "clear_m"):
@@ -145,7 +147,7 @@ class Cutter:
         assert episode.audio is not None and episode.frames is not None and episode.camera is not None
         start_ns = clip_grid.clip_start_ns(contact.time_ns)
         audio, gap_s = self._audio(start_ns, clip_grid.CLIP_SAMPLES)
-        plan = plan_for(self._plans, contact.time_ns)
+        plan = plan_for(self._plans.paths, contact.time_ns)
         planned = np.full((clip_grid.CLIP_ACTIONS, clip_grid.ACTION_DIMS), np.nan, dtype=np.float32)
         try:
             point = contact_point(np.asarray(contact.position), self._streams, contact.time_ns)
@@ -209,14 +211,19 @@ class Cutter:
     @property
     def problems(self) -> tuple[str, ...]:
         """What is wrong but bearable: of the episode, and what is taken for something else."""
-        told = [*self.episode.problems, *self.further.problems]
+        told = [*self.episode.problems, *self.further.problems, *map(str, self._plans.findings)]
         if self.episode.tip_problem and not self._is_person:
             told.append(self.episode.tip_problem)
-        if self._width is None and not self._is_person:
-            told.append(
-                f"joint_states: nobody tells `{self._hand.width_joint}`, the joint of the hand `{self._hand.name}`: "
-                "its width counts as 0; name the right hand file with --hand"
+        if self._width is None and self._hand.width_joint and not self._is_person:
+            joints = self.episode.joints
+            untold = width_untold(
+                topics.JOINT_STATES.name,
+                self._hand.width_joint,
+                self._hand.name,
+                self._hand.default_width,
+                joints.names if joints is not None else (),
             )
+            told.append(str(untold))
         return tuple(told)
 
     # ---- hands -----------------------------------------------------------------------------------------
@@ -250,7 +257,7 @@ class Cutter:
         )
 
     @cached_property
-    def _plans(self) -> tuple[ReceivedPath, ...]:
+    def _plans(self) -> PlannedPaths:
         return planned_paths(self.episode, self._hand)
 
     @cached_property
@@ -304,14 +311,15 @@ class Cutter:
 
 def _by_hand(episode: Episode, keypoints: KeypointTrack) -> Episode:
     """A person's demonstration: a finger is what touches."""
-    finger, side = finger_as_tool(keypoints)
+    finger, side = finger_as_tool(keypoints, episode.frame_names.world)
     told = f"no ee_pose was recorded: the index finger of the {side} hand counts as the tool"
     tool = dataclasses.replace(episode.arms.get(MAIN_ARM, ArmTrack()), ee_pose=finger)
     # A tip that a robot's description or tf names is not that of a finger.
     return dataclasses.replace(
         episode,
         arms={**episode.arms, MAIN_ARM: tool},
-        transforms=TransformBuffer(),
+        transforms=RecordedTransforms(),
+        frame_names=FrameNames(world=episode.frame_names.world),
         robot_description="",
         problems=(*episode.problems, told),
     )

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_perception.action.gripper import SIDES, GripperHand
+from foley_perception.clips.action import measured_width
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.tracks import EpisodeError, KeypointTrack, PoseTrack, Times
 from foley_perception.geometry.se3 import SE3
@@ -28,14 +29,11 @@ def hand_keypoints(episode: Episode, times_ns: Times, gripper: GripperHand) -> N
         raise EpisodeError(
             f"{episode.path}: neither hand_keypoints nor ee_pose, so nothing is known of the hand"
         )
-    width = None
-    if (measured := episode.gripper_width(gripper)) is not None:
-        times, values = measured
-        width = np.interp((times_ns - times[0]).astype(float), (times - times[0]).astype(float), values)
+    width = measured_width(times_ns, episode.gripper_width(gripper))
     return gripper.keypoints(episode.ee_pose.at(times_ns), width)
 
 
-def finger_as_tool(track: KeypointTrack) -> tuple[PoseTrack, str]:
+def finger_as_tool(track: KeypointTrack, world_frame: str) -> tuple[PoseTrack, str]:
     """The tip of an index finger in place of a robot's tool, and which hand it is of: the one that is seen more.
 
     Raises:
@@ -50,4 +48,4 @@ def finger_as_tool(track: KeypointTrack) -> tuple[PoseTrack, str]:
         )
     tips = track.keypoints[known, side, INDEX_TIP]
     poses = SE3.from_translation(tips)
-    return PoseTrack(track.times_ns[known], poses, "world", int((~known).sum())), SIDES[side]
+    return PoseTrack(track.times_ns[known], poses, world_frame, int((~known).sum())), SIDES[side]

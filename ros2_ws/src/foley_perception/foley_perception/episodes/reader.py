@@ -15,14 +15,31 @@ import yaml
 
 from foley_common import topics
 from foley_common.topics import MAIN_DEVICES, Topic
+from foley_perception.audit import motion as rules
+from foley_perception.audit.finding import Finding, Severity
 from foley_perception.contact_event import Contact
 from foley_perception.episodes import decode, decode_motion
 from foley_perception.episodes.decode import Decoder, Messages
 from foley_perception.episodes.episode import Episode
-from foley_perception.episodes.frames import contacts_in_world, in_world
+from foley_perception.episodes.frames import (
+    USUAL_FRAMES,
+    FrameNames,
+    RecordedTransforms,
+    World,
+    contacts_in_world,
+)
 from foley_perception.episodes.names import resolve
 from foley_perception.episodes.pictures import frame_track
-from foley_perception.episodes.tracks import ArmTrack, AudioTrack, CameraTrack, EpisodeError, FrameTrack
+from foley_perception.episodes.tracks import (
+    ArmTrack,
+    AudioTrack,
+    CameraTrack,
+    EpisodeError,
+    FrameTrack,
+    JointPlan,
+    KeypointTrack,
+    ToolPlan,
+)
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer
@@ -39,7 +56,7 @@ def read_episode(
     namespace: str = "",
     require: Iterable[str] = (),
     camera_frame: str = "camera_optical",
-    world_frame: str = "world",
+    frames: FrameNames = USUAL_FRAMES,
 ) -> Episode:
     """Read any bag: recorded here, by `ros2 bag record`, written by `rosbags`; unfinished ones as well.
 
@@ -50,6 +67,7 @@ def read_episode(
         namespace: of the topics, where a bag holds those of several robots.
         require: topics (without namespace) without which the episode is of no use.
         camera_frame: of the camera, where images and camera_info name no frame.
+        frames: which are world, tool and tip.
 
     Raises:
         EpisodeError: not a bag, a required topic is missing, or a topic has a wrong type, rate or encoding.
@@ -69,8 +87,10 @@ def read_episode(
         raise EpisodeError(
             f"{path}: no messages on {', '.join(missing)}; the bag has {', '.join(sorted(found)) or 'none'}"
         )
-    read = _Reader(bag, names, found, world_frame)
+    read = _Reader(bag, names, found, frames.world, start)
     read.problems += left_out
+    detected = read.contacts(topics.CONTACTS)
+    arms = read.moved_when_touched(read.arms(), detected)
     return Episode(
         path=Path(path),
         session=bag.session,
@@ -78,14 +98,16 @@ def read_episode(
         start_ns=start,
         end_ns=end,
         microphones=read.microphones(),
-        arms=read.arms(),
+        arms=arms,
         cameras=read.cameras(camera_frame),
-        keypoints=read.one(topics.HAND_KEYPOINTS, decode_motion.keypoint_track),
-        transforms=read.transforms,
-        detected=read.contacts(topics.CONTACTS),
+        keypoints=read.keypoints(),
+        transforms=read.world.transforms,
+        frame_names=frames,
+        detected=detected,
         labels=tuple(read.one(topics.LABELS, decode.labels) or ()),
         robot_description=read.text(topics.ROBOT_DESCRIPTION),
         problems=tuple(read.problems),
+        findings=tuple(read.findings),
     )
 
 
@@ -94,11 +116,19 @@ class _Reader:
     """The messages of a bag by the roles of their topics."""
 
     def __init__(
-        self, bag: Bag, names: dict[str, str], found: dict[str, list[BagMessage]], world_frame: str
+        self,
+        bag: Bag,
+        names: dict[str, str],
+        found: dict[str, list[BagMessage]],
+        world_frame: str,
+        start_ns: int,
     ) -> None:
         self._bag, self._names, self._found, self._world = bag, names, found, world_frame
         self._decoder = Decoder({t: info for t, info in bag.topics.items() if t in names.values()})
+        self._start_ns = start_ns
+        self.findings: list[Finding] = []
         self.transforms = TransformBuffer()
+        self.world = World(world_frame, RecordedTransforms(self.transforms, lambda: self._moving))
         self.problems = [
             *bag.problems,
             *decode_motion.add_transforms(
@@ -121,14 +151,35 @@ class _Reader:
     def contacts(self, topic: Topic | None) -> tuple[Contact, ...]:
         """Contacts on a topic, placed in the world; none without messages."""
         found = decode.contacts(self._of(topic), self._decoder)
-        if topic is None or all(c.frame_id.lstrip("/") in ("", self._world) for c in found):
-            return tuple(found)
-        return tuple(contacts_in_world(found, self._names[topic.role], self._world, self._moving))
+        return tuple(contacts_in_world(self._names[topic.role], found, self.world)) if topic and found else ()
+
+    def keypoints(self) -> KeypointTrack | None:
+        """Of a person's hands, or of the gripper's."""
+        topic, messages = topics.HAND_KEYPOINTS, self._of(topics.HAND_KEYPOINTS)
+        if not messages:
+            return None
+        name = self._names[topic.role]
+        return self._told(
+            decode_motion.keypoint_track(name, messages, self._decoder, self.world, self._start_ns)
+        )
 
     def text(self, topic: Topic) -> str:
         """The newest std_msgs/String; empty without messages."""
         messages = self._of(topic)
         return str(self._decoder.read(messages[-1]).data) if messages else ""
+
+    def tell(self, findings: Iterable[Finding]) -> None:
+        """Raises EpisodeError for what makes the recording useless."""
+        for finding in findings:
+            if finding.severity == Severity.ERROR:
+                raise EpisodeError(str(finding))
+            self.findings.append(finding)
+            if finding.severity == Severity.PROBLEM:
+                self.problems.append(str(finding))
+
+    def _told(self, read: tuple[_Read, list[Finding]]) -> _Read:
+        self.tell(read[1])
+        return read[0]
 
     @contextlib.contextmanager
     def _bearable(self, device: str) -> Iterator[None]:
@@ -175,26 +226,46 @@ class _Reader:
             return None
         name = {reader: self._names[topic.role] for reader, topic in found.items()}
         messages = {reader: self._of(topic) for reader, topic in found.items()}
-        pose = decode_motion.pose_track(name["pose"], messages["pose"]) if "pose" in found else None
-        if pose is not None and pose.frame_id.lstrip("/") not in ("", self._world):
-            pose = in_world(pose, name["pose"], self._world, self._moving)
-        if pose is not None and pose.dropped:
-            self.problems.append(
-                f"{name['pose']}: {pose.dropped} poses with NaN or without a transform were left out"
-            )
+        decoder, world, start_ns, told = self._decoder, self.world, self._start_ns, self._told
+        pose = wrench = None
+        if "pose" in found:
+            pose = told(decode_motion.pose_track(name["pose"], messages["pose"], world, start_ns))
+        if "wrench" in found:
+            wrench = told(decode_motion.wrench_series(name["wrench"], messages["wrench"], start_ns))
         joints = main.joints if main is not None else None  # one topic may hold those of all arms
         if "joints" in found:
-            joints = decode_motion.joint_series(name["joints"], messages["joints"], self._decoder)
-        return ArmTrack(
-            ee_pose=pose,
-            joints=joints,
-            wrench=decode_motion.wrench_series(name["wrench"], messages["wrench"])
-            if "wrench" in found
-            else None,
-            joint_plans=tuple(decode_motion.joint_plans(messages.get("joint_plans", []), self._decoder)),
-            tool_plans=tuple(decode_motion.tool_plans(messages.get("tool_plans", []), self._decoder)),
-            truth=self.contacts(found.get("contacts")),
-        )
+            joints = told(decode_motion.joint_series(name["joints"], messages["joints"], decoder, start_ns))
+        joint_plans: list[JointPlan] = []
+        if "joint_plans" in found:
+            given = messages["joint_plans"]
+            joint_plans = told(decode_motion.joint_plans(name["joint_plans"], given, decoder, start_ns))
+        tool_plans: list[ToolPlan] = []
+        if "tool_plans" in found:
+            given = messages["tool_plans"]
+            tool_plans = told(decode_motion.tool_plans(name["tool_plans"], given, decoder, world, start_ns))
+        truth = self.contacts(found.get("contacts"))
+        return ArmTrack(pose, joints, wrench, tuple(joint_plans), tuple(tool_plans), truth)
+
+    def moved_when_touched(
+        self, arms: dict[str, ArmTrack], detected: tuple[Contact, ...]
+    ) -> dict[str, ArmTrack]:
+        """Arms without what cannot have been measured: a wrench that no contact changes."""
+        judged = dict(arms)
+        for device, arm in arms.items():
+            touches = arm.truth or (detected if device == topics.MAIN_ARM else ())
+            times = [contact.time_ns for contact in touches]
+            names = {t.reader: self._names.get(t.role, t.name) for t in topics.TOPICS if t.device == device}
+            if arm.ee_pose is not None:
+                pose = arm.ee_pose
+                place, turn = pose.poses.translation, pose.poses.quaternion
+                self.tell(rules.resting(names["pose"], pose.times_ns, place, turn, times, self._start_ns))
+            if (wrench := arm.wrench) is not None:
+                stuck = rules.wrench_stuck(
+                    names["wrench"], wrench.times_ns, wrench.values, times, self._start_ns
+                )
+                self.tell(stuck)
+                judged[device] = dataclasses.replace(arm, wrench=None) if stuck else arm
+        return judged
 
     def cameras(self, fallback_frame: str) -> dict[str, CameraTrack]:
         tracks = {}

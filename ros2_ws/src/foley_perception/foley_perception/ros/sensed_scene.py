@@ -24,7 +24,7 @@ from foley_common.times import NS_PER_S
 from foley_msgs.msg import ToolTrajectory as ToolTrajectoryMessage
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.planned_contact import PlannedContactConfig
-from foley_perception.action.tip import in_fixed_frame, tip_in_tool
+from foley_perception.action.tip import in_fixed_frame, plan_in_fixed_frame, tip_in_tool
 from foley_perception.action.tip_history import TipHistory
 from foley_perception.action.trajectory import ToolTrajectory
 from foley_perception.clips.inputs import Streams
@@ -141,7 +141,7 @@ class SensedScene:
         """
         plan = motion.tool_trajectory(message)
         frame, start_ns = message.header.frame_id, int(plan.times_ns[0])
-        poses = in_fixed_frame(plan.poses, frame, self.config.fixed_frame, start_ns, self.lookup)
+        poses = plan_in_fixed_frame(plan.poses, frame, self.config.fixed_frame, start_ns, self.lookup)
         return dataclasses.replace(plan, poses=poses)
 
     def streams(self, camera: CameraModel, start_ns: int, end_ns: int) -> Streams:

@@ -85,7 +85,7 @@ def test_nan_joints_give_nan_poses() -> None:
     [
         (
             ["shoulder", "elbow", "slide", "lift"],
-            "joint `lift` is not in robot_description, which has shoulder",
+            "joint `lift` is not in robot_description; it has shoulder, elbow",
         ),
         (["shoulder", "elbow"], "joint `slide` has no position"),
     ],
