@@ -66,7 +66,12 @@ def clip_action(
     return action
 
 
-def measured_width(query_ns: NDArray[np.int64], width: SERIES | None) -> NDArray[np.float64]:  # [m]
+def motion_known(action: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Whether tip and velocity of actions [..., 90, 8] are known throughout [...]; width and force need not be."""
+    return np.asarray(np.isfinite(action[..., :6]).all(axis=(-2, -1)))
+
+
+def width_at(query_ns: NDArray[np.int64], width: SERIES | None) -> NDArray[np.float64]:  # [m]
     """Opening of the gripper [m] at times, as it was measured: linear; NaN where it is not known."""
     origin_ns = int(query_ns[0]) if len(query_ns) else 0
     return _column(query_ns, "width", width, origin_ns, MAX_WIDTH_GAP_NS, False)

@@ -19,7 +19,7 @@ from foley_common.times import NS_PER_S
 from foley_common.topics import MAIN_DEVICES
 from foley_perception.action.gripper import GripperHand
 from foley_perception.clips import grid
-from foley_perception.clips.action import SERIES, clip_action, measured_width
+from foley_perception.clips.action import SERIES, clip_action, width_at
 from foley_perception.clips.pictures import frame_indices, still_index
 from foley_perception.dataset.schema import Further
 from foley_perception.episodes.episode import Episode
@@ -110,7 +110,7 @@ def window_action(
     before, tip, after = ((pose.at(times + shift) @ tx_tool_tip).translation for shift in (-half, 0, half))
     action = np.empty((grid.WINDOW_ACTIONS, 7), dtype=np.float32)
     action[:, :3], action[:, 3:6] = tip, (after - before) / (2e-9 * half)
-    action[:, 6] = measured_width(times, width)
+    action[:, 6] = width_at(times, width)
     return action
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_perception.action.gripper import SIDES, GripperHand
-from foley_perception.clips.action import measured_width
+from foley_perception.clips.action import width_at
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.tracks import EpisodeError, KeypointTrack, PoseTrack, Times
 from foley_perception.geometry.se3 import SE3
@@ -29,7 +29,7 @@ def hand_keypoints(episode: Episode, times_ns: Times, gripper: GripperHand) -> N
         raise EpisodeError(
             f"{episode.path}: neither hand_keypoints nor ee_pose, so nothing is known of the hand"
         )
-    width = measured_width(times_ns, episode.gripper_width(gripper))
+    width = width_at(times_ns, episode.gripper_width(gripper))
     return gripper.keypoints(episode.ee_pose.at(times_ns), width)
 
 
