@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import math
 import re
@@ -17,9 +18,8 @@ from foley_common.enumerations import ACTIONS, UNKNOWN
 from foley_common.times import NS_PER_S
 from foley_common.topics import MAIN_ARM
 from foley_perception.action.gripper import GripperHand
-from foley_perception.audit.motion import width_untold
 from foley_perception.clips import grid as clip_grid
-from foley_perception.clips.inputs import Streams, contact_point, executed_inputs, planned_action
+from foley_perception.clips.inputs import NoMotion, Streams, contact_point, executed_inputs, planned_action
 from foley_perception.clips.pictures import CLEAR_M, NoPicture, frame_indices
 from foley_perception.contact_event import Contact
 from foley_perception.dataset.further import FurtherDevices, window_action
@@ -152,11 +152,13 @@ class Cutter:
         try:
             point = contact_point(np.asarray(contact.position), self._streams, contact.time_ns)
             inputs = executed_inputs(self._streams, contact.time_ns, point)
-            if plan is not None:
-                path = (plan.times_ns, plan.tip)
-                planned = planned_action(path, plan.width, contact.time_ns, point)
         except ValueError as reason:
             raise _SkipError(str(reason)) from reason
+        if plan is not None:
+            # A plan that ends before the clip begins is not of this contact, which was measured all the same.
+            with contextlib.suppress(NoMotion):
+                path = (plan.times_ns, plan.tip)
+                planned = planned_action(path, plan.width, contact.time_ns, point)
         properties = episode.object_properties(contact.object_id, contact.time_ns)
         assert inputs.frames is not None
         grid = clip_grid.sample_times_ns(start_ns, clip_grid.CLIP_FRAMES, clip_grid.FRAME_RATE)
@@ -212,18 +214,8 @@ class Cutter:
     def problems(self) -> tuple[str, ...]:
         """What is wrong but bearable: of the episode, and what is taken for something else."""
         told = [*self.episode.problems, *self.further.problems, *map(str, self._plans.findings)]
-        if self.episode.tip_problem and not self._is_person:
-            told.append(self.episode.tip_problem)
-        if self._width is None and self._hand.width_joint and not self._is_person:
-            joints = self.episode.joints
-            untold = width_untold(
-                topics.JOINT_STATES.name,
-                self._hand.width_joint,
-                self._hand.name,
-                self._hand.default_width,
-                joints.names if joints is not None else (),
-            )
-            told.append(str(untold))
+        if not self._is_person:
+            told += self.episode.motion_problems(self._hand)
         return tuple(told)
 
     # ---- hands -----------------------------------------------------------------------------------------

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_common.topics import MAIN_ARM, MAIN_CAMERA, MAIN_MICROPHONE
+from foley_common.topics import JOINT_STATES, MAIN_ARM, MAIN_CAMERA, MAIN_MICROPHONE
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.mimic import MimicJoints
 from foley_perception.action.planned_motion import joint_position
 from foley_perception.action.tip import tip_in_tool
-from foley_perception.audit.finding import Finding
+from foley_perception.audit.finding import Finding, Severity
+from foley_perception.audit.motion import width_untold
 from foley_perception.contact_event import Contact
 from foley_perception.episodes.frames import FrameNames, RecordedTransforms
 from foley_perception.episodes.tracks import (
@@ -228,6 +229,23 @@ class Episode:
             if position is not None and len(position):
                 return joints.times_ns[known], hand.width_of(position)
         return None
+
+    def motion_problems(self, hand: GripperHand | None) -> tuple[str, ...]:
+        """What is taken for something else: the tool for its tip, a width that nobody tells of a hand."""
+        if self.ee_pose is None:
+            return ()
+        told = [self.tip_problem] if self.tip_problem else []
+        if hand is not None and hand.width_joint and self.gripper_width(hand) is None:
+            names = self.joints.names if self.joints is not None else ()
+            told.append(
+                str(width_untold(JOINT_STATES.name, hand.width_joint, hand.name, hand.default_width, names))
+            )
+        return tuple(told)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth knowing, and costs nothing."""
+        return tuple(str(found) for found in self.findings if found.severity == Severity.NOTE)
 
     @cached_property
     def force(self) -> tuple[Times, NDArray[np.float64]] | None:
