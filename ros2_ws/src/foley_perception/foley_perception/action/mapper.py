@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
+from foley_common.topics import JOINT_STATES
 from foley_perception.action.config import HandMapperConfig
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.kinematics import ForwardKinematics, KinematicsError, chain_in
@@ -16,6 +17,7 @@ from foley_perception.action.mimic import MimicJoints
 from foley_perception.action.planned_motion import NO_MIMICS, measured_width, tool_trajectory
 from foley_perception.action.tip import in_fixed_frame, plan_in_fixed_frame
 from foley_perception.action.trajectory import ToolTrajectory, plan_id_of, resample_poses
+from foley_perception.audit.motion import width_untold
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer
 
@@ -100,6 +102,13 @@ class HandMapper:
         if kinematics is None:
             return False
         return not kinematics.joints or not kinematics.moved_by.isdisjoint(names)
+
+    def problems(self) -> list[str]:
+        """What stands in for something that nobody tells."""
+        if not self.width_joint or np.isfinite(self.width):
+            return []
+        hand, topic = self.hand, JOINT_STATES.name
+        return [str(width_untold(topic, self.width_joint, hand.name, hand.default_width, list(self._joints)))]
 
     # ---- measured ------------------------------------------------------------------------------------------
     def due(self, time_ns: int) -> bool:

@@ -7,7 +7,7 @@ that costs. Times are ROS times in ns and told as seconds from the recording's s
 from __future__ import annotations
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -231,6 +231,14 @@ def wrench_stuck(
 
 
 # ---- joints --------------------------------------------------------------------------------------------
+def joint_fault(names: Sequence[str], positions: Sequence[float] | NDArray[np.float64]) -> str:
+    """Why nobody can say which position is whose; empty where that is clear."""
+    if len(positions) != len(names):
+        return f"{len(positions)} positions for {len(names)} names"
+    twice = [name for name, count in collections.Counter(names).items() if count > 1]
+    return f"`{twice[0]}` twice" if twice else ""
+
+
 class JointNames:
     """What is wrong with joint_states, message by message; :meth:`findings` says it at the end."""
 
@@ -248,12 +256,8 @@ class JointNames:
             if names:
                 self._without.append(time_ns)
             return False
-        if positions.size != len(names):
-            self._wrong[f"{positions.size} positions for {len(names)} names"].append(time_ns)
-            return False
-        twice = [name for name, count in collections.Counter(names).items() if count > 1]
-        if twice:
-            self._wrong[f"`{twice[0]}` twice"].append(time_ns)
+        if fault := joint_fault(names, positions):
+            self._wrong[fault].append(time_ns)
             return False
         for name, position in zip(names, positions, strict=True):
             if not np.isfinite(position):
@@ -274,7 +278,7 @@ class JointNames:
                 "joints_names",
                 Severity.PROBLEM,
                 times,
-                f"name {why} and were left out; let their publisher give one position to each name",
+                f"have {why} and were left out; let their publisher give one position to each name",
             )
         for joint, times in self._nan.items():
             tell(
@@ -289,15 +293,28 @@ class JointNames:
 
 
 # ---- the hand ------------------------------------------------------------------------------------------
-def width_untold(topic: str, joint: str, hand: str, default_m: float, known: Sequence[str]) -> Finding:
-    """The gripper's opening, which no joint tells. ``known``: joints that were told."""
+def width_untold(
+    topic: str, joint: str, hand: str, default_m: float, known: Iterable[str], silent_s: float | None = None
+) -> Finding:
+    """The gripper's opening, which no joint tells.
+
+    Args:
+        known: joints that were told.
+        silent_s: since when it is told no longer; None: it never was.
+    """
+    names = list(known)
+    seen = (
+        f"was never seen ({among(joint, names)})"
+        if silent_s is None
+        else f"was not told for {silent_s:.1f} s"
+    )
+    cost = f"the gripper's width is not known (NaN), and its hand is drawn {default_m * 1e3:.0f} mm open"
     return Finding(
         "width_untold",
         Severity.PROBLEM,
         topic,
-        f"{topic}: joint `{joint}` of the hand `{hand}` was never seen ({among(joint, known)}): the gripper's width is "
-        f"not known (NaN), and its hand is drawn {default_m * 1e3:.0f} mm open, the file's width.default; publish the "
-        "joint, or name the hand file of this gripper (--hand, live the parameter `hand`)",
+        f"{topic}: joint `{joint}` of the hand `{hand}` {seen}: {cost}, the file's width.default, which stands in; "
+        "publish the joint, or name the hand file of this gripper (--hand, live the parameter `hand`)",
     )
 
 

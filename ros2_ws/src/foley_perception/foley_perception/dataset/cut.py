@@ -98,6 +98,7 @@ class Cutter:
         if absent:
             hints = f" ({'; '.join(episode.problems)})" if episode.problems else ""
             raise DatasetError(f"{episode.path}: no {', '.join(absent)}{hints}; clips need all of them")
+        episode.check_frames()
         self.scene_id = episode.scene_id or episode.session_id
         objects = episode.scene.get("objects")
         listed = objects if isinstance(objects, list) else []

@@ -161,11 +161,7 @@ class Episode:
         return self._tip(MAIN_ARM)[1]
 
     def tool_tip(self, arm: str) -> SE3:
-        """``tx_tool_tip`` of one arm.
-
-        Raises:
-            EpisodeError: somebody named frames that nobody knows.
-        """
+        """``tx_tool_tip`` of one arm."""
         return self._tip(arm)[0]
 
     @cached_property
@@ -178,20 +174,22 @@ class Episode:
             found, problem = tip_in_tool(
                 self.transforms.lookup, names.tool, names.tip, self.robot_description
             )
-            if problem and arm == MAIN_ARM:
-                self._check_chosen(problem)
             self._tips[arm] = found, problem
         return self._tips[arm]
 
-    def _check_chosen(self, problem: str) -> None:
-        """Frames that somebody named must exist; of those that are merely usual it is told where they do not."""
-        names, usual = self.frame_names, FrameNames()
+    def check_frames(self) -> None:
+        """Frames that somebody named must exist; of those that are merely usual it is told where they do not.
+
+        Raises:
+            EpisodeError: nobody knows a frame of another name than the usual one.
+        """
+        names, usual, problem = self.frame_names, FrameNames(), self.tip_problem
         unknown = names.tip != usual.tip or (
             names.tool != usual.tool
             and not self.transforms.knows(names.tool)
             and f'"{names.tool}"' not in self.robot_description
         )
-        if unknown:
+        if problem and unknown:
             raise EpisodeError(
                 f"{self.path}: nobody knows where the tip `{names.tip}` is in the tool `{names.tool}` ({problem}); "
                 "name frames of /tf_static or of robot_description with --tool-frame and --tip-frame"
@@ -231,9 +229,14 @@ class Episode:
         return None
 
     def motion_problems(self, hand: GripperHand | None) -> tuple[str, ...]:
-        """What is taken for something else: the tool for its tip, a width that nobody tells of a hand."""
+        """What is taken for something else: the tool for its tip, a width that nobody tells of a hand.
+
+        Raises:
+            EpisodeError: see :meth:`check_frames`.
+        """
         if self.ee_pose is None:
             return ()
+        self.check_frames()
         told = [self.tip_problem] if self.tip_problem else []
         if hand is not None and hand.width_joint and self.gripper_width(hand) is None:
             names = self.joints.names if self.joints is not None else ()

@@ -124,7 +124,7 @@ class World:
 
     def _error(self, topic: str, what: str, frame: str, why: str) -> EpisodeError:
         return EpisodeError(
-            f"{topic}: its {what} are in `{frame}`, which no recorded transform connects with `{self.name}` "
+            f"{topic}: its {what} are in `{frame.lstrip('/')}`, which no recorded transform connects with `{self.name}` "
             f"({why}); record /tf and /tf_static as well, publish the {what} in `{self.name}`, or name the frame "
             "that counts as the world with --world-frame"
         )
