@@ -156,7 +156,9 @@ def _difference(
 ) -> Difference:
     if theirs is None or np.shape(theirs) != np.shape(ours):
         return _missing(clip_id, name)
-    value = float(np.abs(ours.astype(np.float64) - np.asarray(theirs, np.float64)).max())
+    mine, live = ours.astype(np.float64), np.asarray(theirs, np.float64)
+    # What neither side knows is the same; what one alone knows is missing.
+    value = float(np.where(np.isnan(mine) & np.isnan(live), 0.0, np.abs(mine - live)).max())
     return Difference(clip_id, name, value, value <= tolerance)
 
 

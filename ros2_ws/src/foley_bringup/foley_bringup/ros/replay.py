@@ -126,7 +126,9 @@ def replay_bag(
     episode = read_episode(bag, namespace=naming.namespace, mapping=naming.mapping)
     cutter = Cutter(episode, CutConfig(hand=hand))
     clips = tuple(cutter.clips())
-    data = DataSetSide(clips, planned_paths(episode, GripperHand.from_yaml(hand)), dict(cutter.left_out))
+    data = DataSetSide(
+        clips, planned_paths(episode, GripperHand.from_yaml(hand)).paths, dict(cutter.left_out)
+    )
     owns = not rclpy.ok()
     if owns:
         rclpy.init(args=[])

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
-from foley_perception.clips.action import SERIES, clip_action
+from foley_perception.clips.action import MAX_GAP_NS, SERIES, clip_action
 from foley_perception.clips.grid import CLIP_FRAMES, FRAME_RATE, clip_start_ns, frame_times_ns
 from foley_perception.clips.pictures import CLEAR_M, frame_indices, still_index
 from foley_perception.geometry.camera import CameraModel
@@ -24,7 +24,6 @@ from foley_perception.geometry.crop import crop_around
 Array = NDArray[np.float64]
 Times = NDArray[np.int64]
 AROUND_NS = 2 * NS_PER_S  # of motion is looked at on each side of a contact, in a recording and live
-MAX_GAP_NS = NS_PER_S // 4  # between two poses, over which a position is not interpolated
 
 
 class NoMotion(ValueError):
@@ -97,14 +96,14 @@ def planned_inputs(
 
 def measured_action(streams: Streams, contact_ns: int, point: Array) -> NDArray[np.float32]:
     """Action [90, 8] as it was measured. Raises NoMotion."""
-    return _action(contact_ns, point, streams.tip, streams.width, streams.force)
+    return _action(contact_ns, point, streams.tip, width=streams.width, force=streams.force)
 
 
 def planned_action(
     path: tuple[Times, Array], width: Array, contact_ns: int, point: Array
 ) -> NDArray[np.float32]:
     """Action [90, 8] as it was planned. Raises NoMotion."""
-    return _action(contact_ns, point, path, (path[0], width), None)
+    return _action(contact_ns, point, path, width=(path[0], width), planned=True)
 
 
 def contact_point(position: Array, streams: Streams, contact_ns: int) -> Array:
@@ -140,11 +139,19 @@ def _still(streams: Streams, contact_ns: int, point: Array) -> NDArray[np.uint8]
 
 
 def _action(
-    contact_ns: int, point: Array, path: tuple[Times, Array], width: SERIES | None, force: SERIES | None
+    contact_ns: int,
+    point: Array,
+    path: tuple[Times, Array],
+    *,
+    width: SERIES | None,
+    force: SERIES | None = None,
+    planned: bool = False,
 ) -> NDArray[np.float32]:
     times, tip = path
     near = np.abs(times - contact_ns) < AROUND_NS
     try:
-        return clip_action(contact_ns, point, times[near], tip[near], width=width, force=force)
+        return clip_action(
+            contact_ns, point, times[near], tip[near], width=width, force=force, planned=planned
+        )
     except ValueError as error:
         raise NoMotion(f"motion around the contact is missing ({error})") from error

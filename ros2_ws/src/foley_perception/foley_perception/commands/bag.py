@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from foley_perception.commands import topic_options
+from foley_perception.commands import frame_options, topic_options
 
 HELP = "look into a recording, check it, or recover one that was cut off or damaged"
 
@@ -35,6 +35,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for sub in (info, check):
         sub.add_argument("--out", default="out/bag", help="folder for metrics.json (default: %(default)s)")
         topic_options.add(sub)
+    frame_options.add(check)
+    check.add_argument(
+        "--hand", default="", help="hand file whose joint joint_states must tell (default: any)"
+    )
     add.add_argument("transform", help="file that `foley calibrate` or `foley scene register` wrote")
     add.add_argument("--to", required=True, metavar="DIR", help="new bag, must not exist")
     recover.add_argument(
@@ -91,6 +95,7 @@ def _print(args: argparse.Namespace, report: object) -> None:
 
 
 def _check(args: argparse.Namespace) -> int:
+    from foley_perception.action.gripper import GripperHand
     from foley_perception.episodes import EpisodeError, read_episode
     from foley_perception.recording.inspect import inspect_bag, verdicts
 
@@ -100,11 +105,15 @@ def _check(args: argparse.Namespace) -> int:
     _print(args, report)
     wrong = verdicts(report)
     try:
-        episode = read_episode(args.path, **named)
+        hand = GripperHand.from_yaml(args.hand) if args.hand else None
+        episode = read_episode(args.path, frames=frame_options.frames_of(args), **named)
+        told = [*episode.problems, *episode.motion_problems(hand)]
     except EpisodeError as error:
         wrong.append(str(error))
     else:
-        wrong += [p for p in episode.problems if p not in wrong]
+        wrong += [p for p in told if p not in wrong]
+        for note in episode.notes:
+            print(f"  note: {note}")
         for segment in episode.audio.segments if episode.audio is not None else ():
             print(
                 f"  sound `{segment.stream_id}`: {segment.sample_rate} Hz, "

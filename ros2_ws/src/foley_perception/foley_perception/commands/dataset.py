@@ -8,9 +8,10 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from foley_perception.commands import topic_options
+from foley_perception.commands import frame_options, topic_options
 
 if TYPE_CHECKING:
+    from foley_perception.dataset.cut import CutConfig
     from foley_perception.dataset.staging import BuildReport
 
 HELP = "build a dataset from recordings, check one, or export it for other tools"
@@ -37,6 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     build.add_argument(
         "--hand", default="parallel_gripper", help="hand file: gripper as keypoints (default: %(default)s)"
     )
+    frame_options.add(build)
     build.add_argument("--merge", type=float, default=0.3, help="[s] closer contacts are one clip")
     build.add_argument(
         "--clear",
@@ -98,7 +100,6 @@ def _build(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from foley_perception.dataset.build import build_dataset, find_bags, without_scans
-    from foley_perception.dataset.cut import CutConfig
 
     found = find_bags(args.bags)
     bags = without_scans(found)
@@ -109,7 +110,7 @@ def _build(args: argparse.Namespace) -> int:
         report = build_dataset(
             bags,
             Path(args.out),
-            config=CutConfig(merge_s=args.merge, windows=args.windows, hand=args.hand, clear_m=args.clear),
+            config=_cut_config(args),
             naming=naming,
             shares=_shares(args.shares),
             workers=args.workers,
@@ -118,6 +119,19 @@ def _build(args: argparse.Namespace) -> int:
         )
     _print_report(report, "contacts")
     return 0
+
+
+def _cut_config(args: argparse.Namespace) -> CutConfig:
+    from foley_perception.dataset.cut import CutConfig
+    from foley_perception.dataset.schema import DatasetError
+
+    try:
+        frames = frame_options.frames_of(args)
+    except ValueError as error:
+        raise DatasetError(str(error)) from error
+    return CutConfig(
+        merge_s=args.merge, windows=args.windows, hand=args.hand, clear_m=args.clear, frames=frames
+    )
 
 
 def _import_hits(args: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import hashlib
 import math
@@ -18,6 +19,7 @@ from foley_common.topics import MAIN_ARM, MAIN_CAMERA, MAIN_MICROPHONE
 from foley_perception.action.gripper import GripperHand
 from foley_perception.clips import grid as clip_grid
 from foley_perception.clips.inputs import (
+    NoMotion,
     Streams,
     contact_point,
     executed_inputs,
@@ -31,12 +33,12 @@ from foley_perception.dataset.further import FurtherDevices, window_action
 from foley_perception.dataset.schema import Clip, ClipData, DatasetError, Window, WindowData
 from foley_perception.dataset.survey import WINDOW_NS, Survey, survey_episode, touching_path
 from foley_perception.episodes.episode import Episode, number
+from foley_perception.episodes.frames import USUAL_FRAMES, FrameNames, RecordedTransforms
 from foley_perception.episodes.hands import hand_keypoints
-from foley_perception.episodes.planned_path import ReceivedPath, plan_for, planned_paths
+from foley_perception.episodes.planned_path import PlannedPaths, plan_for, planned_paths
 from foley_perception.episodes.tracks import ArmTrack, FrameTrack
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
-from foley_perception.geometry.tf_buffer import TransformBuffer
 
 _PLACEHOLDER_SPLIT = "train"  # splits are assigned when all bags are known
 Skipped = collections.Counter[str]
@@ -52,6 +54,7 @@ class CutConfig:
     max_audio_gap_s: float = 0.02  # of a clip may be missing
     clear_m: float = CLEAR_M  # with the tip nearer than this to the place an earlier still is taken; 0: never
     onsets: bool = True  # find contacts by ear where neither truth nor contacts were recorded
+    frames: FrameNames = USUAL_FRAMES
 
     def __post_init__(self) -> None:
         for name in ("merge_s", "max_audio_gap_s", "clear_m"):
@@ -90,6 +93,7 @@ class Cutter:
         self.config = config
         self.survey = survey or survey_episode(episode, merge_s=config.merge_s, onsets=config.onsets)
         self.episode = _of_a_person(episode, self.survey.side) if self.survey.side else episode
+        self.episode.check_frames()
         self.tally = tally if tally is not None else Tally()
         self.scene_id = episode.scene_id or episode.session_id
         objects = episode.scene.get("objects")
@@ -132,7 +136,7 @@ class Cutter:
         episode, contact, survey = self.episode, merged.contact, self.survey
         start_ns = clip_grid.clip_start_ns(contact.time_ns)
         audio, gap_s = self._audio(start_ns, clip_grid.CLIP_SAMPLES)
-        plan = plan_for(self._plans, contact.time_ns)
+        plan = plan_for(self._plans.paths, contact.time_ns)
         planned = np.full((clip_grid.CLIP_ACTIONS, clip_grid.ACTION_DIMS), np.nan, dtype=np.float32)
         try:
             point = contact_point(np.asarray(contact.position), self._streams, contact.time_ns)
@@ -142,11 +146,13 @@ class Cutter:
                 frames, still, executed = inputs.frames, inputs.still, inputs.action
             else:
                 executed = measured_action(self._streams, contact.time_ns, point)
-            if plan is not None:
-                path = (plan.times_ns, plan.tip)
-                planned = planned_action(path, plan.width, contact.time_ns, point)
         except ValueError as reason:
             raise _SkipError(str(reason)) from reason
+        if plan is not None:
+            # A plan that ends before the clip begins is not of this contact, which was measured all the same.
+            with contextlib.suppress(NoMotion):
+                path = (plan.times_ns, plan.tip)
+                planned = planned_action(path, plan.width, contact.time_ns, point)
         properties = episode.object_properties(contact.object_id, contact.time_ns)
         grid = clip_grid.sample_times_ns(start_ns, clip_grid.CLIP_FRAMES, clip_grid.FRAME_RATE)
         clip = Clip(
@@ -202,14 +208,9 @@ class Cutter:
     @property
     def problems(self) -> tuple[str, ...]:
         """What is wrong but bearable: of the episode, and what is taken for something else. Not of single items."""
-        told = [*self.episode.problems, *self.survey.problems]
-        if self.episode.tip_problem and not self.survey.side:
-            told.append(self.episode.tip_problem)
-        if self._width is None and not self.survey.side:
-            told.append(
-                f"joint_states: nobody tells `{self._hand.width_joint}`, the joint of the hand `{self._hand.name}`: "
-                "its width counts as 0; name the right hand file with --hand"
-            )
+        told = [*self.episode.problems, *self.survey.problems, *map(str, self._plans.findings)]
+        if not self.survey.side:
+            told += self.episode.motion_problems(self._hand)
         return tuple(told)
 
     # ---- hands -----------------------------------------------------------------------------------------
@@ -242,7 +243,7 @@ class Cutter:
         )
 
     @cached_property
-    def _plans(self) -> tuple[ReceivedPath, ...]:
+    def _plans(self) -> PlannedPaths:
         return planned_paths(self.episode, self._hand)
 
     @cached_property
@@ -306,7 +307,8 @@ def _of_a_person(episode: Episode, side: str) -> Episode:
     return dataclasses.replace(
         episode,
         arms={**episode.arms, MAIN_ARM: tool},
-        transforms=TransformBuffer(),
+        transforms=RecordedTransforms(),
+        frame_names=FrameNames(world=episode.frame_names.world),
         robot_description="",
     )
 

@@ -11,13 +11,16 @@ beyond. What comes out is what cutting the whole episode gives, byte by byte.
 from __future__ import annotations
 
 import bisect
+import collections
 import dataclasses
 import re
 from collections.abc import Iterator
 
 from foley_common.times import NS_PER_S
+from foley_perception.audit.finding import Severity
+from foley_perception.clips.action import MAX_GAP_NS
 from foley_perception.clips.grid import CLIP_BEFORE_S, CLIP_S
-from foley_perception.clips.inputs import AROUND_NS, MAX_GAP_NS
+from foley_perception.clips.inputs import AROUND_NS
 from foley_perception.clips.pictures import STALE_NS, STILL_BACK_S, STILL_BEFORE_S
 from foley_perception.contact_event import Contact
 from foley_perception.dataset.contacts import MergedContact
@@ -28,9 +31,8 @@ from foley_perception.dataset.schema import Clip
 from foley_perception.dataset.staging import Cut
 from foley_perception.dataset.survey import WINDOW_NS, Survey, survey_outline
 from foley_perception.episodes.episode import Episode
-from foley_perception.episodes.notes import Stamped
 from foley_perception.episodes.outline import Outline, Span
-from foley_perception.episodes.reader import dropped_text, episode_of
+from foley_perception.episodes.reader import episode_of
 from foley_perception.episodes.tracks import EpisodeError
 
 PIECE_S = 60.0
@@ -54,14 +56,14 @@ def cut_bag(outline: Outline, config: CutConfig, rows: Rows, *, piece_s: float =
     Raises:
         EpisodeError, DatasetError: it cannot be used.
     """
-    survey = survey_outline(outline, merge_s=config.merge_s, onsets=config.onsets)
+    survey = survey_outline(outline, merge_s=config.merge_s, onsets=config.onsets, frames=config.frames)
     rows.claim(str(outline.session["session_id"]))
-    tally, told = Tally(), _Told(outline, survey)
-    episode = episode_of(outline, Span(*[outline.start_ns] * 4))
+    tally, told = Tally(), _Told(survey)
+    episode = episode_of(outline, Span(*[outline.start_ns] * 4), frames=config.frames)
     told.add(Cutter(episode, config, survey, Tally()), episode)
     clips: list[Clip] = []
     for piece in pieces(survey, round(piece_s * NS_PER_S), windows=config.windows):
-        episode = episode_of(outline, piece.span)
+        episode = episode_of(outline, piece.span, frames=config.frames)
         cutter = Cutter(episode, config, survey, tally)
         for data in cutter.clips(_placed(piece, survey, episode)):
             rows.add_clip(data)
@@ -116,10 +118,11 @@ def _identity(contact: Contact) -> tuple[int, str, str]:
 class _Told:
     """What is wrong with a recording, once, whatever the pieces say of it."""
 
-    def __init__(self, outline: Outline, survey: Survey) -> None:
-        self._outline, self._survey = outline, survey
+    def __init__(self, survey: Survey) -> None:
+        self._survey = survey
         self._problems: dict[str, str] = {}
-        self._dropped: dict[str, int] = {}  # by arm, of what could not be placed in the world
+        self._found: dict[tuple[str, str], str] = {}  # by rule and topic, as of the first piece that has it
+        self._pieces: collections.Counter[tuple[str, str]] = collections.Counter()
         self._unplaced: list[str] = []
         self._located = False
 
@@ -127,9 +130,10 @@ class _Told:
         for problem in cutter.problems:
             # A count of one piece is another than that of the next.
             self._problems.setdefault(re.sub(r"(?<![\w/.])\d+(\.\d+)?", "#", problem), problem)
-        for arm, track in episode.arms.items():
-            if track.ee_pose is not None:
-                self._dropped[arm] = self._dropped.get(arm, 0) + track.ee_pose.dropped
+        for finding in episode.findings:
+            if finding.severity == Severity.PROBLEM:
+                self._found.setdefault((finding.rule, finding.topic), str(finding))
+        self._pieces.update({(f.rule, f.topic) for f in episode.findings})
         self._unplaced += episode.unplaced
         self._located |= any(c.located for c in (*episode.truth, *episode.detected))
 
@@ -138,10 +142,8 @@ class _Told:
         recorded = any(merged.contact.located for merged in self._survey.contacts)
         if self._unplaced and recorded and not self._located:
             raise EpisodeError(self._unplaced[0])
-        dropped = []
-        for arm, count in self._dropped.items():
-            topic = self._outline.topic("pose", arm)
-            note = self._outline.note(topic) if topic is not None else None
-            if topic is not None and isinstance(note, Stamped) and note.unusable + count:
-                dropped.append(dropped_text(self._outline.names[topic.role], note.unusable + count))
-        return [*self._problems.values(), *dropped]
+        found = []
+        for key, text in self._found.items():
+            more = self._pieces[key] - 1
+            found.append(text + (f" (and so in {more} more pieces of {PIECE_S:.0f} s)" if more else ""))
+        return [*self._problems.values(), *found]

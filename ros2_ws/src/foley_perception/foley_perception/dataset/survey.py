@@ -21,6 +21,7 @@ from foley_perception.dataset.schema import DatasetError
 from foley_perception.episodes import decode
 from foley_perception.episodes.decode import Decoder
 from foley_perception.episodes.episode import Episode
+from foley_perception.episodes.frames import USUAL_FRAMES, FrameNames
 from foley_perception.episodes.hands import finger_as_tool, seen, touching_side
 from foley_perception.episodes.notes import Hands, Stamped
 from foley_perception.episodes.outline import Outline, Span
@@ -78,14 +79,16 @@ def survey_episode(episode: Episode, *, merge_s: float, onsets: bool) -> Survey:
     return _survey(episode, pose is not None, side, merge_contacts(contacts, merge_s), by_ear, windows)
 
 
-def survey_outline(outline: Outline, *, merge_s: float, onsets: bool) -> Survey:
+def survey_outline(
+    outline: Outline, *, merge_s: float, onsets: bool, frames: FrameNames = USUAL_FRAMES
+) -> Survey:
     """The same of a bag's outline; contacts are not yet placed in the world.
 
     Raises:
         DatasetError: it lacks motion, or both sound and pictures.
         EpisodeError: a topic cannot be read.
     """
-    probe = episode_of(outline, Span(outline.start_ns, outline.start_ns, outline.start_ns, outline.start_ns))
+    probe = episode_of(outline, Span(*[outline.start_ns] * 4), frames=frames)
     hands, side = outline.note(topics.HAND_KEYPOINTS), ""
     if outline.topic("pose", MAIN_ARM) is None and isinstance(hands, Hands):
         side = touching_side(*(hands.seen[name].count for name in ("left", "right")))
@@ -97,7 +100,7 @@ def survey_outline(outline: Outline, *, merge_s: float, onsets: bool) -> Survey:
         contacts = [c for stream in sound.streams for c in _heard_in(outline, microphone, stream)]
     image = outline.topic("image", MAIN_CAMERA)
     pictures = outline.note(image) if image is not None else None
-    pose = _extent(outline, side)
+    pose = _extent(outline, side, frames)
     windows = _windows(
         pose,
         (sound.start_ns, sound.end_ns) if sound is not None else None,
@@ -109,7 +112,7 @@ def survey_outline(outline: Outline, *, merge_s: float, onsets: bool) -> Survey:
 def touching_path(episode: Episode, side: str) -> PoseTrack | None:
     """Of the robot's tool, or of the finger that touches; None where it is not known."""
     if side and episode.keypoints is not None:
-        return finger_as_tool(episode.keypoints, side)
+        return finger_as_tool(episode.keypoints, side, episode.frame_names.world)
     return episode.ee_pose
 
 
@@ -173,7 +176,7 @@ def _blocks(
     return (read(slice(at, min(at + size, stop))) for at in range(first, stop, size))
 
 
-def _extent(outline: Outline, side: str) -> tuple[int, int] | None:
+def _extent(outline: Outline, side: str, frames: FrameNames) -> tuple[int, int] | None:
     """First and last time at which the pose of what touches is known in the world.
 
     Raises:
@@ -189,7 +192,7 @@ def _extent(outline: Outline, side: str) -> tuple[int, int] | None:
 
     def times(start: int, end: int) -> NDArray[np.int64]:
         nonlocal unplaced
-        episode = episode_of(outline, Span(start, end, start, end))
+        episode = episode_of(outline, Span(start, end, start, end), frames=frames)
         pose, unplaced = touching_path(episode, side), unplaced or episode.unplaced
         return pose.times_ns if pose is not None else np.empty(0, dtype=np.int64)
 

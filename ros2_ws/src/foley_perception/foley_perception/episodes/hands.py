@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_perception.action.gripper import INDEX_TIP, SIDES, GripperHand
+from foley_perception.clips.action import width_at
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.tracks import EpisodeError, KeypointTrack, PoseTrack, Times
 from foley_perception.geometry.se3 import SE3
@@ -26,21 +27,18 @@ def hand_keypoints(episode: Episode, times_ns: Times, gripper: GripperHand) -> N
         raise EpisodeError(
             f"{episode.path}: neither hand_keypoints nor ee_pose, so nothing is known of the hand"
         )
-    width = None
-    if (measured := episode.gripper_width(gripper)) is not None:
-        times, values = measured
-        width = np.interp((times_ns - times[0]).astype(float), (times - times[0]).astype(float), values)
+    width = width_at(times_ns, episode.gripper_width(gripper))
     return gripper.keypoints(episode.ee_pose.at(times_ns), width)
 
 
-def finger_as_tool(track: KeypointTrack, side: str) -> PoseTrack | None:
+def finger_as_tool(track: KeypointTrack, side: str, world_frame: str) -> PoseTrack | None:
     """The tip of an index finger in place of a robot's tool; None where that hand is not seen at all."""
     tips = track.keypoints[:, SIDES.index(side), INDEX_TIP]
     known = np.isfinite(tips).all(axis=1)
     if not known.any():
         return None
     poses = SE3.from_translation(tips[known])
-    return PoseTrack(track.times_ns[known], poses, "world", int((~known).sum()))
+    return PoseTrack(track.times_ns[known], poses, world_frame, int((~known).sum()))
 
 
 def touching_side(left: int, right: int) -> str:

@@ -13,7 +13,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from foley_perception.action.gripper import INDEX_TIP, SIDES
-from foley_perception.episodes import decode
+from foley_perception.audit.motion import UNIT_HIGH, UNIT_LOW
+from foley_perception.episodes import decode, decode_motion
 from foley_perception.episodes.decode import Decoder
 from foley_perception.episodes.index import Index, Range
 from foley_perception.episodes.tracks import EpisodeError
@@ -62,6 +63,8 @@ class Stamped:
     def __init__(self, numbers: int = 0) -> None:
         self._numbers = numbers
         self.usable, self._all = Index(), Index()
+        self.lowest = np.full(numbers, np.inf)  # of usable numbers
+        self.highest = np.full(numbers, -np.inf)
 
     @property
     def unusable(self) -> int:
@@ -82,11 +85,13 @@ class Stamped:
         self._all.add(message.log_time, header.time_ns)
         if self._is_usable(values.tolist()):
             self.usable.add(message.log_time, header.time_ns)
+            np.minimum(self.lowest, values, out=self.lowest)
+            np.maximum(self.highest, values, out=self.highest)
 
     def _is_usable(self, values: list[float]) -> bool:
         if not math.isfinite(sum(values)):
             return False
-        return self._numbers != _POSE or math.hypot(*values[3:]) >= 1e-6
+        return self._numbers != _POSE or UNIT_LOW <= math.hypot(*values[3:]) <= UNIT_HIGH
 
     def ranges(self, first_ns: int, last_ns: int) -> list[Range]:
         inside = self._all.ranges(first_ns, last_ns, neighbours=False)
@@ -175,10 +180,10 @@ class Plans:
     def feed(self, message: BagMessage) -> None:
         try:
             if self._joints:
-                for plan in decode.joint_plans([message], self._decoder):
+                for plan in decode_motion.joint_plans(message.topic, [message], self._decoder, 0)[0]:
                     self.plans.append(Plan(message.log_time, plan.received_ns, plan.start_ns, plan.end_ns))
             else:
-                for motion in decode.tool_plans([message], self._decoder):
+                for motion in decode_motion.sent_tool_plans(message.topic, [message], self._decoder, 0)[0]:
                     times = motion.trajectory.times_ns
                     self.plans.append(
                         Plan(message.log_time, motion.received_ns, int(times[0]), int(times[-1]))
@@ -213,6 +218,10 @@ class Contacts:
 
     def kept(self, start_ns: int, end_ns: int) -> list[BagMessage]:
         return [message for time_ns, message in self._messages if start_ns <= time_ns < end_ns]
+
+    @property
+    def times_ns(self) -> list[int]:
+        return [time_ns for time_ns, _ in self._messages]
 
 
 class Transforms:

@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common import topics
-from foley_common.topics import Topic
+from foley_common.topics import MAIN_ARM, Topic
 from foley_perception.episodes.decode import Decoder
 from foley_perception.episodes.index import Range, joined
 from foley_perception.episodes.names import resolve
-from foley_perception.episodes.notes import Note, Plan, Plans, Transforms, note_of
+from foley_perception.episodes.notes import Contacts, Note, Plan, Plans, Transforms, note_of
 from foley_perception.episodes.sound import SoundOutline, Stream
 from foley_perception.episodes.tracks import EpisodeError
 from foley_perception.recording.bag import Bag, BagMessage, BagTopic
@@ -127,6 +127,12 @@ class Outline:
     def sound(self, topic: Topic) -> SoundOutline:
         return self._sounds[self.names[topic.role]]
 
+    def contact_times(self, arm: str) -> list[int]:
+        """Of an arm's true contacts, else of the main arm's detected ones [ns]."""
+        topic = self.topic("contacts", arm) or (topics.CONTACTS if arm == MAIN_ARM else None)
+        note = self.note(topic) if topic is not None else None
+        return note.times_ns if isinstance(note, Contacts) else []
+
     # ---- messages ----------------------------------------------------------------------------------------
     def messages(self, span: Span | None) -> Messages:
         """What a reader needs for a stretch of time (None: for all of it), by topic. Moving transforms come apart."""
@@ -179,6 +185,7 @@ class Outline:
         ranges = self._moving.ranges(span.first_ns, span.last_ns)
         for plan in self.plans(span):
             ranges += self._moving.ranges(plan.start, plan.end)
+            ranges += self._moving.ranges(plan.received, plan.received)
         return list(self._read({name: ranges}))
 
     @cached_property

@@ -14,12 +14,21 @@ import yaml
 
 from foley_common import topics
 from foley_common.topics import MAIN_DEVICES, Topic
+from foley_perception.audit import motion as rules
+from foley_perception.audit.finding import Finding, Severity
 from foley_perception.contact_event import NOWHERE, Contact
-from foley_perception.episodes import decode
+from foley_perception.episodes import decode, decode_motion
 from foley_perception.episodes.decode import Decoder, Messages
 from foley_perception.episodes.episode import Episode
-from foley_perception.episodes.frames import contacts_in_world, in_world
+from foley_perception.episodes.frames import (
+    USUAL_FRAMES,
+    FrameNames,
+    RecordedTransforms,
+    World,
+    contacts_in_world,
+)
 from foley_perception.episodes.names import missing_text
+from foley_perception.episodes.notes import Stamped
 from foley_perception.episodes.outline import Outline, Span
 from foley_perception.episodes.pictures import frame_track
 from foley_perception.episodes.tracks import (
@@ -28,7 +37,9 @@ from foley_perception.episodes.tracks import (
     CameraTrack,
     EpisodeError,
     FrameTrack,
-    PoseTrack,
+    JointPlan,
+    KeypointTrack,
+    ToolPlan,
 )
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
@@ -42,10 +53,9 @@ def read_episode(
     path: str | Path,
     *,
     namespace: str = "",
-    mapping: Mapping[str, str] | None = None,
     require: Iterable[str] = (),
     camera_frame: str = "camera_optical",
-    world_frame: str = "world",
+    frames: FrameNames = USUAL_FRAMES,
     mapping: Mapping[str, str] | None = None,
 ) -> Episode:
     """Read any bag: recorded here, by `ros2 bag record`, written by `rosbags`; unfinished ones as well.
@@ -57,6 +67,7 @@ def read_episode(
         namespace: of the topics, where a bag holds those of several robots.
         require: topics (without namespace) without which the episode is of no use.
         camera_frame: of the camera, where images and camera_info name no frame.
+        frames: which are world, tool and tip.
         mapping: topics that bear other names, by the registry's (foley_common/topic_map.py).
 
     Raises:
@@ -66,7 +77,7 @@ def read_episode(
     there = {topic.name for topic in topics.TOPICS if outline.has(topic)}
     if missing := [name for name in require if name not in there]:
         raise EpisodeError(f"{path}: {missing_text(missing, outline.counts, outline.bag)}")
-    return episode_of(outline, camera_frame=camera_frame, world_frame=world_frame)
+    return episode_of(outline, camera_frame=camera_frame, frames=frames)
 
 
 def episode_of(
@@ -74,7 +85,7 @@ def episode_of(
     span: Span | None = None,
     *,
     camera_frame: str = "camera_optical",
-    world_frame: str = "world",
+    frames: FrameNames = USUAL_FRAMES,
 ) -> Episode:
     """The whole of a bag, or a stretch of it, which comes out as the same stretch of the whole would.
 
@@ -83,8 +94,10 @@ def episode_of(
     Raises:
         EpisodeError: as of :func:`read_episode`.
     """
-    read = _Reader(outline, span, world_frame)
+    read = _Reader(outline, span, frames.world)
     read.problems += outline.left_out
+    detected = read.contacts(topics.CONTACTS)
+    arms = read.arms()
     return Episode(
         path=outline.path,
         session=outline.session,
@@ -92,16 +105,18 @@ def episode_of(
         start_ns=outline.start_ns,
         end_ns=outline.end_ns,
         microphones=read.microphones(),
-        arms=read.arms(),
+        arms=arms,
         cameras=read.cameras(camera_frame),
-        keypoints=read.one(topics.HAND_KEYPOINTS, decode.keypoint_track),
-        transforms=read.transforms,
-        detected=read.contacts(topics.CONTACTS),
+        keypoints=read.keypoints(),
+        transforms=read.world.transforms,
+        frame_names=frames,
+        detected=detected,
         labels=tuple(read.one(topics.LABELS, decode.labels) or ()),
         robot_description=read.text(topics.ROBOT_DESCRIPTION),
         problems=tuple(read.problems),
         unplaced=tuple(read.unplaced),
         simulated=outline.topic("contacts", topics.MAIN_ARM) is not None,
+        findings=tuple(read.findings),
     )
 
 
@@ -114,11 +129,16 @@ class _Reader:
         self._outline, self._span, self._world = outline, span, world_frame
         self._bag, self._names, self._found = bag, names, outline.messages(span)
         self._decoder = Decoder({t: info for t, info in bag.topics.items() if t in names.values()})
+        self._start_ns = outline.start_ns
+        self.findings: list[Finding] = []
         self.transforms = TransformBuffer()
+        self.world = World(world_frame, RecordedTransforms(self.transforms, lambda: self._moving))
         self.unplaced: list[str] = []
         self.problems = [
             *outline.problems,
-            *decode.add_transforms(self.transforms, self._of(topics.TF_STATIC), self._decoder, static=True),
+            *decode_motion.add_transforms(
+                self.transforms, self._of(topics.TF_STATIC), self._decoder, static=True
+            ),
         ]
 
     def _of(self, topic: Topic | None) -> Messages:
@@ -137,20 +157,52 @@ class _Reader:
     def contacts(self, topic: Topic | None) -> tuple[Contact, ...]:
         """Contacts on a topic, placed in the world; none without messages."""
         found = decode.contacts(self._of(topic), self._decoder)
-        if topic is None or all(c.frame_id.lstrip("/") in ("", self._world) for c in found):
-            return tuple(found)
-        try:
-            return tuple(contacts_in_world(found, self._names[topic.role], self._world, self._moving))
-        except EpisodeError as error:
-            if self._span is None:
-                raise
-            self.unplaced.append(str(error))
+        if topic is None or not found:
+            return ()
+        placed = self._placed(lambda: contacts_in_world(self._names[topic.role], found, self.world))
+        if placed is None:
             return tuple(dataclasses.replace(c, position=NOWHERE, frame_id=self._world) for c in found)
+        return tuple(placed)
+
+    def keypoints(self) -> KeypointTrack | None:
+        """Of a person's hands, or of the gripper's."""
+        topic, messages = topics.HAND_KEYPOINTS, self._of(topics.HAND_KEYPOINTS)
+        if not messages:
+            return None
+        name, start_ns = self._names[topic.role], self._start_ns
+        return self._placed(
+            lambda: self._told(
+                decode_motion.keypoint_track(name, messages, self._decoder, self.world, start_ns)
+            )
+        )
 
     def text(self, topic: Topic) -> str:
         """The newest std_msgs/String; empty without messages."""
         messages = self._of(topic)
         return str(self._decoder.read(messages[-1]).data) if messages else ""
+
+    def tell(self, findings: Iterable[Finding]) -> None:
+        """Raises EpisodeError for what makes the recording useless."""
+        for finding in findings:
+            if finding.severity == Severity.ERROR:
+                raise EpisodeError(str(finding))
+            self.findings.append(finding)
+            if finding.severity == Severity.PROBLEM and self._span is None:
+                self.problems.append(str(finding))  # of stretches they are told together: dataset/pieces.py
+
+    def _told(self, read: tuple[_Read, list[Finding]]) -> _Read:
+        self.tell(read[1])
+        return read[0]
+
+    def _placed(self, read: Callable[[], _Read]) -> _Read | None:
+        """What is read; None for a stretch in which nothing can be placed, which of a whole bag is an error."""
+        try:
+            return read()
+        except EpisodeError as error:
+            if self._span is None:
+                raise
+            self.unplaced.append(str(error))
+            return None
 
     @contextlib.contextmanager
     def _bearable(self, device: str) -> Iterator[None]:
@@ -199,37 +251,52 @@ class _Reader:
             return None
         name = {reader: self._names[topic.role] for reader, topic in found.items()}
         messages = {reader: self._of(topic) for reader, topic in found.items()}
-        pose = self._pose(name["pose"], messages["pose"]) if "pose" in found else None
+        decoder, world, start_ns, told = self._decoder, self.world, self._start_ns, self._told
+        pose = wrench = None
+        if "pose" in found:
+            pose = self._placed(
+                lambda: told(decode_motion.pose_track(name["pose"], messages["pose"], world, start_ns))
+            )
+        if "wrench" in found:
+            wrench = told(decode_motion.wrench_series(name["wrench"], messages["wrench"], start_ns))
         joints = main.joints if main is not None else None  # one topic may hold those of all arms
         if "joints" in found:
-            joints = decode.joint_series(name["joints"], messages["joints"], self._decoder)
-        return ArmTrack(
-            ee_pose=pose,
-            joints=joints,
-            wrench=decode.wrench_series(name["wrench"], messages["wrench"]) if "wrench" in found else None,
-            joint_plans=tuple(decode.joint_plans(messages.get("joint_plans", []), self._decoder)),
-            tool_plans=tuple(decode.tool_plans(messages.get("tool_plans", []), self._decoder)),
-            truth=self.contacts(found.get("contacts")),
-        )
+            joints = told(decode_motion.joint_series(name["joints"], messages["joints"], decoder, start_ns))
+        joint_plans: list[JointPlan] = []
+        if "joint_plans" in found:
+            given = messages["joint_plans"]
+            joint_plans = told(decode_motion.joint_plans(name["joint_plans"], given, decoder, start_ns))
+        tool_plans: list[ToolPlan] = []
+        if "tool_plans" in found:
+            given = messages["tool_plans"]
+            tool_plans = (
+                self._placed(
+                    lambda: told(
+                        decode_motion.tool_plans(name["tool_plans"], given, decoder, world, start_ns)
+                    )
+                )
+                or []
+            )
+        truth = self.contacts(found.get("contacts"))
+        track = ArmTrack(pose, joints, wrench, tuple(joint_plans), tuple(tool_plans), truth)
+        return self._judged(device, track)
 
-    def _pose(self, name: str, messages: Messages) -> PoseTrack | None:
-        """Of a stretch in which no pose can be placed, None; of a whole bag that is an error."""
-        pose = decode.pose_track(name, messages)
-        span, given = self._span, pose.times_ns
-        if pose.frame_id.lstrip("/") not in ("", self._world):
-            try:
-                pose = in_world(pose, name, self._world, self._moving)
-            except EpisodeError as error:
-                if span is None:
-                    raise
-                self.unplaced.append(str(error))
-                return None
-        if span is None and pose.dropped:
-            self.problems.append(dropped_text(name, pose.dropped))
-        if span is not None:  # without a transform, within it; those with NaN are counted in the outline
-            lost = np.setdiff1d(given, pose.times_ns)
-            pose = dataclasses.replace(pose, dropped=sum(map(span.holds, lost.tolist())))
-        return pose
+    def _judged(self, device: str, arm: ArmTrack) -> ArmTrack:
+        """Without what cannot have been measured: a wrench that no contact changes."""
+        touches = self._outline.contact_times(device)
+        for reader, rule in (("pose", rules.resting), ("wrench", rules.wrench_stuck)):
+            topic = self._outline.topic(reader, device)
+            note = self._outline.note(topic) if topic is not None else None
+            if topic is None or not isinstance(note, Stamped) or not note.usable.count:
+                continue
+            extent = rules.Extent(
+                note.usable.first, note.usable.last, note.usable.count, note.lowest, note.highest
+            )
+            found = rule(self._names[topic.role], extent, touches, self._start_ns)
+            self.tell(found)
+            if found and reader == "wrench":
+                arm = dataclasses.replace(arm, wrench=None)
+        return arm
 
     def cameras(self, fallback_frame: str) -> dict[str, CameraTrack]:
         tracks = {}
@@ -288,14 +355,10 @@ class _Reader:
     def _moving(self) -> TransformBuffer:
         """Everything on /tf and /tf_static; read when a carried camera, or poses in another frame, ask for it."""
         buffer = TransformBuffer(cache_s=_FOREVER_S)
-        decode.add_transforms(buffer, self._of(topics.TF_STATIC), self._decoder, static=True)
-        decode.add_transforms(buffer, self._outline.transforms(self._span), self._decoder, static=False)
+        decode_motion.add_transforms(buffer, self._of(topics.TF_STATIC), self._decoder, static=True)
+        moving = self._outline.transforms(self._span)
+        decode_motion.add_transforms(buffer, moving, self._decoder, static=False)
         return buffer
-
-
-def dropped_text(topic: str, count: int) -> str:
-    """What is told of poses that cannot be used."""
-    return f"{topic}: {count} poses with NaN or without a transform were left out"
 
 
 def _scene(text: str) -> dict[str, Any]:

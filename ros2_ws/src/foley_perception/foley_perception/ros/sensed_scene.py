@@ -23,10 +23,13 @@ from foley_common import topics
 from foley_common.times import NS_PER_S
 from foley_msgs.msg import ToolTrajectory as ToolTrajectoryMessage
 from foley_perception.action.gripper import GripperHand
+from foley_perception.action.mimic import MimicJoints
 from foley_perception.action.planned_contact import PlannedContactConfig
-from foley_perception.action.tip import in_fixed_frame, tip_in_tool
+from foley_perception.action.planned_motion import joint_position
+from foley_perception.action.tip import in_fixed_frame, plan_in_fixed_frame, tip_in_tool
 from foley_perception.action.tip_history import TipHistory
 from foley_perception.action.trajectory import ToolTrajectory
+from foley_perception.audit.motion import width_untold
 from foley_perception.clips.inputs import Streams
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
@@ -45,6 +48,7 @@ Picture = NDArray[np.uint8]  # [H, W, 3]
 
 _TIP_PERIOD_NS = NS_PER_S // 10  # what the gripper holds rarely changes
 _CAMERA_PERIOD_NS = NS_PER_S  # nor does the calibration
+_JOINTS_SEEN = 64  # names of joints that are kept to say which there are
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +84,9 @@ class SensedScene:
         self._info: CameraInfo | None = None
         self._camera_due_ns = 0
         self._robot_description = ""
+        self._mimics = MimicJoints()  # joints that follow others, as the robot description says
+        self._width_joints = frozenset({self.hand.width_joint})  # any of them tells the width
+        self._joints_seen: dict[str, None] = {}
         self._tip = _Tip(-_TIP_PERIOD_NS, SE3.identity(), "")
         subscribe = node.entities.subscribe
         subscribe(topics.ROBOT_DESCRIPTION, self._on_robot)
@@ -141,7 +148,7 @@ class SensedScene:
         """
         plan = motion.tool_trajectory(message)
         frame, start_ns = message.header.frame_id, int(plan.times_ns[0])
-        poses = in_fixed_frame(plan.poses, frame, self.config.fixed_frame, start_ns, self.lookup)
+        poses = plan_in_fixed_frame(plan.poses, frame, self.config.fixed_frame, start_ns, self.lookup)
         return dataclasses.replace(plan, poses=poses)
 
     def streams(self, camera: CameraModel, start_ns: int, end_ns: int) -> Streams:
@@ -180,12 +187,19 @@ class SensedScene:
             found.append(
                 "ee_pose is not finite, has no orientation or no known frame: such poses are left out"
             )
+        if self.forces.newest_ns is not None and self.forces.newest() is None:
+            found.append(
+                "wrench holds NaN: the force is not known; is the sensor mounted, and its driver ready?"
+            )
         width_needed = self.config.gripper and bool(self.hand.width_joint)
         if width_needed and self._silent_s(topics.JOINT_STATES.name, now_ns) > self.config.silent_s:
-            found.append(
-                f"nobody tells the gripper's width: no joint_states name `{self.hand.width_joint}`, the joint of the "
-                f"hand `{self.config.hand}`; the width counts as not known"
+            told = topics.JOINT_STATES.name in self._seen_ns
+            silent_s = self._silent_s(topics.JOINT_STATES.name, now_ns) if told else None
+            hand, joints = self.hand, self._joints_seen
+            untold = width_untold(
+                topics.JOINT_STATES.name, hand.width_joint, hand.name, hand.default_width, joints, silent_s
             )
+            found.append(str(untold))
         self.tx_tool_tip()
         found += [self._tip.problem] if self._tip.problem else []
         if self._info is not None:
@@ -206,6 +220,8 @@ class SensedScene:
 
     def _on_robot(self, message: String) -> None:
         self._robot_description = message.data
+        self._mimics = MimicJoints(message.data)
+        self._width_joints = frozenset(self._mimics.family(self.hand.width_joint))
         self._tip = dataclasses.replace(self._tip, read_ns=-_TIP_PERIOD_NS)
 
     def _on_pose(self, data: bytes) -> None:
@@ -217,7 +233,10 @@ class SensedScene:
 
     def _on_joints(self, data: bytes) -> None:
         # Arm and gripper may publish apart. The arm's stamps, if newer, would make the gripper's late.
-        if self.hand.width_joint in motion.joint_names(data):
+        names = motion.joint_names(data)
+        if len(self._joints_seen) < _JOINTS_SEEN:
+            self._joints_seen |= dict.fromkeys(names)
+        if not self._width_joints.isdisjoint(names):
             self._saw(topics.JOINT_STATES.name)
             self.widths.add(raw.stamp_ns(data), data)
 
@@ -271,8 +290,14 @@ class SensedScene:
             raise NotYet from error
 
     def _width(self, data: bytes) -> Array | None:
-        position = motion.joint_positions(deserialize_message(data, JointState)).get(self.hand.width_joint)
-        return None if position is None else np.atleast_1d(self.hand.width_of(position))
+        try:
+            told = motion.joint_positions(deserialize_message(data, JointState))
+        except ValueError as error:
+            self._node.report(topics.JOINT_STATES.name, str(error))
+            return None
+        known = {name: np.array([position]) for name, position in told.items()}
+        position = joint_position(self.hand.width_joint, known, self._mimics)
+        return None if position is None else self.hand.width_of(position)
 
 
 def _force(data: bytes) -> Array | None:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common import topics
-from foley_perception.episodes.decode import Decoder, add_transforms
+from foley_perception.episodes.decode import Decoder
+from foley_perception.episodes.decode_motion import add_transforms
 from foley_perception.episodes.names import Naming, missing_text, resolve
 from foley_perception.episodes.pictures import frame_track
 from foley_perception.episodes.tracks import EpisodeError, FrameTrack

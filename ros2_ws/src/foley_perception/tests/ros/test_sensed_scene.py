@@ -79,7 +79,8 @@ def test_a_width_that_nobody_tells_is_a_problem() -> None:
     node = Node(gripper=True)
 
     def told() -> bool:
-        return any("nobody tells the gripper's width" in problem for problem in node.scene.problems())
+        said = "joint `gripper_width` of the hand `parallel_gripper` was "
+        return any(said in problem for problem in node.scene.problems())
 
     for i in range(300):
         node.time_ns = T0 + i * 10 * MS

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from foley_perception.audio.cochleagram import Cochleagram
 from foley_perception.audio.resample import resampled
+from foley_perception.clips.action import motion_known
 from foley_perception.clips.grid import CLIP_SAMPLES, SAMPLE_RATE
 from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.checkpoint import load_checkpoint
@@ -97,9 +98,7 @@ def checkpoint_methods(name: str, path: str, dataset: ClipDataset, rows: Sequenc
         def make(row: int) -> tuple[Sound, str]:
             frames, still = dataset.frames_and_still(row)
             # A recording without a robot has no motion; the model sees rest, as it did in training.
-            output = predictor.predict(
-                PredictionInput(still, frames, np.nan_to_num(dataset.action_executed(row)))
-            )
+            output = predictor.predict(PredictionInput(still, frames, dataset.action_executed(row)))
             return output.waveform, output.exemplar_id
 
         return make
@@ -121,7 +120,7 @@ def checkpoint_methods(name: str, path: str, dataset: ClipDataset, rows: Sequenc
     parametric = Predictor.load(place, threads=2, synthesis="parametric")
     yield by_row(name, "motion", measured(example))
     yield by_row(f"{name}, parametric", "motion", measured(parametric))
-    if all(np.isfinite(dataset.action_planned(row)).all() for row in rows):
+    if all(motion_known(dataset.action_planned(row)) for row in rows):
         yield by_row(f"{name}, planned", "plan", planned)
 
 
