@@ -12,6 +12,7 @@ There is no robot: motion, position, keypoints and numbers are NaN, and the pict
 
 from __future__ import annotations
 
+import codecs
 import collections
 import dataclasses
 import hashlib
@@ -21,10 +22,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from foley_common.enumerations import ACTIONS, UNKNOWN
+from foley_perception.audio.resample import resampled
+from foley_perception.audio.sound_file import UnreadableSound, read_sound
 from foley_perception.clips import grid as clip_grid
 from foley_perception.clips import pictures
 from foley_perception.dataset import schema
@@ -37,7 +39,8 @@ _VIDEOS = ("_denoised.mp4", "_denoised_thumb.mp4", "_mic.mp4")
 _SOUNDS = ("_denoised.wav", "_mic.wav")
 _TIMES = "_times.txt"
 _VALIDATION_SHARE = 0.1  # of the published training videos
-_VERSION = 1
+_VERSION = 2
+_LONGEST_S = 86_400.0  # of a video; a later time is none
 _NS = 1_000_000_000
 
 
@@ -100,11 +103,7 @@ def read_times(path: Path) -> list[Hit]:
         DatasetError: a line has no valid time; the message names file and line.
     """
     hits = []
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path}: cannot be read ({error})") from error
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(_text(path).splitlines(), start=1):
         words = line.split()
         if not words:
             continue
@@ -112,13 +111,37 @@ def read_times(path: Path) -> list[Hit]:
             time_s = float(words[0])
         except ValueError:
             time_s = math.nan
-        if not (math.isfinite(time_s) and time_s >= 0):
+        if not 0 <= time_s <= _LONGEST_S:
             raise DatasetError(
-                f"{path}, line {number}: time is `{words[0]}`, must be seconds from the beginning; correct the file"
+                f"{path}, line {number}: time is `{_shown(words[0])}`, must be seconds from the beginning, at most "
+                f"{_LONGEST_S:.0f}; correct the file"
             )
         names = [("" if word == "None" else word) for word in (*words[1:4], "", "", "")[:3]]
         hits.append(Hit(time_s, names[0], names[1], names[2]))
     return sorted(hits, key=lambda hit: hit.time_s)
+
+
+def _text(path: Path) -> str:
+    """Text as editors save it: UTF-8 with or without a byte order mark, or UTF-16 with one.
+
+    Raises:
+        DatasetError: it is neither, or cannot be read.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error})") from error
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return data.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DatasetError(f"{path}, line {line}: is not UTF-8 ({error.reason}); save it as UTF-8") from error
+
+
+def _shown(word: str) -> str:
+    """A word of a file with what cannot be seen made visible."""
+    return ascii(word[:40])[1:-1]
 
 
 def import_greatest_hits(
@@ -251,18 +274,11 @@ def _merged(hits: Sequence[Hit], merge_s: float) -> Iterable[tuple[Hit, int]]:
 
 
 def _read_sound(path: Path) -> NDArray[np.float32]:
-    """Mono at 48 kHz, [n]."""
-    from scipy.signal import resample_poly
-
+    """The loudest channel at 48 kHz, [n]."""
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise DatasetError(f"{path}: cannot be read ({error}); unpack it again") from error
-    mono = np.nan_to_num(samples.mean(axis=1))
-    common = math.gcd(int(rate), clip_grid.SAMPLE_RATE)
-    if rate != clip_grid.SAMPLE_RATE:
-        mono = resample_poly(mono, clip_grid.SAMPLE_RATE // common, int(rate) // common)
-    return np.asarray(mono, np.float32)
+        return resampled(*read_sound(path), clip_grid.SAMPLE_RATE)
+    except UnreadableSound as error:
+        raise DatasetError(str(error)) from error
 
 
 Seen = tuple[NDArray[np.uint8], NDArray[np.uint8]]  # frames [30, S, S, 3], still [S, S, 3]
@@ -289,7 +305,10 @@ def _pictures(path: Path, starts_s: Sequence[float]) -> list[Seen | None]:
                 if not capture.grab():
                     return found + [None] * (len(grids) - len(found))
                 if number in last_use:
-                    kept[number] = _square(capture.retrieve()[1])
+                    whole, picture = capture.retrieve()
+                    if not whole:
+                        return found + [None] * (len(grids) - len(found))
+                    kept[number] = _square(picture)
             found.append((np.stack([kept[k] for k in grid[:-1]]), kept[grid[-1]]))
             kept = {k: picture for k, picture in kept.items() if last_use[k] > clip}
         return found
@@ -320,7 +339,7 @@ def _published_splits(folder: Path) -> dict[str, str]:
         for path in (folder / f"{split}.txt", folder.parent / f"{split}.txt"):
             if not path.is_file():
                 continue
-            for line in path.read_text("utf-8").split():
+            for line in _text(path).split():
                 name = line.split("_")[0]
                 own = "validation" if split == "train" and _share(name) < _VALIDATION_SHARE else split
                 if published.setdefault(name, own) != own:
