@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from foley_perception.commands import frame_options, topic_options
+from foley_perception.commands.dataset_report import print_report, print_splits, print_without
 
 if TYPE_CHECKING:
     from foley_perception.dataset.cut import CutConfig
-    from foley_perception.dataset.staging import BuildReport
 
 HELP = "build a dataset from recordings, check one, or export it for other tools"
 
@@ -117,7 +117,7 @@ def _build(args: argparse.Namespace) -> int:
             skip_bad=args.skip_bad,
             progress=progress,
         )
-    _print_report(report, "contacts")
+    print_report(report, "contacts")
     return 0
 
 
@@ -151,7 +151,7 @@ def _import_hits(args: argparse.Namespace) -> int:
         )
     for name, reason in report.manifest["incomplete"].items():
         print(f"left out {name}: {reason}")
-    _print_report(report, "hits")
+    print_report(report, "hits")
     return 0
 
 
@@ -167,6 +167,7 @@ def _export(args: argparse.Namespace) -> int:
             dataset, args.format, Path(args.out), lambda done, total: progress(done, total, "")
         )
     print(f"{args.out}: {about['clips']} clips and {about['windows']} windows as {about['format']}")
+    print_without(dataset.manifest.get("without", {}), dataset.manifest["splits"])
     return 0
 
 
@@ -179,18 +180,6 @@ def _bar(what: str) -> Iterator[Callable[[int, int, str], None]]:
     with Progress(TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), name) as bar:
         task = bar.add_task("", total=None)
         yield lambda done, total, name: bar.update(task, completed=done, total=total, description=name)
-
-
-def _print_report(report: BuildReport, what: str) -> None:
-    for source, reason in report.failed.items():
-        print(f"left out {source}: {reason}")
-    for reason, count in report.manifest["skipped"].items():
-        print(f"{count} {what} without a clip: {reason}")
-    clips = sum(side["clips"] for side in report.manifest["splits"].values())
-    for devices in report.manifest.get("further_devices", {}).values():
-        for device, counts in devices.items():
-            print(f"{device}: in {counts['clips']} of {clips} clips and {counts['windows']} windows")
-    _print_splits(report.manifest["splits"], report.manifest["fingerprint"])
 
 
 def _shares(text: str) -> dict[str, float]:
@@ -211,20 +200,7 @@ def _check(args: argparse.Namespace) -> int:
     from foley_perception.dataset.manifest import check
 
     result = check(Path(args.dataset))
-    _print_splits(result["splits"], result["fingerprint"])
+    print_without(result["without"], result["splits"])
+    print_splits(result["splits"], result["fingerprint"])
     print("no leaks; content and fingerprint agree")
     return 0
-
-
-def _print_splits(counts: dict[str, dict[str, Any]], fingerprint: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=f"fingerprint {fingerprint[:16]}", title_justify="left")
-    for name in ("split", "clips", "windows", "sessions", "scenes", "objects", "materials"):
-        table.add_column(name)
-    for split, count in counts.items():
-        materials = ", ".join(f"{name or 'unknown'} {n}" for name, n in count["materials"].items())
-        numbers = [str(count[name]) for name in ("clips", "windows", "sessions", "scenes", "objects")]
-        table.add_row(split, *numbers, materials)
-    Console().print(table)

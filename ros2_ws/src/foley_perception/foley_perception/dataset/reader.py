@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from foley_common.topics import MAIN_ARM, MAIN_CAMERA, MAIN_DEVICES, MAIN_MICROPHONE
@@ -51,18 +52,45 @@ def read_manifest(path: Path) -> dict[str, Any]:
 class ClipDataset:
     """A dataset folder. Rows are in memory, media are read when asked for.
 
+    Args:
+        complete: only clips and windows that have both sound and pictures, as models are trained on; ``left_out`` says
+            how many others there are.
+
     Raises:
         DatasetError: not a dataset, another schema version, damaged tables.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, complete: bool = False) -> None:
         self.path = Path(path)
         self.manifest = read_manifest(self.path)
-        self._table = store.read_table(self.path / "clips.parquet", store.CLIP_SCHEMA)
+        self._complete = complete
+        self._incomplete: dict[str, int] = {}
+        self._table = self._read("clips", store.CLIP_SCHEMA)
         self.clips: list[Clip] = store.table_clips(self._table)
 
     def __len__(self) -> int:
         return len(self.clips)
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What is not complete, a sentence for each kind; none where all is read."""
+        if not self._complete:
+            return ()
+        told = []
+        for kind, count in (("clips", len(self.clips)), ("windows", len(self.windows))):
+            for device, there in self.manifest.get("without", {}).items():
+                if there[kind]:
+                    told.append(
+                        f"{there[kind]} {kind} of {count + self._incomplete[kind]} are left out: their recordings had "
+                        f"no {device}"
+                    )
+        return tuple(told)
+
+    def _read(self, kind: str, arrow_schema: pa.Schema) -> pa.Table:
+        table = store.read_table(self.path / f"{kind}.parquet", arrow_schema)
+        whole = [i for i, without in enumerate(table.column("without").to_pylist()) if not without]
+        self._incomplete[kind] = table.num_rows - len(whole)
+        return table.take(whole) if self._complete and len(whole) < table.num_rows else table
 
     @property
     def fingerprint(self) -> str:
@@ -131,7 +159,7 @@ class ClipDataset:
     # ---- windows -----------------------------------------------------------------------------------------
     @cached_property
     def _window_table(self) -> Any:
-        return store.read_table(self.path / "windows.parquet", store.WINDOW_SCHEMA)
+        return self._read("windows", store.WINDOW_SCHEMA)
 
     @cached_property
     def windows(self) -> list[Window]:
