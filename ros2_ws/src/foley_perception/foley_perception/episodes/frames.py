@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from foley_common.topics import MAIN_ARM
 from foley_perception.contact_event import NOWHERE, Contact
 from foley_perception.episodes.tracks import EpisodeError, Times, ToolPlan
-from foley_perception.geometry.se3 import SE3, stack
+from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer, TransformUnavailable
 
 
@@ -62,12 +62,27 @@ class RecordedTransforms:
         Raises:
             TransformUnavailable: neither kind connects the two at that time.
         """
+        fixed = self.fixed(target, source)
+        if fixed is not None:
+            return fixed
+        return (self._moving() if self._moving is not None else self._static).lookup(target, source, time_ns)
+
+    def fixed(self, target: str, source: str) -> SE3 | None:
+        """``tx_target_source`` where it is the same at all times, else None."""
         try:
             return self._static.lookup(target, source)
         except TransformUnavailable:
-            if self._moving is None:
-                raise
-        return self._moving().lookup(target, source, time_ns)
+            return None
+
+    def lookup_all(self, target: str, source: str, times_ns: Times) -> tuple[SE3, NDArray[np.bool_]]:
+        """``tx_target_source`` [n] at many times, and which of them are known.
+
+        Raises:
+            TransformUnavailable: nothing connects the two at any time.
+        """
+        fixed = self.fixed(target, source) is not None
+        buffer = self._static if fixed or self._moving is None else self._moving()
+        return buffer.lookup_all(target, source, times_ns)
 
     def knows(self, frame: str) -> bool:
         """Whether any transform names a frame."""
@@ -104,23 +119,21 @@ class World:
         Raises:
             EpisodeError: tf does not know a frame, or reaches none of the times.
         """
-        placed, known, unknown = [], [], ""
-        for index, (frame, time_ns) in enumerate(zip(frames, times_ns.tolist(), strict=True)):
+        names = np.array(frames, dtype=object)
+        quaternion, translation = SE3.identity(len(names)).quaternion.copy(), np.zeros((len(names), 3))
+        known = np.ones(len(names), dtype=np.bool_)
+        for frame in sorted(set(frames)):
             if self.means(frame):
-                pose = SE3.identity()
-            else:
-                try:
-                    pose = self.transforms.lookup(self.name, frame, time_ns)
-                except TransformUnavailable as error:
-                    if not self.transforms.connect(self.name, frame):
-                        raise self._error(topic, what, frame, str(error)) from error
-                    unknown = unknown or str(error)
-                    continue
-            placed.append(pose)
-            known.append(index)
-        if not known:
-            raise self._error(topic, what, frames[0], unknown)
-        return stack(placed), np.array(known, dtype=np.int64)
+                continue
+            rows = np.flatnonzero(names == frame)
+            try:
+                poses, known[rows] = self.transforms.lookup_all(self.name, frame, times_ns[rows])
+            except TransformUnavailable as error:
+                raise self._error(topic, what, frame, str(error)) from error
+            quaternion[rows], translation[rows] = poses.quaternion, poses.translation
+        if not known.any():
+            raise self._error(topic, what, frames[0], "none at the times of its messages")
+        return SE3(quaternion[known], translation[known]), np.flatnonzero(known)
 
     def _error(self, topic: str, what: str, frame: str, why: str) -> EpisodeError:
         return EpisodeError(

@@ -11,9 +11,12 @@ import bisect
 import threading
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
-from foley_perception.geometry.se3 import SE3
+from foley_perception.geometry.se3 import SE3, interpolate_at, stack
+
+Times = NDArray[np.int64]
 
 
 class TransformUnavailable(LookupError):
@@ -63,6 +66,14 @@ class _Edge:
             return self.poses[0] if self.times[0] - time_ns <= tolerance_ns else None
         before, after = self.times[index - 1], self.times[index]
         return self.poses[index - 1].interpolate(self.poses[index], (time_ns - before) / (after - before))
+
+    def at_all(self, times_ns: Times, tolerance_ns: int) -> tuple[SE3, NDArray[np.bool_]]:
+        """Transforms at times [n], and which of them its history reaches."""
+        if self.static:
+            return self.poses[-1], np.ones(len(times_ns), dtype=np.bool_)
+        own, poses = np.array(self.times, dtype=np.int64), stack(self.poses)
+        reached = (times_ns >= own[0] - tolerance_ns) & (times_ns <= own[-1] + tolerance_ns)
+        return interpolate_at(own, poses, np.clip(times_ns, own[0], own[-1])), reached
 
 
 class TransformBuffer:
@@ -127,6 +138,34 @@ class TransformBuffer:
             f"no transform {target} <- {source}: the two are not connected (known frames: {known}); "
             "is the publisher of /tf or /tf_static running?"
         )
+
+    def lookup_all(self, target: str, source: str, times_ns: Times) -> tuple[SE3, NDArray[np.bool_]]:
+        """``tx_target_source`` [n] at many times, and which of them the histories reach; the others mean nothing.
+
+        Raises:
+            TransformUnavailable: a frame is unknown, or the two are not connected.
+        """
+        self.lookup(target, source)
+        target, source = _name(target), _name(source)
+        with self._lock:
+            up_source, up_target = self._ancestors(source), self._ancestors(target)
+            shared = next(frame for frame in up_source if frame in up_target)
+            known = np.ones(len(times_ns), dtype=np.bool_)
+            legs = []
+            for up in (up_target, up_source):
+                total = SE3.identity(len(times_ns))
+                for frame in up[: up.index(shared)]:
+                    step, reached = self._edges[frame].at_all(times_ns, self._tolerance_ns)
+                    total, known = step @ total, known & reached
+                legs.append(total)
+        return legs[0].inverse() @ legs[1], known
+
+    def _ancestors(self, frame: str) -> list[str]:
+        """A frame and all above it, upwards."""
+        found = [frame]
+        while (edge := self._edges.get(found[-1])) is not None and edge.parent not in found:
+            found.append(edge.parent)
+        return found
 
     def frames(self) -> set[str]:
         with self._lock:
