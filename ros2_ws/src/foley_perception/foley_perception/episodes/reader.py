@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import yaml
 
 from foley_common import topics
 from foley_common.topics import MAIN_DEVICES, Topic
 from foley_perception.contact_event import Contact
 from foley_perception.episodes import decode
+from foley_perception.episodes.cameras import Placing, camera_track
 from foley_perception.episodes.decode import Decoder, Messages
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.frames import contacts_in_world, in_world
 from foley_perception.episodes.names import resolve
-from foley_perception.episodes.pictures import frame_track
-from foley_perception.episodes.tracks import ArmTrack, AudioTrack, CameraTrack, EpisodeError, FrameTrack
-from foley_perception.geometry.camera import CameraModel
-from foley_perception.geometry.se3 import SE3
+from foley_perception.episodes.tracks import ArmTrack, AudioTrack, CameraTrack, EpisodeError
 from foley_perception.geometry.tf_buffer import TransformBuffer
 from foley_perception.recording.bag import Bag, BagMessage
 from foley_perception.recording.errors import BagError
@@ -194,56 +190,19 @@ class _Reader:
 
     def cameras(self, fallback_frame: str) -> dict[str, CameraTrack]:
         tracks = {}
+        placing = Placing(self._world, fallback_frame, self.transforms, lambda: self._moving)
         for device in topics.devices("image"):
-            frames, depth, info = (self._topic(r, device) for r in ("image", "depth", "camera_info"))
-            if frames is None and depth is None and info is None:
-                continue
+            found = {reader: self._topic(reader, device) for reader in ("image", "depth", "camera_info")}
+            streams = {
+                reader: (self._bag.topics[self._names[topic.role]], self._of(topic))
+                for reader, topic in found.items()
+                if topic is not None
+            }
             with self._bearable(device):
-                model, carried = self._place(device, info, fallback_frame)
-                tracks[device] = CameraTrack(self._frames(frames), self._frames(depth), model, carried)
+                track = camera_track(device, streams, self._decoder, placing, self.problems)
+                if track is not None:
+                    tracks[device] = track
         return tracks
-
-    def _frames(self, topic: Topic | None) -> FrameTrack | None:
-        if topic is None:
-            return None
-        bag_topic = self._bag.topics[self._names[topic.role]]
-        return frame_track(bag_topic, self._of(topic), depth=topic.reader == "depth")
-
-    def _place(
-        self, device: str, topic: Topic | None, fallback_frame: str
-    ) -> tuple[CameraModel | None, Callable[[int], CameraModel] | None]:
-        """A camera that is fixed in the world, or how to place one that is carried; what is wrong is told."""
-        if topic is None:
-            return None, None
-        info = self._decoder.read(self._of(topic)[-1])
-        frame = info.header.frame_id or fallback_frame
-        k = np.asarray(info.k).reshape(3, 3)
-        try:
-            camera = CameraModel(k, int(info.width), int(info.height), SE3.identity())
-        except ValueError as error:
-            self.problems.append(f"{topic.name}: {error}")
-            return None, None
-        try:
-            pose = self.transforms.lookup(self._world, frame)
-            return dataclasses.replace(camera, tx_world_camera=pose), None
-        except LookupError as error:
-            if device == topics.MAIN_CAMERA:
-                self.problems.append(
-                    f"{device}: no transform from {frame} to {self._world} in tf_static ({error}); "
-                    "record tf_static"
-                )
-                return None, None
-
-        def carried(time_ns: int) -> CameraModel:
-            try:
-                pose = self._moving.lookup(self._world, frame, time_ns)
-            except LookupError as error:
-                # Without the time, which is another one for each frame.
-                told = f"no transform from {frame} to {self._world} at that time; record /tf and /tf_static"
-                raise EpisodeError(told) from error
-            return dataclasses.replace(camera, tx_world_camera=pose)
-
-        return None, carried
 
     @functools.cached_property
     def _moving(self) -> TransformBuffer:
