@@ -90,7 +90,7 @@ class Cutter:
             topics.MICROPHONE.name: episode.audio,
             f"{topics.EE_POSE.name} or {topics.HAND_KEYPOINTS.name}": episode.ee_pose,
             topics.CAMERA.name: episode.frames,
-            "camera (camera_info and its frame in tf_static)": episode.camera,
+            "camera (camera_info and its frame in tf)": episode.camera_placed or None,
         }
         absent = [name for name, value in lacking.items() if value is None]
         if absent:
@@ -142,7 +142,7 @@ class Cutter:
 
     def _clip(self, index: int, merged: MergedContact) -> ClipData:
         episode, contact = self.episode, merged.contact
-        assert episode.audio is not None and episode.frames is not None and episode.camera is not None
+        assert episode.audio is not None and episode.frames is not None
         start_ns = clip_grid.clip_start_ns(contact.time_ns)
         audio, gap_s = self._audio(start_ns, clip_grid.CLIP_SAMPLES)
         plan = plan_for(self._plans, contact.time_ns)
@@ -237,10 +237,10 @@ class Cutter:
     def _streams(self) -> Streams:
         """What was sensed, as models are shown it."""
         episode = self.episode
-        assert episode.frames is not None and episode.camera is not None
+        assert episode.frames is not None
         track = episode.frames
         return Streams(
-            episode.camera,
+            episode.camera_at,
             track.times_ns,
             lambda index: np.asarray(track.read(index), dtype=np.uint8),
             episode.tip_path,

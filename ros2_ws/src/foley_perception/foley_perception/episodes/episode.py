@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from foley_common.topics import MAIN_ARM, MAIN_CAMERA, MAIN_MICROPHONE
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.tip import tip_in_tool
+from foley_perception.audit.finding import Finding
 from foley_perception.contact_event import Contact
 from foley_perception.episodes.tracks import (
     ArmTrack,
@@ -59,6 +60,7 @@ class Episode:
     labels: tuple[Label, ...]
     robot_description: str
     problems: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()  # the same and what is merely worth knowing
 
     # ---- the main devices ------------------------------------------------------------------------------
     @property
@@ -75,8 +77,17 @@ class Episode:
 
     @property
     def camera(self) -> CameraModel | None:
-        """Calibrated and at its place; None where one of the two is not known."""
+        """One that is calibrated and stands still; None where it moves, or one of the two is not known."""
         return self._camera.model
+
+    @property
+    def camera_placed(self) -> bool:
+        """Whether :meth:`camera_at` knows anything."""
+        return self._camera.placed
+
+    def camera_at(self, time_ns: int) -> CameraModel:
+        """The camera as it stood at a time. Raises EpisodeError where nobody said."""
+        return self._camera.at(time_ns)
 
     @property
     def ee_pose(self) -> PoseTrack | None:

@@ -13,6 +13,7 @@ import yaml
 
 from foley_common import topics
 from foley_common.topics import MAIN_DEVICES, Topic
+from foley_perception.audit.finding import Finding, Severity
 from foley_perception.contact_event import Contact
 from foley_perception.episodes import decode
 from foley_perception.episodes.cameras import Placing, camera_track
@@ -65,7 +66,7 @@ def read_episode(
         raise EpisodeError(
             f"{path}: no messages on {', '.join(missing)}; the bag has {', '.join(sorted(found)) or 'none'}"
         )
-    read = _Reader(bag, names, found, world_frame)
+    read = _Reader(bag, names, found, world_frame, start)
     read.problems += left_out
     return Episode(
         path=Path(path),
@@ -82,6 +83,7 @@ def read_episode(
         labels=tuple(read.one(topics.LABELS, decode.labels) or ()),
         robot_description=read.text(topics.ROBOT_DESCRIPTION),
         problems=tuple(read.problems),
+        findings=tuple(read.findings),
     )
 
 
@@ -90,10 +92,17 @@ class _Reader:
     """The messages of a bag by the roles of their topics."""
 
     def __init__(
-        self, bag: Bag, names: dict[str, str], found: dict[str, list[BagMessage]], world_frame: str
+        self,
+        bag: Bag,
+        names: dict[str, str],
+        found: dict[str, list[BagMessage]],
+        world_frame: str,
+        start_ns: int,
     ) -> None:
         self._bag, self._names, self._found, self._world = bag, names, found, world_frame
         self._decoder = Decoder({t: info for t, info in bag.topics.items() if t in names.values()})
+        self._start_ns = start_ns
+        self.findings: list[Finding] = []
         self.transforms = TransformBuffer()
         self.problems = [
             *bag.problems,
@@ -123,6 +132,15 @@ class _Reader:
         """The newest std_msgs/String; empty without messages."""
         messages = self._of(topic)
         return str(self._decoder.read(messages[-1]).data) if messages else ""
+
+    def tell(self, findings: Iterable[Finding]) -> None:
+        """Raises EpisodeError for what makes the recording useless."""
+        for finding in findings:
+            if finding.severity == Severity.ERROR:
+                raise EpisodeError(str(finding))
+            self.findings.append(finding)
+            if finding.severity == Severity.PROBLEM:
+                self.problems.append(str(finding))
 
     @contextlib.contextmanager
     def _bearable(self, device: str) -> Iterator[None]:
@@ -190,7 +208,7 @@ class _Reader:
 
     def cameras(self, fallback_frame: str) -> dict[str, CameraTrack]:
         tracks = {}
-        placing = Placing(self._world, fallback_frame, self.transforms, lambda: self._moving)
+        placing = Placing(self._world, fallback_frame, self.transforms, lambda: self._moving, self._start_ns)
         for device in topics.devices("image"):
             found = {reader: self._topic(reader, device) for reader in ("image", "depth", "camera_info")}
             streams = {
@@ -199,7 +217,7 @@ class _Reader:
                 if topic is not None
             }
             with self._bearable(device):
-                track = camera_track(device, streams, self._decoder, placing, self.problems)
+                track = camera_track(device, streams, self._decoder, placing, self.tell)
                 if track is not None:
                     tracks[device] = track
         return tracks
