@@ -51,7 +51,7 @@ def compressed_depth(form: str, data: bytes | memoryview) -> NDArray[np.generic]
         ImageError: another format, or damaged.
     """
     encoding = _depth_encoding(form)
-    body = _depth_file(data)
+    body = _depth_file(form, data)
     _png_size(body)
     pixels = _decoded(body)
     if pixels.dtype != np.uint16 or pixels.ndim != 2:
@@ -77,7 +77,7 @@ def compressed_size(form: str, data: bytes | memoryview, *, depth: bool = False)
     """
     if depth:
         _depth_encoding(form)
-        return _png_size(_depth_file(data))
+        return _png_size(_depth_file(form, data))
     begin = bytes(data[:8])
     if begin.startswith(_JPEG):
         return _jpeg_size(data)
@@ -99,7 +99,8 @@ def _decoded(data: bytes | memoryview) -> NDArray[np.generic]:
 
 def _depth_encoding(form: str) -> str:
     encoding, _, kind = (part.strip() for part in form.partition(";"))
-    if encoding not in DEPTH or kind not in ("compressedDepth", "compressedDepth png"):
+    plain = kind.startswith("png compressed") and encoding != "32FC1"  # by the transport of colour images
+    if encoding not in DEPTH or not (plain or kind in ("compressedDepth", "compressedDepth png")):
         raise ImageError(
             f"format is `{form}`, supported are `16UC1; compressedDepth png` and `32FC1; compressedDepth png`; set "
             "the publisher's compressedDepth format to png"
@@ -107,8 +108,8 @@ def _depth_encoding(form: str) -> str:
     return encoding
 
 
-def _depth_file(data: bytes | memoryview) -> bytes | memoryview:
-    body = data[_DEPTH_HEADER.size :]
+def _depth_file(form: str, data: bytes | memoryview) -> bytes | memoryview:
+    body = data[_DEPTH_HEADER.size :] if "compressedDepth" in form else data
     if bytes(body[:8]) != _PNG:
         raise ImageError("a depth image holds no PNG of 16 bit grey, or is damaged")
     return body
