@@ -17,6 +17,7 @@ from foley_bringup.commands import replay as command
 from foley_bringup.contract import ARRAYS, HEARD_SAMPLES, compare, figures_of
 from foley_bringup.ros.replay import replay_bag
 from foley_perception.clips import inputs as clip_inputs
+from foley_perception.ros.sensed_scene import SensedScene
 from foley_sim.offline.job import BagJob
 from foley_sim.ros.bag import write_bag
 from foley_synthesis.live import synthesis_core
@@ -83,7 +84,7 @@ def test_pictures_that_come_late_change_nothing(short: Path, ros_domain: int, la
         (SynthesizerNode, "_predict_plan", {"action_planned"}),
         (SynthesizerNode, "_predict_contact", {"still", "frames", "action_executed"}),
         (SynthesizerNode, "_hand_over", set()),
-        (SynthesizerNode, "_sensed_until", set()),
+        (SensedScene, "sensed_until", set()),
         (SynthesizerNode, "_in_fixed_frame", {"still", "frames", "action_executed"}),
         (SynthesizerNode, "_answer", {"action_planned"}),
         (SynthesisCore, "planned", {"action_planned"}),
