@@ -40,6 +40,11 @@ class Entities:
             topics.message_type(topic), topic.name, callback, topics.profile(topic), **kwargs
         )
 
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Destroy one subscription before the others."""
+        self._inputs.remove(subscription)
+        self._node.destroy_subscription(subscription)
+
     def service(self, *args: Any, **kwargs: Any) -> Service:
         return self._keep(self._node.create_service(*args, **kwargs))
 

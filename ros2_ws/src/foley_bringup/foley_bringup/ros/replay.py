@@ -35,7 +35,7 @@ from foley_perception.episodes.names import Naming, resolve
 from foley_perception.episodes.planned_path import planned_paths
 from foley_perception.nodes.hand_mapper import HandMapperNode
 from foley_perception.recording.bag import Bag, BagMessage
-from foley_ros import convert, raw
+from foley_ros import convert
 from foley_ros.node import FoleyNode
 from foley_synthesis.checkpoint import Vocabulary
 from foley_synthesis.live.config import SynthesizerConfig
@@ -156,6 +156,7 @@ class _Replay:
         self._hand = hand
         self._latency_ns = camera_latency_ns
         self._called = _registry_names(bag, naming)
+        self._published = set(self._called.values())
         self._now_ns = self._next_tick_ns = 0
         self._listed = -1
         self._live = Live()
@@ -198,6 +199,7 @@ class _Replay:
                 node._on_worker_error(error)
 
         node.now_ns, node.put, node.report = lambda: self._now_ns, put, said
+        node.count_publishers = lambda topic: int(self._name(topic) in self._published)
         return node
 
     def _intercept(self) -> None:
@@ -209,13 +211,10 @@ class _Replay:
 
     # ---- what comes in -------------------------------------------------------------------------------------
     def _feed(self) -> None:
-        self._pictures = self._decoded_pictures()
         for arrival_ns, message in self._messages():
             self._go_on(max(self._now_ns, arrival_ns))
             name, data = self._called.get(message.topic, ""), bytes(message.data)
-            if name in self._pictures:
-                self._pictures[name](raw.stamp_ns(data))
-            elif name != topics.CONTACTS.name and not (name == topics.TOOL_PLAN.name and self._maps_plans):
+            if name != topics.CONTACTS.name and not (name == topics.TOOL_PLAN.name and self._maps_plans):
                 self._hand_to_subscriptions(name, data)
         end_ns = self._now_ns + AFTER_NS
         while self._now_ns < end_ns:
@@ -262,34 +261,6 @@ class _Replay:
 
     def _name(self, topic: str) -> str:
         return topic.removeprefix("/foley_replay").lstrip("/")
-
-    def _decoded_pictures(self) -> dict[str, Callable[[int], None]]:
-        """Compressed pictures as raw ones, as image_transport hands them to a node: by topic, called with the stamp."""
-        tracks = {
-            topics.CAMERA_COMPRESSED.name: (self._episode.frames, "rgb8", topics.CAMERA.name),
-            topics.CAMERA_DEPTH_COMPRESSED.name: (self._episode.depth, "32FC1", topics.CAMERA_DEPTH.name),
-        }
-        found: dict[str, Callable[[int], None]] = {}
-        for name, (track, encoding, target) in tracks.items():
-            if track is None:
-                continue
-            indices = {int(t): i for i, t in enumerate(track.times_ns)}
-
-            def hand_over(
-                stamp_ns: int,
-                indices: dict[int, int] = indices,
-                track: Any = track,
-                encoding: str = encoding,
-                target: str = target,
-            ) -> None:
-                index = indices.get(stamp_ns)
-                if index is not None:
-                    image = convert.array_to_image(track.read(index), encoding, stamp_ns, "")
-                    for subscription in self._subscriptions().get(target, ()):
-                        subscription.callback(image)
-
-            found[name] = hand_over
-        return found
 
     @property
     def _maps_plans(self) -> bool:

@@ -32,9 +32,12 @@ class NoMotion(ValueError):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Streams:
-    """What was sensed around a contact; everything in the fixed frame, times in ns."""
+    """What was sensed around a contact; everything in the fixed frame, times in ns.
 
-    camera: CameraModel
+    Each picture is cut by the camera of its own time: at a wrist the place of the contact moves through the pictures.
+    """
+
+    camera: Callable[[int], CameraModel]  # as it stood at a time; raises ValueError where nobody knows
     frame_times: Times  # [n], increasing
     frame: Callable[[int], NDArray[np.uint8]]  # picture [H, W, 3] by its index
     tip: tuple[Times, Array]  # [m], [m, 3] [m]
@@ -69,13 +72,12 @@ def executed_inputs(streams: Streams, contact_ns: int, point: Array) -> ClipInpu
 
     Raises:
         NoPicture, NoMotion: pictures or poses are missing.
-        ValueError: the point is behind the camera.
+        ValueError: the point is behind the camera, or nobody knows where the camera was.
     """
     times = frame_times_ns(clip_start_ns(contact_ns), CLIP_FRAMES, FRAME_RATE)
     indices = frame_indices(streams.frame_times, times)
-    still = _still(streams, contact_ns, point)
-    decoded = {i: streams.frame(i) for i in sorted({int(i) for i in indices})}
-    crops = {i: crop_around(picture, streams.camera, point) for i, picture in decoded.items()}
+    still = still_before(streams, contact_ns, point).crop
+    crops = {i: _crop(streams, i, point)[0] for i in sorted({int(i) for i in indices})}
     frames = np.stack([crops[int(i)] for i in indices])
     return ClipInputs(still, frames, measured_action(streams, contact_ns, point))
 
@@ -87,10 +89,10 @@ def planned_inputs(
 
     Raises:
         NoPicture, NoMotion: there is no picture from before, or the plan does not reach the contact.
-        ValueError: the point is behind the camera.
+        ValueError: the point is behind the camera, or nobody knows where the camera was.
     """
     return ClipInputs(
-        _still(streams, contact_ns, point), None, planned_action(path, width, contact_ns, point)
+        still_before(streams, contact_ns, point).crop, None, planned_action(path, width, contact_ns, point)
     )
 
 
@@ -124,18 +126,37 @@ def contact_point(position: Array, streams: Streams, contact_ns: int) -> Array:
     return np.array([np.interp(query, (times - times[0]).astype(float), column) for column in tip.T])
 
 
-def picture_before(streams: Streams, contact_ns: int, point: Array) -> NDArray[np.uint8]:
-    """The whole picture [H, W, 3] that the still is cut from. Raises NoPicture."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Still:
+    """The picture of a place from before its contact."""
+
+    picture: NDArray[np.uint8]  # the whole of it [H, W, 3]
+    camera: CameraModel  # that took it
+    crop: NDArray[np.uint8]  # [128, 128, 3] around the place
+
+
+def still_before(streams: Streams, contact_ns: int, point: Array) -> Still:
+    """The picture that shows the place of a contact before the tool came near.
+
+    Raises:
+        NoPicture: there is none.
+        ValueError: the point is behind the camera, or nobody knows where the camera was.
+    """
 
     def clear(time_ns: int) -> bool:
         tip = streams.tip_at(time_ns)
         return tip is None or bool(np.linalg.norm(tip - point) >= streams.clear_m)
 
-    return streams.frame(still_index(streams.frame_times, contact_ns, clear))
+    crop, picture, camera = _crop(streams, still_index(streams.frame_times, contact_ns, clear), point)
+    return Still(picture, camera, crop)
 
 
-def _still(streams: Streams, contact_ns: int, point: Array) -> NDArray[np.uint8]:
-    return crop_around(picture_before(streams, contact_ns, point), streams.camera, point)
+def _crop(
+    streams: Streams, index: int, point: Array
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], CameraModel]:
+    """Around a point in one picture, by the camera as it stood then; with both."""
+    picture, camera = streams.frame(index), streams.camera(int(streams.frame_times[index]))
+    return crop_around(picture, camera, point), picture, camera
 
 
 def _action(

@@ -37,8 +37,6 @@ from foley_perception.episodes.frames import USUAL_FRAMES, FrameNames, RecordedT
 from foley_perception.episodes.hands import hand_keypoints
 from foley_perception.episodes.planned_path import PlannedPaths, plan_for, planned_paths
 from foley_perception.episodes.tracks import ArmTrack, FrameTrack
-from foley_perception.geometry.camera import CameraModel
-from foley_perception.geometry.se3 import SE3
 
 _PLACEHOLDER_SPLIT = "train"  # splits are assigned when all bags are known
 Skipped = collections.Counter[str]
@@ -233,7 +231,7 @@ class Cutter:
         episode = self.episode
         track = episode.frames or _NO_FRAMES
         return Streams(
-            episode.camera or _NO_CAMERA,
+            episode.camera_at,
             track.times_ns,
             lambda index: np.asarray(track.read(index), dtype=np.uint8),
             episode.tip_path,
@@ -333,7 +331,6 @@ def _no_frame(index: int) -> NDArray[np.generic]:
 
 # Of a recording without pictures: without frames nothing is ever looked at through this camera.
 _NO_FRAMES = FrameTrack(np.empty(0, dtype=np.int64), _no_frame)
-_NO_CAMERA = CameraModel(np.eye(3), 1, 1, SE3.identity())
 
 
 def _without(sound: bool, pictures: bool) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from foley_perception.episodes.decode import Decoder
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.frames import USUAL_FRAMES, FrameNames
 from foley_perception.episodes.hands import finger_as_tool, seen, touching_side
-from foley_perception.episodes.notes import Hands, Stamped
+from foley_perception.episodes.notes import Hands, Note, Stamped
 from foley_perception.episodes.outline import Outline, Span
 from foley_perception.episodes.reader import episode_of
 from foley_perception.episodes.sound import Stream
@@ -76,7 +76,8 @@ def survey_episode(episode: Episode, *, merge_s: float, onsets: bool) -> Survey:
         (audio.start_ns, audio.end_ns) if audio is not None else None,
         int(frames.times_ns[0]) if frames is not None else None,
     )
-    return _survey(episode, pose is not None, side, merge_contacts(contacts, merge_s), by_ear, windows)
+    found = merge_contacts(contacts, merge_s)
+    return _survey(episode, pose is not None, side, found, by_ear, windows, calibrated=episode.camera_placed)
 
 
 def survey_outline(
@@ -106,7 +107,9 @@ def survey_outline(
         (sound.start_ns, sound.end_ns) if sound is not None else None,
         pictures.usable.first if isinstance(pictures, Stamped) else None,
     )
-    return _survey(probe, pose is not None, side, merge_contacts(contacts, merge_s), by_ear, windows)
+    found = merge_contacts(contacts, merge_s)
+    calibrated = probe.camera_placed or _placed_once(outline, pictures, frames)
+    return _survey(probe, pose is not None, side, found, by_ear, windows, calibrated=calibrated)
 
 
 def touching_path(episode: Episode, side: str) -> PoseTrack | None:
@@ -118,10 +121,16 @@ def touching_path(episode: Episode, side: str) -> PoseTrack | None:
 
 # ---- inside --------------------------------------------------------------------------------------------
 def _survey(
-    episode: Episode, moved: bool, side: str, contacts: list[MergedContact], by_ear: bool, windows: range
+    episode: Episode,
+    moved: bool,
+    side: str,
+    contacts: list[MergedContact],
+    by_ear: bool,
+    windows: range,
+    *,
+    calibrated: bool,
 ) -> Survey:
     sound, frames = episode.audio is not None, episode.frames is not None
-    calibrated = episode.camera is not None
     hints = f" ({'; '.join(episode.problems)})" if episode.problems else ""
     if not moved:
         wanted = f"{topics.EE_POSE.name} or {topics.HAND_KEYPOINTS.name}"
@@ -147,6 +156,14 @@ def _survey(
             "record both, or register the camera with `foley scene register`"
         )
     return Survey(sound, frames, calibrated, side, tuple(contacts), by_ear, windows, tuple(told))
+
+
+def _placed_once(outline: Outline, pictures: Note | None, frames: FrameNames) -> bool:
+    """Whether a camera that moves can be placed at one of some times, spread over the recording."""
+    if not isinstance(pictures, Stamped) or not pictures.usable.count:
+        return False
+    times = np.linspace(pictures.usable.first, pictures.usable.last, 9).astype(np.int64).tolist()
+    return any(episode_of(outline, Span(*[t] * 4), frames=frames).camera_placed for t in times)
 
 
 def _recorded(outline: Outline) -> list[Contact]:

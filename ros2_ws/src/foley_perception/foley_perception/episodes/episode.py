@@ -69,7 +69,7 @@ class Episode:
     problems: tuple[str, ...]
     unplaced: tuple[str, ...] = ()
     simulated: bool = False  # ground truth was recorded, be it outside of this stretch
-    findings: tuple[Finding, ...] = ()  # the same and what is merely worth knowing, of motion
+    findings: tuple[Finding, ...] = ()  # the same and what is merely worth knowing
 
     # ---- the main devices ------------------------------------------------------------------------------
     @property
@@ -86,8 +86,17 @@ class Episode:
 
     @property
     def camera(self) -> CameraModel | None:
-        """Calibrated and at its place; None where one of the two is not known."""
+        """One that is calibrated and stands still; None where it moves, or one of the two is not known."""
         return self._camera.model
+
+    @property
+    def camera_placed(self) -> bool:
+        """Whether :meth:`camera_at` knows anything."""
+        return self._camera.placed
+
+    def camera_at(self, time_ns: int) -> CameraModel:
+        """The camera as it stood at a time. Raises EpisodeError where nobody said."""
+        return self._camera.at(time_ns)
 
     @property
     def ee_pose(self) -> PoseTrack | None:

@@ -53,6 +53,26 @@ class Latched:
         return self._messages
 
 
+class Changing:
+    """Messages that say the same over and over: those that say something else than the one before."""
+
+    def __init__(self) -> None:
+        self._messages: list[BagMessage] = []
+        self._last = b""
+
+    def feed(self, message: BagMessage) -> None:
+        content = bytes(message.data[_BEHIND_STAMP:])
+        if content != self._last:
+            self._last = content
+            self._messages.append(message)
+
+    def ranges(self, first_ns: int, last_ns: int) -> list[Range]:
+        return []
+
+    def kept(self, start_ns: int, end_ns: int) -> list[BagMessage]:
+        return self._messages
+
+
 class Stamped:
     """Stamped messages. Of those that hold numbers, only what is usable is a neighbour to interpolate from.
 
@@ -239,6 +259,7 @@ class Transforms:
 
 
 _POSE, _WRENCH = 7, 6  # numbers behind the header
+_BEHIND_STAMP = 12  # bytes: encapsulation and stamp
 """What is noted of a topic, by its type. `/tf` is noted when it is first asked for: it is much, and seldom needed."""
 _NOTES: dict[str, Callable[[BagTopic], Note]] = {
     "geometry_msgs/msg/PoseStamped": lambda topic: Stamped(_POSE),
@@ -246,7 +267,7 @@ _NOTES: dict[str, Callable[[BagTopic], Note]] = {
     "sensor_msgs/msg/JointState": lambda topic: Joints(),
     "sensor_msgs/msg/Image": lambda topic: Stamped(),
     "sensor_msgs/msg/CompressedImage": lambda topic: Stamped(),
-    "sensor_msgs/msg/CameraInfo": lambda topic: Latched(newest=True),
+    "sensor_msgs/msg/CameraInfo": lambda topic: Changing(),
     "std_msgs/msg/String": lambda topic: Latched(newest=True),
     "foley_msgs/msg/HandKeypoints": lambda topic: Hands(),
     "foley_msgs/msg/ContactEvent": Contacts,

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import yaml
 
 from foley_common import topics
@@ -18,6 +17,7 @@ from foley_perception.audit import motion as rules
 from foley_perception.audit.finding import Finding, Severity
 from foley_perception.contact_event import NOWHERE, Contact
 from foley_perception.episodes import decode, decode_motion
+from foley_perception.episodes.cameras import Placing, camera_track
 from foley_perception.episodes.decode import Decoder, Messages
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.frames import (
@@ -30,19 +30,15 @@ from foley_perception.episodes.frames import (
 from foley_perception.episodes.names import missing_text
 from foley_perception.episodes.notes import Stamped
 from foley_perception.episodes.outline import Outline, Span
-from foley_perception.episodes.pictures import frame_track
 from foley_perception.episodes.tracks import (
     ArmTrack,
     AudioTrack,
     CameraTrack,
     EpisodeError,
-    FrameTrack,
     JointPlan,
     KeypointTrack,
     ToolPlan,
 )
-from foley_perception.geometry.camera import CameraModel
-from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer
 
 _FOREVER_S = 1e6  # of moving transforms: as long as the bag
@@ -300,56 +296,24 @@ class _Reader:
 
     def cameras(self, fallback_frame: str) -> dict[str, CameraTrack]:
         tracks = {}
+        placing = Placing(self._world, fallback_frame, self.transforms, lambda: self._moving, self._start_ns)
         for device in topics.devices("image"):
-            frames, depth, info = (self._topic(r, device) for r in ("image", "depth", "camera_info"))
-            if frames is None and depth is None and info is None:
-                continue
+            found = {reader: self._topic(reader, device) for reader in ("image", "depth", "camera_info")}
+            streams = {
+                reader: (self._bag.topics[self._names[topic.role]], self._of(topic))
+                for reader, topic in found.items()
+                if topic is not None
+            }
             with self._bearable(device):
-                model, carried = self._place(device, info, fallback_frame)
-                tracks[device] = CameraTrack(self._frames(frames), self._frames(depth), model, carried)
-        return tracks
-
-    def _frames(self, topic: Topic | None) -> FrameTrack | None:
-        if topic is None:
-            return None
-        bag_topic = self._bag.topics[self._names[topic.role]]
-        return frame_track(bag_topic, self._of(topic), depth=topic.reader == "depth")
-
-    def _place(
-        self, device: str, topic: Topic | None, fallback_frame: str
-    ) -> tuple[CameraModel | None, Callable[[int], CameraModel] | None]:
-        """A camera that is fixed in the world, or how to place one that is carried; what is wrong is told."""
-        if topic is None:
-            return None, None
-        info = self._decoder.read(self._of(topic)[-1])
-        frame = info.header.frame_id or fallback_frame
-        k = np.asarray(info.k).reshape(3, 3)
-        try:
-            camera = CameraModel(k, int(info.width), int(info.height), SE3.identity())
-        except ValueError as error:
-            self.problems.append(f"{topic.name}: {error}")
-            return None, None
-        try:
-            pose = self.transforms.lookup(self._world, frame)
-            return dataclasses.replace(camera, tx_world_camera=pose), None
-        except LookupError as error:
-            if device == topics.MAIN_CAMERA:
-                self.problems.append(
-                    f"{device}: no transform from {frame} to {self._world} in tf_static ({error}); "
-                    "record tf_static"
+                # Of a stretch in which no picture can be used there are no pictures; of a whole bag it is an error.
+                track = self._placed(
+                    lambda device=device, streams=streams: camera_track(  # type: ignore[misc]
+                        device, streams, self._decoder, placing, self.tell
+                    )
                 )
-                return None, None
-
-        def carried(time_ns: int) -> CameraModel:
-            try:
-                pose = self._moving.lookup(self._world, frame, time_ns)
-            except LookupError as error:
-                # Without the time, which is another one for each frame.
-                told = f"no transform from {frame} to {self._world} at that time; record /tf and /tf_static"
-                raise EpisodeError(told) from error
-            return dataclasses.replace(camera, tx_world_camera=pose)
-
-        return None, carried
+                if track is not None:
+                    tracks[device] = track
+        return tracks
 
     @functools.cached_property
     def _moving(self) -> TransformBuffer:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from foley_common.times import NS_PER_S
 from foley_perception.action.trajectory import ToolTrajectory
 from foley_perception.audio.clock_fit import SampleClock
+from foley_perception.audit.finding import Finding
 from foley_perception.contact_event import Contact
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3, interpolate_at
@@ -219,6 +220,8 @@ class FrameTrack:
 
     times_ns: Times
     _decode: Callable[[int], NDArray[np.generic]]
+    size: tuple[int, int]  # width, height
+    findings: tuple[Finding, ...] = ()  # which images were left out, and what is assumed of the others
 
     def __len__(self) -> int:
         return len(self.times_ns)
@@ -287,7 +290,12 @@ class CameraTrack:
     frames: FrameTrack | None = None
     depth: FrameTrack | None = None
     model: CameraModel | None = None  # of a camera that is fixed in the world and calibrated
-    carried: Callable[[int], CameraModel] | None = None  # by ROS time in ns: of one that moves, at the wrist
+    carried: Callable[[int], CameraModel] | None = None  # by ROS time in ns: of one that moves or is changed
+
+    @property
+    def placed(self) -> bool:
+        """Whether its calibration is known, and its place at some time."""
+        return self.model is not None or self.carried is not None
 
     def at(self, time_ns: int) -> CameraModel:
         """The camera as it stood at a time.

@@ -167,6 +167,17 @@ class TransformBuffer:
             found.append(edge.parent)
         return found
 
+    def fixed(self, target: str, source: str) -> bool:
+        """Whether the two frames are connected by transforms of /tf_static alone."""
+        return self._moving_between(target, source) == []
+
+    def known_until_ns(self, target: str, source: str) -> int | None:
+        """The newest time at which :meth:`lookup` can place the one in the other between measured transforms.
+
+        None where the two do not move to each other, or are not connected.
+        """
+        return min((edge.times[-1] for edge in self._moving_between(target, source) or ()), default=None)
+
     def frames(self) -> set[str]:
         with self._lock:
             return set(self._edges) | {edge.parent for edge in self._edges.values()}
@@ -175,6 +186,24 @@ class TransformBuffer:
         """Forget moving transforms, as after a jump of time; static ones stay true."""
         with self._lock:
             self._edges = {child: edge for child, edge in self._edges.items() if edge.static}
+
+    def _moving_between(self, target: str, source: str) -> list[_Edge] | None:
+        """The moving transforms between two frames; None where they are not connected."""
+        with self._lock:
+            (one, one_root), (other, other_root) = (
+                self._edges_up(_name(frame)) for frame in (target, source)
+            )
+        if one_root != other_root:
+            return None
+        return [edge for edge in (*one, *other) if not edge.static and (edge in one) != (edge in other)]
+
+    def _edges_up(self, frame: str) -> tuple[list[_Edge], str]:
+        """The transforms from a frame up to the root of its tree, and that root."""
+        found: list[_Edge] = []
+        while (edge := self._edges.get(frame)) is not None and edge not in found:
+            found.append(edge)
+            frame = edge.parent
+        return found, frame
 
     def _to_root(self, frame: str, time_ns: int | None) -> dict[str, SE3 | str]:
         """Every ancestor with ``tx_ancestor_frame``, or with the reason why that is not known at the time."""

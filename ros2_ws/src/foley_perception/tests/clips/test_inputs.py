@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from foley_perception.clips.inputs import Streams, picture_before
+from foley_perception.clips.inputs import Streams, still_before
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
 from foley_perception.stamped_history import VectorHistory
 
 S = 1_000_000_000
-CAMERA = CameraModel(np.eye(3), 4, 4, SE3.identity())
+CAMERA = CameraModel(np.eye(3), 4, 4, SE3.from_translation([0.0, 0.0, -1.0]))
 
 
 @pytest.mark.parametrize("of", ["recording", "recording with the bad row", "live"])
@@ -28,7 +28,9 @@ def test_where_one_pose_is_not_finite_the_one_before_counts(of: str) -> None:
         return np.full((4, 4, 3), index, np.uint8)
 
     newest = history.newest_until if of == "live" else None
-    streams = Streams(CAMERA, frame_times, picture, (times[known], tip[known]), newest_tip=newest)
+    streams = Streams(
+        lambda time_ns: CAMERA, frame_times, picture, (times[known], tip[known]), newest_tip=newest
+    )
     assert streams.tip_at(1_030_000_000) == pytest.approx([0.0, 0.0, 0.03])
     # 0.6 s before the contact the tip is near, by the pose of 10 ms before: the frame of 0.9 s is taken.
-    assert picture_before(streams, 1_630_000_000, np.zeros(3))[0, 0, 0] == 0
+    assert still_before(streams, 1_630_000_000, np.zeros(3)).picture[0, 0, 0] == 0

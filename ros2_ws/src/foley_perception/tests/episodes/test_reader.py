@@ -147,8 +147,8 @@ def test_all_nan_poses(make_bag: MakeBag) -> None:
 
 
 def test_wrong_encoding(make_bag: MakeBag) -> None:
-    with pytest.raises(EpisodeError, match=r"/camera/image_raw: encoding is `yuv422`.*rgb8"):
-        read_episode(make_bag(encoding="yuv422"))
+    with pytest.raises(EpisodeError, match=r"/camera/image_raw: encoding is `hsv8`.*rgb8"):
+        read_episode(make_bag(encoding="hsv8"))
 
 
 def test_bgr_and_grey(make_bag: MakeBag) -> None:

@@ -88,3 +88,13 @@ def test_a_loop_ends() -> None:
     b.add("b", "a", 0, SE3.identity(), static=True)
     with pytest.raises(TransformUnavailable):
         b.lookup("a", "c")
+
+
+def test_what_moves_between_two_frames(buffer: TransformBuffer) -> None:
+    buffer.add("tool", "wrist_camera", 0, SE3.identity(), static=True)
+    assert buffer.fixed("world", "camera") and buffer.fixed("wrist_camera", "tip")
+    assert not buffer.fixed("world", "wrist_camera")
+    assert not buffer.fixed("world", "nowhere")  # nobody knows
+    assert buffer.known_until_ns("world", "wrist_camera") == S
+    assert buffer.known_until_ns("world", "camera") is None
+    assert buffer.known_until_ns("world", "nowhere") is None

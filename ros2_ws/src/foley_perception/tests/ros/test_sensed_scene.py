@@ -33,11 +33,22 @@ class Node:
         self.time_ns = T0
         self.logged: list[str] = []
         self.faults = Faults(self.logged.append)
+        self.published: set[str] = set()
         self._callbacks: dict[str, Callable[[Any], None]] = {}
         self.scene = SensedScene(self, self, SensingConfig(**config))  # type: ignore[arg-type]
 
-    def subscribe(self, topic: topics.Topic, callback: Callable[[Any], None], *, raw: bool = False) -> None:
+    def subscribe(self, topic: topics.Topic, callback: Callable[[Any], None], *, raw: bool = False) -> str:
         self._callbacks[topic.name] = (lambda m: callback(serialize_message(m))) if raw else callback
+        return topic.name
+
+    def unsubscribe(self, subscription: str) -> None:
+        del self._callbacks[subscription]
+
+    def resolve_topic_name(self, topic: str, *, only_expand: bool = False) -> str:
+        return f"/robot/{topic}"
+
+    def count_publishers(self, topic_name: str) -> int:
+        return int(topic_name in self.published)
 
     def now_ns(self) -> int:
         return self.time_ns

@@ -112,7 +112,8 @@ def draw_recording(
     mark, done = _fingerprint(bag, scene, config, naming), folder / "views.json"
     if episode.camera is None:
         raise EpisodeError(
-            f"{bag}: the camera's place is not known; record camera/camera_info and /tf_static"
+            f"{bag}: the camera's place is not known, or it moves; record camera/camera_info and /tf_static of one "
+            "that stands still"
         )
     times = _times(episode, config.rate_hz)
     keypoints, tips = hands_at(episode, times, config.hand)

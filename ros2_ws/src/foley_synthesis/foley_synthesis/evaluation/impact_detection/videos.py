@@ -92,9 +92,9 @@ def _compute(bag: Path, encoder: VisionEncoder, naming: Naming) -> dict[str, NDA
     episode = read_episode(bag, namespace=naming.namespace, mapping=naming.mapping, require=needed)
     frames, audio = episode.frames, episode.audio
     contacts = episode.truth or episode.detected
-    if frames is None or episode.camera is None or audio is None or not contacts:
+    if frames is None or not episode.camera_placed or audio is None or not contacts:
         raise EpisodeError(
-            f"{bag}: impacts need camera/image_raw, camera_info, its frame in tf_static, and sim/contacts or contacts"
+            f"{bag}: impacts need camera/image_raw, camera_info, its frame in tf, and sim/contacts or contacts"
         )
     start = int(frames.times_ns[0])
     stop = min(int(frames.times_ns[-1]), audio.end_ns)
@@ -133,7 +133,7 @@ def _look(
     episode: Episode, encoder: VisionEncoder
 ) -> tuple[NDArray[np.float16], NDArray[np.float16], NDArray[np.float32]]:
     """Features of every camera frame. The three frames of a spacetime image are cut at one place."""
-    assert episode.frames is not None and episode.camera is not None and episode.ee_pose is not None
+    assert episode.frames is not None and episode.ee_pose is not None
     times = episode.frames.times_ns
     tips = (episode.ee_pose.at(times) @ episode.tx_tool_tip).translation
     known = np.flatnonzero(np.isfinite(tips).all(axis=1))
@@ -149,7 +149,7 @@ def _look(
         for k in near:
             if k not in window:
                 window[k] = np.asarray(episode.frames.read(k), np.uint8)
-        crops = [crop_around(window[k], episode.camera, at) for k in near]
+        crops = [crop_around(window[k], episode.camera_at(int(times[k])), at) for k in near]
         window.pop(index - 1, None)
         grey = np.stack([crop.astype(np.float32) @ _LUMA for crop in crops], axis=-1)
         motion[index] = np.abs(grey[..., 2] - grey[..., 0]).mean()
