@@ -330,7 +330,7 @@ def _no_frame(index: int) -> NDArray[np.generic]:
 
 
 # Of a recording without pictures: without frames nothing is ever looked at through this camera.
-_NO_FRAMES = FrameTrack(np.empty(0, dtype=np.int64), _no_frame)
+_NO_FRAMES = FrameTrack(np.empty(0, dtype=np.int64), _no_frame, (0, 0))
 
 
 def _without(sound: bool, pictures: bool) -> tuple[str, ...]:

@@ -108,8 +108,9 @@ def survey_outline(
         pictures.usable.first if isinstance(pictures, Stamped) else None,
     )
     found = merge_contacts(contacts, merge_s)
-    calibrated = probe.camera_placed or _placed_once(outline, pictures, frames)
-    return _survey(probe, pose is not None, side, found, by_ear, windows, calibrated=calibrated)
+    calibrated = _camera_somewhere(outline, probe, pictures, frames)
+    camera = {"frames": pictures is not None, "calibrated": calibrated}
+    return _survey(probe, pose is not None, side, found, by_ear, windows, **camera)
 
 
 def touching_path(episode: Episode, side: str) -> PoseTrack | None:
@@ -128,9 +129,10 @@ def _survey(
     by_ear: bool,
     windows: range,
     *,
+    frames: bool,
     calibrated: bool,
 ) -> Survey:
-    sound, frames = episode.audio is not None, episode.frames is not None
+    sound = episode.audio is not None
     hints = f" ({'; '.join(episode.problems)})" if episode.problems else ""
     if not moved:
         wanted = f"{topics.EE_POSE.name} or {topics.HAND_KEYPOINTS.name}"
@@ -158,12 +160,23 @@ def _survey(
     return Survey(sound, frames, calibrated, side, tuple(contacts), by_ear, windows, tuple(told))
 
 
-def _placed_once(outline: Outline, pictures: Note | None, frames: FrameNames) -> bool:
-    """Whether a camera that moves can be placed at one of some times, spread over the recording."""
-    if not isinstance(pictures, Stamped) or not pictures.usable.count:
-        return False
-    times = np.linspace(pictures.usable.first, pictures.usable.last, 9).astype(np.int64).tolist()
-    return any(episode_of(outline, Span(*[t] * 4), frames=frames).camera_placed for t in times)
+def _camera_somewhere(outline: Outline, probe: Episode, pictures: Note | None, frames: FrameNames) -> bool:
+    """Whether the camera can be placed at one of some times, spread over the recording.
+
+    Raises:
+        EpisodeError: no picture can be used at any of them.
+    """
+    if probe.camera_placed or not isinstance(pictures, Stamped) or not pictures.usable.count:
+        return probe.camera_placed
+    blind = True
+    for t in np.linspace(pictures.usable.first, pictures.usable.last, 9).astype(np.int64).tolist():
+        episode = episode_of(outline, Span(*[t] * 4), frames=frames)
+        blind = blind and bool(episode.blind)
+        if episode.camera_placed:
+            return True
+    if blind:
+        raise EpisodeError(probe.blind)
+    return False
 
 
 def _recorded(outline: Outline) -> list[Contact]:

@@ -111,6 +111,7 @@ def episode_of(
         robot_description=read.text(topics.ROBOT_DESCRIPTION),
         problems=tuple(read.problems),
         unplaced=tuple(read.unplaced),
+        blind=read.blind,
         simulated=outline.topic("contacts", topics.MAIN_ARM) is not None,
         findings=tuple(read.findings),
     )
@@ -130,6 +131,7 @@ class _Reader:
         self.transforms = TransformBuffer()
         self.world = World(world_frame, RecordedTransforms(self.transforms, lambda: self._moving))
         self.unplaced: list[str] = []
+        self.blind = ""
         self.problems = [
             *outline.problems,
             *decode_motion.add_transforms(
@@ -305,12 +307,12 @@ class _Reader:
                 if topic is not None
             }
             with self._bearable(device):
-                # Of a stretch in which no picture can be used there are no pictures; of a whole bag it is an error.
-                track = self._placed(
-                    lambda device=device, streams=streams: camera_track(  # type: ignore[misc]
-                        device, streams, self._decoder, placing, self.tell
-                    )
-                )
+                try:
+                    track = camera_track(device, streams, self._decoder, placing, self.tell)
+                except EpisodeError as error:
+                    if self._span is None or device != topics.MAIN_CAMERA:
+                        raise
+                    self.blind, track = str(error), None
                 if track is not None:
                     tracks[device] = track
         return tracks

@@ -102,12 +102,12 @@ def test_a_build_of_which_nothing_is_left_fails(
     make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     silent = make_bag("silent", plans=False, audio_gap=(0.0, 3.9))
-    bad = make_bag("bad", plans=False, session_id="s2", encoding="yuv422")
+    bad = make_bag("bad", plans=False, session_id="s2", encoding="hsv8")
     out = tmp_path / "ds"
     assert run("build", str(silent), str(bad), "--out", str(out), "--skip-bad", "--workers", "1") == 2
     told = capsys.readouterr().err
     assert "no clip and no window is left of 2 recordings" in told
-    assert f"{silent}: 3 contacts: sound is missing" in told and f"{bad}: " in told and "yuv422" in told
+    assert f"{silent}: 3 contacts: sound is missing" in told and f"{bad}: " in told and "hsv8" in told
     assert not (out / "manifest.json").exists()
 
 
@@ -115,11 +115,11 @@ def test_what_was_left_out_is_told_at_the_end(
     make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     holed = make_bag("holed", plans=False, audio_gap=(2.1, 2.3))
-    bad = make_bag("bad", plans=False, session_id="s2", encoding="yuv422")
+    bad = make_bag("bad", plans=False, session_id="s2", encoding="hsv8")
     out = tmp_path / "ds"
     assert run("build", str(holed), str(bad), "--out", str(out), "--skip-bad", "--workers", "1") == 0
     told = capsys.readouterr().out
-    assert f"left out {bad}: " in told and "yuv422" in told
+    assert f"left out {bad}: " in told and "hsv8" in told
     assert "1 contacts without a clip: sound is missing" in told
     assert "holed: /mic/audio: 1 gaps, 0.200 s of sound are missing" in told
 
