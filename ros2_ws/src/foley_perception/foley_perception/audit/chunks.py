@@ -151,8 +151,8 @@ class ChunkAudit:
                 "sound_streams",
                 Severity.ERROR,
                 topic,
-                f"{topic}: two streams interleave ({who}; first at {moment(self._return_ns, start_ns)}): two microphones "
-                "publish on one topic; give each a topic of its own, by a remap or a namespace",
+                f"{topic}: two streams interleave ({who}; first at {moment(self._return_ns, start_ns)}): two "
+                "microphones publish on one topic; give each a topic of its own, by a remap or a namespace",
                 self._return_ns,
             )
             return
@@ -220,6 +220,6 @@ class ChunkAudit:
             Severity.ERROR if late >= END_STAMP_ERROR_S else Severity.PROBLEM,
             topic,
             f"{topic}: stamps are at least {late * 1e3:.1f} ms late: a chunk of {length * 1e3:.1f} ms arrives "
-            f"{(middle + length) * 1e3:.1f} ms after its stamp, so the stamp is not its first sample's; the driver must "
-            "subtract samples / sample_rate",
+            f"{(middle + length) * 1e3:.1f} ms after its stamp, so the stamp is not its first sample's; the driver "
+            "must subtract samples / sample_rate",
         )
