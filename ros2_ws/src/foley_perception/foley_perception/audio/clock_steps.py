@@ -31,6 +31,7 @@ class ClockStep:
 
     chunk: int  # running number of the first chunk after it
     first_sample: int  # of that chunk
+    stamp_ns: int  # of that chunk
     size_s: float  # by which stamps are later than the old clock says; negative: earlier
 
 
@@ -90,7 +91,10 @@ class StepDetector:
         size = _sharp_step(offsets, samples, split, round(_SHORT_S * self._rate))
         if size is None or abs(size) < least:
             return None
-        step = ClockStep(self._count - count + split, int(samples[split]), size / NS_PER_S)
+        assert self._base is not None
+        first = int(samples[split])
+        stamp = first * NS_PER_S // self._rate + self._base + int(offsets[split])
+        step = ClockStep(self._count - count + split, first, stamp, size / NS_PER_S)
         for _ in range(split):
             self._samples.popleft()
             self._offsets.popleft()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import array
+import copy
 import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
 
 from foley_common.times import NS_PER_S
+from foley_perception.audio.clock_steps import ClockStep, StepDetector
 from foley_perception.audit.clock_time import moment
 from foley_perception.audit.finding import Finding, Severity
 from foley_perception.recording.cdr import AudioHead
@@ -54,9 +56,12 @@ class ChunkAudit:
         self._early = array.array("d")  # arrival - stamp - length [s]
         self._lengths = array.array("d")
         self._every, self._first_ns = 1, 0
+        self._clock: StepDetector | None = None
+        self._steps_found: list[tuple[int, float]] = []  # stamp [ns] and size [s]
 
     def add(self, head: AudioHead, arrival_ns: int) -> bool:
-        """Take in one head; whether its samples go on with, or begin, something new (a repeated chunk does not)."""
+        """Take in one head; whether its samples go on with, or begin, something new (a repeated chunk "
+        "does not)."""
         stamp = head.header.time_ns
         key = (head.stream_id, head.first_sample, stamp)
         if stamp and key in self._recent:
@@ -81,8 +86,28 @@ class ChunkAudit:
             if len(self._early) >= _LATENCIES:
                 self._every *= 2
                 self._early, self._lengths = self._early[::2], self._lengths[::2]
+        self._watch_clock(last, head)
         self._last, self._last_arrival = head, arrival_ns
         return True
+
+    def _watch_clock(self, last: AudioHead | None, head: AudioHead) -> None:
+        stamp = head.header.time_ns
+        goes_on = (
+            last is not None and last.stream_id == head.stream_id and last.sample_rate == head.sample_rate
+        )
+        if self._clock is None or last is None or not goes_on or head.first_sample < last.first_sample:
+            self._close_clock()
+            self._clock = StepDetector(head.sample_rate) if head.sample_rate else None
+        if self._clock is not None and stamp and (last is None or stamp != last.header.time_ns):
+            self._told(self._clock.add(head.first_sample, stamp))
+
+    def _close_clock(self) -> None:
+        if self._clock is not None:
+            self._told(self._clock.finish())
+
+    def _told(self, step: ClockStep | None) -> None:
+        if step is not None:
+            self._steps_found.append((step.stamp_ns, step.size_s))
 
     def _follow(self, last: AudioHead, head: AudioHead, arrival_ns: int) -> None:
         stamp = head.header.time_ns
@@ -103,7 +128,8 @@ class ChunkAudit:
             self._steps.extend(int(np.clip(value, -(2**62), 2**62)) for value in steps)
 
     def _source(self, head: AudioHead, time_ns: int) -> None:
-        """Several counters on one topic take turns: a chunk goes on where not the last one, but an older one ended."""
+        """Several counters on one topic take turns: a chunk goes on where not the last one, but an older "
+        "one ended."""
         end = head.first_sample + head.frames
         if head.first_sample in self._ends:
             older = head.first_sample != self._ends[-1]
@@ -165,17 +191,21 @@ class ChunkAudit:
                 Severity.ERROR,
                 topic,
                 f"{topic}: first_sample {grows}, each chunk has {frames:.0f} samples (from "
-                f"{moment(self._wrong_ns or self._first_ns, start_ns)} on): the driver must count the samples of a "
+                f"{moment(self._wrong_ns or self._first_ns, start_ns)} on): the driver must count the "
+                "samples of a "
                 "channel since its stream began",
                 self._wrong_ns,
             )
-        elif self._backwards:
+        else:
+            yield from self._clock_steps(topic, start_ns)
+        if wrong is None and self._backwards:
             yield Finding(
                 "sound_restarts",
                 Severity.PROBLEM,
                 topic,
                 f"{topic}: first_sample falls back {self._backwards} time(s) within a stream, first at "
-                f"{moment(self._wrong_ns, start_ns)}: taken for a restart; the driver must begin a new stream_id then",
+                f"{moment(self._wrong_ns, start_ns)}: taken for a restart; the driver must begin a new "
+                "stream_id then",
                 self._wrong_ns,
             )
         if self.repeated:
@@ -183,11 +213,32 @@ class ChunkAudit:
                 "sound_repeated",
                 Severity.PROBLEM,
                 topic,
-                f"{topic}: {self.repeated} chunks came twice and count once: is the topic bridged or played twice?",
+                f"{topic}: {self.repeated} chunks came twice and count once: is the topic bridged or played "
+                "twice?",
             )
         yield from self._changes(topic, start_ns)
         if measured:
             yield from self._end_stamps(topic)
+
+    def _clock_steps(self, topic: str, start_ns: int | None) -> Iterator[Finding]:
+        found = list(self._steps_found)
+        # What is still open is looked at without being closed: more may come.
+        last = copy.deepcopy(self._clock).finish() if self._clock is not None else None
+        if last is not None:
+            found.append((last.stamp_ns, last.size_s))
+        if not found:
+            return
+        told = ", ".join(f"{size * 1e3:+.0f} ms at {moment(at, start_ns)}" for at, size in found[:3])
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        yield Finding(
+            "sound_step",
+            Severity.PROBLEM,
+            topic,
+            f"{topic}: stamps step against first_sample by {told}{more}: a new clock begins there, and "
+            "clips across it are "
+            "left out; the clock was set, or the driver lost samples without counting them",
+            found[0][0],
+        )
 
     def _changes(self, topic: str, start_ns: int | None) -> Iterator[Finding]:
         for name, change, severity, cost in (
@@ -200,7 +251,8 @@ class ChunkAudit:
                     severity,
                     topic,
                     f"{topic}: {name} changes from {change.before} to {change.after} within a stream at "
-                    f"{moment(change.time_ns, start_ns)}; the driver must begin a new stream_id when its {name} "
+                    f"{moment(change.time_ns, start_ns)}; the driver must begin a new stream_id when its "
+                    f"{name} "
                     f"changes{cost}",
                     change.time_ns,
                 )
@@ -219,7 +271,9 @@ class ChunkAudit:
             "sound_end_stamp",
             Severity.ERROR if late >= END_STAMP_ERROR_S else Severity.PROBLEM,
             topic,
-            f"{topic}: stamps are at least {late * 1e3:.1f} ms late: a chunk of {length * 1e3:.1f} ms arrives "
-            f"{(middle + length) * 1e3:.1f} ms after its stamp, so the stamp is not its first sample's; the driver "
+            f"{topic}: stamps are at least {late * 1e3:.1f} ms late: a chunk of {length * 1e3:.1f} ms "
+            "arrives "
+            f"{(middle + length) * 1e3:.1f} ms after its stamp, so the stamp is not its first sample's; the "
+            "driver "
             "must subtract samples / sample_rate",
         )
