@@ -36,7 +36,8 @@ class StampAudit:
         self.worst_back_ns = 0
         self.runs: list[Jump] = []  # jumps back
         self.ahead: list[Jump] = []  # jumps ahead
-        self.steps: list[Jump] = []  # that might be lasting
+        self._early: list[tuple[Jump, int, int]] = []  # while the period is not known: with both intervals
+        self._steps: list[Jump] = []
         self._highest = self._last = self._last_arrival = 0
         self._arrivals = array.array("q")  # of the message that came fastest in its bin
         self._stamps = array.array("q")
@@ -92,21 +93,24 @@ class StampAudit:
             self.backs += 1
             self.first_back_ns = self.first_back_ns or stamp_ns
             self.worst_back_ns = max(self.worst_back_ns, -interval)
-        if abs(moved) >= _STEP_NS and len(self.steps) < _CANDIDATES:
-            size = self._of_stamps(interval, elapsed)
-            if abs(size) >= _STEP_NS:
-                self.steps.append(Jump(arrival_ns, stamp_ns, round(size)))
-
-    def _of_stamps(self, interval: int, elapsed: int) -> float:
-        """By how much an interval of stamps is off the topic's period: what of a jump is not late arrival."""
-        if not self._period or elapsed > _GAP_NS:
-            return interval - elapsed
-        return interval - max(round(elapsed / self._period), 1) * self._period
+        if abs(moved) >= _STEP_NS and len(self._steps) < _CANDIDATES:
+            jump = Jump(arrival_ns, stamp_ns, moved)
+            if not self._period:
+                self._early.append((jump, interval, elapsed))
+            elif (real := _of_stamps(jump, interval, elapsed, self._period)) is not None:
+                self._steps.append(real)
 
     # ---- figures ---------------------------------------------------------------------------------------
     @property
     def stamped(self) -> int:
         return self.messages - self.zero
+
+    @property
+    def steps(self) -> list[Jump]:
+        """Places at which stamps stepped, for a moment or for good."""
+        period = self.period_s * NS_PER_S
+        early = [_of_stamps(jump, interval, elapsed, period) for jump, interval, elapsed in self._early]
+        return [*(jump for jump in early if jump is not None), *self._steps]
 
     @property
     def period_s(self) -> float:
@@ -126,3 +130,13 @@ class StampAudit:
     def fastest(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Arrivals and stamps [n] of the messages that came fastest, one each quarter of a second."""
         return np.array(self._arrivals, np.int64), np.array(self._stamps, np.int64)
+
+
+def _of_stamps(jump: Jump, interval: int, elapsed: int, period: float) -> Jump | None:
+    """What of a jump is the stamps', by the period that they keep, and not late arrival; None if nothing is."""
+    if not period or elapsed > _GAP_NS:
+        return jump
+    # Messages are lost: of those that arrived late stamps tell how many, of a step ahead only arrival can.
+    passed = min(interval, elapsed) if jump.size_ns < 0 else elapsed
+    size = round(interval - max(round(passed / period), 1) * period)
+    return dataclasses.replace(jump, size_ns=size) if abs(size) >= _STEP_NS else None

@@ -44,10 +44,14 @@ class TimeAudit:
         self.measured = any((np.abs(np.subtract(*s.fastest())) > 1000).any() for s in self._sensors.values())
 
     def _clock(self) -> ArrivalClock:
-        """By the sensor that was heard most often."""
+        """By the sensor in the middle: one that is of another clock is not asked."""
         if not self._sensors:
             return ArrivalClock()
-        return ArrivalClock(*max((s.fastest() for s in self._sensors.values()), key=lambda f: len(f[0])))
+        all_of_them = [s.fastest() for s in self._sensors.values()]
+        longest = max(len(arrivals) for arrivals, _ in all_of_them)
+        often = [f for f in all_of_them if 2 * len(f[0]) >= longest]
+        often.sort(key=lambda f: float(np.median(f[0] - f[1])))
+        return ArrivalClock(*often[(len(often) - 1) // 2])
 
     def _severity(self, topic: str) -> Severity:
         """Of what makes a topic's times wrong."""
