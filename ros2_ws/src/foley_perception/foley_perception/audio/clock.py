@@ -53,6 +53,7 @@ class StreamingClock:
         self._base_ns = 0  # offsets are kept relative to this, so that float64 holds them to a nanosecond
         self._offset = np.nan
         self._since_median = 0
+        self._stamp_ns = 0
 
     @property
     def ready(self) -> bool:
@@ -67,7 +68,10 @@ class StreamingClock:
         return float(1.4826 * np.median(deviations) / NS_PER_S)
 
     def update(self, first_sample: int, time_ns: int) -> ClockUpdate:
-        """Take in the stamp of one chunk."""
+        """Take in the stamp of one chunk; of chunks that share a stamp it is the first one's."""
+        if self._samples and time_ns == self._stamp_ns:
+            return ClockUpdate(0.0)
+        self._stamp_ns = time_ns
         if not self._samples:
             self._base_ns = int(time_ns) - self._nominal_ns(first_sample)
         offset = float(int(time_ns) - self._nominal_ns(first_sample) - self._base_ns)

@@ -20,9 +20,9 @@ _LASTING_S = 2.0
 _AHEAD_S = 0.005
 _OTHER_RUN_S = 60.0  # stamps that go ahead by more are of another run
 _FEW = 0.02  # share of a microphone's stamps that may repeat
-_SENSORS = frozenset({"audio", "image", "depth", "pose", "joints", "wrench"})
+SENSORS = frozenset({"audio", "image", "depth", "pose", "joints", "wrench"})
 _MAIN = frozenset({"audio", "image", "pose"})
-_UNSTAMPED = frozenset({"joint_plans", "camera_info", "text", "labels"})  # zero means `at once`, or nothing
+RESTAMPED = SENSORS | {"keypoints", "contacts"}  # elsewhere a zero has a meaning, or none
 _SHARED = frozenset({"joints", "transforms"})  # usually of several publishers, whose stamps cross
 
 
@@ -38,7 +38,7 @@ class TimeAudit:
         self._stamps = {name: s for name, s in stamps.items() if name in roles and s.messages}
         self._roles = roles
         self._sensors = {
-            name: s for name, s in self._stamps.items() if roles[name].reader in _SENSORS and s.stamped
+            name: s for name, s in self._stamps.items() if roles[name].reader in SENSORS and s.stamped
         }
         self.clock = self._clock()
         self.measured = any((np.abs(np.subtract(*s.fastest())) > 1000).any() for s in self._sensors.values())
@@ -74,7 +74,7 @@ class TimeAudit:
     # ---- one topic -------------------------------------------------------------------------------------
     def _zero(self, name: str, stamps: StampAudit, start_ns: int | None) -> Iterator[Finding]:
         role = self._roles[name]
-        if not stamps.zero or role.reader in _UNSTAMPED or not (role.reader in _SENSORS or role.device):
+        if not stamps.zero or role.reader not in RESTAMPED:
             return
         first = self.clock.stamp_ns(stamps.first_zero_ns)
         if stamps.stamped:
@@ -94,7 +94,7 @@ class TimeAudit:
 
     def _order(self, name: str, stamps: StampAudit, start_ns: int | None) -> Iterator[Finding]:
         role = self._roles[name]
-        if role.reader not in _SENSORS | _SHARED:
+        if role.reader not in SENSORS | _SHARED:
             return
         # A microphone's samples are counted; several publishers of one topic are in turn older and newer.
         harmless = role.reader in _SHARED

@@ -6,6 +6,8 @@ types are frozen. Everything else goes through the definitions that the bag itse
 
 from __future__ import annotations
 
+import bisect
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from foley_common.times import NS_PER_S
 from foley_perception.action.trajectory import ToolTrajectory
 from foley_perception.audio.clock_fit import ClockError, fit_clock
+from foley_perception.audio.clock_steps import clock_steps
 from foley_perception.contact_event import Contact
 from foley_perception.episodes.tracks import (
     AudioSegment,
@@ -34,6 +37,7 @@ from foley_perception.recording import cdr
 from foley_perception.recording.bag import BagMessage, BagTopic
 
 Messages = Sequence[BagMessage]
+Chunks = list[tuple[cdr.AudioHead, BagMessage]]
 MAX_STREAM_S = 4 * 3600.0
 
 
@@ -101,7 +105,7 @@ def audio_track(topic: str, messages: Messages, channel: int = 0) -> AudioTrack:
     Raises:
         EpisodeError: a rate that changes within a stream or is not what its stamps say; a missing channel.
     """
-    groups: list[tuple[str, list[tuple[cdr.AudioHead, BagMessage]]]] = []
+    groups: list[tuple[str, Chunks]] = []
     for message in messages:
         head = _checked_head(topic, message, channel)
         if head.frames == 0:
@@ -113,8 +117,27 @@ def audio_track(topic: str, messages: Messages, channel: int = 0) -> AudioTrack:
         groups[-1][1].append((head, message))
     if not groups:
         raise EpisodeError(f"{topic}: no samples; is the microphone muted or its driver without permission?")
-    segments = [_segment(topic, chunks, channel) for _, chunks in groups]
+    segments = [_segment(topic, part, channel) for _, chunks in groups for part in _of_one_clock(chunks)]
     return AudioTrack(tuple(sorted(segments, key=lambda s: s.start_ns)))
+
+
+def _of_one_clock(chunks: Chunks) -> list[Chunks]:
+    """A stream's chunks, cut where its stamps step: from there on another clock holds."""
+    heads = [head for head, _ in chunks]
+    if heads[0].sample_rate != heads[-1].sample_rate:
+        return [chunks]
+    firsts, stamps = _stamps(heads)
+    cuts = [int(step.first_sample) for step in clock_steps(firsts, stamps, heads[0].sample_rate)]
+    edges = [0, *(bisect.bisect_left([h.first_sample for h in heads], cut) for cut in cuts), len(chunks)]
+    return [chunks[a:b] for a, b in itertools.pairwise(edges)]
+
+
+def _stamps(heads: Sequence[cdr.AudioHead]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First samples and stamps; of chunks that share a stamp it is the first one's."""
+    samples = np.array([head.first_sample for head in heads], np.int64)
+    stamps = np.array([head.header.time_ns for head in heads], np.int64)
+    new = np.diff(stamps, prepend=stamps[0] - 1) != 0
+    return samples[new], stamps[new]
 
 
 def _checked_head(topic: str, message: BagMessage, channel: int) -> cdr.AudioHead:
@@ -132,7 +155,7 @@ def _checked_head(topic: str, message: BagMessage, channel: int) -> cdr.AudioHea
     return head
 
 
-def _segment(topic: str, chunks: list[tuple[cdr.AudioHead, BagMessage]], channel: int) -> AudioSegment:
+def _segment(topic: str, chunks: Chunks, channel: int) -> AudioSegment:
     heads = [head for head, _ in chunks]
     rate, first = heads[0].sample_rate, heads[0].first_sample
     for head in heads:
@@ -155,9 +178,7 @@ def _segment(topic: str, chunks: list[tuple[cdr.AudioHead, BagMessage]], channel
     known &= np.isfinite(samples)
     samples[~known] = 0.0
     try:
-        clock = fit_clock(
-            np.array([h.first_sample for h in heads]), np.array([h.header.time_ns for h in heads]), rate
-        )
+        clock = fit_clock(*_stamps(heads), rate)
     except ClockError as error:
         raise EpisodeError(f"{topic}: {error}") from error
     edges = np.flatnonzero(np.diff(np.concatenate([[True], known, [True]]).astype(np.int8)))

@@ -15,6 +15,7 @@ import yaml
 
 from foley_common import topics
 from foley_common.topics import MAIN_DEVICES, Topic
+from foley_perception.audit.recording import RecordingAudit, Verdict
 from foley_perception.contact_event import Contact
 from foley_perception.episodes import decode
 from foley_perception.episodes.decode import Decoder, Messages
@@ -57,8 +58,10 @@ def read_episode(
     try:
         bag = Bag(path)
         found: dict[str, list[BagMessage]] = collections.defaultdict(list)
+        audit = RecordingAudit()
         start, end = 2**63 - 1, 0
         for message in bag.messages():
+            audit.add_message(bag.topics, message)
             found[message.topic].append(message)
             start, end = min(start, message.log_time), max(end, message.log_time)
     except BagError as error:
@@ -69,14 +72,17 @@ def read_episode(
         raise EpisodeError(
             f"{path}: no messages on {', '.join(missing)}; the bag has {', '.join(sorted(found)) or 'none'}"
         )
-    read = _Reader(bag, names, found, world_frame)
-    read.problems += left_out
+    verdict = audit.verdict({names[t.role]: t for t in topics.TOPICS if t.role in names})
+    if errors := verdict.main_errors():
+        raise EpisodeError("; ".join(errors))
+    read = _Reader(bag, names, verdict.place(found), world_frame, verdict)
+    read.problems += [*left_out, *verdict.problems()]
     return Episode(
         path=Path(path),
         session=bag.session,
         scene=_scene(read.text(topics.SIM_SCENE)),
-        start_ns=start,
-        end_ns=end,
+        start_ns=verdict.clock.stamp_ns(start),
+        end_ns=verdict.clock.stamp_ns(end),
         microphones=read.microphones(),
         arms=read.arms(),
         cameras=read.cameras(camera_frame),
@@ -94,8 +100,14 @@ class _Reader:
     """The messages of a bag by the roles of their topics."""
 
     def __init__(
-        self, bag: Bag, names: dict[str, str], found: dict[str, list[BagMessage]], world_frame: str
+        self,
+        bag: Bag,
+        names: dict[str, str],
+        found: dict[str, list[BagMessage]],
+        world_frame: str,
+        verdict: Verdict,
     ) -> None:
+        self._verdict = verdict
         self._bag, self._names, self._found, self._world = bag, names, found, world_frame
         self._decoder = Decoder({t: info for t, info in bag.topics.items() if t in names.values()})
         self.transforms = TransformBuffer()
@@ -146,6 +158,8 @@ class _Reader:
                 continue
             name = self._names[topic.role]
             with self._bearable(device):
+                if wrong := self._verdict.error(name):
+                    raise EpisodeError(wrong)
                 track = tracks[device] = decode.audio_track(name, self._of(topic))
                 if track.gaps:
                     seconds = sum(gap.seconds for gap in track.gaps)

@@ -42,7 +42,8 @@ def judge(
         audit = found[name] = StampAudit()
         for stamp, arrival in zip(stamped, came, strict=True):
             audit.add(
-                0 if np.isnan(stamp) else start_ns + round(float(stamp) * 1e9), T0 + round(float(arrival) * 1e9)
+                0 if np.isnan(stamp) else start_ns + round(float(stamp) * 1e9),
+                T0 + round(float(arrival) * 1e9),
             )
     times = TimeAudit(found, ROLES)
     return list(times.findings(times.clock.stamp_ns(T0))), times
@@ -64,12 +65,17 @@ def test_stamps_that_are_zero_are_told_with_their_uncertainty() -> None:
     assert (found.rule, found.severity, found.topic) == ("stamp_zero", Severity.PROBLEM, WRENCH)
     assert "0 in all 2000 messages" in found.text and "lie apart by 1 ms" in found.text
     found = only(judge(stamps={POSE: lambda t: np.where((t > 1) & (t < 1.1), np.nan, t)})[0])
-    assert "24 of 2000 messages" in found.text and "first at 1.005 s" in found.text and "left out" in found.text
+    assert (
+        "24 of 2000 messages" in found.text and "first at 1.005 s" in found.text and "left out" in found.text
+    )
 
 
 def test_repeated_stamps_are_told_and_frozen_ones_are_an_error() -> None:
     found = only(judge(stamps={POSE: lambda t: np.floor(t * 125 + 0.01) / 125})[0])
-    assert (found.rule, found.severity) == ("stamp_repeated", Severity.PROBLEM) and "1000 of 2000" in found.text
+    assert (found.rule, found.severity) == (
+        "stamp_repeated",
+        Severity.PROBLEM,
+    ) and "1000 of 2000" in found.text
     found = judge(stamps={CAMERA: lambda t: np.full_like(t, 0.5)})[0][0]
     assert (found.rule, found.severity) == ("stamp_repeated", Severity.ERROR)
 
@@ -151,7 +157,7 @@ def _stalls(t: Seconds) -> Seconds:
 )
 @pytest.mark.parametrize("names", [tuple(RATES), (POSE,), (CAMERA,)])
 def test_late_arrivals_are_no_step(late: Change, names: tuple[str, ...]) -> None:
-    assert judge(arrivals={name: late for name in names})[0] == []
+    assert judge(arrivals=dict.fromkeys(names, late))[0] == []
 
 
 def test_lost_messages_are_no_step() -> None:
