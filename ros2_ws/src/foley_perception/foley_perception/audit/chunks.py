@@ -220,12 +220,14 @@ class ChunkAudit:
         if measured:
             yield from self._end_stamps(topic)
 
-    def _clock_steps(self, topic: str, start_ns: int | None) -> Iterator[Finding]:
-        found = list(self._steps_found)
+    def clock_steps(self) -> list[tuple[int, float]]:
+        """Stamp [ns] after, and size [s], of each step of the stamps."""
         # What is still open is looked at without being closed: more may come.
         last = copy.deepcopy(self._clock).finish() if self._clock is not None else None
-        if last is not None:
-            found.append((last.stamp_ns, last.size_s))
+        return [*self._steps_found, *([(last.stamp_ns, last.size_s)] if last is not None else [])]
+
+    def _clock_steps(self, topic: str, start_ns: int | None) -> Iterator[Finding]:
+        found = self.clock_steps()
         if not found:
             return
         told = ", ".join(f"{size * 1e3:+.0f} ms at {moment(at, start_ns)}" for at, size in found[:3])

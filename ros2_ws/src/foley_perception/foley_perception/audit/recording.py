@@ -25,6 +25,7 @@ class Verdict:
     clock: ArrivalClock
     unstamped: Mapping[str, Unstamped]  # topics with messages whose stamp is zero
     further: frozenset[str]  # topics of devices beside the main ones
+    steps: tuple[tuple[int, float], ...]  # of the main microphone's clock: stamp [ns] after it, size [s]
 
     def error(self, topic: str) -> str:
         """Why a topic cannot be believed; empty where it can."""
@@ -143,7 +144,11 @@ class RecordingAudit:
             if stamps.zero and name in roles and roles[name].reader in RESTAMPED
         }
         further = frozenset(name for name, role in roles.items() if role.further)
-        return Verdict(tuple(found), times.clock, unstamped, further)
+        return Verdict(tuple(found), times.clock, unstamped, further, self._clock_steps(roles))
+
+    def _clock_steps(self, roles: Mapping[str, Topic]) -> tuple[tuple[int, float], ...]:
+        main = [s for name, s in self._sounds.items() if roles.get(name) == MICROPHONE]
+        return tuple(main[0].chunks.clock_steps()) if len(main) == 1 else ()
 
     def _place(self, name: str) -> tuple[int, bool]:
         place = self._stamp_at[name]

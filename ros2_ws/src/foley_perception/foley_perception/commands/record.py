@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from foley_common.metrics_file import write_metrics
-    from foley_perception.commands.tables import print_topics, topic_figures
+    from foley_perception.commands.tables import print_findings, print_topics, topic_figures
     from foley_perception.ros.record_client import RecordClientError, RecorderClient
 
     try:
@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
     print_topics(stopped.topics, f"{stopped.path}: {stopped.duration:.1f} s, {stopped.bytes / 1e6:.1f} MB")
     write_metrics(args.out, _figures(stopped, topic_figures(stopped.topics)))
+    print_findings(stopped.findings)
     if stopped.error_code:
         print(f"foley record: error: {stopped.error_msg}", file=sys.stderr)
         return 1
@@ -78,5 +79,6 @@ def _figures(stopped: Any, topics: dict[str, Any]) -> dict[str, Any]:
         "duration_s": stopped.duration,
         "bytes": stopped.bytes,
         "error_msg": stopped.error_msg,
+        "findings": list(stopped.findings),
         "topics": topics,
     }

@@ -55,6 +55,11 @@ class AudioSegment:
     def end_ns(self) -> int:
         return int(self.clock.time_ns(self.first_sample + len(self.samples)))
 
+    def follows(self, before: AudioSegment) -> bool:
+        """Whether it is the same stream's next sample, by another clock."""
+        end = before.first_sample + len(before.samples)
+        return (self.stream_id, self.first_sample) == (before.stream_id, end)
+
     def cut(self, start: int, count: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """``count`` samples from index ``start`` of ``samples`` (which may lie outside) and which exist."""
         sound, known = np.zeros(count, dtype=np.float32), np.zeros(count, dtype=np.bool_)
@@ -88,10 +93,14 @@ class AudioTrack:
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
-        """Inside of streams and between them."""
+        """Inside of streams and between them; where the clock was set, no sound is missing."""
         found: list[Gap] = []
         for i, segment in enumerate(self.segments):
-            if i and segment.start_ns > self.segments[i - 1].end_ns:
+            if (
+                i
+                and segment.start_ns > self.segments[i - 1].end_ns
+                and not segment.follows(self.segments[i - 1])
+            ):
                 found.append(Gap(self.segments[i - 1].end_ns, segment.start_ns))
             for begin, stop in segment.missing:
                 edges = segment.clock.time_ns(segment.first_sample + np.array([begin, stop]))
