@@ -11,6 +11,7 @@ import numpy as np
 
 from foley_common.times import NS_PER_S
 from foley_perception.audio.clock_steps import ClockStep, StepDetector
+from foley_perception.audio.stream_order import Place, StreamOrder
 from foley_perception.audit.clock_time import moment
 from foley_perception.audit.finding import Finding, Severity
 from foley_perception.recording.cdr import AudioHead
@@ -56,6 +57,7 @@ class ChunkAudit:
         self._early = array.array("d")  # arrival - stamp - length [s]
         self._lengths = array.array("d")
         self._every, self._first_ns = 1, 0
+        self._order = StreamOrder()
         self._clock: StepDetector | None = None
         self._steps_found: list[tuple[int, float]] = []  # stamp [ns] and size [s]
 
@@ -71,8 +73,11 @@ class ChunkAudit:
         self.chunks += 1
         self._first_ns = self._first_ns or stamp or arrival_ns
         last = self._last
+        if last is None or head.stream_id != last.stream_id:
+            self._order = StreamOrder()
+        place = self._order.place(head.first_sample, head.frames)
         if last is not None and head.stream_id == last.stream_id:
-            self._follow(last, head, arrival_ns)
+            self._follow(last, head, arrival_ns, place)
         elif head.stream_id in self._streams:
             self._id_returns += 1
             self._return_ns = self._return_ns or stamp or arrival_ns
@@ -86,16 +91,18 @@ class ChunkAudit:
             if len(self._early) >= _LATENCIES:
                 self._every *= 2
                 self._early, self._lengths = self._early[::2], self._lengths[::2]
-        self._watch_clock(last, head)
+        self._watch_clock(last, head, place)
         self._last, self._last_arrival = head, arrival_ns
         return True
 
-    def _watch_clock(self, last: AudioHead | None, head: AudioHead) -> None:
+    def _watch_clock(self, last: AudioHead | None, head: AudioHead, place: Place) -> None:
+        if place == Place.LATE:
+            return
         stamp = head.header.time_ns
         goes_on = (
             last is not None and last.stream_id == head.stream_id and last.sample_rate == head.sample_rate
         )
-        if self._clock is None or last is None or not goes_on or head.first_sample < last.first_sample:
+        if self._clock is None or last is None or not goes_on or place == Place.BACK:
             self._close_clock()
             self._clock = StepDetector(head.sample_rate) if head.sample_rate else None
         if self._clock is not None and stamp and (last is None or stamp != last.header.time_ns):
@@ -109,7 +116,7 @@ class ChunkAudit:
         if step is not None:
             self._steps_found.append((step.stamp_ns, step.size_s))
 
-    def _follow(self, last: AudioHead, head: AudioHead, arrival_ns: int) -> None:
+    def _follow(self, last: AudioHead, head: AudioHead, arrival_ns: int, place: Place) -> None:
         stamp = head.header.time_ns
         if head.sample_rate != last.sample_rate and self._rate is None:
             self._rate = _Change(last.sample_rate, head.sample_rate, stamp)
@@ -119,7 +126,7 @@ class ChunkAudit:
         self._pairs += 1
         if step < last.frames:
             self._wrong += 1
-            self._backwards += step < 0
+            self._backwards += step < 0 and place == Place.BACK
             if self._wrong_ns is None:
                 self._wrong_ns = stamp or arrival_ns
         if self._pairs <= _PAIRS:

@@ -7,6 +7,7 @@ types are frozen. Everything else goes through the definitions that the bag itse
 from __future__ import annotations
 
 import bisect
+import collections
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from foley_common.times import NS_PER_S
 from foley_perception.action.trajectory import ToolTrajectory
 from foley_perception.audio.clock_fit import ClockError, fit_clock
 from foley_perception.audio.clock_steps import clock_steps
+from foley_perception.audio.stream_order import Place, StreamOrder
 from foley_perception.contact_event import Contact
 from foley_perception.episodes.tracks import (
     AudioSegment,
@@ -106,14 +108,19 @@ def audio_track(topic: str, messages: Messages, channel: int = 0) -> AudioTrack:
         EpisodeError: a rate that changes within a stream or is not what its stamps say; a missing channel.
     """
     groups: list[tuple[str, Chunks]] = []
+    order = StreamOrder()
+    recent: collections.deque[tuple[str, int, int]] = collections.deque(maxlen=8)
     for message in messages:
         head = _checked_head(topic, message, channel)
-        if head.frames == 0:
-            continue
-        same = bool(groups) and groups[-1][0] == head.stream_id
-        # A count that falls back is a restarted source that kept its name.
-        if not same or head.first_sample < groups[-1][1][-1][0].first_sample:
+        key = (head.stream_id, head.first_sample, head.header.time_ns)
+        if head.frames == 0 or key in recent:
+            continue  # nothing, or what came twice
+        recent.append(key)
+        if not groups or groups[-1][0] != head.stream_id:
             groups.append((head.stream_id, []))
+            order = StreamOrder()
+        if order.place(head.first_sample, head.frames) == Place.BACK:
+            groups.append((head.stream_id, []))  # a restarted source that kept its name
         groups[-1][1].append((head, message))
     if not groups:
         raise EpisodeError(f"{topic}: no samples; is the microphone muted or its driver without permission?")
@@ -123,6 +130,7 @@ def audio_track(topic: str, messages: Messages, channel: int = 0) -> AudioTrack:
 
 def _of_one_clock(chunks: Chunks) -> list[Chunks]:
     """A stream's chunks, cut where its stamps step: from there on another clock holds."""
+    chunks = sorted(chunks, key=lambda chunk: chunk[0].first_sample)
     heads = [head for head, _ in chunks]
     if heads[0].sample_rate != heads[-1].sample_rate:
         return [chunks]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_perception.audio.stream_order import Place, StreamOrder
 from foley_perception.recording.cdr import AudioHead
 from foley_perception.recording.losses import PublisherCount
 
@@ -62,6 +63,7 @@ class TopicMonitor:
         self._stream: tuple[str, int, int] | None = None  # id, next sample, samples per chunk
         self._lost_samples = 0.0
         self._miscounted = 0
+        self._order = StreamOrder()
 
     def update(
         self,
@@ -86,12 +88,21 @@ class TopicMonitor:
         if sequence > 0:
             self._count.add(sequence)
         if audio is not None and audio.frames:
-            if self._stream is not None and self._stream[0] == audio.stream_id:
-                missing = audio.first_sample - self._stream[1]
-                if missing > 0:
-                    self._lost_samples += missing / max(self._stream[2], 1)
-                self._miscounted += missing < 0
-            self._stream = (audio.stream_id, audio.first_sample + audio.frames, audio.frames)
+            self._count_samples(audio)
+
+    def _count_samples(self, audio: AudioHead) -> None:
+        if self._stream is None or self._stream[0] != audio.stream_id:
+            self._order = StreamOrder()
+        place = self._order.place(audio.first_sample, audio.frames)
+        if place == Place.LATE:
+            self._lost_samples -= audio.frames / max(self._stream[2] if self._stream else 1, 1)
+            return
+        if self._stream is not None and self._stream[0] == audio.stream_id:
+            missing = audio.first_sample - self._stream[1]
+            if missing > 0:
+                self._lost_samples += missing / max(self._stream[2], 1)
+            self._miscounted += place == Place.BACK
+        self._stream = (audio.stream_id, audio.first_sample + audio.frames, audio.frames)
 
     def silent_s(self, now_ns: int, since_ns: int) -> float:
         """Seconds since the last arrival, or since ``since_ns`` if there was none."""
