@@ -14,6 +14,7 @@ from foley_perception.audio.clock_steps import ClockStep, StepDetector
 from foley_perception.audio.stream_order import Place, StreamOrder
 from foley_perception.audit.clock_time import moment
 from foley_perception.audit.finding import Finding, Severity
+from foley_perception.audit.rate import RateCheck
 from foley_perception.recording.cdr import AudioHead
 
 MISCOUNTED = 0.1  # share of chunks whose first_sample does not follow: no lost chunks, a broken counter
@@ -59,6 +60,7 @@ class ChunkAudit:
         self._every, self._first_ns = 1, 0
         self._order = StreamOrder()
         self._clock: StepDetector | None = None
+        self._rate_of_clock, self._wrong_rate = RateCheck(0), ""
         self._steps_found: list[tuple[int, float]] = []  # stamp [ns] and size [s]
 
     def add(self, head: AudioHead, arrival_ns: int) -> bool:
@@ -105,12 +107,23 @@ class ChunkAudit:
         if self._clock is None or last is None or not goes_on or place == Place.BACK:
             self._close_clock()
             self._clock = StepDetector(head.sample_rate) if head.sample_rate else None
+            self._rate_of_clock = RateCheck(head.sample_rate)
         if self._clock is not None and stamp and (last is None or stamp != last.header.time_ns):
-            self._told(self._clock.add(head.first_sample, stamp))
+            step = self._clock.add(head.first_sample, stamp)
+            if step is not None:
+                later = self._rate_of_clock.split(step.first_sample)
+                self._wrong_rate = self._wrong_rate or self._rate_of_clock.check()
+                self._rate_of_clock = later
+            self._told(step)
+            self._rate_of_clock.add(head.first_sample, stamp)
 
     def _close_clock(self) -> None:
         if self._clock is not None:
-            self._told(self._clock.finish())
+            step = self._clock.finish()
+            self._told(step)
+            if step is not None:
+                self._rate_of_clock.split(step.first_sample)
+            self._wrong_rate = self._wrong_rate or self._rate_of_clock.check()
 
     def _told(self, step: ClockStep | None) -> None:
         if step is not None:
@@ -205,6 +218,9 @@ class ChunkAudit:
             )
         else:
             yield from self._clock_steps(topic, start_ns)
+            rate = self._wrong_rate or self._rate_of_clock.check()
+            if rate and self._rate is None:
+                yield Finding("sound_rate", Severity.ERROR, topic, f"{topic}: {rate}")
         if wrong is None and self._backwards:
             yield Finding(
                 "sound_restarts",

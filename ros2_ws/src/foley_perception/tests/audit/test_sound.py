@@ -200,6 +200,19 @@ def test_a_rate_that_changes_within_a_stream_is_an_error() -> None:
     assert "from 16000 to 44100" in found.text and "at 3.000 s" in found.text
 
 
+@pytest.mark.parametrize("seconds", [3.0, 60.0])
+def test_a_rate_that_is_not_what_is_said_is_an_error(seconds: float) -> None:
+    audit = SoundAudit()
+    block = room(0.01).astype(np.float32)
+    for k in range(round(seconds * 100)):
+        stamp = T0 + round(k * CHUNK / 15_000 * 1e9)
+        head = AudioHead(Header(stamp, ""), "a", k * CHUNK, RATE, 1, 1, 0.0, CHUNK, 0)
+        audit.add(head, block, stamp + 12_000_000)
+    found = only(audit.findings(TOPIC, T0))
+    assert (found.rule, found.severity) == ("sound_rate", Severity.ERROR)
+    assert "sample_rate is 16000 Hz, but the stamps say 15000 Hz" in found.text
+
+
 def test_stamps_of_the_end_are_told() -> None:
     found = only(heard(room(), stamp_late_s=0.01))
     assert (found.rule, found.severity) == ("sound_end_stamp", Severity.PROBLEM)
