@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from foley_perception.commands import frame_options, topic_options
+
+if TYPE_CHECKING:
+    from foley_perception.audit.finding import Finding
 
 HELP = "look into a recording, check it, or recover one that was cut off or damaged"
 
@@ -73,7 +77,7 @@ def _info(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print(args: argparse.Namespace, report: object) -> None:
+def _print(args: argparse.Namespace, report: object, findings: Sequence[Finding] = ()) -> None:
     from foley_common.metrics_file import write_metrics
     from foley_perception.commands.tables import print_topics, topic_figures
     from foley_perception.recording.inspect import BagReport
@@ -90,39 +94,53 @@ def _print(args: argparse.Namespace, report: object) -> None:
         "bytes": report.bytes,
         "topics": topic_figures(report.topics),
         "problems": list(report.problems),
+        "findings": [
+            {"rule": f.rule, "severity": f.severity.name.lower(), "topic": f.topic, "text": f.text}
+            | {"time_s": None if f.time_ns is None else (f.time_ns - report.start_stamp_ns) * 1e-9}
+            for f in findings
+        ],
     }
     write_metrics(args.out, figures)
 
 
 def _check(args: argparse.Namespace) -> int:
     from foley_perception.action.gripper import GripperHand
+    from foley_perception.audit.finding import Finding, Severity
+    from foley_perception.commands.tables import print_findings
     from foley_perception.episodes import EpisodeError, read_episode
     from foley_perception.recording.inspect import inspect_bag, verdicts
 
     naming = topic_options.naming_of(args, [Path(args.path)])
     named: dict[str, Any] = {"namespace": naming.namespace, "mapping": naming.mapping}
     report = inspect_bag(args.path, check_index=True, **named)
-    _print(args, report)
-    wrong = verdicts(report)
+    found, clocks = verdicts(report), []
+    told = [finding.text for finding in found]
     try:
         hand = GripperHand.from_yaml(args.hand) if args.hand else None
         episode = read_episode(args.path, frames=frame_options.frames_of(args), **named)
-        told = [*episode.problems, *episode.motion_problems(hand)]
     except EpisodeError as error:
-        wrong.append(str(error))
+        rest = str(error)
+        for text in told:
+            rest = rest.replace(text, "")
+        if rest.strip("; "):
+            found.insert(0, Finding("reader", Severity.ERROR, "", str(error)))
     else:
-        wrong += [p for p in told if p not in wrong]
-        for note in episode.notes:
-            print(f"  note: {note}")
+        found += [finding for finding in episode.findings if finding.text not in told]
+        told += [finding.text for finding in found]
+        more = [*episode.problems, *episode.motion_problems(hand)]
+        more = [text for text in dict.fromkeys(more) if text not in told]
+        found += [Finding("reader", Severity.PROBLEM, "", text) for text in more]
         for segment in episode.audio.segments if episode.audio is not None else ():
-            print(
-                f"  sound `{segment.stream_id}`: {segment.sample_rate} Hz, "
+            clocks.append(
+                f"sound `{segment.stream_id}`: {segment.sample_rate} Hz, "
                 f"clock {segment.clock.drift_ppm(segment.sample_rate):+.1f} ppm, stamp jitter "
                 f"{segment.clock.jitter_s * 1e3:.3f} ms, {segment.clock.rejected} stamps rejected"
             )
-    for problem in wrong:
-        print(f"  ! {problem}")
-    print("good" if not wrong else f"{len(wrong)} problem(s)")
+    _print(args, report, found)
+    print_findings(clocks, mark="")
+    print_findings([finding.line for finding in found])
+    wrong = sum(finding.severity > Severity.NOTE for finding in found)
+    print("good" if not wrong else f"{wrong} problem(s)")
     return 1 if wrong else 0
 
 

@@ -86,7 +86,7 @@ def _record(args: argparse.Namespace, recorder: RecorderClient) -> int:
 def _finish(args: argparse.Namespace, recorder: RecorderClient, started: Any, ending: Ending | None) -> int:
     """Ask the recorder for the result, or look what is left where it cannot be asked."""
     from foley_common.metrics_file import write_metrics
-    from foley_perception.commands.tables import print_topics, topic_figures
+    from foley_perception.commands.tables import print_findings, print_topics, topic_figures
     from foley_perception.ros.record_client import RecordClientError
 
     stopped: Any = None
@@ -101,6 +101,7 @@ def _finish(args: argparse.Namespace, recorder: RecorderClient, started: Any, en
             why = f"somebody else stopped the recording ({why or stopped.error_msg})"
         return _look(args, recorder, started, why)
     print_topics(stopped.topics, f"{stopped.path}: {stopped.duration:.1f} s, {stopped.bytes / 1e6:.1f} MB")
+    print_findings(stopped.findings)
     if ending is not None and not stopped.error_code and stopped.duration > args.max_duration - _EARLY_S:
         why = ""  # its time was over
     told = "; ".join(filter(None, (why, stopped.error_msg)))
@@ -109,6 +110,7 @@ def _finish(args: argparse.Namespace, recorder: RecorderClient, started: Any, en
         "duration_s": stopped.duration,
         "bytes": stopped.bytes,
         "error_msg": told,
+        "findings": list(stopped.findings),
         "topics": topic_figures(stopped.topics),
     }
     write_metrics(args.out, figures)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from foley_common.times import NS_PER_S
 from foley_perception.audio.clock import StreamingClock
 from foley_perception.audio.onset import OnsetConfig, OnsetDetector
+from foley_perception.audit.finding import Severity
+from foley_perception.audit.live import LiveSound
 from foley_perception.clips.channels import CHANNEL, one_channel
 
 
@@ -59,6 +61,7 @@ class Listener:
         self._zeros = 0
         self._refusal: str = ""
         self._recent_bad = 0
+        self._audit = LiveSound("mic/audio", channel)
 
     @property
     def end_ns(self) -> int | None:
@@ -98,6 +101,14 @@ class Listener:
             )
             self._stream_id = None
             return []
+        self._audit.add(
+            samples,
+            first_sample=first_sample,
+            time_ns=time_ns,
+            stream_id=stream_id,
+            sample_rate=sample_rate,
+            arrival_ns=self._arrival_ns,
+        )
         mono = one_channel(samples, self.channel)
         good = np.isfinite(mono)
         bad = n - int(np.count_nonzero(good))
@@ -136,6 +147,10 @@ class Listener:
             return Trouble(
                 True, f"mic/audio holds nothing but zeros for {seconds:.1f} s: is the microphone muted?"
             )
+        found = self._audit.findings()
+        if found:
+            serious = found[0].severity == Severity.ERROR
+            return Trouble(serious, "; ".join(finding.text for finding in found[:3]))
         return None
 
     def _follow(self, stream_id: str, first_sample: int, time_ns: int) -> None:

@@ -25,8 +25,11 @@ from foley_perception.recording.bag import BagMessage, BagTopic
 class Note(Protocol):
     """Of one topic."""
 
-    def feed(self, message: BagMessage) -> None:
-        """A message, in the order in which they were written. What cannot be read is told when the topic is read."""
+    def feed(self, message: BagMessage, arrival: int) -> None:
+        """A message, in the order in which they were written, and when it arrived by the bag's clock.
+
+        What cannot be read is told when the topic is read.
+        """
 
     def ranges(self, first_ns: int, last_ns: int) -> list[Range]:
         """Arrivals within which everything lies that a reader of this stretch of stamps needs."""
@@ -41,7 +44,7 @@ class Latched:
     def __init__(self, *, newest: bool) -> None:
         self._newest, self._messages = newest, list[BagMessage]()
 
-    def feed(self, message: BagMessage) -> None:
+    def feed(self, message: BagMessage, arrival: int) -> None:
         if self._newest:
             self._messages.clear()
         self._messages.append(message)
@@ -60,7 +63,7 @@ class Changing:
         self._messages: list[BagMessage] = []
         self._last = b""
 
-    def feed(self, message: BagMessage) -> None:
+    def feed(self, message: BagMessage, arrival: int) -> None:
         content = bytes(message.data[_BEHIND_STAMP:])
         if content != self._last:
             self._last = content
@@ -91,20 +94,20 @@ class Stamped:
         """Messages with NaN, or with a rotation that is none."""
         return self._all.count - self.usable.count
 
-    def feed(self, message: BagMessage) -> None:
+    def feed(self, message: BagMessage, arrival: int) -> None:
         data = message.data
         if not self._numbers:
             stamp = cdr.read_stamp(data, 4) or message.log_time
-            self._all.add(message.log_time, stamp)
-            self.usable.add(message.log_time, stamp)
+            self._all.add(arrival, stamp)
+            self.usable.add(arrival, stamp)
             return
         try:
             header, values = cdr.read_doubles(data, self._numbers)
         except cdr.CdrError:
             return
-        self._all.add(message.log_time, header.time_ns)
+        self._all.add(arrival, header.time_ns)
         if self._is_usable(values.tolist()):
-            self.usable.add(message.log_time, header.time_ns)
+            self.usable.add(arrival, header.time_ns)
             np.minimum(self.lowest, values, out=self.lowest)
             np.maximum(self.highest, values, out=self.highest)
 
@@ -128,7 +131,7 @@ class Joints:
         self._known: dict[tuple[str, ...], Index] = {}  # by the joints that a message gives a position of
         self._named: dict[tuple[str, ...], Index] = {}  # by those it names and gives none
 
-    def feed(self, message: BagMessage) -> None:
+    def feed(self, message: BagMessage, arrival: int) -> None:
         try:
             header, names, positions = cdr.read_joints(message.data)
         except cdr.CdrError:
@@ -142,7 +145,7 @@ class Joints:
             if members:
                 if members not in group:
                     group[members] = Index()
-                group[members].add(message.log_time, header.time_ns)
+                group[members].add(arrival, header.time_ns)
 
     def ranges(self, first_ns: int, last_ns: int) -> list[Range]:
         known = {name for members in self._known for name in members}
@@ -162,15 +165,15 @@ class Hands:
         self._all = Index()
         self.seen = {side: Index() for side in SIDES}
 
-    def feed(self, message: BagMessage) -> None:
+    def feed(self, message: BagMessage, arrival: int) -> None:
         try:
             header, values = cdr.read_doubles(message.data, 2 * 21 * 3)
         except cdr.CdrError:
             return
-        self._all.add(message.log_time, header.time_ns)
+        self._all.add(arrival, header.time_ns)
         for side, tip in zip(SIDES, values.reshape(2, 21, 3)[:, INDEX_TIP], strict=True):
             if np.isfinite(tip).all():
-                self.seen[side].add(message.log_time, header.time_ns)
+                self.seen[side].add(arrival, header.time_ns)
 
     def ranges(self, first_ns: int, last_ns: int) -> list[Range]:
         return [r for i in (self._all, *self.seen.values()) for r in i.ranges(first_ns, last_ns)]
@@ -197,17 +200,15 @@ class Plans:
         self.plans: list[Plan] = []
         self.unreadable = ""
 
-    def feed(self, message: BagMessage) -> None:
+    def feed(self, message: BagMessage, arrival: int) -> None:
         try:
             if self._joints:
                 for plan in decode_motion.joint_plans(message.topic, [message], self._decoder, 0)[0]:
-                    self.plans.append(Plan(message.log_time, plan.received_ns, plan.start_ns, plan.end_ns))
+                    self.plans.append(Plan(arrival, plan.received_ns, plan.start_ns, plan.end_ns))
             else:
                 for motion in decode_motion.sent_tool_plans(message.topic, [message], self._decoder, 0)[0]:
                     times = motion.trajectory.times_ns
-                    self.plans.append(
-                        Plan(message.log_time, motion.received_ns, int(times[0]), int(times[-1]))
-                    )
+                    self.plans.append(Plan(arrival, motion.received_ns, int(times[0]), int(times[-1])))
         except EpisodeError as error:
             self.unreadable = self.unreadable or str(error)
 
@@ -229,7 +230,7 @@ class Contacts:
         self._decoder = Decoder({topic.name: topic})
         self._messages: list[tuple[int, BagMessage]] = []
 
-    def feed(self, message: BagMessage) -> None:
+    def feed(self, message: BagMessage, arrival: int) -> None:
         time_ns = cdr.read_stamp(message.data, 4) or 0
         self._messages.append((time_ns, message))
 

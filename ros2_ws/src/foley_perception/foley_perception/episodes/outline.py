@@ -13,7 +13,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -22,18 +22,18 @@ from numpy.typing import NDArray
 
 from foley_common import topics
 from foley_common.topics import MAIN_ARM, Topic
+from foley_perception.audit.recording import RecordingAudit
 from foley_perception.episodes.decode import Decoder
 from foley_perception.episodes.index import Range, joined
 from foley_perception.episodes.names import resolve
 from foley_perception.episodes.notes import Contacts, Note, Plan, Plans, Transforms, note_of
 from foley_perception.episodes.sound import SoundOutline, Stream
 from foley_perception.episodes.tracks import EpisodeError
-from foley_perception.recording.bag import Bag, BagMessage, BagTopic
+from foley_perception.recording.bag import Bag, BagMessage
 from foley_perception.recording.bag_name import bag_name
 from foley_perception.recording.errors import BagError
 
 Messages = dict[str, list[BagMessage]]
-Watcher = Callable[[BagTopic, BagMessage], None]
 _STREAMS: tuple[str, ...] = ("audio", "image", "depth", "pose", "joints", "wrench", "keypoints")
 _AUDIO = topics.MICROPHONE.type
 
@@ -61,7 +61,6 @@ class Outline:
     Args:
         name: what a recording is called whose metadata do not say it.
         keep: keep every message as well, to read the whole of it.
-        watch: is shown each message in the order in which they were written, as the audit is.
 
     Raises:
         EpisodeError: not a bag, or a topic of a main device is ambiguous or has a wrong type.
@@ -75,43 +74,57 @@ class Outline:
         mapping: Mapping[str, str] | None = None,
         name: str = "",
         keep: bool = False,
-        watch: Watcher | None = None,
     ) -> None:
         self.path = path
-        self.start_ns, self.end_ns = 2**63 - 1, 0  # by arrival
         self.counts: collections.Counter[str] = collections.Counter()  # messages by topic
-        self._all: Messages | None = collections.defaultdict(list) if keep else None
-        self._notes: dict[str, Note | None] = {}
-        self._sounds: dict[str, SoundOutline] = {}
+        self._keep = keep
+        audit = RecordingAudit()
+        start, end = 2**63 - 1, 0
         try:
             self.bag = Bag(path)
+            self._begin_notes()
             for message in self.bag.messages():
-                self._note(message)
-                if watch is not None:
-                    watch(self.bag.topics[message.topic], message)
+                audit.add_message(self.bag.topics, message)
+                self.counts[message.topic] += 1
+                start, end = min(start, message.log_time), max(end, message.log_time)
+                self._note(message, message.log_time)
+            self.session = self.bag.session
+            if not self.session.get("session_id"):
+                self.session["session_id"] = name or bag_name(path)
+            self.problems = tuple(dict.fromkeys(self.bag.problems))  # each reading of the bag adds to its own
+            self.names, self.left_out = resolve(self.bag, namespace, mapping, heard=self.counts)
+            roles = {self.names[t.role]: t for t in topics.TOPICS if t.role in self.names}
+            self.verdict = audit.verdict(roles)
+            if self.verdict.moves:  # what was noted of times does not hold
+                self._begin_notes()
+                for message in self.bag.messages():
+                    if (placed := self.verdict.placed(message)) is not None:
+                        self._note(placed, message.log_time)
         except BagError as error:
             raise EpisodeError(str(error)) from error
-        self.session = self.bag.session
-        if not self.session.get("session_id"):
-            self.session["session_id"] = name or bag_name(path)
-        self.problems = tuple(dict.fromkeys(self.bag.problems))  # each reading of the bag adds to its own
-        self.names, self.left_out = resolve(self.bag, namespace, mapping, heard=self.counts)
+        self.start_ns = self.verdict.clock.stamp_ns(
+            start
+        )  # of what arrived first, by the clock of the stamps
+        self.end_ns = self.verdict.clock.stamp_ns(end)
 
-    def _note(self, message: BagMessage) -> None:
+    def _begin_notes(self) -> None:
+        self._all: Messages | None = collections.defaultdict(list) if self._keep else None
+        self._notes: dict[str, Note | None] = {}
+        self._sounds: dict[str, SoundOutline] = {}
+
+    def _note(self, message: BagMessage, arrival: int) -> None:
         name = message.topic
         if self._all is not None:
             self._all[name].append(message)
-        self.start_ns, self.end_ns = min(self.start_ns, message.log_time), max(self.end_ns, message.log_time)
-        self.counts[name] += 1
         if name not in self._notes:
             topic = self.bag.topics[name]
             self._notes[name] = note_of(topic)
             if topic.type == _AUDIO:
                 self._sounds[name] = SoundOutline(name)
         if (sound := self._sounds.get(name)) is not None:
-            sound.feed(message)
+            sound.feed(message, arrival)
         elif (note := self._notes[name]) is not None:
-            note.feed(message)
+            note.feed(message, arrival)
 
     # ---- topics by role ----------------------------------------------------------------------------------
     def topic(self, reader: str, device: str = "") -> Topic | None:
@@ -200,5 +213,8 @@ class Outline:
         for first, last in joined([r for ranges in whole.values() for r in ranges]):
             for message in self.bag.messages(start_ns=first, end_ns=last + 1):
                 ranges = whole.get(message.topic, ())
-                if first <= message.log_time <= last and any(a <= message.log_time <= b for a, b in ranges):
-                    yield message
+                if not (first <= message.log_time <= last):
+                    continue
+                inside = any(a <= message.log_time <= b for a, b in ranges)
+                if inside and (placed := self.verdict.placed(message)) is not None:
+                    yield placed

@@ -90,8 +90,10 @@ def episode_of(
     Raises:
         EpisodeError: as of :func:`read_episode`.
     """
+    if errors := outline.verdict.main_errors():
+        raise EpisodeError("; ".join(errors))
     read = _Reader(outline, span, frames.world)
-    read.problems += outline.left_out
+    read.problems += [*outline.left_out, *outline.verdict.problems()]
     detected = read.contacts(topics.CONTACTS)
     arms = read.arms()
     return Episode(
@@ -220,6 +222,8 @@ class _Reader:
                 continue
             name = self._names[topic.role]
             with self._bearable(device):
+                if wrong := self._outline.verdict.error(name):
+                    raise EpisodeError(wrong)
                 sound = self._outline.sound(topic)
                 edges = (self._span.first_ns, self._span.last_ns) if self._span is not None else (None, None)
                 tracks[device] = sound.track(self._of(topic), *edges)

@@ -6,6 +6,9 @@ kept: so a stretch of ten seconds is the same whether it is read alone or with t
 
 from __future__ import annotations
 
+import collections
+import copy
+import itertools
 import math
 from array import array
 from collections.abc import Iterable, Mapping
@@ -15,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_perception.audio.clock_fit import ClockError, SampleClock, fit_clock
+from foley_perception.audio.clock_steps import StepDetector
+from foley_perception.audio.stream_order import Place, StreamOrder
 from foley_perception.clips.channels import CHANNEL
 from foley_perception.episodes.index import Index, Range
 from foley_perception.episodes.tracks import AudioSegment, AudioTrack, EpisodeError, Gap, gaps_of
@@ -31,15 +36,25 @@ class Stream:
     def __init__(self, topic: str, head: cdr.AudioHead) -> None:
         self.topic, self.stream_id, self.sample_rate = topic, head.stream_id, head.sample_rate
         self.first_sample = self.stop_sample = head.first_sample
-        self.newest = head.first_sample  # of the newest chunk
         self.index = Index()
         self.arrivals: Range = (2**63 - 1, 0)
         self._known: list[list[int]] = []  # [start, stop) of what was received, in order
         self._heads = array("q")  # first sample, stamp, arrival
         self._stride = self._chunks = 0
+        self._order = StreamOrder()
+        self._steps = StepDetector(head.sample_rate)
+        self._cuts: list[int] = []  # first samples of new clocks
+        self._stamp_ns: int | None = None
 
-    def feed(self, head: cdr.AudioHead, arrival: int, finite: NDArray[np.bool_]) -> None:
-        """A chunk, and which of its samples [frames] are numbers.
+    def place(self, head: cdr.AudioHead) -> Place:
+        """Where the next chunk belongs in it."""
+        return self._order.place(head.first_sample, head.frames)
+
+    def feed(
+        self, head: cdr.AudioHead, message: BagMessage, arrival: int, finite: NDArray[np.bool_], late: bool
+    ) -> None:
+        """A chunk, when it arrived by the bag's clock, which of its samples [frames] are numbers, and whether others
+        that follow it came before it.
 
         Raises:
             EpisodeError: another rate, or a count that cannot be.
@@ -50,7 +65,8 @@ class Stream:
                 f"`{self.stream_id}`; the driver must begin a new stream_id when its rate changes"
             )
         stop = head.first_sample + head.frames
-        self.newest, self.stop_sample = head.first_sample, max(self.stop_sample, stop)
+        self.first_sample = min(self.first_sample, head.first_sample)
+        self.stop_sample = max(self.stop_sample, stop)
         if (length := self.stop_sample - self.first_sample) > MAX_STREAM_S * self.sample_rate:
             raise EpisodeError(
                 f"{self.topic}: first_sample jumps by {length / self.sample_rate:.0f} s within stream "
@@ -58,16 +74,23 @@ class Stream:
                 "counter is broken"
             )
         self.index.add(arrival, head.first_sample, stop - 1)
-        self.arrivals = min(self.arrivals[0], arrival), max(self.arrivals[1], arrival)
+        self.arrivals = min(self.arrivals[0], message.log_time), max(self.arrivals[1], message.log_time)
         if finite.all():
             self._receive(head.first_sample, stop)
         else:
             for start, end in runs(finite):
                 self._receive(head.first_sample + start, head.first_sample + end)
-        self._keep(head, arrival)
+        self._keep(head, message.log_time)
+        # Of chunks that share a stamp it is the first one's.
+        if not late and head.header.time_ns != self._stamp_ns:
+            self._stamp_ns = head.header.time_ns
+            step = self._steps.add(head.first_sample, head.header.time_ns)
+            self._cuts += [step.first_sample] if step is not None else []
 
     def _receive(self, start: int, stop: int) -> None:
-        if self._known and start <= self._known[-1][1]:
+        if self._known and start < self._known[-1][0]:  # late
+            self._known = _joined([*self._known, [start, stop]])
+        elif self._known and start <= self._known[-1][1]:
             self._known[-1][1] = max(self._known[-1][1], stop)
         else:
             self._known.append([start, stop])
@@ -82,13 +105,33 @@ class Stream:
 
     @property
     def heads(self) -> NDArray[np.int64]:
-        """First sample, stamp and arrival [n, 3] of its chunks, evenly thinned out where they are very many."""
-        return np.array(self._heads, dtype=np.int64).reshape(-1, 3)
+        """First sample, stamp and arrival [n, 3] of its chunks in order, thinned out where they are very many."""
+        heads = np.array(self._heads, dtype=np.int64).reshape(-1, 3)
+        return heads[np.argsort(heads[:, 0], kind="stable")]
+
+    def of_one_clock(self) -> list[Stream]:
+        """Itself, in parts where its stamps step: from there on another clock holds."""
+        last = self._steps.finish()
+        cuts = [*self._cuts, *([last.first_sample] if last is not None else [])]
+        edges = [self.first_sample, *cuts, self.stop_sample]
+        return [self._part(a, b) for a, b in itertools.pairwise(edges)] if cuts else [self]
+
+    def _part(self, first: int, stop: int) -> Stream:
+        part = copy.copy(self)
+        part.first_sample, part.stop_sample = first, stop
+        known = ([max(a, first), min(b, stop)] for a, b in self._known)
+        part._known = [run for run in known if run[0] < run[1]]
+        heads = self.heads
+        inside = (heads[:, 0] >= first) & (heads[:, 0] < stop)
+        part._heads = array("q", heads[inside].ravel().tobytes())
+        return part
 
     @cached_property
     def clock(self) -> SampleClock:
         """Fitted to the whole stream. Raises EpisodeError."""
         heads = self.heads
+        # Of chunks that share a stamp it is the first one's.
+        heads = heads[np.diff(heads[:, 1], prepend=heads[:1, 1] - 1) != 0]
         try:
             return fit_clock(heads[:, 0], heads[:, 1], self.sample_rate)
         except ClockError as error:
@@ -124,27 +167,30 @@ class SoundOutline:
     def __init__(self, topic: str, channel: int = CHANNEL) -> None:
         self.topic, self.channel = topic, channel
         self._streams: list[Stream] = []
+        self._recent: collections.deque[tuple[str, int, int]] = collections.deque(maxlen=8)
         self._error: EpisodeError | None = (
             None  # of the first chunk that cannot be used: told when it is asked for
         )
 
-    def feed(self, message: BagMessage) -> None:
+    def feed(self, message: BagMessage, arrival: int) -> None:
+        """A message, and when it arrived by the bag's clock."""
         if self._error is not None:
             return
         try:
             head = checked_head(self.topic, message, self.channel)
-            if not head.frames:
-                return
+            key = (head.stream_id, head.first_sample, head.header.time_ns)
+            if not head.frames or key in self._recent:
+                return  # nothing, or what came twice
+            self._recent.append(key)
             streams = self._streams
-            # A count that falls back is a restarted source that kept its name.
-            if not (
-                streams
-                and streams[-1].stream_id == head.stream_id
-                and streams[-1].newest <= head.first_sample
-            ):
+            if not streams or streams[-1].stream_id != head.stream_id:
                 streams.append(Stream(self.topic, head))
+            place = streams[-1].place(head)
+            if place == Place.BACK:  # a restarted source that kept its name
+                streams.append(Stream(self.topic, head))
+                streams[-1].place(head)
             samples = cdr.read_audio_samples(message.data, head)[:, self.channel]
-            streams[-1].feed(head, message.log_time, np.isfinite(samples))
+            streams[-1].feed(head, message, arrival, np.isfinite(samples), place == Place.LATE)
         except EpisodeError as error:
             self._error = error
 
@@ -161,7 +207,8 @@ class SoundOutline:
             raise EpisodeError(
                 f"{self.topic}: no samples; is the microphone muted or its driver without permission?"
             )
-        return tuple(sorted(self._streams, key=lambda stream: stream.start_ns))
+        parts = (part for stream in self._streams for part in stream.of_one_clock())
+        return tuple(sorted(parts, key=lambda stream: stream.start_ns))
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
@@ -219,7 +266,7 @@ class SoundOutline:
         return [_segment(stream, *parts[stream], known[stream]) for stream in parts]
 
     def _stream_of(self, head: cdr.AudioHead, arrival: int) -> Stream | None:
-        for stream in self._streams:
+        for stream in self.streams:
             if (
                 stream.stream_id == head.stream_id
                 and stream.arrivals[0] <= arrival <= stream.arrivals[1]
@@ -236,6 +283,17 @@ def _segment(
     samples[~known] = 0.0
     missing = tuple(runs(~known))
     return AudioSegment(stream.stream_id, stream.sample_rate, first, samples, missing, stream.clock)
+
+
+def _joined(known: list[list[int]]) -> list[list[int]]:
+    """The same runs in order, those that touch as one."""
+    result: list[list[int]] = []
+    for start, stop in sorted(known):
+        if result and start <= result[-1][1]:
+            result[-1][1] = max(result[-1][1], stop)
+        else:
+            result.append([start, stop])
+    return result
 
 
 def runs(true: NDArray[np.bool_]) -> list[tuple[int, int]]:

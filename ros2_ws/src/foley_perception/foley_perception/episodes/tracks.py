@@ -57,6 +57,11 @@ class AudioSegment:
     def end_ns(self) -> int:
         return int(self.clock.time_ns(self.first_sample + len(self.samples)))
 
+    @property
+    def stop_sample(self) -> int:
+        """Behind the last one."""
+        return self.first_sample + len(self.samples)
+
     def cut(self, start: int, count: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """``count`` samples from index ``start`` of ``samples`` (which may lie outside) and which exist."""
         sound, known = np.zeros(count, dtype=np.float32), np.zeros(count, dtype=np.bool_)
@@ -119,7 +124,11 @@ class Spanning(Protocol):
     """A stretch of one stream."""
 
     @property
+    def stream_id(self) -> str: ...
+    @property
     def first_sample(self) -> int: ...
+    @property
+    def stop_sample(self) -> int: ...
     @property
     def missing(self) -> tuple[tuple[int, int], ...]: ...
     @property
@@ -131,15 +140,20 @@ class Spanning(Protocol):
 
 
 def gaps_of(streams: Sequence[Spanning]) -> tuple[Gap, ...]:
-    """Inside of streams, which are in order of time, and between them."""
+    """Inside of streams, which are in order of time, and between them; where the clock was set, nothing is missing."""
     found: list[Gap] = []
     for i, stream in enumerate(streams):
-        if i and stream.start_ns > streams[i - 1].end_ns:
+        if i and stream.start_ns > streams[i - 1].end_ns and not _follows(stream, streams[i - 1]):
             found.append(Gap(streams[i - 1].end_ns, stream.start_ns))
         for begin, stop in stream.missing:
             edges = stream.clock.time_ns(stream.first_sample + np.array([begin, stop]))
             found.append(Gap(int(edges[0]), int(edges[1])))
     return tuple(found)
+
+
+def _follows(stream: Spanning, before: Spanning) -> bool:
+    """Whether it is the same stream's next sample, by another clock."""
+    return (stream.stream_id, stream.first_sample) == (before.stream_id, before.stop_sample)
 
 
 def _resampled(

@@ -117,6 +117,14 @@ def read_stamp(data: Buffer, offset: int) -> int | None:
     return int(seconds) * NS_PER_S + int(nanoseconds)
 
 
+def with_stamp(data: Buffer, offset: int, time_ns: int) -> bytes:
+    """The same message with another builtin_interfaces/Time at ``offset``."""
+    changed = bytearray(data)
+    order = "<iI" if data[1] == 1 else ">iI"
+    struct.pack_into(order, changed, offset, *divmod(time_ns, NS_PER_S))
+    return bytes(changed)
+
+
 def read_first_stamp(data: Buffer, where: tuple[int, bool] | None) -> int | None:
     """The stamp at the place that :func:`definitions.stamp_offset` found; None if there is none, if its
     sequence is empty, or if it is zero (its publisher did not stamp it)."""

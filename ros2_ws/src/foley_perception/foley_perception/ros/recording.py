@@ -164,6 +164,7 @@ def fill_stop_response(response: Any, result: RecordingResult) -> Any:
     response.duration = result.duration_s
     response.bytes = result.bytes
     response.topics = [statistics_message(report) for report in result.topics]
+    response.findings = [finding.line for finding in result.findings]
     if result.failure is not None:
         response.error_code, response.error_msg = response.ERROR_WRITE_FAILED, str(result.failure)
     elif result.missing:

@@ -1,0 +1,154 @@
+"""The audit of a whole recording, fed message by message: while it is recorded, or from its bag."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from foley_common.times import NS_PER_S
+from foley_common.topics import MICROPHONE, Topic
+from foley_perception.audit.arrivals import ArrivalClock
+from foley_perception.audit.finding import Finding, Severity
+from foley_perception.audit.sound import SoundAudit
+from foley_perception.audit.stamps import StampAudit
+from foley_perception.audit.times import RESTAMPED, TimeAudit
+from foley_perception.recording import cdr, definitions
+from foley_perception.recording.bag import BagMessage, BagTopic
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What was found, and how messages are placed in time."""
+
+    findings: tuple[Finding, ...]  # the worst first
+    clock: ArrivalClock
+    unstamped: Mapping[str, Unstamped]  # topics with messages whose stamp is zero
+    further: frozenset[str]  # topics of devices beside the main ones
+    steps: tuple[tuple[int, float], ...]  # of the main microphone's clock: stamp [ns] after it, size [s]
+
+    def error(self, topic: str) -> str:
+        """Why a topic cannot be believed; empty where it can."""
+        wrong = [f.text for f in self.findings if f.topic == topic and f.severity == Severity.ERROR]
+        return "; ".join(wrong)
+
+    def main_errors(self) -> list[str]:
+        """Why the recording is of no use."""
+        return [f.text for f in self.findings if f.severity == Severity.ERROR and f.topic not in self.further]
+
+    def problems(self) -> list[str]:
+        """What is told, and is not of a device that is left out."""
+        return [f.text for f in self.findings if f.severity == Severity.PROBLEM]
+
+    @property
+    def moves(self) -> bool:
+        """Whether messages are to be :meth:`placed` elsewhere than they say."""
+        return not self.clock.same or bool(self.unstamped)
+
+    def placed(self, message: BagMessage) -> BagMessage | None:
+        """A message with its arrival by the stamps' clock, which is its stamp where its topic has none; None if it
+        alone has none."""
+        if not self.moves:
+            return message
+        if not self.clock.same:
+            message = dataclasses.replace(message, log_time=self.clock.stamp_ns(message.log_time))
+        unstamped = self.unstamped.get(message.topic)
+        if unstamped is None:
+            return message
+        data = bytes(message.data)
+        if cdr.read_first_stamp(data, unstamped.place) is not None:
+            return message
+        if not unstamped.throughout:
+            return None
+        stamp = message.log_time - (_length_ns(data) if unstamped.sound else 0)
+        stamped = cdr.with_stamp(data, unstamped.place[0], stamp)
+        return dataclasses.replace(message, _fetch=lambda: stamped)
+
+
+class Unstamped(NamedTuple):
+    """A topic with stamps that are zero."""
+
+    place: tuple[int, bool]  # of the stamp
+    throughout: bool
+    sound: bool
+
+
+def _length_ns(data: cdr.Buffer) -> int:
+    """Of a chunk: it arrives when its last sample was captured, at the earliest."""
+    head = cdr.audio_head_or_none(data)
+    return head.frames * NS_PER_S // head.sample_rate if head is not None and head.sample_rate else 0
+
+
+class RecordingAudit:
+    """Times of every stamped topic and sound of every microphone, in bounded memory."""
+
+    def __init__(self) -> None:
+        self._stamp_at: dict[str, tuple[int, bool] | None] = {}
+        self._stamps: dict[str, StampAudit] = {}
+        self._sounds: dict[str, SoundAudit] = {}
+        self._first_ns: int | None = None
+
+    def add_topic(self, name: str, message_type: str, definition: str) -> None:
+        """Say what a topic holds, before its first message."""
+        at = self._stamp_at[name] = definitions.stamp_offset(definition)
+        if at is not None:
+            self._stamps[name] = StampAudit()
+        if message_type == MICROPHONE.type:
+            self._sounds[name] = SoundAudit()
+
+    def knows(self, name: str) -> bool:
+        return name in self._stamp_at
+
+    def add_message(self, bag_topics: Mapping[str, BagTopic], message: BagMessage) -> None:
+        """One message of a bag."""
+        if not self.knows(message.topic):
+            topic = bag_topics[message.topic]
+            self.add_topic(topic.name, topic.type, topic.definition)
+        self.add(message.topic, message.data, message.log_time)
+
+    def add(self, topic: str, data: cdr.Buffer, arrival_ns: int) -> None:
+        """One message of a topic that was added."""
+        if self._first_ns is None or arrival_ns < self._first_ns:
+            self._first_ns = arrival_ns
+        stamps = self._stamps.get(topic)
+        if stamps is None:
+            return
+        offset, in_sequence = self._place(topic)
+        if not in_sequence or any(data[4:8]):
+            stamp = cdr.read_stamp(data, offset)
+            if stamp is not None:
+                stamps.add(stamp, arrival_ns)
+        if topic in self._sounds:
+            self._sounds[topic].add_message(data, arrival_ns)
+
+    def verdict(self, roles: Mapping[str, Topic]) -> Verdict:
+        """What is wrong, the worst first.
+
+        Args:
+            roles: topic -> its entry in the registry, of those that are read.
+        """
+        times = TimeAudit(self._stamps, roles)
+        start = None if self._first_ns is None else times.clock.stamp_ns(self._first_ns)
+        # Of two microphones on one topic, stamps say nothing.
+        mixed = {name for name, sound in self._sounds.items() if sound.chunks.interleaved}
+        found = [f for f in times.findings(start) if f.topic not in mixed]
+        for name, sound in sorted(self._sounds.items()):
+            if name in roles:
+                found += sound.findings(name, start, measured=times.measured and times.clock.same)
+        found.sort(key=lambda finding: -finding.severity)
+        unstamped = {
+            name: Unstamped(self._place(name), not stamps.stamped, name in self._sounds)
+            for name, stamps in self._stamps.items()
+            if stamps.zero and name in roles and roles[name].reader in RESTAMPED
+        }
+        further = frozenset(name for name, role in roles.items() if role.further)
+        return Verdict(tuple(found), times.clock, unstamped, further, self._clock_steps(roles))
+
+    def _clock_steps(self, roles: Mapping[str, Topic]) -> tuple[tuple[int, float], ...]:
+        main = [s for name, s in self._sounds.items() if roles.get(name) == MICROPHONE]
+        return tuple(main[0].chunks.clock_steps()) if len(main) == 1 else ()
+
+    def _place(self, name: str) -> tuple[int, bool]:
+        place = self._stamp_at[name]
+        assert place is not None, "topics without a stamp have no StampAudit"
+        return place
