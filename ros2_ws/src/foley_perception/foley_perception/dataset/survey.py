@@ -77,7 +77,8 @@ def survey_episode(episode: Episode, *, merge_s: float, onsets: bool) -> Survey:
         int(frames.times_ns[0]) if frames is not None else None,
     )
     found = merge_contacts(contacts, merge_s)
-    return _survey(episode, pose is not None, side, found, by_ear, windows, calibrated=episode.camera_placed)
+    camera = {"frames": frames is not None, "calibrated": episode.camera_placed}
+    return _survey(episode, pose is not None, side, found, by_ear, windows, **camera)
 
 
 def survey_outline(
