@@ -36,7 +36,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--recorder",
         default="recorder",
-        help="name of the recorder's node, with its namespace (default: %(default)s)",
+        help="name of the recorder's node (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--namespace",
+        default="",
+        metavar="NS",
+        help="of the recorder, as `foley up --namespace` was given it",
     )
     parser.add_argument("--out", default="out/record", help="folder for metrics.json (default: %(default)s)")
     topic_options.add_map(parser)
@@ -48,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         mapping = topic_options.mapping_of(args)
-        with RecorderClient(args.recorder) as recorder:
+        with RecorderClient(f"{args.namespace.strip('/')}/{args.recorder.strip('/')}") as recorder:
             if mapping:
                 recorder.map_topics(mapping)
             try:

@@ -16,7 +16,7 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 from rclpy.serialization import serialize_message
 
-from foley_common.topics import LABELS
+from foley_common.topics import LABELS, TOPICS
 from foley_msgs.msg import SegmentLabel
 from foley_msgs.srv import LabelSegment, StartRecording, StopRecording
 from foley_perception.recording.config import RecorderConfig
@@ -71,9 +71,23 @@ class RecorderNode(FoleyNode[RecorderConfig]):
         self._subscriptions_raw = RawSubscriptions(self, specs, self._on_message)
         for topic, why in self._subscriptions_raw.unavailable.items():
             self.get_logger().warning(f"{topic} is not recorded: {why}")
+        self._mapping = self._remapped_by_ros(config) | config.mapping
         labels = config.mapping.get(LABELS.name, LABELS.name)
         self._labels_topic = self.resolve_topic_name(labels)
         self._label_publisher = self.create_publisher(SegmentLabel, labels, profile(LABELS))
+
+    def _remapped_by_ros(self, config: RecorderConfig) -> dict[str, str]:
+        """Our topics that bear other names by `-r name:=topic` or a launch file; a namespace alone is no other name."""
+        ours = {entry.name for entry in TOPICS}
+        resolved = {
+            spec.name: (
+                self.resolve_topic_name(spec.name),
+                self.resolve_topic_name(spec.name, only_expand=True),
+            )
+            for spec in config.specs
+            if spec.name in ours
+        }
+        return {name: topic for name, (topic, expanded) in resolved.items() if topic != expanded}
 
     def stop(self) -> None:
         if self._recording is not None:
@@ -183,7 +197,9 @@ class RecorderNode(FoleyNode[RecorderConfig]):
         subscriptions.poll()  # what came before the start is no part of it, but for what is latched
         now = self.now_ns()
         try:
-            recording, session_id = begin_recording(config, subscriptions, self._latched, request, now)
+            recording, session_id = begin_recording(
+                config, subscriptions, self._latched, request, now, self._mapping
+            )
         except BagError as error:
             return refuse(start_error_code(error), str(error))
         self._recording = recording

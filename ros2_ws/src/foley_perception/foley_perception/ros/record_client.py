@@ -196,8 +196,8 @@ class RecorderClient:
         client = self._node.create_client(kind, f"{self._name}/{service}")
         if not client.wait_for_service(timeout_sec=patience_s):
             raise RecordClientError(
-                f"no recorder answers at {self._name}: start the system (`foley up`) or check ROS_DOMAIN_ID "
-                "and --recorder"
+                f"no recorder answers at {self._name}: start the system (`foley up`) or check ROS_DOMAIN_ID, "
+                "--namespace and --recorder"
             )
         future = client.call_async(request)
         end = time.monotonic() + 60.0

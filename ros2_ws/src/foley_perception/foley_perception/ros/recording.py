@@ -11,6 +11,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
+from foley_common import topic_map
 from foley_common.topics import RECORDED_QOS
 from foley_msgs.msg import SegmentLabel, TopicStatistics
 from foley_msgs.srv import StartRecording
@@ -69,8 +70,12 @@ def begin_recording(
     latched: LatchedStore,
     request: Any,
     now_ns: int,
+    mapping: topic_map.TopicMap,
 ) -> tuple[Recording, str]:
     """A recording as StartRecording asks for it, and its session id.
+
+    Args:
+        mapping: the registry's names -> topics that are recorded for them under other names.
 
     Raises:
         BagError: refused; see :func:`start_error_code`.
@@ -80,7 +85,7 @@ def begin_recording(
             f"max_duration is {request.max_duration} s, must be above 0 and at most "
             f"{config.longest_recording_s} s (parameter `longest_recording_s`)"
         )
-    if wrong := subscriptions.wrong_types(config.mapping):
+    if wrong := subscriptions.wrong_types(mapping):
         raise MissingTopicError("; ".join(wrong))
     absent = subscriptions.without_publisher()
     if absent and not config.start_without_required:
@@ -95,7 +100,7 @@ def begin_recording(
         notes=request.notes,
         tags=list(request.tags),
         extra_yaml=request.metadata_yaml,
-        topics=config.mapping,
+        topics=mapping,
     )
     recording = Recording(
         Path(config.output_dir).expanduser().resolve() / name,

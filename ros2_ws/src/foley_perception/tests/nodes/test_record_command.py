@@ -192,6 +192,34 @@ def test_stopped_deactivated_and_ended(ros_context: Any, recorder: Any, poses: A
             ros_context.transition("/recorder", "activate")
 
 
+def test_names_that_ros_remaps_are_in_the_metadata(
+    ros_context: Any, start_node: Any, poses: Any, command: Any, tmp_path: Path
+) -> None:
+    """As a launch file gives them; and in a namespace, which is no other name."""
+    from foley_perception.recording.bag import Bag
+
+    poses("/arm/tcp")
+    file = tmp_path / "recorder.yaml"
+    file.write_text(TOPICS)
+    start_node(
+        "foley_perception.nodes.recorder",
+        parameters={"output_dir": tmp_path / "bags", "min_free_mb": 1.0, "flush_period_s": 0.2},
+        parameter_files=[file],
+        remap={"ee_pose": "/arm/tcp"},
+        namespace="/left",
+    )
+    ros_context.transition("/left/recorder", "configure", "activate")
+    run = command("--namespace", "left")
+    path = recording(ros_context, run)
+    run.process.send_signal(signal.SIGINT)
+    ros_context.spin_until(lambda: run.ended, 30, "the end of foley record")
+    assert run.process.returncode == 0, run.told
+    bag = Bag(path)
+    assert bag.session["topics"] == {"ee_pose": "/arm/tcp"}
+    assert {message.topic for message in bag.messages()} == {"/arm/tcp"}
+    assert "/left/camera/camera_info" in bag.topics
+
+
 def test_ctrl_c_keeps_the_recording(ros_context: Any, recorder: Any, poses: Any, command: Any) -> None:
     poses("/ee_pose")
     recorder()
