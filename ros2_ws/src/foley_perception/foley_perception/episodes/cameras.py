@@ -105,7 +105,10 @@ def lenses_for(
     """
     topic, messages = info
     rectified = comes_rectified(images)
-    times, lenses, frames, findings = [], [], [], []
+    times: list[int] = []
+    lenses: list[Lens] = []
+    frames: list[str] = []
+    findings: list[Finding] = []
     used: list[Calibration] = []
     wrong = ""
     for time_ns, frame, calibration in _calibrations(messages, decoder):

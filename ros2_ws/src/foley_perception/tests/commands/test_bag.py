@@ -37,8 +37,8 @@ def test_check_says_what_is_wrong(
     assert call(bag, "check", make_bag("gap", audio_gap=(1.0, 1.5)), "--out", tmp_path) == 1
     out = capsys.readouterr().out
     assert "/mic/audio: 50 messages were lost" in out and "0.500 s of sound are missing" in out
-    assert call(bag, "check", make_bag("yuv", encoding="yuv422"), "--out", tmp_path) == 1
-    assert "encoding is `yuv422`" in capsys.readouterr().out
+    assert call(bag, "check", make_bag("yuv", encoding="hsv8"), "--out", tmp_path) == 1
+    assert "encoding is `hsv8`" in capsys.readouterr().out
     assert call(bag, "check", tmp_path / "nowhere", "--out", tmp_path) == 2
     assert "foley bag: error:" in capsys.readouterr().err
 
