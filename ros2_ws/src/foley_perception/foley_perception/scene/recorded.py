@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common import topics
+from foley_perception.episodes.cameras import straight_pictures
 from foley_perception.episodes.decode import Decoder, add_transforms
-from foley_perception.episodes.pictures import frame_track
 from foley_perception.episodes.tracks import EpisodeError, FrameTrack
 from foley_perception.geometry.tf_buffer import TransformBuffer
 from foley_perception.recording.bag import Bag, BagMessage
@@ -22,14 +22,13 @@ _FOREVER_S = 1e9
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RecordedPictures:
-    """What one camera saw."""
+    """What one camera saw, without the distortion of its lens."""
 
     source: Path
     prefix: str  # of the camera's topics, such as `/` or `/robot1/`
     frames: FrameTrack
     depths: FrameTrack | None
     K: NDArray[np.float64]  # [3, 3], the newest
-    distortion: NDArray[np.float64]  # as camera_info gives it; empty or zeros: none
     size: tuple[int, int]  # width, height
     frame_id: str  # of the optical frame
     transforms: TransformBuffer  # over the whole bag
@@ -41,7 +40,8 @@ def read_pictures(source: Path) -> RecordedPictures:
     """Read colour, depth, camera_info, /tf and /tf_static.
 
     Raises:
-        EpisodeError: not a bag, no pictures or camera_info, or a wrong encoding.
+        EpisodeError: not a bag, no pictures or camera_info, none that can be used, or a camera that is not
+            calibrated.
     """
     try:
         bag = Bag(source)
@@ -58,7 +58,8 @@ def read_pictures(source: Path) -> RecordedPictures:
         raise EpisodeError(
             f"{source}: no messages on {missing}; the bag has {', '.join(sorted(found)) or 'none'}"
         )
-    newest = decoder.read(found[info][-1])
+    of = {topic: (bag.topics[topic], found[topic]) for topic in (colour, info, depth) if topic}
+    seen = straight_pictures(of[colour], of.get(depth), of[info], decoder)
     transforms, problems = TransformBuffer(cache_s=_FOREVER_S), list(bag.problems)
     for topic in (topics.TF_STATIC, topics.TF):
         messages = found.get(topic.name, [])
@@ -66,15 +67,14 @@ def read_pictures(source: Path) -> RecordedPictures:
     return RecordedPictures(
         source=source,
         prefix=colour[: colour.rindex(topics.CAMERA.name)] or "/",
-        frames=frame_track(bag.topics[colour], found[colour], depth=False),
-        depths=frame_track(bag.topics[depth], found[depth], depth=True) if depth else None,
-        K=np.array(newest.k, dtype=np.float64).reshape(3, 3),
-        distortion=np.array(newest.d, dtype=np.float64),
-        size=(int(newest.width), int(newest.height)),
-        frame_id=str(newest.header.frame_id),
+        frames=seen.frames,
+        depths=seen.depths,
+        K=seen.lens.K,
+        size=(seen.lens.width, seen.lens.height),
+        frame_id=seen.frame_id,
         transforms=transforms,
         scene_id=str(bag.session.get("scene_id") or ""),
-        problems=tuple(problems),
+        problems=(*problems, *map(str, seen.findings)),
     )
 
 
