@@ -105,7 +105,10 @@ def lenses_for(
     """
     topic, messages = info
     rectified = comes_rectified(images)
-    times, lenses, frames, findings = [], [], [], []
+    times: list[int] = []
+    lenses: list[Lens] = []
+    frames: list[str] = []
+    findings: list[Finding] = []
     used: list[Calibration] = []
     wrong = ""
     for time_ns, frame, calibration in _calibrations(messages, decoder):
@@ -133,6 +136,41 @@ def lenses_for(
         )
     undistorts = any(calibration.undistorts(rectified=rectified) for calibration in used)
     return Lenses(times, lenses, frames, undistorts), times[1:], findings
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Pictures:
+    """Images without distortion, of a camera whose place is not asked for."""
+
+    frames: FrameTrack
+    depths: FrameTrack | None
+    lens: Lens  # the newest
+    frame_id: str  # of the optical frame; empty where nobody told
+    findings: tuple[Finding, ...]
+
+
+def straight_pictures(image: Stream, depth: Stream | None, info: Stream, decoder: Decoder) -> Pictures:
+    """The images of one camera as a pinhole would have taken them.
+
+    Raises:
+        EpisodeError: no image can be used, or none of the calibrations.
+    """
+    findings: list[Finding] = []
+    placing = Placing("", "", TransformBuffer(), TransformBuffer, image[1][0].log_time)
+    frames = frame_track(*image, depth=False, start_ns=placing.start_ns)
+    try:
+        lenses, _, found = lenses_for(info, frames.size, image[0].name, decoder, "")
+    except CalibrationError as error:
+        raise EpisodeError(f"{info[0].name}: {error}") from error
+    depths = None
+    streams = {"image": image, "camera_info": info}
+    if depth is not None:
+        streams["depth"] = depth
+        depths = _straight_depth(
+            streams, _depth(depth, placing, findings.extend), decoder, placing, findings.extend
+        )
+    told = (*frames.findings, *found, *findings)
+    return Pictures(lenses.rectified(frames), depths, lenses.lenses[-1], lenses.frame_ids[-1], told)
 
 
 # ---- inside --------------------------------------------------------------------------------------------

@@ -96,10 +96,10 @@ def frame_track(
     else:
         kinds = [reader.kind(message.data) for message in messages]
     findings = outline.findings(start_ns)
-    good = np.flatnonzero([kind == outline.usual for kind in kinds])
+    good = [index for index, kind in enumerate(kinds) if kind == outline.usual]
     stamps = np.array([stamp_of(messages[i]) for i in good], dtype=np.int64)
     order = increasing(stamps)
-    kept = good[order]
+    kept = [good[i] for i in order.tolist()]
     if depth:
         for index in kept[:_UNIT_FRAMES]:
             with _named(topic.name):

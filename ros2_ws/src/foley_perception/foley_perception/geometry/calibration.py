@@ -112,9 +112,10 @@ class Lens:
         """Depth [H, W] without distortion: each pixel is that of its nearest neighbour, NaN beyond the image."""
         if not self._d.size:
             return metres
+        u, v = self._maps
         nan = (float("nan"),) * 4
-        how = {"interpolation": cv2.INTER_NEAREST, "borderMode": cv2.BORDER_CONSTANT, "borderValue": nan}
-        return np.asarray(cv2.remap(metres, *self._maps, **how), dtype=np.float32)
+        straight = cv2.remap(metres, u, v, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=nan)
+        return np.asarray(straight, dtype=np.float32)
 
     @functools.cached_property
     def _maps(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

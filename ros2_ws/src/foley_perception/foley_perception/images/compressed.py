@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from typing import Any
 
 import cv2
 import numpy as np
@@ -53,7 +54,7 @@ def compressed_depth(form: str, data: bytes | memoryview) -> NDArray[np.generic]
     encoding = _depth_encoding(form)
     body = _depth_file(form, data)
     _png_size(body)
-    pixels = _decoded(body)
+    pixels: NDArray[Any] = _decoded(body)
     if pixels.dtype != np.uint16 or pixels.ndim != 2:
         raise ImageError("a depth image holds no PNG of 16 bit grey, or is damaged")
     if encoding != "32FC1":

@@ -52,7 +52,7 @@ class DepthScale:
         if not known.size:
             return
         self._floats = values.dtype.kind == "f"
-        self._medians.append(float(np.median(known)))
+        self._medians.append(float(np.median(known.astype(np.float64))))
         median = float(np.median(self._medians))
         table = _FLOATS if self._floats else _INTEGERS
         self._factor = next((factor for factor, low, high in table if low <= median < high), None)

@@ -177,8 +177,14 @@ class RecorderNode(FoleyNode[RecorderConfig]):
         if recording is not None and watch and (recording.failure or self.now_ns() >= self._deadline_ns):
             self._ended = self._finish()
         if self._polls % ADAPT_EVERY == 1:
+            if self._recording is None:
+                self._follow_images(subscriptions)
             for topic in subscriptions.adapt():
                 self.get_logger().info(f"{topic}: subscribed with the QoS that its publishers offer")
+
+    def _follow_images(self, subscriptions: RawSubscriptions) -> None:
+        for topic in subscriptions.follow_images():
+            self.get_logger().info(f"{topic} is recorded: this is the form in which its images are published")
 
     # ---- services --------------------------------------------------------------------------------------
     def _on_start(
@@ -194,6 +200,7 @@ class RecorderNode(FoleyNode[RecorderConfig]):
             return refuse(response.ERROR_NOT_ACTIVE, "the recorder is not active; activate it first")
         if self._recording is not None:
             return refuse(response.ERROR_ALREADY_RECORDING, f"already recording {self._recording.path}")
+        self._follow_images(subscriptions)
         subscriptions.poll()  # what came before the start is no part of it, but for what is latched
         now = self.now_ns()
         try:

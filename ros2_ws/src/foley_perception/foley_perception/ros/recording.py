@@ -3,16 +3,17 @@ statistics as messages."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
 from foley_common import topic_map
-from foley_common.topics import RECORDED_QOS
+from foley_common.topics import CAMERA, CAMERA_COMPRESSED, RECORDED_QOS
 from foley_msgs.msg import SegmentLabel, TopicStatistics
 from foley_msgs.srv import StartRecording
 from foley_perception.recording import session
@@ -32,11 +33,13 @@ from foley_perception.recording.recording import (
     TopicSpec,
 )
 from foley_perception.recording.statistics import TopicReport
+from foley_perception.ros.image_topics import compressed_names, published_form
 from foley_ros import convert, qos
 from foley_ros.node import Health
 from foley_ros.polling import UnwatchedGroup
 from foley_ros.topics import message_class
 
+IMAGE_TYPE, COMPRESSED_TYPE = CAMERA.type, CAMERA_COMPRESSED.type
 _PROFILES: dict[str, QoSProfile] = {
     **{name: qos.PROFILES[name] for name in RECORDED_QOS},
     # Three seconds of images: nothing is lost while a busy machine does not let the recorder run.
@@ -214,6 +217,35 @@ class RawSubscriptions:
                 continue
             self.specs[topic] = spec
             self._subscribe(topic, _PROFILES[spec.profile])
+        self._configured = dict(self.specs)
+
+    def follow_images(self) -> list[str]:
+        """Take a topic's compressed images where only these are published, and raw ones where they are.
+
+        What was required of the one is required of the other. Not to be called during a recording, whose topics are
+        fixed.
+
+        Returns:
+            The topics that are new.
+        """
+        new = []
+        for raw, spec in [(t, s) for t, s in self._configured.items() if s.type == IMAGE_TYPE]:
+            wanted = published_form(self._node, raw)
+            if wanted is None or (wanted in self.specs and (wanted == raw or raw not in self.specs)):
+                continue
+            for name in (raw, *compressed_names(raw)):
+                if name in self.specs and (name == raw or name not in self._configured):
+                    del self.specs[name]
+                    self._node.destroy_subscription(self._subscriptions.pop(name))
+            required = spec.required or (wanted in self.specs and self.specs[wanted].required)
+            kind = IMAGE_TYPE if wanted == raw else COMPRESSED_TYPE
+            self._classes[wanted] = message_class(kind)
+            taken = dataclasses.replace(spec, name=wanted, type=kind, required=required)
+            self.specs[wanted] = taken
+            if wanted not in self._subscriptions:
+                self._subscribe(wanted, _PROFILES[taken.profile])
+            new.append(wanted)
+        return new
 
     def _subscribe(self, topic: str, profile: QoSProfile) -> None:
         self._subscriptions[topic] = self._node.create_subscription(
@@ -248,19 +280,10 @@ class RawSubscriptions:
             publishers = self._node.get_publishers_info_by_topic(topic)
             if not publishers:
                 continue
-            wanted = _PROFILES[spec.profile]
             offered = [p.qos_profile for p in publishers]
-            reliability, durability = wanted.reliability, wanted.durability
-            if any(o.reliability == ReliabilityPolicy.BEST_EFFORT for o in offered):
-                reliability = ReliabilityPolicy.BEST_EFFORT
-            if any(o.durability == DurabilityPolicy.VOLATILE for o in offered):
-                durability = DurabilityPolicy.VOLATILE
-            now = self._subscriptions[topic].qos_profile
-            if (now.reliability, now.durability) != (reliability, durability):
+            profile = qos.fitting(_PROFILES[spec.profile], offered)
+            if not qos.same(profile, self._subscriptions[topic].qos_profile):
                 self._node.destroy_subscription(self._subscriptions[topic])
-                profile = QoSProfile(
-                    history=wanted.history, depth=wanted.depth, reliability=reliability, durability=durability
-                )
                 self._subscribe(topic, profile)
                 changed.append(topic)
         return changed

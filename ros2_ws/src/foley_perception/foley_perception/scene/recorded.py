@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common import topics
+from foley_perception.episodes.cameras import straight_pictures
 from foley_perception.episodes.decode import Decoder
 from foley_perception.episodes.decode_motion import add_transforms
 from foley_perception.episodes.names import Naming, missing_text, resolve
-from foley_perception.episodes.pictures import frame_track
 from foley_perception.episodes.tracks import EpisodeError, FrameTrack
 from foley_perception.geometry.tf_buffer import TransformBuffer
 from foley_perception.recording.bag import Bag, BagMessage
@@ -25,14 +25,13 @@ _READ = ("image", "camera_info", "depth", "transforms")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RecordedPictures:
-    """What one camera saw."""
+    """What one camera saw, without the distortion of its lens."""
 
     source: Path
     prefix: str  # of the camera's topics, such as `/` or `/robot1/`
     frames: FrameTrack
     depths: FrameTrack | None
     K: NDArray[np.float64]  # [3, 3], the newest
-    distortion: NDArray[np.float64]  # as camera_info gives it; empty or zeros: none
     size: tuple[int, int]  # width, height
     frame_id: str  # of the optical frame
     transforms: TransformBuffer  # over the whole bag
@@ -44,7 +43,8 @@ def read_pictures(source: Path, naming: Naming | None = None) -> RecordedPicture
     """Read colour, depth, camera_info, /tf and /tf_static.
 
     Raises:
-        EpisodeError: not a bag, no pictures or camera_info, or a wrong encoding.
+        EpisodeError: not a bag, no pictures or camera_info, none that can be used, or a camera that is not
+            calibrated.
     """
     try:
         bag = Bag(source)
@@ -61,7 +61,8 @@ def read_pictures(source: Path, naming: Naming | None = None) -> RecordedPicture
         wanted = ((topics.CAMERA.name, colour), (topics.CAMERA_INFO.name, info))
         missing = [name for name, topic in wanted if not topic]
         raise EpisodeError(f"{source}: {missing_text(missing, found, bag)}")
-    newest = decoder.read(found[info][-1])
+    of = {topic: (bag.topics[topic], found[topic]) for topic in (colour, info, depth) if topic}
+    seen = straight_pictures(of[colour], of.get(depth), of[info], decoder)
     transforms, problems = TransformBuffer(cache_s=_FOREVER_S), [*bag.problems, *left_out]
     for topic in (topics.TF_STATIC, topics.TF):
         messages = found.get(names.get(topic.role, ""), [])
@@ -69,15 +70,14 @@ def read_pictures(source: Path, naming: Naming | None = None) -> RecordedPicture
     return RecordedPictures(
         source=source,
         prefix=_prefix(colour, naming.namespace),
-        frames=frame_track(bag.topics[colour], found[colour], depth=False),
-        depths=frame_track(bag.topics[depth], found[depth], depth=True) if depth else None,
-        K=np.array(newest.k, dtype=np.float64).reshape(3, 3),
-        distortion=np.array(newest.d, dtype=np.float64),
-        size=(int(newest.width), int(newest.height)),
-        frame_id=str(newest.header.frame_id),
+        frames=seen.frames,
+        depths=seen.depths,
+        K=seen.lens.K,
+        size=(seen.lens.width, seen.lens.height),
+        frame_id=seen.frame_id,
         transforms=transforms,
         scene_id=str(bag.session.get("scene_id") or ""),
-        problems=tuple(problems),
+        problems=(*problems, *map(str, seen.findings)),
     )
 
 

@@ -124,10 +124,6 @@ def _from_bag(source: Path, world_frame: str, naming: Naming | None) -> Scan:
     problems, count = list(seen.problems), len(seen.frames)
     if unknown:
         problems.append(f"{count - len(views)} of {count} pictures have no pose: {unknown}")
-    if np.abs(seen.distortion).max(initial=0.0) > 1e-6:
-        problems.append(
-            "camera_info names a distortion; pictures are taken as rectified, record image_rect if they are not"
-        )
     blind = sum(view.depth is None for view in views)
     if seen.depths is not None and blind:
         problems.append(f"{blind} of {len(views)} pictures have no depth of their time")

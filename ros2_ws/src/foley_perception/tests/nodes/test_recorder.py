@@ -299,6 +299,35 @@ def test_record_command(ros_context: Any, recorder: Any, source: Source, tmp_pat
     source.process.kill()
 
 
+@pytest.mark.parametrize("reliable", [True, False])
+def test_compressed_images_stand_for_raw_ones_that_nobody_publishes(
+    ros_context: Any, recorder: Any, reliable: bool
+) -> None:
+    """What is required of the raw topic is required of the compressed one."""
+    from rclpy.qos import QoSProfile, ReliabilityPolicy
+    from sensor_msgs.msg import CompressedImage
+
+    recorder(flush_period_s=0.1)
+    how = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+    profile = QoSProfile(depth=10, reliability=how)
+    publisher = ros_context.helper.create_publisher(CompressedImage, "/camera/image_raw/compressed", profile)
+    ros_context.spin_until(publisher.get_subscription_count, 20)
+    started = begin(ros_context, "small")
+    assert started.error_code == 0
+    for index in range(5):
+        publisher.publish(CompressedImage(format="jpeg", data=bytes([index] * 100)))
+
+    def arrived() -> bool:
+        publisher.publish(CompressedImage(format="jpeg", data=b"more"))
+        return count(started.path)["/camera/image_raw/compressed"] >= 5
+
+    ros_context.spin_until(arrived, 20)
+    stopped = end(ros_context)
+    topics = {topic.topic: topic for topic in stopped.topics}
+    assert topics["/camera/image_raw/compressed"].expected and "/camera/image_raw" not in topics
+    assert "/mic/audio" in stopped.error_msg and "image_raw" not in stopped.error_msg
+
+
 def test_no_space_is_told(ros_context: Any, recorder: Any) -> None:
     recorder(min_free_mb=1e12)
     refused = begin(ros_context, "x")

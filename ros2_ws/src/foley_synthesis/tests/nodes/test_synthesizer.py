@@ -281,9 +281,9 @@ def test_a_contact_waits_until_its_last_picture_has_come(rig: Rig) -> None:
 def test_wrong_encoding_is_diagnosed_and_recovers(rig: Rig) -> None:
     rig.activate()
     rig.bench.transforms()
-    rig.diagnosed("encoding is `yuv422`", lambda: rig.bench.see(encoding="yuv422"))
+    rig.diagnosed("encoding is `hsv8`", lambda: rig.bench.see(encoding="hsv8"))
     rig.plan()
-    rig.diagnosed("no image", lambda: rig.bench.see(encoding="yuv422"))
+    rig.diagnosed("no image", lambda: rig.bench.see(encoding="hsv8"))
     assert not rig.audio
     rig.seen()
     rig.plan()
