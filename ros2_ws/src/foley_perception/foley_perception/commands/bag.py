@@ -63,7 +63,9 @@ def _info(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print(args: argparse.Namespace, report: object, findings: Sequence[Finding] = ()) -> None:
+def _print(
+    args: argparse.Namespace, report: object, findings: Sequence[Finding] = (), start_ns: int = 0
+) -> None:
     from foley_common.metrics_file import write_metrics
     from foley_perception.commands.tables import print_topics, topic_figures
     from foley_perception.recording.inspect import BagReport
@@ -82,7 +84,7 @@ def _print(args: argparse.Namespace, report: object, findings: Sequence[Finding]
         "problems": list(report.problems),
         "findings": [
             {"rule": f.rule, "severity": f.severity.name.lower(), "topic": f.topic, "text": f.text}
-            | {"time_s": None if f.time_ns is None else (f.time_ns - report.start_stamp_ns) * 1e-9}
+            | {"time_s": None if f.time_ns is None else (f.time_ns - start_ns) * 1e-9}
             for f in findings
         ],
     }
@@ -90,13 +92,17 @@ def _print(args: argparse.Namespace, report: object, findings: Sequence[Finding]
 
 
 def _check(args: argparse.Namespace) -> int:
+    from foley_perception.audit.bag import of_bag
     from foley_perception.audit.finding import Finding, Severity
+    from foley_perception.audit.recording import RecordingAudit
     from foley_perception.commands.tables import print_findings
     from foley_perception.episodes import EpisodeError, read_episode
-    from foley_perception.recording.inspect import inspect_bag, verdicts
+    from foley_perception.recording.inspect import inspect_bag
 
-    report = inspect_bag(args.path, check_crc=True)
-    found, clocks = verdicts(report), []
+    audit, clocks = RecordingAudit(), []
+    report = inspect_bag(args.path, check_crc=True, audit=audit)
+    verdict = audit.verdict()
+    found = of_bag(report, verdict)
     told = [finding.text for finding in found]
     try:
         episode = read_episode(args.path)
@@ -115,7 +121,7 @@ def _check(args: argparse.Namespace) -> int:
                 f"clock {segment.clock.drift_ppm(segment.sample_rate):+.1f} ppm, stamp jitter "
                 f"{segment.clock.jitter_s * 1e3:.3f} ms, {segment.clock.rejected} stamps rejected"
             )
-    _print(args, report, found)
+    _print(args, report, found, verdict.clock.stamp_ns(report.start_ns))
     print_findings(clocks, mark="")
     print_findings([finding.line for finding in found])
     wrong = sum(finding.severity > Severity.NOTE for finding in found)
