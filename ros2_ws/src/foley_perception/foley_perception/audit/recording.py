@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from foley_common.times import NS_PER_S
 from foley_common.topics import MICROPHONE, Topic
 from foley_perception.audit.arrivals import ArrivalClock
 from foley_perception.audit.finding import Finding, Severity
+from foley_perception.audit.roles import known_roles
 from foley_perception.audit.sound import SoundAudit
 from foley_perception.audit.stamps import StampAudit
 from foley_perception.audit.times import RESTAMPED, TimeAudit
@@ -25,7 +26,6 @@ class Verdict:
     clock: ArrivalClock
     unstamped: Mapping[str, Unstamped]  # topics with messages whose stamp is zero
     further: frozenset[str]  # topics of devices beside the main ones
-    steps: tuple[tuple[int, float], ...]  # of the main microphone's clock: stamp [ns] after it, size [s]
 
     def error(self, topic: str) -> str:
         """Why a topic cannot be believed; empty where it can."""
@@ -83,6 +83,7 @@ class RecordingAudit:
     """Times of every stamped topic and sound of every microphone, in bounded memory."""
 
     def __init__(self) -> None:
+        self._types: dict[str, str] = {}
         self._stamp_at: dict[str, tuple[int, bool] | None] = {}
         self._stamps: dict[str, StampAudit] = {}
         self._sounds: dict[str, SoundAudit] = {}
@@ -90,6 +91,7 @@ class RecordingAudit:
 
     def add_topic(self, name: str, message_type: str, definition: str) -> None:
         """Say what a topic holds, before its first message."""
+        self._types[name] = message_type
         at = self._stamp_at[name] = definitions.stamp_offset(definition)
         if at is not None:
             self._stamps[name] = StampAudit()
@@ -121,12 +123,23 @@ class RecordingAudit:
         if topic in self._sounds:
             self._sounds[topic].add_message(data, arrival_ns)
 
-    def verdict(self, roles: Mapping[str, Topic]) -> Verdict:
+    def clock_steps(self) -> Sequence[tuple[int, float]]:
+        """Of the main microphone, where there is one: stamp [ns] after each step, size [s]."""
+        roles = known_roles(self._types)
+        main = [sound for name, sound in self._sounds.items() if roles.get(name) == MICROPHONE]
+        return main[0].chunks.clock_steps() if len(main) == 1 else []
+
+    def lines(self) -> list[str]:
+        """What was found, the worst first."""
+        return [finding.line for finding in self.verdict().findings]
+
+    def verdict(self, roles: Mapping[str, Topic] | None = None) -> Verdict:
         """What is wrong, the worst first.
 
         Args:
-            roles: topic -> its entry in the registry, of those that are read.
+            roles: topic -> its entry in the registry, of those that are read; without it, by their names alone.
         """
+        roles = known_roles(self._types) if roles is None else roles
         times = TimeAudit(self._stamps, roles)
         start = None if self._first_ns is None else times.clock.stamp_ns(self._first_ns)
         # Of two microphones on one topic, stamps say nothing.
@@ -142,11 +155,7 @@ class RecordingAudit:
             if stamps.zero and name in roles and roles[name].reader in RESTAMPED
         }
         further = frozenset(name for name, role in roles.items() if role.further)
-        return Verdict(tuple(found), times.clock, unstamped, further, self._clock_steps(roles))
-
-    def _clock_steps(self, roles: Mapping[str, Topic]) -> tuple[tuple[int, float], ...]:
-        main = [s for name, s in self._sounds.items() if roles.get(name) == MICROPHONE]
-        return tuple(main[0].chunks.clock_steps()) if len(main) == 1 else ()
+        return Verdict(tuple(found), times.clock, unstamped, further)
 
     def _place(self, name: str) -> tuple[int, bool]:
         place = self._stamp_at[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from foley_common import topic_map
 from foley_common.topics import TOPICS, Topic
 
 
@@ -19,3 +20,8 @@ def known_roles(types: Mapping[str, str]) -> dict[str, Topic]:
         if entries:
             found[name] = max(entries, key=lambda t: len(t.name))
     return found
+
+
+def roles_of(types: Mapping[str, str], named: Mapping[str, str]) -> dict[str, Topic]:
+    """The same, where some topics bear other names than the registry's, which ``named`` gives."""
+    return known_roles(types) | {name: topic_map.named(ours) for name, ours in named.items() if name in types}

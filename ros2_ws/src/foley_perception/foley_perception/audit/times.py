@@ -16,8 +16,8 @@ from foley_perception.audit.stamps import Jump, StampAudit
 
 STEP_S = 0.02  # a step that must be told; detected from 12 ms up
 _DETECTED_S = 0.012
-_LASTING_S = 2.0
-_AHEAD_S = 0.005
+LASTING_S = 2.0
+AHEAD_S = 0.005
 _OTHER_RUN_S = 60.0  # stamps that go ahead by more are of another run
 _FEW = 0.02  # share of a microphone's stamps that may repeat
 SENSORS = frozenset({"audio", "image", "depth", "pose", "joints", "wrench"})
@@ -199,7 +199,7 @@ class TimeAudit:
                     "arrived with it: they "
                     "are of another clock or another run; stamp all with ROS time",
                 )
-            elif clock.same and self.measured and self._roles[name].reader != "audio" and latency < -_AHEAD_S:
+            elif clock.same and self.measured and self._roles[name].reader != "audio" and latency < -AHEAD_S:
                 yield Finding(
                     "stamp_ahead",
                     Severity.PROBLEM,
@@ -260,7 +260,7 @@ def _shift(stamps: StampAudit, at_ns: int) -> float | None:
     latency = (arrivals - times).astype(np.float64) / NS_PER_S
     relative = (arrivals - at_ns) / NS_PER_S
     before = [_least(latency, relative, low, high) for low, high in ((-3.0, -1.0), (-1.0, -1e-9))]
-    end = min(float(relative[-1]), _LASTING_S)
+    end = min(float(relative[-1]), LASTING_S)
     after = [_least(latency, relative, low, high) for low, high in ((0.0, end / 2), (end / 2, end + 1e-9))]
     if end < 0.5 or np.isnan(after).any() or np.isnan(before).all():
         return None

@@ -77,7 +77,9 @@ def _info(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print(args: argparse.Namespace, report: object, findings: Sequence[Finding] = ()) -> None:
+def _print(
+    args: argparse.Namespace, report: object, findings: Sequence[Finding] = (), start_ns: int = 0
+) -> None:
     from foley_common.metrics_file import write_metrics
     from foley_perception.commands.tables import print_topics, topic_figures
     from foley_perception.recording.inspect import BagReport
@@ -96,7 +98,7 @@ def _print(args: argparse.Namespace, report: object, findings: Sequence[Finding]
         "problems": list(report.problems),
         "findings": [
             {"rule": f.rule, "severity": f.severity.name.lower(), "topic": f.topic, "text": f.text}
-            | {"time_s": None if f.time_ns is None else (f.time_ns - report.start_stamp_ns) * 1e-9}
+            | {"time_s": None if f.time_ns is None else (f.time_ns - start_ns) * 1e-9}
             for f in findings
         ],
     }
@@ -105,15 +107,20 @@ def _print(args: argparse.Namespace, report: object, findings: Sequence[Finding]
 
 def _check(args: argparse.Namespace) -> int:
     from foley_perception.action.gripper import GripperHand
+    from foley_perception.audit.bag import of_bag
     from foley_perception.audit.finding import Finding, Severity
+    from foley_perception.audit.recording import RecordingAudit
+    from foley_perception.audit.roles import roles_of
     from foley_perception.commands.tables import print_findings
     from foley_perception.episodes import EpisodeError, read_episode
-    from foley_perception.recording.inspect import inspect_bag, verdicts
+    from foley_perception.recording.inspect import inspect_bag
 
     naming = topic_options.naming_of(args, [Path(args.path)])
     named: dict[str, Any] = {"namespace": naming.namespace, "mapping": naming.mapping}
-    report = inspect_bag(args.path, check_index=True, **named)
-    found, clocks = verdicts(report), []
+    audit, clocks = RecordingAudit(), []
+    report = inspect_bag(args.path, check_index=True, audit=audit, **named)
+    verdict = audit.verdict(roles_of({t.topic: t.type for t in report.topics}, report.named))
+    found = of_bag(report, verdict)
     told = [finding.text for finding in found]
     try:
         hand = GripperHand.from_yaml(args.hand) if args.hand else None
@@ -136,7 +143,7 @@ def _check(args: argparse.Namespace) -> int:
                 f"clock {segment.clock.drift_ppm(segment.sample_rate):+.1f} ppm, stamp jitter "
                 f"{segment.clock.jitter_s * 1e3:.3f} ms, {segment.clock.rejected} stamps rejected"
             )
-    _print(args, report, found)
+    _print(args, report, found, verdict.clock.stamp_ns(report.start_ns))
     print_findings(clocks, mark="")
     print_findings([finding.line for finding in found])
     wrong = sum(finding.severity > Severity.NOTE for finding in found)

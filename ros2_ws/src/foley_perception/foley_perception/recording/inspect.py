@@ -5,13 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from foley_common import topic_map
-from foley_perception.audit.finding import Finding, Severity
-from foley_perception.audit.recording import RecordingAudit, Verdict
-from foley_perception.audit.roles import known_roles
 from foley_perception.recording import cdr, definitions
+from foley_perception.recording.auditor import Auditor
 from foley_perception.recording.bag import Bag
 from foley_perception.recording.config import RecorderConfig
 from foley_perception.recording.recording import AUDIO_TYPE, TopicSpec
@@ -29,13 +27,7 @@ class BagReport:
     topics: tuple[TopicReport, ...]
     session: dict[str, Any]
     problems: tuple[str, ...]
-    verdict: Verdict
     named: Mapping[str, str]  # the bag's topics -> the registry's names
-
-    @property
-    def start_stamp_ns(self) -> int:
-        """The start by the clock of the stamps."""
-        return self.verdict.clock.stamp_ns(self.start_ns)
 
     @property
     def duration_s(self) -> float:
@@ -62,6 +54,7 @@ def inspect_bag(
     check_index: bool = False,
     namespace: str = "",
     mapping: Mapping[str, str] | None = None,
+    audit: Auditor | None = None,
 ) -> BagReport:
     """Read every message's header and say how well the bag was recorded.
 
@@ -69,6 +62,7 @@ def inspect_bag(
         check_index: say as well where an index is wrong, by which others read it.
         namespace: of the robot that is meant, where the bag holds several.
         mapping: the registry's names -> topics of the bag that bear other names, beside what its metadata map.
+        audit: is shown each message.
 
     Raises:
         BagError: not a bag.
@@ -78,7 +72,6 @@ def inspect_bag(
     named = _named(recorded_map(bag.session)[0], asked)
     monitors: dict[str, TopicMonitor] = {}
     stamp_at: dict[str, tuple[int, bool] | None] = {}
-    audit = RecordingAudit()
     start, end = 2**63 - 1, 0
     for message in bag.messages():
         monitor = monitors.get(message.topic)
@@ -91,11 +84,12 @@ def inspect_bag(
                 expected=spec is not None and spec.required,
             )
             stamp_at[message.topic] = definitions.stamp_offset(topic.definition)
+            if audit is not None:
+                audit.add_topic(topic.name, topic.type, topic.definition)
         start, end = min(start, message.log_time), max(end, message.log_time)
         data = message.data
-        if not audit.knows(message.topic):
-            audit.add_topic(message.topic, monitor.type, bag.topics[message.topic].definition)
-        audit.add(message.topic, data, message.log_time)
+        if audit is not None:
+            audit.add(message.topic, data, message.log_time)
         monitor.update(
             message.log_time,
             len(data),
@@ -108,11 +102,9 @@ def inspect_bag(
             spec = _spec_of(name, named, namespace)
             expected = spec is not None and spec.required
             monitors[name] = TopicMonitor(name, topic.type, periodic=False, expected=expected)
-    roles = known_roles({name: topic.type for name, topic in bag.topics.items()})
-    roles |= {name: topic_map.named(ours) for name, ours in named.items() if name in bag.topics}
-    verdict = audit.verdict(roles)
+    steps = audit.clock_steps() if audit is not None else ()
     reports = tuple(
-        m.report(start_ns=start, end_ns=end, clock_steps=verdict.steps)
+        m.report(start_ns=start, end_ns=end, clock_steps=steps)
         for m in sorted(monitors.values(), key=lambda m: m.topic)
     )
     size = sum(file.stat().st_size for file in bag.files)
@@ -125,39 +117,46 @@ def inspect_bag(
         reports,
         bag.session,
         (*bag.problems, *(_cured(fault, path) for fault in (bag.index_faults() if check_index else ()))),
-        verdict,
         named,
     )
     bag.close()
     return report
 
 
+class Wrong(NamedTuple):
+    """What the figures of a bag say against it."""
+
+    rule: str  # as docs/recording.md names it
+    topic: str  # empty where it is about the whole bag
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 def _cured(fault: str, path: str | Path) -> str:
     return f"{fault}; `foley bag recover {path}` writes a bag with a right index beside it"
 
 
-def verdicts(report: BagReport) -> list[Finding]:
-    """What is wrong with a recording, the worst first; notes are among it."""
-    told = [Finding("file", Severity.PROBLEM, "", text) for text in report.problems]
+def verdicts(report: BagReport) -> list[Wrong]:
+    """What is wrong with a recording by its files and figures; empty if nothing is."""
+    told = [Wrong("file", "", text) for text in report.problems]
     if report.messages == 0:
-        told.append(Finding("empty", Severity.ERROR, "", "there is not a single message"))
+        told.append(Wrong("empty", "", "there is not a single message"))
     present = {report.named.get(t.topic, t.topic) for t in report.topics if t.messages}
     for spec in RecorderConfig().specs:
         names = (spec.name, f"{spec.name}/compressed")  # images may have been recorded as JPEG
         if spec.required and not any(f"/{t}".endswith(f"/{name}") for t in present for name in names):
             text = f"{spec.name}: nothing was recorded (of another name? --map {spec.name}=TOPIC)"
-            told.append(Finding("missing", Severity.PROBLEM, spec.name, text))
-    broken = {f.topic for f in report.verdict.findings if f.severity == Severity.ERROR}
+            told.append(Wrong("missing", spec.name, text))
     for topic in report.topics:
         name = topic.topic
-        if name in broken:
-            continue  # its times or counts are wrong, and so would be its losses
         if topic.lost:
-            told.append(Finding("lost", Severity.PROBLEM, name, f"{name}: {topic.lost} messages were lost"))
+            told.append(Wrong("lost", name, f"{name}: {topic.lost} messages were lost"))
         if topic.gaps and topic.expected:
             text = f"{name}: {topic.gaps} gaps, the longest {topic.max_gap:.3f} s"
-            told.append(Finding("gaps", Severity.PROBLEM, name, text))
-    return sorted([*told, *report.verdict.findings], key=lambda finding: -finding.severity)
+            told.append(Wrong("gaps", name, text))
+    return told
 
 
 def _named(recorded: Mapping[str, str], asked: Mapping[str, str]) -> dict[str, str]:

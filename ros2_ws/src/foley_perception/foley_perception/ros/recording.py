@@ -16,6 +16,7 @@ from foley_common import topic_map
 from foley_common.topics import CAMERA, CAMERA_COMPRESSED, RECORDED_QOS
 from foley_msgs.msg import SegmentLabel, TopicStatistics
 from foley_msgs.srv import StartRecording
+from foley_perception.audit.recording import RecordingAudit
 from foley_perception.recording import session
 from foley_perception.recording.config import RecorderConfig
 from foley_perception.recording.errors import (
@@ -115,6 +116,7 @@ def begin_recording(
         flush_period_s=config.flush_period_s,
         queue_bytes=round(config.queue_mb * 2**20),
         min_free_bytes=round(config.min_free_mb * 2**20),
+        audit=RecordingAudit(),
     )
     return recording, session_id
 
@@ -172,7 +174,7 @@ def fill_stop_response(response: Any, result: RecordingResult) -> Any:
     response.duration = result.duration_s
     response.bytes = result.bytes
     response.topics = [statistics_message(report) for report in result.topics]
-    response.findings = [finding.line for finding in result.findings]
+    response.findings = list(result.findings)
     if result.failure is not None:
         response.error_code, response.error_msg = response.ERROR_WRITE_FAILED, str(result.failure)
     elif result.missing:

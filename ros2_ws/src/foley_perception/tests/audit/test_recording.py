@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from foley_perception.audit.bag import of_bag
+from foley_perception.audit.recording import RecordingAudit
 from foley_perception.commands import bag as bag_command
 from foley_perception.episodes import EpisodeError, read_episode
-from foley_perception.recording.inspect import inspect_bag, verdicts
+from foley_perception.recording.inspect import inspect_bag
 
 MakeBag = Callable[..., Path]
 Queued = tuple[int, str, str, Any]
@@ -156,7 +158,7 @@ def test_each_side_of_a_set_clock_is_right(make_bag: MakeBag, tmp_path: Path, si
         assert episode.ee_pose is not None
         tip = episode.ee_pose.at(np.array([at])).translation[0]
         assert tip[2] == pytest.approx(0.05 + 0.16, abs=0.002)
-    reports = {topic.topic: topic for topic in inspect_bag(bag).topics}
+    reports = {topic.topic: topic for topic in inspect_bag(bag, audit=RecordingAudit()).topics}
     assert all(report.lost == 0 for report in reports.values()), "nothing was lost while the clock was set"
 
 
@@ -228,7 +230,8 @@ def test_losses_are_not_told_of_what_cannot_be_believed(make_bag: MakeBag) -> No
         chunk.first_sample *= 2
         return chunk
 
-    found = verdicts(inspect_bag(make_bag(edit=sound(jumps))))
+    audit = RecordingAudit()
+    found = of_bag(inspect_bag(make_bag(edit=sound(jumps)), audit=audit), audit.verdict())
     assert [f.rule for f in found] == ["sound_count"]
 
 

@@ -182,6 +182,9 @@ def test_records_everything(ros_context: Any, recorder: Any, source: Source, tmp
     assert statistics["/mic/audio"].rate == pytest.approx(100, rel=0.05)
     assert statistics["/ee_pose"].expected and not statistics["/wrench"].expected
     assert 0 <= statistics["/mic/audio"].skew_median < 0.05
+    # It sends zeros, and stamps a chunk when it sends it.
+    assert stopped.findings[0].startswith("error: /mic/audio holds 0 in all")
+    assert any("must subtract samples / sample_rate" in finding for finding in stopped.findings)
     counts = count(stopped.path)
     assert counts["/mic/audio"] == sent["audio"] and counts["/ee_pose"] == sent["pose"]
     assert counts["/labels"] == 1 and counts["/robot_description"] == 1
