@@ -11,7 +11,6 @@ beyond. What comes out is what cutting the whole episode gives, byte by byte.
 from __future__ import annotations
 
 import bisect
-import collections
 import dataclasses
 import re
 from collections.abc import Iterator
@@ -121,8 +120,7 @@ class _Told:
     def __init__(self, survey: Survey) -> None:
         self._survey = survey
         self._problems: dict[str, str] = {}
-        self._found: dict[tuple[str, str], str] = {}  # by rule and topic, as of the first piece that has it
-        self._pieces: collections.Counter[tuple[str, str]] = collections.Counter()
+        self._found: dict[tuple[str, str], dict[str, None]] = {}  # by rule and topic: what was said
         self._unplaced: list[str] = []
         self._located = False
 
@@ -132,8 +130,7 @@ class _Told:
             self._problems.setdefault(re.sub(r"(?<![\w/.])\d+(\.\d+)?", "#", problem), problem)
         for finding in episode.findings:
             if finding.severity == Severity.PROBLEM:
-                self._found.setdefault((finding.rule, finding.topic), str(finding))
-        self._pieces.update({(f.rule, f.topic) for f in episode.findings})
+                self._found.setdefault((finding.rule, finding.topic), {})[str(finding)] = None
         self._unplaced += episode.unplaced
         self._located |= any(c.located for c in (*episode.truth, *episode.detected))
 
@@ -143,7 +140,6 @@ class _Told:
         if self._unplaced and recorded and not self._located:
             raise EpisodeError(self._unplaced[0])
         found = []
-        for key, text in self._found.items():
-            more = self._pieces[key] - 1
-            found.append(text + (f" (and so in {more} more pieces of {PIECE_S:.0f} s)" if more else ""))
+        for first, *others in self._found.values():
+            found.append(first + (f" (and {len(others)} more like this)" if others else ""))
         return [*self._problems.values(), *found]

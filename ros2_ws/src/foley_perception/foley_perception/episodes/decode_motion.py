@@ -15,6 +15,7 @@ from foley_common.times import NS_PER_S
 from foley_perception.action.trajectory import ToolTrajectory, TrajectoryError, check_times
 from foley_perception.audit import motion as rules
 from foley_perception.audit.finding import Finding
+from foley_perception.audit.moving import POSE, UNIT_HIGH, UNIT_LOW, JointNames
 from foley_perception.episodes.decode import Decoder, Messages, increasing, stamp_ns
 from foley_perception.episodes.frames import World, plans_in_world, points_in_world, poses_in_world
 from foley_perception.episodes.tracks import (
@@ -56,7 +57,7 @@ def pose_track(
         EpisodeError: no pose can be used, or tf does not know a frame.
     """
     times, rows, frames = _doubles(topic, messages, 7)
-    good, found = rules.pose_values(topic, times, rows, start_ns)
+    good = _are_usable(rows)
     if not good.any():
         raise EpisodeError(
             f"{topic}: none of {len(rows)} poses can be used: they hold NaN or no orientation; what publishes it is "
@@ -64,51 +65,54 @@ def pose_track(
         )
     kept = np.flatnonzero(good)[increasing(times[good])]
     times, rows, frames = times[kept], rows[kept], frames[kept]
-    found += rules.empty_frame(topic, list(frames), world.name)
+    found = rules.empty_frame(topic, list(frames), world.name)
     poses, known = poses_in_world(topic, times, SE3(rows[:, 3:], rows[:, :3]), list(frames), world)
     found += rules.unplaced(topic, "poses", times, known, start_ns)
     dropped = int(np.count_nonzero(~good)) + len(times) - len(known)
-    times = times[known]
-    found += rules.pose_motion(topic, times, poses.translation, start_ns)
-    return PoseTrack(times, poses, world.name, dropped), found
+    return PoseTrack(times[known], poses, world.name, dropped), found
 
 
-def wrench_series(topic: str, messages: Messages, start_ns: int) -> tuple[Series | None, list[Finding]]:
+def _are_usable(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which poses [n, 7] or wrenches [n, 6] are what they claim to be, as audit/moving.py judges them one by one."""
+    finite = np.isfinite(rows).all(axis=1)
+    if rows.shape[1] != POSE:
+        return np.asarray(finite)
+    length = np.linalg.norm(np.where(finite[:, None], rows[:, 3:], 0.0), axis=1)
+    return np.asarray(finite & (length >= UNIT_LOW) & (length <= UNIT_HIGH))
+
+
+def wrench_series(topic: str, messages: Messages) -> Series | None:
     """geometry_msgs/WrenchStamped as [n, 6] (force, torque); None where none is known."""
     times, rows, _ = _doubles(topic, messages, 6)
-    good, found = rules.wrench_values(topic, times, rows, start_ns)
+    good = _are_usable(rows)
     if not good.any():
-        return None, found
+        return None
     kept = np.flatnonzero(good)[increasing(times[good])]
-    times, rows = times[kept], rows[kept]
-    found += rules.gaps(topic, "forces", times, start_ns, "the force is not known there (NaN)")
     dropped = int(np.count_nonzero(~good))
-    return Series(times, rows, ("fx", "fy", "fz", "tx", "ty", "tz"), dropped), found
+    return Series(times[kept], rows[kept], ("fx", "fy", "fz", "tx", "ty", "tz"), dropped)
 
 
-def joint_series(
-    topic: str, messages: Messages, decoder: Decoder, start_ns: int
-) -> tuple[Series | None, list[Finding]]:
+def joint_series(messages: Messages, decoder: Decoder) -> Series | None:
     """sensor_msgs/JointState: positions of every joint that is ever named, NaN in messages that do not name it.
 
     Several publishers may each tell of their own joints, with the same stamps too.
     """
-    judged = rules.JointNames(topic, start_ns)
+    judge = JointNames()
     read = []
     for message in messages:
         m = decoder.read(message)
         time_ns, positions = stamp_ns(m.header), np.asarray(m.position, dtype=np.float64)
-        if judged.usable(time_ns, m.name, positions):
+        if judge.usable(time_ns, m.name, positions):
             read.append((time_ns, m.name, positions))
     if not read:
-        return None, judged.findings()
+        return None
     names = tuple(dict.fromkeys(name for _, told, _ in read for name in told))
     column = {name: i for i, name in enumerate(names)}
     times, row = np.unique(np.array([time_ns for time_ns, _, _ in read], dtype=np.int64), return_inverse=True)
     values = np.full((len(times), len(names)), np.nan)
     for i, (_, told, positions) in zip(row, read, strict=True):
         values[i, [column[name] for name in told]] = positions
-    return Series(times, values, names), judged.findings()
+    return Series(times, values, names)
 
 
 def keypoint_track(

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from foley_perception.action.gripper import INDEX_TIP, SIDES
-from foley_perception.audit.motion import UNIT_HIGH, UNIT_LOW
+from foley_perception.audit.moving import POSE, WRENCH, JointNames, Moving
 from foley_perception.episodes import decode, decode_motion
 from foley_perception.episodes.decode import Decoder
 from foley_perception.episodes.index import Index, Range
@@ -80,23 +80,17 @@ class Stamped:
     """Stamped messages. Of those that hold numbers, only what is usable is a neighbour to interpolate from.
 
     Args:
-        numbers: how many float64 follow the header; none: they are not looked at.
+        numbers: how many float64 follow the header, of a pose or a wrench; none: they are not looked at.
     """
 
     def __init__(self, numbers: int = 0) -> None:
+        self.judge = Moving(numbers) if numbers else None
         self._numbers = numbers
         self.usable, self._all = Index(), Index()
-        self.lowest = np.full(numbers, np.inf)  # of usable numbers
-        self.highest = np.full(numbers, -np.inf)
-
-    @property
-    def unusable(self) -> int:
-        """Messages with NaN, or with a rotation that is none."""
-        return self._all.count - self.usable.count
 
     def feed(self, message: BagMessage, arrival: int) -> None:
         data = message.data
-        if not self._numbers:
+        if self.judge is None:
             stamp = cdr.read_stamp(data, 4) or message.log_time
             self._all.add(arrival, stamp)
             self.usable.add(arrival, stamp)
@@ -106,15 +100,8 @@ class Stamped:
         except cdr.CdrError:
             return
         self._all.add(arrival, header.time_ns)
-        if self._is_usable(values.tolist()):
+        if self.judge.add(header.time_ns, values, header.frame_id):
             self.usable.add(arrival, header.time_ns)
-            np.minimum(self.lowest, values, out=self.lowest)
-            np.maximum(self.highest, values, out=self.highest)
-
-    def _is_usable(self, values: list[float]) -> bool:
-        if not math.isfinite(sum(values)):
-            return False
-        return self._numbers != _POSE or UNIT_LOW <= math.hypot(*values[3:]) <= UNIT_HIGH
 
     def ranges(self, first_ns: int, last_ns: int) -> list[Range]:
         inside = self._all.ranges(first_ns, last_ns, neighbours=False)
@@ -128,6 +115,7 @@ class Joints:
     """Joint positions, of one publisher or of several that name their joints in turn."""
 
     def __init__(self) -> None:
+        self.judge = JointNames()
         self._known: dict[tuple[str, ...], Index] = {}  # by the joints that a message gives a position of
         self._named: dict[tuple[str, ...], Index] = {}  # by those it names and gives none
 
@@ -137,7 +125,7 @@ class Joints:
         except cdr.CdrError:
             return
         known = names
-        if len(positions) != len(names):
+        if not self.judge.usable(header.time_ns, names, positions):
             known = ()
         elif not math.isfinite(sum(positions.tolist())):
             known = tuple(name for name, value in zip(names, positions, strict=True) if math.isfinite(value))
@@ -259,12 +247,11 @@ class Transforms:
         return [r for index in self._frames.values() for r in index.ranges(first_ns, last_ns)]
 
 
-_POSE, _WRENCH = 7, 6  # numbers behind the header
 _BEHIND_STAMP = 12  # bytes: encapsulation and stamp
 """What is noted of a topic, by its type. `/tf` is noted when it is first asked for: it is much, and seldom needed."""
 _NOTES: dict[str, Callable[[BagTopic], Note]] = {
-    "geometry_msgs/msg/PoseStamped": lambda topic: Stamped(_POSE),
-    "geometry_msgs/msg/WrenchStamped": lambda topic: Stamped(_WRENCH),
+    "geometry_msgs/msg/PoseStamped": lambda topic: Stamped(POSE),
+    "geometry_msgs/msg/WrenchStamped": lambda topic: Stamped(WRENCH),
     "sensor_msgs/msg/JointState": lambda topic: Joints(),
     "sensor_msgs/msg/Image": lambda topic: Stamped(),
     "sensor_msgs/msg/CompressedImage": lambda topic: Stamped(),

@@ -15,6 +15,7 @@ from foley_common import topics
 from foley_common.topics import MAIN_DEVICES, Topic
 from foley_perception.audit import motion as rules
 from foley_perception.audit.finding import Finding, Severity
+from foley_perception.audit.moving import Moving
 from foley_perception.contact_event import NOWHERE, Contact
 from foley_perception.episodes import decode, decode_motion
 from foley_perception.episodes.cameras import Placing, camera_track
@@ -28,7 +29,7 @@ from foley_perception.episodes.frames import (
     contacts_in_world,
 )
 from foley_perception.episodes.names import missing_text
-from foley_perception.episodes.notes import Stamped
+from foley_perception.episodes.notes import Joints, Stamped
 from foley_perception.episodes.outline import Outline, Span
 from foley_perception.episodes.tracks import (
     ArmTrack,
@@ -260,10 +261,10 @@ class _Reader:
                 lambda: told(decode_motion.pose_track(name["pose"], messages["pose"], world, start_ns))
             )
         if "wrench" in found:
-            wrench = told(decode_motion.wrench_series(name["wrench"], messages["wrench"], start_ns))
+            wrench = decode_motion.wrench_series(name["wrench"], messages["wrench"])
         joints = main.joints if main is not None else None  # one topic may hold those of all arms
         if "joints" in found:
-            joints = told(decode_motion.joint_series(name["joints"], messages["joints"], decoder, start_ns))
+            joints = decode_motion.joint_series(messages["joints"], decoder)
         joint_plans: list[JointPlan] = []
         if "joint_plans" in found:
             given = messages["joint_plans"]
@@ -284,17 +285,20 @@ class _Reader:
         return self._judged(device, track)
 
     def _judged(self, device: str, arm: ArmTrack) -> ArmTrack:
-        """Without what cannot have been measured: a wrench that no contact changes."""
+        """Without what cannot have been measured: a wrench that no contact changes. What is wrong is told."""
         touches = self._outline.contact_times(device)
-        for reader, rule in (("pose", rules.resting), ("wrench", rules.wrench_stuck)):
+        for reader, rule in (("pose", rules.resting), ("wrench", rules.wrench_stuck), ("joints", None)):
             topic = self._outline.topic(reader, device)
             note = self._outline.note(topic) if topic is not None else None
-            if topic is None or not isinstance(note, Stamped) or not note.usable.count:
+            judge = note.judge if isinstance(note, Stamped | Joints) else None
+            if topic is None or judge is None:
                 continue
-            extent = rules.Extent(
-                note.usable.first, note.usable.last, note.usable.count, note.lowest, note.highest
-            )
-            found = rule(self._names[topic.role], extent, touches, self._start_ns)
+            name = self._names[topic.role]
+            self.tell(judge.findings(name, self._start_ns))
+            extent = judge.extent if isinstance(judge, Moving) else None
+            if extent is None or rule is None:
+                continue
+            found = rule(name, extent, touches, self._start_ns)
             self.tell(found)
             if found and reader == "wrench":
                 arm = dataclasses.replace(arm, wrench=None)
