@@ -148,12 +148,13 @@ def _track(args: argparse.Namespace) -> int:
     from foley_perception.scene.recorded import read_pictures
 
     check_folder(args.to, 0)  # before minutes of work
-    if args.hamer:
-        find = by_hamer(args.hamer)
-    else:
-        find = by_networks(HandDetector(least_palm=args.least, least_hand=args.least))
+    networks = None if args.hamer else HandDetector(least_palm=args.least, least_hand=args.least)
     naming = topic_options.naming_of(args, [args.bag])
     seen = read_pictures(args.bag, naming)
+    if networks is None:
+        find, left_out = by_hamer(args.hamer, seen.size, len(seen.frames))
+    else:
+        find, left_out = by_networks(networks), []
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("pictures", total=None)
         hands = follow_recording(
@@ -164,7 +165,8 @@ def _track(args: argparse.Namespace) -> int:
             every=args.every,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    for problem in hands.problems:
+    problems = [*hands.problems, *left_out]
+    for problem in problems:
         print(f"foley hands: {problem}", file=sys.stderr)
     name = naming.mapping.get(HAND_KEYPOINTS.name, f"{seen.prefix}{HAND_KEYPOINTS.name}")
     topic, messages = hand_keypoints(hands, name, args.world_frame)
@@ -183,7 +185,7 @@ def _track(args: argparse.Namespace) -> int:
         "left_seen": float(present[0]),
         "right_seen": float(present[1]),
         **dataclasses.asdict(hands.counts),
-        "problems": list(hands.problems),
+        "problems": problems,
     }
     args.out.mkdir(parents=True, exist_ok=True)
     write_metrics(args.out, figures)
