@@ -17,6 +17,7 @@ from foley_perception.dataset.schema import ClipData, DatasetError
 from foley_perception.episodes import EpisodeError, read_episode
 from foley_perception.episodes.episode import Episode
 from foley_perception.geometry.se3 import SE3
+from foley_perception.scene.recorded import read_pictures
 
 MakeBag = Callable[..., Path]
 START = 1_800_000_000_000_000_000
@@ -187,6 +188,15 @@ def test_a_main_camera_that_tf_does_not_know_is_told(make_bag: MakeBag) -> None:
     assert "no transform from wrist_optical to world" in told(episode, "camera_place")[0]
     with pytest.raises(DatasetError, match="record /tf_static, and /tf where the camera moves"):
         Cutter(episode, CutConfig())
+
+
+def test_scans_and_hands_are_shown_the_same_pictures(make_bag: MakeBag) -> None:
+    lab = Lab(d=BROWN)
+    bag = make_bag(more=lab.more, edit=lab.edit)
+    seen, episode = read_pictures(bag), read_episode(bag)
+    assert np.array_equal(seen.frames.read(3), episode.frames.read(3))
+    assert np.array_equal(seen.K, K) and seen.size == (WIDTH, HEIGHT) and seen.frame_id == "wrist_optical"
+    assert any("are undistorted by it" in problem for problem in seen.problems)
 
 
 # ---- calibration -----------------------------------------------------------------------------------------
