@@ -138,7 +138,8 @@ def camera(device: str, prefix: str, text: str, *, required: bool = False) -> tu
             "10 Hz is enough", recorded=True,
         ),
         one(
-            f"{device}_compressed", "image_raw/compressed", compressed, "taken where nobody publishes raw images: read, recorded, listened to",
+            f"{device}_compressed", "image_raw/compressed", compressed,
+            "taken where nobody publishes raw images: read, recorded, listened to",
             "image",
         ),
         one(
