@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from foley_common.times import NS_PER_S
 from foley_perception.clips.action import MAX_GAP_NS, SERIES, clip_action
 from foley_perception.clips.grid import CLIP_FRAMES, FRAME_RATE, clip_start_ns, frame_times_ns
-from foley_perception.clips.pictures import CLEAR_M, frame_indices, still_index
+from foley_perception.clips.pictures import CLEAR_M, NoPicture, frame_indices, still_index
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.crop import crop_around
 
@@ -139,7 +139,7 @@ def still_before(streams: Streams, contact_ns: int, point: Array) -> Still:
     """The picture that shows the place of a contact before the tool came near.
 
     Raises:
-        NoPicture: there is none.
+        NoPicture: there is none, or the place is not on it.
         ValueError: the point is behind the camera, or nobody knows where the camera was.
     """
 
@@ -148,6 +148,12 @@ def still_before(streams: Streams, contact_ns: int, point: Array) -> Still:
         return tip is None or bool(np.linalg.norm(tip - point) >= streams.clear_m)
 
     crop, picture, camera = _crop(streams, still_index(streams.frame_times, contact_ns, clear), point)
+    pixel, _ = camera.project(point)
+    if not camera.contains(pixel):
+        raise NoPicture(
+            "the place of the contact is outside of the picture; point the camera at it, and see whether its frame in "
+            "tf is the optical one (z forward, x right)"
+        )
     return Still(picture, camera, crop)
 
 

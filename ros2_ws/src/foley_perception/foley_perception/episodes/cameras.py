@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -19,6 +20,7 @@ from foley_perception.episodes.tracks import CameraTrack, EpisodeError, FrameTra
 from foley_perception.geometry.calibration import Calibration, CalibrationError, Lens, comes_rectified
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.tf_buffer import TransformBuffer
+from foley_perception.recording import cdr
 from foley_perception.recording.bag import BagTopic
 
 Stream = tuple[BagTopic, Messages]
@@ -93,7 +95,11 @@ class Lenses:
 
 
 def lenses_for(
-    info: Stream, size: tuple[int, int] | None, images: str, decoder: Decoder, fallback_frame: str
+    info: Stream,
+    size: tuple[int, int] | None,
+    images: str,
+    decoder: Decoder,
+    fallback_frame: str,
 ) -> tuple[Lenses, list[int], list[Finding]]:
     """The calibrations for images of a size (None: of its own) that come on a topic.
 
@@ -111,7 +117,8 @@ def lenses_for(
     findings: list[Finding] = []
     used: list[Calibration] = []
     wrong = ""
-    for time_ns, frame, calibration in _calibrations(messages, decoder):
+    for time_ns, told_frame, calibration in _calibrations(messages, decoder):
+        frame = told_frame or fallback_frame
         width, height = size or (calibration.width, calibration.height)
         try:
             lens = calibration.lens(width, height, rectified=rectified)
@@ -122,7 +129,7 @@ def lenses_for(
             continue
         times.append(time_ns)
         lenses.append(lens)
-        frames.append(frame or fallback_frame)
+        frames.append(frame)
         used.append(calibration)
     if not lenses:
         raise CalibrationError(wrong)
@@ -159,7 +166,7 @@ def straight_pictures(image: Stream, depth: Stream | None, info: Stream, decoder
     placing = Placing("", "", TransformBuffer(), TransformBuffer, image[1][0].log_time)
     frames = frame_track(*image, depth=False, start_ns=placing.start_ns)
     try:
-        lenses, _, found = lenses_for(info, frames.size, image[0].name, decoder, "")
+        lenses, _, found = lenses_for(info, frames.size, image[0].name, decoder, _frame_of({"image": image}))
     except CalibrationError as error:
         raise EpisodeError(f"{info[0].name}: {error}") from error
     depths = None
@@ -200,7 +207,7 @@ def _lenses(
     size = track.size if track is not None else None
     try:
         lenses, changes, findings = lenses_for(
-            streams["camera_info"], size, images, decoder, placing.fallback_frame
+            streams["camera_info"], size, images, decoder, _frame_of(streams) or placing.fallback_frame
         )
     except CalibrationError as error:
         tell([audit.unusable_calibration(topic, str(error))])
@@ -223,6 +230,15 @@ def _straight_depth(
         tell([audit.no_depth(topic, str(error))])
         return None
     return lenses.rectified(depth)
+
+
+def _frame_of(streams: Mapping[str, Stream]) -> str:
+    """The frame that images name; empty where they name none."""
+    for reader in ("image", "depth"):
+        for message in streams[reader][1][:1] if reader in streams else ():
+            with contextlib.suppress(cdr.CdrError):
+                return cdr.read_header(message.data).frame_id
+    return ""
 
 
 def _calibrations(messages: Messages, decoder: Decoder) -> list[tuple[int, str, Calibration]]:

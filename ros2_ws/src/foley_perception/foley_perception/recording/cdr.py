@@ -163,6 +163,11 @@ def read_audio_samples(data: Buffer, head: AudioHead) -> NDArray[np.float32]:
     return flat.reshape(-1, max(head.channels, 1)).astype(np.float32, copy=False)
 
 
+def read_header(data: Buffer) -> Header:
+    """The std_msgs/Header that a message begins with."""
+    return _Cursor(data).header()
+
+
 def read_image_head(data: Buffer) -> ImageHead:
     """sensor_msgs/msg/Image up to its pixels."""
     cursor = _Cursor(data)

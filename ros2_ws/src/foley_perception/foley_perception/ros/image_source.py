@@ -54,6 +54,7 @@ class ImageSource:
         self.scale = DepthScale()
         self.raw_name = node.resolve_topic_name(topic.name)
         self.name = ""  # of what is subscribed to
+        self.frame_id = ""  # that the newest image names
         self._subscription: Any = None
         self._listen(compressed_names(self.raw_name)[0] if transport == "compressed" else self.raw_name)
 
@@ -127,6 +128,7 @@ class ImageSource:
             self._node.report(self.topic.name, str(error))
             return
         self._node.faults.clear(self.topic.name)
+        self.frame_id = message.header.frame_id
         self._on_image(
             convert.to_ns(message.header.stamp), (lambda: self.scale.metres(values)) if self._depth else read
         )

@@ -34,7 +34,7 @@ from foley_ros.polling import Poller
 Picture = NDArray[np.uint8]  # [H, W, 3]
 CameraAt = Callable[[int], CameraModel]
 
-CAMERA_FRAME = "camera_optical"  # where camera_info names none, as for recordings
+CAMERA_FRAME = "camera_optical"  # where neither camera_info nor images name one, as for recordings
 _LOOK_NS = NS_PER_S  # between two looks at where a camera is that stands still
 _KEPT = 16  # calibrations
 
@@ -162,7 +162,9 @@ class SensedCamera:
             len(infos) if time_ns is None else bisect.bisect_right([stamp for stamp, _, _ in infos], time_ns)
         )
         _, frame, calibration = infos[max(index - 1, 0)]
-        return frame, calibration
+        sources = (source for source in (self.colour, self.depth) if source is not None)
+        named = (name for name in (frame, *(source.frame_id for source in sources)) if name)
+        return next(named, CAMERA_FRAME), calibration
 
     def _lens(self, calibration: Calibration) -> Lens:
         source = self.colour or self.depth
@@ -193,7 +195,7 @@ class SensedCamera:
         if data[12:] != self._numbers:  # behind the stamp
             self._numbers = data[12:]
             info = deserialize_message(data, CameraInfo)
-            entry = (raw.stamp_ns(data), info.header.frame_id or CAMERA_FRAME, Calibration.of_message(info))
+            entry = (raw.stamp_ns(data), info.header.frame_id, Calibration.of_message(info))
             with self._lock:
                 self._infos = [*(e for e in self._infos if e[0] < entry[0]), entry][-_KEPT:]
             self._due_ns = 0

@@ -17,6 +17,7 @@ from foley_perception.dataset.schema import ClipData
 from foley_perception.episodes import EpisodeError, read_episode
 from foley_perception.episodes.episode import Episode
 from foley_perception.geometry.se3 import SE3
+from foley_perception.scene.recorded import read_pictures
 
 MakeBag = Callable[..., Path]
 START = 1_800_000_000_000_000_000
@@ -26,6 +27,7 @@ K = np.array([[160.0, 0, 79.5], [0, 160.0, 59.5], [0, 0, 1]])
 STILL = SE3(
     np.array([1.0, 0, 0, 0]), np.array([-0.12, 0.1, 0.6])
 )  # a camera that looks straight down, from aside
+IDENTITY = SE3.identity()
 IN_TOOL = SE3.from_rotation_vector([0.05, -0.1, 0.6], [0.02, -0.05, -0.25])  # one at the wrist
 BROWN = np.array([-0.35, 0.15, 0.001, -0.002, 0.0])
 FISHEYE = np.array([-0.2, 0.02, 0.0, 0.0])
@@ -51,6 +53,8 @@ class Lab:
     compressed: bool = False
     depth: Callable[[float], tuple[str, np.ndarray]] | None = None
     spoil: Callable[[int, Any], Any] = lambda index, message: message
+    turned: SE3 = IDENTITY  # what tf says of a camera that stands still, and is not so
+    info_frame: str = "wrist_optical"
     count: int = 0
 
     def picture(self, t: float) -> np.ndarray:
@@ -86,7 +90,7 @@ class Lab:
                 stamp = START + k * 10_000_000
                 put(k / 100, "/tf", transform(stamp, "world", "tool", tool_at(k / 100)))
         else:
-            put(0.0, "/tf_static", transform(START, "world", "wrist_optical", STILL))
+            put(0.0, "/tf_static", transform(START, "world", "wrist_optical", STILL @ self.turned))
         self.new = new
 
     def edit(self, time_ns: int, topic: str, kind: str, message: Any) -> list[Any]:
@@ -102,7 +106,8 @@ class Lab:
         width, height = self.info_size
         k = np.asarray(K if self.k is None else self.k, dtype=float).ravel() * self.calibrated(seconds)
         model = {"distortion_model": self.model, "d": np.asarray(self.d, dtype=float), "k": k}
-        info = dataclasses.replace(self.info, header=head, width=width, height=height, **model)
+        named = dataclasses.replace(head, frame_id=self.info_frame)
+        info = dataclasses.replace(self.info, header=named, width=width, height=height, **model)
         flat, shape = self.picture(seconds), {"width": WIDTH, "height": HEIGHT, "step": 3 * WIDTH}
         image = self.spoil(self.count, dataclasses.replace(message, header=head, data=flat.ravel(), **shape))
         self.count += 1
@@ -180,6 +185,20 @@ def test_a_distorted_wrist_camera_that_is_compressed(make_bag: MakeBag) -> None:
     assert "plumb_bob with d = [-0.35, 0.15" in told(episode, "camera_distortion")[0]
 
 
+def test_a_contact_that_the_camera_does_not_see_makes_no_clip(make_bag: MakeBag) -> None:
+    """As where the frame of a camera is not the optical one: x, and not z, is forward."""
+    forward = SE3.from_rotation_vector([0.0, 1.2, 0.0], [0.0, 0.0, 0.0])
+    episode = read(make_bag, Lab(pose=lambda t: STILL, turned=forward))
+    cutter = Cutter(episode, CutConfig())
+    assert not list(cutter.clips())
+    ((reason, count),) = cutter.skipped.items()
+    assert count == 3 and "see whether its frame in tf is the optical one" in reason
+
+
+def test_the_frame_of_images_counts_where_camera_info_names_none(make_bag: MakeBag) -> None:
+    assert_centred(clips(read(make_bag, Lab(info_frame=""))))
+
+
 def test_a_main_camera_that_tf_does_not_know_is_told(make_bag: MakeBag) -> None:
     lab = Lab()
     bag = make_bag(more=lambda bag: setattr(lab, "new", bag.new), edit=lab.edit)
@@ -188,6 +207,15 @@ def test_a_main_camera_that_tf_does_not_know_is_told(make_bag: MakeBag) -> None:
     cutter = Cutter(episode, CutConfig())
     assert all(clip.frames is None and clip.still is None for clip in cutter.clips())
     assert any("record /tf_static, and /tf where the camera moves" in problem for problem in cutter.problems)
+
+
+def test_scans_and_hands_are_shown_the_same_pictures(make_bag: MakeBag) -> None:
+    lab = Lab(d=BROWN)
+    bag = make_bag(more=lab.more, edit=lab.edit)
+    seen, episode = read_pictures(bag), read_episode(bag)
+    assert np.array_equal(seen.frames.read(3), episode.frames.read(3))
+    assert np.array_equal(seen.K, K) and seen.size == (WIDTH, HEIGHT) and seen.frame_id == "wrist_optical"
+    assert any("are undistorted by it" in problem for problem in seen.problems)
 
 
 # ---- calibration -----------------------------------------------------------------------------------------
