@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from foley_common.metrics_file import write_metrics
-from foley_perception.commands import topic_options
+from foley_perception.commands import frame_options, topic_options
 
 HELP = "hold what live nodes show a model against what a data set holds, for every contact of a bag"
 
@@ -32,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("bags", nargs="+", type=Path, metavar="BAG", help="bags, or folders of bags")
     parser.add_argument("--hand", default="parallel_gripper", help="hand file (default: parallel_gripper)")
+    frame_options.add(parser)
     parser.add_argument(
         "--camera-latency-ms",
         type=float,
@@ -63,7 +64,11 @@ def run(args: argparse.Namespace) -> int:
         results = []
         for bag in track(bags, "replaying", console=Console(stderr=True), transient=True):
             data, live = replay_bag(
-                bag, args.hand, camera_latency_s=args.camera_latency_ms / 1e3, naming=naming
+                bag,
+                args.hand,
+                camera_latency_s=args.camera_latency_ms / 1e3,
+                naming=naming,
+                frames=frame_options.frames_of(args),
             )
             results.append(compare(data, live))
             refused += [f"{bag.name}: {sentence}" for sentence in live.refused]

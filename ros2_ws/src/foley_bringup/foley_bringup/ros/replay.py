@@ -31,6 +31,7 @@ from foley_perception.contact_event import Contact
 from foley_perception.dataset.cut import CutConfig, Cutter
 from foley_perception.episodes import read_episode
 from foley_perception.episodes.episode import Episode
+from foley_perception.episodes.frames import USUAL_FRAMES, FrameNames
 from foley_perception.episodes.names import Naming, resolve
 from foley_perception.episodes.planned_path import planned_paths
 from foley_perception.nodes.hand_mapper import HandMapperNode
@@ -114,7 +115,12 @@ def replay(
 
 
 def replay_bag(
-    bag: Path, hand: str, *, camera_latency_s: float = 0.0, naming: Naming | None = None
+    bag: Path,
+    hand: str,
+    *,
+    camera_latency_s: float = 0.0,
+    naming: Naming | None = None,
+    frames: FrameNames = USUAL_FRAMES,
 ) -> tuple[DataSetSide, Live]:
     """What a data set holds of a bag, and what the live nodes' models were shown of it.
 
@@ -123,8 +129,8 @@ def replay_bag(
         ValueError: the latency is negative or not finite.
     """
     naming = naming or Naming()
-    episode = read_episode(bag, namespace=naming.namespace, mapping=naming.mapping)
-    cutter = Cutter(episode, CutConfig(hand=hand))
+    episode = read_episode(bag, namespace=naming.namespace, mapping=naming.mapping, frames=frames)
+    cutter = Cutter(episode, CutConfig(hand=hand, frames=frames))
     clips = tuple(cutter.clips())
     data = DataSetSide(
         clips, planned_paths(episode, GripperHand.from_yaml(hand)).paths, dict(cutter.left_out)
@@ -162,14 +168,23 @@ class _Replay:
         self._live = Live()
 
     def run(self) -> Live:
-        hand = [Parameter("hand", value=self._hand)]
+        frames = self._episode.frame_names
+        hand = [
+            Parameter(name, value=value)
+            for name, value in (
+                ("hand", self._hand),
+                ("fixed_frame", frames.world),
+                ("tool_frame", frames.tool),
+            )
+        ]
+        tip = Parameter("tip_frame", value=frames.tip)
         nodes: list[FoleyNode[Any]] = []
         try:
             self._mapper = self._start(
                 HandMapperNode(namespace="foley_replay", parameter_overrides=hand), nodes
             )
             self._synthesizer = self._start(
-                ReplayedSynthesizer(namespace="foley_replay", parameter_overrides=hand), nodes
+                ReplayedSynthesizer(namespace="foley_replay", parameter_overrides=[*hand, tip]), nodes
             )
             self._material = self._start(MaterialNode(namespace="foley_replay"), nodes)
             self._nodes = (self._mapper, self._synthesizer, self._material)
@@ -306,7 +321,7 @@ def _registry_names(bag: Path, naming: Naming) -> dict[str, str]:
 
 def _event(contact: Contact) -> ContactEvent:
     return ContactEvent(
-        header=convert.header(contact.time_ns, "world"),
+        header=convert.header(contact.time_ns, contact.frame_id),
         contact_id=contact.contact_id or str(contact.time_ns),
         object_id=contact.object_id,
         position=convert.array_to_point(np.asarray(contact.position)),

@@ -77,9 +77,8 @@ def _joints(urdf: str) -> list[minidom.Element]:
         robot = expatbuilder.parseString(urdf, namespaces=False).documentElement
     except (ExpatError, ValueError):
         return []
-    return [
-        node for node in robot.childNodes if isinstance(node, minidom.Element) and node.tagName == "joint"
-    ]
+    nodes = robot.childNodes if robot is not None else []
+    return [node for node in nodes if isinstance(node, minidom.Element) and node.tagName == "joint"]
 
 
 def _driven(name: str, direct: Mapping[str, Mimic]) -> Mimic | None:
