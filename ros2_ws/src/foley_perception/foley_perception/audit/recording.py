@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from foley_common.times import NS_PER_S
 from foley_common.topics import MICROPHONE, Topic
+from foley_perception.audio.clock import stamp_by_arrival
 from foley_perception.audit.arrivals import ArrivalClock
 from foley_perception.audit.finding import Finding, Severity
 from foley_perception.audit.roles import known_roles
@@ -62,7 +62,7 @@ class Verdict:
             return message
         if not unstamped.throughout:
             return None
-        stamp = message.log_time - (_length_ns(data) if unstamped.sound else 0)
+        stamp = _sound_stamp(data, message.log_time) if unstamped.sound else message.log_time
         stamped = cdr.with_stamp(data, unstamped.place[0], stamp)
         return dataclasses.replace(message, _fetch=lambda: stamped)
 
@@ -75,10 +75,11 @@ class Unstamped(NamedTuple):
     sound: bool
 
 
-def _length_ns(data: cdr.Buffer) -> int:
-    """Of a chunk: it arrives when its last sample was captured, at the earliest."""
+def _sound_stamp(data: cdr.Buffer, arrival_ns: int) -> int:
     head = cdr.audio_head_or_none(data)
-    return head.frames * NS_PER_S // head.sample_rate if head is not None and head.sample_rate else 0
+    if head is None or not head.sample_rate:
+        return arrival_ns
+    return stamp_by_arrival(arrival_ns, head.frames, head.sample_rate)
 
 
 class RecordingAudit:
