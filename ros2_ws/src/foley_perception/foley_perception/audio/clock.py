@@ -16,6 +16,11 @@ from foley_common.times import NS_PER_S
 from foley_perception.audio.clock_steps import ClockStep, StepDetector
 
 
+def stamp_by_arrival(arrival_ns: int, frames: int, sample_rate: int) -> int:
+    """The stamp of a chunk that has none: it arrives when its last sample was captured, at the earliest."""
+    return arrival_ns - frames * NS_PER_S // sample_rate
+
+
 @dataclasses.dataclass(frozen=True)
 class ClockUpdate:
     """What one stamp did to the clock."""

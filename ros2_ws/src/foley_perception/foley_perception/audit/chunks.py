@@ -46,7 +46,7 @@ class ChunkAudit:
         self._last: AudioHead | None = None
         self._last_arrival = 0
         self._streams: dict[str, None] = {}
-        self._id_returns = self._end_returns = 0
+        self._id_returns = self._end_returns = self._new_ids = 0
         self._return_ns = 0
         self._ends: list[int] = []  # where further chunks of each source would go on, the newest last
         self._recent: list[tuple[str, int, int]] = []
@@ -83,6 +83,8 @@ class ChunkAudit:
         elif head.stream_id in self._streams:
             self._id_returns += 1
             self._return_ns = self._return_ns or stamp or arrival_ns
+        else:
+            self._new_ids += 1
         if len(self._streams) < 1000:
             self._streams[head.stream_id] = None
         self._source(head, stamp or arrival_ns)
@@ -230,6 +232,15 @@ class ChunkAudit:
                 f"{moment(self._wrong_ns, start_ns)}: taken for a restart; the driver must begin a new "
                 "stream_id then",
                 self._wrong_ns,
+            )
+        if self._new_ids > max(_LEAST, MISCOUNTED * self.chunks):
+            yield Finding(
+                "sound_restarts",
+                Severity.PROBLEM,
+                topic,
+                f"{topic}: stream_id is new in {self._new_ids} of {self.chunks} chunks: each begins a clock "
+                "of its own, "
+                "and live nodes start anew; keep it for as long as first_sample counts on",
             )
         if self.repeated:
             yield Finding(

@@ -115,8 +115,10 @@ class LevelAudit:
             return
         at, peak = moment(channel.first_over_ns, start_ns), channel.peak
         if peak > FAR or (channel.whole and peak > 1.5):
-            bits = next((b for b in (16, 24, 32) if peak <= 2 ** (b - 1)), 0)
-            cure = f"divide by {2 ** (bits - 1)}" if bits else "divide by full scale"
+            bits = next((b for b in (8, 16, 24, 32) if peak <= 2 ** (b - 1)), 32)
+            cure = f"divide by {2 ** (bits - 1)}"
+            if bits == 8:
+                cure = "divide by full scale (128 of 8 bits, 32768 of 16)"
             yield Finding(
                 "sound_range",
                 Severity.ERROR,

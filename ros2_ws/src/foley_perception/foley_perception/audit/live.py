@@ -30,6 +30,7 @@ class LiveSound:
         self._before: list[Finding] = []
         self._start_ns: int | None = None
         self._seconds = 0.0
+        self._chunks = self._unstamped = 0  # of the stretch that goes on
 
     def add(
         self,
@@ -59,10 +60,13 @@ class LiveSound:
             if self._start_ns is None:
                 self._start_ns = time_ns or arrival_ns
             self._audit.add(head, samples, arrival_ns)
+            self._chunks += 1
+            self._unstamped += not time_ns
             self._seconds += len(samples) / sample_rate
             if self._seconds >= STRETCH_S:
                 self._before = self._now()
                 self._audit, self._seconds = SoundAudit(), 0.0
+                self._chunks = self._unstamped = 0
 
     def findings(self) -> list[Finding]:
         """Problems and errors, the worst first, each rule once; times count from the first chunk."""
@@ -73,4 +77,11 @@ class LiveSound:
         return sorted(worth, key=lambda finding: -finding.severity)
 
     def _now(self) -> list[Finding]:
-        return self._audit.findings(self._topic, self._start_ns, used=self._channel)
+        found = self._audit.findings(self._topic, self._start_ns, used=self._channel)
+        if self._unstamped:
+            text = (
+                f"{self._topic}: header.stamp is 0 in {self._unstamped} of {self._chunks} chunks: the time at which "
+                "they arrived is used, which is late by an unknown time; the driver must stamp them"
+            )
+            found.append(Finding("stamp_zero", Severity.PROBLEM, self._topic, text))
+        return found

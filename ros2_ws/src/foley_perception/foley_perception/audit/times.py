@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ STEP_S = 0.02  # a step that must be told; detected from 12 ms up
 _DETECTED_S = 0.012
 LASTING_S = 2.0
 AHEAD_S = 0.005
+_NEAR_S = 0.3  # around a step that is not looked at
 _OTHER_RUN_S = 60.0  # stamps that go ahead by more are of another run
 _FEW = 0.02  # share of a microphone's stamps that may repeat
 SENSORS = frozenset({"audio", "image", "depth", "pose", "joints", "wrench"})
@@ -68,8 +69,9 @@ class TimeAudit:
             yield from self._order(name, stamps, start_ns)
         if runs:
             return  # clocks of two runs have nothing in common
-        yield from self._clocks()
-        yield from self._steps(start_ns)
+        steps = self.steps()
+        yield from self._clocks(steps.keys())
+        yield from self._steps(steps, start_ns)
 
     # ---- one topic -------------------------------------------------------------------------------------
     def _zero(self, name: str, stamps: StampAudit, start_ns: int | None) -> Iterator[Finding]:
@@ -78,11 +80,14 @@ class TimeAudit:
             return
         first = self.clock.stamp_ns(stamps.first_zero_ns)
         if stamps.stamped:
+            # A simulation begins at 0.
+            begins = stamps.zero == 1 and int(stamps.fastest()[1][0]) < NS_PER_S
+            severity = Severity.NOTE if begins else Severity.PROBLEM
             text = (
                 f"{name}: {stamps.zero} of {stamps.messages} messages have header.stamp 0, first at "
                 f"{moment(first, start_ns)}: they are left out; the driver must stamp each"
             )
-            yield Finding("stamp_zero", Severity.PROBLEM, name, text, first)
+            yield Finding("stamp_zero", severity, name, text, first)
             return
         spread = max(stamps.arrival_spread_s * 1e3, 1.0)
         text = (
@@ -140,12 +145,12 @@ class TimeAudit:
         severity, jump, name = min(jumps, key=lambda j: (-j[0], j[1].arrival_ns))
         others = sorted({n for _, j, n in jumps if n != name})
         also = f", as {', '.join(others[:3])}" if others else ""
+        at = moment(jump.stamp_ns - jump.size_ns, start_ns)
         way = "back" if jump.size_ns < 0 else "ahead"
         if jump.size_ns > 0 and jump.size_ns < _OTHER_RUN_S * NS_PER_S:
             severity = Severity.PROBLEM
         text = (
-            f"{name}: stamps go {way} by {abs(jump.size_ns) / NS_PER_S:.1f} s, "
-            f"{moment(jump.stamp_ns, start_ns)} from "
+            f"{name}: stamps go {way} by {abs(jump.size_ns) / NS_PER_S:.1f} s, {at} from "
             f"the recording's start{also}"
         )
         if severity == Severity.ERROR:
@@ -153,7 +158,7 @@ class TimeAudit:
             text += "record each run into a bag of its own"
         else:
             text += ": its clock was set; synchronise clocks before recording"
-        yield Finding("two_runs", severity, name, text, jump.stamp_ns)
+        yield Finding("two_runs", severity, name, text, jump.stamp_ns - jump.size_ns)
 
     def _jumps_ahead(self, stamps: StampAudit) -> list[Jump]:
         """Only where stamps run as fast as arrival: else a pause of a fast simulation looks like one."""
@@ -168,7 +173,7 @@ class TimeAudit:
         ratios = passed[elapsed > 0] / elapsed[elapsed > 0]
         return float(np.median(ratios)) if ratios.size else 1.0
 
-    def _clocks(self) -> Iterator[Finding]:
+    def _clocks(self, stepped: Container[str]) -> Iterator[Finding]:
         clock = self.clock
         if not clock.same:
             yield Finding(
@@ -199,6 +204,8 @@ class TimeAudit:
                     "arrived with it: they "
                     "are of another clock or another run; stamp all with ROS time",
                 )
+            elif name in stepped:
+                continue
             elif clock.same and self.measured and self._roles[name].reader != "audio" and latency < -AHEAD_S:
                 yield Finding(
                     "stamp_ahead",
@@ -216,26 +223,31 @@ class TimeAudit:
         return float(np.median(common - times)) / NS_PER_S
 
     # ---- steps -----------------------------------------------------------------------------------------
-    def _steps(self, start_ns: int | None) -> Iterator[Finding]:
-        for name, stamps in sorted(self._sensors.items()):
-            if self._roles[name].reader == "audio" or stamps.period_s > 0.5:
-                continue  # a microphone's samples are counted: see audio/clock_steps.py
-            others = [s for other, s in self._sensors.items() if other != name]
-            found = [(jump, size) for jump in stamps.steps if (size := _lasting(stamps, jump, others))]
-            if not found:
+    def steps(self) -> dict[str, list[tuple[int, float]]]:
+        """Topic -> stamp [ns] after, and size [s], of each lasting step of its stamps that others do not show."""
+        found = {}
+        for name, stamps in self._sensors.items():
+            if stamps.period_s > 0.5:
                 continue
-            jump, size = found[0]
+            others = [s for other, s in self._sensors.items() if other != name]
+            steps = [(j.stamp_ns, size) for j in stamps.steps if (size := _lasting(stamps, j, others))]
+            if steps:
+                found[name] = steps
+        return found
+
+    def _steps(self, found: dict[str, list[tuple[int, float]]], start_ns: int | None) -> Iterator[Finding]:
+        for name, steps in sorted(found.items()):
+            at, size = steps[0]
             severity = self._severity(name) if abs(size) >= 0.95 * STEP_S else Severity.PROBLEM
-            more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+            more = f", and {len(steps) - 1} more" if len(steps) > 1 else ""
             yield Finding(
                 "stamp_step",
                 severity,
                 name,
                 f"{name}: its stamps step by {size * 1e3:+.0f} ms against the other topics' at "
-                f"{moment(jump.stamp_ns, start_ns)}{more}: before and after it they are of different "
-                "clocks; synchronise "
-                "clocks before recording, and record again",
-                jump.stamp_ns,
+                f"{moment(at, start_ns)}{more}: before and after it they are of different clocks; "
+                "synchronise clocks before recording, and record again",
+                at,
             )
 
 
@@ -259,10 +271,12 @@ def _shift(stamps: StampAudit, at_ns: int) -> float | None:
     arrivals, times = stamps.fastest()
     latency = (arrivals - times).astype(np.float64) / NS_PER_S
     relative = (arrivals - at_ns) / NS_PER_S
-    before = [_least(latency, relative, low, high) for low, high in ((-3.0, -1.0), (-1.0, -1e-9))]
-    end = min(float(relative[-1]), LASTING_S)
-    after = [_least(latency, relative, low, high) for low, high in ((0.0, end / 2), (end / 2, end + 1e-9))]
-    if end < 0.5 or np.isnan(after).any() or np.isnan(before).all():
+    # Topics see it one after the other, and a bin may hold both sides of it.
+    near, end = _NEAR_S, min(float(relative[-1]), LASTING_S + _NEAR_S)
+    middle = (near + end) / 2
+    before = [_least(latency, relative, low, high) for low, high in ((-3.0, -1.0), (-1.0, -near))]
+    after = [_least(latency, relative, low, high) for low, high in ((near, middle), (middle, end + 1e-9))]
+    if end < 2 * near or np.isnan(after).any() or np.isnan(before).all():
         return None
     old, new = float(np.nanmin(before)), float(np.min(after))
     shift = old - new

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
-from foley_perception.audio.clock import StreamingClock
+from foley_perception.audio.clock import StreamingClock, stamp_by_arrival
 from foley_perception.audio.onset import OnsetConfig, OnsetDetector
 from foley_perception.audit.finding import Severity
 from foley_perception.audit.live import LiveSound
@@ -82,7 +82,8 @@ class Listener:
         sample_rate: int,
         arrival_ns: int | None = None,
     ) -> list[HeardOnset]:
-        """Take in one chunk. A chunk of another sample rate is refused and reported by :meth:`trouble`."""
+        """Take in one chunk; without a stamp (0) it goes by arrival. A chunk of another sample rate is refused and
+        reported by :meth:`trouble`."""
         self._arrival_ns = time_ns if arrival_ns is None else arrival_ns
         if sample_rate != self.config.sample_rate:
             self.refused_chunks += 1
@@ -94,6 +95,7 @@ class Listener:
             return []
         self._refusal = ""
         n, channels = samples.shape
+        given_ns, time_ns = time_ns, time_ns or stamp_by_arrival(self._arrival_ns, n, sample_rate)
         if self.channel >= channels:
             self.refused_chunks += 1
             self._refusal = (
@@ -104,7 +106,7 @@ class Listener:
         self._audit.add(
             samples,
             first_sample=first_sample,
-            time_ns=time_ns,
+            time_ns=given_ns,
             stream_id=stream_id,
             sample_rate=sample_rate,
             arrival_ns=self._arrival_ns,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from foley_perception.recording.cdr import Buffer
@@ -17,8 +17,8 @@ class Auditor(Protocol):
     def add(self, topic: str, data: Buffer, arrival_ns: int) -> None:
         """One message; cheap enough for the thread that receives."""
 
-    def clock_steps(self) -> Sequence[tuple[int, float]]:
-        """Stamp [ns] after, and size [s], of each time that the clock of the stamps was set."""
+    def clock_steps(self) -> Mapping[str, Sequence[tuple[int, float]]]:
+        """Of each topic: stamp [ns] after, and size [s], of each time that the clock of its stamps was set."""
 
     def lines(self) -> list[str]:
         """What was found, the worst first."""

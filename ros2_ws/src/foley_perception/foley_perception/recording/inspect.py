@@ -102,9 +102,9 @@ def inspect_bag(
             spec = _spec_of(name, named, namespace)
             expected = spec is not None and spec.required
             monitors[name] = TopicMonitor(name, topic.type, periodic=False, expected=expected)
-    steps = audit.clock_steps() if audit is not None else ()
+    steps = audit.clock_steps() if audit is not None else {}
     reports = tuple(
-        m.report(start_ns=start, end_ns=end, clock_steps=steps)
+        m.report(start_ns=start, end_ns=end, clock_steps=steps.get(m.topic, ()))
         for m in sorted(monitors.values(), key=lambda m: m.topic)
     )
     size = sum(file.stat().st_size for file in bag.files)

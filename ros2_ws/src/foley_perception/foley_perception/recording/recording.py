@@ -217,13 +217,13 @@ class Recording:
         """Close the bag and judge it; ``discard`` removes it."""
         self._writer.close()
         audit = self._audit
-        steps = audit.clock_steps() if audit is not None else ()
+        steps = audit.clock_steps() if audit is not None else {}
         reports = tuple(
             monitor.report(
                 start_ns=self.start_ns,
                 end_ns=end_ns,
                 dropped=self._writer.dropped[name],
-                clock_steps=steps,
+                clock_steps=steps.get(name, ()),
             )
             for name, monitor in self.monitors.items()
         )

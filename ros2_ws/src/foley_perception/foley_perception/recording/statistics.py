@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.times import NS_PER_S
 from foley_perception.audio.stream_order import Place, StreamOrder
 from foley_perception.recording.cdr import AudioHead
 from foley_perception.recording.losses import PublisherCount
@@ -55,7 +56,8 @@ class TopicMonitor:
         self.bytes = 0
         self.last_arrival_ns: int | None = None
         self.last_stamp_ns: int | None = None
-        self._stamps = array.array("q")
+        self._stamps, self._arrivals = array.array("q"), array.array("q")
+        self._stream_ns: tuple[int, int] | None = None  # first sample and time of the stream that goes on
         self._skews = array.array("f")  # less the first: of a simulation's clock it is 1.8e9 s
         self._first_skew_ns = 0
         self._first_arrival_ns: int | None = None
@@ -80,20 +82,31 @@ class TopicMonitor:
         self.last_arrival_ns, self.last_stamp_ns = arrival_ns, stamp_ns
         if self._first_arrival_ns is None:
             self._first_arrival_ns = arrival_ns
-        self._stamps.append(arrival_ns if stamp_ns is None else stamp_ns)
+        # Arrival stands for stamps where there are none at all.
+        times = self._arrivals if stamp_ns is None else self._stamps
+        times.append(self._by_count(arrival_ns if stamp_ns is None else stamp_ns, audio))
         if stamp_ns is not None:
             if not self._skews:
                 self._first_skew_ns = arrival_ns - stamp_ns
             self._skews.append((arrival_ns - stamp_ns - self._first_skew_ns) * 1e-9)
         if sequence > 0:
             self._count.add(sequence)
-        if audio is not None and audio.frames:
-            self._count_samples(audio)
 
-    def _count_samples(self, audio: AudioHead) -> None:
+    def _by_count(self, time_ns: int, audio: AudioHead | None) -> int:
+        """When a message was measured: of sound by its count, which does not jitter."""
+        if audio is None or not audio.frames or not audio.sample_rate:
+            return time_ns
         if self._stream is None or self._stream[0] != audio.stream_id:
             self._order = StreamOrder()
+            self._stream_ns = None
         place = self._order.place(audio.first_sample, audio.frames)
+        self._count_samples(audio, place)
+        if self._stream_ns is None or place == Place.BACK:
+            self._stream_ns = (audio.first_sample, time_ns)
+        first_sample, begin_ns = self._stream_ns
+        return begin_ns + (audio.first_sample - first_sample) * NS_PER_S // audio.sample_rate
+
+    def _count_samples(self, audio: AudioHead, place: Place) -> None:
         if place == Place.LATE:
             self._lost_samples -= audio.frames / max(self._stream[2] if self._stream else 1, 1)
             return
@@ -122,9 +135,7 @@ class TopicMonitor:
             clock_steps: stamp [ns] after and size [s] of each time that the clock of the stamps was set: stamps jump
                 over it, and nothing was lost.
         """
-        stamps = (
-            np.sort(np.frombuffer(self._stamps, dtype=np.int64)) if self._stamps else np.empty(0, np.int64)
-        )
+        stamps = np.sort(np.array(self._stamps or self._arrivals, np.int64))
         skews = np.frombuffer(self._skews, dtype=np.float32).astype(np.float64) + self._first_skew_ns * 1e-9
         steps = _without_steps(stamps, np.diff(stamps) * 1e-9, clock_steps)
         positive = steps[steps > 0]

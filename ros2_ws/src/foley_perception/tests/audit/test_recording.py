@@ -162,6 +162,34 @@ def test_each_side_of_a_set_clock_is_right(make_bag: MakeBag, tmp_path: Path, si
     assert all(report.lost == 0 for report in reports.values()), "nothing was lost while the clock was set"
 
 
+def test_samples_that_are_lost_uncounted_begin_a_new_clock(make_bag: MakeBag) -> None:
+    count = iter(range(10**9))
+
+    def overrun(arrival: int, topic: str, kind: str, message: Any) -> list[Queued]:
+        if topic == "mic/audio":
+            number = next(count)
+            if 150 <= number < 155:
+                return []
+            message.first_sample -= 5 * 480 * (number >= 155)
+        return [(arrival, topic, kind, message)]
+
+    episode = read_episode(make_bag(edit=overrun))
+    (told,) = episode.problems
+    assert "first_sample by +50 ms at 1.550 s" in told
+    assert episode.audio is not None
+    for contact in (1.0, 2.0, 3.0):
+        heard, _ = episode.audio.slice(START_NS + round((contact - 0.25) * 1e9), 24_000, 48_000)
+        assert onset_s(heard, 48_000) == pytest.approx(0.25, abs=0.001)
+
+
+def test_a_microphone_whose_clock_alone_is_set_is_refused(make_bag: MakeBag) -> None:
+    def step(stamp: int, topic: str) -> int:
+        return stamp + 50_000_000 * (topic == "mic/audio" and stamp > START_NS + 2 * S)
+
+    with pytest.raises(EpisodeError, match=r"/mic/audio: its stamps step by \+(49|50|51) ms"):
+        read_episode(make_bag(edit=restamped(step), audio_jitter_s=0.002))
+
+
 def test_sound_without_stamps_goes_by_arrival(make_bag: MakeBag, tmp_path: Path) -> None:
     bag = make_bag(edit=restamped(lambda stamp, topic: 0 if topic == "mic/audio" else stamp))
     episode = read_episode(bag)
