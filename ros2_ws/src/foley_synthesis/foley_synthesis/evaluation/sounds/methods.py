@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_perception.audio import sound_file
 from foley_perception.audio.cochleagram import Cochleagram
 from foley_perception.audio.resample import resampled
 from foley_perception.clips.action import motion_known
@@ -147,15 +148,10 @@ def folder_methods(name: str, folder: Path, dataset: ClipDataset, rows: Sequence
 
 
 def read_sound(path: Path) -> Sound:
-    """[48000] at 48 kHz; longer ones are cut, shorter ones end in silence. Raises ScoreError."""
-    import soundfile
-
+    """[48000] at 48 kHz, the loudest channel; longer ones are cut, shorter ones end in silence. Raises ScoreError."""
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise ScoreError(f"{path}: cannot be read ({error})") from error
-    mono = samples.mean(axis=1)
-    if not np.isfinite(mono).all():
-        raise ScoreError(f"{path}: holds NaN or infinity")
-    sound = resampled(mono, int(rate), SAMPLE_RATE)[:CLIP_SAMPLES]
+        samples, rate = sound_file.read_sound(path)
+    except sound_file.UnreadableSound as error:
+        raise ScoreError(str(error)) from error
+    sound = resampled(samples, rate, SAMPLE_RATE)[:CLIP_SAMPLES]
     return np.asarray(np.pad(sound, (0, CLIP_SAMPLES - len(sound))), np.float32)

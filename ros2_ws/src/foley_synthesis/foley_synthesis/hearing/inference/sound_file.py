@@ -17,6 +17,7 @@ from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.hearing.inference.heard_model import SILENCE_DBFS, HeardModel
 
 _LEAST_GAP_S = 0.15  # between two contacts
+_SEARCHED_HZ = 48_000  # the highest rate at which onsets are searched
 _CONTEXT_BEFORE_S, _CONTEXT_AFTER_S = 0.25, 0.75
 _LEAST_OFFSET = 1e-3  # -60 dBFS; what is constant is no sound, and would begin with a step
 _LEAST_SWELL = 10.0**0.6  # power of the loudest moment against the usual one, where there is no onset
@@ -78,16 +79,17 @@ def pick_onsets(samples: NDArray[np.float32], rate: int) -> list[float]:
 
 def listen(samples: NDArray[np.float32], rate: int, model: HeardModel) -> list[HeardContact]:
     """What is heard at each onset of a recording [n]."""
-    audio = resampled(samples, rate, 48_000)
+    # Never raised: bands in which the file holds nothing would count where an onset is placed.
+    searched = min(rate, _SEARCHED_HZ)
     heard = []
-    onsets = pick_onsets(audio, 48_000)
+    onsets = pick_onsets(resampled(samples, rate, searched), searched)
     for index, onset in enumerate(onsets):
-        begin = max(0, round((onset - _CONTEXT_BEFORE_S) * 48_000))
+        begin = max(0, round((onset - _CONTEXT_BEFORE_S) * rate))
         following = onsets[index + 1] if index + 1 < len(onsets) else math.inf
-        end = round(min(onset + _CONTEXT_AFTER_S, max(following - 0.03, onset + 0.3)) * 48_000)
+        end = round(min(onset + _CONTEXT_AFTER_S, max(following - 0.03, onset + 0.3)) * rate)
         # Clipping shows in the samples as they were recorded, so those are what the model gets.
-        piece = samples[round(begin / 48_000 * rate) : round(end / 48_000 * rate)]
-        belief = model.predict(piece, rate, onset_s=onset - begin / 48_000)
+        piece = samples[begin:end]
+        belief = model.predict(piece, rate, onset_s=onset - begin / rate)
         heard.append(HeardContact(onset, _dbfs(piece), belief))
     return heard
 
