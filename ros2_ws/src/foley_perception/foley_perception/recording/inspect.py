@@ -67,7 +67,7 @@ def inspect_bag(
     """
     bag = Bag(path)
     asked = dict(mapping or {})
-    named = _named(recorded_map(bag.session)[0], asked)
+    named = topic_map.ours(topic_map.merged(recorded_map(bag.session)[0], asked))
     monitors: dict[str, TopicMonitor] = {}
     stamp_at: dict[str, tuple[int, bool] | None] = {}
     start, end = 2**63 - 1, 0
@@ -131,12 +131,6 @@ def verdicts(report: BagReport) -> list[str]:
         if topic.gaps and topic.expected:
             wrong.append(f"{topic.topic}: {topic.gaps} gaps, the longest {topic.max_gap:.3f} s")
     return wrong
-
-
-def _named(recorded: Mapping[str, str], asked: Mapping[str, str]) -> dict[str, str]:
-    """Mapped topics of a bag -> the registry's names."""
-    given = topic_map.merged(recorded, asked)
-    return {topic: name for name, topic in (topic_map.implied(given) | given).items()}
 
 
 def _spec_of(topic: str, named: Mapping[str, str], namespace: str) -> TopicSpec | None:
