@@ -77,6 +77,42 @@ def test_every_array_of_every_contact_is_the_same(replayed: Any) -> None:
     assert expected["position_error_mm"]["median_absolute"] < 20
 
 
+def test_topics_of_other_names_change_nothing(short: Path, ros_domain: int, tmp_path: Path) -> None:
+    """The same bag as a robot with other names would have recorded it."""
+    from foley_perception.episodes.names import Naming
+    from foley_perception.recording.bag import Bag
+    from foley_perception.recording.metadata import TopicInfo
+    from foley_perception.recording.writer import BagWriter
+
+    mapping = {
+        "mic/audio": "/robot/mic",
+        "camera/image_raw": "/wrist/color",
+        "camera/camera_info": "/wrist/info",
+        "camera/depth/image_raw": "/wrist/depth",
+        "joint_states": "/arm/joints",
+    }
+    names = {"/" + name: topic for name, topic in mapping.items()} | {
+        "/camera/image_raw/compressed": "/wrist/color/compressed",
+        "/camera/depth/image_raw/compressedDepth": "/wrist/depth/compressedDepth",
+    }
+    source = Bag(short)
+    messages = list(source.messages())
+    writer = BagWriter(tmp_path / "theirs", session={"session_id": "s"}, min_free_bytes=0)
+    for topic in source.topics.values():
+        writer.add_topic(
+            TopicInfo(names.get(topic.name, topic.name), topic.type, topic.definition, topic.encoding)
+        )
+    for message in messages:
+        writer.put(names.get(message.topic, message.topic), message.log_time, bytes(message.data))
+    writer.close()
+    data, live = replay_bag(tmp_path / "theirs", "parallel_gripper", naming=Naming("", mapping))
+    assert data.clips and not live.refused
+    ours = figures_of([compare(*replay_bag(short, "parallel_gripper"))])
+    theirs = figures_of([compare(data, live)])
+    assert theirs["within"] and theirs["contacts"] == ours["contacts"]
+    assert all(row["largest"] == 0.0 and row["missing"] == 0 for row in theirs["arrays"].values())
+
+
 @pytest.mark.parametrize("latency_s", [0.02, 0.2])
 def test_pictures_that_come_late_change_nothing(short: Path, ros_domain: int, latency_s: float) -> None:
     data, live = replay_bag(short, "parallel_gripper", camera_latency_s=latency_s)

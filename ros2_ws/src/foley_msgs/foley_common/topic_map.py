@@ -149,6 +149,11 @@ def implied(mapping: TopicMap) -> dict[str, str]:
     return {name: topic for name, topic in found.items() if topic not in mapping.values()}
 
 
+def ours(mapping: TopicMap) -> dict[str, str]:
+    """The other way round, with what is implied: foreign topic -> the registry's name."""
+    return {topic: name for name, topic in (implied(mapping) | dict(mapping)).items()}
+
+
 def mapped_cameras(mapping: TopicMap) -> set[str]:
     """Cameras whose pictures are mapped: nothing else of theirs is then taken for its name alone."""
     return {entry.device for entry in TOPICS if entry.reader == "image" and entry.name in mapping}

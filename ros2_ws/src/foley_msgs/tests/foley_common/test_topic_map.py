@@ -77,6 +77,10 @@ def test_what_lies_beside_pictures() -> None:
         "camera/camera_info": "/c/camera_info"
     }
     assert topic_map.implied({"mic/audio": "/m"}) == {}
+    assert topic_map.ours({"camera/image_raw/compressed": "/c/image/compressed"}) == {
+        "/c/image/compressed": "camera/image_raw/compressed",
+        "/c/camera_info": "camera/camera_info",
+    }
 
 
 def test_near_names_come_first() -> None:

@@ -134,7 +134,7 @@ class _Names:
                 self._names[topic.role] = found
             elif name in self._given:
                 told = f"{name} is mapped to {found}, which has type {kind}, expected {topic.type}"
-                self._refuse(topic, f"{told}; {_cure(topic, kind)}")
+                self._refuse(topic, f"{told}; {self._cure(topic, kind)}")
             return
         below = [n for n, t in self._implied.items() if n.startswith(name + "/") and t in there]
         if name in self._asked and not below:
@@ -163,7 +163,7 @@ class _Names:
             several = f"several topics could be {name}: {', '.join(sorted(candidates))}"
             self._refuse(topic, f"{several}; say which: --map {name}={found}{whose}")
         elif kind != topic.type:
-            self._refuse(topic, f"{found} has type {kind}, expected {topic.type}; {_cure(topic, kind)}")
+            self._refuse(topic, f"{found} has type {kind}, expected {topic.type}; {self._cure(topic, kind)}")
         else:
             self._names[topic.role] = found
             self._by_name.add(topic.role)
@@ -194,6 +194,18 @@ class _Names:
         robot = self._names[pose.role].removesuffix(pose.name)
         return {robot + t.name for t in topics.TOPICS if t.further}
 
+    def _cure(self, topic: Topic, kind: str) -> str:
+        """What to do about a topic of another type."""
+        fitting = [t.name for t in topics.read_by(topic.reader, device=topic.device) if t.type == kind]
+        if fitting:
+            return f"map {fitting[0]} to it instead"
+        taken = {*self._names.values(), *self._given.values()}
+        right = [t for t, info in self._bag.topics.items() if info.type == topic.type and t not in taken]
+        if right:
+            named = topic_map.near(topic.name, right)
+            return f"of that type the bag has {', '.join(named[:_TOLD])}: --map {topic.name}={named[0]}"
+        return "record it through a bridge that converts it, or rename the topic"
+
     # ---- what is wrong -------------------------------------------------------------------------------------
     def _refuse(self, topic: Topic, wrong: str, main: bool = True) -> None:
         """An error for what the main devices need; of others it is told."""
@@ -214,11 +226,3 @@ class _Names:
                     f"{found} is taken for the {topic.device} of {other}, which is in another namespace; if that is "
                     f"right, say so: --map {topic.name}={found}"
                 )
-
-
-def _cure(topic: Topic, kind: str) -> str:
-    """What to do about a topic of another type."""
-    fitting = [t.name for t in topics.read_by(topic.reader, device=topic.device) if t.type == kind]
-    if fitting:
-        return f"map {fitting[0]} to it instead"
-    return "record it through a bridge that converts it, or rename the topic"

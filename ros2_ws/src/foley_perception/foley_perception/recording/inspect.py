@@ -68,20 +68,15 @@ def inspect_bag(
         BagError: not a bag.
     """
     bag = Bag(path)
-    asked = dict(mapping or {})
-    named = _named(recorded_map(bag.session)[0], asked)
     monitors: dict[str, TopicMonitor] = {}
     stamp_at: dict[str, tuple[int, bool] | None] = {}
     start, end = 2**63 - 1, 0
     for message in bag.messages():
         monitor = monitors.get(message.topic)
         if monitor is None:
-            topic, spec = bag.topics[message.topic], _spec_of(message.topic, named, namespace)
+            topic = bag.topics[message.topic]
             monitor = monitors[message.topic] = TopicMonitor(
-                topic.name,
-                topic.type,
-                periodic=spec is not None and spec.periodic,
-                expected=spec is not None and spec.required,
+                topic.name, topic.type, periodic=False, expected=False
             )
             stamp_at[message.topic] = definitions.stamp_offset(topic.definition)
             if audit is not None:
@@ -97,11 +92,14 @@ def inspect_bag(
             sequence=message.sequence,
             audio=cdr.audio_head_or_none(data) if monitor.type == AUDIO_TYPE else None,
         )
+    named = topic_map.ours(
+        topic_map.merged(recorded_map(bag.session)[0], mapping or {})
+    )  # known after all messages
     for name, topic in bag.topics.items():
-        if name not in monitors:
-            spec = _spec_of(name, named, namespace)
-            expected = spec is not None and spec.required
-            monitors[name] = TopicMonitor(name, topic.type, periodic=False, expected=expected)
+        monitor = monitors.setdefault(name, TopicMonitor(name, topic.type, periodic=False, expected=False))
+        spec = _spec_of(name, named, namespace)
+        monitor.periodic = spec is not None and spec.periodic and monitor.messages > 0
+        monitor.expected = spec is not None and spec.required
     steps = audit.clock_steps() if audit is not None else {}
     reports = tuple(
         m.report(start_ns=start, end_ns=end, clock_steps=steps.get(m.topic, ()))
@@ -159,13 +157,8 @@ def verdicts(report: BagReport) -> list[Wrong]:
     return told
 
 
-def _named(recorded: Mapping[str, str], asked: Mapping[str, str]) -> dict[str, str]:
-    """Mapped topics of a bag -> the registry's names."""
-    given = topic_map.merged(recorded, asked)
-    return {topic: name for name, topic in (topic_map.implied(given) | given).items()}
-
-
 def _spec_of(topic: str, named: Mapping[str, str], namespace: str) -> TopicSpec | None:
     if topic in named:
         return next((s for s in RecorderConfig().specs if s.name == named[topic]), None)
-    return spec_of(topic, namespace)
+    spec = spec_of(topic, namespace)
+    return spec if spec is not None and spec.name not in named.values() else None

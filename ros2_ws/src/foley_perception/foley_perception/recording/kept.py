@@ -49,8 +49,9 @@ def look(path: Path, session_id: str, *, local: bool) -> Kept:
         return Kept(path, None, trouble=f"nothing of it can be read ({error})")
     if report.session.get("session_id") not in (session_id, None):
         return Kept(path, None, trouble=_elsewhere(path))
-    # Bag says of a file that was cut off, or is being written, what is wrong with it.
-    cut = [p for p in report.problems for file in report.files if p.startswith(f"{file.name}: ")]
+    cut = [
+        problem for problem in report.problems if "foley bag recover" in problem
+    ]  # as Bag says it of a file
     return Kept(path, report, finished=not cut)
 
 

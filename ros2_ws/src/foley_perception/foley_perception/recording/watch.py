@@ -56,6 +56,9 @@ class RecorderWatch:
         self._active = False  # heard so since the start
         self._sequence = 0
         self._pid = 0
+        self._lived = (
+            False  # that process was seen on this machine, and not in a container with numbers of its own
+        )
         self._recording = False  # its status has named the path
         self._others = 0  # statuses since the start that do not
         self._absent = 0  # looks at the graph that found no publisher, after one that did
@@ -85,6 +88,7 @@ class RecorderWatch:
                 Cause.RESTARTED, f"the recorder died and was started anew (pid {pid} after {self._pid})"
             )
         self._pid = pid or self._pid
+        self._lived |= self._local and process_lives(self._pid)
         if path == self._path:
             self._recording = True
             return
@@ -112,15 +116,15 @@ class RecorderWatch:
     @property
     def dead(self) -> bool:
         """Its process, on this machine, is known not to live any more."""
-        return self._local and self._pid > 0 and not process_lives(self._pid)
+        return self._lived and not process_lives(self._pid)
 
     def _judge_silence(self) -> None:
         if self.dead:
             self._end(Cause.LOST, f"the recorder died: its process ({self._pid}) is not there any more")
-        elif self._local and self._pid and self._silent_s <= HANGING_S:
+        elif self._lived and self._silent_s <= HANGING_S:
             return
         elif self._silent_s > SILENT_S:
-            lives = f"; its process ({self._pid}) lives and hangs" if self._local and self._pid else ""
+            lives = f"; its process ({self._pid}) lives and hangs" if self._lived else ""
             told = lives or ": it died, hangs, or cannot be reached"
             self._end(Cause.LOST, f"nothing was heard of the recorder for {self._silent_s:.0f} s{told}")
 

@@ -123,6 +123,24 @@ def test_another_mapping_is_cut_anew(make_bag: MakeBag, tmp_path: Path) -> None:
     assert len(seen) == 2
 
 
+def test_two_robots_in_one_bag(make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error names an option that `foley dataset build` has, and it is the cure."""
+
+    def twice(time: int, topic: str, kind: str, message: object) -> list[object]:
+        names = (topic,) if topic.startswith("/") else (f"/a/{topic}", f"/b/{topic}")
+        return [(time, name, kind, message) for name in names]
+
+    both = make_bag(plans=False, edit=twice)
+    command = ("build", both, "--out", tmp_path / "ds", "--workers", 1)
+    assert call(dataset, *command) == 2
+    assert "--map ee_pose=/a/ee_pose, or whose: --namespace a" in capsys.readouterr().err
+    assert call(dataset, *command, "--namespace", "b") == 0
+    capsys.readouterr()
+    assert call(bag, "check", both, "--namespace", "a", "--out", tmp_path / "out") == 0, (
+        capsys.readouterr().out
+    )
+
+
 def test_record_needs_a_maximum(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         call(record, "--name", "x")

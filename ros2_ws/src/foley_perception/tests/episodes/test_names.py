@@ -90,6 +90,11 @@ def test_a_mapped_topic_of_a_wrong_type() -> None:
         EpisodeError, match="has type std_msgs/msg/String, expected foley_msgs/msg/AudioChunk"
     ):
         resolve(bag, "", {"microphone": "/talk"})
+    bag = a_bag(
+        {"/talk": "std_msgs/msg/String", "/b": "wrench", "/mic": "mic/audio", "/robot/mic": "mic/audio"}
+    )
+    with pytest.raises(EpisodeError, match="of that type the bag has /mic, /robot/mic: --map mic/audio=/mic"):
+        resolve(bag, "", {"microphone": "/talk"})
 
 
 def test_pictures_are_found_compressed_as_well() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pytest
 
@@ -35,11 +35,14 @@ def every(start: float, end: float) -> list[float]:
 
 
 @pytest.fixture
-def gone() -> int:
-    """The number of a process that has ended."""
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
+def process() -> Iterator[subprocess.Popen[bytes]]:
+    """One that lives until its input is closed."""
+    running = subprocess.Popen(
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    yield running
+    running.kill()
+    running.wait()
 
 
 def test_silence_of_another_machine() -> None:
@@ -50,12 +53,22 @@ def test_silence_of_another_machine() -> None:
     assert ending.text == "nothing was heard of the recorder for 3 s: it died, hangs, or cannot be reached"
 
 
-def test_a_dead_process_is_told_sooner(gone: int) -> None:
-    watch = watched(local=True, pid=gone)
+def test_a_dead_process_is_told_sooner(process: subprocess.Popen[bytes]) -> None:
+    watch = watched(local=True, pid=process.pid)
+    assert not watch.dead
+    process.kill()
+    process.wait()
     assert at(watch, every(5.0, 6.0)) is None
     ending = at(watch, every(6.1, 6.5))
-    assert ending is not None and ending.cause is Cause.LOST and f"its process ({gone})" in ending.text
+    assert ending is not None and ending.cause is Cause.LOST and f"its process ({process.pid})" in ending.text
     assert watch.dead
+
+
+def test_a_process_with_a_number_of_its_container_is_waited_for_as_one_of_another_machine() -> None:
+    watch = watched(local=True, pid=2**30)  # none has it here
+    assert not watch.dead and at(watch, every(5.0, 7.9)) is None
+    ending = at(watch, every(8.0, 8.3))
+    assert ending is not None and ending.text.endswith("it died, hangs, or cannot be reached")
 
 
 def test_a_busy_machine_is_waited_for() -> None:
@@ -121,11 +134,10 @@ def test_what_is_older_than_the_start_does_not_count() -> None:
     assert ending is not None and ending.cause is Cause.OVER
 
 
-def test_process_lives(gone: int) -> None:
-    assert process_lives(os.getpid()) and not process_lives(gone)
-    child = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
-    assert child.stdout is not None
-    child.stdout.read()
-    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # ended, and not yet waited for
-    assert not process_lives(child.pid)
-    child.wait()
+def test_process_lives(process: subprocess.Popen[bytes]) -> None:
+    assert process_lives(process.pid)
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # ended, and not yet waited for
+    assert not process_lives(process.pid)
+    process.wait()
+    assert not process_lives(process.pid)
