@@ -149,7 +149,7 @@ class TimeAudit:
     def _runs(self, start_ns: int | None) -> Iterator[Finding]:
         """One finding for the whole recording: the first jump of a main sensor, else of another."""
         jumps = [
-            (self._severity(name), jump, name)
+            (self._severity(name) if _of_another_run(jump) else Severity.PROBLEM, jump, name)
             for name, stamps in self._sensors.items()
             for jump in (*stamps.runs, *self._jumps_ahead(stamps))
         ]
@@ -160,8 +160,6 @@ class TimeAudit:
         also = f", as {', '.join(others[:3])}" if others else ""
         at = moment(jump.stamp_ns - jump.size_ns, start_ns)
         way = "back" if jump.size_ns < 0 else "ahead"
-        if jump.size_ns > 0 and jump.size_ns < _OTHER_RUN_S * NS_PER_S:
-            severity = Severity.PROBLEM
         text = (
             f"{name}: stamps go {way} by {abs(jump.size_ns) / NS_PER_S:.1f} s, {at} from "
             f"the recording's start{also}"
@@ -264,6 +262,11 @@ class TimeAudit:
                 "synchronise clocks before recording, and record again",
                 at,
             )
+
+
+def _of_another_run(jump: Jump) -> bool:
+    """A jump ahead may be that of a clock which was set."""
+    return jump.size_ns < 0 or jump.size_ns > _OTHER_RUN_S * NS_PER_S
 
 
 def _lasting(stamps: StampAudit, jump: Jump, others: Iterable[StampAudit]) -> float:
