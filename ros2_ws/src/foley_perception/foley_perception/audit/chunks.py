@@ -273,9 +273,9 @@ class ChunkAudit:
             "sound_step",
             Severity.PROBLEM,
             topic,
-            f"{topic}: stamps step against first_sample by {told}{more}: a new clock begins there, and "
-            "clips across it are "
-            "left out; the clock was set, or the driver lost samples without counting them",
+            f"{topic}: stamps step against first_sample by {told}{more}: a new clock begins there. The clock "
+            "was set, or the driver lost samples without counting them: synchronise clocks before recording, "
+            "enlarge the driver's buffer",
             found[0][0],
         )
 

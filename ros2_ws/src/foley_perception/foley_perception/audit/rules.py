@@ -117,7 +117,7 @@ RULES: tuple[Rule, ...] = (
         "sound_step",
         "stamps against `first_sample`: a level that moves within a moment and stays",
         f"from {STEP_FROM_S * 1e3:g} ms, {STEP_LASTS_S:g} s long",
-        "size and time of each; the clock was set, or samples lost uncounted",
+        "size and time of each; synchronise clocks, enlarge the buffer",
         "a new clock begins there, live and offline: both sides are right",
     ),
     Rule(
