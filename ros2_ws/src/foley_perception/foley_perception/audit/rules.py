@@ -12,7 +12,7 @@ from foley_perception.audit.channel import HUM_RMS, SILENCE_S
 from foley_perception.audit.chunks import END_STAMP_ERROR_S, END_STAMP_S, INTERLEAVED, MISCOUNTED
 from foley_perception.audit.levels import ANTIPHASE, CLIP_SAMPLES, DC_OFFSET, FAR, SLIGHT
 from foley_perception.audit.stamps import RUN_S
-from foley_perception.audit.times import AHEAD_S, LASTING_S, PAUSE_S, STEP_S
+from foley_perception.audit.times import AHEAD_S, LASTING_S, PAUSE_S, SLOW_S, STEP_S
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,7 +195,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "clock_other",
         "least latency of a sensor against the others'",
-        f"{SAME_CLOCK_S:g} s",
+        f"{SAME_CLOCK_S:g} s; error from {SLOW_S:g} s later or {SAME_CLOCK_S:g} s sooner",
         "how far apart; another clock, or another run",
         "error of a main device: the bag",
     ),

@@ -18,6 +18,7 @@ STEP_S = 0.02  # a step that must be told; detected from 12 ms up
 _DETECTED_S = 0.012
 LASTING_S = 2.0
 AHEAD_S = 0.005
+SLOW_S = 3.0
 PAUSE_S = 5.0  # of all sensors together
 _NEAR_S = 0.3  # around a step that is not looked at
 _OTHER_RUN_S = 60.0  # stamps that go ahead by more are of another run
@@ -207,9 +208,10 @@ class TimeAudit:
                 abs(value - float(np.median(list(latencies.values())))) for value in latencies.values()
             ):
                 way = "before" if apart > 0 else "after"
+                slow = 0 < apart <= SLOW_S  # as of pictures over a bad network
                 yield Finding(
                     "clock_other",
-                    self._severity(name),
+                    Severity.PROBLEM if slow else self._severity(name),
                     name,
                     f"{name}: its stamps lie {abs(apart):.1f} s {way} those of the other topics that "
                     "arrived with it: they "

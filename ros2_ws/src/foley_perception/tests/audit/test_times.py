@@ -113,6 +113,11 @@ def test_one_topic_of_another_clock_is_an_error_if_it_is_a_main_one() -> None:
     assert (found.severity, found.topic) == (Severity.PROBLEM, WRENCH) and "5.0 s after" in found.text
 
 
+def test_a_slow_camera_is_told_and_not_refused() -> None:
+    found = only(judge(arrivals={CAMERA: lambda t: t + 1.5})[0])
+    assert (found.rule, found.severity, found.topic) == ("clock_other", Severity.PROBLEM, CAMERA)
+
+
 def test_sound_of_one_run_with_pictures_of_another_is_an_error() -> None:
     found, _ = judge(arrivals={CAMERA: lambda t: t + 30.0})
     assert [(f.rule, f.severity, f.topic) for f in found] == [("clock_other", Severity.ERROR, CAMERA)]
