@@ -43,6 +43,7 @@ class ChunkAudit:
     def __init__(self) -> None:
         self.chunks = 0
         self.repeated = 0
+        self.begins: list[int] = []  # stamps of the first chunk of each new stream_id
         self._last: AudioHead | None = None
         self._last_arrival = 0
         self._streams: dict[str, None] = {}
@@ -85,6 +86,8 @@ class ChunkAudit:
             self._return_ns = self._return_ns or stamp or arrival_ns
         else:
             self._new_ids += 1
+            if len(self.begins) < 1000:
+                self.begins.append(stamp)
         if len(self._streams) < 1000:
             self._streams[head.stream_id] = None
         self._source(head, stamp or arrival_ns)
@@ -270,9 +273,9 @@ class ChunkAudit:
             "sound_step",
             Severity.PROBLEM,
             topic,
-            f"{topic}: stamps step against first_sample by {told}{more}: a new clock begins there, and "
-            "clips across it are "
-            "left out; the clock was set, or the driver lost samples without counting them",
+            f"{topic}: stamps step against first_sample by {told}{more}: a new clock begins there. The clock "
+            "was set, or the driver lost samples without counting them: synchronise clocks before recording, "
+            "enlarge the driver's buffer",
             found[0][0],
         )
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from foley_common.times import NS_PER_S
 from foley_common.topics import MICROPHONE, Topic
 from foley_perception.audio.clock import stamp_by_arrival
 from foley_perception.audit.arrivals import ArrivalClock
+from foley_perception.audit.clock_time import moment
 from foley_perception.audit.finding import Finding, Severity
 from foley_perception.audit.roles import known_roles
 from foley_perception.audit.sound import SoundAudit
@@ -131,7 +133,8 @@ class RecordingAudit:
         steps = TimeAudit(self._stamps, roles).steps()
         main = [sound for name, sound in self._sounds.items() if roles.get(name) == MICROPHONE]
         counted = main[0].chunks.clock_steps() if len(main) == 1 else []
-        return {name: [*counted, *steps.get(name, [])] for name in self._types}
+        own = {name: [(jump.stamp_ns, size) for jump, size in of_it] for name, of_it in steps.items()}
+        return {name: [*counted, *own.get(name, [])] for name in self._types}
 
     def lines(self) -> list[str]:
         """What was found, the worst first."""
@@ -149,6 +152,7 @@ class RecordingAudit:
         # Of two microphones on one topic, stamps say nothing.
         mixed = {name for name, sound in self._sounds.items() if sound.chunks.interleaved}
         found = [f for f in times.findings(start) if f.topic not in mixed]
+        found += self._restarts(times, roles, start)
         two_runs = any(f.rule == "two_runs" for f in found)
         for name, sound in sorted(self._sounds.items()):
             if name in roles:
@@ -163,6 +167,25 @@ class RecordingAudit:
         }
         further = frozenset(name for name, role in roles.items() if role.further)
         return Verdict(tuple(found), times.clock, unstamped, further)
+
+    def _restarts(
+        self, times: TimeAudit, roles: Mapping[str, Topic], start_ns: int | None
+    ) -> Iterator[Finding]:
+        """Everything was silent, and the microphone began anew: what was still then may have been moved."""
+        for before, after in times.pauses():
+            for name, sound in sorted(self._sounds.items()):
+                anew = [at for at in sound.chunks.begins if before < at < after + NS_PER_S]
+                if roles.get(name) == MICROPHONE and anew:
+                    yield Finding(
+                        "two_runs",
+                        Severity.ERROR,
+                        name,
+                        f"{name}: a new stream begins after {(after - before) / NS_PER_S:.1f} s in which no "
+                        f"sensor sent anything, from {moment(before, start_ns)} on: there are two runs in this bag; "
+                        "record each run into a bag of its own",
+                        before,
+                    )
+                    return
 
     def _place(self, name: str) -> tuple[int, bool]:
         place = self._stamp_at[name]

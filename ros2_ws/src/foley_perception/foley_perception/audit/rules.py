@@ -12,7 +12,7 @@ from foley_perception.audit.channel import HUM_RMS, SILENCE_S
 from foley_perception.audit.chunks import END_STAMP_ERROR_S, END_STAMP_S, INTERLEAVED, MISCOUNTED
 from foley_perception.audit.levels import ANTIPHASE, CLIP_SAMPLES, DC_OFFSET, FAR, SLIGHT
 from foley_perception.audit.stamps import RUN_S
-from foley_perception.audit.times import AHEAD_S, LASTING_S, STEP_S
+from foley_perception.audit.times import AHEAD_S, LASTING_S, PAUSE_S, SLOW_S, STEP_S
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +117,7 @@ RULES: tuple[Rule, ...] = (
         "sound_step",
         "stamps against `first_sample`: a level that moves within a moment and stays",
         f"from {STEP_FROM_S * 1e3:g} ms, {STEP_LASTS_S:g} s long",
-        "size and time of each; the clock was set, or samples lost uncounted",
+        "size and time of each; synchronise clocks, enlarge the buffer",
         "a new clock begins there, live and offline: both sides are right",
     ),
     Rule(
@@ -180,7 +180,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "two_runs",
         "stamps of a sensor go on where they were",
-        f"back by more than {RUN_S:g} s, or ahead of arrival (error from 60 s)",
+        f"back by more than {RUN_S:g} s, ahead of arrival (error from 60 s), or a new stream of the microphone after "
+        f"{PAUSE_S:g} s in which all are silent",
         "by how much, when; a bag for each run",
         "error of a main device: the bag",
     ),
@@ -194,7 +195,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "clock_other",
         "least latency of a sensor against the others'",
-        f"{SAME_CLOCK_S:g} s",
+        f"{SAME_CLOCK_S:g} s; error from {SLOW_S:g} s later or {SAME_CLOCK_S:g} s sooner",
         "how far apart; another clock, or another run",
         "error of a main device: the bag",
     ),

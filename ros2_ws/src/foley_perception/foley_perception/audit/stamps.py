@@ -25,6 +25,7 @@ class Jump:
     arrival_ns: int
     stamp_ns: int  # of the first message after it
     size_ns: int  # by which stamps moved further than arrivals; of a jump back: than the highest stamp
+    after_gap: bool = False  # nothing had come for half a second: what sent it may be another than before
 
 
 class StampAudit:
@@ -127,6 +128,12 @@ class StampAudit:
         low, high = np.quantile(np.frombuffer(self._arrival_intervals, np.int64), [0.05, 0.95])
         return float(high - low) / NS_PER_S
 
+    def silences(self, least_s: float) -> list[tuple[int, int]]:
+        """Stamps before and after each time without a message, if it is that long."""
+        times = np.array(self._stamps, np.int64)
+        at = np.flatnonzero(np.diff(times) > least_s * NS_PER_S)
+        return [(int(times[i]), int(times[i + 1])) for i in at]
+
     def fastest(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Arrivals and stamps [n] of the messages that came fastest, one each quarter of a second."""
         return np.array(self._arrivals, np.int64), np.array(self._stamps, np.int64)
@@ -135,7 +142,7 @@ class StampAudit:
 def _of_stamps(jump: Jump, interval: int, elapsed: int, period: float) -> Jump | None:
     """What of a jump is the stamps', by the period that they keep, and not late arrival; None if nothing is."""
     if not period or elapsed > _GAP_NS:
-        return jump
+        return dataclasses.replace(jump, after_gap=elapsed > _GAP_NS)
     # Messages are lost: of those that arrived late stamps tell how many, of a step ahead only arrival can.
     passed = min(interval, elapsed) if jump.size_ns < 0 else elapsed
     size = round(interval - max(round(passed / period), 1) * period)

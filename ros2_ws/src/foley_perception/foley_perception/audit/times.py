@@ -18,6 +18,8 @@ STEP_S = 0.02  # a step that must be told; detected from 12 ms up
 _DETECTED_S = 0.012
 LASTING_S = 2.0
 AHEAD_S = 0.005
+SLOW_S = 3.0
+PAUSE_S = 5.0  # of all sensors together
 _NEAR_S = 0.3  # around a step that is not looked at
 _OTHER_RUN_S = 60.0  # stamps that go ahead by more are of another run
 _FEW = 0.02  # share of a microphone's stamps that may repeat
@@ -133,10 +135,22 @@ class TimeAudit:
             )
 
     # ---- all topics ------------------------------------------------------------------------------------
+    def pauses(self) -> list[tuple[int, int]]:
+        """Stamps before and after each time in which all sensors are silent together."""
+        common: list[tuple[int, int]] | None = None
+        for stamps in self._sensors.values():
+            own = stamps.silences(PAUSE_S)
+            if common is None:
+                common = own
+                continue
+            both = ((max(a, c), min(b, d)) for a, b in common for c, d in own)
+            common = [(a, b) for a, b in both if b - a > PAUSE_S * NS_PER_S]
+        return common or []
+
     def _runs(self, start_ns: int | None) -> Iterator[Finding]:
         """One finding for the whole recording: the first jump of a main sensor, else of another."""
         jumps = [
-            (self._severity(name), jump, name)
+            (self._severity(name) if _of_another_run(jump) else Severity.PROBLEM, jump, name)
             for name, stamps in self._sensors.items()
             for jump in (*stamps.runs, *self._jumps_ahead(stamps))
         ]
@@ -147,8 +161,6 @@ class TimeAudit:
         also = f", as {', '.join(others[:3])}" if others else ""
         at = moment(jump.stamp_ns - jump.size_ns, start_ns)
         way = "back" if jump.size_ns < 0 else "ahead"
-        if jump.size_ns > 0 and jump.size_ns < _OTHER_RUN_S * NS_PER_S:
-            severity = Severity.PROBLEM
         text = (
             f"{name}: stamps go {way} by {abs(jump.size_ns) / NS_PER_S:.1f} s, {at} from "
             f"the recording's start{also}"
@@ -196,9 +208,10 @@ class TimeAudit:
                 abs(value - float(np.median(list(latencies.values())))) for value in latencies.values()
             ):
                 way = "before" if apart > 0 else "after"
+                slow = 0 < apart <= SLOW_S  # as of pictures over a bad network
                 yield Finding(
                     "clock_other",
-                    self._severity(name),
+                    Severity.PROBLEM if slow else self._severity(name),
                     name,
                     f"{name}: its stamps lie {abs(apart):.1f} s {way} those of the other topics that "
                     "arrived with it: they "
@@ -223,22 +236,24 @@ class TimeAudit:
         return float(np.median(common - times)) / NS_PER_S
 
     # ---- steps -----------------------------------------------------------------------------------------
-    def steps(self) -> dict[str, list[tuple[int, float]]]:
-        """Topic -> stamp [ns] after, and size [s], of each lasting step of its stamps that others do not show."""
+    def steps(self) -> dict[str, list[tuple[Jump, float]]]:
+        """Topic -> each lasting step of its stamps that others do not show, and its size [s]."""
         found = {}
         for name, stamps in self._sensors.items():
             if stamps.period_s > 0.5:
                 continue
             others = [s for other, s in self._sensors.items() if other != name]
-            steps = [(j.stamp_ns, size) for j in stamps.steps if (size := _lasting(stamps, j, others))]
+            steps = [(j, size) for j in stamps.steps if (size := _lasting(stamps, j, others))]
             if steps:
                 found[name] = steps
         return found
 
-    def _steps(self, found: dict[str, list[tuple[int, float]]], start_ns: int | None) -> Iterator[Finding]:
+    def _steps(self, found: dict[str, list[tuple[Jump, float]]], start_ns: int | None) -> Iterator[Finding]:
         for name, steps in sorted(found.items()):
-            at, size = steps[0]
-            severity = self._severity(name) if abs(size) >= 0.95 * STEP_S else Severity.PROBLEM
+            # A driver that was started anew may be slower than before, and its clock the same.
+            jump, size = min(steps, key=lambda step: step[0].after_gap)
+            at, certain = jump.stamp_ns, abs(size) >= 0.95 * STEP_S and not jump.after_gap
+            severity = self._severity(name) if certain else Severity.PROBLEM
             more = f", and {len(steps) - 1} more" if len(steps) > 1 else ""
             yield Finding(
                 "stamp_step",
@@ -249,6 +264,11 @@ class TimeAudit:
                 "synchronise clocks before recording, and record again",
                 at,
             )
+
+
+def _of_another_run(jump: Jump) -> bool:
+    """A jump ahead may be that of a clock which was set."""
+    return jump.size_ns < 0 or jump.size_ns > _OTHER_RUN_S * NS_PER_S
 
 
 def _lasting(stamps: StampAudit, jump: Jump, others: Iterable[StampAudit]) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
+from foley_common.topics import MICROPHONE
 from foley_perception.audio.clock import StreamingClock, stamp_by_arrival
 from foley_perception.audio.onset import OnsetConfig, OnsetDetector
 from foley_perception.audit.finding import Severity
@@ -61,7 +62,7 @@ class Listener:
         self._zeros = 0
         self._refusal: str = ""
         self._recent_bad = 0
-        self._audit = LiveSound("mic/audio", channel)
+        self._audit = LiveSound(MICROPHONE.name, channel)
 
     @property
     def end_ns(self) -> int | None:

@@ -150,9 +150,15 @@ def verdicts(report: BagReport) -> list[Wrong]:
     for topic in report.topics:
         name = topic.topic
         if topic.lost:
-            told.append(Wrong("lost", name, f"{name}: {topic.lost} messages were lost"))
+            text = (
+                f"{name}: {topic.lost} messages were lost; see `foley doctor`, and give the recorder a core"
+            )
+            told.append(Wrong("lost", name, text))
         if topic.gaps and topic.expected:
-            text = f"{name}: {topic.gaps} gaps, the longest {topic.max_gap:.3f} s"
+            text = (
+                f"{name}: {topic.gaps} gaps, the longest {topic.max_gap:.3f} s from {topic.max_gap_at:.3f} s on; "
+                "was it unplugged, or the machine too busy?"
+            )
             told.append(Wrong("gaps", name, text))
     return told
 

@@ -40,6 +40,7 @@ class TopicReport:
     skew_median: float  # [s]; NaN without stamps
     skew_p99: float  # [s]
     expected: bool
+    max_gap_at: float = math.nan  # [s] from the recording's start: when the longest gap began
     dropped: int = 0  # received but not written, because the disk was too slow; contained in `lost`
 
 
@@ -151,6 +152,7 @@ class TopicMonitor:
             bytes=self.bytes,
             rate=self._rate(stamps),
             max_gap=float(steps.max()) if steps.size else 0.0,
+            max_gap_at=self._begin_of(int(np.argmax(steps)), stamps, start_ns) if steps.size else math.nan,
             lost=lost + dropped,
             gaps=int(np.count_nonzero(steps > _GAP_FACTOR * median)) if periodic else 0,
             skew_median=float(np.median(skews)) if skews.size else math.nan,
@@ -158,6 +160,15 @@ class TopicMonitor:
             expected=self.expected,
             dropped=dropped,
         )
+
+    def _begin_of(self, step: int, stamps: Stamps, start_ns: int | None) -> float:
+        """When an interval of stamps began [s]; of silence at an edge, that edge."""
+        first = self._first_arrival_ns
+        lead = (first - start_ns) * 1e-9 if first is not None and start_ns is not None else 0.0
+        if step < stamps.size - 1:
+            return lead + float(stamps[step] - stamps[0]) * 1e-9
+        at_start = lead > _EDGE_S and step == stamps.size - 1
+        return 0.0 if at_start else lead + float(stamps[-1] - stamps[0]) * 1e-9
 
     def _edges(self, stamps: Stamps, median: float, start_ns: int | None, end_ns: int | None) -> list[float]:
         """Silence at start and end [s], by arrival: the recording's limits are of that clock."""

@@ -124,6 +124,27 @@ def test_two_runs_in_one_bag_are_refused(make_bag: MakeBag) -> None:
         read_episode(bag)
 
 
+@pytest.mark.parametrize("anew", [True, False])
+def test_a_pause_after_which_the_microphone_began_anew_is_two_runs(make_bag: MakeBag, anew: bool) -> None:
+    def edit(arrival: int, topic: str, kind: str, message: Any) -> list[Queued]:
+        header = getattr(message, "header", None)
+        stamp = header.stamp.sec * S + header.stamp.nanosec if header is not None else arrival
+        if stamp < START_NS + 2 * S:
+            return [(arrival, topic, kind, message)]
+        if header is not None:
+            header.stamp.sec += 600
+        return [(arrival + 600 * S, topic, kind, message)]
+
+    bag = make_bag(restart_at=2.0 if anew else None, edit=edit)
+    if not anew:
+        assert "two runs" not in "".join(read_episode(bag).problems)
+        return
+    with pytest.raises(
+        EpisodeError, match=r"after 600\.\d s in which no sensor sent .* from 1\.9.* two runs"
+    ):
+        read_episode(bag)
+
+
 def test_poses_whose_clock_steps_are_refused(make_bag: MakeBag) -> None:
     def step(stamp: int, topic: str) -> int:
         return stamp + 30_000_000 * (topic == "ee_pose" and stamp > START_NS + 2 * S)

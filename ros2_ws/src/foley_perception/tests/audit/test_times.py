@@ -113,6 +113,11 @@ def test_one_topic_of_another_clock_is_an_error_if_it_is_a_main_one() -> None:
     assert (found.severity, found.topic) == (Severity.PROBLEM, WRENCH) and "5.0 s after" in found.text
 
 
+def test_a_slow_camera_is_told_and_not_refused() -> None:
+    found = only(judge(arrivals={CAMERA: lambda t: t + 1.5})[0])
+    assert (found.rule, found.severity, found.topic) == ("clock_other", Severity.PROBLEM, CAMERA)
+
+
 def test_sound_of_one_run_with_pictures_of_another_is_an_error() -> None:
     found, _ = judge(arrivals={CAMERA: lambda t: t + 30.0})
     assert [(f.rule, f.severity, f.topic) for f in found] == [("clock_other", Severity.ERROR, CAMERA)]
@@ -169,3 +174,15 @@ def test_lost_messages_are_no_step() -> None:
             audit.add(stamp, stamp + 300_000)
     times = TimeAudit({POSE: audit, WRENCH: other}, ROLES)
     assert list(times.findings(T0)) == []
+
+
+def test_a_driver_that_is_slower_after_its_restart_refuses_nothing() -> None:
+    audits = {name: StampAudit() for name in (CAMERA, POSE, WRENCH)}
+    for k in range(2000):
+        stamp = T0 + k * 4_000_000
+        for name in (POSE, WRENCH):
+            audits[name].add(stamp, stamp + 300_000)
+        if k % 8 == 0 and not 900 < k < 1100:
+            audits[CAMERA].add(stamp, stamp + (20_000_000 if k < 1000 else 60_000_000))
+    found = only(list(TimeAudit(audits, ROLES).findings(T0)))
+    assert (found.rule, found.severity) == ("stamp_step", Severity.PROBLEM) and "-40 ms" in found.text

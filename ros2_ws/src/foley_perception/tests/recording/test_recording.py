@@ -156,6 +156,7 @@ def test_losses_by_stamps_alone() -> None:
             m.update(START + i * 33_000_000, 1, stamp_ns=START + i * 33_000_000)
     report = m.report()
     assert report.lost == 3 and report.gaps == 1 and report.max_gap == pytest.approx(0.099)
+    assert report.max_gap_at == pytest.approx(39 * 0.033)
 
 
 def test_silence_at_the_end_is_a_gap() -> None:
@@ -164,6 +165,7 @@ def test_silence_at_the_end_is_a_gap() -> None:
         m.update(START + i * 10_000_000, 1, stamp_ns=START + i * 10_000_000)
     report = m.report(start_ns=START, end_ns=START + 5 * S)
     assert report.gaps == 1 and report.max_gap == pytest.approx(4.01, abs=0.01)
+    assert report.max_gap_at == pytest.approx(0.99, abs=0.01)
     assert m.silent_s(START + 5 * S, START) == pytest.approx(4.01, abs=0.01)
 
 
