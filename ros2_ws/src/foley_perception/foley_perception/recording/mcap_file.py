@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import dataclasses
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from foley_perception.recording import mcap_records as records
 from foley_perception.recording.byte_file import ByteFile
 from foley_perception.recording.damage import Damage
 from foley_perception.recording.errors import BagError
+from foley_perception.recording.mcap_content import Content, Message, Span, chunk_damage, gap_damage
 from foley_perception.recording.mcap_records import (
     CHANNEL,
     HEADER,
@@ -31,7 +30,6 @@ from foley_perception.recording.mcap_records import (
     SCHEMA,
     Channel,
     ChunkHead,
-    ChunkIndex,
     RecordError,
     Schema,
 )
@@ -40,49 +38,6 @@ from foley_perception.recording.mcap_walk import Gap, Loose, Walk
 
 _CACHED_CHUNKS = 4
 _LOOSE_BYTES = 1 << 20  # of messages outside of chunks that are one entry of the table
-
-
-class Message(NamedTuple):
-    """Where one message lies; :meth:`McapFile.data` gives its bytes."""
-
-    channel: Channel
-    log_time: int
-    publish_time: int
-    sequence: int
-    chunk: int  # offset of the chunk's record; -1: it lies in the file itself
-    offset: int
-    length: int
-
-
-@dataclasses.dataclass
-class Span:
-    """Messages that lie together: a chunk, or some outside of chunks."""
-
-    at: int
-    stop: int
-    head: ChunkHead | None
-    first: int = 2**63 - 1  # [ns] earliest log time
-    last: int = -1
-    messages: int = 0
-
-
-@dataclasses.dataclass
-class Content:
-    """What a whole walk found.
-
-    Attributes:
-        finished: the data have an end, the file was not cut off.
-        end: behind the last whole record of the data.
-        opaque: messages per channel whose definition is lost.
-        message_indexes: entries behind each chunk, by the chunk's offset.
-    """
-
-    spans: list[Span] = dataclasses.field(default_factory=list)
-    damages: list[Damage] = dataclasses.field(default_factory=list)
-    finished: bool = False
-    end: int = 0
-    opaque: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
-    message_indexes: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
 
 
 class McapFile:
@@ -172,7 +127,7 @@ class McapFile:
         chunk = -1
         for item in walk:
             if isinstance(item, Gap):
-                found.damages.append(self._told(item))
+                found.damages.append(gap_damage(item, self.path.name, self.file.size, self.summary))
             elif isinstance(item, ChunkHead):
                 chunk = item.at
                 span = Span(item.at, item.stop, item)
@@ -181,7 +136,11 @@ class McapFile:
                 except RecordError as error:
                     self._guess_definitions(item)
                     index = self.summary.chunks.get(item.at)
-                    found.damages.append(self._lost_chunk(item.at, item.stop, str(error), index or item))
+                    found.damages.append(
+                        chunk_damage(
+                            self.path.name, self.file.size, item.at, item.stop, str(error), index or item
+                        )
+                    )
                     continue
                 found.spans.append(span)
                 self._heads[item.at] = item
@@ -197,7 +156,7 @@ class McapFile:
             else:
                 self._definition(item.opcode, self.file.read(item.at + PREFIX, item.stop - item.at - PREFIX))
         found.finished, found.end = walk.finished, walk.end
-        self._count_lost(found)
+        found.count_lost()
         self.content = found
 
     @property
@@ -205,54 +164,8 @@ class McapFile:
         """Everything that is wrong with the file, one entry for each place; known after :meth:`scan`."""
         if self.content is None:
             return []
-        told = list(self.content.damages)
-        size, name = self.file.size, self.path.name
-        ends = bool(told) and told[-1].stop == size
-        for number, count in sorted(self.content.opaque.items()):
-            what = f"the description of channel {number}, to which they belong, is gone"
-            told.append(Damage(name, 0, 0, what, messages=count))
-        if self._named_by_unsure:
-            topics = ", ".join(sorted(self._unsure[number].topic for number in self._named_by_unsure))
-            what = f"what describes {topics} is in a damaged chunk, and may be wrong itself"
-            told.append(Damage(name, 0, 0, what, messages=0))
-        # What ends in damaged bytes was told with them.
-        if self.summary.problem and not ends:
-            at = self.summary.data_end or self.content.end
-            told.append(Damage(name, at, size, f"no index ({self.summary.problem})", messages=0))
-        return told
-
-    def _told(self, gap: Gap) -> Damage:
-        name = self.path.name
-        if gap.mended:
-            return Damage(
-                name, gap.at, gap.stop, f"the head of a chunk is damaged ({gap.reason})", messages=0
-            )
-        if gap.lost is not None:
-            whole = gap.lost.stop if isinstance(gap.lost, ChunkHead) else gap.stop
-            return self._lost_chunk(gap.at, max(whole, gap.stop), gap.reason, gap.lost)
-        whole = bool(self.summary.chunks)  # which no chunk can hide from
-        return Damage(name, gap.at, gap.stop, f"damaged ({gap.reason})", messages=0 if whole else None)
-
-    def _lost_chunk(self, at: int, stop: int, reason: str, chunk: ChunkHead | ChunkIndex) -> Damage:
-        messages = chunk.messages if isinstance(chunk, ChunkIndex) else None
-        return Damage(
-            self.path.name,
-            at,
-            min(stop, self.file.size),
-            "a chunk, in which the file ends" if stop > self.file.size else f"a damaged chunk ({reason})",
-            messages=messages,
-            first_ns=chunk.start_time,
-            last_ns=chunk.end_time,
-        )
-
-    def _count_lost(self, found: Content) -> None:
-        """The message indexes behind a chunk tell how many messages were in it."""
-        found.damages = [
-            dataclasses.replace(damage, messages=found.message_indexes[damage.at])
-            if damage.messages is None and damage.at in found.message_indexes
-            else damage
-            for damage in found.damages
-        ]
+        described = [self._unsure[number].topic for number in self._named_by_unsure]
+        return self.content.told(self.path.name, self.file.size, self.summary, described)
 
     def _parsed(self, span: Span, found: Content) -> list[Message]:
         """All messages of a chunk; where it has no checksum, all of its records have to be right."""
