@@ -17,14 +17,16 @@ from typing import Any
 import yaml
 
 from foley_perception.recording import definitions
-from foley_perception.recording.bag_files import ZSTD_MAGIC, find_files, of_unreadable
+from foley_perception.recording.bag_files import find_files, of_unreadable
 from foley_perception.recording.cdr import Buffer
 from foley_perception.recording.damage import Damage
 from foley_perception.recording.errors import BagError
 from foley_perception.recording.mcap_check import index_damages
-from foley_perception.recording.mcap_file import McapFile, Message
+from foley_perception.recording.mcap_content import Message
+from foley_perception.recording.mcap_file import McapFile
 from foley_perception.recording.mcap_records import Channel
 from foley_perception.recording.metadata import SESSION_KEY, Qos
+from foley_perception.recording.packed_message import ZSTD_MAGIC, unpacked
 from foley_perception.recording.session import load_session
 from foley_perception.recording.sqlite_file import Row, SqliteFile
 
@@ -226,7 +228,7 @@ class Bag:
             if packed and first_time:
                 self._packed = True
                 try:
-                    _unpacked(file.data(message))
+                    unpacked(file.data(message))
                 except BagError as error:
                     self._unreadable[key] = _lost_message(file.path, message, error)
             if key in self._unreadable:
@@ -237,7 +239,7 @@ class Bag:
                 message.publish_time or message.log_time,
                 message.sequence,
                 lambda message=message, packed=packed: (  # type: ignore[misc]
-                    _unpacked(file.data(message)) if packed else file.data(message)
+                    unpacked(file.data(message)) if packed else file.data(message)
                 ),
             )
         for channel in file.channels.values():
@@ -263,15 +265,18 @@ class Bag:
     def _conclude(self, earliest: int) -> None:
         """Everything was read once: say what could not be."""
         self._complete = True
-        starts = [
-            s.first for f in self._open() if isinstance(f, McapFile) and f.content for s in f.content.spans
-        ]
-        self.start_ns = min([earliest, *starts])
         self.damages = [
             *self._file_damages,
             *(damage for file in self._open() for damage in file.damages),
             *self._unreadable.values(),
         ]
+        starts = [
+            s.first for f in self._open() if isinstance(f, McapFile) and f.content for s in f.content.spans
+        ]
+        told = [damage.first_ns for damage in self.damages if damage.first_ns]
+        self.start_ns = min([earliest, *starts])
+        if self.start_ns == 2**63 - 1:  # there is no message
+            self.start_ns = min(told, default=0)
         self.problems += self._session_differences()
         cure = f"`foley bag recover {self.path}` writes a whole bag of what is left beside it"
         self.problems += [f"{damage.sentence(self.start_ns)}; {cure}" for damage in self.damages]
@@ -320,26 +325,12 @@ def _qos(text: str) -> tuple[Qos, ...]:
     return tuple(p for p in profiles if isinstance(p, dict)) if isinstance(profiles, list) else ()
 
 
-def _unpacked(data: bytes) -> bytes:
-    """A message without its own compression."""
-    import zstandard
-
-    unpacker = zstandard.ZstdDecompressor().decompressobj()
-    try:
-        plain = unpacker.decompress(data)
-    except zstandard.ZstdError as error:
-        raise BagError(f"a message cannot be decompressed ({error})") from error
-    if not unpacker.eof:
-        raise BagError("a message cannot be decompressed (its end is missing)")
-    return bytes(plain)
-
-
 def _row_data(file: SqliteFile, row: Row) -> bytes:
     try:
         data = file.data(row)
     except sqlite3.DatabaseError as error:
         raise BagError(f"{file.path}: message {row.id} cannot be read ({error})") from error
-    return _unpacked(data) if data.startswith(ZSTD_MAGIC) else data
+    return unpacked(data) if data.startswith(ZSTD_MAGIC) else data
 
 
 def _lost_message(path: Path, message: Message, error: BagError) -> Damage:

@@ -10,7 +10,6 @@ from typing import Any
 from foley_perception.recording.damage import Damage
 from foley_perception.recording.errors import BagError
 
-ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _STORED = re.compile(r"(?P<stem>.+?)(?:_(?P<number>\d+))?\.(?:mcap|db3)(?:\.zstd)?$")
 
 
@@ -39,7 +38,7 @@ def find_files(path: Path, information: Mapping[str, Any]) -> tuple[list[Path], 
     if not files:
         files += _without_doubles(more)
     else:
-        newest = {}
+        newest: dict[str, int] = {}
         for file in files:
             stem, number = _split_number(file)
             newest[stem] = max(number, newest.get(stem, -1))

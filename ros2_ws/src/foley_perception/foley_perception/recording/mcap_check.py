@@ -8,7 +8,8 @@ import zlib
 
 from foley_perception.recording import mcap_records as records
 from foley_perception.recording.damage import Damage
-from foley_perception.recording.mcap_file import Content, McapFile, Span
+from foley_perception.recording.mcap_content import Content, Span
+from foley_perception.recording.mcap_file import McapFile
 from foley_perception.recording.mcap_records import (
     DATA_END,
     HEADER,

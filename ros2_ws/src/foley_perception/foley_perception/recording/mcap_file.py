@@ -8,16 +8,16 @@ range of time are read. Nothing of the file stays in memory but that table and t
 from __future__ import annotations
 
 import collections
-import dataclasses
+import contextlib
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from foley_perception.recording import mcap_records as records
 from foley_perception.recording.byte_file import ByteFile
 from foley_perception.recording.damage import Damage
 from foley_perception.recording.errors import BagError
+from foley_perception.recording.mcap_content import Content, Message, Span, chunk_damage, gap_damage
 from foley_perception.recording.mcap_records import (
     CHANNEL,
     HEADER,
@@ -30,7 +30,6 @@ from foley_perception.recording.mcap_records import (
     SCHEMA,
     Channel,
     ChunkHead,
-    ChunkIndex,
     RecordError,
     Schema,
 )
@@ -39,49 +38,6 @@ from foley_perception.recording.mcap_walk import Gap, Loose, Walk
 
 _CACHED_CHUNKS = 4
 _LOOSE_BYTES = 1 << 20  # of messages outside of chunks that are one entry of the table
-
-
-class Message(NamedTuple):
-    """Where one message lies; :meth:`McapFile.data` gives its bytes."""
-
-    channel: Channel
-    log_time: int
-    publish_time: int
-    sequence: int
-    chunk: int  # offset of the chunk's record; -1: it lies in the file itself
-    offset: int
-    length: int
-
-
-@dataclasses.dataclass
-class Span:
-    """Messages that lie together: a chunk, or some outside of chunks."""
-
-    at: int
-    stop: int
-    head: ChunkHead | None
-    first: int = 2**63 - 1  # [ns] earliest log time
-    last: int = -1
-    messages: int = 0
-
-
-@dataclasses.dataclass
-class Content:
-    """What a whole walk found.
-
-    Attributes:
-        finished: the data have an end, the file was not cut off.
-        end: behind the last whole record of the data.
-        opaque: messages per channel whose definition is lost.
-        message_indexes: entries behind each chunk, by the chunk's offset.
-    """
-
-    spans: list[Span] = dataclasses.field(default_factory=list)
-    damages: list[Damage] = dataclasses.field(default_factory=list)
-    finished: bool = False
-    end: int = 0
-    opaque: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
-    message_indexes: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
 
 
 class McapFile:
@@ -106,6 +62,8 @@ class McapFile:
         # What the summary repeats is believed before what it repeats if its checksum is right, else only in need.
         self.schemas: dict[int, Schema] = dict(self.summary.schemas) if self.summary.sure else {}
         self.channels: dict[int, Channel] = dict(self.summary.channels) if self.summary.sure else {}
+        self._unsure: dict[int, Channel] = {}  # from chunks that are damaged themselves
+        self._named_by_unsure: set[int] = set()
         self._heads: dict[int, ChunkHead] = {}
         self._chunks: collections.OrderedDict[int, bytes] = collections.OrderedDict()
         self._checksums: bool | None = None
@@ -169,15 +127,20 @@ class McapFile:
         chunk = -1
         for item in walk:
             if isinstance(item, Gap):
-                found.damages.append(self._told(item))
+                found.damages.append(gap_damage(item, self.path.name, self.file.size, self.summary))
             elif isinstance(item, ChunkHead):
                 chunk = item.at
                 span = Span(item.at, item.stop, item)
                 try:
                     messages = self._parsed(span, found)
                 except RecordError as error:
+                    self._guess_definitions(item)
                     index = self.summary.chunks.get(item.at)
-                    found.damages.append(self._lost_chunk(item.at, item.stop, str(error), index or item))
+                    found.damages.append(
+                        chunk_damage(
+                            self.path.name, self.file.size, item.at, item.stop, str(error), index or item
+                        )
+                    )
                     continue
                 found.spans.append(span)
                 self._heads[item.at] = item
@@ -193,7 +156,7 @@ class McapFile:
             else:
                 self._definition(item.opcode, self.file.read(item.at + PREFIX, item.stop - item.at - PREFIX))
         found.finished, found.end = walk.finished, walk.end
-        self._count_lost(found)
+        found.count_lost()
         self.content = found
 
     @property
@@ -201,48 +164,8 @@ class McapFile:
         """Everything that is wrong with the file, one entry for each place; known after :meth:`scan`."""
         if self.content is None:
             return []
-        told = list(self.content.damages)
-        size, name = self.file.size, self.path.name
-        for number, count in sorted(self.content.opaque.items()):
-            what = f"the description of channel {number}, to which they belong, is gone"
-            told.append(Damage(name, 0, 0, what, messages=count))
-        # What ends in damaged bytes was told with them.
-        if self.summary.problem and not (told and told[-1].stop == size):
-            at = self.summary.data_end or self.content.end
-            told.append(Damage(name, at, size, f"no index ({self.summary.problem})", messages=0))
-        return told
-
-    def _told(self, gap: Gap) -> Damage:
-        name = self.path.name
-        if gap.mended:
-            return Damage(
-                name, gap.at, gap.stop, f"the head of a chunk is damaged ({gap.reason})", messages=0
-            )
-        if gap.lost is not None:
-            return self._lost_chunk(gap.at, gap.stop, gap.reason, gap.lost)
-        whole = bool(self.summary.chunks)  # which no chunk can hide from
-        return Damage(name, gap.at, gap.stop, f"damaged ({gap.reason})", messages=0 if whole else None)
-
-    def _lost_chunk(self, at: int, stop: int, reason: str, chunk: ChunkHead | ChunkIndex) -> Damage:
-        messages = chunk.messages if isinstance(chunk, ChunkIndex) else None
-        return Damage(
-            self.path.name,
-            at,
-            min(stop, self.file.size),
-            f"a damaged chunk ({reason})",
-            messages=messages,
-            first_ns=chunk.start_time,
-            last_ns=chunk.end_time,
-        )
-
-    def _count_lost(self, found: Content) -> None:
-        """The message indexes behind a chunk tell how many messages were in it."""
-        found.damages = [
-            dataclasses.replace(damage, messages=found.message_indexes[damage.at])
-            if damage.messages is None and damage.at in found.message_indexes
-            else damage
-            for damage in found.damages
-        ]
+        described = [self._unsure[number].topic for number in self._named_by_unsure]
+        return self.content.told(self.path.name, self.file.size, self.summary, described)
 
     def _parsed(self, span: Span, found: Content) -> list[Message]:
         """All messages of a chunk; where it has no checksum, all of its records have to be right."""
@@ -304,7 +227,30 @@ class McapFile:
         channel = self.channels.get(number)
         if channel is None and number in self.summary.channels:
             channel = self.channels[number] = self.summary.channels[number]
+        if channel is None and number in self._unsure:
+            channel = self._unsure[number]
+            self._named_by_unsure.add(number)
         return channel
+
+    def _guess_definitions(self, head: ChunkHead) -> None:
+        """Topics that a damaged chunk describes, for messages behind it if nothing else says what they are.
+
+        Writers describe a topic once, before its first message, and again at the end of a file that they finish. In
+        one that was not finished, damage to the first chunk would cost everything.
+        """
+        content = records.damaged_content(self.file, head)
+        schemas, at = dict(self.schemas), 0
+        while at + PREFIX <= len(content):
+            opcode, length = struct.unpack_from("<BQ", content, at)
+            body = content[at + PREFIX : at + PREFIX + length] if opcode in (SCHEMA, CHANNEL) else b""
+            at += PREFIX + length
+            with contextlib.suppress(RecordError):
+                if opcode == SCHEMA:
+                    number, schema = records.schema(body)
+                    schemas[number] = schema
+                elif opcode == CHANNEL:
+                    channel = records.channel(body, schemas)
+                    self._unsure.setdefault(channel.id, channel)
 
     def _definition(self, opcode: int, body: bytes) -> None:
         if opcode == SCHEMA:

@@ -106,26 +106,46 @@ def chunk_head(at: int, length: int, head: bytes) -> ChunkHead:
 
 
 def decompressed(compression: str, data: bytes, size: int) -> bytes:
-    """The content of a chunk of ``size`` bytes; another size is believed where the data say it themselves."""
+    """The content of a chunk of ``size`` bytes; another size is believed where the data say it themselves.
+
+    Raises:
+        RecordError: they cannot be decompressed, or are not one whole frame and nothing else.
+    """
     if compression == "":
         return data
     try:
-        if compression == "lz4":
-            import lz4.frame  # type: ignore[import-untyped]
+        plain, rest = _unpacked_lz4(data) if compression == "lz4" else _unpacked_zstd(data, size)
+    except (RuntimeError, ValueError, MemoryError) as error:
+        raise RecordError(f"cannot be decompressed ({error})") from error
+    if rest:
+        raise RecordError("is longer than what is in it")
+    return plain
 
-            return bytes(lz4.frame.decompress(data))
-        import zstandard
 
+def _unpacked_zstd(data: bytes, size: int) -> tuple[bytes, bool]:
+    import zstandard
+
+    try:
         said = zstandard.frame_content_size(data)  # -1: the data do not say it
-        if said > max(size, _LARGEST_CHUNK) or (said < 0 and size > _LARGEST_CHUNK):
+        if max(said, size if said < 0 else 0) > _LARGEST_CHUNK:
             raise RecordError(f"a chunk of {max(said, size)} bytes")
-        return zstandard.ZstdDecompressor().decompress(data, max_output_size=size if said < 0 else 0)
-    except (RuntimeError, MemoryError) as error:
+        unpacker = zstandard.ZstdDecompressor().decompressobj()
+        plain = unpacker.decompress(data)
+    except zstandard.ZstdError as error:
         raise RecordError(f"cannot be decompressed ({error})") from error
-    except Exception as error:  # zstandard.ZstdError, which is imported only here
-        if isinstance(error, RecordError):
-            raise
-        raise RecordError(f"cannot be decompressed ({error})") from error
+    if not unpacker.eof:
+        raise RecordError("cannot be decompressed (its end is missing)")
+    return plain, bool(unpacker.unused_data)
+
+
+def _unpacked_lz4(data: bytes) -> tuple[bytes, bool]:
+    import lz4.frame  # type: ignore[import-untyped]
+
+    unpacker = lz4.frame.LZ4FrameDecompressor()
+    plain = unpacker.decompress(data)
+    if not unpacker.eof:
+        raise RecordError("cannot be decompressed (its end is missing)")
+    return bytes(plain), bool(unpacker.unused_data)
 
 
 def content(file: ByteFile, head: ChunkHead) -> bytes:
@@ -143,6 +163,22 @@ def content(file: ByteFile, head: ChunkHead) -> bytes:
     if head.crc and zlib.crc32(data) != head.crc:
         raise RecordError("its checksum does not match its content")
     return data
+
+
+def damaged_content(file: ByteFile, head: ChunkHead) -> bytes:
+    """The first bytes of a chunk whose content is wrong, as far as they can be decompressed."""
+    packed = file.read(head.content, head.packed)
+    if head.compression != "zstd":
+        return packed if head.compression == "" else b""
+    import zstandard
+
+    unpacker, parts = zstandard.ZstdDecompressor().decompressobj(), []
+    try:
+        for at in range(0, len(packed), 1024):
+            parts.append(unpacker.decompress(packed[at : at + 1024]))
+    except (zstandard.ZstdError, MemoryError):
+        pass
+    return b"".join(parts)
 
 
 def header(body: bytes) -> tuple[str, str]:

@@ -174,8 +174,8 @@ class Walk:
             raise RecordError("a message that is an index")
         if channel not in self.channels and length < _BLOCK:
             body = self._file.read(at + PREFIX, length)
-            for check in (records.schema, lambda body: records.channel(body, {})):
-                _refuse(lambda check=check: check(body), "a message that defines something")
+            _refuse(lambda: records.schema(body), "a message that defines something")
+            _refuse(lambda: records.channel(body, {}), "a message that defines something")
 
     def _check_private(self, at: int, length: int) -> None:
         body = self._file.read(at + PREFIX, min(length, CHUNK_HEAD_BYTES))
