@@ -162,7 +162,7 @@ def _with_moving_camera(bag: Path, out: Path, *, by_tool: bool) -> Path:
                     eye = transform
             frames.transforms = [t for t in frames.transforms if t is not eye]
             if by_tool:
-                pose = np.array([0.02, -0.05, -0.25]), np.array([0.0, 0.0, 0.0, 1.0])
+                pose = np.array([0.02, -0.05, -1.2]), np.array([0.0, 0.0, 0.0, 1.0])
                 frames.transforms.append(convert.arrays_to_transform(*pose, 0, "tool", "camera_optical"))
             data = serialize_message(frames)
         elif message.topic == "/tf" and not by_tool:

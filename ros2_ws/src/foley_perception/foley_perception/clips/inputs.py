@@ -143,13 +143,20 @@ def still_before(streams: Streams, contact_ns: int, point: Array) -> Still:
         ValueError: the point is behind the camera, or nobody knows where the camera was.
     """
 
+    def seen(time_ns: int) -> bool:
+        try:
+            camera = streams.camera(time_ns)
+        except ValueError:
+            return False
+        return bool(camera.contains(camera.project(point)[0]))
+
     def clear(time_ns: int) -> bool:
         tip = streams.tip_at(time_ns)
-        return tip is None or bool(np.linalg.norm(tip - point) >= streams.clear_m)
+        return seen(time_ns) and (tip is None or bool(np.linalg.norm(tip - point) >= streams.clear_m))
 
-    crop, picture, camera = _crop(streams, still_index(streams.frame_times, contact_ns, clear), point)
-    pixel, _ = camera.project(point)
-    if not camera.contains(pixel):
+    index = still_index(streams.frame_times, contact_ns, clear)
+    crop, picture, camera = _crop(streams, index, point)
+    if not seen(int(streams.frame_times[index])):
         raise NoPicture(
             "the place of the contact is outside of the picture; point the camera at it, and see whether its frame in "
             "tf is the optical one (z forward, x right)"
