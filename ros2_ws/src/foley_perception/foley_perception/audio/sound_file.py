@@ -35,6 +35,7 @@ class _InOrder(soundfile.SoundFile):  # type: ignore[misc]
 class _Channels:
     """What a file's channels hold."""
 
+    samples: int  # of each
     power: NDArray[np.float64]  # [channels] around the mean
     bad: NDArray[np.int64]  # [channels] samples that are no numbers
     first_bad: int  # sample; of any channel
@@ -60,8 +61,11 @@ def read_sound(path: Path) -> tuple[NDArray[np.float32], int]:
             f"{path}: {int(channels.bad.min())} samples are NaN or infinite, the first at "
             f"{channels.first_bad / rate:.3f} s; export it again"
         )
+    mono, filled = np.zeros(channels.samples, np.float32), 0
     with _opened(path) as file:
-        mono = np.concatenate([block[:, channel] for block in _blocks(path, file)])
+        for block in _blocks(path, file):
+            mono[filled : filled + len(block)] = block[:, channel]
+            filled += len(block)
     peak = float(np.abs(mono).max())
     if peak > MOST_AMPLITUDE:
         raise UnreadableSound(
@@ -98,7 +102,7 @@ def _survey(path: Path) -> tuple[_Channels, int]:
         raise UnreadableSound(f"{path}: holds no samples")
     if n < declared <= LONGEST_S * rate:
         raise _cut_off(path, n / rate, f"{declared / rate:.1f} s were written")
-    return _Channels(square / n - np.square(total / n), bad, first_bad), rate
+    return _Channels(n, square / n - np.square(total / n), bad, first_bad), rate
 
 
 def _opened(path: Path) -> soundfile.SoundFile:

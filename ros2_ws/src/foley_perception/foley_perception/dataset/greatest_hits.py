@@ -12,7 +12,6 @@ There is no robot: motion, position, keypoints and numbers are NaN, and the pict
 
 from __future__ import annotations
 
-import codecs
 import collections
 import dataclasses
 import hashlib
@@ -30,6 +29,7 @@ from foley_perception.audio.sound_file import UnreadableSound, read_sound
 from foley_perception.clips import grid as clip_grid
 from foley_perception.clips import pictures
 from foley_perception.dataset import schema
+from foley_perception.dataset.hit_times import Hit, read_text, read_times
 from foley_perception.dataset.rows import Rows
 from foley_perception.dataset.schema import Clip, ClipData, DatasetError
 from foley_perception.dataset.staging import BuildReport, Cut, Progress, build_from, identity_of
@@ -40,18 +40,7 @@ _SOUNDS = ("_denoised.wav", "_mic.wav")
 _TIMES = "_times.txt"
 _VALIDATION_SHARE = 0.1  # of the published training videos
 _VERSION = 2
-_LONGEST_S = 86_400.0  # of a video; a later time is none
 _NS = 1_000_000_000
-
-
-@dataclasses.dataclass(frozen=True)
-class Hit:
-    """One line of a times file; what is not known is empty."""
-
-    time_s: float
-    material: str
-    action: str
-    reaction: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,54 +83,6 @@ def find_recordings(folder: Path) -> tuple[list[Recording], dict[str, str]]:
             f"<id>_denoised.wav beside it); {len(left_out)} were incomplete"
         )
     return found, left_out
-
-
-def read_times(path: Path) -> list[Hit]:
-    """Hits in order of time.
-
-    Raises:
-        DatasetError: a line has no valid time; the message names file and line.
-    """
-    hits = []
-    for number, line in enumerate(_text(path).splitlines(), start=1):
-        words = line.split()
-        if not words:
-            continue
-        try:
-            time_s = float(words[0])
-        except ValueError:
-            time_s = math.nan
-        if not 0 <= time_s <= _LONGEST_S:
-            raise DatasetError(
-                f"{path}, line {number}: time is `{_shown(words[0])}`, must be seconds from the beginning, at most "
-                f"{_LONGEST_S:.0f}; correct the file"
-            )
-        names = [("" if word == "None" else word) for word in (*words[1:4], "", "", "")[:3]]
-        hits.append(Hit(time_s, names[0], names[1], names[2]))
-    return sorted(hits, key=lambda hit: hit.time_s)
-
-
-def _text(path: Path) -> str:
-    """Text as editors save it: UTF-8 with or without a byte order mark, or UTF-16 with one.
-
-    Raises:
-        DatasetError: it is neither, or cannot be read.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error})") from error
-    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        return data.decode("utf-16" if wide else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DatasetError(f"{path}, line {line}: is not UTF-8 ({error.reason}); save it as UTF-8") from error
-
-
-def _shown(word: str) -> str:
-    """A word of a file with what cannot be seen made visible."""
-    return ascii(word[:40])[1:-1]
 
 
 def import_greatest_hits(
@@ -339,7 +280,7 @@ def _published_splits(folder: Path) -> dict[str, str]:
         for path in (folder / f"{split}.txt", folder.parent / f"{split}.txt"):
             if not path.is_file():
                 continue
-            for line in _text(path).split():
+            for line in read_text(path).split():
                 name = line.split("_")[0]
                 own = "validation" if split == "train" and _share(name) < _VALIDATION_SHARE else split
                 if published.setdefault(name, own) != own:

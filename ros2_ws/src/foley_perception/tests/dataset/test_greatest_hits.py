@@ -11,7 +11,8 @@ import pytest
 import soundfile
 
 from foley_perception.commands import dataset as command
-from foley_perception.dataset.greatest_hits import find_recordings, import_greatest_hits, read_times
+from foley_perception.dataset.greatest_hits import find_recordings, import_greatest_hits
+from foley_perception.dataset.hit_times import read_times
 from foley_perception.dataset.reader import ClipDataset
 from foley_perception.dataset.schema import DatasetError
 

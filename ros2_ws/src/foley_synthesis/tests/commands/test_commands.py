@@ -100,7 +100,8 @@ def test_a_steady_hum_holds_no_contact_and_hides_none(
     over = hum.copy()
     for second in range(3):
         over[second * 48_000 : (second + 1) * 48_000] += tiny_dataset.audio(second)
-    for name, sound in (("hum.wav", hum), ("offset.wav", 0.2 + over), ("over.wav", over)):
+    files = (("hum.wav", hum), ("offset.wav", 0.2 + over), ("over.wav", over), ("loud.wav", over + 6 * hum))
+    for name, sound in files:
         soundfile.write(tmp_path / name, sound, 48_000, subtype="FLOAT")
     arguments = (tmp_path / "hum.wav", tmp_path / "over.wav", tmp_path / "offset.wav")
     assert call(listen, *arguments, "--json", "--checkpoint", tiny_checkpoint) == 0
@@ -110,6 +111,10 @@ def test_a_steady_hum_holds_no_contact_and_hides_none(
         assert [c["time_s"] for c in told["contacts"]] == pytest.approx([0.25, 1.25, 2.25], abs=0.02)
     assert call(listen, tmp_path / "hum.wav", "--checkpoint", tiny_checkpoint) == 0
     assert "no contact stands out" in capsys.readouterr().out
+    assert call(listen, tmp_path / "loud.wav", "--json", "--checkpoint", tiny_checkpoint) == 0
+    loud = json.loads(capsys.readouterr().out)["files"][0]["contacts"]
+    assert [c["time_s"] for c in loud] == pytest.approx([0.25, 1.25, 2.25], abs=0.02)
+    assert all(c["abstain"] for c in loud), "a material that hum may have made up is none"
 
 
 def test_listen_names_a_missing_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,10 +15,13 @@ from foley_perception.audio.resample import resampled
 from foley_perception.audio.sound_file import UnreadableSound, read_sound
 from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.hearing.inference.heard_model import SILENCE_DBFS, HeardModel
+from foley_synthesis.hearing.inference.hum import hum_dbfs
 
 _LEAST_GAP_S = 0.15  # between two contacts
 _SEARCHED_HZ = 48_000  # the highest rate at which onsets are searched
 _CONTEXT_BEFORE_S, _CONTEXT_AFTER_S = 0.25, 0.75
+_HUM_BEFORE_S = 0.01
+_LEAST_OVER_HUM_DB = 30.0  # the contact's peak over the hum's RMS; nearer, hum is taken for something soft
 _LEAST_OFFSET = 1e-3  # -60 dBFS; what is constant is no sound, and would begin with a step
 _LEAST_SWELL = 10.0**0.6  # power of the loudest moment against the usual one, where there is no onset
 
@@ -90,6 +93,9 @@ def listen(samples: NDArray[np.float32], rate: int, model: HeardModel) -> list[H
         # Clipping shows in the samples as they were recorded, so those are what the model gets.
         piece = samples[begin:end]
         belief = model.predict(piece, rate, onset_s=onset - begin / rate)
+        hum = hum_dbfs(piece[: max(round((onset - _HUM_BEFORE_S) * rate) - begin, 0)], rate)
+        if not belief.abstain and hum > _dbfs(piece) - _LEAST_OVER_HUM_DB:
+            belief = belief.abstaining(f"the mains hum at {hum:.0f} dBFS, too near to the contact's level")
         heard.append(HeardContact(onset, _dbfs(piece), belief))
     return heard
 
