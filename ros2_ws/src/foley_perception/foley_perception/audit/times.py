@@ -19,6 +19,7 @@ _DETECTED_S = 0.012
 LASTING_S = 2.0
 AHEAD_S = 0.005
 SLOW_S = 3.0
+_JUDGED = 10  # messages of a sensor before its clock is compared
 PAUSE_S = 5.0  # of all sensors together
 _NEAR_S = 0.3  # around a step that is not looked at
 _OTHER_RUN_S = 60.0  # stamps that go ahead by more are of another run
@@ -198,7 +199,7 @@ class TimeAudit:
                 "was played): "
                 "stamps are used; `ros2 bag record --use-sim-time` records one clock",
             )
-        latencies = {name: self._latency(stamps) for name, stamps in self._sensors.items()}
+        latencies = {n: self._latency(s) for n, s in self._sensors.items() if s.stamped >= _JUDGED}
         for name, latency in sorted(latencies.items()):
             others = [value for other, value in latencies.items() if other != name]
             if not others:

@@ -292,8 +292,9 @@ def test_record_command(ros_context: Any, recorder: Any, source: Source, tmp_pat
     command = [sys.executable, "-c", code, *arguments]
     first = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert first.returncode == 0, first.stderr
-    assert "/mic/audio" in first.stdout
+    assert "! error: /mic/audio holds 0 in all" in first.stdout
     figures = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert figures["findings"][0] in first.stdout
     audio = figures["topics"]["/mic/audio"]
     assert audio["lost"] == 0 and audio["messages"] == pytest.approx(150, abs=40)
     second = subprocess.run(command, capture_output=True, text=True, timeout=600)
