@@ -6,6 +6,8 @@ kept: so a stretch of ten seconds is the same whether it is read alone or with t
 
 from __future__ import annotations
 
+import bisect
+import collections
 import math
 from array import array
 from collections.abc import Iterable, Mapping
@@ -31,7 +33,6 @@ class Stream:
     def __init__(self, topic: str, head: cdr.AudioHead) -> None:
         self.topic, self.stream_id, self.sample_rate = topic, head.stream_id, head.sample_rate
         self.first_sample = self.stop_sample = head.first_sample
-        self.newest = head.first_sample  # of the newest chunk
         self.index = Index()
         self.arrivals: Range = (2**63 - 1, 0)
         self._known: list[list[int]] = []  # [start, stop) of what was received, in order
@@ -50,7 +51,7 @@ class Stream:
                 f"`{self.stream_id}`; the driver must begin a new stream_id when its rate changes"
             )
         stop = head.first_sample + head.frames
-        self.newest, self.stop_sample = head.first_sample, max(self.stop_sample, stop)
+        self.stop_sample = max(self.stop_sample, stop)
         if (length := self.stop_sample - self.first_sample) > MAX_STREAM_S * self.sample_rate:
             raise EpisodeError(
                 f"{self.topic}: first_sample jumps by {length / self.sample_rate:.0f} s within stream "
@@ -66,11 +67,33 @@ class Stream:
                 self._receive(head.first_sample + start, head.first_sample + end)
         self._keep(head, arrival)
 
+    def continues(self, head: cdr.AudioHead) -> bool:
+        """Whether a chunk belongs to this stream: it comes next, or late, into a gap.
+
+        Samples where some were already are those of a source that began anew and kept its name.
+        """
+        if head.stream_id != self.stream_id:
+            return False
+        stop, behind = head.first_sample + head.frames, bisect.bisect_right(self._known, [head.first_sample])
+        free_from = self._known[behind - 1][1] if behind else self.stop_sample
+        free_to = self._known[behind][0] if behind < len(self._known) else math.inf
+        return free_from <= head.first_sample and stop <= free_to
+
     def _receive(self, start: int, stop: int) -> None:
-        if self._known and start <= self._known[-1][1]:
-            self._known[-1][1] = max(self._known[-1][1], stop)
-        else:
-            self._known.append([start, stop])
+        if not self._known or start >= self._known[-1][1]:  # nearly always
+            if self._known and start == self._known[-1][1]:
+                self._known[-1][1] = stop
+            else:
+                self._known.append([start, stop])
+            return
+        bisect.insort(self._known, [start, stop])
+        joined = [self._known[0]]
+        for run in self._known[1:]:
+            if run[0] <= joined[-1][1]:
+                joined[-1][1] = max(joined[-1][1], run[1])
+            else:
+                joined.append(run)
+        self._known = joined
 
     def _keep(self, head: cdr.AudioHead, arrival: int) -> None:
         if self._chunks % (1 << self._stride) == 0:
@@ -88,7 +111,7 @@ class Stream:
     @cached_property
     def clock(self) -> SampleClock:
         """Fitted to the whole stream. Raises EpisodeError."""
-        heads = self.heads
+        heads = self.heads[np.argsort(self.heads[:, 0], kind="stable")]
         try:
             return fit_clock(heads[:, 0], heads[:, 1], self.sample_rate)
         except ClockError as error:
@@ -124,6 +147,7 @@ class SoundOutline:
     def __init__(self, topic: str, channel: int = CHANNEL) -> None:
         self.topic, self.channel = topic, channel
         self._streams: list[Stream] = []
+        self._recent: collections.deque[tuple[str, int, int]] = collections.deque(maxlen=8)
         self._error: EpisodeError | None = (
             None  # of the first chunk that cannot be used: told when it is asked for
         )
@@ -135,13 +159,12 @@ class SoundOutline:
             head = checked_head(self.topic, message, self.channel)
             if not head.frames:
                 return
+            chunk = (head.stream_id, head.first_sample, head.header.time_ns)
+            if chunk in self._recent:
+                return  # it came twice
+            self._recent.append(chunk)
             streams = self._streams
-            # A count that falls back is a restarted source that kept its name.
-            if not (
-                streams
-                and streams[-1].stream_id == head.stream_id
-                and streams[-1].newest <= head.first_sample
-            ):
+            if not (streams and streams[-1].continues(head)):
                 streams.append(Stream(self.topic, head))
             samples = cdr.read_audio_samples(message.data, head)[:, self.channel]
             streams[-1].feed(head, message.log_time, np.isfinite(samples))
