@@ -1,11 +1,11 @@
-"""``foley bag``: look into recordings, judge them, finish broken ones."""
+"""``foley bag``: look into recordings, judge them, save what is left of damaged ones."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-HELP = "look into a recording, check it, or recover one that was cut off"
+HELP = "look into a recording, check it, or recover one that was cut off or damaged"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     info = actions.add_parser("info", help="topics, rates, losses, session metadata")
     check = actions.add_parser("check", help="say what is wrong with it; exit code 1 if anything is")
     recover = actions.add_parser(
-        "recover", help="finish a bag whose recorder was killed or whose disk was full"
+        "recover",
+        help="write a whole bag of what is left of one that was cut off or damaged, which stays as it is",
     )
     add = actions.add_parser(
         "add-transform", help="copy a bag, with a static transform that was found after it was recorded"
@@ -31,9 +32,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add.add_argument("transform", help="file that `foley calibrate` or `foley scene register` wrote")
     add.add_argument("--to", required=True, metavar="DIR", help="new bag, must not exist")
     recover.add_argument(
+        "--to", metavar="DIR", help="new bag, must not exist (default: beside the old one, BAG-recovered)"
+    )
+    recover.add_argument(
         "--in-place",
         action="store_true",
-        help="append to the file itself instead of a copy that replaces it; for disks that cannot hold both",
+        help="give the new bag the name of the old one, which is kept as BAG.original",
     )
 
 
@@ -83,7 +87,7 @@ def _check(args: argparse.Namespace) -> int:
     from foley_perception.episodes import EpisodeError, read_episode
     from foley_perception.recording.inspect import inspect_bag, verdicts
 
-    report = inspect_bag(args.path, check_crc=True)
+    report = inspect_bag(args.path, check_index=True)
     _print(args, report)
     wrong = verdicts(report)
     try:
@@ -109,12 +113,18 @@ def _recover(args: argparse.Namespace) -> int:
 
     from foley_perception.recording.recovery import recover_bag
 
-    for result in recover_bag(Path(args.path), in_place=args.in_place):
-        total = sum(result.summary.counts.values())
-        if result.was_finished:
-            print(f"{result.path}: was finished already, {total} messages")
-        else:
-            print(f"{result.path}: finished, {total} messages, {result.cut_bytes} incomplete bytes cut off")
+    if args.to and args.in_place:
+        print("foley bag: error: --to and --in-place exclude each other", file=sys.stderr)
+        return 2
+    done = recover_bag(Path(args.path), to=Path(args.to) if args.to else None, in_place=args.in_place)
+    for fault in done.faults:
+        print(f"  ! {fault}")
+    if not done.faults:
+        print(f"{done.path}: is whole, {done.messages} messages; nothing was written")
+        return 0
+    lost = f"{done.lost} are known to be lost" if done.lost else "none is known to be lost"
+    print(f"{done.path}: whole, {done.messages} messages; {lost}")
+    print(f"{done.original}: {'the original, kept here' if args.in_place else 'the original, as it was'}")
     return 0
 
 

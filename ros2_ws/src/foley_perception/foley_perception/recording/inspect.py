@@ -41,8 +41,11 @@ def spec_of(topic: str) -> TopicSpec | None:
     return max(matches, key=lambda s: len(s.name), default=None)
 
 
-def inspect_bag(path: str | Path, *, check_crc: bool = False) -> BagReport:
+def inspect_bag(path: str | Path, *, check_index: bool = False) -> BagReport:
     """Read every message's header and say how well the bag was recorded.
+
+    Args:
+        check_index: say as well where an index is wrong, by which others read it.
 
     Raises:
         BagError: not a bag.
@@ -51,7 +54,7 @@ def inspect_bag(path: str | Path, *, check_crc: bool = False) -> BagReport:
     monitors: dict[str, TopicMonitor] = {}
     stamp_at: dict[str, tuple[int, bool] | None] = {}
     start, end = 2**63 - 1, 0
-    for message in bag.messages(check_crc=check_crc):
+    for message in bag.messages():
         monitor = monitors.get(message.topic)
         if monitor is None:
             topic, spec = bag.topics[message.topic], spec_of(message.topic)
@@ -88,10 +91,14 @@ def inspect_bag(path: str | Path, *, check_crc: bool = False) -> BagReport:
         end,
         reports,
         bag.session,
-        tuple(bag.problems),
+        (*bag.problems, *(_cured(fault, path) for fault in (bag.index_faults() if check_index else ()))),
     )
     bag.close()
     return report
+
+
+def _cured(fault: str, path: str | Path) -> str:
+    return f"{fault}; `foley bag recover {path}` writes a bag with a right index beside it"
 
 
 def verdicts(report: BagReport) -> list[str]:

@@ -49,12 +49,25 @@ def test_recover(make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixtur
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     assert call(bag, "check", broken, "--out", tmp_path) == 1
     assert "foley bag recover" in capsys.readouterr().out
+    before = file.read_bytes()
     assert call(bag, "recover", broken) == 0
-    assert "incomplete bytes cut off" in capsys.readouterr().out
-    call(bag, "check", broken, "--out", tmp_path)
+    out = capsys.readouterr().out
+    assert "a chunk, in which the file ends; messages from" in out and "the original, as it was" in out
+    assert file.read_bytes() == before
+    whole = broken.with_name("bag-recovered")
+    call(bag, "check", whole, "--out", tmp_path)
     assert "foley bag recover" not in capsys.readouterr().out
+    assert call(bag, "recover", whole) == 0
+    assert "is whole" in capsys.readouterr().out and not whole.with_name("bag-recovered-recovered").exists()
+    assert call(bag, "recover", broken) == 2
+    assert "exists already; name another folder with --to" in capsys.readouterr().err
+    assert call(bag, "recover", broken, "--to", tmp_path / "new", "--in-place") == 2
+    assert call(bag, "recover", broken, "--to", tmp_path / "new") == 0
     assert call(bag, "recover", broken, "--in-place") == 0
-    assert "finished already" in capsys.readouterr().out
+    assert "bag.original: the original, kept here" in capsys.readouterr().out
+    assert (broken.with_name("bag.original") / "bag.mcap").read_bytes() == before
+    assert call(bag, "recover", broken) == 0
+    assert "is whole" in capsys.readouterr().out
 
 
 def test_dataset(make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
