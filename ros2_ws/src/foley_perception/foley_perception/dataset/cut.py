@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import hashlib
 import math
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
@@ -37,9 +35,9 @@ from foley_perception.episodes.tracks import ArmTrack, FrameTrack
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer
+from foley_perception.recording.bag_name import safe_name
 
 _PLACEHOLDER_SPLIT = "train"  # splits are assigned when all bags are known
-Skipped = collections.Counter[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +62,7 @@ class CutConfig:
 class Tally:
     """What was left out of a recording, and why."""
 
-    skipped: Skipped = dataclasses.field(default_factory=collections.Counter)
+    skipped: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     contacts: dict[int, str] = dataclasses.field(default_factory=dict)  # [ns] those that are no clips
     devices: collections.Counter[tuple[str, str]] = dataclasses.field(default_factory=collections.Counter)
 
@@ -150,7 +148,7 @@ class Cutter:
         properties = episode.object_properties(contact.object_id, contact.time_ns)
         grid = clip_grid.sample_times_ns(start_ns, clip_grid.CLIP_FRAMES, clip_grid.FRAME_RATE)
         clip = Clip(
-            clip_id=f"{_safe(episode.session_id)}_{index:04d}",
+            clip_id=f"{safe_name(episode.session_id)}_{index:04d}",
             session_id=episode.session_id,
             scene_id=self.scene_id,
             object_id=self.object_key(contact.object_id),
@@ -281,7 +279,7 @@ class Cutter:
         ).astype(np.int64)
         inside = [c for c in clips if start_ns <= c.contact_ns < start_ns + WINDOW_NS]
         window = Window(
-            window_id=f"{_safe(episode.session_id)}_w{index:04d}",
+            window_id=f"{safe_name(episode.session_id)}_w{index:04d}",
             session_id=episode.session_id,
             scene_id=self.scene_id,
             split=_PLACEHOLDER_SPLIT,
@@ -343,9 +341,3 @@ def _without(sound: bool, pictures: bool) -> tuple[str, ...]:
 def _action_name(contact: Contact, labelled: str) -> str:
     name = contact.action_name
     return labelled if name == UNKNOWN and labelled in ACTIONS else name
-
-
-def _safe(name: str) -> str:
-    """A name that files can have; of another name, another one: `a b` is not `a_b`."""
-    safe = re.sub(r"[^A-Za-z0-9._-]", "_", name)
-    return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from foley_perception.recording.bag_name import bag_name, distinct_names
+from foley_perception.recording.bag_name import bag_name, distinct_names, safe_name
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,11 @@ def test_bags_that_are_called_alike_are_told_apart(tmp_path: Path) -> None:
     assert distinct_names(paths) == ["a/monday/run", "b/monday/run", "tuesday/run", "other"]
     assert distinct_names([paths[0], paths[2]]) == ["monday/run", "tuesday/run"]
     assert distinct_names(paths[:1]) == ["run"] and distinct_names([]) == []
+
+
+def test_names_that_files_can_have() -> None:
+    assert safe_name("run.1_a-b") == "run.1_a-b"
+    assert (
+        safe_name("a b").startswith("a_b-")
+        and len({safe_name(n) for n in ("a b", "a/b", "a_b", "a\tb")}) == 4
+    )
