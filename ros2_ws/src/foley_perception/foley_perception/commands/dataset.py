@@ -94,8 +94,12 @@ def _build(args: argparse.Namespace) -> int:
 
     from foley_perception.dataset.build import build_dataset, find_bags, without_scans
     from foley_perception.dataset.cut import CutConfig
+    from foley_perception.recording.recovery import superseded
 
     found = find_bags(args.bags)
+    for original in superseded(found):
+        print(f"left out {original}: its recovered copy is used instead")
+        found.remove(original)
     bags = without_scans(found)
     if len(bags) < len(found):
         print(f"{len(found) - len(bags)} scans of scenes were left out: there is nothing to hear in them")
