@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from foley_perception.dataset.staging import BuildReport
 
 HELP = "build a dataset from recordings, check one, or export it for other tools"
@@ -94,12 +96,8 @@ def _build(args: argparse.Namespace) -> int:
 
     from foley_perception.dataset.build import build_dataset, find_bags, without_scans
     from foley_perception.dataset.cut import CutConfig
-    from foley_perception.recording.recovery import superseded
 
-    found = find_bags(args.bags)
-    for original in superseded(found):
-        print(f"left out {original}: its recovered copy is used instead")
-        found.remove(original)
+    found = _each_once(find_bags(args.bags))
     bags = without_scans(found)
     if len(bags) < len(found):
         print(f"{len(found) - len(bags)} scans of scenes were left out: there is nothing to hear in them")
@@ -115,6 +113,16 @@ def _build(args: argparse.Namespace) -> int:
         )
     _print_report(report, "contacts")
     return 0
+
+
+def _each_once(bags: list[Path]) -> list[Path]:
+    """Not both of a damaged bag and its recovered copy."""
+    from foley_perception.recording.recovery import superseded
+
+    for original in superseded(bags):
+        print(f"left out {original}: its recovered copy is used instead")
+        bags.remove(original)
+    return bags
 
 
 def _import_hits(args: argparse.Namespace) -> int:
