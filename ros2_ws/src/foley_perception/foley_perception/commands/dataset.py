@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from foley_perception.dataset.staging import BuildReport
 
 HELP = "build a dataset from recordings, check one, or export it for other tools"
@@ -115,7 +113,7 @@ def _build(args: argparse.Namespace) -> int:
     return 0
 
 
-def _each_once(bags: list[Path]) -> list[Path]:
+def _each_once(bags: list[Any]) -> list[Any]:
     """Not both of a damaged bag and its recovered copy."""
     from foley_perception.recording.recovery import superseded
 
