@@ -163,8 +163,10 @@ def _recover(args: argparse.Namespace) -> int:
     if not done.faults:
         print(f"{done.path}: is whole, {done.messages} messages; nothing was written")
         return 0
-    lost = f"{done.lost} are known to be lost" if done.lost else "none is known to be lost"
-    print(f"{done.path}: whole, {done.messages} messages; {lost}")
+    lost = f"{done.lost or 'no'} messages are lost"
+    if done.lost_more:
+        lost = f"{f'{done.lost} messages and more' if done.lost else 'messages'} are lost; nothing tells how many"
+    print(f"{done.path}: a whole bag, {done.messages} messages; {lost}")
     print(f"{done.original}: {'the original, kept here' if args.in_place else 'the original, as it was'}")
     return 0
 

@@ -102,7 +102,7 @@ def _build(args: argparse.Namespace) -> int:
     from foley_perception.dataset.build import build_dataset, find_bags, without_scans
 
     found = find_bags(args.bags)
-    bags = without_scans(found)
+    bags = without_scans(_each_once(found))
     if len(bags) < len(found):
         print(f"{len(found) - len(bags)} scans of scenes were left out: there is nothing to hear in them")
     naming = topic_options.naming_of(args, bags)
@@ -192,6 +192,16 @@ def _shares(text: str) -> dict[str, float]:
     if len(values) != len(ASSIGNED):
         raise DatasetError(f"--shares is `{text}`, expected three numbers such as 0.7,0.15,0.15")
     return dict(zip(ASSIGNED, values, strict=True))
+
+
+def _each_once(bags: list[Any]) -> list[Any]:
+    """Not both of a damaged bag and its recovered copy."""
+    from foley_perception.recording.recovery import superseded
+
+    for original in superseded(bags):
+        print(f"left out {original}: its recovered copy is used instead")
+        bags.remove(original)
+    return bags
 
 
 def _check(args: argparse.Namespace) -> int:

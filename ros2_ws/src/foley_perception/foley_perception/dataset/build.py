@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from foley_common import topics
 from foley_perception.dataset import schema, splits
@@ -18,7 +19,6 @@ from foley_perception.episodes.names import Naming
 from foley_perception.episodes.outline import Outline
 from foley_perception.recording.bag import Bag
 from foley_perception.recording.bag_name import bag_name, distinct_names
-from foley_perception.recording.errors import BagError
 
 READER_VERSION = 2  # of how bags are read and cut: what an earlier one gave is cut again
 
@@ -56,10 +56,15 @@ def without_scans(bags: Sequence[Path]) -> list[Path]:
 
 
 def _is_scan(bag: Path) -> bool:
+    return _session(bag).get("kind") == "scan"
+
+
+def _session(bag: Path) -> dict[str, Any]:
+    """Metadata as far as they are known without reading a bag. What is wrong is told where it is read."""
     try:
-        return Bag(bag).session.get("kind") == "scan"
-    except BagError:
-        return False  # told where it is read
+        return Bag(bag).session
+    except Exception:  # noqa: BLE001 - whatever it is, it must not end the work on other bags
+        return {}
 
 
 def bag_files(bag: Path) -> list[Path]:
@@ -92,11 +97,8 @@ class BagSource:
         )
 
     def session_id(self) -> str:
-        """As its metadata say, without reading the bag; empty where they do not, or cannot be read."""
-        try:
-            return str(Bag(self.path).session.get("session_id") or self.name)
-        except BagError:
-            return ""  # told where it is read
+        """As its metadata say, without reading the bag; else its name."""
+        return str(_session(self.path).get("session_id") or self.name)
 
     def cut(self, rows: Rows) -> Cut:
         """Raises EpisodeError, ValueError or OSError where the bag cannot be used."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
-import hashlib
 import math
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
@@ -37,9 +35,9 @@ from foley_perception.episodes.frames import USUAL_FRAMES, FrameNames, RecordedT
 from foley_perception.episodes.hands import hand_keypoints
 from foley_perception.episodes.planned_path import PlannedPaths, plan_for, planned_paths
 from foley_perception.episodes.tracks import ArmTrack, FrameTrack
+from foley_perception.recording.bag_name import safe_name
 
 _PLACEHOLDER_SPLIT = "train"  # splits are assigned when all bags are known
-Skipped = collections.Counter[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +63,7 @@ class CutConfig:
 class Tally:
     """What was left out of a recording, and why."""
 
-    skipped: Skipped = dataclasses.field(default_factory=collections.Counter)
+    skipped: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     contacts: dict[int, str] = dataclasses.field(default_factory=dict)  # [ns] those that are no clips
     devices: collections.Counter[tuple[str, str]] = dataclasses.field(default_factory=collections.Counter)
 
@@ -154,7 +152,7 @@ class Cutter:
         properties = episode.object_properties(contact.object_id, contact.time_ns)
         grid = clip_grid.sample_times_ns(start_ns, clip_grid.CLIP_FRAMES, clip_grid.FRAME_RATE)
         clip = Clip(
-            clip_id=f"{_safe(episode.session_id)}_{index:04d}",
+            clip_id=f"{safe_name(episode.session_id)}_{index:04d}",
             session_id=episode.session_id,
             scene_id=self.scene_id,
             object_id=self.object_key(contact.object_id),
@@ -280,7 +278,7 @@ class Cutter:
         ).astype(np.int64)
         inside = [c for c in clips if start_ns <= c.contact_ns < start_ns + WINDOW_NS]
         window = Window(
-            window_id=f"{_safe(episode.session_id)}_w{index:04d}",
+            window_id=f"{safe_name(episode.session_id)}_w{index:04d}",
             session_id=episode.session_id,
             scene_id=self.scene_id,
             split=_PLACEHOLDER_SPLIT,
@@ -342,9 +340,3 @@ def _without(sound: bool, pictures: bool) -> tuple[str, ...]:
 def _action_name(contact: Contact, labelled: str) -> str:
     name = contact.action_name
     return labelled if name == UNKNOWN and labelled in ACTIONS else name
-
-
-def _safe(name: str) -> str:
-    """A name that files can have; of another name, another one: `a b` is not `a_b`."""
-    safe = re.sub(r"[^A-Za-z0-9._-]", "_", name)
-    return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

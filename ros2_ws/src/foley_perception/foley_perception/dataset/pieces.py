@@ -84,21 +84,18 @@ def pieces(survey: Survey, length_ns: int, *, windows: bool) -> Iterator[Piece]:
     """The pieces of a recording that own something, in order of time."""
     starts = survey.windows if windows else range(0)
     times = [merged.contact.time_ns for merged in survey.contacts]
-    edges = [*times[:1], *times[-1:], *(t + WINDOW_NS for t in (*starts[:1], *starts[-1:]))]
-    if not edges:
-        return
-    for start in range(min(edges) - 1, max(edges) + 1, length_ns):
+    done = ended = 0
+    while done < len(times) or ended < len(starts):
+        # From the first that no piece owns yet: a recording may pause, and stamps may be wrong by years.
+        start = min([*times[done : done + 1], *(t + WINDOW_NS for t in starts[ended : ended + 1])]) - 1
         end = start + length_ns
-        own = range(bisect.bisect_left(times, start), bisect.bisect_left(times, end))
-        # Those that end within it, so that all contacts in them are known.
-        ended = starts[
-            bisect.bisect_right(starts, start - WINDOW_NS) : bisect.bisect_right(starts, end - WINDOW_NS)
-        ]
+        own = range(done, bisect.bisect_left(times, end))
+        cut = starts[ended : bisect.bisect_right(starts, end - WINDOW_NS)]  # all contacts in them are known
         needed = [(times[i] - _BEFORE_NS, times[i] + _AFTER_NS) for i in (*own[:1], *own[-1:])]
-        needed += [(t - AROUND_NS, t + WINDOW_NS + AROUND_NS) for t in (*ended[:1], *ended[-1:])]
-        if needed:
-            span = Span(start, end, min(n[0] for n in needed), max(n[1] for n in needed))
-            yield Piece(span, tuple((i, survey.contacts[i]) for i in own), ended)
+        needed += [(t - AROUND_NS, t + WINDOW_NS + AROUND_NS) for t in (*cut[:1], *cut[-1:])]
+        span = Span(start, end, min(n[0] for n in needed), max(n[1] for n in needed))
+        yield Piece(span, tuple((i, survey.contacts[i]) for i in own), cut)
+        done, ended = own.stop, ended + len(cut)
 
 
 # ---- inside --------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from foley_perception.dataset import store
 from foley_perception.dataset.schema import ClipData, WindowData
 
-_BLOCK = 64  # rows of a block
+_BLOCK = 16  # rows of a block: 2 MB of windows
 
 
 class Rows:

@@ -231,7 +231,7 @@ def _extent(outline: Outline, side: str, frames: FrameNames) -> tuple[int, int] 
     if ends == ([first], [last]):
         return first, last
     # In another frame than the world, of which tf does not know at either end: where it begins to, and ends.
-    starts = range(first, last + 1, _LOOK_NS)
+    starts = index.steps(_LOOK_NS)
     known = (t for at in starts for t in times(at, at + _LOOK_NS).tolist())
     lowest = next(known, None)
     if lowest is None:

@@ -55,6 +55,12 @@ class Index:
         """The highest position."""
         return int(self._rows_of()[:, 3].max())
 
+    def steps(self, length: int) -> list[int]:
+        """Where steps of a length begin in which there are messages, in order: every message is in one of them."""
+        table = self._rows_of()
+        found = {at for low, high in table[:, 2:] // length for at in range(low, high + 1)}
+        return [int(at) * length for at in sorted(found)]
+
     def ranges(self, first: int, last: int, *, neighbours: bool = True) -> list[Range]:
         """Arrivals within which everything lies that speaks of positions from ``first`` to ``last``.
 
@@ -74,7 +80,10 @@ class Index:
 
     def _rows_of(self) -> NDArray[np.int64]:
         if self._table is None:
-            self._table = np.array(self._rows, dtype=np.int64).reshape(-1, _ROW)
+            table = np.array(self._rows, dtype=np.int64).reshape(-1, _ROW)
+            if not table[:, 2:].any():  # nobody stamped them: the arrival has to do
+                table[:, 2:] = table[:, :2]
+            self._table = table
         return self._table
 
 

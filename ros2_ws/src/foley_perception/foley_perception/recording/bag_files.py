@@ -38,18 +38,19 @@ def find_files(path: Path, information: Mapping[str, Any]) -> tuple[list[Path], 
     if not files:
         files += _without_doubles(more)
     else:
-        newest: dict[str, int] = {}
+        numbers: dict[str, set[int]] = {}
         for file in files:
             stem, number = _split_number(file)
-            newest[stem] = max(number, newest.get(stem, -1))
+            numbers.setdefault(stem, set()).add(number)
         # A recorder that was killed has not yet named its newest files. Other files are not of this bag.
         for file in _without_doubles(more):
             stem, number = _split_number(file)
-            if number > newest.get(stem, number) >= 0:
+            if number >= 0 and -1 not in numbers.get(stem, {-1}):
                 damages.append(
                     Damage(file.name, 0, 0, "metadata.yaml does not name it; it is read", messages=0)
                 )
                 files.append(file)
+                files.sort(key=_order)
     if not files:
         raise BagError(f"{path}: no .mcap or .db3 file in it; give the folder of one bag")
     return files, damages

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,3 +36,9 @@ def distinct_names(paths: Sequence[Path]) -> list[str]:
             for name, place in zip(names, places, strict=True)
         ]
     return names
+
+
+def safe_name(name: str) -> str:
+    """A name that files can have; of another name, another one: `a b` is not `a_b`."""
+    safe = re.sub(r"[^A-Za-z0-9._-]", "_", name)
+    return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

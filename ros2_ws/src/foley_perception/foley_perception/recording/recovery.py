@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from foley_perception.recording.bag import Bag
@@ -27,7 +27,8 @@ class Recovered:
         original: where that which was given is now.
         messages: in the whole bag.
         faults: what was wrong, in words; empty: nothing, and nothing was written.
-        lost: messages that are known to be lost; others may be.
+        lost: messages that are lost.
+        lost_more: nothing tells how many were lost somewhere, beside ``lost``.
     """
 
     path: Path
@@ -35,6 +36,7 @@ class Recovered:
     messages: int
     faults: tuple[str, ...]
     lost: int
+    lost_more: bool = False
 
 
 def recover_bag(path: Path, *, to: Path | None = None, in_place: bool = False) -> Recovered:
@@ -59,6 +61,7 @@ def recover_bag(path: Path, *, to: Path | None = None, in_place: bool = False) -
         if not faults:
             return Recovered(path, path, counts.total(), (), 0)
         lost = sum(damage.messages or 0 for damage in bag.damages)
+        more = any(damage.messages is None for damage in bag.damages)
         if not counts:
             raise BagError(f"{path}: nothing in it can be read: {'; '.join(faults)}")
         path = path.resolve()
@@ -83,14 +86,21 @@ def recover_bag(path: Path, *, to: Path | None = None, in_place: bool = False) -
             ) from error
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        return Recovered(target, original, messages, tuple(faults), lost)
+        return Recovered(target, original, messages, tuple(faults), lost, more)
     finally:
         bag.close()
 
 
-def original_of(bag: Path) -> bool:
-    """Whether a whole copy of this bag lies beside it, so that it is not to be used once more."""
-    return bag.name.endswith(ORIGINAL) or bag.with_name(_bare(bag) + RECOVERED).is_dir()
+def superseded(bags: Sequence[Path]) -> list[Path]:
+    """Those of the bags whose recovered copy is among them as well, so that the same is not used twice."""
+    given = {bag.resolve() for bag in bags}
+    return [
+        bag
+        for bag in bags
+        for path in (bag.resolve(),)
+        if path.with_name(_bare(path) + RECOVERED) in given
+        or (path.name.endswith(ORIGINAL) and path.with_name(path.name.removesuffix(ORIGINAL)) in given)
+    ]
 
 
 # ---- inside --------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ class SqliteFile:
         if path.stat().st_size == 0:
             raise BagError(f"{path}: is empty (0 bytes)")
         try:
-            self._database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+            self._database, self._cut_off = _opened(path)
             columns = {row[1] for row in self._database.execute("PRAGMA table_info(topics)")}
             offer = "offered_qos_profiles" if "offered_qos_profiles" in columns else "''"
             rows = self._database.execute(f"SELECT id, name, type, {offer} FROM topics").fetchall()
@@ -114,6 +114,8 @@ class SqliteFile:
             what = f"SQLite cannot read all of it ({error})"
             self.damages.append(Damage(self.path.name, 0, 0, what, messages=lost))
             yield from rows
+        if self._cut_off and not self.damages:
+            self.damages.append(Damage(self.path.name, 0, 0, "its end is missing"))
         if opaque:
             what = "messages of a topic that the file does not describe"
             self.damages.append(Damage(self.path.name, 0, 0, what, messages=opaque))
@@ -132,7 +134,7 @@ class SqliteFile:
             if (timestamp, number) > behind:
                 rows.append(row)
         # Messages are numbered from 1 on without a gap, as they come.
-        lost = newest - seen if newest > seen else None
+        lost = newest - seen if newest > seen and not self._cut_off else None
         return sorted(rows, key=lambda row: (row.timestamp, row.id)), lost
 
     def _readable(self) -> Iterator[tuple[int, int, int]]:
@@ -142,8 +144,9 @@ class SqliteFile:
         while number is not None:
             try:
                 for row in self._database.execute(query, (number,)):
-                    number = row[0] + 1
-                    yield row
+                    if row[0] >= number:  # a damaged tree may lead back
+                        number = row[0] + 1
+                        yield row
                 return
             except sqlite3.DatabaseError:
                 number = self._beyond(number)
@@ -164,7 +167,19 @@ class SqliteFile:
     def _can_read(self, number: int) -> bool:
         query = "SELECT id, topic_id, timestamp FROM messages NOT INDEXED WHERE id >= ? ORDER BY id LIMIT 1"
         try:
-            self._database.execute(query, (number,)).fetchone()
+            row = self._database.execute(query, (number,)).fetchone()
         except sqlite3.DatabaseError:
             return False
-        return True
+        return row is None or row[0] >= number
+
+
+def _opened(path: Path) -> tuple[sqlite3.Connection, bool]:
+    """A database, and whether its end is missing. Then SQLite reads it only if told that it may be inconsistent."""
+    database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.DatabaseError:
+        database.execute("PRAGMA writable_schema=ON")  # of a file that is opened for reading only
+        database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        return database, True
+    return database, False

@@ -7,8 +7,8 @@
 
 The chunk in progress is finished and forced to disk every ``flush_period_s``. So whatever kills the process
 (SIGKILL) or the machine (power) takes at most what was put within the last ``flush_period_s`` plus the time
-that one flush takes; :attr:`BagWriter.longest_flush_s` says how long that was. ``foley bag recover`` finishes
-such a file.
+that one flush takes; :attr:`BagWriter.longest_flush_s` says how long that was. ``foley bag recover`` writes a whole
+bag of such a one.
 
 When the disk fills up the writer stops by itself: it gives back a reserve it took at the start, cuts the file
 at the last whole record and finishes it, so that everything up to that moment can be read.

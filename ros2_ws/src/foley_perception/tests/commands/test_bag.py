@@ -70,6 +70,18 @@ def test_recover(make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "is whole" in capsys.readouterr().out
 
 
+def test_a_data_set_has_a_recovered_bag_once(
+    make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = make_bag()
+    file = broken / "bag.mcap"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size * 3 // 4])
+    assert call(bag, "recover", broken) == 0
+    build = ("build", broken, broken.with_name("bag-recovered"), "--out", tmp_path / "set")
+    assert call(dataset, *build) == 0
+    assert f"left out {broken}: its recovered copy is used instead" in capsys.readouterr().out
+
+
 def test_dataset(make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_bag("bags/a", plans=False)
     make_bag("bags/b", plans=False, session_id="s2", scene_id="x2", split="test", objects=(("cup", "glass"),))

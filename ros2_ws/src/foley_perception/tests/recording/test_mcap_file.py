@@ -6,9 +6,10 @@ import resource
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from mcap.writer import CompressionType
+from mcap.writer import CompressionType, IndexType
 
 from foley_perception.recording.bag import Bag
 from foley_perception.recording.errors import BagError
@@ -35,6 +36,25 @@ def test_a_whole_file_has_nothing_to_tell(file: Path) -> None:
     assert numbers(bag) == ALL and not bag.problems and not bag.index_faults()
     assert bag.session["notes"] == "ä" and bag.start_ns == START
     assert numbers(bag) == ALL and not bag.problems  # once more, by the table
+
+
+@pytest.mark.parametrize(
+    "habits",
+    [
+        {"index_types": IndexType.NONE},
+        {"index_types": IndexType.CHUNK},
+        {"index_types": IndexType.MESSAGE},
+        {"repeat_channels": False, "repeat_schemas": False},
+        {"use_statistics": False, "use_summary_offsets": False},
+        {"enable_data_crcs": True},
+        {"enable_crcs": False},
+        {"use_chunking": False},
+    ],
+    ids=lambda habits: "-".join(habits),
+)
+def test_what_a_writer_need_not_write_is_no_damage(tmp_path: Path, habits: dict[str, Any]) -> None:
+    bag = Bag(write_mcap(tmp_path / "a.mcap", range(COUNT), **habits))
+    assert numbers(bag) == ALL and not bag.problems and not bag.index_faults()
 
 
 def test_one_bad_chunk_costs_that_chunk(file: Path) -> None:

@@ -95,17 +95,17 @@ def test_a_file_of_a_split_costs_that_file(tmp_path: Path, what: bytes | None, s
     assert read_by_others(done.path) == list(range(80))
 
 
-def test_a_file_that_metadata_does_not_name_yet(tmp_path: Path) -> None:
+@pytest.mark.parametrize("missing", [1, 2])
+def test_a_file_that_metadata_does_not_name(tmp_path: Path, missing: int) -> None:
     bag = write_split(tmp_path / "bag")
     content = yaml.safe_load((bag / "metadata.yaml").read_text())
-    content["rosbag2_bagfile_information"]["relative_file_paths"].pop()
+    content["rosbag2_bagfile_information"]["relative_file_paths"].pop(missing)
     (bag / "metadata.yaml").write_text(yaml.safe_dump(content))
     shutil.copy(bag / "bag_0.mcap", bag / "copy of bag_0.mcap")  # is none of its files
     opened = Bag(bag)
     assert numbers(opened) == list(range(120))
-    assert len(opened.problems) == 1 and opened.problems[0].startswith(
-        "bag_2.mcap: metadata.yaml does not name it"
-    )
+    assert len(opened.problems) == 1
+    assert opened.problems[0].startswith(f"bag_{missing}.mcap: metadata.yaml does not name it; it is read")
 
 
 @pytest.mark.parametrize("metadata", ["", "{", "rosbag2_bagfile_information: {version: 9}"])
@@ -282,6 +282,17 @@ def test_sqlite_is_read_on_behind_a_damaged_page(tmp_path: Path) -> None:
     assert numbers(done.path) == found and digests(tmp_path / "bag") == before
     with Reader(done.path) as reader:
         assert [bytes(d) for _, _, d in reader.messages()] == [text(n) for n in found]
+
+
+def test_sqlite_that_was_cut_off(tmp_path: Path) -> None:
+    file = write_sqlite(tmp_path / "bag")
+    cut(file, file.stat().st_size * 2 // 3)
+    opened = Bag(tmp_path / "bag")
+    found = numbers(opened)
+    assert found == list(range(len(found))) and 200 < len(found) < 300
+    assert len(opened.problems) == 1 and "what was there is lost" in opened.problems[0]
+    done = recover_bag(tmp_path / "bag")
+    assert numbers(done.path) == found and done.lost_more
 
 
 def test_sqlite_that_is_empty_or_no_database(tmp_path: Path) -> None:
