@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from foley_perception.audio.clock_fit import MAX_DEVIATION
 from foley_perception.audio.clock_steps import LASTING_S as STEP_LASTS_S
 from foley_perception.audio.clock_steps import STEP_S as STEP_FROM_S
@@ -11,20 +9,10 @@ from foley_perception.audit.arrivals import SAME_CLOCK_S
 from foley_perception.audit.channel import HUM_RMS, SILENCE_S
 from foley_perception.audit.chunks import END_STAMP_ERROR_S, END_STAMP_S, INTERLEAVED, MISCOUNTED
 from foley_perception.audit.levels import ANTIPHASE, CLIP_SAMPLES, DC_OFFSET, FAR, SLIGHT
+from foley_perception.audit.rule import Rule
+from foley_perception.audit.rules_of_motion import CAMERAS, MOTION
 from foley_perception.audit.stamps import RUN_S
 from foley_perception.audit.times import AHEAD_S, LASTING_S, PAUSE_S, SLOW_S, STEP_S
-
-
-@dataclasses.dataclass(frozen=True)
-class Rule:
-    """One row of the table."""
-
-    name: str
-    checked: str
-    limit: str
-    said: str
-    costs: str
-
 
 RULES: tuple[Rule, ...] = (
     # ---- microphones: samples ----
@@ -199,6 +187,8 @@ RULES: tuple[Rule, ...] = (
         "how far apart; another clock, or another run",
         "error of a main device: the bag",
     ),
+    *MOTION,
+    *CAMERAS,
     # ---- the recording ----
     Rule(
         "lost",

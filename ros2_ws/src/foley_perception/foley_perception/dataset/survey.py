@@ -162,22 +162,11 @@ def _survey(
 
 
 def _camera_somewhere(outline: Outline, probe: Episode, pictures: Note | None, frames: FrameNames) -> bool:
-    """Whether the camera can be placed at one of some times, spread over the recording.
-
-    Raises:
-        EpisodeError: no picture can be used at any of them.
-    """
+    """Whether the camera can be placed at one of some times, spread over the recording."""
     if probe.camera_placed or not isinstance(pictures, Stamped) or not pictures.usable.count:
         return probe.camera_placed
-    blind = True
-    for t in np.linspace(pictures.usable.first, pictures.usable.last, 9).astype(np.int64).tolist():
-        episode = episode_of(outline, Span(*[t] * 4), frames=frames)
-        blind = blind and bool(episode.blind)
-        if episode.camera_placed:
-            return True
-    if blind:
-        raise EpisodeError(probe.blind)
-    return False
+    times = np.linspace(pictures.usable.first, pictures.usable.last, 9).astype(np.int64).tolist()
+    return any(episode_of(outline, Span(*[t] * 4), frames=frames).camera_placed for t in times)
 
 
 def _recorded(outline: Outline) -> list[Contact]:

@@ -15,7 +15,7 @@ from foley_common.topics import MAIN_CAMERA
 from foley_perception.audit import camera as audit
 from foley_perception.audit.finding import Finding
 from foley_perception.episodes.decode import Decoder, Messages
-from foley_perception.episodes.pictures import frame_track, seen_through, stamp_of
+from foley_perception.episodes.pictures import PictureOutline, frame_track, seen_through, stamp_of
 from foley_perception.episodes.tracks import CameraTrack, EpisodeError, FrameTrack
 from foley_perception.geometry.calibration import Calibration, CalibrationError, Lens, comes_rectified
 from foley_perception.geometry.camera import CameraModel
@@ -39,7 +39,12 @@ class Placing:
 
 
 def camera_track(
-    device: str, streams: Mapping[str, Stream], decoder: Decoder, placing: Placing, tell: Tell
+    device: str,
+    streams: Mapping[str, Stream],
+    decoder: Decoder,
+    placing: Placing,
+    tell: Tell,
+    outline: PictureOutline | None = None,
 ) -> CameraTrack | None:
     """What one camera gave; None where none of its topics has messages.
 
@@ -47,6 +52,7 @@ def camera_track(
 
     Args:
         streams: by reader (`image`, `depth`, `camera_info`), the topics that have messages.
+        outline: of the images of the whole recording, where the messages are a part of it.
 
     Raises:
         EpisodeError: no picture can be used.
@@ -55,7 +61,7 @@ def camera_track(
         return None
     frames = depth = model = carried = None
     if "image" in streams:
-        frames = frame_track(*streams["image"], depth=False, start_ns=placing.start_ns)
+        frames = frame_track(*streams["image"], depth=False, start_ns=placing.start_ns, outline=outline)
         tell(frames.findings)
     if "depth" in streams:
         depth = _depth(streams["depth"], placing, tell)

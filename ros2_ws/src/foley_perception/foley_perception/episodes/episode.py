@@ -68,7 +68,6 @@ class Episode:
     robot_description: str
     problems: tuple[str, ...]
     unplaced: tuple[str, ...] = ()
-    blind: str = ""  # why no picture of the main camera can be used in this stretch
     simulated: bool = False  # ground truth was recorded, be it outside of this stretch
     findings: tuple[Finding, ...] = ()  # the same and what is merely worth knowing
 

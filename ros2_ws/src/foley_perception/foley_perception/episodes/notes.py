@@ -17,6 +17,7 @@ from foley_perception.audit.moving import POSE, WRENCH, JointNames, Moving
 from foley_perception.episodes import decode, decode_motion
 from foley_perception.episodes.decode import Decoder
 from foley_perception.episodes.index import Index, Range
+from foley_perception.episodes.pictures import PictureOutline
 from foley_perception.episodes.tracks import EpisodeError
 from foley_perception.recording import cdr
 from foley_perception.recording.bag import BagMessage, BagTopic
@@ -109,6 +110,18 @@ class Stamped:
 
     def kept(self, start_ns: int, end_ns: int) -> list[BagMessage]:
         return []
+
+
+class Pictures(Stamped):
+    """Images: where they lie, and which of them are usual (of colour; nothing is cut from depth in stretches)."""
+
+    def __init__(self, topic: BagTopic) -> None:
+        super().__init__()
+        self.outline = PictureOutline(topic, depth=False)
+
+    def feed(self, message: BagMessage, arrival: int) -> None:
+        super().feed(message, arrival)
+        self.outline.feed(message)
 
 
 class Joints:
@@ -253,8 +266,8 @@ _NOTES: dict[str, Callable[[BagTopic], Note]] = {
     "geometry_msgs/msg/PoseStamped": lambda topic: Stamped(POSE),
     "geometry_msgs/msg/WrenchStamped": lambda topic: Stamped(WRENCH),
     "sensor_msgs/msg/JointState": lambda topic: Joints(),
-    "sensor_msgs/msg/Image": lambda topic: Stamped(),
-    "sensor_msgs/msg/CompressedImage": lambda topic: Stamped(),
+    "sensor_msgs/msg/Image": Pictures,
+    "sensor_msgs/msg/CompressedImage": Pictures,
     "sensor_msgs/msg/CameraInfo": lambda topic: Changing(),
     "std_msgs/msg/String": lambda topic: Latched(newest=True),
     "foley_msgs/msg/HandKeypoints": lambda topic: Hands(),

@@ -29,7 +29,7 @@ from foley_perception.episodes.frames import (
     contacts_in_world,
 )
 from foley_perception.episodes.names import missing_text
-from foley_perception.episodes.notes import Joints, Stamped
+from foley_perception.episodes.notes import Joints, Pictures, Stamped
 from foley_perception.episodes.outline import Outline, Span
 from foley_perception.episodes.tracks import (
     ArmTrack,
@@ -114,7 +114,6 @@ def episode_of(
         robot_description=read.text(topics.ROBOT_DESCRIPTION),
         problems=tuple(read.problems),
         unplaced=tuple(read.unplaced),
-        blind=read.blind,
         simulated=outline.topic("contacts", topics.MAIN_ARM) is not None,
         findings=tuple(read.findings),
     )
@@ -134,7 +133,6 @@ class _Reader:
         self.transforms = TransformBuffer()
         self.world = World(world_frame, RecordedTransforms(self.transforms, lambda: self._moving))
         self.unplaced: list[str] = []
-        self.blind = ""
         self.problems = [
             *outline.problems,
             *decode_motion.add_transforms(
@@ -315,12 +313,9 @@ class _Reader:
                 if topic is not None
             }
             with self._bearable(device):
-                try:
-                    track = camera_track(device, streams, self._decoder, placing, self.tell)
-                except EpisodeError as error:
-                    if self._span is None or device != topics.MAIN_CAMERA:
-                        raise
-                    self.blind, track = str(error), None
+                note = self._outline.note(found["image"]) if found["image"] is not None else None
+                outline = note.outline if isinstance(note, Pictures) else None
+                track = camera_track(device, streams, self._decoder, placing, self.tell, outline)
                 if track is not None:
                     tracks[device] = track
         return tracks

@@ -191,7 +191,7 @@ def test_a_contact_that_the_camera_does_not_see_makes_no_clip(make_bag: MakeBag)
     episode = read(make_bag, Lab(pose=lambda t: STILL, turned=forward))
     cutter = Cutter(episode, CutConfig())
     assert not list(cutter.clips())
-    ((reason, count),) = cutter.skipped.items()
+    ((reason, count),) = cutter.tally.skipped.items()
     assert count == 3 and "see whether its frame in tf is the optical one" in reason
 
 
