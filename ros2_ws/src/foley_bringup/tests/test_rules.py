@@ -13,16 +13,19 @@ ROOT = Path(__file__).resolve().parents[4]
 CODE = ROOT / "ros2_ws/src/foley_perception/foley_perception"
 
 
+_FINDS = ("Finding", "Wrong", "_problem", "tell")
+
+
 def found_by_the_code() -> dict[str, str]:
-    """Rule -> file, of every `Finding("rule", ...)` and `Wrong("rule", ...)`."""
+    """Rule -> file, of every `Finding("rule", ...)`, `Wrong("rule", ...)` and of what is short for them."""
     found = {}
     for path in sorted(CODE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Finding", "Wrong"):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in _FINDS:
                 if isinstance(node.args[0], ast.Constant):
                     found[str(node.args[0].value)] = path.name
-                else:
-                    assert ast.unparse(node.args[0]) == "wrong.rule", (
+                elif node.func.id in ("Finding", "Wrong"):  # type: ignore[attr-defined]
+                    assert ast.unparse(node.args[0]) in ("wrong.rule", "rule"), (
                         f"{path}: write the rule's name as it is"
                     )
     return found

@@ -132,36 +132,38 @@ class Moving:
             first = seconds(count.first_ns, start_ns)
             return f"{count.messages} of {self._messages} (first at {first:.3f} s)"
 
-        told = (
-            (
+        nan, turned, far, jump = self._nan, self._turned, self._far, self._jump
+        found = [
+            _problem(
                 "pose_value",
-                self._nan,
-                "poses hold NaN or infinity and were left out; start the recording when what publishes them is ready",
+                topic,
+                f"{which(nan)} poses hold NaN or infinity and were left out; start the recording when what publishes "
+                "them is ready",
+                nan,
             ),
-            (
+            _problem(
                 "pose_quaternion",
-                self._turned,
-                f"poses have a quaternion of length {self._turned.shown} and were left out: it must be 1 (within "
-                f"[{UNIT_LOW}, {UNIT_HIGH}] it is normalised); let what publishes them fill in the orientation",
+                topic,
+                f"{which(turned)} poses have a quaternion of length {turned.shown} and were left out: it must be 1 "
+                f"(within [{UNIT_LOW}, {UNIT_HIGH}] it is normalised); let what publishes them fill in the orientation",
+                turned,
             ),
-            (
+            _problem(
                 "pose_unit",
-                self._far,
-                f"positions are farther than {FAR_M:.0f} m away, such as ({self._far.shown}): are they millimetres? "
-                "ROS has metres; let what publishes them divide by 1000, and record again",
+                topic,
+                f"{which(far)} positions are farther than {FAR_M:.0f} m away, such as ({far.shown}): are they "
+                "millimetres? ROS has metres; let what publishes them divide by 1000, and record again",
+                far,
             ),
-            (
+            _problem(
                 "pose_jump",
-                self._jump,
-                f"poses lie {self._jump.shown} m from the one before, faster than {JUMP_M_S:.0f} m/s: do two nodes "
-                "publish on it, or is it not in metres? Stop one of them, or correct the unit, and record again",
+                topic,
+                f"{which(jump)} poses lie {jump.shown} m from the one before, faster than {JUMP_M_S:.0f} m/s: do two "
+                "nodes publish on it, or is it not in metres? Stop one of them, or correct the unit, and record again",
+                jump,
             ),
-        )
-        return [
-            _problem(rule, topic, f"{which(count)} {text}", count)
-            for rule, count, text in told
-            if count.messages
         ]
+        return [one for one, count in zip(found, (nan, turned, far, jump), strict=True) if count.messages]
 
 
 class JointNames:

@@ -74,9 +74,9 @@ def pose_track(
 
 def _are_usable(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which poses [n, 7] or wrenches [n, 6] are what they claim to be, as audit/moving.py judges them one by one."""
-    finite = np.isfinite(rows).all(axis=1)
+    finite = np.asarray(np.isfinite(rows).all(axis=1))
     if rows.shape[1] != POSE:
-        return np.asarray(finite)
+        return finite
     length = np.linalg.norm(np.where(finite[:, None], rows[:, 3:], 0.0), axis=1)
     return np.asarray(finite & (length >= UNIT_LOW) & (length <= UNIT_HIGH))
 

@@ -17,7 +17,8 @@ from foley_msgs.msg import HandTrajectory
 from foley_msgs.msg import ToolTrajectory as ToolTrajectoryMessage
 from foley_perception.action.mapper import HandMapper
 from foley_perception.action.trajectory import ToolTrajectory, TrajectoryError, check_times
-from foley_perception.audit.motion import UNIT_HIGH, UNIT_LOW, joint_fault
+from foley_perception.audit.motion import joint_fault
+from foley_perception.audit.moving import UNIT_HIGH, UNIT_LOW
 from foley_perception.geometry.se3 import SE3, stack
 from foley_ros import convert
 
