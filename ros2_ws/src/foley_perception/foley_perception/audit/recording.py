@@ -12,7 +12,7 @@ from foley_perception.audio.clock import stamp_by_arrival
 from foley_perception.audit.arrivals import ArrivalClock
 from foley_perception.audit.clock_time import moment
 from foley_perception.audit.finding import Finding, Severity
-from foley_perception.audit.roles import known_roles
+from foley_perception.audit.roles import roles_of
 from foley_perception.audit.sound import SoundAudit
 from foley_perception.audit.stamps import StampAudit
 from foley_perception.audit.times import RESTAMPED, TimeAudit
@@ -83,9 +83,14 @@ def _sound_stamp(data: cdr.Buffer, arrival_ns: int) -> int:
 
 
 class RecordingAudit:
-    """Times of every stamped topic and sound of every microphone, in bounded memory."""
+    """Times of every stamped topic and sound of every microphone, in bounded memory.
 
-    def __init__(self) -> None:
+    Args:
+        named: topics that bear other names than the registry's -> those.
+    """
+
+    def __init__(self, named: Mapping[str, str] | None = None) -> None:
+        self._named = dict(named or {})
         self._types: dict[str, str] = {}
         self._stamp_at: dict[str, tuple[int, bool] | None] = {}
         self._stamps: dict[str, StampAudit] = {}
@@ -146,7 +151,7 @@ class RecordingAudit:
         Args:
             roles: topic -> its entry in the registry, of those that are read; without it, by their names alone.
         """
-        roles = known_roles(self._types) if roles is None else roles
+        roles = roles_of(self._types, self._named) if roles is None else roles
         times = TimeAudit(self._stamps, roles)
         start = None if self._first_ns is None else times.clock.stamp_ns(self._first_ns)
         # Of two microphones on one topic, stamps say nothing.

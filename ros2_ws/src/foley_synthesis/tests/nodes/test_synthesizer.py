@@ -234,6 +234,8 @@ def test_executed_prediction_follows_a_contact(rig: Rig) -> None:
     times, tips = rig.world.tap_path(contact_ns)
     for time_ns, tip in zip(times, tips, strict=True):
         rig.bench.move(int(time_ns), tip, 5.0 if abs(time_ns - contact_ns) < 2e7 else 0.0)
+    for later_ms in range(500, 780, 20):  # it rests until after the clip's end
+        rig.bench.move(contact_ns + later_ms * 1_000_000, tips[-1])
     frames = rig.node._scene.camera.pictures
     for i in range(-22, 24):  # best effort: one at a time, so that none is lost
         held = len(frames)
@@ -261,7 +263,8 @@ def test_a_contact_waits_until_its_last_picture_has_come(rig: Rig) -> None:
     times, tips = rig.world.tap_path(contact_ns)
     for time_ns, tip in zip(times, tips, strict=True):
         rig.bench.move(int(time_ns), tip)
-    rig.bench.move(contact_ns + 760_000_000, tips[-1])
+    for later_ms in range(500, 780, 20):
+        rig.bench.move(contact_ns + later_ms * 1_000_000, tips[-1])
     rig.context.spin_until(
         lambda: (rig.node._scene.tips.newest_ns or 0) >= contact_ns + 750_000_000, what="the motion held"
     )
