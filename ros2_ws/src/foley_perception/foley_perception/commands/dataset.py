@@ -94,8 +94,8 @@ def _build(args: argparse.Namespace) -> int:
     from foley_perception.dataset.build import build_dataset, find_bags, without_scans
     from foley_perception.dataset.cut import CutConfig
 
-    found = find_bags(args.bags)
-    bags = without_scans(_each_once(found))
+    found = _each_once(find_bags(args.bags))
+    bags = without_scans(found)
     if len(bags) < len(found):
         print(f"{len(found) - len(bags)} scans of scenes were left out: there is nothing to hear in them")
     with _bar("bags") as progress:
