@@ -101,8 +101,8 @@ def _build(args: argparse.Namespace) -> int:
 
     from foley_perception.dataset.build import build_dataset, find_bags, without_scans
 
-    found = find_bags(args.bags)
-    bags = without_scans(_each_once(found))
+    found = _each_once(find_bags(args.bags))
+    bags = without_scans(found)
     if len(bags) < len(found):
         print(f"{len(found) - len(bags)} scans of scenes were left out: there is nothing to hear in them")
     naming = topic_options.naming_of(args, bags)
