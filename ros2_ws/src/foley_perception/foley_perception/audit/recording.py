@@ -134,7 +134,7 @@ class RecordingAudit:
     def clock_steps(self) -> dict[str, list[tuple[int, float]]]:
         """Of each topic: stamp [ns] after, and size [s], of each step of its stamps; of all by the main microphone's,
         which counts."""
-        roles = known_roles(self._types)
+        roles = roles_of(self._types, self._named)
         steps = TimeAudit(self._stamps, roles).steps()
         main = [sound for name, sound in self._sounds.items() if roles.get(name) == MICROPHONE]
         counted = main[0].chunks.clock_steps() if len(main) == 1 else []

@@ -116,7 +116,7 @@ def begin_recording(
         flush_period_s=config.flush_period_s,
         queue_bytes=round(config.queue_mb * 2**20),
         min_free_bytes=round(config.min_free_mb * 2**20),
-        audit=RecordingAudit(),
+        audit=RecordingAudit(topic_map.ours(mapping)),
     )
     return recording, session_id
 
