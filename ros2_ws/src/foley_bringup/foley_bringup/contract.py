@@ -112,11 +112,13 @@ def compare(data: DataSetSide, live: Live) -> Comparison:
                 result.plan_time_ms.append((shown.contact_ns - clip.contact_ns) / 1e6)
                 off = np.linalg.norm(shown.position - np.asarray(clip.position))
                 result.plan_position_mm.append(1e3 * float(off))
-                pixels = np.abs(shown.still.astype(float) - item.still.astype(float))
-                result.plan_still.append(float(pixels.mean()))
-        lag, difference = _sound(clip.clip_id, item.audio, live.heard.get(clip.contact_ns))
-        found.append(difference)
-        result.lags.extend([] if lag is None else [lag])
+                if item.still is not None:
+                    pixels = np.abs(shown.still.astype(float) - item.still.astype(float))
+                    result.plan_still.append(float(pixels.mean()))
+        if item.audio is not None:
+            lag, difference = _sound(clip.clip_id, item.audio, live.heard.get(clip.contact_ns))
+            found.append(difference)
+            result.lags.extend([] if lag is None else [lag])
     found.extend(_only_live(data, live))
     return result
 
@@ -152,11 +154,15 @@ def figures_of(results: Iterable[Comparison]) -> dict[str, Any]:
 
 
 def _difference(
-    clip_id: str, name: str, ours: NDArray[Any], theirs: NDArray[Any] | None, tolerance: float
+    clip_id: str, name: str, ours: NDArray[Any] | None, theirs: NDArray[Any] | None, tolerance: float
 ) -> Difference:
-    if theirs is None or np.shape(theirs) != np.shape(ours):
+    if ours is None and theirs is None:
+        return Difference(clip_id, name, 0.0, True)  # a recording without a camera
+    if ours is None or theirs is None or np.shape(theirs) != np.shape(ours):
         return _missing(clip_id, name)
-    value = float(np.abs(ours.astype(np.float64) - np.asarray(theirs, np.float64)).max())
+    mine, live = ours.astype(np.float64), np.asarray(theirs, np.float64)
+    # What neither side knows is the same; what one alone knows is missing.
+    value = float(np.where(np.isnan(mine) & np.isnan(live), 0.0, np.abs(mine - live)).max())
     return Difference(clip_id, name, value, value <= tolerance)
 
 

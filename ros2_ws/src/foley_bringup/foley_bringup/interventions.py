@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from foley_perception.audio.cochleagram import Cochleagram
 from foley_perception.audio.cochleagram_onset import onset_frame
+from foley_perception.clips.action import motion_known
 from foley_perception.clips.grid import ACTION_RATE, ONSET_FRAME, SAMPLE_RATE
 from foley_perception.dataset.build import build_dataset, find_bags
 from foley_perception.dataset.reader import ClipDataset
@@ -112,7 +113,7 @@ def listen(dataset: ClipDataset, predictor: Predictor, heard: HeardModel) -> dic
     found = {}
     for row, clip in enumerate(dataset.clips):
         plan = dataset.action_planned(row)
-        if not (clip.plan_id and np.isfinite(plan).all()):
+        if not (clip.plan_id and motion_known(plan)):
             continue
         made, audio = predictor.predict(PredictionInput(dataset.still(row), None, plan)), dataset.audio(row)
         ear = heard.predict(audio, SAMPLE_RATE, onset_s=ONSET_FRAME / 90.0)

@@ -24,7 +24,7 @@ def test_all_are_listed_and_others_refused(capsys: pytest.CaptureFixture[str]) -
     assert main(["--list"]) == 0 and capsys.readouterr().out.split() == NAMES
     with pytest.raises(SystemExit, match="2"):
         main(["phlogiston"])
-    assert "no benchmark named phlogiston; known are cochleagram" in capsys.readouterr().err
+    assert "no benchmark named phlogiston; known are bag_damage" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -41,3 +41,13 @@ def test_one_measures(tmp_path: Path) -> None:
     subprocess.run([*command, "--out", str(tmp_path)], cwd=ROOT, check=True, timeout=600)
     (bank,) = json.loads((tmp_path / "metrics.json").read_text())["banks"]
     assert bank["exemplars"] == 200 and bank["over_floor"]["ours (faiss)"] > 0
+
+
+def test_damage_costs_a_bag_the_damaged_chunks_and_nothing_else(tmp_path: Path) -> None:
+    trials = importlib.import_module("benchmarks.bag_damage")
+    noise = trials.noise_bag(tmp_path / "noise")
+    sources = [trials.rewrite(noise, tmp_path / name, how) for name, how in trials.WAYS]
+    found = trials.run_trials(sources, {"cut": 20, "flip": 20, "sector": 10}, 1, tmp_path)
+    assert len(found) == 50 and [t for t in found if t.wrong or t.lost != t.messages_in_them] == []
+    assert sum(t.damaged_chunks for t in found if t.kind == "flip") >= 10
+    assert sum(t.lost for t in found) > 1000

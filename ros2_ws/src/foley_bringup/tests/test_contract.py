@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,20 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+from rclpy.serialization import deserialize_message, serialize_message
+from sensor_msgs.msg import CameraInfo
+from tf2_msgs.msg import TFMessage
+
 from foley_bringup.commands import replay as command
 from foley_bringup.contract import ARRAYS, HEARD_SAMPLES, compare, figures_of
 from foley_bringup.ros.replay import replay_bag
 from foley_perception.clips import inputs as clip_inputs
+from foley_perception.episodes import read_episode
+from foley_perception.recording.bag import Bag
+from foley_perception.recording.metadata import TopicInfo
+from foley_perception.recording.writer import BagWriter
+from foley_perception.ros.sensed_scene import SensedScene
+from foley_ros import convert
 from foley_sim.offline.job import BagJob
 from foley_sim.ros.bag import write_bag
 from foley_synthesis.live import synthesis_core
@@ -65,6 +77,42 @@ def test_every_array_of_every_contact_is_the_same(replayed: Any) -> None:
     assert expected["position_error_mm"]["median_absolute"] < 20
 
 
+def test_topics_of_other_names_change_nothing(short: Path, ros_domain: int, tmp_path: Path) -> None:
+    """The same bag as a robot with other names would have recorded it."""
+    from foley_perception.episodes.names import Naming
+    from foley_perception.recording.bag import Bag
+    from foley_perception.recording.metadata import TopicInfo
+    from foley_perception.recording.writer import BagWriter
+
+    mapping = {
+        "mic/audio": "/robot/mic",
+        "camera/image_raw": "/wrist/color",
+        "camera/camera_info": "/wrist/info",
+        "camera/depth/image_raw": "/wrist/depth",
+        "joint_states": "/arm/joints",
+    }
+    names = {"/" + name: topic for name, topic in mapping.items()} | {
+        "/camera/image_raw/compressed": "/wrist/color/compressed",
+        "/camera/depth/image_raw/compressedDepth": "/wrist/depth/compressedDepth",
+    }
+    source = Bag(short)
+    messages = list(source.messages())
+    writer = BagWriter(tmp_path / "theirs", session={"session_id": "s"}, min_free_bytes=0)
+    for topic in source.topics.values():
+        writer.add_topic(
+            TopicInfo(names.get(topic.name, topic.name), topic.type, topic.definition, topic.encoding)
+        )
+    for message in messages:
+        writer.put(names.get(message.topic, message.topic), message.log_time, bytes(message.data))
+    writer.close()
+    data, live = replay_bag(tmp_path / "theirs", "parallel_gripper", naming=Naming("", mapping))
+    assert data.clips and not live.refused
+    ours = figures_of([compare(*replay_bag(short, "parallel_gripper"))])
+    theirs = figures_of([compare(data, live)])
+    assert theirs["within"] and theirs["contacts"] == ours["contacts"]
+    assert all(row["largest"] == 0.0 and row["missing"] == 0 for row in theirs["arrays"].values())
+
+
 @pytest.mark.parametrize("latency_s", [0.02, 0.2])
 def test_pictures_that_come_late_change_nothing(short: Path, ros_domain: int, latency_s: float) -> None:
     data, live = replay_bag(short, "parallel_gripper", camera_latency_s=latency_s)
@@ -75,6 +123,61 @@ def test_pictures_that_come_late_change_nothing(short: Path, ros_domain: int, la
     assert figures["executed_delay_s"]["largest_absolute"] < 0.05 + 1 / 30 + latency_s + 0.01
 
 
+@pytest.mark.parametrize("carried", ["by the tool", "by something else"])
+def test_a_distorted_camera_that_moves_is_the_same_live(
+    short: Path, tmp_path: Path, ros_domain: int, carried: str
+) -> None:
+    """Each picture is undistorted, and cut by the camera as it stood then."""
+    bag = _with_moving_camera(short, tmp_path / "moving", by_tool=carried == "by the tool")
+    data, live = replay_bag(bag, "parallel_gripper")
+    assert data.clips and not data.left_out
+    figures = figures_of([compare(data, live)])
+    for name, row in figures["arrays"].items():
+        assert row["compared"] == row["within"] == len(data.clips), (name, row, live.refused)
+        assert row["largest"] == 0.0, (name, row)
+    cameras = read_episode(bag).cameras["camera"]
+    places = np.array(
+        [cameras.at(int(t)).tx_world_camera.translation for t in cameras.frames.times_ns[10:120:10]]
+    )
+    assert cameras.model is None and np.ptp(places, axis=0).max() > 0.02
+
+
+def _with_moving_camera(bag: Path, out: Path, *, by_tool: bool) -> Path:
+    """The same pictures, said to be of a distorted camera that moves."""
+    source = Bag(bag)
+    messages = list(source.messages())
+    writer = BagWriter(out, session={key: str(value) for key, value in source.session.items()})
+    for topic in source.topics.values():
+        writer.add_topic(TopicInfo(topic.name, topic.type, topic.definition, topic.encoding, topic.type_hash))
+    for message in messages:
+        data = bytes(message.data)
+        if message.topic.endswith("camera_info"):
+            info = deserialize_message(data, CameraInfo)
+            info.d = [-0.2, 0.05, 0.001, -0.002, 0.0]
+            data = serialize_message(info)
+        elif message.topic == "/tf_static":
+            frames = deserialize_message(data, TFMessage)
+            for transform in frames.transforms:
+                if transform.child_frame_id == "camera_optical":
+                    eye = transform
+            frames.transforms = [t for t in frames.transforms if t is not eye]
+            if by_tool:
+                pose = np.array([0.02, -0.05, -1.2]), np.array([0.0, 0.0, 0.0, 1.0])
+                frames.transforms.append(convert.arrays_to_transform(*pose, 0, "tool", "camera_optical"))
+            data = serialize_message(frames)
+        elif message.topic == "/tf" and not by_tool:
+            frames = deserialize_message(data, TFMessage)
+            stamp = frames.transforms[0].header.stamp
+            moved = copy.deepcopy(eye)
+            moved.header.stamp = stamp
+            moved.transform.translation.x += 0.1 * math.sin(convert.to_ns(stamp) % 10**10 / 1e9)
+            frames.transforms.append(moved)
+            data = serialize_message(frames)
+        writer.put(message.topic, message.log_time, data, publish_time=message.publish_time)
+    writer.close()
+    return out
+
+
 @pytest.mark.parametrize(
     ("owner", "name", "arrays"),  # none: it is no job of the worker's, and the replay ends as the node would
     [
@@ -83,7 +186,7 @@ def test_pictures_that_come_late_change_nothing(short: Path, ros_domain: int, la
         (SynthesizerNode, "_predict_plan", {"action_planned"}),
         (SynthesizerNode, "_predict_contact", {"still", "frames", "action_executed"}),
         (SynthesizerNode, "_hand_over", set()),
-        (SynthesizerNode, "_sensed_until", set()),
+        (SensedScene, "sensed_until", set()),
         (SynthesizerNode, "_in_fixed_frame", {"still", "frames", "action_executed"}),
         (SynthesizerNode, "_answer", {"action_planned"}),
         (SynthesisCore, "planned", {"action_planned"}),

@@ -162,7 +162,7 @@ background = DepthBackground()
 background.set_camera(camera)
 background.add_depth(S, (-0.65 / rays[:, 2]).reshape(240, 320).astype(np.float32))
 nowhere = (np.zeros(0, np.int64), np.zeros((0, 3)))
-view = View(Streams(camera, np.zeros(0, np.int64), lambda index: None, nowhere), background)
+view = View(Streams(lambda time_ns: camera, np.zeros(0, np.int64), lambda index: None, nowhere), background)
 
 def plan(speed):
     seconds = np.arange(0.0, 1.5, 0.01)

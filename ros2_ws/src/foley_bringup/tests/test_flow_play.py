@@ -163,7 +163,7 @@ def test_a_gap_in_the_poses_is_not_drawn_over(place: Path, monkeypatch: pytest.M
     arm = dataclasses.replace(episode.arms["arm"], ee_pose=holed)
     monkeypatch.setattr(
         "foley_synthesis.flow.play.player.read_episode",
-        lambda _: dataclasses.replace(episode, arms={"arm": arm}),
+        lambda _, **names: dataclasses.replace(episode, arms={"arm": arm}),
     )
     with pytest.raises(MotionError, match=r"ee_pose has a gap at 3\.\d\d s; choose other 8 s"):
         open_scene_context(place / "scenes" / "scene", bag, HAND)

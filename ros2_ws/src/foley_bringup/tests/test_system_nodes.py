@@ -20,6 +20,11 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import State
 
 from foley_msgs.msg import ContactEvent, MaterialEstimate, PredicateArray, PredictedAudio
+from foley_msgs.srv import StartRecording, StopRecording
+from foley_perception.audit.bag import of_bag
+from foley_perception.audit.recording import RecordingAudit
+from foley_perception.episodes import read_episode
+from foley_perception.recording.inspect import inspect_bag
 from foley_ros import qos
 
 pytestmark = [pytest.mark.nodes, pytest.mark.system, pytest.mark.real_time, pytest.mark.slow]
@@ -57,8 +62,10 @@ class LiveSystem:
         with log_file.open("wb") as log:
             command = ["foley", "up", "--sim", "--scene-seed", "5"]
             if CHECKPOINT:
-                command += ["--checkpoint", CHECKPOINT]
-            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+                command += ["--checkpoint", str(Path(CHECKPOINT).resolve())]
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, cwd=log_file.parent
+            )
 
     def _keep_beat(self, name: str) -> Any:
         def keep(message: State, info: dict[str, int]) -> None:
@@ -111,6 +118,21 @@ def test_touches_are_predicted_heard_and_judged(live: LiveSystem) -> None:
     live.wait(lambda: all(live.heard.values()), 60, "a contact, a prediction, an estimate and predicates")
     predicted = live.heard["predicted_audio"][0]
     assert len(predicted.audio.samples) > 1000 and predicted.model_id
+
+
+def test_a_recording_of_it_is_good(live: LiveSystem) -> None:
+    """Several nodes share /diagnostics, latched messages are older than the recording: none of it is wrong."""
+    started = live.context.call(StartRecording, "/recorder/start", StartRecording.Request(max_duration=60.0))
+    assert started.error_code == 0, started.error_msg
+    count = len(live.heard["contacts"]) + 2
+    live.wait(lambda: len(live.heard["contacts"]) >= count, 60, "two contacts")
+    stopped = live.context.call(StopRecording, "/recorder/stop", StopRecording.Request())
+    assert (stopped.error_code, list(stopped.findings)) == (0, [])
+    audit = RecordingAudit()
+    found = of_bag(inspect_bag(stopped.path, audit=audit), audit.verdict())
+    # Pictures are sent best effort: what a busy machine loses of them is told, and rightly.
+    assert [f.text for f in found if "/camera/" not in f.topic] == []
+    assert read_episode(stopped.path).problems == ()
 
 
 def test_diagnostics_sum_the_system_up(live: LiveSystem) -> None:

@@ -126,7 +126,7 @@ def camera(device: str, prefix: str, text: str, *, required: bool = False) -> tu
 
     return (
         one(
-            device, "image_raw", image, f"{text}: rgb8, bgr8, rgba8, bgra8, mono8", "image", "30 Hz",
+            device, "image_raw", image, f"{text}: rgb8, bgr8, mono8, Bayer, yuv422 and others", "image", "30 Hz",
             recorded=True, required=required,
         ),
         one(
@@ -138,12 +138,13 @@ def camera(device: str, prefix: str, text: str, *, required: bool = False) -> tu
             "10 Hz is enough", recorded=True,
         ),
         one(
-            f"{device}_compressed", "image_raw/compressed", compressed, "read from bags that hold no raw images",
+            f"{device}_compressed", "image_raw/compressed", compressed,
+            "taken where nobody publishes raw images: read, recorded, listened to",
             "image",
         ),
         one(
             f"{device}_depth_compressed", "depth/image_raw/compressedDepth", compressed,
-            "read from bags that hold no raw depth", "depth",
+            "taken where nobody publishes raw depth: read, recorded, listened to", "depth",
         ),
     )  # fmt: skip
 

@@ -1,4 +1,5 @@
-"""Messages to numpy arrays and back: the one place where this is done.
+"""Messages to numpy arrays and back: the one place where this is done, but for images, which are read in many more
+encodings by ``foley_perception.images``.
 
 Arrays travel as ``bytes`` or ``array.array``; assigning an ndarray to a message field would be checked
 element by element (0.1 s for one VGA frame).
@@ -13,7 +14,7 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Pose, PoseStamped, Quaternion, TransformStamped
 from numpy.typing import NDArray
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from foley_common.times import NS_PER_S
@@ -56,57 +57,6 @@ def header(time_ns: int, frame_id: str) -> Header:
 
 
 # ---- images ------------------------------------------------------------------------------------------------
-def image_to_array(message: Image) -> NDArray[np.generic]:
-    """Image as [height, width] or [height, width, channels], a read-only view where the layout allows.
-
-    Raises:
-        ConversionError: unsupported encoding, or fewer bytes than height x step.
-    """
-    if message.encoding not in _ENCODINGS:
-        raise ConversionError(
-            f"encoding is `{message.encoding}`, supported are {', '.join(sorted(_ENCODINGS))}; "
-            "set the camera driver's pixel format to one of these"
-        )
-    dtype, channels = _ENCODINGS[message.encoding]
-    item = np.dtype(dtype).newbyteorder(">" if message.is_bigendian else "<")
-    row = message.width * channels * item.itemsize
-    if message.step < row or len(message.data) < message.height * message.step:
-        raise ConversionError(
-            f"image {message.width}x{message.height} {message.encoding} has step {message.step} and "
-            f"{len(message.data)} bytes, needs step >= {row} and {message.height * max(message.step, row)} bytes"
-        )
-    flat = np.frombuffer(message.data, dtype=np.uint8, count=message.height * message.step)
-    rows = flat.reshape(message.height, message.step)[:, :row]
-    pixels = (rows if message.step == row else np.ascontiguousarray(rows)).view(item)
-    return pixels if channels == 1 else pixels.reshape(message.height, message.width, channels)
-
-
-def image_to_rgb(message: Image) -> NDArray[np.uint8]:
-    """Image as RGB [height, width, 3] uint8, whatever its 8-bit encoding."""
-    pixels = image_to_array(message)
-    if pixels.dtype != np.uint8:
-        raise ConversionError(f"encoding is `{message.encoding}`, an 8-bit colour or grey image is needed")
-    if pixels.ndim == 2:
-        return np.repeat(pixels[:, :, None], 3, axis=2).astype(np.uint8)
-    if message.encoding.startswith("bgr"):
-        return np.ascontiguousarray(pixels[:, :, 2::-1]).astype(np.uint8, copy=False)
-    return np.ascontiguousarray(pixels[:, :, :3]).astype(np.uint8, copy=False)
-
-
-def depth_to_metres(message: Image) -> NDArray[np.float32]:
-    """Depth image as [height, width] float32 [m], NaN where there is no reading (16UC1 mm or 32FC1 m)."""
-    pixels = image_to_array(message)
-    if message.encoding in ("16UC1", "mono16"):
-        metres = pixels.astype(np.float32) * np.float32(1e-3)
-        metres[pixels == 0] = np.nan
-        return metres
-    if message.encoding == "32FC1":
-        metres = pixels.astype(np.float32)
-        metres[~np.isfinite(metres) | (metres <= 0)] = np.nan
-        return metres
-    raise ConversionError(f"depth encoding is `{message.encoding}`, expected 16UC1 (mm) or 32FC1 (m)")
-
-
 def array_to_image(pixels: NDArray[np.generic], encoding: str, time_ns: int, frame_id: str) -> Image:
     """Image from [height, width] or [height, width, channels]."""
     dtype, channels = _ENCODINGS[encoding]
@@ -123,18 +73,6 @@ def array_to_image(pixels: NDArray[np.generic], encoding: str, time_ns: int, fra
     )
     message.data = pixels.tobytes()
     return message
-
-
-def intrinsics(message: CameraInfo) -> NDArray[np.float64]:
-    """Camera matrix K [3, 3] in pixels.
-
-    Raises:
-        ConversionError: the camera is not calibrated (K[0] is 0).
-    """
-    k = np.asarray(message.k, dtype=np.float64).reshape(3, 3)
-    if not np.all(np.isfinite(k)) or k[0, 0] <= 0 or k[1, 1] <= 0:
-        raise ConversionError(f"camera_info.k is {k.ravel().tolist()}: the camera is not calibrated")
-    return k
 
 
 # ---- audio -------------------------------------------------------------------------------------------------

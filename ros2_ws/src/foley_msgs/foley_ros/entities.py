@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 from rclpy.node import Node
 from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
 from rclpy.service import Service
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
 from foley_common.topics import Topic
-from foley_ros import topics
+from foley_ros import qos, topics
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Listening:
+    """A subscription that may have to be made anew."""
+
+    wanted: QoSProfile
+    make: Callable[[QoSProfile], Subscription]
+    replaced: Callable[[Subscription], None]
 
 
 class Entities:
@@ -22,6 +33,7 @@ class Entities:
         self._node = node
         self._inputs: list[Subscription | Service | Timer] = []
         self._outputs: list[Publisher] = []
+        self._listening: dict[Subscription, _Listening] = {}
 
     def publisher(self, *args: Any, **kwargs: Any) -> Publisher:
         self._outputs.append(self._node.create_publisher(*args, **kwargs))
@@ -34,11 +46,48 @@ class Entities:
         """A publisher of an entry of the registry."""
         return self.publisher(topics.message_type(topic), topic.name, topics.profile(topic))
 
-    def subscribe(self, topic: Topic, callback: Callable[[Any], None], **kwargs: Any) -> Subscription:
-        """A subscription to an entry of the registry."""
-        return self.subscription(
-            topics.message_type(topic), topic.name, callback, topics.profile(topic), **kwargs
-        )
+    def subscribe(
+        self,
+        topic: Topic,
+        callback: Callable[[Any], None],
+        *,
+        replaced: Callable[[Subscription], None] = lambda subscription: None,
+        **kwargs: Any,
+    ) -> Subscription:
+        """A subscription to an entry of the registry, with its profile, or what :meth:`adapt` finds that it must be.
+
+        Args:
+            replaced: is handed the subscription that takes the place of the first.
+        """
+
+        def make(profile: QoSProfile) -> Subscription:
+            return self.subscription(topics.message_type(topic), topic.name, callback, profile, **kwargs)
+
+        made = make(topics.profile(topic))
+        self._listening[made] = _Listening(topics.profile(topic), make, replaced)
+        return made
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Destroy one subscription before the others."""
+        self._inputs.remove(subscription)
+        self._listening.pop(subscription, None)
+        self._node.destroy_subscription(subscription)
+
+    def adapt(self) -> list[str]:
+        """Fit subscriptions to publishers that offer less, in the executor's thread; the topics subscribed anew."""
+        changed = []
+        for subscription, listening in list(self._listening.items()):
+            name = subscription.topic_name
+            offered = [p.qos_profile for p in self._node.get_publishers_info_by_topic(name)]
+            profile = qos.fitting(listening.wanted, offered)
+            if not offered or qos.same(profile, subscription.qos_profile):
+                continue
+            self.unsubscribe(subscription)
+            made = listening.make(profile)
+            self._listening[made] = listening
+            listening.replaced(made)
+            changed.append(name)
+        return changed
 
     def service(self, *args: Any, **kwargs: Any) -> Service:
         return self._keep(self._node.create_service(*args, **kwargs))
@@ -48,6 +97,7 @@ class Entities:
 
     def release_inputs(self) -> None:
         """Destroy what calls back; publishers stay, for what is still being worked on."""
+        self._listening.clear()
         while self._inputs:
             entity = self._inputs.pop()
             if isinstance(entity, Subscription):

@@ -97,7 +97,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
             DiagnosticArray, DIAGNOSTICS.name, topics.profile(DIAGNOSTICS)
         )
         self.create_timer(qos.HEARTBEAT_PERIOD_S, self._beat)
-        self.create_timer(DIAGNOSTICS_PERIOD_S, self._diagnose)
+        self.create_timer(DIAGNOSTICS_PERIOD_S, self._look_around)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._beat()
 
@@ -281,6 +281,11 @@ class FoleyNode(LifecycleNode, Generic[Config]):
         finally:
             done.set()
             thread.join()
+
+    def _look_around(self) -> None:
+        for topic in self.entities.adapt():
+            self.get_logger().info(f"{topic}: subscribed with the QoS that its publishers offer")
+        self._diagnose()
 
     def _diagnose(self) -> None:
         if self._failure:

@@ -48,8 +48,13 @@ class Poller:
 
     def subscribe(self, topic: Topic, callback: Callable[[Any], None], *, raw: bool = False) -> None:
         """Subscribe to an entry of the registry; the depth of its QoS must hold what comes in one period."""
-        made = self._entities.subscribe(topic, callback, raw=raw, callback_group=self._group)
-        self._topics.append((made, callback))
+        index = len(self._topics)
+
+        def replaced(subscription: Subscription) -> None:
+            self._topics[index] = (subscription, callback)
+
+        how = {"raw": raw, "callback_group": self._group, "replaced": replaced}
+        self._topics.append((self._entities.subscribe(topic, callback, **how), callback))
 
     def _take(self) -> None:
         for subscription, callback in self._topics:

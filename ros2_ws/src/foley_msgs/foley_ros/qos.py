@@ -6,6 +6,7 @@ Images are best effort: a late image is worth less than the next one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from rclpy.duration import Duration
@@ -55,6 +56,27 @@ PROFILES: dict[str, QoSProfile] = {
     "heartbeat": HEARTBEAT,
 }
 """By the names that the registry of topics uses (``foley_common.topics.QOS``)."""
+
+
+def fitting(wanted: QoSProfile, offered: Iterable[QoSProfile]) -> QoSProfile:
+    """A subscription's profile that every publisher's offer meets: as wanted where all offer that.
+
+    A reliable subscription never meets a best-effort publisher, nor a latched one a volatile publisher.
+    """
+    reliability, durability = wanted.reliability, wanted.durability
+    for offer in offered:
+        if offer.reliability == ReliabilityPolicy.BEST_EFFORT:
+            reliability = ReliabilityPolicy.BEST_EFFORT
+        if offer.durability == DurabilityPolicy.VOLATILE:
+            durability = DurabilityPolicy.VOLATILE
+    return QoSProfile(
+        history=wanted.history, depth=wanted.depth, reliability=reliability, durability=durability
+    )
+
+
+def same(one: QoSProfile, other: QoSProfile) -> bool:
+    """Whether two subscriptions meet the same publishers."""
+    return (one.reliability, one.durability) == (other.reliability, other.durability)
 
 
 def entry(profile: QoSProfile) -> dict[str, object]:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from foley_common.metrics_file import write_metrics
+from foley_perception.commands import frame_options, topic_options
 
 HELP = "hold what live nodes show a model against what a data set holds, for every contact of a bag"
 
@@ -31,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("bags", nargs="+", type=Path, metavar="BAG", help="bags, or folders of bags")
     parser.add_argument("--hand", default="parallel_gripper", help="hand file (default: parallel_gripper)")
+    frame_options.add(parser)
     parser.add_argument(
         "--camera-latency-ms",
         type=float,
@@ -39,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="by which pictures come later to the nodes than they were recorded; nothing may change (default: 0)",
     )
     parser.add_argument("--out", type=Path, default=Path("out/replay"), metavar="DIR", help="metrics.json")
+    topic_options.add(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,9 +60,16 @@ def run(args: argparse.Namespace) -> int:
     refused: list[str] = []
     try:
         bags = find_bags(args.bags)
+        naming = topic_options.naming_of(args, bags)
         results = []
         for bag in track(bags, "replaying", console=Console(stderr=True), transient=True):
-            data, live = replay_bag(bag, args.hand, camera_latency_s=args.camera_latency_ms / 1e3)
+            data, live = replay_bag(
+                bag,
+                args.hand,
+                camera_latency_s=args.camera_latency_ms / 1e3,
+                naming=naming,
+                frames=frame_options.frames_of(args),
+            )
             results.append(compare(data, live))
             refused += [f"{bag.name}: {sentence}" for sentence in live.refused]
     except (DatasetError, EpisodeError, OSError, RuntimeError, ValueError) as error:

@@ -31,10 +31,12 @@ from foley_perception.contact_event import Contact
 from foley_perception.dataset.cut import CutConfig, Cutter
 from foley_perception.episodes import read_episode
 from foley_perception.episodes.episode import Episode
+from foley_perception.episodes.frames import USUAL_FRAMES, FrameNames
+from foley_perception.episodes.names import Naming, resolve
 from foley_perception.episodes.planned_path import planned_paths
 from foley_perception.nodes.hand_mapper import HandMapperNode
 from foley_perception.recording.bag import Bag, BagMessage
-from foley_ros import convert, raw
+from foley_ros import convert
 from foley_ros.node import FoleyNode
 from foley_synthesis.checkpoint import Vocabulary
 from foley_synthesis.live.config import SynthesizerConfig
@@ -87,7 +89,13 @@ class ReplayedSynthesizer(SynthesizerNode):
 
 
 def replay(
-    bag: Path, episode: Episode, contacts: Iterable[Contact], hand: str, *, camera_latency_s: float = 0.0
+    bag: Path,
+    episode: Episode,
+    contacts: Iterable[Contact],
+    hand: str,
+    *,
+    camera_latency_s: float = 0.0,
+    naming: Naming | None = None,
 ) -> Live:
     """Every contact and plan of a bag as the live nodes see them. rclpy must be initialised.
 
@@ -95,32 +103,44 @@ def replay(
         contacts: are told to the nodes as if they had been detected.
         hand: the gripper's hand file.
         camera_latency_s: by which pictures come later than they were recorded.
+        naming: how the bag's topics are called.
 
     Raises:
         ValueError: the latency is negative or not finite.
     """
     if not (math.isfinite(camera_latency_s) and camera_latency_s >= 0):
         raise ValueError(f"camera_latency_s is {camera_latency_s}, must not be negative")
-    return _Replay(bag, episode, list(contacts), hand, round(camera_latency_s * NS_PER_S)).run()
+    latency_ns = round(camera_latency_s * NS_PER_S)
+    return _Replay(bag, episode, list(contacts), hand, latency_ns, naming or Naming()).run()
 
 
-def replay_bag(bag: Path, hand: str, *, camera_latency_s: float = 0.0) -> tuple[DataSetSide, Live]:
+def replay_bag(
+    bag: Path,
+    hand: str,
+    *,
+    camera_latency_s: float = 0.0,
+    naming: Naming | None = None,
+    frames: FrameNames = USUAL_FRAMES,
+) -> tuple[DataSetSide, Live]:
     """What a data set holds of a bag, and what the live nodes' models were shown of it.
 
     Raises:
         EpisodeError, DatasetError: the bag cannot be read, or lacks what clips need.
         ValueError: the latency is negative or not finite.
     """
-    episode = read_episode(bag)
-    cutter = Cutter(episode, CutConfig(hand=hand))
+    naming = naming or Naming()
+    episode = read_episode(bag, namespace=naming.namespace, mapping=naming.mapping, frames=frames)
+    cutter = Cutter(episode, CutConfig(hand=hand, frames=frames))
     clips = tuple(cutter.clips())
-    data = DataSetSide(clips, planned_paths(episode, GripperHand.from_yaml(hand)), dict(cutter.left_out))
+    data = DataSetSide(
+        clips, planned_paths(episode, GripperHand.from_yaml(hand)).paths, dict(cutter.left_out)
+    )
     owns = not rclpy.ok()
     if owns:
         rclpy.init(args=[])
     try:
         contacts = [m.contact for m in cutter.contacts]
-        live = replay(bag, episode, contacts, hand, camera_latency_s=camera_latency_s)
+        live = replay(bag, episode, contacts, hand, camera_latency_s=camera_latency_s, naming=naming)
     finally:
         if owns:
             rclpy.shutdown()
@@ -129,25 +149,42 @@ def replay_bag(bag: Path, hand: str, *, camera_latency_s: float = 0.0) -> tuple[
 
 class _Replay:
     def __init__(
-        self, bag: Path, episode: Episode, contacts: list[Contact], hand: str, camera_latency_ns: int
+        self,
+        bag: Path,
+        episode: Episode,
+        contacts: list[Contact],
+        hand: str,
+        camera_latency_ns: int,
+        naming: Naming,
     ) -> None:
         self._bag, self._episode = bag, episode
         self._waiting = collections.deque(sorted(contacts, key=lambda c: c.time_ns))
         self._hand = hand
         self._latency_ns = camera_latency_ns
+        self._called = _registry_names(bag, naming)
+        self._published = set(self._called.values())
         self._now_ns = self._next_tick_ns = 0
         self._listed = -1
         self._live = Live()
 
     def run(self) -> Live:
-        hand = [Parameter("hand", value=self._hand)]
+        frames = self._episode.frame_names
+        hand = [
+            Parameter(name, value=value)
+            for name, value in (
+                ("hand", self._hand),
+                ("fixed_frame", frames.world),
+                ("tool_frame", frames.tool),
+            )
+        ]
+        tip = Parameter("tip_frame", value=frames.tip)
         nodes: list[FoleyNode[Any]] = []
         try:
             self._mapper = self._start(
                 HandMapperNode(namespace="foley_replay", parameter_overrides=hand), nodes
             )
             self._synthesizer = self._start(
-                ReplayedSynthesizer(namespace="foley_replay", parameter_overrides=hand), nodes
+                ReplayedSynthesizer(namespace="foley_replay", parameter_overrides=[*hand, tip]), nodes
             )
             self._material = self._start(MaterialNode(namespace="foley_replay"), nodes)
             self._nodes = (self._mapper, self._synthesizer, self._material)
@@ -177,6 +214,7 @@ class _Replay:
                 node._on_worker_error(error)
 
         node.now_ns, node.put, node.report = lambda: self._now_ns, put, said
+        node.count_publishers = lambda topic: int(self._name(topic) in self._published)
         return node
 
     def _intercept(self) -> None:
@@ -188,13 +226,10 @@ class _Replay:
 
     # ---- what comes in -------------------------------------------------------------------------------------
     def _feed(self) -> None:
-        self._pictures = self._decoded_pictures()
         for arrival_ns, message in self._messages():
             self._go_on(max(self._now_ns, arrival_ns))
-            name, data = self._name(message.topic), bytes(message.data)
-            if name in self._pictures:
-                self._pictures[name](raw.stamp_ns(data))
-            elif name != topics.CONTACTS.name and not (name == topics.TOOL_PLAN.name and self._maps_plans):
+            name, data = self._called.get(message.topic, ""), bytes(message.data)
+            if name != topics.CONTACTS.name and not (name == topics.TOOL_PLAN.name and self._maps_plans):
                 self._hand_to_subscriptions(name, data)
         end_ns = self._now_ns + AFTER_NS
         while self._now_ns < end_ns:
@@ -207,7 +242,7 @@ class _Replay:
             arrival_ns = int(message.log_time)
             while late and late[0][0] <= arrival_ns:
                 yield late.popleft()
-            if self._latency_ns and self._name(message.topic) in _PICTURES:
+            if self._latency_ns and self._called.get(message.topic) in _PICTURES:
                 late.append((arrival_ns + self._latency_ns, message))
             else:
                 yield arrival_ns, message
@@ -242,34 +277,6 @@ class _Replay:
     def _name(self, topic: str) -> str:
         return topic.removeprefix("/foley_replay").lstrip("/")
 
-    def _decoded_pictures(self) -> dict[str, Callable[[int], None]]:
-        """Compressed pictures as raw ones, as image_transport hands them to a node: by topic, called with the stamp."""
-        tracks = {
-            topics.CAMERA_COMPRESSED.name: (self._episode.frames, "rgb8", topics.CAMERA.name),
-            topics.CAMERA_DEPTH_COMPRESSED.name: (self._episode.depth, "32FC1", topics.CAMERA_DEPTH.name),
-        }
-        found: dict[str, Callable[[int], None]] = {}
-        for name, (track, encoding, target) in tracks.items():
-            if track is None:
-                continue
-            indices = {int(t): i for i, t in enumerate(track.times_ns)}
-
-            def hand_over(
-                stamp_ns: int,
-                indices: dict[int, int] = indices,
-                track: Any = track,
-                encoding: str = encoding,
-                target: str = target,
-            ) -> None:
-                index = indices.get(stamp_ns)
-                if index is not None:
-                    image = convert.array_to_image(track.read(index), encoding, stamp_ns, "")
-                    for subscription in self._subscriptions().get(target, ()):
-                        subscription.callback(image)
-
-            found[name] = hand_over
-        return found
-
     @property
     def _maps_plans(self) -> bool:
         """Whether hand_mapper makes the tool's plans; else those that were recorded count, as for a data set."""
@@ -299,9 +306,22 @@ class _Replay:
         self._live.heard[sound.contact.time_ns] = sound
 
 
+def _registry_names(bag: Path, naming: Naming) -> dict[str, str]:
+    """A bag's topics -> the registry's names, as nodes subscribe to them."""
+    recorded = Bag(bag)
+    for _ in recorded.messages():  # then all topics are known
+        pass
+    names, _ = resolve(recorded, naming.namespace, naming.mapping)
+    named = {found: topics.topic(role).name.lstrip("/") for role, found in names.items()}
+    unread = {topic.name for topic in topics.TOPICS if not topic.reader}
+    below = f"/{naming.namespace.strip('/')}/" if naming.namespace.strip("/") else "/"
+    others = {topic: topic.removeprefix(below).lstrip("/") for topic in recorded.topics}
+    return {topic: name for topic, name in others.items() if name in unread} | named
+
+
 def _event(contact: Contact) -> ContactEvent:
     return ContactEvent(
-        header=convert.header(contact.time_ns, "world"),
+        header=convert.header(contact.time_ns, contact.frame_id),
         contact_id=contact.contact_id or str(contact.time_ns),
         object_id=contact.object_id,
         position=convert.array_to_point(np.asarray(contact.position)),

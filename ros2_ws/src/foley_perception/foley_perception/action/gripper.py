@@ -24,6 +24,7 @@ Array = NDArray[np.float64]
 
 FINGERS = ("thumb", "index", "middle", "ring", "little")
 SIDES = ("left", "right")
+INDEX_TIP = 8  # of a hand's 21 keypoints
 
 
 class HandError(ValueError):

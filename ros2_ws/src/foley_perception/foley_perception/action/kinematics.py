@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_perception.action.mimic import MimicJoints
 from foley_perception.geometry.se3 import SE3
+from foley_perception.near_names import among
 
 Array = NDArray[np.float64]
 
@@ -33,13 +35,14 @@ def _pinocchio() -> Any:
 
 
 class ForwardKinematics:
-    """Pose of one frame of a robot from its joint positions. Joints beside the chain to that frame do not
-    matter.
+    """Pose of one frame of a robot from its joint positions. Joints beside the chain to that frame do not matter, and
+    joints that mimic another one follow it.
 
     Args:
         urdf: the robot description itself, not a path.
         frame: link whose pose is wanted, such as ``tool``.
-        base: link it is given in; empty for the root link.
+        base: link it is given in; empty for the root link, or for the link behind a joint with which the whole robot
+            moves in the world (floating, planar).
 
     Raises:
         KinematicsError: not a URDF, an unknown frame, or Pinocchio is not installed.
@@ -47,29 +50,47 @@ class ForwardKinematics:
 
     def __init__(self, urdf: str, frame: str, base: str = "") -> None:
         pin = _pinocchio()
+        if "<xacro:" in urdf:
+            raise KinematicsError(
+                "robot_description is a xacro file that was not expanded; publish what `xacro FILE` prints, as "
+                "Command(['xacro ', FILE]) in a launch file does"
+            )
         try:
             model = pin.buildModelFromXML(urdf)
         except (ValueError, RuntimeError) as error:
             raise KinematicsError(f"robot_description is not a URDF that can be read: {error}") from error
         self._pin, self._model, self._data = pin, model, model.createData()
-        links = [f.name for f in model.frames if f.type == pin.FrameType.BODY]
-        self.root_link = str(links[0]) if links else ""
+        # Joints may be called as links are; links alone are meant.
+        links = {str(f.name): i for i, f in enumerate(model.frames) if f.type == pin.FrameType.BODY}
+        self.links = tuple(links)
+        self.root_link = self.links[0] if links else ""
         for name in filter(None, (frame, base)):
             if name not in links:
-                raise KinematicsError(f"robot_description has no link `{name}`; it has {', '.join(links)}")
-        self.base_link = base or self.root_link
-        self._frame = model.getFrameId(frame)
-        self._base = model.getFrameId(base) if base else None
-        chain = set(model.supports[model.frames[self._frame].parentJoint])
-        if self._base is not None:
-            chain ^= set(model.supports[model.frames[self._base].parentJoint])
+                raise KinematicsError(f"robot_description has no link `{name}`; {among(name, links)}")
+        self.mimics = MimicJoints(urdf)
         self._index = {str(name): i for i, name in enumerate(model.names) if i > 0}
-        self.joints: tuple[str, ...] = tuple(n for n, i in self._index.items() if i in chain)
-        unusual = [n for n in self.joints if model.joints[self._index[n]].nv != 1]
+        self._frame = links[frame]
+        chain = list(model.supports[model.frames[self._frame].parentJoint])
+        if base:
+            chain = sorted(set(chain) ^ set(model.supports[model.frames[links[base]].parentJoint]))
+        else:
+            moved = [i for i in chain if i > 0 and model.joints[i].nv != 1]
+            if moved:
+                base = next(n for n, i in links.items() if model.frames[i].parentJoint == moved[-1])
+                chain = [i for i in chain if i > moved[-1]]
+        self._base = links[base] if base else None
+        self.base_link = base or self.root_link
+        self._chain = tuple(name for name, i in self._index.items() if i in chain)
+        unusual = [n for n in self._chain if model.joints[self._index[n]].nv != 1]
         if unusual:
+            kind = model.joints[self._index[unusual[0]]].shortname()
             raise KinematicsError(
-                f"joint `{unusual[0]}` has more than one degree of freedom, which is not supported"
+                f"joint `{unusual[0]}` between `{self.base_link}` and `{frame}` has more than one degree of freedom "
+                f"({kind}), which is not supported; name a fixed frame behind it"
             )
+        # By which the frame is moved: those that mimic another are moved by that one.
+        self.joints: tuple[str, ...] = tuple(dict.fromkeys(map(self.mimics.leader, self._chain)))
+        self.moved_by = frozenset(name for joint in self.joints for name in self.mimics.family(joint))
 
     @property
     def all_joints(self) -> tuple[str, ...]:
@@ -99,21 +120,26 @@ class ForwardKinematics:
         unknown = [n for n in names if n not in self._index and n not in ignore]
         if unknown:
             raise KinematicsError(
-                f"joint `{unknown[0]}` is not in robot_description, which has "
-                f"{', '.join(self._index) or 'none'}: do names and URDF belong to the same robot?"
+                f"joint `{unknown[0]}` is not in robot_description; {among(unknown[0], self._index)}: do names and "
+                "URDF belong to the same robot?"
             )
-        columns = {name: q[:, i] for i, name in enumerate(names)}
-        for name, value in (others or {}).items():
-            if name in self._index and name not in columns:
-                columns[name] = np.full(len(q), float(value))
-        missing = [n for n in self.joints if n not in columns]
-        if missing:
-            raise KinematicsError(
-                f"joint `{missing[0]}` has no position; given are {', '.join(columns) or 'none'}"
-            )
+        given = {name: q[:, i] for i, name in enumerate(names)}
+        still = {name: np.full(len(q), float(value)) for name, value in (others or {}).items()}
+        columns: dict[str, Array] = {}
+        for joint in self._chain:
+            # What is planned first: a follower's measured position is that of before the plan.
+            position = self.mimics.position(joint, given)
+            if position is None:
+                position = self.mimics.position(joint, still)
+            if position is None:
+                leader = self.mimics.leader(joint)
+                named = f"joint `{joint}`" + (f", which follows `{leader}`," if leader != joint else "")
+                has = ", ".join([*given, *(n for n in still if n in self._index and n not in given)])
+                raise KinematicsError(f"{named} has no position; given are {has or 'none'}")
+            columns[joint] = position
         rotations, translations = np.full((len(q), 3, 3), np.nan), np.full((len(q), 3), np.nan)
         for row in range(len(q)):
-            values = {name: float(columns[name][row]) for name in self.joints}
+            values = {name: float(column[row]) for name, column in columns.items()}
             if all(np.isfinite(v) for v in values.values()):
                 rotations[row], translations[row] = self._one(values)
         known = np.isfinite(translations).all(axis=1)
@@ -135,3 +161,15 @@ class ForwardKinematics:
         if self._base is not None:
             pose = self._data.oMf[self._base].actInv(pose)
         return np.array(pose.rotation), np.array(pose.translation)
+
+
+def chain_in(urdf: str, frame: str, fixed_frame: str) -> ForwardKinematics:
+    """Kinematics of a frame in the fixed one where the URDF has it, else in the robot's root link.
+
+    Raises:
+        KinematicsError: see :class:`ForwardKinematics`.
+    """
+    chain = ForwardKinematics(urdf, frame)
+    if chain.base_link != fixed_frame and fixed_frame in chain.links:
+        return ForwardKinematics(urdf, frame, fixed_frame)
+    return chain

@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
+from foley_common.topics import JOINT_STATES
 from foley_perception.action.config import HandMapperConfig
 from foley_perception.action.gripper import GripperHand
-from foley_perception.action.kinematics import ForwardKinematics, KinematicsError
-from foley_perception.action.planned_motion import measured_width, tool_trajectory
-from foley_perception.action.tip import in_fixed_frame
+from foley_perception.action.kinematics import ForwardKinematics, KinematicsError, chain_in
+from foley_perception.action.mimic import MimicJoints
+from foley_perception.action.planned_motion import NO_MIMICS, measured_width, tool_trajectory
+from foley_perception.action.tip import in_fixed_frame, plan_in_fixed_frame
 from foley_perception.action.trajectory import ToolTrajectory, plan_id_of, resample_poses
+from foley_perception.audit.motion import width_untold
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer
 
@@ -68,7 +71,12 @@ class HandMapper:
     @property
     def width(self) -> float:
         """Opening of the gripper [m] as last measured; NaN before that."""
-        return measured_width(self.hand, self._joints, self.width_joint)
+        return measured_width(self.hand, self._joints, self.width_joint, self._mimics)
+
+    @property
+    def _mimics(self) -> MimicJoints:
+        kinematics = self._kinematics
+        return kinematics.mimics if kinematics is not None else NO_MIMICS
 
     def set_robot(self, urdf: str) -> None:
         """Take in ``robot_description``.
@@ -77,10 +85,7 @@ class HandMapper:
             KinematicsError: not a URDF, no tool frame in it, or Pinocchio is not installed.
         """
         self._kinematics = None
-        kinematics = ForwardKinematics(urdf, self.config.tool_frame)
-        if kinematics.root_link != self.config.fixed_frame and self._has_link(urdf, self.config.fixed_frame):
-            kinematics = ForwardKinematics(urdf, self.config.tool_frame, self.config.fixed_frame)
-        self._kinematics = kinematics
+        self._kinematics = chain_in(urdf, self.config.tool_frame, self.config.fixed_frame)
 
     def set_joints(self, time_ns: int, positions: Mapping[str, float]) -> None:
         """Take in joint positions as measured; several publishers may each tell of some.
@@ -96,7 +101,14 @@ class HandMapper:
         kinematics = self._kinematics  # once: another thread may take in another robot
         if kinematics is None:
             return False
-        return not kinematics.joints or any(name in names for name in kinematics.joints)
+        return not kinematics.joints or not kinematics.moved_by.isdisjoint(names)
+
+    def problems(self) -> list[str]:
+        """What stands in for something that nobody tells."""
+        if not self.width_joint or np.isfinite(self.width):
+            return []
+        hand, topic = self.hand, JOINT_STATES.name
+        return [str(width_untold(topic, self.width_joint, hand.name, hand.default_width, list(self._joints)))]
 
     # ---- measured ------------------------------------------------------------------------------------------
     def due(self, time_ns: int) -> bool:
@@ -211,7 +223,9 @@ class HandMapper:
             TransformUnavailable: tf does not know the frame.
         """
         times, sampled = resample_poses(times_ns, poses, self.config.plan_rate_hz)
-        sampled = in_fixed_frame(sampled, frame, self.config.fixed_frame, int(times[0]), self.frames.lookup)
+        sampled = plan_in_fixed_frame(
+            sampled, frame, self.config.fixed_frame, int(times[0]), self.frames.lookup
+        )
         widths = np.full(len(times), self.width)
         return ToolTrajectory(plan_id_of(int(times[0]), poses.translation), times, sampled, widths)
 
@@ -225,7 +239,3 @@ class HandMapper:
         if kinematics.base_link == self.config.fixed_frame:
             return SE3.identity()
         return self.frames.lookup(self.config.fixed_frame, kinematics.base_link, time_ns)
-
-    @staticmethod
-    def _has_link(urdf: str, name: str) -> bool:
-        return f'link name="{name}"' in urdf

@@ -14,6 +14,7 @@ from foley_common.times import NS_PER_S
 from foley_common.topics import JOINT_PLAN
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.kinematics import ForwardKinematics
+from foley_perception.action.mimic import MimicJoints
 from foley_perception.action.trajectory import (
     ToolTrajectory,
     check_times,
@@ -26,6 +27,7 @@ from foley_perception.geometry.se3 import SE3
 Array = NDArray[np.float64]
 
 PLAN_RATE_HZ = 100.0  # at which plans are sampled
+NO_MIMICS = MimicJoints()
 
 
 def tool_trajectory(
@@ -62,15 +64,24 @@ def tool_trajectory(
     poses = chain.poses(names, sampled, others=measured, ignore=(joint,))
     if tx_world_base is not None:
         poses = tx_world_base @ poses
-    if joint in names:
-        widths = hand.width_of(sampled[:, list(names).index(joint)])
+    planned = joint_position(joint, dict(zip(names, sampled.T, strict=True)), chain.mimics)
+    if planned is not None:
+        widths = hand.width_of(planned)
     else:
-        widths = np.full(len(query), measured_width(hand, measured, joint))
+        widths = np.full(len(query), measured_width(hand, measured, joint, chain.mimics))
     times = start_ns + np.round(query * NS_PER_S).astype(np.int64)
     return ToolTrajectory(plan_id_of(start_ns, positions), times, poses, widths)
 
 
-def measured_width(hand: GripperHand, measured: Mapping[str, float], width_joint: str = "") -> float:
-    """Opening of the gripper [m] by its joint; NaN where nobody has told it."""
-    position = measured.get(width_joint or hand.width_joint, np.nan)
-    return float(hand.width_of(position))
+def measured_width(
+    hand: GripperHand, measured: Mapping[str, float], width_joint: str = "", mimics: MimicJoints = NO_MIMICS
+) -> float:
+    """Opening of the gripper [m] by its joint, or by one that moves with it; NaN where nobody has told it."""
+    known = {name: np.array([position]) for name, position in measured.items()}
+    position = joint_position(width_joint or hand.width_joint, known, mimics)
+    return float(hand.width_of(position)[0]) if position is not None else float("nan")
+
+
+def joint_position(joint: str, known: Mapping[str, Array], mimics: MimicJoints) -> Array | None:
+    """Positions [n] of the joint that tells the width: its own where they are told, else of one that moves with it."""
+    return known[joint] if joint in known else mimics.position(joint, known)

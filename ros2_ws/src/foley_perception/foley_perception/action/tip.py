@@ -31,10 +31,10 @@ def tip_in_tool(
             return chain.poses((), np.zeros((1, 0)))[0], ""
         except KinematicsError as error:
             unknown += f"; robot_description: {error}"
-    return SE3.identity(), f"{unknown}; until then the tool point is taken for the tip"
+    return SE3.identity(), f"{unknown}; until then the tool point `{tool_frame}` is taken for the tip"
 
 
-def in_fixed_frame(pose: SE3, frame: str, fixed_frame: str, time_ns: int, lookup: Lookup) -> SE3:
+def in_fixed_frame(pose: SE3, frame: str, fixed_frame: str, time_ns: int | None, lookup: Lookup) -> SE3:
     """A pose that was given in ``frame``, seen from the fixed one as they lay to each other at its stamp.
 
     An empty name means the fixed frame.
@@ -46,3 +46,15 @@ def in_fixed_frame(pose: SE3, frame: str, fixed_frame: str, time_ns: int, lookup
     if not frame or frame == fixed_frame:
         return pose
     return lookup(fixed_frame, frame, time_ns) @ pose
+
+
+def plan_in_fixed_frame(poses: SE3, frame: str, fixed_frame: str, start_ns: int, lookup: Lookup) -> SE3:
+    """Planned poses [n], seen from the fixed frame as the two lie when the plan begins, or as newest known before that.
+
+    Raises:
+        TransformUnavailable: tf does not know the frame.
+    """
+    try:
+        return in_fixed_frame(poses, frame, fixed_frame, start_ns, lookup)
+    except TransformUnavailable:
+        return in_fixed_frame(poses, frame, fixed_frame, None, lookup)

@@ -13,6 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from foley_common.times import NS_PER_S
+from foley_perception.audio.clock_steps import ClockStep, StepDetector
+
+
+def stamp_by_arrival(arrival_ns: int, frames: int, sample_rate: int) -> int:
+    """The stamp of a chunk that has none: it arrives when its last sample was captured, at the earliest."""
+    return arrival_ns - frames * NS_PER_S // sample_rate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +26,11 @@ class ClockUpdate:
     """What one stamp did to the clock."""
 
     residual_s: float  # stamp minus the clock's own idea of it, before the update
-    stepped: bool  # the stamps moved for good (time was set, simulation restarted): the clock started anew
+    step: ClockStep | None = None  # the stamps moved for good (time was set): the clock began anew there
+
+    @property
+    def stepped(self) -> bool:
+        return self.step is not None
 
 
 class StreamingClock:
@@ -28,30 +38,27 @@ class StreamingClock:
 
     The offset ``stamp - first_sample / rate`` has the same value for every chunk but for jitter; its median
     over the last seconds is the clock. A crystal that is 50 ppm off moves it by 0.1 ms within such a window,
-    far less than jitter does, so the nominal rate serves as slope.
+    far less than jitter does, so the nominal rate serves as slope. A lasting step of the stamps
+    (:mod:`clock_steps`) begins it anew.
 
     Args:
         sample_rate: [Hz].
         window_s: stamps older than this are forgotten.
-        step_s: a residual larger than this, kept up for ``step_count`` stamps, is a step of the stamps.
     """
 
-    def __init__(
-        self, sample_rate: int, *, window_s: float = 5.0, step_s: float = 0.1, step_count: int = 20
-    ) -> None:
+    def __init__(self, sample_rate: int, *, window_s: float = 5.0) -> None:
         if sample_rate < 1:
             raise ValueError(f"sample_rate is {sample_rate} Hz, must be positive")
         self.sample_rate = sample_rate
         self.steps = 0
         self._window_samples = window_s * sample_rate
-        self._step_ns = step_s * NS_PER_S
-        self._step_count = step_count
+        self._step_detector = StepDetector(sample_rate)
         self._samples: collections.deque[int] = collections.deque()
         self._offsets: collections.deque[float] = collections.deque()
-        self._outliers: list[tuple[int, float]] = []
         self._base_ns = 0  # offsets are kept relative to this, so that float64 holds them to a nanosecond
         self._offset = np.nan
         self._since_median = 0
+        self._stamp_ns = 0
 
     @property
     def ready(self) -> bool:
@@ -66,36 +73,31 @@ class StreamingClock:
         return float(1.4826 * np.median(deviations) / NS_PER_S)
 
     def update(self, first_sample: int, time_ns: int) -> ClockUpdate:
-        """Take in the stamp of one chunk."""
+        """Take in the stamp of one chunk; of chunks that share a stamp it is the first one's."""
+        if self._samples and time_ns == self._stamp_ns:
+            return ClockUpdate(0.0)
+        self._stamp_ns = time_ns
         if not self._samples:
             self._base_ns = int(time_ns) - self._nominal_ns(first_sample)
         offset = float(int(time_ns) - self._nominal_ns(first_sample) - self._base_ns)
         residual = 0.0 if not self._samples else offset - self._offset
-        stepped = False
-        if self._samples and abs(residual) > self._step_ns:
-            self._outliers.append((first_sample, offset))
-            if len(self._outliers) < self._step_count:
-                return ClockUpdate(residual / NS_PER_S, False)
+        self._samples.append(first_sample)
+        self._offsets.append(offset)
+        step = self._step_detector.add(first_sample, time_ns)
+        if step is not None:
             self.steps += 1
-            stepped = True
-            self._samples.clear()
-            self._offsets.clear()
-            for sample, value in self._outliers:
-                self._samples.append(sample)
-                self._offsets.append(value)
-        else:
-            self._samples.append(first_sample)
-            self._offsets.append(offset)
-        self._outliers.clear()
+            while self._samples[0] < step.first_sample:
+                self._samples.popleft()
+                self._offsets.popleft()
         while self._samples[-1] - self._samples[0] > self._window_samples:
             self._samples.popleft()
             self._offsets.popleft()
         # A median of hundreds moves slowly: once in a while is enough, and costs a tenth.
         self._since_median += 1
-        if stepped or len(self._offsets) <= 50 or self._since_median >= 10:
+        if step is not None or len(self._offsets) <= 50 or self._since_median >= 10:
             self._since_median = 0
             self._offset = float(np.median(np.asarray(self._offsets)))
-        return ClockUpdate(residual / NS_PER_S, stepped)
+        return ClockUpdate(residual / NS_PER_S, step)
 
     def time_ns(self, sample: ArrayLike) -> NDArray[np.int64]:
         """Capture times [...] in ns of sample indices [...], which may be fractional."""

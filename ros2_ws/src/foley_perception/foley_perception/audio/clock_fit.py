@@ -97,6 +97,22 @@ def fit_clock(
     )
 
 
+def check_rate(
+    first_samples: NDArray[np.integer],  # [n] of one stream, without a step of its stamps
+    stamps_ns: NDArray[np.integer],  # [n]
+    sample_rate: int,
+) -> None:
+    """Refuse a stream whose stamps run at another rate than it claims.
+
+    Raises:
+        ClockError: names both rates.
+    """
+    samples, stamps = np.asarray(first_samples, dtype=np.int64), np.asarray(stamps_ns, dtype=np.int64)
+    nominal = NS_PER_S / sample_rate
+    x = (samples - samples[0]).astype(np.float64)
+    _check_rate(x, (stamps - stamps[0]) - x * nominal, nominal, sample_rate)
+
+
 def _check_rate(x: NDArray[np.float64], y: NDArray[np.float64], nominal: float, sample_rate: int) -> None:
     """Refuse a stream whose stamps run at another rate than it claims (Theil's slope, coarse)."""
     half = x.size // 2

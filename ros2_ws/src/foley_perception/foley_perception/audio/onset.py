@@ -132,7 +132,18 @@ class _Bank:
             maxlen=self.config.lag_hops + self.window // self.owner.hop - 1
         )
         self.floor: Array | None = floor
+        # A sound that is there from the first sample on is no onset: until the hops that a level is compared with
+        # have been heard, a tone that beats with the hop would rise.
+        self._settled = floor is not None
         self._fluxes = _RunningMedian(round(1.0 / self.owner.hop_s))
+
+    def expect(self, background: Array) -> None:
+        """Take what the place sounds like from elsewhere: [n], at least a window."""
+        ends = range(self.window, len(background) + 1, self.owner.hop)
+        levels = [self.levels(background[end - self.window : end]) for end in ends]
+        self._past.extend(levels)
+        self.floor = np.mean(levels, axis=0)
+        self._settled = True
 
     def levels(self, sound: Array) -> Array:  # [window] -> [bands]
         """Mean square of each band [dB]."""
@@ -154,12 +165,13 @@ class _Bank:
         flux = float(np.add.reduce(np.minimum(rise, 30.0))) / len(rise)
         bands = int(np.count_nonzero((level - self.floor > c.above_floor_db) & (rise > 3.0)))
         usual = self._fluxes.median if len(self._fluxes) >= 20 else 0.0
+        self._settled = self._settled or len(self._past) == self._past.maxlen
         self._fluxes.append(flux)
         self._past.append(level)
         # Downwards soon (towards the mean of a noisy level), upwards slowly: contacts do not lift the floor.
         step = owner.floor_rise_db_s * owner.hop_s
         self.floor += np.where(level > self.floor, step, 0.1 * (level - self.floor))
-        found = flux > max(c.flux_db, owner.flux_ratio * usual) and bands >= c.min_bands
+        found = self._settled and flux > max(c.flux_db, owner.flux_ratio * usual) and bands >= c.min_bands
         return (flux - c.flux_db, bands) if found else None
 
 
@@ -187,6 +199,12 @@ class OnsetDetector:
         self._start = sample  # index of the buffer's first sample
         self._next_end = sample + self._longest  # where the next spectra end
         self._candidates: list[_Candidate] = []
+
+    def expect(self, background: Samples) -> None:
+        """Before the first sample: what the place sounds like [n, at least 20 ms], for a recording that may begin with
+        a contact. Without it nothing is found in the first 60 ms, in which the background is learnt."""
+        for bank in (self._clicks, self._thumps):
+            bank.expect(background.astype(np.float64))
 
     @property
     def samples_seen(self) -> int:

@@ -81,9 +81,9 @@ class AudioRing:
         good = np.isfinite(mono)
         with self._lock:
             self._enter(stream_id, first_sample, time_ns)
-            if self._clock.update(first_sample, time_ns).stepped:
-                # Sound from before the step has no place on the new time axis.
-                self._valid[:] = False
+            step = self._clock.update(first_sample, time_ns).step
+            if step is not None:
+                self._forget_before(step.first_sample + self._shift)
                 self._count(restarts=1)
             start = first_sample + self._shift
             if start > self._end and self._statistics.chunks:
@@ -158,6 +158,13 @@ class AudioRing:
         self._shift = begin - first_sample
         self._end = begin
         self._clock = StreamingClock(self.sample_rate)
+
+    def _forget_before(self, begin: int) -> None:
+        """Sound from before a step has no place on the new time axis."""
+        kept = np.arange(max(begin, self._end - self._capacity), self._end) % self._capacity
+        valid = np.zeros_like(self._valid)
+        valid[kept] = self._valid[kept]
+        self._valid = valid
 
     def _forget(self, start: int, end: int) -> None:
         if end - start >= self._capacity:

@@ -24,5 +24,10 @@ class Finding:
     text: str  # topic, time, value and cure
     time_ns: int | None = None  # ROS time of what was found first
 
+    @property
+    def line(self) -> str:
+        """As it is printed: `error: ...`."""
+        return f"{self.severity.name.lower()}: {self.text}"
+
     def __str__(self) -> str:
         return self.text

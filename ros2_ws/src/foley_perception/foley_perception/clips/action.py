@@ -4,10 +4,12 @@ A clip starts 0.25 s before its contact and lasts 1 s; row i of the action is ta
 
     0-2  tip minus contact point, in the world's axes [m]
     3-5  tip velocity [m/s], the central difference over one row
-    6    gripper width [m]
-    7    magnitude of the contact force [N]; 0 for a planned motion
+    6    gripper width [m]; NaN where it is not known
+    7    magnitude of the contact force [N]; NaN where it is not known, 0 for a planned motion
 
-Beyond the ends of the motion the tip rests where the motion begins and ends.
+A planned motion is whole: beyond its ends the tip rests where it begins and ends. A measured one is known where it was
+measured: a contact with more than 0.25 s without a pose in its clip has no action, and over such a gap neither width
+nor force is known.
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ from foley_common.times import NS_PER_S
 from foley_perception.clips.grid import ACTION_DIMS, ACTION_RATE, CLIP_ACTIONS, row_times_ns
 
 SERIES = tuple[NDArray[np.int64], NDArray[np.floating]]  # times [n] in ns, values [n]
+MAX_GAP_NS = NS_PER_S // 4  # between two poses or forces, and beyond the poses' ends
+MAX_WIDTH_GAP_NS = NS_PER_S // 2  # between two widths: grippers tell theirs a few times a second
+MAX_HOLD_NS = NS_PER_S // 20  # beyond the ends of forces and widths
 
 
 def clip_action(
@@ -29,14 +34,15 @@ def clip_action(
     *,
     width: SERIES | None = None,
     force: SERIES | None = None,
+    planned: bool = False,
 ) -> NDArray[np.float32]:  # [90, 8]
     """Action of one contact from a tip path sampled at any times.
 
-    ``width`` [m] and ``force`` [N] are series of their own times; None means 0.
+    ``width`` [m] and ``force`` [N] are series of their own times; None means not known.
 
     Raises:
-        ValueError: shapes differ, times do not increase, fewer than two known tip positions, or a path that
-            lies wholly outside of the clip.
+        ValueError: shapes differ, times do not increase, fewer than two known tip positions, a path that
+            lies wholly outside of the clip, or a measured one with a gap in it.
     """
     point = np.asarray(contact_point, dtype=np.float64)
     if point.shape != (3,) or not np.isfinite(point).all():
@@ -47,18 +53,61 @@ def clip_action(
     rows = row_times_ns(contact_ns)
     if times[-1] < rows[0] or times[0] > rows[-1]:
         raise ValueError("the tip path lies wholly outside of the clip around this contact")
+    if not planned and not _covered(rows, times, MAX_GAP_NS, MAX_GAP_NS).all():
+        raise ValueError(f"for more than {MAX_GAP_NS / NS_PER_S} s of the clip there is no pose")
     half = NS_PER_S // (2 * ACTION_RATE)
     position = _at(rows, times, path, contact_ns)
     ahead, behind = (_at(rows + d, times, path, contact_ns) for d in (half, -half))
-    action = np.zeros((CLIP_ACTIONS, ACTION_DIMS), dtype=np.float32)
+    action = np.full((CLIP_ACTIONS, ACTION_DIMS), np.nan, dtype=np.float32)
     action[:, 0:3] = position - point
     action[:, 3:6] = (ahead - behind) * (NS_PER_S / (2 * half))
-    for column, series in ((6, width), (7, force)):
-        if series is not None:
-            series_times, values = _known(*series, ("width", "force")[column - 6], 1)
-            if series_times.size:
-                action[:, column] = _at(rows, series_times, values, contact_ns)[:, 0]
+    action[:, 6] = _column(rows, "width", width, contact_ns, MAX_WIDTH_GAP_NS, planned)
+    action[:, 7] = 0.0 if planned else _column(rows, "force", force, contact_ns, MAX_GAP_NS, planned)
     return action
+
+
+def motion_known(action: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Whether tip and velocity of actions [..., 90, 8] are known throughout [...]; width and force need not be."""
+    return np.asarray(np.isfinite(action[..., :6]).all(axis=(-2, -1)))
+
+
+def width_at(query_ns: NDArray[np.int64], width: SERIES | None) -> NDArray[np.float64]:  # [m]
+    """Opening of the gripper [m] at times, as it was measured: linear; NaN where it is not known."""
+    origin_ns = int(query_ns[0]) if len(query_ns) else 0
+    return _column(query_ns, "width", width, origin_ns, MAX_WIDTH_GAP_NS, False)
+
+
+def _column(
+    query_ns: NDArray[np.int64],
+    name: str,
+    series: SERIES | None,
+    origin_ns: int,
+    max_gap_ns: int,
+    rests: bool,
+) -> NDArray[np.float64]:
+    """One quantity at times, NaN where it is not known; ``rests``: it is known at all times."""
+    unknown = np.full(len(query_ns), np.nan)
+    if series is None:
+        return unknown
+    times, values = _known(*series, name, 1)
+    if not times.size:
+        return unknown
+    found = _at(query_ns, times, values, origin_ns)[:, 0]
+    return found if rests else np.where(_covered(query_ns, times, max_gap_ns, MAX_HOLD_NS), found, unknown)
+
+
+def _covered(
+    query_ns: NDArray[np.int64], times_ns: NDArray[np.int64], max_gap_ns: int, hold_ns: int
+) -> NDArray[np.bool_]:
+    """Which times lie between two of a series no farther apart than a gap may be, or near enough to its ends."""
+    right = np.searchsorted(times_ns, query_ns)
+    inside = (right > 0) & (right < times_ns.size)
+    after = np.minimum(right, times_ns.size - 1)
+    before = np.maximum(right - 1, 0)
+    exact = times_ns[after] == query_ns
+    outside = np.where(right == 0, times_ns[0] - query_ns, query_ns - times_ns[-1])
+    near = np.where(inside, times_ns[after] - times_ns[before] <= max_gap_ns, outside <= hold_ns)
+    return np.asarray(exact | near)
 
 
 def _known(

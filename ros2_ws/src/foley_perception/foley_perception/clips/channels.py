@@ -20,8 +20,3 @@ def one_channel(
     if not 0 <= channel < samples.shape[1]:
         raise ValueError(f"channel is {channel}, the microphone has {samples.shape[1]}")
     return np.ascontiguousarray(samples[:, channel], dtype=np.float32)
-
-
-def loudest_channel(samples: NDArray[np.floating]) -> int:  # [n, channels]
-    """The channel with the most power: of a sound file, of which nobody has said what its channels are."""
-    return int(np.nan_to_num(np.square(samples, dtype=np.float64)).sum(axis=0).argmax())

@@ -15,16 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
-from foley_perception.clips.action import SERIES, clip_action
+from foley_perception.clips.action import MAX_GAP_NS, SERIES, clip_action
 from foley_perception.clips.grid import CLIP_FRAMES, FRAME_RATE, clip_start_ns, frame_times_ns
-from foley_perception.clips.pictures import CLEAR_M, frame_indices, still_index
+from foley_perception.clips.pictures import CLEAR_M, NoPicture, frame_indices, still_index
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.crop import crop_around
 
 Array = NDArray[np.float64]
 Times = NDArray[np.int64]
 AROUND_NS = 2 * NS_PER_S  # of motion is looked at on each side of a contact, in a recording and live
-MAX_GAP_NS = NS_PER_S // 4  # between two poses, over which a position is not interpolated
 
 
 class NoMotion(ValueError):
@@ -33,9 +32,12 @@ class NoMotion(ValueError):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Streams:
-    """What was sensed around a contact; everything in the fixed frame, times in ns."""
+    """What was sensed around a contact; everything in the fixed frame, times in ns.
 
-    camera: CameraModel
+    Each picture is cut by the camera of its own time: at a wrist the place of the contact moves through the pictures.
+    """
+
+    camera: Callable[[int], CameraModel]  # as it stood at a time; raises ValueError where nobody knows
     frame_times: Times  # [n], increasing
     frame: Callable[[int], NDArray[np.uint8]]  # picture [H, W, 3] by its index
     tip: tuple[Times, Array]  # [m], [m, 3] [m]
@@ -70,13 +72,12 @@ def executed_inputs(streams: Streams, contact_ns: int, point: Array) -> ClipInpu
 
     Raises:
         NoPicture, NoMotion: pictures or poses are missing.
-        ValueError: the point is behind the camera.
+        ValueError: the point is behind the camera, or nobody knows where the camera was.
     """
     times = frame_times_ns(clip_start_ns(contact_ns), CLIP_FRAMES, FRAME_RATE)
     indices = frame_indices(streams.frame_times, times)
-    still = _still(streams, contact_ns, point)
-    decoded = {i: streams.frame(i) for i in sorted({int(i) for i in indices})}
-    crops = {i: crop_around(picture, streams.camera, point) for i, picture in decoded.items()}
+    still = still_before(streams, contact_ns, point).crop
+    crops = {i: _crop(streams, i, point)[0] for i in sorted({int(i) for i in indices})}
     frames = np.stack([crops[int(i)] for i in indices])
     return ClipInputs(still, frames, measured_action(streams, contact_ns, point))
 
@@ -88,23 +89,23 @@ def planned_inputs(
 
     Raises:
         NoPicture, NoMotion: there is no picture from before, or the plan does not reach the contact.
-        ValueError: the point is behind the camera.
+        ValueError: the point is behind the camera, or nobody knows where the camera was.
     """
     return ClipInputs(
-        _still(streams, contact_ns, point), None, planned_action(path, width, contact_ns, point)
+        still_before(streams, contact_ns, point).crop, None, planned_action(path, width, contact_ns, point)
     )
 
 
 def measured_action(streams: Streams, contact_ns: int, point: Array) -> NDArray[np.float32]:
     """Action [90, 8] as it was measured. Raises NoMotion."""
-    return _action(contact_ns, point, streams.tip, streams.width, streams.force)
+    return _action(contact_ns, point, streams.tip, width=streams.width, force=streams.force)
 
 
 def planned_action(
     path: tuple[Times, Array], width: Array, contact_ns: int, point: Array
 ) -> NDArray[np.float32]:
     """Action [90, 8] as it was planned. Raises NoMotion."""
-    return _action(contact_ns, point, path, (path[0], width), None)
+    return _action(contact_ns, point, path, width=(path[0], width), planned=True)
 
 
 def contact_point(position: Array, streams: Streams, contact_ns: int) -> Array:
@@ -125,26 +126,66 @@ def contact_point(position: Array, streams: Streams, contact_ns: int) -> Array:
     return np.array([np.interp(query, (times - times[0]).astype(float), column) for column in tip.T])
 
 
-def picture_before(streams: Streams, contact_ns: int, point: Array) -> NDArray[np.uint8]:
-    """The whole picture [H, W, 3] that the still is cut from. Raises NoPicture."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Still:
+    """The picture of a place from before its contact."""
+
+    picture: NDArray[np.uint8]  # the whole of it [H, W, 3]
+    camera: CameraModel  # that took it
+    crop: NDArray[np.uint8]  # [128, 128, 3] around the place
+
+
+def still_before(streams: Streams, contact_ns: int, point: Array) -> Still:
+    """The picture that shows the place of a contact before the tool came near.
+
+    Raises:
+        NoPicture: there is none, or the place is not on it.
+        ValueError: the point is behind the camera, or nobody knows where the camera was.
+    """
+
+    def seen(time_ns: int) -> bool:
+        try:
+            camera = streams.camera(time_ns)
+        except ValueError:
+            return False
+        return bool(camera.contains(camera.project(point)[0]))
 
     def clear(time_ns: int) -> bool:
         tip = streams.tip_at(time_ns)
-        return tip is None or bool(np.linalg.norm(tip - point) >= streams.clear_m)
+        return seen(time_ns) and (tip is None or bool(np.linalg.norm(tip - point) >= streams.clear_m))
 
-    return streams.frame(still_index(streams.frame_times, contact_ns, clear))
+    index = still_index(streams.frame_times, contact_ns, clear)
+    crop, picture, camera = _crop(streams, index, point)
+    if not seen(int(streams.frame_times[index])):
+        raise NoPicture(
+            "the place of the contact is outside of the picture; point the camera at it, and see whether its frame in "
+            "tf is the optical one (z forward, x right)"
+        )
+    return Still(picture, camera, crop)
 
 
-def _still(streams: Streams, contact_ns: int, point: Array) -> NDArray[np.uint8]:
-    return crop_around(picture_before(streams, contact_ns, point), streams.camera, point)
+def _crop(
+    streams: Streams, index: int, point: Array
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], CameraModel]:
+    """Around a point in one picture, by the camera as it stood then; with both."""
+    picture, camera = streams.frame(index), streams.camera(int(streams.frame_times[index]))
+    return crop_around(picture, camera, point), picture, camera
 
 
 def _action(
-    contact_ns: int, point: Array, path: tuple[Times, Array], width: SERIES | None, force: SERIES | None
+    contact_ns: int,
+    point: Array,
+    path: tuple[Times, Array],
+    *,
+    width: SERIES | None,
+    force: SERIES | None = None,
+    planned: bool = False,
 ) -> NDArray[np.float32]:
     times, tip = path
     near = np.abs(times - contact_ns) < AROUND_NS
     try:
-        return clip_action(contact_ns, point, times[near], tip[near], width=width, force=force)
+        return clip_action(
+            contact_ns, point, times[near], tip[near], width=width, force=force, planned=planned
+        )
     except ValueError as error:
         raise NoMotion(f"motion around the contact is missing ({error})") from error

@@ -1,17 +1,26 @@
-"""``foley bag``: look into recordings, judge them, finish broken ones."""
+"""``foley bag``: look into recordings, judge them, save what is left of damaged ones."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-HELP = "look into a recording, check it, or recover one that was cut off"
+from foley_perception.commands import frame_options, topic_options
+
+if TYPE_CHECKING:
+    from foley_perception.audit.finding import Finding
+
+HELP = "look into a recording, check it, or recover one that was cut off or damaged"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = (
         "examples:\n  foley bag info bags/kitchen_1\n  foley bag check bags/kitchen_1\n"
+        f"  foley bag check bags/theirs {topic_options.EXAMPLE}\n"
         "  foley bag recover bags/kitchen_1\n"
         "  foley bag add-transform bags/kitchen_1 out/hand_eye/camera.yaml --to bags/kitchen_1-tf"
     )
@@ -19,7 +28,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     info = actions.add_parser("info", help="topics, rates, losses, session metadata")
     check = actions.add_parser("check", help="say what is wrong with it; exit code 1 if anything is")
     recover = actions.add_parser(
-        "recover", help="finish a bag whose recorder was killed or whose disk was full"
+        "recover",
+        help="write a whole bag of what is left of one that was cut off or damaged, which stays as it is",
     )
     add = actions.add_parser(
         "add-transform", help="copy a bag, with a static transform that was found after it was recorded"
@@ -28,12 +38,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
         sub.add_argument("path", help="bag folder, or one .mcap or .db3 file")
     for sub in (info, check):
         sub.add_argument("--out", default="out/bag", help="folder for metrics.json (default: %(default)s)")
+        topic_options.add(sub)
+    frame_options.add(check)
+    check.add_argument(
+        "--hand", default="", help="hand file whose joint joint_states must tell (default: any)"
+    )
     add.add_argument("transform", help="file that `foley calibrate` or `foley scene register` wrote")
     add.add_argument("--to", required=True, metavar="DIR", help="new bag, must not exist")
     recover.add_argument(
+        "--to", metavar="DIR", help="new bag, must not exist (default: beside the old one, BAG-recovered)"
+    )
+    recover.add_argument(
         "--in-place",
         action="store_true",
-        help="append to the file itself instead of a copy that replaces it; for disks that cannot hold both",
+        help="give the new bag the name of the old one, which is kept as BAG.original",
     )
 
 
@@ -49,7 +67,8 @@ def run(args: argparse.Namespace) -> int:
 def _info(args: argparse.Namespace) -> int:
     from foley_perception.recording.inspect import inspect_bag
 
-    report = inspect_bag(args.path)
+    naming = topic_options.naming_of(args, [Path(args.path)])
+    report = inspect_bag(args.path, namespace=naming.namespace, mapping=naming.mapping)
     _print(args, report)
     for key, value in report.session.items():
         print(f"  {key}: {value}")
@@ -58,7 +77,9 @@ def _info(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print(args: argparse.Namespace, report: object) -> None:
+def _print(
+    args: argparse.Namespace, report: object, findings: Sequence[Finding] = (), start_ns: int = 0
+) -> None:
     from foley_common.metrics_file import write_metrics
     from foley_perception.commands.tables import print_topics, topic_figures
     from foley_perception.recording.inspect import BagReport
@@ -75,52 +96,82 @@ def _print(args: argparse.Namespace, report: object) -> None:
         "bytes": report.bytes,
         "topics": topic_figures(report.topics),
         "problems": list(report.problems),
+        "findings": [
+            {"rule": f.rule, "severity": f.severity.name.lower(), "topic": f.topic, "text": f.text}
+            | {"time_s": None if f.time_ns is None else (f.time_ns - start_ns) * 1e-9}
+            for f in findings
+        ],
     }
     write_metrics(args.out, figures)
 
 
 def _check(args: argparse.Namespace) -> int:
+    from foley_perception.action.gripper import GripperHand
+    from foley_perception.audit.bag import of_bag
+    from foley_perception.audit.finding import Finding, Severity
+    from foley_perception.audit.recording import RecordingAudit
+    from foley_perception.audit.roles import roles_of
+    from foley_perception.commands.tables import print_findings
     from foley_perception.episodes import EpisodeError, read_episode
-    from foley_perception.recording.inspect import inspect_bag, verdicts
+    from foley_perception.recording.inspect import inspect_bag
 
-    report = inspect_bag(args.path, check_crc=True)
-    _print(args, report)
-    wrong = verdicts(report)
+    naming = topic_options.naming_of(args, [Path(args.path)])
+    named: dict[str, Any] = {"namespace": naming.namespace, "mapping": naming.mapping}
+    audit, clocks = RecordingAudit(), []
+    report = inspect_bag(args.path, check_index=True, audit=audit, **named)
+    verdict = audit.verdict(roles_of({t.topic: t.type for t in report.topics}, report.named))
+    found = of_bag(report, verdict)
+    told = [finding.text for finding in found]
     try:
-        episode = read_episode(args.path)
+        hand = GripperHand.from_yaml(args.hand) if args.hand else None
+        episode = read_episode(args.path, frames=frame_options.frames_of(args), **named)
     except EpisodeError as error:
-        wrong.append(str(error))
+        rest = str(error)
+        for text in told:
+            rest = rest.replace(text, "")
+        if rest.strip("; "):
+            found.insert(0, Finding("reader", Severity.ERROR, "", str(error)))
     else:
-        wrong += [p for p in episode.problems if p not in wrong]
+        found += [finding for finding in episode.findings if finding.text not in told]
+        told += [finding.text for finding in found]
+        more = [*episode.problems, *episode.motion_problems(hand)]
+        more = [text for text in dict.fromkeys(more) if text not in told]
+        found += [Finding("reader", Severity.PROBLEM, "", text) for text in more]
         for segment in episode.audio.segments if episode.audio is not None else ():
-            print(
-                f"  sound `{segment.stream_id}`: {segment.sample_rate} Hz, "
+            clocks.append(
+                f"sound `{segment.stream_id}`: {segment.sample_rate} Hz, "
                 f"clock {segment.clock.drift_ppm(segment.sample_rate):+.1f} ppm, stamp jitter "
                 f"{segment.clock.jitter_s * 1e3:.3f} ms, {segment.clock.rejected} stamps rejected"
             )
-    for problem in wrong:
-        print(f"  ! {problem}")
-    print("good" if not wrong else f"{len(wrong)} problem(s)")
+    _print(args, report, found, verdict.clock.stamp_ns(report.start_ns))
+    print_findings(clocks, mark="")
+    print_findings([finding.line for finding in found])
+    wrong = sum(finding.severity > Severity.NOTE for finding in found)
+    print("good" if not wrong else f"{wrong} problem(s)")
     return 1 if wrong else 0
 
 
 def _recover(args: argparse.Namespace) -> int:
-    from pathlib import Path
-
     from foley_perception.recording.recovery import recover_bag
 
-    for result in recover_bag(Path(args.path), in_place=args.in_place):
-        total = sum(result.summary.counts.values())
-        if result.was_finished:
-            print(f"{result.path}: was finished already, {total} messages")
-        else:
-            print(f"{result.path}: finished, {total} messages, {result.cut_bytes} incomplete bytes cut off")
+    if args.to and args.in_place:
+        print("foley bag: error: --to and --in-place exclude each other", file=sys.stderr)
+        return 2
+    done = recover_bag(Path(args.path), to=Path(args.to) if args.to else None, in_place=args.in_place)
+    for fault in done.faults:
+        print(f"  ! {fault}")
+    if not done.faults:
+        print(f"{done.path}: is whole, {done.messages} messages; nothing was written")
+        return 0
+    lost = f"{done.lost or 'no'} messages are lost"
+    if done.lost_more:
+        lost = f"{f'{done.lost} messages and more' if done.lost else 'messages'} are lost; nothing tells how many"
+    print(f"{done.path}: a whole bag, {done.messages} messages; {lost}")
+    print(f"{done.original}: {'the original, kept here' if args.in_place else 'the original, as it was'}")
     return 0
 
 
 def _add_transform(args: argparse.Namespace) -> int:
-    from pathlib import Path
-
     from foley_perception.geometry.static_transform import StaticTransform
     from foley_perception.ros.derived_topics import copy_with_transform
 

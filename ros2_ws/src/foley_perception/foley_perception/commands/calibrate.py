@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foley_common.metrics_file import write_metrics
+from foley_perception.commands import topic_options
 
 if TYPE_CHECKING:
     from foley_perception.scene.charuco import Board
@@ -50,6 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     eye.add_argument(
         "--out", type=Path, default=Path("out/hand_eye"), metavar="DIR", help="default: %(default)s"
     )
+    topic_options.add(eye)
     for one in (draw, eye):
         add_board(one)
 
@@ -109,7 +111,7 @@ def _hand_eye(args: argparse.Namespace, board: Board) -> int:
     from foley_perception.scene.board_views import find_board
     from foley_perception.scene.recorded import read_pictures
 
-    seen = read_pictures(args.bag)
+    seen = read_pictures(args.bag, topic_options.naming_of(args, [args.bag]))
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("pictures", total=None)
         views, told = find_board(

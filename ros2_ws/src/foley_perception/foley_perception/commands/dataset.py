@@ -8,8 +8,11 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from foley_perception.commands import frame_options, topic_options
+from foley_perception.commands.dataset_report import print_report, print_splits, print_without
+
 if TYPE_CHECKING:
-    from foley_perception.dataset.staging import BuildReport
+    from foley_perception.dataset.cut import CutConfig
 
 HELP = "build a dataset from recordings, check one, or export it for other tools"
 
@@ -19,6 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "examples:\n  foley dataset build bags --out dataset\n"
         "  foley dataset build bags/a bags/b --out dataset --windows\n  foley dataset check dataset\n"
+        f"  foley dataset build bags --out dataset {topic_options.EXAMPLE}\n"
         "  foley dataset import-greatest-hits vis-data --out greatest_hits\n"
         "  foley dataset export dataset --format webdataset --out shards"
     )
@@ -34,6 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     build.add_argument(
         "--hand", default="parallel_gripper", help="hand file: gripper as keypoints (default: %(default)s)"
     )
+    frame_options.add(build)
     build.add_argument("--merge", type=float, default=0.3, help="[s] closer contacts are one clip")
     build.add_argument(
         "--clear",
@@ -47,6 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="0.7,0.15,0.15",
         help="train,validation,test shares of recordings that name no split (default: %(default)s)",
     )
+    topic_options.add(build)
     hits = actions.add_parser(
         "import-greatest-hits",
         help="clips of The Greatest Hits, from its unpacked files; import again to complete",
@@ -79,12 +85,13 @@ def _configure_export(actions: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from foley_common.topics import TopicError
     from foley_perception.dataset.schema import DatasetError
 
     actions = {"build": _build, "check": _check, "import-greatest-hits": _import_hits, "export": _export}
     try:
         return actions[args.action](args)
-    except DatasetError as error:
+    except (DatasetError, TopicError) as error:
         print(f"foley dataset: error: {error}", file=sys.stderr)
         return 1 if args.action == "check" else 2
 
@@ -93,24 +100,38 @@ def _build(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from foley_perception.dataset.build import build_dataset, find_bags, without_scans
-    from foley_perception.dataset.cut import CutConfig
 
-    found = find_bags(args.bags)
+    found = _each_once(find_bags(args.bags))
     bags = without_scans(found)
     if len(bags) < len(found):
         print(f"{len(found) - len(bags)} scans of scenes were left out: there is nothing to hear in them")
+    naming = topic_options.naming_of(args, bags)
     with _bar("bags") as progress:
         report = build_dataset(
             bags,
             Path(args.out),
-            config=CutConfig(merge_s=args.merge, windows=args.windows, hand=args.hand, clear_m=args.clear),
+            config=_cut_config(args),
+            naming=naming,
             shares=_shares(args.shares),
             workers=args.workers,
             skip_bad=args.skip_bad,
             progress=progress,
         )
-    _print_report(report, "contacts")
+    print_report(report, "contacts")
     return 0
+
+
+def _cut_config(args: argparse.Namespace) -> CutConfig:
+    from foley_perception.dataset.cut import CutConfig
+    from foley_perception.dataset.schema import DatasetError
+
+    try:
+        frames = frame_options.frames_of(args)
+    except ValueError as error:
+        raise DatasetError(str(error)) from error
+    return CutConfig(
+        merge_s=args.merge, windows=args.windows, hand=args.hand, clear_m=args.clear, frames=frames
+    )
 
 
 def _import_hits(args: argparse.Namespace) -> int:
@@ -130,7 +151,7 @@ def _import_hits(args: argparse.Namespace) -> int:
         )
     for name, reason in report.manifest["incomplete"].items():
         print(f"left out {name}: {reason}")
-    _print_report(report, "hits")
+    print_report(report, "hits")
     return 0
 
 
@@ -146,6 +167,7 @@ def _export(args: argparse.Namespace) -> int:
             dataset, args.format, Path(args.out), lambda done, total: progress(done, total, "")
         )
     print(f"{args.out}: {about['clips']} clips and {about['windows']} windows as {about['format']}")
+    print_without(dataset.manifest.get("without", {}), dataset.manifest["splits"])
     return 0
 
 
@@ -160,18 +182,6 @@ def _bar(what: str) -> Iterator[Callable[[int, int, str], None]]:
         yield lambda done, total, name: bar.update(task, completed=done, total=total, description=name)
 
 
-def _print_report(report: BuildReport, what: str) -> None:
-    for source, reason in report.failed.items():
-        print(f"left out {source}: {reason}")
-    for reason, count in report.manifest["skipped"].items():
-        print(f"{count} {what} without a clip: {reason}")
-    clips = sum(side["clips"] for side in report.manifest["splits"].values())
-    for devices in report.manifest.get("further_devices", {}).values():
-        for device, counts in devices.items():
-            print(f"{device}: in {counts['clips']} of {clips} clips and {counts['windows']} windows")
-    _print_splits(report.manifest["splits"], report.manifest["fingerprint"])
-
-
 def _shares(text: str) -> dict[str, float]:
     from foley_perception.dataset.schema import ASSIGNED, DatasetError
 
@@ -184,26 +194,23 @@ def _shares(text: str) -> dict[str, float]:
     return dict(zip(ASSIGNED, values, strict=True))
 
 
+def _each_once(bags: list[Any]) -> list[Any]:
+    """Not both of a damaged bag and its recovered copy."""
+    from foley_perception.recording.recovery import superseded
+
+    for original in superseded(bags):
+        print(f"left out {original}: its recovered copy is used instead")
+        bags.remove(original)
+    return bags
+
+
 def _check(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from foley_perception.dataset.manifest import check
 
     result = check(Path(args.dataset))
-    _print_splits(result["splits"], result["fingerprint"])
+    print_without(result["without"], result["splits"])
+    print_splits(result["splits"], result["fingerprint"])
     print("no leaks; content and fingerprint agree")
     return 0
-
-
-def _print_splits(counts: dict[str, dict[str, Any]], fingerprint: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=f"fingerprint {fingerprint[:16]}", title_justify="left")
-    for name in ("split", "clips", "windows", "sessions", "scenes", "objects", "materials"):
-        table.add_column(name)
-    for split, count in counts.items():
-        materials = ", ".join(f"{name or 'unknown'} {n}" for name, n in count["materials"].items())
-        numbers = [str(count[name]) for name in ("clips", "windows", "sessions", "scenes", "objects")]
-        table.add_row(split, *numbers, materials)
-    Console().print(table)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from foley_common.metrics_file import write_metrics
+from foley_perception.commands import topic_options
 
 HELP = "find human hands in pictures and recordings; fetch the networks for it"
 
@@ -67,6 +68,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     pictures = actions.add_parser("pictures", help="write the pictures of a recording for other programs")
     pictures.add_argument("bag", type=Path)
     pictures.add_argument("--to", type=Path, required=True, metavar="DIR")
+    for sub in (track, pictures):
+        topic_options.add(sub)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -145,11 +148,13 @@ def _track(args: argparse.Namespace) -> int:
     from foley_perception.scene.recorded import read_pictures
 
     check_folder(args.to, 0)  # before minutes of work
-    if args.hamer:
-        find = by_hamer(args.hamer)
+    networks = None if args.hamer else HandDetector(least_palm=args.least, least_hand=args.least)
+    naming = topic_options.naming_of(args, [args.bag])
+    seen = read_pictures(args.bag, naming)
+    if networks is None:
+        find, left_out = by_hamer(args.hamer, seen.size, len(seen.frames))
     else:
-        find = by_networks(HandDetector(least_palm=args.least, least_hand=args.least))
-    seen = read_pictures(args.bag)
+        find, left_out = by_networks(networks), []
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("pictures", total=None)
         hands = follow_recording(
@@ -160,9 +165,11 @@ def _track(args: argparse.Namespace) -> int:
             every=args.every,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    for problem in hands.problems:
+    problems = [*hands.problems, *left_out]
+    for problem in problems:
         print(f"foley hands: {problem}", file=sys.stderr)
-    topic, messages = hand_keypoints(hands, f"{seen.prefix}{HAND_KEYPOINTS.name}", args.world_frame)
+    name = naming.mapping.get(HAND_KEYPOINTS.name, f"{seen.prefix}{HAND_KEYPOINTS.name}")
+    topic, messages = hand_keypoints(hands, name, args.world_frame)
     copied = copy_with(
         args.bag,
         args.to,
@@ -178,7 +185,7 @@ def _track(args: argparse.Namespace) -> int:
         "left_seen": float(present[0]),
         "right_seen": float(present[1]),
         **dataclasses.asdict(hands.counts),
-        "problems": list(hands.problems),
+        "problems": problems,
     }
     args.out.mkdir(parents=True, exist_ok=True)
     write_metrics(args.out, figures)
@@ -200,7 +207,7 @@ def _pictures(args: argparse.Namespace) -> int:
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("pictures", total=None)
         count = write_pictures(
-            read_pictures(args.bag),
+            read_pictures(args.bag, topic_options.naming_of(args, [args.bag])),
             args.to,
             lambda done, total: bar.update(task, completed=done, total=total),
         )

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from foley_perception.commands import topic_options
+
+if TYPE_CHECKING:
+    from foley_perception.recording.watch import Ending
+    from foley_perception.ros.record_client import RecorderClient
 
 HELP = "record a session with the running recorder"
+_EARLY_S = 1.0  # a recording that is shorter by more than this ended before it was meant to
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "examples:\n  foley record --name kitchen_1 --max-duration 60\n"
         "  foley record --max-duration 300 --by ann --tag bench --metadata '{scene_id: bench, split: train}'\n"
-        "Ctrl-C ends the recording early and keeps it."
+        f"  foley record --max-duration 60 {topic_options.EXAMPLE}\n"
+        "Ctrl-C ends the recording early and keeps it.\n"
+        "Exit codes: 0 recorded, 1 it ended otherwise than it was meant to, 2 it did not begin."
     )
     parser.add_argument("--name", default="", help="folder name of the bag (default: made from the time)")
     parser.add_argument("--max-duration", type=float, required=True, help="[s] it ends by itself after this")
@@ -25,58 +34,121 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--metadata", default="", help="further session metadata as a YAML mapping")
     parser.add_argument(
-        "--recorder", default="recorder", help="name of the recorder's node (default: %(default)s)"
+        "--recorder",
+        default="recorder",
+        help="name of the recorder's node (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--namespace",
+        default="",
+        metavar="NS",
+        help="of the recorder, as `foley up --namespace` was given it",
     )
     parser.add_argument("--out", default="out/record", help="folder for metrics.json (default: %(default)s)")
+    topic_options.add_map(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from foley_common.metrics_file import write_metrics
-    from foley_perception.commands.tables import print_topics, topic_figures
+    from foley_common.topics import TopicError
     from foley_perception.ros.record_client import RecordClientError, RecorderClient
 
     try:
-        with RecorderClient(args.recorder) as recorder:
-            started = recorder.start(
-                name=args.name,
-                max_duration=args.max_duration,
-                recorded_by=args.by,
-                notes=args.notes,
-                tags=args.tag,
-                metadata_yaml=args.metadata,
-            )
-            print(f"recording {started.path}")
-            columns = (
-                TextColumn("recording"),
-                BarColumn(),
-                TimeElapsedColumn(),
-                TextColumn("{task.description}"),
-            )
-            with Progress(*columns) as bar:
-                task = bar.add_task("", total=args.max_duration)
-                recorder.wait(
-                    args.max_duration,
-                    lambda seconds, text: bar.update(task, completed=seconds, description=text),
-                )
-            stopped = recorder.stop()
-    except RecordClientError as error:
-        print(f"foley record: error: {error}", file=sys.stderr)
+        mapping = topic_options.mapping_of(args)
+        with RecorderClient(f"{args.namespace.strip('/')}/{args.recorder.strip('/')}") as recorder:
+            if mapping:
+                recorder.map_topics(mapping)
+            try:
+                return _record(args, recorder)
+            finally:
+                recorder.unmap_topics(_tell)
+    except (RecordClientError, TopicError) as error:
+        _tell(f"error: {error}")
         return 2
+
+
+def _record(args: argparse.Namespace, recorder: RecorderClient) -> int:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    started = recorder.start(
+        name=args.name,
+        max_duration=args.max_duration,
+        recorded_by=args.by,
+        notes=args.notes,
+        tags=args.tag,
+        metadata_yaml=args.metadata,
+    )
+    print(f"recording {started.path}", flush=True)
+    columns = (TextColumn("recording"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns) as bar:
+        task = bar.add_task("", total=args.max_duration)
+        ending = recorder.wait(
+            args.max_duration,
+            lambda seconds, text: bar.update(task, completed=seconds, description=text),
+            _tell,
+        )
+    return _finish(args, recorder, started, ending)
+
+
+def _finish(args: argparse.Namespace, recorder: RecorderClient, started: Any, ending: Ending | None) -> int:
+    """Ask the recorder for the result, or look what is left where it cannot be asked."""
+    from foley_common.metrics_file import write_metrics
+    from foley_perception.commands.tables import print_findings, print_topics, topic_figures
+    from foley_perception.ros.record_client import RecordClientError
+
+    stopped: Any = None
+    why = ending.text if ending is not None else ""
+    if ending is None or ending.cause.can_be_asked:
+        try:
+            stopped = recorder.stop(patience_s=10.0 if ending is None else 2.0)
+        except RecordClientError as error:
+            why = why or str(error)
+    if stopped is None or stopped.error_code == stopped.ERROR_NOT_RECORDING:
+        if stopped is not None:
+            why = f"somebody else stopped the recording ({why or stopped.error_msg})"
+        return _look(args, recorder, started, why)
     print_topics(stopped.topics, f"{stopped.path}: {stopped.duration:.1f} s, {stopped.bytes / 1e6:.1f} MB")
-    write_metrics(args.out, _figures(stopped, topic_figures(stopped.topics)))
-    if stopped.error_code:
-        print(f"foley record: error: {stopped.error_msg}", file=sys.stderr)
-        return 1
-    return 0
-
-
-def _figures(stopped: Any, topics: dict[str, Any]) -> dict[str, Any]:
-    return {
+    print_findings(stopped.findings)
+    if ending is not None and not stopped.error_code and stopped.duration > args.max_duration - _EARLY_S:
+        why = ""  # its time was over
+    told = "; ".join(filter(None, (why, stopped.error_msg)))
+    figures = {
         "path": stopped.path,
         "duration_s": stopped.duration,
         "bytes": stopped.bytes,
-        "error_msg": stopped.error_msg,
-        "topics": topics,
+        "error_msg": told,
+        "findings": list(stopped.findings),
+        "topics": topic_figures(stopped.topics),
     }
+    write_metrics(args.out, figures)
+    if told:
+        _tell(f"error: {told}; {stopped.path} is finished and holds {stopped.duration:.1f} s")
+    return 1 if told else 0
+
+
+def _look(args: argparse.Namespace, recorder: RecorderClient, started: Any, why: str) -> int:
+    """Tell at once what happened, then what is left."""
+    from pathlib import Path
+
+    from foley_common.metrics_file import write_metrics
+    from foley_perception.commands.tables import print_topics, topic_figures
+    from foley_perception.recording.kept import look
+
+    _tell(f"error: {why}")
+    kept = look(Path(started.path), started.session_id, local=recorder.local)
+    figures: dict[str, Any] = {"path": started.path, "error_msg": why, "kept": kept.text, "topics": {}}
+    if (report := kept.report) is not None:
+        print_topics(report.topics, f"{report.path}: {report.duration_s:.1f} s, {report.bytes / 1e6:.1f} MB")
+        figures |= {
+            "duration_s": report.duration_s,
+            "bytes": report.bytes,
+            "messages": report.messages,
+            "finished": kept.finished,
+            "topics": topic_figures(report.topics),
+        }
+    write_metrics(args.out, figures)
+    _tell(kept.text)
+    return 1
+
+
+def _tell(sentence: str) -> None:
+    print(f"foley record: {sentence}", file=sys.stderr, flush=True)

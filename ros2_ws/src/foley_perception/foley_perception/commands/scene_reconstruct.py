@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foley_common.metrics_file import write_metrics
+from foley_perception.commands import topic_options
 
 if TYPE_CHECKING:
     from foley_perception.gaussians.reconstruction.optimise import OptimiseConfig
@@ -53,6 +54,7 @@ def configure(actions: Any) -> None:
     make.add_argument(
         "--world-frame", default="world", help="frame of the scene in a bag (default: %(default)s)"
     )
+    topic_options.add(make)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -72,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
     )
     sources = _sources(args.source)
+    naming = topic_options.naming_of(args)
     if args.out is not None and len(sources) > 1:
         raise ValueError(
             f"--out names one folder and there are {len(sources)} scans; use --into to name the folder of all scenes"
@@ -85,7 +88,8 @@ def run(args: argparse.Namespace) -> int:
         for source in sources:
             out = args.out or args.into / source.resolve().name
             try:
-                _reconstruct_one(args, read_scan(source, world_frame=args.world_frame), out, config, stop)
+                scan = read_scan(source, world_frame=args.world_frame, naming=naming)
+                _reconstruct_one(args, scan, out, config, stop)
             except (ScanError, FloatingPointError) as error:
                 if len(sources) == 1:
                     raise

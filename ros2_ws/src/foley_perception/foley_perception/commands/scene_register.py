@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foley_common.metrics_file import write_metrics
+from foley_perception.commands import topic_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +30,7 @@ def configure(actions: Any) -> None:
         "--pictures", type=int, default=5, metavar="N", help="look at so many (default: %(default)s)"
     )
     put.add_argument("--to", type=Path, metavar="DIR", help="also write a copy of the bag with the transform")
+    topic_options.add(put)
     put.add_argument("--world-frame", default="world", help="frame of the scene (default: %(default)s)")
     put.add_argument(
         "--out", type=Path, default=Path("out/register"), metavar="DIR", help="default: %(default)s"
@@ -64,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--pictures is {args.pictures}, must be at least 1")
     if args.to is not None:
         check_folder(args.to, 0)
-    seen = read_pictures(args.bag)
+    seen = read_pictures(args.bag, topic_options.naming_of(args, [args.bag]))
     known: SE3 | None = None
     stamps = seen.frames.times_ns
     with contextlib.suppress(TransformUnavailable):

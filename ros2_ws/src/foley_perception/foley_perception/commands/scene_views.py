@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from foley_common.metrics_file import write_metrics
+from foley_perception.commands import topic_options
 
 
 def configure(actions: Any) -> None:
@@ -37,6 +38,7 @@ def configure(actions: Any) -> None:
         help="local views show so much to each side (default: %(default)s)",
     )
     views.add_argument("--hand", default="parallel_gripper", help="hand file: gripper as keypoints")
+    topic_options.add(views)
     views.add_argument("--workers", type=int, default=0, help="processes (default: one per core)")
 
 
@@ -62,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
     config = BulkConfig(rate_hz=args.rate, names=names, hand=args.hand, views=views)
     scenes = find_scenes(args.scenes)
     bags = without_scans(find_bags(args.bags))
+    naming = topic_options.naming_of(args, bags)
     workers = args.workers or len(os.sched_getaffinity(0))
     began = time.monotonic()
     with Progress(console=Console(stderr=True)) as bar:
@@ -71,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
             scenes,
             args.out,
             config,
+            naming=naming,
             workers=workers,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
@@ -33,6 +33,15 @@ def print_topics(reports: Iterable[Any], title: str) -> None:
     console = Console()
     # Piped output is not cut to the 80 columns that rich assumes.
     (console if console.is_terminal else Console(width=140)).print(table)
+
+
+def print_findings(lines: Sequence[str], at_most: int = 20, mark: str = "! ") -> None:
+    """What an audit found, each sentence once."""
+    once = list(dict.fromkeys(lines))
+    for line in once[:at_most]:
+        print(f"  {mark}{line}")
+    if len(once) > at_most:
+        print(f"  {mark}and {len(once) - at_most} more; all are in metrics.json")
 
 
 def _milliseconds(seconds: float) -> str:

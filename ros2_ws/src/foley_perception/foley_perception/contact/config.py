@@ -34,6 +34,9 @@ class ContactDetectorConfig:
     min_confidence: float = _doc(0.5, "contacts less certain than this are not published, (0, 1]")
     decision_s: float = _doc(0.09, "time after the onset for the motion that follows it [s]")
     use_depth: bool = _doc(True, "use camera/depth for nearness, planned contacts and telling objects apart")
+    camera_transport: str = _doc(
+        "auto", "of depth: raw, compressed, or auto: compressed where only that is published"
+    )
     object_radius: float = _doc(0.06, "contacts closer together than this are on one object [m]")
     known_objects: tuple[str, ...] = _doc((), "objects known by name, each `name x y z radius` [m]")
 
@@ -52,7 +55,7 @@ class ContactDetectorConfig:
             if not getattr(self, name):
                 raise ValueError(f"{name} is empty, must name a frame of tf")
         # Each of these refuses its own fields.
-        _ = self.onset, self.gates, self.objects
+        _ = self.onset, self.gates, self.objects, self.sensing
 
     @property
     def onset(self) -> OnsetConfig:
@@ -66,6 +69,7 @@ class ContactDetectorConfig:
             tip_frame=self.tip_frame,
             hand=self.hand,
             depth=self.use_depth,
+            camera_transport=self.camera_transport,
         )
 
     @property

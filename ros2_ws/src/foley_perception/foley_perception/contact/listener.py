@@ -8,8 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
-from foley_perception.audio.clock import StreamingClock
+from foley_common.topics import MICROPHONE
+from foley_perception.audio.clock import StreamingClock, stamp_by_arrival
 from foley_perception.audio.onset import OnsetConfig, OnsetDetector
+from foley_perception.audit.finding import Severity
+from foley_perception.audit.live import LiveSound
 from foley_perception.clips.channels import CHANNEL, one_channel
 
 
@@ -59,6 +62,7 @@ class Listener:
         self._zeros = 0
         self._refusal: str = ""
         self._recent_bad = 0
+        self._audit = LiveSound(MICROPHONE.name, channel)
 
     @property
     def end_ns(self) -> int | None:
@@ -79,7 +83,8 @@ class Listener:
         sample_rate: int,
         arrival_ns: int | None = None,
     ) -> list[HeardOnset]:
-        """Take in one chunk. A chunk of another sample rate is refused and reported by :meth:`trouble`."""
+        """Take in one chunk; without a stamp (0) it goes by arrival. A chunk of another sample rate is refused and
+        reported by :meth:`trouble`."""
         self._arrival_ns = time_ns if arrival_ns is None else arrival_ns
         if sample_rate != self.config.sample_rate:
             self.refused_chunks += 1
@@ -91,6 +96,7 @@ class Listener:
             return []
         self._refusal = ""
         n, channels = samples.shape
+        given_ns, time_ns = time_ns, time_ns or stamp_by_arrival(self._arrival_ns, n, sample_rate)
         if self.channel >= channels:
             self.refused_chunks += 1
             self._refusal = (
@@ -98,6 +104,14 @@ class Listener:
             )
             self._stream_id = None
             return []
+        self._audit.add(
+            samples,
+            first_sample=first_sample,
+            time_ns=given_ns,
+            stream_id=stream_id,
+            sample_rate=sample_rate,
+            arrival_ns=self._arrival_ns,
+        )
         mono = one_channel(samples, self.channel)
         good = np.isfinite(mono)
         bad = n - int(np.count_nonzero(good))
@@ -136,6 +150,10 @@ class Listener:
             return Trouble(
                 True, f"mic/audio holds nothing but zeros for {seconds:.1f} s: is the microphone muted?"
             )
+        found = self._audit.findings()
+        if found:
+            serious = found[0].severity == Severity.ERROR
+            return Trouble(serious, "; ".join(finding.text for finding in found[:3]))
         return None
 
     def _follow(self, stream_id: str, first_sample: int, time_ns: int) -> None:

@@ -6,15 +6,21 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from foley_common import topics
-from foley_perception.dataset import schema, splits, store
-from foley_perception.dataset.cut import NEEDED, CutConfig, Cutter
+from foley_perception.dataset import schema, splits
+from foley_perception.dataset.cut import CutConfig
+from foley_perception.dataset.pieces import cut_bag
+from foley_perception.dataset.rows import Rows
 from foley_perception.dataset.schema import DatasetError
 from foley_perception.dataset.staging import BuildReport, Cut, Progress, build_from, identity_of
-from foley_perception.episodes.reader import read_episode
+from foley_perception.episodes.names import Naming
+from foley_perception.episodes.outline import Outline
 from foley_perception.recording.bag import Bag
-from foley_perception.recording.errors import BagError
+from foley_perception.recording.bag_name import bag_name, distinct_names
+
+READER_VERSION = 2  # of how bags are read and cut: what an earlier one gave is cut again
 
 
 def find_bags(paths: Iterable[str | Path]) -> list[Path]:
@@ -50,10 +56,15 @@ def without_scans(bags: Sequence[Path]) -> list[Path]:
 
 
 def _is_scan(bag: Path) -> bool:
+    return _session(bag).get("kind") == "scan"
+
+
+def _session(bag: Path) -> dict[str, Any]:
+    """Metadata as far as they are known without reading a bag. What is wrong is told where it is read."""
     try:
-        return Bag(bag).session.get("kind") == "scan"
-    except BagError:
-        return False  # told where it is read
+        return Bag(bag).session
+    except Exception:  # noqa: BLE001 - whatever it is, it must not end the work on other bags
+        return {}
 
 
 def bag_files(bag: Path) -> list[Path]:
@@ -67,37 +78,34 @@ class BagSource:
 
     path: Path
     config: CutConfig
+    name: str = ""  # where its metadata name no session; empty: that of its folder
+    naming: Naming = dataclasses.field(default_factory=Naming)
 
     def key(self) -> str:
         """From its name and where it lies."""
-        return f"{self.path.stem}-{hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:8]}"
+        return f"{bag_name(self.path)}-{hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:8]}"
 
     def identity(self) -> str:
         """Of the bag's files and of the configuration."""
         further = [
             f"{topic.device} {topic.name}" for topic in topics.TOPICS if topic.reader and topic.further
         ]
-        return identity_of(bag_files(self.path), f"{schema.SCHEMA_VERSION} {self.config!r} {further}")
-
-    def cut(self, folder: Path) -> Cut:
-        """Raises EpisodeError, ValueError or OSError where the bag cannot be used."""
-        cutter = Cutter(read_episode(self.path, require=NEEDED), self.config)
-        rows, clips = [], []
-        for data in cutter.clips():
-            rows.append(store.store_clip(folder, data))
-            clips.append(data.clip)
-        windows = cutter.windows(clips) if self.config.windows else iter(())
-        window_rows = [store.store_window(folder, data) for data in windows]
-        return Cut(
-            session_id=cutter.episode.session_id,
-            scene_id=cutter.scene_id,
-            split=cutter.episode.split,
-            object_ids=tuple(sorted({clip.object_id for clip in clips if clip.object_id})),
-            clips=rows,
-            windows=window_rows,
-            skipped=dict(cutter.skipped),
-            problems=cutter.problems,
+        named = f"{self.name} {self.naming.identity}"
+        return identity_of(
+            bag_files(self.path),
+            f"{schema.SCHEMA_VERSION} {READER_VERSION} {self.config!r} {further} {named}",
         )
+
+    def session_id(self) -> str:
+        """As its metadata say, without reading the bag; else its name."""
+        return str(_session(self.path).get("session_id") or self.name)
+
+    def cut(self, rows: Rows) -> Cut:
+        """Raises EpisodeError, ValueError or OSError where the bag cannot be used."""
+        outline = Outline(
+            self.path, namespace=self.naming.namespace, mapping=self.naming.mapping, name=self.name
+        )
+        return cut_bag(outline, self.config, rows)
 
 
 def build_dataset(
@@ -105,6 +113,7 @@ def build_dataset(
     folder: Path,
     *,
     config: CutConfig | None = None,
+    naming: Naming | None = None,
     shares: Mapping[str, float] = splits.DEFAULT_SHARES,
     workers: int = 0,
     skip_bad: bool = False,
@@ -118,5 +127,9 @@ def build_dataset(
     """
     if not bags:
         raise DatasetError("no bags were given")
-    sources = [BagSource(bag, config or CutConfig()) for bag in bags]
+    names = distinct_names(bags)
+    sources = [
+        BagSource(bag, config or CutConfig(), name, naming or Naming())
+        for bag, name in zip(bags, names, strict=True)
+    ]
     return build_from(sources, folder, shares=shares, workers=workers, skip_bad=skip_bad, progress=progress)

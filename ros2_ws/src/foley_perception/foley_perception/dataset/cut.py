@@ -1,35 +1,42 @@
-"""Clips and windows out of an episode."""
+"""Clips and windows out of an episode, or out of a stretch of one."""
 
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import math
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_common import topics
 from foley_common.enumerations import ACTIONS, UNKNOWN
-from foley_common.times import NS_PER_S
-from foley_common.topics import MAIN_ARM
+from foley_common.topics import MAIN_ARM, MAIN_CAMERA, MAIN_MICROPHONE
 from foley_perception.action.gripper import GripperHand
 from foley_perception.clips import grid as clip_grid
-from foley_perception.clips.inputs import Streams, contact_point, executed_inputs, planned_action
+from foley_perception.clips.inputs import (
+    NoMotion,
+    Streams,
+    contact_point,
+    executed_inputs,
+    measured_action,
+    planned_action,
+)
 from foley_perception.clips.pictures import CLEAR_M, NoPicture, frame_indices
 from foley_perception.contact_event import Contact
+from foley_perception.dataset.contacts import MergedContact
 from foley_perception.dataset.further import FurtherDevices, window_action
 from foley_perception.dataset.schema import Clip, ClipData, DatasetError, Window, WindowData
+from foley_perception.dataset.survey import WINDOW_NS, Survey, survey_episode, touching_path
 from foley_perception.episodes.episode import Episode, number
-from foley_perception.episodes.hands import finger_as_tool, hand_keypoints
-from foley_perception.episodes.planned_path import ReceivedPath, plan_for, planned_paths
-from foley_perception.episodes.tracks import ArmTrack, FrameTrack, KeypointTrack
-from foley_perception.geometry.tf_buffer import TransformBuffer
+from foley_perception.episodes.frames import USUAL_FRAMES, FrameNames, RecordedTransforms
+from foley_perception.episodes.hands import hand_keypoints
+from foley_perception.episodes.planned_path import PlannedPaths, plan_for, planned_paths
+from foley_perception.episodes.tracks import ArmTrack, FrameTrack
+from foley_perception.recording.bag_name import safe_name
 
-NEEDED: tuple[str, ...] = (topics.MICROPHONE.name, topics.CAMERA_INFO.name)
 _PLACEHOLDER_SPLIT = "train"  # splits are assigned when all bags are known
 
 
@@ -43,6 +50,7 @@ class CutConfig:
     max_audio_gap_s: float = 0.02  # of a clip may be missing
     clear_m: float = CLEAR_M  # with the tip nearer than this to the place an earlier still is taken; 0: never
     onsets: bool = True  # find contacts by ear where neither truth nor contacts were recorded
+    frames: FrameNames = USUAL_FRAMES
 
     def __post_init__(self) -> None:
         for name in ("merge_s", "max_audio_gap_s", "clear_m"):
@@ -51,76 +59,52 @@ class CutConfig:
                 raise DatasetError(f"{name} is {value}, must not be negative")
 
 
-@dataclasses.dataclass(frozen=True)
-class MergedContact:
-    contact: Contact
-    merged: int
+@dataclasses.dataclass
+class Tally:
+    """What was left out of a recording, and why."""
 
-
-def merge_contacts(contacts: tuple[Contact, ...], merge_s: float) -> list[MergedContact]:
-    """Contacts that follow the one before within ``merge_s`` join it; the first one stands for them."""
-    result: list[MergedContact] = []
-    newest = -(2**62)
-    for contact in sorted(contacts, key=lambda c: c.time_ns):
-        if result and contact.time_ns - newest < merge_s * NS_PER_S:
-            last = result[-1]
-            result[-1] = MergedContact(last.contact, last.merged + 1)
-        else:
-            result.append(MergedContact(contact, 1))
-        newest = contact.time_ns
-    return result
+    skipped: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    contacts: dict[int, str] = dataclasses.field(default_factory=dict)  # [ns] those that are no clips
+    devices: collections.Counter[tuple[str, str]] = dataclasses.field(default_factory=collections.Counter)
 
 
 class Cutter:
-    """Cuts one episode.
+    """Cuts one episode, or a stretch of one.
+
+    Args:
+        survey: of the whole recording, where the episode is a stretch of it.
+        tally: to go on counting in.
 
     Raises:
-        DatasetError: the episode lacks sound, poses, frames or a camera.
+        DatasetError: the episode lacks motion, or both sound and pictures.
     """
 
-    def __init__(self, episode: Episode, config: CutConfig) -> None:
-        self._is_person = episode.ee_pose is None and episode.keypoints is not None
-        if episode.ee_pose is None and episode.keypoints is not None:
-            episode = _by_hand(episode, episode.keypoints)
-        self.episode = episode
+    def __init__(
+        self,
+        episode: Episode,
+        config: CutConfig,
+        survey: Survey | None = None,
+        tally: Tally | None = None,
+    ) -> None:
         self.config = config
-        self.skipped: collections.Counter[str] = collections.Counter()
-        self.left_out: dict[int, str] = {}  # contacts [ns] that are no clips, and why
-        lacking = {
-            topics.MICROPHONE.name: episode.audio,
-            f"{topics.EE_POSE.name} or {topics.HAND_KEYPOINTS.name}": episode.ee_pose,
-            topics.CAMERA.name: episode.frames,
-            "camera (camera_info and its frame in tf_static)": episode.camera,
-        }
-        absent = [name for name, value in lacking.items() if value is None]
-        if absent:
-            hints = f" ({'; '.join(episode.problems)})" if episode.problems else ""
-            raise DatasetError(f"{episode.path}: no {', '.join(absent)}{hints}; clips need all of them")
+        self.survey = survey or survey_episode(episode, merge_s=config.merge_s, onsets=config.onsets)
+        self.episode = _of_a_person(episode, self.survey.side) if self.survey.side else episode
+        self.episode.check_frames()
+        self.tally = tally if tally is not None else Tally()
         self.scene_id = episode.scene_id or episode.session_id
         objects = episode.scene.get("objects")
         listed = objects if isinstance(objects, list) else []
         self._scene_objects = {str(o.get("id", "")) for o in listed if isinstance(o, dict)}
 
-    # ---- contacts --------------------------------------------------------------------------------------
-    @cached_property
-    def contacts(self) -> list[MergedContact]:
+    @property
+    def contacts(self) -> tuple[MergedContact, ...]:
         """From ground truth where there is some, else detected ones, else by ear."""
-        source = self.episode.truth or self.episode.detected
-        if not source and self.config.onsets:
-            source = self._heard()
-        return merge_contacts(source, self.config.merge_s)
+        return self.survey.contacts
 
-    def _heard(self) -> tuple[Contact, ...]:
-        from foley_perception.audio.onset import OnsetConfig, OnsetDetector
-
-        assert self.episode.audio is not None
-        found = []
-        for segment in self.episode.audio.segments:
-            detector = OnsetDetector(OnsetConfig(sample_rate=segment.sample_rate))
-            for onset in detector.process(segment.samples):
-                time_ns = int(segment.clock.time_ns(segment.first_sample + onset.sample))
-                found.append(Contact(time_ns))
-        return tuple(found)
+    @property
+    def left_out(self) -> dict[int, str]:
+        """Contacts [ns] that are no clips, and why."""
+        return self.tally.contacts
 
     def object_key(self, object_id: str) -> str:
         """An id that means the same object in every session. What a scene does not list belongs to it."""
@@ -131,35 +115,44 @@ class Cutter:
         return object_id
 
     # ---- clips -----------------------------------------------------------------------------------------
-    def clips(self) -> Iterator[ClipData]:
-        """Clips in order of time; why others were left out is counted in ``skipped``."""
-        for number_, merged in enumerate(self.contacts):
+    def clips(self, contacts: Iterable[tuple[int, MergedContact]] | None = None) -> Iterator[ClipData]:
+        """Clips in order of time; why others were left out is counted in the tally.
+
+        Args:
+            contacts: those of this stretch, with their numbers in the recording; all of it by default.
+        """
+        for index, merged in enumerate(self.contacts) if contacts is None else contacts:
             try:
-                yield self._clip(number_, merged)
+                yield self._clip(index, merged)
             except _SkipError as reason:
-                self.skipped[str(reason)] += 1
-                self.left_out[merged.contact.time_ns] = str(reason)
+                self.tally.skipped[str(reason)] += 1
+                self.tally.contacts[merged.contact.time_ns] = str(reason)
 
     def _clip(self, index: int, merged: MergedContact) -> ClipData:
-        episode, contact = self.episode, merged.contact
-        assert episode.audio is not None and episode.frames is not None and episode.camera is not None
+        episode, contact, survey = self.episode, merged.contact, self.survey
         start_ns = clip_grid.clip_start_ns(contact.time_ns)
         audio, gap_s = self._audio(start_ns, clip_grid.CLIP_SAMPLES)
-        plan = plan_for(self._plans, contact.time_ns)
+        plan = plan_for(self._plans.paths, contact.time_ns)
         planned = np.full((clip_grid.CLIP_ACTIONS, clip_grid.ACTION_DIMS), np.nan, dtype=np.float32)
         try:
             point = contact_point(np.asarray(contact.position), self._streams, contact.time_ns)
-            inputs = executed_inputs(self._streams, contact.time_ns, point)
-            if plan is not None:
-                path = (plan.times_ns, plan.tip)
-                planned = planned_action(path, plan.width, contact.time_ns, point)
+            frames, still = None, None
+            if survey.pictures:
+                inputs = executed_inputs(self._streams, contact.time_ns, point)
+                frames, still, executed = inputs.frames, inputs.still, inputs.action
+            else:
+                executed = measured_action(self._streams, contact.time_ns, point)
         except ValueError as reason:
             raise _SkipError(str(reason)) from reason
+        if plan is not None:
+            # A plan that ends before the clip begins is not of this contact, which was measured all the same.
+            with contextlib.suppress(NoMotion):
+                path = (plan.times_ns, plan.tip)
+                planned = planned_action(path, plan.width, contact.time_ns, point)
         properties = episode.object_properties(contact.object_id, contact.time_ns)
-        assert inputs.frames is not None
         grid = clip_grid.sample_times_ns(start_ns, clip_grid.CLIP_FRAMES, clip_grid.FRAME_RATE)
         clip = Clip(
-            clip_id=f"{_safe(episode.session_id)}_{index:04d}",
+            clip_id=f"{safe_name(episode.session_id)}_{index:04d}",
             session_id=episode.session_id,
             scene_id=self.scene_id,
             object_id=self.object_key(contact.object_id),
@@ -182,18 +175,20 @@ class Cutter:
             audio_gap_s=gap_s,
             origin=episode.origin,
             reaction=str(properties.get("reaction", "") or ""),
+            without=_without(survey.sound, survey.pictures),
         )
         further = self.further.of_clip(start_ns, contact.time_ns, point)
         clip = dataclasses.replace(
             clip, microphones=further.microphones, cameras=further.cameras, arms=further.arms
         )
-        return ClipData(
-            clip, audio, inputs.frames, inputs.still, inputs.action, planned, self._keypoints(grid), further
-        )
+        return ClipData(clip, audio, frames, still, executed, planned, self._keypoints(grid), further)
 
-    def _audio(self, start_ns: int, count: int) -> tuple[NDArray[np.float32], float]:
-        assert self.episode.audio is not None
-        sound, known = self.episode.audio.slice(start_ns, count, clip_grid.SAMPLE_RATE)
+    def _audio(self, start_ns: int, count: int) -> tuple[NDArray[np.float32] | None, float]:
+        """What was heard, and how many seconds of it are missing; None where there is no microphone."""
+        track = self.episode.audio
+        if track is None:
+            return None, count / clip_grid.SAMPLE_RATE
+        sound, known = track.slice(start_ns, count, clip_grid.SAMPLE_RATE)
         gap_s = float(np.count_nonzero(~known)) / clip_grid.SAMPLE_RATE
         if gap_s > self.config.max_audio_gap_s:
             raise _SkipError("sound is missing")
@@ -208,15 +203,10 @@ class Cutter:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is wrong but bearable: of the episode, and what is taken for something else."""
-        told = [*self.episode.problems, *self.further.problems]
-        if self.episode.tip_problem and not self._is_person:
-            told.append(self.episode.tip_problem)
-        if self._width is None and not self._is_person:
-            told.append(
-                f"joint_states: nobody tells `{self._hand.width_joint}`, the joint of the hand `{self._hand.name}`: "
-                "its width counts as 0; name the right hand file with --hand"
-            )
+        """What is wrong but bearable: of the episode, and what is taken for something else. Not of single items."""
+        told = [*self.episode.problems, *self.survey.problems, *map(str, self._plans.findings)]
+        if not self.survey.side:
+            told += self.episode.motion_problems(self._hand)
         return tuple(told)
 
     # ---- hands -----------------------------------------------------------------------------------------
@@ -237,10 +227,9 @@ class Cutter:
     def _streams(self) -> Streams:
         """What was sensed, as models are shown it."""
         episode = self.episode
-        assert episode.frames is not None and episode.camera is not None
-        track = episode.frames
+        track = episode.frames or _NO_FRAMES
         return Streams(
-            episode.camera,
+            episode.camera_at,
             track.times_ns,
             lambda index: np.asarray(track.read(index), dtype=np.uint8),
             episode.tip_path,
@@ -250,42 +239,46 @@ class Cutter:
         )
 
     @cached_property
-    def _plans(self) -> tuple[ReceivedPath, ...]:
+    def _plans(self) -> PlannedPaths:
         return planned_paths(self.episode, self._hand)
 
     @cached_property
     def further(self) -> FurtherDevices:
         """Microphones, cameras and arms beside the main ones."""
-        return FurtherDevices(self.episode, self._hand, self.config.max_audio_gap_s)
+        return FurtherDevices(self.episode, self._hand, self.config.max_audio_gap_s, self.tally.devices)
 
     # ---- windows ---------------------------------------------------------------------------------------
-    def windows(self, clips: list[Clip]) -> Iterator[WindowData]:
-        """Windows of 8 s that do not overlap, where sound, poses and frames are complete."""
-        episode = self.episode
-        assert episode.audio is not None and episode.frames is not None and episode.ee_pose is not None
-        length = round(clip_grid.WINDOW_S * NS_PER_S)
-        start = max(episode.audio.start_ns, int(episode.ee_pose.times_ns[0]), int(episode.frames.times_ns[0]))
-        stop = min(episode.audio.end_ns, int(episode.ee_pose.times_ns[-1]))
-        for index in range(max(stop - start, 0) // length):
-            try:
-                yield self._window(index, start + index * length, clips)
-            except _SkipError as reason:
-                self.skipped[f"window: {reason}"] += 1
+    def windows(self, clips: Sequence[Clip], starts: Iterable[int] | None = None) -> Iterator[WindowData]:
+        """Windows of 8 s that do not overlap, where sound, poses and frames are complete.
 
-    def _window(self, index: int, start_ns: int, clips: list[Clip]) -> WindowData:
+        Args:
+            clips: of which at least those in the windows.
+            starts: of windows in this stretch; all of the recording by default.
+        """
+        for start_ns in self.survey.windows if starts is None else starts:
+            try:
+                yield self._window(start_ns, clips)
+            except _SkipError as reason:
+                self.tally.skipped[f"window: {reason}"] += 1
+
+    def _window(self, start_ns: int, clips: Sequence[Clip]) -> WindowData:
         episode = self.episode
-        assert episode.frames is not None and episode.ee_pose is not None
+        index = (start_ns - self.survey.windows.start) // WINDOW_NS
         audio, gap_s = self._audio(start_ns, clip_grid.WINDOW_SAMPLES)
-        grid = clip_grid.frame_times_ns(start_ns, clip_grid.WINDOW_FRAMES, clip_grid.WINDOW_FRAME_RATE)
-        frames = np.stack([np.asarray(f, dtype=np.uint8) for f in _frames_at(episode.frames, grid)])
+        frames = None
+        if episode.frames is not None:
+            grid = clip_grid.frame_times_ns(start_ns, clip_grid.WINDOW_FRAMES, clip_grid.WINDOW_FRAME_RATE)
+            frames = np.stack([np.asarray(f, dtype=np.uint8) for f in _frames_at(episode.frames, grid)])
+        if episode.ee_pose is None:
+            raise _SkipError("motion is missing")
         action = window_action(episode.ee_pose, episode.tx_tool_tip, start_ns, self._width)
         further = self.further.of_window(start_ns)
         points = start_ns + np.round(
             np.arange(clip_grid.WINDOW_KEYPOINTS) * (1e9 / clip_grid.FRAME_RATE)
         ).astype(np.int64)
-        inside = [c for c in clips if start_ns <= c.contact_ns < start_ns + clip_grid.WINDOW_S * NS_PER_S]
+        inside = [c for c in clips if start_ns <= c.contact_ns < start_ns + WINDOW_NS]
         window = Window(
-            window_id=f"{_safe(episode.session_id)}_w{index:04d}",
+            window_id=f"{safe_name(episode.session_id)}_w{index:04d}",
             session_id=episode.session_id,
             scene_id=self.scene_id,
             split=_PLACEHOLDER_SPLIT,
@@ -298,22 +291,21 @@ class Cutter:
             microphones=further.microphones,
             cameras=further.cameras,
             arms=further.arms,
+            without=_without(audio is not None, frames is not None),
         )
         return WindowData(window, audio, frames, action, self._keypoints(points), further)
 
 
-def _by_hand(episode: Episode, keypoints: KeypointTrack) -> Episode:
+def _of_a_person(episode: Episode, side: str) -> Episode:
     """A person's demonstration: a finger is what touches."""
-    finger, side = finger_as_tool(keypoints)
-    told = f"no ee_pose was recorded: the index finger of the {side} hand counts as the tool"
-    tool = dataclasses.replace(episode.arms.get(MAIN_ARM, ArmTrack()), ee_pose=finger)
+    tool = dataclasses.replace(episode.arms.get(MAIN_ARM, ArmTrack()), ee_pose=touching_path(episode, side))
     # A tip that a robot's description or tf names is not that of a finger.
     return dataclasses.replace(
         episode,
         arms={**episode.arms, MAIN_ARM: tool},
-        transforms=TransformBuffer(),
+        transforms=RecordedTransforms(),
+        frame_names=FrameNames(world=episode.frame_names.world),
         robot_description="",
-        problems=(*episode.problems, told),
     )
 
 
@@ -331,10 +323,20 @@ def _frames_at(track: FrameTrack, times_ns: NDArray[np.int64]) -> list[NDArray[n
     return [decoded[int(i)] for i in indices]
 
 
+def _no_frame(index: int) -> NDArray[np.generic]:
+    raise IndexError(f"there is no frame {index}")
+
+
+# Of a recording without pictures: without frames nothing is ever looked at through this camera.
+_NO_FRAMES = FrameTrack(np.empty(0, dtype=np.int64), _no_frame, (0, 0))
+
+
+def _without(sound: bool, pictures: bool) -> tuple[str, ...]:
+    """Main devices that gave nothing of an item."""
+    there = {MAIN_MICROPHONE: sound, MAIN_CAMERA: pictures}
+    return tuple(device for device, given in there.items() if not given)
+
+
 def _action_name(contact: Contact, labelled: str) -> str:
     name = contact.action_name
     return labelled if name == UNKNOWN and labelled in ACTIONS else name
-
-
-def _safe(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]", "_", name)

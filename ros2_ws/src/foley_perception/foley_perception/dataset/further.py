@@ -19,11 +19,11 @@ from foley_common.times import NS_PER_S
 from foley_common.topics import MAIN_DEVICES
 from foley_perception.action.gripper import GripperHand
 from foley_perception.clips import grid
-from foley_perception.clips.action import clip_action
+from foley_perception.clips.action import SERIES, clip_action, width_at
 from foley_perception.clips.pictures import frame_indices, still_index
 from foley_perception.dataset.schema import Further
 from foley_perception.episodes.episode import Episode
-from foley_perception.episodes.tracks import ArmTrack, CameraTrack, EpisodeError, FrameTrack, PoseTrack, Times
+from foley_perception.episodes.tracks import ArmTrack, CameraTrack, EpisodeError, FrameTrack, PoseTrack
 from foley_perception.geometry.crop import crop_around
 from foley_perception.geometry.se3 import SE3
 
@@ -34,17 +34,15 @@ _Track = TypeVar("_Track")
 class FurtherDevices:
     """Cuts what the further devices of one episode gave."""
 
-    def __init__(self, episode: Episode, hand: GripperHand, max_audio_gap_s: float) -> None:
+    def __init__(
+        self,
+        episode: Episode,
+        hand: GripperHand,
+        max_audio_gap_s: float,
+        absent: collections.Counter[tuple[str, str]],
+    ) -> None:
         self._episode, self._hand, self._max_gap_s = episode, hand, max_audio_gap_s
-        self._absent: collections.Counter[tuple[str, str]] = collections.Counter()
-
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """Which device is not in how many items, and why."""
-        return tuple(
-            f"{device}: not in {count} {'item' if count == 1 else 'items'}: {reason}"
-            for (device, reason), count in sorted(self._absent.items())
-        )
+        self._absent = absent  # by device and reason
 
     def of_clip(self, start_ns: int, contact_ns: int, point: NDArray[np.float64]) -> Further:
         """Of a contact at a point [3] of the world."""
@@ -102,22 +100,24 @@ class FurtherDevices:
 
 
 def window_action(
-    pose: PoseTrack,
-    tx_tool_tip: SE3,
-    start_ns: int,
-    width: tuple[Times, NDArray[np.float64]] | None,
+    pose: PoseTrack, tx_tool_tip: SE3, start_ns: int, width: SERIES | None
 ) -> NDArray[np.float32]:
     """[720, 7] of an arm: tip in the world (3), its velocity (3), gripper width; NaN where it was not measured."""
     times = grid.sample_times_ns(start_ns, grid.WINDOW_ACTIONS, grid.ACTION_RATE)
     half = round(0.5e9 / grid.ACTION_RATE)
     before, tip, after = ((pose.at(times + shift) @ tx_tool_tip).translation for shift in (-half, 0, half))
-    action = np.zeros((grid.WINDOW_ACTIONS, 7), dtype=np.float32)
+    action = np.empty((grid.WINDOW_ACTIONS, 7), dtype=np.float32)
     action[:, :3], action[:, 3:6] = tip, (after - before) / (2e-9 * half)
-    if width is not None:
-        width_times, values = width
-        origin = int(width_times[0])
-        action[:, 6] = np.interp((times - origin).astype(float), (width_times - origin).astype(float), values)
+    action[:, 6] = width_at(times, width)
     return action
+
+
+def absent_problems(absent: Mapping[tuple[str, str], int]) -> list[str]:
+    """Which device is not in how many items, and why."""
+    return [
+        f"{device}: not in {count} {'item' if count == 1 else 'items'}: {reason}"
+        for (device, reason), count in sorted(absent.items())
+    ]
 
 
 # ---- inside --------------------------------------------------------------------------------------------

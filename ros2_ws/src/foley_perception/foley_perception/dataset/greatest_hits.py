@@ -21,13 +21,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from foley_common.enumerations import ACTIONS, UNKNOWN
+from foley_perception.audio.resample import resampled
+from foley_perception.audio.sound_file import UnreadableSound, read_sound
 from foley_perception.clips import grid as clip_grid
 from foley_perception.clips import pictures
-from foley_perception.dataset import schema, store
+from foley_perception.dataset import schema
+from foley_perception.dataset.hit_times import Hit, read_text, read_times
+from foley_perception.dataset.rows import Rows
 from foley_perception.dataset.schema import Clip, ClipData, DatasetError
 from foley_perception.dataset.staging import BuildReport, Cut, Progress, build_from, identity_of
 from foley_perception.geometry import crop
@@ -36,18 +39,8 @@ _VIDEOS = ("_denoised.mp4", "_denoised_thumb.mp4", "_mic.mp4")
 _SOUNDS = ("_denoised.wav", "_mic.wav")
 _TIMES = "_times.txt"
 _VALIDATION_SHARE = 0.1  # of the published training videos
-_VERSION = 1
+_VERSION = 2
 _NS = 1_000_000_000
-
-
-@dataclasses.dataclass(frozen=True)
-class Hit:
-    """One line of a times file; what is not known is empty."""
-
-    time_s: float
-    material: str
-    action: str
-    reaction: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,34 +83,6 @@ def find_recordings(folder: Path) -> tuple[list[Recording], dict[str, str]]:
             f"<id>_denoised.wav beside it); {len(left_out)} were incomplete"
         )
     return found, left_out
-
-
-def read_times(path: Path) -> list[Hit]:
-    """Hits in order of time.
-
-    Raises:
-        DatasetError: a line has no valid time; the message names file and line.
-    """
-    hits = []
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path}: cannot be read ({error})") from error
-    for number, line in enumerate(lines, start=1):
-        words = line.split()
-        if not words:
-            continue
-        try:
-            time_s = float(words[0])
-        except ValueError:
-            time_s = math.nan
-        if not (math.isfinite(time_s) and time_s >= 0):
-            raise DatasetError(
-                f"{path}, line {number}: time is `{words[0]}`, must be seconds from the beginning; correct the file"
-            )
-        names = [("" if word == "None" else word) for word in (*words[1:4], "", "", "")[:3]]
-        hits.append(Hit(time_s, names[0], names[1], names[2]))
-    return sorted(hits, key=lambda hit: hit.time_s)
 
 
 def import_greatest_hits(
@@ -168,18 +133,16 @@ class HitsSource:
         files = (self.recording.video, self.recording.sound, self.recording.times)
         return identity_of(files, f"{_VERSION} {schema.SCHEMA_VERSION} {self.merge_s} {self.recording.split}")
 
-    def cut(self, folder: Path) -> Cut:
+    def session_id(self) -> str:
+        return self.recording.name
+
+    def cut(self, rows: Rows) -> Cut:
         """Raises DatasetError or OSError where a file cannot be used."""
         clips, skipped = _cut(self.recording, self.merge_s)
+        for data in clips:
+            rows.add_clip(data)
         name = self.recording.name
-        return Cut(
-            session_id=name,
-            scene_id=name,
-            split=self.recording.split,
-            object_ids=tuple(sorted({data.clip.object_id for data in clips})),
-            clips=[store.store_clip(folder, data) for data in clips],
-            skipped=skipped,
-        )
+        return Cut(session_id=name, scene_id=name, split=self.recording.split, skipped=skipped)
 
 
 def _cut(recording: Recording, merge_s: float) -> tuple[list[ClipData], collections.Counter[str]]:
@@ -252,18 +215,11 @@ def _merged(hits: Sequence[Hit], merge_s: float) -> Iterable[tuple[Hit, int]]:
 
 
 def _read_sound(path: Path) -> NDArray[np.float32]:
-    """Mono at 48 kHz, [n]."""
-    from scipy.signal import resample_poly
-
+    """The loudest channel at 48 kHz, [n]."""
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise DatasetError(f"{path}: cannot be read ({error}); unpack it again") from error
-    mono = np.nan_to_num(samples.mean(axis=1))
-    common = math.gcd(int(rate), clip_grid.SAMPLE_RATE)
-    if rate != clip_grid.SAMPLE_RATE:
-        mono = resample_poly(mono, clip_grid.SAMPLE_RATE // common, int(rate) // common)
-    return np.asarray(mono, np.float32)
+        return resampled(*read_sound(path), clip_grid.SAMPLE_RATE)
+    except UnreadableSound as error:
+        raise DatasetError(str(error)) from error
 
 
 Seen = tuple[NDArray[np.uint8], NDArray[np.uint8]]  # frames [30, S, S, 3], still [S, S, 3]
@@ -290,7 +246,10 @@ def _pictures(path: Path, starts_s: Sequence[float]) -> list[Seen | None]:
                 if not capture.grab():
                     return found + [None] * (len(grids) - len(found))
                 if number in last_use:
-                    kept[number] = _square(capture.retrieve()[1])
+                    whole, picture = capture.retrieve()
+                    if not whole:
+                        return found + [None] * (len(grids) - len(found))
+                    kept[number] = _square(picture)
             found.append((np.stack([kept[k] for k in grid[:-1]]), kept[grid[-1]]))
             kept = {k: picture for k, picture in kept.items() if last_use[k] > clip}
         return found
@@ -321,7 +280,7 @@ def _published_splits(folder: Path) -> dict[str, str]:
         for path in (folder / f"{split}.txt", folder.parent / f"{split}.txt"):
             if not path.is_file():
                 continue
-            for line in path.read_text("utf-8").split():
+            for line in read_text(path).split():
                 name = line.split("_")[0]
                 own = "validation" if split == "train" and _share(name) < _VALIDATION_SHARE else split
                 if published.setdefault(name, own) != own:

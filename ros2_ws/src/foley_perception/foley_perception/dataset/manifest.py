@@ -95,7 +95,12 @@ def check(folder: Path) -> dict[str, Any]:
     counts = _counts(dataset.clips, dataset.windows)
     if counts != dataset.manifest["splits"]:
         raise DatasetError(f"{folder}: counts per split differ from the manifest; build it again")
-    return {"splits": counts, "fingerprint": found, "materials": dataset.manifest["vocabulary"]["materials"]}
+    return {
+        "splits": counts,
+        "fingerprint": found,
+        "materials": dataset.manifest["vocabulary"]["materials"],
+        "without": dataset.manifest.get("without", {}),
+    }
 
 
 def _check_unique(clips: Sequence[Clip], windows: Sequence[Window]) -> None:
@@ -106,7 +111,7 @@ def _check_unique(clips: Sequence[Clip], windows: Sequence[Window]) -> None:
 
 
 def _devices(clips: Sequence[Clip], windows: Sequence[Window]) -> dict[str, Any]:
-    """How much of the dataset further devices gave; no entry where there are none."""
+    """How much of the dataset further devices gave, and how much lacks a main one; no entry where there is none."""
     items: list[Clip | Window] = [*clips, *windows]
     sessions = {item.session_id for item in items}
     devices: dict[str, dict[str, Any]] = {}
@@ -118,7 +123,17 @@ def _devices(clips: Sequence[Clip], windows: Sequence[Window]) -> dict[str, Any]
                 "windows": sum(isinstance(item, Window) for item in having),
                 "sessions_without": sorted(sessions - {item.session_id for item in having}),
             }
-    return {"further_devices": devices} if devices else {}
+    without: dict[str, dict[str, int]] = {}
+    for device in sorted({device for item in items for device in item.without}):
+        lacking = [item for item in items if device in item.without]
+        without[device] = {
+            "clips": sum(isinstance(item, Clip) for item in lacking),
+            "windows": sum(isinstance(item, Window) for item in lacking),
+        }
+    return {
+        **({"further_devices": devices} if devices else {}),
+        **({"without": without} if without else {}),
+    }
 
 
 def _counts(clips: Sequence[Clip], windows: Sequence[Window]) -> dict[str, dict[str, Any]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from foley_common.topics import MAIN_ARM, MAIN_CAMERA, MAIN_DEVICES, MAIN_MICROPHONE
@@ -51,18 +52,45 @@ def read_manifest(path: Path) -> dict[str, Any]:
 class ClipDataset:
     """A dataset folder. Rows are in memory, media are read when asked for.
 
+    Args:
+        complete: only clips and windows that have both sound and pictures, as models are trained on; ``left_out`` says
+            how many others there are.
+
     Raises:
         DatasetError: not a dataset, another schema version, damaged tables.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, complete: bool = False) -> None:
         self.path = Path(path)
         self.manifest = read_manifest(self.path)
-        self._table = store.read_table(self.path / "clips.parquet", store.CLIP_SCHEMA)
+        self._complete = complete
+        self._incomplete: dict[str, int] = {}
+        self._table = self._read("clips", store.CLIP_SCHEMA)
         self.clips: list[Clip] = store.table_clips(self._table)
 
     def __len__(self) -> int:
         return len(self.clips)
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What is not complete, a sentence for each kind; none where all is read."""
+        if not self._complete:
+            return ()
+        told = []
+        for kind, count in (("clips", len(self.clips)), ("windows", len(self.windows))):
+            for device, there in self.manifest.get("without", {}).items():
+                if there[kind]:
+                    told.append(
+                        f"{there[kind]} {kind} of {count + self._incomplete[kind]} are left out: their recordings had "
+                        f"no {device}"
+                    )
+        return tuple(told)
+
+    def _read(self, kind: str, arrow_schema: pa.Schema) -> pa.Table:
+        table = store.read_table(self.path / f"{kind}.parquet", arrow_schema)
+        whole = [i for i, without in enumerate(table.column("without").to_pylist()) if not without]
+        self._incomplete[kind] = table.num_rows - len(whole)
+        return table.take(whole) if self._complete and len(whole) < table.num_rows else table
 
     @property
     def fingerprint(self) -> str:
@@ -81,7 +109,7 @@ class ClipDataset:
     def audio(self, index: int, microphone: str = MAIN_MICROPHONE) -> NDArray[np.float32]:
         """Samples [48000] at 48 kHz."""
         clip = self.clips[index]
-        _check_has(clip.clip_id, "microphones", clip.microphones, microphone)
+        _check_has(clip, "microphones", microphone)
         return store.read_audio(store.audio_path(self.path, clip.clip_id, microphone), CLIP_SAMPLES)
 
     def frames(self, index: int, camera: str = MAIN_CAMERA) -> NDArray[np.uint8]:
@@ -97,7 +125,7 @@ class ClipDataset:
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Both from one decode: [30, 128, 128, 3] and [128, 128, 3]."""
         clip = self.clips[index]
-        _check_has(clip.clip_id, "cameras", clip.cameras, camera)
+        _check_has(clip, "cameras", camera)
         path = store.frames_path(self.path, clip.clip_id, camera)
         strip = store.read_strip(path, CLIP_FRAMES + 1)
         return strip[:CLIP_FRAMES], strip[CLIP_FRAMES]
@@ -107,7 +135,7 @@ class ClipDataset:
         if arm == MAIN_ARM:
             return self._array("action_executed", index)
         clip = self.clips[index]
-        _check_has(clip.clip_id, "arms", clip.arms, arm)
+        _check_has(clip, "arms", arm)
         return store.read_action(
             store.action_path(self.path, clip.clip_id, arm), CLIP_ARRAYS["action_executed"]
         )
@@ -131,7 +159,7 @@ class ClipDataset:
     # ---- windows -----------------------------------------------------------------------------------------
     @cached_property
     def _window_table(self) -> Any:
-        return store.read_table(self.path / "windows.parquet", store.WINDOW_SCHEMA)
+        return self._read("windows", store.WINDOW_SCHEMA)
 
     @cached_property
     def windows(self) -> list[Window]:
@@ -140,13 +168,13 @@ class ClipDataset:
     def window_audio(self, index: int, microphone: str = MAIN_MICROPHONE) -> NDArray[np.float32]:
         """Samples [384000] at 48 kHz."""
         window = self.windows[index]
-        _check_has(window.window_id, "microphones", window.microphones, microphone)
+        _check_has(window, "microphones", microphone)
         return store.read_audio(store.audio_path(self.path, window.window_id, microphone), WINDOW_SAMPLES)
 
     def window_frames(self, index: int, camera: str = MAIN_CAMERA) -> NDArray[np.uint8]:
         """Whole frames [32, H, W, 3] RGB at 4 Hz."""
         window = self.windows[index]
-        _check_has(window.window_id, "cameras", window.cameras, camera)
+        _check_has(window, "cameras", camera)
         return store.read_strip(store.frames_path(self.path, window.window_id, camera), WINDOW_FRAMES)
 
     def window_action(self, index: int, arm: str = MAIN_ARM) -> NDArray[np.float32]:
@@ -155,7 +183,7 @@ class ClipDataset:
             row: NDArray[np.float32] = self.window_array("action_executed")[index]
             return row
         window = self.windows[index]
-        _check_has(window.window_id, "arms", window.arms, arm)
+        _check_has(window, "arms", arm)
         path = store.action_path(self.path, window.window_id, arm)
         return store.read_action(path, WINDOW_ARRAYS["action_executed"])
 
@@ -164,7 +192,14 @@ class ClipDataset:
         return store.table_array(self._window_table, name, WINDOW_ARRAYS[name])
 
 
-def _check_has(item_id: str, field: str, there: tuple[str, ...], device: str) -> None:
+def _check_has(item: Clip | Window, field: str, device: str) -> None:
+    item_id = item.clip_id if isinstance(item, Clip) else item.window_id
+    if device in item.without:
+        raise DatasetError(
+            f"`{item_id}`: its recording had no {device}; choose items by their `without`, or read the data set with "
+            "`complete`"
+        )
+    there: tuple[str, ...] = getattr(item, field)
     if device not in MAIN_DEVICES and device not in there:
         known = ", ".join(there) or "none"
         raise DatasetError(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.enumerations import ACTIONS
+from foley_common.topics import MAIN_CAMERA, MAIN_MICROPHONE
 from foley_perception.clips.grid import (
     ACTION_DIMS,
     CLIP_ACTIONS,
@@ -49,7 +50,7 @@ WINDOW_ARRAYS: dict[str, tuple[int, ...]] = {
 
 DEVICES: tuple[str, ...] = ("microphones", "cameras", "arms")
 """Kinds of devices, and the columns that name the further ones of an item."""
-NAMES_LATER: tuple[str, ...] = ("reaction", *DEVICES)
+NAMES_LATER: tuple[str, ...] = ("reaction", *DEVICES, "without")
 """Columns that datasets of this schema version may lack: what says nothing in all rows is as if it were not there."""
 
 
@@ -114,6 +115,7 @@ class Clip:
     microphones: tuple[str, ...] = ()  # further ones that heard it
     cameras: tuple[str, ...] = ()  # further ones that saw it
     arms: tuple[str, ...] = ()  # further ones whose motion is known
+    without: tuple[str, ...] = ()  # main devices (`microphone`, `camera`) that gave nothing of it
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -146,6 +148,7 @@ class Window:
     microphones: tuple[str, ...] = ()  # further ones, as of a clip
     cameras: tuple[str, ...] = ()
     arms: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()  # main devices, as of a clip
 
     @property
     def end_ns(self) -> int:
@@ -154,21 +157,27 @@ class Window:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ClipData:
-    """A clip with its media."""
+    """A clip with its media; None where the microphone or the camera gave nothing."""
 
     clip: Clip
-    audio: NDArray[np.float32]  # [48000]
-    frames: NDArray[np.uint8]  # [30, 128, 128, 3] RGB
-    still: NDArray[np.uint8]  # [128, 128, 3] RGB
+    audio: NDArray[np.float32] | None  # [48000]
+    frames: NDArray[np.uint8] | None  # [30, 128, 128, 3] RGB
+    still: NDArray[np.uint8] | None  # [128, 128, 3] RGB
     action_executed: NDArray[np.float32]  # [90, 8]
     action_planned: NDArray[np.float32]  # [90, 8], all NaN without a plan
     keypoints: NDArray[np.float32]  # [30, 2, 21, 3] world
     further: Further = dataclasses.field(default_factory=Further)
 
     def __post_init__(self) -> None:
-        check_shape(self.clip.clip_id, "audio", self.audio, (CLIP_SAMPLES,))
-        check_shape(self.clip.clip_id, "frames", self.frames, (CLIP_FRAMES, CROP_SIZE, CROP_SIZE, 3))
-        check_shape(self.clip.clip_id, "still", self.still, (CROP_SIZE, CROP_SIZE, 3))
+        _check_main(self.clip.clip_id, self.clip, self.audio, self.frames)
+        if self.audio is not None:
+            check_shape(self.clip.clip_id, "audio", self.audio, (CLIP_SAMPLES,))
+        if self.frames is not None:
+            check_shape(self.clip.clip_id, "frames", self.frames, (CLIP_FRAMES, CROP_SIZE, CROP_SIZE, 3))
+        if (self.still is None) != (self.frames is None):
+            raise DatasetError(f"`{self.clip.clip_id}`: frames and still come together")
+        if self.still is not None:
+            check_shape(self.clip.clip_id, "still", self.still, (CROP_SIZE, CROP_SIZE, 3))
         for name, shape in CLIP_ARRAYS.items():
             check_shape(self.clip.clip_id, name, getattr(self, name), shape)
         _check_further(self.clip.clip_id, self.clip, self.further)
@@ -182,18 +191,20 @@ class ClipData:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class WindowData:
-    """A window with its media."""
+    """A window with its media; None where the microphone or the camera gave nothing."""
 
     window: Window
-    audio: NDArray[np.float32]  # [384000]
-    frames: NDArray[np.uint8]  # [32, H, W, 3] RGB, the camera's own size
+    audio: NDArray[np.float32] | None  # [384000]
+    frames: NDArray[np.uint8] | None  # [32, H, W, 3] RGB, the camera's own size
     action_executed: NDArray[np.float32]  # [720, 7]
     keypoints: NDArray[np.float32]  # [240, 2, 21, 3] world
     further: Further = dataclasses.field(default_factory=Further)
 
     def __post_init__(self) -> None:
-        check_shape(self.window.window_id, "audio", self.audio, (WINDOW_SAMPLES,))
-        if self.frames.ndim != 4 or self.frames.shape[0] != WINDOW_FRAMES:
+        _check_main(self.window.window_id, self.window, self.audio, self.frames)
+        if self.audio is not None:
+            check_shape(self.window.window_id, "audio", self.audio, (WINDOW_SAMPLES,))
+        if self.frames is not None and (self.frames.ndim != 4 or self.frames.shape[0] != WINDOW_FRAMES):
             raise DatasetError(f"`{self.window.window_id}`: frames have shape {self.frames.shape}")
         for name, shape in WINDOW_ARRAYS.items():
             check_shape(self.window.window_id, name, getattr(self, name), shape)
@@ -205,6 +216,13 @@ class WindowData:
                 raise DatasetError(f"`{self.window.window_id}`: frames of {name} have shape {pictures.shape}")
         for name, action in self.further.action.items():
             check_shape(self.window.window_id, name, action, WINDOW_ARRAYS["action_executed"])
+
+
+def _check_main(item_id: str, item: Clip | Window, audio: object, frames: object) -> None:
+    there = {MAIN_MICROPHONE: audio, MAIN_CAMERA: frames}
+    absent = tuple(device for device, given in there.items() if given is None)
+    if item.without != absent:
+        raise DatasetError(f"`{item_id}`: is without {item.without}, there are no data of {absent}")
 
 
 def _check_further(item_id: str, item: Clip | Window, further: Further) -> None:

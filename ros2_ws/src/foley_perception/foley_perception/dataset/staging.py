@@ -10,37 +10,37 @@ and gives the same fingerprint for the same input.
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
+import functools
 import hashlib
 import json
-import multiprocessing
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 
-from foley_common.worker_processes import end_with_parent
 from foley_perception import __version__
 from foley_perception.dataset import manifest, splits, store
+from foley_perception.dataset.rows import Rows
 from foley_perception.dataset.schema import DatasetError
+from foley_perception.dataset.workers import each
 from foley_perception.episodes.tracks import EpisodeError
+from foley_perception.recording.bag_name import distinct_names
 
+_TOLD = 10  # recordings that an error names
 Progress = Callable[[int, int, str], None]  # sources done, sources in all, name of the one just done
 
 
 @dataclasses.dataclass(frozen=True)
 class Cut:
-    """What one source gave. Its media are stored already."""
+    """What one source gave, beside its rows."""
 
     session_id: str
     scene_id: str
     split: str  # given by the source; empty if not
-    object_ids: tuple[str, ...]
-    clips: Sequence[store.Row]
-    windows: Sequence[store.Row] = ()
     skipped: Mapping[str, int] = dataclasses.field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
@@ -58,8 +58,11 @@ class Source(Protocol):
     def identity(self) -> str:
         """Changes with anything that its clips depend on."""
 
-    def cut(self, folder: Path) -> Cut:
-        """Store media below a folder. Raises EpisodeError, ValueError or OSError where it cannot be used."""
+    def session_id(self) -> str:
+        """Of what it will give, where that is known before it is cut; else empty."""
+
+    def cut(self, rows: Rows) -> Cut:
+        """Put its clips and windows into rows. Raises EpisodeError, ValueError or OSError where it cannot be used."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +89,11 @@ class BuildReport:
     cut: int  # sources that were cut now; the others were there already
     failed: Mapping[str, str]  # source -> why it was left out
 
+    @property
+    def problems(self) -> dict[str, tuple[str, ...]]:
+        """What is wrong but bearable, by source."""
+        return {part.source: part.problems for part in self.parts if part.problems}
+
 
 def build_from(
     sources: Sequence[Source],
@@ -106,7 +114,7 @@ def build_from(
 
     Raises:
         LeakError: the splits would leak.
-        DatasetError: a source cannot be used, or there is nothing to build from.
+        DatasetError: a source cannot be used, there is nothing to build from, or nothing is left of it.
     """
     try:
         store.make_folders(folder)
@@ -117,9 +125,9 @@ def build_from(
         name, reason = next(iter(failed.items()))
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         raise DatasetError(f"{name}: {reason}{more}; correct it, or leave such out with --skip-bad")
-    if not parts:
-        raise DatasetError("none of the recordings could be used")
-    parts.sort(key=lambda part: part.session_id)
+    if not any(part.clips or part.windows for part in parts):
+        raise DatasetError(_nothing_left(parts, failed))
+    parts.sort(key=lambda part: (part.session_id, part.key))
     assigned = splits.assign(
         [splits.SessionGroup(p.session_id, p.scene_id, frozenset(p.object_ids), p.split) for p in parts],
         shares,
@@ -142,12 +150,26 @@ def identity_of(files: Sequence[Path], salt: str) -> str:
     return digest.hexdigest()
 
 
+def _nothing_left(parts: Sequence[Part], failed: Mapping[str, str]) -> str:
+    """Why a data set would be empty."""
+    reasons = [f"{source}: {reason}" for source, reason in failed.items()]
+    for part in parts:
+        skipped = [f"{count} contacts: {reason}" for reason, count in part.skipped.items()]
+        reasons.append(
+            f"{part.source}: {'; '.join(skipped or part.problems) or 'there are no contacts in it'}"
+        )
+    more = f"\n  and {len(reasons) - _TOLD} more" if len(reasons) > _TOLD else ""
+    listed = "".join(f"\n  {reason}" for reason in reasons[:_TOLD])
+    return f"no clip and no window is left of {len(reasons)} recordings:{listed}{more}"
+
+
 def _notes(parts: Sequence[Part], failed: Mapping[str, str]) -> dict[str, Any]:
     skipped: dict[str, int] = {}
     for part in parts:
         for reason, count in part.skipped.items():
             skipped[reason] = skipped.get(reason, 0) + count
-    problems = {Path(p.source).name: list(p.problems) for p in parts if p.problems}
+    names = distinct_names([Path(part.source) for part in parts])
+    problems = {name: list(p.problems) for name, p in zip(names, parts, strict=True) if p.problems}
     return {"skipped": skipped, "problems": problems, "left_out": dict(failed), "foley_version": __version__}
 
 
@@ -175,53 +197,78 @@ def _make_parts(
 
     if progress is not None:
         progress(len(parts), len(sources), "")
-    count = min(workers or os.cpu_count() or 1, len(todo))
-    if count <= 1:
-        for source in todo:
-            done(source, make_part(source, folder))
-    else:
-        # Spawned, not forked: the caller may hold threads and middleware.
-        context = multiprocessing.get_context("spawn")
-        with concurrent.futures.ProcessPoolExecutor(
-            count, mp_context=context, initializer=end_with_parent
-        ) as pool:
-            futures = {pool.submit(make_part, source, folder): source for source in todo}
-            for future in concurrent.futures.as_completed(futures):
-                done(futures[future], future.result())
+    owners = Owners(folder / "parts" / "owners")
+    owners.begin({part.session_id: part.source for part in parts})
+    work = functools.partial(make_part, folder=folder, owners=owners)
+    first = {source.session_id() or source.key(): source for source in reversed(todo)}
+    # Of two recordings of one session the first is taken, if it can be: the other comes after it.
+    for turn in (list(reversed(first.values())), [s for s in todo if s not in first.values()]):
+        for source, outcome in each(turn, work, workers or os.cpu_count() or 1):
+            done(source, outcome)
+    owners.end()
     return parts, len(todo) - len(failed), failed
 
 
-def make_part(source: Source, folder: Path) -> Part | str:
+def make_part(source: Source, folder: Path, owners: Owners) -> Part | str:
     """Cut one source; the reason as a string where it cannot be used."""
     import cv2
 
     cv2.setNumThreads(1)  # the sources are what runs in parallel
+    key = source.key()
+    tables = (_part_path(folder, key, kind) for kind in ("clips", "windows"))
     try:
-        identity, cut = source.identity(), source.cut(folder)
+        with Rows(folder, *tables, claim=functools.partial(owners.claim, source=str(source.path))) as rows:
+            identity, cut = source.identity(), source.cut(rows)
     except (EpisodeError, ValueError) as error:
         return str(error)
     except OSError as error:
         return f"cannot be read or written ({error})"
     part = Part(
-        key=source.key(),
+        key=key,
         identity=identity,
         source=str(source.path),
         session_id=cut.session_id,
         scene_id=cut.scene_id,
         split=cut.split,
-        object_ids=cut.object_ids,
-        clips=len(cut.clips),
-        windows=len(cut.windows),
+        object_ids=tuple(sorted(rows.object_ids)),
+        clips=rows.clips,
+        windows=rows.windows,
         skipped=dict(cut.skipped),
         problems=cut.problems,
     )
-    store.write_table(_part_path(folder, part.key, "clips"), store.to_table(cut.clips, store.CLIP_SCHEMA))
-    store.write_table(
-        _part_path(folder, part.key, "windows"), store.to_table(cut.windows, store.WINDOW_SCHEMA)
-    )
     # Written last: without it the part does not exist.
-    _part_path(folder, part.key, "json").write_text(json.dumps(dataclasses.asdict(part), indent=1))
+    _part_path(folder, key, "json").write_text(json.dumps(dataclasses.asdict(part), indent=1))
     return part
+
+
+@dataclasses.dataclass(frozen=True)
+class Owners:
+    """Which source a session is of, while sources are cut in several processes: files are named after sessions."""
+
+    folder: Path
+
+    def begin(self, sources: Mapping[str, str]) -> None:
+        """With the sources of sessions that are there already."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        for session_id, source in sources.items():
+            self.claim(session_id, source)
+
+    def end(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def claim(self, session_id: str, source: str) -> None:
+        """Raises DatasetError where the session is another source's."""
+        file = self.folder / hashlib.sha256(session_id.encode()).hexdigest()
+        try:
+            with file.open("x") as made:
+                made.write(source)
+        except FileExistsError:
+            if (other := file.read_text()) not in ("", source):
+                raise DatasetError(
+                    f"its session_id `{session_id}` is that of {other} as well: the same recording twice? give one of "
+                    "them, or change the session_id in the metadata of one"
+                ) from None
 
 
 def _part_path(folder: Path, key: str, kind: str) -> Path:
@@ -257,7 +304,7 @@ def _tidy(folder: Path, parts: Sequence[Part], clips: pa.Table, windows: pa.Tabl
     for file in store.media_in(folder):
         if file not in kept:
             file.unlink()
-    keys = {part.key for part in parts}
+    needed = {_part_path(folder, part.key, kind) for part in parts for kind in ("json", "clips", "windows")}
     for file in (folder / "parts").iterdir():
-        if file.name.split(".json")[0].split(".clips.")[0].split(".windows.")[0] not in keys:
+        if file not in needed:
             file.unlink()

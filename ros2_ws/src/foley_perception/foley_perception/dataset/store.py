@@ -7,6 +7,7 @@ Layout of a dataset folder::
     windows.parquet          one row per window
     audio/<id>.flac          mono, 48 kHz, 24 bit
     frames/<id>.jpg          the frames one under the other; for a clip the still comes last
+                             (neither for an item that is `without` a microphone or a camera)
     audio/<device>/<id>.flac, frames/<device>/<id>.jpg, action/<device>/<id>.npy
                              of further microphones, cameras and arms, where they gave something
     parts/<session>.parquet  what one bag gave (so that a build can be resumed)
@@ -67,11 +68,12 @@ def _below(device: str) -> str:
 
 def media_of(folder: Path, table: pa.Table) -> Iterator[list[Path]]:
     """The files of each row, the main ones first."""
-    names = (table.column_names[0], *DEVICES)
-    for item, microphones, cameras, arms in zip(*(table.column(n).to_pylist() for n in names), strict=True):
+    names = (table.column_names[0], "without", *DEVICES)
+    columns = (table.column(name).to_pylist() for name in names)
+    for item, without, microphones, cameras, arms in zip(*columns, strict=True):
         yield [
-            audio_path(folder, item),
-            frames_path(folder, item),
+            *(audio_path(folder, item) for _ in (0,) if MAIN_MICROPHONE not in without),
+            *(frames_path(folder, item) for _ in (0,) if MAIN_CAMERA not in without),
             *(audio_path(folder, item, device) for device in microphones),
             *(frames_path(folder, item, device) for device in cameras),
             *(action_path(folder, item, device) for device in arms),
@@ -136,6 +138,7 @@ def clip_row(data: ClipData) -> Row:
     row = dataclasses.asdict(data.clip)
     row["position"] = [float(v) for v in data.clip.position]
     row |= {kind: list(getattr(data.further, kind)) for kind in DEVICES}
+    row["without"] = list(data.clip.without)
     for name in CLIP_ARRAYS:
         row[name] = np.ascontiguousarray(getattr(data, name), dtype=np.float32).ravel()
     return row
@@ -145,6 +148,7 @@ def window_row(data: WindowData) -> Row:
     row = dataclasses.asdict(data.window)
     row["contacts"], row["object_ids"] = list(data.window.contacts), list(data.window.object_ids)
     row |= {kind: list(getattr(data.further, kind)) for kind in DEVICES}
+    row["without"] = list(data.window.without)
     for name in WINDOW_ARRAYS:
         row[name] = np.ascontiguousarray(getattr(data, name), dtype=np.float32).ravel()
     return row
@@ -152,16 +156,20 @@ def window_row(data: WindowData) -> Row:
 
 def store_clip(folder: Path, data: ClipData) -> Row:
     """Write a clip's media below ``folder`` and return its row."""
-    write_audio(audio_path(folder, data.clip.clip_id), data.audio)
-    strip = np.concatenate([data.frames, data.still[None]])
-    write_strip(frames_path(folder, data.clip.clip_id), strip)
+    if data.audio is not None:
+        write_audio(audio_path(folder, data.clip.clip_id), data.audio)
+    if data.frames is not None and data.still is not None:
+        strip = np.concatenate([data.frames, data.still[None]])
+        write_strip(frames_path(folder, data.clip.clip_id), strip)
     _store_further(folder, data.clip.clip_id, data.further)
     return clip_row(data)
 
 
 def store_window(folder: Path, data: WindowData) -> Row:
-    write_audio(audio_path(folder, data.window.window_id), data.audio)
-    write_strip(frames_path(folder, data.window.window_id), data.frames)
+    if data.audio is not None:
+        write_audio(audio_path(folder, data.window.window_id), data.audio)
+    if data.frames is not None:
+        write_strip(frames_path(folder, data.window.window_id), data.frames)
     _store_further(folder, data.window.window_id, data.further)
     return window_row(data)
 

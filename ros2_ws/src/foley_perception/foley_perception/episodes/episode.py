@@ -12,14 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_common.topics import MAIN_ARM, MAIN_CAMERA, MAIN_MICROPHONE
+from foley_common.topics import JOINT_STATES, MAIN_ARM, MAIN_CAMERA, MAIN_MICROPHONE
 from foley_perception.action.gripper import GripperHand
+from foley_perception.action.mimic import MimicJoints
+from foley_perception.action.planned_motion import joint_position
 from foley_perception.action.tip import tip_in_tool
+from foley_perception.audit.finding import Finding, Severity
+from foley_perception.audit.motion import width_untold
 from foley_perception.contact_event import Contact
+from foley_perception.episodes.frames import FrameNames, RecordedTransforms
 from foley_perception.episodes.tracks import (
     ArmTrack,
     AudioTrack,
     CameraTrack,
+    EpisodeError,
     FrameTrack,
     Gap,
     JointPlan,
@@ -32,7 +38,7 @@ from foley_perception.episodes.tracks import (
 )
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
-from foley_perception.geometry.tf_buffer import TransformBuffer
+from foley_perception.recording.bag_name import bag_name
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,7 +48,8 @@ class Episode:
     Devices are those of the registry of topics (``foley_common.topics``). ``audio``, ``frames``, ``ee_pose`` and the
     like are of the main ones.
 
-    ``problems`` says what is wrong but bearable: an unfinished file, gaps in the sound, dropped NaN poses.
+    ``problems`` says what is wrong but bearable: an unfinished file, gaps in the sound, dropped NaN poses. ``unplaced``
+    says of a stretch of a recording what tf could not bring to the world in it: an error where that is so in the whole.
     """
 
     path: Path
@@ -54,11 +61,15 @@ class Episode:
     cameras: Mapping[str, CameraTrack]
     arms: Mapping[str, ArmTrack]
     keypoints: KeypointTrack | None
-    transforms: TransformBuffer  # static ones
+    transforms: RecordedTransforms
+    frame_names: FrameNames
     detected: tuple[Contact, ...]  # contacts
     labels: tuple[Label, ...]
     robot_description: str
     problems: tuple[str, ...]
+    unplaced: tuple[str, ...] = ()
+    simulated: bool = False  # ground truth was recorded, be it outside of this stretch
+    findings: tuple[Finding, ...] = ()  # the same and what is merely worth knowing
 
     # ---- the main devices ------------------------------------------------------------------------------
     @property
@@ -75,8 +86,17 @@ class Episode:
 
     @property
     def camera(self) -> CameraModel | None:
-        """Calibrated and at its place; None where one of the two is not known."""
+        """One that is calibrated and stands still; None where it moves, or one of the two is not known."""
         return self._camera.model
+
+    @property
+    def camera_placed(self) -> bool:
+        """Whether :meth:`camera_at` knows anything."""
+        return self._camera.placed
+
+    def camera_at(self, time_ns: int) -> CameraModel:
+        """The camera as it stood at a time. Raises EpisodeError where nobody said."""
+        return self._camera.at(time_ns)
 
     @property
     def ee_pose(self) -> PoseTrack | None:
@@ -115,7 +135,7 @@ class Episode:
     @property
     def session_id(self) -> str:
         """From the metadata; a bag without any is known by its folder's name."""
-        return str(self.session.get("session_id") or self.path.stem)
+        return str(self.session.get("session_id") or bag_name(self.path))
 
     @property
     def scene_id(self) -> str:
@@ -131,7 +151,11 @@ class Episode:
     def domain(self) -> str:
         """`sim` where ground truth was recorded or the metadata says so."""
         given = str(self.session.get("domain") or "")
-        return given if given in ("sim", "real") else ("sim" if self.scene or self.truth else "real")
+        return (
+            given
+            if given in ("sim", "real")
+            else ("sim" if self.scene or self.truth or self.simulated else "real")
+        )
 
     @property
     def origin(self) -> str:
@@ -154,7 +178,7 @@ class Episode:
         return self._tip(MAIN_ARM)[1]
 
     def tool_tip(self, arm: str) -> SE3:
-        """``tx_tool_tip`` of one arm. Frames of a further one bear its name: `left_tool`, `left_tip`."""
+        """``tx_tool_tip`` of one arm."""
         return self._tip(arm)[0]
 
     @cached_property
@@ -163,9 +187,30 @@ class Episode:
 
     def _tip(self, arm: str) -> tuple[SE3, str]:
         if arm not in self._tips:
-            tool, tip = _of(arm, "tool"), _of(arm, "tip")
-            self._tips[arm] = tip_in_tool(self.transforms.lookup, tool, tip, self.robot_description)
+            names = self.frame_names.of_arm(arm)
+            found, problem = tip_in_tool(
+                self.transforms.lookup, names.tool, names.tip, self.robot_description
+            )
+            self._tips[arm] = found, problem
         return self._tips[arm]
+
+    def check_frames(self) -> None:
+        """Frames that somebody named must exist; of those that are merely usual it is told where they do not.
+
+        Raises:
+            EpisodeError: nobody knows a frame of another name than the usual one.
+        """
+        names, usual, problem = self.frame_names, FrameNames(), self.tip_problem
+        unknown = names.tip != usual.tip or (
+            names.tool != usual.tool
+            and not self.transforms.knows(names.tool)
+            and f'"{names.tool}"' not in self.robot_description
+        )
+        if problem and unknown:
+            raise EpisodeError(
+                f"{self.path}: nobody knows where the tip `{names.tip}` is in the tool `{names.tool}` ({problem}); "
+                "name frames of /tf_static or of robot_description with --tool-frame and --tip-frame"
+            )
 
     @cached_property
     def tip_path(self) -> tuple[Times, NDArray[np.float64]]:
@@ -182,10 +227,45 @@ class Episode:
     def gripper_width(
         self, hand: GripperHand, arm: str = MAIN_ARM
     ) -> tuple[Times, NDArray[np.float64]] | None:
-        """Measured opening of the gripper: times [n] and [n] in metres; None where its joint was not recorded."""
+        """Measured opening of the gripper: times [n] and [n] in metres; None where nobody told it.
+
+        By the joint that the hand's file names, or by one that moves with it (mimic joints of the robot description).
+        """
         joints = self.arms[arm].joints if arm in self.arms else None
-        column = joints.column(_of(arm, hand.width_joint)) if joints is not None else None
-        return None if joints is None or column is None else (joints.times_ns, hand.width_of(column))
+        if joints is None:
+            return None
+        mimics = MimicJoints(self.robot_description)
+        family = [name for name in mimics.family(_of(arm, hand.width_joint)) if name in joints.names]
+        for name in family:
+            # Of the first that is told: a row may name some of them only.
+            column = joints.values[:, joints.names.index(name)]
+            known = np.isfinite(column)
+            position = joint_position(_of(arm, hand.width_joint), {name: column[known]}, mimics)
+            if position is not None and len(position):
+                return joints.times_ns[known], hand.width_of(position)
+        return None
+
+    def motion_problems(self, hand: GripperHand | None) -> tuple[str, ...]:
+        """What is taken for something else: the tool for its tip, a width that nobody tells of a hand.
+
+        Raises:
+            EpisodeError: see :meth:`check_frames`.
+        """
+        if self.ee_pose is None:
+            return ()
+        self.check_frames()
+        told = [self.tip_problem] if self.tip_problem else []
+        if hand is not None and hand.width_joint and self.gripper_width(hand) is None:
+            names = self.joints.names if self.joints is not None else ()
+            told.append(
+                str(width_untold(JOINT_STATES.name, hand.width_joint, hand.name, hand.default_width, names))
+            )
+        return tuple(told)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth knowing, and costs nothing."""
+        return tuple(str(found) for found in self.findings if found.severity == Severity.NOTE)
 
     @cached_property
     def force(self) -> tuple[Times, NDArray[np.float64]] | None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_perception.action.gripper import SIDES, GripperHand
+from foley_perception.action.gripper import INDEX_TIP, SIDES, GripperHand
+from foley_perception.clips.action import width_at
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.tracks import EpisodeError, KeypointTrack, PoseTrack, Times
 from foley_perception.geometry.se3 import SE3
-
-INDEX_TIP = 8
 
 
 def hand_keypoints(episode: Episode, times_ns: Times, gripper: GripperHand) -> NDArray[np.float64]:
@@ -28,26 +27,34 @@ def hand_keypoints(episode: Episode, times_ns: Times, gripper: GripperHand) -> N
         raise EpisodeError(
             f"{episode.path}: neither hand_keypoints nor ee_pose, so nothing is known of the hand"
         )
-    width = None
-    if (measured := episode.gripper_width(gripper)) is not None:
-        times, values = measured
-        width = np.interp((times_ns - times[0]).astype(float), (times - times[0]).astype(float), values)
+    width = width_at(times_ns, episode.gripper_width(gripper))
     return gripper.keypoints(episode.ee_pose.at(times_ns), width)
 
 
-def finger_as_tool(track: KeypointTrack) -> tuple[PoseTrack, str]:
-    """The tip of an index finger in place of a robot's tool, and which hand it is of: the one that is seen more.
+def finger_as_tool(track: KeypointTrack, side: str, world_frame: str) -> PoseTrack | None:
+    """The tip of an index finger in place of a robot's tool; None where that hand is not seen at all."""
+    tips = track.keypoints[:, SIDES.index(side), INDEX_TIP]
+    known = np.isfinite(tips).all(axis=1)
+    if not known.any():
+        return None
+    poses = SE3.from_translation(tips[known])
+    return PoseTrack(track.times_ns[known], poses, world_frame, int((~known).sum()))
+
+
+def touching_side(left: int, right: int) -> str:
+    """Whose index finger touches: that of the hand that is seen in more messages.
 
     Raises:
-        EpisodeError: neither hand is seen in two messages.
+        EpisodeError: neither is seen in two.
     """
-    seen = np.asarray(np.isfinite(track.keypoints[:, :, INDEX_TIP]).all(axis=2))  # [n, 2]
-    side = int(seen[:, 1].sum() >= seen[:, 0].sum())
-    known = seen[:, side]
-    if known.sum() < 2:
+    if max(left, right) < 2:
         raise EpisodeError(
-            f"hand_keypoints: a hand is seen in {int(known.sum())} messages, at least 2 are needed"
+            f"hand_keypoints: a hand is seen in {max(left, right)} messages, at least 2 are needed"
         )
-    tips = track.keypoints[known, side, INDEX_TIP]
-    poses = SE3.from_translation(tips)
-    return PoseTrack(track.times_ns[known], poses, "world", int((~known).sum())), SIDES[side]
+    return SIDES[int(right >= left)]
+
+
+def seen(track: KeypointTrack) -> tuple[int, int]:
+    """In how many messages the index finger of the left hand is seen, and of the right."""
+    left, right = np.isfinite(track.keypoints[:, :, INDEX_TIP]).all(axis=2).sum(axis=0)
+    return int(left), int(right)

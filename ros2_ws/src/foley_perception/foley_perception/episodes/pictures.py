@@ -2,119 +2,186 @@
 
 from __future__ import annotations
 
-import struct
+import collections
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.times import NS_PER_S
+from foley_perception.audit import camera as audit
+from foley_perception.audit.finding import Finding
 from foley_perception.episodes.decode import Messages, increasing
 from foley_perception.episodes.tracks import EpisodeError, FrameTrack
+from foley_perception.images import (
+    DepthScale,
+    ImageError,
+    RawImage,
+    compressed_depth,
+    compressed_rgb,
+    compressed_size,
+    depth_values,
+    rgb_of,
+)
+from foley_perception.images.raw import check_raw
 from foley_perception.recording import cdr
-from foley_perception.recording.bag import BagTopic
+from foley_perception.recording.bag import BagMessage, BagTopic
 
-_RGB: dict[str, int] = {
-    "rgb8": -1,
-    "bgr8": cv2.COLOR_BGR2RGB,
-    "rgba8": cv2.COLOR_RGBA2RGB,
-    "bgra8": cv2.COLOR_BGRA2RGB,
-    "mono8": cv2.COLOR_GRAY2RGB,
-}
-_CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1, "16UC1": 1, "mono16": 1, "32FC1": 1}
-_DEPTH_HEADER = struct.Struct("<iff")  # of compressedDepth: an enum, and the two numbers of inverse depth
+_UNIT_FRAMES = 8  # images of depth that are looked at for its unit
+Kind = tuple[int, int, str]  # width, height, encoding where it tells what the numbers mean
 
 
-def frame_track(topic: BagTopic, messages: Messages, *, depth: bool) -> FrameTrack:
-    """Frames by stamp; the first is decoded at once, so that a wrong encoding is told at once.
+class PictureOutline:
+    """What the images of a topic are, looked at message by message and not decoded: which are usual, which are not."""
+
+    def __init__(self, topic: BagTopic, *, depth: bool) -> None:
+        self._topic, self._reader = topic.name, _Reader(topic, depth)
+        self._counts: collections.Counter[Kind] = collections.Counter()
+        self._first: dict[Kind | str, tuple[int, int]] = {}  # stamp of the first, how many
+
+    def feed(self, message: BagMessage) -> Kind | str:
+        """Its kind; what is wrong with it where it cannot be used."""
+        kind = self._reader.kind(message.data)
+        if isinstance(kind, tuple):
+            self._counts[kind] += 1
+        first, count = self._first.get(kind, (stamp_of(message), 0))
+        self._first[kind] = (first, count + 1)
+        return kind
+
+    @property
+    def usual(self) -> Kind:
+        """Of most images that can be used. Raises EpisodeError where there is none."""
+        if not self._counts:
+            raise EpisodeError(f"{self._topic}: {next(iter(self._first), 'there is no image')}")
+        return self._counts.most_common(1)[0][0]
+
+    def findings(self, start_ns: int) -> list[Finding]:
+        """What is left out, and what is assumed. Raises EpisodeError where no image can be used."""
+        usual, found = self.usual, []
+        total = sum(count for _, count in self._first.values())
+        bad = {kind: entry for kind, entry in self._first.items() if kind != usual}
+        if bad:
+            kind, (first_ns, _) = min(bad.items(), key=lambda item: item[1][0])
+            why = kind if isinstance(kind, str) else f"{_text(kind)}, most are {_text(usual)}"
+            count, first_s = sum(count for _, count in bad.values()), (first_ns - start_ns) / NS_PER_S
+            found.append(audit.unreadable_pictures(self._topic, count, total, first_s, why))
+        if self._reader.unnamed:
+            found.append(audit.unnamed_colours(self._topic, self._reader.unnamed))
+        return found
+
+
+def frame_track(
+    topic: BagTopic,
+    messages: Messages,
+    *,
+    depth: bool,
+    start_ns: int = 0,
+    outline: PictureOutline | None = None,
+) -> FrameTrack:
+    """Frames by stamp. Those that are damaged, or of another size than most, are left out, which is told.
+
+    Args:
+        start_ns: of the recording, for what is told.
+        outline: of the whole recording, where the messages are a part of it.
 
     Raises:
-        EpisodeError: the encoding is not supported.
+        EpisodeError: there is no image that can be used.
     """
-    compressed = topic.type == "sensor_msgs/msg/CompressedImage"
-    stamps = np.array([cdr.read_stamp(m.data, 4) or m.log_time for m in messages], dtype=np.int64)
+    reader = _Reader(topic, depth)
+    if outline is None:
+        outline = PictureOutline(topic, depth=depth)
+        kinds = [outline.feed(message) for message in messages]
+    else:
+        kinds = [reader.kind(message.data) for message in messages]
+    findings = outline.findings(start_ns)
+    good = [index for index, kind in enumerate(kinds) if kind == outline.usual]
+    stamps = np.array([stamp_of(messages[i]) for i in good], dtype=np.int64)
     order = increasing(stamps)
-    kept = [messages[i] for i in order]
+    kept = [good[i] for i in order.tolist()]
+    if depth:
+        for index in kept[:_UNIT_FRAMES]:
+            with _named(topic.name):
+                reader.scale.look(reader.depth_values(messages[index].data))
+        if not reader.scale.usable:
+            raise EpisodeError(f"{topic.name}: {reader.scale.problem}")
+        if reader.scale.problem:
+            findings.append(audit.depth_unit(topic.name, reader.scale.problem))
 
     def decode(index: int) -> NDArray[np.generic]:
-        data = kept[index].data
-        if not compressed:
-            return _image(topic.name, data, depth)
-        return _compressed_depth(topic.name, data) if depth else _compressed(topic.name, data)
+        with _named(topic.name):
+            return reader.read(messages[kept[index]].data)
 
-    decode(0)
-    return FrameTrack(stamps[order], decode)
+    return FrameTrack(stamps[order], decode, outline.usual[:2], tuple(findings))
 
 
-def _image(topic: str, data: cdr.Buffer, depth: bool) -> NDArray[np.generic]:
+def seen_through(
+    track: FrameTrack, change: Callable[[int, NDArray[np.generic]], NDArray[np.generic]]
+) -> FrameTrack:
+    """The frames as a function of their index and pixels makes them."""
+    return dataclasses.replace(track, _decode=lambda index: change(index, track.read(index)))
+
+
+def stamp_of(message: BagMessage) -> int:
+    """When an image was taken; when it arrived, where nobody stamped it."""
+    return cdr.read_stamp(message.data, 4) or message.log_time
+
+
+# ---- inside --------------------------------------------------------------------------------------------
+class _Reader:
+    """Reads the serialised images of one topic."""
+
+    def __init__(self, topic: BagTopic, depth: bool) -> None:
+        self._compressed = topic.type == "sensor_msgs/msg/CompressedImage"
+        self._depth = depth
+        self.scale = DepthScale()
+        self.unnamed = ""  # an encoding without colours that was met
+
+    def kind(self, data: cdr.Buffer) -> Kind | str:
+        """What an image is, without decoding it; what is wrong with it where it cannot be used."""
+        try:
+            if self._compressed:
+                form, body = _file(data)
+                width, height = compressed_size(form, body, depth=self._depth)
+                return width, height, form.partition(";")[0] if self._depth else ""
+            image = _raw(data)
+            check_raw(image, depth=self._depth)
+        except (ImageError, cdr.CdrError) as error:
+            return str(error)
+        if image.encoding in ("8UC3", "8UC4"):
+            self.unnamed = image.encoding
+        return image.width, image.height, image.encoding if self._depth else ""
+
+    def read(self, data: cdr.Buffer) -> NDArray[np.generic]:
+        if self._depth:
+            return self.scale.metres(self.depth_values(data))
+        return compressed_rgb(*_file(data)) if self._compressed else rgb_of(_raw(data))
+
+    def depth_values(self, data: cdr.Buffer) -> NDArray[np.generic]:
+        return compressed_depth(*_file(data)) if self._compressed else depth_values(_raw(data))
+
+
+@contextlib.contextmanager
+def _named(topic: str) -> Iterator[None]:
+    """Errors of an image as those of an episode, with the name of the topic."""
     try:
-        head = cdr.read_image_head(data)
-    except cdr.CdrError as error:
-        raise EpisodeError(f"{topic}: an image cannot be read ({error})") from error
-    allowed = ("16UC1", "mono16", "32FC1") if depth else tuple(_RGB)
-    if head.encoding not in allowed:
-        raise EpisodeError(
-            f"{topic}: encoding is `{head.encoding}`, supported are {', '.join(allowed)}; set the camera "
-            "driver's pixel format to one of these"
-        )
-    dtype = {"32FC1": np.float32, "16UC1": np.uint16, "mono16": np.uint16}.get(head.encoding, np.uint8)
-    item = np.dtype(dtype).newbyteorder(">" if head.is_bigendian else "<")
-    channels = _CHANNELS[head.encoding]
-    row = head.width * channels * item.itemsize
-    if head.step < row or head.size < head.height * head.step or head.height < 1:
-        raise EpisodeError(
-            f"{topic}: image {head.width}x{head.height} {head.encoding} has step {head.step} and {head.size} "
-            "bytes, which is too few; the camera driver fills in a wrong size"
-        )
-    flat = np.frombuffer(data, dtype=np.uint8, count=head.height * head.step, offset=head.offset)
-    rows = np.ascontiguousarray(flat.reshape(head.height, head.step)[:, :row]).view(item)
-    if depth:
-        metres = rows.astype(np.float32) * np.float32(1.0 if head.encoding == "32FC1" else 1e-3)
-        metres[~(np.isfinite(metres) & (metres > 0))] = np.nan
-        return metres
-    pixels = rows if channels == 1 else rows.reshape(head.height, head.width, channels)
-    code = _RGB[head.encoding]
-    return (
-        np.ascontiguousarray(pixels) if code < 0 else np.asarray(cv2.cvtColor(pixels, code), dtype=np.uint8)
-    )
+        yield
+    except (ImageError, cdr.CdrError) as error:
+        raise EpisodeError(f"{topic}: {error}") from error
 
 
-def _compressed(topic: str, data: cdr.Buffer) -> NDArray[np.uint8]:
-    raw = bytes(data)
-    begins = [at for mark in (b"\xff\xd8\xff", b"\x89PNG\r\n") if (at := raw.find(mark)) >= 0]
-    image = cv2.imdecode(np.frombuffer(raw[min(begins) :], np.uint8), cv2.IMREAD_COLOR) if begins else None
-    if image is None:
-        raise EpisodeError(f"{topic}: a compressed image is neither JPEG nor PNG, or is damaged")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+def _raw(data: cdr.Buffer) -> RawImage:
+    head = cdr.read_image_head(data)
+    body = memoryview(data)[head.offset : head.offset + head.size]
+    return RawImage(head.height, head.width, head.encoding, bool(head.is_bigendian), head.step, body)
 
 
-def _compressed_depth(topic: str, data: cdr.Buffer) -> NDArray[np.float32]:
-    """Metres [H, W] of a PNG behind the 12-byte header of image_transport's compressedDepth.
+def _file(data: cdr.Buffer) -> tuple[str, memoryview]:
+    head = cdr.read_compressed_head(data)
+    return head.format, memoryview(data)[head.offset : head.offset + head.size]
 
-    16UC1 holds millimetres; 32FC1 holds inverse depth q, and depth = a / (q - b) with a and b from the header.
-    """
-    try:
-        head = cdr.read_compressed_head(data)
-    except cdr.CdrError as error:
-        raise EpisodeError(f"{topic}: an image cannot be read ({error})") from error
-    encoding, _, kind = (part.strip() for part in head.format.partition(";"))
-    if encoding not in ("16UC1", "mono16", "32FC1") or kind not in ("compressedDepth", "compressedDepth png"):
-        raise EpisodeError(
-            f"{topic}: format is `{head.format}`, supported are `16UC1; compressedDepth png` and "
-            "`32FC1; compressedDepth png`; set the publisher's compressedDepth format to png"
-        )
-    body = bytes(data[head.offset : head.offset + head.size])
-    pixels = None
-    if len(body) > _DEPTH_HEADER.size:
-        pixels = cv2.imdecode(np.frombuffer(body, np.uint8, offset=_DEPTH_HEADER.size), cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 2:
-        raise EpisodeError(f"{topic}: a depth image holds no PNG of 16 bit grey, or is damaged")
-    known = pixels > 0
-    metres = np.full(pixels.shape, np.nan, dtype=np.float32)
-    if encoding != "32FC1":
-        metres[known] = pixels[known].astype(np.float32) * np.float32(1e-3)
-        return metres
-    _, a, b = _DEPTH_HEADER.unpack_from(body)
-    with np.errstate(divide="ignore"):
-        depth = a / (pixels[known].astype(np.float64) - b)
-    metres[known] = np.where(np.isfinite(depth) & (depth > 0), depth, np.nan)
-    return metres
+
+def _text(kind: Kind) -> str:
+    width, height, encoding = kind
+    return f"{width}x{height} {encoding}".strip()

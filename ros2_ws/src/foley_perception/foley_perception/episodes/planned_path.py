@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 
+from foley_common.topics import JOINT_PLAN
 from foley_perception.action.gripper import GripperHand
-from foley_perception.action.kinematics import ForwardKinematics, KinematicsError
+from foley_perception.action.kinematics import ForwardKinematics, KinematicsError, chain_in
 from foley_perception.action.planned_motion import tool_trajectory
-from foley_perception.action.tip import in_fixed_frame
 from foley_perception.action.trajectory import TipPath, TrajectoryError
+from foley_perception.audit.finding import Finding, Severity
+from foley_perception.audit.motion import plan_refused
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.tracks import EpisodeError, JointPlan
+from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformUnavailable
 
 _NEAR_NS = 500_000_000  # before a plan's begin and after its end, in which a contact may still be its own
@@ -26,23 +30,34 @@ class ReceivedPath:
     path: TipPath
 
 
-def planned_paths(episode: Episode, hand: GripperHand) -> tuple[ReceivedPath, ...]:
-    """Joint plans by forward kinematics, in order of arrival; where there are none, the tool's plans as recorded.
+@dataclasses.dataclass(frozen=True)
+class PlannedPaths:
+    """Every plan of an episode that can be followed, in order of arrival, and what is wrong with the others."""
+
+    paths: tuple[ReceivedPath, ...]
+    findings: tuple[Finding, ...] = ()
+
+
+def planned_paths(episode: Episode, hand: GripperHand) -> PlannedPaths:
+    """Joint plans by forward kinematics; where there are none, or no kinematics, the tool's plans as recorded.
 
     Raises:
-        EpisodeError: there are joint plans, but kinematics are not possible; says why.
+        EpisodeError: nobody knows where the robot's root is in the world.
     """
+    tool_plans = tuple(
+        ReceivedPath(plan.received_ns, plan.trajectory.tip_path(episode.tx_tool_tip))
+        for plan in episode.tool_plans
+    )
     if not episode.joint_plans:
-        return _of_the_tool(episode)
-    if not episode.robot_description:
-        raise EpisodeError(
-            f"{episode.path}: planned_joint_trajectory is there, robot_description is not; record it as well"
-        )
+        return PlannedPaths(_in_order(tool_plans))
     try:
-        chain = ForwardKinematics(episode.robot_description, "tool", "world")
+        if not episode.robot_description:
+            raise KinematicsError("robot_description was not recorded; record it as well")
+        names = episode.frame_names
+        chain = chain_in(episode.robot_description, names.tool, names.world)
     except KinematicsError as error:
-        raise EpisodeError(f"{episode.path}: robot_description: {error}") from error
-    paths = []
+        return PlannedPaths(_in_order(tool_plans), (_without_kinematics(episode, str(error)),))
+    found, paths = [], []
     for plan in episode.joint_plans:
         try:
             motion = tool_trajectory(
@@ -54,27 +69,43 @@ def planned_paths(episode: Episode, hand: GripperHand) -> tuple[ReceivedPath, ..
                 plan.positions,
                 plan.velocities,
                 measured=_measured(episode, plan),
+                tx_world_base=_base(episode, chain, plan),
             )
-        except (KinematicsError, TrajectoryError) as error:
-            raise EpisodeError(f"{episode.path}: planned_joint_trajectory: {error}") from error
+        except (KinematicsError, TrajectoryError, TransformUnavailable) as error:
+            found.append(plan_refused(JOINT_PLAN.name, plan.received_ns, str(error), episode.start_ns))
+            continue
         paths.append(ReceivedPath(plan.received_ns, motion.tip_path(episode.tx_tool_tip)))
+    return PlannedPaths(_in_order(paths), tuple(found))
+
+
+def _in_order(paths: Iterable[ReceivedPath]) -> tuple[ReceivedPath, ...]:
     return tuple(sorted(paths, key=lambda p: p.received_ns))
 
 
-def _of_the_tool(episode: Episode) -> tuple[ReceivedPath, ...]:
-    """Of a robot that plans Cartesian paths: hand_mapper sampled them."""
-    paths = []
-    for plan in episode.tool_plans:
-        motion = plan.trajectory
-        try:
-            poses = in_fixed_frame(
-                motion.poses, plan.frame_id, "world", int(motion.times_ns[0]), episode.transforms.lookup
-            )
-        except TransformUnavailable as error:
-            raise EpisodeError(f"{episode.path}: planned motion of the tool: {error}") from error
-        path = dataclasses.replace(motion, poses=poses).tip_path(episode.tx_tool_tip)
-        paths.append(ReceivedPath(plan.received_ns, path))
-    return tuple(sorted(paths, key=lambda p: p.received_ns))
+def _without_kinematics(episode: Episode, why: str) -> Finding:
+    instead = (
+        "those of planned_tool_trajectory stand in" if episode.tool_plans else "no action is planned (NaN)"
+    )
+    text = f"{JOINT_PLAN.name}: its {len(episode.joint_plans)} plans cannot be followed: {why}; {instead}"
+    return Finding("plan_kinematics", Severity.PROBLEM, JOINT_PLAN.name, text)
+
+
+def _base(episode: Episode, chain: ForwardKinematics, plan: JointPlan) -> SE3 | None:
+    """Where the base of the kinematics stood when the plan came, as live.
+
+    Raises:
+        EpisodeError: no transform connects it with the world.
+        TransformUnavailable: none at that time.
+    """
+    world, root = episode.frame_names.world, chain.base_link
+    if root == world:
+        return None
+    if not episode.transforms.connect(world, root):
+        raise EpisodeError(
+            f"{JOINT_PLAN.name}: no recorded transform connects the root `{root}` of robot_description with `{world}`; "
+            "record /tf and /tf_static as well, or name the frame that counts as the world with --world-frame"
+        )
+    return episode.transforms.lookup(world, root, min(plan.received_ns, plan.start_ns))
 
 
 def plan_for(paths: tuple[ReceivedPath, ...], contact_ns: int) -> TipPath | None:
@@ -91,7 +122,12 @@ def _measured(episode: Episode, plan: JointPlan) -> dict[str, float]:
     joints = episode.joints
     if joints is None or not len(joints.times_ns):
         return {}
-    # As live, where nothing of later is known. Where a recording begins with the plan, its first row has to do.
-    row = max(int(np.searchsorted(joints.times_ns, plan.received_ns, side="right")) - 1, 0)
-    values = zip(joints.names, joints.values[row], strict=True)
-    return {name: float(v) for name, v in values if np.isfinite(v)}
+    came = int(np.searchsorted(joints.times_ns, plan.received_ns, side="right"))
+    found = {}
+    for name, column in zip(joints.names, joints.values.T, strict=True):
+        known = np.flatnonzero(np.isfinite(column))
+        if known.size:
+            # As live, where nothing of later is known. Where a recording begins with the plan, the first has to do.
+            row = known[max(int(np.searchsorted(known, came)) - 1, 0)]
+            found[name] = float(column[row])
+    return found

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import yaml
 
 from foley_common import topics
 from foley_common.topics import MAIN_DEVICES, Topic
-from foley_perception.contact_event import Contact
-from foley_perception.episodes import decode
+from foley_perception.audit import motion as rules
+from foley_perception.audit.finding import Finding, Severity
+from foley_perception.audit.moving import Moving
+from foley_perception.contact_event import NOWHERE, Contact
+from foley_perception.episodes import decode, decode_motion
+from foley_perception.episodes.cameras import Placing, camera_track
 from foley_perception.episodes.decode import Decoder, Messages
 from foley_perception.episodes.episode import Episode
-from foley_perception.episodes.frames import contacts_in_world, in_world
-from foley_perception.episodes.names import resolve
-from foley_perception.episodes.pictures import frame_track
-from foley_perception.episodes.tracks import ArmTrack, AudioTrack, CameraTrack, EpisodeError, FrameTrack
-from foley_perception.geometry.camera import CameraModel
-from foley_perception.geometry.se3 import SE3
+from foley_perception.episodes.frames import (
+    USUAL_FRAMES,
+    FrameNames,
+    RecordedTransforms,
+    World,
+    contacts_in_world,
+)
+from foley_perception.episodes.names import missing_text
+from foley_perception.episodes.notes import Joints, Pictures, Stamped
+from foley_perception.episodes.outline import Outline, Span
+from foley_perception.episodes.tracks import (
+    ArmTrack,
+    AudioTrack,
+    CameraTrack,
+    EpisodeError,
+    JointPlan,
+    KeypointTrack,
+    ToolPlan,
+)
 from foley_perception.geometry.tf_buffer import TransformBuffer
-from foley_perception.recording.bag import Bag, BagMessage
-from foley_perception.recording.errors import BagError
 
 _FOREVER_S = 1e6  # of moving transforms: as long as the bag
 _Read = TypeVar("_Read")
@@ -39,7 +52,8 @@ def read_episode(
     namespace: str = "",
     require: Iterable[str] = (),
     camera_frame: str = "camera_optical",
-    world_frame: str = "world",
+    frames: FrameNames = USUAL_FRAMES,
+    mapping: Mapping[str, str] | None = None,
 ) -> Episode:
     """Read any bag: recorded here, by `ros2 bag record`, written by `rosbags`; unfinished ones as well.
 
@@ -50,58 +64,80 @@ def read_episode(
         namespace: of the topics, where a bag holds those of several robots.
         require: topics (without namespace) without which the episode is of no use.
         camera_frame: of the camera, where images and camera_info name no frame.
+        frames: which are world, tool and tip.
+        mapping: topics that bear other names, by the registry's (foley_common/topic_map.py).
 
     Raises:
         EpisodeError: not a bag, a required topic is missing, or a topic has a wrong type, rate or encoding.
     """
-    try:
-        bag = Bag(path)
-        found: dict[str, list[BagMessage]] = collections.defaultdict(list)
-        start, end = 2**63 - 1, 0
-        for message in bag.messages():
-            found[message.topic].append(message)
-            start, end = min(start, message.log_time), max(end, message.log_time)
-    except BagError as error:
-        raise EpisodeError(str(error)) from error
-    names, left_out = resolve(bag, namespace)
-    there = {topic.name for topic in topics.TOPICS if found.get(names.get(topic.role, ""))}
+    outline = Outline(Path(path), namespace=namespace, mapping=mapping, keep=True)
+    there = {topic.name for topic in topics.TOPICS if outline.has(topic)}
     if missing := [name for name in require if name not in there]:
-        raise EpisodeError(
-            f"{path}: no messages on {', '.join(missing)}; the bag has {', '.join(sorted(found)) or 'none'}"
-        )
-    read = _Reader(bag, names, found, world_frame)
-    read.problems += left_out
+        raise EpisodeError(f"{path}: {missing_text(missing, outline.counts, outline.bag)}")
+    return episode_of(outline, camera_frame=camera_frame, frames=frames)
+
+
+def episode_of(
+    outline: Outline,
+    span: Span | None = None,
+    *,
+    camera_frame: str = "camera_optical",
+    frames: FrameNames = USUAL_FRAMES,
+) -> Episode:
+    """The whole of a bag, or a stretch of it, which comes out as the same stretch of the whole would.
+
+    Of a stretch, contacts are those within it, and streams reach beyond it as ``span`` says. There is no depth.
+
+    Raises:
+        EpisodeError: as of :func:`read_episode`.
+    """
+    if errors := outline.verdict.main_errors():
+        raise EpisodeError("; ".join(errors))
+    read = _Reader(outline, span, frames.world)
+    read.problems += [*outline.left_out, *outline.verdict.problems()]
+    detected = read.contacts(topics.CONTACTS)
+    arms = read.arms()
     return Episode(
-        path=Path(path),
-        session=bag.session,
+        path=outline.path,
+        session=outline.session,
         scene=_scene(read.text(topics.SIM_SCENE)),
-        start_ns=start,
-        end_ns=end,
+        start_ns=outline.start_ns,
+        end_ns=outline.end_ns,
         microphones=read.microphones(),
-        arms=read.arms(),
+        arms=arms,
         cameras=read.cameras(camera_frame),
-        keypoints=read.one(topics.HAND_KEYPOINTS, decode.keypoint_track),
-        transforms=read.transforms,
-        detected=read.contacts(topics.CONTACTS),
+        keypoints=read.keypoints(),
+        transforms=read.world.transforms,
+        frame_names=frames,
+        detected=detected,
         labels=tuple(read.one(topics.LABELS, decode.labels) or ()),
         robot_description=read.text(topics.ROBOT_DESCRIPTION),
         problems=tuple(read.problems),
+        unplaced=tuple(read.unplaced),
+        simulated=outline.topic("contacts", topics.MAIN_ARM) is not None,
+        findings=tuple(read.findings),
     )
 
 
 # ---- inside --------------------------------------------------------------------------------------------
 class _Reader:
-    """The messages of a bag by the roles of their topics."""
+    """The messages of a bag, or of a stretch of it, by the roles of their topics."""
 
-    def __init__(
-        self, bag: Bag, names: dict[str, str], found: dict[str, list[BagMessage]], world_frame: str
-    ) -> None:
-        self._bag, self._names, self._found, self._world = bag, names, found, world_frame
+    def __init__(self, outline: Outline, span: Span | None, world_frame: str) -> None:
+        bag, names = outline.bag, outline.names
+        self._outline, self._span, self._world = outline, span, world_frame
+        self._bag, self._names, self._found = bag, names, outline.messages(span)
         self._decoder = Decoder({t: info for t, info in bag.topics.items() if t in names.values()})
+        self._start_ns = outline.start_ns
+        self.findings: list[Finding] = []
         self.transforms = TransformBuffer()
+        self.world = World(world_frame, RecordedTransforms(self.transforms, lambda: self._moving))
+        self.unplaced: list[str] = []
         self.problems = [
-            *bag.problems,
-            *decode.add_transforms(self.transforms, self._of(topics.TF_STATIC), self._decoder, static=True),
+            *outline.problems,
+            *decode_motion.add_transforms(
+                self.transforms, self._of(topics.TF_STATIC), self._decoder, static=True
+            ),
         ]
 
     def _of(self, topic: Topic | None) -> Messages:
@@ -109,7 +145,8 @@ class _Reader:
 
     def _topic(self, reader: str, device: str) -> Topic | None:
         """The first of a device's topics of one kind that has messages: raw before compressed."""
-        return next((t for t in topics.read_by(reader, device=device) if self._of(t)), None)
+        topic = self._outline.topic(reader, device)
+        return topic if self._of(topic) or reader in ("audio", "contacts") else None
 
     def one(self, topic: Topic, read: Callable[[Messages, Decoder], _Read]) -> _Read | None:
         """What one topic holds; None without messages."""
@@ -119,14 +156,52 @@ class _Reader:
     def contacts(self, topic: Topic | None) -> tuple[Contact, ...]:
         """Contacts on a topic, placed in the world; none without messages."""
         found = decode.contacts(self._of(topic), self._decoder)
-        if topic is None or all(c.frame_id.lstrip("/") in ("", self._world) for c in found):
-            return tuple(found)
-        return tuple(contacts_in_world(found, self._names[topic.role], self._world, self._moving))
+        if topic is None or not found:
+            return ()
+        placed = self._placed(lambda: contacts_in_world(self._names[topic.role], found, self.world))
+        if placed is None:
+            return tuple(dataclasses.replace(c, position=NOWHERE, frame_id=self._world) for c in found)
+        return tuple(placed)
+
+    def keypoints(self) -> KeypointTrack | None:
+        """Of a person's hands, or of the gripper's."""
+        topic, messages = topics.HAND_KEYPOINTS, self._of(topics.HAND_KEYPOINTS)
+        if not messages:
+            return None
+        name, start_ns = self._names[topic.role], self._start_ns
+        return self._placed(
+            lambda: self._told(
+                decode_motion.keypoint_track(name, messages, self._decoder, self.world, start_ns)
+            )
+        )
 
     def text(self, topic: Topic) -> str:
         """The newest std_msgs/String; empty without messages."""
         messages = self._of(topic)
         return str(self._decoder.read(messages[-1]).data) if messages else ""
+
+    def tell(self, findings: Iterable[Finding]) -> None:
+        """Raises EpisodeError for what makes the recording useless."""
+        for finding in findings:
+            if finding.severity == Severity.ERROR:
+                raise EpisodeError(str(finding))
+            self.findings.append(finding)
+            if finding.severity == Severity.PROBLEM and self._span is None:
+                self.problems.append(str(finding))  # of stretches they are told together: dataset/pieces.py
+
+    def _told(self, read: tuple[_Read, list[Finding]]) -> _Read:
+        self.tell(read[1])
+        return read[0]
+
+    def _placed(self, read: Callable[[], _Read]) -> _Read | None:
+        """What is read; None for a stretch in which nothing can be placed, which of a whole bag is an error."""
+        try:
+            return read()
+        except EpisodeError as error:
+            if self._span is None:
+                raise
+            self.unplaced.append(str(error))
+            return None
 
     @contextlib.contextmanager
     def _bearable(self, device: str) -> Iterator[None]:
@@ -146,11 +221,15 @@ class _Reader:
                 continue
             name = self._names[topic.role]
             with self._bearable(device):
-                track = tracks[device] = decode.audio_track(name, self._of(topic))
-                if track.gaps:
-                    seconds = sum(gap.seconds for gap in track.gaps)
+                if wrong := self._outline.verdict.error(name):
+                    raise EpisodeError(wrong)
+                sound = self._outline.sound(topic)
+                edges = (self._span.first_ns, self._span.last_ns) if self._span is not None else (None, None)
+                tracks[device] = sound.track(self._of(topic), *edges)
+                if sound.gaps:
+                    seconds = sum(gap.seconds for gap in sound.gaps)
                     self.problems.append(
-                        f"{name}: {len(track.gaps)} gaps, {seconds:.3f} s of sound are missing"
+                        f"{name}: {len(sound.gaps)} gaps, {seconds:.3f} s of sound are missing"
                     )
         return tracks
 
@@ -173,85 +252,81 @@ class _Reader:
             return None
         name = {reader: self._names[topic.role] for reader, topic in found.items()}
         messages = {reader: self._of(topic) for reader, topic in found.items()}
-        pose = decode.pose_track(name["pose"], messages["pose"]) if "pose" in found else None
-        if pose is not None and pose.frame_id.lstrip("/") not in ("", self._world):
-            pose = in_world(pose, name["pose"], self._world, self._moving)
-        if pose is not None and pose.dropped:
-            self.problems.append(
-                f"{name['pose']}: {pose.dropped} poses with NaN or without a transform were left out"
+        decoder, world, start_ns, told = self._decoder, self.world, self._start_ns, self._told
+        pose = wrench = None
+        if "pose" in found:
+            pose = self._placed(
+                lambda: told(decode_motion.pose_track(name["pose"], messages["pose"], world, start_ns))
             )
+        if "wrench" in found:
+            wrench = decode_motion.wrench_series(name["wrench"], messages["wrench"])
         joints = main.joints if main is not None else None  # one topic may hold those of all arms
         if "joints" in found:
-            joints = decode.joint_series(name["joints"], messages["joints"], self._decoder)
-        return ArmTrack(
-            ee_pose=pose,
-            joints=joints,
-            wrench=decode.wrench_series(name["wrench"], messages["wrench"]) if "wrench" in found else None,
-            joint_plans=tuple(decode.joint_plans(messages.get("joint_plans", []), self._decoder)),
-            tool_plans=tuple(decode.tool_plans(messages.get("tool_plans", []), self._decoder)),
-            truth=self.contacts(found.get("contacts")),
-        )
+            joints = decode_motion.joint_series(messages["joints"], decoder)
+        joint_plans: list[JointPlan] = []
+        if "joint_plans" in found:
+            given = messages["joint_plans"]
+            joint_plans = told(decode_motion.joint_plans(name["joint_plans"], given, decoder, start_ns))
+        tool_plans: list[ToolPlan] = []
+        if "tool_plans" in found:
+            given = messages["tool_plans"]
+            tool_plans = (
+                self._placed(
+                    lambda: told(
+                        decode_motion.tool_plans(name["tool_plans"], given, decoder, world, start_ns)
+                    )
+                )
+                or []
+            )
+        truth = self.contacts(found.get("contacts"))
+        track = ArmTrack(pose, joints, wrench, tuple(joint_plans), tuple(tool_plans), truth)
+        return self._judged(device, track)
+
+    def _judged(self, device: str, arm: ArmTrack) -> ArmTrack:
+        """Without what cannot have been measured: a wrench that no contact changes. What is wrong is told."""
+        touches = self._outline.contact_times(device)
+        for reader, rule in (("pose", rules.resting), ("wrench", rules.wrench_stuck), ("joints", None)):
+            topic = self._outline.topic(reader, device)
+            note = self._outline.note(topic) if topic is not None else None
+            judge = note.judge if isinstance(note, Stamped | Joints) else None
+            if topic is None or judge is None:
+                continue
+            name = self._names[topic.role]
+            self.tell(judge.findings(name, self._start_ns))
+            extent = judge.extent if isinstance(judge, Moving) else None
+            if extent is None or rule is None:
+                continue
+            found = rule(name, extent, touches, self._start_ns)
+            self.tell(found)
+            if found and reader == "wrench":
+                arm = dataclasses.replace(arm, wrench=None)
+        return arm
 
     def cameras(self, fallback_frame: str) -> dict[str, CameraTrack]:
         tracks = {}
+        placing = Placing(self._world, fallback_frame, self.transforms, lambda: self._moving, self._start_ns)
         for device in topics.devices("image"):
-            frames, depth, info = (self._topic(r, device) for r in ("image", "depth", "camera_info"))
-            if frames is None and depth is None and info is None:
-                continue
+            found = {reader: self._topic(reader, device) for reader in ("image", "depth", "camera_info")}
+            streams = {
+                reader: (self._bag.topics[self._names[topic.role]], self._of(topic))
+                for reader, topic in found.items()
+                if topic is not None
+            }
             with self._bearable(device):
-                model, carried = self._place(device, info, fallback_frame)
-                tracks[device] = CameraTrack(self._frames(frames), self._frames(depth), model, carried)
+                note = self._outline.note(found["image"]) if found["image"] is not None else None
+                outline = note.outline if isinstance(note, Pictures) else None
+                track = camera_track(device, streams, self._decoder, placing, self.tell, outline)
+                if track is not None:
+                    tracks[device] = track
         return tracks
-
-    def _frames(self, topic: Topic | None) -> FrameTrack | None:
-        if topic is None:
-            return None
-        bag_topic = self._bag.topics[self._names[topic.role]]
-        return frame_track(bag_topic, self._of(topic), depth=topic.reader == "depth")
-
-    def _place(
-        self, device: str, topic: Topic | None, fallback_frame: str
-    ) -> tuple[CameraModel | None, Callable[[int], CameraModel] | None]:
-        """A camera that is fixed in the world, or how to place one that is carried; what is wrong is told."""
-        if topic is None:
-            return None, None
-        info = self._decoder.read(self._of(topic)[-1])
-        frame = info.header.frame_id or fallback_frame
-        k = np.asarray(info.k).reshape(3, 3)
-        try:
-            camera = CameraModel(k, int(info.width), int(info.height), SE3.identity())
-        except ValueError as error:
-            self.problems.append(f"{topic.name}: {error}")
-            return None, None
-        try:
-            pose = self.transforms.lookup(self._world, frame)
-            return dataclasses.replace(camera, tx_world_camera=pose), None
-        except LookupError as error:
-            if device == topics.MAIN_CAMERA:
-                self.problems.append(
-                    f"{device}: no transform from {frame} to {self._world} in tf_static ({error}); "
-                    "record tf_static"
-                )
-                return None, None
-
-        def carried(time_ns: int) -> CameraModel:
-            try:
-                pose = self._moving.lookup(self._world, frame, time_ns)
-            except LookupError as error:
-                # Without the time, which is another one for each frame.
-                told = f"no transform from {frame} to {self._world} at that time; record /tf and /tf_static"
-                raise EpisodeError(told) from error
-            return dataclasses.replace(camera, tx_world_camera=pose)
-
-        return None, carried
 
     @functools.cached_property
     def _moving(self) -> TransformBuffer:
         """Everything on /tf and /tf_static; read when a carried camera, or poses in another frame, ask for it."""
         buffer = TransformBuffer(cache_s=_FOREVER_S)
-        for topic in (topics.TF_STATIC, topics.TF):
-            static = topic == topics.TF_STATIC
-            decode.add_transforms(buffer, self._of(topic), self._decoder, static=static)
+        decode_motion.add_transforms(buffer, self._of(topics.TF_STATIC), self._decoder, static=True)
+        moving = self._outline.transforms(self._span)
+        decode_motion.add_transforms(buffer, moving, self._decoder, static=False)
         return buffer
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from foley_common.times import NS_PER_S
 from foley_perception.action.trajectory import ToolTrajectory
 from foley_perception.audio.clock_fit import SampleClock
+from foley_perception.audit.finding import Finding
 from foley_perception.contact_event import Contact
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3, interpolate_at
@@ -55,6 +57,11 @@ class AudioSegment:
     def end_ns(self) -> int:
         return int(self.clock.time_ns(self.first_sample + len(self.samples)))
 
+    @property
+    def stop_sample(self) -> int:
+        """Behind the last one."""
+        return self.first_sample + len(self.samples)
+
     def cut(self, start: int, count: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """``count`` samples from index ``start`` of ``samples`` (which may lie outside) and which exist."""
         sound, known = np.zeros(count, dtype=np.float32), np.zeros(count, dtype=np.bool_)
@@ -89,14 +96,7 @@ class AudioTrack:
     @property
     def gaps(self) -> tuple[Gap, ...]:
         """Inside of streams and between them."""
-        found: list[Gap] = []
-        for i, segment in enumerate(self.segments):
-            if i and segment.start_ns > self.segments[i - 1].end_ns:
-                found.append(Gap(self.segments[i - 1].end_ns, segment.start_ns))
-            for begin, stop in segment.missing:
-                edges = segment.clock.time_ns(segment.first_sample + np.array([begin, stop]))
-                found.append(Gap(int(edges[0]), int(edges[1])))
-        return tuple(found)
+        return gaps_of(self.segments)
 
     def slice(
         self, start_ns: int, count: int, sample_rate: int
@@ -118,6 +118,42 @@ class AudioTrack:
                 part, part_known = _resampled(segment, at, count, sample_rate)
             sound[part_known], known = part[part_known], known | part_known
         return sound, known
+
+
+class Spanning(Protocol):
+    """A stretch of one stream."""
+
+    @property
+    def stream_id(self) -> str: ...
+    @property
+    def first_sample(self) -> int: ...
+    @property
+    def stop_sample(self) -> int: ...
+    @property
+    def missing(self) -> tuple[tuple[int, int], ...]: ...
+    @property
+    def clock(self) -> SampleClock: ...
+    @property
+    def start_ns(self) -> int: ...
+    @property
+    def end_ns(self) -> int: ...
+
+
+def gaps_of(streams: Sequence[Spanning]) -> tuple[Gap, ...]:
+    """Inside of streams, which are in order of time, and between them; where the clock was set, nothing is missing."""
+    found: list[Gap] = []
+    for i, stream in enumerate(streams):
+        if i and stream.start_ns > streams[i - 1].end_ns and not _follows(stream, streams[i - 1]):
+            found.append(Gap(streams[i - 1].end_ns, stream.start_ns))
+        for begin, stop in stream.missing:
+            edges = stream.clock.time_ns(stream.first_sample + np.array([begin, stop]))
+            found.append(Gap(int(edges[0]), int(edges[1])))
+    return tuple(found)
+
+
+def _follows(stream: Spanning, before: Spanning) -> bool:
+    """Whether it is the same stream's next sample, by another clock."""
+    return (stream.stream_id, stream.first_sample) == (before.stream_id, before.stop_sample)
 
 
 def _resampled(
@@ -198,6 +234,8 @@ class FrameTrack:
 
     times_ns: Times
     _decode: Callable[[int], NDArray[np.generic]]
+    size: tuple[int, int]  # width, height
+    findings: tuple[Finding, ...] = ()  # which images were left out, and what is assumed of the others
 
     def __len__(self) -> int:
         return len(self.times_ns)
@@ -266,7 +304,12 @@ class CameraTrack:
     frames: FrameTrack | None = None
     depth: FrameTrack | None = None
     model: CameraModel | None = None  # of a camera that is fixed in the world and calibrated
-    carried: Callable[[int], CameraModel] | None = None  # by ROS time in ns: of one that moves, at the wrist
+    carried: Callable[[int], CameraModel] | None = None  # by ROS time in ns: of one that moves or is changed
+
+    @property
+    def placed(self) -> bool:
+        """Whether its calibration is known, and its place at some time."""
+        return self.model is not None or self.carried is not None
 
     def at(self, time_ns: int) -> CameraModel:
         """The camera as it stood at a time.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from foley_perception.gaussians.gaussians import Gaussians
+from foley_perception.gaussians.ply_table import read_vertices
+
+_LOG = logging.getLogger(__name__)
 
 
 class PlyError(ValueError):
@@ -53,31 +55,31 @@ def save_ply(gaussians: Gaussians, path: Path) -> None:
 
 
 def load_ply(path: Path) -> Gaussians:
-    """Read a file of Gaussians.
+    """Read a file of Gaussians. Those that hold no numbers are left out, which is logged.
 
     Raises:
-        PlyError: it is no PLY, or one of something else, is cut short, or holds values that are not finite.
+        PlyError: it is no PLY, or one of something else, is cut short, or nothing of it can be drawn.
     """
     try:
-        table = _vertices(path.read_bytes())
-    except (OSError, ValueError, KeyError) as error:
+        table = read_vertices(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise PlyError(f"{path}: cannot be read ({error})") from error
     names = set(table.dtype.names or ())
     needed = {"x", "y", "z", "opacity", *(f"f_dc_{k}" for k in range(3))}
     needed |= {*(f"scale_{k}" for k in range(3)), *(f"rot_{k}" for k in range(4))}
+    count = sum(name.startswith("f_rest_") for name in names)
+    needed |= {f"f_rest_{k}" for k in range(count)}
     if missing := sorted(needed - names):
         raise PlyError(
             f"{path}: not a file of Gaussians, `{missing[0]}` is missing (a cloud of points or a mesh has no scale_0 "
             "and rot_0)"
         )
-    count = sum(name.startswith("f_rest_") for name in names)
     if count not in (0, 9, 24, 45):
-        raise PlyError(f"{path}: {count} f_rest values, must be 0, 9, 24 or 45")
-    wanted = (*needed, *(f"f_rest_{k}" for k in range(count)))
-    data = {name: table[name].astype(np.float32) for name in wanted}
-    for name, value in data.items():
-        if not np.isfinite(value).all():
-            raise PlyError(f"{path}: {name} of {int((~np.isfinite(value)).sum())} Gaussians is not finite")
+        raise PlyError(
+            f"{path}: {count} f_rest values, must be 0, 9, 24 or 45 (harmonics of degree 0 to 3); export it so"
+        )
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is left out
+        data = {name: table[name].astype(np.float32) for name in needed}
 
     def columns(*keys: str) -> torch.Tensor:
         return torch.from_numpy(np.stack([data[key] for key in keys], axis=-1))
@@ -88,55 +90,32 @@ def load_ply(path: Path) -> Gaussians:
         if count
         else []
     )
-    quats = columns("rot_0", "rot_1", "rot_2", "rot_3")
-    if (quats.norm(dim=-1) < 1e-8).any():
-        raise PlyError(f"{path}: a rotation has length 0")
-    return Gaussians(
+    gaussians = Gaussians(
         means=columns("x", "y", "z"),
-        quats=quats,
+        quats=columns("rot_0", "rot_1", "rot_2", "rot_3"),
         scales=torch.exp(columns("scale_0", "scale_1", "scale_2")),
+        # Infinite ones have a meaning: opaque, and not there.
         opacities=torch.sigmoid(torch.from_numpy(data["opacity"])),
         sh=torch.cat([dc, *rest], dim=1).contiguous(),
     )
+    drawn = _drawable(gaussians)
+    if not drawn.any():
+        raise PlyError(f"{path}: none of its {len(drawn)} Gaussians can be drawn: all hold NaN or infinity")
+    if drawn.all():
+        return gaussians
+    _LOG.warning(
+        "%s: %d of %d Gaussians hold NaN, infinity or a rotation of length 0 and were left out",
+        path, int((~drawn).sum()), len(drawn),
+    )  # fmt: skip
+    return gaussians[drawn]
 
 
-_TYPES = {
-    **dict.fromkeys(("char", "int8"), "i1"),
-    **dict.fromkeys(("uchar", "uint8"), "u1"),
-    **dict.fromkeys(("short", "int16"), "i2"),
-    **dict.fromkeys(("ushort", "uint16"), "u2"),
-    **dict.fromkeys(("int", "int32"), "i4"),
-    **dict.fromkeys(("uint", "uint32"), "u4"),
-    **dict.fromkeys(("float", "float32"), "f4"),
-    **dict.fromkeys(("double", "float64"), "f8"),
-}
-_ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">", "ascii": ""}
-_HEADER_MAX = 65_536
-
-
-def _vertices(data: bytes) -> NDArray[Any]:
-    """The table of vertices of a PLY file, which must be its first element and hold plain numbers."""
-    head, mark, _ = data[:_HEADER_MAX].partition(b"end_header\n")
-    lines = [line.split() for line in head.decode("ascii").replace("\r", "").splitlines()]
-    if not mark or not lines or lines[0] != ["ply"]:
-        raise ValueError("no PLY header")
-    layout = next((line[1] for line in lines if line[0] == "format"), "")
-    order = _ORDERS.get(layout)
-    elements = [at for at, line in enumerate(lines) if line[:1] == ["element"]]
-    if order is None or not elements or lines[elements[0]][1] != "vertex":
-        raise ValueError(f"format `{layout}`, whose first element is no vertex")
-    count = int(lines[elements[0]][2])
-    own = lines[elements[0] + 1 : elements[1] if len(elements) > 1 else len(lines)]
-    properties = [line for line in own if line[0] == "property"]
-    if any(line[1] == "list" for line in properties):
-        raise ValueError("a vertex holds a list")
-    dtype = np.dtype([(line[2], order + _TYPES[line[1]]) for line in properties])
-    body = data[len(head) + len(mark) :]
-    if layout == "ascii":
-        rows = [tuple(map(float, line.split())) for line in body.decode("ascii").splitlines()[:count]]
-        if len(rows) < count or any(len(row) != len(properties) for row in rows):
-            raise ValueError(f"fewer than the {count} vertices that the header names")
-        return np.array(rows, dtype=dtype)
-    if count < 0 or len(body) < count * dtype.itemsize:
-        raise ValueError(f"fewer than the {count} vertices that the header names")
-    return np.frombuffer(body, dtype=dtype, count=count)
+def _drawable(gaussians: Gaussians) -> torch.Tensor:
+    """[N]: every number of it is one."""
+    g = gaussians
+    length = g.quats.norm(dim=-1)
+    finite = g.means.isfinite().all(dim=-1) & g.scales.isfinite().all(dim=-1) & g.opacities.isfinite()
+    drawn: torch.Tensor = (
+        finite & g.sh.isfinite().flatten(1).all(dim=-1) & length.isfinite() & (length >= 1e-8)
+    )
+    return drawn

@@ -41,7 +41,10 @@ def crop_around(
         )
     pixel, depth = camera.project(point_world)
     if not np.isfinite(pixel).all():
-        raise ValueError(f"point {np.asarray(point_world).tolist()} is behind the camera or not finite")
+        raise ValueError(
+            f"point {np.asarray(point_world).tolist()} is behind the camera or not finite; is the camera's frame in tf "
+            "the optical one (z forward, x right)?"
+        )
     half = max(half_size_m * camera.K[0, 0] / float(depth), 1.0)
     scale = out / (2.0 * half)  # output pixels per image pixel
     if scale < 1.0:

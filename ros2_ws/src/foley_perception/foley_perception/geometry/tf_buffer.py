@@ -11,9 +11,12 @@ import bisect
 import threading
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
-from foley_perception.geometry.se3 import SE3
+from foley_perception.geometry.se3 import SE3, interpolate_at, stack
+
+Times = NDArray[np.int64]
 
 
 class TransformUnavailable(LookupError):
@@ -63,6 +66,14 @@ class _Edge:
             return self.poses[0] if self.times[0] - time_ns <= tolerance_ns else None
         before, after = self.times[index - 1], self.times[index]
         return self.poses[index - 1].interpolate(self.poses[index], (time_ns - before) / (after - before))
+
+    def at_all(self, times_ns: Times, tolerance_ns: int) -> tuple[SE3, NDArray[np.bool_]]:
+        """Transforms at times [n], and which of them its history reaches."""
+        if self.static:
+            return self.poses[-1], np.ones(len(times_ns), dtype=np.bool_)
+        own, poses = np.array(self.times, dtype=np.int64), stack(self.poses)
+        reached = (times_ns >= own[0] - tolerance_ns) & (times_ns <= own[-1] + tolerance_ns)
+        return interpolate_at(own, poses, np.clip(times_ns, own[0], own[-1])), reached
 
 
 class TransformBuffer:
@@ -128,6 +139,45 @@ class TransformBuffer:
             "is the publisher of /tf or /tf_static running?"
         )
 
+    def lookup_all(self, target: str, source: str, times_ns: Times) -> tuple[SE3, NDArray[np.bool_]]:
+        """``tx_target_source`` [n] at many times, and which of them the histories reach; the others mean nothing.
+
+        Raises:
+            TransformUnavailable: a frame is unknown, or the two are not connected.
+        """
+        self.lookup(target, source)
+        target, source = _name(target), _name(source)
+        with self._lock:
+            up_source, up_target = self._ancestors(source), self._ancestors(target)
+            shared = next(frame for frame in up_source if frame in up_target)
+            known = np.ones(len(times_ns), dtype=np.bool_)
+            legs = []
+            for up in (up_target, up_source):
+                total = SE3.identity(len(times_ns))
+                for frame in up[: up.index(shared)]:
+                    step, reached = self._edges[frame].at_all(times_ns, self._tolerance_ns)
+                    total, known = step @ total, known & reached
+                legs.append(total)
+        return legs[0].inverse() @ legs[1], known
+
+    def _ancestors(self, frame: str) -> list[str]:
+        """A frame and all above it, upwards."""
+        found = [frame]
+        while (edge := self._edges.get(found[-1])) is not None and edge.parent not in found:
+            found.append(edge.parent)
+        return found
+
+    def fixed(self, target: str, source: str) -> bool:
+        """Whether the two frames are connected by transforms of /tf_static alone."""
+        return self._moving_between(target, source) == []
+
+    def known_until_ns(self, target: str, source: str) -> int | None:
+        """The newest time at which :meth:`lookup` can place the one in the other between measured transforms.
+
+        None where the two do not move to each other, or are not connected.
+        """
+        return min((edge.times[-1] for edge in self._moving_between(target, source) or ()), default=None)
+
     def frames(self) -> set[str]:
         with self._lock:
             return set(self._edges) | {edge.parent for edge in self._edges.values()}
@@ -136,6 +186,24 @@ class TransformBuffer:
         """Forget moving transforms, as after a jump of time; static ones stay true."""
         with self._lock:
             self._edges = {child: edge for child, edge in self._edges.items() if edge.static}
+
+    def _moving_between(self, target: str, source: str) -> list[_Edge] | None:
+        """The moving transforms between two frames; None where they are not connected."""
+        with self._lock:
+            (one, one_root), (other, other_root) = (
+                self._edges_up(_name(frame)) for frame in (target, source)
+            )
+        if one_root != other_root:
+            return None
+        return [edge for edge in (*one, *other) if not edge.static and (edge in one) != (edge in other)]
+
+    def _edges_up(self, frame: str) -> tuple[list[_Edge], str]:
+        """The transforms from a frame up to the root of its tree, and that root."""
+        found: list[_Edge] = []
+        while (edge := self._edges.get(frame)) is not None and edge not in found:
+            found.append(edge)
+            frame = edge.parent
+        return found, frame
 
     def _to_root(self, frame: str, time_ns: int | None) -> dict[str, SE3 | str]:
         """Every ancestor with ``tx_ancestor_frame``, or with the reason why that is not known at the time."""

@@ -15,6 +15,7 @@ class HandTrackerConfig:
     """Parameters of `hand_tracker`."""
 
     fixed_frame: str = _doc("world", "frame of all keypoints; must not move")
+    camera_transport: str = _doc("auto", "raw, compressed, or auto: compressed where only that is published")
     rate_hz: float = _doc(15.0, "pictures looked at, at most [Hz]")
     least_palm: float = _doc(0.5, "score under which a palm is taken for none")
     least_hand: float = _doc(0.5, "score under which a hand is taken for none")
@@ -40,5 +41,9 @@ class HandTrackerConfig:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ValueError(f"{name} is {value}, must lie in [{low}, {high}]")
+        if self.camera_transport not in ("auto", "raw", "compressed"):
+            raise ValueError(
+                f"camera_transport is `{self.camera_transport}`, known are auto, raw, compressed"
+            )
         if not self.fixed_frame:
             raise ValueError("fixed_frame is empty")

@@ -43,22 +43,47 @@ def by_networks(detector: Detector) -> Finder:
     return lambda index, rgb: detector.detect(rgb)
 
 
-def by_hamer(folder: Path) -> Finder:
-    """Read from `00012.npz` for picture 12; no file means that no hand was found there.
+def by_hamer(folder: Path, size: tuple[int, int], pictures: int) -> tuple[Finder, list[str]]:
+    """Read from `00012.npz` for picture 12; no file means that no hand was found there. And what was left out.
+
+    Args:
+        folder: of the files, which are read at once: what is wrong with one is told before the work.
+        size: width and height of the pictures.
+        pictures: of the recording.
 
     Raises:
-        HamerError: the folder holds no such file.
+        HamerError: the folder holds no such file, two for one picture, or one that cannot be used.
     """
-    if not any(file.stem.isdecimal() for file in folder.glob("*.npz")):
+    files: dict[int, Path] = {}
+    for file in sorted(folder.glob("*.npz")):
+        if not (file.stem.isascii() and file.stem.isdecimal()):
+            continue
+        if (other := files.setdefault(int(file.stem), file)) != file:
+            raise hamer.HamerError(f"{file}: is of the same picture as {other.name}; keep one of them")
+    if not files:
         raise hamer.HamerError(
             f"{folder}: no file such as 00012.npz; run HaMeR on what `foley hands pictures` wrote and keep the names"
         )
-
-    def find(index: int, rgb: NDArray[np.uint8]) -> Sequence[HandInPicture]:
-        file = folder / f"{index:05d}.npz"
-        return hamer.load(file, rgb.shape[1], rgb.shape[0]) if file.is_file() else []
-
-    return find
+    beyond = [file for number, file in files.items() if number >= pictures]
+    if len(beyond) == len(files):
+        raise hamer.HamerError(
+            f"{folder}: {beyond[0].name} and all others are of pictures that the recording lacks, which has {pictures} "
+            "from 00000 on; run HaMeR on its own pictures"
+        )
+    hands: dict[int, list[hamer.HamerHand]] = {}
+    problems, bad = [], list[str]()
+    for number, file in files.items():
+        if number < pictures:
+            hands[number], reasons = hamer.load(file, *size)
+            bad += [f"{file.name}, {reason}" for reason in reasons]
+    if beyond:
+        problems.append(
+            f"{len(beyond)} of {len(files)} files of HaMeR are of pictures that the recording lacks, as "
+            f"{beyond[0].name}"
+        )
+    if bad:
+        problems.append(f"{len(bad)} hands of HaMeR were left out, as in {bad[0]}")
+    return lambda index, rgb: hands.get(index, []), problems
 
 
 def follow_recording(

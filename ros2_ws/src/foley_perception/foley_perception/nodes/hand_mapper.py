@@ -161,7 +161,12 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         while waiting:
             _, data = waiting.popitem()
             message = deserialize_message(data, JointState)
-            mapper.set_joints(raw.stamp_ns(data), motion.joint_positions(message))
+            try:
+                positions = motion.joint_positions(message)
+            except ValueError as error:
+                self.report(topics.JOINT_STATES.name, str(error))
+                continue
+            mapper.set_joints(raw.stamp_ns(data), positions)
 
     # ---- ee_pose where there is none -----------------------------------------------------------------------
     def _look_for_poses(self) -> None:
@@ -266,7 +271,7 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
 
     def problems(self) -> list[str]:
         if self._mapper.counts.keypoints:
-            return []
+            return self._mapper.problems()
         return ["no ee_pose, and no joint_states with a robot_description, yet"]
 
     def health(self) -> Health:

@@ -8,12 +8,15 @@ bridge.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.parameter import Parameter
 from rclpy.serialization import serialize_message
 
-from foley_common.topics import LABELS
+from foley_common.topics import LABELS, TOPICS
 from foley_msgs.msg import SegmentLabel
 from foley_msgs.srv import LabelSegment, StartRecording, StopRecording
 from foley_perception.recording.config import RecorderConfig
@@ -46,6 +49,7 @@ class RecorderNode(FoleyNode[RecorderConfig]):
         self._ended: RecordingResult | None = None  # ended by itself, not yet asked for
         self._last: RecordingResult | None = None
         self._entities: list[Any] = []
+        self.add_post_set_parameters_callback(self._after_set_parameters)
 
     # ---- life cycle ------------------------------------------------------------------------------------
     def setup(self, config: RecorderConfig) -> None:
@@ -53,18 +57,37 @@ class RecorderNode(FoleyNode[RecorderConfig]):
         self._own_labels: set[bytes] = set()
         self._deadline_ns = 0
         self._polls = 0
-        specs = {self.resolve_topic_name(spec.name): spec for spec in config.specs}
-        self._subscriptions_raw = RawSubscriptions(self, specs, self._on_message)
-        for topic, why in self._subscriptions_raw.unavailable.items():
-            self.get_logger().warning(f"{topic} is not recorded: {why}")
-        self._labels_topic = self.resolve_topic_name(LABELS.name)
-        self._label_publisher = self.create_publisher(SegmentLabel, LABELS.name, profile(LABELS))
+        self._subscribe(config)
         self._entities = [
             self.create_service(StartRecording, "~/start", self._on_start),
             self.create_service(StopRecording, "~/stop", self._on_stop),
             self.create_service(LabelSegment, "~/label", self._on_label),
         ]
         self._poll_timer = self.create_timer(POLL_PERIOD_S, self._poll)
+
+    def _subscribe(self, config: RecorderConfig) -> None:
+        """To every topic, under the name that it bears here."""
+        specs = {self.resolve_topic_name(spec.name): spec for spec in config.specs}
+        self._subscriptions_raw = RawSubscriptions(self, specs, self._on_message)
+        for topic, why in self._subscriptions_raw.unavailable.items():
+            self.get_logger().warning(f"{topic} is not recorded: {why}")
+        self._mapping = self._remapped_by_ros(config) | config.mapping
+        labels = config.mapping.get(LABELS.name, LABELS.name)
+        self._labels_topic = self.resolve_topic_name(labels)
+        self._label_publisher = self.create_publisher(SegmentLabel, labels, profile(LABELS))
+
+    def _remapped_by_ros(self, config: RecorderConfig) -> dict[str, str]:
+        """Our topics that bear other names by `-r name:=topic` or a launch file; a namespace alone is no other name."""
+        ours = {entry.name for entry in TOPICS}
+        resolved = {
+            spec.name: (
+                self.resolve_topic_name(spec.name),
+                self.resolve_topic_name(spec.name, only_expand=True),
+            )
+            for spec in config.specs
+            if spec.name in ours
+        }
+        return {name: topic for name, (topic, expanded) in resolved.items() if topic != expanded}
 
     def stop(self) -> None:
         if self._recording is not None:
@@ -92,6 +115,48 @@ class RecorderNode(FoleyNode[RecorderConfig]):
             return Health.ok("ready", without_publisher=", ".join(subscriptions.without_publisher()))
         return recording_health(recording, self.now_ns(), self.config.silent_after_s)
 
+    # ---- names -------------------------------------------------------------------------------------------
+    def _on_set_parameters(self, changed: list[Parameter]) -> SetParametersResult:
+        """Of a configured recorder `topic_map` may be changed while nothing is recorded, for `foley record --map`."""
+        if self.config is None or "topic_map" not in {parameter.name for parameter in changed}:
+            return super()._on_set_parameters(changed)
+        others = [parameter for parameter in changed if parameter.name != "topic_map"]
+        if others and not (result := super()._on_set_parameters(others)).successful:
+            return result
+        if self._recording is not None:
+            reason = f"topic_map: {self._recording.path} is being recorded; stop that first"
+            return SetParametersResult(successful=False, reason=reason)
+        try:
+            self._remapped(changed)
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def _after_set_parameters(self, changed: list[Parameter]) -> None:
+        if self.config is None or self._subscriptions_raw is None:
+            return
+        config = self._remapped(changed)
+        if config == self.config:
+            return
+        self.config = config
+        self._subscriptions_raw.destroy()
+        self.destroy_publisher(self._label_publisher)
+        self._subscribe(config)
+        self._subscriptions_raw.adapt()
+        self.get_logger().info(f"topic_map: {', '.join(config.topic_map) or 'no topic is mapped'}")
+
+    def _remapped(self, changed: list[Parameter]) -> RecorderConfig:
+        """The configuration with the newest ``topic_map``. Raises ValueError where it cannot be."""
+        assert self.config is not None
+        config = self.config
+        for parameter in changed:
+            if parameter.name == "topic_map":
+                entries = parameter.value if parameter.value is not None else []
+                if isinstance(entries, str) or not all(isinstance(entry, str) for entry in entries):
+                    raise ValueError(f"topic_map is {entries!r}, expected a list of `name=topic`")
+                config = dataclasses.replace(config, topic_map=tuple(entries))
+        return config
+
     # ---- messages --------------------------------------------------------------------------------------
     def _on_message(self, topic: str, message: RawMessage) -> None:
         assert self._subscriptions_raw is not None
@@ -112,8 +177,14 @@ class RecorderNode(FoleyNode[RecorderConfig]):
         if recording is not None and watch and (recording.failure or self.now_ns() >= self._deadline_ns):
             self._ended = self._finish()
         if self._polls % ADAPT_EVERY == 1:
+            if self._recording is None:
+                self._follow_images(subscriptions)
             for topic in subscriptions.adapt():
                 self.get_logger().info(f"{topic}: subscribed with the QoS that its publishers offer")
+
+    def _follow_images(self, subscriptions: RawSubscriptions) -> None:
+        for topic in subscriptions.follow_images():
+            self.get_logger().info(f"{topic} is recorded: this is the form in which its images are published")
 
     # ---- services --------------------------------------------------------------------------------------
     def _on_start(
@@ -129,10 +200,13 @@ class RecorderNode(FoleyNode[RecorderConfig]):
             return refuse(response.ERROR_NOT_ACTIVE, "the recorder is not active; activate it first")
         if self._recording is not None:
             return refuse(response.ERROR_ALREADY_RECORDING, f"already recording {self._recording.path}")
+        self._follow_images(subscriptions)
         subscriptions.poll()  # what came before the start is no part of it, but for what is latched
         now = self.now_ns()
         try:
-            recording, session_id = begin_recording(config, subscriptions, self._latched, request, now)
+            recording, session_id = begin_recording(
+                config, subscriptions, self._latched, request, now, self._mapping
+            )
         except BagError as error:
             return refuse(start_error_code(error), str(error))
         self._recording = recording

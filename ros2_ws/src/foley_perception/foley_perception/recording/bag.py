@@ -1,13 +1,13 @@
 """Any recorded bag, read message by message: ours, `ros2 bag record`'s, those written by `rosbags`.
 
 A bag is a folder of MCAP or SQLite files (with or without ``metadata.yaml``), or one such file. Files may be
-unfinished or compressed. Messages come as bytes that are fetched only when asked for.
+unfinished, damaged or compressed; so may messages, whatever ``metadata.yaml`` says of it. What cannot be read is
+left out and told in ``problems``, the rest is read. Messages come as bytes that are fetched only when asked for.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import re
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -17,11 +17,18 @@ from typing import Any
 import yaml
 
 from foley_perception.recording import definitions
+from foley_perception.recording.bag_files import find_files, of_unreadable
 from foley_perception.recording.cdr import Buffer
+from foley_perception.recording.damage import Damage
 from foley_perception.recording.errors import BagError
-from foley_perception.recording.mcap_file import Channel, McapFile
+from foley_perception.recording.mcap_check import index_damages
+from foley_perception.recording.mcap_content import Message
+from foley_perception.recording.mcap_file import McapFile
+from foley_perception.recording.mcap_records import Channel
 from foley_perception.recording.metadata import SESSION_KEY, Qos
+from foley_perception.recording.packed_message import ZSTD_MAGIC, unpacked
 from foley_perception.recording.session import load_session
+from foley_perception.recording.sqlite_file import Row, SqliteFile
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -49,7 +56,11 @@ class BagTopic:
 
 
 class Bag:
-    """An opened bag. After :meth:`messages` is exhausted ``topics`` and ``problems`` are complete.
+    """An opened bag. After :meth:`messages` is exhausted ``topics``, ``damages`` and ``problems`` are complete.
+
+    Attributes:
+        damages: every place that cannot be read.
+        problems: they and all else that is wrong, in words.
 
     Raises:
         BagError: nothing there that is a bag.
@@ -59,11 +70,17 @@ class Bag:
         self.path = Path(path)
         self.topics: dict[str, BagTopic] = {}
         self.problems: list[str] = []
+        self.damages: list[Damage] = []
+        self.start_ns = 0  # log time of the first message; known when `messages` is exhausted
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
-        self._information = self._read_metadata()
-        self._custom: dict[str, Any] = dict(self._information.get("custom_data") or {})
+        self.information = self._read_metadata()
+        self._custom: dict[str, Any] = dict(self.information.get("custom_data") or {})
         self._record: dict[str, str] = {}
-        self.files = self._find_files()
+        self.files, self._file_damages = find_files(self.path, self.information)
+        self._stored: list[McapFile | SqliteFile] | None = None
+        self._complete = False
+        self._packed = False
+        self._unreadable: dict[tuple[int, int, int], Damage] = {}  # messages that cannot be decompressed
 
     def close(self) -> None:
         if self._temporary is not None:
@@ -79,20 +96,62 @@ class Bag:
                 merged.update(load_session({key: value}))
         nested = self._custom.get(SESSION_KEY)
         if isinstance(nested, str):
-            values = yaml.safe_load(nested)
+            try:
+                values = yaml.safe_load(nested)
+            except yaml.YAMLError:
+                values = None
             if isinstance(values, Mapping):
                 merged.update(load_session({str(k): v for k, v in values.items()}))
         merged.update(load_session(self._record))
         return merged
 
-    def messages(self, *, check_crc: bool = False) -> Iterator[BagMessage]:
-        """All messages in the order in which they were written."""
-        unpack = self._unpacker()
-        for path in self.files:
-            if path.suffix == ".db3":
-                yield from self._sqlite_messages(path, unpack)
+    def messages(self, *, start_ns: int | None = None, end_ns: int | None = None) -> Iterator[BagMessage]:
+        """Messages in the order in which they were written.
+
+        The first time all of the bag is read, and every checksum is checked. From then on a range of time costs only
+        what is in it (of MCAP: the chunks in which messages of such times lie).
+
+        Args:
+            start_ns, end_ns: only those with ``start_ns <= log_time < end_ns``, wherever in the bag they lie.
+
+        Raises:
+            BagError: none of the files can be read.
+        """
+        earliest = 2**63 - 1
+        for number, stored in enumerate(self._open()):
+            if isinstance(stored, SqliteFile):
+                messages = self._sqlite_messages(stored, start_ns, end_ns)
             else:
-                yield from self._mcap_messages(path, unpack, check_crc)
+                messages = self._mcap_messages(number, stored, start_ns, end_ns)
+            for message in messages:
+                earliest = min(earliest, message.log_time)
+                yield message
+        if not self._complete:
+            self._conclude(earliest)
+
+    @property
+    def compressed(self) -> bool:
+        """Its files, its chunks or its messages were; known when :meth:`messages` is exhausted."""
+        return self._packed or any(
+            span.head.compression
+            for file in self._open()
+            if isinstance(file, McapFile) and file.content is not None
+            for span in file.content.spans
+            if span.head is not None
+        )
+
+    def index_faults(self) -> list[str]:
+        """Where an index is wrong, which costs nothing here but messages elsewhere.
+
+        Reads all of the bag once more, after :meth:`messages` was exhausted.
+        """
+        faults = []
+        for file in self._open():
+            if isinstance(file, McapFile):
+                faults += [damage.sentence(self.start_ns) for damage in index_damages(file)]
+            elif fault := file.check():
+                faults.append(f"{file.path.name}: {fault}")
+        return faults
 
     # ---- inside ----------------------------------------------------------------------------------------
     def _read_metadata(self) -> dict[str, Any]:
@@ -108,94 +167,136 @@ class Bag:
             self.problems.append(f"metadata.yaml cannot be used ({error}); the files were read without it")
             return {}
 
-    def _find_files(self) -> list[Path]:
-        if not self.path.is_dir():
-            files = [self.path]
-        else:
-            names = [Path(str(name)).name for name in self._information.get("relative_file_paths") or ()]
-            files = [self.path / name for name in names if (self.path / name).is_file()]
-            if len(files) < len(names):
-                lost = sorted(set(names) - {file.name for file in files})
-                self.problems.append(f"files named in metadata.yaml are missing: {', '.join(lost)}")
-            if not files:
-                found = [p for p in self.path.iterdir() if re.search(r"\.(mcap|db3)(\.zstd)?$", p.name)]
-                files = sorted(found, key=lambda p: [int(n) for n in re.findall(r"\d+", p.name)] or [0])
-        if not files:
-            raise BagError(f"{self.path}: no .mcap or .db3 file in it; give the folder of one bag")
-        return [self._decompressed(file) if file.suffix == ".zstd" else file for file in files]
+    def _open(self) -> list[McapFile | SqliteFile]:
+        """Every file that can be read."""
+        if self._stored is None:
+            stored: list[McapFile | SqliteFile] = []
+            failures = []
+            for file in self.files:
+                try:
+                    path = self._decompressed(file)
+                    stored.append(SqliteFile(path) if path.suffix == ".db3" else McapFile(path))
+                except BagError as error:
+                    failures.append(error)
+                    reason = str(error).removeprefix(f"{file}: ")
+                    self._file_damages.append(of_unreadable(file.name, reason, self.information))
+            if not stored:
+                raise failures[0]
+            self._stored = stored
+        return self._stored
 
     def _decompressed(self, path: Path) -> Path:
+        """The file itself, or a copy without the compression of all of it."""
+        try:
+            with path.open("rb") as file:
+                packed = file.read(len(ZSTD_MAGIC)) == ZSTD_MAGIC
+        except OSError as error:
+            raise BagError(f"{path}: cannot be read ({error.strerror})") from error
+        if not packed:
+            return path
+        self._packed = True
         import zstandard
 
         if self._temporary is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="foley_bag_")
-        target = Path(self._temporary.name) / path.stem
+        target = Path(self._temporary.name) / path.name.removesuffix(".zstd")
         try:
             with path.open("rb") as source, target.open("wb") as sink:
-                zstandard.ZstdDecompressor().copy_stream(source, sink)
-        except (OSError, zstandard.ZstdError) as error:
-            raise BagError(f"{path}: cannot be decompressed ({error})") from error
+                try:
+                    zstandard.ZstdDecompressor().copy_stream(source, sink)
+                except zstandard.ZstdError as error:
+                    # What came before the damage is read like a file that was cut off.
+                    what = f"the compressed file is damaged ({error}); what comes before it is read"
+                    self._file_damages.append(Damage(path.name, 0, 0, what))
+        except OSError as error:
+            raise BagError(
+                f"{path}: cannot be decompressed in {target.parent} ({error.strerror}); set TMPDIR to a folder "
+                "with more space"
+            ) from error
         return target
 
-    def _unpacker(self) -> Callable[[Buffer], Buffer]:
-        if str(self._information.get("compression_mode", "")).lower() != "message":
-            return lambda data: data
-        import zstandard
-
-        decompressor = zstandard.ZstdDecompressor()
-        return lambda data: decompressor.decompressobj().decompress(data)
-
     def _mcap_messages(
-        self, path: Path, unpack: Callable[[Buffer], Buffer], check_crc: bool
+        self, number: int, file: McapFile, start_ns: int | None, end_ns: int | None
     ) -> Iterator[BagMessage]:
-        file = McapFile(path)
-        for message in file.scan(check_crc=check_crc):
+        first_time = file.content is None
+        for message in file.scan(start_ns, end_ns):
             channel = message.channel
             if channel.topic not in self.topics:
                 self._add_channel(channel)
+            packed = file.begins_with(message, ZSTD_MAGIC)
+            key = (number, message.chunk, message.offset)
+            if packed and first_time:
+                self._packed = True
+                try:
+                    unpacked(file.data(message))
+                except BagError as error:
+                    self._unreadable[key] = _lost_message(file.path, message, error)
+            if key in self._unreadable:
+                continue
             yield BagMessage(
                 channel.topic,
                 message.log_time,
                 message.publish_time or message.log_time,
                 message.sequence,
-                lambda file=file, message=message: unpack(file.data(message)),  # type: ignore[misc]
+                lambda message=message, packed=packed: (  # type: ignore[misc]
+                    unpacked(file.data(message)) if packed else file.data(message)
+                ),
             )
         for channel in file.channels.values():
             if channel.topic not in self.topics:
                 self._add_channel(channel)
         self._record.update(file.metadata.get(SESSION_KEY, {}))
-        if file.problem:
-            self.problems.append(f"{path.name}: {file.problem}; `foley bag recover {self.path}` finishes it")
 
-    def _sqlite_messages(self, path: Path, unpack: Callable[[Buffer], Buffer]) -> Iterator[BagMessage]:
-        try:
-            database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-            columns = {row[1] for row in database.execute("PRAGMA table_info(topics)")}
-            offer = "offered_qos_profiles" if "offered_qos_profiles" in columns else "''"
-            topics = database.execute(f"SELECT id, name, type, {offer} FROM topics").fetchall()
-            names, offered = (
-                {row[0]: (row[1], row[2]) for row in topics},
-                {row[1]: str(row[3]) for row in topics},
+    def _sqlite_messages(
+        self, file: SqliteFile, start_ns: int | None, end_ns: int | None
+    ) -> Iterator[BagMessage]:
+        for topic in file.topics:
+            if topic.name not in self.topics:
+                self._add_topic(*topic)
+        for row in file.scan(start_ns, end_ns):
+            yield BagMessage(
+                row.topic,
+                row.timestamp,
+                row.timestamp,
+                0,
+                lambda row=row: _row_data(file, row),  # type: ignore[misc]
             )
-            texts: dict[str, tuple[str, str]] = {}
-            if database.execute("SELECT 1 FROM sqlite_master WHERE name='message_definitions'").fetchone():
-                rows = database.execute(
-                    "SELECT topic_type, encoding, encoded_message_definition FROM message_definitions"
-                )
-                texts = {row[0]: (row[2], row[1]) for row in rows}
-            for name, kind in names.values():
-                text, encoding = texts.get(kind, ("", ""))
-                self._add_topic(name, kind, text, encoding, offered[name])
-            for row in database.execute("SELECT id, topic_id, timestamp FROM messages ORDER BY timestamp"):
-                yield BagMessage(
-                    names[row[1]][0],
-                    row[2],
-                    row[2],
-                    0,
-                    lambda i=row[0]: unpack(_row(database, i)),  # type: ignore[misc]
-                )
-        except sqlite3.DatabaseError as error:
-            raise BagError(f"{path}: not a readable SQLite bag ({error})") from error
+
+    def _conclude(self, earliest: int) -> None:
+        """Everything was read once: say what could not be."""
+        self._complete = True
+        self.damages = [
+            *self._file_damages,
+            *(damage for file in self._open() for damage in file.damages),
+            *self._unreadable.values(),
+        ]
+        starts = [
+            s.first for f in self._open() if isinstance(f, McapFile) and f.content for s in f.content.spans
+        ]
+        told = [damage.first_ns for damage in self.damages if damage.first_ns]
+        self.start_ns = min([earliest, *starts])
+        if self.start_ns == 2**63 - 1:  # there is no message
+            self.start_ns = min(told, default=0)
+        self.problems += self._session_differences()
+        cure = f"`foley bag recover {self.path}` writes a whole bag of what is left beside it"
+        self.problems += [f"{damage.sentence(self.start_ns)}; {cure}" for damage in self.damages]
+
+    def _session_differences(self) -> list[str]:
+        """Both copies of the session's metadata were the same when they were written."""
+        try:
+            copy = yaml.safe_load(str(self._custom.get(SESSION_KEY, "")))
+        except yaml.YAMLError:
+            return [
+                "metadata.yaml: the session's metadata in it are damaged; those in the bag's file are used"
+            ]
+        if not isinstance(copy, Mapping) or not self._record:
+            return []
+        keys = sorted(k for k in {*copy, *self._record} if str(copy.get(k)) != self._record.get(k))
+        return [
+            f"session metadata `{key}` is {self._record.get(key)!r} in the bag's file, which is used, and "
+            f"{copy.get(key)!r} in metadata.yaml; correct the one that is wrong"
+            for key in keys
+        ]
 
     def _add_channel(self, channel: Channel) -> None:
         offered = channel.metadata.get("offered_qos_profiles", "")
@@ -224,5 +325,15 @@ def _qos(text: str) -> tuple[Qos, ...]:
     return tuple(p for p in profiles if isinstance(p, dict)) if isinstance(profiles, list) else ()
 
 
-def _row(database: sqlite3.Connection, number: int) -> bytes:
-    return bytes(database.execute("SELECT data FROM messages WHERE id=?", (number,)).fetchone()[0])
+def _row_data(file: SqliteFile, row: Row) -> bytes:
+    try:
+        data = file.data(row)
+    except sqlite3.DatabaseError as error:
+        raise BagError(f"{file.path}: message {row.id} cannot be read ({error})") from error
+    return unpacked(data) if data.startswith(ZSTD_MAGIC) else data
+
+
+def _lost_message(path: Path, message: Message, error: BagError) -> Damage:
+    at = max(message.chunk, 0) + message.offset
+    what = f"a compressed message of {message.channel.topic} is damaged ({error})"
+    return Damage(path.name, at, at + message.length, what, 1, message.log_time, message.log_time)

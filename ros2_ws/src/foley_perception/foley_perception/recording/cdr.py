@@ -117,6 +117,14 @@ def read_stamp(data: Buffer, offset: int) -> int | None:
     return int(seconds) * NS_PER_S + int(nanoseconds)
 
 
+def with_stamp(data: Buffer, offset: int, time_ns: int) -> bytes:
+    """The same message with another builtin_interfaces/Time at ``offset``."""
+    changed = bytearray(data)
+    order = "<iI" if data[1] == 1 else ">iI"
+    struct.pack_into(order, changed, offset, *divmod(time_ns, NS_PER_S))
+    return bytes(changed)
+
+
 def read_first_stamp(data: Buffer, where: tuple[int, bool] | None) -> int | None:
     """The stamp at the place that :func:`definitions.stamp_offset` found; None if there is none, if its
     sequence is empty, or if it is zero (its publisher did not stamp it)."""
@@ -155,6 +163,11 @@ def read_audio_samples(data: Buffer, head: AudioHead) -> NDArray[np.float32]:
     return flat.reshape(-1, max(head.channels, 1)).astype(np.float32, copy=False)
 
 
+def read_header(data: Buffer) -> Header:
+    """The std_msgs/Header that a message begins with."""
+    return _Cursor(data).header()
+
+
 def read_image_head(data: Buffer) -> ImageHead:
     """sensor_msgs/msg/Image up to its pixels."""
     cursor = _Cursor(data)
@@ -178,3 +191,13 @@ def read_doubles(data: Buffer, count: int) -> tuple[Header, NDArray[np.float64]]
     """A header followed by ``count`` float64: PoseStamped (7), WrenchStamped (6), PointStamped (3)."""
     cursor = _Cursor(data)
     return cursor.header(), cursor.floats(count)
+
+
+def read_joints(data: Buffer) -> tuple[Header, tuple[str, ...], NDArray[np.float64]]:
+    """sensor_msgs/msg/JointState up to its positions: names [n], and positions [n] or fewer."""
+    cursor = _Cursor(data)
+    header, count = cursor.header(), cursor.u32()
+    if count > len(data):
+        raise CdrError(f"{count} joints in a message of {len(data)} bytes")
+    names = tuple(cursor.string() for _ in range(count))
+    return header, names, cursor.floats(cursor.u32())

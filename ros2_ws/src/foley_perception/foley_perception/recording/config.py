@@ -6,7 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
-from foley_common import topics
+from foley_common import topic_map, topics
 from foley_perception.recording.recording import TopicSpec
 
 
@@ -28,6 +28,9 @@ class RecorderConfig:
         default_factory=default_topics,
         metadata={"doc": "what is recorded: `name type profile [required]`"},
     )
+    topic_map: tuple[str, ...] = _field(
+        (), "topics that bear other names: `name=topic`, such as `mic/audio=/robot/mic`"
+    )
     flush_period_s: float = _field(1.0, "[s] everything older is on disk, whatever happens")
     queue_mb: float = _field(128.0, "[MiB] messages waiting for the disk; beyond it they are dropped")
     min_free_mb: float = _field(256.0, "[MiB] recording ends by itself when the disk has less")
@@ -46,12 +49,22 @@ class RecorderConfig:
             raise ValueError(f"min_free_mb is {self.min_free_mb}, must not be negative")
         if not self.output_dir.strip():
             raise ValueError("output_dir is empty, name a folder")
-        names = [spec.name for spec in self.specs]
+        names = [spec.name for spec in self.specs]  # also refuses a mapping
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"topics: {', '.join(twice)} is listed more than once")
 
     @property
     def specs(self) -> tuple[TopicSpec, ...]:
-        """The topics, parsed."""
-        return tuple(TopicSpec.parse(entry) for entry in self.topics)
+        """The topics, parsed, those that are mapped under their other names. What is mapped is recorded."""
+        mapping = self.mapping
+        names = topic_map.implied(mapping) | mapping
+        listed = [TopicSpec.parse(entry) for entry in self.topics]
+        absent = set(mapping) - {spec.name for spec in listed}
+        listed += [TopicSpec.parse(entry.recorder_entry) for entry in topics.TOPICS if entry.name in absent]
+        return tuple(dataclasses.replace(spec, name=names.get(spec.name, spec.name)) for spec in listed)
+
+    @property
+    def mapping(self) -> dict[str, str]:
+        """The registry's names -> topics of other names."""
+        return topic_map.parse(self.topic_map, "topic_map")

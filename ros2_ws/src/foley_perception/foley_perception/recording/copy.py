@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from foley_perception.recording.bag import Bag
+from foley_perception.recording.bag import Bag, BagMessage
 from foley_perception.recording.errors import BagError
 from foley_perception.recording.metadata import BagSummary, TopicInfo
 from foley_perception.recording.session import dump_value, load_session
@@ -57,29 +57,16 @@ def copy_with(
     """
     bag = Bag(source)
     _exhaust(bag.messages())  # then all topics and the session's metadata are known
-    old = [
-        TopicInfo(t.name, t.type, t.definition, t.encoding or "ros2msg", t.type_hash, t.qos)
-        for t in bag.topics.values()
-        if t.name != topic.name
-    ]
-    session = {key: _text(key, value) for key, value in (bag.session | (notes or {})).items()}
-    writer = BagWriter(out, session=session)
+    writer = BagWriter(out, session=session_texts(bag.session | (notes or {})))
     try:
-        for info in (*old, topic):
+        for info in (*(t for t in topic_infos(bag) if t.name != topic.name), topic):
             writer.add_topic(info)
         waiting = list(reversed(added))
         for done, message in enumerate(bag.messages(), start=1):
             while waiting and waiting[-1][0] <= message.log_time:
                 _put(writer, topic.name, *waiting.pop())
             if not (replace and message.topic == topic.name):
-                _put(
-                    writer,
-                    message.topic,
-                    message.log_time,
-                    bytes(message.data),
-                    message.publish_time,
-                    message.sequence,
-                )
+                put_message(writer, message)
             progress(done)
         for time_ns, data in reversed(waiting):
             _put(writer, topic.name, time_ns, data)
@@ -94,6 +81,28 @@ def copy_with(
     finally:
         bag.close()
     return Copied(summary, tuple(dict.fromkeys(bag.problems)))
+
+
+def topic_infos(bag: Bag) -> list[TopicInfo]:
+    """The topics of a bag that was read, as they are written."""
+    return [
+        TopicInfo(t.name, t.type, t.definition, t.encoding or "ros2msg", t.type_hash, t.qos)
+        for t in bag.topics.values()
+    ]
+
+
+def session_texts(session: Mapping[str, Any]) -> dict[str, str]:
+    """Metadata of a session as they are stored, so that they are read as they were."""
+    return {key: _text(key, value) for key, value in session.items()}
+
+
+def put_message(writer: BagWriter, message: BagMessage) -> None:
+    """Write a message of another bag as it is, waiting for the disk.
+
+    Raises:
+        BagError: it cannot be written.
+    """
+    _put(writer, message.topic, message.log_time, bytes(message.data), message.publish_time, message.sequence)
 
 
 def _put(

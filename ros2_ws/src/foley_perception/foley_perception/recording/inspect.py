@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from foley_common import topic_map
 from foley_perception.recording import cdr, definitions
+from foley_perception.recording.auditor import Auditor
 from foley_perception.recording.bag import Bag
 from foley_perception.recording.config import RecorderConfig
 from foley_perception.recording.recording import AUDIO_TYPE, TopicSpec
+from foley_perception.recording.session import recorded_map
 from foley_perception.recording.statistics import TopicMonitor, TopicReport
 
 
@@ -23,6 +27,7 @@ class BagReport:
     topics: tuple[TopicReport, ...]
     session: dict[str, Any]
     problems: tuple[str, ...]
+    named: Mapping[str, str]  # the bag's topics -> the registry's names
 
     @property
     def duration_s(self) -> float:
@@ -33,16 +38,31 @@ class BagReport:
         return sum(topic.messages for topic in self.topics)
 
 
-def spec_of(topic: str) -> TopicSpec | None:
-    """What the recorder's defaults say of a topic, whatever its namespace."""
+def spec_of(topic: str, namespace: str = "") -> TopicSpec | None:
+    """What the recorder's defaults say of a topic, of one namespace or of any."""
+    if prefix := namespace.strip("/"):
+        return next((s for s in RecorderConfig().specs if topic == f"/{prefix}/{s.name}"), None)
     matches = [
         s for s in RecorderConfig().specs if topic == s.name or topic.endswith("/" + s.name.lstrip("/"))
     ]
     return max(matches, key=lambda s: len(s.name), default=None)
 
 
-def inspect_bag(path: str | Path, *, check_crc: bool = False) -> BagReport:
+def inspect_bag(
+    path: str | Path,
+    *,
+    check_index: bool = False,
+    namespace: str = "",
+    mapping: Mapping[str, str] | None = None,
+    audit: Auditor | None = None,
+) -> BagReport:
     """Read every message's header and say how well the bag was recorded.
+
+    Args:
+        check_index: say as well where an index is wrong, by which others read it.
+        namespace: of the robot that is meant, where the bag holds several.
+        mapping: the registry's names -> topics of the bag that bear other names, beside what its metadata map.
+        audit: is shown each message.
 
     Raises:
         BagError: not a bag.
@@ -51,19 +71,20 @@ def inspect_bag(path: str | Path, *, check_crc: bool = False) -> BagReport:
     monitors: dict[str, TopicMonitor] = {}
     stamp_at: dict[str, tuple[int, bool] | None] = {}
     start, end = 2**63 - 1, 0
-    for message in bag.messages(check_crc=check_crc):
+    for message in bag.messages():
         monitor = monitors.get(message.topic)
         if monitor is None:
-            topic, spec = bag.topics[message.topic], spec_of(message.topic)
+            topic = bag.topics[message.topic]
             monitor = monitors[message.topic] = TopicMonitor(
-                topic.name,
-                topic.type,
-                periodic=spec is not None and spec.periodic,
-                expected=spec is not None and spec.required,
+                topic.name, topic.type, periodic=False, expected=False
             )
             stamp_at[message.topic] = definitions.stamp_offset(topic.definition)
+            if audit is not None:
+                audit.add_topic(topic.name, topic.type, topic.definition)
         start, end = min(start, message.log_time), max(end, message.log_time)
         data = message.data
+        if audit is not None:
+            audit.add(message.topic, data, message.log_time)
         monitor.update(
             message.log_time,
             len(data),
@@ -71,13 +92,18 @@ def inspect_bag(path: str | Path, *, check_crc: bool = False) -> BagReport:
             sequence=message.sequence,
             audio=cdr.audio_head_or_none(data) if monitor.type == AUDIO_TYPE else None,
         )
+    named = topic_map.ours(
+        topic_map.merged(recorded_map(bag.session)[0], mapping or {})
+    )  # known after all messages
     for name, topic in bag.topics.items():
-        if name not in monitors:
-            spec = spec_of(name)
-            expected = spec is not None and spec.required
-            monitors[name] = TopicMonitor(name, topic.type, periodic=False, expected=expected)
+        monitor = monitors.setdefault(name, TopicMonitor(name, topic.type, periodic=False, expected=False))
+        spec = _spec_of(name, named, namespace)
+        monitor.periodic = spec is not None and spec.periodic and monitor.messages > 0
+        monitor.expected = spec is not None and spec.required
+    steps = audit.clock_steps() if audit is not None else {}
     reports = tuple(
-        m.report(start_ns=start, end_ns=end) for m in sorted(monitors.values(), key=lambda m: m.topic)
+        m.report(start_ns=start, end_ns=end, clock_steps=steps.get(m.topic, ()))
+        for m in sorted(monitors.values(), key=lambda m: m.topic)
     )
     size = sum(file.stat().st_size for file in bag.files)
     report = BagReport(
@@ -88,25 +114,57 @@ def inspect_bag(path: str | Path, *, check_crc: bool = False) -> BagReport:
         end,
         reports,
         bag.session,
-        tuple(bag.problems),
+        (*bag.problems, *(_cured(fault, path) for fault in (bag.index_faults() if check_index else ()))),
+        named,
     )
     bag.close()
     return report
 
 
-def verdicts(report: BagReport) -> list[str]:
-    """What is wrong with a recording, in words; empty if nothing is."""
-    wrong = list(report.problems)
+class Wrong(NamedTuple):
+    """What the figures of a bag say against it."""
+
+    rule: str  # as docs/recording.md names it
+    topic: str  # empty where it is about the whole bag
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _cured(fault: str, path: str | Path) -> str:
+    return f"{fault}; `foley bag recover {path}` writes a bag with a right index beside it"
+
+
+def verdicts(report: BagReport) -> list[Wrong]:
+    """What is wrong with a recording by its files and figures; empty if nothing is."""
+    told = [Wrong("file", "", text) for text in report.problems]
     if report.messages == 0:
-        wrong.append("there is not a single message")
-    present = {name for t in report.topics if t.messages for name in (t.topic,)}
+        told.append(Wrong("empty", "", "there is not a single message"))
+    present = {report.named.get(t.topic, t.topic) for t in report.topics if t.messages}
     for spec in RecorderConfig().specs:
         names = (spec.name, f"{spec.name}/compressed")  # images may have been recorded as JPEG
         if spec.required and not any(f"/{t}".endswith(f"/{name}") for t in present for name in names):
-            wrong.append(f"{spec.name}: nothing was recorded")
+            text = f"{spec.name}: nothing was recorded (of another name? --map {spec.name}=TOPIC)"
+            told.append(Wrong("missing", spec.name, text))
     for topic in report.topics:
+        name = topic.topic
         if topic.lost:
-            wrong.append(f"{topic.topic}: {topic.lost} messages were lost")
+            text = (
+                f"{name}: {topic.lost} messages were lost; see `foley doctor`, and give the recorder a core"
+            )
+            told.append(Wrong("lost", name, text))
         if topic.gaps and topic.expected:
-            wrong.append(f"{topic.topic}: {topic.gaps} gaps, the longest {topic.max_gap:.3f} s")
-    return wrong
+            text = (
+                f"{name}: {topic.gaps} gaps, the longest {topic.max_gap:.3f} s from {topic.max_gap_at:.3f} s on; "
+                "was it unplugged, or the machine too busy?"
+            )
+            told.append(Wrong("gaps", name, text))
+    return told
+
+
+def _spec_of(topic: str, named: Mapping[str, str], namespace: str) -> TopicSpec | None:
+    if topic in named:
+        return next((s for s in RecorderConfig().specs if s.name == named[topic]), None)
+    spec = spec_of(topic, namespace)
+    return spec if spec is not None and spec.name not in named.values() else None

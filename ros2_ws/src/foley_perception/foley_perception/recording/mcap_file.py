@@ -1,217 +1,324 @@
-"""One MCAP file read from front to back, finished or not.
+"""One MCAP file read from front to back, finished or not, whole or damaged.
 
-An unfinished file (its writer was killed, its disk was full, its copy was cut off) has no index. So no index
-is used: records are walked in order, and the walk ends at the first one that is not whole. The file is
-mapped, messages are slices of it; those of compressed chunks are cut from a small cache of chunks.
-
-See https://mcap.dev/spec for the records.
+The first walk looks at every chunk: one whose checksum does not match its content is left out and noted, and the
+walk goes on behind it. It leaves a table of where messages of which times lie, so that later only the chunks of a
+range of time are read. Nothing of the file stays in memory but that table and the newest chunks.
 """
 
 from __future__ import annotations
 
 import collections
-import mmap
+import contextlib
 import struct
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
+from foley_perception.recording import mcap_records as records
+from foley_perception.recording.byte_file import ByteFile
+from foley_perception.recording.damage import Damage
 from foley_perception.recording.errors import BagError
+from foley_perception.recording.mcap_content import Content, Message, Span, chunk_damage, gap_damage
+from foley_perception.recording.mcap_records import (
+    CHANNEL,
+    HEADER,
+    MAGIC,
+    MESSAGE,
+    MESSAGE_HEAD,
+    MESSAGE_INDEX,
+    METADATA,
+    PREFIX,
+    SCHEMA,
+    Channel,
+    ChunkHead,
+    RecordError,
+    Schema,
+)
+from foley_perception.recording.mcap_summary import read_summary
+from foley_perception.recording.mcap_walk import Gap, Loose, Walk
 
-MAGIC = b"\x89MCAP0\r\n"
-HEADER, FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK = 1, 2, 3, 4, 5, 6
-MESSAGE_INDEX, METADATA, DATA_END = 7, 12, 15
-_CACHED_CHUNKS = 8
-
-
-class Channel(NamedTuple):
-    id: int
-    topic: str
-    type: str
-    definition: str
-    definition_encoding: str  # ros2msg or ros2idl
-    message_encoding: str  # cdr
-    metadata: dict[str, str]
-    schema_id: int
-
-
-class Message(NamedTuple):
-    """Where one message lies; :meth:`McapFile.data` gives its bytes."""
-
-    channel: Channel
-    log_time: int
-    publish_time: int
-    sequence: int
-    chunk: int  # offset of the compressed chunk's record; -1 if it can be cut from the file directly
-    offset: int
-    length: int
+_CACHED_CHUNKS = 4
+_LOOSE_BYTES = 1 << 20  # of messages outside of chunks that are one entry of the table
 
 
 class McapFile:
-    """A mapped MCAP file.
+    """An opened MCAP file.
+
+    Attributes:
+        content: what was found; None until :meth:`scan` was exhausted once.
 
     Raises:
-        BagError: not an MCAP file.
+        BagError: it cannot be read, or nothing in it is of an MCAP file.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            with path.open("rb") as file:
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except (OSError, ValueError) as error:
-            raise BagError(f"{path}: cannot be read ({error})") from error
-        self._view = memoryview(self._map)
-        if self._view[:8] != MAGIC:
-            raise BagError(f"{path}: begins with {bytes(self._view[:8])!r}, not an MCAP file")
-        self.channels: dict[int, Channel] = {}
-        self.schemas: dict[int, tuple[str, str, str]] = {}  # id -> type, encoding, definition
+        self.file = ByteFile(path)
+        if self.file.size == 0:
+            raise BagError(f"{path}: is empty (0 bytes)")
+        self.content: Content | None = None
         self.metadata: dict[str, dict[str, str]] = {}
-        self.finished = False  # a footer was reached
-        self.end = 8  # behind the last whole record
-        self.problem = ""  # why the walk ended early
-        self._chunks: collections.OrderedDict[int, memoryview] = collections.OrderedDict()
+        self.profile = ""
+        self.summary = read_summary(self.file)
+        # What the summary repeats is believed before what it repeats if its checksum is right, else only in need.
+        self.schemas: dict[int, Schema] = dict(self.summary.schemas) if self.summary.sure else {}
+        self.channels: dict[int, Channel] = dict(self.summary.channels) if self.summary.sure else {}
+        self._unsure: dict[int, Channel] = {}  # from chunks that are damaged themselves
+        self._named_by_unsure: set[int] = set()
+        self._heads: dict[int, ChunkHead] = {}
+        self._chunks: collections.OrderedDict[int, bytes] = collections.OrderedDict()
+        self._checksums: bool | None = None
+        self.magic = self.file.read(0, len(MAGIC))
+        if self.magic != MAGIC and not self._is_mcap():
+            raise BagError(f"{path}: begins with {self.magic!r}, not an MCAP file")
 
-    def scan(self, *, check_crc: bool = False) -> Iterator[Message]:
-        """All messages in file order; afterwards ``finished``, ``end`` and ``problem`` are known."""
-        self.end, self.finished, self.problem = 8, False, ""
-        size = len(self._view)
-        while self.end < size:
-            opcode, start, stop = self._record(self._view, self.end)
-            if stop > size:
-                self.problem = f"record at byte {self.end} is cut off after {size - self.end} bytes"
-                return
-            try:
-                if opcode == CHUNK:
-                    yield from self._scan_chunk(start, stop, check_crc)
-                elif opcode == MESSAGE:
-                    message = self._message(self._view, start, stop, -1, 0)
-                    if message is not None:
+    def scan(self, start_ns: int | None = None, end_ns: int | None = None) -> Iterator[Message]:
+        """Messages in file order, those with ``start_ns <= log_time < end_ns`` only.
+
+        The first call reads the whole file; ``content`` is known when it is exhausted.
+        """
+        first = -(2**63) if start_ns is None else start_ns
+        last = 2**64 if end_ns is None else end_ns
+        if self.content is None:
+            for message in self._walk():
+                if first <= message.log_time < last:
+                    yield message
+            return
+        for span in self.content.spans:
+            if span.messages and span.last >= first and span.first < last:
+                for message in self._again(span):
+                    if first <= message.log_time < last:
                         yield message
-                elif opcode == FOOTER:
-                    self.finished, self.end = True, stop
-                    return
-                else:
-                    self._definition(opcode, self._view[start:stop])
-            except (struct.error, UnicodeDecodeError, IndexError, KeyError) as error:
-                self.problem = f"record at byte {self.end} is damaged ({error})"
-                return
-            self.end = stop
-        self.problem = "no end: the file was not finished"
 
-    def data(self, message: Message) -> memoryview:
+    def begins_with(self, message: Message, mark: bytes) -> bool:
+        """Whether a message's bytes do; cheaper than all of them."""
+        if message.chunk in self._chunks:
+            return self._chunks[message.chunk].startswith(mark, message.offset)
+        return self.data(message).startswith(mark)
+
+    def data(self, message: Message) -> bytes:
         """The serialised bytes of a message."""
-        source = self._view if message.chunk < 0 else self._chunk_data(message.chunk)
-        return source[message.offset : message.offset + message.length]
+        if message.chunk < 0:
+            return self.file.read(message.offset, message.length)
+        cached = self._chunks.get(message.chunk)
+        head = self._heads[message.chunk]
+        if cached is None and head.compression == "":
+            return self.file.read(head.content + message.offset, message.length)
+        content = self.chunk_content(head) if cached is None else cached
+        return content[message.offset : message.offset + message.length]
 
-    # ---- inside ----------------------------------------------------------------------------------------
-    @staticmethod
-    def _record(view: memoryview, at: int) -> tuple[int, int, int]:
-        if at + 9 > len(view):
-            return 0, at, len(view) + 1
-        opcode, length = struct.unpack_from("<BQ", view, at)
-        return opcode, at + 9, at + 9 + length
-
-    def _scan_chunk(self, start: int, stop: int, check_crc: bool) -> Iterator[Message]:
-        _, _, size, crc = struct.unpack_from("<QQQI", self._view, start)
-        compression, at = _string(self._view, start + 28)
-        (length,) = struct.unpack_from("<Q", self._view, at)
-        at += 8
-        if at + length > stop:
-            raise IndexError("chunk is longer than its record")
-        if compression == "":
-            inner, base, chunk = self._view[at : at + length], at, -1
-        else:
-            inner, base, chunk = self._chunk_data(start), 0, start
-        if len(inner) != size:
-            raise IndexError(f"chunk has {len(inner)} bytes, {size} were written")
-        if check_crc and crc and zlib.crc32(inner) != crc:
-            raise IndexError("checksum of the chunk does not match its content")
-        at = 0
-        while at < len(inner):
-            opcode, record, record_stop = self._record(inner, at)
-            if record_stop > len(inner):
-                raise IndexError("a record crosses the end of its chunk")
+    def entries(self, span: Span) -> Iterator[tuple[int, int, int]]:
+        """Channel, log time and offset of each message record of a chunk, as an index would have them."""
+        assert span.head is not None
+        content = self.chunk_content(span.head)
+        at, unpack = 0, struct.Struct("<BQ").unpack_from
+        while at < len(content):
+            opcode, length = unpack(content, at)
             if opcode == MESSAGE:
-                message = self._message(inner, record, record_stop, chunk, base)
+                number, _, log_time, _ = MESSAGE_HEAD.unpack_from(content, at + PREFIX)
+                yield number, log_time, at
+            at += PREFIX + length
+
+    # ---- the first walk ----------------------------------------------------------------------------------
+    def _walk(self) -> Iterator[Message]:
+        found = Content()
+        walk = Walk(self.file, self.summary, self.channels)
+        if self.magic != MAGIC:
+            found.damages.append(Damage(self.path.name, 0, len(MAGIC), "the file's first bytes", messages=0))
+        chunk = -1
+        for item in walk:
+            if isinstance(item, Gap):
+                found.damages.append(gap_damage(item, self.path.name, self.file.size, self.summary))
+            elif isinstance(item, ChunkHead):
+                chunk = item.at
+                span = Span(item.at, item.stop, item)
+                try:
+                    messages = self._parsed(span, found)
+                except RecordError as error:
+                    self._guess_definitions(item)
+                    index = self.summary.chunks.get(item.at)
+                    found.damages.append(
+                        chunk_damage(
+                            self.path.name, self.file.size, item.at, item.stop, str(error), index or item
+                        )
+                    )
+                    continue
+                found.spans.append(span)
+                self._heads[item.at] = item
+                _widen(walk, span)
+                yield from messages
+            elif item.opcode == MESSAGE:
+                message = self._loose(item, found)
+                if message is not None:
+                    _widen(walk, found.spans[-1])
+                    yield message
+            elif item.opcode == MESSAGE_INDEX:
+                found.message_indexes[chunk] += (item.stop - item.at - PREFIX - 6) // 16
+            else:
+                self._definition(item.opcode, self.file.read(item.at + PREFIX, item.stop - item.at - PREFIX))
+        found.finished, found.end = walk.finished, walk.end
+        found.count_lost()
+        self.content = found
+
+    @property
+    def damages(self) -> list[Damage]:
+        """Everything that is wrong with the file, one entry for each place; known after :meth:`scan`."""
+        if self.content is None:
+            return []
+        described = [self._unsure[number].topic for number in self._named_by_unsure]
+        return self.content.told(self.path.name, self.file.size, self.summary, described)
+
+    def _parsed(self, span: Span, found: Content) -> list[Message]:
+        """All messages of a chunk; where it has no checksum, all of its records have to be right."""
+        assert span.head is not None
+        if span.head.crc == 0 and self._has_checksums(span.head.at):
+            raise RecordError("its checksum is gone")
+        content = self.chunk_content(span.head)
+        messages = list(self._messages(content, span.head.at, found.opaque))
+        for message in messages:
+            span.first, span.last = min(span.first, message.log_time), max(span.last, message.log_time)
+        span.messages = len(messages)
+        return messages
+
+    def _messages(self, content: bytes, chunk: int, opaque: collections.Counter[int]) -> Iterator[Message]:
+        at, size = 0, len(content)
+        unpack, unpack_head = struct.Struct("<BQ").unpack_from, MESSAGE_HEAD.unpack_from
+        while at < size:
+            if at + PREFIX > size:
+                raise RecordError("a record crosses the end of its chunk")
+            opcode, length = unpack(content, at)
+            start = at + PREFIX
+            at = start + length
+            if at > size:
+                raise RecordError("a record crosses the end of its chunk")
+            if opcode == MESSAGE:
+                if length < MESSAGE_HEAD.size:
+                    raise RecordError("too short for a message")
+                number, sequence, log_time, publish_time = unpack_head(content, start)
+                channel = self._channel(number)
+                if channel is None:
+                    opaque[number] += 1
+                    continue
+                yield Message(channel, log_time, publish_time, sequence, chunk, start + 22, length - 22)
+            elif opcode in (SCHEMA, CHANNEL):
+                self._definition(opcode, content[start:at])
+            elif opcode == 0:
+                raise RecordError("a record of kind 0")
+
+    def _loose(self, record: Loose, found: Content) -> Message | None:
+        number, sequence, log_time, publish_time = MESSAGE_HEAD.unpack(
+            self.file.read(record.at + PREFIX, MESSAGE_HEAD.size)
+        )
+        channel = self._channel(number)
+        if channel is None:
+            found.opaque[number] += 1
+            return None
+        spans = found.spans
+        # Only what lies behind one another is one span.
+        joins = bool(spans) and spans[-1].head is None and spans[-1].stop == record.at
+        if not joins or spans[-1].stop - spans[-1].at > _LOOSE_BYTES:
+            spans.append(Span(record.at, record.stop, None))
+        span = spans[-1]
+        span.stop, span.messages = record.stop, span.messages + 1
+        span.first, span.last = min(span.first, log_time), max(span.last, log_time)
+        start = record.at + PREFIX + MESSAGE_HEAD.size
+        return Message(channel, log_time, publish_time, sequence, -1, start, record.stop - start)
+
+    def _channel(self, number: int) -> Channel | None:
+        channel = self.channels.get(number)
+        if channel is None and number in self.summary.channels:
+            channel = self.channels[number] = self.summary.channels[number]
+        if channel is None and number in self._unsure:
+            channel = self._unsure[number]
+            self._named_by_unsure.add(number)
+        return channel
+
+    def _guess_definitions(self, head: ChunkHead) -> None:
+        """Topics that a damaged chunk describes, for messages behind it if nothing else says what they are.
+
+        Writers describe a topic once, before its first message, and again at the end of a file that they finish. In
+        one that was not finished, damage to the first chunk would cost everything.
+        """
+        content = records.damaged_content(self.file, head)
+        schemas, at = dict(self.schemas), 0
+        while at + PREFIX <= len(content):
+            opcode, length = struct.unpack_from("<BQ", content, at)
+            body = content[at + PREFIX : at + PREFIX + length] if opcode in (SCHEMA, CHANNEL) else b""
+            at += PREFIX + length
+            with contextlib.suppress(RecordError):
+                if opcode == SCHEMA:
+                    number, schema = records.schema(body)
+                    schemas[number] = schema
+                elif opcode == CHANNEL:
+                    channel = records.channel(body, schemas)
+                    self._unsure.setdefault(channel.id, channel)
+
+    def _definition(self, opcode: int, body: bytes) -> None:
+        if opcode == SCHEMA:
+            number, schema = records.schema(body)
+            if not (self.summary.sure and number in self.summary.schemas):
+                self.schemas[number] = schema
+        elif opcode == CHANNEL:
+            channel = records.channel(body, self.schemas)
+            if not (self.summary.sure and channel.id in self.summary.channels):
+                self.channels[channel.id] = channel
+        elif opcode == METADATA:
+            name, items = records.metadata(body)
+            self.metadata[name] = items
+        elif opcode == HEADER:
+            self.profile = records.header(body)[0]
+
+    # ---- again ---------------------------------------------------------------------------------------------
+    def _again(self, span: Span) -> Iterator[Message]:
+        ignored: collections.Counter[int] = collections.Counter()
+        if span.head is not None:
+            yield from self._messages(self.chunk_content(span.head), span.head.at, ignored)
+            return
+        at = span.at
+        while at < span.stop:
+            opcode, length = struct.unpack("<BQ", self.file.read(at, PREFIX))
+            stop = at + PREFIX + length
+            if opcode == MESSAGE:
+                message = self._loose(Loose(opcode, at, stop), Content())
                 if message is not None:
                     yield message
-            else:
-                self._definition(opcode, inner[record:record_stop])
-            at = record_stop
+            at = stop
 
-    def _message(self, view: memoryview, start: int, stop: int, chunk: int, base: int) -> Message | None:
-        channel, sequence, log_time, publish_time = struct.unpack_from("<HIQQ", view, start)
-        known = self.channels.get(channel)
-        if known is None:
-            return None
-        return Message(known, log_time, publish_time, sequence, chunk, base + start + 22, stop - start - 22)
-
-    def _definition(self, opcode: int, body: memoryview) -> None:
-        if opcode == SCHEMA:
-            (schema_id,) = struct.unpack_from("<H", body, 0)
-            name, at = _string(body, 2)
-            encoding, at = _string(body, at)
-            text, at = _string(body, at)
-            self.schemas[schema_id] = (name, encoding, text)
-        elif opcode == CHANNEL:
-            channel_id, schema_id = struct.unpack_from("<HH", body, 0)
-            topic, at = _string(body, 4)
-            encoding, at = _string(body, at)
-            metadata = _string_map(body, at)
-            name, definition_encoding, text = self.schemas.get(schema_id, ("", "", ""))
-            self.channels[channel_id] = Channel(
-                channel_id, topic, name, text, definition_encoding, encoding, metadata, schema_id
-            )
-        elif opcode == METADATA:
-            name, at = _string(body, 0)
-            self.metadata[name] = _string_map(body, at)
-
-    def _chunk_data(self, start: int) -> memoryview:
-        if start in self._chunks:
-            self._chunks.move_to_end(start)
-            return self._chunks[start]
-        (size,) = struct.unpack_from("<Q", self._view, start + 16)
-        compression, at = _string(self._view, start + 28)
-        (length,) = struct.unpack_from("<Q", self._view, at)
-        data = memoryview(_decompress(compression, self._view[at + 8 : at + 8 + length], size))
-        self._chunks[start] = data
+    def chunk_content(self, head: ChunkHead) -> bytes:
+        """What is in a chunk; raises RecordError as :func:`records.content` does."""
+        if head.at in self._chunks:
+            self._chunks.move_to_end(head.at)
+            return self._chunks[head.at]
+        data = records.content(self.file, head)
+        self._chunks[head.at] = data
         while len(self._chunks) > _CACHED_CHUNKS:
             self._chunks.popitem(last=False)
         return data
 
+    # ---- what kind of file ------------------------------------------------------------------------------------
+    def _has_checksums(self, at: int) -> bool:
+        """The writer of this file gave its chunks checksums, so that one without lost it."""
+        if self._checksums is None:
+            others = [h for h in self._heads.values() if h.at != at]
+            others += [h for h in self._later_heads(at) if h.at != at]
+            self._checksums = any(h.crc for h in others)
+        return self._checksums
 
-def _decompress(compression: str, data: memoryview, size: int) -> bytes:
-    if compression == "zstd":
-        import zstandard
+    def _later_heads(self, at: int) -> Iterator[ChunkHead]:
+        walk = Walk(self.file, self.summary, dict(self.channels), begin=at)
+        for count, item in enumerate(walk):
+            if isinstance(item, ChunkHead):
+                yield item
+            if count > 1000:
+                return
 
-        try:
-            return zstandard.ZstdDecompressor().decompress(data, max_output_size=size)
-        except zstandard.ZstdError as error:
-            raise IndexError(f"zstd chunk is damaged ({error})") from error
-    if compression == "lz4":
-        import lz4.frame  # type: ignore[import-untyped]
-
-        try:
-            return bytes(lz4.frame.decompress(bytes(data)))
-        except RuntimeError as error:
-            raise IndexError(f"lz4 chunk is damaged ({error})") from error
-    raise IndexError(f"compression `{compression}` is not known")
-
-
-def _string(view: memoryview, at: int) -> tuple[str, int]:
-    (length,) = struct.unpack_from("<I", view, at)
-    stop = at + 4 + length
-    if stop > len(view):
-        raise IndexError("a string crosses the end of its record")
-    return str(view[at + 4 : stop], "utf-8"), stop
+    def _is_mcap(self) -> bool:
+        """Something behind damaged first bytes is of an MCAP file."""
+        if self.summary.data_end is not None:
+            return True
+        return any(not isinstance(item, Gap) for item in Walk(self.file, self.summary, {}))
 
 
-def _string_map(view: memoryview, at: int) -> dict[str, str]:
-    (length,) = struct.unpack_from("<I", view, at)
-    at, stop, items = at + 4, at + 4 + length, {}
-    while at < stop:
-        key, at = _string(view, at)
-        items[key], at = _string(view, at)
-    return items
+def _widen(walk: Walk, span: Span) -> None:
+    if span.messages:
+        first, last = walk.log_times or (span.first, span.last)
+        walk.log_times = (min(first, span.first), max(last, span.last))

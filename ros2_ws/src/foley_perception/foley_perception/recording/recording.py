@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from foley_common.topics import MICROPHONE, RECORDED_QOS
 from foley_perception.recording import cdr, definitions
+from foley_perception.recording.auditor import Auditor
 from foley_perception.recording.errors import BagError
 from foley_perception.recording.metadata import TopicInfo
 from foley_perception.recording.statistics import TopicMonitor, TopicReport
@@ -102,6 +103,7 @@ class RecordingResult:
     failure: BagError | None
     missing: tuple[str, ...]  # required topics without a message
     loss_bound_s: float  # what a kill would have cost at worst
+    findings: tuple[str, ...] = ()  # of the audit, the worst first
 
 
 class Recording:
@@ -111,6 +113,7 @@ class Recording:
         topics: topic name in the bag -> what it is.
         latched: messages from before the start, written first.
         start_ns: ROS time.
+        audit: is shown every message.
 
     Raises:
         BagError: the bag cannot be begun.
@@ -128,6 +131,7 @@ class Recording:
         flush_period_s: float = 1.0,
         queue_bytes: int = 128 << 20,
         min_free_bytes: int = 256 << 20,
+        audit: Auditor | None = None,
     ) -> None:
         self.start_ns = start_ns
         self.flush_period_s = flush_period_s
@@ -139,6 +143,7 @@ class Recording:
             min_free_bytes=min_free_bytes,
         )
         self.monitors: dict[str, TopicMonitor] = {}
+        self._audit = audit
         self._stamp_at: dict[str, tuple[int, bool] | None] = {}
         for name, spec in topics.items():
             definition = definitions.find(spec.type)
@@ -151,6 +156,8 @@ class Recording:
                     offered_qos=tuple((offered_qos or {}).get(name, ())),
                 )
             )
+            if audit is not None:
+                audit.add_topic(name, spec.type, definition.text)
             self._stamp_at[name] = definitions.stamp_offset(definition.text)
             self.monitors[name] = TopicMonitor(
                 name, spec.type, periodic=spec.periodic, expected=spec.required
@@ -167,6 +174,8 @@ class Recording:
         monitor.update(
             message.arrival_ns, len(message.data), stamp_ns=stamp, sequence=message.sequence, audio=audio
         )
+        if self._audit is not None:
+            self._audit.add(topic, message.data, message.arrival_ns)
         self._writer.put(
             topic,
             message.arrival_ns,
@@ -207,8 +216,15 @@ class Recording:
     def finish(self, end_ns: int, *, discard: bool = False) -> RecordingResult:
         """Close the bag and judge it; ``discard`` removes it."""
         self._writer.close()
+        audit = self._audit
+        steps = audit.clock_steps() if audit is not None else {}
         reports = tuple(
-            monitor.report(start_ns=self.start_ns, end_ns=end_ns, dropped=self._writer.dropped[name])
+            monitor.report(
+                start_ns=self.start_ns,
+                end_ns=end_ns,
+                dropped=self._writer.dropped[name],
+                clock_steps=steps.get(name, ()),
+            )
             for name, monitor in self.monitors.items()
         )
         size = sum(f.stat().st_size for f in self.path.iterdir()) if self.path.is_dir() else 0
@@ -222,4 +238,5 @@ class Recording:
             failure=self._writer.failure,
             missing=tuple(sorted(r.topic for r in reports if r.expected and r.messages == 0)),
             loss_bound_s=self.flush_period_s + self._writer.longest_flush_s,
+            findings=tuple(audit.lines()) if audit is not None else (),
         )

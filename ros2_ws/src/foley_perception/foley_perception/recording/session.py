@@ -11,9 +11,12 @@ from typing import Any
 
 import yaml
 
+from foley_common import topic_map
+from foley_common.topics import TopicError
 from foley_perception import __version__
 from foley_perception.recording.errors import BagError
 
+TOPICS_KEY = "topics"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
 
 
@@ -45,8 +48,11 @@ def session_metadata(
     notes: str = "",
     tags: Sequence[str] = (),
     extra_yaml: str = "",
+    topics: topic_map.TopicMap | None = None,
 ) -> dict[str, str]:
     """Metadata as strings, values that are not strings as YAML.
+
+    ``topics`` says which foreign topics were recorded for ours, so that they are found when the bag is read.
 
     ``extra_yaml`` is a mapping of the user's; keys that mean something to a dataset are ``scene_id``,
     ``split``, ``domain`` and ``objects`` (a list of mappings with ``id``, ``material``, ...).
@@ -64,8 +70,10 @@ def session_metadata(
         "origin": socket.gethostname(),
         "foley_version": __version__,
     }
+    if topics:
+        own[TOPICS_KEY] = dict(topics)
     for key, value in parse_extra(extra_yaml).items():
-        if key in own and key != "origin":
+        if (key in own and key != "origin") or key == TOPICS_KEY:
             raise BagError(f"metadata_yaml: `{key}` is set by the recorder; choose another key")
         own[key] = value
     return {key: value if isinstance(value, str) else dump_value(value) for key, value in own.items()}
@@ -102,3 +110,14 @@ def load_session(stored: Mapping[str, str]) -> dict[str, Any]:
         except yaml.YAMLError:
             loaded[key] = text
     return loaded
+
+
+def recorded_map(session: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
+    """Which foreign topics were recorded for ours, as the metadata of a bag say, and what is wrong with that."""
+    stored = session.get(TOPICS_KEY)
+    if stored is None:
+        return {}, []
+    try:
+        return topic_map.section(stored, "metadata"), []
+    except TopicError as error:
+        return {}, [f"{error}; its topics were looked for by name (--map says which they are)"]

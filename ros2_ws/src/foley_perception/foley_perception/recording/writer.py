@@ -7,8 +7,8 @@
 
 The chunk in progress is finished and forced to disk every ``flush_period_s``. So whatever kills the process
 (SIGKILL) or the machine (power) takes at most what was put within the last ``flush_period_s`` plus the time
-that one flush takes; :attr:`BagWriter.longest_flush_s` says how long that was. ``foley bag recover`` finishes
-such a file.
+that one flush takes; :attr:`BagWriter.longest_flush_s` says how long that was. ``foley bag recover`` writes a whole
+bag of such a one.
 
 When the disk fills up the writer stops by itself: it gives back a reserve it took at the start, cuts the file
 at the last whole record and finishes it, so that everything up to that moment can be read.
@@ -28,8 +28,8 @@ from typing import NamedTuple
 
 from mcap.writer import CompressionType, Writer
 
-from foley_perception.recording import recovery
 from foley_perception.recording.errors import BagError, NoSpaceError, NotWritableError
+from foley_perception.recording.finish import finish_file
 from foley_perception.recording.metadata import SESSION_KEY, BagSummary, TopicInfo, write_metadata
 
 _CHUNK_BYTES = 1 << 20
@@ -113,6 +113,7 @@ class BagWriter:
         flush_period_s: the loss bound, see above.
         queue_bytes: messages waiting for the disk; beyond it new ones are dropped and counted.
         min_free_bytes: recording ends by itself when the disk has less.
+        compressed: chunks are compressed (zstd).
 
     Raises:
         NotWritableError, NoSpaceError: see :func:`check_folder`.
@@ -126,6 +127,7 @@ class BagWriter:
         flush_period_s: float = 1.0,
         queue_bytes: int = 128 << 20,
         min_free_bytes: int = 256 << 20,
+        compressed: bool = False,
     ) -> None:
         check_folder(folder, min_free_bytes)
         self.folder = folder
@@ -149,7 +151,8 @@ class BagWriter:
             folder.mkdir()
             (folder / _RESERVE_NAME).write_bytes(os.urandom(_RESERVE_BYTES))
             self._file = _File(self.path)
-            self._writer = Writer(self._file, chunk_size=_CHUNK_BYTES, compression=CompressionType.NONE)
+            compression = CompressionType.ZSTD if compressed else CompressionType.NONE
+            self._writer = Writer(self._file, chunk_size=_CHUNK_BYTES, compression=compression)
             self._writer.start(profile="ros2", library="foley")
             self._writer.add_metadata(SESSION_KEY, self._session)
             self._write_metadata()
@@ -282,7 +285,7 @@ class BagWriter:
         try:
             (self.folder / _RESERVE_NAME).unlink(missing_ok=True)
             self._file.close()
-            summary = recovery.finish_file(self.path).summary
+            summary = finish_file(self.path)
             self.counts = collections.Counter(summary.counts)
             self._end_ns = summary.end_ns
             self._write_metadata()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 
 import numpy as np
@@ -16,6 +17,8 @@ from foley_msgs.msg import HandTrajectory
 from foley_msgs.msg import ToolTrajectory as ToolTrajectoryMessage
 from foley_perception.action.mapper import HandMapper
 from foley_perception.action.trajectory import ToolTrajectory, TrajectoryError, check_times
+from foley_perception.audit.motion import joint_fault
+from foley_perception.audit.moving import UNIT_HIGH, UNIT_LOW
 from foley_perception.geometry.se3 import SE3, stack
 from foley_ros import convert
 
@@ -23,11 +26,10 @@ Array = NDArray[np.float64]
 
 
 def pose_to_se3(pose: Pose) -> SE3 | None:
-    """The pose; None where it is not finite or its quaternion is 0 (not set)."""
+    """The pose; None where it is not finite or its quaternion is none (not set, or far from unit length)."""
     position, quaternion = convert.pose_to_arrays(pose)
-    if not (
-        np.isfinite(position).all() and np.isfinite(quaternion).all() and np.linalg.norm(quaternion) > 1e-6
-    ):
+    length = float(np.linalg.norm(quaternion))  # NaN where one of its numbers is
+    if not np.isfinite(position).all() or not UNIT_LOW <= length <= UNIT_HIGH:
         return None
     return SE3(quaternion, position)
 
@@ -59,10 +61,19 @@ def joint_names(data: bytes) -> tuple[str, ...]:
 
 
 def joint_positions(message: JointState) -> dict[str, float]:
-    """Position of every named joint; empty where the message carries none."""
-    if len(message.position) != len(message.name):
+    """Position of every named joint whose is known; empty where the message carries none.
+
+    Raises:
+        ValueError: nobody can say which position is whose.
+    """
+    if not len(message.position):
         return {}
-    return dict(zip(message.name, message.position, strict=True))
+    if fault := joint_fault(message.name, message.position):
+        raise ValueError(
+            f"messages have {fault} and are left out; let their publisher give one position to each name"
+        )
+    told = zip(message.name, message.position, strict=True)
+    return {name: position for name, position in told if math.isfinite(position)}
 
 
 def trajectory_points(message: JointTrajectory) -> tuple[Array, Array, Array | None]:
@@ -95,10 +106,15 @@ def path_poses(message: Path) -> tuple[NDArray[np.int64], SE3, str]:
     """Times [n] in ns, poses [n] and frame of a planned Cartesian path; each pose's own stamp says when.
 
     Raises:
-        TrajectoryError: no poses, or one that is not finite.
+        TrajectoryError: no poses, one that is not finite, or poses in several frames.
     """
     if not message.poses:
         raise TrajectoryError("planned_path has no poses")
+    frames = {message.header.frame_id, *(p.header.frame_id for p in message.poses)} - {""}
+    if len(frames) > 1:
+        raise TrajectoryError(
+            f"planned_path: its poses are in several frames ({', '.join(sorted(frames))}); give all in one"
+        )
     poses: list[SE3] = []
     for index, stamped in enumerate(message.poses):
         pose = pose_to_se3(stamped.pose)
@@ -106,7 +122,7 @@ def path_poses(message: Path) -> tuple[NDArray[np.int64], SE3, str]:
             raise TrajectoryError(f"planned_path: pose {index} is not finite or its orientation is not set")
         poses.append(pose)
     times = np.array([convert.to_ns(p.header.stamp) for p in message.poses], dtype=np.int64)
-    return times, stack(poses), message.header.frame_id or message.poses[0].header.frame_id
+    return times, stack(poses), next(iter(frames), "")
 
 
 def hand_trajectory(mapper: HandMapper, trajectory: ToolTrajectory) -> HandTrajectory:

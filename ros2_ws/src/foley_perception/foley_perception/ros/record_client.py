@@ -1,21 +1,33 @@
-"""The recorder's services, called from a command."""
+"""The recorder's services, called from a command, and an eye on the recorder while it records."""
 
 from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import State
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
-from foley_common.topics import DIAGNOSTICS
+from foley_common import topic_map
+from foley_common.topics import DIAGNOSTICS, HEARTBEAT
 from foley_msgs.srv import StartRecording, StopRecording
+from foley_perception.recording.watch import Ending, RecorderWatch
 from foley_ros.topics import profile
+
+_MAP = "topic_map"  # the recorder's parameter
+_PATIENCE_S = 10.0  # until a service appears
+_REASON_S = 0.5  # until the reason is heard, where a recording is over
+_GRAPH_PERIOD_S = 0.25
+_GRAPH_KNOWN_S = 3.0  # after the start
 
 
 class RecordClientError(RuntimeError):
@@ -28,7 +40,13 @@ class RecorderClient:
     def __init__(self, recorder: str) -> None:
         self._name = "/" + recorder.strip("/")
         self._stopping = False
-        self._status: DiagnosticStatus | None = None
+        self._failed = False  # the status of this recording is an error
+        self._watch: RecorderWatch | None = None
+        self._path = ""
+        self._message = ""  # of its status
+        self.local = False  # its bag lies on this machine
+        self._mapped: dict[str, str] = {}  # for this recording
+        self._map_before: list[str] | None = None
 
     def __enter__(self) -> RecorderClient:
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
@@ -39,6 +57,8 @@ class RecorderClient:
         self._node.create_subscription(
             DiagnosticArray, DIAGNOSTICS.name, self._on_diagnostics, profile(DIAGNOSTICS)
         )
+        self._heartbeat_topic = f"{self._name}/{HEARTBEAT.name.removeprefix('~/')}"
+        self._node.create_subscription(State, self._heartbeat_topic, self._on_heartbeat, profile(HEARTBEAT))
         return self
 
     def __exit__(
@@ -52,6 +72,49 @@ class RecorderClient:
         rclpy.try_shutdown()
         signal.signal(signal.SIGINT, self._handler)
 
+    # ---- names -----------------------------------------------------------------------------------------
+    def map_topics(self, mapping: Mapping[str, str]) -> None:
+        """Have the recorder subscribe to topics of other names, until :meth:`unmap_topics`.
+
+        Raises:
+            RecordClientError: no recorder answers, or it refuses.
+        """
+        answer = self._call(GetParameters, "get_parameters", GetParameters.Request(names=[_MAP]))
+        before = answer.values[0] if answer.values else ParameterValue()
+        self._set_map(topic_map.entries(mapping))
+        self._map_before = list(before.string_array_value)
+        self._mapped = dict(mapping)
+
+    def unmap_topics(self, told: Callable[[str], None]) -> None:
+        """Give the recorder back the names that it had; tell where that cannot be."""
+        before, self._map_before = self._map_before, None
+        if before is None:
+            return
+        try:
+            self._set_map(before)
+        except RecordClientError as error:
+            told(f"the recorder could not be given its own names back ({error}); start it anew")
+
+    def _set_map(self, entries: Sequence[str]) -> None:
+        value = ParameterValue(type=ParameterType.PARAMETER_STRING_ARRAY, string_array_value=list(entries))
+        request = SetParameters.Request(parameters=[Parameter(name=_MAP, value=value)])
+        (result,) = self._call(SetParameters, "set_parameters", request).results
+        if not result.successful:
+            raise RecordClientError(result.reason)
+
+    def unpublished(self) -> list[str]:
+        """Mapped topics that nobody publishes, and what is published: a sentence for each."""
+        there = [
+            name for name, _ in self._node.get_topic_names_and_types() if self._node.count_publishers(name)
+        ]
+        absent = {n: t for n, t in self._mapped.items() if t not in there}
+        return [
+            f"nobody publishes {topic}, which {name} is mapped to; there are "
+            f"{', '.join(topic_map.near(topic, there)[:6])}"
+            for name, topic in absent.items()
+        ]
+
+    # ---- recording ---------------------------------------------------------------------------------------
     def start(
         self,
         *,
@@ -78,31 +141,70 @@ class RecorderClient:
         response = self._call(StartRecording, "start", request)
         if response.error_code:
             raise RecordClientError(response.error_msg)
+        self._path = response.path
+        self.local = Path(response.path).is_dir()
+        self._watch = RecorderWatch(response.path, time.monotonic(), local=self.local)
         return response
 
-    def wait(self, seconds: float, progress: Callable[[float, str], None]) -> None:
-        """Until the time is over, the recorder reports an error, or Ctrl-C."""
-        begin = time.monotonic()
-        while not self._stopping and (elapsed := time.monotonic() - begin) < seconds:
+    def wait(
+        self, seconds: float, progress: Callable[[float, str], None], told: Callable[[str], None]
+    ) -> Ending | None:
+        """Until the time is over, the recorder reports an error, or Ctrl-C.
+
+        Args:
+            progress: called several times a second with the seconds and what the recorder says.
+            told: called with sentences about what is wrong and does not end the recording.
+
+        Returns:
+            Why the recording was over before, if it was.
+        """
+        assert self._watch is not None
+        begin = looked = time.monotonic()
+        known = False
+        while not self._stopping and not self._failed and (now := time.monotonic()) - begin < seconds:
             self._executor.spin_once(timeout_sec=0.1)
-            status = self._status
-            progress(min(elapsed, seconds), status.message if status is not None else "")
-            if status is not None and status.level == DiagnosticStatus.ERROR:
-                return
+            if now - looked > _GRAPH_PERIOD_S:
+                looked = now
+                self._watch.publishers(self._node.count_publishers(self._heartbeat_topic))
+            ending = self._watch.ending(time.monotonic())
+            if ending is not None:
+                self._spin(_REASON_S)
+                return self._watch.ending(time.monotonic())
+            if not known and now - begin > _GRAPH_KNOWN_S:
+                known = True
+                for sentence in self.unpublished():
+                    told(sentence)
+            progress(now - begin, self._message)
         progress(min(time.monotonic() - begin, seconds), "")
+        return None
 
-    def stop(self) -> StopRecording.Response:
-        return self._call(StopRecording, "stop", StopRecording.Request())
+    def stop(self, *, patience_s: float = _PATIENCE_S) -> StopRecording.Response:
+        """End the recording, or have the result of one that has ended.
 
-    def _call(self, kind: Any, service: str, request: Any) -> Any:
+        Raises:
+            RecordClientError: the recorder does not answer, or dies meanwhile.
+        """
+        return self._call(StopRecording, "stop", StopRecording.Request(), patience_s)
+
+    # ---- inside ------------------------------------------------------------------------------------------
+    def _spin(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def _call(self, kind: Any, service: str, request: Any, patience_s: float = _PATIENCE_S) -> Any:
         client = self._node.create_client(kind, f"{self._name}/{service}")
-        if not client.wait_for_service(timeout_sec=10.0):
+        if not client.wait_for_service(timeout_sec=patience_s):
             raise RecordClientError(
-                f"no recorder answers at {self._name}: start the system (`foley up`) or check ROS_DOMAIN_ID "
-                "and --recorder"
+                f"no recorder answers at {self._name}: start the system (`foley up`) or check ROS_DOMAIN_ID, "
+                "--namespace and --recorder"
             )
         future = client.call_async(request)
-        self._executor.spin_until_future_complete(future, timeout_sec=60.0)
+        end = time.monotonic() + 60.0
+        while not future.done() and time.monotonic() < end:
+            self._executor.spin_once(timeout_sec=0.1)
+            if self._watch is not None and self._watch.dead:
+                raise RecordClientError("the recorder died")
         if not future.done():
             raise RecordClientError(f"{self._name}/{service} did not answer within 60 s")
         return future.result()
@@ -110,7 +212,21 @@ class RecorderClient:
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
         self._stopping = True
 
+    def _on_heartbeat(self, message: State, info: Mapping[str, Any]) -> None:
+        if self._watch is not None:
+            sequence = int(info.get("publication_sequence_number") or 0)
+            self._watch.heartbeat(message.label, sequence, time.monotonic())
+
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        if self._watch is None:
+            return
         for status in message.status:
-            if status.name == self._name:
-                self._status = status
+            if status.name != self._name:
+                continue
+            path = next((pair.value for pair in status.values if pair.key == "path"), "")
+            word, _, pid = status.hardware_id.partition(" ")
+            known = word == "pid" and pid.isdigit()
+            self._watch.status(int(pid) if known else 0, path, time.monotonic())
+            if path == self._path:
+                self._message = status.message
+                self._failed |= status.level == DiagnosticStatus.ERROR

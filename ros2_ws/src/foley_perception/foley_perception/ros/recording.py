@@ -3,17 +3,20 @@ statistics as messages."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
-from foley_common.topics import RECORDED_QOS
+from foley_common import topic_map
+from foley_common.topics import CAMERA, CAMERA_COMPRESSED, RECORDED_QOS
 from foley_msgs.msg import SegmentLabel, TopicStatistics
 from foley_msgs.srv import StartRecording
+from foley_perception.audit.recording import RecordingAudit
 from foley_perception.recording import session
 from foley_perception.recording.config import RecorderConfig
 from foley_perception.recording.errors import (
@@ -31,11 +34,13 @@ from foley_perception.recording.recording import (
     TopicSpec,
 )
 from foley_perception.recording.statistics import TopicReport
+from foley_perception.ros.image_topics import compressed_names, published_form
 from foley_ros import convert, qos
 from foley_ros.node import Health
 from foley_ros.polling import UnwatchedGroup
 from foley_ros.topics import message_class
 
+IMAGE_TYPE, COMPRESSED_TYPE = CAMERA.type, CAMERA_COMPRESSED.type
 _PROFILES: dict[str, QoSProfile] = {
     **{name: qos.PROFILES[name] for name in RECORDED_QOS},
     # Three seconds of images: nothing is lost while a busy machine does not let the recorder run.
@@ -69,8 +74,12 @@ def begin_recording(
     latched: LatchedStore,
     request: Any,
     now_ns: int,
+    mapping: topic_map.TopicMap,
 ) -> tuple[Recording, str]:
     """A recording as StartRecording asks for it, and its session id.
+
+    Args:
+        mapping: the registry's names -> topics that are recorded for them under other names.
 
     Raises:
         BagError: refused; see :func:`start_error_code`.
@@ -80,6 +89,8 @@ def begin_recording(
             f"max_duration is {request.max_duration} s, must be above 0 and at most "
             f"{config.longest_recording_s} s (parameter `longest_recording_s`)"
         )
+    if wrong := subscriptions.wrong_types(mapping):
+        raise MissingTopicError("; ".join(wrong))
     absent = subscriptions.without_publisher()
     if absent and not config.start_without_required:
         raise MissingTopicError(f"no publisher on {', '.join(absent)}")
@@ -93,6 +104,7 @@ def begin_recording(
         notes=request.notes,
         tags=list(request.tags),
         extra_yaml=request.metadata_yaml,
+        topics=mapping,
     )
     recording = Recording(
         Path(config.output_dir).expanduser().resolve() / name,
@@ -104,6 +116,7 @@ def begin_recording(
         flush_period_s=config.flush_period_s,
         queue_bytes=round(config.queue_mb * 2**20),
         min_free_bytes=round(config.min_free_mb * 2**20),
+        audit=RecordingAudit(topic_map.ours(mapping)),
     )
     return recording, session_id
 
@@ -161,6 +174,7 @@ def fill_stop_response(response: Any, result: RecordingResult) -> Any:
     response.duration = result.duration_s
     response.bytes = result.bytes
     response.topics = [statistics_message(report) for report in result.topics]
+    response.findings = list(result.findings)
     if result.failure is not None:
         response.error_code, response.error_msg = response.ERROR_WRITE_FAILED, str(result.failure)
     elif result.missing:
@@ -205,6 +219,35 @@ class RawSubscriptions:
                 continue
             self.specs[topic] = spec
             self._subscribe(topic, _PROFILES[spec.profile])
+        self._configured = dict(self.specs)
+
+    def follow_images(self) -> list[str]:
+        """Take a topic's compressed images where only these are published, and raw ones where they are.
+
+        What was required of the one is required of the other. Not to be called during a recording, whose topics are
+        fixed.
+
+        Returns:
+            The topics that are new.
+        """
+        new = []
+        for raw, spec in [(t, s) for t, s in self._configured.items() if s.type == IMAGE_TYPE]:
+            wanted = published_form(self._node, raw)
+            if wanted is None or (wanted in self.specs and (wanted == raw or raw not in self.specs)):
+                continue
+            for name in (raw, *compressed_names(raw)):
+                if name in self.specs and (name == raw or name not in self._configured):
+                    del self.specs[name]
+                    self._node.destroy_subscription(self._subscriptions.pop(name))
+            required = spec.required or (wanted in self.specs and self.specs[wanted].required)
+            kind = IMAGE_TYPE if wanted == raw else COMPRESSED_TYPE
+            self._classes[wanted] = message_class(kind)
+            taken = dataclasses.replace(spec, name=wanted, type=kind, required=required)
+            self.specs[wanted] = taken
+            if wanted not in self._subscriptions:
+                self._subscribe(wanted, _PROFILES[taken.profile])
+            new.append(wanted)
+        return new
 
     def _subscribe(self, topic: str, profile: QoSProfile) -> None:
         self._subscriptions[topic] = self._node.create_subscription(
@@ -239,19 +282,10 @@ class RawSubscriptions:
             publishers = self._node.get_publishers_info_by_topic(topic)
             if not publishers:
                 continue
-            wanted = _PROFILES[spec.profile]
             offered = [p.qos_profile for p in publishers]
-            reliability, durability = wanted.reliability, wanted.durability
-            if any(o.reliability == ReliabilityPolicy.BEST_EFFORT for o in offered):
-                reliability = ReliabilityPolicy.BEST_EFFORT
-            if any(o.durability == DurabilityPolicy.VOLATILE for o in offered):
-                durability = DurabilityPolicy.VOLATILE
-            now = self._subscriptions[topic].qos_profile
-            if (now.reliability, now.durability) != (reliability, durability):
+            profile = qos.fitting(_PROFILES[spec.profile], offered)
+            if not qos.same(profile, self._subscriptions[topic].qos_profile):
                 self._node.destroy_subscription(self._subscriptions[topic])
-                profile = QoSProfile(
-                    history=wanted.history, depth=wanted.depth, reliability=reliability, durability=durability
-                )
                 self._subscribe(topic, profile)
                 changed.append(topic)
         return changed
@@ -268,6 +302,16 @@ class RawSubscriptions:
         """Required topics that nobody publishes or whose type is not installed."""
         absent = [t for t, s in self.specs.items() if s.required and not self._node.count_publishers(t)]
         return sorted(absent + self._required_unavailable)
+
+    def wrong_types(self, mapping: Mapping[str, str]) -> list[str]:
+        """Mapped topics that are published as another type than ours: a sentence for each."""
+        wrong = []
+        for name, topic in mapping.items():
+            kinds = sorted({p.topic_type for p in self._node.get_publishers_info_by_topic(topic)})
+            if kinds and topic in self.specs and self.specs[topic].type not in kinds:
+                told = f"{name} is mapped to {topic}, which has type {', '.join(kinds)}"
+                wrong.append(f"{told}, expected {self.specs[topic].type}")
+        return wrong
 
     def destroy(self) -> None:
         for subscription in self._subscriptions.values():

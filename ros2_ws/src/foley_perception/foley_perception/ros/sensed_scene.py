@@ -10,41 +10,42 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped, WrenchStamped
 from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import CameraInfo, Image, JointState
+from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from foley_common import topics
 from foley_common.times import NS_PER_S
 from foley_msgs.msg import ToolTrajectory as ToolTrajectoryMessage
 from foley_perception.action.gripper import GripperHand
+from foley_perception.action.mimic import MimicJoints
 from foley_perception.action.planned_contact import PlannedContactConfig
-from foley_perception.action.tip import in_fixed_frame, tip_in_tool
+from foley_perception.action.planned_motion import joint_position
+from foley_perception.action.tip import in_fixed_frame, plan_in_fixed_frame, tip_in_tool
 from foley_perception.action.tip_history import TipHistory
 from foley_perception.action.trajectory import ToolTrajectory
+from foley_perception.audit.motion import width_untold
 from foley_perception.clips.inputs import Streams
-from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformUnavailable
 from foley_perception.ros import motion
+from foley_perception.ros.sensed_camera import SensedCamera
 from foley_perception.ros.tf import TransformListener, without_times
 from foley_perception.scene.depth_background import DepthBackground
 from foley_perception.scene.sensing import SensingConfig
-from foley_perception.stamped_history import History, NotYet, VectorHistory
-from foley_ros import convert, raw
+from foley_perception.stamped_history import NotYet, VectorHistory
+from foley_ros import raw
 from foley_ros.node import FoleyNode
 from foley_ros.polling import Poller
 
 Array = NDArray[np.float64]
-Picture = NDArray[np.uint8]  # [H, W, 3]
 
 _TIP_PERIOD_NS = NS_PER_S // 10  # what the gripper holds rarely changes
-_CAMERA_PERIOD_NS = NS_PER_S  # nor does the calibration
+_JOINTS_SEEN = 64  # names of joints that are kept to say which there are
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,15 +72,15 @@ class SensedScene:
         self._node = node
         self._tf = TransformListener(node.entities)
         self.background = DepthBackground(PlannedContactConfig(margin_m=config.tip_margin_m))
-        self.pictures: History[Picture] = History()
         self.tips = TipHistory(self._tool_pose, self.tx_tool_tip, known=lambda: self._tf.received)
         self.forces = VectorHistory(_force)
         self.widths = VectorHistory(self._width)
         self._seen_ns: dict[str, int] = {}
         self._started_ns = node.now_ns()
-        self._info: CameraInfo | None = None
-        self._camera_due_ns = 0
         self._robot_description = ""
+        self._mimics = MimicJoints()  # joints that follow others, as the robot description says
+        self._width_joints = frozenset({self.hand.width_joint})  # any of them tells the width
+        self._joints_seen: dict[str, None] = {}
         self._tip = _Tip(-_TIP_PERIOD_NS, SE3.identity(), "")
         subscribe = node.entities.subscribe
         subscribe(topics.ROBOT_DESCRIPTION, self._on_robot)
@@ -87,36 +88,17 @@ class SensedScene:
         poller.subscribe(topics.WRENCH, self._on_wrench, raw=True)
         if config.gripper:
             poller.subscribe(topics.JOINT_STATES, self._on_joints, raw=True)
-        if config.pictures or config.depth:
-            poller.subscribe(topics.CAMERA_INFO, self._on_info, raw=True)
-        if config.pictures:
-            subscribe(topics.CAMERA, self._on_image)
-        if config.depth:
-            subscribe(topics.CAMERA_DEPTH, self._on_depth)
+        self.camera = SensedCamera(node, poller, config, self._tf.buffer, self.background, self._saw)
 
     def poll(self) -> None:
-        """In the executor's thread: listen to /tf once it is needed."""
+        """In the executor's thread: listen to /tf once it is needed, and to images as they are published."""
         self._tf.poll()
+        self.camera.poll()
 
     # ---- for decisions -------------------------------------------------------------------------------------
     def lookup(self, target: str, source: str, time_ns: int | None = None) -> SE3:
         """``tx_target_source``. Raises TransformUnavailable."""
         return self._tf.buffer.lookup(target, source, time_ns)
-
-    def camera(self) -> CameraModel:
-        """The camera as newest known.
-
-        Raises:
-            TransformUnavailable: tf does not know where the camera is.
-            ValueError: there is no camera_info, or the camera is not calibrated.
-        """
-        info = self._info
-        if info is None:
-            raise ValueError("no camera_info was received on camera/camera_info: does the driver publish it?")
-        pose = self.lookup(self.config.fixed_frame, info.header.frame_id)
-        camera = CameraModel(convert.intrinsics(info), int(info.width), int(info.height), pose)
-        self.background.set_camera(camera)
-        return camera
 
     def tx_tool_tip(self) -> SE3:
         """Where the tip is seen from the tool; where nobody knows, the tool point counts, and that is reported."""
@@ -141,18 +123,31 @@ class SensedScene:
         """
         plan = motion.tool_trajectory(message)
         frame, start_ns = message.header.frame_id, int(plan.times_ns[0])
-        poses = in_fixed_frame(plan.poses, frame, self.config.fixed_frame, start_ns, self.lookup)
+        poses = plan_in_fixed_frame(plan.poses, frame, self.config.fixed_frame, start_ns, self.lookup)
         return dataclasses.replace(plan, poses=poses)
 
-    def streams(self, camera: CameraModel, start_ns: int, end_ns: int) -> Streams:
-        """What was sensed, with the motion between two times, as models are shown it."""
-        times, pictures = self.pictures.all()
+    def sensed_until(self, end_ns: int) -> bool:
+        """Whether all that a clip is made of has come up to its end; force and width only where they come at all."""
+        needed = [self.camera.pictures.newest_ns or 0, self.tips.newest_ns or 0]
+        silent_ns = end_ns - NS_PER_S
+        needed += [t for t in (self.forces.newest_ns, self.widths.newest_ns) if t and t >= silent_ns]
+        placed_ns = self.camera.placed_until_ns()
+        return min(needed) >= end_ns and (placed_ns is None or placed_ns >= end_ns)
+
+    def streams(self, start_ns: int, end_ns: int) -> Streams:
+        """What was sensed, with the motion between two times, as models are shown it.
+
+        Raises:
+            TransformUnavailable: tf does not know where the camera is.
+            ValueError: there is no camera_info, or it cannot be used for the images.
+        """
+        camera, times, picture = self.camera.views()
         tip = self.tips.series(start_ns, end_ns)
         width, force = self.widths.series(start_ns, end_ns), self.forces.series(start_ns, end_ns)
         return Streams(
             camera,
             times,
-            pictures.__getitem__,
+            picture,
             tip,
             width=(width[0], width[1][:, 0]) if len(width[0]) else None,
             force=(force[0], np.linalg.norm(force[1], axis=1)) if len(force[0]) else None,
@@ -180,22 +175,22 @@ class SensedScene:
             found.append(
                 "ee_pose is not finite, has no orientation or no known frame: such poses are left out"
             )
+        if self.forces.newest_ns is not None and self.forces.newest() is None:
+            found.append(
+                "wrench holds NaN: the force is not known; is the sensor mounted, and its driver ready?"
+            )
         width_needed = self.config.gripper and bool(self.hand.width_joint)
         if width_needed and self._silent_s(topics.JOINT_STATES.name, now_ns) > self.config.silent_s:
-            found.append(
-                f"nobody tells the gripper's width: no joint_states name `{self.hand.width_joint}`, the joint of the "
-                f"hand `{self.config.hand}`; the width counts as not known"
+            told = topics.JOINT_STATES.name in self._seen_ns
+            silent_s = self._silent_s(topics.JOINT_STATES.name, now_ns) if told else None
+            hand, joints = self.hand, self._joints_seen
+            untold = width_untold(
+                topics.JOINT_STATES.name, hand.width_joint, hand.name, hand.default_width, joints, silent_s
             )
+            found.append(str(untold))
         self.tx_tool_tip()
         found += [self._tip.problem] if self._tip.problem else []
-        if self._info is not None:
-            try:
-                self.camera()
-            except (TransformUnavailable, ValueError) as error:
-                found.append(str(error))
-        elif self.config.pictures:
-            found.append("no camera_info was received on camera/camera_info: does the driver publish it?")
-        return found
+        return found + self.camera.problems()
 
     def _silent_s(self, topic: str, now_ns: int) -> float:
         return (now_ns - self._seen_ns.get(topic, self._started_ns)) / NS_PER_S
@@ -206,6 +201,8 @@ class SensedScene:
 
     def _on_robot(self, message: String) -> None:
         self._robot_description = message.data
+        self._mimics = MimicJoints(message.data)
+        self._width_joints = frozenset(self._mimics.family(self.hand.width_joint))
         self._tip = dataclasses.replace(self._tip, read_ns=-_TIP_PERIOD_NS)
 
     def _on_pose(self, data: bytes) -> None:
@@ -217,43 +214,12 @@ class SensedScene:
 
     def _on_joints(self, data: bytes) -> None:
         # Arm and gripper may publish apart. The arm's stamps, if newer, would make the gripper's late.
-        if self.hand.width_joint in motion.joint_names(data):
+        names = motion.joint_names(data)
+        if len(self._joints_seen) < _JOINTS_SEEN:
+            self._joints_seen |= dict.fromkeys(names)
+        if not self._width_joints.isdisjoint(names):
             self._saw(topics.JOINT_STATES.name)
             self.widths.add(raw.stamp_ns(data), data)
-
-    def _on_info(self, data: bytes) -> None:
-        self._saw(topics.CAMERA_INFO.name)
-        now_ns = self._node.now_ns()
-        if self._info is not None and 0 <= self._camera_due_ns - now_ns <= _CAMERA_PERIOD_NS:
-            return
-        self._camera_due_ns = now_ns + _CAMERA_PERIOD_NS
-        self._info = deserialize_message(data, CameraInfo)
-        try:
-            self.camera()
-        except (TransformUnavailable, ValueError):
-            self._camera_due_ns = now_ns  # said by `problems`; tried again with the next one
-
-    def _on_image(self, message: Image) -> None:
-        self._take(topics.CAMERA.name, message, convert.image_to_rgb, self.pictures.add)
-
-    def _on_depth(self, message: Image) -> None:
-        self._take(topics.CAMERA_DEPTH.name, message, convert.depth_to_metres, self.background.add_depth)
-
-    def _take(
-        self,
-        topic: str,
-        message: Image,
-        read: Callable[[Image], NDArray[np.generic]],
-        keep: Callable[[int, NDArray[np.generic]], None],
-    ) -> None:
-        try:
-            picture = read(message)
-        except convert.ConversionError as error:
-            self._node.report(topic, str(error))
-            return
-        self._node.faults.clear(topic)
-        self._saw(topic)
-        keep(convert.to_ns(message.header.stamp), picture)
 
     # ---- decoding, in the thread that asks -------------------------------------------------------------------
     def _tool_pose(self, data: bytes) -> SE3 | None:
@@ -271,8 +237,14 @@ class SensedScene:
             raise NotYet from error
 
     def _width(self, data: bytes) -> Array | None:
-        position = motion.joint_positions(deserialize_message(data, JointState)).get(self.hand.width_joint)
-        return None if position is None else np.atleast_1d(self.hand.width_of(position))
+        try:
+            told = motion.joint_positions(deserialize_message(data, JointState))
+        except ValueError as error:
+            self._node.report(topics.JOINT_STATES.name, str(error))
+            return None
+        known = {name: np.array([position]) for name, position in told.items()}
+        position = joint_position(self.hand.width_joint, known, self._mimics)
+        return None if position is None else self.hand.width_of(position)
 
 
 def _force(data: bytes) -> Array | None:

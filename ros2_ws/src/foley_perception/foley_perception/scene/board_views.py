@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import cv2
 import numpy as np
 
 from foley_perception.geometry.hand_eye import BoardSeen
@@ -48,11 +47,7 @@ def find_board(
         if corners is None:
             no_board += 1
             continue
-        pixels = corners[1]
-        if seen.distortion.size and np.abs(seen.distortion).max() > 1e-9:
-            straight = cv2.undistortPoints(pixels[:, None], seen.K, seen.distortion, P=seen.K)
-            pixels = np.asarray(straight, dtype=np.float64).reshape(-1, 2)
-        found.append(BoardSeen(corners[0], pixels, tool))
+        found.append(BoardSeen(corners[0], corners[1], tool))
     told = []
     if no_pose:
         told.append(f"{no_pose} of {len(indices)} pictures have no pose of the tool: {reason}")

@@ -1,6 +1,6 @@
 """Structure from motion by COLMAP, as a program of its own: pycolmap does not bear Open3D and torch beside it.
 
-``python -m foley_perception.scene.colmap_worker FOLDER WORK [FX FY CX CY]`` writes ``transforms.json`` into the folder
+``python -m foley_perception.scene.colmap_worker FOLDER WORK [FX FY CX CY]`` writes ``transforms.json`` into WORK
 and prints one line of JSON.
 """
 
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
         sys.stdout.write(json.dumps({"error": "no two pictures overlap enough"}) + "\n")
         return 1
     best = max(found.values(), key=lambda model: model.num_reg_images())
-    (folder / "transforms.json").write_text(json.dumps(_transforms(best), indent=1) + "\n")
+    (work / "transforms.json").write_text(json.dumps(_transforms(best), indent=1) + "\n")
     told = {
         "registered": best.num_reg_images(),
         "points": best.num_points3D(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +14,13 @@ from foley_perception.action.planned_contact import (
     fit_planes,
     planned_contact,
 )
+from foley_perception.geometry.calibration import Lens
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.scene.background import FarEnvelope
 from foley_perception.scene.segment import face_around
 
 Array = NDArray[np.float64]
+LensOf = Callable[[int, int], Lens]  # by width and height
 
 
 class DepthBackground:
@@ -30,6 +33,8 @@ class DepthBackground:
     def __init__(self, config: PlannedContactConfig | None = None) -> None:
         self._background = FarEnvelope()
         self._camera: CameraModel | None = None
+        self._lens_of: LensOf | None = None
+        self._straight: tuple[NDArray[np.float32], Lens, NDArray[np.float32]] | None = None
         self._lock = threading.Lock()
         self._config = config or PlannedContactConfig()
 
@@ -37,15 +42,20 @@ class DepthBackground:
         with self._lock:
             self._background.add(time_ns, depth)
 
-    def set_camera(self, camera: CameraModel) -> None:
-        """The calibration, for images of its own or any other size."""
+    def set_camera(self, camera: CameraModel, lens_of: LensOf | None = None) -> None:
+        """Where the camera stands, and its calibration for depth images of its own or any other size.
+
+        Args:
+            lens_of: the lens for images of a width and height, which may raise ValueError; None: images are those
+                of a pinhole, and show what ``camera`` does.
+        """
         with self._lock:
             if (
                 self._camera is not None
                 and max(self._camera.tx_world_camera.distance_to(camera.tx_world_camera)) > 0.005
             ):
                 self._background.clear()  # the camera was moved
-            self._camera = camera
+            self._camera, self._lens_of = camera, lens_of
 
     @property
     def camera(self) -> CameraModel | None:
@@ -61,9 +71,24 @@ class DepthBackground:
                 return None
             height, width = depth.shape
             camera = self._camera
+            if self._lens_of is not None:
+                return self._through_lens(depth, camera)
             return depth, camera if (height, width) == (camera.height, camera.width) else camera.scaled(
                 width, height
             )
+
+    def _through_lens(
+        self, depth: NDArray[np.float32], camera: CameraModel
+    ) -> tuple[NDArray[np.float32], CameraModel] | None:
+        """The far depth is undistorted as a whole: each of its pixels is one of a depth image, and stays one."""
+        assert self._lens_of is not None
+        try:
+            lens = self._lens_of(depth.shape[1], depth.shape[0])
+        except ValueError:  # depth that is not of the camera's shape; the node's problems say so
+            return None
+        if self._straight is None or self._straight[0] is not depth or self._straight[1] is not lens:
+            self._straight = (depth, lens, lens.depth(depth))
+        return self._straight[2], lens.model(camera.tx_world_camera)
 
     def clearance(self, point: Array) -> float:
         """Distance [m] of a point [3] from the surface seen there; NaN where none is."""

@@ -10,26 +10,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common import topics
-from foley_perception.episodes.decode import Decoder, add_transforms
-from foley_perception.episodes.pictures import frame_track
+from foley_perception.episodes.cameras import straight_pictures
+from foley_perception.episodes.decode import Decoder
+from foley_perception.episodes.decode_motion import add_transforms
+from foley_perception.episodes.names import Naming, missing_text, resolve
 from foley_perception.episodes.tracks import EpisodeError, FrameTrack
 from foley_perception.geometry.tf_buffer import TransformBuffer
 from foley_perception.recording.bag import Bag, BagMessage
 from foley_perception.recording.errors import BagError
 
 _FOREVER_S = 1e9
+_READ = ("image", "camera_info", "depth", "transforms")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RecordedPictures:
-    """What one camera saw."""
+    """What one camera saw, without the distortion of its lens."""
 
     source: Path
     prefix: str  # of the camera's topics, such as `/` or `/robot1/`
     frames: FrameTrack
     depths: FrameTrack | None
     K: NDArray[np.float64]  # [3, 3], the newest
-    distortion: NDArray[np.float64]  # as camera_info gives it; empty or zeros: none
     size: tuple[int, int]  # width, height
     frame_id: str  # of the optical frame
     transforms: TransformBuffer  # over the whole bag
@@ -37,11 +39,12 @@ class RecordedPictures:
     problems: tuple[str, ...]
 
 
-def read_pictures(source: Path) -> RecordedPictures:
+def read_pictures(source: Path, naming: Naming | None = None) -> RecordedPictures:
     """Read colour, depth, camera_info, /tf and /tf_static.
 
     Raises:
-        EpisodeError: not a bag, no pictures or camera_info, or a wrong encoding.
+        EpisodeError: not a bag, no pictures or camera_info, none that can be used, or a camera that is not
+            calibrated.
     """
     try:
         bag = Bag(source)
@@ -51,37 +54,42 @@ def read_pictures(source: Path) -> RecordedPictures:
     except BagError as error:
         raise EpisodeError(str(error)) from error
     decoder = Decoder(dict(bag.topics))
-    colour, info, depth = (_topic(found, reader) for reader in ("image", "camera_info", "depth"))
+    naming = naming or Naming()
+    names, left_out = resolve(bag, naming.namespace, naming.mapping, readers=_READ, heard=found)
+    colour, info, depth = (_topic(found, names, reader) for reader in ("image", "camera_info", "depth"))
     if not colour or not info:
         wanted = ((topics.CAMERA.name, colour), (topics.CAMERA_INFO.name, info))
-        missing = " and ".join(name for name, topic in wanted if not topic)
-        raise EpisodeError(
-            f"{source}: no messages on {missing}; the bag has {', '.join(sorted(found)) or 'none'}"
-        )
-    newest = decoder.read(found[info][-1])
-    transforms, problems = TransformBuffer(cache_s=_FOREVER_S), list(bag.problems)
+        missing = [name for name, topic in wanted if not topic]
+        raise EpisodeError(f"{source}: {missing_text(missing, found, bag)}")
+    of = {topic: (bag.topics[topic], found[topic]) for topic in (colour, info, depth) if topic}
+    seen = straight_pictures(of[colour], of.get(depth), of[info], decoder)
+    transforms, problems = TransformBuffer(cache_s=_FOREVER_S), [*bag.problems, *left_out]
     for topic in (topics.TF_STATIC, topics.TF):
-        messages = found.get(topic.name, [])
+        messages = found.get(names.get(topic.role, ""), [])
         problems += add_transforms(transforms, messages, decoder, static=topic == topics.TF_STATIC)
     return RecordedPictures(
         source=source,
-        prefix=colour[: colour.rindex(topics.CAMERA.name)] or "/",
-        frames=frame_track(bag.topics[colour], found[colour], depth=False),
-        depths=frame_track(bag.topics[depth], found[depth], depth=True) if depth else None,
-        K=np.array(newest.k, dtype=np.float64).reshape(3, 3),
-        distortion=np.array(newest.d, dtype=np.float64),
-        size=(int(newest.width), int(newest.height)),
-        frame_id=str(newest.header.frame_id),
+        prefix=_prefix(colour, naming.namespace),
+        frames=seen.frames,
+        depths=seen.depths,
+        K=seen.lens.K,
+        size=(seen.lens.width, seen.lens.height),
+        frame_id=seen.frame_id,
         transforms=transforms,
         scene_id=str(bag.session.get("scene_id") or ""),
-        problems=tuple(problems),
+        problems=(*problems, *map(str, seen.findings)),
     )
 
 
-def _topic(found: dict[str, list[BagMessage]], reader: str) -> str:
+def _topic(found: dict[str, list[BagMessage]], names: dict[str, str], reader: str) -> str:
     """The main camera's topic of one kind, raw before compressed; empty if none has messages."""
-    for topic in topics.read_by(reader, device=topics.MAIN_CAMERA):
-        fitting = [t for t, messages in found.items() if messages and f"/{t}".endswith(f"/{topic.name}")]
-        if fitting:
-            return min(fitting, key=len)
-    return ""
+    of_kind = (names.get(t.role, "") for t in topics.read_by(reader, device=topics.MAIN_CAMERA))
+    return next((topic for topic in of_kind if found.get(topic)), "")
+
+
+def _prefix(colour: str, namespace: str) -> str:
+    """Where the robot's topics lie, by the name of its pictures; pictures of another name do not tell."""
+    before, ours, _ = colour.rpartition(topics.CAMERA.name)
+    if ours:
+        return before or "/"
+    return f"/{namespace.strip('/')}/" if namespace.strip("/") else "/"

@@ -1,32 +1,28 @@
 """Pictures of a scene from known places: read from a bag whose camera moves, or from a folder of images.
 
-A folder holds images and a ``transforms.json`` in Nerfstudio's layout (``fl_x``, ``fl_y``, ``cx``, ``cy``, ``frames``
-with ``file_path`` and ``transform_matrix``, an OpenGL camera), as many tools write it.
+A folder holds images and a ``transforms.json`` in Nerfstudio's layout, as many tools write it.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_perception.episodes.names import Naming
 from foley_perception.episodes.tracks import EpisodeError, FrameTrack
 from foley_perception.geometry.camera import CameraModel
-from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformUnavailable
+from foley_perception.scene.photo import SUFFIXES
 from foley_perception.scene.recorded import read_pictures
+from foley_perception.scene.transforms_file import read_transforms
 
 Rgb = NDArray[np.uint8]
 Depth = NDArray[np.float32]
-
-_OPENCV_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
-_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 class ScanError(ValueError):
@@ -81,7 +77,7 @@ def sharpness(rgb: Rgb) -> float:
     return float(cv2.Laplacian(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), cv2.CV_64F).var())
 
 
-def read_scan(path: str | Path, *, world_frame: str = "world") -> Scan:
+def read_scan(path: str | Path, *, world_frame: str = "world", naming: Naming | None = None) -> Scan:
     """Views from a bag (camera poses by /tf and /tf_static) or from a folder with ``transforms.json``.
 
     Raises:
@@ -91,18 +87,18 @@ def read_scan(path: str | Path, *, world_frame: str = "world") -> Scan:
     if (source / "transforms.json").is_file():
         return _from_folder(source)
     if source.is_dir() and not list(source.glob("*.mcap")) and not (source / "metadata.yaml").is_file():
-        if any(p.suffix.lower() in _SUFFIXES for p in source.rglob("*")):
+        if any(p.suffix.lower() in SUFFIXES for p in source.rglob("*")):
             raise ScanError(
                 f"{source}: images without poses; run `foley scene poses {source}` first, which writes transforms.json"
             )
         raise ScanError(f"{source}: neither a bag nor a folder of images")
-    return _from_bag(source, world_frame)
+    return _from_bag(source, world_frame, naming)
 
 
 # ---- bags --------------------------------------------------------------------------------------------------
-def _from_bag(source: Path, world_frame: str) -> Scan:
+def _from_bag(source: Path, world_frame: str, naming: Naming | None) -> Scan:
     try:
-        seen = read_pictures(source)
+        seen = read_pictures(source, naming)
     except EpisodeError as error:
         raise ScanError(str(error)) from error
     views, unknown = [], ""
@@ -123,10 +119,6 @@ def _from_bag(source: Path, world_frame: str) -> Scan:
     problems, count = list(seen.problems), len(seen.frames)
     if unknown:
         problems.append(f"{count - len(views)} of {count} pictures have no pose: {unknown}")
-    if np.abs(seen.distortion).max(initial=0.0) > 1e-6:
-        problems.append(
-            "camera_info names a distortion; pictures are taken as rectified, record image_rect if they are not"
-        )
     blind = sum(view.depth is None for view in views)
     if seen.depths is not None and blind:
         problems.append(f"{blind} of {len(views)} pictures have no depth of their time")
@@ -150,50 +142,37 @@ def _depth(frames: FrameTrack | None, stamp: int, within_ns: int = 5_000_000) ->
 def _from_folder(source: Path) -> Scan:
     file = source / "transforms.json"
     try:
-        content: dict[str, Any] = json.loads(file.read_text())
-        frames: list[dict[str, Any]] = list(content["frames"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ScanError(f"{file}: not Nerfstudio's layout ({type(error).__name__}: {error})") from error
-    if content.get("camera_model", "OPENCV") not in ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE"):
-        raise ScanError(
-            f"{file}: camera_model is {content['camera_model']!r}; undistort the images to PINHOLE first"
+        pictures, missing = read_transforms(file)
+    except ValueError as error:
+        raise ScanError(str(error)) from error
+    count = len(pictures) + len(missing)
+    if not pictures:
+        raise ScanError(f"{file}: none of its {count} images is there")
+    problems = [f"{len(missing)} of {count} images are missing, as {missing[0].name}"] if missing else []
+    turned = [p for p in pictures if p.header is not None and p.header.orientation != 1]
+    if turned and (header := turned[0].header) is not None:
+        problems.append(
+            f"{len(turned)} of {count} images have an EXIF orientation, as {turned[0].path.name} "
+            f"({header.orientation}): they are taken as they are stored, turned, as COLMAP takes them"
         )
-    bent = [name for name in ("k1", "k2", "p1", "p2") if abs(float(content.get(name, 0.0))) > 1e-6]
-    if bent:
-        raise ScanError(
-            f"{file}: {bent[0]} is {content[bent[0]]}; undistort the images first, they are taken as pinhole"
+    blind = [p.depth for p in pictures if p.depth is not None and not p.depth.is_file()]
+    if blind:
+        problems.append(f"{len(blind)} of {count} depth images are missing, as {blind[0].name}")
+    views = tuple(
+        View(
+            picture.path.stem,
+            picture.camera,
+            _read_rgb(picture.path),
+            _read_depth(picture.depth) if picture.depth is not None and picture.depth.is_file() else None,
         )
-    views, missing = [], []
-    for number, frame in enumerate(frames):
-        try:
-            path = source / str(frame["file_path"])
-            k = {
-                key: float(frame.get(key, content.get(key, "nan")))
-                for key in ("fl_x", "fl_y", "cx", "cy", "w", "h")
-            }
-            pose = np.asarray(frame["transform_matrix"], dtype=np.float64) @ _OPENCV_OPENGL
-            K = np.array([[k["fl_x"], 0, k["cx"] - 0.5], [0, k["fl_y"], k["cy"] - 0.5], [0, 0, 1]])
-            camera = CameraModel(K, int(k["w"]), int(k["h"]), SE3.from_matrix(pose))
-        except (KeyError, ValueError, TypeError) as error:
-            raise ScanError(f"{file}: frame {number}: {type(error).__name__}: {error}") from error
-        if not path.is_file():
-            missing.append(path.name)
-            continue
-        depth = source / str(frame["depth_file_path"]) if frame.get("depth_file_path") else None
-        views.append(
-            View(
-                path.stem, camera, _read_rgb(path), _read_depth(depth) if depth and depth.is_file() else None
-            )
-        )
-    if not views:
-        raise ScanError(f"{file}: none of its {len(frames)} images is there")
-    problems = (f"{len(missing)} of {len(frames)} images are missing, as {missing[0]}",) if missing else ()
-    return Scan(source, tuple(views), problems)
+        for picture in pictures
+    )
+    return Scan(source, views, tuple(problems))
 
 
 def _read_rgb(path: Path) -> Callable[[], Rgb]:
     def read() -> Rgb:
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         if image is None:
             raise ScanError(f"{path}: not an image, or damaged")
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)

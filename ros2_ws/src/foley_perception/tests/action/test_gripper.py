@@ -9,7 +9,7 @@ import yaml
 from foley_perception.action.gripper import GripperHand, HandError
 from foley_perception.geometry.se3 import SE3
 
-SHIPPED = ["parallel_gripper", "robotiq_2f85"]
+SHIPPED = ["panda", "parallel_gripper", "robotiq_2f85"]
 
 
 def poses(n: int) -> SE3:
@@ -68,6 +68,13 @@ def test_robotiq_joint_closes_the_gripper() -> None:
     np.testing.assert_allclose(hand.width_of([0.0, 0.8]), [0.085, 0.0], atol=1e-12)
 
 
+def test_both_fingers_of_a_panda_open_it() -> None:
+    hand = GripperHand.from_yaml("panda")
+    np.testing.assert_allclose(hand.width_of([0.0, 0.04]), [0.0, 0.08], atol=1e-12)
+    keypoints = hand.keypoints(SE3.identity(1), hand.width_of([0.04]))[0, 1]
+    assert np.linalg.norm(keypoints[12] - keypoints[4]) == pytest.approx(0.08, abs=1e-4)
+
+
 def test_unknown_pose_is_an_absent_hand() -> None:
     pose = SE3(np.full((1, 4), np.nan), np.zeros((1, 3)))
     assert np.isnan(GripperHand.from_yaml("parallel_gripper").keypoints(pose)).all()
@@ -118,7 +125,7 @@ def test_errors_name_the_field(path: str, value: Any, message: str) -> None:
 
 
 def test_missing_file_lists_what_ships(tmp_path: Path) -> None:
-    with pytest.raises(HandError, match="parallel_gripper, robotiq_2f85"):
+    with pytest.raises(HandError, match="panda, parallel_gripper, robotiq_2f85"):
         GripperHand.from_yaml("parallel_griper")
     broken = tmp_path / "hand.yaml"
     broken.write_text("name: [")

@@ -85,7 +85,7 @@ def test_nan_joints_give_nan_poses() -> None:
     [
         (
             ["shoulder", "elbow", "slide", "lift"],
-            "joint `lift` is not in robot_description, which has shoulder",
+            "joint `lift` is not in robot_description; it has shoulder, elbow",
         ),
         (["shoulder", "elbow"], "joint `slide` has no position"),
     ],
@@ -100,6 +100,91 @@ def test_bad_descriptions_are_refused() -> None:
         ForwardKinematics(planar_arm(), "hand")
     with pytest.raises(KinematicsError, match="not a URDF"):
         ForwardKinematics("<nonsense", "tool")
+
+
+def follower(name: str, leader: str, multiplier: float, offset: float = 0.0) -> str:
+    """A joint from `tool` to `<name>_link` that turns about z as another one does."""
+    made = joint(name, "revolute", "tool", f"{name}_link", xyz="0 0.1 0")
+    mimic = f'<mimic joint="{leader}" multiplier="{multiplier}" offset="{offset}"/>'
+    return link(f"{name}_link") + made.replace("</joint>", f"{mimic}</joint>")
+
+
+def gripper() -> str:
+    """A driven knuckle, a finger that follows it, and a pad on the finger that follows the finger."""
+    pad = joint("pad_turn", "revolute", "finger_link", "pad", xyz="0.2 0 0")
+    pad = pad.replace("</joint>", '<mimic joint="finger" multiplier="0.5" offset="0.1"/></joint>')
+    return (
+        '<?xml version="1.0"?><robot name="gripper">'
+        + "".join(link(n) for n in ("world", "tool", "knuckle_link", "pad"))
+        + joint("mount", "fixed", "world", "tool")
+        + joint("knuckle", "revolute", "tool", "knuckle_link")
+        + follower("finger", "knuckle", -1.0, 0.2)
+        + pad
+        + '<drake:member link="pad"/></robot>'  # of a prefix that is not declared
+    )
+
+
+@pytest.mark.parametrize("stale", [{}, {"knuckle": 0.0, "finger": 0.2, "pad_turn": 0.2}])
+def test_mimic_joints_follow_their_leader(stale: dict[str, float]) -> None:
+    chain = ForwardKinematics(gripper(), "pad")
+    assert chain.joints == ("knuckle",) and chain.moved_by == {"knuckle", "finger", "pad_turn"}
+    poses = chain.poses(["knuckle"], np.array([[0.0], [0.7]]), others=stale)
+    turned = 0.2 - np.array([0.0, 0.7])  # the finger
+    np.testing.assert_allclose(
+        poses.translation, np.stack([0.2 * np.cos(turned), 0.1 + 0.2 * np.sin(turned), [0, 0]], 1), atol=1e-12
+    )
+    yaw = np.arctan2(poses.rotation[:, 1, 0], poses.rotation[:, 0, 0])
+    np.testing.assert_allclose(yaw, 1.5 * turned + 0.1, atol=1e-12)
+    follower_alone = chain.poses(["finger"], np.array([[-0.5]]))
+    np.testing.assert_allclose(follower_alone.translation[0], poses.translation[1], atol=1e-12)
+    with pytest.raises(KinematicsError, match="joint `finger`, which follows `knuckle`, has no position"):
+        chain.poses([], np.zeros((1, 0)))
+
+
+def test_measured_followers_do_not_hold_back_a_plan() -> None:
+    mapper = HandMapper(HandMapperConfig(tool_frame="pad"), TransformBuffer())
+    mapper.set_robot(gripper())
+    mapper.set_joints(S, {"knuckle": 0.0, "finger": 0.2, "pad_turn": 0.2})
+    plan = mapper.plan_joints(S, ["knuckle"], np.array([0.0, 1.0]), np.array([[0.0], [0.7]]))
+    np.testing.assert_allclose(
+        plan.poses.translation[-1], [0.2 * np.cos(0.5), 0.1 - 0.2 * np.sin(0.5), 0], atol=1e-12
+    )
+    assert mapper.moves_tool(["finger"]) and not mapper.moves_tool(["shoulder"])
+
+
+def test_a_link_is_meant_where_a_joint_is_called_the_same() -> None:
+    urdf = planar_arm().replace('name="slide"', 'name="tool"').replace('name="elbow"', 'name="upper"')
+    pose = ForwardKinematics(urdf, "tool", "upper").poses(["upper", "tool"], np.array([[np.pi / 2, 0.1]]))
+    np.testing.assert_allclose(pose.translation, [[1.0, 0.5, 0.1]], atol=1e-12)
+    mapper = HandMapper(HandMapperConfig(tool_frame="tool", fixed_frame="upper"), TransformBuffer())
+    mapper.set_robot(urdf)
+    mapper.set_joints(S, {"shoulder": 1.0, "upper": 0.0, "tool": 0.2})
+    measured = mapper.pose_from_joints(S)
+    assert measured is not None
+    np.testing.assert_allclose(measured.translation, [1.5, 0, 0.2], atol=1e-12)
+
+
+def test_a_robot_that_moves_as_a_whole_is_followed_from_its_base_on() -> None:
+    urdf = planar_arm("base_link").replace("<link", '<link name="map"/><link', 1)
+    urdf = urdf.replace("</robot>", joint("drive", "floating", "map", "base_link") + "</robot>")
+    chain = ForwardKinematics(urdf, "tool")
+    assert chain.base_link == "base_link" and chain.joints == ("shoulder", "elbow", "slide")
+    np.testing.assert_allclose(
+        chain.poses(["shoulder", "elbow", "slide"], np.zeros((1, 3))).translation, [[1.5, 0, 0]]
+    )
+    with pytest.raises(KinematicsError, match="joint `drive` between `map` and `tool` has more than one"):
+        ForwardKinematics(urdf, "tool", "map")
+
+
+def test_a_description_that_is_still_xacro_is_called_so() -> None:
+    urdf = planar_arm().replace("<link", '<xacro:arm prefix="left"/><link', 1)
+    with pytest.raises(KinematicsError, match="is a xacro file that was not expanded; publish what `xacro"):
+        ForwardKinematics(urdf, "tool")
+
+
+def test_links_of_nearly_that_name_are_told() -> None:
+    with pytest.raises(KinematicsError, match="no link `tool0`; did you mean `tool`"):
+        ForwardKinematics(planar_arm(), "tool0")
 
 
 def test_without_pinocchio_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,6 +286,25 @@ def test_rate_is_limited_on_a_steady_grid() -> None:
     assert len(due) == 50
     assert max(np.diff(due)) <= S // 50 + S // 250
     assert mapper.due(S // 2), "time set back"
+
+
+def test_a_width_that_nobody_tells_is_told() -> None:
+    mapper = make_mapper()
+    mapper.set_joints(S, {"panda_finger_joint1": 0.04})
+    (told,) = mapper.problems()
+    assert "joint `gripper_width` of the hand `parallel_gripper` was never seen" in told
+    assert "panda_finger_joint1" in told and "10 mm open, the file's width.default, which stands in" in told
+    mapper.set_joints(S, {"gripper_width": 0.03})
+    assert mapper.problems() == [] and mapper.width == 0.03
+
+
+def test_the_width_follows_the_joint_that_leads() -> None:
+    mapper = HandMapper(HandMapperConfig(tool_frame="tool", width_joint="finger"), TransformBuffer())
+    mapper.set_robot(gripper())
+    mapper.set_joints(S, {"knuckle": 0.15})
+    assert mapper.width == pytest.approx(0.05) and not mapper.problems()
+    plan = mapper.plan_joints(S, ["knuckle"], np.array([0.0, 1.0]), np.array([[0.2], [0.16]]))
+    np.testing.assert_allclose(plan.widths[[0, -1]], [0.0, 0.04], atol=1e-12)
 
 
 def test_joints_stand_in_where_no_poses_come() -> None:

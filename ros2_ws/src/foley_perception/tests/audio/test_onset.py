@@ -147,3 +147,41 @@ def test_bank_refuses_bad_bands() -> None:
         BankConfig(0.01, 4, 500.0, 400.0, 4, 2.0, 1, 6.0)
     with pytest.raises(ValueError, match="min_bands is 5"):
         BankConfig(0.01, 4, 100.0, 400.0, 4, 2.0, 5, 6.0)
+
+
+def mains(seconds: float, frequency: float, level_dbfs: float, noise_dbfs: float) -> NDArray[np.float64]:
+    """Hum with twenty harmonics, over noise."""
+    rng = np.random.default_rng(round(frequency - level_dbfs))
+    t = np.arange(round(seconds * RATE)) / RATE
+    hum = sum(
+        np.sin(2 * np.pi * k * frequency * t + rng.uniform(0, 2 * np.pi)) / np.sqrt(k) for k in range(1, 21)
+    )
+    noise = 10 ** (noise_dbfs / 20) * rng.standard_normal(t.size)
+    return 10 ** (level_dbfs / 20) * hum / np.sqrt(np.square(hum).mean()) + noise
+
+
+@pytest.mark.parametrize("frequency", [50.0, 60.0])
+@pytest.mark.parametrize(("level_dbfs", "noise_dbfs"), [(-20, -60), (-20, -70), (-40, -120), (-60, -90)])
+def test_mains_hum_is_no_onset_from_its_first_sample_on(
+    frequency: float, level_dbfs: float, noise_dbfs: float
+) -> None:
+    hum = mains(3.0, frequency, level_dbfs, noise_dbfs)
+    for begin in range(0, 960, 96):  # wherever in its period it begins
+        assert listen(hum[begin : begin + RATE].astype(np.float32)) == []
+    rng = np.random.default_rng(1)
+    for at in (0.8, 2.0):
+        add_click(hum, at, -8.0, rng)
+    onsets = [o.sample / RATE for o in listen(hum.astype(np.float32))]
+    assert onsets == pytest.approx([0.8, 2.0], abs=0.01)
+
+
+def test_a_contact_at_the_first_sample_is_heard_where_the_background_is_known() -> None:
+    sound = room(1.0, hum_dbfs=-120.0)
+    background = sound[:2400].copy()
+    add_click(sound, 0.0, -10.0, np.random.default_rng(2))
+    assert listen(sound.astype(np.float32)) == []
+    detector = OnsetDetector()
+    detector.expect(background.astype(np.float32))
+    assert [o.sample / RATE for o in detector.process(sound.astype(np.float32))] == pytest.approx(
+        [0.0], abs=0.01
+    )

@@ -109,11 +109,23 @@ def test_clock_ignores_an_outlier_and_follows_a_step() -> None:
     clock = StreamingClock(RATE)
     for i in range(100):
         clock.update(480 * i, T0 + i * 10_000_000)
-    assert not clock.update(48_000, T0 + 5 * S).stepped
+    assert not clock.update(47_760, T0 + 5 * S).stepped
     assert int(clock.time_ns(48_000)) == T0 + S
-    stepped = [clock.update(48_480 + 480 * i, T0 + 8 * S + i * 10_000_000).stepped for i in range(30)]
-    assert sum(stepped) == 1 and clock.steps == 1
-    assert abs(int(clock.time_ns(48_480)) - (T0 + 8 * S)) < 50_000_000
+    for i in range(100, 120):
+        clock.update(480 * i, T0 + i * 10_000_000)
+    later = T0 + round(1.2 * S) + 20_000_000  # it lost 20 ms without counting them
+    found = [clock.update(57_600 + 480 * i, later + i * 10_000_000).step for i in range(150)]
+    (step,) = [s for s in found if s is not None]
+    assert (step.first_sample, clock.steps) == (57_600, 1) and step.size_s == pytest.approx(0.02, abs=1e-6)
+    assert int(clock.time_ns(57_600)) == later
+
+
+def test_a_step_of_the_clock_keeps_the_sound_after_it() -> None:
+    ring = AudioRing(RATE, 10.0)
+    feed(ring, 0, 200)
+    feed(ring, 200 * 480, 150, t0=T0 + 50_000_000)
+    after, before = ring.slice(T0 + 2 * S + 50_000_000, RATE)[1], ring.slice(T0, RATE)[1]
+    assert after.all() and not before.any() and ring.statistics.restarts == 1
 
 
 def test_clock_without_stamps_says_so() -> None:

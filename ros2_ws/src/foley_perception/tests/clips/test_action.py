@@ -40,7 +40,8 @@ def test_descent(rate_hz: float) -> None:
     before, after = seconds < -2.5 / rate_hz - 0.01, seconds > 2.5 / rate_hz + 0.01
     np.testing.assert_allclose(action[before, 5], -0.4, atol=1e-4)
     np.testing.assert_allclose(action[after, 5], 0.0, atol=1e-6)
-    assert not action[:, [0, 1, 3, 4, 6, 7]].any()
+    assert not action[:, [0, 1, 3, 4]].any()
+    assert np.isnan(action[:, 6:]).all(), "neither width nor force was measured"
 
 
 def test_width_and_force_have_their_own_times() -> None:
@@ -49,22 +50,51 @@ def test_width_and_force_have_their_own_times() -> None:
         CONTACT,
         POINT,
         *path(100.0),
-        width=(np.array([CONTACT]), np.array([0.03])),
+        width=(CONTACT + np.array([-1, 0, 1, 2]) * 400_000_000, np.array([0.01, 0.03, 0.03, np.nan])),
         force=(force_times, np.array([0.0, 5.0, np.nan])),
     )
-    np.testing.assert_allclose(action[:, 6], 0.03)
-    assert action[0, 7] == 0.0 and action[-1, 7] == 5.0
+    seconds = (row_times_ns(CONTACT) - CONTACT) / 1e9
+    told = seconds < 0.4501  # until 50 ms after the last
+    np.testing.assert_allclose(
+        action[told, 6], np.interp(seconds[told], [-0.4, 0.0, 0.4], [0.01, 0.03, 0.03]), rtol=1e-5
+    )
+    assert np.isnan(action[~told, 6]).all()
+    near = (seconds > -0.0601) & (seconds < 0.0501)
+    np.testing.assert_allclose(action[near, 7], np.interp(seconds[near], [-0.01, 0.0], [0.0, 5.0]), atol=1e-5)
+    assert np.isnan(action[~near, 7]).all()
 
 
-def test_ends_are_held_and_nan_is_bridged() -> None:
+def test_force_is_not_known_inside_of_a_gap() -> None:
+    times = CONTACT + np.concatenate([np.arange(-50, -9), np.arange(30, 100)]) * 10_000_000
+    action = clip_action(CONTACT, POINT, *path(100.0), force=(times, np.full(times.size, 7.0)))
+    seconds = (row_times_ns(CONTACT) - CONTACT) / 1e9
+    inside = (seconds > -0.1) & (seconds < 0.3)
+    assert np.isnan(action[inside, 7]).all() and (action[~inside, 7] == 7.0).all()
+
+
+def test_a_plan_rests_at_its_ends() -> None:
     times, tip = path(100.0)
-    keep = (times > CONTACT - 100_000_000) & (times < CONTACT + 100_000_000)
+    keep = np.abs(times - CONTACT) < 100_000_000
     times, tip = times[keep], tip[keep]
-    tip[5] = np.nan
-    action = clip_action(CONTACT, POINT, times, tip)
-    assert np.isfinite(action).all()
+    action = clip_action(
+        CONTACT, POINT, times, tip, width=(times, np.linspace(0.01, 0.02, times.size)), planned=True
+    )
+    assert np.isfinite(action).all() and not action[:, 7].any()
     np.testing.assert_allclose(action[0, :3], tip[0] - POINT, atol=1e-6)
     np.testing.assert_allclose(action[0, 3:6], 0.0, atol=1e-6)
+    np.testing.assert_allclose(action[[0, -1], 6], [0.01, 0.02], rtol=1e-5)
+    assert np.isnan(clip_action(CONTACT, POINT, times, tip, planned=True)[:, 6]).all()
+
+
+@pytest.mark.parametrize(("gap", "whole"), [((-0.2, 0.04), True), ((-0.2, 0.1), False), ((0.4, 2.0), False)])
+def test_a_measured_motion_is_not_bridged_over_a_gap(gap: tuple[float, float], whole: bool) -> None:
+    times, tip = path(100.0)
+    tip[(times > CONTACT + gap[0] * 1e9) & (times < CONTACT + gap[1] * 1e9)] = np.nan
+    if whole:
+        assert np.isfinite(clip_action(CONTACT, POINT, times, tip)[:, :6]).all()
+    else:
+        with pytest.raises(ValueError, match=r"more than 0\.25 s of the clip there is no pose"):
+            clip_action(CONTACT, POINT, times, tip)
 
 
 @pytest.mark.parametrize(

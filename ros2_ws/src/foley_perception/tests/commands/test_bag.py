@@ -37,8 +37,8 @@ def test_check_says_what_is_wrong(
     assert call(bag, "check", make_bag("gap", audio_gap=(1.0, 1.5)), "--out", tmp_path) == 1
     out = capsys.readouterr().out
     assert "/mic/audio: 50 messages were lost" in out and "0.500 s of sound are missing" in out
-    assert call(bag, "check", make_bag("yuv", encoding="yuv422"), "--out", tmp_path) == 1
-    assert "encoding is `yuv422`" in capsys.readouterr().out
+    assert call(bag, "check", make_bag("yuv", encoding="hsv8"), "--out", tmp_path) == 1
+    assert "encoding is `hsv8`" in capsys.readouterr().out
     assert call(bag, "check", tmp_path / "nowhere", "--out", tmp_path) == 2
     assert "foley bag: error:" in capsys.readouterr().err
 
@@ -49,12 +49,37 @@ def test_recover(make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixtur
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     assert call(bag, "check", broken, "--out", tmp_path) == 1
     assert "foley bag recover" in capsys.readouterr().out
+    before = file.read_bytes()
     assert call(bag, "recover", broken) == 0
-    assert "incomplete bytes cut off" in capsys.readouterr().out
-    call(bag, "check", broken, "--out", tmp_path)
+    out = capsys.readouterr().out
+    assert "a chunk, in which the file ends; messages from" in out and "the original, as it was" in out
+    assert file.read_bytes() == before
+    whole = broken.with_name("bag-recovered")
+    call(bag, "check", whole, "--out", tmp_path)
     assert "foley bag recover" not in capsys.readouterr().out
+    assert call(bag, "recover", whole) == 0
+    assert "is whole" in capsys.readouterr().out and not whole.with_name("bag-recovered-recovered").exists()
+    assert call(bag, "recover", broken) == 2
+    assert "exists already; name another folder with --to" in capsys.readouterr().err
+    assert call(bag, "recover", broken, "--to", tmp_path / "new", "--in-place") == 2
+    assert call(bag, "recover", broken, "--to", tmp_path / "new") == 0
     assert call(bag, "recover", broken, "--in-place") == 0
-    assert "finished already" in capsys.readouterr().out
+    assert "bag.original: the original, kept here" in capsys.readouterr().out
+    assert (broken.with_name("bag.original") / "bag.mcap").read_bytes() == before
+    assert call(bag, "recover", broken) == 0
+    assert "is whole" in capsys.readouterr().out
+
+
+def test_a_data_set_has_a_recovered_bag_once(
+    make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = make_bag()
+    file = broken / "bag.mcap"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size * 3 // 4])
+    assert call(bag, "recover", broken) == 0
+    build = ("build", broken, broken.with_name("bag-recovered"), "--out", tmp_path / "set")
+    assert call(dataset, *build) == 0
+    assert f"left out {broken}: its recovered copy is used instead" in capsys.readouterr().out
 
 
 def test_dataset(make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,6 +95,75 @@ def test_dataset(make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert call(dataset, "check", tmp_path / "nowhere") == 1
     assert call(dataset, "build", tmp_path / "bags", "--out", tmp_path / "ds", "--shares", "1") == 2
     assert "--shares" in capsys.readouterr().err
+
+
+def test_foreign_topics(make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a file and as options, for each command that reads a bag."""
+    names = {
+        "mic/audio": "/robot/mic",
+        "camera/image_raw": "/wrist/image",
+        "camera/camera_info": "/wrist/camera_info",
+    }
+    foreign = make_bag(
+        "foreign", plans=False, edit=lambda time, topic, kind, m: [(time, names.get(topic, topic), kind, m)]
+    )
+    ours = make_bag("ours", plans=False)
+    robot = tmp_path / "robot.yaml"
+    robot.write_text("hand: parallel_gripper\ntopics: {mic/audio: /robot/mic, camera: /wrist/image}\n")
+    assert call(bag, "check", foreign, "--out", tmp_path / "out") == 1
+    assert "--map mic/audio=TOPIC" in capsys.readouterr().out
+    assert call(bag, "check", foreign, "--map-file", robot, "--out", tmp_path / "out") == 0
+    printed = capsys.readouterr()
+    assert "good" in printed.out and "hand changes nothing here" in printed.err
+    assert call(bag, "info", foreign, "--map-file", robot, "--out", tmp_path / "out") == 0
+    capsys.readouterr()
+
+    def build(source: Path, out: str, *options: object) -> str:
+        assert call(dataset, "build", source, "--out", tmp_path / out, "--workers", 1, *options) == 0
+        return str(json.loads((tmp_path / out / "manifest.json").read_text())["fingerprint"])
+
+    mapped = build(foreign, "foreign_set", "--map", "mic/audio=/robot/mic", "--map", "camera=/wrist/image")
+    assert mapped == build(ours, "our_set")
+    assert call(dataset, "build", foreign, "--out", tmp_path / "x", "--map", "mic/audoi=/robot/mic") == 2
+    assert "is `mic/audio`" in capsys.readouterr().err
+    assert call(bag, "info", foreign, "--map-file", tmp_path / "none.yaml") == 2
+    assert "none.yaml: cannot be read" in capsys.readouterr().err
+
+
+def test_another_mapping_is_cut_anew(make_bag: MakeBag, tmp_path: Path) -> None:
+    """Of two microphones in one bag first one is taken, then the other."""
+
+    def twice(time: int, topic: str, kind: str, message: object) -> list[object]:
+        return [
+            (time, name, kind, message) for name in (("/one", "/two") if topic == "mic/audio" else (topic,))
+        ]
+
+    both = make_bag(plans=False, edit=twice)
+    command = ("build", both, "--out", tmp_path / "ds", "--workers", 1)
+    seen = set()
+    for name in ("/one", "/two", "/one"):
+        assert call(dataset, *command, "--map", f"mic/audio={name}") == 0
+        (part,) = (tmp_path / "ds" / "parts").glob("*.json")
+        seen.add(json.loads(part.read_text())["identity"])
+    assert len(seen) == 2
+
+
+def test_two_robots_in_one_bag(make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error names an option that `foley dataset build` has, and it is the cure."""
+
+    def twice(time: int, topic: str, kind: str, message: object) -> list[object]:
+        names = (topic,) if topic.startswith("/") else (f"/a/{topic}", f"/b/{topic}")
+        return [(time, name, kind, message) for name in names]
+
+    both = make_bag(plans=False, edit=twice)
+    command = ("build", both, "--out", tmp_path / "ds", "--workers", 1)
+    assert call(dataset, *command) == 2
+    assert "--map ee_pose=/a/ee_pose, or whose: --namespace a" in capsys.readouterr().err
+    assert call(dataset, *command, "--namespace", "b") == 0
+    capsys.readouterr()
+    assert call(bag, "check", both, "--namespace", "a", "--out", tmp_path / "out") == 0, (
+        capsys.readouterr().out
+    )
 
 
 def test_record_needs_a_maximum(capsys: pytest.CaptureFixture[str]) -> None:

@@ -266,6 +266,51 @@ def test_listener_names_silence_zeros_and_bad_samples() -> None:
     assert "unplugged" in str(listener.trouble(T0 + 9 * S))
 
 
+@pytest.mark.parametrize(
+    ("scale", "step", "serious", "words"),
+    [
+        (32767.0, 480, True, "divide by 32768"),
+        (8.0, 480, False, "over full scale"),
+        (1.0, 0, True, "first_sample never"),
+    ],
+)
+def test_listener_tells_what_the_audit_of_its_sound_finds(
+    scale: float, step: int, serious: bool, words: str
+) -> None:
+    listener = Listener(OnsetConfig())
+    sound = scale * noise_with_click(3.0, 0.5)
+    for i in range(300):
+        block = sound[480 * i : 480 * (i + 1), None]
+        listener.hear(
+            block,
+            first_sample=step * i,
+            time_ns=T0 + i * 10 * MS,
+            stream_id="a",
+            sample_rate=RATE,
+            arrival_ns=T0 + (i + 1) * 10 * MS,
+        )
+    trouble = listener.trouble(T0 + 3 * S)
+    assert trouble is not None and trouble.serious == serious and words in trouble.message
+
+
+def test_listener_without_stamps_goes_by_arrival() -> None:
+    listener, onsets, sound = Listener(OnsetConfig()), [], noise_with_click(3.0, 0.5)
+    for i in range(300):
+        onsets += listener.hear(
+            sound[480 * i : 480 * (i + 1), None],
+            first_sample=480 * i,
+            time_ns=0,
+            stream_id="a",
+            sample_rate=RATE,
+            arrival_ns=T0 + (i + 1) * 10 * MS,
+        )
+    assert [abs(o.time_ns - (T0 + S // 2)) < 2 * MS for o in onsets] == [True]
+    trouble = listener.trouble(T0 + 3 * S)
+    assert (
+        trouble is not None and not trouble.serious and "header.stamp is 0 in 300 of 300" in trouble.message
+    )
+
+
 def test_listener_hears_the_channel_that_is_asked_for() -> None:
     """Channels of opposite sign: their mean would be silence."""
     click = noise_with_click(1.0, 0.5)

@@ -14,7 +14,8 @@ import pytest
 from foley_perception.contact_event import Contact
 from foley_perception.dataset import schema, splits
 from foley_perception.dataset.build import build_dataset, find_bags, without_scans
-from foley_perception.dataset.cut import CutConfig, merge_contacts
+from foley_perception.dataset.contacts import merge_contacts
+from foley_perception.dataset.cut import CutConfig
 from foley_perception.dataset.manifest import check
 from foley_perception.dataset.reader import ClipDataset
 from foley_perception.dataset.schema import Clip, DatasetError, LeakError
@@ -196,8 +197,8 @@ def test_unreadable_datasets(tmp_path: Path) -> None:
 
 
 def test_bad_bags(make_bag: MakeBag, tmp_path: Path) -> None:
-    good, bad = make_bag("good", plans=False), make_bag("bad", encoding="yuv422")
-    with pytest.raises(DatasetError, match=r"bad: .*yuv422.*--skip-bad"):
+    good, bad = make_bag("good", plans=False), make_bag("bad", encoding="hsv8")
+    with pytest.raises(DatasetError, match=r"bad: .*hsv8.*--skip-bad"):
         build(tmp_path / "ds", good, bad)
     assert not (tmp_path / "ds" / "manifest.json").exists()
     report = build(tmp_path / "ds", good, bad, skip_bad=True)

@@ -11,7 +11,8 @@ import pytest
 import soundfile
 
 from foley_perception.commands import dataset as command
-from foley_perception.dataset.greatest_hits import find_recordings, import_greatest_hits, read_times
+from foley_perception.dataset.greatest_hits import find_recordings, import_greatest_hits
+from foley_perception.dataset.hit_times import read_times
 from foley_perception.dataset.reader import ClipDataset
 from foley_perception.dataset.schema import DatasetError
 
@@ -126,7 +127,10 @@ def test_thumbs_do_and_incomplete_ones_are_named(tmp_path: Path) -> None:
     assert sum(s["clips"] for s in content["splits"].values()) == 1 and content["incomplete"] == left_out
 
 
-@pytest.mark.parametrize("line", ["soon wood hit static", "-1.0 wood hit static", "nan wood hit static"])
+@pytest.mark.parametrize(
+    "line",
+    [f"{time} wood hit static" for time in ("soon", "-1.0", "nan", "inf", "1e308", "1e999", "90000", "1,5")],
+)
 def test_a_wrong_line_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "x_times.txt"
     path.write_text(f"1.0 wood hit static\n\n{line}\n")
@@ -134,6 +138,31 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: str) -> None:
         read_times(path)
     path.write_text("2.0 wood\n1.0\n")
     assert [(h.time_s, h.material, h.action) for h in read_times(path)] == [(1.0, "", ""), (2.0, "wood", "")]
+
+
+@pytest.mark.parametrize("code", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_no_part_of_a_time(tmp_path: Path, code: str) -> None:
+    path = tmp_path / "x_times.txt"
+    path.write_bytes("1.000000 bär hit static\r\n2.5 wood hit None\r\n".encode(code))
+    assert [(h.time_s, h.material) for h in read_times(path)] == [(1.0, "bär"), (2.5, "wood")]
+
+
+def test_another_encoding_is_named_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "x_times.txt"
+    path.write_bytes("1.0 wood\n2.0 bär\n".encode("latin-1"))
+    with pytest.raises(DatasetError, match=r"x_times\.txt, line 2: is not UTF-8"):
+        read_times(path)
+    path.write_bytes("1.0 wood\n".encode("utf-16-le"))  # without a mark: what cannot be seen is shown
+    with pytest.raises(DatasetError, match=r"line 1: time is `1\\x00"):
+        read_times(path)
+
+
+def test_channels_that_cancel_are_heard(tmp_path: Path) -> None:
+    write_recording(tmp_path, "a", ("2.0 wood hit static",))
+    sound, rate = soundfile.read(tmp_path / "a_denoised.wav")
+    soundfile.write(tmp_path / "a_denoised.wav", np.stack([sound, -sound], axis=1), rate)
+    import_greatest_hits(tmp_path, tmp_path / "out", workers=1)
+    assert np.abs(ClipDataset(tmp_path / "out").audio(0)).max() > 0.2
 
 
 def test_what_cannot_be_imported_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,6 +37,24 @@ def test_newest_and_tolerance_at_the_ends(buffer: TransformBuffer) -> None:
     assert buffer.lookup("tool", "tip", 2 * S).translation[2] == pytest.approx(0.16)
 
 
+@pytest.mark.parametrize(
+    ("target", "source"), [("world", "tip"), ("camera", "tip"), ("tip", "camera"), ("tool", "tip")]
+)
+def test_many_times_at_once_are_as_one_by_one(buffer: TransformBuffer, target: str, source: str) -> None:
+    times = np.array([-S, -S // 50, 0, S // 3, S // 2, S // 2 + 1, S, S + S // 50, 2 * S])
+    poses, known = buffer.lookup_all(target, source, times)
+    for index, time_ns in enumerate(times.tolist()):
+        if not known[index]:
+            with pytest.raises(TransformUnavailable):
+                buffer.lookup(target, source, time_ns)
+            continue
+        alone = buffer.lookup(target, source, time_ns)
+        np.testing.assert_allclose(poses[index].matrix, alone.matrix, atol=1e-12)
+    assert known.sum() == (9 if target == "tool" else 7)
+    with pytest.raises(TransformUnavailable, match="microphone"):
+        buffer.lookup_all("world", "microphone", times)
+
+
 def test_unknown_frames_are_named_with_the_known_ones(buffer: TransformBuffer) -> None:
     with pytest.raises(TransformUnavailable, match=r"microphone.*camera, tip, tool, world"):
         buffer.lookup("world", "microphone")
@@ -70,3 +88,13 @@ def test_a_loop_ends() -> None:
     b.add("b", "a", 0, SE3.identity(), static=True)
     with pytest.raises(TransformUnavailable):
         b.lookup("a", "c")
+
+
+def test_what_moves_between_two_frames(buffer: TransformBuffer) -> None:
+    buffer.add("tool", "wrist_camera", 0, SE3.identity(), static=True)
+    assert buffer.fixed("world", "camera") and buffer.fixed("wrist_camera", "tip")
+    assert not buffer.fixed("world", "wrist_camera")
+    assert not buffer.fixed("world", "nowhere")  # nobody knows
+    assert buffer.known_until_ns("world", "wrist_camera") == S
+    assert buffer.known_until_ns("world", "camera") is None
+    assert buffer.known_until_ns("world", "nowhere") is None

@@ -231,7 +231,8 @@ def hamer_file(path: Path, **change: object) -> Path:
 
 def test_hamers_hands_come_to_lie_in_their_boxes(tmp_path: Path) -> None:
     file = hamer_file(tmp_path / "hands.npz")
-    right, left = load(file, 640, 480)
+    (right, left), left_out = load(file, 640, 480)
+    assert not left_out
     assert right.right and not left.right
     data = np.load(file)
     np.testing.assert_allclose(left.metric, data["pred_keypoints_3d"][1] * [-1, 1, 1], atol=1e-7)
@@ -261,9 +262,65 @@ def test_a_field_that_is_missing_or_wrong_is_named(tmp_path: Path, field: str) -
 def test_objects_are_never_unpickled(tmp_path: Path) -> None:
     with pytest.raises(HamerError, match=r"not an \.npz of plain arrays"):
         load(hamer_file(tmp_path / "a.npz", pred_cam=np.array([{}, {}], dtype=object)), 640, 480)
-    (tmp_path / "b.npz").write_bytes(b"nothing")
-    with pytest.raises(HamerError, match=r"not an \.npz"):
-        load(tmp_path / "b.npz", 640, 480)
+    for content in (b"nothing", b"", b"PK\x03\x04 cut", b"\x93NUMPY\x01\x00"):
+        (tmp_path / "b.npz").write_bytes(content)
+        with pytest.raises(HamerError, match=r"b\.npz: not an \.npz"):
+            load(tmp_path / "b.npz", 640, 480)
+    np.save(tmp_path / "c.npy", np.zeros(3))
+    (tmp_path / "c.npy").rename(tmp_path / "c.npz")
+    with pytest.raises(HamerError, match=r"c\.npz: not an \.npz"):
+        load(tmp_path / "c.npz", 640, 480)
+    np.savez_compressed(tmp_path / "d.npz", right=np.zeros(1 << 22))
+    with pytest.raises(HamerError, match="more than one picture's hands"):
+        load(tmp_path / "d.npz", 640, 480)
+
+
+def test_hands_without_numbers_are_left_out(tmp_path: Path) -> None:
+    with np.load(hamer_file(tmp_path / "whole.npz")) as file:
+        whole = {name: file[name] for name in file.files}
+    for name, value, words in (
+        ("pred_keypoints_3d", np.nan, "hand 1: `pred_keypoints_3d` is not finite"),
+        ("box_center", np.inf, "hand 1: `box_center` is not finite"),
+        ("box_size", 0.0, "hand 1: its box or its scale is not positive"),
+        ("pred_cam", -0.1, "hand 1: its box or its scale is not positive"),
+        ("right", 0.5, "hand 1: `right` is 0.5, must be 0 or 1"),
+        ("right", np.nan, "hand 1: `right` is not finite"),
+    ):
+        changed = whole[name].copy()
+        changed[1] = value
+        hands, left_out = load(hamer_file(tmp_path / "a.npz", **{name: changed}), 640, 480)
+        assert [hand.right for hand in hands] == [True] and left_out == [words]
+
+
+def test_other_units_and_other_pictures_are_named(tmp_path: Path) -> None:
+    with np.load(hamer_file(tmp_path / "whole.npz")) as file:
+        joints, centres = file["pred_keypoints_3d"], file["box_center"]
+    for unit in (1000.0, 100.0, 0.001):
+        with pytest.raises(HamerError, match=r"has a palm of .*; give metres"):
+            load(hamer_file(tmp_path / "a.npz", pred_keypoints_3d=unit * joints), 640, 480)
+    with pytest.raises(HamerError, match=r"the box at \(800, 960\) lies off the picture, which is 640x480"):
+        load(hamer_file(tmp_path / "a.npz", box_center=4 * centres), 640, 480)
+    for size in (np.array([640.0, 480.0]), np.array([[640.0, 480.0]] * 2)):
+        assert len(load(hamer_file(tmp_path / "a.npz", img_size=size), 640, 480)[0]) == 2
+    for size in (np.array([1280.0, 960.0]), np.array([np.nan, np.nan]), np.array([640.0])):
+        with pytest.raises(HamerError, match=r"`img_size` is .*, the picture is 640x480; run HaMeR on"):
+            load(hamer_file(tmp_path / "a.npz", img_size=size), 640, 480)
+
+
+def test_a_damaged_file_of_hamer_is_refused_or_read_but_never_anything_else(tmp_path: Path) -> None:
+    whole, rng = hamer_file(tmp_path / "a.npz").read_bytes(), np.random.default_rng(0)
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for at in rng.integers(0, len(whole), 3):
+            damaged[at] ^= 1 << int(rng.integers(8))
+        (tmp_path / "a.npz").write_bytes(
+            damaged[: None if rng.random() < 0.7 else int(rng.integers(len(whole)))]
+        )
+        try:
+            hands, _ = load(tmp_path / "a.npz", 640, 480)
+        except HamerError:
+            continue
+        assert all(np.isfinite(hand.metric).all() and np.isfinite(hand.pixels).all() for hand in hands)
 
 
 # ---- over time ---------------------------------------------------------------------------------------------

@@ -116,7 +116,54 @@ def test_a_copy_says_where_the_hands_were(
     assert command.run(arguments(*words, "--hamer", str(tmp_path / "hamer"))) == 2
     assert "exists already" in capsys.readouterr().err
     with pytest.raises(HamerError, match=r"no file such as 00012\.npz"):
-        by_hamer(tmp_path)
+        by_hamer(tmp_path, (320, 240), 8)
+
+
+def test_hamers_files_belong_to_the_pictures(
+    demo: Path,
+    hamer_of: Callable[..., dict[str, np.ndarray]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "hamer"
+    folder.mkdir()
+    arrays = hamer_of(CAMERA, HAND.joints(pose_at(2)))
+    two = {name: np.concatenate([value, value]) for name, value in arrays.items()}
+    two["pred_cam"][1] = np.nan
+    np.savez(folder / "2.npz", **two)  # a name without zeros, and a hand without numbers
+    np.savez(folder / "00031.npz", **arrays)
+    np.savez(folder / "notes.npz", anything=np.zeros(1))
+    find, problems = by_hamer(folder, (320, 240), 8)
+    assert [len(find(k, np.zeros((240, 320, 3), np.uint8))) for k in range(8)] == [0, 0, 1, 0, 0, 0, 0, 0]
+    assert problems == [
+        "1 of 2 files of HaMeR are of pictures that the recording lacks, as 00031.npz",
+        "1 hands of HaMeR were left out, as in 2.npz, hand 1: `pred_cam` is not finite",
+    ]
+    words = [
+        "track",
+        str(demo),
+        "--to",
+        str(tmp_path / "copy"),
+        "--out",
+        str(tmp_path / "out"),
+        "--hamer",
+        str(folder),
+    ]
+    assert command.run(arguments(*words)) == 0
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["problems"][-2:] == problems
+    assert "00031.npz" in capsys.readouterr().err
+    np.savez(folder / "00002.npz", **arrays)
+    with pytest.raises(HamerError, match=r"2\.npz: is of the same picture as 00002\.npz"):
+        by_hamer(folder, (320, 240), 8)
+    with pytest.raises(
+        HamerError, match=r"00002\.npz and all others are of pictures that the recording lacks"
+    ):
+        (folder / "2.npz").unlink()
+        by_hamer(folder, (320, 240), 2)
+    np.savez(folder / "00005.npz", **{**arrays, "pred_keypoints_3d": 1000 * arrays["pred_keypoints_3d"]})
+    words[3] = str(tmp_path / "second")
+    assert command.run(arguments(*words)) == 2 and not (tmp_path / "second").exists()
+    assert "00005.npz: `pred_keypoints_3d` has a palm of" in capsys.readouterr().err
 
 
 def test_with_the_real_networks(demo: Path, tmp_path: Path) -> None:

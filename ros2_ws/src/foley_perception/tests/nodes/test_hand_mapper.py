@@ -166,6 +166,18 @@ def test_without_ee_pose_joints_give_keypoints(rig: Rig) -> None:
     np.testing.assert_allclose(tool.translation[0], [0.3, 0.0, 0.2], atol=1e-9)
 
 
+def test_a_width_that_nobody_tells_is_diagnosed(rig: Rig) -> None:
+    rig.robot.publish(String(data=URDF))
+
+    def drive() -> bool:
+        rig.send_joints(x=0.3, z=0.2, panda_finger_joint1=0.04, panda_finger_joint2=0.04)
+        said = "joint `gripper_width` of the hand `parallel_gripper` was never seen"
+        return any(said in s.message and s.level == DiagnosticStatus.WARN for s in rig.status)
+
+    rig.until(drive, "the missing width")
+    assert any("10 mm open, the file's width.default, which stands in" in s.message for s in rig.status)
+
+
 def test_it_publishes_ee_pose_where_nobody_else_does(rig: Rig) -> None:
     """A robot with joint states and a description alone; then a driver begins, and has the topic for itself."""
     rig.robot.publish(String(data=URDF))

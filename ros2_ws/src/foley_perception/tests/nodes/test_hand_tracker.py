@@ -157,7 +157,10 @@ def test_what_is_missing_or_wrong_is_told(rig: Rig) -> None:
     rig.until_told("no camera/camera_info", lambda: rig.send(info=False) and None)
     rig.until_told("no transform world <- camera_optical", lambda: rig.send() and None)
     rig.send_tf()
-    rig.until_told("the picture is 160x240, camera_info says 320x240", lambda: rig.send(width=160) and None)
+    rig.until_told(
+        "images are 160x240, camera_info is of 320x240: of another shape",
+        lambda: rig.send(width=160) and None,
+    )
     rig.keypoints.clear()
     rig.until(lambda: (rig.send(), rig.keypoints)[1], "keypoints afterwards")
 

@@ -182,6 +182,9 @@ def test_records_everything(ros_context: Any, recorder: Any, source: Source, tmp
     assert statistics["/mic/audio"].rate == pytest.approx(100, rel=0.05)
     assert statistics["/ee_pose"].expected and not statistics["/wrench"].expected
     assert 0 <= statistics["/mic/audio"].skew_median < 0.05
+    # It sends zeros, and stamps a chunk when it sends it.
+    assert stopped.findings[0].startswith("error: /mic/audio holds 0 in all")
+    assert any("must subtract samples / sample_rate" in finding for finding in stopped.findings)
     counts = count(stopped.path)
     assert counts["/mic/audio"] == sent["audio"] and counts["/ee_pose"] == sent["pose"]
     assert counts["/labels"] == 1 and counts["/robot_description"] == 1
@@ -268,10 +271,9 @@ def test_killed_recorder_leaves_a_readable_bag(
     node.kill()
     # 3 s were sent, and the bound is one flush period plus one flush.
     assert count(started.path)["/ee_pose"] >= 0.85 * 750
-    recover_bag(Path(started.path))
     from rosbags.rosbag2 import Reader
 
-    with Reader(started.path) as bag:
+    with Reader(recover_bag(Path(started.path)).path) as bag:
         assert bag.message_count == sum(count(started.path).values())
 
 
@@ -290,13 +292,43 @@ def test_record_command(ros_context: Any, recorder: Any, source: Source, tmp_pat
     command = [sys.executable, "-c", code, *arguments]
     first = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert first.returncode == 0, first.stderr
-    assert "/mic/audio" in first.stdout
+    assert "! error: /mic/audio holds 0 in all" in first.stdout
     figures = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert figures["findings"][0] in first.stdout
     audio = figures["topics"]["/mic/audio"]
     assert audio["lost"] == 0 and audio["messages"] == pytest.approx(150, abs=40)
     second = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert second.returncode == 2 and "exists already" in second.stderr
     source.process.kill()
+
+
+@pytest.mark.parametrize("reliable", [True, False])
+def test_compressed_images_stand_for_raw_ones_that_nobody_publishes(
+    ros_context: Any, recorder: Any, reliable: bool
+) -> None:
+    """What is required of the raw topic is required of the compressed one."""
+    from rclpy.qos import QoSProfile, ReliabilityPolicy
+    from sensor_msgs.msg import CompressedImage
+
+    recorder(flush_period_s=0.1)
+    how = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+    profile = QoSProfile(depth=10, reliability=how)
+    publisher = ros_context.helper.create_publisher(CompressedImage, "/camera/image_raw/compressed", profile)
+    ros_context.spin_until(publisher.get_subscription_count, 20)
+    started = begin(ros_context, "small")
+    assert started.error_code == 0
+    for index in range(5):
+        publisher.publish(CompressedImage(format="jpeg", data=bytes([index] * 100)))
+
+    def arrived() -> bool:
+        publisher.publish(CompressedImage(format="jpeg", data=b"more"))
+        return count(started.path)["/camera/image_raw/compressed"] >= 5
+
+    ros_context.spin_until(arrived, 20)
+    stopped = end(ros_context)
+    topics = {topic.topic: topic for topic in stopped.topics}
+    assert topics["/camera/image_raw/compressed"].expected and "/camera/image_raw" not in topics
+    assert "/mic/audio" in stopped.error_msg and "image_raw" not in stopped.error_msg
 
 
 def test_no_space_is_told(ros_context: Any, recorder: Any) -> None:

@@ -111,11 +111,13 @@ def test_no_part_of_a_copy_is_left(tmp_path: Path) -> None:
 def test_pictures_may_be_recorded_compressed(film: Callable[..., Path], tmp_path: Path) -> None:
     raw = film([np.zeros((24, 32, 3), np.uint8)] * 3, bench_camera(32, 24))
     wrong = verdicts(inspect_bag(raw))
-    assert not any("camera/image_raw" in one for one in wrong) and any("mic/audio" in one for one in wrong)
+    assert "camera/image_raw" not in {one.topic for one in wrong} and "mic/audio" in {
+        one.topic for one in wrong
+    }
     jpeg = definitions.find("sensor_msgs/msg/CompressedImage")
     topic = TopicInfo("/camera/image_raw/compressed", "sensor_msgs/msg/CompressedImage", jpeg.text)
     writer = BagWriter(tmp_path / "jpeg", session={}, min_free_bytes=0)
     writer.add_topic(topic)
     writer.put(topic.name, 1, b"\0\1\0\0" + bytes(20))
     writer.close()
-    assert not any("camera/image_raw" in one for one in verdicts(inspect_bag(tmp_path / "jpeg")))
+    assert not any("camera/image_raw" in one.text for one in verdicts(inspect_bag(tmp_path / "jpeg")))

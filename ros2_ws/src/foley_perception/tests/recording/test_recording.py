@@ -116,6 +116,39 @@ def test_losses_by_sequence_and_restart() -> None:
     assert m.report().lost == 3
 
 
+@pytest.mark.parametrize(
+    "sequences",
+    [
+        [
+            n for k in range(400) for n in (500 + k, *([90_000 + k // 5] if k % 5 == 0 else []))
+        ],  # arm and gripper
+        [k + 1 for k in range(12) for _ in range(7)],  # seven nodes, one after the other
+        [n for k in range(50) for n in (3 * k + 40, 3 * k + 7000)],  # two of which most is lost
+    ],
+)
+def test_nothing_is_claimed_of_several_publishers(sequences: list[int]) -> None:
+    m = monitor()
+    for k, sequence in enumerate(sequences):
+        m.update(START + k * 10_000_000, 1, stamp_ns=START + k * 10_000_000, sequence=sequence)
+    assert m.report().lost == 0
+
+
+def test_another_clock_of_the_stamps_is_no_loss_and_no_gap() -> None:
+    m = monitor()
+    for k in range(250):
+        m.update(START + k * 40_000_000, 1, stamp_ns=100 * S + k * 20_000_000)
+    report = m.report(start_ns=START, end_ns=START + 10 * S)
+    assert (report.lost, report.gaps) == (0, 0) and report.max_gap == pytest.approx(0.02)
+    assert report.skew_median == pytest.approx(START * 1e-9 - 100 + 2.5, abs=0.02)
+
+
+def test_irregular_stamps_tell_of_no_loss() -> None:
+    m, rng = monitor(), np.random.default_rng(0)
+    for k in range(500):
+        m.update(START + k * 10_000_000, 1, stamp_ns=START + round((k + 0.4 * rng.standard_normal()) * 1e7))
+    assert m.report().lost == 0
+
+
 def test_losses_by_stamps_alone() -> None:
     m = monitor()
     for i in range(100):
@@ -123,6 +156,7 @@ def test_losses_by_stamps_alone() -> None:
             m.update(START + i * 33_000_000, 1, stamp_ns=START + i * 33_000_000)
     report = m.report()
     assert report.lost == 3 and report.gaps == 1 and report.max_gap == pytest.approx(0.099)
+    assert report.max_gap_at == pytest.approx(39 * 0.033)
 
 
 def test_silence_at_the_end_is_a_gap() -> None:
@@ -131,6 +165,7 @@ def test_silence_at_the_end_is_a_gap() -> None:
         m.update(START + i * 10_000_000, 1, stamp_ns=START + i * 10_000_000)
     report = m.report(start_ns=START, end_ns=START + 5 * S)
     assert report.gaps == 1 and report.max_gap == pytest.approx(4.01, abs=0.01)
+    assert report.max_gap_at == pytest.approx(0.99, abs=0.01)
     assert m.silent_s(START + 5 * S, START) == pytest.approx(4.01, abs=0.01)
 
 

@@ -6,13 +6,18 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import cv2
 import numpy as np
+import pytest
 from geometry_msgs.msg import PoseStamped
 from rclpy.serialization import serialize_message
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import CameraInfo, CompressedImage, JointState
 from tf2_msgs.msg import TFMessage
 
 from foley_common import topics
+from foley_perception.clips.pictures import NoPicture
+from foley_perception.geometry.camera import CameraModel
+from foley_perception.geometry.crop import crop_around
 from foley_perception.geometry.se3 import SE3
 from foley_perception.ros.sensed_scene import SensedScene
 from foley_perception.scene.sensing import SensingConfig
@@ -33,11 +38,22 @@ class Node:
         self.time_ns = T0
         self.logged: list[str] = []
         self.faults = Faults(self.logged.append)
+        self.published: set[str] = set()
         self._callbacks: dict[str, Callable[[Any], None]] = {}
         self.scene = SensedScene(self, self, SensingConfig(**config))  # type: ignore[arg-type]
 
-    def subscribe(self, topic: topics.Topic, callback: Callable[[Any], None], *, raw: bool = False) -> None:
+    def subscribe(self, topic: topics.Topic, callback: Callable[[Any], None], *, raw: bool = False) -> str:
         self._callbacks[topic.name] = (lambda m: callback(serialize_message(m))) if raw else callback
+        return topic.name
+
+    def unsubscribe(self, subscription: str) -> None:
+        del self._callbacks[subscription]
+
+    def resolve_topic_name(self, topic: str, *, only_expand: bool = False) -> str:
+        return f"/robot/{topic}"
+
+    def count_publishers(self, topic_name: str) -> int:
+        return int(topic_name in self.published)
 
     def now_ns(self) -> int:
         return self.time_ns
@@ -46,7 +62,14 @@ class Node:
         self.faults.report(source, what, self.time_ns)
 
     def send(self, topic: topics.Topic, message: Any) -> None:
-        self._callbacks[topic.name](message)
+        self.send_to(topic.name, message)
+
+    def send_to(self, name: str, message: Any) -> None:
+        self._callbacks[name](message)
+
+    @property
+    def subscribed(self) -> set[str]:
+        return set(self._callbacks)
 
     def pose(self, time_ns: int, frame: str = "world") -> None:
         message: PoseStamped = convert.pose_stamped(np.array([0.0, 0.0, 0.5]), UPRIGHT, time_ns, frame)
@@ -79,7 +102,8 @@ def test_a_width_that_nobody_tells_is_a_problem() -> None:
     node = Node(gripper=True)
 
     def told() -> bool:
-        return any("nobody tells the gripper's width" in problem for problem in node.scene.problems())
+        said = "joint `gripper_width` of the hand `parallel_gripper` was "
+        return any(said in problem for problem in node.scene.problems())
 
     for i in range(300):
         node.time_ns = T0 + i * 10 * MS
@@ -147,3 +171,170 @@ def test_another_thread_is_never_told_a_tip_that_is_still_being_looked_up(monkey
     finally:
         go_on.set()
         other.join()
+
+
+# ---- camera ----------------------------------------------------------------------------------------------
+K = [100.0, 0.0, 39.5, 0.0, 100.0, 29.5, 0.0, 0.0, 1.0]
+POINT = np.array([0.05, 0.02, 0.6])  # [m] before a camera in the world's origin
+
+
+def info(time_ns: int, **changes: Any) -> CameraInfo:
+    fields = {"width": 80, "height": 60, "distortion_model": "plumb_bob", "d": [0.0] * 5, "k": K, **changes}
+    return CameraInfo(header=convert.header(time_ns, "eye"), **fields)
+
+
+def disc(camera: CameraModel, d: Any = (0.0,) * 5) -> np.ndarray:
+    """A picture of a red disc at POINT."""
+    seen = camera.to_camera(POINT)[None]
+    pixel = cv2.projectPoints(seen, np.zeros(3), np.zeros(3), camera.K, np.array(d))[0].reshape(2)
+    rows, columns = np.mgrid[0:60, 0:80]
+    rgb = np.full((60, 80, 3), 90, np.uint8)
+    rgb[np.hypot(columns - pixel[0], rows - pixel[1]) < 4] = (220, 20, 20)
+    return rgb
+
+
+def camera_at(height: float) -> CameraModel:
+    return CameraModel(np.array(K).reshape(3, 3), 80, 60, SE3.from_translation([0.0, 0.0, height]))
+
+
+def off_centre(rgb: np.ndarray) -> float:
+    v, u = np.nonzero(rgb[..., 0].astype(int) - rgb[..., 1] > 80)
+    return float(np.hypot(u.mean() - 63.5, v.mean() - 63.5))
+
+
+def test_each_picture_is_cut_by_the_camera_of_its_time() -> None:
+    """A camera that approaches; the place would wander out of the middle."""
+    node, d = Node(pictures=True), [-0.3, 0.1, 0.0, 0.0, 0.0]
+    node.scene.poll()
+    node.send(topics.CAMERA_INFO, info(T0, d=d))
+    node.scene.poll()  # tf was asked in vain: it is listened to from now on
+    for i in range(10):
+        time_ns = T0 + i * 100 * MS
+        node.send(topics.CAMERA, convert.array_to_image(disc(camera_at(0.03 * i), d), "rgb8", time_ns, "eye"))
+        for shift in (-20, 20):
+            node.transform(topics.TF, "world", "eye", time_ns + shift * MS, 0.03 * (i + shift / 100))
+    streams = node.scene.streams(T0, T0 + S)
+    assert len(streams.frame_times) == 10
+    for i, time_ns in enumerate(streams.frame_times.tolist()):
+        camera = streams.camera(time_ns)
+        assert camera.tx_world_camera.translation[2] == pytest.approx(0.03 * i)
+        assert off_centre(crop_around(streams.frame(i), camera, POINT)) < 3
+    assert node.scene.camera.placed_until_ns() == T0 + 920 * MS
+    with pytest.raises(NoPicture, match="nobody knows where the camera was"):
+        streams.camera(T0 + 5 * S)
+
+
+def test_compressed_images_are_taken_where_only_these_are_published() -> None:
+    node = Node(pictures=True)
+    node.transform(topics.TF_STATIC, "world", "eye", T0, 0.0)
+    node.send(topics.CAMERA_INFO, info(T0))
+    node.published = {"/robot/camera/image_raw/compressed", "/robot/camera/depth/image_raw/compressedDepth"}
+    node.scene.poll()
+    assert topics.CAMERA.name not in node.subscribed
+    jpeg = cv2.imencode(".jpg", disc(camera_at(0.0))[..., ::-1])[1].tobytes()
+    name = "/robot/camera/image_raw/compressed"
+    message = CompressedImage(
+        header=convert.header(T0, "eye"), format="rgb8; jpeg compressed bgr8", data=jpeg
+    )
+    node.send_to(name, message)
+    message = CompressedImage(header=convert.header(T0 + MS, "eye"), format="jpeg", data=jpeg[:-200])
+    node.send_to(name, message)
+    assert "a JPEG ends after" in node.logged[-1]
+    streams = node.scene.streams(T0, T0 + S)
+    assert off_centre(crop_around(streams.frame(0), streams.camera(T0), POINT)) < 3
+    assert len(streams.frame_times) == 1
+    png = cv2.imencode(".png", np.full((60, 80), 1200, np.uint16))[1].tobytes()
+    form = "16UC1; compressedDepth png"
+    far = CompressedImage(header=convert.header(T0, "eye"), format=form, data=bytes(12) + png)
+    node.send_to("/robot/camera/depth/image_raw/compressedDepth", far)
+    depth, _ = node.scene.background.view()
+    assert depth[0, 0] == pytest.approx(1.2)
+    # Raw images come before compressed ones, once there are some.
+    node.published.add("/robot/camera/image_raw")
+    node.time_ns += 2 * S
+    node.scene.poll()
+    assert topics.CAMERA.name in node.subscribed and name not in node.subscribed
+
+
+def test_a_transport_may_be_chosen() -> None:
+    node = Node(pictures=True, camera_transport="compressed")
+    assert "/robot/camera/image_raw/compressed" in node.subscribed
+    node = Node(pictures=True, camera_transport="raw")
+    node.published = {"/robot/camera/image_raw/compressed"}
+    node.scene.poll()
+    assert topics.CAMERA.name in node.subscribed
+    with pytest.raises(ValueError, match="camera_transport is `theora`"):
+        SensingConfig(camera_transport="theora")
+
+
+def test_an_image_of_another_size_is_left_out() -> None:
+    node = Node(pictures=True)
+    for i, width in enumerate((80, 40, 80)):
+        node.send(
+            topics.CAMERA, convert.array_to_image(np.zeros((60, width, 3), np.uint8), "rgb8", T0 + i * MS, "")
+        )
+        assert ("image is 40x60, the others are 80x60: it is left out" in "".join(node.logged)) == (i > 0)
+    assert len(node.scene.camera.pictures) == 2
+
+
+def test_depth_in_millimetres_as_floats_is_told() -> None:
+    node = Node()
+    node.transform(topics.TF_STATIC, "world", "eye", T0, 0.0)
+    node.send(topics.CAMERA_INFO, info(T0))
+    node.send(
+        topics.CAMERA_DEPTH, convert.array_to_image(np.full((60, 80), 900, np.float32), "32FC1", T0, "eye")
+    )
+    assert node.scene.background.view()[0][0, 0] == pytest.approx(0.9)
+    assert any("they are taken for millimetres" in problem for problem in node.scene.problems())
+
+
+def test_depth_behind_the_arm_is_undistorted() -> None:
+    node, d = Node(), [-0.3, 0.1, 0.0, 0.0, 0.0]
+    node.transform(topics.TF_STATIC, "world", "eye", T0, 0.0)
+    node.send(topics.CAMERA_INFO, info(T0, d=d))
+    near = np.where(disc(camera_at(0.0), d)[..., 0] > 200, 550, 600).astype(np.uint16)
+    node.send(topics.CAMERA_DEPTH, convert.array_to_image(near, "16UC1", T0, "eye"))
+    depth, camera = node.scene.background.view()
+    v, u = np.nonzero(depth < 0.575)
+    assert np.abs(camera.project(POINT)[0] - (u.mean(), v.mean())).max() < 0.7
+    assert node.scene.background.view()[0] is depth, "it is done once"
+
+
+def test_depth_of_a_camera_on_the_tool_is_not_used_and_that_is_told() -> None:
+    node = Node()
+    node.transform(topics.TF_STATIC, "tool", "eye", T0, -0.2)
+    node.send(topics.CAMERA_INFO, info(T0))
+    node.scene.poll()
+    node.transform(topics.TF, "world", "tool", T0, 0.5)
+    node.send(
+        topics.CAMERA_DEPTH, convert.array_to_image(np.full((60, 80), 900, np.uint16), "16UC1", T0, "eye")
+    )
+    assert node.scene.background.view() is None
+    assert any("(eye) is carried by the tool" in problem for problem in node.scene.problems())
+
+
+def test_depth_seen_from_another_place_is_forgotten() -> None:
+    """A camera that something else than the arm moves: only what it saw from where it is now counts."""
+    node = Node()
+    node.send(topics.CAMERA_INFO, info(T0))
+    node.scene.poll()
+    for i, (height, far) in enumerate(((0.0, 1500), (0.0, 1400), (0.3, 900))):
+        time_ns = T0 + i * S
+        node.transform(topics.TF, "world", "eye", time_ns, height)
+        node.send(
+            topics.CAMERA_DEPTH,
+            convert.array_to_image(np.full((60, 80), far, np.uint16), "16UC1", time_ns, "eye"),
+        )
+        depth, camera = node.scene.background.view()
+        assert camera.tx_world_camera.translation[2] == pytest.approx(height)
+    assert depth[0, 0] == pytest.approx(0.9)
+
+
+def test_a_calibration_that_cannot_be_used_is_told() -> None:
+    node = Node(pictures=True)
+    node.transform(topics.TF_STATIC, "world", "eye", T0, 0.0)
+    node.send(topics.CAMERA, convert.array_to_image(np.zeros((60, 80, 3), np.uint8), "rgb8", T0, "eye"))
+    node.send(topics.CAMERA_INFO, info(T0, width=80, height=45))
+    assert any("images are 80x60, camera_info is of 80x45" in problem for problem in node.scene.problems())
+    with pytest.raises(ValueError, match="of another shape"):
+        node.scene.streams(T0, T0 + S)

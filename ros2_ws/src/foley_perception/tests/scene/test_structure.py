@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -131,6 +133,56 @@ def test_photographs_get_their_poses(carpet: Gaussians, tmp_path: Path) -> None:
     assert command.run(parser.parse_args([*words, "--keep"])) == 0
     for view, camera in zip(read_scan(tmp_path).views, cameras, strict=True):
         assert float(view.camera.tx_world_camera.distance_to(camera.tx_world_camera)[0]) < 0.03
+
+
+def write_plain(folder: Path, count: int, size: tuple[int, int] = (80, 60)) -> None:
+    for k in range(count):
+        cv2.imwrite(str(folder / f"{size[0]}_{k}.jpg"), np.full((size[1], size[0], 3), 20 * k, np.uint8))
+
+
+def test_too_few_poses_are_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"registered": 2, "points": 31, "error_px": 0.4}
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        Path(command[4], "transforms.json").write_text('{"frames": []}')
+        return subprocess.CompletedProcess(command, 0, json.dumps(told), "")
+
+    monkeypatch.setattr("foley_perception.scene.structure.subprocess.run", run)
+    write_plain(tmp_path, 12)
+    with pytest.raises(
+        ScanError, match="2 of 12 pictures have a pose, at least 8 are needed: they are blurred"
+    ):
+        find_poses(tmp_path)
+    assert not (tmp_path / "transforms.json").exists()
+    told["registered"] = 8
+    assert find_poses(tmp_path).registered == 8
+    assert (tmp_path / "transforms.json").read_text() == '{"frames": []}'
+
+
+def test_pictures_of_several_sizes_are_named(tmp_path: Path, set_orientation: Callable[..., None]) -> None:
+    write_plain(tmp_path, 8)
+    write_plain(tmp_path, 4, (60, 80))
+    with pytest.raises(ScanError, match=r"several sizes \(8 of 80x60, 4 of 60x80\); give those of one size"):
+        find_poses(tmp_path)
+    for path in tmp_path.glob("60_*"):
+        path.unlink()
+    for path in tmp_path.glob("80_*"):
+        set_orientation(path, 6)
+    with pytest.raises(
+        ScanError, match=r"--intrinsics are of pictures of 60x80 .* orientation 6; .*-auto-orient"
+    ):
+        find_poses(tmp_path, (50.0, 50.0, 30.0, 40.0))
+    for wrong in ((50.0, 50.0, 100.0, 30.0), (float("nan"), 50.0, 40.0, 30.0), (-1.0, 50.0, 40.0, 30.0)):
+        with pytest.raises(ScanError, match="are not of a picture of 80x60 pixels"):
+            find_poses(tmp_path, wrong)
+    set_orientation(tmp_path / "80_3.jpg", 2)
+    with pytest.raises(
+        ScanError, match=r"80_3\.jpg: its EXIF orientation is 2: it is stored as a mirror image"
+    ):
+        find_poses(tmp_path)
+    (tmp_path / "80_2.jpg").write_text("no picture")
+    with pytest.raises(ScanError, match=r"80_2\.jpg: neither JPEG nor PNG"):
+        find_poses(tmp_path)
 
 
 def test_pictures_without_anything_in_common_say_so(tmp_path: Path) -> None:

@@ -57,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from foley_perception.dataset.reader import ClipDataset, DatasetError
+    from foley_perception.commands.opened_dataset import open_complete
+    from foley_perception.dataset.reader import DatasetError
     from foley_synthesis.evaluation.ablation.pictures import draw_confusion
     from foley_synthesis.evaluation.ablation.run import ablate
     from foley_synthesis.evaluation.ablation.table import markdown, orderings
@@ -74,8 +75,8 @@ def run(args: argparse.Namespace) -> int:
                 bar.update(tasks[stage], completed=done)  # type: ignore[arg-type]
 
             tables = ablate(
-                ClipDataset(args.dataset),
-                None if args.judge is None else ClipDataset(args.judge),
+                open_complete(args.dataset),
+                None if args.judge is None else open_complete(args.judge),
                 seeds=args.seeds,
                 epochs=args.epochs,
                 encoder_name=args.encoder,

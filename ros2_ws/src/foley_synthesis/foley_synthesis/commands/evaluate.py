@@ -49,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from foley_perception.dataset.reader import ClipDataset, DatasetError
+    from foley_perception.commands.opened_dataset import open_complete
+    from foley_perception.dataset.reader import DatasetError
     from foley_synthesis.checkpoint import CorruptCheckpoint, default_path, load_checkpoint
     from foley_synthesis.evaluation.checkpoint.evaluate import evaluate
     from foley_synthesis.evaluation.checkpoint.report import save_confusion, tables
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     console = Console()
     try:
         checkpoint = load_checkpoint(path)
-        dataset = ClipDataset(args.dataset)
+        dataset = open_complete(args.dataset)
         with Progress(console=console, transient=True) as bar:
             task = bar.add_task("features", total=len(dataset.clips))
             evaluation = evaluate(

@@ -47,13 +47,13 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from foley_perception.dataset.reader import ClipDataset
+    from foley_perception.commands.opened_dataset import open_complete
     from foley_synthesis.vision.dataset_views import dataset_views
     from foley_synthesis.vision.encoders import load_encoder
     from foley_synthesis.vision.view_features import VIEWS
 
     try:
-        dataset = ClipDataset(args.dataset)
+        dataset = open_complete(args.dataset)
         encoder = load_encoder(args.encoder, threads=args.threads)
         began = time.monotonic()
         with Progress(console=Console(stderr=True)) as bar:

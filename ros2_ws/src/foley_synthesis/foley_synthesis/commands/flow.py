@@ -102,7 +102,7 @@ def _open(args: argparse.Namespace, bar: Any) -> tuple[Any, Any, str]:
     """The dataset, its items, and the identity of the encoder."""
     import torch
 
-    from foley_perception.dataset.reader import ClipDataset
+    from foley_perception.commands.opened_dataset import open_complete
     from foley_synthesis.flow.training.build import open_items
 
     if args.threads < 1:
@@ -115,7 +115,7 @@ def _open(args: argparse.Namespace, bar: Any) -> tuple[Any, Any, str]:
             tasks[stage] = bar.add_task(stage, total=total)
         bar.update(tasks[stage], completed=done, total=total)
 
-    dataset = ClipDataset(args.dataset)
+    dataset = open_complete(args.dataset)
     items, identity = open_items(dataset, args.views, args.encoder, threads=args.threads, progress=progress)
     return dataset, items, identity
 

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from foley_perception.commands import topic_options
+
 
 def configure(actions: Any) -> None:
     """Add the command's arguments."""
@@ -33,6 +35,7 @@ def configure(actions: Any) -> None:
         metavar=("X", "Y", "Z"),
         help="where the tip starts [m] (default: as recorded)",
     )
+    topic_options.add(play)
     play.add_argument("--port", type=int, default=8080)
     play.add_argument("--host", default="127.0.0.1", help="default: this machine only")
     play.add_argument("--threads", type=int, default=2)
@@ -59,7 +62,13 @@ def run(args: argparse.Namespace) -> int:
     sampling = SampleConfig(args.steps, args.guidance)
     with Console(stderr=True).status("reading the scene and the flow"):
         player = open_player(
-            args.checkpoint, args.scene, args.bag, start_s=args.start, hand=args.hand, threads=args.threads
+            args.checkpoint,
+            args.scene,
+            args.bag,
+            start_s=args.start,
+            hand=args.hand,
+            threads=args.threads,
+            naming=topic_options.naming_of(args, [args.bag]),
         )
     return _write(args, player, sampling) if args.to else _serve(args, player, sampling)
 

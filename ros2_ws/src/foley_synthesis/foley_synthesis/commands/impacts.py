@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foley_common.metrics_file import write_metrics
+from foley_perception.commands import topic_options
 
 if TYPE_CHECKING:
+    from foley_perception.episodes.names import Naming
     from foley_synthesis.evaluation.impact_detection.run import Impacts
 
 HELP = "find impacts in long videos by the sound that is predicted for them; average precision"
@@ -37,6 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--encoder", default="efficientnet-lite0", help="vision encoder (default: %(default)s)"
     )
     parser.add_argument("--replicates", type=int, default=500, help="of the bootstrap over scenes")
+    topic_options.add(parser)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("out/impacts"), metavar="DIR")
 
@@ -62,11 +65,13 @@ def run(args: argparse.Namespace) -> int:
         config = VideoNetConfig(epochs=args.epochs)
         with Progress(console=Console(stderr=True)) as bar:
             bags = [bag for bag in find_bags(args.bags) if "scans" not in bag.parts]
+            naming = topic_options.naming_of(args, bags)
             features, training = bar.add_task("videos", total=len(bags)), bar.add_task("training", total=None)
             videos = load_videos(
                 bags,
                 load_encoder(args.encoder, threads=args.threads),
                 lambda done, total: bar.update(features, completed=done),
+                naming,
             )
             for video in videos:
                 for problem in video.problems:
@@ -85,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         text = markdown(found)
         (args.out / "impacts.md").write_text(text, "utf-8")
         draw(found, args.out / "impacts.png")
-        pieces = _soundtrack(found, args.out)
+        pieces = _soundtrack(found, args.out, naming)
     except (EpisodeError, DatasetError, ValueError, OSError) as error:
         print(f"foley impacts: error: {error}", file=sys.stderr)
         return 2
@@ -96,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _soundtrack(found: Impacts, out: Path) -> int:
+def _soundtrack(found: Impacts, out: Path, naming: Naming) -> int:
     """Write soundtrack.wav and real.wav of the first tested video; how many sounds were laid."""
     import soundfile
 
@@ -113,8 +118,10 @@ def _soundtrack(found: Impacts, out: Path) -> int:
     strength = found.strengths[next(iter(LEARNED))][0][0]
     at = [int(frame) for frame in peaks(strength) if strength[frame] >= found.threshold]
     bank = TrainingImpacts(found.train, found.predicted["train"])
-    track, count = make_track(bank, found.predicted["tested"][0], at, round(shown.seconds * SAMPLE_RATE))
+    track, count = make_track(
+        bank, found.predicted["tested"][0], at, round(shown.seconds * SAMPLE_RATE), naming
+    )
     soundfile.write(out / "soundtrack.wav", track, SAMPLE_RATE, subtype="PCM_16")
-    real = read_sounds(shown.bag, [0.0], shown.seconds)[0]
+    real = read_sounds(shown.bag, [0.0], shown.seconds, naming)[0]
     soundfile.write(out / "real.wav", real, SAMPLE_RATE, subtype="PCM_16")
     return count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,9 +35,10 @@ def run(args: argparse.Namespace) -> int:
     from foley_synthesis.threads import sleep_while_waiting
 
     sleep_while_waiting()
+    from foley_perception.audio.sound_file import UnreadableSound
     from foley_synthesis.checkpoint import CorruptCheckpoint
     from foley_synthesis.hearing.inference.heard_model import HeardModel
-    from foley_synthesis.hearing.inference.sound_file import UnreadableSound, listen, read_sound
+    from foley_synthesis.hearing.inference.sound_file import listen, read_audible
 
     try:
         model = HeardModel.load(args.checkpoint, threads=args.threads)
@@ -47,13 +49,12 @@ def run(args: argparse.Namespace) -> int:
     results: list[dict[str, Any]] = []
     for path in args.files:
         try:
-            samples, rate = read_sound(path)
+            contacts = listen(*read_audible(path), model)
         except UnreadableSound as error:
             print(f"foley listen: error: {error}", file=sys.stderr)
             results.append({"file": str(path), "error": str(error)})
             code = 2
             continue
-        contacts = listen(samples, rate, model)
         results.append({"file": str(path), "contacts": [contact.to_dict() for contact in contacts]})
         if not args.json:
             _show(path, contacts)
@@ -73,9 +74,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _show(path: Path, contacts: list[HeardContact]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=str(path))
+    if not contacts:
+        print(f"{_printable(path)}: no contact stands out from what is heard throughout")
+        return
+    table = Table(title=escape(_printable(path)))
     for column in ("time [s]", "level [dBFS]", "material", "log10 E [Pa]", "rough", "hollow", "note"):
         table.add_column(column, justify="left" if column in ("material", "note") else "right")
     for contact in contacts:
@@ -91,3 +96,8 @@ def _show(path: Path, contacts: list[HeardContact]) -> None:
             f"abstains: {b.reason}" if b.abstain else "",
         )
     Console().print(table)
+
+
+def _printable(path: Path) -> str:
+    """A name that a terminal can show, whatever bytes it is made of."""
+    return os.fsencode(path).decode("utf-8", "replace")

@@ -50,7 +50,8 @@ def run(args: argparse.Namespace) -> int:
     from rich.markdown import Markdown
     from rich.progress import Progress
 
-    from foley_perception.dataset.reader import ClipDataset, DatasetError
+    from foley_perception.commands.opened_dataset import open_complete
+    from foley_perception.dataset.reader import DatasetError
     from foley_synthesis.evaluation.probes.probe import probe
     from foley_synthesis.evaluation.probes.report import markdown, save_bars, save_confusions
     from foley_synthesis.vision.encoders import load_encoder
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
     console = Console()
     try:
-        dataset, judges = ClipDataset(args.dataset), [ClipDataset(path) for path in args.judge]
+        dataset, judges = open_complete(args.dataset), [open_complete(path) for path in args.judge]
         with Progress(console=console, transient=True) as bar:
             task = bar.add_task("inputs")
             result = probe(

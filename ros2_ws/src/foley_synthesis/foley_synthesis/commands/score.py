@@ -92,7 +92,7 @@ def _score(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from foley_perception.dataset.reader import ClipDataset
+    from foley_perception.commands.opened_dataset import open_complete
     from foley_synthesis.evaluation.listening_test.prepare import balanced_contacts
     from foley_synthesis.evaluation.report import draw_bars
     from foley_synthesis.evaluation.sound_metrics import REAL
@@ -104,7 +104,7 @@ def _score(args: argparse.Namespace) -> int:
     if args.dataset is None:
         raise ScoreError("which dataset? `foley score --help` has examples")
     torch.set_num_threads(args.threads)
-    dataset = ClipDataset(args.dataset)
+    dataset = open_complete(args.dataset)
     cdpam, aisfx = _judges(args.no_judges)
     with Progress(console=Console(stderr=True)) as bar:
         tasks: dict[str, Any] = {}
@@ -116,7 +116,7 @@ def _score(args: argparse.Namespace) -> int:
 
         query = open_query(
             dataset,
-            None if args.train is None else ClipDataset(args.train),
+            None if args.train is None else open_complete(args.train),
             split=args.split,
             contacts=args.contacts,
             encoder_name=args.encoder,

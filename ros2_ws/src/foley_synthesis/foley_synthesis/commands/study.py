@@ -79,7 +79,7 @@ def _make(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from foley_perception.dataset.reader import ClipDataset
+    from foley_perception.commands.opened_dataset import open_complete
     from foley_synthesis.evaluation.listening_test.prepare import make_study
     from foley_synthesis.evaluation.listening_test.trials import StudyError
     from foley_synthesis.vis.inference.predictor import Predictor
@@ -95,7 +95,7 @@ def _make(args: argparse.Namespace) -> int:
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("contacts", total=args.clips)
         count = make_study(
-            ClipDataset(args.dataset),
+            open_complete(args.dataset),
             predictors,
             args.out,
             split=args.split,

@@ -53,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from foley_common.metrics_file import METRICS_FILE
-    from foley_perception.dataset.reader import ClipDataset, DatasetError
+    from foley_perception.commands.opened_dataset import open_complete
+    from foley_perception.dataset.reader import DatasetError
     from foley_synthesis.checkpoint import MANIFEST_FILE
     from foley_synthesis.training.state import Interrupted
     from foley_synthesis.vis.training.build import UntrainableDataset, build_checkpoint
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
             exemplars=args.exemplars,
             shuffle_labels=args.shuffle_labels,
         )
-        dataset = ClipDataset(args.dataset)
+        dataset = open_complete(args.dataset)
         with _bars(console) as report:
             model_id, metrics = build_checkpoint(
                 dataset, args.out, config, encoder_name=args.encoder, resume=args.resume, report=report

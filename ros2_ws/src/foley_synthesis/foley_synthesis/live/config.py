@@ -105,6 +105,9 @@ class SynthesizerConfig:
     use_depth: bool = parameter(
         True, "find planned contacts on the depth image, not by the plan's shape alone"
     )
+    camera_transport: str = parameter(
+        "auto", "of images and depth: raw, compressed, or auto: compressed where only that is published"
+    )
     tip_margin_m: float = parameter(0.0, "[m] from the tip frame to the point that touches first")
     clear_m: float = parameter(
         0.10, "[m]; with the tip nearer than this an older picture of the place is taken"
@@ -122,6 +125,7 @@ class SynthesizerConfig:
         for name, known in (
             ("synthesis", ("example", "parametric")),
             ("hand_side", ("right", "left")),
+            ("camera_transport", ("auto", "raw", "compressed")),
         ):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is `{getattr(self, name)}`, known are {', '.join(known)}")
@@ -138,6 +142,7 @@ class SynthesizerConfig:
             hand=self.hand,
             pictures=True,
             depth=self.use_depth,
+            camera_transport=self.camera_transport,
             gripper=True,
             tip_margin_m=self.tip_margin_m,
             clear_m=self.clear_m,

@@ -25,11 +25,10 @@ from foley_perception.clips.inputs import (
     Streams,
     contact_point,
     executed_inputs,
-    picture_before,
     planned_action,
+    still_before,
 )
 from foley_perception.contact_event import Contact, Point
-from foley_perception.geometry.crop import crop_around
 from foley_perception.scene.depth_background import DepthBackground
 from foley_synthesis.sound_model import ContactQuery, Input, PlannedTool, PredictedSound, SoundModel
 
@@ -151,13 +150,14 @@ class SynthesisCore:
         needs = self._model.needs
         if Input.TOOL in needs and query.tool is None:
             raise CannotPredict(Reason.BAD_TRAJECTORY, f"{Input.TOOL.value} are not known")
-        if Input.CAMERA in needs:
-            query = dataclasses.replace(query, camera=streams.camera)
         if Input.PICTURE in needs or (Input.STILL in needs and query.still is None):
-            picture = picture_before(streams, query.contact_ns, position)
-            # The crop also says where a picture is not of the camera's size.
-            still = crop_around(picture, streams.camera, position)
-            query = dataclasses.replace(query, still=still, picture=picture)
+            still = still_before(streams, query.contact_ns, position)
+            query = dataclasses.replace(query, still=still.crop, picture=still.picture)
+            if Input.CAMERA in needs:
+                query = dataclasses.replace(query, camera=still.camera)
+        elif Input.CAMERA in needs:
+            newest = int(streams.frame_times[-1]) if len(streams.frame_times) else query.contact_ns
+            query = dataclasses.replace(query, camera=streams.camera(newest))
         x, y, z = (float(v) for v in position)
         return Predicted(query.contact_ns, (x, y, z), self._model.predict(query), planned)
 

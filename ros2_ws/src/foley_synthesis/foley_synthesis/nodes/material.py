@@ -16,7 +16,9 @@ from typing import Any, TypeVar
 from foley_common import topics
 from foley_msgs.msg import AudioChunk, ContactEvent, MaterialEstimate, PredictedAudio
 from foley_msgs.srv import GetPredicates
+from foley_perception.audio.clock import stamp_by_arrival
 from foley_perception.audio.ring import AudioRing
+from foley_perception.audit.live import LiveSound
 from foley_perception.clips.channels import one_channel
 from foley_ros import convert as common
 from foley_ros.node import FoleyNode, run
@@ -57,6 +59,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             (self.get_logger().info if well else self.get_logger().warning)(said)
         self._ring = AudioRing(config.sample_rate)
         self._channel = config.channel
+        self._audit = LiveSound(topics.MICROPHONE.name, self._channel)
         self._queue = ContactQueue(
             self._ring, before_s=config.before_s, after_s=config.after_s, patience_s=config.patience_s
         )
@@ -95,19 +98,22 @@ class MaterialNode(FoleyNode[MaterialConfig]):
     def problems(self) -> list[str]:
         silent_s = (self.now_ns() - self._audio_ns) / 1e9
         if silent_s <= SILENT_S:
-            return []
+            return [finding.text for finding in self._audit.findings()[:3]]
         return [f"no sound on mic/audio for {silent_s:.1f} s: is the microphone running?"]
 
     # ---- callbacks: store only -------------------------------------------------------------------------
     def _on_audio(self, message: AudioChunk) -> None:
         try:
-            self._ring.append(
-                one_channel(common.audio_to_array(message), self._channel),
-                first_sample=message.first_sample,
-                time_ns=common.to_ns(message.header.stamp),
-                stream_id=message.stream_id,
-                sample_rate=message.sample_rate,
-            )
+            samples, arrival_ns = common.audio_to_array(message), self.now_ns()
+            stamp_ns = common.to_ns(message.header.stamp)
+            about = {
+                "first_sample": message.first_sample,
+                "stream_id": message.stream_id,
+                "sample_rate": message.sample_rate,
+            }
+            self._audit.add(samples, time_ns=stamp_ns, arrival_ns=arrival_ns, **about)
+            stamp_ns = stamp_ns or stamp_by_arrival(arrival_ns, len(samples), self._ring.sample_rate)
+            self._ring.append(one_channel(samples, self._channel), time_ns=stamp_ns, **about)
         except ValueError as error:
             self.report(topics.MICROPHONE.name, str(error))
             return

@@ -123,17 +123,9 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
         contact = self._waiting[0]
         end_ns = clip_start_ns(contact.time_ns) + NS_PER_S
         overdue = self.now_ns() > end_ns + round(self._settings.executed_patience_s * NS_PER_S)
-        if overdue or self._sensed_until(end_ns):
+        if overdue or self._scene.sensed_until(end_ns):
             self._waiting.popleft()
             self.put(lambda: self._predict_contact(contact))
-
-    def _sensed_until(self, end_ns: int) -> bool:
-        """Whether all that a clip is made of has come up to its end; force and width only where they come at all."""
-        scene = self._scene
-        needed = [scene.pictures.newest_ns or 0, scene.tips.newest_ns or 0]
-        silent_ns = end_ns - NS_PER_S
-        needed += [t for t in (scene.forces.newest_ns, scene.widths.newest_ns) if t and t >= silent_ns]
-        return min(needed) >= end_ns
 
     # ---- worker ----------------------------------------------------------------------------------------
     def _predict_plan(self, message: ToolTrajectory, arrival_ns: int) -> None:
@@ -205,10 +197,9 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
     def _view(self, start_ns: int = 0, end_ns: int = 0) -> View:
         """The scene, with the motion between two times; none is needed for a plan."""
         try:
-            camera = self._scene.camera()
+            return View(self._scene.streams(start_ns, end_ns), self._scene.background)
         except (TransformUnavailable, ValueError) as error:
             return View(None, self._scene.background, str(error))
-        return View(self._scene.streams(camera, start_ns, end_ns), self._scene.background)
 
     def _in_fixed_frame(self, contact: Contact) -> Contact:
         """Raises CannotPredict where tf does not know the contact's frame."""

@@ -8,7 +8,7 @@ from foley_common import topics
 from foley_msgs.msg import HandTrajectory, MaterialEstimate, PredictedAudio
 from foley_msgs.msg import ToolTrajectory as ToolTrajectoryMessage
 from foley_perception.action.gripper import HandError
-from foley_perception.action.tip import in_fixed_frame
+from foley_perception.action.tip import plan_in_fixed_frame
 from foley_perception.action.trajectory import ToolTrajectory
 from foley_perception.ros.sensed_scene import SensedScene
 from foley_ros import convert as common
@@ -74,7 +74,7 @@ def hand_plan(message: HandTrajectory, scene: SensedScene, side: str) -> Planned
     try:
         times_ns, keypoints = common.trajectory_to_arrays(message)
         poses, widths = scene.hand.recover(keypoints, side)
-        poses = in_fixed_frame(poses, message.header.frame_id, fixed, int(times_ns[0]), scene.lookup)
+        poses = plan_in_fixed_frame(poses, message.header.frame_id, fixed, int(times_ns[0]), scene.lookup)
     except (common.ConversionError, HandError, np.linalg.LinAlgError, LookupError) as error:
         raise CannotPredict(Reason.BAD_TRAJECTORY, str(error)) from error
     return PlannedTool(ToolTrajectory(message.plan_id, times_ns, poses, widths), scene.tx_tool_tip())

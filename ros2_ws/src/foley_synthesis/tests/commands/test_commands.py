@@ -64,6 +64,59 @@ def test_listen_names_bad_files_and_hears_the_others(
     assert "contacts" in json.loads(captured.out)["files"][3]
 
 
+def test_one_bad_file_costs_that_file(
+    tiny_checkpoint: Path, tiny_dataset: ClipDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound = tiny_dataset.audio(0)
+    (tmp_path / "a[").mkdir()  # a name that would be a tag of the table's markup
+    soundfile.write(tmp_path / "a[/b].wav", sound, 48_000)
+    soundfile.write(tmp_path / "z.wav", sound, 48_000)
+    hole = sound.copy()
+    hole[100] = np.inf
+    soundfile.write(tmp_path / "inf.wav", hole, 48_000, subtype="FLOAT")
+    (tmp_path / "p.raw").write_bytes(bytes(1000))
+    files = [tmp_path / name for name in ("a[/b].wav", "inf.wav", "p.raw", "z.wav")]
+    assert call(listen, *files, "--json", "--checkpoint", tiny_checkpoint) == 2
+    told = json.loads(capsys.readouterr().out)["files"]
+    assert [f["file"] for f in told] == [str(f) for f in files]
+    assert [list(f) for f in told] == [
+        ["file", "contacts"],
+        ["file", "error"],
+        ["file", "error"],
+        ["file", "contacts"],
+    ]
+    assert "1 samples are NaN or infinite" in told[1]["error"] and "raw samples" in told[2]["error"]
+    assert told[0]["contacts"] == told[3]["contacts"] and told[0]["contacts"]
+    assert call(listen, *files, "--checkpoint", tiny_checkpoint) == 2
+    assert "[/b].wav" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_a_steady_hum_holds_no_contact_and_hides_none(
+    tiny_checkpoint: Path, tiny_dataset: ClipDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    t = np.arange(3 * 48_000) / 48_000
+    hum = 0.02 * np.sin(2 * np.pi * 50 * t + 1.0) + 0.005 * np.sin(2 * np.pi * 150 * t)
+    hum += 1e-4 * np.random.default_rng(0).standard_normal(len(t))
+    over = hum.copy()
+    for second in range(3):
+        over[second * 48_000 : (second + 1) * 48_000] += tiny_dataset.audio(second)
+    files = (("hum.wav", hum), ("offset.wav", 0.2 + over), ("over.wav", over), ("loud.wav", over + 6 * hum))
+    for name, sound in files:
+        soundfile.write(tmp_path / name, sound, 48_000, subtype="FLOAT")
+    arguments = (tmp_path / "hum.wav", tmp_path / "over.wav", tmp_path / "offset.wav")
+    assert call(listen, *arguments, "--json", "--checkpoint", tiny_checkpoint) == 0
+    nothing, contacts, offset = json.loads(capsys.readouterr().out)["files"]
+    assert nothing["contacts"] == []
+    for told in (contacts, offset):
+        assert [c["time_s"] for c in told["contacts"]] == pytest.approx([0.25, 1.25, 2.25], abs=0.02)
+    assert call(listen, tmp_path / "hum.wav", "--checkpoint", tiny_checkpoint) == 0
+    assert "no contact stands out" in capsys.readouterr().out
+    assert call(listen, tmp_path / "loud.wav", "--json", "--checkpoint", tiny_checkpoint) == 0
+    loud = json.loads(capsys.readouterr().out)["files"][0]["contacts"]
+    assert [c["time_s"] for c in loud] == pytest.approx([0.25, 1.25, 2.25], abs=0.02)
+    assert all(c["abstain"] for c in loud), "a material that hum may have made up is none"
+
+
 def test_listen_names_a_missing_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(listen, tmp_path / "x.wav", "--checkpoint", tmp_path / "none") == 2
     assert "no such checkpoint" in capsys.readouterr().err
@@ -113,3 +166,6 @@ def test_onsets_of_a_row_of_knocks() -> None:
         start = int(time_s * 48_000)
         sound[start : start + 12_000] += level * np.exp(-40 * t) * np.sin(2 * np.pi * 900 * t)
     assert pick_onsets(sound.astype(np.float32), 48_000) == pytest.approx(times, abs=0.02)
+    assert pick_onsets(sound[19_200:].astype(np.float32), 48_000) == pytest.approx(
+        (0, 0.5, 0.9, 1.8), abs=0.02
+    )

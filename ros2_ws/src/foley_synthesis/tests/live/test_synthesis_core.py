@@ -87,7 +87,9 @@ def view(*, depth: Any = "table", camera: bool = True, missing: str = "", **chan
         background.add_depth(T0, depth_of_table() if isinstance(depth, str) else depth)
     base = {**frames(-1.0, 25), "tip": (np.zeros(0, np.int64), np.zeros((0, 3)))}
     base["newest_tip"] = lambda time_ns: np.array([0.05, 0.0, 0.3])
-    return View(Streams(CAMERA, **{**base, **changes}) if camera else None, background, missing)
+    return View(
+        Streams(lambda time_ns: CAMERA, **{**base, **changes}) if camera else None, background, missing
+    )
 
 
 # ---- planned -----------------------------------------------------------------------------------------------

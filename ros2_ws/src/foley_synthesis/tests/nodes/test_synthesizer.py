@@ -80,7 +80,7 @@ class Rig:
 
         def fed() -> bool:
             self.bench.see(**how)
-            return len(self.node._scene.pictures) >= 3
+            return len(self.node._scene.camera.pictures) >= 3
 
         self.context.spin_until(fed, what="frames held")
 
@@ -234,7 +234,9 @@ def test_executed_prediction_follows_a_contact(rig: Rig) -> None:
     times, tips = rig.world.tap_path(contact_ns)
     for time_ns, tip in zip(times, tips, strict=True):
         rig.bench.move(int(time_ns), tip, 5.0 if abs(time_ns - contact_ns) < 2e7 else 0.0)
-    frames = rig.node._scene.pictures
+    for later_ms in range(500, 780, 20):  # it rests until after the clip's end
+        rig.bench.move(contact_ns + later_ms * 1_000_000, tips[-1])
+    frames = rig.node._scene.camera.pictures
     for i in range(-22, 24):  # best effort: one at a time, so that none is lost
         held = len(frames)
         rig.bench.see(contact_ns + i * 33_000_000, depth=False)
@@ -261,11 +263,12 @@ def test_a_contact_waits_until_its_last_picture_has_come(rig: Rig) -> None:
     times, tips = rig.world.tap_path(contact_ns)
     for time_ns, tip in zip(times, tips, strict=True):
         rig.bench.move(int(time_ns), tip)
-    rig.bench.move(contact_ns + 760_000_000, tips[-1])
+    for later_ms in range(500, 780, 20):
+        rig.bench.move(contact_ns + later_ms * 1_000_000, tips[-1])
     rig.context.spin_until(
         lambda: (rig.node._scene.tips.newest_ns or 0) >= contact_ns + 750_000_000, what="the motion held"
     )
-    frames = rig.node._scene.pictures
+    frames = rig.node._scene.camera.pictures
     for i in range(-22, 23):  # up to 24 ms before the clip's end
         held = len(frames)
         rig.bench.see(contact_ns + i * 33_000_000, depth=False)
@@ -281,9 +284,9 @@ def test_a_contact_waits_until_its_last_picture_has_come(rig: Rig) -> None:
 def test_wrong_encoding_is_diagnosed_and_recovers(rig: Rig) -> None:
     rig.activate()
     rig.bench.transforms()
-    rig.diagnosed("encoding is `yuv422`", lambda: rig.bench.see(encoding="yuv422"))
+    rig.diagnosed("encoding is `hsv8`", lambda: rig.bench.see(encoding="hsv8"))
     rig.plan()
-    rig.diagnosed("no image", lambda: rig.bench.see(encoding="yuv422"))
+    rig.diagnosed("no image", lambda: rig.bench.see(encoding="hsv8"))
     assert not rig.audio
     rig.seen()
     rig.plan()

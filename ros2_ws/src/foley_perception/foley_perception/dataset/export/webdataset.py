@@ -4,7 +4,8 @@ https://github.com/webdataset/webdataset. Clips of a split are ``<split>-000000.
 ``<split>-windows-000000.tar`` and on. A sample has
 
     .json                  its row of the dataset; what is unknown is null
-    .flac .jpg             sound and frames, byte by byte as they are in the dataset (frames one under the other)
+    .flac .jpg             sound and frames, byte by byte as they are in the dataset (frames one under the other);
+                           missing where the sample's row has the device in `without`
     .<column>.npy          each array of the row
     .<device>.flac .<device>.jpg .<device>.npy    of further microphones, cameras and arms
 
@@ -26,6 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.topics import MAIN_CAMERA, MAIN_MICROPHONE
 from foley_perception.dataset import store
 from foley_perception.dataset.export.format import ExportFormat
 from foley_perception.dataset.reader import ClipDataset
@@ -58,7 +60,11 @@ def _sample(
     """Content by extension."""
     row = {name: _json(value) for name, value in dataclasses.asdict(item).items()}
     found = {"json": json.dumps(row, allow_nan=False).encode()}
-    paths = {"flac": store.audio_path(dataset.path, item_id), "jpg": store.frames_path(dataset.path, item_id)}
+    paths: dict[str, Path] = {}
+    if MAIN_MICROPHONE not in item.without:
+        paths["flac"] = store.audio_path(dataset.path, item_id)
+    if MAIN_CAMERA not in item.without:
+        paths["jpg"] = store.frames_path(dataset.path, item_id)
     paths |= {f"{d}.flac": store.audio_path(dataset.path, item_id, d) for d in item.microphones}
     paths |= {f"{d}.jpg": store.frames_path(dataset.path, item_id, d) for d in item.cameras}
     paths |= {f"{d}.npy": store.action_path(dataset.path, item_id, d) for d in item.arms}

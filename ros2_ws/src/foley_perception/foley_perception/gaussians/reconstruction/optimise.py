@@ -103,7 +103,7 @@ def targets(views: list[View], width: int, device: torch.device) -> list[Target]
         if rgb.shape != (camera.height, camera.width, 3):
             raise ScanError(
                 f"picture {view.name} is {rgb.shape[1]}x{rgb.shape[0]}, its camera {camera.width}x{camera.height}; "
-                "camera_info is of another resolution"
+                "camera_info, or transforms.json, is of another resolution"
             )
         if 0 < width < camera.width:
             size = (width, max(1, round(camera.height * width / camera.width)))

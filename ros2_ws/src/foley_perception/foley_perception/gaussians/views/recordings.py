@@ -28,6 +28,7 @@ from foley_common.worker_processes import end_with_parent
 from foley_perception.action.gripper import SIDES, GripperHand
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.hands import hand_keypoints
+from foley_perception.episodes.names import Naming
 from foley_perception.episodes.reader import read_episode
 from foley_perception.episodes.tracks import EpisodeError, Times
 from foley_perception.gaussians.ply import load_ply
@@ -89,26 +90,30 @@ def hands_at(episode: Episode, times_ns: Times, hand: str) -> tuple[Array, Array
     return hand_keypoints(episode, times_ns, gripper), tips
 
 
-def draw_recording(bag: Path, scenes: Mapping[str, Path], out: Path, config: BulkConfig) -> dict[str, Any]:
+def draw_recording(
+    bag: Path, scenes: Mapping[str, Path], out: Path, config: BulkConfig, naming: Naming | None = None
+) -> dict[str, Any]:
     """Draw the views of one bag in its scene; at once done, without reading it, if the same were rendered before.
 
     Raises:
         EpisodeError, ScanError: the bag has no camera or hands, or its scene is not there or cannot be read.
     """
+    naming = naming or Naming()
     for before in _drawn(bag, out):
         scene = Path(before["scene"])
-        if scene in scenes.values() and before["fingerprint"] == _fingerprint(bag, scene, config):
+        if scene in scenes.values() and before["fingerprint"] == _fingerprint(bag, scene, config, naming):
             return before | {"rendered_now": False}
-    episode = read_episode(bag)
+    episode = read_episode(bag, namespace=naming.namespace, mapping=naming.mapping)
     if episode.scene_id not in scenes:
         raise ScanError(
             f"{bag}: its scene `{episode.scene_id}` was not reconstructed; there are {', '.join(sorted(scenes))}"
         )
     scene, folder = scenes[episode.scene_id], out / episode.session_id
-    mark, done = _fingerprint(bag, scene, config), folder / "views.json"
+    mark, done = _fingerprint(bag, scene, config, naming), folder / "views.json"
     if episode.camera is None:
         raise EpisodeError(
-            f"{bag}: the camera's place is not known; record camera/camera_info and /tf_static"
+            f"{bag}: the camera's place is not known, or it moves; record camera/camera_info and /tf_static of one "
+            "that stands still"
         )
     times = _times(episode, config.rate_hz)
     keypoints, tips = hands_at(episode, times, config.hand)
@@ -155,13 +160,14 @@ def draw_recordings(
     out: Path,
     config: BulkConfig,
     *,
+    naming: Naming | None = None,
     workers: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Views of many bags; what was made, and why some bags were left out."""
     made: list[dict[str, Any]] = []
     failed: dict[str, str] = {}
-    jobs = [(bag, scenes, out, config) for bag in bags]
+    jobs = [(bag, scenes, out, config, naming) for bag in bags]
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context, initializer=_alone) as pool:
         for done, (bag, result) in enumerate(zip(bags, pool.map(_job, jobs), strict=True), start=1):
@@ -185,7 +191,7 @@ def _alone() -> None:
     cv2.setNumThreads(1)
 
 
-def _job(job: tuple[Path, dict[str, Path], Path, BulkConfig]) -> dict[str, Any] | str:
+def _job(job: tuple[Path, dict[str, Path], Path, BulkConfig, Naming | None]) -> dict[str, Any] | str:
     try:
         return draw_recording(*job)
     except (ValueError, OSError) as error:  # EpisodeError, ScanError and PlyError are ValueErrors
@@ -219,9 +225,10 @@ def _mean(values: list[float]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _fingerprint(bag: Path, scene: Path, config: BulkConfig) -> str:
+def _fingerprint(bag: Path, scene: Path, config: BulkConfig, naming: Naming) -> str:
     digest = hashlib.sha256((scene / "scene.ply").read_bytes())
     for file in [bag] if bag.is_file() else sorted(part for part in bag.iterdir() if part.is_file()):
         digest.update(f"{file.name} {file.stat().st_size}".encode())
     digest.update(json.dumps(dataclasses.asdict(config), sort_keys=True).encode())
+    digest.update(naming.identity.encode())
     return digest.hexdigest()

@@ -135,7 +135,7 @@ def test_windows_and_further_devices(make_bag: Callable[..., Path], tmp_path: Pa
     clips = list(samples(tmp_path / "out/train-000000.tar").values())
     assert len(clips) == 3 and "." in json.loads(clips[0]["json"])["clip_id"]
     for i, sample in enumerate(clips):
-        assert np.array_equal(array(sample["left.npy"]), data.action_executed(i, arm="left"))
+        assert np.array_equal(array(sample["left.npy"]), data.action_executed(i, arm="left"), equal_nan=True)
     (window,) = samples(tmp_path / "out/train-windows-000000.tar").values()
     assert json.loads(window["json"])["contacts"] == list(data.windows[0].contacts)
     assert np.array_equal(sound(window["flac"])[0], data.window_audio(0))

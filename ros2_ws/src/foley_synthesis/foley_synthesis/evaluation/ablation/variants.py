@@ -186,7 +186,7 @@ def placed(features: FeatureSet, rows: NDArray[np.int64]) -> NDArray[np.float32]
 
     A match cannot know how hard the touch is.
     """
-    places = features.executed[rows][:, :, [0, 1, 2, 6]].reshape(len(rows), -1)
+    places = np.nan_to_num(features.executed[rows][:, :, [0, 1, 2, 6]]).reshape(len(rows), -1)
     return np.concatenate([unit_rows(features.still[rows, 0]), unit_rows(places)], axis=1)
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
 from foley_common.topics import MICROPHONE
+from foley_perception.episodes.names import Naming
 from foley_perception.episodes.reader import read_episode
 from foley_perception.episodes.tracks import EpisodeError
 from foley_synthesis.evaluation.impact_detection.videos import RATE_HZ, Video
@@ -50,7 +51,11 @@ class TrainingImpacts:
 
 
 def make_track(
-    impacts: TrainingImpacts, features: NDArray[np.float32], frames: Sequence[int], samples: int
+    impacts: TrainingImpacts,
+    features: NDArray[np.float32],
+    frames: Sequence[int],
+    samples: int,
+    naming: Naming | None = None,
 ) -> tuple[Sound, int]:
     """Sound [samples] with one piece for each found impact, and how many there are."""
     pieces: list[tuple[int, Sound]] = []
@@ -60,15 +65,20 @@ def make_track(
         if found is not None:
             wanted.setdefault(found[0], []).append((int(frame), found[1]))
     for bag, places in wanted.items():
-        sounds = read_sounds(bag, [at / RATE_HZ - _PIECE_BEFORE_S for _, at in places], _PIECE_S)
+        sounds = read_sounds(bag, [at / RATE_HZ - _PIECE_BEFORE_S for _, at in places], _PIECE_S, naming)
         for (frame, _), sound in zip(places, sounds, strict=True):
             pieces.append((round((frame / RATE_HZ - _PIECE_BEFORE_S) * SAMPLE_RATE), sound))
     return assemble(pieces, samples), len(pieces)
 
 
-def read_sounds(bag: Path, begins_s: Sequence[float], length_s: float) -> list[Sound]:
+def read_sounds(
+    bag: Path, begins_s: Sequence[float], length_s: float, naming: Naming | None = None
+) -> list[Sound]:
     """Stretches of a recording that begin so long after its first camera frame."""
-    episode = read_episode(bag, require=(MICROPHONE.name,))
+    naming = naming or Naming()
+    episode = read_episode(
+        bag, namespace=naming.namespace, mapping=naming.mapping, require=(MICROPHONE.name,)
+    )
     if episode.audio is None or episode.frames is None:
         raise EpisodeError(f"{bag}: no sound or no frames")
     start, count = int(episode.frames.times_ns[0]), round(length_s * SAMPLE_RATE)

@@ -15,9 +15,10 @@ from foley_common.times import NS_PER_S
 from foley_common.topics import EE_POSE, MICROPHONE
 from foley_perception.audio.cochleagram import Cochleagram
 from foley_perception.dataset.build import bag_files
-from foley_perception.dataset.cut import merge_contacts
+from foley_perception.dataset.contacts import merge_contacts
 from foley_perception.dataset.staging import identity_of
 from foley_perception.episodes.episode import Episode
+from foley_perception.episodes.names import Naming
 from foley_perception.episodes.reader import read_episode
 from foley_perception.episodes.tracks import EpisodeError
 from foley_perception.geometry.crop import crop_around
@@ -60,17 +61,20 @@ class Video:
 
 
 def load_videos(
-    bags: Sequence[Path], encoder: VisionEncoder, progress: Progress | None = None
+    bags: Sequence[Path],
+    encoder: VisionEncoder,
+    progress: Progress | None = None,
+    naming: Naming | None = None,
 ) -> list[Video]:
     """Bags with sound, frames, poses and contacts, true or detected; features come from the cache where possible.
 
     Raises:
         EpisodeError: a bag cannot be read or lacks one of these; the message names it.
     """
-    videos = []
+    videos, naming = [], naming or Naming()
     for index, bag in enumerate(bags):
-        compute = functools.partial(_compute, bag, encoder)
-        arrays = cached_arrays("videos", _key(bag, encoder), None, compute, keep=400)
+        compute = functools.partial(_compute, bag, encoder, naming)
+        arrays = cached_arrays("videos", _key(bag, encoder, naming), None, compute, keep=400)
         names = bytes(arrays.pop("names")).decode().split("\n")
         videos.append(Video(bag, *names[:3], problems=tuple(names[3:]), **arrays))  # type: ignore[arg-type,misc]
         if progress is not None:
@@ -78,17 +82,19 @@ def load_videos(
     return videos
 
 
-def _key(bag: Path, encoder: VisionEncoder) -> str:
-    return identity_of(bag_files(bag), f"{VERSION} {bag.resolve()} {encoder.identity}")[:32]
+def _key(bag: Path, encoder: VisionEncoder, naming: Naming) -> str:
+    named = f" {naming.identity}" if naming.identity else ""
+    return identity_of(bag_files(bag), f"{VERSION} {bag.resolve()} {encoder.identity}{named}")[:32]
 
 
-def _compute(bag: Path, encoder: VisionEncoder) -> dict[str, NDArray[Any]]:
-    episode = read_episode(bag, require=(MICROPHONE.name, EE_POSE.name))
+def _compute(bag: Path, encoder: VisionEncoder, naming: Naming) -> dict[str, NDArray[Any]]:
+    needed = (MICROPHONE.name, EE_POSE.name)
+    episode = read_episode(bag, namespace=naming.namespace, mapping=naming.mapping, require=needed)
     frames, audio = episode.frames, episode.audio
     contacts = episode.truth or episode.detected
-    if frames is None or episode.camera is None or audio is None or not contacts:
+    if frames is None or not episode.camera_placed or audio is None or not contacts:
         raise EpisodeError(
-            f"{bag}: impacts need camera/image_raw, camera_info, its frame in tf_static, and sim/contacts or contacts"
+            f"{bag}: impacts need camera/image_raw, camera_info, its frame in tf, and sim/contacts or contacts"
         )
     start = int(frames.times_ns[0])
     stop = min(int(frames.times_ns[-1]), audio.end_ns)
@@ -127,7 +133,7 @@ def _look(
     episode: Episode, encoder: VisionEncoder
 ) -> tuple[NDArray[np.float16], NDArray[np.float16], NDArray[np.float32]]:
     """Features of every camera frame. The three frames of a spacetime image are cut at one place."""
-    assert episode.frames is not None and episode.camera is not None and episode.ee_pose is not None
+    assert episode.frames is not None and episode.ee_pose is not None
     times = episode.frames.times_ns
     tips = (episode.ee_pose.at(times) @ episode.tx_tool_tip).translation
     known = np.flatnonzero(np.isfinite(tips).all(axis=1))
@@ -143,7 +149,7 @@ def _look(
         for k in near:
             if k not in window:
                 window[k] = np.asarray(episode.frames.read(k), np.uint8)
-        crops = [crop_around(window[k], episode.camera, at) for k in near]
+        crops = [crop_around(window[k], episode.camera_at(int(times[k])), at) for k in near]
         window.pop(index - 1, None)
         grey = np.stack([crop.astype(np.float32) @ _LUMA for crop in crops], axis=-1)
         motion[index] = np.abs(grey[..., 2] - grey[..., 0]).mean()

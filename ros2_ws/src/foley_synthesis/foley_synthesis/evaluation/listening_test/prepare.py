@@ -11,6 +11,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from foley_perception.clips.action import motion_known
 from foley_perception.clips.grid import FRAME_RATE, SAMPLE_RATE
 from foley_perception.dataset.reader import Clip, ClipDataset
 from foley_synthesis.evaluation.listening_test.trials import StudyError, write_study
@@ -91,8 +92,8 @@ def facts_of(clip: Clip) -> dict[str, str]:
 
 def _balanced(dataset: ClipDataset, split: str, count: int, rng: np.random.Generator) -> list[int]:
     """Contacts whose motion is known throughout, or not at all (no robot); materials and actions taking turns."""
-    motions = {i: np.isfinite(dataset.action_executed(i)) for i in dataset.indices(split)}
-    known = [i for i, finite in motions.items() if finite.all() or not finite.any()]
+    motions = {i: dataset.action_executed(i) for i in dataset.indices(split)}
+    known = [i for i, action in motions.items() if motion_known(action) or np.isnan(action).all()]
     return _in_turn(dataset, known, count, rng)
 
 
@@ -118,7 +119,7 @@ def _in_turn(dataset: ClipDataset, rows: Sequence[int], count: int, rng: np.rand
 
 def _input(dataset: ClipDataset, index: int) -> PredictionInput:
     frames, still = dataset.frames_and_still(index)
-    return PredictionInput(still, frames, np.nan_to_num(dataset.action_executed(index)))
+    return PredictionInput(still, frames, dataset.action_executed(index))
 
 
 def _write(

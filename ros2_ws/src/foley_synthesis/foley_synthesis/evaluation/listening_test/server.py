@@ -24,7 +24,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -189,12 +189,18 @@ async def _body(request: Request) -> dict[str, Any]:
     if request.headers.get("content-type", "").split(";")[0] != "application/json":
         raise HTTPException(415, "send application/json")
     data = b""
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > MOST_BODY:
-            raise HTTPException(413, f"at most {MOST_BODY} bytes")
+    try:
+        async for chunk in request.stream():
+            data += chunk
+            if len(data) > MOST_BODY:
+                raise HTTPException(413, f"at most {MOST_BODY} bytes")
+    except ClientDisconnect:
+        raise HTTPException(400, "the request ended early") from None
     try:
         body = json.loads(data)
+        json.dumps(
+            body, ensure_ascii=False
+        ).encode()  # half of a surrogate pair is no text, and no database takes it
     except (ValueError, RecursionError):
         raise HTTPException(400, "this is no JSON") from None
     if not isinstance(body, dict):

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_perception.audio import sound_file
 from foley_perception.audio.cochleagram import Cochleagram
 from foley_perception.audio.resample import resampled
+from foley_perception.clips.action import motion_known
 from foley_perception.clips.grid import CLIP_SAMPLES, SAMPLE_RATE
 from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.checkpoint import load_checkpoint
@@ -97,9 +99,7 @@ def checkpoint_methods(name: str, path: str, dataset: ClipDataset, rows: Sequenc
         def make(row: int) -> tuple[Sound, str]:
             frames, still = dataset.frames_and_still(row)
             # A recording without a robot has no motion; the model sees rest, as it did in training.
-            output = predictor.predict(
-                PredictionInput(still, frames, np.nan_to_num(dataset.action_executed(row)))
-            )
+            output = predictor.predict(PredictionInput(still, frames, dataset.action_executed(row)))
             return output.waveform, output.exemplar_id
 
         return make
@@ -121,7 +121,7 @@ def checkpoint_methods(name: str, path: str, dataset: ClipDataset, rows: Sequenc
     parametric = Predictor.load(place, threads=2, synthesis="parametric")
     yield by_row(name, "motion", measured(example))
     yield by_row(f"{name}, parametric", "motion", measured(parametric))
-    if all(np.isfinite(dataset.action_planned(row)).all() for row in rows):
+    if all(motion_known(dataset.action_planned(row)) for row in rows):
         yield by_row(f"{name}, planned", "plan", planned)
 
 
@@ -148,15 +148,10 @@ def folder_methods(name: str, folder: Path, dataset: ClipDataset, rows: Sequence
 
 
 def read_sound(path: Path) -> Sound:
-    """[48000] at 48 kHz; longer ones are cut, shorter ones end in silence. Raises ScoreError."""
-    import soundfile
-
+    """[48000] at 48 kHz, the loudest channel; longer ones are cut, shorter ones end in silence. Raises ScoreError."""
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise ScoreError(f"{path}: cannot be read ({error})") from error
-    mono = samples.mean(axis=1)
-    if not np.isfinite(mono).all():
-        raise ScoreError(f"{path}: holds NaN or infinity")
-    sound = resampled(mono, int(rate), SAMPLE_RATE)[:CLIP_SAMPLES]
+        samples, rate = sound_file.read_sound(path)
+    except sound_file.UnreadableSound as error:
+        raise ScoreError(str(error)) from error
+    sound = resampled(samples, rate, SAMPLE_RATE)[:CLIP_SAMPLES]
     return np.asarray(np.pad(sound, (0, CLIP_SAMPLES - len(sound))), np.float32)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from foley_common.topics import CAMERA_INFO, EE_POSE, TF_STATIC
 from foley_perception.action.gripper import GripperHand
+from foley_perception.episodes.names import Naming
 from foley_perception.episodes.reader import read_episode
 from foley_perception.gaussians.gaussians import Gaussians
 from foley_perception.gaussians.ply import load_ply
@@ -69,12 +70,15 @@ class Played:
     seconds: dict[str, float]  # that each of `STAGES` took
 
 
-def open_scene_context(scene: Path, bag: Path, hand: GripperHand, start_s: float = 0.0) -> SceneContext:
+def open_scene_context(
+    scene: Path, bag: Path, hand: GripperHand, start_s: float = 0.0, naming: Naming | None = None
+) -> SceneContext:
     """A reconstructed scene, seen as a recording in it saw it.
 
     Args:
         hand: as which hand the gripper counts.
         start_s: where the 8 s of its motion begin; where it ends before, the hand rests.
+        naming: how the recording's topics are called.
 
     Raises:
         MotionError: the recording is of another scene, or lacks camera or poses.
@@ -84,7 +88,8 @@ def open_scene_context(scene: Path, bag: Path, hand: GripperHand, start_s: float
     if not 0.0 <= start_s < np.inf:
         raise MotionError(f"start is {start_s} s, must not be negative")
     known, focus = scene_facts(scene)
-    episode = read_episode(bag)
+    naming = naming or Naming()
+    episode = read_episode(bag, namespace=naming.namespace, mapping=naming.mapping)
     if episode.scene_id != known:
         raise MotionError(f"{bag} was recorded in scene `{episode.scene_id}`, {scene} is `{known}`")
     if episode.camera is None or episode.ee_pose is None:
@@ -169,7 +174,14 @@ class Player:
 
 
 def open_player(
-    checkpoint: Path, scene: Path, bag: Path, *, start_s: float = 0.0, hand: str, threads: int
+    checkpoint: Path,
+    scene: Path,
+    bag: Path,
+    *,
+    start_s: float = 0.0,
+    hand: str,
+    threads: int,
+    naming: Naming | None = None,
 ) -> Player:
     """What `foley flow play` plays on.
 
@@ -180,4 +192,4 @@ def open_player(
     model = load_model(checkpoint)
     encoder = load_encoder(str(model.facts["encoder"]["name"]), threads=threads)
     gripper = GripperHand.from_yaml(hand)
-    return Player(model, encoder, open_scene_context(scene, bag, gripper, start_s), gripper)
+    return Player(model, encoder, open_scene_context(scene, bag, gripper, start_s, naming), gripper)

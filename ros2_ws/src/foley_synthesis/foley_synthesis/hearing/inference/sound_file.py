@@ -12,17 +12,18 @@ from numpy.typing import NDArray
 
 from foley_perception.audio.onset import OnsetConfig, OnsetDetector
 from foley_perception.audio.resample import resampled
-from foley_perception.clips.channels import loudest_channel, one_channel
+from foley_perception.audio.sound_file import UnreadableSound, read_sound
 from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.hearing.inference.heard_model import SILENCE_DBFS, HeardModel
+from foley_synthesis.hearing.inference.hum import hum_dbfs
 
 _LEAST_GAP_S = 0.15  # between two contacts
+_SEARCHED_HZ = 48_000  # the highest rate at which onsets are searched
 _CONTEXT_BEFORE_S, _CONTEXT_AFTER_S = 0.25, 0.75
-_LONGEST_S = 3600.0
-
-
-class UnreadableSound(ValueError):
-    """A file holds no sound that can be listened to; the message names it, the reason and the cure."""
+_HUM_BEFORE_S = 0.01
+_LEAST_OVER_HUM_DB = 30.0  # the contact's peak over the hum's RMS; nearer, hum is taken for something soft
+_LEAST_OFFSET = 1e-3  # -60 dBFS; what is constant is no sound, and would begin with a step
+_LEAST_SWELL = 10.0**0.6  # power of the loudest moment against the usual one, where there is no onset
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,71 +43,59 @@ class HeardContact:
         }
 
 
-def read_sound(path: Path) -> tuple[NDArray[np.float32], int]:
-    """Samples [n] (of the loudest channel) and rate of any file that libsndfile reads.
+def read_audible(path: Path) -> tuple[NDArray[np.float32], int]:
+    """Samples [n] (of the loudest channel, without a constant offset) and rate of a sound file.
 
     Raises:
-        UnreadableSound: no such file, not a sound file, empty, too long, or silent.
+        UnreadableSound: it cannot be read, or is silent.
     """
-    import soundfile
-
-    if not path.is_file():
-        raise UnreadableSound(f"{path}: no such file")
-    try:
-        with soundfile.SoundFile(path) as file:
-            if file.frames > _LONGEST_S * file.samplerate:
-                raise UnreadableSound(
-                    f"{path}: longer than {_LONGEST_S / 60:.0f} minutes; cut it into pieces"
-                )
-            samples = file.read(dtype="float32", always_2d=True)
-            rate = int(file.samplerate)
-    except (soundfile.SoundFileError, RuntimeError, OSError) as error:
-        reason = str(error).split(": ")[-1]
-        raise UnreadableSound(
-            f"{path}: not a sound file that can be read ({reason}); convert it to WAV"
-        ) from error
-    mono = np.nan_to_num(one_channel(samples, loudest_channel(samples)))
-    if len(mono) == 0:
-        raise UnreadableSound(f"{path}: holds no samples")
-    if _dbfs(mono) < SILENCE_DBFS:
-        raise UnreadableSound(f"{path}: silent (its peak is below {SILENCE_DBFS:.0f} dBFS)")
-    return mono, rate
+    samples, rate = read_sound(path)
+    offset = float(samples.mean(dtype=np.float64))
+    if abs(offset) > _LEAST_OFFSET:
+        samples = samples - np.float32(offset)
+    if _dbfs(samples) < SILENCE_DBFS:
+        constant = f" beside its constant offset of {offset:.3f}" if abs(offset) > _LEAST_OFFSET else ""
+        raise UnreadableSound(f"{path}: silent (its peak is below {SILENCE_DBFS:.0f} dBFS{constant})")
+    return samples, rate
 
 
 def pick_onsets(samples: NDArray[np.float32], rate: int) -> list[float]:
-    """Times [s] at which a contact begins, at least one.
+    """Times [s] at which contacts begin; none where the sound is steady from beginning to end.
 
     The detector needs to know what the place sounds like before anything happens. A file may begin with the
-    contact itself, so its quietest moment is put in front of it.
+    contact itself, so its quietest moment is what it expects.
     """
     hop = max(rate // 20, 1)
     if len(samples) < 2 * hop:
         return [0.0]
     level = np.square(samples[: len(samples) // hop * hop]).reshape(-1, hop).mean(axis=1)
     quiet = int(level.argmin()) * hop
-    floor = samples[quiet : quiet + hop]
-    lead = np.tile(np.concatenate([floor, floor[::-1]]), 4)
     detector = OnsetDetector(OnsetConfig(sample_rate=rate, min_interval_s=_LEAST_GAP_S))
-    onsets = detector.process(np.concatenate([lead, samples, floor, floor[::-1]]).astype(np.float32))
-    times = sorted(max(0.0, (onset.sample - len(lead)) / rate) for onset in onsets)
-    if not times:
+    detector.expect(samples[quiet : quiet + hop])
+    times = [onset.sample / rate for onset in detector.process(samples)]
+    loudest = int(level.argmax())
+    if not times and level[loudest] > _LEAST_SWELL * max(float(np.median(level)), 1e-14):
         # Nothing that the detector takes for a contact: the loudest moment is what the file is about.
-        times = [max(0.0, int(level.argmax()) * hop / rate - 0.01)]
-    return [t for t in times if t < len(samples) / rate]
+        times = [max(0.0, loudest * hop / rate - 0.01)]
+    return times
 
 
 def listen(samples: NDArray[np.float32], rate: int, model: HeardModel) -> list[HeardContact]:
     """What is heard at each onset of a recording [n]."""
-    audio = resampled(samples, rate, 48_000)
+    # Never raised: bands in which the file holds nothing would count where an onset is placed.
+    searched = min(rate, _SEARCHED_HZ)
     heard = []
-    onsets = pick_onsets(audio, 48_000)
+    onsets = pick_onsets(resampled(samples, rate, searched), searched)
     for index, onset in enumerate(onsets):
-        begin = max(0, round((onset - _CONTEXT_BEFORE_S) * 48_000))
+        begin = max(0, round((onset - _CONTEXT_BEFORE_S) * rate))
         following = onsets[index + 1] if index + 1 < len(onsets) else math.inf
-        end = round(min(onset + _CONTEXT_AFTER_S, max(following - 0.03, onset + 0.3)) * 48_000)
+        end = round(min(onset + _CONTEXT_AFTER_S, max(following - 0.03, onset + 0.3)) * rate)
         # Clipping shows in the samples as they were recorded, so those are what the model gets.
-        piece = samples[round(begin / 48_000 * rate) : round(end / 48_000 * rate)]
-        belief = model.predict(piece, rate, onset_s=onset - begin / 48_000)
+        piece = samples[begin:end]
+        belief = model.predict(piece, rate, onset_s=onset - begin / rate)
+        hum = hum_dbfs(piece[: max(round((onset - _HUM_BEFORE_S) * rate) - begin, 0)], rate)
+        if not belief.abstain and hum > _dbfs(piece) - _LEAST_OVER_HUM_DB:
+            belief = belief.abstaining(f"the mains hum at {hum:.0f} dBFS, too near to the contact's level")
         heard.append(HeardContact(onset, _dbfs(piece), belief))
     return heard
 

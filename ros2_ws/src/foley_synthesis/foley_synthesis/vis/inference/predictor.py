@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_perception.clips.action import motion_known
 from foley_synthesis.checkpoint import Checkpoint, Vocabulary, load_checkpoint
 from foley_synthesis.sound_model import Mode, PredictedSound
 
@@ -22,7 +23,9 @@ class PredictionInput:
 
     still: NDArray[np.uint8]  # [128, 128, 3], crop around the contact point before the tool came near
     frames: NDArray[np.uint8] | None  # [30, 128, 128, 3] at 30 Hz; None: planned mode
-    action: NDArray[np.float32]  # [90, 8] at 90 Hz: planned where frames is None, else measured
+    action: NDArray[
+        np.float32
+    ]  # [90, 8] at 90 Hz: planned where frames is None, else measured; NaN: not known
 
 
 class Predictor:
@@ -128,5 +131,9 @@ class Predictor:
             raise ValueError(
                 f"action has shape {contact.action.shape}, must be ({config.sound_frames}, {config.action_dims})"
             )
-        if not np.isfinite(contact.action).all():
-            raise ValueError("action holds NaN or infinity; a plan must cover the whole clip")
+        # A recording without a robot has no motion at all: the model sees rest, as it did in training.
+        nothing = frames is not None and bool(np.isnan(contact.action).all())
+        if np.isinf(contact.action).any() or not (nothing or motion_known(contact.action)):
+            raise ValueError(
+                "tip or velocity of the action hold NaN or infinity; a motion must cover the whole clip"
+            )

@@ -38,7 +38,11 @@ class VisOutput(NamedTuple):
 
 
 def normalise_action(action: Tensor) -> Tensor:
-    """Raw [.., t, 8] in SI units to about unit size; impact forces span decades."""
+    """Raw [.., t, 8] in SI units to about unit size; impact forces span decades.
+
+    The border of the models: what is not known of a motion (NaN) is 0 from here on, in training and after it.
+    """
+    action = torch.nan_to_num(action)
     scaled = action / action.new_tensor(ACTION_SCALE)
     force = torch.log1p(action[..., 7:].clamp(min=0.0))
     return torch.cat([scaled[..., :7], force], dim=-1).clamp(-_ACTION_LIMIT, _ACTION_LIMIT)

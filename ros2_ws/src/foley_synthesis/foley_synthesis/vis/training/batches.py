@@ -42,7 +42,7 @@ class Tensors:
         return cls(
             still=still,
             frames=frames,
-            planned=normalise_action(torch.from_numpy(np.nan_to_num(features.planned))),
+            planned=normalise_action(torch.from_numpy(features.planned)),
             executed=normalise_action(torch.from_numpy(features.executed)),
             has_plan=torch.from_numpy(features.has_plan),
             sound=torch.from_numpy(pca.encode(features.cochleagram)),

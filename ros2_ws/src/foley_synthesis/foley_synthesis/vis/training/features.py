@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_perception.audio.cochleagram import Cochleagram
+from foley_perception.clips.action import motion_known
 from foley_perception.dataset.reader import Clip, ClipDataset
 from foley_synthesis.vis.config import ModelConfig
 from foley_synthesis.vision.cache import cache_folder
@@ -38,7 +39,7 @@ class FeatureSet:
     still: NDArray[np.float16]  # [n, variants, still_dims]
     frames: NDArray[np.float16]  # [n, f, encoder_dims]
     planned: NDArray[np.float32]  # [n, 90, 8]; NaN where there is no plan
-    executed: NDArray[np.float32]  # [n, 90, 8]
+    executed: NDArray[np.float32]  # [n, 90, 8]; NaN where it was not measured
     clips: tuple[Clip, ...]  # [n]
 
     def __len__(self) -> int:
@@ -59,8 +60,8 @@ class FeatureSet:
 
     @property
     def has_plan(self) -> NDArray[np.bool_]:
-        """[n] where the planned action is complete."""
-        return np.asarray(np.isfinite(self.planned).all(axis=(1, 2)))
+        """[n] where the planned motion is complete; the gripper's width may be unknown."""
+        return motion_known(self.planned)
 
 
 def cache_key(fingerprint: str, encoder: VisionEncoder, config: ModelConfig) -> str:
@@ -79,13 +80,12 @@ def load_features(
         len(dataset.clips),
         lambda: _compute(dataset, encoder, config, progress),
     )
-    executed = np.stack([dataset.action_executed(i) for i in range(len(dataset.clips))])
     return FeatureSet(
         cochleagram=arrays["cochleagram"],
         still=arrays["still"],
         frames=arrays["frames"],
         planned=np.stack([dataset.action_planned(i) for i in range(len(dataset.clips))]).astype(np.float32),
-        executed=np.nan_to_num(executed).astype(np.float32),
+        executed=np.stack([dataset.action_executed(i) for i in range(len(dataset.clips))]).astype(np.float32),
         clips=tuple(dataset.clips),
     )
 

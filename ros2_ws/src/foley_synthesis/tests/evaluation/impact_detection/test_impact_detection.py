@@ -177,7 +177,7 @@ def test_a_track_plays_the_sound_of_the_most_similar_impact(monkeypatch: pytest.
     assert bank.nearest(asked, 400) == (Path("train1"), float(at)) and bank.nearest(asked, 2) is None
     played: list[tuple[Path, list[float], float]] = []
 
-    def sounds(bag: Path, begins_s: list[float], length_s: float) -> list[np.ndarray]:
+    def sounds(bag: Path, begins_s: list[float], length_s: float, naming: object) -> list[np.ndarray]:
         played.append((bag, begins_s, length_s))
         return [0.5 * np.ones(48_000, np.float32) for _ in begins_s]
 

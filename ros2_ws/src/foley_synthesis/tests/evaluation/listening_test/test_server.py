@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -68,7 +69,8 @@ class Served:
         return {"Cookie": headers["set-cookie"].split(";")[0]}
 
     def stop(self) -> None:
-        self.process.send_signal(signal.SIGINT)
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
         assert self.process.wait(120) is not None
 
 
@@ -107,6 +109,15 @@ def test_hostile_requests_change_nothing(served: Served) -> None:
         (403, "POST", "/api/answer", answer, {**me, "Origin": "http://evil.example"}),
         (422, "POST", "/api/consent", {"agree": "yes"}, {}),
         (404, "POST", "/api/consent", {"code": "' or 1=1 --"}, {}),
+        (404, "POST", "/api/consent", {"code": "\0"}, {}),
+        (400, "POST", "/api/consent", b'{"code": "\\ud800"}', {}),
+        (400, "POST", "/api/consent", b'{"code": "\xed\xa0\x80"}', {}),
+        (400, "POST", "/api/consent", b'{"\\udc00": 1, "agree": true}', {}),
+        (400, "POST", "/api/consent", b"\xff\xff", {}),
+        (422, "POST", "/api/consent", b'{"agree": NaN, "code": 1e999}', {}),
+        (400, "POST", "/api/answer", b'{"trial": "\\ud83d", "choice": "left"}', me),
+        (400, "POST", "/api/answer", b'{"a":' * 600 + b"[" * 300, me),
+        (400, "POST", "/api/answer", b"1" * 4000, me),
         (404, "GET", f"/media/{token}/left/..%2f..%2fstudy.json", None, me),
         (404, "GET", f"/media/{token}/left/sound/../../../study.json", None, me),
         (404, "GET", f"/media/{token}/middle/sound", None, me),
@@ -118,6 +129,11 @@ def test_hostile_requests_change_nothing(served: Served) -> None:
     ):  # fmt: skip
         assert served.ask(method, path, body, given)[0] == expected, (method, path, body)
     assert served.ask("GET", "/", host="evil.example")[0] == 400, "a name that was bound anew"
+    with socket.create_connection(("127.0.0.1", served.port)) as caller:  # who hangs up in the middle
+        caller.sendall(
+            b"POST /api/consent HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            b'Content-Length: 900\r\n\r\n{"agree": '
+        )
     assert read_answers(served.folder / "answers.sqlite") == []
     while (
         status := served.ask("POST", "/api/answer", answer, me)[0]
@@ -127,6 +143,8 @@ def test_hostile_requests_change_nothing(served: Served) -> None:
     assert served.ask("POST", "/api/answer", {**answer, "choice": "right"}, me)[0] == 409, "a replay"
     ((_, kept),) = read_answers(served.folder / "answers.sqlite")
     assert kept.choice == "left"
+    served.stop()
+    assert served.process.stdout is not None and "Traceback" not in served.process.stdout.read()
 
 
 def test_media_do_not_tell_which_is_real(served: Served) -> None:

@@ -140,11 +140,14 @@ def test_bad_sounds_are_named(
     with pytest.raises(ScoreError, match=f"such as {clip}"):
         list(folder_methods("x", tmp_path, tiny_dataset, [row]))
     (tmp_path / f"{clip}.wav").write_bytes(b"RIFF")
-    with pytest.raises(ScoreError, match="cannot be read"):
+    with pytest.raises(ScoreError, match="not a sound file that can be read"):
         next(folder_methods("x", tmp_path, tiny_dataset, [row])).predict([Item(row, "", "")], lambda: None)
     soundfile.write(tmp_path / "nan.wav", np.array([0.0, np.nan]), 48_000, subtype="FLOAT")
     with pytest.raises(ScoreError, match="NaN"):
         read_sound(tmp_path / "nan.wav")
+    tone = 0.3 * np.sin(np.arange(48_000) / 10)
+    soundfile.write(tmp_path / "opposite.wav", np.stack([tone, -tone], axis=1), 48_000)
+    assert np.abs(read_sound(tmp_path / "opposite.wav")).max() > 0.25, "channels are never averaged"
     for words in ((), (str(tmp_path),), (str(tiny_dataset.path), "--model", "x"),
                   (str(tiny_dataset.path), "--model", "x=/nowhere")):  # fmt: skip
         assert command.run(arguments(*words, "--out", str(tmp_path / "out"))) == 2

@@ -100,6 +100,9 @@ def test_action_in_si_units_becomes_unit_size() -> None:
     action[0] = torch.tensor([0.05, -0.05, 0.1, 0.3, 0.0, -0.6, 0.05, math.e - 1])
     assert torch.allclose(normalise_action(action), torch.tensor([[1.0, -1, 2, 1, 0, -2, 1, 1]]))
     assert float(normalise_action(torch.full((1, 8), 1e9)).max()) <= 6.0
+    assert not normalise_action(torch.full((1, 8), torch.nan)).any(), (
+        "what is not known is 0 for the networks"
+    )
 
 
 def test_config_names_the_bad_field() -> None:

@@ -1,0 +1,92 @@
+"""Joints that follow another one, as a URDF says: ``position = multiplier * leader + offset``."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Mapping
+from typing import TypeVar
+from xml.dom import expatbuilder, minidom
+from xml.parsers.expat import ExpatError
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Position = TypeVar("_Position", float, NDArray[np.float64])
+
+
+@dataclasses.dataclass(frozen=True)
+class Mimic:
+    """How a joint follows the one that leads it and is itself no follower."""
+
+    leader: str
+    multiplier: float = 1.0
+    offset: float = 0.0
+
+
+class MimicJoints:
+    """The followers of a robot, by name. Chains (a follower that is followed) end at the joint that is driven.
+
+    A text that is no XML has none, and a joint that follows itself in a circle follows nothing: whoever loads the robot
+    says what is wrong with it.
+    """
+
+    def __init__(self, urdf: str = "") -> None:
+        direct: dict[str, Mimic] = {}
+        for joint in _joints(urdf):
+            for mimic in joint.getElementsByTagName("mimic"):
+                name, leader = joint.getAttribute("name"), mimic.getAttribute("joint")
+                multiplier, offset = mimic.getAttribute("multiplier"), mimic.getAttribute("offset")
+                with contextlib.suppress(ValueError):
+                    direct[name] = Mimic(leader, float(multiplier or 1.0), float(offset or 0.0))
+        self._followers = {name: found for name in direct if (found := _driven(name, direct)) is not None}
+
+    def leader(self, joint: str) -> str:
+        """The joint that drives this one; itself where it follows none."""
+        follower = self._followers.get(joint)
+        return follower.leader if follower is not None else joint
+
+    def family(self, joint: str) -> tuple[str, ...]:
+        """Every joint that moves with this one: it first, then the one that leads, then the others."""
+        leader = self.leader(joint)
+        others = [name for name, mimic in self._followers.items() if mimic.leader == leader]
+        return tuple(dict.fromkeys((joint, leader, *others)))
+
+    def position(self, joint: str, known: Mapping[str, _Position]) -> _Position | None:
+        """Where a joint is: by the one that it follows, else by itself, else by one that follows the same.
+
+        None where none of them is known.
+        """
+        mine = self._followers.get(joint, Mimic(joint))
+        if mine.leader in known:
+            return mine.multiplier * known[mine.leader] + mine.offset
+        if joint in known:
+            return known[joint]
+        for name in self.family(joint):
+            other = self._followers.get(name)
+            if name in known and other is not None and other.multiplier:
+                return mine.multiplier * ((known[name] - other.offset) / other.multiplier) + mine.offset
+        return None
+
+
+def _joints(urdf: str) -> list[minidom.Element]:
+    if "<mimic" not in urdf:
+        return []
+    try:
+        # Without namespaces: URDFs carry prefixes that they never declare.
+        robot = expatbuilder.parseString(urdf, namespaces=False).documentElement
+    except (ExpatError, ValueError):
+        return []
+    nodes = robot.childNodes if robot is not None else []
+    return [node for node in nodes if isinstance(node, minidom.Element) and node.tagName == "joint"]
+
+
+def _driven(name: str, direct: Mapping[str, Mimic]) -> Mimic | None:
+    found, seen = direct[name], {name}
+    while (above := direct.get(found.leader)) is not None:
+        if found.leader in seen:
+            return None
+        seen.add(found.leader)
+        offset = found.multiplier * above.offset + found.offset
+        found = Mimic(above.leader, found.multiplier * above.multiplier, offset)
+    return found

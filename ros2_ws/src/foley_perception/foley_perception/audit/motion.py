@@ -1,0 +1,184 @@
+"""Rules for what moves: poses, forces, joints, hands and plans.
+
+Each gives what it finds; numbers that cannot be believed are taken out by whoever asks, who says with a Finding what
+that costs. Times are ROS times in ns and told as seconds from the recording's start.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foley_common.times import NS_PER_S
+from foley_perception.audit.finding import Finding, Severity
+from foley_perception.near_names import among
+
+Times = NDArray[np.int64]
+Rows = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+STILL_M, STILL_TURN = 2e-4, 1e-3  # [m] and of a quaternion: less is no motion, and more than a sensor's noise
+STUCK_S, STUCK_COUNT = 1.0, 20  # a measurement that stays the same to the last bit for so long is none
+
+
+@dataclasses.dataclass(frozen=True)
+class Extent:
+    """Of what a topic measured over a whole recording: from when to when, how often, between which numbers."""
+
+    first_ns: int
+    last_ns: int
+    count: int
+    lowest: NDArray[np.float64]  # [d]
+    highest: NDArray[np.float64]  # [d]
+
+    def holds(self, times_ns: Iterable[int]) -> int:
+        """How many times lie within."""
+        return sum(self.first_ns <= t <= self.last_ns for t in times_ns)
+
+
+def seconds(time_ns: int, start_ns: int) -> float:
+    """From the recording's start."""
+    return (int(time_ns) - start_ns) / NS_PER_S
+
+
+# ---- poses ---------------------------------------------------------------------------------------------
+def resting(topic: str, extent: Extent, contacts_ns: Sequence[int], start_ns: int) -> list[Finding]:
+    """A tool (position, quaternion: [7]) that never moves while things are touched."""
+    inside, range_ = extent.holds(contacts_ns), extent.highest - extent.lowest
+    if inside < 2 or extent.count < 2 or range_[:3].max() > STILL_M or range_[3:].max() > STILL_TURN:
+        return []
+    place = ", ".join(f"{v:.3f}" for v in extent.lowest[:3])
+    return [
+        Finding(
+            "pose_rests",
+            Severity.PROBLEM,
+            topic,
+            f"{topic}: the tool stays at ({place}) from {seconds(extent.first_ns, start_ns):.3f} s to "
+            f"{seconds(extent.last_ns, start_ns):.3f} s while {inside} contacts happen: is it the pose of the frame "
+            "that moves? Publish that of the tool, or name it with --tool-frame",
+            extent.first_ns,
+        )
+    ]
+
+
+def empty_frame(topic: str, frames: Sequence[str], world_frame: str) -> list[Finding]:
+    """Messages that do not say in which frame they are given."""
+    empty = sum(not frame.lstrip("/") for frame in frames)
+    if not empty:
+        return []
+    return [
+        Finding(
+            "frame_empty",
+            Severity.NOTE,
+            topic,
+            f"{topic}: {empty} of {len(frames)} messages have an empty frame_id, which means `{world_frame}`; let what "
+            "publishes them name the frame",
+        )
+    ]
+
+
+def unplaced(
+    topic: str, what: str, times_ns: Times, known: NDArray[np.int64], start_ns: int
+) -> list[Finding]:
+    """What tf could not place at its time, though it knows the frame at others."""
+    lost = np.ones(len(times_ns), dtype=np.bool_)
+    lost[known] = False
+    if not lost.any():
+        return []
+    return [
+        Finding(
+            "frame_unplaced",
+            Severity.PROBLEM,
+            topic,
+            f"{topic}: {_which(times_ns, lost, start_ns)} {what} were left out: tf does not say where their frame was "
+            "then; record /tf from the start on, and as often as the frame moves",
+            _first(times_ns, lost),
+        )
+    ]
+
+
+# ---- forces --------------------------------------------------------------------------------------------
+def wrench_stuck(topic: str, extent: Extent, contacts_ns: Sequence[int], start_ns: int) -> list[Finding]:
+    """A wrench [6] that never changes: no sensor gives that, and a force of zero only where nothing is touched."""
+    if extent.count < STUCK_COUNT or seconds(extent.last_ns, extent.first_ns) < STUCK_S:
+        return []
+    if (extent.highest > extent.lowest).any():
+        return []
+    inside = extent.holds(contacts_ns)
+    if not extent.lowest.any() and not inside:
+        return []
+    held = ", ".join(f"{v:.4g}" for v in extent.lowest)
+    touched = f" while {inside} contacts happen" if inside else ""
+    return [
+        Finding(
+            "wrench_stuck",
+            Severity.PROBLEM,
+            topic,
+            f"{topic}: it is ({held}) in all {extent.count} messages from {seconds(extent.first_ns, start_ns):.3f} s "
+            f"to {seconds(extent.last_ns, start_ns):.3f} s{touched}, which no sensor measures: the force is not known "
+            "(NaN); is the sensor connected, or a simulated one recorded in its place?",
+            extent.first_ns,
+        )
+    ]
+
+
+# ---- joints --------------------------------------------------------------------------------------------
+def joint_fault(names: Sequence[str], positions: Sequence[float] | NDArray[np.float64]) -> str:
+    """Why nobody can say which position is whose; empty where that is clear."""
+    if len(positions) != len(names):
+        return f"{len(positions)} positions for {len(names)} names"
+    twice = [name for name, count in collections.Counter(names).items() if count > 1]
+    return f"`{twice[0]}` twice" if twice else ""
+
+
+# ---- the hand ------------------------------------------------------------------------------------------
+def width_untold(
+    topic: str, joint: str, hand: str, default_m: float, known: Iterable[str], silent_s: float | None = None
+) -> Finding:
+    """The gripper's opening, which no joint tells.
+
+    Args:
+        known: joints that were told.
+        silent_s: since when it is told no longer; None: it never was.
+    """
+    names = list(known)
+    seen = (
+        f"was never seen ({among(joint, names)})"
+        if silent_s is None
+        else f"was not told for {silent_s:.1f} s"
+    )
+    cost = f"the gripper's width is not known (NaN), and its hand is drawn {default_m * 1e3:.0f} mm open"
+    return Finding(
+        "width_untold",
+        Severity.PROBLEM,
+        topic,
+        f"{topic}: joint `{joint}` of the hand `{hand}` {seen}: {cost}, the file's width.default, which stands in; "
+        "publish the joint, or name the hand file of this gripper (--hand, live the parameter `hand`)",
+    )
+
+
+# ---- plans ---------------------------------------------------------------------------------------------
+def plan_refused(topic: str, received_ns: int, why: str, start_ns: int) -> Finding:
+    """A planned motion that cannot be followed; others can."""
+    return Finding(
+        "plan_refused",
+        Severity.PROBLEM,
+        topic,
+        f"{topic}: the plan that came at {seconds(received_ns, start_ns):.3f} s is left out: {why}",
+        received_ns,
+    )
+
+
+# ---- inside --------------------------------------------------------------------------------------------
+def _which(times_ns: Times, bad: Mask, start_ns: int) -> str:
+    return (
+        f"{int(bad.sum())} of {len(bad)} (first at {seconds(times_ns[int(np.argmax(bad))], start_ns):.3f} s)"
+    )
+
+
+def _first(times_ns: Times, bad: Mask) -> int:
+    return int(times_ns[int(np.argmax(bad))])

@@ -1,0 +1,223 @@
+"""What is wrong with poses, forces and joints, message by message: bounded, whatever a recording's length.
+
+Messages come in the order in which they were written. Rules that need more than one topic are in motion.py.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foley_common.times import NS_PER_S
+from foley_perception.audit.finding import Finding, Severity
+from foley_perception.audit.motion import Extent, joint_fault, seconds
+
+UNIT_LOW, UNIT_HIGH = 0.9, 1.1  # length of a quaternion that rounding or a foreign library may give
+FAR_M = 50.0  # no arm stands this far from its world
+JUMP_M, JUMP_M_S = 0.2, 20.0  # a step as far as this and faster than this is no motion
+MAX_GAP_S = 0.25  # between two poses or forces
+POSE, WRENCH = 7, 6  # numbers of a message
+
+
+@dataclasses.dataclass
+class Count:
+    """How many messages have a fault, and when."""
+
+    messages: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+    shown: str = ""  # a value of the first one
+
+    def add(self, time_ns: int, shown: str = "") -> None:
+        if not self.messages:
+            self.first_ns, self.shown = time_ns, shown
+        self.messages, self.last_ns = self.messages + 1, time_ns
+
+
+class Moving:
+    """Judges poses (7 numbers: position, quaternion) or wrenches (6)."""
+
+    def __init__(self, numbers: int) -> None:
+        self._numbers, self._messages = numbers, 0
+        self._nan, self._turned, self._far, self._jump, self._gap = (Count() for _ in range(5))
+        self._longest: tuple[float, int] = (0.0, 0)  # [s], and from when on
+        self._last: tuple[int, NDArray[np.float64], str] | None = None  # usable
+        self._first_ns, self._newest_ns, self._usable = 2**63 - 1, -(2**63), 0
+        self._lowest, self._highest = np.full(numbers, np.inf), np.full(numbers, -np.inf)
+
+    def add(self, time_ns: int, values: NDArray[np.float64], frame: str = "") -> bool:
+        """One message, given in a frame; whether it is usable."""
+        self._messages += 1
+        if not math.isfinite(sum(values.tolist())):
+            self._nan.add(time_ns)
+            return False
+        if self._numbers == POSE:
+            length = math.hypot(*values[3:])
+            if not UNIT_LOW <= length <= UNIT_HIGH:
+                self._turned.add(time_ns, f"{length:.3g}")
+                return False
+        self._usable += 1
+        self._first_ns, self._newest_ns = min(self._first_ns, time_ns), max(self._newest_ns, time_ns)
+        np.minimum(self._lowest, values, out=self._lowest)
+        np.maximum(self._highest, values, out=self._highest)
+        if self._numbers == POSE and math.hypot(*values[:3]) > FAR_M:
+            self._far.add(time_ns, ", ".join(f"{v:.4g}" for v in values[:3]))
+        if self._last is not None and time_ns > self._last[0]:
+            self._since(self._last, time_ns, values, frame)
+        if self._last is None or time_ns > self._last[0]:
+            self._last = time_ns, values.copy(), frame
+        return True
+
+    def _since(
+        self,
+        last: tuple[int, NDArray[np.float64], str],
+        time_ns: int,
+        values: NDArray[np.float64],
+        frame: str,
+    ) -> None:
+        span = (time_ns - last[0]) / NS_PER_S
+        if span > MAX_GAP_S:
+            self._gap.add(last[0])
+            self._longest = max(self._longest, (span, last[0]))
+        if self._numbers == POSE and frame == last[2]:
+            step = float(np.linalg.norm(values[:3] - last[1][:3]))
+            if step > JUMP_M and step > JUMP_M_S * span:
+                self._jump.add(time_ns, f"{step:.3g}")
+
+    @property
+    def extent(self) -> Extent | None:
+        """Of what is usable; None where nothing is."""
+        if not self._usable:
+            return None
+        return Extent(self._first_ns, self._newest_ns, self._usable, self._lowest, self._highest)
+
+    def findings(self, topic: str, start_ns: int) -> list[Finding]:
+        """One for each kind of fault."""
+        poses = self._numbers == POSE
+        found = self._pose_findings(topic, start_ns) if poses else self._wrench_findings(topic, start_ns)
+        if self._gap.messages:
+            what, cost = (
+                ("poses", "contacts there are left out")
+                if poses
+                else ("forces", "the force is not known there (NaN)")
+            )
+            gaps = f"{self._gap.messages} {'gap' if self._gap.messages == 1 else 'gaps'}"
+            span, since = self._longest
+            text = (
+                f"{gaps} of more than {MAX_GAP_S} s between {what}, the longest of {span:.3f} s from "
+                f"{seconds(since, start_ns):.3f} s on: {cost}; look for what stops its publisher, or for losses with "
+                "`foley bag info`"
+            )
+            found.append(_problem("motion_gap", topic, text, self._gap))
+        return found
+
+    def _wrench_findings(self, topic: str, start_ns: int) -> list[Finding]:
+        if not self._nan.messages:
+            return []
+        count = f"{self._nan.messages} of {self._messages}" if self._usable else f"all {self._messages}"
+        text = (
+            f"{count} messages hold NaN, from {seconds(self._nan.first_ns, start_ns):.3f} s to "
+            f"{seconds(self._nan.last_ns, start_ns):.3f} s: the force is not known then (NaN); is the sensor mounted, "
+            "and its driver started before the recording?"
+        )
+        return [_problem("wrench_value", topic, text, self._nan)]
+
+    def _pose_findings(self, topic: str, start_ns: int) -> list[Finding]:
+        def which(count: Count) -> str:
+            first = seconds(count.first_ns, start_ns)
+            return f"{count.messages} of {self._messages} (first at {first:.3f} s)"
+
+        nan, turned, far, jump = self._nan, self._turned, self._far, self._jump
+        found = [
+            _problem(
+                "pose_value",
+                topic,
+                f"{which(nan)} poses hold NaN or infinity and were left out; start the recording when what publishes "
+                "them is ready",
+                nan,
+            ),
+            _problem(
+                "pose_quaternion",
+                topic,
+                f"{which(turned)} poses have a quaternion of length {turned.shown} and were left out: it must be 1 "
+                f"(within [{UNIT_LOW}, {UNIT_HIGH}] it is normalised); let what publishes them fill in the orientation",
+                turned,
+            ),
+            _problem(
+                "pose_unit",
+                topic,
+                f"{which(far)} positions are farther than {FAR_M:.0f} m away, such as ({far.shown}): are they "
+                "millimetres? ROS has metres; let what publishes them divide by 1000, and record again",
+                far,
+            ),
+            _problem(
+                "pose_jump",
+                topic,
+                f"{which(jump)} poses lie {jump.shown} m from the one before, faster than {JUMP_M_S:.0f} m/s: do two "
+                "nodes publish on it, or is it not in metres? Stop one of them, or correct the unit, and record again",
+                jump,
+            ),
+        ]
+        return [one for one, count in zip(found, (nan, turned, far, jump), strict=True) if count.messages]
+
+
+class JointNames:
+    """Judges joint_states."""
+
+    def __init__(self) -> None:
+        self._messages = 0
+        self._wrong: dict[str, Count] = collections.defaultdict(Count)  # by what is wrong
+        self._nan: dict[str, Count] = collections.defaultdict(Count)  # by joint
+        self._without = Count()
+
+    def usable(self, time_ns: int, names: Sequence[str], positions: NDArray[np.float64]) -> bool:
+        """Whether a message tells of positions which are whose."""
+        self._messages += 1
+        if not positions.size:
+            if names:
+                self._without.add(time_ns)
+            return False
+        if fault := joint_fault(names, positions):
+            self._wrong[fault].add(time_ns)
+            return False
+        if not math.isfinite(sum(positions.tolist())):
+            for name, position in zip(names, positions, strict=True):
+                if not math.isfinite(position):
+                    self._nan[name].add(time_ns)
+        return True
+
+    def findings(self, topic: str, start_ns: int) -> list[Finding]:
+        """One for each kind of fault."""
+        found = []
+
+        def tell(rule: str, severity: Severity, count: Count, why: str) -> None:
+            at = seconds(count.first_ns, start_ns)
+            text = f"{topic}: {count.messages} of {self._messages} messages {why}, first at {at:.3f} s"
+            found.append(Finding(rule, severity, topic, text, count.first_ns))
+
+        for why, count in self._wrong.items():
+            tell(
+                "joints_names",
+                Severity.PROBLEM,
+                count,
+                f"have {why} and were left out; let their publisher give one position to each name",
+            )
+        for joint, count in self._nan.items():
+            tell(
+                "joints_value",
+                Severity.PROBLEM,
+                count,
+                f"hold NaN for `{joint}`, whose position is not known then; is its driver ready?",
+            )
+        if self._without.messages:
+            tell("joints_positions", Severity.NOTE, self._without, "carry no positions")
+        return found
+
+
+def _problem(rule: str, topic: str, text: str, count: Count) -> Finding:
+    return Finding(rule, Severity.PROBLEM, topic, f"{topic}: {text}", count.first_ns)

@@ -1,0 +1,198 @@
+"""The audit of a whole recording, fed message by message: while it is recorded, or from its bag."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from foley_common.times import NS_PER_S
+from foley_common.topics import MICROPHONE, Topic
+from foley_perception.audio.clock import stamp_by_arrival
+from foley_perception.audit.arrivals import ArrivalClock
+from foley_perception.audit.clock_time import moment
+from foley_perception.audit.finding import Finding, Severity
+from foley_perception.audit.roles import roles_of
+from foley_perception.audit.sound import SoundAudit
+from foley_perception.audit.stamps import StampAudit
+from foley_perception.audit.times import RESTAMPED, TimeAudit
+from foley_perception.recording import cdr, definitions
+from foley_perception.recording.bag import BagMessage, BagTopic
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What was found, and how messages are placed in time."""
+
+    findings: tuple[Finding, ...]  # the worst first
+    clock: ArrivalClock
+    unstamped: Mapping[str, Unstamped]  # topics with messages whose stamp is zero
+    further: frozenset[str]  # topics of devices beside the main ones
+
+    def error(self, topic: str) -> str:
+        """Why a topic cannot be believed; empty where it can."""
+        wrong = [f.text for f in self.findings if f.topic == topic and f.severity == Severity.ERROR]
+        return "; ".join(wrong)
+
+    def main_errors(self) -> list[str]:
+        """Why the recording is of no use."""
+        return [f.text for f in self.findings if f.severity == Severity.ERROR and f.topic not in self.further]
+
+    def problems(self) -> list[str]:
+        """What is told, and is not of a device that is left out."""
+        return [f.text for f in self.findings if f.severity == Severity.PROBLEM]
+
+    @property
+    def moves(self) -> bool:
+        """Whether messages are to be :meth:`placed` elsewhere than they say."""
+        return not self.clock.same or bool(self.unstamped)
+
+    def placed(self, message: BagMessage) -> BagMessage | None:
+        """A message with its arrival by the stamps' clock, which is its stamp where its topic has none; None if it
+        alone has none."""
+        if not self.moves:
+            return message
+        if not self.clock.same:
+            message = dataclasses.replace(message, log_time=self.clock.stamp_ns(message.log_time))
+        unstamped = self.unstamped.get(message.topic)
+        if unstamped is None:
+            return message
+        data = bytes(message.data)
+        if cdr.read_first_stamp(data, unstamped.place) is not None:
+            return message
+        if not unstamped.throughout:
+            return None
+        stamp = _sound_stamp(data, message.log_time) if unstamped.sound else message.log_time
+        stamped = cdr.with_stamp(data, unstamped.place[0], stamp)
+        return dataclasses.replace(message, _fetch=lambda: stamped)
+
+
+class Unstamped(NamedTuple):
+    """A topic with stamps that are zero."""
+
+    place: tuple[int, bool]  # of the stamp
+    throughout: bool
+    sound: bool
+
+
+def _sound_stamp(data: cdr.Buffer, arrival_ns: int) -> int:
+    head = cdr.audio_head_or_none(data)
+    if head is None or not head.sample_rate:
+        return arrival_ns
+    return stamp_by_arrival(arrival_ns, head.frames, head.sample_rate)
+
+
+class RecordingAudit:
+    """Times of every stamped topic and sound of every microphone, in bounded memory.
+
+    Args:
+        named: topics that bear other names than the registry's -> those.
+    """
+
+    def __init__(self, named: Mapping[str, str] | None = None) -> None:
+        self._named = dict(named or {})
+        self._types: dict[str, str] = {}
+        self._stamp_at: dict[str, tuple[int, bool] | None] = {}
+        self._stamps: dict[str, StampAudit] = {}
+        self._sounds: dict[str, SoundAudit] = {}
+        self._first_ns: int | None = None
+
+    def add_topic(self, name: str, message_type: str, definition: str) -> None:
+        """Say what a topic holds, before its first message."""
+        self._types[name] = message_type
+        at = self._stamp_at[name] = definitions.stamp_offset(definition)
+        if at is not None:
+            self._stamps[name] = StampAudit()
+        if message_type == MICROPHONE.type:
+            self._sounds[name] = SoundAudit()
+
+    def knows(self, name: str) -> bool:
+        return name in self._stamp_at
+
+    def add_message(self, bag_topics: Mapping[str, BagTopic], message: BagMessage) -> None:
+        """One message of a bag."""
+        if not self.knows(message.topic):
+            topic = bag_topics[message.topic]
+            self.add_topic(topic.name, topic.type, topic.definition)
+        self.add(message.topic, message.data, message.log_time)
+
+    def add(self, topic: str, data: cdr.Buffer, arrival_ns: int) -> None:
+        """One message of a topic that was added."""
+        if self._first_ns is None or arrival_ns < self._first_ns:
+            self._first_ns = arrival_ns
+        stamps = self._stamps.get(topic)
+        if stamps is None:
+            return
+        offset, in_sequence = self._place(topic)
+        if not in_sequence or any(data[4:8]):
+            stamp = cdr.read_stamp(data, offset)
+            if stamp is not None:
+                stamps.add(stamp, arrival_ns)
+        if topic in self._sounds:
+            self._sounds[topic].add_message(data, arrival_ns)
+
+    def clock_steps(self) -> dict[str, list[tuple[int, float]]]:
+        """Of each topic: stamp [ns] after, and size [s], of each step of its stamps; of all by the main microphone's,
+        which counts."""
+        roles = roles_of(self._types, self._named)
+        steps = TimeAudit(self._stamps, roles).steps()
+        main = [sound for name, sound in self._sounds.items() if roles.get(name) == MICROPHONE]
+        counted = main[0].chunks.clock_steps() if len(main) == 1 else []
+        own = {name: [(jump.stamp_ns, size) for jump, size in of_it] for name, of_it in steps.items()}
+        return {name: [*counted, *own.get(name, [])] for name in self._types}
+
+    def lines(self) -> list[str]:
+        """What was found, the worst first."""
+        return [finding.line for finding in self.verdict().findings]
+
+    def verdict(self, roles: Mapping[str, Topic] | None = None) -> Verdict:
+        """What is wrong, the worst first.
+
+        Args:
+            roles: topic -> its entry in the registry, of those that are read; without it, by their names alone.
+        """
+        roles = roles_of(self._types, self._named) if roles is None else roles
+        times = TimeAudit(self._stamps, roles)
+        start = None if self._first_ns is None else times.clock.stamp_ns(self._first_ns)
+        # Of two microphones on one topic, stamps say nothing.
+        mixed = {name for name, sound in self._sounds.items() if sound.chunks.interleaved}
+        found = [f for f in times.findings(start) if f.topic not in mixed]
+        found += self._restarts(times, roles, start)
+        two_runs = any(f.rule == "two_runs" for f in found)
+        for name, sound in sorted(self._sounds.items()):
+            if name in roles:
+                measured = times.measured and times.clock.same
+                heard = sound.findings(name, start, measured=measured)
+                found += [f for f in heard if not (two_runs and f.rule == "sound_step")]
+        found.sort(key=lambda finding: -finding.severity)
+        unstamped = {
+            name: Unstamped(self._place(name), not stamps.stamped, name in self._sounds)
+            for name, stamps in self._stamps.items()
+            if stamps.zero and name in roles and roles[name].reader in RESTAMPED
+        }
+        further = frozenset(name for name, role in roles.items() if role.further)
+        return Verdict(tuple(found), times.clock, unstamped, further)
+
+    def _restarts(
+        self, times: TimeAudit, roles: Mapping[str, Topic], start_ns: int | None
+    ) -> Iterator[Finding]:
+        """Everything was silent, and the microphone began anew: what was still then may have been moved."""
+        for before, after in times.pauses():
+            for name, sound in sorted(self._sounds.items()):
+                anew = [at for at in sound.chunks.begins if before < at < after + NS_PER_S]
+                if roles.get(name) == MICROPHONE and anew:
+                    yield Finding(
+                        "two_runs",
+                        Severity.ERROR,
+                        name,
+                        f"{name}: a new stream begins after {(after - before) / NS_PER_S:.1f} s in which no "
+                        f"sensor sent anything, from {moment(before, start_ns)} on: there are two runs in this bag; "
+                        "record each run into a bag of its own",
+                        before,
+                    )
+                    return
+
+    def _place(self, name: str) -> tuple[int, bool]:
+        place = self._stamp_at[name]
+        assert place is not None, "topics without a stamp have no StampAudit"
+        return place

@@ -1,0 +1,165 @@
+"""Rows of docs/recording.md about what moves and what is seen. The rules are in moving.py, motion.py and camera.py."""
+
+from __future__ import annotations
+
+from foley_perception.audit.motion import STILL_M, STUCK_S
+from foley_perception.audit.moving import FAR_M, JUMP_M, JUMP_M_S, MAX_GAP_S, UNIT_HIGH, UNIT_LOW
+from foley_perception.audit.rule import Rule
+
+MOTION: tuple[Rule, ...] = (
+    # ---- frames ----
+    Rule(
+        "frame_empty",
+        "messages name the frame they are given in",
+        "any empty frame_id",
+        "how many; name the frame",
+        "nothing: it means the world",
+    ),
+    Rule(
+        "frame_unplaced",
+        "tf says where a frame was at a message's time",
+        "any; error where tf never connects the frame with the world",
+        "how many, first time; record /tf from the start",
+        "those messages; error: the bag",
+    ),
+    # ---- poses ----
+    Rule("pose_value", "poses are finite", "any NaN or infinity", "how many, first time", "those poses"),
+    Rule(
+        "pose_quaternion",
+        "length of the quaternion",
+        f"[{UNIT_LOW:g}, {UNIT_HIGH:g}], within which it is normalised",
+        "the length, how many, first time",
+        "those poses",
+    ),
+    Rule(
+        "pose_unit", "distance from the origin", f"{FAR_M:g} m", "the position; millimetres?", "nothing: told"
+    ),
+    Rule(
+        "pose_jump",
+        "steps between poses of one frame",
+        f"{JUMP_M:g} m and {JUMP_M_S:g} m/s",
+        "the step, how many, first time; two publishers, wrong unit",
+        "nothing: told",
+    ),
+    Rule(
+        "pose_rests",
+        "the tool moves while things are touched",
+        f"less than {STILL_M * 1e3:g} mm and 0.001 of the quaternion in the whole recording, 2 contacts",
+        "where it stays; publish the pose of the tool",
+        "nothing: told",
+    ),
+    Rule(
+        "motion_gap",
+        "poses and forces come without a pause",
+        f"{MAX_GAP_S:g} s",
+        "how many, the longest, when",
+        "contacts in a gap of the poses are left out; a force in a gap is not known (NaN)",
+    ),
+    # ---- forces, joints, plans ----
+    Rule(
+        "wrench_value", "forces are finite", "any NaN", "how many, from when to when", "the force then: NaN"
+    ),
+    Rule(
+        "wrench_stuck",
+        "forces change",
+        f"the same to the last bit for {STUCK_S:g} s and more, and not 0 without contacts",
+        "the value; is the sensor connected?",
+        "the force: NaN",
+    ),
+    Rule(
+        "joints_names",
+        "as many positions as names, each name once",
+        "any other",
+        "what, how many, first time",
+        "those messages",
+    ),
+    Rule("joints_value", "positions are finite", "any NaN", "which joint, how many", "that joint then"),
+    Rule("joints_positions", "messages carry positions", "any without", "how many", "nothing: a note"),
+    Rule(
+        "width_untold",
+        "somebody tells the joint of the hand's file, or one that moves with it",
+        "never",
+        "the joint, those that were told; `--hand`",
+        "the width: NaN; a hand is drawn with its file's default",
+    ),
+    Rule(
+        "plan_refused",
+        "plans have finite points, times that increase, joints and frames that are known",
+        "any other",
+        "which plan, why",
+        "that plan",
+    ),
+    Rule(
+        "plan_kinematics",
+        "joint plans can be followed: robot_description, its tool",
+        "cannot",
+        "why",
+        "planned actions: those of the tool's plans, or NaN",
+    ),
+)
+
+CAMERAS: tuple[Rule, ...] = (
+    Rule(
+        "pictures_readable",
+        "images are whole, of a known encoding and of the size of most",
+        "any other; error where none is left",
+        "how many, first time, why",
+        "those images; error: the camera",
+    ),
+    Rule(
+        "picture_colours",
+        "the encoding names its colours",
+        "8UC3, 8UC4",
+        "that blue counts as first",
+        "nothing",
+    ),
+    Rule(
+        "depth_unit",
+        "median of the first images with readings",
+        "16UC1: 10-60 cm, 60-10,000 mm, above 0.1 mm; 32FC1: 0.03-60 m, 60-60,000 mm",
+        "the value and the unit that is taken, where it is not the standard's",
+        "nothing: it is used so",
+    ),
+    Rule(
+        "depth_readable",
+        "depth can be decoded, has a unit and the shape of its camera_info",
+        "cannot",
+        "why",
+        "depth",
+    ),
+    Rule(
+        "camera_calibration",
+        "camera_info has a focal length, the images' shape and a known distortion model",
+        "any other",
+        "what; calibrate",
+        "where things are in its images: clips have no pictures",
+    ),
+    Rule(
+        "camera_size",
+        "camera_info is of the images' size",
+        "ROI, binning, a whole scale",
+        "what was applied",
+        "nothing",
+    ),
+    Rule(
+        "camera_distortion",
+        "distortion of camera_info",
+        "any, on a topic that is not `image_rect*`",
+        "that images are undistorted, or were so already",
+        "nothing: a note",
+    ),
+    Rule(
+        "camera_changes",
+        "one calibration in a recording",
+        "any other",
+        "when",
+        "nothing: each image by its own",
+    ),
+    Rule(
+        "camera_place",
+        "tf connects the camera with the world, always or at times",
+        "never",
+        "which frame; record /tf_static, and /tf where the camera moves",
+        "where things are in its images: clips have no pictures",
+    ),
+)

@@ -1,0 +1,220 @@
+"""A bag read once from front to back: what is small of it is kept, and of the rest where it lies.
+
+::
+
+    bag --(one pass)--> outline --(any stretch of time)--> messages --reader.py--> episode
+
+So an episode of ten seconds is read at the cost of ten seconds, and two hours in pieces need no more memory than one
+piece. Stamps and arrival may run on different clocks; see index.py.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foley_common import topics
+from foley_common.topics import MAIN_ARM, Topic
+from foley_perception.audit.recording import RecordingAudit
+from foley_perception.episodes.decode import Decoder
+from foley_perception.episodes.index import Range, joined
+from foley_perception.episodes.names import resolve
+from foley_perception.episodes.notes import Contacts, Note, Plan, Plans, Transforms, note_of
+from foley_perception.episodes.sound import SoundOutline, Stream
+from foley_perception.episodes.tracks import EpisodeError
+from foley_perception.recording.bag import Bag, BagMessage
+from foley_perception.recording.bag_name import bag_name
+from foley_perception.recording.errors import BagError
+
+Messages = dict[str, list[BagMessage]]
+_STREAMS: tuple[str, ...] = ("audio", "image", "depth", "pose", "joints", "wrench", "keypoints")
+_AUDIO = topics.MICROPHONE.type
+
+
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """A stretch of ROS time, and what is read beside it.
+
+    Events (contacts) are those of ``start_ns <= time < end_ns``; streams reach from ``first_ns`` to ``last_ns``, and to
+    their nearest messages beyond.
+    """
+
+    start_ns: int
+    end_ns: int
+    first_ns: int
+    last_ns: int
+
+    def holds(self, time_ns: int) -> bool:
+        return self.start_ns <= time_ns < self.end_ns
+
+
+class Outline:
+    """What one pass over a bag found.
+
+    Args:
+        name: what a recording is called whose metadata do not say it.
+        keep: keep every message as well, to read the whole of it.
+
+    Raises:
+        EpisodeError: not a bag, or a topic of a main device is ambiguous or has a wrong type.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        namespace: str = "",
+        mapping: Mapping[str, str] | None = None,
+        name: str = "",
+        keep: bool = False,
+    ) -> None:
+        self.path = path
+        self.counts: collections.Counter[str] = collections.Counter()  # messages by topic
+        self._keep = keep
+        audit = RecordingAudit()
+        start, end = 2**63 - 1, 0
+        try:
+            self.bag = Bag(path)
+            self._begin_notes()
+            for message in self.bag.messages():
+                audit.add_message(self.bag.topics, message)
+                self.counts[message.topic] += 1
+                start, end = min(start, message.log_time), max(end, message.log_time)
+                self._note(message, message.log_time)
+            self.session = self.bag.session
+            if not self.session.get("session_id"):
+                self.session["session_id"] = name or bag_name(path)
+            self.problems = tuple(dict.fromkeys(self.bag.problems))  # each reading of the bag adds to its own
+            self.names, self.left_out = resolve(self.bag, namespace, mapping, heard=self.counts)
+            roles = {self.names[t.role]: t for t in topics.TOPICS if t.role in self.names}
+            self.verdict = audit.verdict(roles)
+            if self.verdict.moves:  # what was noted of times does not hold
+                self._begin_notes()
+                for message in self.bag.messages():
+                    if (placed := self.verdict.placed(message)) is not None:
+                        self._note(placed, message.log_time)
+        except BagError as error:
+            raise EpisodeError(str(error)) from error
+        self.start_ns = self.verdict.clock.stamp_ns(
+            start
+        )  # of what arrived first, by the clock of the stamps
+        self.end_ns = self.verdict.clock.stamp_ns(end)
+
+    def _begin_notes(self) -> None:
+        self._all: Messages | None = collections.defaultdict(list) if self._keep else None
+        self._notes: dict[str, Note | None] = {}
+        self._sounds: dict[str, SoundOutline] = {}
+
+    def _note(self, message: BagMessage, arrival: int) -> None:
+        name = message.topic
+        if self._all is not None:
+            self._all[name].append(message)
+        if name not in self._notes:
+            topic = self.bag.topics[name]
+            self._notes[name] = note_of(topic)
+            if topic.type == _AUDIO:
+                self._sounds[name] = SoundOutline(name)
+        if (sound := self._sounds.get(name)) is not None:
+            sound.feed(message, arrival)
+        elif (note := self._notes[name]) is not None:
+            note.feed(message, arrival)
+
+    # ---- topics by role ----------------------------------------------------------------------------------
+    def topic(self, reader: str, device: str = "") -> Topic | None:
+        """The first of a device's topics of one kind that has messages: raw before compressed."""
+        return next((t for t in topics.read_by(reader, device=device) if self.has(t)), None)
+
+    def has(self, topic: Topic) -> bool:
+        return self.counts[self.names.get(topic.role, "")] > 0
+
+    def note(self, topic: Topic) -> Note | None:
+        return self._notes.get(self.names.get(topic.role, ""))
+
+    def sound(self, topic: Topic) -> SoundOutline:
+        return self._sounds[self.names[topic.role]]
+
+    def contact_times(self, arm: str) -> list[int]:
+        """Of an arm's true contacts, else of the main arm's detected ones [ns]."""
+        topic = self.topic("contacts", arm) or (topics.CONTACTS if arm == MAIN_ARM else None)
+        note = self.note(topic) if topic is not None else None
+        return note.times_ns if isinstance(note, Contacts) else []
+
+    # ---- messages ----------------------------------------------------------------------------------------
+    def messages(self, span: Span | None) -> Messages:
+        """What a reader needs for a stretch of time (None: for all of it), by topic. Moving transforms come apart."""
+        if span is None:
+            if self._all is None:
+                raise ValueError("the outline was made without `keep`")
+            return self._all
+        found: Messages = {}
+        wanted: dict[str, list[Range]] = {}
+        for role, name in self.names.items():
+            topic, note = topics.topic(role), self._notes.get(name)
+            if topic.reader in _STREAMS and self.topic(topic.reader, topic.device) is not topic:
+                continue  # compressed beside raw
+            if topic.reader == "depth":
+                continue  # no clip and no window has it
+            if name in self._sounds:
+                with contextlib.suppress(EpisodeError):  # told where it is read
+                    wanted[name] = self._sounds[name].ranges(span.first_ns, span.last_ns)
+            elif note is not None:
+                wanted[name] = note.ranges(span.first_ns, span.last_ns)
+                if topic.reader == "joints":  # as they stood when a plan came
+                    for plan in self.plans(span):
+                        wanted[name] += note.ranges(plan.received, plan.received)
+                if kept := note.kept(span.start_ns, span.end_ns):
+                    found[name] = list(kept)
+        for message in self._read(wanted):
+            found.setdefault(message.topic, []).append(message)
+        return found
+
+    def plans(self, span: Span) -> Iterator[Plan]:
+        """Planned motions, of all arms, that speak of a stretch of time."""
+        for note in self._notes.values():
+            if isinstance(note, Plans):
+                yield from note.about(span.first_ns, span.last_ns)
+
+    def samples(self, topic: Topic, stream: Stream, first: int, stop: int) -> NDArray[np.float32]:
+        """[first, stop) of one stream of a microphone; 0 where nothing was received."""
+        name = self.names[topic.role]
+        messages = self._read({name: stream.index.ranges(first, stop - 1, neighbours=False)})
+        (segment,) = self._sounds[name].segments(messages, {stream: (first, stop)})
+        return segment.samples
+
+    def transforms(self, span: Span | None) -> list[BagMessage]:
+        """Of /tf, for a stretch of time and for the plans that speak of it."""
+        name = self.names.get(topics.TF.role, "")
+        if self._all is not None:
+            return self._all.get(name, [])
+        if span is None or not self.counts[name]:
+            return []
+        ranges = self._moving.ranges(span.first_ns, span.last_ns)
+        for plan in self.plans(span):
+            ranges += self._moving.ranges(plan.start, plan.end)
+            ranges += self._moving.ranges(plan.received, plan.received)
+        return list(self._read({name: ranges}))
+
+    @cached_property
+    def _moving(self) -> Transforms:
+        name = self.names[topics.TF.role]
+        messages = (message for message in self.bag.messages() if message.topic == name)
+        return Transforms(messages, Decoder({name: self.bag.topics[name]}))
+
+    def _read(self, wanted: dict[str, list[Range]]) -> Iterator[BagMessage]:
+        """Messages of topics within their ranges of arrival, in the order in which they were written."""
+        whole = {name: joined(ranges, apart_ns=0) for name, ranges in wanted.items() if ranges}
+        for first, last in joined([r for ranges in whole.values() for r in ranges]):
+            for message in self.bag.messages(start_ns=first, end_ns=last + 1):
+                ranges = whole.get(message.topic, ())
+                if not (first <= message.log_time <= last):
+                    continue
+                inside = any(a <= message.log_time <= b for a, b in ranges)
+                if inside and (placed := self.verdict.placed(message)) is not None:
+                    yield placed

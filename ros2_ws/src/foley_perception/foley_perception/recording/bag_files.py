@@ -1,0 +1,115 @@
+"""Which files a bag has, in order, and those that are missing, empty or not named where they should be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from foley_perception.recording.damage import Damage
+from foley_perception.recording.errors import BagError
+
+_STORED = re.compile(r"(?P<stem>.+?)(?:_(?P<number>\d+))?\.(?:mcap|db3)(?:\.zstd)?$")
+
+
+def find_files(path: Path, information: Mapping[str, Any]) -> tuple[list[Path], list[Damage]]:
+    """The files of a bag, and what is wrong with them as files.
+
+    Args:
+        path: folder of a bag, or one of its files.
+        information: of ``metadata.yaml``; empty without it.
+
+    Raises:
+        BagError: there is none.
+    """
+    if not path.is_dir():
+        return [path], []
+    listed = _listed(information)
+    there = sorted((p for p in path.iterdir() if p.is_file() and _STORED.match(p.name)), key=_order)
+    files, damages = [], []
+    for name, entry in listed.items():
+        file = _as_stored(path / name)
+        if file is None:
+            damages.append(_missing(name, entry))
+        elif file not in files:
+            files.append(file)
+    more = [p for p in there if _plain(p.name) not in {_plain(f.name) for f in files}]
+    if not files:
+        files += _without_doubles(more)
+    else:
+        numbers: dict[str, set[int]] = {}
+        for file in files:
+            stem, number = _split_number(file)
+            numbers.setdefault(stem, set()).add(number)
+        # A recorder that was killed has not yet named its newest files. Other files are not of this bag.
+        for file in _without_doubles(more):
+            stem, number = _split_number(file)
+            if number >= 0 and -1 not in numbers.get(stem, {-1}):
+                damages.append(
+                    Damage(file.name, 0, 0, "metadata.yaml does not name it; it is read", messages=0)
+                )
+                files.append(file)
+                files.sort(key=_order)
+    if not files:
+        raise BagError(f"{path}: no .mcap or .db3 file in it; give the folder of one bag")
+    return files, damages
+
+
+def _listed(information: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Names in ``metadata.yaml``, and what it says of each."""
+    entries = {
+        Path(str(entry.get("path"))).name: entry
+        for entry in information.get("files") or ()
+        if isinstance(entry, dict)
+    }
+    names = [Path(str(name)).name for name in information.get("relative_file_paths") or ()]
+    return {name: entries.get(name, entries.get(_plain(name), {})) for name in names}
+
+
+def _missing(name: str, entry: Mapping[str, Any]) -> Damage:
+    count, first, last = entry.get("message_count"), 0, 0
+    try:
+        first = int(entry["starting_time"]["nanoseconds_since_epoch"])
+        last = first + int(entry["duration"]["nanoseconds"])
+    except (KeyError, TypeError, ValueError):
+        first = last = 0
+    # Zero is what a recorder wrote at its start.
+    messages = count if isinstance(count, int) and count > 0 else None
+    return Damage(name, 0, 0, "metadata.yaml names this file, which is missing", messages, first, last)
+
+
+def of_unreadable(name: str, reason: str, information: Mapping[str, Any]) -> Damage:
+    """A file of which nothing can be read, with what ``metadata.yaml`` says was in it."""
+    entry = _listed(information).get(name, {})
+    known = _missing(name, entry)
+    return Damage(name, 0, 0, reason, known.messages, known.first_ns, known.last_ns)
+
+
+def _as_stored(file: Path) -> Path | None:
+    """A file that may have been compressed or decompressed since its name was written down."""
+    plain = file.with_name(_plain(file.name))
+    candidates = (file, plain, plain.with_name(plain.name + ".zstd"))
+    return next((one for one in candidates if one.is_file()), None)
+
+
+def _without_doubles(files: list[Path]) -> list[Path]:
+    """Not both of a file and its compressed copy."""
+    plain = {file.name for file in files if file.suffix != ".zstd"}
+    return [file for file in files if file.suffix != ".zstd" or file.stem not in plain]
+
+
+def _plain(name: str) -> str:
+    return name.removesuffix(".zstd")
+
+
+def _split_number(file: Path) -> tuple[str, int]:
+    """Name and number of a file of a split recording; -1 for one that has none."""
+    found = _STORED.match(file.name)
+    return (found["stem"], int(found["number"] or -1)) if found else (file.name, -1)
+
+
+def _order(file: Path) -> tuple[list[int], str]:
+    return [int(number) for number in re.findall(r"\d+", _plain(file.name).rsplit(".", 1)[0])] or [
+        0
+    ], file.name

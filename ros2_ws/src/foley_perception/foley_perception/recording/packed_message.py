@@ -1,0 +1,21 @@
+"""Messages that were compressed one by one, as `ros2 bag record --compression-mode message` does."""
+
+from __future__ import annotations
+
+from foley_perception.recording.errors import BagError
+
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"  # no serialised message begins like this: its first byte is 0
+
+
+def unpacked(data: bytes) -> bytes:
+    """A message without its own compression."""
+    import zstandard
+
+    unpacker = zstandard.ZstdDecompressor().decompressobj()
+    try:
+        plain = unpacker.decompress(data)
+    except zstandard.ZstdError as error:
+        raise BagError(f"a message cannot be decompressed ({error})") from error
+    if not unpacker.eof:
+        raise BagError("a message cannot be decompressed (its end is missing)")
+    return bytes(plain)
