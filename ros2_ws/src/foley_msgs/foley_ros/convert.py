@@ -76,12 +76,21 @@ def array_to_image(pixels: NDArray[np.generic], encoding: str, time_ns: int, fra
 
 
 # ---- audio -------------------------------------------------------------------------------------------------
+_MOST_SAMPLES = 2**53  # a negative count in an unsigned field is more
+
+
 def audio_to_array(message: AudioChunk) -> NDArray[np.float32]:
     """Samples as [frames, channels] float32.
 
     Raises:
-        ConversionError: no channels, no sample rate, or samples that do not divide into channels.
+        ConversionError: no channels, no sample rate, samples that do not divide into channels, or a count that no
+            stream reaches.
     """
+    if message.first_sample >= _MOST_SAMPLES:
+        raise ConversionError(
+            f"audio chunk has first_sample={message.first_sample}, which no stream reaches: the driver must count "
+            "from 0"
+        )
     samples = np.frombuffer(message.samples, dtype=np.float32)
     if message.channels < 1 or message.sample_rate < 1 or samples.size % message.channels:
         raise ConversionError(

@@ -39,12 +39,25 @@ class Count:
         self.messages, self.last_ns = self.messages + 1, time_ns
 
 
+def unreadable(topic: str, count: Count, messages: int, start_ns: int) -> list[Finding]:
+    """Messages of which the bytes are not what their type says; they are left out."""
+    if not count.messages:
+        return []
+    at = seconds(count.first_ns, start_ns)
+    text = (
+        f"{topic}: {count.messages} of {messages} messages cannot be read, the first at {at:.3f} s ({count.shown}), "
+        "and were left out: is the recording damaged?"
+    )
+    return [Finding("message_unreadable", Severity.PROBLEM, topic, text, count.first_ns)]
+
+
 class Moving:
     """Judges poses (7 numbers: position, quaternion) or wrenches (6)."""
 
     def __init__(self, numbers: int) -> None:
         self._numbers, self._messages = numbers, 0
         self._nan, self._turned, self._far, self._jump, self._gap = (Count() for _ in range(5))
+        self._unreadable = Count()
         self._longest: tuple[float, int] = (0.0, 0)  # [s], and from when on
         self._last: tuple[int, NDArray[np.float64], str] | None = None  # usable
         self._first_ns, self._newest_ns, self._usable = 2**63 - 1, -(2**63), 0
@@ -73,6 +86,11 @@ class Moving:
             self._last = time_ns, values.copy(), frame
         return True
 
+    def cannot_read(self, arrival_ns: int, why: str) -> None:
+        """One message that is none."""
+        self._messages += 1
+        self._unreadable.add(arrival_ns, why)
+
     def _since(
         self,
         last: tuple[int, NDArray[np.float64], str],
@@ -99,7 +117,8 @@ class Moving:
     def findings(self, topic: str, start_ns: int) -> list[Finding]:
         """One for each kind of fault."""
         poses = self._numbers == POSE
-        found = self._pose_findings(topic, start_ns) if poses else self._wrench_findings(topic, start_ns)
+        found = unreadable(topic, self._unreadable, self._messages, start_ns)
+        found += self._pose_findings(topic, start_ns) if poses else self._wrench_findings(topic, start_ns)
         if self._gap.messages:
             what, cost = (
                 ("poses", "contacts there are left out")
@@ -173,7 +192,12 @@ class JointNames:
         self._messages = 0
         self._wrong: dict[str, Count] = collections.defaultdict(Count)  # by what is wrong
         self._nan: dict[str, Count] = collections.defaultdict(Count)  # by joint
-        self._without = Count()
+        self._without, self._unreadable = Count(), Count()
+
+    def cannot_read(self, arrival_ns: int, why: str) -> None:
+        """One message that is none."""
+        self._messages += 1
+        self._unreadable.add(arrival_ns, why)
 
     def usable(self, time_ns: int, names: Sequence[str], positions: NDArray[np.float64]) -> bool:
         """Whether a message tells of positions which are whose."""
@@ -193,7 +217,7 @@ class JointNames:
 
     def findings(self, topic: str, start_ns: int) -> list[Finding]:
         """One for each kind of fault."""
-        found = []
+        found = unreadable(topic, self._unreadable, self._messages, start_ns)
 
         def tell(rule: str, severity: Severity, count: Count, why: str) -> None:
             at = seconds(count.first_ns, start_ns)

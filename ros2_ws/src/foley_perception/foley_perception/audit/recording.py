@@ -27,6 +27,7 @@ class Verdict:
     findings: tuple[Finding, ...]  # the worst first
     clock: ArrivalClock
     unstamped: Mapping[str, Unstamped]  # topics with messages whose stamp is zero
+    wild: Mapping[str, tuple[tuple[int, bool], frozenset[int]]]  # place and value of stamps that cannot be
     further: frozenset[str]  # topics of devices beside the main ones
 
     def error(self, topic: str) -> str:
@@ -45,13 +46,17 @@ class Verdict:
     @property
     def moves(self) -> bool:
         """Whether messages are to be :meth:`placed` elsewhere than they say."""
-        return not self.clock.same or bool(self.unstamped)
+        return not self.clock.same or bool(self.unstamped) or bool(self.wild)
 
     def placed(self, message: BagMessage) -> BagMessage | None:
         """A message with its arrival by the stamps' clock, which is its stamp where its topic has none; None if it
         alone has none."""
         if not self.moves:
             return message
+        if (wild := self.wild.get(message.topic)) is not None:
+            place, values = wild
+            if cdr.read_first_stamp(message.data, place) in values:
+                return None
         if not self.clock.same:
             message = dataclasses.replace(message, log_time=self.clock.stamp_ns(message.log_time))
         unstamped = self.unstamped.get(message.topic)
@@ -61,7 +66,7 @@ class Verdict:
         if cdr.read_first_stamp(data, unstamped.place) is not None:
             return message
         if not unstamped.throughout:
-            return None
+            return message if unstamped.sound else None  # sound counts its samples, and needs few stamps
         stamp = _sound_stamp(data, message.log_time) if unstamped.sound else message.log_time
         stamped = cdr.with_stamp(data, unstamped.place[0], stamp)
         return dataclasses.replace(message, _fetch=lambda: stamped)
@@ -171,7 +176,12 @@ class RecordingAudit:
             if stamps.zero and name in roles and roles[name].reader in RESTAMPED
         }
         further = frozenset(name for name, role in roles.items() if role.further)
-        return Verdict(tuple(found), times.clock, unstamped, further)
+        wild = {
+            name: (self._place(name), frozenset(stamp for stamp, _ in stamps.wild))
+            for name, stamps in self._stamps.items()
+            if stamps.wild and name in roles
+        }
+        return Verdict(tuple(found), times.clock, unstamped, wild, further)
 
     def _restarts(
         self, times: TimeAudit, roles: Mapping[str, Topic], start_ns: int | None

@@ -7,6 +7,20 @@ from foley_perception.audit.moving import FAR_M, JUMP_M, JUMP_M_S, MAX_GAP_S, UN
 from foley_perception.audit.rule import Rule
 
 MOTION: tuple[Rule, ...] = (
+    Rule(
+        "message_unreadable",
+        "the bytes of a message are what its type says",
+        "any; error of a microphone of which no chunk is",
+        "how many, first time, why",
+        "those messages",
+    ),
+    Rule(
+        "stamp_wild",
+        "stamps follow those beside them",
+        "more than 1 s off, and the next two are not",
+        "how many, the first and by how much",
+        "those messages",
+    ),
     # ---- frames ----
     Rule(
         "frame_empty",

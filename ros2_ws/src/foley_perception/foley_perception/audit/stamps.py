@@ -16,6 +16,8 @@ _RESERVOIR = 512
 _CANDIDATES = 256
 _STEP_NS = 12_000_000  # as of a microphone's clock (audio/clock_steps.py)
 _GAP_NS = NS_PER_S // 2
+_CONFIRMED = 3  # messages in a row that go on elsewhere are no accident
+_WILD = 256  # that are remembered
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +50,10 @@ class StampAudit:
         self._arrival_intervals = array.array("q")
         self._period = 0.0
         self._previous_arrival = 0
+        self._begun: list[tuple[int, int]] = []  # the first messages: stamps and arrivals
+        self._apart: list[tuple[int, int]] = []  # that do not follow those before, yet
+        self.wild: list[tuple[int, int]] = []  # those that nothing followed either: the first of them
+        self.wild_count = 0
 
     def add(self, stamp_ns: int, arrival_ns: int) -> None:
         """One message; a stamp of 0 is none."""
@@ -60,6 +66,49 @@ class StampAudit:
                 self.first_zero_ns = arrival_ns
             self.zero += 1
             return
+        if self._last and _far(stamp_ns, arrival_ns, self._last, self._last_arrival):
+            if self._apart and _far(stamp_ns, arrival_ns, *self._apart[-1]):
+                self._settle(stamp_ns)
+            self._apart.append((stamp_ns, arrival_ns))
+            if len(self._apart) == _CONFIRMED:
+                apart, self._apart = self._apart, []
+                if len(self._begun) < _CONFIRMED:  # it is what came before that nothing follows
+                    self._call_wild(self._begun)
+                    self._begin()
+                for item in apart:
+                    self._take(*item)
+            return
+        self._settle(stamp_ns)
+        self._take(stamp_ns, arrival_ns)
+
+    def finish(self) -> None:
+        """No message follows."""
+        self._settle(None)
+
+    def _settle(self, next_ns: int | None) -> None:
+        """What nothing followed is damaged, unless it came late and its stamp lies where it should."""
+        apart, self._apart = self._apart, []
+        for stamp_ns, arrival_ns in apart:
+            end = next_ns if next_ns is not None else self._last + arrival_ns - self._last_arrival
+            if self._last <= stamp_ns <= end:
+                self._take(stamp_ns, arrival_ns)
+            else:
+                self._call_wild([(stamp_ns, arrival_ns)])
+
+    def _call_wild(self, items: list[tuple[int, int]]) -> None:
+        self.wild_count += len(items)
+        self.wild += items[: max(_WILD - len(self.wild), 0)]
+
+    def _begin(self) -> None:
+        """As if no message had come."""
+        self._highest = self._last = self._last_arrival = 0
+        self._arrivals, self._stamps = array.array("q"), array.array("q")
+        self._bin = -1
+        self._begun = []
+
+    def _take(self, stamp_ns: int, arrival_ns: int) -> None:
+        if len(self._begun) < _CONFIRMED:
+            self._begun.append((stamp_ns, arrival_ns))
         if self._last:
             self._follow(stamp_ns, arrival_ns)
         self._highest = max(self._highest, stamp_ns)
@@ -137,6 +186,11 @@ class StampAudit:
     def fastest(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Arrivals and stamps [n] of the messages that came fastest, one each quarter of a second."""
         return np.array(self._arrivals, np.int64), np.array(self._stamps, np.int64)
+
+
+def _far(stamp_ns: int, arrival_ns: int, last_ns: int, last_arrival_ns: int) -> bool:
+    """Whether a stamp goes on elsewhere than arrival does, by so much that it may be another run's or damaged."""
+    return abs((stamp_ns - last_ns) - (arrival_ns - last_arrival_ns)) > RUN_S * NS_PER_S
 
 
 def _of_stamps(jump: Jump, interval: int, elapsed: int, period: float) -> Jump | None:

@@ -22,6 +22,7 @@ SLOW_S = 3.0
 _JUDGED = 10  # messages of a sensor before its clock is compared
 PAUSE_S = 5.0  # of all sensors together
 _NEAR_S = 0.3  # around a step that is not looked at
+_TOGETHER_S = 0.5  # of arrival, within which topics of one clock show its step
 _OTHER_RUN_S = 60.0  # stamps that go ahead by more are of another run
 _FEW = 0.02  # share of a microphone's stamps that may repeat
 SENSORS = frozenset({"audio", "image", "depth", "pose", "joints", "wrench"})
@@ -41,6 +42,8 @@ class TimeAudit:
     def __init__(self, stamps: Mapping[str, StampAudit], roles: Mapping[str, Topic]) -> None:
         self._stamps = {name: s for name, s in stamps.items() if name in roles and s.messages}
         self._roles = roles
+        for of_topic in self._stamps.values():
+            of_topic.finish()
         self._sensors = {
             name: s for name, s in self._stamps.items() if roles[name].reader in SENSORS and s.stamped
         }
@@ -86,9 +89,10 @@ class TimeAudit:
             # A simulation begins at 0.
             begins = stamps.zero == 1 and int(stamps.fastest()[1][0]) < NS_PER_S
             severity = Severity.NOTE if begins else Severity.PROBLEM
+            cost = "first_sample places them" if role.reader == "audio" else "they are left out"
             text = (
                 f"{name}: {stamps.zero} of {stamps.messages} messages have header.stamp 0, first at "
-                f"{moment(first, start_ns)}: they are left out; the driver must stamp each"
+                f"{moment(first, start_ns)}: {cost}; the driver must stamp each"
             )
             yield Finding("stamp_zero", severity, name, text, first)
             return
@@ -110,6 +114,18 @@ class TimeAudit:
             few = stamps.repeats < _FEW * stamps.messages
             harmless = few and stamps.worst_back_ns < STEP_S * NS_PER_S
         severity = Severity.NOTE if harmless else Severity.PROBLEM
+        if stamps.wild:
+            stamp, arrival = stamps.wild[0]
+            apart = (stamp - self.clock.stamp_ns(arrival)) / NS_PER_S
+            at = moment(self.clock.stamp_ns(arrival), start_ns)
+            yield Finding(
+                "stamp_wild",
+                Severity.PROBLEM,
+                name,
+                f"{name}: {stamps.wild_count} of {stamps.messages} stamps lie far from those beside them, the first, "
+                f"at {at}, by {apart:+.1f} s: these messages are left out; are they damaged?",
+                self.clock.stamp_ns(arrival),
+            )
         if stamps.repeats:
             frozen = stamps.repeats >= 0.9 * (stamps.stamped - 1) and stamps.stamped > 2
             at = moment(stamps.first_repeat_ns, start_ns)
@@ -244,7 +260,12 @@ class TimeAudit:
             if stamps.period_s > 0.5:
                 continue
             others = [s for other, s in self._sensors.items() if other != name]
-            steps = [(j, size) for j in stamps.steps if (size := _lasting(stamps, j, others))]
+            steps = []
+            for jump in stamps.steps:
+                # Topics of one computer step together: those that do say nothing of what delayed arrivals.
+                still = [s for s in others if not any(_same(jump, other) for other in s.steps)]
+                if (still or not others) and (size := _lasting(stamps, jump, still)):
+                    steps.append((jump, size))
             if steps:
                 found[name] = steps
         return found
@@ -265,6 +286,12 @@ class TimeAudit:
                 "synchronise clocks before recording, and record again",
                 at,
             )
+
+
+def _same(jump: Jump, other: Jump) -> bool:
+    """Whether two topics' stamps stepped at one time by one size."""
+    near = abs(jump.arrival_ns - other.arrival_ns) < _TOGETHER_S * NS_PER_S
+    return near and 0.7 < other.size_ns / jump.size_ns < 1.43
 
 
 def _of_another_run(jump: Jump) -> bool:

@@ -138,7 +138,7 @@ def lenses_for(
         frames.append(frame)
         used.append(calibration)
     if not lenses:
-        raise CalibrationError(wrong)
+        raise CalibrationError(wrong or "none of its messages can be read")
     if lenses[0].note:
         findings.append(audit.adapted_calibration(topic.name, lenses[0].note))
     if used[0].undistorts(rectified=False):
@@ -255,8 +255,9 @@ def _calibrations(messages: Messages, decoder: Decoder) -> list[tuple[int, str, 
         numbers = bytes(message.data[12:])  # behind the stamp
         if numbers == last:
             continue
-        last, info = numbers, decoder.read(message)
-        found.append((stamp_of(message), str(info.header.frame_id), Calibration.of_message(info)))
+        last = numbers
+        for _, info in decoder.read_all([message]):
+            found.append((stamp_of(message), str(info.header.frame_id), Calibration.of_message(info)))
     return sorted(found, key=lambda entry: entry[0])
 
 

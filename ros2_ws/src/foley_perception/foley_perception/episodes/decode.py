@@ -6,13 +6,14 @@ are many, and their types are frozen. Everything else goes through the definitio
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
+from foley_perception.audit.moving import Count
 from foley_perception.contact_event import Contact
 from foley_perception.episodes.tracks import (
     EpisodeError,
@@ -32,6 +33,7 @@ class Decoder:
         self._store = get_typestore(Stores.EMPTY)
         self._types = {name: topic.type for name, topic in topics.items()}
         self._known: set[str] = set()
+        self.unreadable: dict[str, Count] = {}  # by topic, of messages that were left out
         for topic in topics.values():
             if not topic.definition or topic.type in self._known:
                 continue
@@ -67,6 +69,15 @@ class Decoder:
         except Exception as error:
             raise EpisodeError(f"{message.topic}: a {kind} cannot be read ({error})") from error
 
+    def read_all(self, messages: Messages) -> Iterator[tuple[BagMessage, Any]]:
+        """Messages with what they hold; those that cannot be read are left out and counted."""
+        for message in messages:
+            try:
+                yield message, self.read(message)
+            except EpisodeError as error:
+                count = self.unreadable.setdefault(message.topic, Count())
+                count.add(message.log_time, str(error).removeprefix(f"{message.topic}: "))
+
 
 def stamp_ns(header: Any) -> int:
     return int(header.stamp.sec) * NS_PER_S + int(header.stamp.nanosec)
@@ -83,8 +94,7 @@ def increasing(times: NDArray[np.int64]) -> NDArray[np.int64]:
 # ---- events --------------------------------------------------------------------------------------------
 def contacts(messages: Messages, decoder: Decoder) -> list[Contact]:
     found = []
-    for message in messages:
-        m = decoder.read(message)
+    for _, m in decoder.read_all(messages):
         found.append(
             Contact(
                 time_ns=stamp_ns(m.header),
@@ -104,8 +114,7 @@ def contacts(messages: Messages, decoder: Decoder) -> list[Contact]:
 
 def labels(messages: Messages, decoder: Decoder) -> list[Label]:
     found = []
-    for message in messages:
-        m = decoder.read(message)
+    for _, m in decoder.read_all(messages):
         start = int(m.start.sec) * NS_PER_S + int(m.start.nanosec)
         end = int(m.end.sec) * NS_PER_S + int(m.end.nanosec)
         found.append(Label(start, end, m.object_id, m.key, m.value))

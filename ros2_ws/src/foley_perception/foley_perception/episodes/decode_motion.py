@@ -36,16 +36,26 @@ from foley_perception.recording import cdr
 def _doubles(
     topic: str, messages: Messages, count: int
 ) -> tuple[Times, NDArray[np.float64], NDArray[np.object_]]:
-    """Stamps [n], numbers [n, count] and frame_ids [n]."""
-    times, rows = np.empty(len(messages), np.int64), np.empty((len(messages), count))
-    frames = np.empty(len(messages), dtype=object)
-    try:
-        for i, message in enumerate(messages):
-            header, rows[i] = cdr.read_doubles(message.data, count)
-            times[i], frames[i] = header.time_ns, header.frame_id
-    except cdr.CdrError as error:
-        raise EpisodeError(f"{topic}: a message cannot be read ({error})") from error
-    return times, rows, frames
+    """Stamps [n], numbers [n, count] and frame_ids [n]; what cannot be read is told by the outline's judge.
+
+    Raises:
+        EpisodeError: nothing can be read.
+    """
+    read: list[tuple[int, NDArray[np.float64], str]] = []
+    wrong = ""
+    for message in messages:
+        try:
+            header, values = cdr.read_doubles(message.data, count)
+        except cdr.CdrError as error:
+            wrong = str(error)
+            continue
+        read.append((header.time_ns, values, header.frame_id))
+    if not read:
+        raise EpisodeError(f"{topic}: none of {len(messages)} messages can be read ({wrong})")
+    frames = np.empty(len(read), dtype=object)
+    frames[:] = [frame for _, _, frame in read]
+    times = np.array([time_ns for time_ns, _, _ in read], dtype=np.int64)
+    return times, np.array([values for _, values, _ in read], dtype=np.float64), frames
 
 
 def pose_track(
@@ -83,7 +93,10 @@ def _are_usable(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 def wrench_series(topic: str, messages: Messages) -> Series | None:
     """geometry_msgs/WrenchStamped as [n, 6] (force, torque); None where none is known."""
-    times, rows, _ = _doubles(topic, messages, 6)
+    try:
+        times, rows, _ = _doubles(topic, messages, 6)
+    except EpisodeError:
+        return None
     good = _are_usable(rows)
     if not good.any():
         return None
@@ -99,8 +112,7 @@ def joint_series(messages: Messages, decoder: Decoder) -> Series | None:
     """
     judge = JointNames()
     read = []
-    for message in messages:
-        m = decoder.read(message)
+    for _, m in decoder.read_all(messages):
         time_ns, positions = stamp_ns(m.header), np.asarray(m.position, dtype=np.float64)
         if judge.usable(time_ns, m.name, positions):
             read.append((time_ns, m.name, positions))
@@ -123,7 +135,9 @@ def keypoint_track(
     Raises:
         EpisodeError: tf does not know a frame.
     """
-    read = [decoder.read(message) for message in messages]
+    read = [m for _, m in decoder.read_all(messages)]
+    if not read:
+        raise EpisodeError(f"{topic}: none of {len(messages)} messages can be read")
     stamps = np.array([stamp_ns(m.header) for m in read], dtype=np.int64)
     order = increasing(stamps)
     times, frames = stamps[order], [str(read[i].header.frame_id) for i in order]
@@ -143,8 +157,8 @@ def add_transforms(
 ) -> list[str]:
     """Put tf2_msgs/TFMessage into a buffer; what cannot be a transform is left out and told, once per frame."""
     problems: dict[str, str] = {}
-    for message in messages:
-        for stamped in decoder.read(message).transforms:
+    for message, m in decoder.read_all(messages):
+        for stamped in m.transforms:
             t, q = stamped.transform.translation, stamped.transform.rotation
             try:
                 pose = SE3(np.array([q.x, q.y, q.z, q.w]), np.array([t.x, t.y, t.z]))
@@ -161,8 +175,7 @@ def joint_plans(
 ) -> tuple[list[JointPlan], list[Finding]]:
     """trajectory_msgs/JointTrajectory; what cannot be followed is left out and told."""
     plans, found = [], []
-    for message in messages:
-        m = decoder.read(message)
+    for message, m in decoder.read_all(messages):
         count = len(m.joint_names)
         wrong = ""
         if len(m.points) < 2:
@@ -207,8 +220,7 @@ def sent_tool_plans(
 ) -> tuple[list[ToolPlan], list[Finding]]:
     """The same in the frames in which they were sent."""
     plans, found = [], []
-    for message in messages:
-        m = decoder.read(message)
+    for message, m in decoder.read_all(messages):
         rows = np.array(
             [
                 (*(p.position.x, p.position.y, p.position.z), *(q.x, q.y, q.z, q.w))

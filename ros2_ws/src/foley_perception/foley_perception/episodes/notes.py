@@ -7,18 +7,17 @@ messages the messages. The outline of a bag (outline.py) feeds them; a topic's r
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from foley_perception.action.gripper import INDEX_TIP, SIDES
-from foley_perception.audit.moving import POSE, WRENCH, JointNames, Moving
+from foley_perception.audit.moving import POSE, WRENCH, Count, JointNames, Moving
 from foley_perception.episodes import decode, decode_motion
 from foley_perception.episodes.decode import Decoder
 from foley_perception.episodes.index import Index, Range
 from foley_perception.episodes.pictures import PictureOutline
-from foley_perception.episodes.tracks import EpisodeError
 from foley_perception.recording import cdr
 from foley_perception.recording.bag import BagMessage, BagTopic
 
@@ -46,7 +45,9 @@ class Latched:
         self._newest, self._messages = newest, list[BagMessage]()
 
     def feed(self, message: BagMessage, arrival: int) -> None:
-        if self._newest:
+        if self._newest and self._messages:
+            if not cdr.is_string(message.data):
+                return  # the one before still holds
             self._messages.clear()
         self._messages.append(message)
 
@@ -98,7 +99,8 @@ class Stamped:
             return
         try:
             header, values = cdr.read_doubles(data, self._numbers)
-        except cdr.CdrError:
+        except cdr.CdrError as error:
+            self.judge.cannot_read(message.log_time, str(error))
             return
         self._all.add(arrival, header.time_ns)
         if self.judge.add(header.time_ns, values, header.frame_id):
@@ -135,7 +137,8 @@ class Joints:
     def feed(self, message: BagMessage, arrival: int) -> None:
         try:
             header, names, positions = cdr.read_joints(message.data)
-        except cdr.CdrError:
+        except cdr.CdrError as error:
+            self.judge.cannot_read(message.log_time, str(error))
             return
         known = names
         if not self.judge.usable(header.time_ns, names, positions):
@@ -199,19 +202,19 @@ class Plans:
         self._decoder = Decoder({topic.name: topic})
         self._joints = topic.type == "trajectory_msgs/msg/JointTrajectory"
         self.plans: list[Plan] = []
-        self.unreadable = ""
+
+    @property
+    def unreadable(self) -> Mapping[str, Count]:
+        return self._decoder.unreadable
 
     def feed(self, message: BagMessage, arrival: int) -> None:
-        try:
-            if self._joints:
-                for plan in decode_motion.joint_plans(message.topic, [message], self._decoder, 0)[0]:
-                    self.plans.append(Plan(arrival, plan.received_ns, plan.start_ns, plan.end_ns))
-            else:
-                for motion in decode_motion.sent_tool_plans(message.topic, [message], self._decoder, 0)[0]:
-                    times = motion.trajectory.times_ns
-                    self.plans.append(Plan(arrival, motion.received_ns, int(times[0]), int(times[-1])))
-        except EpisodeError as error:
-            self.unreadable = self.unreadable or str(error)
+        if self._joints:
+            for plan in decode_motion.joint_plans(message.topic, [message], self._decoder, 0)[0]:
+                self.plans.append(Plan(arrival, plan.received_ns, plan.start_ns, plan.end_ns))
+        else:
+            for motion in decode_motion.sent_tool_plans(message.topic, [message], self._decoder, 0)[0]:
+                times = motion.trajectory.times_ns
+                self.plans.append(Plan(arrival, motion.received_ns, int(times[0]), int(times[-1])))
 
     def about(self, first_ns: int, last_ns: int) -> Iterator[Plan]:
         """Those that speak of a stretch of time."""
@@ -231,9 +234,13 @@ class Contacts:
         self._decoder = Decoder({topic.name: topic})
         self._messages: list[tuple[int, BagMessage]] = []
 
+    @property
+    def unreadable(self) -> Mapping[str, Count]:
+        return self._decoder.unreadable
+
     def feed(self, message: BagMessage, arrival: int) -> None:
-        time_ns = cdr.read_stamp(message.data, 4) or 0
-        self._messages.append((time_ns, message))
+        for contact in decode.contacts([message], self._decoder):
+            self._messages.append((contact.time_ns, message))
 
     def ranges(self, first_ns: int, last_ns: int) -> list[Range]:
         return []
@@ -251,8 +258,8 @@ class Transforms:
 
     def __init__(self, messages: Iterable[BagMessage], decoder: Decoder) -> None:
         self._frames: dict[str, Index] = {}
-        for message in messages:
-            for stamped in decoder.read(message).transforms:
+        for message, m in decoder.read_all(messages):
+            for stamped in m.transforms:
                 index = self._frames.setdefault(stamped.child_frame_id, Index())
                 index.add(message.log_time, decode.stamp_ns(stamped.header))
 

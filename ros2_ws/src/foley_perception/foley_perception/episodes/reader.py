@@ -15,7 +15,7 @@ from foley_common import topics
 from foley_common.topics import MAIN_DEVICES, Topic
 from foley_perception.audit import motion as rules
 from foley_perception.audit.finding import Finding, Severity
-from foley_perception.audit.moving import Moving
+from foley_perception.audit.moving import Moving, unreadable
 from foley_perception.contact_event import NOWHERE, Contact
 from foley_perception.episodes import decode, decode_motion
 from foley_perception.episodes.cameras import Placing, camera_track
@@ -29,7 +29,7 @@ from foley_perception.episodes.frames import (
     contacts_in_world,
 )
 from foley_perception.episodes.names import missing_text
-from foley_perception.episodes.notes import Joints, Pictures, Stamped
+from foley_perception.episodes.notes import Contacts, Joints, Pictures, Plans, Stamped
 from foley_perception.episodes.outline import Outline, Span
 from foley_perception.episodes.tracks import (
     ArmTrack,
@@ -95,23 +95,26 @@ def episode_of(
         raise EpisodeError("; ".join(errors))
     read = _Reader(outline, span, frames.world)
     read.problems += [*outline.left_out, *outline.verdict.problems()]
-    detected = read.contacts(topics.CONTACTS)
-    arms = read.arms()
+    detected, arms, cameras = read.contacts(topics.CONTACTS), read.arms(), read.cameras(camera_frame)
+    microphones, keypoints = read.microphones(), read.keypoints()
+    scene, description = _scene(read.text(topics.SIM_SCENE)), read.text(topics.ROBOT_DESCRIPTION)
+    labels = tuple(read.one(topics.LABELS, decode.labels) or ())
+    read.tell(read.unreadable())
     return Episode(
         path=outline.path,
         session=outline.session,
-        scene=_scene(read.text(topics.SIM_SCENE)),
+        scene=scene,
         start_ns=outline.start_ns,
         end_ns=outline.end_ns,
-        microphones=read.microphones(),
+        microphones=microphones,
         arms=arms,
-        cameras=read.cameras(camera_frame),
-        keypoints=read.keypoints(),
+        cameras=cameras,
+        keypoints=keypoints,
         transforms=read.world.transforms,
         frame_names=frames,
         detected=detected,
-        labels=tuple(read.one(topics.LABELS, decode.labels) or ()),
-        robot_description=read.text(topics.ROBOT_DESCRIPTION),
+        labels=labels,
+        robot_description=description,
         problems=tuple(read.problems),
         unplaced=tuple(read.unplaced),
         simulated=outline.topic("contacts", topics.MAIN_ARM) is not None,
@@ -176,9 +179,20 @@ class _Reader:
         )
 
     def text(self, topic: Topic) -> str:
-        """The newest std_msgs/String; empty without messages."""
-        messages = self._of(topic)
-        return str(self._decoder.read(messages[-1]).data) if messages else ""
+        """The newest std_msgs/String that can be read; empty without messages."""
+        return next((str(m.data) for _, m in self._decoder.read_all(list(reversed(self._of(topic))))), "")
+
+    def unreadable(self) -> Iterator[Finding]:
+        """Of topics whose messages nobody else judges: as the one pass over the bag found it, or as they were read."""
+        judged = {self._names.get(t.role) for t in topics.TOPICS if t.reader in ("pose", "wrench", "joints")}
+        counts = dict(self._decoder.unreadable)
+        for topic in topics.read_by("contacts", "joint_plans", "tool_plans"):
+            note = self._outline.note(topic)
+            if isinstance(note, Contacts | Plans):
+                counts |= note.unreadable
+        for name, count in counts.items():
+            if name not in judged:
+                yield from unreadable(name, count, self._outline.counts[name], self._start_ns)
 
     def tell(self, findings: Iterable[Finding]) -> None:
         """Raises EpisodeError for what makes the recording useless."""
@@ -224,6 +238,7 @@ class _Reader:
                 if wrong := self._outline.verdict.error(name):
                     raise EpisodeError(wrong)
                 sound = self._outline.sound(topic)
+                self.tell(unreadable(name, sound.unreadable, self._outline.counts[name], self._start_ns))
                 edges = (self._span.first_ns, self._span.last_ns) if self._span is not None else (None, None)
                 tracks[device] = sound.track(self._of(topic), *edges)
                 if sound.gaps:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from foley_perception.audio.clock_fit import ClockError, SampleClock, fit_clock
 from foley_perception.audio.clock_steps import StepDetector
 from foley_perception.audio.stream_order import Place, StreamOrder
+from foley_perception.audit.moving import Count
 from foley_perception.clips.channels import CHANNEL
 from foley_perception.episodes.index import Index, Range
 from foley_perception.episodes.tracks import AudioSegment, AudioTrack, EpisodeError, Gap, gaps_of
@@ -82,7 +83,7 @@ class Stream:
                 self._receive(head.first_sample + start, head.first_sample + end)
         self._keep(head, message.log_time)
         # Of chunks that share a stamp it is the first one's.
-        if not late and head.header.time_ns != self._stamp_ns:
+        if not late and head.header.time_ns not in (self._stamp_ns, 0):
             self._stamp_ns = head.header.time_ns
             step = self._steps.add(head.first_sample, head.header.time_ns)
             self._cuts += [step.first_sample] if step is not None else []
@@ -130,6 +131,7 @@ class Stream:
     def clock(self) -> SampleClock:
         """Fitted to the whole stream. Raises EpisodeError."""
         heads = self.heads
+        heads = heads[heads[:, 1] != 0]  # those without a stamp are placed by their count
         # Of chunks that share a stamp it is the first one's.
         heads = heads[np.diff(heads[:, 1], prepend=heads[:1, 1] - 1) != 0]
         try:
@@ -168,6 +170,7 @@ class SoundOutline:
         self.topic, self.channel = topic, channel
         self._streams: list[Stream] = []
         self._recent: collections.deque[tuple[str, int, int]] = collections.deque(maxlen=8)
+        self.unreadable = Count()
         self._error: EpisodeError | None = (
             None  # of the first chunk that cannot be used: told when it is asked for
         )
@@ -175,6 +178,9 @@ class SoundOutline:
     def feed(self, message: BagMessage, arrival: int) -> None:
         """A message, and when it arrived by the bag's clock."""
         if self._error is not None:
+            return
+        if (wrong := _wrong_with(message)) is not None:
+            self.unreadable.add(message.log_time, wrong)
             return
         try:
             head = checked_head(self.topic, message, self.channel)
@@ -203,6 +209,8 @@ class SoundOutline:
         """
         if self._error is not None:
             raise self._error
+        if not self._streams and self.unreadable.messages:
+            raise EpisodeError(f"{self.topic}: no chunk can be read ({self.unreadable.shown})")
         if not self._streams:
             raise EpisodeError(
                 f"{self.topic}: no samples; is the microphone muted or its driver without permission?"
@@ -253,6 +261,8 @@ class SoundOutline:
         parts = {s: (first, np.zeros(stop - first, np.float32)) for s, (first, stop) in wanted.items()}
         known = {stream: np.zeros(len(part), np.bool_) for stream, (_, part) in parts.items()}
         for message in messages:
+            if _wrong_with(message) is not None:
+                continue
             head = checked_head(self.topic, message, self.channel)
             stream = self._stream_of(head, message.log_time)
             if stream is None or stream not in parts:
@@ -300,6 +310,15 @@ def runs(true: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """[start, stop) of each run of true."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], true, [False]]).astype(np.int8)))
     return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+
+
+def _wrong_with(message: BagMessage) -> str | None:
+    """Why a message is no chunk; None where it is one."""
+    try:
+        cdr.read_audio_head(message.data)
+    except cdr.CdrError as error:
+        return str(error)
+    return None
 
 
 def checked_head(topic: str, message: BagMessage, channel: int) -> cdr.AudioHead:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from foley_common.times import NS_PER_S
 
 Buffer = bytes | memoryview
+MOST_SAMPLES = 2**53  # a negative count in an unsigned field is more
 
 
 class CdrError(ValueError):
@@ -136,6 +137,15 @@ def read_first_stamp(data: Buffer, where: tuple[int, bool] | None) -> int | None
     return read_stamp(data, offset) or None
 
 
+def is_string(data: Buffer) -> bool:
+    """Whether a std_msgs/String is whole."""
+    try:
+        _Cursor(data).string()
+    except CdrError:
+        return False
+    return True
+
+
 def audio_head_or_none(data: Buffer) -> AudioHead | None:
     """:func:`read_audio_head`, None for what is no audio chunk."""
     try:
@@ -152,6 +162,10 @@ def read_audio_head(data: Buffer) -> AudioHead:
     channels, source = int(cursor.take("B", 1)), int(cursor.take("B", 1))
     uncertainty = float(cursor.take("d", 8))
     count = cursor.u32()
+    if first_sample >= MOST_SAMPLES:
+        raise CdrError(
+            f"first_sample is {first_sample}, which no stream reaches: the driver must count from 0"
+        )
     if cursor.at + 4 * count > len(data):
         raise CdrError(f"audio chunk claims {count} samples, its message has {len(data)} bytes")
     return AudioHead(header, stream_id, first_sample, rate, channels, source, uncertainty, count, cursor.at)

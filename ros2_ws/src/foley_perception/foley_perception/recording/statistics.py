@@ -136,7 +136,7 @@ class TopicMonitor:
             clock_steps: stamp [ns] after and size [s] of each time that the clock of the stamps was set: stamps jump
                 over it, and nothing was lost.
         """
-        stamps = np.sort(np.array(self._stamps or self._arrivals, np.int64))
+        stamps = _believable(np.sort(np.array(self._stamps or self._arrivals, np.int64)))
         skews = np.frombuffer(self._skews, dtype=np.float32).astype(np.float64) + self._first_skew_ns * 1e-9
         steps = _without_steps(stamps, np.diff(stamps) * 1e-9, clock_steps)
         positive = steps[steps > 0]
@@ -200,6 +200,15 @@ class TopicMonitor:
             return 0
         long = steps[steps > _LOST_FACTOR * median]
         return int(np.sum(np.round(long / median) - 1))
+
+
+def _believable(stamps: Stamps) -> Stamps:
+    """Sorted stamps without those of damaged messages: farther off than nearly all others lie apart."""
+    if stamps.size < 2 * _MIN_PERIODIC:
+        return stamps
+    low, high = stamps[stamps.size // 20], stamps[-1 - stamps.size // 20]
+    beyond = int(high - low) + 10 * NS_PER_S
+    return stamps[(stamps >= low - beyond) & (stamps <= high + beyond)]
 
 
 def _without_steps(
