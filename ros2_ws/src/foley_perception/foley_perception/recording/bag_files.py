@@ -56,6 +56,21 @@ def find_files(path: Path, information: Mapping[str, Any]) -> tuple[list[Path], 
     return files, damages
 
 
+def is_split(file: Path) -> bool:
+    """Whether a file bears a number, as those of a recording that may have several."""
+    return _split_number(file)[1] >= 0
+
+
+def recordings_in(folder: Path) -> dict[str, list[Path]]:
+    """Files of recordings that lie directly in a folder, by the name that the files of one share."""
+    found: dict[str, list[Path]] = {}
+    for file in sorted(folder.iterdir()):
+        if file.is_file() and _STORED.match(file.name):
+            stem, number = _split_number(file)
+            found.setdefault(stem if number >= 0 else _plain(file.name), []).append(file)
+    return {name: _without_doubles(files) for name, files in found.items()}
+
+
 def _listed(information: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Names in ``metadata.yaml``, and what it says of each."""
     entries = {

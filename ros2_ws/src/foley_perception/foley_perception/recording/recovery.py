@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from foley_perception.recording.bag import Bag
 from foley_perception.recording.copy import put_message, session_texts, topic_infos
@@ -16,6 +17,9 @@ from foley_perception.recording.writer import BagWriter
 
 ORIGINAL = ".original"  # behind the name of a bag that was recovered in place
 RECOVERED = "-recovered"
+
+
+_END_BYTES = 1 << 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,16 +95,50 @@ def recover_bag(path: Path, *, to: Path | None = None, in_place: bool = False) -
         bag.close()
 
 
-def superseded(bags: Sequence[Path]) -> list[Path]:
-    """Those of the bags whose recovered copy is among them as well, so that the same is not used twice."""
-    given = {bag.resolve() for bag in bags}
-    return [
-        bag
-        for bag in bags
-        for path in (bag.resolve(),)
-        if path.with_name(_bare(path) + RECOVERED) in given
-        or (path.name.endswith(ORIGINAL) and path.with_name(path.name.removesuffix(ORIGINAL)) in given)
-    ]
+def superseded(bags: Sequence[Path]) -> dict[Path, Path]:
+    """Bags whose recovered copy is among them as well -> that, so that the same is not used twice."""
+    sessions = {bag: _session(bag) for bag in bags}
+    found = {}
+    for copy, session in sessions.items():
+        source = session.get("recovered_from")
+        for bag, other in sessions.items():
+            named = bag.resolve().name in (source, f"{source}{ORIGINAL}")
+            ids = {str(s["session_id"]) for s in (session, other) if s.get("session_id")}
+            if source and bag != copy and named and len(ids) < 2:
+                found[bag] = copy
+    return found
+
+
+def same_content(bags: Sequence[Path]) -> dict[Path, Path]:
+    """Bags that are copies of an earlier one, by the sizes of their files and what is at their ends."""
+    first: dict[tuple[tuple[int, bytes, bytes], ...], Path] = {}
+    found = {}
+    for bag in bags:
+        try:
+            files = [file for file in Bag(bag).files if file.is_file()]
+            key = tuple(_ends(file) for file in files)
+        except Exception:  # noqa: BLE001 - told where it is read
+            continue
+        if key and any(size for size, _, _ in key):
+            found |= {bag: first[key]} if key in first else {}
+            first.setdefault(key, bag)
+    return found
+
+
+def _ends(file: Path) -> tuple[int, bytes, bytes]:
+    size = file.stat().st_size
+    with file.open("rb") as read:
+        head = read.read(_END_BYTES)
+        read.seek(max(size - _END_BYTES, 0))
+        return size, head, read.read(_END_BYTES)
+
+
+def _session(bag: Path) -> dict[str, Any]:
+    """Metadata as far as they are known without reading a bag; what is wrong is told where it is read."""
+    try:
+        return Bag(bag).session
+    except Exception:  # noqa: BLE001 - whatever it is, it must not end the work on other bags
+        return {}
 
 
 # ---- inside --------------------------------------------------------------------------------------------
