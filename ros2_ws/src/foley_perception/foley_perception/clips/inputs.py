@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
-from foley_perception.clips.action import MAX_GAP_NS, SERIES, clip_action
+from foley_perception.clips.action import SERIES, clip_action
 from foley_perception.clips.grid import CLIP_FRAMES, FRAME_RATE, clip_start_ns, frame_times_ns
 from foley_perception.clips.pictures import CLEAR_M, NoPicture, frame_indices, still_index
 from foley_perception.geometry.camera import CameraModel
@@ -23,6 +23,9 @@ from foley_perception.geometry.crop import crop_around
 
 Array = NDArray[np.float64]
 Times = NDArray[np.int64]
+MAX_POINT_GAP_NS = (
+    NS_PER_S // 10
+)  # between the poses beside a contact: a tip turns back within less than a gap
 AROUND_NS = 2 * NS_PER_S  # of motion is looked at on each side of a contact, in a recording and live
 
 
@@ -120,7 +123,7 @@ def contact_point(position: Array, streams: Streams, contact_ns: int) -> Array:
     times, tip = streams.tip
     right = int(np.searchsorted(times, contact_ns))
     known = 0 <= right < len(times) and (right > 0 or times[0] == contact_ns)
-    if not known or times[right] - times[max(right - 1, 0)] > MAX_GAP_NS:
+    if not known or times[right] - times[max(right - 1, 0)] > MAX_POINT_GAP_NS:
         raise NoMotion("neither the contact nor the tip has a position")
     query = float(contact_ns - int(times[0]))
     return np.array([np.interp(query, (times - times[0]).astype(float), column) for column in tip.T])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from foley_common import topics
 from foley_common.times import NS_PER_S
 from foley_common.topics import MAIN_ARM, MAIN_CAMERA, MAIN_MICROPHONE, Topic
+from foley_perception.audit.finding import Severity
 from foley_perception.clips.grid import WINDOW_S
 from foley_perception.contact_event import Contact
 from foley_perception.dataset.contacts import MergedContact, heard, merge_contacts
@@ -134,7 +135,9 @@ def _survey(
     calibrated: bool,
 ) -> Survey:
     sound = episode.audio is not None
-    hints = f" ({'; '.join(episode.problems)})" if episode.problems else ""
+    told_of = [str(f) for f in episode.findings if f.severity == Severity.PROBLEM]
+    wrong = list(dict.fromkeys([*episode.problems, *episode.unplaced, *told_of]))
+    hints = f" ({'; '.join(wrong)})" if wrong else ""
     if not moved:
         wanted = f"{topics.EE_POSE.name} or {topics.HAND_KEYPOINTS.name}"
         raise DatasetError(f"{episode.path}: no {wanted}{hints}; record how the hand moves")

@@ -202,13 +202,12 @@ def joint_plans(
 def tool_plans(
     topic: str, messages: Messages, decoder: Decoder, world: World, start_ns: int
 ) -> tuple[list[ToolPlan], list[Finding]]:
-    """foley_msgs/ToolTrajectory in the world; what cannot be followed is left out and told.
-
-    Raises:
-        EpisodeError: tf does not know a frame.
-    """
+    """foley_msgs/ToolTrajectory in the world; what cannot be followed, or placed, is left out and told."""
     plans, found = sent_tool_plans(topic, messages, decoder, start_ns)
-    placed, lost = plans_in_world(topic, plans, world)
+    try:
+        placed, lost = plans_in_world(topic, plans, world)
+    except EpisodeError as error:  # a plan is not needed
+        return [], [*found, rules.plan_refused(topic, messages[0].log_time, str(error), start_ns)]
     if lost:
         why = f"tf does not say where the frames of {lost} plans were when they came; record /tf from the start on"
         found.append(rules.plan_refused(topic, messages[0].log_time, why, start_ns))

@@ -285,14 +285,7 @@ class _Reader:
         tool_plans: list[ToolPlan] = []
         if "tool_plans" in found:
             given = messages["tool_plans"]
-            tool_plans = (
-                self._placed(
-                    lambda: told(
-                        decode_motion.tool_plans(name["tool_plans"], given, decoder, world, start_ns)
-                    )
-                )
-                or []
-            )
+            tool_plans = told(decode_motion.tool_plans(name["tool_plans"], given, decoder, world, start_ns))
         truth = self.contacts(found.get("contacts"))
         track = ArmTrack(pose, joints, wrench, tuple(joint_plans), tuple(tool_plans), truth)
         return self._judged(device, track)
