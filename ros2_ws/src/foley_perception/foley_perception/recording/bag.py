@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from foley_perception.recording import definitions
-from foley_perception.recording.bag_files import find_files, of_unreadable
+from foley_perception.recording.bag_files import find_files, message_count, of_unreadable
 from foley_perception.recording.cdr import Buffer
 from foley_perception.recording.damage import Damage
 from foley_perception.recording.errors import BagError
@@ -26,7 +26,7 @@ from foley_perception.recording.mcap_content import Message
 from foley_perception.recording.mcap_file import McapFile
 from foley_perception.recording.mcap_records import Channel
 from foley_perception.recording.metadata import SESSION_KEY, Qos
-from foley_perception.recording.packed_message import ZSTD_MAGIC, unpacked
+from foley_perception.recording.packed_message import ZSTD_MAGIC, fault, unpacked
 from foley_perception.recording.session import load_session
 from foley_perception.recording.sqlite_file import Row, SqliteFile
 
@@ -80,6 +80,8 @@ class Bag:
         self._stored: list[McapFile | SqliteFile] | None = None
         self._complete = False
         self._packed = False
+        mode = str(self.information.get("compression_mode", ""))
+        self._packed_messages = mode.lower() == "message"  # or the first one that is compressed says it
         self._unreadable: dict[tuple[int, int, int], Damage] = {}  # messages that cannot be decompressed
 
     def close(self) -> None:
@@ -120,7 +122,7 @@ class Bag:
         earliest = 2**63 - 1
         for number, stored in enumerate(self._open()):
             if isinstance(stored, SqliteFile):
-                messages = self._sqlite_messages(stored, start_ns, end_ns)
+                messages = self._sqlite_messages(number, stored, start_ns, end_ns)
             else:
                 messages = self._mcap_messages(number, stored, start_ns, end_ns)
             for message in messages:
@@ -175,7 +177,8 @@ class Bag:
             for file in self.files:
                 try:
                     path = self._decompressed(file)
-                    stored.append(SqliteFile(path) if path.suffix == ".db3" else McapFile(path))
+                    said = message_count(file.name, self.information)
+                    stored.append(SqliteFile(path, said) if path.suffix == ".db3" else McapFile(path))
                 except BagError as error:
                     failures.append(error)
                     reason = str(error).removeprefix(f"{file}: ")
@@ -225,12 +228,11 @@ class Bag:
                 self._add_channel(channel)
             packed = file.begins_with(message, ZSTD_MAGIC)
             key = (number, message.chunk, message.offset)
-            if packed and first_time:
-                self._packed = True
-                try:
-                    unpacked(file.data(message))
-                except BagError as error:
-                    self._unreadable[key] = _lost_message(file.path, message, error)
+            if first_time and (packed or self._packed_messages):
+                self._packed_messages = True
+                self._packed |= packed
+                if reason := fault(file.data(message)):
+                    self._unreadable[key] = _lost_message(file.path, message, reason)
             if key in self._unreadable:
                 continue
             yield BagMessage(
@@ -248,12 +250,21 @@ class Bag:
         self._record.update(file.metadata.get(SESSION_KEY, {}))
 
     def _sqlite_messages(
-        self, file: SqliteFile, start_ns: int | None, end_ns: int | None
+        self, number: int, file: SqliteFile, start_ns: int | None, end_ns: int | None
     ) -> Iterator[BagMessage]:
+        first_time = not file.scanned
         for topic in file.topics:
             if topic.name not in self.topics:
                 self._add_topic(*topic)
         for row in file.scan(start_ns, end_ns):
+            key = (number, row.id, row.timestamp)
+            if first_time and (row.packed or self._packed_messages):
+                self._packed_messages = True
+                self._packed |= row.packed
+                if reason := fault(file.data(row)):
+                    self._unreadable[key] = _lost_row(file.path, row, reason)
+            if key in self._unreadable:
+                continue
             yield BagMessage(
                 row.topic,
                 row.timestamp,
@@ -333,7 +344,12 @@ def _row_data(file: SqliteFile, row: Row) -> bytes:
     return unpacked(data) if data.startswith(ZSTD_MAGIC) else data
 
 
-def _lost_message(path: Path, message: Message, error: BagError) -> Damage:
+def _lost_row(path: Path, row: Row, reason: str) -> Damage:
+    what = f"compressed message {row.id}, of {row.topic}, is damaged ({reason})"
+    return Damage(path.name, 0, 0, what, 1, row.timestamp, row.timestamp)
+
+
+def _lost_message(path: Path, message: Message, reason: str) -> Damage:
     at = max(message.chunk, 0) + message.offset
-    what = f"a compressed message of {message.channel.topic} is damaged ({error})"
+    what = f"a compressed message of {message.channel.topic} is damaged ({reason})"
     return Damage(path.name, at, at + message.length, what, 1, message.log_time, message.log_time)

@@ -86,6 +86,16 @@ def of_unreadable(name: str, reason: str, information: Mapping[str, Any]) -> Dam
     return Damage(name, 0, 0, reason, known.messages, known.first_ns, known.last_ns)
 
 
+def message_count(name: str, information: Mapping[str, Any]) -> int | None:
+    """Messages in a file, as ``metadata.yaml`` says; None if it does not."""
+    listed = _listed(information)
+    named = next((n for n in listed if _plain(n) == _plain(name)), None)
+    known = _missing(name, listed[named]).messages if named is not None else None
+    total = information.get("message_count")
+    only = known is None and len(listed) == 1 and named is not None
+    return total if only and isinstance(total, int) and total > 0 else known
+
+
 def _as_stored(file: Path) -> Path | None:
     """A file that may have been compressed or decompressed since its name was written down."""
     plain = file.with_name(_plain(file.name))

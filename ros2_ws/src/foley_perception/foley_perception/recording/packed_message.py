@@ -19,3 +19,16 @@ def unpacked(data: bytes) -> bytes:
     if not unpacker.eof:
         raise BagError("a message cannot be decompressed (its end is missing)")
     return bytes(plain)
+
+
+def fault(data: bytes) -> str:
+    """Why a message of a bag of compressed ones is none, compressed or not; empty if it is one.
+
+    The first byte of a serialised message is 0 (CDR).
+    """
+    if data.startswith(ZSTD_MAGIC):
+        try:
+            data = unpacked(data)
+        except BagError as error:
+            return str(error)
+    return "" if data[:1] == b"\0" else f"it begins with {bytes(data[:4])!r}"
