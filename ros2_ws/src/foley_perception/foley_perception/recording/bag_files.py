@@ -12,6 +12,8 @@ from foley_perception.recording.errors import BagError
 
 _STORED = re.compile(r"(?P<stem>.+?)(?:_(?P<number>\d+))?\.(?:mcap|db3)(?:\.zstd)?$")
 
+_MOST_FILES = 10_000  # of a recording; larger numbers are dates or times
+
 
 def find_files(path: Path, information: Mapping[str, Any]) -> tuple[list[Path], list[Damage]]:
     """The files of a bag, and what is wrong with them as files.
@@ -51,9 +53,37 @@ def find_files(path: Path, information: Mapping[str, Any]) -> tuple[list[Path], 
                 )
                 files.append(file)
                 files.sort(key=_order)
+    known = [*files, *(path / name for name in listed)]
+    damages += _holes(path, known, begin=not listed)
     if not files:
         raise BagError(f"{path}: no .mcap or .db3 file in it; give the folder of one bag")
     return files, damages
+
+
+def _holes(folder: Path, files: list[Path], *, begin: bool) -> list[Damage]:
+    """Files that nothing but a gap in the numbers of the others tells of.
+
+    Args:
+        begin: the numbers begin at 0. A recorder that drops its oldest files says in metadata.yaml which it kept.
+    """
+    numbers: dict[str, dict[int, Path]] = {}
+    for file in files:
+        stem, number = _split_number(file)
+        if 0 <= number < _MOST_FILES:
+            numbers.setdefault(stem, {})[number] = file
+    damages = []
+    for stem, there in numbers.items():
+        # One file with a number in its name is a part of a recording only where it has the folder's name.
+        from_zero = begin and (len(there) > 1 or stem == folder.name)
+        before = -1 if from_zero else min(there) - 1
+        for number in sorted(there):
+            if number > before + 1:
+                suffix = Path(_plain(there[number].name)).suffix
+                also = f", like the next {number - before - 2}" if number > before + 2 else ""
+                what = f"this file is missing{also}, as {there[number].name} tells by its number"
+                damages.append(Damage(f"{stem}_{before + 1}{suffix}", 0, 0, what))
+            before = number
+    return damages
 
 
 def _listed(information: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
