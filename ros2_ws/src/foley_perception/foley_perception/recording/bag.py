@@ -24,9 +24,9 @@ from foley_perception.recording.errors import BagError
 from foley_perception.recording.mcap_check import index_damages
 from foley_perception.recording.mcap_content import Message
 from foley_perception.recording.mcap_file import McapFile
-from foley_perception.recording.mcap_records import Channel
-from foley_perception.recording.metadata import SESSION_KEY, Qos
-from foley_perception.recording.packed_message import ZSTD_MAGIC, fault, unpacked
+from foley_perception.recording.mcap_records import Attachment, Channel
+from foley_perception.recording.metadata import ROSBAG2_RECORD, SESSION_KEY, Qos
+from foley_perception.recording.packed_message import ZSTD_MAGIC, fault, unpack_file, unpacked
 from foley_perception.recording.session import load_session
 from foley_perception.recording.sqlite_file import Row, SqliteFile
 
@@ -142,6 +142,23 @@ class Bag:
             if span.head is not None
         )
 
+    def attachments(self) -> Iterator[Attachment]:
+        """Files in the bag's files; known when :meth:`messages` is exhausted."""
+        for file in self._open():
+            if isinstance(file, McapFile):
+                yield from file.attachments()
+
+    @property
+    def foreign_metadata(self) -> list[tuple[str, dict[str, str]]]:
+        """Records of metadata but those that are written anew with a bag; known likewise."""
+        return [
+            record
+            for file in self._open()
+            if isinstance(file, McapFile)
+            for record in file.records
+            if record[0] not in (SESSION_KEY, ROSBAG2_RECORD)
+        ]
+
     def index_faults(self) -> list[str]:
         """Where an index is wrong, which costs nothing here but messages elsewhere.
 
@@ -198,24 +215,12 @@ class Bag:
         if not packed:
             return path
         self._packed = True
-        import zstandard
-
         if self._temporary is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="foley_bag_")
         target = Path(self._temporary.name) / path.name.removesuffix(".zstd")
-        try:
-            with path.open("rb") as source, target.open("wb") as sink:
-                try:
-                    zstandard.ZstdDecompressor().copy_stream(source, sink)
-                except zstandard.ZstdError as error:
-                    # What came before the damage is read like a file that was cut off.
-                    what = f"the compressed file is damaged ({error}); what comes before it is read"
-                    self._file_damages.append(Damage(path.name, 0, 0, what))
-        except OSError as error:
-            raise BagError(
-                f"{path}: cannot be decompressed in {target.parent} ({error.strerror}); set TMPDIR to a folder "
-                "with more space"
-            ) from error
+        if reason := unpack_file(path, target):
+            what = f"the compressed file is damaged ({reason}); what comes before it is read"
+            self._file_damages.append(Damage(path.name, 0, 0, what))
         return target
 
     def _mcap_messages(

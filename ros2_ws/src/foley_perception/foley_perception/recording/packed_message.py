@@ -1,6 +1,8 @@
-"""Messages that were compressed one by one, as `ros2 bag record --compression-mode message` does."""
+"""Messages, or whole files, that were compressed one by one, as `ros2 bag record --compression-mode` does."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from foley_perception.recording.errors import BagError
 
@@ -32,3 +34,27 @@ def fault(data: bytes) -> str:
         except BagError as error:
             return str(error)
     return "" if data[:1] == b"\0" else f"it begins with {bytes(data[:4])!r}"
+
+
+def unpack_file(path: Path, target: Path) -> str:
+    """Write a file without the compression of all of it.
+
+    Returns:
+        Why it ends early, before damage, like a file that was cut off; empty if all of it is there.
+
+    Raises:
+        BagError: it cannot be read or written.
+    """
+    import zstandard
+
+    try:
+        with path.open("rb") as source, target.open("wb") as sink:
+            zstandard.ZstdDecompressor().copy_stream(source, sink)
+    except zstandard.ZstdError as error:
+        return str(error)
+    except OSError as error:
+        raise BagError(
+            f"{path}: cannot be decompressed in {target.parent} ({error.strerror}); set TMPDIR to a folder "
+            "with more space"
+        ) from error
+    return ""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from foley_perception.recording.bag import Bag
-from foley_perception.recording.copy import put_message, session_texts, topic_infos
+from foley_perception.recording.copy import put_message, put_rest, session_texts, topic_infos
 from foley_perception.recording.errors import BagError, NoSpaceError, NotWritableError
 from foley_perception.recording.writer import BagWriter
 
@@ -158,6 +158,7 @@ def _write(bag: Bag, folder: Path, faults: list[str]) -> int:
     try:
         for info in topic_infos(bag):
             writer.add_topic(info)
+        put_rest(writer, bag)
         for message in bag.messages():
             put_message(writer, message)
         summary = writer.close()

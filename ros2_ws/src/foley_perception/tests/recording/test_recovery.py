@@ -16,6 +16,7 @@ import yaml
 import zstandard
 from mcap.reader import make_reader
 from mcap.writer import CompressionType
+from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 
 from foley_perception.recording import definitions
@@ -191,6 +192,48 @@ def test_nothing_to_recover(tmp_path: Path) -> None:
     with pytest.raises(BagError, match=r"nothing in it can be read.*from 0\.000 to 0\.090 s are lost"):
         recover_bag(file)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mcap", "b.mcap"]
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_what_others_keep_beside_messages_is_copied(tmp_path: Path, in_place: bool) -> None:
+    """Attachments and records of metadata; not the copy of metadata.yaml, which is of the damaged bag."""
+    bag = tmp_path / "bag"
+    bag.mkdir()
+    large = os.urandom(3 << 20)
+    for number in (0, 1):
+        with (bag / f"bag_{number}.mcap").open("wb") as out:
+            writer = McapWriter(out)
+            writer.start(profile="ros2", library="test")
+            writer.add_metadata("foley.session", {"session_id": "s"})
+            writer.add_metadata("rosbag2", {"serialized_metadata": "of the old bag"})
+            writer.add_metadata("operator", {"name": f"Ä {number}"})
+            writer.add_attachment(5, START, f"calibration_{number}.yaml", "text/yaml", b"fx: 100")
+            schema = writer.register_schema(STRING, "ros2msg", definitions.find(STRING).text.encode())
+            channels = [writer.register_channel(topic, "cdr", schema) for topic in ("/a", "/b")]
+            for k in range(40 * number, 40 * number + 40):
+                writer.add_message(channels[k % 2], START + k * STEP, text(k), START + k * STEP, k + 1)
+            writer.add_attachment(6, START + STEP, "room.jpg", "image/jpeg", large)
+            writer.finish()
+    change(bag / "bag_1.mcap", (bag / "bag_1.mcap").read_bytes().index(large) + 999, b"wrong")
+    done = recover_bag(bag, in_place=in_place)
+    assert "an attachment is lost (the checksum of attachment 'room.jpg'" in done.faults[0]
+    assert (done.lost, done.lost_more) == (0, False) and numbers(done.path) == list(range(80))
+    with next(done.path.glob("*.mcap")).open("rb") as stream:
+        reader = make_reader(stream)
+        attached = {
+            (a.name, a.media_type, a.create_time, a.log_time, a.data) for a in reader.iter_attachments()
+        }
+        kept = [(record.name, record.metadata) for record in reader.iter_metadata()]
+    assert attached == {
+        ("calibration_0.yaml", "text/yaml", 5, START, b"fx: 100"),
+        ("calibration_1.yaml", "text/yaml", 5, START, b"fx: 100"),
+        ("room.jpg", "image/jpeg", 6, START + STEP, large),
+    }
+    assert [record for record in kept if record[0] != "foley.session"] == [
+        ("operator", {"name": "Ä 0"}),
+        ("operator", {"name": "Ä 1"}),
+    ]
+    assert not recover_bag(done.path).faults
 
 
 # ---- compressed ------------------------------------------------------------------------------------------
