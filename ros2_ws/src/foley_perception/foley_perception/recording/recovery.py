@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from foley_perception.recording.bag import Bag
+from foley_perception.recording.byte_file import ByteFile
 from foley_perception.recording.copy import put_message, put_rest, session_texts, topic_infos
 from foley_perception.recording.errors import BagError, NoSpaceError, NotWritableError
+from foley_perception.recording.mcap_file import McapFile
+from foley_perception.recording.metadata import SESSION_KEY
 from foley_perception.recording.writer import BagWriter
 
 ORIGINAL = ".original"  # behind the name of a bag that was recovered in place
 RECOVERED = "-recovered"
+_ORIGIN_KEY = "recovered_fingerprint"  # of a recovered bag's session
+_SEEN_BYTES = 1 << 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,18 +98,48 @@ def recover_bag(path: Path, *, to: Path | None = None, in_place: bool = False) -
 
 
 def superseded(bags: Sequence[Path]) -> list[Path]:
-    """Those of the bags whose recovered copy is among them as well, so that the same is not used twice."""
-    given = {bag.resolve() for bag in bags}
+    """Those of the bags whose recovered copy is among them as well, so that the same is not used twice; of several
+    copies of one, all but the first.
+
+    A copy says in its session's metadata what it was made of, whatever both are called and wherever they lie.
+    """
+    origins = {bag: origin for bag in bags if (origin := _origin(bag))}
+    first = {origin: bag for bag, origin in reversed(origins.items())}
     return [
         bag
         for bag in bags
-        for path in (bag.resolve(),)
-        if path.with_name(_bare(path) + RECOVERED) in given
-        or (path.name.endswith(ORIGINAL) and path.with_name(path.name.removesuffix(ORIGINAL)) in given)
+        if first and (_fingerprint(bag) in first or (bag in origins and first[origins[bag]] != bag))
     ]
 
 
 # ---- inside --------------------------------------------------------------------------------------------
+def _origin(path: Path) -> str:
+    """Fingerprint of the bag that a bag was recovered from; empty for one that was not."""
+    try:
+        bag = Bag(path)
+        session = bag.session
+        if not session and bag.files[0].suffix == ".mcap":  # no metadata.yaml
+            file = McapFile(bag.files[0])
+            next(file.scan(), None)
+            session = file.metadata.get(SESSION_KEY, {})
+    except BagError:  # told where it is read
+        return ""
+    return str(session.get(_ORIGIN_KEY, ""))
+
+
+def _fingerprint(path: Path) -> str:
+    """Of a bag's files, by their sizes, their beginnings and their ends; empty if they cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        for name in Bag(path).files:
+            file = ByteFile(name)
+            digest.update(file.size.to_bytes(8, "little"))
+            digest.update(file.read(0, _SEEN_BYTES) + file.read(max(file.size - _SEEN_BYTES, 0), _SEEN_BYTES))
+    except BagError:
+        return ""
+    return f"sha256:{digest.hexdigest()}"
+
+
 def _metadata_faults(bag: Bag, counts: Mapping[str, int]) -> list[str]:
     """What others need metadata.yaml for, and this package does not."""
     if not bag.path.is_dir():
@@ -151,7 +187,11 @@ def _made(folder: Path) -> Path:
 
 
 def _write(bag: Bag, folder: Path, faults: list[str]) -> int:
-    notes = {"recovered_from": bag.path.resolve().name, "recovered_faults": "; ".join(faults)}
+    notes = {
+        "recovered_from": bag.path.resolve().name,
+        "recovered_faults": "; ".join(faults),
+        _ORIGIN_KEY: _fingerprint(bag.path),
+    }
     writer = BagWriter(
         folder, session=session_texts(bag.session | notes), min_free_bytes=0, compressed=bag.compressed
     )

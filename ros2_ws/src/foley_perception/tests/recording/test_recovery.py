@@ -22,7 +22,7 @@ from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from foley_perception.recording import definitions
 from foley_perception.recording.bag import Bag
 from foley_perception.recording.errors import BagError, NoSpaceError, NotWritableError
-from foley_perception.recording.recovery import recover_bag
+from foley_perception.recording.recovery import recover_bag, superseded
 
 from .damaged import START, STEP, STRING, change, cut, flip, heads, numbers, text, write_mcap, write_split
 
@@ -72,7 +72,12 @@ def test_one_bad_chunk_in_a_split_bag(tmp_path: Path) -> None:
     new, old = Bag(done.path), Bag(bag)
     list(new.messages()), list(old.messages())
     assert new.topics == old.topics and new.topics["/a"].type_hash.startswith("RIHS01_")
-    assert new.session == old.session | {"recovered_from": "bag", "recovered_faults": done.faults[0]}
+    made = new.session["recovered_fingerprint"]
+    assert new.session == old.session | {
+        "recovered_from": "bag",
+        "recovered_faults": done.faults[0],
+        "recovered_fingerprint": made,
+    }
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
 
@@ -192,6 +197,30 @@ def test_nothing_to_recover(tmp_path: Path) -> None:
     with pytest.raises(BagError, match=r"nothing in it can be read.*from 0\.000 to 0\.090 s are lost"):
         recover_bag(file)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mcap", "b.mcap"]
+
+
+def test_a_copy_supersedes_its_original_whatever_they_are_called(tmp_path: Path) -> None:
+    bag = write_split(tmp_path / "lab" / "run")
+    cut(bag / "bag_2.mcap", 9000)
+    elsewhere = recover_bag(bag, to=tmp_path / "other" / "fixed").path
+    assert superseded([bag, elsewhere]) == [bag] and superseded([bag]) == [] == superseded([elsewhere])
+    again = recover_bag(bag, to=tmp_path / "again").path
+    assert superseded([bag, elsewhere, again]) == [bag, again]
+    moved = bag.rename(tmp_path / "lab" / "first")
+    assert superseded([elsewhere, moved]) == [moved]
+    recover_bag(moved, in_place=True)
+    assert superseded([moved, tmp_path / "lab" / "first.original"]) == [tmp_path / "lab" / "first.original"]
+    file = write_mcap(tmp_path / "a.mcap", range(30))
+    cut(file, heads(file)[2].at + 5)
+    recover_bag(file, in_place=True)
+    kept = file.rename(tmp_path / "b.mcap"), (tmp_path / "a.mcap.original").rename(tmp_path / "c.mcap")
+    assert superseded(kept) == [kept[1]]
+
+
+def test_a_name_alone_supersedes_nothing(tmp_path: Path) -> None:
+    bags = [write_split(tmp_path / "run", files=1), write_split(tmp_path / "run-recovered", files=2)]
+    bags += [write_split(tmp_path / "run.original", files=3)]
+    assert superseded(bags) == []
 
 
 @pytest.mark.parametrize("in_place", [False, True])
