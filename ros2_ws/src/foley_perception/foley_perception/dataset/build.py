@@ -18,6 +18,7 @@ from foley_perception.dataset.staging import BuildReport, Cut, Progress, build_f
 from foley_perception.episodes.names import Naming
 from foley_perception.episodes.outline import Outline
 from foley_perception.recording.bag import Bag
+from foley_perception.recording.bag_files import is_bag, loose_files
 from foley_perception.recording.bag_name import bag_name, distinct_names
 
 READER_VERSION = 2  # of how bags are read and cut: what an earlier one gave is cut again
@@ -37,17 +38,12 @@ def find_bags(paths: Iterable[str | Path]) -> list[Path]:
             bags.append(given)
             continue
         inside = sorted(child for child in given.iterdir() if child.is_dir() and is_bag(child))
-        inside += sorted(child for child in given.iterdir() if child.suffix in (".mcap", ".db3"))
+        inside += loose_files(given)
         if not inside:
             raise DatasetError(f"{given}: neither a bag nor a folder of bags")
         bags += inside
     unique = {bag.resolve(): bag for bag in bags}
     return list(unique.values())
-
-
-def is_bag(folder: Path) -> bool:
-    """Whether a folder is one bag."""
-    return (folder / "metadata.yaml").is_file() or any(folder.glob("*_0.mcap"))
 
 
 def without_scans(bags: Sequence[Path]) -> list[Path]:

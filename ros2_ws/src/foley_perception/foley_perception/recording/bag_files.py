@@ -116,6 +116,26 @@ def of_unreadable(name: str, reason: str, information: Mapping[str, Any]) -> Dam
     return Damage(name, 0, 0, reason, known.messages, known.first_ns, known.last_ns)
 
 
+def is_bag(folder: Path) -> bool:
+    """Whether a folder is one bag: it has metadata.yaml, or parts of one recording.
+
+    Other files are one bag each, such as ``monday_1.mcap`` and ``monday_2.mcap`` in a folder of another name.
+    """
+    try:
+        if (folder / "metadata.yaml").is_file():
+            return True
+        parts = [_split_number(path) for path in folder.iterdir() if _STORED.match(path.name)]
+    except OSError:  # of somebody else
+        return False
+    return any(number == 0 or (number > 0 and stem == folder.name) for stem, number in parts)
+
+
+def loose_files(folder: Path) -> list[Path]:
+    """Files of a folder that is no bag, each of which is one, compressed or not."""
+    stored = [path for path in folder.iterdir() if path.is_file() and _STORED.match(path.name)]
+    return sorted(_without_doubles(stored))
+
+
 def message_count(name: str, information: Mapping[str, Any]) -> int | None:
     """Messages in a file, as ``metadata.yaml`` says; None if it does not."""
     listed = _listed(information)

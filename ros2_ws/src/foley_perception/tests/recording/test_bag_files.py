@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from foley_perception.dataset.build import find_bags
 from foley_perception.recording.bag import Bag
-from foley_perception.recording.bag_files import find_files
+from foley_perception.recording.bag_files import find_files, is_bag
 from foley_perception.recording.recovery import recover_bag
 
 from .damaged import numbers, write_split
@@ -68,3 +69,27 @@ def test_a_recorder_that_dropped_its_oldest_files(tmp_path: Path) -> None:
     (bag / "bag_2.mcap").unlink()
     (damage,) = find_files(bag, {"relative_file_paths": ["bag_1.mcap", "bag_3.mcap"]})[1]
     assert damage.file == "bag_2.mcap" and damage.messages is None
+
+
+@pytest.mark.parametrize(
+    ("names", "one"),
+    [
+        (("x_0.mcap", "x_1.mcap"), True),
+        (("x_0.db3", "x_1.db3"), True),
+        (("x_0.mcap.zstd",), True),
+        (("lab_1.mcap", "lab_2.mcap"), True),
+        (("lab_3.db3",), True),
+        (("monday_1.mcap", "monday_2.mcap"), False),
+        (("a.mcap", "b.db3", "c.mcap.zstd"), False),
+    ],
+)
+def test_one_bag_or_a_folder_of_bags(tmp_path: Path, names: tuple[str, ...], one: bool) -> None:
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    for name in (*names, "notes.txt"):
+        (folder / name).write_bytes(b"")
+    assert is_bag(folder) == one
+    assert find_bags([folder]) == ([folder] if one else [folder / name for name in names])
+    assert find_bags([tmp_path] if one else [folder]) == ([folder] if one else [folder / n for n in names])
+    (folder / "metadata.yaml").write_text("")
+    assert find_bags([tmp_path]) == [folder]
