@@ -165,7 +165,8 @@ def _recover(args: argparse.Namespace) -> int:
         return 0
     lost = f"{done.lost or 'no'} messages are lost"
     if done.lost_more:
-        lost = f"{f'{done.lost} messages and more' if done.lost else 'messages'} are lost; nothing tells how many"
+        counted = f"{done.lost} messages are lost, and" if done.lost else "messages may be lost:"
+        lost = f"{counted} it is unknown how many were in what is damaged or missing"
     print(f"{done.path}: a whole bag, {done.messages} messages; {lost}")
     print(f"{done.original}: {'the original, kept here' if args.in_place else 'the original, as it was'}")
     return 0

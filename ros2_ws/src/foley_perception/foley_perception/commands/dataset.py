@@ -198,8 +198,8 @@ def _each_once(bags: list[Any]) -> list[Any]:
     """Not both of a damaged bag and its recovered copy, and no recording twice."""
     from foley_perception.recording.recovery import same_content, superseded
 
-    for original, copy in superseded(bags).items():
-        print(f"left out {original}: its recovered copy {copy} is used instead")
+    for original in superseded(bags):
+        print(f"left out {original}: its recovered copy is used instead")
         bags.remove(original)
     for copy, first in same_content(bags).items():
         print(f"left out {copy}: it is the same recording as {first}")

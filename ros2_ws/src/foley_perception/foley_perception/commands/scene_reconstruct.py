@@ -106,7 +106,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _sources(given: list[Path]) -> list[Path]:
     """Scans, where a folder of bags stands for the bags in it."""
-    from foley_perception.dataset.build import find_bags, is_bag
+    from foley_perception.dataset.build import find_bags
+    from foley_perception.recording.bag_files import is_bag
 
     found: list[Path] = []
     for path in given:

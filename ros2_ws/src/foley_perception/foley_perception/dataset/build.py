@@ -18,7 +18,7 @@ from foley_perception.dataset.staging import BuildReport, Cut, Progress, build_f
 from foley_perception.episodes.names import Naming
 from foley_perception.episodes.outline import Outline
 from foley_perception.recording.bag import Bag
-from foley_perception.recording.bag_files import is_split, recordings_in
+from foley_perception.recording.bag_files import is_bag, loose_files
 from foley_perception.recording.bag_name import bag_name, distinct_names
 
 READER_VERSION = 2  # of how bags are read and cut: what an earlier one gave is cut again
@@ -38,26 +38,12 @@ def find_bags(paths: Iterable[str | Path]) -> list[Path]:
             bags.append(given)
             continue
         inside = sorted(child for child in given.iterdir() if child.is_dir() and is_bag(child))
-        for name, files in recordings_in(given).items():
-            if len(files) > 1:
-                raise DatasetError(
-                    f"{given}: holds the {len(files)} files of the recording `{name}` beside others; put each "
-                    "recording into a folder of its own"
-                )
-            inside += files
+        inside += loose_files(given)
         if not inside:
             raise DatasetError(f"{given}: neither a bag nor a folder of bags")
         bags += inside
     unique = {bag.resolve(): bag for bag in bags}
     return list(unique.values())
-
-
-def is_bag(folder: Path) -> bool:
-    """Whether a folder is one bag."""
-    if (folder / "metadata.yaml").is_file():
-        return True
-    recordings = recordings_in(folder)
-    return len(recordings) == 1 and any(is_split(file) for files in recordings.values() for file in files)
 
 
 def without_scans(bags: Sequence[Path]) -> list[Path]:

@@ -17,16 +17,16 @@ from typing import Any
 import yaml
 
 from foley_perception.recording import definitions
-from foley_perception.recording.bag_files import find_files, of_unreadable
+from foley_perception.recording.bag_files import find_files, message_count, of_unreadable
 from foley_perception.recording.cdr import Buffer
 from foley_perception.recording.damage import Damage
 from foley_perception.recording.errors import BagError
 from foley_perception.recording.mcap_check import index_damages
 from foley_perception.recording.mcap_content import Message
 from foley_perception.recording.mcap_file import McapFile
-from foley_perception.recording.mcap_records import Channel
-from foley_perception.recording.metadata import SESSION_KEY, Qos
-from foley_perception.recording.packed_message import ZSTD_MAGIC, unpacked
+from foley_perception.recording.mcap_records import Attachment, Channel
+from foley_perception.recording.metadata import ROSBAG2_RECORD, SESSION_KEY, Qos
+from foley_perception.recording.packed_message import ZSTD_MAGIC, fault, unpack_file, unpacked
 from foley_perception.recording.session import load_session
 from foley_perception.recording.sqlite_file import Row, SqliteFile
 
@@ -80,6 +80,8 @@ class Bag:
         self._stored: list[McapFile | SqliteFile] | None = None
         self._complete = False
         self._packed = False
+        mode = str(self.information.get("compression_mode", ""))
+        self._packed_messages = mode.lower() == "message"  # or the first one that is compressed says it
         self._unreadable: dict[tuple[int, int, int], Damage] = {}  # messages that cannot be decompressed
 
     def close(self) -> None:
@@ -120,7 +122,7 @@ class Bag:
         earliest = 2**63 - 1
         for number, stored in enumerate(self._open()):
             if isinstance(stored, SqliteFile):
-                messages = self._sqlite_messages(stored, start_ns, end_ns)
+                messages = self._sqlite_messages(number, stored, start_ns, end_ns)
             else:
                 messages = self._mcap_messages(number, stored, start_ns, end_ns)
             for message in messages:
@@ -139,6 +141,23 @@ class Bag:
             for span in file.content.spans
             if span.head is not None
         )
+
+    def attachments(self) -> Iterator[Attachment]:
+        """Files in the bag's files; known when :meth:`messages` is exhausted."""
+        for file in self._open():
+            if isinstance(file, McapFile):
+                yield from file.attachments()
+
+    @property
+    def foreign_metadata(self) -> list[tuple[str, dict[str, str]]]:
+        """Records of metadata but those that are written anew with a bag; known likewise."""
+        return [
+            record
+            for file in self._open()
+            if isinstance(file, McapFile)
+            for record in file.records
+            if record[0] not in (SESSION_KEY, ROSBAG2_RECORD)
+        ]
 
     def index_faults(self) -> list[str]:
         """Where an index is wrong, which costs nothing here but messages elsewhere.
@@ -175,7 +194,8 @@ class Bag:
             for file in self.files:
                 try:
                     path = self._decompressed(file)
-                    stored.append(SqliteFile(path) if path.suffix == ".db3" else McapFile(path))
+                    said = message_count(file.name, self.information)
+                    stored.append(SqliteFile(path, said) if path.suffix == ".db3" else McapFile(path))
                 except BagError as error:
                     failures.append(error)
                     reason = str(error).removeprefix(f"{file}: ")
@@ -195,24 +215,12 @@ class Bag:
         if not packed:
             return path
         self._packed = True
-        import zstandard
-
         if self._temporary is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="foley_bag_")
         target = Path(self._temporary.name) / path.name.removesuffix(".zstd")
-        try:
-            with path.open("rb") as source, target.open("wb") as sink:
-                try:
-                    zstandard.ZstdDecompressor().copy_stream(source, sink)
-                except zstandard.ZstdError as error:
-                    # What came before the damage is read like a file that was cut off.
-                    what = f"the compressed file is damaged ({error}); what comes before it is read"
-                    self._file_damages.append(Damage(path.name, 0, 0, what))
-        except OSError as error:
-            raise BagError(
-                f"{path}: cannot be decompressed in {target.parent} ({error.strerror}); set TMPDIR to a folder "
-                "with more space"
-            ) from error
+        if reason := unpack_file(path, target):
+            what = f"the compressed file is damaged ({reason}); what comes before it is read"
+            self._file_damages.append(Damage(path.name, 0, 0, what))
         return target
 
     def _mcap_messages(
@@ -225,12 +233,11 @@ class Bag:
                 self._add_channel(channel)
             packed = file.begins_with(message, ZSTD_MAGIC)
             key = (number, message.chunk, message.offset)
-            if packed and first_time:
-                self._packed = True
-                try:
-                    unpacked(file.data(message))
-                except BagError as error:
-                    self._unreadable[key] = _lost_message(file.path, message, error)
+            if first_time and (packed or self._packed_messages):
+                self._packed_messages = True
+                self._packed |= packed
+                if reason := fault(file.data(message)):
+                    self._unreadable[key] = _lost_message(file.path, message, reason)
             if key in self._unreadable:
                 continue
             yield BagMessage(
@@ -248,12 +255,21 @@ class Bag:
         self._record.update(file.metadata.get(SESSION_KEY, {}))
 
     def _sqlite_messages(
-        self, file: SqliteFile, start_ns: int | None, end_ns: int | None
+        self, number: int, file: SqliteFile, start_ns: int | None, end_ns: int | None
     ) -> Iterator[BagMessage]:
+        first_time = not file.scanned
         for topic in file.topics:
             if topic.name not in self.topics:
                 self._add_topic(*topic)
         for row in file.scan(start_ns, end_ns):
+            key = (number, row.id, row.timestamp)
+            if first_time and (row.packed or self._packed_messages):
+                self._packed_messages = True
+                self._packed |= row.packed
+                if reason := fault(file.data(row)):
+                    self._unreadable[key] = _lost_row(file.path, row, reason)
+            if key in self._unreadable:
+                continue
             yield BagMessage(
                 row.topic,
                 row.timestamp,
@@ -333,7 +349,12 @@ def _row_data(file: SqliteFile, row: Row) -> bytes:
     return unpacked(data) if data.startswith(ZSTD_MAGIC) else data
 
 
-def _lost_message(path: Path, message: Message, error: BagError) -> Damage:
+def _lost_row(path: Path, row: Row, reason: str) -> Damage:
+    what = f"compressed message {row.id}, of {row.topic}, is damaged ({reason})"
+    return Damage(path.name, 0, 0, what, 1, row.timestamp, row.timestamp)
+
+
+def _lost_message(path: Path, message: Message, reason: str) -> Damage:
     at = max(message.chunk, 0) + message.offset
-    what = f"a compressed message of {message.channel.topic} is damaged ({error})"
+    what = f"a compressed message of {message.channel.topic} is damaged ({reason})"
     return Damage(path.name, at, at + message.length, what, 1, message.log_time, message.log_time)

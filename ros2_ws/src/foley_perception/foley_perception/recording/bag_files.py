@@ -12,6 +12,8 @@ from foley_perception.recording.errors import BagError
 
 _STORED = re.compile(r"(?P<stem>.+?)(?:_(?P<number>\d+))?\.(?:mcap|db3)(?:\.zstd)?$")
 
+_MOST_FILES = 10_000  # of a recording; larger numbers are dates or times
+
 
 def find_files(path: Path, information: Mapping[str, Any]) -> tuple[list[Path], list[Damage]]:
     """The files of a bag, and what is wrong with them as files.
@@ -51,24 +53,37 @@ def find_files(path: Path, information: Mapping[str, Any]) -> tuple[list[Path], 
                 )
                 files.append(file)
                 files.sort(key=_order)
+    known = [*files, *(path / name for name in listed)]
+    damages += _holes(path, known, begin=not listed)
     if not files:
         raise BagError(f"{path}: no .mcap or .db3 file in it; give the folder of one bag")
     return files, damages
 
 
-def is_split(file: Path) -> bool:
-    """Whether a file bears a number, as those of a recording that may have several."""
-    return _split_number(file)[1] >= 0
+def _holes(folder: Path, files: list[Path], *, begin: bool) -> list[Damage]:
+    """Files that nothing but a gap in the numbers of the others tells of.
 
-
-def recordings_in(folder: Path) -> dict[str, list[Path]]:
-    """Files of recordings that lie directly in a folder, by the name that the files of one share."""
-    found: dict[str, list[Path]] = {}
-    for file in sorted(folder.iterdir()):
-        if file.is_file() and _STORED.match(file.name):
-            stem, number = _split_number(file)
-            found.setdefault(stem if number >= 0 else _plain(file.name), []).append(file)
-    return {name: _without_doubles(files) for name, files in found.items()}
+    Args:
+        begin: the numbers begin at 0. A recorder that drops its oldest files says in metadata.yaml which it kept.
+    """
+    numbers: dict[str, dict[int, Path]] = {}
+    for file in files:
+        stem, number = _split_number(file)
+        if 0 <= number < _MOST_FILES:
+            numbers.setdefault(stem, {})[number] = file
+    damages = []
+    for stem, there in numbers.items():
+        # One file with a number in its name is a part of a recording only where it has the folder's name.
+        from_zero = begin and (len(there) > 1 or stem == folder.name)
+        before = -1 if from_zero else min(there) - 1
+        for number in sorted(there):
+            if number > before + 1:
+                suffix = Path(_plain(there[number].name)).suffix
+                also = f", like the next {number - before - 2}" if number > before + 2 else ""
+                what = f"this file is missing{also}, as {there[number].name} tells by its number"
+                damages.append(Damage(f"{stem}_{before + 1}{suffix}", 0, 0, what))
+            before = number
+    return damages
 
 
 def _listed(information: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -99,6 +114,36 @@ def of_unreadable(name: str, reason: str, information: Mapping[str, Any]) -> Dam
     entry = _listed(information).get(name, {})
     known = _missing(name, entry)
     return Damage(name, 0, 0, reason, known.messages, known.first_ns, known.last_ns)
+
+
+def is_bag(folder: Path) -> bool:
+    """Whether a folder is one bag: it has metadata.yaml, or parts of one recording.
+
+    Other files are one bag each, such as ``monday_1.mcap`` and ``monday_2.mcap`` in a folder of another name.
+    """
+    try:
+        if (folder / "metadata.yaml").is_file():
+            return True
+        parts = [_split_number(path) for path in folder.iterdir() if _STORED.match(path.name)]
+    except OSError:  # of somebody else
+        return False
+    return any(number == 0 or (number > 0 and stem == folder.name) for stem, number in parts)
+
+
+def loose_files(folder: Path) -> list[Path]:
+    """Files of a folder that is no bag, each of which is one, compressed or not."""
+    stored = [path for path in folder.iterdir() if path.is_file() and _STORED.match(path.name)]
+    return sorted(_without_doubles(stored))
+
+
+def message_count(name: str, information: Mapping[str, Any]) -> int | None:
+    """Messages in a file, as ``metadata.yaml`` says; None if it does not."""
+    listed = _listed(information)
+    named = next((n for n in listed if _plain(n) == _plain(name)), None)
+    known = _missing(name, listed[named]).messages if named is not None else None
+    total = information.get("message_count")
+    only = known is None and len(listed) == 1 and named is not None
+    return total if only and isinstance(total, int) and total > 0 else known
 
 
 def _as_stored(file: Path) -> Path | None:

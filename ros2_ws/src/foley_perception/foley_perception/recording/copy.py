@@ -61,6 +61,7 @@ def copy_with(
     try:
         for info in (*(t for t in topic_infos(bag) if t.name != topic.name), topic):
             writer.add_topic(info)
+        put_rest(writer, bag)
         waiting = list(reversed(added))
         for done, message in enumerate(bag.messages(), start=1):
             while waiting and waiting[-1][0] <= message.log_time:
@@ -96,6 +97,19 @@ def session_texts(session: Mapping[str, Any]) -> dict[str, str]:
     return {key: _text(key, value) for key, value in session.items()}
 
 
+def put_rest(writer: BagWriter, bag: Bag) -> None:
+    """Write what a bag that was read has beside messages: records of metadata and attachments of others.
+
+    Raises:
+        BagError: it cannot be written.
+    """
+    for name, items in bag.foreign_metadata:
+        writer.add_record(name, items)
+    for attachment in bag.attachments():
+        _wait(writer)
+        writer.add_attachment(attachment)
+
+
 def put_message(writer: BagWriter, message: BagMessage) -> None:
     """Write a message of another bag as it is, waiting for the disk.
 
@@ -109,10 +123,14 @@ def _put(
     writer: BagWriter, topic: str, time_ns: int, data: bytes, published: int | None = None, sequence: int = 0
 ) -> None:
     """Wait for the disk rather than drop."""
-    while writer.queued_bytes > _QUEUED_BYTES and writer.failure is None:
-        time.sleep(0.005)
+    _wait(writer)
     if not writer.put(topic, time_ns, data, publish_time=published, sequence=sequence):
         raise writer.failure or BagError(f"{writer.folder}: a message of {topic} is too large for the queue")
+
+
+def _wait(writer: BagWriter) -> None:
+    while writer.queued_bytes > _QUEUED_BYTES and writer.failure is None:
+        time.sleep(0.005)
 
 
 def _text(key: str, value: Any) -> str:

@@ -32,8 +32,9 @@ class Damage:
             return f"{where}; no message is lost"
         lost = "messages" if self.messages is None else f"{self.messages} messages"
         if self.messages is None and not self.last_ns:
-            lost = "what was there"
+            return f"{where}; what was there is lost, it is unknown how many messages"
         if 0 < self.first_ns <= self.last_ns:
             span = (self.first_ns - start_ns) * 1e-9, (self.last_ns - start_ns) * 1e-9
             lost = f"{lost} from {span[0]:.3f} to {span[1]:.3f} s"
-        return f"{where}; {lost} {'is' if lost == 'what was there' else 'are'} lost"
+        unknown = ", it is unknown how many" if self.messages is None else ""
+        return f"{where}; {lost} are lost{unknown}"

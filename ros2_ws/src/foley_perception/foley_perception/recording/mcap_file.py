@@ -19,6 +19,7 @@ from foley_perception.recording.damage import Damage
 from foley_perception.recording.errors import BagError
 from foley_perception.recording.mcap_content import Content, Message, Span, chunk_damage, gap_damage
 from foley_perception.recording.mcap_records import (
+    ATTACHMENT,
     CHANNEL,
     HEADER,
     MAGIC,
@@ -28,6 +29,7 @@ from foley_perception.recording.mcap_records import (
     METADATA,
     PREFIX,
     SCHEMA,
+    Attachment,
     Channel,
     ChunkHead,
     RecordError,
@@ -45,6 +47,8 @@ class McapFile:
 
     Attributes:
         content: what was found; None until :meth:`scan` was exhausted once.
+        metadata: records of metadata by their names, the last one of each.
+        records: all of them, in order.
 
     Raises:
         BagError: it cannot be read, or nothing in it is of an MCAP file.
@@ -57,6 +61,8 @@ class McapFile:
             raise BagError(f"{path}: is empty (0 bytes)")
         self.content: Content | None = None
         self.metadata: dict[str, dict[str, str]] = {}
+        self.records: list[tuple[str, dict[str, str]]] = []
+        self._attachments: list[Loose] = []
         self.profile = ""
         self.summary = read_summary(self.file)
         # What the summary repeats is believed before what it repeats if its checksum is right, else only in need.
@@ -106,6 +112,11 @@ class McapFile:
         content = self.chunk_content(head) if cached is None else cached
         return content[message.offset : message.offset + message.length]
 
+    def attachments(self) -> Iterator[Attachment]:
+        """Those that are whole; known after :meth:`scan`."""
+        for item in self._attachments:
+            yield records.attachment(self._body(item))
+
     def entries(self, span: Span) -> Iterator[tuple[int, int, int]]:
         """Channel, log time and offset of each message record of a chunk, as an index would have them."""
         assert span.head is not None
@@ -151,10 +162,17 @@ class McapFile:
                 if message is not None:
                     _widen(walk, found.spans[-1])
                     yield message
+            elif item.opcode == ATTACHMENT:
+                try:
+                    records.attachment(self._body(item))
+                    self._attachments.append(item)
+                except RecordError as error:
+                    damage = Damage(self.path.name, item.at, item.stop, f"an attachment is lost ({error})", 0)
+                    found.damages.append(damage)
             elif item.opcode == MESSAGE_INDEX:
                 found.message_indexes[chunk] += (item.stop - item.at - PREFIX - 6) // 16
             else:
-                self._definition(item.opcode, self.file.read(item.at + PREFIX, item.stop - item.at - PREFIX))
+                self._definition(item.opcode, self._body(item))
         found.finished, found.end = walk.finished, walk.end
         found.count_lost()
         self.content = found
@@ -166,6 +184,9 @@ class McapFile:
             return []
         described = [self._unsure[number].topic for number in self._named_by_unsure]
         return self.content.told(self.path.name, self.file.size, self.summary, described)
+
+    def _body(self, item: Loose) -> bytes:
+        return self.file.read(item.at + PREFIX, item.stop - item.at - PREFIX)
 
     def _parsed(self, span: Span, found: Content) -> list[Message]:
         """All messages of a chunk; where it has no checksum, all of its records have to be right."""
@@ -264,6 +285,7 @@ class McapFile:
         elif opcode == METADATA:
             name, items = records.metadata(body)
             self.metadata[name] = items
+            self.records.append((name, items))
         elif opcode == HEADER:
             self.profile = records.header(body)[0]
 

@@ -43,6 +43,16 @@ class Channel(NamedTuple):
     schema_id: int
 
 
+class Attachment(NamedTuple):
+    """A file in the file."""
+
+    name: str
+    media_type: str
+    log_time: int  # [ns]
+    create_time: int
+    data: bytes
+
+
 class ChunkHead(NamedTuple):
     """What stands before the content of a chunk, and where all of it lies in the file."""
 
@@ -228,6 +238,24 @@ def check_attachment(length: int, head: bytes) -> None:
     _, at = string(head, at)
     if at + 8 + _number("<Q", head, at) + 4 != length:
         raise RecordError("the lengths of an attachment do not fit one another")
+
+
+def attachment(body: bytes) -> Attachment:
+    """All of it.
+
+    Raises:
+        RecordError: its checksum does not match, or its lengths do not fit.
+    """
+    log_time, create_time = _number("<Q", body, 0), _number("<Q", body, 8)
+    name, at = string(body, 16)
+    media_type, at = string(body, at)
+    size = _number("<Q", body, at)
+    crc = _number("<I", body, len(body) - 4) if len(body) == at + 8 + size + 4 else None
+    if crc is None:
+        raise RecordError("the lengths of an attachment do not fit one another")
+    if crc and zlib.crc32(body[:-4]) != crc:
+        raise RecordError(f"the checksum of attachment {name!r} does not match it")
+    return Attachment(name, media_type, log_time, create_time, body[at + 8 : -4])
 
 
 def chunk_index(body: bytes) -> ChunkIndex:

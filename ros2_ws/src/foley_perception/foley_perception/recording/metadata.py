@@ -11,6 +11,7 @@ import yaml
 
 METADATA_VERSION = 9
 SESSION_KEY = "foley.session"  # of custom_data, and name of the MCAP metadata record
+ROSBAG2_RECORD = "rosbag2"  # name of the record in which `ros2 bag` repeats metadata.yaml
 Qos = Mapping[str, Any]
 
 

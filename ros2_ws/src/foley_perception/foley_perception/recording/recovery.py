@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from foley_perception.recording.bag import Bag
-from foley_perception.recording.copy import put_message, session_texts, topic_infos
+from foley_perception.recording.byte_file import ByteFile
+from foley_perception.recording.copy import put_message, put_rest, session_texts, topic_infos
 from foley_perception.recording.errors import BagError, NoSpaceError, NotWritableError
+from foley_perception.recording.mcap_file import McapFile
+from foley_perception.recording.metadata import SESSION_KEY
 from foley_perception.recording.writer import BagWriter
 
 ORIGINAL = ".original"  # behind the name of a bag that was recovered in place
 RECOVERED = "-recovered"
+_ORIGIN_KEY = "recovered_fingerprint"  # of a recovered bag's session
+_SEEN_BYTES = 1 << 16
 
 
 _END_BYTES = 1 << 16
@@ -95,18 +100,19 @@ def recover_bag(path: Path, *, to: Path | None = None, in_place: bool = False) -
         bag.close()
 
 
-def superseded(bags: Sequence[Path]) -> dict[Path, Path]:
-    """Bags whose recovered copy is among them as well -> that, so that the same is not used twice."""
-    sessions = {bag: _session(bag) for bag in bags}
-    found = {}
-    for copy, session in sessions.items():
-        source = session.get("recovered_from")
-        for bag, other in sessions.items():
-            named = bag.resolve().name in (source, f"{source}{ORIGINAL}")
-            ids = {str(s["session_id"]) for s in (session, other) if s.get("session_id")}
-            if source and bag != copy and named and len(ids) < 2:
-                found[bag] = copy
-    return found
+def superseded(bags: Sequence[Path]) -> list[Path]:
+    """Those of the bags whose recovered copy is among them as well, so that the same is not used twice; of several
+    copies of one, all but the first.
+
+    A copy says in its session's metadata what it was made of, whatever both are called and wherever they lie.
+    """
+    origins = {bag: origin for bag in bags if (origin := _origin(bag))}
+    first = {origin: bag for bag, origin in reversed(origins.items())}
+    return [
+        bag
+        for bag in bags
+        if first and (_fingerprint(bag) in first or (bag in origins and first[origins[bag]] != bag))
+    ]
 
 
 def same_content(bags: Sequence[Path]) -> dict[Path, Path]:
@@ -133,15 +139,34 @@ def _ends(file: Path) -> tuple[int, bytes, bytes]:
         return size, head, read.read(_END_BYTES)
 
 
-def _session(bag: Path) -> dict[str, Any]:
-    """Metadata as far as they are known without reading a bag; what is wrong is told where it is read."""
-    try:
-        return Bag(bag).session
-    except Exception:  # noqa: BLE001 - whatever it is, it must not end the work on other bags
-        return {}
-
-
 # ---- inside --------------------------------------------------------------------------------------------
+def _origin(path: Path) -> str:
+    """Fingerprint of the bag that a bag was recovered from; empty for one that was not."""
+    try:
+        bag = Bag(path)
+        session = bag.session
+        if not session and bag.files[0].suffix == ".mcap":  # no metadata.yaml
+            file = McapFile(bag.files[0])
+            next(file.scan(), None)
+            session = file.metadata.get(SESSION_KEY, {})
+    except BagError:  # told where it is read
+        return ""
+    return str(session.get(_ORIGIN_KEY, ""))
+
+
+def _fingerprint(path: Path) -> str:
+    """Of a bag's files, by their sizes, their beginnings and their ends; empty if they cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        for name in Bag(path).files:
+            file = ByteFile(name)
+            digest.update(file.size.to_bytes(8, "little"))
+            digest.update(file.read(0, _SEEN_BYTES) + file.read(max(file.size - _SEEN_BYTES, 0), _SEEN_BYTES))
+    except BagError:
+        return ""
+    return f"sha256:{digest.hexdigest()}"
+
+
 def _metadata_faults(bag: Bag, counts: Mapping[str, int]) -> list[str]:
     """What others need metadata.yaml for, and this package does not."""
     if not bag.path.is_dir():
@@ -189,13 +214,18 @@ def _made(folder: Path) -> Path:
 
 
 def _write(bag: Bag, folder: Path, faults: list[str]) -> int:
-    notes = {"recovered_from": bag.path.resolve().name, "recovered_faults": "; ".join(faults)}
+    notes = {
+        "recovered_from": bag.path.resolve().name,
+        "recovered_faults": "; ".join(faults),
+        _ORIGIN_KEY: _fingerprint(bag.path),
+    }
     writer = BagWriter(
         folder, session=session_texts(bag.session | notes), min_free_bytes=0, compressed=bag.compressed
     )
     try:
         for info in topic_infos(bag):
             writer.add_topic(info)
+        put_rest(writer, bag)
         for message in bag.messages():
             put_message(writer, message)
         summary = writer.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import NamedTuple
 
 from foley_perception.recording.damage import Damage
 from foley_perception.recording.errors import BagError
+from foley_perception.recording.packed_message import ZSTD_MAGIC
+from foley_perception.recording.sqlite_pages import Cell, LeafPages
 
 
 class StoredTopic(NamedTuple):
@@ -23,10 +26,14 @@ class Row(NamedTuple):
     id: int
     topic: str
     timestamp: int
+    packed: bool = False  # begins as a message that is compressed by itself
 
 
 class SqliteFile:
     """An opened file.
+
+    Args:
+        expected: messages in it, as ``metadata.yaml`` says; None unknown.
 
     Attributes:
         damages: known after :meth:`scan` was exhausted once.
@@ -35,20 +42,27 @@ class SqliteFile:
         BagError: it is empty, not a database, or its topics cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, expected: int | None = None) -> None:
         self.path = path
+        self._expected = expected
+        self._kept: list[Row] | None = None  # all that can be read of a damaged file
+        self._cells: dict[int, Cell] = {}  # what only its pages give
+        self._table_whole = True
         self.damages: list[Damage] = []
         self.scanned = False
         if path.stat().st_size == 0:
             raise BagError(f"{path}: is empty (0 bytes)")
+        self._pages = LeafPages(path)
         try:
             self._database, self._cut_off = _opened(path)
+            self._cut_off |= not self._pages.whole
             columns = {row[1] for row in self._database.execute("PRAGMA table_info(topics)")}
             offer = "offered_qos_profiles" if "offered_qos_profiles" in columns else "''"
             rows = self._database.execute(f"SELECT id, name, type, {offer} FROM topics").fetchall()
             texts = self._definitions()
         except sqlite3.DatabaseError as error:
             raise BagError(f"{path}: not a readable SQLite bag ({error})") from error
+        rows = [row for row in rows if row[1] and row[2]]  # damage leaves nothing where zeros are
         self._names = {row[0]: str(row[1]) for row in rows}
         self.topics = [StoredTopic(row[1], row[2], *texts.get(row[2], ("", "")), str(row[3])) for row in rows]
 
@@ -64,22 +78,33 @@ class SqliteFile:
                 if first <= row.timestamp < last:
                     yield row
             self.scanned = True
-        elif self.damages:
-            yield from (row for row in self._piecewise((-(2**63), 0))[0] if first <= row.timestamp < last)
+        elif self._kept is not None:
+            yield from (row for row in self._kept if first <= row.timestamp < last)
         else:
-            query = "SELECT id, topic_id, timestamp FROM messages WHERE timestamp >= ? AND timestamp < ?"
-            for number, topic, timestamp in self._database.execute(
-                f"{query} ORDER BY timestamp, id", (first, last)
+            query = "SELECT id, topic_id, timestamp, substr(data, 1, 4) FROM messages"
+            for number, topic, timestamp, head in self._database.execute(
+                f"{query} WHERE timestamp >= ? AND timestamp < ? ORDER BY timestamp, id", (first, last)
             ):
                 if topic in self._names:
-                    yield Row(number, self._names[topic], timestamp)
+                    yield Row(number, self._names[topic], timestamp, bytes(head) == ZSTD_MAGIC)
 
     def data(self, row: Row) -> bytes:
         """The serialised bytes of a message."""
-        found = self._database.execute("SELECT data FROM messages WHERE id=?", (row.id,)).fetchone()
-        if found is None:
-            raise sqlite3.DatabaseError(f"no message {row.id}")
-        return bytes(found[0])
+        cell = self._cells.get(row.id)
+        if cell is None:
+            try:
+                found = self._database.execute("SELECT data FROM messages WHERE id=?", (row.id,)).fetchone()
+            except sqlite3.DatabaseError:
+                found = None
+            if found is not None:
+                return bytes(found[0])
+            # A damaged tree may lead from row to row, and still not to this one.
+            self._cells = {cell.id: cell for cell in self._pages.cells()} | self._cells
+            cell = self._cells.get(row.id)
+        data = self._pages.data(cell) if cell is not None else None
+        if data is None:
+            raise sqlite3.DatabaseError(f"not all of message {row.id} is there")
+        return data
 
     def check(self) -> str:
         """What SQLite itself finds wrong; empty if nothing."""
@@ -91,51 +116,94 @@ class SqliteFile:
 
     # ---- inside ----------------------------------------------------------------------------------------
     def _definitions(self) -> dict[str, tuple[str, str]]:
-        query = "SELECT 1 FROM sqlite_master WHERE name='message_definitions'"
-        if not self._database.execute(query).fetchone():
+        """What each type is, as far as the file says it and that can be read."""
+        try:
+            query = "SELECT 1 FROM sqlite_master WHERE name='message_definitions'"
+            if not self._database.execute(query).fetchone():
+                return {}
+            query = "SELECT topic_type, encoded_message_definition, encoding FROM message_definitions"
+            return {row[0]: (str(row[1]), str(row[2])) for row in self._database.execute(query)}
+        except sqlite3.DatabaseError as error:
+            what = f"the descriptions of its types cannot be read ({error}); installed ones are used"
+            self.damages.append(Damage(self.path.name, 0, 0, what, messages=0))
             return {}
-        query = "SELECT topic_type, encoded_message_definition, encoding FROM message_definitions"
-        return {row[0]: (row[1], row[2]) for row in self._database.execute(query)}
 
     def _first_scan(self) -> Iterator[Row]:
-        last, count = (-(2**63), 0), 0
-        opaque = 0
+        query = "SELECT id, topic_id, timestamp, data FROM messages ORDER BY timestamp, id"
+        count = opaque = 0
         try:
-            for number, topic, timestamp, _ in self._database.execute(
-                "SELECT id, topic_id, timestamp, data FROM messages ORDER BY timestamp, id"
-            ):
-                last, count = (timestamp, number), count + 1
+            if self._cut_off:  # SQLite takes the rest of a page that is not all there for zeros
+                raise sqlite3.DatabaseError("its end is missing")
+            for number, topic, timestamp, data in self._database.execute(query):
+                count += 1
                 if topic in self._names:
-                    yield Row(number, self._names[topic], timestamp)
+                    yield Row(number, self._names[topic], timestamp, bytes(data[:4]) == ZSTD_MAGIC)
                 else:
                     opaque += 1
-        except sqlite3.DatabaseError as error:
-            rows, lost = self._piecewise(last)
-            what = f"SQLite cannot read all of it ({error})"
+            (stored,) = self._database.execute("SELECT count(*) FROM messages NOT INDEXED").fetchone()
+            if stored != count:
+                raise sqlite3.DatabaseError(f"its index has {count} of {stored} messages")
+        except (sqlite3.DatabaseError, TypeError) as error:
+            told = self._first_numbers(count)
+            self._kept, lost = self._salvaged()
+            what = str(error) if self._cut_off else f"SQLite cannot read all of it ({error})"
             self.damages.append(Damage(self.path.name, 0, 0, what, messages=lost))
-            yield from rows
-        if self._cut_off and not self.damages:
-            self.damages.append(Damage(self.path.name, 0, 0, "its end is missing"))
+            yield from (row for row in self._kept if row.id not in told)
+            return
         if opaque:
             what = "messages of a topic that the file does not describe"
             self.damages.append(Damage(self.path.name, 0, 0, what, messages=opaque))
 
-    def _piecewise(self, behind: tuple[int, int]) -> tuple[list[Row], int | None]:
-        """Every message that can be read, one by one, behind a time and a number; and how many cannot."""
-        rows, seen, newest = [], 0, 0
-        for number, topic, timestamp in self._readable():
-            newest = max(newest, number)
+    def _first_numbers(self, count: int) -> set[int]:
+        """Numbers of the first messages in order of time, which could be read."""
+        if count == 0:
+            return set()
+        rows = self._database.execute("SELECT id FROM messages ORDER BY timestamp, id")
+        return {row[0] for row in itertools.islice(rows, count)}
+
+    def _salvaged(self) -> tuple[list[Row], int | None]:
+        """Every message that can be read, one by one, in order of time; how many cannot, None: unknown."""
+        written = self._written()
+        rows: dict[int, Row] = {}
+        self._table_whole = not self._cut_off
+        for number, topic, timestamp in () if self._cut_off else self._readable():
             try:
                 row = Row(number, self._names[topic], timestamp)
-                self.data(row)
-            except (sqlite3.DatabaseError, KeyError):
+                (data,) = self._database.execute("SELECT data FROM messages WHERE id=?", (number,)).fetchone()
+            except (sqlite3.DatabaseError, TypeError, KeyError):
+                self._table_whole = False
                 continue
-            seen += 1
-            if (timestamp, number) > behind:
-                rows.append(row)
-        # Messages are numbered from 1 on without a gap, as they come.
-        lost = newest - seen if newest > seen and not self._cut_off else None
-        return sorted(rows, key=lambda row: (row.timestamp, row.id)), lost
+            rows[number] = row._replace(packed=bytes(data[:4]) == ZSTD_MAGIC)
+        for cell in self._pages.cells():
+            if cell.id not in rows and cell.topic_id in self._names:
+                data = self._pages.data(cell)
+                if data is not None:
+                    self._cells[cell.id] = cell
+                    packed = data.startswith(ZSTD_MAGIC)
+                    rows[cell.id] = Row(cell.id, self._names[cell.topic_id], cell.timestamp, packed)
+        if written and 2 * len(written.keys() & rows.keys()) >= len(rows):
+            # A row that was never written is what damage made of another.
+            rows = {n: row for n, row in rows.items() if written.get(n) == row.timestamp}
+            lost: int | None = len(written) - len(rows)
+        elif self._expected is not None and self._expected >= len(rows):
+            lost = self._expected - len(rows)
+        else:
+            lost = 0 if self._table_whole else None
+        return sorted(rows.values(), key=lambda row: (row.timestamp, row.id)), lost
+
+    def _written(self) -> dict[int, int]:
+        """Number and time of each message that was written, as the index of times has them; empty if it is damaged.
+
+        Messages are numbered from 1 on without a gap, as they come.
+        """
+        query = "SELECT id, timestamp FROM messages INDEXED BY timestamp_idx ORDER BY timestamp"
+        try:
+            written = self._database.execute(query).fetchall()
+        except sqlite3.DatabaseError:  # or there is none
+            return {}
+        found = {number: timestamp for number, timestamp in written if isinstance(number, int)}
+        whole = len(found) == len(written) and min(found, default=1) == 1
+        return found if whole and max(found, default=0) == len(found) else {}
 
     def _readable(self) -> Iterator[tuple[int, int, int]]:
         """Rows in order of their numbers, on behind those that cannot be read."""
@@ -149,6 +217,7 @@ class SqliteFile:
                         yield row
                 return
             except sqlite3.DatabaseError:
+                self._table_whole = False
                 number = self._beyond(number)
 
     def _beyond(self, number: int) -> int | None:

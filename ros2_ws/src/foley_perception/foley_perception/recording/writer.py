@@ -30,6 +30,7 @@ from mcap.writer import CompressionType, Writer
 
 from foley_perception.recording.errors import BagError, NoSpaceError, NotWritableError
 from foley_perception.recording.finish import finish_file
+from foley_perception.recording.mcap_records import Attachment
 from foley_perception.recording.metadata import SESSION_KEY, BagSummary, TopicInfo, write_metadata
 
 _CHUNK_BYTES = 1 << 20
@@ -44,6 +45,13 @@ class _Item(NamedTuple):
     publish_time: int
     sequence: int
     data: bytes
+
+
+class _Record(NamedTuple):
+    """A record of metadata."""
+
+    name: str
+    items: Mapping[str, str]
 
 
 class _File:
@@ -142,7 +150,7 @@ class BagWriter:
         self._min_free = min_free_bytes
         self._topics: dict[str, tuple[int, TopicInfo]] = {}
         self._schemas: dict[str, int] = {}
-        self._queue: collections.deque[_Item | TopicInfo] = collections.deque()
+        self._queue: collections.deque[_Item | TopicInfo | _Record | Attachment] = collections.deque()
         self._queued = 0
         self._wake = threading.Condition()
         self._closing = False
@@ -169,6 +177,17 @@ class BagWriter:
             if info.name not in self._topics:
                 self._topics[info.name] = (len(self._topics) + 1, info)
                 self._queue.append(info)
+
+    def add_record(self, name: str, items: Mapping[str, str]) -> None:
+        """A record of metadata beside the session's."""
+        with self._wake:
+            self._queue.append(_Record(name, dict(items)))
+
+    def add_attachment(self, attachment: Attachment) -> None:
+        """A file in the file; it is counted with what waits for the disk, and never dropped."""
+        with self._wake:
+            self._queue.append(attachment)
+            self._queued += len(attachment.data)
 
     def put(
         self, topic: str, log_time: int, data: bytes, *, publish_time: int | None = None, sequence: int = 0
@@ -233,8 +252,8 @@ class BagWriter:
                 items, self._queue = self._queue, collections.deque()
             written = 0
             for item in items:
-                if isinstance(item, TopicInfo):
-                    self._register(item)
+                if not isinstance(item, _Item):
+                    written += self._add(item)
                     continue
                 self._writer.add_message(
                     item.channel, item.log_time, item.data, item.publish_time, item.sequence
@@ -248,6 +267,19 @@ class BagWriter:
             if time.monotonic() >= next_flush:
                 next_flush = time.monotonic() + self._flush_period_s
                 self._flush()
+
+    def _add(self, item: TopicInfo | _Record | Attachment) -> int:
+        """What is no message; bytes that waited for the disk with it."""
+        if isinstance(item, TopicInfo):
+            self._register(item)
+        elif isinstance(item, _Record):
+            self._writer.add_metadata(item.name, dict(item.items))
+        else:
+            self._writer.add_attachment(
+                item.create_time, item.log_time, item.name, item.media_type, item.data
+            )
+            return len(item.data)
+        return 0
 
     def _register(self, info: TopicInfo) -> None:
         schema = self._schemas.get(info.type)

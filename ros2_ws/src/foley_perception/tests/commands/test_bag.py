@@ -70,6 +70,21 @@ def test_recover(make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "is whole" in capsys.readouterr().out
 
 
+def test_recover_says_what_it_cannot_count(
+    make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = make_bag() / "bag.mcap"
+    split = tmp_path / "split"
+    split.mkdir()
+    for number in (0, 2):
+        (split / f"split_{number}.mcap").write_bytes(file.read_bytes())
+    assert call(bag, "recover", split) == 0
+    out = capsys.readouterr().out
+    assert "split_1.mcap: this file is missing" in out
+    assert "it is unknown how many were in what is damaged or missing" in out
+    assert "no messages" not in out
+
+
 def test_a_data_set_has_a_recovered_bag_once(
     make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -68,7 +68,7 @@ def write_split(folder: Path, files: int = 3, each: int = 40) -> Path:
     """A bag of several files as `ros2 bag record --max-bag-size` leaves it."""
     import yaml
 
-    folder.mkdir()
+    folder.mkdir(parents=True)
     definition = definitions.find(STRING)
     infos = [
         TopicInfo(name, STRING, definition.text, type_hash=definition.type_hash) for name in ("/a", "/b")

@@ -14,6 +14,7 @@ from foley_perception.recording.bag import Bag
 from foley_perception.recording.copy import copy_with
 from foley_perception.recording.errors import BagError
 from foley_perception.recording.inspect import inspect_bag, verdicts
+from foley_perception.recording.mcap_records import Attachment
 from foley_perception.recording.metadata import TopicInfo
 from foley_perception.recording.writer import BagWriter
 from foley_perception.scene.analytic import bench_camera
@@ -38,6 +39,18 @@ def write(folder: Path) -> Path:
         writer.put("/description", 10 * k, string(f"w{k}"), publish_time=10 * k - (k > 0), sequence=k)
     writer.close()
     return folder
+
+
+def test_what_lies_beside_messages_goes_along(tmp_path: Path) -> None:
+    writer = BagWriter(tmp_path / "a", session={"session_id": "s"}, min_free_bytes=0)
+    writer.add_record("operator", {"name": "A"})
+    attachment = Attachment("notes.txt", "text/plain", 7, 8, b"quiet room")
+    writer.add_attachment(attachment)
+    writer.close()
+    copy_with(tmp_path / "a", tmp_path / "b", text("/extra"), [(0, string("x"))])
+    copy = Bag(tmp_path / "b")
+    assert [m.topic for m in copy.messages()] == ["/extra"]
+    assert copy.foreign_metadata == [("operator", {"name": "A"})] and list(copy.attachments()) == [attachment]
 
 
 def test_what_was_offered_goes_along(tmp_path: Path) -> None:

@@ -16,12 +16,13 @@ import yaml
 import zstandard
 from mcap.reader import make_reader
 from mcap.writer import CompressionType
+from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 
 from foley_perception.recording import definitions
 from foley_perception.recording.bag import Bag
 from foley_perception.recording.errors import BagError, NoSpaceError, NotWritableError
-from foley_perception.recording.recovery import recover_bag
+from foley_perception.recording.recovery import recover_bag, superseded
 
 from .damaged import START, STEP, STRING, change, cut, flip, heads, numbers, text, write_mcap, write_split
 
@@ -71,7 +72,12 @@ def test_one_bad_chunk_in_a_split_bag(tmp_path: Path) -> None:
     new, old = Bag(done.path), Bag(bag)
     list(new.messages()), list(old.messages())
     assert new.topics == old.topics and new.topics["/a"].type_hash.startswith("RIHS01_")
-    assert new.session == old.session | {"recovered_from": "bag", "recovered_faults": done.faults[0]}
+    made = new.session["recovered_fingerprint"]
+    assert new.session == old.session | {
+        "recovered_from": "bag",
+        "recovered_faults": done.faults[0],
+        "recovered_fingerprint": made,
+    }
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
 
@@ -193,6 +199,72 @@ def test_nothing_to_recover(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mcap", "b.mcap"]
 
 
+def test_a_copy_supersedes_its_original_whatever_they_are_called(tmp_path: Path) -> None:
+    bag = write_split(tmp_path / "lab" / "run")
+    cut(bag / "bag_2.mcap", 9000)
+    elsewhere = recover_bag(bag, to=tmp_path / "other" / "fixed").path
+    assert superseded([bag, elsewhere]) == [bag] and superseded([bag]) == [] == superseded([elsewhere])
+    again = recover_bag(bag, to=tmp_path / "again").path
+    assert superseded([bag, elsewhere, again]) == [bag, again]
+    moved = bag.rename(tmp_path / "lab" / "first")
+    assert superseded([elsewhere, moved]) == [moved]
+    recover_bag(moved, in_place=True)
+    assert superseded([moved, tmp_path / "lab" / "first.original"]) == [tmp_path / "lab" / "first.original"]
+    file = write_mcap(tmp_path / "a.mcap", range(30))
+    cut(file, heads(file)[2].at + 5)
+    recover_bag(file, in_place=True)
+    kept = file.rename(tmp_path / "b.mcap"), (tmp_path / "a.mcap.original").rename(tmp_path / "c.mcap")
+    assert superseded(kept) == [kept[1]]
+
+
+def test_a_name_alone_supersedes_nothing(tmp_path: Path) -> None:
+    bags = [write_split(tmp_path / "run", files=1), write_split(tmp_path / "run-recovered", files=2)]
+    bags += [write_split(tmp_path / "run.original", files=3)]
+    assert superseded(bags) == []
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_what_others_keep_beside_messages_is_copied(tmp_path: Path, in_place: bool) -> None:
+    """Attachments and records of metadata; not the copy of metadata.yaml, which is of the damaged bag."""
+    bag = tmp_path / "bag"
+    bag.mkdir()
+    large = os.urandom(3 << 20)
+    for number in (0, 1):
+        with (bag / f"bag_{number}.mcap").open("wb") as out:
+            writer = McapWriter(out)
+            writer.start(profile="ros2", library="test")
+            writer.add_metadata("foley.session", {"session_id": "s"})
+            writer.add_metadata("rosbag2", {"serialized_metadata": "of the old bag"})
+            writer.add_metadata("operator", {"name": f"Ä {number}"})
+            writer.add_attachment(5, START, f"calibration_{number}.yaml", "text/yaml", b"fx: 100")
+            schema = writer.register_schema(STRING, "ros2msg", definitions.find(STRING).text.encode())
+            channels = [writer.register_channel(topic, "cdr", schema) for topic in ("/a", "/b")]
+            for k in range(40 * number, 40 * number + 40):
+                writer.add_message(channels[k % 2], START + k * STEP, text(k), START + k * STEP, k + 1)
+            writer.add_attachment(6, START + STEP, "room.jpg", "image/jpeg", large)
+            writer.finish()
+    change(bag / "bag_1.mcap", (bag / "bag_1.mcap").read_bytes().index(large) + 999, b"wrong")
+    done = recover_bag(bag, in_place=in_place)
+    assert "an attachment is lost (the checksum of attachment 'room.jpg'" in done.faults[0]
+    assert (done.lost, done.lost_more) == (0, False) and numbers(done.path) == list(range(80))
+    with next(done.path.glob("*.mcap")).open("rb") as stream:
+        reader = make_reader(stream)
+        attached = {
+            (a.name, a.media_type, a.create_time, a.log_time, a.data) for a in reader.iter_attachments()
+        }
+        kept = [(record.name, record.metadata) for record in reader.iter_metadata()]
+    assert attached == {
+        ("calibration_0.yaml", "text/yaml", 5, START, b"fx: 100"),
+        ("calibration_1.yaml", "text/yaml", 5, START, b"fx: 100"),
+        ("room.jpg", "image/jpeg", 6, START + STEP, large),
+    }
+    assert [record for record in kept if record[0] != "foley.session"] == [
+        ("operator", {"name": "Ä 0"}),
+        ("operator", {"name": "Ä 1"}),
+    ]
+    assert not recover_bag(done.path).faults
+
+
 # ---- compressed ------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("chunks", [CompressionType.NONE, CompressionType.ZSTD])
 def test_compressed_messages_that_nothing_says_are_compressed(
@@ -290,9 +362,10 @@ def test_sqlite_that_was_cut_off(tmp_path: Path) -> None:
     opened = Bag(tmp_path / "bag")
     found = numbers(opened)
     assert found == list(range(len(found))) and 200 < len(found) < 300
-    assert len(opened.problems) == 1 and "what was there is lost" in opened.problems[0]
+    lost = 400 - len(found)  # as metadata.yaml says
+    assert len(opened.problems) == 1 and f"its end is missing; {lost} messages are lost" in opened.problems[0]
     done = recover_bag(tmp_path / "bag")
-    assert numbers(done.path) == found and done.lost_more
+    assert numbers(done.path) == found and (done.lost, done.lost_more) == (lost, False)
 
 
 def test_sqlite_that_is_empty_or_no_database(tmp_path: Path) -> None:
