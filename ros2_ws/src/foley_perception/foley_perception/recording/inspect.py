@@ -12,6 +12,8 @@ from foley_perception.recording import cdr, definitions
 from foley_perception.recording.auditor import Auditor
 from foley_perception.recording.bag import Bag
 from foley_perception.recording.config import RecorderConfig
+from foley_perception.recording.errors import BagError
+from foley_perception.recording.namespaces import empty_namespace
 from foley_perception.recording.recording import AUDIO_TYPE, TopicSpec
 from foley_perception.recording.session import recorded_map
 from foley_perception.recording.statistics import TopicMonitor, TopicReport
@@ -28,6 +30,7 @@ class BagReport:
     session: dict[str, Any]
     problems: tuple[str, ...]
     named: Mapping[str, str]  # the bag's topics -> the registry's names
+    namespace: str = ""  # of the robot that is meant; empty: of any
 
     @property
     def duration_s(self) -> float:
@@ -65,7 +68,7 @@ def inspect_bag(
         audit: is shown each message.
 
     Raises:
-        BagError: not a bag.
+        BagError: not a bag, or nothing in it lies in the namespace.
     """
     bag = Bag(path)
     monitors: dict[str, TopicMonitor] = {}
@@ -92,9 +95,10 @@ def inspect_bag(
             sequence=message.sequence,
             audio=cdr.audio_head_or_none(data) if monitor.type == AUDIO_TYPE else None,
         )
-    named = topic_map.ours(
-        topic_map.merged(recorded_map(bag.session)[0], mapping or {})
-    )  # known after all messages
+    mapped = topic_map.merged(recorded_map(bag.session)[0], mapping or {})  # known after all messages
+    named = topic_map.ours(mapped)
+    if wrong := empty_namespace(namespace, monitors.keys(), mapped.values()):
+        raise BagError(f"{path}: {wrong}")
     for name, topic in bag.topics.items():
         monitor = monitors.setdefault(name, TopicMonitor(name, topic.type, periodic=False, expected=False))
         spec = _spec_of(name, named, namespace)
@@ -116,6 +120,7 @@ def inspect_bag(
         bag.session,
         (*bag.problems, *(_cured(fault, path) for fault in (bag.index_faults() if check_index else ()))),
         named,
+        namespace,
     )
     bag.close()
     return report
@@ -142,10 +147,12 @@ def verdicts(report: BagReport) -> list[Wrong]:
     if report.messages == 0:
         told.append(Wrong("empty", "", "there is not a single message"))
     present = {report.named.get(t.topic, t.topic) for t in report.topics if t.messages}
+    whose = report.namespace.strip("/")
+    where = f" in /{whose}" if whose else ""
     for spec in RecorderConfig().specs:
         names = (spec.name, f"{spec.name}/compressed")  # images may have been recorded as JPEG
-        if spec.required and not any(f"/{t}".endswith(f"/{name}") for t in present for name in names):
-            text = f"{spec.name}: nothing was recorded (of another name? --map {spec.name}=TOPIC)"
+        if spec.required and not any(_is_called(topic, name, whose) for topic in present for name in names):
+            text = f"{spec.name}: nothing was recorded{where} (of another name? --map {spec.name}=TOPIC)"
             told.append(Wrong("missing", spec.name, text))
     for topic in report.topics:
         name = topic.topic
@@ -161,6 +168,13 @@ def verdicts(report: BagReport) -> list[Wrong]:
             )
             told.append(Wrong("gaps", name, text))
     return told
+
+
+def _is_called(topic: str, name: str, namespace: str) -> bool:
+    """Whether a topic has a name in a namespace, or in any; one that is mapped has the registry's name itself."""
+    if topic == name:
+        return True
+    return topic == f"/{namespace}/{name}" if namespace else f"/{topic}".endswith(f"/{name}")
 
 
 def _spec_of(topic: str, named: Mapping[str, str], namespace: str) -> TopicSpec | None:

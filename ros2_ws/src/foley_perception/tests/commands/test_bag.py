@@ -164,6 +164,16 @@ def test_two_robots_in_one_bag(make_bag: MakeBag, tmp_path: Path, capsys: pytest
     assert call(bag, "check", both, "--namespace", "a", "--out", tmp_path / "out") == 0, (
         capsys.readouterr().out
     )
+    capsys.readouterr()
+    told = "--namespace aa: none of its topics is one of ours in /aa; they lie in a, b: --namespace a"
+    for wrong in (
+        lambda: call(bag, "check", both, "--namespace", "aa", "--out", tmp_path / "out"),
+        lambda: call(bag, "info", both, "--namespace", "aa", "--out", tmp_path / "out"),
+        lambda: call(dataset, *command, "--namespace", "aa"),
+    ):
+        assert wrong() == 2
+        printed = capsys.readouterr()
+        assert told in printed.err and "good" not in printed.out
 
 
 def test_record_needs_a_maximum(capsys: pytest.CaptureFixture[str]) -> None:
