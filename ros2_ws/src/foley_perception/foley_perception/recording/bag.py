@@ -21,6 +21,7 @@ from foley_perception.recording.bag_files import find_files, of_unreadable
 from foley_perception.recording.cdr import Buffer
 from foley_perception.recording.damage import Damage
 from foley_perception.recording.errors import BagError
+from foley_perception.recording.information import read_information
 from foley_perception.recording.mcap_check import index_damages
 from foley_perception.recording.mcap_content import Message
 from foley_perception.recording.mcap_file import McapFile
@@ -60,6 +61,8 @@ class Bag:
 
     Attributes:
         damages: every place that cannot be read.
+        information: what metadata.yaml says, as far as it can be used.
+        information_faults: why the rest of it cannot.
         problems: they and all else that is wrong, in words.
 
     Raises:
@@ -73,8 +76,11 @@ class Bag:
         self.damages: list[Damage] = []
         self.start_ns = 0  # log time of the first message; known when `messages` is exhausted
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
-        self.information = self._read_metadata()
-        self._custom: dict[str, Any] = dict(self.information.get("custom_data") or {})
+        if not self.path.exists():
+            raise BagError(f"{self.path}: does not exist")
+        self.information, self.information_faults = read_information(self.path)
+        self.problems += self.information_faults
+        self._custom: dict[str, Any] = self.information.get("custom_data", {})
         self._record: dict[str, str] = {}
         self.files, self._file_damages = find_files(self.path, self.information)
         self._stored: list[McapFile | SqliteFile] | None = None
@@ -154,19 +160,6 @@ class Bag:
         return faults
 
     # ---- inside ----------------------------------------------------------------------------------------
-    def _read_metadata(self) -> dict[str, Any]:
-        if not self.path.exists():
-            raise BagError(f"{self.path}: does not exist")
-        file = self.path / "metadata.yaml"
-        if not self.path.is_dir() or not file.is_file():
-            return {}
-        try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
-            return dict(content["rosbag2_bagfile_information"])
-        except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-            self.problems.append(f"metadata.yaml cannot be used ({error}); the files were read without it")
-            return {}
-
     def _open(self) -> list[McapFile | SqliteFile]:
         """Every file that can be read."""
         if self._stored is None:

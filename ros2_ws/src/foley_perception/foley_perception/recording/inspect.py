@@ -13,6 +13,7 @@ from foley_perception.recording.auditor import Auditor
 from foley_perception.recording.bag import Bag
 from foley_perception.recording.config import RecorderConfig
 from foley_perception.recording.errors import BagError
+from foley_perception.recording.metadata_check import information_faults
 from foley_perception.recording.namespaces import empty_namespace
 from foley_perception.recording.recording import AUDIO_TYPE, TopicSpec
 from foley_perception.recording.session import recorded_map
@@ -62,7 +63,7 @@ def inspect_bag(
     """Read every message's header and say how well the bag was recorded.
 
     Args:
-        check_index: say as well where an index is wrong, by which others read it.
+        check_index: say as well where an index or metadata.yaml is wrong, by which others read it.
         namespace: of the robot that is meant, where the bag holds several.
         mapping: the registry's names -> topics of the bag that bear other names, beside what its metadata map.
         audit: is shown each message.
@@ -109,6 +110,11 @@ def inspect_bag(
         m.report(start_ns=start, end_ns=end, clock_steps=steps.get(m.topic, ()))
         for m in sorted(monitors.values(), key=lambda m: m.topic)
     )
+    faults = []
+    if check_index:
+        counts = {name: monitor.messages for name, monitor in monitors.items()}
+        told = [fault for fault in information_faults(bag, counts) if fault not in bag.problems]
+        faults = [f"{fault}; {_cure(path)}" for fault in [*told, *bag.index_faults()]]
     size = sum(file.stat().st_size for file in bag.files)
     report = BagReport(
         Path(path),
@@ -118,7 +124,7 @@ def inspect_bag(
         end,
         reports,
         bag.session,
-        (*bag.problems, *(_cured(fault, path) for fault in (bag.index_faults() if check_index else ()))),
+        (*bag.problems, *faults),
         named,
         namespace,
     )
@@ -137,8 +143,8 @@ class Wrong(NamedTuple):
         return self.text
 
 
-def _cured(fault: str, path: str | Path) -> str:
-    return f"{fault}; `foley bag recover {path}` writes a bag with a right index beside it"
+def _cure(path: str | Path) -> str:
+    return f"`foley bag recover {path}` writes a whole bag beside it"
 
 
 def verdicts(report: BagReport) -> list[Wrong]:

@@ -6,12 +6,13 @@ import collections
 import dataclasses
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from foley_perception.recording.bag import Bag
 from foley_perception.recording.copy import put_message, session_texts, topic_infos
 from foley_perception.recording.errors import BagError, NoSpaceError, NotWritableError
+from foley_perception.recording.metadata_check import information_faults
 from foley_perception.recording.writer import BagWriter
 
 ORIGINAL = ".original"  # behind the name of a bag that was recovered in place
@@ -57,7 +58,7 @@ def recover_bag(path: Path, *, to: Path | None = None, in_place: bool = False) -
         for message in bag.messages():
             counts[message.topic] += 1
         faults = [*(damage.sentence(bag.start_ns) for damage in bag.damages), *bag.index_faults()]
-        faults += _metadata_faults(bag, counts)
+        faults += information_faults(bag, counts)
         if not faults:
             return Recovered(path, path, counts.total(), (), 0)
         lost = sum(damage.messages or 0 for damage in bag.damages)
@@ -104,22 +105,6 @@ def superseded(bags: Sequence[Path]) -> list[Path]:
 
 
 # ---- inside --------------------------------------------------------------------------------------------
-def _metadata_faults(bag: Bag, counts: Mapping[str, int]) -> list[str]:
-    """What others need metadata.yaml for, and this package does not."""
-    if not bag.path.is_dir():
-        return []
-    if not bag.information:
-        return ["metadata.yaml is missing or damaged"]
-    faults = []
-    said, there = bag.information.get("message_count"), sum(counts.values())
-    if not bag.damages and said != there:
-        faults.append(f"metadata.yaml counts {said} messages, {there} are there")
-    names = [Path(str(name)).name for name in bag.information.get("relative_file_paths") or ()]
-    if sorted(names) != sorted(file.name for file in bag.files):
-        faults.append("metadata.yaml does not name the files that are there")
-    return faults
-
-
 def _bare(path: Path) -> str:
     """A bag's name without what its file says of its format."""
     name = path.name
