@@ -104,7 +104,7 @@ class Bag:
         if isinstance(nested, str):
             try:
                 values = yaml.safe_load(nested)
-            except yaml.YAMLError:
+            except (yaml.YAMLError, ValueError):
                 values = None
             if isinstance(values, Mapping):
                 merged.update(load_session({str(k): v for k, v in values.items()}))
@@ -276,14 +276,19 @@ class Bag:
 
     def _session_differences(self) -> list[str]:
         """Both copies of the session's metadata were the same when they were written."""
+        if SESSION_KEY not in self._custom:
+            return []
         try:
-            copy = yaml.safe_load(str(self._custom.get(SESSION_KEY, "")))
-        except yaml.YAMLError:
+            copy = yaml.safe_load(str(self._custom[SESSION_KEY]))
+        except (yaml.YAMLError, ValueError):  # the latter of a date that there is not
+            copy = None
+        if not isinstance(copy, Mapping):
             return [
                 "metadata.yaml: the session's metadata in it are damaged; those in the bag's file are used"
             ]
-        if not isinstance(copy, Mapping) or not self._record:
+        if not self._record:
             return []
+        copy = {str(key): value for key, value in copy.items()}
         keys = sorted(k for k in {*copy, *self._record} if str(copy.get(k)) != self._record.get(k))
         return [
             f"session metadata `{key}` is {self._record.get(key)!r} in the bag's file, which is used, and "
@@ -313,7 +318,7 @@ def _qos(text: str) -> tuple[Qos, ...]:
     """Profiles out of their YAML; none if it cannot be read."""
     try:
         profiles = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         return ()
     return tuple(p for p in profiles if isinstance(p, dict)) if isinstance(profiles, list) else ()
 

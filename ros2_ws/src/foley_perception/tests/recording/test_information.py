@@ -42,6 +42,27 @@ def test_a_field_of_another_type_costs_nothing_and_is_told(tmp_path: Path, field
     assert inspect_bag(done.path if not right else bag, check_index=True).problems == ()
 
 
+@pytest.mark.parametrize("session", [5, ["a"], "5", "[1, 2]", "a: [", "day: 2026-13-45"])
+def test_session_metadata_that_are_none_are_told(tmp_path: Path, session: Any) -> None:
+    bag = write_split(tmp_path / "bag", files=1)
+    with_field(bag, "custom_data", {"foley.session": session, "day": "2026-13-45", "lot": 7})
+    opened = Bag(bag)
+    assert numbers(opened) == list(range(40))
+    assert opened.session["lot"] == 7 and opened.session["day"] == "2026-13-45"
+    assert opened.problems == [
+        "metadata.yaml: the session's metadata in it are damaged; those in the bag's file are used"
+    ]
+
+
+def test_names_of_session_metadata_that_are_no_text(tmp_path: Path) -> None:
+    bag = write_split(tmp_path / "bag", files=1)
+    with_field(bag, "custom_data", {"foley.session": "session_id: s\nnotes: ä\n5: six\n"})
+    opened = Bag(bag)
+    assert numbers(opened) == list(range(40)) and opened.session["session_id"] == "s"
+    (problem,) = opened.problems
+    assert problem.startswith("session metadata `5` is None in the bag's file, which is used, and 'six' in ")
+
+
 def test_a_name_alone_is_the_list_of_it(tmp_path: Path) -> None:
     bag = write_split(tmp_path / "bag", files=1)
     with_field(bag, "relative_file_paths", "bag_0.mcap")
