@@ -22,6 +22,13 @@ def known_roles(types: Mapping[str, str]) -> dict[str, Topic]:
     return found
 
 
-def roles_of(types: Mapping[str, str], named: Mapping[str, str]) -> dict[str, Topic]:
-    """The same, where some topics bear other names than the registry's, which ``named`` gives."""
-    return known_roles(types) | {name: topic_map.named(ours) for name, ours in named.items() if name in types}
+def roles_of(types: Mapping[str, str], named: Mapping[str, str], namespace: str = "") -> dict[str, Topic]:
+    """The same, where some topics bear other names than the registry's, which ``named`` gives.
+
+    Args:
+        namespace: of the robot that is meant: topics of the others play no role. Empty: of any.
+    """
+    known = known_roles(types)
+    if whose := namespace.strip("/"):
+        known = {name: t for name, t in known.items() if t.absolute or name == f"/{whose}/{t.name}"}
+    return known | {name: topic_map.named(ours) for name, ours in named.items() if name in types}

@@ -207,7 +207,11 @@ RULES: tuple[Rule, ...] = (
     Rule("missing", "required topics are there", "no message", "which", "clips need them"),
     Rule("empty", "there are messages", "none", "that", "error: the bag"),
     Rule(
-        "file", "files and their index are whole", "any damage", "what; `foley bag recover`", "what is lost"
+        "file",
+        "files, their index and metadata.yaml are whole and right",
+        "any damage",
+        "what; `foley bag recover`",
+        "what is lost",
     ),
     Rule(
         "reader",

@@ -119,7 +119,8 @@ def _check(args: argparse.Namespace) -> int:
     named: dict[str, Any] = {"namespace": naming.namespace, "mapping": naming.mapping}
     audit, clocks = RecordingAudit(), []
     report = inspect_bag(args.path, check_index=True, audit=audit, **named)
-    verdict = audit.verdict(roles_of({t.topic: t.type for t in report.topics}, report.named))
+    types = {topic.topic: topic.type for topic in report.topics}
+    verdict = audit.verdict(roles_of(types, report.named, naming.namespace))
     found = of_bag(report, verdict)
     told = [finding.text for finding in found]
     try:

@@ -9,6 +9,7 @@ from foley_common import topic_map, topics
 from foley_common.topics import Topic, TopicError
 from foley_perception.episodes.tracks import EpisodeError
 from foley_perception.recording.bag import Bag
+from foley_perception.recording.namespaces import empty_namespace
 from foley_perception.recording.session import recorded_map
 
 _OF_CAMERAS = ("image", "depth", "camera_info")
@@ -50,7 +51,8 @@ def resolve(
         heard: the bag's topics that have messages; others are not found by name. None: all.
 
     Raises:
-        EpisodeError: a topic of a main device is not there though it is mapped, has a wrong type, or may be several.
+        EpisodeError: a topic of a main device is not there though it is mapped, has a wrong type, or may be several;
+            or nothing is in the namespace.
     """
     try:
         asked = topic_map.topic_map((mapping or {}).items(), "mapping")
@@ -58,6 +60,8 @@ def resolve(
         raise EpisodeError(str(error)) from error
     recorded, left_out = recorded_map(bag.session)
     there = bag.topics if heard is None else heard
+    if wrong := empty_namespace(namespace, there, topic_map.merged(recorded, asked).values()):
+        raise EpisodeError(f"{bag.path}: {wrong}")
     return _Names(bag, namespace, asked, recorded, there, left_out).resolve(readers)
 
 

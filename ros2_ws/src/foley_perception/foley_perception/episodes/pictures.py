@@ -29,7 +29,7 @@ from foley_perception.images.raw import check_raw
 from foley_perception.recording import cdr
 from foley_perception.recording.bag import BagMessage, BagTopic
 
-_UNIT_FRAMES = 8  # images of depth that are looked at for its unit
+_UNIT_FRAMES = 300  # images of depth that are looked at for its unit: so many of the first, and of the others
 Kind = tuple[int, int, str]  # width, height, encoding where it tells what the numbers mean
 
 
@@ -101,11 +101,7 @@ def frame_track(
     order = increasing(stamps)
     kept = [good[i] for i in order.tolist()]
     if depth:
-        for index in kept[:_UNIT_FRAMES]:
-            with _named(topic.name):
-                reader.scale.look(reader.depth_values(messages[index].data))
-        if not reader.scale.usable:
-            raise EpisodeError(f"{topic.name}: {reader.scale.problem}")
+        reader.decide_unit([messages[index] for index in kept])
         if reader.scale.problem:
             findings.append(audit.depth_unit(topic.name, reader.scale.problem))
 
@@ -133,6 +129,7 @@ class _Reader:
     """Reads the serialised images of one topic."""
 
     def __init__(self, topic: BagTopic, depth: bool) -> None:
+        self._topic = topic.name
         self._compressed = topic.type == "sensor_msgs/msg/CompressedImage"
         self._depth = depth
         self.scale = DepthScale()
@@ -157,6 +154,32 @@ class _Reader:
         if self._depth:
             return self.scale.metres(self.depth_values(data))
         return compressed_rgb(*_file(data)) if self._compressed else rgb_of(_raw(data))
+
+    def decide_unit(self, messages: Messages) -> None:
+        """Look at depth until some images have readings: a camera that starts up sends none at first.
+
+        Raises EpisodeError where none has any, none can be decoded, or the readings have no unit.
+        """
+        later = messages[_UNIT_FRAMES:]
+        looked, failure = 0, ""
+        for message in [*messages[:_UNIT_FRAMES], *later[:: -(-len(later) // _UNIT_FRAMES) or 1]]:
+            try:
+                self.scale.look(self.depth_values(message.data))
+                looked += 1
+            except (ImageError, cdr.CdrError) as error:
+                failure = failure or str(error)
+            if self.scale.settled:
+                break
+        if not looked and failure:
+            raise EpisodeError(f"{self._topic}: {failure}")
+        if not self.scale.decided:
+            count = f"none of its {looked} images" if looked == len(messages) else f"none of {looked} images"
+            raise EpisodeError(
+                f"{self._topic}: {count} holds a reading (all are 0, negative or no number); was the camera covered, "
+                "too near, or its depth switched off?"
+            )
+        if not self.scale.usable:
+            raise EpisodeError(f"{self._topic}: {self.scale.problem}")
 
     def depth_values(self, data: cdr.Buffer) -> NDArray[np.generic]:
         return compressed_depth(*_file(data)) if self._compressed else depth_values(_raw(data))

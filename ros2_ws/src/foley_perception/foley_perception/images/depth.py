@@ -28,6 +28,16 @@ class DepthScale:
         self._decided = False
 
     @property
+    def decided(self) -> bool:
+        """An image with readings was shown."""
+        return self._decided
+
+    @property
+    def settled(self) -> bool:
+        """No further image changes it."""
+        return len(self._medians) >= _FRAMES
+
+    @property
     def usable(self) -> bool:
         return not self._decided or self._factor is not None
 
@@ -46,7 +56,7 @@ class DepthScale:
 
     def look(self, values: NDArray[np.generic]) -> None:
         """Take in values [H, W] of one image; after the first five this does nothing."""
-        if len(self._medians) >= _FRAMES:
+        if self.settled:
             return
         known = values[_known(values)]
         if not known.size:

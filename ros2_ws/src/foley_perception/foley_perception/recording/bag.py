@@ -21,6 +21,7 @@ from foley_perception.recording.bag_files import find_files, message_count, of_u
 from foley_perception.recording.cdr import Buffer
 from foley_perception.recording.damage import Damage
 from foley_perception.recording.errors import BagError
+from foley_perception.recording.information import read_information
 from foley_perception.recording.mcap_check import index_damages
 from foley_perception.recording.mcap_content import Message
 from foley_perception.recording.mcap_file import McapFile
@@ -60,6 +61,8 @@ class Bag:
 
     Attributes:
         damages: every place that cannot be read.
+        information: what metadata.yaml says, as far as it can be used.
+        information_faults: why the rest of it cannot.
         problems: they and all else that is wrong, in words.
 
     Raises:
@@ -73,8 +76,11 @@ class Bag:
         self.damages: list[Damage] = []
         self.start_ns = 0  # log time of the first message; known when `messages` is exhausted
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
-        self.information = self._read_metadata()
-        self._custom: dict[str, Any] = dict(self.information.get("custom_data") or {})
+        if not self.path.exists():
+            raise BagError(f"{self.path}: does not exist")
+        self.information, self.information_faults = read_information(self.path)
+        self.problems += self.information_faults
+        self._custom: dict[str, Any] = self.information.get("custom_data", {})
         self._record: dict[str, str] = {}
         self.files, self._file_damages = find_files(self.path, self.information)
         self._stored: list[McapFile | SqliteFile] | None = None
@@ -100,7 +106,7 @@ class Bag:
         if isinstance(nested, str):
             try:
                 values = yaml.safe_load(nested)
-            except yaml.YAMLError:
+            except (yaml.YAMLError, ValueError):
                 values = None
             if isinstance(values, Mapping):
                 merged.update(load_session({str(k): v for k, v in values.items()}))
@@ -173,19 +179,6 @@ class Bag:
         return faults
 
     # ---- inside ----------------------------------------------------------------------------------------
-    def _read_metadata(self) -> dict[str, Any]:
-        if not self.path.exists():
-            raise BagError(f"{self.path}: does not exist")
-        file = self.path / "metadata.yaml"
-        if not self.path.is_dir() or not file.is_file():
-            return {}
-        try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
-            return dict(content["rosbag2_bagfile_information"])
-        except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-            self.problems.append(f"metadata.yaml cannot be used ({error}); the files were read without it")
-            return {}
-
     def _open(self) -> list[McapFile | SqliteFile]:
         """Every file that can be read."""
         if self._stored is None:
@@ -299,14 +292,19 @@ class Bag:
 
     def _session_differences(self) -> list[str]:
         """Both copies of the session's metadata were the same when they were written."""
+        if SESSION_KEY not in self._custom:
+            return []
         try:
-            copy = yaml.safe_load(str(self._custom.get(SESSION_KEY, "")))
-        except yaml.YAMLError:
+            copy = yaml.safe_load(str(self._custom[SESSION_KEY]))
+        except (yaml.YAMLError, ValueError):  # the latter of a date that there is not
+            copy = None
+        if not isinstance(copy, Mapping):
             return [
                 "metadata.yaml: the session's metadata in it are damaged; those in the bag's file are used"
             ]
-        if not isinstance(copy, Mapping) or not self._record:
+        if not self._record:
             return []
+        copy = {str(key): value for key, value in copy.items()}
         keys = sorted(k for k in {*copy, *self._record} if str(copy.get(k)) != self._record.get(k))
         return [
             f"session metadata `{key}` is {self._record.get(key)!r} in the bag's file, which is used, and "
@@ -336,7 +334,7 @@ def _qos(text: str) -> tuple[Qos, ...]:
     """Profiles out of their YAML; none if it cannot be read."""
     try:
         profiles = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         return ()
     return tuple(p for p in profiles if isinstance(p, dict)) if isinstance(profiles, list) else ()
 

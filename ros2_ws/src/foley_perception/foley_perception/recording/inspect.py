@@ -12,6 +12,9 @@ from foley_perception.recording import cdr, definitions
 from foley_perception.recording.auditor import Auditor
 from foley_perception.recording.bag import Bag
 from foley_perception.recording.config import RecorderConfig
+from foley_perception.recording.errors import BagError
+from foley_perception.recording.metadata_check import information_faults
+from foley_perception.recording.namespaces import empty_namespace
 from foley_perception.recording.recording import AUDIO_TYPE, TopicSpec
 from foley_perception.recording.session import recorded_map
 from foley_perception.recording.statistics import TopicMonitor, TopicReport
@@ -28,6 +31,7 @@ class BagReport:
     session: dict[str, Any]
     problems: tuple[str, ...]
     named: Mapping[str, str]  # the bag's topics -> the registry's names
+    namespace: str = ""  # of the robot that is meant; empty: of any
 
     @property
     def duration_s(self) -> float:
@@ -59,13 +63,13 @@ def inspect_bag(
     """Read every message's header and say how well the bag was recorded.
 
     Args:
-        check_index: say as well where an index is wrong, by which others read it.
+        check_index: say as well where an index or metadata.yaml is wrong, by which others read it.
         namespace: of the robot that is meant, where the bag holds several.
         mapping: the registry's names -> topics of the bag that bear other names, beside what its metadata map.
         audit: is shown each message.
 
     Raises:
-        BagError: not a bag.
+        BagError: not a bag, or nothing in it lies in the namespace.
     """
     bag = Bag(path)
     monitors: dict[str, TopicMonitor] = {}
@@ -92,9 +96,10 @@ def inspect_bag(
             sequence=message.sequence,
             audio=cdr.audio_head_or_none(data) if monitor.type == AUDIO_TYPE else None,
         )
-    named = topic_map.ours(
-        topic_map.merged(recorded_map(bag.session)[0], mapping or {})
-    )  # known after all messages
+    mapped = topic_map.merged(recorded_map(bag.session)[0], mapping or {})  # known after all messages
+    named = topic_map.ours(mapped)
+    if wrong := empty_namespace(namespace, monitors.keys(), mapped.values()):
+        raise BagError(f"{path}: {wrong}")
     for name, topic in bag.topics.items():
         monitor = monitors.setdefault(name, TopicMonitor(name, topic.type, periodic=False, expected=False))
         spec = _spec_of(name, named, namespace)
@@ -105,6 +110,11 @@ def inspect_bag(
         m.report(start_ns=start, end_ns=end, clock_steps=steps.get(m.topic, ()))
         for m in sorted(monitors.values(), key=lambda m: m.topic)
     )
+    faults = []
+    if check_index:
+        counts = {name: monitor.messages for name, monitor in monitors.items()}
+        told = [fault for fault in information_faults(bag, counts) if fault not in bag.problems]
+        faults = [f"{fault}; {_cure(path)}" for fault in [*told, *bag.index_faults()]]
     size = sum(file.stat().st_size for file in bag.files)
     report = BagReport(
         Path(path),
@@ -114,8 +124,9 @@ def inspect_bag(
         end,
         reports,
         bag.session,
-        (*bag.problems, *(_cured(fault, path) for fault in (bag.index_faults() if check_index else ()))),
+        (*bag.problems, *faults),
         named,
+        namespace,
     )
     bag.close()
     return report
@@ -132,8 +143,8 @@ class Wrong(NamedTuple):
         return self.text
 
 
-def _cured(fault: str, path: str | Path) -> str:
-    return f"{fault}; `foley bag recover {path}` writes a bag with a right index beside it"
+def _cure(path: str | Path) -> str:
+    return f"`foley bag recover {path}` writes a whole bag beside it"
 
 
 def verdicts(report: BagReport) -> list[Wrong]:
@@ -142,10 +153,12 @@ def verdicts(report: BagReport) -> list[Wrong]:
     if report.messages == 0:
         told.append(Wrong("empty", "", "there is not a single message"))
     present = {report.named.get(t.topic, t.topic) for t in report.topics if t.messages}
+    whose = report.namespace.strip("/")
+    where = f" in /{whose}" if whose else ""
     for spec in RecorderConfig().specs:
         names = (spec.name, f"{spec.name}/compressed")  # images may have been recorded as JPEG
-        if spec.required and not any(f"/{t}".endswith(f"/{name}") for t in present for name in names):
-            text = f"{spec.name}: nothing was recorded (of another name? --map {spec.name}=TOPIC)"
+        if spec.required and not any(_is_called(topic, name, whose) for topic in present for name in names):
+            text = f"{spec.name}: nothing was recorded{where} (of another name? --map {spec.name}=TOPIC)"
             told.append(Wrong("missing", spec.name, text))
     for topic in report.topics:
         name = topic.topic
@@ -161,6 +174,13 @@ def verdicts(report: BagReport) -> list[Wrong]:
             )
             told.append(Wrong("gaps", name, text))
     return told
+
+
+def _is_called(topic: str, name: str, namespace: str) -> bool:
+    """Whether a topic has a name in a namespace, or in any; one that is mapped has the registry's name itself."""
+    if topic == name:
+        return True
+    return topic == f"/{namespace}/{name}" if namespace else f"/{topic}".endswith(f"/{name}")
 
 
 def _spec_of(topic: str, named: Mapping[str, str], namespace: str) -> TopicSpec | None:

@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from foley_perception.recording.bag import Bag
@@ -16,15 +16,13 @@ from foley_perception.recording.copy import put_message, put_rest, session_texts
 from foley_perception.recording.errors import BagError, NoSpaceError, NotWritableError
 from foley_perception.recording.mcap_file import McapFile
 from foley_perception.recording.metadata import SESSION_KEY
+from foley_perception.recording.metadata_check import information_faults
 from foley_perception.recording.writer import BagWriter
 
 ORIGINAL = ".original"  # behind the name of a bag that was recovered in place
 RECOVERED = "-recovered"
 _ORIGIN_KEY = "recovered_fingerprint"  # of a recovered bag's session
 _SEEN_BYTES = 1 << 16
-
-
-_END_BYTES = 1 << 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +64,7 @@ def recover_bag(path: Path, *, to: Path | None = None, in_place: bool = False) -
         for message in bag.messages():
             counts[message.topic] += 1
         faults = [*(damage.sentence(bag.start_ns) for damage in bag.damages), *bag.index_faults()]
-        faults += _metadata_faults(bag, counts)
+        faults += information_faults(bag, counts)
         if not faults:
             return Recovered(path, path, counts.total(), (), 0)
         lost = sum(damage.messages or 0 for damage in bag.damages)
@@ -116,27 +114,14 @@ def superseded(bags: Sequence[Path]) -> list[Path]:
 
 
 def same_content(bags: Sequence[Path]) -> dict[Path, Path]:
-    """Bags that are copies of an earlier one, by the sizes of their files and what is at their ends."""
-    first: dict[tuple[tuple[int, bytes, bytes], ...], Path] = {}
+    """Bags that are copies of an earlier one, whatever they are called -> that."""
+    first: dict[str, Path] = {}
     found = {}
     for bag in bags:
-        try:
-            files = [file for file in Bag(bag).files if file.is_file()]
-            key = tuple(_ends(file) for file in files)
-        except Exception:  # noqa: BLE001 - told where it is read
-            continue
-        if key and any(size for size, _, _ in key):
-            found |= {bag: first[key]} if key in first else {}
-            first.setdefault(key, bag)
+        if mark := _fingerprint(bag):
+            found |= {bag: first[mark]} if mark in first else {}
+            first.setdefault(mark, bag)
     return found
-
-
-def _ends(file: Path) -> tuple[int, bytes, bytes]:
-    size = file.stat().st_size
-    with file.open("rb") as read:
-        head = read.read(_END_BYTES)
-        read.seek(max(size - _END_BYTES, 0))
-        return size, head, read.read(_END_BYTES)
 
 
 # ---- inside --------------------------------------------------------------------------------------------
@@ -165,22 +150,6 @@ def _fingerprint(path: Path) -> str:
     except BagError:
         return ""
     return f"sha256:{digest.hexdigest()}"
-
-
-def _metadata_faults(bag: Bag, counts: Mapping[str, int]) -> list[str]:
-    """What others need metadata.yaml for, and this package does not."""
-    if not bag.path.is_dir():
-        return []
-    if not bag.information:
-        return ["metadata.yaml is missing or damaged"]
-    faults = []
-    said, there = bag.information.get("message_count"), sum(counts.values())
-    if not bag.damages and said != there:
-        faults.append(f"metadata.yaml counts {said} messages, {there} are there")
-    names = [Path(str(name)).name for name in bag.information.get("relative_file_paths") or ()]
-    if sorted(names) != sorted(file.name for file in bag.files):
-        faults.append("metadata.yaml does not name the files that are there")
-    return faults
 
 
 def _bare(path: Path) -> str:

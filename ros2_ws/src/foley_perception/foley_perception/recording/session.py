@@ -107,7 +107,7 @@ def load_session(stored: Mapping[str, str]) -> dict[str, Any]:
             continue
         try:
             loaded[key] = yaml.safe_load(text)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError):  # the latter of a date that there is not
             loaded[key] = text
     return loaded
 

@@ -27,6 +27,8 @@ _PERSPECTIVE = (
 _COEFFICIENT = re.compile(
     r"k\d*|p\d+|s\d+|tau_[xy]|omega|distortion(_(params|coefficients|coeffs))?|dist_coeffs"
 )
+_FLAGS = ("is_fisheye", "fisheye", "latlong", "equirectangular", "orthographic")
+"""Of instant-ngp: the lens is none of a pinhole where one is set."""
 _LEAST = 1e-6
 _UNDISTORT = "undistort the images first, they are taken as pinhole"
 
@@ -85,6 +87,11 @@ def _camera(known: Mapping[str, Any], header: PhotoHeader | None) -> CameraModel
         pose = np.vstack([pose, [0.0, 0.0, 0.0, 1.0]])
     if pose.shape != (4, 4) or not np.isfinite(pose).all():
         raise ValueError(f"transform_matrix has shape {pose.shape} or is not finite, must be [4, 4]")
+    if np.abs(pose[3] - (0.0, 0.0, 0.0, 1.0)).max() > _LEAST:
+        swapped = np.abs(pose[:, 3] - (0.0, 0.0, 0.0, 1.0)).max() <= _LEAST
+        cure = "it is transposed: the place is its last column" if swapped else "write poses without scale"
+        row = ", ".join(f"{value:.6g}" for value in pose[3])
+        raise ValueError(f"the last row of transform_matrix is [{row}], must be [0, 0, 0, 1]; {cure}")
     turn = pose[:3, :3]
     if np.abs(turn @ turn.T - np.eye(3)).max() > 0.01 or np.linalg.det(turn) < 0:
         raise ValueError(
@@ -102,8 +109,14 @@ def _refuse_bent(known: Mapping[str, Any], where: str) -> None:
     model = known.get("camera_model", "PINHOLE")
     if model not in _PERSPECTIVE:
         raise ValueError(f"{where}: camera_model is {model!r}; undistort the images to PINHOLE first")
-    if known.get("is_fisheye") not in (None, False, 0, "false", "False"):
-        raise ValueError(f"{where}: is_fisheye is {known['is_fisheye']!r}; {_UNDISTORT}")
+    for name in _FLAGS:
+        if known.get(name) not in (None, False, 0, "false", "False"):
+            raise ValueError(f"{where}: {name} is {known[name]!r}; {_UNDISTORT}")
+    for name, value in known.items():
+        if (
+            name.startswith("ftheta_") and value is not None
+        ):  # NVIDIA's polynomial of the angle: 0 is a lens as well
+            raise ValueError(f"{where}: {name} is {value!r}; {_UNDISTORT}")
     for name in filter(_COEFFICIENT.fullmatch, known):
         try:
             straight = np.abs(np.asarray(known[name], dtype=np.float64)).max(initial=0.0) <= _LEAST

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import numpy as np
 import pytest
 
 from foley_perception.commands import bag, dataset, record
@@ -179,6 +182,38 @@ def test_two_robots_in_one_bag(make_bag: MakeBag, tmp_path: Path, capsys: pytest
     assert call(bag, "check", both, "--namespace", "a", "--out", tmp_path / "out") == 0, (
         capsys.readouterr().out
     )
+    capsys.readouterr()
+    told = "--namespace aa: none of its topics is one of ours in /aa; they lie in a, b: --namespace a"
+    for wrong in (
+        lambda: call(bag, "check", both, "--namespace", "aa", "--out", tmp_path / "out"),
+        lambda: call(bag, "info", both, "--namespace", "aa", "--out", tmp_path / "out"),
+        lambda: call(dataset, *command, "--namespace", "aa"),
+    ):
+        assert wrong() == 2
+        printed = capsys.readouterr()
+        assert told in printed.err and "good" not in printed.out
+
+
+def test_of_two_robots_the_one_that_is_meant_is_judged(
+    make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The other's microphone sends integers."""
+
+    def twice(time: int, topic: str, kind: str, message: Any) -> list[object]:
+        if topic.startswith("/"):
+            return [(time, topic, kind, message)]
+        loud = message
+        if topic == "mic/audio":
+            loud = dataclasses.replace(message, samples=message.samples * np.float32(32768))
+        return [(time, f"/a/{topic}", kind, message), (time, f"/b/{topic}", kind, loud)]
+
+    both = make_bag(plans=False, edit=twice)
+    assert call(bag, "check", both, "--namespace", "a", "--out", tmp_path / "out") == 0, (
+        capsys.readouterr().out
+    )
+    capsys.readouterr()
+    assert call(bag, "check", both, "--namespace", "b", "--out", tmp_path / "out") == 1
+    assert "error: /b/mic/audio: samples up to" in capsys.readouterr().out
 
 
 def test_record_needs_a_maximum(capsys: pytest.CaptureFixture[str]) -> None:

@@ -328,6 +328,29 @@ def test_depth_in_millimetres_as_floats(make_bag: MakeBag) -> None:
     assert_centred(clips(episode))
 
 
+@pytest.mark.parametrize("kind, early, sent", [("32FC1", np.nan, 950.0), ("16UC1", 0, 11_000)])
+def test_the_unit_of_depth_is_that_of_the_first_readings(
+    make_bag: MakeBag, kind: str, early: float, sent: float
+) -> None:
+    """The camera starts up for a second; its floats are millimetres, its integers tenths of them."""
+    form = np.float32 if kind == "32FC1" else np.uint16
+    lab = Lab(depth=lambda t: (kind, np.full((HEIGHT, WIDTH), early if t < 1.0 else sent, form)))
+    episode = read(make_bag, lab)
+    assert np.isnan(episode.depth.read(0)).all()
+    metres = 0.95 if kind == "32FC1" else 1.1
+    assert episode.depth.read(len(episode.depth) - 1)[30, 40] == pytest.approx(metres)
+    (sentence,) = told(episode, "depth_unit")
+    assert "they are taken for " in sentence
+
+
+@pytest.mark.parametrize("nothing", [np.nan, np.inf, -1.0, 0.0])
+def test_depth_that_never_has_a_reading_is_told(make_bag: MakeBag, nothing: float) -> None:
+    episode = read(make_bag, Lab(depth=lambda t: ("32FC1", np.full((HEIGHT, WIDTH), nothing, np.float32))))
+    assert episode.depth is None and episode.frames is not None
+    (sentence,) = told(episode, "depth_readable")
+    assert "images holds a reading" in sentence
+
+
 @pytest.mark.parametrize(
     ("encoding", "values", "said"),
     [

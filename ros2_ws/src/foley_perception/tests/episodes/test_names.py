@@ -156,3 +156,17 @@ def test_metadata_that_map_nothing_are_told() -> None:
 def test_identity() -> None:
     assert Naming().identity == Naming("/").identity == ""
     assert len({Naming().identity, Naming("a").identity, Naming("", {"wrench": "/w"}).identity}) == 3
+
+
+def test_a_namespace_with_nothing_in_it_is_named_with_those_that_there_are() -> None:
+    bag = a_bag(
+        {"/robot1/mic/audio": "mic/audio", "/robot2/mic/audio": "mic/audio", "/robto1/odometry": "x/msg/Y"}
+    )
+    with pytest.raises(
+        EpisodeError, match=r"^bag: --namespace robto1: .* lie in robot1, robot2: --namespace robot1$"
+    ):
+        resolve(bag, "robto1")
+    assert resolve(bag, "/robot1/")[0] == {"microphone": "/robot1/mic/audio"}
+    assert resolve(bag, "robto1", {"mic/audio": "/robto1/odometry"}, readers=())[0] == {}
+    with pytest.raises(EpisodeError, match="they lie in no namespace: leave --namespace out"):
+        resolve(a_bag({"/left/ee_pose": "left/ee_pose"}), "left")

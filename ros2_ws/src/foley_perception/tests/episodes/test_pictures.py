@@ -33,6 +33,22 @@ def track(form: str, body: bytes, *, depth: bool = True) -> Any:
     return frame_track(topic, [_Message(data)], depth=depth)
 
 
+def raw_depth(rows: list[float]) -> Any:
+    """Floats of 1x2 pixels, an image for each value."""
+    new = STORE.types
+    kind = "sensor_msgs/msg/Image"
+    messages = []
+    for k, value in enumerate(rows):
+        header = new["std_msgs/msg/Header"](new["builtin_interfaces/msg/Time"](3 + k, 0), "camera_optical")
+        pixels = np.full((1, 2), value, np.float32).view(np.uint8).ravel()
+        messages.append(
+            _Message(bytes(STORE.serialize_cdr(new[kind](header, 1, 2, "32FC1", 0, 8, pixels), kind)))
+        )
+    return frame_track(
+        BagTopic(name="/depth", type=kind, encoding="ros2msg", definition=""), messages, depth=True
+    )
+
+
 def png(pixels: np.ndarray) -> bytes:
     return cv2.imencode(".png", pixels)[1].tobytes()
 
@@ -78,3 +94,14 @@ def test_jpeg_comes_out_as_rgb() -> None:
     body = cv2.imencode(".jpg", red)[1].tobytes()
     pixels = track("rgb8; jpeg compressed bgr8", body, depth=False).read(0)
     assert pixels.shape == (16, 16, 3) and pixels[8, 8, 0] > 240 and pixels[8, 8, 2] < 10
+
+
+def test_the_unit_is_looked_for_beyond_the_first_images() -> None:
+    """The camera is covered for 400 images, and sends millimetres as floats."""
+    frames = raw_depth([np.nan] * 400 + [950.0] * 1000)
+    assert frames.read(1399) == pytest.approx(0.95) and np.isnan(frames.read(0)).all()
+    assert "they are taken for millimetres" in str(frames.findings[0])
+    with pytest.raises(EpisodeError, match="/depth: none of its 20 images holds a reading"):
+        raw_depth([np.nan, np.inf, -1.0, 0.0] * 5)
+    with pytest.raises(EpisodeError, match="/depth: none of 600 images holds a reading"):
+        raw_depth([np.nan] * 900)

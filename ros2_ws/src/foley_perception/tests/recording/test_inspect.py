@@ -52,3 +52,18 @@ def test_of_several_robots_one_is_meant(make_bag: MakeBag) -> None:
     bag = make_bag(edit=twice)
     assert {"/a/mic/audio", "/b/mic/audio"} <= expected(inspect_bag(bag))
     assert not {t for t in expected(inspect_bag(bag, namespace="a")) if t.startswith("/b/")}
+
+
+def test_what_is_missing_is_judged_in_the_namespace(make_bag: MakeBag) -> None:
+    """One of two robots has no pose; the other's does not stand for it."""
+
+    def twice(time_ns: int, topic: str, kind: str, message: Any) -> list[Any]:
+        names = (topic,) if topic.startswith("/") else (f"/a/{topic}", f"/b/{topic}")
+        return [(time_ns, name, kind, message) for name in names if name != "/a/ee_pose"]
+
+    bag = make_bag(edit=twice)
+    assert [wrong.text for wrong in verdicts(inspect_bag(bag, namespace="a"))] == [
+        "ee_pose: nothing was recorded in /a (of another name? --map ee_pose=TOPIC)"
+    ]
+    assert verdicts(inspect_bag(bag, namespace="b")) == []
+    assert verdicts(inspect_bag(bag, namespace="a", mapping={"ee_pose": "/b/ee_pose"})) == []
