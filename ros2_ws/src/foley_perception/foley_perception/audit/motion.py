@@ -101,6 +101,31 @@ def unplaced(
     ]
 
 
+def static_changed(
+    topic: str,
+    child: str,
+    parents: Sequence[str],
+    changes: Sequence[tuple[int, float, float]],  # time [ns], by how much: [m], [rad]
+    start_ns: int,
+) -> Finding:
+    """A transform that holds at all times, and is told again with another value."""
+    time_ns, shift, turn = changes[0]
+    again = f" and {len(changes) - 1} times more" if len(changes) > 1 else ""
+    at = f"{seconds(time_ns, start_ns):.3f} s{again}"
+    if len(parents) > 1:
+        text = (
+            f"`{child}` is told in `{parents[0]}` and, at {at}, in `{parents[1]}`: neither is used; a frame has one "
+            "parent: stop one of the publishers, and record again"
+        )
+    else:
+        text = (
+            f"`{child}` is told elsewhere in `{parents[0]}` at {at}, by {shift * 1e3:.1f} mm and "
+            f"{float(np.degrees(turn)):.2f} degrees: each is used from when it was told on; was it set anew, or do two "
+            "publishers tell it? Calibrate before the recording, and let one node tell it"
+        )
+    return Finding("static_changed", Severity.PROBLEM, topic, f"{topic}: {text}", time_ns)
+
+
 # ---- forces --------------------------------------------------------------------------------------------
 def wrench_stuck(topic: str, extent: Extent, contacts_ns: Sequence[int], start_ns: int) -> list[Finding]:
     """A wrench [6] that never changes: no sensor gives that, and a force of zero only where nothing is touched."""

@@ -36,6 +36,13 @@ MOTION: tuple[Rule, ...] = (
         "how many, first time; record /tf from the start",
         "those messages; error: the bag",
     ),
+    Rule(
+        "static_changed",
+        "a static transform is told once, or again with the same value",
+        "0.1 mm, 0.0001 rad; error between a tool and its tip",
+        "which frame, when, by how much",
+        "nothing: each value is used from when it was told on; of two parents neither; error: the bag",
+    ),
     # ---- poses ----
     Rule("pose_value", "poses are finite", "any NaN or infinity", "how many, first time", "those poses"),
     Rule(

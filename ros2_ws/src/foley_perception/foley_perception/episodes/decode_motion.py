@@ -152,10 +152,8 @@ def hands(message: Any) -> NDArray[np.float64]:
     return np.array([[(p.x, p.y, p.z) for p in hand] for hand in (message.left, message.right)])
 
 
-def add_transforms(
-    buffer: TransformBuffer, messages: Messages, decoder: Decoder, *, static: bool
-) -> list[str]:
-    """Put tf2_msgs/TFMessage into a buffer; what cannot be a transform is left out and told, once per frame."""
+def add_transforms(buffer: TransformBuffer, messages: Messages, decoder: Decoder) -> list[str]:
+    """Put /tf (tf2_msgs/TFMessage) into a buffer; what cannot be a transform is left out and told, once per frame."""
     problems: dict[str, str] = {}
     for message, m in decoder.read_all(messages):
         for stamped in m.transforms:
@@ -163,7 +161,7 @@ def add_transforms(
             try:
                 pose = SE3(np.array([q.x, q.y, q.z, q.w]), np.array([t.x, t.y, t.z]))
                 parent, child = stamped.header.frame_id, stamped.child_frame_id
-                buffer.add(parent, child, stamp_ns(stamped.header), pose, static=static)
+                buffer.add(parent, child, stamp_ns(stamped.header), pose, static=False)
             except ValueError as error:
                 problems[stamped.child_frame_id] = f"{message.topic}: {stamped.child_frame_id}: {error}"
     return list(problems.values())
