@@ -83,9 +83,16 @@ MOTION: tuple[Rule, ...] = (
     Rule(
         "wrench_stuck",
         "forces change",
-        f"the same to the last bit for {STUCK_S:g} s and more, and not 0 without contacts",
+        f"the same to the last bit in the whole recording, of {STUCK_S:g} s and more",
         "the value; is the sensor connected?",
         "the force: NaN",
+    ),
+    Rule(
+        "wrench_frozen",
+        "forces do not stop to change",
+        f"the same to the last bit for {STUCK_S:g} s and more; 0 only where it is 0 at no other time",
+        "how many times, the longest: value, from when to when",
+        "the force there: NaN",
     ),
     Rule(
         "joints_names",

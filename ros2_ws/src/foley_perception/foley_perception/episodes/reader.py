@@ -299,7 +299,7 @@ class _Reader:
         return self._judged(device, track)
 
     def _judged(self, device: str, arm: ArmTrack) -> ArmTrack:
-        """Without what cannot have been measured: a wrench that no contact changes. What is wrong is told."""
+        """Without what cannot have been measured: a wrench that does not change. What is wrong is told."""
         touches = self._outline.contact_times(device)
         for reader, rule in (("pose", rules.resting), ("wrench", rules.wrench_stuck), ("joints", None)):
             topic = self._outline.topic(reader, device)
@@ -314,8 +314,8 @@ class _Reader:
                 continue
             found = rule(name, extent, touches, self._start_ns)
             self.tell(found)
-            if found and reader == "wrench":
-                arm = dataclasses.replace(arm, wrench=None)
+            if reader == "wrench" and arm.wrench is not None:
+                arm = dataclasses.replace(arm, wrench=None if found else arm.wrench.without(judge.frozen))
         return arm
 
     def cameras(self, fallback_frame: str) -> dict[str, CameraTrack]:

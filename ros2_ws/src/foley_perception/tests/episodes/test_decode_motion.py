@@ -285,6 +285,28 @@ def test_what_is_nan_at_a_contact_is_nan_there(make_bag: MakeBag, topic: str, ha
     assert says(cutter, f"/{topic}: ", "hold NaN")
 
 
+def test_a_wrench_that_freezes_is_not_known_then(make_bag: MakeBag) -> None:
+    def freeze(t: float, message: Any) -> None:
+        message.wrench.force.z = 3.3 if t > 1.9 else message.wrench.force.z
+
+    clips, cutter = cut(make_bag(edit=each("wrench", freeze)))
+    force = np.stack([clip.action_executed[:, 7] for clip in clips])
+    assert np.isfinite(force[0]).all() and force[0].max() == pytest.approx(20.0)
+    assert np.isfinite(force[1][:10]).all() and np.isnan(force[1][16:]).all() and np.isnan(force[2]).all()
+    assert says(cutter, "/wrench: it stays the same to the last bit once", "3.3", "from 1.904 s to 3.996 s")
+
+
+def test_a_dead_wrench_is_not_a_force_where_nobody_tells_of_contacts(make_bag: MakeBag) -> None:
+    def still(t: float, message: Any) -> None:
+        message.wrench.force.z = 0.0
+
+    clips, cutter = cut(make_bag(truth=False, scene=False, edit=each("wrench", still)))
+    assert len(clips) == 3 and all(np.isnan(clip.action_executed[:, 7]).all() for clip in clips)
+    assert says(
+        cutter, "/wrench: it is (0, 0, 0, 0, 0, 0) in all 1000 messages from 0.000 s to 3.996 s, which no"
+    )
+
+
 def test_a_wrench_that_no_contact_changes_is_not_a_force(make_bag: MakeBag) -> None:
     def still(t: float, message: Any) -> None:
         message.wrench.force.z = 0.0
