@@ -30,12 +30,13 @@ class NotYet(Exception):
 
 
 class _Item:
-    __slots__ = ("again", "raw", "time_ns", "tries", "value")
+    __slots__ = ("again", "raw", "time_ns", "tries", "unknown", "value")
 
     def __init__(self, time_ns: int, raw: Any) -> None:
         self.time_ns = time_ns
         self.raw = raw
         self.value: Any = None
+        self.unknown = False  # it was decoded, and is not finite
         self.tries = 0
         self.again: int | None = None  # decode it again when this much is known
 
@@ -154,6 +155,19 @@ class VectorHistory(History[Array]):
         times, values = self.between(start_ns, end_ns)
         return times, np.stack(values) if values else np.zeros((0, 3))
 
+    def told(self, start_ns: int, end_ns: int) -> tuple[Times, Array]:
+        """As :meth:`series`, with rows of NaN where a vector is not finite."""
+        with self._lock:
+            self._begin_reading()
+            items = [item for item in self._items if start_ns <= item.time_ns <= end_ns]
+            found = [
+                (item, value) for item in items if (value := self._value(item)) is not None or item.unknown
+            ]
+        known = next((value for _, value in found if value is not None), np.zeros(3))
+        rows = [np.full_like(known, np.nan) if value is None else value for _, value in found]
+        times = np.array([item.time_ns for item, _ in found], dtype=np.int64)
+        return times, np.stack(rows) if rows else np.zeros((0, 3))
+
     def window(self, start_ns: int, end_ns: int) -> tuple[Array, Array]:
         """Seconds [n] relative to ``start_ns`` and vectors [n, dims] stamped within [start, end]."""
         times, values = self.series(start_ns, end_ns)
@@ -179,6 +193,7 @@ class VectorHistory(History[Array]):
         if item.raw is not None:
             value = super()._value(item)
             known = value is not None and bool(np.isfinite(value).all())
+            item.unknown = value is not None and not known
             item.value = np.asarray(value, dtype=np.float64) if known else None
         vector: Array | None = item.value
         return vector

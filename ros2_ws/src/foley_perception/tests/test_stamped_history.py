@@ -78,3 +78,13 @@ def test_vectors_that_are_not_finite_are_left_out_and_the_rest_is_interpolated()
     assert velocity is not None
     np.testing.assert_allclose(velocity, [1.0, 0.0, 0.0], atol=1e-9)
     assert history.at(T0 + 5 * S) is None and history.velocity(T0, T0 + S // 100) is None
+
+
+def test_what_is_not_finite_is_told_as_unknown() -> None:
+    history = VectorHistory(lambda raw: None if raw is None else np.array(raw))
+    for i, raw in enumerate(([1.0], [np.nan], None, [3.0])):
+        history.add(T0 + i * S, raw)
+    assert history.series(T0, T0 + 9 * S)[1].tolist() == [[1.0], [3.0]]
+    times, values = history.told(T0, T0 + 9 * S)
+    assert ((times - T0) // S).tolist() == [0, 1, 3]
+    np.testing.assert_array_equal(values, [[1.0], [np.nan], [3.0]])

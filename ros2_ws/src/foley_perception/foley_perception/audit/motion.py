@@ -101,27 +101,70 @@ def unplaced(
     ]
 
 
+def static_changed(
+    topic: str,
+    child: str,
+    parents: Sequence[str],
+    changes: Sequence[tuple[int, float, float]],  # time [ns], by how much: [m], [rad]
+    start_ns: int,
+) -> Finding:
+    """A transform that holds at all times, and is told again with another value."""
+    time_ns, shift, turn = changes[0]
+    again = f" and {len(changes) - 1} times more" if len(changes) > 1 else ""
+    at = f"{seconds(time_ns, start_ns):.3f} s{again}"
+    if len(parents) > 1:
+        text = (
+            f"`{child}` is told in `{parents[0]}` and, at {at}, in `{parents[1]}`: neither is used; a frame has one "
+            "parent: stop one of the publishers, and record again"
+        )
+    else:
+        text = (
+            f"`{child}` is told elsewhere in `{parents[0]}` at {at}, by {shift * 1e3:.1f} mm and "
+            f"{float(np.degrees(turn)):.2f} degrees: each is used from when it was told on; was it set anew, or do two "
+            "publishers tell it? Calibrate before the recording, and let one node tell it"
+        )
+    return Finding("static_changed", Severity.PROBLEM, topic, f"{topic}: {text}", time_ns)
+
+
 # ---- forces --------------------------------------------------------------------------------------------
 def wrench_stuck(topic: str, extent: Extent, contacts_ns: Sequence[int], start_ns: int) -> list[Finding]:
-    """A wrench [6] that never changes: no sensor gives that, and a force of zero only where nothing is touched."""
+    """A wrench [6] that never changes: no sensor gives that, whether it is 0 or not."""
     if extent.count < STUCK_COUNT or seconds(extent.last_ns, extent.first_ns) < STUCK_S:
         return []
     if (extent.highest > extent.lowest).any():
         return []
     inside = extent.holds(contacts_ns)
-    if not extent.lowest.any() and not inside:
-        return []
-    held = ", ".join(f"{v:.4g}" for v in extent.lowest)
     touched = f" while {inside} contacts happen" if inside else ""
     return [
         Finding(
             "wrench_stuck",
             Severity.PROBLEM,
             topic,
-            f"{topic}: it is ({held}) in all {extent.count} messages from {seconds(extent.first_ns, start_ns):.3f} s "
-            f"to {seconds(extent.last_ns, start_ns):.3f} s{touched}, which no sensor measures: the force is not known "
-            "(NaN); is the sensor connected, or a simulated one recorded in its place?",
+            f"{topic}: it is ({_numbers(extent.lowest)}) in all {extent.count} messages from "
+            f"{seconds(extent.first_ns, start_ns):.3f} s to {seconds(extent.last_ns, start_ns):.3f} s{touched}, which "
+            "no sensor measures: the force is not known (NaN); is the sensor connected, or a simulated one recorded in "
+            "its place?",
             extent.first_ns,
+        )
+    ]
+
+
+def wrench_frozen(topic: str, stretches: Sequence[Extent], start_ns: int) -> list[Finding]:
+    """Stretches in which a wrench [6] that changes elsewhere does not."""
+    if not stretches:
+        return []
+    longest = max(stretches, key=lambda held: held.last_ns - held.first_ns)
+    times = "once" if len(stretches) == 1 else f"{len(stretches)} times"
+    return [
+        Finding(
+            "wrench_frozen",
+            Severity.PROBLEM,
+            topic,
+            f"{topic}: it stays the same to the last bit {times}, the longest at ({_numbers(longest.lowest)}) in "
+            f"{longest.count} messages from {seconds(longest.first_ns, start_ns):.3f} s to "
+            f"{seconds(longest.last_ns, start_ns):.3f} s, which no sensor gives: the force is not known there (NaN); "
+            "does its driver send the last value again when the sensor falls silent? Look at its cable and its log",
+            stretches[0].first_ns,
         )
     ]
 
@@ -178,6 +221,10 @@ def _which(times_ns: Times, bad: Mask, start_ns: int) -> str:
     return (
         f"{int(bad.sum())} of {len(bad)} (first at {seconds(times_ns[int(np.argmax(bad))], start_ns):.3f} s)"
     )
+
+
+def _numbers(values: NDArray[np.float64]) -> str:
+    return ", ".join(f"{v:.4g}" for v in values)
 
 
 def _first(times_ns: Times, bad: Mask) -> int:

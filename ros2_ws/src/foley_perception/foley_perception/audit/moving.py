@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
 from foley_perception.audit.finding import Finding, Severity
-from foley_perception.audit.motion import Extent, joint_fault, seconds
+from foley_perception.audit.motion import STUCK_COUNT, STUCK_S, Extent, joint_fault, seconds, wrench_frozen
 
 UNIT_LOW, UNIT_HIGH = 0.9, 1.1  # length of a quaternion that rounding or a foreign library may give
 FAR_M = 50.0  # no arm stands this far from its world
 JUMP_M, JUMP_M_S = 0.2, 20.0  # a step as far as this and faster than this is no motion
 MAX_GAP_S = 0.25  # between two poses or forces
 POSE, WRENCH = 7, 6  # numbers of a message
+_STRETCHES = 4096  # that are remembered
 
 
 @dataclasses.dataclass
@@ -51,6 +52,32 @@ def unreadable(topic: str, count: Count, messages: int, start_ns: int) -> list[F
     return [Finding("message_unreadable", Severity.PROBLEM, topic, text, count.first_ns)]
 
 
+class Held:
+    """The values that messages repeat."""
+
+    def __init__(self) -> None:
+        self._values, self._content = np.zeros(0), b""
+        self._first_ns = self._last_ns = self._count = 0
+
+    def add(self, time_ns: int, values: NDArray[np.float64]) -> Extent | None:
+        """One message; the stretch that it ends, if that was long."""
+        content = values.tobytes()
+        if content == self._content:
+            self._last_ns, self._count = time_ns, self._count + 1
+            return None
+        ended = self.stretch
+        self._values, self._content = values.copy(), content
+        self._first_ns, self._last_ns, self._count = time_ns, time_ns, 1
+        return ended
+
+    @property
+    def stretch(self) -> Extent | None:
+        """Of the newest value, where it was given for long."""
+        if self._count < STUCK_COUNT or seconds(self._last_ns, self._first_ns) < STUCK_S:
+            return None
+        return Extent(self._first_ns, self._last_ns, self._count, self._values, self._values)
+
+
 class Moving:
     """Judges poses (7 numbers: position, quaternion) or wrenches (6)."""
 
@@ -62,6 +89,8 @@ class Moving:
         self._last: tuple[int, NDArray[np.float64], str] | None = None  # usable
         self._first_ns, self._newest_ns, self._usable = 2**63 - 1, -(2**63), 0
         self._lowest, self._highest = np.full(numbers, np.inf), np.full(numbers, -np.inf)
+        self._held, self._zeros = Held(), 0
+        self._frozen: list[Extent] = []
 
     def add(self, time_ns: int, values: NDArray[np.float64], frame: str = "") -> bool:
         """One message, given in a frame; whether it is usable."""
@@ -78,6 +107,10 @@ class Moving:
         self._first_ns, self._newest_ns = min(self._first_ns, time_ns), max(self._newest_ns, time_ns)
         np.minimum(self._lowest, values, out=self._lowest)
         np.maximum(self._highest, values, out=self._highest)
+        if self._numbers == WRENCH:
+            self._zeros += not values.any()
+            if (before := self._held.add(time_ns, values)) is not None and len(self._frozen) < _STRETCHES:
+                self._frozen.append(before)
         if self._numbers == POSE and math.hypot(*values[:3]) > FAR_M:
             self._far.add(time_ns, ", ".join(f"{v:.4g}" for v in values[:3]))
         if self._last is not None and time_ns > self._last[0]:
@@ -114,6 +147,16 @@ class Moving:
             return None
         return Extent(self._first_ns, self._newest_ns, self._usable, self._lowest, self._highest)
 
+    @property
+    def frozen(self) -> list[Extent]:
+        """Stretches in which it did not change to the last bit, of a wrench that does elsewhere.
+
+        Some sensors and simulators give 0 for as long as nothing is touched. One that is 0 but once, and never again,
+        is none of them.
+        """
+        stretches = [*self._frozen, *([last] if (last := self._held.stretch) is not None else [])]
+        return [s for s in stretches if s.count < self._usable and (s.lowest.any() or s.count == self._zeros)]
+
     def findings(self, topic: str, start_ns: int) -> list[Finding]:
         """One for each kind of fault."""
         poses = self._numbers == POSE
@@ -136,15 +179,16 @@ class Moving:
         return found
 
     def _wrench_findings(self, topic: str, start_ns: int) -> list[Finding]:
+        frozen = wrench_frozen(topic, self.frozen, start_ns)
         if not self._nan.messages:
-            return []
+            return frozen
         count = f"{self._nan.messages} of {self._messages}" if self._usable else f"all {self._messages}"
         text = (
             f"{count} messages hold NaN, from {seconds(self._nan.first_ns, start_ns):.3f} s to "
             f"{seconds(self._nan.last_ns, start_ns):.3f} s: the force is not known then (NaN); is the sensor mounted, "
             "and its driver started before the recording?"
         )
-        return [_problem("wrench_value", topic, text, self._nan)]
+        return [_problem("wrench_value", topic, text, self._nan), *frozen]
 
     def _pose_findings(self, topic: str, start_ns: int) -> list[Finding]:
         def which(count: Count) -> str:

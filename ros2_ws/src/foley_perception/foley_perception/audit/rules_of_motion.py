@@ -36,6 +36,13 @@ MOTION: tuple[Rule, ...] = (
         "how many, first time; record /tf from the start",
         "those messages; error: the bag",
     ),
+    Rule(
+        "static_changed",
+        "a static transform is told once, or again with the same value",
+        "0.1 mm, 0.0001 rad; error between a tool and its tip",
+        "which frame, when, by how much",
+        "nothing: each value is used from when it was told on; of two parents neither; error: the bag",
+    ),
     # ---- poses ----
     Rule("pose_value", "poses are finite", "any NaN or infinity", "how many, first time", "those poses"),
     Rule(
@@ -76,9 +83,16 @@ MOTION: tuple[Rule, ...] = (
     Rule(
         "wrench_stuck",
         "forces change",
-        f"the same to the last bit for {STUCK_S:g} s and more, and not 0 without contacts",
+        f"the same to the last bit in the whole recording, of {STUCK_S:g} s and more",
         "the value; is the sensor connected?",
         "the force: NaN",
+    ),
+    Rule(
+        "wrench_frozen",
+        "forces do not stop to change",
+        f"the same to the last bit for {STUCK_S:g} s and more; 0 only where it is 0 at no other time",
+        "how many times, the longest: value, from when to when",
+        "the force there: NaN",
     ),
     Rule(
         "joints_names",

@@ -9,7 +9,7 @@ A clip starts 0.25 s before its contact and lasts 1 s; row i of the action is ta
 
 A planned motion is whole: beyond its ends the tip rests where it begins and ends. A measured one is known where it was
 measured: a contact with more than 0.25 s without a pose in its clip has no action, and over such a gap neither width
-nor force is known.
+nor force is known. Nor are they beside a measurement that is NaN, however short: the sensor says that it does not know.
 """
 
 from __future__ import annotations
@@ -93,7 +93,21 @@ def _column(
     if not times.size:
         return unknown
     found = _at(query_ns, times, values, origin_ns)[:, 0]
-    return found if rests else np.where(_covered(query_ns, times, max_gap_ns, MAX_HOLD_NS), found, unknown)
+    if rests:
+        return found
+    measured = _covered(query_ns, times, max_gap_ns, MAX_HOLD_NS) & _beside_known(query_ns, *series)
+    return np.where(measured, found, unknown)
+
+
+def _beside_known(
+    query_ns: NDArray[np.int64], times_ns: NDArray[np.int64], values: NDArray[np.floating]
+) -> NDArray[np.bool_]:
+    """Which times lie at or between rows of a series, or beyond its ends beside one, that are not NaN."""
+    finite = np.isfinite(np.asarray(values, dtype=np.float64)).reshape(len(times_ns))
+    after = np.searchsorted(times_ns, query_ns)
+    right = np.minimum(after, len(times_ns) - 1)
+    left = np.where(times_ns[right] == query_ns, right, np.maximum(after - 1, 0))
+    return np.asarray(finite[left] & finite[right])
 
 
 def _covered(

@@ -92,7 +92,7 @@ def _are_usable(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def wrench_series(topic: str, messages: Messages) -> Series | None:
-    """geometry_msgs/WrenchStamped as [n, 6] (force, torque); None where none is known."""
+    """geometry_msgs/WrenchStamped as [n, 6] (force, torque), NaN where a message holds any; None if all do."""
     try:
         times, rows, _ = _doubles(topic, messages, 6)
     except EpisodeError:
@@ -100,14 +100,15 @@ def wrench_series(topic: str, messages: Messages) -> Series | None:
     good = _are_usable(rows)
     if not good.any():
         return None
-    kept = np.flatnonzero(good)[increasing(times[good])]
-    dropped = int(np.count_nonzero(~good))
+    rows[~good] = np.nan  # they stay: between two others the force is not known either
+    kept, dropped = increasing(times), int(np.count_nonzero(~good))
     return Series(times[kept], rows[kept], ("fx", "fy", "fz", "tx", "ty", "tz"), dropped)
 
 
 def joint_series(messages: Messages, decoder: Decoder) -> Series | None:
     """sensor_msgs/JointState: positions of every joint that is ever named, NaN in messages that do not name it.
 
+    Where a message names a joint and does not know its position, that is infinite.
     Several publishers may each tell of their own joints, with the same stamps too.
     """
     judge = JointNames()
@@ -123,7 +124,7 @@ def joint_series(messages: Messages, decoder: Decoder) -> Series | None:
     times, row = np.unique(np.array([time_ns for time_ns, _, _ in read], dtype=np.int64), return_inverse=True)
     values = np.full((len(times), len(names)), np.nan)
     for i, (_, told, positions) in zip(row, read, strict=True):
-        values[i, [column[name] for name in told]] = positions
+        values[i, [column[name] for name in told]] = np.where(np.isfinite(positions), positions, np.inf)
     return Series(times, values, names)
 
 
@@ -152,10 +153,8 @@ def hands(message: Any) -> NDArray[np.float64]:
     return np.array([[(p.x, p.y, p.z) for p in hand] for hand in (message.left, message.right)])
 
 
-def add_transforms(
-    buffer: TransformBuffer, messages: Messages, decoder: Decoder, *, static: bool
-) -> list[str]:
-    """Put tf2_msgs/TFMessage into a buffer; what cannot be a transform is left out and told, once per frame."""
+def add_transforms(buffer: TransformBuffer, messages: Messages, decoder: Decoder) -> list[str]:
+    """Put /tf (tf2_msgs/TFMessage) into a buffer; what cannot be a transform is left out and told, once per frame."""
     problems: dict[str, str] = {}
     for message, m in decoder.read_all(messages):
         for stamped in m.transforms:
@@ -163,7 +162,7 @@ def add_transforms(
             try:
                 pose = SE3(np.array([q.x, q.y, q.z, q.w]), np.array([t.x, t.y, t.z]))
                 parent, child = stamped.header.frame_id, stamped.child_frame_id
-                buffer.add(parent, child, stamp_ns(stamped.header), pose, static=static)
+                buffer.add(parent, child, stamp_ns(stamped.header), pose, static=False)
             except ValueError as error:
                 problems[stamped.child_frame_id] = f"{message.topic}: {stamped.child_frame_id}: {error}"
     return list(problems.values())

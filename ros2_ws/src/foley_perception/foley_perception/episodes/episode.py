@@ -227,8 +227,9 @@ class Episode:
     def gripper_width(
         self, hand: GripperHand, arm: str = MAIN_ARM
     ) -> tuple[Times, NDArray[np.float64]] | None:
-        """Measured opening of the gripper: times [n] and [n] in metres; None where nobody told it.
+        """Measured opening of the gripper: times [n] and [n] in metres, NaN where messages do not know it.
 
+        None where nobody told it.
         By the joint that the hand's file names, or by one that moves with it (mimic joints of the robot description).
         """
         joints = self.arms[arm].joints if arm in self.arms else None
@@ -239,10 +240,11 @@ class Episode:
         for name in family:
             # Of the first that is told: a row may name some of them only.
             column = joints.values[:, joints.names.index(name)]
-            known = np.isfinite(column)
-            position = joint_position(_of(arm, hand.width_joint), {name: column[known]}, mimics)
-            if position is not None and len(position):
-                return joints.times_ns[known], hand.width_of(position)
+            told = ~np.isnan(column)
+            measured = np.where(np.isfinite(column), column, np.nan)[told]
+            position = joint_position(_of(arm, hand.width_joint), {name: measured}, mimics)
+            if position is not None and np.isfinite(position).any():
+                return joints.times_ns[told], hand.width_of(position)
         return None
 
     def motion_problems(self, hand: GripperHand | None) -> tuple[str, ...]:

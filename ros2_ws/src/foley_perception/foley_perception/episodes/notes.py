@@ -107,7 +107,8 @@ class Stamped:
             self.usable.add(arrival, header.time_ns)
 
     def ranges(self, first_ns: int, last_ns: int) -> list[Range]:
-        inside = self._all.ranges(first_ns, last_ns, neighbours=False)
+        # Beside a wrench of NaN the force is not known.
+        inside = self._all.ranges(first_ns, last_ns, neighbours=self._numbers == WRENCH)
         return [*inside, *self.usable.ranges(first_ns, last_ns)]
 
     def kept(self, start_ns: int, end_ns: int) -> list[BagMessage]:

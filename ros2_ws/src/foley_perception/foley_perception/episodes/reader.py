@@ -31,6 +31,7 @@ from foley_perception.episodes.frames import (
 from foley_perception.episodes.names import missing_text
 from foley_perception.episodes.notes import Contacts, Joints, Pictures, Plans, Stamped
 from foley_perception.episodes.outline import Outline, Span
+from foley_perception.episodes.static_transforms import StaticTransforms
 from foley_perception.episodes.tracks import (
     ArmTrack,
     AudioTrack,
@@ -100,6 +101,8 @@ def episode_of(
     scene, description = _scene(read.text(topics.SIM_SCENE)), read.text(topics.ROBOT_DESCRIPTION)
     labels = tuple(read.one(topics.LABELS, decode.labels) or ())
     read.tell(read.unreadable())
+    for names in map(frames.of_arm, arms):
+        read.static.check_tip(names.tool, names.tip, outline.start_ns)
     return Episode(
         path=outline.path,
         session=outline.session,
@@ -136,12 +139,10 @@ class _Reader:
         self.transforms = TransformBuffer()
         self.world = World(world_frame, RecordedTransforms(self.transforms, lambda: self._moving))
         self.unplaced: list[str] = []
-        self.problems = [
-            *outline.problems,
-            *decode_motion.add_transforms(
-                self.transforms, self._of(topics.TF_STATIC), self._decoder, static=True
-            ),
-        ]
+        self.static = StaticTransforms(self._of(topics.TF_STATIC), self._decoder)
+        self.static.put(self.transforms, steps=False)
+        self.problems = [*outline.problems, *self.static.problems]
+        self.tell(self.static.findings(self._start_ns))
 
     def _of(self, topic: Topic | None) -> Messages:
         return self._found.get(self._names.get(topic.role, ""), []) if topic is not None else []
@@ -291,7 +292,7 @@ class _Reader:
         return self._judged(device, track)
 
     def _judged(self, device: str, arm: ArmTrack) -> ArmTrack:
-        """Without what cannot have been measured: a wrench that no contact changes. What is wrong is told."""
+        """Without what cannot have been measured: a wrench that does not change. What is wrong is told."""
         touches = self._outline.contact_times(device)
         for reader, rule in (("pose", rules.resting), ("wrench", rules.wrench_stuck), ("joints", None)):
             topic = self._outline.topic(reader, device)
@@ -306,8 +307,8 @@ class _Reader:
                 continue
             found = rule(name, extent, touches, self._start_ns)
             self.tell(found)
-            if found and reader == "wrench":
-                arm = dataclasses.replace(arm, wrench=None)
+            if reader == "wrench" and arm.wrench is not None:
+                arm = dataclasses.replace(arm, wrench=None if found else arm.wrench.without(judge.frozen))
         return arm
 
     def cameras(self, fallback_frame: str) -> dict[str, CameraTrack]:
@@ -332,9 +333,8 @@ class _Reader:
     def _moving(self) -> TransformBuffer:
         """Everything on /tf and /tf_static; read when a carried camera, or poses in another frame, ask for it."""
         buffer = TransformBuffer(cache_s=_FOREVER_S)
-        decode_motion.add_transforms(buffer, self._of(topics.TF_STATIC), self._decoder, static=True)
-        moving = self._outline.transforms(self._span)
-        decode_motion.add_transforms(buffer, moving, self._decoder, static=False)
+        self.static.put(buffer, steps=True)
+        decode_motion.add_transforms(buffer, self._outline.transforms(self._span), self._decoder)
         return buffer
 
 

@@ -14,6 +14,7 @@ from foley_common.times import NS_PER_S
 from foley_perception.action.trajectory import ToolTrajectory
 from foley_perception.audio.clock_fit import SampleClock
 from foley_perception.audit.finding import Finding
+from foley_perception.audit.motion import Extent
 from foley_perception.contact_event import Contact
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3, interpolate_at
@@ -196,6 +197,13 @@ class Series:
     values: NDArray[np.float64]  # [n, d]
     names: tuple[str, ...] = ()
     dropped: int = 0
+
+    def without(self, stretches: Sequence[Extent]) -> Series:
+        """The same with NaN in some stretches of time."""
+        values = self.values.copy() if stretches else self.values
+        for held in stretches:
+            values[(self.times_ns >= held.first_ns) & (self.times_ns <= held.last_ns)] = np.nan
+        return dataclasses.replace(self, values=values)
 
     def at(self, query_ns: Times, max_gap_s: float = 0.25) -> NDArray[np.float64]:
         """Values [m, d], linear; NaN outside and in gaps over ``max_gap_s``."""

@@ -9,7 +9,6 @@ rules (tip not known, poses in another frame, how many pictures make the backgro
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped, WrenchStamped
@@ -143,7 +142,7 @@ class SensedScene:
         """
         camera, times, picture = self.camera.views()
         tip = self.tips.series(start_ns, end_ns)
-        width, force = self.widths.series(start_ns, end_ns), self.forces.series(start_ns, end_ns)
+        width, force = self.widths.told(start_ns, end_ns), self.forces.told(start_ns, end_ns)
         return Streams(
             camera,
             times,
@@ -237,17 +236,21 @@ class SensedScene:
             raise NotYet from error
 
     def _width(self, data: bytes) -> Array | None:
+        message = deserialize_message(data, JointState)
         try:
-            told = motion.joint_positions(deserialize_message(data, JointState))
+            told = motion.joint_positions(message)
         except ValueError as error:
             self._node.report(topics.JOINT_STATES.name, str(error))
             return None
         known = {name: np.array([position]) for name, position in told.items()}
         position = joint_position(self.hand.width_joint, known, self._mimics)
-        return None if position is None else self.hand.width_of(position)
+        if position is None:  # it is named, and NaN
+            return np.full(1, np.nan) if len(message.position) else None
+        return self.hand.width_of(position)
 
 
-def _force(data: bytes) -> Array | None:
-    force = deserialize_message(data, WrenchStamped).wrench.force
-    values = np.array([force.x, force.y, force.z])
-    return values if math.isfinite(float(values.sum())) else None
+def _force(data: bytes) -> Array:
+    """[3] in newtons; NaN where the sensor does not know all of its wrench."""
+    wrench = deserialize_message(data, WrenchStamped).wrench
+    force, torque = (np.array([v.x, v.y, v.z]) for v in (wrench.force, wrench.torque))
+    return force if np.isfinite(torque).all() else np.full(3, np.nan)

@@ -14,6 +14,7 @@ from foley_perception.episodes.cameras import straight_pictures
 from foley_perception.episodes.decode import Decoder
 from foley_perception.episodes.decode_motion import add_transforms
 from foley_perception.episodes.names import Naming, missing_text, resolve
+from foley_perception.episodes.static_transforms import StaticTransforms
 from foley_perception.episodes.tracks import EpisodeError, FrameTrack
 from foley_perception.geometry.tf_buffer import TransformBuffer
 from foley_perception.recording.bag import Bag, BagMessage
@@ -64,9 +65,11 @@ def read_pictures(source: Path, naming: Naming | None = None) -> RecordedPicture
     of = {topic: (bag.topics[topic], found[topic]) for topic in (colour, info, depth) if topic}
     seen = straight_pictures(of[colour], of.get(depth), of[info], decoder)
     transforms, problems = TransformBuffer(cache_s=_FOREVER_S), [*bag.problems, *left_out]
-    for topic in (topics.TF_STATIC, topics.TF):
-        messages = found.get(names.get(topic.role, ""), [])
-        problems += add_transforms(transforms, messages, decoder, static=topic == topics.TF_STATIC)
+    fixed, moving = (found.get(names.get(topic.role, ""), []) for topic in (topics.TF_STATIC, topics.TF))
+    static = StaticTransforms(fixed, decoder)
+    static.put(transforms, steps=True)
+    problems += [*static.problems, *map(str, static.findings(of[colour][1][0].log_time))]
+    problems += add_transforms(transforms, moving, decoder)
     return RecordedPictures(
         source=source,
         prefix=_prefix(colour, naming.namespace),

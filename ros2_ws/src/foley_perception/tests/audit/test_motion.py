@@ -46,7 +46,7 @@ def test_a_tool_that_rests_while_things_are_touched(moves: float, contacts: int,
 
 @pytest.mark.parametrize(
     ("value", "noise", "contacts", "told"),
-    [(0.0, 0.0, 1, True), (0.0, 0.0, 0, False), (7.5, 0.0, 0, True), (7.5, 1e-9, 1, False)],
+    [(0.0, 0.0, 1, True), (0.0, 0.0, 0, True), (7.5, 0.0, 0, True), (7.5, 1e-9, 1, False)],
 )
 def test_a_wrench_that_never_changes(value: float, noise: float, contacts: int, told: bool) -> None:
     rows = np.full((200, 6), value) + noise * np.arange(200)[:, None]
@@ -56,3 +56,25 @@ def test_a_wrench_that_never_changes(value: float, noise: float, contacts: int, 
     assert bool(found) == told
     if told:
         only(found, "wrench_stuck", "in all 200 messages from 0.000 s to 1.990 s", "not known (NaN)")
+
+
+@pytest.mark.parametrize("value", [3.3, 0.0])
+def test_a_wrench_that_freezes(value: float) -> None:
+    rows = 0.1 + 1e-6 * np.arange(600.0)[:, None] * np.ones(6)
+    rows[300:450] = value
+    judge = judged(moving.WRENCH, rows)
+    (held,) = judge.frozen
+    assert (held.first_ns, held.last_ns, held.count) == (T0 + 3 * S, T0 + round(4.49 * S), 150)
+    found = only(judge.findings("/wrench", T0), "wrench_frozen", "once", "from 3.000 s to 4.490 s", "(NaN)")
+    assert found.time_ns == T0 + 3 * S
+    rows[500:] = 7.0  # to the end, but not for long
+    assert len(judged(moving.WRENCH, rows).frozen) == 1
+    rows[450:] = 7.0
+    assert [held.count for held in judged(moving.WRENCH, rows).frozen] == [150, 150]
+
+
+def test_a_sensor_that_gives_0_while_nothing_is_touched_is_not_frozen() -> None:
+    rows = np.zeros((600, 6))
+    rows[300:310] = np.arange(1.0, 11.0)[:, None]
+    judge = judged(moving.WRENCH, rows)
+    assert not judge.frozen and not judge.findings("/wrench", T0)

@@ -51,17 +51,27 @@ def test_width_and_force_have_their_own_times() -> None:
         POINT,
         *path(100.0),
         width=(CONTACT + np.array([-1, 0, 1, 2]) * 400_000_000, np.array([0.01, 0.03, 0.03, np.nan])),
-        force=(force_times, np.array([0.0, 5.0, np.nan])),
+        force=(force_times, np.array([0.0, 5.0, 5.0])),
     )
     seconds = (row_times_ns(CONTACT) - CONTACT) / 1e9
-    told = seconds < 0.4501  # until 50 ms after the last
+    told = seconds < 0.4001  # beside NaN nothing is
     np.testing.assert_allclose(
         action[told, 6], np.interp(seconds[told], [-0.4, 0.0, 0.4], [0.01, 0.03, 0.03]), rtol=1e-5
     )
     assert np.isnan(action[~told, 6]).all()
-    near = (seconds > -0.0601) & (seconds < 0.0501)
+    near = (seconds > -0.0601) & (seconds < 0.0601)  # until 50 ms beyond the ends
     np.testing.assert_allclose(action[near, 7], np.interp(seconds[near], [-0.01, 0.0], [0.0, 5.0]), atol=1e-5)
     assert np.isnan(action[~near, 7]).all()
+
+
+def test_force_is_not_known_beside_nan() -> None:
+    times = CONTACT + np.arange(-100, 100) * 10_000_000
+    values = np.where(np.abs(times - CONTACT) < 15_000_000, np.nan, 0.0)  # of three messages
+    action = clip_action(CONTACT, POINT, *path(100.0), width=(times, values), force=(times, values))
+    seconds = (row_times_ns(CONTACT) - CONTACT) / 1e9
+    inside = np.abs(seconds) < 0.0199
+    assert inside.sum() == 4
+    assert np.isnan(action[inside, 6:]).all() and not action[~inside, 6:].any()
 
 
 def test_force_is_not_known_inside_of_a_gap() -> None:

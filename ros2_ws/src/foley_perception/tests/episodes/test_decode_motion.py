@@ -266,6 +266,47 @@ def test_a_wrench_of_nan_costs_the_force_where_it_is(make_bag: MakeBag, until_s:
         assert says(cutter, "/wrench: 375 of 1000 messages hold NaN, from 0.000 s to 1.496 s")
 
 
+@pytest.mark.parametrize("topic", ["wrench", "joint_states"])
+@pytest.mark.parametrize("half_s", [0.009, 0.1])
+def test_what_is_nan_at_a_contact_is_nan_there(make_bag: MakeBag, topic: str, half_s: float) -> None:
+    def spoil(t: float, message: Any) -> None:
+        if abs(t - 2.0) < half_s and topic == "wrench":
+            message.wrench.force.z = np.nan
+        elif abs(t - 2.0) < half_s:
+            message.position[1] = np.nan
+
+    clips, cutter = cut(make_bag(edit=each(topic, spoil)))
+    column = 7 if topic == "wrench" else 6
+    near = np.abs(np.arange(90) / 90 - 0.25) < half_s
+    assert near.sum() >= 1
+    assert np.isnan(clips[1].action_executed[near, column]).all()
+    assert np.isfinite(clips[1].action_executed[~near, column]).sum() >= (~near).sum() - 2
+    assert np.isfinite(clips[0].action_executed[:, column]).all()
+    assert says(cutter, f"/{topic}: ", "hold NaN")
+
+
+def test_a_wrench_that_freezes_is_not_known_then(make_bag: MakeBag) -> None:
+    def freeze(t: float, message: Any) -> None:
+        message.wrench.force.z = 3.3 if t > 1.9 else message.wrench.force.z
+
+    clips, cutter = cut(make_bag(edit=each("wrench", freeze)))
+    force = np.stack([clip.action_executed[:, 7] for clip in clips])
+    assert np.isfinite(force[0]).all() and force[0].max() == pytest.approx(20.0)
+    assert np.isfinite(force[1][:10]).all() and np.isnan(force[1][16:]).all() and np.isnan(force[2]).all()
+    assert says(cutter, "/wrench: it stays the same to the last bit once", "3.3", "from 1.904 s to 3.996 s")
+
+
+def test_a_dead_wrench_is_not_a_force_where_nobody_tells_of_contacts(make_bag: MakeBag) -> None:
+    def still(t: float, message: Any) -> None:
+        message.wrench.force.z = 0.0
+
+    clips, cutter = cut(make_bag(truth=False, scene=False, edit=each("wrench", still)))
+    assert len(clips) == 3 and all(np.isnan(clip.action_executed[:, 7]).all() for clip in clips)
+    assert says(
+        cutter, "/wrench: it is (0, 0, 0, 0, 0, 0) in all 1000 messages from 0.000 s to 3.996 s, which no"
+    )
+
+
 def test_a_wrench_that_no_contact_changes_is_not_a_force(make_bag: MakeBag) -> None:
     def still(t: float, message: Any) -> None:
         message.wrench.force.z = 0.0
