@@ -9,6 +9,7 @@ from foley_perception.audit.arrivals import SAME_CLOCK_S
 from foley_perception.audit.channel import HUM_RMS, SILENCE_S
 from foley_perception.audit.chunks import END_STAMP_ERROR_S, END_STAMP_S, INTERLEAVED, MISCOUNTED
 from foley_perception.audit.levels import ANTIPHASE, CLIP_SAMPLES, DC_OFFSET, FAR, SLIGHT
+from foley_perception.audit.older import OLD_S
 from foley_perception.audit.rule import Rule
 from foley_perception.audit.rules_of_motion import CAMERAS, MOTION
 from foley_perception.audit.stamps import RUN_S
@@ -135,7 +136,7 @@ RULES: tuple[Rule, ...] = (
         "`header.stamp` is filled in",
         "any zero",
         "how many, first time, uncertainty of what is used",
-        "zero throughout: arrival is used (of sound, less the chunk's length); else these messages",
+        "zero throughout: arrival is used (of sound, less the chunk's length; of /tf not); else these messages",
     ),
     Rule(
         "stamp_repeated",
@@ -163,6 +164,13 @@ RULES: tuple[Rule, ...] = (
         "messages arrive after their stamp",
         f"{AHEAD_S * 1e3:g} ms before it (least latency, median)",
         "by how much; chrony, PTP",
+        "nothing",
+    ),
+    Rule(
+        "stamp_old",
+        "least latency of poses, joints, forces and /tf against the fastest sensors'",
+        f"{OLD_S:g} s",
+        "how far apart, from which; chrony, PTP",
         "nothing",
     ),
     Rule(

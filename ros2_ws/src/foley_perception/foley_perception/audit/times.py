@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
-from foley_common.topics import MAIN_DEVICES, Topic
+from foley_common.topics import MAIN_DEVICES, TF, Topic
 from foley_perception.audit.arrivals import SAME_CLOCK_S, ArrivalClock
 from foley_perception.audit.clock_time import moment
 from foley_perception.audit.finding import Finding, Severity
+from foley_perception.audit.older import SMALL, older_than_others
 from foley_perception.audit.stamps import Jump, StampAudit
 
 STEP_S = 0.02  # a step that must be told; detected from 12 ms up
@@ -82,14 +83,15 @@ class TimeAudit:
     # ---- one topic -------------------------------------------------------------------------------------
     def _zero(self, name: str, stamps: StampAudit, start_ns: int | None) -> Iterator[Finding]:
         role = self._roles[name]
-        if not stamps.zero or role.reader not in RESTAMPED:
+        if not stamps.zero or not (role.reader in RESTAMPED or role == TF):
             return
         first = self.clock.stamp_ns(stamps.first_zero_ns)
-        if stamps.stamped:
+        if stamps.stamped or role == TF:  # each transform has a stamp of its own, which no arrival replaces
             # A simulation begins at 0.
-            begins = stamps.zero == 1 and int(stamps.fastest()[1][0]) < NS_PER_S
+            begins = stamps.zero == 1 and stamps.stamped and int(stamps.fastest()[1][0]) < NS_PER_S
             severity = Severity.NOTE if begins else Severity.PROBLEM
             cost = "first_sample places them" if role.reader == "audio" else "they are left out"
+            cost = "tf does not say where these frames were" if role == TF else cost
             text = (
                 f"{name}: {stamps.zero} of {stamps.messages} messages have header.stamp 0, first at "
                 f"{moment(first, start_ns)}: {cost}; the driver must stamp each"
@@ -216,7 +218,10 @@ class TimeAudit:
                 "stamps are used; `ros2 bag record --use-sim-time` records one clock",
             )
         latencies = {n: self._latency(s) for n, s in self._sensors.items() if s.stamped >= _JUDGED}
-        for name, latency in sorted(latencies.items()):
+        # Moving frames are judged by the sensors, and no sensor by them.
+        moving = {n: s for n, s in self._stamps.items() if self._roles[n] == TF and s.stamped >= _JUDGED}
+        judged = latencies | {n: self._latency(s) for n, s in moving.items()}
+        for name, latency in sorted(judged.items()):
             others = [value for other, value in latencies.items() if other != name]
             if not others:
                 continue
@@ -245,6 +250,9 @@ class TimeAudit:
                     "what stamps them "
                     "is ahead; synchronise the computers (chrony or PTP)",
                 )
+            elif self.measured and self._roles[name].reader in SMALL:
+                beside = {other: value for other, value in latencies.items() if other != name}
+                yield from older_than_others(name, latency, beside, clock)
 
     def _latency(self, stamps: StampAudit) -> float:
         """Median over the recording of the least latency [s], by the common clock."""
