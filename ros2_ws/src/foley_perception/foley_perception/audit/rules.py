@@ -13,7 +13,7 @@ from foley_perception.audit.older import OLD_S
 from foley_perception.audit.rule import Rule
 from foley_perception.audit.rules_of_motion import CAMERAS, MOTION
 from foley_perception.audit.stamps import RUN_S
-from foley_perception.audit.times import AHEAD_S, LASTING_S, PAUSE_S, SLOW_S, STEP_S
+from foley_perception.audit.times import AHEAD_S, LASTING_S, PAUSE_S, SHORT_PAUSE_S, SLOW_S, STEP_S
 
 RULES: tuple[Rule, ...] = (
     # ---- microphones: samples ----
@@ -177,7 +177,8 @@ RULES: tuple[Rule, ...] = (
         "two_runs",
         "stamps of a sensor go on where they were",
         f"back by more than {RUN_S:g} s, ahead of arrival (error from 60 s), or a new stream of the microphone after "
-        f"{PAUSE_S:g} s in which all are silent",
+        f"{SHORT_PAUSE_S:g} s in which all are silent ({PAUSE_S:g} s of a microphone alone); without one, "
+        f"/tf_static or robot_description told again after {PAUSE_S:g} s",
         "by how much, when; a bag for each run",
         "error of a main device: the bag",
     ),

@@ -22,6 +22,7 @@ AHEAD_S = 0.005
 SLOW_S = 3.0
 _JUDGED = 10  # messages of a sensor before its clock is compared
 PAUSE_S = 5.0  # of all sensors together
+SHORT_PAUSE_S = 1.0  # the same, of a microphone and others
 _NEAR_S = 0.3  # around a step that is not looked at
 _TOGETHER_S = 0.5  # of arrival, within which topics of one clock show its step
 _OTHER_RUN_S = 60.0  # stamps that go ahead by more are of another run
@@ -48,6 +49,8 @@ class TimeAudit:
         self._sensors = {
             name: s for name, s in self._stamps.items() if roles[name].reader in SENSORS and s.stamped
         }
+        # A microphone alone may be silent while its driver starts anew.
+        self.silent_s = SHORT_PAUSE_S if len(self._sensors) > 1 else PAUSE_S
         self.clock = self._clock()
         self.measured = any((np.abs(np.subtract(*s.fastest())) > 1000).any() for s in self._sensors.values())
 
@@ -154,16 +157,16 @@ class TimeAudit:
             )
 
     # ---- all topics ------------------------------------------------------------------------------------
-    def pauses(self) -> list[tuple[int, int]]:
+    def pauses(self, least_s: float = PAUSE_S) -> list[tuple[int, int]]:
         """Stamps before and after each time in which all sensors are silent together."""
         common: list[tuple[int, int]] | None = None
         for stamps in self._sensors.values():
-            own = stamps.silences(PAUSE_S)
+            own = stamps.silences(least_s)
             if common is None:
                 common = own
                 continue
             both = ((max(a, c), min(b, d)) for a, b in common for c, d in own)
-            common = [(a, b) for a, b in both if b - a > PAUSE_S * NS_PER_S]
+            common = [(a, b) for a, b in both if b - a > least_s * NS_PER_S]
         return common or []
 
     def _runs(self, start_ns: int | None) -> Iterator[Finding]:
@@ -253,6 +256,14 @@ class TimeAudit:
             elif self.measured and self._roles[name].reader in SMALL:
                 beside = {other: value for other, value in latencies.items() if other != name}
                 yield from older_than_others(name, latency, beside, clock)
+
+    def arrival_stamps(self, stamps: StampAudit) -> bool:
+        """Whether a topic is stamped by the clock of arrival where the sensors are by another."""
+        arrivals, times = stamps.fastest()
+        if self.clock.same or not arrivals.size:
+            return False
+        apart = abs(float(np.median(arrivals - times))) / NS_PER_S
+        return apart < SLOW_S and abs(self._latency(stamps)) > 2 * SLOW_S
 
     def _latency(self, stamps: StampAudit) -> float:
         """Median over the recording of the least latency [s], by the common clock."""

@@ -293,13 +293,24 @@ class _Reader:
                 )
                 or []
             )
+        joint_plans = [p for p in joint_plans if self._in_time(p.received_ns, p.start_ns)]
+        tool_plans = [p for p in tool_plans if self._in_time(p.received_ns, int(p.trajectory.times_ns[0]))]
         truth = self.contacts(found.get("contacts"))
         track = ArmTrack(pose, joints, wrench, tuple(joint_plans), tuple(tool_plans), truth)
         return self._judged(device, track)
 
+    def _in_time(self, received_ns: int, begins_ns: int) -> bool:
+        return not rules.plan_of_another_time(received_ns, begins_ns, self._start_ns)
+
     def _judged(self, device: str, arm: ArmTrack) -> ArmTrack:
         """Without what cannot have been measured: a wrench that no contact changes. What is wrong is told."""
         touches = self._outline.contact_times(device)
+        for reader in ("joint_plans", "tool_plans"):
+            topic = self._outline.topic(reader, device)
+            note = self._outline.note(topic) if topic is not None else None
+            if topic is not None and isinstance(note, Plans):
+                came = [(plan.received, plan.start) for plan in note.plans]
+                self.tell(rules.plan_times(self._names[topic.role], came, self._start_ns))
         for reader, rule in (("pose", rules.resting), ("wrench", rules.wrench_stuck), ("joints", None)):
             topic = self._outline.topic(reader, device)
             note = self._outline.note(topic) if topic is not None else None
