@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from foley_perception.dataset.survey import survey_outline
+from foley_perception.episodes import EpisodeError, read_episode
 from foley_perception.episodes.outline import Outline, Span
 from foley_perception.episodes.reader import episode_of
 
@@ -42,3 +44,18 @@ def test_moving_frames_are_read_beyond_the_edges_of_a_stretch(make_bag: MakeBag)
 def test_no_contact_is_lost_at_an_edge(make_bag: MakeBag) -> None:
     survey = survey_outline(outline_of(make_bag), merge_s=0.1, onsets=True)
     assert len(survey.contacts) == 3 and survey.problems == ()
+
+
+def test_moving_frames_without_stamps_are_named_where_poses_cannot_be_placed(make_bag: MakeBag) -> None:
+    def edit(arrival: int, topic: str, kind: str, message: Any) -> list[tuple[int, str, str, Any]]:
+        for moved in message.transforms if topic == "/tf" else ():
+            moved.header.stamp.sec = moved.header.stamp.nanosec = 0
+        return [(arrival, topic, kind, message)]
+
+    bag = make_bag(base="moving", edit=edit)
+    with pytest.raises(
+        EpisodeError, match=r"its poses are in `base_link`.*/tf: \d+ of \d+ messages have header\.stamp 0"
+    ):
+        read_episode(bag)
+    with pytest.raises(EpisodeError, match=r"header\.stamp 0"):
+        survey_outline(Outline(bag), merge_s=0.1, onsets=True)
