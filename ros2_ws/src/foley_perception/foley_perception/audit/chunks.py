@@ -43,7 +43,7 @@ class ChunkAudit:
     def __init__(self) -> None:
         self.chunks = 0
         self.repeated = 0
-        self.begins: list[int] = []  # stamps of the first chunk of each new stream_id
+        self.begins: list[int] = []  # stamps of the first chunk of each stream, by its name or count
         self._last: AudioHead | None = None
         self._last_arrival = 0
         self._streams: dict[str, None] = {}
@@ -144,7 +144,10 @@ class ChunkAudit:
         self._pairs += 1
         if step < last.frames:
             self._wrong += 1
-            self._backwards += step < 0 and place == Place.BACK
+            if step < 0 and place == Place.BACK:
+                self._backwards += 1
+                if len(self.begins) < 1000:
+                    self.begins.append(stamp or arrival_ns)
             if self._wrong_ns is None:
                 self._wrong_ns = stamp or arrival_ns
         if self._pairs <= _PAIRS:

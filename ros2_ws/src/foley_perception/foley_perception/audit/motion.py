@@ -24,6 +24,12 @@ Mask = NDArray[np.bool_]
 STILL_M, STILL_TURN = 2e-4, 1e-3  # [m] and of a quaternion: less is no motion, and more than a sensor's noise
 STUCK_S, STUCK_COUNT = 1.0, 20  # a measurement that stays the same to the last bit for so long is none
 
+PLAN_LATE_S, PLAN_AHEAD_S = (
+    1.0,
+    5.0,
+)  # a plan that begins so long before it came, or after, is of another clock
+PLAN_AGAIN_S = 60.0  # before it came, of a plan that is told again to a recording that begins
+
 
 @dataclasses.dataclass(frozen=True)
 class Extent:
@@ -214,6 +220,38 @@ def plan_refused(topic: str, received_ns: int, why: str, start_ns: int) -> Findi
         f"{topic}: the plan that came at {seconds(received_ns, start_ns):.3f} s is left out: {why}",
         received_ns,
     )
+
+
+def plan_of_another_time(received_ns: int, begins_ns: int, start_ns: int) -> bool:
+    """Whether a plan cannot begin when it says: it came later, or it would be followed long after.
+
+    Args:
+        start_ns: of the recording, at which plans of before may be told again.
+    """
+    lead = seconds(begins_ns, received_ns)
+    told_again = received_ns < start_ns + NS_PER_S and -PLAN_AGAIN_S < lead < 0
+    return not told_again and not -PLAN_LATE_S <= lead <= PLAN_AHEAD_S
+
+
+def plan_times(topic: str, plans: Sequence[tuple[int, int]], start_ns: int) -> list[Finding]:
+    """Plans (when each came, when it begins [ns]) whose stamps are of another clock than the recording's."""
+    wrong = [plan for plan in plans if plan_of_another_time(*plan, start_ns)]
+    if not wrong:
+        return []
+    received, begins = wrong[0]
+    way = "before" if begins < received else "after"
+    return [
+        Finding(
+            "plan_time",
+            Severity.PROBLEM,
+            topic,
+            f"{topic}: {len(wrong)} of {len(plans)} plans do not begin near the time at which they came, the first, "
+            f"which came at {seconds(received, start_ns):.3f} s, {abs(seconds(begins, received)):.1f} s {way} it: "
+            "their stamps are of another clock; they are left out (no planned action, NaN); stamp them with ROS time, "
+            "or with 0, which means at once",
+            received,
+        )
+    ]
 
 
 # ---- inside --------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from foley_common.times import NS_PER_S
-from foley_common.topics import MICROPHONE, Topic
+from foley_common.topics import MICROPHONE, ROBOT_DESCRIPTION, TF_STATIC, Topic
 from foley_perception.audio.clock import stamp_by_arrival
 from foley_perception.audit.arrivals import ArrivalClock
 from foley_perception.audit.clock_time import moment
@@ -19,6 +19,12 @@ from foley_perception.audit.times import RESTAMPED, TimeAudit
 from foley_perception.recording import cdr, definitions
 from foley_perception.recording.bag import BagMessage, BagTopic
 
+_ONCE = (TF_STATIC, ROBOT_DESCRIPTION)  # told at the start of a run
+_ONCE_NAMES = tuple(topic.name.rsplit("/", 1)[-1] for topic in _ONCE)
+_FEW, _MANY = 4, 64  # publishers of it that each tell it; tellings that are remembered
+_AROUND_NS = 2 * NS_PER_S
+_PLANS = frozenset({"joint_plans", "tool_plans"})  # they begin when they say, which is not when they came
+
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
@@ -29,6 +35,9 @@ class Verdict:
     unstamped: Mapping[str, Unstamped]  # topics with messages whose stamp is zero
     wild: Mapping[str, tuple[tuple[int, bool], frozenset[int]]]  # place and value of stamps that cannot be
     further: frozenset[str]  # topics of devices beside the main ones
+    by_arrival: Mapping[
+        str, tuple[int, bool]
+    ]  # place of stamps that are of the clock of arrival, and others not
 
     def error(self, topic: str) -> str:
         """Why a topic cannot be believed; empty where it can."""
@@ -59,6 +68,12 @@ class Verdict:
                 return None
         if not self.clock.same:
             message = dataclasses.replace(message, log_time=self.clock.stamp_ns(message.log_time))
+        if (at := self.by_arrival.get(message.topic)) is not None:
+            given = cdr.read_first_stamp(message.data, at)
+            if given is None:
+                return message
+            moved = cdr.with_stamp(message.data, at[0], self.clock.stamp_ns(given))
+            return dataclasses.replace(message, _fetch=lambda: moved)
         unstamped = self.unstamped.get(message.topic)
         if unstamped is None:
             return message
@@ -107,6 +122,7 @@ class RecordingAudit:
         self._stamp_at: dict[str, tuple[int, bool] | None] = {}
         self._stamps: dict[str, StampAudit] = {}
         self._sounds: dict[str, SoundAudit] = {}
+        self._once: dict[str, list[int]] = {}  # arrivals of what is told once
         self._first_ns: int | None = None
 
     def add_topic(self, name: str, message_type: str, definition: str) -> None:
@@ -132,6 +148,10 @@ class RecordingAudit:
         """One message of a topic that was added."""
         if self._first_ns is None or arrival_ns < self._first_ns:
             self._first_ns = arrival_ns
+        if topic.endswith(_ONCE_NAMES):
+            told = self._once.setdefault(topic, [])
+            if len(told) < _MANY:
+                told.append(arrival_ns)
         stamps = self._stamps.get(topic)
         if stamps is None:
             return
@@ -189,15 +209,23 @@ class RecordingAudit:
         wild = {
             name: (self._place(name), frozenset(stamp for stamp, _ in stamps.wild))
             for name, stamps in self._stamps.items()
-            if stamps.wild and name in roles
+            if stamps.wild and name in roles and roles[name].reader not in _PLANS
         }
-        return Verdict(tuple(found), times.clock, unstamped, wild, further)
+        by_arrival = {
+            name: self._place(name)
+            for name, stamps in self._stamps.items()
+            if name in roles and roles[name].reader in _PLANS and times.arrival_stamps(stamps)
+        }
+        return Verdict(tuple(found), times.clock, unstamped, wild, further, by_arrival)
 
     def _restarts(
         self, times: TimeAudit, roles: Mapping[str, Topic], start_ns: int | None
     ) -> Iterator[Finding]:
         """Everything was silent, and the microphone began anew: what was still then may have been moved."""
-        for before, after in times.pauses():
+        if MICROPHONE not in roles.values():
+            yield from self._told_again(times, roles, start_ns)
+            return
+        for before, after in times.pauses(times.silent_s):
             for name, sound in sorted(self._sounds.items()):
                 anew = [at for at in sound.chunks.begins if before < at < after + NS_PER_S]
                 if roles.get(name) == MICROPHONE and anew:
@@ -208,6 +236,27 @@ class RecordingAudit:
                         f"{name}: a new stream begins after {(after - before) / NS_PER_S:.1f} s in which no "
                         f"sensor sent anything, from {moment(before, start_ns)} on: there are two runs in this bag; "
                         "record each run into a bag of its own",
+                        before,
+                    )
+                    return
+
+    def _told_again(
+        self, times: TimeAudit, roles: Mapping[str, Topic], start_ns: int | None
+    ) -> Iterator[Finding]:
+        """The same without a microphone: what is told once at the start was told once more."""
+        for before, after in times.pauses():
+            for name, arrivals in sorted(self._once.items()):
+                told = [times.clock.stamp_ns(at) for at in arrivals]
+                first = [at for at in told if at <= before]
+                again = [at for at in told if after - _AROUND_NS < at < after + _AROUND_NS]
+                if roles.get(name) in _ONCE and 0 < len(first) <= _FEW and again:
+                    yield Finding(
+                        "two_runs",
+                        Severity.ERROR,
+                        name,
+                        f"{name}: it is told again after {(after - before) / NS_PER_S:.1f} s in which no sensor sent "
+                        f"anything, from {moment(before, start_ns)} on: there are two runs in this bag; record each "
+                        "run into a bag of its own",
                         before,
                     )
                     return

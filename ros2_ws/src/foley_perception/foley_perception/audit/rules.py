@@ -9,10 +9,11 @@ from foley_perception.audit.arrivals import SAME_CLOCK_S
 from foley_perception.audit.channel import HUM_RMS, SILENCE_S
 from foley_perception.audit.chunks import END_STAMP_ERROR_S, END_STAMP_S, INTERLEAVED, MISCOUNTED
 from foley_perception.audit.levels import ANTIPHASE, CLIP_SAMPLES, DC_OFFSET, FAR, SLIGHT
+from foley_perception.audit.older import OLD_S
 from foley_perception.audit.rule import Rule
 from foley_perception.audit.rules_of_motion import CAMERAS, MOTION
 from foley_perception.audit.stamps import RUN_S
-from foley_perception.audit.times import AHEAD_S, LASTING_S, PAUSE_S, SLOW_S, STEP_S
+from foley_perception.audit.times import AHEAD_S, LASTING_S, PAUSE_S, SHORT_PAUSE_S, SLOW_S, STEP_S
 
 RULES: tuple[Rule, ...] = (
     # ---- microphones: samples ----
@@ -135,7 +136,7 @@ RULES: tuple[Rule, ...] = (
         "`header.stamp` is filled in",
         "any zero",
         "how many, first time, uncertainty of what is used",
-        "zero throughout: arrival is used (of sound, less the chunk's length); else these messages",
+        "zero throughout: arrival is used (of sound, less the chunk's length; of /tf not); else these messages",
     ),
     Rule(
         "stamp_repeated",
@@ -166,10 +167,18 @@ RULES: tuple[Rule, ...] = (
         "nothing",
     ),
     Rule(
+        "stamp_old",
+        "least latency of poses, joints, forces and /tf against the fastest sensors'",
+        f"{OLD_S:g} s",
+        "how far apart, from which; chrony, PTP",
+        "nothing",
+    ),
+    Rule(
         "two_runs",
         "stamps of a sensor go on where they were",
         f"back by more than {RUN_S:g} s, ahead of arrival (error from 60 s), or a new stream of the microphone after "
-        f"{PAUSE_S:g} s in which all are silent",
+        f"{SHORT_PAUSE_S:g} s in which all are silent ({PAUSE_S:g} s of a microphone alone); without one, "
+        f"/tf_static or robot_description told again after {PAUSE_S:g} s",
         "by how much, when; a bag for each run",
         "error of a main device: the bag",
     ),

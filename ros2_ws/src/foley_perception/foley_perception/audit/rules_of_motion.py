@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from foley_perception.audit.motion import STILL_M, STUCK_S
+from foley_perception.audit.motion import PLAN_AHEAD_S, PLAN_LATE_S, STILL_M, STUCK_S
 from foley_perception.audit.moving import FAR_M, JUMP_M, JUMP_M_S, MAX_GAP_S, UNIT_HIGH, UNIT_LOW
 from foley_perception.audit.rule import Rule
 
@@ -116,6 +116,13 @@ MOTION: tuple[Rule, ...] = (
         "any other",
         "which plan, why",
         "that plan",
+    ),
+    Rule(
+        "plan_time",
+        "plans begin near the time at which they came",
+        f"{PLAN_LATE_S:g} s before it, {PLAN_AHEAD_S:g} s after it",
+        "how many, of the first when and by how much; stamp with ROS time or 0",
+        "those plans (stamps of arrival's clock in a recording of simulated time are brought to it)",
     ),
     Rule(
         "plan_kinematics",

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
-from foley_common.topics import MAIN_DEVICES, Topic
+from foley_common.topics import MAIN_DEVICES, TF, Topic
 from foley_perception.audit.arrivals import SAME_CLOCK_S, ArrivalClock
 from foley_perception.audit.clock_time import moment
 from foley_perception.audit.finding import Finding, Severity
+from foley_perception.audit.older import SMALL, older_than_others
 from foley_perception.audit.stamps import Jump, StampAudit
 
 STEP_S = 0.02  # a step that must be told; detected from 12 ms up
@@ -21,6 +22,7 @@ AHEAD_S = 0.005
 SLOW_S = 3.0
 _JUDGED = 10  # messages of a sensor before its clock is compared
 PAUSE_S = 5.0  # of all sensors together
+SHORT_PAUSE_S = 1.0  # the same, of a microphone and others
 _NEAR_S = 0.3  # around a step that is not looked at
 _TOGETHER_S = 0.5  # of arrival, within which topics of one clock show its step
 _OTHER_RUN_S = 60.0  # stamps that go ahead by more are of another run
@@ -47,6 +49,8 @@ class TimeAudit:
         self._sensors = {
             name: s for name, s in self._stamps.items() if roles[name].reader in SENSORS and s.stamped
         }
+        # A microphone alone may be silent while its driver starts anew.
+        self.silent_s = SHORT_PAUSE_S if len(self._sensors) > 1 else PAUSE_S
         self.clock = self._clock()
         self.measured = any((np.abs(np.subtract(*s.fastest())) > 1000).any() for s in self._sensors.values())
 
@@ -82,14 +86,15 @@ class TimeAudit:
     # ---- one topic -------------------------------------------------------------------------------------
     def _zero(self, name: str, stamps: StampAudit, start_ns: int | None) -> Iterator[Finding]:
         role = self._roles[name]
-        if not stamps.zero or role.reader not in RESTAMPED:
+        if not stamps.zero or not (role.reader in RESTAMPED or role == TF):
             return
         first = self.clock.stamp_ns(stamps.first_zero_ns)
-        if stamps.stamped:
+        if stamps.stamped or role == TF:  # each transform has a stamp of its own, which no arrival replaces
             # A simulation begins at 0.
-            begins = stamps.zero == 1 and int(stamps.fastest()[1][0]) < NS_PER_S
+            begins = stamps.zero == 1 and stamps.stamped and int(stamps.fastest()[1][0]) < NS_PER_S
             severity = Severity.NOTE if begins else Severity.PROBLEM
             cost = "first_sample places them" if role.reader == "audio" else "they are left out"
+            cost = "tf does not say where these frames were" if role == TF else cost
             text = (
                 f"{name}: {stamps.zero} of {stamps.messages} messages have header.stamp 0, first at "
                 f"{moment(first, start_ns)}: {cost}; the driver must stamp each"
@@ -152,16 +157,16 @@ class TimeAudit:
             )
 
     # ---- all topics ------------------------------------------------------------------------------------
-    def pauses(self) -> list[tuple[int, int]]:
+    def pauses(self, least_s: float = PAUSE_S) -> list[tuple[int, int]]:
         """Stamps before and after each time in which all sensors are silent together."""
         common: list[tuple[int, int]] | None = None
         for stamps in self._sensors.values():
-            own = stamps.silences(PAUSE_S)
+            own = stamps.silences(least_s)
             if common is None:
                 common = own
                 continue
             both = ((max(a, c), min(b, d)) for a, b in common for c, d in own)
-            common = [(a, b) for a, b in both if b - a > PAUSE_S * NS_PER_S]
+            common = [(a, b) for a, b in both if b - a > least_s * NS_PER_S]
         return common or []
 
     def _runs(self, start_ns: int | None) -> Iterator[Finding]:
@@ -216,7 +221,10 @@ class TimeAudit:
                 "stamps are used; `ros2 bag record --use-sim-time` records one clock",
             )
         latencies = {n: self._latency(s) for n, s in self._sensors.items() if s.stamped >= _JUDGED}
-        for name, latency in sorted(latencies.items()):
+        # Moving frames are judged by the sensors, and no sensor by them.
+        moving = {n: s for n, s in self._stamps.items() if self._roles[n] == TF and s.stamped >= _JUDGED}
+        judged = latencies | {n: self._latency(s) for n, s in moving.items()}
+        for name, latency in sorted(judged.items()):
             others = [value for other, value in latencies.items() if other != name]
             if not others:
                 continue
@@ -245,6 +253,17 @@ class TimeAudit:
                     "what stamps them "
                     "is ahead; synchronise the computers (chrony or PTP)",
                 )
+            elif self.measured and self._roles[name].reader in SMALL:
+                beside = {other: value for other, value in latencies.items() if other != name}
+                yield from older_than_others(name, latency, beside, clock)
+
+    def arrival_stamps(self, stamps: StampAudit) -> bool:
+        """Whether a topic is stamped by the clock of arrival where the sensors are by another."""
+        arrivals, times = stamps.fastest()
+        if self.clock.same or not arrivals.size:
+            return False
+        apart = abs(float(np.median(arrivals - times))) / NS_PER_S
+        return apart < SLOW_S and abs(self._latency(stamps)) > 2 * SLOW_S
 
     def _latency(self, stamps: StampAudit) -> float:
         """Median over the recording of the least latency [s], by the common clock."""

@@ -112,7 +112,9 @@ def _check(args: argparse.Namespace) -> int:
     from foley_perception.audit.recording import RecordingAudit
     from foley_perception.audit.roles import roles_of
     from foley_perception.commands.tables import print_findings
+    from foley_perception.dataset.cut import CutConfig
     from foley_perception.episodes import EpisodeError, read_episode
+    from foley_perception.episodes.planned_path import plan_findings
     from foley_perception.recording.inspect import inspect_bag
 
     naming = topic_options.naming_of(args, [Path(args.path)])
@@ -133,7 +135,8 @@ def _check(args: argparse.Namespace) -> int:
         if rest.strip("; "):
             found.insert(0, Finding("reader", Severity.ERROR, "", str(error)))
     else:
-        found += [finding for finding in episode.findings if finding.text not in told]
+        planned = plan_findings(episode, hand or GripperHand.from_yaml(CutConfig().hand))
+        found += [f for f in (*episode.findings, *planned) if f.text not in told]
         told += [finding.text for finding in found]
         more = [*episode.problems, *episode.motion_problems(hand)]
         more = [text for text in dict.fromkeys(more) if text not in told]

@@ -6,7 +6,7 @@ are many, and their types are frozen. Everything else goes through the definitio
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -69,7 +69,7 @@ class Decoder:
         except Exception as error:
             raise EpisodeError(f"{message.topic}: a {kind} cannot be read ({error})") from error
 
-    def read_all(self, messages: Messages) -> Iterator[tuple[BagMessage, Any]]:
+    def read_all(self, messages: Iterable[BagMessage]) -> Iterator[tuple[BagMessage, Any]]:
         """Messages with what they hold; those that cannot be read are left out and counted."""
         for message in messages:
             try:

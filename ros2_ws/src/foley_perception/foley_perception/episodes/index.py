@@ -66,9 +66,17 @@ class Index:
 
         With ``neighbours`` also the nearest before and the nearest behind, however far: interpolation needs them.
         """
+        return [(int(row[0]), int(row[1])) for row in self._chosen(first, last, neighbours)]
+
+    def positions(self, first: int, last: int) -> list[Range]:
+        """What :meth:`ranges` reads: positions within which all of it lies."""
+        return [(int(row[2]), int(row[3])) for row in self._chosen(first, last, True)]
+
+    def _chosen(self, first: int, last: int, neighbours: bool) -> NDArray[np.int64]:
+        """Rows [n, 4]."""
         table = self._rows_of()
         if not len(table):
-            return []
+            return table
         chosen = (table[:, 3] >= first) & (table[:, 2] <= last)
         if neighbours:
             before, behind = table[:, 3] < first, table[:, 2] > last
@@ -76,7 +84,7 @@ class Index:
                 chosen[np.argmax(np.where(before, table[:, 3], _LOWEST))] = True
             if behind.any():
                 chosen[np.argmin(np.where(behind, table[:, 2], _HIGHEST))] = True
-        return [(int(row[0]), int(row[1])) for row in table[chosen]]
+        return table[chosen]
 
     def _rows_of(self) -> NDArray[np.int64]:
         if self._table is None:

@@ -111,6 +111,10 @@ class Stamped:
         inside = self._all.ranges(first_ns, last_ns, neighbours=self._numbers == WRENCH)
         return [*inside, *self.usable.ranges(first_ns, last_ns)]
 
+    def stamps(self, first_ns: int, last_ns: int) -> list[Range]:
+        """Stretches of stamps within which all lies that is read by :meth:`ranges` and has a place in the world."""
+        return self.usable.positions(first_ns, last_ns)
+
     def kept(self, start_ns: int, end_ns: int) -> list[BagMessage]:
         return []
 
@@ -182,6 +186,10 @@ class Hands:
 
     def ranges(self, first_ns: int, last_ns: int) -> list[Range]:
         return [r for i in (self._all, *self.seen.values()) for r in i.ranges(first_ns, last_ns)]
+
+    def stamps(self, first_ns: int, last_ns: int) -> list[Range]:
+        """As of :class:`Stamped`."""
+        return [r for i in (self._all, *self.seen.values()) for r in i.positions(first_ns, last_ns)]
 
     def kept(self, start_ns: int, end_ns: int) -> list[BagMessage]:
         return []

@@ -26,7 +26,7 @@ from foley_perception.audit.recording import RecordingAudit
 from foley_perception.episodes.decode import Decoder
 from foley_perception.episodes.index import Range, joined
 from foley_perception.episodes.names import resolve
-from foley_perception.episodes.notes import Contacts, Note, Plan, Plans, Transforms, note_of
+from foley_perception.episodes.notes import Contacts, Hands, Note, Plan, Plans, Stamped, Transforms, note_of
 from foley_perception.episodes.sound import SoundOutline, Stream
 from foley_perception.episodes.tracks import EpisodeError
 from foley_perception.recording.bag import Bag, BagMessage
@@ -189,13 +189,17 @@ class Outline:
         return segment.samples
 
     def transforms(self, span: Span | None) -> list[BagMessage]:
-        """Of /tf, for a stretch of time and for the plans that speak of it."""
+        """Of /tf, for a stretch of time, for what is read beside it, and for the plans that speak of it."""
         name = self.names.get(topics.TF.role, "")
         if self._all is not None:
             return self._all.get(name, [])
         if span is None or not self.counts[name]:
             return []
-        ranges = self._moving.ranges(span.first_ns, span.last_ns)
+        stretches = [(span.first_ns, span.last_ns)]
+        for note in self._notes.values():  # messages are read by whole seconds, and each has a place
+            if isinstance(note, Stamped | Hands):
+                stretches += note.stamps(span.first_ns, span.last_ns)
+        ranges = [r for stretch in joined(stretches) for r in self._moving.ranges(*stretch)]
         for plan in self.plans(span):
             ranges += self._moving.ranges(plan.start, plan.end)
             ranges += self._moving.ranges(plan.received, plan.received)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 from collections.abc import Iterable
 
 import numpy as np
@@ -15,7 +16,7 @@ from foley_perception.action.trajectory import TipPath, TrajectoryError
 from foley_perception.audit.finding import Finding, Severity
 from foley_perception.audit.motion import plan_refused
 from foley_perception.episodes.episode import Episode
-from foley_perception.episodes.tracks import EpisodeError, JointPlan
+from foley_perception.episodes.tracks import JointPlan
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformUnavailable
 
@@ -39,11 +40,8 @@ class PlannedPaths:
 
 
 def planned_paths(episode: Episode, hand: GripperHand) -> PlannedPaths:
-    """Joint plans by forward kinematics; where there are none, or no kinematics, the tool's plans as recorded.
-
-    Raises:
-        EpisodeError: nobody knows where the robot's root is in the world.
-    """
+    """Joint plans by forward kinematics; where there are none, no kinematics, or a root whose place in the world
+    nobody knows, the tool's plans as recorded."""
     tool_plans = tuple(
         ReceivedPath(plan.received_ns, plan.trajectory.tip_path(episode.tx_tool_tip))
         for plan in episode.tool_plans
@@ -55,6 +53,7 @@ def planned_paths(episode: Episode, hand: GripperHand) -> PlannedPaths:
             raise KinematicsError("robot_description was not recorded; record it as well")
         names = episode.frame_names
         chain = chain_in(episode.robot_description, names.tool, names.world)
+        _check_root(episode, chain)
     except KinematicsError as error:
         return PlannedPaths(_in_order(tool_plans), (_without_kinematics(episode, str(error)),))
     found, paths = [], []
@@ -78,6 +77,11 @@ def planned_paths(episode: Episode, hand: GripperHand) -> PlannedPaths:
     return PlannedPaths(_in_order(paths), tuple(found))
 
 
+def plan_findings(episode: Episode, hand: GripperHand) -> tuple[Finding, ...]:
+    """What is wrong with an episode's plans; nothing where no kinematics are installed, which the bag cannot help."""
+    return planned_paths(episode, hand).findings if importlib.util.find_spec("pinocchio") else ()
+
+
 def _in_order(paths: Iterable[ReceivedPath]) -> tuple[ReceivedPath, ...]:
     return tuple(sorted(paths, key=lambda p: p.received_ns))
 
@@ -90,21 +94,25 @@ def _without_kinematics(episode: Episode, why: str) -> Finding:
     return Finding("plan_kinematics", Severity.PROBLEM, JOINT_PLAN.name, text)
 
 
+def _check_root(episode: Episode, chain: ForwardKinematics) -> None:
+    """Raises KinematicsError: no transform connects the base of the kinematics with the world."""
+    world, root = episode.frame_names.world, chain.base_link
+    if root != world and not episode.transforms.connect(world, root):
+        raise KinematicsError(
+            f"no recorded transform connects the root `{root}` of robot_description with `{world}`; record /tf and "
+            "/tf_static as well, or name the frame that counts as the world with --world-frame"
+        )
+
+
 def _base(episode: Episode, chain: ForwardKinematics, plan: JointPlan) -> SE3 | None:
     """Where the base of the kinematics stood when the plan came, as live.
 
     Raises:
-        EpisodeError: no transform connects it with the world.
         TransformUnavailable: none at that time.
     """
     world, root = episode.frame_names.world, chain.base_link
     if root == world:
         return None
-    if not episode.transforms.connect(world, root):
-        raise EpisodeError(
-            f"{JOINT_PLAN.name}: no recorded transform connects the root `{root}` of robot_description with `{world}`; "
-            "record /tf and /tf_static as well, or name the frame that counts as the world with --world-frame"
-        )
     return episode.transforms.lookup(world, root, min(plan.received_ns, plan.start_ns))
 
 

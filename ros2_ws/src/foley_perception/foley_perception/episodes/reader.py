@@ -213,9 +213,16 @@ class _Reader:
         try:
             return read()
         except EpisodeError as error:
+            tf = self._names.get(topics.TF.role)
+            why = [
+                f.text
+                for f in self._outline.verdict.findings
+                if f.topic == tf and f.severity == Severity.PROBLEM
+            ]
+            text = "; ".join([str(error), *why])
             if self._span is None:
-                raise
-            self.unplaced.append(str(error))
+                raise EpisodeError(text) from error
+            self.unplaced.append(text)
             return None
 
     @contextlib.contextmanager
@@ -294,6 +301,19 @@ class _Reader:
     def _judged(self, device: str, arm: ArmTrack) -> ArmTrack:
         """Without what cannot have been measured: a wrench that does not change. What is wrong is told."""
         touches = self._outline.contact_times(device)
+        for reader in ("joint_plans", "tool_plans"):
+            topic = self._outline.topic(reader, device)
+            note = self._outline.note(topic) if topic is not None else None
+            if topic is not None and isinstance(note, Plans):
+                came = [(plan.received, plan.start) for plan in note.plans]
+                self.tell(rules.plan_times(self._names[topic.role], came, self._start_ns))
+        arm = dataclasses.replace(
+            arm,
+            joint_plans=tuple(p for p in arm.joint_plans if self._in_time(p.received_ns, p.start_ns)),
+            tool_plans=tuple(
+                p for p in arm.tool_plans if self._in_time(p.received_ns, int(p.trajectory.times_ns[0]))
+            ),
+        )
         for reader, rule in (("pose", rules.resting), ("wrench", rules.wrench_stuck), ("joints", None)):
             topic = self._outline.topic(reader, device)
             note = self._outline.note(topic) if topic is not None else None
@@ -310,6 +330,9 @@ class _Reader:
             if reader == "wrench" and arm.wrench is not None:
                 arm = dataclasses.replace(arm, wrench=None if found else arm.wrench.without(judge.frozen))
         return arm
+
+    def _in_time(self, received_ns: int, begins_ns: int) -> bool:
+        return not rules.plan_of_another_time(received_ns, begins_ns, self._start_ns)
 
     def cameras(self, fallback_frame: str) -> dict[str, CameraTrack]:
         tracks = {}

@@ -145,6 +145,56 @@ def test_a_pause_after_which_the_microphone_began_anew_is_two_runs(make_bag: Mak
         read_episode(bag)
 
 
+def _second_run(
+    pause_s: float, *, counts_on: bool = False, told_again: bool = False, sound: bool = True
+) -> Edit:
+    """Everything from 2 s on comes later by a pause; the microphone keeps its name, and counts anew."""
+    late, began, again = round(pause_s * S), list[int](), list[Queued]()
+
+    def edit(arrival: int, topic: str, kind: str, message: Any) -> list[Queued]:
+        if topic == "mic/audio" and not sound:
+            return []
+        if topic in ("/tf_static", "robot_description"):
+            again.append((START_NS + 2 * S + late, topic, kind, copy.deepcopy(message)))
+        header = getattr(message, "header", None)
+        stamp = header.stamp.sec * S + header.stamp.nanosec if header is not None else arrival
+        if stamp < START_NS + 2 * S:
+            return [(arrival, topic, kind, message)]
+        if header is not None:
+            header.stamp.sec, header.stamp.nanosec = (stamp + late) // S, (stamp + late) % S
+        if topic == "mic/audio" and not counts_on:
+            began.append(message.first_sample)
+            message.first_sample -= began[0]
+        here, again[:] = list(again) if told_again else [], []
+        return [*here, (arrival + late, topic, kind, message)]
+
+    return edit
+
+
+@pytest.mark.parametrize("pause_s", [1.5, 3.0, 86400.0])
+def test_a_microphone_that_counts_anew_after_a_pause_is_two_runs(make_bag: MakeBag, pause_s: float) -> None:
+    with pytest.raises(
+        EpisodeError, match=rf"after {pause_s:.0f}\.\d s in which no sensor|after 1\.5 s .* two runs"
+    ):
+        read_episode(make_bag(edit=_second_run(pause_s)))
+
+
+def test_a_pause_in_which_the_count_goes_on_is_one_run(make_bag: MakeBag) -> None:
+    assert "two runs" not in "".join(read_episode(make_bag(edit=_second_run(3.0, counts_on=True))).problems)
+
+
+@pytest.mark.parametrize("told_again", [True, False])
+def test_without_a_microphone_what_is_told_again_shows_the_second_run(
+    make_bag: MakeBag, told_again: bool
+) -> None:
+    bag = make_bag(edit=_second_run(30.0, told_again=told_again, sound=False))
+    if not told_again:
+        assert "two runs" not in "".join(read_episode(bag).problems)
+        return
+    with pytest.raises(EpisodeError, match=r"told again after 30\.\d s .* two runs"):
+        read_episode(bag)
+
+
 def test_poses_whose_clock_steps_are_refused(make_bag: MakeBag) -> None:
     def step(stamp: int, topic: str) -> int:
         return stamp + 30_000_000 * (topic == "ee_pose" and stamp > START_NS + 2 * S)

@@ -128,6 +128,48 @@ def test_stamps_ahead_of_arrival_are_told() -> None:
     assert (found.rule, found.severity) == ("stamp_ahead", Severity.PROBLEM) and "39.7 ms" in found.text
 
 
+@pytest.mark.parametrize("names", [(POSE,), (WRENCH,), (POSE, WRENCH)])
+@pytest.mark.parametrize("recorder", [0.0, 30.0])
+def test_small_messages_that_are_older_than_the_others_are_told(
+    names: tuple[str, ...], recorder: float
+) -> None:
+    slow = {name: lambda t: t + recorder for name in RATES} | {CAMERA: lambda t: t + recorder + 0.5}
+    found, _ = judge(stamps={name: lambda t: t - 0.3 for name in names}, arrivals=slow)
+    told = [f for f in found if f.rule != "clock_differs"]
+    assert [(f.rule, f.severity, f.topic) for f in told] == [
+        ("stamp_old", Severity.PROBLEM, name) for name in sorted(names)
+    ]
+    assert all(" 0.3 s" in f.text or " 0.29 s" in f.text or " 0.30 s" in f.text for f in told)
+
+
+def test_a_simulation_at_its_own_pace_has_no_old_stamps() -> None:
+    found, _ = judge(stamps={POSE: lambda t: t - 0.3}, arrivals=lambda t: t * 3)
+    assert [f.rule for f in found] == ["clock_differs"]
+
+
+@pytest.mark.parametrize(
+    ("change", "rule", "words"),
+    [
+        (lambda t: t, "", ""),
+        (lambda t: t + 0.1, "stamp_ahead", "ms before"),
+        (lambda t: t - 0.4, "stamp_old", "0.4"),
+        (lambda t: t - 30.0, "clock_other", "30.0 s before"),
+        (lambda t: np.full_like(t, np.nan), "stamp_zero", "400 of 400 messages"),
+    ],
+)
+def test_moving_frames_are_judged_as_a_sensor(change: Change, rule: str, words: str) -> None:
+    ROLES["/tf"], RATES["/tf"], LATENCY["/tf"] = topics.TF, 50.0, 0.0003
+    try:
+        found, _ = judge(stamps={"/tf": change})
+    finally:
+        for table in (ROLES, RATES, LATENCY):
+            del table["/tf"]  # type: ignore[attr-defined]
+    assert [(f.rule, f.severity, f.topic) for f in found] == (
+        [(rule, Severity.PROBLEM, "/tf")] if rule else []
+    )
+    assert all(words in f.text for f in found)
+
+
 # ---- steps ---------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("size", [0.02, 0.05, -0.03, -0.1])
 @pytest.mark.parametrize(("seconds", "at"), [(6.0, 3.0), (6.0, 1.5), (6.0, 4.5), (60.0, 40.0)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import copy
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from foley_perception.action.gripper import GripperHand
+from foley_perception.commands import bag as bag_command
 from foley_perception.dataset.cut import CutConfig, Cutter
 from foley_perception.episodes import Episode, EpisodeError, read_episode
 from foley_perception.episodes.frames import FrameNames
@@ -130,9 +132,27 @@ def test_a_robot_whose_root_is_not_the_world_is_planned_for_where_it_stands(make
     truth, _ = cut(make_bag("plain"))
     for ours, theirs in zip(clips, truth, strict=True):
         np.testing.assert_allclose(ours.action_planned, theirs.action_planned, atol=1e-6)
-    lost = read_episode(make_bag("lost", edit=each("robot_description", rename)))
-    with pytest.raises(EpisodeError, match="no recorded transform connects the root `base_link`"):
-        planned_paths(lost, HAND)
+
+
+def test_a_robot_whose_root_tf_does_not_know_costs_its_plans_alone(
+    make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("pinocchio")
+
+    def rename(t: float, message: Any) -> None:
+        message.data = message.data.replace('"world"', '"base_link"').replace("0.05 0 0", "-0.45 0 0")
+
+    bag = make_bag("lost", edit=each("robot_description", rename))
+    clips, cutter = cut(bag)
+    assert len(clips) == 3 and all(np.isnan(clip.action_planned).all() for clip in clips)
+    (told,) = cutter.problems
+    assert "its 3 plans cannot be followed: no recorded transform connects the root `base_link`" in told
+    for clip in clips:
+        np.testing.assert_allclose(clip.clip.position, (0.05, 0, 0.05), atol=1e-3)
+    parser = argparse.ArgumentParser()
+    bag_command.configure(parser)
+    assert bag_command.run(parser.parse_args(["check", str(bag), "--out", str(tmp_path)])) == 1
+    assert told in " ".join(capsys.readouterr().out.split())
 
 
 def test_frames_of_other_names(make_bag: MakeBag) -> None:
