@@ -327,7 +327,7 @@ class _Reader:
                 continue
             found = rule(name, extent, touches, self._start_ns)
             self.tell(found)
-            if reader == "wrench" and arm.wrench is not None:
+            if reader == "wrench" and arm.wrench is not None and isinstance(judge, Moving):
                 arm = dataclasses.replace(arm, wrench=None if found else arm.wrench.without(judge.frozen))
         return arm
 

@@ -116,7 +116,7 @@ def superseded(bags: Sequence[Path]) -> list[Path]:
 def same_content(bags: Sequence[Path]) -> dict[Path, Path]:
     """Bags that are copies of an earlier one, whatever they are called -> that."""
     first: dict[str, Path] = {}
-    found = {}
+    found: dict[Path, Path] = {}
     for bag in bags:
         if mark := _fingerprint(bag):
             found |= {bag: first[mark]} if mark in first else {}

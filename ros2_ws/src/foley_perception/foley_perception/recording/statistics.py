@@ -208,7 +208,8 @@ def _believable(stamps: Stamps) -> Stamps:
         return stamps
     low, high = stamps[stamps.size // 20], stamps[-1 - stamps.size // 20]
     beyond = int(high - low) + 10 * NS_PER_S
-    return stamps[(stamps >= low - beyond) & (stamps <= high + beyond)]
+    inside: Stamps = stamps[(stamps >= low - beyond) & (stamps <= high + beyond)]
+    return inside
 
 
 def _without_steps(
