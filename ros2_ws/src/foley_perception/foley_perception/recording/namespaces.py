@@ -34,9 +34,12 @@ def empty_namespace(namespace: str, names: Collection[str], mapped: Iterable[str
     asked = namespace.strip("/")
     if not asked:
         return ""
-    there = namespaces(names)
-    if asked in there or any(topic in names and topic.startswith(f"/{asked}/") for topic in mapped):
+    below = f"/{asked}/"
+    if any(topic.startswith(below) and topic.removeprefix(below) in _NAMES for topic in names):
         return ""
+    if any(topic in names and topic.startswith(below) for topic in mapped):
+        return ""
+    there = namespaces(names)
     said = f"--namespace {namespace}: none of its topics is one of ours in /{asked}"
     named = topic_map.near(asked, (n for n in there if n))[:_TOLD]
     if named:
