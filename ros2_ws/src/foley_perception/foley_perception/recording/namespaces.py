@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from foley_common import topic_map
-from foley_common.topics import TOPICS
+from foley_common import topic_map, topics
 
-_NAMES = sorted(
-    (t.name for t in TOPICS if not t.absolute and not t.name.startswith("~")), key=len, reverse=True
-)
 _TOLD = 12
 
 
 def namespaces(names: Iterable[str]) -> list[str]:
     """Those in which topics of our names lie, without slashes; an empty one for topics in none."""
     found = set()
+    ours = sorted(_names(), key=len, reverse=True)
     for topic in names:
-        name = next((n for n in _NAMES if f"/{topic.lstrip('/')}".endswith(f"/{n}")), "")
+        name = next((n for n in ours if f"/{topic.lstrip('/')}".endswith(f"/{n}")), "")
         if name:
             found.add(topic.removesuffix(name).strip("/"))
     return sorted(found)
@@ -34,9 +31,12 @@ def empty_namespace(namespace: str, names: Collection[str], mapped: Iterable[str
     asked = namespace.strip("/")
     if not asked:
         return ""
-    there = namespaces(names)
-    if asked in there or any(topic in names and topic.startswith(f"/{asked}/") for topic in mapped):
+    below = f"/{asked}/"
+    if any(topic.startswith(below) and topic.removeprefix(below) in _names() for topic in names):
         return ""
+    if any(topic in names and topic.startswith(below) for topic in mapped):
+        return ""
+    there = namespaces(names)
     said = f"--namespace {namespace}: none of its topics is one of ours in /{asked}"
     named = topic_map.near(asked, (n for n in there if n))[:_TOLD]
     if named:
@@ -45,3 +45,7 @@ def empty_namespace(namespace: str, names: Collection[str], mapped: Iterable[str
     if there:
         return f"{said}; they lie in no namespace: leave --namespace out"
     return f"{said}, nor elsewhere: say which topic is meant with --map NAME=TOPIC"
+
+
+def _names() -> set[str]:
+    return {t.name for t in topics.TOPICS if not t.absolute and not t.name.startswith("~")}

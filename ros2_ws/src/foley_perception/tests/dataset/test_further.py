@@ -16,7 +16,7 @@ from foley_perception.dataset.cut import CutConfig
 from foley_perception.dataset.manifest import check
 from foley_perception.dataset.reader import ClipDataset
 from foley_perception.dataset.schema import DatasetError
-from foley_perception.episodes import read_episode
+from foley_perception.episodes import EpisodeError, read_episode
 from foley_perception.recording.bag import Bag
 from foley_perception.recording.config import RecorderConfig
 from foley_perception.recording.recording import RawMessage, Recording
@@ -200,7 +200,8 @@ def test_under_a_namespace(make_bag: MakeBag) -> None:
         episode = read_episode(bag, namespace=namespace)
         assert list(episode.microphones) == ["microphone", "table_microphone"]
         assert list(episode.cameras) == ["camera", "wrist_camera"] and not episode.problems
-    assert not read_episode(bag, namespace="robot2").microphones
+    with pytest.raises(EpisodeError, match="they lie in robot1: --namespace robot1"):
+        read_episode(bag, namespace="robot2")
 
 
 def test_a_second_arm(make_bag: MakeBag, tmp_path: Path) -> None:

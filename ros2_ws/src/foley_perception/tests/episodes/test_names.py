@@ -169,4 +169,5 @@ def test_a_namespace_with_nothing_in_it_is_named_with_those_that_there_are() -> 
     assert resolve(bag, "/robot1/")[0] == {"microphone": "/robot1/mic/audio"}
     assert resolve(bag, "robto1", {"mic/audio": "/robto1/odometry"}, readers=())[0] == {}
     with pytest.raises(EpisodeError, match="they lie in no namespace: leave --namespace out"):
-        resolve(a_bag({"/left/ee_pose": "left/ee_pose"}), "left")
+        resolve(a_bag({"/left/ee_pose": "left/ee_pose"}), "right")
+    assert resolve(a_bag({"/left/ee_pose": "ee_pose"}), "left")[0] == {"ee_pose": "/left/ee_pose"}
