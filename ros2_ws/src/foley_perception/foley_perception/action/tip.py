@@ -31,7 +31,11 @@ def tip_in_tool(
             return chain.poses((), np.zeros((1, 0)))[0], ""
         except KinematicsError as error:
             unknown += f"; robot_description: {error}"
-    return SE3.identity(), f"{unknown}; until then the tool point `{tool_frame}` is taken for the tip"
+    return SE3.identity(), (
+        f"{unknown}; until then the tool point `{tool_frame}` is taken for the tip; where frames of the robot bear "
+        "other names than these, name them with --tool-frame and --tip-frame (live: the parameters `tool_frame` and "
+        "`tip_frame`)"
+    )
 
 
 def in_fixed_frame(pose: SE3, frame: str, fixed_frame: str, time_ns: int | None, lookup: Lookup) -> SE3:
