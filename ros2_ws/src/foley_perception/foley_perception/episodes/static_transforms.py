@@ -72,7 +72,10 @@ class StaticTransforms:
         """Frames that were told to be elsewhere."""
         found = []
         for child, told in self._told.items():
-            changes = [(one.time_ns, *map(float, a.pose.distance_to(one.pose))) for a, one in _pairs(told)]
+            changes = []
+            for before, after in _pairs(told):
+                shift, turn = before.pose.distance_to(after.pose)
+                changes.append((after.time_ns, float(shift), float(turn)))
             if changes:
                 parents = list(dict.fromkeys(one.parent for one in told))
                 found.append(rules.static_changed(self._topic, child, parents, changes, start_ns))
