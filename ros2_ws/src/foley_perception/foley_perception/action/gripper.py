@@ -17,6 +17,7 @@ import numpy as np
 import yaml
 from numpy.typing import ArrayLike, NDArray
 
+from foley_perception.audit.motion import WIDTH_SLACK
 from foley_perception.config_files import find_config
 from foley_perception.geometry.se3 import SE3
 
@@ -104,6 +105,12 @@ class GripperHand:
     def width_of(self, joint_position: ArrayLike) -> Array:
         """Opening width [...] in metres of the gripper joint's position [...]."""
         return np.asarray(self.width_offset + self.width_scale * np.asarray(joint_position, dtype=np.float64))
+
+    def measured_width(self, joint_position: ArrayLike) -> Array:
+        """The same; NaN where this hand cannot be so far open, as of another gripper or unit."""
+        width = self.width_of(joint_position)
+        slack = WIDTH_SLACK * self.max_width
+        return np.where((width >= -slack) & (width <= self.max_width + slack), width, np.nan)
 
     def keypoints(
         self,

@@ -29,6 +29,21 @@ PLAN_LATE_S, PLAN_AHEAD_S = (
     5.0,
 )  # a plan that begins so long before it came, or after, is of another clock
 PLAN_AGAIN_S = 60.0  # before it came, of a plan that is told again to a recording that begins
+ENDS_S = 1.0  # by which a force or width may be told for a shorter time than poses
+WIDTH_GAP_S = 0.5  # as of clips/action.py
+WIDTH_SLACK = 0.2  # of the hand's range, beyond which it is not that gripper's width
+
+
+@dataclasses.dataclass(frozen=True)
+class JointSpan:
+    """Of a joint over a whole recording: from when to when, the longest silence, between which positions."""
+
+    first_ns: int
+    last_ns: int
+    gap_s: float  # the longest
+    gap_ns: int  # from when on
+    lowest: float  # NaN where no position is known
+    highest: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,6 +170,19 @@ def wrench_stuck(topic: str, extent: Extent, contacts_ns: Sequence[int], start_n
     ]
 
 
+def ends(topic: str, what: str, first_ns: int, last_ns: int, poses: Extent, start_ns: int) -> list[Finding]:
+    """A force or width that begins later than the poses, or ends before them."""
+    late, early = seconds(first_ns, poses.first_ns), seconds(poses.last_ns, last_ns)
+    if max(late, early) <= ENDS_S:
+        return []
+    text = (
+        f"{topic}: {what} is told from {seconds(first_ns, start_ns):.3f} s to {seconds(last_ns, start_ns):.3f} s only, "
+        f"poses from {seconds(poses.first_ns, start_ns):.3f} s to {seconds(poses.last_ns, start_ns):.3f} s: without it "
+        "it is not known (NaN); did its driver start late, or stop?"
+    )
+    return [Finding("motion_ends", Severity.PROBLEM, topic, text, first_ns if late > ENDS_S else last_ns)]
+
+
 def wrench_frozen(topic: str, stretches: Sequence[Extent], start_ns: int) -> list[Finding]:
     """Stretches in which a wrench [6] that changes elsewhere does not."""
     if not stretches:
@@ -208,6 +236,40 @@ def width_untold(
         f"{topic}: joint `{joint}` of the hand `{hand}` {seen}: {cost}, the file's width.default, which stands in; "
         "publish the joint, or name the hand file of this gripper (--hand, live the parameter `hand`)",
     )
+
+
+def width_faults(
+    topic: str,
+    joint: str,
+    hand: str,
+    max_m: float,
+    span: JointSpan,
+    width: tuple[float, float],  # [m], the lowest and the highest
+    poses: Extent | None,
+    start_ns: int,
+) -> list[Finding]:
+    """What is wrong with an opening that a joint tells."""
+    found = []
+    low, high = min(width), max(width)
+    slack = WIDTH_SLACK * max_m
+    if low < -slack or high > max_m + slack:
+        text = (
+            f"{topic}: joint `{joint}` opens the gripper from {low:.4g} to {high:.4g} m, the hand `{hand}` from 0 to "
+            f"{max_m:g} m: what is outside is not known (NaN); are they millimetres or counts? ROS has metres; let its "
+            "driver convert them, or name the hand file of this gripper (--hand, live the parameter `hand`)"
+        )
+        found.append(Finding("width_range", Severity.PROBLEM, topic, text, span.first_ns))
+    if span.gap_s > WIDTH_GAP_S:
+        text = (
+            f"{topic}: joint `{joint}` is not told for up to {span.gap_s:.3f} s, from "
+            f"{seconds(span.gap_ns, start_ns):.3f} s on: over more than {WIDTH_GAP_S} s the gripper's width is not "
+            "known (NaN); let its driver tell it at 10 Hz or more"
+        )
+        found.append(Finding("width_gap", Severity.PROBLEM, topic, text, span.gap_ns))
+    if poses is not None:
+        what = f"joint `{joint}`, the gripper's width,"
+        found += ends(topic, what, span.first_ns, span.last_ns, poses, start_ns)
+    return found
 
 
 # ---- plans ---------------------------------------------------------------------------------------------

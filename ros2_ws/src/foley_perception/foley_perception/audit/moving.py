@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
 from foley_perception.audit.finding import Finding, Severity
-from foley_perception.audit.motion import STUCK_COUNT, STUCK_S, Extent, joint_fault, seconds, wrench_frozen
+from foley_perception.audit.motion import (
+    STUCK_COUNT,
+    STUCK_S,
+    Extent,
+    JointSpan,
+    joint_fault,
+    seconds,
+    wrench_frozen,
+)
 
 UNIT_LOW, UNIT_HIGH = 0.9, 1.1  # length of a quaternion that rounding or a foreign library may give
 FAR_M = 50.0  # no arm stands this far from its world
@@ -89,12 +97,14 @@ class Moving:
         self._last: tuple[int, NDArray[np.float64], str] | None = None  # usable
         self._first_ns, self._newest_ns, self._usable = 2**63 - 1, -(2**63), 0
         self._lowest, self._highest = np.full(numbers, np.inf), np.full(numbers, -np.inf)
+        self._begin_ns, self._end_ns = 2**63 - 1, -(2**63)  # usable or not
         self._held, self._zeros = Held(), 0
         self._frozen: list[Extent] = []
 
     def add(self, time_ns: int, values: NDArray[np.float64], frame: str = "") -> bool:
         """One message, given in a frame; whether it is usable."""
         self._messages += 1
+        self._begin_ns, self._end_ns = min(self._begin_ns, time_ns), max(self._end_ns, time_ns)
         if not math.isfinite(sum(values.tolist())):
             self._nan.add(time_ns)
             return False
@@ -146,6 +156,11 @@ class Moving:
         if not self._usable:
             return None
         return Extent(self._first_ns, self._newest_ns, self._usable, self._lowest, self._highest)
+
+    @property
+    def told_ns(self) -> tuple[int, int]:
+        """The first and the last stamp, of messages that are not usable too."""
+        return self._begin_ns, self._end_ns
 
     @property
     def frozen(self) -> list[Extent]:
@@ -229,6 +244,38 @@ class Moving:
         return [one for one, count in zip(found, (nan, turned, far, jump), strict=True) if count.messages]
 
 
+class Told:
+    """When messages that name the same joints came, and between which positions."""
+
+    def __init__(self, time_ns: int, count: int) -> None:
+        self._first_ns = self._last_ns = self._gap_from_ns = time_ns
+        self._gap_ns = 0
+        self._lowest, self._highest = np.full(count, np.nan), np.full(count, np.nan)
+
+    def add(self, time_ns: int, positions: NDArray[np.float64]) -> None:
+        if time_ns - self._last_ns > self._gap_ns:
+            self._gap_ns, self._gap_from_ns = time_ns - self._last_ns, self._last_ns
+        self._first_ns, self._last_ns = min(self._first_ns, time_ns), max(self._last_ns, time_ns)
+        np.fmin(self._lowest, positions, out=self._lowest)
+        np.fmax(self._highest, positions, out=self._highest)
+
+    def spans(self) -> list[JointSpan]:
+        times = self._first_ns, self._last_ns, self._gap_ns / NS_PER_S, self._gap_from_ns
+        ranges = zip(self._lowest.tolist(), self._highest.tolist(), strict=True)
+        return [JointSpan(*times, low, high) for low, high in ranges]
+
+
+def _together(one: JointSpan, other: JointSpan) -> JointSpan:
+    """Of a joint that messages of two kinds name: where one kind is silent, the other may not be."""
+    return JointSpan(
+        min(one.first_ns, other.first_ns),
+        max(one.last_ns, other.last_ns),
+        *min((one.gap_s, one.gap_ns), (other.gap_s, other.gap_ns)),
+        float(np.fmin(one.lowest, other.lowest)),
+        float(np.fmax(one.highest, other.highest)),
+    )
+
+
 class JointNames:
     """Judges joint_states."""
 
@@ -237,6 +284,16 @@ class JointNames:
         self._wrong: dict[str, Count] = collections.defaultdict(Count)  # by what is wrong
         self._nan: dict[str, Count] = collections.defaultdict(Count)  # by joint
         self._without, self._unreadable = Count(), Count()
+        self._told: dict[tuple[str, ...], Told] = {}  # by the joints that a message names
+
+    @property
+    def spans(self) -> dict[str, JointSpan]:
+        """By joint."""
+        found: dict[str, JointSpan] = {}
+        for names, told in self._told.items():
+            for joint, span in zip(names, told.spans(), strict=True):
+                found[joint] = _together(found[joint], span) if joint in found else span
+        return found
 
     def cannot_read(self, arrival_ns: int, why: str) -> None:
         """One message that is none."""
@@ -253,6 +310,10 @@ class JointNames:
         if fault := joint_fault(names, positions):
             self._wrong[fault].add(time_ns)
             return False
+        key = tuple(names)
+        if key not in self._told:
+            self._told[key] = Told(time_ns, len(key))
+        self._told[key].add(time_ns, positions)
         if not math.isfinite(sum(positions.tolist())):
             for name, position in zip(names, positions, strict=True):
                 if not math.isfinite(position):

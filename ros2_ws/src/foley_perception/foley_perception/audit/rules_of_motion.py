@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from foley_perception.audit.motion import PLAN_AHEAD_S, PLAN_LATE_S, STILL_M, STUCK_S
+from foley_perception.audit.motion import (
+    ENDS_S,
+    PLAN_AHEAD_S,
+    PLAN_LATE_S,
+    STILL_M,
+    STUCK_S,
+    WIDTH_GAP_S,
+    WIDTH_SLACK,
+)
 from foley_perception.audit.moving import FAR_M, JUMP_M, JUMP_M_S, MAX_GAP_S, UNIT_HIGH, UNIT_LOW
 from foley_perception.audit.rule import Rule
 
@@ -95,6 +103,13 @@ MOTION: tuple[Rule, ...] = (
         "the force there: NaN",
     ),
     Rule(
+        "motion_ends",
+        "forces and the gripper's width are told for as long as poses",
+        f"{ENDS_S:g} s",
+        "from when to when they are told, and poses",
+        "the force or width before and after: NaN",
+    ),
+    Rule(
         "joints_names",
         "as many positions as names, each name once",
         "any other",
@@ -109,6 +124,20 @@ MOTION: tuple[Rule, ...] = (
         "never",
         "the joint, those that were told; `--hand`",
         "the width: NaN; a hand is drawn with its file's default",
+    ),
+    Rule(
+        "width_range",
+        "the gripper's opening lies in the range of the hand's file",
+        f"{WIDTH_SLACK:.0%} of the range beyond its ends",
+        "the lowest and the highest; metres, `--hand`",
+        "the width outside: NaN",
+    ),
+    Rule(
+        "width_gap",
+        "the joint of the gripper is told without a pause",
+        f"{WIDTH_GAP_S:g} s",
+        "the longest, when",
+        "the width there: NaN",
     ),
     Rule(
         "plan_refused",

@@ -139,6 +139,8 @@ def _check(args: argparse.Namespace) -> int:
         found += [f for f in (*episode.findings, *planned) if f.text not in told]
         told += [finding.text for finding in found]
         more = [*episode.problems, *episode.motion_problems(hand)]
+        if hand is None:
+            more += map(str, episode.width_findings(GripperHand.from_yaml("parallel_gripper")))
         more = [text for text in dict.fromkeys(more) if text not in told]
         found += [Finding("reader", Severity.PROBLEM, "", text) for text in more]
         for segment in episode.audio.segments if episode.audio is not None else ():

@@ -18,7 +18,7 @@ from foley_perception.action.mimic import MimicJoints
 from foley_perception.action.planned_motion import joint_position
 from foley_perception.action.tip import tip_in_tool
 from foley_perception.audit.finding import Finding, Severity
-from foley_perception.audit.motion import width_untold
+from foley_perception.audit.motion import width_faults, width_untold
 from foley_perception.contact_event import Contact
 from foley_perception.episodes.frames import FrameNames, RecordedTransforms
 from foley_perception.episodes.tracks import (
@@ -244,7 +244,7 @@ class Episode:
             measured = np.where(np.isfinite(column), column, np.nan)[told]
             position = joint_position(_of(arm, hand.width_joint), {name: measured}, mimics)
             if position is not None and np.isfinite(position).any():
-                return joints.times_ns[told], hand.width_of(position)
+                return joints.times_ns[told], hand.measured_width(position)
         return None
 
     def motion_problems(self, hand: GripperHand | None) -> tuple[str, ...]:
@@ -262,7 +262,27 @@ class Episode:
             told.append(
                 str(width_untold(JOINT_STATES.name, hand.width_joint, hand.name, hand.default_width, names))
             )
-        return tuple(told)
+        return (*told, *map(str, self.width_findings(hand)))
+
+    def width_findings(self, hand: GripperHand | None) -> list[Finding]:
+        """What is wrong with the opening of the main gripper where a joint tells it."""
+        arm = self._arm
+        if hand is None or not hand.width_joint:
+            return []
+        mimics = MimicJoints(self.robot_description)
+        for joint in mimics.family(hand.width_joint):
+            span = arm.joint_spans.get(joint)
+            if span is None or not np.isfinite(span.lowest):
+                continue
+            ends = np.array([span.lowest, span.highest])
+            position = joint_position(hand.width_joint, {joint: ends}, mimics)
+            if position is not None:
+                low, high = hand.width_of(position).tolist()
+                name, size = JOINT_STATES.name, hand.max_width
+                return width_faults(
+                    name, joint, hand.name, size, span, (low, high), arm.pose_extent, self.start_ns
+                )
+        return []
 
     @property
     def notes(self) -> tuple[str, ...]:

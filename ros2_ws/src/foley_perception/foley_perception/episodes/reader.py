@@ -15,7 +15,7 @@ from foley_common import topics
 from foley_common.topics import MAIN_DEVICES, Topic
 from foley_perception.audit import motion as rules
 from foley_perception.audit.finding import Finding, Severity
-from foley_perception.audit.moving import Moving, unreadable
+from foley_perception.audit.moving import JointNames, unreadable
 from foley_perception.contact_event import NOWHERE, Contact
 from foley_perception.episodes import decode, decode_motion
 from foley_perception.episodes.cameras import Placing, camera_track
@@ -322,13 +322,28 @@ class _Reader:
                 continue
             name = self._names[topic.role]
             self.tell(judge.findings(name, self._start_ns))
-            extent = judge.extent if isinstance(judge, Moving) else None
+            if isinstance(judge, JointNames):
+                arm = dataclasses.replace(arm, joint_spans=judge.spans)
+                continue
+            extent = judge.extent
             if extent is None or rule is None:
                 continue
+            if reader == "pose":
+                arm = dataclasses.replace(arm, pose_extent=extent)
+            elif arm.pose_extent is not None:
+                told = rules.ends(name, "the force", *judge.told_ns, arm.pose_extent, self._start_ns)
+                self.tell(told)
             found = rule(name, extent, touches, self._start_ns)
             self.tell(found)
-            if reader == "wrench" and arm.wrench is not None and isinstance(judge, Moving):
-                arm = dataclasses.replace(arm, wrench=None if found else arm.wrench.without(judge.frozen))
+            if (
+                reader == "wrench"
+                and arm.wrench is not None
+                and isinstance(note, Stamped)
+                and note.judge is not None
+            ):
+                arm = dataclasses.replace(
+                    arm, wrench=None if found else arm.wrench.without(note.judge.frozen)
+                )
         return arm
 
     def _in_time(self, received_ns: int, begins_ns: int) -> bool:

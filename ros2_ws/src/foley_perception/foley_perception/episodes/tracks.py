@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +14,7 @@ from foley_common.times import NS_PER_S
 from foley_perception.action.trajectory import ToolTrajectory
 from foley_perception.audio.clock_fit import SampleClock
 from foley_perception.audit.finding import Finding
-from foley_perception.audit.motion import Extent
+from foley_perception.audit.motion import Extent, JointSpan
 from foley_perception.contact_event import Contact
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3, interpolate_at
@@ -342,6 +342,8 @@ class ArmTrack:
     joint_plans: tuple[JointPlan, ...] = ()
     tool_plans: tuple[ToolPlan, ...] = ()
     truth: tuple[Contact, ...] = ()  # ground truth of the simulator
+    joint_spans: Mapping[str, JointSpan] = dataclasses.field(default_factory=dict)  # of the whole recording
+    pose_extent: Extent | None = None  # likewise
 
     @property
     def force(self) -> tuple[Times, NDArray[np.float64]] | None:

@@ -178,6 +178,11 @@ class SensedScene:
             found.append(
                 "wrench holds NaN: the force is not known; is the sensor mounted, and its driver ready?"
             )
+        if self.widths.newest_ns is not None and self.widths.newest() is None:
+            found.append(
+                f"joint_states: the gripper's width is NaN or outside of [0, {self.hand.max_width:g}] m of the hand "
+                f"`{self.hand.name}`: it is not known; is it in metres, and the parameter `hand` that of this gripper?"
+            )
         width_needed = self.config.gripper and bool(self.hand.width_joint)
         if width_needed and self._silent_s(topics.JOINT_STATES.name, now_ns) > self.config.silent_s:
             told = topics.JOINT_STATES.name in self._seen_ns
@@ -246,7 +251,7 @@ class SensedScene:
         position = joint_position(self.hand.width_joint, known, self._mimics)
         if position is None:  # it is named, and NaN
             return np.full(1, np.nan) if len(message.position) else None
-        return self.hand.width_of(position)
+        return self.hand.measured_width(position)
 
 
 def _force(data: bytes) -> Array:

@@ -116,8 +116,11 @@ def test_plans_of_the_tool_in_another_frame_are_brought_to_the_world(make_bag: M
     assert len(planned.paths) == 3 and not planned.findings
     for plan in planned.paths:
         np.testing.assert_allclose(plan.path.tip[:, 0], 0.05, atol=1e-9)
-    with pytest.raises(EpisodeError, match="/planned_tool_trajectory: its plans are in `base_link`"):
-        read_episode(make_bag("unknown", tool_plans=True, edit=edit))
+    lost = read_episode(make_bag("unknown", tool_plans=True, edit=edit))  # a plan is not needed
+    assert not planned_paths(lost, HAND).paths
+    assert any(
+        "planned_tool_trajectory: " in p and "its plans are in `base_link`" in p for p in lost.problems
+    )
 
 
 def test_a_robot_whose_root_is_not_the_world_is_planned_for_where_it_stands(make_bag: MakeBag) -> None:
@@ -184,6 +187,7 @@ def test_frames_of_other_names(make_bag: MakeBag) -> None:
         read_episode(bag, frames=FrameNames("odom"))
     told = read_episode(bag, frames=FrameNames("map", "flange")).motion_problems(None)
     assert len(told) == 1 and "the tool point `flange` is taken for the tip" in told[0]
+    assert "name them with --tool-frame and --tip-frame (live: the parameters `tool_frame`" in told[0]
     with pytest.raises(ValueError, match="--tip-frame is empty"):
         FrameNames(tip="/")
 
@@ -220,11 +224,11 @@ def test_joint_states_that_cannot_be_read_cost_themselves(make_bag: MakeBag) -> 
         elif number == 101:
             message.position = message.position[:1]
         elif number == 102:
-            message.position = np.array([np.nan, 0.5])
+            message.position = np.array([np.nan, 0.05])
 
     episode = read_episode(make_bag(edit=each("joint_states", spoil)))
     width = episode.gripper_width(HAND)
-    assert width is not None and len(width[0]) == 998 and width[1].max() == 0.5
+    assert width is not None and len(width[0]) == 998 and width[1].max() == 0.05
     assert says(episode, "/joint_states: 1 of 1000 messages have `z` twice", "first at 0.400 s")
     assert says(episode, "have 1 positions for 2 names") and says(episode, "hold NaN for `z`", "0.408 s")
 
@@ -266,6 +270,57 @@ def test_a_width_that_nobody_tells_is_nan_and_told(make_bag: MakeBag) -> None:
     assert np.isfinite(clips[0].action_executed[:, :6]).all() and np.isfinite(clips[0].keypoints[:, 1]).all()
     assert says(
         cutter, "joint `gripper_width` of the hand `parallel_gripper` was never seen", "z, other_joint"
+    )
+
+
+def silent(topic: str, when: Callable[[float], bool]) -> Callable[..., list[Any]]:
+    """Messages of a topic only when they are wanted; of joints, the gripper's alone is silent."""
+
+    def drop(arrival: int, name: str, kind: str, message: Any) -> list[Any]:
+        if name != topic or when((arrival - START) / 1e9):
+            return [(arrival, name, kind, message)]
+        if topic == "wrench":
+            return []
+        message.name, message.position = ["z"], message.position[:1]
+        return [(arrival, name, kind, message)]
+
+    return drop
+
+
+@pytest.mark.parametrize(("topic", "column"), [("wrench", 7), ("joint_states", 6)])
+def test_a_force_or_width_that_ends_early_or_begins_late_is_told(
+    make_bag: MakeBag, topic: str, column: int
+) -> None:
+    clips, cutter = cut(make_bag("early", edit=silent(topic, lambda t: t < 2.0)))
+    assert np.isfinite(clips[0].action_executed[:, column]).all()
+    assert np.isnan(clips[2].action_executed[:, column]).all()
+    assert says(cutter, f"{topic}: ", "from 0.000 s to 1.996 s only, poses from 0.000 s to 3.996 s", "NaN")
+    _, cutter = cut(make_bag("late", edit=silent(topic, lambda t: t >= 1.2)))
+    assert says(cutter, f"{topic}: ", "from 1.200 s to 3.996 s only")
+    _, cutter = cut(make_bag("enough", edit=silent(topic, lambda t: 0.9 < t < 3.1)))
+    assert not cutter.problems
+
+
+def test_a_width_that_is_told_too_seldom_is_told(make_bag: MakeBag) -> None:
+    clips, cutter = cut(make_bag(edit=silent("joint_states", lambda t: round(t * 250) % 250 == 100)))
+    assert np.isnan(clips[1].action_executed[:, 6]).sum() > 60
+    assert says(cutter, "joint `gripper_width` is not told for up to 1.000 s, from 0.400 s on", "10 Hz")
+
+
+@pytest.mark.parametrize("width", [20.0, 0.3, -0.02])
+def test_a_width_that_the_hand_does_not_have_is_not_known(make_bag: MakeBag, width: float) -> None:
+    def spoil(t: float, message: Any) -> None:
+        message.position[1] = width if t > 1.9 else 0.02
+
+    clips, cutter = cut(make_bag(edit=each("joint_states", spoil)))
+    assert (clips[0].action_executed[:, 6] == np.float32(0.02)).all()
+    assert np.isnan(clips[2].action_executed[:, 6]).all()
+    low, high = sorted((width, 0.02))
+    assert says(
+        cutter,
+        f"joint `gripper_width` opens the gripper from {low:g} to {high:g} m",
+        "from 0 to 0.08 m",
+        "--hand",
     )
 
 
