@@ -342,7 +342,7 @@ class _Reader:
                 and note.judge is not None
             ):
                 arm = dataclasses.replace(
-                    arm, wrench=None if found else arm.wrench.without(note.judge.frozen)
+                    arm, wrench=None if found else arm.wrench.without(judge.frozen)
                 )
         return arm
 
