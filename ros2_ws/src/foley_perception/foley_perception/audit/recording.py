@@ -15,7 +15,7 @@ from foley_perception.audit.finding import Finding, Severity
 from foley_perception.audit.roles import roles_of
 from foley_perception.audit.sound import SoundAudit
 from foley_perception.audit.stamps import StampAudit
-from foley_perception.audit.times import RESTAMPED, TimeAudit
+from foley_perception.audit.times import RESTAMPED, SENSORS, TimeAudit
 from foley_perception.recording import cdr, definitions
 from foley_perception.recording.bag import BagMessage, BagTopic
 
@@ -209,7 +209,8 @@ class RecordingAudit:
         wild = {
             name: (self._place(name), frozenset(stamp for stamp, _ in stamps.wild))
             for name, stamps in self._stamps.items()
-            if stamps.wild and name in roles and roles[name].reader not in _PLANS
+            # Events (contacts, plans) come as late after what they speak of as they like.
+            if stamps.wild and name in roles and roles[name].reader in SENSORS
         }
         by_arrival = {
             name: self._place(name)

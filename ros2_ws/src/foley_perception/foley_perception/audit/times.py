@@ -119,7 +119,7 @@ class TimeAudit:
             few = stamps.repeats < _FEW * stamps.messages
             harmless = few and stamps.worst_back_ns < STEP_S * NS_PER_S
         severity = Severity.NOTE if harmless else Severity.PROBLEM
-        if stamps.wild:
+        if stamps.wild and role.reader in SENSORS:
             stamp, arrival = stamps.wild[0]
             apart = (stamp - self.clock.stamp_ns(arrival)) / NS_PER_S
             at = moment(self.clock.stamp_ns(arrival), start_ns)

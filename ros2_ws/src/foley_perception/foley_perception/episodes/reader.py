@@ -341,9 +341,7 @@ class _Reader:
                 and isinstance(note, Stamped)
                 and note.judge is not None
             ):
-                arm = dataclasses.replace(
-                    arm, wrench=None if found else arm.wrench.without(judge.frozen)
-                )
+                arm = dataclasses.replace(arm, wrench=None if found else arm.wrench.without(judge.frozen))
         return arm
 
     def _in_time(self, received_ns: int, begins_ns: int) -> bool:

@@ -93,6 +93,16 @@ def test_a_stamp_that_cannot_be_costs_its_message(
     assert len(clips) == 3 and np.allclose([c.position for c in clips], (0.05, 0.0, 0.05))
 
 
+def test_contacts_may_be_told_as_late_as_they_like(make_bag: MakeBag) -> None:
+    late = iter((0, 3 * S, 200_000_000))
+
+    def told_late(arrival: int, name: str, kind: str, message: Any) -> list[Any]:
+        return [(arrival + (next(late) if name == "sim/contacts" else 0), name, kind, message)]
+
+    episode = read_episode(make_bag(seconds=8.0, plans=False, edit=told_late))
+    assert len(episode.truth) == 3 and not episode.problems
+
+
 @pytest.mark.parametrize("size_s", [-0.1, -0.03, 0.5])
 @pytest.mark.parametrize(
     "together", [("ee_pose", "wrench", "joint_states"), ("camera/image_raw", "mic/audio")]
