@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -154,7 +153,7 @@ def write_session(path: Path, session: SessionData) -> None:
     try:
         with partial.open("wb") as file:
             np.savez(file, schema=np.array(SCHEMA), facts=np.array(json.dumps(session.facts)), **arrays)
-        os.replace(partial, path)
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
