@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from typing import Any
 
 DOWN = 4
 """Each level of the network has a quarter of the frames of the one above."""
@@ -24,6 +25,7 @@ class RegressionConfig:
     deep_width: int = 96  # at the levels below it: 31.25, 7.8 and 2 Hz
     levels: int = 3  # below that of 125 Hz
     kernel: int = 5
+    motion_hz: float = 125.0  # at which motion is told; 30: as the paper's flow is
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "groups", tuple((str(n), int(b), int(e)) for n, b, e in self.groups))
@@ -34,11 +36,13 @@ class RegressionConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be at least 1")
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel is {self.kernel}, must be odd")
+        if not 1.0 <= self.motion_hz <= 125.0:
+            raise ValueError(f"motion_hz is {self.motion_hz}, must be in [1, 125]")
         if self.noise < 0:
             raise ValueError(f"noise is {self.noise}, must be at least 0")
 
     @classmethod
-    def of(cls, groups: Mapping[str, int], **sizes: int) -> RegressionConfig:
+    def of(cls, groups: Mapping[str, int], **sizes: Any) -> RegressionConfig:
         """For groups of so many channels, which follow one another."""
         found, at = [], 0
         for name, channels in groups.items():
@@ -76,6 +80,7 @@ class RegressionTrainConfig:
     foreground_weight: float = 8.0  # of bins that stand out of the room's tone, against those that do not
     onset_weight: float = 2.0  # further weight of the frames in which the level rises
     rise_weight: float = 0.5  # of the error of the rise within 3 frames, against that of the level
+    height_error_m: float = 0.002  # heights are moved by up to so much either way
     plan_error_s: float = 0.0  # planned time is moved by up to so much either way, each item anew
     ema_decay: float = 0.995  # of the exponential moving average of the weights, a step
     validate_every: int = 100  # steps
@@ -97,6 +102,6 @@ class RegressionTrainConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be in [0, 1)")
         if not 0.0 <= self.executed <= 1.0:
             raise ValueError(f"executed is {self.executed}, must be in [0, 1]")
-        for name in ("foreground_weight", "onset_weight", "rise_weight", "plan_error_s", "weight_decay"):
+        for name in ("foreground_weight", "onset_weight", "rise_weight", "plan_error_s", "height_error_m", "weight_decay"):
             if not getattr(self, name) >= 0.0:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be at least 0")

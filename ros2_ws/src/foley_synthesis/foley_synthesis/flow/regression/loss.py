@@ -32,7 +32,6 @@ def mean_loss(made: Tensor, real: Tensor, *, foreground: float, onset: float, ri
         onset: further weight of frames in which the real level rises.
         rise: weight of the error of the rise within 3 frames: what is late by a frame or two costs it fully.
     """
-    real = real.clamp(min=0.0)
     louder = torch.maximum(made.detach(), real)
     weight = 1.0 + foreground * torch.sigmoid((louder - FOREGROUND_DB) / 2.0)
     rises = functional.pad(_rise(real).clamp(min=0.0).mean(dim=1, keepdim=True), (_RISE_FRAMES, 0))
@@ -57,7 +56,7 @@ def energy_loss(draws: Tensor, real: Tensor) -> Tensor:
     together. Levels are warped first so that 1 dB in the background counts an eighth.
     """
     count = len(draws)
-    made, truth = _warped(draws), _warped(real.clamp(min=0.0))
+    made, truth = _warped(draws), _warped(real)
     total = torch.stack([_distance(one, truth) for one in made]).mean()
     pairs = [_distance(made[i], made[j]) for i in range(count) for j in range(i)]
     return total - 0.5 * torch.stack(pairs).mean()

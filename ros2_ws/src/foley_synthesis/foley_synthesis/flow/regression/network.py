@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from foley_synthesis.flow.networks.mel import BINS
 from foley_synthesis.flow.regression.config import DOWN, RegressionConfig
+from foley_synthesis.flow.regression.sound import tone_over_floor
 
 _DB = 10.0 / math.log(10.0)  # of a neper of power
 _UNIT_DB = 10.0  # of what the last layer gives and the floor is shown in
@@ -24,12 +25,16 @@ _CLIP = 8.0  # of inputs in their spread
 
 
 class RegressionNet(nn.Module):
-    """Features [b, n, channels] and the room's tone [b, 80] in dB -> level over it [b, 80, n] in dB, never below 0."""
+    """Features [b, n, channels] and the room's floor [b, 80] in dB -> level over it [b, 80, n] in dB.
+
+    It is never below that of the room's tone over its own floor.
+    """
 
     mean: Tensor
     std: Tensor
     usual_floor: Tensor
     usual_level: Tensor
+    tone: Tensor
 
     def __init__(self, config: RegressionConfig) -> None:
         super().__init__()
@@ -38,6 +43,7 @@ class RegressionNet(nn.Module):
         self.register_buffer("std", torch.ones(config.channels))
         self.register_buffer("usual_floor", torch.full((BINS,), -80.0))
         self.register_buffer("usual_level", torch.full((BINS,), -80.0))
+        self.register_buffer("tone", tone_over_floor().clone())
         inputs = config.channels + len(config.groups)
         widths = [config.width] + [config.deep_width] * config.levels
         kernel = config.kernel
@@ -116,7 +122,8 @@ class RegressionNet(nn.Module):
         for level in reversed(range(self.config.levels)):
             x = self._after[level](skipped[level] + self._up[level](x))
         level_db = self._outwards(x)[..., :frames] * _UNIT_DB + self.usual_level[:, None]
-        over: Tensor = functional.softplus((level_db - floor[:, :, None]) / _DB) * _DB
+        tone = self.tone[:, None]
+        over: Tensor = tone + functional.softplus((level_db - floor[:, :, None] - tone) / _DB) * _DB
         return over
 
     def _inputs(self, features: Tensor, kept: Tensor | None) -> Tensor:

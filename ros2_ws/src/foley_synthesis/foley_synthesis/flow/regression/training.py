@@ -30,7 +30,7 @@ class Crops:
     """Pieces of sessions."""
 
     features: Tensor  # [b, n, channels]
-    floor: Tensor  # [b, 80] in dB
+    floor: Tensor  # [b, 80] of the room, in dB
     over: Tensor  # [b, 80, n] levels over it in dB
 
 
