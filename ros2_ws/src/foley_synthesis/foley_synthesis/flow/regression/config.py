@@ -75,8 +75,9 @@ class RegressionTrainConfig:
     crop_s: float = 4.096
     learning_rate: float = 2e-3  # at its highest; warmed up, then half a cosine down to a fiftieth
     weight_decay: float = 1e-2
-    group_dropout: float = 0.15  # share of the items that miss a group, of each group
-    executed: float = 0.5  # share of the items that are told the motion as it was measured, not as planned
+    group_dropout: float = 0.15  # share of the items that miss a group, of each group of contact motion
+    what: float = 0.4  # share of the items that are told what lies under the tip
+    executed: float = 0.5  # share that are told the motion as it was measured, not as planned; half of them the force too
     foreground_weight: float = 8.0  # of bins that stand out of the room's tone, against those that do not
     onset_weight: float = 2.0  # further weight of the frames in which the level rises
     rise_weight: float = 0.5  # of the error of the rise within 3 frames, against that of the level
@@ -100,8 +101,9 @@ class RegressionTrainConfig:
         for name in ("group_dropout", "ema_decay"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be in [0, 1)")
-        if not 0.0 <= self.executed <= 1.0:
-            raise ValueError(f"executed is {self.executed}, must be in [0, 1]")
+        for name in ("what", "executed"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} is {getattr(self, name)}, must be in [0, 1]")
         for name in ("foreground_weight", "onset_weight", "rise_weight", "plan_error_s", "height_error_m", "weight_decay"):
             if not getattr(self, name) >= 0.0:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be at least 0")

@@ -18,25 +18,34 @@ from foley_synthesis.flow.regression.sound import levels_over
 from foley_synthesis.flow.regression.training import Crops
 from foley_synthesis.flow.sessions import Jitter, Place, SessionBatch, SessionSet
 from foley_synthesis.flow.what import WHAT_DIMS
+from foley_synthesis.flow.window_model import WindowGiven
 
-FORCE, WHAT = "force", "what"
-CHANNELS = {**{name: part.stop - part.start for name, part in GROUPS.items()}, WHAT: WHAT_DIMS}
-"""Of each group, in order; force is 0 with its flag of a plan."""
+MEASURED, WHAT = "measured", "what"
+CHANNELS = {**{name: part.stop - part.start for name, part in GROUPS.items()}, MEASURED: 1, WHAT: WHAT_DIMS}
+"""Of each group, in order: contact motion, whether it was measured and not planned, and what lies under the tip."""
+GIVEN: tuple[WindowGiven, ...] = ("plan", "motion", "motion and force")
 _STATISTICS = 64  # crops that tell what is usual
 
 
-def features_of(part: SessionBatch, executed: Tensor, config: RegressionConfig) -> Tensor:
+def features_of(
+    planned: Tensor, executed: Tensor, force: Tensor, what: Tensor, told: Tensor, config: RegressionConfig
+) -> Tensor:
     """Features [b, r, channels] of stretches.
 
     Args:
-        executed: [b] bool, which are told the motion and the force as they were measured, not the plan.
+        planned, executed: [b, r, motion channels].
+        force: [b, r, force channels] as measured.
+        what: [b, r / 4, what channels] that lies under the tip.
+        told: [b] int64, 0 the plan, 1 the motion as it was measured, 2 the force as well.
     """
-    measured = executed[:, None, None]
-    motion = torch.where(measured, part.executed, part.planned)
-    force = torch.where(measured, part.force, torch.zeros(()))
-    what = part.what.repeat_interleave(motion.shape[1] // part.what.shape[1], dim=1)
-    every = dict(zip((*GROUPS, WHAT), torch.cat([motion, force, what], dim=-1).split(list(CHANNELS.values()), -1)))
-    return held(torch.cat([every[name] for name, _, _ in config.groups], dim=-1), config.motion_hz)
+    how = told[:, None, None]
+    motion = torch.where(how > 0, executed, planned)
+    known = torch.where(how > 1, force, torch.zeros(()))
+    under = what.repeat_interleave(motion.shape[1] // what.shape[1], dim=1)
+    measured = (how > 0).to(motion).expand(-1, motion.shape[1], 1)
+    every = torch.cat([motion, known, measured, under], dim=-1).split(list(CHANNELS.values()), dim=-1)
+    named = dict(zip(CHANNELS, every, strict=True))
+    return held(torch.cat([named[name] for name, _, _ in config.groups], dim=-1), config.motion_hz)
 
 
 def held(features: Tensor, rate_hz: float) -> Tensor:
@@ -64,33 +73,35 @@ class SessionSource:
         part = self.sessions.crops(
             np.random.default_rng(seed), "train", config.batch, config.crop_s, jitter=jitter
         )
-        return self._crops(part, torch.rand(config.batch, generator=generator) < config.executed)
+        share = torch.rand(config.batch, generator=generator)
+        return self._crops(part, (share < config.executed).long() + (share < config.executed / 2))
 
     def validation(self) -> Sequence[Crops]:
         """Whole windows, and the plan."""
         return [self.windows(part) for part in _in_parts(self.sessions.windows("validation"), self.config.batch)]
 
-    def windows(self, places: Sequence[Place], executed: bool = False) -> Crops:
+    def windows(self, places: Sequence[Place], told: int = 0) -> Crops:
         """Windows of 8 s; the plan runs late by as much as in training, at most."""
         jitter = Jitter(self.config.plan_error_s, 0.0)
         rng = np.random.default_rng(self.config.seed)
         part = self.sessions.batch(places, rng=rng, jitter=jitter)
-        return self._crops(part, torch.full((len(part),), executed))
+        return self._crops(part, torch.full((len(part),), told))
 
     def statistics(self) -> tuple[Tensor, Tensor, Tensor]:
         """See `Source`."""
         rng = np.random.default_rng(self.config.seed)
         part = self.sessions.crops(rng, "train", _STATISTICS, self.config.crop_s)
-        made = self._crops(part, torch.arange(_STATISTICS) % 2 == 0)
+        made = self._crops(part, torch.arange(_STATISTICS) % 3)
         level = made.over + made.floor[..., None]
         loud = made.over.mean(dim=1, keepdim=True) > FOREGROUND_DB
         if not bool(loud.any()):
             loud = torch.ones_like(loud)
         return made.features, made.floor, (level * loud).sum(dim=(0, 2)) / loud.sum()
 
-    def _crops(self, part: SessionBatch, executed: Tensor) -> Crops:
+    def _crops(self, part: SessionBatch, told: Tensor) -> Crops:
         floor = decibels(part.floor)
-        return Crops(features_of(part, executed, self.network), floor, levels_over(part.sound, floor))
+        features = features_of(part.planned, part.executed, part.force, part.what, told, self.network)
+        return Crops(features, floor, levels_over(part.sound, floor))
 
 
 def _in_parts(places: Sequence[Place], size: int) -> list[Sequence[Place]]:

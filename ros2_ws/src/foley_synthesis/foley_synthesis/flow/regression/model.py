@@ -30,6 +30,7 @@ from foley_synthesis.checkpoint import (
 from foley_synthesis.flow.regression.config import RegressionConfig
 from foley_synthesis.flow.regression.network import RegressionNet
 from foley_synthesis.flow.regression.template import Template
+from foley_synthesis.flow.regression.training import Crops, predictions
 
 SCHEMA = "foley-regression-1"
 Variant = Literal["mean", "sampled", "template"]
@@ -62,16 +63,10 @@ class RegressionModel:
         """
         if isinstance(self.network, Template):
             return self.network.levels_of(tip_heights(features.numpy()))[None]
-        net = self.network
-        count = draws if net.config.noise else 1
         generator = torch.Generator().manual_seed(seed)
-        kept = torch.tensor([[float(name not in without) for name, _, _ in net.config.groups]])
-        return net(
-            features.expand(count, -1, -1),
-            floor.expand(count, -1),
-            kept.expand(count, -1),
-            net.draw_noise(count, len(features), generator),
-        )
+        crops = Crops(features[None], floor[None], floor.new_zeros(0))
+        count = draws if self.network.config.noise else 1
+        return predictions(self.network, crops, count, generator, without)[:, 0]
 
 
 def save_model(model: RegressionModel, path: Path, metrics: dict[str, Any]) -> str:

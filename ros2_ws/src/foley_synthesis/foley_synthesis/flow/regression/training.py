@@ -7,6 +7,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Protocol
 
@@ -113,12 +114,15 @@ def train_regression(
 
 @torch.no_grad()
 def validate(net: RegressionNet, source: Source, seed: int) -> float:
-    """Foreground error in dB of one sound; of several draws their energy score, by the same distance."""
+    """Foreground error in dB of one sound; of several draws their energy score, by the same distance.
+
+    What is touched is not told: a plan is what a sound is to be predicted from.
+    """
     net.eval()
     generator = torch.Generator().manual_seed(seed)
     total, count = 0.0, 0
     for part in source.validation():
-        draws = predictions(net, part, _VALIDATION_DRAWS if net.config.noise else 1, generator)
+        draws = predictions(net, part, _VALIDATION_DRAWS if net.config.noise else 1, generator, {"what"})
         error = torch.stack([foreground_error(one, part.over) for one in draws]).mean(dim=0)
         pairs = [foreground_error(draws[i], draws[j]) for i in range(len(draws)) for j in range(i)]
         if pairs:
@@ -127,14 +131,14 @@ def validate(net: RegressionNet, source: Source, seed: int) -> float:
     return total / count
 
 
-def predictions(net: RegressionNet, part: Crops, draws: int, generator: torch.Generator) -> Tensor:
-    """Levels over the floor [draws, b, 80, n]."""
+def predictions(
+    net: RegressionNet, part: Crops, draws: int, generator: torch.Generator, without: AbstractSet[str] = frozenset()
+) -> Tensor:
+    """Levels over the floor [draws, b, 80, n], without looking at some groups."""
     count, frames = part.features.shape[:2]
+    kept = torch.tensor([[float(name not in without) for name, _, _ in net.config.groups]]).expand(count, -1)
     return torch.stack(
-        [
-            net(part.features, part.floor, noise=net.draw_noise(count, frames, generator))
-            for _ in range(draws)
-        ]
+        [net(part.features, part.floor, kept, net.draw_noise(count, frames, generator)) for _ in range(draws)]
     )
 
 
@@ -150,7 +154,8 @@ def _step(
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
     part = source.crops(generator)
     count, frames = part.features.shape[:2]
-    kept = (torch.rand(count, len(net.config.groups), generator=generator) >= config.group_dropout).float()
+    dropped = [1.0 - config.what if name == "what" else config.group_dropout for name, _, _ in net.config.groups]
+    kept = (torch.rand(count, len(dropped), generator=generator) >= torch.tensor(dropped)).float()
 
     def once() -> Tensor:
         made: Tensor = net(part.features, part.floor, kept, net.draw_noise(count, frames, generator))
