@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from foley_common.session_file import MOTION_RATE, VIEW_RATE, read_session
@@ -19,6 +21,16 @@ from foley_synthesis.flow.window_model import EVALUATION_S, EvaluationWindow, Wi
 from foley_synthesis.vis.synthesis.exemplar import shifted
 
 Step = Callable[[], None]
+
+
+class SoundCodec(Protocol):
+    """Sounds [b, n] at 16 kHz to a code and back."""
+
+    def encode(self, sound: torch.Tensor) -> Any: ...
+
+    def decode(self, coded: Any) -> torch.Tensor: ...
+
+
 SILENCE, MEAN, RANDOM, NEAREST_MOTION, NEAREST_VIEWS = (
     "silence", "mean", "random", "nearest motion", "nearest views"
 )  # fmt: skip
@@ -63,8 +75,6 @@ def true_rows(through: dict[str, Callable[[Sound], Sound]] | None = None) -> lis
         return shifted(sound, round(_LATE_S * RATE), RATE // 10)
 
     def resounded(sound: Sound) -> Sound:
-        import torch
-
         return vocoder.waveform(transform(torch.from_numpy(sound)).numpy())
 
     ways: dict[str, Callable[[Sound], Sound]] = {
@@ -77,6 +87,16 @@ def true_rows(through: dict[str, Callable[[Sound], Sound]] | None = None) -> lis
         each_window(key, "truth", lambda item, way=way: way(item.truth.waveform)[None])  # type: ignore[misc]
         for key, way in ways.items()
     ]
+
+
+def through(codec: SoundCodec) -> Callable[[Sound], Sound]:
+    """There and back."""
+
+    @torch.no_grad()
+    def way(sound: Sound) -> Sound:
+        return np.asarray(codec.decode(codec.encode(torch.from_numpy(sound)[None]))[0].numpy(), np.float32)
+
+    return way
 
 
 def simple_rows(

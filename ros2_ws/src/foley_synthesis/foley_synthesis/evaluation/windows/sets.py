@@ -25,7 +25,9 @@ def session_files(folder: Path) -> list[Path]:
     Raises:
         ValueError: there are none.
     """
-    files = sorted(path for path in folder.glob("*.npz") if not path.name.startswith("."))
+    files = sorted(
+        path for path in folder.glob("*.npz") if path.stem.count(".") == 0
+    )  # no partial, no contacts
     if not files:
         raise ValueError(f"{folder} holds no sessions; write them with `foley sim sessions --out {folder}`")
     return files
