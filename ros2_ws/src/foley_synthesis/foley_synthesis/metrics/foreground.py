@@ -83,9 +83,9 @@ class EnergyScore(NamedTuple):
     (sounds that are a little over 10 dB everywhere widen every mask).
 
     ``proper`` is the same with d the sum of |psi(a) - psi(b)| over ALL bins, where psi keeps foreground and sets the
-    rest to 0: an L1 distance of a fixed transform, one for all pairs, whose energy score is proper for psi (Gneiting and
-    Raftery 2007, section 4.3). It is a sum [dB x bins]; over windows, divide the sum of it by the sum of ``bins``, the
-    foreground of the true sounds, which no prediction can move. (Dividing each window by its own would weight
+    rest to 0: an L1 distance of a fixed transform, one for all pairs, whose energy score is proper for psi (Gneiting
+    and Raftery 2007, section 4.3). It is a sum [dB x bins]; over windows, divide the sum of it by the sum of ``bins``,
+    the foreground of the true sounds, which no prediction can move. (Dividing each window by its own would weight
     windows by their outcome, and honest predictions would no longer be best.)
 
     With one draw, the score of that draw as a certainty: its distance.

@@ -108,18 +108,18 @@ def simple_rows(
 ) -> list[Method]:
     """Silence, the mean of training, and training sounds: random ones, and those of the nearest motions and views.
 
-    The mean is one of mel levels over the floor, and no sound: it has no row in metrics that need one.
+    The mean is one of mel levels over the floor, and no sound: it has no figure where one is needed.
 
     Args:
-        mean_above: mean over training windows of their mel levels over the floor [80, frames].
+        mean_above: mean over training windows and frames of mel levels over the floor [80].
         draws: sounds of each window: as many random ones, or nearest ones.
     """
 
     def mean(items: Sequence[Item], step: Step) -> list[WindowOutput]:
         for _ in items:
             step()
-        shape = (len(items), 1, *mean_above.shape)
-        return [WindowOutput(mel_above=np.broadcast_to(mean_above, shape))]
+        shape = (len(items), 1, *items[0].truth.above.shape)
+        return [WindowOutput(mel_above=np.broadcast_to(mean_above[:, None], shape))]
 
     few = min(draws, len(train))
     rng = np.random.default_rng(seed)
