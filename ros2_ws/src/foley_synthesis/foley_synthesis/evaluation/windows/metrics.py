@@ -94,7 +94,7 @@ def _floor(output: WindowOutput, items: Sequence[Item]) -> Array | None:
 
 _NOTE = (
     "Foreground: bins of mel (80, window 512, hop 128, 16 kHz) that stand 10 dB over their own sound's floor, its 20th "
-    "percentile in time (no lower than -85 dB), in either sound; mean difference in dB. Aligned: with the one gain of "
+    "percentile in time, in either sound; mean difference in dB. Aligned: with the one gain of "
     "the made foreground that is best. Energy: E d(X, y) - 1/2 E d(X, X') of the draws with that distance, which is "
     "like a proper score; the proper one takes a sum over all bins with the rest at 0, over the foreground bins of the "
     "true sounds. With one draw both are its error."
