@@ -10,7 +10,6 @@ import pytest
 from foley_common.session_file import MOTION_RATE, SessionData
 
 RATE = 16_000
-SECONDS = 20.0
 MATERIALS = {"metal": (3000.0, 0.10), "wood": (500.0, 0.02)}  # pitch [Hz], decay [s]
 ACTIONS = {"tap": 1, "press": 2}  # strokes
 EVERY_S = 1.0
@@ -30,13 +29,13 @@ def touch(material: str, action: str, level: float, rng: np.random.Generator) ->
 
 @pytest.fixture(scope="session")
 def make_session() -> Callable[..., SessionData]:
-    """Called with a scene's id, its split, a seed and whether it has views."""
+    """Called with a scene's id, its split, a seed and how long it lasts."""
 
-    def make(scene_id: str, split: str = "train", seed: int = 0) -> SessionData:
+    def make(scene_id: str, split: str = "train", seed: int = 0, seconds: float = 20.0) -> SessionData:
         rng = np.random.default_rng(seed)
-        rows, samples = round(SECONDS * MOTION_RATE), round(SECONDS * RATE)
-        at = np.arange(0.5, SECONDS - 1.0, EVERY_S) + rng.uniform(
-            0.0, 0.3, len(np.arange(0.5, SECONDS - 1.0, EVERY_S))
+        rows, samples = round(seconds * MOTION_RATE), round(seconds * RATE)
+        at = np.arange(0.5, seconds - 1.0, EVERY_S) + rng.uniform(
+            0.0, 0.3, len(np.arange(0.5, seconds - 1.0, EVERY_S))
         )
         materials = sorted(MATERIALS)
         thing = rng.integers(2, size=len(at))
@@ -52,8 +51,10 @@ def make_session() -> Callable[..., SessionData]:
             height = np.minimum(height, np.abs(near) * 0.3)
         pose = np.zeros((rows, 7), np.float32)
         pose[:, 2], pose[:, 6] = height, 1.0
+        side = np.arange(-100, 101, 25)
+        table = np.stack(np.meshgrid(side, side, [0]), axis=-1).reshape(-1, 3).astype(np.int16)
         facts = {
-            "scene_id": scene_id, "split": split, "sound_rate": RATE, "policy_seed": 0, "duration_s": SECONDS,
+            "scene_id": scene_id, "split": split, "sound_rate": RATE, "policy_seed": 0, "duration_s": seconds,
             "objects": [{"object_id": f"{scene_id}-{k}", "material": m} for k, m in enumerate(materials)],
             "contact_actions": actions, "view_names": [],
         }  # fmt: skip
@@ -63,7 +64,7 @@ def make_session() -> Callable[..., SessionData]:
             pose, pose, np.full(rows, np.nan, np.float32), np.full(rows, np.nan, np.float32),
             np.zeros((rows, 6), np.float32),
             np.array([0, 0, 0, 0, 0, 0, 1], np.float32),
-            np.zeros((0, 3), np.int16), np.zeros((0, 3), np.uint8),
+            table, np.zeros((len(table), 3), np.uint8),
             at.astype(np.float32), at.astype(np.float32), thing.astype(np.int16), levels.astype(np.float32),
             np.zeros(0, np.uint8), np.zeros(0, np.int64),
         )  # fmt: skip

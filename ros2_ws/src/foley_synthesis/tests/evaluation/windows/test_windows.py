@@ -84,7 +84,7 @@ def table(
         model_row("loud", [Model(8.0)], 2, 0),
         *simple_rows(train, known.mean_above, test, 2, 0),
     ]
-    return score_table(items, methods, known, replicates=20)
+    return score_table(items[::2], methods, known, replicates=20)  # one window of each scene
 
 
 def value(table: Table, method: str, metric: str) -> float:
@@ -145,14 +145,14 @@ def test_figures_of_rows_whose_fault_is_known(table: Table) -> None:
     assert "level_db" not in table.cells["mean"] and "onset_f1" not in table.cells["mean"]
     assert value(table, "random", "onset_f1") < value(table, "real sound, Griffin-Lim 512/128", "onset_f1")
     assert table.given["near"] == "plan" and table.given["silence"] == "nothing"
-    assert "near > silence" in table.facts["differences"] and table.facts["touches"] == 32
+    assert "near > silence" in table.facts["differences"] and table.facts["touches"] == 16
 
 
 def test_probes_read_material_and_action_of_true_sounds_and_of_none_in_silence(table: Table) -> None:
     assert value(table, "real sound", "material_accuracy") > 0.95
     assert value(table, "real sound", "action_accuracy") > 0.9
     assert value(table, "silence", "material_accuracy") == pytest.approx(0.5, abs=0.1)
-    assert value(table, "silence", "inception_score") == pytest.approx(1.0)
+    assert value(table, "silence", "inception_score") == pytest.approx(1.0, abs=0.01)
     assert value(table, "real sound", "frechet_touch") < 1e-6 < value(table, "silence", "frechet_touch")
 
 
@@ -255,7 +255,7 @@ def test_the_command_writes_its_table(
     for split, scenes in (("train", 3), ("test", 1)):
         (tmp_path / split).mkdir()
         for k in range(scenes):
-            session = make_session(f"{split}-{k}", split, k + 100 * (split == "test"))
+            session = make_session(f"{split}-{k}", split, k + 100 * (split == "test"), 12.0)
             write_session(tmp_path / split / f"{split}-{k}-p0.npz", session)
     (tmp_path / "test" / "test-0-p0.contacts.npz").write_bytes(b"")
     monkeypatch.setattr("foley_synthesis.evaluation.windows.models.load_window_model", lambda folder: Model())
@@ -263,7 +263,7 @@ def test_the_command_writes_its_table(
     out = tmp_path / "out"
     assert call("table", *sets, "--model", "mine=x", "--draws", 2, "--out", out, "--threads", 1) == 0
     figures = json.loads((out / "metrics.json").read_text("utf-8"))
-    assert figures["windows"] == 2 and figures["models"] == {"mine": ["f00"]}
+    assert figures["windows"] == 1 and figures["models"] == {"mine": ["f00"]}
     assert figures["methods"]["real sound"]["foreground_db"]["value"] == 0.0
     assert figures["methods"]["mine"]["first"]["value"] == 1.0
     assert figures["differences"]["mine > silence"]["energy_db"]["high"] < 0.0
