@@ -36,9 +36,6 @@ def configure(actions: Any) -> None:
         "--redrawn", action="append", default=[], metavar="KIND=DIR",
         help="the test's contacts rendered anew by `foley sim redraw`; may be given again",
     )  # fmt: skip
-    table.add_argument(
-        "--codec", action="append", default=[], metavar="NAME=DIR", help="a row of the true sound through it"
-    )
     table.add_argument("--draws", type=int, default=6, help="of each window (default: %(default)s)")
     table.add_argument("--seed", type=int, default=0)
     table.add_argument(
@@ -75,7 +72,6 @@ def run(args: argparse.Namespace) -> int:
     models: dict[str, list[Any]] = {}
     for name, path in _pairs("--model", args.model):
         models.setdefault(name, []).append(load_window_model(path))
-    codecs = {name: _codec(path) for name, path in _pairs("--codec", args.codec)}
     with Progress(console=Console(stderr=True)) as bar:
 
         def stage(name: str) -> Callable[[int, int], None]:
@@ -96,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         items = window_items(test, args.seed)
         known = learn(train, stage("probes"))
         methods = [
-            *true_rows(codecs),
+            *true_rows(),
             *(redrawn_row(kind, path, test, args.draws) for kind, path in _pairs("--redrawn", args.redrawn)),
             *(model_row(name, seeds, args.draws, args.seed) for name, seeds in models.items()),
             *simple_rows(train, known.mean_above, test, args.draws, args.seed),
@@ -169,7 +165,3 @@ def _pairs(option: str, texts: list[str]) -> list[tuple[str, Path]]:
             raise ValueError(f"{option} is `{text}`, must be NAME=DIR")
         found.append((name, Path(path)))
     return found
-
-
-def _codec(folder: Path) -> Callable[[Any], Any]:
-    raise NotImplementedError(folder)

@@ -94,10 +94,10 @@ def _floor(output: WindowOutput, items: Sequence[Item]) -> Array | None:
 
 _NOTE = (
     "Foreground: bins of mel (80, window 512, hop 128, 16 kHz) that stand 10 dB over their own sound's floor, its 20th "
-    "percentile in time (no lower than -85 dB), in either sound; mean difference in dB. Aligned: with the one gain of "
-    "the made foreground that is best. Energy: E d(X, y) - 1/2 E d(X, X') of the draws with that distance, which is like a "
-    "proper score; the proper one takes a sum over all bins with the rest at 0, over the foreground bins of the true "
-    "sounds. With one draw both are its error."
+    "percentile in time, in either sound; mean difference in dB. Aligned: with the one gain of "
+    "the made foreground that is best. Energy: E d(X, y) - 1/2 E d(X, X') of the draws with that distance, which is "
+    "like a proper score; the proper one takes a sum over all bins with the rest at 0, over the foreground bins of the "
+    "true sounds. With one draw both are its error."
 )
 FOREGROUND = (
     Metric("foreground_db", "foreground", "lower", _foreground, _of("error"), "dB", note=_NOTE),
@@ -198,7 +198,7 @@ def _near(pairs: Array, weights: Array | None) -> float:
 
 LEVEL = (
     Metric("level_db", "level", "lower", _levels, _touches(absolute_difference), "dB", ".1f",
-           note="Level: RMS of 0.25 s from each true touch on that stands 6 dB over its window's quiet; r over touches."),
+           note="Level: RMS of 0.25 s from each true touch on that stands 6 dB over its window's quiet; and r."),
     Metric("level_bias_db", "level bias", "none", _levels, _touches(_bias), "dB", ".1f", shown=False),
     Metric("level_within_6db", "level within 6 dB", "higher", _levels, _touches(_near), shown=False),
     Metric("level_r", "level r", "higher", _levels, _touches(correlation)),
@@ -230,8 +230,8 @@ def _ranked_by_draws(output: WindowOutput, items: Sequence[Item]) -> Array:
 RANKING = (
     Metric("first", "first of 8", "higher", _ranked,
            note="First of 8: how often the model itself finds the true sound likelier than 7 others, up to 4 of the "
-           "same scene and the rest of the same session 0.3 to 2 s away (chance .125); by draws: how often its draws are "
-           "nearest to the true one."),
+           "same scene and the rest of the same session 0.3 to 2 s away (chance .125); by draws: how often its draws "
+           "are nearest to the true one."),
     Metric("first_by_draws", "by draws", "higher", _ranked_by_draws),
 )  # fmt: skip
 

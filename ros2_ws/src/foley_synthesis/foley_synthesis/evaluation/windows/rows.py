@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from foley_common.session_file import MOTION_RATE, VIEW_RATE, read_session
+from foley_common.session_file import VIEW_RATE, SessionData, read_session
+from foley_perception.action.contact_motion import NAMES, contact_motion
+from foley_perception.geometry.height_map import HeightMap
 from foley_perception.geometry.se3 import SE3
 from foley_synthesis.evaluation.measure import Given, Item, Method
 from foley_synthesis.evaluation.sound_metrics import REAL, Sound
@@ -19,13 +23,23 @@ from foley_synthesis.flow.window_model import EVALUATION_S, EvaluationWindow, Wi
 from foley_synthesis.vis.synthesis.exemplar import shifted
 
 Step = Callable[[], None]
+
+
+class SoundCodec(Protocol):
+    """Sounds [b, n] at 16 kHz to a code and back."""
+
+    def encode(self, sound: torch.Tensor) -> Any: ...
+
+    def decode(self, coded: Any) -> torch.Tensor: ...
+
+
 SILENCE, MEAN, RANDOM, NEAREST_MOTION, NEAREST_VIEWS = (
     "silence", "mean", "random", "nearest motion", "nearest views"
 )  # fmt: skip
 LATE, VOCODER = "real sound, 50 ms late", "real sound, Griffin-Lim 512/128"
 _LATE_S = 0.05
 _EVERY = 4  # rows of motion from one that is compared to the next: 31 Hz
-_NEAR_M = 0.03  # height that tells most of whether something is touched
+_COMPARED = ("height", "within_8mm", "velocity_normal", "speed_tangential")
 
 
 def each_window(key: str, given: Given, make: Callable[[Item], NDArray[np.float32]]) -> Method:
@@ -63,8 +77,6 @@ def true_rows(through: dict[str, Callable[[Sound], Sound]] | None = None) -> lis
         return shifted(sound, round(_LATE_S * RATE), RATE // 10)
 
     def resounded(sound: Sound) -> Sound:
-        import torch
-
         return vocoder.waveform(transform(torch.from_numpy(sound)).numpy())
 
     ways: dict[str, Callable[[Sound], Sound]] = {
@@ -79,6 +91,16 @@ def true_rows(through: dict[str, Callable[[Sound], Sound]] | None = None) -> lis
     ]
 
 
+def through(codec: SoundCodec) -> Callable[[Sound], Sound]:
+    """There and back."""
+
+    @torch.no_grad()
+    def way(sound: Sound) -> Sound:
+        return np.asarray(codec.decode(codec.encode(torch.from_numpy(sound)[None]))[0].numpy(), np.float32)
+
+    return way
+
+
 def simple_rows(
     train: Sequence[EvaluationWindow],
     mean_above: NDArray[np.float32],
@@ -88,18 +110,18 @@ def simple_rows(
 ) -> list[Method]:
     """Silence, the mean of training, and training sounds: random ones, and those of the nearest motions and views.
 
-    The mean is one of mel levels over the floor, and no sound: it has no row in metrics that need one.
+    The mean is one of mel levels over the floor, and no sound: it has no figure where one is needed.
 
     Args:
-        mean_above: mean over training windows of their mel levels over the floor [80, frames].
+        mean_above: mean over training windows and frames of mel levels over the floor [80].
         draws: sounds of each window: as many random ones, or nearest ones.
     """
 
     def mean(items: Sequence[Item], step: Step) -> list[WindowOutput]:
         for _ in items:
             step()
-        shape = (len(items), 1, *mean_above.shape)
-        return [WindowOutput(mel_above=np.broadcast_to(mean_above, shape))]
+        shape = (len(items), 1, *items[0].truth.above.shape)
+        return [WindowOutput(mel_above=np.broadcast_to(mean_above[:, None], shape))]
 
     few = min(draws, len(train))
     rng = np.random.default_rng(seed)
@@ -123,22 +145,22 @@ def nearest(of: NDArray[np.floating], among: NDArray[np.floating], count: int) -
 
 
 def motion_of(windows: Sequence[EvaluationWindow]) -> NDArray[np.float32]:
-    """Planned height of the tip over the lowest place of its session, and its speed, [n, 750] at 31 Hz.
-
-    Heights over some 3 cm are much alike: nothing sounds there.
-    """
-    found = []
+    """How near the plan brings the tip to the surface, and how fast, [n, 1000] at 31 Hz."""
+    columns = [NAMES.index(name) for name in _COMPARED]
+    found, session, channels = [], None, np.zeros((0, 0), np.float32)
     for window in windows:
-        session = window.session
-        pose = np.asarray(session.planned_pose, float)
-        tip = SE3(pose[:, 3:], pose[:, :3]).apply(np.asarray(session.tool_tip[:3], float))
-        height = tip[:, 2] - np.nanpercentile(tip[:, 2], 1)
-        velocity = np.gradient(tip, 1.0 / MOTION_RATE, axis=0)
-        near = np.exp(-np.maximum(height, 0.0) / _NEAR_M)
-        speed = np.linalg.norm(velocity[:, :2], axis=1)
-        columns = np.stack([near, np.tanh(2.0 * velocity[:, 2]), np.tanh(2.0 * speed)], axis=1)
-        found.append(np.nan_to_num(columns[window.rows][::_EVERY]).ravel())
+        if window.session is not session:
+            session = window.session
+            channels = _planned_channels(session)[:, columns]
+        found.append(channels[window.rows][::_EVERY].ravel())
     return np.asarray(found, np.float32)
+
+
+def _planned_channels(session: SessionData) -> NDArray[np.float32]:
+    pose, tip = np.asarray(session.planned_pose, float), np.asarray(session.tool_tip, float)
+    surface = HeightMap.from_points(session.points()) if len(session.surface_points) else None
+    poses, tx_tool_tip = SE3(pose[:, 3:], pose[:, :3]), SE3(tip[3:], tip[:3])
+    return contact_motion(poses, session.planned_width, tx_tool_tip, surface).motion
 
 
 def views_of(windows: Sequence[EvaluationWindow]) -> NDArray[np.float32]:

@@ -12,6 +12,8 @@ from foley_common.session_file import MOTION_RATE, SessionData, read_session
 from foley_synthesis.evaluation.sound_metrics import spread
 from foley_synthesis.flow.window_model import EVALUATION_ROWS, EvaluationWindow
 
+_CONTACTS = ".contacts.npz"
+"""Of files beside sessions, of which they can be rendered anew."""
 Progress = Callable[[int, int], None]
 
 
@@ -20,12 +22,13 @@ def _quiet(done: int, total: int) -> None:
 
 
 def session_files(folder: Path) -> list[Path]:
-    """Of a set, by name.
+    """Of a set and the folders in it, by name.
 
     Raises:
         ValueError: there are none.
     """
-    files = sorted(path for path in folder.glob("*.npz") if not path.name.startswith("."))
+    found = (p for p in folder.rglob("*.npz") if not p.name.startswith("."))  # those are written just now
+    files = sorted(path for path in found if not path.name.endswith(_CONTACTS))
     if not files:
         raise ValueError(f"{folder} holds no sessions; write them with `foley sim sessions --out {folder}`")
     return files

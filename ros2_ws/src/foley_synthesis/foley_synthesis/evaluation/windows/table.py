@@ -26,7 +26,7 @@ _MEAN_OF = 400  # training windows
 class Known:
     """What training windows tell: their mean, and what probes learned of them."""
 
-    mean_above: NDArray[np.float32]  # [80, frames]
+    mean_above: NDArray[np.float32]  # [80] over all frames: windows begin anywhere
     probes: WindowProbes | None  # None: too little can be heard in them
     why_no_probes: str = ""
 
@@ -43,7 +43,7 @@ def learn(
         for row, window in enumerate(train):
             truth = WindowTruth(waveform=window.sound(), rate=RATE, window=window)
             if row in some:
-                total = total + truth.above.astype(np.float64)
+                total = total + truth.above.mean(axis=1, dtype=np.float64)
             yield truth
             progress(row + 1, len(train))
 
