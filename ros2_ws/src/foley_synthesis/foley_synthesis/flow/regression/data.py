@@ -78,7 +78,9 @@ class SessionSource:
 
     def validation(self) -> Sequence[Crops]:
         """Whole windows, and the plan."""
-        return [self.windows(part) for part in _in_parts(self.sessions.windows("validation"), self.config.batch)]
+        return [
+            self.windows(part) for part in _in_parts(self.sessions.windows("validation"), self.config.batch)
+        ]
 
     def windows(self, places: Sequence[Place], told: int = 0) -> Crops:
         """Windows of 8 s; the plan runs late by as much as in training, at most."""

@@ -63,7 +63,9 @@ def energy_loss(draws: Tensor, real: Tensor) -> Tensor:
 
 
 def _warped(level: Tensor) -> Tensor:
-    return _QUIET_SLOPE * level + (1.0 - _QUIET_SLOPE) * 2.0 * functional.softplus((level - FOREGROUND_DB) / 2.0)
+    return _QUIET_SLOPE * level + (1.0 - _QUIET_SLOPE) * 2.0 * functional.softplus(
+        (level - FOREGROUND_DB) / 2.0
+    )
 
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:

@@ -81,8 +81,13 @@ def save_model(model: RegressionModel, path: Path, metrics: dict[str, Any]) -> s
         tensors, sizes = network.state_dict(), dataclasses.asdict(network.config)
         sizes["groups"] = [list(group) for group in sizes["groups"]]
     with staged(path) as staging:
-        save_file({name: v.detach().clone().contiguous() for name, v in tensors.items()}, staging / MODEL_FILE)
-        write_yaml(staging / CONFIG_FILE, {"schema": SCHEMA, "network": sizes, **model.facts, "variant": model.variant})
+        save_file(
+            {name: v.detach().clone().contiguous() for name, v in tensors.items()}, staging / MODEL_FILE
+        )
+        write_yaml(
+            staging / CONFIG_FILE,
+            {"schema": SCHEMA, "network": sizes, **model.facts, "variant": model.variant},
+        )
         write_metrics(staging, metrics)
         write_yaml(staging / MANIFEST_FILE, {n: sha256_of(staging / n) for n in (MODEL_FILE, CONFIG_FILE)})
     return sha256_of(path / MANIFEST_FILE)
@@ -116,11 +121,17 @@ def load_model(path: Path) -> RegressionModel:
             network.load_state_dict(tensors)
             network.eval()
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CorruptCheckpoint(path / CONFIG_FILE, f"sizes and weights do not fit ({error})", _CURE) from error
+        raise CorruptCheckpoint(
+            path / CONFIG_FILE, f"sizes and weights do not fit ({error})", _CURE
+        ) from error
     return RegressionModel(network, config, sha256_of(path / MANIFEST_FILE))
 
 
 def is_regression(path: Path) -> bool:
     """Whether a folder says that it is one."""
     config = path / CONFIG_FILE
-    return (path / METRICS_FILE).is_file() and config.is_file() and f"schema: {SCHEMA}" in config.read_text("utf-8")
+    return (
+        (path / METRICS_FILE).is_file()
+        and config.is_file()
+        and f"schema: {SCHEMA}" in config.read_text("utf-8")
+    )

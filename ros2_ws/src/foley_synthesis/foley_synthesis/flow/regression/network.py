@@ -60,7 +60,9 @@ class RegressionNet(nn.Module):
             for a, b in zip(widths[:-1], widths[1:], strict=True)
         )
         self._noise = nn.ModuleList(nn.Conv1d(config.noise, w, 1) for w in widths if config.noise)
-        self._outwards = nn.Sequential(_Norm(config.width), nn.Conv1d(config.width, BINS, kernel, padding=kernel // 2))
+        self._outwards = nn.Sequential(
+            _Norm(config.width), nn.Conv1d(config.width, BINS, kernel, padding=kernel // 2)
+        )
 
     @torch.no_grad()
     def set_statistics(self, features: Tensor, floors: Tensor, levels: Tensor) -> None:

@@ -41,7 +41,9 @@ def touches_of(heights: NDArray[np.floating], touch_m: float) -> Touches:
         before, now = float(heights[row - 1]), float(heights[row])
         armed = armed or before > touch_m + 0.002
         if armed and now <= touch_m < before and (not rows or row - rows[-1] > _APART_ROWS):
-            begin = max(row - 1 - _SPEED_ROWS, 0)  # up to the row before: after it the tip may be on its way back
+            begin = max(
+                row - 1 - _SPEED_ROWS, 0
+            )  # up to the row before: after it the tip may be on its way back
             fallen = (float(heights[begin]) - before) / max(row - 1 - begin, 1) * MOTION_RATE
             rows.append(row - 1 + (before - touch_m) / (before - now))
             speeds.append(max(fallen, _SLOWEST))
@@ -83,17 +85,23 @@ class Template:
             touches = touches_of(heights, touch)
             for row, speed in zip(touches.rows + lag, touches.speeds, strict=True):
                 begin = round(float(row)) - LEAD
-                alone = not np.any((contacts > row + _PAIR_ROWS) & (contacts < row + LENGTH - LEAD))
-                if alone and begin >= 0 and begin + LENGTH <= over.shape[1]:
-                    pieces.append(over[:, begin : begin + LENGTH].clamp(min=0.0))
+                if begin >= 0 and begin + LENGTH <= over.shape[1]:
+                    later = contacts[contacts > row + _PAIR_ROWS]
+                    alone = int(later.min()) - LEAD - begin if len(later) else LENGTH
+                    piece = over[:, begin : begin + LENGTH].float()
+                    piece[:, max(alone, 0) :] = torch.nan  # the next contact's
+                    pieces.append(piece)
                     speeds.append(np.log10(speed))
-        if len(pieces) < 2:
-            raise ValueError("fewer than two touches sound alone for 1.25 s; there is nothing to learn from")
-        stacked, speed = torch.stack(pieces).float(), np.array(speeds)
-        loud = stacked[:, :, : LEAD + 10].mean(dim=1).amax(dim=1).double().numpy()
+        if not pieces:
+            raise ValueError("no touch is followed by 1.25 s of sound; there is nothing to learn from")
+        stacked, speed = torch.stack(pieces), np.array(speeds)
+        loud = stacked[:, :, : LEAD + _PAIR_ROWS].nan_to_num().mean(dim=1).amax(dim=1).double().numpy()
         apart = speed - speed.mean()
         slope = float((apart * loud).sum() / max(np.square(apart).sum(), 1e-9))
-        return Template(stacked.median(dim=0).values, touch, lag, float(speed.mean()), slope)
+        gain = torch.from_numpy(slope * apart).float()[:, None, None]
+        alike = torch.where(stacked > 0.0, (stacked - gain).clamp(min=0.0), stacked)  # as at the usual speed
+        levels = alike.nanmedian(dim=0).values.nan_to_num()
+        return Template(levels, touch, lag, float(speed.mean()), slope)
 
     def levels_of(self, heights: NDArray[np.floating]) -> Tensor:
         """Of heights [n] [m] the levels over the floor [80, n] in dB; where two touches sound, the louder one."""

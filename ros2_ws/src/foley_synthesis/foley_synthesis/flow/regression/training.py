@@ -132,7 +132,11 @@ def validate(net: RegressionNet, source: Source, seed: int) -> float:
 
 
 def predictions(
-    net: RegressionNet, part: Crops, draws: int, generator: torch.Generator, without: AbstractSet[str] = frozenset()
+    net: RegressionNet,
+    part: Crops,
+    draws: int,
+    generator: torch.Generator,
+    without: AbstractSet[str] = frozenset(),
 ) -> Tensor:
     """Levels over the floor [draws, b, 80, n], without looking at some groups."""
     count, frames = part.features.shape[:2]
@@ -154,7 +158,9 @@ def _step(
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
     part = source.crops(generator)
     count, frames = part.features.shape[:2]
-    dropped = [1.0 - config.what if name == "what" else config.group_dropout for name, _, _ in net.config.groups]
+    dropped = [
+        1.0 - config.what if name == "what" else config.group_dropout for name, _, _ in net.config.groups
+    ]
     kept = (torch.rand(count, len(dropped), generator=generator) >= torch.tensor(dropped)).float()
 
     def once() -> Tensor:
@@ -172,15 +178,23 @@ def _step(
             rise=config.rise_weight,
         )
     if not bool(loss.isfinite()):
-        raise FloatingPointError(f"the loss is {float(loss.detach())} at step {step}; lower the learning rate")
-    rate = config.learning_rate * min(1.0, (step + 1) / _WARM_UP) * (0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0))))
+        raise FloatingPointError(
+            f"the loss is {float(loss.detach())} at step {step}; lower the learning rate"
+        )
+    rate = (
+        config.learning_rate
+        * min(1.0, (step + 1) / _WARM_UP)
+        * (0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0))))
+    )
     for group in optimiser.param_groups:
         group["lr"] = rate
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
     optimiser.step()
-    keep = min(config.ema_decay, 1.0 - 1.0 / (2.0 + step))  # short at first, so that the first weights soon count for nothing
+    keep = min(
+        config.ema_decay, 1.0 - 1.0 / (2.0 + step)
+    )  # short at first, so that the first weights soon count for nothing
     with torch.no_grad():
         for averaged, value in zip(ema.parameters(), net.parameters(), strict=True):
             averaged.lerp_(value, 1.0 - keep)

@@ -19,7 +19,12 @@ from foley_synthesis.flow.regression.loss import foreground_error
 from foley_synthesis.flow.regression.model import RegressionModel, load_model
 from foley_synthesis.flow.regression.network import RegressionNet
 from foley_synthesis.flow.regression.sound import LevelVocoder, levels_over
-from foley_synthesis.flow.session_features import FLOOR_STEP_S, ROWS_PER_LATENT, SessionFeatures, session_features
+from foley_synthesis.flow.session_features import (
+    FLOOR_STEP_S,
+    ROWS_PER_LATENT,
+    SessionFeatures,
+    session_features,
+)
 from foley_synthesis.flow.what import WHAT_DIMS, what_of
 from foley_synthesis.flow.window_model import EvaluationWindow, WindowGiven
 
