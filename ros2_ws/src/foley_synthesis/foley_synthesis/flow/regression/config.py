@@ -58,7 +58,7 @@ class RegressionConfig:
     @property
     def stride(self) -> int:
         """Frames at 125 Hz for one of the lowest level."""
-        return DOWN**self.levels
+        return int(DOWN**self.levels)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,9 +77,7 @@ class RegressionTrainConfig:
     weight_decay: float = 1e-2
     group_dropout: float = 0.15  # share of the items that miss a group, of each group of contact motion
     what: float = 0.4  # share of the items that are told what lies under the tip
-    executed: float = (
-        0.5  # share that are told the motion as it was measured, not as planned; half of them the force too
-    )
+    executed: float = 0.5  # share told the motion as measured, not as planned; half of them the force too
     foreground_weight: float = 8.0  # of bins that stand out of the room's tone, against those that do not
     onset_weight: float = 2.0  # further weight of the frames in which the level rises
     rise_weight: float = 0.5  # of the error of the rise within 3 frames, against that of the level
@@ -106,13 +104,9 @@ class RegressionTrainConfig:
         for name in ("what", "executed"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be in [0, 1]")
-        for name in (
-            "foreground_weight",
-            "onset_weight",
-            "rise_weight",
-            "plan_error_s",
-            "height_error_m",
-            "weight_decay",
-        ):
+        for name in ("foreground_weight", "onset_weight", "rise_weight", "weight_decay"):
             if not getattr(self, name) >= 0.0:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be at least 0")
+        for name in ("plan_error_s", "height_error_m"):
+            if not 0.0 <= getattr(self, name) < 0.1:
+                raise ValueError(f"{name} is {getattr(self, name)}, must be in [0, 0.1)")

@@ -43,7 +43,7 @@ def features_of(
     known = torch.where(how > 1, force, torch.zeros(()))
     under = what.repeat_interleave(motion.shape[1] // what.shape[1], dim=1)
     measured = (how > 0).to(motion).expand(-1, motion.shape[1], 1)
-    every = torch.cat([motion, known, measured, under], dim=-1).split(list(CHANNELS.values()), dim=-1)
+    every = torch.split(torch.cat([motion, known, measured, under], dim=-1), list(CHANNELS.values()), dim=-1)
     named = dict(zip(CHANNELS, every, strict=True))
     return held(torch.cat([named[name] for name, _, _ in config.groups], dim=-1), config.motion_hz)
 

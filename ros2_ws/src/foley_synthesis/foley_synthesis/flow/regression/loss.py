@@ -51,9 +51,9 @@ def energy_loss(draws: Tensor, real: Tensor) -> Tensor:
     """Energy score of draws [m, b, 80, n] for the real levels [b, 80, n], fair for any m of 2 or more.
 
     Mean distance of a draw to the real one, less half of that between two draws (Gneiting and Raftery 2007, equation
-    21): least for the true distribution, so that neither a mean nor a guess far away wins. Distances are of single bins,
-    which is what a table measures, and Euclidean ones of patches, because a sum over bins says nothing of what belongs
-    together. Levels are warped first so that 1 dB in the background counts an eighth.
+    21): least for the true distribution, so that neither a mean nor a guess far away wins. Distances are of single
+    bins, which is what a table measures, and Euclidean ones of patches, because a sum over bins says nothing of what
+    belongs together. Levels are warped first so that 1 dB in the background counts an eighth.
     """
     count = len(draws)
     made, truth = _warped(draws), _warped(real)
@@ -70,7 +70,5 @@ def _warped(level: Tensor) -> Tensor:
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:
     apart = a - b
-    bins, frames = _PATCH
-    whole = apart[..., : apart.shape[-1] // frames * frames].square()
-    patches = functional.avg_pool2d(whole[:, None], _PATCH, stride=_PATCH)
+    patches = functional.avg_pool2d(apart.square()[:, None], _PATCH, stride=_PATCH)
     return apart.abs().mean() + (patches + 1e-4).sqrt().mean()

@@ -7,6 +7,7 @@ slow noise stands for what is touched and how the room is, fast noise for the de
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -53,11 +54,10 @@ class RegressionNet(nn.Module):
         self._after = nn.ModuleList(nn.Sequential(_Block(w, kernel), _Block(w, kernel)) for w in widths[:-1])
         # A kernel of 6 with a stride of 4 and one of padding is centred on the four frames that it stands for.
         self._down = nn.ModuleList(
-            nn.Conv1d(a, b, DOWN + 2, DOWN, padding=1) for a, b in zip(widths[:-1], widths[1:], strict=True)
+            nn.Conv1d(a, b, DOWN + 2, DOWN, padding=1) for a, b in itertools.pairwise(widths)
         )
         self._up = nn.ModuleList(
-            nn.ConvTranspose1d(b, a, DOWN + 2, DOWN, padding=1)
-            for a, b in zip(widths[:-1], widths[1:], strict=True)
+            nn.ConvTranspose1d(b, a, DOWN + 2, DOWN, padding=1) for a, b in itertools.pairwise(widths)
         )
         self._noise = nn.ModuleList(nn.Conv1d(config.noise, w, 1) for w in widths if config.noise)
         self._outwards = nn.Sequential(

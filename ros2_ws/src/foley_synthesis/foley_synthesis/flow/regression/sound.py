@@ -29,7 +29,7 @@ def tone_over_floor() -> Tensor:
 
 
 def levels_over(sound: Tensor, floor: Tensor) -> Tensor:
-    """Sound [..., n] at 16 kHz and floor [..., 80] in dB -> levels over it [..., 80, n / 128] in dB, no lower than 0."""
+    """Sound [..., n] at 16 kHz and floor [..., 80] in dB -> levels over it [..., 80, n / 128], none below 0 dB."""
     level = decibels(LogMel(**FINE)(sound)) - floor[..., None]
     return level.clamp(min=0.0)
 

@@ -35,7 +35,8 @@ class Touches:
 
 def touches_of(heights: NDArray[np.floating], touch_m: float) -> Touches:
     """Where heights [n] [m] over the surface fall to `touch_m`, each only once the tip has been 2 mm higher again."""
-    rows, speeds = [], []
+    rows: list[float] = []
+    speeds: list[float] = []
     armed = False
     for row in range(1, len(heights)):
         before, now = float(heights[row - 1]), float(heights[row])

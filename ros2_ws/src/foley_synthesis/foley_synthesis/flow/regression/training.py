@@ -181,20 +181,16 @@ def _step(
         raise FloatingPointError(
             f"the loss is {float(loss.detach())} at step {step}; lower the learning rate"
         )
-    rate = (
-        config.learning_rate
-        * min(1.0, (step + 1) / _WARM_UP)
-        * (0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0))))
-    )
+    falling = 0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
+    rate = config.learning_rate * min(1.0, (step + 1) / _WARM_UP) * falling
     for group in optimiser.param_groups:
         group["lr"] = rate
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
     optimiser.step()
-    keep = min(
-        config.ema_decay, 1.0 - 1.0 / (2.0 + step)
-    )  # short at first, so that the first weights soon count for nothing
+    # The average starts short, so that the first weights soon count for nothing.
+    keep = min(config.ema_decay, 1.0 - 1.0 / (2.0 + step))
     with torch.no_grad():
         for averaged, value in zip(ema.parameters(), net.parameters(), strict=True):
             averaged.lerp_(value, 1.0 - keep)
