@@ -28,6 +28,7 @@ from foley_sim.robots import robot_of
 from foley_sim.robots.actions import Plan
 from foley_sim.robots.gantry import Gantry
 from foley_sim.robots.tool import stick_width
+from foley_sim.sound.audibility import rise_db
 from foley_sim.spec import ObjectSpec, SceneSpec
 from foley_sim.world.arm import STATE_RATE_HZ
 from foley_sim.world.contact_log import SavedContacts
@@ -41,6 +42,7 @@ LAST_ACTION_S = 2.6
 
 _STRIDE_S = 1.0  # between tellings of progress
 _TAIL_S = 0.05  # of world after the end: the last row's wrench, and impacts that are measured over some time
+_HEARD_S = 0.06  # of an onset, to tell whether it is audible
 _PER_ROW = STATE_RATE_HZ // MOTION_RATE
 
 
@@ -134,6 +136,7 @@ def make_session(
         "objects": [describe_object(item) for item in scene.objects],
         "contact_actions": [action_at(onset.time_s, plans) for onset in found],
         "contact_kinds": [onset.kind for onset in found],
+        "contact_rise_db": _rises_db(sound, job.sound_rate, found),
         "view_names": [],
     }
     data = SessionData(
@@ -220,6 +223,13 @@ def _run(
         done = until
     world.finish()
     return states, plans
+
+
+def _rises_db(sound: NDArray[np.int16], rate: int, found: Sequence[Onset]) -> list[float]:
+    """How far each onset stands above what was before it; none that cannot be heard is far above 0 dB."""
+    samples = sound.astype(np.float32) / np.float32(2**15)
+    rises = [rise_db(samples, rate, onset.time_s, 0.0, late_s=_HEARD_S) for onset in found]
+    return [round(max(rise, -99.0), 1) for rise in rises]
 
 
 def _surface_arrays(surface: Surface) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from foley_sim.scene import REACH
 from foley_sim.spec import CameraSpec, SceneSpec
 
 IMAGES = 8
-VOXEL_M = 0.003
-MARGIN_M = 0.05  # around what the arm reaches
+VOXEL_M = 0.0035
+MARGIN_M = 0.04  # around what the arm reaches
 LOWEST_M = -0.02  # seen below the table's plane by rounding only
 HIGHEST_M = 0.3  # above all that stands on the table
 MOST_POINTS = 40_000
@@ -80,7 +80,8 @@ def within(points: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 def thinned(points: NDArray[np.float64], colours: NDArray[np.uint8]) -> Surface:
     """One point, the first, of every voxel; of more than MOST_POINTS an even share, chosen at random."""
-    cells = np.floor(points / VOXEL_M).astype(np.int64)
+    # Rounded, so that the table lies in the middle of a layer and not between two.
+    cells = np.round(points / VOXEL_M).astype(np.int64)
     cells -= cells.min(axis=0, initial=0)
     spans = cells.max(axis=0, initial=0) + 1
     first = np.unique(np.ravel_multi_index(tuple(cells.T), tuple(spans)), return_index=True)[1]
