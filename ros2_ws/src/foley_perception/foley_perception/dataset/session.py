@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_common.session_file import MOTION_RATE, POINT_SCALE, SessionData
+from foley_common.session_file import MOTION_RATE, POINT_SCALE, SessionData, write_session
 from foley_common.times import NS_PER_S
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.motion_grid import (
@@ -23,8 +25,12 @@ from foley_perception.action.motion_grid import (
 )
 from foley_perception.dataset.schema import DatasetError
 from foley_perception.episodes.episode import Episode, number
+from foley_perception.episodes.frames import USUAL_FRAMES, FrameNames
+from foley_perception.episodes.names import Naming
 from foley_perception.episodes.planned_path import planned_paths
+from foley_perception.episodes.reader import read_episode
 from foley_perception.geometry.se3 import SE3
+from foley_perception.recording.bag_name import distinct_names, safe_name
 from foley_perception.scene.background import far_of, levels_of, merged
 
 SOUND_RATE = 16_000  # [Hz]
@@ -107,6 +113,48 @@ def session_of(
         view_bytes=np.zeros(0, np.uint8),
         view_offsets=np.zeros(1, np.int64),
     )
+
+
+def write_sessions(
+    bags: Sequence[Path],
+    out: Path,
+    hand: GripperHand,
+    *,
+    naming: Naming | None = None,
+    frames: FrameNames = USUAL_FRAMES,
+    split: str = "",
+    skip_bad: bool = False,
+    progress: Callable[[int, int, str], None] = lambda done, total, name: None,
+) -> tuple[list[Path], dict[str, str]]:
+    """A file a bag, `<bag>.npz`; what is there already is kept.
+
+    Args:
+        skip_bad: leave out bags that cannot be used.
+
+    Returns:
+        Files, and why bags were left out, by their names.
+
+    Raises:
+        EpisodeError, DatasetError: a bag cannot be used.
+        OSError: a file cannot be written.
+    """
+    naming = naming or Naming()
+    out.mkdir(parents=True, exist_ok=True)
+    written, left_out = [], {}
+    for done, (bag, name) in enumerate(zip(bags, distinct_names(bags), strict=True)):
+        progress(done, len(bags), name)
+        path = out / f"{safe_name(name)}.npz"
+        try:
+            if not path.exists():
+                episode = read_episode(bag, namespace=naming.namespace, mapping=naming.mapping, frames=frames)
+                write_session(path, session_of(episode, hand, split=split))
+            written.append(path)
+        except ValueError as error:  # as EpisodeError and DatasetError are
+            if not skip_bad:
+                raise
+            left_out[name] = str(error)
+    progress(len(bags), len(bags), "")
+    return written, left_out
 
 
 def _planned(episode: Episode, hand: GripperHand, start_ns: int, rows: int) -> GridMotion:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from foley_common.session_file import read_session
 from foley_perception.action.contact_motion import contact_motion, tip_heights
 from foley_perception.action.contact_onsets import surface_contacts
 from foley_perception.action.gripper import GripperHand
+from foley_perception.commands import dataset as command
 from foley_perception.dataset.schema import DatasetError
 from foley_perception.dataset.session import session_of
 from foley_perception.episodes.reader import read_episode
@@ -80,7 +83,7 @@ def test_objects_that_are_told_are_those_of_contacts_and_points_may_be_given(
             )
         return [(arrival, topic, kind, message)]
 
-    episode = read_episode(make_bag(edit=with_sizes, plans=False))
+    episode = read_episode(make_bag(edit=with_sizes, plans=False, seconds=2.0, contact_times=(1.0,)))
     session = session_of(episode, HAND, surface=np.array([[0.1, 0.2, 0.03], [9.0, 0, 0], [np.nan, 0, 0]]))
     assert [o["material"] for o in session.facts["objects"]] == ["wood"]
     assert set(session.contact_object.tolist()) == {0}
@@ -90,9 +93,33 @@ def test_objects_that_are_told_are_those_of_contacts_and_points_may_be_given(
 
 
 def test_without_split_or_poses_there_is_no_session(make_bag: Callable[..., Path]) -> None:
-    episode = read_episode(make_bag(scene=False, split=""))
+    episode = read_episode(make_bag(scene=False, split="", seconds=2.0, contact_times=(1.0,)))
     with pytest.raises(DatasetError, match="names no split"):
         session_of(episode, HAND)
     assert session_of(episode, HAND, split="test").facts["split"] == "test"
     with pytest.raises(DatasetError, match="needs sound and ee_pose"):
-        session_of(read_episode(make_bag("person", person=True)), HAND)
+        session_of(read_episode(make_bag("person", person=True, seconds=2.0, contact_times=(1.0,))), HAND)
+
+
+def test_the_command_writes_a_file_a_bag_and_keeps_what_is_there(
+    make_bag: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*words: str) -> int:
+        parser = argparse.ArgumentParser()
+        command.configure(parser)
+        return command.run(parser.parse_args(["sessions", *words]))
+
+    bag, person = (
+        make_bag("one", seconds=2.0, contact_times=(1.0,)),
+        make_bag("person", person=True, seconds=2.0, contact_times=(1.0,)),
+    )
+    out = tmp_path / "sessions"
+    assert run(str(bag), str(person), "--out", str(out)) == 2
+    assert "needs sound and ee_pose" in capsys.readouterr().err
+    stamp = (out / "one.npz").stat().st_mtime_ns
+    assert run(str(bag), str(person), "--out", str(out), "--skip-bad") == 0
+    assert "left out person" in capsys.readouterr().out
+    assert [p.name for p in out.iterdir()] == ["one.npz"]
+    assert (out / "one.npz").stat().st_mtime_ns == stamp
+    assert read_session(out / "one.npz").facts["session_id"] == "s1"
+    assert run(str(bag), "--out", str(out), "--split", "tset") == 2
