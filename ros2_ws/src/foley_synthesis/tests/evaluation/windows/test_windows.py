@@ -256,18 +256,22 @@ def test_a_codec_is_a_row_of_what_comes_back() -> None:
 def test_redrawn_sessions_are_draws_of_their_windows(
     test: list[EvaluationWindow], items: list[Item], make_session: Make, tmp_path: Path
 ) -> None:
+    made = {}
     for draw in range(2):
         for scene in range(2):
-            session = make_session(f"test-{scene}", "test", 500 + 10 * draw + scene)
-            write_session(tmp_path / f"test-{scene}-p0-draw{draw}.npz", session)
+            session = made[draw, scene] = make_session(f"test-{scene}", "test", 500 + 10 * draw + scene)
+            np.save(tmp_path / f"test-{scene}-p0-draw{draw:03d}.npy", session.sound)
     row = redrawn_row("material known", tmp_path, test, 6)
     (output,) = row.predict(items, lambda: None)
     assert row.key == "redrawn, material known" and output.sounds.shape == (4, 2, EVALUATION_SAMPLES)
-    second = make_session("test-0", "test", 510)
-    np.testing.assert_array_equal(output.sounds[1, 1], EvaluationWindow(second, 8.0).sound())
-    (tmp_path / "test-1-p0-draw0.npz").unlink()
-    (tmp_path / "test-1-p0-draw1.npz").unlink()
-    with pytest.raises(ValueError, match="no sound of window test-1-p0-000000"):
+    np.testing.assert_array_equal(output.sounds[1, 1], EvaluationWindow(made[1, 0], 8.0).sound())
+    np.testing.assert_array_equal(output.sounds[2, 0], EvaluationWindow(made[0, 1], 0.0).sound())
+    np.save(tmp_path / "test-1-p0-draw000.npy", np.zeros(5, np.int16))
+    with pytest.raises(ValueError, match="draws of test-1-p0 are not as long as the session"):
+        redrawn_row("material known", tmp_path, test, 1).predict(items, lambda: None)
+    for draw in range(2):
+        (tmp_path / f"test-1-p0-draw{draw:03d}.npy").unlink()
+    with pytest.raises(ValueError, match="no draws of session test-1-p0"):
         redrawn_row("material known", tmp_path, test, 6)
 
 
