@@ -20,6 +20,7 @@ from foley_synthesis.evaluation.windows import models as registry
 from foley_synthesis.evaluation.windows.metrics import firsts, levels_after
 from foley_synthesis.evaluation.windows.probes import WindowProbes, heard_of, inception_score, touches_of
 from foley_synthesis.evaluation.windows.rows import (
+    codec_of,
     model_row,
     redrawn_row,
     simple_rows,
@@ -30,6 +31,9 @@ from foley_synthesis.evaluation.windows.rows import (
 from foley_synthesis.evaluation.windows.sets import check_apart, windows_of
 from foley_synthesis.evaluation.windows.sounds import CANDIDATES, WindowOutput, WindowTruth, window_items
 from foley_synthesis.evaluation.windows.table import Known, learn, score_table
+from foley_synthesis.flow.codec.config import CodecConfig
+from foley_synthesis.flow.codec.model_file import save_codec
+from foley_synthesis.flow.codec.network import Codec
 from foley_synthesis.flow.window_model import EVALUATION_SAMPLES, EvaluationWindow
 
 Make = Callable[..., SessionData]
@@ -251,6 +255,17 @@ def test_a_codec_is_a_row_of_what_comes_back() -> None:
             return coded
 
     np.testing.assert_array_equal(through(Half())(np.ones(8, np.float32)), np.full(8, 0.5))
+
+
+@pytest.mark.parametrize("rate", [RATE, 48_000])
+def test_a_codec_of_another_rate_than_windows_is_refused(rate: int, tmp_path: Path) -> None:
+    small = {"width": 16, "hidden": 16, "blocks": 1, "encoder_width": 16, "encoder_blocks": 1, "latent": 4}
+    save_codec(Codec(CodecConfig(rate=rate, **small)), {}, tmp_path / "codec", {})
+    if rate == RATE:
+        assert through(codec_of(tmp_path / "codec"))(np.zeros(2048, np.float32)).shape == (2048,)
+    else:
+        with pytest.raises(ValueError, match="codec of 48000 Hz, windows have 16000"):
+            codec_of(tmp_path / "codec")
 
 
 def test_redrawn_sessions_are_draws_of_their_windows(
