@@ -221,7 +221,7 @@ def earlier_hits(item: ContactItem, start: int, count: int) -> list[int]:
 def hits_of(
     items: Sequence[ContactItem], chosen: Sequence[Sequence[int]], surfaces: Tensor, executed: Tensor
 ) -> Hits | None:
-    """Sounds and motions of the chosen contacts of each crop, and the frames [b, n] that each is about; None: no hits."""
+    """Sounds and motions of the chosen contacts of each crop, and which frames [b, n] they are about; None: no hits."""
     most = max(map(len, chosen))
     if not most:
         return None
@@ -241,7 +241,7 @@ def hits_of(
 
 
 def views_of(crops: Sequence[tuple[ContactItem, int]], frames: int) -> Tensor | None:
-    """Features of views [b, n, dims], of the nearest moment to each frame; NaN where there are none. None: of no crop."""
+    """Features of views [b, n, dims] of the moment nearest to each frame, NaN where there are none; None: nowhere."""
     dims = {item.views.shape[1] for item, _ in crops if item.views is not None}
     if not dims:
         return None

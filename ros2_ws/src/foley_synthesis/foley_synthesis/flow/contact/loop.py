@@ -120,7 +120,7 @@ def train(
     before_s, started = counters.elapsed_s, time.monotonic()
     saved = validated = listened = started
     first, losses = processes.rank() == 0, []
-    whole = True
+    kept, whole = counters.step, True  # steps of the saved state; whether the weights are those after a step
 
     def save() -> None:
         if first and folder is not None:
@@ -159,12 +159,14 @@ def train(
                 report(STAGE, min(done, 1.0), {"step": counters.step, "train": sum(losses) / len(losses)})
             if done >= 1.0 or now - saved > config.save_every_s:
                 save()
-                saved = time.monotonic()
+                kept, saved = counters.step, time.monotonic()
     except KeyboardInterrupt as stop:
         if whole:
             save()
-        raise Interrupted(f"stopped after {counters.step} steps") from stop
+            kept = counters.step
+        raise Interrupted(f"stopped, {kept} steps are kept") from stop
     field.load_state_dict(best)
+    processes.from_first(field)
     field.eval()
     return counters
 
