@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from foley_common.metrics_file import write_metrics
-from foley_synthesis.commands import flow_play
+from foley_synthesis.commands import flow_fit, flow_play
 
 HELP = "train, score and play a rectified flow from rendered views and hands to 8 s of sound (Hearing Hands)"
 
@@ -26,7 +26,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "The dataset needs windows (`foley dataset build --windows`), the views come from `foley scene views`. Sounds\n"
         "have 16 kHz; Griffin and Lim's method makes them of spectrograms."
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="train|score|sample|play")
+    actions = parser.add_subparsers(
+        dest="action", required=True, metavar="train|score|sample|play|fit|reflow|draw"
+    )
     train = actions.add_parser("train", help="train the autoencoder of spectrograms and the flow")
     _common(train)
     train.add_argument(
@@ -60,6 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     sample.add_argument("--to", type=Path, required=True, metavar="DIR", help="for <window>.flac")
     sample.add_argument("--seed", type=int, default=0)
     _sampling(sample)
+    flow_fit.configure(actions)
     flow_play.configure(actions)
 
 
@@ -83,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     from foley_synthesis.training.state import Interrupted
 
     try:
-        return {"train": _train, "score": _score, "sample": _sample, "play": flow_play.run}[args.action](args)
+        return {**_ACTIONS, **flow_fit.ACTIONS}[args.action](args)
     except Interrupted as stop:
         print(f"foley flow: {stop}; the same command with --resume goes on", file=sys.stderr)
         return 130
@@ -289,3 +292,6 @@ def _fits(model: Any, items: Any, split: str, identity: str, name: str) -> None:
         raise ValueError(
             f"{name} was trained in {len(shared)} scenes of split `{split}`, such as {sorted(shared)[0]}"
         )
+
+
+_ACTIONS = {"train": _train, "score": _score, "sample": _sample, "play": flow_play.run}

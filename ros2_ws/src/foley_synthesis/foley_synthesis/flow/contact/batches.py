@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from foley_common.session_file import MOTION_RATE
 from foley_perception.action.contact_motion import moved_up
+from foley_synthesis.flow.contact.blur import Blur, as_seen
 from foley_synthesis.flow.contact.config import ContactTrainConfig
 from foley_synthesis.flow.contact.items import ContactItem, ContactItems
-from foley_synthesis.flow.contact.what import Sight, WhatLayout, as_seen
 from foley_synthesis.flow.networks.contact_field import (
     CONDITIONS,
     HIT_FRAMES,
@@ -27,7 +28,6 @@ from foley_synthesis.flow.networks.contact_field import (
 )
 from foley_synthesis.flow.networks.motion_encoder import STRIDE, MotionEncoder
 
-_RATE = 125.0  # [Hz] of motion
 WHAT_TRUE, WHAT_BLURRED, WHAT_NOTHING = 0, 1, 2
 
 
@@ -41,7 +41,7 @@ class CropDraw:
     shift: Tensor  # [b] int64, rows by which a planned motion is late
     lift_m: Tensor  # [b]
     told: Tensor  # [b] int64: what lies under the tip, truly, as seen or not
-    sight: Sight
+    blur: Blur
     hits: Tensor  # [b] int64, at most so many
     hit_order: Tensor  # [b] int64 seeds of which
     given: Tensor  # [b, 5]
@@ -49,13 +49,7 @@ class CropDraw:
 
     def __getitem__(self, rows: slice) -> CropDraw:
         """Some of them."""
-        parts = {
-            field.name: getattr(self, field.name)[rows]
-            for field in dataclasses.fields(self)
-            if field.name != "sight"
-        }
-        sight = Sight(self.sight.sharpness[rows], self.sight.noise[rows])
-        return CropDraw(**parts, sight=sight)
+        return CropDraw(*(getattr(self, field.name)[rows] for field in dataclasses.fields(self)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -78,7 +72,6 @@ def draw_crops(
     items: ContactItems,
     config: ContactTrainConfig,
     encoder: MotionEncoder,
-    layout: WhatLayout,
     generator: torch.Generator,
 ) -> CropDraw:
     """A batch of crops, sessions by their length, a share of them around a contact.
@@ -103,12 +96,12 @@ def draw_crops(
             contact = int(contacts[int(which[row] * len(contacts))])
             start[row] = min(max(contact - int(place[row] * n), 0), int(room[row]))
     executed = torch.rand(b, generator=generator) < config.executed
-    rows = config.shift_s * _RATE
+    rows = config.shift_s * MOTION_RATE
     shift = ((2.0 * torch.rand(b, generator=generator) - 1.0) * rows).round().long() * ~executed
     lift_m = (2.0 * torch.rand(b, generator=generator) - 1.0) * config.lift_m
     share = torch.rand(b, generator=generator)
     told = (share >= config.what_true).long() + (share >= config.what_true + config.what_blurred)
-    sight = Sight.draw(b, layout, generator)
+    blur = Blur.draw(b, generator)
     hits = torch.randint(MAX_HITS + 1, (b,), generator=generator)
     order = torch.randint(2**31, (b,), generator=generator)
     given = _given(b, config, generator)
@@ -119,7 +112,7 @@ def draw_crops(
         shift,
         lift_m,
         told,
-        sight,
+        blur,
         hits,
         order,
         given,
@@ -134,8 +127,8 @@ def _given(batch: int, config: ContactTrainConfig, generator: torch.Generator) -
     """
     given = torch.rand(batch, len(CONDITIONS), generator=generator) >= config.dropout
     joint = torch.rand(batch, generator=generator) < config.joint_dropout
-    given &= ~joint[:, None] | (torch.arange(len(CONDITIONS)) == CONDITIONS.index("floor"))
-    return left_out(given.float(), config.without)
+    given = torch.where(joint[:, None], null_given(given.float()), given.float())
+    return left_out(given, config.without)
 
 
 def left_out(given: Tensor, without: Sequence[str]) -> Tensor:
@@ -145,8 +138,13 @@ def left_out(given: Tensor, without: Sequence[str]) -> Tensor:
     return given
 
 
+def null_given(given: Tensor) -> Tensor:
+    """Nothing but the room's tone: what guidance moves away from."""
+    return given * (torch.arange(len(CONDITIONS), device=given.device) == CONDITIONS.index("floor"))
+
+
 def make_batch(
-    items: ContactItems, draw: CropDraw, config: ContactTrainConfig, layout: WhatLayout, mean_weight: float
+    items: ContactItems, draw: CropDraw, config: ContactTrainConfig, mean_weight: float
 ) -> ContactBatch:
     """The crops of a draw."""
     n = config.frames
@@ -164,8 +162,8 @@ def make_batch(
     )
     if config.lift_m:
         motion = torch.from_numpy(moved_up(motion.numpy(), draw.lift_m.numpy()))
-    truth = torch.stack([item.what[start : start + n] for item, start in crops]).float()
-    what = torch.where((draw.told == WHAT_BLURRED)[:, None, None], as_seen(truth, layout, draw.sight), truth)
+    truth = torch.stack([item.what(start, n) for item, start in crops])
+    what = torch.where((draw.told == WHAT_BLURRED)[:, None, None], as_seen(truth, draw.blur), truth)
     what = torch.where((draw.told == WHAT_NOTHING)[:, None, None], torch.nan, what)
     chosen = [
         drawn_hits(item, start, n, int(count), int(seed))
@@ -175,7 +173,7 @@ def make_batch(
     condition = ContactCondition(
         motion,
         draw.executed,
-        torch.stack([item.floor for item, _ in crops]).float(),
+        torch.stack([item.floor(start) for item, start in crops]),
         what,
         hits_of([item for item, _ in crops], chosen, surfaces, draw.executed),
         views_of(crops, n),
@@ -190,9 +188,8 @@ def motion_rows(item: ContactItem, start: int, frames: int, executed: bool, shif
     Args:
         shift: rows by which the motion comes too late.
     """
-    values = item.executed if executed else item.planned
-    rows = torch.arange(STRIDE * start - shift, STRIDE * (start + frames) - shift).clamp(0, len(values) - 1)
-    return values[rows].float()
+    rows = np.arange(STRIDE * start - shift, STRIDE * (start + frames) - shift)
+    return torch.from_numpy(item.motion(rows.clip(0, len(item.planned) - 1), executed))
 
 
 def drawn_hits(item: ContactItem, start: int, frames: int, count: int, seed: int) -> list[int]:
@@ -227,7 +224,9 @@ def hits_of(
         return None
     first = items[0]
     latent = torch.zeros(len(items), most, len(first.latent), HIT_FRAMES)
-    motion = torch.full((len(items), most, STRIDE * HIT_FRAMES, first.planned.shape[1]), torch.nan)
+    motion = torch.full(
+        (len(items), most, STRIDE * HIT_FRAMES, first.planned.shape[1] + first.force.shape[1]), torch.nan
+    )
     use = torch.zeros(*surfaces.shape, most, dtype=torch.bool)
     for row, (item, indices) in enumerate(zip(items, chosen, strict=True)):
         for place, index in enumerate(indices):

@@ -16,7 +16,6 @@ from foley_synthesis.flow.contact.batches import ContactBatch, draw_crops, make_
 from foley_synthesis.flow.contact.config import ContactTrainConfig
 from foley_synthesis.flow.contact.items import ContactItems
 from foley_synthesis.flow.contact.loss import FlowDraw, draw_flow, flow_errors, weighted_mean
-from foley_synthesis.flow.contact.what import WhatLayout
 from foley_synthesis.flow.networks.contact_field import ContactField
 from foley_synthesis.training import state as training_state
 from foley_synthesis.training.state import Counters, Interrupted
@@ -47,18 +46,18 @@ class _Step(nn.Module):
         return weighted_mean(errors, batch.weight, self._level_weight)
 
 
-def crops_of(items: ContactItems, config: ContactTrainConfig, layout: WhatLayout) -> Source:
+def crops_of(items: ContactItems, config: ContactTrainConfig) -> Source:
     """Crops of sessions, noise and logit-normal times."""
     mean_weight = items.mean_weight(config.foreground_weight)
 
     def source(field: ContactField, generator: torch.Generator) -> tuple[ContactBatch, FlowDraw]:
-        crops = draw_crops(items, config, field.motion, layout, generator)
+        crops = draw_crops(items, config, field.motion, generator)
         draw = draw_flow(
             config.batch, field.config.latent, config.frames, generator,
             mean=config.time_mean, spread=config.time_spread,
         )  # fmt: skip
         rows = processes.part(config.batch)
-        return make_batch(items, crops[rows], config, layout, mean_weight), draw[rows]
+        return make_batch(items, crops[rows], config, mean_weight), draw[rows]
 
     return source
 

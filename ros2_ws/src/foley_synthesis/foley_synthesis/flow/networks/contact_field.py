@@ -124,20 +124,6 @@ class ContactCondition:
         parts = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return ContactCondition(**{k: None if v is None else v.to(device) for k, v in parts.items()})
 
-    def repeated(self, times: int) -> ContactCondition:
-        """Of one stretch, as many of the same."""
-        hits = self.hits and Hits(
-            *(_repeated(v, times) for v in (self.hits.latent, self.hits.motion, self.hits.use))
-        )
-        return ContactCondition(
-            _repeated(self.motion, times),
-            _repeated(self.executed, times),
-            None if self.floor is None else _repeated(self.floor, times),
-            None if self.what is None else _repeated(self.what, times),
-            hits,
-            None if self.views is None else _repeated(self.views, times),
-        )
-
 
 class ContactField(nn.Module):
     """v(x, t | condition) of the latent at unit variance, see :meth:`normalise`."""
@@ -260,10 +246,6 @@ class ContactField(nn.Module):
 
 
 _TIME = 128  # channels of the flow's time
-
-
-def _repeated(values: Tensor, times: int) -> Tensor:
-    return values.expand(times, *values.shape[1:])
 
 
 def nearest(frames: int, moments: int) -> Tensor:

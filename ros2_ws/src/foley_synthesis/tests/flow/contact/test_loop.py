@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from foley_synthesis.flow.contact import loop
 from foley_synthesis.flow.contact.config import ContactTrainConfig
 from foley_synthesis.flow.contact.loop import crops_of, train
-from foley_synthesis.flow.contact.synthetic import SYNTHETIC_LAYOUT, synthetic_field, synthetic_items
+from foley_synthesis.flow.contact.synthetic import synthetic_field, synthetic_items
 from foley_synthesis.flow.contact.validation import validation_loss
 from foley_synthesis.flow.networks.contact_field import ContactField
 from foley_synthesis.training.state import Counters, Interrupted
@@ -29,7 +29,7 @@ SHORT = ContactTrainConfig(
 
 def run(config: ContactTrainConfig, folder: Path | None = None, resume: bool = False) -> ContactField:
     field = synthetic_field(views=3)
-    source = crops_of(synthetic_items(views=3), config, SYNTHETIC_LAYOUT)
+    source = crops_of(synthetic_items(views=3), config)
     train(field, source, config, CPU, validate=lambda ema: 0.0, folder=folder, resume=resume, key="a")
     return field
 
@@ -37,16 +37,14 @@ def run(config: ContactTrainConfig, folder: Path | None = None, resume: bool = F
 def test_the_field_learns_when_it_sounds_and_what() -> None:
     config = dataclasses.replace(SHORT, steps=80, batch=16, learning_rate=5e-3, ema_decay=0.9)
     field = synthetic_field()
-    validate = validation_loss(synthetic_items(4, first=100), config, SYNTHETIC_LAYOUT, windows=8, draws=4)
+    validate = validation_loss(synthetic_items(4, first=100), config, windows=8, draws=4)
     before = validate(field.eval())
-    counters = train(
-        field, crops_of(synthetic_items(12), config, SYNTHETIC_LAYOUT), config, CPU, validate=validate
-    )
+    counters = train(field, crops_of(synthetic_items(12), config), config, CPU, validate=validate)
     assert counters.step == 80
     assert counters.best["flow"] == pytest.approx(validate(field), rel=1e-4)
     # The untrained field says 0. No field does better than its condition lets it: that the tip comes down matters.
     without = dataclasses.replace(config, without=("motion", "what", "hits"))
-    blind = validation_loss(synthetic_items(4, first=100), without, SYNTHETIC_LAYOUT, windows=8, draws=4)
+    blind = validation_loss(synthetic_items(4, first=100), without, windows=8, draws=4)
     assert validate(field) < 0.75 * before
     assert validate(field) < 0.85 * blind(field)
 
@@ -74,7 +72,7 @@ def test_a_resumed_run_repeats_an_uninterrupted_one(tmp_path: Path, monkeypatch:
 def test_the_state_of_another_run_is_refused(tmp_path: Path) -> None:
     run(dataclasses.replace(SHORT, steps=1), tmp_path)
     field = synthetic_field()
-    source = crops_of(synthetic_items(), SHORT, SYNTHETIC_LAYOUT)
+    source = crops_of(synthetic_items(), SHORT)
     with pytest.raises(ValueError, match="other data"):
         train(field, source, SHORT, CPU, validate=lambda ema: 0.0, folder=tmp_path, resume=True, key="b")
 
@@ -83,7 +81,7 @@ def test_minutes_that_are_over_end_it() -> None:
     config = dataclasses.replace(SHORT, steps=None, minutes=1e-6)
     field = synthetic_field()
     counters: Counters = train(
-        field, crops_of(synthetic_items(), config, SYNTHETIC_LAYOUT), config, CPU, validate=lambda ema: 0.5
+        field, crops_of(synthetic_items(), config), config, CPU, validate=lambda ema: 0.5
     )
     assert counters.step == 1
     assert counters.history[-1]["validation"] == 0.5
