@@ -25,8 +25,6 @@ from foley_perception.geometry.se3 import SE3
 
 Array = NDArray[np.float64]
 
-VERSION = 1
-"""Of the channels: what was made by another one is made again."""
 CHANNELS: dict[str, tuple[str, ...]] = {
     "height": (
         "height", "within_2mm", "within_8mm", "side", "normal_x", "normal_y", "surface_seen", "surface_known"
