@@ -1,4 +1,4 @@
-"""`foley flow fit`, `reflow` and `draw`: the flow of contacts on sets of sessions."""
+"""`foley flow fit` and `reflow`: the flow of contacts, trained on sets of sessions."""
 
 from __future__ import annotations
 
@@ -6,47 +6,67 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from foley_synthesis.commands import flow_draw
+
 
 def configure(actions: Any) -> None:
     """Add the actions."""
-    fit = actions.add_parser(
+    trained = actions.add_parser(
         "fit", help="train a flow of contacts on sets of sessions (`foley sim sessions`)"
     )
-    fit.add_argument(
-        "sets", type=Path, nargs="+", metavar="SET", help="folders of sessions of the split `train`"
-    )
-    fit.add_argument(
-        "--validation", type=Path, nargs="+", required=True, metavar="SET", help="of the split `validation`"
-    )
-    fit.add_argument(
+    _sets(trained)
+    trained.add_argument(
         "--codec", type=Path, required=True, metavar="DIR", help="trained by `foley codec train`"
     )
-    fit.add_argument(
-        "--out", type=Path, required=True, help="checkpoint folder; an existing flow is replaced"
-    )
-    fit.add_argument(
+    trained.add_argument(
         "--size", default="small", help="tiny, small or paper (160 million parameters) (default: %(default)s)"
     )
-    fit.add_argument(
+    trained.add_argument(
         "--without",
         action="append",
         default=[],
         metavar="motion|floor|what|hits|views",
         help="ablation: never give a condition; may be given again",
     )
-    fit.add_argument("--minutes", type=float, default=40.0, help="default: %(default)s")
-    fit.add_argument("--steps", type=int, help="where they end before the minutes do")
-    fit.add_argument("--batch", type=int, default=32, help="crops of 2.56 s a step (default: %(default)s)")
-    fit.add_argument(
-        "--learning-rate", type=float, default=1e-3, help="at its highest (default: %(default)s)"
+    trained.add_argument("--start", type=Path, metavar="DIR", help="begin with the weights of this flow")
+    _training(trained, minutes=40.0, learning_rate=1e-3)
+    straight = actions.add_parser(
+        "reflow", help="train a flow of contacts for few steps on what another makes of noise"
     )
-    fit.add_argument("--precision", default="auto", help="auto, bf16 or fp32 (default: %(default)s)")
-    fit.add_argument("--start", type=Path, metavar="DIR", help="begin with the weights of this flow")
-    fit.add_argument("--limit", type=int, metavar="N", help="so many sessions of each set at most")
-    _common(fit)
+    straight.add_argument("flow", type=Path, help="the flow that it learns from")
+    _sets(straight)
+    straight.add_argument("--codec", type=Path, required=True, metavar="DIR", help="the flow's")
+    straight.add_argument("--pairs", type=int, default=8192, help="of noise and sound (default: %(default)s)")
+    _training(straight, minutes=15.0, learning_rate=3e-4)
+    flow_draw.sampling(straight)
 
 
-def _common(parser: argparse.ArgumentParser) -> None:
+def _sets(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--train",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="SET",
+        help="folders of sessions of this split",
+    )
+    parser.add_argument(
+        "--validation", type=Path, nargs="+", required=True, metavar="SET", help="and of this one"
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="so many sessions of each set at most")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="checkpoint folder; an existing flow is replaced"
+    )
+
+
+def _training(parser: argparse.ArgumentParser, minutes: float, learning_rate: float) -> None:
+    parser.add_argument("--minutes", type=float, default=minutes, help="default: %(default)s")
+    parser.add_argument("--steps", type=int, help="of the training, where they end before the minutes do")
+    parser.add_argument("--batch", type=int, default=32, help="crops of 2.56 s a step (default: %(default)s)")
+    parser.add_argument(
+        "--learning-rate", type=float, default=learning_rate, help="at its highest (default: %(default)s)"
+    )
+    parser.add_argument("--precision", default="auto", help="auto, bf16 or fp32 (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--resume", action="store_true", help="go on where an interrupted training stopped")
@@ -54,16 +74,44 @@ def _common(parser: argparse.ArgumentParser) -> None:
 
 def fit(args: argparse.Namespace) -> int:
     """Exit code 0."""
-    from foley_common.metrics_file import METRICS_FILE
-    from foley_synthesis.flow.contact.build import build_flow, open_data
+    from foley_synthesis.flow.contact.build import build_flow
+
+    config = _config(args, size=args.size, without=tuple(args.without))
+    with Bars() as bars:
+        data = _open(args, bars)
+        model_id, metrics = build_flow(
+            data, args.out, config, start=args.start, resume=args.resume, report=bars.share
+        )
+    return _told(args, model_id, metrics)
+
+
+def reflow(args: argparse.Namespace) -> int:
+    """Exit code 0."""
+    from foley_synthesis.flow.contact.build import build_reflow
+
+    config = _config(args)
+    with Bars() as bars:
+        model_id, metrics = build_reflow(
+            _open(args, bars),
+            args.flow,
+            args.out,
+            config,
+            args.pairs,
+            sampling=lambda own: flow_draw.sampling_of(args, own),
+            resume=args.resume,
+            report=bars.share,
+            progress=bars.count,
+        )
+    return _told(args, model_id, metrics)
+
+
+def _config(args: argparse.Namespace, **more: Any) -> Any:
     from foley_synthesis.flow.contact.config import ContactTrainConfig
     from foley_synthesis.flow.contact.model import is_contact_flow
 
     if args.out.exists() and any(args.out.iterdir()) and not is_contact_flow(args.out):
         raise ValueError(f"--out {args.out} is not empty and holds no flow of contacts; name another folder")
-    config = ContactTrainConfig(
-        size=args.size,
-        without=tuple(args.without),
+    return ContactTrainConfig(
         minutes=args.minutes,
         steps=args.steps,
         batch=args.batch,
@@ -71,26 +119,32 @@ def fit(args: argparse.Namespace) -> int:
         precision=args.precision,
         seed=args.seed,
         threads=args.threads,
+        **more,
     )
+
+
+def _open(args: argparse.Namespace, bars: Bars) -> Any:
     import torch
 
+    from foley_synthesis.flow.contact.build import open_data
+
     torch.set_num_threads(args.threads)
-    with _Bars() as bars:
-        data = open_data(args.sets, args.validation, args.codec, limit=args.limit, progress=bars.count)
-        model_id, metrics = build_flow(
-            data, args.out, config, start=args.start, resume=args.resume, report=bars.share
+    return open_data(args.train, args.validation, args.codec, limit=args.limit, progress=bars.count)
+
+
+def _told(args: argparse.Namespace, model_id: str, metrics: dict[str, Any]) -> int:
+    from foley_common.metrics_file import METRICS_FILE
+
+    if model_id:  # else not the first of several processes
+        print(
+            f"{metrics['steps']} steps of {metrics['seconds_per_step']:.2f} s on {metrics['hours']:.1f} h, "
+            f"validation {metrics['best_validation']:.4f}; {args.out}, model id {model_id}"
         )
-    if not model_id:  # not the first of several processes
-        return 0
-    print(
-        f"{metrics['steps']} steps of {metrics['seconds_per_step']:.2f} s on {metrics['hours']:.1f} h, "
-        f"validation {metrics['best_validation']:.4f}; {args.out}, model id {model_id}"
-    )
-    print(f"figures in {args.out / METRICS_FILE}; `foley flow draw` writes its sounds")
+        print(f"figures in {args.out / METRICS_FILE}; `foley flow draw` writes its sounds")
     return 0
 
 
-class _Bars:
+class Bars:
     """A bar for each stage, those of training with its figures."""
 
     def __init__(self) -> None:
@@ -107,7 +161,7 @@ class _Bars:
         )
         self._tasks: dict[str, Any] = {}
 
-    def __enter__(self) -> _Bars:
+    def __enter__(self) -> Bars:
         self._progress.__enter__()
         return self
 
@@ -134,4 +188,4 @@ class _Bars:
         self._progress.update(self._tasks[stage], **values)
 
 
-ACTIONS = {"fit": fit}
+ACTIONS = {"fit": fit, "reflow": reflow}

@@ -21,6 +21,7 @@ from foley_synthesis.flow.contact.items import ContactItems
 from foley_synthesis.flow.contact.latents import open_items
 from foley_synthesis.flow.contact.loop import STAGE, Report, crops_of, train
 from foley_synthesis.flow.contact.model import ContactFlowModel, load_model, save_model
+from foley_synthesis.flow.contact.reflow import make_pairs, reflow_loss, reflow_source
 from foley_synthesis.flow.contact.sampling import ContactSampling
 from foley_synthesis.flow.contact.validation import foreground_errors, validation_loss
 from foley_synthesis.flow.networks.contact_field import SIZES, ContactField
@@ -29,6 +30,9 @@ from foley_synthesis.flow.what import WHAT_DIMS
 from foley_synthesis.training.state import Counters, forget_state, state_folder
 
 Progress = Callable[[str, int, int], None]
+FEW_STEPS = ContactSampling(steps=4)
+"""How a flow that was made straight is sampled."""
+_VALIDATION_BATCHES = 2  # of pairs
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -130,12 +134,17 @@ def begun(data: FlowData, config: ContactTrainConfig, start: Path | None) -> Con
     other = load_model(start)
     if other.field.config != size:
         raise ValueError(f"{start} has another size or other inputs than this training; name the same --size")
+    _check_start(start, other, data)
+    return other.field
+
+
+def _check_start(path: Path, other: ContactFlowModel, data: FlowData) -> None:
+    """Raises ValueError where a flow cannot be gone on from."""
     if other.facts["codec_id"] != data.codec_id:
-        raise ValueError(f"{start} was trained with another codec; name the same one with --codec")
+        raise ValueError(f"{path} was trained with another codec; name the same one with --codec")
     shared = other.train_scenes & data.validation.scenes
     if shared:
-        raise ValueError(f"{start} was trained in {len(shared)} scenes of validation, such as {min(shared)}")
-    return other.field
+        raise ValueError(f"{path} was trained in {len(shared)} scenes of validation, such as {min(shared)}")
 
 
 def run_key(data: str, config: ContactTrainConfig, start: str) -> str:
@@ -159,6 +168,7 @@ def written(
 ) -> tuple[str, dict[str, Any]]:
     """The first process's checkpoint; its model id, which is empty in others, and figures."""
     facts = {
+        "size": config.size,
         "without": list(config.without),
         "codec_id": data.codec_id,
         "sets": list(data.sets),
@@ -181,3 +191,66 @@ def written(
     model_id = save_model(ContactFlowModel(field, data.codec, facts, sampling=sampling), out, metrics)
     forget_state(state_folder(out))
     return model_id, metrics
+
+
+def build_reflow(
+    data: FlowData,
+    first: Path,
+    out: Path,
+    config: ContactTrainConfig,
+    pairs: int,
+    *,
+    sampling: Callable[[ContactSampling], ContactSampling] = lambda own: own,
+    resume: bool = False,
+    report: Report = lambda stage, done, figures: None,
+    progress: Progress = lambda stage, done, total: None,
+) -> tuple[str, dict[str, Any]]:
+    """Train a flow for few steps on what another makes of noise; its model id and figures.
+
+    Args:
+        pairs: of noise and sound.
+        sampling: how the first flow makes them, given its own way.
+
+    Raises:
+        CorruptCheckpoint: the first flow cannot be read.
+        ValueError: it was trained with another codec or in scenes of validation, or ``resume`` finds another run.
+    """
+    began = time.monotonic()
+    torch.set_num_threads(config.threads)
+    other = load_model(first)
+    _check_start(first, other, data)
+    way = sampling(other.sampling)
+    config = dataclasses.replace(
+        config, size=str(other.facts["size"]), without=tuple(other.facts["without"]), joint_dropout=0.0
+    )
+    folder = state_folder(out)
+    with processes.joined(config.device) as device:
+        field = other.field.to(device)
+        mean_weight = data.train.mean_weight(config.foreground_weight)
+        made = {}
+        for split, items, count in (
+            ("train", data.train, max(1, pairs // config.batch)),
+            ("validation", data.validation, _VALIDATION_BATCHES),
+        ):
+            key = run_key(data.fingerprint(), config, f"{split} {other.model_id} {way}")
+
+            def tell(done: int, total: int, split: str = split) -> None:
+                progress(f"pairs, {split}", done, total)
+
+            made[split] = make_pairs(
+                field, items, config, way, count, mean_weight, folder=folder, key=key, progress=tell
+            )
+        field.requires_grad_(True)
+        counters = train(
+            field,
+            reflow_source(made["train"]),
+            config,
+            device,
+            validate=reflow_loss(made["validation"]),
+            listen=foreground_errors(data.validation, data.codec, config, FEW_STEPS),
+            key=run_key(data.fingerprint(), config, f"{other.model_id} {way} {pairs}"),
+            folder=folder,
+            resume=resume,
+            report=report,
+        )
+        return written(data, field.cpu(), config, counters, out, FEW_STEPS, time.monotonic() - began)

@@ -104,7 +104,9 @@ def reflow_loss(pairs: Pairs) -> Callable[[ContactField], float]:
             known = field.condition(batch.condition, batch.given, batch.groups)
             data = field.normalise(batch.latent)
             for begin in range(_GRID):
-                errors = flow_errors(field, data, known, FlowDraw(noise, torch.full((len(data),), begin / _GRID)))
+                errors = flow_errors(
+                    field, data, known, FlowDraw(noise, torch.full((len(data),), begin / _GRID))
+                )
                 total += float(weighted_mean(errors, batch.weight, pairs.config.level_weight))
         return total / (len(pairs) * _GRID)
 
