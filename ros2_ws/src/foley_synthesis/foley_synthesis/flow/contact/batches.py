@@ -28,6 +28,7 @@ from foley_synthesis.flow.networks.contact_field import (
 )
 from foley_synthesis.flow.networks.motion_encoder import STRIDE, MotionEncoder
 
+_CODED_AHEAD = 12  # frames that an encoder looks ahead at most
 WHAT_TRUE, WHAT_BLURRED, WHAT_NOTHING = 0, 1, 2
 
 
@@ -64,8 +65,13 @@ class ContactBatch:
 
     def to(self, device: torch.device) -> ContactBatch:
         """The same on a device."""
-        moved = (v.to(device) for v in (self.latent, self.weight, self.condition, self.given, self.groups))
-        return ContactBatch(*moved)
+        return ContactBatch(
+            self.latent.to(device),
+            self.weight.to(device),
+            self.condition.to(device),
+            self.given.to(device),
+            self.groups.to(device),
+        )
 
 
 def draw_crops(
@@ -205,8 +211,10 @@ def drawn_hits(item: ContactItem, start: int, frames: int, count: int, seed: int
 
 
 def earlier_hits(item: ContactItem, start: int, count: int) -> list[int]:
-    """The last contacts [at most count] on each surface whose sound is over before a frame."""
-    over = torch.nonzero(item.contact_frame - HIT_LEAD + HIT_FRAMES <= start).flatten().tolist()
+    """The last contacts [at most count] on each surface that are over before a frame, with all that a codec saw."""
+    over = (
+        torch.nonzero(item.contact_frame - HIT_LEAD + HIT_FRAMES + _CODED_AHEAD <= start).flatten().tolist()
+    )
     kept: list[int] = []
     for surface in {int(item.contact_surface[index]) for index in over}:
         kept += (

@@ -105,7 +105,7 @@ def latent_of(sounds: Tensor, codec: Codec) -> Tensor:
 @torch.no_grad()
 def stands_out(sound: Tensor) -> Tensor:
     """How much of each frame of the latent of a sound [n] at 16 kHz stands 10 dB out of its own floor, in [0, 1]."""
-    mel = log_mel()(sound)
+    mel: Tensor = log_mel()(sound)
     floor = mel.quantile(_QUIET, dim=1, keepdim=True)
     share = ((mel - floor) > _STANDS_OUT).float().mean(0)
     frames = share[: len(share) // STRIDE * STRIDE].reshape(-1, STRIDE).amax(1)

@@ -72,8 +72,7 @@ def precision_of(config: ContactTrainConfig, device: torch.device) -> torch.dtyp
 
 
 def _cpu_multiplies_bf16() -> bool:
-    able: dict[str, object] = torch.cpu.get_capabilities()
-    return bool(able.get("amx_bf16"))
+    return bool(torch.cpu.get_capabilities().get("amx_bf16"))
 
 
 def train(
@@ -216,8 +215,8 @@ def _decaying(field: nn.Module, weight_decay: float) -> list[dict[str, object]]:
 
 @torch.no_grad()
 def _average(ema: nn.Module, now: nn.Module, keep: float) -> None:
-    averages = list(ema.parameters())
-    torch._foreach_lerp_(averages, list(now.parameters()), 1.0 - keep)
+    for averaged, value in zip(ema.parameters(), now.parameters(), strict=True):
+        averaged.lerp_(value, 1.0 - keep)
 
 
 def _copied(model: nn.Module) -> dict[str, Tensor]:

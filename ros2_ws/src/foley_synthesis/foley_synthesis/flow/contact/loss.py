@@ -60,7 +60,8 @@ def flow_errors(
     noise = draw.noise.to(data)
     predicted = field((1.0 - between) * noise + between * data, t, condition)
     share = t.square() + (1.0 - t).square()
-    return (predicted - (data - noise)).square() * share[:, None, None]
+    errors: Tensor = (predicted - (data - noise)).square() * share[:, None, None]
+    return errors
 
 
 def weighted_mean(errors: Tensor, frames: Tensor, level_weight: float) -> Tensor:

@@ -137,9 +137,10 @@ def _read(path: Path) -> Tensor | None:
     from safetensors.torch import load_file
 
     try:
-        return load_file(path)["latent"]
+        latent: Tensor = load_file(path)["latent"]
     except (OSError, SafetensorError, KeyError):
         return None  # not there yet, or cut short: made again
+    return latent
 
 
 def _write(path: Path, latent: Tensor) -> None:

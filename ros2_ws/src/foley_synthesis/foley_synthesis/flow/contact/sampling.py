@@ -79,10 +79,11 @@ def _speed(
     at = torch.full((len(x),), t, device=x.device)
     within = config.interval[0] <= t <= config.interval[1]
     if null is None or config.guidance == 1.0 or not within:
-        known: Tensor = field(x, at, condition)
-        return known
-    both = field(torch.cat([x, x]), torch.cat([at, at]), torch.cat([condition, null]))
-    return guided(x, t, *both.chunk(2), field.config.content, config)
+        alone: Tensor = field(x, at, condition)
+        return alone
+    both: Tensor = field(torch.cat([x, x]), torch.cat([at, at]), torch.cat([condition, null]))
+    known, unknown = both.chunk(2)
+    return guided(x, t, known, unknown, field.config.content, config)
 
 
 def guided(

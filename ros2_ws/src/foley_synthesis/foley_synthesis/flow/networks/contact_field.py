@@ -121,8 +121,14 @@ class ContactCondition:
 
     def to(self, device: torch.device) -> ContactCondition:
         """The same on a device."""
-        parts = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return ContactCondition(**{k: None if v is None else v.to(device) for k, v in parts.items()})
+        return ContactCondition(
+            self.motion.to(device),
+            self.executed.to(device),
+            None if self.floor is None else self.floor.to(device),
+            None if self.what is None else self.what.to(device),
+            None if self.hits is None else self.hits.to(device),
+            None if self.views is None else self.views.to(device),
+        )
 
 
 class ContactField(nn.Module):

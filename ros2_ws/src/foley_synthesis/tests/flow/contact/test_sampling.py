@@ -116,7 +116,11 @@ def test_even_times_have_the_distribution_of_drawn_ones() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"steps": 0}, "steps is 0"), ({"interval": (0.8, 0.2)}, "interval"), ({"method": "rk4"}, "method is `rk4`")],
+    [
+        ({"steps": 0}, "steps is 0"),
+        ({"interval": (0.8, 0.2)}, "interval"),
+        ({"method": "rk4"}, "method is `rk4`"),
+    ],
 )
 def test_ways_to_sample_that_cannot_work_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -118,13 +118,17 @@ def test_a_hit_is_heard_only_in_frames_about_its_surface() -> None:
     use[:, 10:] = False
     use[:, :, 2] = False
     few = dataclasses.replace(told.hits, use=use)
-    louder = dataclasses.replace(few, latent=few.latent + 3.0 * torch.tensor([1.0, 0, 0])[None, :, None, None])
+    louder = dataclasses.replace(
+        few, latent=few.latent + 3.0 * torch.tensor([1.0, 0, 0])[None, :, None, None]
+    )
     one = field.condition(dataclasses.replace(told, hits=few))
     other = field.condition(dataclasses.replace(told, hits=louder))
     assert not torch.allclose(one[:, :10], other[:, :10], atol=1e-3)
     torch.testing.assert_close(one[:, 10:], other[:, 10:])
     torch.testing.assert_close(one[:, 10:], field.condition(dataclasses.replace(told, hits=None))[:, 10:])
-    unheard = dataclasses.replace(few, latent=few.latent + 3.0 * torch.tensor([0, 0, 1.0])[None, :, None, None])
+    unheard = dataclasses.replace(
+        few, latent=few.latent + 3.0 * torch.tensor([0, 0, 1.0])[None, :, None, None]
+    )
     torch.testing.assert_close(one, field.condition(dataclasses.replace(told, hits=unheard)))
 
 
@@ -138,7 +142,6 @@ def test_a_crop_amid_a_long_sound_has_the_field_of_that_sound() -> None:
     """Nothing looks further than the blocks reach: what was learned on crops holds for windows."""
     torch.manual_seed(0)
     config = dataclasses.replace(tiny(MOTION, WHAT, 0, CONTENT), reach=6)
-    field = made()
     field = ContactField(config).eval()
     with torch.no_grad():
         for value in field.parameters():
