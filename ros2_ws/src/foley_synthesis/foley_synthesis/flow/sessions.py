@@ -123,17 +123,15 @@ class SessionSet:
         if not room.sum():
             raise SessionsError(f"no session of split `{split}` lasts {seconds} s")
 
-        def draw() -> list[Place]:
-            chosen = rng.choice(len(those), batch, p=room / room.sum())
-            begins = (rng.random(batch) * room[chosen]).astype(np.int64) * ROWS_PER_LATENT
+        def draw(count: int) -> list[Place]:
+            chosen = rng.choice(len(those), count, p=room / room.sum())
+            begins = (rng.random(count) * room[chosen]).astype(np.int64) * ROWS_PER_LATENT
             return [Place(int(those[i]), int(row)) for i, row in zip(chosen, begins, strict=True)]
 
-        made = self.batch(draw(), seconds, rng=rng, jitter=jitter)
-        if round(spliced * batch):
-            other = self.batch(draw(), seconds, rng=rng, jitter=jitter)
-            cuts = rng.integers(1, rows // ROWS_PER_LATENT, batch)
-            cuts[round(spliced * batch) :] = rows // ROWS_PER_LATENT
-            made = _spliced(made, other, cuts)
+        made = self.batch(draw(batch), seconds, rng=rng, jitter=jitter)
+        if count := round(spliced * batch):
+            other = self.batch(draw(count), seconds, rng=rng, jitter=jitter)
+            _splice(made, other, rng.integers(1, rows // ROWS_PER_LATENT, count))
         return made
 
     def batch(
@@ -235,20 +233,11 @@ def _shifted(values: NDArray[np.float16], begin: int, rows: int, by: float) -> N
     return taken[:-1] * (1 - fraction) + taken[1:] * fraction
 
 
-def _spliced(one: SessionBatch, other: SessionBatch, cuts: NDArray[np.int64]) -> SessionBatch:
-    """Each of one up to its cut [b], in latent frames, and the other from there on."""
-    frames = one.what.shape[1]
-    later = torch.arange(frames)[None] >= torch.from_numpy(cuts)[:, None]  # [b, frames]
-
-    def mixed(a: Tensor, b: Tensor) -> Tensor:
-        mask = later.repeat_interleave(a.shape[1] // frames, dim=1)
-        return torch.where(mask if a.ndim == 2 else mask[..., None], b, a)
-
-    return dataclasses.replace(
-        one,
-        sound=mixed(one.sound, other.sound),
-        planned=mixed(one.planned, other.planned),
-        executed=mixed(one.executed, other.executed),
-        force=mixed(one.force, other.force),
-        what=mixed(one.what, other.what),
-    )
+def _splice(made: SessionBatch, other: SessionBatch, cuts: NDArray[np.int64]) -> None:
+    """Write others over the first of a batch, each from its cut on; cuts [len(other)] count latent frames."""
+    frames = made.what.shape[1]
+    for k, cut in enumerate(cuts.tolist()):
+        for name in ("sound", "planned", "executed", "force", "what"):
+            values: Tensor = getattr(made, name)
+            begin = cut * values.shape[1] // frames
+            values[k, begin:] = getattr(other, name)[k, begin:]

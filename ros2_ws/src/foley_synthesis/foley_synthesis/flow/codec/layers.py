@@ -20,18 +20,18 @@ class TimeConv(nn.Module):
         nn.init.trunc_normal_(self.weight, std=0.5 / kernel**0.5)
 
     def forward(self, x: Tensor, history: History | None = None) -> Tensor:
-        before = self._kernel - 1 if self._causal else self._kernel // 2
-        after = self._kernel - 1 - before
-        if history is None:
-            x = nn.functional.pad(x, (0, 0, before, after))
-        else:
-            x = torch.cat([history.get(self, x.new_zeros(len(x), before, x.shape[2])), x], dim=1)
-            history[self] = x[:, x.shape[1] - before :]
+        count, reach = x.shape[1], self._kernel - 1
+        ends = (reach if self._causal else reach // 2) if history is None else 0
+        if history is not None:
+            x = torch.cat([history.get(self, x.new_zeros(len(x), reach, x.shape[2])), x], dim=1)
+            history[self] = x[:, count:]
         with torch.autocast(x.device.type, enabled=False):
             # An image of one row, channels last, as the fast kernels want it.
             image = x.float().transpose(1, 2)[:, :, None]
-            made = nn.functional.conv2d(image, self.weight, self.bias, groups=len(self.weight))
-        return made[:, :, 0].transpose(1, 2)
+            made = nn.functional.conv2d(
+                image, self.weight, self.bias, padding=(0, ends), groups=len(self.weight)
+            )
+        return made[:, :, 0, :count].transpose(1, 2)
 
 
 class Block(nn.Module):

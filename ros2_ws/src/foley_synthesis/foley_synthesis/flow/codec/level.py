@@ -20,8 +20,9 @@ def level_track(sound: Tensor, rate: int, samples: int) -> Tensor:
     power = sound.square().reshape(len(sound), 1, -1, piece).mean(dim=-1)
     reach = half // piece
     window = torch.hann_window(2 * reach + 1, periodic=False, dtype=sound.dtype, device=sound.device)
-    padded = nn.functional.pad(power, (reach, reach), mode="replicate")
-    smooth = nn.functional.conv1d(padded, (window / window.sum())[None, None])
+    smooth = nn.functional.conv1d(power, window[None, None], padding=reach)
+    # At both ends, over as much of the window as there is.
+    smooth = smooth / nn.functional.conv1d(torch.ones_like(power[:1]), window[None, None], padding=reach)
     return 0.5 * smooth[..., parts - 1 :: parts].clamp(min=_LEAST**2).log10()
 
 

@@ -5,10 +5,10 @@
     latent -> blocks at 125 Hz -> log mel, magnitudes and phases [n/128, 257] -> inverse STFT -> times level -> sound
 
 Vocos (Siuzdak 2023, arXiv:2306.00814) showed that the inverse transform makes good sound of spectra that a network
-predicts frame by frame. What is added here lets it begin near something sensible: latent and spectrogram are also joined
-by a straight line, which principal components set before the first step; magnitudes begin as the inverse of the mel
-bins, phases as those of fixed noise, which agree with each other where frames overlap. After the network's phases come
-some rounds of Griffin and Lim's method.
+predicts frame by frame. What is added here lets it begin near something sensible: latent and spectrogram are also
+joined by a straight line, which principal components set before the first step; magnitudes begin as a smooth inverse
+of the mel bins, phases as those of fixed noise, which agree with each other where frames overlap. After the network's
+phases come some rounds of Griffin and Lim's method.
 """
 
 from __future__ import annotations

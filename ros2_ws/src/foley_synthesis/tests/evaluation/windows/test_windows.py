@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
-from foley_common.session_file import SessionData, write_session
+from foley_common.session_file import VIEW_RATE, SessionData, write_session
 from foley_synthesis.commands import flow as command
 from foley_synthesis.evaluation.measure import Item, Table
 from foley_synthesis.evaluation.windows import models as registry
 from foley_synthesis.evaluation.windows.metrics import firsts, levels_after
 from foley_synthesis.evaluation.windows.probes import WindowProbes, heard_of, inception_score, touches_of
-from foley_synthesis.evaluation.windows.rows import model_row, redrawn_row, simple_rows, through, true_rows
+from foley_synthesis.evaluation.windows.rows import (
+    model_row,
+    redrawn_row,
+    simple_rows,
+    through,
+    true_rows,
+    views_of,
+)
 from foley_synthesis.evaluation.windows.sets import check_apart, windows_of
 from foley_synthesis.evaluation.windows.sounds import CANDIDATES, WindowOutput, WindowTruth, window_items
 from foley_synthesis.evaluation.windows.table import Known, learn, score_table
@@ -204,6 +213,33 @@ def test_nearest_motion_finds_the_same_plan(train: list[EvaluationWindow], known
     (output,) = row.predict(window_items(train[3:5]), lambda: None)
     np.testing.assert_array_equal(output.sounds[0, 0], train[3].sound())
     assert output.scenes == [[train[3].scene_id], [train[4].scene_id]]
+
+
+def coloured(session: SessionData, value: int) -> SessionData:
+    """With pictures of one colour at 4 Hz, but for a first that could not be rendered."""
+    moments = round(session.duration_s * VIEW_RATE)
+    made, encoded = cv2.imencode(".jpg", np.full((32, 32, 3), value, np.uint8))
+    assert made
+    offsets = np.concatenate([[0, 0], np.arange(1, moments) * len(encoded)])
+    return dataclasses.replace(
+        session,
+        facts={**session.facts, "view_names": ["left"]},
+        view_bytes=np.tile(encoded, moments - 1),
+        view_offsets=offsets.astype(np.int64),
+    )
+
+
+def test_nearest_views_is_there_where_both_sets_have_views(make_session: Make, known: Known) -> None:
+    dark = windows_of(coloured(make_session("train-0"), 20))
+    bright = windows_of(coloured(make_session("train-1", seed=1), 230))
+    asked = windows_of(coloured(make_session("test-0", "test", 3), 215))[:1]
+    rows = {m.key: m for m in simple_rows([*dark, *bright], known.mean_above, asked, 1, 0)}
+    apart = np.abs(views_of([*dark, *bright]) - views_of(asked)).mean(axis=1)
+    assert apart[2] == apart[3] < 0.2 < apart[0]
+    (output,) = rows["nearest views"].predict(window_items(asked), lambda: None)
+    np.testing.assert_array_equal(output.sounds[0, 0], bright[0].sound())
+    mute = simple_rows([*dark, *bright], known.mean_above, windows_of(make_session("test-0"))[:1], 1, 0)
+    assert "nearest views" not in {m.key for m in mute}
 
 
 def test_a_codec_is_a_row_of_what_comes_back() -> None:
