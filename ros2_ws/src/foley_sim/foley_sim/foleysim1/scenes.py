@@ -3,6 +3,7 @@
     train        seeds 0..15; plates, boxes, bars, cylinders, domes and heaps; one object of each scene is held out
     validation   seeds 0..7; discs as well
     test         seeds 0..23; discs and rods as well, some of which roll
+    stream       seeds 0..99999; as `train`, with no object held out: scenes for sessions (offline/sessions.py)
 
 Splits draw from separate streams, so every object of validation and test is an instance that training never saw; discs
 and rods are shape families that it never saw. Materials come from shuffled decks that run through a split's seeds, and
@@ -45,8 +46,12 @@ MATERIALS: tuple[str, ...] = (
 `data/materials.yaml` changes none of its scenes; golden.py holds every scene to what it was."""
 SCENES: dict[str, int] = {"train": 16, "validation": 8, "test": 24}
 """How many scenes each split has."""
+STREAM = "stream"
+"""More scenes for training, as many as are wanted, by the rules of `train`: none of their objects is in any split."""
+STREAM_SCENES = 100_000
 HELD_OUT_FAMILIES: dict[str, tuple[Shape, ...]] = {
     "train": (),
+    STREAM: (),
     "validation": ("disc",),
     "test": ("disc", "rod"),
 }
@@ -104,6 +109,9 @@ DISGUISES: dict[str, tuple[str, ...]] = {
 """What things are made to look like: painted wood and plastic, foil on cardboard, fake fruit, printed wood."""
 
 _TRIES = 40
+_STREAM_BLOCK = (
+    300  # scenes of the stream whose decks belong together: so that no deck has to be dealt from 0 on
+)
 
 
 def make_scene(seed: int, split: str) -> SceneSpec:
@@ -112,17 +120,20 @@ def make_scene(seed: int, split: str) -> SceneSpec:
     Raises:
         ValueError: unknown split, or a seed that the split does not have.
     """
-    if split not in SCENES:
-        raise ValueError(f"split is `{split}`, known are {', '.join(SCENES)}")
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < SCENES[split]:
-        raise ValueError(f"seed is {seed!r}, {EDITION} has {split} scenes 0 to {SCENES[split] - 1}")
+    counts = {**SCENES, STREAM: STREAM_SCENES}
+    if split not in counts:
+        raise ValueError(f"split is `{split}`, known are {', '.join(counts)}")
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < counts[split]:
+        raise ValueError(f"seed is {seed!r}, {EDITION} has {split} scenes 0 to {counts[split] - 1}")
     seed = int(seed)
     rng = _stream(split, seed)
-    scene_id = f"{EDITION}-{split}-{seed:02d}"
+    streamed = split == STREAM
+    scene_id = f"{STREAM}-{seed:05d}" if streamed else f"{EDITION}-{split}-{seed:02d}"
     return SceneSpec(
         scene_id=scene_id,
-        seed=seed + 1000 * (1 + SPLITS.index(split)),  # no two scenes share a room's noise
-        split=split,
+        # No two scenes share a room's noise.
+        seed=seed + (STREAM_SCENES if streamed else 1000 * (1 + SPLITS.index(split))),
+        split="train" if streamed else split,
         objects=_objects(scene_id, split, seed, rng),
         camera=_camera(rng),
         room=RoomSpec(
@@ -152,16 +163,17 @@ def families(material: str, split: str) -> tuple[Shape, ...]:
 
 # ---- objects -----------------------------------------------------------------------------------------------
 def _stream(split: str, *words: int) -> np.random.Generator:
-    return np.random.default_rng([0xF051, SPLITS.index(split), *words])
+    return np.random.default_rng([0xF051, (*SPLITS, STREAM).index(split), *words])
 
 
-def _bodies(split: str) -> list[tuple[str, Shape]]:
-    """Material and shape of every object of a split, in the order of its scenes."""
-    count = sum(_COUNTS[seed % len(_COUNTS)] for seed in range(SCENES[split]))
+def _bodies(split: str, *block: int) -> list[tuple[str, Shape]]:
+    """Material and shape of every object of a split, or of a block of the stream, in the order of its scenes."""
+    scenes = SCENES.get(split, _STREAM_BLOCK)
+    count = sum(_COUNTS[seed % len(_COUNTS)] for seed in range(scenes))
     decks, shapes, bodies = 0, dict[str, list[Shape]](), list[tuple[str, Shape]]()
-    rng = _stream(split, 2**32 - 1)
+    rng = _stream(split, 2**32 - 1, *block)
     while len(bodies) < count:
-        for index in _stream(split, 2**32 - 2, decks).permutation(len(MATERIALS)):
+        for index in _stream(split, 2**32 - 2, *block, decks).permutation(len(MATERIALS)):
             material = MATERIALS[int(index)]
             if not shapes.get(material):
                 own = families(material, split)
@@ -172,8 +184,10 @@ def _bodies(split: str) -> list[tuple[str, Shape]]:
 
 
 def _objects(scene_id: str, split: str, seed: int, rng: np.random.Generator) -> tuple[ObjectSpec, ...]:
-    start = sum(_COUNTS[s % len(_COUNTS)] for s in range(seed))
-    bodies = _bodies(split)[start : start + _COUNTS[seed % len(_COUNTS)]]
+    block, place_in = divmod(seed, _STREAM_BLOCK) if split == STREAM else (None, seed)
+    start = sum(_COUNTS[s % len(_COUNTS)] for s in range(place_in))
+    deck = _bodies(split) if block is None else _bodies(split, block)
+    bodies = deck[start : start + _COUNTS[place_in % len(_COUNTS)]]
     for _ in range(_TRIES):
         sizes = [_size(material, shape, rng) for material, shape in bodies]
         try:

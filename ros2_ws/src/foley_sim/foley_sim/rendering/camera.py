@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from foley_sim.headless_gl import PACKAGES, NoRenderer, import_mujoco
 from foley_sim.physics import mjcf
 from foley_sim.rendering.lens import Lens
+from foley_sim.robots import OTHER
+from foley_sim.robots.tool import TIP
 from foley_sim.spec import CameraSpec
 
 MAX_DEPTH_M = 10.0
@@ -98,3 +100,14 @@ class Camera:
 
     def close(self) -> None:
         self._renderer.close()
+
+
+def remove_robot(model: Any) -> None:
+    """Make everything invisible that hangs on the same root as a tip: what is seen without them is
+    what was there before they came."""
+    mujoco = import_mujoco()
+    tips = [mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_GEOM, prefix + TIP) for prefix in ("", OTHER)]
+    roots = [model.body_rootid[model.geom_bodyid[tip]] for tip in tips if tip >= 0]
+    robot = np.flatnonzero(np.isin(model.body_rootid[model.geom_bodyid], roots))
+    model.geom_matid[robot] = -1
+    model.geom_rgba[robot] = 0.0  # what is fully transparent is not drawn

@@ -10,7 +10,16 @@ import torch
 from torch import Tensor
 
 from foley_synthesis.flow.networks.autoencoder import AutoencoderConfig, MelAutoencoder
-from foley_synthesis.flow.networks.mel import BINS, HOP, RATE, GriffinLim, LogMel, magnitudes
+from foley_synthesis.flow.networks.mel import (
+    BINS,
+    FINE,
+    HOP,
+    RATE,
+    GriffinLim,
+    LogMel,
+    decibels,
+    magnitudes,
+)
 from foley_synthesis.flow.networks.rectified_flow import SampleConfig, flow_loss, sample
 from foley_synthesis.flow.networks.vector_field import (
     ACTION_DIMS,
@@ -37,6 +46,19 @@ def test_a_click_is_in_the_frame_of_its_sample() -> None:
     loud = LogMel()(sound).mean(dim=0)
     assert int(loud.argmax()) == 20
     torch.testing.assert_close(loud[19], loud[21])
+
+
+def test_fine_frames_are_at_125_hz_and_centred_on_the_middle_of_their_samples() -> None:
+    sound = torch.zeros(8 * RATE)
+    sound[500 * 128 + 64] = 1.0
+    mel = LogMel(**FINE)(sound)
+    assert mel.shape == (BINS, 1000)
+    loud = mel.mean(dim=0)
+    assert int(loud.argmax()) == 500
+    torch.testing.assert_close(loud[499], loud[501])
+    torch.testing.assert_close(decibels(mel[:, 0]), torch.full((BINS,), -100.0))
+    made = GriffinLim(**FINE).waveform(mel.numpy())
+    assert made.shape == (8 * RATE,) and abs(int(np.abs(made).argmax()) - (500 * 128 + 64)) <= 64
 
 
 def test_magnitudes_undo_the_logarithm() -> None:
