@@ -20,7 +20,8 @@ Array = NDArray[np.float64]
 LEAST_RISE_M = 0.0035  # over the table; depth cameras are less exact than that, the thinnest things thicker
 LEAST_AREA_M2 = 2.5e-4  # smaller regions are noise
 REACH_M = 0.010  # a tip that misses a thing by less still counts as over it: maps are a little narrow at steps
-_FORM = 12
+FORMS = 12
+"""Numbers that describe the form of a thing, see `_form`."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -54,7 +55,7 @@ class Things:
         renamed = np.full(count + 1, -1, np.int32)
         renamed[kept] = np.arange(len(kept), dtype=np.int32)
         labels = renamed[found]
-        centres, forms = np.zeros((len(kept), 2)), np.zeros((len(kept), _FORM), np.float32)
+        centres, forms = np.zeros((len(kept), 2)), np.zeros((len(kept), FORMS), np.float32)
         for k in range(len(kept)):
             row, column = np.nonzero(labels == k)
             centres[k] = (
