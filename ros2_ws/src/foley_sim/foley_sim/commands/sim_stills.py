@@ -15,7 +15,8 @@ ACTIONS: tuple[str, ...] = ("stills",)
 
 def configure(actions: Any) -> None:
     parser = actions.add_parser(
-        "stills", help="write views of every thing of many scenes, as files of sessions in which nothing happens"
+        "stills",
+        help="write views of every thing of many scenes, as files of sessions in which nothing happens",
     )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder of the set; finished scenes are kept"

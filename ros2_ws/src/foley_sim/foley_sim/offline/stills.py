@@ -38,7 +38,10 @@ QUALITY = 90  # of JPEG
 SCHEMA = "foley-stills-set-1"
 """Of the folder's set.json."""
 _INNER = 0.42  # places lie within this share of a thing's extents around its centre
-_LOW_M, _HIGH_M = 0.008, 0.08  # half of the places lie lower than the first over the top, the others up to the second
+_LOW_M, _HIGH_M = (
+    0.008,
+    0.08,
+)  # half of the places lie lower than the first over the top, the others up to the second
 """Tips that are about to touch, and tips on their way."""
 
 
@@ -137,7 +140,7 @@ def stills(scene: SceneSpec, views: int, facts: dict[str, Any]) -> SessionData:
     rows = math.ceil(len(tips) * MOTION_RATE / VIEW_RATE)
     # The row at a view's own time shows it: the first at or after i / VIEW_RATE.
     which = np.minimum(np.round(np.arange(rows) * VIEW_RATE / MOTION_RATE).astype(int), len(tips) - 1)
-    tool = tips + (0.0, 0.0, scene.striker.length)
+    tool = tips + np.array([0.0, 0.0, scene.striker.length])
     pose = tool_poses(np.hstack([tool[which], np.zeros((rows, 1))])).astype(np.float32)
     width = np.full(rows, stick_width(), np.float32)
     return SessionData(
@@ -192,10 +195,14 @@ def _pictures(scene: SceneSpec, model: Any, tips: Array) -> list[bytes]:
         files = []
         for tip in tips:
             at = dataclasses.replace(spec, target=tuple(tip.tolist()))
-            model.camera(mjcf.CAMERA).fovy[:] = 2 * math.degrees(math.atan(HALF_M / np.linalg.norm(tip - eye)))
+            model.camera(mjcf.CAMERA).fovy[:] = 2 * math.degrees(
+                math.atan(HALF_M / np.linalg.norm(tip - eye))
+            )
             camera.aim(eye, mjcf.camera_axes(at))
             camera.pose(model.qpos0)
-            done, file = cv2.imencode(".jpg", camera.colour()[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+            _, file = cv2.imencode(
+                ".jpg", camera.colour()[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
+            )
             files.append(file.tobytes())
         return files
     finally:

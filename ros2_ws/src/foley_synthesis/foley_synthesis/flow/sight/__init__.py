@@ -1,1 +1,1 @@
-"""What is touched, from views: the first factor of p(sound | views, hands) = sum over what of p(what) p(sound | what)."""
+"""What is touched, from views: p(what | views), the first factor of a sound's probability."""

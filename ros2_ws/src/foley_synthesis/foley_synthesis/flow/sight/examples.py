@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from foley_common.session_file import read_facts
+from foley_common.session_file import read_arrays
 from foley_synthesis.flow.sight.head import Targets
 from foley_synthesis.flow.sight.looks import looks_of
-from foley_synthesis.flow.sight.vocabulary import MATERIALS, SHAPES
+from foley_synthesis.flow.what import MATERIALS, SHAPES, SIZE_COLUMNS, what_of
 from foley_synthesis.vision.protocol import VisionEncoder
 
 
@@ -26,7 +26,7 @@ class Examples:
     scene: tuple[str, ...]  # [m]
     material: NDArray[np.int64]  # [m] index in MATERIALS
     shape: NDArray[np.int64]  # [m] index in SHAPES
-    log_size: NDArray[np.float32]  # [m, 3] of metres
+    log_size: NDArray[np.float32]  # [m, 3] over 10 cm, as in `what_of`
     hollowness: NDArray[np.float32]  # [m]
     look: tuple[str, ...]  # [m] what it is made to look like; empty: not known
 
@@ -80,7 +80,7 @@ def examples(
     inputs, which = list[NDArray[np.float32]](), list[NDArray[np.int64]]()
     for done, (folder, path) in enumerate(chosen, start=1):
         progress(done, len(chosen))
-        facts = read_facts(path)
+        facts, _ = read_arrays(path)
         if facts["split"] != split:
             raise ValueError(f"{path}: is of split `{facts['split']}`, `{split}` is needed")
         if not any(facts.get("view_names", ())):
@@ -98,7 +98,7 @@ def examples(
             name = (facts["scene_id"], item["object_id"])
             if name not in ids:
                 ids[name] = len(ids)
-                size = np.log(np.asarray(item["size"], np.float64)).tolist()
+                size = what_of(item)[SIZE_COLUMNS].tolist()
                 material, shape = MATERIALS.index(item["material"]), SHAPES.index(item["shape"])
                 looks_like = str(item.get("look_material", ""))
                 rows.append((name[0], material, shape, size, float(item["hollowness"]), looks_like))
@@ -124,7 +124,9 @@ def examples(
 
 
 def _even(paths: list[Path], count: int | None) -> list[Path]:
-    paths = [path for path in paths if not path.name.startswith(".") and not path.name.endswith(".contacts.npz")]
+    paths = [
+        path for path in paths if not path.name.startswith(".") and not path.name.endswith(".contacts.npz")
+    ]
     if count is None or count >= len(paths):
         return paths
     return [paths[int(k)] for k in np.linspace(0, len(paths) - 1, count).round()]

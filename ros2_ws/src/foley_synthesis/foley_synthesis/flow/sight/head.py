@@ -45,7 +45,7 @@ class Targets:
 
     material: Tensor  # [n] index
     shape: Tensor  # [n] index
-    log_size: Tensor  # [n, 3] natural logarithm of metres
+    log_size: Tensor  # [n, 3] of the extents over 10 cm, or in units of the training set's spread
     hollowness: Tensor  # [n] share of the outer volume that is empty; 0: solid
 
     def __getitem__(self, rows: Tensor) -> Targets:

@@ -21,10 +21,10 @@ from foley_synthesis.flow.sight.moments import (
     PLACES,
     VIEWS_PER_THING,
     Moments,
-    matched,
     session_moments,
 )
 from foley_synthesis.flow.sight.things import FORMS
+from foley_synthesis.flow.what import under
 from foley_synthesis.vision.protocol import VisionEncoder
 
 FOLDER = "sight_features"
@@ -38,7 +38,7 @@ class Look:
 
     moment: NDArray[np.int64]  # [k]
     thing: NDArray[np.int32]  # [k] region of the height map
-    object: NDArray[np.int64]  # [k] index in the session's `objects`; -1: none that is known
+    object: NDArray[np.int16]  # [k] index in the session's `objects`; -1: none of them
     vector: NDArray[np.float16]  # [k, width] of the view
     form: NDArray[np.float32]  # [k, FORMS + PLACES]
 
@@ -72,11 +72,8 @@ def look_at(session: SessionData, encoder: VisionEncoder, moments: Moments | Non
     position = {key: index for index, key in enumerate(distinct)}
     found = pictures.vectors([pictures.decoded(file) for file in distinct.values()], encoder)
     which = [position[hashlib.sha256(files[row]).digest()] for row in rows]
-    objects = matched(moments.things, session.facts["objects"])
-    thing = moments.thing[rows]
-    return Look(
-        rows, thing, objects[thing], found[which].astype(np.float16), moments.forms(rows)
-    )
+    objects = under(moments.tip[rows], session.facts["objects"])
+    return Look(rows, moments.thing[rows], objects, found[which].astype(np.float16), moments.forms(rows))
 
 
 def looks_of(
@@ -124,7 +121,9 @@ def _write(path: Path, look: Look) -> None:
     """Whole or not at all."""
     from safetensors.numpy import save_file
 
-    arrays = {field.name: np.ascontiguousarray(getattr(look, field.name)) for field in dataclasses.fields(look)}
+    arrays = {
+        field.name: np.ascontiguousarray(getattr(look, field.name)) for field in dataclasses.fields(look)
+    }
     part = path.with_suffix(".part")
     save_file(arrays, part)
     part.replace(path)

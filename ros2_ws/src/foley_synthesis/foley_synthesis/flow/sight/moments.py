@@ -7,8 +7,6 @@ time: a few views of each, evenly chosen among those that look at it from near, 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +18,10 @@ from foley_synthesis.flow.sight.things import Things
 
 Array = NDArray[np.float64]
 
-NEAR_M = 0.12  # a local view shows so much to each side of the tip; from higher up the thing is out of the picture
+NEAR_M = (
+    0.12  # a local view shows so much to each side of the tip; from higher up the thing is out of the picture
+)
 VIEWS_PER_THING = 8
-_MATCH_M = 0.04  # between the centre of a region and that of the object it is, which depth cameras see in part
 PLACES = 4
 """Numbers that say where a thing is in its view, see `Moments.places`."""
 
@@ -80,8 +79,8 @@ def planned_tips(session: SessionData) -> Array:
 
 def tips_of(poses: Array, tool_tip: Array) -> Array:
     """Ends [n, 3] of a tool with poses [n, 7] and the end's own pose [7] in the tool."""
-    tool = SE3.from_quaternion(poses[:, 3:], poses[:, :3])
-    end = SE3.from_quaternion(tool_tip[3:], tool_tip[:3])
+    tool = SE3(poses[:, 3:], poses[:, :3])
+    end = SE3(tool_tip[3:], tool_tip[:3])
     return np.asarray((tool @ end).translation)
 
 
@@ -95,16 +94,3 @@ def session_moments(session: SessionData) -> Moments:
     tips = planned_tips(session)
     rows = np.round(np.arange(session.views) * MOTION_RATE / VIEW_RATE).astype(int)
     return Moments.of(things, tips[np.minimum(rows, len(tips) - 1)])
-
-
-def matched(things: Things, objects: Sequence[dict[str, Any]]) -> NDArray[np.int64]:
-    """Which object each thing is [things]: the nearest one to its centre; -1: none is near, it only stands there."""
-    if not objects or not len(things.centres):
-        return np.full(len(things.centres), -1, np.int64)
-    places = np.array([item["position"][:2] for item in objects], np.float64)
-    distance = np.linalg.norm(things.centres[:, None] - places[None], axis=2)
-    nearest = distance.argmin(axis=1)
-    near = distance[np.arange(len(nearest)), nearest] <= _MATCH_M
-    # Of two regions of one object, such as a heap's grains beside it, the nearer one stands for it.
-    best = distance.min(axis=0)[nearest] >= distance[np.arange(len(nearest)), nearest] - 1e-12
-    return np.asarray(np.where(near & best, nearest, -1), np.int64)

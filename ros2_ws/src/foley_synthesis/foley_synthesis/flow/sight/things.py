@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_perception.geometry.height_map import HeightMap
+from foley_synthesis.flow.what import REACH_M
 
 Array = NDArray[np.float64]
 
 LEAST_RISE_M = 0.0035  # over the table; depth cameras are less exact than that, the thinnest things thicker
 LEAST_AREA_M2 = 2.5e-4  # smaller regions are noise
-REACH_M = 0.010  # a tip that misses a thing by less still counts as over it: maps are a little narrow at steps
 FORMS = 12
 """Numbers that describe the form of a thing, see `_form`."""
 
@@ -58,9 +58,7 @@ class Things:
         centres, forms = np.zeros((len(kept), 2)), np.zeros((len(kept), FORMS), np.float32)
         for k in range(len(kept)):
             row, column = np.nonzero(labels == k)
-            centres[k] = (
-                np.array(ground.origin) + np.stack([column, row], axis=-1).mean(axis=0) * ground.cell
-            )
+            centres[k] = np.array(ground.origin) + np.stack([column, row], axis=-1).mean(axis=0) * ground.cell
             forms[k] = _form(row, column, heights[row, column] - table, ground.cell)
         return Things(ground, table, labels, centres, forms)
 
@@ -90,8 +88,7 @@ def _form(row: NDArray[np.int64], column: NDArray[np.int64], rise: Array, cell: 
     circle it fills; quantiles of its height as shares of the highest; how much of it is flat on top; its roughness."""
     outline = np.stack([column, row], axis=-1).astype(np.float32)
     # Corners of cells, not their centres: else a bar of two cells had the width of one.
-    corners = np.concatenate([outline + (dx, dy) for dx in (-0.5, 0.5) for dy in (-0.5, 0.5)])
-    corners = corners.astype(np.float32)
+    corners = np.concatenate([outline + np.array([dx, dy], np.float32) for dx in (-0.5, 0.5) for dy in (-0.5, 0.5)])
     sides = sorted(cv2.minAreaRect(corners)[1], reverse=True)
     radius = cv2.minEnclosingCircle(corners)[1]
     length, width = (max(side, 1.0) * cell for side in sides)
