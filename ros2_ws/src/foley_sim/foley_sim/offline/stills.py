@@ -200,9 +200,7 @@ def _pictures(scene: SceneSpec, model: Any, tips: Array) -> list[bytes]:
             )
             camera.aim(eye, mjcf.camera_axes(at))
             camera.pose(model.qpos0)
-            _, file = cv2.imencode(
-                ".jpg", camera.colour()[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
-            )
+            _, file = cv2.imencode(".jpg", camera.colour()[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
             files.append(file.tobytes())
         return files
     finally:

@@ -36,7 +36,13 @@ def configure(actions: Any) -> None:
     )
     parser.add_argument("--epochs", type=int, default=60, help="default: %(default)s")
     parser.add_argument(
+        "--least-steps", type=int, default=800, help="more epochs where they are fewer (default: %(default)s)"
+    )
+    parser.add_argument(
         "--members", type=int, default=3, help="networks of the ensemble (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--replicates", type=int, default=1000, help="of the bootstrap of intervals (default: %(default)s)"
     )
     parser.add_argument("--no-curve", action="store_true", help="leave out the learning curve")
     parser.add_argument("--encoder", default="efficientnet-lite0", help="of the views (default: %(default)s)")
@@ -67,7 +73,9 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--out {args.out} is not empty and holds no {SCHEMA}; name another folder")
     torch.set_num_threads(args.threads)
     encoder = load_encoder(args.encoder, threads=args.threads)
-    config = SightTrainConfig(epochs=args.epochs, members=args.members, seed=args.seed)
+    config = SightTrainConfig(
+        epochs=args.epochs, least_steps=args.least_steps, members=args.members, seed=args.seed
+    )
     columns = (TextColumn("{task.description:28}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"),
                TimeElapsedColumn())  # fmt: skip
     with Progress(*columns, console=Console(stderr=True)) as bar:
@@ -95,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
             config,
             encoder=(args.encoder, encoder),
             shares=() if args.no_curve else SHARES,
+            replicates=args.replicates,
             report=report,
         )
     model_id = save_sight(result.model, args.out, result.metrics)

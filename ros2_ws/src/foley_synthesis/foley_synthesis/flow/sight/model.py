@@ -129,6 +129,14 @@ class SightModel:
         return self._pooled(inputs, thing, count)
 
     def _pooled(self, inputs: NDArray[np.float32], thing: NDArray[np.integer], count: int) -> Beliefs:
+        prior = self._prior()
+        if not len(thing):
+            return Beliefs(
+                **{
+                    field.name: np.repeat(np.asarray(getattr(prior, field.name))[None], count, axis=0)
+                    for field in dataclasses.fields(Beliefs)
+                }
+            )
         seen = self.views(inputs)
         views = np.bincount(thing, minlength=count).astype(np.float64)
         share = 1.0 / np.maximum(views, 1.0)
@@ -138,7 +146,6 @@ class SightModel:
             total = np.stack([np.bincount(thing, column, minlength=count) for column in flat.T], axis=1)
             return (total * share[:, None]).reshape(count, *values.shape[1:])
 
-        prior = self._prior()
         odds = np.log(_clipped(seen.hollow)) - np.log(_clipped(1 - seen.hollow))
         pooled = Beliefs(
             softmax(mean(np.log(_clipped(seen.material)))),

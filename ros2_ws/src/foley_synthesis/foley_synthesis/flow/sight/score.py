@@ -23,7 +23,7 @@ from foley_synthesis.metrics.statistics import mean
 
 Array = NDArray[np.float64]
 
-REPLICATES = 1000
+REPLICATES = 1000  # of the bootstrap
 _FLOOR = 1e-6  # of a probability that is scored
 
 
@@ -39,14 +39,20 @@ class Score:
         return {name: found.to_dict() for name, found in self.figures.items()}
 
 
-def score(said: Beliefs, truth: Examples, known_shapes: NDArray[np.bool_], seed: int = 0) -> Score:
+def score(
+    said: Beliefs,
+    truth: Examples,
+    known_shapes: NDArray[np.bool_],
+    seed: int = 0,
+    replicates: int = REPLICATES,
+) -> Score:
     """Score beliefs of each of the objects.
 
     Args:
         known_shapes: [shapes] which training has seen; others have figures of their own.
     """
     count = len(truth.material)
-    weights = hierarchical_weights(truth.scene, [str(k) for k in range(count)], REPLICATES, seed)
+    weights = hierarchical_weights(truth.scene, [str(k) for k in range(count)], replicates, seed)
     figures = {
         f"material_{name}": found for name, found in _classes(said.material, truth.material, weights).items()
     }
@@ -74,10 +80,10 @@ def score(said: Beliefs, truth: Examples, known_shapes: NDArray[np.bool_], seed:
     return Score(figures, confusion)
 
 
-def classes_only(probabilities: Array, truth: Examples, seed: int = 0) -> Score:
+def classes_only(probabilities: Array, truth: Examples, seed: int = 0, replicates: int = REPLICATES) -> Score:
     """Of one that says materials alone [m, materials]."""
     count = len(truth.material)
-    weights = hierarchical_weights(truth.scene, [str(k) for k in range(count)], REPLICATES, seed)
+    weights = hierarchical_weights(truth.scene, [str(k) for k in range(count)], replicates, seed)
     figures = {f"material_{n}": f for n, f in _classes(probabilities, truth.material, weights).items()}
     return Score(figures, confusion_matrix(truth.material, probabilities.argmax(axis=1), len(MATERIALS)))
 

@@ -12,7 +12,7 @@ import numpy as np
 from foley_synthesis.flow.sight.examples import Examples
 from foley_synthesis.flow.sight.model import SightModel
 from foley_synthesis.flow.sight.pictures import Layout
-from foley_synthesis.flow.sight.score import Score, classes_only, look_known, score, shapes_of
+from foley_synthesis.flow.sight.score import REPLICATES, Score, classes_only, look_known, score, shapes_of
 from foley_synthesis.flow.sight.training import SightTrainConfig, calibrate, train_sight
 from foley_synthesis.vision.protocol import VisionEncoder
 
@@ -50,6 +50,7 @@ def study(
     *,
     encoder: tuple[str, VisionEncoder],
     shares: Sequence[float] = (),
+    replicates: int = REPLICATES,
     report: Report = lambda stage, done, total: None,
 ) -> Study:
     """Train, calibrate on validation, score on test.
@@ -57,6 +58,7 @@ def study(
     Args:
         encoder: name and encoder of the views.
         shares: of the training scenes that further models learn from.
+        replicates: of the bootstrap.
 
     Raises:
         ValueError: a scene is in two of the three.
@@ -83,7 +85,9 @@ def study(
         return calibrate(model, validation)
 
     def scored(model: SightModel, items: Examples = test) -> Score:
-        return score(model.beliefs(items.inputs, items.object, len(items.material)), items, known, seed)
+        return score(
+            model.beliefs(items.inputs, items.object, len(items.material)), items, known, seed, replicates
+        )
 
     model = fitted(training, "sight")
     scores = {"sight": scored(model)}
@@ -91,7 +95,7 @@ def study(
     single = dataclasses.replace(test, inputs=test.inputs[first], object=test.object[first])
     scores["sight, one view"] = scored(model, single)
     said = model.uncalibrated(test.inputs, test.object, len(test.material))
-    scores["sight, not calibrated"] = score(said, test, known, seed)
+    scores["sight, not calibrated"] = score(said, test, known, seed, replicates)
     colours, form = Layout(eyes.dims).colours, slice(Layout(eyes.dims).width, None)
     for title, columns in (("colours", colours), ("form", form)):
         part = {
@@ -102,9 +106,9 @@ def study(
     frequency = np.bincount(training.material, minlength=model.scaling.pairs.shape[0]) / len(
         training.material
     )
-    scores["chance"] = classes_only(np.tile(frequency, (len(test.material), 1)), test, seed)
+    scores["chance"] = classes_only(np.tile(frequency, (len(test.material), 1)), test, seed, replicates)
     if (told := look_known(training, test)) is not None:
-        scores["look known"] = classes_only(told, test, seed)
+        scores["look known"] = classes_only(told, test, seed, replicates)
     curve = []
     for share in shares:
         part = training.share(share)

@@ -88,7 +88,9 @@ def _form(row: NDArray[np.int64], column: NDArray[np.int64], rise: Array, cell: 
     circle it fills; quantiles of its height as shares of the highest; how much of it is flat on top; its roughness."""
     outline = np.stack([column, row], axis=-1).astype(np.float32)
     # Corners of cells, not their centres: else a bar of two cells had the width of one.
-    corners = np.concatenate([outline + np.array([dx, dy], np.float32) for dx in (-0.5, 0.5) for dy in (-0.5, 0.5)])
+    corners = np.concatenate(
+        [outline + np.array([dx, dy], np.float32) for dx in (-0.5, 0.5) for dy in (-0.5, 0.5)]
+    )
     sides = sorted(cv2.minAreaRect(corners)[1], reverse=True)
     radius = cv2.minEnclosingCircle(corners)[1]
     length, width = (max(side, 1.0) * cell for side in sides)
