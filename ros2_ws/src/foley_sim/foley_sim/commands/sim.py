@@ -20,6 +20,7 @@ _EXAMPLES = """examples:
   foley sim generate --collection foleysim-1-mini --out out/foleysim1_mini --jobs 2
   foley sim sessions --out out/sessions/train --hours 20 --jobs 2
   foley sim stills --out out/stills/train --scenes 2000
+  foley sim redraw out/sessions/test --out out/redrawn --draws 6 --kind look
   foley sim check out/foleysim1_mini
   foley sim digest --collection foleysim-1-mini
   foley sim datasheet out/foleysim1_mini --out docs/foleysim1_datasheet.md

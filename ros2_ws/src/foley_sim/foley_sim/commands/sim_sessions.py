@@ -1,4 +1,4 @@
-"""`foley sim sessions`: hours of touching things as files of arrays, for models to train on."""
+"""`foley sim sessions` and `redraw`: hours of touching things as files of arrays, and their sound as it might be."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from foley_common.metrics_file import write_metrics
 from foley_sim.commands.options import add_metrics
 from foley_sim.commands.progress import simulated
 
-ACTIONS: tuple[str, ...] = ("sessions",)
+ACTIONS: tuple[str, ...] = ("sessions", "redraw")
 
 
 def configure(actions: Any) -> None:
@@ -47,6 +47,28 @@ def configure(actions: Any) -> None:
     )
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="sessions at once (default: 2)")
     add_metrics(parser, "sim_sessions")
+    again = actions.add_parser(
+        "redraw", help="render sessions' sound anew with what is not known of their scenes redrawn"
+    )
+    again.add_argument("set", type=Path, metavar="SET", help="folder of `foley sim sessions`")
+    again.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of NAME-draw000.npy; finished ones stay",
+    )
+    again.add_argument("--draws", type=int, default=6, metavar="N", help="of each session (default: 6)")
+    again.add_argument(
+        "--kind",
+        default="all",
+        help="same: noise alone; material: the material is known; look: its look; all: room and microphone are "
+        "redrawn too (default: all)",
+    )
+    again.add_argument("--seed", type=int, default=0, metavar="N", help="other draws (default: 0)")
+    again.add_argument("--sessions", type=int, default=0, metavar="N", help="the first ones (default: all)")
+    again.add_argument("--jobs", type=int, default=2, metavar="N", help="sessions at once (default: 2)")
+    add_metrics(again, "sim_redraw")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,6 +76,32 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError, OSError: options that cannot be, or a file that cannot be written.
     """
+    return _redraw(args) if args.action == "redraw" else _sessions(args)
+
+
+def _redraw(args: argparse.Namespace) -> int:
+    from foley_sim.offline.redraw import RedrawConfig, redraw_set, total_s
+
+    config = RedrawConfig(
+        sessions_set=args.set,
+        out=args.out,
+        kind=args.kind,
+        draws=args.draws,
+        seed=args.seed,
+        sessions=args.sessions,
+        jobs=args.jobs,
+    )
+    with simulated(f"{config.kind} redrawn", total_s(config)) as (advance, warn):
+        metrics = redraw_set(config, advance, warn)
+    write_metrics(args.metrics, metrics)
+    print(
+        f"{metrics['sessions']} sessions in {args.out} ({metrics['sessions_kept']} were there), "
+        f"{metrics['draws']} draws each"
+    )
+    return 0
+
+
+def _sessions(args: argparse.Namespace) -> int:
     from foley_sim.offline.session_set import SetConfig, make_set
 
     if (args.hours is None) == (args.sessions is None):

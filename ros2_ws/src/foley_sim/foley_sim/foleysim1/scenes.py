@@ -136,15 +136,8 @@ def make_scene(seed: int, split: str) -> SceneSpec:
         split="train" if streamed else split,
         objects=_objects(scene_id, split, seed, rng),
         camera=_camera(rng),
-        room=RoomSpec(
-            size=(rng.uniform(3.2, 7.0), rng.uniform(2.8, 5.5), rng.uniform(2.3, 3.4)),
-            absorption=rng.uniform(0.2, 0.55),
-            noise_dbfs=rng.uniform(-85.0, -76.0),
-            motor_dbfs=rng.uniform(-77.0, -67.0),
-            ambience=AMBIENCES[int(rng.integers(len(AMBIENCES)))],
-            ambience_dbfs=rng.uniform(-89.0, -76.0),
-        ),
-        microphone=_microphone(rng),
+        room=draw_room(rng),
+        microphone=draw_microphone(rng),
         striker=StrikerSpec(has_pad=True),
         light_seed=int(rng.integers(2**31)),
         edition=EDITION,
@@ -209,7 +202,7 @@ def _objects(scene_id: str, split: str, seed: int, rng: np.random.Generator) -> 
             yaw=yaw,
             look_seed=int(rng.integers(2**31)),
             fixed=not (shape == "rod" and rng.uniform() < 0.5),
-            grasp=float(rng.uniform(0.2, 1.0)) if rng.uniform() < 0.33 else 0.0,
+            grasp=draw_grasp(rng),
             look_material=_disguise(material, rng),
             held_out=i == held_out,
             family_held_out=shape in HELD_OUT_FAMILIES["test"],
@@ -231,21 +224,56 @@ def _size(material: str, shape: Shape, rng: np.random.Generator) -> tuple[tuple[
         length, width = width, length
     if shape == "dome":
         height = min(height, length / 2)
-    if shape in ("plate", "disc") and material in ("paper", "fabric", "foam"):
+    if _is_soft_plate(material, shape):
         height = round(float(rng.uniform(*_SOFT_PLATE)), 4)
+    return (length, width, height), draw_wall(material, shape, rng)
+
+
+def draw_wall(material: str, shape: Shape, rng: np.random.Generator) -> float:
+    """Wall thickness of a body of this material and shape [m]; 0: solid."""
     chance, wall = _HOLLOW.get(material, (0.0, (0.002, 0.006)))
     hollow = shape == "dome" or (shape in ("box", "cylinder", "rod") and rng.uniform() < chance)
-    return (length, width, height), round(float(rng.uniform(*wall)), 4) if hollow else 0.0
+    return round(float(rng.uniform(*wall)), 4) if hollow else 0.0
+
+
+def draw_grasp(rng: np.random.Generator) -> float:
+    """How firmly a clamp holds a body; 0: none does."""
+    return float(rng.uniform(0.2, 1.0)) if rng.uniform() < 0.33 else 0.0
+
+
+def height_density(material: str, shape: Shape, height: float) -> float:
+    """Probability density of the height [m] of a body of this material and shape [1/m]: soft plates are thicker."""
+    low, high = _SOFT_PLATE if _is_soft_plate(material, shape) else _SIZES[shape][2]
+    return 1 / (high - low) if low <= height <= high else 0.0
+
+
+def _is_soft_plate(material: str, shape: Shape) -> bool:
+    return shape in ("plate", "disc") and material in ("paper", "fabric", "foam")
+
+
+def disguised_share(material: str) -> float:
+    """Share of a material's bodies that are made to look like something else."""
+    # So that a quarter of all objects is disguised although some materials never are.
+    return DISGUISED_SHARE * len(MATERIALS) / len(DISGUISES) if material in DISGUISES else 0.0
 
 
 def _disguise(material: str, rng: np.random.Generator) -> str:
     looks = DISGUISES.get(material, ())
-    # So that a quarter of all objects is disguised although some materials never are.
-    share = DISGUISED_SHARE * len(MATERIALS) / len(DISGUISES)
-    return looks[int(rng.integers(len(looks)))] if looks and rng.uniform() < share else ""
+    return looks[int(rng.integers(len(looks)))] if looks and rng.uniform() < disguised_share(material) else ""
 
 
 # ---- surroundings ------------------------------------------------------------------------------------------
+def draw_room(rng: np.random.Generator) -> RoomSpec:
+    return RoomSpec(
+        size=(rng.uniform(3.2, 7.0), rng.uniform(2.8, 5.5), rng.uniform(2.3, 3.4)),
+        absorption=rng.uniform(0.2, 0.55),
+        noise_dbfs=rng.uniform(-85.0, -76.0),
+        motor_dbfs=rng.uniform(-77.0, -67.0),
+        ambience=AMBIENCES[int(rng.integers(len(AMBIENCES)))],
+        ambience_dbfs=rng.uniform(-89.0, -76.0),
+    )
+
+
 def _camera(rng: np.random.Generator) -> CameraSpec:
     """In front of the table and above it; further to the sides than in the tabletop scenes."""
     eye = np.array([0.0, -0.72, 0.68]) + rng.uniform(-1, 1, 3) * np.array([0.18, 0.06, 0.07])
@@ -261,7 +289,7 @@ def _camera(rng: np.random.Generator) -> CameraSpec:
     )
 
 
-def _microphone(rng: np.random.Generator) -> MicrophoneSpec:
+def draw_microphone(rng: np.random.Generator) -> MicrophoneSpec:
     position = np.array([rng.uniform(-0.22, 0.22), rng.uniform(-0.42, -0.30), rng.uniform(0.22, 0.42)])
     axis = -position / np.linalg.norm(position)
     peaks = tuple(

@@ -197,6 +197,24 @@ def claim(folder: Path, schema: str, settings: dict[str, Any]) -> None:
         )
 
 
+def read_settings(folder: Path) -> dict[str, Any]:
+    """What all sessions of a set have in common.
+
+    Raises:
+        ValueError: the folder holds no set of sessions.
+    """
+    path = folder / SET_FILE
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        held = {}
+    if held.get("schema") != SCHEMA:
+        raise ValueError(
+            f"{folder}: holds no set of `foley sim sessions` ({SET_FILE} is missing or of another schema)"
+        )
+    return dict(held["settings"])
+
+
 # ---- in worker processes -------------------------------------------------------------------------------------
 Placed = tuple[SessionJob, Path]
 

@@ -52,7 +52,9 @@ class Camera:
         self._lens = Lens(spec)
         self._pictures = 0
         try:
-            self._renderer = mujoco.Renderer(model, spec.height, spec.width)
+            # No text is drawn, and the larger fonts cost more than all textures.
+            font = mujoco.mjtFontScale.mjFONTSCALE_50
+            self._renderer = mujoco.Renderer(model, spec.height, spec.width, font_scale=font)
         except Exception as error:  # the backends raise errors of many types
             backend = os.environ.get("MUJOCO_GL", "")
             raise NoRenderer(
