@@ -165,17 +165,27 @@ def read_session(path: Path) -> SessionData:
         OSError: it cannot be read.
         ValueError: it is no such file, of another version, or damaged; the message names file and field.
     """
+    facts, arrays = read_arrays(path, *_ARRAYS)
+    try:
+        return SessionData(facts, **arrays)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def read_arrays(path: Path, *names: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The facts of a file and some of its arrays, by name; the others, of which views are large, are not read.
+
+    Raises:
+        OSError, ValueError: as :func:`read_session`.
+    """
     try:
         with np.load(path, allow_pickle=False) as archive:
-            fields = {name: archive[name] for name in archive.files}
+            fields = {name: archive[name] for name in ("schema", "facts", *names) if name in archive.files}
     except (zipfile.BadZipFile, ValueError, KeyError, EOFError) as error:
         raise ValueError(f"{path}: damaged, or no session's file ({error}); write it again") from None
     if str(fields.get("schema")) != SCHEMA:
         raise ValueError(f"{path}: schema is `{fields.get('schema')}`, this Foley reads `{SCHEMA}`")
-    missing = [name for name in ("facts", *_ARRAYS) if name not in fields]
+    missing = [name for name in ("facts", *names) if name not in fields]
     if missing:
         raise ValueError(f"{path}: lacks {', '.join(missing)}; write it again")
-    try:
-        return SessionData(json.loads(str(fields["facts"])), **{name: fields[name] for name in _ARRAYS})
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+    return json.loads(str(fields["facts"])), {name: fields[name] for name in names}

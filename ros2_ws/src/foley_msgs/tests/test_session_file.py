@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from foley_common.session_file import SessionData, read_session, write_session
+from foley_common.session_file import SessionData, read_arrays, read_session, write_session
 
 
 def a_session(**changes: Any) -> SessionData:
@@ -70,6 +70,16 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 def test_what_does_not_fit_is_refused_by_name(changes: dict[str, Any], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         a_session(**changes)
+
+
+def test_some_arrays_are_read_without_the_others(tmp_path: Path) -> None:
+    session = a_session()
+    write_session(tmp_path / "a.npz", session)
+    facts, arrays = read_arrays(tmp_path / "a.npz", "sound", "contact_s")
+    assert facts == session.facts and list(arrays) == ["sound", "contact_s"]
+    assert np.array_equal(arrays["sound"], session.sound)
+    with pytest.raises(ValueError, match=r"a\.npz: lacks wrenches"):
+        read_arrays(tmp_path / "a.npz", "wrenches")
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

@@ -227,4 +227,4 @@ def _filled(grid: Array, seen: NDArray[np.bool_]) -> Array:
     low = np.minimum(begin + ((end - begin) * _LOW / 100).astype(int), len(height) - 1)
     fallback = float(np.percentile(result[seen], _LOW))
     level = np.concatenate([[0.0], np.where(end > begin, height[low], fallback)])
-    return np.where(hidden, level[labels], result)
+    return np.asarray(np.where(hidden, level[labels], result))

@@ -45,6 +45,13 @@ def configure(actions: Any) -> None:
     parser.add_argument(
         "--sound-rate", type=int, default=16_000, metavar="HZ", help="16000 or 48000 (default: 16000)"
     )
+    parser.add_argument(
+        "--views",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="of the sessions that have views of the scene without the hand, at 4 Hz (default: 0)",
+    )
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="sessions at once (default: 2)")
     add_metrics(parser, "sim_sessions")
     again = actions.add_parser(
@@ -115,6 +122,7 @@ def _sessions(args: argparse.Namespace) -> int:
         duration_s=args.duration,
         seed=args.seed,
         sound_rate=args.sound_rate,
+        views=args.views,
         jobs=args.jobs,
     )
     with simulated(f"{config.split} sessions", count * config.duration_s) as (advance, warn):

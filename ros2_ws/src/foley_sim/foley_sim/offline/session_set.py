@@ -43,6 +43,7 @@ class SetConfig:
     duration_s: float = 40.0
     seed: int = 0
     sound_rate: int = RATES[0]
+    views: float = 0.0  # share of the sessions that have views
     jobs: int = 2
 
     def __post_init__(self) -> None:
@@ -58,6 +59,8 @@ class SetConfig:
             )
         if self.sessions < 1 or self.jobs < 1:
             raise ValueError(f"--sessions is {self.sessions} and --jobs {self.jobs}, both must be at least 1")
+        if not 0 <= self.views <= 1:
+            raise ValueError(f"--views is {self.views}, must be a share in [0, 1]")
         last = self.seed + self.sessions
         if self.seed < 0 or (self.split == "train" and last > STREAM_SCENES):
             raise ValueError(
@@ -78,6 +81,7 @@ class SetConfig:
             "duration_s": self.duration_s,
             "sound_rate": self.sound_rate,
             "seed": self.seed,
+            **({"views": self.views} if self.views else {}),
         }
 
 
@@ -85,7 +89,7 @@ def session_jobs(config: SetConfig) -> list[SessionJob]:
     """Every session of a set, in order."""
     streamed = config.split == "train"
     scenes = JUDGE_SCENES if config.edition == JUDGE else SCENES[config.split]
-    return [
+    jobs = [
         SessionJob(
             edition=config.edition,
             scene_split=STREAM if streamed else config.split,
@@ -96,6 +100,12 @@ def session_jobs(config: SetConfig) -> list[SessionJob]:
         )
         for i in range(config.sessions)
     ]
+    return [dataclasses.replace(job, views=_drawn(job) < config.views) for job in jobs]
+
+
+def _drawn(job: SessionJob) -> float:
+    """In [0, 1), the same for a session whatever set it is in: it has views where their share is above."""
+    return float(np.random.default_rng([0x71E35, job.scene_seed, job.policy_seed]).uniform())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,6 +124,7 @@ class SessionReport:
     bytes: int
     limited: int
     peak: float
+    views: int
 
 
 def make_set(
@@ -161,6 +172,7 @@ def make_set(
         "onsets_by_material": added(r.materials for r in reports),
         "points_mean": round(sum(r.points for r in reports) / len(reports)) if reports else None,
         "bytes": sum(r.bytes for r in reports),
+        "sessions_with_views": sum(r.views > 0 for r in reports),
         "limited_samples": sum(r.limited for r in reports),
         "peak": max((r.peak for r in reports), default=None),
         "processes_died": deaths,
@@ -187,9 +199,9 @@ def claim(folder: Path, schema: str, settings: dict[str, Any]) -> None:
     if held.get("schema") != schema:
         raise ValueError(f"--out: {path} says schema `{held.get('schema')}`, not `{schema}`")
     other = [
-        f"{name} {held['settings'].get(name)} and not {value}"
-        for name, value in settings.items()
-        if held["settings"].get(name) != value
+        f"{name} {held['settings'].get(name)} and not {settings.get(name)}"
+        for name in {**held["settings"], **settings}
+        if held["settings"].get(name) != settings.get(name)
     ]
     if other:
         raise ValueError(
@@ -258,6 +270,7 @@ def _write(placed: Placed, progress: Callable[[float], None]) -> SessionReport:
         materials=added({names[i] if i >= 0 else "table": 1} for i in data.contact_object.tolist()),
         points=len(data.surface_points),
         bytes=path.stat().st_size + contacts.stat().st_size,
+        views=data.views,
         limited=data.facts["limited_samples"],
         peak=float(np.abs(data.sound.astype(np.float64)).max(initial=0.0)) / 2**15,
     )

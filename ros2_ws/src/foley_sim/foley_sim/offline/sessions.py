@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_common.session_file import MOTION_RATE, POINT_SCALE, SessionData
+from foley_common.session_file import MOTION_RATE, POINT_SCALE, VIEW_RATE, SessionData
 from foley_common.times import NS_PER_S
 from foley_sim.editions import make_scene
 from foley_sim.foleysim1.scenes import STREAM
 from foley_sim.offline.onsets import Onset, action_at, match, onsets
 from foley_sim.offline.session_sound import hum_of, render, sound_seed
 from foley_sim.rendering.surface import Surface, observe
+from foley_sim.rendering.views import VIEW_NAMES, jpeg_views
 from foley_sim.robots import robot_of
 from foley_sim.robots.actions import Plan
 from foley_sim.robots.gantry import Gantry
@@ -32,7 +33,7 @@ from foley_sim.sound.audibility import rise_db
 from foley_sim.spec import ObjectSpec, SceneSpec
 from foley_sim.world.arm import STATE_RATE_HZ
 from foley_sim.world.contact_log import SavedContacts
-from foley_sim.world.readings import State
+from foley_sim.world.readings import Frame, State
 from foley_sim.world.world import World
 
 Array = NDArray[np.float64]
@@ -56,6 +57,7 @@ class SessionJob:
     policy_seed: int
     duration_s: float
     sound_rate: int
+    views: bool = False
 
     def scene(self) -> SceneSpec:
         """What is touched."""
@@ -108,16 +110,18 @@ def make_session(
         scene,
         job.policy_seed,
         explore_s=max(job.duration_s - LAST_ACTION_S, 0.01),
-        camera_rate_hz=0.0,
+        camera_rate_hz=float(VIEW_RATE) if job.views else 0.0,
         depth_rate_hz=0.0,
         audio_block=100,
         save_contacts=True,
         sound=_Unheard(scene.microphone.sample_rate),
     )
-    states, plans = _run(world, job.duration_s, progress)
+    states, plans, frames = _run(world, job.duration_s, progress)
     saved = dataclasses.replace(world.saved_contacts(), seed=seed, duration_s=job.duration_s)
     sound, limited = render(scene, saved, seed=seed, hum=hum, rate=job.sound_rate)
     surface = observe(scene, world.model)
+    moved = motion(scene, world.policy.home(), states, plans, rows)
+    views = _views(scene, world.model, frames, moved["planned_pose"]) if job.views else None
     found = [onset for onset in onsets(saved.events) if onset.time_s < job.duration_s]
     facts = {
         "scene_id": scene.scene_id,
@@ -137,16 +141,15 @@ def make_session(
         "contact_actions": [action_at(onset.time_s, plans) for onset in found],
         "contact_kinds": [onset.kind for onset in found],
         "contact_rise_db": _rises_db(sound, job.sound_rate, found),
-        "view_names": [],
+        "view_names": list(VIEW_NAMES) if views else [],
     }
     data = SessionData(
         facts=facts,
         sound=sound,
-        **motion(scene, world.policy.home(), states, plans, rows),
+        **moved,
         **_surface_arrays(surface),
         **_contact_arrays(scene, found, plans),
-        view_bytes=np.zeros(0, dtype=np.uint8),
-        view_offsets=np.zeros(1, dtype=np.int64),
+        **_view_arrays(views or []),
     )
     return data, saved
 
@@ -210,8 +213,8 @@ def tool_poses(place: Array) -> Array:
 
 def _run(
     world: World, duration_s: float, progress: Callable[[float], None]
-) -> tuple[list[State], list[Plan]]:
-    states, plans = list[State](), list[Plan]()
+) -> tuple[list[State], list[Plan], list[Frame]]:
+    states, plans, frames = list[State](), list[Plan](), list[Frame]()
     done = 0.0
     while done < duration_s:
         until = min(done + _STRIDE_S, duration_s)
@@ -219,10 +222,31 @@ def _run(
         batch = world.advance(round((until + (_TAIL_S if last else 0.0)) * NS_PER_S))
         states += batch.states
         plans += batch.plans
+        frames += batch.frames
         progress(until - done)
         done = until
     world.finish()
-    return states, plans
+    return states, plans, frames
+
+
+def _views(
+    scene: SceneSpec, model: Any, frames: Sequence[Frame], planned_pose: NDArray[np.float32]
+) -> list[bytes]:
+    """JPEG files of all moments at VIEW_RATE, each with its views in order: the scene as it was at the moment, looked
+    at where the plan has the tip."""
+    length = scene.striker.length
+    moments = []
+    for i in range(len(planned_pose) * VIEW_RATE // MOTION_RATE):
+        x, y, z = planned_pose[round(i * MOTION_RATE / VIEW_RATE), :3].astype(np.float64)
+        moments.append((frames[i].qpos, np.array([x, y, z - length])))
+    return [file for files in jpeg_views(scene, model, moments) for file in files]
+
+
+def _view_arrays(files: Sequence[bytes]) -> dict[str, Any]:
+    return {
+        "view_bytes": np.frombuffer(b"".join(files), dtype=np.uint8),
+        "view_offsets": np.cumsum([0, *map(len, files)], dtype=np.int64),
+    }
 
 
 def _rises_db(sound: NDArray[np.int16], rate: int, found: Sequence[Onset]) -> list[float]:

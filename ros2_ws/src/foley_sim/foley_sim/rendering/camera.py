@@ -70,18 +70,21 @@ class Camera:
         self._renderer.update_scene(self._data, self._name)
         self._renderer.scene.flags[self._mujoco.mjtRndFlag.mjRND_SHADOW] = 0
 
-    def aim(self, eye: NDArray[np.float64], axes: NDArray[np.float64]) -> None:
+    def aim(self, eye: NDArray[np.float64], axes: NDArray[np.float64], fovy_deg: float | None = None) -> None:
         """Move the camera, in the model itself: give a camera that moves a model of its own.
 
         Args:
             eye: [3] in the world [m].
             axes: [3, 3] of the optical frame, columns x right, y down, z forward.
+            fovy_deg: angle of view from the lower to the upper edge; None: as it is.
         """
         camera = self._model.camera(self._name)
         quaternion = np.zeros(4)
         # MuJoCo's cameras look along -z with y up.
         self._mujoco.mju_mat2Quat(quaternion, (axes * np.array([1.0, -1.0, -1.0])).ravel())
         camera.pos[:], camera.quat[:] = eye, quaternion
+        if fovy_deg is not None:
+            camera.fovy[:] = fovy_deg
 
     def colour(self) -> NDArray[np.uint8]:
         """[height, width, 3] RGB, with the faults of its lens and sensor; noise follows the number of the picture."""

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim.physics import mjcf
 from foley_sim.rendering.camera import Camera, intrinsics, remove_robot
 from foley_sim.rendering.scan_path import ScanPath
 from foley_sim.scene import REACH
@@ -42,13 +41,12 @@ def observe(scene: SceneSpec, model: Any) -> Surface:
     spec = dataclasses.replace(scene.camera, width=_SIZE[0], height=_SIZE[1], fovy_deg=_FOVY_DEG)
     path = ScanPath(1.0)
     remove_robot(model)
-    model.camera(mjcf.CAMERA).fovy[:] = _FOVY_DEG
     camera = Camera(model, spec)
     points, colours = [], []
     try:
         for number in range(IMAGES):
             eye, axes = path.pose((number + 0.5) / IMAGES)
-            camera.aim(eye, axes)
+            camera.aim(eye, axes, _FOVY_DEG)
             camera.pose(model.qpos0)
             seen = back_project(camera.depth_mm(), spec) @ axes.T + eye
             near = within(seen)

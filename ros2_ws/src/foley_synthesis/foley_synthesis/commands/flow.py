@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from foley_common.metrics_file import write_metrics
-from foley_synthesis.commands import flow_play, flow_sight
+from foley_synthesis.commands import flow_play, flow_sight, flow_table
 
 HELP = "train, score and play a rectified flow from rendered views and hands to 8 s of sound (Hearing Hands)"
 
@@ -22,12 +22,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  foley flow train out/dataset --views out/views --out out/blind --without vision --autoencoder out/flow\n"
         "  foley flow score out/dataset --views out/views --model flow=out/flow --split test\n"
         "  foley flow sample out/flow out/dataset --views out/views --to out/sounds\n"
+        "  foley flow table --test out/sets/test --train out/sets/train --model flow=out/flow\n"
         "  foley flow play out/flow --scene out/scene/test-00000-scan --bag bags/test-00000    # in the browser\n"
         "  foley flow sight out/st/train --validation out/st/validation --test out/st/test --out out/sight\n\n"
         "The dataset needs windows (`foley dataset build --windows`), the views come from `foley scene views`. Sounds\n"
         "have 16 kHz; Griffin and Lim's method makes them of spectrograms."
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="train|score|sample|play|sight")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="train|score|sample|play|table|sight")
     train = actions.add_parser("train", help="train the autoencoder of spectrograms and the flow")
     _common(train)
     train.add_argument(
@@ -62,6 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     sample.add_argument("--seed", type=int, default=0)
     _sampling(sample)
     flow_play.configure(actions)
+    flow_table.configure(actions)
     flow_sight.configure(actions)
 
 
@@ -85,13 +87,9 @@ def run(args: argparse.Namespace) -> int:
     from foley_synthesis.training.state import Interrupted
 
     try:
-        return {
-            "train": _train,
-            "score": _score,
-            "sample": _sample,
-            "play": flow_play.run,
-            "sight": flow_sight.run,
-        }[args.action](args)
+        runs = {"train": _train, "score": _score, "sample": _sample}
+        others = {"play": flow_play.run, "table": flow_table.run, "sight": flow_sight.run}
+        return {**runs, **others}[args.action](args)
     except Interrupted as stop:
         print(f"foley flow: {stop}; the same command with --resume goes on", file=sys.stderr)
         return 130

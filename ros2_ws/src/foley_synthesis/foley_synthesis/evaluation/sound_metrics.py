@@ -108,12 +108,16 @@ def by_row(
 # ---- waveforms ---------------------------------------------------------------------------------------------
 def _each(
     of: Callable[[Sound, int, SoundTruth], Sequence[float]],
-) -> Callable[[SoundOutput, Sequence[Item]], Array]:
-    """Measured values of every waveform and its rate, beside the truth."""
-    return lambda output, items: np.array(
-        [of(sound, output.rate, item.truth) for sound, item in zip(output.waveforms, items, strict=True)],
-        float,
-    )
+) -> Callable[[SoundOutput, Sequence[Item]], Array | None]:
+    """Measured values of every waveform and its rate, beside the truth; None where there are no waveforms."""
+
+    def values(output: SoundOutput, items: Sequence[Item]) -> Array | None:
+        if not len(output.waveforms):
+            return None
+        pairs = zip(output.waveforms, items, strict=True)
+        return np.array([of(sound, output.rate, item.truth) for sound, item in pairs], float)
+
+    return values
 
 
 def _agreement(sound: Sound, rate: int, truth: SoundTruth) -> tuple[float, float, float]:

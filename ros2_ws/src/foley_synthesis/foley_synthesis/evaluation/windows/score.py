@@ -12,7 +12,10 @@ from torch import Tensor
 
 from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.evaluation.measure import Array, Given, Item, Method, Metric, Table, measure, weights_of
-from foley_synthesis.evaluation.sound_metrics import WAVEFORM, Sound, SoundOutput, SoundTruth, by_row
+from foley_synthesis.evaluation.sound_metrics import WAVEFORM, Sound
+from foley_synthesis.evaluation.windows.metrics import FOREGROUND, LEVEL, TIME
+from foley_synthesis.evaluation.windows.rows import each_window
+from foley_synthesis.evaluation.windows.sounds import WindowOutput, WindowTruth
 from foley_synthesis.flow.inference.model import FlowModel
 from foley_synthesis.flow.networks.mel import RATE, GriffinLim, LogMel
 from foley_synthesis.flow.networks.rectified_flow import SampleConfig
@@ -22,7 +25,7 @@ from foley_synthesis.vis.synthesis.exemplar import shifted
 _LATE_S = 0.05
 
 
-def _mel(output: SoundOutput, items: Sequence[Item]) -> Array:
+def _mel(output: WindowOutput, items: Sequence[Item]) -> Array:
     transform = LogMel()
     return np.array([
         float((transform(torch.from_numpy(sound)) - item.truth.mel).abs().mean())
@@ -33,8 +36,11 @@ def _mel(output: SoundOutput, items: Sequence[Item]) -> Array:
 METRICS = (
     *(m for m in WAVEFORM if m.shown),
     Metric("mel", "log mel", "lower", _mel, format=".3f"),
+    *FOREGROUND,
+    *TIME,
+    *LEVEL,
 )
-"""Hearing Hands, table 1, and the agreement of onsets."""
+"""Hearing Hands, table 1, the agreement of onsets, and metrics on which the true sound wins."""
 
 
 def model_methods(
@@ -50,13 +56,14 @@ def model_methods(
     def of(
         key: str, given: Given, vision: NDArray[np.int64] = rows, action: NDArray[np.int64] = rows
     ) -> Method:
-        def make(row: int) -> tuple[Sound, str]:
+        def make(item: Item) -> Sound:
+            row = item.row
             own = batch(items, torch.tensor([row]))
             seen = batch(items, torch.tensor([vision[place[row]]]))
             done = batch(items, torch.tensor([action[place[row]]]))
-            return model.sounds(Batch(own.sound, seen.vision, done.action), seed + row, config)[0], ""
+            return model.sounds(Batch(own.sound, seen.vision, done.action), seed + row, config)[0][None]
 
-        return by_row(key, given, make, RATE)
+        return each_window(key, given, make)
 
     others = _of_another_scene(items, rows, seed)
     without = str(model.facts.get("without", ""))
@@ -92,32 +99,36 @@ def simple_methods(
     def nearest(of: Tensor) -> NDArray[np.int64]:
         return np.asarray(train[torch.cdist(of[torch.from_numpy(rows)], of[train]).argmin(dim=1).numpy()])
 
-    def of_train(chosen: NDArray[np.int64]) -> Callable[[int], tuple[Sound, str]]:
-        return lambda row: (real_sound(dataset, items, int(chosen[place[row]])), "")
+    def of_train(chosen: NDArray[np.int64]) -> Callable[[int], Sound]:
+        return lambda row: real_sound(dataset, items, int(chosen[place[row]]))
 
-    def late(row: int) -> tuple[Sound, str]:
-        return shifted(real_sound(dataset, items, row), round(_LATE_S * RATE), RATE // 10), ""
+    def late(row: int) -> Sound:
+        return shifted(real_sound(dataset, items, row), round(_LATE_S * RATE), RATE // 10)
 
-    def resounded(row: int) -> tuple[Sound, str]:
-        return vocoder.waveform(items.mel[row].numpy()), ""
+    def resounded(row: int) -> Sound:
+        return vocoder.waveform(items.mel[row].numpy())
 
     @torch.no_grad()
-    def coded(row: int) -> tuple[Sound, str]:
+    def coded(row: int) -> Sound:
         assert model is not None
         coder = model.autoencoder
         mel = items.mel[row][None].to(coder.shift.device)
-        return vocoder.waveform(coder.decode(coder.encode(mel))[0].cpu().numpy()), ""
+        return vocoder.waveform(coder.decode(coder.encode(mel))[0].cpu().numpy())
 
-    ways: list[tuple[str, Given, Callable[[int], tuple[Sound, str]]]] = [
+    ways: list[tuple[str, Given, Callable[[int], Sound]]] = [
         ("real sound, 50 ms late", "truth", late),
         ("real spectrogram, vocoder", "truth", resounded),
         ("real spectrogram, autoencoder, vocoder", "truth", coded),
         ("nearest views", "nothing", of_train(nearest(items.vision.mean(dim=1)))),
         ("nearest hands", "motion", of_train(nearest(items.action.flatten(1)))),
         ("random", "nothing", of_train(random)),
-        ("silence", "nothing", lambda row: (np.zeros(SAMPLES, np.float32), "")),
+        ("silence", "nothing", lambda row: np.zeros(SAMPLES, np.float32)),
     ]
-    return [by_row(*way, RATE) for way in ways if model is not None or way[2] is not coded]
+    return [
+        each_window(key, given, lambda item, make=make: make(item.row)[None])  # type: ignore[misc]
+        for key, given, make in ways
+        if model is not None or make is not coded
+    ]
 
 
 def real_sound(dataset: ClipDataset, items: Items, row: int) -> Sound:
@@ -135,7 +146,7 @@ def score_windows(
     *,
     replicates: int = 500,
     seed: int = 0,
-    seen: Callable[[str, SoundOutput], None] = lambda method, output: None,
+    seen: Callable[[str, WindowOutput], None] = lambda method, output: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Table:
     """Intervals are over scenes, their sessions and the windows in them.
@@ -151,7 +162,7 @@ def score_windows(
             row,
             items.windows[row].scene_id,
             items.windows[row].session_id,
-            SoundTruth(waveform=real_sound(dataset, items, row), rate=RATE, mel=items.mel[row]),
+            WindowTruth(waveform=real_sound(dataset, items, row), rate=RATE, mel=items.mel[row]),
         )
         for row in rows
     ]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from foley_perception.clips.grid import FRAME_RATE, WINDOW_KEYPOINTS, WINDOW_S
 from foley_perception.gaussians.gaussians import Gaussians
+from foley_perception.gaussians.height_map import COVERED
 from foley_perception.gaussians.rendering.render import render
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3, interpolate_at, stack
@@ -21,7 +22,6 @@ from foley_synthesis.flow.inference.motion import MotionError
 Array = NDArray[np.float64]
 MOMENTS_S = np.arange(WINDOW_KEYPOINTS) / FRAME_RATE
 """Times of a motion's poses [240]."""
-_COVERED = 0.5  # alpha from which there is a surface
 
 
 def surface_below(gaussians: Gaussians, point: Array) -> Array:
@@ -36,7 +36,7 @@ def surface_below(gaussians: Gaussians, point: Array) -> Array:
     camera = CameraModel.looking_at(point, point + down, width=5, height=5, fovy_deg=1.0, up=(0, 1, 0))
     with torch.no_grad():
         seen = render(gaussians, camera)
-    if not float(seen.alpha[2, 2]) >= _COVERED:
+    if not float(seen.alpha[2, 2]) >= COVERED:
         place = ", ".join(f"{value:.3f}" for value in point)
         raise MotionError(f"nothing is known to lie under ({place}) m; move the hand over something")
     return np.asarray(point + down * float(seen.depth[2, 2]))

@@ -260,6 +260,10 @@ def test_the_command_trains_scores_and_samples(
     # The order that must hold: what went through the vocoder only is nearer than another sound.
     assert rows["real spectrogram, vocoder"]["mel"]["value"] < rows["random"]["mel"]["value"]
     assert rows["real sound, 50 ms late"]["sync_ms"]["value"] == pytest.approx(50, abs=1)
+    assert rows["real sound, 50 ms late"]["lag_ms"]["value"] == 48.0
+    near, far = rows["real spectrogram, vocoder"], rows["silence"]
+    assert near["foreground_db"]["value"] < far["foreground_db"]["value"]
+    assert near["level_db"]["value"] < far["level_db"]["value"]
     assert rows["real spectrogram, vocoder"]["onset_f1"]["value"] > 0.7
     assert rows["random"]["onset_f1"]["value"] < 0.5
     assert (scored / "windows.png").stat().st_size > 10_000 and list(scored.glob("*_ours.flac"))

@@ -1,0 +1,167 @@
+"""`foley flow table`: models of windows beside what anybody could have produced, on sets of sessions."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from foley_common.metrics_file import write_metrics
+
+_SHOWN = 4  # windows of the picture
+
+
+def configure(actions: Any) -> None:
+    """Arguments."""
+    table = actions.add_parser(
+        "table",
+        help="models on a set of sessions, by metrics on which the true sound wins, beside simple methods",
+    )
+    table.add_argument(
+        "--test", type=Path, required=True, metavar="SET", help="sessions that are asked about"
+    )
+    table.add_argument(
+        "--train",
+        type=Path,
+        required=True,
+        metavar="SET",
+        help="sessions that simple methods and probes know",
+    )
+    table.add_argument(
+        "--model", action="append", default=[], metavar="NAME=DIR",
+        help="may be given again; several of one name are the seeds of one model",
+    )  # fmt: skip
+    table.add_argument(
+        "--redrawn", action="append", default=[], metavar="KIND=DIR",
+        help="the test's contacts rendered anew by `foley sim redraw`; may be given again",
+    )  # fmt: skip
+    table.add_argument("--draws", type=int, default=6, help="of each window (default: %(default)s)")
+    table.add_argument("--seed", type=int, default=0)
+    table.add_argument(
+        "--sessions", type=int, default=0, help="of the test at most, spread evenly (default: all)"
+    )
+    table.add_argument(
+        "--train-sessions", type=int, default=200,
+        help="at most, spread evenly; 0: all, held in memory (default: %(default)s)",
+    )  # fmt: skip
+    table.add_argument(
+        "--any-split", action="store_true", help="ask about sessions of any split, not of test alone"
+    )
+    table.add_argument("--threads", type=int, default=2)
+    table.add_argument("--out", type=Path, default=Path("out/flow_table"), help="default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code 0."""
+    import torch
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from foley_synthesis.evaluation.windows.judges import judge_metrics, supplied_judges
+    from foley_synthesis.evaluation.windows.models import check_unseen, load_window_model
+    from foley_synthesis.evaluation.windows.rows import model_row, redrawn_row, simple_rows, true_rows
+    from foley_synthesis.evaluation.windows.sets import check_apart, read_windows
+    from foley_synthesis.evaluation.windows.sounds import window_items
+    from foley_synthesis.evaluation.windows.table import learn, score_table
+
+    for name in ("draws", "threads"):
+        if getattr(args, name) < 1:
+            raise ValueError(f"--{name} is {getattr(args, name)}, must be at least 1")
+    torch.set_num_threads(args.threads)
+    models: dict[str, list[Any]] = {}
+    for name, path in _pairs("--model", args.model):
+        models.setdefault(name, []).append(load_window_model(path))
+    with Progress(console=Console(stderr=True)) as bar:
+
+        def stage(name: str) -> Callable[[int, int], None]:
+            task = bar.add_task(name, total=None)
+            return lambda done, total: bar.update(task, completed=done, total=total)
+
+        test = read_windows(
+            args.test, "" if args.any_split else "test", most_sessions=args.sessions, progress=stage("test")
+        )
+        train = read_windows(
+            args.train, "train", most_sessions=args.train_sessions, views=any(w.session.views for w in test),
+            progress=stage("training"),
+        )  # fmt: skip
+        check_apart(train, test)
+        for name, seeds in models.items():
+            for model in seeds:
+                check_unseen(name, model, test)
+        items = window_items(test, args.seed)
+        known = learn(train, stage("probes"))
+        methods = [
+            *true_rows(),
+            *(redrawn_row(kind, path, test, args.draws) for kind, path in _pairs("--redrawn", args.redrawn)),
+            *(model_row(name, seeds, args.draws, args.seed) for name, seeds in models.items()),
+            *simple_rows(train, known.mean_above, test, args.draws, args.seed),
+        ]
+        shown = _Shown(items)
+        table = score_table(
+            items, methods, known, judge_metrics(items, *supplied_judges()),
+            seed=args.seed, seen=shown.keep, progress=stage("sounds"),
+        )  # fmt: skip
+    figures = {
+        "test": str(args.test),
+        "train": {"set": str(args.train), "windows": len(train)},
+        "models": {name: [model.model_id for model in seeds] for name, seeds in models.items()},
+        "draws": args.draws,
+        "probes": known.why_no_probes or "five of each",
+        **table.to_dict(seeds=True),
+    }
+    text = _write(args.out, table, figures, shown)
+    print(text)
+    if known.why_no_probes:
+        print(f"no probes: {known.why_no_probes}")
+    print(f"{args.out}/metrics.json, table.md, bars.png, windows.png and sounds")
+    return 0
+
+
+class _Shown:
+    """The first draw of every method, of a few windows."""
+
+    def __init__(self, items: Any) -> None:
+        self._items = items
+        self._rows = list(range(0, len(items), max(1, len(items) // _SHOWN)))[:_SHOWN]
+        self.above: dict[str, dict[str, Any]] = {items[row].truth.window.window_id: {} for row in self._rows}
+        self.sounds: dict[str, dict[str, Any]] = {name: {} for name in self.above}
+
+    def keep(self, method: str, output: Any) -> None:
+        """Of one method."""
+        for name, row in zip(self.above, self._rows, strict=True):
+            self.above[name][method] = output.above[row, 0].copy()
+            if output.sounds is not None:
+                self.sounds[name][method] = output.sounds[row, 0].copy()
+
+
+def _write(out: Path, table: Any, figures: dict[str, Any], shown: _Shown) -> str:
+    """All files, and the table's text."""
+    from foley_synthesis.evaluation import report
+    from foley_synthesis.evaluation.windows.report import draw_strips, write_sounds
+    from foley_synthesis.flow.window_model import EVALUATION_S
+
+    out.mkdir(parents=True, exist_ok=True)
+    write_metrics(out, figures)
+    facts = table.facts
+    head = (
+        f"{facts['windows']} windows of {facts['sessions']} sessions in {facts['scenes']} scenes, {facts['touches']} "
+        f"touches, {facts['onsets']} onsets; up to {figures['draws']} draws of each window."
+    )
+    text = f"{head}\n\n{report.markdown(table)}"
+    (out / "table.md").write_text(text, "utf-8")
+    report.draw_bars(table, out / "bars.png")
+    draw_strips(shown.above, EVALUATION_S, (0.0, 50.0), out / "windows.png")
+    for name, sounds in shown.sounds.items():
+        write_sounds(name, sounds, out)
+    return text
+
+
+def _pairs(option: str, texts: list[str]) -> list[tuple[str, Path]]:
+    found = []
+    for text in texts:
+        name, equals, path = text.partition("=")
+        if not (name and equals and path):
+            raise ValueError(f"{option} is `{text}`, must be NAME=DIR")
+        found.append((name, Path(path)))
+    return found

@@ -1,0 +1,252 @@
+"""Sound to a small latent and back: an encoder of mel spectra, a decoder of spectra, an inverse Fourier transform.
+
+    sound [n] -> level [n/512] and, over it, content
+    content -> log mel [n/128, 80], levels of each 1 ms [n/128, 16] -> blocks at 125 Hz, at 31.25 Hz -> [n/512, 32]
+    latent -> blocks at 125 Hz -> log mel, magnitudes and phases [n/128, 257] -> inverse STFT -> times level -> sound
+
+Vocos (Siuzdak 2023, arXiv:2306.00814) showed that the inverse transform makes good sound of spectra that a network
+predicts frame by frame. What is added here lets it begin near something sensible: latent and spectrogram are also
+joined by a straight line, which principal components set before the first step; magnitudes begin as a smooth inverse
+of the mel bins, phases as those of fixed noise, which agree with each other where frames overlap. After the network's
+phases come some rounds of Griffin and Lim's method.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from foley_synthesis.flow.codec.config import STRIDE, CodecConfig
+from foley_synthesis.flow.codec.layers import Block, History
+from foley_synthesis.flow.codec.level import gains, level_track
+from foley_synthesis.flow.codec.spectrum import (
+    Mel,
+    analysed,
+    fine_levels,
+    refined,
+    scaled,
+    synthesised,
+    unscaled,
+)
+
+_NOISE_FRAMES = 1024  # after so many (8 s) the fixed noise begins anew
+_LOG_VARIANCE = -5.0  # of the posterior, to begin with
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Coded:
+    """A sound as the flow sees it: 31.25 frames a second, each of 32 ms."""
+
+    content: Tensor  # [b, latent, n] of unit variance over the training sounds
+    level: Tensor  # [b, 1, n] log10 of the root mean square at the end of the frame; 0 where it is not told apart
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Spectra:
+    """What the decoder predicts, at unit level."""
+
+    mel: Tensor  # [b, t, bins] scaled
+    magnitudes: Tensor  # [b, t, w / 2 + 1]
+    phases: Tensor  # [b, t, w / 2 + 1] complex of unit size
+
+
+class Codec(nn.Module):
+    """Encoder and decoder. Sounds have whole latent frames: a multiple of ``config.samples``."""
+
+    window: Tensor
+    noise: Tensor
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.mel = Mel(config.rate, config.window, config.bins)
+        self._encoder, self._decoder = _Encoder(config), _Decoder(config)
+        self.register_buffer("window", torch.hann_window(config.window), persistent=False)
+        self.register_buffer("noise", _noise_phases(config), persistent=False)
+        self.register_buffer("shift", torch.zeros(config.latent, 1))
+        self.register_buffer("scale", torch.ones(config.latent, 1))
+
+    # ---- there ---------------------------------------------------------------------------------------------
+    def split(self, sound: Tensor) -> tuple[Tensor, Tensor]:
+        """Content [b, n] at unit level and level [b, 1, n / 512] of sounds [b, n].
+
+        Raises:
+            ValueError: n is no multiple of a latent frame.
+        """
+        samples = self.config.samples
+        if not sound.shape[-1] or sound.shape[-1] % samples:
+            raise ValueError(f"sound has {sound.shape[-1]} samples, must be a multiple of {samples}")
+        if not self.config.level:
+            return sound, sound.new_zeros(len(sound), 1, sound.shape[-1] // samples)
+        level = level_track(sound, self.config.rate, samples)
+        return sound / gains(level, samples), level
+
+    def mels(self, content: Tensor) -> Tensor:
+        """Scaled mel spectrogram [b, n / 128, bins]."""
+        return scaled(self.mel(analysed(content, self.window, self.config.hop).abs()))
+
+    def posterior(self, content: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and logarithm of the variance [b, latent, n / 512] of content [b, n], before they are scaled."""
+        mel, fine = self.mels(content), fine_levels(content, self.config.hop)
+        with self._reduced(content):
+            mean, log_variance = self._encoder(mel, fine)
+        return mean.transpose(1, 2), log_variance.transpose(1, 2)
+
+    def encode(self, sound: Tensor) -> Coded:
+        """The most likely code of sounds [b, n]."""
+        content, level = self.split(sound)
+        return Coded((self.posterior(content)[0] - self.shift) / self.scale, level)
+
+    # ---- back ----------------------------------------------------------------------------------------------
+    def spectra(self, latent: Tensor, history: History | None = None, first: int | Tensor = 0) -> Spectra:
+        """Of latents [b, latent, n] before they are scaled.
+
+        Args:
+            history: of a causal stream; replaced.
+            first: frame of the fixed noise at which it begins, of all or of each [b].
+        """
+        with self._reduced(latent):
+            mel, more, turns = self._decoder(latent.transpose(1, 2), history)
+        magnitudes = (self.mel.smooth_inverse(unscaled(mel)) + more).exp()
+        count = mel.shape[1]
+        begin = torch.as_tensor(first, device=mel.device).reshape(-1, 1)
+        frames = (begin + torch.arange(count, device=mel.device)) % _NOISE_FRAMES
+        turned = self.noise[frames] + torch.complex(*turns.float().chunk(2, dim=-1))
+        return Spectra(mel, magnitudes, turned / turned.abs().clamp(min=1e-6))
+
+    def sound_of(self, spectra: Spectra, level: Tensor) -> Tensor:
+        """Sounds [b, n] as the network predicts them, without refinement."""
+        content = synthesised(spectra.magnitudes * spectra.phases, self.window, self.config.hop)
+        return content * gains(level, self.config.samples) if self.config.level else content
+
+    def decode(self, coded: Coded, rounds: int | None = None) -> Tensor:
+        """Sounds [b, n] of codes.
+
+        Args:
+            rounds: of refinement, in place of the configuration's; a causal decoder has none, because they look ahead.
+        """
+        made = self.spectra(coded.content * self.scale + self.shift)
+        count = 0 if self.config.causal else self.config.rounds if rounds is None else rounds
+        if count:
+            phases = refined(made.magnitudes, made.phases, self.window, self.config.hop, count)
+            made = dataclasses.replace(made, phases=phases)
+        return self.sound_of(made, coded.level)
+
+    def _reduced(self, like: Tensor) -> torch.autocast:
+        """Matrix products at bfloat16 in training: four times as fast where the processor has them."""
+        return torch.autocast(like.device.type, torch.bfloat16, enabled=self.training)
+
+    # ---- before and after training ---------------------------------------------------------------------------
+    @torch.no_grad()
+    def set_components(self, contents: Tensor) -> None:
+        """Let the straight line between spectrogram and latent be the principal components of contents [b, n]."""
+        mels = self.mels(contents)
+        blocks = mels.reshape(-1, STRIDE * mels.shape[-1])
+        mean = blocks.mean(dim=0)
+        centred = blocks - mean
+        values, vectors = torch.linalg.eigh(centred.T @ centred / max(len(blocks) - 1, 1))
+        order = torch.arange(len(values) - 1, len(values) - 1 - self.config.latent, -1)
+        spread, axes = values[order].clamp(min=1e-8).sqrt(), vectors[:, order]  # [latent], [4 * bins, latent]
+        self._encoder.straight.weight.copy_((axes / spread).T)
+        self._encoder.straight.bias.copy_(-(mean @ (axes / spread)))
+        self._decoder.straight.weight.copy_(axes * spread)
+        self._decoder.straight.bias.copy_(mean)
+
+    @torch.no_grad()
+    def set_scale(self, contents: Tensor) -> None:
+        """Take shift and scale from contents [b, n], so that latents have mean 0 and spread 1."""
+        means = torch.cat([self.posterior(part)[0] for part in torch.split(contents, 16)])
+        self.shift.copy_(means.mean(dim=(0, 2))[:, None])
+        self.scale.copy_(means.std(dim=(0, 2)).clamp(min=1e-4)[:, None])
+
+
+class _Encoder(nn.Module):
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        narrow, wide, features = config.encoder_width, config.width, config.bins + 16
+        self._latent = config.latent
+        self.straight = nn.Linear(STRIDE * config.bins, config.latent)
+        self._begin = nn.Linear(features, narrow)
+        self._fast = _blocks(config.encoder_blocks, narrow, 3 * narrow, config.kernel, False)
+        self._slower = nn.Linear(STRIDE * narrow, wide)
+        self._slow = _blocks(config.encoder_blocks, wide, 3 * wide, config.kernel, False)
+        self._norm = nn.LayerNorm(wide, eps=1e-6)
+        self._end = nn.Linear(wide, 2 * config.latent)
+        nn.init.zeros_(self._end.weight)
+        nn.init.zeros_(self._end.bias)
+
+    def forward(self, mel: Tensor, fine: Tensor) -> tuple[Tensor, Tensor]:
+        """[b, 4 n, bins], [b, 4 n, 16] -> mean and logarithm of the variance [b, n, latent]."""
+        x = self._begin(torch.cat([mel, fine], dim=-1))
+        for block in self._fast:
+            x = block(x)
+        x = self._slower(_joined(x))
+        for block in self._slow:
+            x = block(x)
+        mean, log_variance = self._end(self._norm(x)).float().chunk(2, dim=-1)
+        with torch.autocast(mel.device.type, enabled=False):
+            straight = self.straight(_joined(mel))
+        return straight + mean, (log_variance + _LOG_VARIANCE).clamp(-20.0, 10.0)
+
+
+class _Decoder(nn.Module):
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        width, frequencies = config.width, config.window // 2 + 1
+        self._width, self._frequencies, self._bins = width, frequencies, config.bins
+        self.straight = nn.Linear(config.latent, STRIDE * config.bins)
+        self._begin = nn.Linear(config.latent, width)
+        self._slow = _blocks(1, width, config.hidden, config.kernel, config.causal)
+        self._faster = nn.Linear(width, STRIDE * width)
+        self._seen = nn.Linear(config.bins, width)
+        self._fast = _blocks(config.blocks, width, config.hidden, config.kernel, config.causal)
+        self._norm = nn.LayerNorm(width, eps=1e-6)
+        self._end = nn.Linear(width, config.bins + 3 * frequencies)
+        nn.init.zeros_(self._end.weight)
+        nn.init.zeros_(self._end.bias)
+
+    def forward(self, latent: Tensor, history: History | None) -> tuple[Tensor, Tensor, Tensor]:
+        """[b, n, latent] -> mel [b, 4 n, bins], logarithms by which magnitudes differ, and turns of their phases."""
+        batch, count = latent.shape[:2]
+        with torch.autocast(latent.device.type, enabled=False):
+            straight = self.straight(latent).reshape(batch, count * STRIDE, self._bins)
+        x = self._begin(latent)
+        for block in self._slow:
+            x = block(x, history)
+        x = self._faster(x).reshape(batch, count * STRIDE, self._width) + self._seen(straight)
+        for block in self._fast:
+            x = block(x, history)
+        made = self._end(self._norm(x)).float()
+        mel, more, turns = made.split([self._bins, self._frequencies, 2 * self._frequencies], dim=-1)
+        return (straight + mel).clamp(-1.5, 3.0), more.clamp(-4.0, 4.0), turns
+
+
+def _blocks(count: int, width: int, hidden: int, kernel: int, causal: bool) -> nn.ModuleList:
+    return nn.ModuleList([Block(width, hidden, kernel, causal, 1.0 / count) for _ in range(count)])
+
+
+def _joined(x: Tensor) -> Tensor:
+    """[b, 4 n, c] -> [b, n, 4 c]."""
+    return x.reshape(len(x), -1, STRIDE * x.shape[-1])
+
+
+def _noise_phases(config: CodecConfig) -> Tensor:
+    """Of white noise that repeats itself: [1024, w / 2 + 1] complex of unit size."""
+    generator = np.random.default_rng(0)
+    sound = torch.from_numpy(generator.standard_normal(_NOISE_FRAMES * config.hop).astype(np.float32))
+    margin = (config.window - config.hop) // 2
+    around = torch.cat([sound[-margin:], sound, sound[:margin]])[None]
+    spectra = torch.stft(
+        around,
+        config.window,
+        config.hop,
+        window=torch.hann_window(config.window),
+        center=False,
+        return_complex=True,
+    )[0].T
+    return spectra / spectra.abs().clamp(min=1e-12)
