@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,24 +24,20 @@ from foley_sim.offline.pool import work_off
 from foley_sim.offline.session_set import claim
 from foley_sim.offline.sessions import describe_object, tool_poses
 from foley_sim.physics import mjcf
-from foley_sim.rendering.camera import Camera, remove_robot
 from foley_sim.rendering.surface import observe
+from foley_sim.rendering.views import VIEW_NAMES, jpeg_views
 from foley_sim.robots.tool import stick_width
 from foley_sim.spec import ObjectSpec, SceneSpec
 
 Array = NDArray[np.float64]
 
-SIZE = 224  # [pixel] of a view, square
-HALF_M = 0.06  # a view shows so much to each side of the tip [m]
-QUALITY = 90  # of JPEG
+LOCAL = VIEW_NAMES.index("local_right")
 SCHEMA = "foley-stills-set-1"
 """Of the folder's set.json."""
 _INNER = 0.42  # places lie within this share of a thing's extents around its centre
-_LOW_M, _HIGH_M = (
-    0.008,
-    0.08,
-)  # half of the places lie lower than the first over the top, the others up to the second
-"""Tips that are about to touch, and tips on their way."""
+_LOW_M, _HIGH_M = 0.008, 0.08
+"""Half of the places lie lower than the first over the top, the others up to the second: tips that are about to touch,
+and tips on their way."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +118,7 @@ def make_stills(
     }
 
 
-def stills(scene: SceneSpec, views: int, facts: dict[str, Any]) -> SessionData:
+def stills(scene: SceneSpec, count: int, facts: dict[str, Any]) -> SessionData:
     """Views of each thing of a scene, one after another.
 
     Args:
@@ -133,9 +128,10 @@ def stills(scene: SceneSpec, views: int, facts: dict[str, Any]) -> SessionData:
         NoRenderer: no OpenGL context.
     """
     rng = np.random.default_rng([0x571115, scene.seed])
-    tips = np.concatenate([_places(item, views, rng) for item in scene.objects])
+    tips = np.concatenate([_places(item, count, rng) for item in scene.objects])
     model = mjcf.load(scene)
-    files = _pictures(scene, model, tips)
+    moments = [(model.qpos0, tip) for tip in tips]
+    files = [views[LOCAL] for views in jpeg_views(scene, model, moments)]
     surface = observe(scene, model)
     rows = math.ceil(len(tips) * MOTION_RATE / VIEW_RATE)
     # The row at a view's own time shows it: the first at or after i / VIEW_RATE.
@@ -154,7 +150,7 @@ def stills(scene: SceneSpec, views: int, facts: dict[str, Any]) -> SessionData:
             "sound_rate": MOTION_RATE,
             "objects": [describe_object(item) for item in scene.objects],
             "contact_actions": [],
-            "view_names": ["local"],
+            "view_names": [VIEW_NAMES[LOCAL]],
             **facts,
         },
         sound=np.zeros(rows, np.int16),
@@ -183,28 +179,6 @@ def _places(item: ObjectSpec, count: int, rng: np.random.Generator) -> Array:
     low = rng.uniform(0.0, _LOW_M, count)
     high = rng.uniform(_LOW_M, _HIGH_M, count)
     return np.column_stack([xy, item.top + np.where(np.arange(count) % 2 == 0, low, high)])
-
-
-def _pictures(scene: SceneSpec, model: Any, tips: Array) -> list[bytes]:
-    """JPEG files of local views at places [n, 3] of a tip."""
-    spec = dataclasses.replace(scene.camera, width=SIZE, height=SIZE)
-    remove_robot(model)
-    camera = Camera(model, spec)
-    eye = np.array(scene.camera.eye)
-    try:
-        files = []
-        for tip in tips:
-            at = dataclasses.replace(spec, target=tuple(tip.tolist()))
-            model.camera(mjcf.CAMERA).fovy[:] = 2 * math.degrees(
-                math.atan(HALF_M / np.linalg.norm(tip - eye))
-            )
-            camera.aim(eye, mjcf.camera_axes(at))
-            camera.pose(model.qpos0)
-            _, file = cv2.imencode(".jpg", camera.colour()[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-            files.append(file.tobytes())
-        return files
-    finally:
-        camera.close()
 
 
 # ---- in worker processes -------------------------------------------------------------------------------------

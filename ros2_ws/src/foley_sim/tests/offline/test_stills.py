@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from foley_common.session_file import MOTION_RATE, VIEW_RATE, SessionData, read_session
+from foley_common.view_geometry import VIEW_SIZE
 from foley_sim.foleysim1.appearances import draw_appearance
 from foley_sim.foleysim1.scenes import make_scene
-from foley_sim.offline.stills import SIZE, StillsConfig, make_stills, stills
+from foley_sim.offline.stills import StillsConfig, make_stills, stills
 
 SCENE = make_scene(2, "validation")
 VIEWS = 2
@@ -19,7 +20,7 @@ def still() -> SessionData:
 
 
 def _view(session: SessionData, moment: int) -> np.ndarray:
-    image = cv2.imdecode(np.frombuffer(session.view(moment, "local"), np.uint8), cv2.IMREAD_COLOR)
+    image = cv2.imdecode(np.frombuffer(session.view(moment, "local_right"), np.uint8), cv2.IMREAD_COLOR)
     return image[:, :, ::-1].astype(np.float64)
 
 
@@ -43,7 +44,7 @@ def test_the_thing_below_the_tip_is_in_the_middle_of_its_view(still: SessionData
     ]
     right = 0
     for number in range(len(SCENE.objects)):
-        middle = slice(SIZE // 2 - 4, SIZE // 2 + 12)
+        middle = slice(VIEW_SIZE // 2 - 4, VIEW_SIZE // 2 + 12)
         seen = _view(still, number * VIEWS)[middle, middle].mean(axis=(0, 1))
         chroma = [np.linalg.norm(_chroma(seen) - _chroma(texture)) for texture in textures]
         right += int(np.argmin(chroma)) == number
@@ -75,7 +76,11 @@ def test_a_set_is_made_once_and_the_same_each_time(tmp_path: Path, still: Sessio
 
 @pytest.mark.parametrize(
     ("changes", "said"),
-    [({"split": "judge"}, "known are train"), ({"views": 0}, "1 to 100 views"), ({"seed": 8}, "scenes 0 to 7")],
+    [
+        ({"split": "judge"}, "known are train"),
+        ({"views": 0}, "1 to 100 views"),
+        ({"seed": 8}, "scenes 0 to 7"),
+    ],
 )
 def test_what_cannot_be_is_refused(tmp_path: Path, changes: dict, said: str) -> None:
     with pytest.raises(ValueError, match=said):

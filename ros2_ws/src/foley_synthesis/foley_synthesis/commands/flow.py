@@ -28,7 +28,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "The dataset needs windows (`foley dataset build --windows`), the views come from `foley scene views`. Sounds\n"
         "have 16 kHz; Griffin and Lim's method makes them of spectrograms."
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="train|score|sample|play|table|sight")
+    actions = parser.add_subparsers(
+        dest="action", required=True, metavar="train|score|sample|play|table|sight"
+    )
     train = actions.add_parser("train", help="train the autoencoder of spectrograms and the flow")
     _common(train)
     train.add_argument(
