@@ -110,14 +110,14 @@ def examples(
         raise ValueError(
             f"{', '.join(map(str, sets))}: no session has local views of a thing; make some with `foley sim stills`"
         )
-    scene, material, shape, size, hollowness, like = zip(*rows, strict=True)
+    scenes, materials, shapes, sizes, hollowness, like = zip(*rows, strict=True)
     return Examples(
         np.concatenate(inputs),
         np.concatenate(which),
-        scene,
-        np.array(material, np.int64),
-        np.array(shape, np.int64),
-        np.array(size, np.float32),
+        scenes,
+        np.array(materials, np.int64),
+        np.array(shapes, np.int64),
+        np.array(sizes, np.float32),
         np.array(hollowness, np.float32),
         like,
     )

@@ -68,7 +68,7 @@ class Sight:
         """
         things = Things.of(ground)
         moments = Moments.of(things, tips[:: round(MOTION_RATE / VIEW_RATE)])
-        rows = moments.chosen(np.isfinite(moments.tip).all(axis=1))
+        rows = moments.chosen(np.asarray(np.isfinite(moments.tip).all(axis=1)))
         images = [view(moments.tip[row]) for row in rows]
         kept = [k for k, image in enumerate(images) if image is not None]
         rows = rows[kept]

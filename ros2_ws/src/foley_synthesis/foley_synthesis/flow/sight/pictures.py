@@ -79,7 +79,7 @@ def _colours(image: Image) -> NDArray[np.float32]:
     """Square roots of the shares of colours (Hellinger): distances of them are distances of histograms."""
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
     counts = cv2.calcHist([hsv], [0, 1, 2], None, list(_BINS), [0, 180, 0, 256, 0, 256]).ravel()
-    return np.sqrt(counts / counts.sum()).astype(np.float32)
+    return np.asarray(np.sqrt(counts / counts.sum()), np.float32)
 
 
 def _texture(image: Image) -> NDArray[np.float32]:

@@ -111,9 +111,9 @@ def study(
         scores["look known"] = classes_only(told, test, seed, replicates)
     curve = []
     for share in shares:
-        part = training.share(share)
-        smaller = fitted(part, f"sight of {len(part.material)} things")
-        curve.append({"share": share, "objects": len(part.material), **scored(smaller).to_dict()})
+        fewer = training.share(share)
+        smaller = fitted(fewer, f"sight of {len(fewer.material)} things")
+        curve.append({"share": share, "objects": len(fewer.material), **scored(smaller).to_dict()})
     curve.append({"share": 1.0, "objects": len(training.material), **scores["sight"].to_dict()})
     metrics = {
         **facts(training),

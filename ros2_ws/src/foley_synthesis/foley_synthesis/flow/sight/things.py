@@ -66,7 +66,7 @@ class Things:
         """Which thing lies under places [n, 2] or within REACH_M of them; -1: none."""
         rows, columns = self.labels.shape
         place = np.rint((np.asarray(xy, np.float64) - self.ground.origin) / self.ground.cell)
-        inside = np.isfinite(place).all(axis=1)
+        inside = np.asarray(np.isfinite(place).all(axis=1))
         inside &= ((place >= 0) & (place < (columns, rows))).all(axis=1)
         cell = np.where(inside[:, None], place, 0).astype(int)
         return np.asarray(np.where(inside, self._reaching[cell[:, 1], cell[:, 0]], -1), np.int32)

@@ -120,7 +120,9 @@ def _member(
             network.train()
             view = torch.from_numpy(order[begins + (rng.random(len(counts)) * counts).astype(int)])
             total = 0.0
-            for part in torch.from_numpy(rng.permutation(len(counts))).split(config.batch):
+            shuffled = torch.from_numpy(rng.permutation(len(counts)))
+            for begin in range(0, len(counts), config.batch):
+                part = shuffled[begin : begin + config.batch]
                 loss = head_loss(network(inputs[view[part]]), truth[part], config.smoothing)
                 step(loss, optimiser, network, 1.0, epoch)
                 total += float(loss.detach()) * len(part)
