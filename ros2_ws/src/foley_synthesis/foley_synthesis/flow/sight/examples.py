@@ -55,11 +55,17 @@ class Examples:
             tuple(self.look[k] for k in chosen),
         )
 
-    def share(self, share: float) -> Examples:
-        """Of the objects of this share of the scenes: the first ones by name, so that a larger share holds them."""
+    def share(self, share: float, *, rest: bool = False) -> Examples:
+        """Of the objects of this share of the scenes: the first ones by name, so that a larger share holds them.
+
+        Args:
+            rest: of all other scenes instead.
+        """
         scenes = sorted(set(self.scene))
         kept = set(scenes[: max(1, round(share * len(scenes)))])
-        return self.of_objects(np.array([k for k, scene in enumerate(self.scene) if scene in kept], np.int64))
+        return self.of_objects(
+            np.array([k for k, scene in enumerate(self.scene) if (scene in kept) != rest], np.int64)
+        )
 
 
 def examples(

@@ -79,6 +79,17 @@ class Scaling:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Confusions:
+    """Mean beliefs about unseen objects of each truth (confusions.py)."""
+
+    material: Array  # [materials, materials] rows are the truth and sum to 1
+    shape: Array  # [shapes, shapes]
+    hollow: Array  # [2, 2] solid and hollow
+    size_std: Array  # [3] of the logarithm of extents drawn around the truth
+    hollowness: float  # of what is hollow
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class SightModel:
     """An ensemble of heads."""
 
@@ -86,6 +97,7 @@ class SightModel:
     scaling: Scaling
     calibration: SightCalibration
     facts: dict[str, Any]  # encoder, dataset, training
+    confusions: Confusions | None = None
     model_id: str = ""  # sha256; empty until saved
 
     @torch.no_grad()
@@ -203,6 +215,11 @@ def save_sight(model: SightModel, path: Path, metrics: dict[str, Any]) -> str:
         for key, value in member.state_dict().items()
     }
     tensors |= {f"scaling.{f.name}": getattr(model.scaling, f.name) for f in dataclasses.fields(Scaling)}
+    if model.confusions is not None:
+        tensors |= {
+            f"confusions.{f.name}": torch.as_tensor(getattr(model.confusions, f.name))
+            for f in dataclasses.fields(Confusions)
+        }
     config = {
         "schema": SCHEMA,
         "head": dataclasses.asdict(model.members[0].config),
@@ -252,13 +269,23 @@ def load_sight(path: Path) -> SightModel:
             members.append(member.eval())
         scaling = Scaling(**{f.name: tensors[f"scaling.{f.name}"] for f in dataclasses.fields(Scaling)})
         calibration = SightCalibration(**config.pop("calibration"))
+        confusions = _confusions(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CorruptCheckpoint(
             path / CONFIG_FILE, f"sizes and weights do not fit ({error})", _CURE
         ) from error
     if scaling.size_mean.shape != (SIZES,):
         raise CorruptCheckpoint(path / MODEL_FILE, f"scaling of sizes is not of {SIZES}", _CURE)
-    return SightModel(tuple(members), scaling, calibration, config, sha256_of(path / MANIFEST_FILE))
+    model_id = sha256_of(path / MANIFEST_FILE)
+    return SightModel(tuple(members), scaling, calibration, config, confusions, model_id)
+
+
+def _confusions(tensors: dict[str, Tensor]) -> Confusions | None:
+    start = "confusions."
+    found = {k.removeprefix(start): v.double().numpy() for k, v in tensors.items() if k.startswith(start)}
+    if not found:
+        return None
+    return Confusions(**{**found, "hollowness": float(found["hollowness"])})
 
 
 def is_sight(path: Path) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from foley_synthesis.flow.sight.confusions import confusions_of
 from foley_synthesis.flow.sight.examples import Examples
 from foley_synthesis.flow.sight.model import SightModel
 from foley_synthesis.flow.sight.pictures import Layout
@@ -17,6 +18,10 @@ from foley_synthesis.flow.sight.training import SightTrainConfig, calibrate, tra
 from foley_synthesis.vision.protocol import VisionEncoder
 
 Report = Callable[[str, int, int], None]
+
+CONFUSED_SHARE = 0.5
+"""The model of the learning curve whose beliefs about the other training scenes tell how sight errs; without one, the
+whole one's about validation."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -109,12 +114,17 @@ def study(
     scores["chance"] = classes_only(np.tile(frequency, (len(test.material), 1)), test, seed, replicates)
     if (told := look_known(training, test)) is not None:
         scores["look known"] = classes_only(told, test, seed, replicates)
-    curve = []
+    curve, apart = [], (model, validation)
     for share in shares:
         fewer = training.share(share)
         smaller = fitted(fewer, f"sight of {len(fewer.material)} things")
         curve.append({"share": share, "objects": len(fewer.material), **scored(smaller).to_dict()})
+        if share == CONFUSED_SHARE:
+            apart = (smaller, training.share(share, rest=True))
     curve.append({"share": 1.0, "objects": len(training.material), **scores["sight"].to_dict()})
+    judge, unseen = apart
+    confusions = confusions_of(judge.beliefs(unseen.inputs, unseen.object, len(unseen.material)), unseen)
+    model = dataclasses.replace(model, confusions=confusions)
     metrics = {
         **facts(training),
         "test": {"objects": len(test.material), "scenes": len(set(test.scene)), "views": len(test.object)},
@@ -123,6 +133,7 @@ def study(
         "scores": {title: found.to_dict() for title, found in scores.items()},
         "curve": curve,
         "confusion": scores["sight"].confusion,
+        "confusions": {"objects": len(unseen.material), **dataclasses.asdict(confusions)},
         "seconds": round(time.monotonic() - started, 1),
     }
     return Study(model, scores, metrics)

@@ -62,6 +62,11 @@ def test_the_command_scores_unseen_things_beside_simple_ways(trained: Path) -> N
     assert scores["chance"]["material_balanced_accuracy"]["value"] == pytest.approx(0.5)
     assert {"sight, one view", "colours", "form", "look known"} <= set(scores)
     assert [row["objects"] for row in metrics["curve"]] == [4, 8, 16]
+    assert (
+        metrics["confusions"]["objects"] == 8
+    )  # the half that the model of the other half did not learn from
+    confusions = load_sight(trained).confusions
+    assert confusions is not None and confusions.material[[0, 1], [0, 1]].min() > 0.6  # wood and metal
     assert (trained / "confusion.png").stat().st_size > 1000
 
 
