@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytestmark = [pytest.mark.nodes, pytest.mark.real_time]
+pytestmark = pytest.mark.nodes
 
 CODE = (
     "import argparse, sys; from foley_perception.commands import record as r; p = argparse.ArgumentParser();"

@@ -8,7 +8,7 @@ import yaml
 
 pytest.importorskip("rclpy")
 
-pytestmark = [pytest.mark.nodes, pytest.mark.real_time]
+pytestmark = pytest.mark.nodes
 
 LIVE_S = 4.0
 
@@ -21,6 +21,7 @@ def _collect(ros_context, wanted):
     return found
 
 
+@pytest.mark.real_time
 def test_streams_are_live_complete_and_on_time(ros_context, start_node):
     from foley_ros import convert
     from foley_sim.ros import topics
