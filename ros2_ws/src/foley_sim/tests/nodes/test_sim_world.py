@@ -163,6 +163,7 @@ def test_a_target_pose_steers_the_arm_and_a_wrong_frame_is_told(ros_context, sta
     assert int(told["teleop_followed"]) > 0
 
 
+@pytest.mark.slow
 def test_another_robot_and_a_second_hand_have_their_joints_and_topics(ros_context, start_node):
     import dataclasses
 
