@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,10 @@ def _opened(bar: Any, args: argparse.Namespace, config: Any, **options: Any) -> 
     )
 
 
+def _advance(bar: Any, task: Any, done: int, total: int) -> None:
+    bar.update(task, completed=done, total=total)
+
+
 def _tell_skipped(skipped: tuple[str, ...]) -> None:
     if skipped:
         more = f", and {len(skipped) - 3} more" if len(skipped) > 3 else ""
@@ -155,9 +160,8 @@ def _score(args: argparse.Namespace) -> int:
         figures = {}
         for name, made in rows(codec).items():
             task = bar.add_task(name, total=len(cut), text="")
-            figures[name] = kept(
-                made, cut, codec.config, progress=lambda done, _, task=task: bar.update(task, completed=done)
-            )
+            step = functools.partial(_advance, bar, task)
+            figures[name] = kept(made, cut, codec.config, progress=step)
     _tell_skipped(sounds.skipped)
     print("| through | foreground [dB] | onset F1 | level [dB] |\n| --- | --- | --- | --- |")
     for name, row in figures.items():

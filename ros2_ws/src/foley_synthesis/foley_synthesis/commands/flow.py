@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from foley_common.metrics_file import write_metrics
-from foley_synthesis.commands import flow_play, flow_sight, flow_table
+from foley_synthesis.commands import flow_draw, flow_fit, flow_play, flow_regress, flow_sight, flow_table
 
 HELP = "train, score and play a rectified flow from rendered views and hands to 8 s of sound (Hearing Hands)"
 
@@ -22,6 +22,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  foley flow train out/dataset --views out/views --out out/blind --without vision --autoencoder out/flow\n"
         "  foley flow score out/dataset --views out/views --model flow=out/flow --split test\n"
         "  foley flow sample out/flow out/dataset --views out/views --to out/sounds\n"
+        "  foley flow fit --train out/sets/train --validation out/sets/validation --codec out/codec --out out/contact\n"
+        "  foley flow regress out/sets/train out/sets/validation --out out/regression\n"
         "  foley flow table --test out/sets/test --train out/sets/train --model flow=out/flow\n"
         "  foley flow play out/flow --scene out/scene/test-00000-scan --bag bags/test-00000    # in the browser\n"
         "  foley flow sight out/st/train --validation out/st/validation --test out/st/test --out out/sight\n\n"
@@ -29,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "have 16 kHz; Griffin and Lim's method makes them of spectrograms."
     )
     actions = parser.add_subparsers(
-        dest="action", required=True, metavar="train|score|sample|play|table|sight"
+        dest="action", required=True, metavar="train|score|sample|play|fit|reflow|tune|draw|regress|sight|table"
     )
     train = actions.add_parser("train", help="train the autoencoder of spectrograms and the flow")
     _common(train)
@@ -64,8 +66,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     sample.add_argument("--to", type=Path, required=True, metavar="DIR", help="for <window>.flac")
     sample.add_argument("--seed", type=int, default=0)
     _sampling(sample)
+    flow_fit.configure(actions)
+    flow_draw.configure(actions)
     flow_play.configure(actions)
     flow_table.configure(actions)
+    flow_regress.configure(actions)
     flow_sight.configure(actions)
 
 
@@ -89,9 +94,10 @@ def run(args: argparse.Namespace) -> int:
     from foley_synthesis.training.state import Interrupted
 
     try:
-        runs = {"train": _train, "score": _score, "sample": _sample}
-        others = {"play": flow_play.run, "table": flow_table.run, "sight": flow_sight.run}
-        return {**runs, **others}[args.action](args)
+        runs = {"train": _train, "score": _score, "sample": _sample, **flow_fit.ACTIONS, **flow_draw.ACTIONS}
+        runs |= {"play": flow_play.run, "regress": flow_regress.run}
+        runs |= {"sight": flow_sight.run, "table": flow_table.run}
+        return runs[args.action](args)
     except Interrupted as stop:
         print(f"foley flow: {stop}; the same command with --resume goes on", file=sys.stderr)
         return 130

@@ -58,7 +58,9 @@ def codec_losses(
     resolution = RESOLUTIONS[int(torch.randint(len(RESOLUTIONS), (), generator=generator))]
     first = torch.randint(1024, (len(sound),), generator=generator)
     content, level = codec.split(sound)
-    mean, log_variance = codec.posterior(content)
+    own = analysed(content, window, hop).abs()
+    own_mel = scaled(codec.mel(own))
+    mean, log_variance = codec.posterior(content, own_mel)
     noise = torch.randn(mean.shape, generator=generator).to(mean)
     made = codec.spectra(mean + noise * (0.5 * log_variance).exp(), first=first)
     divergence = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).mean()
@@ -66,17 +68,16 @@ def codec_losses(
     true = analysed(sound, window, hop).abs()
     true_mel = codec.mel(true)
     weight = 1.0 + (config.foreground_weight - 1.0) * (true_mel > _FOREGROUND * floor[:, None]).to(sound)
-    mel = _mean((made.mel - codec.mels(content)).abs(), weight)
+    mel = _mean((made.mel - own_mel).abs(), weight)
     noise_floor = codec.mel.smooth_inverse(floor).exp()[:, None]  # [b, 1, w / 2 + 1]
     # Magnitudes are at unit level: brought to the sound's, by the level in the middle of a frame.
-    own = analysed(content, window, hop).abs()
     strength = 1.0 + (config.foreground_weight - 1.0) * (true > _FOREGROUND * noise_floor).to(sound)
     least = (
         0.3 * noise_floor * own.sum(-1, keepdim=True) / true.sum(-1, keepdim=True).clamp(min=FLOOR) + FLOOR
     )
-    magnitude = _mean(((made.magnitudes + least).log() - (own + least).log()).abs(), strength)
+    magnitude = _mean(((made.log_magnitudes.exp() + least).log() - (own + least).log()).abs(), strength)
 
-    heard = codec.sound_of(_some(made, count), level[:count])
+    heard = codec.sound_of(codec.complex(made.some(count)), level[:count])
     spectra = analysed(heard, window, hop)
     sizes = spectra.abs()
     mel = 0.5 * (mel + _mean((scaled(codec.mel(sizes)) - scaled(true_mel[:count])).abs(), weight[:count]))
@@ -88,12 +89,6 @@ def codec_losses(
     least = 0.3 * other_floor + FLOOR
     spectrum = 0.5 * (spectrum + _mean(((other + least).log() - (other_true + least).log()).abs(), strength))
     return Losses(spectrum, mel, magnitude, _onset(codec, heard, sound[:count]), divergence)
-
-
-def _some(made: object, count: int) -> object:
-    return dataclasses.replace(
-        made, **{f.name: getattr(made, f.name)[:count] for f in dataclasses.fields(made)}
-    )  # type: ignore
 
 
 def _at(resolution: float, codec: Codec, made: Tensor, true: Tensor) -> tuple[Tensor, Tensor, float]:
@@ -109,9 +104,10 @@ def _onset(codec: Codec, made: Tensor, true: Tensor) -> Tensor:
     size = codec.config.window // 2
     window, hop = torch.hann_window(size, device=true.device), size // 4
     near = near_onsets(true, codec.config.rate, hop)[..., None]
-    a, b = analysed(made, window, hop), analysed(true, window, hop)
-    size_of = (b.abs() * near).sum(dim=(1, 2)) + FLOOR
-    apart = ((a - b).abs() * near).sum(dim=(1, 2)) / size_of
+    a, b = (torch.view_as_real(analysed(sound, window, hop)) for sound in (made, true))
+    size_of = (b.norm(dim=-1) * near).sum(dim=(1, 2)) + FLOOR
+    # The root's slope has no bound at 0.
+    apart = (((a - b).square().sum(dim=-1) + FLOOR**2).sqrt() * near).sum(dim=(1, 2)) / size_of
     there = near.any(dim=1)[:, 0].to(apart)
     return (apart.clamp(max=10.0) * there).sum() / there.sum().clamp(min=1.0)
 

@@ -49,8 +49,13 @@ class Spectra:
     """What the decoder predicts, at unit level."""
 
     mel: Tensor  # [b, t, bins] scaled
-    magnitudes: Tensor  # [b, t, w / 2 + 1]
-    phases: Tensor  # [b, t, w / 2 + 1] complex of unit size
+    log_magnitudes: Tensor  # [b, t, w / 2 + 1] natural logarithm
+    turns: Tensor  # [b, t, 2, w / 2 + 1] real and imaginary part of what is added to the phases of the fixed noise
+    frames: Tensor  # [b or 1, t] int64 of the fixed noise
+
+    def some(self, count: int) -> Spectra:
+        """The first of a batch."""
+        return Spectra(*(getattr(self, field.name)[:count] for field in dataclasses.fields(self)))
 
 
 class Codec(nn.Module):
@@ -90,9 +95,14 @@ class Codec(nn.Module):
         """Scaled mel spectrogram [b, n / 128, bins]."""
         return scaled(self.mel(analysed(content, self.window, self.config.hop).abs()))
 
-    def posterior(self, content: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and logarithm of the variance [b, latent, n / 512] of content [b, n], before they are scaled."""
-        mel, fine = self.mels(content), fine_levels(content, self.config.hop)
+    def posterior(self, content: Tensor, mel: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Mean and logarithm of the variance [b, latent, n / 512] of content [b, n], before they are scaled.
+
+        Args:
+            mel: of the content, where it is known.
+        """
+        mel = self.mels(content) if mel is None else mel
+        fine = fine_levels(content, self.config.hop)
         with self._reduced(content):
             mean, log_variance = self._encoder(mel, fine)
         return mean.transpose(1, 2), log_variance.transpose(1, 2)
@@ -112,16 +122,21 @@ class Codec(nn.Module):
         """
         with self._reduced(latent):
             mel, more, turns = self._decoder(latent.transpose(1, 2), history)
-        magnitudes = (self.mel.smooth_inverse(unscaled(mel)) + more).exp()
-        count = mel.shape[1]
+        log_magnitudes = self.mel.smooth_inverse(unscaled(mel)) + more
         begin = torch.as_tensor(first, device=mel.device).reshape(-1, 1)
-        frames = (begin + torch.arange(count, device=mel.device)) % _NOISE_FRAMES
-        turned = self.noise[frames] + torch.complex(*turns.float().chunk(2, dim=-1))
-        return Spectra(mel, magnitudes, turned / turned.abs().clamp(min=1e-6))
+        frames = (begin + torch.arange(mel.shape[1], device=mel.device)) % _NOISE_FRAMES
+        return Spectra(mel, log_magnitudes, turns.unflatten(-1, (2, -1)), frames)
 
-    def sound_of(self, spectra: Spectra, level: Tensor) -> Tensor:
-        """Sounds [b, n] as the network predicts them, without refinement."""
-        content = synthesised(spectra.magnitudes * spectra.phases, self.window, self.config.hop)
+    def complex(self, made: Spectra) -> Tensor:
+        """Complex spectra [b, t, w / 2 + 1]."""
+        turned = made.turns + self.noise[made.frames]
+        real, imaginary = turned[:, :, 0], turned[:, :, 1]
+        factor = made.log_magnitudes.exp() * torch.rsqrt(real.square() + imaginary.square() + 1e-12)
+        return torch.complex(factor * real, factor * imaginary)
+
+    def sound_of(self, spectra: Tensor, level: Tensor) -> Tensor:
+        """Sounds [b, n] of complex spectra at unit level."""
+        content = synthesised(spectra, self.window, self.config.hop)
         return content * gains(level, self.config.samples) if self.config.level else content
 
     def decode(self, coded: Coded, rounds: int | None = None) -> Tensor:
@@ -130,12 +145,11 @@ class Codec(nn.Module):
         Args:
             rounds: of refinement, in place of the configuration's; a causal decoder has none, because they look ahead.
         """
-        made = self.spectra(coded.content * self.scale + self.shift)
+        spectra = self.complex(self.spectra(coded.content * self.scale + self.shift))
         count = 0 if self.config.causal else self.config.rounds if rounds is None else rounds
         if count:
-            phases = refined(made.magnitudes, made.phases, self.window, self.config.hop, count)
-            made = dataclasses.replace(made, phases=phases)
-        return self.sound_of(made, coded.level)
+            spectra = refined(spectra, self.window, self.config.hop, count)
+        return self.sound_of(spectra, coded.level)
 
     def _reduced(self, like: Tensor) -> torch.autocast:
         """Matrix products at bfloat16 in training: four times as fast where the processor has them."""
@@ -236,7 +250,7 @@ def _joined(x: Tensor) -> Tensor:
 
 
 def _noise_phases(config: CodecConfig) -> Tensor:
-    """Of white noise that repeats itself: [1024, w / 2 + 1] complex of unit size."""
+    """Of white noise that repeats itself: [1024, 2, w / 2 + 1] real and imaginary part, of unit size."""
     generator = np.random.default_rng(0)
     sound = torch.from_numpy(generator.standard_normal(_NOISE_FRAMES * config.hop).astype(np.float32))
     margin = (config.window - config.hop) // 2
@@ -249,4 +263,5 @@ def _noise_phases(config: CodecConfig) -> Tensor:
         center=False,
         return_complex=True,
     )[0].T
-    return spectra / spectra.abs().clamp(min=1e-12)
+    unit = spectra / spectra.abs().clamp(min=1e-12)
+    return torch.stack([unit.real, unit.imag], dim=1)

@@ -68,14 +68,15 @@ def kept(
     foreground = Foreground(config)
     error = bins = hits = wrong = 0.0
     levels = []
-    for done, sound in enumerate(sounds.split(1), start=1):
+    for done, sound in enumerate(torch.split(sounds, 1), start=1):
         with torch.inference_mode():
             again = made(sound)
             part, count = foreground(again, sound)
         error, bins = error + part, bins + count
         levels.append(abs(_decibels(again) - _decibels(sound)))
         if hear:
-            found = onset_agreement(*(onsets(s[0].numpy(), config.rate) for s in (again, sound)))
+            first, second = (onsets(s[0].numpy(), config.rate) for s in (again, sound))
+            found = onset_agreement(first, second)
             hits, wrong = hits + 2.0 * found.hits, wrong + found.false + found.missed
         progress(done, len(sounds))
     f1 = hits / (hits + wrong) if hear and hits + wrong else math.nan
@@ -98,8 +99,9 @@ def rows(codec: Codec) -> dict[str, Callable[[Tensor], Tensor]]:
 
     def griffin_lim(sound: Tensor) -> Tensor:
         magnitudes = from_mel(sound)
-        noise = codec.noise[torch.arange(magnitudes.shape[1]) % len(codec.noise)].expand_as(magnitudes)
-        return synthesised(magnitudes * refined(magnitudes, noise, window, hop, 60), window, hop)
+        noise = codec.noise[torch.arange(magnitudes.shape[1]) % len(codec.noise)]
+        begin = magnitudes * torch.complex(noise[:, 0], noise[:, 1])
+        return synthesised(refined(begin, window, hop, 60), window, hop)
 
     def true_phase(sound: Tensor) -> Tensor:
         true = spectra(sound)

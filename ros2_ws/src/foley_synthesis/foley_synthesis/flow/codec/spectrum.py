@@ -45,20 +45,19 @@ def synthesised(spectra: Tensor, window: Tensor, hop: int) -> Tensor:
     return (sound / weight.clamp(min=1e-3))[:, margin : margin + count * hop]
 
 
-def refined(magnitudes: Tensor, phases: Tensor, window: Tensor, hop: int, rounds: int) -> Tensor:
-    """Phases of unit size that agree with each other better, by Griffin and Lim's fast method (Perraudin et al. 2013).
+def refined(spectra: Tensor, window: Tensor, hop: int, rounds: int) -> Tensor:
+    """Spectra [b, t, bins] of the same magnitudes whose phases agree with each other better.
 
-    Args:
-        magnitudes: wanted [b, t, bins].
-        phases: to begin with [b, t, bins], complex of unit size.
+    Griffin and Lim's fast method (Perraudin et al. 2013).
     """
     momentum = 0.99
-    before = torch.zeros_like(phases)
+    magnitudes = spectra.abs()
+    before = torch.zeros_like(spectra)
     for _ in range(rounds):
-        now = analysed(synthesised(magnitudes * phases, window, hop), window, hop)
+        now = analysed(synthesised(spectra, window, hop), window, hop)
         step = now - momentum / (1.0 + momentum) * before
-        phases, before = step / step.abs().clamp(min=1e-12), now
-    return phases
+        spectra, before = magnitudes * step / step.abs().clamp(min=1e-12), now
+    return spectra
 
 
 class Mel(nn.Module):

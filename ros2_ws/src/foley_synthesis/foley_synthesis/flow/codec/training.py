@@ -26,7 +26,7 @@ _STAGE = "codec"
 _WARM_UP = 100  # steps
 _WINDOW_FRAMES = 250  # 8 s
 _VALIDATION_WINDOWS = 8
-_STATISTICS = 512  # crops that components and scales are taken from
+_STATISTICS = 256  # crops that components and scales are taken from
 
 
 def train_codec(

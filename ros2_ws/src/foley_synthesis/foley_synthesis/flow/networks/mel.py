@@ -68,6 +68,11 @@ def decibels(mel: Tensor) -> Tensor:
     return 50.0 * (mel - 1.0)
 
 
+def of_magnitudes(magnitude: Tensor) -> Tensor:
+    """What :func:`magnitudes` gives back as ``magnitude`` [..., 80, n]."""
+    return _scaled((magnitude + _FLOOR).log10())
+
+
 class Vocoder(Protocol):
     """Whatever makes a sound of a mel spectrogram."""
 
@@ -99,8 +104,7 @@ class GriffinLim:
         from torchaudio.functional import griffinlim
 
         hop = self._hop
-        wanted = magnitudes(torch.from_numpy(np.ascontiguousarray(mel)))
-        spectrum = self._inverted(wanted)
+        spectrum = self.spectrum(torch.from_numpy(np.ascontiguousarray(mel)))
         frames = spectrum.shape[1]
         # One more frame at each end: torchaudio centres frame k on sample hop * k, this one half a hop later.
         padded = nn.functional.pad(spectrum[None], (1, 1), mode="replicate")[0]
@@ -121,8 +125,9 @@ class GriffinLim:
         begin = hop // 2
         return np.asarray(sound[begin : begin + hop * frames].numpy(), np.float32)
 
-    def _inverted(self, wanted: Tensor) -> Tensor:
-        """Magnitudes [bins, n] whose mel bins [80, n] are the wanted ones, by Lee and Seung's updates (2001)."""
+    def spectrum(self, mel: Tensor) -> Tensor:
+        """Magnitudes [bins, n] that have this mel [80, n], by Lee and Seung's updates (2001)."""
+        wanted = magnitudes(mel)
         bank = self._bank.T  # [80, bins]
         spectrum = self._spread.T @ wanted + 1e-12
         up = bank.T @ wanted

@@ -88,7 +88,7 @@ def test_refined_phases_agree_better() -> None:
     noise = torch.polar(torch.ones_like(true), 6.28 * torch.rand(true.shape, generator=torch.Generator()))
 
     def apart(rounds: int) -> float:
-        made = synthesised(true * refined(true, noise, window, 128, rounds), window, 128)
+        made = synthesised(refined(true * noise, window, 128, rounds), window, 128)
         return float((analysed(made, window, 128).abs() - true).norm() / true.norm())
 
     assert apart(16) < 0.5 * apart(0)
