@@ -71,6 +71,7 @@ setup(
             "score = foley_synthesis.commands.score",
             "features = foley_synthesis.commands.features",
             "flow = foley_synthesis.commands.flow",
+            "codec = foley_synthesis.commands.codec",
         ],
     },
 )

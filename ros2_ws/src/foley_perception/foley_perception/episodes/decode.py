@@ -6,6 +6,7 @@ are many, and their types are frozen. Everything else goes through the definitio
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -24,26 +25,32 @@ from foley_perception.recording.bag import BagMessage, BagTopic
 Messages = Sequence[BagMessage]
 
 
+@functools.lru_cache(maxsize=64)
+def _store(definitions: tuple[tuple[str, str, str], ...]) -> Any:
+    """A store of these types: (name, definition, its encoding) each. Bags mostly hold the same ones, and readers are
+    compiled for every type."""
+    from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+
+    store = get_typestore(Stores.EMPTY)
+    for kind, definition, encoding in definitions:
+        types = (
+            get_types_from_idl(definition) if encoding == "ros2idl" else get_types_from_msg(definition, kind)
+        )
+        store.register({name: fields for name, fields in types.items() if name not in store.fielddefs})
+    return store
+
+
 class Decoder:
     """Messages as objects, by the definitions inside the bag."""
 
     def __init__(self, topics: Mapping[str, BagTopic]) -> None:
-        from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
-
-        self._store = get_typestore(Stores.EMPTY)
         self._types = {name: topic.type for name, topic in topics.items()}
-        self._known: set[str] = set()
         self.unreadable: dict[str, Count] = {}  # by topic, of messages that were left out
+        found: dict[str, tuple[str, str]] = {}
         for topic in topics.values():
-            if not topic.definition or topic.type in self._known:
-                continue
-            if topic.encoding == "ros2idl":
-                types = get_types_from_idl(topic.definition)
-            else:
-                types = get_types_from_msg(topic.definition, topic.type)
-            new = {name: fields for name, fields in types.items() if name not in self._store.fielddefs}
-            self._store.register(new)
-            self._known.add(topic.type)
+            if topic.definition:
+                found.setdefault(topic.type, (topic.definition, topic.encoding))
+        self._store = _store(tuple((kind, *how) for kind, how in found.items()))
 
     def read(self, message: BagMessage) -> Any:
         """The message with its fields as attributes.

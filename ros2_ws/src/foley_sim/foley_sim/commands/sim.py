@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
 from foley_common.metrics_file import write_metrics
-from foley_sim.commands import sim_pictures, sim_set
+from foley_sim.commands import sim_pictures, sim_sessions, sim_set, sim_stills
 from foley_sim.commands.options import add_metrics
+from foley_sim.commands.progress import simulated
 from foley_sim.offline.collections import COLLECTIONS
 from foley_sim.spec import ROBOTS
 
@@ -18,6 +18,9 @@ HELP = "Simulated world: write bags faster than real time, show scenes."
 _EXAMPLES = """examples:
   foley sim generate --out out/bags/train --split train --scenes 12 --duration 40 --jobs 2
   foley sim generate --collection foleysim-1-mini --out out/foleysim1_mini --jobs 2
+  foley sim sessions --out out/sessions/train --hours 20 --jobs 2
+  foley sim stills --out out/stills/train --scenes 2000
+  foley sim redraw out/sessions/test --out out/redrawn --draws 6 --kind look
   foley sim check out/foleysim1_mini
   foley sim digest --collection foleysim-1-mini
   foley sim datasheet out/foleysim1_mini --out docs/foleysim1_datasheet.md
@@ -85,6 +88,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     generate.add_argument("--no-compress", action="store_true", help="do not compress the bags (zstd)")
     add_metrics(generate, "sim_generate")
 
+    sim_sessions.configure(actions)
+    sim_stills.configure(actions)
     sim_set.configure(actions)
     sim_pictures.configure(actions)
 
@@ -93,6 +98,10 @@ def run(args: argparse.Namespace) -> int:
     from foley_sim.headless_gl import NoRenderer
 
     try:
+        if args.action in sim_sessions.ACTIONS:
+            return sim_sessions.run(args)
+        if args.action in sim_stills.ACTIONS:
+            return sim_stills.run(args)
         if args.action in sim_set.ACTIONS:
             return sim_set.run(args)
         return sim_pictures.run(args) if args.action in sim_pictures.ACTIONS else _generate(args)
@@ -102,9 +111,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _generate(args: argparse.Namespace) -> int:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
     from foley_sim.ros.generate import GenerateConfig, bag_jobs, generate
 
     config = GenerateConfig(
@@ -127,27 +133,8 @@ def _generate(args: argparse.Namespace) -> int:
         blow_speed=args.blow_speed,
     )
     total_s = sum(job.duration_s for job in bag_jobs(config))
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:.0f}/{task.total:.0f} s simulated"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    tty = sys.stderr.isatty()
-    lines = ProgressLines(total_s)
-    with Progress(*columns, console=Console(stderr=True), disable=not tty) as bar:
-        task = bar.add_task(config.collection or f"{config.split} scenes", total=total_s)
-
-        def advance(seconds: float) -> None:
-            bar.advance(task, seconds)
-            line = lines.advance(seconds, time.monotonic())
-            if line and not tty:
-                print(line, file=sys.stderr, flush=True)
-
-        metrics = generate(
-            config, advance, lambda text: bar.console.print(f"foley sim generate: warning: {text}")
-        )
+    with simulated(config.collection or f"{config.split} scenes", total_s) as (advance, warn):
+        metrics = generate(config, advance, warn)
     write_metrics(args.metrics, metrics)
     print(
         f"{metrics['scenes_written']} bags written to {args.out} ({metrics['scenes_skipped']} were there), "
@@ -157,29 +144,3 @@ def _generate(args: argparse.Namespace) -> int:
         f"per process {metrics['real_time_factor_per_process'] or 0:.1f}"
     )
     return 0
-
-
-class ProgressLines:
-    """Lines for a log where no bar can be drawn: how far it is, how fast, and how long it will still take."""
-
-    def __init__(self, total_s: float, every_s: float = 30.0) -> None:
-        self._total_s, self._every_s = total_s, every_s
-        self._done_s = self._kept_s = 0.0
-        self._started: float | None = None
-        self._last = 0.0
-
-    def advance(self, seconds: float, now_s: float) -> str:
-        """A line if it is time for one. What the first call brings was there before."""
-        self._done_s += seconds
-        if self._started is None:
-            self._started = self._last = now_s
-            self._kept_s = self._done_s
-        if now_s - self._last < self._every_s:
-            return ""
-        self._last = now_s
-        speed = (self._done_s - self._kept_s) / (now_s - self._started)
-        left = (self._total_s - self._done_s) / speed / 60 if speed > 0 else float("inf")
-        return (
-            f"{self._done_s:.0f} of {self._total_s:.0f} s simulated, {speed:.1f} x real time, "
-            f"about {left:.1f} min left"
-        )

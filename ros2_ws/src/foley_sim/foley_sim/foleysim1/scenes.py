@@ -3,6 +3,7 @@
     train        seeds 0..15; plates, boxes, bars, cylinders, domes and heaps; one object of each scene is held out
     validation   seeds 0..7; discs as well
     test         seeds 0..23; discs and rods as well, some of which roll
+    stream       seeds 0..99999; as `train`, with no object held out: scenes for sessions (offline/sessions.py)
 
 Splits draw from separate streams, so every object of validation and test is an instance that training never saw; discs
 and rods are shape families that it never saw. Materials come from shuffled decks that run through a split's seeds, and
@@ -45,6 +46,9 @@ MATERIALS: tuple[str, ...] = (
 `data/materials.yaml` changes none of its scenes; golden.py holds every scene to what it was."""
 SCENES: dict[str, int] = {"train": 16, "validation": 8, "test": 24}
 """How many scenes each split has."""
+STREAM = "stream"
+"""More scenes for training, as many as are wanted, by the rules of `train`: none of their objects is in any split."""
+STREAM_SCENES = 100_000
 HELD_OUT_FAMILIES: dict[str, tuple[Shape, ...]] = {
     "train": (),
     "validation": ("disc",),
@@ -104,6 +108,9 @@ DISGUISES: dict[str, tuple[str, ...]] = {
 """What things are made to look like: painted wood and plastic, foil on cardboard, fake fruit, printed wood."""
 
 _TRIES = 40
+_STREAM_BLOCK = (
+    300  # scenes of the stream whose decks belong together: so that no deck has to be dealt from 0 on
+)
 
 
 def make_scene(seed: int, split: str) -> SceneSpec:
@@ -112,28 +119,24 @@ def make_scene(seed: int, split: str) -> SceneSpec:
     Raises:
         ValueError: unknown split, or a seed that the split does not have.
     """
-    if split not in SCENES:
-        raise ValueError(f"split is `{split}`, known are {', '.join(SCENES)}")
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < SCENES[split]:
-        raise ValueError(f"seed is {seed!r}, {EDITION} has {split} scenes 0 to {SCENES[split] - 1}")
+    counts = {**SCENES, STREAM: STREAM_SCENES}
+    if split not in counts:
+        raise ValueError(f"split is `{split}`, known are {', '.join(counts)}")
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < counts[split]:
+        raise ValueError(f"seed is {seed!r}, {EDITION} has {split} scenes 0 to {counts[split] - 1}")
     seed = int(seed)
     rng = _stream(split, seed)
-    scene_id = f"{EDITION}-{split}-{seed:02d}"
+    streamed = split == STREAM
+    scene_id = f"{STREAM}-{seed:05d}" if streamed else f"{EDITION}-{split}-{seed:02d}"
     return SceneSpec(
         scene_id=scene_id,
-        seed=seed + 1000 * (1 + SPLITS.index(split)),  # no two scenes share a room's noise
-        split=split,
+        # No two scenes share a room's noise.
+        seed=seed + (STREAM_SCENES if streamed else 1000 * (1 + SPLITS.index(split))),
+        split="train" if streamed else split,
         objects=_objects(scene_id, split, seed, rng),
         camera=_camera(rng),
-        room=RoomSpec(
-            size=(rng.uniform(3.2, 7.0), rng.uniform(2.8, 5.5), rng.uniform(2.3, 3.4)),
-            absorption=rng.uniform(0.2, 0.55),
-            noise_dbfs=rng.uniform(-85.0, -76.0),
-            motor_dbfs=rng.uniform(-77.0, -67.0),
-            ambience=AMBIENCES[int(rng.integers(len(AMBIENCES)))],
-            ambience_dbfs=rng.uniform(-89.0, -76.0),
-        ),
-        microphone=_microphone(rng),
+        room=draw_room(rng),
+        microphone=draw_microphone(rng),
         striker=StrikerSpec(has_pad=True),
         light_seed=int(rng.integers(2**31)),
         edition=EDITION,
@@ -152,19 +155,20 @@ def families(material: str, split: str) -> tuple[Shape, ...]:
 
 # ---- objects -----------------------------------------------------------------------------------------------
 def _stream(split: str, *words: int) -> np.random.Generator:
-    return np.random.default_rng([0xF051, SPLITS.index(split), *words])
+    return np.random.default_rng([0xF051, (*SPLITS, STREAM).index(split), *words])
 
 
-def _bodies(split: str) -> list[tuple[str, Shape]]:
-    """Material and shape of every object of a split, in the order of its scenes."""
-    count = sum(_COUNTS[seed % len(_COUNTS)] for seed in range(SCENES[split]))
+def _bodies(split: str, *block: int) -> list[tuple[str, Shape]]:
+    """Material and shape of every object of a split, or of a block of the stream, in the order of its scenes."""
+    scenes = SCENES.get(split, _STREAM_BLOCK)
+    count = sum(_COUNTS[seed % len(_COUNTS)] for seed in range(scenes))
     decks, shapes, bodies = 0, dict[str, list[Shape]](), list[tuple[str, Shape]]()
-    rng = _stream(split, 2**32 - 1)
+    rng = _stream(split, 2**32 - 1, *block)
     while len(bodies) < count:
-        for index in _stream(split, 2**32 - 2, decks).permutation(len(MATERIALS)):
+        for index in _stream(split, 2**32 - 2, *block, decks).permutation(len(MATERIALS)):
             material = MATERIALS[int(index)]
             if not shapes.get(material):
-                own = families(material, split)
+                own = families(material, "train" if split == STREAM else split)
                 shapes[material] = [own[int(i)] for i in rng.permutation(len(own))]
             bodies.append((material, shapes[material].pop()))
         decks += 1
@@ -172,8 +176,10 @@ def _bodies(split: str) -> list[tuple[str, Shape]]:
 
 
 def _objects(scene_id: str, split: str, seed: int, rng: np.random.Generator) -> tuple[ObjectSpec, ...]:
-    start = sum(_COUNTS[s % len(_COUNTS)] for s in range(seed))
-    bodies = _bodies(split)[start : start + _COUNTS[seed % len(_COUNTS)]]
+    block, place_in = divmod(seed, _STREAM_BLOCK) if split == STREAM else (None, seed)
+    start = sum(_COUNTS[s % len(_COUNTS)] for s in range(place_in))
+    deck = _bodies(split) if block is None else _bodies(split, block)
+    bodies = deck[start : start + _COUNTS[place_in % len(_COUNTS)]]
     for _ in range(_TRIES):
         sizes = [_size(material, shape, rng) for material, shape in bodies]
         try:
@@ -195,7 +201,7 @@ def _objects(scene_id: str, split: str, seed: int, rng: np.random.Generator) -> 
             yaw=yaw,
             look_seed=int(rng.integers(2**31)),
             fixed=not (shape == "rod" and rng.uniform() < 0.5),
-            grasp=float(rng.uniform(0.2, 1.0)) if rng.uniform() < 0.33 else 0.0,
+            grasp=draw_grasp(rng),
             look_material=_disguise(material, rng),
             held_out=i == held_out,
             family_held_out=shape in HELD_OUT_FAMILIES["test"],
@@ -217,21 +223,56 @@ def _size(material: str, shape: Shape, rng: np.random.Generator) -> tuple[tuple[
         length, width = width, length
     if shape == "dome":
         height = min(height, length / 2)
-    if shape in ("plate", "disc") and material in ("paper", "fabric", "foam"):
+    if _is_soft_plate(material, shape):
         height = round(float(rng.uniform(*_SOFT_PLATE)), 4)
+    return (length, width, height), draw_wall(material, shape, rng)
+
+
+def draw_wall(material: str, shape: Shape, rng: np.random.Generator) -> float:
+    """Wall thickness of a body of this material and shape [m]; 0: solid."""
     chance, wall = _HOLLOW.get(material, (0.0, (0.002, 0.006)))
     hollow = shape == "dome" or (shape in ("box", "cylinder", "rod") and rng.uniform() < chance)
-    return (length, width, height), round(float(rng.uniform(*wall)), 4) if hollow else 0.0
+    return round(float(rng.uniform(*wall)), 4) if hollow else 0.0
+
+
+def draw_grasp(rng: np.random.Generator) -> float:
+    """How firmly a clamp holds a body; 0: none does."""
+    return float(rng.uniform(0.2, 1.0)) if rng.uniform() < 0.33 else 0.0
+
+
+def height_density(material: str, shape: Shape, height: float) -> float:
+    """Probability density of the height [m] of a body of this material and shape [1/m]: soft plates are thicker."""
+    low, high = _SOFT_PLATE if _is_soft_plate(material, shape) else _SIZES[shape][2]
+    return 1 / (high - low) if low <= height <= high else 0.0
+
+
+def _is_soft_plate(material: str, shape: Shape) -> bool:
+    return shape in ("plate", "disc") and material in ("paper", "fabric", "foam")
+
+
+def disguised_share(material: str) -> float:
+    """Share of a material's bodies that are made to look like something else."""
+    # So that a quarter of all objects is disguised although some materials never are.
+    return DISGUISED_SHARE * len(MATERIALS) / len(DISGUISES) if material in DISGUISES else 0.0
 
 
 def _disguise(material: str, rng: np.random.Generator) -> str:
     looks = DISGUISES.get(material, ())
-    # So that a quarter of all objects is disguised although some materials never are.
-    share = DISGUISED_SHARE * len(MATERIALS) / len(DISGUISES)
-    return looks[int(rng.integers(len(looks)))] if looks and rng.uniform() < share else ""
+    return looks[int(rng.integers(len(looks)))] if looks and rng.uniform() < disguised_share(material) else ""
 
 
 # ---- surroundings ------------------------------------------------------------------------------------------
+def draw_room(rng: np.random.Generator) -> RoomSpec:
+    return RoomSpec(
+        size=(rng.uniform(3.2, 7.0), rng.uniform(2.8, 5.5), rng.uniform(2.3, 3.4)),
+        absorption=rng.uniform(0.2, 0.55),
+        noise_dbfs=rng.uniform(-85.0, -76.0),
+        motor_dbfs=rng.uniform(-77.0, -67.0),
+        ambience=AMBIENCES[int(rng.integers(len(AMBIENCES)))],
+        ambience_dbfs=rng.uniform(-89.0, -76.0),
+    )
+
+
 def _camera(rng: np.random.Generator) -> CameraSpec:
     """In front of the table and above it; further to the sides than in the tabletop scenes."""
     eye = np.array([0.0, -0.72, 0.68]) + rng.uniform(-1, 1, 3) * np.array([0.18, 0.06, 0.07])
@@ -247,7 +288,7 @@ def _camera(rng: np.random.Generator) -> CameraSpec:
     )
 
 
-def _microphone(rng: np.random.Generator) -> MicrophoneSpec:
+def draw_microphone(rng: np.random.Generator) -> MicrophoneSpec:
     position = np.array([rng.uniform(-0.22, 0.22), rng.uniform(-0.42, -0.30), rng.uniform(0.22, 0.42)])
     axis = -position / np.linalg.norm(position)
     peaks = tuple(

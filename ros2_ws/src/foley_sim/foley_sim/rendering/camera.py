@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from foley_sim.headless_gl import PACKAGES, NoRenderer, import_mujoco
 from foley_sim.physics import mjcf
 from foley_sim.rendering.lens import Lens
+from foley_sim.robots import OTHER
+from foley_sim.robots.tool import TIP
 from foley_sim.spec import CameraSpec
 
 MAX_DEPTH_M = 10.0
@@ -50,7 +52,9 @@ class Camera:
         self._lens = Lens(spec)
         self._pictures = 0
         try:
-            self._renderer = mujoco.Renderer(model, spec.height, spec.width)
+            # No text is drawn, and the larger fonts cost more than all textures.
+            font = mujoco.mjtFontScale.mjFONTSCALE_50
+            self._renderer = mujoco.Renderer(model, spec.height, spec.width, font_scale=font)
         except Exception as error:  # the backends raise errors of many types
             backend = os.environ.get("MUJOCO_GL", "")
             raise NoRenderer(
@@ -66,18 +70,21 @@ class Camera:
         self._renderer.update_scene(self._data, self._name)
         self._renderer.scene.flags[self._mujoco.mjtRndFlag.mjRND_SHADOW] = 0
 
-    def aim(self, eye: NDArray[np.float64], axes: NDArray[np.float64]) -> None:
+    def aim(self, eye: NDArray[np.float64], axes: NDArray[np.float64], fovy_deg: float | None = None) -> None:
         """Move the camera, in the model itself: give a camera that moves a model of its own.
 
         Args:
             eye: [3] in the world [m].
             axes: [3, 3] of the optical frame, columns x right, y down, z forward.
+            fovy_deg: angle of view from the lower to the upper edge; None: as it is.
         """
         camera = self._model.camera(self._name)
         quaternion = np.zeros(4)
         # MuJoCo's cameras look along -z with y up.
         self._mujoco.mju_mat2Quat(quaternion, (axes * np.array([1.0, -1.0, -1.0])).ravel())
         camera.pos[:], camera.quat[:] = eye, quaternion
+        if fovy_deg is not None:
+            camera.fovy[:] = fovy_deg
 
     def colour(self) -> NDArray[np.uint8]:
         """[height, width, 3] RGB, with the faults of its lens and sensor; noise follows the number of the picture."""
@@ -98,3 +105,14 @@ class Camera:
 
     def close(self) -> None:
         self._renderer.close()
+
+
+def remove_robot(model: Any) -> None:
+    """Make everything invisible that hangs on the same root as a tip: what is seen without them is
+    what was there before they came."""
+    mujoco = import_mujoco()
+    tips = [mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_GEOM, prefix + TIP) for prefix in ("", OTHER)]
+    roots = [model.body_rootid[model.geom_bodyid[tip]] for tip in tips if tip >= 0]
+    robot = np.flatnonzero(np.isin(model.body_rootid[model.geom_bodyid], roots))
+    model.geom_matid[robot] = -1
+    model.geom_rgba[robot] = 0.0  # what is fully transparent is not drawn

@@ -21,7 +21,7 @@ Motion = tuple[Array, Array, Array]
 
 STIFFNESS = (2 * np.pi * 25.0) ** 2
 """Of the driven joints per unit of mass [1/s^2]."""
-DAMPING = 2 * np.sqrt(STIFFNESS)
+DAMPING = float(2 * np.sqrt(STIFFNESS))
 
 
 class Drive(abc.ABC):

@@ -46,6 +46,10 @@ class Gantry(Robot):
     # ---- kinematics --------------------------------------------------------------------------------------------
     def tool_pose(self, positions: Array) -> tuple[Array, Array]:
         """As in the base, for any [..., >= 5] positions."""
+        if positions.ndim == 1:  # what a world asks for 250 times a second
+            half = positions[3] / 2
+            position = np.array([positions[0], positions[1], positions[2] + positions[4]])
+            return position, np.array([np.cos(half), np.sin(half), 0.0, 0.0])
         position = np.stack(
             [positions[..., 0], positions[..., 1], positions[..., 2] + positions[..., 4]], axis=-1
         )
@@ -67,7 +71,7 @@ class Gantry(Robot):
         return float(velocities[5] + velocities[6])
 
     def motor_speed(self, velocities: Array) -> float:
-        return float(np.linalg.norm(velocities[:3])) / FULL_SPEED
+        return math.sqrt(velocities[:3].dot(velocities[:3])) / FULL_SPEED
 
     def posture(self, place: Array) -> Array:
         positions = np.zeros(len(self.joints))
@@ -169,29 +173,32 @@ class _GantryDrive(Drive):
         first, motor = int(model.joint(f"{prefix}x").dofadr[0]), int(model.actuator(f"{prefix}x").id)
         place = int(model.joint(f"{prefix}x").qposadr[0])
         self._own = slice(first, first + 4)
-        self._mass = np.zeros(0)  # known once the model has moved
+        self._mass: list[float] = []  # known once the model has moved
         # Views into MuJoCo's memory: made once, valid as long as the data lives.
         self._qpos, self._qvel = data.qpos[place : place + 5], data.qvel[first : first + 5]
         self._ctrl = data.ctrl[motor : motor + 7]
         self._ctrl[4:6] = tool.stick_width() / 2
-        self._tip = np.zeros(3)
+        self._speed = [0.0] * 5  # before the step that was just taken
 
     def push(self, position: Array, velocity: Array, acceleration: Array) -> None:
-        if not len(self._mass):
+        if not self._mass:
             self._mass = self._weigh()
-        self._ctrl[:4] = self._mass * (
-            acceleration + STIFFNESS * (position - self._qpos[:4]) + DAMPING * (velocity - self._qvel[:4])
-        )
-        v = self._qvel
-        self._tip = np.array([v[0], v[1], v[2] + v[4]])
+        # Plain numbers: on four of them NumPy's calls would take several times as long as the sums.
+        ctrl = self._ctrl
+        place, speed = self._qpos.tolist(), self._qvel.tolist()
+        goals = zip(self._mass, acceleration.tolist(), position.tolist(), velocity.tolist(), strict=True)
+        for i, (mass, a, p, v) in enumerate(goals):
+            ctrl[i] = mass * (a + STIFFNESS * (p - place[i]) + DAMPING * (v - speed[i]))
+        self._speed = speed
 
-    def _weigh(self) -> Array:
+    def _weigh(self) -> list[float]:
         mass = np.zeros((self._model.nv, self._model.nv))
         import_mujoco().mj_fullM(self._model, self._data, mass)
-        return np.diag(mass)[self._own].copy()
+        return [float(m) for m in np.diag(mass)[self._own]]
 
     def tip_velocity(self) -> Array:
-        return self._tip
+        x, y, z, _, wrist = self._speed
+        return np.array([x, y, z + wrist])
 
     def move_pad(self, goal: float, most: float) -> None:
         ctrl = self._ctrl

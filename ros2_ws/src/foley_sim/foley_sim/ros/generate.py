@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import contextlib
 import dataclasses
 import math
-import multiprocessing
-import os
-import queue
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from foley_common.worker_processes import end_with_parent
 from foley_sim.editions import EDITIONS
 from foley_sim.foleysim1.appearances import LOOKS
 from foley_sim.judge.scenes import EDITION as JUDGE
 from foley_sim.materials import MATERIALS
 from foley_sim.offline.collections import recordings
+from foley_sim.offline.pool import work_off
 from foley_sim.offline.summary import added, summary
 from foley_sim.scene import SPLITS
 from foley_sim.spec import Robot
 
 if TYPE_CHECKING:
     from foley_sim.offline.job import BagJob, BagReport
-
-_REPORT_S = 0.25
-_DEATHS_IN_A_ROW = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,47 +139,19 @@ def generate(
     # The longest first: at the end no process should wait for another's long bag.
     waiting.sort(key=lambda job: -job.duration_s)
     started = time.monotonic()
-    reports: list[BagReport] = []
-    deaths = 0
-    while waiting:
-        before = len(waiting)
-        try:
-            reports += _write_all(waiting, config.jobs, progress)
-        except BrokenProcessPool:
-            # A process of OpenGL or MuJoCo died. What it had finished stays; the rest is done by new ones.
-            deaths += 1
-            written = [job for job in waiting if finished(job)]
-            reports += [r for r in (read_report(job.folder) for job in written) if r is not None]
-            waiting = [job for job in waiting if job not in written]
-            warn(
-                f"a process died while {len(waiting)} bags were waiting or under way; new ones go on with them"
-            )
-            if len(waiting) == before and deaths >= _DEATHS_IN_A_ROW:
-                raise
-            continue
-        break
+    reports, deaths = work_off(
+        waiting,
+        _write,
+        processes=config.jobs,
+        finished=finished,
+        report=lambda job: read_report(job.folder),
+        what="bags",
+        progress=progress,
+        warn=warn,
+    )
     figures = _figures(config, reports, len(kept), time.monotonic() - started)
     everything = reports + [r for r in (read_report(job.folder) for job in kept) if r is not None]
     return {**figures, "processes_died": deaths, "set": summary(everything)}
-
-
-def _write_all(waiting: list[BagJob], processes: int, progress: Callable[[float], None]) -> list[BagReport]:
-    """Raises BrokenProcessPool where a process dies."""
-    reports: list[BagReport] = []
-    with _pool(min(processes, len(waiting))) as (pool, channel):
-        pending = {pool.submit(_write, job) for job in waiting}
-        while pending:
-            done, pending = concurrent.futures.wait(
-                pending, _REPORT_S, return_when=concurrent.futures.FIRST_COMPLETED
-            )
-            with contextlib.suppress(queue.Empty):
-                while True:
-                    progress(channel.get_nowait())
-            reports += [future.result() for future in done]
-        with contextlib.suppress(queue.Empty):
-            while True:
-                progress(channel.get_nowait())
-    return reports
 
 
 def _figures(config: GenerateConfig, reports: list[BagReport], skipped: int, wall_s: float) -> dict[str, Any]:
@@ -215,35 +178,7 @@ def _figures(config: GenerateConfig, reports: list[BagReport], skipped: int, wal
     }
 
 
-# ---- worker processes ----------------------------------------------------------------------------------------
-_channel: Any = None
-
-
-@contextlib.contextmanager
-def _pool(count: int) -> Iterator[tuple[concurrent.futures.ProcessPoolExecutor, Any]]:
-    """Processes made afresh: OpenGL and threads of this one are not inherited."""
-    context = multiprocessing.get_context("spawn")
-    channel = context.Queue()
-    # Every process draws with one thread of its own; more would only wait for each other.
-    os.environ.setdefault("LP_NUM_THREADS", "1")
-    pool = concurrent.futures.ProcessPoolExecutor(
-        count, mp_context=context, initializer=_begin, initargs=(channel,)
-    )
-    try:
-        yield pool, channel
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        channel.close()
-
-
-def _begin(channel: Any) -> None:
-    global _channel
-    end_with_parent()
-    _channel = channel
-    channel.cancel_join_thread()  # a process must not wait at its end for somebody to read its progress
-
-
-def _write(job: BagJob) -> BagReport:
+def _write(job: BagJob, progress: Callable[[float], None]) -> BagReport:
     from foley_sim.ros.bag import write_bag
 
-    return write_bag(job, _channel.put if _channel is not None else lambda seconds: None)
+    return write_bag(job, progress)

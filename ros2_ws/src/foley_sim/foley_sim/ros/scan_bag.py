@@ -7,19 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rclpy.serialization import serialize_message
 from tf2_msgs.msg import TFMessage
 
 from foley_common.times import NS_PER_S
 from foley_ros import convert
-from foley_sim.headless_gl import import_mujoco
 from foley_sim.offline.job import BagJob, session
 from foley_sim.physics import mjcf
-from foley_sim.rendering.camera import Camera
+from foley_sim.rendering.camera import Camera, remove_robot
 from foley_sim.rendering.scan_path import ScanPath
-from foley_sim.robots import OTHER
-from foley_sim.robots.tool import TIP
 from foley_sim.ros import topics
 from foley_sim.ros.bag_file import BagFile
 from foley_sim.ros.encode import CAMERA, WORLD, Encoder, Outgoing, quaternion, static_frames
@@ -69,16 +65,6 @@ def write_scan(job: BagJob, folder: Path, progress: Callable[[float], None]) -> 
     finally:
         camera.close()
     return bag
-
-
-def remove_robot(model: Any) -> None:
-    """Make everything invisible that hangs on the same root as a tip: a scan is taken before the robots come."""
-    mujoco = import_mujoco()
-    tips = [mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_GEOM, prefix + TIP) for prefix in ("", OTHER)]
-    roots = [model.body_rootid[model.geom_bodyid[tip]] for tip in tips if tip >= 0]
-    robot = np.flatnonzero(np.isin(model.body_rootid[model.geom_bodyid], roots))
-    model.geom_matid[robot] = -1
-    model.geom_rgba[robot] = 0.0  # what is fully transparent is not drawn
 
 
 def _opening(encoder: Encoder, job: BagJob) -> list[Outgoing]:

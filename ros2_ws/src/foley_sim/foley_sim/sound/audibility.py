@@ -11,7 +11,14 @@ EARLY_S = 0.01  # that the sound may seem to begin before the contact
 LATE_S = 0.25  # that it may still ring after the contact
 
 
-def rise_db(samples: NDArray[np.float32], sample_rate: int, onset_s: float, duration_s: float) -> float:
+def rise_db(
+    samples: NDArray[np.float32],
+    sample_rate: int,
+    onset_s: float,
+    duration_s: float,
+    *,
+    late_s: float = LATE_S,
+) -> float:
     """How far the loudest frame of a contact stands above the frames before it [dB].
 
     Differences of neighbouring samples are taken first: they tilt the spectrum by 6 dB per octave, so that hum and
@@ -20,13 +27,14 @@ def rise_db(samples: NDArray[np.float32], sample_rate: int, onset_s: float, dura
     Args:
         samples: [n] of the whole recording.
         onset_s, duration_s: of the contact, in the time of the samples.
+        late_s: that it may still ring afterwards.
 
     Returns:
         The rise; -inf if there is no sound at all (zeros, or the recording ends before).
     """
     frame = round(FRAME_S * sample_rate)
     onset = round((onset_s - EARLY_S) * sample_rate)
-    stop = round((onset_s + duration_s + LATE_S) * sample_rate)
+    stop = round((onset_s + duration_s + late_s) * sample_rate)
     begin = max(onset - round(BACKGROUND_S * sample_rate), 0)
     inside = _levels(samples[max(onset, 0) : stop], frame)
     if inside.size == 0 or inside.max() <= 0:

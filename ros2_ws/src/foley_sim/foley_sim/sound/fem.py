@@ -132,8 +132,9 @@ def solve(
     area_mass = float(_integrate(basis))
     outer = _outer_nodes(basis, s, depth)
     rows: dict[str, list[Any]] = {name: [] for name in ("order", "omega", "mass", "shape", "rms")}
+    mass = _mass(basis)
     for n in range(ORDERS):
-        stiffness, mass = _matrices(basis, n, poisson_ratio)
+        stiffness = _stiffness(basis, n, poisson_ratio)
         free = _free_dofs(basis, s, depth, n, rim)
         k, m = stiffness[free][:, free].toarray(), mass[free][:, free].toarray()
         count = min(PER_ORDER + (3 if n < 2 else 0), free.size - 1)
@@ -184,7 +185,7 @@ def _integrate(basis: Any) -> Array:
     return np.asarray(ring.assemble(basis))
 
 
-def _matrices(basis: Any, n: int, poisson_ratio: float) -> tuple[Any, Any]:
+def _stiffness(basis: Any, n: int, poisson_ratio: float) -> Any:
     import skfem
 
     nu = poisson_ratio
@@ -211,11 +212,17 @@ def _matrices(basis: Any, n: int, poisson_ratio: float) -> tuple[Any, Any]:
         sheared = shear * (p[3] * q[3] + p[4] * q[4] + p[5] * q[5])
         return (volume + direct + sheared) * r
 
+    return stiffness.assemble(basis).tocsr()
+
+
+def _mass(basis: Any) -> Any:
+    import skfem
+
     @skfem.BilinearForm  # type: ignore[untyped-decorator]
     def mass(a: Any, b: Any, w: Any) -> Any:
         return (a[0] * b[0] + a[1] * b[1] + a[2] * b[2]) * w.x[0]
 
-    return stiffness.assemble(basis).tocsr(), mass.assemble(basis).tocsr()
+    return mass.assemble(basis).tocsr()
 
 
 def _free_dofs(basis: Any, s: Array, depth: Array, n: int, rim: str) -> NDArray[np.intp]:

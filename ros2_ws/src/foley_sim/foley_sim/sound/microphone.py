@@ -17,6 +17,8 @@ from foley_sim.sound.kernels import Array
 FULL_SCALE_PA = 16.0
 """Sound pressure that reaches full scale at gain_db = 0 [Pa]."""
 
+MOTOR_HZ = (70.0, 130.0)
+"""Where the pitch of the arm's drives at full speed may lie."""
 HIGH_PASS_HZ = 30.0
 KNEE = 0.8  # the guard leaves everything below this alone
 _WAVE_POINTS = 1 << 16
@@ -46,9 +48,12 @@ class BlockNoise(BlockSignal):
 
 
 class MotorHum:
-    """Hum of the arm's drives, following the joint speed. Unit rms at full speed."""
+    """Hum of the arm's drives, following the joint speed. Unit rms at full speed.
 
-    def __init__(self, seed: list[int], sample_rate: int) -> None:
+    base_hz: its pitch; None: drawn from the seed.
+    """
+
+    def __init__(self, seed: list[int], sample_rate: int, *, base_hz: float | None = None) -> None:
         rng = np.random.default_rng([*seed, 1])
         multiples = np.array([1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 17.3])
         amplitude = np.array([1.0, 0.7, 0.5, 0.35, 0.25, 0.15, 0.12])
@@ -58,7 +63,7 @@ class MotorHum:
         self._wave = np.zeros(turn.size)
         for multiple, a, phase in zip(multiples, amplitude, phases, strict=True):
             self._wave += a * np.sin(2 * math.pi * multiple * turn + phase)
-        self._base_hz = float(rng.uniform(70.0, 130.0))
+        self._base_hz = float(rng.uniform(*MOTOR_HZ)) if base_hz is None else base_hz
         self._noise = BlockNoise([*seed, 2])
         self._state = np.zeros(2)
         self._rate = sample_rate

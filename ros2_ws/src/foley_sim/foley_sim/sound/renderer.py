@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_sim.sound import contact, kernels, modal
-from foley_sim.sound.ambience import AmbientSound
+from foley_sim.sound.ambience import MAINS_HZ, AmbientSound, Hum
 from foley_sim.sound.contact_mic import ContactMicrophone
 from foley_sim.sound.events import TABLE_ID, Event, Hold, Impact
 from foley_sim.sound.microphone import Microphone, MotorHum
@@ -43,8 +43,11 @@ _TO_TABLE = 0.5  # share of an object's impulse that reaches the table through i
 class SoundRenderer:
     """Mono samples of everything that happens in one scene. See the module's docstring for the rules of time."""
 
-    def __init__(self, scene: SceneSpec, *, seed: int) -> None:
-        """Raises ValueError for a negative seed, an object named like the table, or anything outside the room."""
+    def __init__(self, scene: SceneSpec, *, seed: int, hum: Hum | None = None) -> None:
+        """hum: pitches of mains and motors; None: mains of 50 Hz, motors drawn from the seed.
+
+        Raises ValueError for a negative seed, an object named like the table, or anything outside the room.
+        """
         if seed < 0:
             raise ValueError(f"sound: seed is {seed}, must not be negative")
         self.sample_rate = scene.microphone.sample_rate
@@ -76,7 +79,7 @@ class SoundRenderer:
         )  # fmt: skip
         self._responses = responses
         self.use_blocks(BLOCK_S)
-        self._motor = MotorHum([seed, 11], self.sample_rate)
+        self._motor = MotorHum([seed, 11], self.sample_rate, base_hz=None if hum is None else hum.motor_hz)
         self._motor_level = 10 ** (scene.room.motor_dbfs / 20)
         self._microphone = Microphone(
             sample_rate=self.sample_rate,
@@ -87,7 +90,12 @@ class SoundRenderer:
         )
         self._ambience: AmbientSound | None = None
         if scene.room.ambience != "none":
-            self._ambience = AmbientSound(scene.room.ambience, [seed, 19], self.sample_rate)
+            self._ambience = AmbientSound(
+                scene.room.ambience,
+                [seed, 19],
+                self.sample_rate,
+                mains_hz=MAINS_HZ if hum is None else hum.mains_hz,
+            )
             self._ambience_level = 10 ** (scene.room.ambience_dbfs / 20)
         self._contact: ContactMicrophone | None = None
         if scene.contact_microphone is not None:

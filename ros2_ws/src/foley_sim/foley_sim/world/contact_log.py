@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim.editions import sound_for
+from foley_sim.editions import Sound, sound_for
 from foley_sim.sound.events import Event, Hold, Impact, Sliding
 from foley_sim.sound.kernels import Array
 from foley_sim.spec import HEADS, Head, SceneSpec
@@ -155,11 +155,12 @@ def read(path: Path) -> SavedContacts:
 
 
 def render_saved(
-    scene: SceneSpec, saved: SavedContacts, seed: int | None = None
+    scene: SceneSpec, saved: SavedContacts, seed: int | None = None, *, sound: Sound | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """The whole session at once: microphone samples [n], and those of the contact microphone [n] (None without one).
 
     seed: of the sound; the session's own if None.
+    sound: what renders it, at its beginning; made from scene and seed if None.
 
     Raises:
         ValueError: the contacts belong to another scene or touch what it does not have.
@@ -169,7 +170,8 @@ def render_saved(
             f"saved contacts are of scene `{saved.scene_id}` ({saved.edition}), not of `{scene.scene_id}` "
             f"({scene.edition})"
         )
-    sound = sound_for(scene, seed=saved.seed if seed is None else seed)
+    if sound is None:
+        sound = sound_for(scene, seed=saved.seed if seed is None else seed)
     use_blocks = getattr(sound, "use_blocks", None)
     if use_blocks is not None:
         use_blocks(OFFLINE_BLOCK_S)

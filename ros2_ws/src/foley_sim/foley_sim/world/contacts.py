@@ -257,7 +257,8 @@ class TouchTracker:
             hold.force += reading.normal_force
             hold.indent += approach
             hold.steps += 1
-        slip = float(np.linalg.norm(reading.velocity + approach * reading.normal))
+        along = reading.velocity + approach * reading.normal
+        slip = math.sqrt(along.dot(along))
         if slip < MIN_SLIP or reading.normal_force <= 0:
             return
         if self._slide is None:

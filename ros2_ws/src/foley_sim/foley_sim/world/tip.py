@@ -79,7 +79,7 @@ class Tip:
             pressure = float(self._local[0])
             slip = velocity - (velocity @ normal) * normal
             # Coulomb friction, smooth through rest.
-            drag = self._friction[other] * slip / math.hypot(SMOOTH_SLIP, float(np.linalg.norm(slip)))
+            drag = self._friction[other] * slip / math.hypot(SMOOTH_SLIP, math.sqrt(slip.dot(slip)))
             self._force += pressure * (normal - drag)
             if deepest is None or -contact.dist > deepest.penetration:
                 deepest = Reading(

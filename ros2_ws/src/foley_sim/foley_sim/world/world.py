@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
-from foley_sim.editions import sound_for
+from foley_sim.editions import Sound, sound_for
 from foley_sim.headless_gl import import_mujoco
 from foley_sim.motion.policy import Policy
 from foley_sim.motion.second_hand import DELAY_NS, plan_hold, plan_return
@@ -53,6 +53,7 @@ class World:
         touch: which objects the policy may touch; None for all.
         audio_block: chunks of sound rendered at a time; more is faster and later. The samples are the same.
         save_contacts: whether `saved_contacts` is wanted at the end; needs memory for every event.
+        sound: what renders the sound; None for what the scene's edition has.
 
     Raises:
         ValueError: the scene or a rate is not possible.
@@ -71,6 +72,7 @@ class World:
         audio_block: int = 1,
         touch: Callable[[ObjectSpec], bool] | None = None,
         save_contacts: bool = False,
+        sound: Sound | None = None,
     ) -> None:
         for name, rate in (("camera_rate_hz", camera_rate_hz), ("depth_rate_hz", depth_rate_hz)):
             if not 0 <= rate <= STATE_RATE_HZ:
@@ -82,7 +84,7 @@ class World:
         self.model = mjcf.load(scene)
         self._data = mujoco.MjData(self.model)
         self.policy = Policy(scene, seed, touch=touch)
-        self.sound = sound_for(scene, seed=seed)
+        self.sound = sound_for(scene, seed=seed) if sound is None else sound
         self._rng = np.random.default_rng([0xF0CE, scene.seed, seed])
         self._explore = explore
         self._max_actions = max_actions

@@ -67,7 +67,7 @@ def test_the_recorded_pose_is_the_one_that_is_drawn():
 
 def test_depth_from_above_agrees_with_the_pose():
     model = mjcf.load(SCENE)
-    from foley_sim.ros.scan_bag import remove_robot
+    from foley_sim.rendering.camera import remove_robot
 
     remove_robot(model)
     camera = Camera(model, SCENE.camera)

@@ -7,7 +7,7 @@ import pytest
 
 rclpy = pytest.importorskip("rclpy")
 
-from foley_sim.commands.sim import ProgressLines  # noqa: E402
+from foley_sim.commands.progress import ProgressLines  # noqa: E402
 from foley_sim.offline.collections import recordings  # noqa: E402
 from foley_sim.offline.job import session  # noqa: E402
 from foley_sim.ros import generate as module  # noqa: E402

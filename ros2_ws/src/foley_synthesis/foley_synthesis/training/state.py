@@ -21,6 +21,7 @@ class Counters:
     """Where the training is, and the best that validation has seen of each part."""
 
     epoch: int = 0
+    step: int = 0  # of a training that counts steps in place of epochs
     elapsed_s: float = 0.0
     best: dict[str, float] = dataclasses.field(default_factory=dict)  # part -> lowest validation loss
     history: list[dict[str, float]] = dataclasses.field(default_factory=list)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from foley_common.view_geometry import LOCAL_HALF_M, VIEW_SIZE
 from foley_perception.gaussians.gaussians import Gaussians
 from foley_perception.gaussians.rendering.render import render
 from foley_perception.geometry.camera import CameraModel
@@ -39,8 +40,8 @@ class ViewConfig:
         ValueError: a size that cannot be drawn.
     """
 
-    size: int = 224  # [pixel] of every view, square
-    local_half_m: float = 0.06  # a local view shows so much to each side of the hand [m]
+    size: int = VIEW_SIZE  # [pixel] of every view, square
+    local_half_m: float = LOCAL_HALF_M  # a local view shows so much to each side of the hand [m]
     top_deg: float = 80.0  # elevation of the top view; under 90, so that up is known
     side_deg: float = 60.0  # the side view stands so far round the scene from the camera
 

@@ -20,6 +20,7 @@ from foley_synthesis.evaluation.windows import models as registry
 from foley_synthesis.evaluation.windows.metrics import firsts, levels_after
 from foley_synthesis.evaluation.windows.probes import WindowProbes, heard_of, inception_score, touches_of
 from foley_synthesis.evaluation.windows.rows import (
+    codec_of,
     model_row,
     redrawn_row,
     simple_rows,
@@ -30,6 +31,9 @@ from foley_synthesis.evaluation.windows.rows import (
 from foley_synthesis.evaluation.windows.sets import check_apart, windows_of
 from foley_synthesis.evaluation.windows.sounds import CANDIDATES, WindowOutput, WindowTruth, window_items
 from foley_synthesis.evaluation.windows.table import Known, learn, score_table
+from foley_synthesis.flow.codec.config import CodecConfig
+from foley_synthesis.flow.codec.model_file import save_codec
+from foley_synthesis.flow.codec.network import Codec
 from foley_synthesis.flow.window_model import EVALUATION_SAMPLES, EvaluationWindow
 
 Make = Callable[..., SessionData]
@@ -253,21 +257,36 @@ def test_a_codec_is_a_row_of_what_comes_back() -> None:
     np.testing.assert_array_equal(through(Half())(np.ones(8, np.float32)), np.full(8, 0.5))
 
 
+@pytest.mark.parametrize("rate", [RATE, 48_000])
+def test_a_codec_of_another_rate_than_windows_is_refused(rate: int, tmp_path: Path) -> None:
+    small = {"width": 16, "hidden": 16, "blocks": 1, "encoder_width": 16, "encoder_blocks": 1, "latent": 4}
+    save_codec(Codec(CodecConfig(rate=rate, **small)), {}, tmp_path / "codec", {})
+    if rate == RATE:
+        assert through(codec_of(tmp_path / "codec"))(np.zeros(2048, np.float32)).shape == (2048,)
+    else:
+        with pytest.raises(ValueError, match="codec of 48000 Hz, windows have 16000"):
+            codec_of(tmp_path / "codec")
+
+
 def test_redrawn_sessions_are_draws_of_their_windows(
     test: list[EvaluationWindow], items: list[Item], make_session: Make, tmp_path: Path
 ) -> None:
+    made = {}
     for draw in range(2):
         for scene in range(2):
-            session = make_session(f"test-{scene}", "test", 500 + 10 * draw + scene)
-            write_session(tmp_path / f"test-{scene}-p0-draw{draw}.npz", session)
+            session = made[draw, scene] = make_session(f"test-{scene}", "test", 500 + 10 * draw + scene)
+            np.save(tmp_path / f"test-{scene}-p0-draw{draw:03d}.npy", session.sound)
     row = redrawn_row("material known", tmp_path, test, 6)
     (output,) = row.predict(items, lambda: None)
     assert row.key == "redrawn, material known" and output.sounds.shape == (4, 2, EVALUATION_SAMPLES)
-    second = make_session("test-0", "test", 510)
-    np.testing.assert_array_equal(output.sounds[1, 1], EvaluationWindow(second, 8.0).sound())
-    (tmp_path / "test-1-p0-draw0.npz").unlink()
-    (tmp_path / "test-1-p0-draw1.npz").unlink()
-    with pytest.raises(ValueError, match="no sound of window test-1-p0-000000"):
+    np.testing.assert_array_equal(output.sounds[1, 1], EvaluationWindow(made[1, 0], 8.0).sound())
+    np.testing.assert_array_equal(output.sounds[2, 0], EvaluationWindow(made[0, 1], 0.0).sound())
+    np.save(tmp_path / "test-1-p0-draw000.npy", np.zeros(5, np.int16))
+    with pytest.raises(ValueError, match="draws of test-1-p0 are not as long as the session"):
+        redrawn_row("material known", tmp_path, test, 1).predict(items, lambda: None)
+    for draw in range(2):
+        (tmp_path / f"test-1-p0-draw{draw:03d}.npy").unlink()
+    with pytest.raises(ValueError, match="no draws of session test-1-p0"):
         redrawn_row("material known", tmp_path, test, 6)
 
 

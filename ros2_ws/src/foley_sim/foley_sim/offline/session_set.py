@@ -1,0 +1,276 @@
+"""A set of sessions: a folder of their files, made in several processes; what is finished is not made again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from foley_common.session_file import MOTION_RATE, write_session
+from foley_sim.foleysim1.scenes import EDITION, SCENES, STREAM, STREAM_SCENES
+from foley_sim.judge.scenes import EDITION as JUDGE
+from foley_sim.judge.scenes import SCENES as JUDGE_SCENES
+from foley_sim.offline.pool import work_off
+from foley_sim.offline.session_sound import RATES
+from foley_sim.offline.sessions import SessionJob, make_session
+from foley_sim.offline.summary import added
+from foley_sim.world import contact_log
+
+SET_FILE = "set.json"
+SCHEMA = "foley-session-set-1"
+CONTACTS = ".contacts.npz"
+"""End of the file beside a session's from which its sound can be rendered again (world/contact_log.py)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SetConfig:
+    """What to make.
+
+    seed: `train`: of the first scene of the stream; otherwise the first policy seed, which all of the edition's scenes
+        have before the next one has its turn.
+    """
+
+    out: Path
+    sessions: int
+    split: str = "train"
+    edition: str = EDITION
+    duration_s: float = 40.0
+    seed: int = 0
+    sound_rate: int = RATES[0]
+    views: float = 0.0  # share of the sessions that have views
+    jobs: int = 2
+
+    def __post_init__(self) -> None:
+        if self.edition not in (EDITION, JUDGE):
+            raise ValueError(f"--edition is `{self.edition}`, must be {EDITION} or {JUDGE}")
+        if self.edition == JUDGE and self.split != "test":
+            raise ValueError(f"--split is `{self.split}`: {JUDGE} is a judge, nothing trains or tunes on it")
+        if self.split not in SCENES:
+            raise ValueError(f"--split is `{self.split}`, known are {', '.join(SCENES)}")
+        if self.sound_rate not in RATES:
+            raise ValueError(
+                f"--sound-rate is {self.sound_rate}, must be {' or '.join(str(r) for r in RATES)}"
+            )
+        if self.sessions < 1 or self.jobs < 1:
+            raise ValueError(f"--sessions is {self.sessions} and --jobs {self.jobs}, both must be at least 1")
+        if not 0 <= self.views <= 1:
+            raise ValueError(f"--views is {self.views}, must be a share in [0, 1]")
+        last = self.seed + self.sessions
+        if self.seed < 0 or (self.split == "train" and last > STREAM_SCENES):
+            raise ValueError(
+                f"--seed is {self.seed} with {self.sessions} sessions: there are scenes 0 to {STREAM_SCENES - 1}"
+            )
+        rows = self.duration_s * MOTION_RATE
+        if not (math.isfinite(rows) and 5.0 <= self.duration_s <= 3600.0 and rows == round(rows)):
+            raise ValueError(
+                f"--duration is {self.duration_s} s, must lie in [5, 3600] and be a multiple of {1 / MOTION_RATE} s"
+            )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What all sessions of a set have in common."""
+        return {
+            "edition": self.edition,
+            "split": self.split,
+            "duration_s": self.duration_s,
+            "sound_rate": self.sound_rate,
+            "seed": self.seed,
+            **({"views": self.views} if self.views else {}),
+        }
+
+
+def session_jobs(config: SetConfig) -> list[SessionJob]:
+    """Every session of a set, in order."""
+    streamed = config.split == "train"
+    scenes = JUDGE_SCENES if config.edition == JUDGE else SCENES[config.split]
+    jobs = [
+        SessionJob(
+            edition=config.edition,
+            scene_split=STREAM if streamed else config.split,
+            scene_seed=config.seed + i if streamed else i % scenes,
+            policy_seed=0 if streamed else config.seed + i // scenes,
+            duration_s=config.duration_s,
+            sound_rate=config.sound_rate,
+        )
+        for i in range(config.sessions)
+    ]
+    return [dataclasses.replace(job, views=_drawn(job) < config.views) for job in jobs]
+
+
+def _drawn(job: SessionJob) -> float:
+    """In [0, 1), the same for a session whatever set it is in: it has views where their share is above."""
+    return float(np.random.default_rng([0x71E35, job.scene_seed, job.policy_seed]).uniform())
+
+
+@dataclasses.dataclass(frozen=True)
+class SessionReport:
+    """What one file holds."""
+
+    name: str
+    duration_s: float
+    wall_s: float
+    cpu_s: float
+    onsets: int
+    unplanned: int  # onsets that no plan has
+    actions: dict[str, int]
+    materials: dict[str, int]
+    points: int
+    bytes: int
+    limited: int
+    peak: float
+    views: int
+
+
+def make_set(
+    config: SetConfig,
+    progress: Callable[[float], None] = lambda seconds: None,
+    warn: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """Write all sessions that are not there yet and return the figures.
+
+    Args:
+        progress: called in this thread with simulated seconds done since the last call.
+        warn: called with what went wrong and could be mended.
+
+    Raises:
+        ValueError: the folder holds a set of other settings.
+        OSError: a file cannot be written.
+        BrokenProcessPool: processes die again and again without getting on.
+    """
+    config.out.mkdir(parents=True, exist_ok=True)
+    claim(config.out, SCHEMA, config.settings)
+    jobs = [(job, config.out) for job in session_jobs(config)]
+    waiting = [job for job in jobs if not _finished(job)]
+    progress((len(jobs) - len(waiting)) * config.duration_s)
+    started = time.monotonic()
+    reports, deaths = work_off(
+        waiting, _write, processes=config.jobs, finished=_finished, report=_report, what="sessions",
+        progress=progress, warn=warn,
+    )  # fmt: skip
+    wall_s = time.monotonic() - started
+    simulated, cpu_s = sum(r.duration_s for r in reports), sum(r.cpu_s for r in reports)
+    return {
+        **config.settings,
+        "sessions": len(jobs),
+        "sessions_written": len(reports),
+        "sessions_kept": len(jobs) - len(waiting),
+        "hours": len(jobs) * config.duration_s / 3600,
+        "simulated_s": simulated,
+        "wall_s": round(wall_s, 3),
+        "jobs": config.jobs,
+        "real_time_factor": round(simulated / wall_s, 3) if reports else None,
+        "real_time_factor_per_cpu": round(simulated / cpu_s, 3) if cpu_s else None,
+        "onsets": sum(r.onsets for r in reports),
+        "unplanned_onsets": sum(r.unplanned for r in reports),
+        "onsets_by_action": added(r.actions for r in reports),
+        "onsets_by_material": added(r.materials for r in reports),
+        "points_mean": round(sum(r.points for r in reports) / len(reports)) if reports else None,
+        "bytes": sum(r.bytes for r in reports),
+        "sessions_with_views": sum(r.views > 0 for r in reports),
+        "limited_samples": sum(r.limited for r in reports),
+        "peak": max((r.peak for r in reports), default=None),
+        "processes_died": deaths,
+    }
+
+
+def claim(folder: Path, schema: str, settings: dict[str, Any]) -> None:
+    """Make a folder the place of a set, or see that it is that already.
+
+    Raises:
+        ValueError: it holds a set of other settings; the message says which.
+    """
+    path = folder / SET_FILE
+    text = json.dumps({"schema": schema, "settings": settings}, indent=1) + "\n"
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        partial = path.with_name(f".{SET_FILE}.partial")
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+        return
+    except ValueError:
+        raise ValueError(f"--out: {path} is damaged; remove the folder") from None
+    if held.get("schema") != schema:
+        raise ValueError(f"--out: {path} says schema `{held.get('schema')}`, not `{schema}`")
+    other = [
+        f"{name} {held['settings'].get(name)} and not {settings.get(name)}"
+        for name in {**held["settings"], **settings}
+        if held["settings"].get(name) != settings.get(name)
+    ]
+    if other:
+        raise ValueError(
+            f"--out: {folder} holds a set with {', '.join(other)}; choose another folder or remove it"
+        )
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """What all sessions of a set have in common.
+
+    Raises:
+        ValueError: the folder holds no set of sessions.
+    """
+    path = folder / SET_FILE
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        held = {}
+    if held.get("schema") != SCHEMA:
+        raise ValueError(
+            f"{folder}: holds no set of `foley sim sessions` ({SET_FILE} is missing or of another schema)"
+        )
+    return dict(held["settings"])
+
+
+# ---- in worker processes -------------------------------------------------------------------------------------
+Placed = tuple[SessionJob, Path]
+
+
+def _path(placed: Placed) -> Path:
+    job, folder = placed
+    return folder / f"{job.name}.npz"
+
+
+def _finished(placed: Placed) -> bool:
+    return _path(placed).is_file()
+
+
+def _report(placed: Placed) -> SessionReport | None:
+    """Of a finished one whose process died before it could tell."""
+    return None
+
+
+def _write(placed: Placed, progress: Callable[[float], None]) -> SessionReport:
+    begin, cpu = time.monotonic(), time.process_time()
+    job, path = placed[0], _path(placed)
+    data, saved = make_session(job, progress)
+    # The contacts first: a session's file says that all is there.
+    contacts = path.with_name(job.name + CONTACTS)
+    partial = path.with_name(f".{contacts.name}.partial")
+    try:
+        contact_log.write(partial, saved)
+        partial.replace(contacts)
+    finally:
+        partial.unlink(missing_ok=True)
+    write_session(path, data)
+    names = [o["material"] for o in data.facts["objects"]]
+    return SessionReport(
+        name=job.name,
+        duration_s=job.duration_s,
+        wall_s=time.monotonic() - begin,
+        cpu_s=time.process_time() - cpu,
+        onsets=len(data.contact_s),
+        unplanned=int(np.isnan(data.contact_planned_s).sum()),
+        actions=added({action: 1} for action in data.facts["contact_actions"]),
+        materials=added({names[i] if i >= 0 else "table": 1} for i in data.contact_object.tolist()),
+        points=len(data.surface_points),
+        bytes=path.stat().st_size + contacts.stat().st_size,
+        views=data.views,
+        limited=data.facts["limited_samples"],
+        peak=float(np.abs(data.sound.astype(np.float64)).max(initial=0.0)) / 2**15,
+    )

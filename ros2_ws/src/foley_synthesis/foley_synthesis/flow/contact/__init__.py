@@ -1,0 +1,1 @@
+"""The flow on sessions of touching things: training, sampling and its checkpoint."""

@@ -1,0 +1,256 @@
+"""Sets of sessions and a codec in, a trained flow of contacts out."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from foley_perception.action.contact_motion import GROUPS
+from foley_synthesis.flow.codec.model_file import load_codec
+from foley_synthesis.flow.codec.network import Codec
+from foley_synthesis.flow.contact import processes
+from foley_synthesis.flow.contact.config import ContactTrainConfig
+from foley_synthesis.flow.contact.items import ContactItems
+from foley_synthesis.flow.contact.latents import open_items
+from foley_synthesis.flow.contact.loop import STAGE, Report, crops_of, train
+from foley_synthesis.flow.contact.model import ContactFlowModel, load_model, save_model
+from foley_synthesis.flow.contact.reflow import make_pairs, reflow_loss, reflow_source
+from foley_synthesis.flow.contact.sampling import ContactSampling
+from foley_synthesis.flow.contact.validation import foreground_errors, validation_loss
+from foley_synthesis.flow.networks.contact_field import SIZES, ContactField
+from foley_synthesis.flow.networks.motion_encoder import MotionConfig
+from foley_synthesis.flow.what import WHAT_DIMS
+from foley_synthesis.training.state import Counters, forget_state, state_folder
+
+Progress = Callable[[str, int, int], None]
+FEW_STEPS = ContactSampling(steps=4)
+"""How a flow that was made straight is sampled."""
+_VALIDATION_BATCHES = 2  # of pairs
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FlowData:
+    """What a flow is trained on, and chosen by."""
+
+    train: ContactItems
+    validation: ContactItems
+    codec: Codec
+    codec_id: str
+    sets: tuple[str, ...]
+
+    def fingerprint(self) -> str:
+        """Of sessions and codec."""
+        names = [
+            f"{item.session_id} {item.frames}"
+            for items in (self.train, self.validation)
+            for item in items.sessions
+        ]
+        return hashlib.sha256(json.dumps([self.codec_id, *names]).encode()).hexdigest()
+
+
+def open_data(
+    sets: Sequence[Path],
+    validation: Sequence[Path],
+    codec: Path,
+    *,
+    limit: int | None = None,
+    progress: Progress = lambda stage, done, total: None,
+) -> FlowData:
+    """Sets of the splits `train` and `validation`, coded.
+
+    Raises:
+        CorruptCheckpoint: the codec cannot be read.
+        ValueError: a set has no sessions of its split, or the codec is not for 16 kHz.
+        OSError: a file cannot be read.
+    """
+    coder, _, codec_id = load_codec(codec)
+    if coder.config.rate != 16_000:
+        raise ValueError(f"{codec} codes sounds of {coder.config.rate} Hz; the flow needs one of 16000 Hz")
+    parts = {}
+    for split, folders in (("train", sets), ("validation", validation)):
+
+        def tell(done: int, total: int, split: str = split) -> None:
+            progress(split, done, total)
+
+        parts[split] = open_items(folders, split, coder, codec_id, limit=limit, progress=tell)
+    return FlowData(parts["train"], parts["validation"], coder, codec_id, tuple(map(str, sets)))
+
+
+def build_flow(
+    data: FlowData,
+    out: Path,
+    config: ContactTrainConfig,
+    *,
+    start: Path | None = None,
+    resume: bool = False,
+    report: Report = lambda stage, done, figures: None,
+) -> tuple[str, dict[str, Any]]:
+    """Train and write a checkpoint; its model id and figures. Several processes each call this, the first one writes.
+
+    Args:
+        start: a trained flow whose weights it begins with.
+
+    Raises:
+        CorruptCheckpoint: the flow to begin with cannot be read.
+        ValueError: that flow has other inputs or was trained in scenes of validation, or ``resume`` finds another run.
+    """
+    began = time.monotonic()
+    torch.set_num_threads(config.threads)
+    with processes.joined(config.device) as device:
+        torch.manual_seed(config.seed)
+        field = begun(data, config, start)
+        key = run_key(data.fingerprint(), config, str(start or ""))
+        counters = train(
+            field,
+            crops_of(data.train, config),
+            config,
+            device,
+            validate=validation_loss(data.validation, config),
+            listen=foreground_errors(data.validation, data.codec, config),
+            key=key,
+            folder=state_folder(out),
+            resume=resume,
+            report=report,
+        )
+        return written(data, field.cpu(), config, counters, out, ContactSampling(), time.monotonic() - began)
+
+
+def begun(data: FlowData, config: ContactTrainConfig, start: Path | None) -> ContactField:
+    """The field before its first step."""
+    motion = MotionConfig.of(GROUPS)
+    views = 0 if "views" in config.without else data.train.view_dims
+    size = SIZES[config.size](motion, WHAT_DIMS, views, data.codec.config.latent)
+    if start is None:
+        field = ContactField(size)
+        field.set_statistics(*data.train.statistics())
+        return field
+    other = load_model(start)
+    if other.field.config != size:
+        raise ValueError(f"{start} has another size or other inputs than this training; name the same --size")
+    _check_start(start, other, data)
+    return other.field
+
+
+def _check_start(path: Path, other: ContactFlowModel, data: FlowData) -> None:
+    """Raises ValueError where a flow cannot be gone on from."""
+    if other.facts["codec_id"] != data.codec_id:
+        raise ValueError(f"{path} was trained with another codec; name the same one with --codec")
+    shared = other.train_scenes & data.validation.scenes
+    if shared:
+        raise ValueError(f"{path} was trained in {len(shared)} scenes of validation, such as {min(shared)}")
+
+
+def run_key(data: str, config: ContactTrainConfig, start: str) -> str:
+    """Which run a saved state belongs to; a run may be given more time."""
+    settings = {
+        name: value
+        for name, value in dataclasses.asdict(config).items()
+        if name not in ("minutes", "steps", "threads", "save_every_s", "validate_every_s", "listen_every_s")
+    }
+    return hashlib.sha256(json.dumps([data, settings, start], sort_keys=True).encode()).hexdigest()
+
+
+def written(
+    data: FlowData,
+    field: ContactField,
+    config: ContactTrainConfig,
+    counters: Counters,
+    out: Path,
+    sampling: ContactSampling,
+    seconds: float,
+) -> tuple[str, dict[str, Any]]:
+    """The first process's checkpoint; its model id, which is empty in others, and figures."""
+    facts = {
+        "size": config.size,
+        "without": list(config.without),
+        "codec_id": data.codec_id,
+        "sets": list(data.sets),
+        "hours": round(data.train.hours, 3),
+        "train_scenes": sorted(data.train.scenes),
+    }
+    metrics: dict[str, Any] = {
+        "sessions": {"train": len(data.train.sessions), "validation": len(data.validation.sessions)},
+        "hours": data.train.hours,
+        "parameters": sum(value.numel() for value in field.parameters()),
+        "steps": counters.step,
+        "seconds": seconds,
+        "seconds_per_step": counters.elapsed_s / max(1, counters.step),
+        "best_validation": counters.best.get(STAGE),
+        "history": counters.history,
+        "config": dataclasses.asdict(config),
+    }
+    if processes.rank():
+        return "", metrics
+    model_id = save_model(ContactFlowModel(field, data.codec, facts, sampling=sampling), out, metrics)
+    forget_state(state_folder(out))
+    return model_id, metrics
+
+
+def build_reflow(
+    data: FlowData,
+    first: Path,
+    out: Path,
+    config: ContactTrainConfig,
+    pairs: int,
+    *,
+    sampling: Callable[[ContactSampling], ContactSampling] = lambda own: own,
+    resume: bool = False,
+    report: Report = lambda stage, done, figures: None,
+    progress: Progress = lambda stage, done, total: None,
+) -> tuple[str, dict[str, Any]]:
+    """Train a flow for few steps on what another makes of noise; its model id and figures.
+
+    Args:
+        pairs: of noise and sound.
+        sampling: how the first flow makes them, given its own way.
+
+    Raises:
+        CorruptCheckpoint: the first flow cannot be read.
+        ValueError: it was trained with another codec or in scenes of validation, or ``resume`` finds another run.
+    """
+    began = time.monotonic()
+    torch.set_num_threads(config.threads)
+    other = load_model(first)
+    _check_start(first, other, data)
+    way = sampling(other.sampling)
+    config = dataclasses.replace(
+        config, size=str(other.facts["size"]), without=tuple(other.facts["without"]), joint_dropout=0.0
+    )
+    folder = state_folder(out)
+    with processes.joined(config.device) as device:
+        field = other.field.to(device)
+        mean_weight = data.train.mean_weight(config.foreground_weight)
+        made = {}
+        for split, items, count in (
+            ("train", data.train, max(1, pairs // config.batch)),
+            ("validation", data.validation, _VALIDATION_BATCHES),
+        ):
+            key = run_key(data.fingerprint(), config, f"{split} {other.model_id} {way}")
+
+            def tell(done: int, total: int, split: str = split) -> None:
+                progress(f"pairs, {split}", done, total)
+
+            made[split] = make_pairs(
+                field, items, config, way, count, mean_weight, folder=folder, key=key, progress=tell
+            )
+        field.requires_grad_(True)
+        counters = train(
+            field,
+            reflow_source(made["train"]),
+            config,
+            device,
+            validate=reflow_loss(made["validation"]),
+            listen=foreground_errors(data.validation, data.codec, config, FEW_STEPS),
+            key=run_key(data.fingerprint(), config, f"{other.model_id} {way} {pairs}"),
+            folder=folder,
+            resume=resume,
+            report=report,
+        )
+        return written(data, field.cpu(), config, counters, out, FEW_STEPS, time.monotonic() - began)

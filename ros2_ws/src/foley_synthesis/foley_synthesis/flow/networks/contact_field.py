@@ -1,0 +1,377 @@
+"""The vector field of a contact's sound: in which direction noise becomes the latent of a codec, frame by frame.
+
+The latent is what a codec makes of a waveform at 31.25 Hz: content at unit level and, as its last channel, the slow
+level (log units). It is conditioned on motion at 125 Hz, on the room's tone before the hand moved, on what lies under
+the tip, on earlier sounds of the same surface and on views. Each condition may be left out of any item: a learned null
+stands for it. Blocks are a convolution of each channel along time and a feed-forward across channels (ConvNeXt, Liu et
+al. 2022), now and then a self-attention with rotary positions (Su et al. 2021), each scaled, shifted and gated by the
+time of the flow from zero on (AdaLN-zero, Peebles and Xie 2023). Attention reaches equally far whatever the length, so
+that a field trained on crops makes longer sounds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+from torch import Tensor, nn
+
+from foley_synthesis.flow.networks.motion_encoder import STRIDE, MotionConfig, MotionEncoder
+
+CONDITIONS = ("motion", "floor", "what", "hits", "views")
+VIEWS = CONDITIONS.index("views")
+MAX_HITS = 5
+HIT_FRAMES = 16  # of the latent: 0.512 s
+HIT_LEAD = 4  # frames of a hit before its contact
+
+
+@dataclasses.dataclass(frozen=True)
+class ContactFieldConfig:
+    """Its inputs and size.
+
+    Raises:
+        ValueError: a field has a value that cannot work; the message names it.
+    """
+
+    motion: MotionConfig
+    what: int  # numbers that say what lies under the tip
+    views: int = 0  # numbers of all views at one moment; 0: no views
+    content: int = 32  # channels of the latent; one more is the level
+    floor: int = 80  # mel bins
+    width: int = 256
+    depth: int = 6
+    heads: int = 4
+    attention: tuple[int, ...] = (2, 5)  # blocks that end in one
+    reach: int = 64  # frames that attention looks back and ahead
+    kernel: int = 9
+    expansion: int = 4
+
+    def __post_init__(self) -> None:
+        if isinstance(self.motion, dict):
+            object.__setattr__(self, "motion", MotionConfig(**self.motion))
+        object.__setattr__(self, "attention", tuple(int(index) for index in self.attention))
+        for name in ("what", "content", "floor", "width", "depth", "heads", "reach", "kernel", "expansion"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, must be at least 1")
+        if self.views < 0:
+            raise ValueError(f"views is {self.views}, must not be negative")
+        if self.width % (2 * self.heads):
+            raise ValueError(f"width is {self.width}, must be a multiple of twice heads ({self.heads})")
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel is {self.kernel}, must be odd")
+        if not set(self.attention) <= set(range(self.depth)):
+            raise ValueError(f"attention is {self.attention}, must lie in [0, {self.depth})")
+
+    @property
+    def latent(self) -> int:
+        """Channels: content, then level."""
+        return self.content + 1
+
+
+def paper(motion: MotionConfig, what: int, views: int = 0, content: int = 32) -> ContactFieldConfig:
+    """As large as the network of Hearing Hands, about 160 million parameters."""
+    return ContactFieldConfig(
+        motion, what, views, content, width=1024, depth=12, heads=16, attention=tuple(range(12))
+    )
+
+
+def small(motion: MotionConfig, what: int, views: int = 0, content: int = 32) -> ContactFieldConfig:
+    """What two cores train in two hours."""
+    return ContactFieldConfig(motion, what, views, content)
+
+
+def tiny(motion: MotionConfig, what: int, views: int = 0, content: int = 32) -> ContactFieldConfig:
+    """For first steps: learns in seconds, and not much."""
+    motion = dataclasses.replace(motion, output=16, width=16)
+    return ContactFieldConfig(motion, what, views, content, width=32, depth=2, heads=2, attention=(1,))
+
+
+SIZES = {"paper": paper, "small": small, "tiny": tiny}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Hits:
+    """Earlier true contacts, each with its sound and motion from 0.128 s before it on."""
+
+    latent: Tensor  # [b, k, latent, 16] as the codec gives it
+    motion: Tensor  # [b, k, 64, channels]
+    use: Tensor  # [b, n, k] bool: of the surface that this frame is about
+
+    def to(self, device: torch.device) -> Hits:
+        """The same on a device."""
+        return Hits(self.latent.to(device), self.motion.to(device), self.use.to(device))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ContactCondition:
+    """What is known of stretches of n frames of the latent; None: of none of them."""
+
+    motion: Tensor  # [b, 4 n, channels] at 125 Hz, NaN where not known
+    executed: Tensor  # [b] bool: the motion as it was measured, else as it is planned
+    floor: Tensor | None = None  # [b, floor] of the room before anything moves [dB]
+    what: Tensor | None = None  # [b, n, what], NaN where not known
+    hits: Hits | None = None
+    views: Tensor | None = None  # [b, m, views] at moments evenly over the stretch, NaN where not rendered
+
+    @property
+    def frames(self) -> int:
+        """n."""
+        return self.motion.shape[1] // STRIDE
+
+    def to(self, device: torch.device) -> ContactCondition:
+        """The same on a device."""
+        return ContactCondition(
+            self.motion.to(device),
+            self.executed.to(device),
+            None if self.floor is None else self.floor.to(device),
+            None if self.what is None else self.what.to(device),
+            None if self.hits is None else self.hits.to(device),
+            None if self.views is None else self.views.to(device),
+        )
+
+
+class ContactField(nn.Module):
+    """v(x, t | condition) of the latent at unit variance, see :meth:`normalise`."""
+
+    latent_mean: Tensor
+    latent_std: Tensor
+    floor_mean: Tensor
+    floor_std: Tensor
+    views_mean: Tensor
+    views_std: Tensor
+
+    def __init__(self, config: ContactFieldConfig) -> None:
+        super().__init__()
+        self.config = config
+        inner = config.motion.output
+        for name, dims in (("latent", config.latent), ("floor", config.floor), ("views", config.views)):
+            self.register_buffer(f"{name}_mean", torch.zeros(dims))
+            self.register_buffer(f"{name}_std", torch.ones(dims))
+        self.motion = MotionEncoder(config.motion)
+        self._floor = nn.Linear(config.floor, inner)
+        self._what = nn.Linear(config.what, inner)
+        self._hits = _HitPool(config.latent, inner)
+        if config.views:
+            self._views = nn.Sequential(
+                nn.Linear(config.views, inner), nn.GELU(), _zeroed(nn.Linear(inner, inner))
+            )
+        self._mode = nn.Embedding(2, inner)
+        self._null = nn.Parameter(
+            0.02 * torch.randn(len(CONDITIONS) - 1, inner)
+        )  # views: their residual is 0
+        self._known = nn.LayerNorm(inner)
+        self._inwards = nn.Linear(config.latent + inner, config.width)
+        self._time = nn.Sequential(nn.Linear(_TIME, _TIME), nn.SiLU(), nn.Linear(_TIME, _TIME), nn.SiLU())
+        self._blocks = nn.ModuleList(
+            _Block(config, index in config.attention) for index in range(config.depth)
+        )
+        self._last = _zeroed(nn.Linear(_TIME, 2 * config.width))
+        self._norm = nn.LayerNorm(config.width, elementwise_affine=False)
+        self._outwards = _zeroed(nn.Linear(config.width, config.latent))
+
+    def set_statistics(self, latent: Tensor, floor: Tensor, motion: Tensor, views: Tensor | None) -> None:
+        """Mean and spread of training data, channels last, so that the network sees unit size; NaN is left out."""
+        self.motion.set_statistics(motion)
+        for name, values in (("latent", latent), ("floor", floor), ("views", views)):
+            if values is None or not values.numel():
+                continue
+            flat = values.reshape(-1, values.shape[-1]).double()
+            flat = flat[flat.isfinite().all(-1)]
+            if len(flat) > 1:
+                self.get_buffer(f"{name}_mean").copy_(flat.mean(0))
+                self.get_buffer(f"{name}_std").copy_(flat.std(0).clamp(min=1e-3))
+
+    def normalise(self, latent: Tensor) -> Tensor:
+        """[..., latent, n] of the codec to unit variance."""
+        return (latent - self.latent_mean[:, None]) / self.latent_std[:, None]
+
+    def restore(self, latent: Tensor) -> Tensor:
+        """The inverse of :meth:`normalise`."""
+        return latent * self.latent_std[:, None] + self.latent_mean[:, None]
+
+    def condition(
+        self, known: ContactCondition, given: Tensor | None = None, groups: Tensor | None = None
+    ) -> Tensor:
+        """What stands beside the noise [b, n, c].
+
+        Args:
+            given: [b, 5], 0 where one of :data:`CONDITIONS` is to be left out.
+            groups: [b, groups of motion], 0 where one is to be left out; drawn anew in training where None.
+        """
+        batch, frames = len(known.motion), known.frames
+        given = torch.ones(batch, len(CONDITIONS)) if given is None else given
+        given = given.to(device=known.motion.device, dtype=torch.bool)
+        moved = self.motion(known.motion, groups)
+        moved = torch.where(
+            given[:, 0, None, None], moved + self._mode(known.executed.long())[:, None], self._null[0]
+        )
+        parts = [moved]
+        floor = None if known.floor is None else self._floor((known.floor - self.floor_mean) / self.floor_std)
+        parts.append(self._or_null(None if floor is None else floor[:, None], given[:, 1, None], 1))
+        what, present = None, given[:, 2, None]
+        if known.what is not None:
+            finite = known.what.isfinite().all(-1)
+            what, present = self._what(torch.where(finite[..., None], known.what, 0.0)), finite & present
+        parts.append(self._or_null(what, present, 2))
+        pooled, present = None, given[:, 3, None]
+        if known.hits is not None:
+            hits = known.hits
+            sounds = self.normalise(hits.latent)
+            motions = self.motion(
+                hits.motion.flatten(0, 1),
+                None if groups is None else groups.repeat_interleave(hits.motion.shape[1], 0),
+            )
+            present = hits.use.any(-1) & present
+            pooled = self._hits(moved, sounds, motions.unflatten(0, hits.motion.shape[:2]), hits.use)
+        parts.append(self._or_null(pooled, present, 3))
+        total = sum((part.expand(batch, frames, -1) for part in parts[1:]), parts[0])
+        if known.views is not None and self.config.views:
+            finite = known.views.isfinite().all(-1, keepdim=True)
+            seen = torch.where(finite, (known.views - self.views_mean) / self.views_std, 0.0)
+            seen = torch.where(finite & given[:, VIEWS, None, None], self._views(seen), 0.0)
+            total = total + seen[:, nearest(frames, seen.shape[1])]
+        result: Tensor = self._known(total)
+        return result
+
+    def _or_null(self, value: Tensor | None, present: Tensor, index: int) -> Tensor:
+        """A condition [b, n or 1, c], or its null where it is not present [b, n or 1]."""
+        null = self._null[index].expand(len(present), 1, -1)
+        return null if value is None else torch.where(present[..., None], value, null)
+
+    def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
+        """The field [b, latent, n] at x [b, latent, n] and times t [b] in [0, 1]; condition of :meth:`condition`."""
+        time = self._time(_waves(1000.0 * t, _TIME))
+        hidden = self._inwards(torch.cat([x.transpose(1, 2), condition.to(x.dtype)], dim=-1))
+        turns = _turns(x.shape[2], self.config.width // self.config.heads, x.device)
+        for block in self._blocks:
+            hidden = block(hidden, time, condition, turns)
+        scale, shift = self._last(time)[:, None].float().chunk(2, dim=-1)
+        field: Tensor = self._outwards(self._norm(hidden.float()) * (1.0 + scale) + shift)
+        return field.float().transpose(1, 2)
+
+
+_TIME = 128  # channels of the flow's time
+
+
+def nearest(frames: int, moments: int) -> Tensor:
+    """Which of so many moments of the same stretch is nearest to each frame [frames]."""
+    return ((torch.arange(frames, dtype=torch.float64) + 0.5) * (moments / frames)).floor().long()
+
+
+def _zeroed(layer: nn.Linear) -> nn.Linear:
+    """A layer that says nothing at first."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _waves(values: Tensor, width: int) -> Tensor:
+    """Sines and cosines [n, width] of values [n] (Vaswani et al. 2017)."""
+    rates = torch.exp(torch.arange(width // 2, device=values.device) * (-math.log(10_000.0) / (width // 2)))
+    angles = values.float()[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+def _turns(frames: int, dims: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Cosines and sines [frames, dims / 2] of rotary positions."""
+    rates = torch.exp(torch.arange(dims // 2, device=device) * (-math.log(1_000.0) / (dims // 2)))
+    angles = torch.arange(frames, device=device)[:, None] * rates
+    return angles.cos(), angles.sin()
+
+
+def _turned(x: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
+    """[..., frames, dims] turned by each frame's angles."""
+    cos, sin = (part.to(x.dtype) for part in turns)
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
+
+
+class _Block(nn.Module):
+    def __init__(self, config: ContactFieldConfig, attends: bool) -> None:
+        super().__init__()
+        width = config.width
+        self._norm = nn.LayerNorm(width, elementwise_affine=False)
+        self._time = _zeroed(nn.Linear(_TIME, (6 if attends else 3) * width))
+        self._known = nn.Linear(config.motion.output, width, bias=False)
+        self._along = nn.Conv2d(
+            width, width, (1, config.kernel), padding=(0, config.kernel // 2), groups=width
+        )
+        self._across = nn.Sequential(
+            nn.Linear(width, config.expansion * width),
+            nn.GELU(),  # its approximation by tanh is four times slower on a CPU
+            nn.Linear(config.expansion * width, width),
+        )
+        self._attention = _Attention(config) if attends else None
+
+    def forward(self, x: Tensor, time: Tensor, condition: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
+        """[b, n, width] -> the same shape."""
+        parts = self._time(time)[:, None].float().split(x.shape[-1], dim=-1)
+        seen = self._norm(x.float()) * (1.0 + parts[0]) + parts[1] + self._known(condition)
+        # In float32: on a CPU a convolution of each channel is slower in bfloat16. One row high, channels last: a view.
+        with torch.autocast(x.device.type, enabled=False):
+            along = self._along(seen.float().transpose(1, 2).unsqueeze(2)).squeeze(2).transpose(1, 2)
+        x = x + parts[2] * self._across(along)
+        if self._attention is not None:
+            seen = self._norm(x.float()) * (1.0 + parts[3]) + parts[4]
+            x = x + parts[5] * self._attention(seen, turns)
+        return x
+
+
+class _Attention(nn.Module):
+    def __init__(self, config: ContactFieldConfig) -> None:
+        super().__init__()
+        self._heads, self._reach = config.heads, config.reach
+        self._inwards = nn.Linear(config.width, 3 * config.width, bias=False)
+        self._outwards = nn.Linear(config.width, config.width)
+
+    def forward(self, x: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
+        batch, length, width = x.shape
+        query, key, value = (
+            part.view(batch, length, self._heads, -1).transpose(1, 2)
+            for part in self._inwards(x).chunk(3, dim=-1)
+        )
+        places = torch.arange(length, device=x.device)
+        near = (places[:, None] - places).abs() <= self._reach
+        mixed = _attend(_turned(query, turns), _turned(key, turns), value, near)
+        result: Tensor = self._outwards(mixed.transpose(1, 2).reshape(batch, length, width))
+        return result
+
+
+class _HitPool(nn.Module):
+    """Each frame's look at earlier contacts: attention of its motion to theirs, and to none of them."""
+
+    def __init__(self, latent: int, inner: int) -> None:
+        super().__init__()
+        self._sound = nn.Sequential(
+            nn.Conv1d(latent + inner, inner, 4, stride=2, padding=1),
+            nn.GELU(),
+            nn.Conv1d(inner, inner, 4, stride=2, padding=1),
+            nn.GELU(),
+            nn.Flatten(),
+            nn.Linear(inner * HIT_FRAMES // 4, inner),
+        )
+        self._none = nn.Parameter(torch.zeros(inner))
+        self._query = nn.Linear(inner, inner)
+        self._key = nn.Linear(inner, inner)
+        self._value = nn.Linear(inner, inner)
+
+    def forward(self, moved: Tensor, sounds: Tensor, motions: Tensor, use: Tensor) -> Tensor:
+        """Of frames [b, n, inner] and hits' sounds [b, k, latent, 16] and motions [b, k, 16, inner]: [b, n, inner]."""
+        both = torch.cat([sounds, motions.transpose(2, 3).to(sounds.dtype)], dim=2)
+        hits = self._sound(both.flatten(0, 1)).unflatten(0, both.shape[:2])
+        hits = torch.cat([hits, self._none.expand(len(hits), 1, -1).to(hits.dtype)], dim=1)
+        # One place more than hits: none of them is always to be chosen.
+        allowed = torch.cat([use, torch.ones_like(use[..., :1])], dim=-1)
+        result: Tensor = _attend(self._query(moved), self._key(hits), self._value(hits), allowed)
+        return result
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor) -> Tensor:
+    """Attention [..., n, d] of n queries to k keys and values, as far as allowed [..., n, k].
+
+    For few short sequences plain products are five times faster in training on a CPU than the fused operation.
+    """
+    scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+    weights = scores.float().masked_fill(~allowed, -torch.inf).softmax(dim=-1)
+    return weights.to(value.dtype) @ value
