@@ -47,6 +47,9 @@ def configure(actions: Any) -> None:
     parser.add_argument("--no-curve", action="store_true", help="leave out the learning curve")
     parser.add_argument("--encoder", default="efficientnet-lite0", help="of the views (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="default: %(default)s")
+    parser.add_argument(
+        "--resume", action="store_true", help="take networks that an interrupted run had finished"
+    )
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
 
 
@@ -61,10 +64,11 @@ def run(args: argparse.Namespace) -> int:
 
     from foley_synthesis.evaluation.report import draw_matrices, grid
     from foley_synthesis.flow.sight.examples import examples
-    from foley_synthesis.flow.sight.model import SCHEMA, is_sight, save_sight
+    from foley_synthesis.flow.sight.model_file import SCHEMA, is_sight, save_sight
     from foley_synthesis.flow.sight.study import study
     from foley_synthesis.flow.sight.training import SightTrainConfig
     from foley_synthesis.flow.what import MATERIALS
+    from foley_synthesis.training.state import forget_state, state_folder
     from foley_synthesis.vision.encoders import load_encoder
 
     if args.threads < 1:
@@ -72,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
     if args.out.exists() and any(args.out.iterdir()) and not is_sight(args.out):
         raise ValueError(f"--out {args.out} is not empty and holds no {SCHEMA}; name another folder")
     torch.set_num_threads(args.threads)
+    if not args.resume:
+        forget_state(state_folder(args.out))
     encoder = load_encoder(args.encoder, threads=args.threads)
     config = SightTrainConfig(
         epochs=args.epochs, least_steps=args.least_steps, members=args.members, seed=args.seed
@@ -104,8 +110,10 @@ def run(args: argparse.Namespace) -> int:
             encoder=(args.encoder, encoder),
             shares=() if args.no_curve else SHARES,
             replicates=args.replicates,
+            kept=state_folder(args.out),
             report=report,
         )
+    forget_state(state_folder(args.out))
     model_id = save_sight(result.model, args.out, result.metrics)
     draw_matrices(
         [[(f"{name}: {s.figures['material_balanced_accuracy'].text('.2f')}", s.confusion)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +15,11 @@ import numpy as np
 from foley_synthesis.flow.sight.confusions import confusions_of
 from foley_synthesis.flow.sight.examples import Examples
 from foley_synthesis.flow.sight.model import SightModel
+from foley_synthesis.flow.sight.model_file import is_sight, load_sight, save_sight
 from foley_synthesis.flow.sight.pictures import Layout
 from foley_synthesis.flow.sight.score import REPLICATES, Score, classes_only, look_known, score, shapes_of
 from foley_synthesis.flow.sight.training import SightTrainConfig, calibrate, train_sight
+from foley_synthesis.training.state import Interrupted
 from foley_synthesis.vision.protocol import VisionEncoder
 
 Report = Callable[[str, int, int], None]
@@ -56,6 +61,7 @@ def study(
     encoder: tuple[str, VisionEncoder],
     shares: Sequence[float] = (),
     replicates: int = REPLICATES,
+    kept: Path | None = None,
     report: Report = lambda stage, done, total: None,
 ) -> Study:
     """Train, calibrate on validation, score on test.
@@ -64,8 +70,10 @@ def study(
         encoder: name and encoder of the views.
         shares: of the training scenes that further models learn from.
         replicates: of the bootstrap.
+        kept: folder of models that are trained already, by what they learned from; new ones are put there.
 
     Raises:
+        Interrupted: on Ctrl-C; whole models are kept.
         ValueError: a scene is in two of the three.
         FloatingPointError: a loss is not finite.
     """
@@ -85,9 +93,18 @@ def study(
             },
         }
 
-    def fitted(of: Examples, stage: str) -> SightModel:
-        model = train_sight(of, config, facts(of), lambda done, total, loss: report(stage, done, total))
-        return calibrate(model, validation)
+    def fitted(of: Examples, stage: str, judge: Examples = validation) -> SightModel:
+        place = None if kept is None else kept / _key(config, of, judge)
+        if place is not None and is_sight(place):
+            return load_sight(place)
+        try:
+            model = train_sight(of, config, facts(of), lambda done, total, loss: report(stage, done, total))
+        except KeyboardInterrupt as stop:
+            raise Interrupted(f"stopped in `{stage}`; what was trained before it is kept") from stop
+        model = calibrate(model, judge)
+        if place is not None:
+            save_sight(model, place, {})
+        return model
 
     def scored(model: SightModel, items: Examples = test) -> Score:
         return score(
@@ -106,8 +123,7 @@ def study(
         part = {
             n: _columns(e, columns) for n, e in (("train", training), ("val", validation), ("test", test))
         }
-        simple = train_sight(part["train"], config, {}, lambda d, n, loss, t=title: report(t, d, n))  # type: ignore[misc]
-        scores[title] = scored(calibrate(simple, part["val"]), part["test"])
+        scores[title] = scored(fitted(part["train"], title, part["val"]), part["test"])
     frequency = np.bincount(training.material, minlength=model.scaling.pairs.shape[0]) / len(
         training.material
     )
@@ -137,6 +153,15 @@ def study(
         "seconds": round(time.monotonic() - started, 1),
     }
     return Study(model, scores, metrics)
+
+
+def _key(config: SightTrainConfig, *parts: Examples) -> str:
+    """Of what a model is trained and calibrated with."""
+    digest = hashlib.sha256(json.dumps(dataclasses.asdict(config), sort_keys=True).encode())
+    for part in parts:
+        for values in (part.inputs, part.object, part.material, part.shape, part.log_size, part.hollowness):
+            digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()[:16]
 
 
 def _columns(of: Examples, columns: slice) -> Examples:

@@ -9,7 +9,7 @@ from foley_perception.gaussians.views.cameras import Views
 from foley_synthesis.commands import flow
 from foley_synthesis.flow.sight.examples import examples
 from foley_synthesis.flow.sight.inference import Sight, local_views
-from foley_synthesis.flow.sight.model import load_sight
+from foley_synthesis.flow.sight.model_file import load_sight
 from foley_synthesis.flow.sight.posterior import WhatPosterior
 from foley_synthesis.flow.what import MATERIAL_COLUMNS, MATERIALS, PRESENCE_COLUMN, under
 from foley_synthesis.vision.coarse_colour import ColourEncoder

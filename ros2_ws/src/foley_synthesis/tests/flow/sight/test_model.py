@@ -1,21 +1,23 @@
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from foley_synthesis.checkpoint import CorruptCheckpoint
+from foley_synthesis.flow.sight import study as study_module
 from foley_synthesis.flow.sight.examples import Examples
 from foley_synthesis.flow.sight.head import HeadConfig, SightHead, Targets, head_loss
 from foley_synthesis.flow.sight.model import (
     Beliefs,
     SightModel,
     calibrated,
-    is_sight,
-    load_sight,
-    save_sight,
 )
+from foley_synthesis.flow.sight.model_file import is_sight, load_sight, save_sight
+from foley_synthesis.flow.sight.pictures import Layout
 from foley_synthesis.flow.sight.score import look_known, score, shapes_of
 from foley_synthesis.flow.sight.training import (
     SightTrainConfig,
@@ -25,6 +27,7 @@ from foley_synthesis.flow.sight.training import (
     train_sight,
 )
 from foley_synthesis.flow.what import MATERIALS, SHAPES
+from foley_synthesis.training.state import Interrupted
 
 QUICK = SightTrainConfig(epochs=60, least_steps=30, batch=16, hidden=32, dropout=0.1, members=2, rate=3e-3)
 
@@ -197,3 +200,32 @@ def test_shapes_that_training_lacks_are_figures_of_their_own() -> None:
     assert figures["shape_balanced_accuracy"].value == pytest.approx(0.5)  # one shape of the two known ones
     assert figures["material_accuracy_new_shapes"].value == 1.0
     assert figures["material_balanced_accuracy"].value == 1.0 and figures["material_ece"].value < 1e-6
+
+
+def test_an_interrupted_study_goes_on_with_what_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = dataclasses.replace(QUICK, epochs=2, least_steps=1, members=1)
+    trained: list[int] = []
+    train = study_module.train_sight
+
+    def counted(known: Examples, *rest: Any) -> SightModel:
+        trained.append(known.inputs.shape[1])
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        return train(known, *rest)
+
+    monkeypatch.setattr(study_module, "train_sight", counted)
+    encoder = ("none", SimpleNamespace(dims=1, identity="none-1"))
+
+    def run() -> study_module.Study:
+        parts = [told(seed=seed) for seed in range(3)]
+        wide = [dataclasses.replace(p, inputs=np.tile(p.inputs, (1, 20)).astype(np.float32)) for p in parts]
+        return study_module.study(*wide, quick, encoder=encoder, replicates=5, kept=tmp_path)  # type: ignore[arg-type]
+
+    with pytest.raises(Interrupted, match="stopped in `colours`"):
+        run()
+    first = len(trained)
+    result = run()
+    assert trained[first:] == [128, 160 - Layout(1).width]  # colours and form, not the whole again
+    assert result.metrics["training"]["objects"] == 60
