@@ -134,7 +134,8 @@ def near_onsets(sound: Tensor, rate: int, hop: int) -> Tensor:
     rises = (db - before > _RISE_DB).to(sound)
     reach = round(_AROUND_S * rate / piece)
     near = torch.nn.functional.max_pool1d(rises, 2 * reach + 1, 1, reach)
-    return torch.nn.functional.interpolate(near, sound.shape[-1] // hop, mode="nearest")[:, 0] > 0
+    near = torch.nn.functional.interpolate(near, sound.shape[-1] // hop, mode="nearest")
+    return torch.as_tensor(near[:, 0] > 0)
 
 
 def _mean(error: Tensor, weight: Tensor) -> Tensor:
