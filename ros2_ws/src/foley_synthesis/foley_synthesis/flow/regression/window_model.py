@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,14 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from foley_common.session_file import SessionData
+from foley_common.session_file import MOTION_RATE, SessionData
 from foley_perception.action.gripper import GripperHand
 from foley_synthesis.flow.networks.mel import decibels
 from foley_synthesis.flow.regression.data import GIVEN, WHAT, features_of
 from foley_synthesis.flow.regression.loss import foreground_error
 from foley_synthesis.flow.regression.model import RegressionModel, load_model
-from foley_synthesis.flow.regression.network import RegressionNet
 from foley_synthesis.flow.regression.sound import LevelVocoder, levels_over
+from foley_synthesis.flow.regression.template import Template
 from foley_synthesis.flow.session_features import (
     FLOOR_STEP_S,
     ROWS_PER_LATENT,
@@ -57,9 +58,9 @@ class RegressionWindows:
 
     def levels(self, window: EvaluationWindow, draws: int, seed: int) -> tuple[Tensor, Tensor]:
         """Levels over the floor [draws, 80, 1000], and the floor [80], in dB."""
-        features, floor = self._given(window)
         without = frozenset() if self._model.facts.get("what", False) else frozenset({WHAT})
-        own = int.from_bytes(window.window_id.encode()) % (2**31) + seed * 1_000_003
+        own = zlib.crc32(f"{window.window_id} {seed}".encode())
+        features, floor = self._given(window, own)
         return self._model.levels(features, floor, draws, own, without), floor
 
     def draw(
@@ -87,26 +88,30 @@ class RegressionWindows:
     def _features_of(self, session: SessionData) -> SessionFeatures:
         return session_features(session, self._hand)
 
-    def _given(self, window: EvaluationWindow) -> tuple[Tensor, Tensor]:
-        """Features [1000, channels] and floor [80] in dB."""
-        kept = self._features(window.session)
-        floor = kept.floors[min(int(window.start_s / FLOOR_STEP_S + 1e-6), len(kept.floors) - 1)]
-        rows = window.rows
-        planned, executed, force = (
-            torch.from_numpy(part[rows].astype(np.float32))[None]
-            for part in (kept.planned, kept.executed, kept.force)
-        )
-        objects = [what_of(item) for item in window.session.facts["objects"]]
-        under = kept.under[rows.start // ROWS_PER_LATENT :][: planned.shape[1] // ROWS_PER_LATENT]
-        what = np.stack([*objects, np.zeros(WHAT_DIMS, np.float32)])[under]
-        told = torch.tensor([GIVEN.index(self.given)])
+    def _given(self, window: EvaluationWindow, seed: int) -> tuple[Tensor, Tensor]:
+        """Features [1000, channels], of the tip for the template, and the floor [80] in dB.
+
+        A model for plans that run early or late by up to so much is given such a plan.
+        """
+        kept, rows = self._features(window.session), np.arange(window.rows.start, window.rows.stop)
+        known = kept.floors[min(int(window.start_s / FLOOR_STEP_S + 1e-6), len(kept.floors) - 1)]
+        floor = decibels(torch.from_numpy(known.astype(np.float32)))
+        reach = round(float(self._model.facts.get("plan_error_s", 0.0)) * MOTION_RATE)
+        late = int(np.random.default_rng(seed).integers(-reach, reach + 1))
+
+        def taken(part: NDArray[np.floating], at: NDArray[np.int64]) -> Tensor:
+            return torch.from_numpy(part[at].astype(np.float32))[None]
+
+        planned = taken(kept.planned, np.clip(rows - late, 0, len(kept.planned) - 1))
+        executed, force = taken(kept.executed, rows), taken(kept.force, rows)
         network = self._model.network
-        config = network.config if isinstance(network, RegressionNet) else None
-        if config is None:
-            motion = planned if self.given == "plan" else executed
-            return motion[0], decibels(torch.from_numpy(floor.astype(np.float32)))
-        features = features_of(planned, executed, force, torch.from_numpy(what)[None], told, config)
-        return features[0], decibels(torch.from_numpy(floor.astype(np.float32)))
+        if isinstance(network, Template):
+            return (planned if self.given == "plan" else executed)[0], floor
+        objects = [what_of(item) for item in window.session.facts["objects"]]
+        under = kept.under[np.minimum(rows // ROWS_PER_LATENT, len(kept.under) - 1)]
+        what = taken(np.stack([*objects, np.zeros(WHAT_DIMS, np.float32)]), under.astype(np.int64))
+        told = torch.tensor([GIVEN.index(self.given)])
+        return features_of(planned, executed, force, what, told, network.config)[0], floor
 
 
 def load_window_model(folder: Path) -> RegressionWindows:

@@ -202,6 +202,19 @@ def test_the_plan_runs_late_or_early_where_that_is_asked_for(sessions: SessionSe
     assert torch.equal(c.features, exact.windows(places, told=1).features)  # what was measured is known
 
 
+def test_a_model_for_late_plans_is_asked_with_late_plans(
+    sessions: SessionSet, folders: list[Path], tmp_path: Path
+) -> None:
+    build_regression(sessions, tmp_path / "t", None, dataclasses.replace(CONFIG, plan_error_s=0.03), Asked())
+    window = window_of(folders)
+    model = load_window_model(tmp_path / "t")
+    first = [
+        int(np.flatnonzero(model.levels(window, 1, seed)[0][0].mean(dim=0) > 15.0)[0]) for seed in range(12)
+    ]
+    click = (window.session.contact_s[window.contacts[0]] - window.start_s) * 125.0
+    assert len(set(first)) > 2 and all(abs(row - click) <= 7.0 for row in first)
+
+
 def command(*arguments: str) -> int:
     import argparse
 
