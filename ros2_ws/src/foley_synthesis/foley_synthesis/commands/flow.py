@@ -31,7 +31,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "have 16 kHz; Griffin and Lim's method makes them of spectrograms."
     )
     actions = parser.add_subparsers(
-        dest="action", required=True, metavar="train|score|sample|play|fit|reflow|tune|draw|regress|sight|table"
+        dest="action",
+        required=True,
+        metavar="train|score|sample|play|fit|reflow|tune|draw|regress|sight|table",
     )
     train = actions.add_parser("train", help="train the autoencoder of spectrograms and the flow")
     _common(train)
