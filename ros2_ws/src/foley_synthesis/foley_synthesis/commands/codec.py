@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     train.add_argument("--latent", type=int, default=32, help="channels (default: %(default)s)")
     train.add_argument("--no-level", action="store_true", help="ablation: no level track beside the content")
     train.add_argument("--hours", type=float, default=8.0, help="of sound, at most (default: %(default)s)")
-    train.add_argument("--batch", type=int, default=32)
+    train.add_argument("--batch", type=int, default=16)
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--threads", type=int, default=1)
     train.add_argument("--resume", action="store_true", help="go on where an interrupted training stopped")
@@ -115,7 +115,7 @@ def _train(args: argparse.Namespace) -> int:
         raise ValueError(f"--out {args.out} is not empty and holds no codec; name another folder")
     size = CodecConfig(rate=args.rate, latent=args.latent, level=not args.no_level, causal=args.causal)
     config = CodecTrainConfig(
-        minutes=args.minutes, steps=args.steps, batch=args.batch, heard=min(args.batch, 16), seed=args.seed,
+        minutes=args.minutes, steps=args.steps, batch=args.batch, heard=min(args.batch, 8), seed=args.seed,
         threads=args.threads,
     )  # fmt: skip
     with _bar() as bar:

@@ -49,42 +49,53 @@ def codec_losses(
     floor: Tensor,
     config: CodecTrainConfig,
     generator: torch.Generator | None = None,
+    *,
+    hear: bool = True,
 ) -> Losses:
     """Of sounds [b, n] and the noise floor [b, bins] of each, in mel magnitudes.
 
     Only the first ``config.heard`` of them are made into sound; one further resolution is drawn for each call.
+
+    Args:
+        hear: whether any is; else all terms but those of the mel spectrogram and the latent are 0.
     """
     hop, window, count = codec.config.hop, codec.window, min(config.heard, len(sound))
-    resolution = RESOLUTIONS[int(torch.randint(len(RESOLUTIONS), (), generator=generator))]
-    first = torch.randint(1024, (len(sound),), generator=generator)
     content, level = codec.split(sound)
     own = analysed(content, window, hop).abs()
     own_mel = scaled(codec.mel(own))
     mean, log_variance = codec.posterior(content, own_mel)
-    noise = torch.randn(mean.shape, generator=generator).to(mean)
-    made = codec.spectra(mean + noise * (0.5 * log_variance).exp(), first=first)
+    latent = mean + torch.randn(mean.shape, generator=generator).to(mean) * (0.5 * log_variance).exp()
     divergence = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).mean()
 
     true = analysed(sound, window, hop).abs()
     true_mel = codec.mel(true)
     weight = 1.0 + (config.foreground_weight - 1.0) * (true_mel > _FOREGROUND * floor[:, None]).to(sound)
-    mel = _mean((made.mel - own_mel).abs(), weight)
+    if not hear:
+        mel = _mean((codec.decoded_mel(latent) - own_mel).abs(), weight)
+        none = mel.new_zeros(())
+        return Losses(none, mel, none, none, divergence)
+    resolution = RESOLUTIONS[int(torch.randint(len(RESOLUTIONS), (), generator=generator))]
+    first = torch.randint(1024, (len(sound),), generator=generator)
+    made = codec.spectra(latent[:count], first=first[:count])
+    content_mel = codec.decoded_mel(latent[count:])
+    mel = _mean((torch.cat([made.mel, content_mel]) - own_mel).abs(), weight)
+    true, true_mel, own, weight, floor = (x[:count] for x in (true, true_mel, own, weight, floor))
     noise_floor = codec.mel.smooth_inverse(floor).exp()[:, None]  # [b, 1, w / 2 + 1]
-    # Magnitudes are at unit level: brought to the sound's, by the level in the middle of a frame.
+    # Magnitudes are at unit level, and so must be what is quiet in them.
     strength = 1.0 + (config.foreground_weight - 1.0) * (true > _FOREGROUND * noise_floor).to(sound)
     least = (
         0.3 * noise_floor * own.sum(-1, keepdim=True) / true.sum(-1, keepdim=True).clamp(min=FLOOR) + FLOOR
     )
     magnitude = _mean(((made.log_magnitudes.exp() + least).log() - (own + least).log()).abs(), strength)
 
-    heard = codec.sound_of(codec.complex(made.some(count)), level[:count])
+    heard = codec.sound_of(codec.complex(made), level[:count])
     spectra = analysed(heard, window, hop)
     sizes = spectra.abs()
-    mel = 0.5 * (mel + _mean((scaled(codec.mel(sizes)) - scaled(true_mel[:count])).abs(), weight[:count]))
-    least = 0.3 * noise_floor[:count] + FLOOR
-    spectrum = _mean(((sizes + least).log() - (true[:count] + least).log()).abs(), strength[:count])
+    mel = 0.5 * (mel + _mean((scaled(codec.mel(sizes)) - scaled(true_mel)).abs(), weight))
+    least = 0.3 * noise_floor + FLOOR
+    spectrum = _mean(((sizes + least).log() - (true + least).log()).abs(), strength)
     other, other_true, ratio = _at(resolution, codec, heard, sound[:count])
-    other_floor = torch.nn.functional.interpolate(noise_floor[:count], other.shape[-1], mode="linear") * ratio
+    other_floor = torch.nn.functional.interpolate(noise_floor, other.shape[-1], mode="linear") * ratio
     strength = 1.0 + (config.foreground_weight - 1.0) * (other_true > _FOREGROUND * other_floor).to(sound)
     least = 0.3 * other_floor + FLOOR
     spectrum = 0.5 * (spectrum + _mean(((other + least).log() - (other_true + least).log()).abs(), strength))

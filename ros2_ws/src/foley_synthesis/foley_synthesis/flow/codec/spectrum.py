@@ -112,11 +112,15 @@ DECIBELS = 50.0
 """To one unit of a scaled spectrogram [dB]."""
 
 
-def fine_levels(sound: Tensor, hop: int, parts: int = 8) -> Tensor:
-    """Log levels [b, n / hop, 2 * parts] of each 1 ms of sounds [b, n]: of all of it, and of its differences.
+FINE_LEVELS = 16
+
+
+def fine_levels(sound: Tensor, hop: int) -> Tensor:
+    """Log levels [b, n / hop, 16] of each 1 ms of sounds [b, n]: of all of it, and of its differences.
 
     A frame of 32 ms does not tell when within it something began; these do.
     """
+    parts = FINE_LEVELS // 2
     edges = nn.functional.pad(sound, (1, 0))
     differences = edges[:, 1:] - edges[:, :-1]
     both = torch.stack([sound, differences], dim=1)

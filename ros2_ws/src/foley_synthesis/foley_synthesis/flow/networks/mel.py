@@ -59,8 +59,12 @@ def _scaled(log_magnitude: Tensor) -> Tensor:
 
 
 def magnitudes(mel: Tensor) -> Tensor:
-    """What :class:`LogMel` made [..., 80, n] as mel magnitudes."""
-    return torch.pow(10.0, 2.5 * (mel - 1.0)).clamp(min=_FLOOR) - _FLOOR
+    """What :class:`LogMel` made [..., 80, n] as mel magnitudes; what ends at the floor was silence.
+
+    Nothing is taken off for the floor: quiet rooms lie but 3 dB over it, and would come back as silence.
+    """
+    found = torch.pow(10.0, 2.5 * (mel - 1.0))
+    return torch.where(found > 1.001 * _FLOOR, found, torch.zeros_like(found))
 
 
 def decibels(mel: Tensor) -> Tensor:
@@ -70,7 +74,7 @@ def decibels(mel: Tensor) -> Tensor:
 
 def of_magnitudes(magnitude: Tensor) -> Tensor:
     """What :func:`magnitudes` gives back as ``magnitude`` [..., 80, n]."""
-    return _scaled((magnitude + _FLOOR).log10())
+    return _scaled(magnitude.clamp(min=_FLOOR).log10())
 
 
 class Vocoder(Protocol):

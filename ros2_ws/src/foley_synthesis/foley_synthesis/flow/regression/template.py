@@ -89,7 +89,7 @@ class Template:
                 if begin >= 0 and begin + LENGTH <= over.shape[1]:
                     later = contacts[contacts > row + _PAIR_ROWS]
                     alone = int(later.min()) - LEAD - begin if len(later) else LENGTH
-                    piece = over[:, begin : begin + LENGTH].float()
+                    piece = over[:, begin : begin + LENGTH].clone()
                     piece[:, max(alone, 0) :] = torch.nan  # the next contact's
                     pieces.append(piece)
                     speeds.append(np.log10(speed))
@@ -101,7 +101,7 @@ class Template:
         slope = float((apart * loud).sum() / max(np.square(apart).sum(), 1e-9))
         gain = torch.from_numpy(slope * apart).float()[:, None, None]
         alike = torch.where(stacked > 0.0, (stacked - gain).clamp(min=0.0), stacked)  # as at the usual speed
-        levels = alike.nanmedian(dim=0).values.nan_to_num()
+        levels = alike.nanmean(dim=0).nan_to_num()
         return Template(levels, touch, lag, float(speed.mean()), slope)
 
     def levels_of(self, heights: NDArray[np.floating]) -> Tensor:

@@ -21,8 +21,16 @@ from foley_synthesis.flow.codec.network import Codec
 from foley_synthesis.flow.codec.sounds import SoundsError, crops, open_sounds, windows
 from foley_synthesis.training.state import Interrupted
 
-SMALL = CodecConfig(width=16, hidden=16, blocks=1, encoder_width=16, encoder_blocks=1, latent=8, rounds=1)
-QUICK = CodecTrainConfig(steps=4, batch=2, heard=1, crop=8, validate_every=2, save_every_s=1e-6)
+SMALL = CodecConfig(
+    width=16, hidden=16, blocks=1, fine_width=16, fine_hidden=16, fine_blocks=1, latent=8, rounds=1
+)
+QUICK = CodecTrainConfig(steps=4, batch=2, heard=1, unheard=0.5, crop=8, validate_every=2, save_every_s=1e-6)
+
+
+@pytest.fixture(autouse=True)
+def few_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Components and scales of few crops."""
+    monkeypatch.setattr(training, "_STATISTICS", 24)
 
 
 def touched(seconds: float, rate: int, seed: int) -> np.ndarray:
