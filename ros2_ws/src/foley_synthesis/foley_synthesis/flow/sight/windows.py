@@ -36,6 +36,11 @@ class SeenWindows:
         self._session: SessionData | None = None
         self._posterior: WhatPosterior | None = None
 
+    @property
+    def train_scenes(self) -> frozenset[str]:
+        """Scene ids that sight was trained in."""
+        return frozenset(self._sight.model.facts.get("train_scenes", ()))
+
     def posterior(self, window: EvaluationWindow) -> WhatPosterior:
         """Of its 250 frames.
 
