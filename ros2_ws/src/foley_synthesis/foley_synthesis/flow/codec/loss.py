@@ -120,7 +120,7 @@ def _onset(codec: Codec, made: Tensor, true: Tensor) -> Tensor:
     # The root's slope has no bound at 0.
     apart = (((a - b).square().sum(dim=-1) + FLOOR**2).sqrt() * near).sum(dim=(1, 2)) / size_of
     there = near.any(dim=1)[:, 0].to(apart)
-    return (apart.clamp(max=10.0) * there).sum() / there.sum().clamp(min=1.0)
+    return torch.as_tensor((apart.clamp(max=10.0) * there).sum() / there.sum().clamp(min=1.0))
 
 
 def near_onsets(sound: Tensor, rate: int, hop: int) -> Tensor:
