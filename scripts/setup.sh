@@ -75,10 +75,10 @@ if [ ${#missing[@]} -gt 0 ]; then
     die "system libraries are missing; in Debian's names: ${missing[*]}"
   elif [ "$(id -u)" = 0 ]; then
     say "system libraries: ${missing[*]}"
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive $install
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive $install -o DPkg::Lock::Timeout=300
   elif sudo -n true 2>/dev/null; then
     say "system libraries: ${missing[*]}"
-    sudo apt-get update -qq && sudo DEBIAN_FRONTEND=noninteractive $install
+    sudo apt-get update -qq && sudo DEBIAN_FRONTEND=noninteractive $install -o DPkg::Lock::Timeout=300
   else
     die "system libraries are missing, run: sudo apt-get update && sudo $install"
   fi

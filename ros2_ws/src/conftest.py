@@ -278,9 +278,18 @@ def _await_heartbeat(context: RosContext, node: NodeProcess, topic: str, timeout
 
 # ---- parts, order, and what is made once -----------------------------------------------------------------------
 def pytest_configure() -> None:
-    """Load triton, which torch loads when it first trains, before OpenGL: behind Mesa's LLVM its own one crashes."""
+    """Load triton, which torch loads when it first trains, before OpenGL: behind Mesa's LLVM its own one crashes.
+
+    Beside each other, pure tests get one thread each, whatever a command's default is: what one of them sets would
+    hold for all after it in its process, and threads that wait for each other's processor are slower than one.
+    """
     with contextlib.suppress(ImportError):
         importlib.import_module("triton")
+    if os.environ.get("FOLEY_TEST_PART") == "pure" and "PYTEST_XDIST_WORKER" in os.environ:
+        with contextlib.suppress(ImportError):
+            torch = importlib.import_module("torch")
+            torch.set_num_threads(1)
+            setattr(torch, "set_num_threads", lambda count: None)  # noqa: B010
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:

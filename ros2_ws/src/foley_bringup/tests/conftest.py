@@ -6,10 +6,15 @@ import dataclasses
 import os
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
+
+if TYPE_CHECKING:
+    from foley_sim.ros.generate import GenerateConfig
 
 DUMMY_NODE = '''#!{python}
 """A lifecycle node that does what its parameters say."""
@@ -94,3 +99,22 @@ def dummy_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DummySystem
     )
     monkeypatch.setenv("AMENT_PREFIX_PATH", f"{prefix}{os.pathsep}{os.environ.get('AMENT_PREFIX_PATH', '')}")
     return DummySystem(prefix, system_file, journal, names)
+
+
+@pytest.fixture(scope="session")
+def generate_here() -> Callable[..., None]:
+    """``generate_here(GenerateConfig(...))``: what `generate` writes, by this process and not packed.
+
+    To begin two processes for each bag of some seconds, and to unpack it again for every topic, takes longer than to
+    simulate it.
+    """
+
+    def write(config: GenerateConfig, progress: Callable[[float], None] = lambda seconds: None) -> None:
+        from foley_sim.ros.bag import write_bag
+        from foley_sim.ros.generate import bag_jobs
+
+        config.out.mkdir(parents=True, exist_ok=True)
+        for job in bag_jobs(dataclasses.replace(config, compress=False)):
+            write_bag(job, progress)
+
+    return write

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ pytest.importorskip("rclpy")
 from foley_bringup.interventions import InterventionConfig, figures, simulate
 from foley_perception.dataset.build import build_dataset, find_bags
 from foley_perception.dataset.reader import ClipDataset
-from foley_sim.ros.generate import GenerateConfig, generate
+from foley_sim.ros.generate import GenerateConfig
 from foley_synthesis.commands import impacts as impacts_command
 from foley_synthesis.evaluation.impact_detection.videos import load_videos
 from foley_synthesis.hearing.inference.heard_model import HeardModel
@@ -28,11 +29,11 @@ TINY = {"hidden": 24, "still_units": 16, "frame_units": 8, "head_units": 32, "he
 
 
 @pytest.fixture(scope="module")
-def bags(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bags(tmp_path_factory: pytest.TempPathFactory, generate_here: Callable[..., None]) -> Path:
     """Two scenes for training and one to test, of FoleySim-1, 12 s each."""
     out = tmp_path_factory.mktemp("bags")
     for split, scenes in (("train", 2), ("test", 1)):
-        generate(
+        generate_here(
             GenerateConfig(
                 out,
                 split=split,
@@ -78,7 +79,10 @@ def test_impacts_of_recordings(bags: Path, tmp_path: Path, capsys: pytest.Captur
 
 
 @pytest.mark.slow
-def test_the_same_touches_with_one_thing_changed(bags: Path, tmp_path: Path) -> None:
+def test_the_same_touches_with_one_thing_changed(
+    bags: Path, tmp_path: Path, generate_here: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("foley_bringup.interventions.generate", generate_here)
     build_dataset(find_bags([bags]), tmp_path / "dataset", workers=1)
     dataset = ClipDataset(tmp_path / "dataset")
     config = TrainConfig(minutes=None, epochs=2, threads=1, batch=4, exemplars=6)
@@ -86,7 +90,7 @@ def test_the_same_touches_with_one_thing_changed(bags: Path, tmp_path: Path) -> 
     known = {c.material for c in dataset.clips if c.split == "train"}
     look = sorted(known)[0]
     asked = InterventionConfig(
-        tmp_path / "changed", scenes=2, duration_s=8.0, looks=(look,), speeds=(2.0,), shifts_ms=(0, 100), jobs=2,
+        tmp_path / "changed", scenes=2, duration_s=8.0, looks=(look,), speeds=(2.0,), shifts_ms=(0, 100), jobs=1,
         replicates=20,
     )  # fmt: skip
     sets = simulate(asked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -54,9 +55,14 @@ def modules(package: str, *, pure: bool) -> list[str]:
     return found
 
 
+@functools.cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
+
+
 def imported(path: Path) -> Iterator[str]:
     """Top-level names of everything that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
@@ -138,7 +144,7 @@ def test_no_pickles_no_eval_no_path_edits(package: str) -> None:
         assert not {"pickle", "cloudpickle", "joblib", "dill"} & set(imported(path)), (
             f"{where} imports a pickler"
         )
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id not in ("eval", "exec"), f"{where}:{node.lineno} calls {node.func.id}"
             if isinstance(node, ast.Attribute) and node.attr == "path" and isinstance(node.value, ast.Name):

@@ -9,7 +9,7 @@ import io
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from foley_perception.episodes.reader import read_episode
 from foley_perception.gaussians.gaussians import Gaussians
 from foley_perception.gaussians.ply import save_ply
 from foley_perception.gaussians.views.recordings import BulkConfig, draw_recording, find_scenes
-from foley_sim.ros.generate import GenerateConfig, generate
+from foley_sim.ros.generate import GenerateConfig
 from foley_synthesis.commands import flow
 from foley_synthesis.flow.inference.model import FlowModel, save_model
 from foley_synthesis.flow.inference.motion import MotionError
@@ -47,10 +47,10 @@ HAND = GripperHand.from_yaml("parallel_gripper")
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(tmp_path_factory: pytest.TempPathFactory, generate_here: Callable[..., None]) -> Path:
     """A recording, a scene of its id (a table top of many colours), and a flow that learned nothing."""
     folder = tmp_path_factory.mktemp("place")
-    generate(
+    generate_here(
         GenerateConfig(
             folder / "bags", split="train", scenes=1, duration_s=12.0, edition="foleysim-1", robot="gantry",
             depth_rate_hz=0,

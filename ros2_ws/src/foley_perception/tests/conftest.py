@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -367,12 +368,28 @@ def write_bag(path: Path, **changes: Any) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def written_bag(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """``written_bag(name, options)``: a bag to be copied. Many tests ask for the same ones."""
+
+    @cache
+    def write(name: str, options: frozenset[tuple[str, Any]]) -> Path:
+        folder = tmp_path_factory.mktemp("written") / name
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return write_bag(folder, **dict(options))
+
+    return write
+
+
 @pytest.fixture
-def make_bag(tmp_path: Path) -> Callable[..., Path]:
+def make_bag(tmp_path: Path, written_bag: Callable[..., Path]) -> Callable[..., Path]:
     """``make_bag("name", seconds=4.0, ...)``: a bag folder; the options are those of ``BagOptions``."""
 
     def make(name: str = "bag", **changes: Any) -> Path:
-        return write_bag(tmp_path / name, **changes)
+        if changes.keys() & {"more", "edit"}:  # functions, which may count what they are given
+            return write_bag(tmp_path / name, **changes)
+        written = written_bag(name, frozenset(changes.items()))
+        return Path(shutil.copytree(written, tmp_path / name, copy_function=shutil.copyfile))
 
     return make
 

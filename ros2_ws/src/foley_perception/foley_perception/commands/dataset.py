@@ -23,11 +23,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "examples:\n  foley dataset build bags --out dataset\n"
         "  foley dataset build bags/a bags/b --out dataset --windows\n  foley dataset check dataset\n"
         f"  foley dataset build bags --out dataset {topic_options.EXAMPLE}\n"
+        "  foley dataset sessions bags --out sessions\n"
         "  foley dataset import-greatest-hits vis-data --out greatest_hits\n"
         "  foley dataset export dataset --format webdataset --out shards"
     )
     actions = parser.add_subparsers(
-        dest="action", required=True, metavar="build|check|import-greatest-hits|export"
+        dest="action", required=True, metavar="build|check|sessions|import-greatest-hits|export"
     )
     build = actions.add_parser("build", help="cut clips around contacts; build again to complete")
     build.add_argument("bags", nargs="+", help="bags, or folders of bags")
@@ -53,6 +54,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="train,validation,test shares of recordings that name no split (default: %(default)s)",
     )
     topic_options.add(build)
+    sessions = actions.add_parser(
+        "sessions", help="each bag as one session's file, on the grids of the flow; make again to complete"
+    )
+    sessions.add_argument("bags", nargs="+", help="bags, or folders of bags")
+    sessions.add_argument("--out", required=True, help="folder of the files")
+    sessions.add_argument(
+        "--split", default="", help="of recordings that name none: train, validation or test"
+    )
+    sessions.add_argument(
+        "--hand", default="parallel_gripper", help="hand file: gripper as keypoints (default: %(default)s)"
+    )
+    sessions.add_argument("--skip-bad", action="store_true", help="leave out bags that cannot be used")
+    frame_options.add(sessions)
+    topic_options.add(sessions)
     hits = actions.add_parser(
         "import-greatest-hits",
         help="clips of The Greatest Hits, from its unpacked files; import again to complete",
@@ -88,7 +103,13 @@ def run(args: argparse.Namespace) -> int:
     from foley_common.topics import TopicError
     from foley_perception.dataset.schema import DatasetError
 
-    actions = {"build": _build, "check": _check, "import-greatest-hits": _import_hits, "export": _export}
+    actions = {
+        "build": _build,
+        "check": _check,
+        "sessions": _sessions,
+        "import-greatest-hits": _import_hits,
+        "export": _export,
+    }
     try:
         return actions[args.action](args)
     except (DatasetError, TopicError) as error:
@@ -132,6 +153,38 @@ def _cut_config(args: argparse.Namespace) -> CutConfig:
     return CutConfig(
         merge_s=args.merge, windows=args.windows, hand=args.hand, clear_m=args.clear, frames=frames
     )
+
+
+def _sessions(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from foley_perception.action.gripper import GripperHand
+    from foley_perception.dataset.build import find_bags, without_scans
+    from foley_perception.dataset.schema import ASSIGNED, DatasetError
+    from foley_perception.dataset.session import write_sessions
+
+    if args.split and args.split not in ASSIGNED:
+        raise DatasetError(f"--split is `{args.split}`, known are {', '.join(ASSIGNED)}")
+    bags = without_scans(_each_once(find_bags(args.bags)))
+    naming = topic_options.naming_of(args, bags)
+    try:
+        with _bar("bags") as progress:
+            written, left_out = write_sessions(
+                bags,
+                Path(args.out),
+                GripperHand.from_yaml(args.hand),
+                naming=naming,
+                frames=frame_options.frames_of(args),
+                split=args.split,
+                skip_bad=args.skip_bad,
+                progress=progress,
+            )
+    except ValueError as error:  # of a bag, a hand file or the name of a frame
+        raise DatasetError(str(error)) from error
+    for name, reason in left_out.items():
+        print(f"left out {name}: {reason}")
+    print(f"{args.out}: {len(written)} sessions")
+    return 0
 
 
 def _import_hits(args: argparse.Namespace) -> int:

@@ -33,7 +33,9 @@ def _store(definitions: tuple[tuple[str, str, str], ...]) -> Any:
 
     store = get_typestore(Stores.EMPTY)
     for kind, definition, encoding in definitions:
-        types = get_types_from_idl(definition) if encoding == "ros2idl" else get_types_from_msg(definition, kind)
+        types = (
+            get_types_from_idl(definition) if encoding == "ros2idl" else get_types_from_msg(definition, kind)
+        )
         store.register({name: fields for name, fields in types.items() if name not in store.fielddefs})
     return store
 

@@ -12,7 +12,7 @@ from foley_common.topics import JOINT_PLAN
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.kinematics import ForwardKinematics, KinematicsError, chain_in
 from foley_perception.action.planned_motion import tool_trajectory
-from foley_perception.action.trajectory import TipPath, TrajectoryError
+from foley_perception.action.trajectory import TipPath, ToolTrajectory, TrajectoryError
 from foley_perception.audit.finding import Finding, Severity
 from foley_perception.audit.motion import plan_refused
 from foley_perception.episodes.episode import Episode
@@ -25,9 +25,10 @@ _NEAR_NS = 500_000_000  # before a plan's begin and after its end, in which a co
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ReceivedPath:
-    """A planned path and when it came."""
+    """A planned motion, and the path of the tip in it, and when it came."""
 
     received_ns: int
+    motion: ToolTrajectory
     path: TipPath
 
 
@@ -43,7 +44,7 @@ def planned_paths(episode: Episode, hand: GripperHand) -> PlannedPaths:
     """Joint plans by forward kinematics; where there are none, no kinematics, or a root whose place in the world
     nobody knows, the tool's plans as recorded."""
     tool_plans = tuple(
-        ReceivedPath(plan.received_ns, plan.trajectory.tip_path(episode.tx_tool_tip))
+        ReceivedPath(plan.received_ns, plan.trajectory, plan.trajectory.tip_path(episode.tx_tool_tip))
         for plan in episode.tool_plans
     )
     if not episode.joint_plans:
@@ -73,7 +74,7 @@ def planned_paths(episode: Episode, hand: GripperHand) -> PlannedPaths:
         except (KinematicsError, TrajectoryError, TransformUnavailable) as error:
             found.append(plan_refused(JOINT_PLAN.name, plan.received_ns, str(error), episode.start_ns))
             continue
-        paths.append(ReceivedPath(plan.received_ns, motion.tip_path(episode.tx_tool_tip)))
+        paths.append(ReceivedPath(plan.received_ns, motion, motion.tip_path(episode.tx_tool_tip)))
     return PlannedPaths(_in_order(paths), tuple(found))
 
 

@@ -3,7 +3,7 @@
     points -> without lone ones -> top of each cell -> smoothed within a surface -> holes filled
 
 Vertical is the world's z. What lies under an overhang is not kept. A map of 1 m x 1 m in cells of 3 mm holds 111,000
-cells, 0.6 MB.
+cells, 0.6 MB; one of 0.5 m x 0.5 m is made of 62,500 points in 30 ms, and asked for 5,000 places in 1 ms.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytestmark = [pytest.mark.nodes, pytest.mark.real_time]
+pytestmark = pytest.mark.nodes
 
 CODE = (
     "import argparse, sys; from foley_perception.commands import record as r; p = argparse.ArgumentParser();"
@@ -164,6 +164,7 @@ def test_a_recorder_that_is_started_anew_is_noticed(
     assert again.process.returncode == 0, again.told
 
 
+@pytest.mark.slow
 def test_stopped_deactivated_and_ended(ros_context: Any, recorder: Any, poses: Any, command: Any) -> None:
     """By somebody else, by the life cycle, by SIGTERM: each time the bag is finished, and it is told."""
     from foley_msgs.srv import StopRecording

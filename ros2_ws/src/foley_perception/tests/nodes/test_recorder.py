@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.nodes, pytest.mark.real_time]
+pytestmark = pytest.mark.nodes
 
 # Publishes audio (100 Hz), pose (250 Hz) and images (30 Hz) of known content for as long as stdin gives a
 # number of seconds per line; says on stdout what was sent.
@@ -156,6 +156,7 @@ def count(path: str) -> Counter[str]:
     return Counter(message.topic for message in Bag(path).messages())
 
 
+@pytest.mark.real_time
 def test_records_everything(ros_context: Any, recorder: Any, source: Source, tmp_path: Path) -> None:
     from foley_msgs.srv import LabelSegment
 
@@ -207,6 +208,7 @@ def test_records_everything(ros_context: Any, recorder: Any, source: Source, tmp
     assert bag_file.session["session_id"] == started.session_id
 
 
+@pytest.mark.real_time
 def test_unplugged_microphone_is_a_gap(ros_context: Any, recorder: Any, source: Source) -> None:
     from diagnostic_msgs.msg import DiagnosticArray
 
@@ -230,6 +232,7 @@ def test_unplugged_microphone_is_a_gap(ros_context: Any, recorder: Any, source: 
     ros_context.helper.destroy_subscription(subscription)
 
 
+@pytest.mark.real_time
 def test_refusals_and_the_end_by_itself(
     ros_context: Any, recorder: Any, source: Source, tmp_path: Path
 ) -> None:
@@ -256,6 +259,7 @@ def test_refusals_and_the_end_by_itself(
     assert end(ros_context).error_code == stopped.ERROR_NOT_RECORDING
 
 
+@pytest.mark.real_time
 def test_killed_recorder_leaves_a_readable_bag(
     ros_context: Any, recorder: Any, source: Source, tmp_path: Path
 ) -> None:
@@ -277,6 +281,7 @@ def test_killed_recorder_leaves_a_readable_bag(
         assert bag.message_count == sum(count(started.path).values())
 
 
+@pytest.mark.real_time
 def test_record_command(ros_context: Any, recorder: Any, source: Source, tmp_path: Path) -> None:
     """`foley record` against the running recorder, as a user types it; then a name that exists."""
     import json

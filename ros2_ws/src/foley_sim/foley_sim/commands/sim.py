@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from foley_common.metrics_file import write_metrics
-from foley_sim.commands import sim_pictures, sim_sessions, sim_set
+from foley_sim.commands import sim_pictures, sim_sessions, sim_set, sim_stills
 from foley_sim.commands.options import add_metrics
 from foley_sim.commands.progress import simulated
 from foley_sim.offline.collections import COLLECTIONS
@@ -19,6 +19,7 @@ _EXAMPLES = """examples:
   foley sim generate --out out/bags/train --split train --scenes 12 --duration 40 --jobs 2
   foley sim generate --collection foleysim-1-mini --out out/foleysim1_mini --jobs 2
   foley sim sessions --out out/sessions/train --hours 20 --jobs 2
+  foley sim stills --out out/stills/train --scenes 2000
   foley sim redraw out/sessions/test --out out/redrawn --draws 6 --kind look
   foley sim check out/foleysim1_mini
   foley sim digest --collection foleysim-1-mini
@@ -88,6 +89,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_metrics(generate, "sim_generate")
 
     sim_sessions.configure(actions)
+    sim_stills.configure(actions)
     sim_set.configure(actions)
     sim_pictures.configure(actions)
 
@@ -98,6 +100,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.action in sim_sessions.ACTIONS:
             return sim_sessions.run(args)
+        if args.action in sim_stills.ACTIONS:
+            return sim_stills.run(args)
         if args.action in sim_set.ACTIONS:
             return sim_set.run(args)
         return sim_pictures.run(args) if args.action in sim_pictures.ACTIONS else _generate(args)

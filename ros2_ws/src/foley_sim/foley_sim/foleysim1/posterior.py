@@ -51,4 +51,4 @@ def material_posterior(item: ObjectSpec, split: str) -> NDArray[np.float64]:
         if item.shape in shapes:
             seen = look_likelihood(look, name) * height_density(name, item.shape, item.size[2])
             weights[i] = seen / len(shapes)
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum())

@@ -51,7 +51,6 @@ STREAM = "stream"
 STREAM_SCENES = 100_000
 HELD_OUT_FAMILIES: dict[str, tuple[Shape, ...]] = {
     "train": (),
-    STREAM: (),
     "validation": ("disc",),
     "test": ("disc", "rod"),
 }
@@ -169,7 +168,7 @@ def _bodies(split: str, *block: int) -> list[tuple[str, Shape]]:
         for index in _stream(split, 2**32 - 2, *block, decks).permutation(len(MATERIALS)):
             material = MATERIALS[int(index)]
             if not shapes.get(material):
-                own = families(material, split)
+                own = families(material, "train" if split == STREAM else split)
                 shapes[material] = [own[int(i)] for i in rng.permutation(len(own))]
             bodies.append((material, shapes[material].pop()))
         decks += 1

@@ -25,12 +25,11 @@ from foley_sim.offline.onsets import Onset, action_at, match, onsets
 from foley_sim.offline.session_sound import hum_of, render, sound_seed
 from foley_sim.rendering.surface import Surface, observe
 from foley_sim.rendering.views import VIEW_NAMES, jpeg_views
-from foley_sim.robots import robot_of
 from foley_sim.robots.actions import Plan
 from foley_sim.robots.gantry import Gantry
 from foley_sim.robots.tool import stick_width
 from foley_sim.sound.audibility import rise_db
-from foley_sim.spec import ObjectSpec, SceneSpec
+from foley_sim.spec import ObjectSpec, SceneSpec, StrikerSpec
 from foley_sim.world.arm import STATE_RATE_HZ
 from foley_sim.world.contact_log import SavedContacts
 from foley_sim.world.readings import Frame, State
@@ -176,8 +175,8 @@ def describe_object(item: ObjectSpec) -> dict[str, Any]:
 
 def motion(
     scene: SceneSpec, home: Array, states: Sequence[State], plans: Sequence[Plan], rows: int
-) -> dict[str, NDArray[np.float32]]:
-    """The arrays of motion, by their names in the file.
+) -> dict[str, Any]:
+    """The arrays of motion (float32), by their names in the file.
 
     Args:
         home: where the tool rests before the first plan, [4].
@@ -192,22 +191,21 @@ def motion(
     for plan in plans:
         since = times - plan.start_ns / NS_PER_S
         place[since >= 0] = plan.trajectory.sample(since[since >= 0])[0]
-    tip = robot_of(scene).striker.length
     arrays = {
-        "planned_pose": tool_poses(place),
+        "planned_pose": tool_poses(place, scene.striker),
         "executed_pose": executed,
         "planned_width": np.full(rows, stick_width()),
         "executed_width": np.array([s.width for s in taken]),
         "wrench": wrench.mean(axis=1),
-        "tool_tip": np.array([0.0, 0.0, tip, 0.0, 0.0, 0.0, 1.0]),
+        "tool_tip": np.array([0.0, 0.0, scene.striker.length, 0.0, 0.0, 0.0, 1.0]),
     }
     return {name: values.astype(np.float32) for name, values in arrays.items()}
 
 
-def tool_poses(place: Array) -> Array:
+def tool_poses(place: Array, striker: StrikerSpec) -> Array:
     """Poses [n, 7] of a tool that points down at x, y, z and yaw [n, 4], whatever robot holds it."""
     rest = np.zeros((len(place), 1))
-    position, quaternion = Gantry.tool_pose(None, np.hstack([place, rest]))  # type: ignore[arg-type]
+    position, quaternion = Gantry(striker).tool_pose(np.hstack([place, rest]))
     return np.hstack([position, quaternion])
 
 

@@ -6,7 +6,15 @@ import itertools
 import pytest
 
 from foley_sim.editions import make_scene as by_edition
-from foley_sim.foleysim1.scenes import DISGUISES, HELD_OUT_FAMILIES, MATERIALS, SCENES, families, make_scene
+from foley_sim.foleysim1.scenes import (
+    DISGUISES,
+    HELD_OUT_FAMILIES,
+    MATERIALS,
+    SCENES,
+    STREAM,
+    families,
+    make_scene,
+)
 from foley_sim.scene import check_scene
 
 
@@ -97,3 +105,25 @@ def test_scenes_that_do_not_exist_are_refused(seed, split):
 def test_every_material_has_shapes():
     for material in MATERIALS:
         assert families(material, "train")
+
+
+def test_the_stream_is_training_scenes_that_no_split_has(scenes):
+    stream = [make_scene(seed, STREAM) for seed in (*range(39), 299, 300, 1799)]
+    things = [o for scene in stream for o in scene.objects]
+    assert {scene.split for scene in stream} == {"train"} and stream[0].scene_id == "stream-00000"
+    assert {o.shape for o in things} <= {"plate", "box", "bar", "cylinder", "dome", "heap"}
+    assert not any(o.held_out or o.family_held_out for o in things)
+    counts = collections.Counter(o.material.name for scene in stream[:39] for o in scene.objects)
+    assert set(counts) == set(MATERIALS) and set(counts.values()) == {19}  # 39 scenes are 19 whole decks
+    others = [o for split in SCENES for o in objects(scenes, split)]
+    assert len({o.material for o in (*things, *others)}) == len(things) + len(others)
+    seeds = [scene.seed for scene in (*stream, *itertools.chain(*scenes.values()))]
+    assert len(set(seeds)) == len(seeds)
+    assert make_scene(1799, STREAM) == stream[-1] == by_edition(1799, STREAM, "foleysim-1")
+    for scene in stream:
+        check_scene(scene)
+
+
+def test_scenes_beyond_the_stream_are_refused():
+    with pytest.raises(ValueError, match="stream scenes 0 to 99999"):
+        make_scene(100_000, STREAM)

@@ -8,7 +8,7 @@ import yaml
 
 pytest.importorskip("rclpy")
 
-pytestmark = [pytest.mark.nodes, pytest.mark.real_time]
+pytestmark = pytest.mark.nodes
 
 LIVE_S = 4.0
 
@@ -21,6 +21,7 @@ def _collect(ros_context, wanted):
     return found
 
 
+@pytest.mark.real_time
 def test_streams_are_live_complete_and_on_time(ros_context, start_node):
     from foley_ros import convert
     from foley_sim.ros import topics
@@ -162,6 +163,7 @@ def test_a_target_pose_steers_the_arm_and_a_wrong_frame_is_told(ros_context, sta
     assert int(told["teleop_followed"]) > 0
 
 
+@pytest.mark.slow
 def test_another_robot_and_a_second_hand_have_their_joints_and_topics(ros_context, start_node):
     import dataclasses
 

@@ -1,8 +1,7 @@
 """Offline bags: readable by rosbags and mcap, complete, resumable."""
 
+import argparse
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from rclpy.serialization import deserialize_message  # noqa: E402
 from rosbags.highlevel import AnyReader  # noqa: E402
 
 from foley_common.times import NS_PER_S  # noqa: E402
+from foley_sim.commands import sim  # noqa: E402
 from foley_sim.offline.job import PARTIAL, BagJob, finished  # noqa: E402
 from foley_sim.offline.session_key import SESSION_KEY  # noqa: E402
 from foley_sim.robots.gantry import Gantry  # noqa: E402
@@ -199,18 +199,17 @@ def test_the_same_seed_writes_the_same_messages(tmp_path):
     assert first == second
 
 
-def test_generate_command_resumes_and_writes_metrics(tmp_path):
+def test_generate_command_resumes_and_writes_metrics(tmp_path, capsys):
     arguments = ["generate", "--out", str(tmp_path / "bags"), "--split", "test", "--scenes", "2", "--duration", "1",
                  "--jobs", "2", "--metrics", str(tmp_path / "metrics")]  # fmt: skip
-    first = _foley_sim(*arguments)
-    assert first.returncode == 0, first.stderr
+    assert _foley_sim(*arguments) == 0
     metrics = json.loads((tmp_path / "metrics" / "metrics.json").read_text())
     assert metrics["scenes_written"] == 2 and metrics["real_time_factor"] > 0
     assert sorted(p.name for p in (tmp_path / "bags").iterdir()) == ["test-00000", "test-00001"]
-    second = _foley_sim(*arguments)
-    assert second.returncode == 0 and "2 were there" in second.stdout
-    refused = _foley_sim(*arguments[:-4], "--duration", "2")
-    assert refused.returncode == 2 and "is not this bag" in refused.stderr
+    capsys.readouterr()
+    assert _foley_sim(*arguments) == 0 and "2 were there" in capsys.readouterr().out
+    assert _foley_sim(*arguments[:-4], "--duration", "2") == 2
+    assert "is not this bag" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -226,25 +225,13 @@ def test_generate_command_resumes_and_writes_metrics(tmp_path):
     ],
 )
 def test_bad_arguments_are_refused_with_the_reason(arguments, reason, tmp_path, monkeypatch, capsys):
-    import argparse
-
-    from foley_sim.commands import sim
-
     monkeypatch.chdir(tmp_path)
-    parser = argparse.ArgumentParser()
-    sim.configure(parser)
-    assert sim.run(parser.parse_args(arguments)) == 2
+    assert _foley_sim(*arguments) == 2
     error = capsys.readouterr().err
     assert error.startswith("foley sim: error:") and reason in error
 
 
 def _foley_sim(*arguments):
-    script = (
-        "import argparse\n"
-        "from foley_sim.commands import sim\n"
-        "if __name__ == '__main__':\n"
-        "    p = argparse.ArgumentParser(); sim.configure(p); raise SystemExit(sim.run(p.parse_args()))\n"
-    )
-    return subprocess.run(
-        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=600, check=False
-    )
+    parser = argparse.ArgumentParser()
+    sim.configure(parser)
+    return sim.run(parser.parse_args(arguments))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from foley_sim.sound.ambience import AmbientSound
+from foley_sim.sound.ambience import AmbientSound, Hum
 from foley_sim.sound.examples import RATE, body, scene
 from foley_sim.sound.renderer import SoundRenderer
 from foley_sim.spec import RoomSpec
@@ -50,3 +50,17 @@ def test_the_room_has_it_at_the_level_that_the_scene_names(kind):
 def test_none_is_refused():
     with pytest.raises(ValueError, match="nothing to hear"):
         AmbientSound("none", [1], RATE)
+
+
+def test_mains_and_motors_hum_at_the_place_s_own_pitch():
+    samples = AmbientSound("mains", [1], RATE, mains_hz=60.05).take(20 * RATE)
+    power = np.abs(np.fft.rfft(samples)) ** 2
+    assert np.fft.rfftfreq(samples.size, 1 / RATE)[power.argmax()] == pytest.approx(60.05, abs=0.001)
+    quiet = scene(body(), room=RoomSpec(noise_dbfs=-400.0, motor_dbfs=-50.0))
+    peaks = []
+    for motor_hz in (80.0, 120.0):
+        sound = SoundRenderer(quiet, seed=1, hum=Hum(mains_hz=50.0, motor_hz=motor_hz))
+        sound.set_joint_speed(0.0, 1.0)
+        power = np.abs(np.fft.rfft(sound.render(4.0))) ** 2
+        peaks.append(np.fft.rfftfreq(4 * RATE, 1 / RATE)[power.argmax()])
+    assert peaks == pytest.approx([80.0, 120.0], abs=1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     train.add_argument("--latent", type=int, default=32, help="channels (default: %(default)s)")
     train.add_argument("--no-level", action="store_true", help="ablation: no level track beside the content")
     train.add_argument("--hours", type=float, default=8.0, help="of sound, at most (default: %(default)s)")
-    train.add_argument("--batch", type=int, default=32)
+    train.add_argument("--batch", type=int, default=16)
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--threads", type=int, default=1)
     train.add_argument("--resume", action="store_true", help="go on where an interrupted training stopped")
@@ -94,6 +95,10 @@ def _opened(bar: Any, args: argparse.Namespace, config: Any, **options: Any) -> 
     )
 
 
+def _advance(bar: Any, task: Any, done: int, total: int) -> None:
+    bar.update(task, completed=done, total=total)
+
+
 def _tell_skipped(skipped: tuple[str, ...]) -> None:
     if skipped:
         more = f", and {len(skipped) - 3} more" if len(skipped) > 3 else ""
@@ -110,7 +115,7 @@ def _train(args: argparse.Namespace) -> int:
         raise ValueError(f"--out {args.out} is not empty and holds no codec; name another folder")
     size = CodecConfig(rate=args.rate, latent=args.latent, level=not args.no_level, causal=args.causal)
     config = CodecTrainConfig(
-        minutes=args.minutes, steps=args.steps, batch=args.batch, heard=min(args.batch, 16), seed=args.seed,
+        minutes=args.minutes, steps=args.steps, batch=args.batch, heard=min(args.batch, 8), seed=args.seed,
         threads=args.threads,
     )  # fmt: skip
     with _bar() as bar:
@@ -155,9 +160,8 @@ def _score(args: argparse.Namespace) -> int:
         figures = {}
         for name, made in rows(codec).items():
             task = bar.add_task(name, total=len(cut), text="")
-            figures[name] = kept(
-                made, cut, codec.config, progress=lambda done, _, task=task: bar.update(task, completed=done)
-            )
+            step = functools.partial(_advance, bar, task)
+            figures[name] = kept(made, cut, codec.config, progress=step)
     _tell_skipped(sounds.skipped)
     print("| through | foreground [dB] | onset F1 | level [dB] |\n| --- | --- | --- | --- |")
     for name, row in figures.items():

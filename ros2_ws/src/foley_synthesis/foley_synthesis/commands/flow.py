@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from foley_common.metrics_file import write_metrics
-from foley_synthesis.commands import flow_draw, flow_fit, flow_play, flow_table
+from foley_synthesis.commands import flow_draw, flow_fit, flow_play, flow_regress, flow_sight, flow_table
 
 HELP = "train, score and play a rectified flow from rendered views and hands to 8 s of sound (Hearing Hands)"
 
@@ -23,13 +23,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  foley flow score out/dataset --views out/views --model flow=out/flow --split test\n"
         "  foley flow sample out/flow out/dataset --views out/views --to out/sounds\n"
         "  foley flow fit --train out/sets/train --validation out/sets/validation --codec out/codec --out out/contact\n"
+        "  foley flow regress out/sets/train out/sets/validation --out out/regression\n"
         "  foley flow table --test out/sets/test --train out/sets/train --model flow=out/flow\n"
-        "  foley flow play out/flow --scene out/scene/test-00000-scan --bag bags/test-00000    # in the browser\n\n"
+        "  foley flow play out/flow --scene out/scene/test-00000-scan --bag bags/test-00000    # in the browser\n"
+        "  foley flow sight out/st/train --validation out/st/validation --test out/st/test --out out/sight\n\n"
         "The dataset needs windows (`foley dataset build --windows`), the views come from `foley scene views`. Sounds\n"
         "have 16 kHz; Griffin and Lim's method makes them of spectrograms."
     )
     actions = parser.add_subparsers(
-        dest="action", required=True, metavar="train|score|sample|play|fit|reflow|tune|draw|table"
+        dest="action",
+        required=True,
+        metavar="train|score|sample|play|fit|reflow|tune|draw|regress|sight|table",
     )
     train = actions.add_parser("train", help="train the autoencoder of spectrograms and the flow")
     _common(train)
@@ -68,6 +72,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     flow_draw.configure(actions)
     flow_play.configure(actions)
     flow_table.configure(actions)
+    flow_regress.configure(actions)
+    flow_sight.configure(actions)
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
@@ -91,7 +97,9 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         runs = {"train": _train, "score": _score, "sample": _sample, **flow_fit.ACTIONS, **flow_draw.ACTIONS}
-        return {**runs, "play": flow_play.run, "table": flow_table.run}[args.action](args)
+        runs |= {"play": flow_play.run, "regress": flow_regress.run}
+        runs |= {"sight": flow_sight.run, "table": flow_table.run}
+        return runs[args.action](args)
     except Interrupted as stop:
         print(f"foley flow: {stop}; the same command with --resume goes on", file=sys.stderr)
         return 130

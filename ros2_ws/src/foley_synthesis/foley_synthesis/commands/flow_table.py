@@ -36,6 +36,9 @@ def configure(actions: Any) -> None:
         "--redrawn", action="append", default=[], metavar="KIND=DIR",
         help="the test's contacts rendered anew by `foley sim redraw`; may be given again",
     )  # fmt: skip
+    table.add_argument(
+        "--codec", action="append", default=[], metavar="NAME=DIR", help="a row of the true sound through it"
+    )
     table.add_argument("--draws", type=int, default=6, help="of each window (default: %(default)s)")
     table.add_argument("--seed", type=int, default=0)
     table.add_argument(
@@ -60,7 +63,14 @@ def run(args: argparse.Namespace) -> int:
 
     from foley_synthesis.evaluation.windows.judges import judge_metrics, supplied_judges
     from foley_synthesis.evaluation.windows.models import check_unseen, load_window_model
-    from foley_synthesis.evaluation.windows.rows import model_row, redrawn_row, simple_rows, true_rows
+    from foley_synthesis.evaluation.windows.rows import (
+        codec_of,
+        model_row,
+        redrawn_row,
+        simple_rows,
+        through,
+        true_rows,
+    )
     from foley_synthesis.evaluation.windows.sets import check_apart, read_windows
     from foley_synthesis.evaluation.windows.sounds import window_items
     from foley_synthesis.evaluation.windows.table import learn, score_table
@@ -72,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
     models: dict[str, list[Any]] = {}
     for name, path in _pairs("--model", args.model):
         models.setdefault(name, []).append(load_window_model(path))
+    codecs = {name: through(codec_of(path)) for name, path in _pairs("--codec", args.codec)}
     with Progress(console=Console(stderr=True)) as bar:
 
         def stage(name: str) -> Callable[[int, int], None]:
@@ -92,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         items = window_items(test, args.seed)
         known = learn(train, stage("probes"))
         methods = [
-            *true_rows(),
+            *true_rows(codecs),
             *(redrawn_row(kind, path, test, args.draws) for kind, path in _pairs("--redrawn", args.redrawn)),
             *(model_row(name, seeds, args.draws, args.seed) for name, seeds in models.items()),
             *simple_rows(train, known.mean_above, test, args.draws, args.seed),

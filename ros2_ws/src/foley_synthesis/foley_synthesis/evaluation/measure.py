@@ -201,6 +201,7 @@ def measure(
             m.key: _cell(m, measured[m.fn], weights) for m in metrics if measured[m.fn][0] is not None
         }
         rest[method.key] = {d.key: d.summarise(measured[d.fn]) for d in details}
+        del outputs, measured  # sounds take much room: before the next method predicts
     return Table(items, metrics, cells, rest, {m.key: m.given for m in methods})
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from foley_common.session_file import MOTION_RATE, read_arrays
 from foley_perception.action.gripper import GripperHand
-from foley_perception.dataset.schema import SPLITS
+from foley_perception.dataset.schema import SEEN, SPLITS
 from foley_synthesis.flow.networks.mel import RATE
 from foley_synthesis.flow.session_features import FLOOR_STEP_S, SessionFeatures, at_16_khz, cached_features
 from foley_synthesis.flow.what import WHAT_DIMS, what_of
@@ -58,7 +58,7 @@ class SessionItem:
 
     @property
     def split(self) -> str:
-        """`train`, `validation` or `test`."""
+        """`train`, `validation`, `test` or `test_seen`."""
         return str(self.facts["split"])
 
     @property
@@ -78,7 +78,7 @@ class SessionItem:
 
 
 def check_disjoint(items: Sequence[SessionItem]) -> None:
-    """Raises SessionsError where a session is there twice, or a scene in two splits."""
+    """Raises SessionsError: a session is there twice, or a scene in two splits; `test_seen` is of training scenes."""
     names: dict[tuple[Any, ...], SessionItem] = {}
     scenes: dict[str, SessionItem] = {}
     for item in items:
@@ -89,7 +89,7 @@ def check_disjoint(items: Sequence[SessionItem]) -> None:
         if (same := names.setdefault(key, item)) is not item:
             raise SessionsError(f"{item.path} is the same session as {same.path}; remove one")
         other = scenes.setdefault(str(facts["scene_id"]), item)
-        if other.split != item.split:
+        if other.split != item.split and {other.split, item.split} != {"train", SEEN}:
             raise SessionsError(
                 f"scene `{facts['scene_id']}` is in split `{item.split}` ({item.path}) and in `{other.split}` "
                 f"({other.path}); leave one of them out"

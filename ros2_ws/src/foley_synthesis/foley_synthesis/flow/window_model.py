@@ -61,7 +61,7 @@ class EvaluationWindow:
     @property
     def session_id(self) -> str:
         """`<scene_id>-p<policy seed>`, as its file is called."""
-        return session_name(self.session)
+        return f"{self.scene_id}-p{self.session.facts.get('policy_seed', 0)}"
 
     @property
     def window_id(self) -> str:
@@ -88,11 +88,6 @@ class EvaluationWindow:
         begin = self.first_row * rate // MOTION_RATE
         samples = self.session.sound[begin : begin + round(EVALUATION_S * rate)].astype(np.float32) / 2**15
         return np.asarray(resample_poly(samples, 1, rate // RATE) if rate > RATE else samples, np.float32)
-
-
-def session_name(session: SessionData) -> str:
-    """`<scene_id>-p<policy seed>`, as its file is called."""
-    return f"{session.facts['scene_id']}-p{session.facts.get('policy_seed', 0)}"
 
 
 class WindowModel(Protocol):

@@ -243,6 +243,9 @@ def test_sets_that_share_a_scene_or_say_another_split_are_refused(tmp_path: Path
     write_session(tmp_path / "test" / "x.npz", shared)
     with pytest.raises(SessionsError, match="scene `train-00000` is in split `test`"):
         load_sessions([train, tmp_path / "test"])
+    seen = dataclasses.replace(shared, facts={**shared.facts, "split": "test_seen"})
+    write_session(tmp_path / "test" / "x.npz", seen)
+    assert len(load_sessions([train, tmp_path / "test"]).of("test_seen")) == 1
     with pytest.raises(SessionsError, match="is the same session as"):
         load_sessions([train, train])
     (train / "set.json").write_text(json.dumps({"settings": {"split": "validation"}}))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytestmark = [pytest.mark.nodes, pytest.mark.real_time]
+pytestmark = pytest.mark.nodes
 
 
 def _world() -> ModuleType:
@@ -106,6 +106,7 @@ def rig(ros_context: Any, checkpoint: Path, request: pytest.FixtureRequest) -> I
     rig.node._quietly(rig.node._release)
 
 
+@pytest.mark.real_time
 def test_sound_is_predicted_before_the_touch(rig: Rig) -> None:
     rig.activate()
     rig.bench.transforms()
@@ -146,6 +147,7 @@ def flow_rig(ros_context: Any, flow: Path) -> Iterator[Rig]:
     rig.node._quietly(rig.node._release)
 
 
+@pytest.mark.real_time
 def test_a_flow_predicts_a_plan(flow_rig: Rig) -> None:
     flow_rig.activate()
     flow_rig.bench.transforms()
@@ -215,6 +217,7 @@ def test_a_plan_that_is_over_makes_room_for_the_next(flow_rig: Rig) -> None:
     assert flow_rig.node.health().values["plans_dropped"] == 1
 
 
+@pytest.mark.real_time
 def test_what_if_of_a_flow_has_no_estimate(flow_rig: Rig) -> None:
     flow_rig.activate()
     flow_rig.bench.transforms()
@@ -227,6 +230,7 @@ def test_what_if_of_a_flow_has_no_estimate(flow_rig: Rig) -> None:
     assert answer.material.abstain and not answer.material.probabilities
 
 
+@pytest.mark.real_time
 def test_executed_prediction_follows_a_contact(rig: Rig) -> None:
     rig.activate()
     rig.bench.transforms()
@@ -254,6 +258,7 @@ def test_executed_prediction_follows_a_contact(rig: Rig) -> None:
     assert message.lead_time < 0 and not rig.material
 
 
+@pytest.mark.real_time
 def test_a_contact_waits_until_its_last_picture_has_come(rig: Rig) -> None:
     """A camera's picture comes late; without it the model would be shown the one before."""
     rig.activate()
@@ -377,6 +382,7 @@ def ask(rig: Rig, **goal: Any) -> Any:
     return handle, handle.get_result_async() if handle.accepted else None
 
 
+@pytest.mark.real_time
 def test_what_if(rig: Rig) -> None:
     from foley_msgs.action import PredictContact
 

@@ -9,7 +9,10 @@ from pathlib import Path
 from foley_synthesis.checkpoint import CONFIG_FILE, CorruptCheckpoint, schema_of
 from foley_synthesis.flow.window_model import EvaluationWindow, WindowModel
 
-_LOADERS: dict[str, str] = {"foley-contact-flow-1": "foley_synthesis.flow.contact.model"}
+_LOADERS: dict[str, str] = {
+    "foley-contact-flow-1": "foley_synthesis.flow.contact.model",
+    "foley-regression-1": "foley_synthesis.flow.regression.window_model",
+}
 """Schema -> module with ``load_window_model(folder: Path) -> WindowModel``, imported only where it is needed."""
 
 

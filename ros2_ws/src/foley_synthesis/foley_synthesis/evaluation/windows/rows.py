@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,16 +12,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from foley_common.session_file import VIEW_RATE, SessionData, read_session
+from foley_common.session_file import VIEW_RATE, SessionData
 from foley_perception.action.contact_motion import NAMES, contact_motion
 from foley_perception.geometry.height_map import HeightMap
 from foley_perception.geometry.se3 import SE3
 from foley_synthesis.evaluation.measure import Given, Item, Method
 from foley_synthesis.evaluation.sound_metrics import REAL, Sound
-from foley_synthesis.evaluation.windows.sets import session_files, without_views
 from foley_synthesis.evaluation.windows.sounds import WindowOutput
 from foley_synthesis.flow.networks.mel import FINE, RATE, GriffinLim, LogMel
-from foley_synthesis.flow.window_model import EVALUATION_S, EvaluationWindow, WindowModel, session_name
+from foley_synthesis.flow.window_model import EVALUATION_S, EvaluationWindow, WindowModel
 from foley_synthesis.vis.synthesis.exemplar import shifted
 
 Step = Callable[[], None]
@@ -89,6 +90,21 @@ def true_rows(through: dict[str, Callable[[Sound], Sound]] | None = None) -> lis
         each_window(key, "truth", lambda item, way=way: way(item.truth.waveform)[None])  # type: ignore[misc]
         for key, way in ways.items()
     ]
+
+
+def codec_of(folder: Path) -> SoundCodec:
+    """That of a folder.
+
+    Raises:
+        CorruptCheckpoint: a file is missing or damaged, or it is no codec.
+        ValueError: it is of another rate than windows are.
+    """
+    from foley_synthesis.flow.codec.model_file import load_codec
+
+    codec = load_codec(folder)[0].eval()
+    if codec.config.rate != RATE:
+        raise ValueError(f"{folder} is a codec of {codec.config.rate} Hz, windows have {RATE}")
+    return codec
 
 
 def through(codec: SoundCodec) -> Callable[[Sound], Sound]:
@@ -222,28 +238,34 @@ def _scores(model: WindowModel, items: Sequence[Item]) -> NDArray[np.float64] | 
 
 
 def redrawn_row(kind: str, folder: Path, test: Sequence[EvaluationWindow], draws: int) -> Method:
-    """Windows of sessions whose true contacts were rendered anew by `foley sim redraw`, one file a session and draw.
+    """True contacts rendered anew by `foley sim redraw`, so many draws of each session at most.
 
     Raises:
-        OSError, ValueError: a file cannot be read, or a session of the test has none.
+        OSError: a file cannot be read.
+        ValueError: a session of the test has no draws, or other lengths.
     """
-    drawn: dict[str, list[Sound]] = {window.window_id: [] for window in test}
-    own: dict[str, list[EvaluationWindow]] = {}
-    for window in test:
-        own.setdefault(window.session_id, []).append(window)
-    for path in session_files(folder):
-        session = without_views(read_session(path))
-        for window in own.get(session_name(session), ()):
-            if len(drawn[window.window_id]) < draws:
-                drawn[window.window_id].append(EvaluationWindow(session, window.start_s).sound())
-    few = min(len(sounds) for sounds in drawn.values())
+    files = {w.session_id: sorted(folder.glob(f"{w.session_id}-draw*.npy"))[:draws] for w in test}
+    few = min(len(found) for found in files.values())
     if not few:
-        missing = next(name for name, sounds in drawn.items() if not sounds)
-        raise ValueError(f"{folder} has no sound of window {missing}; redraw the whole test set into it")
+        missing = next(name for name, found in files.items() if not found)
+        raise ValueError(f"{folder} has no draws of session {missing}; redraw the whole test set into it")
 
-    def predict(items: Sequence[Item], step: Step) -> list[WindowOutput]:
-        for _ in items:
-            step()
-        return [WindowOutput(np.stack([drawn[item.truth.window.window_id][:few] for item in items]))]
+    @functools.lru_cache(maxsize=1)  # windows of a session come one after the other
+    def drawn(session_id: str) -> list[NDArray[np.int16]]:
+        return [np.load(path, allow_pickle=False) for path in files[session_id][:few]]
 
-    return Method(f"redrawn, {kind}", predict, "truth")
+    def make(item: Item) -> NDArray[np.float32]:
+        window = item.truth.window
+        sounds = drawn(window.session_id)
+        if any(one.shape != window.session.sound.shape for one in sounds):
+            raise ValueError(
+                f"{folder}: draws of {window.session_id} are not as long as the session; redraw them"
+            )
+        return np.stack(
+            [
+                EvaluationWindow(dataclasses.replace(window.session, sound=one), window.start_s).sound()
+                for one in sounds
+            ]
+        )
+
+    return each_window(f"redrawn, {kind}", "truth", make)

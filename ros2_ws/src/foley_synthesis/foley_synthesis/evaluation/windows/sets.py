@@ -22,13 +22,12 @@ def _quiet(done: int, total: int) -> None:
 
 
 def session_files(folder: Path) -> list[Path]:
-    """Of a set and the folders in it, by name.
+    """Of a set, by name.
 
     Raises:
         ValueError: there are none.
     """
-    found = (p for p in folder.rglob("*.npz") if not p.name.startswith("."))  # those are written just now
-    files = sorted(path for path in found if not path.name.endswith(_CONTACTS))
+    files = sorted(path for path in folder.glob("*.npz") if not path.name.endswith(_CONTACTS))
     if not files:
         raise ValueError(f"{folder} holds no sessions; write them with `foley sim sessions --out {folder}`")
     return files

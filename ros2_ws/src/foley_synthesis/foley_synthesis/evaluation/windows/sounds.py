@@ -87,22 +87,27 @@ class WindowOutput:
     scores: Array | None = None  # [n, 8] how likely the method finds each candidate, NaN: it cannot say
 
     @cached_property
-    def _levels(self) -> NDArray[np.float32] | None:
-        """[n, m, 80, frames]; a window at a time, as the whole would need several times its room."""
-        return None if self.sounds is None else np.stack([mel_levels(one) for one in self.sounds])
+    def _measured(self) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Levels over their floors, and floors; a window at a time, as levels of all would double the room."""
+        if self.sounds is None:
+            assert self.mel_above is not None
+            return self.mel_above, None
+        above, floors = [], []
+        for sounds in self.sounds:
+            levels = mel_levels(sounds)
+            above.append(above_floor(levels))
+            floors.append(floor_of(levels))
+        return np.stack(above), np.stack(floors)
 
-    @cached_property
+    @property
     def above(self) -> NDArray[np.float32]:
         """Over its floor [dB], [n, m, 80, frames]."""
-        if self._levels is None:
-            assert self.mel_above is not None
-            return self.mel_above
-        return np.stack([above_floor(one) for one in self._levels])
+        return self._measured[0]
 
-    @cached_property
+    @property
     def floor(self) -> NDArray[np.float32] | None:
         """[n, m, 80] dB; None where it has no sounds."""
-        return None if self._levels is None else np.stack([floor_of(one) for one in self._levels])
+        return self._measured[1]
 
     @property
     def draws(self) -> int:

@@ -9,6 +9,9 @@ History = dict[nn.Module, Tensor]
 """Of a causal stream: what each convolution has seen last. Empty at the beginning; a call replaces it."""
 
 
+_BEGIN = 0.3  # of the size of weights that is usual
+
+
 class TimeConv(nn.Module):
     """A convolution of each channel alone along time [b, t, c], at float32: bfloat16 is slower here."""
 
@@ -35,15 +38,17 @@ class TimeConv(nn.Module):
 
 
 class Block(nn.Module):
-    """x + scale * MLP(norm(convolution(x))) of [b, t, c]."""
+    """x + MLP(norm(convolution(x))) of [b, t, c]; the MLP begins small."""
 
-    def __init__(self, channels: int, hidden: int, kernel: int, causal: bool, scale: float) -> None:
+    def __init__(self, channels: int, hidden: int, kernel: int, causal: bool) -> None:
         super().__init__()
         self._conv = TimeConv(channels, kernel, causal)
         self._norm = nn.LayerNorm(channels, eps=1e-6)
         self._in, self._out = nn.Linear(channels, hidden), nn.Linear(hidden, channels)
-        self._scale = nn.Parameter(torch.full((channels,), scale))
+        with torch.no_grad():
+            self._out.weight.mul_(_BEGIN)
 
     def forward(self, x: Tensor, history: History | None = None) -> Tensor:
         changed = self._out(nn.functional.silu(self._in(self._norm(self._conv(x, history)))))
-        return x + self._scale * changed
+        made: Tensor = x + changed
+        return made

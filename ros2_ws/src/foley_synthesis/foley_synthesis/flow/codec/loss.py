@@ -49,51 +49,57 @@ def codec_losses(
     floor: Tensor,
     config: CodecTrainConfig,
     generator: torch.Generator | None = None,
+    *,
+    hear: bool = True,
 ) -> Losses:
     """Of sounds [b, n] and the noise floor [b, bins] of each, in mel magnitudes.
 
     Only the first ``config.heard`` of them are made into sound; one further resolution is drawn for each call.
+
+    Args:
+        hear: whether any is; else all terms but those of the mel spectrogram and the latent are 0.
     """
     hop, window, count = codec.config.hop, codec.window, min(config.heard, len(sound))
-    resolution = RESOLUTIONS[int(torch.randint(len(RESOLUTIONS), (), generator=generator))]
-    first = torch.randint(1024, (len(sound),), generator=generator)
     content, level = codec.split(sound)
-    mean, log_variance = codec.posterior(content)
-    noise = torch.randn(mean.shape, generator=generator).to(mean)
-    made = codec.spectra(mean + noise * (0.5 * log_variance).exp(), first=first)
+    own = analysed(content, window, hop).abs()
+    own_mel = scaled(codec.mel(own))
+    mean, log_variance = codec.posterior(content, own_mel)
+    latent = mean + torch.randn(mean.shape, generator=generator).to(mean) * (0.5 * log_variance).exp()
     divergence = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).mean()
 
     true = analysed(sound, window, hop).abs()
     true_mel = codec.mel(true)
     weight = 1.0 + (config.foreground_weight - 1.0) * (true_mel > _FOREGROUND * floor[:, None]).to(sound)
-    mel = _mean((made.mel - codec.mels(content)).abs(), weight)
+    if not hear:
+        mel = _mean((codec.decoded_mel(latent) - own_mel).abs(), weight)
+        none = mel.new_zeros(())
+        return Losses(none, mel, none, none, divergence)
+    resolution = RESOLUTIONS[int(torch.randint(len(RESOLUTIONS), (), generator=generator))]
+    first = torch.randint(1024, (len(sound),), generator=generator)
+    made = codec.spectra(latent[:count], first=first[:count])
+    content_mel = codec.decoded_mel(latent[count:])
+    mel = _mean((torch.cat([made.mel, content_mel]) - own_mel).abs(), weight)
+    true, true_mel, own, weight, floor = (x[:count] for x in (true, true_mel, own, weight, floor))
     noise_floor = codec.mel.smooth_inverse(floor).exp()[:, None]  # [b, 1, w / 2 + 1]
-    # Magnitudes are at unit level: brought to the sound's, by the level in the middle of a frame.
-    own = analysed(content, window, hop).abs()
+    # Magnitudes are at unit level, and so must be what is quiet in them.
     strength = 1.0 + (config.foreground_weight - 1.0) * (true > _FOREGROUND * noise_floor).to(sound)
     least = (
         0.3 * noise_floor * own.sum(-1, keepdim=True) / true.sum(-1, keepdim=True).clamp(min=FLOOR) + FLOOR
     )
-    magnitude = _mean(((made.magnitudes + least).log() - (own + least).log()).abs(), strength)
+    magnitude = _mean(((made.log_magnitudes.exp() + least).log() - (own + least).log()).abs(), strength)
 
-    heard = codec.sound_of(_some(made, count), level[:count])
+    heard = codec.sound_of(codec.complex(made), level[:count])
     spectra = analysed(heard, window, hop)
     sizes = spectra.abs()
-    mel = 0.5 * (mel + _mean((scaled(codec.mel(sizes)) - scaled(true_mel[:count])).abs(), weight[:count]))
-    least = 0.3 * noise_floor[:count] + FLOOR
-    spectrum = _mean(((sizes + least).log() - (true[:count] + least).log()).abs(), strength[:count])
+    mel = 0.5 * (mel + _mean((scaled(codec.mel(sizes)) - scaled(true_mel)).abs(), weight))
+    least = 0.3 * noise_floor + FLOOR
+    spectrum = _mean(((sizes + least).log() - (true + least).log()).abs(), strength)
     other, other_true, ratio = _at(resolution, codec, heard, sound[:count])
-    other_floor = torch.nn.functional.interpolate(noise_floor[:count], other.shape[-1], mode="linear") * ratio
+    other_floor = torch.nn.functional.interpolate(noise_floor, other.shape[-1], mode="linear") * ratio
     strength = 1.0 + (config.foreground_weight - 1.0) * (other_true > _FOREGROUND * other_floor).to(sound)
     least = 0.3 * other_floor + FLOOR
     spectrum = 0.5 * (spectrum + _mean(((other + least).log() - (other_true + least).log()).abs(), strength))
     return Losses(spectrum, mel, magnitude, _onset(codec, heard, sound[:count]), divergence)
-
-
-def _some(made: object, count: int) -> object:
-    return dataclasses.replace(
-        made, **{f.name: getattr(made, f.name)[:count] for f in dataclasses.fields(made)}
-    )  # type: ignore
 
 
 def _at(resolution: float, codec: Codec, made: Tensor, true: Tensor) -> tuple[Tensor, Tensor, float]:
@@ -109,9 +115,10 @@ def _onset(codec: Codec, made: Tensor, true: Tensor) -> Tensor:
     size = codec.config.window // 2
     window, hop = torch.hann_window(size, device=true.device), size // 4
     near = near_onsets(true, codec.config.rate, hop)[..., None]
-    a, b = analysed(made, window, hop), analysed(true, window, hop)
-    size_of = (b.abs() * near).sum(dim=(1, 2)) + FLOOR
-    apart = ((a - b).abs() * near).sum(dim=(1, 2)) / size_of
+    a, b = (torch.view_as_real(analysed(sound, window, hop)) for sound in (made, true))
+    size_of = (b.norm(dim=-1) * near).sum(dim=(1, 2)) + FLOOR
+    # The root's slope has no bound at 0.
+    apart = (((a - b).square().sum(dim=-1) + FLOOR**2).sqrt() * near).sum(dim=(1, 2)) / size_of
     there = near.any(dim=1)[:, 0].to(apart)
     return (apart.clamp(max=10.0) * there).sum() / there.sum().clamp(min=1.0)
 
@@ -127,7 +134,8 @@ def near_onsets(sound: Tensor, rate: int, hop: int) -> Tensor:
     rises = (db - before > _RISE_DB).to(sound)
     reach = round(_AROUND_S * rate / piece)
     near = torch.nn.functional.max_pool1d(rises, 2 * reach + 1, 1, reach)
-    return torch.nn.functional.interpolate(near, sound.shape[-1] // hop, mode="nearest")[:, 0] > 0
+    near = torch.nn.functional.interpolate(near, sound.shape[-1] // hop, mode="nearest")
+    return torch.as_tensor(near[:, 0] > 0)
 
 
 def _mean(error: Tensor, weight: Tensor) -> Tensor:

@@ -1,8 +1,9 @@
 """Sound to a small latent and back: an encoder of mel spectra, a decoder of spectra, an inverse Fourier transform.
 
     sound [n] -> level [n/512] and, over it, content
-    content -> log mel [n/128, 80], levels of each 1 ms [n/128, 16] -> blocks at 125 Hz, at 31.25 Hz -> [n/512, 32]
-    latent -> blocks at 125 Hz -> log mel, magnitudes and phases [n/128, 257] -> inverse STFT -> times level -> sound
+    content -> log mel [n/128, 80], levels of each 1 ms [n/128, 16] -> blocks at 125 and 31.25 Hz -> [n/512, 32]
+    latent -> blocks at 31.25 Hz -> log mel -> blocks at 125 Hz -> magnitudes and phases [n/128, 257]
+           -> inverse STFT -> times level -> sound
 
 Vocos (Siuzdak 2023, arXiv:2306.00814) showed that the inverse transform makes good sound of spectra that a network
 predicts frame by frame. What is added here lets it begin near something sensible: latent and spectrogram are also
@@ -23,6 +24,7 @@ from foley_synthesis.flow.codec.config import STRIDE, CodecConfig
 from foley_synthesis.flow.codec.layers import Block, History
 from foley_synthesis.flow.codec.level import gains, level_track
 from foley_synthesis.flow.codec.spectrum import (
+    FINE_LEVELS,
     Mel,
     analysed,
     fine_levels,
@@ -49,8 +51,13 @@ class Spectra:
     """What the decoder predicts, at unit level."""
 
     mel: Tensor  # [b, t, bins] scaled
-    magnitudes: Tensor  # [b, t, w / 2 + 1]
-    phases: Tensor  # [b, t, w / 2 + 1] complex of unit size
+    log_magnitudes: Tensor  # [b, t, w / 2 + 1] natural logarithm
+    turns: Tensor  # [b, t, 2, w / 2 + 1] real and imaginary part of what is added to the phases of the fixed noise
+    frames: Tensor  # [b or 1, t] int64 of the fixed noise
+
+    def some(self, count: int) -> Spectra:
+        """The first of a batch."""
+        return Spectra(*(getattr(self, field.name)[:count] for field in dataclasses.fields(self)))
 
 
 class Codec(nn.Module):
@@ -65,7 +72,8 @@ class Codec(nn.Module):
         super().__init__()
         self.config = config
         self.mel = Mel(config.rate, config.window, config.bins)
-        self._encoder, self._decoder = _Encoder(config), _Decoder(config)
+        self._encoder = _Encoder(config)
+        self._mel_decoder, self._spectrum_decoder = _MelDecoder(config), _SpectrumDecoder(config)
         self.register_buffer("window", torch.hann_window(config.window), persistent=False)
         self.register_buffer("noise", _noise_phases(config), persistent=False)
         self.register_buffer("shift", torch.zeros(config.latent, 1))
@@ -90,9 +98,14 @@ class Codec(nn.Module):
         """Scaled mel spectrogram [b, n / 128, bins]."""
         return scaled(self.mel(analysed(content, self.window, self.config.hop).abs()))
 
-    def posterior(self, content: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and logarithm of the variance [b, latent, n / 512] of content [b, n], before they are scaled."""
-        mel, fine = self.mels(content), fine_levels(content, self.config.hop)
+    def posterior(self, content: Tensor, mel: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Mean and logarithm of the variance [b, latent, n / 512] of content [b, n], before they are scaled.
+
+        Args:
+            mel: of the content, where it is known.
+        """
+        mel = self.mels(content) if mel is None else mel
+        fine = fine_levels(content, self.config.hop)
         with self._reduced(content):
             mean, log_variance = self._encoder(mel, fine)
         return mean.transpose(1, 2), log_variance.transpose(1, 2)
@@ -103,6 +116,12 @@ class Codec(nn.Module):
         return Coded((self.posterior(content)[0] - self.shift) / self.scale, level)
 
     # ---- back ----------------------------------------------------------------------------------------------
+    def decoded_mel(self, latent: Tensor) -> Tensor:
+        """Scaled mel spectrogram [b, t, bins] of latents [b, latent, n] before they are scaled."""
+        with self._reduced(latent):
+            mel: Tensor = self._mel_decoder(latent.transpose(1, 2), None)[0]
+        return mel
+
     def spectra(self, latent: Tensor, history: History | None = None, first: int | Tensor = 0) -> Spectra:
         """Of latents [b, latent, n] before they are scaled.
 
@@ -111,17 +130,23 @@ class Codec(nn.Module):
             first: frame of the fixed noise at which it begins, of all or of each [b].
         """
         with self._reduced(latent):
-            mel, more, turns = self._decoder(latent.transpose(1, 2), history)
-        magnitudes = (self.mel.smooth_inverse(unscaled(mel)) + more).exp()
-        count = mel.shape[1]
+            mel, features = self._mel_decoder(latent.transpose(1, 2), history)
+            more, turns = self._spectrum_decoder(mel, features, history)
+        log_magnitudes = self.mel.smooth_inverse(unscaled(mel)) + more
         begin = torch.as_tensor(first, device=mel.device).reshape(-1, 1)
-        frames = (begin + torch.arange(count, device=mel.device)) % _NOISE_FRAMES
-        turned = self.noise[frames] + torch.complex(*turns.float().chunk(2, dim=-1))
-        return Spectra(mel, magnitudes, turned / turned.abs().clamp(min=1e-6))
+        frames = (begin + torch.arange(mel.shape[1], device=mel.device)) % _NOISE_FRAMES
+        return Spectra(mel, log_magnitudes, turns, frames)
 
-    def sound_of(self, spectra: Spectra, level: Tensor) -> Tensor:
-        """Sounds [b, n] as the network predicts them, without refinement."""
-        content = synthesised(spectra.magnitudes * spectra.phases, self.window, self.config.hop)
+    def complex(self, made: Spectra) -> Tensor:
+        """Complex spectra [b, t, w / 2 + 1]."""
+        turned = made.turns + self.noise[made.frames]
+        real, imaginary = turned[:, :, 0], turned[:, :, 1]
+        factor = made.log_magnitudes.exp() * torch.rsqrt(real.square() + imaginary.square() + 1e-12)
+        return torch.complex(factor * real, factor * imaginary)
+
+    def sound_of(self, spectra: Tensor, level: Tensor) -> Tensor:
+        """Sounds [b, n] of complex spectra at unit level."""
+        content = synthesised(spectra, self.window, self.config.hop)
         return content * gains(level, self.config.samples) if self.config.level else content
 
     def decode(self, coded: Coded, rounds: int | None = None) -> Tensor:
@@ -130,12 +155,11 @@ class Codec(nn.Module):
         Args:
             rounds: of refinement, in place of the configuration's; a causal decoder has none, because they look ahead.
         """
-        made = self.spectra(coded.content * self.scale + self.shift)
+        spectra = self.complex(self.spectra(coded.content * self.scale + self.shift))
         count = 0 if self.config.causal else self.config.rounds if rounds is None else rounds
         if count:
-            phases = refined(made.magnitudes, made.phases, self.window, self.config.hop, count)
-            made = dataclasses.replace(made, phases=phases)
-        return self.sound_of(made, coded.level)
+            spectra = refined(spectra, self.window, self.config.hop, count)
+        return self.sound_of(spectra, coded.level)
 
     def _reduced(self, like: Tensor) -> torch.autocast:
         """Matrix products at bfloat16 in training: four times as fast where the processor has them."""
@@ -154,8 +178,8 @@ class Codec(nn.Module):
         spread, axes = values[order].clamp(min=1e-8).sqrt(), vectors[:, order]  # [latent], [4 * bins, latent]
         self._encoder.straight.weight.copy_((axes / spread).T)
         self._encoder.straight.bias.copy_(-(mean @ (axes / spread)))
-        self._decoder.straight.weight.copy_(axes * spread)
-        self._decoder.straight.bias.copy_(mean)
+        self._mel_decoder.straight.weight.copy_(axes * spread)
+        self._mel_decoder.straight.bias.copy_(mean)
 
     @torch.no_grad()
     def set_scale(self, contents: Tensor) -> None:
@@ -168,13 +192,12 @@ class Codec(nn.Module):
 class _Encoder(nn.Module):
     def __init__(self, config: CodecConfig) -> None:
         super().__init__()
-        narrow, wide, features = config.encoder_width, config.width, config.bins + 16
-        self._latent = config.latent
+        fine, wide = config.fine_width, config.width
         self.straight = nn.Linear(STRIDE * config.bins, config.latent)
-        self._begin = nn.Linear(features, narrow)
-        self._fast = _blocks(config.encoder_blocks, narrow, 3 * narrow, config.kernel, False)
-        self._slower = nn.Linear(STRIDE * narrow, wide)
-        self._slow = _blocks(config.encoder_blocks, wide, 3 * wide, config.kernel, False)
+        self._begin = nn.Linear(config.bins + FINE_LEVELS, fine)
+        self._fine = Block(fine, config.fine_hidden, config.fine_kernel, False)
+        self._slower = nn.Linear(STRIDE * fine, wide)
+        self._coarse = _blocks(config, False)
         self._norm = nn.LayerNorm(wide, eps=1e-6)
         self._end = nn.Linear(wide, 2 * config.latent)
         nn.init.zeros_(self._end.weight)
@@ -182,11 +205,8 @@ class _Encoder(nn.Module):
 
     def forward(self, mel: Tensor, fine: Tensor) -> tuple[Tensor, Tensor]:
         """[b, 4 n, bins], [b, 4 n, 16] -> mean and logarithm of the variance [b, n, latent]."""
-        x = self._begin(torch.cat([mel, fine], dim=-1))
-        for block in self._fast:
-            x = block(x)
-        x = self._slower(_joined(x))
-        for block in self._slow:
+        x = self._slower(_joined(self._fine(self._begin(torch.cat([mel, fine], dim=-1)))))
+        for block in self._coarse:
             x = block(x)
         mean, log_variance = self._end(self._norm(x)).float().chunk(2, dim=-1)
         with torch.autocast(mel.device.type, enabled=False):
@@ -194,40 +214,63 @@ class _Encoder(nn.Module):
         return straight + mean, (log_variance + _LOG_VARIANCE).clamp(-20.0, 10.0)
 
 
-class _Decoder(nn.Module):
+class _MelDecoder(nn.Module):
+    """At 31.25 Hz: what is heard."""
+
     def __init__(self, config: CodecConfig) -> None:
         super().__init__()
-        width, frequencies = config.width, config.window // 2 + 1
-        self._width, self._frequencies, self._bins = width, frequencies, config.bins
+        self._bins = config.bins
         self.straight = nn.Linear(config.latent, STRIDE * config.bins)
-        self._begin = nn.Linear(config.latent, width)
-        self._slow = _blocks(1, width, config.hidden, config.kernel, config.causal)
-        self._faster = nn.Linear(width, STRIDE * width)
-        self._seen = nn.Linear(config.bins, width)
-        self._fast = _blocks(config.blocks, width, config.hidden, config.kernel, config.causal)
-        self._norm = nn.LayerNorm(width, eps=1e-6)
-        self._end = nn.Linear(width, config.bins + 3 * frequencies)
+        self._begin = nn.Linear(config.latent, config.width)
+        self._coarse = _blocks(config, config.causal)
+        self._norm = nn.LayerNorm(config.width, eps=1e-6)
+        self._end = nn.Linear(config.width, STRIDE * config.bins)
         nn.init.zeros_(self._end.weight)
         nn.init.zeros_(self._end.bias)
 
-    def forward(self, latent: Tensor, history: History | None) -> tuple[Tensor, Tensor, Tensor]:
-        """[b, n, latent] -> mel [b, 4 n, bins], logarithms by which magnitudes differ, and turns of their phases."""
-        batch, count = latent.shape[:2]
-        with torch.autocast(latent.device.type, enabled=False):
-            straight = self.straight(latent).reshape(batch, count * STRIDE, self._bins)
+    def forward(self, latent: Tensor, history: History | None) -> tuple[Tensor, Tensor]:
+        """[b, n, latent] -> mel [b, 4 n, bins] and features [b, n, width]."""
         x = self._begin(latent)
-        for block in self._slow:
+        for block in self._coarse:
             x = block(x, history)
-        x = self._faster(x).reshape(batch, count * STRIDE, self._width) + self._seen(straight)
-        for block in self._fast:
-            x = block(x, history)
-        made = self._end(self._norm(x)).float()
-        mel, more, turns = made.split([self._bins, self._frequencies, 2 * self._frequencies], dim=-1)
-        return (straight + mel).clamp(-1.5, 3.0), more.clamp(-4.0, 4.0), turns
+        x = self._norm(x)
+        with torch.autocast(latent.device.type, enabled=False):
+            straight = self.straight(latent)
+        mel = (straight + self._end(x).float()).reshape(len(latent), -1, self._bins)
+        return mel.clamp(-1.5, 3.0), x
 
 
-def _blocks(count: int, width: int, hidden: int, kernel: int, causal: bool) -> nn.ModuleList:
-    return nn.ModuleList([Block(width, hidden, kernel, causal, 1.0 / count) for _ in range(count)])
+class _SpectrumDecoder(nn.Module):
+    """At 125 Hz: each bin's magnitude and phase."""
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        width, self._bins = config.fine_width, config.window // 2 + 1
+        self._width = width
+        self._seen = nn.Linear(config.bins, width)
+        self._faster = nn.Linear(config.width, STRIDE * width)
+        self._fine = nn.ModuleList(
+            Block(width, config.fine_hidden, config.fine_kernel, config.causal)
+            for _ in range(config.fine_blocks)
+        )
+        self._norm = nn.LayerNorm(width, eps=1e-6)
+        self._end = nn.Linear(width, 3 * self._bins)
+        nn.init.zeros_(self._end.weight)
+        nn.init.zeros_(self._end.bias)
+
+    def forward(self, mel: Tensor, features: Tensor, history: History | None) -> tuple[Tensor, Tensor]:
+        """What is added to log magnitudes [b, t, bins] and to phases [b, t, 2, bins]."""
+        x = self._seen(mel) + self._faster(features).reshape(len(mel), -1, self._width)
+        for block in self._fine:
+            x = block(x, history)
+        more, turns = self._end(self._norm(x)).float().split([self._bins, 2 * self._bins], dim=-1)
+        return more.clamp(-4.0, 4.0), turns.unflatten(-1, (2, self._bins))
+
+
+def _blocks(config: CodecConfig, causal: bool) -> nn.ModuleList:
+    return nn.ModuleList(
+        Block(config.width, config.hidden, config.kernel, causal) for _ in range(config.blocks)
+    )
 
 
 def _joined(x: Tensor) -> Tensor:
@@ -236,7 +279,7 @@ def _joined(x: Tensor) -> Tensor:
 
 
 def _noise_phases(config: CodecConfig) -> Tensor:
-    """Of white noise that repeats itself: [1024, w / 2 + 1] complex of unit size."""
+    """Of white noise that repeats itself: [1024, 2, w / 2 + 1] real and imaginary part, of unit size."""
     generator = np.random.default_rng(0)
     sound = torch.from_numpy(generator.standard_normal(_NOISE_FRAMES * config.hop).astype(np.float32))
     margin = (config.window - config.hop) // 2
@@ -249,4 +292,5 @@ def _noise_phases(config: CodecConfig) -> Tensor:
         center=False,
         return_complex=True,
     )[0].T
-    return spectra / spectra.abs().clamp(min=1e-12)
+    unit = spectra / spectra.abs().clamp(min=1e-12)
+    return torch.stack([unit.real, unit.imag], dim=1)

@@ -8,14 +8,14 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from foley_synthesis.flow.codec.config import CodecConfig
 from foley_synthesis.flow.codec.network import Codec
 from foley_synthesis.flow.codec.spectrum import FLOOR, Mel, analysed, inverted, refined, synthesised
 from foley_synthesis.metrics.audio import onset_agreement, onsets
-
-_ABOVE_DB = 10.0
+from foley_synthesis.metrics.foreground import above_floor, foreground_error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,26 +30,17 @@ class Kept:
     windows: int
 
 
-class Foreground:
-    """Sum of |differences| of mel bins, and how many bins stand out, of windows.
-
-    A bin's noise floor is its 20th percentile in the true window; below the floor both sounds count as being at it.
-    """
+class Levels:
+    """Mel levels [bins, t] in dB over a sound's own noise floor, on the codec's grid."""
 
     def __init__(self, config: CodecConfig) -> None:
         self._hop, self._window = config.hop, torch.hann_window(config.window)
         self._mel = Mel(config.rate, config.window, config.bins)
 
-    def __call__(self, made: Tensor, true: Tensor) -> tuple[float, int]:
-        """Of sounds [b, n]."""
-        a, b = (20.0 * self._mel(self._magnitudes(s)).clamp(min=FLOOR).log10() for s in (made, true))
-        floor = b.quantile(0.2, dim=1, keepdim=True)
-        a, b = (a - floor).clamp(min=0.0), (b - floor).clamp(min=0.0)
-        stands = (a > _ABOVE_DB) | (b > _ABOVE_DB)
-        return float(((a - b).abs() * stands).sum()), int(stands.sum())
-
-    def _magnitudes(self, sound: Tensor) -> Tensor:
-        return analysed(sound, self._window, self._hop).abs()
+    def __call__(self, sound: Tensor) -> NDArray[np.float32]:
+        """Of a sound [1, n]."""
+        magnitudes = self._mel(analysed(sound, self._window, self._hop).abs())
+        return above_floor(20.0 * magnitudes.clamp(min=FLOOR).log10()[0].T.numpy())
 
 
 def kept(
@@ -65,21 +56,21 @@ def kept(
     Args:
         hear: whether onsets are looked for, which takes most of the time; else their F1 is NaN.
     """
-    foreground = Foreground(config)
-    error = bins = hits = wrong = 0.0
-    levels = []
-    for done, sound in enumerate(sounds.split(1), start=1):
+    over_floor = Levels(config)
+    hits = wrong = 0.0
+    errors, levels = [], []
+    for done, sound in enumerate(torch.split(sounds, 1), start=1):
         with torch.inference_mode():
             again = made(sound)
-            part, count = foreground(again, sound)
-        error, bins = error + part, bins + count
+            errors.append(foreground_error(over_floor(again), over_floor(sound)))
         levels.append(abs(_decibels(again) - _decibels(sound)))
         if hear:
-            found = onset_agreement(*(onsets(s[0].numpy(), config.rate) for s in (again, sound)))
+            first, second = (onsets(s[0].numpy(), config.rate) for s in (again, sound))
+            found = onset_agreement(first, second)
             hits, wrong = hits + 2.0 * found.hits, wrong + found.false + found.missed
         progress(done, len(sounds))
     f1 = hits / (hits + wrong) if hear and hits + wrong else math.nan
-    return Kept(error / bins if bins else math.nan, f1, float(np.mean(levels)), len(sounds))
+    return Kept(float(np.mean(errors)), f1, float(np.mean(levels)), len(sounds))
 
 
 def _decibels(sound: Tensor) -> float:
@@ -98,8 +89,9 @@ def rows(codec: Codec) -> dict[str, Callable[[Tensor], Tensor]]:
 
     def griffin_lim(sound: Tensor) -> Tensor:
         magnitudes = from_mel(sound)
-        noise = codec.noise[torch.arange(magnitudes.shape[1]) % len(codec.noise)].expand_as(magnitudes)
-        return synthesised(magnitudes * refined(magnitudes, noise, window, hop, 60), window, hop)
+        noise = codec.noise[torch.arange(magnitudes.shape[1]) % len(codec.noise)]
+        begin = magnitudes * torch.complex(noise[:, 0], noise[:, 1])
+        return synthesised(refined(begin, window, hop, 60), window, hop)
 
     def true_phase(sound: Tensor) -> Tensor:
         true = spectra(sound)

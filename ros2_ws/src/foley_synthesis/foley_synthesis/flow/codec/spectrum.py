@@ -45,20 +45,19 @@ def synthesised(spectra: Tensor, window: Tensor, hop: int) -> Tensor:
     return (sound / weight.clamp(min=1e-3))[:, margin : margin + count * hop]
 
 
-def refined(magnitudes: Tensor, phases: Tensor, window: Tensor, hop: int, rounds: int) -> Tensor:
-    """Phases of unit size that agree with each other better, by Griffin and Lim's fast method (Perraudin et al. 2013).
+def refined(spectra: Tensor, window: Tensor, hop: int, rounds: int) -> Tensor:
+    """Spectra [b, t, bins] of the same magnitudes whose phases agree with each other better.
 
-    Args:
-        magnitudes: wanted [b, t, bins].
-        phases: to begin with [b, t, bins], complex of unit size.
+    Griffin and Lim's fast method (Perraudin et al. 2013).
     """
     momentum = 0.99
-    before = torch.zeros_like(phases)
+    magnitudes = spectra.abs()
+    before = torch.zeros_like(spectra)
     for _ in range(rounds):
-        now = analysed(synthesised(magnitudes * phases, window, hop), window, hop)
+        now = analysed(synthesised(spectra, window, hop), window, hop)
         step = now - momentum / (1.0 + momentum) * before
-        phases, before = step / step.abs().clamp(min=1e-12), now
-    return phases
+        spectra, before = magnitudes * step / step.abs().clamp(min=1e-12), now
+    return spectra
 
 
 class Mel(nn.Module):
@@ -113,11 +112,15 @@ DECIBELS = 50.0
 """To one unit of a scaled spectrogram [dB]."""
 
 
-def fine_levels(sound: Tensor, hop: int, parts: int = 8) -> Tensor:
-    """Log levels [b, n / hop, 2 * parts] of each 1 ms of sounds [b, n]: of all of it, and of its differences.
+FINE_LEVELS = 16
+
+
+def fine_levels(sound: Tensor, hop: int) -> Tensor:
+    """Log levels [b, n / hop, 16] of each 1 ms of sounds [b, n]: of all of it, and of its differences.
 
     A frame of 32 ms does not tell when within it something began; these do.
     """
+    parts = FINE_LEVELS // 2
     edges = nn.functional.pad(sound, (1, 0))
     differences = edges[:, 1:] - edges[:, :-1]
     both = torch.stack([sound, differences], dim=1)

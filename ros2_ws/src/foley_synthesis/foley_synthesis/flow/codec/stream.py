@@ -46,7 +46,7 @@ class CodecStream:
         )
         count = made.mel.shape[1]
         self._frames += count
-        total = overlapped(windowed(made.magnitudes * made.phases, codec.window), config.hop)
+        total = overlapped(windowed(codec.complex(made), codec.window), config.hop)
         weight = overlapped(codec.window.square().expand(1, count, config.window), config.hop)
         rest, ready = self._rest.shape[1], count * config.hop
         total[:, :rest] += self._rest

@@ -26,7 +26,7 @@ _STAGE = "codec"
 _WARM_UP = 100  # steps
 _WINDOW_FRAMES = 250  # 8 s
 _VALIDATION_WINDOWS = 8
-_STATISTICS = 512  # crops that components and scales are taken from
+_STATISTICS = 256  # crops that components and scales are taken from
 
 
 def train_codec(
@@ -121,7 +121,8 @@ def _step(
     assert isinstance(now, Codec) and isinstance(ema, Codec)
     seed = config.seed * 1_000_003 + step
     sound, floor = crops(sounds, rows, config.batch, config.crop, now.config.samples, config.gain_db, seed)
-    losses = codec_losses(now, sound, floor, config, torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    losses = codec_losses(now, sound, floor, config, generator, hear=done >= config.unheard)
     total = losses.total(config)
     if not bool(total.isfinite()):
         raise FloatingPointError(f"the loss is {float(total)} in step {step}; lower the learning rate")

@@ -59,13 +59,22 @@ def _scaled(log_magnitude: Tensor) -> Tensor:
 
 
 def magnitudes(mel: Tensor) -> Tensor:
-    """What :class:`LogMel` made [..., 80, n] as mel magnitudes."""
-    return torch.pow(10.0, 2.5 * (mel - 1.0)).clamp(min=_FLOOR) - _FLOOR
+    """What :class:`LogMel` made [..., 80, n] as mel magnitudes; what ends at the floor was silence.
+
+    Nothing is taken off for the floor: quiet rooms lie but 3 dB over it, and would come back as silence.
+    """
+    found = torch.pow(10.0, 2.5 * (mel - 1.0))
+    return torch.where(found > 1.001 * _FLOOR, found, torch.zeros_like(found))
 
 
 def decibels(mel: Tensor) -> Tensor:
     """What :class:`LogMel` made, in dB of mel magnitudes: silence is -100."""
     return 50.0 * (mel - 1.0)
+
+
+def of_magnitudes(magnitude: Tensor) -> Tensor:
+    """What :func:`magnitudes` gives back as ``magnitude`` [..., 80, n]."""
+    return _scaled(magnitude.clamp(min=_FLOOR).log10())
 
 
 class Vocoder(Protocol):
@@ -99,8 +108,7 @@ class GriffinLim:
         from torchaudio.functional import griffinlim
 
         hop = self._hop
-        wanted = magnitudes(torch.from_numpy(np.ascontiguousarray(mel)))
-        spectrum = self._inverted(wanted)
+        spectrum = self.spectrum(torch.from_numpy(np.ascontiguousarray(mel)))
         frames = spectrum.shape[1]
         # One more frame at each end: torchaudio centres frame k on sample hop * k, this one half a hop later.
         padded = nn.functional.pad(spectrum[None], (1, 1), mode="replicate")[0]
@@ -121,8 +129,9 @@ class GriffinLim:
         begin = hop // 2
         return np.asarray(sound[begin : begin + hop * frames].numpy(), np.float32)
 
-    def _inverted(self, wanted: Tensor) -> Tensor:
-        """Magnitudes [bins, n] whose mel bins [80, n] are the wanted ones, by Lee and Seung's updates (2001)."""
+    def spectrum(self, mel: Tensor) -> Tensor:
+        """Magnitudes [bins, n] that have this mel [80, n], by Lee and Seung's updates (2001)."""
+        wanted = magnitudes(mel)
         bank = self._bank.T  # [80, bins]
         spectrum = self._spread.T @ wanted + 1e-12
         up = bank.T @ wanted

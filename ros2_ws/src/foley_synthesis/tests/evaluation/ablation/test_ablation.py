@@ -57,6 +57,7 @@ def tables(tiny_dataset: ClipDataset, judge: ClipDataset) -> dict[str, Table]:
         seeds=2,
         epochs=3,
         replicates=40,
+        threads=1,
         model=TINY,
         tuned_epochs=1,
         scratch_epochs=1,
@@ -137,7 +138,14 @@ def test_differences_are_paired(figures: dict[str, Any]) -> None:
 
 def test_it_repeats(figures: dict[str, Any], tiny_dataset: ClipDataset) -> None:
     again = ablate(
-        tiny_dataset, seeds=2, epochs=3, replicates=40, model=TINY, tuned_epochs=1, scratch_epochs=1
+        tiny_dataset,
+        seeds=2,
+        epochs=3,
+        replicates=40,
+        threads=1,
+        model=TINY,
+        tuned_epochs=1,
+        scratch_epochs=1,
     )["test"].figures()
     for name, row in figures["test"]["methods"].items():
         for key, value in row.items():
@@ -179,6 +187,8 @@ def test_the_command_writes_the_table(tiny_dataset: ClipDataset, tmp_path: Path,
         "--seeds",
         "1",
         "--epochs",
+        "1",
+        "--threads",
         "1",
         "--frozen",
         "--replicates",

@@ -17,9 +17,11 @@ from foley_common.session_file import VIEW_RATE, SessionData, write_session
 from foley_synthesis.commands import flow as command
 from foley_synthesis.evaluation.measure import Item, Table
 from foley_synthesis.evaluation.windows import models as registry
+from foley_synthesis.evaluation.windows.judges import judge_metrics
 from foley_synthesis.evaluation.windows.metrics import firsts, levels_after
 from foley_synthesis.evaluation.windows.probes import WindowProbes, heard_of, inception_score, touches_of
 from foley_synthesis.evaluation.windows.rows import (
+    codec_of,
     model_row,
     redrawn_row,
     simple_rows,
@@ -30,6 +32,9 @@ from foley_synthesis.evaluation.windows.rows import (
 from foley_synthesis.evaluation.windows.sets import check_apart, windows_of
 from foley_synthesis.evaluation.windows.sounds import CANDIDATES, WindowOutput, WindowTruth, window_items
 from foley_synthesis.evaluation.windows.table import Known, learn, score_table
+from foley_synthesis.flow.codec.config import CodecConfig
+from foley_synthesis.flow.codec.model_file import save_codec
+from foley_synthesis.flow.codec.network import Codec
 from foley_synthesis.flow.window_model import EVALUATION_SAMPLES, EvaluationWindow
 
 Make = Callable[..., SessionData]
@@ -189,6 +194,39 @@ def test_a_played_sound_is_read_by_a_probe_that_did_not_hear_its_scene(
     assert set(asked) == {probes._fold_of[scene]}, "the one that was trained without it"
 
 
+class Ear:
+    """A judge that hears level and peak of clips of 0.6 s."""
+
+    name = "ear"
+
+    def embed(self, sounds: Sequence[np.ndarray], rate: int) -> np.ndarray:
+        assert rate == RATE and {len(sound) for sound in sounds} == {9600}
+        return np.array([[np.sqrt(np.square(s).mean()), np.abs(s).max()] for s in sounds], np.float32)
+
+    def distances(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.abs(a - b).sum(axis=1)
+
+
+def test_supplied_judges_hear_clips_around_touches(items: list[Item]) -> None:
+    cdpam, frechet = judge_metrics(items, Ear(), Ear(), most=10)
+    real = WindowOutput(np.stack([item.truth.waveform for item in items])[:, None])
+    silence = WindowOutput(np.zeros((len(items), 1, EVALUATION_SAMPLES), np.float32))
+    assert cdpam.fn(real, items).shape == (10,)
+    for metric in (cdpam, frechet):
+        at_best, at_worst = (metric.statistic(metric.fn(o, items), None) for o in (real, silence))
+        assert at_best == pytest.approx(0.0, abs=1e-6) and at_worst > 0.01
+        assert metric.fn(WindowOutput(mel_above=np.zeros((4, 1, 80, 1000), np.float32)), items) is None
+    once = cdpam.statistic(cdpam.fn(silence, items), np.array([1.0, 0, 0, 0]))
+    assert once == pytest.approx(cdpam.fn(silence, items)[touches_rows(items, 10) == 0].mean())
+    assert judge_metrics(items, None, None) == ()
+
+
+def touches_rows(items: list[Item], most: int) -> np.ndarray:
+    """Windows of the touches that judges hear."""
+    windows = touches_of([item.truth for item in items]).windows
+    return windows[np.linspace(0, len(windows) - 1, most).round().astype(int)]
+
+
 def test_probes_need_more_than_one_scene(train: list[EvaluationWindow]) -> None:
     alone = learn(train[:2])
     assert alone.probes is None and "1 training scenes" in alone.why_no_probes
@@ -253,21 +291,36 @@ def test_a_codec_is_a_row_of_what_comes_back() -> None:
     np.testing.assert_array_equal(through(Half())(np.ones(8, np.float32)), np.full(8, 0.5))
 
 
+@pytest.mark.parametrize("rate", [RATE, 48_000])
+def test_a_codec_of_another_rate_than_windows_is_refused(rate: int, tmp_path: Path) -> None:
+    small = {"width": 16, "hidden": 16, "blocks": 1, "encoder_width": 16, "encoder_blocks": 1, "latent": 4}
+    save_codec(Codec(CodecConfig(rate=rate, **small)), {}, tmp_path / "codec", {})
+    if rate == RATE:
+        assert through(codec_of(tmp_path / "codec"))(np.zeros(2048, np.float32)).shape == (2048,)
+    else:
+        with pytest.raises(ValueError, match="codec of 48000 Hz, windows have 16000"):
+            codec_of(tmp_path / "codec")
+
+
 def test_redrawn_sessions_are_draws_of_their_windows(
     test: list[EvaluationWindow], items: list[Item], make_session: Make, tmp_path: Path
 ) -> None:
+    made = {}
     for draw in range(2):
         for scene in range(2):
-            session = make_session(f"test-{scene}", "test", 500 + 10 * draw + scene)
-            write_session(tmp_path / f"test-{scene}-p0-draw{draw}.npz", session)
+            session = made[draw, scene] = make_session(f"test-{scene}", "test", 500 + 10 * draw + scene)
+            np.save(tmp_path / f"test-{scene}-p0-draw{draw:03d}.npy", session.sound)
     row = redrawn_row("material known", tmp_path, test, 6)
     (output,) = row.predict(items, lambda: None)
     assert row.key == "redrawn, material known" and output.sounds.shape == (4, 2, EVALUATION_SAMPLES)
-    second = make_session("test-0", "test", 510)
-    np.testing.assert_array_equal(output.sounds[1, 1], EvaluationWindow(second, 8.0).sound())
-    (tmp_path / "test-1-p0-draw0.npz").unlink()
-    (tmp_path / "test-1-p0-draw1.npz").unlink()
-    with pytest.raises(ValueError, match="no sound of window test-1-p0-000000"):
+    np.testing.assert_array_equal(output.sounds[1, 1], EvaluationWindow(made[1, 0], 8.0).sound())
+    np.testing.assert_array_equal(output.sounds[2, 0], EvaluationWindow(made[0, 1], 0.0).sound())
+    np.save(tmp_path / "test-1-p0-draw000.npy", np.zeros(5, np.int16))
+    with pytest.raises(ValueError, match="draws of test-1-p0 are not as long as the session"):
+        redrawn_row("material known", tmp_path, test, 1).predict(items, lambda: None)
+    for draw in range(2):
+        (tmp_path / f"test-1-p0-draw{draw:03d}.npy").unlink()
+    with pytest.raises(ValueError, match="no draws of session test-1-p0"):
         redrawn_row("material known", tmp_path, test, 6)
 
 

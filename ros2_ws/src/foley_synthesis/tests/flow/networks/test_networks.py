@@ -19,6 +19,7 @@ from foley_synthesis.flow.networks.mel import (
     LogMel,
     decibels,
     magnitudes,
+    of_magnitudes,
 )
 from foley_synthesis.flow.networks.rectified_flow import SampleConfig, flow_loss, sample
 from foley_synthesis.flow.networks.vector_field import (
@@ -63,7 +64,19 @@ def test_fine_frames_are_at_125_hz_and_centred_on_the_middle_of_their_samples() 
 
 def test_magnitudes_undo_the_logarithm() -> None:
     mel = torch.linspace(-0.9, 1.5, 50).reshape(5, 10)
-    torch.testing.assert_close(magnitudes(mel).add(1e-5).log10() / 2.5 + 1.0, mel)
+    torch.testing.assert_close(of_magnitudes(magnitudes(mel)), mel)
+    torch.testing.assert_close(magnitudes(mel).log10() / 2.5 + 1.0, mel)
+    assert magnitudes(LogMel(**FINE)(torch.zeros(4096))).abs().max() == 0.0
+
+
+def test_griffin_lim_keeps_the_tone_of_a_quiet_room() -> None:
+    room = 1e-4 * torch.randn(2 * RATE, generator=torch.Generator().manual_seed(0))
+    transform = LogMel(**FINE)
+    mel = transform(room)
+    made = transform(torch.from_numpy(GriffinLim(**FINE).waveform(mel.numpy())))
+    before, after = (decibels(values).quantile(0.2, dim=1) for values in (mel, made))
+    assert before.median() < -90.0, "a few dB over the floor of the spectrogram"
+    assert (after - before).abs().mean() < 0.5
 
 
 def test_griffin_lim_gives_back_pitch_level_and_onset() -> None:

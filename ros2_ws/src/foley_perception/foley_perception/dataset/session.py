@@ -1,0 +1,205 @@
+"""A recording as one session (foley_common/session_file.py): what models of sound that train on sessions can be shown.
+
+Motion comes onto the grid of 125 Hz as `action/motion_grid.py` says, sound is brought to 16 kHz. The surface is the far
+envelope of the recording's depth images, where no other is given.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foley_common.session_file import MOTION_RATE, POINT_SCALE, SessionData, write_session
+from foley_common.times import NS_PER_S
+from foley_perception.action.gripper import GripperHand
+from foley_perception.action.motion_grid import (
+    GridMotion,
+    measured_on_grid,
+    planned_on_grid,
+    wrench_on_grid,
+)
+from foley_perception.dataset.schema import DatasetError
+from foley_perception.episodes.episode import Episode, number
+from foley_perception.episodes.frames import USUAL_FRAMES, FrameNames
+from foley_perception.episodes.names import Naming
+from foley_perception.episodes.planned_path import planned_paths
+from foley_perception.episodes.reader import read_episode
+from foley_perception.geometry.se3 import SE3
+from foley_perception.recording.bag_name import distinct_names, safe_name
+from foley_perception.scene.background import far_of, levels_of, merged
+
+SOUND_RATE = 16_000  # [Hz]
+_DEPTHS = 24  # images over the recording, of which the farthest reading of a pixel counts but one
+_AROUND_M = 0.5  # of the tip's path: farther points are left out
+_REACH_M = 32_767 * POINT_SCALE  # of what a session's file can hold
+_ROW_NS = NS_PER_S // MOTION_RATE
+
+
+def session_of(
+    episode: Episode,
+    hand: GripperHand,
+    *,
+    split: str = "",
+    surface: NDArray[np.floating] | None = None,
+) -> SessionData:
+    """The stretch of a recording in which there are both sound and poses.
+
+    Objects are those whose size and position the recording's scene tells; other contacts are of the table.
+
+    Args:
+        split: where the recording gives none.
+        surface: points [m, 3] of the scene in the world; None: of the recording's depth, and none without it.
+
+    Raises:
+        DatasetError: no sound, no poses, less than 1 s of both, or no split.
+    """
+    sound, pose = episode.audio, episode.ee_pose
+    if sound is None or pose is None:
+        raise DatasetError(f"{episode.path}: a session needs sound and ee_pose")
+    split = episode.split or split
+    if not split:
+        raise DatasetError(f"{episode.path}: its scene names no split; name one")
+    start = max(sound.start_ns, int(pose.times_ns[0]))
+    rows = int((min(sound.end_ns, int(pose.times_ns[-1])) - start) // _ROW_NS)
+    if rows < MOTION_RATE:
+        raise DatasetError(f"{episode.path}: sound and ee_pose have less than 1 s in common")
+    heard, known = sound.slice(start, rows * SOUND_RATE // MOTION_RATE, SOUND_RATE)
+    executed = measured_on_grid(start, rows, pose.times_ns, pose.poses, episode.gripper_width(hand))
+    points = _depth_points(episode) if surface is None else np.asarray(surface, np.float64).reshape(-1, 3)
+    stored = _stored(points, (executed.poses @ episode.tx_tool_tip).translation)
+    planned = _planned(episode, hand, start, rows)
+    wrench = episode.wrench
+    objects = [o for o in episode.scene.get("objects", ()) if _told(o)]
+    index = {str(o.get("object_id") or o.get("id")): i for i, o in enumerate(objects)}
+    contacts = [
+        c
+        for c in episode.truth or episode.detected
+        if 0 <= c.time_ns - start < rows * _ROW_NS  # in order of time
+    ]
+    return SessionData(
+        facts={
+            "scene_id": episode.scene_id or episode.session_id,
+            "split": split,
+            "sound_rate": SOUND_RATE,
+            "session_id": episode.session_id,
+            "start_ns": start,
+            "sound_missing_s": float(np.count_nonzero(~known)) / SOUND_RATE,
+            "objects": objects,
+            "contact_actions": [c.action_name for c in contacts],
+            "view_names": [],
+        },
+        sound=np.clip(np.rint(heard * 2.0**15), -(2**15), 2**15 - 1).astype(np.int16),
+        planned_pose=_rows(planned.poses),
+        executed_pose=_rows(executed.poses),
+        planned_width=planned.widths.astype(np.float32),
+        executed_width=executed.widths.astype(np.float32),
+        wrench=(
+            np.full((rows, 6), np.nan)
+            if wrench is None
+            else wrench_on_grid(start, rows, wrench.times_ns, wrench.values)
+        ).astype(np.float32),
+        tool_tip=_rows(episode.tx_tool_tip),
+        surface_points=stored,
+        surface_colours=np.zeros((len(stored), 3), np.uint8),
+        contact_s=np.array([(c.time_ns - start) / NS_PER_S for c in contacts], np.float32),
+        contact_planned_s=np.full(len(contacts), math.nan, np.float32),
+        contact_object=np.array([index.get(c.object_id, -1) for c in contacts], np.int16),
+        contact_impulse=np.array([c.impulse for c in contacts], np.float32),
+        view_bytes=np.zeros(0, np.uint8),
+        view_offsets=np.zeros(1, np.int64),
+    )
+
+
+def write_sessions(
+    bags: Sequence[Path],
+    out: Path,
+    hand: GripperHand,
+    *,
+    naming: Naming | None = None,
+    frames: FrameNames = USUAL_FRAMES,
+    split: str = "",
+    skip_bad: bool = False,
+    progress: Callable[[int, int, str], None] = lambda done, total, name: None,
+) -> tuple[list[Path], dict[str, str]]:
+    """A file a bag, `<bag>.npz`; what is there already is kept.
+
+    Args:
+        skip_bad: leave out bags that cannot be used.
+
+    Returns:
+        Files, and why bags were left out, by their names.
+
+    Raises:
+        EpisodeError, DatasetError: a bag cannot be used.
+        OSError: a file cannot be written.
+    """
+    naming = naming or Naming()
+    out.mkdir(parents=True, exist_ok=True)
+    written, left_out = [], {}
+    for done, (bag, name) in enumerate(zip(bags, distinct_names(bags), strict=True)):
+        progress(done, len(bags), name)
+        path = out / f"{safe_name(name)}.npz"
+        try:
+            if not path.exists():
+                episode = read_episode(bag, namespace=naming.namespace, mapping=naming.mapping, frames=frames)
+                write_session(path, session_of(episode, hand, split=split))
+            written.append(path)
+        except ValueError as error:  # as EpisodeError and DatasetError are
+            if not skip_bad:
+                raise
+            left_out[name] = str(error)
+    progress(len(bags), len(bags), "")
+    return written, left_out
+
+
+def _planned(episode: Episode, hand: GripperHand, start_ns: int, rows: int) -> GridMotion:
+    """Of all plans, in the order in which they begin; NaN without any."""
+    plans = sorted(
+        (plan.motion for plan in planned_paths(episode, hand).paths), key=lambda m: int(m.times_ns[0])
+    )
+    if plans:
+        return planned_on_grid(start_ns, rows, plans)
+    unknown = SE3(np.full((rows, 4), np.nan), np.full((rows, 3), np.nan))
+    return GridMotion(unknown, np.full(rows, np.nan))
+
+
+def _told(item: object) -> bool:
+    """Whether an object's place and size are known."""
+    return isinstance(item, dict) and all(
+        len(item.get(name) or ()) == 3 and all(math.isfinite(number(v)) for v in item[name])
+        for name in ("size", "position")
+    )
+
+
+def _depth_points(episode: Episode) -> NDArray[np.float64]:
+    """What stands behind the arm [m, 3]; none without depth, or where the camera moves."""
+    depth, camera = episode.depth, episode.camera
+    if depth is None or camera is None or not len(depth):
+        return np.zeros((0, 3))
+    chosen = np.unique(np.linspace(0, len(depth) - 1, _DEPTHS).round().astype(int))
+    drop = 1 if len(chosen) > 1 else 0
+    images = (levels_of(np.asarray(depth.read(int(i)), np.float32), drop) for i in chosen)
+    far = far_of(functools.reduce(merged, images))
+    height, width = far.shape
+    if (width, height) != (camera.width, camera.height):
+        camera = camera.scaled(width, height)
+    v, u = np.nonzero(np.isfinite(far))
+    return camera.unproject(np.stack([u, v], axis=1), far[v, u])
+
+
+def _stored(points: NDArray[np.float64], tips: NDArray[np.float64]) -> NDArray[np.int16]:
+    """Those near the tip's path, as a session's file holds them."""
+    low, high = np.nanmin(tips, axis=0) - _AROUND_M, np.nanmax(tips, axis=0) + _AROUND_M
+    low, high = np.maximum(low, -_REACH_M), np.minimum(high, _REACH_M)
+    near = np.isfinite(points).all(axis=1) & ((points >= low) & (points <= high)).all(axis=1)
+    return np.asarray(np.round(points[near] / POINT_SCALE), np.int16)
+
+
+def _rows(poses: SE3) -> NDArray[np.float32]:
+    """[..., 7]: x y z, quaternion x y z w."""
+    return np.concatenate([poses.translation, poses.quaternion], axis=-1).astype(np.float32)

@@ -1,0 +1,81 @@
+"""A set of sessions: which there are, resuming, and refusing other settings."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from foley_common.session_file import read_session
+from foley_sim.offline.redraw import RedrawConfig, redraw_set, total_s
+from foley_sim.offline.session_set import CONTACTS, SetConfig, claim, make_set, read_settings, session_jobs
+
+
+def test_training_has_a_scene_for_every_session_and_evaluation_has_its_scenes_in_turn(tmp_path):
+    train = session_jobs(SetConfig(tmp_path, 1800, seed=5))
+    assert len({job.name for job in train}) == 1800 and train[0].name == "stream-00005-p0"
+    assert {job.scene_split for job in train} == {"stream"}
+    test = session_jobs(SetConfig(tmp_path, 50, split="test", seed=2))
+    assert [(job.scene_seed, job.policy_seed) for job in test[22:26]] == [(22, 2), (23, 2), (0, 3), (1, 3)]
+    assert test[0].name == "foleysim-1-test-00-p2"
+    judge = session_jobs(SetConfig(tmp_path, 13, split="test", edition="foleysim-b"))
+    assert (judge[12].scene_seed, judge[12].policy_seed) == (0, 1)
+
+
+def test_a_session_s_views_do_not_depend_on_the_set(tmp_path):
+    few, more = (session_jobs(SetConfig(tmp_path, 200, views=share)) for share in (0.2, 0.5))
+    assert 20 <= sum(job.views for job in few) <= 60 and 80 <= sum(job.views for job in more) <= 120
+    assert all(b.views for a, b in zip(few, more, strict=True) if a.views)
+
+
+@pytest.mark.parametrize(
+    "fields, reason",
+    [
+        ({"edition": "foleysim-b"}, "nothing trains"),
+        ({"edition": "tabletop"}, "--edition"),
+        ({"split": "other"}, "--split"),
+        ({"sound_rate": 44_100}, "--sound-rate"),
+        ({"sessions": 0}, "--sessions"),
+        ({"seed": 99_999, "sessions": 2}, "--seed"),
+        ({"duration_s": 10.001}, "--duration"),
+        ({"views": 1.5}, "--views"),
+    ],
+)
+def test_what_cannot_be_is_refused(tmp_path, fields, reason):
+    with pytest.raises(ValueError, match=reason):
+        SetConfig(**{"out": tmp_path, "sessions": 1, **fields})
+
+
+def test_a_folder_is_of_one_set(tmp_path):
+    settings = SetConfig(tmp_path, 1).settings
+    claim(tmp_path, "one", settings)
+    claim(tmp_path, "one", settings)
+    with pytest.raises(ValueError, match=r"duration_s 40\.0 and not 20\.0"):
+        claim(tmp_path, "one", {**settings, "duration_s": 20.0})
+    with pytest.raises(ValueError, match="views"):
+        claim(tmp_path, "one", {**settings, "views": 0.5})
+    with pytest.raises(ValueError, match="schema"):
+        claim(tmp_path, "other", settings)
+    with pytest.raises(ValueError, match="holds no set"):
+        read_settings(tmp_path / "nothing")
+
+
+def test_a_set_is_made_once_and_redrawn_once(tmp_path):
+    config = SetConfig(tmp_path / "set", 1, duration_s=5.0, split="validation", jobs=1)
+    told = []
+    figures = make_set(config, told.append)
+    assert figures["sessions_written"] == 1 and sum(told) == pytest.approx(5.0)
+    name = session_jobs(config)[0].name
+    made = {"set.json", f"{name}.npz", f"{name}{CONTACTS}"}
+    assert {p.name for p in config.out.iterdir()} == made
+    session = read_session(config.out / f"{name}.npz")
+    assert session.facts["split"] == "validation" and session.facts["scene_id"] == "foleysim-1-validation-00"
+    again = make_set(config)
+    assert (again["sessions_written"], again["sessions_kept"]) == (0, 1)
+    redraw = RedrawConfig(config.out, tmp_path / "redrawn", kind="same", draws=1, jobs=1)
+    assert total_s(redraw) == 5.0
+    assert redraw_set(redraw)["rendered_s"] == 5.0
+    drawn = np.load(tmp_path / "redrawn" / f"{name}-draw000.npy")
+    assert drawn.dtype == np.int16 and drawn.shape == session.sound.shape and (drawn != session.sound).any()
+    assert redraw_set(redraw)["sessions_kept"] == 1
+    with pytest.raises(ValueError, match="kind same and not look"):
+        redraw_set(dataclasses.replace(redraw, kind="look"))

@@ -1,0 +1,122 @@
+"""`foley flow regress`: what a flow must beat, sound by regression from the motion of contacts."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from foley_common.metrics_file import METRICS_FILE
+
+
+def configure(actions: Any) -> None:
+    """Add the command's arguments."""
+    regress = actions.add_parser(
+        "regress", help="train a regression from contact motion to sound, which a flow must beat"
+    )
+    regress.add_argument(
+        "sets", type=Path, nargs="*", metavar="SET", help="of `foley sim sessions`: training and validation"
+    )
+    regress.add_argument(
+        "--out", type=Path, required=True, help="checkpoint folder; an existing one is replaced"
+    )
+    regress.add_argument(
+        "--variant",
+        default="mean",
+        metavar="mean|sampled|template",
+        help="one sound; several draws; or, without a network, the mean contact where the plan touches (default: mean)",
+    )
+    regress.add_argument(
+        "--groups", default="", metavar="NAME,...", help="of channels that it looks at (default: all)"
+    )
+    regress.add_argument(
+        "--motion-hz", type=float, default=125.0, help="of what it looks at (default: %(default)s)"
+    )
+    regress.add_argument(
+        "--given",
+        default="plan",
+        metavar="plan|motion|'motion and force'",
+        help="when asked (default: %(default)s)",
+    )
+    regress.add_argument(
+        "--what", action="store_true", help="told, when asked, what truly lies under the tip"
+    )
+    regress.add_argument(
+        "--weights",
+        type=Path,
+        metavar="DIR",
+        help="no training: those of a regression, asked with other knowledge",
+    )
+    regress.add_argument(
+        "--plan-error-ms",
+        type=float,
+        default=0.0,
+        help="plans run early or late by up to so much (default: 0)",
+    )
+    regress.add_argument("--minutes", type=float, default=8.0, help="default: %(default)s")
+    regress.add_argument("--steps", type=int, help="where they end before the minutes do")
+    regress.add_argument("--hand", default="parallel_gripper", help="hand file: gripper as keypoints")
+    regress.add_argument("--limit", type=int, metavar="N", help="sessions of each set at most")
+    regress.add_argument("--seed", type=int, default=0)
+    regress.add_argument("--threads", type=int, default=1)
+    regress.add_argument("--resume", action="store_true", help="go on where an interrupted training stopped")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code 0; errors are raised."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from foley_synthesis.flow.regression.build import Asked, ask_otherwise, build_regression, network_of
+    from foley_synthesis.flow.regression.config import RegressionTrainConfig
+    from foley_synthesis.flow.regression.model import is_regression
+    from foley_synthesis.flow.sessions import load_sessions
+
+    if args.out.exists() and any(args.out.iterdir()) and not is_regression(args.out):
+        raise ValueError(f"--out {args.out} is not empty and holds no regression; name another folder")
+    asked = Asked(args.given, args.what)
+    if args.weights:
+        print(f"{args.out}, model id {ask_otherwise(args.weights, args.out, asked)}")
+        return 0
+    if not args.sets:
+        raise ValueError("name sets of sessions, of training and validation")
+    groups = tuple(name for name in args.groups.split(",") if name)
+    network = None if args.variant == "template" else network_of(args.variant, groups, args.motion_hz)
+    config = RegressionTrainConfig(
+        minutes=args.minutes,
+        steps=args.steps,
+        plan_error_s=args.plan_error_ms / 1e3,
+        seed=args.seed,
+        threads=args.threads,
+    )
+    columns = (
+        TextColumn("{task.description:11}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[figures]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        read = bar.add_task("sessions", total=None, figures="")
+        sessions = load_sessions(
+            args.sets,
+            hand=args.hand,
+            limit=args.limit,
+            progress=lambda done, total: bar.update(read, completed=done, total=total),
+        )
+        task = bar.add_task("regression", total=1.0, figures="")
+        validation: dict[str, float] = {}
+
+        def report(done: float, figures: dict[str, float]) -> None:
+            validation.update(figures)
+            text = ", ".join(f"{name} {value:.2f}" for name, value in validation.items())
+            bar.update(task, completed=done, figures=text)
+
+        model_id, metrics = build_regression(
+            sessions, args.out, network, config, asked, hand=args.hand, resume=args.resume, report=report
+        )
+    if network is not None:
+        print(f"{metrics['steps']} steps, validation {metrics['best']:.2f} dB")
+    print(f"{metrics['hours']['train']:.2f} h, {metrics['seconds']:.0f} s; {args.out}, model id {model_id}")
+    print(f"figures in {args.out / METRICS_FILE}; `foley flow table` measures on the test split")
+    return 0

@@ -1,0 +1,1 @@
+"""What is touched, from views: p(what | views), the first factor of a sound's probability."""

@@ -1,0 +1,100 @@
+"""Sight at work: the posterior of a session's file, and of a motion that is only planned."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foley_common.session_file import MOTION_RATE, VIEW_RATE, SessionData
+from foley_perception.gaussians.views.cameras import ViewName
+from foley_perception.geometry.height_map import HeightMap
+from foley_synthesis.flow.inference.motion import ViewSource
+from foley_synthesis.flow.sight import pictures
+from foley_synthesis.flow.sight.looks import look_at
+from foley_synthesis.flow.sight.model import SightModel
+from foley_synthesis.flow.sight.moments import Moments, planned_tips, session_moments
+from foley_synthesis.flow.sight.posterior import WhatPosterior, posterior_of
+from foley_synthesis.flow.sight.things import Things
+from foley_synthesis.vision.protocol import VisionEncoder
+
+Array = NDArray[np.float64]
+
+ROWS_PER_FRAME = 4  # of motion at 125 Hz in a latent frame
+KEYPOINTS = 21  # of a hand
+LOCAL_NAMES: tuple[ViewName, ...] = ("local_left", "local_right")
+LocalView = Callable[[Array], pictures.Image | None]
+"""What is seen at a place of the tip [3] in the world; None where it cannot be rendered."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sight:
+    """A model and the encoder it was trained with.
+
+    Raises:
+        ValueError: the encoder is another.
+    """
+
+    model: SightModel
+    encoder: VisionEncoder
+
+    def __post_init__(self) -> None:
+        trained = str(self.model.facts["encoder"]["identity"])
+        if self.encoder.identity != trained:
+            raise ValueError(f"sight was trained with {trained}, not {self.encoder.identity}")
+
+    def of_session(self, session: SessionData, eyes: SessionData | None = None) -> WhatPosterior:
+        """What is touched in a session as planned, one frame for every four rows of motion.
+
+        Args:
+            eyes: another session of the same scene, or stills of it, whose views are looked at instead.
+
+        Raises:
+            ValueError: there are no local views, or nothing was seen of the surface.
+        """
+        moments = session_moments(session if eyes is None else eyes)
+        seen = look_at(session if eyes is None else eyes, self.encoder, moments)
+        return self._posterior(moments.things, planned_tips(session), seen.inputs, seen.thing)
+
+    def of_motion(self, tips: Array, ground: HeightMap, view: LocalView) -> WhatPosterior:
+        """What a planned motion will touch.
+
+        Args:
+            tips: [n, 3] where the tip will be, at 125 Hz in the world.
+            ground: what was seen of the scene without the hand.
+            view: asked for a few places over each thing that the motion passes.
+        """
+        things = Things.of(ground)
+        moments = Moments.of(things, tips[:: round(MOTION_RATE / VIEW_RATE)])
+        rows = moments.chosen(np.asarray(np.isfinite(moments.tip).all(axis=1)))
+        images = [view(moments.tip[row]) for row in rows]
+        kept = [k for k, image in enumerate(images) if image is not None]
+        rows = rows[kept]
+        found = pictures.vectors([image for image in images if image is not None], self.encoder)
+        inputs = np.concatenate([found, moments.forms(rows)], axis=1)
+        return self._posterior(things, tips, inputs, moments.thing[rows])
+
+    def _posterior(
+        self, things: Things, tips: Array, inputs: NDArray[np.float32], thing: NDArray[np.integer]
+    ) -> WhatPosterior:
+        frames = things.under(tips[ROWS_PER_FRAME // 2 :: ROWS_PER_FRAME, :2][: len(tips) // ROWS_PER_FRAME])
+        beliefs = self.model.beliefs(inputs, thing, len(things.centres))
+        return posterior_of(frames, beliefs, self.model.scaling)
+
+
+def local_views(source: ViewSource, name: ViewName = "local_right") -> LocalView:
+    """Local views of whatever renders views of a scene, such as `ViewRenderer` of its Gaussians.
+
+    Args:
+        name: of the local view; the hand itself is not drawn in it, so that its place alone matters.
+    """
+    hand = LOCAL_NAMES.index(name)
+
+    def view(tip: Array) -> pictures.Image | None:
+        hands, ends = np.full((2, KEYPOINTS, 3), np.nan), np.full((2, 3), np.nan)
+        hands[hand], ends[hand] = tip, tip
+        return source.views(hands, (name,), ends).images.get(name)
+
+    return view
