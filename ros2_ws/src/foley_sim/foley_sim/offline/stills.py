@@ -137,7 +137,8 @@ def stills(scene: SceneSpec, count: int, facts: dict[str, Any]) -> SessionData:
     # The row at a view's own time shows it: the first at or after i / VIEW_RATE.
     which = np.minimum(np.round(np.arange(rows) * VIEW_RATE / MOTION_RATE).astype(int), len(tips) - 1)
     tool = tips + np.array([0.0, 0.0, scene.striker.length])
-    pose = tool_poses(np.hstack([tool[which], np.zeros((rows, 1))])).astype(np.float32)
+    place = np.hstack([tool[which], np.zeros((rows, 1))])
+    pose = tool_poses(place, scene.striker).astype(np.float32)
     width = np.full(rows, stick_width(), np.float32)
     return SessionData(
         facts={

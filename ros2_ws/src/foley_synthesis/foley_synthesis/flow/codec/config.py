@@ -85,7 +85,7 @@ class CodecTrainConfig:
     learning_rate: float = 1e-3  # at its highest; warmed up, then falling in a line
     weight_decay: float = 1e-2
     kl_weight: float = 1e-4
-    foreground_weight: float = 5.0  # of a bin that stands out of the noise, against 1
+    foreground_weight: float = 20.0  # of a bin that stands out of the noise, against 1: one in twelve does
     mel_weight: float = 1.0
     magnitude_weight: float = 0.5  # of the spectrum before it is sound
     onset_weight: float = 0.1  # of the complex spectrum around onsets

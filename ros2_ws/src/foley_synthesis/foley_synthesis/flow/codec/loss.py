@@ -120,7 +120,7 @@ def _onset(codec: Codec, made: Tensor, true: Tensor) -> Tensor:
     # The root's slope has no bound at 0.
     apart = (((a - b).square().sum(dim=-1) + FLOOR**2).sqrt() * near).sum(dim=(1, 2)) / size_of
     there = near.any(dim=1)[:, 0].to(apart)
-    return (apart.clamp(max=10.0) * there).sum() / there.sum().clamp(min=1.0)
+    return torch.as_tensor((apart.clamp(max=10.0) * there).sum() / there.sum().clamp(min=1.0))
 
 
 def near_onsets(sound: Tensor, rate: int, hop: int) -> Tensor:
@@ -134,7 +134,8 @@ def near_onsets(sound: Tensor, rate: int, hop: int) -> Tensor:
     rises = (db - before > _RISE_DB).to(sound)
     reach = round(_AROUND_S * rate / piece)
     near = torch.nn.functional.max_pool1d(rises, 2 * reach + 1, 1, reach)
-    return torch.nn.functional.interpolate(near, sound.shape[-1] // hop, mode="nearest")[:, 0] > 0
+    near = torch.nn.functional.interpolate(near, sound.shape[-1] // hop, mode="nearest")
+    return torch.as_tensor(near[:, 0] > 0)
 
 
 def _mean(error: Tensor, weight: Tensor) -> Tensor:

@@ -35,6 +35,7 @@ from foley_synthesis.flow.codec.spectrum import (
 )
 
 _NOISE_FRAMES = 1024  # after so many (8 s) the fixed noise begins anew
+_CORRECTIONS = 2
 _LOG_VARIANCE = -5.0  # of the posterior, to begin with
 
 
@@ -132,7 +133,11 @@ class Codec(nn.Module):
         with self._reduced(latent):
             mel, features = self._mel_decoder(latent.transpose(1, 2), history)
             more, turns = self._spectrum_decoder(mel, features, history)
-        log_magnitudes = self.mel.smooth_inverse(unscaled(mel)) + more
+        wanted = unscaled(mel)
+        log_magnitudes = self.mel.smooth_inverse(wanted) + more
+        for _ in range(_CORRECTIONS):  # of magnitudes whose mel bins are not those beside them
+            ratio = wanted / self.mel(log_magnitudes.exp()).clamp(min=1e-9)
+            log_magnitudes = log_magnitudes + ratio.log() @ self.mel.shares
         begin = torch.as_tensor(first, device=mel.device).reshape(-1, 1)
         frames = (begin + torch.arange(mel.shape[1], device=mel.device)) % _NOISE_FRAMES
         return Spectra(mel, log_magnitudes, turns, frames)

@@ -13,7 +13,7 @@ from foley_perception.gaussians.views.cameras import ViewName
 from foley_perception.geometry.height_map import HeightMap
 from foley_synthesis.flow.inference.motion import ViewSource
 from foley_synthesis.flow.sight import pictures
-from foley_synthesis.flow.sight.looks import Look, look_at
+from foley_synthesis.flow.sight.looks import look_at
 from foley_synthesis.flow.sight.model import SightModel
 from foley_synthesis.flow.sight.moments import Moments, planned_tips, session_moments
 from foley_synthesis.flow.sight.posterior import WhatPosterior, posterior_of
@@ -45,17 +45,17 @@ class Sight:
         if self.encoder.identity != trained:
             raise ValueError(f"sight was trained with {trained}, not {self.encoder.identity}")
 
-    def of_session(self, session: SessionData, look: Look | None = None) -> WhatPosterior:
+    def of_session(self, session: SessionData, eyes: SessionData | None = None) -> WhatPosterior:
         """What is touched in a session as planned, one frame for every four rows of motion.
 
         Args:
-            look: at the session, where it is known already (`looks.looks_of`).
+            eyes: another session of the same scene, or stills of it, whose views are looked at instead.
 
         Raises:
-            ValueError: it has no local views, or nothing was seen of its surface.
+            ValueError: there are no local views, or nothing was seen of the surface.
         """
-        moments = session_moments(session)
-        seen = look_at(session, self.encoder, moments) if look is None else look
+        moments = session_moments(session if eyes is None else eyes)
+        seen = look_at(session if eyes is None else eyes, self.encoder, moments)
         return self._posterior(moments.things, planned_tips(session), seen.inputs, seen.thing)
 
     def of_motion(self, tips: Array, ground: HeightMap, view: LocalView) -> WhatPosterior:

@@ -1,12 +1,13 @@
 """What sight knows of sessions: vectors of chosen views of each thing, kept beside the set.
 
 A set's folder gets `sight_features/`, one file for each session, named by the session file's content, the encoder's
-weights and what was computed of the views; a file that is damaged or of something else is made anew.
+weights and the code that looks; a file that is damaged or of something else is made anew.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -15,21 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.session_file import SessionData, read_session
+from foley_perception.geometry import height_map
 from foley_synthesis.checkpoint import sha256_of
-from foley_synthesis.flow.sight import pictures
-from foley_synthesis.flow.sight.moments import (
-    PLACES,
-    VIEWS_PER_THING,
-    Moments,
-    session_moments,
-)
+from foley_synthesis.flow.sight import moments as moments_module
+from foley_synthesis.flow.sight import pictures, things
+from foley_synthesis.flow.sight.moments import PLACES, Moments, session_moments
 from foley_synthesis.flow.sight.things import FORMS
 from foley_synthesis.flow.what import under
 from foley_synthesis.vision.protocol import VisionEncoder
 
 FOLDER = "sight_features"
 LOCAL = "local"  # views whose name begins so look at where the tip will be
-VERSION = 1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -91,7 +88,7 @@ def looks_of(
     (folder / FOLDER).mkdir(exist_ok=True)
     found = []
     for done, path in enumerate(paths, start=1):
-        mark = f"{VERSION} {pictures.VERSION} {VIEWS_PER_THING} {encoder.identity} {sha256_of(path)}"
+        mark = f"{_sources()} {encoder.identity} {sha256_of(path)}"
         key = hashlib.sha256(mark.encode()).hexdigest()[:16]
         kept = folder / FOLDER / f"{path.stem}-{key}.safetensors"
         look = _read(kept, pictures.Layout(encoder.dims).width)
@@ -101,6 +98,14 @@ def looks_of(
         found.append(look)
         progress(done, len(paths))
     return found
+
+
+@functools.cache
+def _sources() -> str:
+    """Of what computes a look: changed code looks again."""
+    modules = (height_map, things, moments_module, pictures)
+    own = b"".join(Path(str(module.__file__)).read_bytes() for module in modules)
+    return hashlib.sha256(own + Path(__file__).read_bytes()).hexdigest()
 
 
 def _read(path: Path, width: int) -> Look | None:

@@ -110,10 +110,10 @@ def load_sight(path: Path) -> SightModel:
 
 def _confusions(tensors: dict[str, Tensor]) -> Confusions | None:
     start = "confusions."
-    found = {k.removeprefix(start): v.double().numpy() for k, v in tensors.items() if k.startswith(start)}
-    if not found:
-        return None
-    return Confusions(**{**found, "hollowness": float(found["hollowness"])})
+    found: dict[str, Any] = {
+        k.removeprefix(start): v.double().numpy() for k, v in tensors.items() if k.startswith(start)
+    }
+    return Confusions(**{**found, "hollowness": float(found["hollowness"])}) if found else None
 
 
 def is_sight(path: Path) -> bool:

@@ -17,7 +17,6 @@ from foley_synthesis.vision.protocol import VisionEncoder
 
 Image = NDArray[np.uint8]
 
-VERSION = 1
 SIDE = 128  # [pixel] of what is encoded
 _BINS = (8, 4, 4)  # of hue, saturation and value
 COLOURS = int(np.prod(_BINS))

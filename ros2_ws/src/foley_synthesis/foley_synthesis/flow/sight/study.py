@@ -91,6 +91,7 @@ def study(
                 "views": len(of.object),
                 "scenes": len(set(of.scene)),
             },
+            "train_scenes": sorted(set(of.scene)),
         }
 
     def fitted(of: Examples, stage: str, judge: Examples = validation) -> SightModel:
@@ -142,7 +143,7 @@ def study(
     confusions = confusions_of(judge.beliefs(unseen.inputs, unseen.object, len(unseen.material)), unseen)
     model = dataclasses.replace(model, confusions=confusions)
     metrics = {
-        **facts(training),
+        "training": facts(training)["training"],
         "test": {"objects": len(test.material), "scenes": len(set(test.scene)), "views": len(test.object)},
         "validation": {"objects": len(validation.material), "scenes": len(set(validation.scene))},
         "calibration": dataclasses.asdict(model.calibration),

@@ -17,6 +17,7 @@ from foley_common.session_file import VIEW_RATE, SessionData, write_session
 from foley_synthesis.commands import flow as command
 from foley_synthesis.evaluation.measure import Item, Table
 from foley_synthesis.evaluation.windows import models as registry
+from foley_synthesis.evaluation.windows.judges import judge_metrics
 from foley_synthesis.evaluation.windows.metrics import firsts, levels_after
 from foley_synthesis.evaluation.windows.probes import WindowProbes, heard_of, inception_score, touches_of
 from foley_synthesis.evaluation.windows.rows import (
@@ -191,6 +192,39 @@ def test_a_played_sound_is_read_by_a_probe_that_did_not_hear_its_scene(
     )
     probes.read(played, touches_of([item.truth for item in items]))
     assert set(asked) == {probes._fold_of[scene]}, "the one that was trained without it"
+
+
+class Ear:
+    """A judge that hears level and peak of clips of 0.6 s."""
+
+    name = "ear"
+
+    def embed(self, sounds: Sequence[np.ndarray], rate: int) -> np.ndarray:
+        assert rate == RATE and {len(sound) for sound in sounds} == {9600}
+        return np.array([[np.sqrt(np.square(s).mean()), np.abs(s).max()] for s in sounds], np.float32)
+
+    def distances(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.abs(a - b).sum(axis=1)
+
+
+def test_supplied_judges_hear_clips_around_touches(items: list[Item]) -> None:
+    cdpam, frechet = judge_metrics(items, Ear(), Ear(), most=10)
+    real = WindowOutput(np.stack([item.truth.waveform for item in items])[:, None])
+    silence = WindowOutput(np.zeros((len(items), 1, EVALUATION_SAMPLES), np.float32))
+    assert cdpam.fn(real, items).shape == (10,)
+    for metric in (cdpam, frechet):
+        at_best, at_worst = (metric.statistic(metric.fn(o, items), None) for o in (real, silence))
+        assert at_best == pytest.approx(0.0, abs=1e-6) and at_worst > 0.01
+        assert metric.fn(WindowOutput(mel_above=np.zeros((4, 1, 80, 1000), np.float32)), items) is None
+    once = cdpam.statistic(cdpam.fn(silence, items), np.array([1.0, 0, 0, 0]))
+    assert once == pytest.approx(cdpam.fn(silence, items)[touches_rows(items, 10) == 0].mean())
+    assert judge_metrics(items, None, None) == ()
+
+
+def touches_rows(items: list[Item], most: int) -> np.ndarray:
+    """Windows of the touches that judges hear."""
+    windows = touches_of([item.truth for item in items]).windows
+    return windows[np.linspace(0, len(windows) - 1, most).round().astype(int)]
 
 
 def test_probes_need_more_than_one_scene(train: list[EvaluationWindow]) -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -5,13 +6,16 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
+from foley_common.session_file import write_session
 from foley_perception.gaussians.views.cameras import Views
 from foley_synthesis.commands import flow
 from foley_synthesis.flow.sight.examples import examples
 from foley_synthesis.flow.sight.inference import Sight, local_views
 from foley_synthesis.flow.sight.model_file import load_sight
 from foley_synthesis.flow.sight.posterior import WhatPosterior
-from foley_synthesis.flow.what import MATERIAL_COLUMNS, MATERIALS, PRESENCE_COLUMN, under
+from foley_synthesis.flow.sight.windows import SeenWindows
+from foley_synthesis.flow.what import MATERIAL_COLUMNS, MATERIALS, PRESENCE_COLUMN, WHAT_DIMS, under
+from foley_synthesis.flow.window_model import EvaluationWindow
 from foley_synthesis.vision.coarse_colour import ColourEncoder
 
 WOOD, METAL = (MATERIAL_COLUMNS.start + MATERIALS.index(name) for name in ("wood", "metal"))
@@ -117,3 +121,23 @@ def test_splits_are_not_mixed(folders: dict[str, Path]) -> None:
     few = examples([folders["train"]], "train", ColourEncoder(), sessions=2)
     assert len(few.material) == 4
     assert len(few.share(0.5).material) == 2 and few.share(0.5).object.max() == 1
+
+
+def test_windows_of_a_session_without_views_are_seen_through_stills_of_its_scene(
+    trained: Path, seen: ModuleType, tmp_path: Path
+) -> None:
+    stills = seen.hopping_session(("wood", "metal"), seed=78, split="test")
+    write_session(tmp_path / "test-78.npz", stills)
+    moved = seen.hopping_session(("wood", "metal"), seed=78, split="test", moments=48)
+    session = dataclasses.replace(moved, facts={**moved.facts, "view_names": []})
+    sight = Sight(load_sight(trained), ColourEncoder())
+    windows = SeenWindows(sight, (tmp_path,))
+    late = EvaluationWindow(session, 3.2)
+    expected = windows.expected(late)
+    truth = under(seen.tips_of_hops(48)[2::4], session.facts["objects"])[100:350]
+    assert expected.shape == (250, WHAT_DIMS)
+    assert (expected[truth == 0, WOOD] > 0.5).all() and (expected[truth == 1, METAL] > 0.5).all()
+    assert {0, 1} <= set(truth.tolist())
+    assert np.array_equal(windows.draw(late, 1), windows.draw(late, 1))
+    with pytest.raises(ValueError, match="scene `test-78` has no views"):
+        SeenWindows(sight).posterior(late)
