@@ -93,7 +93,7 @@ def latent_of(sounds: Tensor, codec: Codec) -> Tensor:
     """
     samples = codec.config.samples
     frames = sounds.shape[-1] // samples
-    margin, parts = 8, []
+    margin, parts = 16, []
     for begin in range(0, frames, _PART):
         first, last = max(begin - margin, 0), min(begin + _PART + margin, frames)
         coded = codec.encode(sounds[:, first * samples : last * samples])

@@ -74,7 +74,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     )
     torch.manual_seed(0)
     codec = Codec(
-        CodecConfig(latent=4, width=16, hidden=16, blocks=1, encoder_width=16, encoder_blocks=1, rounds=0)
+        CodecConfig(
+            latent=4, width=16, hidden=16, blocks=1, fine_width=16, fine_hidden=16, fine_blocks=1, rounds=0
+        )
     )
     sound = torch.from_numpy(WORLD.falling_session().sound.astype(np.float32))[None, : 512 * 300] / 2**15
     content, _ = codec.split(sound)
