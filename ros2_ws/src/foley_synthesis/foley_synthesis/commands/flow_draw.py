@@ -25,6 +25,7 @@ def configure(actions: Any) -> None:
         ("guidance", (1.0, 1.25, 1.5), "1: none"),
         ("steps", (12,), "of the method"),
         ("rescale", (0.7,), "share of its spread that guided content gets back"),
+        ("temperature", (1.0,), "of the noise; less: nearer to what is expected"),
     ):
         kind = int if name == "steps" else float
         text = " ".join(map(str, default))
@@ -58,6 +59,7 @@ def sampling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--method", help="euler or heun (default: the flow's own)")
     parser.add_argument("--guidance", type=float, help="of content, 1: none (default: the flow's own)")
     parser.add_argument("--rescale", type=float, help="of guided content (default: the flow's own)")
+    parser.add_argument("--temperature", type=float, help="of the noise (default: the flow's own)")
     parser.add_argument(
         "--interval",
         type=float,
@@ -74,6 +76,7 @@ def sampling_of(args: argparse.Namespace, own: Any) -> Any:
         "method": args.method,
         "guidance": args.guidance,
         "rescale": args.rescale,
+        "temperature": args.temperature,
         "interval": args.interval and tuple(args.interval),
     }
     return dataclasses.replace(own, **{name: value for name, value in given.items() if value is not None})
@@ -144,9 +147,16 @@ def tune(args: argparse.Namespace) -> int:
     model = _model(args)
     windows = _read(args, model, "validation")
     ways = [
-        dataclasses.replace(model.sampling, guidance=guidance, steps=steps, rescale=rescale, method=method)
-        for guidance, steps, rescale, method in itertools.product(
-            args.guidance, args.steps, args.rescale, args.method
+        dataclasses.replace(
+            model.sampling,
+            guidance=guidance,
+            steps=steps,
+            rescale=rescale,
+            temperature=temperature,
+            method=method,
+        )
+        for guidance, steps, rescale, temperature, method in itertools.product(
+            args.guidance, args.steps, args.rescale, args.temperature, args.method
         )
         if guidance != 1.0 or rescale == args.rescale[0]
     ]
@@ -171,8 +181,8 @@ def tune(args: argparse.Namespace) -> int:
     for result in results:
         way = result.sampling
         print(
-            f"{way.steps:3d} steps of {way.method}, guidance {way.guidance:g}, rescale {way.rescale:g}: "
-            f"energy score {result.energy_score:.2f} dB, one draw {result.foreground_db:.2f} dB"
+            f"{way.steps:3d} steps of {way.method}, guidance {way.guidance:g}, rescale {way.rescale:g}, "
+            f"temperature {way.temperature:g}: energy score {result.energy_score:.2f} dB, one draw {result.foreground_db:.2f} dB"
         )
     print(f"{args.flow} samples by the first of these from now on, model id {model_id}")
     return 0

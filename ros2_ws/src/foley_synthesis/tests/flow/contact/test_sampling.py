@@ -35,6 +35,18 @@ def test_straight_paths_end_exactly_where_they_lead(steps: int, method: str) -> 
     torch.testing.assert_close(made, target.transpose(1, 2), rtol=1e-4, atol=1e-5)
 
 
+def test_temperature_scales_the_noise_that_paths_begin_with() -> None:
+    class Still(Straight):
+        def __call__(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
+            return torch.zeros_like(x)
+
+    noise, condition = torch.randn(2, CONTENT + 1, 9), torch.zeros(2, 9, CONTENT + 1)
+    made = sample_latent(Still(), noise, condition, None, ContactSampling(temperature=0.6))  # type: ignore[arg-type]
+    torch.testing.assert_close(made, 0.6 * noise)
+    with pytest.raises(ValueError, match=r"temperature is -0\.1"):
+        ContactSampling(temperature=-0.1)
+
+
 def test_heun_is_of_second_order() -> None:
     class Turning(Straight):
         def __call__(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
