@@ -182,7 +182,8 @@ def tune(args: argparse.Namespace) -> int:
         way = result.sampling
         print(
             f"{way.steps:3d} steps of {way.method}, guidance {way.guidance:g}, rescale {way.rescale:g}, "
-            f"temperature {way.temperature:g}: energy score {result.energy_score:.2f} dB, one draw {result.foreground_db:.2f} dB"
+            f"temperature {way.temperature:g}: energy score {result.energy_score:.2f} dB, "
+            f"one draw {result.foreground_db:.2f} dB"
         )
     print(f"{args.flow} samples by the first of these from now on, model id {model_id}")
     return 0
