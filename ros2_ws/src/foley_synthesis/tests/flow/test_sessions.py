@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from foley_common.session_file import read_session, write_session
 from foley_perception.action.contact_motion import GROUPS, MOTION_CHANNELS, NAMES, tip_heights
 from foley_perception.action.contact_onsets import surface_contacts
 from foley_perception.action.gripper import GripperHand
+from foley_perception.config_files import find_config
 from foley_synthesis.flow.networks.mel import FINE, LogMel
 from foley_synthesis.flow.session_features import at_16_khz, noise_floors, session_features
 from foley_synthesis.flow.session_items import SessionsError
@@ -222,7 +224,10 @@ def test_features_are_kept_until_the_file_changes(tmp_path: Path) -> None:
     kept = next(folder.glob(".features/*/*.npy"))
     stamp = kept.stat().st_mtime_ns
     again = load_sessions([folder]).items[0].features
-    assert kept.stat().st_mtime_ns == stamp and isinstance(again.channels, np.memmap)
+    assert kept.stat().st_mtime_ns == stamp and not again.channels.flags.writeable
+    # Mapped, not read, and without a descriptor: of those a process may have 1,024, and sets have more files.
+    assert str(kept) in Path("/proc/self/maps").read_text()
+    assert str(kept) not in {os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()}
     np.testing.assert_array_equal(again.channels, first.channels)
     np.testing.assert_array_equal(again.under, first.under)
     begin = kept.read_bytes()[:1000]
@@ -234,6 +239,25 @@ def test_features_are_kept_until_the_file_changes(tmp_path: Path) -> None:
     write_session(path, dataclasses.replace(session, planned_pose=session.executed_pose))
     changed = load_sessions([folder]).items[0].features
     np.testing.assert_array_equal(changed.planned[:, GROUPS["height"]], first.executed[:, GROUPS["height"]])
+
+
+def test_features_are_of_the_hand_as_its_file_says_now(tmp_path: Path) -> None:
+    folder = write_falling(tmp_path, 1)
+    text = find_config("hands", "parallel_gripper").read_text()
+    hand = tmp_path / "parallel_gripper.yaml"
+    found = []
+    for wide in (text, text.replace("wrist: [0.0, 0.0, -0.14]", "wrist: [0.0, 0.0, -0.04]")):
+        hand.write_text(wide)
+        found.append(load_sessions([folder], hand=str(hand)).items[0].features.executed[:, GROUPS["keypoints"]])
+    assert np.abs(found[0].astype(float) - found[1]).max() > 0.01
+
+
+def test_a_file_whose_features_cannot_be_is_named(tmp_path: Path) -> None:
+    session = falling_session(duration_s=1.0)
+    stills = {**session.facts, "sound_rate": 125}
+    write_session(tmp_path / "s.npz", dataclasses.replace(session, facts=stills, sound=np.zeros(125, np.int16)))
+    with pytest.raises(ValueError, match=r"s\.npz: sound_rate is 125 Hz"):
+        load_sessions([tmp_path])
 
 
 def test_sets_that_share_a_scene_or_say_another_split_are_refused(tmp_path: Path) -> None:
