@@ -248,14 +248,18 @@ def test_features_are_of_the_hand_as_its_file_says_now(tmp_path: Path) -> None:
     found = []
     for wide in (text, text.replace("wrist: [0.0, 0.0, -0.14]", "wrist: [0.0, 0.0, -0.04]")):
         hand.write_text(wide)
-        found.append(load_sessions([folder], hand=str(hand)).items[0].features.executed[:, GROUPS["keypoints"]])
+        found.append(
+            load_sessions([folder], hand=str(hand)).items[0].features.executed[:, GROUPS["keypoints"]]
+        )
     assert np.abs(found[0].astype(float) - found[1]).max() > 0.01
 
 
 def test_a_file_whose_features_cannot_be_is_named(tmp_path: Path) -> None:
     session = falling_session(duration_s=1.0)
     stills = {**session.facts, "sound_rate": 125}
-    write_session(tmp_path / "s.npz", dataclasses.replace(session, facts=stills, sound=np.zeros(125, np.int16)))
+    write_session(
+        tmp_path / "s.npz", dataclasses.replace(session, facts=stills, sound=np.zeros(125, np.int16))
+    )
     with pytest.raises(ValueError, match=r"s\.npz: sound_rate is 125 Hz"):
         load_sessions([tmp_path])
 
