@@ -94,11 +94,15 @@ def session_surface(session: SessionData) -> HeightMap | None:
     tip = _pose(session.tool_tip)
     poses = np.concatenate([session.planned_pose, session.executed_pose])
     places = (_pose(poses) @ tip).translation[:, :2]
-    if not len(session.surface_points) or not np.isfinite(places).any():
+    places = places[np.isfinite(places).all(axis=1)]
+    if not len(session.surface_points) or not len(places):
         return None
-    low, high = np.nanmin(places, axis=0) - _MARGIN_M, np.nanmax(places, axis=0) + _MARGIN_M
+    # One pose that is far off must not make a map of all the way there.
+    points = session.points()
+    low = np.maximum(places.min(axis=0) - _MARGIN_M, points[:, :2].min(axis=0))
+    high = np.minimum(places.max(axis=0) + _MARGIN_M, points[:, :2].max(axis=0))
     try:
-        return HeightMap.from_points(session.points(), bounds=(low[0], low[1], high[0], high[1]))
+        return HeightMap.from_points(points, bounds=(low[0], low[1], high[0], high[1]))
     except ValueError:
         return None
 

@@ -91,6 +91,8 @@ def test_the_nearest_footprint_within_three_centimetres_holds_the_tip() -> None:
     assert under(tips, [turned, disc]).tolist() == [0, -1, 1, -1, -1]
     assert under(tips, []).tolist() == [-1] * 5
     assert what_of({**disc, "material": "wood", "hollowness": 0.3})[HOLLOW_COLUMN] == np.float32(0.3)
+    unknown = {**disc, "material": None, "hollowness": None, "wall": None}  # as a scene's YAML may say it
+    assert what_of(unknown)[HOLLOW_COLUMN] == 0
 
 
 def test_floors_are_those_of_the_room_before_and_know_nothing_of_what_comes() -> None:
@@ -122,6 +124,18 @@ def test_a_session_whose_surface_nobody_saw_says_so() -> None:
     features = session_features(blind, GripperHand.from_yaml("parallel_gripper"))
     assert not features.planned[:, GROUPS["height"]].any()
     assert features.planned[:, GROUPS["velocity"]].any()
+
+
+def test_one_pose_that_is_far_off_does_not_take_the_surface_away() -> None:
+    session = falling_session(duration_s=2.0)
+    hand = GripperHand.from_yaml("parallel_gripper")
+    off = session.executed_pose.copy()
+    off[100, :2] += 50.0
+    kept = session_features(dataclasses.replace(session, executed_pose=off), hand)
+    whole = session_features(session, hand)
+    heights = kept.planned[:, GROUPS["height"]], whole.planned[:, GROUPS["height"]]
+    assert heights[0][:, -1].all()
+    np.testing.assert_allclose(heights[0][:, 0], heights[1][:, 0], atol=2e-3)
 
 
 # ---- crops and windows -------------------------------------------------------------------------------------
