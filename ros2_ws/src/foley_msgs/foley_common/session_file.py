@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +85,14 @@ class SessionData:
         missing = [key for key in ("scene_id", "split", "sound_rate", "objects") if key not in self.facts]
         if missing:
             raise ValueError(f"facts lack {', '.join(missing)}")
+        if not isinstance(self.facts["objects"], list):
+            raise ValueError("facts: objects is no list")
+        rate = self.facts["sound_rate"]
+        if not isinstance(rate, int) or rate < 1:
+            raise ValueError(f"facts: sound_rate is {rate}, must be a whole number of Hz over 0")
         rows = len(self.executed_pose)
+        if len(self.tool_tip) != 7:
+            raise ValueError(f"tool_tip has {len(self.tool_tip)} numbers, must have 7")
         widths = {
             "planned_pose": 7,
             "executed_pose": 7,
@@ -143,12 +152,12 @@ class SessionData:
 
 
 def write_session(path: Path, session: SessionData) -> None:
-    """Write a file whole or not at all; an older one of this name is replaced.
+    """Write a file whole or not at all; an older one of this name is replaced. Several processes may write one.
 
     Raises:
         OSError: it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     arrays = {name: getattr(session, name) for name in _ARRAYS}
     try:
         with partial.open("wb") as file:
@@ -179,13 +188,24 @@ def read_arrays(path: Path, *names: str) -> tuple[dict[str, Any], dict[str, NDAr
         OSError, ValueError: as :func:`read_session`.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            raise ValueError("one array alone")
+        with loaded as archive:
             fields = {name: archive[name] for name in ("schema", "facts", *names) if name in archive.files}
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError) as error:
+        if foreign := [name for name, values in fields.items() if not isinstance(values, np.ndarray)]:
+            raise ValueError(f"{', '.join(foreign)}: no array")
+    except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, NotImplementedError) as error:
         raise ValueError(f"{path}: damaged, or no session's file ({error}); write it again") from None
     if str(fields.get("schema")) != SCHEMA:
         raise ValueError(f"{path}: schema is `{fields.get('schema')}`, this Foley reads `{SCHEMA}`")
     missing = [name for name in ("facts", *names) if name not in fields]
     if missing:
         raise ValueError(f"{path}: lacks {', '.join(missing)}; write it again")
-    return json.loads(str(fields["facts"])), {name: fields[name] for name in names}
+    try:
+        facts = json.loads(str(fields["facts"]))
+    except ValueError as error:
+        raise ValueError(f"{path}: facts are no JSON ({error}); write it again") from None
+    if not isinstance(facts, dict):
+        raise ValueError(f"{path}: facts are no names with values; write it again")
+    return facts, {name: fields[name] for name in names}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from foley_common.session_file import SessionData, read_arrays, read_session, write_session
+from foley_common.session_file import SCHEMA, SessionData, read_arrays, read_session, write_session
 
 
 def a_session(**changes: Any) -> SessionData:
@@ -65,6 +67,9 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         ({"wrench": np.zeros((249, 6), np.float32)}, "wrench has 249 rows"),
         ({"contact_object": np.array([1], np.int16)}, "contact_object"),
         ({"facts": {"scene_id": "a"}}, "facts lack split, sound_rate, objects"),
+        ({"facts": {**a_session().facts, "objects": None}}, "objects is no list"),
+        ({"facts": {**a_session().facts, "sound_rate": "fast"}}, "sound_rate is fast"),
+        ({"tool_tip": np.zeros(3, np.float32)}, "tool_tip has 3 numbers"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(changes: dict[str, Any], named: str) -> None:
@@ -91,3 +96,39 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"text")
     with pytest.raises(ValueError, match=r"a\.npz: damaged"):
         read_session(path)
+
+
+def test_a_foreign_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    with path.open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(ValueError, match=r"a\.npz: damaged, or no session's file \(one array alone"):
+        read_session(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("facts", b"no array")
+    with pytest.raises(ValueError, match=r"a\.npz: damaged, or no session's file \(facts: no array"):
+        read_session(path)
+    for text, said in (("{", "no JSON"), ("[]", "no names with values")):
+        np.savez(path, schema=np.array(SCHEMA), facts=np.array(text))
+        with pytest.raises(ValueError, match=rf"a\.npz: facts are {said}"):
+            read_arrays(path)
+
+
+def test_processes_that_write_one_file_do_not_share_a_partial_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, names = tmp_path / "a.npz", set[str]()
+    whole = np.savez
+
+    def save(file: Any, **fields: Any) -> None:
+        names.add(file.name)
+        if len(names) == 1:  # another process writes it meanwhile, from beginning to end
+            with monkeypatch.context() as other:
+                other.setattr(os, "getpid", lambda: 1)
+                write_session(path, a_session())
+        whole(file, **fields)
+
+    monkeypatch.setattr(np, "savez", save)
+    write_session(path, a_session())
+    assert len(names) == 2 and [p.name for p in tmp_path.iterdir()] == ["a.npz"]
+    assert np.array_equal(read_session(path).sound, a_session().sound)

@@ -103,7 +103,7 @@ def contact_motion(
 
     Without a surface `height` and `keypoints` are 0, and velocities "along the normal" are vertical. Without a hand
     `keypoints` are 0. Derivatives are central differences over one row to each side, so that row i needs rows i - 2 to
-    i + 2.
+    i + 2; beside rows that are not known they are differences to the side that is.
 
     Raises:
         ValueError: lengths differ, or fewer than three rows.
@@ -191,13 +191,21 @@ def _height(tips: Array, normals: Array, surface: HeightMap) -> Array:
 
 
 def _velocity(tips: Array, normals: Array, known: NDArray[np.bool_]) -> Array:
-    velocity = np.gradient(tips, 1 / MOTION_RATE, axis=0)
-    acceleration = np.gradient(velocity, 1 / MOTION_RATE, axis=0)
+    velocity = _rate(tips)
+    acceleration = _rate(velocity)
     along, lift = _split(velocity, normals), _split(acceleration, normals)
     scaled = np.concatenate(
         [velocity / _SPEED, along / _SPEED, lift / _ACCELERATION], axis=1
     )  # x y z, normal, tangential, normal, tangential
     return np.concatenate([np.clip(scaled, -_CLIP, _CLIP), known[:, None]], axis=1)
+
+
+def _rate(values: Array) -> Array:
+    """Change per second of values [n, ...]; NaN where neither neighbour is known, or the row itself is not."""
+    steps = np.diff(values, axis=0) * MOTION_RATE
+    behind, ahead = np.concatenate([steps[:1], steps]), np.concatenate([steps, steps[-1:]])
+    both = (behind + ahead) / 2
+    return np.asarray(np.where(np.isnan(both), np.where(np.isnan(ahead), behind, ahead), both))
 
 
 def _split(vectors: Array, normals: Array) -> Array:
@@ -216,9 +224,10 @@ def _yaw(rotation: Array) -> Array:
 
 def _grip(opening: Array) -> Array:
     known = np.isfinite(opening)
-    rate = np.nan_to_num(np.gradient(opening, 1 / MOTION_RATE))
+    width = np.where(known, opening, np.nan)  # without what is infinite
+    rate = np.nan_to_num(_rate(width))
     return np.stack(
-        [np.nan_to_num(opening) / _WIDTH_M, np.clip(rate / _WIDTH_RATE, -_CLIP, _CLIP), known], axis=1
+        [np.nan_to_num(width) / _WIDTH_M, np.clip(rate / _WIDTH_RATE, -_CLIP, _CLIP), known], axis=1
     )
 
 

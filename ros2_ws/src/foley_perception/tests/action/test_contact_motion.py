@@ -164,3 +164,20 @@ def test_the_time_of_a_kink_is_found_between_rows() -> None:
         for tips in (stopped, turned):
             np.testing.assert_allclose(deceleration_onsets(tips), [contact], atol=1e-6)
     assert deceleration_onsets(np.stack([TIME, TIME, TIME], axis=1)).size == 0
+
+
+def test_beside_a_gap_speeds_are_those_of_the_known_side() -> None:
+    tips = np.array([0.01, -0.02, 0.3]) + np.array([0.06, 0, -0.09]) * TIME[:, None]
+    width = 0.02 + 0.01 * TIME
+    whole = contact_motion(held(tips), width, TIP, table())
+    tips[100:110], width[150:160], width[200] = np.nan, np.nan, np.inf
+    broken = contact_motion(held(tips), width, TIP, table())
+    known = channel(broken, "pose_known") > 0
+    assert known.sum() == ROWS - 10 and np.isfinite(broken.values).all()
+    for name in ("velocity_x", "velocity_z", "velocity_normal", "speed_tangential", "acceleration_normal"):
+        np.testing.assert_allclose(channel(broken, name)[known], channel(whole, name)[known], atol=1e-5)
+    known = channel(broken, "width_known") > 0
+    assert known.sum() == ROWS - 11
+    for name in ("width", "width_rate"):
+        np.testing.assert_allclose(channel(broken, name)[known], channel(whole, name)[known], atol=1e-5)
+        assert not channel(broken, name)[150:160].any() and channel(broken, "width")[200] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ def _sessions(args: argparse.Namespace) -> int:
 
     if (args.hours is None) == (args.sessions is None):
         raise ValueError("give either --hours or --sessions")
-    count = args.sessions if args.sessions is not None else round(args.hours * 3600 / args.duration)
+    count = args.sessions if args.sessions is not None else _count(args.hours, args.duration)
     config = SetConfig(
         out=args.out,
         sessions=count,
@@ -135,3 +136,15 @@ def _sessions(args: argparse.Namespace) -> int:
         f"per core {metrics['real_time_factor_per_cpu'] or 0:.1f}"
     )
     return 0
+
+
+def _count(hours: float, duration_s: float) -> int:
+    """Of sessions that come nearest to some hours.
+
+    Raises:
+        ValueError: there is none.
+    """
+    count = hours * 3600 / duration_s if duration_s > 0 else math.nan
+    if not (math.isfinite(count) and round(count) >= 1):
+        raise ValueError(f"--hours is {hours} with --duration {duration_s} s: that is not one session")
+    return round(count)

@@ -2,8 +2,8 @@
 
 A blow is an impact of at least BLOW_NS that comes at least APART_S after the onset before it: the bounces of a tap
 follow it within some 10 ms and are heard as one with it, while the blows of a knock or pat are onsets of their own. A
-stroke begins when the slip of a run of sliding first exceeds STROKE_MPS; runs are parted by RUN_GAP_S without any, so
-that each stroke of a rub is an onset. What slips slower, as a pad does that is lifted, is none.
+stroke begins when the slip of a run of sliding on a thing first exceeds STROKE_MPS; runs are parted by RUN_GAP_S
+without any, so that each stroke of a rub is an onset. What slips slower, as a pad does that is lifted, is none.
 
 Planned onsets follow from the planned motion alone: the tip comes down through the height at which the plan meets the
 face, or after that begins to move along it.
@@ -48,14 +48,15 @@ def onsets(events: Sequence[Event]) -> list[Onset]:
         for e in events
         if isinstance(e, Impact) and e.impulse >= BLOW_NS
     ]
-    end_s, silent, last = -np.inf, True, ""
+    # Of each thing by itself: a tip may brush against another one all the while.
+    end_s, silent = dict[str, float](), dict[str, bool]()
     for e in sorted((e for e in events if isinstance(e, Sliding)), key=lambda e: e.start_s):
-        if e.start_s - end_s > RUN_GAP_S or e.object_id != last:
-            silent = True
-        if silent and e.slip_speed >= STROKE_MPS:
+        if e.start_s - end_s.get(e.object_id, -np.inf) > RUN_GAP_S:
+            silent[e.object_id] = True
+        if silent[e.object_id] and e.slip_speed >= STROKE_MPS:
             found.append(Onset(e.start_s, "stroke", e.object_id, float("nan")))
-            silent = False
-        end_s, last = e.end_s, e.object_id
+            silent[e.object_id] = False
+        end_s[e.object_id] = e.end_s
     apart: list[Onset] = []
     for onset in sorted(found, key=lambda o: o.time_s):
         if not apart or onset.time_s - apart[-1].time_s >= APART_S:

@@ -24,8 +24,9 @@ from foley_sim.foleysim1 import scenes as foleysim1
 from foley_sim.foleysim1.posterior import material_posterior
 from foley_sim.materials import draw_material
 from foley_sim.offline.pool import work_off
-from foley_sim.offline.session_set import CONTACTS, claim, read_settings
+from foley_sim.offline.session_set import CONTACTS, read_settings
 from foley_sim.offline.session_sound import hum_of, render, sound_seed
+from foley_sim.offline.set_folder import claimed
 from foley_sim.spec import ObjectSpec, SceneSpec
 from foley_sim.world import contact_log
 from foley_sim.world.contact_log import SavedContacts
@@ -148,12 +149,23 @@ def redraw_set(
     """Write int16 samples [n] of every session and draw, `<session>-draw000.npy`, unless they are there.
 
     Raises:
-        ValueError: no set of sessions, or the folder holds other draws.
+        ValueError: no set of sessions, one without its contacts, or the folder holds other draws or another process is
+            writing it.
         OSError: a file cannot be read or written.
     """
     settings, files = read_settings(config.sessions_set), _files(config)
-    config.out.mkdir(parents=True, exist_ok=True)
-    claim(config.out, REDRAW_SCHEMA, {**settings, "kind": config.kind, "redraw_seed": config.seed})
+    with claimed(config.out, REDRAW_SCHEMA, {**settings, "kind": config.kind, "redraw_seed": config.seed}):
+        return _redraw(config, settings, files, progress, warn)
+
+
+def _redraw(
+    config: RedrawConfig,
+    settings: dict[str, Any],
+    files: list[Path],
+    progress: Callable[[float], None],
+    warn: Callable[[str], None],
+) -> dict[str, Any]:
+    """In a folder that is claimed."""
     jobs = [_Job(file, config.out, config.kind, config.draws, config.seed) for file in files]
     waiting = [job for job in jobs if not _finished(job)]
     progress((len(jobs) - len(waiting)) * config.draws * float(settings["duration_s"]))
@@ -182,7 +194,12 @@ def _write(job: _Job, progress: Callable[[float], None]) -> _Report:
     session = read_session(job.session)
     facts = session.facts
     scene = make_scene(facts["scene_seed"], facts["scene_split"], facts["edition"])
-    saved = contact_log.read(job.session.with_name(job.session.stem + CONTACTS))
+    contacts = job.session.with_name(job.session.stem + CONTACTS)
+    if not contacts.is_file():
+        raise ValueError(
+            f"{contacts} is missing; `foley sim sessions` with the set's settings makes it again"
+        )
+    saved = contact_log.read(contacts)
     objects = kept = 0
     for draw in range(job.draws):
         path = job.path(draw)
@@ -191,9 +208,12 @@ def _write(job: _Job, progress: Callable[[float], None]) -> _Report:
                 scene, saved, facts["policy_seed"], job.kind, draw, session.sound_rate, job.seed
             )
             partial = path.with_name(f".{path.name}.partial")
-            with partial.open("wb") as file:
-                np.save(file, samples)
-            partial.replace(path)
+            try:
+                with partial.open("wb") as file:
+                    np.save(file, samples)
+                partial.replace(path)
+            finally:
+                partial.unlink(missing_ok=True)
             pairs = zip(scene.objects, redrawn.objects, strict=True)
             kept += sum(a.material.name == b.material.name for a, b in pairs)
             objects += len(scene.objects)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,10 +18,10 @@ from foley_sim.judge.scenes import SCENES as JUDGE_SCENES
 from foley_sim.offline.pool import work_off
 from foley_sim.offline.session_sound import RATES
 from foley_sim.offline.sessions import SessionJob, make_session
+from foley_sim.offline.set_folder import SET_FILE, claimed
 from foley_sim.offline.summary import added
 from foley_sim.world import contact_log
 
-SET_FILE = "set.json"
 SCHEMA = "foley-session-set-1"
 CONTACTS = ".contacts.npz"
 """End of the file beside a session's from which its sound can be rendered again (world/contact_log.py)."""
@@ -66,8 +65,8 @@ class SetConfig:
             raise ValueError(
                 f"--seed is {self.seed} with {self.sessions} sessions: there are scenes 0 to {STREAM_SCENES - 1}"
             )
-        rows = self.duration_s * MOTION_RATE
-        if not (math.isfinite(rows) and 5.0 <= self.duration_s <= 3600.0 and rows == round(rows)):
+        rows = self.duration_s * MOTION_RATE  # of 8.008 s it is 1001 but for the last bit
+        if not (5.0 <= self.duration_s <= 3600.0 and abs(rows - round(rows)) < 1e-6):
             raise ValueError(
                 f"--duration is {self.duration_s} s, must lie in [5, 3600] and be a multiple of {1 / MOTION_RATE} s"
             )
@@ -139,12 +138,18 @@ def make_set(
         warn: called with what went wrong and could be mended.
 
     Raises:
-        ValueError: the folder holds a set of other settings.
+        ValueError: the folder holds a set of other settings, or another process is writing it.
         OSError: a file cannot be written.
         BrokenProcessPool: processes die again and again without getting on.
     """
-    config.out.mkdir(parents=True, exist_ok=True)
-    claim(config.out, SCHEMA, config.settings)
+    with claimed(config.out, SCHEMA, config.settings):
+        return _make(config, progress, warn)
+
+
+def _make(
+    config: SetConfig, progress: Callable[[float], None], warn: Callable[[str], None]
+) -> dict[str, Any]:
+    """In a folder that is claimed."""
     jobs = [(job, config.out) for job in session_jobs(config)]
     waiting = [job for job in jobs if not _finished(job)]
     progress((len(jobs) - len(waiting)) * config.duration_s)
@@ -179,36 +184,6 @@ def make_set(
     }
 
 
-def claim(folder: Path, schema: str, settings: dict[str, Any]) -> None:
-    """Make a folder the place of a set, or see that it is that already.
-
-    Raises:
-        ValueError: it holds a set of other settings; the message says which.
-    """
-    path = folder / SET_FILE
-    text = json.dumps({"schema": schema, "settings": settings}, indent=1) + "\n"
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        partial = path.with_name(f".{SET_FILE}.partial")
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-        return
-    except ValueError:
-        raise ValueError(f"--out: {path} is damaged; remove the folder") from None
-    if held.get("schema") != schema:
-        raise ValueError(f"--out: {path} says schema `{held.get('schema')}`, not `{schema}`")
-    other = [
-        f"{name} {held['settings'].get(name)} and not {settings.get(name)}"
-        for name in {**held["settings"], **settings}
-        if held["settings"].get(name) != settings.get(name)
-    ]
-    if other:
-        raise ValueError(
-            f"--out: {folder} holds a set with {', '.join(other)}; choose another folder or remove it"
-        )
-
-
 def read_settings(folder: Path) -> dict[str, Any]:
     """What all sessions of a set have in common.
 
@@ -218,13 +193,13 @@ def read_settings(folder: Path) -> dict[str, Any]:
     path = folder / SET_FILE
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        held = {}
-    if held.get("schema") != SCHEMA:
-        raise ValueError(
-            f"{folder}: holds no set of `foley sim sessions` ({SET_FILE} is missing or of another schema)"
-        )
-    return dict(held["settings"])
+        if held["schema"] == SCHEMA:
+            return dict(held["settings"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise ValueError(
+        f"{folder}: holds no set of `foley sim sessions` ({SET_FILE} is missing or of another schema)"
+    )
 
 
 # ---- in worker processes -------------------------------------------------------------------------------------
@@ -236,8 +211,13 @@ def _path(placed: Placed) -> Path:
     return folder / f"{job.name}.npz"
 
 
+def _contacts(placed: Placed) -> Path:
+    job, folder = placed
+    return folder / (job.name + CONTACTS)
+
+
 def _finished(placed: Placed) -> bool:
-    return _path(placed).is_file()
+    return _path(placed).is_file() and _contacts(placed).is_file()
 
 
 def _report(placed: Placed) -> SessionReport | None:
@@ -250,7 +230,7 @@ def _write(placed: Placed, progress: Callable[[float], None]) -> SessionReport:
     job, path = placed[0], _path(placed)
     data, saved = make_session(job, progress)
     # The contacts first: a session's file says that all is there.
-    contacts = path.with_name(job.name + CONTACTS)
+    contacts = _contacts(placed)
     partial = path.with_name(f".{contacts.name}.partial")
     try:
         contact_log.write(partial, saved)

@@ -21,8 +21,8 @@ from foley_common.session_file import MOTION_RATE, POINT_SCALE, VIEW_RATE, Sessi
 from foley_sim.editions import make_scene
 from foley_sim.foleysim1.scenes import EDITION, SCENES, STREAM, STREAM_SCENES
 from foley_sim.offline.pool import work_off
-from foley_sim.offline.session_set import claim
 from foley_sim.offline.sessions import describe_object, tool_poses
+from foley_sim.offline.set_folder import claimed
 from foley_sim.physics import mjcf
 from foley_sim.rendering.surface import observe
 from foley_sim.rendering.views import VIEW_NAMES, jpeg_views
@@ -90,12 +90,18 @@ def make_stills(
         warn: called with what went wrong and could be mended.
 
     Raises:
-        ValueError: the folder holds a set of other settings.
+        ValueError: the folder holds a set of other settings, or another process is writing it.
         OSError: a file cannot be written.
         BrokenProcessPool: processes die again and again without getting on.
     """
-    config.out.mkdir(parents=True, exist_ok=True)
-    claim(config.out, SCHEMA, config.settings)
+    with claimed(config.out, SCHEMA, config.settings):
+        return _make(config, progress, warn)
+
+
+def _make(
+    config: StillsConfig, progress: Callable[[float], None], warn: Callable[[str], None]
+) -> dict[str, Any]:
+    """In a folder that is claimed."""
     jobs = [(config, seed) for seed in range(config.seed, config.seed + config.scenes)]
     waiting = [job for job in jobs if not _finished(job)]
     progress(len(jobs) - len(waiting))

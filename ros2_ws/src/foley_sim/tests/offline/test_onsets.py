@@ -47,6 +47,11 @@ def test_each_stroke_begins_once_and_where_it_is_fast_enough():
     assert {o.kind for o in found} == {"stroke"} and all(np.isnan(o.impulse) for o in found)
 
 
+def test_what_brushes_against_another_thing_meanwhile_does_not_begin_again():
+    events = [*slides(1.0, 1.6), *slides(1.1, 1.5, 0.003, "b"), *slides(1.7, 2.0, thing="b")]
+    assert [(o.time_s, o.object_id) for o in onsets(events)] == [(1.0, "a"), (1.7, "b")]
+
+
 def test_what_slides_as_it_lands_is_heard_as_the_landing():
     found = onsets([blow(1.0, 0.003), *slides(1.002, 1.4)])
     assert [(o.time_s, o.kind) for o in found] == [(1.0, "blow")]

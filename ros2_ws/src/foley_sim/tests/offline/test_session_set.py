@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 
 from foley_common.session_file import read_session
-from foley_sim.offline.redraw import RedrawConfig, redraw_set, total_s
-from foley_sim.offline.session_set import CONTACTS, SetConfig, claim, make_set, read_settings, session_jobs
+from foley_sim.commands.sim_sessions import _count
+from foley_sim.offline.redraw import RedrawConfig, _Job, _write, redraw_set, total_s
+from foley_sim.offline.session_set import (
+    CONTACTS,
+    SetConfig,
+    _finished,
+    make_set,
+    read_settings,
+    session_jobs,
+)
+from foley_sim.offline.set_folder import claimed
 
 
 def test_training_has_a_scene_for_every_session_and_evaluation_has_its_scenes_in_turn(tmp_path):
@@ -45,18 +54,48 @@ def test_what_cannot_be_is_refused(tmp_path, fields, reason):
         SetConfig(**{"out": tmp_path, "sessions": 1, **fields})
 
 
+def test_a_duration_of_whole_rows_can_be(tmp_path):
+    for duration_s in (8.008, 40.04, 5.0, 3600.0):  # 8.008 * 125 is not 1001 in floating point
+        assert SetConfig(tmp_path, 1, duration_s=duration_s).duration_s == duration_s
+
+
+@pytest.mark.parametrize("hours, duration_s", [(0.001, 40.0), (1.0, 0.0), (float("nan"), 40.0), (-1.0, 40.0)])
+def test_hours_that_are_no_session_are_refused(hours, duration_s):
+    assert _count(2.0, 40.0) == 180
+    with pytest.raises(ValueError, match="--hours"):
+        _count(hours, duration_s)
+
+
 def test_a_folder_is_of_one_set(tmp_path):
     settings = SetConfig(tmp_path, 1).settings
-    claim(tmp_path, "one", settings)
-    claim(tmp_path, "one", settings)
-    with pytest.raises(ValueError, match=r"duration_s 40\.0 and not 20\.0"):
-        claim(tmp_path, "one", {**settings, "duration_s": 20.0})
-    with pytest.raises(ValueError, match="views"):
-        claim(tmp_path, "one", {**settings, "views": 0.5})
-    with pytest.raises(ValueError, match="schema"):
-        claim(tmp_path, "other", settings)
-    with pytest.raises(ValueError, match="holds no set"):
-        read_settings(tmp_path / "nothing")
+    for _ in range(2):
+        with claimed(tmp_path, "one", settings):
+            pass
+    for schema, changes, reason in (
+        ("one", {"duration_s": 20.0}, r"duration_s 40\.0 and not 20\.0"),
+        ("one", {"views": 0.5}, "views"),
+        ("other", {}, "schema"),
+    ):
+        with pytest.raises(ValueError, match=reason), claimed(tmp_path, schema, {**settings, **changes}):
+            pass
+    for damaged in ("{", "[]", "{}"):
+        (tmp_path / "set.json").write_text(damaged)
+        with pytest.raises(ValueError, match="damaged"), claimed(tmp_path, "one", settings):
+            pass
+        with pytest.raises(ValueError, match="holds no set"):
+            read_settings(tmp_path)
+
+
+def test_a_folder_is_written_by_one_process_at_a_time(tmp_path):
+    settings = SetConfig(tmp_path, 1).settings
+    with (
+        claimed(tmp_path, "one", settings),
+        pytest.raises(ValueError, match="another process is writing"),
+        claimed(tmp_path, "one", settings),
+    ):
+        pass
+    with claimed(tmp_path, "one", settings):
+        pass
 
 
 def test_a_set_is_made_once_and_redrawn_once(tmp_path):
@@ -79,3 +118,7 @@ def test_a_set_is_made_once_and_redrawn_once(tmp_path):
     assert redraw_set(redraw)["sessions_kept"] == 1
     with pytest.raises(ValueError, match="kind same and not look"):
         redraw_set(dataclasses.replace(redraw, kind="look"))
+    (config.out / f"{name}{CONTACTS}").unlink()
+    assert not _finished((session_jobs(config)[0], config.out))  # both files belong to a session
+    with pytest.raises(ValueError, match=r"contacts\.npz is missing"):
+        _write(_Job(config.out / f"{name}.npz", redraw.out, "same", 2, 0), told.append)

@@ -3,7 +3,8 @@
     <set>/.features/<digest>/<session>.npy           channels of motion [n, 2 * MOTION_CHANNELS + force], float16
     <set>/.features/<digest>/<session>.safetensors   noise floors, what lies under the tip, and of which file it is
 
-The digest is over the source of whatever computes them: changed code makes them again, and so does a changed file.
+The digest is over the hand and the source of whatever computes them: changed code makes them again, and so does a
+changed file. Several processes may make and read them at once.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import os
 from pathlib import Path
 from types import ModuleType
 
@@ -20,9 +22,11 @@ from numpy.typing import NDArray
 
 from foley_common.session_file import MOTION_RATE, SessionData, read_session
 from foley_perception.action import contact_motion as motion_module
-from foley_perception.action.contact_motion import MOTION_CHANNELS, contact_motion
+from foley_perception.action import gripper as gripper_module
+from foley_perception.action.contact_motion import MOTION_CHANNELS, NAMES, contact_motion
 from foley_perception.action.gripper import GripperHand
 from foley_perception.geometry import height_map as height_module
+from foley_perception.geometry import se3 as se3_module
 from foley_perception.geometry.height_map import HeightMap
 from foley_perception.geometry.se3 import SE3
 from foley_synthesis.flow import what as what_module
@@ -90,11 +94,15 @@ def session_surface(session: SessionData) -> HeightMap | None:
     tip = _pose(session.tool_tip)
     poses = np.concatenate([session.planned_pose, session.executed_pose])
     places = (_pose(poses) @ tip).translation[:, :2]
-    if not len(session.surface_points) or not np.isfinite(places).any():
+    places = places[np.isfinite(places).all(axis=1)]
+    if not len(session.surface_points) or not len(places):
         return None
-    low, high = np.nanmin(places, axis=0) - _MARGIN_M, np.nanmax(places, axis=0) + _MARGIN_M
+    # One pose that is far off must not make a map of all the way there.
+    points = session.points()
+    low = np.maximum(places.min(axis=0) - _MARGIN_M, points[:, :2].min(axis=0))
+    high = np.minimum(places.max(axis=0) + _MARGIN_M, points[:, :2].max(axis=0))
     try:
-        return HeightMap.from_points(session.points(), bounds=(low[0], low[1], high[0], high[1]))
+        return HeightMap.from_points(points, bounds=(low[0], low[1], high[0], high[1]))
     except ValueError:
         return None
 
@@ -156,13 +164,38 @@ def cached_features(path: Path, hand: GripperHand) -> SessionFeatures:
     try:
         with safe_open(small, "np") as file:
             if (file.metadata() or {}).get("session") == mark:
-                mapped = np.load(channels, mmap_mode="r", allow_pickle=False)
-                return SessionFeatures(mapped, file.get_tensor("floors"), file.get_tensor("under"))
+                under = file.get_tensor("under")
+                return SessionFeatures(_mapped(channels, len(under)), file.get_tensor("floors"), under)
     except (OSError, SafetensorError, ValueError):
         pass  # not there yet, or cut short: made again
-    made = session_features(read_session(path), hand)
+    session = read_session(path)
+    try:
+        made = session_features(session, hand)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     _keep(channels, small, made, mark)
-    return SessionFeatures(np.load(channels, mmap_mode="r", allow_pickle=False), made.floors, made.under)
+    return SessionFeatures(_mapped(channels, len(made.under)), made.floors, made.under)
+
+
+def _mapped(path: Path, frames: int) -> NDArray[np.float16]:
+    """The channels of a file, whose descriptor does not stay open as np.memmap's would: sets have over 1,000 files.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or does not hold as many latent frames.
+    """
+    with path.open("rb") as file:
+        np.lib.format.read_magic(file)
+        shape, _, kind = np.lib.format.read_array_header_1_0(file)
+        begin = file.tell() // 2
+    count = shape[0] * shape[-1]
+    if kind != np.float16 or shape != (frames * ROWS_PER_LATENT, MOTION_CHANNELS + len(NAMES)):
+        raise ValueError(f"{path}: {kind} {shape}")
+    if path.stat().st_size != 2 * (begin + count):
+        raise ValueError(f"{path} is cut short")
+    mapped = torch.from_file(str(path), shared=False, size=begin + count, dtype=torch.float16)
+    channels = mapped[begin:].numpy().reshape(shape)
+    channels.flags.writeable = False
+    return channels
 
 
 def _keep(channels: Path, small: Path, made: SessionFeatures, mark: str) -> None:
@@ -170,11 +203,11 @@ def _keep(channels: Path, small: Path, made: SessionFeatures, mark: str) -> None
     from safetensors.numpy import save_file
 
     small.parent.mkdir(parents=True, exist_ok=True)
-    partial = channels.with_name(f".{channels.name}.partial")
+    partial = channels.with_name(f".{channels.name}.{os.getpid()}.partial")
     with partial.open("wb") as file:
         np.save(file, np.ascontiguousarray(made.channels), allow_pickle=False)
     partial.replace(channels)
-    partial = small.with_name(f".{small.name}.partial")
+    partial = small.with_name(f".{small.name}.{os.getpid()}.partial")
     save_file({"floors": made.floors, "under": made.under}, partial, {"session": mark})
     partial.replace(small)
 
@@ -185,11 +218,16 @@ def _mark(path: Path) -> str:
     return f"{state.st_size} {state.st_mtime_ns}"
 
 
-@functools.cache
 def _digest(hand: GripperHand) -> str:
-    own = Path(__file__).read_bytes()
-    sources = (_source(module) for module in (motion_module, height_module, what_module, mel_module))
-    return hashlib.sha256(b"".join([own, *sources, hand.name.encode()])).hexdigest()[:16]
+    ends = hand.keypoints(SE3.identity(2), [0.0, hand.max_width])  # files of one name may say something else
+    said = np.array([hand.max_width, hand.default_width]).tobytes() + ends.tobytes()
+    return hashlib.sha256(_sources() + said).hexdigest()[:16]
+
+
+@functools.cache
+def _sources() -> bytes:
+    modules = (motion_module, height_module, gripper_module, se3_module, what_module, mel_module)
+    return b"".join([Path(__file__).read_bytes(), *map(_source, modules)])
 
 
 def _source(module: ModuleType) -> bytes:

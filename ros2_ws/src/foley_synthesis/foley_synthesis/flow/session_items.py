@@ -117,7 +117,12 @@ def read_item(path: Path, hand: GripperHand) -> SessionItem:
     said = _said(path.parent)
     if said is not None and said != facts["split"]:
         raise SessionsError(f"{path}: split is `{facts['split']}`, its set's is `{said}`; remove the file")
-    objects = [what_of(item) for item in facts["objects"]]
+    try:
+        objects = [what_of(item) for item in facts["objects"]]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise SessionsError(
+            f"{path}: an object of its facts lacks its size ({error!r}); write it again"
+        ) from None
     return SessionItem(
         path,
         facts,
@@ -134,6 +139,6 @@ def _said(folder: Path) -> str | None:
         split = json.loads((folder / _SET_FILE).read_text(encoding="utf-8")).get("settings", {}).get("split")
     except FileNotFoundError:
         return None
-    except ValueError:
+    except (ValueError, AttributeError):
         raise SessionsError(f"{folder / _SET_FILE} is damaged; make the set again") from None
     return None if split is None else str(split)

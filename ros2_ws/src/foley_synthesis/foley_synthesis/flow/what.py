@@ -42,7 +42,8 @@ def what_of(item: Mapping[str, Any]) -> NDArray[np.float32]:
     row[MATERIAL_COLUMNS.start + _index(MATERIALS, item.get("material"))] = 1.0
     row[SHAPE_COLUMNS.start + _index(SHAPES, item.get("shape"))] = 1.0
     row[SIZE_COLUMNS] = [math.log(max(float(side), 1e-3) / _UNIT_M) for side in item["size"]]
-    row[HOLLOW_COLUMN] = float(item.get("hollowness", float(item.get("wall", 0.0)) > 0))
+    hollowness = item.get("hollowness")
+    row[HOLLOW_COLUMN] = float(item.get("wall") or 0.0) > 0 if hollowness is None else float(hollowness)
     row[PRESENCE_COLUMN] = 1.0
     return row
 
@@ -63,7 +64,7 @@ def _outside(places: Array, item: Mapping[str, Any]) -> Array:
     length, width = float(item["size"][0]), float(item["size"][1])
     if item.get("shape") in _ROUND:
         return np.asarray(np.linalg.norm(away, axis=1) - length / 2)
-    yaw = float(item.get("yaw", 0.0))
+    yaw = float(item.get("yaw") or 0.0)
     turn = np.array([[math.cos(yaw), -math.sin(yaw)], [math.sin(yaw), math.cos(yaw)]])
     beyond = np.abs(away @ turn) - np.array([length, width]) / 2
     return np.asarray(np.linalg.norm(np.maximum(beyond, 0.0), axis=1) + np.minimum(beyond.max(axis=1), 0.0))

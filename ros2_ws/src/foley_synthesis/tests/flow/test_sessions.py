@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from foley_common.session_file import read_session, write_session
 from foley_perception.action.contact_motion import GROUPS, MOTION_CHANNELS, NAMES, tip_heights
 from foley_perception.action.contact_onsets import surface_contacts
 from foley_perception.action.gripper import GripperHand
+from foley_perception.config_files import find_config
 from foley_synthesis.flow.networks.mel import FINE, LogMel
 from foley_synthesis.flow.session_features import at_16_khz, noise_floors, session_features
 from foley_synthesis.flow.session_items import SessionsError
@@ -89,6 +91,8 @@ def test_the_nearest_footprint_within_three_centimetres_holds_the_tip() -> None:
     assert under(tips, [turned, disc]).tolist() == [0, -1, 1, -1, -1]
     assert under(tips, []).tolist() == [-1] * 5
     assert what_of({**disc, "material": "wood", "hollowness": 0.3})[HOLLOW_COLUMN] == np.float32(0.3)
+    unknown = {**disc, "material": None, "hollowness": None, "wall": None}  # as a scene's YAML may say it
+    assert what_of(unknown)[HOLLOW_COLUMN] == 0
 
 
 def test_floors_are_those_of_the_room_before_and_know_nothing_of_what_comes() -> None:
@@ -120,6 +124,18 @@ def test_a_session_whose_surface_nobody_saw_says_so() -> None:
     features = session_features(blind, GripperHand.from_yaml("parallel_gripper"))
     assert not features.planned[:, GROUPS["height"]].any()
     assert features.planned[:, GROUPS["velocity"]].any()
+
+
+def test_one_pose_that_is_far_off_does_not_take_the_surface_away() -> None:
+    session = falling_session(duration_s=2.0)
+    hand = GripperHand.from_yaml("parallel_gripper")
+    off = session.executed_pose.copy()
+    off[100, :2] += 50.0
+    kept = session_features(dataclasses.replace(session, executed_pose=off), hand)
+    whole = session_features(session, hand)
+    heights = kept.planned[:, GROUPS["height"]], whole.planned[:, GROUPS["height"]]
+    assert heights[0][:, -1].all()
+    np.testing.assert_allclose(heights[0][:, 0], heights[1][:, 0], atol=2e-3)
 
 
 # ---- crops and windows -------------------------------------------------------------------------------------
@@ -222,7 +238,10 @@ def test_features_are_kept_until_the_file_changes(tmp_path: Path) -> None:
     kept = next(folder.glob(".features/*/*.npy"))
     stamp = kept.stat().st_mtime_ns
     again = load_sessions([folder]).items[0].features
-    assert kept.stat().st_mtime_ns == stamp and isinstance(again.channels, np.memmap)
+    assert kept.stat().st_mtime_ns == stamp and not again.channels.flags.writeable
+    # Mapped, not read, and without a descriptor: of those a process may have 1,024, and sets have more files.
+    assert str(kept) in Path("/proc/self/maps").read_text()
+    assert str(kept) not in {os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()}
     np.testing.assert_array_equal(again.channels, first.channels)
     np.testing.assert_array_equal(again.under, first.under)
     begin = kept.read_bytes()[:1000]
@@ -234,6 +253,29 @@ def test_features_are_kept_until_the_file_changes(tmp_path: Path) -> None:
     write_session(path, dataclasses.replace(session, planned_pose=session.executed_pose))
     changed = load_sessions([folder]).items[0].features
     np.testing.assert_array_equal(changed.planned[:, GROUPS["height"]], first.executed[:, GROUPS["height"]])
+
+
+def test_features_are_of_the_hand_as_its_file_says_now(tmp_path: Path) -> None:
+    folder = write_falling(tmp_path, 1)
+    text = find_config("hands", "parallel_gripper").read_text()
+    hand = tmp_path / "parallel_gripper.yaml"
+    found = []
+    for wide in (text, text.replace("wrist: [0.0, 0.0, -0.14]", "wrist: [0.0, 0.0, -0.04]")):
+        hand.write_text(wide)
+        found.append(
+            load_sessions([folder], hand=str(hand)).items[0].features.executed[:, GROUPS["keypoints"]]
+        )
+    assert np.abs(found[0].astype(float) - found[1]).max() > 0.01
+
+
+def test_a_file_whose_features_cannot_be_is_named(tmp_path: Path) -> None:
+    session = falling_session(duration_s=1.0)
+    stills = {**session.facts, "sound_rate": 125}
+    write_session(
+        tmp_path / "s.npz", dataclasses.replace(session, facts=stills, sound=np.zeros(125, np.int16))
+    )
+    with pytest.raises(ValueError, match=r"s\.npz: sound_rate is 125 Hz"):
+        load_sessions([tmp_path])
 
 
 def test_sets_that_share_a_scene_or_say_another_split_are_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def open_items(
         limit: sessions of each set at most, by name.
 
     Raises:
-        SessionsError: a set has no sessions, one twice, or one of another split.
+        SessionsError: a set has no sessions, one twice, a scene in two splits, or one of another split than it says.
         ValueError: none is of the split.
         OSError: a file cannot be read.
     """
@@ -49,9 +50,9 @@ def open_items(
     found, seen = [], []
     for done, path in enumerate(paths, start=1):
         item = read_item(path, gripper)
+        seen.append(item)
         if item.split == split:
             found.append(ContactItem.of(item, *cached_latent(item, codec, codec_id)))
-            seen.append(item)
         progress(done, len(paths))
     if not found:
         raise ValueError(f"no session of {', '.join(map(str, folders))} is of split `{split}`")
@@ -79,7 +80,7 @@ def cached_latent(item: SessionItem, codec: Codec, codec_id: str) -> tuple[Tenso
         stands_out(sound)[: len(sound) // codec.config.samples],
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     save_file({"latent": latent.contiguous(), "stands_out": stands.contiguous()}, partial, {"session": mark})
     partial.replace(path)
     return latent, stands

@@ -9,6 +9,7 @@ again from the batch's number.
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -147,6 +148,6 @@ def _write(path: Path, latent: Tensor) -> None:
     from safetensors.torch import save_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     save_file({"latent": latent.contiguous()}, partial)
     partial.replace(path)
