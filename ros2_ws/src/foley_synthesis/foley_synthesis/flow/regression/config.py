@@ -81,6 +81,7 @@ class RegressionTrainConfig:
     foreground_weight: float = 8.0  # of bins that stand out of the room's tone, against those that do not
     onset_weight: float = 2.0  # further weight of the frames in which the level rises
     rise_weight: float = 0.5  # of the error of the rise within 3 frames, against that of the level
+    quantile: float = 0.65  # of levels that one sound has: a median is too quiet to have the onsets
     height_error_m: float = 0.002  # heights are moved by up to so much either way
     plan_error_s: float = 0.0  # planned time is moved by up to so much either way, each item anew
     ema_decay: float = 0.995  # of the exponential moving average of the weights, a step
@@ -107,6 +108,8 @@ class RegressionTrainConfig:
         for name in ("foreground_weight", "onset_weight", "rise_weight", "weight_decay"):
             if not getattr(self, name) >= 0.0:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be at least 0")
+        if not 0.0 < self.quantile < 1.0:
+            raise ValueError(f"quantile is {self.quantile}, must be in (0, 1)")
         for name in ("plan_error_s", "height_error_m"):
             if not 0.0 <= getattr(self, name) < 0.1:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be in [0, 0.1)")

@@ -1,7 +1,8 @@
 """What the regression minimises: errors of levels in dB, where contacts sound more than where the room does.
 
 A mean over all bins would be one over silence: contacts fill a tenth of them. The squared error is no choice either: it
-would make every uncertain contact half as loud, in dB, and the absolute one keeps what is likelier than not.
+would make every uncertain contact half as loud, in dB. The absolute one leaves out what is less likely than not, and a
+sound that is too quiet has no onset: its quantile is above the median.
 """
 
 from __future__ import annotations
@@ -24,23 +25,32 @@ def foreground_error(made: Tensor, real: Tensor) -> Tensor:
     return apart / heard.sum(dim=(1, 2)).clamp(min=1.0)
 
 
-def mean_loss(made: Tensor, real: Tensor, *, foreground: float, onset: float, rise: float) -> Tensor:
+def mean_loss(
+    made: Tensor, real: Tensor, *, foreground: float, onset: float, rise: float, quantile: float = 0.5
+) -> Tensor:
     """Weighted absolute error of levels over the floor [b, 80, n], and of their rise, in dB.
 
     Args:
         foreground: weight of bins in the foreground of either, against 1 of the others.
         onset: further weight of frames in which the real level rises.
         rise: weight of the error of the rise within 3 frames: what is late by a frame or two costs it fully.
+        quantile: of what is likely, for levels and rises; 0.5: too loud and too quiet cost the same.
     """
     louder = torch.maximum(made.detach(), real)
     weight = 1.0 + foreground * torch.sigmoid((louder - FOREGROUND_DB) / 2.0)
     rises = functional.pad(_rise(real).clamp(min=0.0).mean(dim=1, keepdim=True), (_RISE_FRAMES, 0))
     weight = weight * (1.0 + onset * (rises / FOREGROUND_DB).clamp(max=1.0))
-    error = ((made - real).abs() * weight).sum() / weight.sum()
+    error = (_pinball(made - real, quantile) * weight).sum() / weight.sum()
     if rise:
         later = weight[..., _RISE_FRAMES:]
-        error = error + rise * ((_rise(made) - _rise(real)).abs() * later).sum() / later.sum()
+        steeper = _rise(made) - _rise(real)
+        error = error + rise * (_pinball(steeper, quantile) * later).sum() / later.sum()
     return error
+
+
+def _pinball(error: Tensor, quantile: float) -> Tensor:
+    """Least on average for the quantile (Koenker and Bassett 1978); at 0.5 the absolute error."""
+    return 2.0 * torch.maximum((quantile - 1.0) * -error, -quantile * error)
 
 
 def _rise(level: Tensor) -> Tensor:

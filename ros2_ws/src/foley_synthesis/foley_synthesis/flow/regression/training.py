@@ -177,6 +177,7 @@ def _step(
             foreground=config.foreground_weight,
             onset=config.onset_weight,
             rise=config.rise_weight,
+            quantile=config.quantile,
         )
     if not bool(loss.isfinite()):
         raise FloatingPointError(

@@ -100,6 +100,17 @@ def test_the_loss_of_a_late_sound_is_more_than_that_of_one_as_far_off_in_level()
     assert float(mean_loss(real, real, **weights)) == 0.0
 
 
+def test_what_is_made_is_as_loud_as_a_quantile_of_what_is_likely() -> None:
+    real = torch.linspace(20.0, 40.0, 21)[:, None, None].expand(-1, 80, 12)
+    weights = {"foreground": 0.0, "onset": 0.0, "rise": 0.0}
+    for quantile in (0.25, 0.5, 0.75):
+        costs = [
+            float(mean_loss(torch.full_like(real, level), real, quantile=quantile, **weights))
+            for level in torch.linspace(20.0, 40.0, 21)
+        ]
+        assert 20.0 + int(np.argmin(costs)) == pytest.approx(20.0 + 20.0 * quantile, abs=1.0)
+
+
 def test_draws_as_varied_as_the_truth_beat_their_mean_and_draws_that_vary_too_much() -> None:
     torch.manual_seed(3)
     real = 30.0 + 6.0 * torch.randn(64, 1, 1).expand(-1, 20, 16)
