@@ -266,6 +266,4 @@ def build_reflow(
             report=report,
         )
         seconds = time.monotonic() - began
-        return written(
-            data, other.train_scenes, field.cpu(), config, counters, out, FEW_STEPS, seconds
-        )
+        return written(data, other.train_scenes, field.cpu(), config, counters, out, FEW_STEPS, seconds)
