@@ -87,8 +87,9 @@ def _model(args: argparse.Namespace) -> Any:
 
     from foley_synthesis.flow.contact.model import load_model
 
-    if args.threads < 1:
-        raise ValueError(f"--threads is {args.threads}, must be at least 1")
+    for name in ("threads", "draws", "windows"):
+        if getattr(args, name) < 1:
+            raise ValueError(f"--{name} is {getattr(args, name)}, must be at least 1")
     torch.set_num_threads(args.threads)
     return load_model(args.flow, executed=args.executed, told=args.told, context=args.context)
 
@@ -145,6 +146,7 @@ def tune(args: argparse.Namespace) -> int:
     from foley_synthesis.flow.contact.tuning import tune as best_of
 
     model = _model(args)
+    metrics = json.loads((args.flow / METRICS_FILE).read_text(encoding="utf-8"))
     windows = _read(args, model, "validation")
     ways = [
         dataclasses.replace(
@@ -166,7 +168,6 @@ def tune(args: argparse.Namespace) -> int:
             model, windows, ways, draws=args.draws, seed=args.seed, step=lambda: bar.advance(task)
         )
     best = results[0].sampling
-    metrics = json.loads((args.flow / METRICS_FILE).read_text(encoding="utf-8"))
     model_id = save_model(dataclasses.replace(model, sampling=best), args.flow, metrics)
     args.out.mkdir(parents=True, exist_ok=True)
     write_metrics(

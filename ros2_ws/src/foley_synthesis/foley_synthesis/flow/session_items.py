@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from foley_common.session_file import MOTION_RATE, read_arrays
@@ -111,7 +112,7 @@ def read_item(path: Path, hand: GripperHand) -> SessionItem:
         SessionsError: its split is not what its set says.
         OSError, ValueError: it cannot be read, or its features not be kept.
     """
-    features = cached_features(path, hand)
+    features = _without_open_file(cached_features(path, hand))
     names = ("contact_s", "contact_planned_s", "contact_object", "contact_impulse")
     facts, arrays = read_arrays(path, "sound", *names)
     said = _said(path.parent)
@@ -131,6 +132,17 @@ def read_item(path: Path, hand: GripperHand) -> SessionItem:
         Contacts(*(arrays[name] for name in names)),
         np.stack([*objects, np.zeros(WHAT_DIMS, np.float32)]),
     )
+
+
+def _without_open_file(features: SessionFeatures) -> SessionFeatures:
+    """The same, mapped in a way that holds no file open: a set has more sessions than a process may open files."""
+    mapped = features.channels
+    if not isinstance(mapped, np.memmap):
+        return features
+    begin = mapped.offset // mapped.itemsize
+    whole = torch.from_file(str(mapped.filename), False, begin + mapped.size, dtype=torch.float16)
+    channels: NDArray[np.float16] = whole.numpy()[begin:].reshape(mapped.shape)
+    return dataclasses.replace(features, channels=channels)
 
 
 def _said(folder: Path) -> str | None:

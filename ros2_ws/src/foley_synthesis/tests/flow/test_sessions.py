@@ -60,6 +60,17 @@ def sessions(folders: tuple[Path, Path]) -> SessionSet:
     return load_sessions(folders)
 
 
+def test_sessions_hold_no_file_open_and_are_mapped_all_the_same(
+    folders: tuple[Path, Path], sessions: SessionSet
+) -> None:
+    held = [str(link.resolve()) for link in Path("/proc/self/fd").iterdir()]
+    assert not [name for name in held if name.startswith(str(folders[0].parent))]
+    item = sessions.items[0]
+    kept = next((folders[0] / ".features").glob(f"*/{item.path.stem}.npy"))
+    np.testing.assert_array_equal(item.features.channels, np.load(kept))
+    assert str(kept.resolve()) in Path("/proc/self/maps").read_text()
+
+
 # ---- features ----------------------------------------------------------------------------------------------
 def test_the_planned_height_crosses_zero_at_the_click(sessions: SessionSet) -> None:
     item = sessions.items[0]

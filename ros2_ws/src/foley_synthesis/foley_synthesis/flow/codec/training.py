@@ -72,7 +72,7 @@ def train_codec(
             best, counters = loaded
     before_s, started, saved = counters.elapsed_s, time.monotonic(), time.monotonic()
     sums: dict[str, float] = {}
-    whole = True
+    kept, whole = counters.epoch, True  # steps of the saved state; whether the weights are those after a step
     try:
         done = _progress(config, counters)
         while done < 1.0:
@@ -93,11 +93,12 @@ def train_codec(
             report(min(done, 1.0), figures)
             if folder is not None and (time.monotonic() - saved > config.save_every_s or done >= 1.0):
                 training_state.save_state(folder, key, both, optimiser, best, counters)
-                saved = time.monotonic()
+                kept, saved = counters.epoch, time.monotonic()
     except KeyboardInterrupt as stop:
         if folder is not None and whole:
             training_state.save_state(folder, key, both, optimiser, best, counters)
-        raise Interrupted(f"stopped after {counters.epoch} steps") from stop
+            kept = counters.epoch
+        raise Interrupted(f"stopped, {kept} steps are kept") from stop
     codec.load_state_dict(best)
     return codec.eval(), counters
 

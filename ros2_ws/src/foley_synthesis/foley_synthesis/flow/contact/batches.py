@@ -28,7 +28,7 @@ from foley_synthesis.flow.networks.contact_field import (
 )
 from foley_synthesis.flow.networks.motion_encoder import STRIDE, MotionEncoder
 
-_CODED_AHEAD = 12  # frames that an encoder looks ahead at most
+_CODED_AHEAD = 12  # frames that an encoder looks ahead at most, and back
 WHAT_TRUE, WHAT_BLURRED, WHAT_NOTHING = 0, 1, 2
 
 
@@ -199,12 +199,12 @@ def motion_rows(item: ContactItem, start: int, frames: int, executed: bool, shif
 
 
 def drawn_hits(item: ContactItem, start: int, frames: int, count: int, seed: int) -> list[int]:
-    """Contacts [at most count] of the session's that do not sound in the crop, any of them.
+    """Contacts [at most count] of the session's that do not sound in the crop, any of them, nor does its code know it.
 
     In training a later contact of a surface says as much about it as an earlier one.
     """
     begins = item.contact_frame - HIT_LEAD
-    apart = (begins + HIT_FRAMES <= start) | (begins >= start + frames)
+    apart = (begins + HIT_FRAMES + _CODED_AHEAD <= start) | (begins - _CODED_AHEAD >= start + frames)
     touched = torch.isin(item.contact_surface, item.surface[start : start + frames])
     known = torch.nonzero(apart & touched).flatten().numpy()
     return sorted(np.random.default_rng(seed).permutation(known)[:count].tolist())

@@ -67,7 +67,7 @@ def open_data(
 
     Raises:
         CorruptCheckpoint: the codec cannot be read.
-        ValueError: a set has no sessions of its split, or the codec is not for 16 kHz.
+        ValueError: a set has no sessions of its split, a scene is in both, or the codec is not for 16 kHz.
         OSError: a file cannot be read.
     """
     coder, _, codec_id = load_codec(codec)
@@ -80,6 +80,10 @@ def open_data(
             progress(split, done, total)
 
         parts[split] = open_items(folders, split, coder, codec_id, limit=limit, progress=tell)
+    if shared := parts["train"].scenes & parts["validation"].scenes:
+        raise ValueError(
+            f"{len(shared)} scenes are in training and in validation, such as {min(shared)}; leave them out of one"
+        )
     return FlowData(parts["train"], parts["validation"], coder, codec_id, tuple(map(str, sets)))
 
 
@@ -105,7 +109,7 @@ def build_flow(
     torch.set_num_threads(config.threads)
     with processes.joined(config.device) as device:
         torch.manual_seed(config.seed)
-        field = begun(data, config, start)
+        field, scenes = begun(data, config, start)
         key = run_key(data.fingerprint(), config, str(start or ""))
         counters = train(
             field,
@@ -119,23 +123,26 @@ def build_flow(
             resume=resume,
             report=report,
         )
-        return written(data, field.cpu(), config, counters, out, ContactSampling(), time.monotonic() - began)
+        seconds = time.monotonic() - began
+        return written(data, scenes, field.cpu(), config, counters, out, ContactSampling(), seconds)
 
 
-def begun(data: FlowData, config: ContactTrainConfig, start: Path | None) -> ContactField:
-    """The field before its first step."""
+def begun(
+    data: FlowData, config: ContactTrainConfig, start: Path | None
+) -> tuple[ContactField, frozenset[str]]:
+    """The field before its first step, and the scenes that it has been trained in by then."""
     motion = MotionConfig.of(GROUPS)
     views = 0 if "views" in config.without else data.train.view_dims
     size = SIZES[config.size](motion, WHAT_DIMS, views, data.codec.config.latent)
     if start is None:
         field = ContactField(size)
         field.set_statistics(*data.train.statistics())
-        return field
+        return field, frozenset()
     other = load_model(start)
     if other.field.config != size:
         raise ValueError(f"{start} has another size or other inputs than this training; name the same --size")
     _check_start(start, other, data)
-    return other.field
+    return other.field, other.train_scenes
 
 
 def _check_start(path: Path, other: ContactFlowModel, data: FlowData) -> None:
@@ -159,6 +166,7 @@ def run_key(data: str, config: ContactTrainConfig, start: str) -> str:
 
 def written(
     data: FlowData,
+    before: frozenset[str],
     field: ContactField,
     config: ContactTrainConfig,
     counters: Counters,
@@ -166,14 +174,18 @@ def written(
     sampling: ContactSampling,
     seconds: float,
 ) -> tuple[str, dict[str, Any]]:
-    """The first process's checkpoint; its model id, which is empty in others, and figures."""
+    """The first process's checkpoint; its model id, which is empty in others, and figures.
+
+    Args:
+        before: scenes of the flow that it began with or learned from, which it knows as well.
+    """
     facts = {
         "size": config.size,
         "without": list(config.without),
         "codec_id": data.codec_id,
         "sets": list(data.sets),
         "hours": round(data.train.hours, 3),
-        "train_scenes": sorted(data.train.scenes),
+        "train_scenes": sorted(data.train.scenes | before),
     }
     metrics: dict[str, Any] = {
         "sessions": {"train": len(data.train.sessions), "validation": len(data.validation.sessions)},
@@ -253,4 +265,5 @@ def build_reflow(
             resume=resume,
             report=report,
         )
-        return written(data, field.cpu(), config, counters, out, FEW_STEPS, time.monotonic() - began)
+        seconds = time.monotonic() - began
+        return written(data, other.train_scenes, field.cpu(), config, counters, out, FEW_STEPS, seconds)

@@ -137,7 +137,10 @@ def train(
             whole = True
             now = time.monotonic()
             if first and (done >= 1.0 or now - validated > config.validate_every_s):
-                figures = {"train": sum(losses) / len(losses), "validation": validate(ema)}
+                figures = {
+                    "train": sum(losses) / len(losses),
+                    "validation": _checked(validate(ema), counters.step),
+                }
                 if figures["validation"] < counters.best.get(STAGE, math.inf):
                     counters.best[STAGE] = figures["validation"]
                     best = _copied(ema)
@@ -163,6 +166,10 @@ def train(
             save()
             kept = counters.step
         raise Interrupted(f"stopped, {kept} steps are kept") from stop
+    if (
+        first and STAGE not in counters.best
+    ):  # gone on with less time than had passed, before anything was validated
+        counters.best[STAGE], best = _checked(validate(ema), counters.step), _copied(ema)
     field.load_state_dict(best)
     processes.from_first(field)
     field.eval()
@@ -192,6 +199,15 @@ def _take(
     torch.nn.utils.clip_grad_norm_(field.parameters(), 1.0)
     optimiser.step()
     return float(loss.detach())
+
+
+def _checked(loss: float, step: int) -> float:
+    """A loss of validation; weights are never chosen by one that is not finite."""
+    if not math.isfinite(loss):
+        raise FloatingPointError(
+            f"the loss on validation is {loss} after step {step}; lower the learning rate"
+        )
+    return loss
 
 
 def _progress(config: ContactTrainConfig, counters: Counters) -> float:

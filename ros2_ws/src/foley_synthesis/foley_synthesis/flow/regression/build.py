@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -84,13 +85,16 @@ def build_regression(
             raise ValueError(f"no session of split `{split}` lasts 8 s; name sets of both")
     began = time.monotonic()
     hours = {split: sessions.hours(split) for split in ("train", "validation")}
-    names = sorted(item.path.stem for item in sessions.items)
     metrics: dict[str, Any] = {"hours": hours, "training": dataclasses.asdict(config)}
     made: RegressionNet | Template
     if network is None:
         made = template_of(sessions)
     else:
-        marks = [names, dataclasses.asdict(config), dataclasses.asdict(network)]
+        # A set that was made anew has the names of the old one.
+        known = sorted(
+            (item.path.stem, zlib.crc32(np.ascontiguousarray(item.sound))) for item in sessions.items
+        )
+        marks = [known, hand, dataclasses.asdict(config), dataclasses.asdict(network)]
         key = hashlib.sha256(json.dumps(marks, sort_keys=True).encode()).hexdigest()
         made, counters = train_regression(
             SessionSource(sessions, network, config),

@@ -84,7 +84,7 @@ def train_regression(
     before_s = counters.elapsed_s
     started = saved = time.monotonic()
     done = _done(config, counters)
-    whole = True
+    kept, whole = counters.epoch, True  # steps of the saved state; whether the weights are those after a step
     try:
         while done < 1.0:
             whole = False
@@ -103,11 +103,12 @@ def train_regression(
             report(min(done, 1.0), figures)
             if folder is not None and (time.monotonic() - saved > config.save_every_s or done >= 1.0):
                 training_state.save_state(folder, key, both, optimiser, best, counters)
-                saved = time.monotonic()
+                kept, saved = counters.epoch, time.monotonic()
     except KeyboardInterrupt as stop:
         if folder is not None and whole:
             training_state.save_state(folder, key, both, optimiser, best, counters)
-        raise Interrupted(f"stopped after {counters.epoch} steps") from stop
+            kept = counters.epoch
+        raise Interrupted(f"stopped, {kept} steps are kept") from stop
     net.load_state_dict(best)
     return net.eval(), counters
 

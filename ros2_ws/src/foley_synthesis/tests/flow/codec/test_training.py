@@ -156,7 +156,7 @@ def test_a_resumed_training_repeats_an_uninterrupted_one(
         return step(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(training, "_step", stopping)
-    with pytest.raises(Interrupted, match="after 3 steps"):
+    with pytest.raises(Interrupted, match="stopped, 3 steps are kept"):
         training.train_codec(found, SMALL, QUICK, key="k", folder=tmp_path / "state")
     monkeypatch.setattr(training, "_step", step)
     with pytest.raises(ValueError, match="other data or settings"):

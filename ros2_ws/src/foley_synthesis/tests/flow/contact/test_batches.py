@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -23,15 +24,21 @@ from foley_synthesis.flow.contact.config import ContactTrainConfig
 from foley_synthesis.flow.contact.items import ContactItems
 from foley_synthesis.flow.contact.synthetic import CONTENT, synthetic_field, synthetic_item, synthetic_items
 from foley_synthesis.flow.networks.contact_field import CONDITIONS, HIT_LEAD
+from foley_synthesis.flow.networks.motion_encoder import MotionEncoder
 from foley_synthesis.flow.what import HOLLOW_COLUMN, MATERIAL_COLUMNS, PRESENCE_COLUMN, WHAT_DIMS
 
 CONFIG = ContactTrainConfig(size="tiny", batch=400, frames=40)
 HEIGHT = GROUPS["height"].start
 
 
+@functools.cache
+def encoder() -> MotionEncoder:
+    return synthetic_field().motion
+
+
 def drawn(items: ContactItems, config: ContactTrainConfig = CONFIG, seed: int = 0) -> CropDraw:
     generator = torch.Generator().manual_seed(seed)
-    return draw_crops(items, config, synthetic_field().motion, generator)
+    return draw_crops(items, config, encoder(), generator)
 
 
 def test_sound_motion_and_what_is_under_the_tip_are_of_the_same_moments() -> None:
@@ -94,7 +101,8 @@ def test_hits_are_of_the_surface_and_do_not_sound_in_the_crop() -> None:
     for start in range(0, 80, 7):
         for index in drawn_hits(item, start, 40, 5, seed=start):
             begin = int(item.contact_frame[index]) - HIT_LEAD
-            assert begin + 16 <= start or begin >= start + 40
+            # What is coded of it is of 12 frames more on both sides, as when it is asked.
+            assert begin + 16 + 12 <= start or begin - 12 >= start + 40
             assert int(item.contact_surface[index]) in set(item.surface[start : start + 40].tolist())
     assert drawn_hits(item, 0, 40, 0, seed=0) == []
 

@@ -34,6 +34,12 @@ def run(config: ContactTrainConfig, folder: Path | None = None, resume: bool = F
     return field
 
 
+@pytest.fixture(scope="module")
+def alone() -> ContactField:
+    """What four steps without a break make."""
+    return run(SHORT)
+
+
 def test_the_field_learns_when_it_sounds_and_what() -> None:
     config = dataclasses.replace(SHORT, steps=40, batch=12, learning_rate=5e-3, ema_decay=0.9)
     field = synthetic_field()
@@ -49,8 +55,9 @@ def test_the_field_learns_when_it_sounds_and_what() -> None:
     assert validate(field) < 0.85 * blind(field)
 
 
-def test_a_resumed_run_repeats_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = run(SHORT)
+def test_a_resumed_run_repeats_an_uninterrupted_one(
+    alone: ContactField, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     taken = loop._take
 
     def stopped(*args: object) -> float:
@@ -63,10 +70,37 @@ def test_a_resumed_run_repeats_an_uninterrupted_one(tmp_path: Path, monkeypatch:
         run(SHORT, tmp_path)
     monkeypatch.setattr(loop, "_take", taken)
     resumed = run(SHORT, tmp_path, resume=True)
-    for name, value in whole.state_dict().items():
+    for name, value in alone.state_dict().items():
         torch.testing.assert_close(
             resumed.state_dict()[name], value, rtol=0, atol=0, msg=lambda text, name=name: f"{name}: {text}"
         )
+
+
+def test_a_run_that_goes_on_with_no_time_left_keeps_what_it_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = loop._take
+
+    def stopped(*args: object) -> float:
+        if args[5] == 2:
+            raise KeyboardInterrupt
+        return taken(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "_take", stopped)
+    with pytest.raises(Interrupted, match="2 steps"):
+        run(SHORT, tmp_path)
+    resumed = run(dataclasses.replace(SHORT, steps=1), tmp_path, resume=True).state_dict()
+    kept = load_file(tmp_path / "state.safetensors")
+    assert any(not torch.equal(kept[f"net.ema.{n}"], kept[f"best.{n}"]) for n in resumed)
+    for name, value in resumed.items():
+        torch.testing.assert_close(value, kept[f"net.ema.{name}"], rtol=0, atol=0)
+
+
+def test_weights_are_not_chosen_by_a_loss_that_is_no_number() -> None:
+    config = dataclasses.replace(SHORT, steps=1)
+    field = synthetic_field()
+    with pytest.raises(FloatingPointError, match="on validation is nan after step 1"):
+        train(field, crops_of(synthetic_items(1), config), config, CPU, validate=lambda ema: float("nan"))
 
 
 def test_the_state_of_another_run_is_refused(tmp_path: Path) -> None:
@@ -111,9 +145,8 @@ with processes.joined("cpu"):
 
 
 def test_two_processes_take_the_steps_of_one_with_the_whole_batch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    alone: ContactField, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone = run(SHORT).state_dict()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
@@ -130,9 +163,9 @@ def test_two_processes_take_the_steps_of_one_with_the_whole_batch(
     assert other.wait(timeout=300) == 0
     start = synthetic_field(views=3).state_dict()
     for found in (together, load_file(saved)):
-        for name, value in alone.items():
+        for name, value in alone.state_dict().items():
             torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-5, msg=name)
-    moved = max(float((alone[name] - start[name]).abs().max()) for name in alone)
+    moved = max(float((value - start[name]).abs().max()) for name, value in alone.state_dict().items())
     assert moved > 1e-4  # it did take steps
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import importlib.util
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +17,19 @@ import pytest
 import soundfile
 import torch
 
-from foley_common.session_file import read_session
+from foley_common.session_file import read_session, write_session
 from foley_synthesis.checkpoint import CorruptCheckpoint, read_yaml, sha256_of, write_yaml
 from foley_synthesis.commands import flow
 from foley_synthesis.evaluation.windows.models import load_window_model
 from foley_synthesis.flow.codec.config import CodecConfig
 from foley_synthesis.flow.codec.model_file import save_codec
 from foley_synthesis.flow.codec.network import Codec
+from foley_synthesis.flow.contact import build
 from foley_synthesis.flow.contact.latents import latent_of, stands_out
 from foley_synthesis.flow.contact.model import ContactFlowModel, load_model
 from foley_synthesis.flow.contact.sampling import ContactSampling
 from foley_synthesis.flow.contact.tuning import tune
+from foley_synthesis.flow.contact.validation import foreground_errors, validation_loss
 from foley_synthesis.flow.networks.contact_field import ContactField
 from foley_synthesis.flow.window_model import EvaluationWindow
 
@@ -60,6 +64,20 @@ class World:
     @property
     def data(self) -> tuple[object, ...]:
         return "--train", self.train, "--validation", self.validation, "--codec", self.codec
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_windows() -> Iterator[None]:
+    """A training is validated by a few crops, and listened to in two windows: most of the time went there."""
+
+    def listened(items: Any, codec: Any, config: Any, *more: Any) -> Any:
+        return foreground_errors(items, codec, dataclasses.replace(config, listen_windows=2), *more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "validation_loss", functools.partial(validation_loss, windows=8, draws=2))
+        patch.setattr(build, "foreground_errors", listened)
+        patch.setattr(build, "_VALIDATION_BATCHES", 1)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +150,17 @@ def test_what_it_is_told_changes_its_sounds_and_the_window_itself_is_not_looked_
 ) -> None:
     plain = dataclasses.replace(loud(load_model(world.out)), sampling=FEW)
     begun = plain.draw([window], 1, 0)
+    session = window.session
+    otherwise = dataclasses.replace(
+        session,
+        executed_pose=np.ascontiguousarray(session.executed_pose[::-1]),
+        executed_width=session.executed_width + np.float32(0.01),
+        wrench=-2 * session.wrench,
+        contact_s=session.contact_s + np.float32(0.2),
+        contact_object=session.contact_object[::-1].copy(),
+        contact_impulse=2 * session.contact_impulse,
+    )
+    np.testing.assert_array_equal(plain.draw([EvaluationWindow(otherwise, 4.0)], 1, 0), begun)
     for told in ({"executed": True}, {"told": "true"}, {"context": 2}):
         model = dataclasses.replace(loud(load_model(world.out, **told)), sampling=FEW)  # type: ignore[arg-type]
         found = model.draw([window], 1, 0)
@@ -198,7 +227,8 @@ def test_tuning_puts_the_best_way_first_and_into_the_checkpoint(
 ) -> None:
     out = tmp_path / "flow"
     words = ("fit", *world.data, "--out", out, "--size", "tiny", "--steps", 1, "--batch", 4, "--threads", 1)
-    assert command(*words, "--start", world.out) == 0
+    assert command(*words, "--start", world.out, "--limit", 1) == 0
+    assert load_model(out).train_scenes == {"train-00000", "train-00001"}  # as it began
     words = ("tune", out, world.validation, "--out", tmp_path / "tuned", "--steps", 1, 3, "--guidance", 1, 2)
     assert command(*words, "--draws", 2, "--windows", 1, "--threads", 1) == 0
     ways = json.loads((tmp_path / "tuned" / "metrics.json").read_text())["ways"]
@@ -224,23 +254,32 @@ def test_tuning_puts_the_best_way_first_and_into_the_checkpoint(
 
 def test_reflow_takes_four_steps_from_then_on(world: World, tmp_path: Path) -> None:
     words = ("reflow", world.out, *world.data, "--out", tmp_path / "few", "--pairs", 8, "--batch", 4)
-    assert command(*words, "--steps", 1, "--threads", 1, "--sample-steps", 2) == 0
+    assert command(*words, "--steps", 1, "--threads", 1, "--sample-steps", 2, "--limit", 1) == 0
     few = load_model(tmp_path / "few")
+    assert few.train_scenes == {"train-00000", "train-00001"}  # what it learned from knows both
     assert few.sampling.steps == 4 and few.sampling.guidance == 1.0
     assert not list(tmp_path.glob(".few.training"))
 
 
 def test_what_cannot_be_is_told(world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     steps = ("--size", "tiny", "--steps", 1, "--threads", 1)
+    both = tmp_path / "both"
+    both.mkdir()
+    twice = WORLD.falling_session(split="validation", scene_id="train-00000", policy_seed=1)
+    write_session(both / "train-00000-p1.npz", twice)
+    shared = ("--train", world.train, "--validation", both, "--codec", world.codec)
     swapped = ("--train", world.validation, "--validation", world.train, "--codec", world.codec)
     for words, message in (
         (("fit", *swapped, "--out", tmp_path / "a", *steps), "is of split `train`"),
+        (("fit", *shared, "--out", tmp_path / "a", *steps), "scenes are in training and in validation"),
         (("fit", *world.data, "--out", tmp_path / "a", "--without", "touch", *steps), "without is `touch`"),
         (("fit", *world.data, "--out", world.codec, *steps), "holds no flow of contacts"),
         (("draw", world.out, world.train, "--to", tmp_path / "b"), "was trained in"),
         (("draw", world.codec, world.validation, "--to", tmp_path / "b"), "schema is not"),
         (("draw", world.out, world.validation, "--to", tmp_path / "b", "--context", 6), "context is 6"),
         (("draw", world.out, world.validation, "--to", tmp_path / "b", "--told", "all"), "told is `all`"),
+        (("tune", world.out, world.validation, "--draws", 0), "--draws is 0"),
+        (("tune", world.out, world.validation, "--windows", 0), "--windows is 0"),
     ):
         assert command(*words) == 2
         assert message in capsys.readouterr().err

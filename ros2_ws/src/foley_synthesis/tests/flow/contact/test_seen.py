@@ -6,6 +6,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from foley_perception.action.contact_motion import NAMES
 from foley_synthesis.flow.codec.config import CodecConfig
 from foley_synthesis.flow.codec.network import Codec
 from foley_synthesis.flow.contact.model import ContactFlowModel
@@ -24,7 +25,7 @@ class FixedConditions(WindowConditions):
     """The same motion for every window; nothing is known of what is touched."""
 
     def of(self, window: object, codec: Codec) -> ContactCondition:  # type: ignore[override]
-        motion = torch.zeros(1, 4 * FRAMES, synthetic_field().config.motion.channels)
+        motion = torch.zeros(1, 4 * FRAMES, len(NAMES))
         return ContactCondition(motion, torch.tensor([False]), torch.zeros(1, 80))
 
 
@@ -53,7 +54,8 @@ def model() -> ContactFlowModel:
     with torch.no_grad():
         for value in field.parameters():
             value.add_(0.2 * torch.randn(value.shape))  # its last layer begins at 0
-    codec = Codec(CodecConfig(latent=CONTENT, width=16, hidden=16, blocks=1, rounds=0)).eval()
+    fine = {"fine_width": 16, "fine_hidden": 16, "fine_blocks": 1}
+    codec = Codec(CodecConfig(latent=CONTENT, width=16, hidden=16, blocks=1, rounds=0, **fine)).eval()
     return ContactFlowModel(
         field, codec, {"train_scenes": ["flow-scene"]}, "id", ContactSampling(steps=2), FixedConditions()
     )

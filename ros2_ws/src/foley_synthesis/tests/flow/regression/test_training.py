@@ -176,6 +176,33 @@ def test_a_resumed_training_repeats_an_uninterrupted_one(
     assert whole and not (tmp_path / ".part.training").exists()
 
 
+def test_a_training_does_not_go_on_with_a_set_or_a_hand_that_has_changed(
+    sessions: SessionSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, every = small(groups=("height",)), dataclasses.replace(CONFIG, save_every_s=1e-6)
+    step, calls = training._step, []
+
+    def stopped(*args: Any) -> float:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return step(*args)
+
+    monkeypatch.setattr(training, "_step", stopped)
+    out = tmp_path / "out"
+    with pytest.raises(Interrupted, match="stopped, 0 steps are kept"):  # it saves every 30 s
+        build_regression(sessions, out, network, CONFIG, Asked())
+    calls.clear()
+    with pytest.raises(Interrupted, match="stopped, 1 steps are kept"):
+        build_regression(sessions, out, network, every, Asked())
+    first, *rest = sessions.items
+    softer = SessionSet((dataclasses.replace(first, sound=first.sound // 2), *rest))
+    with pytest.raises(ValueError, match="other data"):
+        build_regression(softer, out, network, every, Asked(), resume=True)
+    with pytest.raises(ValueError, match="other data"):
+        build_regression(sessions, out, network, every, Asked(), hand="other", resume=True)
+
+
 def test_weights_are_asked_with_other_knowledge(trained: Path, folders: list[Path], tmp_path: Path) -> None:
     other_id = ask_otherwise(trained, tmp_path / "b", Asked("motion"))
     one, other = load_window_model(trained), load_window_model(tmp_path / "b")
