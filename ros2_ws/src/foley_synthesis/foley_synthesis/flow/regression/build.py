@@ -91,9 +91,7 @@ def build_regression(
         made = template_of(sessions)
     else:
         # A set that was made anew has the names of the old one.
-        known = sorted(
-            (item.path.stem, zlib.crc32(np.ascontiguousarray(item.sound))) for item in sessions.items
-        )
+        known = sorted((item.path.stem, zlib.crc32(item.sound.tobytes())) for item in sessions.items)
         marks = [known, hand, dataclasses.asdict(config), dataclasses.asdict(network)]
         key = hashlib.sha256(json.dumps(marks, sort_keys=True).encode()).hexdigest()
         made, counters = train_regression(
