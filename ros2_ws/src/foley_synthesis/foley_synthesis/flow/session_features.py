@@ -36,6 +36,9 @@ FIRST_S = 0.4  # of a session, which stand in where less was heard before
 FLOOR_QUANTILE = 0.2
 _FLOOR_FRAMES = 250  # that are enough to tell a floor
 _WINDOW_REACH = 2  # frames that a window reaches beyond its own one
+# Of which the map's bounds are multiples, in whole cells: the grid that a plan is seen on must not tell where the hand
+# was.
+_BOUNDS_M = 0.3
 _MARGIN_M = 0.15  # around the tip's path, in which the hand's own fingers are
 
 
@@ -92,7 +95,8 @@ def session_surface(session: SessionData) -> HeightMap | None:
     places = (_pose(poses) @ tip).translation[:, :2]
     if not len(session.surface_points) or not np.isfinite(places).any():
         return None
-    low, high = np.nanmin(places, axis=0) - _MARGIN_M, np.nanmax(places, axis=0) + _MARGIN_M
+    low = np.floor((np.nanmin(places, axis=0) - _MARGIN_M) / _BOUNDS_M) * _BOUNDS_M
+    high = np.ceil((np.nanmax(places, axis=0) + _MARGIN_M) / _BOUNDS_M) * _BOUNDS_M
     try:
         return HeightMap.from_points(session.points(), bounds=(low[0], low[1], high[0], high[1]))
     except ValueError:
