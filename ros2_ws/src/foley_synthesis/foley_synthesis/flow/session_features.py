@@ -40,6 +40,9 @@ FIRST_S = 0.4  # of a session, which stand in where less was heard before
 FLOOR_QUANTILE = 0.2
 _FLOOR_FRAMES = 250  # that are enough to tell a floor
 _WINDOW_REACH = 2  # frames that a window reaches beyond its own one
+# Of which the map's bounds are multiples, in whole cells: the grid that a plan is seen on must not tell where the hand
+# was.
+_BOUNDS_M = 0.3
 _MARGIN_M = 0.15  # around the tip's path, in which the hand's own fingers are
 
 
@@ -97,12 +100,13 @@ def session_surface(session: SessionData) -> HeightMap | None:
     places = places[np.isfinite(places).all(axis=1)]
     if not len(session.surface_points) or not len(places):
         return None
-    # One pose that is far off must not make a map of all the way there.
-    points = session.points()
-    low = np.maximum(places.min(axis=0) - _MARGIN_M, points[:, :2].min(axis=0))
-    high = np.minimum(places.max(axis=0) + _MARGIN_M, points[:, :2].max(axis=0))
+    # Not further than what was seen: one pose that is far off must not make a map of all the way there.
+    points = session.points()[:, :2]
+    low = np.floor((places.min(axis=0) - _MARGIN_M) / _BOUNDS_M) * _BOUNDS_M
+    high = np.ceil((places.max(axis=0) + _MARGIN_M) / _BOUNDS_M) * _BOUNDS_M
+    low, high = np.maximum(low, points.min(axis=0)), np.minimum(high, points.max(axis=0))
     try:
-        return HeightMap.from_points(points, bounds=(low[0], low[1], high[0], high[1]))
+        return HeightMap.from_points(session.points(), bounds=(low[0], low[1], high[0], high[1]))
     except ValueError:
         return None
 

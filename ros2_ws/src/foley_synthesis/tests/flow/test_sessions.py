@@ -84,6 +84,18 @@ def test_the_planned_height_crosses_zero_at_the_click(sessions: SessionSet) -> N
     assert item.features.force[:, known].all()
 
 
+def test_what_is_known_of_a_plan_does_not_depend_on_where_the_hand_was() -> None:
+    session = falling_session(4.0)
+    moved = session.executed_pose + np.float32([0.0137, -0.0041, 0.001, 0, 0, 0, 0])
+    hand = GripperHand.from_yaml("parallel_gripper")
+    one, other = (
+        session_features(dataclasses.replace(session, executed_pose=pose), hand)
+        for pose in (session.executed_pose, moved)
+    )
+    np.testing.assert_array_equal(one.planned, other.planned)
+    assert (one.executed != other.executed).any()
+
+
 def test_what_lies_under_the_tip_is_the_truth(sessions: SessionSet) -> None:
     what = sessions.items[0].what
     assert what.shape == (1500 // 4, WHAT_DIMS) and what[:, PRESENCE_COLUMN].all()

@@ -18,6 +18,7 @@ from foley_synthesis.flow.what import (
 
 _SHARPEST = 3.5  # signal to noise at which sight is all but certain
 _SIZE_SPREAD = 0.25  # of the logarithm of a size
+_EMPTY = 0.71  # mean share of a hollow thing that is empty
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -50,7 +51,9 @@ def as_seen(what: Tensor, blur: Blur) -> Tensor:
         seen[..., part] = torch.softmax(sharp * (sharp * what[..., part] + noise[..., part]), dim=-1)
     seen[..., SIZE_COLUMNS] += _SIZE_SPREAD * noise[..., SIZE_COLUMNS]
     # Of two classes only the difference counts, and noises differ by sqrt(2).
-    sign = 2.0 * what[..., HOLLOW_COLUMN] - 1.0
+    share = what[..., HOLLOW_COLUMN]
+    sign = torch.where(share > 0, 1.0, -1.0)
     difference = sharp[..., 0] * (sharp[..., 0] * sign + 2**0.5 * noise[..., HOLLOW_COLUMN])
-    seen[..., HOLLOW_COLUMN] = torch.sigmoid(difference)
+    # What is told is the mean share that is empty, as sight and the truth tell it.
+    seen[..., HOLLOW_COLUMN] = torch.sigmoid(difference) * torch.where(share > 0, share, _EMPTY)
     return torch.where(what[..., PRESENCE_COLUMN, None] > 0, seen, what)

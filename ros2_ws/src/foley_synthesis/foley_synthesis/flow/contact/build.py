@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,9 @@ class FlowData:
     sets: tuple[str, ...]
 
     def fingerprint(self) -> str:
-        """Of sessions and codec."""
+        """Of sessions, their sound and the codec: a set that was made anew has the names of the old one."""
         names = [
-            f"{item.session_id} {item.frames}"
+            f"{item.session_id} {item.frames} {zlib.crc32(item.latent.contiguous().numpy())}"
             for items in (self.train, self.validation)
             for item in items.sessions
         ]

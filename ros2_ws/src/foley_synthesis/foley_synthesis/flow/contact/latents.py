@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,8 +15,10 @@ import torch
 from torch import Tensor
 
 from foley_perception.action.gripper import GripperHand
+from foley_synthesis.flow.codec import layers, level, network, spectrum
 from foley_synthesis.flow.codec.network import Codec
 from foley_synthesis.flow.contact.items import ContactItem, ContactItems
+from foley_synthesis.flow.networks import mel
 from foley_synthesis.flow.networks.motion_encoder import STRIDE
 from foley_synthesis.flow.session_features import log_mel
 from foley_synthesis.flow.session_items import SessionItem, check_disjoint, read_item, session_files
@@ -67,7 +71,7 @@ def cached_latent(item: SessionItem, codec: Codec, codec_id: str) -> tuple[Tenso
 
     path = item.path.parent / ".latents" / codec_id[:16] / f"{item.path.stem}.safetensors"
     state = item.path.stat()
-    mark = f"{state.st_size} {state.st_mtime_ns}"
+    mark = f"{state.st_size} {state.st_mtime_ns} {_sources()}"
     try:
         with safe_open(path, "pt") as file:
             if (file.metadata() or {}).get("session") == mark:
@@ -84,6 +88,14 @@ def cached_latent(item: SessionItem, codec: Codec, codec_id: str) -> tuple[Tenso
     save_file({"latent": latent.contiguous(), "stands_out": stands.contiguous()}, partial, {"session": mark})
     partial.replace(path)
     return latent, stands
+
+
+@functools.cache
+def _sources() -> str:
+    """Of what codes a sound: changed code codes it again."""
+    modules = (layers, level, network, spectrum, mel)
+    own = b"".join(Path(str(module.__file__)).read_bytes() for module in modules)
+    return hashlib.sha256(own + Path(__file__).read_bytes()).hexdigest()[:16]
 
 
 @torch.no_grad()
@@ -106,8 +118,8 @@ def latent_of(sounds: Tensor, codec: Codec) -> Tensor:
 @torch.no_grad()
 def stands_out(sound: Tensor) -> Tensor:
     """How much of each frame of the latent of a sound [n] at 16 kHz stands 10 dB out of its own floor, in [0, 1]."""
-    mel: Tensor = log_mel()(sound)
-    floor = mel.quantile(_QUIET, dim=1, keepdim=True)
-    share = ((mel - floor) > _STANDS_OUT).float().mean(0)
+    levels: Tensor = log_mel()(sound)
+    floor = levels.quantile(_QUIET, dim=1, keepdim=True)
+    share = ((levels - floor) > _STANDS_OUT).float().mean(0)
     frames = share[: len(share) // STRIDE * STRIDE].reshape(-1, STRIDE).amax(1)
     return (frames / _ENOUGH).clamp(max=1.0)

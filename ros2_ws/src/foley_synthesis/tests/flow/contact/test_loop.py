@@ -129,7 +129,9 @@ def test_bf16_takes_nearly_the_same_step() -> None:
     also = [(other[n] - started[n]).flatten() for n in one if one[n].is_floating_point()]
     agreement = torch.nn.functional.cosine_similarity(torch.cat(moved), torch.cat(also), dim=0)
     assert float(agreement) > 0.8
-    assert not torch.equal(torch.cat(moved), torch.cat(also))  # the first step of Adam differs in its last digits
+    assert not torch.equal(
+        torch.cat(moved), torch.cat(also)
+    )  # the first step of Adam differs in its last digits
 
 
 OTHER = """

@@ -18,19 +18,23 @@ import soundfile
 import torch
 
 from foley_common.session_file import read_session, write_session
+from foley_perception.action.gripper import GripperHand
 from foley_synthesis.checkpoint import CorruptCheckpoint, read_yaml, sha256_of, write_yaml
 from foley_synthesis.commands import flow
 from foley_synthesis.evaluation.windows.models import load_window_model
 from foley_synthesis.flow.codec.config import CodecConfig
-from foley_synthesis.flow.codec.model_file import save_codec
+from foley_synthesis.flow.codec.model_file import load_codec, save_codec
 from foley_synthesis.flow.codec.network import Codec
-from foley_synthesis.flow.contact import build
-from foley_synthesis.flow.contact.latents import latent_of, stands_out
+from foley_synthesis.flow.contact import build, latents
+from foley_synthesis.flow.contact.build import FlowData
+from foley_synthesis.flow.contact.items import ContactItem, ContactItems
+from foley_synthesis.flow.contact.latents import cached_latent, latent_of, stands_out
 from foley_synthesis.flow.contact.model import ContactFlowModel, load_model
 from foley_synthesis.flow.contact.sampling import ContactSampling
 from foley_synthesis.flow.contact.tuning import tune
 from foley_synthesis.flow.contact.validation import foreground_errors, validation_loss
 from foley_synthesis.flow.networks.contact_field import ContactField
+from foley_synthesis.flow.session_items import read_item
 from foley_synthesis.flow.window_model import EvaluationWindow
 
 
@@ -202,6 +206,22 @@ def test_latents_do_not_depend_on_where_a_session_is_cut(world: World) -> None:
     whole = torch.cat([coded.content, coded.level], dim=1)
     assert parts.shape == (1, 5, frames)
     torch.testing.assert_close(parts, whole, rtol=1e-3, atol=1e-3)
+
+
+def test_latents_are_made_anew_by_other_code_and_a_run_does_not_go_on_with_other_sound(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec, _, codec_id = load_codec(world.codec)
+    item = read_item(next(world.validation.glob("*.npz")), GripperHand.from_yaml("parallel_gripper"))
+    latent, stands = cached_latent(item, codec, codec_id)
+    softer = dataclasses.replace(item, sound=item.sound // 2)
+    assert torch.equal(cached_latent(softer, codec, codec_id)[0], latent)  # by the file, which is the same
+    monkeypatch.setattr(latents, "_sources", lambda: "other code")
+    other = cached_latent(softer, codec, codec_id)[0]
+    assert not torch.equal(other, latent)
+    one, two = (ContactItems((ContactItem.of(item, coded, stands),)) for coded in (latent, other))
+    marks = {FlowData(items, one, codec, codec_id, ()).fingerprint() for items in (one, one, two)}
+    assert len(marks) == 2
 
 
 def test_frames_stand_out_where_something_sounds() -> None:
