@@ -49,7 +49,7 @@ class FlowData:
     def fingerprint(self) -> str:
         """Of sessions, their sound and the codec: a set that was made anew has the names of the old one."""
         names = [
-            f"{item.session_id} {item.frames} {zlib.crc32(item.latent.contiguous().numpy())}"
+            f"{item.session_id} {item.frames} {zlib.crc32(item.latent.numpy().tobytes())}"
             for items in (self.train, self.validation)
             for item in items.sessions
         ]
