@@ -293,7 +293,15 @@ def test_a_codec_is_a_row_of_what_comes_back() -> None:
 
 @pytest.mark.parametrize("rate", [RATE, 48_000])
 def test_a_codec_of_another_rate_than_windows_is_refused(rate: int, tmp_path: Path) -> None:
-    small = {"width": 16, "hidden": 16, "blocks": 1, "encoder_width": 16, "encoder_blocks": 1, "latent": 4}
+    small = {
+        "width": 16,
+        "hidden": 16,
+        "blocks": 1,
+        "fine_width": 16,
+        "fine_hidden": 16,
+        "fine_blocks": 1,
+        "latent": 4,
+    }
     save_codec(Codec(CodecConfig(rate=rate, **small)), {}, tmp_path / "codec", {})
     if rate == RATE:
         assert through(codec_of(tmp_path / "codec"))(np.zeros(2048, np.float32)).shape == (2048,)

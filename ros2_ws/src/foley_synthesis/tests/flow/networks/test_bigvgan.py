@@ -58,7 +58,7 @@ def test_weights_as_published_make_the_sound_of_their_generator(
     )
     mel = np.full((80, 12), 0.4, np.float32)
     with torch.no_grad():
-        wanted = generator(torch.full((1, 80, 12), math.log(10.0 ** (2.5 * -0.6) - 1e-5)))[0].numpy()
+        wanted = generator(torch.full((1, 80, 12), math.log(10.0 ** (2.5 * -0.6))))[0].numpy()
     assert wanted.shape == (12 * 256,) and wanted.std() > 0
     np.testing.assert_allclose(BigVgan(path).waveform(mel), wanted, atol=1e-5)
     monkeypatch.setenv("FOLEY_BIGVGAN", str(tmp_path / "weights"))
