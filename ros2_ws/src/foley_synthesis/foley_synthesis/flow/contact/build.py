@@ -131,8 +131,16 @@ def build_flow(
 def begun(
     data: FlowData, config: ContactTrainConfig, start: Path | None
 ) -> tuple[ContactField, frozenset[str]]:
-    """The field before its first step, and the scenes that it has been trained in by then."""
+    """The field before its first step, and the scenes that it has been trained in by then.
+
+    Raises:
+        ValueError: an ablation of views, of which there are none to leave out.
+    """
     motion = MotionConfig.of(GROUPS)
+    if "views" in config.without and not data.train.view_dims:
+        raise ValueError(
+            "without is `views`, but these sessions give none: it would change nothing, leave it out"
+        )
     views = 0 if "views" in config.without else data.train.view_dims
     size = SIZES[config.size](motion, WHAT_DIMS, views, data.codec.config.latent)
     if start is None:
