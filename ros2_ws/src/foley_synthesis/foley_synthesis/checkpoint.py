@@ -19,15 +19,18 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 
 from foley_common.metrics_file import METRICS_FILE, write_metrics
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SCHEMA = "foley-vis-1"
 MODEL_FILE = "model.safetensors"
@@ -258,3 +261,40 @@ def read_yaml(path: Path, cure: str = _CURE) -> dict[str, Any]:
 def write_yaml(path: Path, content: dict[str, Any]) -> None:
     """A mapping, in its order."""
     path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def save_plain(
+    path: Path, schema: str, tensors: Mapping[str, Tensor], config: Mapping[str, Any], metrics: dict[str, Any]
+) -> str:
+    """Write a folder of weights, config and figures whole or not at all, and return its model id.
+
+    model.safetensors and config.yaml, which names the schema, are under the manifest's sha256; metrics.json is not.
+    """
+    from safetensors.torch import save_file
+
+    with staged(path) as staging:
+        save_file({k: v.detach().clone().contiguous() for k, v in tensors.items()}, staging / MODEL_FILE)
+        write_yaml(staging / CONFIG_FILE, {"schema": schema, **config})
+        write_metrics(staging, metrics)
+        write_yaml(staging / MANIFEST_FILE, {n: sha256_of(staging / n) for n in (MODEL_FILE, CONFIG_FILE)})
+    return sha256_of(path / MANIFEST_FILE)
+
+
+def load_plain(path: Path, schema: str, cure: str) -> tuple[dict[str, Any], dict[str, Tensor], str]:
+    """What :func:`save_plain` wrote: config without its schema, weights, and model id.
+
+    Raises:
+        CorruptCheckpoint: a file is missing or damaged, or of another schema; the message ends with the cure.
+    """
+    from safetensors.torch import load_file
+
+    manifest = read_yaml(path / MANIFEST_FILE, cure)
+    for name in (MODEL_FILE, CONFIG_FILE):
+        if not (path / name).is_file() or name not in manifest:
+            raise CorruptCheckpoint(path / name, "not found, or not named by manifest.yaml", cure)
+        if sha256_of(path / name) != manifest[name]:
+            raise CorruptCheckpoint(path / name, "content does not match the sha256 in manifest.yaml", cure)
+    config = read_yaml(path / CONFIG_FILE, cure)
+    if config.pop("schema", None) != schema:
+        raise CorruptCheckpoint(path / CONFIG_FILE, f"schema is not `{schema}`", cure)
+    return config, load_file(path / MODEL_FILE), sha256_of(path / MANIFEST_FILE)

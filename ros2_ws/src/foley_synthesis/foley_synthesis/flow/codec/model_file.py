@@ -12,18 +12,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from foley_common.metrics_file import write_metrics
-from foley_synthesis.checkpoint import (
-    CONFIG_FILE,
-    MANIFEST_FILE,
-    MODEL_FILE,
-    CorruptCheckpoint,
-    read_yaml,
-    schema_of,
-    sha256_of,
-    staged,
-    write_yaml,
-)
+from foley_synthesis.checkpoint import CONFIG_FILE, CorruptCheckpoint, load_plain, save_plain, schema_of
 from foley_synthesis.flow.codec.config import CodecConfig
 from foley_synthesis.flow.codec.network import Codec
 
@@ -33,17 +22,8 @@ _CURE = "copy the checkpoint again, or train one with `foley codec train`"
 
 def save_codec(codec: Codec, facts: dict[str, Any], path: Path, metrics: dict[str, Any]) -> str:
     """Write the folder whole or not at all (an existing one is replaced) and return the model id."""
-    from safetensors.torch import save_file
-
-    tensors = {name: value.detach().clone().contiguous() for name, value in codec.state_dict().items()}
-    with staged(path) as staging:
-        save_file(tensors, staging / MODEL_FILE)
-        write_yaml(
-            staging / CONFIG_FILE, {"schema": SCHEMA, "codec": dataclasses.asdict(codec.config), **facts}
-        )
-        write_metrics(staging, metrics)
-        write_yaml(staging / MANIFEST_FILE, {n: sha256_of(staging / n) for n in (MODEL_FILE, CONFIG_FILE)})
-    return sha256_of(path / MANIFEST_FILE)
+    config = {"codec": dataclasses.asdict(codec.config), **facts}
+    return save_plain(path, SCHEMA, codec.state_dict(), config, metrics)
 
 
 def load_codec(path: Path) -> tuple[Codec, dict[str, Any], str]:
@@ -52,25 +32,15 @@ def load_codec(path: Path) -> tuple[Codec, dict[str, Any], str]:
     Raises:
         CorruptCheckpoint: a file is missing or damaged, or it is no codec.
     """
-    from safetensors.torch import load_file
-
-    manifest = read_yaml(path / MANIFEST_FILE, _CURE)
-    for name in (MODEL_FILE, CONFIG_FILE):
-        if not (path / name).is_file() or name not in manifest:
-            raise CorruptCheckpoint(path / name, "not found, or not named by manifest.yaml", _CURE)
-        if sha256_of(path / name) != manifest[name]:
-            raise CorruptCheckpoint(path / name, "content does not match the sha256 in manifest.yaml", _CURE)
-    facts = read_yaml(path / CONFIG_FILE, _CURE)
-    if facts.pop("schema", None) != SCHEMA:
-        raise CorruptCheckpoint(path / CONFIG_FILE, f"schema is not `{SCHEMA}`", _CURE)
+    facts, tensors, model_id = load_plain(path, SCHEMA, _CURE)
     try:
         codec = Codec(CodecConfig(**facts.pop("codec")))
-        codec.load_state_dict(load_file(path / MODEL_FILE))
+        codec.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CorruptCheckpoint(
             path / CONFIG_FILE, f"sizes and weights do not fit ({error})", _CURE
         ) from error
-    return codec.eval(), facts, sha256_of(path / MANIFEST_FILE)
+    return codec.eval(), facts, model_id
 
 
 def is_codec(path: Path) -> bool:

@@ -19,18 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from foley_common.metrics_file import write_metrics
-from foley_synthesis.checkpoint import (
-    CONFIG_FILE,
-    MANIFEST_FILE,
-    MODEL_FILE,
-    CorruptCheckpoint,
-    read_yaml,
-    schema_of,
-    sha256_of,
-    staged,
-    write_yaml,
-)
+from foley_synthesis.checkpoint import CONFIG_FILE, CorruptCheckpoint, load_plain, save_plain, schema_of
 from foley_synthesis.flow.codec.config import CodecConfig
 from foley_synthesis.flow.codec.network import Codec, Coded
 from foley_synthesis.flow.contact.batches import left_out, null_given
@@ -127,26 +116,18 @@ class ContactFlowModel:
 
 def save_model(model: ContactFlowModel, path: Path, metrics: dict[str, Any]) -> str:
     """Write the folder whole or not at all (an existing one is replaced) and return the model id."""
-    from safetensors.torch import save_file
-
     tensors = {
         f"{name}.{key}": value
         for name, network in (("field", model.field), ("codec", model.codec))
         for key, value in _halved(network).items()
     }
     config = {
-        "schema": SCHEMA,
         "field": _plain(dataclasses.asdict(model.field.config)),
         "codec": _plain(dataclasses.asdict(model.codec.config)),
         "sampling": _plain(dataclasses.asdict(model.sampling)),
         **model.facts,
     }
-    with staged(path) as staging:
-        save_file(tensors, staging / MODEL_FILE)
-        write_yaml(staging / CONFIG_FILE, config)
-        write_metrics(staging, metrics)
-        write_yaml(staging / MANIFEST_FILE, {n: sha256_of(staging / n) for n in (MODEL_FILE, CONFIG_FILE)})
-    return sha256_of(path / MANIFEST_FILE)
+    return save_plain(path, SCHEMA, tensors, config, metrics)
 
 
 def _halved(network: nn.Module) -> dict[str, Tensor]:
@@ -184,18 +165,8 @@ def load_model(
     Raises:
         CorruptCheckpoint: a file is missing or damaged, or it is no flow of contacts.
     """
-    from safetensors.torch import load_file
-
-    manifest = read_yaml(path / MANIFEST_FILE, _CURE)
-    for name in (MODEL_FILE, CONFIG_FILE):
-        if not (path / name).is_file() or name not in manifest:
-            raise CorruptCheckpoint(path / name, "not found, or not named by manifest.yaml", _CURE)
-        if sha256_of(path / name) != manifest[name]:
-            raise CorruptCheckpoint(path / name, "content does not match the sha256 in manifest.yaml", _CURE)
-    facts = read_yaml(path / CONFIG_FILE, _CURE)
-    if facts.pop("schema", None) != SCHEMA:
-        raise CorruptCheckpoint(path / CONFIG_FILE, f"schema is not `{SCHEMA}`", _CURE)
-    tensors = {name: value.float() for name, value in load_file(path / MODEL_FILE).items()}
+    facts, tensors, model_id = load_plain(path, SCHEMA, _CURE)
+    tensors = {name: value.float() for name, value in tensors.items()}
     try:
         own = ContactSampling(**facts.pop("sampling"))
         field = ContactField(ContactFieldConfig(**facts.pop("field")))
@@ -213,7 +184,7 @@ def load_model(
         field.eval(),
         codec.eval(),
         facts,
-        sha256_of(path / MANIFEST_FILE),
+        model_id,
         sampling or own,
         WindowConditions(executed=executed, told=told, context=context),
     )

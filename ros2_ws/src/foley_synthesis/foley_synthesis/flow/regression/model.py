@@ -15,18 +15,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from foley_common.metrics_file import METRICS_FILE, write_metrics
+from foley_common.metrics_file import METRICS_FILE
 from foley_perception.action.contact_motion import tip_heights
-from foley_synthesis.checkpoint import (
-    CONFIG_FILE,
-    MANIFEST_FILE,
-    MODEL_FILE,
-    CorruptCheckpoint,
-    read_yaml,
-    sha256_of,
-    staged,
-    write_yaml,
-)
+from foley_synthesis.checkpoint import CONFIG_FILE, CorruptCheckpoint, load_plain, save_plain
 from foley_synthesis.flow.regression.config import RegressionConfig
 from foley_synthesis.flow.regression.network import RegressionNet
 from foley_synthesis.flow.regression.template import Template
@@ -71,8 +62,6 @@ class RegressionModel:
 
 def save_model(model: RegressionModel, path: Path, metrics: dict[str, Any]) -> str:
     """Write the folder whole or not at all (an existing one is replaced) and return the model id."""
-    from safetensors.torch import save_file
-
     network = model.network
     if isinstance(network, Template):
         tensors = {"levels": network.levels}
@@ -80,17 +69,8 @@ def save_model(model: RegressionModel, path: Path, metrics: dict[str, Any]) -> s
     else:
         tensors, sizes = network.state_dict(), dataclasses.asdict(network.config)
         sizes["groups"] = [list(group) for group in sizes["groups"]]
-    with staged(path) as staging:
-        save_file(
-            {name: v.detach().clone().contiguous() for name, v in tensors.items()}, staging / MODEL_FILE
-        )
-        write_yaml(
-            staging / CONFIG_FILE,
-            {"schema": SCHEMA, "network": sizes, **model.facts, "variant": model.variant},
-        )
-        write_metrics(staging, metrics)
-        write_yaml(staging / MANIFEST_FILE, {n: sha256_of(staging / n) for n in (MODEL_FILE, CONFIG_FILE)})
-    return sha256_of(path / MANIFEST_FILE)
+    config = {"network": sizes, **model.facts, "variant": model.variant}
+    return save_plain(path, SCHEMA, tensors, config, metrics)
 
 
 def load_model(path: Path) -> RegressionModel:
@@ -99,18 +79,7 @@ def load_model(path: Path) -> RegressionModel:
     Raises:
         CorruptCheckpoint: a file is missing or damaged, or it is no regression.
     """
-    from safetensors.torch import load_file
-
-    manifest = read_yaml(path / MANIFEST_FILE, _CURE)
-    for name in (MODEL_FILE, CONFIG_FILE):
-        if not (path / name).is_file() or name not in manifest:
-            raise CorruptCheckpoint(path / name, "not found, or not named by manifest.yaml", _CURE)
-        if sha256_of(path / name) != manifest[name]:
-            raise CorruptCheckpoint(path / name, "content does not match the sha256 in manifest.yaml", _CURE)
-    config = read_yaml(path / CONFIG_FILE, _CURE)
-    if config.pop("schema", None) != SCHEMA:
-        raise CorruptCheckpoint(path / CONFIG_FILE, f"schema is not `{SCHEMA}`", _CURE)
-    tensors = load_file(path / MODEL_FILE)
+    config, tensors, model_id = load_plain(path, SCHEMA, _CURE)
     try:
         sizes = config.pop("network")
         network: RegressionNet | Template
@@ -124,7 +93,7 @@ def load_model(path: Path) -> RegressionModel:
         raise CorruptCheckpoint(
             path / CONFIG_FILE, f"sizes and weights do not fit ({error})", _CURE
         ) from error
-    return RegressionModel(network, config, sha256_of(path / MANIFEST_FILE))
+    return RegressionModel(network, config, model_id)
 
 
 def is_regression(path: Path) -> bool:

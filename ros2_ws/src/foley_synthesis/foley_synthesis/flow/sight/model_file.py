@@ -15,18 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from foley_common.metrics_file import write_metrics
-from foley_synthesis.checkpoint import (
-    CONFIG_FILE,
-    MANIFEST_FILE,
-    MODEL_FILE,
-    CorruptCheckpoint,
-    read_yaml,
-    schema_of,
-    sha256_of,
-    staged,
-    write_yaml,
-)
+from foley_synthesis.checkpoint import CONFIG_FILE, CorruptCheckpoint, load_plain, save_plain, schema_of
 from foley_synthesis.flow.sight.head import HeadConfig, SightHead
 from foley_synthesis.flow.sight.model import Confusions, Scaling, SightCalibration, SightModel
 from foley_synthesis.flow.what import MATERIALS, SHAPES
@@ -37,8 +26,6 @@ _CURE = "copy the folder again, or train one with `foley flow sight`"
 
 def save_sight(model: SightModel, path: Path, metrics: dict[str, Any]) -> str:
     """Write the folder whole or not at all (an existing one is replaced) and return the model id."""
-    from safetensors.torch import save_file
-
     tensors = {
         f"member.{k}.{key}": value
         for k, member in enumerate(model.members)
@@ -51,19 +38,13 @@ def save_sight(model: SightModel, path: Path, metrics: dict[str, Any]) -> str:
             for f in dataclasses.fields(Confusions)
         }
     config = {
-        "schema": SCHEMA,
         "head": dataclasses.asdict(model.members[0].config),
         "calibration": dataclasses.asdict(model.calibration),
         "materials": list(MATERIALS),
         "shapes": list(SHAPES),
         **model.facts,
     }
-    with staged(path) as staging:
-        save_file({k: v.detach().clone().contiguous() for k, v in tensors.items()}, staging / MODEL_FILE)
-        write_yaml(staging / CONFIG_FILE, config)
-        write_metrics(staging, metrics)
-        write_yaml(staging / MANIFEST_FILE, {n: sha256_of(staging / n) for n in (MODEL_FILE, CONFIG_FILE)})
-    return sha256_of(path / MANIFEST_FILE)
+    return save_plain(path, SCHEMA, tensors, config, metrics)
 
 
 def load_sight(path: Path) -> SightModel:
@@ -72,21 +53,10 @@ def load_sight(path: Path) -> SightModel:
     Raises:
         CorruptCheckpoint: a file is missing or damaged, or it is no sight.
     """
-    from safetensors.torch import load_file
-
-    manifest = read_yaml(path / MANIFEST_FILE, _CURE)
-    for name in (MODEL_FILE, CONFIG_FILE):
-        if not (path / name).is_file() or name not in manifest:
-            raise CorruptCheckpoint(path / name, "not found, or not named by manifest.yaml", _CURE)
-        if sha256_of(path / name) != manifest[name]:
-            raise CorruptCheckpoint(path / name, "content does not match the sha256 in manifest.yaml", _CURE)
-    config = read_yaml(path / CONFIG_FILE, _CURE)
-    if config.pop("schema", None) != SCHEMA:
-        raise CorruptCheckpoint(path / CONFIG_FILE, f"schema is not `{SCHEMA}`", _CURE)
+    config, tensors, model_id = load_plain(path, SCHEMA, _CURE)
     words = (tuple(config.pop("materials", ())), tuple(config.pop("shapes", ())))
     if words != (MATERIALS, SHAPES):
         raise CorruptCheckpoint(path / CONFIG_FILE, "materials or shapes are not those of this Foley", _CURE)
-    tensors = load_file(path / MODEL_FILE)
     try:
         head = HeadConfig(**config.pop("head"))
         members = []
@@ -104,7 +74,6 @@ def load_sight(path: Path) -> SightModel:
         raise CorruptCheckpoint(
             path / CONFIG_FILE, f"sizes and weights do not fit ({error})", _CURE
         ) from error
-    model_id = sha256_of(path / MANIFEST_FILE)
     return SightModel(tuple(members), scaling, calibration, config, confusions, model_id)
 
 
