@@ -172,15 +172,18 @@ def model_id_of(path: Path) -> str:
     return sha256_of(manifest)
 
 
-def schema_of(path: Path) -> str:
+def schema_of(path: Path, cure: str = _CURE) -> str:
     """What kind of checkpoint a folder says that it is.
+
+    Args:
+        cure: that a refusal ends with.
 
     Raises:
         CorruptCheckpoint: there is no folder, or its config.yaml is missing or damaged.
     """
     if not path.is_dir():
-        raise CorruptCheckpoint(path, "no such checkpoint folder")
-    return str(read_yaml(path / CONFIG_FILE).get("schema", ""))
+        raise CorruptCheckpoint(path, "no such checkpoint folder", cure)
+    return str(read_yaml(path / CONFIG_FILE, cure).get("schema", ""))
 
 
 def load_checkpoint(path: str | Path | None = None) -> Checkpoint:

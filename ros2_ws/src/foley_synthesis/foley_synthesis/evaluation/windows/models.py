@@ -9,6 +9,7 @@ from pathlib import Path
 from foley_synthesis.checkpoint import CONFIG_FILE, CorruptCheckpoint, schema_of
 from foley_synthesis.flow.window_model import EvaluationWindow, WindowModel
 
+_CURE = "name a folder that `foley flow fit`, `reflow` or `regress` wrote"
 _LOADERS: dict[str, str] = {
     "foley-contact-flow-1": "foley_synthesis.flow.contact.model",
     "foley-regression-1": "foley_synthesis.flow.regression.window_model",
@@ -22,13 +23,13 @@ def load_window_model(folder: Path) -> WindowModel:
     Raises:
         CorruptCheckpoint: a file is missing or damaged, or no model of windows has this schema.
     """
-    schema = schema_of(folder)
+    schema = schema_of(folder, _CURE)
     if schema not in _LOADERS:
         known = " or ".join(f"`{name}`" for name in _LOADERS)
         raise CorruptCheckpoint(
             folder / CONFIG_FILE,
             f"schema is `{schema}`, a model of windows has {known}",
-            "name a folder that `foley flow` wrote",
+            _CURE,
         )
     model: WindowModel = importlib.import_module(_LOADERS[schema]).load_window_model(folder)
     return model
