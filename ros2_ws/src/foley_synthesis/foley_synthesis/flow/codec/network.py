@@ -166,6 +166,20 @@ class Codec(nn.Module):
             spectra = refined(spectra, self.window, self.config.hop, count)
         return self.sound_of(spectra, coded.level)
 
+    @torch.no_grad()
+    def changes(self, latent: Tensor, step: float = 0.5) -> Tensor:
+        """By how much the log mel spectrogram changes with each channel of latents [b, latent, n]: [latent], rms."""
+        latent = latent * self.scale + self.shift
+        before = self.decoded_mel(latent)
+        signs = torch.ones(latent.shape[-1], device=latent.device)
+        signs[1::2] = -1.0  # frames apart: a channel may tell of what changes
+        found = []
+        for channel, scale in enumerate(self.scale[:, 0]):
+            moved = latent.clone()
+            moved[:, channel] += step * scale * signs
+            found.append((self.decoded_mel(moved) - before).square().mean().sqrt() / step)
+        return torch.stack(found)
+
     def _reduced(self, like: Tensor) -> torch.autocast:
         """Matrix products at bfloat16 in training: four times as fast where the processor has them."""
         return torch.autocast(like.device.type, torch.bfloat16, enabled=self.training)

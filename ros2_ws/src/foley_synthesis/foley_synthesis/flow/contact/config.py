@@ -30,7 +30,7 @@ class ContactTrainConfig:
     ema_decay: float = 0.999  # of the exponential moving average of the weights, a step
     time_mean: float = 0.0  # of the logit-normal times
     time_spread: float = 1.0
-    level_weight: float = 4.0  # of the level's error against that of one channel of content
+    level_weight: float = 0.125  # of the level's error against that of all the content
     foreground_weight: float = 5.0  # of a frame that stands out of the room's tone, against one that does not
     near_contact: float = 0.5  # share of the crops that hold a contact on purpose
     executed: float = 0.5  # share of the crops that are given the motion as measured
