@@ -1,7 +1,7 @@
 """Sound to a small latent and back: an encoder of mel spectra, a decoder of spectra, an inverse Fourier transform.
 
     sound [n] -> level [n/512] and, over it, content
-    content -> log mel [n/128, 80], levels of each 1 ms [n/128, 16] -> blocks at 125 and 31.25 Hz -> [n/512, 32]
+    content -> log mel [n/128, 80], levels of each 1 ms [n/128, 16] -> blocks at 125 and 31.25 Hz -> [n/512, 256]
     latent -> blocks at 31.25 Hz -> log mel -> blocks at 125 Hz -> magnitudes and phases [n/128, 257]
            -> inverse STFT -> times level -> sound
 
