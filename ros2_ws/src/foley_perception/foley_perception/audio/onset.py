@@ -134,7 +134,8 @@ class OnsetDetector:
         for bank in (self._clicks, self._thumps):
             heard = self._cut(ends[0] - bank.window, ends[-1]).astype(np.float64)
             rises = bank.rises(bank.windows(heard))
-            found += [_Candidate(ends[hop], *rise, click=bank is self._clicks) for hop, *rise in rises]
+            click = bank is self._clicks
+            found += [_Candidate(ends[hop], strength, bands, click) for hop, strength, bands in rises]
         self._candidates += sorted(found, key=lambda candidate: candidate.end)
 
     def _ripe(self) -> list[Onset]:
