@@ -9,37 +9,16 @@ of soft things below 640 Hz, where telling bands apart needs 20 ms. The onset's 
 
 from __future__ import annotations
 
-import bisect
-import collections
 import dataclasses
-import itertools
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_perception.audio.onset_bank import Bank, BankConfig
+
 Samples = NDArray[np.float32]
 Array = NDArray[np.float64]
-
-
-@dataclasses.dataclass(frozen=True)
-class BankConfig:
-    """Bands that rise together. Levels in dB."""
-
-    window_s: float
-    bands: int
-    low_hz: float
-    high_hz: float
-    lag_hops: int  # levels are compared with the loudest of this many hops, just before the window fills
-    flux_db: float  # mean rise over the bands that is needed at least
-    min_bands: int  # bands that must stand above the noise floor
-    above_floor_db: float  # by this much
-
-    def __post_init__(self) -> None:
-        if not 0 < self.low_hz < self.high_hz:
-            raise ValueError(f"low_hz is {self.low_hz}, must lie between 0 and high_hz ({self.high_hz})")
-        if not 1 <= self.min_bands <= self.bands:
-            raise ValueError(f"min_bands is {self.min_bands}, must lie in 1..bands ({self.bands})")
 
 
 # Below 250 Hz motors and handling are louder than most contacts.
@@ -92,89 +71,6 @@ class _Candidate:
     click: bool
 
 
-class _RunningMedian:
-    """The median of the newest numbers, kept in order: there are some 300, and one comes with every hop."""
-
-    def __init__(self, size: int) -> None:
-        self._newest: collections.deque[float] = collections.deque()
-        self._ordered: list[float] = []
-        self._size = size
-
-    def __len__(self) -> int:
-        return len(self._newest)
-
-    def append(self, value: float) -> None:
-        value = math.inf if math.isnan(value) else value  # which has no place in an order
-        if len(self._newest) == self._size:
-            del self._ordered[bisect.bisect_left(self._ordered, self._newest.popleft())]
-        self._newest.append(value)
-        bisect.insort(self._ordered, value)
-
-    @property
-    def median(self) -> float:
-        middle, odd = divmod(len(self._ordered), 2)
-        return self._ordered[middle] if odd else (self._ordered[middle - 1] + self._ordered[middle]) / 2
-
-
-class _Bank:
-    """Levels of bands over time, and how far they rise."""
-
-    def __init__(self, config: BankConfig, owner: OnsetConfig) -> None:
-        self.config = config
-        self.owner = owner
-        self.window = max(round(config.window_s * owner.sample_rate), owner.hop)
-        self._taper = np.hanning(self.window)
-        self._matrix = band_matrix(config, self.window, owner.sample_rate)
-        self.reset()
-
-    def reset(self, floor: Array | None = None) -> None:
-        self._past: collections.deque[Array] = collections.deque(
-            maxlen=self.config.lag_hops + self.window // self.owner.hop - 1
-        )
-        self.floor: Array | None = floor
-        # A sound that is there from the first sample on is no onset: until the hops that a level is compared with
-        # have been heard, a tone that beats with the hop would rise.
-        self._settled = floor is not None
-        self._fluxes = _RunningMedian(round(1.0 / self.owner.hop_s))
-
-    def expect(self, background: Array) -> None:
-        """Take what the place sounds like from elsewhere: [n], at least a window."""
-        ends = range(self.window, len(background) + 1, self.owner.hop)
-        levels = [self.levels(background[end - self.window : end]) for end in ends]
-        self._past.extend(levels)
-        self.floor = np.mean(levels, axis=0)
-        self._settled = True
-
-    def levels(self, sound: Array) -> Array:  # [window] -> [bands]
-        """Mean square of each band [dB]."""
-        power = self._matrix @ np.abs(np.fft.rfft(sound * self._taper)) ** 2
-        return np.asarray(10.0 * np.log10(power + 10.0 ** (self.owner.silence_dbfs / 10.0)))
-
-    def rise(self, sound: Array) -> tuple[float, int] | None:  # sound [window]
-        """Mean rise beyond the one needed [dB] and number of risen bands, where they tell an onset."""
-        c, owner = self.config, self.owner
-        level = self.levels(sound)
-        if self.floor is None:
-            self.floor = level.copy()
-        # Against the loudest of the hops before, so that a tone that beats with the hop does not rise. The hops
-        # that share most of this window's sound are left out, or they would have risen with it.
-        loudest = self.floor
-        for past in itertools.islice(self._past, c.lag_hops) if self._past else (level,):
-            loudest = np.maximum(loudest, past)
-        rise = np.maximum(level - loudest, 0.0)
-        flux = float(np.add.reduce(np.minimum(rise, 30.0))) / len(rise)
-        bands = int(np.count_nonzero((level - self.floor > c.above_floor_db) & (rise > 3.0)))
-        usual = self._fluxes.median if len(self._fluxes) >= 20 else 0.0
-        self._settled = self._settled or len(self._past) == self._past.maxlen
-        self._fluxes.append(flux)
-        self._past.append(level)
-        # Downwards soon (towards the mean of a noisy level), upwards slowly: contacts do not lift the floor.
-        step = owner.floor_rise_db_s * owner.hop_s
-        self.floor += np.where(level > self.floor, step, 0.1 * (level - self.floor))
-        found = self._settled and flux > max(c.flux_db, owner.flux_ratio * usual) and bands >= c.min_bands
-        return (flux - c.flux_db, bands) if found else None
-
-
 class OnsetDetector:
     """Feed samples in chunks of any size; onsets come out some 45 ms after they happened.
 
@@ -184,11 +80,12 @@ class OnsetDetector:
     _AFTER_S = 0.03  # sound needed after an onset for its level
     _KEEP_S = 0.12  # sound kept for the refinement
     _GROUP_S = 0.025  # candidates this close together are one onset
+    _AT_ONCE = 2000  # hops, of which there may be an hour's
 
     def __init__(self, config: OnsetConfig | None = None) -> None:
         self.config = config or OnsetConfig()
-        self._clicks = _Bank(self.config.clicks, self.config)
-        self._thumps = _Bank(self.config.thumps, self.config)
+        self._clicks = Bank(self.config.clicks, self.config)
+        self._thumps = Bank(self.config.thumps, self.config)
         self._longest = max(self._clicks.window, self._thumps.window)
         self._keep = round(self._KEEP_S * self.config.sample_rate)
         self._last_onset = -(10**12)
@@ -213,9 +110,10 @@ class OnsetDetector:
     def process(self, samples: Samples) -> list[Onset]:
         """Take in mono samples [n]; return the onsets that are now certain, in order."""
         self._buffer = np.concatenate([self._buffer, np.asarray(samples, dtype=np.float32)])
-        while self._next_end <= self.samples_seen:
-            self._hop(self._next_end)
-            self._next_end += self.config.hop
+        ends = range(self._next_end, self.samples_seen + 1, self.config.hop)
+        for begin in range(0, len(ends), self._AT_ONCE):
+            self._look(ends[begin : begin + self._AT_ONCE])
+        self._next_end += len(ends) * self.config.hop
         onsets = self._ripe()
         needed = min([self._next_end, *(k.end for k in self._candidates)]) - self._keep
         if needed > self._start:
@@ -230,11 +128,15 @@ class OnsetDetector:
             bank.reset(bank.floor)
 
     # ---- inside ----------------------------------------------------------------------------------------
-    def _hop(self, end: int) -> None:
+    def _look(self, ends: range) -> None:
+        """At the windows that end there."""
+        found = []
         for bank in (self._clicks, self._thumps):
-            found = bank.rise(self._cut(end - bank.window, end).astype(np.float64))
-            if found is not None:
-                self._candidates.append(_Candidate(end, *found, click=bank is self._clicks))
+            heard = self._cut(ends[0] - bank.window, ends[-1]).astype(np.float64)
+            rises = bank.rises(bank.windows(heard))
+            click = bank is self._clicks
+            found += [_Candidate(ends[hop], strength, bands, click) for hop, strength, bands in rises]
+        self._candidates += sorted(found, key=lambda candidate: candidate.end)
 
     def _ripe(self) -> list[Onset]:
         """Merge neighbouring candidates and refine those whose sound has fully arrived."""
@@ -272,7 +174,7 @@ class OnsetDetector:
         """Whether low sound goes on rising: a motor that starts, where a thump would fade."""
         bank, ms = self._thumps, self.config.sample_rate / 1000.0
         at, later = (
-            bank.levels(self._cut(e - bank.window, e).astype(np.float64))
+            bank.levels(self._cut(e - bank.window, e).astype(np.float64)[None])
             for e in (end + round(5 * ms), end + round(self._AFTER_S * 1000 * ms))
         )
         return float(np.mean(later - at)) > -1.0
@@ -306,13 +208,14 @@ class OnsetDetector:
         frequency = np.fft.rfftfreq(2 * n, 1.0 / rate)
         octaves = math.log2(min(bank.high_hz, 0.45 * rate) / bank.low_hz)
         split = np.arange(edge, n - edge)
-        criterion = np.zeros(len(split))
-        for low, high in itertools.pairwise(bank.low_hz * 2.0 ** np.arange(0, octaves + 0.5)):
-            band = np.fft.irfft(np.where((frequency >= low) & (frequency < high), spectrum, 0.0))[:n]
-            energy = np.concatenate([[0.0], np.cumsum(band**2 + 1e-14)])
-            before, after = energy[split] / split, (energy[n] - energy[split]) / (n - split)
-            weight = (high - low) / (0.5 * rate)
-            criterion += weight * (split * np.log(before) + (n - split) * np.log(after))
+        edges = bank.low_hz * 2.0 ** np.arange(0, octaves + 0.5)
+        low, high = edges[:-1, None], edges[1:, None]
+        bands = np.fft.irfft(np.where((frequency >= low) & (frequency < high), spectrum, 0.0))[:, :n]
+        energy = np.cumsum(bands**2 + 1e-14, axis=1)
+        until, whole = energy[:, edge - 1 : n - edge - 1], energy[:, -1:]
+        before, after = until / split, (whole - until) / (n - split)
+        weight = (high - low) / (0.5 * rate)
+        criterion = (weight * (split * np.log(before) + (n - split) * np.log(after))).sum(axis=0)
         pick = int(split[np.argmin(criterion)])
         return begin + (self._sharpen(sound, pick) if clicks else pick)
 
@@ -330,22 +233,3 @@ class OnsetDetector:
 
     def _cut(self, begin: int, end: int) -> Samples:
         return self._buffer[max(begin - self._start, 0) : max(end - self._start, 0)]
-
-
-def band_matrix(config: BankConfig, window: int, sample_rate: int) -> Array:
-    """Sums of spectrum bins [bands, window // 2 + 1], spaced evenly in log frequency.
-
-    Scaled so that the bands of a signal sum to about its mean square.
-    """
-    bins = window // 2 + 1
-    frequency = np.arange(bins) * sample_rate / window
-    edges = np.geomspace(config.low_hz, min(config.high_hz, 0.45 * sample_rate), config.bands + 1)
-    # Low bands can be narrower than a bin: every band takes at least one, of its own.
-    index = np.maximum(np.searchsorted(frequency, edges), 1)
-    for i in range(1, len(index)):
-        index[i] = max(index[i], index[i - 1] + 1)
-    matrix = np.zeros((config.bands, bins))
-    scale = 2.0 / (np.sum(np.hanning(window) ** 2) * window)
-    for band in range(config.bands):
-        matrix[band, index[band] : min(index[band + 1], bins)] = scale
-    return matrix

@@ -170,10 +170,11 @@ def _planned(episode: Episode, hand: GripperHand, start_ns: int, rows: int) -> G
 
 def _told(item: object) -> bool:
     """Whether an object's place and size are known."""
-    return isinstance(item, dict) and all(
-        len(item.get(name) or ()) == 3 and all(math.isfinite(number(v)) for v in item[name])
-        for name in ("size", "position")
-    )
+
+    def three(value: object) -> bool:
+        return isinstance(value, list) and len(value) == 3 and all(math.isfinite(number(v)) for v in value)
+
+    return isinstance(item, dict) and three(item.get("size")) and three(item.get("position"))
 
 
 def _depth_points(episode: Episode) -> NDArray[np.float64]:

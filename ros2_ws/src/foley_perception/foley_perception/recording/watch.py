@@ -32,6 +32,11 @@ class Cause(enum.Enum):
         """Whether the recorder may still tell the result."""
         return self in (Cause.DEACTIVATED, Cause.OVER)
 
+    @property
+    def has_a_reason(self) -> bool:
+        """Whether it says how it came about, and not only that nothing is recorded any more."""
+        return self not in (Cause.LOST, Cause.OVER)
+
 
 @dataclasses.dataclass(frozen=True)
 class Ending:
@@ -129,8 +134,8 @@ class RecorderWatch:
             self._end(Cause.LOST, f"nothing was heard of the recorder for {self._silent_s:.0f} s{told}")
 
     def _end(self, cause: Cause, text: str) -> None:
-        # That it does not record any more is often the first that is heard of the reason why.
-        if self._ending is None or (self._ending.cause is Cause.OVER and cause is not Cause.OVER):
+        # Silence, or that it does not record any more, is often the first that is heard of the reason why.
+        if self._ending is None or (cause.has_a_reason and not self._ending.cause.has_a_reason):
             self._ending = Ending(cause, text)
 
 

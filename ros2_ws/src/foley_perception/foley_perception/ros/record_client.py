@@ -25,7 +25,7 @@ from foley_ros.topics import profile
 
 _MAP = "topic_map"  # the recorder's parameter
 _PATIENCE_S = 10.0  # until a service appears
-_REASON_S = 0.5  # until the reason is heard, where a recording is over
+_REASON_S = 1.0  # until the reason is heard, where a recording is over
 _GRAPH_PERIOD_S = 0.25
 _GRAPH_KNOWN_S = 3.0  # after the start
 
@@ -42,6 +42,7 @@ class RecorderClient:
         self._stopping = False
         self._failed = False  # the status of this recording is an error
         self._watch: RecorderWatch | None = None
+        self._looked = 0.0  # at the graph
         self._path = ""
         self._message = ""  # of its status
         self.local = False  # its bag lies on this machine
@@ -159,17 +160,15 @@ class RecorderClient:
             Why the recording was over before, if it was.
         """
         assert self._watch is not None
-        begin = looked = time.monotonic()
+        begin = time.monotonic()
         known = False
         while not self._stopping and not self._failed and (now := time.monotonic()) - begin < seconds:
-            self._executor.spin_once(timeout_sec=0.1)
-            if now - looked > _GRAPH_PERIOD_S:
-                looked = now
-                self._watch.publishers(self._node.count_publishers(self._heartbeat_topic))
-            ending = self._watch.ending(time.monotonic())
+            ending = self._look(self._watch)
             if ending is not None:
-                self._spin(_REASON_S)
-                return self._watch.ending(time.monotonic())
+                end = time.monotonic() + _REASON_S
+                while ending is not None and not ending.cause.has_a_reason and time.monotonic() < end:
+                    ending = self._look(self._watch)
+                return ending
             if not known and now - begin > _GRAPH_KNOWN_S:
                 known = True
                 for sentence in self.unpublished():
@@ -187,10 +186,14 @@ class RecorderClient:
         return self._call(StopRecording, "stop", StopRecording.Request(), patience_s)
 
     # ---- inside ------------------------------------------------------------------------------------------
-    def _spin(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left)
+    def _look(self, watch: RecorderWatch) -> Ending | None:
+        """Take what has come, and look at the graph now and then. Why the recording is over, if it is."""
+        self._executor.spin_once(timeout_sec=0.1)
+        now = time.monotonic()
+        if now - self._looked > _GRAPH_PERIOD_S:
+            self._looked = now
+            watch.publishers(self._node.count_publishers(self._heartbeat_topic))
+        return watch.ending(now)
 
     def _call(self, kind: Any, service: str, request: Any, patience_s: float = _PATIENCE_S) -> Any:
         client = self._node.create_client(kind, f"{self._name}/{service}")

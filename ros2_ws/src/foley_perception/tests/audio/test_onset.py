@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from foley_perception.audio.onset import BankConfig, Onset, OnsetConfig, OnsetDetector
+from foley_perception.audio.onset import Onset, OnsetConfig, OnsetDetector
+from foley_perception.audio.onset_bank import BankConfig
 
 RATE = 48_000
 

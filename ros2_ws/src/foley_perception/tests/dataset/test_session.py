@@ -16,7 +16,7 @@ from foley_perception.action.contact_onsets import surface_contacts
 from foley_perception.action.gripper import GripperHand
 from foley_perception.commands import dataset as command
 from foley_perception.dataset.schema import DatasetError
-from foley_perception.dataset.session import session_of
+from foley_perception.dataset.session import _told, session_of
 from foley_perception.episodes.reader import read_episode
 from foley_perception.geometry.height_map import HeightMap
 from foley_perception.geometry.se3 import SE3
@@ -90,6 +90,12 @@ def test_objects_that_are_told_are_those_of_contacts_and_points_may_be_given(
     np.testing.assert_allclose(session.points(), [[0.1, 0.2, 0.03]], atol=1e-4)
     # Nothing was planned.
     assert np.isnan(session.planned_pose).all() and np.isnan(session.planned_width).all()
+
+
+@pytest.mark.parametrize("size", [0.1, None, [0.1, 0.1], [0.1, 0.1, float("nan")], [0.1, 0.1, "x"], "abc"])
+def test_an_object_without_three_sizes_is_not_told(size: object) -> None:
+    told = {"size": [0.1, 0.1, 0.05], "position": [0.0, 0.0, 0.0]}
+    assert _told(told) and not _told(told | {"size": size}) and not _told(None)
 
 
 def test_without_split_or_poses_there_is_no_session(make_bag: Callable[..., Path]) -> None:

@@ -124,13 +124,34 @@ def recording(ros_context: Any, command: Command, messages: int = 50) -> str:
     return command.path
 
 
-def test_a_killed_recorder_is_told(ros_context: Any, recorder: Any, poses: Any, command: Any) -> None:
+@pytest.fixture
+def statuses(ros_context: Any) -> list[str]:
+    """The bags that the recorder's lines of /diagnostics have named."""
+    from diagnostic_msgs.msg import DiagnosticArray
+
+    from foley_common.topics import DIAGNOSTICS
+    from foley_ros.topics import profile
+
+    paths: list[str] = []
+
+    def take(message: DiagnosticArray) -> None:
+        paths.extend(pair.value for s in message.status for pair in s.values if pair.key == "path")
+
+    ros_context.helper.create_subscription(DiagnosticArray, DIAGNOSTICS.name, take, profile(DIAGNOSTICS))
+    return paths
+
+
+def test_a_killed_recorder_is_told(
+    ros_context: Any, recorder: Any, poses: Any, command: Any, statuses: list[str]
+) -> None:
     from foley_perception.recording.recovery import recover_bag
 
     poses("/ee_pose")
     node = recorder()
     run = command()
     path = recording(ros_context, run)
+    # From these the command knows the process, which must have been seen to live; of the second it has had the first.
+    ros_context.spin_until(lambda: statuses.count(path) >= 2, 20, "statuses of the recorder")
     node.kill()
     # Long before its 300 s; the process of a recorder on this machine need not be waited for.
     ros_context.spin_until(lambda: run.ended, 30, "the end of foley record")
@@ -141,27 +162,41 @@ def test_a_killed_recorder_is_told(ros_context: Any, recorder: Any, poses: Any, 
     assert run.figures["messages"] == kept >= 50 and run.figures["finished"] is False
     assert run.figures["topics"]["/ee_pose"]["messages"] == kept
     recover_bag(Path(path))  # as it was told
+    recorder()
+    again = command()  # the new one records
+    assert recording(ros_context, again) != path
+    again.process.send_signal(signal.SIGINT)
+    ros_context.spin_until(lambda: again.ended, 30, "the end of foley record")
+    assert again.process.returncode == 0, again.told
 
 
 def test_a_recorder_that_is_started_anew_is_noticed(
-    ros_context: Any, recorder: Any, poses: Any, command: Any
+    ros_context: Any, recorder: Any, poses: Any, command: Any, statuses: list[str]
 ) -> None:
+    """The first that is heard of the new one comes from a publisher that the command has found beforehand.
+
+    How soon a process is found depends on the machine, and one that is found late is told as a death.
+    """
+    from lifecycle_msgs.msg import State
+
+    from foley_common.topics import HEARTBEAT
+    from foley_ros.topics import profile
+
     poses("/ee_pose")
     node = recorder()
     run = command()
     path = recording(ros_context, run)
+    ros_context.spin_until(lambda: statuses.count(path) >= 2, 20, "statuses of the recorder")
+    topic = f"/recorder/{HEARTBEAT.name.removeprefix('~/')}"
+    new = ros_context.helper.create_publisher(State, topic, profile(HEARTBEAT))
+    ros_context.spin_until(new.get_subscription_count, 20, "the command's subscription")
     os.kill(run.process.pid, signal.SIGSTOP)  # it sees the new one first
     node.kill()
-    recorder()
+    ros_context.helper.create_timer(0.02, lambda: new.publish(State(label="unconfigured")))
     os.kill(run.process.pid, signal.SIGCONT)
     ros_context.spin_until(lambda: run.ended, 30, "the end of foley record")
     assert run.process.returncode == 1
     assert "started anew" in run.told and f"`foley bag recover {path}`" in run.told
-    again = command()  # the new one records
-    recording(ros_context, again)
-    again.process.send_signal(signal.SIGINT)
-    ros_context.spin_until(lambda: again.ended, 30, "the end of foley record")
-    assert again.process.returncode == 0, again.told
 
 
 @pytest.mark.slow

@@ -64,6 +64,22 @@ def test_a_dead_process_is_told_sooner(process: subprocess.Popen[bytes]) -> None
     assert watch.dead
 
 
+def test_what_is_heard_after_a_death_is_its_reason(process: subprocess.Popen[bytes]) -> None:
+    """A recorder that was started anew, or that ended as it was asked to, may be found only after the silence."""
+    anew, ended = watched(local=True, pid=process.pid), watched(local=True, pid=process.pid)
+    process.kill()
+    process.wait()
+    for watch in (anew, ended):
+        ending = at(watch, every(5.0, 6.5))
+        assert ending is not None and ending.cause is Cause.LOST and not ending.cause.has_a_reason
+    anew.status(process.pid + 1, "", 6.6)
+    told = f"the recorder died and was started anew (pid {process.pid + 1} after {process.pid})"
+    assert anew.ending(6.6) == Ending(Cause.RESTARTED, told)
+    ended.publishers(0)
+    ended.publishers(0)
+    assert ended.ending(6.6) == Ending(Cause.GONE, "the recorder was ended")
+
+
 def test_a_process_with_a_number_of_its_container_is_waited_for_as_one_of_another_machine() -> None:
     watch = watched(local=True, pid=2**30)  # none has it here
     assert not watch.dead and at(watch, every(5.0, 7.9)) is None

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from foley_synthesis.commands.training_bars import Bars
+
 HELP = "train and score a neural codec of contact sounds: waveform to a small latent and back"
 
 
@@ -69,34 +71,11 @@ def run(args: argparse.Namespace) -> int:
         return 2
 
 
-def _bar() -> Any:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description:8}"),
-        BarColumn(),
-        TextColumn("{task.percentage:3.0f} %"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[text]}"),
-    )
-    return Progress(*columns, console=Console(stderr=True))
-
-
-def _opened(bar: Any, args: argparse.Namespace, config: Any, **options: Any) -> Any:
+def _opened(bars: Bars, args: argparse.Namespace, config: Any, **options: Any) -> Any:
     from foley_synthesis.flow.codec.sounds import open_sounds
 
-    task = bar.add_task("sounds", total=None, text="")
-    return open_sounds(
-        args.sets,
-        config,
-        progress=lambda done, total: bar.update(task, completed=done, total=total),
-        **options,
-    )
-
-
-def _advance(bar: Any, task: Any, done: int, total: int) -> None:
-    bar.update(task, completed=done, total=total)
+    progress = functools.partial(bars.count, "sounds")
+    return open_sounds(args.sets, config, progress=progress, **options)
 
 
 def _tell_skipped(skipped: tuple[str, ...]) -> None:
@@ -118,16 +97,9 @@ def _train(args: argparse.Namespace) -> int:
         minutes=args.minutes, steps=args.steps, batch=args.batch, heard=min(args.batch, 8), seed=args.seed,
         threads=args.threads,
     )  # fmt: skip
-    with _bar() as bar:
-        sounds = _opened(bar, args, size, splits=("train", "validation"), hours=args.hours)
-        task = bar.add_task("training", total=1.0, text="")
-        validated = {"foreground_db": float("nan")}
-
-        def report(done: float, figures: dict[str, float]) -> None:
-            validated.update({k: v for k, v in figures.items() if k == "foreground_db"})
-            text = f"mel {figures['mel']:.4f}, foreground {validated['foreground_db']:.2f} dB"
-            bar.update(task, completed=done, text=text)
-
+    with Bars() as bars:
+        sounds = _opened(bars, args, size, splits=("train", "validation"), hours=args.hours)
+        report = functools.partial(bars.share, "training")
         model_id, metrics = build_codec(sounds, size, config, args.out, resume=args.resume, report=report)
     _tell_skipped(sounds.skipped)
     print(
@@ -145,23 +117,23 @@ def _score(args: argparse.Namespace) -> int:
 
     from foley_common.metrics_file import write_metrics
     from foley_synthesis.flow.codec.model_file import load_codec
-    from foley_synthesis.flow.codec.score import kept, rows
+    from foley_synthesis.flow.codec.score import kept, onsets_of, rows
     from foley_synthesis.flow.codec.sounds import SPLITS, SoundsError, windows
 
     if args.split not in SPLITS:
         raise ValueError(f"--split is `{args.split}`, must be one of {', '.join(SPLITS)}")
     torch.set_num_threads(args.threads)
     codec, _, model_id = load_codec(args.codec)
-    with _bar() as bar:
-        sounds = _opened(bar, args, codec.config, splits=(args.split,))
+    with Bars() as bars:
+        sounds = _opened(bars, args, codec.config, splits=(args.split,))
         cut = windows(sounds, args.split, 250, codec.config.samples, args.windows)
         if not len(cut):
             raise SoundsError(f"no sound of `{args.split}` lasts 8 s")
-        figures = {}
-        for name, made in rows(codec).items():
-            task = bar.add_task(name, total=len(cut), text="")
-            step = functools.partial(_advance, bar, task)
-            figures[name] = kept(made, cut, codec.config, progress=step)
+        heard = onsets_of(cut, codec.config.rate)
+        figures = {
+            name: kept(made, cut, codec.config, heard=heard, progress=functools.partial(bars.count, name))
+            for name, made in rows(codec).items()
+        }
     _tell_skipped(sounds.skipped)
     print("| through | foreground [dB] | onset F1 | level [dB] |\n| --- | --- | --- | --- |")
     for name, row in figures.items():

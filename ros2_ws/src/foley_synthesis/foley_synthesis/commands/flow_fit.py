@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from foley_synthesis.commands import flow_draw
+from foley_synthesis.commands.training_bars import Bars
 
 
 def configure(actions: Any) -> None:
@@ -142,50 +143,6 @@ def _told(args: argparse.Namespace, model_id: str, metrics: dict[str, Any]) -> i
         )
         print(f"figures in {args.out / METRICS_FILE}; `foley flow draw` writes its sounds")
     return 0
-
-
-class Bars:
-    """A bar for each stage, those of training with its figures."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-        self._progress = Progress(
-            TextColumn("{task.description:10}"),
-            BarColumn(),
-            TextColumn("{task.percentage:3.0f} %"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[figures]}"),
-            console=Console(stderr=True),
-        )
-        self._tasks: dict[str, Any] = {}
-
-    def __enter__(self) -> Bars:
-        self._progress.__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._progress.__exit__(*error)
-
-    def count(self, stage: str, done: int, total: int) -> None:
-        """So many of so many."""
-        self._set(stage, total=total, completed=done)
-
-    def share(self, stage: str, done: float, figures: dict[str, float]) -> None:
-        """A share, and what is to be said."""
-        text = ", ".join(
-            f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}"
-            for name, value in figures.items()
-        )
-        self._set(stage, total=1.0, completed=done, figures=text)
-        if "validation" in figures:
-            self._progress.console.print(f"{stage} {100 * done:.0f} %: {text}", highlight=False)
-
-    def _set(self, stage: str, **values: Any) -> None:
-        if stage not in self._tasks:
-            self._tasks[stage] = self._progress.add_task(stage, total=1.0, figures="")
-        self._progress.update(self._tasks[stage], **values)
 
 
 ACTIONS = {"fit": fit, "reflow": reflow}

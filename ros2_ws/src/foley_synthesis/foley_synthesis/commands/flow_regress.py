@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from foley_common.metrics_file import METRICS_FILE
+from foley_synthesis.commands.training_bars import Bars
 
 
 def configure(actions: Any) -> None:
@@ -64,9 +65,6 @@ def configure(actions: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0; errors are raised."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
     from foley_synthesis.flow.regression.build import Asked, ask_otherwise, build_regression, network_of
     from foley_synthesis.flow.regression.config import RegressionTrainConfig
     from foley_synthesis.flow.regression.model import is_regression
@@ -89,31 +87,22 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         threads=args.threads,
     )
-    columns = (
-        TextColumn("{task.description:11}"),
-        BarColumn(),
-        TextColumn("{task.percentage:3.0f} %"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[figures]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        read = bar.add_task("sessions", total=None, figures="")
+    with Bars() as bars:
         sessions = load_sessions(
             args.sets,
             hand=args.hand,
             limit=args.limit,
-            progress=lambda done, total: bar.update(read, completed=done, total=total),
+            progress=lambda done, total: bars.count("sessions", done, total),
         )
-        task = bar.add_task("regression", total=1.0, figures="")
-        validation: dict[str, float] = {}
-
-        def report(done: float, figures: dict[str, float]) -> None:
-            validation.update(figures)
-            text = ", ".join(f"{name} {value:.2f}" for name, value in validation.items())
-            bar.update(task, completed=done, figures=text)
-
         model_id, metrics = build_regression(
-            sessions, args.out, network, config, asked, hand=args.hand, resume=args.resume, report=report
+            sessions,
+            args.out,
+            network,
+            config,
+            asked,
+            hand=args.hand,
+            resume=args.resume,
+            report=lambda done, figures: bars.share("regression", done, figures),
         )
     if network is not None:
         print(f"{metrics['steps']} steps, validation {metrics['best']:.2f} dB")

@@ -32,6 +32,7 @@ from foley_perception.geometry.se3 import SE3
 from foley_synthesis.flow import what as what_module
 from foley_synthesis.flow.networks import mel as mel_module
 from foley_synthesis.flow.networks.mel import BINS, FINE, RATE, LogMel
+from foley_synthesis.flow.session_cache import kept_folders
 
 ROWS_PER_LATENT = 4  # motion rows, and frames of sound, of one latent frame
 FLOOR_STEP_S = 0.5  # between moments whose floors are kept
@@ -158,20 +159,20 @@ def cached_features(path: Path, hand: GripperHand) -> SessionFeatures:
     """Of a session's file; channels are mapped, not read.
 
     Raises:
-        OSError, ValueError: the file cannot be read, or the folder beside it not be written.
+        OSError, ValueError: the file cannot be read, or what was made of it not be kept.
     """
     from safetensors import SafetensorError, safe_open
 
-    folder = path.parent / ".features" / _digest(hand)
-    channels, small = folder / f"{path.stem}.npy", folder / f"{path.stem}.safetensors"
     mark = _mark(path)
-    try:
-        with safe_open(small, "np") as file:
-            if (file.metadata() or {}).get("session") == mark:
-                under = file.get_tensor("under")
-                return SessionFeatures(_mapped(channels, len(under)), file.get_tensor("floors"), under)
-    except (OSError, SafetensorError, ValueError):
-        pass  # not there yet, or cut short: made again
+    for folder in kept_folders(path.parent, f".features/{_digest(hand)}"):
+        channels, small = folder / f"{path.stem}.npy", folder / f"{path.stem}.safetensors"
+        try:
+            with safe_open(small, "np") as file:
+                if (file.metadata() or {}).get("session") == mark:
+                    under = file.get_tensor("under")
+                    return SessionFeatures(_mapped(channels, len(under)), file.get_tensor("floors"), under)
+        except (OSError, SafetensorError, ValueError):
+            pass  # not there yet, or cut short: made again
     session = read_session(path)
     try:
         made = session_features(session, hand)

@@ -278,6 +278,23 @@ def test_features_are_kept_until_the_file_changes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(changed.planned[:, GROUPS["height"]], first.executed[:, GROUPS["height"]])
 
 
+def test_features_of_a_set_that_cannot_be_written_to_are_kept_with_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = write_falling(tmp_path / "set", 2)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    # Root may write everywhere.
+    monkeypatch.setattr("foley_synthesis.flow.session_cache.os.access", lambda path, mode: False)
+    first = load_sessions([folder])
+    assert not (folder / ".features").exists() and caplog.text.count("cannot be written to") == 1
+    kept = sorted((tmp_path / "cache" / "foley" / "sets").glob("*/features/*/*.npy"))
+    assert [path.stem for path in kept] == [item.path.stem for item in first.items]
+    stamp = kept[0].stat().st_mtime_ns
+    again = load_sessions([folder])
+    assert kept[0].stat().st_mtime_ns == stamp
+    np.testing.assert_array_equal(again.items[0].features.channels, first.items[0].features.channels)
+
+
 def test_features_are_of_the_hand_as_its_file_says_now(tmp_path: Path) -> None:
     folder = write_falling(tmp_path, 1)
     text = find_config("hands", "parallel_gripper").read_text()

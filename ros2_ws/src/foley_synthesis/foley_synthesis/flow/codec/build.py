@@ -12,7 +12,8 @@ from typing import Any
 from foley_synthesis.flow.codec.config import CodecConfig, CodecTrainConfig
 from foley_synthesis.flow.codec.model_file import save_codec
 from foley_synthesis.flow.codec.sounds import Sounds
-from foley_synthesis.flow.codec.training import Report, train_codec
+from foley_synthesis.flow.codec.training import train_codec
+from foley_synthesis.training.loop import Report
 from foley_synthesis.training.state import forget_state, state_folder
 
 
@@ -42,8 +43,8 @@ def build_codec(
         "sounds": {**facts["sounds"], "files": len(sounds.names), "skipped": list(sounds.skipped)},
         "parameters": sum(p.numel() for p in codec.parameters()),
         "seconds": time.monotonic() - began,
-        "steps": counters.epoch,
-        "seconds_per_step": counters.elapsed_s / max(counters.epoch, 1),
+        "steps": counters.step,
+        "seconds_per_step": counters.elapsed_s / max(counters.step, 1),
         "validation_foreground_db": counters.best.get("codec"),
         "history": counters.history,
         "training": dataclasses.asdict(config),

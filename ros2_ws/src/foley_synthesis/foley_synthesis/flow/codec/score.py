@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -43,33 +43,37 @@ class Levels:
         return above_floor(20.0 * magnitudes.clamp(min=FLOOR).log10()[0].T.numpy())
 
 
+def onsets_of(sounds: Tensor, rate: int) -> list[NDArray[np.float64]]:
+    """Times [s] of each of sounds [k, n]."""
+    return [onsets(sound.numpy(), rate) for sound in sounds]
+
+
 def kept(
     made: Callable[[Tensor], Tensor],
     sounds: Tensor,
     config: CodecConfig,
     *,
-    hear: bool = True,
+    heard: Sequence[NDArray[np.float64]] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Kept:
     """Of windows [k, n], one at a time, and what a function makes of each.
 
     Args:
-        hear: whether onsets are looked for, which takes most of the time; else their F1 is NaN.
+        heard: onsets of the windows, see `onsets_of`. Without them none are looked for, and their F1 is NaN.
     """
     over_floor = Levels(config)
     hits = wrong = 0.0
     errors, levels = [], []
-    for done, sound in enumerate(torch.split(sounds, 1), start=1):
+    for done, sound in enumerate(torch.split(sounds, 1)):
         with torch.inference_mode():
             again = made(sound)
             errors.append(foreground_error(over_floor(again), over_floor(sound)))
         levels.append(abs(_decibels(again) - _decibels(sound)))
-        if hear:
-            first, second = (onsets(s[0].numpy(), config.rate) for s in (again, sound))
-            found = onset_agreement(first, second)
+        if heard is not None:
+            found = onset_agreement(onsets(again[0].numpy(), config.rate), heard[done])
             hits, wrong = hits + 2.0 * found.hits, wrong + found.false + found.missed
-        progress(done, len(sounds))
-    f1 = hits / (hits + wrong) if hear and hits + wrong else math.nan
+        progress(done + 1, len(sounds))
+    f1 = hits / (hits + wrong) if heard is not None and hits + wrong else math.nan
     return Kept(float(np.mean(errors)), f1, float(np.mean(levels)), len(sounds))
 
 

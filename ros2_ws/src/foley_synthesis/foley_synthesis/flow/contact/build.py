@@ -17,7 +17,6 @@ from torch import Tensor
 from foley_perception.action.contact_motion import GROUPS
 from foley_synthesis.flow.codec.model_file import load_codec
 from foley_synthesis.flow.codec.network import Codec
-from foley_synthesis.flow.contact import processes
 from foley_synthesis.flow.contact.config import ContactTrainConfig
 from foley_synthesis.flow.contact.items import ContactItems
 from foley_synthesis.flow.contact.latents import open_items
@@ -30,6 +29,7 @@ from foley_synthesis.flow.contact.validation import foreground_errors, validatio
 from foley_synthesis.flow.networks.contact_field import SIZES, ContactField
 from foley_synthesis.flow.networks.motion_encoder import MotionConfig
 from foley_synthesis.flow.what import WHAT_DIMS
+from foley_synthesis.training import processes
 from foley_synthesis.training.state import Counters, forget_state, state_folder
 
 Progress = Callable[[str, int, int], None]

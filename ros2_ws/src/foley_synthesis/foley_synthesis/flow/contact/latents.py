@@ -20,6 +20,7 @@ from foley_synthesis.flow.codec.network import Codec
 from foley_synthesis.flow.contact.items import ContactItem, ContactItems
 from foley_synthesis.flow.networks import mel
 from foley_synthesis.flow.networks.motion_encoder import STRIDE
+from foley_synthesis.flow.session_cache import kept_folders
 from foley_synthesis.flow.session_features import log_mel
 from foley_synthesis.flow.session_items import SessionItem, check_disjoint, read_item, session_files
 
@@ -69,15 +70,16 @@ def cached_latent(item: SessionItem, codec: Codec, codec_id: str) -> tuple[Tenso
     from safetensors import SafetensorError, safe_open
     from safetensors.torch import save_file
 
-    path = item.path.parent / ".latents" / codec_id[:16] / f"{item.path.stem}.safetensors"
     state = item.path.stat()
     mark = f"{state.st_size} {state.st_mtime_ns} {_sources()}"
-    try:
-        with safe_open(path, "pt") as file:
-            if (file.metadata() or {}).get("session") == mark:
-                return file.get_tensor("latent"), file.get_tensor("stands_out")
-    except (OSError, SafetensorError):
-        pass  # not there yet, or cut short: made again
+    for folder in kept_folders(item.path.parent, f".latents/{codec_id[:16]}"):
+        path = folder / f"{item.path.stem}.safetensors"
+        try:
+            with safe_open(path, "pt") as file:
+                if (file.metadata() or {}).get("session") == mark:
+                    return file.get_tensor("latent"), file.get_tensor("stands_out")
+        except (OSError, SafetensorError):
+            pass  # not there yet, or cut short: made again
     sound = torch.from_numpy(item.sound.copy()).float() / 2**15
     latent, stands = (
         latent_of(sound[None], codec)[0].half(),

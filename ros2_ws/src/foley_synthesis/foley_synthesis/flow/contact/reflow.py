@@ -16,7 +16,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from foley_synthesis.flow.contact import processes
 from foley_synthesis.flow.contact.batches import ContactBatch, draw_crops, make_batch, null_given
 from foley_synthesis.flow.contact.config import ContactTrainConfig
 from foley_synthesis.flow.contact.items import ContactItems
@@ -24,6 +23,7 @@ from foley_synthesis.flow.contact.loop import Source
 from foley_synthesis.flow.contact.loss import FlowDraw, flow_errors, weighted_mean
 from foley_synthesis.flow.contact.sampling import ContactSampling, sample_latent
 from foley_synthesis.flow.networks.contact_field import ContactField
+from foley_synthesis.training import processes
 
 _SEED = 7_000_003  # of the first batch of pairs: no training draws the same
 _GRID = 4  # steps that the second flow is to take; 2 and 1 begin at some of the same times

@@ -17,17 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from foley_common.metrics_file import METRICS_FILE, write_metrics
-from foley_synthesis.checkpoint import (
-    CONFIG_FILE,
-    MANIFEST_FILE,
-    MODEL_FILE,
-    CorruptCheckpoint,
-    read_yaml,
-    sha256_of,
-    staged,
-    write_yaml,
-)
+from foley_common.metrics_file import METRICS_FILE
+from foley_synthesis.checkpoint import CONFIG_FILE, CorruptCheckpoint, load_plain, save_plain
 from foley_synthesis.flow.inference.condition import condition_of
 from foley_synthesis.flow.networks.autoencoder import AutoencoderConfig, MelAutoencoder
 from foley_synthesis.flow.networks.mel import GriffinLim, Vocoder
@@ -74,20 +65,13 @@ class FlowModel:
 
 def save_model(model: FlowModel, path: Path, metrics: dict[str, Any]) -> str:
     """Write the folder whole or not at all (an existing one is replaced) and return the model id."""
-    from safetensors.torch import save_file
-
     tensors = {
-        f"{name}.{key}": value.detach().clone().contiguous()
+        f"{name}.{key}": value
         for name in _NETWORKS
         for key, value in getattr(model, name).state_dict().items()
     }
     sizes = {name: dataclasses.asdict(getattr(model, name).config) for name in _NETWORKS}
-    with staged(path) as staging:
-        save_file(tensors, staging / MODEL_FILE)
-        write_yaml(staging / CONFIG_FILE, {"schema": SCHEMA, **sizes, **model.facts})
-        write_metrics(staging, metrics)
-        write_yaml(staging / MANIFEST_FILE, {n: sha256_of(staging / n) for n in (MODEL_FILE, CONFIG_FILE)})
-    return sha256_of(path / MANIFEST_FILE)
+    return save_plain(path, SCHEMA, tensors, {**sizes, **model.facts}, metrics)
 
 
 def load_model(path: Path, device: str = "") -> FlowModel:
@@ -99,18 +83,8 @@ def load_model(path: Path, device: str = "") -> FlowModel:
     Raises:
         CorruptCheckpoint: a file is missing or damaged, or it is no flow.
     """
-    from safetensors.torch import load_file
-
-    manifest = read_yaml(path / MANIFEST_FILE, _CURE)
-    for name in (MODEL_FILE, CONFIG_FILE):
-        if not (path / name).is_file() or name not in manifest:
-            raise CorruptCheckpoint(path / name, "not found, or not named by manifest.yaml", _CURE)
-        if sha256_of(path / name) != manifest[name]:
-            raise CorruptCheckpoint(path / name, "content does not match the sha256 in manifest.yaml", _CURE)
-    config = read_yaml(path / CONFIG_FILE, _CURE)
-    if config.pop("schema", None) != SCHEMA:
-        raise CorruptCheckpoint(path / CONFIG_FILE, f"schema is not `{SCHEMA}`", _CURE)
-    tensors = {_RENAMED.get(name, name): value for name, value in load_file(path / MODEL_FILE).items()}
+    config, weights, model_id = load_plain(path, SCHEMA, _CURE)
+    tensors = {_RENAMED.get(name, name): value for name, value in weights.items()}
     try:
         coder = MelAutoencoder(AutoencoderConfig(**config.pop("autoencoder")))
         field = VectorField(FieldConfig(**config.pop("field")))
@@ -124,7 +98,7 @@ def load_model(path: Path, device: str = "") -> FlowModel:
             path / CONFIG_FILE, f"sizes and weights do not fit ({error})", _CURE
         ) from error
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    return FlowModel(coder.to(place).eval(), field.to(place).eval(), config, sha256_of(path / MANIFEST_FILE))
+    return FlowModel(coder.to(place).eval(), field.to(place).eval(), config, model_id)
 
 
 def is_flow(path: Path) -> bool:

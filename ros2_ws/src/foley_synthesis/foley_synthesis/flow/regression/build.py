@@ -22,9 +22,10 @@ from foley_synthesis.flow.regression.model import RegressionModel, Variant, load
 from foley_synthesis.flow.regression.network import RegressionNet
 from foley_synthesis.flow.regression.sound import levels_over
 from foley_synthesis.flow.regression.template import Template
-from foley_synthesis.flow.regression.training import Report, train_regression
+from foley_synthesis.flow.regression.training import STAGE, train_regression
 from foley_synthesis.flow.sessions import SessionSet
 from foley_synthesis.flow.window_model import WindowGiven
+from foley_synthesis.training.loop import Report
 from foley_synthesis.training.state import forget_state, state_folder
 
 NOISE = 8  # channels at each level of a network that draws
@@ -104,7 +105,7 @@ def build_regression(
             report=report,
         )
         metrics["parameters"] = sum(p.numel() for p in made.parameters())
-        metrics["steps"], metrics["best"] = counters.epoch, counters.best.get("regression")
+        metrics["steps"], metrics["best"] = counters.step, counters.best.get(STAGE)
         metrics["history"] = counters.history
     metrics["seconds"] = time.monotonic() - began
     facts = {

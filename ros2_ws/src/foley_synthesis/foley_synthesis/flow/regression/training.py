@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from foley_synthesis.flow.regression.config import RegressionConfig, RegressionTrainConfig
 from foley_synthesis.flow.regression.loss import energy_loss, foreground_error, mean_loss
 from foley_synthesis.flow.regression.network import RegressionNet
-from foley_synthesis.training import state as training_state
-from foley_synthesis.training.state import Counters, Interrupted
+from foley_synthesis.training import loop
+from foley_synthesis.training.loop import Report
+from foley_synthesis.training.state import Counters
 
-Report = Callable[[float, dict[str, float]], None]
+STAGE = "regression"
 _WARM_UP = 50  # steps
 _DRAWS = 2  # of each item in a step of a network with noise
 _VALIDATION_DRAWS = 4
@@ -60,8 +58,6 @@ def train_regression(
 ) -> tuple[RegressionNet, Counters]:
     """Train, and keep the averaged weights that are best on validation.
 
-    Everything random is drawn anew from (seed, step), so that a resumed run repeats an uninterrupted one.
-
     Args:
         key: identifies data and settings of the run in its saved state, which lies in ``folder``.
 
@@ -74,43 +70,17 @@ def train_regression(
     torch.manual_seed(config.seed)
     net = RegressionNet(network)
     net.set_statistics(*source.statistics())
-    both = nn.ModuleDict({"now": net, "ema": copy.deepcopy(net).requires_grad_(False)})
-    optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    best, counters = _copied(both["ema"]), Counters()
-    if resume and folder is not None:
-        loaded = training_state.load_state(folder, key, both, optimiser)
-        if loaded is not None:
-            best, counters = loaded
-    before_s = counters.elapsed_s
-    started = saved = time.monotonic()
-    done = _done(config, counters)
-    kept, whole = counters.epoch, True  # steps of the saved state; whether the weights are those after a step
-    try:
-        while done < 1.0:
-            whole = False
-            loss = _step(both, optimiser, source, config, counters.epoch, done)
-            counters.epoch += 1
-            counters.elapsed_s = before_s + time.monotonic() - started
-            done = _done(config, counters)
-            figures = {"train": loss}
-            if counters.epoch % config.validate_every == 0 or done >= 1.0:
-                figures["validation"] = validate(_net(both["ema"]), source, config.seed)
-                if figures["validation"] < counters.best.get("regression", math.inf):
-                    counters.best["regression"] = figures["validation"]
-                    best = _copied(both["ema"])
-                counters.history.append({"step": float(counters.epoch), **figures})
-            whole = True
-            report(min(done, 1.0), figures)
-            if folder is not None and (time.monotonic() - saved > config.save_every_s or done >= 1.0):
-                training_state.save_state(folder, key, both, optimiser, best, counters)
-                kept, saved = counters.epoch, time.monotonic()
-    except KeyboardInterrupt as stop:
-        if folder is not None and whole:
-            training_state.save_state(folder, key, both, optimiser, best, counters)
-            kept = counters.epoch
-        raise Interrupted(f"stopped, {kept} steps are kept") from stop
-    net.load_state_dict(best)
-    return net.eval(), counters
+    trainee = loop.Trainee(
+        STAGE,
+        net,
+        torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay),
+        lambda step, done: (_loss(net, source, config, step), {}),
+        lambda step, done: min(1.0, (step + 1) / _WARM_UP) * loop.half_cosine(done),
+        lambda ema: validate(ema, source, config.seed),
+        validate_every=config.validate_every,
+    )
+    counters = loop.train(trainee, config, key=key, folder=folder, resume=resume, report=report)
+    return net, counters
 
 
 @torch.no_grad()
@@ -147,15 +117,7 @@ def predictions(
     )
 
 
-def _step(
-    both: nn.ModuleDict,
-    optimiser: torch.optim.Optimizer,
-    source: Source,
-    config: RegressionTrainConfig,
-    step: int,
-    done: float,
-) -> float:
-    net, ema = _net(both["now"]).train(), both["ema"]
+def _loss(net: RegressionNet, source: Source, config: RegressionTrainConfig, step: int) -> Tensor:
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
     part = source.crops(generator)
     count, frames = part.features.shape[:2]
@@ -169,45 +131,12 @@ def _step(
         return made
 
     if net.config.noise:
-        loss = energy_loss(torch.stack([once() for _ in range(_DRAWS)]), part.over)
-    else:
-        loss = mean_loss(
-            once(),
-            part.over,
-            foreground=config.foreground_weight,
-            onset=config.onset_weight,
-            rise=config.rise_weight,
-            quantile=config.quantile,
-        )
-    if not bool(loss.isfinite()):
-        raise FloatingPointError(
-            f"the loss is {float(loss.detach())} at step {step}; lower the learning rate"
-        )
-    falling = 0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
-    rate = config.learning_rate * min(1.0, (step + 1) / _WARM_UP) * falling
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-    optimiser.step()
-    # The average starts short, so that the first weights soon count for nothing.
-    keep = min(config.ema_decay, 1.0 - 1.0 / (2.0 + step))
-    with torch.no_grad():
-        for averaged, value in zip(ema.parameters(), net.parameters(), strict=True):
-            averaged.lerp_(value, 1.0 - keep)
-    return float(loss.detach())
-
-
-def _done(config: RegressionTrainConfig, counters: Counters) -> float:
-    by_steps = counters.epoch / config.steps if config.steps else 0.0
-    return max(by_steps, counters.elapsed_s / (60.0 * config.minutes)) if counters.epoch else 0.0
-
-
-def _net(module: nn.Module) -> RegressionNet:
-    assert isinstance(module, RegressionNet)
-    return module
-
-
-def _copied(model: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+        return energy_loss(torch.stack([once() for _ in range(_DRAWS)]), part.over)
+    return mean_loss(
+        once(),
+        part.over,
+        foreground=config.foreground_weight,
+        onset=config.onset_weight,
+        rise=config.rise_weight,
+        quantile=config.quantile,
+    )

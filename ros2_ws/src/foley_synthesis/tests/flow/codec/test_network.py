@@ -8,7 +8,7 @@ import torch
 from foley_synthesis.flow.codec.config import CodecConfig
 from foley_synthesis.flow.codec.level import gains, level_track
 from foley_synthesis.flow.codec.network import Codec, Coded
-from foley_synthesis.flow.codec.score import kept
+from foley_synthesis.flow.codec.score import kept, onsets_of
 from foley_synthesis.flow.codec.spectrum import Mel, analysed, fine_levels, refined, synthesised
 from foley_synthesis.flow.codec.stream import CodecStream
 
@@ -115,9 +115,11 @@ def test_components_keep_touches_before_any_step(rate: int) -> None:
     frames = sound.shape[1] // config.samples
     assert coded.content.shape == (2, 16, frames) and coded.level.shape == (2, 1, frames)
     assert coded.content.std(dim=(0, 2)).detach().numpy() == pytest.approx(1.0, abs=0.05)
-    result = kept(lambda s: codec.decode(codec.encode(s)), sound, config)
+    heard = onsets_of(sound, rate)
+    result = kept(lambda s: codec.decode(codec.encode(s)), sound, config, heard=heard)
     assert result.onset_f1 > 0.85 and result.foreground_db < 6.0
-    assert kept(torch.zeros_like, sound, config).foreground_db > 10.0
+    silence = kept(torch.zeros_like, sound, config)
+    assert silence.foreground_db > 10.0 and math.isnan(silence.onset_f1)  # none were looked for
 
 
 def test_what_changes_the_spectrum_most_comes_first_among_components() -> None:
@@ -135,10 +137,11 @@ def test_what_changes_the_spectrum_most_comes_first_among_components() -> None:
 
 def test_what_is_kept_of_a_sound_that_only_became_louder_or_lost_a_touch() -> None:
     config, sound = CodecConfig(), touches()
-    louder = kept(lambda s: 2.0 * s, sound, config)
+    heard = onsets_of(sound, config.rate)
+    louder = kept(lambda s: 2.0 * s, sound, config, heard=heard)
     assert louder.foreground_db < 0.01 and louder.onset_f1 == 1.0  # each over its own floor
     assert louder.level_db == pytest.approx(6.02, abs=0.01)
-    lost = kept(lambda s: torch.cat([s[:, :12_800], s[:, :-12_800]], dim=1), sound, config)
+    lost = kept(lambda s: torch.cat([s[:, :12_800], s[:, :-12_800]], dim=1), sound, config, heard=heard)
     assert lost.foreground_db > 10.0 and lost.onset_f1 < 0.9
     assert lost.windows == 2
 

@@ -4,6 +4,7 @@ import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -147,18 +148,19 @@ def test_a_resumed_training_repeats_an_uninterrupted_one(
 ) -> None:
     found = open_sounds([sets], SMALL)
     whole, counters = training.train_codec(found, SMALL, QUICK)
-    assert counters.epoch == 4 and len(counters.history) == 2
-    step = training._step
+    assert counters.step == 4 and len(counters.history) == 2
+    assert {"train", "mel", "foreground_db", "elapsed_s"} < set(counters.history[0])
+    loss = training._loss
 
-    def stopping(*arguments: object) -> dict[str, float]:
-        if arguments[5] == 3:
+    def stopping(*arguments: Any) -> tuple[torch.Tensor, dict[str, float]]:
+        if arguments[4] == 3:
             raise KeyboardInterrupt
-        return step(*arguments)  # type: ignore[arg-type]
+        return loss(*arguments)
 
-    monkeypatch.setattr(training, "_step", stopping)
+    monkeypatch.setattr(training, "_loss", stopping)
     with pytest.raises(Interrupted, match="stopped, 3 steps are kept"):
         training.train_codec(found, SMALL, QUICK, key="k", folder=tmp_path / "state")
-    monkeypatch.setattr(training, "_step", step)
+    monkeypatch.setattr(training, "_loss", loss)
     with pytest.raises(ValueError, match="other data or settings"):
         training.train_codec(found, SMALL, QUICK, key="other", folder=tmp_path / "state", resume=True)
     resumed, _ = training.train_codec(found, SMALL, QUICK, key="k", folder=tmp_path / "state", resume=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import socket
 import subprocess
@@ -13,12 +14,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from foley_synthesis.flow.contact import loop, processes
+from foley_synthesis.flow.contact.batches import ContactBatch
 from foley_synthesis.flow.contact.config import ContactTrainConfig
 from foley_synthesis.flow.contact.loop import crops_of, train
+from foley_synthesis.flow.contact.loss import FlowDraw
 from foley_synthesis.flow.contact.synthetic import synthetic_field, synthetic_items
 from foley_synthesis.flow.contact.validation import validation_loss
 from foley_synthesis.flow.networks.contact_field import ContactField
+from foley_synthesis.training import processes
 from foley_synthesis.training.state import Counters, Interrupted
 
 CPU = torch.device("cpu")
@@ -27,9 +30,18 @@ SHORT = ContactTrainConfig(
 )
 
 
-def run(config: ContactTrainConfig, folder: Path | None = None, resume: bool = False) -> ContactField:
+def run(
+    config: ContactTrainConfig, folder: Path | None = None, resume: bool = False, stop: int = -1
+) -> ContactField:
+    """Trained; Ctrl-C in the middle of step ``stop``."""
     field = synthetic_field(views=3)
-    source = crops_of(synthetic_items(views=3), config)
+    crops, taken = crops_of(synthetic_items(views=3), config), itertools.count()
+
+    def source(field: ContactField, generator: torch.Generator) -> tuple[ContactBatch, FlowDraw]:
+        if next(taken) == stop:
+            raise KeyboardInterrupt
+        return crops(field, generator)
+
     train(field, source, config, CPU, validate=lambda ema: 0.0, folder=folder, resume=resume, key="a")
     return field
 
@@ -55,20 +67,9 @@ def test_the_field_learns_when_it_sounds_and_what() -> None:
     assert validate(field) < 0.85 * blind(field)
 
 
-def test_a_resumed_run_repeats_an_uninterrupted_one(
-    alone: ContactField, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    taken = loop._take
-
-    def stopped(*args: object) -> float:
-        if args[5] == 2:
-            raise KeyboardInterrupt
-        return taken(*args)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(loop, "_take", stopped)
+def test_a_resumed_run_repeats_an_uninterrupted_one(alone: ContactField, tmp_path: Path) -> None:
     with pytest.raises(Interrupted, match="2 steps"):
-        run(SHORT, tmp_path)
-    monkeypatch.setattr(loop, "_take", taken)
+        run(SHORT, tmp_path, stop=2)
     resumed = run(SHORT, tmp_path, resume=True)
     for name, value in alone.state_dict().items():
         torch.testing.assert_close(
@@ -76,19 +77,9 @@ def test_a_resumed_run_repeats_an_uninterrupted_one(
         )
 
 
-def test_a_run_that_goes_on_with_no_time_left_keeps_what_it_learned(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    taken = loop._take
-
-    def stopped(*args: object) -> float:
-        if args[5] == 2:
-            raise KeyboardInterrupt
-        return taken(*args)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(loop, "_take", stopped)
+def test_a_run_that_goes_on_with_no_time_left_keeps_what_it_learned(tmp_path: Path) -> None:
     with pytest.raises(Interrupted, match="2 steps"):
-        run(SHORT, tmp_path)
+        run(SHORT, tmp_path, stop=2)
     resumed = run(dataclasses.replace(SHORT, steps=1), tmp_path, resume=True).state_dict()
     kept = load_file(tmp_path / "state.safetensors")
     assert any(not torch.equal(kept[f"net.ema.{n}"], kept[f"best.{n}"]) for n in resumed)
@@ -138,7 +129,7 @@ OTHER = """
 import sys, torch
 sys.path.insert(0, sys.argv[2])
 from test_loop import SHORT, run
-from foley_synthesis.flow.contact import processes
+from foley_synthesis.training import processes
 torch.set_num_threads(1)
 with processes.joined("cpu"):
     field = run(SHORT)
@@ -173,6 +164,6 @@ def test_two_processes_take_the_steps_of_one_with_the_whole_batch(
 
 
 def test_a_batch_that_processes_cannot_share_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("foley_synthesis.flow.contact.processes.count", lambda: 3)
+    monkeypatch.setattr("foley_synthesis.training.processes.count", lambda: 3)
     with pytest.raises(ValueError, match="batch is 4, must be a multiple"):
         run(SHORT)

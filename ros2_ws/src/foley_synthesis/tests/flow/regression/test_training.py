@@ -157,19 +157,19 @@ def test_a_resumed_training_repeats_an_uninterrupted_one(
 ) -> None:
     network = small(groups=("height", "velocity"))
     whole = build_regression(sessions, tmp_path / "whole", network, CONFIG, Asked())[0]
-    step, calls = training._step, []
+    loss, calls = training._loss, []
 
-    def stopped(*args: Any) -> float:
+    def stopped(*args: Any) -> torch.Tensor:
         calls.append(1)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return step(*args)
+        return loss(*args)
 
     every = dataclasses.replace(CONFIG, save_every_s=1e-6)
-    monkeypatch.setattr(training, "_step", stopped)
+    monkeypatch.setattr(training, "_loss", stopped)
     with pytest.raises(Interrupted, match="3 steps"):
         build_regression(sessions, tmp_path / "part", network, every, Asked())
-    monkeypatch.setattr(training, "_step", step)
+    monkeypatch.setattr(training, "_loss", loss)
     build_regression(sessions, tmp_path / "part", network, every, Asked(), resume=True)
     made, expected = (load_model(tmp_path / name).network.state_dict() for name in ("part", "whole"))  # type: ignore[union-attr]
     assert all(torch.equal(made[name], expected[name]) for name in expected)
@@ -180,15 +180,15 @@ def test_a_training_does_not_go_on_with_a_set_or_a_hand_that_has_changed(
     sessions: SessionSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network, every = small(groups=("height",)), dataclasses.replace(CONFIG, save_every_s=1e-6)
-    step, calls = training._step, []
+    loss, calls = training._loss, []
 
-    def stopped(*args: Any) -> float:
+    def stopped(*args: Any) -> torch.Tensor:
         calls.append(1)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return step(*args)
+        return loss(*args)
 
-    monkeypatch.setattr(training, "_step", stopped)
+    monkeypatch.setattr(training, "_loss", stopped)
     out = tmp_path / "out"
     with pytest.raises(Interrupted, match="stopped, 0 steps are kept"):  # it saves every 30 s
         build_regression(sessions, out, network, CONFIG, Asked())
