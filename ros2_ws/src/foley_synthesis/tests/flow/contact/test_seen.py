@@ -1,21 +1,32 @@
+import argparse
 import dataclasses
-from types import SimpleNamespace
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
+from foley_common.session_file import MOTION_RATE, write_session
 from foley_perception.action.contact_motion import NAMES
+from foley_synthesis.commands import flow
 from foley_synthesis.flow.codec.config import CodecConfig
 from foley_synthesis.flow.codec.network import Codec
-from foley_synthesis.flow.contact.model import ContactFlowModel
+from foley_synthesis.flow.contact.model import ContactFlowModel, save_model
 from foley_synthesis.flow.contact.sampling import ContactSampling
 from foley_synthesis.flow.contact.seen import SeenConditions, SeenContactFlow, told
 from foley_synthesis.flow.contact.synthetic import CONTENT, synthetic_field
+from foley_synthesis.flow.contact.ways import Way
 from foley_synthesis.flow.contact.window_conditions import WindowConditions
 from foley_synthesis.flow.networks.contact_field import ContactCondition
+from foley_synthesis.flow.sight.examples import examples
+from foley_synthesis.flow.sight.model_file import save_sight
+from foley_synthesis.flow.sight.training import SightTrainConfig, train_sight
 from foley_synthesis.flow.what import WHAT_DIMS
+from foley_synthesis.vision.coarse_colour import ColourEncoder
 
 FRAMES = 250
 WINDOW = SimpleNamespace(window_id="a-000000")
@@ -97,3 +108,112 @@ def test_sight_does_not_stand_beside_the_truth() -> None:
         SeenConditions(told="true", seen=OneOfTwo())  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="in place of the truth"):
         SeenConditions()
+    with pytest.raises(ValueError, match="nothing to see"):
+        Way.of("told+seen")
+
+
+def test_ways_to_be_given_more_are_named(model: ContactFlowModel) -> None:
+    assert Way.of("executed+context3") == Way(executed=True, context=3)
+    assert Way.of("executed+context3").title == "motion and force, last 3 sounds"
+    assert Way.of("context1+told").title == "told what is touched, last sound"
+    for text in ("context6", "context", "seen+seen", "context1+context2", "", "touched"):
+        with pytest.raises(ValueError, match="is not known; name executed"):
+            Way.of(text)
+    given = Way.of("executed+told+context2").given_to(model)
+    assert isinstance(given, ContactFlowModel) and given.given == "motion and force"
+    own = given.conditions
+    assert (own.executed, own.told, own.context) == (True, "true", 2) and given.field is model.field
+    seeing = Way.of("seen+context1").given_to(model, OneOfTwo())  # type: ignore[arg-type]
+    assert isinstance(seeing, SeenContactFlow) and seeing.model.conditions.context == 1
+    with pytest.raises(ValueError, match="`seen` and `views` need sight"):
+        Way.of("seen").given_to(model)
+
+
+# ---- as a user runs it -------------------------------------------------------------------------------------
+def command(*words: object) -> int:
+    parser = argparse.ArgumentParser()
+    flow.configure(parser)
+    return flow.run(parser.parse_args([str(word) for word in words]))
+
+
+def seen_sessions() -> ModuleType:
+    place = Path(__file__).parents[1] / "sight" / "seen_sessions.py"
+    spec = importlib.util.spec_from_file_location("seen_sessions_of_flows", place)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def folders(model: ContactFlowModel, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Sets of sessions of 12 s with views of things that click when they are touched, and trained sight and flow."""
+    root, made = tmp_path_factory.mktemp("seen"), seen_sessions()
+    found = {name: root / name for name in ("train", "test", "sight", "flow")}
+    for split, scenes in (("train", 3), ("test", 1)):
+        found[split].mkdir()
+        for seed in range(scenes):
+            session = made.hopping_session(seed=seed, split=split, moments=48)
+            sound = np.random.default_rng(seed).normal(0, 30, 12 * 16_000)
+            touched = np.arange(1, 11, dtype=np.float32)
+            sound[(touched * 16_000).astype(int)[:, None] + np.arange(200)] = 9000
+            contacts = {"contact_s": touched, "contact_planned_s": touched, "contact_impulse": touched}
+            session = dataclasses.replace(
+                session,
+                facts={**session.facts, "sound_rate": 16_000, "contact_actions": ["tap"] * 10},
+                sound=sound.astype(np.int16),
+                contact_object=(touched > 6).astype(np.int16),
+                **contacts,
+            )
+            assert len(session.planned_pose) == 12 * MOTION_RATE
+            write_session(found[split] / f"{split}-{seed}-p0.npz", session)
+    encoder = ColourEncoder()
+    facts = {"encoder": {"name": "colour", "identity": encoder.identity}, "train_scenes": ["train-0"]}
+    few = SightTrainConfig(epochs=2, least_steps=2, members=1, hidden=16)
+    save_sight(train_sight(examples([found["train"]], "train", encoder), few, facts), found["sight"], {})
+    save_model(model, found["flow"], {})
+    return found
+
+
+def test_sounds_of_what_is_seen_are_written(folders: dict[str, Path], tmp_path: Path) -> None:
+    words = ("draw", folders["flow"], folders["test"], "--draws", 2, "--threads", 1, "--sample-steps", 1)
+    assert command(*words, "--to", tmp_path / "blind") == 0
+    assert command(*words, "--to", tmp_path / "seen", "--sight", folders["sight"]) == 0
+    names = [f"test-0-p0-000000-{which}.flac" for which in ("true", "0", "1")]
+    assert sorted(path.name for path in (tmp_path / "seen").iterdir()) == sorted(names)
+    same = [(tmp_path / "blind" / n).read_bytes() == (tmp_path / "seen" / n).read_bytes() for n in names]
+    assert same == [True, False, False]
+
+
+def test_a_table_has_a_row_of_each_way(folders: dict[str, Path], tmp_path: Path) -> None:
+    sets = ("--test", folders["test"], "--train", folders["train"])
+    words = ("table", *sets, "--model", f"mine={folders['flow']}", "--draws", 2, "--threads", 1)
+    more = ("--also", "seen", "executed+told", "context1", "--sight", folders["sight"])
+    assert command(*words, *more, "--out", tmp_path) == 0
+    figures = json.loads((tmp_path / "metrics.json").read_text("utf-8"))
+    rows = ["mine", "mine, seen", "mine, motion and force, told what is touched", "mine, last sound"]
+    assert list(figures["models"]) == rows and figures["sight"] != ""
+    energies = [figures["methods"][row]["energy_db"]["value"] for row in rows]
+    assert len(set(energies)) == 4
+    assert "| mine, motion and force, told what is touched | motion and force |" in (
+        tmp_path / "table.md"
+    ).read_text("utf-8")
+
+
+def test_ways_that_cannot_be_are_told(
+    folders: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sets = ("table", "--test", folders["test"], "--train", folders["train"])
+    mine = ("--model", f"mine={folders['flow']}")
+    draw = ("draw", folders["flow"], folders["test"], "--to", tmp_path / "a")
+    for words, message in (
+        ((*sets, *mine, "--also", "seen"), "name a folder of `foley flow sight` with --sight"),
+        ((*sets, *mine, "--also", "told", "--sight", folders["sight"]), "is for rows that see"),
+        ((*sets, *mine, "--also", "told", "told"), "names one way twice"),
+        ((*sets, "--also", "told"), "--model names none"),
+        ((*draw, "--sight", folders["sight"], "--told", "true"), "in place of the truth"),
+        ((*draw, "--sight", folders["flow"]), "schema is not"),
+        ((*draw, "--stills", folders["train"]), "name it with --sight"),
+    ):
+        assert command(*words) == 2
+        assert message in capsys.readouterr().err

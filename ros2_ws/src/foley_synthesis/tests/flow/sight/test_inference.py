@@ -76,7 +76,8 @@ def test_the_command_scores_unseen_things_beside_simple_ways(trained: Path) -> N
 
 def test_the_posterior_of_a_session_follows_the_planned_tip(trained: Path, seen: ModuleType) -> None:
     session = seen.hopping_session(("wood", "metal"), seed=77)
-    posterior = Sight(load_sight(trained), ColourEncoder()).of_session(session)
+    sight = Sight(load_sight(trained), ColourEncoder())
+    posterior = sight.posterior(sight.look(session))
     assert isinstance(posterior, WhatPosterior) and len(posterior) == len(session.planned_pose) // 4
     expected = posterior.expected()
     tips = seen.tips_of_hops()[2::4][: len(posterior)]
