@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     for name, path in _pairs("--model", args.model):
         models.setdefault(name, []).append(load_window_model(path))
     seen = flow_draw.seen_of(args)
-    models = _given_more(models, args.also, seen)
+    models = given_more(models, args.also, seen)
     codecs = {name: through(codec_of(path)) for name, path in _pairs("--codec", args.codec)}
     with Progress(console=Console(stderr=True)) as bar:
 
@@ -140,7 +140,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _given_more(models: dict[str, list[Any]], texts: list[str], seen: Any) -> dict[str, list[Any]]:
+def given_more(models: dict[str, list[Any]], texts: list[str], seen: Any) -> dict[str, list[Any]]:
     """The same, each flow of contacts followed by itself given more.
 
     Raises:

@@ -177,7 +177,8 @@ def begun(
     size = SIZES[config.size](motion, WHAT_DIMS, views, data.codec.config.latent)
     if start is None:
         field = ContactField(size)
-        field.set_statistics(*data.train.statistics())
+        latent, floor, motion, _ = data.train.statistics()
+        field.set_statistics(latent, floor, motion, shown)
         return field, frozenset()
     other = load_model(start)
     field = other.field

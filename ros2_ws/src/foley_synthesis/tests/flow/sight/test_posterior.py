@@ -84,9 +84,3 @@ def test_what_is_expected_is_present_and_its_classes_sum_to_one(posterior: WhatP
     assert np.array_equal(expected[:, PRESENCE_COLUMN], over.astype(np.float32))
     for columns in (MATERIAL_COLUMNS, SHAPE_COLUMNS):
         assert np.allclose(expected[over, columns].sum(axis=1), 1.0) and not expected[~over, columns].any()
-
-
-def test_a_window_is_drawn_anew(posterior: WhatPosterior) -> None:
-    part = posterior.window(2, 3)
-    assert part.thing.tolist() == [-1, 1, 1]
-    assert part.draw(np.random.default_rng(0)).shape == (3, WHAT_DIMS)
