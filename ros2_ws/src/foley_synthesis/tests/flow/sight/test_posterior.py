@@ -37,7 +37,7 @@ def posterior() -> WhatPosterior:
     )  # fmt: skip
     none = torch.zeros(0)
     scaling = Scaling(
-        none, none, none, none, torch.from_numpy(pairs), torch.from_numpy(hollow), torch.tensor(0.7)
+        none, none, none, none, torch.from_numpy(pairs), torch.from_numpy(hollow), torch.tensor(0.7), none
     )
     return posterior_of(FRAMES, beliefs, scaling)
 
