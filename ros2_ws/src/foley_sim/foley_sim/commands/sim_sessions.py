@@ -33,7 +33,8 @@ def configure(actions: Any) -> None:
     parser.add_argument(
         "--split",
         default="train",
-        help="train: a scene of its own for every session; validation, test: the edition's scenes (default: train)",
+        help="train: a scene of its own for every session; validation, test: the edition's scenes; sealed: more of the "
+        "test's kind, for last figures only (default: train)",
     )
     parser.add_argument("--edition", default="foleysim-1", help="foleysim-1, or foleysim-b to be judged by")
     parser.add_argument(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from foley_common.session_file import MOTION_RATE, write_session
-from foley_sim.foleysim1.scenes import EDITION, SCENES, STREAM, STREAM_SCENES
+from foley_sim.foleysim1.scenes import EDITION, SCENES, SEALED, SEALED_SCENES, STREAM, STREAM_SCENES
 from foley_sim.judge.scenes import EDITION as JUDGE
 from foley_sim.judge.scenes import SCENES as JUDGE_SCENES
 from foley_sim.offline.pool import work_off
@@ -50,8 +50,8 @@ class SetConfig:
             raise ValueError(f"--edition is `{self.edition}`, must be {EDITION} or {JUDGE}")
         if self.edition == JUDGE and self.split != "test":
             raise ValueError(f"--split is `{self.split}`: {JUDGE} is a judge, nothing trains or tunes on it")
-        if self.split not in SCENES:
-            raise ValueError(f"--split is `{self.split}`, known are {', '.join(SCENES)}")
+        if self.split not in (*SCENES, SEALED):
+            raise ValueError(f"--split is `{self.split}`, known are {', '.join((*SCENES, SEALED))}")
         if self.sound_rate not in RATES:
             raise ValueError(
                 f"--sound-rate is {self.sound_rate}, must be {' or '.join(str(r) for r in RATES)}"
@@ -87,7 +87,7 @@ class SetConfig:
 def session_jobs(config: SetConfig) -> list[SessionJob]:
     """Every session of a set, in order."""
     streamed = config.split == "train"
-    scenes = JUDGE_SCENES if config.edition == JUDGE else SCENES[config.split]
+    scenes = JUDGE_SCENES if config.edition == JUDGE else {**SCENES, SEALED: SEALED_SCENES}[config.split]
     jobs = [
         SessionJob(
             edition=config.edition,

@@ -26,6 +26,8 @@ def test_training_has_a_scene_for_every_session_and_evaluation_has_its_scenes_in
     test = session_jobs(SetConfig(tmp_path, 50, split="test", seed=2))
     assert [(job.scene_seed, job.policy_seed) for job in test[22:26]] == [(22, 2), (23, 2), (0, 3), (1, 3)]
     assert test[0].name == "foleysim-1-test-00-p2"
+    sealed = session_jobs(SetConfig(tmp_path, 25, split="sealed"))
+    assert sealed[0].name == "foleysim-1-sealed-00-p0" and sealed[24].policy_seed == 1
     judge = session_jobs(SetConfig(tmp_path, 13, split="test", edition="foleysim-b"))
     assert (judge[12].scene_seed, judge[12].policy_seed) == (0, 1)
 

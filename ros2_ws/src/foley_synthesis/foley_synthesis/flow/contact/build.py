@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from foley_perception.action.contact_motion import GROUPS
 from foley_synthesis.flow.codec.model_file import load_codec
@@ -21,6 +22,7 @@ from foley_synthesis.flow.contact.config import ContactTrainConfig
 from foley_synthesis.flow.contact.items import ContactItem, ContactItems
 from foley_synthesis.flow.contact.latents import open_items
 from foley_synthesis.flow.contact.loop import STAGE, Report, crops_of, train
+from foley_synthesis.flow.contact.loss import channel_weights
 from foley_synthesis.flow.contact.model import ContactFlowModel, load_model, save_model
 from foley_synthesis.flow.contact.reflow import make_pairs, reflow_loss, reflow_source
 from foley_synthesis.flow.contact.sampling import ContactSampling
@@ -177,8 +179,10 @@ def begun(
     size = SIZES[config.size](motion, WHAT_DIMS, views, data.codec.config.latent)
     if start is None:
         field = ContactField(size)
-        latent, floor, motion, _ = data.train.statistics()
-        field.set_statistics(latent, floor, motion, shown)
+        latents, floor, motion, _ = data.train.statistics()
+        field.set_statistics(latents, floor, motion, shown)
+        changes = data.codec.changes(_some_stretches(latents[:, :-1]))
+        field.channel_weights.copy_(channel_weights(changes, config.level_weight))
         return field, frozenset()
     other = load_model(start)
     field = other.field
@@ -191,6 +195,12 @@ def begun(
         )
     _check_start(start, other, data)
     return field, other.train_scenes
+
+
+def _some_stretches(latents: Tensor, count: int = 16, frames: int = 64) -> Tensor:
+    """[n, content] -> [b, content, 64] from all over, at most so many."""
+    whole = latents[: len(latents) // frames * frames].unflatten(0, (-1, frames)).transpose(1, 2)
+    return whole[:: max(1, len(whole) // count)][:count]
 
 
 def _check_start(path: Path, other: ContactFlowModel, data: FlowData) -> None:

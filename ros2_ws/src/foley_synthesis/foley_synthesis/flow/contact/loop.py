@@ -33,17 +33,17 @@ _LAST_RATE = 0.02  # share of the learning rate at the end
 class _Step(nn.Module):
     """The loss as a module, so that several processes share its gradients."""
 
-    def __init__(self, field: ContactField, config: ContactTrainConfig, precision: torch.dtype) -> None:
+    def __init__(self, field: ContactField, precision: torch.dtype) -> None:
         super().__init__()
         self.field = field
-        self._level_weight, self._precision = config.level_weight, precision
+        self._precision = precision
 
     def forward(self, batch: ContactBatch, draw: FlowDraw) -> Tensor:
         low = self._precision != torch.float32
         with torch.autocast(batch.latent.device.type, self._precision, enabled=low):
             condition = self.field.condition(batch.condition, batch.given, batch.groups)
             errors = flow_errors(self.field, self.field.normalise(batch.latent), condition, draw)
-        return weighted_mean(errors, batch.weight, self._level_weight)
+        return weighted_mean(errors, batch.weight, self.field.channel_weights)
 
 
 def crops_of(items: ContactItems, config: ContactTrainConfig) -> Source:
@@ -114,7 +114,7 @@ def train(
         loaded = training_state.load_state(folder, key, both, optimiser)
         if loaded is not None:
             best, counters = loaded
-    step = processes.shared(_Step(field, config, precision_of(config, device)), device)
+    step = processes.shared(_Step(field, precision_of(config, device)), device)
     before_s, started = counters.elapsed_s, time.monotonic()
     saved = validated = listened = started
     first, losses = processes.rank() == 0, []

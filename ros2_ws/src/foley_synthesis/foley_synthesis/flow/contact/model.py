@@ -35,7 +35,7 @@ from foley_synthesis.flow.networks.contact_field import (
 )
 from foley_synthesis.flow.window_model import EvaluationWindow, WindowGiven
 
-SCHEMA = "foley-contact-flow-1"
+SCHEMA = "foley-contact-flow-2"
 _CURE = "copy the checkpoint again, or train one with `foley flow fit`"
 _SCORE_TIMES = 16
 
@@ -116,7 +116,8 @@ class ContactFlowModel:
             errors = flow_errors(
                 field, data, known.expand(len(data), -1, -1), FlowDraw(noise, t.expand(len(data)))
             )
-            scores -= errors.double().mean((1, 2)) / len(times)
+            weighted = (errors * field.channel_weights[:, None]).double().sum(1)
+            scores -= weighted.mean(1) / len(times)
         return scores.numpy()
 
 

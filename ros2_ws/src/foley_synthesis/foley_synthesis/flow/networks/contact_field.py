@@ -136,6 +136,7 @@ class ContactField(nn.Module):
 
     latent_mean: Tensor
     latent_std: Tensor
+    channel_weights: Tensor  # [latent] of each channel's error; they add up to 1
     floor_mean: Tensor
     floor_std: Tensor
     views_mean: Tensor
@@ -148,6 +149,7 @@ class ContactField(nn.Module):
         for name, dims in (("latent", config.latent), ("floor", config.floor), ("views", config.views)):
             self.register_buffer(f"{name}_mean", torch.zeros(dims))
             self.register_buffer(f"{name}_std", torch.ones(dims))
+        self.register_buffer("channel_weights", torch.full((config.latent,), 1.0 / config.latent))
         self.motion = MotionEncoder(config.motion)
         self._floor = nn.Linear(config.floor, inner)
         self._what = nn.Linear(config.what, inner)
@@ -262,15 +264,22 @@ class ContactField(nn.Module):
         return null if value is None else torch.where(present[..., None], value, null)
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
-        """The field [b, latent, n] at x [b, latent, n] and times t [b] in [0, 1]; condition of :meth:`condition`."""
+        """The field [b, latent, n] at x [b, latent, n] and times t [b] in [0, 1]; condition of :meth:`condition`.
+
+        The network tells only by how much it differs from the best field for data that are noise themselves (as in
+        Karras et al. 2022, section 5): channels of which nothing can be told cost it nothing.
+        """
         time = self._time(_waves(1000.0 * t, _TIME))
         hidden = self._inwards(torch.cat([x.transpose(1, 2), condition.to(x.dtype)], dim=-1))
         turns = _turns(x.shape[2], self.config.width // self.config.heads, x.device)
         for block in self._blocks:
             hidden = block(hidden, time, condition, turns)
         scale, shift = self._last(time)[:, None].float().chunk(2, dim=-1)
-        field: Tensor = self._outwards(self._norm(hidden.float()) * (1.0 + scale) + shift)
-        return field.float().transpose(1, 2)
+        told: Tensor = self._outwards(self._norm(hidden.float()) * (1.0 + scale) + shift)
+        t = t.float()[:, None, None]
+        variance = t.square() + (1.0 - t).square()  # of x, were the data noise
+        field: Tensor = (2.0 * t - 1.0) / variance * x + told.float().transpose(1, 2) * variance.rsqrt()
+        return field
 
 
 _TIME = 128  # channels of the flow's time

@@ -66,12 +66,13 @@ def test_sizes_are_what_they_are_called(size: object, low: float, high: float) -
     assert low < sum(value.numel() for value in field.parameters()) < high
 
 
-def test_the_untrained_field_is_0_and_its_gradient_is_not() -> None:
+def test_the_untrained_field_is_the_best_for_noise_and_its_gradient_is_not_0() -> None:
     field = ContactField(tiny(MOTION, WHAT, VIEWS, CONTENT))
-    x = torch.randn(2, CONTENT + 1, FRAMES)
-    out = field(x, torch.tensor([0.1, 0.9]), field.condition(known()))
-    assert out.shape == x.shape
-    assert not out.any()
+    x, t = torch.randn(2, CONTENT + 1, FRAMES), torch.tensor([0.1, 0.9])
+    out = field(x, t, field.condition(known()))
+    # E[x_1 - x_0 | x_t] of independent unit normal x_0, x_1.
+    best = x * ((2.0 * t - 1.0) / (t.square() + (1.0 - t).square()))[:, None, None]
+    torch.testing.assert_close(out, best)
     (out - x).square().mean().backward()
     assert float(field._outwards.weight.grad.abs().max()) > 0  # type: ignore[union-attr]
 
