@@ -179,8 +179,8 @@ def begun(
     size = SIZES[config.size](motion, WHAT_DIMS, views, data.codec.config.latent)
     if start is None:
         field = ContactField(size)
-        latents, floor, motion, _ = data.train.statistics()
-        field.set_statistics(latents, floor, motion, shown)
+        latents, floor, motions, _ = data.train.statistics()
+        field.set_statistics(latents, floor, motions, shown)
         changes = data.codec.changes(_some_stretches(latents[:, :-1]))
         field.channel_weights.copy_(channel_weights(changes, config.level_weight))
         return field, frozenset()
