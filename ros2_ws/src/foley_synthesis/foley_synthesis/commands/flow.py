@@ -33,6 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  foley flow fit --train out/sets/train --validation out/sets/validation --codec out/codec --out out/contact\n"
         "  foley flow regress out/sets/train out/sets/validation --out out/regression\n"
         "  foley flow table --test out/sets/test --train out/sets/train --model flow=out/flow\n"
+        "  foley flow table --test out/test --train out/train --model flow=out/flow --sight out/sight --also seen\n"
         "  foley flow curve --train out/sets/train --validation out/sets/validation --codec out/codec --hours 1 5 20"
         " --steps 5000\n"
         "  foley flow play out/flow --scene out/scene/test-00000-scan --bag bags/test-00000    # in the browser\n"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from foley_common.metrics_file import write_metrics
+from foley_synthesis.commands import flow_draw
 
 _SHOWN = 4  # windows of the picture
 
@@ -32,6 +33,13 @@ def configure(actions: Any) -> None:
         "--model", action="append", default=[], metavar="NAME=DIR",
         help="may be given again; several of one name are the seeds of one model",
     )  # fmt: skip
+    table.add_argument(
+        "--also", nargs="+", default=[], metavar="WAY",
+        help="rows of every flow of contacts that is given more than the plan: executed (motion and force as "
+        "measured), told (what is touched, in truth), seen (as sight says), views (to a flow that was trained with "
+        "them), context3 (the last three sounds; 1 to 5), or several of these with a plus between them",
+    )  # fmt: skip
+    flow_draw.eyes(table, "looks at what is touched, for rows that see")
     table.add_argument(
         "--redrawn", action="append", default=[], metavar="KIND=DIR",
         help="the test's contacts rendered anew by `foley sim redraw`; may be given again",
@@ -82,6 +90,8 @@ def run(args: argparse.Namespace) -> int:
     models: dict[str, list[Any]] = {}
     for name, path in _pairs("--model", args.model):
         models.setdefault(name, []).append(load_window_model(path))
+    seen = flow_draw.seen_of(args)
+    models = given_more(models, args.also, seen)
     codecs = {name: through(codec_of(path)) for name, path in _pairs("--codec", args.codec)}
     with Progress(console=Console(stderr=True)) as bar:
 
@@ -117,6 +127,7 @@ def run(args: argparse.Namespace) -> int:
         "test": str(args.test),
         "train": {"set": str(args.train), "windows": len(train)},
         "models": {name: [model.model_id for model in seeds] for name, seeds in models.items()},
+        "sight": seen.model_id if seen else "",
         "draws": args.draws,
         "probes": known.why_no_probes or "five of each",
         **table.to_dict(seeds=True),
@@ -127,6 +138,30 @@ def run(args: argparse.Namespace) -> int:
         print(f"no probes: {known.why_no_probes}")
     print(f"{args.out}/metrics.json, table.md, bars.png, windows.png and sounds")
     return 0
+
+
+def given_more(models: dict[str, list[Any]], texts: list[str], seen: Any) -> dict[str, list[Any]]:
+    """The same, each flow of contacts followed by itself given more.
+
+    Raises:
+        ValueError: a way is not known or there twice, sight is missing or not used, or no model is a flow of contacts.
+    """
+    from foley_synthesis.flow.contact.model import ContactFlowModel
+    from foley_synthesis.flow.contact.ways import Way
+
+    ways = [Way.of(text) for text in texts]
+    if len(set(ways)) < len(ways):
+        raise ValueError("--also names one way twice")
+    if seen and not any(way.seen or way.views for way in ways):
+        raise ValueError("--sight is for rows that see: name one with --also seen")
+    found: dict[str, list[Any]] = {}
+    for name, seeds in models.items():
+        found[name] = seeds
+        if all(isinstance(model, ContactFlowModel) for model in seeds):
+            found |= {f"{name}, {way.title}": [way.given_to(model, seen) for model in seeds] for way in ways}
+    if ways and len(found) == len(models):
+        raise ValueError("--also is for flows of contacts (`foley flow fit`), and --model names none")
+    return found
 
 
 class _Shown:

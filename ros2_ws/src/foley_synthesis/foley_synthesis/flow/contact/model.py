@@ -60,8 +60,14 @@ class ContactFlowModel:
 
     @property
     def train_scenes(self) -> frozenset[str]:
-        """Scene ids that it was trained in."""
-        return frozenset(self.facts["train_scenes"])
+        """Scene ids that it was trained in, or what looks for it."""
+        seen = self.conditions.views
+        return frozenset(self.facts["train_scenes"]) | (seen.train_scenes if seen else frozenset())
+
+    @property
+    def sight_id(self) -> str:
+        """Of the sight whose views it was trained with; empty: with none."""
+        return str(self.facts.get("sight_id", ""))
 
     @torch.no_grad()
     def sounds(self, condition: ContactCondition, noise: Tensor) -> Tensor:

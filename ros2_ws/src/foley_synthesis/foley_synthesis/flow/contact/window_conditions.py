@@ -18,6 +18,7 @@ from foley_synthesis.flow.networks.contact_field import MAX_HITS, ContactConditi
 from foley_synthesis.flow.networks.motion_encoder import STRIDE
 from foley_synthesis.flow.session_features import at_16_khz, session_features
 from foley_synthesis.flow.session_items import Contacts, SessionItem
+from foley_synthesis.flow.sight.windows import SeenWindows
 from foley_synthesis.flow.what import WHAT_DIMS, what_of
 from foley_synthesis.flow.window_model import EVALUATION_ROWS, EvaluationWindow
 
@@ -36,6 +37,7 @@ class WindowConditions:
     told: Told = "nothing"  # of what lies under the tip; `true`: what the session's facts say
     context: int = 0  # earlier sounds of each surface that may be heard
     hand: str = "parallel_gripper"
+    views: SeenWindows | None = None  # sight that looks at what is touched
 
     def __post_init__(self) -> None:
         if self.told not in ("nothing", "true"):
@@ -58,6 +60,7 @@ class WindowConditions:
             item.floor(start)[None],
             item.what(start, frames)[None] if self.told == "true" else None,
             hits_of([item], [chosen], surfaces, executed),
+            None if self.views is None else torch.from_numpy(self.views.features(window))[None],
         )
 
     def _session(self, window: EvaluationWindow, codec: Codec) -> ContactItem:

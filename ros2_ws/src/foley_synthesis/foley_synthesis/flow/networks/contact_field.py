@@ -112,7 +112,7 @@ class ContactCondition:
     floor: Tensor | None = None  # [b, floor] of the room before anything moves [dB]
     what: Tensor | None = None  # [b, n, what], NaN where not known
     hits: Hits | None = None
-    views: Tensor | None = None  # [b, m, views] at moments evenly over the stretch, NaN where not rendered
+    views: Tensor | None = None  # [b, m, views] at moments evenly over the stretch, NaN where nothing is seen
 
     @property
     def frames(self) -> int:
@@ -176,13 +176,35 @@ class ContactField(nn.Module):
         """Mean and spread of training data, channels last, so that the network sees unit size; NaN is left out."""
         self.motion.set_statistics(motion)
         for name, values in (("latent", latent), ("floor", floor), ("views", views)):
-            if values is None or not values.numel():
-                continue
-            flat = values.reshape(-1, values.shape[-1]).double()
-            flat = flat[flat.isfinite().all(-1)]
-            if len(flat) > 1:
-                self.get_buffer(f"{name}_mean").copy_(flat.mean(0))
-                self.get_buffer(f"{name}_std").copy_(flat.std(0).clamp(min=1e-3))
+            self._set_scale(name, values)
+
+    def _set_scale(self, name: str, values: Tensor | None) -> None:
+        if values is None or not values.numel():
+            return
+        flat = values.reshape(-1, values.shape[-1]).double()
+        flat = flat[flat.isfinite().all(-1)]
+        if len(flat) > 1:
+            self.get_buffer(f"{name}_mean").copy_(flat.mean(0))
+            self.get_buffer(f"{name}_std").copy_(flat.std(0).clamp(min=1e-3))
+
+    def seeing(self, views: Tensor) -> ContactField:
+        """The same field with views as a further input, which says nothing until it is trained.
+
+        Args:
+            views: [..., dims] of training, for their scale.
+
+        Raises:
+            ValueError: it sees already.
+        """
+        if self.config.views:
+            raise ValueError("the field has views already")
+        made = ContactField(dataclasses.replace(self.config, views=views.shape[-1]))
+        state = made.state_dict() | {
+            name: value for name, value in self.state_dict().items() if not name.startswith("views_")
+        }
+        made.load_state_dict(state)
+        made._set_scale("views", views)
+        return made
 
     def normalise(self, latent: Tensor) -> Tensor:
         """[..., latent, n] of the codec to unit variance."""

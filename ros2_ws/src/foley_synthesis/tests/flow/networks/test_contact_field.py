@@ -139,6 +139,27 @@ def test_views_change_nothing_at_first() -> None:
     torch.testing.assert_close(field.condition(told), field.condition(dataclasses.replace(told, views=None)))
 
 
+def test_a_field_goes_on_with_views_as_it_was_without() -> None:
+    torch.manual_seed(1)
+    blind = ContactField(tiny(MOTION, WHAT, 0, CONTENT)).eval()
+    shown = 3.0 + 2.0 * torch.randn(200, VIEWS)
+    shown[::7] = torch.nan
+    seeing = blind.seeing(shown).eval()
+    assert seeing.config == dataclasses.replace(blind.config, views=VIEWS)
+    told = known()
+    before = blind.condition(told)
+    torch.testing.assert_close(seeing.condition(told), before)
+    torch.testing.assert_close(seeing.views_mean, torch.full((VIEWS,), 3.0), rtol=0.2, atol=0.0)
+    with torch.no_grad():
+        seeing._views[-1].weight.normal_()
+    assert told.views is not None
+    after = seeing.condition(dataclasses.replace(told, views=torch.full_like(told.views, torch.nan)))
+    torch.testing.assert_close(after, before)  # where nothing is seen, nothing is said
+    assert float((seeing.condition(told) - before).abs().max().detach()) > 0.1
+    with pytest.raises(ValueError, match="has views already"):
+        seeing.seeing(shown)
+
+
 def test_a_crop_amid_a_long_sound_has_the_field_of_that_sound() -> None:
     """Nothing looks further than the blocks reach: what was learned on crops holds for windows."""
     torch.manual_seed(0)
