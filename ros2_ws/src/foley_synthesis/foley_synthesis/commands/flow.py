@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from foley_common.metrics_file import write_metrics
-from foley_synthesis.commands import flow_draw, flow_fit, flow_play, flow_regress, flow_sight, flow_table
+from foley_synthesis.commands import (
+    flow_draw,
+    flow_fit,
+    flow_play,
+    flow_regress,
+    flow_sight,
+    flow_table,
+    flow_taps,
+)
 
 HELP = "train, score and play a rectified flow from rendered views and hands to 8 s of sound (Hearing Hands)"
 
@@ -33,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(
         dest="action",
         required=True,
-        metavar="train|score|sample|play|fit|reflow|tune|draw|regress|sight|table",
+        metavar="train|score|sample|play|fit|reflow|tune|draw|regress|sight|table|taps",
     )
     train = actions.add_parser("train", help="train the autoencoder of spectrograms and the flow")
     _common(train)
@@ -74,6 +82,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     flow_table.configure(actions)
     flow_regress.configure(actions)
     flow_sight.configure(actions)
+    flow_taps.configure(actions)
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
@@ -98,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         runs = {"train": _train, "score": _score, "sample": _sample, **flow_fit.ACTIONS, **flow_draw.ACTIONS}
         runs |= {"play": flow_play.run, "regress": flow_regress.run}
-        runs |= {"sight": flow_sight.run, "table": flow_table.run}
+        runs |= {"sight": flow_sight.run, "table": flow_table.run, "taps": flow_taps.run}
         return runs[args.action](args)
     except Interrupted as stop:
         print(f"foley flow: {stop}; the same command with --resume goes on", file=sys.stderr)
