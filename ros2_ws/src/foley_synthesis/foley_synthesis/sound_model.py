@@ -154,3 +154,6 @@ class StreamingSoundModel(SoundModel, Protocol):
 
     def stream(self, start_ns: int) -> SoundStream:
         """From a moment on, in the time of plans."""
+
+    def hear(self, samples: NDArray[np.float32], sample_rate: int) -> None:
+        """The last seconds of the room [n], of which it may be told how loud it is between touches."""

@@ -67,14 +67,15 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
     # ---- life cycle ------------------------------------------------------------------------------------
     def setup(self, config: SynthesizerConfig) -> None:
         self._settings = config
-        self._scene = SensedScene(self, Poller(self.entities, POLL_PERIOD_S), config.sensing)
+        poller = Poller(self.entities, POLL_PERIOD_S)
+        self._scene = SensedScene(self, poller, config.sensing)
         self._model = self.load_model(config)
         self._model.warm_up()
         self._core = SynthesisCore(self._model)
         self._output = SynthesizerOutput(self.entities, self._model, config.fixed_frame)
         self._sound = None
         if config.stream and isinstance(self._model, StreamingSoundModel):
-            self._sound = PlanSoundOutput(self, self._model, config.stream_lead_s)
+            self._sound = PlanSoundOutput(self, self._model, config.stream_lead_s, poller)
         self.start_worker(capacity=8)
         self.entities.subscribe(topics.TOOL_PLAN, self._on_plan)
         if config.executed and "executed" in self._model.modes:

@@ -12,24 +12,38 @@ from foley_perception.geometry.tf_buffer import TransformUnavailable
 from foley_perception.scene.depth_background import DepthBackground
 from foley_ros import convert
 from foley_ros.node import FoleyNode
+from foley_ros.polling import Poller
 from foley_synthesis.live.plan_stream import PlanSound, SoundChunk
+from foley_synthesis.ros.heard_room import HeardRoom
 from foley_synthesis.sound_model import PlannedTool, StreamingSoundModel
 
 _FAULT = "sound"
+_LISTEN_NS = 2 * NS_PER_S  # between looks at the room
 
 
 class PlanSoundOutput:
-    """Makes and publishes chunks. All but :meth:`due` and :meth:`figures` in the worker's thread."""
+    """Makes and publishes chunks, and lets the model hear the room while there is nothing else to do.
 
-    def __init__(self, node: FoleyNode[Any], model: StreamingSoundModel, lead_s: float) -> None:
-        self._node, self._sound = node, PlanSound(model, lead_s)
+    All but :meth:`due` and :meth:`figures` in the worker's thread.
+    """
+
+    def __init__(
+        self, node: FoleyNode[Any], model: StreamingSoundModel, lead_s: float, poller: Poller
+    ) -> None:
+        self._node, self._sound, self._model = node, PlanSound(model, lead_s), model
+        self._room = HeardRoom(node, poller)
+        self._heard_ns = -(2**62)
         self._publisher = node.entities.publish(topics.PREDICTED_SOUND)
         self._first_s = float("nan")
         self._late = 0
 
     def due(self) -> bool:
         """Whether :meth:`go_on` has something to do."""
-        return self._sound.due(self._node.now_ns())
+        now_ns = self._node.now_ns()
+        return self._sound.due(now_ns) or self._listens(now_ns)
+
+    def _listens(self, now_ns: int) -> bool:
+        return abs(now_ns - self._heard_ns) >= _LISTEN_NS
 
     def begin(self, plan: Callable[[], PlannedTool], background: DepthBackground, arrival_ns: int) -> None:
         """Take in a plan, and tell the first chunk of it where it begins a stream; who cannot be placed is left out."""
@@ -38,11 +52,20 @@ class PlanSoundOutput:
         except (TransformUnavailable, ValueError):
             return  # said where the contact is predicted
         if self._sound.add(tool, self._node.now_ns()):
-            self.go_on(background)
+            self._tell(background)
             self._first_s = (self._node.now_ns() - arrival_ns) / NS_PER_S
 
     def go_on(self, background: DepthBackground) -> None:
-        """The next chunk."""
+        """The next chunk, or a look at the room."""
+        now_ns = self._node.now_ns()
+        if not self._sound.due(now_ns) and self._listens(now_ns):
+            self._heard_ns = now_ns
+            if (sound := self._room.sound()) is not None:
+                self._model.hear(*sound)
+            return
+        self._tell(background)
+
+    def _tell(self, background: DepthBackground) -> None:
         try:
             chunk = self._sound.chunk(background.view(), self._node.now_ns())
         except ValueError as error:

@@ -27,6 +27,7 @@ from foley_perception.geometry.se3 import SE3
 from foley_synthesis.flow.contact.model import ContactFlowModel, load_model
 from foley_synthesis.flow.inference.contact_channels import ROW_NS, measured_channels, planned_channels
 from foley_synthesis.flow.inference.contact_stream import ContactStream, WindowConfig
+from foley_synthesis.flow.inference.room_tone import room_tone
 from foley_synthesis.flow.inference.scene import load_scene
 from foley_synthesis.flow.inference.seen_surface import SeenDepth, surface_in_scene, surface_of_points
 from foley_synthesis.flow.networks.contact_field import ContactCondition
@@ -40,6 +41,7 @@ FEW_STEPS = 4
 _BESIDE = 14  # frames of the latent before and after a clip, 0.45 s: what field and decoder see
 _FRAME_S = STRIDE * ROW_NS / NS_PER_S
 _FRAMES = 2 * _BESIDE + int(np.ceil(CLIP_S / _FRAME_S))
+_UNHEARD = "the room has not been heard: the flow is not told how loud it is"
 _UNSEEN = "no surface was seen where the tool goes: the flow is told no heights over it"
 _PARTLY = "of the surface under the tip only {share:.0%} was seen; the rest is a guess from what is around it"
 _MOSTLY = 0.9  # share of the path near the surface over which it should have been seen
@@ -76,7 +78,13 @@ class ContactFlowSoundModel:
         self._model, self._hand, self._scene = model, hand, scene
         self._seed, self._window = seed, window
         self.model_id, self.domain = model.model_id, str(model.facts.get("domain", "sim"))
-        self.note = ""
+        self._floor: NDArray[np.float32] | None = None
+        self._seen = ""
+
+    @property
+    def note(self) -> str:
+        """What was not known of the last motion."""
+        return "; ".join(filter(None, (self._seen, "" if self._floor is not None else _UNHEARD)))
 
     @classmethod
     def load(
@@ -117,7 +125,12 @@ class ContactFlowSoundModel:
         stream = self.stream(0)
         for _ in range(2):
             stream.next([tool], None)
-        self.note = ""
+        self._seen = ""
+
+    def hear(self, samples: NDArray[np.float32], sample_rate: int) -> None:
+        """See `StreamingSoundModel`; less than 0.4 s say nothing."""
+        floor = room_tone(samples, sample_rate)
+        self._floor = self._floor if floor is None else floor
 
     def predict(self, query: ContactQuery) -> PredictedSound:
         """Raises ValueError where the motion of the tool is not known."""
@@ -134,7 +147,7 @@ class ContactFlowSoundModel:
             tips = (query.measured.poses @ query.measured.tx_tool_tip).translation
             surface = self._surface_around(tips, query.background)
             motion = measured_channels(start_ns, rows, query.measured, surface, self._hand)
-        known = condition_of(motion, executed=query.mode == "executed")
+        known = condition_of(motion, executed=query.mode == "executed", floor=self._floor)
         generator = torch.Generator().manual_seed(self._seed)
         noise = torch.randn(1, self._model.field.config.latent, _FRAMES, generator=generator)
         sound = self._model.sounds(known, noise)[0].numpy()
@@ -152,6 +165,12 @@ class ContactFlowSoundModel:
     def stream(self, start_ns: int) -> PlanStream:
         """Sound from a moment on."""
         return PlanStream(self, ContactStream(self._model, seed=self._seed, window=self._window), start_ns)
+
+    def told(
+        self, start_ns: int, rows: int, plans: Sequence[PlannedTool], surface: HeightMap | None
+    ) -> ContactCondition:
+        """All that is known of some rows of plans. Raises ValueError where they are not known."""
+        return condition_of(self.planned(start_ns, rows, plans, surface), executed=False, floor=self._floor)
 
     def planned(
         self, start_ns: int, rows: int, plans: Sequence[PlannedTool], surface: HeightMap | None
@@ -171,7 +190,7 @@ class ContactFlowSoundModel:
             surface = surface_of_points(SeenDepth(*background).points(), tips)
         else:
             surface = None
-        self.note = _note(surface, tips)
+        self._seen = _note(surface, tips)
         return surface
 
 
@@ -228,7 +247,7 @@ class PlanStream:
             self._surface, self._of = self._model.surface(plans, background), tuple(plans)
         begin, end = self._stream.rows
         start_ns = self._start_ns + begin * ROW_NS
-        return condition_of(self._model.planned(start_ns, end - begin, plans, self._surface), executed=False)
+        return self._model.told(start_ns, end - begin, plans, self._surface)
 
     def sample(self, known: ContactCondition) -> None:
         """Second stage: the latent."""

@@ -15,18 +15,20 @@ from numpy.typing import NDArray
 from foley_common.times import NS_PER_S
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.trajectory import ToolTrajectory
+from foley_perception.audio.resample import resampled
 from foley_perception.geometry.se3 import SE3
 from foley_synthesis.flow.contact.model import ContactFlowModel
 from foley_synthesis.flow.inference.contact_channels import planned_channels
 from foley_synthesis.flow.inference.contact_sound import condition_of
 from foley_synthesis.flow.inference.motion import MotionError
+from foley_synthesis.flow.inference.room_tone import room_tone
 from foley_synthesis.flow.inference.seen_surface import surface_in_scene
 from foley_synthesis.flow.networks.mel import RATE
 from foley_synthesis.flow.networks.motion_encoder import STRIDE
 from foley_synthesis.flow.networks.rectified_flow import SampleConfig
 from foley_synthesis.flow.play.motions import FINE_MOMENTS_S, strokes, taps
 from foley_synthesis.flow.play.player import Array, Played, SceneContext, ScenePlayer
-from foley_synthesis.flow.session_features import log_mel, noise_floors
+from foley_synthesis.flow.session_features import log_mel
 
 _TURN_M = 0.003  # of a tap below the surface, as robots in training have it
 _PRESS_M = 0.0025  # of a stroke
@@ -42,7 +44,7 @@ class ContactPlayer(ScenePlayer):
     def __init__(self, model: ContactFlowModel, scene: SceneContext, hand: GripperHand) -> None:
         super().__init__(scene, hand)
         self._model = model
-        self._floor = None if scene.sound is None else room_tone(scene.sound)
+        self._floor = None if scene.sound is None else room_tone(scene.sound, RATE)
 
     @property
     def moments_s(self) -> Array:
@@ -84,14 +86,5 @@ class ContactPlayer(ScenePlayer):
 
 @torch.no_grad()
 def _mel(sound: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
-    """[80, frames] of a sound at a multiple of 16 kHz."""
-    from scipy.signal import resample_poly
-
-    lower = np.asarray(resample_poly(sound, 1, rate // RATE) if rate > RATE else sound, np.float32)
-    return np.asarray(log_mel()(torch.from_numpy(lower)).numpy())
-
-
-def room_tone(sound: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The room's log mel [80] of a sound at 16 kHz, by the rule of sessions (`noise_floors`)."""
-    samples = np.round(np.clip(sound, -1.0, 1.0) * (2**15 - 1)).astype(np.int16)
-    return np.asarray(noise_floors(samples)[-1], np.float32)
+    """[80, frames] of a sound."""
+    return np.asarray(log_mel()(torch.from_numpy(resampled(sound, rate, RATE))).numpy())

@@ -209,10 +209,16 @@ def test_a_contact_is_predicted_planned_and_executed(rate: int) -> None:
     query = ContactQuery(contact_ns=contact_ns, tool=plan, background=depth_below())
     made = model.predict(query)
     assert (len(made.waveform), made.sample_rate, made.onset_s, made.mode) == (rate, rate, 0.25, "planned")
-    assert (made.solver_steps, made.seed, made.model_id) == (2, 4, "f" * 64) and model.note == ""
+    assert (made.solver_steps, made.seed, made.model_id) == (2, 4, "f" * 64)
+    assert "room has not been heard" in model.note and "surface" not in model.note
     np.testing.assert_array_equal(made.waveform, model.predict(query).waveform)
     blind = model.predict(dataclasses.replace(query, background=None))
-    assert "no surface was seen" in model.note and np.abs(made.waveform - blind.waveform).max() > 0
+    model.hear(np.full(100, 0.1, np.float32), rate)
+    assert "no surface was seen" in model.note and "room has not been heard" in model.note, "too short"
+    model.hear(np.random.default_rng(0).normal(0, 0.01, 2 * rate).astype(np.float32), rate)
+    assert "room" not in model.note and (model.predict(query).waveform != made.waveform).any()
+    assert model.note == ""
+    assert np.abs(made.waveform - blind.waveform).max() > 0
     tool = MeasuredTool(plan.trajectory.times_ns, plan.trajectory.poses, plan.tx_tool_tip)
     executed = dataclasses.replace(query, tool=None, measured=tool, frames=np.zeros((30, 8, 8, 3), np.uint8))
     assert model.predict(executed).mode == "executed"
