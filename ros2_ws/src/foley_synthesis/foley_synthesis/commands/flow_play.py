@@ -58,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from foley_synthesis.flow.networks.rectified_flow import SampleConfig
-    from foley_synthesis.flow.play.player import PRESETS, open_player
+    from foley_synthesis.flow.play.opening import open_player
+    from foley_synthesis.flow.play.player import PRESETS
 
     if args.threads < 1:
         raise ValueError(f"--threads is {args.threads}, must be at least 1")

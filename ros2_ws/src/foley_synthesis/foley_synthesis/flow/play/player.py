@@ -24,16 +24,13 @@ from foley_perception.gaussians.ply import load_ply
 from foley_perception.gaussians.views.cameras import Image, ViewConfig, ViewRenderer
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
-from foley_synthesis.flow.contact.model import is_contact_flow
-from foley_synthesis.flow.contact.model import load_model as load_contact_flow
-from foley_synthesis.flow.inference.model import FlowModel, load_model
+from foley_synthesis.flow.inference.model import FlowModel
 from foley_synthesis.flow.inference.motion import HandMotion, MotionCondition, MotionError
 from foley_synthesis.flow.inference.scene import scene_facts
 from foley_synthesis.flow.networks.mel import RATE
 from foley_synthesis.flow.networks.rectified_flow import SampleConfig
-from foley_synthesis.flow.play.motions import FINE_MOMENTS_S, MOMENTS_S, strokes, surface_below, taps
+from foley_synthesis.flow.play.motions import MOMENTS_S, strokes, surface_below, taps
 from foley_synthesis.flow.windows import Batch
-from foley_synthesis.vision.encoders import load_encoder
 from foley_synthesis.vision.protocol import VisionEncoder
 
 Array = NDArray[np.float64]
@@ -227,31 +224,3 @@ class Player(ScenePlayer):
         marks.append(time.monotonic())
         seconds = {n: b - a for n, a, b in zip(STAGES, marks[:-1], marks[1:], strict=True)}
         return Played(sound, mel, pictures, seconds)
-
-
-def open_player(
-    checkpoint: Path,
-    scene: Path,
-    bag: Path,
-    *,
-    start_s: float = 0.0,
-    hand: str,
-    threads: int,
-    naming: Naming | None = None,
-) -> ScenePlayer:
-    """What `foley flow play` plays on; the checkpoint's schema says what it is.
-
-    Raises:
-        CorruptCheckpoint: the flow cannot be read.
-        MotionError, SceneError, EpisodeError, PlyError, OSError: bag or scene cannot be used.
-    """
-    gripper = GripperHand.from_yaml(hand)
-    if is_contact_flow(checkpoint):
-        from foley_synthesis.flow.play.contact_player import ContactPlayer
-
-        flow = load_contact_flow(checkpoint)
-        context = open_scene_context(scene, bag, gripper, start_s, naming, moments_s=FINE_MOMENTS_S)
-        return ContactPlayer(flow, context, gripper)
-    model = load_model(checkpoint)
-    encoder = load_encoder(str(model.facts["encoder"]["name"]), threads=threads)
-    return Player(model, encoder, open_scene_context(scene, bag, gripper, start_s, naming), gripper)
