@@ -47,12 +47,13 @@ def test_what_is_in_time_and_as_loud_counts(make_session: Make) -> None:
     table = measure(items, rows, TAP_METRICS, weights_of(items, 20, 0))
     found = {name: {key: cell["value"] for key, cell in row.items()} for name, row in table.figures().items()}
     same = found["same"]
-    assert same["burst_share"] > 0.9 and same["level_share"] == 1.0 and same["other_bursts"] < 0.3
+    assert same["burst_share"] > 0.9 and same["level_share"] == 1.0
+    assert same["other_bursts"] < 0.7, "second strokes, which are no contacts of their own"
     assert found["half as loud"]["level_share"] == 0.0, "6.02 dB"
     assert found["a tenth"]["level_share"] == 0.0 and found["a tenth"]["both_share"] == 0.0
     assert found["a tenth"]["burst_share"] > 0.8, "onsets stand out of their own noise, however loud it is"
     late = found["0.3 s late"]
-    assert late["burst_share"] < 0.2 and late["other_bursts"] > 0.7
+    assert late["burst_share"] < 0.2 and late["other_bursts"] > same["other_bursts"] + 0.5
     assert found["silence"] == {
         "burst_share": 0.0,
         "level_share": 0.0,
