@@ -127,7 +127,7 @@ class SynthesizerConfig:
     def __post_init__(self) -> None:
         _in_range(self, 1, 64, "threads")
         _in_range(self, 0, 1000, "solver_steps")
-        _in_range(self, 0.0, 2.0, "stream_lead_s")
+        _in_range(self, 0.0, 60.0, "stream_lead_s")
         _in_range(self, 0.0, 100.0, "guidance")
         _in_range(self, 1, 2**31 - 1, "seed")
         _in_range(self, 0.0, 1.0, "tip_margin_m", "clear_m")
