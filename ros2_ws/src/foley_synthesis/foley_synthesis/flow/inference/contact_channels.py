@@ -17,9 +17,9 @@ from foley_perception.action.contact_motion import GROUPS, contact_motion
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.motion_grid import measured_on_grid, planned_on_grid, wrench_on_grid
 from foley_perception.action.trajectory import ToolTrajectory
+from foley_perception.clips.inputs import MeasuredTool
 from foley_perception.geometry.height_map import HeightMap
 from foley_perception.geometry.se3 import SE3
-from foley_synthesis.sound_model import MeasuredTool
 
 ROW_NS = NS_PER_S // MOTION_RATE
 _BESIDE = 2  # rows to each side that derivatives need
@@ -54,7 +54,9 @@ def measured_channels(
     """
     begin, count = start_ns - _BESIDE * ROW_NS, rows + 2 * _BESIDE
     motion = measured_on_grid(begin, count, tool.times_ns, tool.poses, tool.width)
-    wrench = None if tool.wrench is None else wrench_on_grid(begin, count, *tool.wrench)
+    wrench = None
+    if tool.wrench is not None:
+        wrench = wrench_on_grid(begin, count, tool.wrench[0], np.asarray(tool.wrench[1], np.float64))
     made = contact_motion(motion.poses, motion.widths, tool.tx_tool_tip, surface, wrench, hand).values
     return _unknown(made[_BESIDE:-_BESIDE], surface, forceless=wrench is None)
 
