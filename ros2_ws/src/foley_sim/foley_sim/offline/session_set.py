@@ -20,6 +20,7 @@ from foley_sim.offline.session_sound import RATES
 from foley_sim.offline.sessions import SessionJob, make_session
 from foley_sim.offline.set_folder import SET_FILE, claimed
 from foley_sim.offline.summary import added
+from foley_sim.robots.actions import ACTIONS, Action
 from foley_sim.world import contact_log
 
 SCHEMA = "foley-session-set-1"
@@ -43,6 +44,7 @@ class SetConfig:
     seed: int = 0
     sound_rate: int = RATES[0]
     views: float = 0.0  # share of the sessions that have views
+    actions: tuple[Action, ...] = ()  # empty: all, as the edition mixes them
     jobs: int = 2
 
     def __post_init__(self) -> None:
@@ -58,6 +60,8 @@ class SetConfig:
             )
         if self.sessions < 1 or self.jobs < 1:
             raise ValueError(f"--sessions is {self.sessions} and --jobs {self.jobs}, both must be at least 1")
+        if unknown := [action for action in self.actions if action not in ACTIONS]:
+            raise ValueError(f"--actions is `{unknown[0]}`, known are {', '.join(ACTIONS)}")
         if not 0 <= self.views <= 1:
             raise ValueError(f"--views is {self.views}, must be a share in [0, 1]")
         last = self.seed + self.sessions
@@ -81,6 +85,7 @@ class SetConfig:
             "sound_rate": self.sound_rate,
             "seed": self.seed,
             **({"views": self.views} if self.views else {}),
+            **({"actions": list(self.actions)} if self.actions else {}),
         }
 
 
@@ -96,6 +101,7 @@ def session_jobs(config: SetConfig) -> list[SessionJob]:
             policy_seed=0 if streamed else config.seed + i // scenes,
             duration_s=config.duration_s,
             sound_rate=config.sound_rate,
+            actions=config.actions,
         )
         for i in range(config.sessions)
     ]

@@ -49,11 +49,20 @@ def test_a_session_s_views_do_not_depend_on_the_set(tmp_path):
         ({"seed": 99_999, "sessions": 2}, "--seed"),
         ({"duration_s": 10.001}, "--duration"),
         ({"views": 1.5}, "--views"),
+        ({"actions": ("tap", "hop")}, "--actions is `hop`"),
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path, fields, reason):
     with pytest.raises(ValueError, match=reason):
         SetConfig(**{"out": tmp_path, "sessions": 1, **fields})
+
+
+def test_a_set_may_be_of_some_actions_and_says_so(tmp_path):
+    config = SetConfig(tmp_path, 2, split="test", actions=("tap",))
+    assert {job.actions for job in session_jobs(config)} == {("tap",)} and config.settings["actions"] == [
+        "tap"
+    ]
+    assert "actions" not in SetConfig(tmp_path, 2).settings, "as sets that were made before say nothing of it"
 
 
 def test_a_duration_of_whole_rows_can_be(tmp_path):

@@ -88,11 +88,11 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError(f"--{name} is {getattr(args, name)}, must be at least 1")
     torch.set_num_threads(args.threads)
     models: dict[str, list[Any]] = {}
-    for name, path in _pairs("--model", args.model):
+    for name, path in named_folders("--model", args.model):
         models.setdefault(name, []).append(load_window_model(path))
     seen = flow_draw.seen_of(args)
     models = given_more(models, args.also, seen)
-    codecs = {name: through(codec_of(path)) for name, path in _pairs("--codec", args.codec)}
+    codecs = {name: through(codec_of(path)) for name, path in named_folders("--codec", args.codec)}
     with Progress(console=Console(stderr=True)) as bar:
 
         def stage(name: str) -> Callable[[int, int], None]:
@@ -114,7 +114,10 @@ def run(args: argparse.Namespace) -> int:
         known = learn(train, stage("probes"))
         methods = [
             *true_rows(codecs),
-            *(redrawn_row(kind, path, test, args.draws) for kind, path in _pairs("--redrawn", args.redrawn)),
+            *(
+                redrawn_row(kind, path, test, args.draws)
+                for kind, path in named_folders("--redrawn", args.redrawn)
+            ),
             *(model_row(name, seeds, args.draws, args.seed) for name, seeds in models.items()),
             *simple_rows(train, known.mean_above, test, args.draws, args.seed),
         ]
@@ -203,7 +206,8 @@ def _write(out: Path, table: Any, figures: dict[str, Any], shown: _Shown) -> str
     return text
 
 
-def _pairs(option: str, texts: list[str]) -> list[tuple[str, Path]]:
+def named_folders(option: str, texts: list[str]) -> list[tuple[str, Path]]:
+    """What an option names, as NAME=DIR each. Raises ValueError where one is not."""
     found = []
     for text in texts:
         name, equals, path = text.partition("=")

@@ -63,6 +63,13 @@ class WindowConditions:
             None if self.views is None else torch.from_numpy(self.views.features(window))[None],
         )
 
+    def motion(self, window: EvaluationWindow, codec: Codec, begin: int, end: int) -> torch.Tensor:
+        """Rows [1, end - begin, channels] of the motion around a window, counted from its first; it rests beyond the
+        session's ends."""
+        item = self._session(window, codec)
+        rows = np.arange(window.first_row + begin, window.first_row + end)
+        return torch.from_numpy(item.motion(rows.clip(0, len(item.planned) - 1), self.executed))[None]
+
     def _session(self, window: EvaluationWindow, codec: Codec) -> ContactItem:
         session = window.session
         if self._item is None or self._of is not session:
