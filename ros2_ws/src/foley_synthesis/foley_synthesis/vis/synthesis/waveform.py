@@ -8,8 +8,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_perception.audio.cochleagram_onset import onset_frame
 from foley_synthesis.vis.inference.loaded import Session
+from foley_synthesis.vis.networks.decoding import loudness
 from foley_synthesis.vis.synthesis.exemplar import ExemplarBank
 from foley_synthesis.vis.synthesis.parametric import parametric_waveform
 
@@ -44,21 +44,40 @@ class Synthesiser:
                 sample_rate=session.cochlea.sample_rate,
             )
 
-    def __call__(self, features: NDArray[np.float32], cochleagram: NDArray[np.float32]) -> SynthesisedSound:
-        """From features [t, components] and the same as a cochleagram [t, channels]."""
+    def __call__(
+        self,
+        features: NDArray[np.float32],
+        cochleagram: NDArray[np.float32],
+        onset: float,
+        *,
+        aligned: bool = False,
+    ) -> SynthesisedSound:
+        """From features [t, components], a cochleagram [t, channels] and the frame of its onset.
+
+        Args:
+            aligned: the features have unit level, and their onset lies where a clip's contact does.
+        """
         s = self._session
-        onset = onset_frame(cochleagram, self._nominal)
         if self._bank is None:
             samples = round(len(cochleagram) / s.cochlea.rate_hz * s.cochlea.sample_rate)
             waveform = parametric_waveform(cochleagram, samples, s.cochlea)
             return SynthesisedSound(waveform, onset / s.cochlea.rate_hz, "", math.nan)
-        match = self._bank.nearest(features, onset)
+        match = self._bank.nearest(features, onset, aligned=aligned)
         exemplars = self._bank.exemplars
-        gain = 1.0
-        if self._match_level:
-            real = s.pca.decode(exemplars.features[match.index])
-            gain = (float(cochleagram.mean()) / max(float(real.mean()), 1e-6)) ** (1.0 / s.cochlea.exponent)
+        gain = self._gain(match.index, cochleagram, aligned) if self._match_level else 1.0
         onset_s = (self._nominal + match.shift) / s.cochlea.rate_hz
         return SynthesisedSound(
             self._bank.waveform(match, gain), onset_s, exemplars.clip_ids[match.index], match.distance
+        )
+
+    def _gain(self, index: int, cochleagram: NDArray[np.float32], aligned: bool) -> float:
+        """That brings an exemplar to the predicted level: its loudest frame where that is predicted, else its mean."""
+        s, exemplars = self._session, self._session.checkpoint.exemplars
+        if aligned:
+            real = s.cochlea(exemplars.audio[index])
+            apart_db = float(loudness(cochleagram[None])[0] - loudness(real[None])[0])
+            return float(10.0 ** (apart_db / 20.0))
+        real = s.pca.decode(exemplars.features[index])
+        return float(
+            (float(cochleagram.mean()) / max(float(real.mean()), 1e-6)) ** (1.0 / s.cochlea.exponent)
         )
