@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from foley_synthesis.vis.config import ModelConfig
+    from foley_synthesis.vis.training.features import FeatureSet
 
 HELP = "compare ways to train VIS: flat sounds, onsets, levels, with plans on time and late"
 
@@ -80,12 +88,12 @@ def _run(args: argparse.Namespace) -> int:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console) as bars:
-        tasks: dict[str, int] = {}
+        tasks: dict[str, TaskID] = {}
 
         def progress(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
-                tasks[stage] = int(bars.add_task(stage, total=total))
-            bars.update(tasks[stage], completed=done, total=total)  # type: ignore[arg-type]
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
 
         features, shape, rate = _open(args, lambda done, total: progress("contacts", done, total))
         tables, metrics = compare(
@@ -115,7 +123,9 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _open(args, progress):  # type: ignore[no-untyped-def]
+def _open(
+    args: argparse.Namespace, progress: Callable[[int, int], None]
+) -> tuple[FeatureSet, ModelConfig, int]:
     """Features, the shape of the model, and the rate of the sound [Hz]."""
     from foley_perception.commands.opened_dataset import open_complete
     from foley_synthesis.vis.config import ModelConfig

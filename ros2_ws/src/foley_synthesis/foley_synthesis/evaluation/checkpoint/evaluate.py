@@ -282,7 +282,9 @@ def _sound(
     for mode in ("planned", "executed"):
         executed = mode == "executed"
         index = torch.from_numpy(rows)
-        made = decode_sounds(s.networks.vis(inputs_for(tensors, index, executed=executed)), s.pca)
+        made = decode_sounds(
+            s.networks.vis(inputs_for(tensors, index, executed=executed)), s.pca, s.networks.vis.background
+        )
         matches = [
             bank.nearest(f, at, aligned=made.aligned) for f, at in zip(made.keys, made.onset, strict=True)
         ]

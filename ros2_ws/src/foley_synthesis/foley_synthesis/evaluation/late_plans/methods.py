@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from foley_perception.clips.grid import ONSET_FRAME
 from foley_synthesis.evaluation.measure import Method, fixed
 from foley_synthesis.evaluation.sound_metrics import REAL, SoundOutput
+from foley_synthesis.metrics.classification import balanced_accuracy
 from foley_synthesis.metrics.cochleagram import Frames, moved
 from foley_synthesis.vis.networks.decoding import DecodedSounds, amplified, decode_sounds, level_match_db
 from foley_synthesis.vis.networks.onset_net import motion_summary
@@ -38,7 +39,25 @@ class Trained:
 
     def sounds(self, rows: Rows) -> DecodedSounds:
         """The regression's sounds of contacts, from their plans."""
-        return decode_sounds(planned_sounds(self.net, self.tensors, torch.from_numpy(rows)), self.pca)
+        said = planned_sounds(self.net, self.tensors, torch.from_numpy(rows))
+        return decode_sounds(said, self.pca, self.net.background)
+
+    def heard(self, rows: Rows) -> dict[str, float] | None:
+        """Whether an onset will be heard, as the head says and as it was; None where there is no such head."""
+        onset = planned_sounds(self.net, self.tensors, torch.from_numpy(rows)).onset
+        if onset is None or self.tensors.onset is None:
+            return None
+        real = self.tensors.onset.lag_s[torch.from_numpy(rows)].isfinite().numpy()
+        said = onset.present.sigmoid().numpy()
+        return {
+            "said": round(float(said.mean()), 5),
+            "real": round(float(real.mean()), 5),
+            "balanced_accuracy": round(
+                balanced_accuracy(real.astype(np.int64), (said > 0.5).astype(int), 2), 5
+            ),
+            "brier": round(float(np.square(said - real).mean()), 5),
+            "brier_of_the_share": round(float(real.mean() * (1.0 - real.mean())), 5),
+        }
 
     def played(self, made: DecodedSounds) -> Frames:
         """The real sounds that the keys find, moved to the onset and brought to the level."""

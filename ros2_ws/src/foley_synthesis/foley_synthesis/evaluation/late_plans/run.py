@@ -111,6 +111,10 @@ def compare(
         "chosen": {"by": f"{CHOSEN_BY} on validation, late plans", **chosen},
         **{key: table.to_dict(seeds=True) for key, table in tables.items()},
         "validation": validation.to_dict(seeds=True),
+        "onset_heard": {
+            name: [found for one in trainings if (found := one.heard(rows[split])) is not None]
+            for name, trainings in trained.items()
+        },
         "differences": {key: table.differences(_pairs(config.recipes)) for key, table in tables.items()},
     }
     return tables, metrics

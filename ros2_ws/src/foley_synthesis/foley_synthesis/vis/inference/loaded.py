@@ -12,7 +12,7 @@ from foley_synthesis.beliefs.calibration import Calibration
 from foley_synthesis.checkpoint import Checkpoint, CorruptCheckpoint
 from foley_synthesis.hearing.inference.loaded import front_end_of
 from foley_synthesis.vis.config import ModelConfig
-from foley_synthesis.vis.networks.decoding import amplified, loudness
+from foley_synthesis.vis.networks.decoding import loudness, over_background, unit_level
 from foley_synthesis.vis.networks.networks import Networks
 from foley_synthesis.vis.networks.pca import Pca
 
@@ -31,19 +31,21 @@ class Session:
 
     def exemplar_frames(self) -> NDArray[np.float32]:
         """Cochleagrams [n, t, channels] of the exemplars, as their features tell them."""
-        exemplars = self.checkpoint.exemplars
+        exemplars, background = self.checkpoint.exemplars, self.networks.vis.background
         frames = self.pca.decode(exemplars.features)
-        if self.config.decoding == "clip":
+        if background is None:
             return frames
         real = np.stack([self.cochlea(sound)[: frames.shape[1]] for sound in exemplars.audio])
-        return amplified(frames, loudness(real) - loudness(frames))
+        return over_background(frames, background, loudness(real))
 
     def through_pca(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the components keep of real cochleagrams [n, t, channels]."""
-        if self.config.decoding == "clip":
+        background = self.networks.vis.background
+        if background is None:
             return self.pca.decode(self.pca.encode(frames))
         level = loudness(frames)
-        return amplified(self.pca.decode(self.pca.encode(amplified(frames, -level))), level)
+        unit = self.pca.decode(self.pca.encode(unit_level(frames, background, level)))
+        return over_background(unit, background, level)
 
 
 def open_session(checkpoint: Checkpoint, threads: int) -> Session:

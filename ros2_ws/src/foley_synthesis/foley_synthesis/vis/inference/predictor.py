@@ -83,7 +83,7 @@ class Predictor:
         mode: Mode = "planned" if contact.frames is None else "executed"
         with torch.inference_mode():
             sound, said = s.networks.predict(self._inputs(contact))
-            decoded = decode_sounds(sound, s.pca)
+            decoded = decode_sounds(sound, s.pca, s.networks.vis.background)
             belief = belief_of(said, s.calibrations[mode], self.vocabulary.labels)
         features, cochleagram = decoded.keys[0], decoded.frames[0]
         made = self._synthesise(features, cochleagram, decoded.onset[0], aligned=decoded.aligned)

@@ -15,6 +15,9 @@ from foley_synthesis.vis.networks.onset_net import median_lag_s
 from foley_synthesis.vis.networks.pca import Pca
 from foley_synthesis.vis.networks.sound_net import VisOutput
 
+_GAINS_DB = (-200.0, 40.0)  # within which the one is sought that gives a sound its level
+_HALVINGS = 13  # of that range: to 0.03 dB
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DecodedSounds:
@@ -26,18 +29,56 @@ class DecodedSounds:
     aligned: bool  # whether the keys' onsets lie at `ONSET_FRAME`, or where they are heard
 
 
-def decode_sounds(output: VisOutput, pca: Pca) -> DecodedSounds:
-    """Of a batch of any of the two decodings."""
+def decode_sounds(
+    output: VisOutput, pca: Pca, background: NDArray[np.float32] | None = None
+) -> DecodedSounds:
+    """Of a batch of any of the two decodings.
+
+    Args:
+        background: of the network, where it decodes relative to the onset.
+    """
     keys = output.features.detach().numpy()
     frames = pca.decode(keys)
-    if output.onset is None:
+    if output.onset is None or background is None:
         onset = np.array([onset_frame(one, ONSET_FRAME) for one in frames])
         return DecodedSounds(keys, frames, onset, False)
     late = median_lag_s(output.onset).detach().numpy().astype(np.float64) * ACTION_RATE
-    gain_db = output.onset.level_db.detach().numpy() - loudness(frames)
+    frames = at_level(frames, background, output.onset.level_db.detach().numpy())
     # By whole frames: between two of them an onset would lose half of its rise.
-    frames = moved(amplified(frames, gain_db), np.round(late).astype(np.int64))
+    frames = moved(frames, np.round(late).astype(np.int64))
     return DecodedSounds(keys, frames, ONSET_FRAME + late, True)
+
+
+def unit_level(
+    frames: NDArray[np.floating], background: NDArray[np.floating], level_db: NDArray[np.floating]
+) -> NDArray[np.float32]:
+    """What stands over a background [channels] in cochleagrams [n, t, channels], divided by their levels [n].
+
+    The background is taken away first: divided by the level of a soft contact it would look like a loud one.
+    """
+    return amplified(frames - background, -np.asarray(level_db))
+
+
+def over_background(
+    unit: NDArray[np.floating], background: NDArray[np.floating], level_db: NDArray[np.floating]
+) -> NDArray[np.float32]:
+    """Back again."""
+    return np.asarray(np.maximum(amplified(unit, level_db) + background, 0.0), np.float32)
+
+
+def at_level(
+    unit: NDArray[np.floating], background: NDArray[np.floating], level_db: NDArray[np.floating]
+) -> NDArray[np.float32]:
+    """The same with a gain that makes each sound as loud as its level says, where one can.
+
+    A mean of sounds is softer than each of them. What is to be softer than the background is the background.
+    """
+    low, high = (np.full(len(unit), gain) for gain in _GAINS_DB)
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        soft = loudness(over_background(unit, background, level_db + middle)) < level_db
+        low, high = np.where(soft, middle, low), np.where(soft, high, middle)
+    return over_background(unit, background, level_db + high)
 
 
 def level_match_db(made: DecodedSounds, frames: NDArray[np.floating]) -> NDArray[np.float64]:

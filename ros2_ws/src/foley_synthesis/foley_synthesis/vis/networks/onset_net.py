@@ -80,10 +80,13 @@ def motion_summary(action: Tensor) -> Tensor:
 class OnsetNet(nn.Module):
     """Lag, presence and level of an onset."""
 
+    background: Tensor  # [channels], the mean frame before contacts of training, over which sounds stand
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         summary = motion_summary(torch.zeros(1, config.sound_frames, config.action_dims)).shape[1]
         units = config.head_units
+        self.register_buffer("background", torch.zeros(config.channels))
         self.scale = nn.BatchNorm1d(summary, affine=False)
         self.mix = nn.Sequential(
             nn.Linear(summary + config.still_units + 1, units),
@@ -110,7 +113,7 @@ def onset_loss(output: OnsetOutput, targets: OnsetTargets) -> Tensor:
     heard = targets.lag_s.isfinite()
     level = (output.level_db - targets.level_db).abs().mean() / LEVEL_SCALE_DB
     present = functional.binary_cross_entropy_with_logits(output.present, heard.to(output.present))
-    loss = 2.0 * level + 0.5 * present
+    loss: Tensor = 2.0 * level + 0.5 * present
     if bool(heard.any()):
         steps = (targets.lag_s[heard] + LAG_REACH_S) / LAG_STEP_S
         loss = loss + 0.2 * functional.cross_entropy(output.lag[heard], steps.long().clamp(0, _LAGS - 1))

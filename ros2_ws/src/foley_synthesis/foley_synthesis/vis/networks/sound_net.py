@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from foley_synthesis.vis.config import ModelConfig
@@ -86,6 +88,11 @@ class VisNet(nn.Module):
         self.drop = nn.Dropout(config.dropout)
         self.output = nn.Linear(config.hidden, config.components)
         self.onset = OnsetNet(config) if config.decoding == "onset" else None
+
+    @property
+    def background(self) -> NDArray[np.float32] | None:
+        """Mean frame [channels] over which sounds stand; None where they are decoded as they are."""
+        return None if self.onset is None else self.onset.background.numpy()
 
     def forward(self, batch: VisInput) -> VisOutput:
         steps = batch.action.shape[1]

@@ -46,7 +46,7 @@ class Tensors:
     @classmethod
     def of(cls, features: FeatureSet, networks: Networks, pca: Pca, vocabulary: tuple[str, ...]) -> Tensors:
         """Normalise once what the epochs share."""
-        sound = sound_frames(features, networks.config)
+        sound = sound_frames(features, networks.vis.background)
         with torch.no_grad():
             still = networks.normalise_still(torch.from_numpy(features.still.astype(np.float32)))
             frames = networks.normalise_frames(torch.from_numpy(features.frames.astype(np.float32)))

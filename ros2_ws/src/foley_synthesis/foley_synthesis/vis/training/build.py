@@ -29,7 +29,7 @@ from foley_synthesis.vis.networks.networks import Networks
 from foley_synthesis.vis.networks.pca import Pca, fit_pca
 from foley_synthesis.vis.synthesis.exemplar import choose_exemplars
 from foley_synthesis.vis.synthesis.waveform import Synthesiser
-from foley_synthesis.vis.training.aligned import sound_frames
+from foley_synthesis.vis.training.aligned import background_of, sound_frames
 from foley_synthesis.vis.training.batches import Tensors, heard_windows, inputs_for
 from foley_synthesis.vis.training.config import TrainConfig
 from foley_synthesis.vis.training.features import SAMPLE_RATE, FeatureSet, load_features
@@ -128,7 +128,9 @@ def prepare(
         torch.from_numpy(features.frames[rows].astype(np.float32)),
         windows_of(torch.from_numpy(features.cochleagram[rows]), shape.hearing),
     )
-    pca = fit_pca(sound_frames(features, shape).frames[rows], shape.components)
+    if networks.vis.onset is not None:
+        networks.vis.onset.background.copy_(torch.from_numpy(background_of(features.cochleagram[rows])))
+    pca = fit_pca(sound_frames(features, networks.vis.background).frames[rows], shape.components)
     tensors = Tensors.of(features, networks, pca, labels)
     split = Split(torch.from_numpy(rows), torch.from_numpy(held_out if len(held_out) else rows))
     if config.shuffle_labels:
@@ -233,7 +235,11 @@ def _expected_distances(
     if len(rows) == 0:
         return []
     synthesise = Synthesiser(open_session(checkpoint, config.threads), "example")
-    decoded = decode_sounds(networks.vis(inputs_for(tensors, torch.from_numpy(rows), executed=False)), pca)
+    decoded = decode_sounds(
+        networks.vis(inputs_for(tensors, torch.from_numpy(rows), executed=False)),
+        pca,
+        networks.vis.background,
+    )
     distances = []
     for k, row in enumerate(rows):
         made = synthesise(decoded.keys[k], decoded.frames[k], decoded.onset[k], aligned=decoded.aligned)

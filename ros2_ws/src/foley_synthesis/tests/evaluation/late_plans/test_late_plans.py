@@ -37,7 +37,7 @@ def clip(index: int, split: str) -> Clip:
 def contacts(count: int = 40) -> FeatureSet:
     """Taps whose speed makes them loud; every fourth is too soft to have an onset."""
     rng = np.random.default_rng(0)
-    speed = np.where(np.arange(count) % 4 == 3, 0.02, rng.uniform(0.1, 0.5, count))
+    speed = np.where(np.arange(count) % 4 == 3, 0.001, rng.uniform(0.1, 0.5, count))
     frames = 0.05 + 0.002 * rng.random((count, 90, 42))
     after = np.exp(-np.arange(68) / 6.0)
     frames[:, 22:] += (speed**0.6)[:, None, None] * after[None, :, None] * rng.uniform(0.5, 1, (count, 1, 42))
@@ -119,6 +119,8 @@ def test_recipes_are_compared_one_is_chosen_and_trained_ones_are_kept(tmp_path: 
     }
     assert chosen["recipe"] == min(figures, key=lambda name: figures[name])
     assert "onset, regression > paper, regression" in first["differences"]["late"]
+    (heard,) = first["onset_heard"]["onset"]
+    assert first["onset_heard"]["paper"] == [] and heard["real"] == 0.75 and 0.0 < heard["said"] < 1.0
     stages.clear()
     assert run()["late"] == first["late"]
     assert set(stages) == {"measured"}

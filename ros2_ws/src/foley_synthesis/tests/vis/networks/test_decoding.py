@@ -10,9 +10,12 @@ from foley_synthesis.vis.config import MATCH_LIMIT_DB
 from foley_synthesis.vis.networks.decoding import (
     DecodedSounds,
     amplified,
+    at_level,
     decode_sounds,
     level_match_db,
     loudness,
+    over_background,
+    unit_level,
 )
 from foley_synthesis.vis.networks.onset_net import OnsetOutput, lags_s
 from foley_synthesis.vis.networks.pca import Pca, fit_pca
@@ -29,27 +32,39 @@ def contacts(count: int = 12) -> np.ndarray:
     return frames.astype(np.float32)
 
 
-def made(frames: np.ndarray, pca: Pca, onset: OnsetOutput | None) -> DecodedSounds:
+def made(
+    frames: np.ndarray, pca: Pca, onset: OnsetOutput | None, background: np.ndarray | None = None
+) -> DecodedSounds:
     features = torch.from_numpy(pca.encode(frames))
-    return decode_sounds(VisOutput(features, features, features[:, 0], onset), pca)
+    return decode_sounds(VisOutput(features, features, features[:, 0], onset), pca, background)
 
 
 def test_level_and_time_of_a_sound_are_those_that_the_heads_say() -> None:
-    unit = amplified(contacts(), -loudness(contacts()))
-    assert loudness(unit) == pytest.approx(0.0, abs=1e-3)
+    frames, background = contacts(), np.full(42, 0.02, np.float32)
+    unit = unit_level(frames, background, loudness(frames))
+    assert over_background(unit, background, loudness(frames)) == pytest.approx(frames, abs=1e-5)
     pca = fit_pca(unit, 10)
     n = len(unit)
     lag = torch.full((n, len(lags_s())), -30.0)
     late = int((lags_s() - 0.0325).abs().argmin())
     lag[:, late] = 0.0
     level = torch.linspace(-60.0, -20.0, n)
-    found = made(unit, pca, OnsetOutput(lag, torch.zeros(n), level))
+    found = made(unit, pca, OnsetOutput(lag, torch.zeros(n), level), background)
     assert loudness(found.frames) == pytest.approx(level.numpy(), abs=0.05)
     assert found.onset == pytest.approx(ONSET_FRAME + 90.0 * float(lags_s()[late]), abs=1e-3)
     assert found.aligned
     for one, same in zip(found.frames, pca.decode(found.keys), strict=True):
         apart = onset_frame(one, np.nan, least_rise=0.0) - onset_frame(same, np.nan, least_rise=0.0)
         assert apart == pytest.approx(3.0, abs=0.1)  # 32.5 ms are 2.9 frames
+
+
+def test_what_is_to_be_softer_than_the_background_is_the_background() -> None:
+    frames, background = contacts(3), np.full(42, 0.05, np.float32)
+    unit = unit_level(frames, background, loudness(frames))
+    floor_db = float(loudness(np.broadcast_to(background, (1, 90, 42)))[0])
+    found = at_level(unit, background, np.array([floor_db + 20.0, floor_db, floor_db - 20.0]))
+    assert float(loudness(found)[0]) == pytest.approx(floor_db + 20.0, abs=0.1)
+    assert np.abs(found[2] - background).max() < 0.02 * np.abs(found[0] - background).max()
 
 
 def test_without_heads_a_sound_is_as_the_components_say() -> None:

@@ -55,7 +55,7 @@ def test_on_the_plan_s_grid_the_sound_itself_is_late() -> None:
     assert not torch.equal(target.features, known.sound)
     first = validation_target(known, rows, 0.03).features
     begins = 90 - first[..., 0].sum(dim=1)
-    assert float(begins.min()) == 19 and float(begins.max()) == 25
+    assert 19 <= float(begins.min()) < 21 and 23 < float(begins.max()) <= 25  # 30 ms are up to three frames
     assert torch.equal(first, validation_target(known, rows, 0.03).features)
     assert torch.equal(validation_target(known, rows, 0.0).features, known.sound)
 
