@@ -86,7 +86,7 @@ class Predictor:
             decoded = decode_sounds(sound, s.pca, s.networks.vis.background)
             belief = belief_of(said, s.calibrations[mode], self.vocabulary.labels)
         features, cochleagram = decoded.keys[0], decoded.frames[0]
-        made = self._synthesise(features, cochleagram, decoded.onset[0], aligned=decoded.aligned)
+        made = self._synthesise(decoded, 0)
         return PredictedSound(
             made.waveform,
             s.cochlea.sample_rate,

@@ -26,7 +26,12 @@ class DecodedSounds:
     keys: NDArray[np.float32]  # [n, t, components] that exemplars are searched by; see `aligned`
     frames: NDArray[np.float32]  # [n, t, channels] cochleagrams, the planned contact at `ONSET_FRAME`
     onset: NDArray[np.float64]  # [n] frame of the onset; the planned one where none is found
-    aligned: bool  # whether the keys' onsets lie at `ONSET_FRAME`, or where they are heard
+    level_db: NDArray[np.float32] | None  # [n] as it was predicted; None: nobody predicts it
+
+    @property
+    def aligned(self) -> bool:
+        """Whether the keys' onsets lie at `ONSET_FRAME`, or where they are heard."""
+        return self.level_db is not None
 
 
 def decode_sounds(
@@ -41,12 +46,13 @@ def decode_sounds(
     frames = pca.decode(keys)
     if output.onset is None or background is None:
         onset = np.array([onset_frame(one, ONSET_FRAME) for one in frames])
-        return DecodedSounds(keys, frames, onset, False)
+        return DecodedSounds(keys, frames, onset, None)
     late = median_lag_s(output.onset).detach().numpy().astype(np.float64) * ACTION_RATE
-    frames = at_level(frames, background, output.onset.level_db.detach().numpy())
+    level_db = output.onset.level_db.detach().numpy()
+    frames = at_level(frames, background, level_db)
     # By whole frames: between two of them an onset would lose half of its rise.
     frames = moved(frames, np.round(late).astype(np.int64))
-    return DecodedSounds(keys, frames, ONSET_FRAME + late, True)
+    return DecodedSounds(keys, frames, ONSET_FRAME + late, level_db)
 
 
 def unit_level(
@@ -87,8 +93,8 @@ def level_match_db(made: DecodedSounds, frames: NDArray[np.floating]) -> NDArray
     The level is that of the loudest frame where it is predicted, else of the mean envelope: a regression's loudest
     frame is too quiet.
     """
-    if made.aligned:
-        apart = (loudness(made.frames) - loudness(frames)).astype(np.float64)
+    if made.level_db is not None:
+        apart = (made.level_db - loudness(frames)).astype(np.float64)
     else:
         means = [np.maximum(values.mean(axis=(1, 2)), 1e-6) for values in (made.frames, frames)]
         apart = 20.0 / EXPONENT * np.log10(means[0] / means[1])

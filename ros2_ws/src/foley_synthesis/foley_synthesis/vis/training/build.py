@@ -242,7 +242,7 @@ def _expected_distances(
     )
     distances = []
     for k, row in enumerate(rows):
-        made = synthesise(decoded.keys[k], decoded.frames[k], decoded.onset[k], aligned=decoded.aligned)
+        made = synthesise(decoded, k)
         heard = dataset.audio(int(row))
         distances.append(
             surprise.cochleagram_distance(

@@ -80,6 +80,6 @@ def test_a_real_sound_is_brought_to_the_level_within_what_a_match_may() -> None:
     frames = contacts(3)
     louder = amplified(frames, np.array([6.0, 40.0, -40.0]))
     assert loudness(louder) - loudness(frames) == pytest.approx([6.0, 40.0, -40.0], abs=1e-3)
-    for aligned in (True, False):
-        gains = level_match_db(DecodedSounds(frames, louder, np.zeros(3), aligned), frames)
+    for level_db in (loudness(louder), None):
+        gains = level_match_db(DecodedSounds(frames, louder, np.zeros(3), level_db), frames)
         assert gains == pytest.approx([6.0, MATCH_LIMIT_DB, -MATCH_LIMIT_DB], abs=1e-3)
