@@ -49,6 +49,5 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
 
 def _interval(figure: dict[str, float | None]) -> Interval:
     """As it was before it was written to JSON."""
-    return Interval(
-        *(np.nan if figure[name] is None else float(figure[name]) for name in ("value", "low", "high"))
-    )  # type: ignore[arg-type]
+    values = (figure[name] for name in ("value", "low", "high"))
+    return Interval(*(np.nan if value is None else float(value) for value in values))

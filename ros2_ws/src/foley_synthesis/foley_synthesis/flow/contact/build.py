@@ -199,7 +199,7 @@ def begun(
 
 def _some_stretches(latents: Tensor, count: int = 16, frames: int = 64) -> Tensor:
     """[n, content] -> [b, content, 64] from all over, at most so many."""
-    whole = latents[: len(latents) // frames * frames].unflatten(0, (-1, frames)).transpose(1, 2)
+    whole = latents[: len(latents) // frames * frames].reshape(-1, frames, latents.shape[-1]).transpose(1, 2)
     return whole[:: max(1, len(whole) // count)][:count]
 
 
