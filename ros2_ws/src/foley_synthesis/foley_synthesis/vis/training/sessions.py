@@ -164,7 +164,7 @@ def _cut(
         )
         yield (
             clip,
-            sound.astype(np.float32) / 2**15,
+            sound.astype(np.float32) / np.float32(2**15),
             actions[0].astype(np.float32),
             actions[1].astype(np.float32),
         )
