@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +17,10 @@ from numpy.typing import NDArray
 from foley_perception.audio.cochleagram import Cochleagram
 from foley_perception.audio.cochleagram_onset import onset_frame
 from foley_perception.clips.grid import CLIP_BEFORE_S, ONSET_FRAME
-from foley_synthesis.vis.networks.decoding import loudness, unit_level
 from foley_synthesis.vis.synthesis.exemplar import shifted
-
-if TYPE_CHECKING:
-    from foley_synthesis.vis.training.features import FeatureSet
 
 REACH_S = 0.075
 """An onset so near to the contact is the contact's."""
-_BEFORE = 5  # frames before a contact that may be a part of it
 _ON_TIME_S = 0.002  # lags that are not worth another cochleagram
 READS_EARLY = 1.08
 """Frames by which `onset_frame` reads a sound that begins at once too early: it tells the index of a frame, not the
@@ -63,31 +57,3 @@ def aligned_sound(sound: NDArray[np.float32], cochlea: Cochleagram) -> tuple[flo
     if not abs(lag) > _ON_TIME_S:
         return lag, frames
     return lag, cochlea(moved_sound(sound, -lag, cochlea.sample_rate))
-
-
-class SoundFrames(NamedTuple):
-    """What the regression learns of the sounds of a feature set."""
-
-    frames: NDArray[np.float32]  # [n, t, channels]
-    lag_s: NDArray[np.float32] | None  # [n]; None: sound is on the plan's grid
-    level_db: NDArray[np.float32] | None  # [n]
-
-
-def background_of(frames: NDArray[np.floating]) -> NDArray[np.float32]:
-    """The mean frame [channels] before the contacts of clips [n, t, channels]."""
-    return np.asarray(frames[:, : int(ONSET_FRAME) - _BEFORE].mean(axis=(0, 1)), np.float32)
-
-
-def sound_frames(features: FeatureSet, background: NDArray[np.float32] | None) -> SoundFrames:
-    """As they are, or where there is a background [channels]: aligned, over it, and at unit level.
-
-    Raises:
-        ValueError: aligned sounds are asked for and not there.
-    """
-    if background is None:
-        return SoundFrames(features.cochleagram, None, None)
-    if features.aligned is None:
-        raise ValueError("the feature set has no aligned sounds, decoding relative to the onset needs them")
-    frames = features.aligned.frames
-    level = loudness(frames)
-    return SoundFrames(unit_level(frames, background, level), features.aligned.lag_s, level)

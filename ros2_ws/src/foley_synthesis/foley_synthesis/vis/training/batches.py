@@ -22,8 +22,8 @@ from foley_synthesis.vis.networks.sound_net import (
     robust_loss,
     squared_loss,
 )
-from foley_synthesis.vis.training.aligned import sound_frames
 from foley_synthesis.vis.training.features import FeatureSet
+from foley_synthesis.vis.training.sound_frames import sound_frames
 
 _SHIFT = 9  # sound frames that an example is moved in time, at most (0.1 s)
 _POSITION_JITTER_M = 0.004

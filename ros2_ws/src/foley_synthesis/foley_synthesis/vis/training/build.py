@@ -29,11 +29,11 @@ from foley_synthesis.vis.networks.networks import Networks
 from foley_synthesis.vis.networks.pca import Pca, fit_pca
 from foley_synthesis.vis.synthesis.exemplar import choose_exemplars
 from foley_synthesis.vis.synthesis.waveform import Synthesiser
-from foley_synthesis.vis.training.aligned import background_of, sound_frames
 from foley_synthesis.vis.training.batches import Tensors, heard_windows, inputs_for
 from foley_synthesis.vis.training.config import TrainConfig
 from foley_synthesis.vis.training.features import SAMPLE_RATE, FeatureSet, load_features
 from foley_synthesis.vis.training.loop import Split, shuffled, train
+from foley_synthesis.vis.training.sound_frames import background_of, sound_frames
 from foley_synthesis.vision.encoders import load_encoder
 from foley_synthesis.vision.protocol import VisionEncoder
 

@@ -1,20 +1,12 @@
 """When a sound begins, and the same sound moved so that it begins at the contact."""
 
-import dataclasses
 import math
 
 import numpy as np
 import pytest
 
 from foley_perception.audio.cochleagram import Cochleagram
-from foley_synthesis.vis.training.aligned import (
-    AlignedSounds,
-    aligned_sound,
-    background_of,
-    moved_sound,
-    sound_frames,
-)
-from foley_synthesis.vis.training.features import FeatureSet
+from foley_synthesis.vis.training.aligned import aligned_sound, moved_sound
 
 RATE = 16_000
 
@@ -45,21 +37,3 @@ def test_what_has_no_onset_near_the_contact_stays_as_it_is() -> None:
         lag_s, frames = aligned_sound(sound, cochlea)
         assert math.isnan(lag_s)
         assert np.array_equal(frames, cochlea(sound))
-
-
-def test_levels_are_taken_out_of_what_is_decoded_relative_to_an_onset() -> None:
-    cochlea = Cochleagram(RATE)
-    frames = np.stack([cochlea(burst(0.0, level)) for level in (0.3, 0.03)])
-    nothing = np.zeros((2, 1, 1), np.float16)
-    action = np.zeros((2, 90, 8), np.float32)
-    features = FeatureSet(frames, nothing, nothing, action, action, ())
-    assert sound_frames(features, None).frames is frames and sound_frames(features, None).lag_s is None
-    background = background_of(frames)
-    assert background == pytest.approx(frames[:, :17].mean(axis=(0, 1)), abs=1e-6)
-    with pytest.raises(ValueError, match="no aligned sounds"):
-        sound_frames(features, background)
-    aligned = AlignedSounds(np.zeros(2, np.float32), frames)
-    found = sound_frames(dataclasses.replace(features, aligned=aligned), background)
-    assert found.level_db is not None
-    assert found.level_db[0] - found.level_db[1] == pytest.approx(20.0, abs=0.2)
-    assert np.abs(found.frames[0] - found.frames[1])[22:30].mean() < 0.2 * found.frames[0, 22:30].mean()
