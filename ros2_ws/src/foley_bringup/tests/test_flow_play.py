@@ -31,11 +31,17 @@ from foley_perception.gaussians.ply import save_ply
 from foley_perception.gaussians.views.recordings import BulkConfig, draw_recording, find_scenes
 from foley_sim.ros.generate import GenerateConfig
 from foley_synthesis.commands import flow
+from foley_synthesis.flow.codec.config import CodecConfig
+from foley_synthesis.flow.codec.network import Codec
+from foley_synthesis.flow.contact.model import ContactFlowModel
+from foley_synthesis.flow.contact.model import save_model as save_contact_flow
+from foley_synthesis.flow.contact.synthetic import synthetic_field
 from foley_synthesis.flow.inference.model import FlowModel, save_model
 from foley_synthesis.flow.inference.motion import MotionError
 from foley_synthesis.flow.inference.scene import SceneError
 from foley_synthesis.flow.networks import autoencoder, vector_field
 from foley_synthesis.flow.networks.rectified_flow import SampleConfig
+from foley_synthesis.flow.play.contact_player import ContactPlayer
 from foley_synthesis.flow.play.opening import open_player
 from foley_synthesis.flow.play.page import Page
 from foley_synthesis.flow.play.player import Player, ScenePlayer, open_scene_context
@@ -152,6 +158,28 @@ def test_the_command_writes_a_sound_and_says_what_is_wrong(
     )
     late = open_scene_context(scene, bag, HAND, start_s=100.0)
     assert np.ptp(late.motion.translation, axis=0).max() < 1e-9, "after the recording the hand rests"
+
+
+def test_a_contact_flow_is_played_by_the_same_command(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    size = CodecConfig(
+        latent=4, width=16, hidden=16, blocks=1, fine_width=16, fine_hidden=16, fine_blocks=1, rounds=1
+    )
+    model = ContactFlowModel(synthetic_field(), Codec(size).eval(), {"train_scenes": [], "without": []})
+    save_contact_flow(model, tmp_path / "contact", {})
+    bag, scene = find_bags([place / "bags"])[0], place / "scenes" / "scene"
+    player = open_player(tmp_path / "contact", scene, bag, hand="parallel_gripper", threads=1)
+    assert isinstance(player, ContactPlayer) and player.scene.motion.batch == (1000,)
+    assert player._floor is not None and player._floor.shape == (80,), "the recording's room was heard"
+    parser = argparse.ArgumentParser()
+    flow.configure(parser)
+    words = ["play", str(tmp_path / "contact"), "--scene", str(scene), "--bag", str(bag), "--steps", "1"]
+    words += ["--motion", "tap", "--at", "0.1", "0", "0.2", "--to", str(tmp_path / "tap.flac")]
+    assert flow.run(parser.parse_args(words)) == 0
+    sound, rate = soundfile.read(tmp_path / "tap.flac")
+    assert (len(sound), rate) == (128_000, 16_000) and np.isfinite(sound).all()
+    assert "flow and codec" in capsys.readouterr().out
 
 
 def test_a_gap_in_the_poses_is_not_drawn_over(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
