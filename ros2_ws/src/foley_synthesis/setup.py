@@ -72,6 +72,7 @@ setup(
             "features = foley_synthesis.commands.features",
             "flow = foley_synthesis.commands.flow",
             "codec = foley_synthesis.commands.codec",
+            "vis = foley_synthesis.commands.vis",
         ],
     },
 )

@@ -36,8 +36,9 @@ from foley_synthesis.flow.inference.motion import MotionError
 from foley_synthesis.flow.inference.scene import SceneError
 from foley_synthesis.flow.networks import autoencoder, vector_field
 from foley_synthesis.flow.networks.rectified_flow import SampleConfig
+from foley_synthesis.flow.play.opening import open_player
 from foley_synthesis.flow.play.page import Page
-from foley_synthesis.flow.play.player import Player, open_player, open_scene_context
+from foley_synthesis.flow.play.player import Player, ScenePlayer, open_scene_context
 from foley_synthesis.flow.training.build import open_items
 from foley_synthesis.flow.windows import batch
 from foley_synthesis.vision.coarse_colour import ColourEncoder
@@ -89,7 +90,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, generate_here: Callable[...,
     return folder
 
 
-def opened(place: Path, start_s: float = 0.0) -> Player:
+def opened(place: Path, start_s: float = 0.0) -> ScenePlayer:
     bag = find_bags([place / "bags"])[0]
     return open_player(
         place / "flow", place / "scenes" / "scene", bag, start_s=start_s, hand="parallel_gripper", threads=1
@@ -105,6 +106,7 @@ def test_the_condition_is_that_of_training(place: Path, tmp_path: Path) -> None:
     given = batch(items, torch.tensor([0]))
     episode_start = min(window.start_ns for window in items.windows)
     player = opened(place)
+    assert isinstance(player, Player)
     condition, pictures = player.condition(player.preset("recorded", player.scene.motion[0]))
     assert items.windows[0].start_ns == episode_start and len(pictures["local_right"]) == 32
     torch.testing.assert_close(condition.action, given.action, atol=2e-4, rtol=0.0)

@@ -227,6 +227,11 @@ TOPICS: tuple[Topic, ...] = (
         "predictions, to compare with later", "`synthesizer`", "per plan and per contact", recorded=True,
     ),
     Topic(
+        "predicted_sound", "predicted_sound", "foley_msgs/msg/AudioChunk", "audio",
+        "sound of plans as it goes on; stamp: when it is to be heard", "`synthesizer`",
+        "10 Hz while a plan lasts, with a contact flow",
+    ),
+    Topic(
         "predicted_material", "predicted_material", "foley_msgs/msg/MaterialEstimate", "event",
         "materials expected before the touch", "`synthesizer`", "per plan", recorded=True,
     ),
@@ -369,6 +374,7 @@ HAND_PLAN = topic("hand_plan")
 HAND_KEYPOINTS = topic("hand_keypoints")
 CONTACTS = topic("contacts")
 PREDICTED_AUDIO = topic("predicted_audio")
+PREDICTED_SOUND = topic("predicted_sound")
 PREDICTED_MATERIAL = topic("predicted_material")
 MATERIAL_ESTIMATES = topic("material_estimates")
 VOCABULARY = topic("vocabulary")

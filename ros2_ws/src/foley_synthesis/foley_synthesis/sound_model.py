@@ -2,6 +2,7 @@
 
 A model says by `needs` which inputs it cannot do without, and by `modes` which predictions it makes; whoever asks
 gathers those, and can say which one is missing. See `vis/inference/sound_model.py` and `flow/inference/sound_model.py`.
+One that can go on, chunk by chunk, has `stream` too: see `StreamingSoundModel`.
 """
 
 from __future__ import annotations
@@ -9,18 +10,22 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
-from typing import Literal, Protocol
+from collections.abc import Sequence
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foley_perception.action.trajectory import TipPath, ToolTrajectory
+from foley_perception.clips.inputs import MeasuredTool
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
 from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.checkpoint import Vocabulary
 
 Mode = Literal["planned", "executed"]
+Background = tuple[NDArray[np.float32], CameraModel] | None
+"""Depth [H, W] behind the arm and the camera that it is of; None: nothing was seen."""
 
 
 class Input(enum.Enum):
@@ -30,7 +35,7 @@ class Input(enum.Enum):
     ACTION = "motion of the tip around the contact"
     PICTURE = "whole camera picture from before the tool came near"
     CAMERA = "camera"
-    TOOL = "planned poses of the tool"
+    TOOL = "poses of the tool"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,6 +61,8 @@ class ContactQuery:
     picture: NDArray[np.uint8] | None = None  # [H, W, 3] that `still` is cut from
     camera: CameraModel | None = None  # that took `picture`
     tool: PlannedTool | None = None
+    measured: MeasuredTool | None = None  # executed mode
+    background: Background = None
 
     @property
     def mode(self) -> Mode:
@@ -113,3 +120,40 @@ class SoundModel(Protocol):
 
     def predict(self, query: ContactQuery) -> PredictedSound:
         """Raises ValueError where an input that it needs is missing, of a wrong shape, or not finite."""
+
+
+class SoundStream(Protocol):
+    """Sound of a motion that goes on, from a moment on. What was told is never changed."""
+
+    @property
+    def sample_rate(self) -> int:
+        """[Hz]."""
+
+    @property
+    def chunk_samples(self) -> int:
+        """Of every chunk."""
+
+    @property
+    def begin_ns(self) -> int:
+        """Of the next chunk."""
+
+    def next(self, plans: Sequence[PlannedTool], background: Background) -> NDArray[np.float32]:
+        """The next chunk [chunk_samples].
+
+        Args:
+            plans: in the order in which they begin, each of which holds until the next one begins.
+
+        Raises:
+            ValueError: poses are not known, or plans are not in order.
+        """
+
+
+@runtime_checkable
+class StreamingSoundModel(SoundModel, Protocol):
+    """A model that can also tell the sound of planned motion as it goes on."""
+
+    def stream(self, start_ns: int) -> SoundStream:
+        """From a moment on, in the time of plans."""
+
+    def hear(self, samples: NDArray[np.float32], sample_rate: int) -> None:
+        """The last seconds of the room [n], of which it may be told how loud it is between touches."""

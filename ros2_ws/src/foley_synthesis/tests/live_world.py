@@ -67,6 +67,24 @@ def make_flow(folder: Path, **facts: Any) -> Path:
     return folder
 
 
+def make_contact_flow(folder: Path) -> Path:
+    """A contact flow that has learned nothing."""
+    import torch
+
+    from foley_synthesis.flow.codec.config import CodecConfig
+    from foley_synthesis.flow.codec.network import Codec
+    from foley_synthesis.flow.contact.model import ContactFlowModel, save_model
+    from foley_synthesis.flow.contact.synthetic import synthetic_field
+
+    torch.manual_seed(0)
+    size = {"latent": 4, "width": 16, "hidden": 16, "blocks": 1}
+    fine = {"fine_width": 16, "fine_hidden": 16, "fine_blocks": 1, "rounds": 2}
+    codec = Codec(CodecConfig(**size, **fine))  # type: ignore[arg-type]
+    model = ContactFlowModel(synthetic_field(), codec.eval(), {"train_scenes": [], "without": []})
+    save_model(model, folder, {})
+    return folder
+
+
 def plane_depth(height_m: float = 0.0) -> NDArray[np.uint16]:
     """Depth [240, 320] in mm of the horizontal plane at this height."""
     v, u = np.mgrid[0 : CAMERA.height, 0 : CAMERA.width]

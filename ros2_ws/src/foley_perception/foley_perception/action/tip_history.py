@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_perception.geometry.se3 import SE3
+from foley_perception.geometry.se3 import SE3, stack
 from foley_perception.stamped_history import History, VectorHistory
 
 Array = NDArray[np.float64]
+Times = NDArray[np.int64]
 
 
 class _Tool:
@@ -52,6 +53,18 @@ class TipHistory(VectorHistory):
         super().__init__(decode, known=known)
         self._find_tip = tx_tool_tip
         self._tx_tool_tip = SE3.identity()
+
+    def tools(self, start_ns: int, end_ns: int) -> tuple[Times, SE3]:
+        """Stamps [n] within [start, end] and poses [n] of the tool, where its tip is known."""
+        with self._lock:
+            self._begin_reading()
+            found = [
+                (item.time_ns, item.value.pose)
+                for item in self._items
+                if start_ns <= item.time_ns <= end_ns and self._value(item) is not None
+            ]
+        times = np.array([time_ns for time_ns, _ in found], dtype=np.int64)
+        return times, stack([pose for _, pose in found]) if found else SE3.identity(0)
 
     def _begin_reading(self) -> None:
         self._tx_tool_tip = self._find_tip()

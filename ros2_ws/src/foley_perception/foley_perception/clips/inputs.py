@@ -20,6 +20,7 @@ from foley_perception.clips.grid import CLIP_FRAMES, FRAME_RATE, clip_start_ns, 
 from foley_perception.clips.pictures import CLEAR_M, NoPicture, frame_indices, still_index
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.crop import crop_around
+from foley_perception.geometry.se3 import SE3
 
 Array = NDArray[np.float64]
 Times = NDArray[np.int64]
@@ -31,6 +32,19 @@ AROUND_NS = 2 * NS_PER_S  # of motion is looked at on each side of a contact, in
 
 class NoMotion(ValueError):
     """The motion around a contact is not known; the message says what is missing."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MeasuredTool:
+    """A motion of the tool as it was measured, in the fixed frame."""
+
+    times_ns: Times  # [n], increasing
+    poses: SE3  # [n], tx_world_tool
+    tx_tool_tip: SE3
+    width: SERIES | None = None  # opening of the gripper [m]; None: not known
+    wrench: SERIES | None = (
+        None  # [m, 6] force [N] and torque [N m] on the tool in its frame; None: not measured
+    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -49,6 +63,7 @@ class Streams:
     clear_m: float = CLEAR_M  # a tip nearer than this to the contact point is in the way of the still
 
     newest_tip: Callable[[int], Array | None] | None = None  # newest known until a time; None: that of `tip`
+    tool: MeasuredTool | None = None  # the whole motion, for models that need more than the tip
 
     def tip_at(self, time_ns: int) -> Array | None:
         """The newest known tip position [3] until a time; None where there is none yet."""

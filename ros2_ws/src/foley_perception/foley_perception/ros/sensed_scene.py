@@ -28,7 +28,7 @@ from foley_perception.action.tip import in_fixed_frame, plan_in_fixed_frame, tip
 from foley_perception.action.tip_history import TipHistory
 from foley_perception.action.trajectory import ToolTrajectory
 from foley_perception.audit.motion import width_untold
-from foley_perception.clips.inputs import Streams
+from foley_perception.clips.inputs import MeasuredTool, Streams
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformUnavailable
 from foley_perception.ros import motion
@@ -73,6 +73,7 @@ class SensedScene:
         self.background = DepthBackground(PlannedContactConfig(margin_m=config.tip_margin_m))
         self.tips = TipHistory(self._tool_pose, self.tx_tool_tip, known=lambda: self._tf.received)
         self.forces = VectorHistory(_force)
+        self._wrenches = VectorHistory(_wrench)
         self.widths = VectorHistory(self._width)
         self._seen_ns: dict[str, int] = {}
         self._started_ns = node.now_ns()
@@ -143,15 +144,22 @@ class SensedScene:
         camera, times, picture = self.camera.views()
         tip = self.tips.series(start_ns, end_ns)
         width, force = self.widths.told(start_ns, end_ns), self.forces.told(start_ns, end_ns)
+        tool_times, poses = self.tips.tools(start_ns, end_ns)
+        opening = (width[0], width[1][:, 0]) if len(width[0]) else None
+        wrench = self._wrenches.told(start_ns, end_ns)
+        tool = MeasuredTool(
+            tool_times, poses, self.tx_tool_tip(), opening, wrench if len(wrench[0]) else None
+        )
         return Streams(
             camera,
             times,
             picture,
             tip,
-            width=(width[0], width[1][:, 0]) if len(width[0]) else None,
+            width=opening,
             force=(force[0], np.linalg.norm(force[1], axis=1)) if len(force[0]) else None,
             clear_m=self.config.clear_m,
             newest_tip=self.tips.newest_until,
+            tool=tool if len(tool_times) > 1 else None,
         )
 
     # ---- for diagnostics -----------------------------------------------------------------------------------
@@ -215,6 +223,7 @@ class SensedScene:
 
     def _on_wrench(self, data: bytes) -> None:
         self.forces.add(raw.stamp_ns(data), data)
+        self._wrenches.add(raw.stamp_ns(data), data)
 
     def _on_joints(self, data: bytes) -> None:
         # Arm and gripper may publish apart. The arm's stamps, if newer, would make the gripper's late.
@@ -256,6 +265,11 @@ class SensedScene:
 
 def _force(data: bytes) -> Array:
     """[3] in newtons; NaN where the sensor does not know all of its wrench."""
+    wrench = _wrench(data)
+    return wrench[:3] if np.isfinite(wrench).all() else np.full(3, np.nan)
+
+
+def _wrench(data: bytes) -> Array:
+    """Force [N] and torque [N m], [6], as they were measured."""
     wrench = deserialize_message(data, WrenchStamped).wrench
-    force, torque = (np.array([v.x, v.y, v.z]) for v in (wrench.force, wrench.torque))
-    return force if np.isfinite(torque).all() else np.full(3, np.nan)
+    return np.array([getattr(part, axis) for part in (wrench.force, wrench.torque) for axis in "xyz"])

@@ -52,3 +52,15 @@ def test_a_pose_that_is_not_finite_has_no_tip() -> None:
     history.add(0, SE3.from_translation([0.0, np.nan, 0.0]))
     history.add(1, SE3.from_translation([0.0, 1.0, 0.0]))
     assert history.all()[0].tolist() == [1]
+
+
+def test_the_whole_motion_is_kept_where_its_tip_is_known() -> None:
+    history = TipHistory(lambda pose: pose, lambda: SE3.from_translation([0.0, 0.0, 0.1]))
+    poses = [SE3.from_rotation_vector([0.1 * i, 0.0, 0.0], [i, 0.0, 0.0]) for i in range(5)]
+    poses[2] = SE3(poses[2].quaternion, [np.nan, 0.0, 0.0])
+    for i, pose in enumerate(poses):
+        history.add(i * S, pose)
+    times, found = history.tools(S, 4 * S)
+    assert times.tolist() == [S, 3 * S, 4 * S]
+    assert np.allclose(found.matrix, [poses[k].matrix for k in (1, 3, 4)])
+    assert len(history.tools(9 * S, 10 * S)[1]) == 0

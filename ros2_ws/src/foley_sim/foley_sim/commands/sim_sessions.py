@@ -33,7 +33,8 @@ def configure(actions: Any) -> None:
     parser.add_argument(
         "--split",
         default="train",
-        help="train: a scene of its own for every session; validation, test: the edition's scenes (default: train)",
+        help="train: a scene of its own for every session; validation, test: the edition's scenes; sealed: more of the "
+        "test's kind, for last figures only (default: train)",
     )
     parser.add_argument("--edition", default="foleysim-1", help="foleysim-1, or foleysim-b to be judged by")
     parser.add_argument(
@@ -52,6 +53,12 @@ def configure(actions: Any) -> None:
         default=0.0,
         metavar="SHARE",
         help="of the sessions that have views of the scene without the hand, at 4 Hz (default: 0)",
+    )
+    parser.add_argument(
+        "--actions",
+        default="",
+        metavar="NAME,..",
+        help="what is done, such as `tap`, for `foley flow taps` (default: all that the striker can do)",
     )
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="sessions at once (default: 2)")
     add_metrics(parser, "sim_sessions")
@@ -124,6 +131,7 @@ def _sessions(args: argparse.Namespace) -> int:
         seed=args.seed,
         sound_rate=args.sound_rate,
         views=args.views,
+        actions=tuple(args.actions.split(",")) if args.actions else (),  # type: ignore[arg-type]
         jobs=args.jobs,
     )
     with simulated(f"{config.split} sessions", count * config.duration_s) as (advance, warn):

@@ -4,6 +4,7 @@
     validation   seeds 0..7; discs as well
     test         seeds 0..23; discs and rods as well, some of which roll
     stream       seeds 0..99999; as `train`, with no object held out: scenes for sessions (offline/sessions.py)
+    sealed       seeds 0..23; as `test`, for the last figures of a design: none is compared or chosen by them
 
 Splits draw from separate streams, so every object of validation and test is an instance that training never saw; discs
 and rods are shape families that it never saw. Materials come from shuffled decks that run through a split's seeds, and
@@ -49,6 +50,10 @@ SCENES: dict[str, int] = {"train": 16, "validation": 8, "test": 24}
 STREAM = "stream"
 """More scenes for training, as many as are wanted, by the rules of `train`: none of their objects is in any split."""
 STREAM_SCENES = 100_000
+SEALED = "sealed"
+"""More scenes by the rules of `test`, which no design was compared on."""
+SEALED_SCENES = 24
+_DRAWN_AS: dict[str, str] = {STREAM: "train", SEALED: "test"}
 HELD_OUT_FAMILIES: dict[str, tuple[Shape, ...]] = {
     "train": (),
     "validation": ("disc",),
@@ -119,7 +124,7 @@ def make_scene(seed: int, split: str) -> SceneSpec:
     Raises:
         ValueError: unknown split, or a seed that the split does not have.
     """
-    counts = {**SCENES, STREAM: STREAM_SCENES}
+    counts = {**SCENES, STREAM: STREAM_SCENES, SEALED: SEALED_SCENES}
     if split not in counts:
         raise ValueError(f"split is `{split}`, known are {', '.join(counts)}")
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < counts[split]:
@@ -131,8 +136,8 @@ def make_scene(seed: int, split: str) -> SceneSpec:
     return SceneSpec(
         scene_id=scene_id,
         # No two scenes share a room's noise.
-        seed=seed + (STREAM_SCENES if streamed else 1000 * (1 + SPLITS.index(split))),
-        split="train" if streamed else split,
+        seed=seed + (STREAM_SCENES if streamed else 1000 * (1 + (*SPLITS, SEALED).index(split))),
+        split=_DRAWN_AS.get(split, split),
         objects=_objects(scene_id, split, seed, rng),
         camera=_camera(rng),
         room=draw_room(rng),
@@ -155,12 +160,12 @@ def families(material: str, split: str) -> tuple[Shape, ...]:
 
 # ---- objects -----------------------------------------------------------------------------------------------
 def _stream(split: str, *words: int) -> np.random.Generator:
-    return np.random.default_rng([0xF051, (*SPLITS, STREAM).index(split), *words])
+    return np.random.default_rng([0xF051, (*SPLITS, STREAM, SEALED).index(split), *words])
 
 
 def _bodies(split: str, *block: int) -> list[tuple[str, Shape]]:
     """Material and shape of every object of a split, or of a block of the stream, in the order of its scenes."""
-    scenes = SCENES.get(split, _STREAM_BLOCK)
+    scenes = {**SCENES, STREAM: _STREAM_BLOCK, SEALED: SEALED_SCENES}[split]
     count = sum(_COUNTS[seed % len(_COUNTS)] for seed in range(scenes))
     decks, shapes, bodies = 0, dict[str, list[Shape]](), list[tuple[str, Shape]]()
     rng = _stream(split, 2**32 - 1, *block)
@@ -168,7 +173,7 @@ def _bodies(split: str, *block: int) -> list[tuple[str, Shape]]:
         for index in _stream(split, 2**32 - 2, *block, decks).permutation(len(MATERIALS)):
             material = MATERIALS[int(index)]
             if not shapes.get(material):
-                own = families(material, "train" if split == STREAM else split)
+                own = families(material, _DRAWN_AS.get(split, split))
                 shapes[material] = [own[int(i)] for i in rng.permutation(len(own))]
             bodies.append((material, shapes[material].pop()))
         decks += 1

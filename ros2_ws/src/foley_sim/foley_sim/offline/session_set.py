@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from foley_common.session_file import MOTION_RATE, write_session
-from foley_sim.foleysim1.scenes import EDITION, SCENES, STREAM, STREAM_SCENES
+from foley_sim.foleysim1.scenes import EDITION, SCENES, SEALED, SEALED_SCENES, STREAM, STREAM_SCENES
 from foley_sim.judge.scenes import EDITION as JUDGE
 from foley_sim.judge.scenes import SCENES as JUDGE_SCENES
 from foley_sim.offline.pool import work_off
@@ -20,6 +20,7 @@ from foley_sim.offline.session_sound import RATES
 from foley_sim.offline.sessions import SessionJob, make_session
 from foley_sim.offline.set_folder import SET_FILE, claimed
 from foley_sim.offline.summary import added
+from foley_sim.robots.actions import ACTIONS, Action
 from foley_sim.world import contact_log
 
 SCHEMA = "foley-session-set-1"
@@ -43,6 +44,7 @@ class SetConfig:
     seed: int = 0
     sound_rate: int = RATES[0]
     views: float = 0.0  # share of the sessions that have views
+    actions: tuple[Action, ...] = ()  # empty: all, as the edition mixes them
     jobs: int = 2
 
     def __post_init__(self) -> None:
@@ -50,14 +52,16 @@ class SetConfig:
             raise ValueError(f"--edition is `{self.edition}`, must be {EDITION} or {JUDGE}")
         if self.edition == JUDGE and self.split != "test":
             raise ValueError(f"--split is `{self.split}`: {JUDGE} is a judge, nothing trains or tunes on it")
-        if self.split not in SCENES:
-            raise ValueError(f"--split is `{self.split}`, known are {', '.join(SCENES)}")
+        if self.split not in (*SCENES, SEALED):
+            raise ValueError(f"--split is `{self.split}`, known are {', '.join((*SCENES, SEALED))}")
         if self.sound_rate not in RATES:
             raise ValueError(
                 f"--sound-rate is {self.sound_rate}, must be {' or '.join(str(r) for r in RATES)}"
             )
         if self.sessions < 1 or self.jobs < 1:
             raise ValueError(f"--sessions is {self.sessions} and --jobs {self.jobs}, both must be at least 1")
+        if unknown := [action for action in self.actions if action not in ACTIONS]:
+            raise ValueError(f"--actions is `{unknown[0]}`, known are {', '.join(ACTIONS)}")
         if not 0 <= self.views <= 1:
             raise ValueError(f"--views is {self.views}, must be a share in [0, 1]")
         last = self.seed + self.sessions
@@ -81,13 +85,14 @@ class SetConfig:
             "sound_rate": self.sound_rate,
             "seed": self.seed,
             **({"views": self.views} if self.views else {}),
+            **({"actions": list(self.actions)} if self.actions else {}),
         }
 
 
 def session_jobs(config: SetConfig) -> list[SessionJob]:
     """Every session of a set, in order."""
     streamed = config.split == "train"
-    scenes = JUDGE_SCENES if config.edition == JUDGE else SCENES[config.split]
+    scenes = JUDGE_SCENES if config.edition == JUDGE else {**SCENES, SEALED: SEALED_SCENES}[config.split]
     jobs = [
         SessionJob(
             edition=config.edition,
@@ -96,6 +101,7 @@ def session_jobs(config: SetConfig) -> list[SessionJob]:
             policy_seed=0 if streamed else config.seed + i // scenes,
             duration_s=config.duration_s,
             sound_rate=config.sound_rate,
+            actions=config.actions,
         )
         for i in range(config.sessions)
     ]

@@ -25,7 +25,7 @@ from foley_sim.offline.onsets import Onset, action_at, match, onsets
 from foley_sim.offline.session_sound import hum_of, render, sound_seed
 from foley_sim.rendering.surface import Surface, observe
 from foley_sim.rendering.views import VIEW_NAMES, jpeg_views
-from foley_sim.robots.actions import Plan
+from foley_sim.robots.actions import Action, Plan
 from foley_sim.robots.gantry import Gantry
 from foley_sim.robots.tool import stick_width
 from foley_sim.sound.audibility import rise_db
@@ -48,7 +48,7 @@ _PER_ROW = STATE_RATE_HZ // MOTION_RATE
 
 @dataclasses.dataclass(frozen=True)
 class SessionJob:
-    """One session to be made. scene_split: of make_scene; `stream` for training."""
+    """One session to be made. scene_split: of make_scene; `stream` for training. actions: empty: all."""
 
     edition: str
     scene_split: str
@@ -57,6 +57,7 @@ class SessionJob:
     duration_s: float
     sound_rate: int
     views: bool = False
+    actions: tuple[Action, ...] = ()
 
     def scene(self) -> SceneSpec:
         """What is touched."""
@@ -113,6 +114,7 @@ def make_session(
         depth_rate_hz=0.0,
         audio_block=100,
         save_contacts=True,
+        actions=job.actions,
         sound=_Unheard(scene.microphone.sample_rate),
     )
     states, plans, frames = _run(world, job.duration_s, progress)

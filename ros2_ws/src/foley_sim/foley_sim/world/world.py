@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from foley_sim.motion.policy import Policy
 from foley_sim.motion.second_hand import DELAY_NS, plan_hold, plan_return
 from foley_sim.physics import mjcf
 from foley_sim.robots import robots_of
-from foley_sim.robots.actions import Plan, Target
+from foley_sim.robots.actions import Action, Plan, Target
 from foley_sim.spec import ObjectSpec, SceneSpec
 from foley_sim.world.arm import STATE_NS, STATE_RATE_HZ, STEP_NS, Hand
 from foley_sim.world.contact_log import ContactLog, SavedContacts
@@ -51,6 +51,7 @@ class World:
         explore_s: the policy begins nothing after this time; 0 for no limit.
         camera_rate_hz, depth_rate_hz: of the snapshots; 0 for none.
         touch: which objects the policy may touch; None for all.
+        actions: what the policy does, with equal shares; empty: all that the edition has and the striker can do.
         audio_block: chunks of sound rendered at a time; more is faster and later. The samples are the same.
         save_contacts: whether `saved_contacts` is wanted at the end; needs memory for every event.
         sound: what renders the sound; None for what the scene's edition has.
@@ -71,6 +72,7 @@ class World:
         depth_rate_hz: float = 10.0,
         audio_block: int = 1,
         touch: Callable[[ObjectSpec], bool] | None = None,
+        actions: Sequence[Action] = (),
         save_contacts: bool = False,
         sound: Sound | None = None,
     ) -> None:
@@ -83,7 +85,7 @@ class World:
         self.scene = scene
         self.model = mjcf.load(scene)
         self._data = mujoco.MjData(self.model)
-        self.policy = Policy(scene, seed, touch=touch)
+        self.policy = Policy(scene, seed, dict.fromkeys(actions, 1.0) if actions else None, touch)
         self.sound = sound_for(scene, seed=seed) if sound is None else sound
         self._rng = np.random.default_rng([0xF0CE, scene.seed, seed])
         self._explore = explore

@@ -11,6 +11,7 @@ from foley_sim.foleysim1.scenes import (
     HELD_OUT_FAMILIES,
     MATERIALS,
     SCENES,
+    SEALED,
     STREAM,
     families,
     make_scene,
@@ -127,3 +128,19 @@ def test_the_stream_is_training_scenes_that_no_split_has(scenes):
 def test_scenes_beyond_the_stream_are_refused():
     with pytest.raises(ValueError, match="stream scenes 0 to 99999"):
         make_scene(100_000, STREAM)
+
+
+def test_sealed_scenes_are_of_the_test_s_rules_and_no_other_has_their_things(scenes):
+    sealed = [make_scene(seed, SEALED) for seed in range(24)]
+    things = [o for scene in sealed for o in scene.objects]
+    assert {scene.split for scene in sealed} == {"test"} and sealed[0].scene_id == "foleysim-1-sealed-00"
+    assert {o.shape for o in things} >= {"disc", "rod"}
+    others = [o for split in SCENES for o in objects(scenes, split)]
+    others += [o for seed in range(300) for o in make_scene(seed, STREAM).objects]
+    assert len({o.material for o in (*things, *others)}) == len(things) + len(others)
+    seeds = [scene.seed for scene in (*sealed, *itertools.chain(*scenes.values()))]
+    assert len(set(seeds)) == len(seeds)
+    for scene in sealed:
+        check_scene(scene)
+    with pytest.raises(ValueError, match="sealed scenes 0 to 23"):
+        make_scene(24, SEALED)

@@ -26,6 +26,8 @@ def test_training_has_a_scene_for_every_session_and_evaluation_has_its_scenes_in
     test = session_jobs(SetConfig(tmp_path, 50, split="test", seed=2))
     assert [(job.scene_seed, job.policy_seed) for job in test[22:26]] == [(22, 2), (23, 2), (0, 3), (1, 3)]
     assert test[0].name == "foleysim-1-test-00-p2"
+    sealed = session_jobs(SetConfig(tmp_path, 25, split="sealed"))
+    assert sealed[0].name == "foleysim-1-sealed-00-p0" and sealed[24].policy_seed == 1
     judge = session_jobs(SetConfig(tmp_path, 13, split="test", edition="foleysim-b"))
     assert (judge[12].scene_seed, judge[12].policy_seed) == (0, 1)
 
@@ -47,11 +49,20 @@ def test_a_session_s_views_do_not_depend_on_the_set(tmp_path):
         ({"seed": 99_999, "sessions": 2}, "--seed"),
         ({"duration_s": 10.001}, "--duration"),
         ({"views": 1.5}, "--views"),
+        ({"actions": ("tap", "hop")}, "--actions is `hop`"),
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path, fields, reason):
     with pytest.raises(ValueError, match=reason):
         SetConfig(**{"out": tmp_path, "sessions": 1, **fields})
+
+
+def test_a_set_may_be_of_some_actions_and_says_so(tmp_path):
+    config = SetConfig(tmp_path, 2, split="test", actions=("tap",))
+    assert {job.actions for job in session_jobs(config)} == {("tap",)} and config.settings["actions"] == [
+        "tap"
+    ]
+    assert "actions" not in SetConfig(tmp_path, 2).settings, "as sets that were made before say nothing of it"
 
 
 def test_a_duration_of_whole_rows_can_be(tmp_path):

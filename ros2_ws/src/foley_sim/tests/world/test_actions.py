@@ -84,6 +84,11 @@ def plate(rich):
     return _run(PLATE, ACTIONS)
 
 
+def test_a_world_may_be_told_what_is_done() -> None:
+    world = World(SCENE, 0, actions=("knock",), camera_rate_hz=0, depth_rate_hz=0)
+    assert {world.policy.target().action for _ in range(12)} == {"knock"}
+
+
 def test_each_action_makes_one_contact_in_time(plate):
     assert [c.action for c in plate.contacts] == list(ACTIONS)
     for contact in plate.contacts:

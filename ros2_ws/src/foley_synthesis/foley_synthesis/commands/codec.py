@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     train.add_argument("--steps", type=int, help="where they end before the minutes do")
     train.add_argument("--rate", type=int, default=16_000, help="16000 or 48000 Hz (default: %(default)s)")
     train.add_argument("--causal", action="store_true", help="a decoder that can stream")
-    train.add_argument("--latent", type=int, default=32, help="channels (default: %(default)s)")
+    train.add_argument("--latent", type=int, default=256, help="channels (default: %(default)s)")
     train.add_argument("--no-level", action="store_true", help="ablation: no level track beside the content")
     train.add_argument("--hours", type=float, default=8.0, help="of sound, at most (default: %(default)s)")
     train.add_argument("--batch", type=int, default=16)

@@ -16,6 +16,7 @@ from foley_synthesis.commands import (
     flow_regress,
     flow_sight,
     flow_table,
+    flow_taps,
 )
 
 HELP = "train, score and play a rectified flow from rendered views and hands to 8 s of sound (Hearing Hands)"
@@ -33,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  foley flow fit --train out/sets/train --validation out/sets/validation --codec out/codec --out out/contact\n"
         "  foley flow regress out/sets/train out/sets/validation --out out/regression\n"
         "  foley flow table --test out/sets/test --train out/sets/train --model flow=out/flow\n"
+        "  foley flow table --test out/test --train out/train --model flow=out/flow --sight out/sight --also seen\n"
         "  foley flow curve --train out/sets/train --validation out/sets/validation --codec out/codec --hours 1 5 20"
         " --steps 5000\n"
         "  foley flow play out/flow --scene out/scene/test-00000-scan --bag bags/test-00000    # in the browser\n"
@@ -43,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(
         dest="action",
         required=True,
-        metavar="train|score|sample|play|fit|reflow|tune|draw|regress|sight|table|curve",
+        metavar="train|score|sample|play|fit|reflow|tune|draw|regress|sight|table|curve|taps",
     )
     train = actions.add_parser("train", help="train the autoencoder of spectrograms and the flow")
     _common(train)
@@ -85,6 +87,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     flow_regress.configure(actions)
     flow_sight.configure(actions)
     flow_curve.configure(actions)
+    flow_taps.configure(actions)
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
@@ -109,7 +112,12 @@ def run(args: argparse.Namespace) -> int:
     try:
         runs = {"train": _train, "score": _score, "sample": _sample, **flow_fit.ACTIONS, **flow_draw.ACTIONS}
         runs |= {"play": flow_play.run, "regress": flow_regress.run}
-        runs |= {"sight": flow_sight.run, "table": flow_table.run, "curve": flow_curve.run}
+        runs |= {
+            "sight": flow_sight.run,
+            "table": flow_table.run,
+            "curve": flow_curve.run,
+            "taps": flow_taps.run,
+        }
         return runs[args.action](args)
     except Interrupted as stop:
         print(f"foley flow: {stop}; the same command with --resume goes on", file=sys.stderr)

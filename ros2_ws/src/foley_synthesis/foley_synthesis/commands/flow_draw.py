@@ -15,6 +15,10 @@ def configure(actions: Any) -> None:
     _windows(draw)
     draw.add_argument("--draws", type=int, default=1, help="of each window (default: %(default)s)")
     draw.add_argument("--to", type=Path, required=True, metavar="DIR", help="for <window>-<draw>.flac")
+    eyes(
+        draw,
+        "what is touched is drawn from it anew for each sound, and a flow that takes its views is given them",
+    )
     sampling(draw)
     tune = actions.add_parser(
         "tune", help="choose steps and guidance of a flow of contacts on windows of validation"
@@ -51,6 +55,40 @@ def _windows(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
+
+
+def eyes(parser: argparse.ArgumentParser, meaning: str) -> None:
+    """Options of what is seen."""
+    parser.add_argument("--sight", type=Path, metavar="DIR", help=f"trained by `foley flow sight`: {meaning}")
+    parser.add_argument(
+        "--stills",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="SET",
+        help="show the scenes of sessions that have no views (`foley sim stills`)",
+    )
+
+
+def sight_of(args: argparse.Namespace) -> Any:
+    """The sight that is asked for; None where none is.
+
+    Raises:
+        ValueError: there are stills, but nobody who looks at them; or as `open_sight`.
+    """
+    from foley_synthesis.flow.sight.inference import open_sight
+
+    if args.stills and args.sight is None:
+        raise ValueError("--stills are looked at by sight, name it with --sight")
+    return None if args.sight is None else open_sight(args.sight, threads=args.threads)
+
+
+def seen_of(args: argparse.Namespace) -> Any:
+    """What sight says of windows; None where there is none. Raises ValueError as `sight_of`."""
+    from foley_synthesis.flow.sight.windows import SeenWindows
+
+    sight = sight_of(args)
+    return None if sight is None else SeenWindows(sight, tuple(args.stills))
 
 
 def sampling(parser: argparse.ArgumentParser) -> None:
@@ -94,13 +132,13 @@ def _model(args: argparse.Namespace) -> Any:
     return load_model(args.flow, executed=args.executed, told=args.told, context=args.context)
 
 
-def _read(args: argparse.Namespace, model: Any, split: str = "") -> list[Any]:
+def _read(args: argparse.Namespace, model: Any, split: str = "", views: bool = False) -> list[Any]:
     """Windows with contacts, evenly over the set."""
     from foley_synthesis.evaluation.sound_metrics import spread
     from foley_synthesis.evaluation.windows.models import check_unseen
     from foley_synthesis.evaluation.windows.sets import read_windows
 
-    found = read_windows(args.set, split, most_sessions=args.windows, views=False)
+    found = read_windows(args.set, split, most_sessions=args.windows, views=views)
     touched = [window for window in found if len(window.contacts)]
     if not touched:
         raise ValueError(f"{args.set}: no window of 8 s has a contact")
@@ -120,11 +158,16 @@ def draw(args: argparse.Namespace) -> int:
     """Exit code 0."""
     import soundfile
 
+    from foley_synthesis.flow.contact.seen import SeenContactFlow
+    from foley_synthesis.flow.contact.ways import takes_views
     from foley_synthesis.flow.networks.mel import RATE
 
-    model = _model(args)
+    model, seen = _model(args), seen_of(args)
     model = dataclasses.replace(model, sampling=sampling_of(args, model.sampling))
-    windows = _read(args, model)
+    if seen is not None:
+        conditions = dataclasses.replace(model.conditions, views=seen if takes_views(model, seen) else None)
+        model = SeenContactFlow(dataclasses.replace(model, conditions=conditions), seen)
+    windows = _read(args, model, views=seen is not None)
     args.to.mkdir(parents=True, exist_ok=True)
     with _bar() as bar:
         task = bar.add_task("sounds", total=len(windows))

@@ -54,6 +54,7 @@ def _sets(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--validation", type=Path, nargs="+", required=True, metavar="SET", help="and of this one"
     )
+    flow_draw.eyes(parser, "what views show is given where there are any; without it none are used")
     parser.add_argument("--limit", type=int, metavar="N", help="so many sessions of each set at most")
     parser.add_argument(
         "--out", type=Path, required=True, help="checkpoint folder; an existing flow is replaced"
@@ -128,9 +129,18 @@ def _open(args: argparse.Namespace, bars: Bars) -> Any:
     import torch
 
     from foley_synthesis.flow.contact.build import open_data
+    from foley_synthesis.flow.contact.seen_things import Eyes
 
     torch.set_num_threads(args.threads)
-    return open_data(args.train, args.validation, args.codec, limit=args.limit, progress=bars.count)
+    sight = flow_draw.sight_of(args)
+    return open_data(
+        args.train,
+        args.validation,
+        args.codec,
+        eyes=None if sight is None else Eyes(sight, args.stills),
+        limit=args.limit,
+        progress=bars.count,
+    )
 
 
 def _told(args: argparse.Namespace, model_id: str, metrics: dict[str, Any]) -> int:

@@ -12,7 +12,9 @@ from foley_perception.commands import topic_options
 def configure(actions: Any) -> None:
     """Add the command's arguments."""
     play = actions.add_parser("play", help="move a hand in a scene, in the browser, and hear the sound")
-    play.add_argument("checkpoint", type=Path, help="folder written by `foley flow train`")
+    play.add_argument(
+        "checkpoint", type=Path, help="folder written by `foley flow train` or `foley flow fit`"
+    )
     play.add_argument("--scene", type=Path, required=True, metavar="DIR", help="a reconstructed scene")
     play.add_argument(
         "--bag",
@@ -40,8 +42,14 @@ def configure(actions: Any) -> None:
     play.add_argument("--host", default="127.0.0.1", help="default: this machine only")
     play.add_argument("--threads", type=int, default=2)
     play.add_argument("--seed", type=int, default=0)
-    play.add_argument("--steps", type=int, default=25, help="of Euler's method (default: %(default)s)")
-    play.add_argument("--guidance", type=float, default=4.5, help="1: none (default: %(default)s)")
+    play.add_argument(
+        "--steps",
+        type=int,
+        help="of Euler's method (default: 25, of a contact flow what its checkpoint says)",
+    )
+    play.add_argument(
+        "--guidance", type=float, help="1: none (default: 4.5, of a contact flow what its checkpoint says)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from foley_synthesis.flow.networks.rectified_flow import SampleConfig
-    from foley_synthesis.flow.play.player import PRESETS, open_player
+    from foley_synthesis.flow.play.opening import open_player
+    from foley_synthesis.flow.play.player import PRESETS
 
     if args.threads < 1:
         raise ValueError(f"--threads is {args.threads}, must be at least 1")
@@ -59,7 +68,8 @@ def run(args: argparse.Namespace) -> int:
     if args.to and args.to.suffix.lower() != ".flac":
         raise ValueError(f"--to is {args.to}, must end in .flac")
     torch.set_num_threads(args.threads)
-    sampling = SampleConfig(args.steps, args.guidance)
+    if args.steps is not None and args.steps < 1:
+        raise ValueError(f"--steps is {args.steps}, must be at least 1")
     with Console(stderr=True).status("reading the scene and the flow"):
         player = open_player(
             args.checkpoint,
@@ -70,6 +80,11 @@ def run(args: argparse.Namespace) -> int:
             threads=args.threads,
             naming=topic_options.naming_of(args, [args.bag]),
         )
+    own = player.sampling
+    sampling = SampleConfig(
+        own.steps if args.steps is None else args.steps,
+        own.guidance if args.guidance is None else args.guidance,
+    )
     return _write(args, player, sampling) if args.to else _serve(args, player, sampling)
 
 
@@ -78,7 +93,6 @@ def _write(args: argparse.Namespace, player: Any, sampling: Any) -> int:
     import soundfile
 
     from foley_perception.geometry.se3 import SE3
-    from foley_synthesis.flow.networks.mel import RATE
 
     pose = player.scene.motion[0]
     if args.at:
@@ -86,7 +100,7 @@ def _write(args: argparse.Namespace, player: Any, sampling: Any) -> int:
         pose = SE3(pose.quaternion, pose.translation + offset)
     played = player.play(player.preset(args.motion, pose), args.seed, sampling)
     args.to.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(args.to, played.sound.clip(-1, 1), RATE)
+    soundfile.write(args.to, played.sound.clip(-1, 1), played.rate)
     parts = ", ".join(f"{name} {value:.1f} s" for name, value in played.seconds.items())
     print(f"{args.to}: 8 s, made in {sum(played.seconds.values()):.1f} s ({parts})")
     return 0

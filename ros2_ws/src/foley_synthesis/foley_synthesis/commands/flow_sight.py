@@ -44,6 +44,11 @@ def configure(actions: Any) -> None:
     parser.add_argument(
         "--replicates", type=int, default=1000, help="of the bootstrap of intervals (default: %(default)s)"
     )
+    parser.add_argument(
+        "--curve", type=float, nargs="+", default=SHARES, metavar="SHARE",
+        help="of the training scenes, for the learning curve; that of 0.5 also tells how sight errs (default: "
+        f"{' '.join(map(str, SHARES))})",
+    )  # fmt: skip
     parser.add_argument("--no-curve", action="store_true", help="leave out the learning curve")
     parser.add_argument("--encoder", default="efficientnet-lite0", help="of the views (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="default: %(default)s")
@@ -71,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
     from foley_synthesis.training.state import forget_state, state_folder
     from foley_synthesis.vision.encoders import load_encoder
 
+    if not all(0 < share < 1 for share in args.curve):
+        raise ValueError(f"--curve is {' '.join(map(str, args.curve))}, must be shares between 0 and 1")
     if args.threads < 1:
         raise ValueError(f"--threads is {args.threads}, must be at least 1")
     if args.out.exists() and any(args.out.iterdir()) and not is_sight(args.out):
@@ -108,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
             found["test"],
             config,
             encoder=(args.encoder, encoder),
-            shares=() if args.no_curve else SHARES,
+            shares=() if args.no_curve else args.curve,
             replicates=args.replicates,
             kept=state_folder(args.out),
             report=report,

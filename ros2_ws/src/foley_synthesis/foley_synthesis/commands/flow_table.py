@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from foley_common.metrics_file import write_metrics
+from foley_synthesis.commands import flow_draw
 
 _SHOWN = 4  # windows of the picture
 
@@ -32,6 +33,13 @@ def configure(actions: Any) -> None:
         "--model", action="append", default=[], metavar="NAME=DIR",
         help="may be given again; several of one name are the seeds of one model",
     )  # fmt: skip
+    table.add_argument(
+        "--also", nargs="+", default=[], metavar="WAY",
+        help="rows of every flow of contacts that is given more than the plan: executed (motion and force as "
+        "measured), told (what is touched, in truth), seen (as sight says), views (to a flow that was trained with "
+        "them), context3 (the last three sounds; 1 to 5), or several of these with a plus between them",
+    )  # fmt: skip
+    flow_draw.eyes(table, "looks at what is touched, for rows that see")
     table.add_argument(
         "--redrawn", action="append", default=[], metavar="KIND=DIR",
         help="the test's contacts rendered anew by `foley sim redraw`; may be given again",
@@ -80,9 +88,11 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError(f"--{name} is {getattr(args, name)}, must be at least 1")
     torch.set_num_threads(args.threads)
     models: dict[str, list[Any]] = {}
-    for name, path in _pairs("--model", args.model):
+    for name, path in named_folders("--model", args.model):
         models.setdefault(name, []).append(load_window_model(path))
-    codecs = {name: through(codec_of(path)) for name, path in _pairs("--codec", args.codec)}
+    seen = flow_draw.seen_of(args)
+    models = given_more(models, args.also, seen)
+    codecs = {name: through(codec_of(path)) for name, path in named_folders("--codec", args.codec)}
     with Progress(console=Console(stderr=True)) as bar:
 
         def stage(name: str) -> Callable[[int, int], None]:
@@ -104,7 +114,10 @@ def run(args: argparse.Namespace) -> int:
         known = learn(train, stage("probes"))
         methods = [
             *true_rows(codecs),
-            *(redrawn_row(kind, path, test, args.draws) for kind, path in _pairs("--redrawn", args.redrawn)),
+            *(
+                redrawn_row(kind, path, test, args.draws)
+                for kind, path in named_folders("--redrawn", args.redrawn)
+            ),
             *(model_row(name, seeds, args.draws, args.seed) for name, seeds in models.items()),
             *simple_rows(train, known.mean_above, test, args.draws, args.seed),
         ]
@@ -117,6 +130,7 @@ def run(args: argparse.Namespace) -> int:
         "test": str(args.test),
         "train": {"set": str(args.train), "windows": len(train)},
         "models": {name: [model.model_id for model in seeds] for name, seeds in models.items()},
+        "sight": seen.model_id if seen else "",
         "draws": args.draws,
         "probes": known.why_no_probes or "five of each",
         **table.to_dict(seeds=True),
@@ -127,6 +141,30 @@ def run(args: argparse.Namespace) -> int:
         print(f"no probes: {known.why_no_probes}")
     print(f"{args.out}/metrics.json, table.md, bars.png, windows.png and sounds")
     return 0
+
+
+def given_more(models: dict[str, list[Any]], texts: list[str], seen: Any) -> dict[str, list[Any]]:
+    """The same, each flow of contacts followed by itself given more.
+
+    Raises:
+        ValueError: a way is not known or there twice, sight is missing or not used, or no model is a flow of contacts.
+    """
+    from foley_synthesis.flow.contact.model import ContactFlowModel
+    from foley_synthesis.flow.contact.ways import Way
+
+    ways = [Way.of(text) for text in texts]
+    if len(set(ways)) < len(ways):
+        raise ValueError("--also names one way twice")
+    if seen and not any(way.seen or way.views for way in ways):
+        raise ValueError("--sight is for rows that see: name one with --also seen")
+    found: dict[str, list[Any]] = {}
+    for name, seeds in models.items():
+        found[name] = seeds
+        if all(isinstance(model, ContactFlowModel) for model in seeds):
+            found |= {f"{name}, {way.title}": [way.given_to(model, seen) for model in seeds] for way in ways}
+    if ways and len(found) == len(models):
+        raise ValueError("--also is for flows of contacts (`foley flow fit`), and --model names none")
+    return found
 
 
 class _Shown:
@@ -168,7 +206,8 @@ def _write(out: Path, table: Any, figures: dict[str, Any], shown: _Shown) -> str
     return text
 
 
-def _pairs(option: str, texts: list[str]) -> list[tuple[str, Path]]:
+def named_folders(option: str, texts: list[str]) -> list[tuple[str, Path]]:
+    """What an option names, as NAME=DIR each. Raises ValueError where one is not."""
     found = []
     for text in texts:
         name, equals, path = text.partition("=")

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 HELP = "train the sound and material models on a dataset"
+DEFAULT_RECIPE = "paper"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +38,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shuffle-labels", action="store_true", help="permute the training labels: a sanity check"
     )
+    parser.add_argument(
+        "--recipe",
+        default=DEFAULT_RECIPE,
+        help="how the sound is learned: a recipe of vis/training/config.py, or a metrics.json of `foley vis`, whose "
+        "choice on validation is taken (default: %(default)s)",
+    )
     parser.add_argument("--exemplars", type=int, default=240, help="real sounds kept for synthesis, at most")
     parser.add_argument(
         "--encoder",
@@ -58,13 +65,14 @@ def run(args: argparse.Namespace) -> int:
     from foley_synthesis.checkpoint import MANIFEST_FILE
     from foley_synthesis.training.state import Interrupted
     from foley_synthesis.vis.training.build import UntrainableDataset, build_checkpoint
-    from foley_synthesis.vis.training.config import TrainConfig
+    from foley_synthesis.vis.training.config import TrainConfig, recipe_of
 
     console = Console()
     try:
         if args.out.exists() and any(args.out.iterdir()) and not (args.out / MANIFEST_FILE).is_file():
             raise ValueError(f"--out {args.out} is not empty and holds no checkpoint; name another folder")
         minutes = args.minutes if args.minutes is not None or args.epochs is not None else 4.0
+        recipe = recipe_of(args.recipe)
         config = TrainConfig(
             minutes=minutes,
             epochs=args.epochs,
@@ -72,11 +80,18 @@ def run(args: argparse.Namespace) -> int:
             threads=args.threads,
             exemplars=args.exemplars,
             shuffle_labels=args.shuffle_labels,
+            **recipe.training(),
         )
         dataset = open_complete(args.dataset)
         with _bars(console) as report:
             model_id, metrics = build_checkpoint(
-                dataset, args.out, config, encoder_name=args.encoder, resume=args.resume, report=report
+                dataset,
+                args.out,
+                config,
+                encoder_name=args.encoder,
+                resume=args.resume,
+                report=report,
+                model=recipe.model(),
             )
     except (DatasetError, UntrainableDataset, ValueError, OSError) as error:
         print(f"foley train: error: {error}", file=sys.stderr)

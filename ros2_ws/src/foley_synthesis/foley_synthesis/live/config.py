@@ -80,18 +80,28 @@ class SynthesizerConfig:
 
     checkpoint: str = parameter(
         "",
-        "folder of the checkpoint, of `foley train` or `foley flow train`; empty: the one that ships "
-        "with foley_synthesis",
+        "folder of the checkpoint, of `foley train`, `foley flow train` or `foley flow fit`; empty: the one "
+        "that ships with foley_synthesis",
     )
     threads: int = parameter(1, "threads of the model")
     scene: str = parameter(
         "",
-        "of a flow: folder of the reconstructed scene that views are rendered of, in fixed_frame; empty: "
-        "views are cut from the camera's picture",
+        "of a flow: folder of the reconstructed scene that views are rendered of, or whose surface is touched, in "
+        "fixed_frame; empty: views are cut from the camera's picture, the surface is that of its depth",
     )
-    solver_steps: int = parameter(10, "of a flow: steps of Euler's method; fewer are sooner and coarser")
+    solver_steps: int = parameter(
+        0,
+        "of a flow: steps of Euler's method; fewer are sooner and coarser; 0: 10, of a contact flow what its "
+        "checkpoint says, 4 at most",
+    )
     guidance: float = parameter(1.0, "of a flow: classifier-free guidance; 1 is none and takes half the time")
     seed: int = parameter(1, "of a flow: of the noise that a sound begins with; another seed, another sound")
+    stream: bool = parameter(
+        True, "of a contact flow: also tell the sound of plans as it goes on, on predicted_sound"
+    )
+    stream_lead_s: float = parameter(
+        0.3, "[s] before it is to be heard at which a chunk of that is made; the first one is made at once"
+    )
     synthesis: str = parameter("example", "of VIS: how features become sound: example or parametric")
     hand: str = parameter("parallel_gripper", "gripper description, by name or path; the hand_mapper's own")
     hand_side: str = parameter(
@@ -116,7 +126,8 @@ class SynthesizerConfig:
 
     def __post_init__(self) -> None:
         _in_range(self, 1, 64, "threads")
-        _in_range(self, 1, 1000, "solver_steps")
+        _in_range(self, 0, 1000, "solver_steps")
+        _in_range(self, 0.0, 60.0, "stream_lead_s")
         _in_range(self, 0.0, 100.0, "guidance")
         _in_range(self, 1, 2**31 - 1, "seed")
         _in_range(self, 0.0, 1.0, "tip_margin_m", "clear_m")

@@ -45,9 +45,12 @@ def load_sound_model(config: SynthesizerConfig, hand: GripperHand) -> SoundModel
         raise CorruptCheckpoint(
             folder / CONFIG_FILE,
             f"schema is `{schema}`, a sound model has {known}",
-            "name a folder that `foley train` or `foley flow train` wrote",
+            "name a folder that `foley train`, `foley flow train` or `foley flow fit` wrote",
         )
     return load(folder, config, hand)
+
+
+_FLOW_STEPS = 10  # of the paper's flow, where the configuration does not say
 
 
 # Models bring torch and their own dependencies, so each is imported only where it is loaded.
@@ -66,7 +69,21 @@ def _load_flow(folder: Path, config: SynthesizerConfig, hand: GripperHand) -> So
         folder,
         hand,
         scene=Path(config.scene).expanduser() if config.scene else None,
-        sampling=SampleConfig(config.solver_steps, config.guidance),
+        sampling=SampleConfig(config.solver_steps or _FLOW_STEPS, config.guidance),
+        seed=config.seed,
+        threads=config.threads,
+    )
+
+
+def _load_contact_flow(folder: Path, config: SynthesizerConfig, hand: GripperHand) -> SoundModel:
+    from foley_synthesis.flow.inference.contact_sound import ContactFlowSoundModel
+
+    return ContactFlowSoundModel.load(
+        folder,
+        hand,
+        scene=Path(config.scene).expanduser() if config.scene else None,
+        steps=config.solver_steps,
+        guidance=config.guidance,
         seed=config.seed,
         threads=config.threads,
     )
@@ -75,4 +92,5 @@ def _load_flow(folder: Path, config: SynthesizerConfig, hand: GripperHand) -> So
 _LOADERS: dict[str, Callable[[Path, SynthesizerConfig, GripperHand], SoundModel]] = {
     "foley-vis-1": _load_vis,
     "foley-flow-1": _load_flow,
+    "foley-contact-flow-1": _load_contact_flow,
 }

@@ -113,7 +113,9 @@ class SynthesisCore:
         try:
             path = (plan.times_ns, plan.tip)
             action = planned_action(path, plan.width, contact.time_ns, contact.position)
-            query = ContactQuery(action=action, contact_ns=contact.time_ns, tool=tool)
+            query = ContactQuery(
+                action=action, contact_ns=contact.time_ns, tool=tool, background=view.background.view()
+            )
             return self._predict(query, contact.position, streams, contact)
         except ValueError as error:
             raise _cannot(error, Reason.BAD_TRAJECTORY) from error
@@ -134,7 +136,12 @@ class SynthesisCore:
             position = contact_point(np.asarray(contact.position), streams, contact.time_ns)
             seen = executed_inputs(streams, contact.time_ns, position)
             query = ContactQuery(
-                still=seen.still, frames=seen.frames, action=seen.action, contact_ns=contact.time_ns
+                still=seen.still,
+                frames=seen.frames,
+                action=seen.action,
+                contact_ns=contact.time_ns,
+                measured=streams.tool,
+                background=view.background.view(),
             )
             return self._predict(query, position, streams, None)
         except ValueError as error:
@@ -148,8 +155,11 @@ class SynthesisCore:
         planned: PlannedContact | None,
     ) -> Predicted:
         needs = self._model.needs
-        if Input.TOOL in needs and query.tool is None:
-            raise CannotPredict(Reason.BAD_TRAJECTORY, f"{Input.TOOL.value} are not known")
+        if Input.TOOL in needs and (query.tool if query.mode == "planned" else query.measured) is None:
+            raise CannotPredict(
+                Reason.BAD_TRAJECTORY if query.mode == "planned" else Reason.NO_POSE,
+                f"{Input.TOOL.value} are not known",
+            )
         if Input.PICTURE in needs or (Input.STILL in needs and query.still is None):
             still = still_before(streams, query.contact_ns, position)
             query = dataclasses.replace(query, still=still.crop, picture=still.picture)

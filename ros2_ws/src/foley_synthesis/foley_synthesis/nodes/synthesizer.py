@@ -2,12 +2,13 @@
 
     planned_tool_trajectory ------------------------+--> worker: contact, crop, model --> predicted_audio
     contacts -> waits until the clip is over -------+                                     predicted_material
-    camera, depth, tf, ee_pose, wrench -> histories +
+    camera, depth, tf, ee_pose, wrench -> histories +             window that slides ---> predicted_sound
 
 Callbacks store. Plans go to the worker at once; a contact goes there when its clip is over and no plan waits,
 because a plan has a deadline and a contact has none. Its clip is over when a picture, a pose, and whatever else
 is sensed have come from after its end: a camera's picture comes late, and without it the model would be shown an
-older one than it learnt from. A plan that is over when its turn comes is left out if others
+older one than it learnt from. Of a model that can go on, chunks of the plans' sound are made in between, the first one
+before all else (`ros/plan_sound.py`). A plan that is over when its turn comes is left out if others
 wait, so that a slow model is late by one prediction and not by all that queue before it.
 """
 
@@ -38,6 +39,7 @@ from foley_synthesis.live.config import SynthesizerConfig
 from foley_synthesis.live.loading import load_sound_model
 from foley_synthesis.live.synthesis_core import CannotPredict, Reason, SynthesisCore, View
 from foley_synthesis.ros import convert
+from foley_synthesis.ros.plan_sound import PlanSoundOutput
 from foley_synthesis.ros.synthesizer_output import (
     SynthesizerOutput,
     hand_plan,
@@ -46,10 +48,10 @@ from foley_synthesis.ros.synthesizer_output import (
     plan_end_ns,
 )
 from foley_synthesis.ros.what_if import WhatIf
-from foley_synthesis.sound_model import PlannedTool, SoundModel
+from foley_synthesis.sound_model import PlannedTool, SoundModel, StreamingSoundModel
 
 POLL_PERIOD_S = 0.02
-HAND_OVER_PERIOD_S = 0.05
+HAND_OVER_PERIOD_S = 0.02
 
 
 class SynthesizerNode(FoleyNode[SynthesizerConfig]):
@@ -65,11 +67,15 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
     # ---- life cycle ------------------------------------------------------------------------------------
     def setup(self, config: SynthesizerConfig) -> None:
         self._settings = config
-        self._scene = SensedScene(self, Poller(self.entities, POLL_PERIOD_S), config.sensing)
+        poller = Poller(self.entities, POLL_PERIOD_S)
+        self._scene = SensedScene(self, poller, config.sensing)
         self._model = self.load_model(config)
         self._model.warm_up()
         self._core = SynthesisCore(self._model)
         self._output = SynthesizerOutput(self.entities, self._model, config.fixed_frame)
+        self._sound = None
+        if config.stream and isinstance(self._model, StreamingSoundModel):
+            self._sound = PlanSoundOutput(self, self._model, config.stream_lead_s, poller)
         self.start_worker(capacity=8)
         self.entities.subscribe(topics.TOOL_PLAN, self._on_plan)
         if config.executed and "executed" in self._model.modes:
@@ -95,6 +101,7 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
             "latency_s": f"{self._latency_s:.3f}",
             "plans_dropped": self._outdated + self.dropped_jobs,
             "late": self._late,
+            **({} if self._sound is None else self._sound.figures()),
             "model_id": self._model.model_id,
             "note": note_of(self._model, self._settings.executed),
         }
@@ -118,6 +125,9 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
     def _hand_over(self) -> None:
         """Hand over contacts whose clip is over, one at a time and only to an idle worker."""
         self._scene.poll()
+        if self.active and self._sound is not None and self.pending_jobs == 0 and self._sound.due():
+            self.put(self._go_on)
+            return
         if not (self.active and self._waiting and self.pending_jobs == 0):
             return
         contact = self._waiting[0]
@@ -128,12 +138,19 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
             self.put(lambda: self._predict_contact(contact))
 
     # ---- worker ----------------------------------------------------------------------------------------
+    def _go_on(self) -> None:
+        """The next chunk of the plans' sound."""
+        assert self._sound is not None
+        self._sound.go_on(self._scene.background)
+
     def _predict_plan(self, message: ToolTrajectory, arrival_ns: int) -> None:
         if self.pending_jobs > 1 and plan_end_ns(message) < self.now_ns():
             self._outdated += 1
             said = f"plan `{message.plan_id}` was over before its turn came, and others wait: it is left out"
             self.report("late", said)
             return
+        if self._sound is not None:
+            self._sound.begin(lambda: self._tool(message), self._scene.background, arrival_ns)
         try:
             audio, material = self._answer(lambda: self._tool(message), arrival_ns)
         except CannotPredict as reason:

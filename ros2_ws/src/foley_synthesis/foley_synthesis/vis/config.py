@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 from foley_synthesis.hearing.config import HearingConfig
+
+DECODINGS = ("clip", "onset")
+EXPONENT = 0.3  # of the cochleagram
+MATCH_LIMIT_DB = 20.0 * math.log10(4.0)  # by which the level of a real sound may be changed to match
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,12 +34,17 @@ class ModelConfig:
     dropout: float = 0.5
     heard_before: int = 5  # sound frames before the onset that the heard model sees
     heard_after: int = 54  # and after it (0.6 s)
+    decoding: str = (
+        "clip"  # sound on the plan's grid, as in the paper; `onset`: relative to a predicted onset
+    )
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.type == "int" and not (isinstance(value, int) and value >= 1):
                 raise ValueError(f"{field.name} is {value}, must be a whole number of at least 1")
+        if self.decoding not in DECODINGS:
+            raise ValueError(f"decoding is `{self.decoding}`, known are {', '.join(DECODINGS)}")
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout is {self.dropout}, must be in [0, 1)")
         if self.sound_frames % (3 * self.frame_stride):

@@ -195,7 +195,7 @@ def test_a_model_is_given_what_it_needs() -> None:
     (given,) = model.given
     assert given.tool is tool and given.camera is CAMERA and given.contact_ns == result.contact_ns
     assert given.picture is not None and given.picture.shape == (240, 320, 3)
-    with pytest.raises(CannotPredict, match="planned poses of the tool are not known") as said:
+    with pytest.raises(CannotPredict, match="poses of the tool are not known") as said:
         SynthesisCore(model).planned(path, view())
     assert said.value.reason == Reason.BAD_TRAJECTORY
     with pytest.raises(CannotPredict, match="no frame from before") as said:

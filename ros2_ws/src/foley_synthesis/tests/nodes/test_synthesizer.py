@@ -170,6 +170,53 @@ def test_a_flow_predicts_a_plan(flow_rig: Rig) -> None:
     assert flow_rig.observer.count_subscribers("contacts") == 0
 
 
+@pytest.fixture
+def contact_rig(ros_context: Any, tmp_path: Path) -> Iterator[Rig]:
+    checkpoint = _world().make_contact_flow(tmp_path / "contact")
+    rig = Rig(ros_context, {"checkpoint": str(checkpoint), "stream_lead_s": 60.0})
+    yield rig
+    rig.node._quietly(rig.node._release)
+
+
+def test_a_contact_flow_tells_the_sound_of_a_plan_as_it_goes_on(contact_rig: Rig) -> None:
+    from foley_msgs.msg import AudioChunk
+    from foley_ros import qos
+
+    chunks: list[Any] = []
+    rig, observer = contact_rig, contact_rig.observer
+    observer.create_subscription(AudioChunk, "predicted_sound", chunks.append, qos.AUDIO)
+    rig.activate()
+    rig.bench.transforms()
+    rig.seen()
+    rig.context.spin_until(lambda: observer.count_publishers("predicted_sound"), what="matching")
+    contact_ns = rig.plan(
+        30.0, plan_id="plan_7"
+    )  # its sound is told long before, however slow the machine is
+    rig.context.spin_until(lambda: len(chunks) == 15 and rig.audio, 30.0, "chunks and a prediction")
+    begins = [c.header.stamp.sec * 10**9 + c.header.stamp.nanosec for c in chunks]
+    assert begins == [contact_ns - 500_000_000 + k * 100_000_000 for k in range(15)], (
+        "until after the plan's end"
+    )
+    assert [c.first_sample for c in chunks] == [1600 * k for k in range(15)]
+    assert {(len(c.samples), c.sample_rate, c.stream_id) for c in chunks} == {
+        (1600, 16_000, f"plan_7/{begins[0]}")
+    }
+    (message,) = rig.audio
+    assert (message.audio.sample_rate, message.solver_steps, len(message.audio.samples)) == (
+        16_000,
+        4,
+        16_000,
+    )
+    values = rig.node.health().values
+    assert values["chunks"] == 15 and values["chunks_late"] == 0 and "surface" not in values["note"]
+
+    def heard() -> bool:
+        rig.bench.hear(0.01 * np.ones(4800, np.float32), rig.world.now_ns())
+        return rig.node.health().values["note"] == ""
+
+    rig.context.spin_until(heard, 15.0, "the room is heard")
+
+
 def test_a_late_prediction_is_published_and_said(flow_rig: Rig) -> None:
     import threading
 

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from foley_perception.audio.cochleagram_onset import onset_frame
 from foley_perception.clips.grid import ONSET_FRAME
 from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.beliefs.calibration import entropies, softmax
@@ -45,6 +44,7 @@ from foley_synthesis.metrics.classification import (
 )
 from foley_synthesis.metrics.cochleagram import Frames, moved
 from foley_synthesis.vis.inference.loaded import Session, open_session
+from foley_synthesis.vis.networks.decoding import amplified, decode_sounds, level_match_db
 from foley_synthesis.vis.synthesis.exemplar import ExemplarBank
 from foley_synthesis.vis.training.batches import Tensors, inputs_for
 from foley_synthesis.vis.training.build import mode_outputs
@@ -278,23 +278,20 @@ def _sound(
 
     rate_hz = s.cochlea.rate_hz
     bank = ExemplarBank(s.checkpoint.exemplars, onset_frame=s.onset_s * rate_hz)
-    bank_frames = s.pca.decode(s.checkpoint.exemplars.features)
+    bank_frames = s.exemplar_frames()
     for mode in ("planned", "executed"):
         executed = mode == "executed"
         index = torch.from_numpy(rows)
-        predicted = s.networks.vis(inputs_for(tensors, index, executed=executed)).features.numpy()
-        frames = s.pca.decode(predicted)
+        made = decode_sounds(
+            s.networks.vis(inputs_for(tensors, index, executed=executed)), s.pca, s.networks.vis.background
+        )
         matches = [
-            bank.nearest(f, onset_frame(c, s.onset_s * rate_hz))
-            for f, c in zip(predicted, frames, strict=True)
+            bank.nearest(f, at, aligned=made.aligned) for f, at in zip(made.keys, made.onset, strict=True)
         ]
         chosen = bank_frames[[match.index for match in matches]]
-        played = moved(chosen, np.asarray([match.shift for match in matches]))
-        level = (frames.mean(axis=(1, 2)) / np.maximum(chosen.mean(axis=(1, 2)), 1e-6)).clip(
-            4.0**-0.3, 4.0**0.3
-        )
-        add(f"{mode}, regression", MODES[mode], frames)
-        add(f"{mode}, example", MODES[mode], played * level[:, None, None].astype(np.float32))
+        played = moved(chosen, np.round([match.shift for match in matches]).astype(np.int64))
+        add(f"{mode}, regression", MODES[mode], made.frames)
+        add(f"{mode}, example", MODES[mode], amplified(played, level_match_db(made, chosen)))
     random = np.random.default_rng(seed).integers(len(bank_frames), size=len(rows))
     add("random exemplar", "nothing", bank_frames[random])
     add("silence", "nothing", np.zeros_like(truth))
@@ -304,7 +301,7 @@ def _sound(
         mean = features.cochleagram[train].mean(axis=0, keepdims=True)
         add("training mean", "nothing", np.broadcast_to(mean, truth.shape).astype(np.float32))
     add("truth, 50 ms late", "truth", moved(truth, round(0.05 * rate_hz)))
-    add("truth, through PCA (floor)", "truth", s.pca.decode(s.pca.encode(truth)))
+    add("truth, through PCA (floor)", "truth", s.through_pca(truth))
     items = clip_items([features.clips[i] for i in rows[keep]], rows[keep], truth[keep])
     metrics = [COCHLEAGRAM_ENVELOPE, *cochleagram_metrics(s.cochlea)]
     return measure(items, methods, metrics, weights[:, keep])

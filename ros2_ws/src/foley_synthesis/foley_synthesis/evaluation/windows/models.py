@@ -11,7 +11,7 @@ from foley_synthesis.flow.window_model import EvaluationWindow, WindowModel
 
 _CURE = "name a folder that `foley flow fit`, `reflow` or `regress` wrote"
 _LOADERS: dict[str, str] = {
-    "foley-contact-flow-1": "foley_synthesis.flow.contact.model",
+    "foley-contact-flow-2": "foley_synthesis.flow.contact.model",
     "foley-regression-1": "foley_synthesis.flow.regression.window_model",
 }
 """Schema -> module with ``load_window_model(folder: Path) -> WindowModel``, imported only where it is needed."""

@@ -140,17 +140,22 @@ def simple_rows(
         return [WindowOutput(mel_above=np.broadcast_to(mean_above[:, None], shape))]
 
     few = min(draws, len(train))
-    rng = np.random.default_rng(seed)
-    random = np.stack([rng.permutation(len(train))[:few] for _ in test])
     rows = [
         each_window(SILENCE, "nothing", lambda item: np.zeros((1, len(item.truth.waveform)), np.float32)),
         Method(MEAN, mean, "nothing"),
-        played(RANDOM, "nothing", train, random),
+        random_row(train, len(test), draws, seed),
         played(NEAREST_MOTION, "plan", train, nearest(motion_of(test), motion_of(train), few)),
     ]
     if all(window.session.views for window in (*train, *test)):
         rows.append(played(NEAREST_VIEWS, "nothing", train, nearest(views_of(test), views_of(train), few)))
     return rows
+
+
+def random_row(train: Sequence[EvaluationWindow], items: int, draws: int, seed: int) -> Method:
+    """So many random training sounds, each a real one, for each of some items."""
+    rng = np.random.default_rng(seed)
+    chosen = np.stack([rng.permutation(len(train))[: min(draws, len(train))] for _ in range(items)])
+    return played(RANDOM, "nothing", train, chosen)
 
 
 def nearest(of: NDArray[np.floating], among: NDArray[np.floating], count: int) -> NDArray[np.int64]:

@@ -24,7 +24,7 @@ class CodecConfig:
 
     rate: int = 16_000  # [Hz]
     bins: int = 80  # of the mel spectrogram
-    latent: int = 32  # channels of the content
+    latent: int = 256  # channels of the content
     width: int = 320  # at 31.25 Hz, where most of the network is: four times as cheap there
     hidden: int = 960  # of the MLP in a block
     blocks: int = 3  # of the encoder and of the decoder

@@ -1,7 +1,7 @@
 """Sound to a small latent and back: an encoder of mel spectra, a decoder of spectra, an inverse Fourier transform.
 
     sound [n] -> level [n/512] and, over it, content
-    content -> log mel [n/128, 80], levels of each 1 ms [n/128, 16] -> blocks at 125 and 31.25 Hz -> [n/512, 32]
+    content -> log mel [n/128, 80], levels of each 1 ms [n/128, 16] -> blocks at 125 and 31.25 Hz -> [n/512, 256]
     latent -> blocks at 31.25 Hz -> log mel -> blocks at 125 Hz -> magnitudes and phases [n/128, 257]
            -> inverse STFT -> times level -> sound
 
@@ -165,6 +165,20 @@ class Codec(nn.Module):
         if count:
             spectra = refined(spectra, self.window, self.config.hop, count)
         return self.sound_of(spectra, coded.level)
+
+    @torch.no_grad()
+    def changes(self, latent: Tensor, step: float = 0.5) -> Tensor:
+        """By how much the log mel spectrogram changes with each channel of latents [b, latent, n]: [latent], rms."""
+        latent = latent * self.scale + self.shift
+        before = self.decoded_mel(latent)
+        signs = torch.ones(latent.shape[-1], device=latent.device)
+        signs[1::2] = -1.0  # frames apart: a channel may tell of what changes
+        found = []
+        for channel, scale in enumerate(self.scale[:, 0]):
+            moved = latent.clone()
+            moved[:, channel] += step * scale * signs
+            found.append((self.decoded_mel(moved) - before).square().mean().sqrt() / step)
+        return torch.stack(found)
 
     def _reduced(self, like: Tensor) -> torch.autocast:
         """Matrix products at bfloat16 in training: four times as fast where the processor has them."""

@@ -248,13 +248,12 @@ def hits_of(
 
 
 def views_of(crops: Sequence[tuple[ContactItem, int]], frames: int) -> Tensor | None:
-    """Features of views [b, n, dims] of the moment nearest to each frame, NaN where there are none; None: nowhere."""
-    dims = {item.views.shape[1] for item, _ in crops if item.views is not None}
+    """What views show of the thing under the tip [b, n, dims], NaN where nothing; None: of no crop anything."""
+    dims = {item.views.features.shape[1] for item, _ in crops if item.views is not None}
     if not dims:
         return None
     seen = torch.full((len(crops), frames, dims.pop()), torch.nan)
     for row, (item, start) in enumerate(crops):
         if item.views is not None:
-            moments = (torch.arange(start, start + frames) + 0.5) * (len(item.views) / item.frames)
-            seen[row] = item.views[moments.long().clamp(max=len(item.views) - 1)].float()
+            seen[row] = item.views.rows(start, frames)
     return seen

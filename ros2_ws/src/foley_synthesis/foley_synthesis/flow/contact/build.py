@@ -12,17 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from foley_perception.action.contact_motion import GROUPS
 from foley_synthesis.flow.codec.model_file import load_codec
 from foley_synthesis.flow.codec.network import Codec
 from foley_synthesis.flow.contact.config import ContactTrainConfig
-from foley_synthesis.flow.contact.items import ContactItems
+from foley_synthesis.flow.contact.items import ContactItem, ContactItems
 from foley_synthesis.flow.contact.latents import open_items
 from foley_synthesis.flow.contact.loop import STAGE, Report, crops_of, train
+from foley_synthesis.flow.contact.loss import channel_weights
 from foley_synthesis.flow.contact.model import ContactFlowModel, load_model, save_model
 from foley_synthesis.flow.contact.reflow import make_pairs, reflow_loss, reflow_source
 from foley_synthesis.flow.contact.sampling import ContactSampling
+from foley_synthesis.flow.contact.seen_things import Eyes
 from foley_synthesis.flow.contact.validation import foreground_errors, validation_loss
 from foley_synthesis.flow.networks.contact_field import SIZES, ContactField
 from foley_synthesis.flow.networks.motion_encoder import MotionConfig
@@ -45,15 +48,22 @@ class FlowData:
     codec: Codec
     codec_id: str
     sets: tuple[str, ...]
+    sight_id: str = ""  # of what looked at the views; empty: nobody did
 
     def fingerprint(self) -> str:
-        """Of sessions, their sound and the codec: a set that was made anew has the names of the old one."""
+        """Of sessions, their sound and views, and the codec: a set that was made anew has the names of the old one."""
         names = [
-            f"{item.session_id} {item.frames} {zlib.crc32(item.latent.numpy().tobytes())}"
+            f"{item.session_id} {item.frames} {_marks(item)}"
             for items in (self.train, self.validation)
             for item in items.sessions
         ]
         return hashlib.sha256(json.dumps([self.codec_id, *names]).encode()).hexdigest()
+
+
+def _marks(item: ContactItem) -> str:
+    """Of what a session sounds like and shows."""
+    views = () if item.views is None else (item.views.features, item.views.under)
+    return " ".join(str(zlib.crc32(part.numpy().tobytes())) for part in (item.latent, *views))
 
 
 def open_data(
@@ -61,14 +71,19 @@ def open_data(
     validation: Sequence[Path],
     codec: Path,
     *,
+    eyes: Eyes | None = None,
     limit: int | None = None,
     progress: Progress = lambda stage, done, total: None,
 ) -> FlowData:
     """Sets of the splits `train` and `validation`, coded.
 
+    Args:
+        eyes: look at what is touched; None: views are not used.
+
     Raises:
         CorruptCheckpoint: the codec cannot be read.
-        ValueError: a set has no sessions of its split, a scene is in both, or the codec is not for 16 kHz.
+        ValueError: a set has no sessions of its split, a scene is in both, the codec is not for 16 kHz, or there is
+            nothing to look at but by what learned from it.
         OSError: a file cannot be read.
     """
     coder, _, codec_id = load_codec(codec)
@@ -80,12 +95,28 @@ def open_data(
         def tell(done: int, total: int, split: str = split) -> None:
             progress(split, done, total)
 
-        parts[split] = open_items(folders, split, coder, codec_id, limit=limit, progress=tell)
+        parts[split] = open_items(folders, split, coder, codec_id, limit=limit, eyes=eyes, progress=tell)
     if shared := parts["train"].scenes & parts["validation"].scenes:
         raise ValueError(
             f"{len(shared)} scenes are in training and in validation, such as {min(shared)}; leave them out of one"
         )
-    return FlowData(parts["train"], parts["validation"], coder, codec_id, tuple(map(str, sets)))
+    if eyes is not None:
+        _check_eyes(eyes, parts["train"], parts["validation"])
+    sight_id = "" if eyes is None else eyes.sight_id
+    return FlowData(parts["train"], parts["validation"], coder, codec_id, tuple(map(str, sets)), sight_id)
+
+
+def _check_eyes(eyes: Eyes, train: ContactItems, validation: ContactItems) -> None:
+    """Raises ValueError where there is nothing to look at, or sight learned from scenes of validation."""
+    if not train.seen:
+        raise ValueError(
+            "no session of training has views: make them with `foley sim sessions --views`, or stills of their scenes "
+            "with `foley sim stills`, or leave sight out"
+        )
+    if shared := eyes.train_scenes & validation.scenes:
+        raise ValueError(
+            f"sight was trained in {len(shared)} scenes of validation, such as {min(shared)}; train it in others"
+        )
 
 
 def build_flow(
@@ -133,31 +164,53 @@ def begun(
 ) -> tuple[ContactField, frozenset[str]]:
     """The field before its first step, and the scenes that it has been trained in by then.
 
+    A flow without views can be gone on from with them: what they say is 0 at first.
+
     Raises:
         ValueError: an ablation of views, of which there are none to leave out.
     """
     motion = MotionConfig.of(GROUPS)
-    if "views" in config.without and not data.train.view_dims:
+    if "views" in config.without and not data.train.seen:
         raise ValueError(
-            "without is `views`, but these sessions give none: it would change nothing, leave it out"
+            "without is `views`, but nothing is seen of these sessions: name sight with --sight, or leave it out"
         )
-    views = 0 if "views" in config.without else data.train.view_dims
+    shown = None if "views" in config.without else data.train.seen_features()
+    views = 0 if shown is None else shown.shape[-1]
     size = SIZES[config.size](motion, WHAT_DIMS, views, data.codec.config.latent)
     if start is None:
         field = ContactField(size)
-        field.set_statistics(*data.train.statistics())
+        latents, floor, motions, _ = data.train.statistics()
+        field.set_statistics(latents, floor, motions, shown)
+        changes = data.codec.changes(_some_stretches(latents[:, :-1]))
+        field.channel_weights.copy_(channel_weights(changes, config.level_weight))
         return field, frozenset()
     other = load_model(start)
-    if other.field.config != size:
-        raise ValueError(f"{start} has another size or other inputs than this training; name the same --size")
+    field = other.field
+    if shown is not None and field.config == dataclasses.replace(size, views=0):
+        field = field.seeing(shown)
+    elif field.config != size:
+        raise ValueError(
+            f"{start} has another size or other inputs than this training; name the same --size, and --sight where it "
+            "had one"
+        )
     _check_start(start, other, data)
-    return other.field, other.train_scenes
+    return field, other.train_scenes
+
+
+def _some_stretches(latents: Tensor, count: int = 16, frames: int = 64) -> Tensor:
+    """[n, content] -> [b, content, 64] from all over, at most so many."""
+    whole = latents[: len(latents) // frames * frames].unflatten(0, (-1, frames)).transpose(1, 2)
+    return whole[:: max(1, len(whole) // count)][:count]
 
 
 def _check_start(path: Path, other: ContactFlowModel, data: FlowData) -> None:
     """Raises ValueError where a flow cannot be gone on from."""
     if other.facts["codec_id"] != data.codec_id:
         raise ValueError(f"{path} was trained with another codec; name the same one with --codec")
+    if other.field.config.views and other.sight_id != data.sight_id:
+        raise ValueError(
+            f"{path} was trained with the views of another sight; name the same one with --sight"
+        )
     shared = other.train_scenes & data.validation.scenes
     if shared:
         raise ValueError(f"{path} was trained in {len(shared)} scenes of validation, such as {min(shared)}")
@@ -192,12 +245,14 @@ def written(
         "size": config.size,
         "without": list(config.without),
         "codec_id": data.codec_id,
+        "sight_id": data.sight_id if field.config.views else "",
         "sets": list(data.sets),
         "hours": round(data.train.hours, 3),
         "train_scenes": sorted(data.train.scenes | before),
     }
     metrics: dict[str, Any] = {
         "sessions": {"train": len(data.train.sessions), "validation": len(data.validation.sessions)},
+        "with_views": {"train": data.train.seen, "validation": data.validation.seen},
         "hours": data.train.hours,
         "parameters": sum(value.numel() for value in field.parameters()),
         "steps": counters.step,

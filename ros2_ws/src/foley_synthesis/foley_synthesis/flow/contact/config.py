@@ -28,9 +28,9 @@ class ContactTrainConfig:
     learning_rate: float = 1e-3  # at its highest; warmed up, then falling in half a cosine
     weight_decay: float = 1e-2
     ema_decay: float = 0.999  # of the exponential moving average of the weights, a step
-    time_mean: float = 0.0  # of the logit-normal times
+    time_mean: float = -0.6  # of the logit-normal times: early ones, where what is known of the hand decides
     time_spread: float = 1.0
-    level_weight: float = 4.0  # of the level's error against that of one channel of content
+    level_weight: float = 0.25  # of the level's error against that of all the content
     foreground_weight: float = 5.0  # of a frame that stands out of the room's tone, against one that does not
     near_contact: float = 0.5  # share of the crops that hold a contact on purpose
     executed: float = 0.5  # share of the crops that are given the motion as measured

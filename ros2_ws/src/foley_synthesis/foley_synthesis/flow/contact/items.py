@@ -21,6 +21,18 @@ LATENT_RATE = MOTION_RATE / STRIDE  # [Hz]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class SeenThings:
+    """What views show of the things of one session."""
+
+    features: Tensor  # [things + 1, dims] float16, the last row for the table; NaN: nobody looked at it
+    under: Tensor  # [n] int64: which of them lies under the planned tip; -1: the table
+
+    def rows(self, start: int, frames: int) -> Tensor:
+        """Of the thing under the tip [frames, dims]."""
+        return self.features[self.under[start : start + frames]].float()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class ContactItem:
     """One session on the grid of the latent, n frames at 31.25 Hz."""
 
@@ -36,7 +48,7 @@ class ContactItem:
     surface: Tensor  # [n] int64: which of the objects lies under the planned tip; -1: none
     contact_frame: Tensor  # [c] int64, in order
     contact_surface: Tensor  # [c] int64
-    views: Tensor | None = None  # [m, dims] at 4 Hz, NaN where not rendered
+    views: SeenThings | None = None  # None: the session has no views
 
     def __post_init__(self) -> None:
         """Raises ValueError where lengths differ."""
@@ -48,6 +60,7 @@ class ContactItem:
             "force": (len(self.force), STRIDE * n),
             "surface": (len(self.surface), n),
             "contact_surface": (len(self.contact_surface), len(self.contact_frame)),
+            "views": (n if self.views is None else len(self.views.under), n),
         }
         for name, (found, needed) in lengths.items():
             if found != needed:
@@ -55,9 +68,9 @@ class ContactItem:
 
     @classmethod
     def of(
-        cls, item: SessionItem, latent: Tensor, stands_out: Tensor, views: Tensor | None = None
+        cls, item: SessionItem, latent: Tensor, stands_out: Tensor, views: SeenThings | None = None
     ) -> ContactItem:
-        """A session whose latent [latent, n] is known."""
+        """A session whose latent [latent, n] is known; of its views, frames beyond those are left out."""
         n = latent.shape[1]
         features, rows = item.features, slice(0, STRIDE * n)
         times = torch.from_numpy(item.contacts.time_s.astype(np.float64))
@@ -74,7 +87,7 @@ class ContactItem:
             torch.from_numpy(features.under[:n].astype(np.int64)),
             (times * LATENT_RATE).floor().long().clamp(0, n - 1),
             torch.from_numpy(item.contacts.object.astype(np.int64)),
-            views,
+            None if views is None else SeenThings(views.features, views.under[:n]),
         )
 
     @property
@@ -122,9 +135,9 @@ class ContactItems:
         return sum(item.frames for item in self.sessions) / LATENT_RATE / 3600.0
 
     @property
-    def view_dims(self) -> int:
-        """Numbers of all views at one moment; 0: there are none."""
-        return next((item.views.shape[1] for item in self.sessions if item.views is not None), 0)
+    def seen(self) -> int:
+        """Sessions that have views."""
+        return sum(item.views is not None for item in self.sessions)
 
     def mean_weight(self, foreground_weight: float) -> float:
         """Mean over frames of what a frame weighs before it is normalised."""
@@ -134,7 +147,6 @@ class ContactItems:
     def statistics(self, most: int = 100) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """Latents, floors, motions and views of some sessions, channels last, for the field's input scales."""
         some = self.sessions[:: max(1, len(self.sessions) // most)]
-        views = [item.views for item in some if item.views is not None]
         motions = [
             torch.from_numpy(item.motion(np.arange(0, len(item.planned), 2), executed))
             for item in some
@@ -144,5 +156,10 @@ class ContactItems:
             torch.cat([item.latent.T for item in some]).float(),
             torch.cat([item.floors for item in some]),
             torch.cat(motions),
-            torch.cat(views).float() if views else None,
+            self.seen_features(),
         )
+
+    def seen_features(self) -> Tensor | None:
+        """What views show of all things of all sessions, for the field's input scales; None: there are no views."""
+        found = [item.views.features for item in self.sessions if item.views is not None]
+        return torch.cat(found).float() if found else None

@@ -1,6 +1,8 @@
 """Sessions through a codec: each once, kept beside its set.
 
 <set>/.latents/<codec>/<session>.safetensors    latent [latent, n] float16, and how much each frame stands out
+
+What views show is kept beside them, see `seen_things.py`.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from foley_perception.action.gripper import GripperHand
 from foley_synthesis.flow.codec import layers, level, network, spectrum
 from foley_synthesis.flow.codec.network import Codec
 from foley_synthesis.flow.contact.items import ContactItem, ContactItems
+from foley_synthesis.flow.contact.seen_things import Eyes
 from foley_synthesis.flow.networks import mel
 from foley_synthesis.flow.networks.motion_encoder import STRIDE
 from foley_synthesis.flow.session_cache import kept_folders
@@ -38,12 +41,14 @@ def open_items(
     *,
     hand: str = "parallel_gripper",
     limit: int | None = None,
+    eyes: Eyes | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ContactItems:
     """The sessions of sets that are of one split.
 
     Args:
         limit: sessions of each set at most, by name.
+        eyes: look at the things of those that have views; None: nobody looks.
 
     Raises:
         SessionsError: a set has no sessions, one twice, a scene in two splits, or one of another split than it says.
@@ -57,7 +62,8 @@ def open_items(
         item = read_item(path, gripper)
         seen.append(item)
         if item.split == split:
-            found.append(ContactItem.of(item, *cached_latent(item, codec, codec_id)))
+            views = None if eyes is None else eyes.of(item)
+            found.append(ContactItem.of(item, *cached_latent(item, codec, codec_id), views))
         progress(done, len(paths))
     if not found:
         raise ValueError(f"no session of {', '.join(map(str, folders))} is of split `{split}`")

@@ -29,17 +29,17 @@ _WARM_UP_STEPS = 500
 class _Step(nn.Module):
     """The loss as a module, so that several processes share its gradients."""
 
-    def __init__(self, field: ContactField, config: ContactTrainConfig, precision: torch.dtype) -> None:
+    def __init__(self, field: ContactField, precision: torch.dtype) -> None:
         super().__init__()
         self.field = field
-        self._level_weight, self._precision = config.level_weight, precision
+        self._precision = precision
 
     def forward(self, batch: ContactBatch, draw: FlowDraw) -> Tensor:
         low = self._precision != torch.float32
         with torch.autocast(batch.latent.device.type, self._precision, enabled=low):
             condition = self.field.condition(batch.condition, batch.given, batch.groups)
             errors = flow_errors(self.field, self.field.normalise(batch.latent), condition, draw)
-        return weighted_mean(errors, batch.weight, self._level_weight)
+        return weighted_mean(errors, batch.weight, self.field.channel_weights)
 
 
 def crops_of(items: ContactItems, config: ContactTrainConfig) -> Source:
@@ -102,7 +102,7 @@ def train(
     @functools.cache
     def shared() -> nn.Module:
         """Made at the first step: it takes the weights that are there then."""
-        return processes.shared(_Step(field, config, precision_of(config, device)), device)
+        return processes.shared(_Step(field, precision_of(config, device)), device)
 
     def loss(step: int, done: float) -> tuple[Tensor, dict[str, float]]:
         batch, draw = source(field, torch.Generator().manual_seed(config.seed * 1_000_003 + step))

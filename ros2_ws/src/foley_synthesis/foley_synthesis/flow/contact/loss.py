@@ -64,14 +64,21 @@ def flow_errors(
     return errors
 
 
-def weighted_mean(errors: Tensor, frames: Tensor, level_weight: float) -> Tensor:
-    """Mean of errors [b, latent, n] with a weight for each frame [b, n], and one for the level against a channel.
+def channel_weights(changes: Tensor, level_weight: float) -> Tensor:
+    """Weights of the error of each channel [latent], level last, that add up to 1.
+
+    Args:
+        changes: by how much the sound changes with each channel of content [content], in any unit.
+        level_weight: of the level against all the content.
+    """
+    content = changes / changes.sum()
+    return torch.cat([content, content.new_tensor([level_weight])]) / (1.0 + level_weight)
+
+
+def weighted_mean(errors: Tensor, frames: Tensor, channels: Tensor) -> Tensor:
+    """Mean of errors [b, latent, n] with a weight for each frame [b, n] and each channel [latent].
 
     The weights of frames have mean 1 over the training data and are not normalised here: a step on two halves of a
     batch is the same as one on the whole.
     """
-    channels = torch.ones(errors.shape[1], device=errors.device)
-    channels[-1] = level_weight
-    return (errors * frames.to(errors)[:, None] * channels[:, None]).mean(0).sum() / (
-        channels.sum() * errors.shape[2]
-    )
+    return (errors * frames.to(errors)[:, None] * channels.to(errors)[:, None]).sum(1).mean()

@@ -35,7 +35,7 @@ from foley_synthesis.flow.networks.contact_field import (
 )
 from foley_synthesis.flow.window_model import EvaluationWindow, WindowGiven
 
-SCHEMA = "foley-contact-flow-1"
+SCHEMA = "foley-contact-flow-2"
 _CURE = "copy the checkpoint again, or train one with `foley flow fit`"
 _SCORE_TIMES = 16
 
@@ -60,8 +60,14 @@ class ContactFlowModel:
 
     @property
     def train_scenes(self) -> frozenset[str]:
-        """Scene ids that it was trained in."""
-        return frozenset(self.facts["train_scenes"])
+        """Scene ids that it was trained in, or what looks for it."""
+        seen = self.conditions.views
+        return frozenset(self.facts["train_scenes"]) | (seen.train_scenes if seen else frozenset())
+
+    @property
+    def sight_id(self) -> str:
+        """Of the sight whose views it was trained with; empty: with none."""
+        return str(self.facts.get("sight_id", ""))
 
     @torch.no_grad()
     def sounds(self, condition: ContactCondition, noise: Tensor) -> Tensor:
@@ -110,7 +116,8 @@ class ContactFlowModel:
             errors = flow_errors(
                 field, data, known.expand(len(data), -1, -1), FlowDraw(noise, t.expand(len(data)))
             )
-            scores -= errors.double().mean((1, 2)) / len(times)
+            weighted = (errors * field.channel_weights[:, None]).double().sum(1)
+            scores -= weighted.mean(1) / len(times)
         return scores.numpy()
 
 

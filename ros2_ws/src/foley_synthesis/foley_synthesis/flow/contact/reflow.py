@@ -108,7 +108,7 @@ def reflow_loss(pairs: Pairs) -> Callable[[ContactField], float]:
                 errors = flow_errors(
                     field, data, known, FlowDraw(noise, torch.full((len(data),), begin / _GRID))
                 )
-                total += float(weighted_mean(errors, batch.weight, pairs.config.level_weight))
+                total += float(weighted_mean(errors, batch.weight, field.channel_weights))
         return total / (len(pairs) * _GRID)
 
     return loss

@@ -61,24 +61,37 @@ def sample_latent(
     condition: Tensor,  # [b, n, c]
     null: Tensor | None,  # [b, n, c]; None: no guidance
     config: ContactSampling,
+    fixed: Tensor | None = None,
 ) -> Tensor:
     """The latent at unit variance, of noise of this shape.
+
+    Args:
+        fixed: its first frames [b, latent, p], which are known: at every time of the flow they lie where their own
+            straight path has them, as in training, and what follows is sampled so that it goes on from them.
 
     Raises:
         ValueError: there is to be guidance, but no null condition.
     """
     if null is None and config.guidance != 1.0:
         raise ValueError(f"guidance is {config.guidance}, which needs the null condition")
-    x = config.temperature * noise
-    times = torch.linspace(0.0, 1.0, config.steps + 1).tolist()
+    start = config.temperature * noise
+    x, times = start, torch.linspace(0.0, 1.0, config.steps + 1).tolist()
     for begin, end in itertools.pairwise(times):
         speed = _speed(field, x, begin, condition, null, config)
-        ahead = x + (end - begin) * speed
+        ahead = _held(x + (end - begin) * speed, start, end, fixed)
         if config.method == "heun" and end < 1.0:
             speed = (speed + _speed(field, ahead, end, condition, null, config)) / 2
-            ahead = x + (end - begin) * speed
+            ahead = _held(x + (end - begin) * speed, start, end, fixed)
         x = ahead
     return x
+
+
+def _held(x: Tensor, start: Tensor, t: float, fixed: Tensor | None) -> Tensor:
+    """A sample at a time, with its fixed frames on their way from the noise."""
+    if fixed is None or not fixed.shape[-1]:
+        return x
+    known = fixed.shape[-1]
+    return torch.cat([(1.0 - t) * start[..., :known] + t * fixed, x[..., known:]], dim=-1)
 
 
 def _speed(

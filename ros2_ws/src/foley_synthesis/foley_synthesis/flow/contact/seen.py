@@ -36,7 +36,7 @@ class SeenConditions(WindowConditions):
         super().__post_init__()
         if self.seen is None or self.told != "nothing":
             raise ValueError(
-                f"told is `{self.told}` and seen {self.seen}: sight stands in place of the truth"
+                f"told is `{self.told}` and seen is {self.seen}, but sight stands in place of the truth"
             )
 
     def of(self, window: EvaluationWindow, codec: Codec) -> ContactCondition:
@@ -58,6 +58,10 @@ class SeenContactFlow:
     model: ContactFlowModel
     seen: SeenWindows
     drawn: bool = True
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where the flow is told the truth as well."""
+        self._expecting()
 
     @property
     def given(self) -> WindowGiven:
@@ -105,8 +109,8 @@ class SeenContactFlow:
 
     def _expecting(self) -> ContactFlowModel:
         own = self.model.conditions
-        seen = SeenConditions(own.executed, own.told, own.context, own.hand, self.seen)
-        return dataclasses.replace(self.model, conditions=seen)
+        known = {field.name: getattr(own, field.name) for field in dataclasses.fields(own)}
+        return dataclasses.replace(self.model, conditions=SeenConditions(**known, seen=self.seen))
 
 
 def told(condition: ContactCondition, what: NDArray[np.float32]) -> ContactCondition:

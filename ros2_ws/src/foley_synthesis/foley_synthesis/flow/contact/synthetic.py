@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from foley_perception.action.contact_motion import GROUPS, MOTION_CHANNELS, NAMES
-from foley_synthesis.flow.contact.items import ContactItem, ContactItems
+from foley_synthesis.flow.contact.items import ContactItem, ContactItems, SeenThings
 from foley_synthesis.flow.networks.contact_field import ContactField, tiny
 from foley_synthesis.flow.networks.motion_encoder import MotionConfig
 from foley_synthesis.flow.what import MATERIAL_COLUMNS, PRESENCE_COLUMN, SHAPE_COLUMNS, WHAT_DIMS
@@ -47,8 +47,14 @@ def synthetic_item(index: int, frames: int = 120, views: int = 0) -> ContactItem
         surface,
         contacts,
         surface[contacts],
-        torch.randn(frames // 8, views, generator=generator) if views else None,
+        _seen(views, surface, generator) if views else None,
     )
+
+
+def _seen(views: int, surface: torch.Tensor, generator: torch.Generator) -> SeenThings:
+    shown = torch.randn(3, views, generator=generator)
+    shown[-1] = torch.nan  # the table
+    return SeenThings(shown.half(), surface)
 
 
 def synthetic_items(count: int = 6, frames: int = 120, first: int = 0, views: int = 0) -> ContactItems:

@@ -55,7 +55,7 @@ def validation_loss(
             batch = batch.to(device)
             condition = field.condition(batch.condition, batch.given, batch.groups)
             errors = flow_errors(field, field.normalise(batch.latent), condition, draw)
-            total += float(weighted_mean(errors, batch.weight, config.level_weight)) * len(batch.latent)
+            total += float(weighted_mean(errors, batch.weight, field.channel_weights)) * len(batch.latent)
         return total / (windows * draws)
 
     return loss

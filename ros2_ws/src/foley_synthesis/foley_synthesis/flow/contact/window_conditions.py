@@ -18,6 +18,7 @@ from foley_synthesis.flow.networks.contact_field import MAX_HITS, ContactConditi
 from foley_synthesis.flow.networks.motion_encoder import STRIDE
 from foley_synthesis.flow.session_features import at_16_khz, session_features
 from foley_synthesis.flow.session_items import Contacts, SessionItem
+from foley_synthesis.flow.sight.windows import SeenWindows
 from foley_synthesis.flow.what import WHAT_DIMS, what_of
 from foley_synthesis.flow.window_model import EVALUATION_ROWS, EvaluationWindow
 
@@ -36,6 +37,7 @@ class WindowConditions:
     told: Told = "nothing"  # of what lies under the tip; `true`: what the session's facts say
     context: int = 0  # earlier sounds of each surface that may be heard
     hand: str = "parallel_gripper"
+    views: SeenWindows | None = None  # sight that looks at what is touched
 
     def __post_init__(self) -> None:
         if self.told not in ("nothing", "true"):
@@ -58,7 +60,15 @@ class WindowConditions:
             item.floor(start)[None],
             item.what(start, frames)[None] if self.told == "true" else None,
             hits_of([item], [chosen], surfaces, executed),
+            None if self.views is None else torch.from_numpy(self.views.features(window))[None],
         )
+
+    def motion(self, window: EvaluationWindow, codec: Codec, begin: int, end: int) -> torch.Tensor:
+        """Rows [1, end - begin, channels] of the motion around a window, counted from its first; it rests beyond the
+        session's ends."""
+        item = self._session(window, codec)
+        rows = np.arange(window.first_row + begin, window.first_row + end)
+        return torch.from_numpy(item.motion(rows.clip(0, len(item.planned) - 1), self.executed))[None]
 
     def _session(self, window: EvaluationWindow, codec: Codec) -> ContactItem:
         session = window.session

@@ -112,7 +112,7 @@ class ContactCondition:
     floor: Tensor | None = None  # [b, floor] of the room before anything moves [dB]
     what: Tensor | None = None  # [b, n, what], NaN where not known
     hits: Hits | None = None
-    views: Tensor | None = None  # [b, m, views] at moments evenly over the stretch, NaN where not rendered
+    views: Tensor | None = None  # [b, m, views] at moments evenly over the stretch, NaN where nothing is seen
 
     @property
     def frames(self) -> int:
@@ -136,6 +136,7 @@ class ContactField(nn.Module):
 
     latent_mean: Tensor
     latent_std: Tensor
+    channel_weights: Tensor  # [latent] of each channel's error; they add up to 1
     floor_mean: Tensor
     floor_std: Tensor
     views_mean: Tensor
@@ -148,6 +149,7 @@ class ContactField(nn.Module):
         for name, dims in (("latent", config.latent), ("floor", config.floor), ("views", config.views)):
             self.register_buffer(f"{name}_mean", torch.zeros(dims))
             self.register_buffer(f"{name}_std", torch.ones(dims))
+        self.register_buffer("channel_weights", torch.full((config.latent,), 1.0 / config.latent))
         self.motion = MotionEncoder(config.motion)
         self._floor = nn.Linear(config.floor, inner)
         self._what = nn.Linear(config.what, inner)
@@ -174,13 +176,35 @@ class ContactField(nn.Module):
         """Mean and spread of training data, channels last, so that the network sees unit size; NaN is left out."""
         self.motion.set_statistics(motion)
         for name, values in (("latent", latent), ("floor", floor), ("views", views)):
-            if values is None or not values.numel():
-                continue
-            flat = values.reshape(-1, values.shape[-1]).double()
-            flat = flat[flat.isfinite().all(-1)]
-            if len(flat) > 1:
-                self.get_buffer(f"{name}_mean").copy_(flat.mean(0))
-                self.get_buffer(f"{name}_std").copy_(flat.std(0).clamp(min=1e-3))
+            self._set_scale(name, values)
+
+    def _set_scale(self, name: str, values: Tensor | None) -> None:
+        if values is None or not values.numel():
+            return
+        flat = values.reshape(-1, values.shape[-1]).double()
+        flat = flat[flat.isfinite().all(-1)]
+        if len(flat) > 1:
+            self.get_buffer(f"{name}_mean").copy_(flat.mean(0))
+            self.get_buffer(f"{name}_std").copy_(flat.std(0).clamp(min=1e-3))
+
+    def seeing(self, views: Tensor) -> ContactField:
+        """The same field with views as a further input, which says nothing until it is trained.
+
+        Args:
+            views: [..., dims] of training, for their scale.
+
+        Raises:
+            ValueError: it sees already.
+        """
+        if self.config.views:
+            raise ValueError("the field has views already")
+        made = ContactField(dataclasses.replace(self.config, views=views.shape[-1]))
+        state = made.state_dict() | {
+            name: value for name, value in self.state_dict().items() if not name.startswith("views_")
+        }
+        made.load_state_dict(state)
+        made._set_scale("views", views)
+        return made
 
     def normalise(self, latent: Tensor) -> Tensor:
         """[..., latent, n] of the codec to unit variance."""
@@ -240,15 +264,22 @@ class ContactField(nn.Module):
         return null if value is None else torch.where(present[..., None], value, null)
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
-        """The field [b, latent, n] at x [b, latent, n] and times t [b] in [0, 1]; condition of :meth:`condition`."""
+        """The field [b, latent, n] at x [b, latent, n] and times t [b] in [0, 1]; condition of :meth:`condition`.
+
+        The network tells only by how much it differs from the best field for data that are noise themselves (as in
+        Karras et al. 2022, section 5): channels of which nothing can be told cost it nothing.
+        """
         time = self._time(_waves(1000.0 * t, _TIME))
         hidden = self._inwards(torch.cat([x.transpose(1, 2), condition.to(x.dtype)], dim=-1))
         turns = _turns(x.shape[2], self.config.width // self.config.heads, x.device)
         for block in self._blocks:
             hidden = block(hidden, time, condition, turns)
         scale, shift = self._last(time)[:, None].float().chunk(2, dim=-1)
-        field: Tensor = self._outwards(self._norm(hidden.float()) * (1.0 + scale) + shift)
-        return field.float().transpose(1, 2)
+        told: Tensor = self._outwards(self._norm(hidden.float()) * (1.0 + scale) + shift)
+        t = t.float()[:, None, None]
+        variance = t.square() + (1.0 - t).square()  # of x, were the data noise
+        field: Tensor = (2.0 * t - 1.0) / variance * x + told.float().transpose(1, 2) * variance.rsqrt()
+        return field
 
 
 _TIME = 128  # channels of the flow's time

@@ -1,6 +1,7 @@
 """Motions of a hand for 8 s: taps and strokes on what lies under it, or those that somebody made by hand.
 
-A motion is the tool's pose at the moments of a window's keypoints: 30 a second.
+A motion is the tool's pose at moments of 8 s: those of a window's keypoints, 30 a second, or those that a contact flow
+knows, 125 a second.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from foley_common.session_file import MOTION_RATE
 from foley_perception.clips.grid import FRAME_RATE, WINDOW_KEYPOINTS, WINDOW_S
 from foley_perception.gaussians.gaussians import Gaussians
 from foley_perception.gaussians.height_map import COVERED
@@ -22,6 +24,9 @@ from foley_synthesis.flow.inference.motion import MotionError
 Array = NDArray[np.float64]
 MOMENTS_S = np.arange(WINDOW_KEYPOINTS) / FRAME_RATE
 """Times of a motion's poses [240]."""
+FINE_MOMENTS_S = np.arange(round(WINDOW_S * MOTION_RATE)) / MOTION_RATE
+"""The same at the rate at which contacts are told apart [1000]."""
+_SMOOTHED_S = 0.03  # over which what somebody did is smoothed on that grid: a mouse moves in steps
 
 
 def surface_below(gaussians: Gaussians, point: Array) -> Array:
@@ -42,19 +47,31 @@ def surface_below(gaussians: Gaussians, point: Array) -> Array:
     return np.asarray(point + down * float(seen.depth[2, 2]))
 
 
-def taps(tx_world_tool: SE3, tip: Array, surface: Array, *, count: int = 5, height_m: float = 0.08) -> SE3:
-    """Poses [240] of a tool that comes down on a surface, evenly in time.
+def taps(
+    tx_world_tool: SE3,
+    tip: Array,
+    surface: Array,
+    *,
+    count: int = 5,
+    height_m: float = 0.08,
+    depth_m: float = 0.0,
+    moments_s: Array = MOMENTS_S,
+) -> SE3:
+    """Poses [n] of a tool that comes down on a surface, evenly in time.
 
     Args:
         tx_world_tool: whose orientation is kept.
         tip: of the tool at that pose [3].
         surface: where the tip comes down [3].
+        depth_m: of its turn below the surface, as of a robot that cannot stop at once; 0: it turns upon it.
     """
     _check(count=count, height_m=height_m)
-    phase = MOMENTS_S * count / WINDOW_S % 1.0
+    phase = moments_s * count / WINDOW_S % 1.0
     # Down in a third of the time, faster and faster, and up again as it came.
     away = np.clip(np.abs(phase - 0.5) * 3.0, 0.0, 1.0)
     lift = height_m * away * (2.0 - away)
+    if depth_m:  # a hyperbola: it turns at -depth, and is as before far from there
+        lift = np.sqrt(np.square(lift) + (2 * depth_m) ** 2) - 3 * depth_m
     path = surface + lift[:, None] * np.array([0.0, 0.0, 1.0])
     return _moved(tx_world_tool, path - tip)
 
@@ -67,21 +84,27 @@ def strokes(
     count: int = 4,
     length_m: float = 0.06,
     height_m: float = 0.04,
+    depth_m: float = 0.0,
+    moments_s: Array = MOMENTS_S,
 ) -> SE3:
-    """Poses [240] of a tool that comes down, is drawn along x to and fro on a level, and goes up again."""
+    """Poses [n] of a tool that comes down, is drawn along x to and fro on a level, and goes up again.
+
+    Args:
+        depth_m: of that level below the surface: how hard it presses.
+    """
     _check(count=count, height_m=height_m, length_m=length_m)
-    on = (MOMENTS_S > 1.0) & (MOMENTS_S < WINDOW_S - 1.0)
-    lift = height_m * np.clip(np.maximum(1.0 - MOMENTS_S, MOMENTS_S - (WINDOW_S - 1.0)), 0.0, 1.0)
-    turns = np.clip((MOMENTS_S - 1.0) / (WINDOW_S - 2.0), 0.0, 1.0) * count
+    on = (moments_s > 1.0) & (moments_s < WINDOW_S - 1.0)
+    lift = height_m * np.clip(np.maximum(1.0 - moments_s, moments_s - (WINDOW_S - 1.0)), 0.0, 1.0) - depth_m
+    turns = np.clip((moments_s - 1.0) / (WINDOW_S - 2.0), 0.0, 1.0) * count
     along = np.where(on, length_m / 2 * np.sin(np.pi * turns), 0.0)
     path = surface + lift[:, None] * np.array([0.0, 0.0, 1.0]) + along[:, None] * np.array([1.0, 0.0, 0.0])
     return _moved(tx_world_tool, path - tip)
 
 
-def performed(moments: Sequence[tuple[float, SE3]]) -> SE3:
-    """Poses [240] of what somebody did: times [s] from the start, at which a pose was taken on.
+def performed(moments: Sequence[tuple[float, SE3]], moments_s: Array = MOMENTS_S) -> SE3:
+    """Poses [n] of what somebody did: times [s] from the start, at which a pose was taken on.
 
-    Between them the hand moves evenly; before the first and after the last it rests.
+    Between them the hand moves evenly, and on the fine grid smoothly; before the first and after the last it rests.
 
     Raises:
         MotionError: nothing was done.
@@ -92,8 +115,14 @@ def performed(moments: Sequence[tuple[float, SE3]]) -> SE3:
     for time_s, pose in moments:
         latest[round(time_s * 1e9)] = pose
     times = np.array(sorted(latest), dtype=np.int64)
-    query = np.clip(np.round(MOMENTS_S * 1e9).astype(np.int64), times[0], times[-1])
-    return interpolate_at(times, stack([latest[int(time)] for time in times]), query)
+    query = np.clip(np.round(moments_s * 1e9).astype(np.int64), times[0], times[-1])
+    found = interpolate_at(times, stack([latest[int(time)] for time in times]), query)
+    if len(moments_s) == len(FINE_MOMENTS_S):
+        from scipy.ndimage import gaussian_filter1d
+
+        smooth = gaussian_filter1d(found.translation, _SMOOTHED_S * MOTION_RATE, axis=0, mode="nearest")
+        return SE3(found.quaternion, smooth)
+    return found
 
 
 def _moved(pose: SE3, offsets: Array) -> SE3:

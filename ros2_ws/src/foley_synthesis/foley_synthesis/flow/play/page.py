@@ -22,15 +22,15 @@ from foley_perception.geometry.se3 import SE3
 from foley_perception.hands.draw import BONES, COLOURS
 from foley_synthesis.flow.networks.mel import RATE
 from foley_synthesis.flow.networks.rectified_flow import SampleConfig
-from foley_synthesis.flow.play.motions import MOMENTS_S, performed
-from foley_synthesis.flow.play.player import Played, Player
+from foley_synthesis.flow.play.motions import performed
+from foley_synthesis.flow.play.player import Played, ScenePlayer
 
 _SHOWN = 4  # moments of the views that are shown
 _WIDTH = 160  # of a shown view [pixel]
 
 
 class Page:
-    """Serves an player until it is closed.
+    """Serves a player until it is closed.
 
     Args:
         scene: folder of the reconstructed scene.
@@ -41,7 +41,7 @@ class Page:
 
     def __init__(
         self,
-        player: Player,
+        player: ScenePlayer,
         scene: Path,
         *,
         host: str = "127.0.0.1",
@@ -51,7 +51,7 @@ class Page:
     ) -> None:
         self.server = open_viewer(scene, host=host, port=port)
         self._player, self._seed = player, seed
-        self._sampling = sampling or SampleConfig()
+        self._sampling = sampling or player.sampling
         self._moments: list[tuple[float, SE3]] | None = None  # while the hand is performed
         self._began = 0.0
         self._closing = threading.Event()
@@ -158,33 +158,34 @@ class Page:
                 self._closing.wait(0.1)
         finally:
             moments, self._moments = self._moments, None
-        return performed(moments)
+        return performed(moments, self._player.moments_s)
 
     def _publish(self, played: Played, seconds: float) -> None:
         self._mel.image, self._mel.visible = spectrogram(played.mel), True
-        self._seen.image, self._seen.visible = sheet(played), True
+        self._seen.image, self._seen.visible = sheet(played), bool(played.pictures)
         parts = ", ".join(f"{name} {value:.1f} s" for name, value in played.seconds.items())
         self._status.content = f"8 s of sound in {seconds:.1f} s ({parts})."
-        source = f"data:audio/wav;base64,{wav(played.sound)}"
+        source = f"data:audio/wav;base64,{wav(played.sound, played.rate)}"
         self._sound.content = f'<audio controls autoplay style="width: 100%" src="{source}"></audio>'
 
     def _follow(self, path: SE3) -> None:
         """Move the hand as the sound goes on, until another one is made or somebody takes it."""
         self._taken.clear()
-        began = time.monotonic()
-        while (k := int((time.monotonic() - began) * FRAME_RATE)) < len(MOMENTS_S):
+        began, moments_s = time.monotonic(), self._player.moments_s
+        while (elapsed := time.monotonic() - began) < moments_s[-1]:
+            k = int(np.searchsorted(moments_s, elapsed))
             if self._taken.is_set() or self._busy.locked() or self._closing.wait(1.0 / FRAME_RATE):
                 return
             self._show(path[k])
         self._show(self._pose())
 
 
-def wav(sound: NDArray[np.float32]) -> str:
-    """A sound at 16 kHz as the base64 of a WAV file of 16 bits."""
+def wav(sound: NDArray[np.float32], rate: int = RATE) -> str:
+    """A sound as the base64 of a WAV file of 16 bits."""
     import soundfile
 
     file = io.BytesIO()
-    soundfile.write(file, sound.clip(-1.0, 1.0), RATE, format="WAV", subtype="PCM_16")
+    soundfile.write(file, sound.clip(-1.0, 1.0), rate, format="WAV", subtype="PCM_16")
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 

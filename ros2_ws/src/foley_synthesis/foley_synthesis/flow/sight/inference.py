@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,11 @@ from foley_synthesis.flow.inference.motion import ViewSource
 from foley_synthesis.flow.sight import pictures
 from foley_synthesis.flow.sight.looks import look_at
 from foley_synthesis.flow.sight.model import SightModel
+from foley_synthesis.flow.sight.model_file import load_sight
 from foley_synthesis.flow.sight.moments import Moments, planned_tips, session_moments
 from foley_synthesis.flow.sight.posterior import WhatPosterior, posterior_of
 from foley_synthesis.flow.sight.things import Things
+from foley_synthesis.vision.encoders import load_encoder
 from foley_synthesis.vision.protocol import VisionEncoder
 
 Array = NDArray[np.float64]
@@ -27,6 +30,16 @@ KEYPOINTS = 21  # of a hand
 LOCAL_NAMES: tuple[ViewName, ...] = ("local_left", "local_right")
 LocalView = Callable[[Array], pictures.Image | None]
 """What is seen at a place of the tip [3] in the world; None where it cannot be rendered."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Seen:
+    """What was looked at of a motion over things."""
+
+    inputs: NDArray[np.float32]  # [k, inputs] of views
+    thing: NDArray[np.integer]  # [k] which thing each is of
+    things: int
+    under: NDArray[np.int32]  # [n] which thing lies under the planned tip in each latent frame; -1: the table
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -45,8 +58,8 @@ class Sight:
         if self.encoder.identity != trained:
             raise ValueError(f"sight was trained with {trained}, not {self.encoder.identity}")
 
-    def of_session(self, session: SessionData, eyes: SessionData | None = None) -> WhatPosterior:
-        """What is touched in a session as planned, one frame for every four rows of motion.
+    def look(self, session: SessionData, eyes: SessionData | None = None) -> Seen:
+        """Look at what is touched in a session as planned.
 
         Args:
             eyes: another session of the same scene, or stills of it, whose views are looked at instead.
@@ -56,7 +69,18 @@ class Sight:
         """
         moments = session_moments(session if eyes is None else eyes)
         seen = look_at(session if eyes is None else eyes, self.encoder, moments)
-        return self._posterior(moments.things, planned_tips(session), seen.inputs, seen.thing)
+        things = moments.things
+        return Seen(seen.inputs, seen.thing, len(things.centres), _under(things, planned_tips(session)))
+
+    def posterior(self, seen: Seen) -> WhatPosterior:
+        """What that is, one frame for every four rows of motion."""
+        beliefs = self.model.beliefs(seen.inputs, seen.thing, seen.things)
+        return posterior_of(seen.under, beliefs, self.model.scaling)
+
+    def features(self, seen: Seen) -> NDArray[np.float32]:
+        """What views show of each thing, then NaN for the table, at which nobody looks [things + 1, dims]."""
+        known = self.model.features(seen.inputs, seen.thing, seen.things)
+        return np.concatenate([known, np.full((1, known.shape[1]), np.nan, np.float32)])
 
     def of_motion(self, tips: Array, ground: HeightMap, view: LocalView) -> WhatPosterior:
         """What a planned motion will touch.
@@ -74,14 +98,22 @@ class Sight:
         rows = rows[kept]
         found = pictures.vectors([image for image in images if image is not None], self.encoder)
         inputs = np.concatenate([found, moments.forms(rows)], axis=1)
-        return self._posterior(things, tips, inputs, moments.thing[rows])
+        return self.posterior(Seen(inputs, moments.thing[rows], len(things.centres), _under(things, tips)))
 
-    def _posterior(
-        self, things: Things, tips: Array, inputs: NDArray[np.float32], thing: NDArray[np.integer]
-    ) -> WhatPosterior:
-        frames = things.under(tips[ROWS_PER_FRAME // 2 :: ROWS_PER_FRAME, :2][: len(tips) // ROWS_PER_FRAME])
-        beliefs = self.model.beliefs(inputs, thing, len(things.centres))
-        return posterior_of(frames, beliefs, self.model.scaling)
+
+def _under(things: Things, tips: Array) -> NDArray[np.int32]:
+    return things.under(tips[ROWS_PER_FRAME // 2 :: ROWS_PER_FRAME, :2][: len(tips) // ROWS_PER_FRAME])
+
+
+def open_sight(folder: Path, *, threads: int = 1) -> Sight:
+    """A trained sight with the encoder that it names.
+
+    Raises:
+        CorruptCheckpoint: a file is missing or damaged, or it is no sight.
+        ValueError: the encoder is not known, has no weights here, or others than sight was trained with.
+    """
+    model = load_sight(folder)
+    return Sight(model, load_encoder(str(model.facts["encoder"]["name"]), threads=threads))
 
 
 def local_views(source: ViewSource, name: ViewName = "local_right") -> LocalView:

@@ -54,6 +54,7 @@ class Scaling:
     pairs: Tensor  # [materials, shapes] share of training's objects
     hollow_pairs: Tensor  # [materials, shapes] share of those that are hollow
     hollowness: Tensor  # [] mean of hollow ones
+    basis: Tensor  # [dims, inputs] first principal components of scaled inputs
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -101,6 +102,25 @@ class SightModel:
             log_size_std=(variance.sqrt() * scale).numpy(),
             **chances,
         )
+
+    def features(
+        self, inputs: NDArray[np.float32], thing: NDArray[np.integer], count: int
+    ) -> NDArray[np.float32]:
+        """What views show of each of ``count`` things [count, dims], NaN of one without views.
+
+        First principal components of the mean of a thing's views. What the networks make of them says more about
+        things that they learned from than about others, on which a flow that is trained in the same scenes would rely.
+
+        Args:
+            inputs: [n, inputs].
+            thing: [n] which one each view is of.
+        """
+        scaled = (torch.from_numpy(inputs) - self.scaling.mean) / self.scaling.std
+        known = (scaled @ self.scaling.basis.T).numpy()
+        total = np.zeros((count, known.shape[1]))
+        np.add.at(total, thing, known)
+        views = np.bincount(thing, minlength=count).astype(np.float64)
+        return (total / np.where(views > 0, views, np.nan)[:, None]).astype(np.float32)
 
     def beliefs(self, inputs: NDArray[np.float32], thing: NDArray[np.integer], count: int) -> Beliefs:
         """What all views say of each of ``count`` things together; of one without views what training's things were.

@@ -1,6 +1,7 @@
 """A trained sight as a folder of plain files.
 
-model.safetensors   weights of the members, how inputs and sizes are scaled, how materials go with shapes, how it errs
+model.safetensors   weights of the members, how inputs and sizes are scaled, how materials go with shapes, how it errs,
+                    principal components of views
 config.yaml         schema, sizes, calibration, vision encoder, where the training data came from
 metrics.json        figures; not part of the model's identity
 manifest.yaml       sha256 of the first two files
@@ -20,7 +21,7 @@ from foley_synthesis.flow.sight.head import HeadConfig, SightHead
 from foley_synthesis.flow.sight.model import Confusions, Scaling, SightCalibration, SightModel
 from foley_synthesis.flow.what import MATERIALS, SHAPES
 
-SCHEMA = "foley-sight-1"
+SCHEMA = "foley-sight-2"
 _CURE = "copy the folder again, or train one with `foley flow sight`"
 
 

@@ -87,10 +87,6 @@ class WhatPosterior:
             rows[k, PRESENCE_COLUMN] = 1.0
         return rows[self.thing]
 
-    def window(self, begin: int, frames: int) -> WhatPosterior:
-        """Some of its frames: draws of another window are others."""
-        return dataclasses.replace(self, thing=self.thing[begin : begin + frames])
-
     def _hollow(self) -> Array:
         """Probability of being hollow given material and shape [t, materials, shapes]."""
         own = np.clip(self.beliefs.hollow, 1e-4, 1 - 1e-4)

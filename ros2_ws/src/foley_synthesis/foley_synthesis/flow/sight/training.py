@@ -20,6 +20,8 @@ from foley_synthesis.training.steps import falling, step
 
 Report = Callable[[int, int, float], None]
 
+FEATURES = 128
+"""Principal components that are kept of views, at most."""
 _LEAST_STD = 1e-2  # of an input: what varies less is not blown up
 _SIZE_SCALES = (0.25, 4.0)
 
@@ -143,15 +145,25 @@ def scaling_of(known: Examples) -> Scaling:
     np.add.at(pairs, (known.material, known.shape), 1.0)
     np.add.at(hollow, (known.material, known.shape), known.hollowness > 0)
     empty = known.hollowness[known.hollowness > 0]
+    mean = torch.from_numpy(known.inputs.mean(axis=0))
+    std = torch.from_numpy(np.maximum(known.inputs.std(axis=0), _LEAST_STD))
     return Scaling(
-        torch.from_numpy(known.inputs.mean(axis=0)),
-        torch.from_numpy(np.maximum(known.inputs.std(axis=0), _LEAST_STD)),
+        mean,
+        std,
         torch.from_numpy(known.log_size.mean(axis=0)),
         torch.from_numpy(np.maximum(known.log_size.std(axis=0), _LEAST_STD)),
         torch.from_numpy(pairs / pairs.sum()).float(),
         torch.from_numpy(hollow / np.maximum(pairs, 1.0)).float(),
         torch.tensor(float(empty.mean()) if len(empty) else 0.0),
+        _basis((torch.from_numpy(known.inputs[np.unique(known.object, return_index=True)[1]]) - mean) / std),
     )
+
+
+def _basis(scaled: Tensor) -> Tensor:
+    """First principal components [dims, inputs] of one view of each object, by a randomised decomposition."""
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        return torch.pca_lowrank(scaled, min(FEATURES, *scaled.shape))[2].T.contiguous()
 
 
 def calibrate(model: SightModel, validation: Examples) -> SightModel:

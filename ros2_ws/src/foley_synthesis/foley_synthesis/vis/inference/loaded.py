@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
+from numpy.typing import NDArray
+
 from foley_perception.audio.cochleagram import Cochleagram
 from foley_synthesis.beliefs.calibration import Calibration
 from foley_synthesis.checkpoint import Checkpoint, CorruptCheckpoint
 from foley_synthesis.hearing.inference.loaded import front_end_of
 from foley_synthesis.vis.config import ModelConfig
+from foley_synthesis.vis.networks.decoding import loudness, over_background, unit_level
 from foley_synthesis.vis.networks.networks import Networks
 from foley_synthesis.vis.networks.pca import Pca
 
@@ -24,6 +28,24 @@ class Session:
     cochlea: Cochleagram
     calibrations: dict[str, Calibration]  # `heard`, `planned`, `executed`
     onset_s: float  # of the contact in a clip
+
+    def exemplar_frames(self) -> NDArray[np.float32]:
+        """Cochleagrams [n, t, channels] of the exemplars, as their features tell them."""
+        exemplars, background = self.checkpoint.exemplars, self.networks.vis.background
+        frames = self.pca.decode(exemplars.features)
+        if background is None:
+            return frames
+        real = np.stack([self.cochlea(sound)[: frames.shape[1]] for sound in exemplars.audio])
+        return over_background(frames, background, loudness(real))
+
+    def through_pca(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the components keep of real cochleagrams [n, t, channels]."""
+        background = self.networks.vis.background
+        if background is None:
+            return self.pca.decode(self.pca.encode(frames))
+        level = loudness(frames)
+        unit = self.pca.decode(self.pca.encode(unit_level(frames, background, level)))
+        return over_background(unit, background, level)
 
 
 def open_session(checkpoint: Checkpoint, threads: int) -> Session:

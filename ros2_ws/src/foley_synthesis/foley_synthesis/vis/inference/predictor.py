@@ -76,16 +76,17 @@ class Predictor:
         import torch
 
         from foley_synthesis.beliefs.decode import belief_of
+        from foley_synthesis.vis.networks.decoding import decode_sounds
 
         self._check(contact)
         s = self._session
         mode: Mode = "planned" if contact.frames is None else "executed"
         with torch.inference_mode():
             sound, said = s.networks.predict(self._inputs(contact))
-            features = sound.features[0].numpy()
+            decoded = decode_sounds(sound, s.pca, s.networks.vis.background)
             belief = belief_of(said, s.calibrations[mode], self.vocabulary.labels)
-        cochleagram = s.pca.decode(features)
-        made = self._synthesise(features, cochleagram)
+        features, cochleagram = decoded.keys[0], decoded.frames[0]
+        made = self._synthesise(decoded, 0)
         return PredictedSound(
             made.waveform,
             s.cochlea.sample_rate,

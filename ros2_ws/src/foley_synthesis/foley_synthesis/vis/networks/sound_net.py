@@ -12,10 +12,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from foley_synthesis.vis.config import ModelConfig
+from foley_synthesis.vis.networks.onset_net import OnsetNet, OnsetOutput
 
 # Rough size of each action column: position [m], velocity [m/s], width [m], log(1 + force [N]).
 ACTION_SCALE = (0.05, 0.05, 0.05, 0.3, 0.3, 0.3, 0.05, 1.0)
@@ -35,6 +38,7 @@ class VisOutput(NamedTuple):
     features: Tensor  # [n, t, components]
     states: Tensor  # [n, t, hidden]
     still: Tensor  # [n, still_units], what is kept of phi(I_1)
+    onset: OnsetOutput | None = None  # where sound is decoded relative to it; `features` then have unit level
 
 
 def normalise_action(action: Tensor) -> Tensor:
@@ -46,6 +50,15 @@ def normalise_action(action: Tensor) -> Tensor:
     scaled = action / action.new_tensor(ACTION_SCALE)
     force = torch.log1p(action[..., 7:].clamp(min=0.0))
     return torch.cat([scaled[..., :7], force], dim=-1).clamp(-_ACTION_LIMIT, _ACTION_LIMIT)
+
+
+def squared_loss(predicted: Tensor, target: Tensor) -> Tensor:
+    """The mean squared distance in the frames of [n, t, components].
+
+    Beside the robust one, which forgives what is far off: with it the loud frames of a contact, a few among much
+    background, are outliers, and the prediction stays with the background.
+    """
+    return (predicted - target).square().sum(-1).mean()
 
 
 def robust_loss(predicted: Tensor, target: Tensor, epsilon: float = 1.0) -> Tensor:
@@ -74,6 +87,12 @@ class VisNet(nn.Module):
         self.lstm = nn.LSTM(inputs, config.hidden, batch_first=True)
         self.drop = nn.Dropout(config.dropout)
         self.output = nn.Linear(config.hidden, config.components)
+        self.onset = OnsetNet(config) if config.decoding == "onset" else None
+
+    @property
+    def background(self) -> NDArray[np.float32] | None:
+        """Mean frame [channels] over which sounds stand; None where they are decoded as they are."""
+        return None if self.onset is None else self.onset.background.numpy()
 
     def forward(self, batch: VisInput) -> VisOutput:
         steps = batch.action.shape[1]
@@ -86,4 +105,5 @@ class VisNet(nn.Module):
             [still[:, None].expand(-1, steps, -1), frames, batch.action, flag.expand(-1, steps, 1)], dim=-1
         )
         states, _ = self.lstm(inputs)
-        return VisOutput(self.output(self.drop(states)), states, still)
+        onset = self.onset(batch.action, still, batch.executed) if self.onset is not None else None
+        return VisOutput(self.output(self.drop(states)), states, still, onset)

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from foley_perception.dataset.reader import Clip
 from foley_synthesis.checkpoint import Exemplars
+from foley_synthesis.vis.config import MATCH_LIMIT_DB
 from foley_synthesis.vis.synthesis.search import L1Index
 
-_GAIN_LIMIT = 4.0  # of the level match, +-12 dB
+_GAIN_LIMIT = 10.0 ** (MATCH_LIMIT_DB / 20.0)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -22,7 +23,7 @@ class Match:
 
     index: int
     distance: float  # mean absolute difference of the features compared
-    shift: int  # frames that it moves
+    shift: float  # frames that it moves
 
 
 def choose_exemplars(clips: Sequence[Clip], rows: NDArray[np.integer], limit: int, seed: int) -> list[int]:
@@ -65,16 +66,22 @@ class ExemplarBank:
         self.exemplars = exemplars
         self._begin = max(int(onset_frame) - before, 0)
         self._length = before + after
-        self._onset = int(onset_frame)
+        self._onset, self._nominal = int(onset_frame), onset_frame
         self._index = L1Index(exemplars.keys[:, self._begin : self._begin + self._length])
         self._samples_per_frame = sample_rate / rate_hz
 
-    def nearest(self, features: NDArray[np.floating], onset: float) -> Match:
-        """The exemplar whose window after its onset is nearest to that of predicted features [frames, dims]."""
+    def nearest(self, features: NDArray[np.floating], onset: float, *, aligned: bool = False) -> Match:
+        """The exemplar whose window after its onset is nearest to that of predicted features [frames, dims].
+
+        Args:
+            onset: frame that the exemplar's onset moves to.
+            aligned: the features' onset lies where the exemplars' do, not at `onset`.
+        """
         shift = round(onset - self._onset) if math.isfinite(onset) else 0
-        source = np.clip(np.arange(self._begin, self._begin + self._length) + shift, 0, len(features) - 1)
+        source = np.arange(self._begin, self._begin + self._length) + (0 if aligned else shift)
+        source = np.clip(source, 0, len(features) - 1)
         index, distance = self._index.nearest(features[source][None])
-        return Match(int(index[0]), float(distance[0]), shift)
+        return Match(int(index[0]), float(distance[0]), onset - self._nominal if aligned else shift)
 
     def waveform(self, match: Match, gain: float = 1.0) -> NDArray[np.float32]:
         """The exemplar's sound moved to the predicted onset; its own background fills what moves in."""

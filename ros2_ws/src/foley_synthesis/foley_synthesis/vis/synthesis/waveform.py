@@ -8,8 +8,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_perception.audio.cochleagram_onset import onset_frame
 from foley_synthesis.vis.inference.loaded import Session
+from foley_synthesis.vis.networks.decoding import DecodedSounds, loudness
 from foley_synthesis.vis.synthesis.exemplar import ExemplarBank
 from foley_synthesis.vis.synthesis.parametric import parametric_waveform
 
@@ -44,21 +44,28 @@ class Synthesiser:
                 sample_rate=session.cochlea.sample_rate,
             )
 
-    def __call__(self, features: NDArray[np.float32], cochleagram: NDArray[np.float32]) -> SynthesisedSound:
-        """From features [t, components] and the same as a cochleagram [t, channels]."""
+    def __call__(self, sounds: DecodedSounds, row: int) -> SynthesisedSound:
+        """Of one of the sounds that were predicted."""
         s = self._session
-        onset = onset_frame(cochleagram, self._nominal)
+        onset, cochleagram = float(sounds.onset[row]), sounds.frames[row]
         if self._bank is None:
             samples = round(len(cochleagram) / s.cochlea.rate_hz * s.cochlea.sample_rate)
             waveform = parametric_waveform(cochleagram, samples, s.cochlea)
             return SynthesisedSound(waveform, onset / s.cochlea.rate_hz, "", math.nan)
-        match = self._bank.nearest(features, onset)
+        match = self._bank.nearest(sounds.keys[row], onset, aligned=sounds.aligned)
         exemplars = self._bank.exemplars
-        gain = 1.0
-        if self._match_level:
-            real = s.pca.decode(exemplars.features[match.index])
-            gain = (float(cochleagram.mean()) / max(float(real.mean()), 1e-6)) ** (1.0 / s.cochlea.exponent)
+        gain = self._gain(match.index, sounds, row) if self._match_level else 1.0
         onset_s = (self._nominal + match.shift) / s.cochlea.rate_hz
         return SynthesisedSound(
             self._bank.waveform(match, gain), onset_s, exemplars.clip_ids[match.index], match.distance
         )
+
+    def _gain(self, index: int, sounds: DecodedSounds, row: int) -> float:
+        """That brings an exemplar to the predicted level: its loudest frame where that is predicted, else its mean."""
+        s, exemplars = self._session, self._session.checkpoint.exemplars
+        if sounds.level_db is not None:
+            real_db = float(loudness(s.cochlea(exemplars.audio[index])[None])[0])
+            return float(10.0 ** ((float(sounds.level_db[row]) - real_db) / 20.0))
+        real = s.pca.decode(exemplars.features[index])
+        means = float(sounds.frames[row].mean()), max(float(real.mean()), 1e-6)
+        return float((means[0] / means[1]) ** (1.0 / s.cochlea.exponent))

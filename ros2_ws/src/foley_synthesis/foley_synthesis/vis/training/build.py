@@ -22,16 +22,18 @@ from foley_synthesis.hearing.training.windows import windows_of
 from foley_synthesis.metrics import surprise
 from foley_synthesis.metrics.classification import balanced_accuracy
 from foley_synthesis.training.state import Counters, forget_state, state_folder
-from foley_synthesis.vis.config import ModelConfig
+from foley_synthesis.vis.config import EXPONENT, ModelConfig
 from foley_synthesis.vis.inference.loaded import open_session
+from foley_synthesis.vis.networks.decoding import decode_sounds
 from foley_synthesis.vis.networks.networks import Networks
 from foley_synthesis.vis.networks.pca import Pca, fit_pca
 from foley_synthesis.vis.synthesis.exemplar import choose_exemplars
 from foley_synthesis.vis.synthesis.waveform import Synthesiser
+from foley_synthesis.vis.training.aligned import background_of, sound_frames
 from foley_synthesis.vis.training.batches import Tensors, heard_windows, inputs_for
 from foley_synthesis.vis.training.config import TrainConfig
 from foley_synthesis.vis.training.features import SAMPLE_RATE, FeatureSet, load_features
-from foley_synthesis.vis.training.loop import EXPONENT, Split, shuffled, train
+from foley_synthesis.vis.training.loop import Split, shuffled, train
 from foley_synthesis.vision.encoders import load_encoder
 from foley_synthesis.vision.protocol import VisionEncoder
 
@@ -126,7 +128,9 @@ def prepare(
         torch.from_numpy(features.frames[rows].astype(np.float32)),
         windows_of(torch.from_numpy(features.cochleagram[rows]), shape.hearing),
     )
-    pca = fit_pca(features.cochleagram[rows], shape.components)
+    if networks.vis.onset is not None:
+        networks.vis.onset.background.copy_(torch.from_numpy(background_of(features.cochleagram[rows])))
+    pca = fit_pca(sound_frames(features, networks.vis.background).frames[rows], shape.components)
     tensors = Tensors.of(features, networks, pca, labels)
     split = Split(torch.from_numpy(rows), torch.from_numpy(held_out if len(held_out) else rows))
     if config.shuffle_labels:
@@ -190,7 +194,7 @@ def _finish(
         vocabulary=Vocabulary("foley_materials", _version_of(labels), labels),
         exemplars=Exemplars(
             audio=np.stack([dataset.audio(i) for i in chosen]),
-            features=pca.encode(features.cochleagram[chosen]),
+            features=tensors.sound[chosen].numpy(),
             keys=_keys(networks, tensors, chosen),
             clip_ids=tuple(features.clips[i].clip_id for i in chosen),
             object_ids=tuple(features.clips[i].object_id for i in chosen),
@@ -231,10 +235,14 @@ def _expected_distances(
     if len(rows) == 0:
         return []
     synthesise = Synthesiser(open_session(checkpoint, config.threads), "example")
-    predicted = networks.vis(inputs_for(tensors, torch.from_numpy(rows), executed=False)).features.numpy()
+    decoded = decode_sounds(
+        networks.vis(inputs_for(tensors, torch.from_numpy(rows), executed=False)),
+        pca,
+        networks.vis.background,
+    )
     distances = []
-    for row, sound in zip(rows, predicted, strict=True):
-        made = synthesise(sound, pca.decode(sound))
+    for k, row in enumerate(rows):
+        made = synthesise(decoded, k)
         heard = dataset.audio(int(row))
         distances.append(
             surprise.cochleagram_distance(
@@ -262,7 +270,16 @@ def _version_of(labels: tuple[str, ...]) -> str:
 
 
 def _run_key(dataset: ClipDataset, encoder: VisionEncoder, shape: ModelConfig, config: TrainConfig) -> str:
-    parts = (dataset.fingerprint, encoder.identity, shape, config.seed, config.shuffle_labels, config.batch)
+    parts = (
+        dataset.fingerprint,
+        encoder.identity,
+        shape,
+        config.seed,
+        config.shuffle_labels,
+        config.batch,
+        config.loss,
+        config.plan_error_s,
+    )
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 

@@ -20,6 +20,7 @@ from foley_perception.audio.cochleagram import Cochleagram
 from foley_perception.clips.action import motion_known
 from foley_perception.dataset.reader import Clip, ClipDataset
 from foley_synthesis.vis.config import ModelConfig
+from foley_synthesis.vis.training.aligned import AlignedSounds, aligned_sound
 from foley_synthesis.vision.cache import cache_folder
 from foley_synthesis.vision.protocol import VisionEncoder
 from foley_synthesis.vision.views import encoded_spacetime, still_views, vary
@@ -41,6 +42,7 @@ class FeatureSet:
     planned: NDArray[np.float32]  # [n, 90, 8]; NaN where there is no plan
     executed: NDArray[np.float32]  # [n, 90, 8]; NaN where it was not measured
     clips: tuple[Clip, ...]  # [n]
+    aligned: AlignedSounds | None = None  # [n]; None: nobody asked for them
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -87,6 +89,7 @@ def load_features(
         planned=np.stack([dataset.action_planned(i) for i in range(len(dataset.clips))]).astype(np.float32),
         executed=np.stack([dataset.action_executed(i) for i in range(len(dataset.clips))]).astype(np.float32),
         clips=tuple(dataset.clips),
+        aligned=_aligned(dataset, config) if config.decoding == "onset" else None,
     )
 
 
@@ -144,6 +147,21 @@ def _compute(
         if progress is not None:
             progress(index + 1, n)
     return {"cochleagram": cochleagram, "still": still, "frames": frames}
+
+
+def _aligned(dataset: ClipDataset, config: ModelConfig) -> AlignedSounds:
+    """Of all clips, from the cache where possible; it depends on sound alone."""
+
+    def compute() -> dict[str, NDArray[Any]]:
+        cochlea = Cochleagram(SAMPLE_RATE)
+        lags, frames = zip(
+            *(aligned_sound(dataset.audio(i), cochlea) for i in range(len(dataset.clips))), strict=True
+        )
+        return {"lag_s": np.asarray(lags, np.float32), "frames": np.stack(frames)[:, : config.sound_frames]}
+
+    key = hashlib.sha256(repr((dataset.fingerprint, VERSION, config.sound_frames)).encode()).hexdigest()[:32]
+    found = cached_arrays("aligned", key, len(dataset.clips), compute)
+    return AlignedSounds(found["lag_s"], found["frames"])
 
 
 def _forget_old(folder: Path, keep: int) -> None:

@@ -16,12 +16,18 @@ from foley_synthesis.beliefs.material_head import HeadOutput, Targets, head_loss
 from foley_synthesis.hearing.training.windows import training_windows
 from foley_synthesis.training import state as training_state
 from foley_synthesis.training.state import Counters, Interrupted
+from foley_synthesis.vis.config import EXPONENT
 from foley_synthesis.vis.networks.networks import Networks
-from foley_synthesis.vis.networks.sound_net import robust_loss
-from foley_synthesis.vis.training.batches import Tensors, heard_windows, inputs_for, training_inputs
+from foley_synthesis.vis.training.batches import (
+    Tensors,
+    heard_windows,
+    inputs_for,
+    sound_loss,
+    training_batch,
+    validation_target,
+)
 from foley_synthesis.vis.training.config import TrainConfig
 
-EXPONENT = 0.3  # of the cochleagram
 _PARTS = ("heard", "predicted")  # `predicted` is the sound network and its head together
 Report = Callable[[float, dict[str, float]], None]
 
@@ -104,7 +110,7 @@ def train(
             counters.epoch += 1
             counters.elapsed_s = before_s + time.monotonic() - started
             if counters.epoch % 2 == 0 or _progress(config, counters, spent_s) >= 1.0:
-                losses |= validate(networks, tensors, split.validation)
+                losses |= validate(networks, tensors, split.validation, config)
                 for part in _PARTS:
                     if losses[f"validation_{part}"] < counters.best.get(part, math.inf):
                         counters.best[part] = losses[f"validation_{part}"]
@@ -158,11 +164,11 @@ def _epoch(
     order = rows[torch.randperm(len(rows), generator=generator)]
     batches = max(1, len(order) // config.batch)
     for index in torch.tensor_split(order, batches):
-        inputs, target = training_inputs(tensors, index, config.planned_share, generator)
+        inputs, target = training_batch(tensors, index, config.planned_share, config.plan_error_s, generator)
         targets = tensors.rows(index)
         sound, said = networks.predict(inputs, config.head_gradient)
         losses = {
-            "sound": robust_loss(sound.features, target),
+            "sound": sound_loss(sound, target, config.loss),
             "predicted": head_loss(said, targets, weights),
             "heard": head_loss(
                 networks.heard(
@@ -185,7 +191,7 @@ def _epoch(
 
 
 @torch.no_grad()
-def validate(networks: Networks, tensors: Tensors, rows: Tensor) -> dict[str, float]:
+def validate(networks: Networks, tensors: Tensors, rows: Tensor, config: TrainConfig) -> dict[str, float]:
     """Losses and plain accuracies; `validation_predicted` joins sound and head in planned mode.
 
     The losses of the heads are what calibration will leave of them: a head that grows overconfident while it
@@ -195,7 +201,8 @@ def validate(networks: Networks, tensors: Tensors, rows: Tensor) -> dict[str, fl
     targets = tensors.rows(rows)
     sound, said = networks.predict(inputs_for(tensors, rows, executed=False))
     heard = networks.heard(heard_windows(tensors, rows, networks.config))
-    sound_loss = float(robust_loss(sound.features, tensors.sound[rows]))
+    target = validation_target(tensors, rows, config.plan_error_s)
+    loss = float(sound_loss(sound, target, config.loss))
     known = targets.material >= 0
 
     def accuracy(logits: Tensor) -> float:
@@ -203,8 +210,8 @@ def validate(networks: Networks, tensors: Tensors, rows: Tensor) -> dict[str, fl
         return float(right.float().mean()) if bool(known.any()) else math.nan
 
     return {
-        "validation_sound": sound_loss,
-        "validation_predicted": sound_loss + 0.5 * calibrated_loss(said, targets),
+        "validation_sound": loss,
+        "validation_predicted": loss + 0.5 * calibrated_loss(said, targets),
         "validation_heard": calibrated_loss(heard, targets),
         "accuracy_predicted": accuracy(said.logits),
         "accuracy_heard": accuracy(heard.logits),

@@ -122,6 +122,19 @@ def test_components_keep_touches_before_any_step(rate: int) -> None:
     assert silence.foreground_db > 10.0 and math.isnan(silence.onset_f1)  # none were looked for
 
 
+def test_what_changes_the_spectrum_most_comes_first_among_components() -> None:
+    codec = Codec(CodecConfig(**SMALL)).eval()
+    sound = touches()
+    content = codec.split(sound)[0]
+    codec.set_components(content)
+    codec.set_scale(content)
+    changes = codec.changes(codec.encode(sound).content)
+    # Before any step a channel moves the spectrogram along its component alone.
+    line = codec._mel_decoder.straight.weight.square().mean(0).sqrt() * codec.scale[:, 0]
+    torch.testing.assert_close(changes, line.detach(), rtol=0.1, atol=1e-4)
+    assert bool((changes.diff() < 1e-3).all())
+
+
 def test_what_is_kept_of_a_sound_that_only_became_louder_or_lost_a_touch() -> None:
     config, sound = CodecConfig(), touches()
     heard = onsets_of(sound, config.rate)

@@ -135,11 +135,16 @@ def test_a_hit_begins_before_its_contact_and_is_used_over_its_surface() -> None:
     assert hits_of([item], [[]], item.surface[None], torch.tensor([True])) is None
 
 
-def test_views_are_of_the_nearest_moment_and_nan_where_there_are_none() -> None:
+def test_views_are_of_the_thing_under_the_tip_and_nan_where_there_are_none() -> None:
     seen, blind = synthetic_item(0, views=2), synthetic_item(1)
-    found = views_of([(seen, 16), (blind, 0)], 16)
-    assert found is not None and seen.views is not None
-    torch.testing.assert_close(found[0], seen.views[[2] * 8 + [3] * 8])
+    assert seen.views is not None
+    seen.views.under[60:62] = -1  # the table
+    found = views_of([(seen, 52), (blind, 0)], 16)
+    assert found is not None
+    first, second = seen.views.features[:2].float()
+    torch.testing.assert_close(found[0, :8], first.expand(8, 2))
+    assert bool(found[0, 8:10].isnan().all())
+    torch.testing.assert_close(found[0, 10:], second.expand(6, 2))
     assert bool(found[1].isnan().all())
     assert views_of([(blind, 0)], 16) is None
 

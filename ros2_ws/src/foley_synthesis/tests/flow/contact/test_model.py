@@ -293,7 +293,10 @@ def test_what_cannot_be_is_told(world: World, tmp_path: Path, capsys: pytest.Cap
         (("fit", *swapped, "--out", tmp_path / "a", *steps), "is of split `train`"),
         (("fit", *shared, "--out", tmp_path / "a", *steps), "scenes are in training and in validation"),
         (("fit", *world.data, "--out", tmp_path / "a", "--without", "touch", *steps), "without is `touch`"),
-        (("fit", *world.data, "--out", tmp_path / "a", "--without", "views", *steps), "sessions give none"),
+        (
+            ("fit", *world.data, "--out", tmp_path / "a", "--without", "views", *steps),
+            "name sight with --sight",
+        ),
         (("fit", *world.data, "--out", world.codec, *steps), "holds no flow of contacts"),
         (("draw", world.out, world.train, "--to", tmp_path / "b"), "was trained in"),
         (("draw", world.codec, world.validation, "--to", tmp_path / "b"), "schema is not"),

@@ -8,7 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from foley_synthesis.flow.contact.loss import draw_flow, even_times, flow_errors, weighted_mean
+from foley_synthesis.flow.contact.loss import (
+    channel_weights,
+    draw_flow,
+    even_times,
+    flow_errors,
+    weighted_mean,
+)
 from foley_synthesis.flow.contact.sampling import ContactSampling, guided, sample_latent
 
 CONTENT = 3
@@ -109,13 +115,18 @@ def test_the_error_of_the_best_guess_of_noise_alone_is_1_at_every_time() -> None
 
 def test_two_halves_of_a_batch_weigh_as_the_whole() -> None:
     errors, frames = torch.rand(4, CONTENT + 1, 6), torch.rand(4, 6)
-    whole = weighted_mean(errors, frames, 4.0)
-    halves = weighted_mean(errors[:2], frames[:2], 4.0) + weighted_mean(errors[2:], frames[2:], 4.0)
+    channels = channel_weights(torch.rand(CONTENT) + 0.1, 0.125)
+    whole = weighted_mean(errors, frames, channels)
+    halves = weighted_mean(errors[:2], frames[:2], channels) + weighted_mean(errors[2:], frames[2:], channels)
     torch.testing.assert_close(whole, halves / 2)
-    # One that is 1 everywhere has mean 1, whatever the level's weight.
-    torch.testing.assert_close(
-        weighted_mean(torch.ones_like(errors), torch.ones(4, 6), 7.0), torch.tensor(1.0)
-    )
+    # One that is 1 everywhere has mean 1, whatever the weights.
+    ones = weighted_mean(torch.ones_like(errors), torch.ones(4, 6), channels)
+    torch.testing.assert_close(ones, torch.tensor(1.0))
+
+
+def test_channels_weigh_as_they_are_heard_and_the_level_against_all_of_them() -> None:
+    weights = channel_weights(torch.tensor([3.0, 1.0]), 0.25)
+    torch.testing.assert_close(weights, torch.tensor([0.6, 0.2, 0.2]))
 
 
 def test_even_times_have_the_distribution_of_drawn_ones() -> None:

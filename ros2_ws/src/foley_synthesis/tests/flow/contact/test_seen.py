@@ -1,21 +1,42 @@
+import argparse
 import dataclasses
-from types import SimpleNamespace
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
+from foley_common.session_file import MOTION_RATE, read_session, write_session
 from foley_perception.action.contact_motion import NAMES
+from foley_synthesis.commands import flow, flow_table
+from foley_synthesis.evaluation.windows.sets import windows_of
 from foley_synthesis.flow.codec.config import CodecConfig
+from foley_synthesis.flow.codec.model_file import save_codec
 from foley_synthesis.flow.codec.network import Codec
-from foley_synthesis.flow.contact.model import ContactFlowModel
+from foley_synthesis.flow.contact import build
+from foley_synthesis.flow.contact.build import FlowData, open_data
+from foley_synthesis.flow.contact.config import ContactTrainConfig
+from foley_synthesis.flow.contact.model import ContactFlowModel, load_model, save_model
 from foley_synthesis.flow.contact.sampling import ContactSampling
 from foley_synthesis.flow.contact.seen import SeenConditions, SeenContactFlow, told
+from foley_synthesis.flow.contact.seen_things import Eyes
 from foley_synthesis.flow.contact.synthetic import CONTENT, synthetic_field
+from foley_synthesis.flow.contact.ways import Way, takes_views
 from foley_synthesis.flow.contact.window_conditions import WindowConditions
 from foley_synthesis.flow.networks.contact_field import ContactCondition
+from foley_synthesis.flow.session_items import SessionItem
+from foley_synthesis.flow.sight.examples import examples
+from foley_synthesis.flow.sight.inference import Sight, open_sight
+from foley_synthesis.flow.sight.model_file import save_sight
+from foley_synthesis.flow.sight.training import SightTrainConfig, train_sight
+from foley_synthesis.flow.sight.windows import SeenWindows
 from foley_synthesis.flow.what import WHAT_DIMS
+from foley_synthesis.flow.window_model import EvaluationWindow
+from foley_synthesis.vision.coarse_colour import ColourEncoder
 
 FRAMES = 250
 WINDOW = SimpleNamespace(window_id="a-000000")
@@ -97,3 +118,204 @@ def test_sight_does_not_stand_beside_the_truth() -> None:
         SeenConditions(told="true", seen=OneOfTwo())  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="in place of the truth"):
         SeenConditions()
+    with pytest.raises(ValueError, match="nothing to see"):
+        Way.of("told+seen")
+
+
+def test_ways_to_be_given_more_are_named(model: ContactFlowModel) -> None:
+    assert Way.of("executed+context3") == Way(executed=True, context=3)
+    assert Way.of("executed+context3").title == "motion and force, last 3 sounds"
+    assert Way.of("context1+told").title == "told what is touched, last sound"
+    for text in ("context6", "context", "seen+seen", "context1+context2", "", "touched"):
+        with pytest.raises(ValueError, match="is not known; name executed"):
+            Way.of(text)
+    given = Way.of("executed+told+context2").given_to(model)
+    assert isinstance(given, ContactFlowModel) and given.given == "motion and force"
+    own = given.conditions
+    assert (own.executed, own.told, own.context) == (True, "true", 2) and given.field is model.field
+    seeing = Way.of("seen+context1").given_to(model, OneOfTwo())  # type: ignore[arg-type]
+    assert isinstance(seeing, SeenContactFlow) and seeing.model.conditions.context == 1
+    with pytest.raises(ValueError, match="`seen` and `views` need sight"):
+        Way.of("seen").given_to(model)
+
+
+# ---- as a user runs it -------------------------------------------------------------------------------------
+def command(*words: object) -> int:
+    parser = argparse.ArgumentParser()
+    flow.configure(parser)
+    return flow.run(parser.parse_args([str(word) for word in words]))
+
+
+def seen_sessions() -> ModuleType:
+    place = Path(__file__).parents[1] / "sight" / "seen_sessions.py"
+    spec = importlib.util.spec_from_file_location("seen_sessions_of_flows", place)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def folders(model: ContactFlowModel, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Sets of sessions of 12 s with views of things that click when they are touched, and trained sight and flow."""
+    root, made = tmp_path_factory.mktemp("seen"), seen_sessions()
+    found = {name: root / name for name in ("train", "validation", "test", "codec", "sight", "flow")}
+    for split, scenes in (("train", 2), ("validation", 1), ("test", 1)):
+        found[split].mkdir()
+        for seed in range(scenes):
+            session = made.hopping_session(seed=seed, split=split, moments=48)
+            sound = np.random.default_rng(seed).normal(0, 30, 12 * 16_000)
+            touched = np.arange(1, 11, dtype=np.float32)
+            sound[(touched * 16_000).astype(int)[:, None] + np.arange(200)] = 9000
+            contacts = {"contact_s": touched, "contact_planned_s": touched, "contact_impulse": touched}
+            session = dataclasses.replace(
+                session,
+                facts={**session.facts, "sound_rate": 16_000, "contact_actions": ["tap"] * 10},
+                sound=sound.astype(np.int16),
+                contact_object=(touched > 6).astype(np.int16),
+                **contacts,
+            )
+            assert len(session.planned_pose) == 12 * MOTION_RATE
+            write_session(found[split] / f"{split}-{seed}-p0.npz", session)
+    encoder = ColourEncoder()
+    blind = made.hopping_session(seed=7, moments=48)
+    blind = dataclasses.replace(
+        blind,
+        facts={**blind.facts, "sound_rate": 16_000, "view_names": []},
+        sound=np.zeros(12 * 16_000, np.int16),
+        view_bytes=np.zeros(0, np.uint8),
+        view_offsets=np.zeros(1, np.int64),
+    )
+    write_session(found["train"] / "train-7-p0.npz", blind)
+    facts = {"encoder": {"name": "colour", "identity": encoder.identity}, "train_scenes": ["train-0"]}
+    few = SightTrainConfig(epochs=2, least_steps=2, members=1, hidden=16)
+    save_sight(train_sight(examples([found["train"]], "train", encoder), few, facts), found["sight"], {})
+    facts = {"train_scenes": ["train-1"], "codec_id": save_codec(model.codec, {}, found["codec"], {})}
+    save_model(dataclasses.replace(model, facts=facts), found["flow"], {})
+    return found
+
+
+def test_sounds_of_what_is_seen_are_written(folders: dict[str, Path], tmp_path: Path) -> None:
+    words = ("draw", folders["flow"], folders["test"], "--draws", 2, "--threads", 1, "--sample-steps", 1)
+    assert command(*words, "--to", tmp_path / "blind") == 0
+    assert command(*words, "--to", tmp_path / "seen", "--sight", folders["sight"]) == 0
+    names = [f"test-0-p0-000000-{which}.flac" for which in ("true", "0", "1")]
+    assert sorted(path.name for path in (tmp_path / "seen").iterdir()) == sorted(names)
+    same = [(tmp_path / "blind" / n).read_bytes() == (tmp_path / "seen" / n).read_bytes() for n in names]
+    assert same == [True, False, False]
+
+
+def test_a_table_has_a_row_of_each_way(model: ContactFlowModel) -> None:
+    models: dict[str, list[object]] = {"mine": [model, model], "other": [SimpleNamespace()]}
+    rows = flow_table.given_more(models, ["seen", "executed+told"], OneOfTwo())
+    names = ["mine", "mine, seen", "mine, motion and force, told what is touched", "other"]
+    assert list(rows) == names
+    assert [len(rows[name]) for name in names] == [2, 2, 2, 1] and rows["mine"][0] is model
+    assert isinstance(rows[names[1]][0], SeenContactFlow)
+    assert [one.given for one in rows[names[2]]] == ["motion and force"] * 2
+
+
+def opened(folders: dict[str, Path], eyes: Eyes | None) -> FlowData:
+    return open_data([folders["train"]], [folders["validation"]], folders["codec"], eyes=eyes)
+
+
+def test_sessions_are_given_what_their_views_show(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sight = open_sight(folders["sight"])
+    data = opened(folders, Eyes(sight))
+    assert (data.train.seen, data.validation.seen, data.sight_id) == (2, 1, sight.model.model_id)
+    item = data.train.sessions[0]
+    session = read_session(folders["train"] / "train-0-p0.npz")
+    windows = SeenWindows(sight)
+    shown = windows.features(EvaluationWindow(session, 3.2))
+    assert item.views is not None and len(item.views.under) == item.frames
+    np.testing.assert_allclose(item.views.rows(100, FRAMES), shown, rtol=2e-3, atol=2e-3)
+    assert 0.05 < np.isnan(shown).all(axis=1).mean() < 0.4  # over the table between two things
+    assert float(np.nanstd(shown, axis=0).max()) > 0.1
+    # Stills of its scene show what its own file does not.
+    stills = seen_sessions().hopping_session(seed=7)
+    write_session(tmp_path / "train-7-stills.npz", stills)
+    assert opened(folders, Eyes(sight, [tmp_path])).train.seen == 3
+    # Once is enough, and another look is another run.
+    monkeypatch.setattr(Sight, "look", lambda *more: pytest.fail("looked again"))
+    again = opened(folders, Eyes(sight))
+    assert again.fingerprint() == data.fingerprint() != opened(folders, None).fingerprint()
+
+
+def test_a_training_goes_on_with_views_from_a_flow_without(
+    folders: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(build, "validation_loss", lambda items, config: lambda field: 1.0)
+    monkeypatch.setattr(build, "foreground_errors", lambda items, codec, config: None)
+    sets = ("--train", folders["train"], "--validation", folders["validation"], "--codec", folders["codec"])
+    words = ("fit", *sets, "--size", "tiny", "--steps", 1, "--batch", 2, "--threads", 1)
+    sight = ("--sight", folders["sight"])
+    assert command(*words, *sight, "--start", folders["flow"], "--out", tmp_path / "seeing") == 0
+    blind, seeing = load_model(folders["flow"]), load_model(tmp_path / "seeing")
+    eyes = SeenWindows(open_sight(folders["sight"]))
+    assert takes_views(seeing, eyes) and not takes_views(blind, eyes)
+    assert seeing.field.config == dataclasses.replace(blind.field.config, views=seeing.field.config.views)
+    metrics = json.loads((tmp_path / "seeing" / "metrics.json").read_text())
+    assert metrics["with_views"] == {"train": 2, "validation": 1}
+    (window,) = windows_of(read_session(folders["test"] / "test-0-p0.npz"))
+    with torch.no_grad():
+        seeing.field._views[-1].weight.normal_(std=0.3, generator=torch.Generator().manual_seed(0))
+    made = [dataclasses.replace(way.given_to(seeing, eyes), sampling=ContactSampling(steps=1))  # type: ignore[type-var]
+            for way in (Way(), Way.of("views"))]  # fmt: skip
+    assert np.abs(made[0].draw([window], 1, 0) - made[1].draw([window], 1, 0)).max() > 1e-4
+    assert made[1].train_scenes > seeing.train_scenes - {"train-0"}
+    with pytest.raises(ValueError, match="is for a flow that was trained with the views"):
+        Way.of("views").given_to(blind, eyes)
+    capsys.readouterr()
+    out = ("--out", tmp_path / "other")
+    for more, message in (
+        (("--start", tmp_path / "seeing"), "and --sight where it had one"),
+        (("--without", "views"), "name sight with --sight"),
+    ):
+        assert command(*words, *more, *out) == 2
+        assert message in capsys.readouterr().err
+    assert command(*words, *sight, "--without", "views", *out) == 0
+    assert load_model(tmp_path / "other").field.config.views == 0
+    data = dataclasses.replace(opened(folders, Eyes(open_sight(folders["sight"]))), sight_id="another")
+    with pytest.raises(ValueError, match="with the views of another sight"):
+        build.begun(data, ContactTrainConfig(size="tiny"), tmp_path / "seeing")
+
+
+def test_nothing_to_look_at_and_sight_that_knows_validation_are_told(folders: dict[str, Path]) -> None:
+    sight = open_sight(folders["sight"])
+    with pytest.raises(ValueError, match="no session of training has views"):
+        open_data([folders["train"]], [folders["validation"]], folders["codec"], eyes=Blind(sight))
+    facts = {**sight.model.facts, "train_scenes": ["validation-0"]}
+    knowing = Sight(dataclasses.replace(sight.model, facts=facts), sight.encoder)
+    with pytest.raises(ValueError, match="sight was trained in 1 scenes of validation"):
+        opened(folders, Eyes(knowing))
+
+
+class Blind(Eyes):
+    """Sees nothing."""
+
+    def of(self, item: SessionItem) -> None:
+        return None
+
+
+def test_ways_that_cannot_be_are_told(
+    folders: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sets = ("table", "--test", folders["test"], "--train", folders["train"])
+    mine = ("--model", f"mine={folders['flow']}")
+    draw = ("draw", folders["flow"], folders["test"], "--to", tmp_path / "a")
+    for words, message in (
+        ((*sets, *mine, "--also", "seen"), "name a folder of `foley flow sight` with --sight"),
+        ((*sets, *mine, "--also", "told", "--sight", folders["sight"]), "is for rows that see"),
+        ((*sets, *mine, "--also", "told", "told"), "names one way twice"),
+        ((*sets, "--also", "told"), "--model names none"),
+        ((*draw, "--sight", folders["sight"], "--told", "true"), "in place of the truth"),
+        ((*draw, "--sight", folders["flow"]), "schema is not"),
+        ((*draw, "--stills", folders["train"]), "name it with --sight"),
+    ):
+        assert command(*words) == 2
+        assert message in capsys.readouterr().err

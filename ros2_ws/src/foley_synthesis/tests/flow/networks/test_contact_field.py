@@ -66,12 +66,13 @@ def test_sizes_are_what_they_are_called(size: object, low: float, high: float) -
     assert low < sum(value.numel() for value in field.parameters()) < high
 
 
-def test_the_untrained_field_is_0_and_its_gradient_is_not() -> None:
+def test_the_untrained_field_is_the_best_for_noise_and_its_gradient_is_not_0() -> None:
     field = ContactField(tiny(MOTION, WHAT, VIEWS, CONTENT))
-    x = torch.randn(2, CONTENT + 1, FRAMES)
-    out = field(x, torch.tensor([0.1, 0.9]), field.condition(known()))
-    assert out.shape == x.shape
-    assert not out.any()
+    x, t = torch.randn(2, CONTENT + 1, FRAMES), torch.tensor([0.1, 0.9])
+    out = field(x, t, field.condition(known()))
+    # E[x_1 - x_0 | x_t] of independent unit normal x_0, x_1.
+    best = x * ((2.0 * t - 1.0) / (t.square() + (1.0 - t).square()))[:, None, None]
+    torch.testing.assert_close(out, best)
     (out - x).square().mean().backward()
     assert float(field._outwards.weight.grad.abs().max()) > 0  # type: ignore[union-attr]
 
@@ -136,6 +137,27 @@ def test_views_change_nothing_at_first() -> None:
     field = ContactField(tiny(MOTION, WHAT, VIEWS, CONTENT)).eval()
     told = known()
     torch.testing.assert_close(field.condition(told), field.condition(dataclasses.replace(told, views=None)))
+
+
+def test_a_field_goes_on_with_views_as_it_was_without() -> None:
+    torch.manual_seed(1)
+    blind = ContactField(tiny(MOTION, WHAT, 0, CONTENT)).eval()
+    shown = 3.0 + 2.0 * torch.randn(200, VIEWS)
+    shown[::7] = torch.nan
+    seeing = blind.seeing(shown).eval()
+    assert seeing.config == dataclasses.replace(blind.config, views=VIEWS)
+    told = known()
+    before = blind.condition(told)
+    torch.testing.assert_close(seeing.condition(told), before)
+    torch.testing.assert_close(seeing.views_mean, torch.full((VIEWS,), 3.0), rtol=0.2, atol=0.0)
+    with torch.no_grad():
+        seeing._views[-1].weight.normal_()
+    assert told.views is not None
+    after = seeing.condition(dataclasses.replace(told, views=torch.full_like(told.views, torch.nan)))
+    torch.testing.assert_close(after, before)  # where nothing is seen, nothing is said
+    assert float((seeing.condition(told) - before).abs().max().detach()) > 0.1
+    with pytest.raises(ValueError, match="has views already"):
+        seeing.seeing(shown)
 
 
 def test_a_crop_amid_a_long_sound_has_the_field_of_that_sound() -> None:

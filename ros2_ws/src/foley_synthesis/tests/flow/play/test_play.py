@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -11,11 +13,24 @@ from foley_perception.gaussians.gaussians import Gaussians
 from foley_perception.gaussians.views.cameras import ViewConfig
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
+from foley_synthesis.flow.codec.config import CodecConfig
+from foley_synthesis.flow.codec.network import Codec
+from foley_synthesis.flow.contact.model import ContactFlowModel
+from foley_synthesis.flow.contact.sampling import ContactSampling
+from foley_synthesis.flow.contact.synthetic import synthetic_field
 from foley_synthesis.flow.inference.model import FlowModel
 from foley_synthesis.flow.inference.motion import MotionError
 from foley_synthesis.flow.networks import autoencoder, vector_field
 from foley_synthesis.flow.networks.rectified_flow import SampleConfig
-from foley_synthesis.flow.play.motions import MOMENTS_S, performed, strokes, surface_below, taps
+from foley_synthesis.flow.play.contact_player import ContactPlayer
+from foley_synthesis.flow.play.motions import (
+    FINE_MOMENTS_S,
+    MOMENTS_S,
+    performed,
+    strokes,
+    surface_below,
+    taps,
+)
 from foley_synthesis.flow.play.page import sheet, spectrogram, wav
 from foley_synthesis.flow.play.player import Player, SceneContext
 from foley_synthesis.vision.coarse_colour import ColourEncoder
@@ -136,6 +151,46 @@ def test_the_flow_is_conditioned_on_where_the_hand_is_and_what_is_seen_of_it() -
     torch.testing.assert_close(seen[:, [0, 2]].norm(dim=-1), torch.ones(250, 2))
     dips = [int(picture.mean()) for picture in pictures["local_right"]]
     assert len(set(dips)) > 1, "the local view follows the tip"
+
+
+def contact_player() -> ContactPlayer:
+    torch.manual_seed(0)
+    size = CodecConfig(
+        latent=4, width=16, hidden=16, blocks=1, fine_width=16, fine_hidden=16, fine_blocks=1, rounds=1
+    )
+    model = ContactFlowModel(
+        synthetic_field(), Codec(size).eval(), {"without": []}, "", ContactSampling(steps=1)
+    )
+    plain = player().scene
+    rest = SE3(np.tile(ABOVE.quaternion, (1000, 1)), np.tile(ABOVE.translation, (1000, 1)))
+    noise = 0.01 * np.random.default_rng(0).standard_normal(128_000).astype(np.float32)
+    scene = dataclasses.replace(plain, motion=rest, sound=noise)
+    return ContactPlayer(model, scene, GripperHand.from_yaml("parallel_gripper"))
+
+
+def test_a_contact_flow_is_played_at_the_rate_of_contacts() -> None:
+    made = contact_player()
+    motion = made.preset("tap", ABOVE)
+    height = made.tip(motion)[:, 2] - 0.04
+    assert height.shape == (1000,) and height.min() == pytest.approx(-0.003, abs=1e-3), (
+        "it turns below the surface"
+    )
+    down = np.flatnonzero((height[1:] < 0) & (height[:-1] >= 0))
+    assert len(down) == 5 and np.abs(np.diff(down) / 125 - 1.6).max() < 0.02
+    played = made.play(motion, 3)
+    assert played.sound.shape == (128_000,) and played.mel.shape == (80, 1000) and played.pictures == {}
+    np.testing.assert_array_equal(made.play(motion, 3).sound, played.sound)
+    assert not np.array_equal(made.play(motion, 4).sound, played.sound)
+    assert made.sampling == SampleConfig(1, 1.0) and sheet(played).shape == (1, 1, 3)
+    with pytest.raises(MotionError, match="has 1000 known poses"):
+        made.play(player().scene.motion, 0)
+
+
+def test_what_somebody_does_is_smooth_where_contacts_are_told_apart() -> None:
+    there = SE3(ABOVE.quaternion, np.add(ABOVE.translation, [0.0, 0.0, -0.1]))
+    height = performed([(0.0, ABOVE), (2.0, ABOVE), (2.05, there)], FINE_MOMENTS_S).translation[:, 2]
+    assert len(height) == 1000 and height[0] == pytest.approx(0.25) and height[-1] == pytest.approx(0.15)
+    assert np.abs(np.diff(height, 2)).max() * 125**2 < 100, "[m/s^2], no step of its speed"
 
 
 def test_what_cannot_be_played_says_why() -> None:

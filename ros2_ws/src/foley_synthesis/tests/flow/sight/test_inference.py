@@ -1,3 +1,4 @@
+import argparse
 import dataclasses
 import json
 from pathlib import Path
@@ -33,8 +34,6 @@ def folders(tmp_path_factory: pytest.TempPathFactory, seen: ModuleType) -> dict[
 @pytest.fixture(scope="module")
 def trained(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """By the command."""
-    import argparse
-
     parser = argparse.ArgumentParser()
     flow.configure(parser)
     out = tmp_path_factory.mktemp("out") / "sight"
@@ -76,7 +75,8 @@ def test_the_command_scores_unseen_things_beside_simple_ways(trained: Path) -> N
 
 def test_the_posterior_of_a_session_follows_the_planned_tip(trained: Path, seen: ModuleType) -> None:
     session = seen.hopping_session(("wood", "metal"), seed=77)
-    posterior = Sight(load_sight(trained), ColourEncoder()).of_session(session)
+    sight = Sight(load_sight(trained), ColourEncoder())
+    posterior = sight.posterior(sight.look(session))
     assert isinstance(posterior, WhatPosterior) and len(posterior) == len(session.planned_pose) // 4
     expected = posterior.expected()
     tips = seen.tips_of_hops()[2::4][: len(posterior)]
@@ -113,6 +113,17 @@ def test_another_encoder_is_refused(trained: Path) -> None:
     other = SimpleNamespace(identity="other", dims=96)
     with pytest.raises(ValueError, match="trained with colour-1, not other"):
         Sight(load_sight(trained), other)  # type: ignore[arg-type]
+
+
+def test_shares_of_a_learning_curve_are_no_numbers_of_scenes(
+    folders: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = argparse.ArgumentParser()
+    flow.configure(parser)
+    test = str(folders["test"])
+    words = ["sight", test, "--validation", test, "--test", test, "--out", str(tmp_path / "a"), "--curve"]
+    assert flow.run(parser.parse_args([*words, "0.5", "100"])) == 2
+    assert "--curve is 0.5 100.0, must be shares between 0 and 1" in capsys.readouterr().err
 
 
 def test_splits_are_not_mixed(folders: dict[str, Path]) -> None:

@@ -94,6 +94,22 @@ def test_views_of_a_thing_are_averaged_and_an_unseen_thing_is_as_things_were(tra
     assert two.hollow[0] == pytest.approx((told().hollowness > 0).mean(), abs=1e-6)
 
 
+def test_features_are_the_views_themselves_turned_and_say_nothing_of_what_nobody_saw(
+    trained: SightModel,
+) -> None:
+    test = told(seed=2)
+    scaled = (test.inputs - trained.scaling.mean.numpy()) / trained.scaling.std.numpy()
+    views = test.inputs[test.object == 0], test.inputs[test.object == 5]
+    both = np.concatenate(views)
+    found = trained.features(both, np.repeat([0, 2], [len(v) for v in views]), 3)
+    assert found.shape == (3, 8) and np.isnan(found[1]).all()
+    # All components of eight inputs: distances are those of what was seen.
+    apart = np.linalg.norm(scaled[test.object == 0].mean(axis=0) - scaled[test.object == 5].mean(axis=0))
+    assert np.linalg.norm(found[0] - found[2]) == pytest.approx(apart, rel=1e-4)
+    spread = trained.features(told().inputs, told().object, 60).std(axis=0)
+    assert (np.diff(spread) < 0.2).all()  # the first say most
+
+
 def test_calibration_softens_what_is_too_sure() -> None:
     rng = np.random.default_rng(0)
     truth = told(objects=400, seed=5)

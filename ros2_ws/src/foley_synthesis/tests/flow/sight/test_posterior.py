@@ -37,7 +37,7 @@ def posterior() -> WhatPosterior:
     )  # fmt: skip
     none = torch.zeros(0)
     scaling = Scaling(
-        none, none, none, none, torch.from_numpy(pairs), torch.from_numpy(hollow), torch.tensor(0.7)
+        none, none, none, none, torch.from_numpy(pairs), torch.from_numpy(hollow), torch.tensor(0.7), none
     )
     return posterior_of(FRAMES, beliefs, scaling)
 
@@ -84,9 +84,3 @@ def test_what_is_expected_is_present_and_its_classes_sum_to_one(posterior: WhatP
     assert np.array_equal(expected[:, PRESENCE_COLUMN], over.astype(np.float32))
     for columns in (MATERIAL_COLUMNS, SHAPE_COLUMNS):
         assert np.allclose(expected[over, columns].sum(axis=1), 1.0) and not expected[~over, columns].any()
-
-
-def test_a_window_is_drawn_anew(posterior: WhatPosterior) -> None:
-    part = posterior.window(2, 3)
-    assert part.thing.tolist() == [-1, 1, 1]
-    assert part.draw(np.random.default_rng(0)).shape == (3, WHAT_DIMS)

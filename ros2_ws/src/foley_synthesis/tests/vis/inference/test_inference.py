@@ -11,9 +11,13 @@ from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.beliefs.calibration import softmax
 from foley_synthesis.checkpoint import load_checkpoint
 from foley_synthesis.hearing.inference.heard_model import HeardModel
+from foley_synthesis.vis.config import MATCH_LIMIT_DB
 from foley_synthesis.vis.inference.predictor import PredictionInput, Predictor
+from foley_synthesis.vis.networks.decoding import loudness
+from foley_synthesis.vis.networks.onset_net import median_lag_s
 from foley_synthesis.vis.training.batches import Tensors
-from foley_synthesis.vis.training.build import mode_outputs
+from foley_synthesis.vis.training.build import build_checkpoint, mode_outputs
+from foley_synthesis.vis.training.config import RECIPES, TrainConfig
 from foley_synthesis.vis.training.features import load_features
 from foley_synthesis.vision.encoders import load_encoder
 
@@ -142,3 +146,28 @@ def test_another_rate_says_the_same(heard: HeardModel, tiny_dataset: ClipDataset
     a = heard.predict(audio, 48_000, onset_s=0.25)
     b = heard.predict(slow, 44_100, onset_s=0.25)
     assert a.best == b.best
+
+
+def test_a_model_that_decodes_relative_to_the_onset_is_used_like_any_other(
+    tiny_dataset: ClipDataset, tmp_path: Path
+) -> None:
+    recipe = RECIPES["onset"]
+    config = TrainConfig(minutes=None, epochs=2, threads=1, batch=8, exemplars=6, **recipe.training())
+    sizes = {"hidden": 16, "still_units": 8, "frame_units": 4, "head_units": 16, "heard_units": 8}
+    build_checkpoint(
+        tiny_dataset, tmp_path / "out", config, encoder_name="colour", model={**sizes, **recipe.model()}
+    )
+    predictor, row = Predictor.load(tmp_path / "out"), tiny_dataset.indices("test")[0]
+    contact = PredictionInput(tiny_dataset.still(row), None, tiny_dataset.action_planned(row))
+    made = predictor.predict(contact)
+    with torch.inference_mode():
+        onset = predictor._session.networks.predict(predictor._inputs(contact))[0].onset
+    assert onset is not None
+    assert made.onset_s == pytest.approx(0.25 + float(median_lag_s(onset)), abs=1e-4)
+    # The real sound that is played comes to that level, unless it is further away than a match may bring it.
+    played = predictor._session.cochlea(made.waveform)[None]
+    exemplars = predictor._session.checkpoint.exemplars
+    real = predictor._session.cochlea(exemplars.audio[exemplars.clip_ids.index(made.exemplar_id)])[None]
+    wanted = float(onset.level_db[0]) - float(loudness(real)[0])
+    gain = float(np.clip(wanted, -MATCH_LIMIT_DB, MATCH_LIMIT_DB))
+    assert float(loudness(played)[0]) == pytest.approx(float(loudness(real)[0]) + gain, abs=1.0)

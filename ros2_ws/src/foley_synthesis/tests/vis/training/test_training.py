@@ -1,6 +1,7 @@
 """Training learns, repeats itself, resumes, and learns nothing from shuffled labels."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +15,8 @@ from foley_synthesis.training.state import Interrupted
 from foley_synthesis.training.steps import Best, falling, step
 from foley_synthesis.vis.config import ModelConfig
 from foley_synthesis.vis.networks.pca import fit_pca
-from foley_synthesis.vis.networks.sound_net import robust_loss
 from foley_synthesis.vis.training import build, loop
-from foley_synthesis.vis.training.batches import Tensors, training_inputs
+from foley_synthesis.vis.training.batches import Tensors, sound_loss, training_inputs
 from foley_synthesis.vis.training.config import TrainConfig
 from foley_synthesis.vis.training.features import load_features
 from foley_synthesis.vis.training.loop import shuffled
@@ -76,17 +76,17 @@ def test_ctrl_c_inside_an_epoch_keeps_the_last_whole_one(
 ) -> None:
     calls = []
 
-    def stop(*arguments: torch.Tensor) -> torch.Tensor:
+    def stop(*arguments: Any) -> torch.Tensor:
         """In the second step of the third epoch; the second epoch is validated, with one loss more."""
         calls.append(1)
         if len(calls) == 3 * steps:
             raise KeyboardInterrupt
-        return robust_loss(*arguments)
+        return sound_loss(*arguments)
 
     steps = sum(clip.split == "train" for clip in tiny_dataset.clips) // int(str(QUICK["batch"]))
     assert steps > 2
     train(tiny_dataset, tmp_path / "whole", epochs=4)
-    monkeypatch.setattr(loop, "robust_loss", stop)
+    monkeypatch.setattr(loop, "sound_loss", stop)
     with pytest.raises(Interrupted, match="2 epochs are kept"):
         train(tiny_dataset, tmp_path / "parts", epochs=4, save_every_s=1e-6)
     monkeypatch.undo()

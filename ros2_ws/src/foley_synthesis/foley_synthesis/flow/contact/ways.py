@@ -1,0 +1,104 @@
+"""What a flow of contacts is given of a window beside the plan, as a user asks for it: `seen`, `executed+told` ...
+
+executed    motion and force as measured, in place of the plan
+told        what is touched, in truth
+seen        what is touched, as sight says: each sound is of one draw of its posterior
+views       what views show of it, to a flow that was trained with the views of this sight
+context3    the last three sounds of each surface, any number from 1 to 5
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from foley_synthesis.flow.contact.model import ContactFlowModel
+from foley_synthesis.flow.contact.seen import SeenContactFlow
+from foley_synthesis.flow.networks.contact_field import MAX_HITS
+from foley_synthesis.flow.sight.windows import SeenWindows
+from foley_synthesis.flow.window_model import WindowModel
+
+_WORDS = ("executed", "told", "seen", "views")
+_CONTEXT = re.compile(rf"context([1-{MAX_HITS}])")
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """Nothing but the plan, where nothing is said.
+
+    Raises:
+        ValueError: it is told and to see at once.
+    """
+
+    executed: bool = False
+    told: bool = False
+    seen: bool = False
+    views: bool = False
+    context: int = 0
+
+    def __post_init__(self) -> None:
+        if self.told and self.seen:
+            raise ValueError(
+                "a flow that is told what is touched has nothing to see: leave out `told` or `seen`"
+            )
+
+    @classmethod
+    def of(cls, text: str) -> Way:
+        """Of words with a plus between them.
+
+        Raises:
+            ValueError: a word is not known, or there twice.
+        """
+        found: dict[str, int | bool] = {}
+        for word in text.split("+"):
+            context = _CONTEXT.fullmatch(word)
+            name, value = ("context", int(context[1])) if context else (word, True)
+            if name in found or (context is None and name not in _WORDS):
+                raise ValueError(
+                    f"`{text}` is not known; name {', '.join(_WORDS)} or context1 to context{MAX_HITS}, or "
+                    "several with a plus between them"
+                )
+            found[name] = value
+        return cls(**found)  # type: ignore[arg-type]
+
+    @property
+    def title(self) -> str:
+        """As a table says it."""
+        parts = [
+            self.executed and "motion and force",
+            self.told and "told what is touched",
+            self.seen and "seen",
+            self.views and "views",
+            self.context == 1 and "last sound",
+            self.context > 1 and f"last {self.context} sounds",
+        ]
+        return ", ".join(part for part in parts if part)
+
+    def given_to(self, model: ContactFlowModel, sight: SeenWindows | None = None) -> WindowModel:
+        """The same flow, which is given this.
+
+        Raises:
+            ValueError: it is to see, and there is no sight, or not the one whose views it was trained with.
+        """
+        if sight is None and (self.seen or self.views):
+            raise ValueError(
+                "`seen` and `views` need sight: name a folder of `foley flow sight` with --sight"
+            )
+        if self.views and not takes_views(model, sight):
+            raise ValueError(
+                "`views` is for a flow that was trained with the views of this sight (`foley flow fit --sight`)"
+            )
+        conditions = dataclasses.replace(
+            model.conditions,
+            executed=self.executed,
+            told="true" if self.told else "nothing",
+            context=self.context,
+            views=sight if self.views else None,
+        )
+        given = dataclasses.replace(model, conditions=conditions)
+        return SeenContactFlow(given, sight) if self.seen and sight is not None else given
+
+
+def takes_views(model: ContactFlowModel, sight: SeenWindows | None) -> bool:
+    """Whether a flow was trained with what this sight shows."""
+    return sight is not None and bool(model.field.config.views) and model.sight_id == sight.model_id

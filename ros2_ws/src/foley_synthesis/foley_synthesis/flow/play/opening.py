@@ -1,0 +1,41 @@
+"""What a checkpoint is played with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from foley_perception.action.gripper import GripperHand
+from foley_perception.episodes.names import Naming
+from foley_synthesis.flow.contact.model import is_contact_flow
+from foley_synthesis.flow.contact.model import load_model as load_contact_flow
+from foley_synthesis.flow.inference.model import load_model
+from foley_synthesis.flow.play.contact_player import ContactPlayer
+from foley_synthesis.flow.play.motions import FINE_MOMENTS_S
+from foley_synthesis.flow.play.player import Player, ScenePlayer, open_scene_context
+from foley_synthesis.vision.encoders import load_encoder
+
+
+def open_player(
+    checkpoint: Path,
+    scene: Path,
+    bag: Path,
+    *,
+    start_s: float = 0.0,
+    hand: str,
+    threads: int,
+    naming: Naming | None = None,
+) -> ScenePlayer:
+    """What `foley flow play` plays on; the checkpoint's schema says what it is.
+
+    Raises:
+        CorruptCheckpoint: the flow cannot be read.
+        MotionError, SceneError, EpisodeError, PlyError, OSError: bag or scene cannot be used.
+    """
+    gripper = GripperHand.from_yaml(hand)
+    if is_contact_flow(checkpoint):
+        flow = load_contact_flow(checkpoint)
+        context = open_scene_context(scene, bag, gripper, start_s, naming, moments_s=FINE_MOMENTS_S)
+        return ContactPlayer(flow, context, gripper)
+    model = load_model(checkpoint)
+    encoder = load_encoder(str(model.facts["encoder"]["name"]), threads=threads)
+    return Player(model, encoder, open_scene_context(scene, bag, gripper, start_s, naming), gripper)

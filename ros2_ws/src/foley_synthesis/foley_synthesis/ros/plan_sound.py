@@ -1,0 +1,100 @@
+"""`predicted_sound`: the sound of plans as it goes on, in chunks; see `live/plan_stream.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from foley_common import topics
+from foley_common.times import NS_PER_S
+from foley_msgs.msg import AudioChunk
+from foley_perception.geometry.tf_buffer import TransformUnavailable
+from foley_perception.scene.depth_background import DepthBackground
+from foley_ros import convert
+from foley_ros.node import FoleyNode
+from foley_ros.polling import Poller
+from foley_synthesis.live.plan_stream import PlanSound, SoundChunk
+from foley_synthesis.ros.heard_room import HeardRoom
+from foley_synthesis.sound_model import PlannedTool, StreamingSoundModel
+
+_FAULT = "sound"
+_LISTEN_NS = 2 * NS_PER_S  # between looks at the room
+
+
+class PlanSoundOutput:
+    """Makes and publishes chunks, and lets the model hear the room while there is nothing else to do.
+
+    All but :meth:`due` and :meth:`figures` in the worker's thread.
+    """
+
+    def __init__(
+        self, node: FoleyNode[Any], model: StreamingSoundModel, lead_s: float, poller: Poller
+    ) -> None:
+        self._node, self._sound, self._model = node, PlanSound(model, lead_s), model
+        self._room = HeardRoom(node, poller)
+        self._heard_ns = -(2**62)
+        self._publisher = node.entities.publish(topics.PREDICTED_SOUND)
+        self._first_s = float("nan")
+        self._late = 0
+
+    def due(self) -> bool:
+        """Whether :meth:`go_on` has something to do."""
+        now_ns = self._node.now_ns()
+        return self._sound.due(now_ns) or self._listens(now_ns)
+
+    def _listens(self, now_ns: int) -> bool:
+        return abs(now_ns - self._heard_ns) >= _LISTEN_NS
+
+    def begin(self, plan: Callable[[], PlannedTool], background: DepthBackground, arrival_ns: int) -> None:
+        """Take in a plan, and tell the first chunk of it where it begins a stream; who cannot be placed is left out."""
+        try:
+            tool = plan()
+        except (TransformUnavailable, ValueError):
+            return  # said where the contact is predicted
+        if self._sound.add(tool, self._node.now_ns()):
+            self._tell(background)
+            self._first_s = (self._node.now_ns() - arrival_ns) / NS_PER_S
+
+    def go_on(self, background: DepthBackground) -> None:
+        """The next chunk, or a look at the room."""
+        now_ns = self._node.now_ns()
+        if not self._sound.due(now_ns) and self._listens(now_ns):
+            self._heard_ns = now_ns
+            if (sound := self._room.sound()) is not None:
+                self._model.hear(*sound)
+            return
+        self._tell(background)
+
+    def _tell(self, background: DepthBackground) -> None:
+        try:
+            chunk = self._sound.chunk(background.view(), self._node.now_ns())
+        except ValueError as error:
+            self._node.report(_FAULT, f"no sound of the plan: {error}")
+            return
+        if chunk is None:
+            return
+        self._publisher.publish(chunk_message(chunk))
+        self._late += chunk.begin_ns < self._node.now_ns()
+        self._node.faults.clear(_FAULT)
+
+    def figures(self) -> dict[str, Any]:
+        """For diagnostics."""
+        return {
+            "chunks": self._sound.chunks,
+            "chunks_late": self._late,
+            "streams_begun_anew": self._sound.restarts,
+            "first_chunk_s": f"{self._first_s:.3f}",
+        }
+
+
+def chunk_message(chunk: SoundChunk) -> AudioChunk:
+    """Its stamp says when its first sample is to be heard."""
+    return convert.array_to_audio(
+        chunk.samples,
+        time_ns=chunk.begin_ns,
+        frame_id="microphone",
+        stream_id=chunk.stream_id,
+        first_sample=chunk.first_sample,
+        sample_rate=chunk.sample_rate,
+        stamp_source=AudioChunk.STAMP_ARRIVAL,
+    )
