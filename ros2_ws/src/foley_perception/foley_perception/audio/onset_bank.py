@@ -3,39 +3,16 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import functools
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from foley_perception.audio.onset import OnsetConfig
+from foley_perception.audio.onset_config import BankConfig, OnsetConfig
 
 Array = NDArray[np.float64]
-
-
-@dataclasses.dataclass(frozen=True)
-class BankConfig:
-    """Bands that rise together. Levels in dB."""
-
-    window_s: float
-    bands: int
-    low_hz: float
-    high_hz: float
-    lag_hops: int  # levels are compared with the loudest of this many hops, just before the window fills
-    flux_db: float  # mean rise over the bands that is needed at least
-    min_bands: int  # bands that must stand above the noise floor
-    above_floor_db: float  # by this much
-
-    def __post_init__(self) -> None:
-        if not 0 < self.low_hz < self.high_hz:
-            raise ValueError(f"low_hz is {self.low_hz}, must lie between 0 and high_hz ({self.high_hz})")
-        if not 1 <= self.min_bands <= self.bands:
-            raise ValueError(f"min_bands is {self.min_bands}, must lie in 1..bands ({self.bands})")
 
 
 @functools.lru_cache(maxsize=16)

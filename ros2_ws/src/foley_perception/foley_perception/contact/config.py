@@ -6,7 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
-from foley_perception.audio.onset import OnsetConfig
+from foley_perception.audio.onset_config import OnsetConfig
 from foley_perception.contact.detector import GateConfig
 from foley_perception.contact.objects import KnownObject
 from foley_perception.scene.sensing import SensingConfig

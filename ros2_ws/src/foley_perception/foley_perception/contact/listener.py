@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from foley_common.times import NS_PER_S
 from foley_common.topics import MICROPHONE
 from foley_perception.audio.clock import StreamingClock, stamp_by_arrival
-from foley_perception.audio.onset import OnsetConfig, OnsetDetector
+from foley_perception.audio.onset import OnsetDetector
+from foley_perception.audio.onset_config import OnsetConfig
 from foley_perception.audit.finding import Severity
 from foley_perception.audit.live import LiveSound
 from foley_perception.clips.channels import CHANNEL, one_channel

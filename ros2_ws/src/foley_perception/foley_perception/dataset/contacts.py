@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
 from foley_perception.audio.clock_fit import SampleClock
-from foley_perception.audio.onset import OnsetConfig, OnsetDetector
+from foley_perception.audio.onset import OnsetDetector
+from foley_perception.audio.onset_config import OnsetConfig
 from foley_perception.contact_event import Contact
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from foley_perception.audio.onset import Onset, OnsetConfig, OnsetDetector
-from foley_perception.audio.onset_bank import BankConfig
+from foley_perception.audio.onset import Onset, OnsetDetector
+from foley_perception.audio.onset_config import BankConfig, OnsetConfig
 
 RATE = 48_000
 

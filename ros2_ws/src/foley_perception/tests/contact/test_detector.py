@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from foley_common.enumerations import Action, Gate
 from foley_perception.action.planned_contact import SURFACE, PlannedContact
-from foley_perception.audio.onset import OnsetConfig
+from foley_perception.audio.onset_config import OnsetConfig
 from foley_perception.contact.config import ContactDetectorConfig
 from foley_perception.contact.detector import (
     ContactDetector,

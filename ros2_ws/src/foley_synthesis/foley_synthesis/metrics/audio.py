@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_perception.audio.onset import OnsetConfig, OnsetDetector
+from foley_perception.audio.onset import OnsetDetector
+from foley_perception.audio.onset_config import OnsetConfig
 
 Sound = NDArray[np.floating]
 Array = NDArray[np.float64]

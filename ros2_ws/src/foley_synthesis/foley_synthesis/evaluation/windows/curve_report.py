@@ -49,5 +49,5 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
 
 def _interval(figure: dict[str, float | None]) -> Interval:
     """As it was before it was written to JSON."""
-    values = (figure[name] for name in ("value", "low", "high"))
-    return Interval(*(np.nan if value is None else float(value) for value in values))
+    value, low, high = (np.nan if (v := figure[n]) is None else v for n in ("value", "low", "high"))
+    return Interval(value, low, high)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_perception.audio.onset import OnsetConfig, OnsetDetector
+from foley_perception.audio.onset import OnsetDetector
+from foley_perception.audio.onset_config import OnsetConfig
 from foley_perception.audio.resample import resampled
 from foley_perception.audio.sound_file import UnreadableSound, read_sound
 from foley_synthesis.beliefs.belief import MaterialBelief
