@@ -72,9 +72,7 @@ def run(args: argparse.Namespace) -> int:
     with Bars() as bars:
         learner = _flow(args, settings, bars.count) if args.codec else _regression(args, settings, bars.count)
         windows = [
-            window
-            for folder in args.validation
-            for window in read_windows(folder, "validation", views=_sees(learner))
+            window for folder in args.validation for window in read_windows(folder, "validation", views=False)
         ]
         few = [windows[k] for k in spread(len(windows), args.windows)]
         args.out.mkdir(parents=True, exist_ok=True)
@@ -119,8 +117,3 @@ def _regression(args: argparse.Namespace, settings: dict[str, Any], progress: Ca
     )
     config = RegressionTrainConfig(**settings)
     return RegressionLearner(sessions, args.regression, config, seed=args.seed)
-
-
-def _sees(learner: Any) -> bool:
-    data = getattr(learner, "data", None)
-    return data is not None and bool(data.train.view_dims)
