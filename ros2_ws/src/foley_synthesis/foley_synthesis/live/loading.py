@@ -92,5 +92,5 @@ def _load_contact_flow(folder: Path, config: SynthesizerConfig, hand: GripperHan
 _LOADERS: dict[str, Callable[[Path, SynthesizerConfig, GripperHand], SoundModel]] = {
     "foley-vis-1": _load_vis,
     "foley-flow-1": _load_flow,
-    "foley-contact-flow-1": _load_contact_flow,
+    "foley-contact-flow-2": _load_contact_flow,
 }

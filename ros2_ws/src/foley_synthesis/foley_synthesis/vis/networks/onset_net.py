@@ -73,7 +73,7 @@ def motion_summary(action: Tensor) -> Tensor:
         action[:, after, 7].mean(dim=1),
     ]
     pooled = torch.cat([speed[..., None], across[..., None], height[..., None], down[..., None]], dim=-1)
-    pooled = pooled.reshape(len(pooled), _POOLED, -1, pooled.shape[-1]).mean(dim=2).flatten(1)
+    pooled = pooled.reshape(len(action), _POOLED, -1, pooled.shape[-1]).mean(dim=2).flatten(1)
     return torch.cat([torch.stack(columns, dim=1), pooled], dim=1)
 
 

@@ -162,12 +162,7 @@ def _cut(
             speed=float(np.linalg.norm(actions[1][21, 3:6])),
             position=(float(point[0]), float(point[1]), float(point[2])),
         )
-        yield (
-            clip,
-            sound.astype(np.float32) / np.float32(2**15),
-            actions[0].astype(np.float32),
-            actions[1].astype(np.float32),
-        )
+        yield clip, sound.astype(np.float32) / np.float32(2**15), actions[0], actions[1]
 
 
 def _pose(values: NDArray[np.float32]) -> SE3:

@@ -25,7 +25,7 @@ from foley_synthesis.flow.contact.synthetic import synthetic_field
 from foley_synthesis.flow.inference.contact_channels import measured_channels, planned_channels
 from foley_synthesis.flow.inference.contact_sound import ContactFlowSoundModel, condition_of
 from foley_synthesis.flow.inference.contact_stream import ContactStream, WindowConfig
-from foley_synthesis.flow.inference.seen_surface import surface_of_points
+from foley_synthesis.flow.inference.seen_surface import SeenDepth, surface_of_points
 from foley_synthesis.flow.inference.streamed_windows import StreamedContactFlow
 from foley_synthesis.flow.session_features import session_features
 from foley_synthesis.flow.window_model import EvaluationWindow
@@ -187,6 +187,16 @@ def depth_below() -> tuple[Any, Any]:
 
     camera = CameraModel.looking_at((0, 0, 1), (0, 0, 0), width=160, height=120, fovy_deg=40.0, up=(0, 1, 0))
     return np.full((120, 160), 1.0, np.float32), camera
+
+
+def test_points_are_those_of_the_camera() -> None:
+    depth, camera = depth_below()
+    depth = depth + np.random.default_rng(0).uniform(0, 0.1, depth.shape).astype(np.float32)
+    depth[3, 5], depth[7, 9] = np.nan, 0.0
+    v, u = np.nonzero(depth > 0)
+    points = SeenDepth(depth, camera).points()
+    np.testing.assert_allclose(points, camera.unproject(np.stack([u, v], axis=1), depth[v, u]), atol=1e-9)
+    assert len(points) == depth.size - 2
 
 
 def tap_plan(contact_ns: int) -> PlannedTool:
