@@ -159,7 +159,7 @@ def contact_player() -> ContactPlayer:
         latent=4, width=16, hidden=16, blocks=1, fine_width=16, fine_hidden=16, fine_blocks=1, rounds=1
     )
     model = ContactFlowModel(
-        synthetic_field(), Codec(size).eval(), {"without": []}, "", ContactSampling(steps=1)
+        synthetic_field(), Codec(size).eval(), {"without": []}, "", ContactSampling(steps=2)
     )
     plain = player().scene
     rest = SE3(np.tile(ABOVE.quaternion, (1000, 1)), np.tile(ABOVE.translation, (1000, 1)))
@@ -181,7 +181,7 @@ def test_a_contact_flow_is_played_at_the_rate_of_contacts() -> None:
     assert played.sound.shape == (128_000,) and played.mel.shape == (80, 1000) and played.pictures == {}
     np.testing.assert_array_equal(made.play(motion, 3).sound, played.sound)
     assert not np.array_equal(made.play(motion, 4).sound, played.sound)
-    assert made.sampling == SampleConfig(1, 1.0) and sheet(played).shape == (1, 1, 3)
+    assert made.sampling == SampleConfig(2, 1.0) and sheet(played).shape == (1, 1, 3)
     with pytest.raises(MotionError, match="has 1000 known poses"):
         made.play(player().scene.motion, 0)
 
