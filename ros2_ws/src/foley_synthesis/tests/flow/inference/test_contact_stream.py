@@ -60,7 +60,7 @@ def codec(**changes: Any) -> Codec:
 
 
 def flow(coder: Codec | None = None, *, reads: bool = False) -> ContactFlowModel:
-    """A flow whose latent is half its noise, after two steps; one that reads what it is told has weights of all kinds."""
+    """A flow whose latent is half its noise; one that reads what it is told has weights of all kinds."""
     field = synthetic_field()
     if reads:
         with torch.no_grad():
