@@ -298,6 +298,6 @@ def load_plain(path: Path, schema: str, cure: str) -> tuple[dict[str, Any], dict
         if sha256_of(path / name) != manifest[name]:
             raise CorruptCheckpoint(path / name, "content does not match the sha256 in manifest.yaml", cure)
     config = read_yaml(path / CONFIG_FILE, cure)
-    if config.pop("schema", None) != schema:
-        raise CorruptCheckpoint(path / CONFIG_FILE, f"schema is not `{schema}`", cure)
+    if (found := config.pop("schema", None)) != schema:
+        raise CorruptCheckpoint(path / CONFIG_FILE, f"schema is `{found}`, must be `{schema}`", cure)
     return config, load_file(path / MODEL_FILE), sha256_of(path / MANIFEST_FILE)

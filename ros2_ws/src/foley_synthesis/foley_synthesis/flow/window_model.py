@@ -8,6 +8,7 @@ takes from a window (planned or measured motion, force, views, earlier sounds) i
 from __future__ import annotations
 
 import dataclasses
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
@@ -67,6 +68,10 @@ class EvaluationWindow:
     def window_id(self) -> str:
         """`<session_id>-<begin in ms>`."""
         return f"{self.session_id}-{round(self.start_s * 1e3):06d}"
+
+    def noise_seed(self, seed: int) -> int:
+        """Of what is drawn for this window: another one than for any other, the same in every model."""
+        return seed * 1_000_003 + zlib.crc32(self.window_id.encode())
 
     @property
     def contacts(self) -> NDArray[np.int64]:

@@ -45,18 +45,25 @@ def synthesised(spectra: Tensor, window: Tensor, hop: int) -> Tensor:
     return (sound / weight.clamp(min=1e-3))[:, margin : margin + count * hop]
 
 
-def refined(spectra: Tensor, window: Tensor, hop: int, rounds: int) -> Tensor:
+def refined(spectra: Tensor, window: Tensor, hop: int, rounds: int, heard: Tensor | None = None) -> Tensor:
     """Spectra [b, t, bins] of the same magnitudes whose phases agree with each other better.
 
     Griffin and Lim's fast method (Perraudin et al. 2013).
+
+    Args:
+        heard: takes the place of the first frames [b, p, bins], and stays as it is.
     """
     momentum = 0.99
+    known = 0 if heard is None else heard.shape[1]
+    if heard is not None:
+        spectra = torch.cat([heard, spectra[:, known:]], dim=1)
     magnitudes = spectra.abs()
     before = torch.zeros_like(spectra)
     for _ in range(rounds):
         now = analysed(synthesised(spectra, window, hop), window, hop)
         step = now - momentum / (1.0 + momentum) * before
-        spectra, before = magnitudes * step / step.abs().clamp(min=1e-12), now
+        better, before = magnitudes * step / step.abs().clamp(min=1e-12), now
+        spectra = better if heard is None else torch.cat([heard, better[:, known:]], dim=1)
     return spectra
 
 

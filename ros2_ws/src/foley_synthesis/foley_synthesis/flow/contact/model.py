@@ -92,9 +92,7 @@ class ContactFlowModel:
         made = []
         for window in windows:
             condition = self.conditions.of(window, self.codec)
-            generator = torch.Generator().manual_seed(
-                seed * 1_000_003 + zlib.crc32(window.window_id.encode())
-            )
+            generator = torch.Generator().manual_seed(window.noise_seed(seed))
             noise = torch.randn(draws, self.field.config.latent, condition.frames, generator=generator)
             made.append(self.sounds(condition, noise).numpy())
             step()

@@ -7,7 +7,6 @@ as much as what could be there, and their mean is that of the sum.
 from __future__ import annotations
 
 import dataclasses
-import zlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -91,7 +90,7 @@ class SeenContactFlow:
         made = []
         for window in windows:
             known = self.model.conditions.of(window, self.model.codec)
-            start = seed * 1_000_003 + zlib.crc32(window.window_id.encode())
+            start = window.noise_seed(seed)
             generator = torch.Generator().manual_seed(start)
             shape = (draws, self.model.field.config.latent, known.frames)
             noise = torch.randn(shape, generator=generator)

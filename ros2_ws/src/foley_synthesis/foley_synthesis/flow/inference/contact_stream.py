@@ -17,11 +17,10 @@ import math
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from foley_synthesis.flow.codec.config import STRIDE
 from foley_synthesis.flow.codec.level import gains
-from foley_synthesis.flow.codec.spectrum import analysed, overlapped, synthesised, windowed
+from foley_synthesis.flow.codec.spectrum import overlapped, refined, windowed
 from foley_synthesis.flow.contact.batches import left_out, null_given
 from foley_synthesis.flow.contact.model import ContactFlowModel
 from foley_synthesis.flow.contact.sampling import sample_latent
@@ -154,7 +153,7 @@ class ContactStream:
         content, level = latent[:, :-1], latent[:, -1:]
         predicted = codec.spectra(content * codec.scale + codec.shift, first=STRIDE * self._kept)
         made = codec.complex(predicted)
-        made = agreed(made, self._spectra, codec.window, hop, 0 if config.causal else config.rounds)
+        made = refined(made, codec.window, hop, 0 if config.causal else config.rounds, self._spectra)
         self._spectra = made[:, : self._needed_spectra - STRIDE * self._kept]
         begin = self._chunk * self.chunk_samples
         # Frames that reach a sample of the chunk, and where the first of them begins.
@@ -177,22 +176,3 @@ class ContactStream:
         self._noise, self._heard = self._noise[..., frames:], self._heard[..., frames:]
         self._spectra = self._spectra[:, STRIDE * frames :]
         self._kept = first
-
-
-def agreed(spectra: Tensor, heard: Tensor, window: Tensor, hop: int, rounds: int) -> Tensor:
-    """Spectra [b, t, bins] whose phases agree with each other and with those before them.
-
-    Griffin and Lim's fast method (Perraudin et al. 2013) as in `codec/spectrum.py`, with the first frames fixed.
-
-    Args:
-        heard: the first frames [b, p, bins], which stay as they are.
-    """
-    known, momentum = heard.shape[1], 0.99
-    spectra = torch.cat([heard, spectra[:, known:]], dim=1)
-    magnitudes, before = spectra.abs(), torch.zeros_like(spectra)
-    for _ in range(rounds):
-        now = analysed(synthesised(spectra, window, hop), window, hop)
-        step = now - momentum / (1.0 + momentum) * before
-        better = magnitudes * step / step.abs().clamp(min=1e-12)
-        spectra, before = torch.cat([heard, better[:, known:]], dim=1), now
-    return spectra

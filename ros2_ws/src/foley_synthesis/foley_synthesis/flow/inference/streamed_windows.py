@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import zlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -48,7 +47,7 @@ class StreamedContactFlow:
         """Sounds [n, draws, 128000] at 16 kHz, a function of windows and seed alone."""
         made = []
         for window in windows:
-            start = seed * 1_000_003 + zlib.crc32(window.window_id.encode())
+            start = window.noise_seed(seed)
             made.append(np.stack([self._sound(window, start + k) for k in range(draws)]))
             step()
         return np.stack(made)

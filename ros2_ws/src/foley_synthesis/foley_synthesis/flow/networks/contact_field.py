@@ -12,11 +12,18 @@ that a field trained on crops makes longer sounds.
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import torch
 from torch import Tensor, nn
 
+from foley_synthesis.flow.networks.field_layers import (
+    TIME_CHANNELS,
+    FieldBlock,
+    HitPool,
+    rotations,
+    waves,
+    zeroed,
+)
 from foley_synthesis.flow.networks.motion_encoder import STRIDE, MotionConfig, MotionEncoder
 
 CONDITIONS = ("motion", "floor", "what", "hits", "views")
@@ -153,10 +160,10 @@ class ContactField(nn.Module):
         self.motion = MotionEncoder(config.motion)
         self._floor = nn.Linear(config.floor, inner)
         self._what = nn.Linear(config.what, inner)
-        self._hits = _HitPool(config.latent, inner)
+        self._hits = HitPool(config.latent, inner, HIT_FRAMES)
         if config.views:
             self._views = nn.Sequential(
-                nn.Linear(config.views, inner), nn.GELU(), _zeroed(nn.Linear(inner, inner))
+                nn.Linear(config.views, inner), nn.GELU(), zeroed(nn.Linear(inner, inner))
             )
         self._mode = nn.Embedding(2, inner)
         self._null = nn.Parameter(
@@ -164,13 +171,25 @@ class ContactField(nn.Module):
         )  # views: their residual is 0
         self._known = nn.LayerNorm(inner)
         self._inwards = nn.Linear(config.latent + inner, config.width)
-        self._time = nn.Sequential(nn.Linear(_TIME, _TIME), nn.SiLU(), nn.Linear(_TIME, _TIME), nn.SiLU())
-        self._blocks = nn.ModuleList(
-            _Block(config, index in config.attention) for index in range(config.depth)
+        self._time = nn.Sequential(
+            nn.Linear(TIME_CHANNELS, TIME_CHANNELS),
+            nn.SiLU(),
+            nn.Linear(TIME_CHANNELS, TIME_CHANNELS),
+            nn.SiLU(),
         )
-        self._last = _zeroed(nn.Linear(_TIME, 2 * config.width))
+        self._blocks = nn.ModuleList(
+            FieldBlock(
+                config.width,
+                inner,
+                config.kernel,
+                config.expansion,
+                (config.heads, config.reach) if index in config.attention else None,
+            )
+            for index in range(config.depth)
+        )
+        self._last = zeroed(nn.Linear(TIME_CHANNELS, 2 * config.width))
         self._norm = nn.LayerNorm(config.width, elementwise_affine=False)
-        self._outwards = _zeroed(nn.Linear(config.width, config.latent))
+        self._outwards = zeroed(nn.Linear(config.width, config.latent))
 
     def set_statistics(self, latent: Tensor, floor: Tensor, motion: Tensor, views: Tensor | None) -> None:
         """Mean and spread of training data, channels last, so that the network sees unit size; NaN is left out."""
@@ -269,9 +288,9 @@ class ContactField(nn.Module):
         The network tells only by how much it differs from the best field for data that are noise themselves (as in
         Karras et al. 2022, section 5): channels of which nothing can be told cost it nothing.
         """
-        time = self._time(_waves(1000.0 * t, _TIME))
+        time = self._time(waves(1000.0 * t, TIME_CHANNELS))
         hidden = self._inwards(torch.cat([x.transpose(1, 2), condition.to(x.dtype)], dim=-1))
-        turns = _turns(x.shape[2], self.config.width // self.config.heads, x.device)
+        turns = rotations(x.shape[2], self.config.width // self.config.heads, x.device)
         for block in self._blocks:
             hidden = block(hidden, time, condition, turns)
         scale, shift = self._last(time)[:, None].float().chunk(2, dim=-1)
@@ -282,127 +301,6 @@ class ContactField(nn.Module):
         return field
 
 
-_TIME = 128  # channels of the flow's time
-
-
 def nearest(frames: int, moments: int) -> Tensor:
     """Which of so many moments of the same stretch is nearest to each frame [frames]."""
     return ((torch.arange(frames, dtype=torch.float64) + 0.5) * (moments / frames)).floor().long()
-
-
-def _zeroed(layer: nn.Linear) -> nn.Linear:
-    """A layer that says nothing at first."""
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer
-
-
-def _waves(values: Tensor, width: int) -> Tensor:
-    """Sines and cosines [n, width] of values [n] (Vaswani et al. 2017)."""
-    rates = torch.exp(torch.arange(width // 2, device=values.device) * (-math.log(10_000.0) / (width // 2)))
-    angles = values.float()[:, None] * rates
-    return torch.cat([angles.sin(), angles.cos()], dim=-1)
-
-
-def _turns(frames: int, dims: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Cosines and sines [frames, dims / 2] of rotary positions."""
-    rates = torch.exp(torch.arange(dims // 2, device=device) * (-math.log(1_000.0) / (dims // 2)))
-    angles = torch.arange(frames, device=device)[:, None] * rates
-    return angles.cos(), angles.sin()
-
-
-def _turned(x: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
-    """[..., frames, dims] turned by each frame's angles."""
-    cos, sin = (part.to(x.dtype) for part in turns)
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
-
-
-class _Block(nn.Module):
-    def __init__(self, config: ContactFieldConfig, attends: bool) -> None:
-        super().__init__()
-        width = config.width
-        self._norm = nn.LayerNorm(width, elementwise_affine=False)
-        self._time = _zeroed(nn.Linear(_TIME, (6 if attends else 3) * width))
-        self._known = nn.Linear(config.motion.output, width, bias=False)
-        self._along = nn.Conv2d(
-            width, width, (1, config.kernel), padding=(0, config.kernel // 2), groups=width
-        )
-        self._across = nn.Sequential(
-            nn.Linear(width, config.expansion * width),
-            nn.GELU(),  # its approximation by tanh is four times slower on a CPU
-            nn.Linear(config.expansion * width, width),
-        )
-        self._attention = _Attention(config) if attends else None
-
-    def forward(self, x: Tensor, time: Tensor, condition: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
-        """[b, n, width] -> the same shape."""
-        parts = self._time(time)[:, None].float().split(x.shape[-1], dim=-1)
-        seen = self._norm(x.float()) * (1.0 + parts[0]) + parts[1] + self._known(condition)
-        # In float32: on a CPU a convolution of each channel is slower in bfloat16. One row high, channels last: a view.
-        with torch.autocast(x.device.type, enabled=False):
-            along = self._along(seen.float().transpose(1, 2).unsqueeze(2)).squeeze(2).transpose(1, 2)
-        x = x + parts[2] * self._across(along)
-        if self._attention is not None:
-            seen = self._norm(x.float()) * (1.0 + parts[3]) + parts[4]
-            x = x + parts[5] * self._attention(seen, turns)
-        return x
-
-
-class _Attention(nn.Module):
-    def __init__(self, config: ContactFieldConfig) -> None:
-        super().__init__()
-        self._heads, self._reach = config.heads, config.reach
-        self._inwards = nn.Linear(config.width, 3 * config.width, bias=False)
-        self._outwards = nn.Linear(config.width, config.width)
-
-    def forward(self, x: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
-        batch, length, width = x.shape
-        query, key, value = (
-            part.view(batch, length, self._heads, -1).transpose(1, 2)
-            for part in self._inwards(x).chunk(3, dim=-1)
-        )
-        places = torch.arange(length, device=x.device)
-        near = (places[:, None] - places).abs() <= self._reach
-        mixed = _attend(_turned(query, turns), _turned(key, turns), value, near)
-        result: Tensor = self._outwards(mixed.transpose(1, 2).reshape(batch, length, width))
-        return result
-
-
-class _HitPool(nn.Module):
-    """Each frame's look at earlier contacts: attention of its motion to theirs, and to none of them."""
-
-    def __init__(self, latent: int, inner: int) -> None:
-        super().__init__()
-        self._sound = nn.Sequential(
-            nn.Conv1d(latent + inner, inner, 4, stride=2, padding=1),
-            nn.GELU(),
-            nn.Conv1d(inner, inner, 4, stride=2, padding=1),
-            nn.GELU(),
-            nn.Flatten(),
-            nn.Linear(inner * HIT_FRAMES // 4, inner),
-        )
-        self._none = nn.Parameter(torch.zeros(inner))
-        self._query = nn.Linear(inner, inner)
-        self._key = nn.Linear(inner, inner)
-        self._value = nn.Linear(inner, inner)
-
-    def forward(self, moved: Tensor, sounds: Tensor, motions: Tensor, use: Tensor) -> Tensor:
-        """Of frames [b, n, inner] and hits' sounds [b, k, latent, 16] and motions [b, k, 16, inner]: [b, n, inner]."""
-        both = torch.cat([sounds, motions.transpose(2, 3).to(sounds.dtype)], dim=2)
-        hits = self._sound(both.flatten(0, 1)).unflatten(0, both.shape[:2])
-        hits = torch.cat([hits, self._none.expand(len(hits), 1, -1).to(hits.dtype)], dim=1)
-        # One place more than hits: none of them is always to be chosen.
-        allowed = torch.cat([use, torch.ones_like(use[..., :1])], dim=-1)
-        result: Tensor = _attend(self._query(moved), self._key(hits), self._value(hits), allowed)
-        return result
-
-
-def _attend(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor) -> Tensor:
-    """Attention [..., n, d] of n queries to k keys and values, as far as allowed [..., n, k].
-
-    For few short sequences plain products are five times faster in training on a CPU than the fused operation.
-    """
-    scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
-    weights = scores.float().masked_fill(~allowed, -torch.inf).softmax(dim=-1)
-    return weights.to(value.dtype) @ value

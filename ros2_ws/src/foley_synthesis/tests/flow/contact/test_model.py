@@ -299,7 +299,7 @@ def test_what_cannot_be_is_told(world: World, tmp_path: Path, capsys: pytest.Cap
         ),
         (("fit", *world.data, "--out", world.codec, *steps), "holds no flow of contacts"),
         (("draw", world.out, world.train, "--to", tmp_path / "b"), "was trained in"),
-        (("draw", world.codec, world.validation, "--to", tmp_path / "b"), "schema is not"),
+        (("draw", world.codec, world.validation, "--to", tmp_path / "b"), "must be `foley-contact-flow-2`"),
         (("draw", world.out, world.validation, "--to", tmp_path / "b", "--context", 6), "context is 6"),
         (("draw", world.out, world.validation, "--to", tmp_path / "b", "--told", "all"), "told is `all`"),
         (("tune", world.out, world.validation, "--draws", 0), "--draws is 0"),

@@ -314,7 +314,7 @@ def test_ways_that_cannot_be_are_told(
         ((*sets, *mine, "--also", "told", "told"), "names one way twice"),
         ((*sets, "--also", "told"), "--model names none"),
         ((*draw, "--sight", folders["sight"], "--told", "true"), "in place of the truth"),
-        ((*draw, "--sight", folders["flow"]), "schema is not"),
+        ((*draw, "--sight", folders["flow"]), "must be `foley-sight-2`"),
         ((*draw, "--stills", folders["train"]), "name it with --sight"),
     ):
         assert command(*words) == 2
