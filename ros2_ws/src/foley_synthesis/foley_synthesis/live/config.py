@@ -100,7 +100,8 @@ class SynthesizerConfig:
         True, "of a contact flow: also tell the sound of plans as it goes on, on predicted_sound"
     )
     stream_lead_s: float = parameter(
-        0.3, "[s] before it is to be heard at which a chunk of that is made; the first one is made at once"
+        0.3,
+        "[s] before it is to be heard at which a chunk of that is made; what a plan has sooner is left out",
     )
     synthesis: str = parameter("example", "of VIS: how features become sound: example or parametric")
     hand: str = parameter("parallel_gripper", "gripper description, by name or path; the hand_mapper's own")

@@ -1,7 +1,8 @@
 """The sound of plans as they come in, chunk by chunk; no middleware.
 
 A stream begins with the first plan, and goes on through those that follow, until half a second after the last one ends.
-The next plan then begins another. Where chunks come too late to be heard the stream begins anew, where it is now.
+The next plan then begins another. What is to be heard sooner than a chunk can be made is left out: a stream of a plan
+that is under way begins a little later than now, and so does one that has fallen behind.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from foley_common.times import NS_PER_S
 from foley_synthesis.sound_model import Background, PlannedTool, SoundStream, StreamingSoundModel
 
 _AFTER_NS = NS_PER_S // 2  # that is heard after the last plan
-_BEHIND_NS = NS_PER_S // 2  # from which on there is no catching up
+_BEHIND_NS = NS_PER_S // 10  # from which on a stream begins anew: late chunks cannot be played
+_SOON_NS = 3 * NS_PER_S // 10  # that a first chunk may take to be made, at most
 _BEFORE_NS = NS_PER_S // 2  # what a window looks back over: plans that ended before play no part
 
 
@@ -34,7 +36,7 @@ class PlanSound:
     """Use it from one thread.
 
     Args:
-        lead_s: before it is to be heard at which a chunk is made.
+        lead_s: before it is to be heard at which a chunk is made; 0.3 s of it at most for the first one of a stream.
     """
 
     def __init__(self, model: StreamingSoundModel, lead_s: float) -> None:
@@ -58,7 +60,7 @@ class PlanSound:
         self._plans.append(plan)
         if goes_on:
             return False
-        self._begin(max(begin, now_ns))
+        self._begin(max(begin, self._soon_ns(now_ns)))
         return True
 
     def due(self, now_ns: int) -> bool:
@@ -78,7 +80,7 @@ class PlanSound:
             return None
         if self._stream.begin_ns < now_ns - _BEHIND_NS:
             self.restarts += 1
-            self._begin(now_ns)
+            self._begin(self._soon_ns(now_ns))
         stream, begin_ns = self._stream, self._stream.begin_ns
         self._plans = _still_told(self._plans, begin_ns - _BEFORE_NS)
         try:
@@ -94,6 +96,10 @@ class PlanSound:
     @property
     def _end_ns(self) -> int:
         return max(int(plan.trajectory.times_ns[-1]) for plan in self._plans) + _AFTER_NS
+
+    def _soon_ns(self, now_ns: int) -> int:
+        """The first moment of which a sound can still be made in time."""
+        return now_ns + min(self._lead_ns, _SOON_NS)
 
     def _begin(self, start_ns: int) -> None:
         plan_id = self._plans[-1].trajectory.plan_id

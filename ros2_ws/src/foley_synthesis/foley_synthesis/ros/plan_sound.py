@@ -17,7 +17,11 @@ from foley_synthesis.live.plan_stream import PlanSound, SoundChunk
 from foley_synthesis.ros.heard_room import HeardRoom
 from foley_synthesis.sound_model import PlannedTool, StreamingSoundModel
 
-_FAULT = "sound"
+_FAULT, _LATE = "sound", "sound_late"
+_LATE_TEXT = (
+    "predicted_sound comes after it was to be heard, which leaves gaps: lower solver_steps, give it a processor, "
+    "or turn `stream` off"
+)
 _LISTEN_NS = 2 * NS_PER_S  # between looks at the room
 
 
@@ -74,8 +78,11 @@ class PlanSoundOutput:
         if chunk is None:
             return
         self._publisher.publish(chunk_message(chunk))
-        self._late += chunk.begin_ns < self._node.now_ns()
         self._node.faults.clear(_FAULT)
+        if chunk.begin_ns < self._node.now_ns():
+            self._late += 1
+            # Not cleared by the next one in time: a log would be full of it.
+            self._node.report(_LATE, _LATE_TEXT)
 
     def figures(self) -> dict[str, Any]:
         """For diagnostics."""

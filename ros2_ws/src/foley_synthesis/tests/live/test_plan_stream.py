@@ -68,11 +68,19 @@ def test_a_stream_goes_on_through_plans_and_ends_after_the_last() -> None:
     assert late is not None and late.stream_id == f"c/{now + 9 * S}" and late.first_sample == 0
 
 
-def test_a_plan_that_is_under_way_begins_now_and_one_that_is_replaced_is_forgotten() -> None:
-    made, now = sound(), 100 * S
+@pytest.mark.parametrize(("lead_s", "soon_s"), [(0.3, 0.3), (0.2, 0.2), (60.0, 0.3)])
+def test_a_plan_that_is_under_way_begins_when_its_first_chunk_can_be_there(
+    lead_s: float, soon_s: float
+) -> None:
+    made, now = sound(lead_s), 100 * S
     made.add(plan("a", now - S // 2, 3.0), now)
     first = made.chunk(None, now)
-    assert first is not None and first.begin_ns == now
+    assert first is not None and first.begin_ns == now + round(soon_s * S)
+
+
+def test_a_plan_that_is_replaced_is_forgotten() -> None:
+    made, now = sound(), 100 * S
+    made.add(plan("a", now - S // 2, 3.0), now)
     made.add(plan("later", now + 2 * S), now)
     made.add(plan("instead", now + S), now)
     ends = [chunk.begin_ns for chunk in iter(lambda: made.chunk(None, now), None)]
@@ -82,11 +90,13 @@ def test_a_plan_that_is_under_way_begins_now_and_one_that_is_replaced_is_forgott
 def test_who_falls_behind_begins_anew_where_it_is() -> None:
     made, now = sound(), 100 * S
     made.add(plan("a", now, 5.0), now)
-    made.chunk(None, now)
+    first = made.chunk(None, now)
+    chunk = made.chunk(None, now + S // 2)  # 0.1 s late: it goes on
+    assert first is not None and chunk is not None and chunk.begin_ns == first.begin_ns + STEP
     assert made.restarts == 0
     chunk = made.chunk(None, now + 2 * S)
-    assert chunk is not None and chunk.begin_ns == now + 2 * S and chunk.first_sample == 0
-    assert made.restarts == 1 and made.chunks == 2
+    assert chunk is not None and chunk.begin_ns == now + 2 * S + 3 * STEP and chunk.first_sample == 0
+    assert made.restarts == 1 and made.chunks == 3
 
 
 def test_a_plan_that_is_not_known_ends_the_stream() -> None:

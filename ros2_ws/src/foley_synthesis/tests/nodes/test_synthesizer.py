@@ -171,9 +171,9 @@ def test_a_flow_predicts_a_plan(flow_rig: Rig) -> None:
 
 
 @pytest.fixture
-def contact_rig(ros_context: Any, tmp_path: Path) -> Iterator[Rig]:
+def contact_rig(ros_context: Any, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Rig]:
     checkpoint = _world().make_contact_flow(tmp_path / "contact")
-    rig = Rig(ros_context, {"checkpoint": str(checkpoint), "stream_lead_s": 60.0})
+    rig = Rig(ros_context, {"checkpoint": str(checkpoint), "stream_lead_s": getattr(request, "param", 60.0)})
     yield rig
     rig.node._quietly(rig.node._release)
 
@@ -215,6 +215,17 @@ def test_a_contact_flow_tells_the_sound_of_a_plan_as_it_goes_on(contact_rig: Rig
         return rig.node.health().values["note"] == ""
 
     rig.context.spin_until(heard, 15.0, "the room is heard")
+
+
+@pytest.mark.parametrize("contact_rig", [0.0], indirect=True)
+def test_chunks_that_come_too_late_to_be_heard_are_counted_and_said(contact_rig: Rig) -> None:
+    contact_rig.activate()
+    contact_rig.bench.transforms()
+    contact_rig.seen()
+    contact_rig.plan(2.5)  # it begins half a second before
+    contact_rig.diagnosed("after it was to be heard, which leaves gaps")
+    values = contact_rig.node.health().values
+    assert 0 < values["chunks_late"] <= values["chunks"]
 
 
 def test_a_late_prediction_is_published_and_said(flow_rig: Rig) -> None:
