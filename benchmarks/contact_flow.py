@@ -170,7 +170,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             name, *(f"{row[key]:.0f}" for key in ("p50_ms", "p99_ms", "processor_p50_ms", "processor_p99_ms")),
             *shares, f"{row['floor_ms']:.1f}", f"{row['over_floor']:.1f} x",
         )  # fmt: skip
-    Console().print(table)
+    console = Console()
+    # Wider than a pipe is said to be: names that are cut say nothing.
+    console.width = max(console.width, 130)
+    console.print(table)
     print(
         f"{going['real_time_factor']:.1f} x real time in one thread; the clock went "
         f"{first['wall_over_processor']:.2f} x as fast as the processor's time (1: nobody else ran)"

@@ -69,7 +69,7 @@ def _run(args: argparse.Namespace) -> int:
     from foley_common.metrics_file import METRICS_FILE, write_metrics
     from foley_perception.audio.cochleagram import Cochleagram
     from foley_synthesis.evaluation.late_plans.run import LatePlanConfig, compare
-    from foley_synthesis.evaluation.report import markdown, rich_table
+    from foley_synthesis.evaluation.report import markdown
     from foley_synthesis.vis.training.config import RECIPES
 
     config = LatePlanConfig(
@@ -80,14 +80,13 @@ def _run(args: argparse.Namespace) -> int:
         replicates=args.replicates,
         threads=args.threads,
     )
-    console = Console()
     columns = (
         TextColumn("{task.description:28}"),
         BarColumn(),
         TextColumn("{task.percentage:3.0f} %"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console) as bars:
+    with Progress(*columns, console=Console(stderr=True)) as bars:
         tasks: dict[str, TaskID] = {}
 
         def progress(stage: str, done: int, total: int) -> None:
@@ -113,13 +112,14 @@ def _run(args: argparse.Namespace) -> int:
     }
     text = []
     for key, table in tables.items():
-        console.print(rich_table(table, titles[key]))
         text.append(f"## {titles[key]}\n\n{markdown(table)}")
     (args.out / "table.md").write_text("\n".join(text), encoding="utf-8")
+    print("\n".join(text))
     chosen = metrics["chosen"]
     for kind in ("regression", "example"):
-        console.print(f"best {kind} by {chosen['by']}: {chosen[kind]['recipe']} {chosen[kind]['figures']}")
-    console.print(f"figures in {args.out / METRICS_FILE}, tables in {args.out / 'table.md'}")
+        figures = "; ".join(f"{name} {value:.2f}" for name, value in chosen[kind]["figures"].items())
+        print(f"best {kind} by {chosen['by']}: {chosen[kind]['recipe']} ({figures})")
+    print(f"figures in {args.out / METRICS_FILE}, tables in {args.out / 'table.md'}")
     return 0
 
 
