@@ -38,7 +38,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  foley flow curve --train out/sets/train --validation out/sets/validation --codec out/codec --hours 1 5 20"
         " --steps 5000\n"
         "  foley flow play out/flow --scene out/scene/test-00000-scan --bag bags/test-00000    # in the browser\n"
-        "  foley flow sight out/st/train --validation out/st/validation --test out/st/test --out out/sight\n\n"
+        "  foley flow sight out/st/train --validation out/st/validation --test out/st/test --out out/sight\n"
+        "  foley flow sight out/st/test out/st/test_gaussians --score out/sight --out out/sight_score\n\n"
         "The dataset needs windows (`foley dataset build --windows`), the views come from `foley scene views`. Sounds\n"
         "have 16 kHz; Griffin and Lim's method makes them of spectrograms."
     )
