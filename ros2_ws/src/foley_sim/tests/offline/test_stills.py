@@ -94,9 +94,10 @@ def test_what_cannot_be_is_refused(tmp_path: Path, changes: dict, said: str) -> 
 
 def test_a_share_of_the_scenes_is_scanned_and_a_set_gets_the_scans_that_it_lacks(tmp_path: Path) -> None:
     """What the scan has measured is where the scene is."""
-    assert [seed for seed in range(10) if scanned(seed, 0.3)] == [0, 4, 7]
+    assert [seed for seed in range(10) if scanned(seed, 0.3)] == [0, 3, 6]
     assert all(scanned(seed, 1.0) for seed in range(50)) and not any(scanned(seed, 0.0) for seed in range(50))
     config = StillsConfig(tmp_path / "a", scenes=1, views=VIEWS, split="validation", seed=2, jobs=1, scan=1.0)
+    config.out.mkdir()
     _write((dataclasses.replace(config, scan=0.0), 2), lambda scenes: None)
     assert not _finished((config, 2)) and _finished((dataclasses.replace(config, scan=0.0), 2))
     _, _, _, scans = _write((config, 2), lambda scenes: None)

@@ -13,7 +13,7 @@ import dataclasses
 import hashlib
 import json
 import multiprocessing
-import tempfile
+import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -94,17 +94,17 @@ def draw_still(path: Path, scan: Path, out: Path, config: OptimiseConfig = QUICK
     if made.is_file() and (before := read_arrays(made)[0].get("gaussians", {})).get("fingerprint") == mark:
         return Drawn(made, False, **before["figures"])
     session, camera = read_session(path), read_camera(scan / "transforms.json", "view_camera")
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        reconstruct(read_scan(scan), Path(folder), config)
-        gaussians = load_ply(Path(folder) / "scene.ply")
-    fitted = time.monotonic()
+    # Kept until the views are drawn: what was fitted of a scene is gone on with where a process died.
+    fitting = out / f".{path.stem}-{mark}"
+    fit_s = reconstruct(read_scan(scan), fitting, config, resume=True).seconds
+    gaussians = load_ply(fitting / "scene.ply")
+    drawing = time.monotonic()
     files, coverage, likeness = drawn_views(session, gaussians, camera)
     figures = {
         "moments": session.views,
         "gaussians": len(gaussians),
-        "fit_s": fitted - began,
-        "draw_s": time.monotonic() - fitted,
+        "fit_s": fit_s,
+        "draw_s": time.monotonic() - drawing,
         "coverage": coverage,
         "psnr": likeness,
     }
@@ -113,7 +113,6 @@ def draw_still(path: Path, scan: Path, out: Path, config: OptimiseConfig = QUICK
         "rendered_by": "gaussians",
         "gaussians": {"fingerprint": mark, "config": dataclasses.asdict(config), "figures": figures},
     }
-    out.mkdir(parents=True, exist_ok=True)
     write_session(
         made,
         dataclasses.replace(
@@ -123,6 +122,7 @@ def draw_still(path: Path, scan: Path, out: Path, config: OptimiseConfig = QUICK
             view_offsets=np.cumsum([0, *map(len, files)]).astype(np.int64),
         ),
     )
+    shutil.rmtree(fitting)
     return Drawn(made, True, **figures)
 
 

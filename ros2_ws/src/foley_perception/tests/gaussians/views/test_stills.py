@@ -111,6 +111,7 @@ def test_what_was_drawn_is_kept_until_its_scan_changes(
     monkeypatch.setattr(module, "reconstruct", lambda *rest: fits.append(rest) or fit(*rest))
     first, second = (draw_still(path, scan, out, QUICK) for _ in range(2))
     assert first.made and not second.made and len(fits) == 1
+    assert [file.name for file in out.iterdir()] == [path.name], "what was fitted is not kept"
     assert second.gaussians == first.gaussians and second.psnr == pytest.approx(first.psnr)
     assert figures_of([first, second], {})["drawn_now"] == 1
     (scan / "000.png").write_bytes((scan / "001.png").read_bytes())
