@@ -21,7 +21,7 @@ def configure(actions: Any) -> None:
     )
     stills.add_argument("--scenes", type=int, metavar="N", help="the first N that have a scan (default: all)")
     stills.add_argument(
-        "--steps", type=int, default=60, metavar="N", help="of a reconstruction (default: %(default)s)"
+        "--steps", type=int, default=20, metavar="N", help="of a reconstruction (default: %(default)s)"
     )
     stills.add_argument(
         "--voxel", type=float, default=0.006, metavar="M", help="of its start (default: %(default)s)"

@@ -46,7 +46,7 @@ from foley_perception.scene.transforms_file import read_camera
 
 SCANS = "scans"
 """Folder of a set, with a scan for each scene that has one."""
-QUICK = OptimiseConfig(steps=60, voxel=0.006, hold_out=0)
+QUICK = OptimiseConfig(steps=20, voxel=0.006, hold_out=0)
 _JPEG_QUALITY = 90  # as the simulator's views, so that it tells nothing
 
 

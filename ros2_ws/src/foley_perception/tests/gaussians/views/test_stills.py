@@ -108,7 +108,9 @@ def test_what_was_drawn_is_kept_until_its_scan_changes(
     assert not others, "a scene without a scan is left out"
     out, fits = tmp_path / "gaussians", []
     fit = module.reconstruct
-    monkeypatch.setattr(module, "reconstruct", lambda *rest: fits.append(rest) or fit(*rest))
+    monkeypatch.setattr(
+        module, "reconstruct", lambda *rest, **named: fits.append(rest) or fit(*rest, **named)
+    )
     first, second = (draw_still(path, scan, out, QUICK) for _ in range(2))
     assert first.made and not second.made and len(fits) == 1
     assert [file.name for file in out.iterdir()] == [path.name], "what was fitted is not kept"
