@@ -6,7 +6,6 @@ Only things that all sets show are scored, so that differences from the first se
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -134,19 +133,10 @@ def _likeness(one: Array, other: Array, weights: Array) -> dict[str, Interval]:
     cosines = _unit(one) @ _unit(other).T
     same, things = np.diagonal(cosines), len(cosines)
     apart = (cosines.sum(axis=1) - same) / max(things - 1, 1)
-    offset = one - other
-    squared = np.square(offset).sum(axis=1)
-
-    def common(w: Array | None) -> float:
-        """Share of the squared difference that is one offset of all things; NaN where there is no difference."""
-        middle, whole = np.array([mean(column, w) for column in offset.T]), mean(squared, w)
-        return float(middle @ middle) / whole if whole > 0 else math.nan
-
     measured: dict[str, Callable[[Array | None], float]] = {
         "cosine_same_thing": lambda w: mean(same, w),
         "cosine_other_things": lambda w: mean(apart, w),
         "nearest_is_the_same": lambda w: mean((cosines.argmax(axis=1) == np.arange(things)).astype(float), w),
-        "common_offset": common,
     }
     return {name: interval(of, weights) for name, of in measured.items()}
 
