@@ -100,7 +100,7 @@ def draw_still(path: Path, scan: Path, out: Path, config: OptimiseConfig = QUICK
     gaussians = load_ply(fitting / "scene.ply")
     drawing = time.monotonic()
     files, coverage, likeness = drawn_views(session, gaussians, camera)
-    figures = {
+    figures: dict[str, Any] = {
         "moments": session.views,
         "gaussians": len(gaussians),
         "fit_s": fit_s,
