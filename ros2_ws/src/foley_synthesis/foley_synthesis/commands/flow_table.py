@@ -37,7 +37,8 @@ def configure(actions: Any) -> None:
         "--also", nargs="+", default=[], metavar="WAY",
         help="rows of every flow of contacts that is given more than the plan: executed (motion and force as "
         "measured), told (what is touched, in truth), seen (as sight says), views (to a flow that was trained with "
-        "them), context3 (the last three sounds; 1 to 5), or several of these with a plus between them",
+        "them), context3 (the last three sounds; 1 to 5), handless (no motion at all, not the planned one either), or "
+        "several of these with a plus between them",
     )  # fmt: skip
     flow_draw.eyes(table, "looks at what is touched, for rows that see")
     table.add_argument(
@@ -47,6 +48,11 @@ def configure(actions: Any) -> None:
     table.add_argument(
         "--codec", action="append", default=[], metavar="NAME=DIR", help="a row of the true sound through it"
     )
+    table.add_argument(
+        "--compare", action="append", default=[], metavar="'ROW > ROW'",
+        help="write the paired difference of two rows, the first less the second, under the table too; may be given "
+        "again (metrics.json has those of every model from every other and from simple methods)",
+    )  # fmt: skip
     table.add_argument("--draws", type=int, default=6, help="of each window (default: %(default)s)")
     table.add_argument("--seed", type=int, default=0)
     table.add_argument(
@@ -121,6 +127,7 @@ def run(args: argparse.Namespace) -> int:
             *(model_row(name, seeds, args.draws, args.seed) for name, seeds in models.items()),
             *simple_rows(train, known.mean_above, test, args.draws, args.seed),
         ]
+        pairs = compared(args.compare, [method.key for method in methods])
         shown = _Shown(items)
         table = score_table(
             items, methods, known, judge_metrics(items, *supplied_judges()),
@@ -135,7 +142,8 @@ def run(args: argparse.Namespace) -> int:
         "probes": known.why_no_probes or "five of each",
         **table.to_dict(seeds=True),
     }
-    text = _write(args.out, table, figures, shown)
+    figures["differences"] |= table.differences(pairs)
+    text = _write(args.out, table, figures, shown, pairs)
     print(text)
     if known.why_no_probes:
         print(f"no probes: {known.why_no_probes}")
@@ -167,6 +175,17 @@ def given_more(models: dict[str, list[Any]], texts: list[str], seen: Any) -> dic
     return found
 
 
+def compared(texts: list[str], methods: list[str]) -> list[tuple[str, str]]:
+    """Pairs of rows. Raises ValueError where a text names no two of the methods."""
+    known = {f"{a} > {b}": (a, b) for a in methods for b in methods if a != b}
+    for text in texts:
+        if text not in known:
+            raise ValueError(
+                f"--compare is `{text}`, must be `ROW > ROW` of rows that are {', '.join(methods)}"
+            )
+    return [known[text] for text in texts]
+
+
 class _Shown:
     """The first draw of every method, of a few windows."""
 
@@ -184,7 +203,9 @@ class _Shown:
                 self.sounds[name][method] = output.sounds[row, 0].copy()
 
 
-def _write(out: Path, table: Any, figures: dict[str, Any], shown: _Shown) -> str:
+def _write(
+    out: Path, table: Any, figures: dict[str, Any], shown: _Shown, pairs: list[tuple[str, str]]
+) -> str:
     """All files, and the table's text."""
     from foley_synthesis.evaluation import report
     from foley_synthesis.evaluation.windows.report import draw_strips, write_sounds
@@ -198,6 +219,8 @@ def _write(out: Path, table: Any, figures: dict[str, Any], shown: _Shown) -> str
         f"touches, {facts['onsets']} onsets; up to {figures['draws']} draws of each window."
     )
     text = f"{head}\n\n{report.markdown(table)}"
+    if pairs:
+        text += f"\nPaired differences, the first less the second:\n\n{report.differences(table, pairs)}\n"
     (out / "table.md").write_text(text, "utf-8")
     report.draw_bars(table, out / "bars.png")
     draw_strips(shown.above, EVALUATION_S, (0.0, 50.0), out / "windows.png")

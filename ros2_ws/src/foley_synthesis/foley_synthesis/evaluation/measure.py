@@ -19,7 +19,7 @@ from foley_synthesis.metrics.statistics import mean
 
 Array = NDArray[np.float64]
 Better = Literal["lower", "higher", "none"]
-Given = Literal["nothing", "plan", "motion", "motion and force", "sound", "truth", "unknown"]
+Given = Literal["nothing", "place", "plan", "motion", "motion and force", "sound", "truth", "unknown"]
 DECIMALS = 5  # of every figure in metrics.json
 
 

@@ -358,19 +358,28 @@ def test_the_command_writes_its_table(
     monkeypatch.setattr("foley_synthesis.evaluation.windows.models.load_window_model", lambda folder: Model())
     sets = ["--test", tmp_path / "test", "--train", tmp_path / "train"]
     out = tmp_path / "out"
-    assert call("table", *sets, "--model", "mine=x", "--draws", 2, "--out", out, "--threads", 1) == 0
+    pairs = ("--compare", "mine > random", "--compare", "real sound, 50 ms late > real sound")
+    assert call("table", *sets, "--model", "mine=x", "--draws", 2, "--out", out, "--threads", 1, *pairs) == 0
     figures = json.loads((out / "metrics.json").read_text("utf-8"))
     assert figures["windows"] == 1 and figures["models"] == {"mine": ["f00"]}
     assert figures["methods"]["real sound"]["foreground_db"]["value"] == 0.0
     assert figures["methods"]["mine"]["first"]["value"] == 1.0
     assert figures["differences"]["mine > silence"]["energy_db"]["high"] < 0.0
-    assert "| mine | plan |" in (out / "table.md").read_text("utf-8")
+    text = (out / "table.md").read_text("utf-8")
+    assert "| mine | plan |" in text
+    late = figures["differences"]["real sound, 50 ms late > real sound"]["energy_db"]
+    assert late["value"] == figures["methods"]["real sound, 50 ms late"]["energy_db"]["value"] > 1.0
+    line = next(line for line in text.splitlines() if line.startswith("| mine > random | "))
+    apart = figures["differences"]["mine > random"]["foreground_db"]
+    assert f"| {apart['value']:+.2f} [{apart['low']:+.2f}, {apart['high']:+.2f}] |" in line
     for name in ("bars.png", "windows.png", "test-0-p0-000000_mine.flac"):
         assert (out / name).stat().st_size > 1000
     capsys.readouterr()
     swapped = ["--test", tmp_path / "train", "--train", tmp_path / "test"]
     assert call("table", *swapped) == 2
     assert "is of split `train`, must be of `test`" in capsys.readouterr().err
+    assert call("table", *sets, "--compare", "mine > random") == 2
+    assert "must be `ROW > ROW` of rows that are real sound" in capsys.readouterr().err
     assert call("table", *sets, "--model", "mine") == 2
     assert call("table", "--test", tmp_path, "--train", tmp_path) == 2
     assert "holds no sessions" in capsys.readouterr().err
