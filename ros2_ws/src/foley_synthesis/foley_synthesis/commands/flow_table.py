@@ -59,6 +59,11 @@ def configure(actions: Any) -> None:
         "--sessions", type=int, default=0, help="of the test at most, spread evenly (default: all)"
     )
     table.add_argument(
+        "--after", type=float, default=0.0, metavar="SECONDS",
+        help="ask about windows that begin this late in their session or later; from 16 on nearly all that is touched "
+        "was heard before (default: %(default)s)",
+    )  # fmt: skip
+    table.add_argument(
         "--train-sessions", type=int, default=200,
         help="at most, spread evenly; 0: all, held in memory (default: %(default)s)",
     )  # fmt: skip
@@ -77,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
 
     from foley_synthesis.evaluation.windows.judges import judge_metrics, supplied_judges
     from foley_synthesis.evaluation.windows.models import check_unseen, load_window_model
+    from foley_synthesis.evaluation.windows.nearest_hit import HitCopies, known_touches
     from foley_synthesis.evaluation.windows.rows import (
         codec_of,
         model_row,
@@ -106,8 +112,9 @@ def run(args: argparse.Namespace) -> int:
             return lambda done, total: bar.update(task, completed=done, total=total)
 
         test = read_windows(
-            args.test, "" if args.any_split else "test", most_sessions=args.sessions, progress=stage("test")
-        )
+            args.test, "" if args.any_split else "test", most_sessions=args.sessions, after_s=args.after,
+            progress=stage("test"),
+        )  # fmt: skip
         train = read_windows(
             args.train, "train", most_sessions=args.train_sessions, views=any(w.session.views for w in test),
             progress=stage("training"),
@@ -118,6 +125,11 @@ def run(args: argparse.Namespace) -> int:
                 check_unseen(name, model, test)
         items = window_items(test, args.seed)
         known = learn(train, stage("probes"))
+        copies, why_no_copies = None, ""
+        try:
+            copies = HitCopies.fit(train)
+        except ValueError as error:
+            why_no_copies = str(error)
         methods = [
             *true_rows(codecs),
             *(
@@ -126,6 +138,7 @@ def run(args: argparse.Namespace) -> int:
             ),
             *(model_row(name, seeds, args.draws, args.seed) for name, seeds in models.items()),
             *simple_rows(train, known.mean_above, test, args.draws, args.seed),
+            *([copies.row(args.draws, args.seed)] if copies else []),
         ]
         pairs = compared(args.compare, [method.key for method in methods])
         shown = _Shown(items)
@@ -139,14 +152,17 @@ def run(args: argparse.Namespace) -> int:
         "models": {name: [model.model_id for model in seeds] for name, seeds in models.items()},
         "sight": seen.model_id if seen else "",
         "draws": args.draws,
+        "after_s": args.after,
+        "planned_touches": why_no_copies or known_touches(test),
         "probes": known.why_no_probes or "five of each",
         **table.to_dict(seeds=True),
     }
     figures["differences"] |= table.differences(pairs)
     text = _write(args.out, table, figures, shown, pairs)
     print(text)
-    if known.why_no_probes:
-        print(f"no probes: {known.why_no_probes}")
+    for missing, why in (("probes", known.why_no_probes), ("copies of past hits", why_no_copies)):
+        if why:
+            print(f"no {missing}: {why}")
     print(f"{args.out}/metrics.json, table.md, bars.png, windows.png and sounds")
     return 0
 

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from foley_synthesis.evaluation.measure import Item, Method, Metric, Table, measure, weights_of
 from foley_synthesis.evaluation.sound_metrics import spread
 from foley_synthesis.evaluation.windows.metrics import FOREGROUND, LEVEL, PAPER, RANKING, TIME
+from foley_synthesis.evaluation.windows.nearest_hit import NEAREST_HIT
 from foley_synthesis.evaluation.windows.probes import WindowProbes, heard_of, probe_metrics
 from foley_synthesis.evaluation.windows.rows import MEAN, NEAREST_MOTION, NEAREST_VIEWS, RANDOM, SILENCE
 from foley_synthesis.evaluation.windows.sounds import WindowOutput, WindowTruth
 from foley_synthesis.flow.networks.mel import RATE
 from foley_synthesis.flow.window_model import EvaluationWindow
 
-SIMPLE = (SILENCE, MEAN, RANDOM, NEAREST_MOTION, NEAREST_VIEWS)
+SIMPLE = (SILENCE, MEAN, RANDOM, NEAREST_MOTION, NEAREST_VIEWS, NEAREST_HIT)
 _MEAN_OF = 400  # training windows
 
 
