@@ -70,6 +70,10 @@ def configure(actions: Any) -> None:
     table.add_argument(
         "--any-split", action="store_true", help="ask about sessions of any split, not of test alone"
     )
+    table.add_argument(
+        "--seen-scenes", action="store_true",
+        help="ask about sessions of `foley sim sessions --split test_seen`: scenes that every model was trained in",
+    )  # fmt: skip
     table.add_argument("--threads", type=int, default=2)
     table.add_argument("--out", type=Path, default=Path("out/flow_table"), help="default: %(default)s")
 
@@ -81,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.progress import Progress
 
     from foley_synthesis.evaluation.windows.judges import judge_metrics, supplied_judges
-    from foley_synthesis.evaluation.windows.models import check_unseen, load_window_model
+    from foley_synthesis.evaluation.windows.models import check_seen, check_unseen, load_window_model
     from foley_synthesis.evaluation.windows.nearest_hit import HitCopies, known_touches
     from foley_synthesis.evaluation.windows.rows import (
         codec_of,
@@ -98,6 +102,8 @@ def run(args: argparse.Namespace) -> int:
     for name in ("draws", "threads"):
         if getattr(args, name) < 1:
             raise ValueError(f"--{name} is {getattr(args, name)}, must be at least 1")
+    if args.any_split and args.seen_scenes:
+        raise ValueError("--any-split and --seen-scenes are both given, must be one of them at most")
     torch.set_num_threads(args.threads)
     models: dict[str, list[Any]] = {}
     for name, path in named_folders("--model", args.model):
@@ -111,18 +117,20 @@ def run(args: argparse.Namespace) -> int:
             task = bar.add_task(name, total=None)
             return lambda done, total: bar.update(task, completed=done, total=total)
 
+        split = "" if args.any_split else "test_seen" if args.seen_scenes else "test"
         test = read_windows(
-            args.test, "" if args.any_split else "test", most_sessions=args.sessions, after_s=args.after,
+            args.test, split, most_sessions=args.sessions, after_s=args.after,
             progress=stage("test"),
         )  # fmt: skip
         train = read_windows(
             args.train, "train", most_sessions=args.train_sessions, views=any(w.session.views for w in test),
             progress=stage("training"),
         )  # fmt: skip
-        check_apart(train, test)
+        if not args.seen_scenes:
+            check_apart(train, test)
         for name, seeds in models.items():
             for model in seeds:
-                check_unseen(name, model, test)
+                (check_seen if args.seen_scenes else check_unseen)(name, model, test)
         items = window_items(test, args.seed)
         known = learn(train, stage("probes"))
         copies, why_no_copies = None, ""
@@ -153,6 +161,7 @@ def run(args: argparse.Namespace) -> int:
         "sight": seen.model_id if seen else "",
         "draws": args.draws,
         "after_s": args.after,
+        "seen_scenes": args.seen_scenes,
         "planned_touches": why_no_copies or known_touches(test),
         "probes": known.why_no_probes or "five of each",
         **table.to_dict(seeds=True),
@@ -229,12 +238,7 @@ def _write(
 
     out.mkdir(parents=True, exist_ok=True)
     write_metrics(out, figures)
-    facts = table.facts
-    head = (
-        f"{facts['windows']} windows of {facts['sessions']} sessions in {facts['scenes']} scenes, {facts['touches']} "
-        f"touches, {facts['onsets']} onsets; up to {figures['draws']} draws of each window."
-    )
-    text = f"{head}\n\n{report.markdown(table)}"
+    text = f"{heading(table.facts, figures)}\n\n{report.markdown(table)}"
     if pairs:
         text += f"\nPaired differences, the first less the second:\n\n{report.differences(table, pairs)}\n"
     (out / "table.md").write_text(text, "utf-8")
@@ -242,6 +246,21 @@ def _write(
     draw_strips(shown.above, EVALUATION_S, (0.0, 50.0), out / "windows.png")
     for name, sounds in shown.sounds.items():
         write_sounds(name, sounds, out)
+    return text
+
+
+def heading(facts: dict[str, Any], figures: dict[str, Any]) -> str:
+    """What the table is of."""
+    text = (
+        f"{facts['windows']} windows of {facts['sessions']} sessions in {facts['scenes']} scenes, {facts['touches']} "
+        f"touches, {facts['onsets']} onsets; up to {figures['draws']} draws of each window."
+    )
+    if figures["after_s"]:
+        text += f" Windows begin {figures['after_s']:g} s into their session or later."
+    if figures["seen_scenes"]:
+        text += (
+            " Every model was trained in these scenes; simple methods and probes may know some of them, too."
+        )
     return text
 
 
