@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from foley_common.metrics_file import write_metrics
 from foley_synthesis.commands import flow_draw
+from foley_synthesis.commands.training_bars import Bars
 
 _SHOWN = 4  # windows of the picture
 
@@ -81,8 +83,6 @@ def configure(actions: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Exit code 0."""
     import torch
-    from rich.console import Console
-    from rich.progress import Progress
 
     from foley_synthesis.evaluation.windows.judges import judge_metrics, supplied_judges
     from foley_synthesis.evaluation.windows.models import check_seen, check_unseen, load_window_model
@@ -111,11 +111,13 @@ def run(args: argparse.Namespace) -> int:
     seen = flow_draw.seen_of(args)
     models = given_more(models, args.also, seen)
     codecs = {name: through(codec_of(path)) for name, path in named_folders("--codec", args.codec)}
-    with Progress(console=Console(stderr=True)) as bar:
+    with Bars() as bars:
 
         def stage(name: str) -> Callable[[int, int], None]:
-            task = bar.add_task(name, total=None)
-            return lambda done, total: bar.update(task, completed=done, total=total)
+            return functools.partial(bars.count, name)
+
+        def told(method: str, seconds: dict[str, float]) -> None:
+            bars.say(f"{method}: " + ", ".join(f"{name} {value:.0f} s" for name, value in seconds.items()))
 
         split = "" if args.any_split else "test_seen" if args.seen_scenes else "test"
         test = read_windows(
@@ -152,7 +154,7 @@ def run(args: argparse.Namespace) -> int:
         shown = _Shown(items)
         table = score_table(
             items, methods, known, judge_metrics(items, *supplied_judges()),
-            seed=args.seed, seen=shown.keep, progress=stage("sounds"),
+            seed=args.seed, seen=shown.keep, progress=stage("sounds"), told=told,
         )  # fmt: skip
     figures = {
         "test": str(args.test),
@@ -164,6 +166,7 @@ def run(args: argparse.Namespace) -> int:
         "seen_scenes": args.seen_scenes,
         "planned_touches": why_no_copies or known_touches(test),
         "probes": known.why_no_probes or "five of each",
+        "seconds": table.seconds,
         **table.to_dict(seeds=True),
     }
     figures["differences"] |= table.differences(pairs)

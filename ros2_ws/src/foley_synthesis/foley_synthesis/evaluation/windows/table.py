@@ -66,6 +66,7 @@ def score_table(
     seed: int = 0,
     seen: Callable[[str, WindowOutput], None] = lambda method, output: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    told: Callable[[str, dict[str, float]], None] = lambda method, seconds: None,
 ) -> Table:
     """Intervals are over scenes, their sessions and the windows in them; differences are from every simple row.
 
@@ -76,7 +77,7 @@ def score_table(
     probed = probe_metrics(known.probes, items) if known.probes else ()
     metrics = (*FOREGROUND, *RANKING, *TIME, *LEVEL, *probed, *more, *PAPER)
     table = measure(
-        items, methods, metrics, weights_of(items, replicates, seed), seen=seen, progress=progress
+        items, methods, metrics, weights_of(items, replicates, seed), seen=seen, progress=progress, told=told
     )
     models = [m.key for m in methods if m.given not in ("truth",) and m.key not in SIMPLE]
     facts = {
