@@ -61,9 +61,9 @@ MOTION_CHANNELS = GROUPS["force"].start
 NEAR_M, AROUND_M = 0.002, 0.008  # over which nearness falls to 1/e
 _HEIGHT_M, _LOWEST, _HIGHEST = 0.05, -1.0, 3.0  # unit and range of the tip's height
 _FINGER_M = 0.1  # unit of the fingers' heights, in the same range: a stick holds them off
-SPEED_UNIT = 0.3  # [m/s]
-ACCELERATION_UNIT = 10.0  # [m/s^2]
-CLIP = 3.0  # of velocities and accelerations in their units
+_SPEED = 0.3  # [m/s]
+_ACCELERATION = 10.0  # [m/s^2]
+_CLIP = 3.0  # of velocities and accelerations in their units
 _PLACE_M = 0.3
 _WIDTH_M = 0.08
 _WIDTH_RATE = 0.2  # [m/s]
@@ -127,7 +127,7 @@ def contact_motion(
             values[:, GROUPS["keypoints"]] = _keypoints(rotation, poses.translation, opening, surface, hand)
     values[:, GROUPS["velocity"]] = _velocity(tips, normals, known)
     values[:, GROUPS["place"]] = np.concatenate(
-        [np.clip(tips / _PLACE_M, -CLIP, CLIP), _yaw(rotation)], axis=1
+        [np.clip(tips / _PLACE_M, -_CLIP, _CLIP), _yaw(rotation)], axis=1
     )
     values[:, GROUPS["grip"]] = _grip(opening)
     values[:, GROUPS["force"]] = _force(wrench, rotation, normals)
@@ -195,9 +195,9 @@ def _velocity(tips: Array, normals: Array, known: NDArray[np.bool_]) -> Array:
     acceleration = _rate(velocity)
     along, lift = _split(velocity, normals), _split(acceleration, normals)
     scaled = np.concatenate(
-        [velocity / SPEED_UNIT, along / SPEED_UNIT, lift / ACCELERATION_UNIT], axis=1
+        [velocity / _SPEED, along / _SPEED, lift / _ACCELERATION], axis=1
     )  # x y z, normal, tangential, normal, tangential
-    return np.concatenate([np.clip(scaled, -CLIP, CLIP), known[:, None]], axis=1)
+    return np.concatenate([np.clip(scaled, -_CLIP, _CLIP), known[:, None]], axis=1)
 
 
 def _rate(values: Array) -> Array:
@@ -227,7 +227,7 @@ def _grip(opening: Array) -> Array:
     width = np.where(known, opening, np.nan)  # without what is infinite
     rate = np.nan_to_num(_rate(width))
     return np.stack(
-        [np.nan_to_num(width) / _WIDTH_M, np.clip(rate / _WIDTH_RATE, -CLIP, CLIP), known], axis=1
+        [np.nan_to_num(width) / _WIDTH_M, np.clip(rate / _WIDTH_RATE, -_CLIP, _CLIP), known], axis=1
     )
 
 

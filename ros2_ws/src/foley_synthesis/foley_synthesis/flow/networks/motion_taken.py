@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from foley_common.session_file import MOTION_RATE
-from foley_perception.action.contact_motion import ACCELERATION_UNIT, CHANNELS, CLIP, GROUPS, SPEED_UNIT
+from foley_perception.action.contact_motion import CHANNELS, GROUPS
 
 OF_SURFACE = frozenset({"height", "keypoints"})
 """Groups that a surface is needed for. Velocities lean on it too: see `over_no_surface`."""
+_SPEED, _ACCELERATION, _CLIP = 0.3, 10.0, 3.0  # units of `contact_motion` [m/s], [m/s^2], and their range
 _AT = {name: GROUPS["velocity"].start + k for k, name in enumerate(CHANNELS["velocity"])}
 
 
@@ -45,13 +46,13 @@ def over_no_surface(features: Tensor) -> Tensor:
     behind, ahead = (rows - 1).clamp(min=0), (rows + 1).clamp(max=len(rows) - 1)
     seconds = ((ahead - behind) / MOTION_RATE).clamp(min=1.0 / MOTION_RATE).to(features)
     change = (velocity[..., ahead, :] - velocity[..., behind, :]) / seconds[:, None]
-    change = change * (SPEED_UNIT / ACCELERATION_UNIT)
+    change = change * (_SPEED / _ACCELERATION)
     known = features[..., _AT["pose_known"]] > 0
     apart = ~(known & known[..., behind] & known[..., ahead]) & features[..., _AT["pose_known"]].isfinite()
     change = torch.where(apart[..., None], 0.0, change)
     made = features.clone()
     for name, vector in (("velocity", velocity), ("acceleration", change)):
         across = "speed_tangential" if name == "velocity" else "acceleration_tangential"
-        made[..., _AT[f"{name}_normal"]] = vector[..., 2].clamp(-CLIP, CLIP)
-        made[..., _AT[across]] = vector[..., :2].norm(dim=-1).clamp(max=CLIP)
+        made[..., _AT[f"{name}_normal"]] = vector[..., 2].clamp(-_CLIP, _CLIP)
+        made[..., _AT[across]] = vector[..., :2].norm(dim=-1).clamp(max=_CLIP)
     return made
