@@ -220,23 +220,22 @@ def test_the_command_trains_and_measures_variants_and_goes_on(
     arguments = [
         "ablate", "--train", train, "--validation", validation, "--codec", tmp_path / "codec", "--size", "tiny",
         "--steps", 1, "--batch", 2, "--draws", 2, "--windows", 1, "--threads", 1, "--told", "--out", out,
-        "--variants", "full", "force", "no-vision", "paper-motion", "regnet",
+        "--variants", "full", "force", "paper-motion", "regnet",
     ]  # fmt: skip
     assert command(*arguments) == 0
     figures = json.loads((out / "metrics.json").read_text())
     assert figures["complete"] and figures["windows"] == 1 and figures["steps"] == 1
-    assert sorted(figures["trainings"]) == ["full_s0", "no-vision_s0", "paper-motion_s0", "regnet_s0"]
+    assert sorted(figures["trainings"]) == ["full_s0", "paper-motion_s0", "regnet_s0"]
     assert {t["steps"] for t in figures["trainings"].values()} == {1}
     assert [(row["variant"], row["told"]) for row in figures["rows"]] == [
         ("full", "told what is touched"),
         ("force", "motion and force, told what is touched"),
-        ("no-vision", "plan"),
         ("paper-motion", "told what is touched"),
         ("regnet", "told what is touched"),
     ]
     motion = load_model(out / "paper-motion_s0").field.config.motion
     assert [motion.names[k] for k in motion.taken] == ["place", "grip"] and motion.rate_hz == 30.0
-    assert "| no-vision | hands alone" in capsys.readouterr().out
+    assert "| paper-motion | place and grip" in capsys.readouterr().out
     (out / "full_s0" / "model.safetensors").unlink()  # nobody is asked again
     assert command(*arguments, "--resume") == 0
     assert json.loads((out / "metrics.json").read_text())["rows"] == figures["rows"]
