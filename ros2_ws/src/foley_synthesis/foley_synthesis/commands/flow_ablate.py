@@ -179,9 +179,7 @@ def _windows(args: argparse.Namespace, trainer: Any, seen: Any) -> list[Any]:
     windows = [
         window
         for folder in sets
-        for window in read_windows(
-            folder, split, most_sessions=args.limit or 0, views=seen is not None and not args.stills
-        )
+        for window in read_windows(folder, split, most_sessions=args.limit or 0, views=seen is not None)
     ]
     few = [windows[k] for k in spread(len(windows), args.windows)]
     known = {"sight": seen.train_scenes if seen else frozenset()}
