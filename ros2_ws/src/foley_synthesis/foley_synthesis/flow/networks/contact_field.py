@@ -225,6 +225,18 @@ class ContactField(nn.Module):
         made._set_scale("views", views)
         return made
 
+    def moving(self, motion: MotionConfig) -> ContactField:
+        """The same field, which takes more or less of a motion.
+
+        Raises:
+            ValueError: its channels or sizes are others.
+        """
+        if dataclasses.replace(self.config.motion, without=motion.without, rate_hz=motion.rate_hz) != motion:
+            raise ValueError("the motion of the field has other channels or sizes")
+        made = ContactField(dataclasses.replace(self.config, motion=motion))
+        made.load_state_dict(self.state_dict())
+        return made
+
     def normalise(self, latent: Tensor) -> Tensor:
         """[..., latent, n] of the codec to unit variance."""
         return (latent - self.latent_mean[:, None]) / self.latent_std[:, None]
