@@ -80,8 +80,13 @@ class SynthesizerConfig:
 
     checkpoint: str = parameter(
         "",
-        "folder of the checkpoint, of `foley train`, `foley flow train` or `foley flow fit`; empty: the one "
-        "that ships with foley_synthesis",
+        "folder of the checkpoint, of `foley train`, `foley flow train` or `foley flow fit`, or the name of one that "
+        "ships, such as contact_flow; empty: the one that ships with foley_synthesis for all nodes",
+    )
+    sound_checkpoint: str = parameter(
+        "",
+        "folder or name of a second one whose sounds are told in place of the first one's, which then says the "
+        "material alone: contact_flow, for instance; empty: one model does both",
     )
     threads: int = parameter(1, "threads of the model")
     scene: str = parameter(
