@@ -13,7 +13,9 @@ from foley_synthesis.commands import (
     flow_draw,
     flow_fit,
     flow_play,
+    flow_recipe,
     flow_regress,
+    flow_ship,
     flow_sight,
     flow_table,
     flow_taps,
@@ -38,14 +40,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  foley flow curve --train out/sets/train --validation out/sets/validation --codec out/codec --hours 1 5 20"
         " --steps 5000\n"
         "  foley flow play out/flow --scene out/scene/test-00000-scan --bag bags/test-00000    # in the browser\n"
-        "  foley flow sight out/st/train --validation out/st/validation --test out/st/test --out out/sight\n\n"
+        "  foley flow sight out/st/train --validation out/st/validation --test out/st/test --out out/sight\n"
+        "  foley flow play contact_flow --scene out/scene/test-00000-scan --bag bags/test-00000    # as it ships\n"
+        "  foley flow recipe --out out/recipe    # makes that one, from nothing\n\n"
         "The dataset needs windows (`foley dataset build --windows`), the views come from `foley scene views`. Sounds\n"
         "have 16 kHz; Griffin and Lim's method makes them of spectrograms."
     )
     actions = parser.add_subparsers(
         dest="action",
         required=True,
-        metavar="train|score|sample|play|fit|reflow|tune|draw|regress|sight|table|curve|taps",
+        metavar="train|score|sample|play|fit|reflow|tune|draw|regress|sight|table|curve|taps|ship|recipe",
     )
     train = actions.add_parser("train", help="train the autoencoder of spectrograms and the flow")
     _common(train)
@@ -88,6 +92,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     flow_sight.configure(actions)
     flow_curve.configure(actions)
     flow_taps.configure(actions)
+    flow_ship.configure(actions)
+    flow_recipe.configure(actions)
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
@@ -117,6 +123,8 @@ def run(args: argparse.Namespace) -> int:
             "table": flow_table.run,
             "curve": flow_curve.run,
             "taps": flow_taps.run,
+            "ship": flow_ship.run,
+            "recipe": flow_recipe.run,
         }
         return runs[args.action](args)
     except Interrupted as stop:
