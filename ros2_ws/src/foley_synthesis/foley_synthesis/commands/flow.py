@@ -110,6 +110,8 @@ def _sampling(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0, 2 for what the user can mend, 130 after Ctrl-C."""
+    if args.action == "recipe":  # waits for other commands for hours, and so without torch
+        return flow_recipe.run(args)
     from foley_synthesis.threads import sleep_while_waiting
 
     sleep_while_waiting()
@@ -124,7 +126,6 @@ def run(args: argparse.Namespace) -> int:
             "curve": flow_curve.run,
             "taps": flow_taps.run,
             "ship": flow_ship.run,
-            "recipe": flow_recipe.run,
         }
         return runs[args.action](args)
     except Interrupted as stop:

@@ -215,7 +215,15 @@ def configure(actions: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit code 0, or that of the step that failed; 130 after Ctrl-C."""
+    """Exit code 0, or that of the step that failed; 2 for what the user can mend, 130 after Ctrl-C."""
+    try:
+        return _run(args)
+    except (ValueError, OSError) as error:
+        print(f"foley flow recipe: error: {error}", file=sys.stderr)
+        return 2
+
+
+def _run(args: argparse.Namespace) -> int:
     from foley_common.metrics_file import METRICS_FILE, write_metrics
 
     config = RecipeConfig(
