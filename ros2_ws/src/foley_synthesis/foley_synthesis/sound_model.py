@@ -138,11 +138,14 @@ class SoundStream(Protocol):
     def begin_ns(self) -> int:
         """Of the next chunk."""
 
-    def next(self, plans: Sequence[PlannedTool], background: Background) -> NDArray[np.float32]:
+    def next(
+        self, plans: Sequence[PlannedTool], background: Background, measured: MeasuredTool | None = None
+    ) -> NDArray[np.float32]:
         """The next chunk [chunk_samples].
 
         Args:
             plans: in the order in which they begin, each of which holds until the next one begins.
+            measured: of the motion so far, which counts in place of the plans; None: the plans alone count.
 
         Raises:
             ValueError: poses are not known, or plans are not in order.

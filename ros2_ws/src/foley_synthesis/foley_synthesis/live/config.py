@@ -106,7 +106,11 @@ class SynthesizerConfig:
     )
     stream_lead_s: float = parameter(
         0.3,
-        "[s] before it is to be heard at which a chunk of that is made; what a plan has sooner is left out",
+        "[s] before it is to be heard at which a chunk of that is made; what a plan has sooner is left out; below 0: "
+        "so long after its motion, which has then been measured (-0.7: all that the model looks at)",
+    )
+    stream_measured: bool = parameter(
+        False, "of that: what has been measured of a motion by then counts in place of its plan"
     )
     synthesis: str = parameter("example", "of VIS: how features become sound: example or parametric")
     hand: str = parameter("parallel_gripper", "gripper description, by name or path; the hand_mapper's own")
@@ -133,7 +137,7 @@ class SynthesizerConfig:
     def __post_init__(self) -> None:
         _in_range(self, 1, 64, "threads")
         _in_range(self, 0, 1000, "solver_steps")
-        _in_range(self, 0.0, 60.0, "stream_lead_s")
+        _in_range(self, -2.0, 60.0, "stream_lead_s")
         _in_range(self, 0.0, 100.0, "guidance")
         _in_range(self, 1, 2**31 - 1, "seed")
         _in_range(self, 0.0, 1.0, "tip_margin_m", "clear_m")
@@ -146,6 +150,10 @@ class SynthesizerConfig:
         ):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is `{getattr(self, name)}`, known are {', '.join(known)}")
+        if self.stream_lead_s < 0 and not self.stream_measured:
+            raise ValueError(
+                f"stream_lead_s is {self.stream_lead_s}: waiting for motion needs stream_measured"
+            )
         for name in ("fixed_frame", "tool_frame", "tip_frame", "hand"):
             if not getattr(self, name):
                 raise ValueError(f"{name} is empty")
