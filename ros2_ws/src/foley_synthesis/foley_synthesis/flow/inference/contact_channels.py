@@ -79,7 +79,7 @@ def channels_so_far(
         return planned, 0.0
     measured = measured_channels(start_ns, len(planned), tool, surface, hand)
     known = np.pad(measured[:, _POSE_KNOWN] > 0.5, _BESIDE, mode="edge")
-    whole = np.lib.stride_tricks.sliding_window_view(known, 2 * _BESIDE + 1).all(axis=1)
+    whole = np.asarray(np.lib.stride_tricks.sliding_window_view(known, 2 * _BESIDE + 1).all(axis=1))
     return np.where(whole[:, None], measured, planned), float(whole.mean())
 
 
