@@ -191,8 +191,8 @@ def begun(
     field = other.field
     if "views" in config.without:
         size = dataclasses.replace(size, views=field.config.views)
-    if field.config.motion != motion:
-        field = field.moving(motion)
+    if field.config.motion != size.motion:
+        field = field.taking(size.motion.without, size.motion.rate_hz)
     if shown is not None and field.config == dataclasses.replace(size, views=0):
         field = field.seeing(shown)
     elif field.config != size:

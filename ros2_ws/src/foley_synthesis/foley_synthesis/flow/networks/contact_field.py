@@ -225,14 +225,9 @@ class ContactField(nn.Module):
         made._set_scale("views", views)
         return made
 
-    def moving(self, motion: MotionConfig) -> ContactField:
-        """The same field, which takes more or less of a motion.
-
-        Raises:
-            ValueError: its channels or sizes are others.
-        """
-        if dataclasses.replace(self.config.motion, without=motion.without, rate_hz=motion.rate_hz) != motion:
-            raise ValueError("the motion of the field has other channels or sizes")
+    def taking(self, without: tuple[str, ...], rate_hz: float) -> ContactField:
+        """The same field, which takes more or less of a motion, see `motion_taken.taken`."""
+        motion = dataclasses.replace(self.config.motion, without=without, rate_hz=rate_hz)
         made = ContactField(dataclasses.replace(self.config, motion=motion))
         made.load_state_dict(self.state_dict())
         return made
