@@ -48,7 +48,12 @@ _PER_ROW = STATE_RATE_HZ // MOTION_RATE
 
 @dataclasses.dataclass(frozen=True)
 class SessionJob:
-    """One session to be made. scene_split: of make_scene; `stream` for training. actions: empty: all."""
+    """One session to be made.
+
+    scene_split: of make_scene; `stream` for training.
+    actions: empty: all.
+    split: of the data set; empty: the scene's.
+    """
 
     edition: str
     scene_split: str
@@ -58,6 +63,7 @@ class SessionJob:
     sound_rate: int
     views: bool = False
     actions: tuple[Action, ...] = ()
+    split: str = ""
 
     def scene(self) -> SceneSpec:
         """What is touched."""
@@ -127,7 +133,7 @@ def make_session(
     facts = {
         "scene_id": scene.scene_id,
         "edition": scene.edition,
-        "split": scene.split,
+        "split": job.split or scene.split,
         "scene_split": job.scene_split,
         "scene_seed": job.scene_seed,
         "policy_seed": job.policy_seed,
