@@ -69,7 +69,9 @@ class Noise:
 EDITIONS: dict[str, Edition] = {
     "tabletop": Edition("foley_sim.scene:make_scene", "foley_sim.sound.renderer:SoundRenderer"),
     "foleysim-1": Edition("foley_sim.foleysim1.scenes:make_scene", "foley_sim.sound.renderer:SoundRenderer"),
-    "foleysim-b": Edition("foley_sim.judge.scenes:make_scene", "foley_sim.judge.renderer:JudgeSound", hums=False),
+    "foleysim-b": Edition(
+        "foley_sim.judge.scenes:make_scene", "foley_sim.judge.renderer:JudgeSound", hums=False
+    ),
 }
 
 

@@ -8,8 +8,8 @@ them logarithms and exponentials, so that another machine's may differ in the 16
 difference shows in any of the digests is below one in a thousand.
 
 Sound is compared by its levels and not by a digest: compiled kernels sum in the order that suits the machine, and a
-float32 sample may round either way. The versions of an edition (editions.py) differ in sound only. Each object is struck, rubbed and pressed, 0.1 s each; events that differ by 1e-9
-move a level by less than 1e-5 dB, while a gain that is 1 % off moves it by 0.09 dB.
+float32 sample may round either way. Each object is struck, rubbed and pressed, 0.1 s each, in each version of the
+edition; events that differ by 1e-9 move a level by less than 1e-5 dB, while a gain that is 1 % off moves it by 0.09 dB.
 """
 
 from __future__ import annotations
@@ -147,7 +147,8 @@ def _write(path: Path) -> None:
 def _lines(entries: dict[str, Any], indent: int) -> str:
     """Entries of a JSON object, one a line."""
     return ",\n".join(
-        f'{" " * indent}"{name}": {json.dumps(value, separators=(",", ":"))}' for name, value in entries.items()
+        f'{" " * indent}"{name}": {json.dumps(value, separators=(",", ":"))}'
+        for name, value in entries.items()
     )
 
 

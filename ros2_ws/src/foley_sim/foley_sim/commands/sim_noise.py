@@ -13,7 +13,8 @@ ACTIONS: tuple[str, ...] = ("noise",)
 
 def configure(actions: Any) -> None:
     parser = actions.add_parser(
-        "noise", help="correlate what scenes' microphones hear before the first touch; where mains and motors hum"
+        "noise",
+        help="correlate what scenes' microphones hear before the first touch; where mains and motors hum",
     )
     parser.add_argument("--edition", default="foleysim-1", help="set of scenes (default: foleysim-1)")
     parser.add_argument("--split", default="test", help="of the scenes (default: test)")
@@ -38,14 +39,18 @@ def run(args: argparse.Namespace) -> int:
         figures = noise_figures(args.edition, args.split, range(args.scenes), args.policy_seed, advance)
     write_metrics(args.metrics, figures)
     pairs = args.scenes * (args.scenes - 1) // 2
-    print(f"{args.edition}, {args.scenes} {args.split} scenes, {figures['seconds']:.2f} s before the first touch")
+    print(f"{args.edition}, {args.scenes} {args.split} scenes, |r| of {pairs} pairs, mean (largest)")
     for version, found in figures["versions"].items():
-        felt = f", of the contact microphone {found['felt_mean_magnitude']:.3f}" if "felt_correlation" in found else ""
-        print(
-            f"version {version}: |r| of {pairs} pairs {found['mean_magnitude']:.3f}, at most "
-            f"{found['largest_magnitude']:.3f}{felt}"
-        )
+        for stretch, seconds in figures["seconds"].items():
+            heard = found[stretch]
+            felt = heard.get("contact_microphone")
+            also = f"; contact microphone {_shown(felt)}" if felt else ""
+            print(f"version {version}, {seconds:.2f} s {stretch.replace('_', ' ')}: {_shown(heard)}{also}")
         for scene, hum in found["hum_hz"].items():
             heard = "" if hum["ambience"] == "mains" else " (not in this room)"
             print(f"  {scene}: motors {hum['motors']:.2f} Hz, mains {hum['mains']:.2f} Hz{heard}")
     return 0
+
+
+def _shown(found: dict[str, Any]) -> str:
+    return f"{found['mean_magnitude']:.3f} ({found['largest_magnitude']:.3f})"

@@ -1,6 +1,7 @@
 """How much the noise of scenes has in common, and where each of them hums, in every version of their edition.
 
-Every scene is run until its first contact, and all that its microphones hear before the earliest of them is compared.
+Every scene is run until its first contact. What microphones hear before the earliest of them is compared, and its
+beginning, in which nothing moves, by itself.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ _BEFORE_S = 0.02  # between what is compared and the first contact
 _PITCH_S = 4.0  # of hum that is looked at
 _MAINS_HZ, _MOTOR_HZ = (40.0, 69.0), (69.5, 131.0)  # where pitches are looked for
 _UNHEARD_DBFS = -200.0
+_STILL = 1e-3  # of full speed: what the joints do to hold the arm
 
 
 def noise_figures(
@@ -37,9 +39,10 @@ def noise_figures(
     """Correlations of what the microphones of scenes hear before anything is touched, and pitches.
 
     Returns:
-        `seconds` compared; for each version: `correlation` of every pair as [seed, seed, r], their `mean_magnitude` and
-        `largest_magnitude`, the same of the contact microphones (`felt_...`, none in scenes without), and `hum_hz` of
-        mains and motors by scene as they sound, empty where an edition's pitches cannot be told.
+        `seconds` of the stretches `at_rest` and `until_touched`; for each version, of each stretch: `correlation` of
+        every pair of scenes as [seed, seed, r], their `mean_magnitude` and `largest_magnitude`, the same of the contact
+        microphones (`contact_microphone`, none in scenes without); and `hum_hz` of mains and motors by scene as they
+        sound, empty where an edition's pitches cannot be told.
 
     Raises:
         ValueError: fewer than two scenes, or a scene that there is not or in which nothing is touched.
@@ -51,29 +54,31 @@ def noise_figures(
     for scene in scenes:
         quiet.append(until_touched(scene, policy_seed))
         progress(1)
-    seconds = min(saved.duration_s for saved in quiet)
+    seconds = {"at_rest": min(map(_rest_s, quiet)), "until_touched": min(saved.duration_s for saved in quiet)}
     versions = {}
     for version in VERSIONS:
         heard, felt, hum = [], [], {}
         for scene, saved in zip(scenes, quiet, strict=True):
             noise = noise_of(scene, policy_seed, version)
-            samples, touched = render_saved(scene, _with(saved, noise, seconds))
+            samples, touched = render_saved(scene, _with(saved, noise, seconds["until_touched"]))
             heard.append(samples)
             felt += [] if touched is None else [touched]
             if EDITIONS[edition].hums:
                 hum[scene.scene_id] = {**pitches(scene, noise), "ambience": scene.room.ambience}
             progress(1 / len(VERSIONS))
-        versions[str(version)] = {
-            **_correlations(seeds, heard),
-            **({f"felt_{k}": v for k, v in _correlations(seeds, felt).items()} if len(felt) == len(seeds) else {}),
-            "hum_hz": hum,
-        }
+        stretches: dict[str, Any] = {}
+        for name, until_s in seconds.items():
+            count = round(until_s * scenes[0].microphone.sample_rate)
+            stretches[name] = _correlations(seeds, [samples[:count] for samples in heard])
+            if len(felt) == len(seeds):
+                stretches[name]["contact_microphone"] = _correlations(seeds, [s[:count] for s in felt])
+        versions[str(version)] = {**stretches, "hum_hz": hum}
     return {
         "edition": edition,
         "split": split,
         "policy_seed": policy_seed,
         "scenes": list(seeds),
-        "seconds": round(seconds, 3),
+        "seconds": {name: round(until_s, 3) for name, until_s in seconds.items()},
         "versions": versions,
     }
 
@@ -94,12 +99,23 @@ def until_touched(scene: SceneSpec, policy_seed: int) -> SavedContacts:
     raise ValueError(f"scene `{scene.scene_id}`: nothing is touched within {_LONGEST_S:g} s")
 
 
+def _rest_s(saved: SavedContacts) -> float:
+    """Until the joints move."""
+    times, speeds = saved.joint_speeds.T
+    moving = times[speeds > _STILL]
+    return float(moving[0]) if moving.size else saved.duration_s
+
+
 def pitches(scene: SceneSpec, noise: Noise) -> dict[str, float]:
     """Of `mains` and of the `motors` at full speed [Hz], as they sound where nothing else does; whether a scene's room
     hums with mains at all is its ambience."""
     return {
-        "mains": round(_pitch(_alone(scene, noise, "mains", 0.0), _MAINS_HZ, scene.microphone.sample_rate), 3),
-        "motors": round(_pitch(_alone(scene, noise, "none", 1.0), _MOTOR_HZ, scene.microphone.sample_rate), 3),
+        "mains": round(
+            _pitch(_alone(scene, noise, "mains", 0.0), _MAINS_HZ, scene.microphone.sample_rate), 3
+        ),
+        "motors": round(
+            _pitch(_alone(scene, noise, "none", 1.0), _MOTOR_HZ, scene.microphone.sample_rate), 3
+        ),
     }
 
 
@@ -133,11 +149,10 @@ def _with(saved: SavedContacts, noise: Noise, until_s: float) -> SavedContacts:
 
 
 def _correlations(seeds: Sequence[int], signals: Sequence[NDArray[np.float32]]) -> dict[str, Any]:
-    if not signals:
-        return {}
     matrix = np.corrcoef(np.array(signals, dtype=np.float64))
     pairs = [
-        [seeds[i], seeds[j], round(float(matrix[i, j]), 4)] for i, j in itertools.combinations(range(len(seeds)), 2)
+        [seeds[i], seeds[j], round(float(matrix[i, j]), 4)]
+        for i, j in itertools.combinations(range(len(seeds)), 2)
     ]
     sizes = [abs(r) for *_, r in pairs]
     return {

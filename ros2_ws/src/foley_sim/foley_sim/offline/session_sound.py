@@ -17,6 +17,7 @@ from foley_sim.world.contact_log import SavedContacts
 RATES: tuple[int, ...] = (16_000, 48_000)
 """Rates of a session's sound; it is rendered at the microphone's and thinned out."""
 
+
 def session_sound(scene: SceneSpec, seed: int, hum: Hum) -> Sound:
     """A renderer of the microphone alone."""
     return sound_for(dataclasses.replace(scene, contact_microphone=None), seed=seed, hum=hum)
@@ -39,4 +40,3 @@ def render(
         samples = signal.resample_poly(samples, 1, own // rate)
     steps = np.round(samples * 2**15)
     return np.clip(steps, -(2**15), 2**15 - 1).astype(np.int16), sound.limited_samples
-

@@ -28,8 +28,8 @@ from foley_sim.rendering.views import VIEW_NAMES, jpeg_views
 from foley_sim.robots.actions import Action, Plan
 from foley_sim.robots.gantry import Gantry
 from foley_sim.robots.tool import stick_width
-from foley_sim.sound.noise import hum_of, sound_seed
 from foley_sim.sound.audibility import rise_db
+from foley_sim.sound.noise import hum_of, sound_seed
 from foley_sim.spec import ObjectSpec, SceneSpec, StrikerSpec
 from foley_sim.world.arm import STATE_RATE_HZ
 from foley_sim.world.contact_log import SavedContacts

@@ -219,6 +219,11 @@ def test_datasheet(folder):
         assert f"\n## {heading}\n" in text
     assert f"| test_seen | 1 | 0 | 0.00 | {figures['contacts']} |" in text
     assert "| `camera/image_raw/compressed` | 80 |" in text
+    assert text.startswith("# Datasheet: tabletop, version 2\n")
+    old = dataclasses.replace(check.reports_of(folder)[0], edition_version=1)
+    assert "# Datasheet: tabletop, version 1; tabletop, version 2\n" in datasheet(
+        summary([old, *check.reports_of(folder)])
+    )
     assert figures["scans"] == 1 and figures["scan_s"] == 2.0
 
 

@@ -57,6 +57,18 @@ def test_collections_need_their_names():
     assert len(bag_jobs(GenerateConfig(module.Path("x"), collection="foleysim-1-mini"))) == 112
 
 
+@pytest.mark.parametrize("given", [{"collection": "foleysim-1-mini"}, {"edition": "foleysim-1", "scenes": 1}])
+def test_versions_of_an_edition_are_other_bags(given, tmp_path):
+    """Those of the first say nothing of it, as they always did; only they are version 1's."""
+    first, second = (
+        bag_jobs(GenerateConfig(tmp_path, **given, **version))[0] for version in ({"edition_version": 1}, {})
+    )
+    assert "edition_version" not in session(first) and session(second)["edition_version"] == "2"
+    assert dataclasses.replace(second, edition_version=1) == first and first.scene() == second.scene()
+    with pytest.raises(ValueError, match="--edition-version is 3, known are 1, 2"):
+        GenerateConfig(tmp_path, edition_version=3)
+
+
 def test_the_estimate_counts_only_what_is_done_now():
     lines = ProgressLines(1000.0, every_s=10.0)
     assert lines.advance(400.0, 0.0) == ""  # was there before
