@@ -203,11 +203,13 @@ def finished(job: BagJob) -> bool:
     """
     if not job.folder.exists():
         return False
-    if stored_session(job.folder) != session(job):
-        raise ValueError(
-            f"--out: {job.folder} exists and is not this bag (another duration, seed or version of its edition?); "
-            "remove it first"
-        )
+    stored, wanted = stored_session(job.folder), session(job)
+    if stored != wanted:
+        why = "another duration or seed?"
+        if stored is not None and {**stored, "edition_version": ""} == {**wanted, "edition_version": ""}:
+            made = stored.get("edition_version", "1")
+            why = f"it is of version {made} of its edition, which --edition-version {made} makes"
+        raise ValueError(f"--out: {job.folder} exists and is not this bag ({why}); remove it first")
     return True
 
 

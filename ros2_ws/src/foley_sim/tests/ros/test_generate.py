@@ -37,8 +37,12 @@ def test_a_collection_is_written_and_resumed(short, tmp_path):
     assert second["scenes_skipped"] == 2 and second["scenes_written"] == 0
     assert second["set"] == first["set"]  # of everything that is there, written now or before
     job = bag_jobs(config)[0]
-    with pytest.raises(ValueError, match="is not this bag"):
+    with pytest.raises(ValueError, match=r"is not this bag \(another duration or seed"):
         module_finished(dataclasses.replace(job, policy_seed=5))
+    with pytest.raises(
+        ValueError, match="it is of version 2 of its edition, which --edition-version 2 makes"
+    ):
+        module_finished(dataclasses.replace(job, edition_version=1))
 
 
 def module_finished(job):
