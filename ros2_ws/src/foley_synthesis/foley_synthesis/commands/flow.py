@@ -9,6 +9,7 @@ from typing import Any
 
 from foley_common.metrics_file import write_metrics
 from foley_synthesis.commands import (
+    flow_ablate,
     flow_curve,
     flow_draw,
     flow_fit,
@@ -37,6 +38,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  foley flow table --test out/test --train out/train --model flow=out/flow --sight out/sight --also seen\n"
         "  foley flow curve --train out/sets/train --validation out/sets/validation --codec out/codec --hours 1 5 20"
         " --steps 5000\n"
+        "  foley flow ablate --train out/sets/train --validation out/sets/validation --codec out/codec --steps 600"
+        " --seeds 0 1 2\n"
         "  foley flow play out/flow --scene out/scene/test-00000-scan --bag bags/test-00000    # in the browser\n"
         "  foley flow sight out/st/train --validation out/st/validation --test out/st/test --out out/sight\n\n"
         "The dataset needs windows (`foley dataset build --windows`), the views come from `foley scene views`. Sounds\n"
@@ -45,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(
         dest="action",
         required=True,
-        metavar="train|score|sample|play|fit|reflow|tune|draw|regress|sight|table|curve|taps",
+        metavar="train|score|sample|play|fit|reflow|tune|draw|regress|sight|table|curve|ablate|taps",
     )
     train = actions.add_parser("train", help="train the autoencoder of spectrograms and the flow")
     _common(train)
@@ -87,6 +90,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     flow_regress.configure(actions)
     flow_sight.configure(actions)
     flow_curve.configure(actions)
+    flow_ablate.configure(actions)
     flow_taps.configure(actions)
 
 
@@ -116,6 +120,7 @@ def run(args: argparse.Namespace) -> int:
             "sight": flow_sight.run,
             "table": flow_table.run,
             "curve": flow_curve.run,
+            "ablate": flow_ablate.run,
             "taps": flow_taps.run,
         }
         return runs[args.action](args)

@@ -75,6 +75,7 @@ class RegressionLearner:
     config: RegressionTrainConfig  # but steps and minutes
     hand: str = "parallel_gripper"
     seed: int = 0
+    groups: tuple[str, ...] = ()  # of channels that it looks at; none named: at all
 
     def hours(self) -> float:
         """Of training data."""
@@ -102,7 +103,7 @@ class RegressionLearner:
         if point.size not in WIDTHS:
             raise ValueError(f"size is `{point.size}`, a regression has {', '.join(WIDTHS)}")
         width, deep_width = WIDTHS[point.size]
-        return dataclasses.replace(network_of(self.variant), width=width, deep_width=deep_width)
+        return dataclasses.replace(network_of(self.variant, self.groups), width=width, deep_width=deep_width)
 
     def _share(self, point: Point) -> SessionSet:
         lasting: collections.Counter[str] = collections.Counter()

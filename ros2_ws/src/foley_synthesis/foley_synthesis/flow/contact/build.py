@@ -169,7 +169,9 @@ def begun(
     Raises:
         ValueError: an ablation of views, of which there are none to leave out.
     """
-    motion = MotionConfig.of(GROUPS)
+    motion = dataclasses.replace(
+        MotionConfig.of(GROUPS), without=config.groups_left_out, rate_hz=config.motion_rate_hz
+    )
     if "views" in config.without and not data.train.seen:
         raise ValueError(
             "without is `views`, but nothing is seen of these sessions: name sight with --sight, or leave it out"
@@ -243,7 +245,7 @@ def written(
     """
     facts = {
         "size": config.size,
-        "without": list(config.without),
+        "without": list(config.conditions_left_out),
         "codec_id": data.codec_id,
         "sight_id": data.sight_id if field.config.views else "",
         "sets": list(data.sets),
