@@ -149,7 +149,7 @@ def _with(saved: SavedContacts, noise: Noise, until_s: float) -> SavedContacts:
 
 
 def _correlations(seeds: Sequence[int], signals: Sequence[NDArray[np.float32]]) -> dict[str, Any]:
-    matrix = np.corrcoef(np.array(signals, dtype=np.float64))
+    matrix = np.atleast_2d(np.corrcoef(np.array(signals, dtype=np.float64)))
     pairs = [
         [seeds[i], seeds[j], round(float(matrix[i, j]), 4)]
         for i, j in itertools.combinations(range(len(seeds)), 2)
