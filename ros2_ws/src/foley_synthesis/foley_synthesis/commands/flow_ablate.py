@@ -67,6 +67,13 @@ def configure(actions: Any) -> None:
     )  # fmt: skip
     ablate.add_argument("--steps", type=int, required=True, help="of every training")
     ablate.add_argument(
+        "--start", type=Path, metavar="DIR",
+        help="all flows go on from this one, which knows everything; default: from nothing",
+    )  # fmt: skip
+    ablate.add_argument(
+        "--learning-rate", type=float, default=1e-3, help="of flows, at its highest (default: %(default)s)"
+    )
+    ablate.add_argument(
         "--size", default="small", metavar="SIZE", help="tiny, small or paper (default: %(default)s)"
     )
     ablate.add_argument("--batch", type=int, help="crops a step (default: as `fit` and `regress`)")
@@ -116,6 +123,7 @@ def run(args: argparse.Namespace) -> int:
             "draws": args.draws,
             "size": args.size,
             "steps": args.steps,
+            "start": str(args.start or ""),
             "seeds": args.seeds,
             "sight": seen.model_id if seen else "",
             "views_in_training": views,
@@ -150,8 +158,9 @@ def _trainer(args: argparse.Namespace, trainings: Any, bars: Bars) -> tuple[Any,
 
     batch = {} if args.batch is None else {"batch": args.batch}
     flow = ContactTrainConfig(
-        size=args.size, threads=args.threads, precision=args.precision, listen_every_s=0.0, **batch
-    )
+        size=args.size, learning_rate=args.learning_rate, threads=args.threads, precision=args.precision,
+        listen_every_s=0.0, **batch,
+    )  # fmt: skip
     regression = RegressionTrainConfig(threads=args.threads, **batch)
     sight = flow_draw.sight_of(args)
     data = sessions = None
@@ -167,7 +176,7 @@ def _trainer(args: argparse.Namespace, trainings: Any, bars: Bars) -> tuple[Any,
             progress=lambda done, total: bars.count("sessions", done, total),
         )
     seen = None if sight is None else SeenWindows(sight, tuple(args.stills))
-    return SetsTrainer(data, sessions, flow, regression, args.size, args.steps, seen), seen
+    return SetsTrainer(data, sessions, flow, regression, args.size, args.steps, seen, args.start), seen
 
 
 def _windows(args: argparse.Namespace, trainer: Any, seen: Any) -> list[Any]:

@@ -32,6 +32,7 @@ class SetsTrainer:
         data: None: nothing but regressions is trained.
         sessions: None: nothing but flows is.
         sight: tells what is touched, to models that are asked so.
+        start: a flow that all flows go on from, without what they leave out.
     """
 
     data: FlowData | None
@@ -41,6 +42,7 @@ class SetsTrainer:
     size: str
     steps: int
     sight: SeenWindows | None = None
+    start: Path | None = None
 
     def mark(self, training: Training) -> str:
         """See `ablate.Trainer`."""
@@ -83,5 +85,5 @@ class SetsTrainer:
             flow = dataclasses.replace(self.flow, seed=training.seed, without=without)
             if variant.motion_rate_hz is not None:
                 flow = dataclasses.replace(flow, motion_rate_hz=variant.motion_rate_hz)
-            learner, size = FlowLearner(self.data, flow), self.size
+            learner, size = FlowLearner(self.data, flow, start=self.start), self.size
         return learner, Point(learner.hours(), size, steps=self.steps)

@@ -164,7 +164,8 @@ def begun(
 ) -> tuple[ContactField, frozenset[str]]:
     """The field before its first step, and the scenes that it has been trained in by then.
 
-    A flow without views can be gone on from with them: what they say is 0 at first.
+    A flow without views can be gone on from with them: what they say is 0 at first. One that knows more can be gone on
+    from with less: it is told no more of what is left out.
 
     Raises:
         ValueError: an ablation of views, of which there are none to leave out.
@@ -188,6 +189,10 @@ def begun(
         return field, frozenset()
     other = load_model(start)
     field = other.field
+    if "views" in config.without:
+        size = dataclasses.replace(size, views=field.config.views)
+    if field.config.motion != size.motion:
+        field = field.taking(size.motion.without, size.motion.rate_hz)
     if shown is not None and field.config == dataclasses.replace(size, views=0):
         field = field.seeing(shown)
     elif field.config != size:

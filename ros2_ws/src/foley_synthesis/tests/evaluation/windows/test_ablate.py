@@ -241,6 +241,16 @@ def test_the_command_trains_and_measures_variants_and_goes_on(
     motion = load_model(out / "paper-motion_s0").field.config.motion
     assert [motion.names[k] for k in motion.taken] == ["place", "grip"] and motion.rate_hz == 30.0
     assert "| paper-motion | place and grip" in capsys.readouterr().out
+    from_full = [
+        *arguments[:-4], "paper-motion", "--out", tmp_path / "on", "--start", out / "full_s0",
+        "--learning-rate", 1e-9, "--draws", 1,
+    ]  # fmt: skip
+    assert command(*from_full) == 0
+    went_on, full = (load_model(f).field for f in (tmp_path / "on" / "paper-motion_s0", out / "full_s0"))
+    assert went_on.config.motion == motion != full.config.motion
+    weights = full.state_dict()
+    assert all(torch.allclose(v, weights[n], atol=1e-5) for n, v in went_on.state_dict().items())
+    capsys.readouterr()
     (out / "full_s0" / "model.safetensors").unlink()  # nobody is asked again
     assert command(*arguments, "--resume") == 0
     assert json.loads((out / "metrics.json").read_text())["rows"] == figures["rows"]

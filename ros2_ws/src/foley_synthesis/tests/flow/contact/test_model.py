@@ -141,6 +141,14 @@ def test_a_checkpoint_says_what_it_was_trained_on_and_is_read_by_its_schema(worl
     assert load_model(world.out, executed=True).given == "motion and force"
 
 
+def test_a_flow_is_its_own_codec_for_whoever_goes_on_from_it(world: World) -> None:
+    (codec, _, codec_id), (whole, _, whole_id) = load_codec(world.out), load_codec(world.codec)
+    assert (codec_id, codec.config) == (whole_id, whole.config)
+    halved = codec.state_dict()
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(halved[name], value, rtol=1e-3, atol=1e-3)
+
+
 def test_draws_are_a_function_of_window_and_seed(world: World, window: EvaluationWindow) -> None:
     model = dataclasses.replace(loud(load_model(world.out)), sampling=FEW)
     steps: list[int] = []
