@@ -22,13 +22,14 @@ from foley_common.times import NS_PER_S
 from foley_sim.editions import make_scene
 from foley_sim.foleysim1.scenes import STREAM
 from foley_sim.offline.onsets import Onset, action_at, match, onsets
-from foley_sim.offline.session_sound import hum_of, render, sound_seed
+from foley_sim.offline.session_sound import render
 from foley_sim.rendering.surface import Surface, observe
 from foley_sim.rendering.views import VIEW_NAMES, jpeg_views
 from foley_sim.robots.actions import Action, Plan
 from foley_sim.robots.gantry import Gantry
 from foley_sim.robots.tool import stick_width
 from foley_sim.sound.audibility import rise_db
+from foley_sim.sound.noise import hum_of, sound_seed
 from foley_sim.spec import ObjectSpec, SceneSpec, StrikerSpec
 from foley_sim.world.arm import STATE_RATE_HZ
 from foley_sim.world.contact_log import SavedContacts
