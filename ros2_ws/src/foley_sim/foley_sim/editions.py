@@ -6,19 +6,31 @@
     The data set of 13 materials and 7 actions on which models are trained.
 ``foleysim-b``
     The judge: another contact law, damping, friction, radiation, microphone and look. Nothing trains or tunes on it.
+
+All of them have versions, whose scenes, motion, contacts and pictures are the same and whose noise is not:
+
+1   noise follows from the policy seed alone, so that all scenes with one policy seed share it; mains are 50 Hz
+2   noise follows from edition, scene and policy seed, and mains and motors hum at the pitch of their scene
 """
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foley_sim.sound.events import Event
 from foley_sim.spec import SceneSpec
+
+if TYPE_CHECKING:
+    from foley_sim.sound.ambience import Hum
+
+VERSIONS: tuple[int, ...] = (1, 2)
+VERSION = VERSIONS[-1]
+"""Of what is made now."""
 
 
 class Sound(Protocol):
@@ -42,13 +54,24 @@ class Edition:
     """Where to find the parts of one edition: `module:function`, imported when first needed."""
 
     scene: str  # (seed, split) -> SceneSpec
-    sound: str  # (scene, *, seed) -> Sound
+    sound: str  # (scene, *, seed) -> Sound; also takes `hum` where `hums` is true
+    hums: bool = True  # at pitches that can be told; the judge's motors have their own
+
+
+@dataclasses.dataclass(frozen=True)
+class Noise:
+    """What the noise of one recording follows from."""
+
+    seed: int
+    hum: Hum | None = None  # None: the renderer's own pitches
 
 
 EDITIONS: dict[str, Edition] = {
     "tabletop": Edition("foley_sim.scene:make_scene", "foley_sim.sound.renderer:SoundRenderer"),
     "foleysim-1": Edition("foley_sim.foleysim1.scenes:make_scene", "foley_sim.sound.renderer:SoundRenderer"),
-    "foleysim-b": Edition("foley_sim.judge.scenes:make_scene", "foley_sim.judge.renderer:JudgeSound"),
+    "foleysim-b": Edition(
+        "foley_sim.judge.scenes:make_scene", "foley_sim.judge.renderer:JudgeSound", hums=False
+    ),
 }
 
 
@@ -62,9 +85,30 @@ def make_scene(seed: int, split: str, edition: str = "tabletop") -> SceneSpec:
     return scene
 
 
-def sound_for(scene: SceneSpec, *, seed: int) -> Sound:
-    """A renderer of what happens in this scene."""
-    sound: Sound = _load(_known(scene.edition).sound)(scene, seed=seed)
+def noise_of(scene: SceneSpec, policy_seed: int, version: int = VERSION) -> Noise:
+    """The noise of what a policy of this seed does in this scene, by a version of its edition.
+
+    Raises:
+        ValueError: unknown edition or version.
+    """
+    edition = _known(scene.edition)
+    if version not in VERSIONS:
+        raise ValueError(f"edition_version is {version}, known are {', '.join(map(str, VERSIONS))}")
+    if version == 1:
+        return Noise(policy_seed)
+    from foley_sim.sound.noise import hum_of, sound_seed
+
+    return Noise(sound_seed(scene, policy_seed), hum_of(scene) if edition.hums else None)
+
+
+def sound_for(scene: SceneSpec, *, seed: int, hum: Hum | None = None) -> Sound:
+    """A renderer of what happens in this scene.
+
+    hum: pitches of its hum, where its edition hums at pitches that can be told; None: the renderer's own.
+    """
+    edition = _known(scene.edition)
+    pitches = {"hum": hum} if edition.hums else {}
+    sound: Sound = _load(edition.sound)(scene, seed=seed, **pitches)
     return sound
 
 

@@ -1,6 +1,6 @@
 """What the sets of scenes were when they were pinned, and whether they still are: scenes by digest, sound by level.
 
-    python -m foley_sim.golden --check     # every scene and its sound, half a minute on one core
+    python -m foley_sim.golden --check     # every scene and its sound in each version, a minute on one core
     python -m foley_sim.golden --write     # after a change that is meant to make other scenes or another sound
 
 Values of a scene are compared at 9 significant digits. They are sums and products of one generator's draws, a few of
@@ -8,8 +8,8 @@ them logarithms and exponentials, so that another machine's may differ in the 16
 difference shows in any of the digests is below one in a thousand.
 
 Sound is compared by its levels and not by a digest: compiled kernels sum in the order that suits the machine, and a
-float32 sample may round either way. Each object is struck, rubbed and pressed, 0.1 s each; events that differ by 1e-9
-move a level by less than 1e-5 dB, while a gain that is 1 % off moves it by 0.09 dB.
+float32 sample may round either way. Each object is struck, rubbed and pressed, 0.1 s each, in each version of the
+edition; events that differ by 1e-9 move a level by less than 1e-5 dB, while a gain that is 1 % off moves it by 0.09 dB.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim.editions import make_scene, sound_for
+from foley_sim.editions import VERSION, VERSIONS, make_scene, noise_of, sound_for
 from foley_sim.foleysim1 import scenes as foleysim1
 from foley_sim.judge import scenes as judge
 from foley_sim.sound.events import Event, Hold, Impact, Sliding
@@ -43,7 +43,7 @@ SCENES: dict[str, dict[str, int]] = {
 }
 """How many scenes of each split of an edition are pinned: the first ones, and of the finite editions all."""
 SEED = 0
-"""Of the sound."""
+"""Of the policy whose noise it is."""
 TOLERANCE_DB = 0.03
 
 _DIGITS = 9
@@ -66,10 +66,11 @@ def digest(scene: SceneSpec) -> str:
     return hashlib.sha256(fields.encode()).hexdigest()[:32]
 
 
-def levels(scene: SceneSpec) -> list[int]:
+def levels(scene: SceneSpec, version: int = VERSION) -> list[int]:
     """Levels of the scene's sound [0.01 dB of full scale]: for each touch three bands of the microphone, then the
     contact microphone as a whole where there is one."""
-    sound = sound_for(scene, seed=SEED)
+    noise = noise_of(scene, SEED, version)
+    sound = sound_for(scene, seed=noise.seed, hum=noise.hum)
     sound.set_joint_speed(0.0, _SPEED)  # the motors run during the first touch
     sound.set_joint_speed(_TURN_S, 0.0)
     found: list[int] = []
@@ -84,7 +85,8 @@ def levels(scene: SceneSpec) -> list[int]:
 
 
 def read() -> dict[str, Any]:
-    """What was written: `scenes` with the digest and `sounds` with the levels of each scene by its scene_id."""
+    """What was written: `scenes` with the digest of each scene by its scene_id, `sounds` with the levels of each scene
+    in each version of its edition."""
     golden: dict[str, Any] = json.loads(_file().read_text(encoding="utf-8"))
     return golden
 
@@ -96,11 +98,19 @@ def differences(scene: SceneSpec, golden: dict[str, Any], *, sound: bool = True)
         return [f"{name}: is another scene, {digest(scene)} and not {golden['scenes'].get(name)}"]
     if not sound:
         return []
-    was, now = golden["sounds"][name], levels(scene)
+    return [
+        f"{name}: its sound in version {version} {what}"
+        for version in VERSIONS
+        if (what := _difference(golden["sounds"][str(version)][name], levels(scene, version)))
+    ]
+
+
+def _difference(was: list[int], now: list[int]) -> str:
+    """Empty where levels are what they were."""
     if len(was) != len(now):
-        return [f"{name}: its sound has {len(now)} levels, had {len(was)}"]
+        return f"has {len(now)} levels, had {len(was)}"
     worst = max(abs(a - b) for a, b in zip(was, now, strict=True)) / 100
-    return [f"{name}: its sound differs by {worst:.2f} dB"] if worst > TOLERANCE_DB else []
+    return f"differs by {worst:.2f} dB" if worst > TOLERANCE_DB else ""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -123,13 +133,23 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _write(path: Path) -> None:
     scenes = list(pinned())
-    digests = [f'  "{s.scene_id}": "{digest(s)}"' for s in scenes]
-    sounds = [f'  "{s.scene_id}": {json.dumps(levels(s), separators=(",", ":"))}' for s in scenes]
-    lines = (",\n".join(rows) for rows in (digests, sounds))
+    digests = _lines({s.scene_id: digest(s) for s in scenes}, indent=2)
+    sounds = [
+        f'  "{version}": {{\n{_lines({s.scene_id: levels(s, version) for s in scenes}, indent=3)}\n  }}'
+        for version in VERSIONS
+    ]
     text = '{{\n "made_by": "{}",\n "scenes": {{\n{}\n }},\n "sounds": {{\n{}\n }}\n}}\n'.format(
-        COMMAND, *lines
+        COMMAND, digests, ",\n".join(sounds)
     )
     path.write_text(text, encoding="utf-8")
+
+
+def _lines(entries: dict[str, Any], indent: int) -> str:
+    """Entries of a JSON object, one a line."""
+    return ",\n".join(
+        f'{" " * indent}"{name}": {json.dumps(value, separators=(",", ":"))}'
+        for name, value in entries.items()
+    )
 
 
 def _file() -> Any:

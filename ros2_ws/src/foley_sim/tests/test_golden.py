@@ -63,7 +63,9 @@ def test_every_scene_is_what_it_was(pinned):
         line for scene in golden.pinned() for line in golden.differences(scene, pinned, sound=False)
     ] == []
     names = {f"foleysim-1-{split}-{seed:02d}" for split, count in SCENES.items() for seed in range(count)}
-    assert len(names) == 48 and names <= set(pinned["scenes"]) == set(pinned["sounds"])
+    assert len(names) == 48 and names <= set(pinned["scenes"])
+    assert set(pinned["sounds"]) == {"1", "2"}
+    assert all(set(sounds) == set(pinned["scenes"]) for sounds in pinned["sounds"].values())
     assert pinned["made_by"] == golden.COMMAND
 
 
@@ -88,11 +90,14 @@ def test_another_scene_and_another_sound_are_seen(pinned):
         dataclasses.replace(scene, objects=(moved, *scene.objects[1:])), pinned, sound=False
     )
     assert line.startswith("foleysim-1-test-00: is another scene")
-    was = pinned["sounds"][scene.scene_id]
-    louder = {**pinned, "sounds": {scene.scene_id: [was[0] + 5, *was[1:]]}}
-    assert golden.differences(scene, louder) == ["foleysim-1-test-00: its sound differs by 0.05 dB"]
-    shorter = {**pinned, "sounds": {scene.scene_id: was[1:]}}
-    assert "levels, had" in golden.differences(scene, shorter)[0]
+    first, second = ({scene.scene_id: pinned["sounds"][version][scene.scene_id]} for version in "12")
+    (was,) = second.values()
+    louder = {**pinned, "sounds": {"1": first, "2": {scene.scene_id: [was[0] + 5, *was[1:]]}}}
+    assert golden.differences(scene, louder) == [
+        "foleysim-1-test-00: its sound in version 2 differs by 0.05 dB"
+    ]
+    shorter = {**pinned, "sounds": {"1": {scene.scene_id: was[1:]}, "2": second}}
+    assert "version 1 has 72 levels, had 71" in golden.differences(scene, shorter)[0]
 
 
 def test_a_digest_does_not_see_the_last_bits():
@@ -144,6 +149,6 @@ plain = make_scene(0, "test", "foleysim-1")
 scene = made_of(plain, "cork")
 assert {item.material.name for item in scene.objects if item.shape != "heap"} == {"cork"}
 mjcf.build(scene)
-heard, was = np.array(golden.levels(scene)), np.array(golden.read()["sounds"][plain.scene_id])
+heard, was = np.array(golden.levels(scene)), np.array(golden.read()["sounds"]["2"][plain.scene_id])
 assert heard.shape == was.shape and np.abs(heard - was).max() > 300  # 3 dB
 """)

@@ -28,6 +28,7 @@ import yaml
 from numpy.typing import NDArray
 
 from foley_common.metrics_file import METRICS_FILE, write_metrics
+from foley_perception.near_names import among
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,6 +40,7 @@ VOCABULARY_FILE = "vocabulary.yaml"
 EXEMPLAR_AUDIO_FILE = "exemplars.flac"
 EXEMPLAR_FEATURE_FILE = "exemplars.safetensors"
 MANIFEST_FILE = "manifest.yaml"
+_SHIPPED = Path(__file__).parent / "data"
 _IDENTITY_FILES = (MODEL_FILE, CONFIG_FILE, VOCABULARY_FILE, EXEMPLAR_AUDIO_FILE, EXEMPLAR_FEATURE_FILE)
 _CURE = "copy the checkpoint again, or train one with `foley train DATASET --out DIR`"
 
@@ -96,8 +98,38 @@ class Checkpoint:
 
 
 def default_path() -> Path:
-    """The checkpoint that ships with the package."""
-    return Path(__file__).parent / "data" / "checkpoint"
+    """The checkpoint that ships with the package, which hears as well as predicts."""
+    return _SHIPPED / "checkpoint"
+
+
+def shipped() -> dict[str, Path]:
+    """Models of all kinds that ship with the package, by name; `shipped` is that of :func:`default_path`."""
+    folders = [file.parent for file in sorted(_SHIPPED.glob(f"*/{MANIFEST_FILE}"))]
+    return {"shipped" if folder == default_path() else folder.name: folder for folder in folders}
+
+
+def located(path: str | Path, cure: str = _CURE) -> Path:
+    """The folder that somebody named: by its path or, where there is none, as one of those that ship.
+
+    Args:
+        cure: that a refusal ends with.
+
+    Raises:
+        CorruptCheckpoint: there is neither; the message says what there is.
+    """
+    folder = Path(path).expanduser()
+    if folder.is_dir():
+        return folder
+    known = shipped()
+    if str(path) in known:
+        return known[str(path)]
+    beside = sorted(file.parent.name for file in folder.parent.glob(f"*/{MANIFEST_FILE}"))
+    there = f" in {folder.parent}: {among(folder.name, beside)}" if beside else ""
+    raise CorruptCheckpoint(
+        folder,
+        f"no such checkpoint folder{there}; by name alone there are {', '.join(known) or 'none'}",
+        cure,
+    )
 
 
 def sha256_of(path: Path) -> str:
@@ -166,7 +198,7 @@ def model_id_of(path: Path) -> str:
     Raises:
         CorruptCheckpoint: there is no checkpoint.
     """
-    manifest = path / MANIFEST_FILE
+    manifest = located(path) / MANIFEST_FILE
     if not manifest.is_file():
         raise CorruptCheckpoint(manifest, "not found")
     return sha256_of(manifest)
@@ -181,9 +213,7 @@ def schema_of(path: Path, cure: str = _CURE) -> str:
     Raises:
         CorruptCheckpoint: there is no folder, or its config.yaml is missing or damaged.
     """
-    if not path.is_dir():
-        raise CorruptCheckpoint(path, "no such checkpoint folder", cure)
-    return str(read_yaml(path / CONFIG_FILE, cure).get("schema", ""))
+    return str(read_yaml(located(path, cure) / CONFIG_FILE, cure).get("schema", ""))
 
 
 def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
@@ -195,9 +225,7 @@ def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
     import soundfile
     from safetensors.numpy import load_file
 
-    folder = Path(path) if path is not None else default_path()
-    if not folder.is_dir():
-        raise CorruptCheckpoint(folder, "no such checkpoint folder")
+    folder = default_path() if path is None else located(path)
     model_id = model_id_of(folder)
     config = read_yaml(folder / CONFIG_FILE)
     if config.get("schema") != SCHEMA:  # first of all: other kinds of checkpoint have other files
@@ -291,6 +319,7 @@ def load_plain(path: Path, schema: str, cure: str) -> tuple[dict[str, Any], dict
     """
     from safetensors.torch import load_file
 
+    path = located(path, cure)
     manifest = read_yaml(path / MANIFEST_FILE, cure)
     for name in (MODEL_FILE, CONFIG_FILE):
         if not (path / name).is_file() or name not in manifest:

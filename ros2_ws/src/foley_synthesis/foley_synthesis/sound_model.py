@@ -84,6 +84,7 @@ class PredictedSound:
     features: NDArray[np.float32] | None = None  # [t, dims] at 90 Hz
     cochleagram: NDArray[np.float32] | None = None  # [t, channels] at 90 Hz
     belief: MaterialBelief | None = None
+    belief_model_id: str = ""  # of another model that `belief` is of; empty: of this one
     exemplar_id: str = ""  # clip whose waveform was used; empty where none was
     distance: float = math.nan  # mean L1 between predicted features and the exemplar's; NaN without one
 
@@ -97,7 +98,7 @@ class SoundModel(Protocol):
 
     @property
     def domain(self) -> str:
-        """What the model was trained on: `sim` or `real`."""
+        """What the model, or whichever has its beliefs, was trained on: `sim` or `real`."""
 
     @property
     def vocabulary(self) -> Vocabulary | None:
@@ -137,11 +138,14 @@ class SoundStream(Protocol):
     def begin_ns(self) -> int:
         """Of the next chunk."""
 
-    def next(self, plans: Sequence[PlannedTool], background: Background) -> NDArray[np.float32]:
+    def next(
+        self, plans: Sequence[PlannedTool], background: Background, measured: MeasuredTool | None = None
+    ) -> NDArray[np.float32]:
         """The next chunk [chunk_samples].
 
         Args:
             plans: in the order in which they begin, each of which holds until the next one begins.
+            measured: of the motion so far, which counts in place of the plans; None: the plans alone count.
 
         Raises:
             ValueError: poses are not known, or plans are not in order.

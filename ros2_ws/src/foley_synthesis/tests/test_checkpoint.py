@@ -58,6 +58,46 @@ def test_a_missing_or_truncated_file_is_named(copy: Path) -> None:
         cp.load_checkpoint(copy / "nowhere")
 
 
+@pytest.fixture()
+def two_ship(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package with `checkpoint` and `flow`, and a folder `here` with `flow` and `codec` in which somebody works."""
+    for name in ("package/checkpoint", "package/flow", "here/codec", "here/flow", "package/no_model"):
+        (tmp_path / name).mkdir(parents=True)
+        if name != "package/no_model":
+            (tmp_path / name / cp.MANIFEST_FILE).write_text("{}")
+    monkeypatch.setattr(cp, "_SHIPPED", tmp_path / "package")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_model_is_named_by_its_folder_or_as_one_that_ships(
+    two_ship: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = two_ship / "package"
+    assert cp.shipped() == {"shipped": package / "checkpoint", "flow": package / "flow"}
+    assert cp.located("flow") == cp.located(Path("flow")) == package / "flow"
+    assert cp.located("shipped") == cp.default_path() == package / "checkpoint"
+    assert cp.located("here/flow") == Path("here/flow")
+    monkeypatch.chdir(two_ship / "here")
+    assert cp.located("flow") == Path("flow"), "a folder of one's own goes first"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (
+            "here/codek",
+            r"codek: no such .* in here: did you mean `codec`\? it has codec, flow; by name alone",
+        ),
+        ("fow", r"fow: no such checkpoint folder; by name alone there are shipped, flow; mend it"),
+        ("no_model", "by name alone there are shipped, flow"),
+    ],
+)
+def test_a_model_that_is_nowhere_is_refused_with_those_that_are(two_ship: Path, name: str, told: str) -> None:
+    with pytest.raises(cp.CorruptCheckpoint, match=told):
+        cp.located(name, "mend it")
+
+
 def _edit(folder: Path, name: str, **changes: object) -> None:
     """Change a YAML file and make the manifest agree, as another version of the program would."""
     content = yaml.safe_load((folder / name).read_text())

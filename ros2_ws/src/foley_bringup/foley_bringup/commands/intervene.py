@@ -63,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
             out=args.out, scenes=args.scenes, duration_s=args.duration, looks=tuple(args.looks),
             speeds=tuple(args.speeds), jobs=args.jobs,
         )  # fmt: skip
-        place = None if args.checkpoint == "shipped" else args.checkpoint
-        predictor, heard = Predictor.load(place, threads=2), HeardModel.load(place, threads=2)
+        predictor = Predictor.load(args.checkpoint, threads=2)
+        heard = HeardModel.load(args.checkpoint, threads=2)
         check_looks(config, predictor.vocabulary.labels)
         with Progress(console=Console(stderr=True)) as bar:
             total = config.scenes * config.duration_s

@@ -26,6 +26,8 @@ def print_report(report: BuildReport, what: str) -> None:
     _print_devices(report.manifest)
     for line in problem_lines(report.manifest["problems"]):
         print(line)
+    for line in mixed_lines(report.manifest.get("editions", {})):
+        print(line)
     print_splits(report.manifest["splits"], report.manifest["fingerprint"])
 
 
@@ -40,6 +42,17 @@ def problem_lines(problems: Mapping[str, Sequence[str]]) -> Iterator[str]:
         yield f"{', '.join(names[:_NAMED])}{more}: {sentence}"
     if len(said) > MAX_PROBLEMS:
         yield f"{len(said) - MAX_PROBLEMS} more problems are in manifest.json, under `problems`"
+
+
+def mixed_lines(editions: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    """Of editions that are there in several versions."""
+    for edition, versions in editions.items():
+        if len(versions) > 1:
+            counts = ", ".join(f"{count} bags of version {version}" for version, count in versions.items())
+            yield (
+                f"warning: {edition} is mixed of {counts}: noise and hum of version 1 are the same in all scenes with "
+                "one policy seed"
+            )
 
 
 def print_without(without: Mapping[str, Mapping[str, int]], splits: Mapping[str, Mapping[str, Any]]) -> None:

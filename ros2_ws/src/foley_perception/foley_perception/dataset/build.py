@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -128,4 +129,18 @@ def build_dataset(
         BagSource(bag, config or CutConfig(), name, naming or Naming())
         for bag, name in zip(bags, names, strict=True)
     ]
-    return build_from(sources, folder, shares=shares, workers=workers, skip_bad=skip_bad, progress=progress)
+    editions = editions_of(bags)
+    return build_from(
+        sources, folder, shares=shares, workers=workers, skip_bad=skip_bad, progress=progress,
+        notes={"editions": editions} if editions else None,
+    )  # fmt: skip
+
+
+def editions_of(bags: Sequence[Path]) -> dict[str, dict[str, int]]:
+    """Simulated bags by edition and its version; the first version's do not tell theirs."""
+    found: dict[str, collections.Counter[str]] = {}
+    for session in map(_session, bags):
+        if edition := str(session.get("edition") or ""):
+            versions = found.setdefault(edition, collections.Counter())
+            versions[str(session.get("edition_version", 1))] += 1
+    return {edition: dict(sorted(versions.items())) for edition, versions in sorted(found.items())}

@@ -28,6 +28,7 @@ from foley_perception.action.tip import in_fixed_frame, plan_in_fixed_frame, tip
 from foley_perception.action.tip_history import TipHistory
 from foley_perception.action.trajectory import ToolTrajectory
 from foley_perception.audit.motion import width_untold
+from foley_perception.clips.action import SERIES
 from foley_perception.clips.inputs import MeasuredTool, Streams
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformUnavailable
@@ -143,24 +144,36 @@ class SensedScene:
         """
         camera, times, picture = self.camera.views()
         tip = self.tips.series(start_ns, end_ns)
-        width, force = self.widths.told(start_ns, end_ns), self.forces.told(start_ns, end_ns)
-        tool_times, poses = self.tips.tools(start_ns, end_ns)
-        opening = (width[0], width[1][:, 0]) if len(width[0]) else None
-        wrench = self._wrenches.told(start_ns, end_ns)
-        tool = MeasuredTool(
-            tool_times, poses, self.tx_tool_tip(), opening, wrench if len(wrench[0]) else None
-        )
+        force = self.forces.told(start_ns, end_ns)
         return Streams(
             camera,
             times,
             picture,
             tip,
-            width=opening,
+            width=self._opening(start_ns, end_ns),
             force=(force[0], np.linalg.norm(force[1], axis=1)) if len(force[0]) else None,
             clear_m=self.config.clear_m,
             newest_tip=self.tips.newest_until,
-            tool=tool if len(tool_times) > 1 else None,
+            tool=self.measured_tool(start_ns, end_ns),
         )
+
+    def measured_tool(self, start_ns: int, end_ns: int) -> MeasuredTool | None:
+        """How the tool moved between two times; None where fewer than two poses of it are known."""
+        times, poses = self.tips.tools(start_ns, end_ns)
+        if len(times) < 2:
+            return None
+        wrench = self._wrenches.told(start_ns, end_ns)
+        return MeasuredTool(
+            times,
+            poses,
+            self.tx_tool_tip(),
+            self._opening(start_ns, end_ns),
+            wrench if len(wrench[0]) else None,
+        )
+
+    def _opening(self, start_ns: int, end_ns: int) -> SERIES | None:
+        width = self.widths.told(start_ns, end_ns)
+        return (width[0], width[1][:, 0]) if len(width[0]) else None
 
     # ---- for diagnostics -----------------------------------------------------------------------------------
     def problems(self) -> list[str]:

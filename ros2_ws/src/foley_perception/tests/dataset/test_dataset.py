@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from foley_perception.commands.dataset_report import mixed_lines
 from foley_perception.contact_event import Contact
 from foley_perception.dataset import schema, splits
-from foley_perception.dataset.build import build_dataset, find_bags, without_scans
+from foley_perception.dataset.build import build_dataset, editions_of, find_bags, without_scans
 from foley_perception.dataset.contacts import merge_contacts
 from foley_perception.dataset.cut import CutConfig
 from foley_perception.dataset.manifest import check
@@ -96,6 +97,25 @@ def test_scans_of_scenes_are_left_out(make_bag: MakeBag, tmp_path: Path) -> None
     (scan / "metadata.yaml").write_text(text.replace("session_id: s2", "session_id: s2\\nkind: scan"))
     missing = tmp_path / "nothing"  # told where it is read
     assert without_scans([bag, scan, missing]) == [bag, missing]
+
+
+def test_versions_of_an_edition_in_one_dataset_are_told(make_bag: MakeBag, tmp_path: Path) -> None:
+    """Bags of the first version do not say which they are; those of robots are of no edition."""
+    bags = []
+    for name, more in (
+        ("a", "edition: foleysim-1"),
+        ("b", "edition: foleysim-1\\nedition_version: '2'"),
+        ("c", ""),
+    ):
+        bag = make_bag(name, plans=False, session_id=f"s-{name}", scene_id=name, objects=((name, "wood"),))
+        text = (bag / "metadata.yaml").read_text()
+        (bag / "metadata.yaml").write_text(text.replace(f"s-{name}", f"s-{name}\\n{more}"))
+        bags.append(bag)
+    report = build(tmp_path / "ds", *bags)
+    assert report.manifest["editions"] == {"foleysim-1": {"1": 1, "2": 1}}
+    (line,) = mixed_lines(report.manifest["editions"])
+    assert line.startswith("warning: foleysim-1 is mixed of 1 bags of version 1, 1 bags of version 2")
+    assert list(mixed_lines(editions_of(bags[1:]))) == [] and editions_of(bags[2:]) == {}
 
 
 def test_windows(make_bag: MakeBag, tmp_path: Path) -> None:

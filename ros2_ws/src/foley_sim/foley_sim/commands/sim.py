@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from foley_common.metrics_file import write_metrics
-from foley_sim.commands import sim_pictures, sim_sessions, sim_set, sim_stills
-from foley_sim.commands.options import add_metrics
+from foley_sim.commands import sim_noise, sim_pictures, sim_sessions, sim_set, sim_stills
+from foley_sim.commands.options import add_edition_version, add_metrics
 from foley_sim.commands.progress import simulated
 from foley_sim.offline.collections import COLLECTIONS
 from foley_sim.spec import ROBOTS
@@ -23,6 +23,7 @@ _EXAMPLES = """examples:
   foley sim redraw out/sessions/test --out out/redrawn --draws 6 --kind look
   foley sim check out/foleysim1_mini
   foley sim digest --collection foleysim-1-mini
+  foley sim noise --scenes 8
   foley sim datasheet out/foleysim1_mini --out docs/foleysim1_datasheet.md
   foley sim show --edition foleysim-1 --seed 3 --split test --out scene.png
   foley sim gallery --out pictures
@@ -57,6 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--depth-rate", type=float, default=5.0, metavar="HZ", help="depth images (default: 5)"
     )
     generate.add_argument("--edition", default="tabletop", help="set of scenes (default: tabletop)")
+    add_edition_version(generate)
     generate.add_argument(
         "--collection",
         default="",
@@ -91,6 +93,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     sim_sessions.configure(actions)
     sim_stills.configure(actions)
     sim_set.configure(actions)
+    sim_noise.configure(actions)
     sim_pictures.configure(actions)
 
 
@@ -104,6 +107,8 @@ def run(args: argparse.Namespace) -> int:
             return sim_stills.run(args)
         if args.action in sim_set.ACTIONS:
             return sim_set.run(args)
+        if args.action in sim_noise.ACTIONS:
+            return sim_noise.run(args)
         return sim_pictures.run(args) if args.action in sim_pictures.ACTIONS else _generate(args)
     except (ValueError, OSError, NoRenderer) as error:
         print(f"foley sim: error: {error}", file=sys.stderr)
@@ -124,6 +129,7 @@ def _generate(args: argparse.Namespace) -> int:
         depth_rate_hz=args.depth_rate,
         compress=not args.no_compress,
         edition=args.edition,
+        edition_version=args.edition_version,
         collection=args.collection,
         only=args.only,
         robot=args.robot,

@@ -34,7 +34,7 @@ def configure(actions: Any) -> None:
         "--split",
         default="train",
         help="train: a scene of its own for every session; validation, test: the edition's scenes; sealed: more of the "
-        "test's kind, for last figures only (default: train)",
+        "test's kind, for last figures only; test_seen: the scenes of train touched anew, for tests (default: train)",
     )
     parser.add_argument("--edition", default="foleysim-1", help="foleysim-1, or foleysim-b to be judged by")
     parser.add_argument(
@@ -42,7 +42,7 @@ def configure(actions: Any) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="train: number of the first scene; otherwise the first policy seed (default: 0)",
+        help="train, test_seen: number of the first scene; otherwise the first policy seed (default: 0)",
     )
     parser.add_argument(
         "--sound-rate", type=int, default=16_000, metavar="HZ", help="16000 or 48000 (default: 16000)"

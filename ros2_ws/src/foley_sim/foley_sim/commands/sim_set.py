@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from foley_sim.commands.options import add_metrics
+from foley_sim.commands.options import add_edition_version, add_metrics
 from foley_sim.offline.collections import COLLECTIONS
 
 ACTIONS: tuple[str, ...] = ("check", "datasheet", "render-audio", "digest")
@@ -52,6 +52,7 @@ def configure(actions: Any) -> None:
     digest.add_argument(
         "--seconds", type=float, default=8.0, metavar="S", help="of each beginning (default: 8)"
     )
+    add_edition_version(digest)
     add_metrics(digest, "sim_digest")
 
 
@@ -125,14 +126,15 @@ def _digest(args: argparse.Namespace) -> int:
     named = (
         ((bag.name, bag_digests(bag)) for bag in bags_in(args.bags))
         if args.bags is not None
-        else opening_digests(args.collection, args.seconds)
+        else opening_digests(args.collection, args.seconds, args.edition_version)
     )
     found = {}
     for name, digests in named:
         found[name] = digests
         for topic, digest in digests.items():
             print(f"{name} {topic} {digest}", flush=True)
-    write_metrics(args.metrics, {"seconds": args.seconds if args.collection else None, "recordings": found})
+    made = (args.seconds, args.edition_version) if args.collection else (None, None)
+    write_metrics(args.metrics, {"seconds": made[0], "edition_version": made[1], "recordings": found})
     return 0
 
 

@@ -21,6 +21,7 @@ from foley_sim.spec import Robot
 Kind = Literal["interact", "scan"]
 DATASET_SPLITS: tuple[str, ...] = ("train", "validation", "test", "test_seen")
 
+SEEN = "test_seen"
 SEEN_POLICY_SEED = 900
 """Policy seeds of `test_seen` begin here, far from those of `train`."""
 

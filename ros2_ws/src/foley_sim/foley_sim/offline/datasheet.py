@@ -36,7 +36,7 @@ _LIMITS = """\
 def datasheet(figures: Mapping[str, Any]) -> str:
     """Markdown. ``figures`` as from summary.summary."""
     splits: Mapping[str, Mapping[str, Any]] = figures["splits"]
-    title = ", ".join(figures["editions"]) or "recordings"
+    title = "; ".join(figures["editions"]) or "recordings"
     return "\n".join(
         (
             f"# Datasheet: {title}",

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import yaml
 
 from foley_common.times import NS_PER_S
-from foley_sim.editions import make_scene
+from foley_sim.editions import VERSION, make_scene
 from foley_sim.offline.collections import Kind, Recording
 from foley_sim.offline.session_key import SESSION_KEY
 from foley_sim.scene import SPLITS, describe, made_of
@@ -44,6 +44,7 @@ class BagJob:
     depth_rate_hz: float = 5.0
     compress: bool = True
     edition: str = "tabletop"
+    edition_version: int = VERSION
     dataset_split: str = ""  # empty: the scene's split
     kind: Kind = "interact"
     collection: str = ""
@@ -98,7 +99,7 @@ class BagJob:
         )
 
 
-def job_of(recording: Recording, out: Path) -> BagJob:
+def job_of(recording: Recording, out: Path, *, edition_version: int = VERSION) -> BagJob:
     """The job of one recording. Scans lie in a folder of their own: they hold no contacts to cut clips from."""
     return BagJob(
         folder=(out / "scans" if recording.kind == "scan" else out) / recording.name,
@@ -109,6 +110,7 @@ def job_of(recording: Recording, out: Path) -> BagJob:
         camera_rate_hz=recording.colour_rate_hz,
         depth_rate_hz=recording.depth_rate_hz,
         edition=recording.edition,
+        edition_version=edition_version,
         dataset_split=recording.split,
         kind=recording.kind,
         collection=recording.collection,
@@ -135,6 +137,7 @@ class BagReport:
     kind: str = "interact"
     robot: str = "gantry"
     edition: str = "tabletop"
+    edition_version: int = 1  # reports of version 1 do not tell it
     duration_s: float = 0.0
     reactions: dict[str, int] = dataclasses.field(default_factory=dict)
     cells: dict[str, int] = dataclasses.field(
@@ -161,6 +164,8 @@ def session(job: BagJob) -> dict[str, str]:
         "recorded_by": "foley sim generate",
         "collection": job.collection,
         "edition": job.edition,
+        # Bags of version 1 do not tell it.
+        **({"edition_version": str(job.edition_version)} if job.edition_version != 1 else {}),
         "scene_split": job.split,
         "kind": job.kind,
         "robot": made.robot,
@@ -198,10 +203,13 @@ def finished(job: BagJob) -> bool:
     """
     if not job.folder.exists():
         return False
-    if stored_session(job.folder) != session(job):
-        raise ValueError(
-            f"--out: {job.folder} exists and is not this bag (other duration or seed?); remove it first"
-        )
+    stored, wanted = stored_session(job.folder), session(job)
+    if stored != wanted:
+        why = "another duration or seed?"
+        if stored is not None and {**stored, "edition_version": ""} == {**wanted, "edition_version": ""}:
+            made = stored.get("edition_version", "1")
+            why = f"it is of version {made} of its edition, which --edition-version {made} makes"
+        raise ValueError(f"--out: {job.folder} exists and is not this bag ({why}); remove it first")
     return True
 
 

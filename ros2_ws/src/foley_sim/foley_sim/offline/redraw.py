@@ -25,8 +25,9 @@ from foley_sim.foleysim1.posterior import material_posterior
 from foley_sim.materials import draw_material
 from foley_sim.offline.pool import work_off
 from foley_sim.offline.session_set import CONTACTS, read_settings
-from foley_sim.offline.session_sound import hum_of, render, sound_seed
+from foley_sim.offline.session_sound import render
 from foley_sim.offline.set_folder import claimed
+from foley_sim.sound.noise import hum_of, sound_seed
 from foley_sim.spec import ObjectSpec, SceneSpec
 from foley_sim.world import contact_log
 from foley_sim.world.contact_log import SavedContacts

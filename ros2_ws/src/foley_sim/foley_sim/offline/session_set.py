@@ -15,6 +15,7 @@ from foley_common.session_file import MOTION_RATE, write_session
 from foley_sim.foleysim1.scenes import EDITION, SCENES, SEALED, SEALED_SCENES, STREAM, STREAM_SCENES
 from foley_sim.judge.scenes import EDITION as JUDGE
 from foley_sim.judge.scenes import SCENES as JUDGE_SCENES
+from foley_sim.offline.collections import SEEN, SEEN_POLICY_SEED
 from foley_sim.offline.pool import work_off
 from foley_sim.offline.session_sound import RATES
 from foley_sim.offline.sessions import SessionJob, make_session
@@ -32,8 +33,9 @@ CONTACTS = ".contacts.npz"
 class SetConfig:
     """What to make.
 
-    seed: `train`: of the first scene of the stream; otherwise the first policy seed, which all of the edition's scenes
-        have before the next one has its turn.
+    split: `test_seen`: the scenes of `train` touched anew, by another policy seed; who trains on `train` skips them.
+    seed: `train`, `test_seen`: of the first scene of the stream; otherwise the first policy seed, which all of the
+        edition's scenes have before the next one has its turn.
     """
 
     out: Path
@@ -52,8 +54,8 @@ class SetConfig:
             raise ValueError(f"--edition is `{self.edition}`, must be {EDITION} or {JUDGE}")
         if self.edition == JUDGE and self.split != "test":
             raise ValueError(f"--split is `{self.split}`: {JUDGE} is a judge, nothing trains or tunes on it")
-        if self.split not in (*SCENES, SEALED):
-            raise ValueError(f"--split is `{self.split}`, known are {', '.join((*SCENES, SEALED))}")
+        if self.split not in (*SCENES, SEALED, SEEN):
+            raise ValueError(f"--split is `{self.split}`, known are {', '.join((*SCENES, SEALED, SEEN))}")
         if self.sound_rate not in RATES:
             raise ValueError(
                 f"--sound-rate is {self.sound_rate}, must be {' or '.join(str(r) for r in RATES)}"
@@ -65,7 +67,7 @@ class SetConfig:
         if not 0 <= self.views <= 1:
             raise ValueError(f"--views is {self.views}, must be a share in [0, 1]")
         last = self.seed + self.sessions
-        if self.seed < 0 or (self.split == "train" and last > STREAM_SCENES):
+        if self.seed < 0 or (self.streamed and last > STREAM_SCENES):
             raise ValueError(
                 f"--seed is {self.seed} with {self.sessions} sessions: there are scenes 0 to {STREAM_SCENES - 1}"
             )
@@ -74,6 +76,11 @@ class SetConfig:
             raise ValueError(
                 f"--duration is {self.duration_s} s, must lie in [5, 3600] and be a multiple of {1 / MOTION_RATE} s"
             )
+
+    @property
+    def streamed(self) -> bool:
+        """Whether every session has a scene of its own, of the stream."""
+        return self.split in ("train", SEEN)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -91,17 +98,20 @@ class SetConfig:
 
 def session_jobs(config: SetConfig) -> list[SessionJob]:
     """Every session of a set, in order."""
-    streamed = config.split == "train"
-    scenes = JUDGE_SCENES if config.edition == JUDGE else {**SCENES, SEALED: SEALED_SCENES}[config.split]
+    streamed, seen = config.streamed, config.split == SEEN
+    scenes = (
+        JUDGE_SCENES if config.edition == JUDGE else {**SCENES, SEALED: SEALED_SCENES}.get(config.split, 1)
+    )
     jobs = [
         SessionJob(
             edition=config.edition,
             scene_split=STREAM if streamed else config.split,
             scene_seed=config.seed + i if streamed else i % scenes,
-            policy_seed=0 if streamed else config.seed + i // scenes,
+            policy_seed=seen * SEEN_POLICY_SEED if streamed else config.seed + i // scenes,
             duration_s=config.duration_s,
             sound_rate=config.sound_rate,
             actions=config.actions,
+            split=SEEN if seen else "",
         )
         for i in range(config.sessions)
     ]

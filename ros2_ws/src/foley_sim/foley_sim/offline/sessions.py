@@ -22,13 +22,14 @@ from foley_common.times import NS_PER_S
 from foley_sim.editions import make_scene
 from foley_sim.foleysim1.scenes import STREAM
 from foley_sim.offline.onsets import Onset, action_at, match, onsets
-from foley_sim.offline.session_sound import hum_of, render, sound_seed
+from foley_sim.offline.session_sound import render
 from foley_sim.rendering.surface import Surface, observe
 from foley_sim.rendering.views import VIEW_NAMES, jpeg_views
 from foley_sim.robots.actions import Action, Plan
 from foley_sim.robots.gantry import Gantry
 from foley_sim.robots.tool import stick_width
 from foley_sim.sound.audibility import rise_db
+from foley_sim.sound.noise import hum_of, sound_seed
 from foley_sim.spec import ObjectSpec, SceneSpec, StrikerSpec
 from foley_sim.world.arm import STATE_RATE_HZ
 from foley_sim.world.contact_log import SavedContacts
@@ -48,7 +49,12 @@ _PER_ROW = STATE_RATE_HZ // MOTION_RATE
 
 @dataclasses.dataclass(frozen=True)
 class SessionJob:
-    """One session to be made. scene_split: of make_scene; `stream` for training. actions: empty: all."""
+    """One session to be made.
+
+    scene_split: of make_scene; `stream` for training.
+    actions: empty: all.
+    split: of the data set; empty: the scene's.
+    """
 
     edition: str
     scene_split: str
@@ -58,6 +64,7 @@ class SessionJob:
     sound_rate: int
     views: bool = False
     actions: tuple[Action, ...] = ()
+    split: str = ""
 
     def scene(self) -> SceneSpec:
         """What is touched."""
@@ -127,7 +134,7 @@ def make_session(
     facts = {
         "scene_id": scene.scene_id,
         "edition": scene.edition,
-        "split": scene.split,
+        "split": job.split or scene.split,
         "scene_split": job.scene_split,
         "scene_seed": job.scene_seed,
         "policy_seed": job.policy_seed,

@@ -26,7 +26,7 @@ def summary(reports: Sequence[BagReport]) -> dict[str, Any]:
     return {
         **_one(reports),
         "robots": added({r.robot: 1} for r in reports if r.kind == "interact"),
-        "editions": sorted({r.edition for r in reports}),
+        "editions": added({f"{r.edition}, version {r.edition_version}": 1} for r in reports),
         "splits": {split: _one([r for r in reports if r.split == split]) for split in splits},
     }
 

@@ -69,6 +69,7 @@ def write_bag(job: BagJob, progress: Callable[[float], None] = lambda seconds: N
             kind=job.kind,
             robot=tally.robot,
             edition=job.edition,
+            edition_version=job.edition_version,
             duration_s=job.duration_s,
             reactions=dict(tally.reactions),
             cells=dict(tally.cells),
@@ -93,6 +94,7 @@ def _interact(job: BagJob, folder: Path, progress: Callable[[float], None]) -> t
         audio_block=_AUDIO_BLOCK,
         save_contacts=True,
         touch=None if job.held_out else lambda item: not item.held_out,
+        edition_version=job.edition_version,
     )
     encoder = Encoder(scene, origin_ns=job.origin_ns, stream_id=job.session_id)
     compressed = job.images == "compressed"

@@ -11,6 +11,7 @@ from typing import Any
 
 from rosbags.highlevel import AnyReader
 
+from foley_sim.editions import VERSION
 from foley_sim.offline.collections import Recording, recordings
 from foley_sim.offline.job import job_of
 from foley_sim.ros.bag import write_bag
@@ -49,17 +50,20 @@ def chosen(collection: str) -> list[Recording]:
     return list({r.split: r for r in reversed(touched)}.values())[::-1]
 
 
-def opening_digests(collection: str, seconds: float) -> Iterator[tuple[str, dict[str, str]]]:
+def opening_digests(
+    collection: str, seconds: float, edition_version: int = VERSION
+) -> Iterator[tuple[str, dict[str, str]]]:
     """Name and digests of the first interaction of each split of a collection, as if it ended after these seconds.
 
     Without images, which follow from one machine's OpenGL and take most of the time.
 
     Raises:
-        ValueError: unknown collection.
+        ValueError: unknown collection or version.
         NoRenderer: there is no OpenGL.
     """
     for recording in chosen(collection):
         with tempfile.TemporaryDirectory() as folder:
-            job = dataclasses.replace(job_of(recording, Path(folder)), duration_s=seconds, **IMAGELESS)
+            whole = job_of(recording, Path(folder), edition_version=edition_version)
+            job = dataclasses.replace(whole, duration_s=seconds, **IMAGELESS)
             write_bag(job)
             yield recording.name, bag_digests(job.folder)

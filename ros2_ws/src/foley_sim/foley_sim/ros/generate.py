@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from foley_sim.editions import EDITIONS
+from foley_sim.editions import EDITIONS, VERSION, VERSIONS
 from foley_sim.foleysim1.appearances import LOOKS
 from foley_sim.judge.scenes import EDITION as JUDGE
 from foley_sim.materials import MATERIALS
@@ -38,6 +38,7 @@ class GenerateConfig:
     compress: bool = True
     edition: str = "tabletop"
     collection: str = ""  # everything above but `out` and `jobs` follows from it
+    edition_version: int = VERSION
     only: str = ""  # one split of the collection
     robot: Robot | None = None
     hands: int = 1
@@ -64,6 +65,10 @@ class GenerateConfig:
             raise ValueError(f"--split is `{self.split}`, known are {', '.join(SPLITS)}")
         if self.edition not in EDITIONS:
             raise ValueError(f"--edition is `{self.edition}`, known are {', '.join(EDITIONS)}")
+        if self.edition_version not in VERSIONS:
+            raise ValueError(
+                f"--edition-version is {self.edition_version}, known are {', '.join(map(str, VERSIONS))}"
+            )
         if self.only and not self.collection:
             raise ValueError(f"--only is `{self.only}`, which is a split of a --collection: name one")
         if self.hands not in (1, 2):
@@ -90,7 +95,9 @@ def bag_jobs(config: GenerateConfig) -> list[BagJob]:
 
     if config.collection:
         return [
-            dataclasses.replace(job_of(recording, config.out), hands=config.hands)
+            dataclasses.replace(
+                job_of(recording, config.out, edition_version=config.edition_version), hands=config.hands
+            )
             for recording in recordings(config.collection, only=config.only, robot=config.robot)
         ]
     return [
@@ -103,6 +110,7 @@ def bag_jobs(config: GenerateConfig) -> list[BagJob]:
             depth_rate_hz=config.depth_rate_hz,
             compress=config.compress,
             edition=config.edition,
+            edition_version=config.edition_version,
             robot=config.robot,
             hands=config.hands,
             material=config.material,
@@ -161,6 +169,7 @@ def _figures(config: GenerateConfig, reports: list[BagReport], skipped: int, wal
     return {
         "split": config.only if config.collection else config.split,
         "collection": config.collection,
+        "edition_version": config.edition_version,
         "first_seed": config.first_seed,
         "scenes_written": len(reports),
         "scenes_skipped": skipped,

@@ -15,13 +15,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_sim.editions import Sound, sound_for
+from foley_sim.editions import Noise, Sound, sound_for
+from foley_sim.sound.ambience import Hum
 from foley_sim.sound.events import Event, Hold, Impact, Sliding
 from foley_sim.sound.kernels import Array
 from foley_sim.spec import HEADS, Head, SceneSpec
 
 FORMAT = "foley-contacts"
-VERSION = 1
+VERSION = 2
+"""1: without `hum`, whose pitches are then the renderer's own."""
 SAME = 1e-7
 """Largest difference between samples rendered live and from a file (full scale 1)."""
 OFFLINE_BLOCK_S = 0.5
@@ -44,6 +46,7 @@ class SavedContacts:
     duration_s: float
     events: tuple[Event, ...]  # in the order in which the sound was given them
     joint_speeds: Array  # [n, 2] time [s], fraction of full speed
+    hum: Hum | None = None  # of its place; None: the renderer's own
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.duration_s) and self.duration_s > 0):
@@ -61,6 +64,8 @@ class SavedContacts:
             raise ValueError(
                 "saved contacts: joint_speeds must be in order of time, with fractions within [0, 1]"
             )
+        if self.hum is not None and not all(0 < hz < math.inf for hz in dataclasses.astuple(self.hum)):
+            raise ValueError(f"saved contacts: hum is {self.hum}, must be positive and finite")
 
 
 class ContactLog:
@@ -70,10 +75,12 @@ class ContactLog:
         self.events: list[Event] = []
         self.speeds: list[tuple[float, float]] = []
 
-    def saved(self, scene: SceneSpec, *, seed: int, duration_s: float) -> SavedContacts:
+    def saved(self, scene: SceneSpec, *, noise: Noise, duration_s: float) -> SavedContacts:
         """What was collected, as one session."""
         speeds = np.array(self.speeds, dtype=np.float64).reshape(-1, 2)
-        return SavedContacts(scene.scene_id, scene.edition, seed, duration_s, tuple(self.events), speeds)
+        return SavedContacts(
+            scene.scene_id, scene.edition, noise.seed, duration_s, tuple(self.events), speeds, noise.hum
+        )
 
 
 def write(path: Path, saved: SavedContacts) -> None:
@@ -97,6 +104,7 @@ def write(path: Path, saved: SavedContacts) -> None:
             object=np.array([place[e.object_id] for e in saved.events], dtype=np.uint16),
             values=np.array([_numbers(e) for e in saved.events], dtype=np.float64).reshape(-1, _WIDTH),
             joint_speeds=saved.joint_speeds,
+            hum=np.array(() if saved.hum is None else dataclasses.astuple(saved.hum), dtype=np.float64),
         )
 
 
@@ -115,11 +123,13 @@ def read(path: Path) -> SavedContacts:
     if str(fields.get("format")) != FORMAT:
         raise ValueError(f"{path}: not a file of saved contacts (format is `{fields.get('format')}`)")
     version = fields.get("version")
-    if version is None or version.shape != () or int(version) != VERSION:
-        raise ValueError(f"{path}: version is {version}, this Foley reads {VERSION}; save the contacts anew")
+    if version is None or version.shape != () or not 1 <= int(version) <= VERSION:
+        raise ValueError(f"{path}: version is {version}, this Foley reads 1 to {VERSION}")
+    if int(version) == 1:
+        fields["hum"] = np.zeros(0)
     wanted = {
         "scene_id": "U", "edition": "U", "seed": "i", "duration_s": "f", "object_ids": "U", "kind": "u",
-        "head": "u", "object": "u", "values": "f", "joint_speeds": "f",
+        "head": "u", "object": "u", "values": "f", "joint_speeds": "f", "hum": "f",
     }  # fmt: skip
     for name, kind in wanted.items():
         if name not in fields or fields[name].dtype.kind != kind:
@@ -129,6 +139,8 @@ def read(path: Path) -> SavedContacts:
         if fields[name].shape != ():
             raise ValueError(f"{path}: field {name} has shape {fields[name].shape}, must be one value")
     count = fields["kind"].size
+    if fields["hum"].shape not in ((0,), (2,)):
+        raise ValueError(f"{path}: field hum has shape {fields['hum'].shape}, must be (2,), or (0,) for none")
     shapes = {"kind": (count,), "head": (count,), "object": (count,), "values": (count, _WIDTH)}
     for name, shape in shapes.items():
         if fields[name].shape != shape:
@@ -149,6 +161,7 @@ def read(path: Path) -> SavedContacts:
         return SavedContacts(
             str(fields["scene_id"]), str(fields["edition"]), int(fields["seed"]), float(fields["duration_s"]),
             events, np.ascontiguousarray(fields["joint_speeds"], dtype=np.float64),
+            Hum(*fields["hum"].tolist()) if fields["hum"].size else None,
         )  # fmt: skip
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
@@ -171,7 +184,7 @@ def render_saved(
             f"({scene.edition})"
         )
     if sound is None:
-        sound = sound_for(scene, seed=saved.seed if seed is None else seed)
+        sound = sound_for(scene, seed=saved.seed if seed is None else seed, hum=saved.hum)
     use_blocks = getattr(sound, "use_blocks", None)
     if use_blocks is not None:
         use_blocks(OFFLINE_BLOCK_S)

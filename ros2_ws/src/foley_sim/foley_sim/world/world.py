@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
-from foley_sim.editions import Sound, sound_for
+from foley_sim.editions import VERSION, Sound, noise_of, sound_for
 from foley_sim.headless_gl import import_mujoco
 from foley_sim.motion.policy import Policy
 from foley_sim.motion.second_hand import DELAY_NS, plan_hold, plan_return
@@ -55,6 +55,7 @@ class World:
         audio_block: chunks of sound rendered at a time; more is faster and later. The samples are the same.
         save_contacts: whether `saved_contacts` is wanted at the end; needs memory for every event.
         sound: what renders the sound; None for what the scene's edition has.
+        edition_version: which noise that sound has (editions.py).
 
     Raises:
         ValueError: the scene or a rate is not possible.
@@ -75,6 +76,7 @@ class World:
         actions: Sequence[Action] = (),
         save_contacts: bool = False,
         sound: Sound | None = None,
+        edition_version: int = VERSION,
     ) -> None:
         for name, rate in (("camera_rate_hz", camera_rate_hz), ("depth_rate_hz", depth_rate_hz)):
             if not 0 <= rate <= STATE_RATE_HZ:
@@ -86,7 +88,8 @@ class World:
         self.model = mjcf.load(scene)
         self._data = mujoco.MjData(self.model)
         self.policy = Policy(scene, seed, dict.fromkeys(actions, 1.0) if actions else None, touch)
-        self.sound = sound_for(scene, seed=seed) if sound is None else sound
+        self._noise = noise = noise_of(scene, seed, edition_version)
+        self.sound = sound_for(scene, seed=noise.seed, hum=noise.hum) if sound is None else sound
         self._rng = np.random.default_rng([0xF0CE, scene.seed, seed])
         self._explore = explore
         self._max_actions = max_actions
@@ -103,7 +106,6 @@ class World:
         self._steps = 0
         self._samples = 0
         self._log = ContactLog() if save_contacts else None
-        self._sound_seed = seed
         self._batch = Batch()
         self._rods = LooseRods(scene, self.model, self._data)
         self._grains = LooseGrains(scene, self.model, self._data)
@@ -133,7 +135,7 @@ class World:
         if self._log is None:
             raise ValueError("the world keeps no contacts: make it with save_contacts=True")
         duration_s = self._samples / self.scene.microphone.sample_rate
-        return self._log.saved(self.scene, seed=self._sound_seed, duration_s=duration_s)
+        return self._log.saved(self.scene, noise=self._noise, duration_s=duration_s)
 
     def configuration(self) -> Array:
         """MuJoCo's qpos now, a copy."""

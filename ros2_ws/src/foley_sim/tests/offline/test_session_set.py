@@ -32,6 +32,17 @@ def test_training_has_a_scene_for_every_session_and_evaluation_has_its_scenes_in
     assert (judge[12].scene_seed, judge[12].policy_seed) == (0, 1)
 
 
+def test_scenes_that_were_seen_are_touched_anew_and_say_so(tmp_path):
+    train = session_jobs(SetConfig(tmp_path, 4, seed=5))
+    seen = session_jobs(SetConfig(tmp_path, 4, seed=5, split="test_seen"))
+    assert [job.name for job in seen] == [f"stream-0000{k}-p900" for k in (5, 6, 7, 8)]
+    assert [a.scene() == b.scene() for a, b in zip(train, seen, strict=True)] == [True] * 4
+    again = dataclasses.replace(train[0], policy_seed=900, split="test_seen")
+    assert again == seen[0] and {job.split for job in train} == {""}
+    with pytest.raises(ValueError, match="there are scenes 0 to 99999"):
+        SetConfig(tmp_path, 2, seed=99_999, split="test_seen")
+
+
 def test_a_session_s_views_do_not_depend_on_the_set(tmp_path):
     few, more = (session_jobs(SetConfig(tmp_path, 200, views=share)) for share in (0.2, 0.5))
     assert 20 <= sum(job.views for job in few) <= 60 and 80 <= sum(job.views for job in more) <= 120
@@ -110,7 +121,7 @@ def test_a_folder_is_written_by_one_process_at_a_time(tmp_path):
 
 
 def test_a_set_is_made_once_and_redrawn_once(tmp_path):
-    config = SetConfig(tmp_path / "set", 1, duration_s=5.0, split="validation", jobs=1)
+    config = SetConfig(tmp_path / "set", 1, duration_s=5.0, split="test_seen", seed=5, jobs=1)
     told = []
     figures = make_set(config, told.append)
     assert figures["sessions_written"] == 1 and sum(told) == pytest.approx(5.0)
@@ -118,7 +129,11 @@ def test_a_set_is_made_once_and_redrawn_once(tmp_path):
     made = {"set.json", f"{name}.npz", f"{name}{CONTACTS}"}
     assert {p.name for p in config.out.iterdir()} == made
     session = read_session(config.out / f"{name}.npz")
-    assert session.facts["split"] == "validation" and session.facts["scene_id"] == "foleysim-1-validation-00"
+    assert session.facts["split"] == "test_seen"  # although the scene is one of training
+    assert (session.facts["scene_id"], session.facts["policy_seed"]) == (
+        session_jobs(config)[0].scene().scene_id,
+        900,
+    )
     again = make_set(config)
     assert (again["sessions_written"], again["sessions_kept"]) == (0, 1)
     redraw = RedrawConfig(config.out, tmp_path / "redrawn", kind="same", draws=1, jobs=1)

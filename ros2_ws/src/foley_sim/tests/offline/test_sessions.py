@@ -9,9 +9,10 @@ import pytest
 from foley_common.session_file import MOTION_RATE, VIEW_RATE
 from foley_sim.editions import make_scene
 from foley_sim.offline.redraw import redraw_scene, render_draw
-from foley_sim.offline.session_sound import hum_of, render, sound_seed
+from foley_sim.offline.session_sound import render
 from foley_sim.offline.sessions import SessionJob, make_session
 from foley_sim.robots import robot_of
+from foley_sim.sound.noise import hum_of, sound_seed
 from foley_sim.world.contact_log import SavedContacts
 
 JOB = SessionJob("foleysim-1", "stream", 1, 0, 6.0, 16_000)

@@ -176,12 +176,17 @@ def test_the_sound_is_rendered_again_from_the_contacts(folder):
         render_bag(job(folder, "scan", "train", 2.0).folder)
 
 
-def test_a_scene_of_another_material_is_rendered_again_from_its_own_words(tmp_path):
-    made = dataclasses.replace(job(tmp_path), material="metal", camera_rate_hz=0.0, depth_rate_hz=0.0)
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_scene_of_another_material_is_rendered_again_from_its_own_words(version, tmp_path):
+    made = dataclasses.replace(
+        job(tmp_path), material="metal", edition_version=version, camera_rate_hz=0.0, depth_rate_hz=0.0
+    )
     write_bag(made)
     assert {name for name, count in read_report(made.folder).materials.items() if count} <= {"metal", ""}
     done = render_bag(made.folder)
     assert done.difference <= done.allowed
+    assert (contact_log.read(made.folder / CONTACTS).seed == made.policy_seed) is (version == 1)
+    assert stored_session(made.folder).get("edition_version", "1") == str(version)
 
 
 def test_a_folder_is_rendered_again_by_several_processes(folder, tmp_path, capsys):
@@ -219,6 +224,11 @@ def test_datasheet(folder):
         assert f"\n## {heading}\n" in text
     assert f"| test_seen | 1 | 0 | 0.00 | {figures['contacts']} |" in text
     assert "| `camera/image_raw/compressed` | 80 |" in text
+    assert text.startswith("# Datasheet: tabletop, version 2\n")
+    old = dataclasses.replace(check.reports_of(folder)[0], edition_version=1)
+    assert "# Datasheet: tabletop, version 1; tabletop, version 2\n" in datasheet(
+        summary([old, *check.reports_of(folder)])
+    )
     assert figures["scans"] == 1 and figures["scan_s"] == 2.0
 
 

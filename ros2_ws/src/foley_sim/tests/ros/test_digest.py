@@ -49,6 +49,8 @@ def test_a_beginning_repeats_and_another_seed_differs(tabletop, monkeypatch):
     assert name == tabletop.name and first == again
     assert {"/mic/audio", "/ee_pose", "/joint_states", "/planned_joint_trajectory"} <= set(first)
     assert not [topic for topic in first if topic.startswith("/camera")]
+    ((_, old),) = digest.opening_digests("any", SECONDS, 1)
+    assert {topic for topic in first if old[topic] != first[topic]} == {"/mic/audio"}
     other = dataclasses.replace(tabletop, policy_seed=1)
     monkeypatch.setattr(digest, "recordings", lambda name: (other,))
     ((_, changed),) = digest.opening_digests("any", SECONDS)

@@ -37,8 +37,12 @@ def test_a_collection_is_written_and_resumed(short, tmp_path):
     assert second["scenes_skipped"] == 2 and second["scenes_written"] == 0
     assert second["set"] == first["set"]  # of everything that is there, written now or before
     job = bag_jobs(config)[0]
-    with pytest.raises(ValueError, match="is not this bag"):
+    with pytest.raises(ValueError, match=r"is not this bag \(another duration or seed"):
         module_finished(dataclasses.replace(job, policy_seed=5))
+    with pytest.raises(
+        ValueError, match="it is of version 2 of its edition, which --edition-version 2 makes"
+    ):
+        module_finished(dataclasses.replace(job, edition_version=1))
 
 
 def module_finished(job):
@@ -55,6 +59,18 @@ def test_collections_need_their_names():
     with pytest.raises(ValueError, match="collection is `x`"):
         bag_jobs(GenerateConfig(module.Path("x"), collection="x"))
     assert len(bag_jobs(GenerateConfig(module.Path("x"), collection="foleysim-1-mini"))) == 112
+
+
+@pytest.mark.parametrize("given", [{"collection": "foleysim-1-mini"}, {"edition": "foleysim-1", "scenes": 1}])
+def test_versions_of_an_edition_are_other_bags(given, tmp_path):
+    """Those of the first say nothing of it, as they always did; only they are version 1's."""
+    first, second = (
+        bag_jobs(GenerateConfig(tmp_path, **given, **version))[0] for version in ({"edition_version": 1}, {})
+    )
+    assert "edition_version" not in session(first) and session(second)["edition_version"] == "2"
+    assert dataclasses.replace(second, edition_version=1) == first and first.scene() == second.scene()
+    with pytest.raises(ValueError, match="--edition-version is 3, known are 1, 2"):
+        GenerateConfig(tmp_path, edition_version=3)
 
 
 def test_the_estimate_counts_only_what_is_done_now():

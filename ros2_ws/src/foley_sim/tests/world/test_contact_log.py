@@ -4,8 +4,11 @@ import zipfile
 import numpy as np
 import pytest
 
+from foley_sim.editions import Noise
 from foley_sim.scene import make_scene
 from foley_sim.sound import Hold, Impact, Sliding
+from foley_sim.sound.ambience import Hum
+from foley_sim.sound.renderer import SoundRenderer
 from foley_sim.spec import ContactMicrophoneSpec
 from foley_sim.world.contact_log import SAME, ContactLog, SavedContacts, read, render_saved, write
 from foley_sim.world.world import World
@@ -34,7 +37,7 @@ def examples():
         Hold(0.1, 0.104, "a", (0.1, 0.2, 0.3), 2.0, -0.01, "pad"),
     ]
     log.speeds = [(0.0, 0.0), (0.004, 0.5)]
-    return log.saved(SCENE, seed=4, duration_s=0.5)
+    return log.saved(SCENE, noise=Noise(4, Hum(60.05, 80.5)), duration_s=0.5)
 
 
 def test_a_session_sounds_from_its_file_as_it_did_live(session, tmp_path):
@@ -61,23 +64,44 @@ def test_every_kind_of_event_survives_the_file(tmp_path):
     back = read(tmp_path / "c.npz")
     assert back.events == saved.events
     np.testing.assert_array_equal(back.joint_speeds, saved.joint_speeds)
-    for name in ("scene_id", "edition", "seed", "duration_s"):
+    for name in ("scene_id", "edition", "seed", "duration_s", "hum"):
         assert getattr(back, name) == getattr(saved, name)
     with zipfile.ZipFile(tmp_path / "c.npz") as archive:
         assert all(info.compress_type == zipfile.ZIP_DEFLATED for info in archive.infolist())
 
 
 def test_a_session_without_events_is_possible(tmp_path):
-    empty = ContactLog().saved(SCENE, seed=0, duration_s=0.1)
+    empty = ContactLog().saved(SCENE, noise=Noise(0), duration_s=0.1)
     write(tmp_path / "c.npz", empty)
-    assert read(tmp_path / "c.npz").events == ()
+    assert read(tmp_path / "c.npz").events == () and read(tmp_path / "c.npz").hum is None
+
+
+def test_files_of_the_first_version_sound_as_they_did(session, tmp_path):
+    """Noise by the policy seed, and hum at the renderer's own pitches."""
+    saved, heard, _ = session
+    write(tmp_path / "c.npz", dataclasses.replace(saved, seed=4))
+    with np.load(tmp_path / "c.npz") as archive:
+        fields = {name: archive[name] for name in archive.files if name != "hum"}
+    np.savez(tmp_path / "old.npz", **{**fields, "version": np.array(1)})
+    old = read(tmp_path / "old.npz")
+    world = World(SCENE, 4, camera_rate_hz=0, depth_rate_hz=0, save_contacts=True, edition_version=1)
+    live = np.concatenate([a.samples for a in world.advance(3_000_000_000).audio])
+    made = world.saved_contacts()
+    assert (old.seed, old.hum, old.events) == (made.seed, made.hum, made.events) == (4, None, saved.events)
+    np.testing.assert_allclose(render_saved(SCENE, old)[0], live, atol=SAME, rtol=0)
+    first = SoundRenderer(SCENE, seed=4).render(0.3)  # before anything moves
+    np.testing.assert_allclose(live[: first.size], first, atol=1e-4, rtol=0)
+    assert np.abs(np.corrcoef(live[:19_200], heard[:19_200])[0, 1]) < 0.1
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"format": np.array("other")}, "format is `other`"),
-        ({"version": np.array(99)}, "version is 99.*reads 1"),
+        ({"version": np.array(99)}, "version is 99.*reads 1 to 2"),
+        ({"hum": None}, "field hum is missing"),
+        ({"hum": np.zeros(3)}, r"field hum has shape \(3,\)"),
+        ({"hum": np.array([50.0, np.nan])}, "hum is .*must be positive"),
         ({"values": None}, "field values is missing"),
         ({"values": np.zeros((1, 10))}, r"field values has shape \(1, 10\)"),
         ({"kind": np.array([0, 1, 7], dtype=np.uint8)}, "field kind holds 7"),

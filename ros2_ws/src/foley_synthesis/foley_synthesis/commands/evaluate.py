@@ -51,14 +51,13 @@ def run(args: argparse.Namespace) -> int:
 
     from foley_perception.commands.opened_dataset import open_complete
     from foley_perception.dataset.reader import DatasetError
-    from foley_synthesis.checkpoint import CorruptCheckpoint, default_path, load_checkpoint
+    from foley_synthesis.checkpoint import CorruptCheckpoint, load_checkpoint
     from foley_synthesis.evaluation.checkpoint.evaluate import evaluate
     from foley_synthesis.evaluation.checkpoint.report import save_confusion, tables
 
-    path = default_path() if args.checkpoint == "shipped" else Path(args.checkpoint)
     console = Console()
     try:
-        checkpoint = load_checkpoint(path)
+        checkpoint = load_checkpoint(args.checkpoint)
         dataset = open_complete(args.dataset)
         with Progress(console=console, transient=True) as bar:
             task = bar.add_task("features", total=len(dataset.clips))
@@ -81,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
         write_metrics(args.out, metrics)
         save_confusion(evaluation, args.out / "confusion.png")
         if args.record:
-            write_metrics(path, {**checkpoint.metrics, "evaluation": metrics})
+            write_metrics(checkpoint.path, {**checkpoint.metrics, "evaluation": metrics})
     except (CorruptCheckpoint, DatasetError, ValueError, OSError) as error:
         print(f"foley evaluate: error: {error}", file=sys.stderr)
         return 2

@@ -189,6 +189,10 @@ def tune(args: argparse.Namespace) -> int:
     from foley_synthesis.flow.contact.tuning import tune as best_of
 
     model = _model(args)
+    if not args.flow.is_dir():
+        raise ValueError(
+            f"{args.flow} ships with the package and stays as it is: copy its folder and tune that"
+        )
     metrics = json.loads((args.flow / METRICS_FILE).read_text(encoding="utf-8"))
     windows = _read(args, model, "validation")
     ways = [

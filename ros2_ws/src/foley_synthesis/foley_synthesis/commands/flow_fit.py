@@ -26,8 +26,15 @@ def configure(actions: Any) -> None:
         "--without",
         action="append",
         default=[],
-        metavar="motion|floor|what|hits|views",
-        help="ablation: never give a condition; may be given again",
+        metavar="motion|floor|what|hits|views|GROUP",
+        help="ablation: never give a condition, or a group of the motion's channels (height, velocity, place, grip, "
+        "keypoints, force); may be given again",
+    )
+    trained.add_argument(
+        "--motion-rate",
+        type=float,
+        metavar="HZ",
+        help="ablation: hold motion at this rate (default: 125, as it is)",
     )
     trained.add_argument("--start", type=Path, metavar="DIR", help="begin with the weights of this flow")
     _training(trained, minutes=40.0, learning_rate=1e-3)
@@ -78,7 +85,8 @@ def fit(args: argparse.Namespace) -> int:
     """Exit code 0."""
     from foley_synthesis.flow.contact.build import build_flow
 
-    config = _config(args, size=args.size, without=tuple(args.without))
+    rate = {} if args.motion_rate is None else {"motion_rate_hz": args.motion_rate}
+    config = _config(args, size=args.size, without=tuple(args.without), **rate)
     with Bars() as bars:
         data = _open(args, bars)
         model_id, metrics = build_flow(

@@ -13,7 +13,15 @@ def configure(actions: Any) -> None:
     """Add the command's arguments."""
     play = actions.add_parser("play", help="move a hand in a scene, in the browser, and hear the sound")
     play.add_argument(
-        "checkpoint", type=Path, help="folder written by `foley flow train` or `foley flow fit`"
+        "checkpoint",
+        type=Path,
+        help="folder written by `foley flow train` or `foley flow fit`, or `contact_flow`, which ships",
+    )
+    play.add_argument(
+        "--sight",
+        type=Path,
+        metavar="DIR",
+        help="of a contact flow: trained by `foley flow sight`, or `sight`, which ships: says what is touched",
     )
     play.add_argument("--scene", type=Path, required=True, metavar="DIR", help="a reconstructed scene")
     play.add_argument(
@@ -79,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
             hand=args.hand,
             threads=args.threads,
             naming=topic_options.naming_of(args, [args.bag]),
+            sight=args.sight,
         )
     own = player.sampling
     sampling = SampleConfig(

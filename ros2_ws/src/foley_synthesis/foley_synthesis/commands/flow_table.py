@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from foley_common.metrics_file import write_metrics
 from foley_synthesis.commands import flow_draw
+from foley_synthesis.commands.training_bars import Bars
 
 _SHOWN = 4  # windows of the picture
 
@@ -37,7 +39,8 @@ def configure(actions: Any) -> None:
         "--also", nargs="+", default=[], metavar="WAY",
         help="rows of every flow of contacts that is given more than the plan: executed (motion and force as "
         "measured), told (what is touched, in truth), seen (as sight says), views (to a flow that was trained with "
-        "them), context3 (the last three sounds; 1 to 5), or several of these with a plus between them",
+        "them), context3 (the last three sounds; 1 to 5), handless (no motion at all, not the planned one either), or "
+        "several of these with a plus between them",
     )  # fmt: skip
     flow_draw.eyes(table, "looks at what is touched, for rows that see")
     table.add_argument(
@@ -47,11 +50,21 @@ def configure(actions: Any) -> None:
     table.add_argument(
         "--codec", action="append", default=[], metavar="NAME=DIR", help="a row of the true sound through it"
     )
+    table.add_argument(
+        "--compare", action="append", default=[], metavar="'ROW > ROW'",
+        help="write the paired difference of two rows, the first less the second, under the table too; may be given "
+        "again (metrics.json has those of every model from every other and from simple methods)",
+    )  # fmt: skip
     table.add_argument("--draws", type=int, default=6, help="of each window (default: %(default)s)")
     table.add_argument("--seed", type=int, default=0)
     table.add_argument(
         "--sessions", type=int, default=0, help="of the test at most, spread evenly (default: all)"
     )
+    table.add_argument(
+        "--after", type=float, default=0.0, metavar="SECONDS",
+        help="ask about windows that begin this late in their session or later; from 16 on nearly all that is touched "
+        "was heard before (default: %(default)s)",
+    )  # fmt: skip
     table.add_argument(
         "--train-sessions", type=int, default=200,
         help="at most, spread evenly; 0: all, held in memory (default: %(default)s)",
@@ -59,6 +72,10 @@ def configure(actions: Any) -> None:
     table.add_argument(
         "--any-split", action="store_true", help="ask about sessions of any split, not of test alone"
     )
+    table.add_argument(
+        "--seen-scenes", action="store_true",
+        help="ask about sessions of `foley sim sessions --split test_seen`: scenes that every model was trained in",
+    )  # fmt: skip
     table.add_argument("--threads", type=int, default=2)
     table.add_argument("--out", type=Path, default=Path("out/flow_table"), help="default: %(default)s")
 
@@ -66,11 +83,10 @@ def configure(actions: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Exit code 0."""
     import torch
-    from rich.console import Console
-    from rich.progress import Progress
 
     from foley_synthesis.evaluation.windows.judges import judge_metrics, supplied_judges
-    from foley_synthesis.evaluation.windows.models import check_unseen, load_window_model
+    from foley_synthesis.evaluation.windows.models import check_seen, check_unseen, load_window_model
+    from foley_synthesis.evaluation.windows.nearest_hit import HitCopies, known_touches
     from foley_synthesis.evaluation.windows.rows import (
         codec_of,
         model_row,
@@ -86,6 +102,8 @@ def run(args: argparse.Namespace) -> int:
     for name in ("draws", "threads"):
         if getattr(args, name) < 1:
             raise ValueError(f"--{name} is {getattr(args, name)}, must be at least 1")
+    if args.any_split and args.seen_scenes:
+        raise ValueError("--any-split and --seen-scenes are both given, must be one of them at most")
     torch.set_num_threads(args.threads)
     models: dict[str, list[Any]] = {}
     for name, path in named_folders("--model", args.model):
@@ -93,25 +111,35 @@ def run(args: argparse.Namespace) -> int:
     seen = flow_draw.seen_of(args)
     models = given_more(models, args.also, seen)
     codecs = {name: through(codec_of(path)) for name, path in named_folders("--codec", args.codec)}
-    with Progress(console=Console(stderr=True)) as bar:
+    with Bars() as bars:
 
         def stage(name: str) -> Callable[[int, int], None]:
-            task = bar.add_task(name, total=None)
-            return lambda done, total: bar.update(task, completed=done, total=total)
+            return functools.partial(bars.count, name)
 
+        def told(method: str, seconds: dict[str, float]) -> None:
+            bars.say(f"{method}: " + ", ".join(f"{name} {value:.0f} s" for name, value in seconds.items()))
+
+        split = "" if args.any_split else "test_seen" if args.seen_scenes else "test"
         test = read_windows(
-            args.test, "" if args.any_split else "test", most_sessions=args.sessions, progress=stage("test")
-        )
+            args.test, split, most_sessions=args.sessions, after_s=args.after,
+            progress=stage("test"),
+        )  # fmt: skip
         train = read_windows(
             args.train, "train", most_sessions=args.train_sessions, views=any(w.session.views for w in test),
             progress=stage("training"),
         )  # fmt: skip
-        check_apart(train, test)
+        if not args.seen_scenes:
+            check_apart(train, test)
         for name, seeds in models.items():
             for model in seeds:
-                check_unseen(name, model, test)
+                (check_seen if args.seen_scenes else check_unseen)(name, model, test)
         items = window_items(test, args.seed)
         known = learn(train, stage("probes"))
+        copies, why_no_copies = None, ""
+        try:
+            copies = HitCopies.fit(train)
+        except ValueError as error:
+            why_no_copies = str(error)
         methods = [
             *true_rows(codecs),
             *(
@@ -120,11 +148,13 @@ def run(args: argparse.Namespace) -> int:
             ),
             *(model_row(name, seeds, args.draws, args.seed) for name, seeds in models.items()),
             *simple_rows(train, known.mean_above, test, args.draws, args.seed),
+            *([copies.row(args.draws, args.seed)] if copies else []),
         ]
+        pairs = compared(args.compare, [method.key for method in methods])
         shown = _Shown(items)
         table = score_table(
             items, methods, known, judge_metrics(items, *supplied_judges()),
-            seed=args.seed, seen=shown.keep, progress=stage("sounds"),
+            seed=args.seed, seen=shown.keep, progress=stage("sounds"), told=told,
         )  # fmt: skip
     figures = {
         "test": str(args.test),
@@ -132,13 +162,19 @@ def run(args: argparse.Namespace) -> int:
         "models": {name: [model.model_id for model in seeds] for name, seeds in models.items()},
         "sight": seen.model_id if seen else "",
         "draws": args.draws,
+        "after_s": args.after,
+        "seen_scenes": args.seen_scenes,
+        "planned_touches": why_no_copies or known_touches(test),
         "probes": known.why_no_probes or "five of each",
+        "seconds": table.seconds,
         **table.to_dict(seeds=True),
     }
-    text = _write(args.out, table, figures, shown)
+    figures["differences"] |= table.differences(pairs)
+    text = _write(args.out, table, figures, shown, pairs)
     print(text)
-    if known.why_no_probes:
-        print(f"no probes: {known.why_no_probes}")
+    for missing, why in (("probes", known.why_no_probes), ("copies of past hits", why_no_copies)):
+        if why:
+            print(f"no {missing}: {why}")
     print(f"{args.out}/metrics.json, table.md, bars.png, windows.png and sounds")
     return 0
 
@@ -167,6 +203,17 @@ def given_more(models: dict[str, list[Any]], texts: list[str], seen: Any) -> dic
     return found
 
 
+def compared(texts: list[str], methods: list[str]) -> list[tuple[str, str]]:
+    """Pairs of rows. Raises ValueError where a text names no two of the methods."""
+    known = {f"{a} > {b}": (a, b) for a in methods for b in methods if a != b}
+    for text in texts:
+        if text not in known:
+            raise ValueError(
+                f"--compare is `{text}`, must be `ROW > ROW` of rows that are {', '.join(methods)}"
+            )
+    return [known[text] for text in texts]
+
+
 class _Shown:
     """The first draw of every method, of a few windows."""
 
@@ -184,7 +231,9 @@ class _Shown:
                 self.sounds[name][method] = output.sounds[row, 0].copy()
 
 
-def _write(out: Path, table: Any, figures: dict[str, Any], shown: _Shown) -> str:
+def _write(
+    out: Path, table: Any, figures: dict[str, Any], shown: _Shown, pairs: list[tuple[str, str]]
+) -> str:
     """All files, and the table's text."""
     from foley_synthesis.evaluation import report
     from foley_synthesis.evaluation.windows.report import draw_strips, write_sounds
@@ -192,17 +241,29 @@ def _write(out: Path, table: Any, figures: dict[str, Any], shown: _Shown) -> str
 
     out.mkdir(parents=True, exist_ok=True)
     write_metrics(out, figures)
-    facts = table.facts
-    head = (
-        f"{facts['windows']} windows of {facts['sessions']} sessions in {facts['scenes']} scenes, {facts['touches']} "
-        f"touches, {facts['onsets']} onsets; up to {figures['draws']} draws of each window."
-    )
-    text = f"{head}\n\n{report.markdown(table)}"
+    text = f"{heading(table.facts, figures)}\n\n{report.markdown(table)}"
+    if pairs:
+        text += f"\nPaired differences, the first less the second:\n\n{report.differences(table, pairs)}\n"
     (out / "table.md").write_text(text, "utf-8")
     report.draw_bars(table, out / "bars.png")
     draw_strips(shown.above, EVALUATION_S, (0.0, 50.0), out / "windows.png")
     for name, sounds in shown.sounds.items():
         write_sounds(name, sounds, out)
+    return text
+
+
+def heading(facts: dict[str, Any], figures: dict[str, Any]) -> str:
+    """What the table is of."""
+    text = (
+        f"{facts['windows']} windows of {facts['sessions']} sessions in {facts['scenes']} scenes, {facts['touches']} "
+        f"touches, {facts['onsets']} onsets; up to {figures['draws']} draws of each window."
+    )
+    if figures["after_s"]:
+        text += f" Windows begin {figures['after_s']:g} s into their session or later."
+    if figures["seen_scenes"]:
+        text += (
+            " Every model was trained in these scenes; simple methods and probes may know some of them, too."
+        )
     return text
 
 

@@ -90,8 +90,7 @@ def _make(args: argparse.Namespace) -> int:
         if not (equals and name and path) or name in ("real", "random", "noise"):
             raise StudyError(f"--checkpoint is `{text}`, must be NAME=DIR with a name that is not taken")
         for synthesis in ("example", "parametric"):
-            place = None if path == "shipped" else path
-            predictors[f"{name}-{synthesis}"] = Predictor.load(place, synthesis=synthesis)
+            predictors[f"{name}-{synthesis}"] = Predictor.load(path, synthesis=synthesis)
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("contacts", total=args.clips)
         count = make_study(

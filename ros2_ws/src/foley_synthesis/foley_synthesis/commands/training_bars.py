@@ -1,4 +1,4 @@
-"""How far a training is: a bar for each stage; where nobody watches bars, lines."""
+"""How far a long command is, above all a training: a bar for each stage; where nobody watches bars, lines."""
 
 from __future__ import annotations
 
@@ -54,6 +54,10 @@ class Bars:
         else:
             self._tell(stage, f"{100 * done:.0f} %: {text}", done >= 1.0)
 
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        self._progress.console.print(text, highlight=False, soft_wrap=True)
+
     def _tell(self, stage: str, text: str, last: bool) -> None:
         since = time.monotonic() - self._told.setdefault(stage, time.monotonic())
         if not self._progress.console.is_terminal and (last or since > _EVERY_S):
@@ -61,7 +65,7 @@ class Bars:
 
     def _line(self, stage: str, text: str) -> None:
         self._told[stage] = time.monotonic()
-        self._progress.console.print(f"{stage} {text}", highlight=False, soft_wrap=True)
+        self.say(f"{stage} {text}")
 
     def _set(self, stage: str, **values: Any) -> None:
         if stage not in self._tasks:

@@ -8,6 +8,7 @@ values. Whoever adds a metric adds it to a list of them: `metrics.json`, tables,
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ from foley_synthesis.metrics.statistics import mean
 
 Array = NDArray[np.float64]
 Better = Literal["lower", "higher", "none"]
-Given = Literal["nothing", "plan", "motion", "motion and force", "sound", "truth", "unknown"]
+Given = Literal["nothing", "place", "plan", "motion", "motion and force", "sound", "truth", "unknown"]
 DECIMALS = 5  # of every figure in metrics.json
 
 
@@ -107,6 +108,8 @@ class Table:
     details: dict[str, dict[str, Any]]
     given: dict[str, Given]
     facts: dict[str, Any] = dataclasses.field(default_factory=dict)  # beside the figures in metrics.json
+    seconds: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
+    """Method -> `predicting` and `measuring` -> what it took on the clock, bootstrap included."""
 
     @property
     def shown(self) -> list[Metric]:
@@ -163,6 +166,7 @@ def measure(
     details: Sequence[Detail] = (),
     seen: Callable[[str, Any], None] = lambda method, output: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    told: Callable[[str, dict[str, float]], None] = lambda method, seconds: None,
 ) -> Table:
     """Let every method predict, one after the other, and measure it.
 
@@ -170,6 +174,7 @@ def measure(
         weights: [replicates, n] of the items, see `weights_of`. Several seeds are averaged within a replicate.
         seen: called with the method's key and its output for the first seed.
         progress: called with items done and their number over all methods.
+        told: called with each method's key when it is measured, and `Table.seconds` of it.
 
     Raises:
         ValueError: there are no items, or two methods or two metrics of one key.
@@ -187,9 +192,12 @@ def measure(
         progress(done, total)
 
     cells: dict[str, dict[str, Cell]] = {}
+    seconds: dict[str, dict[str, float]] = {}
     rest: dict[str, dict[str, Any]] = {}
     for number, method in enumerate(methods):
+        begun = time.monotonic()
         outputs = method.predict(items, step)
+        predicted = time.monotonic()
         done = (number + 1) * len(items)
         progress(done, total)
         seen(method.key, outputs[0])
@@ -201,8 +209,11 @@ def measure(
             m.key: _cell(m, measured[m.fn], weights) for m in metrics if measured[m.fn][0] is not None
         }
         rest[method.key] = {d.key: d.summarise(measured[d.fn]) for d in details}
+        spent = {"predicting": predicted - begun, "measuring": time.monotonic() - predicted}
+        seconds[method.key] = {name: round(value, 2) for name, value in spent.items()}
+        told(method.key, seconds[method.key])
         del outputs, measured  # sounds take much room: before the next method predicts
-    return Table(items, metrics, cells, rest, {m.key: m.given for m in methods})
+    return Table(items, metrics, cells, rest, {m.key: m.given for m in methods}, seconds=seconds)
 
 
 def figure(value: float) -> Cell:

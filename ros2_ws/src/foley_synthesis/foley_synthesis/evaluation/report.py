@@ -49,6 +49,21 @@ def markdown(table: Table, order: Sequence[str] = (), beside: Columns | None = N
     return "\n\n".join([grid(cells(table, order, beside)), *([text] if text else [])]) + "\n"
 
 
+def differences(table: Table, pairs: Sequence[tuple[str, str]]) -> str:
+    """Paired differences of methods as a table in Markdown, with intervals; see `Table.differences`."""
+    lines = [["difference", *(m.heading for m in table.shown)]]
+    for pair, row in table.differences(pairs).items():
+        lines.append([pair, *(_text(row.get(m.key), m.format) for m in table.shown)])
+    return grid(lines)
+
+
+def _text(figure: Mapping[str, float | None] | None, form: str) -> str:
+    """`+value [low, high]`; empty where it is unknown."""
+    if figure is None or any(value is None for value in figure.values()):
+        return ""
+    return f"{figure['value']:+{form}} [{figure['low']:+{form}}, {figure['high']:+{form}}]"
+
+
 def rich_table(table: Table, title: str) -> Any:
     """For a rich console."""
     from rich.table import Table as RichTable

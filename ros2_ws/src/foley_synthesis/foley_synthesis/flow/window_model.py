@@ -23,8 +23,9 @@ EVALUATION_SAMPLES = round(EVALUATION_S * RATE)
 EVALUATION_ROWS = round(EVALUATION_S * MOTION_RATE)  # of motion
 
 Sound = NDArray[np.float32]
-WindowGiven = Literal["nothing", "plan", "motion", "motion and force"]
-"""Of the hand, beside views: nothing, the plan, the motion as it was measured, and the measured force too."""
+WindowGiven = Literal["nothing", "place", "plan", "motion", "motion and force"]
+"""Of the hand, beside views: nothing, over what it is and not how it moves, the plan, the motion as it was measured,
+and the measured force too."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -80,8 +80,13 @@ class SynthesizerConfig:
 
     checkpoint: str = parameter(
         "",
-        "folder of the checkpoint, of `foley train`, `foley flow train` or `foley flow fit`; empty: the one "
-        "that ships with foley_synthesis",
+        "folder of the checkpoint, of `foley train`, `foley flow train` or `foley flow fit`, or the name of one that "
+        "ships, such as contact_flow; empty: the one that ships with foley_synthesis for all nodes",
+    )
+    sound_checkpoint: str = parameter(
+        "",
+        "folder or name of a second one whose sounds are told in place of the first one's, which then says the "
+        "material alone: contact_flow, for instance; empty: one model does both",
     )
     threads: int = parameter(1, "threads of the model")
     scene: str = parameter(
@@ -101,7 +106,11 @@ class SynthesizerConfig:
     )
     stream_lead_s: float = parameter(
         0.3,
-        "[s] before it is to be heard at which a chunk of that is made; what a plan has sooner is left out",
+        "[s] before it is to be heard at which a chunk of that is made; what a plan has sooner is left out; below 0: "
+        "so long after its motion, which has then been measured (-0.7: all that the model looks at)",
+    )
+    stream_measured: bool = parameter(
+        False, "of that: what has been measured of a motion by then counts in place of its plan"
     )
     synthesis: str = parameter("example", "of VIS: how features become sound: example or parametric")
     hand: str = parameter("parallel_gripper", "gripper description, by name or path; the hand_mapper's own")
@@ -128,7 +137,7 @@ class SynthesizerConfig:
     def __post_init__(self) -> None:
         _in_range(self, 1, 64, "threads")
         _in_range(self, 0, 1000, "solver_steps")
-        _in_range(self, 0.0, 60.0, "stream_lead_s")
+        _in_range(self, -2.0, 60.0, "stream_lead_s")
         _in_range(self, 0.0, 100.0, "guidance")
         _in_range(self, 1, 2**31 - 1, "seed")
         _in_range(self, 0.0, 1.0, "tip_margin_m", "clear_m")
@@ -141,6 +150,10 @@ class SynthesizerConfig:
         ):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is `{getattr(self, name)}`, known are {', '.join(known)}")
+        if self.stream_lead_s < 0 and not self.stream_measured:
+            raise ValueError(
+                f"stream_lead_s is {self.stream_lead_s}: waiting for motion needs stream_measured"
+            )
         for name in ("fixed_frame", "tool_frame", "tip_frame", "hand"):
             if not getattr(self, name):
                 raise ValueError(f"{name} is empty")

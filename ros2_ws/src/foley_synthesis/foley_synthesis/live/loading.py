@@ -11,6 +11,7 @@ from foley_synthesis.beliefs import predicates
 from foley_synthesis.checkpoint import CONFIG_FILE, Checkpoint, CorruptCheckpoint
 from foley_synthesis.live.config import MaterialConfig, SynthesizerConfig
 from foley_synthesis.live.material_core import HearsMaterial, MaterialCore
+from foley_synthesis.live.sound_beside_material import beside
 from foley_synthesis.metrics.surprise import calibration_of
 from foley_synthesis.sound_model import SoundModel
 
@@ -31,13 +32,20 @@ def make_material_core(model: HearsMaterial, content: Checkpoint, config: Materi
 
 
 def load_sound_model(config: SynthesizerConfig, hand: GripperHand) -> SoundModel:
-    """The model of a checkpoint of any kind; its schema says which.
+    """The model of a checkpoint of any kind; its schema says which. With a second one for the sound, both as one.
 
     Raises:
         CorruptCheckpoint: a file is missing or damaged, or the schema is none that is known.
         ValueError, OSError: a setting does not fit the model, or its scene cannot be read.
     """
-    folder = Path(config.checkpoint).expanduser() if config.checkpoint else checkpoint.default_path()
+    model = _load(config.checkpoint, config, hand)
+    if not config.sound_checkpoint:
+        return model
+    return beside(_load(config.sound_checkpoint, config, hand), model)
+
+
+def _load(name: str, config: SynthesizerConfig, hand: GripperHand) -> SoundModel:
+    folder = checkpoint.located(name) if name else checkpoint.default_path()
     schema = checkpoint.schema_of(folder)
     load = _LOADERS.get(schema)
     if load is None:

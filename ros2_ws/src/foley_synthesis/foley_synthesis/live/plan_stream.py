@@ -3,6 +3,9 @@
 A stream begins with the first plan, and goes on through those that follow, until half a second after the last one ends.
 The next plan then begins another. What is to be heard sooner than a chunk can be made is left out: a stream of a plan
 that is under way begins a little later than now, and so does one that has fallen behind.
+
+Of motion that has been measured by then the sound is that of what was done, not of what was planned. With a lead below
+0 a chunk waits for that: it tells the sound of the executed motion, so much later.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
+from foley_perception.clips.inputs import MeasuredTool
 from foley_synthesis.sound_model import Background, PlannedTool, SoundStream, StreamingSoundModel
 
 _AFTER_NS = NS_PER_S // 2  # that is heard after the last plan
@@ -37,6 +41,7 @@ class PlanSound:
 
     Args:
         lead_s: before it is to be heard at which a chunk is made; 0.3 s of it at most for the first one of a stream.
+            Negative: so long after its motion.
     """
 
     def __init__(self, model: StreamingSoundModel, lead_s: float) -> None:
@@ -61,14 +66,23 @@ class PlanSound:
         if goes_on:
             return False
         self._begin(max(begin, self._soon_ns(now_ns)))
-        return True
+        return self._lead_ns >= 0
 
     def due(self, now_ns: int) -> bool:
         """Whether a chunk is to be made."""
         return self._stream is not None and self._stream.begin_ns - now_ns <= self._lead_ns
 
-    def chunk(self, background: Background, now_ns: int) -> SoundChunk | None:
+    def is_late(self, chunk: SoundChunk, now_ns: int) -> bool:
+        """Whether it is there after it was to be heard; a stream of what was done is late when it falls behind."""
+        return chunk.begin_ns < now_ns + (0 if self._lead_ns >= 0 else self._lead_ns - _BEHIND_NS)
+
+    def chunk(
+        self, background: Background, now_ns: int, measured: MeasuredTool | None = None
+    ) -> SoundChunk | None:
         """The next one; None where the stream is over.
+
+        Args:
+            measured: of the last seconds, in place of the plans.
 
         Raises:
             ValueError: poses of a plan are not known; the stream is over.
@@ -78,13 +92,13 @@ class PlanSound:
         if self._stream.begin_ns >= self._end_ns:
             self._stream = None
             return None
-        if self._stream.begin_ns < now_ns - _BEHIND_NS:
+        if self._stream.begin_ns < now_ns + min(self._lead_ns, 0) - _BEHIND_NS:
             self.restarts += 1
             self._begin(self._soon_ns(now_ns))
         stream, begin_ns = self._stream, self._stream.begin_ns
         self._plans = _still_told(self._plans, begin_ns - _BEFORE_NS)
         try:
-            samples = stream.next(self._plans, background)
+            samples = stream.next(self._plans, background, measured)
         except ValueError:
             self._stream = None
             raise

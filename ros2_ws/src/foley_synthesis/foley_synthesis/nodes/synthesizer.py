@@ -75,7 +75,8 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
         self._output = SynthesizerOutput(self.entities, self._model, config.fixed_frame)
         self._sound = None
         if config.stream and isinstance(self._model, StreamingSoundModel):
-            self._sound = PlanSoundOutput(self, self._model, config.stream_lead_s, poller)
+            measured = self._scene.measured_tool if config.stream_measured else None
+            self._sound = PlanSoundOutput(self, self._model, config.stream_lead_s, poller, measured)
         self.start_worker(capacity=8)
         self.entities.subscribe(topics.TOOL_PLAN, self._on_plan)
         if config.executed and "executed" in self._model.modes:

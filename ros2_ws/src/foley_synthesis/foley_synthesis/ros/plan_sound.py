@@ -8,6 +8,7 @@ from typing import Any
 from foley_common import topics
 from foley_common.times import NS_PER_S
 from foley_msgs.msg import AudioChunk
+from foley_perception.clips.inputs import MeasuredTool
 from foley_perception.geometry.tf_buffer import TransformUnavailable
 from foley_perception.scene.depth_background import DepthBackground
 from foley_ros import convert
@@ -22,20 +23,29 @@ _LATE_TEXT = (
     "predicted_sound comes after it was to be heard, which leaves gaps: lower solver_steps, give it a processor, "
     "or turn `stream` off"
 )
+_MEASURED_NS = 4 * NS_PER_S  # of motion that is looked back over
 _LISTEN_NS = 2 * NS_PER_S  # between looks at the room
 
 
 class PlanSoundOutput:
     """Makes and publishes chunks, and lets the model hear the room while there is nothing else to do.
 
+    Args:
+        measured: how the tool moved between two times; None: plans alone count.
+
     All but :meth:`due` and :meth:`figures` in the worker's thread.
     """
 
     def __init__(
-        self, node: FoleyNode[Any], model: StreamingSoundModel, lead_s: float, poller: Poller
+        self,
+        node: FoleyNode[Any],
+        model: StreamingSoundModel,
+        lead_s: float,
+        poller: Poller,
+        measured: Callable[[int, int], MeasuredTool | None] | None = None,
     ) -> None:
         self._node, self._sound, self._model = node, PlanSound(model, lead_s), model
-        self._room = HeardRoom(node, poller)
+        self._room, self._measured = HeardRoom(node, poller), measured
         self._heard_ns = -(2**62)
         self._publisher = node.entities.publish(topics.PREDICTED_SOUND)
         self._first_s = float("nan")
@@ -70,8 +80,10 @@ class PlanSoundOutput:
         self._tell(background)
 
     def _tell(self, background: DepthBackground) -> None:
+        now_ns = self._node.now_ns()
+        measured = None if self._measured is None else self._measured(now_ns - _MEASURED_NS, now_ns)
         try:
-            chunk = self._sound.chunk(background.view(), self._node.now_ns())
+            chunk = self._sound.chunk(background.view(), now_ns, measured)
         except ValueError as error:
             self._node.report(_FAULT, f"no sound of the plan: {error}")
             return
@@ -79,7 +91,7 @@ class PlanSoundOutput:
             return
         self._publisher.publish(chunk_message(chunk))
         self._node.faults.clear(_FAULT)
-        if chunk.begin_ns < self._node.now_ns():
+        if self._sound.is_late(chunk, self._node.now_ns()):
             self._late += 1
             # Not cleared by the next one in time: a log would be full of it.
             self._node.report(_LATE, _LATE_TEXT)

@@ -51,7 +51,7 @@ class SynthesizerOutput:
             position=result.position,
             object_id=object_id,
             contacts=(0, 1),
-            model_id=result.prediction.model_id,
+            model_id=result.prediction.belief_model_id or result.prediction.model_id,
             model_domain=self._model_domain,
             latency_s=(now_ns - newest_input_ns) / 1e9,
         )

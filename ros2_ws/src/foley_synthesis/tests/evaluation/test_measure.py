@@ -101,11 +101,15 @@ def test_reports_show_any_metric(table: Table, tmp_path: Any) -> None:
 def test_progress_counts_every_item_of_every_method() -> None:
     ticks: list[tuple[int, int]] = []
     seen: list[str] = []
+    told: list[tuple[str, list[str]]] = []
     batch = Method("batch", lambda items, step: [TRUTH])
-    measure(
+    found = measure(
         ITEMS, [Method("one", outputs(TRUTH)), batch], METRICS, np.ones((2, 12)),
         seen=lambda method, output: seen.append(method), progress=lambda *tick: ticks.append(tick),
+        told=lambda method, seconds: told.append((method, sorted(seconds))),
     )  # fmt: skip
+    assert told == [("one", ["measuring", "predicting"]), ("batch", ["measuring", "predicting"])]
+    assert list(found.seconds) == ["one", "batch"] and min(found.seconds["one"].values()) >= 0.0
     assert (
         ticks[0] == (1, 24) and ticks[11] == (12, 24) and ticks[-1] == (24, 24) and seen == ["one", "batch"]
     )

@@ -38,6 +38,8 @@ def test_file_names_every_parameter_with_its_default(file: str, config: type) ->
         (SynthesizerConfig, {"hand_side": "both"}, "both"),
         (SynthesizerConfig, {"tip_frame": ""}, "tip_frame is empty"),
         (SynthesizerConfig, {"clear_m": -1.0}, "clear_m"),
+        (SynthesizerConfig, {"stream_lead_s": -0.7}, "needs stream_measured"),
+        (SynthesizerConfig, {"stream_lead_s": -3.0, "stream_measured": True}, "stream_lead_s is -3.0"),
     ],
 )
 def test_bad_values_are_named(config: type, changes: dict[str, Any], named: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from foley_perception.action.gripper import GripperHand
+from foley_synthesis import checkpoint
 from foley_synthesis.checkpoint import CorruptCheckpoint, load_checkpoint, sha256_of, write_yaml
 from foley_synthesis.flow.inference.contact_sound import ContactFlowSoundModel, load_live
 from foley_synthesis.live.config import SynthesizerConfig
@@ -57,6 +58,33 @@ def test_a_contact_flow_is_known_by_its_schema_and_takes_few_steps(tmp_path: Pat
         model.needs == {Input.TOOL} and model.modes == {"planned", "executed"} and len(model.model_id) == 64
     )
     assert (load_live(folder).sampling.steps, load_live(folder, steps=9).sampling.steps) == (4, 9)
+
+
+def test_a_model_that_ships_is_loaded_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _world().make_contact_flow(tmp_path / "contact_flow")
+    monkeypatch.setattr(checkpoint, "_SHIPPED", tmp_path)
+    model = load("contact_flow")
+    assert isinstance(model, ContactFlowSoundModel) and model.model_id == checkpoint.model_id_of(
+        tmp_path / "contact_flow"
+    )
+
+
+@pytest.mark.skipif("contact_flow" not in checkpoint.shipped(), reason="no contact flow ships with this copy")
+def test_the_contact_flow_that_ships_is_whole_and_small() -> None:
+    folder = checkpoint.located("contact_flow")
+    model = load("contact_flow")
+    assert isinstance(model, ContactFlowSoundModel) and model.sample_rate == 16_000
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 25e6
+
+
+def test_the_sound_of_a_flow_goes_with_the_material_of_vis(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    contact = _world().make_contact_flow(tmp_path / "contact")
+    model = load(tiny_checkpoint, sound_checkpoint=str(contact))
+    assert isinstance(model, StreamingSoundModel) and model.needs == {Input.STILL, Input.ACTION, Input.TOOL}
+    assert model.model_id == checkpoint.model_id_of(contact)
+    assert model.vocabulary == load_checkpoint(tiny_checkpoint).vocabulary
+    with pytest.raises(ValueError, match="`checkpoint` says nothing of materials"):
+        load(contact, sound_checkpoint=str(contact))
 
 
 def test_a_flow_is_no_model_of_materials(flow: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from foley_perception.action.trajectory import ToolTrajectory
+from foley_perception.clips.inputs import MeasuredTool
 from foley_perception.geometry.se3 import SE3
 from foley_synthesis.live.plan_stream import PlanSound
 from foley_synthesis.sound_model import Background, PlannedTool
@@ -30,11 +31,11 @@ class Stream:
     def __init__(self, start_ns: int) -> None:
         self.begin_ns = start_ns
 
-    def next(self, plans: Sequence[PlannedTool], background: Background) -> Any:
+    def next(self, plans: Sequence[PlannedTool], background: Background, measured: Any = None) -> Any:
         if any(p.trajectory.plan_id == "bad" for p in plans):
             raise ValueError("poses are not known")
         self.begin_ns += STEP
-        return np.full(100, len(plans), np.float32)
+        return np.full(100, len(plans) if measured is None else -1, np.float32)
 
 
 class Model:
@@ -97,6 +98,25 @@ def test_who_falls_behind_begins_anew_where_it_is() -> None:
     chunk = made.chunk(None, now + 2 * S)
     assert chunk is not None and chunk.begin_ns == now + 2 * S + 3 * STEP and chunk.first_sample == 0
     assert made.restarts == 1 and made.chunks == 3
+
+
+def test_a_stream_of_what_was_done_follows_it() -> None:
+    made, now = sound(-0.7), 100 * S
+    assert not made.add(plan("a", now), now), "nothing has been done yet"
+    assert not made.due(now + S // 2) and made.due(now + 7 * STEP)
+    chunk = made.chunk(None, now + 7 * STEP, measured_tool())
+    assert chunk is not None and chunk.begin_ns == now and chunk.samples[0] == -1
+    assert not made.due(now + 7 * STEP) and not made.is_late(chunk, now + 8 * STEP)
+    assert made.is_late(chunk, now + 8 * STEP + 1)
+    assert made.chunk(None, now + 8 * STEP) is not None and made.restarts == 0
+    behind = made.chunk(None, now + 11 * STEP)
+    assert behind is not None and behind.begin_ns == now + 4 * STEP and made.restarts == 1
+    ends = [chunk.begin_ns for chunk in iter(lambda: made.chunk(None, now + S), None)]
+    assert max(ends) == now + 14 * STEP
+
+
+def measured_tool() -> MeasuredTool:
+    return MeasuredTool(np.array([0, S]), SE3.identity(2), SE3.identity())
 
 
 def test_a_plan_that_is_not_known_ends_the_stream() -> None:

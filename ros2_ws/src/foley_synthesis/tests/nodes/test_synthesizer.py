@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from foley_synthesis.checkpoint import model_id_of
+
 pytestmark = pytest.mark.nodes
 
 
@@ -215,6 +217,27 @@ def test_a_contact_flow_tells_the_sound_of_a_plan_as_it_goes_on(contact_rig: Rig
         return rig.node.health().values["note"] == ""
 
     rig.context.spin_until(heard, 15.0, "the room is heard")
+
+
+def test_a_flow_is_heard_and_vis_says_the_material(
+    ros_context: Any, checkpoint: Path, tmp_path: Path
+) -> None:
+    flow = _world().make_contact_flow(tmp_path / "contact")
+    rig = Rig(ros_context, {"checkpoint": str(checkpoint), "sound_checkpoint": str(flow)})
+    try:
+        rig.activate()
+        rig.bench.transforms()
+        rig.seen()
+        rig.plan(30.0, plan_id="plan_7")
+        rig.context.spin_until(lambda: rig.audio and rig.material, 30.0, "a sound and a material")
+        (message,), (material,) = rig.audio, rig.material
+        assert (message.audio.sample_rate, len(message.audio.samples)) == (16_000, 16_000)
+        ids = {Path(checkpoint): material.model_id, flow: message.model_id}
+        assert ids == {folder: model_id_of(folder) for folder in ids}
+        assert sum(material.probabilities) == pytest.approx(1.0, abs=1e-4)
+        assert rig.node.health().values["model_id"] == message.model_id
+    finally:
+        rig.node._quietly(rig.node._release)
 
 
 @pytest.mark.parametrize("contact_rig", [0.0], indirect=True)

@@ -93,7 +93,6 @@ def checkpoint_methods(name: str, path: str, dataset: ClipDataset, rows: Sequenc
         CorruptCheckpoint: it cannot be loaded.
         ScoreError: it was trained on objects of the contacts that are to be predicted.
     """
-    place = None if path == "shipped" else path
 
     def measured(predictor: Predictor) -> Callable[[int], tuple[Sound, str]]:
         def make(row: int) -> tuple[Sound, str]:
@@ -104,8 +103,8 @@ def checkpoint_methods(name: str, path: str, dataset: ClipDataset, rows: Sequenc
 
         return make
 
-    example = Predictor.load(place, threads=2)
-    shared = set(load_checkpoint(place).exemplars.object_ids) & {
+    example = Predictor.load(path, threads=2)
+    shared = set(load_checkpoint(path).exemplars.object_ids) & {
         dataset.clips[row].object_id for row in rows
     } - {""}
     if shared and any(dataset.clips[row].split == "test" for row in rows):
@@ -118,7 +117,7 @@ def checkpoint_methods(name: str, path: str, dataset: ClipDataset, rows: Sequenc
         output = example.predict(PredictionInput(dataset.still(row), None, dataset.action_planned(row)))
         return output.waveform, output.exemplar_id
 
-    parametric = Predictor.load(place, threads=2, synthesis="parametric")
+    parametric = Predictor.load(path, threads=2, synthesis="parametric")
     yield by_row(name, "motion", measured(example))
     yield by_row(f"{name}, parametric", "motion", measured(parametric))
     if all(motion_known(dataset.action_planned(row)) for row in rows):

@@ -7,24 +7,23 @@ the first say what more data would give, the second what they give whoever has n
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from foley_synthesis.evaluation.measure import Item, Method, measure, weights_of
+from foley_synthesis.evaluation.measure import Item, fixed, measure, weights_of
+from foley_synthesis.evaluation.windows.kept import kept, key_of
 from foley_synthesis.evaluation.windows.metrics import FOREGROUND, PAPER
 from foley_synthesis.evaluation.windows.models import check_unseen, load_window_model
 from foley_synthesis.evaluation.windows.sounds import WindowOutput, WindowTruth
 from foley_synthesis.flow.networks.mel import RATE
-from foley_synthesis.flow.window_model import EvaluationWindow
+from foley_synthesis.flow.window_model import EvaluationWindow, WindowModel
 
 SHOWN = ("energy_db", "foreground_db", "onset_f1")
 _METRICS = tuple(m for m in (*FOREGROUND, *PAPER) if m.key in SHOWN)
-_REPLICATES = 500
+REPLICATES = 500
 _ENDLESS_MINUTES = 1e6
 
 
@@ -150,20 +149,14 @@ def trace(
     rows: list[dict[str, Any]] = []
     for point in points:
         folder, file = out / point.name, out / f"{point.name}.json"
-        key = _key(learner.mark(point), [w.window_id for w in windows], draws, seed)
-        row = _kept(file, key) if resume else None
-        if row is None:
-            trained = learner.learn(
-                point,
-                folder,
-                resume,
-                lambda done, figures, point=point: report(point, done, figures),  # type: ignore[misc]
-            )
+        key = key_of(learner.mark(point), [w.window_id for w in windows], draws, seed)
+
+        def found_now(point: Point = point, folder: Path = folder) -> dict[str, Any]:
+            trained = learner.learn(point, folder, resume, lambda done, figures: report(point, done, figures))
             row = {"line": point.line, "asked_hours": point.hours, "size": point.size, **trained}
-            row |= measured(folder, windows, draws, seed)
-            part = file.with_suffix(".part")
-            part.write_text(json.dumps({"key": key, "row": row}), "utf-8")
-            part.replace(file)
+            return row | measured(folder, windows, draws, seed)
+
+        row = kept(file, key, found_now, resume=resume)
         rows.append(row)
         report(point, 1.0, {n: row[n]["value"] for n in SHOWN if row[n]["value"] is not None})
         found(rows)
@@ -181,28 +174,27 @@ def measured(
     """
     model = load_window_model(folder)
     check_unseen(str(folder), model, windows)
-    items = [
-        Item(row, window.scene_id, window.session_id, WindowTruth(waveform=window.sound(), rate=RATE, window=window))
-        for row, window in enumerate(windows)
-    ]  # fmt: skip
-
-    def predict(items: Sequence[Item], step: Callable[[], None]) -> list[WindowOutput]:
-        return [WindowOutput(model.draw(windows, draws, seed, step))]
-
+    items, output = items_of(windows), drawn(model, windows, draws, seed)
     table = measure(
-        items, [Method("model", predict, model.given)], _METRICS, weights_of(items, _REPLICATES, seed)
+        items, [fixed("model", model.given, [output])], _METRICS, weights_of(items, REPLICATES, seed)
     )
     return {key: cell.to_dict() for key, cell in table.cells["model"].items()}
 
 
-def _key(*marks: Any) -> str:
-    return hashlib.sha256(json.dumps(marks).encode()).hexdigest()
+def items_of(windows: Sequence[EvaluationWindow]) -> list[Item]:
+    """Windows as what is to be predicted, without candidates for ranking."""
+    return [
+        Item(row, window.scene_id, window.session_id, WindowTruth(waveform=window.sound(), rate=RATE, window=window))
+        for row, window in enumerate(windows)
+    ]  # fmt: skip
 
 
-def _kept(file: Path, key: str) -> dict[str, Any] | None:
-    """A row of the same data and settings."""
-    try:
-        known = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    return dict(known["row"]) if known.get("key") == key else None
+def drawn(
+    model: WindowModel,
+    windows: Sequence[EvaluationWindow],
+    draws: int,
+    seed: int,
+    step: Callable[[], None] = lambda: None,
+) -> WindowOutput:
+    """What a model says of windows."""
+    return WindowOutput(model.draw(windows, draws, seed, step))

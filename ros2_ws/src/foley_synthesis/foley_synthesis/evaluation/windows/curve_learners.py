@@ -15,6 +15,7 @@ from foley_synthesis.evaluation.windows.curve import Point, nested
 from foley_synthesis.flow.contact.build import FlowData, build_flow
 from foley_synthesis.flow.contact.config import ContactTrainConfig
 from foley_synthesis.flow.contact.items import LATENT_RATE, ContactItems
+from foley_synthesis.flow.contact.model import load_model
 from foley_synthesis.flow.regression.build import Asked, build_regression, network_of
 from foley_synthesis.flow.regression.config import RegressionConfig, RegressionTrainConfig
 from foley_synthesis.flow.regression.model import Variant
@@ -33,6 +34,7 @@ class FlowLearner:
     data: FlowData
     config: ContactTrainConfig  # but size, steps and minutes, which points have
     seed: int = 0  # of which scenes come first
+    start: Path | None = None  # a flow that all go on from
 
     def hours(self) -> float:
         """Of training data."""
@@ -40,7 +42,8 @@ class FlowLearner:
 
     def mark(self, point: Point) -> str:
         """Of the share's data and all settings."""
-        return json.dumps([self._share(point).fingerprint(), dataclasses.asdict(self._config(point))])
+        began = [] if self.start is None else [load_model(self.start).model_id]
+        return json.dumps([self._share(point).fingerprint(), dataclasses.asdict(self._config(point)), *began])
 
     def learn(self, point: Point, out: Path, resume: bool, report: Report) -> dict[str, Any]:
         """See `Learner`."""
@@ -49,6 +52,7 @@ class FlowLearner:
             share,
             out,
             self._config(point),
+            start=self.start,
             resume=resume,
             report=lambda stage, done, figures: report(done, figures),
         )
@@ -75,6 +79,7 @@ class RegressionLearner:
     config: RegressionTrainConfig  # but steps and minutes
     hand: str = "parallel_gripper"
     seed: int = 0
+    groups: tuple[str, ...] = ()  # of channels that it looks at; none named: at all
 
     def hours(self) -> float:
         """Of training data."""
@@ -102,7 +107,7 @@ class RegressionLearner:
         if point.size not in WIDTHS:
             raise ValueError(f"size is `{point.size}`, a regression has {', '.join(WIDTHS)}")
         width, deep_width = WIDTHS[point.size]
-        return dataclasses.replace(network_of(self.variant), width=width, deep_width=deep_width)
+        return dataclasses.replace(network_of(self.variant, self.groups), width=width, deep_width=deep_width)
 
     def _share(self, point: Point) -> SessionSet:
         lasting: collections.Counter[str] = collections.Counter()

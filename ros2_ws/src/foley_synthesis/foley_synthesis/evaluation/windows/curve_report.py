@@ -20,7 +20,7 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
     lines = [["training", "hours", "parameters", "steps", *(_TITLES[name] for name in SHOWN)]]
     for row in rows:
         size = f"{row['parameters'] / 1e6:.2f} M"
-        figures = (_interval(row[name]).text(".2f") for name in SHOWN)
+        figures = (interval_of(row[name]).text(".2f") for name in SHOWN)
         lines.append([row["line"], f"{row['hours']:.2f}", size, str(row["steps"]), *figures])
     return report.grid(lines)
 
@@ -32,7 +32,7 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
     for axis, name in zip(axes[0], SHOWN, strict=True):
         for line in dict.fromkeys(row["line"] for row in rows):
             some = [row for row in rows if row["line"] == line]
-            found = [_interval(row[name]) for row in some]
+            found = [interval_of(row[name]) for row in some]
             values = np.array([one.value for one in found])
             low, high = (np.array([getattr(one, end) for one in found]) for end in ("low", "high"))
             hours = [row["hours"] for row in some]
@@ -47,7 +47,7 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
     plt.close(figure)
 
 
-def _interval(figure: dict[str, float | None]) -> Interval:
+def interval_of(figure: dict[str, float | None]) -> Interval:
     """As it was before it was written to JSON."""
     value, low, high = (np.nan if (v := figure[n]) is None else v for n in ("value", "low", "high"))
     return Interval(value, low, high)

@@ -35,6 +35,15 @@ def load_window_model(folder: Path) -> WindowModel:
     return model
 
 
+def check_seen(name: str, model: WindowModel, windows: Sequence[EvaluationWindow]) -> None:
+    """Raises ValueError where a model was not trained in a scene that is asked about."""
+    other = {window.scene_id for window in windows} - model.train_scenes
+    if other:
+        raise ValueError(
+            f"{name} was not trained in {len(other)} of the scenes that are asked about, such as {sorted(other)[0]}"
+        )
+
+
 def check_unseen(name: str, model: WindowModel, windows: Sequence[EvaluationWindow]) -> None:
     """Raises ValueError where a model was trained in a scene that is asked about."""
     shared = model.train_scenes & {window.scene_id for window in windows}

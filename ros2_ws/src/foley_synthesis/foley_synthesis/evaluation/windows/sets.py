@@ -38,6 +38,7 @@ def read_windows(
     split: str = "",
     *,
     most_sessions: int = 0,
+    after_s: float = 0.0,
     views: bool = True,
     progress: Progress = _quiet,
 ) -> list[EvaluationWindow]:
@@ -46,6 +47,7 @@ def read_windows(
     Args:
         split: that its sessions must be of; empty: any.
         most_sessions: so many at most, spread evenly over the set; 0: all.
+        after_s: of a session, from which on its windows are taken.
         views: whether pictures are kept; they take more room than all else.
 
     Raises:
@@ -60,10 +62,11 @@ def read_windows(
         session = read_session(path)
         if split and session.facts["split"] != split:
             raise ValueError(f"{path} is of split `{session.facts['split']}`, must be of `{split}`")
-        found += windows_of(session if views else without_views(session))
+        windows = windows_of(session if views else without_views(session))
+        found += [window for window in windows if window.start_s >= after_s]
         progress(done, len(files))
     if not found:
-        raise ValueError(f"{folder}: no session lasts 8 s")
+        raise ValueError(f"{folder}: no session lasts 8 s{f' after {after_s:g} s' if after_s else ''}")
     return found
 
 

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from foley_synthesis.evaluation.measure import Item, Method, Metric, Table, measure, weights_of
 from foley_synthesis.evaluation.sound_metrics import spread
 from foley_synthesis.evaluation.windows.metrics import FOREGROUND, LEVEL, PAPER, RANKING, TIME
+from foley_synthesis.evaluation.windows.nearest_hit import NEAREST_HIT
 from foley_synthesis.evaluation.windows.probes import WindowProbes, heard_of, probe_metrics
 from foley_synthesis.evaluation.windows.rows import MEAN, NEAREST_MOTION, NEAREST_VIEWS, RANDOM, SILENCE
 from foley_synthesis.evaluation.windows.sounds import WindowOutput, WindowTruth
 from foley_synthesis.flow.networks.mel import RATE
 from foley_synthesis.flow.window_model import EvaluationWindow
 
-SIMPLE = (SILENCE, MEAN, RANDOM, NEAREST_MOTION, NEAREST_VIEWS)
+SIMPLE = (SILENCE, MEAN, RANDOM, NEAREST_MOTION, NEAREST_VIEWS, NEAREST_HIT)
 _MEAN_OF = 400  # training windows
 
 
@@ -65,6 +66,7 @@ def score_table(
     seed: int = 0,
     seen: Callable[[str, WindowOutput], None] = lambda method, output: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    told: Callable[[str, dict[str, float]], None] = lambda method, seconds: None,
 ) -> Table:
     """Intervals are over scenes, their sessions and the windows in them; differences are from every simple row.
 
@@ -75,7 +77,7 @@ def score_table(
     probed = probe_metrics(known.probes, items) if known.probes else ()
     metrics = (*FOREGROUND, *RANKING, *TIME, *LEVEL, *probed, *more, *PAPER)
     table = measure(
-        items, methods, metrics, weights_of(items, replicates, seed), seen=seen, progress=progress
+        items, methods, metrics, weights_of(items, replicates, seed), seen=seen, progress=progress, told=told
     )
     models = [m.key for m in methods if m.given not in ("truth",) and m.key not in SIMPLE]
     facts = {

@@ -17,6 +17,8 @@ from foley_synthesis.flow.codec.config import CodecConfig
 from foley_synthesis.flow.codec.network import Codec
 
 SCHEMA = "foley-codec-1"
+_IN_FLOW = ("foley-contact-flow-2", "codec.")
+"""Schema of a flow's folder, which holds its codec in half precision, and how names of its weights begin there."""
 _CURE = "copy the checkpoint again, or train one with `foley codec train`"
 
 
@@ -27,12 +29,23 @@ def save_codec(codec: Codec, facts: dict[str, Any], path: Path, metrics: dict[st
 
 
 def load_codec(path: Path) -> tuple[Codec, dict[str, Any], str]:
-    """The codec, what it was trained on, and its model id.
+    """The codec, what it was trained on, and its model id; of a flow of contacts that which it works in.
 
     Raises:
         CorruptCheckpoint: a file is missing or damaged, or it is no codec.
     """
-    facts, tensors, model_id = load_plain(path, SCHEMA, _CURE)
+    schema, start = _IN_FLOW
+    if schema_of(path, _CURE) == schema:
+        facts, tensors, flow_id = load_plain(path, schema, _CURE)
+        model_id = str(facts.get("codec_id") or flow_id)
+        tensors = {
+            name.removeprefix(start): value.float()
+            for name, value in tensors.items()
+            if name.startswith(start)
+        }
+        facts = {"codec": facts["codec"]}
+    else:
+        facts, tensors, model_id = load_plain(path, SCHEMA, _CURE)
     try:
         codec = Codec(CodecConfig(**facts.pop("codec")))
         codec.load_state_dict(tensors)

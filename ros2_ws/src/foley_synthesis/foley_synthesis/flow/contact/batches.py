@@ -134,7 +134,7 @@ def _given(batch: int, config: ContactTrainConfig, generator: torch.Generator) -
     given = torch.rand(batch, len(CONDITIONS), generator=generator) >= config.dropout
     joint = torch.rand(batch, generator=generator) < config.joint_dropout
     given = torch.where(joint[:, None], null_given(given.float()), given.float())
-    return left_out(given, config.without)
+    return left_out(given, config.conditions_left_out)
 
 
 def left_out(given: Tensor, without: Sequence[str]) -> Tensor:

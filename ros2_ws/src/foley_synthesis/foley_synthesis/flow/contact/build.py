@@ -164,12 +164,15 @@ def begun(
 ) -> tuple[ContactField, frozenset[str]]:
     """The field before its first step, and the scenes that it has been trained in by then.
 
-    A flow without views can be gone on from with them: what they say is 0 at first.
+    A flow without views can be gone on from with them: what they say is 0 at first. One that knows more can be gone on
+    from with less: it is told no more of what is left out.
 
     Raises:
         ValueError: an ablation of views, of which there are none to leave out.
     """
-    motion = MotionConfig.of(GROUPS)
+    motion = dataclasses.replace(
+        MotionConfig.of(GROUPS), without=config.groups_left_out, rate_hz=config.motion_rate_hz
+    )
     if "views" in config.without and not data.train.seen:
         raise ValueError(
             "without is `views`, but nothing is seen of these sessions: name sight with --sight, or leave it out"
@@ -186,6 +189,10 @@ def begun(
         return field, frozenset()
     other = load_model(start)
     field = other.field
+    if "views" in config.without:
+        size = dataclasses.replace(size, views=field.config.views)
+    if field.config.motion != size.motion:
+        field = field.taking(size.motion.without, size.motion.rate_hz)
     if shown is not None and field.config == dataclasses.replace(size, views=0):
         field = field.seeing(shown)
     elif field.config != size:
@@ -243,7 +250,7 @@ def written(
     """
     facts = {
         "size": config.size,
-        "without": list(config.without),
+        "without": list(config.conditions_left_out),
         "codec_id": data.codec_id,
         "sight_id": data.sight_id if field.config.views else "",
         "sets": list(data.sets),

@@ -6,6 +6,8 @@ import dataclasses
 import math
 from typing import Literal
 
+from foley_common.session_file import MOTION_RATE
+from foley_perception.action.contact_motion import GROUPS
 from foley_synthesis.flow.networks.contact_field import CONDITIONS, SIZES
 
 Precision = Literal["auto", "bf16", "fp32"]
@@ -20,7 +22,8 @@ class ContactTrainConfig:
     """
 
     size: str = "small"
-    without: tuple[str, ...] = ()  # ablation: conditions that are never given
+    without: tuple[str, ...] = ()  # ablation: conditions, and groups of motion, that are never given
+    motion_rate_hz: float = float(MOTION_RATE)  # ablation, below 125: motion is held at this rate
     minutes: float = 40.0
     steps: int | None = None
     batch: int = 32  # crops, of all processes together
@@ -54,8 +57,14 @@ class ContactTrainConfig:
         if self.size not in SIZES:
             raise ValueError(f"size is `{self.size}`, known are {', '.join(SIZES)}")
         for name in self.without:
-            if name not in CONDITIONS:
-                raise ValueError(f"without is `{name}`, known are {', '.join(CONDITIONS)}")
+            if name not in CONDITIONS and name not in GROUPS:
+                raise ValueError(f"without is `{name}`, known are {', '.join((*CONDITIONS, *GROUPS))}")
+        if set(self.without) >= set(GROUPS) - {"force"}:
+            raise ValueError(
+                "without names every group of planned motion; name `motion`, to leave all of it out"
+            )
+        if not 1.0 <= self.motion_rate_hz <= MOTION_RATE:
+            raise ValueError(f"motion_rate_hz is {self.motion_rate_hz}, must be in [1, {MOTION_RATE}]")
         if self.precision not in ("auto", "bf16", "fp32"):
             raise ValueError(f"precision is `{self.precision}`, must be auto, bf16 or fp32")
         for name in (
@@ -86,3 +95,13 @@ class ContactTrainConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be in [0, 1]")
         if self.what_true + self.what_blurred > 1.0:
             raise ValueError("what_true and what_blurred are shares of one whole, must not exceed 1 together")
+
+    @property
+    def conditions_left_out(self) -> tuple[str, ...]:
+        """Whole conditions that are never given."""
+        return tuple(name for name in self.without if name in CONDITIONS)
+
+    @property
+    def groups_left_out(self) -> tuple[str, ...]:
+        """Groups of motion that are never looked at."""
+        return tuple(name for name in self.without if name in GROUPS)

@@ -54,9 +54,14 @@ class ContactFlowModel:
     @property
     def given(self) -> WindowGiven:
         """What it is told of the hand."""
-        if "motion" in self.facts.get("without", ()):
-            return "nothing"
+        if "motion" in self.without:
+            return "place" if self.conditions.follows_tip else "nothing"
         return "motion and force" if self.conditions.executed else "plan"
+
+    @property
+    def without(self) -> tuple[str, ...]:
+        """Conditions that it was trained without, or that are taken away."""
+        return (*self.facts.get("without", ()), *(["motion"] if self.conditions.handless else []))
 
     @property
     def train_scenes(self) -> frozenset[str]:
@@ -73,7 +78,7 @@ class ContactFlowModel:
     def sounds(self, condition: ContactCondition, noise: Tensor) -> Tensor:
         """Sounds [b, 512 n] of noise [b, latent, n], all under a condition of a batch of 1."""
         field = self.field.eval()
-        given = left_out(torch.ones(1, len(CONDITIONS)), self.facts.get("without", ()))
+        given = left_out(torch.ones(1, len(CONDITIONS)), self.without)
         known = field.condition(condition, given).expand(len(noise), -1, -1)
         null = None
         if self.sampling.guidance != 1.0:
@@ -103,7 +108,7 @@ class ContactFlowModel:
         """Minus the flow's loss for each of candidates [k, 128000], all under the same noise and times [k]."""
         field = self.field.eval()
         condition = self.conditions.of(window, self.codec)
-        given = left_out(torch.ones(1, len(CONDITIONS)), self.facts.get("without", ()))
+        given = left_out(torch.ones(1, len(CONDITIONS)), self.without)
         known = field.condition(condition, given)
         data = field.normalise(latent_of(torch.from_numpy(candidates), self.codec))
         generator = torch.Generator().manual_seed(zlib.crc32(window.window_id.encode()))

@@ -38,6 +38,11 @@ class SeenConditions(WindowConditions):
                 f"told is `{self.told}` and seen is {self.seen}, but sight stands in place of the truth"
             )
 
+    @property
+    def follows_tip(self) -> bool:
+        """Yes: sight speaks of what lies under the tip."""
+        return True
+
     def of(self, window: EvaluationWindow, codec: Codec) -> ContactCondition:
         """Of one window, with a batch of 1."""
         assert self.seen is not None
@@ -65,7 +70,7 @@ class SeenContactFlow:
     @property
     def given(self) -> WindowGiven:
         """What it is told of the hand."""
-        return self.model.given
+        return self._expecting().given
 
     @property
     def model_id(self) -> str:

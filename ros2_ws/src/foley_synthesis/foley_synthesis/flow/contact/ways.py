@@ -5,6 +5,7 @@ told        what is touched, in truth
 seen        what is touched, as sight says: each sound is of one draw of its posterior
 views       what views show of it, to a flow that was trained with the views of this sight
 context3    the last three sounds of each surface, any number from 1 to 5
+handless    no motion: what the flow learned to say where none is known stands for it
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from foley_synthesis.flow.networks.contact_field import MAX_HITS
 from foley_synthesis.flow.sight.windows import SeenWindows
 from foley_synthesis.flow.window_model import WindowModel
 
-_WORDS = ("executed", "told", "seen", "views")
+_WORDS = ("executed", "told", "seen", "views", "handless")
 _CONTEXT = re.compile(rf"context([1-{MAX_HITS}])")
 
 
@@ -27,7 +28,7 @@ class Way:
     """Nothing but the plan, where nothing is said.
 
     Raises:
-        ValueError: it is told and to see at once.
+        ValueError: it is told and to see at once, or measured motion is both given and taken away.
     """
 
     executed: bool = False
@@ -35,11 +36,16 @@ class Way:
     seen: bool = False
     views: bool = False
     context: int = 0
+    handless: bool = False
 
     def __post_init__(self) -> None:
         if self.told and self.seen:
             raise ValueError(
                 "a flow that is told what is touched has nothing to see: leave out `told` or `seen`"
+            )
+        if self.executed and self.handless:
+            raise ValueError(
+                "a flow without hands has no measured motion: leave out `executed` or `handless`"
             )
 
     @classmethod
@@ -71,6 +77,7 @@ class Way:
             self.views and "views",
             self.context == 1 and "last sound",
             self.context > 1 and f"last {self.context} sounds",
+            self.handless and "without hands",
         ]
         return ", ".join(part for part in parts if part)
 
@@ -94,6 +101,7 @@ class Way:
             told="true" if self.told else "nothing",
             context=self.context,
             views=sight if self.views else None,
+            handless=self.handless,
         )
         given = dataclasses.replace(model, conditions=conditions)
         return SeenContactFlow(given, sight) if self.seen and sight is not None else given

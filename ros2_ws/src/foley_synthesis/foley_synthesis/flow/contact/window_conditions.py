@@ -38,14 +38,22 @@ class WindowConditions:
     context: int = 0  # earlier sounds of each surface that may be heard
     hand: str = "parallel_gripper"
     views: SeenWindows | None = None  # sight that looks at what is touched
+    handless: bool = False  # motion is taken away, of the plan too
 
     def __post_init__(self) -> None:
         if self.told not in ("nothing", "true"):
             raise ValueError(f"told is `{self.told}`, must be nothing or true")
         if not 0 <= self.context <= MAX_HITS:
             raise ValueError(f"context is {self.context}, must be in [0, {MAX_HITS}]")
+        if self.executed and self.handless:
+            raise ValueError("executed and handless are both true, must be one of them at most")
         self._item: ContactItem | None = None
         self._of: object = None
+
+    @property
+    def follows_tip(self) -> bool:
+        """Whether anything but motion is told of what lies under the tip, which tells where the hand is."""
+        return self.told == "true" or self.context > 0 or self.views is not None
 
     def of(self, window: EvaluationWindow, codec: Codec) -> ContactCondition:
         """Of one window, with a batch of 1. Of sound, only what was over before the window is looked at."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from foley_common.session_file import MOTION_RATE
 from foley_common.times import NS_PER_S
-from foley_perception.action.contact_motion import GROUPS, contact_motion
+from foley_perception.action.contact_motion import GROUPS, NAMES, contact_motion
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.motion_grid import measured_on_grid, planned_on_grid, wrench_on_grid
 from foley_perception.action.trajectory import ToolTrajectory
@@ -23,6 +23,7 @@ from foley_perception.geometry.se3 import SE3
 
 ROW_NS = NS_PER_S // MOTION_RATE
 _BESIDE = 2  # rows to each side that derivatives need
+_POSE_KNOWN = NAMES.index("pose_known")
 _OF_SURFACE = ("height", "keypoints")
 
 
@@ -59,6 +60,27 @@ def measured_channels(
         wrench = wrench_on_grid(begin, count, tool.wrench[0], np.asarray(tool.wrench[1], np.float64))
     made = contact_motion(motion.poses, motion.widths, tool.tx_tool_tip, surface, wrench, hand).values
     return _unknown(made[_BESIDE:-_BESIDE], surface, forceless=wrench is None)
+
+
+def channels_so_far(
+    start_ns: int,
+    planned: NDArray[np.float32],  # [rows, all]
+    tool: MeasuredTool,
+    surface: HeightMap | None,
+    hand: GripperHand,
+) -> tuple[NDArray[np.float32], float]:
+    """Channels of a plan with those of the motion in their place wherever it has been measured, and the share of such
+    rows.
+
+    A row counts as measured where all poses are known that its derivatives are of: none is taken across the place
+    where the one goes over into the other.
+    """
+    if not tool.poses.finite.any():
+        return planned, 0.0
+    measured = measured_channels(start_ns, len(planned), tool, surface, hand)
+    known = np.pad(measured[:, _POSE_KNOWN] > 0.5, _BESIDE, mode="edge")
+    whole = np.asarray(np.lib.stride_tricks.sliding_window_view(known, 2 * _BESIDE + 1).all(axis=1))
+    return np.where(whole[:, None], measured, planned), float(whole.mean())
 
 
 def _unknown(

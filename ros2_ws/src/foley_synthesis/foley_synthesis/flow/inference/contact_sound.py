@@ -21,11 +21,17 @@ from foley_common.times import NS_PER_S
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.trajectory import ToolTrajectory
 from foley_perception.clips.grid import CLIP_BEFORE_S, CLIP_S
+from foley_perception.clips.inputs import MeasuredTool
 from foley_perception.gaussians.gaussians import Gaussians
 from foley_perception.geometry.height_map import HeightMap
 from foley_perception.geometry.se3 import SE3
 from foley_synthesis.flow.contact.model import ContactFlowModel, load_model
-from foley_synthesis.flow.inference.contact_channels import ROW_NS, measured_channels, planned_channels
+from foley_synthesis.flow.inference.contact_channels import (
+    ROW_NS,
+    channels_so_far,
+    measured_channels,
+    planned_channels,
+)
 from foley_synthesis.flow.inference.contact_stream import ContactStream, WindowConfig
 from foley_synthesis.flow.inference.room_tone import room_tone
 from foley_synthesis.flow.inference.scene import load_scene
@@ -46,6 +52,7 @@ _UNSEEN = "no surface was seen where the tool goes: the flow is told no heights 
 _PARTLY = "of the surface under the tip only {share:.0%} was seen; the rest is a guess from what is around it"
 _MOSTLY = 0.9  # share of the path near the surface over which it should have been seen
 _NEAR_M = 0.02
+_EXECUTED = 0.5  # share of a window's rows
 
 
 class ContactFlowSoundModel:
@@ -167,10 +174,24 @@ class ContactFlowSoundModel:
         return PlanStream(self, ContactStream(self._model, seed=self._seed, window=self._window), start_ns)
 
     def told(
-        self, start_ns: int, rows: int, plans: Sequence[PlannedTool], surface: HeightMap | None
+        self,
+        start_ns: int,
+        rows: int,
+        plans: Sequence[PlannedTool],
+        surface: HeightMap | None,
+        measured: MeasuredTool | None = None,
     ) -> ContactCondition:
-        """All that is known of some rows of plans. Raises ValueError where they are not known."""
-        return condition_of(self.planned(start_ns, rows, plans, surface), executed=False, floor=self._floor)
+        """All that is known of some rows of plans, and of what has been measured of them.
+
+        It counts as executed, which the flow is told as well, once half of them have been measured.
+
+        Raises:
+            ValueError: the plans are not known.
+        """
+        motion, share = self.planned(start_ns, rows, plans, surface), 0.0
+        if measured is not None:
+            motion, share = channels_so_far(start_ns, motion, measured, surface, self._hand)
+        return condition_of(motion, executed=share >= _EXECUTED, floor=self._floor)
 
     def planned(
         self, start_ns: int, rows: int, plans: Sequence[PlannedTool], surface: HeightMap | None
@@ -236,18 +257,22 @@ class PlanStream:
         """Of the next chunk."""
         return self._start_ns + round(self._stream.begin_s * NS_PER_S)
 
-    def next(self, plans: Sequence[PlannedTool], background: Background) -> NDArray[np.float32]:
+    def next(
+        self, plans: Sequence[PlannedTool], background: Background, measured: MeasuredTool | None = None
+    ) -> NDArray[np.float32]:
         """See `SoundStream`."""
-        self.sample(self.condition(plans, background))
+        self.sample(self.condition(plans, background, measured))
         return self.decode()
 
-    def condition(self, plans: Sequence[PlannedTool], background: Background) -> ContactCondition:
+    def condition(
+        self, plans: Sequence[PlannedTool], background: Background, measured: MeasuredTool | None = None
+    ) -> ContactCondition:
         """First stage: features."""
         if self._of != tuple(plans):
             self._surface, self._of = self._model.surface(plans, background), tuple(plans)
         begin, end = self._stream.rows
         start_ns = self._start_ns + begin * ROW_NS
-        return self._model.told(start_ns, end - begin, plans, self._surface)
+        return self._model.told(start_ns, end - begin, plans, self._surface, measured)
 
     def sample(self, known: ContactCondition) -> None:
         """Second stage: the latent."""

@@ -135,7 +135,7 @@ class ContactStream:
             drawn = [torch.randn(1, self._noise.shape[1], generator=self._generator) for _ in range(missing)]
             self._noise = torch.cat([self._noise, torch.stack(drawn, dim=-1)], dim=-1)
         model, inner = self._model, slice(self._window.margin, self._window.margin + last - first)
-        given = left_out(torch.ones(1, len(CONDITIONS)), model.facts.get("without", ()))
+        given = left_out(torch.ones(1, len(CONDITIONS)), model.without)
         condition = model.field.condition(known, given)[:, inner]
         null = None
         if model.sampling.guidance != 1.0:

@@ -225,6 +225,13 @@ class ContactField(nn.Module):
         made._set_scale("views", views)
         return made
 
+    def taking(self, without: tuple[str, ...], rate_hz: float) -> ContactField:
+        """The same field, which takes more or less of a motion, see `motion_taken.taken`."""
+        motion = dataclasses.replace(self.config.motion, without=without, rate_hz=rate_hz)
+        made = ContactField(dataclasses.replace(self.config, motion=motion))
+        made.load_state_dict(self.state_dict())
+        return made
+
     def normalise(self, latent: Tensor) -> Tensor:
         """[..., latent, n] of the codec to unit variance."""
         return (latent - self.latent_mean[:, None]) / self.latent_std[:, None]

@@ -13,6 +13,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from foley_common.session_file import MOTION_RATE
+from foley_synthesis.flow.networks.motion_taken import taken
+
 STRIDE = 4  # rows of motion for each frame of the latent
 _KERNELS = (9, 7, 5)  # of the blocks at 125, 62.5 and 31.25 Hz; with the strides each frame sees +- 0.23 s
 
@@ -29,6 +32,8 @@ class MotionConfig:
     output: int = 128
     width: int = 64  # at 125 Hz
     group_dropout: float = 0.2  # in training, of each group of each item
+    without: tuple[str, ...] = ()  # ablation: groups that are never looked at
+    rate_hz: float = float(MOTION_RATE)  # below 125: the nearest row of this rate is held
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "groups", tuple((str(n), int(b), int(e)) for n, b, e in self.groups))
@@ -39,6 +44,14 @@ class MotionConfig:
             at = end
         if not self.groups:
             raise ValueError("groups is empty, must name at least one")
+        object.__setattr__(self, "without", tuple(self.without))
+        for name in self.without:
+            if name not in self.names:
+                raise ValueError(f"without is `{name}`, groups are {', '.join(self.names)}")
+        if not self.taken:
+            raise ValueError("without names every group, must leave at least one")
+        if not 1.0 <= self.rate_hz <= MOTION_RATE:
+            raise ValueError(f"rate_hz is {self.rate_hz}, must be in [1, {MOTION_RATE}]")
         for name in ("output", "width"):
             if getattr(self, name) < 2 or getattr(self, name) % 2:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be even and positive")
@@ -59,6 +72,11 @@ class MotionConfig:
     def names(self) -> tuple[str, ...]:
         """Of the groups."""
         return tuple(name for name, _, _ in self.groups)
+
+    @property
+    def taken(self) -> tuple[int, ...]:
+        """Indices of the groups that are looked at."""
+        return tuple(index for index, name in enumerate(self.names) if name not in self.without)
 
 
 class MotionEncoder(nn.Module):
@@ -100,9 +118,10 @@ class MotionEncoder(nn.Module):
 
     def groups_kept(self, batch: int, generator: torch.Generator | None = None) -> Tensor:
         """A draw of group dropout [b, groups], 1 where a group is kept; never are all of an item dropped."""
-        groups = len(self.config.groups)
+        groups, taken = len(self.config.groups), torch.tensor(self.config.taken)
         kept = torch.rand(batch, groups, generator=generator) >= self.config.group_dropout
-        saved = torch.randint(groups, (batch, 1), generator=generator)
+        kept &= torch.isin(torch.arange(groups), taken)
+        saved = taken[torch.randint(len(taken), (batch, 1), generator=generator)]
         kept |= (~kept.any(1, keepdim=True)) & (torch.arange(groups) == saved)
         return kept.float()
 
@@ -110,7 +129,8 @@ class MotionEncoder(nn.Module):
         """What is known of a motion.
 
         Args:
-            features: [b, n, channels], NaN where not known: a group with a NaN counts as absent in that row.
+            features: [b, n, channels] of all groups at 125 Hz, whatever the network takes of them; NaN where not
+                known: a group with a NaN counts as absent in that row.
             kept: [b, groups], 0 where a group is to be left out; None: drawn anew in training, else all are kept.
 
         Raises:
@@ -120,9 +140,12 @@ class MotionEncoder(nn.Module):
             raise ValueError(f"there are {features.shape[1]} rows of motion, must be a multiple of {STRIDE}")
         if kept is None and self.training and self.config.group_dropout:
             kept = self.groups_kept(len(features))
+        config = self.config
+        features = taken(features, config.names, config.without, config.rate_hz)
         values = (features - self.mean) / self.std
         finite = values.isfinite()
-        flags = torch.stack([finite[..., b:e].all(-1) for _, b, e in self.config.groups], dim=-1).to(values)
+        flags = torch.stack([finite[..., b:e].all(-1) for _, b, e in config.groups], dim=-1).to(values)
+        flags[..., [index for index, name in enumerate(config.names) if name in config.without]] = 0.0
         if kept is not None:
             flags = flags * kept.to(values)[:, None]
         sizes = torch.tensor([e - b for _, b, e in self.config.groups], device=values.device)

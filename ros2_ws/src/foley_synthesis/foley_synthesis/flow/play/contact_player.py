@@ -1,6 +1,7 @@
 """A scene that can be played with a contact flow: a hand's motion over the scene's surface becomes sound.
 
-The surface is read off the scene from straight above, the room's tone off the recording's sound.
+The surface is read off the scene from straight above, the room's tone off the recording's sound. Where there is sight
+it looks at what lies under the motion, and each sound is of one possibility of what that is.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from foley_common.times import NS_PER_S
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.trajectory import ToolTrajectory
 from foley_perception.audio.resample import resampled
+from foley_perception.gaussians.views.cameras import ViewRenderer
 from foley_perception.geometry.se3 import SE3
 from foley_synthesis.flow.contact.model import ContactFlowModel
+from foley_synthesis.flow.contact.seen import told
 from foley_synthesis.flow.inference.contact_channels import planned_channels
 from foley_synthesis.flow.inference.contact_sound import condition_of
 from foley_synthesis.flow.inference.motion import MotionError
@@ -29,6 +32,7 @@ from foley_synthesis.flow.networks.rectified_flow import SampleConfig
 from foley_synthesis.flow.play.motions import FINE_MOMENTS_S, strokes, taps
 from foley_synthesis.flow.play.player import Array, Played, SceneContext, ScenePlayer
 from foley_synthesis.flow.session_features import log_mel
+from foley_synthesis.flow.sight.inference import Sight, local_views
 
 _TURN_M = 0.003  # of a tap below the surface, as robots in training have it
 _PRESS_M = 0.0025  # of a stroke
@@ -39,11 +43,15 @@ class ContactPlayer(ScenePlayer):
 
     Args:
         hand: the gripper as a hand, the one that the flow was trained with.
+        sight: looks at what is touched; None: the flow is told nothing of it.
     """
 
-    def __init__(self, model: ContactFlowModel, scene: SceneContext, hand: GripperHand) -> None:
+    def __init__(
+        self, model: ContactFlowModel, scene: SceneContext, hand: GripperHand, sight: Sight | None = None
+    ) -> None:
         super().__init__(scene, hand)
-        self._model = model
+        self._model, self._sight = model, sight
+        self._view = local_views(ViewRenderer(scene.gaussians, scene.camera, scene.focus))
         self._floor = None if scene.sound is None else room_tone(scene.sound, RATE)
 
     @property
@@ -71,6 +79,10 @@ class ContactPlayer(ScenePlayer):
         channels = planned_channels(0, len(times), [plan], self.scene.tx_tool_tip, surface, self._hand)
         known = condition_of(channels, executed=False, floor=self._floor)
         marks.append(time.monotonic())
+        if self._sight is not None and surface is not None:
+            posterior = self._sight.of_motion(self.tip(motion), surface, self._view)
+            known = told(known, posterior.draw(np.random.default_rng(seed)))
+        marks.append(time.monotonic())
         model = self._model
         if config is not None:
             sampling = dataclasses.replace(model.sampling, steps=config.steps, guidance=config.guidance)
@@ -80,7 +92,10 @@ class ContactPlayer(ScenePlayer):
         sound = np.asarray(model.sounds(known, noise)[0].numpy(), np.float32)
         marks.append(time.monotonic())
         rate = model.codec.config.rate
-        seconds = {"surface": marks[1] - marks[0], "flow and codec": marks[2] - marks[1]}
+        stages = ("surface", "sight", "flow and codec")
+        seconds = {n: b - a for n, a, b in zip(stages, marks[:-1], marks[1:], strict=True)}
+        if self._sight is None:
+            del seconds["sight"]
         return Played(sound, _mel(sound, rate), {}, seconds, rate)
 
 

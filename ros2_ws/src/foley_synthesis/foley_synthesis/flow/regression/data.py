@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from foley_common.session_file import MOTION_RATE
 from foley_perception.action.contact_motion import GROUPS
 from foley_synthesis.flow.networks.mel import decibels
+from foley_synthesis.flow.networks.motion_taken import held
 from foley_synthesis.flow.regression.config import RegressionConfig, RegressionTrainConfig
 from foley_synthesis.flow.regression.loss import FOREGROUND_DB
 from foley_synthesis.flow.regression.sound import levels_over
@@ -46,15 +46,6 @@ def features_of(
     every = torch.split(torch.cat([motion, known, measured, under], dim=-1), list(CHANNELS.values()), dim=-1)
     named = dict(zip(CHANNELS, every, strict=True))
     return held(torch.cat([named[name] for name, _, _ in config.groups], dim=-1), config.motion_hz)
-
-
-def held(features: Tensor, rate_hz: float) -> Tensor:
-    """Features [b, r, channels] as if they came at a lower rate: each row is the nearest that came."""
-    if rate_hz >= MOTION_RATE:
-        return features
-    rows = torch.arange(features.shape[1], dtype=torch.float64)
-    nearest = ((rows * rate_hz / MOTION_RATE).round() * MOTION_RATE / rate_hz).round().long()
-    return features[:, nearest.clamp(max=features.shape[1] - 1)]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

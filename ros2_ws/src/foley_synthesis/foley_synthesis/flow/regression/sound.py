@@ -45,10 +45,14 @@ class LevelVocoder:
 
         What has more power than the room's tone is what the hand makes sound; the tone is noise, everywhere.
         """
+        heard = self.heard(over, floor)
+        return heard + self.noise(floor + tone_over_floor(), len(heard), seed)
+
+    def heard(self, over: Tensor, floor: Tensor) -> NDArray[np.float32]:
+        """The same without the room's tone."""
         tone = floor + tone_over_floor()
         power = torch.pow(10.0, (over + floor[:, None]) / 10.0) - torch.pow(10.0, tone / 10.0)[:, None]
-        heard = self._griffin_lim.waveform(of_magnitudes(power.clamp(min=0.0).sqrt()).numpy())
-        return heard + self.noise(tone, len(heard), seed)
+        return self._griffin_lim.waveform(of_magnitudes(power.clamp(min=0.0).sqrt()).numpy())
 
     def noise(self, tone: Tensor, samples: int, seed: int) -> NDArray[np.float32]:
         """Gaussian noise [samples] whose mel bins have these mean levels [80] in dB."""

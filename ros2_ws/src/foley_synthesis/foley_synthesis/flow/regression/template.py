@@ -105,10 +105,12 @@ class Template:
         return Template(levels, touch, lag, float(speed.mean()), slope)
 
     def levels_of(self, heights: NDArray[np.floating]) -> Tensor:
-        """Of heights [n] [m] the levels over the floor [80, n] in dB; where two touches sound, the louder one."""
-        count = len(heights)
+        """Of heights [n] [m] the levels over the floor [80, n] in dB."""
+        return self.levels_at(touches_of(heights, self.touch_m), len(heights))
+
+    def levels_at(self, touches: Touches, count: int) -> Tensor:
+        """Levels over the floor [80, count] in dB of touches; where two sound, the louder one."""
         made = torch.zeros(len(self.levels), count)
-        touches = touches_of(heights, self.touch_m)
         for row, speed in zip(touches.rows + self.lag_rows, touches.speeds, strict=True):
             gain = self.db_per_decade * (np.log10(speed) - self.usual_speed)
             piece = (self.levels + gain * (self.levels > 0.0)).clamp(min=0.0)

@@ -33,10 +33,19 @@ _SCORED_DRAWS = 8
 
 
 class RegressionWindows:
-    """See `WindowModel`. What it is told of the hand, and whether of what is touched, its checkpoint says."""
+    """See `WindowModel`. What it is told of the hand, and whether of what is touched, its checkpoint says.
 
-    def __init__(self, model: RegressionModel, vocoder: LevelVocoder | None = None) -> None:
-        self._model = model
+    Args:
+        seen: what is said of what lies under the tip of a window [250, WHAT_DIMS]; None: the truth.
+    """
+
+    def __init__(
+        self,
+        model: RegressionModel,
+        vocoder: LevelVocoder | None = None,
+        seen: Callable[[EvaluationWindow], NDArray[np.float32]] | None = None,
+    ) -> None:
+        self._model, self._seen = model, seen
         self._vocoder = vocoder or LevelVocoder()
         self._hand = GripperHand.from_yaml(str(model.facts.get("hand", "parallel_gripper")))
         self._features = functools.lru_cache(maxsize=2)(self._features_of)  # windows come session by session
@@ -107,9 +116,12 @@ class RegressionWindows:
         network = self._model.network
         if isinstance(network, Template):
             return (planned if self.given == "plan" else executed)[0], floor
-        objects = [what_of(item) for item in window.session.facts["objects"]]
-        under = kept.under[np.minimum(rows // ROWS_PER_LATENT, len(kept.under) - 1)]
-        what = taken(np.stack([*objects, np.zeros(WHAT_DIMS, np.float32)]), under.astype(np.int64))
+        if self._seen is not None:
+            what = taken(self._seen(window), np.arange(len(rows)) // ROWS_PER_LATENT)
+        else:
+            objects = [what_of(item) for item in window.session.facts["objects"]]
+            under = kept.under[np.minimum(rows // ROWS_PER_LATENT, len(kept.under) - 1)]
+            what = taken(np.stack([*objects, np.zeros(WHAT_DIMS, np.float32)]), under.astype(np.int64))
         told = torch.tensor([GIVEN.index(self.given)])
         return features_of(planned, executed, force, what, told, network.config)[0], floor
 

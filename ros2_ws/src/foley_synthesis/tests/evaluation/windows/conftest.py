@@ -13,6 +13,7 @@ RATE = 16_000
 MATERIALS = {"metal": (3000.0, 0.10), "wood": (500.0, 0.02)}  # pitch [Hz], decay [s]
 ACTIONS = {"tap": 1, "press": 2}  # strokes
 EVERY_S = 1.0
+PLACES_M = np.array([-0.06, 0.06])  # x of things, in the order of their names
 
 
 def touch(material: str, action: str, level: float, rng: np.random.Generator) -> np.ndarray:
@@ -43,6 +44,11 @@ def make_session() -> Callable[..., SessionData]:
         levels = 10.0 ** (rng.uniform(-34.0, -10.0, len(at)) / 20.0)
         sound = 1e-3 * rng.normal(size=samples)
         height = np.full(rows, 0.1)
+        beside = np.interp(  # over the thing from 0.2 s before a touch to 0.2 s after it
+            np.arange(rows) / MOTION_RATE,
+            np.stack([at - 0.2, at + 0.2], axis=1).ravel(),
+            np.repeat(PLACES_M[thing], 2),
+        )
         for k, moment in enumerate(at):
             begin = round(moment * RATE)
             made = touch(materials[thing[k]], actions[k], levels[k], rng)
@@ -50,12 +56,15 @@ def make_session() -> Callable[..., SessionData]:
             near = np.arange(rows) / MOTION_RATE - moment
             height = np.minimum(height, np.abs(near) * 0.3)
         pose = np.zeros((rows, 7), np.float32)
-        pose[:, 2], pose[:, 6] = height, 1.0
+        pose[:, 0], pose[:, 2], pose[:, 6] = beside, height, 1.0
         side = np.arange(-100, 101, 25)
         table = np.stack(np.meshgrid(side, side, [0]), axis=-1).reshape(-1, 3).astype(np.int16)
         facts = {
             "scene_id": scene_id, "split": split, "sound_rate": RATE, "policy_seed": 0, "duration_s": seconds,
-            "objects": [{"object_id": f"{scene_id}-{k}", "material": m} for k, m in enumerate(materials)],
+            "objects": [
+                {"object_id": f"{scene_id}-{k}", "material": m, "position": [x, 0.0, 0.0], "size": [0.05, 0.05, 0.02]}
+                for k, (m, x) in enumerate(zip(materials, PLACES_M.tolist(), strict=True))
+            ],
             "contact_actions": actions, "view_names": [],
         }  # fmt: skip
         return SessionData(

@@ -15,6 +15,7 @@ import pytest
 
 from foley_common.session_file import VIEW_RATE, SessionData, write_session
 from foley_synthesis.commands import flow as command
+from foley_synthesis.commands.flow_table import heading
 from foley_synthesis.evaluation.measure import Item, Table
 from foley_synthesis.evaluation.windows import models as registry
 from foley_synthesis.evaluation.windows.judges import judge_metrics
@@ -336,6 +337,9 @@ def test_models_that_saw_the_test_and_sets_that_share_scenes_are_refused(
     train: list[EvaluationWindow], test: list[EvaluationWindow]
 ) -> None:
     registry.check_unseen("near", Model(), test)
+    registry.check_seen("near", Model(), [w for w in train if w.scene_id == "train-0"])
+    with pytest.raises(ValueError, match="near was not trained in 5 of the scenes that are asked"):
+        registry.check_seen("near", Model(), train)
     with pytest.raises(ValueError, match="near was trained in 1 of the scenes"):
         registry.check_unseen("near", Model(), train)
     with pytest.raises(ValueError, match="6 scenes are both in training and in test, such as train-0"):
@@ -358,22 +362,51 @@ def test_the_command_writes_its_table(
     monkeypatch.setattr("foley_synthesis.evaluation.windows.models.load_window_model", lambda folder: Model())
     sets = ["--test", tmp_path / "test", "--train", tmp_path / "train"]
     out = tmp_path / "out"
-    assert call("table", *sets, "--model", "mine=x", "--draws", 2, "--out", out, "--threads", 1) == 0
+    pairs = ("--compare", "mine > random", "--compare", "real sound, 50 ms late > real sound")
+    assert call("table", *sets, "--model", "mine=x", "--draws", 2, "--out", out, "--threads", 1, *pairs) == 0
     figures = json.loads((out / "metrics.json").read_text("utf-8"))
     assert figures["windows"] == 1 and figures["models"] == {"mine": ["f00"]}
     assert figures["methods"]["real sound"]["foreground_db"]["value"] == 0.0
+    assert "trained in these scenes" in heading(figures, {**figures, "seen_scenes": True})
     assert figures["methods"]["mine"]["first"]["value"] == 1.0
     assert figures["differences"]["mine > silence"]["energy_db"]["high"] < 0.0
-    assert "| mine | plan |" in (out / "table.md").read_text("utf-8")
+    text = (out / "table.md").read_text("utf-8")
+    assert "| mine | plan |" in text
+    late = figures["differences"]["real sound, 50 ms late > real sound"]["energy_db"]
+    assert late["value"] == figures["methods"]["real sound, 50 ms late"]["energy_db"]["value"] > 1.0
+    line = next(line for line in text.splitlines() if line.startswith("| mine > random | "))
+    apart = figures["differences"]["mine > random"]["foreground_db"]
+    assert "trained in these scenes" not in text
+    assert f"| {apart['value']:+.2f} [{apart['low']:+.2f}, {apart['high']:+.2f}] |" in line
     for name in ("bars.png", "windows.png", "test-0-p0-000000_mine.flac"):
         assert (out / name).stat().st_size > 1000
     capsys.readouterr()
     swapped = ["--test", tmp_path / "train", "--train", tmp_path / "test"]
     assert call("table", *swapped) == 2
     assert "is of split `train`, must be of `test`" in capsys.readouterr().err
+    (tmp_path / "seen").mkdir()
+    again = make_session("train-0", "test_seen", 50, 12.0)
+    write_session(tmp_path / "seen" / "train-0-p900.npz", again)
+    seen = ["--test", tmp_path / "seen", "--train", tmp_path / "train", "--threads", 1]
+    assert call("table", *seen, "--model", "mine=x") == 2
+    assert "is of split `test_seen`, must be of `test`" in capsys.readouterr().err
+    assert call("table", *seen, "--any-split") == 2
+    assert "1 scenes are both in training and in test" in capsys.readouterr().err
+    with monkeypatch.context() as patch:
+        patch.setattr("foley_synthesis.evaluation.windows.sounds.window_items", _stop)
+        assert call("table", *seen, "--model", "mine=x", "--seen-scenes", "--out", out) == 2
+    assert "all is well with the sets" in capsys.readouterr().err
+    assert call("table", *sets, "--seen-scenes") == 2
+    assert "is of split `test`, must be of `test_seen`" in capsys.readouterr().err
+    assert call("table", *sets, "--compare", "mine > random") == 2
+    assert "must be `ROW > ROW` of rows that are real sound" in capsys.readouterr().err
     assert call("table", *sets, "--model", "mine") == 2
     assert call("table", "--test", tmp_path, "--train", tmp_path) == 2
     assert "holds no sessions" in capsys.readouterr().err
+
+
+def _stop(*given: object) -> None:
+    raise ValueError("all is well with the sets")
 
 
 def call(*words: object) -> int:

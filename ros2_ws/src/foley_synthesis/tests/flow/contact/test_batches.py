@@ -176,3 +176,17 @@ def test_sight_is_calibrated_and_the_table_stays_as_it_is() -> None:
 def test_a_crop_longer_than_any_session_is_refused() -> None:
     with pytest.raises(ValueError, match="the longest session has 120 frames, a crop has 121"):
         drawn(synthetic_items(), dataclasses.replace(CONFIG, frames=121))
+
+
+def test_groups_that_are_left_out_change_nothing_of_a_draw_but_themselves() -> None:
+    part = dataclasses.replace(encoder().config, without=("height", "velocity", "keypoints", "force"))
+    whole, some = (
+        draw_crops(synthetic_items(), CONFIG, one, torch.Generator().manual_seed(0))
+        for one in (encoder(), MotionEncoder(part))
+    )
+    for name in ("session", "start", "executed", "shift", "told", "given"):
+        torch.testing.assert_close(getattr(some, name), getattr(whole, name))
+    assert not some.groups[:, [0, 1, 4, 5]].any()
+    assert bool(some.groups[:, [2, 3]].any(1).all())  # of none all is dropped
+    both = some.groups[:, [2, 3]].bool().all(1)
+    assert 0.55 < float(both.float().mean()) < 0.72  # .8 squared

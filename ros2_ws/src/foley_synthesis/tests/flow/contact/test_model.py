@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import importlib.util
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ import soundfile
 import torch
 
 from foley_common.session_file import read_session, write_session
+from foley_perception.action.contact_motion import GROUPS
 from foley_perception.action.gripper import GripperHand
 from foley_synthesis.checkpoint import CorruptCheckpoint, read_yaml, sha256_of, write_yaml
 from foley_synthesis.commands import flow
@@ -33,7 +35,9 @@ from foley_synthesis.flow.contact.model import ContactFlowModel, load_model
 from foley_synthesis.flow.contact.sampling import ContactSampling
 from foley_synthesis.flow.contact.tuning import tune
 from foley_synthesis.flow.contact.validation import foreground_errors, validation_loss
+from foley_synthesis.flow.inference.contact_stream import ContactStream
 from foley_synthesis.flow.networks.contact_field import ContactField
+from foley_synthesis.flow.networks.motion_taken import held
 from foley_synthesis.flow.session_items import read_item
 from foley_synthesis.flow.window_model import EvaluationWindow
 
@@ -137,6 +141,14 @@ def test_a_checkpoint_says_what_it_was_trained_on_and_is_read_by_its_schema(worl
     assert load_model(world.out, executed=True).given == "motion and force"
 
 
+def test_a_flow_is_its_own_codec_for_whoever_goes_on_from_it(world: World) -> None:
+    (codec, _, codec_id), (whole, _, whole_id) = load_codec(world.out), load_codec(world.codec)
+    assert (codec_id, codec.config) == (whole_id, whole.config)
+    halved = codec.state_dict()
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(halved[name], value, rtol=1e-3, atol=1e-3)
+
+
 def test_draws_are_a_function_of_window_and_seed(world: World, window: EvaluationWindow) -> None:
     model = dataclasses.replace(loud(load_model(world.out)), sampling=FEW)
     steps: list[int] = []
@@ -176,6 +188,58 @@ def test_what_it_is_told_changes_its_sounds_and_the_window_itself_is_not_looked_
         np.testing.assert_allclose(
             model.draw([EvaluationWindow(silenced, window.start_s)], 1, 0), found, atol=1e-5
         )
+
+
+def test_a_flow_that_takes_less_of_the_motion_is_told_no_more_of_it_wherever_it_is_asked(
+    world: World, window: EvaluationWindow, tmp_path: Path
+) -> None:
+    less = ("--without", "height", "--without", "keypoints", "--without", "hits", "--motion-rate", 30)
+    steps = ("--size", "tiny", "--steps", 1, "--batch", 2, "--threads", 1)
+    assert command("fit", *world.data, "--out", tmp_path / "less", *less, *steps) == 0
+    model, whole = (
+        dataclasses.replace(loud(load_model(path)), sampling=FEW) for path in (tmp_path / "less", world.out)
+    )
+    motion = model.field.config.motion
+    assert (motion.without, motion.rate_hz) == (("height", "keypoints"), 30.0)
+    assert model.facts["without"] == ["hits"] and model.given == "plan"
+    known = model.conditions.of(window, model.codec)
+    changed = known.motion.clone()
+    for group in ("height", "keypoints"):
+        changed[..., GROUPS[group]] += 1.0
+    kept = held(torch.arange(changed.shape[1], dtype=torch.float32)[None, :, None], 30.0).long().flatten()
+    between = sorted(set(range(changed.shape[1])) - set(kept.tolist()))
+    changed[:, between, GROUPS["place"]] += 1.0
+    other = dataclasses.replace(known, motion=changed)
+    noise = torch.randn(
+        1, model.field.config.latent, known.frames, generator=torch.Generator().manual_seed(0)
+    )
+    torch.testing.assert_close(model.sounds(other, noise), model.sounds(known, noise), rtol=0, atol=0)
+    assert not torch.allclose(whole.sounds(other, noise), whole.sounds(known, noise), atol=1e-4)
+    # Live, by windows that slide.
+    for one, same in ((model, True), (whole, False)):
+        chunks = []
+        for told in (known, other):
+            stream = ContactStream(one)
+            begin, end = stream.rows
+            chunks.append(stream.next(dataclasses.replace(told, motion=told.motion[:, : end - begin])))
+        assert (np.abs(chunks[0] - chunks[1]).max() == 0.0) == same
+
+
+def test_a_checkpoint_from_before_there_were_such_ablations_takes_all_of_the_motion(
+    world: World, window: EvaluationWindow, tmp_path: Path
+) -> None:
+    shutil.copytree(world.out, tmp_path / "flow")
+    config = read_yaml(tmp_path / "flow" / "config.yaml")
+    for name in ("without", "rate_hz"):
+        del config["field"]["motion"][name]
+    write_yaml(tmp_path / "flow" / "config.yaml", config)
+    names = ("model.safetensors", "config.yaml")
+    write_yaml(tmp_path / "flow" / "manifest.yaml", {n: sha256_of(tmp_path / "flow" / n) for n in names})
+    old, new = (
+        dataclasses.replace(load_model(path), sampling=FEW) for path in (tmp_path / "flow", world.out)
+    )
+    assert old.field.config == new.field.config and old.field.config.motion.taken == tuple(range(6))
+    np.testing.assert_array_equal(old.draw([window], 1, 0), new.draw([window], 1, 0))
 
 
 def test_scores_are_higher_for_what_the_flow_would_say(world: World, window: EvaluationWindow) -> None:
@@ -294,6 +358,10 @@ def test_what_cannot_be_is_told(world: World, tmp_path: Path, capsys: pytest.Cap
         (("fit", *shared, "--out", tmp_path / "a", *steps), "scenes are in training and in validation"),
         (("fit", *world.data, "--out", tmp_path / "a", "--without", "touch", *steps), "without is `touch`"),
         (
+            ("fit", *world.data, "--out", tmp_path / "a", "--motion-rate", 250, *steps),
+            "motion_rate_hz is 250",
+        ),
+        (
             ("fit", *world.data, "--out", tmp_path / "a", "--without", "views", *steps),
             "name sight with --sight",
         ),
@@ -310,8 +378,6 @@ def test_what_cannot_be_is_told(world: World, tmp_path: Path, capsys: pytest.Cap
 
 
 def test_a_damaged_checkpoint_is_told(world: World, tmp_path: Path) -> None:
-    import shutil
-
     shutil.copytree(world.out, tmp_path / "flow")
     config = read_yaml(tmp_path / "flow" / "config.yaml")
     write_yaml(tmp_path / "flow" / "config.yaml", {**config, "hours": 3.0})

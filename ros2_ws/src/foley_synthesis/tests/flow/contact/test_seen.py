@@ -39,7 +39,7 @@ from foley_synthesis.flow.window_model import EvaluationWindow
 from foley_synthesis.vision.coarse_colour import ColourEncoder
 
 FRAMES = 250
-WINDOW = SimpleNamespace(window_id="a-000000")
+WINDOW = SimpleNamespace(window_id="a-000000", noise_seed=lambda seed: 10 * seed)
 
 
 class FixedConditions(WindowConditions):
@@ -137,6 +137,32 @@ def test_ways_to_be_given_more_are_named(model: ContactFlowModel) -> None:
     assert isinstance(seeing, SeenContactFlow) and seeing.model.conditions.context == 1
     with pytest.raises(ValueError, match="`seen` and `views` need sight"):
         Way.of("seen").given_to(model)
+    with pytest.raises(ValueError, match="has no measured motion"):
+        Way.of("executed+handless")
+
+
+def test_a_flow_without_hands_says_the_same_whatever_they_do(model: ContactFlowModel) -> None:
+    class Moved(FixedConditions):
+        def of(self, window: object, codec: Codec) -> ContactCondition:
+            known = super().of(window, codec)
+            return dataclasses.replace(known, motion=known.motion + 1.0)
+
+    moved = dataclasses.replace(model, conditions=Moved())
+    blind = [
+        dataclasses.replace(one, conditions=dataclasses.replace(one.conditions, handless=True))
+        for one in (model, moved)
+    ]
+    sounds = [one.draw([WINDOW], 1, 0) for one in (model, moved, *blind)]  # type: ignore[list-item]
+    assert np.abs(sounds[0] - sounds[1]).max() > 1e-4  # the hand matters
+    assert np.array_equal(sounds[2], sounds[3]) and np.abs(sounds[0] - sounds[2]).max() > 1e-4
+    assert [one.given for one in (moved, *blind)] == ["plan", "nothing", "nothing"]
+    # What is said of the thing under the tip says where the hand is.
+    assert Way.of("handless").given_to(model).given == "nothing"
+    assert Way.of("handless").title == "without hands"
+    seeing = Way.of("seen+handless").given_to(model, OneOfTwo())  # type: ignore[arg-type]
+    assert seeing.given == "place" and Way.of("told+handless").given_to(model).given == "place"
+    trained = dataclasses.replace(model, facts={**model.facts, "without": ["motion"]})
+    assert trained.given == "nothing" and Way.of("context1").given_to(trained).given == "place"
 
 
 # ---- as a user runs it -------------------------------------------------------------------------------------

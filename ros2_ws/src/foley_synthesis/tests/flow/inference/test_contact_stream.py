@@ -22,7 +22,11 @@ from foley_synthesis.flow.codec.network import Codec, Coded
 from foley_synthesis.flow.contact.model import ContactFlowModel
 from foley_synthesis.flow.contact.sampling import ContactSampling, sample_latent
 from foley_synthesis.flow.contact.synthetic import synthetic_field
-from foley_synthesis.flow.inference.contact_channels import measured_channels, planned_channels
+from foley_synthesis.flow.inference.contact_channels import (
+    channels_so_far,
+    measured_channels,
+    planned_channels,
+)
 from foley_synthesis.flow.inference.contact_sound import ContactFlowSoundModel, condition_of
 from foley_synthesis.flow.inference.contact_stream import ContactStream, WindowConfig
 from foley_synthesis.flow.inference.seen_surface import SeenDepth, surface_of_points
@@ -170,6 +174,54 @@ def test_features_are_those_of_sessions() -> None:
     made = measured_channels(100 * 8 * S // 1000, 400, tool, surface, HAND)
     np.testing.assert_allclose(made[:, :MOTION_CHANNELS], told.executed[100:500], atol=2e-3)
     np.testing.assert_allclose(made[:, MOTION_CHANNELS:], told.force[100:500], atol=2e-3)
+
+
+def measured_of(session: Any, rows: int) -> MeasuredTool:
+    """The first rows of a session as they were executed."""
+    pose, plan = session.executed_pose[:rows].astype(float), plan_of(session)
+    times = plan.trajectory.times_ns[:rows]
+    return MeasuredTool(
+        times, SE3(pose[:, 3:], pose[:, :3]), plan.tx_tool_tip,
+        (times, session.executed_width[:rows].astype(float)), (times + 4 * 10**6, session.wrench[:rows].astype(float)),
+    )  # fmt: skip
+
+
+def test_what_has_been_measured_counts_in_place_of_the_plan() -> None:
+    told, plan = session_features(SESSION, HAND), plan_of(SESSION)
+    surface = surface_of_points(SESSION.points(), plan.tip_path().tip)
+    start = 100 * 8 * S // 1000
+    planned = planned_channels(start, 400, [plan.trajectory], plan.tx_tool_tip, surface, HAND)
+    made, share = channels_so_far(start, planned, measured_of(SESSION, 300), surface, HAND)
+    until = 198  # rows 298 and 299 of the session lack what their derivatives need
+    assert share == until / 400
+    np.testing.assert_allclose(made[:until, :MOTION_CHANNELS], told.executed[100 : 100 + until], atol=2e-3)
+    np.testing.assert_allclose(made[:until, MOTION_CHANNELS:], told.force[100 : 100 + until], atol=2e-3)
+    np.testing.assert_array_equal(made[until:], planned[until:])
+    assert np.abs(told.executed - told.planned)[100:298].max() > 0.01, "else nothing would be seen"
+    unknown = dataclasses.replace(measured_of(SESSION, 300), poses=SE3(*_nowhere(300)))
+    same, share = channels_so_far(start, planned, unknown, surface, HAND)
+    assert share == 0 and same is planned
+
+
+def _nowhere(rows: int) -> tuple[Any, Any]:
+    return np.full((rows, 4), np.nan), np.full((rows, 3), np.nan)
+
+
+def test_a_stream_is_told_of_what_was_done() -> None:
+    model, plan = ContactFlowSoundModel(flow(reads=True), HAND), plan_of(SESSION)
+    stream = model.stream(2 * S)
+    begin = 250 - 32  # of its first row in the session, and it has 112
+    for rows, executed in ((begin, False), (begin + 57, False), (begin + 58, True), (400, True)):
+        measured = measured_of(SESSION, rows)
+        known = stream.condition([plan], None, measured)
+        assert known.executed.tolist() == [executed], rows
+        start = begin * 8 * S // 1000
+        planned = planned_channels(start, 112, [plan.trajectory], plan.tx_tool_tip, None, HAND)
+        expected, _ = channels_so_far(start, planned, measured, None, HAND)
+        np.testing.assert_array_equal(known.motion[0].numpy(), expected)
+    said = stream.next([plan], None, measured_of(SESSION, 400))
+    other = model.stream(2 * S).next([plan], None)
+    assert said.shape == other.shape == (1600,) and (said != other).any()
 
 
 def test_without_a_surface_heights_are_not_known() -> None:

@@ -81,3 +81,16 @@ def test_rows_that_make_no_whole_frame_are_refused() -> None:
     features: Tensor = torch.zeros(1, 42, 6)
     with pytest.raises(ValueError, match="42 rows"):
         encoder()(features)
+
+
+def test_what_a_network_does_not_take_must_be_there_and_not_be_all() -> None:
+    groups = MotionConfig.of(GROUPS).groups
+    assert MotionConfig(groups, without=("height",)).taken == (1, 2)
+    for wrong, text in (
+        ({"without": ("depth",)}, "without is `depth`, groups are height, velocity, force"),
+        ({"without": tuple(GROUPS)}, "must leave at least one"),
+        ({"rate_hz": 0.0}, r"rate_hz is 0.0, must be in \[1, 125\]"),
+        ({"rate_hz": 250.0}, "rate_hz is 250"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            MotionConfig(groups, **wrong)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +34,7 @@ from foley_synthesis.flow.play.motions import (
 )
 from foley_synthesis.flow.play.page import sheet, spectrogram, wav
 from foley_synthesis.flow.play.player import Player, SceneContext
+from foley_synthesis.flow.what import MATERIAL_COLUMNS, PRESENCE_COLUMN, WHAT_DIMS
 from foley_synthesis.vision.coarse_colour import ColourEncoder
 
 TIP = SE3.from_translation([0.0, 0.0, 0.05])
@@ -153,7 +155,7 @@ def test_the_flow_is_conditioned_on_where_the_hand_is_and_what_is_seen_of_it() -
     assert len(set(dips)) > 1, "the local view follows the tip"
 
 
-def contact_player() -> ContactPlayer:
+def contact_player(sight: Any = None) -> ContactPlayer:
     torch.manual_seed(0)
     size = CodecConfig(
         latent=4, width=16, hidden=16, blocks=1, fine_width=16, fine_hidden=16, fine_blocks=1, rounds=1
@@ -165,7 +167,7 @@ def contact_player() -> ContactPlayer:
     rest = SE3(np.tile(ABOVE.quaternion, (1000, 1)), np.tile(ABOVE.translation, (1000, 1)))
     noise = 0.01 * np.random.default_rng(0).standard_normal(128_000).astype(np.float32)
     scene = dataclasses.replace(plain, motion=rest, sound=noise)
-    return ContactPlayer(model, scene, GripperHand.from_yaml("parallel_gripper"))
+    return ContactPlayer(model, scene, GripperHand.from_yaml("parallel_gripper"), sight)
 
 
 def test_a_contact_flow_is_played_at_the_rate_of_contacts() -> None:
@@ -184,6 +186,40 @@ def test_a_contact_flow_is_played_at_the_rate_of_contacts() -> None:
     assert made.sampling == SampleConfig(2, 1.0) and sheet(played).shape == (1, 1, 3)
     with pytest.raises(MotionError, match="has 1000 known poses"):
         made.play(player().scene.motion, 0)
+
+
+class Eyes:
+    """Sight that sees wood or metal, whichever is drawn."""
+
+    def of_motion(self, tips: Any, ground: Any, view: Any) -> Any:
+        self.tips, self.ground, self.picture = tips, ground, view(tips[100])
+        return self
+
+    def draw(self, generator: np.random.Generator) -> Any:
+        what = np.zeros((250, WHAT_DIMS), np.float32)
+        what[:, MATERIAL_COLUMNS.start + int(generator.integers(2))] = what[:, PRESENCE_COLUMN] = 1.0
+        return what
+
+
+def test_each_sound_is_of_one_thing_that_sight_says_may_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    eyes, asked = Eyes(), []
+    made = contact_player(eyes)
+    motion = made.preset("tap", ABOVE)
+
+    def sounds(self: Any, known: Any, noise: Any) -> Any:
+        asked.append(known.what)
+        return torch.zeros(len(noise), 128_000)
+
+    monkeypatch.setattr(ContactFlowModel, "sounds", sounds)
+    for seed in range(6):
+        assert list(made.play(motion, seed).seconds) == ["surface", "sight", "flow and codec"]
+    np.testing.assert_array_equal(eyes.tips, made.tip(motion))
+    assert eyes.ground.height(eyes.tips[100, :2]) == pytest.approx(0.04, abs=2e-3)
+    assert eyes.picture.ndim == 3 and eyes.picture.std() > 0
+    materials = {int(what[0, 0, MATERIAL_COLUMNS].argmax()) for what in asked}
+    assert materials == {0, 1} and asked[0].shape == (1, 250, WHAT_DIMS)
+    made.play(motion, 0)
+    assert torch.equal(asked[-1], asked[0]), "the same seed, the same possibility"
 
 
 def test_what_somebody_does_is_smooth_where_contacts_are_told_apart() -> None:
