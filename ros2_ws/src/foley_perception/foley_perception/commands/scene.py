@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from foley_perception.commands import scene_reconstruct, scene_register, scene_views
+from foley_perception.commands import scene_reconstruct, scene_register, scene_stills, scene_views
 from foley_perception.commands.calibrate import add_board, board_of
 
 HELP = "reconstruct a scene from a scan as 3D Gaussians, draw it, look at it"
@@ -23,12 +23,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  foley scene reconstruct photos --start random --steps 2000     # a folder with transforms.json\n"
         "  foley scene register out/scene/test-00000-scan bags/demo_1     # where the camera of a recording stands\n"
         "  foley scene views out/foleysim-1-mini/bags --scenes out/scene --out out/views\n"
+        "  foley scene stills out/stills/train --out out/stills/train_gaussians   # of `foley sim stills --scan`\n"
         "  foley scene view out/scene/test-00000-scan                     # in the browser\n"
         "  foley scene render out/scene/test-00000-scan --eye 0 -0.6 0.5 --target 0 0 0 --to view.png\n\n"
         "A scan is a bag in which a camera with /tf moves round a still scene, or a folder of images with poses."
     )
     actions = parser.add_subparsers(
-        dest="action", required=True, metavar="poses|reconstruct|register|views|render|view"
+        dest="action", required=True, metavar="poses|reconstruct|register|views|stills|render|view"
     )
     poses = actions.add_parser(
         "poses", help="find where photographs were taken (COLMAP); writes transforms.json"
@@ -56,6 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     scene_reconstruct.configure(actions)
     scene_register.configure(actions)
     scene_views.configure(actions)
+    scene_stills.configure(actions)
     draw = actions.add_parser("render", help="draw a scene from anywhere")
     draw.add_argument("scene", type=Path, help="a scene's folder, or a PLY of Gaussians")
     draw.add_argument("--eye", type=float, nargs=3, metavar=("X", "Y", "Z"), required=True)
@@ -79,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
             "reconstruct": scene_reconstruct.run,
             "register": scene_register.run,
             "views": scene_views.run,
+            "stills": scene_stills.run,
             "render": _render,
             "view": _view,
         }[args.action](args)

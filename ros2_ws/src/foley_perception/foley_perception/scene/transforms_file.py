@@ -77,6 +77,20 @@ def read_transforms(file: Path) -> tuple[list[PosedPicture], list[Path]]:
     return there, missing
 
 
+def read_camera(file: Path, name: str) -> CameraModel:
+    """A camera that the file tells beside its frames, in the same numbers.
+
+    Raises:
+        ValueError: it tells none of this name, or it is not a pinhole.
+    """
+    try:
+        known: dict[str, Any] = dict(json.loads(file.read_text("utf-8-sig"))[name])
+        _refuse_bent(known, f"{file}: {name}")
+        return _camera(known, None)
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"{file}: no camera `{name}` ({type(error).__name__}: {error})") from error
+
+
 def _camera(known: Mapping[str, Any], header: PhotoHeader | None) -> CameraModel:
     """Of a frame; where no size is told, that of its picture counts."""
     for name, value in zip(("w", "h"), header.size if header else (), strict=False):

@@ -30,6 +30,11 @@ def configure(actions: Any) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the first scene (default: 0)")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="scenes at once (default: 2)")
+    parser.add_argument(
+        "--scan", type=float, default=0.0, metavar="SHARE",
+        help="of the scenes that are scanned as well, for `foley scene stills` (default: 0; again, of a set that is "
+        "there, for the scans alone)",
+    )  # fmt: skip
     add_metrics(parser, "sim_stills")
 
 
@@ -43,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
     from foley_sim.offline.stills import StillsConfig, make_stills
 
-    config = StillsConfig(args.out, args.scenes, args.views, args.split, args.seed, args.jobs)
+    config = StillsConfig(args.out, args.scenes, args.views, args.split, args.seed, args.jobs, args.scan)
     with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(f"{config.split} scenes", total=config.scenes)
         metrics = make_stills(
@@ -54,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
     write_metrics(args.metrics, metrics)
     print(
         f"{metrics['scenes_written']} scenes with {metrics['objects']} things written to {args.out}, "
-        f"{metrics['bytes'] / 1e6:.0f} MB, {metrics['cpu_s_per_scene'] or 0:.2f} CPU-s each"
+        f"{metrics['scans_written']} scans, {metrics['bytes'] / 1e6:.0f} MB, "
+        f"{metrics['cpu_s_per_scene'] or 0:.2f} CPU-s each"
     )
     return 0

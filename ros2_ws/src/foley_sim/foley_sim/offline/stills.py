@@ -2,7 +2,8 @@
 
 Sight needs many things and no motion. A file of stills has the schema of a session (foley_common/session_file.py): the
 tool is planned from place to place over each thing, one for every moment of the views, and nothing is heard: its
-sound has as many samples as there are rows, all 0.
+sound has as many samples as there are rows, all 0. Of a share of the scenes a short scan lies beside (scans.py), from
+which `foley scene stills` draws the same views by Gaussians.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from foley_common.session_file import MOTION_RATE, POINT_SCALE, VIEW_RATE, SessionData, write_session
 from foley_sim.editions import make_scene
 from foley_sim.foleysim1.scenes import EDITION, SCENES, STREAM, STREAM_SCENES
+from foley_sim.offline import scans
 from foley_sim.offline.pool import work_off
 from foley_sim.offline.sessions import describe_object, tool_poses
 from foley_sim.offline.set_folder import claimed
@@ -46,6 +48,7 @@ class StillsConfig:
 
     seed: of the first scene.
     views: of each thing.
+    scan: share of the scenes that are scanned as well. A set that is there gets the scans that it lacks.
     """
 
     out: Path
@@ -54,6 +57,7 @@ class StillsConfig:
     split: str = "train"
     seed: int = 0
     jobs: int = 2
+    scan: float = 0.0
 
     def __post_init__(self) -> None:
         if self.split not in SCENES:
@@ -63,6 +67,8 @@ class StillsConfig:
                 f"--scenes is {self.scenes}, --jobs {self.jobs}, --seed {self.seed} and --views {self.views}: need at "
                 "least 1 scene and job, seeds from 0 on and 1 to 100 views"
             )
+        if not 0 <= self.scan <= 1:
+            raise ValueError(f"--scan is {self.scan}, must be a share within [0, 1]")
         last = STREAM_SCENES if self.split == "train" else SCENES[self.split]
         if self.seed + self.scenes > last:
             raise ValueError(
@@ -110,13 +116,14 @@ def _make(
         waiting, _write, processes=config.jobs, finished=_finished, report=lambda job: None, what="scenes",
         progress=progress, warn=warn,
     )  # fmt: skip
-    cpu_s = sum(cpu for cpu, _, _ in reports)
+    cpu_s = sum(cpu for cpu, *_ in reports)
     return {
         **config.settings,
         "scenes": len(jobs),
         "scenes_written": len(reports),
-        "objects": sum(objects for _, objects, _ in reports),
-        "bytes": sum(size for _, _, size in reports),
+        "objects": sum(objects for _, objects, _, _ in reports),
+        "scans_written": sum(scan for *_, scan in reports),
+        "bytes": sum(size for _, _, size, _ in reports),
         "cpu_s_per_scene": round(cpu_s / len(reports), 4) if reports else None,
         "wall_s": round(time.monotonic() - started, 3),
         "jobs": config.jobs,
@@ -199,16 +206,29 @@ def _path(job: Job) -> Path:
     return job[0].out / f"{_scene(job)[0].scene_id}-stills.npz"
 
 
+def _scan(job: Job) -> Path | None:
+    """Where the scan of a scene belongs; None where it is not of the share."""
+    config, seed = job
+    return config.out / scans.FOLDER / _scene(job)[0].scene_id if scans.scanned(seed, config.scan) else None
+
+
 def _finished(job: Job) -> bool:
-    return _path(job).is_file()
+    scan = _scan(job)
+    return _path(job).is_file() and (scan is None or scan.is_dir())
 
 
-def _write(job: Job, progress: Callable[[float], None]) -> tuple[float, int, int]:
-    """CPU seconds, objects, bytes."""
+def _write(job: Job, progress: Callable[[float], None]) -> tuple[float, int, int, int]:
+    """CPU seconds, objects, bytes, scans."""
     cpu = time.process_time()
     config, seed = job
     scene, split = _scene(job)
-    path = _path(job)
-    write_session(path, stills(scene, config.views, {"scene_split": split, "scene_seed": seed}))
+    path, scan = _path(job), _scan(job)
+    size = 0
+    if not path.is_file():
+        write_session(path, stills(scene, config.views, {"scene_split": split, "scene_seed": seed}))
+        size = path.stat().st_size
+    if missing := scan is not None and not scan.is_dir():
+        scans.write_scan(scan, scene)
+        size += sum(file.stat().st_size for file in scan.iterdir())
     progress(1)
-    return time.process_time() - cpu, len(scene.objects), path.stat().st_size
+    return time.process_time() - cpu, len(scene.objects), size, int(missing)

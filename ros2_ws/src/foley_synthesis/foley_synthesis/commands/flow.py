@@ -44,6 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         " --seeds 0 1 2\n"
         "  foley flow play out/flow --scene out/scene/test-00000-scan --bag bags/test-00000    # in the browser\n"
         "  foley flow sight out/st/train --validation out/st/validation --test out/st/test --out out/sight\n"
+        "  foley flow sight out/st/test out/st/test_gaussians --score out/sight --out out/sight_score\n"
         "  foley flow play contact_flow --scene out/scene/test-00000-scan --bag bags/test-00000    # as it ships\n"
         "  foley flow recipe --out out/recipe    # makes that one, from nothing\n\n"
         "The dataset needs windows (`foley dataset build --windows`), the views come from `foley scene views`. Sounds\n"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from foley_common.metrics_file import METRICS_FILE
+from foley_synthesis.commands.flow_sight_score import score_sets
 
 SHARES = (0.25, 0.5)
 """Of the scenes, for the learning curve; the whole is the model itself."""
@@ -22,12 +23,14 @@ def configure(actions: Any) -> None:
         type=Path,
         nargs="+",
         metavar="SET",
-        help="of `foley sim stills` or `foley sim sessions --views`",
+        help="of `foley sim stills`, `foley scene stills` or `foley sim sessions --views`",
     )
     parser.add_argument(
-        "--validation", type=Path, nargs="+", required=True, metavar="SET", help="chooses temperatures"
-    )
-    parser.add_argument("--test", type=Path, nargs="+", required=True, metavar="SET", help="is scored")
+        "--score", type=Path, metavar="SIGHT",
+        help="train nothing: score this one on each of the sets, which show the same things, beside the first",
+    )  # fmt: skip
+    parser.add_argument("--validation", type=Path, nargs="+", metavar="SET", help="chooses temperatures")
+    parser.add_argument("--test", type=Path, nargs="+", metavar="SET", help="is scored")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="checkpoint folder and figures"
     )
@@ -63,6 +66,14 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError, OSError: sets that cannot be used, or a folder that cannot be written.
     """
+    if args.threads < 1:
+        raise ValueError(f"--threads is {args.threads}, must be at least 1")
+    if args.score is not None:
+        return score_sets(args)
+    if not args.validation or not args.test:
+        raise ValueError(
+            "--validation and --test are needed to train; --score SIGHT scores one that is there"
+        )
     import torch
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -78,8 +89,6 @@ def run(args: argparse.Namespace) -> int:
 
     if not all(0 < share < 1 for share in args.curve):
         raise ValueError(f"--curve is {' '.join(map(str, args.curve))}, must be shares between 0 and 1")
-    if args.threads < 1:
-        raise ValueError(f"--threads is {args.threads}, must be at least 1")
     if args.out.exists() and any(args.out.iterdir()) and not is_sight(args.out):
         raise ValueError(f"--out {args.out} is not empty and holds no {SCHEMA}; name another folder")
     torch.set_num_threads(args.threads)

@@ -169,7 +169,7 @@ def draw_recordings(
     failed: dict[str, str] = {}
     jobs = [(bag, scenes, out, config, naming) for bag in bags]
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context, initializer=_alone) as pool:
+    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context, initializer=alone) as pool:
         for done, (bag, result) in enumerate(zip(bags, pool.map(_job, jobs), strict=True), start=1):
             if isinstance(result, str):
                 failed[str(bag)] = result
@@ -180,7 +180,7 @@ def draw_recordings(
 
 
 # ---- inside ------------------------------------------------------------------------------------------------
-def _alone() -> None:
+def alone() -> None:
     """One thread for each process."""
     end_with_parent()
     import numba

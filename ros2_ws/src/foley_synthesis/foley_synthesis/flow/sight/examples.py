@@ -29,6 +29,7 @@ class Examples:
     log_size: NDArray[np.float32]  # [m, 3] over 10 cm, as in `what_of`
     hollowness: NDArray[np.float32]  # [m]
     look: tuple[str, ...]  # [m] what it is made to look like; empty: not known
+    name: tuple[str, ...]  # [m] its object_id
 
     def targets(self) -> Targets:
         """[m]."""
@@ -53,6 +54,7 @@ class Examples:
             self.log_size[chosen],
             self.hollowness[chosen],
             tuple(self.look[k] for k in chosen),
+            tuple(self.name[k] for k in chosen),
         )
 
     def share(self, share: float, *, rest: bool = False) -> Examples:
@@ -126,7 +128,21 @@ def examples(
         np.array(sizes, np.float32),
         np.array(hollowness, np.float32),
         like,
+        tuple(object_id for _, object_id in ids),
     )
+
+
+def split_of(folder: Path) -> str:
+    """Of the first session of a set; `examples` sees to the others.
+
+    Raises:
+        ValueError: there is none, or it is damaged.
+        OSError: it cannot be read.
+    """
+    paths = _even(sorted(folder.glob("*.npz")), None)
+    if not paths:
+        raise ValueError(f"{folder}: holds no sessions or stills; make some with `foley sim stills`")
+    return str(read_arrays(paths[0])[0]["split"])
 
 
 def _even(paths: list[Path], count: int | None) -> list[Path]:

@@ -24,7 +24,7 @@ from foley_synthesis.metrics.statistics import mean
 Array = NDArray[np.float64]
 
 REPLICATES = 1000  # of the bootstrap
-_FLOOR = 1e-6  # of a probability that is scored
+FLOOR = 1e-6  # of a probability that is scored
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -109,7 +109,7 @@ def shapes_of(training: Examples) -> NDArray[np.bool_]:
 def _classes(probabilities: Array, truth: NDArray[np.integer], weights: Array) -> dict[str, Interval]:
     """Objects whose truth is -1 are left out."""
     said, classes = probabilities.argmax(axis=1), probabilities.shape[1]
-    kept = np.clip(probabilities, _FLOOR, 1.0)
+    kept = np.clip(probabilities, FLOOR, 1.0)
     figures: dict[str, Callable[[Array | None], float]] = {
         "balanced_accuracy": lambda w: balanced_accuracy(truth, said, classes, w),
         "log_loss": lambda w: log_loss(*_drawn(kept, truth, w)),

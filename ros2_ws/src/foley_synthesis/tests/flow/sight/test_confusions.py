@@ -25,7 +25,7 @@ def truth() -> Examples:
     return Examples(
         np.zeros((COUNT, 1), np.float32), np.arange(COUNT), tuple(map(str, range(COUNT))), material,
         np.zeros(COUNT, np.int64), np.zeros((COUNT, 3), np.float32), (0.6 * material).astype(np.float32),
-        ("",) * COUNT,
+        ("",) * COUNT, tuple(map(str, range(COUNT))),
     )  # fmt: skip
 
 

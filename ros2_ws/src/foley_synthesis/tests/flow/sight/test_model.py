@@ -47,7 +47,7 @@ def told(objects: int = 60, views: int = 3, seed: int = 0, noise: float = 0.2) -
     return Examples(
         inputs.astype(np.float32), which, tuple(f"{seed}-{k // 5}" for k in range(objects)),
         material.astype(np.int64), shape.astype(np.int64), size, hollowness,
-        tuple(MATERIALS[m] for m in material),
+        tuple(MATERIALS[m] for m in material), tuple(f"thing-{k}" for k in range(objects)),
     )  # fmt: skip
 
 
