@@ -37,8 +37,8 @@ class RecipeConfig:
         ValueError: an amount is not positive.
     """
 
-    hours: float = 4.5  # of sessions to train on
-    minutes: float = 60.0  # of the flow's training
+    hours: float = 8.0  # of sessions to train on
+    minutes: float = 150.0  # of the flow's training
     codec_minutes: float = 12.0
     views: float = 0.1  # share of these sessions with views; stills show the scenes of the others
     jobs: int = 2  # sessions at once
