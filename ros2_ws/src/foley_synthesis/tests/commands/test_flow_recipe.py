@@ -78,7 +78,7 @@ def test_what_is_done_is_kept_and_a_step_that_failed_is_run_again(tmp_path: Path
 
 def test_other_amounts_are_another_recipe(tmp_path: Path) -> None:
     cook(SMALL, tmp_path, lambda step: 0)
-    with pytest.raises(ValueError, match=r"holds a recipe with minutes 60\.0, not 5\.0; name another --out"):
+    with pytest.raises(ValueError, match=r"holds a recipe with minutes 150\.0, not 5\.0; name another --out"):
         cook(dataclasses.replace(SMALL, minutes=5.0), tmp_path, lambda step: 0)
     with pytest.raises(ValueError, match="hours is 0"):
         RecipeConfig(hours=0.0)
