@@ -34,7 +34,14 @@ def configure(actions: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0; errors are raised."""
-    from foley_synthesis.checkpoint import CONFIG_FILE, MANIFEST_FILE, MODEL_FILE, located, sha256_of
+    from foley_synthesis.checkpoint import (
+        CONFIG_FILE,
+        MANIFEST_FILE,
+        MODEL_FILE,
+        located,
+        model_id_of,
+        sha256_of,
+    )
     from foley_synthesis.flow.contact.card import card
     from foley_synthesis.flow.contact.model import load_model
     from foley_synthesis.flow.sight.model_file import load_sight
@@ -44,8 +51,13 @@ def run(args: argparse.Namespace) -> int:
     size = sum((source / name).stat().st_size for name in (MODEL_FILE, CONFIG_FILE, MANIFEST_FILE))
     if size > MOST_BYTES:
         raise ValueError(f"{args.flow} has {size / 1e6:.0f} MB, what ships may have {MOST_BYTES / 1e6:.0f}")
+    sight = source if args.sight is None else located(args.sight)
     if args.sight is not None:
-        load_sight(args.sight)
+        load_sight(sight)
+        if model.sight_id not in ("", model_id_of(sight)):
+            raise ValueError(
+                f"{args.flow} was trained with the views of another sight than {args.sight}; name that one, or none"
+            )
     way = model.sampling
     about = {
         "version": f"{args.release}, of Foley {_version()}",
@@ -65,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     )
     told = [_copied(source, args.to / "contact_flow", page)]
     if args.sight is not None:
-        told.append(_copied(located(args.sight), args.to / "sight", ""))
+        told.append(_copied(sight, args.to / "sight", ""))
     for folder, bytes_ in told:
         print(f"{folder}, {bytes_ / 1e6:.1f} MB")
     print(f"{args.to / 'contact_flow' / CARD_FILE} says what it is, model id {model.model_id}")
@@ -79,10 +91,16 @@ def _copied(source: Path, target: Path, page: str) -> tuple[Path, int]:
     from foley_common.metrics_file import METRICS_FILE
     from foley_synthesis.checkpoint import CONFIG_FILE, MANIFEST_FILE, MODEL_FILE, staged
 
-    if target.exists() and target.resolve() == source.resolve():
-        raise ValueError(f"{source} lies there already, name another folder with --to")
+    names = (MODEL_FILE, CONFIG_FILE, MANIFEST_FILE, METRICS_FILE)
+    if target.exists():
+        if source.resolve().is_relative_to(target.resolve()):
+            raise ValueError(f"{source} lies there already, name another folder with --to")
+        if other := sorted(file.name for file in target.iterdir() if file.name not in (*names, CARD_FILE)):
+            raise ValueError(
+                f"{target} holds {other[0]}, which is no file of a model; name another folder with --to"
+            )
     with staged(target) as staging:
-        for name in (MODEL_FILE, CONFIG_FILE, MANIFEST_FILE, METRICS_FILE):
+        for name in names:
             shutil.copyfile(source / name, staging / name)
         if page:
             (staging / CARD_FILE).write_text(page, "utf-8")

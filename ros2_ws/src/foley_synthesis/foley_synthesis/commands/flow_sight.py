@@ -69,6 +69,9 @@ def run(args: argparse.Namespace) -> int:
     if args.threads < 1:
         raise ValueError(f"--threads is {args.threads}, must be at least 1")
     if args.score is not None:
+        for name in ("validation", "test", "resume"):
+            if getattr(args, name):
+                raise ValueError(f"--{name} is for training; --score looks at the sets that are named first")
         return score_sets(args)
     if not args.validation or not args.test:
         raise ValueError(

@@ -102,6 +102,9 @@ def run(args: argparse.Namespace) -> int:
     for name in ("draws", "threads"):
         if getattr(args, name) < 1:
             raise ValueError(f"--{name} is {getattr(args, name)}, must be at least 1")
+    for name in ("sessions", "train_sessions", "after"):
+        if not getattr(args, name) >= 0:
+            raise ValueError(f"--{name.replace('_', '-')} is {getattr(args, name)}, must not be negative")
     if args.any_split and args.seen_scenes:
         raise ValueError("--any-split and --seen-scenes are both given, must be one of them at most")
     torch.set_num_threads(args.threads)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,15 @@ def test_what_cannot_ship_is_told(
     there = trained.parent / "ship" / "contact_flow"
     assert command("ship", there, "--to", there.parent) == 2
     assert "lies there already" in capsys.readouterr().err and there.is_dir()
+    inside = tmp_path / "around" / "contact_flow" / "mine"
+    shutil.copytree(there, inside)
+    assert command("ship", inside, "--to", tmp_path / "around") == 2
+    assert "lies there already" in capsys.readouterr().err and inside.is_dir()
+    (tmp_path / "kept" / "contact_flow").mkdir(parents=True)
+    (tmp_path / "kept" / "contact_flow" / "notes.txt").write_text("mine")
+    assert command("ship", there, "--to", tmp_path / "kept") == 2
+    assert "holds notes.txt" in capsys.readouterr().err
+    assert (tmp_path / "kept" / "contact_flow" / "notes.txt").read_text() == "mine"
     monkeypatch.setattr(flow_ship, "MOST_BYTES", 1000)
     assert command("ship", there, "--to", tmp_path / "other") == 2
     assert "what ships may have" in capsys.readouterr().err and not (tmp_path / "other").exists()

@@ -189,7 +189,7 @@ def begun(
         return field, frozenset()
     other = load_model(start)
     field = other.field
-    if "views" in config.without:
+    if shown is None:  # what it sees it is not shown
         size = dataclasses.replace(size, views=field.config.views)
     if field.config.motion != size.motion:
         field = field.taking(size.motion.without, size.motion.rate_hz)
@@ -214,7 +214,7 @@ def _check_start(path: Path, other: ContactFlowModel, data: FlowData) -> None:
     """Raises ValueError where a flow cannot be gone on from."""
     if other.facts["codec_id"] != data.codec_id:
         raise ValueError(f"{path} was trained with another codec; name the same one with --codec")
-    if other.field.config.views and other.sight_id != data.sight_id:
+    if other.field.config.views and data.sight_id and other.sight_id != data.sight_id:
         raise ValueError(
             f"{path} was trained with the views of another sight; name the same one with --sight"
         )
