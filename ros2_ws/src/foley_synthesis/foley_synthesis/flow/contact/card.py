@@ -16,7 +16,8 @@ _COLUMNS = (
 )
 _LIMITS = """\
 Everything was simulated: nothing here was measured on a robot or with recorded sound. It knows 8 s of motion of a
-gripper with a stick over a table of things, the surface as cameras see it, and the room's tone."""
+gripper with a stick over a table of things, the surface as cameras see it, and the room's tone. In the simulator's
+other world (FoleySim-B) a flow like this knew when to sound, but not what it sounds like."""
 
 
 def card(
