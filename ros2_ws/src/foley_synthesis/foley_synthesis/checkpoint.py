@@ -115,12 +115,15 @@ def located(path: str | Path, cure: str = _CURE) -> Path:
         cure: that a refusal ends with.
 
     Raises:
-        CorruptCheckpoint: there is neither; the message says what there is.
+        CorruptCheckpoint: there is neither, which the message says, or an empty folder of a name that ships.
     """
-    folder = Path(path).expanduser()
+    folder, known = Path(path).expanduser(), shipped()
     if folder.is_dir():
+        if str(path) in known and not any(folder.iterdir()):
+            raise CorruptCheckpoint(
+                folder, "an empty folder here, which hides the model of this name that ships", "remove the folder"
+            )
         return folder
-    known = shipped()
     if str(path) in known:
         return known[str(path)]
     beside = sorted(file.parent.name for file in folder.parent.glob(f"*/{MANIFEST_FILE}"))

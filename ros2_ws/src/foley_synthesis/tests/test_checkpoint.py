@@ -80,6 +80,9 @@ def test_a_model_is_named_by_its_folder_or_as_one_that_ships(
     assert cp.located("here/flow") == Path("here/flow")
     monkeypatch.chdir(two_ship / "here")
     assert cp.located("flow") == Path("flow"), "a folder of one's own goes first"
+    (two_ship / "here" / "flow" / cp.MANIFEST_FILE).unlink()
+    with pytest.raises(cp.CorruptCheckpoint, match="hides the model of this name that ships"):
+        cp.located("flow")
 
 
 @pytest.mark.parametrize(
