@@ -121,7 +121,9 @@ def located(path: str | Path, cure: str = _CURE) -> Path:
     if folder.is_dir():
         if str(path) in known and not any(folder.iterdir()):
             raise CorruptCheckpoint(
-                folder, "an empty folder here, which hides the model of this name that ships", "remove the folder"
+                folder,
+                "an empty folder here, which hides the model of this name that ships",
+                "remove the folder",
             )
         return folder
     if str(path) in known:
