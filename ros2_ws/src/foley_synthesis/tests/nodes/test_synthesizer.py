@@ -240,6 +240,45 @@ def test_a_flow_is_heard_and_vis_says_the_material(
         rig.node._quietly(rig.node._release)
 
 
+@pytest.mark.real_time
+def test_the_sound_of_what_was_done_follows_it(
+    ros_context: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from foley_synthesis.live.plan_stream import PlanSound
+
+    told: list[
+        tuple[int, int, int]
+    ] = []  # when a chunk is made, what it is of, the newest pose that is known
+    chunk = PlanSound.chunk
+
+    def spied(self: Any, background: Any, now_ns: int, measured: Any = None) -> Any:
+        made = chunk(self, background, now_ns, measured)
+        if made is not None:
+            told.append((now_ns, made.begin_ns, int(measured.times_ns[-1])))
+        return made
+
+    monkeypatch.setattr(PlanSound, "chunk", spied)
+    checkpoint = _world().make_contact_flow(tmp_path / "contact")
+    rig = Rig(ros_context, {"checkpoint": str(checkpoint), "stream_lead_s": -0.7, "stream_measured": True})
+    try:
+        rig.activate()
+        rig.bench.transforms()
+        rig.seen()
+        contact_ns = rig.plan(1.0)
+        times, tips = rig.world.tap_path(contact_ns)
+
+        def moves() -> bool:
+            now_ns = rig.world.now_ns()
+            rig.bench.move(now_ns, tips[np.abs(times - now_ns).argmin()])
+            return len(told) >= 3
+
+        rig.context.spin_until(moves, 30.0, "chunks")
+        for made_ns, begin_ns, newest_ns in told:
+            assert begin_ns + 700_000_000 <= made_ns and newest_ns > begin_ns
+    finally:
+        rig.node._quietly(rig.node._release)
+
+
 @pytest.mark.parametrize("contact_rig", [0.0], indirect=True)
 def test_chunks_that_come_too_late_to_be_heard_are_counted_and_said(contact_rig: Rig) -> None:
     contact_rig.activate()
