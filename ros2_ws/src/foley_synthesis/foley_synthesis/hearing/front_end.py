@@ -45,7 +45,9 @@ class FrontEndConfig:
         if not 0 < self.low_hz < self.high_hz <= self.rate / 2:
             raise ValueError(f"high_hz is {self.high_hz}, must be in (low_hz, {self.rate / 2:.0f}]")
         if self.bands < 4 or self.before_frames < 1 or self.after_frames < 4:
-            raise ValueError(f"bands is {self.bands}, before_s {self.before_s}, after_s {self.after_s}: too little")
+            raise ValueError(
+                f"bands is {self.bands}, before_s {self.before_s}, after_s {self.after_s}: too little"
+            )
         if not self.empty_db < self.floor_db < 0:
             raise ValueError(f"floor_db is {self.floor_db}, must be in (empty_db, 0)")
 
@@ -96,7 +98,9 @@ def log_mel(
         known = known[at] if len(part) else known
     frames = config.frames + 2 * margin
     # Of the first frame's window, in samples of `sound`.
-    begin = round((0.5 - config.before_frames - margin) * config.hop - config.window / 2 - first * config.rate)
+    begin = round(
+        (0.5 - config.before_frames - margin) * config.hop - config.window / 2 - first * config.rate
+    )
     length = (frames - 1) * config.hop + config.window
     windows = _strided(_placed(sound, -begin, length), config)
     heard = _strided(_placed(known.astype(np.float32), -begin, length), config)
@@ -162,7 +166,12 @@ def _hann(size: int) -> NDArray[np.float32]:
 
 
 def _around(
-    samples: NDArray[np.floating], rate: int, onset_s: float, config: FrontEndConfig, heard_s: float, margin: int
+    samples: NDArray[np.floating],
+    rate: int,
+    onset_s: float,
+    config: FrontEndConfig,
+    heard_s: float,
+    margin: int,
 ) -> tuple[NDArray[np.floating], float]:
     """What the frames can reach of the samples, and when it begins after the onset [s]."""
     reach = config.window / config.rate + margin * config.hop_s

@@ -106,7 +106,9 @@ def load_hearing(path: str | Path) -> HearingFile:
         calibration = dict(facts.pop("calibration"))
         facts["domain"]
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CorruptCheckpoint(folder / CONFIG_FILE, f"sizes and weights do not fit ({error})", CURE) from error
+        raise CorruptCheckpoint(
+            folder / CONFIG_FILE, f"sizes and weights do not fit ({error})", CURE
+        ) from error
     own = {
         name.removeprefix(_CALIBRATION): value
         for name, value in tensors.items()

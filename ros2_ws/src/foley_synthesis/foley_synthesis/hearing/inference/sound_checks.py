@@ -51,4 +51,6 @@ def rise_db(samples: NDArray[np.float32], rate: int, onset_s: float, before_s: f
 def lost_in_background(samples: NDArray[np.float32], rate: int, onset_s: float) -> str:
     """Why there is no contact to be heard; empty where one stands out."""
     rise = rise_db(samples, rate, onset_s)
-    return f"no contact stands out: {rise:.1f} dB above what was heard before it" if rise < LEAST_RISE_DB else ""
+    return (
+        f"no contact stands out: {rise:.1f} dB above what was heard before it" if rise < LEAST_RISE_DB else ""
+    )

@@ -94,7 +94,8 @@ class HearingNet(nn.Module):
         found = self.squeeze(self.stages(self.stem(self._seen(features))))
         cells = (self.config.times, self.config.frequencies)
         pooled = torch.cat(
-            [functional.adaptive_avg_pool2d(found, cells), functional.adaptive_max_pool2d(found, cells)], dim=1
+            [functional.adaptive_avg_pool2d(found, cells), functional.adaptive_max_pool2d(found, cells)],
+            dim=1,
         )
         embedding = self.embed(pooled.flatten(1))
         kept = self.dropout(embedding)

@@ -140,7 +140,7 @@ def _mixed(heard: Tensor, other: Tensor, draw: _Draws, how: AugmentConfig) -> Te
 
 def _kept(shape: torch.Size, draw: _Draws, config: FrontEndConfig, how: AugmentConfig) -> Tensor:
     """What is still known, [n, frames, bands]."""
-    n, frames, bands = shape
+    _, frames, bands = shape
     device = draw.uniform(0.0, 1.0).device
     time = torch.arange(frames, device=device)[None, :, None]
     band = torch.arange(bands, device=device)[None, None]

@@ -32,15 +32,21 @@ def feature_key(config: FrontEndConfig) -> str:
 class Features:
     """Levels [n, frames + 2 MARGIN, bands] in dB, NaN where unknown, read from the disk as they are needed."""
 
-    def __init__(self, shards: list[NDArray[np.float16]]) -> None:
+    def __init__(self, shards: list[NDArray[np.float16]], rows: NDArray[np.int64] | None = None) -> None:
         self._shards = shards
         self._starts = np.cumsum([0, *(len(shard) for shard in shards)])
+        self._rows = np.arange(self._starts[-1]) if rows is None else rows
 
     def __len__(self) -> int:
-        return int(self._starts[-1])
+        return len(self._rows)
+
+    def of(self, rows: NDArray[np.int64]) -> Features:
+        """A part; nothing is read."""
+        return Features(self._shards, self._rows[rows])
 
     def take(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
         """Those of some rows."""
+        rows = self._rows[rows]
         taken = np.empty((len(rows), *self._shards[0].shape[1:]), np.float16)
         shard = np.searchsorted(self._starts, rows, side="right") - 1
         for index in np.unique(shard):

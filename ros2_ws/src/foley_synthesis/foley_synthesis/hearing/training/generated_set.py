@@ -1,4 +1,4 @@
-"""A generated set of single contacts, and of what is no contact: a folder of shards as `foley sim hearing` writes it."""
+"""A generated set of single contacts, and of what is no contact: a folder of shards as `foley sim hearing` writes."""
 
 from __future__ import annotations
 

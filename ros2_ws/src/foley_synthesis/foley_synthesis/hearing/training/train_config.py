@@ -34,13 +34,17 @@ class HearingTrainConfig:
     front_end: FrontEndConfig = dataclasses.field(default_factory=FrontEndConfig)
     augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
     objective: Objective = dataclasses.field(default_factory=Objective)
-    network: dict[str, Any] = dataclasses.field(default_factory=dict)  # fields of `NetConfig`, where not its own
+    network: dict[str, Any] = dataclasses.field(
+        default_factory=dict
+    )  # fields of `NetConfig`, where not its own
 
     def __post_init__(self) -> None:
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds are {self.seeds}, must be one or more, all different")
         if self.batch < 2 or self.validated < 1:
-            raise ValueError(f"batch is {self.batch}, must be 2 or more, and validated ({self.validated}) 1 or more")
+            raise ValueError(
+                f"batch is {self.batch}, must be 2 or more, and validated ({self.validated}) 1 or more"
+            )
         if not 0.0 <= self.no_contact_share < 1.0:
             raise ValueError(f"no_contact_share is {self.no_contact_share}, must be in [0, 1)")
         if not (math.isfinite(self.minutes) and self.minutes > 0):

@@ -38,15 +38,15 @@ class Clips:
         """Those that are contacts, or those that are none."""
         return np.flatnonzero(self.targets.contact.numpy() == contact)
 
+    def of(self, rows: NDArray[np.int64]) -> Clips:
+        """Some of them."""
+        return Clips(self.features.of(rows), self.targets.rows(torch.from_numpy(rows)))
+
     def some(self, count: int) -> Clips:
-        """So many of them, spread evenly."""
-        return self if len(self.features) <= count else _Part(self, count)
-
-
-class _Part(Clips):
-    def __init__(self, whole: Clips, count: int) -> None:
-        rows = np.linspace(0, len(whole.features) - 1, count).round().astype(np.int64)
-        super().__init__(Features([whole.features.take(rows)]), whole.targets.rows(torch.from_numpy(rows)))
+        """So many of them, spread evenly; all where there are fewer."""
+        if len(self.features) <= count:
+            return self
+        return self.of(np.linspace(0, len(self.features) - 1, count).round().astype(np.int64))
 
 
 def train_member(
