@@ -15,7 +15,8 @@ _EXEMPLARS, _ENCODER = 240, "efficientnet-lite0"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    parser.usage = "%(prog)s DATASET --out DIR [options]\n       %(prog)s hearing SET --validation SET --out DIR [options]"
+    ways = ("DATASET --out DIR [options]", "hearing SET --validation SET --out DIR [options]")
+    parser.usage = "\n       ".join(f"%(prog)s {way}" for way in ways)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = (
         "examples:\n"
