@@ -19,6 +19,7 @@ _BELIEF_FIELDS = (
     "roughness",
     "hollowness",
     "abstain",
+    "unsure",
     "calibrated_for",
 )
 

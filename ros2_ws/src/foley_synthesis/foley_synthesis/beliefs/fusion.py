@@ -78,11 +78,16 @@ def effective_number(n: int, correlation: float) -> float:
     return 0.0 if n <= 0 else n / (1.0 + (n - 1) * correlation)
 
 
+def _tells(item: Evidence) -> bool:
+    """Whether it says something of the material that is fit to be fused."""
+    return item.belief.fit and bool(item.belief.probabilities)
+
+
 def newest_sight(evidence: Iterable[Evidence]) -> list[Evidence]:
-    """All that was heard, and of what was seen the newest look; one that abstains does not hide one that does not."""
+    """All that was heard, and of what was seen the newest look that is fit to be fused, or the newest of all."""
     items = list(evidence)
     seen = [item for item in items if item.kind == "seen"]
-    kept = max(reversed(seen), key=lambda item: (not item.belief.abstain, item.time_ns), default=None)
+    kept = max(reversed(seen), key=lambda item: (_tells(item), item.time_ns), default=None)
     return [item for item in items if item.kind == "heard" or item is kept]
 
 
@@ -154,9 +159,10 @@ def _same_vocabulary(evidence: Sequence[Evidence]) -> list[Evidence]:
 def fuse(evidence: Iterable[Evidence], config: FusionConfig | None = None) -> FusedBelief:
     """Fuse all evidence about one object.
 
-    Evidence that abstains is left out of the numbers as long as there is other evidence, and counted all the
-    same. The belief abstains when nothing but such evidence is left, and when its most probable class is not probable
-    enough for an answer: `answers` says from where on the risk of one is bounded.
+    Evidence that abstains is left out of the numbers as long as there is other evidence, and counted all the same; but
+    what is merely unsure is used: its probabilities are calibrated, and weigh as little as they say. The belief
+    abstains when there is nothing fit to be used, and when its most probable class is not probable enough for an
+    answer: `answers` says from where on the risk of one is bounded.
 
     Raises:
         ValueError: probabilities over vocabularies of different size.
@@ -166,12 +172,13 @@ def fuse(evidence: Iterable[Evidence], config: FusionConfig | None = None) -> Fu
     if not items:
         return FusedBelief()
     heard = [item for item in items if item.kind == "heard"]
-    trusted = [item for item in items if not item.belief.abstain]
-    used = trusted or items
+    fit = [item for item in items if item.belief.fit]
+    used = fit or items
     with_classes = _same_vocabulary(used)
     p = _classes(with_classes, config) if with_classes else np.zeros(0)
     mean, std = _gaussian(_finite(used, "log10_e_mean"), config)
-    doubt = "all its evidence abstains" if not trusted else _doubt(p, with_classes, config)
+    telling = [item for item in fit if item.belief.probabilities]
+    doubt = _doubt(p, telling, config)
     return FusedBelief(
         MaterialBelief(
             probabilities=tuple(p.tolist()),
@@ -180,7 +187,7 @@ def fuse(evidence: Iterable[Evidence], config: FusionConfig | None = None) -> Fu
             roughness=_average(_finite(used, "roughness"), "roughness", config),
             hollowness=_average(_finite(used, "hollowness"), "hollowness", config),
             abstain=bool(doubt),
-            calibrated_for=_calibrated_for(used, trusted, config),
+            calibrated_for=_calibrated_for(telling, config),
             reason=doubt,
         ),
         contacts_heard=len(heard),
@@ -190,32 +197,32 @@ def fuse(evidence: Iterable[Evidence], config: FusionConfig | None = None) -> Fu
     )
 
 
-def _kinds(used: Sequence[Evidence]) -> tuple[int, bool]:
+def _kinds(telling: Sequence[Evidence]) -> tuple[int, bool]:
     """How many contacts were heard, and whether there was sight."""
-    heard = sum(item.kind == "heard" for item in used)
-    return heard, heard < len(used)
+    heard = sum(item.kind == "heard" for item in telling)
+    return heard, heard < len(telling)
 
 
-def _doubt(p: NDArray[np.float64], used: Sequence[Evidence], config: FusionConfig) -> str:
+def _doubt(p: NDArray[np.float64], telling: Sequence[Evidence], config: FusionConfig) -> str:
     """Why these probabilities are no answer; empty where they are one."""
-    if p.size == 0:
-        return "no evidence says anything of the material"
+    if not telling:
+        return "no evidence about the material that does not abstain"
     best = float(p.max())
     if config.answers is None:
+        if all(item.belief.abstain for item in telling):
+            return "all its evidence is unsure"
         return "" if best >= config.abstain_below else f"no class is {config.abstain_below:g} probable"
-    rule = rule_for(config.answers, *_kinds(used))
+    rule = rule_for(config.answers, *_kinds(telling))
     if rule is None or not rule.answers:
         return "the risk of an answer on such evidence has no bound that is low enough"
     return "" if best >= rule.least_probability else f"no class is {rule.least_probability:.2f} probable"
 
 
-def _calibrated_for(used: Sequence[Evidence], trusted: Sequence[Evidence], config: FusionConfig) -> str:
+def _calibrated_for(telling: Sequence[Evidence], config: FusionConfig) -> str:
     """A fused belief has to earn its calibration; a single contact as the model gave it keeps its own."""
-    if not trusted:
-        return ""
     if config.calibrated_for:
-        rule = rule_for(config.answers or (), *_kinds(used))
+        rule = rule_for(config.answers or (), *_kinds(telling))
         return "" if rule is None else f"{config.calibrated_for}, {rule.text}"
-    single = used[0] if len(used) == 1 and used[0].kind == "heard" else None
+    single = telling[0] if len(telling) == 1 and telling[0].kind == "heard" else None
     untouched = config.heard_weight == 1.0 and config.temperature == 1.0
     return single.belief.calibrated_for if single is not None and untouched else ""

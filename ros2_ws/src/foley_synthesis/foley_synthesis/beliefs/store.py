@@ -113,8 +113,8 @@ class BeliefStore:
         return f"place_{self._named}"
 
     def add(self, object_id: str, item: Evidence) -> None:
-        """Add one piece. What was heard replaces an older one of the same key; of what was seen the newest stays, and
-        one that abstains never takes the place of one that does not.
+        """Add one piece. What was heard replaces an older one of the same key; of what was seen the newest stays,
+        which one that is not fit to be fused never replaces.
 
         Raises:
             EvidenceError: no object, or probabilities over another vocabulary.

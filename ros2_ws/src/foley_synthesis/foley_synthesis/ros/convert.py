@@ -123,6 +123,8 @@ def sight_of(message: MaterialEstimate, vocabulary: Vocabulary, model_id: str = 
                 hollowness=float(message.hollowness),
                 abstain=bool(message.abstain),
                 calibrated_for=message.calibrated_for,
+                # Sight abstains for its entropy alone; without a calibration nobody knows what that entropy is worth.
+                unsure=bool(message.abstain and message.calibrated_for),
             ),
             position=point_of(message.position),
         )

@@ -119,6 +119,17 @@ def test_a_look_that_abstains_hides_no_earlier_one_and_says_nothing() -> None:
     assert alone.belief.probabilities == pytest.approx(WOOD) and alone.contacts_predicted == 1
 
 
+def test_what_is_unsure_is_used_and_is_no_answer_alone() -> None:
+    unsure = seen(p=(0.45, 0.45, 0.1), abstain=True, unsure=True)
+    both = fuse([heard(p=(0.5, 0.25, 0.25)), unsure])
+    product = np.array([0.5, 0.25, 0.25]) * np.array([0.45, 0.45, 0.1])
+    assert both.belief.probabilities == pytest.approx(product / product.sum()) and not both.belief.abstain
+    assert fuse([unsure]).belief.abstain
+    ruled = FusionConfig(answers=(AnswerRule(0, True, 0.4, 0.2, 9, 9),))
+    assert not fuse([unsure], ruled).belief.abstain, "the rule says how often such beliefs are right"
+    assert not unsure.belief.abstaining("clipped").fit
+
+
 # ---- answers -----------------------------------------------------------------------------------------------
 RULES = (
     AnswerRule(1, False),
@@ -228,6 +239,7 @@ def test_entropy(p: tuple[float, ...], expected: float) -> None:
         ({"probabilities": (-0.1, 1.1)}, "probabilities"),
         ({"log10_e_mean": 9.0}, "log10_e_std"),
         ({"roughness": math.inf}, "roughness"),
+        ({"unsure": True}, "unsure"),
     ],
 )
 def test_bad_evidence_is_refused(changes: dict[str, object], named: str) -> None:

@@ -162,6 +162,12 @@ def test_bad_sight_is_refused(changes: dict[str, Any], said: str) -> None:
         convert.sight_of(estimate(**changes), WORDS)
 
 
+def test_unsure_sight_is_fit_to_be_fused_where_it_is_calibrated() -> None:
+    assert not convert.sight_of(estimate(), WORDS).belief.fit
+    calibrated = convert.sight_of(estimate(calibrated_for="sim: one predicted contact"), WORDS)
+    assert calibrated.belief.fit and calibrated.belief.abstain
+
+
 def test_sight_of_another_model_is_refused_where_one_was_fitted() -> None:
     assert convert.sight_of(estimate(), WORDS, "abc").kind == "seen"
     with pytest.raises(common.ConversionError, match="fitted for `other`"):
