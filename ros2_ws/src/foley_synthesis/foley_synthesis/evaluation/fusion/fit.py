@@ -8,7 +8,7 @@ is taken from a grid.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,24 @@ class Case:
     evidence: tuple[Evidence, ...]
 
 
+def drawn_contacts(
+    objects: Sequence[TouchedObject], contacts: int, rng: np.random.Generator
+) -> Iterator[tuple[TouchedObject, NDArray[np.int64]]]:
+    """Contacts drawn from each object that has so many fit to be fused."""
+    for thing in objects:
+        rows = np.flatnonzero([item.belief.fit for item in thing.heard])
+        if len(rows) >= contacts:
+            yield thing, rng.choice(rows, contacts, replace=False)
+
+
+def case_of(thing: TouchedObject, rows: NDArray[np.int64], *, heard: bool, seen: bool) -> Case | None:
+    """What was heard of an object, seen of it, or both; None where it was to be seen and was not."""
+    evidence = newest_sight(thing.evidence(rows, heard=heard, seen=seen))
+    if seen and not any(item.kind == "seen" and item.belief.fit for item in evidence):
+        return None
+    return Case(thing.scene, thing.object_id, thing.label, tuple(evidence))
+
+
 def drawn_cases(
     objects: Sequence[TouchedObject],
     contacts: int,
@@ -43,18 +61,11 @@ def drawn_cases(
     heard: bool = True,
     seen: bool = True,
 ) -> list[Case]:
-    """Contacts drawn from each object that has so many fit to be fused; with ``seen``, objects without sight are left out."""
-    cases = []
-    for thing in objects:
-        rows = np.flatnonzero([item.belief.fit for item in thing.heard])
-        if len(rows) < contacts:
-            continue
-        drawn = rng.choice(rows, contacts, replace=False)
-        evidence = newest_sight(thing.evidence(drawn, heard=heard, seen=seen))
-        if seen and not any(item.kind == "seen" and item.belief.fit for item in evidence):
-            continue
-        cases.append(Case(thing.scene, thing.object_id, thing.label, tuple(evidence)))
-    return cases
+    """One case of each object that has so many contacts, and sight where it is asked for."""
+    found = (
+        case_of(thing, rows, heard=heard, seen=seen) for thing, rows in drawn_contacts(objects, contacts, rng)
+    )
+    return [case for case in found if case is not None]
 
 
 def fitting_cases(objects: Sequence[TouchedObject], seed: int, draws: int = 4) -> list[Case]:
@@ -94,15 +105,12 @@ def _rows(cases: Sequence[Case]) -> _Rows:
     heard, seen, count = [], [], []
     for case in cases:
         used = [item for item in case.evidence if item.belief.fit]
+        labels = len(used[0].belief.probabilities)
         logs = {
-            kind: [
-                np.log(np.clip(o.belief.p(), FLOOR / len(o.belief.probabilities), None))
-                for o in used
-                if o.kind == kind
-            ]
+            kind: [np.log(np.clip(o.belief.p(), FLOOR / labels, None)) for o in used if o.kind == kind]
             for kind in ("heard", "seen")
         }
-        nothing = np.zeros(len(used[0].belief.probabilities))
+        nothing = np.zeros(labels)
         heard.append(np.mean(logs["heard"], axis=0) if logs["heard"] else nothing)
         seen.append(logs["seen"][0] if logs["seen"] else nothing)
         count.append(len(logs["heard"]))
