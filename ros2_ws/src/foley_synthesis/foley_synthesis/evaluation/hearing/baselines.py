@@ -16,12 +16,7 @@ from foley_synthesis.evaluation.windows.kept import key_of
 from foley_synthesis.flow.what import MATERIALS
 from foley_synthesis.metrics.classification import balanced_accuracy
 
-STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # C of the logistic regression, chosen by leaving sources out of its training
-    1e-3,
-    1e-2,
-    1e-1,
-    1.0,
-)  # C of the logistic regression, chosen by leaving sources out of its training
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # C of the logistic regression, chosen by leaving out sources of its own
 FEW_STRENGTH = 1e-1  # of one that is fitted on a few taps, where nothing can be left out
 MFCC_RATE = 22_050
 _COEFFICIENTS, _BANDS, _FFT, _HOP = 20, 40, 512, 220
