@@ -10,6 +10,7 @@ textures, at the best shift in time, reaches a threshold; groups are what is con
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -60,14 +61,15 @@ def fingerprint(samples: NDArray[np.float32], rate: int) -> Fingerprint:
 
 def _filters() -> NDArray[np.float64]:
     """Triangles [bands, bins], evenly spaced in the ERB-rate scale."""
-    edges = np.linspace(*(21.4 * np.log10(1.0 + 0.00437 * np.array([_LOWEST_HZ, _HIGHEST_HZ]))), _BANDS + 2)
+    low_erb, high_erb = (21.4 * math.log10(1.0 + 0.00437 * hz) for hz in (_LOWEST_HZ, _HIGHEST_HZ))
+    edges = np.linspace(low_erb, high_erb, _BANDS + 2)
     hz = (10.0 ** (edges / 21.4) - 1.0) / 0.00437
     bins = np.fft.rfftfreq(_WINDOW, 1.0 / _RATE)[None]
     step = _RATE / _WINDOW
     low, middle, high = (part[:, None] for part in (hz[:-2], hz[1:-1], hz[2:]))
     rising = (bins - low) / np.maximum(middle - low, step)
     falling = (high - bins) / np.maximum(high - middle, step)
-    return np.maximum(np.minimum(np.minimum(rising, falling), 1.0), 0.0)
+    return np.asarray(np.clip(np.minimum(rising, falling), 0.0, 1.0))
 
 
 def _slow_course(db: NDArray[np.float64]) -> NDArray[np.float64]:
