@@ -10,15 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_perception.audio.onset import OnsetDetector
-from foley_perception.audio.onset_config import OnsetConfig
+from foley_perception.audio.contact_onsets import ContactFinder
 from foley_perception.audio.resample import resampled
 from foley_perception.audio.sound_file import UnreadableSound, read_sound
 from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.hearing.inference.heard_model import SILENCE_DBFS, HeardModel
 from foley_synthesis.hearing.inference.hum import hum_dbfs
 
-_LEAST_GAP_S = 0.15  # between two contacts
 _SEARCHED_HZ = 48_000  # the highest rate at which onsets are searched
 _CONTEXT_BEFORE_S, _CONTEXT_AFTER_S = 0.25, 0.75
 _HUM_BEFORE_S = 0.01
@@ -71,9 +69,12 @@ def pick_onsets(samples: NDArray[np.float32], rate: int) -> list[float]:
         return [0.0]
     level = np.square(samples[: len(samples) // hop * hop]).reshape(-1, hop).mean(axis=1)
     quiet = int(level.argmin()) * hop
-    detector = OnsetDetector(OnsetConfig(sample_rate=rate, min_interval_s=_LEAST_GAP_S))
-    detector.expect(samples[quiet : quiet + hop])
-    times = [onset.sample / rate for onset in detector.process(samples)]
+    finder = ContactFinder(rate)
+    finder.expect(samples[quiet : quiet + hop])
+    began: dict[int, float] = {}
+    for contact in [*finder.process(samples), *finder.finish()]:
+        began[contact.number] = contact.sample / rate  # the last word on where it begins
+    times = list(began.values())
     loudest = int(level.argmax())
     if not times and level[loudest] > _LEAST_SWELL * max(float(np.median(level)), 1e-14):
         # Nothing that the detector takes for a contact: the loudest moment is what the file is about.
