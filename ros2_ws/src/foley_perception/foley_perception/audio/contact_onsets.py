@@ -3,10 +3,10 @@
 A strike seldom makes one onset: it bounces, rattles and echoes, its partials beat, and a scratch is a row of small
 releases. What tells a contact from what belongs to the one before is the sound it adds:
 
-* Nothing within `least_gap_s` is another contact. Where it is far louder than what came before it (a finger that brushes
-  before it knocks), the contact begins there.
-* Its bands rise over the loudest of the last tenth of a second. A beat lasts less than that or lifts few bands; the
-  releases of a scratch lift all of them by little.
+* Nothing within `least_gap_s` is another contact. Where it is far louder than what came before it (a finger that
+  brushes before it knocks), the contact begins there.
+* Its bands rise over the loudest of the last tenth of a second, and by more than they did anywhere in the last second.
+  A beat lasts less than that or lifts few bands; the releases of a scratch rise as others did before them.
 * What it adds is not masked: a contact's own rattles and echoes fall away, so the bar that later sound has to pass
   starts below the contact's level and falls, as forward masking does in the ear (Moore, An Introduction to the
   Psychology of Hearing, 6th ed., section 3.9; the figures here are chosen for rooms and rattles, not for ears).
@@ -27,6 +27,9 @@ from foley_perception.audio.onset_config import BankConfig, OnsetConfig
 
 Samples = NDArray[np.float32]
 Array = NDArray[np.float64]
+
+
+BANDS = BankConfig(0.010, 16, 100.0, 12_000.0, 4, 2.5, 3, 6.0)  # only their levels are used
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,18 +56,10 @@ class ContactConfig:
     texture_db: float = 6.0  # are to be surpassed by this
     mask_db: float = 20.0  # below a contact's level, at once
     mask_fall_db_s: float = 30.0
-    bands: BankConfig = BankConfig(0.010, 16, 100.0, 12_000.0, 4, 2.5, 3, 6.0)
+    bands: BankConfig = BANDS
 
     def __post_init__(self) -> None:
-        for name in (
-            "least_gap_s",
-            "brush_db",
-            "before_s",
-            "after_s",
-            "rise_db",
-            "mask_db",
-            "mask_fall_db_s",
-        ):
+        for name in (f.name for f in dataclasses.fields(self) if f.name != "bands"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} is {value}, must be positive")
@@ -157,16 +152,15 @@ class ContactFinder:
         level = 10.0 * math.log10(max(added, 1e-12))
         if self._last is None:
             return self._tell(0, sample, level)
-        since = (sample - self._last.sample) / self.sample_rate
-        if since < self.config.least_gap_s:
-            if level > self._loudest + self.config.brush_db:
+        c = self.config
+        if sample - self._last.sample < c.least_gap_s * self.sample_rate:
+            if level > self._loudest + c.brush_db:
                 return self._tell(self._last.number, sample, level, moved=True)
             self._loudest = max(self._loudest, level)
             return None
-        if level < self._masked(sample) - self.config.mask_db:
+        if level < self._masked(sample) - c.mask_db:
             return None
         usual = self._usual(levels, at, sample)
-        c = self.config
         if not (
             rise > max(c.rise_db, usual[0] + c.texture_db) or jump > max(c.jump_db, usual[1] + c.texture_db)
         ):
