@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from foley_synthesis.hearing.listening.capture import Capture, CaptureError, Chunk, Microphone, devices
 from foley_synthesis.hearing.listening.listener import best_of, likeliest
 from foley_synthesis.hearing.listening.live import Estimate, LiveListening
@@ -72,7 +74,7 @@ def listen_live(args: argparse.Namespace, model: Listener, capture: Capture) -> 
                     )
                     file.flush()
 
-        _warm_up(model)
+        _warm_up(model, capture.sample_rate)
         arrived_s = time.monotonic()
         try:
             with capture:
@@ -92,10 +94,14 @@ def listen_live(args: argparse.Namespace, model: Listener, capture: Capture) -> 
     return 0
 
 
-def _warm_up(model: Any) -> None:
-    """The first prediction is slow, and the first contact should not wait for it."""
-    if hasattr(model, "warm_up"):
-        model.warm_up()
+def _warm_up(model: Listener, rate: int) -> None:
+    """One throw-away contact, so that the first real one need not wait for what is imported and planned once."""
+    noise = np.random.default_rng(0).standard_normal((2 * rate, 1)).astype(np.float32) * 1e-3
+    noise[rate // 2 : rate // 2 + rate // 50] *= 300.0
+    live = LiveListening(model, rate)
+    for estimates in (live.process(Chunk(noise, 0.0)), live.finish()):
+        for _ in estimates:
+            pass
 
 
 def _line(estimate: Estimate, late_s: float) -> str:

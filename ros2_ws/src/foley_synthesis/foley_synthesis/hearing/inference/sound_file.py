@@ -23,7 +23,8 @@ SEARCHED_HZ = 48_000  # the highest rate at which onsets are searched
 _CONTEXT_BEFORE_S, _CONTEXT_AFTER_S = 0.25, 0.75
 _LEAD_S = 0.03  # before the next contact, which may have begun by then
 _LEAST_S = 0.3  # of sound for a model that needs to hear a contact whole, even if the next one is in it
-_HUM_BEFORE_S = 0.01
+_HUM_BEFORE_S, _HUM_AFTER_S = 0.01, 0.25
+_STEADY = 10.0**-0.1  # power of what goes on against what it was before
 _LEAST_OVER_HUM_DB = 30.0  # the contact's peak over the hum's RMS; nearer, hum is taken for something soft
 _LEAST_OFFSET = 1e-3  # -60 dBFS; what is constant is no sound, and would begin with a step
 _LEAST_SWELL = 10.0**0.6  # power of the loudest moment against the usual one, where there is no onset
@@ -121,10 +122,24 @@ def hear_contact(
     # Clipping shows in the samples as they were recorded, so those are what the model gets.
     piece = samples[begin : round(end_s * rate)]
     belief, heard = perceive(model, piece, rate, onset_s - begin / rate, heard_s)
-    hum = hum_dbfs(piece[: max(round((onset_s - _HUM_BEFORE_S) * rate) - begin, 0)], rate)
+    at = round(onset_s * rate) - begin
+    hum = max(
+        hum_dbfs(piece[: max(at - round(_HUM_BEFORE_S * rate), 0)], rate),
+        _steady_hum_dbfs(piece[at + round(_HUM_AFTER_S * rate) :], rate),
+    )
     if not belief.abstain and hum > _dbfs(piece) - _LEAST_OVER_HUM_DB:
         belief = belief.abstaining(f"the mains hum at {hum:.0f} dBFS, too near to the contact's level")
     return HeardContact(onset_s, _dbfs(piece), belief, heard)
+
+
+def _steady_hum_dbfs(rest: NDArray[np.float32], rate: int) -> float:
+    """Hum that began with the onset and goes on, as where a recording is switched on; a ring would fade."""
+    half = len(rest) // 2
+    early, late = (
+        float(np.square(part, dtype=np.float64).mean()) if half else 0.0
+        for part in (rest[:half], rest[half:])
+    )
+    return hum_dbfs(rest, rate) if late > _STEADY * early else -math.inf
 
 
 def _dbfs(samples: NDArray[np.float32]) -> float:

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 DEFAULT = "default"
-_MOST_CHANNELS = 8
+_MOST_CHANNELS = 2  # sound servers offer dozens, which are mixtures of these
 _QUEUED = 256  # chunks; at 10 ms each, as long as a worker may be late
+_POLL_S = 0.05
 _SILENT_S = 3.0  # without a chunk, after which a device is taken for dead
 
 
@@ -64,15 +65,16 @@ class Mailbox:
 
     def chunks(self, ended: threading.Event, patience_s: float = _SILENT_S) -> Iterator[Chunk]:
         """Until it has ended and is empty. Raises CaptureError where nothing comes for so long."""
-        heard = time.monotonic()
+        empty = 0  # polls, and no clock: whoever was stopped for a while has not waited
         while True:
             try:
-                yield self._chunks.get(timeout=0.05)
-                heard = time.monotonic()
+                yield self._chunks.get(timeout=_POLL_S)
+                empty = 0
             except queue.Empty:
                 if ended.is_set():
                     return
-                if time.monotonic() - heard > patience_s:
+                empty += 1
+                if empty * _POLL_S > patience_s:
                     raise CaptureError(
                         f"nothing came in for {patience_s:.0f} s; is the microphone still plugged in?"
                     ) from None
@@ -129,7 +131,7 @@ def sounddevice() -> Any:
         import sounddevice as sound
     except ImportError as error:
         raise CaptureError(
-            "the package `sounddevice` is missing; `pip install sounddevice`, or the extra `foley_synthesis[microphone]`"
+            "the package `sounddevice` (the extra `microphone`) is missing; `pip install sounddevice`"
         ) from error
     except OSError as error:  # the package is there, the library is not
         raise CaptureError(f"PortAudio is missing ({error}); `sudo apt install libportaudio2`") from error

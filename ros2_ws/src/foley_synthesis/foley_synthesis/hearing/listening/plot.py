@@ -39,7 +39,8 @@ def draw(file: HeardFile, path: Path) -> None:
     shown = file.contacts[:MOST_CONTACTS]
     lines = math.ceil(len(shown) / _ACROSS)
     figure = Figure(figsize=(13.0, 4.6 + 3.1 * lines), dpi=100, layout="constrained")
-    top, *below = figure.subfigures(2, 1, height_ratios=(4.6, 3.1 * lines)) if lines else (figure,)
+    parts: Any = figure.subfigures(2, 1, height_ratios=(4.6, 3.1 * lines)) if lines else [figure]
+    top, *below = parts
     wave, spectrum = top.subplots(2, 1, sharex=True, height_ratios=(1, 2))
     _waveform(wave, file)
     _spectrogram(spectrum, file)

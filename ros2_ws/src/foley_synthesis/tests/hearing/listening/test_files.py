@@ -159,6 +159,23 @@ def test_a_file_trimmed_to_its_onset_is_one_contact(model: HeardModel, tmp_path:
     assert [c.time_s for c in heard.contacts] == pytest.approx([0.0], abs=0.01)
 
 
+def test_hum_that_is_switched_on_is_no_material(model: HeardModel, tmp_path: Path) -> None:
+    t = np.arange(2 * RATE) / RATE
+    hum = sum(np.sin(2 * np.pi * 50 * k * t + k) / k for k in range(1, 9))
+    sound = 1e-4 * np.random.default_rng(0).standard_normal(3 * RATE)
+    sound[RATE:] += 0.01 * np.asarray(hum)
+    struck = sound.copy()
+    tap = ring(1000.0, 2.0)[:RATE]  # that lasts, at a multiple of the mains
+    struck[2 * RATE :] += 3.0 * tap
+    soundfile.write(tmp_path / "hum.wav", sound, RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "struck.wav", struck - sound, RATE, subtype="FLOAT")
+    (contact,) = hear_file(tmp_path / "hum.wav", model).contacts
+    assert contact.time_s == pytest.approx(1.0, abs=0.02)
+    assert contact.belief.abstain and "mains hum at" in contact.belief.reason
+    (contact,) = hear_file(tmp_path / "struck.wav", model).contacts
+    assert contact.time_s == pytest.approx(2.0, abs=0.01) and "hum" not in contact.belief.reason
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
