@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
 
     sleep_while_waiting()
     from foley_synthesis.checkpoint import CorruptCheckpoint
-    from foley_synthesis.hearing.inference.heard_model import HeardModel
+    from foley_synthesis.hearing.inference.opened import open_heard
 
     if wrong := _misuse(args):
         return _error(wrong)
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
 
         return list_inputs()
     try:
-        model = HeardModel.load(args.checkpoint, threads=args.threads)
+        model = open_heard(args.checkpoint, threads=args.threads)
     except CorruptCheckpoint as error:
         return _error(str(error))
     if args.live is not None:
