@@ -38,7 +38,8 @@ class Stage:
         """Of each material of the sets' vocabulary, from logits [m] and an embedding [e]; what is new is impossible
         where nothing was adapted."""
         if self.adaptation is not None:
-            return self.adaptation.probabilities(logits[None] / self.temperature, embedding[None])[0]
+            adapted = self.adaptation.probabilities(logits[None] / self.temperature, embedding[None])
+            return np.asarray(adapted[0])
         known = softmax(logits, self.temperature)
         return np.asarray(np.pad(known, (0, len(self.sets.vocabulary) - len(known))))
 
