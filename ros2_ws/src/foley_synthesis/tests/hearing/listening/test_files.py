@@ -91,9 +91,10 @@ def test_sets_and_actions_are_shown_where_a_model_says_them(model: HeardModel) -
     file = HeardFile(Path("taps.wav"), contacts)
     console = Console(width=200)
     with console.capture() as captured:
-        console.print(rich_table([file], {file.path: file.path}))
+        console.print(rich_table([file], {file.path: file.path}, console.width))
     text = captured.get()
     assert "hard and ringing: metal, glass or ceramic (90 %)" in text and "hit 0.80" in text
+    assert "time [s]" in text and "level [dBFS]" in text and "log10 E [Pa]" in text
     row = csv_row(contacts[0])
     assert row["material_set"] == "metal|glass|ceramic" and row["family"] == "hard" and row["action"] == "hit"
     assert contacts[0].to_dict()["material_set"] == ["metal", "glass", "ceramic"]
