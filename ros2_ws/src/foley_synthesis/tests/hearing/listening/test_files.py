@@ -13,8 +13,8 @@ import soundfile
 from foley_synthesis.commands import listen
 from foley_synthesis.hearing.inference.heard_model import HeardModel
 from foley_synthesis.hearing.inference.sound_file import listen as listen_to
-from foley_synthesis.hearing.listening.files import HeardFile, hear_file, short_names, sound_files
 from foley_synthesis.hearing.listening import plot
+from foley_synthesis.hearing.listening.files import HeardFile, hear_file, short_names, sound_files
 from foley_synthesis.hearing.listening.plot import draw, log_spectrogram
 from foley_synthesis.hearing.listening.table import COLUMNS, csv_row, rich_table
 
