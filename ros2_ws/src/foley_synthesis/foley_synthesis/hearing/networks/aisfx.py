@@ -63,6 +63,13 @@ def _mel() -> nn.Module:
     import torchaudio
 
     transform: nn.Module = torchaudio.transforms.MelSpectrogram(
-        RATE, n_fft=_FFT, hop_length=_HOP, n_mels=_BANDS, f_min=0.0, f_max=RATE / 2, power=2.0, mel_scale="htk"
+        RATE,
+        n_fft=_FFT,
+        hop_length=_HOP,
+        n_mels=_BANDS,
+        f_min=0.0,
+        f_max=RATE / 2,
+        power=2.0,
+        mel_scale="htk",
     )
     return transform
