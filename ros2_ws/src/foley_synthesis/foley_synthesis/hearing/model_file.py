@@ -1,7 +1,7 @@
 """A trained hearing model as a folder of plain files.
 
-model.safetensors   weights of the members (`member0.`, ...) and tensors of its calibration (`calibration.`); where it
-                    also hears recordings, of frozen networks, heads (`yamnet.`, `aisfx.`, `heads.`) and their calibration
+model.safetensors   weights of the members (`member0.`, ...) and tensors of its calibration (`calibration.`);
+                    where it also hears recordings, frozen networks (`yamnet.`, `aisfx.`), `heads.` and `recorded.`
 config.yaml         schema, sizes, vocabulary, calibration, what it was trained on
 CARD.md             what it is, what it was trained on, where it fails; not part of the model's identity
 metrics.json        figures of the training; not part of it either

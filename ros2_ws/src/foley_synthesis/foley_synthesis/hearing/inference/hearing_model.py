@@ -48,7 +48,7 @@ class HearingModel:
         adaptation: HearingAdaptation | None = None,
         recordings_only: bool = False,
     ) -> None:
-        """See :meth:`load`. Raises CorruptCheckpoint where its calibration cannot be read, or the adaptation is foreign."""
+        """See :meth:`load`. Raises CorruptCheckpoint: its calibration cannot be read, or the adaptation is foreign."""
         import torch
 
         torch.set_num_threads(threads)

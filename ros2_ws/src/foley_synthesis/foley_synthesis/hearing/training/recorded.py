@@ -45,7 +45,7 @@ class RecordedConfig:
     validation: int = 1500
     world: int = 2000
     jobs: int = 2
-    heads: HeadsConfig = HeadsConfig()
+    heads: HeadsConfig = dataclasses.field(default_factory=HeadsConfig)
 
 
 def add_recorded(
@@ -133,7 +133,7 @@ def save_with_recorded(file: HearingFile, path: Path, figures: dict[str, Any]) -
 
 
 def shifted(heads: LinearHeads, heard: Recordings, labels: tuple[str, ...]) -> LinearHeads:
-    """Biases of the asked materials moved half-way to where recordings, whose labels are not looked at, name them evenly.
+    """Biases of the asked materials moved half-way to where recordings are named evenly, whichever they are.
 
     Simulation cannot know how a source is equalised, cut and compressed, which moves all its sounds alike.
     """
