@@ -212,10 +212,10 @@ def material_rate(
     m: MaterialSample, hz: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Decay rate [m] that the matter causes, scattered as specimens do, and by what is done to them."""
-    eta = m.loss_factor * math.exp(rng.normal(0.0, 0.45))
-    if rng.random() < 0.25:  # painted, coated, cracked, filled, or of several parts
+    eta = m.loss_factor * math.exp(rng.normal(0.0, 0.35))
+    if rng.random() < 0.15:  # painted, coated, cracked, filled, or of several parts
         eta = max(eta, 3e-4) * log_uniform(rng, 1.5, 8.0) + log_uniform(rng, 2e-4, 4e-3)
-    slope = float(rng.normal(0.0, 0.25))
+    slope = float(rng.normal(0.0, 0.15))
     omega = 2 * np.pi * hz
     of_mode = np.exp(rng.normal(0.0, 0.25, hz.size))
     curve = np.clip(hz / 1000.0, 0.05, 20.0) ** slope

@@ -37,6 +37,7 @@ from foley_sim.materials import MATERIALS
 LEAST_SNR_DB = -3.0
 """In its best octave; a contact that is fainter is drawn again."""
 _WINDOW = int(0.05 * RATE)
+_ATTACK = int(0.008 * RATE)
 _EDGES_HZ = np.array([90, 180, 355, 710, 1400, 2800, 5600, 12000.0])
 
 
@@ -117,7 +118,7 @@ def _source(
     base = np.zeros(SAMPLES, np.float32)
     _answer(base, body, action, striker, support, rng)
     total = np.zeros(FFT // 2 + 1, np.complex64)
-    click = log_uniform(rng, 0.02, 1.0)
+    click = log_uniform(rng, 0.01, 0.7)
     for pulses in (force.at_body, force.elsewhere):
         if not pulses.any():
             continue
@@ -150,13 +151,13 @@ def _answer(
 ) -> None:
     """Add the impulse responses of what sounds as well: the striker, the table, something loose."""
     s = STRIKER.get(striker)
-    if s is not None and s.hz[1] > 0 and rng.random() < 0.5:
-        _ring(out, rng, int(rng.integers(1, 8)), s.hz, s.rate, rng.uniform(-35, -4))
-    if support in ("table", "foam", "bedded") and rng.random() < 0.7:
+    if s is not None and s.hz[1] > 0 and rng.random() < 0.35:
+        _ring(out, rng, int(rng.integers(1, 8)), s.hz, s.rate, rng.uniform(-40, -8))
+    if support in ("table", "foam", "bedded") and rng.random() < 0.6:
         kind = int(rng.integers(3))  # wood, metal, stone or plastic slab
         hz = ((60, 2500), (80, 6000), (100, 5000))[kind]
         rate = ((60, 500), (15, 250), (100, 900))[kind]
-        _ring(out, rng, 24, hz, rate, rng.uniform(-25, 0) - (10 if support == "foam" else 0))
+        _ring(out, rng, 24, hz, rate, rng.uniform(-32, -4) - (10 if support == "foam" else 0))
     if body.hz.size == 0 or body.material.youngs_modulus < 1e8:  # matter that gives way: a thump
         _ring(out, rng, 4, (40, 400), (50, 400), rng.uniform(-15, 5))
 
@@ -182,7 +183,8 @@ def _ring(
 
 
 def _normalise(ir: Array) -> None:
-    size = math.sqrt(float(np.dot(ir, ir)))
+    """To unit energy while it begins, as loud things and dull ones are struck; what rings on has more in all."""
+    size = math.sqrt(float(np.dot(ir[:_ATTACK], ir[:_ATTACK])))
     if size > 0:
         ir /= np.float32(size)
 
@@ -207,7 +209,7 @@ def _mix(x: Array, n: Array, rng: np.random.Generator) -> tuple[Array, Array, fl
     best = 10 * math.log10(float(np.max(ours / (theirs + 1e-9))))
     while True:
         u = rng.random()
-        snr_db = rng.uniform(-3, 20) if u < 0.2 else rng.uniform(15, 55) if u < 0.85 else rng.uniform(50, 70)
+        snr_db = rng.uniform(-3, 15) if u < 0.08 else rng.uniform(15, 40) if u < 0.4 else rng.uniform(40, 70)
         if best + snr_db >= LEAST_SNR_DB:
             return x, n * np.float32(10 ** (-snr_db / 20)), snr_db
 

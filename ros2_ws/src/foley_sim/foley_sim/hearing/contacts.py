@@ -45,15 +45,15 @@ STRIKER: dict[str, Striker] = {
 
 _ACTION_WEIGHTS: dict[str, tuple[float, ...]] = {
     #        hit  bounce chat scrat rub  roll  foot dig  break press
-    "solid": (4.5, 0.9, 0.9, 1.1, 0.5, 0.5, 1.0, 0.5, 0.4, 0.15),
-    "slab": (3.0, 0.4, 0.4, 1.0, 0.5, 0.5, 4.0, 1.0, 0.3, 0.15),
+    "solid": (6.5, 0.9, 0.8, 0.9, 0.3, 0.3, 0.7, 0.4, 0.4, 0.1),
+    "slab": (4.0, 0.4, 0.4, 0.8, 0.3, 0.4, 4.0, 1.0, 0.3, 0.1),
     "loose": (1.0, 1.0, 1.5, 0.8, 0.5, 0.3, 1.5, 2.0, 1.0, 0.3),
     "soft": (3.0, 0.3, 0.4, 1.5, 1.5, 0.3, 1.2, 0.4, 0.4, 1.2),
 }  # fmt: skip
 _STRIKER_WEIGHTS = (2.0, 0.7, 1.0, 1.5, 0.9, 0.0, 0.5, 0.5, 1.6)
 SUPPORT_RATE: dict[str, tuple[float, float]] = {
-    "free": (0.02, 2.0), "held": (3, 60), "gripped": (30, 400), "foam": (5, 60), "table": (8, 200), "clamped": (2, 80),
-    "bedded": (50, 800),
+    "free": (0.02, 2.0), "held": (2, 40), "gripped": (15, 250), "foam": (2, 50), "table": (3, 100), "clamped": (1, 50),
+    "bedded": (10, 400),
 }  # fmt: skip
 """Decay rate that a support adds to a body of 0.1 kg [1/s]; to a heavier one less."""
 

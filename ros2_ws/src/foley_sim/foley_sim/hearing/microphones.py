@@ -150,7 +150,7 @@ def _cut_start(x: Array, onset: int, rng: np.random.Generator) -> None:
 
 def _cut_end(x: Array, onset: int, rng: np.random.Generator) -> None:
     """Faded out and over, or cut off."""
-    last = onset + int(log_uniform(rng, 0.08, 1.0) * RATE)
+    last = onset + int(log_uniform(rng, 0.12, 1.0) * RATE)
     if last >= SAMPLES:
         return
     fade = min(int(log_uniform(rng, 0.0005, 0.3) * RATE), last - onset)
