@@ -35,7 +35,7 @@ class Noise:
 def unit(x: Array) -> Array:
     """Scaled to an RMS of 1; silence stays."""
     size = math.sqrt(float(np.dot(x, x)) / x.size)
-    return x / np.float32(size) if size > 1e-12 else x
+    return np.asarray(x / np.float32(size) if size > 1e-12 else x, dtype=np.float32)
 
 
 def coloured(
@@ -45,11 +45,8 @@ def coloured(
     spectrum = scipy.fft.rfft(noise.slice(SAMPLES, rng)).astype(np.complex64)
     shape = _BIN_HZ ** (-slope / 2)
     for _ in range(int(rng.integers(0, 4))):
-        shape = shape * (
-            1
-            + rng.uniform(-0.7, 3)
-            * np.exp(-((np.log2(_BIN_HZ / log_uniform(rng, 60, 9000)) / rng.uniform(0.1, 0.8)) ** 2))
-        )
+        octaves = np.log2(_BIN_HZ / log_uniform(rng, 60, 9000)) / rng.uniform(0.1, 0.8)
+        shape = shape * (1 + rng.uniform(-0.7, 3) * np.exp(-(octaves**2)))
     shape = shape / (1 + (low / _BIN_HZ) ** 4) / (1 + (_BIN_HZ / high) ** 4)
     return unit(scipy.fft.irfft(spectrum * shape.astype(np.float32), SAMPLES))
 
