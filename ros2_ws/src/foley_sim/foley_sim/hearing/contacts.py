@@ -205,7 +205,7 @@ def _slide(action: str, rng: np.random.Generator) -> tuple[float, float, float] 
 
 def _grit_share(modulus: float) -> float:
     """Of the band that asperities fill: they are as short as the whole contact, E^-0.4 (Hertz)."""
-    return min((modulus / 2e10) ** 0.4, 1.0)
+    return float(min((modulus / 2e10) ** 0.4, 1.0))
 
 
 def _crackle(
