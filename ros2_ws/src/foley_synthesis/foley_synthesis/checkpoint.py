@@ -301,11 +301,17 @@ def write_yaml(path: Path, content: dict[str, Any]) -> None:
 
 
 def save_plain(
-    path: Path, schema: str, tensors: Mapping[str, Tensor], config: Mapping[str, Any], metrics: dict[str, Any]
+    path: Path,
+    schema: str,
+    tensors: Mapping[str, Tensor],
+    config: Mapping[str, Any],
+    metrics: dict[str, Any],
+    pages: Mapping[str, str] | None = None,
 ) -> str:
     """Write a folder of weights, config and figures whole or not at all, and return its model id.
 
-    model.safetensors and config.yaml, which names the schema, are under the manifest's sha256; metrics.json is not.
+    model.safetensors and config.yaml, which names the schema, are under the manifest's sha256; metrics.json and
+    ``pages``, texts to read by the names of their files, are not.
     """
     from safetensors.torch import save_file
 
@@ -313,6 +319,8 @@ def save_plain(
         save_file({k: v.detach().clone().contiguous() for k, v in tensors.items()}, staging / MODEL_FILE)
         write_yaml(staging / CONFIG_FILE, {"schema": schema, **config})
         write_metrics(staging, metrics)
+        for name, text in (pages or {}).items():
+            (staging / name).write_text(text, encoding="utf-8")
         write_yaml(staging / MANIFEST_FILE, {n: sha256_of(staging / n) for n in (MODEL_FILE, CONFIG_FILE)})
     return sha256_of(path / MANIFEST_FILE)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +12,10 @@ from foley_perception.audio.resample import resampled
 from foley_synthesis.evaluation.hearing.sounds import Sound, SoundsError, digest
 from foley_synthesis.evaluation.windows.kept import key_of
 from foley_synthesis.flow.what import MATERIALS
+from foley_synthesis.hearing.training.generated_set import CONTACT, GeneratedSet, shard_audio
 from foley_synthesis.metrics.classification import balanced_accuracy
 
-STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # C of the logistic regression, chosen by leaving sources out of its training
-    1e-3,
-    1e-2,
-    1e-1,
-    1.0,
-)  # C of the logistic regression, chosen by leaving sources out of its training
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # C of the logistic regression, chosen by leaving out sources of its own
 FEW_STRENGTH = 1e-1  # of one that is fitted on a few taps, where nothing can be left out
 MFCC_RATE = 22_050
 _COEFFICIENTS, _BANDS, _FFT, _HOP = 20, 40, 512, 220
@@ -154,40 +148,34 @@ def support_vectors(x: Features, y: Labels, query: Features, classes: int) -> ND
     return np.eye(classes)[np.asarray(model.predict(query), np.int64)]
 
 
-def generated_sounds(folder: Path, materials: Sequence[str], count: int) -> list[Sound]:
-    """Contacts of a generated set, equally many of each material where it has them, `label` is the material.
+def generated_sounds(folder: Path, materials: Sequence[str], count: int, seed: int = 0) -> list[Sound]:
+    """Contacts of a generated set, equally many of each material where it has them; `label` is the material.
 
     Raises:
-        SoundsError: the folder is no generated set, or holds no contact of these materials.
+        SetError: the folder is no generated set.
+        SoundsError: it holds contacts of fewer than two of the materials.
     """
-    from safetensors.numpy import load_file
-
-    try:
-        facts: dict[str, Any] = json.loads((folder / "set.json").read_text("utf-8"))
-        rate, names = int(facts["rate"]), list(facts["materials"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SoundsError(
-            f"{folder} is no generated set ({error!r}); make one with `foley sim hearing`"
-        ) from error
-    shards = sorted(folder.glob("shard_*.safetensors"))
-    most = max(count // len(materials), 1)
-    room = {name: most for name in materials if name in names}
-    found: list[Sound] = []
-    for number, shard in enumerate(shards):
-        held = load_file(shard)
-        share = 1.0 / (len(shards) - number)  # of what is still wanted, so that all shards give some
-        for name, left in room.items():
-            rows = np.flatnonzero((held["material"] == names.index(name)) & (held["kind"] == 0))
-            rows = rows[: -(-left // max(round(1.0 / share), 1))]
-            room[name] = left - len(rows)
-            found += [
+    held = GeneratedSet.open(folder)
+    rng, labels = np.random.default_rng(seed), held.labels
+    chosen: list[int] = []
+    for name in materials:
+        of_it = labels["material"] == (held.materials.index(name) if name in held.materials else -2)
+        rows = np.flatnonzero(of_it & (labels["kind"] == CONTACT))
+        chosen += rng.permutation(rows)[: max(count // len(materials), 1)].tolist()
+    found, begin = [], 0
+    for shard, size in zip(held.shards, held.counts, strict=True):
+        inside = sorted(row for row in chosen if begin <= row < begin + size)
+        audio = shard_audio(shard)[[row - begin for row in inside]] if inside else ()
+        for row, samples in zip(inside, audio, strict=True):
+            thing = str(labels["object_id"][row])
+            found.append(
                 Sound(
-                    f"{shard.stem}:{k}", held["audio"][k].astype(np.float32) / np.float32(2**15), rate,
-                    str(held["object_id"][k]), str(held["object_id"][k]), name, "", float(held["onset_s"][k]),
-                    float(held["log10_e"][k]),
+                    f"{folder.name}:{row}", samples, held.rate, thing, thing,
+                    held.materials[labels["material"][row]], held.actions[labels["action"][row]],
+                    float(labels["onset_s"][row]), float(labels["log10_e"][row]),
                 )
-                for k in rows
-            ]  # fmt: skip
+            )  # fmt: skip
+        begin += size
     if len({sound.label for sound in found}) < 2:
         raise SoundsError(f"{folder}: contacts are of fewer than two of {', '.join(materials)}")
     return found

@@ -78,7 +78,9 @@ def _music(rng: Rng) -> Array:
     while at < LENGTH_S:
         since = t - at
         rise, decay = rng.uniform(0.005, 0.08), rng.uniform(0.2, 1.2)
-        envelope = np.where(since >= 0, np.minimum(since / rise, 1.0) * np.exp(-np.maximum(since, 0) / decay), 0.0)
+        envelope = np.where(
+            since >= 0, np.minimum(since / rise, 1.0) * np.exp(-np.maximum(since, 0) / decay), 0.0
+        )
         for step in rng.choice([0, 3, 4, 7, 9, 12, 16], size=rng.integers(1, 4), replace=False):
             f = root * 2.0 ** (step / 12.0)
             for harmonic in range(1, 9):

@@ -71,7 +71,7 @@ def _real(table: RealTable, title: str) -> list[str]:
         f"{len(table.pooled.items)} recordings of {', '.join(table.materials)}; chance is "
         f"{1 / len(table.materials):.3f}. Sources: {'; '.join(sources)}.",
         report.markdown(table.pooled).rstrip(),
-        "Balanced accuracy in each source, over the materials that it has; all are asked for, so that chance is the same:",
+        "Balanced accuracy in each source, over the materials that it has; all are asked for, so chance is the same:",
         report.grid(lines),
     ]
 

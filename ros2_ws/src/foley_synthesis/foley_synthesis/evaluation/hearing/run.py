@@ -19,8 +19,17 @@ from foley_synthesis.evaluation.hearing.choices import restricted
 from foley_synthesis.evaluation.hearing.no_contact import made_sounds
 from foley_synthesis.evaluation.hearing.real import ASKED, RealTable, present, real_table, rows_of
 from foley_synthesis.evaluation.hearing.simulated import SimulatedTable, simulated_table
-from foley_synthesis.evaluation.hearing.sounds import Sound, read_contacts, read_recordings
+from foley_synthesis.evaluation.hearing.sounds import (
+    Sound,
+    digest,
+    grouped,
+    read_contacts,
+    read_recordings,
+)
+from foley_synthesis.evaluation.windows.kept import kept, key_of
 from foley_synthesis.flow.what import MATERIALS
+from foley_synthesis.hearing.inference.adapt import adapt
+from foley_synthesis.hearing.inference.variants import THRESHOLD, fingerprint, variant_groups
 
 STAGES_S = (0.06, 0.15, 0.5, math.inf)
 """So much of a contact is heard at the first estimate, when it is refined, and in the end."""
@@ -114,6 +123,7 @@ class HearingTable:
             SoundsError, SessionsError: a folder cannot be used.
         """
         sounds = self._timed("reading", lambda: read_recordings(real, self._stage("recordings")))
+        sounds = self._timed("variants", lambda: self._grouped(sounds))
         heard = {name: self._ask(name, model, sounds, "recordings") for name, model in self.models.items()}
         features = self._features(sounds, "recordings")
         asked = rows_of(sounds, ASKED)
@@ -149,6 +159,29 @@ class HearingTable:
         found = find()
         self._seconds[stage] = self._seconds.get(stage, 0.0) + time.monotonic() - begun
         return found
+
+    def _grouped(self, sounds: Sequence[Sound]) -> list[Sound]:
+        """Variants of one recording in one group."""
+        key = key_of("variants", THRESHOLD, digest(sounds))
+        found = kept(
+            self._kept / f"{key[:24]}.json", key, lambda: {"groups": self._variants(sounds)}, resume=True
+        )
+        groups = np.asarray(found["groups"])
+        sources: dict[int, set[str]] = {}
+        for sound, group in zip(sounds, groups.tolist(), strict=True):
+            sources.setdefault(group, set()).add(sound.scene)
+        self._notes.append(
+            f"{len(sounds)} recordings are {len(sources)} with variants of one recording taken as one"
+        )
+        if shared := sum(len(names) > 1 for names in sources.values()):
+            self._notes.append(
+                f"{shared} recordings are in more than one source, so that leaving one out is no proof"
+            )
+        return grouped(sounds, groups.tolist())
+
+    def _variants(self, sounds: Sequence[Sound]) -> list[int]:
+        self._kept.mkdir(parents=True, exist_ok=True)
+        return variant_groups([fingerprint(sound.samples, sound.rate) for sound in sounds]).tolist()
 
     def _ask(
         self, name: str, model: Hears, sounds: Sequence[Sound], what: str, heard_s: float = math.inf
@@ -269,9 +302,13 @@ class HearingTable:
             if not draws:
                 continue
             curves: dict[str, Any] = {}
+            adopted: dict[str, float] = {}
             for name, answers in heard.items():
-                p = restricted(answers.p, ASKED, prior_of(self.models[name]))
-                curves[name] = adaptation.curve(draws, truth, len(ASKED), None, p)
+                prior = prior_of(self.models[name])
+                p = restricted(answers.p, ASKED, prior)
+                way = Adapted(answers, sounds, prior, self.models[name].model_id)
+                curves[name] = adaptation.curve(draws, truth, len(ASKED), way, p)
+                adopted[name] = way.adopted / max(way.asked, 1)
             for title, key in ((MFCC_TAPS, "mfcc"), (AISFX_TAPS, "aisfx")):
                 if key in features:
                     curves[title] = adaptation.curve(
@@ -282,6 +319,7 @@ class HearingTable:
                 "draws": len(draws),
                 "judged": float(np.mean([len(draw.judged) for draw in draws])),
                 "materials": sorted({ASKED[k] for draw in draws for k in draw.taps}),
+                "adopted": adopted,
                 "methods": {name: curve.to_dict() for name, curve in curves.items() if curve is not None},
             }
             self._progress("adaptation", done, len(sources))
@@ -325,6 +363,35 @@ def prior_of(model: Hears) -> NDArray[np.float64] | None:
     found = np.zeros(len(MATERIALS))
     found[[MATERIALS.index(name) for name in model.vocabulary.labels]] = prior
     return found
+
+
+class Adapted:
+    """A model adapted to taps in closed form; as it is where that is refused."""
+
+    def __init__(
+        self, answers: Answers, sounds: Sequence[Sound], prior: NDArray[np.float64] | None, model_id: str
+    ) -> None:
+        self.asked, self.adopted = 0, 0  # how often
+        self._answers, self._prior, self._model_id = answers, prior, model_id
+        self._groups = [sound.group for sound in sounds]
+        self._labels = [
+            MATERIALS[sound.material] for sound in sounds
+        ]  # of those that are told: of a material
+        self._logits = np.log(np.maximum(answers.p, 1e-6))
+        self._embedding = self._logits if answers.embedding is None else answers.embedding
+
+    def __call__(self, told: adaptation.Rows, asked: adaptation.Rows) -> NDArray[np.float64]:
+        """Probabilities [asked, ASKED]."""
+        fitted, _ = adapt(
+            self._logits[told], self._embedding[told], [self._labels[k] for k in told],
+            [self._groups[k] for k in told], MATERIALS, model_id=self._model_id,
+        )  # fmt: skip
+        self.asked += 1
+        if fitted is None:
+            return restricted(self._answers.p[asked], ASKED, self._prior)
+        self.adopted += 1
+        # Fitted where all materials were told equally often: no prior is to be taken out.
+        return restricted(fitted.probabilities(self._logits[asked], self._embedding[asked]), ASKED)
 
 
 def _by_logistic(x: Features, truth: NDArray[np.int64]) -> adaptation.Adapt:

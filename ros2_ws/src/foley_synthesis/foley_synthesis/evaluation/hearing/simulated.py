@@ -77,7 +77,9 @@ def simulated_table(
         cells = {name: row | told.cells.get(name, {}) for name, row in cells.items()}
         shown += of_answers
     table = dataclasses.replace(choices, metrics=shown, cells=cells)
-    return SimulatedTable(with_chance(table, MATERIALS), {name: confusion(p, items) for name, p in every.items()})
+    return SimulatedTable(
+        with_chance(table, MATERIALS), {name: confusion(p, items) for name, p in every.items()}
+    )
 
 
 def _answer_metrics(hardness: Array, vocabularies: Mapping[str, Sequence[str]]) -> list[Metric]:

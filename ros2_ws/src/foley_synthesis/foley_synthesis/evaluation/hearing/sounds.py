@@ -120,6 +120,11 @@ def read_contacts(
     return found
 
 
+def grouped(sounds: Sequence[Sound], groups: Sequence[int]) -> list[Sound]:
+    """The same, versions of one recording in one group."""
+    return [dataclasses.replace(s, group=f"recording {k}") for s, k in zip(sounds, groups, strict=True)]
+
+
 def items_of(sounds: Sequence[Sound], truth: Iterable[object]) -> list[Item]:
     """The same as items to be measured, with a truth each."""
     return [

@@ -126,10 +126,10 @@ class Hierarchy:
         root = frozenset(labels)
         held: dict[frozenset[str], tuple[int, str]] = {}  # the deepest name of each set of labels
         for family in set(parents.values()) - {ANYTHING}:
-            line = {label for label in labels if family in _ancestors(label, parents)}
+            line = frozenset(label for label in labels if family in _ancestors(label, parents))
             depth = len(_ancestors(family, parents))
-            if 1 < len(line) < len(root) and (depth, family) > held.get(frozenset(line), (-1, "")):
-                held[frozenset(line)] = (depth, family)
+            if 1 < len(line) < len(root) and (depth, family) > held.get(line, (-1, "")):
+                held[line] = (depth, family)
         families = [(root, ANYTHING), *((line, name) for line, (_, name) in held.items())]
         families += [(frozenset({label}), label) for label in labels]
         first = [min(labels.index(label) for label in line) for line, _ in families]
