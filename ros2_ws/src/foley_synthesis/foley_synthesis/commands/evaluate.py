@@ -8,6 +8,7 @@ from pathlib import Path
 
 from foley_common.metrics_file import write_metrics
 from foley_synthesis.commands import evaluate_fusion, evaluate_hearing
+from foley_synthesis.hearing.inference.opened import DEFAULT_HEARING, HEARD_PART
 
 HELP = "measure a checkpoint on held-out contacts, or hearing on real recordings, beside simple methods"
 
@@ -30,6 +31,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "split of a data set",
     )
     parser.add_argument("dataset", type=Path, nargs="?", help="folder written by `foley dataset build`")
+    parser.add_argument(
+        "--hearing",
+        default="",
+        metavar="NAME|DIR",
+        help="what is measured as `heard` (and for `foley evaluate fusion` what hears): a hearing model; "
+        f"`{HEARD_PART}`: the heard part of the checkpoint (default: {DEFAULT_HEARING})",
+    )
     parser.add_argument("--split", default="test", choices=("train", "validation", "test"))
     parser.add_argument(
         "--out",
@@ -77,15 +85,18 @@ def _of_dataset(args: argparse.Namespace) -> int:
     from foley_synthesis.checkpoint import load_checkpoint
     from foley_synthesis.evaluation.checkpoint.evaluate import evaluate
     from foley_synthesis.evaluation.checkpoint.report import save_confusion, tables
+    from foley_synthesis.hearing.inference.opened import hearing_beside
 
     console, out = Console(), args.out or Path("out/evaluate")
     checkpoint = load_checkpoint(args.checkpoint)
     dataset = open_complete(args.dataset)
+    hearing = hearing_beside(checkpoint, args.hearing, threads=args.threads)
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task("features", total=len(dataset.clips))
         evaluation = evaluate(
             checkpoint,
             dataset,
+            hearing=None if hearing.model_id == checkpoint.model_id else hearing,
             split=args.split,
             threads=args.threads,
             replicates=args.replicates,
@@ -95,6 +106,7 @@ def _of_dataset(args: argparse.Namespace) -> int:
     out.mkdir(parents=True, exist_ok=True)
     metrics = {
         "checkpoint_sha256": checkpoint.model_id,
+        "hearing_sha256": hearing.model_id,
         "dataset_fingerprint": dataset.fingerprint,
         "split": args.split,
         **evaluation.to_dict(),
@@ -106,6 +118,7 @@ def _of_dataset(args: argparse.Namespace) -> int:
     console.print(
         f"{metrics['contacts']} contacts with {metrics['objects']} objects in {metrics['scenes']} scenes, "
         f"split `{args.split}`; model {checkpoint.model_id[:12]}"
+        + (f", hearing {hearing.model_id[:12]}" if hearing.model_id != checkpoint.model_id else "")
     )
     for table in tables(evaluation):
         console.print(table)

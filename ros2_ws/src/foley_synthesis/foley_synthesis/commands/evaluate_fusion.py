@@ -13,7 +13,7 @@ def configure(group: Any) -> None:
     """Arguments that only `foley evaluate fusion` takes."""
     group.add_argument(
         "--sight", default="shipped", metavar="DIR",
-        help="checkpoint that sees, and whose heard part hears; its folder gets fusion.yaml (default: %(default)s)",
+        help="checkpoint that sees; its folder gets fusion.yaml (default: %(default)s)",
     )  # fmt: skip
     group.add_argument(
         "--more", action="append", default=[], type=Path, metavar="DIR",
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     from foley_synthesis.checkpoint import load_checkpoint
     from foley_synthesis.evaluation.fusion.report import answers, markdown
     from foley_synthesis.evaluation.fusion.run import FusionRun, fit_fusion
-    from foley_synthesis.hearing.inference.heard_model import HeardModel
+    from foley_synthesis.hearing.inference.opened import hearing_beside
 
     console, out = Console(), args.out or Path("out/fusion")
     checkpoint = load_checkpoint(args.sight)
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
             bar.update(tasks[stage], completed=done, total=total)
 
         result = fit_fusion(
-            HeardModel(checkpoint, threads=args.threads),
+            hearing_beside(checkpoint, args.hearing, threads=args.threads),
             checkpoint,
             [open_complete(path) for path in (args.dataset, *args.more)],
             [open_complete(path) for path in args.test],

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from foley_perception.scene.sensing import SensingConfig
 from foley_synthesis.beliefs.fusion import FusionConfig, Method
+from foley_synthesis.hearing.inference.opened import DEFAULT_HEARING
 
 FITTED = "fitted"
 
@@ -32,6 +33,11 @@ class MaterialConfig:
 
     checkpoint: str = parameter(
         "", "folder of the checkpoint; empty: the one that ships with foley_synthesis"
+    )
+    hearing: str = parameter(
+        "",
+        "what hears: a folder of `foley train hearing`, the name of one that ships, or `checkpoint` for the heard part "
+        f"of the checkpoint; empty: {DEFAULT_HEARING}",
     )
     predicates_file: str = parameter("", "YAML file of the predicates; empty: the one that ships")
     state_file: str = parameter("", "file that keeps the beliefs over restarts; empty: they are not kept")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from foley_perception.action.gripper import GripperHand
 from foley_synthesis import checkpoint
@@ -12,21 +11,16 @@ from foley_synthesis.beliefs import predicates
 from foley_synthesis.beliefs.fitted import load_fitted
 from foley_synthesis.beliefs.fusion import FusionConfig
 from foley_synthesis.checkpoint import CONFIG_FILE, Checkpoint, CorruptCheckpoint
+from foley_synthesis.hearing.inference.opened import HearsMaterial
 from foley_synthesis.live.config import MaterialConfig, SynthesizerConfig
-from foley_synthesis.live.material_core import HearsMaterial, MaterialCore
+from foley_synthesis.live.material_core import MaterialCore
 from foley_synthesis.live.sound_beside_material import beside
 from foley_synthesis.metrics.surprise import calibration_of
 from foley_synthesis.sound_model import SoundModel
 
 
-class KnownHearing(HearsMaterial, Protocol):
-    """What hears, and which model it is."""
-
-    model_id: str
-
-
 def _fusion(
-    model: KnownHearing, content: Checkpoint, config: MaterialConfig
+    model: HearsMaterial, content: Checkpoint, config: MaterialConfig
 ) -> tuple[FusionConfig, str, str]:
     """How evidence adds up, the only model whose sight it holds for (empty: any), and what is to be said of it.
 
@@ -50,7 +44,7 @@ def _fusion(
     return FusionConfig(answers=()), "", said
 
 
-def make_material_core(model: KnownHearing, content: Checkpoint, config: MaterialConfig) -> MaterialCore:
+def make_material_core(model: HearsMaterial, content: Checkpoint, config: MaterialConfig) -> MaterialCore:
     """Raises VocabularyError where the predicates file is refused, OSError where it cannot be read, CorruptCheckpoint
     where fusion.yaml is damaged.
     """

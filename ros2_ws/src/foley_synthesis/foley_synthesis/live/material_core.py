@@ -1,6 +1,6 @@
 """From what is heard of contacts and seen before them to beliefs about objects, predicates and surprise.
 
-The model is handed in: anything with the ``predict`` of `hearing.inference.heard_model.HeardModel`.
+The model is handed in: see `hearing.inference.opened`.
 All public methods may be called from any thread.
 """
 
@@ -12,7 +12,6 @@ import math
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from foley_synthesis.beliefs.expressions import Facts
 from foley_synthesis.beliefs.fusion import FusedBelief, FusionConfig
 from foley_synthesis.beliefs.predicates import PredicateSpec, PredicateTable, PredicateValue
 from foley_synthesis.beliefs.store import BeliefStore
+from foley_synthesis.hearing.inference.opened import HearsMaterial
 from foley_synthesis.live.contact import ExpectedSound, distance_m
 from foley_synthesis.live.contact_queue import HeardSound
 from foley_synthesis.metrics import surprise
@@ -31,14 +31,6 @@ from foley_synthesis.metrics import surprise
 NAN = float("nan")
 MATCH_S = 0.25  # a prediction belongs to a contact this near in time ...
 MATCH_M = 0.15  # ... and, where both places are known, in space
-
-
-class HearsMaterial(Protocol):
-    """What the core needs of a heard model."""
-
-    def predict(
-        self, samples: NDArray[np.float32], sample_rate: int, *, onset_s: float | None = None
-    ) -> MaterialBelief: ...
 
 
 @dataclasses.dataclass(frozen=True)

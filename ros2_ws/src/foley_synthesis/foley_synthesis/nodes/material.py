@@ -25,7 +25,7 @@ from foley_ros.node import FoleyNode, run
 from foley_ros.polling import Poller
 from foley_ros.preload import preload
 from foley_synthesis import checkpoint
-from foley_synthesis.hearing.inference.heard_model import HeardModel
+from foley_synthesis.hearing.inference.opened import hearing_beside
 from foley_synthesis.live.config import MaterialConfig
 from foley_synthesis.live.contact_queue import ContactQueue, HeardSound
 from foley_synthesis.live.loading import make_material_core
@@ -50,7 +50,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
     # ---- life cycle ------------------------------------------------------------------------------------
     def setup(self, config: MaterialConfig) -> None:
         content = checkpoint.load_checkpoint(config.checkpoint or None)
-        self._model = HeardModel(content, threads=config.threads)
+        self._model = hearing_beside(content, config.hearing, threads=config.threads)
         self._model.warm_up()
         self._core = make_material_core(self._model, content, config)
         if self._core.note:
@@ -65,7 +65,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         self._queue = ContactQueue(
             self._ring, before_s=config.before_s, after_s=config.after_s, patience_s=config.patience_s
         )
-        self._output = MaterialOutput(self, self.entities, content)
+        self._output = MaterialOutput(self, self.entities, self._model)
         self.start_worker(finish=True)
         subscribe = self.entities.subscribe
         poller = Poller(self.entities, POLL_PERIOD_S, after=self._hand_over)
