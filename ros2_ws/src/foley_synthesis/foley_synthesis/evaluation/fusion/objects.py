@@ -93,6 +93,6 @@ def touched_objects(
     found = []
     for (scene, thing), contacts in groups.items():
         contacts.sort(key=lambda pair: pair[0].time_ns)
-        heard, seen = zip(*contacts, strict=True)
-        found.append(TouchedObject(scene, thing, label_of[scene, thing], heard, seen))
+        sounds, sights = tuple(pair[0] for pair in contacts), tuple(pair[1] for pair in contacts)
+        found.append(TouchedObject(scene, thing, label_of[scene, thing], sounds, sights))
     return found
