@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from foley_perception.audio.resample import resampled
 from foley_synthesis.beliefs.belief import MaterialBelief, unknown_belief
-from foley_synthesis.checkpoint import CONFIG_FILE, CorruptCheckpoint, Vocabulary
+from foley_synthesis.checkpoint import CONFIG_FILE, CorruptCheckpoint, Vocabulary, shipped
 from foley_synthesis.hearing.front_end import bandwidth_hz, log_mel, normalised
 from foley_synthesis.hearing.inference import sound_checks
 from foley_synthesis.hearing.inference.calibration import HearingCalibration, Stage
@@ -65,7 +65,7 @@ class HearingModel:
     def load(
         cls, path: str | Path | None = None, threads: int = 1, adaptation: str | Path | None = None
     ) -> HearingModel:
-        """From a folder, or what ships by a name; None: the one that ships.
+        """From a folder, or what ships by a name; None: the one that ships. An adaptation's folder opens its base.
 
         Args:
             adaptation: folder written by `foley train hearing --adapt`, for this model and no other.
@@ -73,11 +73,21 @@ class HearingModel:
         Raises:
             CorruptCheckpoint: a file is missing or damaged, or the adaptation is for another model.
         """
-        from foley_synthesis.hearing.inference.adaptation import load_adaptation
+        from foley_synthesis.hearing.inference.adaptation import is_adaptation, load_adaptation
         from foley_synthesis.hearing.model_file import load_hearing
 
+        if adaptation is None and path is not None and is_adaptation(Path(path)):
+            path, adaptation = None, path
         adapted = None if adaptation is None else load_adaptation(Path(adaptation))
-        return cls(load_hearing(SHIPPED if path is None else path), threads=threads, adaptation=adapted)
+        if path is None:
+            path = SHIPPED if adapted is None else adapted.base_at
+        return cls(load_hearing(path), threads=threads, adaptation=adapted)
+
+    @property
+    def place(self) -> str:
+        """Where it was read from: a name that ships, or a folder."""
+        names = [name for name, folder in shipped().items() if folder == self._file.path]
+        return names[0] if names else str(self._file.path.resolve())
 
     @property
     def stages(self) -> tuple[Stage, ...]:
