@@ -105,6 +105,8 @@ def _train(args: argparse.Namespace) -> int:
     foreign = [name for name, default in _OF_DATASETS.items() if getattr(args, name) != default]
     if foreign:
         raise ValueError(f"--{foreign[0].replace('_', '-')} is for `foley train DATASET`")
+    if args.model is not None:
+        raise ValueError("--model goes with --adapt; of a training the result is --out")
     if len(args.dataset) != 2 or args.validation is None:
         raise ValueError("it takes one SET, and another one with --validation")
     if args.out.exists() and any(args.out.iterdir()) and not is_hearing(args.out):

@@ -51,6 +51,7 @@ class HearingAdaptation:
     """All lengths of sound."""
 
     base: str  # model id that it is for
+    base_at: str  # where that model was: a name that ships, or a folder
     labels: tuple[str, ...]  # the base's vocabulary, then what is new
     stages: tuple[AdaptedStage, ...]  # one for each of the base's
     least_contact: float  # probability of a contact under which none is heard: taps are contacts
@@ -114,6 +115,7 @@ def save_adaptation(adaptation: HearingAdaptation, path: Path, metrics: dict[str
         )
     config = {
         "base": adaptation.base,
+        "base_at": adaptation.base_at,
         "labels": list(adaptation.labels),
         "least_contact": adaptation.least_contact,
         "calibrated_for": adaptation.calibrated_for,
@@ -136,6 +138,7 @@ def load_adaptation(path: Path) -> HearingAdaptation:
         labels = tuple(map(str, config["labels"]))
         return HearingAdaptation(
             str(config["base"]),
+            str(config["base_at"]),
             labels,
             stages,
             float(config["least_contact"]),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from foley_perception.audio.resample import resampled
 from foley_synthesis.beliefs.belief import MaterialBelief, unknown_belief
-from foley_synthesis.checkpoint import CONFIG_FILE, CorruptCheckpoint, Vocabulary
+from foley_synthesis.checkpoint import CONFIG_FILE, CorruptCheckpoint, Vocabulary, shipped
 from foley_synthesis.hearing.front_end import bandwidth_hz, log_mel, normalised
 from foley_synthesis.hearing.inference import sound_checks
 from foley_synthesis.hearing.inference.calibration import HearingCalibration, Stage
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SHIPPED = "hearing"  # name of the one that ships
 _LEAST_S = 0.05  # of sound from the onset on that says anything
-_SEARCHED_HZ = 24_000  # rate at which an onset is searched
+_SEARCHED_HZ, _LEAST_SEARCHED_HZ = 24_000, 8_000  # rates at which an onset is searched
 
 
 class HearingModel:
@@ -78,7 +78,7 @@ class HearingModel:
         adaptation: str | Path | None = None,
         recordings_only: bool = False,
     ) -> HearingModel:
-        """From a folder, or what ships by a name; None: the one that ships.
+        """From a folder, or what ships by a name; None: the one that ships. An adaptation's folder opens its base.
 
         Args:
             adaptation: folder written by `foley train hearing --adapt`, for this model and no other.
@@ -87,12 +87,22 @@ class HearingModel:
         Raises:
             CorruptCheckpoint: a file is missing or damaged, or the adaptation is for another model.
         """
-        from foley_synthesis.hearing.inference.adaptation import load_adaptation
+        from foley_synthesis.hearing.inference.adaptation import is_adaptation, load_adaptation
         from foley_synthesis.hearing.model_file import load_hearing
 
+        if adaptation is None and path is not None and is_adaptation(Path(path)):
+            path, adaptation = None, path
         adapted = None if adaptation is None else load_adaptation(Path(adaptation))
-        file = load_hearing(SHIPPED if path is None else path)
+        if path is None:
+            path = SHIPPED if adapted is None else adapted.base_at
+        file = load_hearing(path)
         return cls(file, threads=threads, adaptation=adapted, recordings_only=recordings_only)
+
+    @property
+    def place(self) -> str:
+        """Where it was read from: a name that ships, or a folder."""
+        names = [name for name, folder in shipped().items() if folder == self._file.path]
+        return names[0] if names else str(self._file.path.resolve())
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -162,7 +172,7 @@ class HearingModel:
 
     def _search(self, samples: NDArray[np.float32], sample_rate: int) -> float:
         # Never raised: bands in which the file holds nothing would count where an onset is placed.
-        rate = min(sample_rate, _SEARCHED_HZ)
+        rate = min(max(sample_rate, _LEAST_SEARCHED_HZ), _SEARCHED_HZ)
         return clearest_onset(resampled(samples, sample_rate, rate), rate)
 
     def _output(self, level: NDArray[np.float32]) -> HearingOutput:

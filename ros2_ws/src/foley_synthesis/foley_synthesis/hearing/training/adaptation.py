@@ -83,7 +83,9 @@ def adapt_model(
     )
     if not whole.adopted:
         return run
-    adapted = HearingAdaptation(model.model_id, labels, tuple(stages), contact, f"{model.domain} + {said}")
+    adapted = HearingAdaptation(
+        model.model_id, model.place, labels, tuple(stages), contact, f"{model.domain} + {said}"
+    )
     return dataclasses.replace(run, model_id=save_adaptation(adapted, out, run.to_dict()))
 
 

@@ -1,5 +1,6 @@
 """`foley train hearing --adapt`: folders of taps in, an adapted model out, or the model as it is."""
 
+import argparse
 import json
 import shutil
 from pathlib import Path
@@ -10,8 +11,10 @@ import pytest
 import soundfile
 
 from foley_synthesis.checkpoint import CorruptCheckpoint
+from foley_synthesis.commands import train
 from foley_synthesis.hearing.inference.adaptation import load_adaptation
 from foley_synthesis.hearing.inference.hearing_model import HearingModel
+from foley_synthesis.hearing.inference.opened import open_heard
 from foley_synthesis.hearing.training.adaptation import adapt_model
 from foley_synthesis.hearing.training.taps import NoTaps, find_recordings, grouped, read_taps
 
@@ -65,6 +68,8 @@ def test_the_adapted_model_says_what_it_was_taught(
     tiny_hearing: Path, adapted: Path, model: HearingModel, generated: ModuleType
 ) -> None:
     other = HearingModel.load(tiny_hearing, adaptation=adapted)
+    alone = open_heard(adapted)  # it knows where its model is
+    assert alone.model_id == other.model_id and alone.vocabulary == other.vocabulary
     assert other.vocabulary.labels == ("metal", "wood", "cork")
     assert other.vocabulary.version != model.vocabulary.version and other.model_id != model.model_id
     said = [other.hear(cork(100 + i), RATE, onset_s=0.2) for i in range(8)]
@@ -96,6 +101,37 @@ def test_it_goes_with_its_model_alone(tiny_hearing: Path, adapted: Path, tmp_pat
     stranger = load_adaptation(adapted)
     with pytest.raises(CorruptCheckpoint, match="is for the model"):
         stranger.applied_to(HearingModel.load(tiny_hearing)._calibration, "0" * 64)
+
+
+def command(*words: str) -> int:
+    parser = argparse.ArgumentParser()
+    train.configure(parser)
+    return train.run(parser.parse_args(["hearing", *words]))
+
+
+def test_the_command_says_what_it_did_and_what_to_record(
+    tiny_hearing: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = tmp_path / "few"
+    for name in ("cork", "wood"):
+        write(few / name / "only.wav", cork(7 if name == "cork" else 8))
+    out = tmp_path / "out"
+    assert command("--adapt", str(few), "--model", str(tiny_hearing), "--out", str(out)) == 1
+    told = capsys.readouterr().out
+    assert "the model stays as it is" in told and "next: record" in told
+    assert [path.name for path in out.iterdir()] == ["metrics.json"]
+    assert json.loads((out / "metrics.json").read_text())["report"]["adopted"] is False
+    assert command("--adapt", str(folder), "--model", str(tiny_hearing), "--out", str(out)) == 0
+    assert "adapted by" in capsys.readouterr().out
+    assert open_heard(out).vocabulary.labels == ("metal", "wood", "cork")
+    for words in (
+        ["--adapt", str(folder), "--resume"],
+        ["--adapt", str(folder), "--seeds", "2"],
+        ["--model", "x"],
+    ):
+        assert command(*words, "--out", str(out)) == 2
+    assert command("--adapt", str(folder), "--model", str(tiny_hearing), "--out", str(folder)) == 2
+    assert "holds no adaptation" in capsys.readouterr().err
 
 
 def test_a_model_that_is_right_stays_as_it_is(model: HearingModel, folder: Path, tmp_path: Path) -> None:
