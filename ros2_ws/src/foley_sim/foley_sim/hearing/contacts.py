@@ -45,15 +45,15 @@ STRIKER: dict[str, Striker] = {
 
 _ACTION_WEIGHTS: dict[str, tuple[float, ...]] = {
     #        hit  bounce chat scrat rub  roll  foot dig  break press
-    "solid": (4.5, 0.9, 0.9, 1.1, 0.5, 0.5, 1.0, 0.5, 0.4, 0.15),
-    "slab": (3.0, 0.4, 0.4, 1.0, 0.5, 0.5, 4.0, 1.0, 0.3, 0.15),
+    "solid": (6.5, 0.9, 0.8, 0.9, 0.3, 0.3, 0.7, 0.4, 0.4, 0.1),
+    "slab": (4.0, 0.4, 0.4, 0.8, 0.3, 0.4, 4.0, 1.0, 0.3, 0.1),
     "loose": (1.0, 1.0, 1.5, 0.8, 0.5, 0.3, 1.5, 2.0, 1.0, 0.3),
     "soft": (3.0, 0.3, 0.4, 1.5, 1.5, 0.3, 1.2, 0.4, 0.4, 1.2),
 }  # fmt: skip
 _STRIKER_WEIGHTS = (2.0, 0.7, 1.0, 1.5, 0.9, 0.0, 0.5, 0.5, 1.6)
 SUPPORT_RATE: dict[str, tuple[float, float]] = {
-    "free": (0.02, 2.0), "held": (3, 60), "gripped": (30, 400), "foam": (5, 60), "table": (8, 200), "clamped": (2, 80),
-    "bedded": (50, 800),
+    "free": (0.02, 2.0), "held": (2, 40), "gripped": (15, 250), "foam": (2, 50), "table": (2, 70), "clamped": (1, 50),
+    "bedded": (10, 400),
 }  # fmt: skip
 """Decay rate that a support adds to a body of 0.1 kg [1/s]; to a heavier one less."""
 
@@ -65,7 +65,7 @@ class Force:
     at_body: Array  # [N s] per sample, at a first place
     elsewhere: Array  # the same, at a second place
     grains: Array  # heard directly
-    blows: int
+    width_s: float  # of the first blow; 0 where there is none
 
 
 def choose_action(body: Body, rng: np.random.Generator) -> str:
@@ -104,7 +104,7 @@ def contact_force(
     body: Body, action: str, striker: str, onset: float, noise: Noise, rng: np.random.Generator
 ) -> Force:
     """Draw one contact that begins at sample `onset`."""
-    force = Force(*(np.zeros(SAMPLES, np.float32) for _ in range(3)), 0)
+    force = Force(*(np.zeros(SAMPLES, np.float32) for _ in range(3)), 0.0)
     hardness = body.material.youngs_modulus
     if striker == "same":
         modulus, mass, radius = hardness, log_uniform(rng, 0.002, 2.0), log_uniform(rng, 0.001, 0.05)
@@ -135,13 +135,13 @@ def contact_force(
                     w[chosen],
                     out,
                 )
+        force.width_s = float(w[0]) / RATE
         _crackle(force, body, seconds, blows, noise, rng)
     slide = _slide(action, rng)
     if slide is not None:
         strength, lag, length = slide
         _slip(force, body, onset + lag * RATE, length, strength * together * speed, noise, rng)
     _add_grains(force, body, action, seconds if times.size else np.array([onset / RATE]), speed, rng)
-    force.blows = times.size
     return force
 
 
@@ -198,8 +198,8 @@ def _crackle(
     """Asperities that give way while a blow lasts: a short burst, the stronger the rougher."""
     if rng.random() < 0.3:
         return
-    level = log_uniform(rng, 0.003, 0.3) * (0.2 + body.material.roughness)
-    length = int(log_uniform(rng, 0.001, 0.03) * RATE)
+    level = log_uniform(rng, 0.005, 0.5) * (0.2 + body.material.roughness)
+    length = int(log_uniform(rng, 0.0005, 0.015) * RATE)
     burst = noise.slice(length, rng) * np.exp(-5 * np.arange(length, dtype=np.float32) / length)
     burst = burst * np.float32(level / math.sqrt(length) * 3)
     for time, blow in zip(seconds[:6], blows[:6], strict=True):

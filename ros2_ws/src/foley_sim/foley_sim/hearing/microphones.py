@@ -14,7 +14,7 @@ from foley_sim.hearing.bodies import Array, log_uniform
 from foley_sim.hearing.vocabulary import MICROPHONES, RATE, SAMPLES
 
 FFT = 2 * SAMPLES
-_WEIGHTS = (0.22, 0.17, 0.10, 0.06, 0.12, 0.33)
+_WEIGHTS = (0.28, 0.17, 0.06, 0.04, 0.07, 0.38)
 # Responses are worked out on few frequencies, evenly in the logarithm, and interpolated.
 _POINTS = 500
 _GRID_HZ = np.geomspace(10.0, RATE / 2, _POINTS)
@@ -61,7 +61,7 @@ def draw_microphone(rng: np.random.Generator) -> Microphone:
             h *= _peak(s, log_uniform(rng, 100, 9000), rng.uniform(-10, 10), log_uniform(rng, 0.5, 5))
     if rng.random() < 0.08:
         h *= _high_pass(s, log_uniform(rng, 100, 1200))
-    if rng.random() < 0.12:
+    if rng.random() < 0.07:
         h *= _low_pass(s, log_uniform(rng, 1000, 8000)) ** int(rng.integers(1, 3))
     bandwidth = _bandwidth(kind, rng)
     grid = h.astype(np.complex64)
@@ -79,7 +79,7 @@ def _bandwidth(kind: str, rng: np.random.Generator) -> float:
         return float(rng.choice([3400.0, 4000.0, 7000.0, 8000.0, 12000.0]))
     if kind == "narrow":
         return log_uniform(rng, 4000, 11900)
-    return float(rng.choice([12000.0, 11025.0, 8000.0, 10000.0], p=[0.45, 0.4, 0.08, 0.07]))
+    return float(rng.choice([12000.0, 11025.0, 8000.0, 10000.0], p=[0.47, 0.42, 0.05, 0.06]))
 
 
 def _high_pass(s: NDArray[np.complex128], hz: float) -> NDArray[np.complex128]:
@@ -150,7 +150,7 @@ def _cut_start(x: Array, onset: int, rng: np.random.Generator) -> None:
 
 def _cut_end(x: Array, onset: int, rng: np.random.Generator) -> None:
     """Faded out and over, or cut off."""
-    last = onset + int(log_uniform(rng, 0.08, 1.0) * RATE)
+    last = onset + int(log_uniform(rng, 0.12, 1.0) * RATE)
     if last >= SAMPLES:
         return
     fade = min(int(log_uniform(rng, 0.0005, 0.3) * RATE), last - onset)
