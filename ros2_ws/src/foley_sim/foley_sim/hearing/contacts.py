@@ -74,7 +74,7 @@ def choose_action(body: Body, rng: np.random.Generator) -> str:
         "loose" if body.shape == "loose" else "slab" if body.shape == "slab" else "soft" if soft else "solid"
     )
     weights = np.array(_ACTION_WEIGHTS[kind])
-    return ACTIONS[int(rng.choice(len(ACTIONS), p=weights / weights.sum()))]
+    return ACTIONS[int(rng.choice(weights.size, p=weights / weights.sum()))]
 
 
 def choose_striker(action: str, rng: np.random.Generator) -> str:

@@ -15,7 +15,9 @@ KINDS: tuple[str, ...] = (
 
 ACTIONS: tuple[str, ...] = (
     "hit", "bounce", "chatter", "scratch", "rub", "roll", "footstep", "dig", "break", "press",
+    "tap", "knock", "pat",
 )  # fmt: skip
+"""The last three are only in what a robot did (from_sessions.py)."""
 STRIKERS: tuple[str, ...] = (
     "metal",
     "rubber",
