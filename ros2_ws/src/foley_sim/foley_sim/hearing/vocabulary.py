@@ -13,10 +13,10 @@ KINDS: tuple[str, ...] = (
 )  # fmt: skip
 """Kind 0 is a contact. The others hold none, only what could be taken for one."""
 
-ACTIONS: tuple[str, ...] = (
+DRAWN_ACTIONS: tuple[str, ...] = (
     "hit", "bounce", "chatter", "scratch", "rub", "roll", "footstep", "dig", "break", "press",
-    "tap", "knock", "pat",
 )  # fmt: skip
+ACTIONS: tuple[str, ...] = (*DRAWN_ACTIONS, "tap", "knock", "pat")
 """The last three are only in what a robot did (from_sessions.py)."""
 STRIKERS: tuple[str, ...] = (
     "metal",
