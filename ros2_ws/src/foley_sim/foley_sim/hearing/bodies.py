@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ from foley_sim.hearing.vocabulary import SHAPES
 from foley_sim.materials import draw_material
 from foley_sim.spec import MaterialSample
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
 
 MODES = 64
 LOWEST_HZ, HIGHEST_HZ = 35.0, 11_800.0
@@ -124,9 +125,9 @@ def draw_body(object_id: int, name: str, rng: np.random.Generator, shape: str = 
     hz = hz[kept]
     if hz.size > MODES:  # the lowest and a part of the others
         order = np.argsort(hz[air:])
-        low = order[: MODES // 3]
-        rest = rng.choice(order[MODES // 3 :], MODES - air - low.size, replace=False)
-        hz = np.concatenate([hz[:air], hz[air:][low], hz[air:][rest]])
+        lowest = order[: MODES // 3]
+        rest = rng.choice(order[MODES // 3 :], MODES - air - lowest.size, replace=False)
+        hz = np.concatenate([hz[:air], hz[air:][lowest], hz[air:][rest]])
     rate = material_rate(material, hz, rng) + _radiation_rate(shape, material, thickness, hz)
     rate[:air] = np.pi * hz[:air] / rng.uniform(4, 25, air)
     size = length if shape in ("plate", "slab", "sheet", "box", "dish") else width
@@ -150,7 +151,7 @@ def _frequencies(
     """Frequencies [Hz], and how many of the first are those of air."""
     c = math.sqrt(m.youngs_modulus / m.density)
     plate_speed = c / math.sqrt(1 - m.poisson_ratio**2)
-    air = np.zeros(0)
+    air: Array = np.zeros(0)
     if shape in ("bar", "rod", "tube"):
         radius = max(width / 2, h)
         gyration = {"bar": h / math.sqrt(12), "rod": h / 4, "tube": radius / math.sqrt(2)}[shape]

@@ -68,9 +68,10 @@ def no_contact(kind: str, noise: Noise, rng: np.random.Generator) -> Clip:
     audio = store(y.astype(np.float32), microphone.kind, 0, False, rng)
     if kind == "silence":
         audio = np.round(audio * 10 ** (-rng.uniform(10, 60) / 20)).astype(np.int16)
+    nan = math.nan
     return Clip(
-        audio, math.nan, KINDS.index(kind), -1, *[math.nan] * 4, -1, -1, -1, MICROPHONES.index(microphone.kind), -1,
-        microphone.bandwidth_hz, math.nan,
+        audio, nan, KINDS.index(kind), -1, nan, nan, nan, nan, -1, -1, -1, MICROPHONES.index(microphone.kind), -1,
+        microphone.bandwidth_hz, nan,
     )  # fmt: skip
 
 

@@ -252,6 +252,7 @@ def make_from_sessions(
         clips = len(plan.places)
         return {
             **settings,
+            "sessions_set": said,
             **plan.figures,
             "shards": len(shards),
             "shards_written": len(waiting),

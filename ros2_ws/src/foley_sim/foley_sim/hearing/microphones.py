@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -25,6 +26,7 @@ _BELOW = np.minimum(_PLACE.astype(np.int64), _POINTS - 2)
 _SHARE = (_PLACE - _BELOW).astype(np.float32)
 
 Complex = NDArray[np.complex64]
+Response = NDArray[np.complexfloating[Any, Any]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Microphone:
 def draw_microphone(rng: np.random.Generator) -> Microphone:
     kind = MICROPHONES[int(rng.choice(len(MICROPHONES), p=_WEIGHTS))]
     s = 1j * _GRID_HZ
-    h = np.ones(_POINTS, complex)
+    h: Response = np.ones(_POINTS, complex)
     if kind == "mems":
         h *= _high_pass(s, log_uniform(rng, 40, 130)) * _peak(
             s, log_uniform(rng, 6000, 12000), rng.uniform(2, 14), 3.0
@@ -82,20 +84,20 @@ def _bandwidth(kind: str, rng: np.random.Generator) -> float:
     return float(rng.choice([12000.0, 11025.0, 8000.0, 10000.0], p=[0.47, 0.42, 0.05, 0.06]))
 
 
-def _high_pass(s: NDArray[np.complex128], hz: float) -> NDArray[np.complex128]:
+def _high_pass(s: Response, hz: float) -> Response:
     return np.asarray(s * s / (s * s + 1.4 * hz * s + hz * hz))
 
 
-def _low_pass(s: NDArray[np.complex128], hz: float) -> NDArray[np.complex128]:
+def _low_pass(s: Response, hz: float) -> Response:
     return np.asarray(hz * hz / (s * s + 1.4 * hz * s + hz * hz))
 
 
-def _peak(s: NDArray[np.complex128], hz: float, gain_db: float, q: float) -> NDArray[np.complex128]:
+def _peak(s: Response, hz: float, gain_db: float, q: float) -> Response:
     a = 10 ** (gain_db / 40)
     return np.asarray((s * s + a * hz / q * s + hz * hz) / (s * s + hz / (a * q) * s + hz * hz))
 
 
-def _shelf(s: NDArray[np.complex128], hz: float, gain_db: float, *, low: bool) -> NDArray[np.complex128]:
+def _shelf(s: Response, hz: float, gain_db: float, *, low: bool) -> Response:
     a = 10 ** (gain_db / 40)
     return np.asarray((s + hz * a) / (s + hz / a) if low else (s * a + hz) / (s / a + hz))
 

@@ -20,6 +20,7 @@ from foley_sim.hearing.microphones import FFT, Complex
 from foley_sim.hearing.vocabulary import RATE, SAMPLES
 
 _ATTACK_S = 0.008
+_CLICK_FALL_DB = 3.0  # for every doubling of the contact, as what is pushed is less suddenly
 _TABLE = (((60, 2500), (60, 500)), ((80, 6000), (15, 250)), ((100, 5000), (100, 900)))
 """Modes [Hz] and decay rates [1/s] of wooden, metal and stone tables and floors."""
 
@@ -63,7 +64,9 @@ def dry_sound(
         modes[0].scaled(modes[1], force.width_s).ring(others, pitch, rng)
     # What is pushed pushes air: sound goes with the change of the force (rigid-body acceleration noise).
     samples = max(force.width_s * RATE, 2.0)
-    click = 10 ** (rng.uniform(-36, -4) / 20) / math.sqrt(17 / samples**3)
+    click = 10 ** ((rng.uniform(-32, -2) - _CLICK_FALL_DB * math.log2(samples / 2)) / 20) / math.sqrt(
+        17 / samples**3
+    )
     total = np.zeros(FFT // 2 + 1, np.complex64)
     for pulses in (force.at_body, force.elsewhere):
         if not pulses.any():

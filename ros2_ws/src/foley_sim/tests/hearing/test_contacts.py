@@ -46,11 +46,19 @@ def test_nothing_acts_before_the_onset(noise: Noise, action: str) -> None:
 def test_a_soft_striker_stays_longer(noise: Noise) -> None:
     """Hertz: the contact time grows as the modulus falls."""
     widths = {
-        striker: np.median([_force(noise, "hit", striker, seed).width_s for seed in range(30)])
-        for striker in ("metal", "plastic", "rubber")
+        striker: np.median([_force(noise, "hit", striker, seed, "metal").width_s for seed in range(40)])
+        for striker in ("metal", "wood", "rubber")
     }
-    assert widths["metal"] < widths["plastic"] < widths["rubber"]
+    assert widths["metal"] < widths["wood"] < widths["rubber"]
     assert widths["metal"] < 1e-3 < widths["rubber"]
+
+
+def test_wood_is_dented_across_its_fibres(noise: Noise) -> None:
+    wood, stone = (
+        np.median([_force(noise, "hit", "metal", seed, name).width_s for seed in range(40)])
+        for name in ("wood", "stone")
+    )
+    assert wood > 1.5 * stone
 
 
 def test_bounces_come_closer_together(noise: Noise) -> None:

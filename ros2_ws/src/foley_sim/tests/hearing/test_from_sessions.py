@@ -179,6 +179,7 @@ def test_a_set_grows_with_its_sessions(tmp_path: Path, monkeypatch: pytest.Monke
 
     made = write()
     assert (made["sessions"], made["clips"], made["shards"], made["clips_written"]) == (1, 15, 2, 15)
+    assert made["sessions_set"] == json.loads((sessions / "set.json").read_text())["settings"]
     assert made["kind"]["contact"] == 14 and made["action"]["knock"] == 10
     said = json.loads((config.out / "set.json").read_text())
     assert (said["rate"], said["samples"], said["seed"], said["split"]) == (24000, 28800, 0, "train")
