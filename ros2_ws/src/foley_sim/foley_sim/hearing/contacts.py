@@ -18,7 +18,7 @@ import numpy as np
 from foley_sim.hearing import kernels
 from foley_sim.hearing.backgrounds import Noise
 from foley_sim.hearing.bodies import Array, Body, log_uniform, material_rate
-from foley_sim.hearing.vocabulary import ACTIONS, RATE, SAMPLES, STRIKERS, SUPPORTS
+from foley_sim.hearing.vocabulary import DRAWN_ACTIONS, RATE, SAMPLES, STRIKERS, SUPPORTS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +80,7 @@ def choose_action(body: Body, rng: np.random.Generator) -> str:
         "loose" if body.shape == "loose" else "slab" if body.shape == "slab" else "soft" if soft else "solid"
     )
     weights = np.array(_ACTION_WEIGHTS[kind])
-    return ACTIONS[int(rng.choice(len(ACTIONS), p=weights / weights.sum()))]
+    return DRAWN_ACTIONS[int(rng.choice(len(DRAWN_ACTIONS), p=weights / weights.sum()))]
 
 
 def choose_striker(action: str, rng: np.random.Generator) -> str:

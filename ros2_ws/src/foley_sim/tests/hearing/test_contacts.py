@@ -16,7 +16,7 @@ from foley_sim.hearing.contacts import (
     contact_force,
     support_rate,
 )
-from foley_sim.hearing.vocabulary import ACTIONS, STRIKERS, SUPPORTS
+from foley_sim.hearing.vocabulary import DRAWN_ACTIONS, STRIKERS, SUPPORTS
 
 ONSET = 4800
 
@@ -31,7 +31,7 @@ def _force(noise: Noise, action: str, striker: str = "metal", seed: int = 1, nam
     return contact_force(draw_body(0, name, rng), action, striker, float(ONSET), noise, rng)
 
 
-@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("action", DRAWN_ACTIONS)
 def test_nothing_acts_before_the_onset(noise: Noise, action: str) -> None:
     acted = 0.0
     for seed in range(4):
@@ -93,7 +93,7 @@ def test_what_is_chosen_has_a_name() -> None:
         for _ in range(20):
             body = draw_body(0, name, rng)
             action = choose_action(body, rng)
-            assert action in ACTIONS
+            assert action in DRAWN_ACTIONS
             assert choose_support(body, action, rng) in SUPPORTS
             striker = choose_striker(action, rng)
             assert striker in STRIKERS
