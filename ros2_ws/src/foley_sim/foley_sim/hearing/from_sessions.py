@@ -73,6 +73,7 @@ SILENCE_DBFS = -60.0
 _CLIP_S = SAMPLES / RATE
 _RINGS_DB = 6.0  # a piece that falls by more from its first tenth of a second to its last still rings
 _END_S = 0.1
+_NAN = math.nan
 _OBJECTS = 32  # more than a scene has
 _ARRAYS = ("sound", "contact_s", "contact_object")
 
@@ -354,6 +355,6 @@ def _no_contact(audio: Samples, bandwidth_hz: float) -> Clip:
     power = float((audio.astype(np.float64) ** 2).mean()) / 2**30
     kind = "silence" if power < 10 ** (SILENCE_DBFS / 10) else "noise"
     return Clip(
-        audio, math.nan, KINDS.index(kind), -1, *[math.nan] * 4, -1, -1, -1, MICROPHONES.index("flat"), -1,
-        bandwidth_hz, math.nan,
+        audio, _NAN, KINDS.index(kind), -1, _NAN, _NAN, _NAN, _NAN, -1, -1, -1, MICROPHONES.index("flat"), -1,
+        bandwidth_hz, _NAN,
     )  # fmt: skip
