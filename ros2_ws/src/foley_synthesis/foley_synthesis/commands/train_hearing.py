@@ -151,7 +151,14 @@ def _beside(args: argparse.Namespace) -> int:
             config, HonestyConfig(risk=_or(args.risk, 0.3)), report=bars.share,
         )  # fmt: skip
     figures["config"] = dataclasses.asdict(config)
-    model_id = save_with_recorded(file, args.out, figures)
+    typed = [f"foley train hearing {args.dataset[1]} --validation {args.validation} --beside {args.beside}"]
+    typed += [
+        f"--{name} {value}"
+        for name, value in (("world", args.world), ("recordings", args.recordings))
+        if value
+    ]
+    typed.append(f"--clips {config.clips} --out {args.out}")
+    model_id = save_with_recorded(file, args.out, figures, commands=(" ".join(typed),))
     print("balanced accuracy over all materials on generated contacts: "
           + ", ".join(f"{name} {value:.3f}" for name, value in figures["validation"].items()))  # fmt: skip
     if "left_out" in figures:

@@ -7,8 +7,9 @@ beside each other and what can be promised; they say so in `calibrated_for`.
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from foley_common.metrics_file import METRICS_FILE
-from foley_synthesis.hearing.card import card
+from foley_synthesis.hearing.card import recorded_card
 from foley_synthesis.hearing.frozen_pair import FrozenPair, cached_tensors
 from foley_synthesis.hearing.inference.calibration import STAGES_S, HearingCalibration
 from foley_synthesis.hearing.linear_heads import LinearHeads
@@ -122,14 +123,15 @@ def add_recorded(
     return dataclasses.replace(file, recorded=part), figures
 
 
-def save_with_recorded(file: HearingFile, path: Path, figures: dict[str, Any]) -> str:
+def save_with_recorded(
+    file: HearingFile, path: Path, figures: dict[str, Any], *, commands: Sequence[str] = ()
+) -> str:
     """Write the model, its figures beside those of its own training, and return its model id."""
-    import json
-
     own = file.path / METRICS_FILE
     metrics = json.loads(own.read_text(encoding="utf-8")) if own.is_file() else {}
     metrics = {**metrics, "recorded": figures}
-    return save_hearing(dataclasses.replace(file, card=card(file, metrics)), path, metrics)
+    said = file.card.split("\n## Hearing recordings")[0].rstrip() + "\n\n" + recorded_card(figures, commands)
+    return save_hearing(dataclasses.replace(file, card=said), path, metrics)
 
 
 def shifted(heads: LinearHeads, heard: Recordings, labels: tuple[str, ...]) -> LinearHeads:
