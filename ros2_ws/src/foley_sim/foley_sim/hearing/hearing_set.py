@@ -74,6 +74,7 @@ class HearingSetConfig:
     seed: int = 0
     split: str = "train"
     jobs: int = 2
+    shard_clips: int = SHARD_CLIPS
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -87,13 +88,13 @@ class HearingSetConfig:
 
     @property
     def shards(self) -> int:
-        """Of SHARD_CLIPS each; hours are rounded up."""
-        return math.ceil(self.hours * 3600 * RATE / (SHARD_CLIPS * SAMPLES) - 1e-9)
+        """Of `shard_clips` each; hours are rounded up."""
+        return math.ceil(self.hours * 3600 * RATE / (self.shard_clips * SAMPLES) - 1e-9)
 
     @property
     def settings(self) -> dict[str, Any]:
         """What all shards of a set have in common."""
-        return {"version": VERSION, "seed": self.seed, "split": self.split}
+        return {"version": VERSION, "seed": self.seed, "split": self.split, "shard_clips": self.shard_clips}
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -133,7 +134,7 @@ def make_hearing_set(
     with claimed(config.out, SCHEMA, config.settings, config.facts):
         jobs = [(config, shard) for shard in range(config.shards)]
         waiting = [job for job in jobs if not _finished(job)]
-        progress(SHARD_CLIPS * (len(jobs) - len(waiting)))
+        progress(config.shard_clips * (len(jobs) - len(waiting)))
         started = time.monotonic()
         reports, _ = work_off(
             waiting, _write, processes=config.jobs, finished=_finished, report=lambda job: None, what="shards",
@@ -146,9 +147,9 @@ def make_hearing_set(
         **config.settings,
         "shards": len(jobs),
         "shards_written": len(reports),
-        "clips": len(jobs) * SHARD_CLIPS,
+        "clips": len(jobs) * config.shard_clips,
         "clips_written": written,
-        "hours": round(len(jobs) * SHARD_CLIPS * SAMPLES / RATE / 3600, 4),
+        "hours": round(len(jobs) * config.shard_clips * SAMPLES / RATE / 3600, 4),
         "wall_s": round(wall_s, 3),
         "clips_per_s": round(written / wall_s, 2) if written else None,
         "cpu_ms_per_clip": round(1e3 * cpu_s / written, 3) if written else None,
@@ -209,7 +210,7 @@ def _write(job: Job, progress: Callable[[float], None]) -> tuple[int, float]:
 
     config, shard = job
     cpu = time.process_time()
-    tensors = shard_tensors(shard_clips(config.seed, config.split, shard))
+    tensors = shard_tensors(shard_clips(config.seed, config.split, shard, config.shard_clips))
     path = config.out / _name(shard)
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -217,5 +218,5 @@ def _write(job: Job, progress: Callable[[float], None]) -> tuple[int, float]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-    progress(SHARD_CLIPS)
-    return SHARD_CLIPS, time.process_time() - cpu
+    progress(config.shard_clips)
+    return config.shard_clips, time.process_time() - cpu

@@ -153,7 +153,8 @@ def _listen_to_files(args: argparse.Namespace, model: Listener) -> int:
         if not failed:
             print(f"{printable(heard[0].path)}: no contact stands out from what is heard throughout")
     else:
-        Console().print(rich_table(heard, names))
+        console = Console()
+        console.print(rich_table(heard, names, console.width))
     if pictures:
         where = "beside each file" if args.plot == _BESIDE else str(args.plot)
         print(f"{pictures} pictures (NAME.heard.png) {where}")

@@ -71,7 +71,11 @@ def build_hearing(
     members: list[HearingNet] = []
     told: list[Counters] = []
     tree = Hierarchy.over(labels)
-    groups = [[labels.index(m) for m in node.materials] for node in tree.nodes if node.depth == 1]
+    groups = [
+        [labels.index(m) for m in node.materials]
+        for node in tree.nodes
+        if node.depth > 0 and len(node.materials) > 1
+    ]
     for i, seed in enumerate(config.seeds):
         name = "training" if len(config.seeds) == 1 else f"member {i + 1}"
         member, counters = train_member(
