@@ -25,7 +25,7 @@ class Hearing:
     action: dict[str, float]  # action -> probability
     log10_density: tuple[float, float]  # mean and standard deviation [kg/m^3]
     contact: float  # probability that a contact is heard at all
-    novelty: float  # percentile of what it was calibrated on [0, 1]; near 1: unlike anything there
+    novelty: float  # percentile of what it was calibrated on [%]; near 100: unlike anything there
     embedding: NDArray[np.float32]  # [e]; zeros where nothing was to be heard
     logits: NDArray[np.float32]  # [m], before calibration; zeros where nothing was to be heard
     heard_s: float  # of sound after the onset that it rests on
