@@ -1,12 +1,14 @@
 """A model that is told some taps of each material: judged on other recordings of the same source.
 
 Half of the recordings of each material, versions of one recording together, may be drawn for taps; the other half
-judges. The taps of a draw are nested: the first 3 of its 5 are those it is adapted with at 3.
+judges. The taps of a draw are nested: the first 3 of its 5 are those it is adapted with at 3. They take turns among
+the recordings.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +22,7 @@ from foley_synthesis.metrics.classification import balanced_accuracy
 
 TAPS = (3, 5, 10)
 DRAWS = 20
+_LEAST_TOLD = 2  # groups of a material
 _LEAST_JUDGING = 2  # recordings of a material
 
 Rows = NDArray[np.int64]
@@ -57,7 +60,7 @@ def draws_of(
 ) -> list[Draw]:
     """Draws of one source; none where fewer than two materials have enough recordings.
 
-    A material takes part that has at least `min(TAPS)` recordings to draw and two to judge, in two groups.
+    A material takes part that has at least `min(TAPS)` recordings to draw, of two groups, and two others to judge.
     """
     truth = classes_of(sounds, materials)
     rng = np.random.default_rng(seed)
@@ -71,13 +74,16 @@ def draws_of(
             for row in np.flatnonzero(inside & (truth == k)).tolist():
                 groups.setdefault(sounds[row].group, []).append(row)
             order = rng.permutation(list(groups)).tolist()
-            told: list[int] = []
-            total = sum(map(len, groups.values()))
-            while order and len(told) < max(total / 2, min(TAPS)):
-                told += groups[order.pop()]
+            told: list[list[int]] = []
+            half = sum(map(len, groups.values())) / 2
+            # Who is told variants of one recording alone cannot judge by himself what he has learned.
+            while len(order) > 1 and (sum(map(len, told)) < max(half, min(TAPS)) or len(told) < _LEAST_TOLD):
+                told.append(rng.permutation(groups[order.pop()]).tolist())
             rest = [row for name in order for row in groups[name]]
-            if len(told) >= min(TAPS) and len(rest) >= _LEAST_JUDGING:
-                taps[k] = rng.permutation(told)
+            if len(told) >= _LEAST_TOLD and sum(map(len, told)) >= min(TAPS) and len(rest) >= _LEAST_JUDGING:
+                taps[k] = np.array(
+                    [row for turn in itertools.zip_longest(*told) for row in turn if row is not None]
+                )
                 judged += rest
         if len(taps) >= 2:
             found.append(Draw(taps, np.array(judged)))

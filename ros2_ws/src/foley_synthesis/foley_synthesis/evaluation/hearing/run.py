@@ -140,7 +140,7 @@ class HearingTable:
             real=table,
             wide=wide,
             honesty=self._timed("honesty", lambda: self._honesty(sounds, heard)),
-            stages=self._stages(sounds, asked),
+            stages=self._stages(sounds, asked, heard),
             adaptation=self._timed("adaptation", lambda: self._adaptation(sounds, heard, features)),
             simulated={
                 **{name: self._sessions(name, path, train) for name, path in (sessions or {}).items()},
@@ -168,15 +168,17 @@ class HearingTable:
         )
         groups = np.asarray(found["groups"])
         sources: dict[int, set[str]] = {}
+        labels: dict[int, set[str]] = {}
         for sound, group in zip(sounds, groups.tolist(), strict=True):
             sources.setdefault(group, set()).add(sound.scene)
-        self._notes.append(
-            f"{len(sounds)} recordings are {len(sources)} with variants of one recording taken as one"
-        )
+            labels.setdefault(group, set()).add(sound.label)
+        self._notes.append(f"{len(sounds)} files are {len(sources)} recordings, variants of one taken as one")
         if shared := sum(len(names) > 1 for names in sources.values()):
             self._notes.append(
                 f"{shared} recordings are in more than one source, so that leaving one out is no proof"
             )
+        if mixed := sum(len(names) > 1 for names in labels.values()):
+            self._notes.append(f"{mixed} recordings are there under more than one label")
         return grouped(sounds, groups.tolist())
 
     def _variants(self, sounds: Sequence[Sound]) -> list[int]:
@@ -272,19 +274,26 @@ class HearingTable:
                 )
         return found
 
-    def _stages(self, sounds: Sequence[Sound], rows: NDArray[np.int64]) -> dict[str, Any]:
+    def _stages(
+        self, sounds: Sequence[Sound], rows: NDArray[np.int64], heard: Mapping[str, Answers]
+    ) -> dict[str, Any]:
         """Balanced accuracy after so much was heard, of the models that give first estimates."""
         asked = [sounds[k] for k in rows]
         found: dict[str, Any] = {}
         for name, model in self.models.items():
             for stage_s in STAGES_S if has_stages(model) else ():
-                answers = self._ask(name, model, asked, f"{stage_s:g} s heard", stage_s)
+                whole = math.isinf(stage_s)
+                answers = (
+                    heard[name].of(rows)
+                    if whole
+                    else self._ask(name, model, asked, f"{stage_s:g} s heard", stage_s)
+                )
                 p = restricted(answers.p, ASKED, prior_of(model))
                 table = real_table(
                     asked, ASKED, {name: p}, replicates=self.config.replicates, seed=self.config.seed
                 )
                 figures = table.pooled.figures()[name]
-                found.setdefault(name, {})[f"{stage_s:g}"] = {
+                found.setdefault(name, {})["all" if whole else f"{stage_s:g}"] = {
                     **figures,
                     "answers": honesty.share(~answers.abstain),
                     "milliseconds": _milliseconds(answers),
