@@ -6,7 +6,8 @@
     exemplars.flac         the waveforms that example-based synthesis chooses from, one after the other
     exemplars.safetensors  their sound features and what the network predicts for them
     metrics.json           figures of training and evaluation; not part of the model's identity
-    manifest.yaml          sha256 of each of the files above, except metrics.json
+    fusion.yaml            how what it sees and hears adds up (beliefs/fitted.py); not part of it either
+    manifest.yaml          sha256 of each of the files above, except these two
 
 The model id is the sha256 of manifest.yaml, so that it covers every byte that shapes a prediction.
 """

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from foley_common.metrics_file import write_metrics
-from foley_synthesis.commands import evaluate_hearing
+from foley_synthesis.commands import evaluate_fusion, evaluate_hearing
+from foley_synthesis.hearing.inference.opened import DEFAULT_HEARING, HEARD_PART
 
 HELP = "measure a checkpoint on held-out contacts, or hearing on real recordings, beside simple methods"
 
@@ -20,19 +21,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  foley evaluate out/checkpoint out/dataset\n"
         "  foley evaluate out/checkpoint out/dataset --require-above-chance\n"
         "  foley evaluate shipped out/dataset --out out/evaluate-shipped\n"
+        "  foley evaluate fusion out/validation --test out/dataset        # how sight and hearing add up\n"
         "  foley evaluate hearing --real recordings --sets out/sets/test=FoleySim-1 --train out/hearing_train\n"
     )
     parser.add_argument(
         "checkpoint",
         help="checkpoint folder, or `shipped` for the one in the package; `hearing` alone: models of hearing on real "
-        "recordings and simulated contacts",
+        "recordings and simulated contacts; `fusion`: fit how sight and hearing add up to the validation "
+        "split of a data set",
     )
     parser.add_argument("dataset", type=Path, nargs="?", help="folder written by `foley dataset build`")
+    parser.add_argument(
+        "--hearing",
+        default="",
+        metavar="NAME|DIR",
+        help="what is measured as `heard` (and for `foley evaluate fusion` what hears): a hearing model; "
+        f"`{HEARD_PART}`: the heard part of the checkpoint (default: {DEFAULT_HEARING})",
+    )
     parser.add_argument("--split", default="test", choices=("train", "validation", "test"))
     parser.add_argument(
         "--out",
         type=Path,
-        help="for metrics.json, tables and pictures (default: out/evaluate, or out/hearing)",
+        help="for metrics.json, tables and pictures (default: out/evaluate, out/hearing or out/fusion)",
     )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--replicates", type=int, default=1000, help="of the bootstrap")
@@ -48,6 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="exit 1 unless the lower ends of heard and planned accuracy are above chance",
     )
     evaluate_hearing.configure(parser.add_argument_group("for `foley evaluate hearing`"))
+    evaluate_fusion.configure(parser.add_argument_group("for `foley evaluate fusion`"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
             if args.checkpoint == "hearing":
                 return evaluate_hearing.run(args)
             raise ValueError("which dataset? `foley evaluate --help` has examples")
-        return _of_dataset(args)
+        return evaluate_fusion.run(args) if args.checkpoint == "fusion" else _of_dataset(args)
     except (ValueError, OSError) as error:  # CorruptCheckpoint and DatasetError are of these
         print(f"foley evaluate: error: {error}", file=sys.stderr)
         return 2
@@ -74,15 +85,18 @@ def _of_dataset(args: argparse.Namespace) -> int:
     from foley_synthesis.checkpoint import load_checkpoint
     from foley_synthesis.evaluation.checkpoint.evaluate import evaluate
     from foley_synthesis.evaluation.checkpoint.report import save_confusion, tables
+    from foley_synthesis.hearing.inference.opened import hearing_beside
 
     console, out = Console(), args.out or Path("out/evaluate")
     checkpoint = load_checkpoint(args.checkpoint)
     dataset = open_complete(args.dataset)
+    hearing = hearing_beside(checkpoint, args.hearing, threads=args.threads)
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task("features", total=len(dataset.clips))
         evaluation = evaluate(
             checkpoint,
             dataset,
+            hearing=None if hearing.model_id == checkpoint.model_id else hearing,
             split=args.split,
             threads=args.threads,
             replicates=args.replicates,
@@ -92,6 +106,7 @@ def _of_dataset(args: argparse.Namespace) -> int:
     out.mkdir(parents=True, exist_ok=True)
     metrics = {
         "checkpoint_sha256": checkpoint.model_id,
+        "hearing_sha256": hearing.model_id,
         "dataset_fingerprint": dataset.fingerprint,
         "split": args.split,
         **evaluation.to_dict(),
@@ -103,6 +118,7 @@ def _of_dataset(args: argparse.Namespace) -> int:
     console.print(
         f"{metrics['contacts']} contacts with {metrics['objects']} objects in {metrics['scenes']} scenes, "
         f"split `{args.split}`; model {checkpoint.model_id[:12]}"
+        + (f", hearing {hearing.model_id[:12]}" if hearing.model_id != checkpoint.model_id else "")
     )
     for table in tables(evaluation):
         console.print(table)

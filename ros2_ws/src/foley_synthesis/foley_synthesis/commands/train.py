@@ -5,6 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from foley_perception.dataset.reader import ClipDataset
+    from foley_synthesis.vis.training.config import TrainConfig
 
 from foley_synthesis.commands import train_hearing
 
@@ -128,8 +133,31 @@ def run(args: argparse.Namespace) -> int:
     shown = ", ".join(f"{mode} {value:.3f}" for mode, value in accuracy.items() if value is not None)
     console.print(f"balanced accuracy on {metrics['selected_on']}: {shown} (chance {metrics['chance']:.3f})")
     console.print(f"checkpoint {args.out}, model id {model_id}")
+    console.print(_fuse(dataset, args.out, config))
     console.print(f"figures in {args.out / METRICS_FILE}; `foley evaluate` measures on the test split")
     return 0
+
+
+def _fuse(dataset: ClipDataset, out: Path, config: TrainConfig) -> str:
+    """How what the new model sees and hears adds up; what there is to say of it."""
+    from foley_synthesis.beliefs.fitted import save_fitted
+    from foley_synthesis.checkpoint import load_checkpoint
+    from foley_synthesis.evaluation.fusion.run import FusionRun, fit_fusion
+    from foley_synthesis.hearing.inference.heard_model import HeardModel
+
+    checkpoint = load_checkpoint(out)
+    hears = HeardModel(checkpoint, threads=config.threads)
+    settings = FusionRun(seed=config.seed, threads=config.threads, replicates=0)
+    try:
+        fitted = fit_fusion(hears, checkpoint, [dataset], config=settings).fitted
+    except ValueError as error:
+        return f"fused beliefs of it abstain: {error}; `foley evaluate fusion` fits them to another data set"
+    save_fitted(fitted, out)
+    answers = sum(rule.answers for rule in fitted.config.answers or ())
+    return (
+        f"fused beliefs answer on {answers} of {len(fitted.config.answers or ())} kinds of evidence with a risk of "
+        f"{fitted.target_risk:.0%} at most; `foley evaluate fusion` says more, from more data"
+    )
 
 
 class _bars:

@@ -73,12 +73,12 @@ def _train(args: argparse.Namespace) -> int:
         raise ValueError("it takes one SET, and another one with --validation")
     if args.out.exists() and any(args.out.iterdir()) and not is_hearing(args.out):
         raise ValueError(f"--out {args.out} is not empty and holds no hearing model; name another folder")
-    sets = [GeneratedSet.open(Path(path)) for path in (args.dataset[1], args.validation)]
+    train, validation = GeneratedSet.open(Path(args.dataset[1])), GeneratedSet.open(args.validation)
+    honesty = HonestyConfig(risk=_or(args.risk, 0.3))
     with Bars() as bars:
         model_id, metrics = build_hearing(
-            *sets, args.out, _config(args), honesty=HonestyConfig(risk=_or(args.risk, 0.3)), resume=args.resume,
-            report=bars.share,
-        )  # fmt: skip
+            train, validation, args.out, _config(args), honesty=honesty, resume=args.resume, report=bars.share
+        )
     print(f"{metrics['steps']} steps, {1000 * metrics['seconds_per_step']:.0f} ms each; on validation (chance "
           f"{metrics['chance']:.3f}):")  # fmt: skip
     for heard, row in metrics["validation"].items():

@@ -157,9 +157,13 @@ class HearingModel:
             or sound_checks.lost_in_background(samples, rate, onset_s)
             or self._no_contact(heard)
             or self._strange(heard, stage)
-            or stage.abstention.why(max(heard.belief.probabilities))
         )
-        return dataclasses.replace(heard, belief=heard.belief.abstaining(reason)) if reason else heard
+        if reason:
+            return dataclasses.replace(heard, belief=heard.belief.abstaining(reason))
+        if doubt := stage.abstention.why(max(heard.belief.probabilities)):
+            unsure = dataclasses.replace(heard.belief, abstain=True, unsure=True, reason=doubt)
+            return dataclasses.replace(heard, belief=unsure)
+        return heard
 
     def _no_contact(self, heard: Hearing) -> str:
         least = self._calibration.least_contact

@@ -56,8 +56,8 @@ def build_hearing(
     for name in ("materials", "actions"):
         if getattr(train, name) != getattr(validation, name):
             raise SetError(f"{validation.path}: its {name} are not those of {train.path}")
-    if train.fingerprint == validation.fingerprint or train.seed == validation.seed:
-        raise SetError(f"{validation.path}: is of the same seed as {train.path}; draw it with another one")
+    if (train.seed, train.split) == (validation.seed, validation.split):
+        raise SetError(f"{validation.path}: holds the draws of {train.path}; draw it with another seed or split")
     labels = tuple(sorted(train.materials))
     learnt = _clips(train, labels, config, "features", report)
     held_out = _clips(validation, labels, config, "features of validation", report)
