@@ -129,7 +129,10 @@ def listen(dataset: ClipDataset, predictor: Predictor, heard: HearsMaterial) -> 
 
 
 def figures(
-    config: InterventionConfig, datasets: Mapping[str, ClipDataset], predictor: Predictor, heard: HearsMaterial
+    config: InterventionConfig,
+    datasets: Mapping[str, ClipDataset],
+    predictor: Predictor,
+    heard: HearsMaterial,
 ) -> dict[str, Any]:
     """What followed and what did not. Raises ValueError where two variants have no touch in common."""
     outputs = {name: listen(dataset, predictor, heard) for name, dataset in datasets.items()}

@@ -28,7 +28,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("checkpoint", help="checkpoint folder that knows the materials of FoleySim-1")
     parser.add_argument(
-        "--hearing", default="", metavar="NAME|DIR", help="a hearing model in place of the heard part of the checkpoint"
+        "--hearing",
+        default="",
+        metavar="NAME|DIR",
+        help="a hearing model in place of the heard part of the checkpoint",
     )
     parser.add_argument("--scenes", type=int, default=6, metavar="N", help="of every variant (default: 6)")
     parser.add_argument(

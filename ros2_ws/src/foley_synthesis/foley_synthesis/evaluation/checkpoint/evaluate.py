@@ -98,7 +98,9 @@ def _calibrated(output: MaterialOutput, items: Sequence[Item]) -> tuple[Array, L
     """Of the contacts that are known: probabilities [n, m], labels, and where it is sure."""
     assert output.probabilities is not None
     p = output.probabilities[output.known]
-    sure = entropies(p) <= output.entropy_threshold if output.answers is None else output.answers[output.known]
+    sure = (
+        entropies(p) <= output.entropy_threshold if output.answers is None else output.answers[output.known]
+    )
     return p, _truth(items)[output.known], np.asarray(sure)
 
 
@@ -244,9 +246,7 @@ def _mode_outputs(
 
 def _heard(hearing: HearsMaterial, dataset: ClipDataset, rows: Labels) -> MaterialOutput:
     """What a model says that is asked one contact after the other, as the `material` node asks it."""
-    beliefs = [
-        hearing.predict(dataset.audio(int(row)), SAMPLE_RATE, onset_s=CLIP_BEFORE_S) for row in rows
-    ]
+    beliefs = [hearing.predict(dataset.audio(int(row)), SAMPLE_RATE, onset_s=CLIP_BEFORE_S) for row in rows]
     p = np.stack([belief.p() for belief in beliefs])
     return MaterialOutput(
         np.ones(len(rows), bool), p.argmax(axis=1), p, np.array([belief.log10_e_mean for belief in beliefs]),

@@ -57,7 +57,9 @@ def build_hearing(
         if getattr(train, name) != getattr(validation, name):
             raise SetError(f"{validation.path}: its {name} are not those of {train.path}")
     if (train.seed, train.split) == (validation.seed, validation.split):
-        raise SetError(f"{validation.path}: holds the draws of {train.path}; draw it with another seed or split")
+        raise SetError(
+            f"{validation.path}: holds the draws of {train.path}; draw it with another seed or split"
+        )
     labels = tuple(sorted(train.materials))
     learnt = _clips(train, labels, config, "features", report)
     held_out = _clips(validation, labels, config, "features of validation", report)
