@@ -38,21 +38,20 @@ class Draw:
     judged: Rows
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Curve:
     """Balanced accuracy of one method in one source by how many taps it was told."""
 
-    taps: tuple[int, ...]
-    values: tuple[float, ...]  # means over draws
-    low: tuple[float, ...]  # 95 % of the draws lie between
-    high: tuple[float, ...]
+    points: Mapping[int, NDArray[np.float64]]  # taps -> of every draw
 
     def to_dict(self) -> dict[str, Any]:
-        """For metrics.json: taps -> figure."""
-        return {
-            str(k): {"value": round(v, 5), "low": round(a, 5), "high": round(b, 5)}
-            for k, v, a, b in zip(self.taps, self.values, self.low, self.high, strict=True)
-        }
+        """For metrics.json: taps -> mean, and the ends between which 95 % of the draws lie."""
+        found = {}
+        for taps, values in sorted(self.points.items()):
+            low, high = np.percentile(values, [2.5, 97.5])
+            figure = {"value": values.mean(), "low": low, "high": high}
+            found[str(taps)] = {name: round(float(value), 5) for name, value in figure.items()}
+        return found
 
 
 def draws_of(
@@ -121,16 +120,24 @@ def curve(
             assert adapt is not None
             told = np.concatenate([rows[:k] for rows in draw.taps.values()])
             points.setdefault(k, []).append(score(adapt(told, draw.judged)))
-    if not points:
-        return None
-    taps = tuple(sorted(points))
-    values = [np.array(points[k]) for k in taps]
-    return Curve(
-        taps,
-        tuple(float(v.mean()) for v in values),
-        tuple(float(np.percentile(v, 2.5)) for v in values),
-        tuple(float(np.percentile(v, 97.5)) for v in values),
-    )
+    return Curve({k: np.array(values) for k, values in points.items()}) if points else None
+
+
+def mean_over(
+    found: Mapping[str, Mapping[str, Any]], curves: Sequence[Mapping[str, Curve]]
+) -> dict[str, Any]:
+    """The mean over sources of what all of them have, draw by draw."""
+    methods = {}
+    for name in curves[0]:
+        lines = [row[name].points for row in curves if name in row]
+        taps = [k for k in lines[0] if len(lines) == len(curves) and all(k in points for points in lines)]
+        if taps:
+            count = min(len(points[taps[0]]) for points in lines)
+            methods[name] = Curve({k: np.mean([points[k][:count] for points in lines], axis=0) for k in taps})
+    return {
+        "chance": float(np.mean([row["chance"] for row in found.values()])),
+        "methods": {name: curve.to_dict() for name, curve in methods.items()},
+    }
 
 
 def chance_of(draws: Sequence[Draw]) -> float:

@@ -34,6 +34,7 @@ from foley_synthesis.hearing.inference.variants import THRESHOLD, fingerprint, v
 STAGES_S = (0.06, 0.15, 0.5, math.inf)
 """So much of a contact is heard at the first estimate, when it is refined, and in the end."""
 
+MEAN = "mean over sources"
 SVM = "MFCC + SVM, of the simulation"
 AISFX, MFCC = "aiSFX + LR, of other real sources", "MFCC + LR, of other real sources"
 AISFX_TAPS, MFCC_TAPS = "aiSFX + LR, of the same taps", "MFCC + LR, of the same taps"
@@ -134,7 +135,7 @@ class HearingTable:
         if set(materials) - set(ASKED):
             rows = rows_of(sounds, materials)
             wide = self._real(
-                sounds, rows, materials, heard, self._simple(sounds, rows, features, None, materials)
+                sounds, rows, materials, heard, self._simple(sounds, rows, features, train, materials)
             )
         return Findings(
             real=table,
@@ -177,6 +178,8 @@ class HearingTable:
             self._notes.append(
                 f"{shared} recordings are in more than one source, so that leaving one out is no proof"
             )
+        if odd := sorted({s.label for s in sounds if s.material < 0 and not s.outside}):
+            self._notes.append(f"left out, as nobody has said which material they are: {', '.join(odd)}")
         if mixed := sum(len(names) > 1 for names in labels.values()):
             self._notes.append(f"{mixed} recordings are there under more than one label")
         return grouped(sounds, groups.tolist())
@@ -261,7 +264,7 @@ class HearingTable:
 
     def _honesty(self, sounds: Sequence[Sound], heard: Mapping[str, Answers]) -> dict[str, Any]:
         made = made_sounds(self.config.no_contacts, self.config.seed)
-        others = np.array([k for k, sound in enumerate(sounds) if sound.material < 0], np.int64)
+        others = np.array([k for k, sound in enumerate(sounds) if sound.outside], np.int64)
         found: dict[str, Any] = {"contacts": {}, "no_contact": {}, "other_materials": {}}
         for name, answers in heard.items():
             model = self.models[name]
@@ -305,6 +308,7 @@ class HearingTable:
     ) -> dict[str, Any]:
         truth = classes_of(sounds, ASKED)
         found: dict[str, Any] = {}
+        every: list[dict[str, adaptation.Curve]] = []
         sources = list(dict.fromkeys(sound.scene for sound in sounds))
         for done, source in enumerate(sources, start=1):
             draws = adaptation.draws_of(sounds, ASKED, source, draws=self.config.draws, seed=self.config.seed)
@@ -331,7 +335,10 @@ class HearingTable:
                 "adopted": adopted,
                 "methods": {name: curve.to_dict() for name, curve in curves.items() if curve is not None},
             }
+            every.append({name: curve for name, curve in curves.items() if curve is not None})
             self._progress("adaptation", done, len(sources))
+        if len(every) > 1:
+            found[MEAN] = adaptation.mean_over(found, every)
         return found
 
     def _sessions(self, name: str, path: Path, train: Path | None) -> SimulatedTable:

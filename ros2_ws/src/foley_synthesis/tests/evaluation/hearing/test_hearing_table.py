@@ -190,7 +190,9 @@ def test_more_taps_are_told_to_who_learns_from_them() -> None:
 
     curve = adaptation.curve(draws, truth, 2, knows_at_five, np.full((40, 2), [0.9, 0.1]))
     assert curve is not None
-    assert (curve.taps, curve.values) == ((0, 3, 5, 10), (0.5, 0.0, 1.0, 1.0))
+    assert {k: values.mean() for k, values in curve.points.items()} == {0: 0.5, 3: 0.0, 5: 1.0, 10: 1.0}
+    mean = adaptation.mean_over({"a": {"chance": 0.5}, "b": {"chance": 0.25}}, [{"m": curve}, {"m": curve}])
+    assert (mean["chance"], mean["methods"]["m"]["5"]["value"]) == (0.375, 1.0)
 
 
 def test_an_embedding_is_judged_on_sources_that_it_has_not_learned_from() -> None:
@@ -274,9 +276,14 @@ def test_labels_that_cannot_be_used_are_told(tmp_path: Path, recordings: Path) -
         read_recordings(recordings)
 
 
-def test_cloth_is_fabric_and_snow_is_no_material() -> None:
-    assert MATERIALS[sound("cloth").material] == "fabric"
-    assert sound("snow").material == -1
+@pytest.mark.parametrize(
+    ("label", "material", "outside"),
+    [("cloth", MATERIALS.index("fabric"), False), ("snow", -1, True), ("unobtainium", -1, False)],
+)
+def test_a_label_is_a_material_or_known_to_be_none_or_left_out(
+    label: str, material: int, outside: bool
+) -> None:
+    assert (sound(label).material, sound(label).outside) == (material, outside)
 
 
 def test_what_a_model_does_not_know_has_no_probability(tmp_path: Path) -> None:
