@@ -93,16 +93,16 @@ def curve(
     draws: Sequence[Draw],
     truth: Rows,
     classes: int,
-    adapt: Adapt | None,
-    unadapted: NDArray[np.float64] | None,
-) -> Curve | None:
-    """Of one method; None where there is neither a way to adapt it nor anything that it says by itself.
+    adapt: Adapt,
+    unadapted: NDArray[np.float64] | None = None,
+) -> Curve:
+    """Of one method.
 
     A material with fewer taps than asked for tells those that it has. Taps at which no material has more than at
     fewer are left out.
 
     Args:
-        unadapted: [n, classes] what it says of every sound without taps, a point at 0.
+        unadapted: [n, classes] what it says of every sound without taps, a point at 0; None: nothing.
     """
     steps = [k for k in TAPS if any(len(rows) >= k for draw in draws for rows in draw.taps.values())]
     points: dict[int, list[float]] = {}
@@ -116,11 +116,10 @@ def curve(
 
         if unadapted is not None:
             points.setdefault(0, []).append(score(unadapted[draw.judged]))
-        for k in steps if adapt is not None else ():
-            assert adapt is not None
+        for k in steps:
             told = np.concatenate([rows[:k] for rows in draw.taps.values()])
             points.setdefault(k, []).append(score(adapt(told, draw.judged)))
-    return Curve({k: np.array(values) for k, values in points.items()}) if points else None
+    return Curve({k: np.array(values) for k, values in points.items()})
 
 
 def mean_over(

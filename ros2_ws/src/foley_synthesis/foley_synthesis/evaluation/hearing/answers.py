@@ -114,6 +114,16 @@ def has_stages(model: Hears) -> bool:
     return hasattr(model, "hear")
 
 
+def prior_of(model: Hears) -> Array | None:
+    """Of its training over the 13 materials, where the model says it; None: they counted alike."""
+    prior = getattr(model, "prior", None)
+    if prior is None:
+        return None
+    found = np.zeros(len(MATERIALS))
+    found[[MATERIALS.index(name) for name in model.vocabulary.labels]] = prior
+    return found
+
+
 def _answer(model: Any, sound: Sound, order: list[int], heard_s: float) -> dict[str, Any]:
     begun = time.perf_counter()
     if has_stages(model):
