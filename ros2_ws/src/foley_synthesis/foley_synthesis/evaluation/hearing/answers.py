@@ -7,35 +7,20 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foley_synthesis.beliefs.belief import MaterialBelief
-from foley_synthesis.checkpoint import Vocabulary, default_path, located, schema_of
 from foley_synthesis.evaluation.hearing.sounds import Sound, digest
 from foley_synthesis.evaluation.windows.kept import key_of
 from foley_synthesis.flow.what import MATERIALS
+from foley_synthesis.hearing.inference.opened import HearsMaterial
 
-HEARING_SCHEMA = "foley-hearing-1"
 _VERSION = 1  # of what is kept
 
 Array = NDArray[np.float64]
-
-
-class Hears(Protocol):
-    """What is asked: today's heard part, or a model of hearing."""
-
-    vocabulary: Vocabulary
-    model_id: str
-    domain: str
-
-    def predict(
-        self, samples: NDArray[np.float32], sample_rate: int, *, onset_s: float | None = None
-    ) -> MaterialBelief:
-        """Of one contact."""
-        ...
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,24 +48,8 @@ class Answers:
         )  # fmt: skip
 
 
-def open_model(path: str | Path | None) -> Hears:
-    """A model of hearing, or a checkpoint with a heard part; None is the one that ships with the package.
-
-    Raises:
-        CorruptCheckpoint: there is neither.
-    """
-    from foley_synthesis.hearing.inference.heard_model import HeardModel
-
-    folder = default_path() if path is None else located(path)
-    if schema_of(folder) == HEARING_SCHEMA:
-        from foley_synthesis.hearing.inference.hearing_model import HearingModel
-
-        return HearingModel.load(folder)
-    return HeardModel.load(folder)
-
-
 def ask(
-    model: Hears,
+    model: HearsMaterial,
     sounds: Sequence[Sound],
     folder: Path,
     *,
@@ -109,12 +78,12 @@ def ask(
     return found
 
 
-def has_stages(model: Hears) -> bool:
+def has_stages(model: HearsMaterial) -> bool:
     """Whether it gives first estimates."""
     return hasattr(model, "hear")
 
 
-def prior_of(model: Hears) -> Array | None:
+def prior_of(model: HearsMaterial) -> Array | None:
     """Of its training over the 13 materials, where the model says it; None: they counted alike."""
     prior = getattr(model, "prior", None)
     if prior is None:

@@ -52,13 +52,30 @@ def mfcc(sounds: Sequence[Sound], progress: Progress = lambda done, total: None)
 
 def _contact(wave: NDArray[np.float32]) -> NDArray[np.float32]:
     """From just before the beginning of what is loudest, at full scale."""
-    hop = MFCC_RATE // 200
-    level = np.square(np.pad(wave, (0, -len(wave) % hop)).reshape(-1, hop)).mean(axis=1)
-    loud = np.flatnonzero(level >= level.max() * 10 ** (-_RISE_DB / 10))
-    begin = max(int(loud[0]) * hop - round(_BEFORE_S * MFCC_RATE), 0)
+    begin = max(round((_beginning_s(wave, MFCC_RATE) - _BEFORE_S) * MFCC_RATE), 0)
     piece = wave[begin : begin + round((_BEFORE_S + _AFTER_S) * MFCC_RATE)]
     piece = np.pad(piece, (0, max(2 * _FFT - len(piece), 0)))
     return np.asarray(piece / max(float(np.abs(piece).max()), 1e-9), np.float32)
+
+
+def _beginning_s(wave: NDArray[np.float32], rate: int) -> float:
+    """When what is loudest begins."""
+    hop = rate // 200
+    level = np.square(np.pad(wave, (0, -len(wave) % hop)).reshape(-1, hop)).mean(axis=1)
+    loud = np.flatnonzero(level >= level.max() * 10 ** (-_RISE_DB / 10))
+    return int(loud[0]) * hop / rate
+
+
+def yamnet(sounds: Sequence[Sound], progress: Progress = lambda done, total: None) -> Features:
+    """The embedding of YAMNet, [n, 1024]. Raises FrozenMissing."""
+    from foley_synthesis.hearing.frozen import FrozenFeatures
+
+    net, rows = FrozenFeatures.load(), []
+    for done, sound in enumerate(sounds, start=1):
+        onset_s = sound.onset_s if sound.onset_s is not None else _beginning_s(sound.samples, sound.rate)
+        rows.append(net.hear(sound.samples, sound.rate, onset_s).embedding[0].astype(np.float32))
+        progress(done, len(sounds))
+    return np.stack(rows)
 
 
 def aisfx(sounds: Sequence[Sound], progress: Progress = lambda done, total: None) -> Features:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from foley_synthesis.evaluation.hearing import adaptation, baselines, honesty
-from foley_synthesis.evaluation.hearing.answers import Answers, Hears, has_stages, prior_of
+from foley_synthesis.evaluation.hearing.answers import Answers, has_stages, prior_of
 from foley_synthesis.evaluation.hearing.baselines import Features, classes_of
 from foley_synthesis.evaluation.hearing.choices import restricted
 from foley_synthesis.evaluation.hearing.no_contact import made_sounds
@@ -23,6 +23,7 @@ from foley_synthesis.evaluation.hearing.tapped import adaptations
 from foley_synthesis.evaluation.hearing.work import Progress, Work
 from foley_synthesis.evaluation.measure import Array
 from foley_synthesis.flow.what import MATERIALS
+from foley_synthesis.hearing.inference.opened import HearsMaterial
 
 STAGES_S = (0.06, 0.15, 0.5, math.inf)
 """So much of a contact is heard at the first estimate, when it is refined, and in the end."""
@@ -81,7 +82,7 @@ class HearingTable:
 
     def __init__(
         self,
-        models: Mapping[str, Hears],
+        models: Mapping[str, HearsMaterial],
         folder: Path,
         config: HearingTableConfig | None = None,
         progress: Progress = lambda stage, done, total: None,

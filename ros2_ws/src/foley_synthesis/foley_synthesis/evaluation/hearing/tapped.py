@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_synthesis.evaluation.hearing import adaptation, baselines
-from foley_synthesis.evaluation.hearing.answers import Answers, Hears, prior_of
+from foley_synthesis.evaluation.hearing.answers import Answers, prior_of
 from foley_synthesis.evaluation.hearing.baselines import Features, classes_of
 from foley_synthesis.evaluation.hearing.choices import restricted
 from foley_synthesis.evaluation.hearing.sounds import Sound
 from foley_synthesis.flow.what import MATERIALS
 from foley_synthesis.hearing.inference.adapt import adapt
+from foley_synthesis.hearing.inference.opened import HearsMaterial
 
 MEAN = "mean over sources"
 
@@ -23,7 +24,7 @@ class Adapted:
     """A model adapted to taps in closed form; as it is where that is refused."""
 
     def __init__(
-        self, model: Hears, answers: Answers, sounds: Sequence[Sound], materials: Sequence[str]
+        self, model: HearsMaterial, answers: Answers, sounds: Sequence[Sound], materials: Sequence[str]
     ) -> None:
         self.asked, self.adopted = 0, 0  # how often
         self.before = restricted(answers.p, materials, prior_of(model))  # [n, materials]
@@ -57,7 +58,7 @@ def of_same_taps(features: str) -> str:
 
 def adaptations(
     sounds: Sequence[Sound],
-    models: Mapping[str, Hears],
+    models: Mapping[str, HearsMaterial],
     heard: Mapping[str, Answers],
     features: Mapping[str, Features],
     materials: Sequence[str],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -11,10 +12,11 @@ from typing import TypeVar
 import numpy as np
 
 from foley_synthesis.evaluation.hearing import baselines
-from foley_synthesis.evaluation.hearing.answers import Answers, Hears, ask
+from foley_synthesis.evaluation.hearing.answers import Answers, ask
 from foley_synthesis.evaluation.hearing.baselines import Features
 from foley_synthesis.evaluation.hearing.sounds import Sound, digest, grouped, read_recordings
 from foley_synthesis.evaluation.windows.kept import kept, key_of
+from foley_synthesis.hearing.inference.opened import HearsMaterial
 from foley_synthesis.hearing.inference.variants import THRESHOLD, fingerprint, variant_groups
 
 Progress = Callable[[str, int, int], None]
@@ -41,7 +43,7 @@ class Work:
         return found
 
     def ask(
-        self, name: str, model: Hears, sounds: Sequence[Sound], what: str, heard_s: float = math.inf
+        self, name: str, model: HearsMaterial, sounds: Sequence[Sound], what: str, heard_s: float = math.inf
     ) -> Answers:
         """What a model says of sounds, see `answers.ask`."""
         step = f"{name}: {what}"
@@ -57,16 +59,18 @@ class Work:
         )
 
     def features(self, sounds: Sequence[Sound], what: str) -> dict[str, Features]:
-        """Of the simple methods: `MFCC`, and `aiSFX` where its weights are; a note where they are not."""
+        """Of the simple methods: `MFCC`, and embeddings whose weights are there; a note of those that are not."""
+        from foley_synthesis.hearing.frozen import FrozenMissing
         from foley_synthesis.metrics.perceptual import JudgeMissing
 
-        found, step = {"MFCC": self.mfcc(sounds, what)}, f"aiSFX: {what}"
-        try:
-            found["aiSFX"] = self.timed(
-                step, lambda: baselines.kept_features(baselines.aisfx, sounds, self._folder, self.stage(step))
-            )
-        except JudgeMissing as error:
-            self.notes.append(f"without aiSFX: {error}")
+        found = {"MFCC": self.mfcc(sounds, what)}
+        for name, make in (("YAMNet", baselines.yamnet), ("aiSFX", baselines.aisfx)):
+            step = f"{name}: {what}"
+            keep = functools.partial(baselines.kept_features, make, sounds, self._folder, self.stage(step))
+            try:
+                found[name] = self.timed(step, keep)
+            except (FrozenMissing, JudgeMissing) as error:
+                self.notes.append(f"without {name}: {error}")
         return found
 
     def recordings(self, folder: Path) -> list[Sound]:

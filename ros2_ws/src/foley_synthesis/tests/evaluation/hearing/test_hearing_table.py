@@ -1,5 +1,6 @@
 """The table of hearing: what it asks, how it counts, and that what was heard once is not heard again."""
 
+import argparse
 import csv
 import json
 from pathlib import Path
@@ -11,7 +12,8 @@ import soundfile
 
 from foley_common.session_file import SessionData, write_session
 from foley_synthesis.beliefs.belief import MaterialBelief
-from foley_synthesis.checkpoint import Vocabulary
+from foley_synthesis.checkpoint import Vocabulary, default_path, model_id_of
+from foley_synthesis.commands import evaluate as evaluate_command
 from foley_synthesis.evaluation.hearing import adaptation, baselines, honesty
 from foley_synthesis.evaluation.hearing.answers import Answers, ask
 from foley_synthesis.evaluation.hearing.choices import restricted, said
@@ -52,6 +54,13 @@ class Ear:
         return MaterialBelief(p, self.vocabulary.labels, 10.0, 0.5, abstain=bool(steady))
 
 
+@pytest.fixture(autouse=True)
+def no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of embeddings are not there, wherever the tests run."""
+    for module in ("metrics.perceptual", "hearing.frozen"):
+        monkeypatch.setattr(f"foley_synthesis.{module}.cache_folder", lambda: tmp_path / "cache")
+
+
 @pytest.fixture
 def recordings(tmp_path: Path) -> Path:
     """Two sources with six taps of wood and of metal each, and one of grass."""
@@ -76,12 +85,7 @@ def answers(first: list[int], abstain: list[bool]) -> Answers:
     return Answers(np.eye(13)[first], np.array(abstain), np.full((n, 2), np.nan), np.zeros(n))
 
 
-def test_the_whole_table_is_right_of_an_ear_that_is(
-    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        "foley_synthesis.metrics.perceptual.cache_folder", lambda: tmp_path
-    )  # no weights there
+def test_the_whole_table_is_right_of_an_ear_that_is(recordings: Path, tmp_path: Path) -> None:
     ear = Ear()
     config = HearingTableConfig(replicates=20, no_contacts=2, draws=3)
     found = HearingTable({"ear": ear}, tmp_path / "kept", config).measure(recordings)
@@ -95,7 +99,10 @@ def test_the_whole_table_is_right_of_an_ear_that_is(
     assert figures["honesty"]["no_contact"]["ear"]["kinds"]["hum"]["value"] == 1.0
     assert figures["adaptation"]["a"]["materials"] == ["metal", "wood"]
     assert figures["adaptation"]["a"]["methods"]["ear"]["3"]["value"] == 1.0
-    assert any("aisfx.safetensors is not there" in note for note in found.notes)
+    assert [note[:15] for note in found.notes if "is not there" in note] == [
+        "without YAMNet:",
+        "without aiSFX: ",
+    ]
     assert "| ear |" in markdown(found, {"ear": "ear"})
     asked = ear.asked
     HearingTable({"ear": ear}, tmp_path / "kept", config).measure(recordings)
@@ -292,3 +299,39 @@ def test_what_a_model_does_not_know_has_no_probability(tmp_path: Path) -> None:
     assert found.p[0, [WOOD, METAL]] == pytest.approx([0.9, 0.1])
     assert found.p.sum() == pytest.approx(1.0)
     assert found.sets is None
+
+
+def evaluate(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    evaluate_command.configure(parser)
+    return evaluate_command.run(parser.parse_args(arguments))
+
+
+def test_the_command_writes_figures_tables_and_pictures(recordings: Path, tmp_path: Path) -> None:
+    session(tmp_path / "set", [0.5, 2.0], [10.0, 10.0])
+    arguments = ["--real", recordings, "--sets", f"{tmp_path / 'set'}=there", "--out", tmp_path / "out"]
+    arguments += ["--replicates", 10, "--no-contacts", 1, "--draws", 1, "--threads", 1]
+    assert evaluate("hearing", *map(str, arguments)) == 0
+    figures = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert figures["models"]["as it was"] == model_id_of(default_path())
+    assert figures["simulated"]["there"]["contacts"] == 2
+    assert "## Simulated: there" in (tmp_path / "out" / "table.md").read_text()
+    pictures = {path.name for path in (tmp_path / "out").glob("*.png")}
+    assert pictures == {"real.png", "confusion.png", "adaptation.png", "simulated_0.png"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("hearing",), "--real is not given"),
+        (("shipped",), "which dataset?"),
+        (("hearing", "--real", "nowhere"), "labels.csv"),
+        (("hearing", "--real", ".", "--sets", "a=x", "--sets", "b=x"), "--sets has two sets of the name `x`"),
+        (("hearing", "--real", ".", "--model", "as it was=x"), "must be there once"),
+    ],
+)
+def test_what_is_asked_wrongly_is_refused(
+    arguments: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(*arguments) == 2
+    assert told in capsys.readouterr().err
