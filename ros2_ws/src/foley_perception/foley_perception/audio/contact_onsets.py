@@ -5,8 +5,9 @@ releases. What tells a contact from what belongs to the one before is the sound 
 
 * Nothing within `least_gap_s` is another contact. Where it is far louder than what came before it (a finger that
   brushes before it knocks), the contact begins there.
-* Its bands rise over the loudest of the last tenth of a second, and by more than they did anywhere in the last second.
-  A beat lasts less than that or lifts few bands; the releases of a scratch rise as others did before them.
+* Where the contact before it still sounds, its bands rise over the loudest of the last tenth of a second, and by more
+  than they did anywhere in the last second. A beat lasts less than that or lifts few bands; the releases of a scratch
+  rise as others did before them.
 * What it adds is not masked: a contact's own rattles and echoes fall away, so the bar that later sound has to pass
   starts below the contact's level and falls, as forward masking does in the ear (Moore, An Introduction to the
   Psychology of Hearing, 6th ed., section 3.9; the figures here are chosen for rooms and rattles, not for ears).
@@ -47,9 +48,13 @@ class ContactConfig:
     """What makes an onset a contact. Times in seconds, levels in dB."""
 
     least_gap_s: float = 0.1
-    brush_db: float = 12.0  # what is fainter by this much than what follows within the gap only led to it
+    brush_s: float = 0.06
+    brush_db: float = 12.0  # what is fainter by this much than what follows so soon only led to it
     before_s: float = 0.1  # sound that the bands are compared with
     after_s: float = 0.06  # sound of the contact that decides
+    quiet_db: float = 2.0  # over the place's level: the contact before has died away
+    died_away_s: float = 3.0  # after which it has, whatever the place sounds like
+    drift_db_s: float = 1.0  # how fast the place's level may rise
     rise_db: float = 7.0  # mean over the bands, that is needed
     jump_db: float = 6.0  # or of the whole, which a tap on a thing that still rings gives with few bands
     texture_s: float = 1.0  # sound before, whose own rises
@@ -90,7 +95,9 @@ class ContactFinder:
         self._buffer = np.zeros(0, np.float32)
         self._start = 0
         self._waiting: list[int] = []  # onsets that are not decided yet
-        self._quiet: Array | None = None  # [bands] levels of the place, where nothing else is known
+        self._quiet: Array | None = None  # [bands] levels where nothing was heard before
+        self._place: Array | None = None  # [bands] levels of the place, and when they were those
+        self._place_at = 0
         self._last: ContactOnset | None = None
         self._told: collections.deque[int] = collections.deque(maxlen=16)  # where the latest contacts begin
         self._loudest = -math.inf  # level of the last contact
@@ -150,22 +157,38 @@ class ContactFinder:
             return None
         rise, jump, added = self._rises(levels, at)
         level = 10.0 * math.log10(max(added, 1e-12))
+        quiet = self._is_quiet(levels, at, sample)
         if self._last is None:
             return self._tell(0, sample, level)
-        c = self.config
-        if sample - self._last.sample < c.least_gap_s * self.sample_rate:
-            if level > self._loudest + c.brush_db:
+        c, since_s = self.config, (sample - self._last.sample) / self.sample_rate
+        if since_s < c.least_gap_s:
+            if since_s < c.brush_s and level > self._loudest + c.brush_db:
                 return self._tell(self._last.number, sample, level, moved=True)
             self._loudest = max(self._loudest, level)
             return None
         if level < self._masked(sample) - c.mask_db:
             return None
-        usual = self._usual(levels, at, sample)
-        if not (
-            rise > max(c.rise_db, usual[0] + c.texture_db) or jump > max(c.jump_db, usual[1] + c.texture_db)
-        ):
-            return None
+        if not quiet:
+            usual = self._usual(levels, at, sample)
+            least_rise, least_jump = np.maximum((c.rise_db, c.jump_db), usual + c.texture_db)
+            if rise < least_rise and jump < least_jump:
+                return None
         return self._tell(self._last.number + 1, sample, level)
+
+    def _is_quiet(self, levels: Array, at: int, sample: int) -> bool:
+        """Whether nothing but the place is heard just before; learns what the place sounds like."""
+        before, last = self._before(levels, at), self._last
+        if len(before) < self._hops_before:  # too little, and it may hold the contact that is found late
+            return False
+        level = before.mean(axis=0)
+        if self._place is None:
+            # Behind a contact it may be what rings.
+            if last is None or sample - last.sample > self.config.died_away_s * self.sample_rate:
+                self._place, self._place_at = level, sample
+            return False
+        place = self._place + self.config.drift_db_s * (sample - self._place_at) / self.sample_rate
+        self._place, self._place_at = np.minimum(level, place), sample
+        return float((level - place).mean()) < self.config.quiet_db
 
     def _usual(self, levels: Array, at: int, sample: int) -> Array:  # [2]
         """The largest rises of bands and of the whole in what was heard before, its contacts left out."""
@@ -182,8 +205,7 @@ class ContactFinder:
 
     def _rises(self, levels: Array, at: int) -> tuple[float, float, float]:
         """At one hop: mean rise of the bands [dB], rise of the whole [dB], mean square that is added."""
-        apart = self._bank.window // self._hop - 1  # windows that share sound with that of `at`
-        before = levels[max(at - apart - self._hops_before, 0) : max(at - apart, 0)]  # that end before it
+        before = self._before(levels, at)
         # From the window on that has the onset in its middle: where it begins a window, its click counts for nothing.
         after = levels[max(at - self._bank.window // self._hop // 2, 0) : at + self._hops_after].max(axis=0)
         quiet = self._quiet if self._quiet is not None else np.full(len(after), -100.0)
@@ -191,6 +213,11 @@ class ContactFinder:
         now, then = (10.0 ** (level / 10.0) for level in (after, loudest))
         rise = float(np.clip(after - loudest, 0.0, 30.0).mean())
         return rise, 10.0 * math.log10(now.sum() / then.sum()), float(np.maximum(now - then, 0.0).sum())
+
+    def _before(self, levels: Array, at: int) -> Array:
+        """Levels [hops, bands] of the windows before, as far as they end there."""
+        end = at - self._bank.window // self._hop + 1
+        return levels[max(end - self._hops_before, 0) : max(end, 0)]
 
     def _tell(self, number: int, sample: int, level: float, *, moved: bool = False) -> ContactOnset:
         self._mask, self._mask_at = max(level, self._masked(sample)), sample

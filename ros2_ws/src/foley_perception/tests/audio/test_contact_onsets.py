@@ -65,6 +65,14 @@ def test_quick_taps_are_told_apart_and_bounces_are_not() -> None:
     assert times(bounces) == pytest.approx([0.5], abs=0.01)
 
 
+def test_soft_taps_in_noise_are_heard_each() -> None:
+    """Over noise that hides most of their bands, so that few rise: what they follow has died away long ago."""
+    sound, at = noise(8.0, -50.0), np.arange(0.5, 7.9, 0.7)
+    for tap, when in enumerate(at):
+        add(sound, when, 0.06 * strike(0.1, (1500.0, 2400.0), click=0.1, seed=tap))
+    assert times(sound) == pytest.approx(at.tolist(), abs=0.01)
+
+
 @pytest.mark.parametrize("t60_s", [0.3, 1.0, 2.5])
 def test_a_room_answers_and_is_no_contact(t60_s: float) -> None:
     n = round(t60_s * RATE)

@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
 
     sleep_while_waiting()
     from foley_synthesis.checkpoint import CorruptCheckpoint
-    from foley_synthesis.hearing.inference.heard_model import HeardModel
+    from foley_synthesis.hearing.inference.opened import open_heard
 
     if wrong := _misuse(args):
         return _error(wrong)
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
 
         return list_inputs()
     try:
-        model = HeardModel.load(args.checkpoint, threads=args.threads)
+        model = open_heard(args.checkpoint, threads=args.threads)
     except CorruptCheckpoint as error:
         return _error(str(error))
     if args.live is not None:
@@ -153,7 +153,8 @@ def _listen_to_files(args: argparse.Namespace, model: Listener) -> int:
         if not failed:
             print(f"{printable(heard[0].path)}: no contact stands out from what is heard throughout")
     else:
-        Console().print(rich_table(heard, names))
+        console = Console()
+        console.print(rich_table(heard, names, console.width))
     if pictures:
         where = "beside each file" if args.plot == _BESIDE else str(args.plot)
         print(f"{pictures} pictures (NAME.heard.png) {where}")

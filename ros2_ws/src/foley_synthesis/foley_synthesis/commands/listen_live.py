@@ -127,7 +127,7 @@ def _line(estimate: Estimate, late_s: float) -> str:
 
 def _json(estimate: Estimate, late_s: float) -> dict[str, Any]:
     return {
-        "contact": estimate.number,
+        "number": estimate.number,
         **estimate.contact.to_dict(),
         "heard_s": round(estimate.heard_s, 4),
         "last": estimate.last,

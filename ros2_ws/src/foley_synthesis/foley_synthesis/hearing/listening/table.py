@@ -31,29 +31,34 @@ COLUMNS = (
 )
 
 
-def rich_table(files: Sequence[HeardFile], names: Mapping[Path, Path]) -> Table:
+_WIDE = 120  # columns of a terminal that hold all that a hearing model says
+
+
+def rich_table(files: Sequence[HeardFile], names: Mapping[Path, Path], width: int = 80) -> Table:
     """One row per contact; a file without one, and one that cannot be heard, is a row that says so.
 
-    Several files make a table of short rows, with the name of each; of a single file all is told that is known.
+    Several files make a table of short rows, with the name of each; of a single file all is told that is known, as far
+    as a terminal of so many columns has room for it.
     """
     from rich.markup import escape
     from rich.table import Table
 
-    whole = len(files) == 1
+    single = len(files) == 1
     more = any(contact.heard for file in files for contact in file.contacts)
-    table = Table(title=escape(printable(files[0].path)) if whole else None)
-    if not whole:
+    whole = single and (not more or width >= _WIDE)
+    table = Table(title=escape(printable(files[0].path)) if single else None)
+    if not single:
         table.add_column("file", overflow="fold", max_width=28)
-    table.add_column("time [s]", justify="right", no_wrap=True)
-    table.add_column("level [dBFS]" if whole else "dBFS", justify="right")
+    table.add_column(escape("time [s]"), justify="right", no_wrap=True)
+    table.add_column(escape("level [dBFS]" if whole else "dBFS"), justify="right")
     table.add_column("material", no_wrap=not whole)
     for heading in (*(("what it can be",) if more else ()), *(("action",) if more and whole else ())):
         table.add_column(heading)
     for heading in ("log10 E [Pa]", "rough", "hollow") if whole else ():
-        table.add_column(heading, justify="right")
+        table.add_column(escape(heading), justify="right")
     table.add_column("note")
     for file in files:
-        name = [] if whole else [escape(printable(names[file.path]))]
+        name = [] if single else [escape(printable(names[file.path]))]
         rows = [_cells(contact, more=more, whole=whole) for contact in file.contacts]
         if not rows:
             told = escape(f"error: {file.reason}") if file.error else "no contact stands out"

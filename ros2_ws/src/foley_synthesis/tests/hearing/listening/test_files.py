@@ -13,6 +13,7 @@ import soundfile
 from foley_synthesis.commands import listen
 from foley_synthesis.hearing.inference.heard_model import HeardModel
 from foley_synthesis.hearing.inference.sound_file import listen as listen_to
+from foley_synthesis.hearing.listening import plot
 from foley_synthesis.hearing.listening.files import HeardFile, hear_file, short_names, sound_files
 from foley_synthesis.hearing.listening.plot import draw, log_spectrogram
 from foley_synthesis.hearing.listening.table import COLUMNS, csv_row, rich_table
@@ -89,26 +90,30 @@ def test_sets_and_actions_are_shown_where_a_model_says_them(model: HeardModel) -
     staged = Staged(model, ("metal", "glass", "ceramic"))
     contacts = tuple(listen_to(taps(), RATE, staged))
     file = HeardFile(Path("taps.wav"), contacts)
-    console = Console(width=200)
+    console = Console(width=300)
     with console.capture() as captured:
-        console.print(rich_table([file], {file.path: file.path}))
+        console.print(rich_table([file], {file.path: file.path}, console.width))
     text = captured.get()
     assert "hard and ringing: metal, glass or ceramic (90 %)" in text and "hit 0.80" in text
+    assert "time [s]" in text and "level [dBFS]" in text and "log10 E [Pa]" in text
     row = csv_row(contacts[0])
     assert row["material_set"] == "metal|glass|ceramic" and row["family"] == "hard" and row["action"] == "hit"
     assert contacts[0].to_dict()["material_set"] == ["metal", "glass", "ceramic"]
 
 
-def test_pictures_lie_beside_the_files_or_in_a_folder(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_picture_lies_beside_its_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(folder / "deep" / "one.FLAC", "--plot") == 0
+    assert matplotlib.image.imread(folder / "deep" / "one.FLAC.heard.png").shape[1] == 1300
+    assert "1 pictures" in capsys.readouterr().out
+
+
+def test_pictures_lie_in_a_folder_as_the_files_in_theirs(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert call(folder / "taps.wav", "--plot") == 0
-    beside = folder / "taps.wav.heard.png"
-    assert matplotlib.image.imread(beside).shape[1] == 1300
-    assert call(folder / "taps.wav", folder / "deep" / "one.FLAC", "--plot", tmp_path / "pictures") == 0
+    monkeypatch.setattr(plot, "draw", lambda file, path: path.write_text(str(file.path)))
+    assert call(folder, "--plot", tmp_path / "pictures") == 2
     made = sorted(str(p.relative_to(tmp_path / "pictures")) for p in (tmp_path / "pictures").rglob("*.png"))
     assert made == ["deep/one.FLAC.heard.png", "taps.wav.heard.png"]
-    assert "2 pictures" in capsys.readouterr().out
 
 
 def test_a_picture_says_what_was_heard(

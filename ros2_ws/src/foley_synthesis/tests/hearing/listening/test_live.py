@@ -11,6 +11,7 @@ import pytest
 
 from foley_synthesis.commands import listen, listen_live
 from foley_synthesis.hearing.inference.heard_model import HeardModel
+from foley_synthesis.hearing.inference.opened import open_heard
 from foley_synthesis.hearing.inference.sound_file import listen as listen_to_file
 from foley_synthesis.hearing.listening.capture import Chunk
 from foley_synthesis.hearing.listening.live import STAGES_S, Estimate, LiveListening, LouderChannel
@@ -62,6 +63,19 @@ def test_a_model_that_hears_in_stages_is_asked_at_each(model: HeardModel) -> Non
         assert 0.0 <= seen_s - estimate.contact.time_s - estimate.heard_s <= 0.0101
         assert estimate.contact.heard is not None
         assert estimate.contact.heard.heard_s == pytest.approx(estimate.heard_s, abs=1e-3)  # type: ignore[attr-defined]
+
+
+def test_a_hearing_model_refines_what_it_says(tiny_hearing: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = open_heard(tiny_hearing)
+    assert listen_live.listen_live(arguments("--json"), model, Recording(taps()[:, None])) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(t["number"], t["heard_s"], t["last"]) for t in told] == [
+        (number, stage, stage == STAGES_S[-1]) for number in (1, 2, 3) for stage in STAGES_S
+    ]
+    filed = listen_to_file(taps(), RATE, model)
+    for last, contact in zip(told[2::3], filed, strict=True):
+        assert last["material_set"] and set(last["families"]) == set(contact.to_dict()["families"])
+        assert last["time_s"] == pytest.approx(contact.time_s, abs=0.005)
 
 
 def test_a_contact_that_another_follows_is_heard_up_to_it(model: HeardModel) -> None:
