@@ -94,6 +94,30 @@ def tiny_hearing(generated: ModuleType, made_once: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
+def hearing_of_four(generated: ModuleType, made_once: Callable[..., Path]) -> Path:
+    """One small member that also knows the materials of `tiny_dataset`, two of which it never heard."""
+    from foley_synthesis.hearing.training.build import build_hearing
+    from foley_synthesis.hearing.training.generated_set import GeneratedSet
+    from foley_synthesis.hearing.training.train_config import HearingTrainConfig
+
+    def make(out: Path) -> None:
+        materials = ("wood", "metal", "glass", "plastic", "rubber")
+        sets = [
+            GeneratedSet.open(
+                generated.write_set(
+                    out.parent / f"four_{split}", clips=96, seed=4, split=split, materials=materials
+                )
+            )
+            for split in ("train", "validation")
+        ]
+        size = {"widths": (8, 8), "blocks": 1, "squeezed": 4, "embedding": 8}
+        config = HearingTrainConfig(minutes=5.0, steps=20, batch=16, learning_rate=5e-3, network=size)
+        build_hearing(*sets, out, config)
+
+    return made_once("hearing_of_four", make)
+
+
+@pytest.fixture(scope="session")
 def make_study_folder() -> Callable[..., Path]:
     """``make_study_folder(folder, clips, seconds)`` writes a small study."""
     return _study_folder

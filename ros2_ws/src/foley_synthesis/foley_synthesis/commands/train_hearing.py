@@ -13,6 +13,7 @@ WORD = "hearing"  # in the place of a dataset
 EXAMPLES = (
     "  foley train hearing out/heard/train --validation out/heard/validation --out out/hearing --minutes 30\n"
     "  foley train hearing out/heard/train --validation out/heard/validation --out out/hearing --seeds 3 --resume\n"
+    "  foley train hearing --adapt taps --out out/my_robot       taps/glass/1.wav, taps/wood/1.wav, ...\n"
 )
 _OF_DATASETS = {"epochs": None, "shuffle_labels": False, "recipe": None, "exemplars": None, "encoder": None}
 """Options that a hearing model does not have, as they are where nobody gives them."""
@@ -34,11 +35,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--risk", type=float, help="share of answers that may be wrong, else it abstains (default 0.3)"
     )
+    adapt = parser.add_argument_group("of `foley train hearing --adapt FOLDER`")
+    adapt.add_argument(
+        "--adapt",
+        type=Path,
+        metavar="FOLDER",
+        help="labelled taps of your robot: a folder for each material, named by it, with sound files or bags in it; "
+        "--out then is an adaptation",
+    )
+    adapt.add_argument(
+        "--model", metavar="NAME|DIR", help="hearing model that is adapted (default: the one that ships)"
+    )
 
 
 def given(args: argparse.Namespace) -> list[str]:
     """Options that only a hearing model has and that were given."""
-    names = ("validation", "steps", "seeds", "batch", "jobs", "device", "risk")
+    names = ("validation", "steps", "seeds", "batch", "jobs", "device", "risk", "adapt", "model")
     return [f"--{name}" for name in names if getattr(args, name) is not None]
 
 
@@ -50,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     from foley_synthesis.training.state import Interrupted
 
     try:
-        return _train(args)
+        return _train(args) if args.adapt is None else _adapt(args)
     except Interrupted as stop:
         print(f"foley train hearing: {stop}; the same command with --resume goes on", file=sys.stderr)
         return 130
@@ -69,6 +81,8 @@ def _train(args: argparse.Namespace) -> int:
     foreign = [name for name, default in _OF_DATASETS.items() if getattr(args, name) != default]
     if foreign:
         raise ValueError(f"--{foreign[0].replace('_', '-')} is for `foley train DATASET`")
+    if args.model is not None:
+        raise ValueError("--model goes with --adapt; of a training the result is --out")
     if len(args.dataset) != 2 or args.validation is None:
         raise ValueError("it takes one SET, and another one with --validation")
     if args.out.exists() and any(args.out.iterdir()) and not is_hearing(args.out):
@@ -85,6 +99,45 @@ def _train(args: argparse.Namespace) -> int:
         print(f"  {heard:>6} heard: " + ", ".join(f"{name} {value:.3f}" for name, value in row.items()))
     print(f"{args.out}, model id {model_id}; figures in {args.out / METRICS_FILE}")
     return 0
+
+
+def _adapt(args: argparse.Namespace) -> int:
+    """Exit code 0; 1 where the model stays as it is, and nothing but figures is written."""
+    from foley_common.metrics_file import METRICS_FILE, write_metrics
+    from foley_synthesis.hearing.inference.adaptation import is_adaptation
+    from foley_synthesis.hearing.inference.hearing_model import HearingModel
+    from foley_synthesis.hearing.training.adaptation import adapt_model
+
+    others = [name for name in given(args) if name not in ("--adapt", "--model")]
+    if args.resume or others or len(args.dataset) > 1:
+        what = "a SET" if len(args.dataset) > 1 else others[0] if others else "--resume"
+        raise ValueError(f"{what} does not go with --adapt, which takes seconds and trains no network")
+    there = args.out.exists() and any(file.name != METRICS_FILE for file in args.out.iterdir())
+    if there and not is_adaptation(args.out):
+        raise ValueError(f"--out {args.out} is not empty and holds no adaptation; name another folder")
+    model = HearingModel.load(args.model, threads=args.threads)
+    with Bars() as bars:
+        run = adapt_model(
+            args.adapt, model, args.out, progress=lambda stage, done: bars.share(stage, done, {})
+        )
+    report = run.report
+    for name, count in report.taps.items():
+        right = f", {100 * report.recall[name]:.0f} % right when left out" if name in report.recall else ""
+        print(f"{name}: {count} taps in {report.recordings[name]} recordings{right}")
+    for note in run.notes:
+        print(f"note: {note}")
+    for title, score in (("as it is", report.before), ("told what there is", report.before_asked),
+                         ("adapted", report.after)):  # fmt: skip
+        if score is not None:
+            print(f"{title:>18}: accuracy {score.balanced_accuracy:.2f}, log loss {score.log_loss:.2f}")
+    print(report.reason)
+    print(f"next: {report.record_next}")
+    if run.model_id:
+        print(f"{args.out}, model id {run.model_id}; figures in {args.out / METRICS_FILE}")
+    elif not there:
+        args.out.mkdir(parents=True, exist_ok=True)
+        write_metrics(args.out, run.to_dict())
+    return 0 if run.model_id else 1
 
 
 def _config(args: argparse.Namespace) -> Any:

@@ -48,7 +48,7 @@ def write_set(
     rows = np.arange(clips)
     kind = (rows % 4 == 3).astype(np.int8)
     material = np.where(kind == 0, rows // 2 % 2, -1).astype(np.int8)
-    sounds = np.stack([contact(MATERIALS[m], rng) if m >= 0 else _noise(rng) for m in material])
+    sounds = np.stack([contact(MATERIALS[m], rng) if m >= 0 else noise(rng) for m in material])
     known = kind == 0
     numbers = {
         "log10_e": np.where(material == 1, 11.3, 10.0),
@@ -58,7 +58,7 @@ def write_set(
     }
     tensors = {
         "audio": np.clip(np.round(sounds * 32768), -32768, 32767).astype(np.int16),
-        "onset_s": np.full(clips, ONSET_S, np.float32),
+        "onset_s": np.where(known, ONSET_S, np.nan).astype(np.float32),
         "kind": kind,
         "material": material,
         "action": np.where(known, 0, -1).astype(np.int8),
@@ -76,7 +76,7 @@ def write_set(
     return folder
 
 
-def _noise(rng: np.random.Generator) -> NDArray[np.float32]:
+def noise(rng: np.random.Generator) -> NDArray[np.float32]:
     """Steady, of some colour."""
     brown, white = np.cumsum(rng.standard_normal(SAMPLES)) / 30, rng.standard_normal(SAMPLES)
     return (0.05 * brown + 0.02 * white).astype(np.float32)

@@ -136,6 +136,38 @@ def test_contact_and_sound_become_estimates_and_predicates(ears: Ears, node: Any
     ears.until((tmp_path / "beliefs.json").exists, "beliefs on disk")
 
 
+def test_a_hearing_model_hears_in_the_words_of_the_checkpoint(
+    ears: Ears, checkpoint: Path, hearing_of_four: Path, tiny_hearing: Path
+) -> None:
+    from rclpy.lifecycle import TransitionCallbackReturn
+    from rclpy.parameter import Parameter
+
+    from foley_synthesis.checkpoint import model_id_of
+    from foley_synthesis.nodes.material import MaterialNode
+
+    def made(hearing: Path) -> Any:
+        given = {"checkpoint": str(checkpoint), "hearing": str(hearing)}
+        return ears.context.add(
+            MaterialNode(parameter_overrides=[Parameter(name, value=v) for name, v in given.items()])
+        )
+
+    node = made(hearing_of_four)
+    assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS, node._failure
+    assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    ears.matched()
+    ears.touch("c1", object_id="mug")
+    ears.until(lambda: len(ears.estimates) >= 2, "estimates")
+    ears.until(lambda: ears.vocabularies, "the latched vocabulary")
+    single = ears.estimates[0]
+    assert single.model_id == model_id_of(hearing_of_four) and single.model_domain == "sim"
+    assert len(single.probabilities) == len(ears.vocabularies[-1].labels) == 4
+    node._quietly(node._release)
+    stranger = made(tiny_hearing)
+    assert stranger.trigger_configure() != TransitionCallbackReturn.SUCCESS
+    assert "a hearing model that does not know glass, plastic" in str(stranger._failure)
+    stranger._quietly(stranger._release)
+
+
 def test_snapshots_come_once_a_second_and_count_up(ears: Ears, node: Any) -> None:
     ears.until(lambda: len(ears.snapshots) >= 2, "two snapshots")
     numbers = [s.sequence for s in ears.snapshots]

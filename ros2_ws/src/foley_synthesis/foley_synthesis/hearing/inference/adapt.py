@@ -54,7 +54,7 @@ class Adaptation:
 
     @property
     def vocabulary(self) -> tuple[str, ...]:
-        """Of its probabilities: the base's, then what is new."""
+        """Of its probabilities: the base's, then what is new by the alphabet."""
         return (*self.base, *(name for name in self.asked if name not in self.base))
 
     def probabilities(self, logits: NDArray[np.floating], embeddings: NDArray[np.floating]) -> Array:
@@ -162,7 +162,7 @@ def adapt(
         raise ValueError("logits or embeddings hold NaN or infinity")
     if not 0.0 <= elsewhere < 1.0:
         raise ValueError(f"elsewhere is {elsewhere}, must lie in [0, 1)")
-    asked = tuple(sorted(names_of(labels), key=lambda name: (name not in base, _place(name, base))))
+    asked = tuple(sorted(names_of(labels), key=lambda name: (name not in base, _place(name, base), name)))
     y = np.array([asked.index(name) for name in labels], np.int64)
     recording = np.unique([str(group) for group in groups], return_inverse=True)[1].astype(np.int64)
     centre, projection = _features(x, whiten)
@@ -210,6 +210,7 @@ def adapt(
         candidates={name: float(loss.mean()) for name, loss in lost.items()},
         recall={name: float((guesses == truth)[y == k].mean()) for k, name in enumerate(asked)},
         record_next=what_next(asked, counts, y, judged[best][:, among].argmax(axis=1)),
+        left_out=judged[best],
     )
     said = f"log loss {report.before.log_loss:.2f} -> {after.log_loss:.2f} on recordings that were left out"
     if gain <= error:

@@ -44,10 +44,14 @@ class AdaptationReport:
     recordings: dict[str, int]
     recall: dict[str, float]  # of each material, after
     record_next: str  # a sentence
+    left_out: Array | None = (
+        None  # [n, m + new] probabilities of each tap by what did best, without its recording
+    )
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: NaN becomes None."""
-        values = dataclasses.asdict(self)
+        values = dataclasses.asdict(dataclasses.replace(self, left_out=None))
+        del values["left_out"]
         for name in ("before", "before_asked", "after"):
             score = getattr(self, name)
             values[name] = None if score is None else score.to_dict()

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_synthesis.beliefs.calibration import softmax
+from foley_synthesis.hearing.inference.adapt import Adaptation
 from foley_synthesis.hearing.inference.conformal import ConformalSets
 from foley_synthesis.hearing.inference.novelty import Novelty
 from foley_synthesis.hearing.inference.risk import Abstention
@@ -28,6 +30,18 @@ class Stage:
     sets: ConformalSets
     abstention: Abstention
     novelty: Novelty
+    adaptation: Adaptation | None = None  # to the things of one robot; kept in a file of its own
+
+    def probabilities(
+        self, logits: NDArray[np.floating], embedding: NDArray[np.floating]
+    ) -> NDArray[np.float64]:
+        """Of each material of the sets' vocabulary, from logits [m] and an embedding [e]; what is new is impossible
+        where nothing was adapted."""
+        if self.adaptation is not None:
+            adapted = self.adaptation.probabilities(logits[None] / self.temperature, embedding[None])
+            return np.asarray(adapted[0])
+        known = softmax(logits, self.temperature)
+        return np.asarray(np.pad(known, (0, len(self.sets.vocabulary) - len(known))))
 
     def to_dict(self) -> dict[str, Any]:
         """For YAML, without the novelty, whose numbers are tensors."""

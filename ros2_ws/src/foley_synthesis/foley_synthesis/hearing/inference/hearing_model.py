@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from foley_perception.audio.resample import resampled
 from foley_synthesis.beliefs.belief import MaterialBelief, unknown_belief
-from foley_synthesis.beliefs.calibration import softmax
-from foley_synthesis.checkpoint import CONFIG_FILE, CorruptCheckpoint, Vocabulary
+from foley_synthesis.checkpoint import CONFIG_FILE, CorruptCheckpoint, Vocabulary, shipped
 from foley_synthesis.hearing.front_end import bandwidth_hz, log_mel, normalised
 from foley_synthesis.hearing.inference import sound_checks
 from foley_synthesis.hearing.inference.calibration import HearingCalibration, Stage
@@ -22,6 +21,7 @@ from foley_synthesis.hearing.inference.hearing import Hearing, unheard
 from foley_synthesis.hearing.inference.onset_search import clearest_onset
 
 if TYPE_CHECKING:
+    from foley_synthesis.hearing.inference.adaptation import HearingAdaptation
     from foley_synthesis.hearing.model_file import HearingFile
     from foley_synthesis.hearing.networks.hearing_net import HearingOutput
 
@@ -38,8 +38,10 @@ class HearingModel:
     domain: str  # `sim` or `real`
     card: str  # a page of Markdown; empty where there is none
 
-    def __init__(self, file: HearingFile, *, threads: int = 1) -> None:
-        """Raises CorruptCheckpoint where its calibration cannot be read."""
+    def __init__(
+        self, file: HearingFile, *, threads: int = 1, adaptation: HearingAdaptation | None = None
+    ) -> None:
+        """Raises CorruptCheckpoint where its calibration cannot be read, or the adaptation is for another model."""
         import torch
 
         torch.set_num_threads(threads)
@@ -52,16 +54,49 @@ class HearingModel:
             from foley_synthesis.hearing.model_file import CURE
 
             raise CorruptCheckpoint(file.path / CONFIG_FILE, f"calibration: {error}", CURE) from error
-        self._tree = Hierarchy.over(file.vocabulary.labels)
         self.vocabulary, self.model_id = file.vocabulary, file.model_id
+        if adaptation is not None:
+            self._calibration = adaptation.applied_to(self._calibration, file.model_id)
+            self.vocabulary, self.model_id = adaptation.vocabulary_of(file.vocabulary), adaptation.model_id
+        self._tree = Hierarchy.over(self.vocabulary.labels)
         self.domain, self.card = file.domain, file.card
 
     @classmethod
-    def load(cls, path: str | Path | None = None, threads: int = 1) -> HearingModel:
-        """From a folder, or what ships by a name; None: the one that ships. Raises CorruptCheckpoint."""
+    def load(
+        cls, path: str | Path | None = None, threads: int = 1, adaptation: str | Path | None = None
+    ) -> HearingModel:
+        """From a folder, or what ships by a name; None: the one that ships. An adaptation's folder opens its base.
+
+        Args:
+            adaptation: folder written by `foley train hearing --adapt`, for this model and no other.
+
+        Raises:
+            CorruptCheckpoint: a file is missing or damaged, or the adaptation is for another model.
+        """
+        from foley_synthesis.hearing.inference.adaptation import is_adaptation, load_adaptation
         from foley_synthesis.hearing.model_file import load_hearing
 
-        return cls(load_hearing(SHIPPED if path is None else path), threads=threads)
+        if adaptation is None and path is not None and is_adaptation(Path(path)):
+            path, adaptation = None, path
+        adapted = None if adaptation is None else load_adaptation(Path(adaptation))
+        if path is None:
+            path = SHIPPED if adapted is None else adapted.base_at
+        return cls(load_hearing(path), threads=threads, adaptation=adapted)
+
+    @property
+    def place(self) -> str:
+        """Where it was read from: a name that ships, or a folder."""
+        names = [name for name, folder in shipped().items() if folder == self._file.path]
+        return names[0] if names else str(self._file.path.resolve())
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Its calibration for each length of sound heard."""
+        return self._calibration.stages
+
+    def temperature(self, heard_s: float) -> float:
+        """That logits are divided by, of an answer that rests on so much sound after the onset."""
+        return self._stage(heard_s).temperature
 
     def warm_up(self) -> None:
         """One throw-away prediction, so that the first real one is as fast as the rest."""
@@ -122,7 +157,7 @@ class HearingModel:
         """Calibrated, before anything is doubted."""
         stage = self._stage(known_s)
         logits, embedding = output.logits[0].numpy(), output.embedding[0].numpy()
-        p = softmax(logits, stage.temperature)
+        p = stage.probabilities(logits, embedding)
         belief = MaterialBelief(
             probabilities=tuple(p.astype(np.float32).tolist()),
             vocabulary=self.vocabulary.labels,

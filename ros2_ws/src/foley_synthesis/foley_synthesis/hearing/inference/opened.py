@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 HEARD_PART = "checkpoint"  # in the place of a hearing model: the heard part of the checkpoint that sees
 DEFAULT_HEARING = HEARD_PART  # where nobody says
-_SCHEMA = "foley-hearing-1"
+_SCHEMAS = ("foley-hearing-1", "foley-hearing-adaptation-1")
 
 
 class HearsMaterial(Protocol):
@@ -49,7 +49,7 @@ def open_heard(path: str | Path | None = None, *, threads: int = 1) -> HearsMate
     if path is None:
         path = checkpoint.default_path() if DEFAULT_HEARING == HEARD_PART else DEFAULT_HEARING
     folder = checkpoint.located(path)
-    if checkpoint.schema_of(folder) == _SCHEMA:
+    if checkpoint.schema_of(folder) in _SCHEMAS:
         return _hearing_model(folder, threads)
     return HeardModel.load(folder, threads=threads)
 

@@ -4,7 +4,9 @@ A model that is judged on a variant of what it was trained on is judged on what 
 sound alike, but the fine texture of their spectrograms, which noise and the exact blow leave, does not repeat. So a
 fingerprint is that texture: a spectrogram in dB, less its slow course in each band (which gain, equaliser, fades and
 decay make) and less its mean over bands (which the onset makes). Two files are variants if the correlation of their
-textures, at the best shift in time, reaches a threshold; groups are what is connected by such pairs.
+textures, at the best shift in time, reaches a threshold. Where there is little texture, as in a clean tone, or the
+correlation is not quite so high, the waveforms must be correlated as well. Groups are what is connected by such pairs.
+A variant at another pitch is not found.
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ from foley_perception.audio.resample import resampled
 Array = NDArray[np.float32]
 
 THRESHOLD = 0.6  # correlation from which on two files are variants of one recording
+_LEAST_TEXTURE = 0.4  # correlation from which on waveforms are compared
+_LEAST_WAVEFORM = 0.6  # correlation of waveforms that then makes them variants
+_RICH_FRAMES = 16.0  # effective number of frames with texture, from which on it is enough by itself
 LONGEST_S = 6.0  # of a file that is looked at
 _RATE = 16_000
 _WINDOW, _HOP = 512, 80  # 32 ms, 5 ms
@@ -38,9 +43,16 @@ class Fingerprint:
     """Texture of one sound."""
 
     texture: Array  # [frames, bands, dB]; 0 where the sound is too faint
+    waveform: Array  # [n] at 16 kHz
 
     def __len__(self) -> int:
         return len(self.texture)
+
+    @property
+    def rich(self) -> bool:
+        """Whether its texture tells it from others by itself: it is not that of an onset alone."""
+        energy = np.square(self.texture).sum(axis=1, dtype=np.float64)
+        return float(energy.sum()) ** 2 >= _RICH_FRAMES * max(float(np.square(energy).sum()), 1e-12)
 
 
 def fingerprint(samples: NDArray[np.float32], rate: int) -> Fingerprint:
@@ -48,7 +60,7 @@ def fingerprint(samples: NDArray[np.float32], rate: int) -> Fingerprint:
     audio = resampled(samples[: round(LONGEST_S * rate)], rate, _RATE)
     padded = np.pad(audio.astype(np.float32), _WINDOW // 2)
     if len(padded) < _WINDOW + _HOP * _LEAST_FRAMES or not np.any(padded):
-        return Fingerprint(np.zeros((0, _BANDS), np.float32))
+        return Fingerprint(np.zeros((0, _BANDS), np.float32), np.zeros(0, np.float32))
     frames = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_HOP]
     power = np.square(np.abs(np.fft.rfft(frames * np.hanning(_WINDOW), axis=1)))
     db = 10.0 * np.log10(power @ _filters().T + 1e-20)
@@ -56,7 +68,8 @@ def fingerprint(samples: NDArray[np.float32], rate: int) -> Fingerprint:
     db = np.maximum(db, db.max() - _RANGE_DB)
     fast = np.where(heard, db - _slow_course(db), 0.0)
     fast -= fast.sum(axis=1, keepdims=True) / np.maximum(heard.sum(axis=1, keepdims=True), 1)
-    return Fingerprint(np.where(heard, np.clip(fast, -_MOST_DB, _MOST_DB), 0.0).astype(np.float32))
+    texture = np.where(heard, np.clip(fast, -_MOST_DB, _MOST_DB), 0.0)
+    return Fingerprint(texture.astype(np.float32), audio)
 
 
 def _filters() -> NDArray[np.float64]:
@@ -111,12 +124,30 @@ def _best(products: NDArray[np.float64], a: NDArray[np.float64], b: NDArray[np.f
     return float(np.where(enough, correlation, 0.0).max(initial=0.0))
 
 
-def variant_groups(prints: Sequence[Fingerprint], threshold: float = THRESHOLD) -> NDArray[np.int64]:
-    """Group [n] of each file: connected by pairs that reach the threshold. Numbered as they first come."""
+def are_variants(prints: Sequence[Fingerprint]) -> NDArray[np.bool_]:
+    """Which pairs are of one recording [n, n], symmetric, and each file with itself."""
+    textures, rich = similarities(prints), np.array([p.rich for p in prints], bool)
+    result = (textures >= THRESHOLD) & rich[:, None] & rich[None]
+    for i, j in np.argwhere(np.triu(textures >= _LEAST_TEXTURE, 1) & ~result).tolist():
+        result[i, j] = result[j, i] = _waveforms(prints[i], prints[j]) >= _LEAST_WAVEFORM
+    np.fill_diagonal(result, True)
+    return np.asarray(result)
+
+
+def _waveforms(a: Fingerprint, b: Fingerprint) -> float:
+    """Correlation of waveforms at the best shift, whatever their sign."""
+    x, y = a.waveform.astype(np.float64), b.waveform.astype(np.float64)
+    size = 1 << (len(x) + len(y) - 1).bit_length()
+    products = np.fft.irfft(np.conj(np.fft.rfft(x, size)) * np.fft.rfft(y, size), size)
+    return float(np.abs(products).max() / np.sqrt(max(float(x @ x) * float(y @ y), 1e-20)))
+
+
+def variant_groups(prints: Sequence[Fingerprint]) -> NDArray[np.int64]:
+    """Group [n] of each file: connected by pairs of variants. Numbered as they first come."""
     from scipy.sparse.csgraph import connected_components
 
     if not prints:
         return np.zeros(0, np.int64)
-    _, labels = connected_components(similarities(prints) >= threshold, directed=False)
+    _, labels = connected_components(are_variants(prints), directed=False)
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[inverse].astype(np.int64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -16,10 +17,12 @@ from numpy.typing import NDArray
 
 from foley_common.worker_processes import end_with_parent
 from foley_synthesis.hearing.front_end import FrontEndConfig, log_mel
+from foley_synthesis.hearing.inference.onset_search import clearest_onset
 from foley_synthesis.hearing.training.generated_set import GeneratedSet, shard_audio
 
 MARGIN = 2  # frames on either side, so that an onset can be moved by 10 ms
 _VERSION = 1  # to be raised whenever `log_mel` says something else
+_LATEST_SHARE = 0.5  # of a clip, at which a sound that is no contact is asked for
 _CACHE = "features_{key}"
 
 
@@ -85,10 +88,17 @@ def open_features(
     return Features([np.load(file, mmap_mode="r") for file in files])
 
 
+def _asked_at(sound: NDArray[np.float32], rate: int, onset_s: float) -> float:
+    """The contact, or where one would be taken for it in a sound without."""
+    if math.isfinite(onset_s):
+        return onset_s
+    return min(clearest_onset(sound, rate), _LATEST_SHARE * len(sound) / rate)
+
+
 def _write(work: tuple[Path, int, NDArray[np.float32], FrontEndConfig, Path]) -> None:
     shard, rate, onsets, config, file = work
     levels = [
-        log_mel(sound, rate, float(onset), config, margin=MARGIN)
+        log_mel(sound, rate, _asked_at(sound, rate, float(onset)), config, margin=MARGIN)
         for sound, onset in zip(shard_audio(shard), onsets, strict=True)
     ]
     part = file.with_suffix(f".{os.getpid()}.part")

@@ -90,7 +90,9 @@ def train_member(
             [rng.choice(contacts, config.batch - strange), rng.choice(others, strange)] if strange
             else [rng.choice(contacts, config.batch)]
         )  # fmt: skip
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        generator = torch.manual_seed(
+            int(rng.integers(2**62))
+        )  # of dropout as well: a run that goes on repeats
         levels = torch.from_numpy(train.features.take(rows)).float().to(device)
         levels = augmented(levels, mixed, config.front_end, config.augment, generator)
         output = network(features_of(levels, config.front_end))

@@ -92,11 +92,12 @@ def test_reasons_not_to_believe(model: HearingModel, generated: ModuleType) -> N
     )
 
 
-def test_speech_like_tones_are_no_contact(model: HearingModel) -> None:
-    time = np.arange(28_800) / 24_000
-    swell = 0.1 * np.sin(2 * np.pi * 220 * time) * np.clip((time - 0.1) * 4, 0, 1)
-    belief = model.predict(swell.astype(np.float32), 24_000, onset_s=0.3)
-    assert belief.abstain and belief.reason
+def test_a_noise_that_grows_louder_is_no_contact(model: HearingModel, generated: ModuleType) -> None:
+    noise = generated.noise(np.random.default_rng(7))
+    noise[:4800] *= 0.2
+    heard = model.hear(noise, 24_000, onset_s=0.2)
+    assert heard.belief.abstain and heard.belief.reason.startswith(("no contact: ", "unlike anything"))
+    assert not heard.belief.unsure
 
 
 def test_what_is_no_sound_is_refused(model: HearingModel) -> None:

@@ -65,6 +65,16 @@ def test_a_variant_is_known_by_its_texture(change: str, decay_s: float) -> None:
     assert variant_groups([fingerprint(original, RATE), fingerprint(variant, RATE)]).tolist() == [0, 0]
 
 
+def test_clean_tones_are_variants_by_their_waveforms_alone() -> None:
+    def tone(hz: float) -> np.ndarray:
+        t = np.arange(RATE // 2) / RATE - 0.1
+        struck = np.where(t < 0, 0.0, 0.3 * np.exp(-np.maximum(t, 0) / 0.05) * np.sin(2 * np.pi * hz * t))
+        return (struck + 1e-4 * np.random.default_rng(round(hz)).standard_normal(len(t))).astype(np.float32)
+
+    sounds = [tone(900.0), tone(970.0), 0.5 * tone(900.0), faded(tone(970.0)), tone(940.0)]
+    assert variant_groups([fingerprint(s, RATE) for s in sounds]).tolist() == [0, 1, 0, 1, 2]
+
+
 def test_at_another_rate() -> None:
     from scipy.signal import resample_poly
 
