@@ -31,7 +31,8 @@ def configure(group: Any) -> None:
         "--train",
         type=Path,
         metavar="SET",
-        help="a generated set, for the row of MFCC and a support vector machine",
+        help="the generated set that models of hearing were trained with, or one like it: how often it has each "
+        "material is taken out of what they say, and MFCC with a support vector machine learns from it",
     )
     group.add_argument(
         "--validation", action="append", default=[], metavar="SET=NAME",

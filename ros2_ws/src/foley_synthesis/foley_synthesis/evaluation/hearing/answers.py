@@ -18,7 +18,7 @@ from foley_synthesis.evaluation.windows.kept import key_of
 from foley_synthesis.flow.what import MATERIALS
 from foley_synthesis.hearing.inference.opened import HearsMaterial
 
-_VERSION = 1  # of what is kept
+_VERSION = 2  # of what is kept
 
 Array = NDArray[np.float64]
 
@@ -34,7 +34,6 @@ class Answers:
     sets: NDArray[np.bool_] | None = None  # [n, 13] materials of the conformal set
     set_coverage: Array | None = None  # [n] that the sets promise
     embedding: NDArray[np.float32] | None = None  # [n, e]
-    logits: NDArray[np.float32] | None = None  # [n, 13]
 
     def of(self, rows: NDArray[np.integer]) -> Answers:
         """Of some of the sounds."""
@@ -44,7 +43,7 @@ class Answers:
 
         return Answers(
             self.p[rows], self.abstain[rows], self.log10_e[rows], self.seconds[rows], some(self.sets),
-            some(self.set_coverage), some(self.embedding), some(self.logits),
+            some(self.set_coverage), some(self.embedding),
         )  # fmt: skip
 
 
@@ -68,10 +67,12 @@ def ask(
     if (known := _read(file)) is not None:
         progress(len(sounds), len(sounds))
         return known
-    order = [list(MATERIALS).index(name) for name in model.vocabulary.labels]
+    # What somebody has taught an adapted model beside these is none of them.
+    kept_words = [name in MATERIALS for name in model.vocabulary.labels]
+    order = [MATERIALS.index(name) for name in model.vocabulary.labels if name in MATERIALS]
     rows: list[dict[str, Any]] = []
     for done, sound in enumerate(sounds, start=1):
-        rows.append(_answer(model, sound, order, heard_s))
+        rows.append(_answer(model, sound, order, kept_words, heard_s))
         progress(done, len(sounds))
     found = Answers(**{name: _stacked([row.get(name) for row in rows]) for name in rows[0]})
     _write(file, found)
@@ -83,17 +84,7 @@ def has_stages(model: HearsMaterial) -> bool:
     return hasattr(model, "hear")
 
 
-def prior_of(model: HearsMaterial) -> Array | None:
-    """Of its training over the 13 materials, where the model says it; None: they counted alike."""
-    prior = getattr(model, "prior", None)
-    if prior is None:
-        return None
-    found = np.zeros(len(MATERIALS))
-    found[[MATERIALS.index(name) for name in model.vocabulary.labels]] = prior
-    return found
-
-
-def _answer(model: Any, sound: Sound, order: list[int], heard_s: float) -> dict[str, Any]:
+def _answer(model: Any, sound: Sound, order: list[int], known: list[bool], heard_s: float) -> dict[str, Any]:
     begun = time.perf_counter()
     if has_stages(model):
         heard = model.hear(sound.samples, sound.rate, onset_s=sound.onset_s, heard_s=heard_s)
@@ -102,9 +93,9 @@ def _answer(model: Any, sound: Sound, order: list[int], heard_s: float) -> dict[
         heard, belief = None, model.predict(sound.samples, sound.rate, onset_s=sound.onset_s)
     spent = time.perf_counter() - begun
     p = np.zeros(len(MATERIALS))
-    p[order] = belief.probabilities
+    p[order] = belief.p()[known]
     row = {
-        "p": p / p.sum(),
+        "p": p / p.sum() if p.sum() > 0 else np.full(len(p), 1.0 / len(p)),
         "abstain": belief.abstain,
         "log10_e": np.array([belief.log10_e_mean, belief.log10_e_std]),
         "seconds": spent,
@@ -114,21 +105,12 @@ def _answer(model: Any, sound: Sound, order: list[int], heard_s: float) -> dict[
             "sets": np.isin(MATERIALS, heard.material_set) if heard.material_set else None,
             "set_coverage": heard.coverage,
             "embedding": _vector(heard.embedding),
-            "logits": _ordered(heard.logits, order),
         }
     return row
 
 
 def _vector(values: Any) -> NDArray[np.float32] | None:
     return None if values is None or len(values) == 0 else np.asarray(values, np.float32)
-
-
-def _ordered(logits: Any, order: list[int]) -> NDArray[np.float32] | None:
-    if (values := _vector(logits)) is None:
-        return None
-    row = np.full(len(MATERIALS), -30.0, np.float32)
-    row[order] = values
-    return row
 
 
 def _stacked(values: list[Any]) -> Any:

@@ -198,6 +198,14 @@ def generated_sounds(folder: Path, materials: Sequence[str], count: int, seed: i
     return found
 
 
+def shares_of(folder: Path) -> NDArray[np.float64]:
+    """Of the 13 materials among the contacts of a generated set, [13]. Raises SetError."""
+    held = GeneratedSet.open(folder)
+    of = held.labels["material"][held.contacts]
+    counts = [(of == held.materials.index(name)).sum() if name in held.materials else 0 for name in MATERIALS]
+    return np.array(counts) / max(sum(counts), 1)
+
+
 def classes_of(sounds: Sequence[Sound], materials: Sequence[str]) -> Labels:
     """Index into `materials` of each, -1 for what is none of them."""
     places = {MATERIALS.index(name): k for k, name in enumerate(materials)}

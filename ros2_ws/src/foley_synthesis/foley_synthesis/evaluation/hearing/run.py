@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from foley_synthesis.evaluation.hearing import adaptation, baselines, honesty
-from foley_synthesis.evaluation.hearing.answers import Answers, has_stages, prior_of
+from foley_synthesis.evaluation.hearing.answers import Answers, has_stages
 from foley_synthesis.evaluation.hearing.baselines import Features, classes_of
 from foley_synthesis.evaluation.hearing.choices import restricted
 from foley_synthesis.evaluation.hearing.no_contact import made_sounds
@@ -89,6 +89,7 @@ class HearingTable:
     ) -> None:
         self.models, self.config = dict(models), config or HearingTableConfig()
         self._work = Work(folder, progress)
+        self._priors: dict[str, Array] = {}
 
     def measure(
         self,
@@ -103,13 +104,17 @@ class HearingTable:
         Args:
             real: folder of recordings with labels.csv.
             sessions: name -> set of sessions, of scenes that no model was trained in.
-            train: a generated set, for the simple method that learns from simulation.
+            train: the generated set that models of hearing learned from, or one like it: how often each material was
+                there is taken out of what they say, and the simple method learns from it.
             validation: name -> generated set that no model was trained on.
 
         Raises:
             SoundsError, SessionsError, SetError: a folder cannot be used.
         """
         work, config = self._work, self.config
+        if train is not None:
+            prior = baselines.shares_of(train)
+            self._priors = {name: prior for name, model in self.models.items() if has_stages(model)}
         sounds = work.recordings(real)
         heard = {name: work.ask(name, model, sounds, "recordings") for name, model in self.models.items()}
         features = work.features(sounds, "recordings")
@@ -122,8 +127,8 @@ class HearingTable:
             adaptation=work.timed(
                 "adaptation",
                 lambda: adaptations(
-                    sounds, self.models, heard, features, ASKED, draws=config.draws, seed=config.seed,
-                    progress=work.stage("adaptation"),
+                    sounds, self.models, heard, features, ASKED, priors=self._priors, draws=config.draws,
+                    seed=config.seed, progress=work.stage("adaptation"),
                 ),
             ),
             simulated={
@@ -155,7 +160,7 @@ class HearingTable:
                 title, functools.partial(baselines.left_out, x[rows], truth, sources, len(materials))
             )
         for name, found in heard.items():
-            said[name] = restricted(found.p[rows], materials, prior_of(self.models[name]))
+            said[name] = restricted(found.p[rows], materials, self._priors.get(name))
         return self._work.timed(
             "intervals",
             lambda: real_table(
@@ -174,7 +179,7 @@ class HearingTable:
         found: dict[str, Any] = {"contacts": {}, "no_contact": {}, "other_materials": {}}
         for name, answers in heard.items():
             model = self.models[name]
-            found["contacts"][name] = honesty.on_contacts(sounds, answers, ASKED, prior_of(model))
+            found["contacts"][name] = honesty.on_contacts(sounds, answers, ASKED, self._priors.get(name))
             of_made = self._work.ask(name, model, made, "no contact")
             found["no_contact"][name] = honesty.on_others(made, of_made)
             if len(others):
@@ -194,7 +199,7 @@ class HearingTable:
                     answers = heard[name].of(rows)
                 else:
                     answers = self._work.ask(name, model, asked, f"{stage_s:g} s heard", stage_s)
-                p = restricted(answers.p, ASKED, prior_of(model))
+                p = restricted(answers.p, ASKED, self._priors.get(name))
                 table = real_table(
                     asked, ASKED, {name: p}, replicates=self.config.replicates, seed=self.config.seed
                 )

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_synthesis.evaluation.hearing import adaptation, baselines
-from foley_synthesis.evaluation.hearing.answers import Answers, prior_of
+from foley_synthesis.evaluation.hearing.answers import Answers
 from foley_synthesis.evaluation.hearing.baselines import Features, classes_of
 from foley_synthesis.evaluation.hearing.choices import restricted
 from foley_synthesis.evaluation.hearing.sounds import Sound
+from foley_synthesis.evaluation.measure import Array
 from foley_synthesis.flow.what import MATERIALS
 from foley_synthesis.hearing.inference.adapt import adapt
 from foley_synthesis.hearing.inference.opened import HearsMaterial
@@ -24,10 +25,15 @@ class Adapted:
     """A model adapted to taps in closed form; as it is where that is refused."""
 
     def __init__(
-        self, model: HearsMaterial, answers: Answers, sounds: Sequence[Sound], materials: Sequence[str]
+        self,
+        model: HearsMaterial,
+        answers: Answers,
+        sounds: Sequence[Sound],
+        materials: Sequence[str],
+        prior: Array | None,
     ) -> None:
         self.asked, self.adopted = 0, 0  # how often
-        self.before = restricted(answers.p, materials, prior_of(model))  # [n, materials]
+        self.before = restricted(answers.p, materials, prior)  # [n, materials]
         self._materials, self._model_id = materials, model.model_id
         self._groups = [sound.group for sound in sounds]
         self._labels = [
@@ -36,12 +42,15 @@ class Adapted:
         # Probabilities as they were calibrated; a model without an embedding has nothing else.
         self._logits = np.log(np.maximum(answers.p, 1e-6))
         self._embedding = self._logits if answers.embedding is None else answers.embedding
+        stages = getattr(model, "stages", ())
+        self._whiten = stages[-1].novelty.within if stages else None  # as `foley train hearing --adapt` does
 
     def __call__(self, told: adaptation.Rows, asked: adaptation.Rows) -> NDArray[np.float64]:
         """Probabilities [asked, materials]."""
         fitted, _ = adapt(
             self._logits[told], self._embedding[told], [self._labels[k] for k in told],
             [self._groups[k] for k in told], MATERIALS, model_id=self._model_id,
+            whiten=self._whiten,
         )  # fmt: skip
         self.asked += 1
         if fitted is None:
@@ -63,6 +72,7 @@ def adaptations(
     features: Mapping[str, Features],
     materials: Sequence[str],
     *,
+    priors: Mapping[str, Array],
     draws: int = adaptation.DRAWS,
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -71,6 +81,7 @@ def adaptations(
 
     Args:
         heard: model -> what it says of every sound without taps.
+        priors: model -> shares [13] of materials in its training; of those that are not there they were equal.
         features: name -> [n, d] for a logistic regression on the same taps.
     """
     truth = classes_of(sounds, materials)
@@ -80,7 +91,10 @@ def adaptations(
     for done, source in enumerate(sources, start=1):
         drawn = adaptation.draws_of(sounds, materials, source, draws=draws, seed=seed)
         if drawn:
-            ways = {name: Adapted(model, heard[name], sounds, materials) for name, model in models.items()}
+            ways = {
+                name: Adapted(model, heard[name], sounds, materials, priors.get(name))
+                for name, model in models.items()
+            }
             curves = {
                 name: adaptation.curve(drawn, truth, len(materials), way, way.before)
                 for name, way in ways.items()

@@ -4,6 +4,7 @@ import argparse
 import csv
 import json
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -120,6 +121,17 @@ def test_what_is_known_to_be_asked_is_all_that_is_said() -> None:
     prior = np.full(13, 0.1)
     prior[WOOD] = 0.4  # wood was likely before anything was heard
     assert restricted(p, ("wood", "metal"), prior) == pytest.approx(np.array([[1 / 3, 2 / 3]]))
+
+
+def test_shares_of_a_set_are_those_of_its_contacts(tmp_path: Path, generated: ModuleType) -> None:
+    shares = baselines.shares_of(generated.write_set(tmp_path / "made", clips=24, seed=0))
+    assert shares.sum() == pytest.approx(1.0)
+    assert shares[[WOOD, METAL]] == pytest.approx(
+        [12 / 18, 6 / 18]
+    )  # every fourth clip, of metal, is no contact
+    found = baselines.generated_sounds(tmp_path / "made", ("wood", "metal"), 8)
+    assert sorted(s.label for s in found) == ["metal"] * 4 + ["wood"] * 4
+    assert all(s.onset_s == pytest.approx(0.2, abs=0.05) and np.isfinite(s.log10_e) for s in found)
 
 
 def test_who_says_nothing_is_right_by_chance() -> None:
@@ -301,23 +313,55 @@ def test_what_a_model_does_not_know_has_no_probability(tmp_path: Path) -> None:
     assert found.sets is None
 
 
+def test_a_material_that_somebody_taught_is_none_of_the_thirteen(tmp_path: Path) -> None:
+    class Taught(Ear):
+        vocabulary = Vocabulary("test", "1", ("metal", "cork", "wood"))
+
+        def predict(self, samples, sample_rate, *, onset_s=None):
+            return MaterialBelief((0.1, 0.5, 0.4), self.vocabulary.labels)
+
+    found = ask(Taught(), [sound("wood")], tmp_path)
+    assert found.p[0, [METAL, WOOD]] == pytest.approx([0.2, 0.8])
+
+
 def evaluate(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
     evaluate_command.configure(parser)
     return evaluate_command.run(parser.parse_args(arguments))
 
 
-def test_the_command_writes_figures_tables_and_pictures(recordings: Path, tmp_path: Path) -> None:
+def test_the_command_writes_figures_tables_and_pictures(
+    recordings: Path, tmp_path: Path, tiny_hearing: Path, generated: ModuleType
+) -> None:
     session(tmp_path / "set", [0.5, 2.0], [10.0, 10.0])
-    arguments = ["--real", recordings, "--sets", f"{tmp_path / 'set'}=there", "--out", tmp_path / "out"]
+    made = generated.write_set(tmp_path / "made", clips=24, seed=0)
+    arguments = [
+        "--real",
+        recordings,
+        "--sets",
+        f"{tmp_path / 'set'}=there",
+        "--model",
+        f"tiny={tiny_hearing}",
+    ]
+    arguments += ["--train", made, "--validation", f"{made}=made", "--out", tmp_path / "out"]
     arguments += ["--replicates", 10, "--no-contacts", 1, "--draws", 1, "--threads", 1]
     assert evaluate("hearing", *map(str, arguments)) == 0
     figures = json.loads((tmp_path / "out" / "metrics.json").read_text())
-    assert figures["models"]["as it was"] == model_id_of(default_path())
+    assert figures["models"] == {
+        "as it was": model_id_of(default_path()),
+        "tiny": model_id_of(tiny_hearing),
+    }
     assert figures["simulated"]["there"]["contacts"] == 2
+    assert figures["simulated"]["made"]["contacts"] == 18
+    assert list(figures["stages"]) == ["tiny"]
+    assert list(figures["stages"]["tiny"]) == ["0.06", "0.15", "0.5", "all"]
+    whole = figures["real"]["pooled"]["tiny"]["balanced_accuracy"]
+    assert figures["stages"]["tiny"]["all"]["balanced_accuracy"] == whole
+    assert figures["honesty"]["contacts"]["tiny"]["material_set"]["covered"]["of"] == 24
+    assert "MFCC + SVM, of the simulation" in figures["real"]["pooled"]
     assert "## Simulated: there" in (tmp_path / "out" / "table.md").read_text()
     pictures = {path.name for path in (tmp_path / "out").glob("*.png")}
-    assert pictures == {"real.png", "confusion.png", "adaptation.png", "simulated_0.png"}
+    assert pictures == {"real.png", "confusion.png", "adaptation.png", "simulated_0.png", "simulated_1.png"}
 
 
 @pytest.mark.parametrize(
