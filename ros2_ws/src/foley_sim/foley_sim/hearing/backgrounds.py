@@ -17,7 +17,8 @@ from foley_sim.hearing.bodies import Array, log_uniform
 from foley_sim.hearing.vocabulary import RATE, SAMPLES
 
 _TIME = np.arange(SAMPLES, dtype=np.float32) / RATE
-_BIN_HZ = np.maximum(np.fft.rfftfreq(SAMPLES, 1 / RATE), 20.0).astype(np.float32)
+_BIN_HZ = np.maximum(np.fft.rfftfreq(SAMPLES, 1 / RATE), 20.0)
+_GRID_HZ = np.geomspace(20.0, RATE / 2, 256)
 
 
 class Noise:
@@ -35,23 +36,20 @@ class Noise:
 def unit(x: Array) -> Array:
     """Scaled to an RMS of 1; silence stays."""
     size = math.sqrt(float(np.dot(x, x)) / x.size)
-    return x / np.float32(size) if size > 1e-12 else x
+    return np.asarray(x / np.float32(size) if size > 1e-12 else x, dtype=np.float32)
 
 
 def coloured(
     noise: Noise, rng: np.random.Generator, slope: float, low: float = 0.0, high: float = RATE
 ) -> Array:
     """Noise of power f^-slope between two frequencies, with some broad bumps."""
-    spectrum = scipy.fft.rfft(noise.slice(SAMPLES, rng)).astype(np.complex64)
-    shape = _BIN_HZ ** (-slope / 2)
+    shape = _GRID_HZ ** (-slope / 2)
     for _ in range(int(rng.integers(0, 4))):
-        shape = shape * (
-            1
-            + rng.uniform(-0.7, 3)
-            * np.exp(-((np.log2(_BIN_HZ / log_uniform(rng, 60, 9000)) / rng.uniform(0.1, 0.8)) ** 2))
-        )
-    shape = shape / (1 + (low / _BIN_HZ) ** 4) / (1 + (_BIN_HZ / high) ** 4)
-    return unit(scipy.fft.irfft(spectrum * shape.astype(np.float32), SAMPLES))
+        octaves = np.log2(_GRID_HZ / log_uniform(rng, 60, 9000)) / rng.uniform(0.1, 0.8)
+        shape = shape * (1 + rng.uniform(-0.7, 3) * np.exp(-(octaves**2)))
+    shape = shape / (1 + (low / _GRID_HZ) ** 4) / (1 + (_GRID_HZ / high) ** 4)
+    spectrum = scipy.fft.rfft(noise.slice(SAMPLES, rng))
+    return unit(scipy.fft.irfft(spectrum * np.interp(_BIN_HZ, _GRID_HZ, shape).astype(np.float32), SAMPLES))
 
 
 def partials(

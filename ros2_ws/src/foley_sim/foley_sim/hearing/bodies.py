@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ from foley_sim.hearing.vocabulary import SHAPES
 from foley_sim.materials import draw_material
 from foley_sim.spec import MaterialSample
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
 
 MODES = 64
 LOWEST_HZ, HIGHEST_HZ = 35.0, 11_800.0
@@ -67,6 +68,7 @@ _SLENDER = {  # thickness over length
     "heap": (0.2, 0.5), "loose": (0.15, 1.0),
 }  # fmt: skip
 _HOLLOW = {"box": (0.6, 0.97), "shell": (0.6, 0.97), "tube": (0.4, 0.95), "dish": (0.2, 0.6)}
+_ALTERED = {"wood": 0.25, "stone": 0.2, "glass": 0.08}
 _FREE_BAR = np.concatenate([[4.730, 7.853], (2 * np.arange(3, 40) + 1) * math.pi / 2])
 _CLAMPED_BAR = np.concatenate([[1.875, 4.694], (2 * np.arange(3, 40) - 1) * math.pi / 2])
 _GRID = (
@@ -104,13 +106,11 @@ def draw_body(object_id: int, name: str, rng: np.random.Generator, shape: str = 
     if not shape:
         weights = np.array(SHAPE_WEIGHTS[name], float)
         shape = SHAPES[int(rng.choice(len(SHAPES), p=weights / weights.sum()))]
-    length = log_uniform(rng, *_LENGTH_M[shape])
+    low, high = _LENGTH_M[shape]
+    length = low * (high / low) ** (rng.random() ** 1.3)
     thickness = max(length * log_uniform(rng, *_SLENDER[shape]), 1e-4)
-    width = (
-        length * log_uniform(rng, 0.25, 1.0)
-        if shape not in ("bar", "rod", "tube")
-        else length * rng.uniform(0.02, 0.2)
-    )
+    slim = shape in ("bar", "rod", "tube")
+    width = length * (rng.uniform(0.02, 0.2) if slim else log_uniform(rng, 0.25, 1.0))
     hollowness = float(rng.uniform(*_HOLLOW[shape])) if shape in _HOLLOW else 0.0
     volume = length * width * thickness * {"box": 3.0, "shell": 3.0, "tube": 3.0}.get(shape, 1.0)
     mass = float(np.clip(material.density * volume, 1e-4, 200.0))
@@ -125,9 +125,9 @@ def draw_body(object_id: int, name: str, rng: np.random.Generator, shape: str = 
     hz = hz[kept]
     if hz.size > MODES:  # the lowest and a part of the others
         order = np.argsort(hz[air:])
-        low = order[: MODES // 3]
-        rest = rng.choice(order[MODES // 3 :], MODES - air - low.size, replace=False)
-        hz = np.concatenate([hz[:air], hz[air:][low], hz[air:][rest]])
+        lowest = order[: MODES // 3]
+        rest = rng.choice(order[MODES // 3 :], MODES - air - lowest.size, replace=False)
+        hz = np.concatenate([hz[:air], hz[air:][lowest], hz[air:][rest]])
     rate = material_rate(material, hz, rng) + _radiation_rate(shape, material, thickness, hz)
     rate[:air] = np.pi * hz[:air] / rng.uniform(4, 25, air)
     size = length if shape in ("plate", "slab", "sheet", "box", "dish") else width
@@ -136,7 +136,7 @@ def draw_body(object_id: int, name: str, rng: np.random.Generator, shape: str = 
         reach
         / (1 + reach)
         * np.exp(rng.normal(0, 0.5, hz.size))
-        * (hz / 1000.0) ** float(rng.normal(-0.25, 0.35))
+        * (hz / 1000.0) ** float(rng.normal(0.2, 0.4))
     )
     level[:air] *= log_uniform(rng, 0.1, 2.0)
     return Body(
@@ -151,7 +151,7 @@ def _frequencies(
     """Frequencies [Hz], and how many of the first are those of air."""
     c = math.sqrt(m.youngs_modulus / m.density)
     plate_speed = c / math.sqrt(1 - m.poisson_ratio**2)
-    air = np.zeros(0)
+    air: Array = np.zeros(0)
     if shape in ("bar", "rod", "tube"):
         radius = max(width / 2, h)
         gyration = {"bar": h / math.sqrt(12), "rod": h / 4, "tube": radius / math.sqrt(2)}[shape]
@@ -212,10 +212,10 @@ def material_rate(
     m: MaterialSample, hz: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Decay rate [m] that the matter causes, scattered as specimens do, and by what is done to them."""
-    eta = m.loss_factor * math.exp(rng.normal(0.0, 0.45))
-    if rng.random() < 0.25:  # painted, coated, cracked, filled, or of several parts
-        eta = max(eta, 3e-4) * log_uniform(rng, 1.5, 8.0) + log_uniform(rng, 2e-4, 4e-3)
-    slope = float(rng.normal(0.0, 0.25))
+    eta = m.loss_factor * math.exp(rng.normal(0.0, 0.35))
+    if rng.random() < _ALTERED.get(m.name, 0.15):  # painted, coated, cracked, filled, or of several parts
+        eta = max(eta, 3e-4) * log_uniform(rng, 1.3, 5.0) + log_uniform(rng, 2e-4, 4e-3)
+    slope = float(rng.normal(0.0, 0.15))
     omega = 2 * np.pi * hz
     of_mode = np.exp(rng.normal(0.0, 0.25, hz.size))
     curve = np.clip(hz / 1000.0, 0.05, 20.0) ** slope

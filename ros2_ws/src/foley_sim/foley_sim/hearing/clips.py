@@ -11,16 +11,10 @@ from numpy.typing import NDArray
 
 from foley_sim.hearing import kernels
 from foley_sim.hearing.backgrounds import MAKERS, Noise, behind
-from foley_sim.hearing.bodies import Array, Body, draw_body, log_uniform
-from foley_sim.hearing.contacts import (
-    STRIKER,
-    choose_action,
-    choose_striker,
-    choose_support,
-    contact_force,
-    support_rate,
-)
-from foley_sim.hearing.microphones import FFT, Complex, draw_microphone, store
+from foley_sim.hearing.bodies import Array, Body, draw_body
+from foley_sim.hearing.contacts import choose_action, choose_striker, choose_support
+from foley_sim.hearing.microphones import FFT, draw_microphone, store
+from foley_sim.hearing.responses import dry_sound
 from foley_sim.hearing.rooms import draw_room
 from foley_sim.hearing.vocabulary import (
     ACTIONS,
@@ -74,9 +68,10 @@ def no_contact(kind: str, noise: Noise, rng: np.random.Generator) -> Clip:
     audio = store(y.astype(np.float32), microphone.kind, 0, False, rng)
     if kind == "silence":
         audio = np.round(audio * 10 ** (-rng.uniform(10, 60) / 20)).astype(np.int16)
+    nan = math.nan
     return Clip(
-        audio, math.nan, KINDS.index(kind), -1, *[math.nan] * 4, -1, -1, -1, MICROPHONES.index(microphone.kind), -1,
-        microphone.bandwidth_hz, math.nan,
+        audio, nan, KINDS.index(kind), -1, nan, nan, nan, nan, -1, -1, -1, MICROPHONES.index(microphone.kind), -1,
+        microphone.bandwidth_hz, nan,
     )  # fmt: skip
 
 
@@ -87,7 +82,7 @@ def contact(body: Body, noise: Noise, rng: np.random.Generator, action: str = ""
     onset = int((ONSET_S + rng.uniform(-0.03, 0.03)) * RATE)
     microphone = draw_microphone(rng)
     response = microphone.response
-    spectrum = _source(body, action, striker, support, onset, noise, rng)
+    spectrum = dry_sound(body, action, striker, support, onset, noise, rng)
     room = None if microphone.kind == "contact" else draw_room(noise, rng)
     if room is not None:
         spectrum = spectrum * scipy.fft.rfft(room, FFT)
@@ -95,7 +90,7 @@ def contact(body: Body, noise: Noise, rng: np.random.Generator, action: str = ""
     background = behind(noise, rng)
     n = scipy.fft.irfft(scipy.fft.rfft(background, FFT) * response, FFT)[:SAMPLES]
     x, n, snr_db = _mix(x, n, rng)
-    hiss = noise.slice(SAMPLES, rng) * np.float32(float(np.abs(x).max()) * 10 ** (-rng.uniform(45, 95) / 20))
+    hiss = noise.slice(SAMPLES, rng) * np.float32(float(np.abs(x).max()) * 10 ** (-rng.uniform(55, 100) / 20))
     audio = store((x + n + hiss).astype(np.float32), microphone.kind, onset, True, rng)
     m = body.material
     return Clip(
@@ -103,88 +98,6 @@ def contact(body: Body, noise: Noise, rng: np.random.Generator, action: str = ""
         m.roughness, body.hollowness, ACTIONS.index(action), STRIKERS.index(striker), SUPPORTS.index(support),
         MICROPHONES.index(microphone.kind), body.object_id, microphone.bandwidth_hz, snr_db,
     )  # fmt: skip
-
-
-def _source(
-    body: Body, action: str, striker: str, support: str, onset: int, noise: Noise, rng: np.random.Generator
-) -> Complex:
-    """Spectrum [FFT / 2 + 1] of the dry sound."""
-    force = contact_force(body, action, striker, float(onset), noise, rng)
-    pitch = (
-        math.exp(rng.normal(0, 0.2)) if rng.random() < 0.2 else 1.0
-    )  # recordings that play faster or slower
-    rate = (body.rate + support_rate(body, support, rng)) * np.float32(pitch)
-    base = np.zeros(SAMPLES, np.float32)
-    _answer(base, body, action, striker, support, rng)
-    total = np.zeros(FFT // 2 + 1, np.complex64)
-    click = log_uniform(rng, 0.02, 1.0)
-    for pulses in (force.at_body, force.elsewhere):
-        if not pulses.any():
-            continue
-        ir = np.zeros(SAMPLES, np.float32)
-        if body.hz.size:
-            # Where it is struck: modes with a node there keep still.
-            place = np.abs(np.sin(rng.uniform(0, np.pi, body.hz.size))).astype(np.float32)
-            kernels.ring(
-                body.hz * np.float32(pitch * 2 * np.pi / RATE), rate / RATE, body.level * place,
-                rng.uniform(0, 0.5, body.hz.size).astype(np.float32), ir,
-            )  # fmt: skip
-            _normalise(ir)
-        # What is pushed pushes air: sound goes with the change of the force (rigid-body acceleration noise).
-        ir[0] += click
-        ir[1] -= click * 0.95
-        total += scipy.fft.rfft(pulses, FFT) * scipy.fft.rfft(ir + base, FFT)
-    grains = force.grains
-    if grains.any():
-        own = math.sqrt(float(np.vdot(total, total).real)) + 1e-12
-        loud = body.shape in ("heap", "loose")
-        db = rng.uniform(-5, 25) if loud else rng.uniform(-20, 8)
-        g = scipy.fft.rfft(grains, FFT)
-        size = math.sqrt(float(np.vdot(g, g).real)) + 1e-12
-        total = total / own + g * np.float32(10 ** (db / 20) / size)
-    return np.asarray(total, dtype=np.complex64)
-
-
-def _answer(
-    out: Array, body: Body, action: str, striker: str, support: str, rng: np.random.Generator
-) -> None:
-    """Add the impulse responses of what sounds as well: the striker, the table, something loose."""
-    s = STRIKER.get(striker)
-    if s is not None and s.hz[1] > 0 and rng.random() < 0.5:
-        _ring(out, rng, int(rng.integers(1, 8)), s.hz, s.rate, rng.uniform(-35, -4))
-    if support in ("table", "foam", "bedded") and rng.random() < 0.7:
-        kind = int(rng.integers(3))  # wood, metal, stone or plastic slab
-        hz = ((60, 2500), (80, 6000), (100, 5000))[kind]
-        rate = ((60, 500), (15, 250), (100, 900))[kind]
-        _ring(out, rng, 24, hz, rate, rng.uniform(-25, 0) - (10 if support == "foam" else 0))
-    if body.hz.size == 0 or body.material.youngs_modulus < 1e8:  # matter that gives way: a thump
-        _ring(out, rng, 4, (40, 400), (50, 400), rng.uniform(-15, 5))
-
-
-def _ring(
-    out: Array,
-    rng: np.random.Generator,
-    count: int,
-    hz: tuple[float, float],
-    rate: tuple[float, float],
-    db: float,
-) -> None:
-    ir = np.zeros(SAMPLES, np.float32)
-    f = hz[0] * (hz[1] / hz[0]) ** rng.random(count)
-    slow = log_uniform(rng, *rate)
-    decay = slow * np.exp(rng.normal(0, 0.4, count)) * (f / 1000) ** rng.uniform(0, 0.8)
-    kernels.ring(
-        (f * 2 * np.pi / RATE).astype(np.float32), (decay / RATE).astype(np.float32),
-        rng.normal(0, 1, count).astype(np.float32), np.zeros(count, np.float32), ir,
-    )  # fmt: skip
-    _normalise(ir)
-    out += ir * np.float32(10 ** (db / 20))
-
-
-def _normalise(ir: Array) -> None:
-    size = math.sqrt(float(np.dot(ir, ir)))
-    if size > 0:
-        ir /= np.float32(size)
 
 
 def _rms(x: Array) -> float:
@@ -207,7 +120,7 @@ def _mix(x: Array, n: Array, rng: np.random.Generator) -> tuple[Array, Array, fl
     best = 10 * math.log10(float(np.max(ours / (theirs + 1e-9))))
     while True:
         u = rng.random()
-        snr_db = rng.uniform(-3, 20) if u < 0.2 else rng.uniform(15, 55) if u < 0.85 else rng.uniform(50, 70)
+        snr_db = rng.uniform(-3, 15) if u < 0.08 else rng.uniform(15, 40) if u < 0.4 else rng.uniform(40, 70)
         if best + snr_db >= LEAST_SNR_DB:
             return x, n * np.float32(10 ** (-snr_db / 20)), snr_db
 

@@ -18,7 +18,7 @@ import numpy as np
 from foley_sim.hearing import kernels
 from foley_sim.hearing.backgrounds import Noise
 from foley_sim.hearing.bodies import Array, Body, log_uniform, material_rate
-from foley_sim.hearing.vocabulary import ACTIONS, RATE, SAMPLES, STRIKERS
+from foley_sim.hearing.vocabulary import DRAWN_ACTIONS, RATE, SAMPLES, STRIKERS, SUPPORTS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,17 +45,23 @@ STRIKER: dict[str, Striker] = {
 
 _ACTION_WEIGHTS: dict[str, tuple[float, ...]] = {
     #        hit  bounce chat scrat rub  roll  foot dig  break press
-    "solid": (4.5, 0.9, 0.9, 1.1, 0.5, 0.5, 1.0, 0.5, 0.4, 0.15),
-    "slab": (3.0, 0.4, 0.4, 1.0, 0.5, 0.5, 4.0, 1.0, 0.3, 0.15),
+    "solid": (6.5, 0.9, 0.8, 0.9, 0.3, 0.3, 0.7, 0.4, 0.4, 0.1),
+    "slab": (4.0, 0.4, 0.4, 0.8, 0.3, 0.4, 4.0, 1.0, 0.3, 0.1),
     "loose": (1.0, 1.0, 1.5, 0.8, 0.5, 0.3, 1.5, 2.0, 1.0, 0.3),
     "soft": (3.0, 0.3, 0.4, 1.5, 1.5, 0.3, 1.2, 0.4, 0.4, 1.2),
 }  # fmt: skip
+_SUPPORT_WEIGHTS = (0.3, 0.17, 0.07, 0.08, 0.25, 0.1, 0.03)
 _STRIKER_WEIGHTS = (2.0, 0.7, 1.0, 1.5, 0.9, 0.0, 0.5, 0.5, 1.6)
 SUPPORT_RATE: dict[str, tuple[float, float]] = {
-    "free": (0.02, 2.0), "held": (3, 60), "gripped": (30, 400), "foam": (5, 60), "table": (8, 200), "clamped": (2, 80),
-    "bedded": (50, 800),
+    "free": (0.02, 2.0), "held": (2, 40), "gripped": (15, 250), "foam": (2, 50), "table": (2, 70), "clamped": (1, 50),
+    "bedded": (10, 400),
 }  # fmt: skip
 """Decay rate that a support adds to a body of 0.1 kg [1/s]; to a heavier one less."""
+
+
+_ACROSS = {"wood": (0.03, 0.2), "cardboard": (0.003, 0.05), "paper": (0.002, 0.03)}
+"""What dents is pressed across its fibres: that modulus over the one along them, where it is another (Forest Products
+Laboratory, Wood Handbook, table 5-1; K. J. Niskanen, Paper Physics)."""
 
 
 @dataclasses.dataclass
@@ -65,7 +71,7 @@ class Force:
     at_body: Array  # [N s] per sample, at a first place
     elsewhere: Array  # the same, at a second place
     grains: Array  # heard directly
-    blows: int
+    width_s: float  # of the first blow; 0 where there is none
 
 
 def choose_action(body: Body, rng: np.random.Generator) -> str:
@@ -74,7 +80,7 @@ def choose_action(body: Body, rng: np.random.Generator) -> str:
         "loose" if body.shape == "loose" else "slab" if body.shape == "slab" else "soft" if soft else "solid"
     )
     weights = np.array(_ACTION_WEIGHTS[kind])
-    return ACTIONS[int(rng.choice(len(ACTIONS), p=weights / weights.sum()))]
+    return DRAWN_ACTIONS[int(rng.choice(len(DRAWN_ACTIONS), p=weights / weights.sum()))]
 
 
 def choose_striker(action: str, rng: np.random.Generator) -> str:
@@ -87,7 +93,9 @@ def choose_striker(action: str, rng: np.random.Generator) -> str:
 def choose_support(body: Body, action: str, rng: np.random.Generator) -> str:
     if body.shape in ("slab", "heap") or action in ("footstep", "dig"):
         return str(rng.choice(["bedded", "bedded", "bedded", "free", "table", "clamped"]))
-    return str(rng.choice(["free", "free", "held", "gripped", "foam", "table", "table", "clamped", "bedded"]))
+    if body.material.name == "stone" and rng.random() < 0.35:  # on the ground, or in a wall
+        return "bedded"
+    return SUPPORTS[int(rng.choice(len(SUPPORTS), p=_SUPPORT_WEIGHTS))]
 
 
 def support_rate(body: Body, support: str, rng: np.random.Generator) -> Array:
@@ -104,8 +112,9 @@ def contact_force(
     body: Body, action: str, striker: str, onset: float, noise: Noise, rng: np.random.Generator
 ) -> Force:
     """Draw one contact that begins at sample `onset`."""
-    force = Force(*(np.zeros(SAMPLES, np.float32) for _ in range(3)), 0)
-    hardness = body.material.youngs_modulus
+    silent = np.zeros((3, SAMPLES), np.float32)
+    force = Force(silent[0], silent[1], silent[2], 0.0)
+    hardness = body.material.youngs_modulus * log_uniform(rng, *_ACROSS.get(body.material.name, (1.0, 1.0)))
     if striker == "same":
         modulus, mass, radius = hardness, log_uniform(rng, 0.002, 2.0), log_uniform(rng, 0.001, 0.05)
     else:
@@ -135,13 +144,15 @@ def contact_force(
                     w[chosen],
                     out,
                 )
-        _crackle(force, body, seconds, blows, noise, rng)
+        force.width_s = float(w[0]) / RATE
+        _crackle(force, body, seconds, blows, contact_modulus, noise, rng)
     slide = _slide(action, rng)
     if slide is not None:
         strength, lag, length = slide
-        _slip(force, body, onset + lag * RATE, length, strength * together * speed, noise, rng)
+        _slip(
+            force, body, onset + lag * RATE, length, strength * together * speed, contact_modulus, noise, rng
+        )
     _add_grains(force, body, action, seconds if times.size else np.array([onset / RATE]), speed, rng)
-    force.blows = times.size
     return force
 
 
@@ -192,15 +203,27 @@ def _slide(action: str, rng: np.random.Generator) -> tuple[float, float, float] 
     return None
 
 
+def _grit_share(modulus: float) -> float:
+    """Of the band that asperities fill: they are as short as the whole contact, E^-0.4 (Hertz)."""
+    return float(min((modulus / 2e10) ** 0.4, 1.0))
+
+
 def _crackle(
-    force: Force, body: Body, seconds: Array, blows: Array, noise: Noise, rng: np.random.Generator
+    force: Force,
+    body: Body,
+    seconds: Array,
+    blows: Array,
+    modulus: float,
+    noise: Noise,
+    rng: np.random.Generator,
 ) -> None:
     """Asperities that give way while a blow lasts: a short burst, the stronger the rougher."""
     if rng.random() < 0.3:
         return
-    level = log_uniform(rng, 0.003, 0.3) * (0.2 + body.material.roughness)
-    length = int(log_uniform(rng, 0.001, 0.03) * RATE)
+    level = log_uniform(rng, 0.005, 0.5) * (0.2 + body.material.roughness)
+    length = int(log_uniform(rng, 0.0005, 0.015) * RATE)
     burst = noise.slice(length, rng) * np.exp(-5 * np.arange(length, dtype=np.float32) / length)
+    kernels.smooth(burst, math.exp(-2 * math.pi * 11500.0 * _grit_share(modulus) / RATE))
     burst = burst * np.float32(level / math.sqrt(length) * 3)
     for time, blow in zip(seconds[:6], blows[:6], strict=True):
         first = int(time * RATE)
@@ -215,6 +238,7 @@ def _slip(
     first: float,
     length_s: float,
     strength: float,
+    modulus: float,
     noise: Noise,
     rng: np.random.Generator,
 ) -> None:
@@ -231,7 +255,9 @@ def _slip(
     # Rough surfaces: fewer, stronger asperities. Raised to a power, noise becomes sparse.
     sparse = 1 + 4 * body.material.roughness * rng.random()
     x = np.sign(x) * np.abs(x) ** sparse
-    kernels.smooth(x, math.exp(-2 * math.pi * log_uniform(rng, 400, 11000) / RATE))
+    kernels.smooth(
+        x, math.exp(-2 * math.pi * min(log_uniform(rng, 1000, 20000) * _grit_share(modulus), 11500.0) / RATE)
+    )
     size = math.sqrt(float(np.mean(x * x))) + 1e-9
     force.at_body[start : start + count] += x * np.float32(strength * 0.05 / size)
 
@@ -253,6 +279,8 @@ def _add_grains(
     else:
         late = log_uniform(rng, 0.006, 0.05) if heap else log_uniform(rng, 0.02, 0.4)
         delay = rng.choice(seconds, count) - seconds[0] + rng.exponential(late, count)
+    hz: Array
+    rate: Array
     if m.grain_hz > 0:
         hz = m.grain_hz * log_uniform(rng, 0.35, 1.4) * 2.0 ** (m.grain_spread * rng.standard_normal(count))
         rate = 1.0 / (m.grain_decay_s * np.exp(rng.normal(0, 0.4, count)))

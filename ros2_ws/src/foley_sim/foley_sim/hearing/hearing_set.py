@@ -53,6 +53,19 @@ VERSION = 1
 SPLITS: tuple[str, ...] = ("train", "validation")
 SHARD_CLIPS = 500  # ten minutes
 _STREAM = 0x4EA417
+FORMAT: dict[str, Any] = {
+    "rate": RATE,
+    "samples": SAMPLES,
+    "onset_s": ONSET_S,
+    "materials": list(MATERIALS),
+    "actions": list(ACTIONS),
+    "strikers": list(STRIKERS),
+    "supports": list(SUPPORTS),
+    "microphones": list(MICROPHONES),
+    "kinds": list(KINDS),
+}
+"""What `set.json` says of every set."""
+SHARDS = "shard_*.safetensors"
 
 _TYPES: dict[str, type] = {
     "onset_s": np.float32, "kind": np.int8, "material": np.int8, "log10_e": np.float32, "log10_density": np.float32,
@@ -74,6 +87,7 @@ class HearingSetConfig:
     seed: int = 0
     split: str = "train"
     jobs: int = 2
+    shard_clips: int = SHARD_CLIPS
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -87,29 +101,18 @@ class HearingSetConfig:
 
     @property
     def shards(self) -> int:
-        """Of SHARD_CLIPS each; hours are rounded up."""
-        return math.ceil(self.hours * 3600 * RATE / (SHARD_CLIPS * SAMPLES) - 1e-9)
+        """Of `shard_clips` each; hours are rounded up."""
+        return math.ceil(self.hours * 3600 * RATE / (self.shard_clips * SAMPLES) - 1e-9)
 
     @property
     def settings(self) -> dict[str, Any]:
         """What all shards of a set have in common."""
-        return {"version": VERSION, "seed": self.seed, "split": self.split}
+        return {"version": VERSION, "seed": self.seed, "split": self.split, "shard_clips": self.shard_clips}
 
     @property
     def facts(self) -> dict[str, Any]:
         """What a reader needs to know."""
-        return {
-            **self.settings,
-            "rate": RATE,
-            "samples": SAMPLES,
-            "onset_s": ONSET_S,
-            "materials": list(MATERIALS),
-            "actions": list(ACTIONS),
-            "strikers": list(STRIKERS),
-            "supports": list(SUPPORTS),
-            "microphones": list(MICROPHONES),
-            "kinds": list(KINDS),
-        }
+        return {**self.settings, **FORMAT}
 
 
 Job = tuple[HearingSetConfig, int]
@@ -133,7 +136,7 @@ def make_hearing_set(
     with claimed(config.out, SCHEMA, config.settings, config.facts):
         jobs = [(config, shard) for shard in range(config.shards)]
         waiting = [job for job in jobs if not _finished(job)]
-        progress(SHARD_CLIPS * (len(jobs) - len(waiting)))
+        progress(config.shard_clips * (len(jobs) - len(waiting)))
         started = time.monotonic()
         reports, _ = work_off(
             waiting, _write, processes=config.jobs, finished=_finished, report=lambda job: None, what="shards",
@@ -146,14 +149,14 @@ def make_hearing_set(
         **config.settings,
         "shards": len(jobs),
         "shards_written": len(reports),
-        "clips": len(jobs) * SHARD_CLIPS,
+        "clips": len(jobs) * config.shard_clips,
         "clips_written": written,
-        "hours": round(len(jobs) * SHARD_CLIPS * SAMPLES / RATE / 3600, 4),
+        "hours": round(len(jobs) * config.shard_clips * SAMPLES / RATE / 3600, 4),
         "wall_s": round(wall_s, 3),
         "clips_per_s": round(written / wall_s, 2) if written else None,
         "cpu_ms_per_clip": round(1e3 * cpu_s / written, 3) if written else None,
         "jobs": config.jobs,
-        **_counts(config.out, len(jobs)),
+        **counts(config.out, len(jobs)),
     }
 
 
@@ -178,7 +181,19 @@ def shard_tensors(clips: list[Clip]) -> dict[str, NDArray[Any]]:
     return tensors
 
 
-def _counts(folder: Path, shards: int) -> dict[str, dict[str, int]]:
+def write_shard(path: Path, tensors: dict[str, NDArray[Any]], about: dict[str, str] | None = None) -> None:
+    """Whole or not at all. about: goes into the file's header."""
+    from safetensors.numpy import save_file
+
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        save_file(tensors, partial, about)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def counts(folder: Path, shards: int) -> dict[str, dict[str, int]]:
     """How many clips there are of each."""
     from safetensors import safe_open
 
@@ -188,34 +203,26 @@ def _counts(folder: Path, shards: int) -> dict[str, dict[str, int]]:
     }  # fmt: skip
     found: dict[str, Counter[int]] = {name: Counter() for name in names}
     for shard in range(shards):
-        with safe_open(folder / _name(shard), "numpy") as file:
+        with safe_open(folder / shard_name(shard), "numpy") as file:
             for name, counter in found.items():
                 counter.update(file.get_tensor(name).tolist())
     return {name: {word: found[name][i] for i, word in enumerate(words)} for name, words in names.items()}
 
 
-def _name(shard: int) -> str:
+def shard_name(shard: int) -> str:
     return f"shard_{shard:05d}.safetensors"
 
 
 # ---- in worker processes -------------------------------------------------------------------------------------
 def _finished(job: Job) -> bool:
-    return (job[0].out / _name(job[1])).is_file()
+    return (job[0].out / shard_name(job[1])).is_file()
 
 
 def _write(job: Job, progress: Callable[[float], None]) -> tuple[int, float]:
     """Clips, CPU seconds."""
-    from safetensors.numpy import save_file
-
     config, shard = job
     cpu = time.process_time()
-    tensors = shard_tensors(shard_clips(config.seed, config.split, shard))
-    path = config.out / _name(shard)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        save_file(tensors, partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    progress(SHARD_CLIPS)
-    return SHARD_CLIPS, time.process_time() - cpu
+    tensors = shard_tensors(shard_clips(config.seed, config.split, shard, config.shard_clips))
+    write_shard(config.out / shard_name(shard), tensors)
+    progress(config.shard_clips)
+    return config.shard_clips, time.process_time() - cpu

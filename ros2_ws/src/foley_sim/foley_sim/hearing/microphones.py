@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -14,7 +15,7 @@ from foley_sim.hearing.bodies import Array, log_uniform
 from foley_sim.hearing.vocabulary import MICROPHONES, RATE, SAMPLES
 
 FFT = 2 * SAMPLES
-_WEIGHTS = (0.22, 0.17, 0.10, 0.06, 0.12, 0.33)
+_WEIGHTS = (0.28, 0.17, 0.06, 0.04, 0.07, 0.38)
 # Responses are worked out on few frequencies, evenly in the logarithm, and interpolated.
 _POINTS = 500
 _GRID_HZ = np.geomspace(10.0, RATE / 2, _POINTS)
@@ -25,6 +26,7 @@ _BELOW = np.minimum(_PLACE.astype(np.int64), _POINTS - 2)
 _SHARE = (_PLACE - _BELOW).astype(np.float32)
 
 Complex = NDArray[np.complex64]
+Response = NDArray[np.complexfloating[Any, Any]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Microphone:
 def draw_microphone(rng: np.random.Generator) -> Microphone:
     kind = MICROPHONES[int(rng.choice(len(MICROPHONES), p=_WEIGHTS))]
     s = 1j * _GRID_HZ
-    h = np.ones(_POINTS, complex)
+    h: Response = np.ones(_POINTS, complex)
     if kind == "mems":
         h *= _high_pass(s, log_uniform(rng, 40, 130)) * _peak(
             s, log_uniform(rng, 6000, 12000), rng.uniform(2, 14), 3.0
@@ -61,7 +63,7 @@ def draw_microphone(rng: np.random.Generator) -> Microphone:
             h *= _peak(s, log_uniform(rng, 100, 9000), rng.uniform(-10, 10), log_uniform(rng, 0.5, 5))
     if rng.random() < 0.08:
         h *= _high_pass(s, log_uniform(rng, 100, 1200))
-    if rng.random() < 0.12:
+    if rng.random() < 0.07:
         h *= _low_pass(s, log_uniform(rng, 1000, 8000)) ** int(rng.integers(1, 3))
     bandwidth = _bandwidth(kind, rng)
     grid = h.astype(np.complex64)
@@ -79,23 +81,23 @@ def _bandwidth(kind: str, rng: np.random.Generator) -> float:
         return float(rng.choice([3400.0, 4000.0, 7000.0, 8000.0, 12000.0]))
     if kind == "narrow":
         return log_uniform(rng, 4000, 11900)
-    return float(rng.choice([12000.0, 11025.0, 8000.0, 10000.0], p=[0.45, 0.4, 0.08, 0.07]))
+    return float(rng.choice([12000.0, 11025.0, 8000.0, 10000.0], p=[0.47, 0.42, 0.05, 0.06]))
 
 
-def _high_pass(s: NDArray[np.complex128], hz: float) -> NDArray[np.complex128]:
+def _high_pass(s: Response, hz: float) -> Response:
     return np.asarray(s * s / (s * s + 1.4 * hz * s + hz * hz))
 
 
-def _low_pass(s: NDArray[np.complex128], hz: float) -> NDArray[np.complex128]:
+def _low_pass(s: Response, hz: float) -> Response:
     return np.asarray(hz * hz / (s * s + 1.4 * hz * s + hz * hz))
 
 
-def _peak(s: NDArray[np.complex128], hz: float, gain_db: float, q: float) -> NDArray[np.complex128]:
+def _peak(s: Response, hz: float, gain_db: float, q: float) -> Response:
     a = 10 ** (gain_db / 40)
     return np.asarray((s * s + a * hz / q * s + hz * hz) / (s * s + hz / (a * q) * s + hz * hz))
 
 
-def _shelf(s: NDArray[np.complex128], hz: float, gain_db: float, *, low: bool) -> NDArray[np.complex128]:
+def _shelf(s: Response, hz: float, gain_db: float, *, low: bool) -> Response:
     a = 10 ** (gain_db / 40)
     return np.asarray((s + hz * a) / (s + hz / a) if low else (s * a + hz) / (s / a + hz))
 
@@ -150,7 +152,7 @@ def _cut_start(x: Array, onset: int, rng: np.random.Generator) -> None:
 
 def _cut_end(x: Array, onset: int, rng: np.random.Generator) -> None:
     """Faded out and over, or cut off."""
-    last = onset + int(log_uniform(rng, 0.08, 1.0) * RATE)
+    last = onset + int(log_uniform(rng, 0.12, 1.0) * RATE)
     if last >= SAMPLES:
         return
     fade = min(int(log_uniform(rng, 0.0005, 0.3) * RATE), last - onset)

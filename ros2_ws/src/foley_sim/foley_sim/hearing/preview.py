@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_sim.hearing.clips import Clip
-from foley_sim.hearing.hearing_set import shard_clips
+from foley_sim.hearing.hearing_set import SHARD_CLIPS, shard_clips
 from foley_sim.hearing.vocabulary import ACTIONS, KINDS, MICROPHONES, RATE, STRIKERS, SUPPORTS
 from foley_sim.materials import MATERIALS
 
@@ -17,11 +17,12 @@ COLUMNS = 8
 SHEET = "clips.png"
 
 
-def preview(out: Path, seed: int, split: str) -> Path:
+def preview(out: Path, seed: int, split: str, count: int = SHARD_CLIPS) -> Path:
     """Write a sheet of the first clips of a set, a row for each material and one for clips of no contact.
 
     Args:
         out: a PNG file; or a folder, that gets the sheet and every clip of it as a WAV.
+        count: clips to choose from.
 
     Returns:
         `out`.
@@ -29,7 +30,7 @@ def preview(out: Path, seed: int, split: str) -> Path:
     Raises:
         OSError: it cannot be written.
     """
-    rows = _rows(shard_clips(seed, split, 0))
+    rows = _rows(shard_clips(seed, split, 0, count))
     if out.suffix.lower() == ".png":
         out.parent.mkdir(parents=True, exist_ok=True)
         _sheet(out, rows)

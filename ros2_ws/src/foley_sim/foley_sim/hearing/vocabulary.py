@@ -13,9 +13,11 @@ KINDS: tuple[str, ...] = (
 )  # fmt: skip
 """Kind 0 is a contact. The others hold none, only what could be taken for one."""
 
-ACTIONS: tuple[str, ...] = (
+DRAWN_ACTIONS: tuple[str, ...] = (
     "hit", "bounce", "chatter", "scratch", "rub", "roll", "footstep", "dig", "break", "press",
 )  # fmt: skip
+ACTIONS: tuple[str, ...] = (*DRAWN_ACTIONS, "tap", "knock", "pat")
+"""The last three are only in what a robot did (from_sessions.py)."""
 STRIKERS: tuple[str, ...] = (
     "metal",
     "rubber",

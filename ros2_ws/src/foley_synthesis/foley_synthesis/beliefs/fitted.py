@@ -1,7 +1,7 @@
 """`fusion.yaml` of a checkpoint: how what its sight says adds up with what a heard model says, as it was fitted.
 
-It is no part of the checkpoint's identity: it is written after the training, and says itself for which two models it
-holds.
+It is no part of the checkpoint's identity: it is written after the training, and says itself for which two models each
+fit holds. What sees is the checkpoint; what hears may be one of several models, each with a fit of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from foley_synthesis.checkpoint import CorruptCheckpoint, read_yaml, write_yaml
 
 FILE = "fusion.yaml"
 SCHEMA = "foley-fusion-1"
-CURE = "fit it again with `foley evaluate fusion`"
+CURE = "delete the file, and fit it again with `foley evaluate fusion`"
 _WEIGHTS = ("method", "heard_weight", "sight_weight", "heard_correlation", "temperature", "calibrated_for")
 
 
@@ -35,7 +35,6 @@ class FittedFusion:
         """For YAML and JSON."""
         fusion = {name: getattr(self.config, name) for name in _WEIGHTS}
         return {
-            "schema": SCHEMA,
             "heard_model": self.heard_model,
             "sight_model": self.sight_model,
             "fitted_on": self.fitted_on,
@@ -48,8 +47,6 @@ class FittedFusion:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> FittedFusion:
         """Inverse of :meth:`to_dict`. Raises KeyError, TypeError or ValueError."""
-        if values["schema"] != SCHEMA:
-            raise ValueError(f"schema is `{values['schema']}`, must be `{SCHEMA}`")
         rules = tuple(AnswerRule.from_dict(rule) for rule in values["answers"])
         return cls(
             config=FusionConfig(**values["fusion"], answers=rules),
@@ -60,20 +57,31 @@ class FittedFusion:
             fitted_on=dict(values["fitted_on"]),
         )
 
+    def is_for(self, heard_model: str, sight_model: str) -> bool:
+        """Whether it holds for these two."""
+        return (self.heard_model, self.sight_model) == (heard_model, sight_model)
+
 
 def save_fitted(fitted: FittedFusion, folder: Path) -> Path:
-    """Write the file into a checkpoint's folder. Raises OSError."""
-    write_yaml(folder / FILE, fitted.to_dict())
+    """Write it into the file of a checkpoint's folder, where it takes the place of one for the same two models.
+
+    Raises:
+        CorruptCheckpoint: there is a file, which is damaged.
+        OSError: it cannot be written.
+    """
+    others = [f for f in load_fitted(folder) if not f.is_for(fitted.heard_model, fitted.sight_model)]
+    write_yaml(folder / FILE, {"schema": SCHEMA, "fits": [f.to_dict() for f in (*others, fitted)]})
     return folder / FILE
 
 
-def load_fitted(folder: Path) -> FittedFusion | None:
-    """Of a checkpoint's folder; None where nothing was fitted for it. Raises CorruptCheckpoint."""
+def load_fitted(folder: Path) -> tuple[FittedFusion, ...]:
+    """All of a checkpoint's folder; none where nothing was fitted for it. Raises CorruptCheckpoint."""
     if not (folder / FILE).is_file():
-        return None
+        return ()
+    content = read_yaml(folder / FILE, CURE)
     try:
-        return FittedFusion.from_dict(read_yaml(folder / FILE, CURE))
+        if content["schema"] != SCHEMA:
+            raise ValueError(f"schema is `{content['schema']}`, must be `{SCHEMA}`")
+        return tuple(FittedFusion.from_dict(fit) for fit in content["fits"])
     except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, CorruptCheckpoint):
-            raise
         raise CorruptCheckpoint(folder / FILE, f"not a fitted fusion ({error})", CURE) from error

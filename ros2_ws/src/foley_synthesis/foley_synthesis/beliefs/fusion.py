@@ -41,7 +41,9 @@ class FusionConfig:
     method: Method = "log_linear"
     heard_weight: float = 1.0
     sight_weight: float = 1.0
-    heard_correlation: float = 0.4  # between heard contacts with the same object
+    heard_correlation: float = (
+        0.7  # between heard contacts with the same object; as it was fitted to the shipped model
+    )
     temperature: float = 1.0  # of the fused classes; > 1 is less sure
     abstain_below: float = 0.4  # without `answers`: abstain while no class is more probable than this
     dirichlet_concentration: float = 4.0  # pseudo-counts that one fully weighted piece of evidence brings

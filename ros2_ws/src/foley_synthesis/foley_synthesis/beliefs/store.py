@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -27,6 +28,13 @@ _ELSEWHERE_M = 0.25  # an anonymous number this far from its contacts was given 
 
 class StateError(ValueError):
     """A state file that cannot be used; the message says why."""
+
+
+def _of_another(item: Evidence) -> Evidence:
+    """What another model heard, as evidence that abstains; what was seen stays as it is."""
+    if item.kind != "heard" or (item.belief.abstain and not item.belief.unsure):
+        return item
+    return dataclasses.replace(item, belief=item.belief.abstaining("heard by another model"))
 
 
 class BeliefStore:
@@ -186,10 +194,14 @@ class BeliefStore:
             Path(temporary).unlink(missing_ok=True)
             raise
 
-    def restore(self, path: Path) -> int:
+    def restore(self, path: Path, *, model_id: str = "") -> int:
         """Read what :meth:`save` wrote and return the number of objects; all or nothing.
 
-        Evidence of an earlier checkpoint, and files of version 1, are kept as long as the labels are the same.
+        Files of version 1 are read as well.
+
+        Args:
+            model_id: of what hears now. What another model heard stays as evidence that abstains: nobody has measured
+                how it adds up with what this one hears. Empty: whoever heard it is believed.
 
         Raises:
             StateError: not a state file, of another schema, or over another vocabulary.
@@ -211,6 +223,8 @@ class BeliefStore:
                 if items
             }
             named = int(data["named"])
+            if model_id and data["model_id"] != model_id:
+                restored = {name: [_of_another(item) for item in items] for name, items in restored.items()}
         except StateError:
             raise
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -143,12 +143,12 @@ def _fuse(dataset: ClipDataset, out: Path, config: TrainConfig) -> str:
     from foley_synthesis.beliefs.fitted import save_fitted
     from foley_synthesis.checkpoint import load_checkpoint
     from foley_synthesis.evaluation.fusion.run import FusionRun, fit_fusion
-    from foley_synthesis.hearing.inference.heard_model import HeardModel
+    from foley_synthesis.hearing.inference.opened import hearing_beside
 
     checkpoint = load_checkpoint(out)
-    hears = HeardModel(checkpoint, threads=config.threads)
     settings = FusionRun(seed=config.seed, threads=config.threads, replicates=0)
     try:
+        hears = hearing_beside(checkpoint, threads=config.threads)
         fitted = fit_fusion(hears, checkpoint, [dataset], config=settings).fitted
     except ValueError as error:
         return f"fused beliefs of it abstain: {error}; `foley evaluate fusion` fits them to another data set"

@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from foley_synthesis.commands.training_bars import Bars
+
+if TYPE_CHECKING:
+    from foley_synthesis.hearing.training.train_config import HearingTrainConfig
 
 WORD = "hearing"  # in the place of a dataset
 EXAMPLES = (
@@ -88,17 +91,25 @@ def _train(args: argparse.Namespace) -> int:
     if args.out.exists() and any(args.out.iterdir()) and not is_hearing(args.out):
         raise ValueError(f"--out {args.out} is not empty and holds no hearing model; name another folder")
     train, validation = GeneratedSet.open(Path(args.dataset[1])), GeneratedSet.open(args.validation)
-    honesty = HonestyConfig(risk=_or(args.risk, 0.3))
+    honesty, config = HonestyConfig(risk=_or(args.risk, 0.3)), _config(args)
     with Bars() as bars:
         model_id, metrics = build_hearing(
-            train, validation, args.out, _config(args), honesty=honesty, resume=args.resume, report=bars.share
-        )
+            train, validation, args.out, config, honesty=honesty, commands=(_typed(args, config),),
+            resume=args.resume, report=bars.share,
+        )  # fmt: skip
     print(f"{metrics['steps']} steps, {1000 * metrics['seconds_per_step']:.0f} ms each; on validation (chance "
           f"{metrics['chance']:.3f}):")  # fmt: skip
     for heard, row in metrics["validation"].items():
         print(f"  {heard:>6} heard: " + ", ".join(f"{name} {value:.3f}" for name, value in row.items()))
     print(f"{args.out}, model id {model_id}; figures in {args.out / METRICS_FILE}")
     return 0
+
+
+def _typed(args: argparse.Namespace, config: HearingTrainConfig) -> str:
+    """The command, for the card."""
+    ended = f"--minutes {config.minutes:g}" + (f" --steps {config.steps}" if config.steps else "")
+    drawn = f"--seeds {len(config.seeds)} --seed {config.seeds[0]} --batch {config.batch}"
+    return f"foley train hearing {args.dataset[1]} --validation {args.validation} --out {args.out} {ended} {drawn}"
 
 
 def _adapt(args: argparse.Namespace) -> int:
@@ -140,7 +151,7 @@ def _adapt(args: argparse.Namespace) -> int:
     return 0 if run.model_id else 1
 
 
-def _config(args: argparse.Namespace) -> Any:
+def _config(args: argparse.Namespace) -> HearingTrainConfig:
     import torch
 
     from foley_synthesis.hearing.training.train_config import HearingTrainConfig

@@ -56,7 +56,7 @@ class MaterialConfig:
     heard_weight: float = parameter(1.0, "unless fitted: weight of what was heard, 0 to 1")
     sight_weight: float = parameter(1.0, "unless fitted: weight of what was seen, 0 to 1")
     heard_correlation: float = parameter(
-        0.4, "unless fitted: correlation between heard contacts with one object, 0 to 1"
+        0.7, "unless fitted: correlation between heard contacts with one object, 0 to 1"
     )
     temperature: float = parameter(1.0, "unless fitted: of the fused probabilities; above 1 is less sure")
     abstain_below: float = parameter(

@@ -32,11 +32,11 @@ def _fusion(
     by_hand = config.fusion_config()
     if by_hand is not None:
         return by_hand, "", ""
-    fitted = load_fitted(content.path)
-    models = (model.model_id, content.model_id)
-    if fitted is not None and (fitted.heard_model, fitted.sight_model) == models:
-        return fitted.config, fitted.sight_model, ""
-    why = "it has no fusion.yaml" if fitted is None else "its fusion.yaml was fitted for other models"
+    fits = load_fitted(content.path)
+    for fitted in fits:
+        if fitted.is_for(model.model_id, content.model_id):
+            return fitted.config, fitted.sight_model, ""
+    why = "its fusion.yaml was fitted for other models" if fits else "it has no fusion.yaml"
     said = (
         f"{content.path}: nobody has measured how often fused beliefs of this checkpoint are wrong ({why}), so all "
         "of them abstain: `foley evaluate fusion` measures it, or set `fusion` to log_linear"

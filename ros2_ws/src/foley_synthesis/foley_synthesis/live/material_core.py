@@ -188,10 +188,10 @@ class MaterialCore:
         with self._lock:
             self._store.save(path, model_id=model_id)
 
-    def restore(self, path: Path) -> int:
+    def restore(self, path: Path, *, model_id: str = "") -> int:
         """See :meth:`BeliefStore.restore`."""
         with self._lock:
-            return self._store.restore(path)
+            return self._store.restore(path, model_id=model_id)
 
     # ---- inside ----------------------------------------------------------------------------------------
     def _match(self, contact: Contact) -> ExpectedSound | None:

@@ -56,7 +56,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         if self._core.note:
             self.get_logger().warning(self._core.note)
         self._file = BeliefFile(config.state_file)
-        well, said = self._file.restore(self._core)
+        well, said = self._file.restore(self._core, self._model.model_id)
         if said:
             (self.get_logger().info if well else self.get_logger().warning)(said)
         self._ring = AudioRing(config.sample_rate)

@@ -184,6 +184,18 @@ def test_a_file_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     assert again.belief("mug").belief.probabilities == fused.belief.probabilities
 
 
+def test_what_another_model_heard_abstains_and_what_was_seen_does_not(tmp_path: Path) -> None:
+    store = BeliefStore(LABELS)
+    store.add("mug", piece("c1", p=0.9))
+    store.add("mug", piece("plan", kind="seen", p=0.2))
+    store.save(tmp_path / "beliefs.json", model_id="abc")
+    for model_id, expected in (("abc", 0.18 / 0.26), ("other", 0.2)):
+        again = BeliefStore(LABELS)
+        again.restore(tmp_path / "beliefs.json", model_id=model_id)
+        fused = again.belief("mug")
+        assert fused.belief.probabilities[0] == pytest.approx(expected) and fused.contacts_heard == 1
+
+
 def test_of_several_predictions_in_an_earlier_file_the_newest_is_kept(tmp_path: Path) -> None:
     data = json.loads(EARLIER.read_text())
     look = {**data["objects"]["mug"][1], "abstain": False}

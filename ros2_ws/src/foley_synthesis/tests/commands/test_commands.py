@@ -1,6 +1,7 @@
 """`foley train`, `foley evaluate`, `foley listen` as a user calls them."""
 
 import argparse
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -12,7 +13,7 @@ import soundfile
 
 from foley_perception.audio.resample import resampled
 from foley_perception.dataset.reader import ClipDataset
-from foley_synthesis.beliefs.fitted import FILE, load_fitted
+from foley_synthesis.beliefs.fitted import FILE, load_fitted, save_fitted
 from foley_synthesis.checkpoint import load_checkpoint, model_id_of
 from foley_synthesis.commands import evaluate, listen, train
 from foley_synthesis.hearing.inference.sound_file import pick_onsets
@@ -191,12 +192,14 @@ def test_fusion_is_fitted_and_kept_with_the_checkpoint(
     )
     assert call(evaluate, *arguments, "--test", tiny_dataset.path) == 0
     written = json.loads((tmp_path / "out" / "metrics.json").read_text())
-    fitted = load_fitted(folder)
-    assert fitted is not None and fitted.heard_model == fitted.sight_model == model_id_of(folder)
+    (fitted,) = load_fitted(folder)
+    assert fitted.is_for(model_id_of(folder), model_id_of(folder))
     assert written["fusion"]["fusion"]["sight_weight"] == fitted.config.sight_weight
     assert {"heard", "seen", "heard and seen"} <= set(written["test"]["1"])
     assert "sight and one heard contact" in (tmp_path / "out" / "table.md").read_text()
+    save_fitted(dataclasses.replace(fitted, heard_model="another"), folder)
+    assert [f.heard_model for f in load_fitted(folder)] == [model_id_of(folder), "another"]
     (folder / FILE).unlink()
     assert call(evaluate, *arguments, "--no-record") == 0
-    assert load_fitted(folder) is None and load_fitted(tmp_path / "out") == fitted
+    assert load_fitted(folder) == () and load_fitted(tmp_path / "out") == (fitted,)
     assert call(evaluate, "fusion", tmp_path) == 2 and "manifest.json" in capsys.readouterr().err

@@ -183,6 +183,6 @@ def test_beliefs_are_fused_as_fitted_for_these_models(
 def test_a_damaged_fusion_is_refused_by_name(tiny_checkpoint: Path, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(tiny_checkpoint, folder)
-    (folder / "fusion.yaml").write_text("schema: foley-fusion-1\nfusion: {sight_weight: 7}")
+    (folder / "fusion.yaml").write_text("schema: foley-fusion-1\nfits: [{fusion: {sight_weight: 7}}]")
     with pytest.raises(CorruptCheckpoint, match="not a fitted fusion"):
         make_material_core(Deaf("this"), load_checkpoint(folder), MaterialConfig())

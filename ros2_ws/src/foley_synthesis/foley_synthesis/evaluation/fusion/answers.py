@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from foley_synthesis.beliefs.answers import AnswerRule
 from foley_synthesis.beliefs.fusion import FusionConfig, fuse
-from foley_synthesis.evaluation.fusion.fit import CONTACTS, Case, drawn_cases
+from foley_synthesis.evaluation.fusion.fit import Case, drawn_cases
 from foley_synthesis.evaluation.fusion.objects import TouchedObject
 from foley_synthesis.hearing.inference.risk import choose_abstention
+
+SEVERAL = 2  # heard contacts, or more
 
 
 def fused_probabilities(cases: Sequence[Case], config: FusionConfig) -> NDArray[np.float64]:
@@ -28,16 +30,18 @@ def answer_rules(
     certainty: float,
     seed: int,
 ) -> tuple[AnswerRule, ...]:
-    """One rule for each amount of evidence that any object has.
+    """Rules for sight alone, for one heard contact and for several, without sight and with it.
 
     Each object counts once in each, with contacts drawn at random, so that objects, not contacts, are what the bound
-    takes for independent. Where there is more evidence than objects have here, the rule for the most holds.
+    takes for independent. One for every number of contacts would need as many objects for each.
     """
     rng = np.random.default_rng(seed)
     rules = []
     for seen in (False, True):
-        for contacts in (0, *CONTACTS) if seen else CONTACTS:
-            cases = drawn_cases(objects, max(contacts, 1), rng, heard=contacts > 0, seen=seen)
+        for contacts in (0, 1, SEVERAL) if seen else (1, SEVERAL):
+            cases = drawn_cases(
+                objects, max(contacts, 1), rng, heard=contacts > 0, seen=seen, or_more=contacts == SEVERAL
+            )
             if not cases:
                 continue
             truth = np.array([case.label for case in cases])

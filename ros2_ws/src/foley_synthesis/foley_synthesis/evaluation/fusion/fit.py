@@ -36,13 +36,14 @@ class Case:
 
 
 def drawn_contacts(
-    objects: Sequence[TouchedObject], contacts: int, rng: np.random.Generator
+    objects: Sequence[TouchedObject], contacts: int, rng: np.random.Generator, *, or_more: bool = False
 ) -> Iterator[tuple[TouchedObject, NDArray[np.int64]]]:
-    """Contacts drawn from each object that has so many fit to be fused."""
+    """Contacts drawn from each object that has so many fit to be fused; ``or_more``: of as many as it happens."""
     for thing in objects:
         rows = np.flatnonzero([item.belief.fit for item in thing.heard])
         if len(rows) >= contacts:
-            yield thing, rng.choice(rows, contacts, replace=False)
+            count = int(rng.integers(contacts, len(rows) + 1)) if or_more else contacts
+            yield thing, rng.choice(rows, count, replace=False)
 
 
 def case_of(thing: TouchedObject, rows: NDArray[np.int64], *, heard: bool, seen: bool) -> Case | None:
@@ -60,11 +61,11 @@ def drawn_cases(
     *,
     heard: bool = True,
     seen: bool = True,
+    or_more: bool = False,
 ) -> list[Case]:
     """One case of each object that has so many contacts, and sight where it is asked for."""
-    found = (
-        case_of(thing, rows, heard=heard, seen=seen) for thing, rows in drawn_contacts(objects, contacts, rng)
-    )
+    drawn = drawn_contacts(objects, contacts, rng, or_more=or_more)
+    found = (case_of(thing, rows, heard=heard, seen=seen) for thing, rows in drawn)
     return [case for case in found if case is not None]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,26 +11,15 @@ from numpy.typing import NDArray
 
 from foley_perception.clips.grid import CLIP_BEFORE_S, SAMPLE_RATE
 from foley_perception.dataset.reader import ClipDataset
-from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.beliefs.decode import belief_of
 from foley_synthesis.beliefs.evidence import Evidence
 from foley_synthesis.beliefs.material_head import HeadOutput
-from foley_synthesis.checkpoint import Checkpoint, Vocabulary
+from foley_synthesis.checkpoint import Checkpoint
+from foley_synthesis.hearing.inference.opened import HearsMaterial
 from foley_synthesis.vis.inference.loaded import open_session
 from foley_synthesis.vis.training.batches import Tensors, inputs_for
 from foley_synthesis.vis.training.features import load_features
 from foley_synthesis.vision.encoders import load_encoder
-
-
-class Hears(Protocol):
-    """What is needed of a heard model."""
-
-    vocabulary: Vocabulary
-    model_id: str
-
-    def predict(
-        self, samples: NDArray[np.float32], sample_rate: int, *, onset_s: float | None = None
-    ) -> MaterialBelief: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +40,7 @@ class TouchedObject:
 
 
 def touched_objects(
-    hears: Hears,
+    hears: HearsMaterial,
     checkpoint: Checkpoint,
     dataset: ClipDataset,
     split: str,
@@ -105,6 +93,6 @@ def touched_objects(
     found = []
     for (scene, thing), contacts in groups.items():
         contacts.sort(key=lambda pair: pair[0].time_ns)
-        heard, seen = zip(*contacts, strict=True)
-        found.append(TouchedObject(scene, thing, label_of[scene, thing], heard, seen))
+        sounds, sights = tuple(pair[0] for pair in contacts), tuple(pair[1] for pair in contacts)
+        found.append(TouchedObject(scene, thing, label_of[scene, thing], sounds, sights))
     return found

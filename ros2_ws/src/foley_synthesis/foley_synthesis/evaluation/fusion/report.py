@@ -42,7 +42,5 @@ def answers(fitted: FittedFusion) -> str:
 
 
 def _text(figure: Mapping[str, float | None]) -> str:
-    value, low, high = (
-        float("nan") if figure[k] is None else float(figure[k]) for k in ("value", "low", "high")
-    )  # type: ignore[arg-type]
-    return Interval(value, low, high).text()
+    known = {key: float("nan") if value is None else value for key, value in figure.items()}
+    return Interval(known["value"], known["low"], known["high"]).text()

@@ -12,7 +12,8 @@ from foley_synthesis.checkpoint import Checkpoint
 from foley_synthesis.evaluation.fusion.answers import answer_rules, with_answers
 from foley_synthesis.evaluation.fusion.fit import fit_weights, fitting_cases
 from foley_synthesis.evaluation.fusion.measure import measure_fusion
-from foley_synthesis.evaluation.fusion.objects import Hears, TouchedObject, touched_objects
+from foley_synthesis.evaluation.fusion.objects import TouchedObject, touched_objects
+from foley_synthesis.hearing.inference.opened import HearsMaterial
 
 Progress = Callable[[str, int, int], None]
 
@@ -50,7 +51,7 @@ class FusionResult:
 
 
 def fit_fusion(
-    hears: Hears,
+    hears: HearsMaterial,
     checkpoint: Checkpoint,
     validation: Sequence[ClipDataset],
     test: Sequence[ClipDataset] = (),
@@ -101,7 +102,7 @@ def fit_fusion(
 
 
 def _objects(
-    hears: Hears,
+    hears: HearsMaterial,
     checkpoint: Checkpoint,
     datasets: Sequence[ClipDataset],
     split: str,

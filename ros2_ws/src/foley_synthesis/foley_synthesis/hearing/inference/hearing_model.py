@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SHIPPED = "hearing"  # name of the one that ships
 _LEAST_S = 0.05  # of sound from the onset on that says anything
-_SEARCHED_HZ = 24_000  # rate at which an onset is searched
+_SEARCHED_HZ, _LEAST_SEARCHED_HZ = 24_000, 8_000  # rates at which an onset is searched
 
 
 class HearingModel:
@@ -143,7 +143,7 @@ class HearingModel:
 
     def _search(self, samples: NDArray[np.float32], sample_rate: int) -> float:
         # Never raised: bands in which the file holds nothing would count where an onset is placed.
-        rate = min(sample_rate, _SEARCHED_HZ)
+        rate = min(max(sample_rate, _LEAST_SEARCHED_HZ), _SEARCHED_HZ)
         return clearest_onset(resampled(samples, sample_rate, rate), rate)
 
     def _output(self, level: NDArray[np.float32]) -> HearingOutput:

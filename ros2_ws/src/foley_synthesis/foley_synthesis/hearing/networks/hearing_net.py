@@ -24,7 +24,7 @@ class NetConfig:
     bands: int
     materials: int
     actions: int
-    widths: tuple[int, ...] = (24, 48, 72, 96)  # channels of the stages; all but the first halve time
+    widths: tuple[int, ...] = (16, 32, 64, 128)  # channels of the stages; all but the first halve time
     blocks: int = 2  # of each stage but the first
     squeezed: int = 64  # channels that are pooled
     times: int = 3  # into so many spans of time ...
@@ -124,19 +124,18 @@ class HearingNet(nn.Module):
 
 
 class _Block(nn.Module):
-    """A convolution and its residual, which is pooled where the convolution strides."""
+    """A convolution and its residual."""
 
     def __init__(self, width: int, following: int, stride: tuple[int, int] = (1, 1)) -> None:
         super().__init__()
-        self.stride = stride
         self.main = nn.Sequential(
             nn.Conv2d(width, following, 3, stride, 1, bias=False), nn.GroupNorm(_GROUPS, following), nn.SiLU()
         )
-        self.skip = nn.Conv2d(width, following, 1) if width != following else nn.Identity()
+        same = width == following and max(stride) == 1
+        self.skip = nn.Identity() if same else nn.Conv2d(width, following, 1, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        pooled = functional.avg_pool2d(x, self.stride, ceil_mode=True) if max(self.stride) > 1 else x
-        result: Tensor = self.main(x) + self.skip(pooled)
+        result: Tensor = self.main(x) + self.skip(x)
         return result
 
 

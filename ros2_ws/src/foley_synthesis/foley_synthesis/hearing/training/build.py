@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +41,14 @@ def build_hearing(
     config: HearingTrainConfig,
     *,
     honesty: HonestyConfig | None = None,
+    commands: Sequence[str] = (),
     resume: bool = False,
     report: Stages = lambda stage, done, figures: None,
 ) -> tuple[str, dict[str, Any]]:
     """Train, calibrate and write a checkpoint; its model id and figures.
+
+    Args:
+        commands: that made it, for its card.
 
     Raises:
         SetError: the sets do not belong together, or hold too little.
@@ -71,7 +75,11 @@ def build_hearing(
     members: list[HearingNet] = []
     told: list[Counters] = []
     tree = Hierarchy.over(labels)
-    groups = [[labels.index(m) for m in node.materials] for node in tree.nodes if node.depth == 1]
+    groups = [
+        [labels.index(m) for m in node.materials]
+        for node in tree.nodes
+        if node.depth > 0 and len(node.materials) > 1
+    ]
     for i, seed in enumerate(config.seeds):
         name = "training" if len(config.seeds) == 1 else f"member {i + 1}"
         member, counters = train_member(
@@ -122,7 +130,9 @@ def build_hearing(
         network, size, config.front_end, Vocabulary("foley_materials", version, labels), train.actions, facts,
         calibration.to_dict(), {name: torch.from_numpy(v) for name, v in calibration.to_tensors().items()},
     )  # fmt: skip
-    model_id = save_hearing(dataclasses.replace(file, card=card(file, metrics)), out, metrics)
+    model_id = save_hearing(
+        dataclasses.replace(file, card=card(file, metrics, commands=commands)), out, metrics
+    )
     forget_state(folder)
     return model_id, metrics
 

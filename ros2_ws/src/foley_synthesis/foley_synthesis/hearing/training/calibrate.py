@@ -18,7 +18,7 @@ from foley_synthesis.hearing.networks.hearing_net import HearingEnsemble, Hearin
 from foley_synthesis.hearing.training.objective import HearingTargets
 from foley_synthesis.hearing.training.training import Clips, outputs_of
 
-_SEEN = 4000  # clips of training whose embeddings say what is known
+_SEEN = 3000  # clips of training whose embeddings say what is known
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,7 +20,7 @@ from foley_synthesis.hearing.front_end import FrontEndConfig, log_mel
 from foley_synthesis.hearing.inference.onset_search import clearest_onset
 from foley_synthesis.hearing.training.generated_set import GeneratedSet, shard_audio
 
-MARGIN = 2  # frames on either side, so that an onset can be moved by 10 ms
+MARGIN = 4  # frames on either side, so that an onset can be moved by 20 ms
 _VERSION = 1  # to be raised whenever `log_mel` says something else
 _LATEST_SHARE = 0.5  # of a clip, at which a sound that is no contact is asked for
 _CACHE = "features_{key}"

@@ -74,7 +74,7 @@ def objective(
     """The sum, and its parts for a report.
 
     Args:
-        groups: labels of each family.
+        groups: labels of each family; a label may be in several, one within the other.
     """
     contact = targets.contact
     parts: dict[str, Tensor] = {}
@@ -110,13 +110,14 @@ def objective(
 
 
 def _family_loss(logits: Tensor, label: Tensor, groups: Sequence[Sequence[int]]) -> Tensor:
-    """Cross entropy of the families' probabilities, of the labels that are in one."""
-    family = torch.full((logits.shape[1],), -1, dtype=torch.int64, device=logits.device)
+    """Cross entropy of the families' probabilities, a mean over all families that a label is in."""
+    inside = torch.zeros(len(groups), logits.shape[1], device=logits.device)
     for index, group in enumerate(groups):
-        family[list(group)] = index
+        inside[index, list(group)] = 1.0
     log_p = logits.log_softmax(dim=1)
     of_family = torch.stack([log_p[:, list(group)].logsumexp(dim=1) for group in groups], dim=1)
-    return functional.nll_loss(of_family, family[label], ignore_index=-1)
+    of_label = inside[:, label].T
+    return -(of_label * of_family).sum() / of_label.sum().clamp(min=1.0)
 
 
 def contrastive(embedding: Tensor, label: Tensor, sharpness: float) -> Tensor:

@@ -24,13 +24,14 @@ class HearingTrainConfig:
     weight_decay: float = 0.02
     warm_up: float = 0.15  # share of the training in which the rate rises
     ema_decay: float = 0.998
-    validate_every_s: float = 60.0
+    validate_every_s: float = 120.0
     validate_every: int | None = None  # steps
-    validated: int = 2000  # clips of validation that choose among weights, at most
+    validated: int = 1000  # clips of validation that choose among weights, at most
     save_every_s: float = 120.0
     threads: int = 1
     jobs: int = 1  # processes that make features
     device: str = "cpu"
+    bf16: bool = True  # multiply in bfloat16 where the processor does so faster: twice as many steps a minute
     front_end: FrontEndConfig = dataclasses.field(default_factory=FrontEndConfig)
     augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
     objective: Objective = dataclasses.field(default_factory=Objective)

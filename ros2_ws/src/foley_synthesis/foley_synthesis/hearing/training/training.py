@@ -80,6 +80,7 @@ def train_member(
     torch.manual_seed(seed)
     device = torch.device(config.device)
     network = HearingNet(size).to(device)
+    half = config.bf16 and _multiplies_bf16(device)
     mixed = torch.from_numpy(train.features.take(others[:512])).float().to(device)
     chosen_by = validation.some(config.validated)
 
@@ -95,7 +96,9 @@ def train_member(
         )  # of dropout as well: a run that goes on repeats
         levels = torch.from_numpy(train.features.take(rows)).float().to(device)
         levels = augmented(levels, mixed, config.front_end, config.augment, generator)
-        output = network(features_of(levels, config.front_end))
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            output = network(features_of(levels, config.front_end))
+        output = HearingOutput(*(value.float() for value in output))
         targets = train.targets.rows(torch.from_numpy(rows)).to(device)
         return objective(output, targets, config.objective, groups)
 
@@ -107,7 +110,7 @@ def train_member(
         ),
         loss,
         lambda step, done: one_cycle(done, config.warm_up),
-        lambda ema: _chosen_by(ema, chosen_by, config.front_end),
+        lambda ema: _chosen_by(ema, chosen_by, config.front_end, half),
         validate_every=config.validate_every,
         validate_every_s=config.validate_every_s,
     )
@@ -126,9 +129,18 @@ def one_cycle(done: float, warm_up: float) -> float:
 
 @torch.no_grad()
 def outputs_of(
-    network: torch.nn.Module, clips: Clips, front_end: FrontEndConfig, heard_s: float = math.inf
+    network: torch.nn.Module,
+    clips: Clips,
+    front_end: FrontEndConfig,
+    heard_s: float = math.inf,
+    *,
+    half: bool = False,
 ) -> HearingOutput:
-    """Of all clips, where so many seconds after the onset were heard."""
+    """Of all clips, where so many seconds after the onset were heard.
+
+    Args:
+        half: multiplied in bfloat16.
+    """
     device = next(network.parameters()).device
     network.eval()
     parts = []
@@ -137,15 +149,22 @@ def outputs_of(
         levels = cropped(torch.from_numpy(clips.features.take(rows)).float().to(device), front_end)
         if not math.isinf(heard_s):
             levels = heard_until(levels, front_end, heard_s)
-        parts.append(network(features_of(levels, front_end)))
-    return HearingOutput(*(torch.cat(values).cpu() for values in zip(*parts, strict=True)))
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            parts.append(network(features_of(levels, front_end)))
+    return HearingOutput(*(torch.cat(values).float().cpu() for values in zip(*parts, strict=True)))
 
 
-def _chosen_by(network: HearingNet, clips: Clips, front_end: FrontEndConfig) -> float:
+def _multiplies_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.cpu.get_capabilities().get("amx_bf16"))
+
+
+def _chosen_by(network: HearingNet, clips: Clips, front_end: FrontEndConfig, half: bool) -> float:
     """Negative log likelihood of material, log10 E and contact; mean over what may have been heard."""
     targets, total = clips.targets, 0.0
     for heard_s in _CHOSEN_BY_S:
-        output = outputs_of(network, clips, front_end, heard_s)
+        output = outputs_of(network, clips, front_end, heard_s, half=half)
         known = targets.contact & (targets.material >= 0)
         nll = torch.nn.functional.cross_entropy(output.logits[known], targets.material[known])
         contact = torch.nn.functional.binary_cross_entropy_with_logits(

@@ -52,6 +52,14 @@ def test_another_rate_says_the_same(model: HearingModel, generated: ModuleType, 
         assert other.best == there.best and max(np.abs(other.p() - there.p())) < 0.1
 
 
+def test_a_rate_at_which_no_onset_can_be_searched_is_heard(
+    model: HearingModel, generated: ModuleType
+) -> None:
+    low = resampled(sound(generated, "wood"), 24_000, 3_000)
+    heard = model.hear(low, 3_000)
+    assert heard.heard_s == pytest.approx(1.0, abs=0.02) and heard.bandwidth_hz <= 1_500
+
+
 def test_gain_says_nothing(model: HearingModel, generated: ModuleType) -> None:
     made = sound(generated, "wood")
     quiet = model.hear(made * np.float32(0.01), 24_000, onset_s=0.2)

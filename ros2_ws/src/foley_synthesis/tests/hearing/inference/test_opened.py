@@ -31,6 +31,14 @@ def test_a_hearing_model_that_ships_is_opened_by_its_name(
     )
 
 
+@pytest.mark.skipif("hearing" not in checkpoint.shipped(), reason="no hearing model ships with this copy")
+def test_the_hearing_model_that_ships_is_whole_and_small_and_knows_what_is_seen() -> None:
+    folder = checkpoint.located("hearing")
+    model = hearing_beside(load_checkpoint(), "hearing")
+    assert model.model_id == checkpoint.model_id_of(folder) and "Limits" in HearingModel.load().card
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 25e6
+
+
 def test_what_hears_beside_a_checkpoint_speaks_its_words(
     tiny_checkpoint: Path, hearing_of_four: Path, tiny_hearing: Path, generated: ModuleType
 ) -> None:

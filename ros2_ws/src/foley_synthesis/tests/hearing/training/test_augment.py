@@ -48,8 +48,17 @@ def test_features_are_those_of_the_front_end() -> None:
 
 
 def test_a_shift_is_one_of_frames() -> None:
-    shifted = cropped(levels(3), CONFIG, torch.tensor([-2, 0, 2]))
-    torch.testing.assert_close(shifted[:, 0, 0], torch.tensor([-10.0, -10.4, -10.8]))
+    shifted = cropped(levels(3), CONFIG, torch.tensor([-4, 0, 2]))
+    torch.testing.assert_close(shifted[:, 0, 0], torch.tensor([-10.0, -10.8, -11.2]))
+
+
+def test_the_onset_is_off_by_what_is_asked_for() -> None:
+    known = levels(1).clone()
+    known[:, : MARGIN + 3] = math.nan
+    begun = augmented(known.expand(64, -1, -1), NO_OTHERS, CONFIG, dataclasses.replace(NOTHING, jitter=4),
+                      torch.Generator().manual_seed(0))  # fmt: skip
+    starts = (~begun.isfinite()).all(dim=2).sum(dim=1)
+    assert int(starts.min()) == 0 and int(starts.max()) == 7 and abs(float(starts.float().mean()) - 3.0) < 0.6
 
 
 def test_what_is_heard_ends_as_the_front_end_ends_it() -> None:

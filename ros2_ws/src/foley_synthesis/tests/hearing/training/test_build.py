@@ -139,7 +139,7 @@ def test_the_command_trains_and_tells_wrong_uses(
     assert call(*arguments, "--steps", 1, "--batch", 4, "--threads", 1, "--jobs", 1, "--device", "cpu") == 0
     assert "150 ms heard: balanced_accuracy" in capsys.readouterr().out
     figures = json.loads((out / "metrics.json").read_text())
-    assert figures["steps"] == [1] and "# A hearing model" in (out / "CARD.md").read_text()
+    assert figures["steps"] == [1] and "--steps 1 --seeds 1 --seed 0" in (out / "CARD.md").read_text()
     assert HearingModel.load(out).model_id != ""
     for wrong, told in (
         (("hearing", sets / "train", "--out", out), "--validation"),

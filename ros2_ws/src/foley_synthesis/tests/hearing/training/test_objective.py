@@ -42,6 +42,10 @@ def test_a_family_counts_as_right_where_its_sibling_was_said() -> None:
     logits = torch.tensor([[0.0, 9.0, 0.0, 0.0]])
     _, parts = objective(output(logits), targets([0], [True]), Objective(), groups=[[0, 1], [2, 3]])
     assert parts["families"] < 0.01 < 5.0 < parts["material"]
+    _, parts = objective(
+        output(logits), targets([2], [True]), Objective(), groups=[[0, 1], [2, 3], [1, 2, 3]]
+    )
+    assert abs(parts["families"] - 4.5) < 0.4  # wrong in the one family, right in the other
 
 
 def test_the_likelihood_of_hardness_is_a_normal_one() -> None:
