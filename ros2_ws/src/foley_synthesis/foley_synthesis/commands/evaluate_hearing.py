@@ -31,7 +31,8 @@ def configure(group: Any) -> None:
         "--train",
         type=Path,
         metavar="SET",
-        help="a generated set, for the row of MFCC and a support vector machine",
+        help="the generated set that models of hearing were trained with, or one like it: how often it has each "
+        "material is taken out of what they say, and MFCC with a support vector machine learns from it",
     )
     group.add_argument(
         "--validation", action="append", default=[], metavar="SET=NAME",
@@ -50,10 +51,11 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.markdown import Markdown
 
+    from foley_synthesis.checkpoint import default_path
     from foley_synthesis.commands.training_bars import Bars
-    from foley_synthesis.evaluation.hearing.answers import open_model
     from foley_synthesis.evaluation.hearing.report import draw, markdown
     from foley_synthesis.evaluation.hearing.run import HearingTable, HearingTableConfig
+    from foley_synthesis.hearing.inference.opened import open_heard
 
     if args.real is None:
         raise ValueError("--real is not given: which recordings? `foley evaluate --help` has an example")
@@ -62,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
     config = HearingTableConfig(
         replicates=args.replicates, seed=args.seed, draws=args.draws, no_contacts=args.no_contacts
     )
-    models = {AS_IT_WAS: open_model(None)} | {name: open_model(path) for name, path in _models(args.model)}
+    named: dict[str, str | Path] = {AS_IT_WAS: default_path(), **dict(_models(args.model))}
+    models = {name: open_heard(path, threads=args.threads) for name, path in named.items()}
     begun = time.monotonic()
     with Bars() as bars:
         table = HearingTable(models, out / "kept", config, bars.count)

@@ -1,12 +1,14 @@
 """A model that is told some taps of each material: judged on other recordings of the same source.
 
 Half of the recordings of each material, versions of one recording together, may be drawn for taps; the other half
-judges. The taps of a draw are nested: the first 3 of its 5 are those it is adapted with at 3.
+judges. The taps of a draw are nested: the first 3 of its 5 are those it is adapted with at 3. They take turns among
+the recordings.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +22,7 @@ from foley_synthesis.metrics.classification import balanced_accuracy
 
 TAPS = (3, 5, 10)
 DRAWS = 20
+_LEAST_TOLD = 2  # groups of a material
 _LEAST_JUDGING = 2  # recordings of a material
 
 Rows = NDArray[np.int64]
@@ -35,21 +38,20 @@ class Draw:
     judged: Rows
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Curve:
     """Balanced accuracy of one method in one source by how many taps it was told."""
 
-    taps: tuple[int, ...]
-    values: tuple[float, ...]  # means over draws
-    low: tuple[float, ...]  # 95 % of the draws lie between
-    high: tuple[float, ...]
+    points: Mapping[int, NDArray[np.float64]]  # taps -> of every draw
 
     def to_dict(self) -> dict[str, Any]:
-        """For metrics.json: taps -> figure."""
-        return {
-            str(k): {"value": round(v, 5), "low": round(a, 5), "high": round(b, 5)}
-            for k, v, a, b in zip(self.taps, self.values, self.low, self.high, strict=True)
-        }
+        """For metrics.json: taps -> mean, and the ends between which 95 % of the draws lie."""
+        found = {}
+        for taps, values in sorted(self.points.items()):
+            low, high = np.percentile(values, [2.5, 97.5])
+            figure = {"value": values.mean(), "low": low, "high": high}
+            found[str(taps)] = {name: round(float(value), 5) for name, value in figure.items()}
+        return found
 
 
 def draws_of(
@@ -57,7 +59,7 @@ def draws_of(
 ) -> list[Draw]:
     """Draws of one source; none where fewer than two materials have enough recordings.
 
-    A material takes part that has at least `min(TAPS)` recordings to draw and two to judge, in two groups.
+    A material takes part that has at least `min(TAPS)` recordings to draw, of two groups, and two others to judge.
     """
     truth = classes_of(sounds, materials)
     rng = np.random.default_rng(seed)
@@ -71,13 +73,16 @@ def draws_of(
             for row in np.flatnonzero(inside & (truth == k)).tolist():
                 groups.setdefault(sounds[row].group, []).append(row)
             order = rng.permutation(list(groups)).tolist()
-            told: list[int] = []
-            total = sum(map(len, groups.values()))
-            while order and len(told) < max(total / 2, min(TAPS)):
-                told += groups[order.pop()]
+            told: list[list[int]] = []
+            half = sum(map(len, groups.values())) / 2
+            # Who is told variants of one recording alone cannot judge by himself what he has learned.
+            while len(order) > 1 and (sum(map(len, told)) < max(half, min(TAPS)) or len(told) < _LEAST_TOLD):
+                told.append(rng.permutation(groups[order.pop()]).tolist())
             rest = [row for name in order for row in groups[name]]
-            if len(told) >= min(TAPS) and len(rest) >= _LEAST_JUDGING:
-                taps[k] = rng.permutation(told)
+            if len(told) >= _LEAST_TOLD and sum(map(len, told)) >= min(TAPS) and len(rest) >= _LEAST_JUDGING:
+                taps[k] = np.array(
+                    [row for turn in itertools.zip_longest(*told) for row in turn if row is not None]
+                )
                 judged += rest
         if len(taps) >= 2:
             found.append(Draw(taps, np.array(judged)))
@@ -88,16 +93,16 @@ def curve(
     draws: Sequence[Draw],
     truth: Rows,
     classes: int,
-    adapt: Adapt | None,
-    unadapted: NDArray[np.float64] | None,
-) -> Curve | None:
-    """Of one method; None where there is neither a way to adapt it nor anything that it says by itself.
+    adapt: Adapt,
+    unadapted: NDArray[np.float64] | None = None,
+) -> Curve:
+    """Of one method.
 
     A material with fewer taps than asked for tells those that it has. Taps at which no material has more than at
     fewer are left out.
 
     Args:
-        unadapted: [n, classes] what it says of every sound without taps, a point at 0.
+        unadapted: [n, classes] what it says of every sound without taps, a point at 0; None: nothing.
     """
     steps = [k for k in TAPS if any(len(rows) >= k for draw in draws for rows in draw.taps.values())]
     points: dict[int, list[float]] = {}
@@ -111,20 +116,27 @@ def curve(
 
         if unadapted is not None:
             points.setdefault(0, []).append(score(unadapted[draw.judged]))
-        for k in steps if adapt is not None else ():
-            assert adapt is not None
+        for k in steps:
             told = np.concatenate([rows[:k] for rows in draw.taps.values()])
             points.setdefault(k, []).append(score(adapt(told, draw.judged)))
-    if not points:
-        return None
-    taps = tuple(sorted(points))
-    values = [np.array(points[k]) for k in taps]
-    return Curve(
-        taps,
-        tuple(float(v.mean()) for v in values),
-        tuple(float(np.percentile(v, 2.5)) for v in values),
-        tuple(float(np.percentile(v, 97.5)) for v in values),
-    )
+    return Curve({k: np.array(values) for k, values in points.items()})
+
+
+def mean_over(
+    found: Mapping[str, Mapping[str, Any]], curves: Sequence[Mapping[str, Curve]]
+) -> dict[str, Any]:
+    """The mean over sources of what all of them have, draw by draw."""
+    methods = {}
+    for name in curves[0]:
+        lines = [row[name].points for row in curves if name in row]
+        taps = [k for k in lines[0] if len(lines) == len(curves) and all(k in points for points in lines)]
+        if taps:
+            count = min(len(points[taps[0]]) for points in lines)
+            methods[name] = Curve({k: np.mean([points[k][:count] for points in lines], axis=0) for k in taps})
+    return {
+        "chance": float(np.mean([row["chance"] for row in found.values()])),
+        "methods": {name: curve.to_dict() for name, curve in methods.items()},
+    }
 
 
 def chance_of(draws: Sequence[Draw]) -> float:

@@ -7,35 +7,20 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foley_synthesis.beliefs.belief import MaterialBelief
-from foley_synthesis.checkpoint import Vocabulary, default_path, located, schema_of
 from foley_synthesis.evaluation.hearing.sounds import Sound, digest
 from foley_synthesis.evaluation.windows.kept import key_of
 from foley_synthesis.flow.what import MATERIALS
+from foley_synthesis.hearing.inference.opened import HearsMaterial
 
-HEARING_SCHEMA = "foley-hearing-1"
-_VERSION = 1  # of what is kept
+_VERSION = 2  # of what is kept
 
 Array = NDArray[np.float64]
-
-
-class Hears(Protocol):
-    """What is asked: today's heard part, or a model of hearing."""
-
-    vocabulary: Vocabulary
-    model_id: str
-    domain: str
-
-    def predict(
-        self, samples: NDArray[np.float32], sample_rate: int, *, onset_s: float | None = None
-    ) -> MaterialBelief:
-        """Of one contact."""
-        ...
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -49,7 +34,6 @@ class Answers:
     sets: NDArray[np.bool_] | None = None  # [n, 13] materials of the conformal set
     set_coverage: Array | None = None  # [n] that the sets promise
     embedding: NDArray[np.float32] | None = None  # [n, e]
-    logits: NDArray[np.float32] | None = None  # [n, 13]
 
     def of(self, rows: NDArray[np.integer]) -> Answers:
         """Of some of the sounds."""
@@ -59,28 +43,12 @@ class Answers:
 
         return Answers(
             self.p[rows], self.abstain[rows], self.log10_e[rows], self.seconds[rows], some(self.sets),
-            some(self.set_coverage), some(self.embedding), some(self.logits),
+            some(self.set_coverage), some(self.embedding),
         )  # fmt: skip
 
 
-def open_model(path: str | Path | None) -> Hears:
-    """A model of hearing, or a checkpoint with a heard part; None is the one that ships with the package.
-
-    Raises:
-        CorruptCheckpoint: there is neither.
-    """
-    from foley_synthesis.hearing.inference.heard_model import HeardModel
-
-    folder = default_path() if path is None else located(path)
-    if schema_of(folder) == HEARING_SCHEMA:
-        from foley_synthesis.hearing.inference.hearing_model import HearingModel
-
-        return HearingModel.load(folder)
-    return HeardModel.load(folder)
-
-
 def ask(
-    model: Hears,
+    model: HearsMaterial,
     sounds: Sequence[Sound],
     folder: Path,
     *,
@@ -99,22 +67,24 @@ def ask(
     if (known := _read(file)) is not None:
         progress(len(sounds), len(sounds))
         return known
-    order = [list(MATERIALS).index(name) for name in model.vocabulary.labels]
+    # What somebody has taught an adapted model beside these is none of them.
+    kept_words = [name in MATERIALS for name in model.vocabulary.labels]
+    order = [MATERIALS.index(name) for name in model.vocabulary.labels if name in MATERIALS]
     rows: list[dict[str, Any]] = []
     for done, sound in enumerate(sounds, start=1):
-        rows.append(_answer(model, sound, order, heard_s))
+        rows.append(_answer(model, sound, order, kept_words, heard_s))
         progress(done, len(sounds))
     found = Answers(**{name: _stacked([row.get(name) for row in rows]) for name in rows[0]})
     _write(file, found)
     return found
 
 
-def has_stages(model: Hears) -> bool:
+def has_stages(model: HearsMaterial) -> bool:
     """Whether it gives first estimates."""
     return hasattr(model, "hear")
 
 
-def _answer(model: Any, sound: Sound, order: list[int], heard_s: float) -> dict[str, Any]:
+def _answer(model: Any, sound: Sound, order: list[int], known: list[bool], heard_s: float) -> dict[str, Any]:
     begun = time.perf_counter()
     if has_stages(model):
         heard = model.hear(sound.samples, sound.rate, onset_s=sound.onset_s, heard_s=heard_s)
@@ -123,9 +93,9 @@ def _answer(model: Any, sound: Sound, order: list[int], heard_s: float) -> dict[
         heard, belief = None, model.predict(sound.samples, sound.rate, onset_s=sound.onset_s)
     spent = time.perf_counter() - begun
     p = np.zeros(len(MATERIALS))
-    p[order] = belief.probabilities
+    p[order] = belief.p()[known]
     row = {
-        "p": p / p.sum(),
+        "p": p / p.sum() if p.sum() > 0 else np.full(len(p), 1.0 / len(p)),
         "abstain": belief.abstain,
         "log10_e": np.array([belief.log10_e_mean, belief.log10_e_std]),
         "seconds": spent,
@@ -135,21 +105,12 @@ def _answer(model: Any, sound: Sound, order: list[int], heard_s: float) -> dict[
             "sets": np.isin(MATERIALS, heard.material_set) if heard.material_set else None,
             "set_coverage": heard.coverage,
             "embedding": _vector(heard.embedding),
-            "logits": _ordered(heard.logits, order),
         }
     return row
 
 
 def _vector(values: Any) -> NDArray[np.float32] | None:
     return None if values is None or len(values) == 0 else np.asarray(values, np.float32)
-
-
-def _ordered(logits: Any, order: list[int]) -> NDArray[np.float32] | None:
-    if (values := _vector(logits)) is None:
-        return None
-    row = np.full(len(MATERIALS), -30.0, np.float32)
-    row[order] = values
-    return row
 
 
 def _stacked(values: list[Any]) -> Any:

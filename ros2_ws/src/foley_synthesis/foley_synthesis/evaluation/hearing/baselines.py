@@ -52,13 +52,30 @@ def mfcc(sounds: Sequence[Sound], progress: Progress = lambda done, total: None)
 
 def _contact(wave: NDArray[np.float32]) -> NDArray[np.float32]:
     """From just before the beginning of what is loudest, at full scale."""
-    hop = MFCC_RATE // 200
-    level = np.square(np.pad(wave, (0, -len(wave) % hop)).reshape(-1, hop)).mean(axis=1)
-    loud = np.flatnonzero(level >= level.max() * 10 ** (-_RISE_DB / 10))
-    begin = max(int(loud[0]) * hop - round(_BEFORE_S * MFCC_RATE), 0)
+    begin = max(round((_beginning_s(wave, MFCC_RATE) - _BEFORE_S) * MFCC_RATE), 0)
     piece = wave[begin : begin + round((_BEFORE_S + _AFTER_S) * MFCC_RATE)]
     piece = np.pad(piece, (0, max(2 * _FFT - len(piece), 0)))
     return np.asarray(piece / max(float(np.abs(piece).max()), 1e-9), np.float32)
+
+
+def _beginning_s(wave: NDArray[np.float32], rate: int) -> float:
+    """When what is loudest begins."""
+    hop = rate // 200
+    level = np.square(np.pad(wave, (0, -len(wave) % hop)).reshape(-1, hop)).mean(axis=1)
+    loud = np.flatnonzero(level >= level.max() * 10 ** (-_RISE_DB / 10))
+    return int(loud[0]) * hop / rate
+
+
+def yamnet(sounds: Sequence[Sound], progress: Progress = lambda done, total: None) -> Features:
+    """The embedding of YAMNet, [n, 1024]. Raises FrozenMissing."""
+    from foley_synthesis.hearing.frozen import FrozenFeatures
+
+    net, rows = FrozenFeatures.load(), []
+    for done, sound in enumerate(sounds, start=1):
+        onset_s = sound.onset_s if sound.onset_s is not None else _beginning_s(sound.samples, sound.rate)
+        rows.append(net.hear(sound.samples, sound.rate, onset_s).embedding[0].astype(np.float32))
+        progress(done, len(sounds))
+    return np.stack(rows)
 
 
 def aisfx(sounds: Sequence[Sound], progress: Progress = lambda done, total: None) -> Features:
@@ -179,6 +196,14 @@ def generated_sounds(folder: Path, materials: Sequence[str], count: int, seed: i
     if len({sound.label for sound in found}) < 2:
         raise SoundsError(f"{folder}: contacts are of fewer than two of {', '.join(materials)}")
     return found
+
+
+def shares_of(folder: Path) -> NDArray[np.float64]:
+    """Of the 13 materials among the contacts of a generated set, [13]. Raises SetError."""
+    held = GeneratedSet.open(folder)
+    of = held.labels["material"][held.contacts]
+    counts = [(of == held.materials.index(name)).sum() if name in held.materials else 0 for name in MATERIALS]
+    return np.array(counts) / max(sum(counts), 1)
 
 
 def classes_of(sounds: Sequence[Sound], materials: Sequence[str]) -> Labels:

@@ -102,11 +102,11 @@ def choice_metrics(classes: int, *, scenes: str = "") -> tuple[Metric, ...]:
 
 
 def family_metric(members: NDArray[np.float64]) -> Metric:
-    """Balanced accuracy of families; `members` [classes, families] has which of them each class is in."""
+    """Balanced accuracy of the family of what is said; `members` [classes, families]: which of them a class is in."""
     of_class = members.argmax(axis=1)
 
     def pair(p: Array, items: Sequence[Item]) -> NDArray[np.int64]:
-        return np.stack([of_class[truth_of(items)], said(p @ members)])
+        return np.stack([of_class[truth_of(items)], of_class[said(p)]])
 
     return Metric(
         "family", "family", "higher", pair,

@@ -83,13 +83,9 @@ def _music(rng: Rng) -> Array:
         )
         for step in rng.choice([0, 3, 4, 7, 9, 12, 16], size=rng.integers(1, 4), replace=False):
             f = root * 2.0 ** (step / 12.0)
-            for harmonic in range(1, 9):
-                if f * harmonic < RATE / 2.2:
-                    wave += (
-                        envelope
-                        * np.sin(2 * np.pi * f * harmonic * since)
-                        / harmonic ** rng.uniform(1.0, 1.8)
-                    )
+            for harmonic in range(1, 1 + min(8, int(RATE / 2.2 / f))):
+                falling = harmonic ** -rng.uniform(1.0, 1.8)
+                wave += falling * envelope * np.sin(2 * np.pi * f * harmonic * since)
         at += beat * rng.choice([0.5, 1.0, 1.0, 2.0])
     return wave
 
@@ -97,7 +93,7 @@ def _music(rng: Rng) -> Array:
 def _tone(rng: Rng) -> Array:
     t = _times()
     f = np.exp(rng.uniform(np.log(80.0), np.log(9000.0)))
-    wave = np.sin(2 * np.pi * f * t)
+    wave: Array = np.sin(2 * np.pi * f * t)
     if rng.random() < 0.5:  # it begins, and stays
         wave *= t > rng.uniform(0.1, 0.5)
     return wave
@@ -128,7 +124,8 @@ def _fan(rng: Rng) -> Array:
 
 
 def _hiss(rng: Rng) -> Array:
-    return 10.0 ** (rng.uniform(-75.0, -45.0) / 20.0) * rng.standard_normal(len(_times()))
+    noise = rng.standard_normal(len(_times()))
+    return np.asarray(noise * 10.0 ** (rng.uniform(-75.0, -45.0) / 20.0))
 
 
 KINDS: dict[str, Callable[[Rng], Array]] = {

@@ -12,8 +12,6 @@ from foley_synthesis.evaluation.hearing.real import RealTable
 from foley_synthesis.evaluation.hearing.run import Findings
 from foley_synthesis.flow.what import MATERIALS
 
-_CONFUSIONS = 3  # side by side
-
 
 def markdown(found: Findings, models: Mapping[str, str]) -> str:
     """All tables. `models` is name -> model id."""
@@ -121,7 +119,6 @@ def draw(found: Findings, models: Mapping[str, str], out: Path) -> list[str]:
 
 
 def _matrices(counts: Mapping[str, Any], shown: list[str], labels: Any, path: Path) -> None:
-    rows = [shown[k : k + _CONFUSIONS] for k in range(0, len(shown), _CONFUSIONS)]
-    for row in rows:
-        row += [row[-1]] * (min(_CONFUSIONS, len(shown)) - len(row))
-    report.draw_matrices([[(name, counts[name]) for name in row] for row in rows], labels, path)
+    across = next((k for k in (3, 2) if len(shown) % k == 0), len(shown))
+    lines = [shown[k : k + across] for k in range(0, len(shown), across)]
+    report.draw_matrices([[(name, counts[name]) for name in line] for line in lines], labels, path)

@@ -17,10 +17,10 @@ from foley_perception.audio.sound_file import UnreadableSound, read_sound
 from foley_synthesis.evaluation.measure import Item
 from foley_synthesis.flow.session_items import session_files
 from foley_synthesis.flow.what import MATERIALS
+from foley_synthesis.hearing.inference.families import material_of
 
 LABELS_FILE = "labels.csv"
 _COLUMNS = ("file", "material", "source_package", "action")
-_SAME = {"cloth": "fabric"}  # labels of recordings that are a material under another name
 
 BEFORE_S, AFTER_S = 0.2, 1.0  # of a session around a contact
 APART_S = 0.3  # a contact is left out that another one follows sooner
@@ -47,9 +47,20 @@ class Sound:
 
     @property
     def material(self) -> int:
-        """Index into MATERIALS; -1: of none of them."""
-        name = _SAME.get(self.label, self.label)
-        return MATERIALS.index(name) if name in MATERIALS else -1
+        """Index into MATERIALS; -1: of none of them, or nobody has said what its label means."""
+        try:
+            name = material_of(self.label)
+        except ValueError:
+            return -1
+        return -1 if name is None else MATERIALS.index(name)
+
+    @property
+    def outside(self) -> bool:
+        """Its material is known to be none of MATERIALS."""
+        try:
+            return material_of(self.label) is None
+        except ValueError:
+            return False
 
 
 def read_recordings(
