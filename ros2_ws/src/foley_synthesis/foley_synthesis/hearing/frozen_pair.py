@@ -1,7 +1,9 @@
 """Two networks that learned from recordings, as one vector of features: what our own simulation cannot teach.
 
 YAMNet knows everyday sounds, aiSFX sound effects; neither was trained on names of materials alone, and both are used as
-they are. Their activations are rectified and heavy-tailed, so their square roots are what linear heads see.
+they are. Their activations are rectified and heavy-tailed, so their square roots are what linear heads see. The last
+feature is how much more a sound is of YAMNet's classes of glass than of those of metal: what rings of either, no
+simulation that we know tells apart as recordings do.
 """
 
 from __future__ import annotations
@@ -21,7 +23,16 @@ from foley_synthesis.hearing.frozen import FrozenFeatures, FrozenMissing, patch_
 from foley_synthesis.hearing.networks import aisfx, yamnet
 from foley_synthesis.vision.cache import cache_folder
 
-DIMS = yamnet.DIMS + aisfx.DIMS
+DIMS = yamnet.DIMS + aisfx.DIMS + 1
+ACTIVATIONS = slice(0, DIMS - 1)  # of features: square roots of what both networks' units say
+EFFECTS = slice(yamnet.DIMS, DIMS - 1)  # those of aiSFX, in which one thing struck twice is most alike
+RATIO = DIMS - 1
+_GLASS = ("Glass", "Chink, clink", "Shatter")
+_METAL = (
+    "Clang", "Ding", "Bell", "Cowbell", "Cymbal", "Coin (dropping)", "Cutlery, silverware", "Keys jangling",
+    "Jingle, tinkle", "Hammer",
+)  # fmt: skip
+_LEAST_SCORE = 1e-4
 YAMNET, AISFX = "yamnet.", "aisfx."  # of tensors' names
 _FRAMES = 56  # of aiSFX's spectrogram: 1.3 s, after which contacts of a robot have nothing to say
 _BEFORE_S = 0.05
@@ -70,7 +81,18 @@ class FrozenPair:
             blocks = torch.stack([aisfx.aisfx_spectrogram(_cut(s), _FRAMES) for s in some])
             effects.append(self._aisfx(blocks).numpy())
         both = np.concatenate([known.embedding.astype(np.float32), np.concatenate(effects)], axis=1)
-        return PairFeatures(np.sqrt(np.maximum(both, 0.0)).astype(np.float32), known.scores)
+        roots = np.sqrt(np.maximum(both, 0.0)).astype(np.float32)
+        return PairFeatures(np.c_[roots, glass_over_metal(known.scores)], known.scores)
+
+
+def glass_over_metal(
+    scores: NDArray[np.floating],  # [n, 521]
+) -> NDArray[np.float32]:
+    """[n]: mean logarithm of the scores of glass less that of metal."""
+    names = yamnet.class_names()
+    said = np.log(np.maximum(np.asarray(scores, np.float32), _LEAST_SCORE))
+    glass, metal = (said[:, [names.index(name) for name in group]].mean(axis=1) for group in (_GLASS, _METAL))
+    return np.asarray(glass - metal, np.float32)
 
 
 def cached_tensors() -> dict[str, Tensor]:

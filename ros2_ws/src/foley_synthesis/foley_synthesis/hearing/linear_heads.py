@@ -32,7 +32,7 @@ class LinearHeads:
     weight: Array  # [f, m + a + 2 + 4]: materials, actions, contact, known world, NUMBERS
     bias: Array  # [m + a + 2 + 4]
     spread: Array  # [2], standard deviations of log10_e and log10_density
-    axes: Array  # [f, e], principal axes of scaled features, each divided by the spread along it
+    axes: Array  # [f, e], principal axes of some of the scaled features
     actions: int
 
     def __post_init__(self) -> None:

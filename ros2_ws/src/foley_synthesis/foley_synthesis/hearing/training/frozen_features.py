@@ -17,7 +17,7 @@ from foley_common.worker_processes import end_with_parent
 from foley_synthesis.hearing.inference.calibration import STAGES_S
 from foley_synthesis.hearing.training.generated_set import GeneratedSet, shard_audio
 
-_VERSION = 1  # to be raised whenever `FrozenPair` says something else
+_VERSION = 2  # to be raised whenever `FrozenPair` says something else
 _CACHE = f"frozen_{_VERSION}"
 _AT_ONCE = 32
 _ONSET_S = 0.2  # of a patch of what has no onset

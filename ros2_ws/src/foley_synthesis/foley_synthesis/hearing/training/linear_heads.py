@@ -22,7 +22,7 @@ _ROUNDS = 100  # of L-BFGS
 class HeadsConfig:
     """How they are fitted."""
 
-    decay: float = 10.0  # half the squared weights times it, per contact: 1 / (n C) of scikit-learn's C
+    decay: float = 30.0  # half the squared weights times it, per contact: 1 / (n C) of scikit-learn's C
     number_decay: float = 1.0  # the same of the regressions, of a variance of one
     embedding: int = 64
 
@@ -35,9 +35,13 @@ def fit_heads(
     actions: int,
     config: HeadsConfig,
     *,
+    embedded: slice = slice(None),
     progress: Callable[[float], None] = lambda done: None,
 ) -> LinearHeads:
     """Classes count alike, however many contacts there are of each.
+
+    Args:
+        embedded: features that principal axes are of.
 
     Raises:
         ValueError: no contacts.
@@ -76,7 +80,7 @@ def fit_heads(
         torch.cat([w for w, _ in parts], dim=1).numpy(),
         torch.cat([b for _, b in parts]).numpy(),
         np.array(spreads[:2], np.float32),
-        _axes(x[there], config.embedding),
+        _axes(x[there], embedded, config.embedding),
         actions,
     )
 
@@ -124,10 +128,13 @@ def _regression(x: Tensor, y: Tensor, decay: float) -> tuple[Tensor, Tensor, flo
     return weight[:, None], (mean - centre @ weight)[None], spread
 
 
-def _axes(x: Tensor, count: int) -> NDArray[np.float32]:
-    """Principal axes [f, count], each divided by the spread along it and by the root of their number."""
-    centred = (x - x.mean(dim=0)).double()
+def _axes(x: Tensor, embedded: slice, count: int) -> NDArray[np.float32]:
+    """Principal axes [f, count], divided by the root of the mean variance along them."""
+    part = x[:, embedded]
+    centred = (part - part.mean(dim=0)).double()
     values, vectors = torch.linalg.eigh(centred.T @ centred / len(x))
     count = min(count, len(values))
-    top = vectors[:, -count:].flip(1)
-    return (top / values[-count:].flip(0).clamp(min=1e-6).mean().sqrt()).float().numpy()
+    top = vectors[:, -count:].flip(1) / values[-count:].clamp(min=1e-6).mean().sqrt()
+    axes = torch.zeros(x.shape[1], count)
+    axes[embedded] = top.float()
+    return axes.numpy()

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from foley_common.metrics_file import METRICS_FILE
 from foley_synthesis.hearing.card import recorded_card
-from foley_synthesis.hearing.frozen_pair import FrozenPair, cached_tensors
+from foley_synthesis.hearing.frozen_pair import ACTIVATIONS, EFFECTS, RATIO, FrozenPair, cached_tensors
 from foley_synthesis.hearing.inference.calibration import STAGES_S, HearingCalibration
 from foley_synthesis.hearing.linear_heads import LinearHeads
 from foley_synthesis.hearing.model_file import HearingFile, RecordedPart, save_hearing
@@ -35,6 +35,7 @@ Stages = Callable[[str, float, dict[str, float]], None]
 _ASKED = ("wood", "metal", "stone", "glass")
 _SEEN = 4000  # contacts whose embeddings say what is known
 _SHIFTED = 0.5  # share of the shift towards materials that recordings hold as often as they are said
+_PARTED = 0.5  # of the spread of logits, by which the ratio of glass to metal moves both
 _RISKS = (0.3, 0.4, 0.5, 0.6)  # of an answer about a recording; the first that can be promised
 
 
@@ -89,15 +90,20 @@ def add_recorded(
             progress=lambda done: report("frozen features of the world", done, {}),
         )  # fmt: skip
         known = there.features[world.labels["kind"][there.row] == CONTACT]
-    heads = fit_heads(
-        features.features, _targets(train, labels, features), known, len(labels), len(file.actions), config.heads,
+    heads = fit_recorded_heads(
+        features.features,
+        _targets(train, labels, features),
+        known,
+        len(labels),
+        len(file.actions),
+        config.heads,
         progress=lambda done: report("heads", done, {}),
-    )  # fmt: skip
+    )
     heard = None
     if recordings is not None:
         pair = FrozenPair({name: value.float() for name, value in weights.items()})
         heard = read_labelled(recordings, labels, pair, lambda done: report("recordings", done, {}))
-        heads = shifted(heads, heard, labels)
+        learned, heads = heads, as_recorded(heads, heard, labels)
     seen = features.heard_for(math.inf)
     known_contacts = _known(heads, train, seen, labels)
     calibration = _calibrated(heads, known_contacts, (validation, held_out), heard, labels, honesty)
@@ -119,7 +125,7 @@ def add_recorded(
         figures["known_world_share"]["recordings"] = float(
             (heads.known_world(heard.features[math.inf]) > 0).mean()
         )
-        figures["left_out"] = left_out(heads, heard, known_contacts, labels, honesty)
+        figures["left_out"] = left_out(learned, heard, known_contacts, labels, honesty)
     return dataclasses.replace(file, recorded=part), figures
 
 
@@ -134,20 +140,55 @@ def save_with_recorded(
     return save_hearing(dataclasses.replace(file, card=said), path, metrics)
 
 
-def shifted(heads: LinearHeads, heard: Recordings, labels: tuple[str, ...]) -> LinearHeads:
-    """Biases of the asked materials moved half-way to where recordings are named evenly, whichever they are.
+def fit_recorded_heads(
+    features: NDArray[np.float32],  # [n, DIMS]
+    targets: HearingTargets,
+    world: NDArray[np.float32],  # [w, DIMS]
+    materials: int,
+    actions: int,
+    config: HeadsConfig,
+    *,
+    progress: Callable[[float], None] = lambda done: None,
+) -> LinearHeads:
+    """Of what both networks' units say; the ratio of glass to metal has no weight before recordings give it one."""
+    heads = fit_heads(
+        features[:, ACTIVATIONS], targets, world[:, ACTIVATIONS], materials, actions, config,
+        embedded=EFFECTS, progress=progress,
+    )  # fmt: skip
 
-    Simulation cannot know how a source is equalised, cut and compressed, which moves all its sounds alike.
+    def row(values: NDArray[np.float32], last: float) -> NDArray[np.float32]:
+        return np.concatenate([values, np.full_like(values[:1], last)])
+
+    return dataclasses.replace(
+        heads, centre=row(heads.centre, 0.0), scale=row(heads.scale, 1.0), weight=row(heads.weight, 0.0),
+        axes=row(heads.axes, 0.0),
+    )  # fmt: skip
+
+
+def as_recorded(heads: LinearHeads, heard: Recordings, labels: tuple[str, ...]) -> LinearHeads:
+    """What recordings change, whatever their labels are, of which only the asked ones are looked at.
+
+    Biases move half-way to where the asked materials are named evenly: simulation cannot know how a source is equalised,
+    cut and compressed, which moves all its sounds alike. And metal is told from glass by the ratio alone.
     """
     asked = [labels.index(name) for name in _ASKED if name in labels]
     rows = np.isin(heard.material, asked)
     if not rows.any():
         return heads
-    logits = heads(heard.features[math.inf][rows]).logits[:, asked]
-    mean = logits.log_softmax(dim=1).mean(dim=0).numpy()
-    bias = heads.bias.copy()
+    features = heard.features[math.inf][rows]
+    logits = heads(features).logits[:, asked].log_softmax(dim=1)
+    mean = logits.mean(dim=0).numpy()
+    bias, weight = heads.bias.copy(), heads.weight.copy()
     bias[asked] -= _SHIFTED * (mean - mean.mean())
-    return dataclasses.replace(heads, bias=bias)
+    centre, scale = heads.centre.copy(), heads.scale.copy()
+    if all(name in labels for name in ("metal", "glass")):
+        centre[RATIO] = features[:, RATIO].mean()
+        scale[RATIO] = features[:, RATIO].std() + 1e-3
+        pair = [labels.index("metal"), labels.index("glass")]
+        bias[pair], weight[:, pair] = bias[pair].mean(), weight[:, pair].mean(axis=1, keepdims=True)
+        spread = float((logits - logits.mean(dim=1, keepdim=True)).std())
+        weight[RATIO, pair] = -_PARTED * spread, _PARTED * spread
+    return dataclasses.replace(heads, bias=bias, weight=weight, centre=centre, scale=scale)
 
 
 def left_out(
@@ -164,7 +205,7 @@ def left_out(
     for source in np.unique(heard.source):
         own = heard.source == source
         others = _only(heard, ~own)
-        moved = shifted(heads, others, labels)
+        moved = as_recorded(heads, others, labels)
         output = moved(heard.features[math.inf][own])
         rows = np.isin(heard.material[own], asked)
         said += output.logits[rows][:, asked].argmax(dim=1).tolist()

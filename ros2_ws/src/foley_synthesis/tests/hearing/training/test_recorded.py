@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from pathlib import Path
 from types import ModuleType
 
@@ -14,13 +13,13 @@ import torch
 
 from foley_synthesis.hearing import frozen_pair
 from foley_synthesis.hearing.frozen import FrozenMissing
-from foley_synthesis.hearing.frozen_pair import DIMS, FrozenPair, Heard
+from foley_synthesis.hearing.frozen_pair import DIMS, FrozenPair, Heard, glass_over_metal
 from foley_synthesis.hearing.inference.calibration import STAGES_S
 from foley_synthesis.hearing.inference.hearing_model import HearingModel
 from foley_synthesis.hearing.linear_heads import LinearHeads
 from foley_synthesis.hearing.model_file import load_hearing
 from foley_synthesis.hearing.networks.aisfx import AisfxNet
-from foley_synthesis.hearing.networks.yamnet import YamNet
+from foley_synthesis.hearing.networks.yamnet import YamNet, class_names
 from foley_synthesis.hearing.training import frozen_features
 from foley_synthesis.hearing.training.calibrate import HonestyConfig
 from foley_synthesis.hearing.training.generated_set import GeneratedSet, SetError
@@ -29,11 +28,8 @@ from foley_synthesis.hearing.training.recorded import (
     RecordedConfig,
     add_recorded,
     save_with_recorded,
-    shifted,
 )
 from foley_synthesis.hearing.training.recordings import Recordings, RecordingsError
-
-LABELS = ("metal", "wood")
 
 
 @pytest.fixture(scope="module")
@@ -185,20 +181,37 @@ def test_the_simulated_world_is_left_to_its_own_network(
         assert heard.belief.calibrated_for == calibrated
 
 
-def test_biases_move_half_way_to_where_materials_are_named_evenly() -> None:
-    bias = np.zeros(2 + 1 + 2 + 4, np.float32)
-    bias[0] = 2.0  # of metal, which everything is taken for
+def test_biases_move_half_way_and_metal_is_told_from_glass_by_the_ratio_alone() -> None:
+    labels = ("glass", "metal", "wood")
+    bias = np.zeros(3 + 1 + 2 + 4, np.float32)
+    bias[2] = 3.0  # of wood, which everything is taken for
+    weight = np.zeros((DIMS, 10), np.float32)
+    weight[0, 0], weight[0, 1] = 1.0, 3.0
     heads = LinearHeads(
-        np.zeros(3, np.float32), np.ones(3, np.float32), np.zeros((3, 9), np.float32), bias, np.ones(2, np.float32),
-        np.eye(3, dtype=np.float32), 1,
+        np.zeros(DIMS, np.float32), np.ones(DIMS, np.float32), weight, bias, np.ones(2, np.float32),
+        np.zeros((DIMS, 2), np.float32), 1,
     )  # fmt: skip
-    x = np.zeros((4, 3), np.float32)
+    x = np.zeros((4, DIMS), np.float32)
+    x[:, -1] = 1.0, 3.0, 1.0, 3.0
     heard = Recordings(
-        dict.fromkeys(STAGES_S, x), np.array([0, 1, 1, 0]), np.array(list("aabb")), np.arange(4)
+        dict.fromkeys(STAGES_S, x), np.array([0, 1, 2, 0]), np.array(list("aabb")), np.arange(4)
     )
-    moved = shifted(heads, heard, LABELS).bias
-    assert moved[0] - moved[1] == pytest.approx(1.0), "half of it is left"
-    assert moved[0] + moved[1] == pytest.approx(2.0) and math.isclose(float(moved[2:].sum()), 0.0)
+    moved = as_recorded(heads, heard, labels)
+    assert moved.bias[2] - moved.bias[0] == pytest.approx(1.5), "half of it is left"
+    assert moved.bias.sum() == pytest.approx(3.0) and not moved.bias[3:].any()
+    np.testing.assert_allclose(moved.weight[0, :2], 2.0)
+    glassy, metallic = (moved(x[[i]]).logits[0] for i in (1, 0))
+    assert glassy[0] > glassy[1] and metallic[1] > metallic[0]
+    assert float(glassy[0] + glassy[1]) == pytest.approx(float(metallic[0] + metallic[1])), "their sum stays"
+
+
+def test_glass_is_told_from_metal_by_classes() -> None:
+    scores = np.full((3, 521), 1e-6, np.float32)
+    names = class_names()
+    scores[0, [names.index(name) for name in ("Glass", "Shatter", "Chink, clink")]] = 0.9
+    scores[1, names.index("Cowbell")] = 0.9
+    glass, metal, neither = glass_over_metal(scores)
+    assert glass > 8.0 and metal == pytest.approx(-np.log(0.9 / 1e-4) / 10, rel=1e-4) and neither == 0.0
 
 
 def file_card(folder: Path) -> str:
