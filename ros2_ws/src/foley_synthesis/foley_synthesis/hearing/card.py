@@ -87,7 +87,7 @@ def recorded_card(figures: Mapping[str, Any], commands: Sequence[str]) -> str:
         left = figures["left_out"]
         asked = ", ".join(left["asked"])
         said.append(
-            f"{figures['recordings']} labelled recordings, which are not part of it, chose its design and calibrate it, "
+            f"{figures['recordings']} labelled recordings, which are no part of it, chose its design and calibrate it, "
             "biases, temperature, sets, and from which confidence on it answers. No weight learned from "
             f"them. With each of their sources left out of the calibration in turn, balanced accuracy among {asked} is "
             f"{left['balanced_accuracy']:.2f} (chance {1 / len(left['asked']):.2f}); of all materials "

@@ -27,6 +27,7 @@ from foley_synthesis.hearing.training.linear_heads import HeadsConfig
 from foley_synthesis.hearing.training.recorded import (
     RecordedConfig,
     add_recorded,
+    as_recorded,
     save_with_recorded,
 )
 from foley_synthesis.hearing.training.recordings import Recordings, RecordingsError
