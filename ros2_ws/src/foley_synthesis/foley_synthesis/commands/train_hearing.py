@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 WORD = "hearing"  # in the place of a dataset
 EXAMPLES = (
+    "  foley train hearing out/heard/train --validation out/heard/validation --beside out/world --out out/hearing\n"
     "  foley train hearing out/heard/train --validation out/heard/validation --out out/hearing --minutes 30\n"
     "  foley train hearing out/heard/train --validation out/heard/validation --out out/hearing --seeds 3 --resume\n"
     "  foley train hearing --adapt taps --out out/my_robot       taps/glass/1.wav, taps/wood/1.wav, ...\n"
@@ -38,6 +39,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--risk", type=float, help="share of answers that may be wrong, else it abstains (default 0.3)"
     )
+    beside = parser.add_argument_group(
+        "of `foley train hearing SET --beside MODEL`, which adds what hears recordings"
+    )
+    beside.add_argument(
+        "--beside",
+        metavar="NAME|DIR",
+        help="hearing model of the simulated world, beside which linear heads over networks that learned from "
+        "recordings (`foley score --fetch-judges`) are put; SET is wide, as `foley sim hearing` draws it",
+    )
+    beside.add_argument(
+        "--world", type=Path, metavar="SET", help="what MODEL was trained on, which stays with it"
+    )
+    beside.add_argument(
+        "--recordings", type=Path, metavar="FOLDER", help="labels.csv (file, material, source_package) and sounds "
+        "that are calibrated on; weights do not learn from them",
+    )  # fmt: skip
+    beside.add_argument(
+        "--clips", type=int, help="of SET that are heard, 21 ms of a core each (default 12000)"
+    )
     adapt = parser.add_argument_group("of `foley train hearing --adapt FOLDER`")
     adapt.add_argument(
         "--adapt",
@@ -53,7 +73,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def given(args: argparse.Namespace) -> list[str]:
     """Options that only a hearing model has and that were given."""
-    names = ("validation", "steps", "seeds", "batch", "jobs", "device", "risk", "adapt", "model")
+    names = ("validation", "steps", "seeds", "batch", "jobs", "device", "risk", "beside", "world", "recordings",
+             "clips", "adapt", "model")  # fmt: skip
     return [f"--{name}" for name in names if getattr(args, name) is not None]
 
 
@@ -62,14 +83,17 @@ def run(args: argparse.Namespace) -> int:
     from foley_synthesis.threads import sleep_while_waiting
 
     sleep_while_waiting()
+    from foley_synthesis.hearing.frozen import FrozenMissing
     from foley_synthesis.training.state import Interrupted
 
     try:
-        return _train(args) if args.adapt is None else _adapt(args)
+        if args.adapt is not None:
+            return _adapt(args)
+        return _train(args) if args.beside is None else _beside(args)
     except Interrupted as stop:
         print(f"foley train hearing: {stop}; the same command with --resume goes on", file=sys.stderr)
         return 130
-    except (ValueError, OSError, FloatingPointError) as error:  # most of them are ValueErrors
+    except (ValueError, OSError, FloatingPointError, FrozenMissing) as error:  # most of them are ValueErrors
         print(f"foley train hearing: error: {error}", file=sys.stderr)
         return 2
 
@@ -105,6 +129,47 @@ def _train(args: argparse.Namespace) -> int:
     return 0
 
 
+def _beside(args: argparse.Namespace) -> int:
+    import dataclasses
+
+    from foley_common.metrics_file import METRICS_FILE
+    from foley_synthesis.hearing.model_file import is_hearing, load_hearing
+    from foley_synthesis.hearing.training.calibrate import HonestyConfig
+    from foley_synthesis.hearing.training.generated_set import GeneratedSet
+    from foley_synthesis.hearing.training.recorded import RecordedConfig, add_recorded, save_with_recorded
+
+    if len(args.dataset) != 2 or args.validation is None:
+        raise ValueError("it takes one SET, and another one with --validation")
+    if args.out.exists() and any(args.out.iterdir()) and not is_hearing(args.out):
+        raise ValueError(f"--out {args.out} is not empty and holds no hearing model; name another folder")
+    file = load_hearing(args.beside)
+    config = RecordedConfig(clips=_or(args.clips, RecordedConfig.clips), jobs=_or(args.jobs, 2))
+    world = None if args.world is None else GeneratedSet.open(args.world)
+    with Bars() as bars:
+        file, figures = add_recorded(
+            file, GeneratedSet.open(Path(args.dataset[1])), GeneratedSet.open(args.validation), world, args.recordings,
+            config, HonestyConfig(risk=_or(args.risk, 0.3)), report=bars.share,
+        )  # fmt: skip
+    figures["config"] = dataclasses.asdict(config)
+    typed = [f"foley train hearing {args.dataset[1]} --validation {args.validation} --beside {args.beside}"]
+    typed += [
+        f"--{name} {value}"
+        for name, value in (("world", args.world), ("recordings", args.recordings))
+        if value
+    ]
+    typed.append(f"--clips {config.clips} --out {args.out}")
+    model_id = save_with_recorded(file, args.out, figures, commands=(" ".join(typed),))
+    print("balanced accuracy over all materials on generated contacts: "
+          + ", ".join(f"{name} {value:.3f}" for name, value in figures["validation"].items()))  # fmt: skip
+    if "left_out" in figures:
+        left = figures["left_out"]
+        print(f"recordings, each source left out of what was calibrated: {', '.join(left['asked'])} "
+              f"{left['balanced_accuracy']:.3f}; of all materials {left['answered']:.0%} are answered, "
+              f"{left['right_where_answered']:.0%} of those are right")  # fmt: skip
+    print(f"{args.out}, model id {model_id}; figures in {args.out / METRICS_FILE}")
+    return 0
+
+
 def _typed(args: argparse.Namespace, config: HearingTrainConfig) -> str:
     """The command, for the card."""
     ended = f"--minutes {config.minutes:g}" + (f" --steps {config.steps}" if config.steps else "")
@@ -126,7 +191,7 @@ def _adapt(args: argparse.Namespace) -> int:
     there = args.out.exists() and any(file.name != METRICS_FILE for file in args.out.iterdir())
     if there and not is_adaptation(args.out):
         raise ValueError(f"--out {args.out} is not empty and holds no adaptation; name another folder")
-    model = HearingModel.load(args.model, threads=args.threads)
+    model = HearingModel.load(args.model, threads=args.threads, recordings_only=True)
     with Bars() as bars:
         run = adapt_model(
             args.adapt, model, args.out, progress=lambda stage, done: bars.share(stage, done, {})

@@ -73,6 +73,35 @@ def card(
     return "\n\n".join(parts) + "\n"
 
 
+def recorded_card(figures: Mapping[str, Any], commands: Sequence[str]) -> str:
+    """A section about what hears recordings, from the figures of `training.recorded`."""
+    said = [
+        "## Hearing recordings",
+        "Whatever does not sound like a contact of the simulated world is heard by linear heads over two networks that "
+        "learned from recordings and are used as they are: YAMNet (Google, trained on AudioSet, Apache-2.0) and aiSFX "
+        "(A. B. Ma and A. Lerch, 2022, CC BY 4.0), in half precision. The heads learned from "
+        f"{figures['contacts']} generated contacts, whose balanced accuracy over all materials is "
+        f"{figures['validation']['all']:.2f} on others of them: they are drawn so widely that many cannot be told.",
+    ]
+    if "left_out" in figures:
+        left = figures["left_out"]
+        asked = ", ".join(left["asked"])
+        said.append(
+            f"{figures['recordings']} labelled recordings, which are no part of it, chose its design and calibrate it, "
+            "biases, temperature, sets, and from which confidence on it answers. No weight learned from "
+            f"them. With each of their sources left out of the calibration in turn, balanced accuracy among {asked} is "
+            f"{left['balanced_accuracy']:.2f} (chance {1 / len(left['asked']):.2f}); of all materials "
+            f"{left['answered']:.0%} are answered, and {left['right_where_answered']:.0%} of those answers are right."
+        )
+    else:
+        said.append(
+            "It was calibrated on generated contacts alone: what it promises does not hold for recordings."
+        )
+    if commands:
+        said.append("```\n" + "\n".join(commands) + "\n```")
+    return "\n\n".join(said) + "\n"
+
+
 def _rows(head: Sequence[str], rows: Any) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

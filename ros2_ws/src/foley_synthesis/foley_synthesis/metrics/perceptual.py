@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from foley_synthesis.hearing.networks.aisfx import RATE as AISFX_RATE
+from foley_synthesis.hearing.networks.aisfx import AisfxNet, aisfx_spectrogram
 from foley_synthesis.vision.cache import cache_folder
 
 Sound = NDArray[np.float32]
-CDPAM_RATE, AISFX_RATE = 22_050, 44_100
+CDPAM_RATE = 22_050
 GATE_DB = -50.0  # of the peak: what is quieter in 5 ms is silenced before CDPAM hears it
 _LEVEL = 0.1  # RMS to which the loudest 0.1 s of a sound is brought
-_MEL_FFT, _MEL_HOP, _MEL_BANDS, _BLOCK = 2048, 1024, 96, 100
-_MEL_TOP = 9.457798957824707  # largest value in the training of aiSFX
 
 
 class JudgeMissing(RuntimeError):
@@ -76,33 +76,6 @@ class CdpamNet(nn.Module):
         return total
 
 
-class AisfxNet(nn.Module):
-    """Four pairs of convolutions over a mel spectrogram."""
-
-    def __init__(self, width: int = 64) -> None:
-        super().__init__()
-        self.blocks = nn.ModuleList()
-        before = 1
-        for step in range(4):
-            after = width << step
-            self.blocks.append(
-                nn.Sequential(
-                    nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU(),
-                    nn.Conv2d(after, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU(),
-                )
-            )  # fmt: skip
-            before = after
-
-    def forward(self, spectrogram: Tensor) -> Tensor:
-        """[n, frames, 96] to [n, 512]: mean over bands, maximum over time."""
-        x = spectrogram[:, None]
-        for index, block in enumerate(self.blocks):
-            x = block(x)
-            if index < 3:
-                x = functional.max_pool2d(x, 2)
-        return x.mean(dim=3).amax(dim=2)
-
-
 class Cdpam:
     """The perceptual distance, of sounds at any rate."""
 
@@ -134,13 +107,7 @@ class Aisfx:
 
     def __init__(self, path: Path | None = None) -> None:
         """Raises JudgeMissing."""
-        import torchaudio
-
         self._net = _load(AisfxNet(), path or weights_path("aisfx"), "aisfx")
-        self._mel = torchaudio.transforms.MelSpectrogram(
-            AISFX_RATE, n_fft=_MEL_FFT, hop_length=_MEL_HOP, n_mels=_MEL_BANDS, f_min=0.0, f_max=AISFX_RATE / 2,
-            power=2.0, mel_scale="htk",
-        )  # fmt: skip
 
     @torch.inference_mode()
     def embed(self, sounds: Sequence[Sound], rate: int) -> NDArray[np.float32]:
@@ -149,15 +116,10 @@ class Aisfx:
 
         made = []
         for begin in range(0, len(sounds), 8):
-            blocks = []
-            for sound in sounds[begin : begin + 8]:
-                samples = resampled(np.asarray(sound, np.float32), rate, AISFX_RATE)
-                samples = samples / max(float(np.abs(samples).max(initial=0.0)), 1e-9)
-                mel = self._mel(torch.from_numpy(samples.astype(np.float32))).T
-                # Each band is a weighted mean of its bins, as in training.
-                mel = mel / self._mel.mel_scale.fb.sum(dim=0).clamp(min=1e-9)
-                level = torch.log10(1e4 * mel + 1.0) / _MEL_TOP
-                blocks.append(functional.pad(level, (0, 0, 0, max(_BLOCK - len(level), 0)))[:_BLOCK])
+            blocks = [
+                aisfx_spectrogram(resampled(np.asarray(sound, np.float32), rate, AISFX_RATE))
+                for sound in sounds[begin : begin + 8]
+            ]
             made.append(self._net(torch.stack(blocks)).numpy())
         return np.concatenate(made).astype(np.float32)
 

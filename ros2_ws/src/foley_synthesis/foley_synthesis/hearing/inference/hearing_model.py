@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from foley_synthesis.hearing.inference.calibration import HearingCalibration, St
 from foley_synthesis.hearing.inference.families import Hierarchy
 from foley_synthesis.hearing.inference.hearing import Hearing, unheard
 from foley_synthesis.hearing.inference.onset_search import clearest_onset
+from foley_synthesis.hearing.inference.recorded_hearing import RecordedHearing
 
 if TYPE_CHECKING:
     from foley_synthesis.hearing.inference.adaptation import HearingAdaptation
@@ -39,21 +41,28 @@ class HearingModel:
     card: str  # a page of Markdown; empty where there is none
 
     def __init__(
-        self, file: HearingFile, *, threads: int = 1, adaptation: HearingAdaptation | None = None
+        self,
+        file: HearingFile,
+        *,
+        threads: int = 1,
+        adaptation: HearingAdaptation | None = None,
+        recordings_only: bool = False,
     ) -> None:
-        """Raises CorruptCheckpoint where its calibration cannot be read, or the adaptation is for another model."""
+        """See :meth:`load`. Raises CorruptCheckpoint: its calibration cannot be read, or the adaptation is foreign."""
         import torch
 
         torch.set_num_threads(threads)
         self._file, self._network, self._front_end = file, file.network, file.front_end
+        self._recordings_only = recordings_only or adaptation is not None
         try:
-            self._calibration = HearingCalibration.of(
-                file.calibration, {name: value.numpy() for name, value in file.tensors.items()}
-            )
-        except (KeyError, TypeError, ValueError) as error:
+            self._calibration = _calibration(file.calibration, file.tensors)
+            self._recorded = None if file.recorded is None else RecordedHearing(file.recorded)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
             from foley_synthesis.hearing.model_file import CURE
 
             raise CorruptCheckpoint(file.path / CONFIG_FILE, f"calibration: {error}", CURE) from error
+        if self._recorded is not None and self._recordings_only:
+            self._calibration = self._recorded.calibration
         self.vocabulary, self.model_id = file.vocabulary, file.model_id
         if adaptation is not None:
             self._calibration = adaptation.applied_to(self._calibration, file.model_id)
@@ -63,12 +72,17 @@ class HearingModel:
 
     @classmethod
     def load(
-        cls, path: str | Path | None = None, threads: int = 1, adaptation: str | Path | None = None
+        cls,
+        path: str | Path | None = None,
+        threads: int = 1,
+        adaptation: str | Path | None = None,
+        recordings_only: bool = False,
     ) -> HearingModel:
         """From a folder, or what ships by a name; None: the one that ships. An adaptation's folder opens its base.
 
         Args:
             adaptation: folder written by `foley train hearing --adapt`, for this model and no other.
+            recordings_only: take no contact for one of the simulated world, as an adaptation does.
 
         Raises:
             CorruptCheckpoint: a file is missing or damaged, or the adaptation is for another model.
@@ -81,7 +95,8 @@ class HearingModel:
         adapted = None if adaptation is None else load_adaptation(Path(adaptation))
         if path is None:
             path = SHIPPED if adapted is None else adapted.base_at
-        return cls(load_hearing(path), threads=threads, adaptation=adapted)
+        file = load_hearing(path)
+        return cls(file, threads=threads, adaptation=adapted, recordings_only=recordings_only)
 
     @property
     def place(self) -> str:
@@ -96,7 +111,7 @@ class HearingModel:
 
     def temperature(self, heard_s: float) -> float:
         """That logits are divided by, of an answer that rests on so much sound after the onset."""
-        return self._stage(heard_s).temperature
+        return self._stage(self._calibration, heard_s).temperature
 
     def warm_up(self) -> None:
         """One throw-away prediction, so that the first real one is as fast as the rest."""
@@ -137,9 +152,23 @@ class HearingModel:
         level = log_mel(samples, sample_rate, at, self._front_end, heard_s=heard_s)
         if not np.isfinite(level[self._front_end.before_frames :]).any():
             return self._unheard("nothing but digital silence from the onset on")
-        heard = self._hearing(self._output(level), known_s, bandwidth_hz(level, self._front_end))
+        output, calibration, other = self._output(level), self._calibration, ""
+        if self._recorded is not None:
+            recorded = self._recorded.hear(samples, sample_rate, at, heard_s)
+            if self._recordings_only or not recorded.known_world:
+                output, other = recorded.output, recorded.no_contact
+                calibration = self._calibration if self._recordings_only else self._recorded.calibration
+        stage = self._stage(calibration, known_s)
+        heard = self._hearing(output, calibration, stage, known_s, bandwidth_hz(level, self._front_end))
         now = samples[: math.ceil((at + known_s) * sample_rate)]
-        return self._doubted(heard, now, sample_rate, at)
+        reason = (
+            sound_checks.clipping(now)
+            or sound_checks.lost_in_background(now, sample_rate, at)
+            or other
+            or _no_contact(heard, calibration.least_contact)
+            or _strange(heard, stage)
+        )
+        return _doubted(heard, stage, reason)
 
     def _search(self, samples: NDArray[np.float32], sample_rate: int) -> float:
         # Never raised: bands in which the file holds nothing would count where an onset is placed.
@@ -153,9 +182,15 @@ class HearingModel:
             output: HearingOutput = self._network(torch.from_numpy(normalised(level, self._front_end))[None])
         return output
 
-    def _hearing(self, output: HearingOutput, known_s: float, bandwidth: float) -> Hearing:
+    def _hearing(
+        self,
+        output: HearingOutput,
+        calibration: HearingCalibration,
+        stage: Stage,
+        known_s: float,
+        bandwidth: float,
+    ) -> Hearing:
         """Calibrated, before anything is doubted."""
-        stage = self._stage(known_s)
         logits, embedding = output.logits[0].numpy(), output.embedding[0].numpy()
         p = stage.probabilities(logits, embedding)
         belief = MaterialBelief(
@@ -165,7 +200,7 @@ class HearingModel:
             log10_e_std=float(output.log10_e_std[0]) * stage.log10_e_scale,
             roughness=float(output.roughness[0]),
             hollowness=float(output.hollowness[0]),
-            calibrated_for=self._calibration.calibrated_for,
+            calibrated_for=calibration.calibrated_for,
         )
         density = float(output.log10_density_mean[0]), float(output.log10_density_std[0])
         action = output.action_logits[0].softmax(dim=0).tolist()
@@ -184,47 +219,47 @@ class HearingModel:
             bandwidth_hz=bandwidth,
         )
 
-    def _doubted(self, heard: Hearing, samples: NDArray[np.float32], rate: int, onset_s: float) -> Hearing:
-        """Marked as not to be acted on where there is a reason; the first one counts."""
-        stage = self._stage(heard.heard_s)
-        reason = (
-            sound_checks.clipping(samples)
-            or sound_checks.lost_in_background(samples, rate, onset_s)
-            or self._no_contact(heard)
-            or self._strange(heard, stage)
-        )
-        if reason:
-            return dataclasses.replace(heard, belief=heard.belief.abstaining(reason))
-        if doubt := stage.abstention.why(max(heard.belief.probabilities)):
-            unsure = dataclasses.replace(heard.belief, abstain=True, unsure=True, reason=doubt)
-            return dataclasses.replace(heard, belief=unsure)
-        return heard
-
-    def _no_contact(self, heard: Hearing) -> str:
-        least = self._calibration.least_contact
-        return (
-            f"no contact: it sounds like one with probability {heard.contact:.2f}"
-            if heard.contact < least
-            else ""
-        )
-
-    @staticmethod
-    def _strange(heard: Hearing, stage: Stage) -> str:
-        if heard.novelty <= stage.novelty.threshold:
-            return ""
-        return f"unlike anything heard before: more so than {heard.novelty:.1f} % of contacts that are known"
-
-    def _stage(self, known_s: float) -> Stage:
+    def _stage(self, calibration: HearingCalibration, known_s: float) -> Stage:
         whole = known_s >= self._front_end.after_s
-        return self._calibration.at(math.inf if whole else known_s)
+        return calibration.at(math.inf if whole else known_s)
 
     def _unheard(self, reason: str) -> Hearing:
         labels = self.vocabulary.labels
         uniform = np.full(len(labels), 1.0 / len(labels))
         embedding = len(self._network.members) * self._file.size.embedding
+        if self._recorded is not None and self._recordings_only:
+            embedding = self._recorded.embedding
         return unheard(
             unknown_belief(labels, reason),
             self._file.actions,
             embedding,
             families=self._tree.families(uniform),
         )
+
+
+def _calibration(values: Mapping[str, Any], tensors: Mapping[str, Any]) -> HearingCalibration:
+    return HearingCalibration.of(values, {name: value.numpy() for name, value in tensors.items()})
+
+
+def _doubted(heard: Hearing, stage: Stage, reason: str) -> Hearing:
+    """Marked as not to be acted on where there is a reason, or too little confidence."""
+    if reason:
+        return dataclasses.replace(heard, belief=heard.belief.abstaining(reason))
+    if doubt := stage.abstention.why(max(heard.belief.probabilities)):
+        unsure = dataclasses.replace(heard.belief, abstain=True, unsure=True, reason=doubt)
+        return dataclasses.replace(heard, belief=unsure)
+    return heard
+
+
+def _no_contact(heard: Hearing, least: float) -> str:
+    return (
+        f"no contact: it sounds like one with probability {heard.contact:.2f}"
+        if heard.contact < least
+        else ""
+    )
+
+
+def _strange(heard: Hearing, stage: Stage) -> str:
+    if heard.novelty <= stage.novelty.threshold:
+        return ""
+    return f"unlike anything heard before: more so than {heard.novelty:.1f} % of contacts that are known"

@@ -64,12 +64,15 @@ def convolved_same(
     layer: nn.Conv2d,
 ) -> Tensor:
     """A convolution with TensorFlow's padding SAME: ceil(size / stride) values, the odd zero at the far end."""
-    pads: list[int] = []
-    for axis in (1, 0):  # torch names the last axis first
-        size, kernel, stride = x.shape[2 + axis], layer.kernel_size[axis], layer.stride[axis]
+    before, after = [], []
+    for size, kernel, stride in zip(x.shape[2:], layer.kernel_size, layer.stride, strict=True):
         total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-        pads += [total // 2, total - total // 2]
-    return layer(functional.pad(x, pads)) if any(pads) else layer(x)  # type: ignore[no-any-return]
+        before.append(total // 2)
+        after.append(total - total // 2)
+    padding = tuple(before)
+    if before != after:  # torch's own padding is the same on both sides, and needs no copy
+        x, padding = functional.pad(x, (before[1], after[1], before[0], after[0])), (0, 0)
+    return functional.conv2d(x, layer.weight, layer.bias, layer.stride, padding, groups=layer.groups)
 
 
 def log_mel(

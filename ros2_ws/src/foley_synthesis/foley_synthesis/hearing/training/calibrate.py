@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,23 +51,32 @@ def calibrate(
     for heard_s in STAGES_S:
         known = outputs_of(network, seen, front_end, heard_s)
         first, second = (outputs_of(network, part, front_end, heard_s) for part in (tempered, promised))
-        stages.append(_stage(heard_s, (known, seen.targets), (first, tempered.targets),
+        stages.append(stage_of(heard_s, (known, _labels(seen.targets)), (first, tempered.targets),
                              (second, promised.targets), vocabulary, domain, honesty))  # fmt: skip
         contacts.append(first.contact_logit.sigmoid()[tempered.targets.contact].numpy())
+    return HearingCalibration(tuple(stages), least_contact(contacts, honesty), domain)
+
+
+def least_contact(probabilities: Sequence[NDArray[np.floating]], honesty: HonestyConfig) -> float:
+    """Probability of a contact under which none is heard, from those of true contacts for each length of sound."""
     # Of the shortest sound, which is told least surely.
-    least = min(0.5, *(float(np.quantile(p, honesty.missed)) for p in contacts))
-    return HearingCalibration(tuple(stages), least, domain)
+    return min(0.5, *(float(np.quantile(p, honesty.missed)) for p in probabilities))
 
 
-def _stage(
+def stage_of(
     heard_s: float,
-    seen: tuple[HearingOutput, HearingTargets],
+    seen: tuple[HearingOutput, NDArray[np.int64]],
     tempered: tuple[HearingOutput, HearingTargets],
     promised: tuple[HearingOutput, HearingTargets],
     vocabulary: tuple[str, ...],
     domain: str,
     honesty: HonestyConfig,
 ) -> Stage:
+    """For one length of sound: from outputs and labels [n] of what was seen, and two parts that were not.
+
+    Raises:
+        ValueError: there are too few contacts.
+    """
     output, targets = tempered
     labels = _labels(targets)
     known = labels >= 0
@@ -78,7 +88,7 @@ def _stage(
     contact = targets.contact.numpy()
     novelty = fit_novelty(
         seen[0].embedding.numpy(),
-        _labels(seen[1]),
+        seen[1],
         (output.embedding.numpy()[contact], output.logits.numpy()[contact]),
         false_alarms=honesty.false_alarms,
     )

@@ -101,5 +101,6 @@ def _write(state: Mapping[str, Tensor], target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".part")
     tensors = {name: value.half().contiguous() for name, value in state.items()}
-    save_file(tensors, part, metadata={"source": REQUIREMENT, "licence": LICENCE})
+    # One entry only: several would be written in an order of their own each time.
+    save_file(tensors, part, metadata={"source": f"{REQUIREMENT} ({LICENCE})"})
     part.replace(target)
