@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from typing import Protocol
 
 from foley_synthesis.flow.contact.model import ContactFlowModel
 from foley_synthesis.flow.contact.seen import SeenContactFlow
@@ -107,6 +108,11 @@ class Way:
         return SeenContactFlow(given, sight) if self.seen and sight is not None else given
 
 
-def takes_views(model: ContactFlowModel, sight: SeenWindows | None) -> bool:
+class _Shows(Protocol):
+    @property
+    def features_id(self) -> str: ...
+
+
+def takes_views(model: ContactFlowModel, sight: _Shows | None) -> bool:
     """Whether a flow was trained with what this sight shows."""
-    return sight is not None and bool(model.field.config.views) and model.sight_id == sight.model_id
+    return sight is not None and bool(model.field.config.views) and model.sight_id == sight.features_id

@@ -22,7 +22,7 @@ from foley_perception.geometry.se3 import SE3
 from foley_synthesis.flow.contact.model import ContactFlowModel
 from foley_synthesis.flow.contact.seen import told
 from foley_synthesis.flow.inference.contact_channels import planned_channels
-from foley_synthesis.flow.inference.contact_sound import condition_of
+from foley_synthesis.flow.inference.contact_told import condition_of
 from foley_synthesis.flow.inference.motion import MotionError
 from foley_synthesis.flow.inference.room_tone import room_tone
 from foley_synthesis.flow.inference.seen_surface import surface_in_scene
