@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from foley_common.session_file import SessionData
 from foley_perception.gaussians.views.cameras import ViewName
-from foley_perception.geometry.height_map import HeightMap
 from foley_synthesis.flow.inference.motion import ViewSource
 from foley_synthesis.flow.sight import pictures
 from foley_synthesis.flow.sight.looks import look_at
@@ -100,18 +99,14 @@ class Sight:
         known = self.model.features(seen.inputs, seen.thing, seen.things)
         return np.concatenate([known, np.full((1, known.shape[1]), np.nan, np.float32)])
 
-    def of_motion(self, tips: Array, ground: HeightMap, view: LocalView) -> WhatPosterior:
-        """What a planned motion will touch.
+    def around(self, tips: Array, things: Things, view: LocalView) -> SeenThings:
+        """Look at the things that a planned motion passes, at the moments at which sessions have views.
 
         Args:
             tips: [n, 3] where the tip will be, at 125 Hz in the world.
-            ground: what was seen of the scene without the hand.
+            things: of what was seen of the scene without the hand.
             view: asked for a few places over each thing that the motion passes.
         """
-        return self.posterior(self.around(tips, Things.of(ground), view).over(tips))
-
-    def around(self, tips: Array, things: Things, view: LocalView) -> SeenThings:
-        """Look at the things that a planned motion [n, 3] passes, at the moments at which sessions have views."""
         moments = Moments.of(things, tips[view_rows(len(tips))])
         rows = moments.chosen(np.asarray(np.isfinite(moments.tip).all(axis=1)))
         images = [view(moments.tip[row]) for row in rows]
