@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,22 @@ from foley_synthesis.flow.inference.contact_stream import ContactStream
 from foley_synthesis.flow.networks.contact_field import ContactCondition
 from foley_synthesis.sound_model import Background, PlannedTool
 
-if TYPE_CHECKING:
-    from foley_synthesis.flow.inference.contact_sound import ContactFlowSoundModel
+
+class TellsPlans(Protocol):
+    """Who knows what a flow is told of plans."""
+
+    def surface(self, plans: Sequence[PlannedTool], background: Background) -> HeightMap | None:
+        """What was seen around the tips of plans."""
+
+    def told(
+        self,
+        start_ns: int,
+        rows: int,
+        plans: Sequence[PlannedTool],
+        surface: HeightMap | None,
+        measured: MeasuredTool | None = None,
+    ) -> ContactCondition:
+        """All that is known of some rows of plans. Raises ValueError where the plans are not known."""
 
 
 class PlanStream:
@@ -26,7 +40,7 @@ class PlanStream:
     The surface is looked at anew where a plan comes or goes; within a plan it stays what it was.
     """
 
-    def __init__(self, model: ContactFlowSoundModel, stream: ContactStream, start_ns: int) -> None:
+    def __init__(self, model: TellsPlans, stream: ContactStream, start_ns: int) -> None:
         self._model, self._stream, self._start_ns = model, stream, start_ns
         self._surface: HeightMap | None = None
         self._of: tuple[PlannedTool, ...] = ()
