@@ -49,7 +49,7 @@ setup(
         "starlette",
         "uvicorn",
     ],
-    extras_require={},
+    extras_require={"microphone": ["sounddevice"]},
     zip_safe=False,
     maintainer="Foley maintainers",
     maintainer_email="maintainers@foley-ros.org",

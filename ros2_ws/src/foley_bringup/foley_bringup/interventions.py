@@ -25,7 +25,7 @@ from foley_perception.dataset.build import build_dataset, find_bags
 from foley_perception.dataset.reader import ClipDataset
 from foley_sim.foleysim1.appearances import LOOKS
 from foley_sim.ros.generate import GenerateConfig, generate
-from foley_synthesis.hearing.inference.heard_model import HeardModel
+from foley_synthesis.hearing.inference.opened import HearsMaterial
 from foley_synthesis.metrics.bootstrap import hierarchical_weights, mean_interval
 from foley_synthesis.metrics.cochleagram import loudness_db
 from foley_synthesis.vis.inference.predictor import PredictionInput, Predictor
@@ -107,7 +107,7 @@ class Output:
     row: int
 
 
-def listen(dataset: ClipDataset, predictor: Predictor, heard: HeardModel) -> dict[Key, Output]:
+def listen(dataset: ClipDataset, predictor: Predictor, heard: HearsMaterial) -> dict[Key, Output]:
     """Every touch with a plan, by both models."""
     cochlea = Cochleagram(SAMPLE_RATE)
     found = {}
@@ -129,7 +129,10 @@ def listen(dataset: ClipDataset, predictor: Predictor, heard: HeardModel) -> dic
 
 
 def figures(
-    config: InterventionConfig, datasets: Mapping[str, ClipDataset], predictor: Predictor, heard: HeardModel
+    config: InterventionConfig,
+    datasets: Mapping[str, ClipDataset],
+    predictor: Predictor,
+    heard: HearsMaterial,
 ) -> dict[str, Any]:
     """What followed and what did not. Raises ValueError where two variants have no touch in common."""
     outputs = {name: listen(dataset, predictor, heard) for name, dataset in datasets.items()}

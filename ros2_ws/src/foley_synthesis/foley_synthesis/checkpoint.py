@@ -6,7 +6,8 @@
     exemplars.flac         the waveforms that example-based synthesis chooses from, one after the other
     exemplars.safetensors  their sound features and what the network predicts for them
     metrics.json           figures of training and evaluation; not part of the model's identity
-    manifest.yaml          sha256 of each of the files above, except metrics.json
+    fusion.yaml            how what it sees and hears adds up (beliefs/fitted.py); not part of it either
+    manifest.yaml          sha256 of each of the files above, except these two
 
 The model id is the sha256 of manifest.yaml, so that it covers every byte that shapes a prediction.
 """
@@ -301,11 +302,17 @@ def write_yaml(path: Path, content: dict[str, Any]) -> None:
 
 
 def save_plain(
-    path: Path, schema: str, tensors: Mapping[str, Tensor], config: Mapping[str, Any], metrics: dict[str, Any]
+    path: Path,
+    schema: str,
+    tensors: Mapping[str, Tensor],
+    config: Mapping[str, Any],
+    metrics: dict[str, Any],
+    pages: Mapping[str, str] | None = None,
 ) -> str:
     """Write a folder of weights, config and figures whole or not at all, and return its model id.
 
-    model.safetensors and config.yaml, which names the schema, are under the manifest's sha256; metrics.json is not.
+    model.safetensors and config.yaml, which names the schema, are under the manifest's sha256; metrics.json and
+    ``pages``, texts to read by the names of their files, are not.
     """
     from safetensors.torch import save_file
 
@@ -313,6 +320,8 @@ def save_plain(
         save_file({k: v.detach().clone().contiguous() for k, v in tensors.items()}, staging / MODEL_FILE)
         write_yaml(staging / CONFIG_FILE, {"schema": schema, **config})
         write_metrics(staging, metrics)
+        for name, text in (pages or {}).items():
+            (staging / name).write_text(text, encoding="utf-8")
         write_yaml(staging / MANIFEST_FILE, {n: sha256_of(staging / n) for n in (MODEL_FILE, CONFIG_FILE)})
     return sha256_of(path / MANIFEST_FILE)
 

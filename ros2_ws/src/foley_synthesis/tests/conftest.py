@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -54,6 +56,65 @@ def tiny_checkpoint(tiny_dataset: ClipDataset, made_once: Callable[..., Path]) -
         "tiny_checkpoint",
         lambda out: build_checkpoint(tiny_dataset, out, config, encoder_name="colour", model=_TINY),
     )
+
+
+@pytest.fixture(scope="session")
+def generated() -> ModuleType:
+    """The module `hearing/generated.py`: sets of contacts of two materials, for hearing."""
+    spec = importlib.util.spec_from_file_location(
+        "generated", Path(__file__).parent / "hearing" / "generated.py"
+    )
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def tiny_hearing(generated: ModuleType, made_once: Callable[..., Path]) -> Path:
+    """A hearing model of two small members, trained for a few seconds on such a set."""
+    from foley_synthesis.hearing.training.build import build_hearing
+    from foley_synthesis.hearing.training.generated_set import GeneratedSet
+    from foley_synthesis.hearing.training.train_config import HearingTrainConfig
+
+    def make(out: Path) -> None:
+        sets = [
+            GeneratedSet.open(
+                generated.write_set(out.parent / f"hearing_{split}", clips=n, seed=seed, split=split)
+            )
+            for split, n, seed in (("train", 128, 1), ("validation", 200, 2))
+        ]
+        size = {"widths": (8, 8, 16), "blocks": 1, "squeezed": 8, "embedding": 16}
+        config = HearingTrainConfig(
+            minutes=5.0, steps=28, seeds=(0, 1), batch=24, learning_rate=5e-3, validate_every=14, network=size
+        )
+        build_hearing(*sets, out, config)
+
+    return made_once("tiny_hearing", make)
+
+
+@pytest.fixture(scope="session")
+def hearing_of_four(generated: ModuleType, made_once: Callable[..., Path]) -> Path:
+    """One small member that also knows the materials of `tiny_dataset`, two of which it never heard."""
+    from foley_synthesis.hearing.training.build import build_hearing
+    from foley_synthesis.hearing.training.generated_set import GeneratedSet
+    from foley_synthesis.hearing.training.train_config import HearingTrainConfig
+
+    def make(out: Path) -> None:
+        materials = ("wood", "metal", "glass", "plastic", "rubber")
+        sets = [
+            GeneratedSet.open(
+                generated.write_set(
+                    out.parent / f"four_{split}", clips=96, seed=4, split=split, materials=materials
+                )
+            )
+            for split in ("train", "validation")
+        ]
+        size = {"widths": (8, 8), "blocks": 1, "squeezed": 4, "embedding": 8}
+        config = HearingTrainConfig(minutes=5.0, steps=20, batch=16, learning_rate=5e-3, network=size)
+        build_hearing(*sets, out, config)
+
+    return made_once("hearing_of_four", make)
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EPILOG
     parser.add_argument("checkpoint", help="checkpoint folder that knows the materials of FoleySim-1")
+    parser.add_argument(
+        "--hearing",
+        default="",
+        metavar="NAME|DIR",
+        help="a hearing model in place of the heard part of the checkpoint",
+    )
     parser.add_argument("--scenes", type=int, default=6, metavar="N", help="of every variant (default: 6)")
     parser.add_argument(
         "--duration", type=float, default=40.0, metavar="S", help="of every scene (default: 40)"
@@ -54,8 +60,8 @@ def run(args: argparse.Namespace) -> int:
 
     from foley_bringup.interventions import InterventionConfig, check_looks, draw, figures, simulate
     from foley_perception.dataset.schema import DatasetError
-    from foley_synthesis.checkpoint import CorruptCheckpoint
-    from foley_synthesis.hearing.inference.heard_model import HeardModel
+    from foley_synthesis.checkpoint import CorruptCheckpoint, load_checkpoint
+    from foley_synthesis.hearing.inference.opened import hearing_beside
     from foley_synthesis.vis.inference.predictor import Predictor
 
     try:
@@ -64,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
             speeds=tuple(args.speeds), jobs=args.jobs,
         )  # fmt: skip
         predictor = Predictor.load(args.checkpoint, threads=2)
-        heard = HeardModel.load(args.checkpoint, threads=2)
+        heard = hearing_beside(load_checkpoint(args.checkpoint), args.hearing, threads=2)
         check_looks(config, predictor.vocabulary.labels)
         with Progress(console=Console(stderr=True)) as bar:
             total = config.scenes * config.duration_s

@@ -167,6 +167,7 @@ def describe_object(item: ObjectSpec) -> dict[str, Any]:
     return {
         "object_id": item.object_id,
         "material": item.material.name,
+        "youngs_modulus": item.material.youngs_modulus,
         "shape": item.shape,
         "size": list(item.size),
         "wall": item.wall,

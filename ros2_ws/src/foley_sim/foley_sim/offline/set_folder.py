@@ -14,8 +14,13 @@ SET_FILE = "set.json"
 
 
 @contextlib.contextmanager
-def claimed(folder: Path, schema: str, settings: dict[str, Any]) -> Iterator[None]:
+def claimed(
+    folder: Path, schema: str, settings: dict[str, Any], facts: dict[str, Any] | None = None
+) -> Iterator[None]:
     """Make a folder the place of a set, or see that it is that already; others are kept from writing meanwhile.
+
+    Args:
+        facts: further entries of its file, for readers; they follow from the settings and are not compared.
 
     Raises:
         ValueError: it holds a set of other settings, and the message says which; or another process is writing it.
@@ -30,13 +35,13 @@ def claimed(folder: Path, schema: str, settings: dict[str, Any]) -> Iterator[Non
             raise ValueError(
                 f"--out: another process is writing {folder}; wait for it or choose another folder"
             ) from None
-        _settle(folder, schema, settings)
+        _settle(folder, schema, settings, facts or {})
         yield
     finally:
         os.close(directory)  # and with it the lock goes, as it does when the process dies
 
 
-def _settle(folder: Path, schema: str, settings: dict[str, Any]) -> None:
+def _settle(folder: Path, schema: str, settings: dict[str, Any], facts: dict[str, Any]) -> None:
     """Write what the set is, or compare."""
     path = folder / SET_FILE
     try:
@@ -44,7 +49,7 @@ def _settle(folder: Path, schema: str, settings: dict[str, Any]) -> None:
         held = {"schema": said.get("schema"), "settings": dict(said["settings"])}
     except FileNotFoundError:
         partial = path.with_name(f".{SET_FILE}.partial")
-        text = json.dumps({"schema": schema, "settings": settings}, indent=1) + "\n"
+        text = json.dumps({"schema": schema, "settings": settings, **facts}, indent=1) + "\n"
         try:
             partial.write_text(text, encoding="utf-8")
             partial.replace(path)

@@ -41,8 +41,11 @@ class MaterialBelief:
     abstain: bool = False  # too uncertain, or outside of what the model was trained on
     calibrated_for: str = ""  # domain and evidence the probabilities were calibrated on; empty: uncalibrated
     reason: str = ""  # why it abstains; empty where it does not
+    unsure: bool = False  # abstains for nothing but its entropy: calibrated all the same, and fit to be fused
 
     def __post_init__(self) -> None:
+        if self.unsure and not self.abstain:
+            raise ValueError("unsure is true of a belief that does not abstain")
         if self.vocabulary and len(self.probabilities) != len(self.vocabulary):
             raise ValueError(
                 f"probabilities has {len(self.probabilities)} entries, vocabulary has {len(self.vocabulary)}"
@@ -73,9 +76,14 @@ class MaterialBelief:
         """The most probable material."""
         return self.vocabulary[int(np.argmax(self.probabilities))]
 
+    @property
+    def fit(self) -> bool:
+        """Whether it may be fused with others: it answers, or is unsure and knows how much."""
+        return self.unsure or not self.abstain
+
     def abstaining(self, reason: str) -> MaterialBelief:
         """The same numbers, marked as not to be acted on."""
-        return dataclasses.replace(self, abstain=True, reason=reason)
+        return dataclasses.replace(self, abstain=True, reason=reason, unsure=False)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: NaN becomes None."""

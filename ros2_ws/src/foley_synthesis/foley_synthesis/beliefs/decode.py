@@ -22,6 +22,7 @@ def belief_of(output: HeadOutput, calibration: Calibration, vocabulary: tuple[st
         roughness=float(output.roughness[0]),
         hollowness=float(output.hollowness[0]),
         abstain=unsure,
+        unsure=unsure,
         calibrated_for=calibration.calibrated_for,
         reason=f"entropy {entropy:.2f} nat is above {calibration.entropy_threshold:.2f}" if unsure else "",
     )

@@ -1,4 +1,4 @@
-"""One piece of evidence: what one contact, heard or predicted, says about the object it touched."""
+"""One piece of evidence: what one heard contact, or one look before a touch, says about an object."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from foley_synthesis.beliefs.belief import NAN, UNKNOWN, MaterialBelief
 
-Kind = Literal["heard", "predicted"]
-KINDS: tuple[Kind, ...] = ("heard", "predicted")
+Kind = Literal["heard", "seen"]
+KINDS: tuple[Kind, ...] = ("heard", "seen")
+_FORMER_KINDS = {"predicted": "seen"}  # as files of version 1 name them
 # Of a belief, as a file holds them.
 _BELIEF_FIELDS = (
     "probabilities",
@@ -18,6 +19,7 @@ _BELIEF_FIELDS = (
     "roughness",
     "hollowness",
     "abstain",
+    "unsure",
     "calibrated_for",
 )
 
@@ -28,12 +30,15 @@ class EvidenceError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:
-    """What one contact says. ``time_ns`` is the onset (heard) or the predicted contact time."""
+    """What one contact, or the picture of a planned one, says.
+
+    ``time_ns`` is the onset (heard) or the contact time of the plan for which the place was looked at (seen).
+    """
 
     kind: Kind
-    key: str  # contact id (heard) or plan id (predicted): at most one piece of evidence per kind and key
+    key: str  # of the contact or of the plan: an object has at most one piece of evidence per kind and key
     time_ns: int
-    belief: MaterialBelief = UNKNOWN  # of this contact alone
+    belief: MaterialBelief = UNKNOWN  # of this contact, or this look, alone
     action: str = ""  # `tap`, `scratch`, ...; empty if not known
     confidence: float = 1.0  # that there was a contact at all, [0, 1]
     position: tuple[float, float, float] = (NAN, NAN, NAN)  # [m]
@@ -58,7 +63,7 @@ class Evidence:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Evidence:
-        """Inverse of :meth:`to_dict`.
+        """Inverse of :meth:`to_dict`; what was called `predicted` once is `seen`.
 
         Raises:
             EvidenceError: a field is missing, unknown or has the wrong type.
@@ -77,6 +82,7 @@ class Evidence:
                 else:
                     values[name] = NAN if value is None else value
             belief = MaterialBelief(**{name: values.pop(name) for name in _BELIEF_FIELDS if name in values})
+            values["kind"] = _FORMER_KINDS.get(values["kind"], values["kind"])
             return cls(**{**values, "time_ns": int(values["time_ns"])}, belief=belief)
         except (TypeError, ValueError, KeyError) as error:
             raise EvidenceError(f"cannot be read: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -15,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_synthesis.beliefs.evidence import Evidence, EvidenceError
-from foley_synthesis.beliefs.fusion import FusedBelief, FusionConfig, fuse
+from foley_synthesis.beliefs.fusion import FusedBelief, FusionConfig, fuse, newest_sight
 
-SCHEMA = 1
+SCHEMA = 2  # version 1 called sight `predicted`, kept several looks at an object and forgot them at a touch
+_READ = (1, SCHEMA)
 _ANONYMOUS = re.compile(r"object_\d+")
 _PLACE = re.compile(r"place_\d+")
 _HEIGHT_M = 0.03  # contacts on different levels are on different objects
@@ -28,6 +30,13 @@ class StateError(ValueError):
     """A state file that cannot be used; the message says why."""
 
 
+def _of_another(item: Evidence) -> Evidence:
+    """What another model heard, as evidence that abstains; what was seen stays as it is."""
+    if item.kind != "heard" or (item.belief.abstain and not item.belief.unsure):
+        return item
+    return dataclasses.replace(item, belief=item.belief.abstaining("heard by another model"))
+
+
 class BeliefStore:
     """Evidence per object, bounded; not thread-safe (its owner's worker is the only user).
 
@@ -35,7 +44,7 @@ class BeliefStore:
         vocabulary: labels that all probabilities refer to.
         fusion: how evidence adds up.
         same_object_radius_m: contacts without an object id that are this close to an object belong to it.
-        max_evidence: pieces kept per object and kind; the oldest go first.
+        max_evidence: heard contacts kept per object; the oldest go first. Of sight there is one piece.
         max_objects: objects kept; the one with the oldest newest evidence goes first.
     """
 
@@ -112,7 +121,8 @@ class BeliefStore:
         return f"place_{self._named}"
 
     def add(self, object_id: str, item: Evidence) -> None:
-        """Add one piece; it replaces an older one of the same kind and key.
+        """Add one piece. What was heard replaces an older one of the same key; of what was seen the newest stays,
+        which one that is not fit to be fused never replaces.
 
         Raises:
             EvidenceError: no object, or probabilities over another vocabulary.
@@ -123,40 +133,38 @@ class BeliefStore:
         if count and count != len(self.vocabulary):
             raise EvidenceError(f"{count} probabilities for a vocabulary of {len(self.vocabulary)} labels")
         items = [o for o in self._evidence.get(object_id, ()) if (o.kind, o.key) != (item.kind, item.key)]
-        items.append(item)
+        items = newest_sight([*items, item])
         items.sort(key=lambda o: o.time_ns)
-        same_kind = [o for o in items if o.kind == item.kind]
-        if len(same_kind) > self._max_evidence:
-            items.remove(same_kind[0])
+        heard = [o for o in items if o.kind == "heard"]
+        if len(heard) > self._max_evidence:
+            items.remove(heard[0])
         self._evidence[object_id] = items
         if len(self._evidence) > self._max_objects:
             oldest = min(self._evidence, key=lambda name: max(o.time_ns for o in self._evidence[name]))
             del self._evidence[oldest]
 
-    def forget_predicted(self, *, plan_id: str, time_ns: int, within_s: float) -> int:
-        """Drop predicted evidence that a heard contact has overtaken: same plan, or about the same time."""
-        dropped = 0
-        for name, items in list(self._evidence.items()):
-            kept = [
-                o
-                for o in items
-                if o.kind != "predicted"
-                or not ((plan_id and o.key == plan_id) or abs(o.time_ns - time_ns) <= within_s * 1e9)
-            ]
-            dropped += len(items) - len(kept)
-            if kept:
-                self._evidence[name] = kept
-            else:
-                del self._evidence[name]
-        return dropped
+    def name_places(
+        self,
+        object_id: str,
+        position: Sequence[float],
+        *,
+        time_ns: int = 0,
+        within_s: float = 0.0,
+        within_m: float = 0.0,
+    ) -> None:
+        """Give what was seen of a place without a name to the object that a contact found there.
 
-    def name_places(self, object_id: str, position: Sequence[float]) -> None:
-        """Give what was predicted for a place without a name to the object that a contact found there."""
+        Args:
+            time_ns: of the contact; what was seen for a contact planned for about that time, not further than
+                ``within_m``, is of the same object as well: a hand does not touch exactly where it was meant to.
+        """
         if len(position) != 3 or not all(math.isfinite(v) for v in position):
             return
         point = np.asarray(position, dtype=np.float64)
         for place in [name for name in self._evidence if _PLACE.fullmatch(name) and name != object_id]:
-            if self._distance(place, point) <= self._radius:
+            items = self._evidence[place]
+            meant = all(o.kind == "seen" and abs(o.time_ns - time_ns) <= within_s * 1e9 for o in items)
+            if self._distance(place, point) <= (max(self._radius, within_m) if meant else self._radius):
                 for item in self._evidence.pop(place):
                     self.add(object_id, item)
 
@@ -186,10 +194,14 @@ class BeliefStore:
             Path(temporary).unlink(missing_ok=True)
             raise
 
-    def restore(self, path: Path) -> int:
+    def restore(self, path: Path, *, model_id: str = "") -> int:
         """Read what :meth:`save` wrote and return the number of objects; all or nothing.
 
-        Evidence of an earlier checkpoint is kept as long as the labels are the same.
+        Files of version 1 are read as well.
+
+        Args:
+            model_id: of what hears now. What another model heard stays as evidence that abstains: nobody has measured
+                how it adds up with what this one hears. Empty: whoever heard it is believed.
 
         Raises:
             StateError: not a state file, of another schema, or over another vocabulary.
@@ -197,18 +209,22 @@ class BeliefStore:
         """
         try:
             data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            if data["schema"] != SCHEMA:
-                raise StateError(f"{path}: schema is {data['schema']}, expected {SCHEMA}")
+            if data["schema"] not in _READ:
+                raise StateError(
+                    f"{path}: schema is {data['schema']}, known are {', '.join(map(str, _READ))}"
+                )
             if tuple(data["vocabulary"]) != self.vocabulary:
                 raise StateError(
                     f"{path}: beliefs are over the labels {data['vocabulary']}, not {self.vocabulary}"
                 )
             restored = {
-                str(name): [Evidence.from_dict(item) for item in items]
+                str(name): newest_sight(Evidence.from_dict(item) for item in items)
                 for name, items in data["objects"].items()
                 if items
             }
             named = int(data["named"])
+            if model_id and data["model_id"] != model_id:
+                restored = {name: [_of_another(item) for item in items] for name, items in restored.items()}
         except StateError:
             raise
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 from foley_common.metrics_file import write_metrics
+from foley_synthesis.commands import evaluate_fusion, evaluate_hearing
+from foley_synthesis.hearing.inference.opened import DEFAULT_HEARING, HEARD_PART
 
-HELP = "measure a checkpoint on held-out contacts, with intervals and simple baselines"
+HELP = "measure a checkpoint on held-out contacts, or hearing on real recordings, beside simple methods"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,13 +20,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "examples:\n"
         "  foley evaluate out/checkpoint out/dataset\n"
         "  foley evaluate out/checkpoint out/dataset --require-above-chance\n"
-        "  foley evaluate shipped out/dataset --out out/evaluate-shipped"
+        "  foley evaluate shipped out/dataset --out out/evaluate-shipped\n"
+        "  foley evaluate fusion out/validation --test out/dataset        # how sight and hearing add up\n"
+        "  foley evaluate hearing --real recordings --sets out/sets/test=FoleySim-1 --train out/hearing_train\n"
     )
-    parser.add_argument("checkpoint", help="checkpoint folder, or `shipped` for the one in the package")
-    parser.add_argument("dataset", type=Path, help="folder written by `foley dataset build`")
+    parser.add_argument(
+        "checkpoint",
+        help="checkpoint folder, or `shipped` for the one in the package; `hearing` alone: models of hearing on real "
+        "recordings and simulated contacts; `fusion`: fit how sight and hearing add up to the validation "
+        "split of a data set",
+    )
+    parser.add_argument("dataset", type=Path, nargs="?", help="folder written by `foley dataset build`")
+    parser.add_argument(
+        "--hearing",
+        default="",
+        metavar="NAME|DIR",
+        help="what is measured as `heard` (and for `foley evaluate fusion` what hears): a hearing model; "
+        f"`{HEARD_PART}`: the heard part of the checkpoint (default: {DEFAULT_HEARING})",
+    )
     parser.add_argument("--split", default="test", choices=("train", "validation", "test"))
     parser.add_argument(
-        "--out", type=Path, default=Path("out/evaluate"), help="for metrics.json and confusion.png"
+        "--out",
+        type=Path,
+        help="for metrics.json, tables and pictures (default: out/evaluate, out/hearing or out/fusion)",
     )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--replicates", type=int, default=1000, help="of the bootstrap")
@@ -39,6 +57,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="exit 1 unless the lower ends of heard and planned accuracy are above chance",
     )
+    evaluate_hearing.configure(parser.add_argument_group("for `foley evaluate hearing`"))
+    evaluate_fusion.configure(parser.add_argument_group("for `foley evaluate fusion`"))
 
 
 _MEASURED_BY = {
@@ -71,54 +91,66 @@ def run(args: argparse.Namespace) -> int:
     from foley_synthesis.threads import sleep_while_waiting
 
     sleep_while_waiting()
+    try:
+        if args.dataset is None:
+            if args.checkpoint == "hearing":
+                return evaluate_hearing.run(args)
+            raise ValueError("which dataset? `foley evaluate --help` has examples")
+        return evaluate_fusion.run(args) if args.checkpoint == "fusion" else _of_dataset(args)
+    except (ValueError, OSError) as error:  # CorruptCheckpoint and DatasetError are of these
+        print(f"foley evaluate: error: {error}", file=sys.stderr)
+        return 2
+
+
+def _of_dataset(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
     from foley_perception.commands.opened_dataset import open_complete
-    from foley_perception.dataset.reader import DatasetError
-    from foley_synthesis.checkpoint import CorruptCheckpoint, load_checkpoint
+    from foley_synthesis.checkpoint import load_checkpoint
     from foley_synthesis.evaluation.checkpoint.evaluate import evaluate
     from foley_synthesis.evaluation.checkpoint.report import save_confusion, tables
+    from foley_synthesis.hearing.inference.opened import hearing_beside
 
-    console = Console()
-    try:
-        _check_kind(args.checkpoint)
-        checkpoint = load_checkpoint(args.checkpoint)
-        dataset = open_complete(args.dataset)
-        with Progress(console=console, transient=True) as bar:
-            task = bar.add_task("features", total=len(dataset.clips))
-            evaluation = evaluate(
-                checkpoint,
-                dataset,
-                split=args.split,
-                threads=args.threads,
-                replicates=args.replicates,
-                seed=args.seed,
-                progress=lambda done, _: bar.update(task, completed=done),
-            )
-        args.out.mkdir(parents=True, exist_ok=True)
-        metrics = {
-            "checkpoint_sha256": checkpoint.model_id,
-            "dataset_fingerprint": dataset.fingerprint,
-            "split": args.split,
-            **evaluation.to_dict(),
-        }
-        write_metrics(args.out, metrics)
-        save_confusion(evaluation, args.out / "confusion.png")
-        if args.record:
-            write_metrics(checkpoint.path, {**checkpoint.metrics, "evaluation": metrics})
-    except (CorruptCheckpoint, DatasetError, ValueError, OSError) as error:
-        print(f"foley evaluate: error: {error}", file=sys.stderr)
-        return 2
+    console, out = Console(), args.out or Path("out/evaluate")
+    _check_kind(args.checkpoint)
+    checkpoint = load_checkpoint(args.checkpoint)
+    dataset = open_complete(args.dataset)
+    hearing = hearing_beside(checkpoint, args.hearing, threads=args.threads)
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("features", total=len(dataset.clips))
+        evaluation = evaluate(
+            checkpoint,
+            dataset,
+            hearing=None if hearing.model_id == checkpoint.model_id else hearing,
+            split=args.split,
+            threads=args.threads,
+            replicates=args.replicates,
+            seed=args.seed,
+            progress=lambda done, _: bar.update(task, completed=done),
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    metrics = {
+        "checkpoint_sha256": checkpoint.model_id,
+        "hearing_sha256": hearing.model_id,
+        "dataset_fingerprint": dataset.fingerprint,
+        "split": args.split,
+        **evaluation.to_dict(),
+    }
+    write_metrics(out, metrics)
+    save_confusion(evaluation, out / "confusion.png")
+    if args.record:
+        write_metrics(checkpoint.path, {**checkpoint.metrics, "evaluation": metrics})
     console.print(
         f"{metrics['contacts']} contacts with {metrics['objects']} objects in {metrics['scenes']} scenes, "
         f"split `{args.split}`; model {checkpoint.model_id[:12]}"
+        + (f", hearing {hearing.model_id[:12]}" if hearing.model_id != checkpoint.model_id else "")
     )
     for table in tables(evaluation):
         console.print(table)
     for note in evaluation.notes:
         console.print(f"note: {note}")
-    console.print(f"figures in {args.out / 'metrics.json'}")
+    console.print(f"figures in {out / 'metrics.json'}")
     if args.require_above_chance and not evaluation.above_chance():
         print("foley evaluate: heard or planned accuracy is not above chance", file=sys.stderr)
         return 1

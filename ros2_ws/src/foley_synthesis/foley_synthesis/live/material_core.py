@@ -1,6 +1,6 @@
-"""From heard and predicted contacts to beliefs about objects, predicates and surprise.
+"""From what is heard of contacts and seen before them to beliefs about objects, predicates and surprise.
 
-The model is handed in: anything with the ``predict`` of `hearing.inference.heard_model.HeardModel`.
+The model is handed in: see `hearing.inference.opened`.
 All public methods may be called from any thread.
 """
 
@@ -12,7 +12,6 @@ import math
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from foley_synthesis.beliefs.expressions import Facts
 from foley_synthesis.beliefs.fusion import FusedBelief, FusionConfig
 from foley_synthesis.beliefs.predicates import PredicateSpec, PredicateTable, PredicateValue
 from foley_synthesis.beliefs.store import BeliefStore
+from foley_synthesis.hearing.inference.opened import HearsMaterial
 from foley_synthesis.live.contact import ExpectedSound, distance_m
 from foley_synthesis.live.contact_queue import HeardSound
 from foley_synthesis.metrics import surprise
@@ -31,14 +31,6 @@ from foley_synthesis.metrics import surprise
 NAN = float("nan")
 MATCH_S = 0.25  # a prediction belongs to a contact this near in time ...
 MATCH_M = 0.15  # ... and, where both places are known, in space
-
-
-class HearsMaterial(Protocol):
-    """What the core needs of a heard model."""
-
-    def predict(
-        self, samples: NDArray[np.float32], sample_rate: int, *, onset_s: float | None = None
-    ) -> MaterialBelief: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +64,8 @@ class MaterialCore:
         specs: the predicates.
         calibration: distances of expected contacts, for the surprise; may be empty.
         surprise_level: percentile above which a contact is surprising.
+        sight_model: id of the only model whose sight the fusion holds for; empty: any.
+        note: what is to be known of the fusion; empty: nothing.
     """
 
     def __init__(
@@ -84,7 +78,10 @@ class MaterialCore:
         calibration: NDArray[np.float64] | Sequence[float] = (),
         surprise_level: float = 0.95,
         same_object_radius_m: float = 0.06,
+        sight_model: str = "",
+        note: str = "",
     ) -> None:
+        self.sight_model, self.note = sight_model, note
         self._heard = heard
         self._calibration = np.asarray(calibration, dtype=np.float64)
         self._level = surprise_level
@@ -107,8 +104,6 @@ class MaterialCore:
             contact = dataclasses.replace(sound.contact, object_id=name)
             if not name:
                 return ContactOutcome(contact, belief, FusedBelief(), surprised)
-            plan_id = contact.plan_id or (match.plan_id if match is not None else "")
-            self._store.forget_predicted(plan_id=plan_id, time_ns=contact.time_ns, within_s=MATCH_S)
             evidence = Evidence(
                 "heard",
                 contact.contact_id,
@@ -119,20 +114,22 @@ class MaterialCore:
                 contact.position,
             )
             self._store.add(name, evidence)
-            self._store.name_places(name, contact.position)
+            self._store.name_places(
+                name, contact.position, time_ns=contact.time_ns, within_s=MATCH_S, within_m=MATCH_M
+            )
             self._percentiles[name] = surprised.percentile if surprised is not None else NAN
             if surprised is not None:
                 surprised = dataclasses.replace(surprised, contact=contact)
             return ContactOutcome(contact, belief, self._store.belief(name), surprised)
 
-    def add_predicted(self, evidence: Evidence, object_id: str) -> tuple[str, FusedBelief] | None:
-        """Take in predicted evidence; None if it belongs to no object or was heard meanwhile."""
+    def see(self, evidence: Evidence, object_id: str) -> tuple[str, FusedBelief] | None:
+        """Take in what a planned contact's picture says of its place; None where that belongs to no object.
+
+        It stays when the object is touched: the newest look counts beside all that was heard.
+        """
         with self._lock:
             name = self._store.resolve(object_id, evidence.position)
-            if not name or any(
-                o.kind == "heard" and abs(o.time_ns - evidence.time_ns) <= MATCH_S * 1e9
-                for o in self._store.evidence(name)
-            ):
+            if not name:
                 return None
             self._store.add(name, evidence)
             return name, self._store.belief(name)
@@ -156,6 +153,21 @@ class MaterialCore:
         with self._lock:
             return self._store.objects
 
+    def sight(self) -> dict[str, int]:
+        """Of how many objects sight says something, abstains, and says nothing at all."""
+        with self._lock:
+            looks = [
+                [item for item in self._store.evidence(name) if item.kind == "seen"]
+                for name in self._store.objects
+            ]
+        abstaining = sum(look[0].belief.abstain for look in looks if look)
+        missing = sum(not look for look in looks)
+        return {
+            "objects_seen": len(looks) - missing - abstaining,
+            "objects_of_unsure_sight": abstaining,
+            "objects_without_sight": missing,
+        }
+
     def belief(self, object_id: str) -> FusedBelief:
         with self._lock:
             return self._store.belief(object_id)
@@ -176,10 +188,10 @@ class MaterialCore:
         with self._lock:
             self._store.save(path, model_id=model_id)
 
-    def restore(self, path: Path) -> int:
+    def restore(self, path: Path, *, model_id: str = "") -> int:
         """See :meth:`BeliefStore.restore`."""
         with self._lock:
-            return self._store.restore(path)
+            return self._store.restore(path, model_id=model_id)
 
     # ---- inside ----------------------------------------------------------------------------------------
     def _match(self, contact: Contact) -> ExpectedSound | None:

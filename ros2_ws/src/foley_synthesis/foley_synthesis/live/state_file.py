@@ -14,7 +14,7 @@ class BeliefFile:
     def __init__(self, path: str) -> None:
         self.path = Path(path).expanduser() if path else None
 
-    def restore(self, core: MaterialCore) -> tuple[bool, str]:
+    def restore(self, core: MaterialCore, model_id: str) -> tuple[bool, str]:
         """Whether all is well, and a sentence for the log (empty: nothing to say).
 
         A file that is damaged, or of another vocabulary, leaves the core without beliefs.
@@ -22,7 +22,7 @@ class BeliefFile:
         if self.path is None or not self.path.exists():
             return True, ""
         try:
-            count = core.restore(self.path)
+            count = core.restore(self.path, model_id=model_id)
         except (StateError, OSError) as error:
             return False, f"beliefs are not restored, starting without any: {error}"
         return True, f"beliefs about {count} objects restored from {self.path}"

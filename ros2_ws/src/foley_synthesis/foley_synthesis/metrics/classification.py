@@ -49,24 +49,28 @@ def brier_score(probabilities: NDArray[np.floating], truth: NDArray[np.integer])
     return float(brier_score_loss(truth[known], probabilities[known], labels=labels, scale_by_half=False))
 
 
-def log_loss(probabilities: NDArray[np.floating], truth: NDArray[np.integer]) -> float:
+def log_loss(
+    probabilities: NDArray[np.floating],
+    truth: NDArray[np.integer],
+    weights: NDArray[np.floating] | None = None,
+) -> float:
     """Mean negative log likelihood [nat]."""
     known = truth >= 0
     p = probabilities[known][np.arange(int(known.sum())), truth[known]]
-    return float(-np.log(np.maximum(p, 1e-12)).mean())
+    loss = -np.log(np.maximum(p, 1e-12))
+    return float(loss.mean() if weights is None else np.average(loss, weights=weights[known]))
 
 
 def expected_calibration_error(
-    probabilities: NDArray[np.floating], truth: NDArray[np.integer], bins: int = 10
+    probabilities: NDArray[np.floating],
+    truth: NDArray[np.integer],
+    bins: int = 10,
+    weights: NDArray[np.floating] | None = None,
 ) -> float:
     """Difference of confidence and accuracy, averaged over bins of equal width by their share."""
     known = truth >= 0
     p = probabilities[known]
-    confidence, right = p.max(axis=1), p.argmax(axis=1) == truth[known]
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    error = 0.0
-    for b in range(bins):
-        inside = which == b
-        if inside.any():
-            error += inside.mean() * abs(confidence[inside].mean() - right[inside].mean())
-    return float(error)
+    w = np.ones(len(p)) if weights is None else weights[known]
+    apart = p.max(axis=1) - (p.argmax(axis=1) == truth[known])
+    which = np.minimum((p.max(axis=1) * bins).astype(int), bins - 1)
+    return float(np.abs(np.bincount(which, w * apart, minlength=bins)).sum() / w.sum())

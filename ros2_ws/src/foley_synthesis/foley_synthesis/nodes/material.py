@@ -1,4 +1,4 @@
-"""`material`: contacts and their sound to material estimates, predicates and surprise.
+"""`material`: contacts, their sound and what was seen before them to material estimates, predicates and surprise.
 
     mic/audio ----------> ring ----+
     contacts  ----------> queue ---+--> worker: model, fusion --> material_estimates, predicates, surprise
@@ -25,7 +25,7 @@ from foley_ros.node import FoleyNode, run
 from foley_ros.polling import Poller
 from foley_ros.preload import preload
 from foley_synthesis import checkpoint
-from foley_synthesis.hearing.inference.heard_model import HeardModel
+from foley_synthesis.hearing.inference.opened import hearing_beside
 from foley_synthesis.live.config import MaterialConfig
 from foley_synthesis.live.contact_queue import ContactQueue, HeardSound
 from foley_synthesis.live.loading import make_material_core
@@ -50,11 +50,13 @@ class MaterialNode(FoleyNode[MaterialConfig]):
     # ---- life cycle ------------------------------------------------------------------------------------
     def setup(self, config: MaterialConfig) -> None:
         content = checkpoint.load_checkpoint(config.checkpoint or None)
-        self._model = HeardModel(content, threads=config.threads)
+        self._model = hearing_beside(content, config.hearing, threads=config.threads)
         self._model.warm_up()
         self._core = make_material_core(self._model, content, config)
+        if self._core.note:
+            self.get_logger().warning(self._core.note)
         self._file = BeliefFile(config.state_file)
-        well, said = self._file.restore(self._core)
+        well, said = self._file.restore(self._core, self._model.model_id)
         if said:
             (self.get_logger().info if well else self.get_logger().warning)(said)
         self._ring = AudioRing(config.sample_rate)
@@ -63,14 +65,14 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         self._queue = ContactQueue(
             self._ring, before_s=config.before_s, after_s=config.after_s, patience_s=config.patience_s
         )
-        self._output = MaterialOutput(self, self.entities, content)
+        self._output = MaterialOutput(self, self.entities, self._model)
         self.start_worker(finish=True)
         subscribe = self.entities.subscribe
         poller = Poller(self.entities, POLL_PERIOD_S, after=self._hand_over)
         poller.subscribe(topics.MICROPHONE, self._on_audio)
         subscribe(topics.CONTACTS, self._on_contact)
         subscribe(topics.PREDICTED_AUDIO, self._on_expected)
-        subscribe(topics.PREDICTED_MATERIAL, self._on_predicted)
+        subscribe(topics.PREDICTED_MATERIAL, self._on_sight)
         self.entities.service(GetPredicates, "~/get_predicates", self._on_get_predicates)
         self.entities.timer(config.snapshot_period_s, self._request_snapshot)
         self._output.vocabulary()
@@ -89,10 +91,12 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             "contacts_heard": self._contacts_heard,
             "contacts_without_sound": self._contacts_unheard,
             "objects": len(self._core.objects),
+            **self._core.sight(),
             "audio_gaps": statistics.gaps,
             "audio_samples_lost": statistics.lost_samples,
             "jobs_dropped": self.dropped_jobs,
             "model_id": self._model.model_id,
+            "note": self._core.note,
         }
 
     def problems(self) -> list[str]:
@@ -140,9 +144,9 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             self.report(topic, str(error))
             return None
 
-    def _on_predicted(self, message: MaterialEstimate) -> None:
+    def _on_sight(self, message: MaterialEstimate) -> None:
         if self.active:
-            self.put(lambda: self._add_predicted(message))
+            self.put(lambda: self._see(message))
 
     def _hand_over(self) -> None:
         if self.active and len(self._queue):
@@ -178,12 +182,18 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         else:
             self.faults.clear("state_file")
 
-    def _add_predicted(self, message: MaterialEstimate) -> None:
-        evidence = convert.predicted_evidence_of(message, self._model.vocabulary)
-        added = self._core.add_predicted(evidence, message.object_id)
-        if added is not None:
-            self._output.fused(*added, message.header.frame_id)
-            self._snapshot()
+    def _see(self, message: MaterialEstimate) -> None:
+        topic, model_id = topics.PREDICTED_MATERIAL.name, self._core.sight_model
+        sight = self._read(topic, lambda m: convert.sight_of(m, self._model.vocabulary, model_id), message)
+        if sight is None:
+            return
+        believed = self._core.see(sight, message.object_id)
+        if believed is None:
+            self.report(topic, "sight of neither an object nor a place: nobody knows of what")
+            return
+        self.faults.clear(topic)
+        self._output.fused(*believed, message.header.frame_id)
+        self._snapshot()
 
     def _snapshot(self, *, always: bool = False) -> None:
         if self.active:

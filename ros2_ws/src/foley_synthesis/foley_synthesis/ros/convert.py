@@ -84,16 +84,24 @@ def expected_of(message: PredictedAudio) -> ExpectedSound | None:
     )
 
 
-def predicted_evidence_of(message: MaterialEstimate, vocabulary: Vocabulary) -> Evidence:
-    """Evidence of a prediction. Its key is its contact time: one prediction per planned contact counts.
+def sight_of(message: MaterialEstimate, vocabulary: Vocabulary, model_id: str = "") -> Evidence:
+    """What was seen of the place of a planned contact.
+
+    Args:
+        model_id: of the only model that is believed; empty: any of this vocabulary.
 
     Raises:
-        ConversionError: another vocabulary, no time, or numbers that cannot be evidence.
+        ConversionError: another vocabulary or model, no time, or numbers that cannot be evidence.
     """
     if message.vocabulary != vocabulary_name(vocabulary):
         raise convert.ConversionError(
             f"predicted_material is over `{message.vocabulary}`, this node's checkpoint has "
             f"`{vocabulary_name(vocabulary)}`: give both nodes the same checkpoint"
+        )
+    if model_id and message.model_id and message.model_id != model_id:
+        raise convert.ConversionError(
+            f"predicted_material is of model `{message.model_id[:12]}`, how sight adds to hearing was fitted for "
+            f"`{model_id[:12]}`: give both nodes the same checkpoint, or set `fusion` to log_linear"
         )
     time_ns = convert.to_ns(message.header.stamp)
     if time_ns <= 0:
@@ -103,8 +111,8 @@ def predicted_evidence_of(message: MaterialEstimate, vocabulary: Vocabulary) -> 
     std = float(message.log10_youngs_modulus_std)
     try:
         return Evidence(
-            kind="predicted",
-            key=f"predicted@{time_ns}",
+            kind="seen",
+            key=f"seen@{time_ns}",
             time_ns=time_ns,
             belief=MaterialBelief(
                 _normalised(message.probabilities),
@@ -115,6 +123,8 @@ def predicted_evidence_of(message: MaterialEstimate, vocabulary: Vocabulary) -> 
                 hollowness=float(message.hollowness),
                 abstain=bool(message.abstain),
                 calibrated_for=message.calibrated_for,
+                # Sight abstains for its entropy alone; without a calibration nobody knows what that entropy is worth.
+                unsure=bool(message.abstain and message.calibrated_for),
             ),
             position=point_of(message.position),
         )

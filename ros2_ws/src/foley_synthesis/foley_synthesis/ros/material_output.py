@@ -9,7 +9,7 @@ from foley_msgs.srv import GetPredicates
 from foley_ros.entities import Entities
 from foley_synthesis.beliefs.fusion import FusedBelief
 from foley_synthesis.beliefs.predicates import PredicateValue
-from foley_synthesis.checkpoint import Checkpoint
+from foley_synthesis.hearing.inference.opened import HearsMaterial
 from foley_synthesis.live.material_core import ContactOutcome, MaterialCore
 from foley_synthesis.ros import convert
 
@@ -17,10 +17,10 @@ from foley_synthesis.ros import convert
 class MaterialOutput:
     """`material_estimates`, `predicates`, `surprise` and `vocabulary`. Publishes from any one thread."""
 
-    def __init__(self, node: Node, entities: Entities, content: Checkpoint) -> None:
+    def __init__(self, node: Node, entities: Entities, hearing: HearsMaterial) -> None:
         self._node = node
-        self._vocabulary = content.vocabulary
-        self._model_id, self._model_domain = content.model_id, content.domain
+        self._vocabulary = hearing.vocabulary
+        self._model_id, self._model_domain = hearing.model_id, hearing.domain
         self._estimates = entities.publish(topics.MATERIAL_ESTIMATES)
         self._predicates = entities.publish(topics.PREDICATES)
         self._surprise = entities.publish(topics.SURPRISE)

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 
+from foley_synthesis.beliefs.answers import AnswerRule
 from foley_synthesis.beliefs.belief import MaterialBelief, entropy_of
 from foley_synthesis.beliefs.evidence import Evidence
 from foley_synthesis.beliefs.fusion import FusionConfig, effective_number, fuse
@@ -24,8 +25,8 @@ def heard(key: str = "c1", p: tuple[float, ...] = WOOD, **more: object) -> Evide
     return Evidence(**fields, belief=belief)  # type: ignore[arg-type]
 
 
-def predicted(key: str = "p1", p: tuple[float, ...] = WOOD, **more: object) -> Evidence:
-    return heard(key, p, kind="predicted", **more)
+def seen(key: str = "p1", p: tuple[float, ...] = WOOD, **more: object) -> Evidence:
+    return heard(key, p, kind="seen", **more)
 
 
 @pytest.mark.parametrize(
@@ -87,17 +88,99 @@ def test_std_has_a_floor() -> None:
     assert fuse(pieces, INDEPENDENT).belief.log10_e_std == INDEPENDENT.min_log10_e_std
 
 
-def test_heard_dominates_predicted() -> None:
-    against = [predicted(f"p{i}", (0.02, 0.9, 0.08)) for i in range(10)]
-    belief = fuse([heard(p=(0.8, 0.15, 0.05)), *against])
-    assert int(np.argmax(belief.belief.probabilities)) == 0
-    assert (belief.contacts_heard, belief.contacts_predicted) == (1, 10)
+def test_sight_multiplies_with_what_was_heard() -> None:
+    belief = fuse([heard(p=(0.5, 0.4, 0.1)), seen(p=(0.2, 0.7, 0.1))])
+    product = np.array([0.10, 0.28, 0.01])
+    assert belief.belief.probabilities == pytest.approx(product / product.sum())
+    assert (belief.contacts_heard, belief.contacts_predicted) == (1, 1)
 
 
-def test_predicted_alone_is_softer_than_its_source() -> None:
-    belief = fuse([predicted(p=(0.8, 0.1, 0.1))], FusionConfig(abstain_below=0.0))
-    assert 1 / 3 < belief.belief.probabilities[0] < 0.8
-    assert belief.belief.calibrated_for == ""
+def test_sight_is_weighted() -> None:
+    config = FusionConfig(sight_weight=0.5, temperature=2.0, abstain_below=0.0)
+    belief = fuse([heard(p=(0.5, 0.4, 0.1)), seen(p=(0.2, 0.7, 0.1))], config)
+    product = np.array([0.5, 0.4, 0.1]) ** 0.5 * np.array([0.2, 0.7, 0.1]) ** 0.25
+    assert belief.belief.probabilities == pytest.approx(product / product.sum())
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_only_the_newest_look_counts_however_often_one_looked(backwards: bool) -> None:
+    looks = [seen(f"p{i}", (0.9, 0.05, 0.05), time_ns=i) for i in range(9)]
+    looks.append(seen("newest", (0.1, 0.8, 0.1), time_ns=20))
+    belief = fuse(looks[::-1] if backwards else looks, FusionConfig(abstain_below=0.0))
+    assert belief.belief.probabilities == pytest.approx((0.1, 0.8, 0.1))
+    assert (belief.contacts_heard, belief.contacts_predicted, belief.newest_ns) == (0, 1, 20)
+
+
+def test_a_look_that_abstains_hides_no_earlier_one_and_says_nothing() -> None:
+    doubtful = seen("p2", (0.0, 0.0, 1.0), time_ns=20, abstain=True)
+    both = fuse([heard(), seen(), doubtful])
+    assert both.belief.probabilities == fuse([heard(), seen()]).belief.probabilities
+    alone = fuse([heard(), doubtful])
+    assert alone.belief.probabilities == pytest.approx(WOOD) and alone.contacts_predicted == 1
+
+
+def test_what_is_unsure_is_used_and_is_no_answer_alone() -> None:
+    unsure = seen(p=(0.45, 0.45, 0.1), abstain=True, unsure=True)
+    both = fuse([heard(p=(0.5, 0.25, 0.25)), unsure])
+    product = np.array([0.5, 0.25, 0.25]) * np.array([0.45, 0.45, 0.1])
+    assert both.belief.probabilities == pytest.approx(product / product.sum()) and not both.belief.abstain
+    assert fuse([unsure]).belief.abstain
+    ruled = FusionConfig(answers=(AnswerRule(0, True, 0.4, 0.2, 9, 9),))
+    assert not fuse([unsure], ruled).belief.abstain, "the rule says how often such beliefs are right"
+    assert not unsure.belief.abstaining("clipped").fit
+
+
+# ---- answers -----------------------------------------------------------------------------------------------
+RULES = (
+    AnswerRule(1, False),
+    AnswerRule(2, False, 0.8, 0.2, 20, 40),
+    AnswerRule(1, True, 0.5, 0.2, 30, 40),
+)
+BOUNDED = FusionConfig(heard_correlation=1.0, answers=RULES, calibrated_for="sim")
+
+
+@pytest.mark.parametrize(
+    ("evidence", "answered"),
+    [
+        ([heard(p=(0.99, 0.005, 0.005))], False),  # such answers have no bound
+        ([heard("a", (0.79, 0.2, 0.01)), heard("b", (0.79, 0.2, 0.01))], False),
+        ([heard("a", (0.81, 0.18, 0.01)), heard("b", (0.81, 0.18, 0.01))], True),
+        ([heard(f"c{i}", (0.81, 0.18, 0.01)) for i in range(9)], True),  # as two
+        ([heard(p=(0.5, 0.3, 0.2)), seen(p=(0.5, 0.3, 0.2))], True),
+        ([seen(p=(0.99, 0.005, 0.005))], False),  # there is no rule for sight alone
+        ([heard(p=(0.5, 0.3, 0.2)), seen(p=(0.9, 0.05, 0.05), abstain=True)], False),  # as heard alone
+        ([seen(p=(0.99, 0.005, 0.005)), heard("a", abstain=True), heard("b", abstain=True)], False),
+    ],
+)
+def test_an_answer_needs_a_bound_on_its_risk(evidence: list[Evidence], answered: bool) -> None:
+    fused = fuse(evidence, BOUNDED).belief
+    assert fused.abstain != answered and bool(fused.reason) != answered
+
+
+def test_calibrated_for_is_what_was_calibrated() -> None:
+    one = heard(calibrated_for="sim: one heard contact")
+    assert fuse([one], BOUNDED).belief.calibrated_for == "sim, one heard contact"
+    assert fuse([one, seen()], BOUNDED).belief.calibrated_for == "sim, sight and one heard contact"
+    many = [heard(f"c{i}") for i in range(5)]
+    assert fuse(many, BOUNDED).belief.calibrated_for == "sim, 2 or more heard contacts"
+    assert fuse([seen()], BOUNDED).belief.calibrated_for == ""
+    assert fuse([heard(abstain=True)], BOUNDED).belief.calibrated_for == ""
+    assert fuse([one, seen()]).belief.calibrated_for == ""
+
+
+def test_without_any_rule_nothing_is_an_answer() -> None:
+    assert fuse([heard(p=(1.0, 0.0, 0.0)), seen(p=(1.0, 0.0, 0.0))], FusionConfig(answers=())).belief.abstain
+
+
+@pytest.mark.parametrize("heard_and_seen", [(0, False), (-1, True)])
+def test_a_rule_without_evidence_is_refused(heard_and_seen: tuple[int, bool]) -> None:
+    with pytest.raises(ValueError, match="heard is"):
+        AnswerRule(*heard_and_seen)
+
+
+def test_rules_round_trip() -> None:
+    assert [AnswerRule.from_dict(rule.to_dict()) for rule in RULES] == list(RULES)
+    assert RULES[0].to_dict()["least_probability"] is None
 
 
 def test_dirichlet_averages() -> None:
@@ -109,7 +192,7 @@ def test_dirichlet_averages() -> None:
 @pytest.mark.parametrize("method", ["log_linear", "dirichlet"])
 def test_order_does_not_matter(method: str) -> None:
     config = FusionConfig(method=method)  # type: ignore[arg-type]
-    pieces = [heard("a"), heard("b", (0.2, 0.7, 0.1), time_ns=5), predicted("p")]
+    pieces = [heard("a"), heard("b", (0.2, 0.7, 0.1), time_ns=5), seen("p")]
     assert fuse(pieces, config) == fuse(pieces[::-1], config)
 
 
@@ -156,6 +239,7 @@ def test_entropy(p: tuple[float, ...], expected: float) -> None:
         ({"probabilities": (-0.1, 1.1)}, "probabilities"),
         ({"log10_e_mean": 9.0}, "log10_e_std"),
         ({"roughness": math.inf}, "roughness"),
+        ({"unsure": True}, "unsure"),
     ],
 )
 def test_bad_evidence_is_refused(changes: dict[str, object], named: str) -> None:
@@ -176,6 +260,7 @@ def test_round_trip_as_plain_data() -> None:
     item = heard(roughness=0.3, position=(0.1, math.nan, 0.2), action="tap")
     assert item.to_dict()["roughness"] == 0.3 and item.to_dict()["hollowness"] is None
     back = Evidence.from_dict(item.to_dict())
+    assert Evidence.from_dict({**item.to_dict(), "kind": "predicted"}).kind == "seen"
     known = {"position": (0, 0, 0), "belief": MaterialBelief()}
     assert dataclasses.replace(back, **known) == dataclasses.replace(item, **known)
     assert (back.belief.probabilities, back.belief.roughness) == (WOOD, 0.3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -56,10 +57,10 @@ def testresolve(
 def test_a_place_gets_the_name_of_its_contact(store: BeliefStore) -> None:
     place = store.resolve("", (0.0, 0.0, 0.0))
     assert place == "place_1"
-    store.add(place, piece("plan", kind="predicted"))
+    store.add(place, piece("plan", kind="seen"))
     assert store.resolve("object_1", (0.01, 0.0, 0.0)) == "object_1"
     store.add("object_1", piece("c", 0.01))
-    store.add("place_9", piece("far", 0.5, kind="predicted"))
+    store.add("place_9", piece("far", 0.5, kind="seen"))
     store.name_places("object_1", (0.01, 0.0, 0.0))
     assert store.objects == ["object_1", "place_9"]
     assert {item.key for item in store.evidence("object_1")} == {"plan", "c"}
@@ -89,13 +90,49 @@ def test_same_contact_replaces_itself(store: BeliefStore) -> None:
     assert store.belief("mug").belief.probabilities[0] == pytest.approx(0.9)
 
 
-def test_heard_contact_takes_the_place_of_its_prediction(store: BeliefStore) -> None:
-    store.add("mug", piece("plan_1", kind="predicted", time_ns=10**9))
-    store.add("mug", piece("plan_2", kind="predicted", time_ns=5 * 10**9))
-    store.add("pan", piece("plan_3", kind="predicted", time_ns=5 * 10**9))
-    assert store.forget_predicted(plan_id="plan_1", time_ns=0, within_s=0.25) == 1
-    assert store.forget_predicted(plan_id="", time_ns=int(5.2e9), within_s=0.25) == 2
-    assert store.objects == []
+def test_what_was_seen_stays_when_it_is_touched(store: BeliefStore) -> None:
+    store.add("mug", piece("plan_1", kind="seen", time_ns=10**9))
+    for i in range(3):
+        store.add("mug", piece(f"c{i}", time_ns=10**9 + i))
+    assert [item.kind for item in store.evidence("mug")] == ["seen", "heard", "heard", "heard"]
+
+
+def test_the_newest_look_wins(store: BeliefStore) -> None:
+    store.add("mug", piece("plan_1", kind="seen", time_ns=1, p=0.2))
+    store.add("mug", piece("plan_2", kind="seen", time_ns=2, p=0.9))
+    store.add("mug", piece("late", kind="seen", time_ns=1, p=0.3))
+    assert [item.key for item in store.evidence("mug")] == ["plan_2"]
+    doubtful = dataclasses.replace(
+        piece("plan_3", kind="seen", time_ns=3), belief=MaterialBelief((0.5, 0.5), abstain=True)
+    )
+    store.add("mug", doubtful)
+    assert [item.key for item in store.evidence("mug")] == ["plan_2"]
+    store.add("pan", doubtful)
+    assert [item.key for item in store.evidence("pan")] == ["plan_3"]
+
+
+@pytest.mark.parametrize(
+    ("x", "time_ns", "found"),
+    [(0.05, 5 * 10**9, True), (0.1, 5 * 10**9, False), (0.1, 10**9 + 10**8, True), (0.2, 10**9, False)],
+)
+def test_a_place_is_named_by_what_touches_it_about_when_it_was_meant_to(
+    store: BeliefStore, x: float, time_ns: int, found: bool
+) -> None:
+    store.add("place_1", piece("plan", kind="seen", time_ns=10**9))
+    store.add("mug", piece("c", x, time_ns=time_ns))
+    store.name_places("mug", (x, 0.0, 0.0), time_ns=time_ns, within_s=0.25, within_m=0.15)
+    assert store.objects == (["mug"] if found else ["mug", "place_1"])
+    assert store.belief("mug").contacts_predicted == int(found)
+
+
+def test_merged_objects_keep_the_newest_look(store: BeliefStore) -> None:
+    store.add("mug", piece("older", kind="seen", time_ns=1))
+    store.add("place_1", piece("newer", kind="seen", time_ns=2))
+    store.name_places("mug", (0.0, 0.0, 0.0))
+    assert [item.key for item in store.evidence("mug")] == ["newer"]
+    store.add("place_2", piece("oldest", kind="seen", time_ns=0))
+    store.name_places("mug", (0.0, 0.0, 0.0))
+    assert (store.objects, [item.key for item in store.evidence("mug")]) == (["mug"], ["newer"])
 
 
 def test_bounds(store: BeliefStore) -> None:
@@ -119,7 +156,7 @@ def test_restored_beliefs_are_the_same(store: BeliefStore, tmp_path: Path) -> No
     file = tmp_path / "deep" / "beliefs.json"
     for i in range(3):
         store.add(store.resolve("", (0.0, 0.0, 0.0)), piece(f"c{i}", time_ns=i))
-    store.add("mug", piece("plan", kind="predicted"))
+    store.add("mug", piece("plan", kind="seen"))
     store.save(file, model_id="abc")
     other = BeliefStore(LABELS)
     assert other.restore(file) == 2
@@ -130,7 +167,7 @@ def test_restored_beliefs_are_the_same(store: BeliefStore, tmp_path: Path) -> No
     assert sorted(p.name for p in file.parent.iterdir()) == ["beliefs.json"]
 
 
-def test_a_file_of_an_earlier_version_is_read_and_written_again_as_it_was(tmp_path: Path) -> None:
+def test_a_file_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     store = BeliefStore(LABELS)
     assert store.restore(EARLIER) == 2
     fused = store.belief("mug")
@@ -139,10 +176,37 @@ def test_a_file_of_an_earlier_version_is_read_and_written_again_as_it_was(tmp_pa
     assert math.isnan(fused.belief.hollowness) and fused.belief.calibrated_for == "sim, 1 contact"
     assert (fused.contacts_heard, fused.contacts_predicted) == (1, 1)
     assert fused.position == (0.1, 0.2, 0.05)
-    (tap, _) = store.evidence("mug")
-    assert (tap.action, tap.confidence, tap.key) == ("tap", 0.9, "c1")
+    (tap, look) = store.evidence("mug")
+    assert (tap.action, tap.confidence, tap.key, look.kind) == ("tap", 0.9, "c1", "seen")
     store.save(tmp_path / "again.json", model_id="abc")
-    assert (tmp_path / "again.json").read_text() == EARLIER.read_text().rstrip()
+    again = BeliefStore(LABELS)
+    assert again.restore(tmp_path / "again.json") == 2
+    assert again.belief("mug").belief.probabilities == fused.belief.probabilities
+
+
+def test_what_another_model_heard_abstains_and_what_was_seen_does_not(tmp_path: Path) -> None:
+    store = BeliefStore(LABELS)
+    store.add("mug", piece("c1", p=0.9))
+    store.add("mug", piece("plan", kind="seen", p=0.2))
+    store.save(tmp_path / "beliefs.json", model_id="abc")
+    for model_id, expected in (("abc", 0.18 / 0.26), ("other", 0.2)):
+        again = BeliefStore(LABELS)
+        again.restore(tmp_path / "beliefs.json", model_id=model_id)
+        fused = again.belief("mug")
+        assert fused.belief.probabilities[0] == pytest.approx(expected) and fused.contacts_heard == 1
+
+
+def test_of_several_predictions_in_an_earlier_file_the_newest_is_kept(tmp_path: Path) -> None:
+    data = json.loads(EARLIER.read_text())
+    look = {**data["objects"]["mug"][1], "abstain": False}
+    data["objects"]["mug"] += [
+        {**look, "key": f"p{i}", "time_ns": 10**18 + i, "probabilities": [1 - p, p]}
+        for i, p in enumerate((0.9, 0.1))
+    ]
+    (tmp_path / "earlier.json").write_text(json.dumps(data))
+    store = BeliefStore(LABELS)
+    store.restore(tmp_path / "earlier.json")
+    assert [item.key for item in store.evidence("mug")] == ["c1", "p1"]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """`foley train`, `foley evaluate`, `foley listen` as a user calls them."""
 
 import argparse
+import dataclasses
 import json
+import shutil
 from pathlib import Path
 from types import ModuleType
 
@@ -11,6 +13,7 @@ import soundfile
 
 from foley_perception.audio.resample import resampled
 from foley_perception.dataset.reader import ClipDataset
+from foley_synthesis.beliefs.fitted import FILE, load_fitted, save_fitted
 from foley_synthesis.checkpoint import load_checkpoint, model_id_of
 from foley_synthesis.commands import evaluate, listen, train
 from foley_synthesis.hearing.inference.sound_file import pick_onsets
@@ -130,7 +133,8 @@ def test_train_then_evaluate(
         call(train, tiny_dataset.path, "--out", out, "--epochs", 2, "--encoder", "colour", "--threads", 1)
         == 0
     )
-    assert "model id" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "model id" in said and "fused beliefs" in said
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["epochs"] == 2 and set(metrics["validation_balanced_accuracy"]) == {
         "heard",
@@ -185,3 +189,33 @@ def test_onsets_of_a_row_of_knocks() -> None:
     assert pick_onsets(sound[19_200:].astype(np.float32), 48_000) == pytest.approx(
         (0, 0.5, 0.9, 1.8), abs=0.02
     )
+
+
+def test_fusion_is_fitted_and_kept_with_the_checkpoint(
+    tiny_checkpoint: Path, tiny_dataset: ClipDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_checkpoint, folder)
+    arguments = (
+        "fusion",
+        tiny_dataset.path,
+        "--sight",
+        folder,
+        "--out",
+        tmp_path / "out",
+        "--replicates",
+        10,
+    )
+    assert call(evaluate, *arguments, "--test", tiny_dataset.path) == 0
+    written = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    (fitted,) = load_fitted(folder)
+    assert fitted.is_for(model_id_of(folder), model_id_of(folder))
+    assert written["fusion"]["fusion"]["sight_weight"] == fitted.config.sight_weight
+    assert {"heard", "seen", "heard and seen"} <= set(written["test"]["1"])
+    assert "sight and one heard contact" in (tmp_path / "out" / "table.md").read_text()
+    save_fitted(dataclasses.replace(fitted, heard_model="another"), folder)
+    assert [f.heard_model for f in load_fitted(folder)] == [model_id_of(folder), "another"]
+    (folder / FILE).unlink()
+    assert call(evaluate, *arguments, "--no-record") == 0
+    assert load_fitted(folder) == () and load_fitted(tmp_path / "out") == (fitted,)
+    assert call(evaluate, "fusion", tmp_path) == 2 and "manifest.json" in capsys.readouterr().err

@@ -31,7 +31,7 @@ def test_file_names_every_parameter_with_its_default(file: str, config: type) ->
         (MaterialConfig, {"after_s": 0.0}, "after_s is 0.0"),
         (MaterialConfig, {"after_s": float("nan")}, "after_s is nan"),
         (MaterialConfig, {"fusion": "vote"}, "vote"),
-        (MaterialConfig, {"predicted_weight": 3.0}, "predicted_weight is 3.0"),
+        (MaterialConfig, {"fusion": "dirichlet", "sight_weight": 3.0}, "sight_weight is 3.0"),
         (MaterialConfig, {"same_object_radius_m": 0.0}, "same_object_radius_m"),
         (MaterialConfig, {"sample_rate": 44}, "sample_rate is 44"),
         (SynthesizerConfig, {"synthesis": "magic"}, "magic"),

@@ -12,10 +12,15 @@ from safetensors.torch import load_file, save_file
 
 from foley_perception.action.gripper import GripperHand
 from foley_synthesis import checkpoint
+from foley_synthesis.beliefs.answers import AnswerRule
+from foley_synthesis.beliefs.belief import MaterialBelief
+from foley_synthesis.beliefs.evidence import Evidence
+from foley_synthesis.beliefs.fitted import FittedFusion, save_fitted
+from foley_synthesis.beliefs.fusion import FusionConfig
 from foley_synthesis.checkpoint import CorruptCheckpoint, load_checkpoint, sha256_of, write_yaml
 from foley_synthesis.flow.inference.contact_sound import ContactFlowSoundModel, load_live
-from foley_synthesis.live.config import SynthesizerConfig
-from foley_synthesis.live.loading import load_sound_model
+from foley_synthesis.live.config import MaterialConfig, SynthesizerConfig
+from foley_synthesis.live.loading import load_sound_model, make_material_core
 from foley_synthesis.sound_model import Input, StreamingSoundModel
 
 HAND = GripperHand.from_yaml("parallel_gripper")
@@ -137,3 +142,49 @@ def test_settings_are_checked() -> None:
         SynthesizerConfig(solver_steps=-1)
     with pytest.raises(ValueError, match="guidance is -1"):
         SynthesizerConfig(guidance=-1.0)
+
+
+# ---- beliefs -----------------------------------------------------------------------------------------------
+class Deaf:
+    """Hears nothing, under a name."""
+
+    def __init__(self, model_id: str) -> None:
+        self.model_id = model_id
+
+    def predict(self, *_: object, **__: object) -> MaterialBelief:
+        raise AssertionError("is not asked")
+
+
+@pytest.mark.parametrize(
+    ("fitted_for", "setting", "answers", "said"),
+    [
+        ("this", "fitted", True, ""),
+        ("another", "fitted", False, "fitted for other models"),
+        ("", "fitted", False, "has no fusion.yaml"),
+        ("another", "log_linear", True, ""),
+    ],
+)
+def test_beliefs_are_fused_as_fitted_for_these_models(
+    tiny_checkpoint: Path, tmp_path: Path, fitted_for: str, setting: str, answers: bool, said: str
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_checkpoint, folder)
+    content = load_checkpoint(folder)
+    config = FusionConfig(answers=(AnswerRule(0, True, 0.5, 0.2, 10, 12),), calibrated_for="sim")
+    if fitted_for:
+        save_fitted(FittedFusion(config, fitted_for, content.model_id, 0.2, 0.95), folder)
+    core = make_material_core(Deaf("this"), content, MaterialConfig(fusion=setting))
+    sure = (1.0, *[0.0] * (len(content.vocabulary.labels) - 1))
+    look = Evidence("seen", "p", 1, MaterialBelief(sure), position=(0.0, 0.0, 0.0))
+    believed = core.see(look, "mug")
+    assert believed is not None and believed[1].belief.abstain != answers
+    assert said in core.note and bool(core.note) == bool(said)
+    assert core.sight_model == (content.model_id if fitted_for == "this" else "")
+
+
+def test_a_damaged_fusion_is_refused_by_name(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_checkpoint, folder)
+    (folder / "fusion.yaml").write_text("schema: foley-fusion-1\nfits: [{fusion: {sight_weight: 7}}]")
+    with pytest.raises(CorruptCheckpoint, match="not a fitted fusion"):
+        make_material_core(Deaf("this"), load_checkpoint(folder), MaterialConfig())

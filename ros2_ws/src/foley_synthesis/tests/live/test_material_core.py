@@ -144,20 +144,49 @@ def test_missing_sound_makes_the_contact_abstain(core: MaterialCore) -> None:
     assert said["is_made_of_metal"] == Truth.UNKNOWN and said["was_hit"] == Truth.TRUE
 
 
-def predicted(key: str, time_ns: int, p_metal: float = 0.1, x: float = 0.0) -> object:
-    return Evidence("predicted", key, time_ns, belief(p_metal), position=(x, 0.0, 0.0))
+def sight(key: str, time_ns: int, p_metal: float = 0.1, x: float = 0.0, *, abstain: bool = False) -> Evidence:
+    return Evidence("seen", key, time_ns, belief(p_metal, abstain=abstain), position=(x, 0.0, 0.0))
 
 
-def test_prediction_counts_until_its_contact_is_heard(core: MaterialCore) -> None:
-    named = core.add_predicted(predicted("plan", T0), "")  # type: ignore[arg-type]
+def test_what_was_seen_counts_beside_what_is_heard(core: MaterialCore) -> None:
+    named = core.see(sight("plan", T0), "")
     assert named is not None
     name, fused = named
     assert (fused.contacts_heard, fused.contacts_predicted) == (0, 1)
+    assert fused.belief.probabilities[1] == pytest.approx(0.1)
     outcome = core.hear(heard(contact(time_ns=T0 + S // 10, plan_id="plan")))
     assert outcome.contact.object_id == name
-    assert (outcome.fused.contacts_heard, outcome.fused.contacts_predicted) == (1, 0)
-    # The executed-mode prediction of the same contact comes after it was heard.
-    assert core.add_predicted(predicted("plan", T0 + S // 10), "") is None  # type: ignore[arg-type]
+    assert (outcome.fused.contacts_heard, outcome.fused.contacts_predicted) == (1, 1)
+    assert outcome.fused.belief.probabilities[1] == pytest.approx(0.5)  # wood by sight, metal by sound
+    # A look that comes late still counts, and is the newest.
+    late = core.see(sight("plan_2", T0 + S // 10, 0.8), "")
+    assert late is not None and late[0] == name and late[1].contacts_predicted == 1
+    assert late[1].belief.probabilities[1] == pytest.approx(0.72 / 0.74)
+
+
+def test_sight_of_a_place_goes_to_the_object_that_its_contact_names(core: MaterialCore) -> None:
+    core.see(sight("plan", T0, x=0.1), "")
+    outcome = core.hear(heard(contact(time_ns=T0 + S // 10, object_id="mug")))
+    assert core.objects == ["mug"] and outcome.fused.contacts_predicted == 1
+
+
+def test_missing_and_unsure_sight_are_told_and_change_nothing(core: MaterialCore) -> None:
+    alone = core.hear(heard(contact(object_id="mug"))).fused
+    assert core.sight() == {"objects_seen": 0, "objects_of_unsure_sight": 0, "objects_without_sight": 1}
+    unsure = core.see(sight("plan", T0, 0.0, abstain=True), "mug")
+    assert unsure is not None and unsure[1].belief == alone.belief
+    assert core.sight() == {"objects_seen": 0, "objects_of_unsure_sight": 1, "objects_without_sight": 0}
+    core.see(sight("plan_2", T0 + S), "mug")
+    assert core.sight() == {"objects_seen": 1, "objects_of_unsure_sight": 0, "objects_without_sight": 0}
+    nowhere = Evidence("seen", "plan_3", T0, belief(0.5))
+    assert core.see(nowhere, "") is None
+
+
+def test_sight_leaves_the_surprise_as_it_is(core: MaterialCore) -> None:
+    core.expect(expected(ping()))
+    core.see(sight("plan", T0), "")
+    surprised = core.hear(heard(contact(plan_id="plan"))).surprise
+    assert surprised is not None and surprised.plan_id == "plan" and not surprised.surprised
 
 
 # ---- surprise ----------------------------------------------------------------------------------------------

@@ -136,6 +136,38 @@ def test_contact_and_sound_become_estimates_and_predicates(ears: Ears, node: Any
     ears.until((tmp_path / "beliefs.json").exists, "beliefs on disk")
 
 
+def test_a_hearing_model_hears_in_the_words_of_the_checkpoint(
+    ears: Ears, checkpoint: Path, hearing_of_four: Path, tiny_hearing: Path
+) -> None:
+    from rclpy.lifecycle import TransitionCallbackReturn
+    from rclpy.parameter import Parameter
+
+    from foley_synthesis.checkpoint import model_id_of
+    from foley_synthesis.nodes.material import MaterialNode
+
+    def made(hearing: Path) -> Any:
+        given = {"checkpoint": str(checkpoint), "hearing": str(hearing)}
+        return ears.context.add(
+            MaterialNode(parameter_overrides=[Parameter(name, value=v) for name, v in given.items()])
+        )
+
+    node = made(hearing_of_four)
+    assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS, node._failure
+    assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    ears.matched()
+    ears.touch("c1", object_id="mug")
+    ears.until(lambda: len(ears.estimates) >= 2, "estimates")
+    ears.until(lambda: ears.vocabularies, "the latched vocabulary")
+    single = ears.estimates[0]
+    assert single.model_id == model_id_of(hearing_of_four) and single.model_domain == "sim"
+    assert len(single.probabilities) == len(ears.vocabularies[-1].labels) == 4
+    node._quietly(node._release)
+    stranger = made(tiny_hearing)
+    assert stranger.trigger_configure() != TransitionCallbackReturn.SUCCESS
+    assert "a hearing model that does not know glass, plastic" in str(stranger._failure)
+    stranger._quietly(stranger._release)
+
+
 def test_snapshots_come_once_a_second_and_count_up(ears: Ears, node: Any) -> None:
     ears.until(lambda: len(ears.snapshots) >= 2, "two snapshots")
     numbers = [s.sequence for s in ears.snapshots]
@@ -187,36 +219,64 @@ def test_predicted_against_heard(ears: Ears, node: Any, pitch_hz: float, surpris
     ears.until(lambda: ears.states("mug").get("sounds_as_expected") == wanted, "sounds_as_expected")
 
 
-def test_predicted_material_counts_until_the_contact_is_heard(ears: Ears, node: Any) -> None:
+def sight_message(ears: Ears, contact_ns: int, best: int = 0, **fields: Any) -> Any:
     from foley_msgs.msg import MaterialEstimate
     from foley_ros import convert
 
-    contact_ns = ears.world.now_ns() - 550_000_000
     ears.until(lambda: ears.vocabularies, "vocabulary")
     vocabulary = ears.vocabularies[-1]
     p = np.full(len(vocabulary.labels), 0.04)
-    p[0] = 1 - 0.04 * (len(p) - 1)
-    message = MaterialEstimate(
+    p[best] = 1 - 0.04 * (len(p) - 1)
+    return MaterialEstimate(
         header=convert.header(contact_ns, "world"),
-        position=convert.array_to_point([0.0, 0.0, 0.0]),
-        vocabulary=f"{vocabulary.name}@{vocabulary.version}",
-        probabilities=convert.float_array(p),
-        log10_youngs_modulus_mean=10.0,
-        log10_youngs_modulus_std=0.5,
+        **{
+            "position": convert.array_to_point([0.0, 0.0, 0.0]),
+            "vocabulary": f"{vocabulary.name}@{vocabulary.version}",
+            "probabilities": convert.float_array(p),
+            "log10_youngs_modulus_mean": 10.0,
+            "log10_youngs_modulus_std": 0.5,
+            **fields,
+        },
     )
-    ears.predicted.publish(message)
-    fused = ears.until(lambda: ears.estimates and ears.estimates[-1], "a fused estimate")
+
+
+def test_what_was_seen_stays_when_it_is_heard(ears: Ears, node: Any) -> None:
+    contact_ns = ears.world.now_ns() - 550_000_000
+    ears.predicted.publish(sight_message(ears, contact_ns, 1))
+    ears.until(lambda: ears.estimates, "a fused estimate")
+    ears.predicted.publish(sight_message(ears, contact_ns + 1, 0))
+    fused = ears.until(lambda: len(ears.estimates) > 1 and ears.estimates[-1], "another")
     assert (fused.object_id, fused.contacts_heard, fused.contacts_predicted) == ("place_1", 0, 1)
+    assert np.argmax(fused.probabilities) == 0, "the newest look"
     ears.touch("c1", object_id="object_1")
     heard = ears.until(
         lambda: next((e for e in ears.estimates if e.contacts_heard and not e.contact_id), None),
         "the heard one",
     )
-    assert (heard.object_id, heard.contacts_heard, heard.contacts_predicted) == ("object_1", 1, 0)
+    assert (heard.object_id, heard.contacts_heard, heard.contacts_predicted) == ("object_1", 1, 1)
+    alone = next(e for e in ears.estimates if e.contact_id == "c1")
+    assert heard.abstain and heard.calibrated_for == "", "nothing was fitted for this checkpoint"
+    said = fused if alone.abstain else alone
+    assert (np.argmax(heard.probabilities) == np.argmax(said.probabilities)) or not alone.abstain
     ears.until(lambda: ears.states("object_1") and not ears.states("place_1"), "the place has its name")
-    message.vocabulary = "other@1"
-    ears.predicted.publish(message)
-    ears.until(lambda: any("same checkpoint" in d for d in ears.diagnoses), "diagnosis")
+    figures = node.figures()
+    assert figures["objects_seen"] == 1 and "foley evaluate fusion" in figures["note"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [({"vocabulary": "other@1"}, "same checkpoint"), ({"position": "nowhere"}, "sight of neither")],
+)
+def test_sight_that_cannot_be_used_is_diagnosed(
+    ears: Ears, node: Any, fields: dict[str, Any], said: str
+) -> None:
+    from foley_ros import convert
+
+    if "position" in fields:
+        fields = {"position": convert.array_to_point([float("nan")] * 3)}
+    ears.predicted.publish(sight_message(ears, ears.world.now_ns(), **fields))
+    ears.until(lambda: any(said in d for d in ears.diagnoses), "diagnosis")
+    assert not ears.estimates and node._core.objects == []
 
 
 def test_other_sample_rate_is_diagnosed_and_recovers(ears: Ears, node: Any) -> None:

@@ -140,9 +140,9 @@ def estimate(**changes: Any) -> MaterialEstimate:
     return message
 
 
-def test_predicted_evidence() -> None:
-    evidence = convert.predicted_evidence_of(estimate(), WORDS)
-    assert (evidence.kind, evidence.time_ns, evidence.belief.abstain) == ("predicted", T, True)
+def test_sight() -> None:
+    evidence = convert.sight_of(estimate(), WORDS)
+    assert (evidence.kind, evidence.time_ns, evidence.belief.abstain) == ("seen", T, True)
     assert evidence.belief.probabilities == pytest.approx((0.5, 0.5)) and math.isnan(
         evidence.belief.log10_e_mean
     )
@@ -157,9 +157,21 @@ def test_predicted_evidence() -> None:
         ({"roughness": math.inf}, "roughness"),
     ],
 )
-def test_bad_predicted_evidence_is_refused(changes: dict[str, Any], said: str) -> None:
+def test_bad_sight_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(common.ConversionError, match=said):
-        convert.predicted_evidence_of(estimate(**changes), WORDS)
+        convert.sight_of(estimate(**changes), WORDS)
+
+
+def test_unsure_sight_is_fit_to_be_fused_where_it_is_calibrated() -> None:
+    assert not convert.sight_of(estimate(), WORDS).belief.fit
+    calibrated = convert.sight_of(estimate(calibrated_for="sim: one predicted contact"), WORDS)
+    assert calibrated.belief.fit and calibrated.belief.abstain
+
+
+def test_sight_of_another_model_is_refused_where_one_was_fitted() -> None:
+    assert convert.sight_of(estimate(), WORDS, "abc").kind == "seen"
+    with pytest.raises(common.ConversionError, match="fitted for `other`"):
+        convert.sight_of(estimate(), WORDS, "other")
 
 
 def test_predicates() -> None:

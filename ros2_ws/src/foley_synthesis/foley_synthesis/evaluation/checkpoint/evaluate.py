@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from foley_perception.clips.grid import ONSET_FRAME
+from foley_perception.clips.grid import CLIP_BEFORE_S, ONSET_FRAME, SAMPLE_RATE
 from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.beliefs.calibration import entropies, softmax
 from foley_synthesis.checkpoint import Checkpoint
@@ -34,6 +34,7 @@ from foley_synthesis.evaluation.sound_metrics import (
     clip_items,
     cochleagram_metrics,
 )
+from foley_synthesis.hearing.inference.opened import HearsMaterial
 from foley_synthesis.metrics.bootstrap import Interval
 from foley_synthesis.metrics.classification import (
     balanced_accuracy,
@@ -63,7 +64,8 @@ class MaterialOutput:
     said: Labels | None = None  # [n]
     probabilities: NDArray[np.float64] | None = None  # [n, m]
     log10_e: Any = None  # [n], or one for all
-    entropy_threshold: float = math.inf  # [nat]; it is sure up to there
+    entropy_threshold: float = math.inf  # [nat]; it is sure up to there ...
+    answers: NDArray[np.bool_] | None = None  # [n] ... unless it says itself where it is
 
 
 def material_metrics(classes: int) -> tuple[Metric, ...]:
@@ -96,7 +98,10 @@ def _calibrated(output: MaterialOutput, items: Sequence[Item]) -> tuple[Array, L
     """Of the contacts that are known: probabilities [n, m], labels, and where it is sure."""
     assert output.probabilities is not None
     p = output.probabilities[output.known]
-    return p, _truth(items)[output.known], np.asarray(entropies(p) <= output.entropy_threshold)
+    sure = (
+        entropies(p) <= output.entropy_threshold if output.answers is None else output.answers[output.known]
+    )
+    return p, _truth(items)[output.known], np.asarray(sure)
 
 
 def _calibration(
@@ -173,13 +178,18 @@ def evaluate(
     checkpoint: Checkpoint,
     dataset: ClipDataset,
     *,
+    hearing: HearsMaterial | None = None,
     split: str = "test",
     threads: int = 2,
     replicates: int = 1000,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """Raises ValueError where the split holds no contacts of known material."""
+    """Raises ValueError where the split holds no contacts of known material.
+
+    Args:
+        hearing: speaks of the checkpoint's materials, and in place of its heard part; None: that is measured.
+    """
     session = open_session(checkpoint, threads)
     labels = checkpoint.vocabulary.labels
     encoder = load_encoder(session.config.encoder, threads=threads)
@@ -199,6 +209,8 @@ def evaluate(
     weights = weights_of(items, replicates, seed)
     has_plan, train = features.has_plan[rows], features.indices("train")
     outputs = _mode_outputs(session, tensors, rows, has_plan)
+    if hearing is not None:
+        outputs["heard"] = _heard(hearing, dataset, rows)
     methods = [fixed(mode, MODES[mode], [output]) for mode, output in outputs.items()]
     simple = _simple_methods(features, everything, log10_e[train], train, rows, session)
     return Evaluation(
@@ -230,6 +242,16 @@ def _mode_outputs(
         hardness, threshold = output.log10_e_mean.numpy(), calibration.entropy_threshold
         outputs[mode] = MaterialOutput(known, p.argmax(axis=1), p, hardness, threshold)
     return outputs
+
+
+def _heard(hearing: HearsMaterial, dataset: ClipDataset, rows: Labels) -> MaterialOutput:
+    """What a model says that is asked one contact after the other, as the `material` node asks it."""
+    beliefs = [hearing.predict(dataset.audio(int(row)), SAMPLE_RATE, onset_s=CLIP_BEFORE_S) for row in rows]
+    p = np.stack([belief.p() for belief in beliefs])
+    return MaterialOutput(
+        np.ones(len(rows), bool), p.argmax(axis=1), p, np.array([belief.log10_e_mean for belief in beliefs]),
+        answers=np.array([not belief.abstain for belief in beliefs]),
+    )  # fmt: skip
 
 
 def _simple_methods(

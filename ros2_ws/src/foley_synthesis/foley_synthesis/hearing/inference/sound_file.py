@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -10,18 +11,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_perception.audio.onset import OnsetDetector
-from foley_perception.audio.onset_config import OnsetConfig
+from foley_perception.audio.contact_onsets import ContactFinder
 from foley_perception.audio.resample import resampled
 from foley_perception.audio.sound_file import UnreadableSound, read_sound
 from foley_synthesis.beliefs.belief import MaterialBelief
-from foley_synthesis.hearing.inference.heard_model import SILENCE_DBFS, HeardModel
+from foley_synthesis.hearing.inference.heard_model import SILENCE_DBFS
 from foley_synthesis.hearing.inference.hum import hum_dbfs
+from foley_synthesis.hearing.listening.listener import Heard, Hearer, Listener, perceive
 
-_LEAST_GAP_S = 0.15  # between two contacts
-_SEARCHED_HZ = 48_000  # the highest rate at which onsets are searched
+SEARCHED_HZ = 48_000  # the highest rate at which onsets are searched
 _CONTEXT_BEFORE_S, _CONTEXT_AFTER_S = 0.25, 0.75
-_HUM_BEFORE_S = 0.01
+_LEAD_S = 0.03  # before the next contact, which may have begun by then
+_LEAST_S = 0.3  # of sound for a model that needs to hear a contact whole, even if the next one is in it
+_HUM_BEFORE_S, _HUM_AFTER_S = 0.01, 0.25
+_STEADY = 10.0**-0.1  # power of what goes on against what it was before
 _LEAST_OVER_HUM_DB = 30.0  # the contact's peak over the hum's RMS; nearer, hum is taken for something soft
 _LEAST_OFFSET = 1e-3  # -60 dBFS; what is constant is no sound, and would begin with a step
 _LEAST_SWELL = 10.0**0.6  # power of the loudest moment against the usual one, where there is no onset
@@ -34,12 +37,14 @@ class HeardContact:
     time_s: float  # of its onset
     level_dbfs: float  # peak
     belief: MaterialBelief
+    heard: Heard | None = None  # whatever else the model says; the belief above counts
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
             "time_s": round(self.time_s, 4),
             "level_dbfs": round(self.level_dbfs, 1),
+            **({} if self.heard is None else self.heard.to_dict()),
             **self.belief.to_dict(),
         }
 
@@ -71,9 +76,12 @@ def pick_onsets(samples: NDArray[np.float32], rate: int) -> list[float]:
         return [0.0]
     level = np.square(samples[: len(samples) // hop * hop]).reshape(-1, hop).mean(axis=1)
     quiet = int(level.argmin()) * hop
-    detector = OnsetDetector(OnsetConfig(sample_rate=rate, min_interval_s=_LEAST_GAP_S))
-    detector.expect(samples[quiet : quiet + hop])
-    times = [onset.sample / rate for onset in detector.process(samples)]
+    finder = ContactFinder(rate)
+    finder.expect(samples[quiet : quiet + hop])
+    began: dict[int, float] = {}
+    for contact in [*finder.process(samples), *finder.finish()]:
+        began[contact.number] = contact.sample / rate  # the last word on where it begins
+    times = list(began.values())
     loudest = int(level.argmax())
     if not times and level[loudest] > _LEAST_SWELL * max(float(np.median(level)), 1e-14):
         # Nothing that the detector takes for a contact: the loudest moment is what the file is about.
@@ -81,24 +89,57 @@ def pick_onsets(samples: NDArray[np.float32], rate: int) -> list[float]:
     return times
 
 
-def listen(samples: NDArray[np.float32], rate: int, model: HeardModel) -> list[HeardContact]:
-    """What is heard at each onset of a recording [n]."""
+def listen(samples: NDArray[np.float32], rate: int, model: Listener) -> list[HeardContact]:
+    """What is heard at each contact of a recording [n]."""
     # Never raised: bands in which the file holds nothing would count where an onset is placed.
-    searched = min(rate, _SEARCHED_HZ)
-    heard = []
+    searched = min(rate, SEARCHED_HZ)
     onsets = pick_onsets(resampled(samples, rate, searched), searched)
-    for index, onset in enumerate(onsets):
-        begin = max(0, round((onset - _CONTEXT_BEFORE_S) * rate))
-        following = onsets[index + 1] if index + 1 < len(onsets) else math.inf
-        end = round(min(onset + _CONTEXT_AFTER_S, max(following - 0.03, onset + 0.3)) * rate)
-        # Clipping shows in the samples as they were recorded, so those are what the model gets.
-        piece = samples[begin:end]
-        belief = model.predict(piece, rate, onset_s=onset - begin / rate)
-        hum = hum_dbfs(piece[: max(round((onset - _HUM_BEFORE_S) * rate) - begin, 0)], rate)
-        if not belief.abstain and hum > _dbfs(piece) - _LEAST_OVER_HUM_DB:
-            belief = belief.abstaining(f"the mains hum at {hum:.0f} dBFS, too near to the contact's level")
-        heard.append(HeardContact(onset, _dbfs(piece), belief))
-    return heard
+    return [
+        hear_contact(samples, rate, model, onset, following)
+        for onset, following in itertools.pairwise([*onsets, math.inf])
+    ]
+
+
+def hear_contact(
+    samples: NDArray[np.float32],
+    rate: int,
+    model: Listener,
+    onset_s: float,
+    following_s: float = math.inf,
+    heard_s: float = math.inf,
+) -> HeardContact:
+    """The contact that begins at `onset_s` of samples [n].
+
+    Args:
+        following_s: where the next contact begins, whose sound is not this one's.
+        heard_s: so much of it after the onset is known yet.
+    """
+    begin = max(0, round((onset_s - _CONTEXT_BEFORE_S) * rate))
+    own_s = (
+        following_s - _LEAD_S if isinstance(model, Hearer) else max(following_s - _LEAD_S, onset_s + _LEAST_S)
+    )
+    end_s = min(onset_s + min(_CONTEXT_AFTER_S, heard_s), own_s)
+    # Clipping shows in the samples as they were recorded, so those are what the model gets.
+    piece = samples[begin : round(end_s * rate)]
+    belief, heard = perceive(model, piece, rate, onset_s - begin / rate, heard_s)
+    at = round(onset_s * rate) - begin
+    hum = max(
+        hum_dbfs(piece[: max(at - round(_HUM_BEFORE_S * rate), 0)], rate),
+        _steady_hum_dbfs(piece[at + round(_HUM_AFTER_S * rate) :], rate),
+    )
+    if not belief.abstain and hum > _dbfs(piece) - _LEAST_OVER_HUM_DB:
+        belief = belief.abstaining(f"the mains hum at {hum:.0f} dBFS, too near to the contact's level")
+    return HeardContact(onset_s, _dbfs(piece), belief, heard)
+
+
+def _steady_hum_dbfs(rest: NDArray[np.float32], rate: int) -> float:
+    """Hum that began with the onset and goes on, as where a recording is switched on; a ring would fade."""
+    half = len(rest) // 2
+    early, late = (
+        float(np.square(part, dtype=np.float64).mean()) if half else 0.0
+        for part in (rest[:half], rest[half:])
+    )
+    return hum_dbfs(rest, rate) if late > _STEADY * early else -math.inf
 
 
 def _dbfs(samples: NDArray[np.float32]) -> float:

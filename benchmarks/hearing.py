@@ -1,0 +1,116 @@
+"""Latency of hearing on one core: `python -m benchmarks.hearing [--hearing NAME|DIR] [--out out/bench_hearing]`.
+
+Milliseconds of processor time, best of --repeats, of each stage of one contact heard at 48 kHz, when 60, 150 and 500 ms
+after its onset are known and when all is: to the model's rate, log-mel front end, network, and honesty (temperature,
+sets, novelty, abstention). `hear` is the whole as a caller has it, with the checks of the samples; the first answer
+comes that much after 60 ms. Without --hearing it is an untrained network of the default size, as fast as a trained one.
+Writes metrics.json to --out.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks._bench import best_processor, parser
+from foley_common.metrics_file import write_metrics
+from foley_perception.audio.resample import resampled
+from foley_synthesis.checkpoint import Vocabulary
+from foley_synthesis.hearing.front_end import FrontEndConfig, log_mel, normalised
+from foley_synthesis.hearing.inference.calibration import STAGES_S, HearingCalibration, Stage
+from foley_synthesis.hearing.inference.conformal import fit_sets
+from foley_synthesis.hearing.inference.families import MATERIALS
+from foley_synthesis.hearing.inference.hearing_model import HearingModel
+from foley_synthesis.hearing.inference.novelty import fit_novelty
+from foley_synthesis.hearing.inference.risk import choose_abstention
+from foley_synthesis.hearing.model_file import HearingFile, load_hearing
+from foley_synthesis.hearing.networks.hearing_net import HearingEnsemble, HearingNet, NetConfig
+
+RATE, ONSET_S = 48_000, 0.25
+
+
+def untrained(members: int) -> HearingFile:
+    """A model that says nothing true, in the time of one that does."""
+    front_end, actions = FrontEndConfig(), ("hit", "scratch")
+    size = NetConfig(front_end.bands, len(MATERIALS), len(actions))
+    rng, n, e = np.random.default_rng(0), 600, members * size.embedding
+    labels = rng.integers(len(MATERIALS), size=n)
+    embeddings, logits = rng.standard_normal((n, e)), rng.standard_normal((n, len(MATERIALS)))
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    novelty = fit_novelty(embeddings, labels, (embeddings, logits))
+    sets = fit_sets(p, labels, MATERIALS, fitted_on="noise", nodes=True)
+    abstention = choose_abstention(p, labels, 0.3, fitted_on="noise")
+    stages = tuple(Stage(heard_s, 1.0, 1.0, 1.0, sets, abstention, novelty) for heard_s in STAGES_S)
+    calibration = HearingCalibration(stages, 0.0, "noise")
+    return HearingFile(
+        HearingEnsemble([HearingNet(size) for _ in range(members)]).eval(), size, front_end,
+        Vocabulary("materials", "1", MATERIALS), actions, {"domain": "sim"}, calibration.to_dict(),
+        {name: torch.from_numpy(value) for name, value in calibration.to_tensors().items()},
+    )  # fmt: skip
+
+
+def contact() -> np.ndarray:
+    """Three decaying partials in noise, 0.25 s before its onset to 0.75 s after it."""
+    time = np.arange(RATE) / RATE - ONSET_S
+    partials = sum(np.sin(2 * np.pi * hz * time) for hz in (700.0, 1900.0, 4100.0))
+    sound = 0.1 * np.where(time >= 0, np.exp(-np.maximum(time, 0) / 0.1), 0.0) * partials
+    return (sound + 1e-3 * np.random.default_rng(0).standard_normal(RATE)).astype(np.float32)
+
+
+def stages(file: HearingFile, heard_s: float, repeats: int) -> dict[str, float]:
+    """Milliseconds by stage."""
+    model, config, sound = HearingModel(file), file.front_end, contact()
+    end = round((ONSET_S + min(heard_s, config.after_s)) * RATE)
+    begin = round((ONSET_S - config.before_s - config.window / config.rate) * RATE)
+    there = resampled(sound, RATE, config.rate)
+    level = log_mel(there, config.rate, ONSET_S, config, heard_s=heard_s)
+    output, known_s = model._output(level), min(heard_s, 1.0 - ONSET_S)
+
+    def honest() -> None:
+        model._doubted(model._hearing(output, known_s, 12_000.0), sound, RATE, ONSET_S)
+
+    def features() -> None:
+        normalised(log_mel(there, config.rate, ONSET_S, config, heard_s=heard_s), config)
+
+    work = {
+        "resample": lambda: resampled(sound[begin:end], RATE, config.rate),
+        "front end": features,
+        "network": lambda: model._output(level),
+        "honesty": honest,
+        "hear": lambda: model.hear(sound, RATE, onset_s=ONSET_S, heard_s=heard_s),
+    }
+    if heard_s == STAGES_S[-1]:
+        work["hear, onset searched"] = lambda: model.hear(sound, RATE)
+    return {name: round(1e3 * best_processor(run, repeats), 3) for name, run in work.items()}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser("hearing", __doc__)
+    options.add_argument("--hearing", type=Path, help="folder or name of a hearing model")
+    options.add_argument("--members", type=int, default=1, help="networks of an untrained one (default: 1)")
+    options.add_argument("--repeats", type=int, default=50, help="default: %(default)s")
+    args = options.parse_args(arguments)
+    torch.set_num_threads(1)
+    file = load_hearing(args.hearing) if args.hearing else untrained(args.members)
+    rows = {
+        "all" if heard_s == STAGES_S[-1] else f"{1000 * heard_s:.0f} ms": stages(file, heard_s, args.repeats)
+        for heard_s in STAGES_S
+    }
+    for heard, row in rows.items():
+        print(f"{heard:>6} heard: " + ", ".join(f"{name} {ms:.2f} ms" for name, ms in row.items()))
+    figures = {
+        "members": len(file.network.members),
+        "parameters": sum(p.numel() for p in file.network.parameters()),
+        "model_id": file.model_id,
+        "milliseconds": rows,
+    }
+    write_metrics(args.out, figures)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

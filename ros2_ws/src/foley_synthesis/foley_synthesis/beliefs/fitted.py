@@ -1,0 +1,87 @@
+"""`fusion.yaml` of a checkpoint: how what its sight says adds up with what a heard model says, as it was fitted.
+
+It is no part of the checkpoint's identity: it is written after the training, and says itself for which two models each
+fit holds. What sees is the checkpoint; what hears may be one of several models, each with a fit of its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from foley_synthesis.beliefs.answers import AnswerRule
+from foley_synthesis.beliefs.fusion import FusionConfig
+from foley_synthesis.checkpoint import CorruptCheckpoint, read_yaml, write_yaml
+
+FILE = "fusion.yaml"
+SCHEMA = "foley-fusion-1"
+CURE = "delete the file, and fit it again with `foley evaluate fusion`"
+_WEIGHTS = ("method", "heard_weight", "sight_weight", "heard_correlation", "temperature", "calibrated_for")
+
+
+@dataclasses.dataclass(frozen=True)
+class FittedFusion:
+    """A fusion, and for what it holds."""
+
+    config: FusionConfig
+    heard_model: str  # model id of what hears
+    sight_model: str  # model id of what sees
+    target_risk: float  # share of wrong answers that is accepted
+    certainty: float  # of its bound
+    fitted_on: dict[str, Any] = dataclasses.field(default_factory=dict)  # data set, scenes, objects, contacts
+
+    def to_dict(self) -> dict[str, Any]:
+        """For YAML and JSON."""
+        fusion = {name: getattr(self.config, name) for name in _WEIGHTS}
+        return {
+            "heard_model": self.heard_model,
+            "sight_model": self.sight_model,
+            "fitted_on": self.fitted_on,
+            "fusion": {k: round(v, 5) if isinstance(v, float) else v for k, v in fusion.items()},
+            "target_risk": self.target_risk,
+            "certainty": self.certainty,
+            "answers": [rule.to_dict() for rule in self.config.answers or ()],
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> FittedFusion:
+        """Inverse of :meth:`to_dict`. Raises KeyError, TypeError or ValueError."""
+        rules = tuple(AnswerRule.from_dict(rule) for rule in values["answers"])
+        return cls(
+            config=FusionConfig(**values["fusion"], answers=rules),
+            heard_model=str(values["heard_model"]),
+            sight_model=str(values["sight_model"]),
+            target_risk=float(values["target_risk"]),
+            certainty=float(values["certainty"]),
+            fitted_on=dict(values["fitted_on"]),
+        )
+
+    def is_for(self, heard_model: str, sight_model: str) -> bool:
+        """Whether it holds for these two."""
+        return (self.heard_model, self.sight_model) == (heard_model, sight_model)
+
+
+def save_fitted(fitted: FittedFusion, folder: Path) -> Path:
+    """Write it into the file of a checkpoint's folder, where it takes the place of one for the same two models.
+
+    Raises:
+        CorruptCheckpoint: there is a file, which is damaged.
+        OSError: it cannot be written.
+    """
+    others = [f for f in load_fitted(folder) if not f.is_for(fitted.heard_model, fitted.sight_model)]
+    write_yaml(folder / FILE, {"schema": SCHEMA, "fits": [f.to_dict() for f in (*others, fitted)]})
+    return folder / FILE
+
+
+def load_fitted(folder: Path) -> tuple[FittedFusion, ...]:
+    """All of a checkpoint's folder; none where nothing was fitted for it. Raises CorruptCheckpoint."""
+    if not (folder / FILE).is_file():
+        return ()
+    content = read_yaml(folder / FILE, CURE)
+    try:
+        if content["schema"] != SCHEMA:
+            raise ValueError(f"schema is `{content['schema']}`, must be `{SCHEMA}`")
+        return tuple(FittedFusion.from_dict(fit) for fit in content["fits"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptCheckpoint(folder / FILE, f"not a fitted fusion ({error})", CURE) from error

@@ -1,0 +1,1 @@
+"""How well beliefs of what was seen and heard add up, and the weights with which they do."""

@@ -1,0 +1,57 @@
+"""From how probable a class on a fused belief is an answer: as its risk is bounded on objects nothing was fitted on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foley_synthesis.beliefs.answers import AnswerRule
+from foley_synthesis.beliefs.fusion import FusionConfig, fuse
+from foley_synthesis.evaluation.fusion.fit import Case, drawn_cases
+from foley_synthesis.evaluation.fusion.objects import TouchedObject
+from foley_synthesis.hearing.inference.risk import choose_abstention
+
+SEVERAL = 2  # heard contacts, or more
+
+
+def fused_probabilities(cases: Sequence[Case], config: FusionConfig) -> NDArray[np.float64]:
+    """What is believed of each case [n, m]."""
+    return np.array([fuse(case.evidence, config).belief.p() for case in cases])
+
+
+def answer_rules(
+    objects: Sequence[TouchedObject],
+    config: FusionConfig,
+    *,
+    target_risk: float,
+    certainty: float,
+    seed: int,
+) -> tuple[AnswerRule, ...]:
+    """Rules for sight alone, for one heard contact and for several, without sight and with it.
+
+    Each object counts once in each, with contacts drawn at random, so that objects, not contacts, are what the bound
+    takes for independent. One for every number of contacts would need as many objects for each.
+    """
+    rng = np.random.default_rng(seed)
+    rules = []
+    for seen in (False, True):
+        for contacts in (0, 1, SEVERAL) if seen else (1, SEVERAL):
+            cases = drawn_cases(
+                objects, max(contacts, 1), rng, heard=contacts > 0, seen=seen, or_more=contacts == SEVERAL
+            )
+            if not cases:
+                continue
+            truth = np.array([case.label for case in cases])
+            found = choose_abstention(
+                fused_probabilities(cases, config), truth, target_risk, fitted_on="", certainty=certainty
+            )
+            rules.append(AnswerRule(contacts, seen, found.threshold, found.bound, found.kept, len(cases)))
+    return tuple(rules)
+
+
+def with_answers(config: FusionConfig, rules: tuple[AnswerRule, ...], domain: str) -> FusionConfig:
+    """The same weights, whose beliefs are answers as far as the rules say."""
+    return dataclasses.replace(config, answers=rules, calibrated_for=f"{domain}: fused")

@@ -1,0 +1,110 @@
+"""What fused beliefs of heard, seen, and heard and seen objects are worth, by how many contacts were heard."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foley_synthesis.beliefs.fusion import FusionConfig, fuse
+from foley_synthesis.evaluation.fusion.fit import CONTACTS, Case, case_of, drawn_contacts
+from foley_synthesis.evaluation.fusion.objects import TouchedObject
+from foley_synthesis.metrics.bootstrap import hierarchical_weights, of_replicates
+from foley_synthesis.metrics.classification import balanced_accuracy, expected_calibration_error, log_loss
+
+Array = NDArray[np.float64]
+SOURCES = {"heard": (True, False), "seen": (False, True), "heard and seen": (True, True)}
+_DRAWS = 5  # of contacts from an object
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Beliefs:
+    p: Array  # [n, m]
+    answered: NDArray[np.bool_]  # [n]
+    truth: NDArray[np.int64]  # [n]
+
+    @property
+    def wrong(self) -> NDArray[np.bool_]:
+        return np.asarray(self.p.argmax(axis=1) != self.truth)
+
+
+def _share(hits: NDArray[np.bool_], among: NDArray[np.bool_], weights: Array | None) -> float:
+    w = np.ones(len(hits)) if weights is None else weights
+    total = float(w[among].sum())
+    return float(w[hits & among].sum()) / total if total > 0 else float("nan")
+
+
+_METRICS: dict[str, Callable[[_Beliefs, Array | None], float]] = {
+    "balanced_accuracy": lambda b, w: balanced_accuracy(b.truth, b.p.argmax(axis=1), b.p.shape[1], w),
+    "log_loss": lambda b, w: log_loss(b.p, b.truth, w),
+    "expected_calibration_error": lambda b, w: expected_calibration_error(b.p, b.truth, weights=w),
+    "answered": lambda b, w: _share(b.answered, np.ones(len(b.truth), bool), w),
+    "wrong_where_answered": lambda b, w: _share(b.wrong, b.answered, w),
+}
+
+
+def measure_fusion(
+    objects: Sequence[TouchedObject], config: FusionConfig, *, replicates: int, seed: int
+) -> dict[str, dict[str, Any]]:
+    """Contacts -> source -> metric -> figure with its 95 % interval, and the paired gain of sight.
+
+    Intervals are over scenes, then objects. An object counts where it has so many contacts, so that figures at more
+    contacts are about fewer objects.
+    """
+    figures: dict[str, dict[str, Any]] = {}
+    for contacts in CONTACTS:
+        drawn = _drawn(objects, contacts, seed)
+        if not drawn["heard and seen"]:
+            continue
+        cases = drawn["heard and seen"]
+        weights = hierarchical_weights(
+            [c.scene for c in cases], [c.object_id for c in cases], replicates, seed
+        )
+        row: dict[str, Any] = {
+            "objects": len({(c.scene, c.object_id) for c in cases}),
+            "scenes": len({c.scene for c in cases}),
+        }
+        spread: dict[tuple[str, str], Array] = {}
+        for source in SOURCES:
+            beliefs = _believed(drawn[source], config)
+            row[source] = {}
+            for key, metric in _METRICS.items():
+                spread[source, key] = np.array([metric(beliefs, w) for w in weights])
+                row[source][key] = of_replicates(metric(beliefs, None), spread[source, key]).to_dict()
+        row["heard and seen > heard"] = {
+            key: of_replicates(
+                row["heard and seen"][key]["value"] - row["heard"][key]["value"],
+                spread["heard and seen", key] - spread["heard", key],
+            ).to_dict()
+            for key in ("balanced_accuracy", "log_loss")
+        }
+        figures[str(contacts)] = row
+    return figures
+
+
+def _drawn(objects: Sequence[TouchedObject], contacts: int, seed: int) -> dict[str, list[Case]]:
+    """For every source the same contacts of the same objects, those without sight left out."""
+    rng = np.random.default_rng(seed)
+    found: dict[str, list[Case]] = {source: [] for source in SOURCES}
+    for _ in range(_DRAWS):
+        for thing, rows in drawn_contacts(objects, contacts, rng):
+            cases = {
+                source: case_of(thing, rows, heard=heard, seen=seen)
+                for source, (heard, seen) in SOURCES.items()
+            }
+            if all(cases.values()):
+                for source, case in cases.items():
+                    found[source].append(cast(Case, case))
+    return found
+
+
+def _believed(cases: Sequence[Case], config: FusionConfig) -> _Beliefs:
+    fused = [fuse(case.evidence, config).belief for case in cases]
+    return _Beliefs(
+        np.array([belief.p() for belief in fused]),
+        np.array([not belief.abstain for belief in fused]),
+        np.array([case.label for case in cases], np.int64),
+    )

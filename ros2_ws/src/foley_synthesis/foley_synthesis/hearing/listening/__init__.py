@@ -1,0 +1,1 @@
+"""Listening to files and microphones: what `foley listen` does."""
