@@ -88,8 +88,9 @@ class VisWindows:
         for row in rows[(rows >= begin - MOTION_RATE) & (rows < begin + EVALUATION_S * MOTION_RATE)].tolist():
             sound, onset_s = self._contact(session, name, row)
             first = round(((row - begin) / MOTION_RATE - onset_s) * RATE)
-            inside = slice(max(first, 0), min(first + len(sound), length))
-            total[inside] += sound[inside.start - first : inside.stop - first]
+            start, stop = max(first, 0), min(first + len(sound), length)
+            if start < stop:  # else it was over before the window
+                total[start:stop] += sound[start - first : stop - first]
         return total
 
     def _contact(self, session: SessionData, name: str, row: float) -> tuple[NDArray[np.float32], float]:
