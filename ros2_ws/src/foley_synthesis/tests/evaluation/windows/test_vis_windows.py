@@ -62,7 +62,7 @@ def test_a_sound_is_where_the_plan_comes_down(tiny_checkpoint: Path) -> None:
         after = made[0, 0][round(at * RATE) : round((at + 0.2) * RATE)]
         assert np.abs(after).max() > 0
     assert model.score(window, made[0]) is None
-    later = EvaluationWindow(session, round(float(rows[rows < 500][-1]) / 125 + 0.9, 1) // 0.008 * 0.008)
+    later = EvaluationWindow(session, (round(float(rows[1])) + 112) * 0.008)
     assert np.isfinite(model.draw([later], 1, 0)).all(), "a touch whose sound is over when the window begins"
     with pytest.raises(ValueError, match="has no views, VIS looks at the place"):
         model.draw([EvaluationWindow(blind, 1.6)], 1, 0)
