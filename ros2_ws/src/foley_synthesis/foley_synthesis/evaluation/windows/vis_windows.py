@@ -13,6 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from foley_common.session_file import MOTION_RATE, VIEW_RATE, SessionData
@@ -22,9 +23,10 @@ from foley_perception.action.gripper import GripperHand
 from foley_perception.audio.resample import resampled
 from foley_perception.clips.action import clip_action
 from foley_perception.geometry.crop import CROP_SIZE
-from foley_synthesis.flow.networks.mel import RATE
+from foley_synthesis.flow.networks.mel import RATE, decibels
+from foley_synthesis.flow.regression.sound import LevelVocoder, tone_over_floor
 from foley_synthesis.flow.regression.template import touches_of
-from foley_synthesis.flow.session_features import SessionFeatures, session_features
+from foley_synthesis.flow.session_features import FLOOR_STEP_S, SessionFeatures, session_features
 from foley_synthesis.flow.sight.looks import local_view
 from foley_synthesis.flow.sight.moments import planned_tips
 from foley_synthesis.flow.sight.pictures import decoded
@@ -46,6 +48,7 @@ class VisWindows:
 
     def __init__(self, predictor: Predictor, hand: str = "parallel_gripper") -> None:
         self._predictor, self._hand = predictor, GripperHand.from_yaml(hand)
+        self._vocoder = LevelVocoder()
         self._features = functools.lru_cache(maxsize=2)(self._features_of)  # windows come session by session
 
     @property
@@ -91,7 +94,14 @@ class VisWindows:
             start, stop = max(first, 0), min(first + len(sound), length)
             if start < stop:  # else it was over before the window
                 total[start:stop] += sound[start - first : stop - first]
-        return total
+        return total + self._room(window)
+
+    def _room(self, window: EvaluationWindow) -> NDArray[np.float32]:
+        """The room's tone, which was heard before: VIS says nothing of it, and sounds do not stand in silence."""
+        floors = self._features(window.session).floors
+        known = floors[min(int(window.start_s / FLOOR_STEP_S + 1e-6), len(floors) - 1)]
+        tone = decibels(torch.from_numpy(known.astype(np.float32))) + tone_over_floor()
+        return self._vocoder.noise(tone, round(EVALUATION_S * RATE), window.noise_seed(0))
 
     def _contact(self, session: SessionData, name: str, row: float) -> tuple[NDArray[np.float32], float]:
         """Of one touch, faded in and out, and when it begins in it [s]."""
