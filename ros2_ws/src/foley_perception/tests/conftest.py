@@ -81,6 +81,7 @@ class BagOptions:
     truth: bool = True
     scene: bool = True
     session_id: str = "s1"
+    edition_version: str = ""
     origin: str = ""
     start_ns: int = START_NS
     compression: bool = False
@@ -111,6 +112,8 @@ class BagMaker:
         session = {"session_id": options.session_id}
         if options.origin:
             session["origin"] = options.origin
+        if options.edition_version:
+            session["edition_version"] = options.edition_version
         self.writer.set_custom_data("foley.session", yaml.safe_dump(session))
         self.connections: dict[str, Any] = {}
         self.queue: list[Queued] = []

@@ -189,7 +189,8 @@ def staged(path: Path) -> Iterator[Path]:
         yield staging
         staging.chmod(0o755)
         for file in staging.iterdir():
-            file.chmod(0o644)  # safetensors writes for the owner alone
+            if file.is_file():
+                file.chmod(0o644)  # safetensors writes for the owner alone
         if path.exists():
             shutil.rmtree(path)
         staging.replace(path)

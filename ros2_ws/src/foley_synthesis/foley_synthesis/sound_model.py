@@ -63,11 +63,25 @@ class ContactQuery:
     tool: PlannedTool | None = None
     measured: MeasuredTool | None = None  # executed mode
     background: Background = None
+    no_picture: str = ""  # why there is no picture of the place, for a model that wants one
 
     @property
     def mode(self) -> Mode:
         """`planned` claims to predict; `executed` knows what was seen and measured during the contact."""
         return "planned" if self.frames is None else "executed"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class HeardTouch:
+    """A contact that is over, with its sound: what a model may know of a surface when it is touched again."""
+
+    time_ns: int
+    position: NDArray[np.float64]  # [3] in the world [m]
+    samples: NDArray[np.float32]  # [n] mono, from `start_ns` on
+    sample_rate: int  # [Hz]
+    start_ns: int
+    measured: MeasuredTool  # of that time
+    background: Background = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -107,6 +121,10 @@ class SoundModel(Protocol):
     @property
     def needs(self) -> frozenset[Input]:
         """Inputs without which it predicts nothing; frames are given in executed mode always."""
+
+    @property
+    def wants(self) -> frozenset[Input]:
+        """Inputs of which it makes use where they are there, and says by its note where they are not."""
 
     @property
     def modes(self) -> frozenset[Mode]:
@@ -161,3 +179,10 @@ class StreamingSoundModel(SoundModel, Protocol):
 
     def hear(self, samples: NDArray[np.float32], sample_rate: int) -> None:
         """The last seconds of the room [n], of which it may be told how loud it is between touches."""
+
+    @property
+    def remembers_s(self) -> tuple[float, float] | None:
+        """Seconds of sound before and after a contact that it remembers; None: it remembers none."""
+
+    def remember(self, touch: HeardTouch) -> None:
+        """A touch as it sounded. Raises ValueError where it cannot be used."""

@@ -85,6 +85,32 @@ def make_contact_flow(folder: Path) -> Path:
     return folder
 
 
+def make_sight(folder: Path) -> Path:
+    """A sight that has learned nothing, with an encoder that needs no weights."""
+    import torch
+
+    from foley_synthesis.flow.sight.head import HeadConfig, SightHead
+    from foley_synthesis.flow.sight.model import Scaling, SightCalibration, SightModel
+    from foley_synthesis.flow.sight.model_file import save_sight
+    from foley_synthesis.flow.sight.moments import PLACES
+    from foley_synthesis.flow.sight.pictures import Layout
+    from foley_synthesis.flow.sight.things import FORMS
+    from foley_synthesis.vision.coarse_colour import ColourEncoder
+
+    torch.manual_seed(0)
+    encoder = ColourEncoder()
+    inputs = Layout(encoder.dims).width + FORMS + PLACES
+    pairs, zeros, ones = torch.full((13, 8), 1.0 / 104), torch.zeros(3), torch.ones(3)
+    basis = torch.randn(4, inputs)
+    scaling = Scaling(
+        torch.zeros(inputs), torch.ones(inputs), zeros, ones, pairs, pairs, torch.tensor(0.5), basis
+    )
+    head = SightHead(HeadConfig(inputs, 13, 8, hidden=8, members=1)).eval()
+    facts = {"encoder": {"name": "colour", "identity": encoder.identity}, "train_scenes": []}
+    save_sight(SightModel((head,), scaling, SightCalibration(), facts), folder, {})
+    return folder
+
+
 def plane_depth(height_m: float = 0.0) -> NDArray[np.uint16]:
     """Depth [240, 320] in mm of the horizontal plane at this height."""
     v, u = np.mgrid[0 : CAMERA.height, 0 : CAMERA.width]

@@ -65,6 +65,7 @@ class RecordingModel:
     model_id, domain, note = "replay", "sim", ""
     vocabulary: Vocabulary | None = None
     needs: frozenset[Input] = frozenset({Input.STILL, Input.ACTION})
+    wants: frozenset[Input] = frozenset()
     modes: frozenset[Mode] = frozenset({"planned", "executed"})
 
     def __init__(self) -> None:

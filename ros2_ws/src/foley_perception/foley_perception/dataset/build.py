@@ -17,7 +17,7 @@ from foley_perception.dataset.rows import Rows
 from foley_perception.dataset.schema import DatasetError
 from foley_perception.dataset.staging import BuildReport, Cut, Progress, build_from, identity_of
 from foley_perception.episodes.names import Naming
-from foley_perception.episodes.outline import Outline
+from foley_perception.episodes.outline import Outline, session_id_of
 from foley_perception.recording.bag import Bag
 from foley_perception.recording.bag_files import is_bag, loose_files
 from foley_perception.recording.bag_name import bag_name, distinct_names
@@ -95,7 +95,7 @@ class BagSource:
 
     def session_id(self) -> str:
         """As its metadata say, without reading the bag; else its name."""
-        return str(_session(self.path).get("session_id") or self.name)
+        return session_id_of(_session(self.path), self.name)
 
     def cut(self, rows: Rows) -> Cut:
         """Raises EpisodeError, ValueError or OSError where the bag cannot be used."""

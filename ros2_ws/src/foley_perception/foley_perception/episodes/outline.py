@@ -16,6 +16,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,8 +90,7 @@ class Outline:
                 start, end = min(start, message.log_time), max(end, message.log_time)
                 self._note(message, message.log_time)
             self.session = self.bag.session
-            if not self.session.get("session_id"):
-                self.session["session_id"] = name or bag_name(path)
+            self.session["session_id"] = session_id_of(self.session, name or bag_name(path))
             self.problems = tuple(dict.fromkeys(self.bag.problems))  # each reading of the bag adds to its own
             self.names, self.left_out = resolve(self.bag, namespace, mapping, heard=self.counts)
             roles = {self.names[t.role]: t for t in topics.TOPICS if t.role in self.names}
@@ -222,3 +222,17 @@ class Outline:
                 inside = any(a <= message.log_time <= b for a, b in ranges)
                 if inside and (placed := self.verdict.placed(message)) is not None:
                     yield placed
+
+
+def session_id_of(session: Mapping[str, Any], name: str) -> str:
+    """Of a recording's metadata.
+
+    A simulated session is made once for each version of its edition, and is another recording in each: from the second
+    version on its id ends in it.
+
+    Args:
+        name: where the metadata have no id.
+    """
+    session_id, version = str(session.get("session_id") or name), str(session.get("edition_version") or "1")
+    end = "" if version == "1" else f"-v{version}"
+    return session_id if session_id.endswith(end) else session_id + end

@@ -6,6 +6,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from foley_perception.dataset.build import build_dataset
+from foley_perception.dataset.reader import ClipDataset
+from foley_perception.dataset.schema import DatasetError
+from foley_perception.episodes.outline import session_id_of
 from foley_perception.recording.recovery import recover_bag, same_content, superseded
 
 MakeBag = Callable[..., Path]
@@ -34,3 +40,18 @@ def test_the_same_recording_under_another_name(make_bag: MakeBag, tmp_path: Path
     shutil.copytree(run, tmp_path / "again")
     other = make_bag("other", plans=False, contact_times=(1.5,))
     assert same_content([run, tmp_path / "again", other]) == {tmp_path / "again": run}
+
+
+def test_a_session_in_two_versions_of_its_edition_is_two_recordings(
+    make_bag: MakeBag, tmp_path: Path
+) -> None:
+    first = make_bag("first", plans=False, contact_times=(1.5,))
+    second = make_bag("second", plans=False, contact_times=(1.5,), edition_version="2")
+    report = build_dataset([first, second], tmp_path / "dataset", workers=1)
+    assert not report.failed
+    assert {clip.session_id for clip in ClipDataset(tmp_path / "dataset").clips} == {"s1", "s1-v2"}
+    assert session_id_of({"session_id": "s1", "edition_version": "1"}, "") == "s1"
+    assert session_id_of({"session_id": "s1-v2", "edition_version": "2"}, "") == "s1-v2"
+    again = make_bag("again", plans=False, contact_times=(1.5,), start_ns=1_800_001_000_000_000_000)
+    with pytest.raises(DatasetError, match="the same recording twice"):
+        build_dataset([first, again], tmp_path / "twice", workers=1)

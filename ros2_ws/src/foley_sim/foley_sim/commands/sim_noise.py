@@ -35,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from foley_common.metrics_file import write_metrics
     from foley_sim.offline.noise_figures import noise_figures
 
+    _check(args)
     with simulated(f"noise of {args.split} scenes", 2.0 * args.scenes) as (advance, _):
         figures = noise_figures(args.edition, args.split, range(args.scenes), args.policy_seed, advance)
     write_metrics(args.metrics, figures)
@@ -50,6 +51,21 @@ def run(args: argparse.Namespace) -> int:
             heard = "" if hum["ambience"] == "mains" else " (not in this room)"
             print(f"  {scene}: motors {hum['motors']:.2f} Hz, mains {hum['mains']:.2f} Hz{heard}")
     return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raises ValueError where an option has a value that cannot work."""
+    from foley_sim.editions import make_scene
+
+    if args.scenes < 2:
+        raise ValueError(f"--scenes is {args.scenes}, must be at least 2")
+    if args.policy_seed < 0:
+        raise ValueError(f"--policy-seed is {args.policy_seed}, must not be negative")
+    make_scene(0, args.split, args.edition)  # the names
+    try:
+        make_scene(args.scenes - 1, args.split, args.edition)
+    except ValueError as error:
+        raise ValueError(f"--scenes is {args.scenes}, which are too many: {error}; name fewer") from None
 
 
 def _shown(found: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Noise and hum of recordings are their scene's, and versions of an edition say which."""
 
+import argparse
 import dataclasses
 import json
 
@@ -76,3 +77,19 @@ def test_the_command_writes_what_it_prints(monkeypatch, tmp_path, capsys, figure
     assert np.isfinite(written["seconds"]["at_rest"])
     with pytest.raises(ValueError, match="--scenes is 1"):
         noise_figures("foleysim-1", "test", (0,), 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--scenes", "1"], "--scenes is 1, must be at least 2"),
+        (["--policy-seed", "-1"], "--policy-seed is -1, must not be negative"),
+        (["--scenes", "999"], "--scenes is 999, which are too many: .* has test scenes 0 to 23; name fewer"),
+        (["--split", "sealed-off"], "split is `sealed-off`, known are"),
+    ],
+)
+def test_options_that_cannot_work_are_named(words, told):
+    parser = argparse.ArgumentParser()
+    sim_noise.configure(parser.add_subparsers())
+    with pytest.raises(ValueError, match=told):
+        sim_noise.run(parser.parse_args(["noise", *words]))

@@ -61,6 +61,31 @@ def configure(parser: argparse.ArgumentParser) -> None:
     evaluate_fusion.configure(parser.add_argument_group("for `foley evaluate fusion`"))
 
 
+_MEASURED_BY = {
+    "foley-contact-flow-2": "foley flow table --model NAME=DIR",
+    "foley-regression-1": "foley flow table --model NAME=DIR",
+    "foley-flow-1": "foley flow score --model NAME=DIR",
+    "foley-codec-1": "foley codec score",
+    "foley-sight-2": "foley flow sight --score",
+}
+"""Schema -> what measures a model that says nothing of contacts' materials."""
+
+
+def _check_kind(name: str) -> None:
+    """Raises ValueError where another command measures what is named."""
+    from foley_synthesis.checkpoint import CorruptCheckpoint, schema_of
+
+    try:
+        schema = schema_of(Path(name))
+    except CorruptCheckpoint:
+        return  # told where it is read
+    if schema in _MEASURED_BY:
+        raise ValueError(
+            f"checkpoint is {name}, of schema `{schema}`, which has no beliefs about materials; measure it with "
+            f"`{_MEASURED_BY[schema]}`, or name one of `foley train`"
+        )
+
+
 def run(args: argparse.Namespace) -> int:
     """Exit code 0; 1 where chance was required to be beaten and was not; 2 for what the user can mend."""
     from foley_synthesis.threads import sleep_while_waiting
@@ -88,6 +113,7 @@ def _of_dataset(args: argparse.Namespace) -> int:
     from foley_synthesis.hearing.inference.opened import hearing_beside
 
     console, out = Console(), args.out or Path("out/evaluate")
+    _check_kind(args.checkpoint)
     checkpoint = load_checkpoint(args.checkpoint)
     dataset = open_complete(args.dataset)
     hearing = hearing_beside(checkpoint, args.hearing, threads=args.threads)

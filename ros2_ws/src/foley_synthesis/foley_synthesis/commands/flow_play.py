@@ -21,7 +21,8 @@ def configure(actions: Any) -> None:
         "--sight",
         type=Path,
         metavar="DIR",
-        help="of a contact flow: trained by `foley flow sight`, or `sight`, which ships: says what is touched",
+        help="of a contact flow: trained by `foley flow sight`: says what is touched (default: the one within the "
+        "flow's folder)",
     )
     play.add_argument("--scene", type=Path, required=True, metavar="DIR", help="a reconstructed scene")
     play.add_argument(

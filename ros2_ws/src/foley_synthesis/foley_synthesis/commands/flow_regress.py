@@ -43,6 +43,14 @@ def configure(actions: Any) -> None:
         "--what", action="store_true", help="told, when asked, what truly lies under the tip"
     )
     regress.add_argument(
+        "--sight", type=Path, metavar="DIR",
+        help="of `foley flow sight`: told what views show of what lies under the tip, in place of the truth; with "
+        "`--groups what` nothing else, as RegNet is",
+    )  # fmt: skip
+    regress.add_argument(
+        "--stills", type=Path, nargs="+", default=[], metavar="SET", help="show sessions that have no views"
+    )
+    regress.add_argument(
         "--weights",
         type=Path,
         metavar="DIR",
@@ -65,22 +73,41 @@ def configure(actions: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0; errors are raised."""
-    from foley_synthesis.flow.regression.build import Asked, ask_otherwise, build_regression, network_of
+    from foley_synthesis.flow.contact.seen_things import Eyes
+    from foley_synthesis.flow.regression.build import (
+        Asked,
+        ask_otherwise,
+        build_regression,
+        network_of,
+        seen_sessions,
+    )
     from foley_synthesis.flow.regression.config import RegressionTrainConfig
+    from foley_synthesis.flow.regression.data import WHAT
     from foley_synthesis.flow.regression.model import is_regression
     from foley_synthesis.flow.sessions import load_sessions
+    from foley_synthesis.flow.sight.inference import open_sight
+    from foley_synthesis.flow.what import WHAT_DIMS
 
     if args.out.exists() and any(args.out.iterdir()) and not is_regression(args.out):
         raise ValueError(f"--out {args.out} is not empty and holds no regression; name another folder")
-    asked = Asked(args.given, args.what)
+    if args.stills and args.sight is None:
+        raise ValueError("--stills are looked at by sight, name it with --sight")
+    if args.sight is not None and (args.weights or args.variant == "template"):
+        raise ValueError("--sight is for training a network: leave out --weights, or the template")
+    asked = Asked(args.given, args.what or args.sight is not None)
     if args.weights:
         print(f"{args.out}, model id {ask_otherwise(args.weights, args.out, asked)}")
         return 0
     if not args.sets:
         raise ValueError("name sets of sessions, of training and validation")
     groups = tuple(name for name in args.groups.split(",") if name)
-    network = None if args.variant == "template" else network_of(args.variant, groups, args.motion_hz)
+    eyes, what = None, WHAT_DIMS
+    if args.sight is not None:
+        sight = open_sight(args.sight, threads=args.threads)
+        eyes, what = Eyes(sight, args.stills), len(sight.model.scaling.basis)
+    network = None if args.variant == "template" else network_of(args.variant, groups, args.motion_hz, what)
     config = RegressionTrainConfig(
+        what=1.0 if groups == (WHAT,) else RegressionTrainConfig.what,  # of nothing there is nothing to learn
         minutes=args.minutes,
         steps=args.steps,
         plan_error_s=args.plan_error_ms / 1e3,
@@ -94,6 +121,8 @@ def run(args: argparse.Namespace) -> int:
             limit=args.limit,
             progress=lambda done, total: bars.count("sessions", done, total),
         )
+        if eyes is not None:
+            sessions = seen_sessions(sessions, eyes)
         model_id, metrics = build_regression(
             sessions,
             args.out,
@@ -101,6 +130,7 @@ def run(args: argparse.Namespace) -> int:
             config,
             asked,
             hand=args.hand,
+            sight_id="" if eyes is None else eyes.sight_id,
             resume=args.resume,
             report=lambda done, figures: bars.share("regression", done, figures),
         )

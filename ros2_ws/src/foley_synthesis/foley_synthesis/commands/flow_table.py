@@ -33,14 +33,15 @@ def configure(actions: Any) -> None:
     )
     table.add_argument(
         "--model", action="append", default=[], metavar="NAME=DIR",
-        help="may be given again; several of one name are the seeds of one model",
+        help="of `foley flow fit`, `reflow`, `regress` or, as VIS, `foley train` (`shipped`: the one that ships); may "
+        "be given again; several of one name are the seeds of one model",
     )  # fmt: skip
     table.add_argument(
         "--also", nargs="+", default=[], metavar="WAY",
         help="rows of every flow of contacts that is given more than the plan: executed (motion and force as "
         "measured), told (what is touched, in truth), seen (as sight says), views (to a flow that was trained with "
-        "them), context3 (the last three sounds; 1 to 5), handless (no motion at all, not the planned one either), or "
-        "several of these with a plus between them",
+        "them), context3 (the last three sounds; 1 to 5), handless (no motion at all, not the planned one either), "
+        "guidance4.5 (of content; 1: none), or several of these with a plus between them",
     )  # fmt: skip
     flow_draw.eyes(table, "looks at what is touched, for rows that see")
     table.add_argument(
@@ -194,8 +195,11 @@ def given_more(models: dict[str, list[Any]], texts: list[str], seen: Any) -> dic
     ways = [Way.of(text) for text in texts]
     if len(set(ways)) < len(ways):
         raise ValueError("--also names one way twice")
-    if seen and not any(way.seen or way.views for way in ways):
+    looking = {name for name, seeds in models.items() if any(getattr(m, "looks", False) for m in seeds)}
+    if seen and not looking and not any(way.seen or way.views for way in ways):
         raise ValueError("--sight is for rows that see: name one with --also seen")
+    for name in looking:
+        models = models | {name: [model.looking(seen) for model in models[name]]}
     found: dict[str, list[Any]] = {}
     for name, seeds in models.items():
         found[name] = seeds

@@ -110,6 +110,11 @@ class SynthesizerConfig:
         "of a flow: folder of the reconstructed scene that views are rendered of, or whose surface is touched, in "
         "fixed_frame; empty: views are cut from the camera's picture, the surface is that of its depth",
     )
+    sight: str = parameter(
+        "",
+        "of a contact flow: folder of the sight that looks at what is touched; empty: the one within the checkpoint, "
+        "if there is; none: nobody looks",
+    )
     solver_steps: int = parameter(
         0,
         "of a flow: steps of Euler's method; fewer are sooner and coarser; 0: 10, of a contact flow what its "

@@ -122,12 +122,22 @@ def _load_contact_flow(folder: Path, config: SynthesizerConfig, hand: GripperHan
     return ContactFlowSoundModel.load(
         folder,
         hand,
+        sight=_sight(folder, config.sight),
         scene=Path(config.scene).expanduser() if config.scene else None,
         steps=config.solver_steps,
         guidance=config.guidance,
         seed=config.seed,
         threads=config.threads,
     )
+
+
+def _sight(folder: Path, asked: str) -> Path | None:
+    """Of whoever looks for a contact flow."""
+    from foley_synthesis.flow.sight.model_file import sight_within
+
+    if asked == "none":
+        return None
+    return Path(asked).expanduser() if asked else sight_within(folder)
 
 
 _LOADERS: dict[str, Callable[[Path, SynthesizerConfig, GripperHand], SoundModel]] = {

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from foley_synthesis.checkpoint import Vocabulary
 from foley_synthesis.sound_model import (
     ContactQuery,
+    HeardTouch,
     Input,
     Mode,
     PredictedSound,
@@ -42,6 +43,7 @@ class SoundBesideMaterial:
         self.model_id, self.domain = sound.model_id, material.domain
         self.vocabulary: Vocabulary | None = material.vocabulary
         self.needs: frozenset[Input] = sound.needs | material.needs
+        self.wants: frozenset[Input] = sound.wants | material.wants
         self.modes: frozenset[Mode] = sound.modes
 
     @property
@@ -77,6 +79,15 @@ class StreamBesideMaterial(SoundBesideMaterial):
     def hear(self, samples: NDArray[np.float32], sample_rate: int) -> None:
         """See `StreamingSoundModel`."""
         self._streaming.hear(samples, sample_rate)
+
+    @property
+    def remembers_s(self) -> tuple[float, float] | None:
+        """See `StreamingSoundModel`."""
+        return self._streaming.remembers_s
+
+    def remember(self, touch: HeardTouch) -> None:
+        """See `StreamingSoundModel`."""
+        self._streaming.remember(touch)
 
 
 def beside(sound: SoundModel, material: SoundModel) -> SoundBesideMaterial:

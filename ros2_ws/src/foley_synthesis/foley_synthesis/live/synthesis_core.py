@@ -160,16 +160,29 @@ class SynthesisCore:
                 Reason.BAD_TRAJECTORY if query.mode == "planned" else Reason.NO_POSE,
                 f"{Input.TOOL.value} are not known",
             )
-        if Input.PICTURE in needs or (Input.STILL in needs and query.still is None):
-            still = still_before(streams, query.contact_ns, position)
-            query = dataclasses.replace(query, still=still.crop, picture=still.picture)
-            if Input.CAMERA in needs:
-                query = dataclasses.replace(query, camera=still.camera)
-        elif Input.CAMERA in needs:
-            newest = int(streams.frame_times[-1]) if len(streams.frame_times) else query.contact_ns
-            query = dataclasses.replace(query, camera=streams.camera(newest))
+        query = _with_pictures(query, needs, streams, position)
+        if wanted := self._model.wants - needs:
+            try:
+                query = _with_pictures(query, wanted, streams, position)
+            except ValueError as error:
+                query = dataclasses.replace(query, no_picture=str(error))
         x, y, z = (float(v) for v in position)
         return Predicted(query.contact_ns, (x, y, z), self._model.predict(query), planned)
+
+
+def _with_pictures(
+    query: ContactQuery, asked: frozenset[Input], streams: Streams, position: Array
+) -> ContactQuery:
+    """With what is asked of the camera. Raises ValueError where it is not there."""
+    if Input.PICTURE in asked or (Input.STILL in asked and query.still is None):
+        still = still_before(streams, query.contact_ns, position)
+        query = dataclasses.replace(query, still=still.crop, picture=still.picture)
+        if Input.CAMERA in asked:
+            query = dataclasses.replace(query, camera=still.camera)
+    elif Input.CAMERA in asked:
+        newest = int(streams.frame_times[-1]) if len(streams.frame_times) else query.contact_ns
+        query = dataclasses.replace(query, camera=streams.camera(newest))
+    return query
 
 
 def _streams(view: View) -> Streams:

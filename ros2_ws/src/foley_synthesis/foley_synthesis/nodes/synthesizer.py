@@ -8,7 +8,8 @@ Callbacks store. Plans go to the worker at once; a contact goes there when its c
 because a plan has a deadline and a contact has none. Its clip is over when a picture, a pose, and whatever else
 is sensed have come from after its end: a camera's picture comes late, and without it the model would be shown an
 older one than it learnt from. Of a model that can go on, chunks of the plans' sound are made in between, the first one
-before all else (`ros/plan_sound.py`). A plan that is over when its turn comes is left out if others
+before all else (`ros/plan_sound.py`), and it is told of the room and of touches that are over (`ros/live_hearing.py`).
+A plan that is over when its turn comes is left out if others
 wait, so that a slow model is late by one prediction and not by all that queue before it.
 """
 
@@ -39,6 +40,7 @@ from foley_synthesis.live.config import SynthesizerConfig
 from foley_synthesis.live.loading import load_sound_model
 from foley_synthesis.live.synthesis_core import CannotPredict, Reason, SynthesisCore, View
 from foley_synthesis.ros import convert
+from foley_synthesis.ros.live_hearing import LiveHearing
 from foley_synthesis.ros.plan_sound import PlanSoundOutput
 from foley_synthesis.ros.synthesizer_output import (
     SynthesizerOutput,
@@ -73,13 +75,16 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
         self._model.warm_up()
         self._core = SynthesisCore(self._model)
         self._output = SynthesizerOutput(self.entities, self._model, config.fixed_frame)
-        self._sound = None
-        if config.stream and isinstance(self._model, StreamingSoundModel):
-            measured = self._scene.measured_tool if config.stream_measured else None
-            self._sound = PlanSoundOutput(self, self._model, config.stream_lead_s, poller, measured)
+        self._sound, self._hearing = None, None
+        if isinstance(self._model, StreamingSoundModel):
+            self._hearing = LiveHearing(self, self._model, self._scene, poller, self._in_fixed_frame)
+            if config.stream:
+                measured = self._scene.measured_tool if config.stream_measured else None
+                self._sound = PlanSoundOutput(self, self._model, config.stream_lead_s, measured)
         self.start_worker(capacity=8)
         self.entities.subscribe(topics.TOOL_PLAN, self._on_plan)
-        if config.executed and "executed" in self._model.modes:
+        self._after = config.executed and "executed" in self._model.modes
+        if self._after or self._hearing is not None:
             self.entities.subscribe(topics.CONTACTS, self._on_contact)
         self.entities.timer(HAND_OVER_PERIOD_S, self._hand_over)
 
@@ -103,6 +108,7 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
             "plans_dropped": self._outdated + self.dropped_jobs,
             "late": self._late,
             **({} if self._sound is None else self._sound.figures()),
+            **({} if self._hearing is None else self._hearing.figures()),
             "model_id": self._model.model_id,
             "note": note_of(self._model, self._settings.executed),
         }
@@ -119,9 +125,14 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
     def _on_contact(self, message: ContactEvent) -> None:
         if self.active:
             try:
-                self._waiting.append(convert.contact_of(message))
+                contact = convert.contact_of(message)
             except ConversionError as error:
                 self.report("contacts", str(error))
+                return
+            if self._after:
+                self._waiting.append(contact)
+            if self._hearing is not None:
+                self._hearing.add(contact)
 
     def _hand_over(self) -> None:
         """Hand over contacts whose clip is over, one at a time and only to an idle worker."""
@@ -129,7 +140,12 @@ class SynthesizerNode(FoleyNode[SynthesizerConfig]):
         if self.active and self._sound is not None and self.pending_jobs == 0 and self._sound.due():
             self.put(self._go_on)
             return
-        if not (self.active and self._waiting and self.pending_jobs == 0):
+        if not (self.active and self.pending_jobs == 0):
+            return
+        if self._hearing is not None and self._hearing.due():
+            self.put(self._hearing.go_on)
+            return
+        if not self._waiting:
             return
         contact = self._waiting[0]
         end_ns = clip_start_ns(contact.time_ns) + NS_PER_S

@@ -13,9 +13,7 @@ from foley_perception.geometry.tf_buffer import TransformUnavailable
 from foley_perception.scene.depth_background import DepthBackground
 from foley_ros import convert
 from foley_ros.node import FoleyNode
-from foley_ros.polling import Poller
 from foley_synthesis.live.plan_stream import PlanSound, SoundChunk
-from foley_synthesis.ros.heard_room import HeardRoom
 from foley_synthesis.sound_model import PlannedTool, StreamingSoundModel
 
 _FAULT, _LATE = "sound", "sound_late"
@@ -24,11 +22,10 @@ _LATE_TEXT = (
     "or turn `stream` off"
 )
 _MEASURED_NS = 4 * NS_PER_S  # of motion that is looked back over
-_LISTEN_NS = 2 * NS_PER_S  # between looks at the room
 
 
 class PlanSoundOutput:
-    """Makes and publishes chunks, and lets the model hear the room while there is nothing else to do.
+    """Makes and publishes chunks.
 
     Args:
         measured: how the tool moved between two times; None: plans alone count.
@@ -41,23 +38,17 @@ class PlanSoundOutput:
         node: FoleyNode[Any],
         model: StreamingSoundModel,
         lead_s: float,
-        poller: Poller,
         measured: Callable[[int, int], MeasuredTool | None] | None = None,
     ) -> None:
         self._node, self._sound, self._model = node, PlanSound(model, lead_s), model
-        self._room, self._measured = HeardRoom(node, poller), measured
-        self._heard_ns = -(2**62)
+        self._measured = measured
         self._publisher = node.entities.publish(topics.PREDICTED_SOUND)
         self._first_s = float("nan")
         self._late = 0
 
     def due(self) -> bool:
         """Whether :meth:`go_on` has something to do."""
-        now_ns = self._node.now_ns()
-        return self._sound.due(now_ns) or self._listens(now_ns)
-
-    def _listens(self, now_ns: int) -> bool:
-        return abs(now_ns - self._heard_ns) >= _LISTEN_NS
+        return self._sound.due(self._node.now_ns())
 
     def begin(self, plan: Callable[[], PlannedTool], background: DepthBackground, arrival_ns: int) -> None:
         """Take in a plan, and tell the first chunk of it where it begins a stream; who cannot be placed is left out."""
@@ -70,13 +61,7 @@ class PlanSoundOutput:
             self._first_s = (self._node.now_ns() - arrival_ns) / NS_PER_S
 
     def go_on(self, background: DepthBackground) -> None:
-        """The next chunk, or a look at the room."""
-        now_ns = self._node.now_ns()
-        if not self._sound.due(now_ns) and self._listens(now_ns):
-            self._heard_ns = now_ns
-            if (sound := self._room.sound()) is not None:
-                self._model.hear(*sound)
-            return
+        """The next chunk."""
         self._tell(background)
 
     def _tell(self, background: DepthBackground) -> None:

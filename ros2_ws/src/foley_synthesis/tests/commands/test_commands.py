@@ -151,6 +151,22 @@ def test_train_then_evaluate(
     assert call(evaluate, *arguments, "--require-above-chance") == 1
 
 
+@pytest.mark.parametrize(
+    ("schema", "cure"),
+    [
+        ("foley-contact-flow-2", "`foley flow table --model NAME=DIR`"),
+        ("foley-codec-1", "`foley codec score`"),
+    ],
+)
+def test_what_evaluate_does_not_measure_is_told_with_what_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], schema: str, cure: str
+) -> None:
+    (tmp_path / "config.yaml").write_text(f"schema: {schema}\n")
+    assert call(evaluate, tmp_path, tmp_path / "dataset") == 2
+    said = capsys.readouterr().err
+    assert f"checkpoint is {tmp_path}, of schema `{schema}`" in said and f"measure it with {cure}" in said
+
+
 def test_train_refuses_to_overwrite_a_folder_that_is_no_checkpoint(
     tiny_dataset: ClipDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -79,7 +79,9 @@ def test_the_contact_flow_that_ships_is_whole_and_small() -> None:
     folder = checkpoint.located("contact_flow")
     model = load("contact_flow")
     assert isinstance(model, ContactFlowSoundModel) and model.sample_rate == 16_000
-    assert sum(file.stat().st_size for file in folder.iterdir()) < 25e6
+    assert model.wants == {Input.PICTURE, Input.CAMERA} and "no sight" not in model.note, "its own is within"
+    assert load("contact_flow", sight="none").wants == frozenset()  # type: ignore[attr-defined]
+    assert sum(file.stat().st_size for file in folder.rglob("*")) <= 25e6
 
 
 def test_the_sound_of_a_flow_goes_with_the_material_of_vis(tiny_checkpoint: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from foley_synthesis.checkpoint import Vocabulary
 from foley_synthesis.live.sound_beside_material import beside
 from foley_synthesis.sound_model import (
     ContactQuery,
+    HeardTouch,
     Input,
     Mode,
     PredictedSound,
@@ -33,6 +34,7 @@ class Model:
     belief: MaterialBelief | None = None
     domain: str = "sim"
     note: str = ""
+    wants: frozenset[Input] = frozenset()
     warm: bool = False
 
     def __post_init__(self) -> None:
@@ -55,6 +57,11 @@ class Streaming(Model):
 
     def hear(self, samples: np.ndarray, sample_rate: int) -> None:
         self.heard = (len(samples), sample_rate)
+
+    remembers_s = (0.5, 0.75)
+
+    def remember(self, touch: HeardTouch) -> None:
+        self.remembered = touch
 
 
 def belief() -> MaterialBelief:

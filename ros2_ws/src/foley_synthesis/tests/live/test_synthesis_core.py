@@ -31,6 +31,7 @@ class Model:
     """Keeps its input."""
 
     model_id, domain, vocabulary, note = "m" * 64, "sim", None, ""
+    wants: frozenset[Input] = frozenset()
 
     def __init__(
         self,

@@ -219,6 +219,46 @@ def test_a_contact_flow_tells_the_sound_of_a_plan_as_it_goes_on(contact_rig: Rig
     rig.context.spin_until(heard, 15.0, "the room is heard")
 
 
+@pytest.fixture
+def seeing_rig(ros_context: Any, tmp_path: Path) -> Iterator[Rig]:
+    checkpoint = _world().make_contact_flow(tmp_path / "contact")
+    _world().make_sight(checkpoint / "sight")
+    rig = Rig(ros_context, {"checkpoint": str(checkpoint), "stream": False, "executed": False})
+    yield rig
+    rig.node._quietly(rig.node._release)
+
+
+def test_a_contact_flow_looks_at_the_place_and_remembers_touches(seeing_rig: Rig) -> None:
+    rig = seeing_rig
+    rig.activate()
+    rig.bench.transforms()
+
+    def values() -> dict[str, Any]:
+        return dict(rig.node.health().values)
+
+    rig.plan(30.0)
+    rig.context.spin_until(lambda: values()["skipped"], 20.0, "no camera is known")
+    rig.context.spin_until(lambda: rig.observer.count_publishers("contacts"), what="matching")
+    rig.seen()
+    rig.plan(30.0, plan_id="seen")
+    rig.context.spin_until(lambda: rig.audio, 20.0, "a prediction")
+    assert "picture" not in values()["note"] and values()["touches_remembered"] == 0
+    touched_ns = rig.world.now_ns() - 3 * 10**9
+    sound = np.random.default_rng(0).normal(0, 0.01, 4 * 48_000).astype(np.float32)
+    times, tips = rig.world.tap_path(touched_ns)
+
+    def heard() -> bool:
+        ring = rig.node._hearing._room.ring
+        return ring is not None and ring.end_ns is not None and ring.end_ns > touched_ns + 10**9
+
+    rig.bench.hear(sound, touched_ns - 2 * 10**9)
+    for time_ns, tip in zip(times.tolist(), tips, strict=True):
+        rig.bench.move(time_ns, tip)
+    rig.context.spin_until(heard, 20.0, "its sound")
+    rig.bench.contact.publish(rig.world.contact_message("c1", touched_ns))
+    rig.context.spin_until(lambda: values()["touches_remembered"] == 1, 20.0, "memory of a touch")
+
+
 def test_a_flow_is_heard_and_vis_says_the_material(
     ros_context: Any, checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from foley_synthesis.checkpoint import CONFIG_FILE, CorruptCheckpoint, schema_of
 from foley_synthesis.flow.window_model import EvaluationWindow, WindowModel
 
-_CURE = "name a folder that `foley flow fit`, `reflow` or `regress` wrote"
+_CURE = "name a folder that `foley flow fit`, `reflow`, `regress` or `foley train` wrote"
 _LOADERS: dict[str, str] = {
     "foley-contact-flow-2": "foley_synthesis.flow.contact.model",
     "foley-regression-1": "foley_synthesis.flow.regression.window_model",
+    "foley-vis-1": "foley_synthesis.evaluation.windows.vis_windows",
 }
 """Schema -> module with ``load_window_model(folder: Path) -> WindowModel``, imported only where it is needed."""
 

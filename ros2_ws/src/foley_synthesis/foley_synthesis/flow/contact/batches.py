@@ -28,7 +28,8 @@ from foley_synthesis.flow.networks.contact_field import (
 )
 from foley_synthesis.flow.networks.motion_encoder import STRIDE, MotionEncoder
 
-_CODED_AHEAD = 12  # frames that an encoder looks ahead at most, and back
+CODED_AHEAD = 12
+"""Frames that an encoder looks ahead at most, and back."""
 WHAT_TRUE, WHAT_BLURRED, WHAT_NOTHING = 0, 1, 2
 
 
@@ -204,7 +205,7 @@ def drawn_hits(item: ContactItem, start: int, frames: int, count: int, seed: int
     In training a later contact of a surface says as much about it as an earlier one.
     """
     begins = item.contact_frame - HIT_LEAD
-    apart = (begins + HIT_FRAMES + _CODED_AHEAD <= start) | (begins - _CODED_AHEAD >= start + frames)
+    apart = (begins + HIT_FRAMES + CODED_AHEAD <= start) | (begins - CODED_AHEAD >= start + frames)
     touched = torch.isin(item.contact_surface, item.surface[start : start + frames])
     known = torch.nonzero(apart & touched).flatten().numpy()
     return sorted(np.random.default_rng(seed).permutation(known)[:count].tolist())
@@ -212,9 +213,7 @@ def drawn_hits(item: ContactItem, start: int, frames: int, count: int, seed: int
 
 def earlier_hits(item: ContactItem, start: int, count: int) -> list[int]:
     """The last contacts [at most count] on each surface that are over before a frame, with all that a codec saw."""
-    over = (
-        torch.nonzero(item.contact_frame - HIT_LEAD + HIT_FRAMES + _CODED_AHEAD <= start).flatten().tolist()
-    )
+    over = torch.nonzero(item.contact_frame - HIT_LEAD + HIT_FRAMES + CODED_AHEAD <= start).flatten().tolist()
     kept: list[int] = []
     for surface in {int(item.contact_surface[index]) for index in over}:
         kept += (

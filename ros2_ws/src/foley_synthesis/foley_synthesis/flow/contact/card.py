@@ -14,6 +14,7 @@ _COLUMNS = (
     ("level_r", "level r", ".2f"),
     ("onset_f1", "onset F1", ".2f"),
 )
+_MEASURED, _MADE = "Measured", "How it was made"
 _LIMITS = """\
 Everything was simulated: nothing here was measured on a robot or with recorded sound. It knows 8 s of motion of a
 gripper with a stick over a table of things, the surface as cameras see it, and the room's tone. In the simulator's
@@ -28,6 +29,7 @@ def card(
     about: Mapping[str, str],
     table: Mapping[str, Any] | None = None,
     commands: Sequence[str] = (),
+    before: str = "",
 ) -> str:
     """A page of Markdown.
 
@@ -38,6 +40,7 @@ def card(
         about: further lines of its first table, such as version and checksums.
         table: figures of `foley flow table`, in which methods are named; None: none were measured.
         commands: that made it, in their order.
+        before: an earlier card of the same model, whose figures and commands stand where none are given.
     """
     seen = metrics["with_views"]["train"] if facts.get("sight_id") else 0
     lines = {
@@ -62,11 +65,16 @@ def card(
         _rows(("", ""), lines.items()),
         f"## Limits\n\n{_LIMITS}",
     ]
-    if table is not None:
-        parts.append(f"## Measured\n\n{_head(table)}\n\n{_figures(table)}")
-    if commands:
-        parts.append("## How it was made\n\n```\n" + "\n".join(commands) + "\n```")
+    measured = section(before, _MEASURED) if table is None else f"{_head(table)}\n\n{_figures(table)}"
+    made = "```\n" + "\n".join(commands) + "\n```" if commands else section(before, _MADE)
+    parts += [f"## {title}\n\n{text}" for title, text in ((_MEASURED, measured), (_MADE, made)) if text]
     return "\n\n".join(parts) + "\n"
+
+
+def section(page: str, title: str) -> str:
+    """What stands under a heading of a card; empty where there is no such heading."""
+    _, found, rest = page.partition(f"\n## {title}\n")
+    return rest.split("\n## ")[0].strip() if found else ""
 
 
 def _head(table: Mapping[str, Any]) -> str:

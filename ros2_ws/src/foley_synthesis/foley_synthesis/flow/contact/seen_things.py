@@ -41,7 +41,7 @@ class Eyes:
     @property
     def sight_id(self) -> str:
         """Of the trained sight."""
-        return self._sight.model.model_id
+        return self._sight.features_id
 
     @property
     def train_scenes(self) -> frozenset[str]:
@@ -61,7 +61,7 @@ class Eyes:
         shown = item.path if own else self._shown.get(str(item.facts["scene_id"]))
         if shown is None:
             return None
-        path = item.path.parent / ".views" / self.sight_id[:16] / f"{item.path.stem}.safetensors"
+        path = item.path.parent / ".views" / self._sight.model.model_id[:16] / f"{item.path.stem}.safetensors"
         states = [one.stat() for one in dict.fromkeys((item.path, shown))]
         mark = " ".join([*(f"{state.st_size} {state.st_mtime_ns}" for state in states), _sources()])
         try:

@@ -5,6 +5,7 @@ told        what is touched, in truth
 seen        what is touched, as sight says: each sound is of one draw of its posterior
 views       what views show of it, to a flow that was trained with the views of this sight
 context3    the last three sounds of each surface, any number from 1 to 5
+guidance4.5 classifier-free guidance of content, any number from 0 to 100; 1 is none
 handless    no motion: what the flow learned to say where none is known stands for it
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from typing import Protocol
 
 from foley_synthesis.flow.contact.model import ContactFlowModel
 from foley_synthesis.flow.contact.seen import SeenContactFlow
@@ -19,6 +21,7 @@ from foley_synthesis.flow.networks.contact_field import MAX_HITS
 from foley_synthesis.flow.sight.windows import SeenWindows
 from foley_synthesis.flow.window_model import WindowModel
 
+_GUIDANCE = re.compile(r"guidance(\d{1,2}(?:\.\d+)?|100)")
 _WORDS = ("executed", "told", "seen", "views", "handless")
 _CONTEXT = re.compile(rf"context([1-{MAX_HITS}])")
 
@@ -37,6 +40,7 @@ class Way:
     views: bool = False
     context: int = 0
     handless: bool = False
+    guidance: float | None = None  # None: the flow's own
 
     def __post_init__(self) -> None:
         if self.told and self.seen:
@@ -55,16 +59,23 @@ class Way:
         Raises:
             ValueError: a word is not known, or there twice.
         """
-        found: dict[str, int | bool] = {}
+        found: dict[str, float] = {}
         for word in text.split("+"):
-            context = _CONTEXT.fullmatch(word)
-            name, value = ("context", int(context[1])) if context else (word, True)
-            if name in found or (context is None and name not in _WORDS):
+            name, value = word, 1.0
+            if context := _CONTEXT.fullmatch(word):
+                name, value = "context", int(context[1])
+            elif guidance := _GUIDANCE.fullmatch(word):
+                name, value = "guidance", float(guidance[1])
+            if (
+                name in found
+                or name not in (*_WORDS, "context", "guidance")
+                or word in ("context", "guidance")
+            ):
                 raise ValueError(
-                    f"`{text}` is not known; name {', '.join(_WORDS)} or context1 to context{MAX_HITS}, or "
-                    "several with a plus between them"
+                    f"`{text}` is not known; name {', '.join(_WORDS)}, context1 to context{MAX_HITS} or guidance4.5, "
+                    "or several with a plus between them"
                 )
-            found[name] = value
+            found[name] = bool(value) if name in _WORDS else value
         return cls(**found)  # type: ignore[arg-type]
 
     @property
@@ -78,6 +89,7 @@ class Way:
             self.context == 1 and "last sound",
             self.context > 1 and f"last {self.context} sounds",
             self.handless and "without hands",
+            self.guidance is not None and f"guidance {self.guidance:g}",
         ]
         return ", ".join(part for part in parts if part)
 
@@ -103,10 +115,18 @@ class Way:
             views=sight if self.views else None,
             handless=self.handless,
         )
-        given = dataclasses.replace(model, conditions=conditions)
+        sampling = model.sampling
+        if self.guidance is not None:
+            sampling = dataclasses.replace(sampling, guidance=self.guidance)
+        given = dataclasses.replace(model, conditions=conditions, sampling=sampling)
         return SeenContactFlow(given, sight) if self.seen and sight is not None else given
 
 
-def takes_views(model: ContactFlowModel, sight: SeenWindows | None) -> bool:
+class _Shows(Protocol):
+    @property
+    def features_id(self) -> str: ...
+
+
+def takes_views(model: ContactFlowModel, sight: _Shows | None) -> bool:
     """Whether a flow was trained with what this sight shows."""
-    return sight is not None and bool(model.field.config.views) and model.sight_id == sight.model_id
+    return sight is not None and bool(model.field.config.views) and model.sight_id == sight.features_id

@@ -4,7 +4,9 @@
     stream    the sound of plans as it goes on, 100 ms at a time (`contact_stream.py`)
 
 The surface is that of a reconstructed scene, or of the depth behind the arm. Where neither knows anything, the flow is
-told no heights, as it was for a share of its training, and the note says so.
+told no heights, as it was for a share of its training, and the note says so. With sight it is told what the camera
+shows of the things that a motion passes, and of touches that are over how they sounded (`surroundings.py`). Looking
+takes longer than a stream may wait for its first chunk: a stream knows of a plan's things from its prediction on.
 """
 
 from __future__ import annotations
@@ -22,7 +24,6 @@ from foley_perception.action.gripper import GripperHand
 from foley_perception.action.trajectory import ToolTrajectory
 from foley_perception.clips.grid import CLIP_BEFORE_S, CLIP_S
 from foley_perception.clips.inputs import MeasuredTool
-from foley_perception.gaussians.gaussians import Gaussians
 from foley_perception.geometry.height_map import HeightMap
 from foley_perception.geometry.se3 import SE3
 from foley_synthesis.flow.contact.model import ContactFlowModel, load_model
@@ -33,12 +34,31 @@ from foley_synthesis.flow.inference.contact_channels import (
     planned_channels,
 )
 from foley_synthesis.flow.inference.contact_stream import ContactStream, WindowConfig
+from foley_synthesis.flow.inference.contact_told import (
+    condition_of,
+    known_plan,
+    measured_tips,
+    planned_tips,
+    whole_plan,
+)
+from foley_synthesis.flow.inference.known_surroundings import KnownSurroundings
+from foley_synthesis.flow.inference.plan_stream import PlanStream
 from foley_synthesis.flow.inference.room_tone import room_tone
-from foley_synthesis.flow.inference.scene import load_scene
-from foley_synthesis.flow.inference.seen_surface import SeenDepth, surface_in_scene, surface_of_points
+from foley_synthesis.flow.inference.scene import Scene, load_scene
+from foley_synthesis.flow.inference.seen_surface import surface_note
+from foley_synthesis.flow.inference.surroundings import Part
 from foley_synthesis.flow.networks.contact_field import ContactCondition
 from foley_synthesis.flow.networks.motion_encoder import STRIDE
-from foley_synthesis.sound_model import Background, ContactQuery, Input, Mode, PlannedTool, PredictedSound
+from foley_synthesis.flow.sight.inference import Sight, open_sight
+from foley_synthesis.sound_model import (
+    Background,
+    ContactQuery,
+    HeardTouch,
+    Input,
+    Mode,
+    PlannedTool,
+    PredictedSound,
+)
 
 Array = NDArray[np.float64]
 
@@ -48,10 +68,6 @@ _BESIDE = 14  # frames of the latent before and after a clip, 0.45 s: what field
 _FRAME_S = STRIDE * ROW_NS / NS_PER_S
 _FRAMES = 2 * _BESIDE + int(np.ceil(CLIP_S / _FRAME_S))
 _UNHEARD = "the room has not been heard: the flow is not told how loud it is"
-_UNSEEN = "no surface was seen where the tool goes: the flow is told no heights over it"
-_PARTLY = "of the surface under the tip only {share:.0%} was seen; the rest is a guess from what is around it"
-_MOSTLY = 0.9  # share of the path near the surface over which it should have been seen
-_NEAR_M = 0.02
 _EXECUTED = 0.5  # share of a window's rows
 
 
@@ -60,8 +76,10 @@ class ContactFlowSoundModel:
 
     Args:
         hand: the gripper as a hand, the one that the flow was trained with.
-        scene: whose surface is touched, in the frame of plans; None: that of the depth behind the arm.
-        seed: of the noise; the same one for every contact and every stream.
+        sight: looks at what is touched; None: nobody does.
+        scene: whose surface is touched and which is looked at, in the frame of plans; None: the depth behind the arm,
+            and the camera's picture.
+        seed: of the noise, and of what is told where sight is not sure; the same one for every contact and stream.
 
     Raises:
         ValueError: the seed is not positive.
@@ -76,22 +94,26 @@ class ContactFlowSoundModel:
         model: ContactFlowModel,
         hand: GripperHand,
         *,
-        scene: Gaussians | None = None,
+        sight: Sight | None = None,
+        scene: Scene | None = None,
         seed: int = 1,
         window: WindowConfig | None = None,
     ) -> None:
         if seed < 1:
             raise ValueError(f"seed is {seed}, must be at least 1")
-        self._model, self._hand, self._scene = model, hand, scene
+        self._model, self._hand = model, hand
         self._seed, self._window = seed, window
         self.model_id, self.domain = model.model_id, str(model.facts.get("domain", "sim"))
+        self._known = KnownSurroundings(model, hand, sight=sight, scene=scene, seed=seed)
+        self.wants: frozenset[Input] = self._known.wants
         self._floor: NDArray[np.float32] | None = None
         self._seen = ""
 
     @property
     def note(self) -> str:
         """What was not known of the last motion."""
-        return "; ".join(filter(None, (self._seen, "" if self._floor is not None else _UNHEARD)))
+        unheard = "" if self._floor is not None else _UNHEARD
+        return "; ".join(filter(None, (self._seen, self._known.note, unheard)))
 
     @classmethod
     def load(
@@ -99,6 +121,7 @@ class ContactFlowSoundModel:
         path: Path,
         hand: GripperHand,
         *,
+        sight: Path | None = None,
         scene: Path | None = None,
         steps: int = 0,
         guidance: float = 1.0,
@@ -108,15 +131,18 @@ class ContactFlowSoundModel:
         """From a checkpoint folder, which holds its codec.
 
         Args:
+            sight: folder of what looks at what is touched; None: nobody does.
             steps: 0: as many as the checkpoint says, :data:`FEW_STEPS` at most.
 
         Raises:
-            CorruptCheckpoint: the flow cannot be read.
-            ValueError, OSError: the scene cannot be read.
+            CorruptCheckpoint: the flow, or sight, cannot be read.
+            ValueError, OSError: the scene cannot be read, or the encoder of sight is not there.
         """
         torch.set_num_threads(threads)
-        opened = load_scene(scene).gaussians if scene is not None else None
-        return cls(load_live(path, steps=steps, guidance=guidance), hand, scene=opened, seed=seed)
+        opened = load_scene(scene) if scene is not None else None
+        eyes = open_sight(sight, threads=threads) if sight is not None else None
+        model = load_live(path, steps=steps, guidance=guidance)
+        return cls(model, hand, sight=eyes, scene=opened, seed=seed)
 
     @property
     def sample_rate(self) -> int:
@@ -132,12 +158,22 @@ class ContactFlowSoundModel:
         stream = self.stream(0)
         for _ in range(2):
             stream.next([tool], None)
+        self._known.warm_up()
         self._seen = ""
 
     def hear(self, samples: NDArray[np.float32], sample_rate: int) -> None:
         """See `StreamingSoundModel`; less than 0.4 s say nothing."""
         floor = room_tone(samples, sample_rate)
         self._floor = self._floor if floor is None else floor
+
+    @property
+    def remembers_s(self) -> tuple[float, float] | None:
+        """See `StreamingSoundModel`."""
+        return self._known.remembers_s
+
+    def remember(self, touch: HeardTouch) -> None:
+        """See `StreamingSoundModel`. Raises ValueError where sound or motion does not reach around the touch."""
+        self._known.remember(touch)
 
     def predict(self, query: ContactQuery) -> PredictedSound:
         """Raises ValueError where the motion of the tool is not known."""
@@ -148,13 +184,17 @@ class ContactFlowSoundModel:
             if query.tool is None:
                 raise ValueError("the query lacks the planned poses of the tool, a contact flow needs them")
             motion = self.planned(start_ns, rows, [query.tool], self.surface([query.tool], query.background))
+            tips, path = planned_tips(start_ns, rows, [query.tool]), whole_plan(query.tool)
         else:
             if query.measured is None:
                 raise ValueError("the query lacks the measured poses of the tool, a contact flow needs them")
-            tips = (query.measured.poses @ query.measured.tx_tool_tip).translation
-            surface = self._surface_around(tips, query.background)
+            places = (query.measured.poses @ query.measured.tx_tool_tip).translation
+            surface = self._surface_around(places, query.background)
             motion = measured_channels(start_ns, rows, query.measured, surface, self._hand)
+            tips = path = measured_tips(start_ns, rows, query.measured)
         known = condition_of(motion, executed=query.mode == "executed", floor=self._floor)
+        if (around := self._known.look(path, query)) is not None:
+            known = self._known.told(known, tips, start_ns, [Part(slice(0, _FRAMES), around)])
         generator = torch.Generator().manual_seed(self._seed)
         noise = torch.randn(1, self._model.field.config.latent, _FRAMES, generator=generator)
         sound = self._model.sounds(known, noise)[0].numpy()
@@ -191,13 +231,17 @@ class ContactFlowSoundModel:
         motion, share = self.planned(start_ns, rows, plans, surface), 0.0
         if measured is not None:
             motion, share = channels_so_far(start_ns, motion, measured, surface, self._hand)
-        return condition_of(motion, executed=share >= _EXECUTED, floor=self._floor)
+        known = condition_of(motion, executed=share >= _EXECUTED, floor=self._floor)
+        parts = self._known.parts(start_ns, known.frames, plans)
+        if not parts:
+            return known
+        return self._known.told(known, planned_tips(start_ns, rows, plans), start_ns, parts)
 
     def planned(
         self, start_ns: int, rows: int, plans: Sequence[PlannedTool], surface: HeightMap | None
     ) -> NDArray[np.float32]:
         """Channels of plans [rows, all]. Raises ValueError where they are not known."""
-        motions = [_known(plan.trajectory) for plan in plans]
+        motions = [known_plan(plan.trajectory) for plan in plans]
         return planned_channels(start_ns, rows, motions, plans[-1].tx_tool_tip, surface, self._hand)
 
     def surface(self, plans: Sequence[PlannedTool], background: Background) -> HeightMap | None:
@@ -205,13 +249,8 @@ class ContactFlowSoundModel:
         return self._surface_around(np.concatenate([plan.tip_path().tip for plan in plans]), background)
 
     def _surface_around(self, tips: Array, background: Background) -> HeightMap | None:
-        if self._scene is not None:
-            surface = surface_in_scene(self._scene, tips)
-        elif background is not None:
-            surface = surface_of_points(SeenDepth(*background).points(), tips)
-        else:
-            surface = None
-        self._seen = _note(surface, tips)
+        surface = self._known.surface(tips, background)
+        self._seen = surface_note(surface, tips)
         return surface
 
 
@@ -229,92 +268,3 @@ def load_live(path: Path, *, steps: int = 0, guidance: float = 1.0) -> ContactFl
     return dataclasses.replace(
         model, sampling=dataclasses.replace(model.sampling, steps=few, guidance=guidance)
     )
-
-
-class PlanStream:
-    """A `SoundStream` of plans: a `ContactStream`, and what it is told.
-
-    The surface is looked at anew where a plan comes or goes; within a plan it stays what it was.
-    """
-
-    def __init__(self, model: ContactFlowSoundModel, stream: ContactStream, start_ns: int) -> None:
-        self._model, self._stream, self._start_ns = model, stream, start_ns
-        self._surface: HeightMap | None = None
-        self._of: tuple[PlannedTool, ...] = ()
-
-    @property
-    def sample_rate(self) -> int:
-        """[Hz]."""
-        return self._stream.rate
-
-    @property
-    def chunk_samples(self) -> int:
-        """Of every chunk."""
-        return self._stream.chunk_samples
-
-    @property
-    def begin_ns(self) -> int:
-        """Of the next chunk."""
-        return self._start_ns + round(self._stream.begin_s * NS_PER_S)
-
-    def next(
-        self, plans: Sequence[PlannedTool], background: Background, measured: MeasuredTool | None = None
-    ) -> NDArray[np.float32]:
-        """See `SoundStream`."""
-        self.sample(self.condition(plans, background, measured))
-        return self.decode()
-
-    def condition(
-        self, plans: Sequence[PlannedTool], background: Background, measured: MeasuredTool | None = None
-    ) -> ContactCondition:
-        """First stage: features."""
-        if self._of != tuple(plans):
-            self._surface, self._of = self._model.surface(plans, background), tuple(plans)
-        begin, end = self._stream.rows
-        start_ns = self._start_ns + begin * ROW_NS
-        return self._model.told(start_ns, end - begin, plans, self._surface, measured)
-
-    def sample(self, known: ContactCondition) -> None:
-        """Second stage: the latent."""
-        self._stream.sample(known)
-
-    def decode(self) -> NDArray[np.float32]:
-        """Third stage: the waveform."""
-        return self._stream.decode()
-
-
-def condition_of(
-    motion: NDArray[np.float32], *, executed: bool, floor: NDArray[np.float32] | None = None
-) -> ContactCondition:
-    """A batch of 1 of channels [4 n, all] and, where it was heard, the room's tone [80]."""
-    return ContactCondition(
-        torch.from_numpy(motion)[None],
-        torch.tensor([executed]),
-        None if floor is None else torch.from_numpy(floor)[None],
-    )
-
-
-def _known(trajectory: ToolTrajectory) -> ToolTrajectory:
-    """A plan without the poses that are not known.
-
-    Raises:
-        ValueError: fewer than two are.
-    """
-    known = trajectory.poses.finite
-    if int(known.sum()) < 2:
-        raise ValueError(f"plan `{trajectory.plan_id}` has {int(known.sum())} known poses, needs at least 2")
-    if known.all():
-        return trajectory
-    return ToolTrajectory(
-        trajectory.plan_id, trajectory.times_ns[known], trajectory.poses[known], trajectory.widths[known]
-    )
-
-
-def _note(surface: HeightMap | None, tips: Array) -> str:
-    """What is to be said of how well the surface under a path [n, 3] was seen."""
-    if surface is None:
-        return _UNSEEN
-    known = tips[np.isfinite(tips).all(axis=1)]
-    near = known[known[:, 2] - surface.height(known[:, :2]) < _NEAR_M]
-    share = float(surface.seen_at(near[:, :2]).mean()) if len(near) else 1.0
-    return "" if share >= _MOSTLY else _PARTLY.format(share=share)

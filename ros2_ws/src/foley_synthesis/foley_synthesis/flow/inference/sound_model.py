@@ -61,6 +61,7 @@ class FlowSoundModel:
 
     modes: frozenset[Mode] = frozenset({"planned"})
     vocabulary = None
+    wants: frozenset[Input] = frozenset()
 
     def __init__(
         self,

@@ -21,8 +21,9 @@ from foley_perception.gaussians.views.cameras import ViewRenderer
 from foley_perception.geometry.se3 import SE3
 from foley_synthesis.flow.contact.model import ContactFlowModel
 from foley_synthesis.flow.contact.seen import told
+from foley_synthesis.flow.contact.ways import takes_views
 from foley_synthesis.flow.inference.contact_channels import planned_channels
-from foley_synthesis.flow.inference.contact_sound import condition_of
+from foley_synthesis.flow.inference.contact_told import condition_of
 from foley_synthesis.flow.inference.motion import MotionError
 from foley_synthesis.flow.inference.room_tone import room_tone
 from foley_synthesis.flow.inference.seen_surface import surface_in_scene
@@ -33,6 +34,7 @@ from foley_synthesis.flow.play.motions import FINE_MOMENTS_S, strokes, taps
 from foley_synthesis.flow.play.player import Array, Played, SceneContext, ScenePlayer
 from foley_synthesis.flow.session_features import log_mel
 from foley_synthesis.flow.sight.inference import Sight, local_views
+from foley_synthesis.flow.sight.things import Things
 
 _TURN_M = 0.003  # of a tap below the surface, as robots in training have it
 _PRESS_M = 0.0025  # of a stroke
@@ -80,8 +82,11 @@ class ContactPlayer(ScenePlayer):
         known = condition_of(channels, executed=False, floor=self._floor)
         marks.append(time.monotonic())
         if self._sight is not None and surface is not None:
-            posterior = self._sight.of_motion(self.tip(motion), surface, self._view)
-            known = told(known, posterior.draw(np.random.default_rng(seed)))
+            seen = self._sight.around(self.tip(motion), Things.of(surface), self._view).over(self.tip(motion))
+            known = told(known, self._sight.posterior(seen).draw(np.random.default_rng(seed)))
+            if takes_views(self._model, self._sight):
+                shown = torch.from_numpy(self._sight.features(seen)[seen.under])[None]
+                known = dataclasses.replace(known, views=shown)
         marks.append(time.monotonic())
         model = self._model
         if config is not None:

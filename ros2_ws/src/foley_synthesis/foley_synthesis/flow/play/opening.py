@@ -13,6 +13,7 @@ from foley_synthesis.flow.play.contact_player import ContactPlayer
 from foley_synthesis.flow.play.motions import FINE_MOMENTS_S
 from foley_synthesis.flow.play.player import Player, ScenePlayer, open_scene_context
 from foley_synthesis.flow.sight.inference import open_sight
+from foley_synthesis.flow.sight.model_file import sight_within
 from foley_synthesis.vision.encoders import load_encoder
 
 
@@ -30,7 +31,7 @@ def open_player(
     """What `foley flow play` plays on; the checkpoint's schema says what it is.
 
     Args:
-        sight: for a contact flow, of what looks at what is touched.
+        sight: for a contact flow, of what looks at what is touched; None: the one within its folder, if there is.
 
     Raises:
         CorruptCheckpoint: the flow, or sight, cannot be read.
@@ -40,6 +41,7 @@ def open_player(
     gripper = GripperHand.from_yaml(hand)
     if is_contact_flow(checkpoint):
         flow = load_contact_flow(checkpoint)
+        sight = sight or sight_within(checkpoint)
         eyes = None if sight is None else open_sight(sight, threads=threads)
         context = open_scene_context(scene, bag, gripper, start_s, naming, moments_s=FINE_MOMENTS_S)
         return ContactPlayer(flow, context, gripper, eyes)

@@ -15,6 +15,7 @@ import torch
 
 from foley_common.session_file import MOTION_RATE
 from foley_perception.action.contact_motion import tip_heights
+from foley_synthesis.flow.contact.seen_things import Eyes
 from foley_synthesis.flow.networks.mel import decibels
 from foley_synthesis.flow.regression.config import RegressionConfig, RegressionTrainConfig
 from foley_synthesis.flow.regression.data import CHANNELS, GIVEN, WHAT, SessionSource
@@ -24,6 +25,7 @@ from foley_synthesis.flow.regression.sound import levels_over
 from foley_synthesis.flow.regression.template import Template
 from foley_synthesis.flow.regression.training import STAGE, train_regression
 from foley_synthesis.flow.sessions import SessionSet
+from foley_synthesis.flow.what import WHAT_DIMS
 from foley_synthesis.flow.window_model import WindowGiven
 from foley_synthesis.training.loop import Report
 from foley_synthesis.training.state import forget_state, state_folder
@@ -48,8 +50,13 @@ class Asked:
             raise ValueError(f"given is `{self.given}`, known are {', '.join(GIVEN)}")
 
 
-def network_of(variant: Variant, groups: tuple[str, ...] = (), motion_hz: float = 125.0) -> RegressionConfig:
+def network_of(
+    variant: Variant, groups: tuple[str, ...] = (), motion_hz: float = 125.0, what: int = WHAT_DIMS
+) -> RegressionConfig:
     """The network of a variant that looks at some groups of channels; none named: at all.
+
+    Args:
+        what: channels of what lies under the tip: of the truth, or of what views show.
 
     Raises:
         ValueError: a variant or group that there is not.
@@ -58,7 +65,8 @@ def network_of(variant: Variant, groups: tuple[str, ...] = (), motion_hz: float 
         raise ValueError(f"variant is `{variant}`, known are mean, sampled, template")
     if unknown := set(groups) - set(CHANNELS):
         raise ValueError(f"groups: `{min(unknown)}` is none, known are {', '.join(CHANNELS)}")
-    looked = {name: count for name, count in CHANNELS.items() if not groups or name in groups}
+    counts = CHANNELS | {WHAT: what}
+    looked = {name: count for name, count in counts.items() if not groups or name in groups}
     return RegressionConfig.of(looked, noise=NOISE if variant == "sampled" else 0, motion_hz=motion_hz)
 
 
@@ -70,6 +78,7 @@ def build_regression(
     asked: Asked,
     *,
     hand: str = "parallel_gripper",
+    sight_id: str = "",
     resume: bool = False,
     report: Report = lambda done, figures: None,
 ) -> tuple[str, dict[str, Any]]:
@@ -77,6 +86,8 @@ def build_regression(
 
     Args:
         network: None for the template.
+        sight_id: of the sight whose views stand for what is touched in the sessions (`seen_sessions`); empty: the
+            truth.
 
     Raises:
         ValueError: a split without sessions, nothing to learn from, or ``resume`` finds another run.
@@ -111,6 +122,7 @@ def build_regression(
     facts = {
         **dataclasses.asdict(asked),
         "hand": hand,
+        "sight_id": sight_id,
         "plan_error_s": config.plan_error_s,
         "dataset": {
             "hours": round(hours["train"], 3),
@@ -137,6 +149,22 @@ def ask_otherwise(weights: Path, out: Path, asked: Asked) -> str:
         raise ValueError(f"{weights} looks at no group `{WHAT}`")
     facts = {**model.facts, **dataclasses.asdict(asked)}
     return save_model(RegressionModel(network, facts), out, {"weights": model.model_id})
+
+
+def seen_sessions(sessions: SessionSet, eyes: Eyes) -> SessionSet:
+    """The sessions of which anything is seen, with what views show in place of what is touched; unseen things are 0.
+
+    Raises:
+        OSError, ValueError: as `Eyes.of`.
+    """
+    found = []
+    for item in sessions.items:
+        if (seen := eyes.of(item)) is not None:
+            shown = np.nan_to_num(seen.features.float().numpy())
+            under = seen.under.numpy()[: len(item.features.under)].astype(np.int16)
+            features = dataclasses.replace(item.features, under=under)
+            found.append(dataclasses.replace(item, objects=shown, features=features))
+    return SessionSet(tuple(found))
 
 
 def template_of(sessions: SessionSet) -> Template:

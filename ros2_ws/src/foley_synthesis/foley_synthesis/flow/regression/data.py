@@ -35,7 +35,7 @@ def features_of(
     Args:
         planned, executed: [b, r, motion channels].
         force: [b, r, force channels] as measured.
-        what: [b, r / 4, what channels] that lies under the tip.
+        what: [b, r / 4, what channels] that lies under the tip, in truth or as views show it.
         told: [b] int64, 0 the plan, 1 the motion as it was measured, 2 the force as well.
     """
     how = told[:, None, None]
@@ -43,7 +43,8 @@ def features_of(
     known = torch.where(how > 1, force, torch.zeros(()))
     under = what.repeat_interleave(motion.shape[1] // what.shape[1], dim=1)
     measured = (how > 0).to(motion).expand(-1, motion.shape[1], 1)
-    every = torch.split(torch.cat([motion, known, measured, under], dim=-1), list(CHANNELS.values()), dim=-1)
+    sizes = list((CHANNELS | {WHAT: under.shape[-1]}).values())
+    every = torch.split(torch.cat([motion, known, measured, under], dim=-1), sizes, dim=-1)
     named = dict(zip(CHANNELS, every, strict=True))
     return held(torch.cat([named[name] for name, _, _ in config.groups], dim=-1), config.motion_hz)
 

@@ -26,6 +26,7 @@ from foley_synthesis.flow.session_features import (
     SessionFeatures,
     session_features,
 )
+from foley_synthesis.flow.sight.windows import SeenWindows
 from foley_synthesis.flow.what import WHAT_DIMS, what_of
 from foley_synthesis.flow.window_model import EvaluationWindow, WindowGiven
 
@@ -36,7 +37,7 @@ class RegressionWindows:
     """See `WindowModel`. What it is told of the hand, and whether of what is touched, its checkpoint says.
 
     Args:
-        seen: what is said of what lies under the tip of a window [250, WHAT_DIMS]; None: the truth.
+        seen: what is said of what lies under the tip of a window [250, dims]; None: the truth.
     """
 
     def __init__(
@@ -64,6 +65,25 @@ class RegressionWindows:
     def train_scenes(self) -> frozenset[str]:
         """Scene ids that it was trained in."""
         return frozenset(self._model.facts["dataset"]["train_scenes"])
+
+    @property
+    def looks(self) -> bool:
+        """Whether it is told what views show, and needs somebody who looks."""
+        return bool(self._model.facts.get("sight_id"))
+
+    def looking(self, seen: SeenWindows | None) -> RegressionWindows:
+        """The same with whoever looks at its windows.
+
+        Raises:
+            ValueError: nobody does, or it learned from what another sight shows.
+        """
+        if seen is None or seen.features_id != self._model.facts["sight_id"]:
+            raise ValueError(
+                "this regression looks at views: name the sight that it was trained with (--sight)"
+            )
+        return RegressionWindows(
+            self._model, self._vocoder, lambda window: np.nan_to_num(seen.features(window))
+        )
 
     def levels(self, window: EvaluationWindow, draws: int, seed: int) -> tuple[Tensor, Tensor]:
         """Levels over the floor [draws, 80, 1000], and the floor [80], in dB."""

@@ -79,6 +79,11 @@ class SightModel:
     confusions: Confusions | None = None
     model_id: str = ""  # sha256; empty until saved
 
+    @property
+    def features_id(self) -> str:
+        """Of the trained sight whose features these are: a compact copy shows a flow what its original does."""
+        return str(self.facts.get("compact_of", self.model_id))
+
     @torch.no_grad()
     def views(self, inputs: NDArray[np.float32]) -> Beliefs:
         """What single views [n, inputs] say, uncalibrated."""

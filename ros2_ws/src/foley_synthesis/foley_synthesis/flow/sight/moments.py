@@ -92,5 +92,15 @@ def session_moments(session: SessionData) -> Moments:
     """
     things = Things.of(HeightMap.from_points(session.points()))
     tips = planned_tips(session)
-    rows = np.round(np.arange(session.views) * MOTION_RATE / VIEW_RATE).astype(int)
-    return Moments.of(things, tips[np.minimum(rows, len(tips) - 1)])
+    return Moments.of(things, tips[np.minimum(view_rows(len(tips), session.views), len(tips) - 1)])
+
+
+def view_rows(rows: int, views: int | None = None) -> NDArray[np.int64]:
+    """Rows of a motion at 125 Hz at which it has views, 4 a second.
+
+    Args:
+        rows: of the motion.
+        views: how many there are; None: as many as begin within the motion.
+    """
+    count = -(-rows * VIEW_RATE // MOTION_RATE) if views is None else views
+    return np.round(np.arange(count) * MOTION_RATE / VIEW_RATE).astype(np.int64)

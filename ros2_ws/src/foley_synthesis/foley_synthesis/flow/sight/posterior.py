@@ -75,7 +75,7 @@ class WhatPosterior:
         """One possibility [n, WHAT_DIMS]: of each thing one material, shape, size and hollowness throughout."""
         count = len(self.beliefs)
         rows = np.zeros((count + 1, WHAT_DIMS), np.float32)
-        joint, hollow = self.joint.reshape(count, -1), self._hollow()
+        joint, hollow = self.joint.reshape(count, len(MATERIALS) * len(SHAPES)), self._hollow()
         for k in range(count):
             material, shape = divmod(int(generator.choice(joint.shape[1], p=joint[k])), len(SHAPES))
             rows[k, MATERIAL_COLUMNS.start + material] = 1.0

@@ -64,12 +64,16 @@ class Things:
 
     def under(self, xy: Array) -> NDArray[np.int32]:
         """Which thing lies under places [n, 2] or within REACH_M of them; -1: none."""
-        rows, columns = self.labels.shape
         place = np.rint((np.asarray(xy, np.float64) - self.ground.origin) / self.ground.cell)
-        inside = np.asarray(np.isfinite(place).all(axis=1))
-        inside &= ((place >= 0) & (place < (columns, rows))).all(axis=1)
+        inside = self.covers(xy)
         cell = np.where(inside[:, None], place, 0).astype(int)
         return np.asarray(np.where(inside, self._reaching[cell[:, 1], cell[:, 0]], -1), np.int32)
+
+    def covers(self, xy: Array) -> NDArray[np.bool_]:
+        """Whether places [n, 2] lie on the map."""
+        rows, columns = self.labels.shape
+        place = np.rint((np.asarray(xy, np.float64) - self.ground.origin) / self.ground.cell)
+        return np.asarray(((place >= 0) & (place < (columns, rows))).all(axis=1))
 
     @functools.cached_property
     def _reaching(self) -> NDArray[np.int32]:

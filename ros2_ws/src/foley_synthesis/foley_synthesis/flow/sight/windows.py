@@ -38,6 +38,11 @@ class SeenWindows:
         return self._sight.model.model_id
 
     @property
+    def features_id(self) -> str:
+        """See `SightModel.features_id`."""
+        return self._sight.features_id
+
+    @property
     def train_scenes(self) -> frozenset[str]:
         """Scene ids that sight was trained in."""
         return frozenset(self._sight.model.facts.get("train_scenes", ()))

@@ -11,6 +11,7 @@ class VisSoundModel:
     """A `Predictor` behind the contract of `SoundModel`."""
 
     needs: frozenset[Input] = frozenset({Input.STILL, Input.ACTION})
+    wants: frozenset[Input] = frozenset()
     modes: frozenset[Mode] = frozenset({"planned", "executed"})
     note = ""
 

@@ -28,6 +28,8 @@ from foley_synthesis.flow.contact.synthetic import CONTENT, synthetic_field
 from foley_synthesis.flow.contact.ways import Way, takes_views
 from foley_synthesis.flow.contact.window_conditions import WindowConditions
 from foley_synthesis.flow.networks.contact_field import ContactCondition
+from foley_synthesis.flow.regression.model import load_model as load_model_of_regression
+from foley_synthesis.flow.regression.window_model import load_window_model as load_regression
 from foley_synthesis.flow.session_items import SessionItem
 from foley_synthesis.flow.sight.examples import examples
 from foley_synthesis.flow.sight.inference import Sight, open_sight
@@ -133,6 +135,13 @@ def test_ways_to_be_given_more_are_named(model: ContactFlowModel) -> None:
     assert isinstance(given, ContactFlowModel) and given.given == "motion and force"
     own = given.conditions
     assert (own.executed, own.told, own.context) == (True, "true", 2) and given.field is model.field
+    guided = Way.of("guidance4.5+told")
+    assert guided == Way(told=True, guidance=4.5) and guided.title == "told what is touched, guidance 4.5"
+    assert guided.given_to(model).sampling == dataclasses.replace(model.sampling, guidance=4.5)  # type: ignore[attr-defined]
+    assert given.sampling == model.sampling
+    for text in ("guidance", "guidance101", "guidance1+guidance2"):
+        with pytest.raises(ValueError, match=r"or guidance4\.5"):
+            Way.of(text)
     seeing = Way.of("seen+context1").given_to(model, OneOfTwo())  # type: ignore[arg-type]
     assert isinstance(seeing, SeenContactFlow) and seeing.model.conditions.context == 1
     with pytest.raises(ValueError, match="`seen` and `views` need sight"):
@@ -319,6 +328,43 @@ def test_nothing_to_look_at_and_sight_that_knows_validation_are_told(folders: di
     knowing = Sight(dataclasses.replace(sight.model, facts=facts), sight.encoder)
     with pytest.raises(ValueError, match="sight was trained in 1 scenes of validation"):
         opened(folders, Eyes(knowing))
+
+
+def test_a_regression_of_views_alone_looks_and_does_not_move(
+    folders: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sets, out = (folders["train"], folders["validation"]), tmp_path / "regnet"
+    words = ("--groups", "what", "--steps", 2, "--sight", folders["sight"], "--out", out)
+    assert command("regress", *sets, *words) == 0
+    sight = SeenWindows(open_sight(folders["sight"]))
+    model = load_regression(out)
+    assert model.looks and load_regression_facts(out)["sight_id"] == sight.model_id
+    assert len(load_regression_facts(out)["dataset"]["train_scenes"]) == 2, "of the third nothing was seen"
+    (window,) = windows_of(read_session(folders["test"] / "test-0-p0.npz"))
+    looking = model.looking(sight)
+    levels = looking.levels(window, 1, 0)[0]
+    still = dataclasses.replace(
+        window.session,
+        executed_width=window.session.executed_width + 0.02,
+        planned_width=window.session.planned_width + 0.02,
+    )
+    assert torch.equal(levels, looking.levels(EvaluationWindow(still, window.start_s), 1, 0)[0])
+    dark = dataclasses.replace(
+        window.session, view_bytes=np.zeros(0, np.uint8), view_offsets=np.zeros(1, np.int64)
+    )
+    with pytest.raises(ValueError, match="has no views"):
+        looking.levels(EvaluationWindow(dark, window.start_s), 1, 0)
+    with pytest.raises(ValueError, match="looks at views: name the sight"):
+        flow_table.given_more({"regnet": [model]}, [], None)
+    (row,) = flow_table.given_more({"regnet": [model]}, [], sight)["regnet"]
+    assert row.model_id == model.model_id and row is not model
+    capsys.readouterr()
+    assert command("regress", *sets, *words, "--variant", "template") == 2
+    assert "--sight is for training a network" in capsys.readouterr().err
+
+
+def load_regression_facts(folder: Path) -> dict[str, object]:
+    return load_model_of_regression(folder).facts
 
 
 class Blind(Eyes):

@@ -27,8 +27,9 @@ from foley_synthesis.flow.inference.contact_channels import (
     measured_channels,
     planned_channels,
 )
-from foley_synthesis.flow.inference.contact_sound import ContactFlowSoundModel, condition_of
+from foley_synthesis.flow.inference.contact_sound import ContactFlowSoundModel
 from foley_synthesis.flow.inference.contact_stream import ContactStream, WindowConfig
+from foley_synthesis.flow.inference.contact_told import condition_of
 from foley_synthesis.flow.inference.seen_surface import SeenDepth, surface_of_points
 from foley_synthesis.flow.inference.streamed_windows import StreamedContactFlow
 from foley_synthesis.flow.session_features import session_features

@@ -191,8 +191,16 @@ def test_a_contact_flow_is_played_at_the_rate_of_contacts() -> None:
 class Eyes:
     """Sight that sees wood or metal, whichever is drawn."""
 
-    def of_motion(self, tips: Any, ground: Any, view: Any) -> Any:
-        self.tips, self.ground, self.picture = tips, ground, view(tips[100])
+    features_id = "eyes"
+
+    def around(self, tips: Any, things: Any, view: Any) -> Any:
+        self.tips, self.ground, self.picture = tips, things.ground, view(tips[100])
+        return self
+
+    def over(self, tips: Any) -> Any:
+        return self
+
+    def posterior(self, seen: Any) -> Any:
         return self
 
     def draw(self, generator: np.random.Generator) -> Any:

@@ -9,11 +9,13 @@ import pytest
 
 from foley_common.session_file import write_session
 from foley_perception.gaussians.views.cameras import Views
+from foley_perception.geometry.height_map import HeightMap
 from foley_synthesis.commands import flow
 from foley_synthesis.flow.sight.examples import examples
 from foley_synthesis.flow.sight.inference import Sight, local_views
 from foley_synthesis.flow.sight.model_file import load_sight
 from foley_synthesis.flow.sight.posterior import WhatPosterior
+from foley_synthesis.flow.sight.things import Things
 from foley_synthesis.flow.sight.windows import SeenWindows
 from foley_synthesis.flow.what import MATERIAL_COLUMNS, MATERIALS, PRESENCE_COLUMN, WHAT_DIMS, under
 from foley_synthesis.flow.window_model import EvaluationWindow
@@ -101,12 +103,22 @@ def test_a_planned_motion_is_seen_through_a_source_of_views(trained: Path, seen:
     sight = Sight(load_sight(trained), ColourEncoder())
     source = local_views(SimpleNamespace(views=views))  # type: ignore[arg-type]
     tips = seen.tips_of_hops()
-    posterior = sight.of_motion(tips, seen.ground(), source)
+    things = Things.of(seen.ground())
+    posterior = sight.posterior(sight.around(tips, things, source).over(tips))
     expected = posterior.expected()
     assert (expected[:40, WOOD] > 0.5).all() and (expected[-40:, METAL] > 0.5).all()
     assert 2 <= len(asked) <= 16
-    blind = sight.of_motion(tips, seen.ground(), lambda tip: None).expected()
+    blind = sight.posterior(sight.around(tips, things, lambda tip: None).over(tips)).expected()
     assert blind[0, PRESENCE_COLUMN] == 1 and blind[0, WOOD] == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_table_with_nothing_on_it_is_no_thing(trained: Path, seen: ModuleType) -> None:
+    sight, table = Sight(load_sight(trained), ColourEncoder()), seen.surface()
+    table[:, 2] = 0.0
+    tips = seen.tips_of_hops()
+    bare = sight.around(tips, Things.of(HeightMap.from_points(table)), lambda tip: None).over(tips)
+    assert not sight.posterior(bare).draw(np.random.default_rng(0)).any()
+    assert np.isnan(sight.features(bare)).all()
 
 
 def test_another_encoder_is_refused(trained: Path) -> None:
