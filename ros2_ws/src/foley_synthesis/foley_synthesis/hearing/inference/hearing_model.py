@@ -155,7 +155,7 @@ class HearingModel:
         output, calibration, other = self._output(level), self._calibration, ""
         if self._recorded is not None:
             recorded = self._recorded.hear(samples, sample_rate, at, heard_s)
-            if self._recordings_only or not recorded.known_world:
+            if self._recordings_only or not recorded.known_world or self._novel(output, known_s):
                 output, other = recorded.output, recorded.no_contact
                 calibration = self._calibration if self._recordings_only else self._recorded.calibration
         stage = self._stage(calibration, known_s)
@@ -169,6 +169,11 @@ class HearingModel:
             or _strange(heard, stage)
         )
         return _doubted(heard, stage, reason)
+
+    def _novel(self, output: HearingOutput, known_s: float) -> bool:
+        """Whether the simulated world has nothing like it."""
+        novelty = self._stage(self._calibration, known_s).novelty
+        return bool(novelty.refused(novelty.percentiles(output.embedding.numpy(), output.logits.numpy()))[0])
 
     def _search(self, samples: NDArray[np.float32], sample_rate: int) -> float:
         # Never raised: bands in which the file holds nothing would count where an onset is placed.

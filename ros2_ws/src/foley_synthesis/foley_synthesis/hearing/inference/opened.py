@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from foley_synthesis.hearing.inference.hearing_model import HearingModel
 
 HEARD_PART = "checkpoint"  # in the place of a hearing model: the heard part of the checkpoint that sees
-DEFAULT_HEARING = HEARD_PART  # where nobody says
+DEFAULT_HEARING = "hearing"  # where nobody says: the one that ships
 _SCHEMAS = ("foley-hearing-1", "foley-hearing-adaptation-1")
 
 
@@ -47,7 +47,7 @@ def open_heard(path: str | Path | None = None, *, threads: int = 1) -> HearsMate
     from foley_synthesis.hearing.inference.heard_model import HeardModel
 
     if path is None:
-        path = checkpoint.default_path() if DEFAULT_HEARING == HEARD_PART else DEFAULT_HEARING
+        path = DEFAULT_HEARING
     folder = checkpoint.located(path)
     if checkpoint.schema_of(folder) in _SCHEMAS:
         return _hearing_model(folder, threads)

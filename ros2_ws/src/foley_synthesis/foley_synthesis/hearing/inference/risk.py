@@ -93,6 +93,7 @@ def choose_abstention(
     fitted_on: str,
     certainty: float = 0.95,
     confidence: NDArray[np.floating] | None = None,
+    least_share: float = 0.0,
 ) -> Abstention:
     """The lowest threshold that the tests reach.
 
@@ -100,6 +101,8 @@ def choose_abstention(
         probabilities: [n, m] of validation contacts that nothing else was fitted on.
         labels: [n]; -1 (no contact, or a material outside of the vocabulary) is never right.
         target_risk: in (0, 1).
+        least_share: of contacts, that is tested first: an answer for fewer would be of little use, and the very surest
+            may be odd ones.
         confidence: [n] by which contacts are ranked, higher is surer; the largest probability where it is not given.
 
     Raises:
@@ -117,6 +120,7 @@ def choose_abstention(
     last = np.flatnonzero(np.diff(sure, append=-np.inf) != 0.0) + 1
     nothing = Abstention(target_risk, certainty, NEVER, n, 0, 0, 1.0, fitted_on)
     begin = _first_count(n, target_risk, certainty)
+    begin = max(begin, math.ceil(least_share * n)) if begin else 0
     counts = last[last >= begin] if begin else last[:0]
     if not len(counts):
         least = _least_count(target_risk, certainty)

@@ -28,6 +28,7 @@ class HonestyConfig:
 
     coverage: float = 0.9  # of sets of materials
     risk: float = 0.3  # of an answer that is not an abstention
+    least_share: float = 0.1  # of contacts that is tested first for it
     false_alarms: float = 0.05  # share of contacts that are taken for something never heard
     missed: float = 0.02  # share of contacts that are taken for none
 
@@ -101,7 +102,7 @@ def stage_of(
         _spread(output, targets, "log10_e"),
         _spread(output, targets, "log10_density"),
         fit_sets(p, truth, vocabulary, coverage=honesty.coverage, fitted_on=said, nodes=True),
-        choose_abstention(p, truth, honesty.risk, fitted_on=said),
+        choose_abstention(p, truth, honesty.risk, fitted_on=said, least_share=honesty.least_share),
         novelty,
     )
 

@@ -36,7 +36,7 @@ _ASKED = ("wood", "metal", "stone", "glass")
 _SEEN = 4000  # contacts whose embeddings say what is known
 _SHIFTED = 0.5  # share of the shift towards materials that recordings hold as often as they are said
 _PARTED = 0.5  # of the spread of logits, by which the ratio of glass to metal moves both
-_ASTRAY = 0.05  # share of contacts of the simulated world that are heard as recordings
+_ASTRAY = 0.07  # share of contacts of the simulated world that are heard as recordings
 _RISKS = (0.4, 0.5, 0.6)  # of an answer about a recording; the first that can be promised
 
 

@@ -101,3 +101,13 @@ def test_kept_by_hand_and_through_json() -> None:
     for chosen in choose_abstentions(*contacts(500, 5), (0.01, 0.3), fitted_on="made up"):
         assert Abstention.from_dict(json.loads(json.dumps(chosen.to_dict()))) == chosen
     assert "is under" in chosen.why(0.1) and chosen.why(1.0) == ""
+
+
+def test_the_very_surest_may_be_odd_ones() -> None:
+    sure = np.linspace(1.0, 0.5, 200)
+    p = np.stack([sure, 1.0 - sure], axis=1)
+    labels = np.zeros(200, np.int64)
+    labels[:8] = 1  # the surest eight are wrong, and no others
+    assert choose_abstention(p, labels, 0.3, fitted_on="made").always
+    found = choose_abstention(p, labels, 0.3, fitted_on="made", least_share=0.25)
+    assert found.kept == 200 and found.errors == 8
