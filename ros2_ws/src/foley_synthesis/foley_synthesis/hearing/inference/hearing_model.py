@@ -149,13 +149,13 @@ class HearingModel:
         known_s = min(len(samples) / sample_rate - at, heard_s)
         if known_s < _LEAST_S:
             return self._unheard(f"less than {_LEAST_S:.2f} s of sound from the onset on")
-        level = log_mel(samples, sample_rate, at, self._front_end, heard_s=heard_s)
+        level = log_mel(*self._as_trained(samples, sample_rate), at, self._front_end, heard_s=heard_s)
         if not np.isfinite(level[self._front_end.before_frames :]).any():
             return self._unheard("nothing but digital silence from the onset on")
         output, calibration, other = self._output(level), self._calibration, ""
         if self._recorded is not None:
             recorded = self._recorded.hear(samples, sample_rate, at, heard_s)
-            if self._recordings_only or not recorded.known_world or self._novel(output, known_s):
+            if self._recordings_only or not recorded.known_world:
                 output, other = recorded.output, recorded.no_contact
                 calibration = self._calibration if self._recordings_only else self._recorded.calibration
         stage = self._stage(calibration, known_s)
@@ -170,10 +170,12 @@ class HearingModel:
         )
         return _doubted(heard, stage, reason)
 
-    def _novel(self, output: HearingOutput, known_s: float) -> bool:
-        """Whether the simulated world has nothing like it."""
-        novelty = self._stage(self._calibration, known_s).novelty
-        return bool(novelty.refused(novelty.percentiles(output.embedding.numpy(), output.logits.numpy()))[0])
+    def _as_trained(self, samples: NDArray[np.float32], sample_rate: int) -> tuple[NDArray[np.float32], int]:
+        """No higher than what its network learned from; other bands would be news to it."""
+        highest = int(self._file.facts.get("sound_rate", sample_rate))
+        if sample_rate <= highest:
+            return samples, sample_rate
+        return resampled(samples, sample_rate, highest), highest
 
     def _search(self, samples: NDArray[np.float32], sample_rate: int) -> float:
         # Never raised: bands in which the file holds nothing would count where an onset is placed.

@@ -102,6 +102,7 @@ def build_hearing(
     )
     facts = {
         "domain": _DOMAIN,
+        "sound_rate": round(2.0 * float(np.nanmax(train.labels["bandwidth_hz"]))),  # at which all of it can be heard
         "sets": {
             name: {
                 "fingerprint": data.fingerprint,

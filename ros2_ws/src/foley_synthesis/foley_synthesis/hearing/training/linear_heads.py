@@ -73,8 +73,8 @@ def fit_heads(
     for name in NUMBERS:
         values = getattr(targets, name)
         known = there & values.isfinite()
-        weight, bias, spread = _regression(x[known], values[known], config.number_decay)
-        parts.append((weight, bias))
+        slope, bias, spread = _regression(x[known], values[known], config.number_decay)
+        parts.append((slope, bias))
         spreads.append(spread)
     progress(1.0)
     return LinearHeads(

@@ -19,7 +19,13 @@ from numpy.typing import NDArray
 
 from foley_common.metrics_file import METRICS_FILE
 from foley_synthesis.hearing.card import recorded_card
-from foley_synthesis.hearing.frozen_pair import ACTIVATIONS, EFFECTS, RATIO, FrozenPair, cached_tensors
+from foley_synthesis.hearing.frozen_pair import (
+    ACTIVATIONS,
+    EFFECTS,
+    RATIO,
+    FrozenPair,
+    cached_tensors,
+)
 from foley_synthesis.hearing.inference.calibration import STAGES_S, HearingCalibration
 from foley_synthesis.hearing.linear_heads import LinearHeads
 from foley_synthesis.hearing.model_file import HearingFile, RecordedPart, save_hearing
@@ -36,7 +42,7 @@ _ASKED = ("wood", "metal", "stone", "glass")
 _SEEN = 4000  # contacts whose embeddings say what is known
 _SHIFTED = 0.5  # share of the shift towards materials that recordings hold as often as they are said
 _PARTED = 0.5  # of the spread of logits, by which the ratio of glass to metal moves both
-_ASTRAY = 0.07  # share of contacts of the simulated world that are heard as recordings
+_ASTRAY = 0.004  # share of contacts of the simulated world that are heard as recordings
 _RISKS = (0.4, 0.5, 0.6)  # of an answer about a recording; the first that can be promised
 
 
@@ -90,6 +96,7 @@ def add_recorded(
             world, clips=config.world, every_stage=False, jobs=config.jobs,
             progress=lambda done: report("frozen features of the world", done, {}),
         )  # fmt: skip
+        there = there.heard_for(math.inf)  # what is cut off is like nothing of it
         known = there.features[world.labels["kind"][there.row] == CONTACT]
     heads = fit_recorded_heads(
         features.features,
@@ -154,7 +161,7 @@ def fit_recorded_heads(
     """Of what both networks' units say; the ratio of glass to metal has no weight before recordings give it one."""
     heads = fit_heads(
         features[:, ACTIVATIONS], targets, world[:, ACTIVATIONS], materials, actions, config,
-        embedded=EFFECTS, progress=progress,
+        embedded=EFFECTS,  progress=progress,
     )  # fmt: skip
 
     def row(values: NDArray[np.float32], last: float) -> NDArray[np.float32]:
