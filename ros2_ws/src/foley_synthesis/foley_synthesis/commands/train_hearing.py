@@ -49,8 +49,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "recordings (`foley score --fetch-judges`) are put; SET is wide, as `foley sim hearing` draws it",
     )
     beside.add_argument(
-        "--world", type=Path, metavar="SET", help="what MODEL was trained on, which stays with it"
-    )
+        "--world", type=Path, nargs="+", metavar="SET",
+        help="contacts of the simulated world, which stay with MODEL: what it learned from, and others at other rates",
+    )  # fmt: skip
     beside.add_argument(
         "--recordings", type=Path, metavar="FOLDER", help="labels.csv (file, material, source_package) and sounds "
         "that are calibrated on; weights do not learn from them",
@@ -144,17 +145,17 @@ def _beside(args: argparse.Namespace) -> int:
         raise ValueError(f"--out {args.out} is not empty and holds no hearing model; name another folder")
     file = load_hearing(args.beside)
     config = RecordedConfig(clips=_or(args.clips, RecordedConfig.clips), jobs=_or(args.jobs, 2))
-    world = None if args.world is None else GeneratedSet.open(args.world)
+    worlds = [GeneratedSet.open(path) for path in args.world or ()]
     with Bars() as bars:
         file, figures = add_recorded(
-            file, GeneratedSet.open(Path(args.dataset[1])), GeneratedSet.open(args.validation), world, args.recordings,
+            file, GeneratedSet.open(Path(args.dataset[1])), GeneratedSet.open(args.validation), worlds, args.recordings,
             config, HonestyConfig(risk=_or(args.risk, 0.3)), report=bars.share,
         )  # fmt: skip
     figures["config"] = dataclasses.asdict(config)
     typed = [f"foley train hearing {args.dataset[1]} --validation {args.validation} --beside {args.beside}"]
     typed += [
         f"--{name} {value}"
-        for name, value in (("world", args.world), ("recordings", args.recordings))
+        for name, value in (("world", " ".join(map(str, args.world or ()))), ("recordings", args.recordings))
         if value
     ]
     typed.append(f"--clips {config.clips} --out {args.out}")

@@ -42,7 +42,7 @@ _ASKED = ("wood", "metal", "stone", "glass")
 _SEEN = 4000  # contacts whose embeddings say what is known
 _SHIFTED = 0.5  # share of the shift towards materials that recordings hold as often as they are said
 _PARTED = 0.5  # of the spread of logits, by which the ratio of glass to metal moves both
-_ASTRAY = 0.004  # share of contacts of the simulated world that are heard as recordings
+_ASTRAY = 0.02  # share of contacts of the simulated world that are heard as recordings
 _RISKS = (0.4, 0.5, 0.6)  # of an answer about a recording; the first that can be promised
 
 
@@ -61,7 +61,7 @@ def add_recorded(
     file: HearingFile,
     train: GeneratedSet,
     validation: GeneratedSet,
-    world: GeneratedSet | None,
+    worlds: Sequence[GeneratedSet],
     recordings: Path | None,
     config: RecordedConfig,
     honesty: HonestyConfig,
@@ -71,7 +71,8 @@ def add_recorded(
     """The model with it, and figures.
 
     Args:
-        world: set of the simulated world, whose contacts are left to the model's own network; None: nothing is.
+        worlds: sets of the simulated world, at the rates that it is heard at, whose contacts are left to the model's
+            own network; none: nothing is.
         recordings: folder of labelled recordings to calibrate on; None: calibrated on the validation set.
 
     Raises:
@@ -90,14 +91,9 @@ def add_recorded(
         validation, clips=config.validation, every_stage=True, jobs=config.jobs,
         progress=lambda done: report("frozen features of validation", done, {}),
     )  # fmt: skip
-    known = np.zeros((0, features.features.shape[1]), np.float32)
-    if world is not None:
-        there = frozen_features(
-            world, clips=config.world, every_stage=False, jobs=config.jobs,
-            progress=lambda done: report("frozen features of the world", done, {}),
-        )  # fmt: skip
-        there = there.heard_for(math.inf)  # what is cut off is like nothing of it
-        known = there.features[world.labels["kind"][there.row] == CONTACT]
+    known = [
+        _world(data, config, lambda done: report("frozen features of the world", done, {})) for data in worlds
+    ]
     heads = fit_recorded_heads(
         features.features,
         _targets(train, labels, features),
@@ -124,7 +120,10 @@ def add_recorded(
         "set": train.fingerprint,
         "validation": _generated(heads, validation, held_out, labels),
         "known_world_share": {
-            "world": float((heads.known_world(known) > 0).mean()) if len(known) else math.nan,
+            **{
+                data.path.name: float((heads.known_world(x) > 0).mean())
+                for data, x in zip(worlds, known, strict=True)
+            },
             "generated": float((heads.known_world(held_out.heard_for(math.inf).features) > 0).mean()),
         },
     }
@@ -135,6 +134,15 @@ def add_recorded(
         )
         figures["left_out"] = left_out(learned, heard, known_contacts, labels, honesty)
     return dataclasses.replace(file, recorded=part), figures
+
+
+def _world(
+    data: GeneratedSet, config: RecordedConfig, progress: Callable[[float], None]
+) -> NDArray[np.float32]:
+    """Features [w, DIMS] of contacts of the simulated world, all of each heard: what is cut off is like nothing."""
+    heard = frozen_features(data, clips=config.world, every_stage=False, jobs=config.jobs, progress=progress)
+    heard = heard.heard_for(math.inf)
+    return heard.features[data.labels["kind"][heard.row] == CONTACT]
 
 
 def save_with_recorded(
@@ -151,7 +159,7 @@ def save_with_recorded(
 def fit_recorded_heads(
     features: NDArray[np.float32],  # [n, DIMS]
     targets: HearingTargets,
-    world: NDArray[np.float32],  # [w, DIMS]
+    worlds: Sequence[NDArray[np.float32]],  # each [w, DIMS]
     materials: int,
     actions: int,
     config: HeadsConfig,
@@ -159,17 +167,26 @@ def fit_recorded_heads(
     progress: Callable[[float], None] = lambda done: None,
 ) -> LinearHeads:
     """Of what both networks' units say; the ratio of glass to metal has no weight before recordings give it one."""
+    world_all = np.concatenate([features[:0], *worlds])[:, ACTIVATIONS]
     heads = fit_heads(
-        features[:, ACTIVATIONS], targets, world[:, ACTIVATIONS], materials, actions, config,
-        embedded=EFFECTS,  progress=progress,
-    )  # fmt: skip
+        features[:, ACTIVATIONS],
+        targets,
+        world_all,
+        materials,
+        actions,
+        config,
+        embedded=EFFECTS,
+        progress=progress,
+    )
 
     def row(values: NDArray[np.float32], last: float) -> NDArray[np.float32]:
         return np.concatenate([values, np.full_like(values[:1], last)])
 
     bias = heads.bias.copy()
-    if len(world):  # whoever is in the simulated world nearly always hears as one who is
-        bias[materials + actions + 1] -= np.quantile(heads.known_world(world[:, ACTIVATIONS]), _ASTRAY)
+    if worlds:  # whoever is in the simulated world nearly always hears as one who is
+        bias[materials + actions + 1] -= min(
+            float(np.quantile(heads.known_world(world[:, ACTIVATIONS]), _ASTRAY)) for world in worlds
+        )
     return dataclasses.replace(
         heads, centre=row(heads.centre, 0.0), scale=row(heads.scale, 1.0), weight=row(heads.weight, 0.0), bias=bias,
         axes=row(heads.axes, 0.0),

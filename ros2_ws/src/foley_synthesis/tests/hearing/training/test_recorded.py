@@ -112,7 +112,7 @@ def test_a_model_with_ears_for_recordings(
     folder = recordings(tmp_path / "recordings", generated)
     config = RecordedConfig(clips=60, validation=48, jobs=1, heads=HeadsConfig(decay=1e-3, embedding=8))
     file, figures = add_recorded(
-        load_hearing(tiny_hearing), *sets, None, folder, config, HonestyConfig(risk=0.3)
+        load_hearing(tiny_hearing), *sets, (), folder, config, HonestyConfig(risk=0.3)
     )
     assert figures["recordings"] == 48 and figures["left_out"]["recordings"] == 48
     assert figures["validation"]["all"] > 0.8, "low and short against high and long"
@@ -138,11 +138,11 @@ def test_a_model_with_ears_for_recordings(
     with pytest.raises(SetError, match="materials"):
         other = generated.write_set(tmp_path / "other", clips=16, seed=1, materials=("wood", "glass"))
         add_recorded(
-            load_hearing(tiny_hearing), GeneratedSet.open(other), sets[1], None, None, config, HonestyConfig()
+            load_hearing(tiny_hearing), GeneratedSet.open(other), sets[1], (), None, config, HonestyConfig()
         )
     (folder / "labels.csv").write_text("file,material\n")
     with pytest.raises(RecordingsError, match="source_package"):
-        add_recorded(load_hearing(tiny_hearing), *sets, None, folder, config, HonestyConfig())
+        add_recorded(load_hearing(tiny_hearing), *sets, (), folder, config, HonestyConfig())
 
 
 def test_the_simulated_world_is_left_to_its_own_network(
@@ -161,7 +161,7 @@ def test_the_simulated_world_is_left_to_its_own_network(
     config = RecordedConfig(
         clips=60, validation=48, world=60, jobs=1, heads=HeadsConfig(decay=1e-3, embedding=8)
     )
-    file, _ = add_recorded(load_hearing(tiny_hearing), *sets, None, None, config, HonestyConfig())
+    file, _ = add_recorded(load_hearing(tiny_hearing), *sets, (), None, config, HonestyConfig())
     assert file.recorded is not None
     sound = generated.contact("metal", np.random.default_rng(7))
     world = np.full(1, 50.0, np.float32)
