@@ -44,12 +44,12 @@ class LinearHeads:
 
     @property
     def materials(self) -> int:
-        return self.weight.shape[1] - self.actions - 2 - len(NUMBERS)
+        return int(self.weight.shape[1]) - self.actions - 2 - len(NUMBERS)
 
     @property
     def embedding(self) -> int:
         """Its size."""
-        return self.axes.shape[1]
+        return int(self.axes.shape[1])
 
     def scaled(self, features: Array) -> Array:
         """Features [n, f] as the matrix takes them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,10 +60,10 @@ def aisfx_spectrogram(
 
 
 @functools.cache
-def _mel() -> nn.Module:
+def _mel() -> Any:
     import torchaudio
 
-    transform: nn.Module = torchaudio.transforms.MelSpectrogram(
+    return torchaudio.transforms.MelSpectrogram(
         RATE,
         n_fft=_FFT,
         hop_length=_HOP,
@@ -72,4 +73,3 @@ def _mel() -> nn.Module:
         power=2.0,
         mel_scale="htk",
     )
-    return transform

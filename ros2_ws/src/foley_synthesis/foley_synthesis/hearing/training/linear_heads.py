@@ -106,10 +106,10 @@ def _classes(x: Tensor, labels: Tensor, count: int, decay: float) -> tuple[Tenso
         optimiser.zero_grad()
         losses = functional.cross_entropy(x @ weight + bias + absent, labels, reduction="none")
         loss = (losses * of_class[labels]).mean() + 0.5 * decay * weight.square().sum()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
-    optimiser.step(closure)
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
     return weight.detach(), bias.detach() + absent
 
 

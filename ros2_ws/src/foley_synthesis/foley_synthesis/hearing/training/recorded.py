@@ -115,7 +115,7 @@ def add_recorded(
         weights, heads, calibration.to_dict(),
         {name: torch.from_numpy(value) for name, value in calibration.to_tensors().items()},
     )  # fmt: skip
-    figures = {
+    figures: dict[str, Any] = {
         "contacts": int((train.labels["kind"][seen.row] == CONTACT).sum()),
         "set": train.fingerprint,
         "validation": _generated(heads, validation, held_out, labels),
@@ -142,7 +142,8 @@ def _world(
     """Features [w, DIMS] of contacts of the simulated world, all of each heard: what is cut off is like nothing."""
     heard = frozen_features(data, clips=config.world, every_stage=False, jobs=config.jobs, progress=progress)
     heard = heard.heard_for(math.inf)
-    return heard.features[data.labels["kind"][heard.row] == CONTACT]
+    features: NDArray[np.float32] = heard.features[data.labels["kind"][heard.row] == CONTACT]
+    return features
 
 
 def save_with_recorded(
