@@ -106,12 +106,18 @@ class HearingModel:
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """Its calibration for each length of sound heard."""
-        return self._calibration.stages
+        """Its calibration for each length of sound, of recordings where it hears them: what taps are judged by."""
+        return self._of_taps.stages
 
     def temperature(self, heard_s: float) -> float:
         """That logits are divided by, of an answer that rests on so much sound after the onset."""
-        return self._stage(self._calibration, heard_s).temperature
+        return self._stage(self._of_taps, heard_s).temperature
+
+    @property
+    def _of_taps(self) -> HearingCalibration:
+        if self._recordings_only or self._recorded is None:
+            return self._calibration
+        return self._recorded.calibration
 
     def warm_up(self) -> None:
         """One throw-away prediction, so that the first real one is as fast as the rest."""
@@ -160,6 +166,8 @@ class HearingModel:
                 calibration = self._calibration if self._recordings_only else self._recorded.calibration
         stage = self._stage(calibration, known_s)
         heard = self._hearing(output, calibration, stage, known_s, bandwidth_hz(level, self._front_end))
+        if self._recorded is not None:  # one space for all contacts
+            heard = dataclasses.replace(heard, embedding=recorded.output.embedding[0].numpy())
         now = samples[: math.ceil((at + known_s) * sample_rate)]
         reason = (
             sound_checks.clipping(now)
@@ -234,7 +242,7 @@ class HearingModel:
         labels = self.vocabulary.labels
         uniform = np.full(len(labels), 1.0 / len(labels))
         embedding = len(self._network.members) * self._file.size.embedding
-        if self._recorded is not None and self._recordings_only:
+        if self._recorded is not None:
             embedding = self._recorded.embedding
         return unheard(
             unknown_belief(labels, reason),
