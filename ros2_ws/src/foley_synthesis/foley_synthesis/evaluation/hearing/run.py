@@ -114,7 +114,11 @@ class HearingTable:
         work, config = self._work, self.config
         if train is not None:
             prior = baselines.shares_of(train)
-            self._priors = {name: prior for name, model in self.models.items() if has_stages(model)}
+            self._priors = {
+                name: prior
+                for name, model in self.models.items()
+                if has_stages(model) and not getattr(model, "balanced", False)
+            }
         sounds = work.recordings(real)
         heard = {name: work.ask(name, model, sounds, "recordings") for name, model in self.models.items()}
         features = work.features(sounds, "recordings")

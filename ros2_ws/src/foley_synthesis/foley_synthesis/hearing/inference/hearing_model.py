@@ -105,6 +105,11 @@ class HearingModel:
         return names[0] if names else str(self._file.path.resolve())
 
     @property
+    def balanced(self) -> bool:
+        """Whether materials counted alike in what hears recordings, however often its set has each."""
+        return self._recorded is not None
+
+    @property
     def stages(self) -> tuple[Stage, ...]:
         """Its calibration for each length of sound, of recordings where it hears them: what taps are judged by."""
         return self._of_taps.stages
