@@ -205,6 +205,8 @@ def test_fusion_is_fitted_and_kept_with_the_checkpoint(
         tmp_path / "out",
         "--replicates",
         10,
+        "--hearing",
+        "checkpoint",
     )
     assert call(evaluate, *arguments, "--test", tiny_dataset.path) == 0
     written = json.loads((tmp_path / "out" / "metrics.json").read_text())

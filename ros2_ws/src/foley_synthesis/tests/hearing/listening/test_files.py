@@ -56,8 +56,9 @@ def test_a_folder_gives_its_sound_files_in_order(folder: Path) -> None:
 
 
 def test_a_folder_gives_a_table_and_csv_with_a_row_for_each_contact(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "160")  # room for a name beside what a hearing model says
     (tmp_path / "empty").mkdir()
     target = tmp_path / "heard.csv"
     assert call(folder, tmp_path / "empty", "--csv", target) == 2
