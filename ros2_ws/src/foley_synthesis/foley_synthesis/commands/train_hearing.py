@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from foley_synthesis.commands.training_bars import Bars
 
 if TYPE_CHECKING:
+    from foley_perception.dataset.reader import ClipDataset
+    from foley_synthesis.hearing.training.generated_set import GeneratedSet
     from foley_synthesis.hearing.training.train_config import HearingTrainConfig
 
 WORD = "hearing"  # in the place of a dataset
@@ -49,8 +51,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "recordings (`foley score --fetch-judges`) are put; SET is wide, as `foley sim hearing` draws it",
     )
     beside.add_argument(
-        "--world", type=Path, nargs="+", metavar="SET",
-        help="contacts of the simulated world, which stay with MODEL: what it learned from, and others at other rates",
+        "--world", type=Path, nargs="+", metavar="SET|DATASET",
+        help="contacts of the simulated world, which stay with MODEL: what it learned from, others at other rates, "
+        "data sets of `foley dataset build`",
     )  # fmt: skip
     beside.add_argument(
         "--recordings", type=Path, metavar="FOLDER", help="labels.csv (file, material, source_package) and sounds "
@@ -145,7 +148,7 @@ def _beside(args: argparse.Namespace) -> int:
         raise ValueError(f"--out {args.out} is not empty and holds no hearing model; name another folder")
     file = load_hearing(args.beside)
     config = RecordedConfig(clips=_or(args.clips, RecordedConfig.clips), jobs=_or(args.jobs, 2))
-    worlds = [GeneratedSet.open(path) for path in args.world or ()]
+    worlds = [_world(path) for path in args.world or ()]
     with Bars() as bars:
         file, figures = add_recorded(
             file, GeneratedSet.open(Path(args.dataset[1])), GeneratedSet.open(args.validation), worlds, args.recordings,
@@ -231,6 +234,13 @@ def _config(args: argparse.Namespace) -> HearingTrainConfig:
         jobs=_or(args.jobs, 2),
         device=args.device or ("cuda" if torch.cuda.is_available() else "cpu"),
     )
+
+
+def _world(path: Path) -> GeneratedSet | ClipDataset:
+    from foley_perception.dataset.reader import ClipDataset
+    from foley_synthesis.hearing.training.generated_set import GeneratedSet
+
+    return ClipDataset(path) if (path / "manifest.json").is_file() else GeneratedSet.open(path)
 
 
 def _or(value: Any, default: Any) -> Any:

@@ -18,12 +18,15 @@ import torch
 from numpy.typing import NDArray
 
 from foley_common.metrics_file import METRICS_FILE
+from foley_perception.clips.grid import CLIP_BEFORE_S, SAMPLE_RATE
+from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.hearing.card import recorded_card
 from foley_synthesis.hearing.frozen_pair import (
     ACTIVATIONS,
     EFFECTS,
     RATIO,
     FrozenPair,
+    Heard,
     cached_tensors,
 )
 from foley_synthesis.hearing.inference.calibration import STAGES_S, HearingCalibration
@@ -61,7 +64,7 @@ def add_recorded(
     file: HearingFile,
     train: GeneratedSet,
     validation: GeneratedSet,
-    worlds: Sequence[GeneratedSet],
+    worlds: Sequence[GeneratedSet | ClipDataset],
     recordings: Path | None,
     config: RecordedConfig,
     honesty: HonestyConfig,
@@ -71,8 +74,8 @@ def add_recorded(
     """The model with it, and figures.
 
     Args:
-        worlds: sets of the simulated world, at the rates that it is heard at, whose contacts are left to the model's
-            own network; none: nothing is.
+        worlds: contacts of the simulated world, at the rates that it is heard at, which are left to the model's own
+            network; none: nothing is.
         recordings: folder of labelled recordings to calibrate on; None: calibrated on the validation set.
 
     Raises:
@@ -137,9 +140,17 @@ def add_recorded(
 
 
 def _world(
-    data: GeneratedSet, config: RecordedConfig, progress: Callable[[float], None]
+    data: GeneratedSet | ClipDataset, config: RecordedConfig, progress: Callable[[float], None]
 ) -> NDArray[np.float32]:
     """Features [w, DIMS] of contacts of the simulated world, all of each heard: what is cut off is like nothing."""
+    if isinstance(data, ClipDataset):
+        pair = FrozenPair({name: value.float() for name, value in cached_tensors().items()})
+        rows = range(min(len(data.clips), config.world))
+        found = []
+        for done, row in enumerate(rows, 1):
+            found.append(pair.hear([Heard(data.audio(row), SAMPLE_RATE, CLIP_BEFORE_S)]).features)
+            progress(done / len(rows))
+        return np.concatenate(found)
     heard = frozen_features(data, clips=config.world, every_stage=False, jobs=config.jobs, progress=progress)
     heard = heard.heard_for(math.inf)
     features: NDArray[np.float32] = heard.features[data.labels["kind"][heard.row] == CONTACT]
