@@ -92,7 +92,7 @@ class MaterialBelief:
             return round(float(value), 5) if math.isfinite(value) else None
 
         return {
-            "material": self.best,
+            "material": self.best if self.p().max(initial=0.0) > self.p().min(initial=1.0) else None,
             "probabilities": {
                 name: round(float(p), 5) for name, p in zip(self.vocabulary, self.probabilities, strict=True)
             },

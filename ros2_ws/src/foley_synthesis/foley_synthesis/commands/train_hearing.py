@@ -39,7 +39,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--jobs", type=int, help="processes that make features (default 2)")
     group.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
     group.add_argument(
-        "--risk", type=float, help="share of answers that may be wrong, else it abstains (default 0.3)"
+        "--risk",
+        type=float,
+        help="share of answers about simulated contacts that may be wrong, else it abstains "
+        "(default 0.3; of recordings it is 0.4, or the least that can be promised)",
     )
     beside = parser.add_argument_group(
         "of `foley train hearing SET --beside MODEL`, which adds what hears recordings"
@@ -114,6 +117,9 @@ def _train(args: argparse.Namespace) -> int:
         raise ValueError(f"--{foreign[0].replace('_', '-')} is for `foley train DATASET`")
     if args.model is not None:
         raise ValueError("--model goes with --adapt; of a training the result is --out")
+    _check_risk(args)
+    if beside := [name for name in ("world", "recordings", "clips") if getattr(args, name) is not None]:
+        raise ValueError(f"--{beside[0]} goes with --beside")
     if len(args.dataset) != 2 or args.validation is None:
         raise ValueError("it takes one SET, and another one with --validation")
     if args.out.exists() and any(args.out.iterdir()) and not is_hearing(args.out):
@@ -125,8 +131,11 @@ def _train(args: argparse.Namespace) -> int:
             train, validation, args.out, config, honesty=honesty, commands=(_typed(args, config),),
             resume=args.resume, report=bars.share,
         )  # fmt: skip
-    print(f"{metrics['steps']} steps, {1000 * metrics['seconds_per_step']:.0f} ms each; on validation (chance "
-          f"{metrics['chance']:.3f}):")  # fmt: skip
+    steps = ", ".join(map(str, metrics["steps"]))
+    print(
+        f"{steps} steps, {1000 * metrics['seconds_per_step']:.0f} ms each; "
+        f"on validation (chance {metrics['chance']:.3f}):"
+    )
     for heard, row in metrics["validation"].items():
         print(f"  {heard:>6} heard: " + ", ".join(f"{name} {value:.3f}" for name, value in row.items()))
     print(f"{args.out}, model id {model_id}; figures in {args.out / METRICS_FILE}")
@@ -141,11 +150,20 @@ def _beside(args: argparse.Namespace) -> int:
     from foley_synthesis.hearing.training.calibrate import HonestyConfig
     from foley_synthesis.hearing.training.generated_set import GeneratedSet
     from foley_synthesis.hearing.training.recorded import RecordedConfig, add_recorded, save_with_recorded
+    from foley_synthesis.hearing.training.recordings import LABELS_FILE
 
     if len(args.dataset) != 2 or args.validation is None:
         raise ValueError("it takes one SET, and another one with --validation")
     if args.out.exists() and any(args.out.iterdir()) and not is_hearing(args.out):
         raise ValueError(f"--out {args.out} is not empty and holds no hearing model; name another folder")
+    _check_risk(args)
+    foreign = [name for name in ("minutes", "steps", "seeds", "batch") if getattr(args, name) is not None]
+    if foreign or args.resume:
+        raise ValueError(f"--{[*foreign, 'resume'][0]} does not go with --beside, which trains no network")
+    if args.clips is not None and args.clips < 1:
+        raise ValueError(f"--clips is {args.clips}, must be 1 or more")
+    if args.recordings is not None and not (args.recordings / LABELS_FILE).is_file():
+        raise ValueError(f"--recordings {args.recordings} holds no {LABELS_FILE}")
     file = load_hearing(args.beside)
     config = RecordedConfig(clips=_or(args.clips, RecordedConfig.clips), jobs=_or(args.jobs, 2))
     worlds = [_world(path) for path in args.world or ()]
@@ -188,6 +206,10 @@ def _adapt(args: argparse.Namespace) -> int:
     from foley_synthesis.hearing.inference.hearing_model import HearingModel
     from foley_synthesis.hearing.training.adaptation import adapt_model
 
+    if args.model is not None and is_adaptation(Path(args.model)):
+        raise ValueError(
+            f"--model {args.model} is an adaptation itself; name the model that it was made from"
+        )
     others = [name for name in given(args) if name not in ("--adapt", "--model")]
     if args.resume or others or len(args.dataset) > 1:
         what = "a SET" if len(args.dataset) > 1 else others[0] if others else "--resume"
@@ -234,6 +256,11 @@ def _config(args: argparse.Namespace) -> HearingTrainConfig:
         jobs=_or(args.jobs, 2),
         device=args.device or ("cuda" if torch.cuda.is_available() else "cpu"),
     )
+
+
+def _check_risk(args: argparse.Namespace) -> None:
+    if args.risk is not None and not 0.0 < args.risk < 1.0:
+        raise ValueError(f"--risk is {args.risk}, must lie inside (0, 1)")
 
 
 def _world(path: Path) -> GeneratedSet | ClipDataset:

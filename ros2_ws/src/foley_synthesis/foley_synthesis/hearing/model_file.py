@@ -67,8 +67,8 @@ class HearingFile:
 
     @property
     def domain(self) -> str:
-        """What it was trained on: `sim` or `real`."""
-        return str(self.facts["domain"])
+        """What it was trained on: `sim`; `sim+real` where networks that learned from recordings are within it."""
+        return str(self.facts["domain"]) + ("" if self.recorded is None else "+real")
 
 
 def save_hearing(file: HearingFile, path: Path, metrics: dict[str, Any]) -> str:

@@ -37,7 +37,7 @@ class HearingModel:
 
     vocabulary: Vocabulary
     model_id: str
-    domain: str  # `sim` or `real`
+    domain: str  # what it was trained on: `sim`, or `sim+real`
     card: str  # a page of Markdown; empty where there is none
 
     def __init__(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from foley_synthesis.hearing.inference.families import Hierarchy
 from foley_synthesis.hearing.inference.sound_file import HeardContact
 from foley_synthesis.hearing.listening.files import HeardFile, printable
 from foley_synthesis.hearing.listening.listener import SHOWN, Heard, best_of, is_unknown, likeliest, set_said
@@ -31,6 +32,7 @@ COLUMNS = (
 )
 
 
+_LIKELY = 0.5  # probability over which something is said
 _WIDE = 120  # columns of a terminal that hold all that a hearing model says
 
 
@@ -78,7 +80,8 @@ def _cells(contact: HeardContact, *, more: bool, whole: bool) -> list[str]:
         cells.append(_share(heard.action) if heard else "")
     if whole:
         cells += [_pm(b.log10_e_mean, b.log10_e_std), _number(b.roughness), _number(b.hollowness)]
-    return [*cells, f"abstains: {b.reason}" if b.abstain else ""]
+    reason = b.reason if b.reason.startswith("abstains") else f"abstains: {b.reason}"
+    return [*cells, reason if b.abstain else ""]
 
 
 def set_text(heard: Heard) -> str:
@@ -86,8 +89,21 @@ def set_text(heard: Heard) -> str:
     return f"{set_said(heard)} ({100 * heard.coverage:.0f} %)"
 
 
-def _share(shares: Mapping[str, float]) -> str:
+def likely(shares: Mapping[str, float]) -> tuple[str, float]:
+    """What is more probable than all else together; empty where nothing is."""
     name, p = best_of(shares)
+    return (name, p) if p > _LIKELY else ("", math.nan)
+
+
+def family_of(heard: Heard) -> str:
+    """The smallest family that is more probable than not."""
+    tree = Hierarchy.over(heard.belief.vocabulary)
+    node = tree.nodes[int(tree.deepest(heard.belief.p()[None], _LIKELY)[0])]
+    return node.name
+
+
+def _share(shares: Mapping[str, float]) -> str:
+    name, p = likely(shares)
     return f"{name} {p:.2f}" if name else ""
 
 
@@ -134,7 +150,7 @@ def csv_row(contact: HeardContact) -> dict[str, Any]:
         row |= {
             "material_set": "|".join(heard.material_set),
             "coverage": f"{heard.coverage:.3f}",
-            "family": best_of(heard.families)[0],
-            "action": best_of(heard.action)[0],
+            "family": family_of(heard),
+            "action": likely(heard.action)[0],
         }
     return row | {f"p_{name}": f"{p:.5f}" for name, p in zip(b.vocabulary, b.probabilities, strict=True)}

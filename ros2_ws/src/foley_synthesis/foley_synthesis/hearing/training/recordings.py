@@ -57,6 +57,10 @@ def read_labelled(
     sounds: list[Heard] = []
     prints = []
     for row in rows:
+        if not row["file"] or not row["source_package"]:
+            raise RecordingsError(
+                f"{folder / LABELS_FILE}: a row of {row['material']} has no file or source_package"
+            )
         try:
             samples, rate = read_sound(folder / row["file"])
         except UnreadableSound as error:
@@ -89,7 +93,9 @@ def _rows(table: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _index(label: str, labels: tuple[str, ...]) -> int:
+def _index(label: str | None, labels: tuple[str, ...]) -> int:
+    if not label:
+        return -1
     try:
         name = material_of(label)
     except ValueError:
