@@ -126,7 +126,7 @@ def test_contact_and_sound_become_estimates_and_predicates(ears: Ears, node: Any
         assert sum(message.probabilities) == pytest.approx(1.0, abs=1e-4)
         assert (message.contacts_heard, message.contacts_predicted) == (1, 0)
         assert 0.5 < message.latency < 5.0 and len(message.model_id) == 64
-        assert message.model_domain == "sim"
+        assert message.model_domain == "sim+real", "the hearing model that ships"
     ears.until(lambda: ears.vocabularies, "the latched vocabulary")
     vocabulary = ears.vocabularies[-1]
     assert single.vocabulary == f"{vocabulary.name}@{vocabulary.version}"

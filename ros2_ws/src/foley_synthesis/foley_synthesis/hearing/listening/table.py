@@ -96,10 +96,10 @@ def likely(shares: Mapping[str, float]) -> tuple[str, float]:
 
 
 def family_of(heard: Heard) -> str:
-    """The smallest family that is more probable than not."""
-    tree = Hierarchy.over(heard.belief.vocabulary)
-    node = tree.nodes[int(tree.deepest(heard.belief.p()[None], _LIKELY)[0])]
-    return node.name
+    """The smallest family that is more probable than all else together; empty where none is."""
+    nodes = Hierarchy.over(heard.belief.vocabulary).nodes
+    told = [node for node in nodes if heard.families.get(node.name, 0.0) > _LIKELY]
+    return max(told, key=lambda node: node.depth).name if told else ""
 
 
 def _share(shares: Mapping[str, float]) -> str:
