@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -240,8 +242,17 @@ def test_a_contact_flow_looks_at_the_place_and_remembers_touches(seeing_rig: Rig
     rig.context.spin_until(lambda: values()["skipped"], 20.0, "no camera is known")
     rig.context.spin_until(lambda: rig.observer.count_publishers("contacts"), what="matching")
     rig.seen()
-    rig.plan(30.0, plan_id="seen")
-    rig.context.spin_until(lambda: rig.audio, 20.0, "a prediction")
+    planned = [-math.inf]
+
+    def predicted() -> bool:
+        # The camera's message may be found later than its pictures: a plan is skipped until it is there.
+        if not rig.audio and time.monotonic() > planned[-1] + 1.0:
+            rig.bench.see()
+            rig.plan(30.0, plan_id=f"seen_{len(planned)}")
+            planned.append(time.monotonic())
+        return bool(rig.audio)
+
+    rig.context.spin_until(predicted, 20.0, "a prediction")
     assert "picture" not in values()["note"] and values()["touches_remembered"] == 0
     touched_ns = rig.world.now_ns() - 3 * 10**9
     sound = np.random.default_rng(0).normal(0, 0.01, 4 * 48_000).astype(np.float32)
