@@ -1,9 +1,10 @@
 """Latency of hearing on one core: `python -m benchmarks.hearing [--hearing NAME|DIR] [--out out/bench_hearing]`.
 
 Milliseconds of processor time, best of --repeats, of each stage of one contact heard at 48 kHz, when 60, 150 and 500 ms
-after its onset are known and when all is: to the model's rate, log-mel front end, network, and honesty (temperature,
-sets, novelty, abstention). `hear` is the whole as a caller has it, with the checks of the samples; the first answer
-comes that much after 60 ms. Without --hearing it is an untrained network of the default size, as fast as a trained one.
+after its onset are known and when all is: to the front end's rate, log-mel front end, network, the frozen networks with
+their heads where the model has them, and honesty (temperature, sets, novelty). `hear` is the whole as a caller has it,
+with the checks of the samples; the first answer comes that much after 60 ms. It is the model that ships; `--members K`
+instead is K untrained networks of the default size, as fast as trained ones.
 Writes metrics.json to --out.
 """
 
@@ -24,7 +25,7 @@ from foley_synthesis.hearing.front_end import FrontEndConfig, log_mel, normalise
 from foley_synthesis.hearing.inference.calibration import STAGES_S, HearingCalibration, Stage
 from foley_synthesis.hearing.inference.conformal import fit_sets
 from foley_synthesis.hearing.inference.families import MATERIALS
-from foley_synthesis.hearing.inference.hearing_model import HearingModel
+from foley_synthesis.hearing.inference.hearing_model import SHIPPED, HearingModel
 from foley_synthesis.hearing.inference.novelty import fit_novelty
 from foley_synthesis.hearing.inference.risk import choose_abstention
 from foley_synthesis.hearing.model_file import HearingFile, load_hearing
@@ -68,10 +69,14 @@ def stages(file: HearingFile, heard_s: float, repeats: int) -> dict[str, float]:
     begin = round((ONSET_S - config.before_s - config.window / config.rate) * RATE)
     there = resampled(sound, RATE, config.rate)
     level = log_mel(there, config.rate, ONSET_S, config, heard_s=heard_s)
-    output, known_s = model._output(level), min(heard_s, 1.0 - ONSET_S)
+    output, known_s, calibration = model._output(level), min(heard_s, 1.0 - ONSET_S), model._calibration
 
     def honest() -> None:
-        model._doubted(model._hearing(output, known_s, 12_000.0), sound, RATE, ONSET_S)
+        model._hearing(output, calibration, model._stage(calibration, known_s), known_s, 12_000.0)
+
+    def frozen() -> None:
+        assert model._recorded is not None
+        model._recorded.hear(sound, RATE, ONSET_S, heard_s)
 
     def features() -> None:
         normalised(log_mel(there, config.rate, ONSET_S, config, heard_s=heard_s), config)
@@ -80,6 +85,7 @@ def stages(file: HearingFile, heard_s: float, repeats: int) -> dict[str, float]:
         "resample": lambda: resampled(sound[begin:end], RATE, config.rate),
         "front end": features,
         "network": lambda: model._output(level),
+        **({"frozen networks": frozen} if model._recorded is not None else {}),
         "honesty": honest,
         "hear": lambda: model.hear(sound, RATE, onset_s=ONSET_S, heard_s=heard_s),
     }
@@ -90,12 +96,14 @@ def stages(file: HearingFile, heard_s: float, repeats: int) -> dict[str, float]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser("hearing", __doc__)
-    options.add_argument("--hearing", type=Path, help="folder or name of a hearing model")
-    options.add_argument("--members", type=int, default=1, help="networks of an untrained one (default: 1)")
+    options.add_argument(
+        "--hearing", type=Path, help="folder or name of a hearing model (default: the one that ships)"
+    )
+    options.add_argument("--members", type=int, help="untrained networks instead of a model")
     options.add_argument("--repeats", type=int, default=50, help="default: %(default)s")
     args = options.parse_args(arguments)
     torch.set_num_threads(1)
-    file = load_hearing(args.hearing) if args.hearing else untrained(args.members)
+    file = untrained(args.members) if args.members else load_hearing(args.hearing or SHIPPED)
     rows = {
         "all" if heard_s == STAGES_S[-1] else f"{1000 * heard_s:.0f} ms": stages(file, heard_s, args.repeats)
         for heard_s in STAGES_S

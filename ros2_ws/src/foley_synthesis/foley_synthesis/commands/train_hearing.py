@@ -60,7 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     beside.add_argument(
         "--recordings", type=Path, metavar="FOLDER", help="labels.csv (file, material, source_package) and sounds "
-        "that are calibrated on; weights do not learn from them",
+        "that are calibrated on; no head is fitted to their labels",
     )  # fmt: skip
     beside.add_argument(
         "--clips", type=int, help="of SET that are heard, 21 ms of a core each (default 12000)"

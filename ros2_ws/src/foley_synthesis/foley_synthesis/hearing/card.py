@@ -87,9 +87,10 @@ def recorded_card(figures: Mapping[str, Any], commands: Sequence[str]) -> str:
         left = figures["left_out"]
         asked = ", ".join(left["asked"])
         said.append(
-            f"{figures['recordings']} labelled recordings, which are no part of it, chose its design and calibrate it, "
-            "biases, temperature, sets, and from which confidence on it answers. No weight learned from "
-            f"them. With each of their sources left out of the calibration in turn, balanced accuracy among {asked} is "
+            f"{figures['recordings']} labelled recordings, no part of it, calibrate it: biases of {asked}, how "
+            "metal is told from glass, temperatures, sets, novelty, and from which confidence on it answers. No head "
+            "was fitted to their labels. With each of their sources left out of that in turn, balanced accuracy among "
+            f"{asked} is "
             f"{left['balanced_accuracy']:.2f} (chance {1 / len(left['asked']):.2f}); of all materials "
             f"{left['answered']:.0%} are answered, and {left['right_where_answered']:.0%} of those answers are right."
         )

@@ -1,7 +1,8 @@
 """Puts beside a hearing model what hears recordings: linear heads over frozen features of a wide generated set.
 
-Weights learn from generated contacts alone. Where labelled recordings are given, they decide how probable materials are
-beside each other and what can be promised; they say so in `calibrated_for`.
+Heads are fitted to generated contacts alone. Where labelled recordings are given, they then move the biases of four
+materials, replace the weights that tell metal from glass (see `as_recorded`), and decide what can be promised, which
+`calibrated_for` says.
 """
 
 from __future__ import annotations

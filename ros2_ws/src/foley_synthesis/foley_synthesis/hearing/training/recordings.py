@@ -1,4 +1,4 @@
-"""Labelled recordings that a hearing model is calibrated on. Its weights do not learn from them."""
+"""Labelled recordings that a hearing model is calibrated on. No head is fitted to their labels."""
 
 from __future__ import annotations
 
