@@ -34,6 +34,7 @@ from foley_perception.near_names import among
 if TYPE_CHECKING:
     from torch import Tensor
 
+
 SCHEMA = "foley-vis-1"
 MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.yaml"
@@ -304,7 +305,7 @@ def write_yaml(path: Path, content: dict[str, Any]) -> None:
 def save_plain(
     path: Path,
     schema: str,
-    tensors: Mapping[str, Tensor],
+    tensors: Mapping[str, Tensor | NDArray[Any]],
     config: Mapping[str, Any],
     metrics: dict[str, Any],
     pages: Mapping[str, str] | None = None,
@@ -314,10 +315,12 @@ def save_plain(
     model.safetensors and config.yaml, which names the schema, are under the manifest's sha256; metrics.json and
     ``pages``, texts to read by the names of their files, are not.
     """
+    import torch
     from safetensors.torch import save_file
 
+    weights = {k: torch.as_tensor(v).detach().clone().contiguous() for k, v in tensors.items()}
     with staged(path) as staging:
-        save_file({k: v.detach().clone().contiguous() for k, v in tensors.items()}, staging / MODEL_FILE)
+        save_file(weights, staging / MODEL_FILE)
         write_yaml(staging / CONFIG_FILE, {"schema": schema, **config})
         write_metrics(staging, metrics)
         for name, text in (pages or {}).items():
@@ -334,6 +337,20 @@ def load_plain(path: Path, schema: str, cure: str) -> tuple[dict[str, Any], dict
     """
     from safetensors.torch import load_file
 
+    folder, config, model_id = _verified(path, schema, cure)
+    return config, load_file(folder / MODEL_FILE), model_id
+
+
+def load_arrays(path: Path, schema: str, cure: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]], str]:
+    """As :func:`load_plain`, with weights as arrays: for whoever can do without torch."""
+    from safetensors.numpy import load_file
+
+    folder, config, model_id = _verified(path, schema, cure)
+    return config, load_file(folder / MODEL_FILE), model_id
+
+
+def _verified(path: Path, schema: str, cure: str) -> tuple[Path, dict[str, Any], str]:
+    """Folder, config without its schema, and model id."""
     path = located(path, cure)
     manifest = read_yaml(path / MANIFEST_FILE, cure)
     for name in (MODEL_FILE, CONFIG_FILE):
@@ -344,4 +361,4 @@ def load_plain(path: Path, schema: str, cure: str) -> tuple[dict[str, Any], dict
     config = read_yaml(path / CONFIG_FILE, cure)
     if (found := config.pop("schema", None)) != schema:
         raise CorruptCheckpoint(path / CONFIG_FILE, f"schema is `{found}`, must be `{schema}`", cure)
-    return config, load_file(path / MODEL_FILE), sha256_of(path / MANIFEST_FILE)
+    return path, config, sha256_of(path / MANIFEST_FILE)

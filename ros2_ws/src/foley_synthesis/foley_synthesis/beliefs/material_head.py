@@ -8,8 +8,8 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional
 
-# log10 of Young's modulus [Pa] is predicted around this value and in this unit: 0.01 GPa to 1 TPa is +-2.5.
-LOG10_E_CENTRE = 10.0
+from foley_synthesis.beliefs.belief import LOG10_E_CENTRE
+
 _STD_RANGE = (0.1, 2.0)
 
 
