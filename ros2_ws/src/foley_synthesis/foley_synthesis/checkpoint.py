@@ -224,13 +224,15 @@ def schema_of(path: Path, cure: str = _CURE) -> str:
     return str(read_yaml(located(path, cure) / CONFIG_FILE, cure).get("schema", ""))
 
 
-def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
+def load_checkpoint(path: str | Path | None = None, *, exemplars: bool = True) -> Checkpoint:
     """Read and verify a checkpoint folder; None means the one that ships with the package.
+
+    Args:
+        exemplars: whether its sounds are read; without them there are none, in far less memory.
 
     Raises:
         CorruptCheckpoint: a file is missing or damaged, or the schema is another.
     """
-    import soundfile
     from safetensors.numpy import load_file
 
     folder = default_path() if path is None else located(path)
@@ -255,23 +257,34 @@ def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
         raise CorruptCheckpoint(
             folder / VOCABULARY_FILE, f"has {len(vocabulary.labels)} labels, the model has {outputs} outputs"
         )
-    exemplar_config = config["exemplars"]
-    audio, _ = soundfile.read(folder / EXEMPLAR_AUDIO_FILE, dtype="float32")
-    searched = load_file(folder / EXEMPLAR_FEATURE_FILE)
-    exemplars = Exemplars(
-        audio=audio.reshape(-1, int(exemplar_config["samples"])),
-        features=searched["features"].astype(np.float32),
-        keys=searched["keys"].astype(np.float32),
-        clip_ids=tuple(exemplar_config["clip_ids"]),
-        object_ids=tuple(exemplar_config["object_ids"]),
-    )
+    sounds = _exemplars(folder, config["exemplars"]) if exemplars else _no_exemplars()
     metrics_path = folder / METRICS_FILE
     try:
         metrics = json.loads(metrics_path.read_text(encoding="utf-8")) if metrics_path.is_file() else {}
     except ValueError as error:
         cure = "delete the file; it holds figures only"
         raise CorruptCheckpoint(metrics_path, f"not JSON ({error})", cure) from error
-    return Checkpoint(tensors, config, vocabulary, exemplars, metrics, model_id, folder)
+    return Checkpoint(tensors, config, vocabulary, sounds, metrics, model_id, folder)
+
+
+def _exemplars(folder: Path, about: Mapping[str, Any]) -> Exemplars:
+    import soundfile
+    from safetensors.numpy import load_file
+
+    audio, _ = soundfile.read(folder / EXEMPLAR_AUDIO_FILE, dtype="float32")
+    searched = load_file(folder / EXEMPLAR_FEATURE_FILE)
+    return Exemplars(
+        audio=audio.reshape(-1, int(about["samples"])),
+        features=searched["features"].astype(np.float32),
+        keys=searched["keys"].astype(np.float32),
+        clip_ids=tuple(about["clip_ids"]),
+        object_ids=tuple(about["object_ids"]),
+    )
+
+
+def _no_exemplars() -> Exemplars:
+    none = np.zeros((0, 0, 0), np.float32)
+    return Exemplars(none[:, :, 0], none, none, (), ())
 
 
 def _verify(folder: Path) -> None:

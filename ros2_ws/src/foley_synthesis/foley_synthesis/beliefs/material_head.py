@@ -9,18 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from foley_synthesis.beliefs.belief import LOG10_E_CENTRE
-
-_STD_RANGE = (0.1, 2.0)
-
-
-class HeadOutput(NamedTuple):
-    """One row per contact."""
-
-    logits: Tensor  # [n, m]
-    log10_e_mean: Tensor  # [n]
-    log10_e_std: Tensor  # [n]
-    roughness: Tensor  # [n] in [0, 1]
-    hollowness: Tensor  # [n] in [0, 1]
+from foley_synthesis.beliefs.head_output import STD_RANGE, HeadOutput
 
 
 class Targets(NamedTuple):
@@ -45,7 +34,7 @@ class MaterialHead(nn.Module):
         return HeadOutput(
             self.material(features),
             LOG10_E_CENTRE + mean,
-            log_std.clamp(math.log(_STD_RANGE[0]), math.log(_STD_RANGE[1])).exp(),
+            log_std.clamp(math.log(STD_RANGE[0]), math.log(STD_RANGE[1])).exp(),
             rough.sigmoid(),
             hollow.sigmoid(),
         )

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from foley_perception.audio.resample import resampled
 from foley_synthesis.hearing.frozen_networks import PATCH_SAMPLES, YAMNET_RATE, yamnet, yamnet_log_mel
-from foley_synthesis.hearing.onnx_graph import WrongWeights
 from foley_synthesis.hearing.sound_groups import log_group_scores
 from foley_synthesis.vision.cache import cache_folder
+from foley_synthesis.weights import WrongWeights
 
 BEFORE_S = 0.10  # of a patch, before the onset
 PEAK = 0.5  # to which a patch is brought

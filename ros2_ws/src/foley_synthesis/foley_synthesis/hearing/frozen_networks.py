@@ -15,9 +15,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from foley_synthesis.hearing.onnx_graph import Graph, Runner, Weights
-
-Array = NDArray[np.float32]
+from foley_synthesis.hearing.onnx_graph import Graph, Runner
+from foley_synthesis.weights import Array, Weights
 
 YAMNET_RATE = 16_000
 YAMNET_BANDS, YAMNET_DIMS, YAMNET_CLASSES = 64, 1024, 521

@@ -28,9 +28,9 @@ from foley_synthesis.hearing.frozen_networks import (
     aisfx,
     aisfx_spectrogram,
 )  # fmt: skip
-from foley_synthesis.hearing.onnx_graph import WrongWeights
 from foley_synthesis.hearing.sound_groups import class_names
 from foley_synthesis.vision.cache import cache_folder
+from foley_synthesis.weights import WrongWeights
 
 DIMS = YAMNET_DIMS + AISFX_DIMS + 1
 ACTIVATIONS = slice(0, DIMS - 1)  # of features: square roots of what both networks' units say

@@ -13,28 +13,12 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-Array = NDArray[np.float32]
+from foley_synthesis.weights import Array
+
 _OPSET, _IR = 17, 8
 _EPSILON = 1e-5  # of torch's normalisations
-
-
-class WrongWeights(ValueError):
-    """A tensor is missing or of another shape: the weights are of another network."""
-
-
-class Weights:
-    """Tensors by name, in any precision, as float32; each is checked where it is asked for."""
-
-    def __init__(self, tensors: Mapping[str, NDArray[Any]], prefix: str = "") -> None:
-        self._tensors, self._prefix = tensors, prefix
-
-    def __call__(self, name: str, *shape: int) -> Array:
-        """The tensor of this name. Raises WrongWeights."""
-        found = self._tensors.get(self._prefix + name)
-        if found is None or found.shape != shape:
-            what = "is missing" if found is None else f"has shape {found.shape}"
-            raise WrongWeights(f"`{self._prefix}{name}` {what}, must be {shape}")
-        return np.ascontiguousarray(found, np.float32)
+_LARGE = 1024  # values of a constant that is kept outside of the graph
+_BESIDE = "memory"  # where they are said to be; no file is ever opened
 
 
 class Graph:
@@ -45,6 +29,7 @@ class Graph:
         self._dims = dims
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
+        self._large: dict[str, NDArray[Any]] = {}
 
     def op(self, kind: str, *inputs: str | NDArray[Any], **attributes: Any) -> str:
         """The output of one operator; arrays among its inputs are constants."""
@@ -67,11 +52,20 @@ class Graph:
 
     def runner(self, *outputs: str, threads: int = 1) -> Runner:
         """Ready to run, with these values as its outputs."""
-        return Runner(self._model(outputs), threads)
+        return Runner(self._model(outputs), self._large, threads)
 
     def _constant(self, value: NDArray[Any]) -> str:
-        name = f"c{len(self._constants)}"
-        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        name, value = f"c{len(self._constants)}", np.ascontiguousarray(value)
+        if value.size < _LARGE:
+            self._constants.append(numpy_helper.from_array(value, name))
+            return name
+        # Handed over beside the graph, which would hold a copy of its own, as would each step of its reading.
+        kind = helper.np_dtype_to_tensor_dtype(value.dtype)
+        outside = onnx.TensorProto(name=name, data_type=kind, dims=value.shape)
+        outside.data_location = onnx.TensorProto.EXTERNAL
+        outside.external_data.add(key="location", value=_BESIDE)
+        self._constants.append(outside)
+        self._large[name] = value
         return name
 
     def _model(self, outputs: tuple[str, ...]) -> bytes:
@@ -93,7 +87,7 @@ class Graph:
 class Runner:
     """A graph in ONNX Runtime, on the CPU."""
 
-    def __init__(self, model: bytes, threads: int) -> None:
+    def __init__(self, model: bytes, large: Mapping[str, NDArray[Any]], threads: int) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -102,6 +96,8 @@ class Runner:
         # Memory goes back after each run, and no thread spins between contacts.
         options.enable_cpu_mem_arena = False
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(value) for value in large.values()]
+        options.add_external_initializers(list(large), values)
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     def __call__(self, values: NDArray[np.floating]) -> list[Array]:

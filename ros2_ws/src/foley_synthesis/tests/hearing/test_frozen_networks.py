@@ -19,8 +19,8 @@ from foley_synthesis.hearing.frozen_networks import (
 )  # fmt: skip
 from foley_synthesis.hearing.networks.aisfx import AisfxNet
 from foley_synthesis.hearing.networks.yamnet import YamNet
-from foley_synthesis.hearing.onnx_graph import WrongWeights
 from foley_synthesis.hearing.sound_groups import class_names
+from foley_synthesis.weights import WrongWeights
 
 
 def randomised(net: torch.nn.Module) -> torch.nn.Module:

@@ -10,10 +10,10 @@ import scipy.special
 from numpy.typing import NDArray
 
 from foley_synthesis.beliefs.belief import LOG10_E_CENTRE
-from foley_synthesis.hearing.onnx_graph import Graph, Runner, Weights
+from foley_synthesis.hearing.onnx_graph import Graph, Runner
 from foley_synthesis.hearing.output import GROUPS, LOG10_DENSITY_CENTRE, STD_RANGE, HearingOutput, NetConfig
+from foley_synthesis.weights import Array, Weights
 
-Array = NDArray[np.float32]
 _EPSILON = 1e-5  # of torch's LayerNorm
 
 
