@@ -90,6 +90,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
         self._finish_jobs = False
         self._failure = ""
         self._unknown_parameters: list[str] = []
+        self._incompatible: list[str] = []  # publishers and subscriptions that cannot meet ours
         self._active = False
         self._beat_lock = threading.Lock()
         self._heartbeat = self.create_publisher(StateMsg, HEARTBEAT.name, topics.profile(HEARTBEAT))
@@ -285,6 +286,11 @@ class FoleyNode(LifecycleNode, Generic[Config]):
     def _look_around(self) -> None:
         for topic in self.entities.adapt():
             self.get_logger().info(f"{topic}: subscribed with the QoS that its publishers offer")
+        found = self.entities.incompatible()
+        for sentence in found:
+            if sentence not in self._incompatible:
+                self.get_logger().warning(sentence)
+        self._incompatible = found
         self._diagnose()
 
     def _diagnose(self) -> None:
@@ -297,10 +303,11 @@ class FoleyNode(LifecycleNode, Generic[Config]):
                 health = self.health()
             except Exception as error:  # noqa: BLE001
                 health = Health.error(f"health check failed: {error}")
-        if self._active and self._unknown_parameters and not self._failure:
+        said = [*self._unknown_parameters, *self._incompatible]
+        if self._active and said and not self._failure:
             told = "" if health.level == DiagnosticStatus.OK else f"; {health.message}"
             level = max(health.level, DiagnosticStatus.WARN)
-            health = Health(level, "; ".join(self._unknown_parameters) + told, health.values)
+            health = Health(level, "; ".join(said) + told, health.values)
         status = DiagnosticStatus(
             level=health.level,
             name=self.get_fully_qualified_name(),
