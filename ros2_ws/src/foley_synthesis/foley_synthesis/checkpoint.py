@@ -284,7 +284,7 @@ def _exemplars(folder: Path, about: Mapping[str, Any]) -> Exemplars:
 
 def _no_exemplars() -> Exemplars:
     none = np.zeros((0, 0, 0), np.float32)
-    return Exemplars(none[:, :, 0], none, none, (), ())
+    return Exemplars(np.zeros((0, 0), np.float32), none, none, (), ())
 
 
 def _verify(folder: Path) -> None:
