@@ -13,8 +13,10 @@ from rclpy.service import Service
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
+from foley_common.latencies import Latencies
 from foley_common.topics import Topic
 from foley_ros import qos, topics
+from foley_ros.latency import corrected
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -27,9 +29,14 @@ class _Listening:
 
 
 class Entities:
-    """Makes publishers, subscriptions, services and timers, and destroys all of them at once."""
+    """Makes publishers, subscriptions, services and timers, and destroys all of them at once.
+
+    Attributes:
+        latencies: by which stamps of what is subscribed to are moved back.
+    """
 
     def __init__(self, node: Node) -> None:
+        self.latencies = Latencies()
         self._node = node
         self._inputs: list[Subscription | Service | Timer] = []
         self._outputs: list[Publisher] = []
@@ -59,9 +66,10 @@ class Entities:
         Args:
             replaced: is handed the subscription that takes the place of the first.
         """
+        called = corrected(self.latencies, topic, callback, raw=bool(kwargs.get("raw")))
 
         def make(profile: QoSProfile) -> Subscription:
-            return self.subscription(topics.message_type(topic), topic.name, callback, profile, **kwargs)
+            return self.subscription(topics.message_type(topic), topic.name, called, profile, **kwargs)
 
         made = make(topics.profile(topic))
         self._listening[made] = _Listening(topics.profile(topic), make, replaced)
