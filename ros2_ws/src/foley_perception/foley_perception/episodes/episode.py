@@ -71,7 +71,7 @@ class Episode:
     unplaced: tuple[str, ...] = ()
     simulated: bool = False  # ground truth was recorded, be it outside of this stretch
     findings: tuple[Finding, ...] = ()  # the same and what is merely worth knowing
-    latencies: Latencies = Latencies()  # that were taken off
+    latencies: Latencies = dataclasses.field(default_factory=Latencies)  # that were taken off
 
     # ---- the main devices ------------------------------------------------------------------------------
     @property
