@@ -44,7 +44,7 @@ def head_loss(output: HeadOutput, targets: Targets, class_weights: Tensor | None
     """Cross entropy + Gaussian negative log likelihood of log10 E + squared errors, each over what is known."""
     zero = output.logits.sum() * 0.0
     known = targets.material >= 0
-    loss = zero
+    loss: Tensor = zero
     if bool(known.any()):
         loss = loss + functional.cross_entropy(
             output.logits[known], targets.material[known], weight=class_weights, label_smoothing=0.05
