@@ -2,10 +2,10 @@
 
     python -m benchmarks.node_costs [--seconds 30]
 
-Starts `foley up --sim`, lets it settle, and watches its processes; without a simulator's world beside it the others cost
-the same. `pss` counts memory that processes share by its part in each, `uss` what would be free without the process. The
-floor of the memory is a node that does nothing, the lifecycle manager. Writes out/bench_node_costs/metrics.json, with
-what the figures were when predicting and hearing ran in torch.
+Starts `foley up --sim`, lets it settle, and watches its processes. `pss` counts memory that processes share by its
+part in each, `uss` what would be free without the process. The floor of the memory is a node that does nothing, the
+lifecycle manager. Writes out/bench_node_costs/metrics.json, beside what the figures were when models ran
+in torch.
 """
 
 from __future__ import annotations
