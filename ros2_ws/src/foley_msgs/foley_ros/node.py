@@ -53,6 +53,7 @@ from foley_ros.entities import Entities
 from foley_ros.executor import GuardedExecutor
 from foley_ros.faults import Faults
 from foley_ros.latency import LatencyConfig
+from foley_ros.memory import return_freed_memory
 from foley_ros.worker import Worker
 
 Config = TypeVar("Config")
@@ -201,6 +202,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
 
         with self._beating():
             result = self._guard("configure", configure)
+            return_freed_memory()
         if result != TransitionCallbackReturn.SUCCESS:
             self._quietly(self._free)
         return result
