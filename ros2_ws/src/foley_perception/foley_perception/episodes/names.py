@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Collection, Iterable, Mapping
 
 from foley_common import topic_map, topics
+from foley_common.robot_file import RobotFile
 from foley_common.topics import Topic, TopicError
 from foley_perception.episodes.tracks import EpisodeError
 from foley_perception.recording.bag import Bag
@@ -23,12 +24,14 @@ class Naming:
 
     namespace: str = ""  # of topics that are not mapped; empty: any
     mapping: topic_map.TopicMap = dataclasses.field(default_factory=dict)  # see foley_common/topic_map.py
+    robot: RobotFile | None = None  # in place of the one that the bag was recorded with
 
     @property
     def identity(self) -> str:
         """Changes with what it says; empty for the default."""
         entries = sorted(topic_map.entries(self.mapping))
-        return f"{self.namespace.strip('/')} {entries}" if entries or self.namespace.strip("/") else ""
+        named = f"{self.namespace.strip('/')} {entries}" if entries or self.namespace.strip("/") else ""
+        return named + (f" {self.robot.content()}" if self.robot is not None else "")
 
 
 def resolve(

@@ -12,11 +12,13 @@ from typing import Any
 import yaml
 
 from foley_common import topic_map
+from foley_common.robot_file import RobotFile, RobotFileError
 from foley_common.topics import TopicError
 from foley_perception import __version__
 from foley_perception.recording.errors import BagError
 
 TOPICS_KEY = "topics"
+ROBOT_KEY = "robot"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
 
 
@@ -49,10 +51,12 @@ def session_metadata(
     tags: Sequence[str] = (),
     extra_yaml: str = "",
     topics: topic_map.TopicMap | None = None,
+    robot: str = "",
 ) -> dict[str, str]:
     """Metadata as strings, values that are not strings as YAML.
 
-    ``topics`` says which foreign topics were recorded for ours, so that they are found when the bag is read.
+    ``topics`` says which foreign topics were recorded for ours, so that they are found when the bag is read; ``robot``
+    is the text of the robot's file, for which ``extra_yaml`` may give another one (`robot: {frames: ...}`).
 
     ``extra_yaml`` is a mapping of the user's; keys that mean something to a dataset are ``scene_id``,
     ``split``, ``domain`` and ``objects`` (a list of mappings with ``id``, ``material``, ...).
@@ -72,7 +76,12 @@ def session_metadata(
     }
     if topics:
         own[TOPICS_KEY] = dict(topics)
-    for key, value in parse_extra(extra_yaml).items():
+    extra = parse_extra(extra_yaml)
+    if ROBOT_KEY in extra:
+        robot = _robot_text(extra.pop(ROBOT_KEY))
+    if robot:
+        own[ROBOT_KEY] = robot
+    for key, value in extra.items():
         if (key in own and key != "origin") or key == TOPICS_KEY:
             raise BagError(f"metadata_yaml: `{key}` is set by the recorder; choose another key")
         own[key] = value
@@ -100,6 +109,7 @@ def dump_value(value: Any) -> str:
 def load_session(stored: Mapping[str, str]) -> dict[str, Any]:
     """The values behind the strings; what is no YAML stays a string."""
     texts = {"session_id", "recorded_by", "notes", "origin", "scene_id", "split", "domain", "foley_version"}
+    texts.add(ROBOT_KEY)
     loaded: dict[str, Any] = {}
     for key, text in stored.items():
         if key in texts or not isinstance(text, str):
@@ -121,3 +131,21 @@ def recorded_map(session: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]
         return topic_map.section(stored, "metadata"), []
     except TopicError as error:
         return {}, [f"{error}; its topics were looked for by name (--map says which they are)"]
+
+
+def recorded_robot(session: Mapping[str, Any]) -> tuple[RobotFile | None, list[str]]:
+    """The robot's file that a bag was recorded with, and what is wrong with it."""
+    stored = session.get(ROBOT_KEY)
+    if not isinstance(stored, str) or not stored.strip():
+        return None, []
+    try:
+        return RobotFile.parse(stored, "metadata, robot"), []
+    except RobotFileError as error:
+        return None, [f"{error}; it is not used (--robot FILE says how the robot is)"]
+
+
+def _robot_text(value: Any) -> str:
+    try:
+        return RobotFile.parse(value if isinstance(value, str) else dump_value(value), "robot").kept
+    except RobotFileError as error:
+        raise BagError(f"metadata_yaml: {error}") from error

@@ -75,11 +75,13 @@ def begin_recording(
     request: Any,
     now_ns: int,
     mapping: topic_map.TopicMap,
+    robot: str = "",
 ) -> tuple[Recording, str]:
     """A recording as StartRecording asks for it, and its session id.
 
     Args:
         mapping: the registry's names -> topics that are recorded for them under other names.
+        robot: text of the robot's file; the request's metadata may hold another one.
 
     Raises:
         BagError: refused; see :func:`start_error_code`.
@@ -105,6 +107,7 @@ def begin_recording(
         tags=list(request.tags),
         extra_yaml=request.metadata_yaml,
         topics=mapping,
+        robot=robot,
     )
     recording = Recording(
         Path(config.output_dir).expanduser().resolve() / name,
