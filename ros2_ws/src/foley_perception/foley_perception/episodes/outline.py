@@ -110,7 +110,7 @@ class Outline:
                 if sound.channel and microphone in self.names
             }
             roles = {self.names[t.role]: t for t in topics.TOPICS if t.role in self.names}
-            self.verdict = audit.verdict(roles)
+            self.verdict = audit.verdict(roles, self._channels)
             if self.verdict.moves or self._channels:  # what was noted of times, or of sound, does not hold
                 self._begin_notes()
                 for message in self.bag.messages():

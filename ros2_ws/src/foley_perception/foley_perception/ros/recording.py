@@ -12,7 +12,7 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
-from foley_common import topic_map
+from foley_common import topic_map, topics
 from foley_common.topics import CAMERA, CAMERA_COMPRESSED, RECORDED_QOS
 from foley_msgs.msg import SegmentLabel, TopicStatistics
 from foley_msgs.srv import StartRecording
@@ -119,9 +119,16 @@ def begin_recording(
         flush_period_s=config.flush_period_s,
         queue_bytes=round(config.queue_mb * 2**20),
         min_free_bytes=round(config.min_free_mb * 2**20),
-        audit=RecordingAudit(topic_map.ours(mapping)),
+        audit=RecordingAudit(topic_map.ours(mapping), heard_channels(config, mapping)),
     )
     return recording, session_id
+
+
+def heard_channels(config: RecorderConfig, mapping: topic_map.TopicMap) -> dict[str, int]:
+    """Topics of which another channel than the first is heard -> that, as the robot's file says."""
+    robot = config.read_robot()
+    heard = {topics.topic(role).name: sound.channel for role, sound in (robot.sound if robot else {}).items()}
+    return {mapping[name]: channel for name, channel in heard.items() if name in mapping}
 
 
 def recording_health(recording: Recording, now_ns: int, silent_after_s: float) -> Health:
