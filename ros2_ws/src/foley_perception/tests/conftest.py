@@ -112,7 +112,7 @@ class BagMaker:
             self.writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         session = {"session_id": options.session_id}
         if options.robot:
-            session["robot"] = options.robot
+            session["robot_file"] = options.robot
         if options.origin:
             session["origin"] = options.origin
         if options.edition_version:

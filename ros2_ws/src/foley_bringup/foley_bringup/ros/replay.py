@@ -135,7 +135,12 @@ def replay_bag(
     """
     naming = naming or Naming()
     episode = read_episode(
-        bag, namespace=naming.namespace, mapping=naming.mapping, frames=frames, robot=naming.robot
+        bag,
+        namespace=naming.namespace,
+        mapping=naming.mapping,
+        latencies=naming.latencies,
+        frames=frames,
+        robot=naming.robot,
     )
     hand = hand or episode.robot.hand_reference
     cutter = Cutter(episode, CutConfig(hand=hand, frames=frames))
@@ -191,16 +196,17 @@ class _Replay:
             )
         ]
         tip = Parameter("tip_frame", value=frames.tip)
+        late = Parameter("latencies", Parameter.Type.STRING_ARRAY, self._episode.latencies.entries())
         nodes: list[FoleyNode[Any]] = []
         try:
             self._mapper = self._start(
-                HandMapperNode(namespace="foley_replay", parameter_overrides=hand), nodes
+                HandMapperNode(namespace="foley_replay", parameter_overrides=[*hand, late]), nodes
             )
             self._synthesizer = self._start(
-                ReplayedSynthesizer(namespace="foley_replay", parameter_overrides=[*hand, tip]), nodes
+                ReplayedSynthesizer(namespace="foley_replay", parameter_overrides=[*hand, tip, late]), nodes
             )
             self._material = self._start(
-                MaterialNode(namespace="foley_replay", parameter_overrides=self._heard()), nodes
+                MaterialNode(namespace="foley_replay", parameter_overrides=[*self._heard(), late]), nodes
             )
             self._nodes = (self._mapper, self._synthesizer, self._material)
             self._intercept()

@@ -119,7 +119,6 @@ def _check(args: argparse.Namespace) -> int:
 
     naming = topic_options.naming_of(args, [Path(args.path)])
     named: dict[str, Any] = {"namespace": naming.namespace, "mapping": naming.mapping}
-    robot = naming.robot
     audit, clocks = RecordingAudit(), []
     report = inspect_bag(args.path, check_index=True, audit=audit, **named)
     types = {topic.topic: topic.type for topic in report.topics}
@@ -128,7 +127,8 @@ def _check(args: argparse.Namespace) -> int:
     told = [finding.text for finding in found]
     try:
         hand = GripperHand.from_yaml(args.hand) if args.hand else None
-        episode = read_episode(args.path, frames=frame_options.frames_of(args), robot=robot, **named)
+        read = {**named, "latencies": naming.latencies, "robot": naming.robot}
+        episode = read_episode(args.path, frames=frame_options.frames_of(args), **read)
     except EpisodeError as error:
         rest = str(error)
         for text in told:

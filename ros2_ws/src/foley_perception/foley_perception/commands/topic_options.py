@@ -82,10 +82,12 @@ def naming_of(args: argparse.Namespace, bags: Iterable[Path] = ()) -> Naming:
     from foley_perception.episodes.names import Naming, overridden
     from foley_perception.recording.bag import Bag
     from foley_perception.recording.errors import BagError
+    from foley_perception.recording.session import latencies_of
 
     robot = robot_of(args)
     namespace = args.namespace or (robot.namespace if robot is not None else "")
-    naming = Naming(namespace, mapping_of(args), robot)
+    latencies = latencies_of(robot) if robot is not None else None
+    naming = Naming(namespace, mapping_of(args), latencies, robot)
     for bag in bags if naming.mapping else ():
         try:
             told = overridden(Bag(bag), naming.mapping)

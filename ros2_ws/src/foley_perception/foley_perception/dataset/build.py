@@ -103,6 +103,7 @@ class BagSource:
             self.path,
             namespace=self.naming.namespace,
             mapping=self.naming.mapping,
+            latencies=self.naming.latencies,
             name=self.name,
             robot=self.naming.robot,
         )

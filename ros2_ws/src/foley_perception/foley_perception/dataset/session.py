@@ -152,6 +152,7 @@ def write_sessions(
                     bag,
                     namespace=naming.namespace,
                     mapping=naming.mapping,
+                    latencies=naming.latencies,
                     frames=frames,
                     robot=naming.robot,
                 )

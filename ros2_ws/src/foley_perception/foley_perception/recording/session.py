@@ -12,13 +12,15 @@ from typing import Any
 import yaml
 
 from foley_common import topic_map
+from foley_common.latencies import Latencies
 from foley_common.robot_file import RobotFile, RobotFileError
 from foley_common.topics import TopicError
 from foley_perception import __version__
 from foley_perception.recording.errors import BagError
 
 TOPICS_KEY = "topics"
-ROBOT_KEY = "robot"
+ROBOT_KEY = "robot_file"
+"""Under which the text of the robot's file stands that a recording was made with."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
 
 
@@ -56,7 +58,7 @@ def session_metadata(
     """Metadata as strings, values that are not strings as YAML.
 
     ``topics`` says which foreign topics were recorded for ours, so that they are found when the bag is read; ``robot``
-    is the text of the robot's file, for which ``extra_yaml`` may give another one (`robot: {frames: ...}`).
+    is the text of the robot's file, for which ``extra_yaml`` may give another one (`robot_file: {frames: ...}`).
 
     ``extra_yaml`` is a mapping of the user's; keys that mean something to a dataset are ``scene_id``,
     ``split``, ``domain`` and ``objects`` (a list of mappings with ``id``, ``material``, ...).
@@ -136,16 +138,29 @@ def recorded_map(session: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]
 def recorded_robot(session: Mapping[str, Any]) -> tuple[RobotFile | None, list[str]]:
     """The robot's file that a bag was recorded with, and what is wrong with it."""
     stored = session.get(ROBOT_KEY)
-    if not isinstance(stored, str) or not stored.strip():
+    if stored is None:
         return None, []
+    text = stored if isinstance(stored, str) else yaml.safe_dump(stored)
     try:
-        return RobotFile.parse(stored, "metadata, robot"), []
+        return RobotFile.parse(text, f"metadata: {ROBOT_KEY}"), []
     except RobotFileError as error:
-        return None, [f"{error}; it is not used (--robot FILE says how the robot is)"]
+        return None, [f"{error}; it is not used (--robot FILE names a file to be used)"]
+
+
+def latencies_of(robot: RobotFile | None) -> Latencies:
+    """By how much stamps are late, as a robot's file says."""
+    return Latencies({key: late.seconds for key, late in robot.latencies.items()} if robot else {})
+
+
+def recorded_latencies(session: Mapping[str, Any]) -> tuple[Latencies, list[str]]:
+    """The same of the robot's file in a bag's metadata, and what is wrong with that."""
+    robot, told = recorded_robot(session)
+    return latencies_of(robot), told
 
 
 def _robot_text(value: Any) -> str:
     try:
-        return RobotFile.parse(value if isinstance(value, str) else dump_value(value), "robot").kept
+        text = value if isinstance(value, str) else dump_value(value)
+        return RobotFile.parse(text, ROBOT_KEY).kept
     except RobotFileError as error:
         raise BagError(f"metadata_yaml: {error}") from error

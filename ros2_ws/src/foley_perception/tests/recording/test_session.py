@@ -25,16 +25,16 @@ def test_the_robots_file_is_kept_and_found() -> None:
 
 
 def test_who_asks_for_the_recording_may_give_another_one() -> None:
-    stored = metadata(robot=ROBOT.kept, extra_yaml="{scene_id: bench, robot: {frames: {tool: flange}}}")
+    stored = metadata(robot=ROBOT.kept, extra_yaml="{scene_id: bench, robot_file: {frames: {tool: flange}}}")
     robot, _ = recorded_robot(load_session(stored))
     assert robot is not None and robot.frames.tool == "flange" and not robot.latencies
     assert stored["scene_id"] == "bench"
-    with pytest.raises(BagError, match=r"metadata_yaml: robot.*`hnad` is not known"):
-        metadata(extra_yaml="robot: {hnad: x}")
+    with pytest.raises(BagError, match=r"metadata_yaml: robot_file.*`hnad` is not known"):
+        metadata(extra_yaml="robot_file: {hnad: x}")
 
 
 def test_what_cannot_be_read_is_told() -> None:
-    robot, told = recorded_robot({"robot": "version: 7"})
+    robot, told = recorded_robot({"robot_file": "version: 7"})
     assert robot is None and "is 7, this Foley reads 1" in told[0] and "--robot FILE" in told[0]
 
 

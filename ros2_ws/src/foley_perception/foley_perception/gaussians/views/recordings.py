@@ -103,7 +103,13 @@ def draw_recording(
         scene = Path(before["scene"])
         if scene in scenes.values() and before["fingerprint"] == _fingerprint(bag, scene, config, naming):
             return before | {"rendered_now": False}
-    episode = read_episode(bag, namespace=naming.namespace, mapping=naming.mapping, robot=naming.robot)
+    episode = read_episode(
+        bag,
+        namespace=naming.namespace,
+        mapping=naming.mapping,
+        latencies=naming.latencies,
+        robot=naming.robot,
+    )
     if episode.scene_id not in scenes:
         raise ScanError(
             f"{bag}: its scene `{episode.scene_id}` was not reconstructed; there are {', '.join(sorted(scenes))}"

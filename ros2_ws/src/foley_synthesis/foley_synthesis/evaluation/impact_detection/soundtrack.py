@@ -80,6 +80,7 @@ def read_sounds(
         bag,
         namespace=naming.namespace,
         mapping=naming.mapping,
+        latencies=naming.latencies,
         robot=naming.robot,
         require=(MICROPHONE.name,),
     )
