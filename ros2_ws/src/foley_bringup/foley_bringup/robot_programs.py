@@ -51,9 +51,14 @@ def parameters(robot: RobotFile, name: str, taken: Collection[str]) -> dict[str,
         "device": sound.device,
     }
     found = {key: value for key, value in values.items() if key in taken and value != ""}
-    if robot.latencies:  # every node's base has the parameter
+    if robot.latencies:  # this and the next every node's base has
         found["latencies"] = [f"{device}={late.seconds!r}" for device, late in robot.latencies.items()]
-    return found
+    raw = [
+        f"{device}={s.raw.coding} {s.raw.sample_rate} {s.raw.channels}"
+        for device, s in robot.sound.items()
+        if s.raw is not None
+    ]
+    return found | ({"raw_audio": raw} if raw else {})
 
 
 def remappings(robot: RobotFile, name: str) -> dict[str, str]:
