@@ -117,8 +117,11 @@ def match(seen: Sequence[SeenTopic], namespace: str = "") -> tuple[Choice, ...]:
 
 
 def _choose(role: Role, left: Sequence[SeenTopic], namespace: str, before: Sequence[Choice]) -> Choice:
-    scored = [(_points(role, topic, namespace, before), topic) for topic in left if _fits(role, topic)]
+    fitting = [topic for topic in left if _fits(role, topic)]
+    scored = [(_points(role, topic, namespace, before), topic) for topic in fitting]
     scored = sorted((s for s in scored if s[0] > -math.inf), key=lambda s: (-s[0], s[1].name))
+    if fitting and not scored:
+        return Choice(role, None, why="none of its type is called like it", others=tuple(fitting))
     if not scored:
         return Choice(role, None, why="nothing of its type is published")
     others = tuple(topic for _, topic in scored[1:])

@@ -139,3 +139,13 @@ def test_the_frame_of_the_pose_is_found_in_tf(make_bag: MakeBag) -> None:
     watched = watch_bag(make_bag("moving", plans=False, base="moving"))
     assert isinstance(watched.frames_at_pose("/ee_pose"), list)
     assert watched.frames_at_pose("/nothing") == []
+
+
+def test_where_nothing_has_a_role_no_file_is_written(
+    make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = make_bag(plans=False, edit=lambda t, n, k, m: [(t, n, k, m)] if n == "contacts" else [])
+    assert run("init", bag, "--out", tmp_path / "robot.yaml") == 2
+    assert (
+        "nothing that could have a role" in capsys.readouterr().err and not (tmp_path / "robot.yaml").exists()
+    )
