@@ -137,7 +137,7 @@ def late_recording(source: Path, target: Path, case: Case) -> Path:
         if number % every:
             return None
         late_ns = case.late_ms[device] * 1_000_000
-        jitter_ns = round(1e9 * _STAMP_JITTER_S[device] * abs(rng.standard_normal()))
+        jitter_ns = round(1e9 * _STAMP_JITTER_S[device] * rng.standard_normal())
         data = earlier_bytes(
             noisy(topic, bytes(message.data), rng), -(late_ns + jitter_ns), transforms=topic == "/tf"
         )
@@ -214,6 +214,7 @@ def refusals(sessions: Path, work: Path, seconds: float) -> dict[str, str]:
     source = next(sessions.iterdir())
     start_ns = next(iter(Bag(source).messages())).log_time
     still: list[bytes] = []
+    rng = np.random.default_rng(0)
 
     def until(end_s: float) -> Callable[[str, BagMessage, int], tuple[int, bytes] | None]:
         def change(topic: str, message: BagMessage, number: int) -> tuple[int, bytes] | None:
@@ -230,10 +231,22 @@ def refusals(sessions: Path, work: Path, seconds: float) -> dict[str, str]:
             data = data[: head.offset] + still[0]
         return message.log_time, data
 
+    def soft(topic: str, message: BagMessage, number: int) -> tuple[int, bytes]:
+        data = bytes(message.data)
+        if topic == "/wrench":
+            values = np.frombuffer(data[-48:], "<f8") * 0.01
+            data = data[:-48] + values.tobytes()
+        elif topic == "/mic/audio":
+            head = cdr.read_audio_head(data)
+            sound = cdr.read_audio_samples(data, head)[:, 0] * np.float32(1e-3)
+            hiss = np.float32(1e-3) * rng.standard_normal(len(sound)).astype(np.float32)
+            data = data[: head.offset] + (sound + hiss).tobytes()
+        return message.log_time, data
+
     bags = {
         "no taps": lambda: simulate(work / "none", "metal", 0, seconds, taps=False),
         "one tap": lambda: rewrite(source, work / "one", until(2.6)),
-        "taps on foam": lambda: simulate(work / "foam", "foam", 5, seconds),
+        "taps that are too soft": lambda: rewrite(source, work / "soft", soft),
         "camera that sees no tool": lambda: rewrite(source, work / "blind", blind),
     }
     said: dict[str, str] = {}

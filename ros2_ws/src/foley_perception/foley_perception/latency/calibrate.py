@@ -7,8 +7,9 @@
     arm -- stops of the tip --'                                +-- latencies against one device
     camera -- changes of pictures against the tip's way -------'
 
-Stamps alone tell differences only: nobody knows when a tap truly was. The device whose stamps are the earliest is taken
-for right, unless another one is named; what all of them are late by together does not show.
+Stamps alone tell differences only: nobody knows when a tap truly was. The one whose stamps are the earliest, of
+microphones, wrench and arm, is taken for right, unless another one is named; what all of them are late by together does
+not show.
 """
 
 from __future__ import annotations
@@ -132,7 +133,7 @@ class _Session:
         self._felt: dict[str, taps.Taps] = {}
         self._limit: dict[str, float] = {}
         for device, track in episode.microphones.items():
-            self._feel(device, taps.Taps(self._onsets(track), SOUND_STD_S), "sound")
+            self._feel(device, taps.Taps(self._onsets(track), SOUND_STD_S, "", taps.SOUND_BIAS_S), "sound")
         if episode.wrench is not None:
             self._feel(
                 WRENCH.role,
@@ -178,13 +179,15 @@ class _Session:
         if not against:
             why = "; ".join(f"{device}: {reason}" for device, reason in self.refused.items())
             raise CalibrationError(
-                f"no two devices tell the same taps{f': {why}' if why else ''}. Tap a hard thing 6 to 10 times, at uneven "
-                "intervals of a second and more"
+                f"no two devices tell the same taps{f': {why}' if why else ''}. Tap a hard thing 6 to 10 times, "
+                "at uneven intervals of a second and more"
             )
         late = {pivot: 0.0} | {device: d.seconds for device, d in against.items()}
         camera = self._cameras(late)
         late |= {device: found.seconds for device, found in camera.items()}
-        chosen = min(late, key=lambda device: late[device]) if reference == EARLIEST else reference
+        # Against a camera, which is known to a few milliseconds, the others would be known no better.
+        sharp = (device for device in late if device not in camera)
+        chosen = min(sharp, key=lambda device: late[device]) if reference == EARLIEST else reference
         if chosen not in late:
             why = self.refused.get(chosen, "it was not recorded")
             raise CalibrationError(
@@ -211,8 +214,8 @@ class _Session:
             self.refused[device] = felt.note or f"{count} taps, {LEAST_TAPS} are needed"
         told = "; ".join(f"{device}: {reason}" for device, reason in self.refused.items())
         raise CalibrationError(
-            f"there are no taps in it ({told or 'neither sound nor force nor poses'}). Record while the tool taps a hard "
-            "thing 6 to 10 times, at uneven intervals of a second and more"
+            f"there are no taps in it ({told or 'neither sound nor force nor poses'}). Record while the tool taps "
+            "a hard thing 6 to 10 times, at uneven intervals of a second and more"
         )
 
     def _difference(self, first: str, second: str) -> Difference:
@@ -222,6 +225,7 @@ class _Session:
             other.times_s,
             std_s=math.hypot(one.std_s, other.std_s),
             limit_s=math.hypot(self._limit[first], self._limit[second]),
+            bias_s=math.hypot(one.bias_s, other.bias_s),
         )
 
     def _relative(

@@ -31,12 +31,15 @@ class Difference:
     first: NDArray[np.int64]  # [n] taps of the first sensor that they belong to
 
 
-def difference(first: Array, second: Array, *, std_s: float, limit_s: float) -> Difference:
+def difference(
+    first: Array, second: Array, *, std_s: float, limit_s: float, bias_s: float = 0.0
+) -> Difference:
     """Times of taps [n] of two sensors, in order: the second minus the first.
 
     Args:
         std_s: of a single difference, as the sensors' rates let expect; a few taps cannot tell it.
         limit_s: more spread than this is no measurement.
+        bias_s: what is common to all taps and does not show in their spread.
 
     Raises:
         UnclearError: fewer than three agree, taps repeat so evenly that two differences explain them, or single
@@ -59,18 +62,21 @@ def difference(first: Array, second: Array, *, std_s: float, limit_s: float) -> 
     if other.any() and votes[other].max() >= count - max(1.0, 0.25 * count):
         second_best = candidates[other][int(np.argmax(votes[other]))]
         raise UnclearError(
-            f"differences of {centre * 1e3:.0f} ms and of {second_best * 1e3:.0f} ms explain the taps equally well: they "
-            "repeat evenly; tap at uneven intervals of a second and more"
+            f"differences of {centre * 1e3:.0f} ms and of {second_best * 1e3:.0f} ms explain the taps equally well: "
+            "they repeat evenly; tap at uneven intervals of a second and more"
         )
     rows, columns = np.nonzero(np.abs(apart - centre) <= _WINDOW_S)
     nearest: dict[int, float] = {}
     for i, j in zip(rows.tolist(), columns.tolist(), strict=True):
         if i not in nearest or abs(apart[i, j] - centre) < abs(nearest[i] - centre):
             nearest[i] = float(apart[i, j])
-    return robust(np.array(list(nearest.values())), np.array(list(nearest)), std_s=std_s, limit_s=limit_s)
+    pairs, taps = np.array(list(nearest.values())), np.array(list(nearest))
+    return robust(pairs, taps, std_s=std_s, limit_s=limit_s, bias_s=bias_s)
 
 
-def robust(pairs: Array, taps: NDArray[np.int64], *, std_s: float, limit_s: float) -> Difference:
+def robust(
+    pairs: Array, taps: NDArray[np.int64], *, std_s: float, limit_s: float, bias_s: float = 0.0
+) -> Difference:
     """The mean of those that agree, and its standard error; arguments as of :func:`difference`.
 
     Raises:
@@ -87,10 +93,11 @@ def robust(pairs: Array, taps: NDArray[np.int64], *, std_s: float, limit_s: floa
     spread = float(np.sqrt((squares + _PRIOR * std_s**2) / (len(kept) - 1 + _PRIOR)))
     if scatter > limit_s:
         raise UnclearError(
-            f"single taps differ by {scatter * 1e3:.1f} ms (robust standard deviation), no more than {limit_s * 1e3:.1f} ms "
-            "is a measurement; tap a hard thing, and let the tool fall on it"
+            f"single taps differ by {scatter * 1e3:.1f} ms (robust standard deviation), no more than "
+            f"{limit_s * 1e3:.1f} ms is a measurement; tap a hard thing, and let the tool fall on it"
         )
-    return Difference(mean, spread / float(np.sqrt(len(kept))), spread, kept, taps[inside])
+    std = float(np.hypot(spread / np.sqrt(len(kept)), bias_s))
+    return Difference(mean, std, spread, kept, taps[inside])
 
 
 def _agreeing(apart: Array, centre: float) -> int:

@@ -16,6 +16,8 @@ from foley_perception.audio.contact_onsets import ContactFinder
 
 Array = NDArray[np.float64]
 
+# How far a contact's shape alone moves what is told of it: the rise of the force, the give of tool and thing.
+SOUND_BIAS_S, FORCE_BIAS_S, STOP_BIAS_S = 0.0004, 0.0003, 0.0006
 REFRACTORY_S = 0.25  # what comes sooner after a tap belongs to it
 FORCE_SIGMAS = 6.0  # of the noise before, that a step of the force must pass
 SOFT_N = 0.1  # a step below it is told from drift by nobody
@@ -34,6 +36,7 @@ class Taps:
     times_s: Array  # [n]
     std_s: float  # of one of them, from the sensor's rate
     note: str = ""  # what was seen and not taken
+    bias_s: float = 0.0  # standard deviation of what a contact's own shape adds to all of them alike
 
 
 def sound_taps(samples: NDArray[np.float32], sample_rate: int) -> Array:
@@ -89,15 +92,15 @@ def force_taps(times_s: Array, force: Array) -> Taps:
     note = f"{soft} steps of its force stand out of its noise by too little" if soft else ""
     if not found and not soft:
         note = f"its force never steps by {max(FORCE_SIGMAS * usual, SOFT_N):.2f} N"
-    return Taps(np.array(found), period / np.sqrt(12.0), note)
+    return Taps(np.array(found), period / np.sqrt(12.0), note, FORCE_BIAS_S + 0.05 * period)
 
 
 def stop_taps(times_s: Array, tip: Array) -> Taps:
     """Where a tip [n, 3] that approaches stops, or turns, within a sample or two.
 
     Around such a place the way along the approach is fitted by two pieces that meet: before it a parabola (robots slow
-    down), behind it a line. The place where they meet is between samples. A path that a smooth curve fits as well has no
-    such place.
+    down), behind it a line. The place where they meet is between samples. A path that a smooth curve fits as well has
+    no such place.
     """
     known = np.isfinite(tip).all(axis=1)
     times_s, tip = times_s[known], tip[known]
@@ -122,7 +125,7 @@ def stop_taps(times_s: Array, tip: Array) -> Taps:
             found.append(time_s)
     slow = f"its tip never stops from {APPROACH_M_S * 1e3:.0f} mm/s or more"
     note = f"{smooth} stops of its tip are too smooth to be timed" if smooth else "" if found else slow
-    return Taps(apart(np.array(sorted(found))), 0.0005 + 0.1 * period, note)
+    return Taps(apart(np.array(sorted(found))), 0.0005 + 0.1 * period, note, STOP_BIAS_S)
 
 
 def apart(times_s: Array) -> Array:
