@@ -46,7 +46,7 @@ _TOPICS = {
 }
 _STATE_HZ = 500
 _STAMP_JITTER_S = {"microphone": 0.0005, "wrench": 0.0003, "arm": 0.0003, "camera": 0.001}
-_POSE_NOISE_M, _FORCE_NOISE_N, _GREY_NOISE = 3e-5, 0.05, 2.0
+_POSE_NOISE_M, _FORCE_NOISE_N, _GREY_NOISE = 3e-5, 0.02, 2.0
 
 
 @dataclasses.dataclass(frozen=True)
