@@ -114,10 +114,14 @@ class RecordingAudit:
 
     Args:
         named: topics that bear other names than the registry's -> those.
+        channels: topics of which another channel than the first is heard -> that.
     """
 
-    def __init__(self, named: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, named: Mapping[str, str] | None = None, channels: Mapping[str, int] | None = None
+    ) -> None:
         self._named = dict(named or {})
+        self._channels = dict(channels or {})
         self._types: dict[str, str] = {}
         self._stamp_at: dict[str, tuple[int, bool] | None] = {}
         self._stamps: dict[str, StampAudit] = {}
@@ -177,13 +181,17 @@ class RecordingAudit:
         """What was found, the worst first."""
         return [finding.line for finding in self.verdict().findings]
 
-    def verdict(self, roles: Mapping[str, Topic] | None = None) -> Verdict:
+    def verdict(
+        self, roles: Mapping[str, Topic] | None = None, channels: Mapping[str, int] | None = None
+    ) -> Verdict:
         """What is wrong, the worst first.
 
         Args:
             roles: topic -> its entry in the registry, of those that are read; without it, by their names alone.
+            channels: beside those that the audit was made with.
         """
         roles = roles_of(self._types, self._named) if roles is None else roles
+        used = self._channels | dict(channels or {})
         times = TimeAudit(self._stamps, roles)
         start = None if self._first_ns is None else times.clock.stamp_ns(self._first_ns)
         # Of two microphones on one topic, stamps say nothing.
@@ -194,7 +202,7 @@ class RecordingAudit:
         for name, sound in sorted(self._sounds.items()):
             if name in roles:
                 measured = times.measured and times.clock.same
-                heard = sound.findings(name, start, measured=measured)
+                heard = sound.findings(name, start, used=used.get(name, 0), measured=measured)
                 found += [f for f in heard if not (two_runs and f.rule == "sound_step")]
                 # A microphone counts: stamps that only jitter are no step.
                 counted = [at for at, _ in sound.chunks.clock_steps()]

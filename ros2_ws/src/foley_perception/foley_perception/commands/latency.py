@@ -39,7 +39,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="whose stamps are right (default: the device that tells taps earliest)",
     )
     parser.add_argument(
-        "--write", type=Path, metavar="ROBOT_YAML", help="put what was found into this robot file"
+        "--write",
+        type=Path,
+        nargs="?",
+        const=Path(),
+        metavar="ROBOT_YAML",
+        help="put what was found into this robot's file (default: the one that --robot names)",
     )
     parser.add_argument(
         "--metrics",
@@ -59,22 +64,27 @@ def run(args: argparse.Namespace) -> int:
     from foley_perception.latency.robot_section import write_latencies
 
     try:
+        target = args.robot if args.write == Path() else args.write
+        if args.write is not None and target is None:
+            raise ValueError(
+                "--write needs a file to write into: --write robot.yaml, or --robot robot.yaml --write"
+            )
         naming = topic_options.naming_of(args, [args.bag])
         answer = calibrate_bag(args.bag, naming, reference=args.reference)
         tell(answer)
         path = write_metrics(args.metrics, {"bag": args.bag.name, **answer.figures()})
         if args.plot:
             draw(answer, args.metrics / "taps.png")
-        if args.write is not None:
+        if target is not None:
             found = {
                 device: Latency(round(one.seconds, 5), round(one.std, 5))
                 for device, one in answer.found.items()
             }
-            write_latencies(args.write, found)
+            write_latencies(target, found)
     except (ValueError, OSError) as error:
         print(f"foley calibrate latency: error: {error}", file=sys.stderr)
         return 2
-    print(f"figures in {path}" + (f"; latencies in {args.write}" if args.write is not None else ""))
+    print(f"figures in {path}" + (f"; latencies in {target}" if target is not None else ""))
     return 1 if answer.refused else 0
 
 

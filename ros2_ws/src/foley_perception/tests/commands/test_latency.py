@@ -53,7 +53,7 @@ def test_latencies_are_told_and_written(
     bag = make_bag(seconds=8.0, contact_times=TAPS, plans=False, edit=taps)
     robot = tmp_path / "robot.yaml"
     robot.write_text("# ours\nname: r1\nlatencies: {contact_microphone: {seconds: 0.5}}\n")
-    code = call("latency", bag, "--write", robot, "--metrics", tmp_path / "out", "--plot")
+    code = call("latency", bag, "--robot", robot, "--write", "--metrics", tmp_path / "out", "--plot")
     said = capsys.readouterr().out
     found = RobotFile.read(robot).latencies
     assert found["wrench"].seconds == 0.0 and found["contact_microphone"].seconds == 0.5
@@ -83,5 +83,7 @@ def test_a_recording_without_taps_is_refused_with_the_cure(
         "there are no taps in it" in said and "Record while the tool taps a hard thing 6 to 10 times" in said
     )
     assert robot.read_text() == "name: r1\n"
+    assert call("latency", bag, "--write", "--metrics", tmp_path / "out") == 2
+    assert "--write needs a file" in capsys.readouterr().err
     assert call("latency", bag, "--reference", "mic", "--metrics", tmp_path / "out") == 2
     assert "reference is `mic`, known are earliest, microphone" in capsys.readouterr().err
