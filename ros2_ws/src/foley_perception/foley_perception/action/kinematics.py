@@ -5,12 +5,14 @@ Pinocchio is imported on first use: a machine that only records does not need it
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_perception.action.description import DescriptionError, joints_of
 from foley_perception.action.mimic import MimicJoints
 from foley_perception.geometry.se3 import SE3
 from foley_perception.near_names import among
@@ -34,6 +36,10 @@ def _pinocchio() -> Any:
     return pinocchio
 
 
+class FreeJoint(KinematicsError):
+    """A joint with several degrees of freedom, of which joint_states cannot tell, lies between two links."""
+
+
 class ForwardKinematics:
     """Pose of one frame of a robot from its joint positions. Joints beside the chain to that frame do not matter, and
     joints that mimic another one follow it.
@@ -50,11 +56,10 @@ class ForwardKinematics:
 
     def __init__(self, urdf: str, frame: str, base: str = "") -> None:
         pin = _pinocchio()
-        if "<xacro:" in urdf:
-            raise KinematicsError(
-                "robot_description is a xacro file that was not expanded; publish what `xacro FILE` prints, as "
-                "Command(['xacro ', FILE]) in a launch file does"
-            )
+        try:
+            joints_of(urdf)
+        except DescriptionError as error:
+            raise KinematicsError(str(error)) from error
         try:
             model = pin.buildModelFromXML(urdf)
         except (ValueError, RuntimeError) as error:
@@ -80,11 +85,14 @@ class ForwardKinematics:
                 chain = [i for i in chain if i > moved[-1]]
         self._base = links[base] if base else None
         self.base_link = base or self.root_link
+        self._neutral = np.array(pin.neutral(model))
+        # Of each joint: where it stands in a configuration, and whether it is two numbers there.
+        self._at = {name: (model.joints[i].idx_q, model.joints[i].nq == 2) for name, i in self._index.items()}
         self._chain = tuple(name for name, i in self._index.items() if i in chain)
         unusual = [n for n in self._chain if model.joints[self._index[n]].nv != 1]
         if unusual:
             kind = model.joints[self._index[unusual[0]]].shortname()
-            raise KinematicsError(
+            raise FreeJoint(
                 f"joint `{unusual[0]}` between `{self.base_link}` and `{frame}` has more than one degree of freedom "
                 f"({kind}), which is not supported; name a fixed frame behind it"
             )
@@ -149,27 +157,30 @@ class ForwardKinematics:
         return SE3(quaternion, translations)
 
     def _one(self, values: Mapping[str, float]) -> tuple[Array, Array]:
-        configuration = self._pin.neutral(self._model)
+        configuration = self._neutral.copy()
         for name, value in values.items():
-            joint = self._model.joints[self._index[name]]
-            if joint.nq == 2:  # a continuous joint is a point on the circle
-                configuration[joint.idx_q : joint.idx_q + 2] = np.cos(value), np.sin(value)
+            at, circle = self._at[name]
+            if circle:  # a continuous joint is a point on the circle
+                configuration[at : at + 2] = np.cos(value), np.sin(value)
             else:
-                configuration[joint.idx_q] = value
-        self._pin.framesForwardKinematics(self._model, self._data, configuration)
-        pose = self._data.oMf[self._frame]
+                configuration[at] = value
+        pin, model, data = self._pin, self._model, self._data
+        pin.forwardKinematics(model, data, configuration)
+        pose = pin.updateFramePlacement(model, data, self._frame)
         if self._base is not None:
-            pose = self._data.oMf[self._base].actInv(pose)
+            pose = pin.updateFramePlacement(model, data, self._base).actInv(pose)
         return np.array(pose.rotation), np.array(pose.translation)
 
 
 def chain_in(urdf: str, frame: str, fixed_frame: str) -> ForwardKinematics:
-    """Kinematics of a frame in the fixed one where the URDF has it, else in the robot's root link.
+    """Kinematics of a frame in the fixed one where the URDF has it and joint_states can tell of all between the two,
+    else in the robot's root link, or in the one behind which all joints are such; tf then tells where that is.
 
     Raises:
         KinematicsError: see :class:`ForwardKinematics`.
     """
     chain = ForwardKinematics(urdf, frame)
     if chain.base_link != fixed_frame and fixed_frame in chain.links:
-        return ForwardKinematics(urdf, frame, fixed_frame)
+        with contextlib.suppress(FreeJoint):
+            return ForwardKinematics(urdf, frame, fixed_frame)
     return chain

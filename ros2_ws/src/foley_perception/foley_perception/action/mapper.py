@@ -16,15 +16,13 @@ from foley_perception.action.kinematics import ForwardKinematics, KinematicsErro
 from foley_perception.action.mimic import MimicJoints
 from foley_perception.action.planned_motion import NO_MIMICS, measured_width, tool_trajectory
 from foley_perception.action.tip import in_fixed_frame, plan_in_fixed_frame
+from foley_perception.action.told_joints import StaleJoint, ToldJoints
 from foley_perception.action.trajectory import ToolTrajectory, plan_id_of, resample_poses
 from foley_perception.audit.motion import width_untold
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer
 
 Array = NDArray[np.float64]
-
-JOINT_AGE_S = 0.25  # a pose is made of joints that were told within this time
-_RESET_NS = NS_PER_S  # a stamp this far before the newest means that time was set back
 
 
 @dataclasses.dataclass
@@ -58,8 +56,7 @@ class HandMapper:
         self.width_joint = config.width_joint or self.hand.width_joint
         self.counts = Counts()
         self._kinematics: ForwardKinematics | None = None
-        self._joints: dict[str, float] = {}
-        self._told_ns: dict[str, int] = {}  # by joint: when its position was so
+        self._told = ToldJoints()
         self._last_pose_ns: int | None = None
         self._next_due_ns = 0
 
@@ -71,7 +68,7 @@ class HandMapper:
     @property
     def width(self) -> float:
         """Opening of the gripper [m] as last measured; NaN before that."""
-        return measured_width(self.hand, self._joints, self.width_joint, self._mimics)
+        return measured_width(self.hand, self._told.positions, self.width_joint, self._mimics)
 
     @property
     def _mimics(self) -> MimicJoints:
@@ -88,13 +85,8 @@ class HandMapper:
         self._kinematics = chain_in(urdf, self.config.tool_frame, self.config.fixed_frame)
 
     def set_joints(self, time_ns: int, positions: Mapping[str, float]) -> None:
-        """Take in joint positions as measured; several publishers may each tell of some.
-
-        What is older than what is known of a joint is late and left out, unless time was set back.
-        """
-        for name, position in positions.items():
-            if not 0 < self._told_ns.get(name, time_ns) - time_ns <= _RESET_NS:
-                self._joints[name], self._told_ns[name] = position, time_ns
+        """Take in joint positions as measured; several publishers may each tell of some."""
+        self._told.add(time_ns, positions)
 
     def moves_tool(self, names: Collection[str]) -> bool:
         """Whether any of these joints moves the tool; where none does, as on a bench, every message tells its pose."""
@@ -108,7 +100,13 @@ class HandMapper:
         if not self.width_joint or np.isfinite(self.width):
             return []
         hand, topic = self.hand, JOINT_STATES.name
-        return [str(width_untold(topic, self.width_joint, hand.name, hand.default_width, list(self._joints)))]
+        return [
+            str(
+                width_untold(
+                    topic, self.width_joint, hand.name, hand.default_width, list(self._told.positions)
+                )
+            )
+        ]
 
     # ---- measured ------------------------------------------------------------------------------------------
     def due(self, time_ns: int) -> bool:
@@ -151,14 +149,13 @@ class HandMapper:
         Raises:
             KinematicsError: a joint of the chain was told, but not of late.
         """
-        for name in self._kinematics.joints if self._kinematics is not None else ():
-            told_ns = self._told_ns.get(name)
-            if told_ns is not None and abs(time_ns - told_ns) > JOINT_AGE_S * NS_PER_S:
-                self.counts.stale_joints += 1
-                raise KinematicsError(
-                    f"joint `{name}` has not been told for more than {JOINT_AGE_S} s while other joints are: no pose "
-                    "of the tool is made; does whoever publishes it in joint_states still run, by the same clock?"
-                )
+        if self._kinematics is None:
+            return
+        try:
+            self._told.check(self._kinematics, time_ns)
+        except StaleJoint:
+            self.counts.stale_joints += 1
+            raise
 
     def pose_from_joints(self, time_ns: int) -> SE3 | None:
         """Pose of the tool in the fixed frame; None without a robot or with joints that are not finite.
@@ -170,7 +167,7 @@ class HandMapper:
         if self._kinematics is None:
             return None
         self.check_joints(time_ns)
-        known = {n: self._joints[n] for n in self._kinematics.all_joints if n in self._joints}
+        known = self._told.of(self._kinematics)
         pose = self._kinematics.poses(list(known), np.array([list(known.values())]))[0]
         self.counts.from_joints += 1
         if not bool(pose.finite):
@@ -209,7 +206,7 @@ class HandMapper:
             offsets_s,
             positions,
             velocities,
-            measured=self._joints,
+            measured=self._told.positions,
             width_joint=self.width_joint,
             tx_world_base=self._root(self._kinematics, None),
             rate_hz=self.config.plan_rate_hz,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from foley_perception.action.config import HandMapperConfig
-from foley_perception.action.kinematics import ForwardKinematics, KinematicsError
+from foley_perception.action.kinematics import ForwardKinematics, KinematicsError, chain_in
 from foley_perception.action.mapper import HandMapper
 from foley_perception.action.trajectory import (
     TrajectoryError,
@@ -180,6 +180,49 @@ def test_a_description_that_is_still_xacro_is_called_so() -> None:
     urdf = planar_arm().replace("<link", '<xacro:arm prefix="left"/><link', 1)
     with pytest.raises(KinematicsError, match="is a xacro file that was not expanded; publish what `xacro"):
         ForwardKinematics(urdf, "tool")
+
+
+def test_a_leftover_of_xacro_that_kinematics_does_not_read_is_no_fault() -> None:
+    urdf = planar_arm().replace(
+        link("finger"),
+        '<!-- <xacro:stairs n="${n}"/> --><link name="finger"><visual><xacro:geometry/></visual></link>'
+        "<gazebo><topic>${name}</topic></gazebo>",
+    )
+    assert ForwardKinematics(urdf, "tool").joints == ("shoulder", "elbow", "slide")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (" ", "is empty"),
+        (
+            "/opt/robots/ur5e.urdf",
+            "is `/opt/robots/ur5e.urdf`, not a URDF: publish the text of the file, not its name",
+        ),
+        ('<sdf version="1.9"/>', "is SDF, not a URDF"),
+        ('<mujoco model="m"/>', "is MJCF, not a URDF"),
+        (
+            planar_arm().replace('"0.5 0 0"', '"${length} 0 0"'),
+            r"not expanded; .* \(it holds `\$\{length\} 0 0`\)",
+        ),
+    ],
+)
+def test_what_is_published_in_place_of_a_urdf_is_named(text: str, told: str) -> None:
+    with pytest.raises(KinematicsError, match=told):
+        ForwardKinematics(text, "tool")
+
+
+def test_a_fixed_frame_before_a_free_joint_leaves_the_rest_to_tf() -> None:
+    free = "".join(link(n) for n in ("map", "body")) + joint("odometry", "floating", "map", "body")
+    urdf = planar_arm().replace('<robot name="planar">', f'<robot name="planar">{free}')
+    urdf = urdf.replace("</robot>", joint("mount", "fixed", "body", "world") + "</robot>")
+    chain = chain_in(urdf, "tool", "map")
+    assert chain.base_link == "body" and chain.joints == ("shoulder", "elbow", "slide")
+    assert chain_in(urdf, "tool", "upper").joints == ("elbow", "slide")
+    with pytest.raises(
+        KinematicsError, match="joint `odometry` between `map` and `tool` has more than one degree"
+    ):
+        ForwardKinematics(urdf, "tool", "map")
 
 
 def test_links_of_nearly_that_name_are_told() -> None:
