@@ -6,6 +6,7 @@ Pinocchio is imported on first use: a machine that only records does not need it
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from foley_perception.action.description import DescriptionError, joints_of
 from foley_perception.action.mimic import MimicJoints
+from foley_perception.geometry.rigid import Rigid
 from foley_perception.geometry.se3 import SE3
 from foley_perception.near_names import among
 
@@ -140,28 +142,43 @@ class ForwardKinematics:
             if position is None:
                 position = self.mimics.position(joint, still)
             if position is None:
-                leader = self.mimics.leader(joint)
-                named = f"joint `{joint}`" + (f", which follows `{leader}`," if leader != joint else "")
-                has = ", ".join([*given, *(n for n in still if n in self._index and n not in given)])
-                raise KinematicsError(f"{named} has no position; given are {has or 'none'}")
+                raise self._without_position(joint, [*given, *(n for n in still if n not in given)])
             columns[joint] = position
-        rotations, translations = np.full((len(q), 3, 3), np.nan), np.full((len(q), 3), np.nan)
+        poses = np.full((len(q), 7), np.nan)
         for row in range(len(q)):
             values = {name: float(column[row]) for name, column in columns.items()}
-            if all(np.isfinite(v) for v in values.values()):
-                rotations[row], translations[row] = self._one(values)
-        known = np.isfinite(translations).all(axis=1)
-        quaternion = np.full((len(q), 4), np.nan)
-        if known.any():
-            quaternion[known] = SE3.from_rotation(rotations[known]).quaternion
-        return SE3(quaternion, translations)
+            if all(map(math.isfinite, values.values())):
+                poses[row] = self._one(values)
+        return SE3(poses[:, 3:], poses[:, :3])
 
-    def _one(self, values: Mapping[str, float]) -> tuple[Array, Array]:
+    def pose_of(self, positions: Mapping[str, float]) -> Rigid | None:
+        """The pose of one configuration; None where a position that matters is not finite. Others do not matter.
+
+        Raises:
+            KinematicsError: a joint of the chain has no position.
+        """
+        values = {}
+        for joint in self._chain:
+            position = self.mimics.position(joint, positions)
+            if position is None:
+                raise self._without_position(joint, list(positions))
+            if not math.isfinite(position):
+                return None
+            values[joint] = position
+        return self._one(values)
+
+    def _without_position(self, joint: str, given: Sequence[str]) -> KinematicsError:
+        leader = self.mimics.leader(joint)
+        named = f"joint `{joint}`" + (f", which follows `{leader}`," if leader != joint else "")
+        has = ", ".join(name for name in given if name in self._index)
+        return KinematicsError(f"{named} has no position; given are {has or 'none'}")
+
+    def _one(self, values: Mapping[str, float]) -> Rigid:
         configuration = self._neutral.copy()
         for name, value in values.items():
             at, circle = self._at[name]
             if circle:  # a continuous joint is a point on the circle
-                configuration[at : at + 2] = np.cos(value), np.sin(value)
+                configuration[at], configuration[at + 1] = math.cos(value), math.sin(value)
             else:
                 configuration[at] = value
         pin, model, data = self._pin, self._model, self._data
@@ -169,7 +186,8 @@ class ForwardKinematics:
         pose = pin.updateFramePlacement(model, data, self._frame)
         if self._base is not None:
             pose = pin.updateFramePlacement(model, data, self._base).actInv(pose)
-        return np.array(pose.rotation), np.array(pose.translation)
+        found: Rigid = pin.SE3ToXYZQUATtuple(pose)
+        return found
 
 
 def chain_in(urdf: str, frame: str, fixed_frame: str) -> ForwardKinematics:

@@ -54,7 +54,12 @@ class PoseUnit:
 
     def text(self, topic: str) -> str:
         """What is wrong, and the cure."""
-        return (
-            f"{topic}: the tool went {self.shown}, which no arm does: the poses are not in metres (millimetres?), and no "
-            "contact is made of them; ROS has metres: let what publishes them divide by 1000"
-        )
+        return no_metres(topic, self.shown)
+
+
+def no_metres(topic: str, shown: str) -> str:
+    """That the poses of a topic are not in metres, because of a way that the tool went."""
+    return (
+        f"{topic}: the tool went {shown}, which no arm does: the poses are not in metres (millimetres?), and no "
+        "contact is made of them; ROS has metres: let what publishes them divide by 1000"
+    )

@@ -72,6 +72,7 @@ def read_episode(
         EpisodeError: not a bag, a required topic is missing, or a topic has a wrong type, rate or encoding.
     """
     outline = Outline(Path(path), namespace=namespace, mapping=mapping, keep=True)
+    outline.make_poses(frames)
     there = {topic.name for topic in topics.TOPICS if outline.has(topic)}
     if missing := [name for name in require if name not in there]:
         raise EpisodeError(f"{path}: {missing_text(missing, outline.counts, outline.bag)}")
@@ -94,7 +95,9 @@ def episode_of(
     """
     if errors := outline.verdict.main_errors():
         raise EpisodeError("; ".join(errors))
+    outline.make_poses(frames)
     read = _Reader(outline, span, frames.world)
+    read.tell(outline.pose_findings)
     read.problems += [*outline.left_out, *outline.verdict.problems()]
     detected, arms, cameras = read.contacts(topics.CONTACTS), read.arms(), read.cameras(camera_frame)
     microphones, keypoints = read.microphones(), read.keypoints()

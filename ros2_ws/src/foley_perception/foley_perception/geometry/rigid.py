@@ -15,7 +15,7 @@ _SMALL = 1.0 - 1e-12  # cosine of half an angle above which SLERP is a straight 
 
 
 def rigid(numbers: Sequence[float], low: float, high: float) -> Rigid | None:
-    """With a unit quaternion; None where a number is not finite or the quaternion's length is not within [low, high]."""
+    """With a unit quaternion; None where a number is not finite or the quaternion's length not in [low, high]."""
     x, y, z, a, b, c, d = numbers
     length = math.hypot(a, b, c, d)
     if not (low <= length <= high and math.isfinite(x + y + z)):

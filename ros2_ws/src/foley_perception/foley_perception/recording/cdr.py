@@ -163,6 +163,11 @@ def is_string(data: Buffer) -> bool:
     return True
 
 
+def read_string(data: Buffer) -> str:
+    """The text of a std_msgs/String."""
+    return _Cursor(data).string()
+
+
 def audio_head_or_none(data: Buffer) -> AudioHead | None:
     """:func:`read_audio_head`, None for what is no audio chunk."""
     try:
