@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 
 import numpy as np
 from geometry_msgs.msg import Pose
@@ -66,14 +67,19 @@ def joint_positions(message: JointState) -> dict[str, float]:
     Raises:
         ValueError: nobody can say which position is whose.
     """
-    if not len(message.position):
+    return told_positions(message.name, message.position)
+
+
+def told_positions(names: Sequence[str], positions: Sequence[float] | Array) -> dict[str, float]:
+    """The same of names and positions."""
+    if not len(positions):
         return {}
-    if fault := joint_fault(message.name, message.position):
+    if fault := joint_fault(names, positions):
         raise ValueError(
             f"messages have {fault} and are left out; let their publisher give one position to each name"
         )
-    told = zip(message.name, message.position, strict=True)
-    return {name: position for name, position in told if math.isfinite(position)}
+    told = zip(names, positions, strict=True)
+    return {name: float(position) for name, position in told if math.isfinite(position)}
 
 
 def trajectory_points(message: JointTrajectory) -> tuple[Array, Array, Array | None]:
