@@ -15,6 +15,7 @@ from rclpy.timer import Timer
 
 from foley_common.topics import Topic
 from foley_ros import qos, topics
+from foley_ros.executor import OnError
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -27,10 +28,15 @@ class _Listening:
 
 
 class Entities:
-    """Makes publishers, subscriptions, services and timers, and destroys all of them at once."""
+    """Makes publishers, subscriptions, services and timers, and destroys all of them at once.
 
-    def __init__(self, node: Node) -> None:
+    Args:
+        on_error: is told of what cannot be taken, or fails when it is, by topic; see :mod:`foley_ros.polling`.
+    """
+
+    def __init__(self, node: Node, on_error: OnError) -> None:
         self._node = node
+        self.on_error = on_error
         self._inputs: list[Subscription | Service | Timer] = []
         self._outputs: list[Publisher] = []
         self._listening: dict[Subscription, _Listening] = {}
