@@ -46,11 +46,13 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
+from foley_common.latencies import Latencies
 from foley_common.topics import DIAGNOSTICS, HEARTBEAT
 from foley_ros import params, qos, topics
 from foley_ros.entities import Entities
 from foley_ros.executor import GuardedExecutor
 from foley_ros.faults import Faults
+from foley_ros.latency import LatencyConfig
 from foley_ros.worker import Worker
 
 Config = TypeVar("Config")
@@ -86,6 +88,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
     def __init__(self, name: str, config_type: type[Config], **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
         self._config_type = config_type
+        params.declare(self, LatencyConfig)
         params.declare(self, config_type)
         self.config: Config | None = None
         self.entities = Entities(self, self.failed)
@@ -187,6 +190,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         def configure() -> None:
+            self.entities.latencies = Latencies.parse(params.read(self, LatencyConfig).latencies)
             config = params.read(self, self._config_type)
             self._unknown_parameters = params.unknown(self)
             for sentence in self._unknown_parameters:
@@ -267,7 +271,8 @@ class FoleyNode(LifecycleNode, Generic[Config]):
             self.get_logger().warning(f"while releasing: {error}")
 
     def _on_set_parameters(self, changed: list[Parameter]) -> SetParametersResult:
-        own = {field.name for field in dataclasses.fields(self._config_type)}  # type: ignore[arg-type]
+        configs: tuple[Any, ...] = (LatencyConfig, self._config_type)
+        own = {field.name for config in configs for field in dataclasses.fields(config)}
         names = sorted(own & {parameter.name for parameter in changed})
         if names and self.config is not None:
             return SetParametersResult(
