@@ -99,6 +99,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
         self._finish_jobs = False
         self._failure = ""
         self._unknown_parameters: list[str] = []
+        self._incompatible: list[str] = []  # publishers and subscriptions that cannot meet ours
         self._active = False
         self._beat_lock = threading.Lock()
         self._heartbeat = self.create_publisher(StateMsg, HEARTBEAT.name, topics.profile(HEARTBEAT))
@@ -307,6 +308,11 @@ class FoleyNode(LifecycleNode, Generic[Config]):
     def _look_around(self) -> None:
         for topic in self.entities.adapt():
             self.get_logger().info(f"{topic}: subscribed with the QoS that its publishers offer")
+        found = self.entities.incompatible()
+        for sentence in found:
+            if sentence not in self._incompatible:
+                self.get_logger().warning(sentence)
+        self._incompatible = found
         self._diagnose()
 
     def _diagnose(self) -> None:
@@ -321,7 +327,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
                 health = Health.error(f"health check failed: {error}")
         if self._active and not self._failure:
             standing = (f for f in self.faults.standing(self.now_ns()) if f not in health.message)
-            if odd := [*self._unknown_parameters, *standing]:
+            if odd := [*self._unknown_parameters, *self._incompatible, *standing]:
                 told = "" if health.level == DiagnosticStatus.OK else f"; {health.message}"
                 level = max(health.level, DiagnosticStatus.WARN)
                 health = Health(level, "; ".join(odd) + told, health.values)
