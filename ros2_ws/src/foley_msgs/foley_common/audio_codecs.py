@@ -1,8 +1,8 @@
 """Compressed sound that comes in pieces, decoded by libsndfile (`soundfile`).
 
 libsndfile reads files, not streams. So each piece is decoded together with what its decoder must have seen before it:
-of mp3 the frames whose bits and overlap it uses, of Ogg the stream's headers and its last pages, of FLAC its header. The
-samples are those that the whole stream would have given, at the cost of decoding some frames more often.
+of mp3 the frames whose bits and overlap it uses, of Ogg the stream's headers and its last pages, of FLAC its header.
+The samples are those that the whole stream would have given, at the cost of decoding some frames more often.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class _Frame:
         return self.data[at : at + 4] in (b"Xing", b"Info")
 
     def silenced(self, before: int) -> bytes:
-        """The same without sound, whose bits the next frames still find: it claims to begin ``before`` bytes earlier."""
+        """The same without sound, whose bits later frames still find; it claims to begin ``before`` bytes earlier."""
         bits = 9 if self.version == 3 else 8
         begin = min(before, (1 << bits) - 1) << (8 * self.side - bits)
         at = 4 + self._crc
@@ -142,7 +142,9 @@ class Mp3:
         samples, rate = _decode(new[0].counting(len(window)) + b"".join(window), "mp3")
         count = sum(frame.samples for frame in new)
         if len(samples) < count:  # libsndfile leaves out the decoder's delay where the stream begins
-            samples = np.concatenate([np.zeros((count - len(samples), samples.shape[1]), np.float32), samples])
+            samples = np.concatenate(
+                [np.zeros((count - len(samples), samples.shape[1]), np.float32), samples]
+            )
         return Piece(samples[-count:], rate, _DECODER_DELAY + _ENCODER_DELAY)
 
 
@@ -212,7 +214,7 @@ def _granule(page: bytes) -> int:
 
 def _ogg_pages(data: bytes) -> tuple[list[bytes], bytes]:
     pages, at = [], data.find(b"OggS")
-    while 0 <= at and at + 27 <= len(data):
+    while at >= 0 and at + 27 <= len(data):
         segments = data[at + 26]
         size = 27 + segments + sum(data[at + 27 : at + 27 + segments])
         if at + size > len(data):
@@ -240,7 +242,9 @@ class Flac:
                 if last:
                     break
             if end > len(data):
-                raise AudioFormatError("coding flac: its header ends in the middle of a message; send it whole")
+                raise AudioFormatError(
+                    "coding flac: its header ends in the middle of a message; send it whole"
+                )
             info = bytearray(data[4:42])  # STREAMINFO comes first; alone it is enough
             info[0] |= 0x80
             info[17] &= 0xF0  # how many samples there are: unknown

@@ -5,8 +5,9 @@ Each piece follows the one before it, unless something says otherwise:
 - The middleware's or a bag's number of the message skips n: n pieces as long as those around them are missing. A number
   that falls back is another publisher's: a new stream.
 - Times lie further from the count than half a piece (2 ms at least) and all agree on it for 4 pieces and 0.15 s: so
-  much later by a whole number of pieces, up to 10 s, is a gap of so many; by anything else, or earlier, a new stream.
-  What comes until that is decided is held back, and handed on at once where a time fits again.
+  much later by a whole number of pieces, up to 10 s, is a gap of so many; by less than three quarters of one, nothing
+  but the times has moved; by anything else, or earlier, a new stream. What comes until that is decided is held
+  back, and handed on at once where a time fits again.
 
 So of a publisher whose messages are not numbered, a loss is seen where its times scatter by less than half a piece
 around the earliest of the last 2 s. A gap is never smaller or larger by a part of a piece.
@@ -66,7 +67,9 @@ class PieceCounter(Generic[Sound]):
         self._offsets: collections.deque[tuple[int, float]] = collections.deque()  # time, time - count
         self._sizes: collections.deque[int] = collections.deque(maxlen=16)
         self._held: list[_Held[Sound]] = []
-        self._guessed: collections.deque[tuple[int, int]] = collections.deque()  # time and size of gaps by times
+        self._guessed: collections.deque[tuple[int, int]] = (
+            collections.deque()
+        )  # time and size of gaps by times
 
     def add(self, sound: Sound, frames: int, time_ns: int, sequence: int = 0) -> list[Placed[Sound]]:
         """A piece of so many samples a channel, when its first one was captured, and its publisher's number for it
@@ -82,7 +85,7 @@ class PieceCounter(Generic[Sound]):
                 self._restart()
             elif missing > 0:
                 placed += self._let_go()
-                self._skip(missing * self._size(), time_ns)
+                self._skip(missing * self._size())
         self._sequence = sequence
         held = _Held(sound, frames, time_ns, self._late(time_ns, sum(h.frames for h in self._held)))
         if self._offsets and abs(held.late_ns) > self._tolerance():
@@ -112,7 +115,7 @@ class PieceCounter(Generic[Sound]):
             return ""
         span = _WINDOW_NS / NS_PER_S
         return (
-            f"by its stamps {filled:.2f} s of the last {span:.0f} s of sound are missing, in {len(self._guessed)} gaps: "
+            f"by its stamps {filled:.2f} s of the last {span:.0f} s of sound are missing ({len(self._guessed)} gaps): "
             f"does the driver lose messages, or is {self.sample_rate} Hz not its rate?"
         )
 
@@ -141,8 +144,10 @@ class PieceCounter(Generic[Sound]):
         late = min((h.late_ns for h in held), key=abs)
         size = self._ns(self._size())
         whole = round(late / size) if size else 0
-        if late > 0 and late <= _LONGEST_GAP_NS and whole and abs(late - whole * size) <= _WHOLE * size:
-            self._skip(whole * self._size(), held[0].time_ns)
+        if not whole or abs(late) < (1 - _WHOLE) * size:  # times have moved by less than a piece: nothing is missing
+            self._offsets.clear()
+        elif 0 < late <= _LONGEST_GAP_NS and abs(late - whole * size) <= _WHOLE * size:
+            self._skip(whole * self._size())
             self._guessed.append((held[0].time_ns, whole * self._size()))
         else:
             self._restart()
@@ -152,7 +157,7 @@ class PieceCounter(Generic[Sound]):
         held, self._held = self._held, []
         return [self._place(h) for h in held]
 
-    def _skip(self, samples: int, time_ns: int) -> None:
+    def _skip(self, samples: int) -> None:
         if samples:
             self.gaps, self.lost, self._next = self.gaps + 1, self.lost + samples, self._next + samples
 

@@ -49,7 +49,7 @@ class AudioFormat:
     """How the bytes of a message are to be read.
 
     Attributes:
-        coding: of PCM as GStreamer names it (S16LE, F32LE, ...); else mp3, ogg, flac, or file (each message a whole one).
+        coding: of PCM as GStreamer names it (S16LE, F32LE, ...); else mp3, ogg, flac, or file (each message is one).
         sample_rate: [Hz]; 0 where the coding tells it itself.
         channels: 0 likewise.
     """
@@ -166,6 +166,6 @@ def _known(found: re.Match[str]) -> bool:
 
 def _unknown(coding: str) -> AudioFormatError:
     return AudioFormatError(
-        f"coding `{coding}` cannot be decoded here; have the driver publish PCM (S16LE, F32LE), mp3, ogg (vorbis, opus) "
-        "or flac"
+        f"coding `{coding}` cannot be decoded here; have the driver publish PCM (S16LE, F32LE), mp3, ogg (vorbis, "
+        "opus) or flac"
     )

@@ -23,6 +23,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import enum
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,6 @@ _ARRAYS = {
     "int8_data": ("i1", "S8"),
     "uint8_data": ("u1", "U8"),
 }  # of the newer AudioData
-_MOST_WAITING = 256  # messages that wait for their AudioInfo
 _PATIENCE_NS = 2 * NS_PER_S
 ARRIVAL_UNCERTAINTY_S = 0.005  # of a time that only arrival tells, at least
 
@@ -79,7 +79,9 @@ def layout_of(message: Any) -> Layout | None:
         return Layout.INFO
     if has("header", "audio"):
         inside = layout_of(message.audio)
-        return {Layout.DATA: Layout.STAMPED, Layout.AUDIO: Layout.AUDIO_STAMPED}.get(inside) if inside else None
+        return (
+            {Layout.DATA: Layout.STAMPED, Layout.AUDIO: Layout.AUDIO_STAMPED}.get(inside) if inside else None
+        )
     if has("audio_data", "info"):
         return Layout.AUDIO
     return Layout.DATA if has("data") and not has("header") and not has("float32_data") else None
@@ -88,7 +90,9 @@ def layout_of(message: Any) -> Layout | None:
 def info_topics(topic: str) -> tuple[str, ...]:
     """Where the AudioInfo of a topic may be: beside it, or called after it."""
     above, bare = topic.rsplit("/", 1)[0], topic.removesuffix("_stamped")
-    return tuple(dict.fromkeys((f"{above}/audio_info", f"{bare}_info", f"{bare}/audio_info", f"{topic}_info")))
+    return tuple(
+        dict.fromkeys((f"{above}/audio_info", f"{bare}_info", f"{bare}/audio_info", f"{topic}_info"))
+    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -103,6 +107,10 @@ class HeardChunk:
     first_sample: int
     sample_rate: int
     samples: NDArray[np.float32]  # [frames, channels]
+    of: Any = None  # the message that it was made of, as `feed` was told
+    form: AudioFormat | None = (
+        None  # by which that message decodes alone; None where it needs those before it
+    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -115,6 +123,7 @@ class _Message:
     form: AudioFormat | None  # None: AudioInfo tells it
     arrival_ns: int
     sequence: int
+    of: Any = None
 
 
 class ForeignSound:
@@ -124,12 +133,16 @@ class ForeignSound:
         topic: as it is named to the user.
         raw: what messages hold that do not say it, until an AudioInfo does.
         name: that stream ids begin with.
+        most_waiting: messages that wait for their AudioInfo.
     """
 
-    def __init__(self, topic: str, raw: AudioFormat | None = None, *, name: str = "") -> None:
+    def __init__(
+        self, topic: str, raw: AudioFormat | None = None, *, name: str = "", most_waiting: int = 256
+    ) -> None:
         self.topic = topic
         self.messages = self.undecoded = self.dropped = 0
-        self._raw, self._told, self._name = raw, None, name or topic
+        self._raw, self._name, self._most_waiting = raw, name or topic, most_waiting
+        self._told: AudioFormat | None = None
         self._waiting: collections.deque[_Message] = collections.deque()
         self._first_waiting_ns: int | None = None
         self._trouble = ""
@@ -155,17 +168,32 @@ class ForeignSound:
             return []
         return self._waited()
 
-    def feed(self, message: Any, arrival_ns: int, sequence: int = 0) -> list[HeardChunk]:
-        """A message, when it came, and its publisher's number for it (0: unknown)."""
+    def assume(self, raw: AudioFormat) -> list[HeardChunk]:
+        """What messages hold that nobody described, and those that waited."""
+        self._raw = raw
+        return self._waited() if self._told is None else []
+
+    @property
+    def waits(self) -> bool:
+        """For somebody to say what messages hold."""
+        return bool(self._waiting)
+
+    def feed(self, message: Any, arrival_ns: int, sequence: int = 0, of: Any = None) -> list[HeardChunk]:
+        """A message, when it came, and its publisher's number for it (0: unknown); ``of`` comes back with its chunk."""
         self.messages += 1
         try:
-            read = self._read(message, arrival_ns, sequence)
+            read = dataclasses.replace(self._read(message, arrival_ns, sequence), of=of)
         except (AudioFormatError, AttributeError, TypeError, ValueError) as error:
             return self._refused(error)
         if read.form is None and self._told is None and self._raw is None:
             self._wait(read)
             return []
         return self._hear(read)
+
+    def refuse(self, why: str) -> list[HeardChunk]:
+        """A message that could not even be read; it is missing."""
+        self.messages += 1
+        return self._refused(AudioFormatError(why))
 
     def flush(self) -> list[HeardChunk]:
         """What is held back, when no more will come."""
@@ -203,7 +231,9 @@ class ForeignSound:
     def _read(self, message: Any, arrival_ns: int, sequence: int) -> _Message:
         layout = layout_of(message)
         if layout == Layout.RAW:
-            form = audio_format(message.format, message.sample_rate, message.number_of_channels, what=self.topic)
+            form = audio_format(
+                message.format, message.sample_rate, message.number_of_channels, what=self.topic
+            )
             return _Message(_ns(message.timestamp), "", bytes(message.data), form, arrival_ns, sequence)
         stamp_ns, frame_id = 0, ""
         if layout in (Layout.STAMPED, Layout.AUDIO_STAMPED):
@@ -223,7 +253,7 @@ class ForeignSound:
         if self._first_waiting_ns is None:
             self._first_waiting_ns = read.arrival_ns
         self._waiting.append(read)
-        if len(self._waiting) > _MOST_WAITING:
+        if len(self._waiting) > self._most_waiting:
             self._waiting.popleft()
             self.dropped += 1
 
@@ -243,7 +273,7 @@ class ForeignSound:
         self._trouble = ""
         if piece is None:
             return before
-        return before + self._count(read, piece)
+        return before + self._count(dataclasses.replace(read, form=form), piece)
 
     def _begin(self, form: AudioFormat) -> list[HeardChunk]:
         """Another format is another stream."""
@@ -257,11 +287,12 @@ class ForeignSound:
     def _decode(self, data: bytes, form: AudioFormat) -> Piece | None:
         if not data:
             return None
-        if self._decoder is not None:
-            return self._decoder.feed(data)
-        if is_whole_file(data):
-            return WholeFiles().feed(data)
-        return Piece(decode_pcm(data, form), form.sample_rate)
+        return self._decoder.feed(data) if self._decoder is not None else _decoded_alone(data, form)
+
+    def samples(self, message: Any, form: AudioFormat) -> NDArray[np.float32]:
+        """Of a message that was fed before, by the format that its chunk named: [frames, channels]."""
+        piece = _decoded_alone(self._read(message, 0, 0).data, form)
+        return piece.samples if piece is not None else np.zeros((0, form.channels), np.float32)
 
     def _count(self, read: _Message, piece: Piece) -> list[HeardChunk]:
         by_arrival, frames = read.stamp_ns == 0, len(piece.samples)
@@ -297,6 +328,8 @@ class ForeignSound:
                 first_sample=p.first_sample,
                 sample_rate=p.sound[1].sample_rate,
                 samples=p.sound[1].samples,
+                of=p.sound[0].of,
+                form=p.sound[0].form if self._decoder is None else None,
             )
             for p in placed
         ]
@@ -308,6 +341,12 @@ class ForeignSound:
         return []
 
 
+def _decoded_alone(data: bytes, form: AudioFormat) -> Piece | None:
+    if is_whole_file(data):
+        return WholeFiles().feed(data)
+    return Piece(decode_pcm(data, form), form.sample_rate)
+
+
 def _ns(stamp: Any) -> int:
     return int(stamp.sec) * NS_PER_S + int(stamp.nanosec)
 
@@ -316,8 +355,21 @@ def _array_of(data: Any, topic: str) -> tuple[bytes, str]:
     """The bytes of the one array of the newer AudioData that is filled, and their coding."""
     filled = [name for name in _ARRAYS if len(getattr(data, name))]
     if len(filled) > 1:
-        raise AudioFormatError(f"{topic}: both {' and '.join(filled)} are filled; the driver must fill one of them")
+        raise AudioFormatError(
+            f"{topic}: both {' and '.join(filled)} are filled; the driver must fill one of them"
+        )
     if not filled:
         return b"", "S16LE"
     kind, coding = _ARRAYS[filled[0]]
     return np.asarray(getattr(data, filled[0])).astype(f"<{kind}", copy=False).tobytes(), coding
+
+
+def raw_formats(sound: Mapping[str, Any]) -> dict[str, AudioFormat]:
+    """A robot file's ``sound``: what messages of each device hold that do not say it. Raises AudioFormatError."""
+    return {
+        device: audio_format(
+            entry.raw.coding, entry.raw.sample_rate, entry.raw.channels, what=f"sound.{device}.raw"
+        )
+        for device, entry in sound.items()
+        if entry.raw is not None
+    }

@@ -18,6 +18,7 @@ from foley_perception.audit.stamps import StampAudit
 from foley_perception.audit.times import RESTAMPED, SENSORS, TimeAudit
 from foley_perception.recording import cdr, definitions
 from foley_perception.recording.bag import BagMessage, BagTopic
+from foley_perception.recording.foreign_sound import ForeignSounds, head_of
 
 _ONCE = (TF_STATIC, ROBOT_DESCRIPTION)  # told at the start of a run
 _ONCE_NAMES = tuple(topic.name.rsplit("/", 1)[-1] for topic in _ONCE)
@@ -122,6 +123,9 @@ class RecordingAudit:
         self._stamp_at: dict[str, tuple[int, bool] | None] = {}
         self._stamps: dict[str, StampAudit] = {}
         self._sounds: dict[str, SoundAudit] = {}
+        self._foreign = ForeignSounds()
+        self._heard: set[str] = set()  # foreign topics of which something was decoded
+        self._others: set[str] = set()  # topics that are not foreign
         self._once: dict[str, list[int]] = {}  # arrivals of what is told once
         self._first_ns: int | None = None
 
@@ -133,6 +137,12 @@ class RecordingAudit:
             self._stamps[name] = StampAudit()
         if message_type == MICROPHONE.type:
             self._sounds[name] = SoundAudit()
+        if self._foreign.add_topic(name, message_type, definition):
+            if self._foreign.is_sound(name):
+                self._stamps[name], self._sounds[name] = StampAudit(), SoundAudit()
+                self._stamp_at[name] = (4, False)  # of the AudioChunks that are made of it
+        else:
+            self._others.add(name)
 
     def knows(self, name: str) -> bool:
         return name in self._stamp_at
@@ -152,6 +162,12 @@ class RecordingAudit:
             told = self._once.setdefault(topic, [])
             if len(told) < _MANY:
                 told.append(arrival_ns)
+        if topic not in self._others:
+            for name, chunk in self._foreign.add(topic, data, arrival_ns):
+                self._heard.add(name)
+                self._stamps[name].add(chunk.time_ns, arrival_ns)
+                self._sounds[name].add(head_of(chunk), chunk.samples, arrival_ns)
+            return
         stamps = self._stamps.get(topic)
         if stamps is None:
             return
@@ -189,6 +205,7 @@ class RecordingAudit:
         # Of two microphones on one topic, stamps say nothing.
         mixed = {name for name, sound in self._sounds.items() if sound.chunks.interleaved}
         found = [f for f in times.findings(start) if f.topic not in mixed]
+        found += self._foreign_findings(roles)
         found += self._restarts(times, roles, start)
         two_runs = any(f.rule == "two_runs" for f in found)
         for name, sound in sorted(self._sounds.items()):
@@ -218,6 +235,12 @@ class RecordingAudit:
             if name in roles and roles[name].reader in _PLANS and times.arrival_stamps(stamps)
         }
         return Verdict(tuple(found), times.clock, unstamped, wild, further, by_arrival)
+
+    def _foreign_findings(self, roles: Mapping[str, Topic]) -> Iterator[Finding]:
+        for name, why in self._foreign.troubles().items():
+            if name in roles:
+                severity = Severity.PROBLEM if name in self._heard else Severity.ERROR
+                yield Finding("sound_foreign", severity, name, why)
 
     def _restarts(
         self, times: TimeAudit, roles: Mapping[str, Topic], start_ns: int | None

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common import topics
+from foley_common.audio_formats import AudioFormat
 from foley_common.topics import MAIN_ARM, Topic
 from foley_perception.audit.recording import RecordingAudit
 from foley_perception.episodes.decode import Decoder
@@ -30,9 +31,10 @@ from foley_perception.episodes.names import resolve
 from foley_perception.episodes.notes import Contacts, Hands, Note, Plan, Plans, Stamped, Transforms, note_of
 from foley_perception.episodes.sound import SoundOutline, Stream
 from foley_perception.episodes.tracks import EpisodeError
-from foley_perception.recording.bag import Bag, BagMessage
+from foley_perception.recording.bag import BagMessage
 from foley_perception.recording.bag_name import bag_name
 from foley_perception.recording.errors import BagError
+from foley_perception.recording.heard_bag import HeardBag
 
 Messages = dict[str, list[BagMessage]]
 _STREAMS: tuple[str, ...] = ("audio", "image", "depth", "pose", "joints", "wrench", "keypoints")
@@ -62,6 +64,7 @@ class Outline:
     Args:
         name: what a recording is called whose metadata do not say it.
         keep: keep every message as well, to read the whole of it.
+        raw: by microphone, what messages of other packages hold that do not say it (robot.yaml's `sound`).
 
     Raises:
         EpisodeError: not a bag, or a topic of a main device is ambiguous or has a wrong type.
@@ -75,6 +78,7 @@ class Outline:
         mapping: Mapping[str, str] | None = None,
         name: str = "",
         keep: bool = False,
+        raw: Mapping[str, AudioFormat] | None = None,
     ) -> None:
         self.path = path
         self.counts: collections.Counter[str] = collections.Counter()  # messages by topic
@@ -82,7 +86,7 @@ class Outline:
         audit = RecordingAudit()
         start, end = 2**63 - 1, 0
         try:
-            self.bag = Bag(path)
+            self.bag = HeardBag(path, raw=raw, mapping=mapping)
             self._begin_notes()
             for message in self.bag.messages():
                 audit.add_message(self.bag.topics, message)
