@@ -118,16 +118,9 @@ class Entities:
     def adapt(self) -> list[str]:
         """Fit subscriptions to publishers that offer less, or send sound of another type, in the executor's thread; the
         topics subscribed anew."""
-        changed = []
+        changed = self._follow_sound()
         for subscription, listening in list(self._listening.items()):
             name = subscription.topic_name
-            if listening.audio is not None and listening.audio.look():
-                # First without the old type: a participant has one type for a topic.
-                self.unsubscribe(subscription)
-                subscription = listening.make(subscription.qos_profile)
-                self._listening[subscription] = listening
-                listening.replaced(subscription)
-                changed.append(name)
             offered = [p.qos_profile for p in self._node.get_publishers_info_by_topic(name)]
             if not offered:
                 continue
@@ -143,6 +136,18 @@ class Entities:
                 changed.append(name)
             changed += [name] if self._hear_beside(subscription, listening, others) else []
         return changed
+
+    def _follow_sound(self) -> list[str]:
+        """Subscribe anew to microphones whose topics have another type now."""
+        found = [(s, how) for s, how in self._listening.items() if how.audio is not None and how.audio.look()]
+        # First without the old type, all of them: a process has one type for a topic.
+        for subscription, _ in found:
+            self.unsubscribe(subscription)
+        for subscription, listening in found:
+            made = listening.make(listening.wanted)
+            self._listening[made] = listening
+            listening.replaced(made)
+        return [how.audio.name for _, how in found if how.audio is not None]
 
     def _hear_beside(
         self, subscription: Subscription, listening: _Listening, others: list[QoSProfile]

@@ -93,7 +93,7 @@ class ForeignAudio:
     ) -> None:
         self._node, self._callback, self._raw = node, callback, raw
         self._listen, self._unlisten = listen, unlisten
-        self._name = topic.name
+        self.name = topic.name
         self._topic = node.resolve_topic_name(topic.name)
         self._system_time = not node.get_parameter("use_sim_time").value
         self.type, self.message_class = OURS, topics.message_class(OURS)
@@ -117,16 +117,16 @@ class ForeignAudio:
                 usable[kind] = self.message_class if self.type == OURS else topics.message_class(OURS)
             elif kind in TYPES:
                 try:
-                    usable[kind] = _class_of(kind, publisher)
+                    usable[kind] = class_of(kind, publisher)
                 except (ImportError, AttributeError, ValueError) as error:
-                    self._troubles.append(f"{self._name}: {error}")
+                    self._troubles.append(f"{self.name}: {error}")
         if not usable:
             self._follow_info()
             return False
         wanted = self.type if self.type in usable else min(usable, key=lambda kind: kind != OURS)
         if len(usable) > 1:
             self._troubles.append(
-                f"{self._name}: is published as {' and as '.join(sorted(usable))}; {wanted} is heard: give the other "
+                f"{self.name}: is published as {' and as '.join(sorted(usable))}; {wanted} is heard: give the other "
                 "one a topic of its own"
             )
         changed = wanted != self.type
@@ -208,7 +208,7 @@ def _message(chunk: HeardChunk) -> AudioChunk:
     )
 
 
-def _class_of(kind: str, publisher: Any) -> type[Any]:
+def class_of(kind: str, publisher: Any) -> type[Any]:
     """The class of a foreign type, when it is the publisher's.
 
     Raises:

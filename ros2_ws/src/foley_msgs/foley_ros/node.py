@@ -310,7 +310,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
 
     def _look_around(self) -> None:
         for topic in self.entities.adapt():
-            self.get_logger().info(f"{topic}: subscribed with the QoS that its publishers offer")
+            self.get_logger().info(f"{topic}: subscribed anew, as its publishers offer it")
         found = self.entities.incompatible()
         for sentence in found:
             if sentence not in self._incompatible:
