@@ -64,7 +64,11 @@ def main() -> None:
             return message
 
         sending.append(
-            (node.create_publisher(AudioStamped, "stamped/mic/audio", qos_profile_sensor_data), stamped, FRAMES)
+            (
+                node.create_publisher(AudioStamped, "stamped/mic/audio", qos_profile_sensor_data),
+                stamped,
+                FRAMES,
+            )
         )
     else:
         from audio_common_msgs.msg import AudioData, AudioDataStamped, AudioInfo

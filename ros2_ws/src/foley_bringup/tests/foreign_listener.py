@@ -1,6 +1,6 @@
 """Hears or records the topics of `foreign_driver`; writes what was heard. Run in the same overlay.
 
-    python foreign_listener.py hear | record OUT name ...
+python foreign_listener.py hear | record OUT name ...
 """
 
 from __future__ import annotations

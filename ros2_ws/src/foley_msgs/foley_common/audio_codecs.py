@@ -114,11 +114,12 @@ class Mp3:
     def __init__(self) -> None:
         self._rest = b""
         self._past: collections.deque[_Frame] = collections.deque(maxlen=64)
+        self._searched = 0  # bytes since the last frame
 
     def feed(self, data: bytes) -> Piece | None:
         frames, self._rest = _mp3_frames(self._rest + data)
-        if not frames and len(self._rest) > 1 << 16:
-            self._rest = b""
+        self._searched = 0 if frames else self._searched + len(data)
+        if self._searched > 1 << 16:
             raise AudioFormatError(
                 "coding mp3: no frame of MPEG layer 3 is found in 64 KiB; name the coding that it is (AudioInfo's "
                 "coding_format, or robot.yaml's `raw`)"
@@ -141,10 +142,7 @@ class Mp3:
         self._past.extend(new)
         samples, rate = _decode(new[0].counting(len(window)) + b"".join(window), "mp3")
         count = sum(frame.samples for frame in new)
-        if len(samples) < count:  # libsndfile leaves out the decoder's delay where the stream begins
-            samples = np.concatenate(
-                [np.zeros((count - len(samples), samples.shape[1]), np.float32), samples]
-            )
+        samples = _filled(samples, count)  # the decoder's delay is left out where the stream begins
         return Piece(samples[-count:], rate, _DECODER_DELAY + _ENCODER_DELAY)
 
 
@@ -202,7 +200,12 @@ class Ogg:
             return None
         samples, rate = _decode(b"".join([*self._head, *self._past, *new]), "ogg")
         # Granules count at 48 kHz in Opus, and soundfile decodes it so.
-        count = min(last - self._granule, len(samples))
+        count = last - self._granule
+        if not self._granule:
+            samples = _filled(samples, count)  # the delay is left out where the stream begins
+        elif new[-1][5] & 4:
+            count -= self._delay  # and once more where it ends
+        count = min(max(count, 0), len(samples))
         self._granule = last
         self._past.extend(new)
         return Piece(samples[len(samples) - count :], rate, self._delay)
@@ -259,6 +262,14 @@ class Flac:
             return None
         samples, rate = _decode(self._head + data, "flac")
         return Piece(samples, rate) if len(samples) else None
+
+
+def _filled(samples: Samples, count: int) -> Samples:
+    """At least so many, with silence before them."""
+    missing = max(count - len(samples), 0)
+    return (
+        np.concatenate([np.zeros((missing, samples.shape[1]), np.float32), samples]) if missing else samples
+    )
 
 
 # ---- libsndfile ----------------------------------------------------------------------------------------------

@@ -144,14 +144,24 @@ class PieceCounter(Generic[Sound]):
         late = min((h.late_ns for h in held), key=abs)
         size = self._ns(self._size())
         whole = round(late / size) if size else 0
-        if not whole or abs(late) < (1 - _WHOLE) * size:  # times have moved by less than a piece: nothing is missing
-            self._offsets.clear()
-        elif 0 < late <= _LONGEST_GAP_NS and abs(late - whole * size) <= _WHOLE * size:
+        apart = max(h.late_ns for h in held) - min(h.late_ns for h in held)
+        if not whole or abs(late) < (1 - _WHOLE) * size or apart > 2 * self._tolerance():
+            return self._rebase()  # times have moved by less than a piece, or scatter too much to tell
+        if 0 < late <= _LONGEST_GAP_NS and abs(late - whole * size) <= _WHOLE * size:
             self._skip(whole * self._size())
             self._guessed.append((held[0].time_ns, whole * self._size()))
         else:
             self._restart()
         return self._let_go()
+
+    def _rebase(self) -> list[Placed[Sound]]:
+        """Nothing is missing: from now on, times are held against those of the newest pieces."""
+        newer = self._held[len(self._held) // 2 :]
+        base = min(self._offsets, key=lambda at: at[1])[1] + min(h.late_ns for h in newer)
+        placed = self._let_go()
+        self._offsets.clear()
+        self._offsets.append((placed[-1].time_ns, base))
+        return placed
 
     def _let_go(self) -> list[Placed[Sound]]:
         held, self._held = self._held, []

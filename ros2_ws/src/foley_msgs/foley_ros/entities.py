@@ -143,7 +143,7 @@ class Entities:
         # First without the old type, all of them: a process has one type for a topic.
         for subscription, _ in found:
             self.unsubscribe(subscription)
-        for subscription, listening in found:
+        for _, listening in found:
             made = listening.make(listening.wanted)
             self._listening[made] = listening
             listening.replaced(made)

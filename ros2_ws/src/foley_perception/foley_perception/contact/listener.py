@@ -84,8 +84,8 @@ class Listener:
         sample_rate: int,
         arrival_ns: int | None = None,
     ) -> list[HeardOnset]:
-        """Take in one chunk; without a stamp (0) it goes by arrival. Another sample rate begins anew; one that is too low
-        for contacts is refused and reported by :meth:`trouble`."""
+        """Take in one chunk; without a stamp (0) it goes by arrival. Another sample rate begins anew; one that is
+        too low for contacts is refused and reported by :meth:`trouble`."""
         self._arrival_ns = time_ns if arrival_ns is None else arrival_ns
         if sample_rate != self.config.sample_rate:
             try:

@@ -38,8 +38,8 @@ from foley_perception.recording.recording import (
 from foley_perception.recording.statistics import TopicReport
 from foley_perception.ros.image_topics import compressed_names, published_form
 from foley_ros import convert, qos
-from foley_ros.node import Health
 from foley_ros.foreign_audio import class_of
+from foley_ros.node import Health
 from foley_ros.polling import UnwatchedGroup
 from foley_ros.topics import message_class
 
