@@ -1,11 +1,11 @@
 """By how much the stamps of each device are late, and messages with their stamps moved back by that.
 
-A latency belongs to a device: `microphone` to its sound, `camera` to its pictures, their calibration and depth, `arm`
-to its poses, its joints and `/tf`. A force sensor is late by itself and has its own (`wrench`). What is planned, made of
-other messages (hands, contacts) or always holds (`/tf_static`) is not late.
+A latency belongs to a device: `microphone` to its sound, `camera` to its pictures, their calibration and depth,
+`arm` to its poses, its joints and `/tf`. A force sensor is late by itself and has its own (`wrench`). What is planned,
+made of other messages (hands, contacts) or always holds (`/tf_static`) is not late.
 
 Live (``foley_ros.entities``) and for recordings (``episodes/outline.py``) stamps are moved by the functions of this
-module, so that both see the same times. A stamp of 0 says that there is none and stays; none is moved to 0 or before it.
+module, so that both see the same times. A stamp of 0 says that there is none and stays; none is moved to 0 or before.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ class Latencies:
                 raise LatencyError(f"latencies: `{key}` is no device; known are {', '.join(KEYS)}")
             if not (math.isfinite(value) and abs(value) <= LONGEST_S):
                 raise LatencyError(
-                    f"latencies: {key} is {value:g} s, must lie in [-{LONGEST_S:g}, {LONGEST_S:g}]; is it in milliseconds?"
+                    f"latencies: {key} is {value:g} s, must lie in [-{LONGEST_S:g}, {LONGEST_S:g}]; "
+                    "is it in milliseconds?"
                 )
 
     @classmethod

@@ -54,6 +54,7 @@ from foley_ros.executor import GuardedExecutor
 from foley_ros.faults import Faults
 from foley_ros.foreign_audio import RawAudioConfig
 from foley_ros.latency import LatencyConfig
+from foley_ros.memory import return_freed_memory
 from foley_ros.worker import Worker
 
 Config = TypeVar("Config")
@@ -204,6 +205,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
 
         with self._beating():
             result = self._guard("configure", configure)
+            return_freed_memory()
         if result != TransitionCallbackReturn.SUCCESS:
             self._quietly(self._free)
         return result

@@ -24,7 +24,7 @@ from foley_perception.recording import cdr, definitions
 from foley_perception.recording.bag import Bag, BagMessage, BagTopic
 from foley_perception.recording.cdr import AudioHead
 from foley_perception.recording.foreign_sound import ForeignSounds, head_of, robot_formats
-from foley_perception.recording.session import recorded_map
+from foley_perception.recording.session import ROBOT_KEY, recorded_map
 
 _COLUMNS = (
     7  # log time, number among those of that time, first sample, stamp, head, place in the file, frames
@@ -140,7 +140,7 @@ class HeardBag(Bag):
         """By topic, what a person says of messages that nobody describes."""
         if not self._sounds.waiting:
             return {}
-        by_device = robot_formats(str(self.session.get("robot", ""))) | self._raw
+        by_device = robot_formats(str(self.session.get(ROBOT_KEY, ""))) | self._raw
         mapped = topic_map.merged(recorded_map(self.session)[0], self._mapping)
         found = {}
         for name in self._sounds.waiting:
