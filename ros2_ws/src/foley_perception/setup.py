@@ -58,6 +58,7 @@ setup(
             "scene = foley_perception.commands.scene",
             "hands = foley_perception.commands.hands",
             "calibrate = foley_perception.commands.calibrate",
+            "robot = foley_perception.commands.robot",
         ],
     },
 )

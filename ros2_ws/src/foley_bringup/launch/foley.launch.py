@@ -17,7 +17,8 @@ ARGUMENTS = {
     "also": ("", "Start these nodes too, separated by commas: hand_tracker, scene_reconstructor."),
     "without": ("", "Start all but these nodes, separated by commas."),
     "checkpoint": ("", "Model folder. Empty: the one that ships."),
-    "namespace": ("", "Put all nodes and topics under this name."),
+    "robot": ("", "The robot's file: its topics, frames, hand, microphones and namespace."),
+    "namespace": ("", "Put all nodes and topics under this name. Empty: that of the robot's file."),
 }
 
 
@@ -31,6 +32,7 @@ def start_nodes(context):
         without=value["without"].split(","),
         checkpoint=value["checkpoint"],
         scene_seed=int(value["scene_seed"]) if value["scene_seed"] else None,
+        robot=value["robot"],
         run_folder=tempfile.mkdtemp(prefix="foley_run_"),
     )
     return [
@@ -38,7 +40,8 @@ def start_nodes(context):
             package=program.package,
             executable=program.executable,
             name=program.name,
-            namespace=value["namespace"],
+            namespace=value["namespace"] or program.namespace,
+            remappings=list(program.remappings.items()),
             parameters=[str(file) for file in program.parameter_files]
             + ([dict(program.parameters)] if program.parameters else []),
             output="screen",

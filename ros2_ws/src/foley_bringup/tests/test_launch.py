@@ -76,6 +76,7 @@ def test_every_argument_is_declared_with_a_description(launch_file: Any) -> None
         "also",
         "without",
         "checkpoint",
+        "robot",
         "namespace",
     }
     assert all(
@@ -99,6 +100,17 @@ def test_it_starts_what_foley_up_starts(launch_file: Any, dummy_system: Any) -> 
         assert node.kwargs["respawn"] is True and node.kwargs["output"] == "screen"
 
 
+def test_a_robots_file(launch_file: Any, tmp_path: Path) -> None:
+    robot = tmp_path / "robot.yaml"
+    robot.write_text("namespace: left\ntopics: {microphone: /audio}\nframes: {fixed: base}\n")
+    nodes = {
+        n.kwargs["name"]: n.kwargs for n in launch_file.start_nodes(values(launch_file, robot=str(robot)))
+    }
+    assert {node["namespace"] for node in nodes.values()} == {"left"}
+    assert nodes["material"]["remappings"] == [("mic/audio", "/audio")]
+    assert {"fixed_frame": "base"} in nodes["hand_mapper"]["parameters"]
+
+
 def test_the_simulated_robot_is_an_argument(launch_file: Any) -> None:
     def names(**given: str) -> list[str]:
         return [node.kwargs["name"] for node in launch_file.start_nodes(values(launch_file, **given))]
@@ -119,7 +131,7 @@ def test_the_real_launch_loads_it() -> None:
     description = PythonLaunchDescriptionSource(str(LAUNCH_FILE)).get_launch_description(
         launch.LaunchContext()
     )
-    assert len(description.get_launch_arguments()) == 8
+    assert len(description.get_launch_arguments()) == 9
     context = launch.LaunchContext()
     for argument in description.get_launch_arguments():
         argument.execute(context)

@@ -9,6 +9,7 @@ HELP = "start the live system: one process per node, kept running, brought up in
 EPILOG = """\
 examples:
   foley up                                      beside the drivers of your camera, microphone and arm
+  foley up --robot robot.yaml                   the same, by the robot's file
   foley up --sim --scene-seed 7                 beside the simulated robot
   foley up --sim --checkpoint out/train/latest  with your own model
   foley up --without recorder synthesizer       less of it
@@ -41,6 +42,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--without", nargs="+", default=[], metavar="NODE", help="start all but these nodes")
     parser.add_argument(
         "--checkpoint", default="", metavar="DIR", help="model folder (default: the one that ships)"
+    )
+    parser.add_argument(
+        "--robot",
+        default="",
+        metavar="FILE",
+        help="the robot's file: its topics, frames, hand, microphones, namespace (foley robot init writes one)",
     )
     parser.add_argument(
         "--namespace", default="", metavar="NS", help="put all nodes and topics under this name"
@@ -78,6 +85,7 @@ def run(args: argparse.Namespace) -> int:
             checkpoint=args.checkpoint,
             scene_seed=args.scene_seed,
             run_folder=run_folder.name,
+            robot=args.robot,
             overrides=[parse_override(text) for text in args.set],
         )
         commands = {program.name: program.command(args.namespace) for program in programs}

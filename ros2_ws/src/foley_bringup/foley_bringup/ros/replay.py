@@ -22,6 +22,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 
 from foley_bringup.contract import DataSetSide, Live, ShownPlan
 from foley_common import topics
+from foley_common.robot_file import Frames
 from foley_common.times import NS_PER_S
 from foley_msgs.msg import ContactEvent, PredictedAudio
 from foley_perception.action.gripper import GripperHand
@@ -31,7 +32,7 @@ from foley_perception.contact_event import Contact
 from foley_perception.dataset.cut import CutConfig, Cutter
 from foley_perception.episodes import read_episode
 from foley_perception.episodes.episode import Episode
-from foley_perception.episodes.frames import USUAL_FRAMES, FrameNames
+from foley_perception.episodes.frames import AS_ROBOT, FrameNames
 from foley_perception.episodes.names import Naming, resolve
 from foley_perception.episodes.planned_path import planned_paths
 from foley_perception.nodes.hand_mapper import HandMapperNode
@@ -117,13 +118,16 @@ def replay(
 
 def replay_bag(
     bag: Path,
-    hand: str,
+    hand: str = "",
     *,
     camera_latency_s: float = 0.0,
     naming: Naming | None = None,
-    frames: FrameNames = USUAL_FRAMES,
+    frames: FrameNames | Frames = AS_ROBOT,
 ) -> tuple[DataSetSide, Live]:
     """What a data set holds of a bag, and what the live nodes' models were shown of it.
+
+    Args:
+        hand: the gripper's hand file; empty: that of the robot's file.
 
     Raises:
         EpisodeError, DatasetError: the bag cannot be read, or lacks what clips need.
@@ -131,8 +135,14 @@ def replay_bag(
     """
     naming = naming or Naming()
     episode = read_episode(
-        bag, namespace=naming.namespace, mapping=naming.mapping, latencies=naming.latencies, frames=frames
+        bag,
+        namespace=naming.namespace,
+        mapping=naming.mapping,
+        latencies=naming.latencies,
+        frames=frames,
+        robot=naming.robot,
     )
+    hand = hand or episode.robot.hand_reference
     cutter = Cutter(episode, CutConfig(hand=hand, frames=frames))
     clips = tuple(cutter.clips())
     data = DataSetSide(
@@ -170,6 +180,11 @@ class _Replay:
         self._listed = -1
         self._live = Live()
 
+    def _heard(self) -> list[Parameter]:
+        """The channel that the data set heard."""
+        sound = self._episode.robot.sound.get(topics.MAIN_MICROPHONE)
+        return [Parameter("channel", value=sound.channel)] if sound is not None else []
+
     def run(self) -> Live:
         frames = self._episode.frame_names
         hand = [
@@ -191,7 +206,7 @@ class _Replay:
                 ReplayedSynthesizer(namespace="foley_replay", parameter_overrides=[*hand, tip, late]), nodes
             )
             self._material = self._start(
-                MaterialNode(namespace="foley_replay", parameter_overrides=[late]), nodes
+                MaterialNode(namespace="foley_replay", parameter_overrides=[*self._heard(), late]), nodes
             )
             self._nodes = (self._mapper, self._synthesizer, self._material)
             self._intercept()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from foley_common.audio_formats import AudioFormat
+from foley_common.foreign_audio import HeardChunk
 from foley_common.times import NS_PER_S
 from foley_common.topics import MICROPHONE, ROBOT_DESCRIPTION, TF_STATIC, Topic
 from foley_perception.audio.clock import stamp_by_arrival
@@ -115,10 +117,19 @@ class RecordingAudit:
 
     Args:
         named: topics that bear other names than the registry's -> those.
+        channels: topics of which another channel than the first is heard -> that.
+        raw: by device, what messages of other packages hold that do not say it.
     """
 
-    def __init__(self, named: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        named: Mapping[str, str] | None = None,
+        channels: Mapping[str, int] | None = None,
+        raw: Mapping[str, AudioFormat] | None = None,
+    ) -> None:
+        self._raw = dict(raw or {})
         self._named = dict(named or {})
+        self._channels = dict(channels or {})
         self._types: dict[str, str] = {}
         self._stamp_at: dict[str, tuple[int, bool] | None] = {}
         self._stamps: dict[str, StampAudit] = {}
@@ -163,10 +174,7 @@ class RecordingAudit:
             if len(told) < _MANY:
                 told.append(arrival_ns)
         if topic not in self._others:
-            for name, chunk in self._foreign.add(topic, data, arrival_ns):
-                self._heard.add(name)
-                self._stamps[name].add(chunk.time_ns, arrival_ns)
-                self._sounds[name].add(head_of(chunk), chunk.samples, arrival_ns)
+            self._hear(self._foreign.add(topic, data, arrival_ns, of=arrival_ns))
             return
         stamps = self._stamps.get(topic)
         if stamps is None:
@@ -178,6 +186,13 @@ class RecordingAudit:
                 stamps.add(stamp, arrival_ns)
         if topic in self._sounds:
             self._sounds[topic].add_message(data, arrival_ns)
+
+    def _hear(self, heard: Iterable[tuple[str, HeardChunk]]) -> None:
+        """Sound of other packages' messages."""
+        for name, chunk in heard:
+            self._heard.add(name)
+            self._stamps[name].add(chunk.time_ns, chunk.of)
+            self._sounds[name].add(head_of(chunk), chunk.samples, chunk.of)
 
     def clock_steps(self) -> dict[str, list[tuple[int, float]]]:
         """Of each topic: stamp [ns] after, and size [s], of each step of its stamps; of all by the main microphone's,
@@ -193,13 +208,24 @@ class RecordingAudit:
         """What was found, the worst first."""
         return [finding.line for finding in self.verdict().findings]
 
-    def verdict(self, roles: Mapping[str, Topic] | None = None) -> Verdict:
+    def verdict(
+        self,
+        roles: Mapping[str, Topic] | None = None,
+        channels: Mapping[str, int] | None = None,
+        raw: Mapping[str, AudioFormat] | None = None,
+    ) -> Verdict:
         """What is wrong, the worst first.
 
         Args:
             roles: topic -> its entry in the registry, of those that are read; without it, by their names alone.
+            channels, raw: beside those that the audit was made with.
         """
         roles = roles_of(self._types, self._named) if roles is None else roles
+        used = self._channels | dict(channels or {})
+        described = self._raw | dict(raw or {})
+        self._hear(
+            self._foreign.finish({n: described[t.device] for n, t in roles.items() if t.device in described})
+        )
         times = TimeAudit(self._stamps, roles)
         start = None if self._first_ns is None else times.clock.stamp_ns(self._first_ns)
         # Of two microphones on one topic, stamps say nothing.
@@ -211,7 +237,7 @@ class RecordingAudit:
         for name, sound in sorted(self._sounds.items()):
             if name in roles:
                 measured = times.measured and times.clock.same
-                heard = sound.findings(name, start, measured=measured)
+                heard = sound.findings(name, start, used=used.get(name, 0), measured=measured)
                 found += [f for f in heard if not (two_runs and f.rule == "sound_step")]
                 # A microphone counts: stamps that only jitter are no step.
                 counted = [at for at, _ in sound.chunks.clock_steps()]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foley_common.metrics_file import write_metrics
-from foley_perception.commands import topic_options
+from foley_perception.commands import frame_options, topic_options
 
 if TYPE_CHECKING:
     from foley_perception.scene.charuco import Board
@@ -36,10 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     eye.add_argument(
         "--camera", choices=("in-hand", "static"), required=True, help="moves with the tool, or stands still"
     )
-    eye.add_argument("--tool-frame", default="tool", help="frame of the tool in tf (default: %(default)s)")
-    eye.add_argument(
-        "--world-frame", default="world", help="frame of the robot's base (default: %(default)s)"
-    )
+    frame_options.add(eye, "tool", "world")
     eye.add_argument(
         "--still",
         type=float,
@@ -111,14 +108,16 @@ def _hand_eye(args: argparse.Namespace, board: Board) -> int:
     from foley_perception.scene.board_views import find_board
     from foley_perception.scene.recorded import read_pictures
 
-    seen = read_pictures(args.bag, topic_options.naming_of(args, [args.bag]))
+    naming = topic_options.naming_of(args, [args.bag])
+    frames = frame_options.named_frames(args, naming, args.bag)
+    seen = read_pictures(args.bag, naming)
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("pictures", total=None)
         views, told = find_board(
             seen,
             board,
-            world_frame=args.world_frame,
-            tool_frame=args.tool_frame,
+            world_frame=frames.world,
+            tool_frame=frames.tool,
             still_m=args.still,
             every=args.every,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
@@ -126,7 +125,7 @@ def _hand_eye(args: argparse.Namespace, board: Board) -> int:
     for problem in told:
         print(f"foley calibrate: {problem}", file=sys.stderr)
     answer = calibrate(views, seen.K, in_hand=args.camera == "in-hand")
-    parent = args.tool_frame if args.camera == "in-hand" else args.world_frame
+    parent = frames.tool if args.camera == "in-hand" else frames.world
     transform = StaticTransform(parent, seen.frame_id, answer.tx_parent_camera)
     args.out.mkdir(parents=True, exist_ok=True)
     transform.write(args.out / "camera.yaml")

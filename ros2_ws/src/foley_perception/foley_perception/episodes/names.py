@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from foley_common import topic_map, topics
 from foley_common.latencies import Latencies
+from foley_common.robot_file import RobotFile
 from foley_common.topics import Topic, TopicError
 from foley_perception.episodes.tracks import EpisodeError
 from foley_perception.recording.bag import Bag
@@ -26,6 +27,7 @@ class Naming:
     namespace: str = ""  # of topics that are not mapped; empty: any
     mapping: topic_map.TopicMap = dataclasses.field(default_factory=dict)  # see foley_common/topic_map.py
     latencies: Latencies | None = None  # None: as the recording's metadata say
+    robot: RobotFile | None = None  # in place of the one that the bag was recorded with
 
     @property
     def identity(self) -> str:
@@ -33,7 +35,7 @@ class Naming:
         entries = sorted(topic_map.entries(self.mapping))
         late = "" if self.latencies is None else f" {sorted(self.latencies.entries())}"
         named = f"{self.namespace.strip('/')} {entries}" if entries or self.namespace.strip("/") else ""
-        return named + late
+        return named + late + (f" {self.robot.content()}" if self.robot is not None else "")
 
 
 def resolve(

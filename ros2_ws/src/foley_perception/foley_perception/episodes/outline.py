@@ -22,10 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common import topics
-from foley_common.audio_formats import AudioFormat
+from foley_common.audio_formats import AudioFormatError
+from foley_common.foreign_audio import raw_formats
 from foley_common.latencies import Latencies
+from foley_common.robot_file import UNKNOWN_ROBOT, RobotFile
 from foley_common.topics import MAIN_ARM, Topic
 from foley_perception.audit.recording import RecordingAudit
+from foley_perception.clips.channels import CHANNEL
 from foley_perception.episodes.decode import Decoder
 from foley_perception.episodes.earlier import Earlier
 from foley_perception.episodes.index import Range, joined
@@ -37,7 +40,7 @@ from foley_perception.recording.bag import BagMessage
 from foley_perception.recording.bag_name import bag_name
 from foley_perception.recording.errors import BagError
 from foley_perception.recording.heard_bag import HeardBag
-from foley_perception.recording.session import recorded_latencies
+from foley_perception.recording.session import latencies_of, recorded_robot
 
 Messages = dict[str, list[BagMessage]]
 _STREAMS: tuple[str, ...] = ("audio", "image", "depth", "pose", "joints", "wrench", "keypoints")
@@ -67,8 +70,8 @@ class Outline:
     Args:
         latencies: by which stamps are moved back; None: those that the bag's metadata tell.
         name: what a recording is called whose metadata do not say it.
+        robot: in place of the file of the robot that the bag was recorded with.
         keep: keep every message as well, to read the whole of it.
-        raw: by microphone, what messages of other packages hold that do not say it (robot.yaml's `sound`).
 
     Raises:
         EpisodeError: not a bag, or a topic of a main device is ambiguous or has a wrong type.
@@ -82,34 +85,45 @@ class Outline:
         mapping: Mapping[str, str] | None = None,
         latencies: Latencies | None = None,
         name: str = "",
+        robot: RobotFile | None = None,
         keep: bool = False,
-        raw: Mapping[str, AudioFormat] | None = None,
     ) -> None:
         self.path = path
+        self.robot = robot or UNKNOWN_ROBOT
+        self._channels: dict[str, int] = {}  # topics of which another channel than the first is heard
         self.counts: collections.Counter[str] = collections.Counter()  # messages by topic
         self._keep = keep
         try:
-            self.bag = HeardBag(path, raw=raw, mapping=mapping)
+            self.bag = HeardBag(
+                path, raw=raw_formats(robot.sound) if robot is not None else None, mapping=mapping
+            )
             self._earlier = Earlier({}, {}, Latencies())
             audit, start, end = self._first()
             self.session = self.bag.session
             self.session["session_id"] = session_id_of(self.session, name or bag_name(path))
             self.problems = tuple(dict.fromkeys(self.bag.problems))  # each reading of the bag adds to its own
+            recorded, told = recorded_robot(self.session)
+            if robot is None and recorded is not None:
+                self.robot = recorded
             self.names, self.left_out = resolve(self.bag, namespace, mapping, heard=self.counts)
-            recorded = recorded_latencies(self.session)
-            self.latencies = recorded[0] if latencies is None else latencies
-            self.left_out += recorded[1] if latencies is None else []
+            self.left_out += told if robot is None else []
+            self._channels = {
+                self.names[microphone]: sound.channel
+                for microphone, sound in self.robot.sound.items()
+                if sound.channel and microphone in self.names
+            }
+            self.latencies = latencies_of(self.robot) if latencies is None else latencies
             if self.latencies:  # whose topics were not known before
                 self._earlier = Earlier(self.bag.topics, self.names, self.latencies)
                 audit, start, end = self._first()
             roles = {self.names[t.role]: t for t in topics.TOPICS if t.role in self.names}
-            self.verdict = audit.verdict(roles)
-            if self.verdict.moves:  # what was noted of times does not hold
+            self.verdict = audit.verdict(roles, self._channels)
+            if self.verdict.moves or self._channels:  # what was noted of times, or of sound, does not hold
                 self._begin_notes()
                 for message in self.bag.messages():
                     if (placed := self.verdict.placed(self._earlier(message))) is not None:
                         self._note(placed, message.log_time)
-        except BagError as error:
+        except (BagError, AudioFormatError) as error:
             raise EpisodeError(str(error)) from error
         self.start_ns = self.verdict.clock.stamp_ns(
             start
@@ -143,7 +157,7 @@ class Outline:
             topic = self.bag.topics[name]
             self._notes[name] = note_of(topic)
             if topic.type == _AUDIO:
-                self._sounds[name] = SoundOutline(name)
+                self._sounds[name] = SoundOutline(name, self._channels.get(name, CHANNEL))
         if (sound := self._sounds.get(name)) is not None:
             sound.feed(message, arrival)
         elif (note := self._notes[name]) is not None:

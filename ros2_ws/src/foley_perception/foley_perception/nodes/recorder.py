@@ -57,6 +57,8 @@ class RecorderNode(FoleyNode[RecorderConfig]):
         self._own_labels: set[bytes] = set()
         self._deadline_ns = 0
         self._polls = 0
+        robot = config.read_robot()
+        self._robot = robot.kept if robot is not None else ""
         self._subscribe(config)
         self._entities = [
             self.create_service(StartRecording, "~/start", self._on_start),
@@ -208,7 +210,7 @@ class RecorderNode(FoleyNode[RecorderConfig]):
         now = self.now_ns()
         try:
             recording, session_id = begin_recording(
-                config, subscriptions, self._latched, request, now, self._mapping
+                config, subscriptions, self._latched, request, now, self._mapping, self._robot
             )
         except BagError as error:
             return refuse(start_error_code(error), str(error))

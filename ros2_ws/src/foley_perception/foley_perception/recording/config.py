@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from foley_common import topic_map, topics
+from foley_common.robot_file import RobotFile
 from foley_perception.recording.recording import TopicSpec
 
 
@@ -30,6 +31,10 @@ class RecorderConfig:
     )
     topic_map: tuple[str, ...] = _field(
         (), "topics that bear other names: `name=topic`, such as `mic/audio=/robot/mic`"
+    )
+    robot_file: str = _field(
+        "",
+        "file of the robot, kept in every bag's metadata; what it says of topics is for `topic_map` to say",
     )
     flush_period_s: float = _field(1.0, "[s] everything older is on disk, whatever happens")
     queue_mb: float = _field(128.0, "[MiB] messages waiting for the disk; beyond it they are dropped")
@@ -68,3 +73,7 @@ class RecorderConfig:
     def mapping(self) -> dict[str, str]:
         """The registry's names -> topics of other names."""
         return topic_map.parse(self.topic_map, "topic_map")
+
+    def read_robot(self) -> RobotFile | None:
+        """The robot's file, where one is named. Raises RobotFileError where it is refused."""
+        return RobotFile.read(self.robot_file) if self.robot_file else None

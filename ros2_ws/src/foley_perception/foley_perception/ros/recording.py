@@ -12,8 +12,8 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
-from foley_common import topic_map
-from foley_common.foreign_audio import INFO_TYPE, info_topics
+from foley_common import topic_map, topics
+from foley_common.foreign_audio import INFO_TYPE, info_topics, raw_formats
 from foley_common.foreign_audio import TYPES as FOREIGN_AUDIO
 from foley_common.topics import CAMERA, CAMERA_COMPRESSED, MICROPHONE, RECORDED_QOS
 from foley_msgs.msg import SegmentLabel, TopicStatistics
@@ -78,11 +78,13 @@ def begin_recording(
     request: Any,
     now_ns: int,
     mapping: topic_map.TopicMap,
+    robot: str = "",
 ) -> tuple[Recording, str]:
     """A recording as StartRecording asks for it, and its session id.
 
     Args:
         mapping: the registry's names -> topics that are recorded for them under other names.
+        robot: text of the robot's file; the request's metadata may hold another one.
 
     Raises:
         BagError: refused; see :func:`start_error_code`.
@@ -108,6 +110,7 @@ def begin_recording(
         tags=list(request.tags),
         extra_yaml=request.metadata_yaml,
         topics=mapping,
+        robot=robot,
     )
     recording = Recording(
         Path(config.output_dir).expanduser().resolve() / name,
@@ -119,9 +122,20 @@ def begin_recording(
         flush_period_s=config.flush_period_s,
         queue_bytes=round(config.queue_mb * 2**20),
         min_free_bytes=round(config.min_free_mb * 2**20),
-        audit=RecordingAudit(topic_map.ours(mapping)),
+        audit=RecordingAudit(
+            topic_map.ours(mapping),
+            heard_channels(config, mapping),
+            raw_formats(robot.sound) if (robot := config.read_robot()) else None,
+        ),
     )
     return recording, session_id
+
+
+def heard_channels(config: RecorderConfig, mapping: topic_map.TopicMap) -> dict[str, int]:
+    """Topics of which another channel than the first is heard -> that, as the robot's file says."""
+    robot = config.read_robot()
+    heard = {topics.topic(role).name: sound.channel for role, sound in (robot.sound if robot else {}).items()}
+    return {mapping[name]: channel for name, channel in heard.items() if name in mapping}
 
 
 def recording_health(recording: Recording, now_ns: int, silent_after_s: float) -> Health:

@@ -141,7 +141,12 @@ def test_foreign_topics(make_bag: MakeBag, tmp_path: Path, capsys: pytest.Captur
         return str(json.loads((tmp_path / out / "manifest.json").read_text())["fingerprint"])
 
     mapped = build(foreign, "foreign_set", "--map", "mic/audio=/robot/mic", "--map", "camera=/wrist/image")
-    assert mapped == build(ours, "our_set")
+    assert mapped == build(ours, "our_set") == build(foreign, "by_file", "--robot", robot)
+    assert call(bag, "check", foreign, "--robot", robot, "--map-file", robot) == 2
+    assert "--map-file and --robot exclude each other" in capsys.readouterr().err
+    robot.write_text("topics: {mic/audio: /robot/mic}\nframes: {tol: tool0}\n")
+    assert call(bag, "info", foreign, "--robot", robot) == 2
+    assert "robot.yaml:2: `frames.tol` is not known; is tool" in capsys.readouterr().err
     assert call(dataset, "build", foreign, "--out", tmp_path / "x", "--map", "mic/audoi=/robot/mic") == 2
     assert "is `mic/audio`" in capsys.readouterr().err
     assert call(bag, "info", foreign, "--map-file", tmp_path / "none.yaml") == 2
