@@ -53,6 +53,7 @@ from foley_ros.convert import ConversionError
 from foley_ros.entities import Entities
 from foley_ros.executor import GuardedExecutor
 from foley_ros.faults import Faults
+from foley_ros.foreign_audio import RawAudioConfig
 from foley_ros.latency import LatencyConfig
 from foley_ros.memory import return_freed_memory
 from foley_ros.worker import Worker
@@ -91,6 +92,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
         super().__init__(name, **kwargs)
         self._config_type = config_type
         params.declare(self, LatencyConfig)
+        params.declare(self, RawAudioConfig)
         params.declare(self, config_type)
         self.config: Config | None = None
         self.entities = Entities(self, self.failed)
@@ -197,6 +199,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         def configure() -> None:
             self.entities.latencies = Latencies.parse(params.read(self, LatencyConfig).latencies)
+            self.entities.raw_audio = params.read(self, RawAudioConfig).formats()
             config = params.read(self, self._config_type)
             self._unknown_parameters = params.unknown(self)
             for sentence in self._unknown_parameters:
@@ -278,7 +281,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
             self.get_logger().warning(f"while releasing: {error}")
 
     def _on_set_parameters(self, changed: list[Parameter]) -> SetParametersResult:
-        configs: tuple[Any, ...] = (LatencyConfig, self._config_type)
+        configs: tuple[Any, ...] = (LatencyConfig, RawAudioConfig, self._config_type)
         own = {field.name for config in configs for field in dataclasses.fields(config)}
         names = sorted(own & {parameter.name for parameter in changed})
         if names and self.config is not None:
@@ -313,7 +316,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
 
     def _look_around(self) -> None:
         for topic in self.entities.adapt():
-            self.get_logger().info(f"{topic}: subscribed with the QoS that its publishers offer")
+            self.get_logger().info(f"{topic}: subscribed anew, as its publishers offer it")
         found = self.entities.incompatible()
         for sentence in found:
             if sentence not in self._incompatible:

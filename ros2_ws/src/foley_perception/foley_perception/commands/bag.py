@@ -106,6 +106,7 @@ def _print(
 
 
 def _check(args: argparse.Namespace) -> int:
+    from foley_common.foreign_audio import raw_formats
     from foley_common.robot_file import USUAL_HAND
     from foley_perception.action.gripper import GripperHand
     from foley_perception.audit.bag import of_bag
@@ -116,13 +117,16 @@ def _check(args: argparse.Namespace) -> int:
     from foley_perception.episodes import EpisodeError, read_episode
     from foley_perception.episodes.planned_path import plan_findings
     from foley_perception.recording.inspect import inspect_bag
+    from foley_perception.recording.session import recorded_robot
 
     naming = topic_options.naming_of(args, [Path(args.path)])
     named: dict[str, Any] = {"namespace": naming.namespace, "mapping": naming.mapping}
     audit, clocks = RecordingAudit(), []
     report = inspect_bag(args.path, check_index=True, audit=audit, **named)
     types = {topic.topic: topic.type for topic in report.topics}
-    verdict = audit.verdict(roles_of(types, report.named, naming.namespace))
+    robot = naming.robot or recorded_robot(report.session)[0]
+    raw = raw_formats(robot.sound) if robot is not None else None
+    verdict = audit.verdict(roles_of(types, report.named, naming.namespace), raw=raw)
     found = of_bag(report, verdict)
     told = [finding.text for finding in found]
     try:

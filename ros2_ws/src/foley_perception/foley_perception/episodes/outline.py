@@ -22,6 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common import topics
+from foley_common.audio_formats import AudioFormatError
+from foley_common.foreign_audio import raw_formats
 from foley_common.latencies import Latencies
 from foley_common.robot_file import UNKNOWN_ROBOT, RobotFile
 from foley_common.topics import MAIN_ARM, Topic
@@ -40,9 +42,10 @@ from foley_perception.episodes.notes import Contacts, Hands, Note, Plan, Plans, 
 from foley_perception.episodes.sound import SoundOutline, Stream
 from foley_perception.episodes.tracks import EpisodeError
 from foley_perception.recording import cdr
-from foley_perception.recording.bag import Bag, BagMessage
+from foley_perception.recording.bag import BagMessage
 from foley_perception.recording.bag_name import bag_name
 from foley_perception.recording.errors import BagError
+from foley_perception.recording.heard_bag import HeardBag
 from foley_perception.recording.session import latencies_of, recorded_robot
 
 Messages = dict[str, list[BagMessage]]
@@ -99,7 +102,9 @@ class Outline:
         self.counts: collections.Counter[str] = collections.Counter()  # messages by topic
         self._keep = keep
         try:
-            self.bag = Bag(path)
+            self.bag = HeardBag(
+                path, raw=raw_formats(robot.sound) if robot is not None else None, mapping=mapping
+            )
             self._earlier = Earlier({}, {}, Latencies())
             audit, start, end = self._first()
             self.session = self.bag.session
@@ -126,7 +131,7 @@ class Outline:
                 for message in self.bag.messages():
                     if (placed := self.verdict.placed(self._earlier(message))) is not None:
                         self._note(placed, message.log_time)
-        except BagError as error:
+        except (BagError, AudioFormatError) as error:
             raise EpisodeError(str(error)) from error
         self.start_ns = self.verdict.clock.stamp_ns(
             start

@@ -180,11 +180,14 @@ class RecorderNode(FoleyNode[RecorderConfig]):
             self._ended = self._finish()
         if self._polls % ADAPT_EVERY == 1:
             if self._recording is None:
-                self._follow_images(subscriptions)
+                self._follow_types(subscriptions)
             for topic in subscriptions.adapt():
-                self.get_logger().info(f"{topic}: subscribed with the QoS that its publishers offer")
+                self.get_logger().info(f"{topic}: subscribed anew, as its publishers offer it")
 
-    def _follow_images(self, subscriptions: RawSubscriptions) -> None:
+    def _follow_types(self, subscriptions: RawSubscriptions) -> None:
+        """Record sensors in the form in which they are published."""
+        for what in subscriptions.follow_sound():
+            self.get_logger().info(what)
         for topic in subscriptions.follow_images():
             self.get_logger().info(f"{topic} is recorded: this is the form in which its images are published")
 
@@ -202,7 +205,7 @@ class RecorderNode(FoleyNode[RecorderConfig]):
             return refuse(response.ERROR_NOT_ACTIVE, "the recorder is not active; activate it first")
         if self._recording is not None:
             return refuse(response.ERROR_ALREADY_RECORDING, f"already recording {self._recording.path}")
-        self._follow_images(subscriptions)
+        self._follow_types(subscriptions)
         subscriptions.poll()  # what came before the start is no part of it, but for what is latched
         now = self.now_ns()
         try:

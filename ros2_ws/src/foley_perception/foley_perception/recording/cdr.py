@@ -199,6 +199,34 @@ def read_audio_samples(data: Buffer, head: AudioHead) -> NDArray[np.float32]:
     return flat.reshape(-1, max(head.channels, 1)).astype(np.float32, copy=False)
 
 
+def write_audio(
+    head: AudioHead,
+    samples: NDArray[np.float32],  # [frames, channels]
+) -> bytes:
+    """foley_msgs/msg/AudioChunk; ``size`` and ``offset`` of the head are told by the samples."""
+    out = bytearray(b"\0\1\0\0")
+
+    def put(code: str, size: int, *values: float) -> None:
+        out.extend(bytes(-(len(out) - 4) % size))
+        out.extend(struct.pack(f"<{code}", *values))
+
+    def string(text: str) -> None:
+        raw = text.encode() + b"\0"
+        put("I", 4, len(raw))
+        out.extend(raw)
+
+    put("iI", 4, *divmod(head.header.time_ns, NS_PER_S))
+    string(head.header.frame_id)
+    string(head.stream_id)
+    put("Q", 8, head.first_sample)
+    put("I", 4, head.sample_rate)
+    put("BB", 1, head.channels, head.stamp_source)
+    put("d", 8, head.stamp_uncertainty)
+    put("I", 4, samples.size)
+    out.extend(np.ascontiguousarray(samples, "<f4").tobytes())
+    return bytes(out)
+
+
 def read_header(data: Buffer) -> Header:
     """The std_msgs/Header that a message begins with."""
     return _Cursor(data).header()

@@ -13,7 +13,9 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
 from foley_common import topic_map, topics
-from foley_common.topics import CAMERA, CAMERA_COMPRESSED, RECORDED_QOS
+from foley_common.foreign_audio import INFO_TYPE, info_topics, raw_formats
+from foley_common.foreign_audio import TYPES as FOREIGN_AUDIO
+from foley_common.topics import CAMERA, CAMERA_COMPRESSED, MICROPHONE, RECORDED_QOS
 from foley_msgs.msg import SegmentLabel, TopicStatistics
 from foley_msgs.srv import StartRecording
 from foley_perception.audit.recording import RecordingAudit
@@ -36,6 +38,7 @@ from foley_perception.recording.recording import (
 from foley_perception.recording.statistics import TopicReport
 from foley_perception.ros.image_topics import compressed_names, published_form
 from foley_ros import convert, qos
+from foley_ros.foreign_audio import class_of
 from foley_ros.node import Health
 from foley_ros.polling import UnwatchedGroup
 from foley_ros.topics import message_class
@@ -119,7 +122,11 @@ def begin_recording(
         flush_period_s=config.flush_period_s,
         queue_bytes=round(config.queue_mb * 2**20),
         min_free_bytes=round(config.min_free_mb * 2**20),
-        audit=RecordingAudit(topic_map.ours(mapping), heard_channels(config, mapping)),
+        audit=RecordingAudit(
+            topic_map.ours(mapping),
+            heard_channels(config, mapping),
+            raw_formats(robot.sound) if (robot := config.read_robot()) else None,
+        ),
     )
     return recording, session_id
 
@@ -258,6 +265,47 @@ class RawSubscriptions:
                 self._subscribe(wanted, _PROFILES[taken.profile])
             new.append(wanted)
         return new
+
+    def follow_sound(self) -> list[str]:
+        """Take a microphone's topic as the type that it has, and the AudioInfo beside it. Not during a recording.
+
+        Returns:
+            What is new, in words.
+        """
+        new = []
+        for topic, spec in [(t, s) for t, s in self._configured.items() if s.type == MICROPHONE.type]:
+            publishers = {p.topic_type: p for p in self._node.get_publishers_info_by_topic(topic)}
+            known = [kind for kind in (MICROPHONE.type, *FOREIGN_AUDIO) if kind in publishers]
+            if not known:
+                continue
+            kind = known[0]
+            if kind != self.specs[topic].type:
+                try:
+                    found = class_of(kind, publishers[kind])
+                except (ImportError, AttributeError, ValueError) as error:
+                    if self.unavailable.get(topic) != str(error):
+                        new.append(f"{topic} {error}")
+                    self.unavailable[topic] = str(error)
+                    continue
+                self.unavailable.pop(topic, None)
+                self._node.destroy_subscription(self._subscriptions.pop(topic))
+                self._classes[topic] = found
+                self.specs[topic] = dataclasses.replace(spec, type=kind)
+                self._subscribe(topic, _PROFILES[spec.profile])
+                new.append(f"{topic} is recorded as {kind}")
+            new += self._follow_info(topic) if kind in FOREIGN_AUDIO else []
+        return new
+
+    def _follow_info(self, topic: str) -> list[str]:
+        for name in info_topics(topic):
+            kinds = {p.topic_type for p in self._node.get_publishers_info_by_topic(name)}
+            if name in self.specs or INFO_TYPE not in kinds:
+                continue
+            self._classes[name] = message_class(INFO_TYPE)
+            self.specs[name] = TopicSpec(name, INFO_TYPE, "latched")
+            self._subscribe(name, _PROFILES["latched"])
+            return [f"{name} is recorded: it says what {topic} holds"]
+        return []
 
     def _subscribe(self, topic: str, profile: QoSProfile) -> None:
         self._subscriptions[topic] = self._node.create_subscription(

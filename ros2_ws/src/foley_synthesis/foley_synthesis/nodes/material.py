@@ -37,6 +37,7 @@ Message = TypeVar("Message")
 Value = TypeVar("Value")
 POLL_PERIOD_S = 0.02
 SILENT_S = 2.0
+LOWEST_HZ = 8000  # of sound that tells materials
 
 
 class MaterialNode(FoleyNode[MaterialConfig]):
@@ -121,6 +122,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
                 "sample_rate": message.sample_rate,
             }
             self._audit.add(samples, time_ns=stamp_ns, arrival_ns=arrival_ns, **about)
+            self._hear_at(int(message.sample_rate))
             stamp_ns = stamp_ns or stamp_by_arrival(arrival_ns, len(samples), self._ring.sample_rate)
             self._ring.append(one_channel(samples, self._channel), time_ns=stamp_ns, **about)
         except ValueError as error:
@@ -128,6 +130,17 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             return
         self.faults.clear(topics.MICROPHONE.name)
         self._audio_ns = self.now_ns()
+
+    def _hear_at(self, sample_rate: int) -> None:
+        """Models resample what they hear; the ring holds one rate. Raises ValueError."""
+        if sample_rate == self._ring.sample_rate:
+            return
+        if sample_rate < LOWEST_HZ:
+            raise ValueError(
+                f"sample_rate is {sample_rate} Hz, materials need at least {LOWEST_HZ} Hz: set the microphone to more"
+            )
+        self._ring = AudioRing(sample_rate)
+        self._queue.ring = self._ring
 
     def _on_contact(self, message: ContactEvent) -> None:
         contact = self._read("contacts", convert.contact_of, message)

@@ -279,12 +279,19 @@ def test_sight_that_cannot_be_used_is_diagnosed(
     assert not ears.estimates and node._core.objects == []
 
 
-def test_other_sample_rate_is_diagnosed_and_recovers(ears: Ears, node: Any) -> None:
-    ears.touch("c1", ears.world.ping()[:44_100], rate=44_100, object_id="mug")
-    ears.until(lambda: any("44100" in d and "48000" in d for d in ears.diagnoses), "diagnosis")
+def test_sound_of_other_rates_is_heard(ears: Ears, node: Any) -> None:
+    ears.touch("c1", ears.world.ping()[::3], rate=16_000, object_id="mug")
+    ears.until(lambda: any(e.contact_id == "c1" for e in ears.estimates), "an estimate at 16 kHz")
+    ears.touch("c2", object_id="mug")
+    ears.until(lambda: any(e.contact_id == "c2" for e in ears.estimates), "an estimate at 48 kHz")
+
+
+def test_sample_rate_that_is_too_low_is_diagnosed_and_recovers(ears: Ears, node: Any) -> None:
+    ears.touch("c1", ears.world.ping()[::12], rate=4_000, object_id="mug")
+    ears.until(lambda: any("4000" in d and "8000" in d for d in ears.diagnoses), "diagnosis")
     assert not ears.estimates
     ears.touch("c2", object_id="mug")
-    ears.until(lambda: ears.estimates, "estimates at the right rate")
+    ears.until(lambda: ears.estimates, "estimates at a usual rate")
 
 
 def test_microphone_unplugged_is_diagnosed(ears: Ears, node: Any) -> None:
