@@ -167,9 +167,13 @@ class FoleyNode(LifecycleNode, Generic[Config]):
     def dropped_jobs(self) -> int:
         return self._worker.dropped if self._worker is not None else 0
 
-    def report(self, source: str, what: str) -> None:
-        """A fault of one of the node's sources; logged when it is new, and in /diagnostics while it stands."""
-        self.faults.report(source, what, self.now_ns())
+    def report(self, source: str, what: str, *, serious: bool = False) -> None:
+        """A fault of one of the node's sources; logged when it is new, and in /diagnostics while it stands.
+
+        Args:
+            serious: the node's line in /diagnostics is then an error.
+        """
+        self.faults.report(source, what, self.now_ns(), serious=serious)
 
     def failed(self, source: str, error: Exception) -> None:
         """A message or request that could not be taken, or whose callback failed: told and counted, never the end."""
@@ -334,6 +338,8 @@ class FoleyNode(LifecycleNode, Generic[Config]):
                 health = self.health()
             except Exception as error:  # noqa: BLE001
                 health = Health.error(f"health check failed: {error}")
+            if self.faults.serious(self.now_ns()):
+                health = dataclasses.replace(health, level=max(health.level, DiagnosticStatus.ERROR))
         if self._active and not self._failure:
             standing = (f for f in self.faults.standing(self.now_ns()) if f not in health.message)
             if odd := [*self._unknown_parameters, *self._incompatible, *standing]:

@@ -29,6 +29,7 @@ from foley_ros.node import FoleyNode, Health, run
 from foley_ros.polling import Poller
 
 TICK_S = 0.02
+POSES_AT_ONCE = 100  # are decoded in passing, so that a decision finds them done
 
 
 class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
@@ -93,6 +94,7 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
             arrival_ns=arrival_ns,
         ):
             self._detector.add_onset(onset)
+        self._scene.tips.settle(least=POSES_AT_ONCE)
         self._decide()
 
     def _take_plan(self, data: bytes) -> None:

@@ -63,7 +63,8 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         self._source = ""  # topic that the newest pose was of
 
     def setup(self, config: HandMapperConfig) -> None:
-        self._tf = TransformListener(self.entities)
+        poller = Poller(self.entities, POLL_S, after=self._poll)
+        self._tf = TransformListener(self, poller)
         self._mapper = HandMapper(config, self._tf.buffer)
         self._pace = Pace(config.pose_rate_hz or config.rate_hz)  # of its own poses
         self._pose_seen_ns = None
@@ -76,7 +77,6 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         self._planned = self.entities.publish(topics.HAND_PLAN)
         self._planned_tool = self.entities.publish(topics.TOOL_PLAN)
         self.entities.subscribe(topics.ROBOT_DESCRIPTION, self._on_robot)
-        poller = Poller(self.entities, POLL_S, after=self._tf.poll)
         poller.subscribe(topics.JOINT_STATES, self._on_joints, raw=True)
         poller.subscribe(topics.EE_POSE, self._on_pose, raw=True)
         self._in_tf = ToolInTf(
@@ -99,6 +99,9 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         self._waiting = None
         self._robot_problem = ""
         self._stop_own_pose()
+
+    def _poll(self) -> None:
+        self._tf.poll()
 
     # ---- measured ------------------------------------------------------------------------------------------
     def _on_pose(self, data: bytes) -> None:

@@ -17,10 +17,12 @@ from foley_common.times import NS_PER_S
 from foley_msgs.msg import HandTrajectory
 from foley_msgs.msg import ToolTrajectory as ToolTrajectoryMessage
 from foley_perception.action.mapper import HandMapper
+from foley_perception.action.tip_history import ToldPoses
 from foley_perception.action.trajectory import ToolTrajectory, TrajectoryError, check_times
 from foley_perception.audit.motion import joint_fault
 from foley_perception.audit.moving import UNIT_HIGH, UNIT_LOW
 from foley_perception.geometry.se3 import SE3, stack
+from foley_perception.recording.cdr_batch import read_poses
 from foley_ros import convert
 
 Array = NDArray[np.float64]
@@ -33,6 +35,20 @@ def pose_to_se3(pose: Pose) -> SE3 | None:
     if not np.isfinite(position).all() or not UNIT_LOW <= length <= UNIT_HIGH:
         return None
     return SE3(quaternion, position)
+
+
+def told_poses(messages: list[bytes]) -> ToldPoses:
+    """Serialised PoseStamped, many at once; by the rule of :func:`pose_to_se3`."""
+    n, frames = len(messages), dict[str, int]()
+    which = np.full(n, -1, np.int32)
+    numbers = np.tile([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0], (n, 1))
+    for part in read_poses(messages):
+        with np.errstate(over="ignore", invalid="ignore"):
+            length = np.linalg.norm(part.numbers[:, 3:], axis=1)
+        good = np.isfinite(part.numbers).all(axis=1) & (length >= UNIT_LOW) & (length <= UNIT_HIGH)
+        which[part.rows[good]] = frames.setdefault(part.parent.lstrip("/"), len(frames))
+        numbers[part.rows[good]] = part.numbers[good]
+    return ToldPoses(list(frames), which, SE3(numbers[:, 3:], numbers[:, :3]))
 
 
 def joint_names(data: bytes) -> tuple[str, ...]:

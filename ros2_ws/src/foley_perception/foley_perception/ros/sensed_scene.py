@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from geometry_msgs.msg import PoseStamped, WrenchStamped
+from geometry_msgs.msg import WrenchStamped
 from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import JointState
@@ -24,8 +24,8 @@ from foley_perception.action.gripper import GripperHand
 from foley_perception.action.mimic import MimicJoints
 from foley_perception.action.planned_contact import PlannedContactConfig
 from foley_perception.action.planned_motion import joint_position
-from foley_perception.action.tip import in_fixed_frame, plan_in_fixed_frame, tip_in_tool
-from foley_perception.action.tip_history import TipHistory
+from foley_perception.action.tip import plan_in_fixed_frame, tip_in_tool
+from foley_perception.action.tip_history import FOR_NOW, NOT_YET, PLACED, TipHistory, in_one_frame
 from foley_perception.action.trajectory import ToolTrajectory
 from foley_perception.action.wrench import from_sensor
 from foley_perception.audit.motion import width_untold
@@ -38,7 +38,7 @@ from foley_perception.ros.sensed_camera import SensedCamera
 from foley_perception.ros.tf import TransformListener, without_times
 from foley_perception.scene.depth_background import DepthBackground
 from foley_perception.scene.sensing import SensingConfig
-from foley_perception.stamped_history import NotYet, VectorHistory
+from foley_perception.stamped_history import VectorHistory
 from foley_ros import raw
 from foley_ros.node import FoleyNode
 from foley_ros.polling import Poller
@@ -46,6 +46,7 @@ from foley_ros.polling import Poller
 Array = NDArray[np.float64]
 
 _TIP_PERIOD_NS = NS_PER_S // 10  # what the gripper holds rarely changes
+_LATE_NS = NS_PER_S // 2  # transforms that come later after their poses are missed
 _JOINTS_SEEN = 64  # names of joints that are kept to say which there are
 
 
@@ -71,9 +72,11 @@ class SensedScene:
         self.config = config
         self.hand = GripperHand.from_yaml(config.hand)
         self._node = node
-        self._tf = TransformListener(node.entities)
+        self._tf = TransformListener(node, poller)
         self.background = DepthBackground(PlannedContactConfig(margin_m=config.tip_margin_m))
-        self.tips = TipHistory(self._tool_pose, self.tx_tool_tip, known=lambda: self._tf.received)
+        self.tips = TipHistory(
+            motion.told_poses, self.tx_tool_tip, self._place, known=lambda: self._tf.received
+        )
         self.forces = VectorHistory(_force)
         self._wrenches = VectorHistory(self._tool_wrench)
         self.widths = VectorHistory(self._width)
@@ -192,7 +195,7 @@ class SensedScene:
                 "no ee_pose: without motion no sound counts as a contact and no touch can be predicted from what was "
                 "measured; is the arm's driver running, or hand_mapper with joint_states and robot_description?"
             )
-        elif self.tips.newest_ns is not None and self.tips.newest() is None:
+        elif self._tips_are_unknown():
             found.append(
                 "ee_pose is not finite, has no orientation or no known frame: such poses are left out"
             )
@@ -217,6 +220,11 @@ class SensedScene:
         self.tx_tool_tip()
         found += [self._tip.problem] if self._tip.problem else []
         return found + self.camera.problems()
+
+    def _tips_are_unknown(self) -> bool:
+        """Whether poses come, and none of the last ones is known; transforms may come a little after them."""
+        newest_ns, known_ns = self.tips.newest_ns, self.tips.newest_known_ns()
+        return newest_ns is not None and (known_ns is None or newest_ns - known_ns > _LATE_NS)
 
     def _silent_s(self, topic: str, now_ns: int) -> float:
         return (now_ns - self._seen_ns.get(topic, self._started_ns)) / NS_PER_S
@@ -249,19 +257,26 @@ class SensedScene:
             self.widths.add(raw.stamp_ns(data), data)
 
     # ---- decoding, in the thread that asks -------------------------------------------------------------------
-    def _tool_pose(self, data: bytes) -> SE3 | None:
-        """Pose of the tool in the fixed frame, of a serialised one. Raises NotYet where tf does not know its frame."""
-        message = deserialize_message(data, PoseStamped)
-        pose = motion.pose_to_se3(message.pose)
-        if pose is None:
-            return None
-        frame, fixed_frame = message.header.frame_id, self.config.fixed_frame
+    def _place(self, frame: str, times_ns: NDArray[np.int64], poses: SE3) -> tuple[SE3, NDArray[np.int8]]:
+        """Poses [n] of the tool in the fixed frame. See :class:`TipHistory`."""
+        fixed_frame = self.config.fixed_frame
+        if not frame or frame == fixed_frame:
+            return in_one_frame(frame, times_ns, poses)
+        nowhere = np.full(len(times_ns), NOT_YET, np.int8)
         try:
-            return in_fixed_frame(pose, frame, fixed_frame, raw.stamp_ns(data), self.lookup)
+            # First, so that what comes meanwhile does not count as interpolated.
+            until_ns = self._tf.buffer.known_until_ns(fixed_frame, frame)
+            tx_fixed_frame, reached = self._tf.buffer.lookup_all(fixed_frame, frame, times_ns)
+            last_ns = times_ns[-1] if until_ns is None else until_ns
+            missed = times_ns[~reached & (np.abs(times_ns - last_ns) > _LATE_NS)]
+            if len(missed):
+                self.lookup(fixed_frame, frame, int(missed[0]))  # says why
         except TransformUnavailable as error:
             said = f"{without_times(error)}; such poses are left out until it is"
             self._node.report(topics.EE_POSE.name, said)
-            raise NotYet from error
+            return poses, nowhere
+        states = np.where(reached, np.where(times_ns <= last_ns, PLACED, FOR_NOW), nowhere)
+        return tx_fixed_frame @ poses, states.astype(np.int8)
 
     def _tool_wrench(self, data: bytes) -> Array:
         """[6] of the tool, in its frame; NaN where nobody says how the sensor lies to it."""

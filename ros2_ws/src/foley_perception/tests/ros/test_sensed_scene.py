@@ -58,8 +58,11 @@ class Node:
     def now_ns(self) -> int:
         return self.time_ns
 
-    def report(self, source: str, what: str) -> None:
-        self.faults.report(source, what, self.time_ns)
+    def get_publishers_info_by_topic(self, topic_name: str) -> list[Any]:
+        return []
+
+    def report(self, source: str, what: str, *, serious: bool = False) -> None:
+        self.faults.report(source, what, self.time_ns, serious=serious)
 
     def send(self, topic: topics.Topic, message: Any) -> None:
         self.send_to(topic.name, message)
