@@ -1,0 +1,192 @@
+"""Which samples of a device came in, and when: lost ones are counted, not closed over.
+
+PortAudio hands over chunks, says when it thinks that the first sample of each was captured, and raises a flag where the
+driver lost some; it never says how many. Some sound servers lose without a flag. So two levels are watched, each a time
+less the sample count at the nominal rate:
+
+- of what the *device* says (``captured_s``): precise, but a sound server's estimate swings for a second at its start;
+- of *arrival*: late by whatever the machine does, never early, so its least is firm.
+
+Samples that are missing raise both for good. What only comes late raises arrival for a while; an estimate that swings
+moves the first alone. Where either moves, or the flag is up, chunks are held back until it is clear which it was
+(0.3 s, two seconds at most), then they go on with the right count. The same is done at the start, until the device
+has found its clock.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foley_perception.audio_devices.device_clock import DeviceClock
+from foley_perception.audio_devices.mailbox import Chunk
+
+LEAST_GAP_S = 0.003  # less cannot be told from jitter, and goes into the clock's line
+_MOVED_S = 0.005
+_LATE_S = 0.050
+_HOLD_S = 0.3
+_RECENT_S = 0.2
+_SETTLED_S = 0.002  # spread of what the device says
+_MOST_HOLD_S = 2.0
+_MOST_START_S = 3.0
+_PLAUSIBLE_AGE_S = 0.1  # beyond the device's own buffer
+_MEMORY_S = 5.0
+_LEAST_CHUNKS = 5
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Placed:
+    """Samples that are in their place."""
+
+    samples: NDArray[np.float32]  # [n, channels]
+    first_sample: int
+    captured_s: float  # of the first one, monotonic clock
+    std_s: float
+    by_device: bool  # the time is the device's, not that of arrival
+
+
+class SampleCount:
+    """Places the chunks of one stream.
+
+    Args:
+        sample_rate: [Hz].
+        latency_s: of the device's buffer: so much later than captured a sample usually comes in.
+    """
+
+    def __init__(self, sample_rate: int, latency_s: float = 0.0) -> None:
+        self.clock = DeviceClock(sample_rate)
+        self.gaps = 0
+        self.lost = 0  # samples
+        self.overflows = 0  # flags of the driver
+        self.jumps = 0  # of the device's clock, with nothing lost
+        self.unsettled = False  # the device had not found its clock when it was given up to wait
+        self._rate, self._latency_s = sample_rate, latency_s
+        self._next = 0
+        self._arrivals: collections.deque[tuple[float, float]] = collections.deque()  # when, level
+        self._held: list[tuple[int, Chunk]] = []  # first sample as if nothing were lost
+        self._holding = True  # until the device has found its clock
+
+    def take(self, chunk: Chunk) -> Iterator[Placed]:
+        """The next chunk; what can be placed now."""
+        self.overflows += chunk.overflow
+        if chunk.dropped:  # known to the sample, so nothing has to be found out
+            self._count_gap(chunk.dropped)
+            self._next += chunk.dropped
+        first = self._next
+        self._next += len(chunk.samples)
+        if not self._holding and not self._suspicious(first, chunk):
+            self._learn(first, chunk)
+            yield self._place(first, chunk)
+            return
+        self._holding = True
+        self._held.append((first, chunk))
+        if self._clear(chunk.arrived_s):
+            yield from self._decide()
+
+    def finish(self) -> Iterator[Placed]:
+        """The stream has ended: what was held back."""
+        if self._held:
+            yield from self._decide()
+
+    # ---- inside ----------------------------------------------------------------------------------------
+    def _captured_s(self, chunk: Chunk) -> float:
+        if chunk.captured_s is not None:
+            return chunk.captured_s
+        return chunk.arrived_s - len(chunk.samples) / self._rate
+
+    def _level(self, first: int, chunk: Chunk) -> float:
+        return self._captured_s(chunk) - first / self._rate
+
+    def _arrival(self, first: int, chunk: Chunk) -> float:
+        return chunk.arrived_s - (first + len(chunk.samples)) / self._rate
+
+    def _least_arrival(self) -> float:
+        return min(level for _, level in self._arrivals)
+
+    def _suspicious(self, first: int, chunk: Chunk) -> bool:
+        moved = self._level(first, chunk) - self.clock.level_s(first)
+        late = self._arrival(first, chunk) - self._least_arrival()
+        return (
+            chunk.overflow
+            or abs(moved) > max(_MOVED_S, 5 * self.clock.std_s)
+            or late > _LATE_S + self._latency_s
+        )
+
+    def _clear(self, now_s: float) -> bool:
+        """Whether what is held tells what happened."""
+        held_s = now_s - self._held[0][1].arrived_s
+        if held_s > (_MOST_HOLD_S if self.clock.ready else _MOST_START_S):
+            return True
+        recent = self._recent()
+        if held_s < _HOLD_S or len(recent) < _LEAST_CHUNKS:
+            return False
+        levels = [self._level(first, chunk) for first, chunk in recent]
+        low, high = np.quantile(levels, (0.1, 0.9))
+        if high - low > _SETTLED_S:
+            return False
+        if self.clock.ready:
+            return True
+        ages = [chunk.arrived_s - self._captured_s(chunk) for _, chunk in recent]
+        return float(np.median(ages)) < self._latency_s + _PLAUSIBLE_AGE_S
+
+    def _recent(self) -> list[tuple[int, Chunk]]:
+        since = self._held[-1][1].arrived_s - _RECENT_S
+        return [(first, chunk) for first, chunk in self._held if chunk.arrived_s >= since]
+
+    def _decide(self) -> Iterator[Placed]:
+        held, recent = self._held, self._recent()
+        self._held, self._holding = [], False
+        lost, at = 0, len(held)
+        levels = [self._level(first, chunk) for first, chunk in recent]
+        if not self.clock.ready:
+            self.unsettled = float(np.ptp(np.quantile(levels, (0.1, 0.9)))) > _SETTLED_S
+        else:
+            expected = self.clock.level_s(held[0][0])
+            moved = float(np.median(levels)) - expected
+            later = min(self._arrival(first, chunk) for first, chunk in recent) - self._least_arrival()
+            missing = moved if abs(moved - later) < 0.01 else min(moved, later)
+            if moved > LEAST_GAP_S and later > LEAST_GAP_S:
+                lost = round(missing * self._rate)
+                at = self._where(held, expected + 0.5 * missing)
+                self._count_gap(lost)
+                self._next += lost
+            elif abs(moved) > max(_MOVED_S, 5 * self.clock.std_s):
+                self.jumps += 1
+                self.clock.restart()
+        shifted = [(first + (lost if i >= at else 0), chunk) for i, (first, chunk) in enumerate(held)]
+        # What the device said before it had found its clock is worth nothing, and what came late is no measure.
+        self._arrivals.clear()
+        for first, chunk in shifted[-len(recent) :]:
+            self._learn(first, chunk)
+        for first, chunk in shifted:
+            yield self._place(first, chunk)
+
+    def _where(self, held: list[tuple[int, Chunk]], level: float) -> int:
+        """Index of the chunk before which samples are missing: from it on the device's level is up."""
+        for i in range(len(held) - 1, -1, -1):
+            if self._level(*held[i]) < level:
+                return min(i + 1, len(held) - 1)
+        return 0
+
+    def _count_gap(self, lost: int) -> None:
+        self.gaps += 1
+        self.lost += lost
+
+    def _learn(self, first: int, chunk: Chunk) -> None:
+        self.clock.add(first, self._captured_s(chunk))
+        self._arrivals.append((chunk.arrived_s, self._arrival(first, chunk)))
+        while chunk.arrived_s - self._arrivals[0][0] > _MEMORY_S:
+            self._arrivals.popleft()
+
+    def _place(self, first: int, chunk: Chunk) -> Placed:
+        return Placed(
+            chunk.samples,
+            first,
+            self.clock.time_s(first),
+            self.clock.std_s,
+            chunk.captured_s is not None,
+        )
