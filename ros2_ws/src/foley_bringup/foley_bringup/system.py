@@ -14,6 +14,7 @@ from typing import Any, Literal
 import yaml
 
 MANAGER = "lifecycle_manager"
+STARTUP_FAILED = 3  # exit code of the manager, and of `foley up`
 WHEN = ("always", "sim", "asked")
 
 
