@@ -126,7 +126,7 @@ def test_a_second_launch_beside_the_first_is_refused(
     launch_file.start_nodes(given)
     with pytest.raises(OtherSystemError, match="namespace /one"):
         load().start_nodes(given)
-    assert len(load().start_nodes(given | {"namespace": "two"})) == 4
+    assert len(load().start_nodes(Context(given | {"namespace": "two"}))) == 4
 
 
 def test_the_simulated_robot_is_an_argument(launch_file: Any) -> None:

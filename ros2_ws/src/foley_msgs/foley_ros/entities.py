@@ -15,6 +15,7 @@ from rclpy.timer import Timer
 
 from foley_common.topics import Topic
 from foley_ros import qos, topics
+from foley_ros.executor import OnError
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -27,13 +28,19 @@ class _Listening:
 
 
 class Entities:
-    """Makes publishers, subscriptions, services and timers, and destroys all of them at once."""
+    """Makes publishers, subscriptions, services and timers, and destroys all of them at once.
 
-    def __init__(self, node: Node) -> None:
+    Args:
+        on_error: is told of what cannot be taken, or fails when it is, by topic; see :mod:`foley_ros.polling`.
+    """
+
+    def __init__(self, node: Node, on_error: OnError) -> None:
         self._node = node
+        self.on_error = on_error
         self._inputs: list[Subscription | Service | Timer] = []
         self._outputs: list[Publisher] = []
         self._listening: dict[Subscription, _Listening] = {}
+        self._beside: dict[Subscription, Subscription] = {}  # second ones, for publishers that offer less
 
     def publisher(self, *args: Any, **kwargs: Any) -> Publisher:
         self._outputs.append(self._node.create_publisher(*args, **kwargs))
@@ -69,6 +76,8 @@ class Entities:
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Destroy one subscription before the others."""
+        if (beside := self._beside.pop(subscription, None)) is not None:
+            self.unsubscribe(beside)
         self._inputs.remove(subscription)
         self._listening.pop(subscription, None)
         self._node.destroy_subscription(subscription)
@@ -79,15 +88,58 @@ class Entities:
         for subscription, listening in list(self._listening.items()):
             name = subscription.topic_name
             offered = [p.qos_profile for p in self._node.get_publishers_info_by_topic(name)]
-            profile = qos.fitting(listening.wanted, offered)
-            if not offered or qos.same(profile, subscription.qos_profile):
+            if not offered:
                 continue
-            self.unsubscribe(subscription)
-            made = listening.make(profile)
-            self._listening[made] = listening
-            listening.replaced(made)
-            changed.append(name)
+            profile, *others = qos.covering(listening.wanted, offered)
+            if not qos.same(profile, subscription.qos_profile):
+                beside = self._beside.pop(subscription, None)
+                self.unsubscribe(subscription)
+                subscription = listening.make(profile)
+                self._listening[subscription] = listening
+                if beside is not None:
+                    self._beside[subscription] = beside
+                listening.replaced(subscription)
+                changed.append(name)
+            changed += [name] if self._hear_beside(subscription, listening, others) else []
         return changed
+
+    def _hear_beside(
+        self, subscription: Subscription, listening: _Listening, others: list[QoSProfile]
+    ) -> bool:
+        """Make, change or end the second subscription to a topic; whether one was made."""
+        beside = self._beside.get(subscription)
+        if beside is not None and others and qos.same(beside.qos_profile, others[0]):
+            return False
+        if beside is not None:
+            del self._beside[subscription]
+            self.unsubscribe(beside)
+        if others:
+            self._beside[subscription] = listening.make(others[0])
+        return bool(others)
+
+    def incompatible(self) -> list[str]:
+        """What no QoS of ours can mend, one sentence each: who asks for more than we offer, who sends another type.
+
+        By what the graph tells, and not by the middleware's event of an incompatible QoS: that names no node, is not
+        called for subscriptions that the executor does not watch, and does not say when the trouble is over.
+        """
+        found = []
+        for publisher in self._outputs:
+            name = publisher.topic_name
+            for other in self._node.get_subscriptions_info_by_topic(name):
+                if why := qos.unmet(publisher.qos_profile, other.qos_profile):
+                    found.append(
+                        f"{name}: {_node_of(other)} subscribes with {why}: it receives nothing; let it ask for no more"
+                    )
+        for subscription in self._listening:
+            name, ours = subscription.topic_name, topics.type_name(subscription.msg_type)
+            found += [
+                f"{name}: {_node_of(other)} publishes {other.topic_type}, {ours} is expected: nothing of it is "
+                "received; map the topic that has this type, or convert it"
+                for other in self._node.get_publishers_info_by_topic(name)
+                if other.topic_type != ours
+            ]
+        return list(dict.fromkeys(found))
 
     def service(self, *args: Any, **kwargs: Any) -> Service:
         return self._keep(self._node.create_service(*args, **kwargs))
@@ -98,6 +150,7 @@ class Entities:
     def release_inputs(self) -> None:
         """Destroy what calls back; publishers stay, for what is still being worked on."""
         self._listening.clear()
+        self._beside.clear()
         while self._inputs:
             entity = self._inputs.pop()
             if isinstance(entity, Subscription):
@@ -116,3 +169,8 @@ class Entities:
     def _keep(self, entity: Any) -> Any:
         self._inputs.append(entity)
         return entity
+
+
+def _node_of(endpoint: Any) -> str:
+    """The full name of an endpoint's node."""
+    return f"{endpoint.node_namespace.rstrip('/')}/{endpoint.node_name}"

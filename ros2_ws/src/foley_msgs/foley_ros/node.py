@@ -15,6 +15,9 @@ calls back, then the worker, then the publishers.
 All hooks run in the executor's thread. A hook that raises makes its transition fail, with the reason in the log and in
 the diagnostics; the process lives on, so that the parameter can be corrected and the node configured again.
 
+A callback that raises, and a message or request that cannot be read, are reported as faults, counted
+(``callback_errors`` in the diagnostics), and nothing more: see :mod:`foley_ros.executor`.
+
 The heartbeat (``~/heartbeat``, ``lifecycle_msgs/State``) is published in every state. Its liveliness is
 asserted by publication: it is lost when the process dies and also when the executor hangs. While the node is
 configured, which may load weights for long, a thread of its own beats (``configuring``), so that silence always
@@ -37,8 +40,8 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from lifecycle_msgs.msg import State as StateMsg
 from rcl_interfaces.msg import SetParametersResult
-from rclpy._rclpy_pybind11 import RCLError
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy._rclpy_pybind11 import RCLError, RMWError
+from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
@@ -47,6 +50,7 @@ from foley_common import processes
 from foley_common.topics import DIAGNOSTICS, HEARTBEAT
 from foley_ros import params, qos, topics
 from foley_ros.entities import Entities
+from foley_ros.executor import GuardedExecutor
 from foley_ros.faults import Faults
 from foley_ros.worker import Worker
 
@@ -89,12 +93,15 @@ class FoleyNode(LifecycleNode, Generic[Config]):
         self._config_type = config_type
         params.declare(self, config_type)
         self.config: Config | None = None
-        self.entities = Entities(self)
+        self.entities = Entities(self, self.failed)
         self.faults = Faults(self.get_logger().warning)
+        self.callback_errors = 0
+        self._traced: set[str] = set()  # sources whose first error was logged with its traceback
         self._worker: Worker[Job] | None = None
         self._finish_jobs = False
         self._failure = ""
         self._unknown_parameters: list[str] = []
+        self._incompatible: list[str] = []  # publishers and subscriptions that cannot meet ours
         self._active = False
         self._beat_lock = threading.Lock()
         self._heartbeat = self.create_publisher(StateMsg, HEARTBEAT.name, topics.profile(HEARTBEAT))
@@ -162,8 +169,19 @@ class FoleyNode(LifecycleNode, Generic[Config]):
         """A fault of one of the node's sources; logged when it is new, and in /diagnostics while it stands."""
         self.faults.report(source, what, self.now_ns())
 
+    def failed(self, source: str, error: Exception) -> None:
+        """A message or request that could not be taken, or whose callback failed: told and counted, never the end."""
+        self.callback_errors += 1
+        if isinstance(error, (RCLError, RMWError)):
+            self.report(source, f"refused (cut off, of another definition, or not possible now): {error}")
+            return
+        self.report(source, f"{type(error).__name__}: {error}")
+        if source not in self._traced:
+            self._traced.add(source)
+            self.get_logger().error("".join(traceback.format_tb(error.__traceback__)))
+
     def _on_worker_error(self, error: Exception) -> None:
-        self.report("worker", f"{type(error).__name__}: {error}")
+        self.failed("worker", error)
 
     # ---- life cycle ----------------------------------------------------------------------------------
     @property
@@ -292,6 +310,11 @@ class FoleyNode(LifecycleNode, Generic[Config]):
     def _look_around(self) -> None:
         for topic in self.entities.adapt():
             self.get_logger().info(f"{topic}: subscribed with the QoS that its publishers offer")
+        found = self.entities.incompatible()
+        for sentence in found:
+            if sentence not in self._incompatible:
+                self.get_logger().warning(sentence)
+        self._incompatible = found
         self._diagnose()
 
     def _diagnose(self) -> None:
@@ -304,16 +327,21 @@ class FoleyNode(LifecycleNode, Generic[Config]):
                 health = self.health()
             except Exception as error:  # noqa: BLE001
                 health = Health.error(f"health check failed: {error}")
-        if self._active and self._unknown_parameters and not self._failure:
-            told = "" if health.level == DiagnosticStatus.OK else f"; {health.message}"
-            level = max(health.level, DiagnosticStatus.WARN)
-            health = Health(level, "; ".join(self._unknown_parameters) + told, health.values)
+        if self._active and not self._failure:
+            standing = (f for f in self.faults.standing(self.now_ns()) if f not in health.message)
+            if odd := [*self._unknown_parameters, *self._incompatible, *standing]:
+                told = "" if health.level == DiagnosticStatus.OK else f"; {health.message}"
+                level = max(health.level, DiagnosticStatus.WARN)
+                health = Health(level, "; ".join(odd) + told, health.values)
+        values = dict(health.values)
+        if self.callback_errors:
+            values["callback_errors"] = self.callback_errors
         status = DiagnosticStatus(
             level=health.level,
             name=self.get_fully_qualified_name(),
             message=health.message,
             hardware_id=f"pid {os.getpid()}",
-            values=[KeyValue(key=str(k), value=str(v)) for k, v in health.values.items()],
+            values=[KeyValue(key=str(k), value=str(v)) for k, v in values.items()],
         )
         message = DiagnosticArray(status=[status])
         message.header.stamp = self.get_clock().now().to_msg()
@@ -330,7 +358,7 @@ def run(make_node: Callable[[], FoleyNode[Any]], args: Sequence[str] | None = No
     node: FoleyNode[Any] | None = None
     try:
         node = make_node()
-        executor = SingleThreadedExecutor()
+        executor = GuardedExecutor(node.failed)
         executor.add_node(node)
 
         def request_stop(signum: int, frame: object) -> None:
@@ -342,11 +370,13 @@ def run(make_node: Callable[[], FoleyNode[Any]], args: Sequence[str] | None = No
         while not stopping.is_set():
             try:
                 executor.spin_once(timeout_sec=0.5)
-            except RCLError as error:
-                # rclpy lets a request for a transition that the current state does not have end the process.
+            except ExternalShutdownException:
+                raise
+            except Exception as error:
                 if not rclpy.ok():
                     raise
-                node.get_logger().error(f"request refused: {error}")
+                node.failed("executor", error)
+                stopping.wait(0.05)  # where it fails again and again the process must not burn a core
         executor.remove_node(node)
         executor.shutdown()
     except (KeyboardInterrupt, ExternalShutdownException):

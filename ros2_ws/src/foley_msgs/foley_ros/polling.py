@@ -60,8 +60,11 @@ class Poller:
         for subscription, callback in self._topics:
             with subscription.handle:
                 for _ in range(_MOST):
-                    taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
-                    if taken is None:
-                        break
-                    callback(taken[0])
+                    try:
+                        taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
+                        if taken is None:
+                            break
+                        callback(taken[0])
+                    except Exception as error:  # noqa: BLE001 - what comes behind a bad message is still good
+                        self._entities.on_error(subscription.topic_name, error)
         self._after()

@@ -1,6 +1,6 @@
 """Standing faults of a node."""
 
-from foley_ros.faults import Faults
+from foley_ros.faults import LOGGED_AT_ONCE, Faults
 
 S = 1_000_000_000
 T0 = 1_763_000_000 * S
@@ -33,3 +33,21 @@ def test_a_clock_that_was_set_back_keeps_no_old_fault() -> None:
     faults = Faults(hold_s=10.0)
     faults.report("a", "broken", T0)
     assert faults.standing(T0 - 100 * S) == []
+
+
+def test_a_source_that_says_something_else_with_every_message_does_not_fill_the_log() -> None:
+    logged: list[str] = []
+    faults = Faults(logged.append)
+    for index in range(1000):
+        faults.report("camera", f"odd {index}", T0 + index * S // 1000)
+    assert len(logged) == LOGGED_AT_ONCE and faults.count == 1000
+    assert faults.standing(T0 + S) == ["camera: odd 999"]
+    faults.report("camera", "odd again", T0 + 2 * S)
+    assert logged[-1] == "camera: odd again"
+
+
+def test_a_fault_that_quotes_a_whole_message_is_cut_short() -> None:
+    faults = Faults()
+    faults.report("camera", "encoding `" + "x" * 10_000_000 + "`", T0)
+    (said,) = faults.standing(T0)
+    assert len(said) < 450 and said.endswith("(10000011 characters)")

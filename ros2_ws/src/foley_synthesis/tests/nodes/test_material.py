@@ -346,7 +346,7 @@ def test_impossible_transition_does_not_end_the_process(
     ears.until(client.service_is_ready, "the service")
     activate = Transition(id=Transition.TRANSITION_ACTIVATE)
     client.call_async(ChangeState.Request(transition=activate))  # rclpy never answers this one
-    ears.until(lambda: "request refused" in process.log, "the refusal in the log")
+    ears.until(lambda: "change_state: refused" in process.log, "the refusal in the log")
     ears.context.transition("material", "configure", "activate")
     assert process.process.poll() is None
 
