@@ -25,7 +25,7 @@ from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.event_handler import SubscriptionEventCallbacks
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
@@ -39,6 +39,8 @@ from foley_bringup.system import STARTUP_FAILED, default_system_file, load_syste
 from foley_common import processes
 from foley_common.topics import DIAGNOSTICS
 from foley_ros import params, qos
+from foley_ros.executor import TIMER, GuardedExecutor
+from foley_ros.faults import Faults
 from foley_ros.topics import profile
 
 STEP_PERIOD_S = 0.1
@@ -57,6 +59,7 @@ class LifecycleManagerNode(Node):
         names = [node.name for node in chosen if node.lifecycle]
         self.core = LifecycleCore(names, self.config)
         self.exit_code: int | None = None
+        self._faults = Faults(self.get_logger().warning)
         self._requests: dict[str, Future] = {}
         self._waiting: dict[Stage, list[Future]] = {}
         self._told: dict[str, tuple[str, bool]] = {}
@@ -117,6 +120,12 @@ class LifecycleManagerNode(Node):
         answer = future.result() if future.exception() is None else None
         success = answer is not None and bool(answer.success)
         self.core.answered(change.node, change.transition, success, time.monotonic())
+
+    def failed(self, source: str, error: Exception) -> None:
+        """What came from outside ends nothing; an error of the manager's own steps ends it, to be started again."""
+        if source == TIMER:
+            raise error
+        self._faults.report(source, f"{type(error).__name__}: {error}", self.get_clock().now().nanoseconds)
 
     # ---- what is done ----------------------------------------------------------------------------------
     def _step(self) -> None:
@@ -222,7 +231,7 @@ def main(args: Sequence[str] | None = None) -> int:
         rclpy.try_shutdown()
         return STARTUP_FAILED
     try:
-        executor = SingleThreadedExecutor()
+        executor = GuardedExecutor(node.failed)
         executor.add_node(node)
         while not stopping and node.exit_code is None:
             executor.spin_once(timeout_sec=0.2)
