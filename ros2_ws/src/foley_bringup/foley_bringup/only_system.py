@@ -57,7 +57,7 @@ def claim(namespace: str, names: Collection[str]) -> IO[str]:
         raise OtherSystemError(f"already running {where}: {', '.join(running)}; {CURE}")
     if file.writable():
         file.truncate(0)
-        file.write(f"pid {os.getpid()}: {' '.join([Path(sys.argv[0]).name, *sys.argv[1:]])}\n")
+        file.write(f"pid {os.getpid()}: {' '.join(_command())}\n")
         file.flush()
     return file
 
@@ -65,6 +65,12 @@ def claim(namespace: str, names: Collection[str]) -> IO[str]:
 def overrides(force: bool) -> list[tuple[str, str, Any]]:
     """What the lifecycle manager has to know of it, as :func:`foley_bringup.system.plan` takes it."""
     return [(MANAGER, "force", True)] if force else []
+
+
+def _command() -> list[str]:
+    """This process, as somebody has typed it."""
+    program = Path(sys.argv[0]).name
+    return ["foley" if program in ("cli.py", "__main__.py") else program, *sys.argv[1:]]
 
 
 def _open(path: Path) -> IO[str]:
@@ -83,7 +89,9 @@ class Manager:
     began_ns: int  # since 1970
     host: str
     pid: int
-    running: bool = dataclasses.field(default=False, compare=False)  # its system has come up
+    settled: bool = dataclasses.field(
+        default=False, compare=False
+    )  # its system is up, and has been alone for a while
 
     @classmethod
     def this(cls, began_ns: int) -> Manager:
@@ -95,7 +103,7 @@ class Manager:
         began, pid = values.get("began_ns", ""), values.get("pid", "")
         if not (began.isdigit() and pid.isdigit()):
             return None
-        return cls(int(began), values.get("host", ""), int(pid), values.get("stage") == "running")
+        return cls(int(began), values.get("host", ""), int(pid), values.get("settled") == "yes")
 
     @property
     def gone(self) -> bool:
@@ -109,7 +117,7 @@ class Manager:
 
 
 def yields(own: Manager, other: Manager) -> bool:
-    """Whether ``own`` gives way: what has come up stays, and of two that are starting the earlier one."""
-    if own.running:
+    """Whether ``own`` gives way: what has settled stays, and of two that are starting the earlier one."""
+    if own.settled:
         return False
-    return other.running or other < own
+    return other.settled or other < own

@@ -70,23 +70,23 @@ def test_a_node_that_somebody_started_is_not_doubled(node: int, monkeypatch: pyt
 
 
 EARLY, LATE = Manager(1, "b", 7), Manager(2, "a", 8)
-UP = Manager(3, "a", 9, running=True)
+UP = Manager(3, "a", 9, settled=True)
 
 
 @pytest.mark.parametrize(
     ("own", "other", "gives_way"),
     [(EARLY, LATE, False), (LATE, EARLY, True), (EARLY, UP, True), (UP, EARLY, False),
-     (UP, Manager(1, "c", 1, running=True), False)],
+     (UP, Manager(1, "c", 1, settled=True), False)],
 )  # fmt: skip
-def test_what_is_up_stays_and_of_two_that_start_the_earlier(
+def test_what_has_settled_stays_and_of_two_that_start_the_earlier(
     own: Manager, other: Manager, gives_way: bool
 ) -> None:
     assert yields(own, other) is gives_way
 
 
 def test_a_manager_is_known_by_its_figures() -> None:
-    told = Manager.told({"began_ns": "5", "host": "a", "pid": "8", "stage": "running"})
-    assert told == Manager(5, "a", 8) and told is not None and told.running
+    told = Manager.told({"began_ns": "5", "host": "a", "pid": "8", "settled": "yes"})
+    assert told == Manager(5, "a", 8) and told is not None and told.settled
     assert Manager.told({"pid": "8"}) is None
     own = Manager.this(5)
     assert (

@@ -44,6 +44,9 @@ from foley_ros.faults import Faults
 from foley_ros.topics import profile
 
 STEP_PERIOD_S = 0.1
+SETTLED_AFTER_S = (
+    10.0  # by then another one on the network has been heard, and this one or that has given way
+)
 NAMESAKE_S = 5.0  # after its last word another manager is not told of any more
 
 
@@ -108,8 +111,7 @@ class LifecycleManagerNode(Node):
         if self._other is None:
             self.get_logger().error(f"{other.sentence}: {CURE}")
         self._other = other, time.monotonic()
-        own = dataclasses.replace(self._self, running=self._was_up)
-        if yields(own, other) and self.config.exit_on_failure and not self.config.force:
+        if yields(self._self, other) and self.config.exit_on_failure and not self.config.force:
             self.get_logger().error(f"start-up failed: {other.sentence}: {CURE}")
             self.exit_code = STARTUP_FAILED
 
@@ -209,6 +211,8 @@ class LifecycleManagerNode(Node):
     def _diagnose(self) -> None:
         now = time.monotonic()
         self._processes.look(now)
+        if self._was_up and time.time_ns() - self._self.began_ns > SETTLED_AFTER_S * 1e9:
+            self._self = dataclasses.replace(self._self, settled=True)
         if self._other is not None and now - self._other[1] > NAMESAKE_S:
             self._other = None
         other = self._other[0] if self._other is not None else None

@@ -37,6 +37,7 @@ def to_message(
         ]
         + [
             KeyValue(key="stage", value=core.stage.value),
+            KeyValue(key="settled", value="yes" if own.settled else "no"),
             KeyValue(key="began_ns", value=str(own.began_ns)),
             KeyValue(key="host", value=own.host),
         ],
