@@ -47,11 +47,14 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from foley_common import processes
+from foley_common.latencies import Latencies
 from foley_common.topics import DIAGNOSTICS, HEARTBEAT
 from foley_ros import params, qos, topics
 from foley_ros.entities import Entities
 from foley_ros.executor import GuardedExecutor
 from foley_ros.faults import Faults
+from foley_ros.latency import LatencyConfig
+from foley_ros.memory import return_freed_memory
 from foley_ros.worker import Worker
 
 Config = TypeVar("Config")
@@ -91,6 +94,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
     def __init__(self, name: str, config_type: type[Config], **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
         self._config_type = config_type
+        params.declare(self, LatencyConfig)
         params.declare(self, config_type)
         self.config: Config | None = None
         self.entities = Entities(self, self.failed)
@@ -193,6 +197,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         def configure() -> None:
+            self.entities.latencies = Latencies.parse(params.read(self, LatencyConfig).latencies)
             config = params.read(self, self._config_type)
             self._unknown_parameters = params.unknown(self)
             for sentence in self._unknown_parameters:
@@ -204,6 +209,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
         self._diagnose()  # makes this process known: it may hang before the timer tells it
         with self._beating():
             result = self._guard("configure", configure)
+            return_freed_memory()
         if result != TransitionCallbackReturn.SUCCESS:
             self._quietly(self._free)
         return result
@@ -275,7 +281,8 @@ class FoleyNode(LifecycleNode, Generic[Config]):
             self.get_logger().warning(f"while releasing: {error}")
 
     def _on_set_parameters(self, changed: list[Parameter]) -> SetParametersResult:
-        own = {field.name for field in dataclasses.fields(self._config_type)}  # type: ignore[arg-type]
+        configs: tuple[Any, ...] = (LatencyConfig, self._config_type)
+        own = {field.name for config in configs for field in dataclasses.fields(config)}
         names = sorted(own & {parameter.name for parameter in changed})
         if names and self.config is not None:
             return SetParametersResult(
