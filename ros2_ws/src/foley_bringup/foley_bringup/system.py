@@ -23,6 +23,7 @@ from foley_bringup.robot_programs import parameters as robot_parameters
 from foley_common.robot_file import RobotFile, RobotFileError
 
 MANAGER = "lifecycle_manager"
+STARTUP_FAILED = 3  # exit code of the manager, and of `foley up`
 WHEN = ("always", "sim", "asked")
 
 

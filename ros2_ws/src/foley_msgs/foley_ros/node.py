@@ -46,6 +46,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
+from foley_common import processes
 from foley_common.latencies import Latencies
 from foley_common.topics import DIAGNOSTICS, HEARTBEAT
 from foley_ros import params, qos, topics
@@ -62,6 +63,10 @@ Config = TypeVar("Config")
 Job = Callable[[], None]
 
 DIAGNOSTICS_PERIOD_S = 1.0
+ORPHAN_GRACE_S = 30
+PATIENCE = "hang_timeout_s"
+"""Key of a :class:`Health`'s value: for so long [s] the lifecycle manager waits before it kills the node, should it
+hang now; its own `hang_timeout_s` where that is longer, or where none is told."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,6 +216,8 @@ class FoleyNode(LifecycleNode, Generic[Config]):
             self.setup(config)
             self.config = config
 
+        self._failure = ""
+        self._diagnose()  # makes this process known: it may hang before the timer tells it
         with self._beating():
             result = self._guard("configure", configure)
             return_freed_memory()
@@ -363,6 +370,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
 
 def run(make_node: Callable[[], FoleyNode[Any]], args: Sequence[str] | None = None) -> int:
     """Spin one node in this process until SIGINT or SIGTERM, then release it. Returns the exit code."""
+    processes.end_with_parent()
     rclpy.init(
         args=list(args) if args is not None else sys.argv, signal_handler_options=SignalHandlerOptions.NO
     )
@@ -397,6 +405,8 @@ def run(make_node: Callable[[], FoleyNode[Any]], args: Sequence[str] | None = No
         # Further signals must not interrupt the release.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if processes.orphaned():
+            signal.alarm(ORPHAN_GRACE_S)  # nobody is left who would end what hangs in its release
         if node is not None:
             node._quietly(node._release)
             node.destroy_node()

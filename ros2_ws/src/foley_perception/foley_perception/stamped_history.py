@@ -40,7 +40,7 @@ class History(Generic[Value]):
     ``reset_s``: then the history starts anew.
 
     Args:
-        decode: makes the value of an item, None if it cannot; by default items are values. Where it raises, it has none.
+        decode: makes the value of an item, None if it cannot or if it raises; by default items are values.
         keep_s: how far back.
         reset_s: a stamp this far before the newest means that time was set back.
     """

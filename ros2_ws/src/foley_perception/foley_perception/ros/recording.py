@@ -36,10 +36,11 @@ from foley_perception.recording.recording import (
     TopicSpec,
 )
 from foley_perception.recording.statistics import TopicReport
+from foley_perception.recording.takes import Take, Takes
 from foley_perception.ros.image_topics import compressed_names, published_form
 from foley_ros import convert, qos
 from foley_ros.foreign_audio import class_of
-from foley_ros.node import Health
+from foley_ros.node import PATIENCE, Health
 from foley_ros.polling import UnwatchedGroup
 from foley_ros.topics import message_class
 
@@ -113,7 +114,7 @@ def begin_recording(
         robot=robot,
     )
     recording = Recording(
-        Path(config.output_dir).expanduser().resolve() / name,
+        folder_of(config) / name,
         subscriptions.specs,
         session=metadata,
         start_ns=now_ns,
@@ -138,9 +139,18 @@ def heard_channels(config: RecorderConfig, mapping: topic_map.TopicMap) -> dict[
     return {mapping[name]: channel for name, channel in heard.items() if name in mapping}
 
 
-def recording_health(recording: Recording, now_ns: int, silent_after_s: float) -> Health:
-    """A failure of the disk is an error; dropped messages and silent required topics are warnings."""
-    silent = recording.silent(now_ns, silent_after_s)
+def folder_of(config: RecorderConfig) -> Path:
+    """Of its bags."""
+    return Path(config.output_dir).expanduser().resolve()
+
+
+def recording_health(recording: Recording, now_ns: int, config: RecorderConfig, interrupted: str) -> Health:
+    """A failure of the disk is an error; dropped messages and silent required topics are warnings.
+
+    Args:
+        interrupted: what became of earlier recordings, where that is still to be told.
+    """
+    silent = recording.silent(now_ns, config.silent_after_s)
     values = {
         "path": recording.path,
         "seconds": f"{(now_ns - recording.start_ns) * 1e-9:.1f}",
@@ -148,6 +158,7 @@ def recording_health(recording: Recording, now_ns: int, silent_after_s: float) -
         "queued_bytes": recording.queued_bytes,
         "dropped": recording.dropped,
         "silent": ", ".join(f"{topic} {seconds:.1f} s" for topic, seconds in silent.items()),
+        PATIENCE: config.hang_timeout_s,
     }
     if recording.failure is not None:
         return Health.error(str(recording.failure), **values)
@@ -155,6 +166,8 @@ def recording_health(recording: Recording, now_ns: int, silent_after_s: float) -
         return Health.warn(f"{recording.dropped} messages dropped: the disk is too slow", **values)
     if silent:
         return Health.warn(f"nothing arrives on {', '.join(silent)}", **values)
+    if interrupted:
+        return Health.warn(f"recording; before: {interrupted}", **values)
     return Health.ok("recording", **values)
 
 
@@ -200,6 +213,25 @@ def fill_stop_response(response: Any, result: RecordingResult) -> Any:
             f"nothing was received on {', '.join(result.missing)}: is the driver running, does its topic "
             "have this name? The bag was kept"
         )
+    return response
+
+
+def fill_interrupted(response: Any, takes: Takes, take: Take, *, discard: bool) -> Any:
+    """StopRecording.Response of a recording whose process is gone; it is told once."""
+    left = take if take.finished else take.left()
+    response.path, response.duration, response.bytes = take.path, left.duration_s, left.bytes
+    if not take.finished:
+        response.error_code, response.error_msg = response.ERROR_INTERRUPTED, take.text
+    elif take.trouble:
+        response.error_code, response.error_msg = response.ERROR_WRITE_FAILED, take.trouble
+    else:
+        response.findings = [
+            f"note: it ended with its recorder's process; `foley bag check {take.path}` judges it"
+        ]
+    if discard:
+        takes.discard(take)
+    else:
+        takes.told(take.path)
     return response
 
 
