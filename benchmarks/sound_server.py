@@ -3,7 +3,8 @@
     python -m benchmarks.sound_server [--clicks 60] [--small]
 
 A PulseAudio of its own holds a null sink, whose monitor is the microphone, and a source that is fed through a pipe.
-Clicks are asked for at known times on predicted_sound, or written to the pipe at known times, and looked for in mic/audio.
+Clicks are asked for at known times on predicted_sound, or written to the pipe at known times, and looked for in
+mic/audio.
 Gaps are made by suspending the sink, by leaving out samples of the pipe, by halting the server or the node for a while;
 what `first_sample` says is missing is held against it. Writes out/bench_sound_server/metrics.json.
 """

@@ -49,7 +49,8 @@ def start_nodes(context):
     )
     if not force:
         pushed = context.launch_configurations.get("ros_namespace", "")
-        space = value["namespace"] if value["namespace"].startswith("/") else f"{pushed}/{value['namespace']}"
+        own = value["namespace"] or programs[0].namespace
+        space = own if own.startswith("/") else f"{pushed}/{own}"
         CLAIMS.append(only_system.claim(space, [program.name for program in programs]))
     return [
         Node(

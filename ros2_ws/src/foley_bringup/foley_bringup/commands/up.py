@@ -105,7 +105,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
 
     try:
-        claim = None if args.force else only_system.claim(args.namespace, list(commands))
+        claim = (
+            None if args.force else only_system.claim(args.namespace or programs[0].namespace, list(commands))
+        )
     except only_system.OtherSystemError as error:
         sys.stderr.write(f"foley up: error: {error}; --force starts it all the same\n")
         return 2
