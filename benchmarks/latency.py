@@ -262,7 +262,7 @@ def refusals(sessions: Path, work: Path, seconds: float) -> dict[str, str]:
 def main(argv: Sequence[str] | None = None) -> int:
     options = parser("latency", __doc__)
     options.add_argument("--recordings", type=int, default=30, help="default: %(default)s")
-    options.add_argument("--seconds", type=float, default=16.0, help="of a session (default: %(default)s)")
+    options.add_argument("--seconds", type=float, default=13.0, help="of a session (default: %(default)s)")
     options.add_argument("--sessions", type=int, default=len(SESSIONS), help="default: %(default)s")
     args = options.parse_args(argv)
     console = Console()

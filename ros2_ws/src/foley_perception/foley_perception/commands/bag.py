@@ -114,8 +114,10 @@ def _check(args: argparse.Namespace) -> int:
     from foley_perception.audit.recording import RecordingAudit
     from foley_perception.audit.roles import roles_of
     from foley_perception.commands.tables import print_findings
-    from foley_perception.episodes import EpisodeError, read_episode
+    from foley_perception.episodes import EpisodeError
+    from foley_perception.episodes.outline import Outline
     from foley_perception.episodes.planned_path import plan_findings
+    from foley_perception.episodes.reader import episode_of
     from foley_perception.recording.inspect import inspect_bag
     from foley_perception.recording.session import recorded_robot
 
@@ -127,12 +129,21 @@ def _check(args: argparse.Namespace) -> int:
     robot = naming.robot or recorded_robot(report.session)[0]
     raw = raw_formats(robot.sound) if robot is not None else None
     verdict = audit.verdict(roles_of(types, report.named, naming.namespace), raw=raw)
+    outline: Outline | EpisodeError
+    try:
+        read = {**named, "latencies": naming.latencies, "robot": naming.robot}
+        outline = Outline(Path(args.path), keep=True, **read)
+        if outline.latencies:
+            verdict = outline.verdict  # of stamps as they are read, not as they came
+    except EpisodeError as error:
+        outline = error
     found = of_bag(report, verdict)
     told = [finding.text for finding in found]
     try:
         hand = GripperHand.from_yaml(args.hand) if args.hand else None
-        read = {**named, "latencies": naming.latencies, "robot": naming.robot}
-        episode = read_episode(args.path, frames=frame_options.frames_of(args), **read)
+        if isinstance(outline, EpisodeError):
+            raise outline
+        episode = episode_of(outline, frames=frame_options.frames_of(args))
     except EpisodeError as error:
         rest = str(error)
         for text in told:

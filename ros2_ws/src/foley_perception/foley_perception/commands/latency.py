@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foley_common.metrics_file import write_metrics
-from foley_perception.commands import topic_options
+from foley_perception.commands import frame_options, topic_options
 
 if TYPE_CHECKING:
     from foley_perception.latency.calibrate import Calibration
@@ -54,6 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="folder of metrics.json (default: %(default)s)",
     )
     parser.add_argument("--plot", action="store_true", help="draw taps.png beside metrics.json")
+    frame_options.add(parser)
     topic_options.add(parser)
 
 
@@ -70,7 +71,8 @@ def run(args: argparse.Namespace) -> int:
                 "--write needs a file to write into: --write robot.yaml, or --robot robot.yaml --write"
             )
         naming = topic_options.naming_of(args, [args.bag])
-        answer = calibrate_bag(args.bag, naming, reference=args.reference)
+        frames = frame_options.frames_of(args)
+        answer = calibrate_bag(args.bag, naming, frames=frames, reference=args.reference)
         tell(answer)
         path = write_metrics(args.metrics, {"bag": args.bag.name, **answer.figures()})
         if args.plot:

@@ -248,7 +248,7 @@ class Outline:
             yield from self._all.get(name, [])
             return
         for message in self.bag.messages() if self.counts[name] else ():
-            if message.topic == name and (placed := self.verdict.placed(message)) is not None:
+            if message.topic == name and (placed := self.verdict.placed(self._earlier(message))) is not None:
                 yield placed
 
     def _take(self, made: MadePoses) -> None:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from foley_common import topics
 from foley_common.latencies import KEYS, Latencies
+from foley_common.robot_file import Frames
 from foley_common.topics import MAIN_ARM, WRENCH
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.names import Naming
@@ -86,7 +87,9 @@ class Calibration:
         }
 
 
-def calibrate_bag(bag: Path, naming: Naming | None = None, *, reference: str = EARLIEST) -> Calibration:
+def calibrate_bag(
+    bag: Path, naming: Naming | None = None, *, frames: Frames | None = None, reference: str = EARLIEST
+) -> Calibration:
     """Read a recording of taps as it was stamped, whatever latencies its metadata tell.
 
     Raises:
@@ -95,7 +98,12 @@ def calibrate_bag(bag: Path, naming: Naming | None = None, *, reference: str = E
     """
     naming = naming or Naming()
     outline = Outline(
-        bag, namespace=naming.namespace, mapping=naming.mapping, latencies=Latencies(), keep=True
+        bag,
+        namespace=naming.namespace,
+        mapping=naming.mapping,
+        latencies=Latencies(),
+        robot=naming.robot,
+        keep=True,
     )
     findings = tuple(f for f in outline.verdict.findings if f.rule not in _TOO_LATE)
     outline.verdict = dataclasses.replace(outline.verdict, findings=findings)
@@ -104,7 +112,7 @@ def calibrate_bag(bag: Path, naming: Naming | None = None, *, reference: str = E
         for role, name in outline.names.items()
         if name in outline.verdict.unstamped and outline.verdict.unstamped[name].throughout
     }
-    return calibrate(episode_of(outline), reference=reference, unstamped=unstamped)
+    return calibrate(episode_of(outline, frames=frames or Frames()), reference=reference, unstamped=unstamped)
 
 
 def calibrate(

@@ -94,17 +94,18 @@ def delay(times_s: Array, changed: Array, arm_times_s: Array, tip: Array) -> Del
         raise UnclearError(
             "the motion repeats so evenly that several delays explain it; move at uneven intervals"
         )
-    without = [_peak(grid, _correlation(np.delete(sums, b, axis=1).sum(axis=1))) for b in range(_BLOCKS)]
-    std = float(np.sqrt((_BLOCKS - 1) / _BLOCKS * np.sum((without - np.mean(without)) ** 2)))
+    without = np.array(
+        [_peak(grid, _correlation(np.delete(sums, b, axis=1).sum(axis=1))) for b in range(_BLOCKS)]
+    )
+    std = float(np.sqrt((_BLOCKS - 1) / _BLOCKS * np.sum((without - without.mean()) ** 2)))
     # Exposure and the shutter are not known better than this.
     return Delay(_peak(grid, score), float(np.hypot(std, 0.05 * period)), float(score[best]), period)
 
 
 # ---- inside --------------------------------------------------------------------------------------------
 def _small(picture: NDArray[np.generic]) -> Array:
-    """Grey [h, WIDTH or less], by means of squares."""
-    grey = picture.astype(np.float32)
-    grey = grey.mean(axis=2) if grey.ndim == 3 else grey
+    """Green, which carries most of what is bright [h, about WIDTH], by means of squares."""
+    grey = (picture[..., 1] if picture.ndim == 3 else picture).astype(np.float32)
     side = max(grey.shape[1] // WIDTH, 1)
     height, width = (n // side * side for n in grey.shape)
     squares = grey[:height, :width].reshape(height // side, side, width // side, side)

@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 # How far a contact's shape alone moves what is told of it: the rise of the force, the give of tool and thing.
 SOUND_BIAS_S, FORCE_BIAS_S, STOP_BIAS_S = 0.0004, 0.0003, 0.0006
 REFRACTORY_S = 0.25  # what comes sooner after a tap belongs to it
-FORCE_SIGMAS = 6.0  # of the noise before, that a step of the force must pass
+FORCE_SIGMAS = 6.0  # of the noise of one axis, that a step of the force must pass
 SOFT_N = 0.1  # a step below it is told from drift by nobody
 APPROACH_M_S = 0.03  # a slower tip has no stop that could be timed
 _BASELINE_S = (0.20, 0.02)  # before a sample, that its force is compared with
@@ -70,8 +70,8 @@ def force_taps(times_s: Array, force: Array) -> Taps:
     base = np.median(windows, axis=2)
     noise = 1.4826 * np.median(np.abs(windows - base[:, :, None]), axis=2)  # [m, 3]
     off = np.linalg.norm(force[first:] - base, axis=1)  # [m]
-    usual = np.linalg.norm(np.median(noise, axis=0))
-    level = np.maximum(np.linalg.norm(noise, axis=1), usual)
+    usual = float(np.sqrt(np.mean(np.median(noise, axis=0) ** 2)))
+    level = np.maximum(np.sqrt(np.mean(noise**2, axis=1)), usual)  # of one axis
     bar = np.maximum(FORCE_SIGMAS * level, SOFT_N)
     over = off > bar
     rest = max(round(0.08 / period), 2)  # below the bar before
@@ -81,7 +81,7 @@ def force_taps(times_s: Array, force: Array) -> Taps:
         if times_s[first + k] - last < REFRACTORY_S or over[max(k - rest, 0) : k].any():
             continue
         begin = int(k)  # down to where it leaves the noise
-        while begin > 0 and k - begin < 3 and off[begin - 1] > 3.5 * level[begin - 1] + 0.02 * off[k]:
+        while begin > 0 and k - begin < 3 and off[begin - 1] > 4.0 * level[begin - 1] + 0.02 * off[k]:
             begin -= 1
         if off[k : k + max(round(0.05 / period), 2)].max() < 1.5 * bar[k]:
             soft += 1

@@ -46,6 +46,25 @@ def test_check_says_what_is_wrong(
     assert "foley bag: error:" in capsys.readouterr().err
 
 
+def test_check_judges_stamps_as_they_are_read(
+    make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def late(arrival: int, topic: str, kind: str, message: Any) -> list[Any]:
+        """Sound is stamped 120 ms after its first sample, before which none of it can arrive."""
+        if topic == "mic/audio":
+            stamp = message.header.stamp
+            more, stamp.nanosec = divmod(stamp.nanosec + 120_000_000, 10**9)
+            stamp.sec += more
+        return [(arrival, topic, kind, message)]
+
+    recorded = make_bag("late", edit=late)
+    assert call(bag, "check", recorded, "--out", tmp_path) == 1
+    assert "stamps are at least 120.0 ms late" in capsys.readouterr().out
+    robot = tmp_path / "robot.yaml"
+    robot.write_text("latencies: {microphone: {seconds: 0.12}}\n")
+    assert call(bag, "check", recorded, "--robot", robot, "--out", tmp_path) == 0, capsys.readouterr().out
+
+
 def test_recover(make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     broken = make_bag()
     file = broken / "bag.mcap"
