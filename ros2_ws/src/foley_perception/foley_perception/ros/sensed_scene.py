@@ -28,10 +28,13 @@ from foley_perception.action.tip import in_fixed_frame, plan_in_fixed_frame, tip
 from foley_perception.action.tip_history import TipHistory
 from foley_perception.action.trajectory import ToolTrajectory
 from foley_perception.audit.motion import width_untold
+from foley_perception.audit.moving import POSE
+from foley_perception.audit.pose_unit import PoseUnit
 from foley_perception.clips.action import SERIES
 from foley_perception.clips.inputs import MeasuredTool, Streams
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformUnavailable
+from foley_perception.recording import cdr
 from foley_perception.ros import motion
 from foley_perception.ros.sensed_camera import SensedCamera
 from foley_perception.ros.tf import TransformListener, without_times
@@ -76,6 +79,7 @@ class SensedScene:
         self.forces = VectorHistory(_force)
         self._wrenches = VectorHistory(_wrench)
         self.widths = VectorHistory(self._width)
+        self._unit = PoseUnit()
         self._seen_ns: dict[str, int] = {}
         self._started_ns = node.now_ns()
         self._robot_description = ""
@@ -186,7 +190,9 @@ class SensedScene:
             silent_s = self._silent_s(topic, now_ns)
             if silent_s > self.config.silent_s:
                 found.append(f"nothing usable on {topic} for {silent_s:.1f} s")
-        if self._silent_s(topics.EE_POSE.name, now_ns) > self.config.silent_s:
+        if self._unit.wrong:
+            found.append(self._unit.text(topics.EE_POSE.name))
+        elif self._silent_s(topics.EE_POSE.name, now_ns) > self.config.silent_s:
             found.append(
                 "no ee_pose: without motion no sound counts as a contact and no touch can be predicted from what was "
                 "measured; is the arm's driver running, or hand_mapper with joint_states and robot_description?"
@@ -217,6 +223,11 @@ class SensedScene:
         found += [self._tip.problem] if self._tip.problem else []
         return found + self.camera.problems()
 
+    @property
+    def poses_wrong(self) -> bool:
+        """Whether poses come that cannot be in metres: a fault, not a lack."""
+        return self._unit.wrong
+
     def _silent_s(self, topic: str, now_ns: int) -> float:
         return (now_ns - self._seen_ns.get(topic, self._started_ns)) / NS_PER_S
 
@@ -232,7 +243,15 @@ class SensedScene:
 
     def _on_pose(self, data: bytes) -> None:
         self._saw(topics.EE_POSE.name)
-        self.tips.add(raw.stamp_ns(data), data)
+        time_ns = raw.stamp_ns(data)
+        if self._unit.due(time_ns):
+            position = cdr.read_doubles(data, POSE)[1][:3]
+            if np.isfinite(position).all():
+                self._unit.add(time_ns, position.tolist())
+        if not self._unit.wrong:
+            self.tips.add(time_ns, data)
+        elif len(self.tips):
+            self.tips.clear()  # what came before it was noticed is no truer
 
     def _on_wrench(self, data: bytes) -> None:
         self.forces.add(raw.stamp_ns(data), data)
