@@ -13,9 +13,11 @@ from rclpy.service import Service
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
+from foley_common.latencies import Latencies
 from foley_common.topics import Topic
 from foley_ros import qos, topics
 from foley_ros.executor import OnError
+from foley_ros.latency import corrected
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,9 +34,13 @@ class Entities:
 
     Args:
         on_error: is told of what cannot be taken, or fails when it is, by topic; see :mod:`foley_ros.polling`.
+
+    Attributes:
+        latencies: by which stamps of what is subscribed to are moved back.
     """
 
     def __init__(self, node: Node, on_error: OnError) -> None:
+        self.latencies = Latencies()
         self._node = node
         self.on_error = on_error
         self._inputs: list[Subscription | Service | Timer] = []
@@ -66,9 +72,10 @@ class Entities:
         Args:
             replaced: is handed the subscription that takes the place of the first.
         """
+        called = corrected(self.latencies, topic, callback, raw=bool(kwargs.get("raw")))
 
         def make(profile: QoSProfile) -> Subscription:
-            return self.subscription(topics.message_type(topic), topic.name, callback, profile, **kwargs)
+            return self.subscription(topics.message_type(topic), topic.name, called, profile, **kwargs)
 
         made = make(topics.profile(topic))
         self._listening[made] = _Listening(topics.profile(topic), make, replaced)

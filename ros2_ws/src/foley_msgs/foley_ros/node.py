@@ -46,11 +46,15 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
+from foley_common.latencies import Latencies
 from foley_common.topics import DIAGNOSTICS, HEARTBEAT
 from foley_ros import params, qos, topics
+from foley_ros.convert import ConversionError
 from foley_ros.entities import Entities
 from foley_ros.executor import GuardedExecutor
 from foley_ros.faults import Faults
+from foley_ros.latency import LatencyConfig
+from foley_ros.memory import return_freed_memory
 from foley_ros.worker import Worker
 
 Config = TypeVar("Config")
@@ -86,6 +90,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
     def __init__(self, name: str, config_type: type[Config], **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
         self._config_type = config_type
+        params.declare(self, LatencyConfig)
         params.declare(self, config_type)
         self.config: Config | None = None
         self.entities = Entities(self, self.failed)
@@ -170,6 +175,9 @@ class FoleyNode(LifecycleNode, Generic[Config]):
         if isinstance(error, (RCLError, RMWError)):
             self.report(source, f"refused (cut off, of another definition, or not possible now): {error}")
             return
+        if isinstance(error, ConversionError):
+            self.report(source, str(error))
+            return
         self.report(source, f"{type(error).__name__}: {error}")
         if source not in self._traced:
             self._traced.add(source)
@@ -188,6 +196,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         def configure() -> None:
+            self.entities.latencies = Latencies.parse(params.read(self, LatencyConfig).latencies)
             config = params.read(self, self._config_type)
             self._unknown_parameters = params.unknown(self)
             for sentence in self._unknown_parameters:
@@ -197,6 +206,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
 
         with self._beating():
             result = self._guard("configure", configure)
+            return_freed_memory()
         if result != TransitionCallbackReturn.SUCCESS:
             self._quietly(self._free)
         return result
@@ -268,7 +278,8 @@ class FoleyNode(LifecycleNode, Generic[Config]):
             self.get_logger().warning(f"while releasing: {error}")
 
     def _on_set_parameters(self, changed: list[Parameter]) -> SetParametersResult:
-        own = {field.name for field in dataclasses.fields(self._config_type)}  # type: ignore[arg-type]
+        configs: tuple[Any, ...] = (LatencyConfig, self._config_type)
+        own = {field.name for config in configs for field in dataclasses.fields(config)}
         names = sorted(own & {parameter.name for parameter in changed})
         if names and self.config is not None:
             return SetParametersResult(

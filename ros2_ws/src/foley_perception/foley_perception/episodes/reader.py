@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import yaml
 
 from foley_common import topics
+from foley_common.latencies import Latencies
 from foley_common.topics import MAIN_DEVICES, Topic
 from foley_perception.audit import motion as rules
 from foley_perception.audit.finding import Finding, Severity
@@ -55,6 +56,7 @@ def read_episode(
     camera_frame: str = "camera_optical",
     frames: FrameNames = USUAL_FRAMES,
     mapping: Mapping[str, str] | None = None,
+    latencies: Latencies | None = None,
 ) -> Episode:
     """Read any bag: recorded here, by `ros2 bag record`, written by `rosbags`; unfinished ones as well.
 
@@ -67,11 +69,12 @@ def read_episode(
         camera_frame: of the camera, where images and camera_info name no frame.
         frames: which are world, tool and tip.
         mapping: topics that bear other names, by the registry's (foley_common/topic_map.py).
+        latencies: by which stamps are moved back; None: those that the bag's metadata tell.
 
     Raises:
         EpisodeError: not a bag, a required topic is missing, or a topic has a wrong type, rate or encoding.
     """
-    outline = Outline(Path(path), namespace=namespace, mapping=mapping, keep=True)
+    outline = Outline(Path(path), namespace=namespace, mapping=mapping, latencies=latencies, keep=True)
     outline.make_poses(frames)
     there = {topic.name for topic in topics.TOPICS if outline.has(topic)}
     if missing := [name for name in require if name not in there]:
@@ -96,7 +99,7 @@ def episode_of(
     if errors := outline.verdict.main_errors():
         raise EpisodeError("; ".join(errors))
     outline.make_poses(frames)
-    read = _Reader(outline, span, frames.world)
+    read = _Reader(outline, span, frames)
     read.tell(outline.pose_findings)
     read.problems += [*outline.left_out, *outline.verdict.problems()]
     detected, arms, cameras = read.contacts(topics.CONTACTS), read.arms(), read.cameras(camera_frame)
@@ -125,6 +128,7 @@ def episode_of(
         unplaced=tuple(read.unplaced),
         simulated=outline.topic("contacts", topics.MAIN_ARM) is not None,
         findings=tuple(read.findings),
+        latencies=outline.latencies,
     )
 
 
@@ -132,9 +136,9 @@ def episode_of(
 class _Reader:
     """The messages of a bag, or of a stretch of it, by the roles of their topics."""
 
-    def __init__(self, outline: Outline, span: Span | None, world_frame: str) -> None:
-        bag, names = outline.bag, outline.names
-        self._outline, self._span, self._world = outline, span, world_frame
+    def __init__(self, outline: Outline, span: Span | None, frames: FrameNames) -> None:
+        bag, names, world_frame = outline.bag, outline.names, frames.world
+        self._outline, self._span, self._world, self._frames = outline, span, world_frame, frames
         self._bag, self._names, self._found = bag, names, outline.messages(span)
         self._decoder = Decoder({t: info for t, info in bag.topics.items() if t in names.values()})
         self._start_ns = outline.start_ns
@@ -280,12 +284,17 @@ class _Reader:
         messages = {reader: self._of(topic) for reader, topic in found.items()}
         decoder, world, start_ns, told = self._decoder, self.world, self._start_ns, self._told
         pose = wrench = None
+        in_tool = True
         if "pose" in found:
             pose = self._placed(
                 lambda: told(decode_motion.pose_track(name["pose"], messages["pose"], world, start_ns))
             )
         if "wrench" in found:
-            wrench = decode_motion.wrench_series(name["wrench"], messages["wrench"])
+            tool = self._frames.of_arm(device).tool
+            wrench, in_tool, wrong = decode_motion.wrench_series(
+                name["wrench"], messages["wrench"], tool, world.transforms, start_ns
+            )
+            self.tell(wrong)
         joints = main.joints if main is not None else None  # one topic may hold those of all arms
         if "joints" in found:
             joints = decode_motion.joint_series(messages["joints"], decoder)
@@ -298,7 +307,9 @@ class _Reader:
             given = messages["tool_plans"]
             tool_plans = told(decode_motion.tool_plans(name["tool_plans"], given, decoder, world, start_ns))
         truth = self.contacts(found.get("contacts"))
-        track = ArmTrack(pose, joints, wrench, tuple(joint_plans), tuple(tool_plans), truth)
+        track = ArmTrack(
+            pose, joints, wrench, tuple(joint_plans), tuple(tool_plans), truth, wrench_in_tool=in_tool
+        )
         return self._judged(device, track)
 
     def _judged(self, device: str, arm: ArmTrack) -> ArmTrack:

@@ -170,7 +170,9 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         """Keypoints, if they are due, of a pose that is published as well if nobody else does that."""
         keypoints = mapper.keypoints_at(time_ns, SE3(np.array(pose[3:]), np.array(pose[:3]))) if due else None
         if own and self._own_pose is not None and not mapper.unit.wrong:
-            self._own_pose.publish(cdr.write_pose(time_ns, mapper.config.fixed_frame, pose))
+            # As late as what it is made of: whoever listens takes the arm's latency off again.
+            late_ns = self.entities.latencies.ns(topics.EE_POSE)
+            self._own_pose.publish(cdr.write_pose(time_ns + late_ns, mapper.config.fixed_frame, pose))
         return keypoints
 
     def _publish(

@@ -64,6 +64,11 @@ class MaterialConfig:
     )
     surprise_level: float = parameter(0.95, "percentile above which a contact is surprising")
     snapshot_period_s: float = parameter(1.0, "[s] between snapshots of the predicates without any change")
+    lease_s: float = parameter(
+        3.0,
+        "[s] after a snapshot until which its predicates may be relied on; the next snapshot renews them, so that no "
+        "TRUE outlives a node that died or hangs by more than this",
+    )
 
     def __post_init__(self) -> None:
         _in_range(self, 1, 64, "threads")
@@ -74,6 +79,12 @@ class MaterialConfig:
         _in_range(self, 0.0, 10.0, "patience_s")
         _in_range(self, 0.0, 1.0, "same_object_radius_m", open_low=True)
         _in_range(self, 0.05, 60.0, "snapshot_period_s")
+        _in_range(self, 0.1, 600.0, "lease_s")
+        if self.lease_s < 2 * self.snapshot_period_s:
+            raise ValueError(
+                f"lease_s is {self.lease_s} and snapshot_period_s {self.snapshot_period_s}: a lease shorter than two "
+                "periods would lapse whenever one snapshot is late"
+            )
         self.fusion_config()
 
     def fusion_config(self) -> FusionConfig | None:

@@ -49,7 +49,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
 
     # ---- life cycle ------------------------------------------------------------------------------------
     def setup(self, config: MaterialConfig) -> None:
-        content = checkpoint.load_checkpoint(config.checkpoint or None)
+        content = checkpoint.load_checkpoint(config.checkpoint or None, exemplars=False)
         self._model = hearing_beside(content, config.hearing, threads=config.threads)
         self._model.warm_up()
         self._core = make_material_core(self._model, content, config)
@@ -65,7 +65,10 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         self._queue = ContactQueue(
             self._ring, before_s=config.before_s, after_s=config.after_s, patience_s=config.patience_s
         )
-        self._output = MaterialOutput(self, self.entities, self._model)
+        self._output = MaterialOutput(
+            self, self.entities, self._model, period_s=config.snapshot_period_s, lease_s=config.lease_s
+        )
+        self._lease_s = config.lease_s
         self.start_worker(finish=True)
         subscribe = self.entities.subscribe
         poller = Poller(self.entities, POLL_PERIOD_S, after=self._hand_over)
@@ -83,7 +86,9 @@ class MaterialNode(FoleyNode[MaterialConfig]):
 
     def stop(self) -> None:
         self._queue.clear()
-        self._output.predicates([], always=True)  # nothing is watched any more: all are UNKNOWN
+        self._output.predicates(
+            [], self.now_ns(), always=True
+        )  # nothing is watched any more: all are UNKNOWN
 
     def figures(self) -> dict[str, Any]:
         statistics = self._ring.statistics
@@ -161,8 +166,10 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         self, request: GetPredicates.Request, response: GetPredicates.Response
     ) -> GetPredicates.Response:
         core = self._core if self.active else None
-        sequence = self._output.sequence
-        return answer_predicates(core, request, response, sequence=sequence, now_ns=self.now_ns())
+        sequence, now_ns = self._output.sequence, self.now_ns()
+        return answer_predicates(
+            core, request, response, sequence=sequence, now_ns=now_ns, lease_s=self._lease_s
+        )
 
     # ---- worker ----------------------------------------------------------------------------------------
     def _hear(self, sound: HeardSound) -> None:
@@ -197,11 +204,16 @@ class MaterialNode(FoleyNode[MaterialConfig]):
 
     def _snapshot(self, *, always: bool = False) -> None:
         if self.active:
-            self._output.predicates(self._core.predicates(self.now_ns()), always=always)
+            now_ns = self.now_ns()
+            self._output.predicates(self._core.predicates(now_ns), now_ns, always=always)
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    preload("foley_synthesis.vis.inference.loaded")
+    preload(
+        "foley_synthesis.hearing.inference.hearing_model",
+        "foley_synthesis.hearing.frozen_pair",
+        "scipy.stats",
+    )
     return run(MaterialNode, args)
 
 

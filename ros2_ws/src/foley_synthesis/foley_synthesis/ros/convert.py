@@ -188,7 +188,14 @@ def estimate_message(
     )
 
 
-def predicates_message(values: Iterable[PredicateValue], sequence: int, now_ns: int) -> PredicateArray:
+def predicates_message(
+    values: Iterable[PredicateValue], sequence: int, now_ns: int, lease_s: float
+) -> PredicateArray:
+    """A snapshot taken at ``now_ns``, of which nothing is valid for longer than ``lease_s``.
+
+    A state may hold for minutes by its evidence, but only a publisher that lives can say that nothing contradicted it.
+    """
+    lease_ns = now_ns + round(lease_s * NS_PER_S)
     return PredicateArray(
         header=convert.header(now_ns, ""),
         sequence=sequence,
@@ -199,7 +206,7 @@ def predicates_message(values: Iterable[PredicateValue], sequence: int, now_ns: 
                 probability=float(value.probability),
                 state=int(value.state),
                 newest_evidence=convert.to_stamp(value.newest_evidence_ns),
-                valid_until=convert.to_stamp(value.valid_until_ns),
+                valid_until=convert.to_stamp(min(value.valid_until_ns, lease_ns)),
             )
             for value in values
         ],

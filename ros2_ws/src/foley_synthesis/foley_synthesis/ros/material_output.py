@@ -5,6 +5,7 @@ from __future__ import annotations
 from rclpy.node import Node
 
 from foley_common import topics
+from foley_common.times import NS_PER_S
 from foley_msgs.srv import GetPredicates
 from foley_ros.entities import Entities
 from foley_synthesis.beliefs.fusion import FusedBelief
@@ -15,10 +16,18 @@ from foley_synthesis.ros import convert
 
 
 class MaterialOutput:
-    """`material_estimates`, `predicates`, `surprise` and `vocabulary`. Publishes from any one thread."""
+    """`material_estimates`, `predicates`, `surprise` and `vocabulary`. Publishes from any one thread.
 
-    def __init__(self, node: Node, entities: Entities, hearing: HearsMaterial) -> None:
+    Args:
+        period_s: between snapshots of the predicates without any change.
+        lease_s: for which a snapshot is valid.
+    """
+
+    def __init__(
+        self, node: Node, entities: Entities, hearing: HearsMaterial, *, period_s: float, lease_s: float
+    ) -> None:
         self._node = node
+        self._period_ns, self._lease_s = round(period_s * NS_PER_S), lease_s
         self._vocabulary = hearing.vocabulary
         self._model_id, self._model_domain = hearing.model_id, hearing.domain
         self._estimates = entities.publish(topics.MATERIAL_ESTIMATES)
@@ -26,6 +35,7 @@ class MaterialOutput:
         self._surprise = entities.publish(topics.SURPRISE)
         self._vocabularies = entities.publish(topics.VOCABULARY)
         self._shown: object = None
+        self._shown_ns = 0
         self.sequence = 0
 
     def _now_ns(self) -> int:
@@ -73,13 +83,16 @@ class MaterialOutput:
             )
         )
 
-    def predicates(self, values: list[PredicateValue], *, always: bool) -> None:
-        """A snapshot; without ``always`` only if a state or its evidence changed since the last one."""
+    def predicates(self, values: list[PredicateValue], now_ns: int, *, always: bool) -> None:
+        """A snapshot as of ``now_ns``; without ``always`` only if a state or its evidence changed since the last one,
+        or that is older than a period: a worker that is busy must not let the lease lapse.
+        """
         shown = [(v.name, v.argument, v.state, v.newest_evidence_ns) for v in values]
-        if always or shown != self._shown:
+        if always or shown != self._shown or abs(now_ns - self._shown_ns) >= self._period_ns:
             self.sequence += 1
-            self._shown = shown
-            self._predicates.publish(convert.predicates_message(values, self.sequence, self._now_ns()))
+            self._shown, self._shown_ns = shown, now_ns
+            message = convert.predicates_message(values, self.sequence, now_ns, self._lease_s)
+            self._predicates.publish(message)
 
 
 def answer_predicates(
@@ -89,6 +102,7 @@ def answer_predicates(
     *,
     sequence: int,
     now_ns: int,
+    lease_s: float,
 ) -> GetPredicates.Response:
     """Fill in the response of `~/get_predicates`."""
     if core is None:
@@ -106,5 +120,5 @@ def answer_predicates(
         if (not request.names or value.name in request.names)
         and (not request.arguments or value.argument in request.arguments)
     ]
-    response.predicates = convert.predicates_message(values, sequence, now_ns)
+    response.predicates = convert.predicates_message(values, sequence, now_ns, lease_s)
     return response

@@ -335,6 +335,51 @@ def test_beliefs_survive_sigkill(ears: Ears, checkpoint: Path, tmp_path: Path, s
     ears.until(lambda: ears.states("mug").get("was_hit") == 1, "restored beliefs")
 
 
+def test_no_predicate_outlives_its_publisher(ears: Ears, checkpoint: Path, start_node: Any) -> None:
+    """Hung, killed, deactivated: nothing that a planner holds is valid beyond the lease."""
+    import signal
+
+    from foley_msgs.srv import GetPredicates
+    from foley_ros.convert import to_ns
+
+    lease_ns = 1_000_000_000
+    parameters = {"checkpoint": checkpoint, "lease_s": 1.0, "snapshot_period_s": 0.2}
+    process = start_node("foley_synthesis.nodes.material", parameters=parameters)
+    ears.context.transition("material", "configure", "activate")
+    ears.matched()
+    ears.touch("c1", object_id="mug")
+    holding = ears.until(lambda: ears.states("mug").get("was_hit") == 1 and ears.snapshots[-1], "was_hit")
+    asked = ears.context.call(GetPredicates, "material/get_predicates", GetPredicates.Request()).predicates
+
+    def ends(snapshot: Any) -> int:
+        return max((to_ns(p.valid_until) for p in snapshot.predicates), default=0)
+
+    for snapshot in (holding, asked):
+        taken_ns = to_ns(snapshot.header.stamp)
+        assert taken_ns < ends(snapshot) <= taken_ns + lease_ns, "by its evidence it would hold for minutes"
+    renewed = ears.until(
+        lambda: ends(ears.snapshots[-1]) > ends(holding) and ears.snapshots[-1], "a renewed lease"
+    )
+    assert {p.state for p in renewed.predicates if p.name == "was_hit"} == {1}
+
+    process._signal(signal.SIGSTOP)
+    stopped_ns = ears.world.now_ns()
+    ears.until(lambda: ears.world.now_ns() > stopped_ns + lease_ns, "the lease's end")
+    assert ends(ears.snapshots[-1]) <= stopped_ns + lease_ns, (
+        "the planner that watches knows without being told"
+    )
+    process._signal(signal.SIGCONT)
+    ears.until(lambda: ends(ears.snapshots[-1]) > ears.world.now_ns(), "states that hold again")
+    ears.context.transition("material", "deactivate")
+    ears.until(lambda: not ears.snapshots[-1].predicates, "the empty snapshot")
+    ears.context.transition("material", "activate")
+    ears.until(lambda: ears.states("mug").get("was_hit") == 1, "states that hold again")
+    process.kill()
+    killed_ns = ears.world.now_ns()
+    ears.until(lambda: ears.world.now_ns() > killed_ns + lease_ns // 2, "what was still under way")
+    assert ends(ears.snapshots[-1]) <= killed_ns + lease_ns
+
+
 def test_impossible_transition_does_not_end_the_process(
     ears: Ears, checkpoint: Path, start_node: Any
 ) -> None:

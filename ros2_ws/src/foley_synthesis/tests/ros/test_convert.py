@@ -179,10 +179,13 @@ def test_predicates() -> None:
         PredicateValue("is_hard", "mug", 0.75, Truth.TRUE, T, T + 10**9),
         PredicateValue("is_hollow", "mug", math.nan, Truth.UNKNOWN, 0, 0),
     ]
-    message = convert.predicates_message(values, 7, T)
+    message = convert.predicates_message(values, 7, T, lease_s=3.0)
     assert message.sequence == 7 and common.to_ns(message.header.stamp) == T
     hard, hollow = message.predicates
     assert (hard.name, list(hard.arguments), hard.state) == ("is_hard", ["mug"], Predicate.TRUE)
     assert (common.to_ns(hard.newest_evidence), common.to_ns(hard.valid_until)) == (T, T + 10**9)
+    assert common.to_ns(hollow.valid_until) == 0, "no lease lends evidence to what has none"
+    leased = convert.predicates_message(values, 8, T, lease_s=0.25).predicates
+    assert common.to_ns(leased[0].valid_until) == T + 10**9 // 4, "a snapshot renews it, or it lapses"
     assert hollow.state == Predicate.UNKNOWN and math.isnan(hollow.probability)
     assert [int(t) for t in Truth] == [Predicate.UNKNOWN, Predicate.TRUE, Predicate.FALSE]
