@@ -55,11 +55,12 @@ def test_a_data_set_is_the_same_as_of_recorded_poses(tmp_path: Path, edit: Any, 
     assert far.max() < 1e-12 and turned.max() < 1e-7
     sets = []
     for name, bag in (("told", told), ("made", made)):
-        report = build_dataset([bag], tmp_path / name, workers=1)
-        assert report.clips == 3
+        build_dataset([bag], tmp_path / name, workers=1)
         sets.append(ClipDataset(tmp_path / name))
+        assert len(sets[-1].clips) == 3
     for i in range(3):
-        actions = [dataset.action_executed(i) for dataset in sets]
+        # Without joints nobody tells the gripper's width.
+        actions = [np.delete(dataset.action_executed(i), 6, axis=1) for dataset in sets]
         np.testing.assert_allclose(*actions, atol=1e-6)
 
 
