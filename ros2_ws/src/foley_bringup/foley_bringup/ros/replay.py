@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import math
+import types
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -244,6 +245,9 @@ class _Replay:
         self._mapper._planned.publish = lambda message: None
         self._synthesizer._output.publish = self._take_prediction
         self._material._hear = self._take_sound
+        if any(finding.rule == "pose_made" for finding in self._episode.findings):
+            self._mapper._in_tf.listen()
+            self._mapper._own_pose = types.SimpleNamespace(publish=self._hand_on_pose)
 
     # ---- what comes in -------------------------------------------------------------------------------------
     def _feed(self) -> None:
@@ -306,6 +310,9 @@ class _Replay:
     def _hand_on_plan(self, message: Any) -> None:
         if self._maps_plans:
             self._hand_to_subscriptions(topics.TOOL_PLAN.name, serialize_message(message))
+
+    def _hand_on_pose(self, data: bytes) -> None:
+        self._hand_to_subscriptions(topics.EE_POSE.name, data)
 
     # ---- what the models are shown -------------------------------------------------------------------------
     def _take_prediction(self, audio: PredictedAudio, material: Any) -> None:

@@ -9,16 +9,18 @@ POSE_RATE_HZ = 250.0  # of poses that are made where nobody tells them, at most
 
 
 class Pace:
-    """Says which of many stamps are due at a rate."""
+    """Says which of many stamps are due at a rate: those nearest to a steady grid."""
 
     def __init__(self, rate_hz: float) -> None:
         self._period_ns = int(NS_PER_S / rate_hz)
-        self._last_ns: int | None = None
+        self._next_ns: int | None = None
 
     def due(self, time_ns: int) -> bool:
         """Whether a period has passed since the last one. A stamp before it is late, unless time was set back."""
         period = self._period_ns
-        if self._last_ns is not None and -NS_PER_S <= time_ns - self._last_ns < period - period // 4:
+        late = time_ns - self._next_ns if self._next_ns is not None else period
+        if -NS_PER_S <= late < -(period // 4):
             return False
-        self._last_ns = time_ns
+        # After a pause, or a jump of time, the grid starts anew.
+        self._next_ns = time_ns - late + period if -period < late < period else time_ns + period
         return True

@@ -97,15 +97,15 @@ class ToolFromTf:
 
     def add(self, transforms: Iterable[Transform]) -> Iterator[tuple[int, Rigid]]:
         """Those of one message of /tf; stamps [ns] and poses ``tx_fixed_tool`` that are then known."""
-        new: list[tuple[_Told, Transform]] = []
+        transforms = list(transforms)
         for told in transforms:
             if self._parents.get(told.child) != told.parent or told.child in self._static:
                 self._move(told)
-            if self._parents[told.child] != told.parent:
-                continue
+        new: list[tuple[_Told, Transform]] = []
+        for told in transforms:
             track = self._told.get(told.child)
-            if track is not None and any(track is one for one in self._on_way):
-                new.append((track, told))
+            if track is not None and self._parents[told.child] == told.parent:
+                new += [(track, told)] if any(track is one for one in self._on_way) else []
         for track, told in new:
             pose = rigid(told.numbers(), _LOW, _HIGH)
             if pose is None:

@@ -10,6 +10,7 @@ from foley_common.times import NS_PER_S
 REACH_M, REACH_S = 5.0, 1.0
 _TIMES = 2  # that it did, before it is believed: a clock that was set looks like one
 _QUIET_NS = 10 * NS_PER_S  # after which a stream that moves as an arm does is in metres again
+_MOVES_M = 1e-4  # a step of a tool that does not rest
 _LOOK_NS = NS_PER_S // 50  # between two positions that are looked at
 
 
@@ -44,7 +45,7 @@ class PoseUnit:
             self.times, self._wrong_ns = self.times + 1, time_ns
         elif time_ns - self._first[0] < REACH_S * NS_PER_S:
             return
-        elif self.times > 0 and time_ns - self._wrong_ns > _QUIET_NS and way > 1e-3:
+        elif self.times > 0 and time_ns - self._wrong_ns > _QUIET_NS and self._step > _MOVES_M:
             self.times = self.since_ns = 0
         self._first, self._step = (time_ns, position), 0.0
 

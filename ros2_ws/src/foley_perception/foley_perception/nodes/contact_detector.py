@@ -166,7 +166,9 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
         deaf = any(f.startswith(topics.MICROPHONE.name) for f in faults) or (
             trouble is not None and trouble.serious
         )
-        return (Health.error if deaf else Health.warn)("; ".join(problems), **self.figures())
+        return (Health.error if deaf or self._scene.poses_wrong else Health.warn)(
+            "; ".join(problems), **self.figures()
+        )
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -29,10 +29,13 @@ from foley_perception.action.tip_history import FOR_NOW, NOT_YET, PLACED, TipHis
 from foley_perception.action.trajectory import ToolTrajectory
 from foley_perception.action.wrench import from_sensor
 from foley_perception.audit.motion import width_untold
+from foley_perception.audit.moving import POSE
+from foley_perception.audit.pose_unit import PoseUnit
 from foley_perception.clips.action import SERIES
 from foley_perception.clips.inputs import MeasuredTool, Streams
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformUnavailable
+from foley_perception.recording import cdr
 from foley_perception.ros import motion
 from foley_perception.ros.sensed_camera import SensedCamera
 from foley_perception.ros.tf import TransformListener, without_times
@@ -80,6 +83,7 @@ class SensedScene:
         self.forces = VectorHistory(_force)
         self._wrenches = VectorHistory(self._tool_wrench)
         self.widths = VectorHistory(self._width)
+        self._unit = PoseUnit()
         self._seen_ns: dict[str, int] = {}
         self._started_ns = node.now_ns()
         self._robot_description = ""
@@ -190,7 +194,9 @@ class SensedScene:
             silent_s = self._silent_s(topic, now_ns)
             if silent_s > self.config.silent_s:
                 found.append(f"nothing usable on {topic} for {silent_s:.1f} s")
-        if self._silent_s(topics.EE_POSE.name, now_ns) > self.config.silent_s:
+        if self._unit.wrong:
+            found.append(self._unit.text(topics.EE_POSE.name))
+        elif self._silent_s(topics.EE_POSE.name, now_ns) > self.config.silent_s:
             found.append(
                 "no ee_pose: without motion no sound counts as a contact and no touch can be predicted from what was "
                 "measured; is the arm's driver running, or hand_mapper with joint_states and robot_description?"
@@ -226,6 +232,11 @@ class SensedScene:
         newest_ns, known_ns = self.tips.newest_ns, self.tips.newest_known_ns()
         return newest_ns is not None and (known_ns is None or newest_ns - known_ns > _LATE_NS)
 
+    @property
+    def poses_wrong(self) -> bool:
+        """Whether poses come that cannot be in metres: a fault, not a lack."""
+        return self._unit.wrong
+
     def _silent_s(self, topic: str, now_ns: int) -> float:
         return (now_ns - self._seen_ns.get(topic, self._started_ns)) / NS_PER_S
 
@@ -241,7 +252,15 @@ class SensedScene:
 
     def _on_pose(self, data: bytes) -> None:
         self._saw(topics.EE_POSE.name)
-        self.tips.add(raw.stamp_ns(data), data)
+        time_ns = raw.stamp_ns(data)
+        if self._unit.due(time_ns):
+            position = cdr.read_doubles(data, POSE)[1][:3]
+            if np.isfinite(position).all():
+                self._unit.add(time_ns, position.tolist())
+        if not self._unit.wrong:
+            self.tips.add(time_ns, data)
+        elif len(self.tips):
+            self.tips.clear()  # what came before it was noticed is no truer
 
     def _on_wrench(self, data: bytes) -> None:
         self.forces.add(raw.stamp_ns(data), data)
