@@ -44,7 +44,7 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from foley_common.topics import DIAGNOSTICS, HEARTBEAT
-from foley_ros import params, qos, topics
+from foley_ros import middleware, params, qos, topics
 from foley_ros.entities import Entities
 from foley_ros.faults import Faults
 from foley_ros.worker import Worker
@@ -335,6 +335,8 @@ def run(make_node: Callable[[], FoleyNode[Any]], args: Sequence[str] | None = No
     node: FoleyNode[Any] | None = None
     try:
         node = make_node()
+        if said := middleware.profile_problem():
+            node.get_logger().warning(said)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
 
