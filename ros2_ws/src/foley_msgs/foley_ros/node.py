@@ -49,7 +49,7 @@ from rclpy.signals import SignalHandlerOptions
 from foley_common import processes
 from foley_common.latencies import Latencies
 from foley_common.topics import DIAGNOSTICS, HEARTBEAT
-from foley_ros import params, qos, topics
+from foley_ros import middleware, params, qos, topics
 from foley_ros.convert import ConversionError
 from foley_ros.entities import Entities
 from foley_ros.executor import GuardedExecutor
@@ -378,6 +378,8 @@ def run(make_node: Callable[[], FoleyNode[Any]], args: Sequence[str] | None = No
     node: FoleyNode[Any] | None = None
     try:
         node = make_node()
+        if said := middleware.profile_problem():
+            node.get_logger().warning(said)
         executor = GuardedExecutor(node.failed)
         executor.add_node(node)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
 from foley_common.topics import MICROPHONE
-from foley_perception.audio.clock import StreamingClock, stamp_by_arrival
+from foley_perception.audio.clock import StreamingClock
 from foley_perception.audio.onset import OnsetDetector
 from foley_perception.audio.onset_config import OnsetConfig
 from foley_perception.audit.finding import Severity
@@ -97,7 +97,6 @@ class Listener:
                 return []
         self._refusal = ""
         n, channels = samples.shape
-        given_ns, time_ns = time_ns, time_ns or stamp_by_arrival(self._arrival_ns, n, sample_rate)
         if self.channel >= channels:
             self.refused_chunks += 1
             self._refusal = (
@@ -105,10 +104,10 @@ class Listener:
             )
             self._stream_id = None
             return []
-        self._audit.add(
+        stream_id, first_sample, time_ns = self._audit.add(
             samples,
             first_sample=first_sample,
-            time_ns=given_ns,
+            time_ns=time_ns,
             stream_id=stream_id,
             sample_rate=sample_rate,
             arrival_ns=self._arrival_ns,

@@ -64,6 +64,7 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
     # ---- callbacks: queue ----------------------------------------------------------------------------------
     def _on_audio(self, message: AudioChunk) -> None:
         arrival_ns = self.now_ns()
+        self._scene.times.add(topics.MICROPHONE, convert.to_ns(message.header.stamp), arrival_ns)
         if self.active:
             self.put(lambda: self._hear(message, arrival_ns))
 

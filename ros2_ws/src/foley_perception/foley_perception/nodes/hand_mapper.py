@@ -104,8 +104,16 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         self._tf.poll()
 
     # ---- measured ------------------------------------------------------------------------------------------
+    def _stamp(self, topic: str, data: bytes) -> int:
+        """Of a message; where it has none, that is reported and it goes by arrival."""
+        if stamp_ns := raw.stamp_ns(data):
+            return stamp_ns
+        said = "it is 0: the time of arrival is used, which is late by an unknown time; the driver must stamp them"
+        self.report(f"{topic}: header.stamp", said)
+        return self.now_ns()
+
     def _on_pose(self, data: bytes) -> None:
-        time_ns = raw.stamp_ns(data)
+        time_ns = self._stamp(topics.EE_POSE.name, data)
         if self._own_pose is None:
             self._pose_seen_ns = self.now_ns()
         if not self.active or self._own_pose is not None or not self._mapper.due(time_ns):
@@ -124,7 +132,8 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         )
 
     def _on_joints(self, data: bytes) -> None:
-        mapper, time_ns, names = self._mapper, raw.stamp_ns(data), motion.joint_names(data)
+        mapper, names = self._mapper, motion.joint_names(data)
+        time_ns = self._stamp(topics.JOINT_STATES.name, data)
         if names not in self._joint_states and len(self._joint_states) >= _PUBLISHERS:
             self._joint_states = {}
         self._joint_states[names] = data
@@ -203,7 +212,7 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
             _, data = waiting.popitem()
             try:
                 header, names, positions = cdr.read_joints(data)
-                mapper.set_joints(header.time_ns, motion.told_positions(names, positions))
+                mapper.set_joints(header.time_ns or self.now_ns(), motion.told_positions(names, positions))
             except ValueError as error:
                 self.report(topics.JOINT_STATES.name, str(error))
 

@@ -19,6 +19,7 @@ from std_msgs.msg import String
 
 from foley_common import topics
 from foley_common.times import NS_PER_S
+from foley_common.topics import Topic
 from foley_msgs.msg import ToolTrajectory as ToolTrajectoryMessage
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.mimic import MimicJoints
@@ -28,6 +29,7 @@ from foley_perception.action.tip import plan_in_fixed_frame, tip_in_tool
 from foley_perception.action.tip_history import FOR_NOW, NOT_YET, PLACED, TipHistory, in_one_frame
 from foley_perception.action.trajectory import ToolTrajectory
 from foley_perception.action.wrench import from_sensor
+from foley_perception.audit.live_times import LiveTimes
 from foley_perception.audit.motion import width_untold
 from foley_perception.audit.moving import POSE
 from foley_perception.audit.pose_unit import PoseUnit
@@ -84,6 +86,7 @@ class SensedScene:
         self._wrenches = VectorHistory(self._tool_wrench)
         self.widths = VectorHistory(self._width)
         self._unit = PoseUnit()
+        self.times = LiveTimes()  # of the sensors; the owner adds those that it hears itself
         self._seen_ns: dict[str, int] = {}
         self._started_ns = node.now_ns()
         self._robot_description = ""
@@ -225,6 +228,7 @@ class SensedScene:
             found.append(str(untold))
         self.tx_tool_tip()
         found += [self._tip.problem] if self._tip.problem else []
+        found += [finding.text for finding in self.times.findings()[:2]]
         return found + self.camera.problems()
 
     def _tips_are_unknown(self) -> bool:
@@ -250,9 +254,23 @@ class SensedScene:
         self._width_joints = frozenset(self._mimics.family(self.hand.width_joint))
         self._tip = dataclasses.replace(self._tip, read_ns=-_TIP_PERIOD_NS)
 
+    def _stamp(self, topic: Topic, data: bytes) -> int:
+        """Of a message; 0, which is reported, where it has none: motion by times of arrival has no velocity."""
+        stamp_ns, now_ns = raw.stamp_ns(data), self._node.now_ns()
+        self.times.add(topic, stamp_ns, now_ns)
+        self._seen_ns[topic.name] = now_ns
+        if not stamp_ns:
+            self._node.report(
+                f"{topic.name}: header.stamp",
+                "it is 0: such messages are left out; the driver must stamp them",
+                serious=True,
+            )
+        return stamp_ns
+
     def _on_pose(self, data: bytes) -> None:
-        self._saw(topics.EE_POSE.name)
-        time_ns = raw.stamp_ns(data)
+        time_ns = self._stamp(topics.EE_POSE, data)
+        if not time_ns:
+            return
         if self._unit.due(time_ns):
             position = cdr.read_doubles(data, POSE)[1][:3]
             if np.isfinite(position).all():
@@ -263,8 +281,9 @@ class SensedScene:
             self.tips.clear()  # what came before it was noticed is no truer
 
     def _on_wrench(self, data: bytes) -> None:
-        self.forces.add(raw.stamp_ns(data), data)
-        self._wrenches.add(raw.stamp_ns(data), data)
+        if stamp_ns := self._stamp(topics.WRENCH, data):
+            self.forces.add(stamp_ns, data)
+            self._wrenches.add(stamp_ns, data)
 
     def _on_joints(self, data: bytes) -> None:
         # Arm and gripper may publish apart. The arm's stamps, if newer, would make the gripper's late.
@@ -273,7 +292,7 @@ class SensedScene:
             self._joints_seen |= dict.fromkeys(names)
         if not self._width_joints.isdisjoint(names):
             self._saw(topics.JOINT_STATES.name)
-            self.widths.add(raw.stamp_ns(data), data)
+            self.widths.add(raw.stamp_ns(data) or self._node.now_ns(), data)
 
     # ---- decoding, in the thread that asks -------------------------------------------------------------------
     def _place(self, frame: str, times_ns: NDArray[np.int64], poses: SE3) -> tuple[SE3, NDArray[np.int8]]:

@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 from foley_common import topics
 from foley_msgs.msg import AudioChunk, ContactEvent, MaterialEstimate, PredictedAudio
 from foley_msgs.srv import GetPredicates
-from foley_perception.audio.clock import stamp_by_arrival
 from foley_perception.audio.ring import AudioRing
 from foley_perception.audit.live import LiveSound
 from foley_perception.clips.channels import one_channel
@@ -116,15 +115,22 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         try:
             samples, arrival_ns = common.audio_to_array(message), self.now_ns()
             stamp_ns = common.to_ns(message.header.stamp)
-            about = {
-                "first_sample": message.first_sample,
-                "stream_id": message.stream_id,
-                "sample_rate": message.sample_rate,
-            }
-            self._audit.add(samples, time_ns=stamp_ns, arrival_ns=arrival_ns, **about)
+            stream_id, first_sample, time_ns = self._audit.add(
+                samples,
+                first_sample=message.first_sample,
+                time_ns=stamp_ns,
+                stream_id=message.stream_id,
+                sample_rate=message.sample_rate,
+                arrival_ns=arrival_ns,
+            )
             self._hear_at(int(message.sample_rate))
-            stamp_ns = stamp_ns or stamp_by_arrival(arrival_ns, len(samples), self._ring.sample_rate)
-            self._ring.append(one_channel(samples, self._channel), time_ns=stamp_ns, **about)
+            self._ring.append(
+                one_channel(samples, self._channel),
+                first_sample=first_sample,
+                time_ns=time_ns,
+                stream_id=stream_id,
+                sample_rate=message.sample_rate,
+            )
         except ValueError as error:
             self.report(topics.MICROPHONE.name, str(error))
             return
