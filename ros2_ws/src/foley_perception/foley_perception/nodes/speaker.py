@@ -43,9 +43,9 @@ class SpeakerNode(FoleyNode[SpeakerConfig]):
         # What resampling imports takes long, and the first sound must not wait for it.
         StreamResampler(config.sample_rate // 2, config.sample_rate).take(np.zeros(1000, np.float32))
         self.start_worker(capacity=1)
-        if config.play != "predicted_audio":
+        if config.play != topics.PREDICTED_AUDIO.name:
             self.entities.subscribe(topics.PREDICTED_SOUND, self._on_sound)
-        if config.play != "predicted_sound":
+        if config.play != topics.PREDICTED_SOUND.name:
             self.entities.subscribe(topics.PREDICTED_AUDIO, self._on_prediction)
 
     def start(self) -> None:
