@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from foley_common.topics import devices
+from foley_common.topics import PREDICTED_AUDIO, PREDICTED_SOUND, devices
 from foley_perception.audio_devices.portaudio import DEFAULT
 
-PLAY = ("auto", "predicted_sound", "predicted_audio", "both")
+PLAY = ("auto", PREDICTED_SOUND.name, PREDICTED_AUDIO.name, "both")
 
 
 def _doc(default: Any, text: str) -> Any:

@@ -22,6 +22,7 @@ from foley_msgs.msg import AudioChunk, PredictedAudio
 from foley_perception.audio_devices.config import SpeakerConfig
 from foley_perception.audio_devices.keeper import keep_open
 from foley_perception.audio_devices.loudspeaker import Loudspeaker
+from foley_perception.audio_devices.stream_resampler import StreamResampler
 from foley_ros import convert
 from foley_ros.node import FoleyNode, Health, run
 
@@ -39,10 +40,12 @@ class SpeakerNode(FoleyNode[SpeakerConfig]):
     def setup(self, config: SpeakerConfig) -> None:
         self._config = config
         self._fault, self._unheard = "", 0
+        # What resampling imports takes long, and the first sound must not wait for it.
+        StreamResampler(config.sample_rate // 2, config.sample_rate).take(np.zeros(1000, np.float32))
         self.start_worker(capacity=1)
-        if config.play != "predicted_audio":
+        if config.play != topics.PREDICTED_AUDIO.name:
             self.entities.subscribe(topics.PREDICTED_SOUND, self._on_sound)
-        if config.play != "predicted_sound":
+        if config.play != topics.PREDICTED_SOUND.name:
             self.entities.subscribe(topics.PREDICTED_AUDIO, self._on_prediction)
 
     def start(self) -> None:
