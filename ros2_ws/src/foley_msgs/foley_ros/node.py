@@ -49,6 +49,7 @@ from rclpy.signals import SignalHandlerOptions
 from foley_common.latencies import Latencies
 from foley_common.topics import DIAGNOSTICS, HEARTBEAT
 from foley_ros import params, qos, topics
+from foley_ros.convert import ConversionError
 from foley_ros.entities import Entities
 from foley_ros.executor import GuardedExecutor
 from foley_ros.faults import Faults
@@ -175,6 +176,9 @@ class FoleyNode(LifecycleNode, Generic[Config]):
         self.callback_errors += 1
         if isinstance(error, (RCLError, RMWError)):
             self.report(source, f"refused (cut off, of another definition, or not possible now): {error}")
+            return
+        if isinstance(error, ConversionError):
+            self.report(source, str(error))
             return
         self.report(source, f"{type(error).__name__}: {error}")
         if source not in self._traced:
