@@ -43,6 +43,18 @@ def test_one_measures(tmp_path: Path) -> None:
     assert bank["exemplars"] == 200 and bank["over_floor"]["ours (faiss)"] > 0
 
 
+@pytest.mark.nodes
+@pytest.mark.slow
+def test_the_node_that_keeps_beliefs_survives_hostile_messages(tmp_path: Path, ros_domain: int) -> None:
+    """The full size is `python -m benchmarks.hostile_messages`; this one is for what everybody may break."""
+    command = [sys.executable, "-m", "benchmarks.hostile_messages", "--messages", "200", "--rate", "100"]
+    command += ["--nodes", "material", "contact_detector", "--out", str(tmp_path)]
+    ended = subprocess.run(command, cwd=ROOT, timeout=600, capture_output=True, text=True)
+    nodes = json.loads((tmp_path / "metrics.json").read_text())["nodes"]
+    assert ended.returncode == 0 and all(node["survived"] for node in nodes.values()), nodes
+    assert min(nodes["contact_detector"]["sent"].values()) >= 100
+
+
 def test_damage_costs_a_bag_the_damaged_chunks_and_nothing_else(tmp_path: Path) -> None:
     trials = importlib.import_module("benchmarks.bag_damage")
     noise = trials.noise_bag(tmp_path / "noise")

@@ -152,6 +152,7 @@ def test_what_is_not_installed_is_told_with_the_cure(dummy_system: Any) -> None:
 def test_what_a_node_knows_is_kept_in_the_folder_of_the_run(tmp_path: Path) -> None:
     told = {p.name: p.parameters for p in plan(run_folder=str(tmp_path))}
     assert told["material"]["state_file"] == str(tmp_path / "material.json")
+    assert told["contact_detector"]["state_file"] == str(tmp_path / "contact_detector.json")
     assert "state_file" not in told["synthesizer"]
     assert all("state_file" not in p.parameters for p in plan())
 

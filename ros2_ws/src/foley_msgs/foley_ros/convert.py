@@ -41,6 +41,18 @@ class ConversionError(ValueError):
     """A message does not hold what its fields claim; the message names field, value and cure."""
 
 
+MOST_CHARACTERS = 256  # of a name; it is kept, sent on and written to files
+
+
+def checked_name(text: str, field: str) -> str:
+    """The text, where it can be a name. Raises ConversionError where it is too long for one."""
+    if len(text) > MOST_CHARACTERS:
+        raise ConversionError(
+            f"{field} has {len(text)} characters ({text[:20]!r}...), a name has {MOST_CHARACTERS} at most"
+        )
+    return text
+
+
 def to_ns(stamp: Time) -> int:
     """Nanoseconds of a ROS time."""
     return int(stamp.sec) * NS_PER_S + int(stamp.nanosec)
@@ -76,27 +88,30 @@ def array_to_image(pixels: NDArray[np.generic], encoding: str, time_ns: int, fra
 
 
 # ---- audio -------------------------------------------------------------------------------------------------
-_MOST_SAMPLES = 2**53  # a negative count in an unsigned field is more
+_MOST_SECONDS_COUNTED = (
+    2**31
+)  # a count of nanoseconds since 1970, or a negative one in an unsigned field, is more
 
 
 def audio_to_array(message: AudioChunk) -> NDArray[np.float32]:
     """Samples as [frames, channels] float32.
 
     Raises:
-        ConversionError: no channels, no sample rate, samples that do not divide into channels, or a count that no
-            stream reaches.
+        ConversionError: no channels, no sample rate, samples that do not divide into channels, a count that no stream
+            reaches, or a name that is none.
     """
-    if message.first_sample >= _MOST_SAMPLES:
-        raise ConversionError(
-            f"audio chunk has first_sample={message.first_sample}, which no stream reaches: the driver must count "
-            "from 0"
-        )
     samples = np.frombuffer(message.samples, dtype=np.float32)
     if message.channels < 1 or message.sample_rate < 1 or samples.size % message.channels:
         raise ConversionError(
             f"audio chunk has channels={message.channels}, sample_rate={message.sample_rate}, "
             f"{samples.size} samples: channels and sample_rate must be positive and divide the samples"
         )
+    if message.first_sample > _MOST_SECONDS_COUNTED * message.sample_rate:
+        raise ConversionError(
+            f"audio chunk has first_sample={message.first_sample}, which no stream reaches: the driver must count "
+            "from 0"
+        )
+    checked_name(message.stream_id, "stream_id")
     return samples.reshape(-1, message.channels)
 
 

@@ -49,10 +49,12 @@ from rclpy.signals import SignalHandlerOptions
 from foley_common.latencies import Latencies
 from foley_common.topics import DIAGNOSTICS, HEARTBEAT
 from foley_ros import params, qos, topics
+from foley_ros.convert import ConversionError
 from foley_ros.entities import Entities
 from foley_ros.executor import GuardedExecutor
 from foley_ros.faults import Faults
 from foley_ros.latency import LatencyConfig
+from foley_ros.memory import return_freed_memory
 from foley_ros.worker import Worker
 
 Config = TypeVar("Config")
@@ -173,6 +175,9 @@ class FoleyNode(LifecycleNode, Generic[Config]):
         if isinstance(error, (RCLError, RMWError)):
             self.report(source, f"refused (cut off, of another definition, or not possible now): {error}")
             return
+        if isinstance(error, ConversionError):
+            self.report(source, str(error))
+            return
         self.report(source, f"{type(error).__name__}: {error}")
         if source not in self._traced:
             self._traced.add(source)
@@ -201,6 +206,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
 
         with self._beating():
             result = self._guard("configure", configure)
+            return_freed_memory()
         if result != TransitionCallbackReturn.SUCCESS:
             self._quietly(self._free)
         return result

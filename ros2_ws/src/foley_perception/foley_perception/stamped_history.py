@@ -49,7 +49,7 @@ class History(Generic[Value]):
 
     Args:
         decode: makes the value of an item, None if it cannot; by default items are values. Where it raises
-            :class:`NotYet`, the item has no value so far.
+            :class:`NotYet`, the item has no value so far; where it raises anything else, it has none.
         known: grows when more is known; what could not be decoded yet is then tried again, some 20 times at most.
         keep_s: how far back.
         reset_s: a stamp this far before the newest means that time was set back.
@@ -73,6 +73,7 @@ class History(Generic[Value]):
         self._lock = threading.Lock()
         self.received = 0
         self.late = 0  # not newer than the newest: left out
+        self.damaged = 0  # could not be decoded, and never will be
 
     def add(self, time_ns: int, item: Any) -> None:
         """Take in one item."""
@@ -142,6 +143,9 @@ class History(Generic[Value]):
                 item.tries += 1
                 item.again = known + (1 << max(0, item.tries - _TRIES))
                 return None
+            except Exception:  # noqa: BLE001 - one damaged item must not make all that are kept unreadable
+                item.value = None
+                self.damaged += 1
             item.raw = None
         value: Value | None = item.value
         return value

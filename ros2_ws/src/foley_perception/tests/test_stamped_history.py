@@ -39,6 +39,17 @@ def test_an_item_is_decoded_once_and_only_when_it_is_asked_for() -> None:
     assert sorted(read) == [b"1", b"3", b"bad"]
 
 
+def test_a_damaged_item_costs_itself_alone() -> None:
+    def decode(raw: bytes) -> int:
+        return int(raw)
+
+    history: History[int] = History(decode)
+    for index, raw in enumerate((b"1", b"cut off", b"3")):
+        history.add(index, raw)
+    assert history.all()[1] == [1, 3] and history.newest() == 3
+    assert history.damaged == 1, "and is looked at once"
+
+
 def test_what_cannot_be_decoded_yet_is_tried_again_when_more_is_known_but_not_for_ever() -> None:
     known, tries = 0, 0
 

@@ -103,3 +103,12 @@ def test_trajectories_that_lie_are_refused() -> None:
     message.time_from_start = [0.5, 0.5]
     with pytest.raises(ConversionError, match="does not increase"):
         convert.trajectory_to_arrays(message)
+
+
+@pytest.mark.parametrize("count", [1_763_000_000_000_000_000, 2**63, 2**64 - 1, 2**31 * 48_000 + 1])
+def test_a_count_that_no_stream_reaches_is_refused(count: int) -> None:
+    chunk = convert.array_to_audio(
+        np.zeros(4), time_ns=3, frame_id="m", stream_id="s", first_sample=count, sample_rate=48_000
+    )
+    with pytest.raises(convert.ConversionError, match="must count from 0"):
+        convert.audio_to_array(chunk)

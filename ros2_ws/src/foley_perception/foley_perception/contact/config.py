@@ -38,6 +38,9 @@ class ContactDetectorConfig:
         "auto", "of depth: raw, compressed, or auto: compressed where only that is published"
     )
     object_radius: float = _doc(0.06, "contacts closer together than this are on one object [m]")
+    state_file: str = _doc(
+        "", "file that keeps the objects' names over restarts; empty: a restarted detector gives new ones"
+    )
     known_objects: tuple[str, ...] = _doc((), "objects known by name, each `name x y z radius` [m]")
 
     def __post_init__(self) -> None:

@@ -21,6 +21,7 @@ from foley_msgs.msg import AudioChunk, ContactEvent, ToolTrajectory
 from foley_perception.contact.config import ContactDetectorConfig
 from foley_perception.contact.detector import ContactDetector, DetectedContact, Plan
 from foley_perception.contact.listener import Listener
+from foley_perception.contact.object_file import ObjectFile
 from foley_perception.contact.objects import ObjectMap
 from foley_perception.ros.sensed_scene import SensedScene
 from foley_ros import convert
@@ -42,12 +43,18 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
         poller = Poller(self.entities, TICK_S, after=self._tick)
         self._scene = SensedScene(self, poller, config.sensing)
         poller.subscribe(topics.MICROPHONE, self._on_audio)
-        self._objects = ObjectMap(config.objects, radius_m=config.object_radius)
+        self._session = uuid.uuid4().hex[:8]
+        # Names of this process: what another one called its objects, or what nobody kept, is never meant by them.
+        prefix = f"object_{self._session[:6]}"
+        self._objects = ObjectMap(config.objects, radius_m=config.object_radius, prefix=prefix)
+        self._file = ObjectFile(config.state_file, frame=config.fixed_frame)
+        well, said = self._file.restore(self._objects)
+        if said:
+            (self.get_logger().info if well else self.get_logger().warning)(said)
         self._listener = Listener(config.onset, channel=config.channel, silent_after_s=config.silent_after_s)
         self._detector = ContactDetector(
             config.gates, self._scene.background.clearance, self._scene.tips, self._scene.forces
         )
-        self._session = uuid.uuid4().hex[:8]
         self._worst_latency_ns = 0
         self.start_worker(capacity=512)
         self._contacts = self.entities.publish(topics.CONTACTS)
@@ -101,8 +108,17 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
 
     def _decide(self) -> None:
         for detected in self._detector.poll(self.now_ns()):
-            self._contacts.publish(self._message(detected))
+            message = self._message(detected)
+            self._keep_objects()  # before anybody hears a name, so that it is not forgotten
+            self._contacts.publish(message)
             self._worst_latency_ns = max(self._worst_latency_ns, self.now_ns() - detected.contact.time_ns)
+
+    def _keep_objects(self) -> None:
+        problem = self._file.save(self._objects)
+        if problem:
+            self.report("state_file", problem)
+        else:
+            self.faults.clear("state_file")
 
     def _message(self, detected: DetectedContact) -> ContactEvent:
         contact = detected.contact
@@ -134,6 +150,7 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
             "audio_bad_samples": listener.bad_samples,
             "audio_restarts": listener.restarts,
             "audio_stamp_jitter_ms": round(listener.jitter_s * 1e3, 3),
+            "objects": len(self._objects.names),
             "worst_latency_ms": round(self._worst_latency_ns / 1e6, 1),
             "queue_dropped": self.dropped_jobs,
         }

@@ -17,7 +17,7 @@ from foley_perception.geometry.tf_buffer import TransformBuffer, TransformUnavai
 from foley_ros import convert
 from foley_ros.entities import Entities
 
-_NO_ROTATION = 1e-6  # a quaternion shorter than this was not set
+_SHORTEST, _LONGEST = 0.5, 2.0  # length of a quaternion that is one: another was not set, or is damaged
 
 _TIMES = re.compile(r"is known in \[-?\d+, -?\d+\] ns, asked for -?\d+ ns")
 
@@ -46,7 +46,9 @@ class TransformListener:
     def _add(self, message: TFMessage, *, static: bool) -> None:
         for transform in message.transforms:
             translation, quaternion = convert.transform_to_arrays(transform)
-            if np.linalg.norm(quaternion) < _NO_ROTATION:
+            with np.errstate(over="ignore"):
+                length = float(np.linalg.norm(quaternion))
+            if not _SHORTEST <= length <= _LONGEST:
                 self.buffer.refused += 1
                 continue
             self.buffer.add(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -45,6 +46,7 @@ class Robot:
         self.stream = "mic_1"
         self.plugged = True
         self.pose_is_known = True
+        self.rest = REST  # of the tip
         self._rng = np.random.default_rng(0)
         self._samples = self._stream_start = self._poses = 0
         self._clicks: list[float] = []
@@ -69,6 +71,10 @@ class Robot:
     def plug_in(self) -> None:
         self.plugged, self.stream, self._stream_start = True, self.stream + "'", self._samples
 
+    def skip(self) -> None:
+        """Leave out what was not pumped so far."""
+        self._samples, self._poses = int(self.now() * RATE) // CHUNK * CHUNK, int(self.now() * 250)
+
     def pump(self) -> None:
         while (self._samples + CHUNK) / RATE < self.now():
             if self.plugged:
@@ -89,7 +95,7 @@ class Robot:
         z = 0.06
         for at in self._taps:
             z = min(z, max(-0.2 * (t - at), 0.1 * (t - at)))
-        return np.array([REST[0], REST[1], z])
+        return np.array([self.rest[0], self.rest[1], z])
 
     def _chunk(self) -> AudioChunk:
         t = (self._samples + np.arange(CHUNK)) / RATE
@@ -165,13 +171,13 @@ def test_hears_a_tap_and_ignores_a_sound_at_rest(rig: Rig) -> None:
     assert first.gates_used == first.gates_passed == audio_wrench_motion
     assert first.confidence > 0.8
     assert first.level == pytest.approx(-14, abs=3)
-    assert first.object_id == "object_1"
+    assert re.fullmatch("object_[0-9a-f]{6}_1", first.object_id)
 
     rig.robot.click()
     rig.until(lambda: rig.node._detector.counts.at_rest == 1, what="the sound at rest to be refused")
     assert len(rig.contacts) == 1
     again = rig.contact_of(rig.robot.tap())
-    assert again.object_id == "object_1" and again.contact_id != first.contact_id
+    assert again.object_id == first.object_id and again.contact_id != first.contact_id
     rig.until_told("ok", DiagnosticStatus.OK)
 
 

@@ -24,7 +24,7 @@ class Subscriptions:
         self.of[topic.name] = callback
 
 
-@pytest.mark.parametrize("w", [0.0, 1e-13, 1e-200])
+@pytest.mark.parametrize("w", [0.0, 1e-13, 1e-200, 1e308, float("inf"), float("nan")])
 def test_a_transform_without_rotation_is_refused_and_the_rest_is_taken(w: float) -> None:
     subscriptions = Subscriptions()
     listener = TransformListener(subscriptions)  # type: ignore[arg-type]

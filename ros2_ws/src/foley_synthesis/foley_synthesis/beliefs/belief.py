@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 NAN = math.nan
+# log10 of Young's modulus [Pa] is predicted around this value and in this unit: 0.01 GPa to 1 TPa is +-2.5.
+LOG10_E_CENTRE = 10.0
 
 
 def entropy_of(probabilities: ArrayLike) -> float:
@@ -56,8 +58,10 @@ class MaterialBelief:
                 raise ValueError(
                     f"probabilities are {self.probabilities}, must be >= 0 and sum to 1, they sum to {float(p.sum())}"
                 )
-        if math.isfinite(self.log10_e_mean) and not self.log10_e_std > 0:
-            raise ValueError(f"log10_e_std is {self.log10_e_std}, must be positive")
+        if math.isinf(self.log10_e_mean):
+            raise ValueError(f"log10_e_mean is {self.log10_e_mean}, must be finite or NaN")
+        if math.isfinite(self.log10_e_mean) and not 0.0 < self.log10_e_std < math.inf:
+            raise ValueError(f"log10_e_std is {self.log10_e_std}, must be positive and finite")
         for name in ("roughness", "hollowness"):
             if math.isinf(getattr(self, name)):
                 raise ValueError(f"{name} is {getattr(self, name)}, must be finite or NaN")

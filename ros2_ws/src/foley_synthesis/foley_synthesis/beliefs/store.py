@@ -20,8 +20,9 @@ from foley_synthesis.beliefs.fusion import FusedBelief, FusionConfig, fuse, newe
 
 SCHEMA = 2  # version 1 called sight `predicted`, kept several looks at an object and forgot them at a touch
 _READ = (1, SCHEMA)
-_ANONYMOUS = re.compile(r"object_\d+")
-_PLACE = re.compile(r"place_\d+")
+_ANONYMOUS = re.compile(r"object_\d+")  # numbers that begin anew with every process
+_GIVEN = re.compile(r"(object_[0-9a-f]+)_\d+")  # the contact detector's names, which nobody gives twice
+_PLACE = re.compile(r"place_(?:[0-9a-f]+_)?\d+")
 _HEIGHT_M = 0.03  # contacts on different levels are on different objects
 _ELSEWHERE_M = 0.25  # an anonymous number this far from its contacts was given anew
 
@@ -46,6 +47,7 @@ class BeliefStore:
         same_object_radius_m: contacts without an object id that are this close to an object belong to it.
         max_evidence: heard contacts kept per object; the oldest go first. Of sight there is one piece.
         max_objects: objects kept; the one with the oldest newest evidence goes first.
+        place_prefix: of the names of places that nobody touched. Whoever publishes them takes one that is new.
     """
 
     def __init__(
@@ -56,12 +58,14 @@ class BeliefStore:
         same_object_radius_m: float = 0.06,
         max_evidence: int = 64,
         max_objects: int = 256,
+        place_prefix: str = "place",
     ) -> None:
         self.vocabulary = tuple(vocabulary)
         self.fusion = fusion or FusionConfig()
         self._radius = same_object_radius_m
         self._max_evidence = max_evidence
         self._max_objects = max_objects
+        self._place_prefix = place_prefix
         self._evidence: dict[str, list[Evidence]] = {}
         self._named = 0
 
@@ -78,10 +82,10 @@ class BeliefStore:
     def resolve(self, object_id: str, position: Sequence[float], *, create: bool = True) -> str:
         """The object that a contact belongs to.
 
-        A name that somebody gave is taken as it is. `object_<n>` is only the number that the contact detector
-        gave to a place, and it counts anew after a restart: where such a number contradicts the place, the
-        place is right. A contact without any name, as a predicted one, belongs to the nearest object; a place
-        where nothing is known is called `place_<n>` until a contact names it.
+        A name that somebody gave is taken as it is: the contact detector owns the names of what it touches. Only a bare
+        `object_<n>`, as other detectors and older recordings have them, counts anew after a restart: where such a
+        number contradicts the place, the place is right. A contact without any name, as a predicted one, belongs to the
+        nearest object; a place where nothing is known is called `<place_prefix>_<n>` until a contact names it.
 
         Returns "" when nothing is known of the contact, or when no object is near and ``create`` is False.
         """
@@ -116,9 +120,25 @@ class BeliefStore:
 
     def _new_place(self) -> str:
         self._named += 1
-        while f"place_{self._named}" in self._evidence:
+        while f"{self._place_prefix}_{self._named}" in self._evidence:
             self._named += 1
-        return f"place_{self._named}"
+        return f"{self._place_prefix}_{self._named}"
+
+    def renamed(self, object_id: str, position: Sequence[float]) -> str:
+        """What an earlier process of the contact detector called the object at this place, if the name that it has
+        now is new; else "". A detector that lost its objects has names of its own for what stands where others stood.
+        """
+        given = _GIVEN.fullmatch(object_id)
+        if given is None or object_id in self._evidence or not all(map(math.isfinite, position)):
+            return ""
+        point = np.asarray(position, dtype=np.float64)
+        others = [
+            (self._distance(name, point), name)
+            for name in self._evidence
+            if (other := _GIVEN.fullmatch(name)) is not None and other[1] != given[1]
+        ]
+        distance, name = min(others, default=(math.inf, ""))
+        return name if distance <= self._radius else ""
 
     def add(self, object_id: str, item: Evidence) -> None:
         """Add one piece. What was heard replaces an older one of the same key; of what was seen the newest stays,

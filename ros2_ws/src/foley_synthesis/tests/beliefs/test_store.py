@@ -77,6 +77,20 @@ def test_numbers_that_count_anew_do_not_mix_objects(store: BeliefStore) -> None:
     assert store.resolve("mug", (0.0, 0.0, 0.0)) == "mug"
 
 
+def test_names_that_are_never_given_twice_are_believed_wherever_they_are(store: BeliefStore) -> None:
+    first, second = "object_7f3a2c_1", "object_09bc11_1"
+    store.add(store.resolve(first, (0.0, 0.0, 0.0)), piece("a", 0.0))
+    assert store.resolve(first, (0.9, 0.0, 0.0)) == first, "its owner says so"
+    assert store.resolve(second, (0.0, 0.0, 0.0)) == second, "what is known of one is not said of the other"
+    assert store.renamed(second, (0.01, 0.0, 0.0)) == first, "and a word is said of it"
+    assert store.renamed(second, (0.5, 0.0, 0.0)) == store.renamed("mug", (0.0, 0.0, 0.0)) == ""
+    assert store.renamed("object_7f3a2c_2", (0.01, 0.0, 0.0)) == "", (
+        "the same detector tells two things apart"
+    )
+    store.add(second, piece("b", 0.0))
+    assert store.renamed(second, (0.0, 0.0, 0.0)) == "", "once"
+
+
 def test_levels_are_different_objects(store: BeliefStore) -> None:
     store.add("box", piece("a", 0.0))
     assert store.resolve("", (0.0, 0.0, 0.05)) != "box"
