@@ -2,7 +2,8 @@
 
     python foreign_driver.py ros_drivers | newer
 
-Each topic begins when two have subscribed to it, and leaves out one message (`LOST`).
+Each topic begins when two have subscribed to it, and leaves out one message (`LOST`) where messages are stamped: of
+those that are not, a busy machine hides the loss.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ def main() -> None:
             ns = size * 1_000_000_000 // RATE
             while sent[i] < MESSAGES and begin + (sent[i] + 1) * ns <= time.time_ns():
                 at = begin + sent[i] * ns
-                if sent[i] != LOST:
+                if sent[i] != LOST or make.__name__ == "plain":
                     stamp = node.get_clock().now().to_msg()
                     stamp.sec, stamp.nanosec = divmod(at, 1_000_000_000)
                     publisher.publish(make(sent[i], stamp))
