@@ -105,7 +105,7 @@ def main() -> None:
             (RawAudio, "raw", raw, FRAMES),
         ):
             sending.append((node.create_publisher(kind, f"{name}/mic/audio", 10), make, size))
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while any(p.get_subscription_count() < 2 for p, _, _ in sending) and time.monotonic() < deadline:
         rclpy.spin_once(node, timeout_sec=0.05)
     begin, sent = time.time_ns() + 200_000_000, [0] * len(sending)

@@ -59,8 +59,8 @@ def heard(request: Any, tmp_path_factory: Any) -> Iterator[tuple[str, Heard]]:
         *(start("foreign_listener.py", mode, str(out), *TOPICS[name]) for mode in ("hear", "record")),
     ]
     try:
-        assert [p.wait(120) for p in processes[1:]] == [0, 0]
-        told, _ = processes[0].communicate("\n", timeout=60)
+        assert [p.wait(500) for p in processes[1:]] == [0, 0]
+        told, _ = processes[0].communicate("\n", timeout=300)
     finally:
         for process in processes:
             process.kill()
