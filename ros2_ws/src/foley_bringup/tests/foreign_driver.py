@@ -2,7 +2,8 @@
 
     python foreign_driver.py ros_drivers | newer
 
-Each topic begins when two have subscribed to it, and leaves out one message (`LOST`).
+Each topic begins when two have subscribed to it, and leaves out one message (`LOST`) where messages are stamped: of
+those that are not, a busy machine hides the loss.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def main() -> None:
             (RawAudio, "raw", raw, FRAMES),
         ):
             sending.append((node.create_publisher(kind, f"{name}/mic/audio", 10), make, size))
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while any(p.get_subscription_count() < 2 for p, _, _ in sending) and time.monotonic() < deadline:
         rclpy.spin_once(node, timeout_sec=0.05)
     begin, sent = time.time_ns() + 200_000_000, [0] * len(sending)
@@ -113,7 +114,7 @@ def main() -> None:
             ns = size * 1_000_000_000 // RATE
             while sent[i] < MESSAGES and begin + (sent[i] + 1) * ns <= time.time_ns():
                 at = begin + sent[i] * ns
-                if sent[i] != LOST:
+                if sent[i] != LOST or make.__name__ == "plain":
                     stamp = node.get_clock().now().to_msg()
                     stamp.sec, stamp.nanosec = divmod(at, 1_000_000_000)
                     publisher.publish(make(sent[i], stamp))

@@ -41,7 +41,7 @@ class Probe(FoleyNode[NoConfig]):
 
 
 def until(executor: GuardedExecutor, done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60.0
+    deadline = time.monotonic() + 300.0
     while not done():
         if time.monotonic() > deadline:
             raise SystemExit("waited in vain")

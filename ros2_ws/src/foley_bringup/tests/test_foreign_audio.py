@@ -18,7 +18,7 @@ import pytest
 from foley_perception.episodes import read_episode
 from foley_perception.recording.heard_bag import HeardBag
 
-pytestmark = pytest.mark.nodes
+pytestmark = [pytest.mark.nodes, pytest.mark.slow]
 
 HERE = Path(__file__).parent
 
@@ -59,8 +59,8 @@ def heard(request: Any, tmp_path_factory: Any) -> Iterator[tuple[str, Heard]]:
         *(start("foreign_listener.py", mode, str(out), *TOPICS[name]) for mode in ("hear", "record")),
     ]
     try:
-        assert [p.wait(120) for p in processes[1:]] == [0, 0]
-        told, _ = processes[0].communicate("\n", timeout=60)
+        assert [p.wait(500) for p in processes[1:]] == [0, 0]
+        told, _ = processes[0].communicate("\n", timeout=300)
     finally:
         for process in processes:
             process.kill()
@@ -84,7 +84,7 @@ def test_live_nodes_hear_what_was_sent_when_it_was_sent(heard: tuple[str, Heard]
         sent, delay = expected(name)
         frames = sent.shape[1]
         assert found["streams"] == 1 and not found["troubles"].size, (name, found["troubles"])
-        kept = [k for k in range(driver.MESSAGES) if k != driver.LOST]
+        kept = [k for k in range(driver.MESSAGES) if k != driver.LOST or name == "plain"]
         # The message that was left out is a gap of its length.
         assert found["first"].tolist() == [k * frames for k in kept], name
         assert set(found["rate"].tolist()) == {driver.RATE}
@@ -97,7 +97,7 @@ def test_live_nodes_hear_what_was_sent_when_it_was_sent(heard: tuple[str, Heard]
         late = found["stamp"] - captured
         if name == "plain":  # no stamps: arrival, which is never early
             assert set(found["source"].tolist()) == {0} and found["uncertainty"].min() >= 0.005
-            assert late.min() >= 0 and np.median(late) < 0.1 * NS
+            assert late.min() >= 0 and np.median(late) < NS
         else:
             assert set(found["source"].tolist()) == {1} and np.abs(late).max() <= 1, name
 
@@ -119,11 +119,12 @@ def test_a_recording_holds_the_messages_as_they_are_and_reads_as_sound(heard: tu
         (segment,) = episode.audio.segments
         sent, delay = expected(name)
         frames = sent.shape[1]
-        assert segment.missing == ((driver.LOST * frames, (driver.LOST + 1) * frames),), name
+        lost = ((driver.LOST * frames, (driver.LOST + 1) * frames),)
+        assert segment.missing == (() if name == "plain" else lost), name
         whole = segment.samples.reshape(-1, frames)
         clean = [k for k in range(4, driver.MESSAGES) if not 0 <= k - driver.LOST <= 8]
         np.testing.assert_allclose(whole[clean], sent[clean], atol=2e-6, err_msg=name)
         start = begin_ns - delay * NS // driver.RATE
         error = float(segment.clock.time_ns(0)) - start
-        assert abs(error) < 2e3 if name != "plain" else 0 <= error < 0.1 * NS, (name, error)
+        assert abs(error) < 2e3 if name != "plain" else 0 <= error < NS, (name, error)
     bag.close()

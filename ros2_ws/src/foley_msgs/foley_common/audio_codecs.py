@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import collections
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -40,7 +40,8 @@ class Decoder(Protocol):
 
 def decoder(form: AudioFormat) -> Decoder:
     """Of a coding that is not PCM."""
-    return {"mp3": Mp3, "ogg": Ogg, "flac": Flac, "file": WholeFiles}[form.coding]()
+    kinds: dict[str, Callable[[], Decoder]] = {"mp3": Mp3, "ogg": Ogg, "flac": Flac, "file": WholeFiles}
+    return kinds[form.coding]()
 
 
 def is_whole_file(data: bytes) -> bool:
@@ -178,7 +179,7 @@ class Ogg:
 
     def feed(self, data: bytes) -> Piece | None:
         pages, self._rest = _ogg_pages(self._rest + data)
-        new = []
+        new: list[bytes] = []
         for page in pages:
             if page[5] & 2:  # a new stream
                 self._head, self._granule, new = [page], 0, []

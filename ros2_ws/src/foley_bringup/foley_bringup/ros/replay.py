@@ -23,6 +23,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 
 from foley_bringup.contract import DataSetSide, Live, ShownPlan
 from foley_common import topics
+from foley_common.foreign_audio import raw_formats
 from foley_common.robot_file import Frames
 from foley_common.times import NS_PER_S
 from foley_msgs.msg import ContactEvent, PredictedAudio
@@ -37,7 +38,8 @@ from foley_perception.episodes.frames import AS_ROBOT, FrameNames
 from foley_perception.episodes.names import Naming, resolve
 from foley_perception.episodes.planned_path import planned_paths
 from foley_perception.nodes.hand_mapper import HandMapperNode
-from foley_perception.recording.bag import Bag, BagMessage
+from foley_perception.recording.bag import BagMessage
+from foley_perception.recording.heard_bag import HeardBag
 from foley_ros import convert
 from foley_ros.node import FoleyNode
 from foley_synthesis.checkpoint import Vocabulary
@@ -263,7 +265,9 @@ class _Replay:
     def _messages(self) -> Iterator[tuple[int, BagMessage]]:
         """Messages of the bag with the time at which they come; pictures come late."""
         late: collections.deque[tuple[int, BagMessage]] = collections.deque()
-        for message in Bag(self._bag).messages():
+        named = {name: topic for topic, name in self._called.items()}
+        raw = raw_formats(self._episode.robot.sound)
+        for message in HeardBag(self._bag, raw=raw, mapping=named).messages():
             arrival_ns = int(message.log_time)
             while late and late[0][0] <= arrival_ns:
                 yield late.popleft()
@@ -336,7 +340,7 @@ class _Replay:
 
 def _registry_names(bag: Path, naming: Naming) -> dict[str, str]:
     """A bag's topics -> the registry's names, as nodes subscribe to them."""
-    recorded = Bag(bag)
+    recorded = HeardBag(bag, mapping=naming.mapping)
     for _ in recorded.messages():  # then all topics are known
         pass
     names, _ = resolve(recorded, naming.namespace, naming.mapping)

@@ -65,11 +65,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _info(args: argparse.Namespace) -> int:
+    from foley_perception.recording.foreign_sound import Codings
     from foley_perception.recording.inspect import inspect_bag
 
     naming = topic_options.naming_of(args, [Path(args.path)])
-    report = inspect_bag(args.path, namespace=naming.namespace, mapping=naming.mapping)
+    codings = Codings()
+    report = inspect_bag(args.path, namespace=naming.namespace, mapping=naming.mapping, audit=codings)
     _print(args, report)
+    for line in codings.lines():
+        print(f"  {line}")
     for key, value in report.session.items():
         print(f"  {key}: {value}")
     for problem in report.problems:

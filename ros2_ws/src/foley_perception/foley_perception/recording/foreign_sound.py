@@ -93,6 +93,32 @@ class ForeignSounds:
         return {name: text for name, sound in self._sounds.items() if (text := sound.trouble())}
 
 
+class Codings:
+    """What the foreign microphones of a recording hold, by their first messages; an auditor (see auditor.py)."""
+
+    _MOST = 200  # messages of each topic
+
+    def __init__(self) -> None:
+        self._sounds = ForeignSounds()
+        self._left: dict[str, int] = {}
+
+    def add_topic(self, name: str, message_type: str, definition: str) -> None:
+        if self._sounds.add_topic(name, message_type, definition):
+            self._left[name] = self._MOST
+
+    def add(self, topic: str, data: Buffer, arrival_ns: int) -> None:
+        if self._left.get(topic, 0) > 0:
+            self._left[topic] -= 1
+            self._sounds.add(topic, data, arrival_ns)
+
+    def clock_steps(self) -> dict[str, list[tuple[int, float]]]:
+        return {}
+
+    def lines(self) -> list[str]:
+        """A line for each topic."""
+        return [f"{name}: {self._sounds.told(name)}" for name in self._left if self._sounds.is_sound(name)]
+
+
 def head_of(chunk: HeardChunk) -> AudioHead:
     """A chunk as the head of an AudioChunk."""
     return AudioHead(

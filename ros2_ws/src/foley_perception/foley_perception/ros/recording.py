@@ -13,6 +13,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
 from foley_common import topic_map, topics
+from foley_common.audio_formats import AudioFormat
 from foley_common.foreign_audio import INFO_TYPE, info_topics, raw_formats
 from foley_common.foreign_audio import TYPES as FOREIGN_AUDIO
 from foley_common.topics import CAMERA, CAMERA_COMPRESSED, MICROPHONE, RECORDED_QOS
@@ -126,7 +127,7 @@ def begin_recording(
         audit=RecordingAudit(
             topic_map.ours(mapping),
             heard_channels(config, mapping),
-            raw_formats(robot.sound) if (robot := config.read_robot()) else None,
+            described_sound(config),
         ),
     )
     return recording, session_id
@@ -137,6 +138,12 @@ def heard_channels(config: RecorderConfig, mapping: topic_map.TopicMap) -> dict[
     robot = config.read_robot()
     heard = {topics.topic(role).name: sound.channel for role, sound in (robot.sound if robot else {}).items()}
     return {mapping[name]: channel for name, channel in heard.items() if name in mapping}
+
+
+def described_sound(config: RecorderConfig) -> dict[str, AudioFormat]:
+    """By microphone, what messages hold that do not say it, as the robot's file does."""
+    robot = config.read_robot()
+    return raw_formats(robot.sound) if robot else {}
 
 
 def folder_of(config: RecorderConfig) -> Path:

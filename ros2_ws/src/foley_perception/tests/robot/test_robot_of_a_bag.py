@@ -149,3 +149,15 @@ def test_where_nothing_has_a_role_no_file_is_written(
     assert (
         "nothing that could have a role" in capsys.readouterr().err and not (tmp_path / "robot.yaml").exists()
     )
+
+
+def test_a_latency_of_the_file_makes_messages_older(foreign: Path, tmp_path: Path) -> None:
+    """Stamps are later than what they tell of: it happened that much earlier."""
+    file = tmp_path / "robot.yaml"
+    text = text_of(propose(watch_bag(foreign).seen))
+    lags = []
+    for section in ("latencies: {}", "latencies: {wrench: {seconds: 0.25}}"):
+        file.write_text(text.replace("latencies: {}", section))
+        assert run("check", file, foreign, "--metrics", tmp_path) == 0
+        lags.append(json.loads((tmp_path / "metrics.json").read_text())["topics"]["wrench"]["lag_median_s"])
+    assert lags[1] - lags[0] == pytest.approx(0.25)
