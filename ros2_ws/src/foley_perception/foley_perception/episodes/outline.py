@@ -46,6 +46,7 @@ from foley_perception.recording.bag import BagMessage
 from foley_perception.recording.bag_name import bag_name
 from foley_perception.recording.errors import BagError
 from foley_perception.recording.heard_bag import HeardBag
+from foley_perception.recording.namespaces import empty_namespace
 from foley_perception.recording.session import latencies_of, recorded_robot
 
 Messages = dict[str, list[BagMessage]]
@@ -113,6 +114,8 @@ class Outline:
             recorded, told = recorded_robot(self.session)
             if robot is None and recorded is not None:
                 self.robot = recorded
+            if not namespace and not empty_namespace(self.robot.namespace, self.counts):
+                namespace = self.robot.namespace  # of Foley's own topics, where the bag has some there
             self.names, self.left_out = resolve(self.bag, namespace, mapping, heard=self.counts)
             self.left_out += told if robot is None else []
             self._channels = {
