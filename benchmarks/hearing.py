@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from benchmarks._bench import best_processor, parser
 from foley_common.metrics_file import write_metrics
@@ -28,8 +27,9 @@ from foley_synthesis.hearing.inference.families import MATERIALS
 from foley_synthesis.hearing.inference.hearing_model import SHIPPED, HearingModel
 from foley_synthesis.hearing.inference.novelty import fit_novelty
 from foley_synthesis.hearing.inference.risk import choose_abstention
-from foley_synthesis.hearing.model_file import HearingFile, load_hearing
-from foley_synthesis.hearing.networks.hearing_net import HearingEnsemble, HearingNet, NetConfig
+from foley_synthesis.hearing.model_file import HearingFile, load_hearing, weights_of
+from foley_synthesis.hearing.networks.hearing_net import HearingEnsemble, HearingNet
+from foley_synthesis.hearing.output import NetConfig
 
 RATE, ONSET_S = 48_000, 0.25
 
@@ -48,9 +48,9 @@ def untrained(members: int) -> HearingFile:
     stages = tuple(Stage(heard_s, 1.0, 1.0, 1.0, sets, abstention, novelty) for heard_s in STAGES_S)
     calibration = HearingCalibration(stages, 0.0, "noise")
     return HearingFile(
-        HearingEnsemble([HearingNet(size) for _ in range(members)]).eval(), size, front_end,
+        weights_of(HearingEnsemble([HearingNet(size) for _ in range(members)])), size, front_end,
         Vocabulary("materials", "1", MATERIALS), actions, {"domain": "sim"}, calibration.to_dict(),
-        {name: torch.from_numpy(value) for name, value in calibration.to_tensors().items()},
+        dict(calibration.to_tensors()),
     )  # fmt: skip
 
 
@@ -102,7 +102,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument("--members", type=int, help="untrained networks instead of a model")
     options.add_argument("--repeats", type=int, default=50, help="default: %(default)s")
     args = options.parse_args(arguments)
-    torch.set_num_threads(1)
     file = untrained(args.members) if args.members else load_hearing(args.hearing or SHIPPED)
     rows = {
         "all" if heard_s == STAGES_S[-1] else f"{1000 * heard_s:.0f} ms": stages(file, heard_s, args.repeats)
@@ -111,8 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for heard, row in rows.items():
         print(f"{heard:>6} heard: " + ", ".join(f"{name} {ms:.2f} ms" for name, ms in row.items()))
     figures = {
-        "members": len(file.network.members),
-        "parameters": sum(p.numel() for p in file.network.parameters()),
+        "members": file.members,
+        "parameters": sum(value.size for value in file.weights.values()),
         "model_id": file.model_id,
         "milliseconds": rows,
     }

@@ -50,7 +50,6 @@ def live(checkpoint: str, seconds: float, out: Path) -> dict[str, Any]:
 
 def stages(checkpoint: str, repeats: int) -> dict[str, Any]:
     """Milliseconds of each stage, of the whole, and its floor."""
-    import torch
 
     from foley_msgs.msg import PredictedAudio
     from foley_perception.audio.cochleagram_onset import onset_frame
@@ -75,10 +74,9 @@ def stages(checkpoint: str, repeats: int) -> dict[str, Any]:
         inputs = example._inputs(contact)
 
         def network(inputs: Any = inputs, mode: str = mode) -> Any:
-            with torch.inference_mode():
-                sound, said = session.networks.predict(inputs)
-                belief_of(said, session.calibrations[mode], example.vocabulary.labels)
-                return sound.features[0].numpy()
+            sound, said = session.predict(*inputs)
+            belief_of(said, session.calibrations[mode], example.vocabulary.labels)
+            return sound.features[0]
 
         features = network()
         cochleagram = session.pca.decode(features)

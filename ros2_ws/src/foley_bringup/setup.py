@@ -26,6 +26,7 @@ setup(
         *shared("launch"),
         *shared("config"),
         *shared("rviz"),
+        *shared("foxglove"),
         ("bin", ["scripts/foley"]),
     ],
     python_requires=">=3.11",

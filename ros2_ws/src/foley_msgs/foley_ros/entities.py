@@ -13,9 +13,11 @@ from rclpy.service import Service
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
+from foley_common.latencies import Latencies
 from foley_common.topics import Topic
 from foley_ros import qos, topics
 from foley_ros.executor import OnError
+from foley_ros.latency import corrected
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,14 +34,19 @@ class Entities:
 
     Args:
         on_error: is told of what cannot be taken, or fails when it is, by topic; see :mod:`foley_ros.polling`.
+
+    Attributes:
+        latencies: by which stamps of what is subscribed to are moved back.
     """
 
     def __init__(self, node: Node, on_error: OnError) -> None:
+        self.latencies = Latencies()
         self._node = node
         self.on_error = on_error
         self._inputs: list[Subscription | Service | Timer] = []
         self._outputs: list[Publisher] = []
         self._listening: dict[Subscription, _Listening] = {}
+        self._beside: dict[Subscription, Subscription] = {}  # second ones, for publishers that offer less
 
     def publisher(self, *args: Any, **kwargs: Any) -> Publisher:
         self._outputs.append(self._node.create_publisher(*args, **kwargs))
@@ -65,9 +72,10 @@ class Entities:
         Args:
             replaced: is handed the subscription that takes the place of the first.
         """
+        called = corrected(self.latencies, topic, callback, raw=bool(kwargs.get("raw")))
 
         def make(profile: QoSProfile) -> Subscription:
-            return self.subscription(topics.message_type(topic), topic.name, callback, profile, **kwargs)
+            return self.subscription(topics.message_type(topic), topic.name, called, profile, **kwargs)
 
         made = make(topics.profile(topic))
         self._listening[made] = _Listening(topics.profile(topic), make, replaced)
@@ -75,6 +83,8 @@ class Entities:
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Destroy one subscription before the others."""
+        if (beside := self._beside.pop(subscription, None)) is not None:
+            self.unsubscribe(beside)
         self._inputs.remove(subscription)
         self._listening.pop(subscription, None)
         self._node.destroy_subscription(subscription)
@@ -85,15 +95,58 @@ class Entities:
         for subscription, listening in list(self._listening.items()):
             name = subscription.topic_name
             offered = [p.qos_profile for p in self._node.get_publishers_info_by_topic(name)]
-            profile = qos.fitting(listening.wanted, offered)
-            if not offered or qos.same(profile, subscription.qos_profile):
+            if not offered:
                 continue
-            self.unsubscribe(subscription)
-            made = listening.make(profile)
-            self._listening[made] = listening
-            listening.replaced(made)
-            changed.append(name)
+            profile, *others = qos.covering(listening.wanted, offered)
+            if not qos.same(profile, subscription.qos_profile):
+                beside = self._beside.pop(subscription, None)
+                self.unsubscribe(subscription)
+                subscription = listening.make(profile)
+                self._listening[subscription] = listening
+                if beside is not None:
+                    self._beside[subscription] = beside
+                listening.replaced(subscription)
+                changed.append(name)
+            changed += [name] if self._hear_beside(subscription, listening, others) else []
         return changed
+
+    def _hear_beside(
+        self, subscription: Subscription, listening: _Listening, others: list[QoSProfile]
+    ) -> bool:
+        """Make, change or end the second subscription to a topic; whether one was made."""
+        beside = self._beside.get(subscription)
+        if beside is not None and others and qos.same(beside.qos_profile, others[0]):
+            return False
+        if beside is not None:
+            del self._beside[subscription]
+            self.unsubscribe(beside)
+        if others:
+            self._beside[subscription] = listening.make(others[0])
+        return bool(others)
+
+    def incompatible(self) -> list[str]:
+        """What no QoS of ours can mend, one sentence each: who asks for more than we offer, who sends another type.
+
+        By what the graph tells, and not by the middleware's event of an incompatible QoS: that names no node, is not
+        called for subscriptions that the executor does not watch, and does not say when the trouble is over.
+        """
+        found = []
+        for publisher in self._outputs:
+            name = publisher.topic_name
+            for other in self._node.get_subscriptions_info_by_topic(name):
+                if why := qos.unmet(publisher.qos_profile, other.qos_profile):
+                    found.append(
+                        f"{name}: {_node_of(other)} subscribes with {why}: it receives nothing; let it ask for no more"
+                    )
+        for subscription in self._listening:
+            name, ours = subscription.topic_name, topics.type_name(subscription.msg_type)
+            found += [
+                f"{name}: {_node_of(other)} publishes {other.topic_type}, {ours} is expected: nothing of it is "
+                "received; map the topic that has this type, or convert it"
+                for other in self._node.get_publishers_info_by_topic(name)
+                if other.topic_type != ours
+            ]
+        return list(dict.fromkeys(found))
 
     def service(self, *args: Any, **kwargs: Any) -> Service:
         return self._keep(self._node.create_service(*args, **kwargs))
@@ -104,6 +157,7 @@ class Entities:
     def release_inputs(self) -> None:
         """Destroy what calls back; publishers stay, for what is still being worked on."""
         self._listening.clear()
+        self._beside.clear()
         while self._inputs:
             entity = self._inputs.pop()
             if isinstance(entity, Subscription):
@@ -122,3 +176,8 @@ class Entities:
     def _keep(self, entity: Any) -> Any:
         self._inputs.append(entity)
         return entity
+
+
+def _node_of(endpoint: Any) -> str:
+    """The full name of an endpoint's node."""
+    return f"{endpoint.node_namespace.rstrip('/')}/{endpoint.node_name}"

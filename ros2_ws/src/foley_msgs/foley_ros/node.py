@@ -46,12 +46,15 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
+from foley_common.latencies import Latencies
 from foley_common.topics import DIAGNOSTICS, HEARTBEAT
 from foley_ros import params, qos, topics
 from foley_ros.convert import ConversionError
 from foley_ros.entities import Entities
 from foley_ros.executor import GuardedExecutor
 from foley_ros.faults import Faults
+from foley_ros.latency import LatencyConfig
+from foley_ros.memory import return_freed_memory
 from foley_ros.worker import Worker
 
 Config = TypeVar("Config")
@@ -87,6 +90,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
     def __init__(self, name: str, config_type: type[Config], **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
         self._config_type = config_type
+        params.declare(self, LatencyConfig)
         params.declare(self, config_type)
         self.config: Config | None = None
         self.entities = Entities(self, self.failed)
@@ -97,6 +101,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
         self._finish_jobs = False
         self._failure = ""
         self._unknown_parameters: list[str] = []
+        self._incompatible: list[str] = []  # publishers and subscriptions that cannot meet ours
         self._active = False
         self._beat_lock = threading.Lock()
         self._heartbeat = self.create_publisher(StateMsg, HEARTBEAT.name, topics.profile(HEARTBEAT))
@@ -191,6 +196,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         def configure() -> None:
+            self.entities.latencies = Latencies.parse(params.read(self, LatencyConfig).latencies)
             config = params.read(self, self._config_type)
             self._unknown_parameters = params.unknown(self)
             for sentence in self._unknown_parameters:
@@ -200,6 +206,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
 
         with self._beating():
             result = self._guard("configure", configure)
+            return_freed_memory()
         if result != TransitionCallbackReturn.SUCCESS:
             self._quietly(self._free)
         return result
@@ -271,7 +278,8 @@ class FoleyNode(LifecycleNode, Generic[Config]):
             self.get_logger().warning(f"while releasing: {error}")
 
     def _on_set_parameters(self, changed: list[Parameter]) -> SetParametersResult:
-        own = {field.name for field in dataclasses.fields(self._config_type)}  # type: ignore[arg-type]
+        configs: tuple[Any, ...] = (LatencyConfig, self._config_type)
+        own = {field.name for config in configs for field in dataclasses.fields(config)}
         names = sorted(own & {parameter.name for parameter in changed})
         if names and self.config is not None:
             return SetParametersResult(
@@ -306,6 +314,11 @@ class FoleyNode(LifecycleNode, Generic[Config]):
     def _look_around(self) -> None:
         for topic in self.entities.adapt():
             self.get_logger().info(f"{topic}: subscribed with the QoS that its publishers offer")
+        found = self.entities.incompatible()
+        for sentence in found:
+            if sentence not in self._incompatible:
+                self.get_logger().warning(sentence)
+        self._incompatible = found
         self._diagnose()
 
     def _diagnose(self) -> None:
@@ -320,7 +333,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
                 health = Health.error(f"health check failed: {error}")
         if self._active and not self._failure:
             standing = (f for f in self.faults.standing(self.now_ns()) if f not in health.message)
-            if odd := [*self._unknown_parameters, *standing]:
+            if odd := [*self._unknown_parameters, *self._incompatible, *standing]:
                 told = "" if health.level == DiagnosticStatus.OK else f"; {health.message}"
                 level = max(health.level, DiagnosticStatus.WARN)
                 health = Health(level, "; ".join(odd) + told, health.values)

@@ -43,21 +43,22 @@ class Poller:
         self._entities = entities
         self._after = after
         self._group = UnwatchedGroup()
-        self._topics: list[tuple[Subscription, Callable[[Any], None]]] = []
+        self._subscriptions: list[Subscription] = []
         entities.timer(period_s, self._take)
 
     def subscribe(self, topic: Topic, callback: Callable[[Any], None], *, raw: bool = False) -> None:
         """Subscribe to an entry of the registry; the depth of its QoS must hold what comes in one period."""
-        index = len(self._topics)
+        index = len(self._subscriptions)
 
         def replaced(subscription: Subscription) -> None:
-            self._topics[index] = (subscription, callback)
+            self._subscriptions[index] = subscription
 
         how = {"raw": raw, "callback_group": self._group, "replaced": replaced}
-        self._topics.append((self._entities.subscribe(topic, callback, **how), callback))
+        self._subscriptions.append(self._entities.subscribe(topic, callback, **how))
 
     def _take(self) -> None:
-        for subscription, callback in self._topics:
+        for subscription in self._subscriptions:
+            callback = subscription.callback  # as `Entities.subscribe` gave it, latencies included
             with subscription.handle:
                 for _ in range(_MOST):
                     try:

@@ -6,7 +6,7 @@ Images are best effort: a late image is worth less than the next one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rclpy.duration import Duration
@@ -20,6 +20,7 @@ from rclpy.qos import (
 
 HEARTBEAT_PERIOD_S = 0.5
 HEARTBEAT_LEASE_S = 3.0
+_FOR_EVER_S = 1e9
 
 
 def _profile(
@@ -56,6 +57,11 @@ PROFILES: dict[str, QoSProfile] = {
     "heartbeat": HEARTBEAT,
 }
 """By the names that the registry of topics uses (``foley_common.topics.QOS``)."""
+_RANKS: dict[str, tuple[Any, ...]] = {
+    "reliability": (ReliabilityPolicy.BEST_EFFORT, ReliabilityPolicy.RELIABLE),
+    "durability": (DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL),
+    "liveliness": (LivelinessPolicy.AUTOMATIC, LivelinessPolicy.MANUAL_BY_TOPIC),
+}  # each offer meets what stands before it
 
 
 def fitting(wanted: QoSProfile, offered: Iterable[QoSProfile]) -> QoSProfile:
@@ -74,9 +80,45 @@ def fitting(wanted: QoSProfile, offered: Iterable[QoSProfile]) -> QoSProfile:
     )
 
 
+def covering(wanted: QoSProfile, offered: Sequence[QoSProfile]) -> list[QoSProfile]:
+    """Profiles of the subscriptions, one or two, that together hear all that every publisher has to say.
+
+    A volatile subscription does not get what a latched publisher said before. Where latched and other publishers share
+    a topic, as of /tf_static, the latched ones are heard as wanted and the others by a second subscription; what is
+    latched is told once and means the same when it is heard twice.
+    """
+    latched = wanted.durability == DurabilityPolicy.TRANSIENT_LOCAL
+    met = [offer for offer in offered if same(fitting(wanted, [offer]), wanted)]
+    if not latched or not met or len(met) == len(offered):
+        return [fitting(wanted, offered)]
+    return [fitting(wanted, met), fitting(wanted, [offer for offer in offered if offer not in met])]
+
+
 def same(one: QoSProfile, other: QoSProfile) -> bool:
     """Whether two subscriptions meet the same publishers."""
     return (one.reliability, one.durability) == (other.reliability, other.durability)
+
+
+def unmet(offered: QoSProfile, requested: QoSProfile) -> str:
+    """Why a publisher's offer does not meet a subscription's request, in the names of ROS; empty where it does."""
+    found = []
+    for policy in ("reliability", "durability", "liveliness"):
+        offer, request = getattr(offered, policy), getattr(requested, policy)
+        ranks = _RANKS[policy]
+        if offer in ranks and request in ranks and ranks.index(offer) < ranks.index(request):
+            found.append(f"{policy} {request.name.lower()}, {offer.name.lower()} is offered")
+    for policy in ("deadline", "liveliness_lease_duration"):
+        offer_s, request_s = (_limit_s(getattr(profile, policy)) for profile in (offered, requested))
+        if offer_s > request_s:
+            offer_said = "none" if offer_s == float("inf") else f"{offer_s:g} s"
+            found.append(f"{policy} of {request_s:g} s, {offer_said} is offered")
+    return "; ".join(found)
+
+
+def _limit_s(duration: Duration) -> float:
+    """Of a policy that limits a time [s]; what is not set, which is told as 0 or as very long, is for ever."""
+    seconds = float(duration.nanoseconds) / 1e9
+    return seconds if 0 < seconds < _FOR_EVER_S else float("inf")
 
 
 def entry(profile: QoSProfile) -> dict[str, object]:

@@ -34,3 +34,9 @@ def message_type(topic: Topic) -> type[Any]:
 def profile(topic: Topic) -> QoSProfile:
     """The QoS that its publisher and the nodes that listen to it use."""
     return qos.PROFILES[topic.qos]
+
+
+def type_name(message_type: type[Any]) -> str:
+    """``package/msg/Name`` of a message class."""
+    package, kind = message_type.__module__.split(".")[:2]
+    return f"{package}/{kind}/{message_type.__name__}"

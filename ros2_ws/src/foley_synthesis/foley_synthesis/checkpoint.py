@@ -34,6 +34,7 @@ from foley_perception.near_names import among
 if TYPE_CHECKING:
     from torch import Tensor
 
+
 SCHEMA = "foley-vis-1"
 MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.yaml"
@@ -223,13 +224,15 @@ def schema_of(path: Path, cure: str = _CURE) -> str:
     return str(read_yaml(located(path, cure) / CONFIG_FILE, cure).get("schema", ""))
 
 
-def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
+def load_checkpoint(path: str | Path | None = None, *, exemplars: bool = True) -> Checkpoint:
     """Read and verify a checkpoint folder; None means the one that ships with the package.
+
+    Args:
+        exemplars: whether its sounds are read; without them there are none, in far less memory.
 
     Raises:
         CorruptCheckpoint: a file is missing or damaged, or the schema is another.
     """
-    import soundfile
     from safetensors.numpy import load_file
 
     folder = default_path() if path is None else located(path)
@@ -254,23 +257,34 @@ def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
         raise CorruptCheckpoint(
             folder / VOCABULARY_FILE, f"has {len(vocabulary.labels)} labels, the model has {outputs} outputs"
         )
-    exemplar_config = config["exemplars"]
-    audio, _ = soundfile.read(folder / EXEMPLAR_AUDIO_FILE, dtype="float32")
-    searched = load_file(folder / EXEMPLAR_FEATURE_FILE)
-    exemplars = Exemplars(
-        audio=audio.reshape(-1, int(exemplar_config["samples"])),
-        features=searched["features"].astype(np.float32),
-        keys=searched["keys"].astype(np.float32),
-        clip_ids=tuple(exemplar_config["clip_ids"]),
-        object_ids=tuple(exemplar_config["object_ids"]),
-    )
+    sounds = _exemplars(folder, config["exemplars"]) if exemplars else _no_exemplars()
     metrics_path = folder / METRICS_FILE
     try:
         metrics = json.loads(metrics_path.read_text(encoding="utf-8")) if metrics_path.is_file() else {}
     except ValueError as error:
         cure = "delete the file; it holds figures only"
         raise CorruptCheckpoint(metrics_path, f"not JSON ({error})", cure) from error
-    return Checkpoint(tensors, config, vocabulary, exemplars, metrics, model_id, folder)
+    return Checkpoint(tensors, config, vocabulary, sounds, metrics, model_id, folder)
+
+
+def _exemplars(folder: Path, about: Mapping[str, Any]) -> Exemplars:
+    import soundfile
+    from safetensors.numpy import load_file
+
+    audio, _ = soundfile.read(folder / EXEMPLAR_AUDIO_FILE, dtype="float32")
+    searched = load_file(folder / EXEMPLAR_FEATURE_FILE)
+    return Exemplars(
+        audio=audio.reshape(-1, int(about["samples"])),
+        features=searched["features"].astype(np.float32),
+        keys=searched["keys"].astype(np.float32),
+        clip_ids=tuple(about["clip_ids"]),
+        object_ids=tuple(about["object_ids"]),
+    )
+
+
+def _no_exemplars() -> Exemplars:
+    none = np.zeros((0, 0, 0), np.float32)
+    return Exemplars(np.zeros((0, 0), np.float32), none, none, (), ())
 
 
 def _verify(folder: Path) -> None:
@@ -304,7 +318,7 @@ def write_yaml(path: Path, content: dict[str, Any]) -> None:
 def save_plain(
     path: Path,
     schema: str,
-    tensors: Mapping[str, Tensor],
+    tensors: Mapping[str, Tensor | NDArray[Any]],
     config: Mapping[str, Any],
     metrics: dict[str, Any],
     pages: Mapping[str, str] | None = None,
@@ -314,10 +328,12 @@ def save_plain(
     model.safetensors and config.yaml, which names the schema, are under the manifest's sha256; metrics.json and
     ``pages``, texts to read by the names of their files, are not.
     """
+    import torch
     from safetensors.torch import save_file
 
+    weights = {k: torch.as_tensor(v).detach().clone().contiguous() for k, v in tensors.items()}
     with staged(path) as staging:
-        save_file({k: v.detach().clone().contiguous() for k, v in tensors.items()}, staging / MODEL_FILE)
+        save_file(weights, staging / MODEL_FILE)
         write_yaml(staging / CONFIG_FILE, {"schema": schema, **config})
         write_metrics(staging, metrics)
         for name, text in (pages or {}).items():
@@ -334,6 +350,20 @@ def load_plain(path: Path, schema: str, cure: str) -> tuple[dict[str, Any], dict
     """
     from safetensors.torch import load_file
 
+    folder, config, model_id = _verified(path, schema, cure)
+    return config, load_file(folder / MODEL_FILE), model_id
+
+
+def load_arrays(path: Path, schema: str, cure: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]], str]:
+    """As :func:`load_plain`, with weights as arrays: for whoever can do without torch."""
+    from safetensors.numpy import load_file
+
+    folder, config, model_id = _verified(path, schema, cure)
+    return config, load_file(folder / MODEL_FILE), model_id
+
+
+def _verified(path: Path, schema: str, cure: str) -> tuple[Path, dict[str, Any], str]:
+    """Folder, config without its schema, and model id."""
     path = located(path, cure)
     manifest = read_yaml(path / MANIFEST_FILE, cure)
     for name in (MODEL_FILE, CONFIG_FILE):
@@ -344,4 +374,4 @@ def load_plain(path: Path, schema: str, cure: str) -> tuple[dict[str, Any], dict
     config = read_yaml(path / CONFIG_FILE, cure)
     if (found := config.pop("schema", None)) != schema:
         raise CorruptCheckpoint(path / CONFIG_FILE, f"schema is `{found}`, must be `{schema}`", cure)
-    return config, load_file(path / MODEL_FILE), sha256_of(path / MANIFEST_FILE)
+    return path, config, sha256_of(path / MANIFEST_FILE)

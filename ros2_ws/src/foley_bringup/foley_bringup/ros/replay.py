@@ -130,7 +130,9 @@ def replay_bag(
         ValueError: the latency is negative or not finite.
     """
     naming = naming or Naming()
-    episode = read_episode(bag, namespace=naming.namespace, mapping=naming.mapping, frames=frames)
+    episode = read_episode(
+        bag, namespace=naming.namespace, mapping=naming.mapping, latencies=naming.latencies, frames=frames
+    )
     cutter = Cutter(episode, CutConfig(hand=hand, frames=frames))
     clips = tuple(cutter.clips())
     data = DataSetSide(
@@ -179,15 +181,18 @@ class _Replay:
             )
         ]
         tip = Parameter("tip_frame", value=frames.tip)
+        late = Parameter("latencies", Parameter.Type.STRING_ARRAY, self._episode.latencies.entries())
         nodes: list[FoleyNode[Any]] = []
         try:
             self._mapper = self._start(
-                HandMapperNode(namespace="foley_replay", parameter_overrides=hand), nodes
+                HandMapperNode(namespace="foley_replay", parameter_overrides=[*hand, late]), nodes
             )
             self._synthesizer = self._start(
-                ReplayedSynthesizer(namespace="foley_replay", parameter_overrides=[*hand, tip]), nodes
+                ReplayedSynthesizer(namespace="foley_replay", parameter_overrides=[*hand, tip, late]), nodes
             )
-            self._material = self._start(MaterialNode(namespace="foley_replay"), nodes)
+            self._material = self._start(
+                MaterialNode(namespace="foley_replay", parameter_overrides=[late]), nodes
+            )
             self._nodes = (self._mapper, self._synthesizer, self._material)
             self._intercept()
             self._feed()

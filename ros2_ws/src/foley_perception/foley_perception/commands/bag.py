@@ -127,7 +127,8 @@ def _check(args: argparse.Namespace) -> int:
     told = [finding.text for finding in found]
     try:
         hand = GripperHand.from_yaml(args.hand) if args.hand else None
-        episode = read_episode(args.path, frames=frame_options.frames_of(args), **named)
+        read = {**named, "latencies": naming.latencies}
+        episode = read_episode(args.path, frames=frame_options.frames_of(args), **read)
     except EpisodeError as error:
         rest = str(error)
         for text in told:

@@ -100,7 +100,11 @@ class BagSource:
     def cut(self, rows: Rows) -> Cut:
         """Raises EpisodeError, ValueError or OSError where the bag cannot be used."""
         outline = Outline(
-            self.path, namespace=self.naming.namespace, mapping=self.naming.mapping, name=self.name
+            self.path,
+            namespace=self.naming.namespace,
+            mapping=self.naming.mapping,
+            latencies=self.naming.latencies,
+            name=self.name,
         )
         return cut_bag(outline, self.config, rows)
 

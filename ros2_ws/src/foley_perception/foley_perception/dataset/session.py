@@ -146,7 +146,13 @@ def write_sessions(
         path = out / f"{safe_name(name)}.npz"
         try:
             if not path.exists():
-                episode = read_episode(bag, namespace=naming.namespace, mapping=naming.mapping, frames=frames)
+                episode = read_episode(
+                    bag,
+                    namespace=naming.namespace,
+                    mapping=naming.mapping,
+                    latencies=naming.latencies,
+                    frames=frames,
+                )
                 write_session(path, session_of(episode, hand, split=split))
             written.append(path)
         except ValueError as error:  # as EpisodeError and DatasetError are

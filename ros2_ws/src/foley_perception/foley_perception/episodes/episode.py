@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.latencies import Latencies
 from foley_common.topics import JOINT_STATES, MAIN_ARM, MAIN_CAMERA, MAIN_MICROPHONE
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.mimic import MimicJoints
@@ -70,6 +71,7 @@ class Episode:
     unplaced: tuple[str, ...] = ()
     simulated: bool = False  # ground truth was recorded, be it outside of this stretch
     findings: tuple[Finding, ...] = ()  # the same and what is merely worth knowing
+    latencies: Latencies = dataclasses.field(default_factory=Latencies)  # that were taken off
 
     # ---- the main devices ------------------------------------------------------------------------------
     @property

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Collection, Iterable, Mapping
 
 from foley_common import topic_map, topics
+from foley_common.latencies import Latencies
 from foley_common.topics import Topic, TopicError
 from foley_perception.episodes.tracks import EpisodeError
 from foley_perception.recording.bag import Bag
@@ -19,16 +20,19 @@ _TOLD = 12  # topics of a bag in an error
 
 @dataclasses.dataclass(frozen=True)
 class Naming:
-    """How a recording's topics are called; as they are by default."""
+    """How a recording's topics are called, and how late their stamps are; as they are by default."""
 
     namespace: str = ""  # of topics that are not mapped; empty: any
     mapping: topic_map.TopicMap = dataclasses.field(default_factory=dict)  # see foley_common/topic_map.py
+    latencies: Latencies | None = None  # None: as the recording's metadata say
 
     @property
     def identity(self) -> str:
         """Changes with what it says; empty for the default."""
         entries = sorted(topic_map.entries(self.mapping))
-        return f"{self.namespace.strip('/')} {entries}" if entries or self.namespace.strip("/") else ""
+        late = "" if self.latencies is None else f" {sorted(self.latencies.entries())}"
+        named = f"{self.namespace.strip('/')} {entries}" if entries or self.namespace.strip("/") else ""
+        return named + late
 
 
 def resolve(

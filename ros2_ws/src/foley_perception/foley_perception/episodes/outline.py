@@ -22,9 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common import topics
+from foley_common.latencies import Latencies
 from foley_common.topics import MAIN_ARM, Topic
 from foley_perception.audit.recording import RecordingAudit
 from foley_perception.episodes.decode import Decoder
+from foley_perception.episodes.earlier import Earlier
 from foley_perception.episodes.index import Range, joined
 from foley_perception.episodes.names import resolve
 from foley_perception.episodes.notes import Contacts, Hands, Note, Plan, Plans, Stamped, Transforms, note_of
@@ -33,6 +35,7 @@ from foley_perception.episodes.tracks import EpisodeError
 from foley_perception.recording.bag import Bag, BagMessage
 from foley_perception.recording.bag_name import bag_name
 from foley_perception.recording.errors import BagError
+from foley_perception.recording.session import recorded_latencies
 
 Messages = dict[str, list[BagMessage]]
 _STREAMS: tuple[str, ...] = ("audio", "image", "depth", "pose", "joints", "wrench", "keypoints")
@@ -60,6 +63,7 @@ class Outline:
     """What one pass over a bag found.
 
     Args:
+        latencies: by which stamps are moved back; None: those that the bag's metadata tell.
         name: what a recording is called whose metadata do not say it.
         keep: keep every message as well, to read the whole of it.
 
@@ -73,32 +77,33 @@ class Outline:
         *,
         namespace: str = "",
         mapping: Mapping[str, str] | None = None,
+        latencies: Latencies | None = None,
         name: str = "",
         keep: bool = False,
     ) -> None:
         self.path = path
         self.counts: collections.Counter[str] = collections.Counter()  # messages by topic
         self._keep = keep
-        audit = RecordingAudit()
-        start, end = 2**63 - 1, 0
         try:
             self.bag = Bag(path)
-            self._begin_notes()
-            for message in self.bag.messages():
-                audit.add_message(self.bag.topics, message)
-                self.counts[message.topic] += 1
-                start, end = min(start, message.log_time), max(end, message.log_time)
-                self._note(message, message.log_time)
+            self._earlier = Earlier({}, {}, Latencies())
+            audit, start, end = self._first()
             self.session = self.bag.session
             self.session["session_id"] = session_id_of(self.session, name or bag_name(path))
             self.problems = tuple(dict.fromkeys(self.bag.problems))  # each reading of the bag adds to its own
             self.names, self.left_out = resolve(self.bag, namespace, mapping, heard=self.counts)
+            recorded = recorded_latencies(self.session)
+            self.latencies = recorded[0] if latencies is None else latencies
+            self.left_out += recorded[1] if latencies is None else []
+            if self.latencies:  # whose topics were not known before
+                self._earlier = Earlier(self.bag.topics, self.names, self.latencies)
+                audit, start, end = self._first()
             roles = {self.names[t.role]: t for t in topics.TOPICS if t.role in self.names}
             self.verdict = audit.verdict(roles)
             if self.verdict.moves:  # what was noted of times does not hold
                 self._begin_notes()
                 for message in self.bag.messages():
-                    if (placed := self.verdict.placed(message)) is not None:
+                    if (placed := self.verdict.placed(self._earlier(message))) is not None:
                         self._note(placed, message.log_time)
         except BagError as error:
             raise EpisodeError(str(error)) from error
@@ -106,6 +111,20 @@ class Outline:
             start
         )  # of what arrived first, by the clock of the stamps
         self.end_ns = self.verdict.clock.stamp_ns(end)
+
+    def _first(self) -> tuple[RecordingAudit, int, int]:
+        """Note every message; the audit of them, and when the first and the last of them arrived."""
+        audit = RecordingAudit()
+        start, end = 2**63 - 1, 0
+        self.counts.clear()
+        self._begin_notes()
+        for message in self.bag.messages():
+            moved = self._earlier(message)
+            audit.add_message(self.bag.topics, moved)
+            self.counts[message.topic] += 1
+            start, end = min(start, message.log_time), max(end, message.log_time)
+            self._note(moved, message.log_time)
+        return audit, start, end
 
     def _begin_notes(self) -> None:
         self._all: Messages | None = collections.defaultdict(list) if self._keep else None
@@ -208,7 +227,7 @@ class Outline:
     @cached_property
     def _moving(self) -> Transforms:
         name = self.names[topics.TF.role]
-        messages = (message for message in self.bag.messages() if message.topic == name)
+        messages = (self._earlier(message) for message in self.bag.messages() if message.topic == name)
         return Transforms(messages, Decoder({name: self.bag.topics[name]}))
 
     def _read(self, wanted: dict[str, list[Range]]) -> Iterator[BagMessage]:
@@ -220,7 +239,7 @@ class Outline:
                 if not (first <= message.log_time <= last):
                     continue
                 inside = any(a <= message.log_time <= b for a, b in ranges)
-                if inside and (placed := self.verdict.placed(message)) is not None:
+                if inside and (placed := self.verdict.placed(self._earlier(message))) is not None:
                     yield placed
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import yaml
 
 from foley_common import topics
+from foley_common.latencies import Latencies
 from foley_common.topics import MAIN_DEVICES, Topic
 from foley_perception.audit import motion as rules
 from foley_perception.audit.finding import Finding, Severity
@@ -55,6 +56,7 @@ def read_episode(
     camera_frame: str = "camera_optical",
     frames: FrameNames = USUAL_FRAMES,
     mapping: Mapping[str, str] | None = None,
+    latencies: Latencies | None = None,
 ) -> Episode:
     """Read any bag: recorded here, by `ros2 bag record`, written by `rosbags`; unfinished ones as well.
 
@@ -67,11 +69,12 @@ def read_episode(
         camera_frame: of the camera, where images and camera_info name no frame.
         frames: which are world, tool and tip.
         mapping: topics that bear other names, by the registry's (foley_common/topic_map.py).
+        latencies: by which stamps are moved back; None: those that the bag's metadata tell.
 
     Raises:
         EpisodeError: not a bag, a required topic is missing, or a topic has a wrong type, rate or encoding.
     """
-    outline = Outline(Path(path), namespace=namespace, mapping=mapping, keep=True)
+    outline = Outline(Path(path), namespace=namespace, mapping=mapping, latencies=latencies, keep=True)
     there = {topic.name for topic in topics.TOPICS if outline.has(topic)}
     if missing := [name for name in require if name not in there]:
         raise EpisodeError(f"{path}: {missing_text(missing, outline.counts, outline.bag)}")
@@ -122,6 +125,7 @@ def episode_of(
         unplaced=tuple(read.unplaced),
         simulated=outline.topic("contacts", topics.MAIN_ARM) is not None,
         findings=tuple(read.findings),
+        latencies=outline.latencies,
     )
 
 

@@ -210,6 +210,8 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         return True
 
     def _stamped(self, pose: SE3, time_ns: int) -> PoseStamped:
+        # As late as the joints were: whoever listens takes the arm's latency off again.
+        time_ns += self.entities.latencies.ns(topics.EE_POSE)
         return convert.pose_stamped(
             pose.translation, pose.quaternion, time_ns, self._mapper.config.fixed_frame
         )

@@ -12,11 +12,15 @@ from typing import Any
 import yaml
 
 from foley_common import topic_map
+from foley_common.latencies import Latencies, LatencyError
+from foley_common.robot_file import RobotFile, RobotFileError
 from foley_common.topics import TopicError
 from foley_perception import __version__
 from foley_perception.recording.errors import BagError
 
 TOPICS_KEY = "topics"
+ROBOT_KEY = "robot_file"
+"""Under which the text of the robot's file stands that a recording was made with."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
 
 
@@ -121,3 +125,18 @@ def recorded_map(session: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]
         return topic_map.section(stored, "metadata"), []
     except TopicError as error:
         return {}, [f"{error}; its topics were looked for by name (--map says which they are)"]
+
+
+def recorded_latencies(session: Mapping[str, Any]) -> tuple[Latencies, list[str]]:
+    """By how much stamps are late, as the robot's file in a bag's metadata says, and what is wrong with that."""
+    stored = session.get(ROBOT_KEY)
+    if stored is None:
+        return Latencies(), []
+    text = stored if isinstance(stored, str) else yaml.safe_dump(stored)
+    try:
+        robot = RobotFile.parse(text, f"metadata: {ROBOT_KEY}")
+        return Latencies({key: latency.seconds for key, latency in robot.latencies.items()}), []
+    except (RobotFileError, LatencyError) as error:
+        return Latencies(), [
+            f"{error}; its latencies are not taken off (--robot FILE names a file to be used)"
+        ]

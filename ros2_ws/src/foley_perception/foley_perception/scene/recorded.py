@@ -13,12 +13,14 @@ from foley_common import topics
 from foley_perception.episodes.cameras import straight_pictures
 from foley_perception.episodes.decode import Decoder
 from foley_perception.episodes.decode_motion import add_transforms
+from foley_perception.episodes.earlier import Earlier
 from foley_perception.episodes.names import Naming, missing_text, resolve
 from foley_perception.episodes.static_transforms import StaticTransforms
 from foley_perception.episodes.tracks import EpisodeError, FrameTrack
 from foley_perception.geometry.tf_buffer import TransformBuffer
 from foley_perception.recording.bag import Bag, BagMessage
 from foley_perception.recording.errors import BagError
+from foley_perception.recording.session import recorded_latencies
 
 _FOREVER_S = 1e9
 _READ = ("image", "camera_info", "depth", "transforms")
@@ -57,6 +59,11 @@ def read_pictures(source: Path, naming: Naming | None = None) -> RecordedPicture
     decoder = Decoder(dict(bag.topics))
     naming = naming or Naming()
     names, left_out = resolve(bag, naming.namespace, naming.mapping, readers=_READ, heard=found)
+    told, wrong = (
+        recorded_latencies(bag.session) if naming.latencies is None else (naming.latencies, list[str]())
+    )
+    earlier = Earlier(bag.topics, names, told)
+    found = {topic: [earlier(message) for message in messages] for topic, messages in found.items()}
     colour, info, depth = (_topic(found, names, reader) for reader in ("image", "camera_info", "depth"))
     if not colour or not info:
         wanted = ((topics.CAMERA.name, colour), (topics.CAMERA_INFO.name, info))
@@ -64,7 +71,7 @@ def read_pictures(source: Path, naming: Naming | None = None) -> RecordedPicture
         raise EpisodeError(f"{source}: {missing_text(missing, found, bag)}")
     of = {topic: (bag.topics[topic], found[topic]) for topic in (colour, info, depth) if topic}
     seen = straight_pictures(of[colour], of.get(depth), of[info], decoder)
-    transforms, problems = TransformBuffer(cache_s=_FOREVER_S), [*bag.problems, *left_out]
+    transforms, problems = TransformBuffer(cache_s=_FOREVER_S), [*bag.problems, *left_out, *wrong]
     fixed, moving = (found.get(names.get(topic.role, ""), []) for topic in (topics.TF_STATIC, topics.TF))
     static = StaticTransforms(fixed, decoder)
     static.put(transforms, steps=True)

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 NAN = math.nan
+# log10 of Young's modulus [Pa] is predicted around this value and in this unit: 0.01 GPa to 1 TPa is +-2.5.
+LOG10_E_CENTRE = 10.0
 
 
 def entropy_of(probabilities: ArrayLike) -> float:

@@ -6,12 +6,12 @@ import numpy as np
 
 from foley_synthesis.beliefs.belief import MaterialBelief, entropy_of
 from foley_synthesis.beliefs.calibration import Calibration, softmax
-from foley_synthesis.beliefs.material_head import HeadOutput
+from foley_synthesis.beliefs.head_output import HeadOutput
 
 
 def belief_of(output: HeadOutput, calibration: Calibration, vocabulary: tuple[str, ...]) -> MaterialBelief:
     """The first row of a head's output, calibrated; it abstains above the entropy threshold."""
-    probabilities = softmax(output.logits[0].numpy(), calibration.temperature)
+    probabilities = softmax(np.asarray(output.logits[0]), calibration.temperature)
     entropy = entropy_of(probabilities)
     unsure = entropy > calibration.entropy_threshold
     return MaterialBelief(

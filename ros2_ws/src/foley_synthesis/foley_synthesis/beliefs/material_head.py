@@ -8,19 +8,8 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional
 
-# log10 of Young's modulus [Pa] is predicted around this value and in this unit: 0.01 GPa to 1 TPa is +-2.5.
-LOG10_E_CENTRE = 10.0
-_STD_RANGE = (0.1, 2.0)
-
-
-class HeadOutput(NamedTuple):
-    """One row per contact."""
-
-    logits: Tensor  # [n, m]
-    log10_e_mean: Tensor  # [n]
-    log10_e_std: Tensor  # [n]
-    roughness: Tensor  # [n] in [0, 1]
-    hollowness: Tensor  # [n] in [0, 1]
+from foley_synthesis.beliefs.belief import LOG10_E_CENTRE
+from foley_synthesis.beliefs.head_output import STD_RANGE, HeadOutput
 
 
 class Targets(NamedTuple):
@@ -45,7 +34,7 @@ class MaterialHead(nn.Module):
         return HeadOutput(
             self.material(features),
             LOG10_E_CENTRE + mean,
-            log_std.clamp(math.log(_STD_RANGE[0]), math.log(_STD_RANGE[1])).exp(),
+            log_std.clamp(math.log(STD_RANGE[0]), math.log(STD_RANGE[1])).exp(),
             rough.sigmoid(),
             hollow.sigmoid(),
         )
@@ -55,7 +44,7 @@ def head_loss(output: HeadOutput, targets: Targets, class_weights: Tensor | None
     """Cross entropy + Gaussian negative log likelihood of log10 E + squared errors, each over what is known."""
     zero = output.logits.sum() * 0.0
     known = targets.material >= 0
-    loss = zero
+    loss: Tensor = zero
     if bool(known.any()):
         loss = loss + functional.cross_entropy(
             output.logits[known], targets.material[known], weight=class_weights, label_smoothing=0.05

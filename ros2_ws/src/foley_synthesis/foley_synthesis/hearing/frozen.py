@@ -6,19 +6,20 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from foley_perception.audio.resample import resampled
-from foley_synthesis.hearing.networks.yamnet import PATCH_SAMPLES, RATE, YamNet, log_mel
+from foley_synthesis.hearing.frozen_networks import PATCH_SAMPLES, YAMNET_RATE, yamnet, yamnet_log_mel
 from foley_synthesis.hearing.sound_groups import log_group_scores
 from foley_synthesis.vision.cache import cache_folder
+from foley_synthesis.weights import WrongWeights
 
 BEFORE_S = 0.10  # of a patch, before the onset
 PEAK = 0.5  # to which a patch is brought
-_AT_ONCE = 256  # sounds whose spectrograms are held
+_AT_ONCE = 32  # patches: more are no faster on one core, and need more memory
 
 
 class FrozenMissing(RuntimeError):
@@ -41,20 +42,18 @@ class Frozen:
 class FrozenFeatures:
     """YAMNet over the second around a contact."""
 
-    def __init__(self, state: Mapping[str, torch.Tensor]) -> None:
+    def __init__(self, state: Mapping[str, NDArray[Any]], *, threads: int = 1) -> None:
         """From its tensors, of any precision. Raises FrozenMissing where they are of another network."""
-        self._network = YamNet()
         try:
-            self._network.load_state_dict(dict(state))
-        except RuntimeError as error:
+            self._network = yamnet(state, threads)
+        except WrongWeights as error:
             raise FrozenMissing(f"these weights are not YAMNet's: {error}") from error
-        self._network.eval().requires_grad_(False)
 
     @classmethod
     def load(cls, path: Path | None = None) -> FrozenFeatures:
         """From a file of safetensors; None means the one in the cache. Raises FrozenMissing."""
         from safetensors import SafetensorError
-        from safetensors.torch import load_file
+        from safetensors.numpy import load_file
 
         path = path or weights_path()
         if not path.is_file():
@@ -78,17 +77,16 @@ class FrozenFeatures:
         """Features of one contact, [1, ...]."""
         return self.hear_patches(patch_around(samples, sample_rate, onset_s, heard_s)[None])
 
-    @torch.inference_mode()
     def hear_patches(
         self,
         patches: NDArray[np.float32],  # [n, PATCH_SAMPLES] at 16 kHz, of `patch_around`
     ) -> Frozen:
         """Features of many contacts."""
         embeddings, scores = [], []
-        for part in torch.split(torch.from_numpy(np.ascontiguousarray(patches, np.float32)), _AT_ONCE):
-            embedding, score = self._network(log_mel(part))
-            embeddings.append(embedding.half().numpy())
-            scores.append(score.numpy())
+        for begin in range(0, len(patches), _AT_ONCE):
+            embedding, score = self._network(yamnet_log_mel(patches[begin : begin + _AT_ONCE]))
+            embeddings.append(embedding.astype(np.float16))
+            scores.append(score)
         return Frozen(np.concatenate(embeddings), np.concatenate(scores))
 
 
@@ -102,7 +100,7 @@ def patch_around(
 
     Cut before it is resampled, so that nothing after `heard_s` has any influence.
     """
-    length = math.ceil(PATCH_SAMPLES * sample_rate / RATE)
+    length = math.ceil(PATCH_SAMPLES * sample_rate / YAMNET_RATE)
     begin = round((onset_s - BEFORE_S) * sample_rate)
     known = len(samples)
     if heard_s < math.inf:
@@ -112,7 +110,7 @@ def patch_around(
     if last > first:
         piece[first - begin : last - begin] = samples[first:last]
     patch = np.zeros(PATCH_SAMPLES, np.float32)
-    there = resampled(piece, sample_rate, RATE)[:PATCH_SAMPLES]
+    there = resampled(piece, sample_rate, YAMNET_RATE)[:PATCH_SAMPLES]
     patch[: len(there)] = there
     peak = float(np.abs(patch).max())
     return np.asarray(patch * (PEAK / peak), np.float32) if peak > 0.0 else patch

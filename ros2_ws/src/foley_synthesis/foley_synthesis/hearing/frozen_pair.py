@@ -12,20 +12,29 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from foley_perception.audio.resample import resampled
 from foley_synthesis.hearing.frozen import FrozenFeatures, FrozenMissing, patch_around, weights_path
-from foley_synthesis.hearing.networks import aisfx, yamnet
+from foley_synthesis.hearing.frozen_networks import (
+    AISFX_DIMS,
+    AISFX_HOP,
+    AISFX_RATE,
+    AISFX_WINDOW,
+    YAMNET_DIMS,
+    aisfx,
+    aisfx_spectrogram,
+)  # fmt: skip
+from foley_synthesis.hearing.sound_groups import class_names
 from foley_synthesis.vision.cache import cache_folder
+from foley_synthesis.weights import WrongWeights
 
-DIMS = yamnet.DIMS + aisfx.DIMS + 1
+DIMS = YAMNET_DIMS + AISFX_DIMS + 1
 ACTIVATIONS = slice(0, DIMS - 1)  # of features: square roots of what both networks' units say
-EFFECTS = slice(yamnet.DIMS, DIMS - 1)  # those of aiSFX, in which one thing struck twice is most alike
+EFFECTS = slice(YAMNET_DIMS, DIMS - 1)  # those of aiSFX, in which one thing struck twice is most alike
 RATIO = DIMS - 1
 _GLASS = ("Glass", "Chink, clink", "Shatter")
 _METAL = (
@@ -60,17 +69,14 @@ class Heard:
 class FrozenPair:
     """Both, from tensors of any precision."""
 
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+    def __init__(self, tensors: Mapping[str, NDArray[Any]], *, threads: int = 1) -> None:
         """Names begin with YAMNET or AISFX. Raises FrozenMissing where they are of other networks."""
-        self._yamnet = FrozenFeatures(_of(tensors, YAMNET))
-        self._aisfx = aisfx.AisfxNet()
+        self._yamnet = FrozenFeatures(_of(tensors, YAMNET), threads=threads)
         try:
-            self._aisfx.load_state_dict(_of(tensors, AISFX))
-        except RuntimeError as error:
+            self._aisfx = aisfx(_of(tensors, AISFX), threads)
+        except WrongWeights as error:
             raise FrozenMissing(f"these weights are not aiSFX's: {error}") from error
-        self._aisfx.eval().requires_grad_(False)
 
-    @torch.inference_mode()
     def hear(self, sounds: Sequence[Heard]) -> PairFeatures:
         """Features of contacts, each at its own rate."""
         patches = np.stack([patch_around(s.samples, s.rate, s.onset_s, s.heard_s) for s in sounds])
@@ -78,8 +84,7 @@ class FrozenPair:
         effects = []
         for begin in range(0, len(sounds), _AT_ONCE):
             some = sounds[begin : begin + _AT_ONCE]
-            blocks = torch.stack([aisfx.aisfx_spectrogram(_cut(s), _FRAMES) for s in some])
-            effects.append(self._aisfx(blocks).numpy())
+            effects += self._aisfx(np.stack([aisfx_spectrogram(_cut(s), _FRAMES) for s in some]))
         both = np.concatenate([known.embedding.astype(np.float32), np.concatenate(effects)], axis=1)
         roots = np.sqrt(np.maximum(both, 0.0)).astype(np.float32)
         return PairFeatures(np.c_[roots, glass_over_metal(known.scores)], known.scores)
@@ -89,23 +94,25 @@ def glass_over_metal(
     scores: NDArray[np.floating],  # [n, 521]
 ) -> NDArray[np.float32]:
     """[n]: mean logarithm of the scores of glass less that of metal."""
-    names = yamnet.class_names()
+    names = class_names()
     said = np.log(np.maximum(np.asarray(scores, np.float32), _LEAST_SCORE))
     glass, metal = (said[:, [names.index(name) for name in group]].mean(axis=1) for group in (_GLASS, _METAL))
     return np.asarray(glass - metal, np.float32)
 
 
-def cached_tensors() -> dict[str, Tensor]:
+def cached_tensors() -> dict[str, NDArray[Any]]:
     """Weights of both in half precision, from the user's cache. Raises FrozenMissing."""
-    from safetensors.torch import load_file
+    from safetensors.numpy import load_file
 
-    tensors: dict[str, Tensor] = {}
+    tensors: dict[str, NDArray[Any]] = {}
     for prefix, path in ((YAMNET, weights_path()), (AISFX, _aisfx_path())):
         if not path.is_file():
             raise FrozenMissing(
                 f"{path} is not there; `foley score --fetch-judges` fetches and converts it once"
             )
-        tensors |= {prefix + name: value.half() for name, value in load_file(path).items() if value.ndim}
+        tensors |= {
+            prefix + name: value.astype(np.float16) for name, value in load_file(path).items() if value.ndim
+        }
     return tensors
 
 
@@ -116,16 +123,16 @@ def _aisfx_path() -> Path:
 def _cut(sound: Heard) -> NDArray[np.float32]:
     """From shortly before the onset to what is known, at aiSFX's rate."""
     begin = max(round((sound.onset_s - _BEFORE_S) * sound.rate), 0)
-    length = math.ceil(_FRAMES * 1024 / aisfx.RATE * sound.rate)
+    length = math.ceil(_FRAMES * AISFX_HOP / AISFX_RATE * sound.rate)
     end = min(len(sound.samples), begin + length)
     if sound.heard_s < math.inf:
         end = min(end, round((sound.onset_s + sound.heard_s) * sound.rate))
     piece = sound.samples[begin : max(end, begin + 1)]
-    least = -(-2048 * sound.rate // aisfx.RATE)  # one window
+    least = -(-AISFX_WINDOW * sound.rate // AISFX_RATE)  # one window
     if len(piece) < least:
         piece = np.pad(piece, (0, least - len(piece)))
-    return resampled(piece, sound.rate, aisfx.RATE)
+    return resampled(piece, sound.rate, AISFX_RATE)
 
 
-def _of(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _of(tensors: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

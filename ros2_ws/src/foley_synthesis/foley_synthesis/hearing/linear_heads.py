@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from foley_synthesis.hearing.networks.hearing_net import HearingOutput
+from foley_synthesis.hearing.output import HearingOutput
 
 Array = NDArray[np.float32]
 NUMBERS = ("log10_e", "log10_density", "roughness", "hollowness")
@@ -66,28 +66,28 @@ class LinearHeads:
 
     def __call__(self, features: Array) -> HearingOutput:
         """One row for each of features [n, f]."""
-        said = torch.from_numpy(self.scaled(features) @ self.weight + self.bias)
+        said = np.asarray(self.scaled(features) @ self.weight + self.bias, np.float32)
         m, a = self.materials, self.actions
-        e, density, rough, hollow = said[:, m + a + 2 :].unbind(1)
-        e_std, density_std = (torch.full_like(e, float(value)) for value in self.spread)
+        e, density, rough, hollow = said[:, m + a + 2 :].T
+        e_std, density_std = (np.full_like(e, value) for value in self.spread)
         return HearingOutput(
-            said[:, :m], e, e_std, density, density_std, rough.clamp(0.0, 1.0), hollow.clamp(0.0, 1.0),
-            said[:, m : m + a], said[:, m + a], torch.from_numpy(self.embed(features)),
+            said[:, :m], e, e_std, density, density_std, np.clip(rough, 0.0, 1.0), np.clip(hollow, 0.0, 1.0),
+            said[:, m : m + a], said[:, m + a], self.embed(features),
         )  # fmt: skip
 
-    def to_tensors(self) -> dict[str, torch.Tensor]:
-        """For safetensors, in half precision where there are many of them."""
+    def to_tensors(self) -> dict[str, Array]:
+        """For safetensors."""
         return {
-            PREFIX + field.name: torch.from_numpy(np.ascontiguousarray(value))
+            PREFIX + field.name: np.ascontiguousarray(value)
             for field in dataclasses.fields(self)
             if isinstance(value := getattr(self, field.name), np.ndarray)
         }
 
     @classmethod
-    def of(cls, tensors: Mapping[str, torch.Tensor], actions: int) -> LinearHeads:
+    def of(cls, tensors: Mapping[str, NDArray[Any]], actions: int) -> LinearHeads:
         """What :meth:`to_tensors` made. Raises KeyError or ValueError."""
         values = {
-            field.name: tensors[PREFIX + field.name].float().numpy()
+            field.name: tensors[PREFIX + field.name].astype(np.float32)
             for field in dataclasses.fields(cls)
             if field.name != "actions"
         }

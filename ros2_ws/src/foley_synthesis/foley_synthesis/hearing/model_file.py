@@ -12,23 +12,28 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from foley_synthesis.checkpoint import (
     CONFIG_FILE,
     CorruptCheckpoint,
     Vocabulary,
-    load_plain,
+    load_arrays,
     located,
     save_plain,
     schema_of,
 )
 from foley_synthesis.hearing.front_end import FrontEndConfig
 from foley_synthesis.hearing.linear_heads import PREFIX, LinearHeads
-from foley_synthesis.hearing.networks.hearing_net import HearingEnsemble, HearingNet, NetConfig
+from foley_synthesis.hearing.output import NetConfig
+
+if TYPE_CHECKING:
+    from foley_synthesis.hearing.inference.networks import HearingNetworks
+    from foley_synthesis.hearing.networks.hearing_net import HearingEnsemble
+
+Arrays = dict[str, NDArray[Any]]
 
 SCHEMA = "foley-hearing-1"
 CARD_FILE = "CARD.md"
@@ -42,24 +47,24 @@ FROZEN = ("yamnet.", "aisfx.")  # tensors of the networks that are used as they 
 class RecordedPart:
     """What hears everything that is not of the simulated world: frozen networks and linear heads over them."""
 
-    weights: dict[str, Tensor]  # of the frozen networks
+    weights: Arrays  # of the frozen networks
     heads: LinearHeads
     calibration: dict[str, Any]  # plain values by name
-    tensors: dict[str, Tensor]  # of the calibration, by name
+    tensors: Arrays  # of the calibration, by name
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class HearingFile:
     """All of it, in memory."""
 
-    network: HearingEnsemble
+    weights: Arrays  # of the members: `member0.`, ...
     size: NetConfig
     front_end: FrontEndConfig
     vocabulary: Vocabulary
     actions: tuple[str, ...]
     facts: dict[str, Any]  # `domain`, and what it was trained on
     calibration: dict[str, Any]  # plain values by name
-    tensors: dict[str, Tensor] = dataclasses.field(default_factory=dict)  # of the calibration, by name
+    tensors: Arrays = dataclasses.field(default_factory=dict)  # of the calibration, by name
     model_id: str = ""  # empty until saved
     path: Path = Path()
     card: str = ""
@@ -70,13 +75,24 @@ class HearingFile:
         """What it was trained on: `sim`; `sim+real` where networks that learned from recordings are within it."""
         return str(self.facts["domain"]) + ("" if self.recorded is None else "+real")
 
+    @property
+    def members(self) -> int:
+        """Networks that speak as one."""
+        return len({name.partition(".")[0] for name in self.weights})
+
+    def networks(self, threads: int = 1) -> HearingNetworks:
+        """To hear with. Raises WrongWeights where weights and sizes do not fit."""
+        from foley_synthesis.hearing.inference.networks import HearingNetworks
+
+        return HearingNetworks(self.size, self.members, self.weights, threads)
+
 
 def save_hearing(file: HearingFile, path: Path, metrics: dict[str, Any]) -> str:
     """Write the folder whole or not at all (an existing one is replaced) and return the model id."""
     vocabulary = file.vocabulary
     config = {
         "network": {**dataclasses.asdict(file.size), "widths": list(file.size.widths)},
-        "members": len(file.network.members),
+        "members": file.members,
         "front_end": dataclasses.asdict(file.front_end),
         "vocabulary": {
             "name": vocabulary.name,
@@ -87,11 +103,7 @@ def save_hearing(file: HearingFile, path: Path, metrics: dict[str, Any]) -> str:
         "calibration": file.calibration,
         **file.facts,
     }
-    weights = {
-        f"member{i}.{name}": value
-        for i, member in enumerate(file.network.members)
-        for name, value in member.state_dict().items()
-    }
+    weights = dict(file.weights)
     weights |= {_CALIBRATION + name: value for name, value in file.tensors.items()}
     if file.recorded is not None:
         config["recorded"] = {
@@ -110,7 +122,7 @@ def load_hearing(path: str | Path) -> HearingFile:
         CorruptCheckpoint: a file is missing or damaged, or it is no hearing model.
     """
     folder = located(path, CURE)
-    facts, tensors, model_id = load_plain(folder, SCHEMA, CURE)
+    facts, tensors, model_id = load_arrays(folder, SCHEMA, CURE)
     try:
         sizes = facts.pop("network")
         size = NetConfig(**{**sizes, "widths": tuple(sizes["widths"])})
@@ -124,7 +136,7 @@ def load_hearing(path: str | Path) -> HearingFile:
             front_end.bands,
         ):
             raise ValueError("network, vocabulary, actions and front end are of different sizes")
-        members = [_member(size, tensors, f"member{i}.") for i in range(int(facts.pop("members")))]
+        weights = _members(size, int(facts.pop("members")), tensors)
         calibration = dict(facts.pop("calibration"))
         recorded = _recorded(facts.pop("recorded", None), tensors, size)
         facts["domain"]
@@ -134,9 +146,8 @@ def load_hearing(path: str | Path) -> HearingFile:
         ) from error
     card = folder / CARD_FILE
     said = card.read_text(encoding="utf-8") if card.is_file() else ""
-    network = HearingEnsemble(members).eval()
     return HearingFile(
-        network, size, front_end, vocabulary, actions, facts, calibration, _of(tensors, _CALIBRATION), model_id,
+        weights, size, front_end, vocabulary, actions, facts, calibration, _of(tensors, _CALIBRATION), model_id,
         folder, said, recorded,
     )  # fmt: skip
 
@@ -149,9 +160,7 @@ def is_hearing(path: Path) -> bool:
         return False
 
 
-def _recorded(
-    values: dict[str, Any] | None, tensors: dict[str, Tensor], size: NetConfig
-) -> RecordedPart | None:
+def _recorded(values: dict[str, Any] | None, tensors: Arrays, size: NetConfig) -> RecordedPart | None:
     if values is None:
         return None
     heads = LinearHeads.of(tensors, int(values["actions"]))
@@ -161,15 +170,23 @@ def _recorded(
     return RecordedPart(frozen, heads, dict(values["calibration"]), _of(tensors, _RECORDED))
 
 
-def _of(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _of(tensors: Arrays, prefix: str) -> Arrays:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _member(size: NetConfig, tensors: dict[str, Tensor], prefix: str) -> HearingNet:
-    with torch.device("meta"):
-        network = HearingNet(size)
-    own = _of(tensors, prefix)
-    # The coordinate of bands is no weight.
-    network.load_state_dict(own, assign=True)
-    network.coordinate = torch.linspace(-1.0, 1.0, size.bands)
-    return network
+def _members(size: NetConfig, count: int, tensors: Arrays) -> Arrays:
+    """Weights of the members. Raises ValueError where there are others than said."""
+    found = {name: value for name, value in tensors.items() if name.startswith("member")}
+    names = {name.partition(".")[0] for name in found}
+    if names != {f"member{i}" for i in range(count)}:
+        raise ValueError(f"config.yaml says {count} members, the weights are of {', '.join(sorted(names))}")
+    return found
+
+
+def weights_of(network: HearingEnsemble) -> Arrays:
+    """Of trained networks, as a file has them."""
+    return {
+        f"member{i}.{name}": value.detach().cpu().numpy().copy()
+        for i, member in enumerate(network.members)
+        for name, value in member.state_dict().items()
+    }

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_synthesis.hearing.networks.yamnet import class_names
-
 LEAST_SCORE = 1e-4  # below which scores are alike
+
+
+@functools.cache
+def class_names() -> tuple[str, ...]:
+    """Of the 521 scores, in their order."""
+    path = Path(__file__).parents[1] / "data" / "yamnet_classes.txt"
+    return tuple(line for line in path.read_text("utf-8").splitlines() if not line.startswith("#"))
+
 
 CONTACTS: dict[str, tuple[str, ...]] = {
     "wood": (

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from foley_synthesis.hearing.networks.aisfx import RATE as AISFX_RATE
-from foley_synthesis.hearing.networks.aisfx import AisfxNet, aisfx_spectrogram
+from foley_synthesis.hearing.frozen_networks import AISFX_RATE, aisfx_spectrogram
+from foley_synthesis.hearing.networks.aisfx import AisfxNet
 from foley_synthesis.vision.cache import cache_folder
 
 Sound = NDArray[np.float32]
@@ -120,7 +120,7 @@ class Aisfx:
                 aisfx_spectrogram(resampled(np.asarray(sound, np.float32), rate, AISFX_RATE))
                 for sound in sounds[begin : begin + 8]
             ]
-            made.append(self._net(torch.stack(blocks)).numpy())
+            made.append(self._net(torch.from_numpy(np.stack(blocks))).numpy())
         return np.concatenate(made).astype(np.float32)
 
 

@@ -49,7 +49,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
 
     # ---- life cycle ------------------------------------------------------------------------------------
     def setup(self, config: MaterialConfig) -> None:
-        content = checkpoint.load_checkpoint(config.checkpoint or None)
+        content = checkpoint.load_checkpoint(config.checkpoint or None, exemplars=False)
         self._model = hearing_beside(content, config.hearing, threads=config.threads)
         self._model.warm_up()
         self._core = make_material_core(self._model, content, config)
@@ -229,7 +229,11 @@ class MaterialNode(FoleyNode[MaterialConfig]):
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    preload("foley_synthesis.vis.inference.loaded")
+    preload(
+        "foley_synthesis.hearing.inference.hearing_model",
+        "foley_synthesis.hearing.frozen_pair",
+        "scipy.stats",
+    )
     return run(MaterialNode, args)
 
 

@@ -7,6 +7,8 @@ torch on CPU. Where the export or ONNX Runtime is not possible, eager torch give
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -60,7 +62,7 @@ class EfficientNetLite0:
 
             path = cache_folder() / "encoders" / f"{self.identity}.onnx"
             if not path.is_file():
-                self._export(path)
+                _export_apart(path)
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = threads
             options.inter_op_num_threads = 1
@@ -83,7 +85,7 @@ class EfficientNetLite0:
 
         return run
 
-    def _export(self, path: Path) -> None:
+    def export(self, path: Path) -> None:
         """Written next to its place and renamed, so that two processes may do it at once."""
         import torch
 
@@ -124,3 +126,19 @@ class EfficientNetLite0:
                 return torch.as_tensor(self.network.extract_features(images).mean(dim=(2, 3)))
 
         return Pooled(self.network()).eval()
+
+
+def _export_apart(path: Path) -> None:
+    """In a process of its own, which takes torch and its memory with it when it ends. Raises RuntimeError."""
+    code = "import sys; from foley_synthesis.vision import efficientnet; efficientnet.export(sys.argv[1])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        last = done.stderr.strip().rpartition("\n")[2]
+        raise RuntimeError(f"its export ended with {done.returncode}: {last}")
+
+
+def export(path: str) -> None:
+    """Write the network to a file, for ONNX Runtime."""
+    EfficientNetLite0(use_onnx=False).export(Path(path))

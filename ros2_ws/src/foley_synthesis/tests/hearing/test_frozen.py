@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 from foley_synthesis.hearing.frozen import FrozenFeatures, FrozenMissing, patch_around
-from foley_synthesis.hearing.networks.yamnet import PATCH_SAMPLES, YamNet
+from foley_synthesis.hearing.frozen_networks import PATCH_SAMPLES
+from foley_synthesis.hearing.networks.yamnet import YamNet
 from foley_synthesis.hearing.sound_groups import CONTACTS, GROUPS, OTHERS, group_scores, log_group_scores
 
 
@@ -21,7 +22,7 @@ def features() -> FrozenFeatures:
     for layer in net.convolutions:  # so that what goes in is seen in what comes out
         torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         torch.nn.init.zeros_(layer.bias)
-    return FrozenFeatures({name: value.half() for name, value in net.state_dict().items()})
+    return FrozenFeatures({name: value.half().numpy() for name, value in net.state_dict().items()})
 
 
 def contact(rate: int, onset_s: float, length_s: float) -> np.ndarray:

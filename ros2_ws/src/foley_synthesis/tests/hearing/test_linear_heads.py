@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 
 from foley_synthesis.hearing.linear_heads import LinearHeads
 from foley_synthesis.hearing.training.linear_heads import HeadsConfig, fit_heads
@@ -44,21 +45,20 @@ def test_every_head_says_what_is_true_of_others(heads: LinearHeads) -> None:
     x, targets = made(300, seed=2)
     contact = targets.contact.numpy()
     output = heads(x)
-    said = output.logits.argmax(dim=1).numpy()
+    said = output.logits.argmax(axis=1)
     right = [(said[contact & (targets.material.numpy() == k)] == k).mean() for k in range(3)]
     assert min(right) > 0.9, "the rare ones as often as the frequent one"
-    assert (output.action_logits[contact].argmax(dim=1) == targets.action[contact]).float().mean() > 0.9
-    assert ((output.contact_logit > 0) == targets.contact).float().mean() > 0.98
-    assert (output.log10_e_mean - targets.log10_e)[contact].abs().mean() < 0.05
+    assert (output.action_logits[contact].argmax(axis=1) == targets.action.numpy()[contact]).mean() > 0.9
+    assert ((output.contact_logit > 0) == contact).mean() > 0.98
+    assert np.abs(output.log10_e_mean - targets.log10_e.numpy())[contact].mean() < 0.05
     assert float(output.log10_e_std[0]) == pytest.approx(0.05, abs=0.01), "what is left, at least 0.05"
     assert output.roughness.mean() == pytest.approx(0.25, abs=1e-3)
-    assert torch.isnan(output.log10_density_mean).all(), "nobody said"
+    assert np.isnan(output.log10_density_mean).all(), "nobody said"
     assert output.embedding.shape == (300, 5)
 
 
 def test_a_material_that_was_not_there_is_never_said(heads: LinearHeads) -> None:
-    assert float(heads(made(50)[0]).logits[:, 3].softmax(dim=0).max()) <= 1.0
-    assert float(heads(made(50)[0]).logits.softmax(dim=1)[:, 3].max()) < 1e-12
+    assert float(softmax(heads(made(50)[0]).logits, axis=1)[:, 3].max()) < 1e-12
 
 
 def test_the_simulated_world_is_told_by_its_own_direction(heads: LinearHeads) -> None:
@@ -77,7 +77,7 @@ def test_however_much_decay_it_is_as_sure_as_its_contacts_allow() -> None:
     x[::3] = np.random.default_rng(9).standard_normal(x[::3].shape)  # every third one tells nothing
     for decay in (0.1, 10.0):
         heads = fit_heads(x, targets, none, MATERIALS, ACTIONS, dataclasses.replace(LIGHT, decay=decay))
-        logits = heads(x).logits[contact][:, :3]
+        logits = torch.from_numpy(heads(x).logits)[contact][:, :3]
         losses = [
             float(torch.nn.functional.cross_entropy(logits * by, targets.material[contact]))
             for by in (0.7, 1.0, 1.4)
@@ -89,7 +89,7 @@ def test_a_file_holds_them(heads: LinearHeads) -> None:
     again = LinearHeads.of(heads.to_tensors(), ACTIONS)
     x = made(20)[0]
     for one, other in zip(heads(x), again(x), strict=True):
-        torch.testing.assert_close(one, other, equal_nan=True)
+        np.testing.assert_allclose(one, other, rtol=1e-6)
     with pytest.raises(KeyError):
         LinearHeads.of({}, ACTIONS)
     with pytest.raises(ValueError, match="features"):

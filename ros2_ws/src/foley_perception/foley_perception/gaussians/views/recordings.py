@@ -103,7 +103,9 @@ def draw_recording(
         scene = Path(before["scene"])
         if scene in scenes.values() and before["fingerprint"] == _fingerprint(bag, scene, config, naming):
             return before | {"rendered_now": False}
-    episode = read_episode(bag, namespace=naming.namespace, mapping=naming.mapping)
+    episode = read_episode(
+        bag, namespace=naming.namespace, mapping=naming.mapping, latencies=naming.latencies
+    )
     if episode.scene_id not in scenes:
         raise ScanError(
             f"{bag}: its scene `{episode.scene_id}` was not reconstructed; there are {', '.join(sorted(scenes))}"

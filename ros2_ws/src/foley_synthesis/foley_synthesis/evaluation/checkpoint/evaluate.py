@@ -190,7 +190,8 @@ def evaluate(
     Args:
         hearing: speaks of the checkpoint's materials, and in place of its heard part; None: that is measured.
     """
-    session = open_session(checkpoint, threads)
+    torch.set_num_threads(threads)
+    session = open_session(checkpoint)
     labels = checkpoint.vocabulary.labels
     encoder = load_encoder(session.config.encoder, threads=threads)
     features = load_features(dataset, encoder, session.config, progress)

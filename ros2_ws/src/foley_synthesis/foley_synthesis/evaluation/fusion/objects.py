@@ -13,7 +13,7 @@ from foley_perception.clips.grid import CLIP_BEFORE_S, SAMPLE_RATE
 from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.beliefs.decode import belief_of
 from foley_synthesis.beliefs.evidence import Evidence
-from foley_synthesis.beliefs.material_head import HeadOutput
+from foley_synthesis.beliefs.head_output import HeadOutput
 from foley_synthesis.checkpoint import Checkpoint
 from foley_synthesis.hearing.inference.opened import HearsMaterial
 from foley_synthesis.vis.inference.loaded import open_session
@@ -63,7 +63,8 @@ def touched_objects(
             f"hearing is over the labels {', '.join(hears.vocabulary.labels)}, sight over {', '.join(labels)}: "
             "beliefs can be fused over one vocabulary alone"
         )
-    session = open_session(checkpoint, threads)
+    torch.set_num_threads(threads)
+    session = open_session(checkpoint)
     features = load_features(
         dataset, load_encoder(session.config.encoder, threads=threads), session.config, progress
     )

@@ -77,7 +77,11 @@ def read_sounds(
     """Stretches of a recording that begin so long after its first camera frame."""
     naming = naming or Naming()
     episode = read_episode(
-        bag, namespace=naming.namespace, mapping=naming.mapping, require=(MICROPHONE.name,)
+        bag,
+        namespace=naming.namespace,
+        mapping=naming.mapping,
+        latencies=naming.latencies,
+        require=(MICROPHONE.name,),
     )
     if episode.audio is None or episode.frames is None:
         raise EpisodeError(f"{bag}: no sound or no frames")

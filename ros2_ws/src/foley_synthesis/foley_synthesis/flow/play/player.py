@@ -101,7 +101,9 @@ def open_scene_context(
         raise MotionError(f"start is {start_s} s, must not be negative")
     known, focus = scene_facts(scene)
     naming = naming or Naming()
-    episode = read_episode(bag, namespace=naming.namespace, mapping=naming.mapping)
+    episode = read_episode(
+        bag, namespace=naming.namespace, mapping=naming.mapping, latencies=naming.latencies
+    )
     if episode.scene_id != known:
         raise MotionError(f"{bag} was recorded in scene `{episode.scene_id}`, {scene} is `{known}`")
     if episode.camera is None or episode.ee_pose is None:

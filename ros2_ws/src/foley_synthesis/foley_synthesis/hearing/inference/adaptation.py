@@ -22,7 +22,7 @@ from foley_synthesis.checkpoint import (
     CONFIG_FILE,
     CorruptCheckpoint,
     Vocabulary,
-    load_plain,
+    load_arrays,
     save_plain,
     schema_of,
 )
@@ -96,8 +96,6 @@ def _adapted(base: Stage, new: AdaptedStage) -> Stage:
 
 def save_adaptation(adaptation: HearingAdaptation, path: Path, metrics: dict[str, Any]) -> str:
     """Write the folder whole or not at all (an existing one is replaced) and return its model id."""
-    import torch
-
     tensors: dict[str, NDArray[np.floating]] = {}
     stages = []
     for i, stage in enumerate(adaptation.stages):
@@ -121,7 +119,7 @@ def save_adaptation(adaptation: HearingAdaptation, path: Path, metrics: dict[str
         "calibrated_for": adaptation.calibrated_for,
         "stages": stages,
     }
-    weights = {name: torch.from_numpy(np.asarray(value, np.float32)) for name, value in tensors.items()}
+    weights = {name: np.asarray(value, np.float32) for name, value in tensors.items()}
     return save_plain(path, SCHEMA, weights, config, metrics)
 
 
@@ -131,8 +129,7 @@ def load_adaptation(path: Path) -> HearingAdaptation:
     Raises:
         CorruptCheckpoint: a file is missing or damaged, or it is no adaptation.
     """
-    config, weights, model_id = load_plain(path, SCHEMA, CURE)
-    tensors = {name: value.numpy() for name, value in weights.items()}
+    config, tensors, model_id = load_arrays(path, SCHEMA, CURE)
     try:
         stages = tuple(_stage(values, tensors, f"stage{i}.") for i, values in enumerate(config["stages"]))
         labels = tuple(map(str, config["labels"]))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy.special
 from numpy.typing import NDArray
 
 from foley_perception.audio.resample import resampled
@@ -25,7 +25,7 @@ from foley_synthesis.hearing.inference.recorded_hearing import RecordedHearing
 if TYPE_CHECKING:
     from foley_synthesis.hearing.inference.adaptation import HearingAdaptation
     from foley_synthesis.hearing.model_file import HearingFile
-    from foley_synthesis.hearing.networks.hearing_net import HearingOutput
+    from foley_synthesis.hearing.output import HearingOutput
 
 SHIPPED = "hearing"  # name of the one that ships
 _LEAST_S = 0.05  # of sound from the onset on that says anything
@@ -49,14 +49,12 @@ class HearingModel:
         recordings_only: bool = False,
     ) -> None:
         """See :meth:`load`. Raises CorruptCheckpoint: its calibration cannot be read, or the adaptation is foreign."""
-        import torch
-
-        torch.set_num_threads(threads)
-        self._file, self._network, self._front_end = file, file.network, file.front_end
+        self._file, self._front_end = file, file.front_end
+        self._network = file.networks(threads)
         self._recordings_only = recordings_only or adaptation is not None
         try:
-            self._calibration = _calibration(file.calibration, file.tensors)
-            self._recorded = None if file.recorded is None else RecordedHearing(file.recorded)
+            self._calibration = HearingCalibration.of(file.calibration, file.tensors)
+            self._recorded = None if file.recorded is None else RecordedHearing(file.recorded, threads)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             from foley_synthesis.hearing.model_file import CURE
 
@@ -172,7 +170,7 @@ class HearingModel:
         stage = self._stage(calibration, known_s)
         heard = self._hearing(output, calibration, stage, known_s, bandwidth_hz(level, self._front_end))
         if self._recorded is not None:  # one space for all contacts
-            heard = dataclasses.replace(heard, embedding=recorded.output.embedding[0].numpy())
+            heard = dataclasses.replace(heard, embedding=recorded.output.embedding[0])
         now = samples[: math.ceil((at + known_s) * sample_rate)]
         reason = (
             sound_checks.clipping(now)
@@ -196,11 +194,7 @@ class HearingModel:
         return clearest_onset(resampled(samples, sample_rate, rate), rate)
 
     def _output(self, level: NDArray[np.float32]) -> HearingOutput:
-        import torch
-
-        with torch.inference_mode():
-            output: HearingOutput = self._network(torch.from_numpy(normalised(level, self._front_end))[None])
-        return output
+        return self._network(normalised(level, self._front_end)[None])
 
     def _hearing(
         self,
@@ -211,7 +205,7 @@ class HearingModel:
         bandwidth: float,
     ) -> Hearing:
         """Calibrated, before anything is doubted."""
-        logits, embedding = output.logits[0].numpy(), output.embedding[0].numpy()
+        logits, embedding = output.logits[0], output.embedding[0]
         p = stage.probabilities(logits, embedding)
         belief = MaterialBelief(
             probabilities=tuple(p.astype(np.float32).tolist()),
@@ -223,7 +217,7 @@ class HearingModel:
             calibrated_for=calibration.calibrated_for,
         )
         density = float(output.log10_density_mean[0]), float(output.log10_density_std[0])
-        action = output.action_logits[0].softmax(dim=0).tolist()
+        action = scipy.special.softmax(output.action_logits[0]).tolist()
         return Hearing(
             belief=belief,
             families=self._tree.families(p),
@@ -231,7 +225,7 @@ class HearingModel:
             coverage=stage.sets.coverage,
             action=dict(zip(self._file.actions, action, strict=True)),
             log10_density=(density[0], density[1] * stage.log10_density_scale),
-            contact=float(output.contact_logit[0].sigmoid()),
+            contact=float(scipy.special.expit(output.contact_logit[0])),
             novelty=float(stage.novelty.percentiles(embedding[None], logits[None])[0]),
             embedding=embedding,
             logits=logits,
@@ -246,7 +240,7 @@ class HearingModel:
     def _unheard(self, reason: str) -> Hearing:
         labels = self.vocabulary.labels
         uniform = np.full(len(labels), 1.0 / len(labels))
-        embedding = len(self._network.members) * self._file.size.embedding
+        embedding = self._file.members * self._file.size.embedding
         if self._recorded is not None:
             embedding = self._recorded.embedding
         return unheard(
@@ -255,10 +249,6 @@ class HearingModel:
             embedding,
             families=self._tree.families(uniform),
         )
-
-
-def _calibration(values: Mapping[str, Any], tensors: Mapping[str, Any]) -> HearingCalibration:
-    return HearingCalibration.of(values, {name: value.numpy() for name, value in tensors.items()})
 
 
 def _doubted(heard: Hearing, stage: Stage, reason: str) -> Hearing:

@@ -13,7 +13,7 @@ from foley_synthesis.hearing.inference.contact_likeness import not_a_contact
 
 if TYPE_CHECKING:
     from foley_synthesis.hearing.model_file import RecordedPart
-    from foley_synthesis.hearing.networks.hearing_net import HearingOutput
+    from foley_synthesis.hearing.output import HearingOutput
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -28,15 +28,13 @@ class Recorded:
 class RecordedHearing:
     """What stands in a file, ready to hear."""
 
-    def __init__(self, part: RecordedPart) -> None:
+    def __init__(self, part: RecordedPart, threads: int = 1) -> None:
         """Raises KeyError, TypeError or ValueError for what is missing or nonsense."""
         from foley_synthesis.hearing.frozen_pair import FrozenPair
 
-        self.calibration = HearingCalibration.of(
-            part.calibration, {name: value.numpy() for name, value in part.tensors.items()}
-        )
+        self.calibration = HearingCalibration.of(part.calibration, part.tensors)
         self._heads = part.heads
-        self._pair = FrozenPair({name: value.float() for name, value in part.weights.items()})
+        self._pair = FrozenPair(part.weights, threads=threads)
 
     @property
     def embedding(self) -> int:

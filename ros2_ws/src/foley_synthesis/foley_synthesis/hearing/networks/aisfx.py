@@ -1,21 +1,9 @@
-"""aiSFX: an embedding of sound effects, trained to tell their categories apart (Ma and Lerch 2022). Used frozen."""
+"""aiSFX in torch: the judge of sounds, and what the graph that hearing uses is held against."""
 
 from __future__ import annotations
 
-import functools
-from typing import Any
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
-
-RATE = 44_100
-DIMS = 512
-BLOCK = 100  # frames that its training saw at once
-_FFT, _HOP, _BANDS = 2048, 1024, 96
-_LARGEST = 9.457798957824707  # value in its training, by which levels are divided
 
 
 class AisfxNet(nn.Module):
@@ -43,33 +31,3 @@ class AisfxNet(nn.Module):
             if index < 3:
                 x = functional.max_pool2d(x, 2)
         return x.mean(dim=3).amax(dim=2)
-
-
-def aisfx_spectrogram(
-    samples: NDArray[np.float32],  # [n] at RATE
-    frames: int = BLOCK,
-) -> Tensor:
-    """[frames, 96], brought to full scale and followed by silence."""
-    samples = samples / max(float(np.abs(samples).max(initial=0.0)), 1e-9)
-    mel = _mel()
-    power: Tensor = mel(torch.from_numpy(samples.astype(np.float32))).T
-    # Each band is a weighted mean of its bins, as in training.
-    power = power / mel.mel_scale.fb.sum(dim=0).clamp(min=1e-9)
-    level = torch.log10(1e4 * power + 1.0) / _LARGEST
-    return functional.pad(level, (0, 0, 0, max(frames - len(level), 0)))[:frames]
-
-
-@functools.cache
-def _mel() -> Any:
-    import torchaudio
-
-    return torchaudio.transforms.MelSpectrogram(
-        RATE,
-        n_fft=_FFT,
-        hop_length=_HOP,
-        n_mels=_BANDS,
-        f_min=0.0,
-        f_max=RATE / 2,
-        power=2.0,
-        mel_scale="htk",
-    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from foley_synthesis.beliefs.material_head import HeadOutput, MaterialHead
+from foley_synthesis.beliefs.head_output import HeadOutput
+from foley_synthesis.beliefs.material_head import MaterialHead
 from foley_synthesis.hearing.config import HearingConfig
 
 

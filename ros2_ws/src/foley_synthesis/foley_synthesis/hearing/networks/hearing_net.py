@@ -2,57 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from foley_synthesis.beliefs.material_head import LOG10_E_CENTRE
-
-LOG10_DENSITY_CENTRE = 3.0  # log10 of density [kg/m^3]; foam to steel is -1.7 to +0.9
-_STD_RANGE = (0.05, 2.0)
-_GROUPS = 8  # of GroupNorm: an average of the weights has no running statistics to keep
-
-
-@dataclasses.dataclass(frozen=True)
-class NetConfig:
-    """How large the network is."""
-
-    bands: int
-    materials: int
-    actions: int
-    widths: tuple[int, ...] = (16, 32, 64, 128)  # channels of the stages; all but the first halve time
-    blocks: int = 2  # of each stage but the first
-    squeezed: int = 64  # channels that are pooled
-    times: int = 3  # into so many spans of time ...
-    frequencies: int = 4  # ... and of frequency, so that it stays known where something was
-    embedding: int = 128
-    dropout: float = 0.1
-
-    def __post_init__(self) -> None:
-        if len(self.widths) < 2 or any(width % _GROUPS for width in self.widths):
-            raise ValueError(f"widths is {self.widths}, must be two or more multiples of {_GROUPS}")
-        for name in ("materials", "actions", "blocks", "squeezed", "times", "frequencies", "embedding"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, must be positive")
-
-
-class HearingOutput(NamedTuple):
-    """One row per contact."""
-
-    logits: Tensor  # [n, materials]
-    log10_e_mean: Tensor  # [n]
-    log10_e_std: Tensor  # [n]
-    log10_density_mean: Tensor  # [n]
-    log10_density_std: Tensor  # [n]
-    roughness: Tensor  # [n] in [0, 1]
-    hollowness: Tensor  # [n] in [0, 1]
-    action_logits: Tensor  # [n, actions]
-    contact_logit: Tensor  # [n], of a contact being heard at all
-    embedding: Tensor  # [n, e]
+from foley_synthesis.beliefs.belief import LOG10_E_CENTRE
+from foley_synthesis.hearing.output import GROUPS, LOG10_DENSITY_CENTRE, STD_RANGE, HearingOutput, NetConfig
 
 
 class HearingNet(nn.Module):
@@ -71,14 +28,13 @@ class HearingNet(nn.Module):
         self.register_buffer("coordinate", torch.linspace(-1.0, 1.0, config.bands), persistent=False)
         first = config.widths[0]
         self.stem = nn.Sequential(
-            nn.Conv2d(5, first, 5, stride=2, padding=2, bias=False), nn.GroupNorm(_GROUPS, first), nn.SiLU()
+            nn.Conv2d(5, first, 5, stride=2, padding=2, bias=False), nn.GroupNorm(GROUPS, first), nn.SiLU()
         )
-        stages: list[nn.Module] = []
-        for i, (width, following) in enumerate(zip(config.widths[:-1], config.widths[1:], strict=True)):
-            # Frequency is halved every second time only.
-            stages.append(_Block(width, following, (2, 2 if i % 2 else 1)))
-            stages += [_Block(following, following) for _ in range(config.blocks - 1)]
-        self.stages = nn.Sequential(*stages)
+        widths = [first, *(w for w in config.widths[1:] for _ in range(config.blocks))]
+        self.stages = nn.Sequential(
+            *(_Block(width, following, stride)
+              for width, following, stride in zip(widths[:-1], widths[1:], config.strides, strict=True))
+        )  # fmt: skip
         self.squeeze = nn.Conv2d(config.widths[-1], config.squeezed, 1)
         pooled = 2 * config.squeezed * config.times * config.frequencies
         self.embed = nn.Sequential(
@@ -129,7 +85,7 @@ class _Block(nn.Module):
     def __init__(self, width: int, following: int, stride: tuple[int, int] = (1, 1)) -> None:
         super().__init__()
         self.main = nn.Sequential(
-            nn.Conv2d(width, following, 3, stride, 1, bias=False), nn.GroupNorm(_GROUPS, following), nn.SiLU()
+            nn.Conv2d(width, following, 3, stride, 1, bias=False), nn.GroupNorm(GROUPS, following), nn.SiLU()
         )
         same = width == following and max(stride) == 1
         self.skip = nn.Identity() if same else nn.Conv2d(width, following, 1, stride)
@@ -140,7 +96,7 @@ class _Block(nn.Module):
 
 
 def _positive(log_std: Tensor) -> Tensor:
-    return log_std.clamp(math.log(_STD_RANGE[0]), math.log(_STD_RANGE[1])).exp()
+    return log_std.clamp(math.log(STD_RANGE[0]), math.log(STD_RANGE[1])).exp()
 
 
 class HearingEnsemble(nn.Module):

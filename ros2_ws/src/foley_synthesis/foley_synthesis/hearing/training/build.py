@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from foley_synthesis.checkpoint import Vocabulary
 from foley_synthesis.hearing.card import card
 from foley_synthesis.hearing.inference.calibration import STAGES_S
 from foley_synthesis.hearing.inference.families import Hierarchy
-from foley_synthesis.hearing.model_file import HearingFile, save_hearing
-from foley_synthesis.hearing.networks.hearing_net import HearingEnsemble, HearingNet, NetConfig
+from foley_synthesis.hearing.model_file import HearingFile, save_hearing, weights_of
+from foley_synthesis.hearing.networks.hearing_net import HearingEnsemble, HearingNet
+from foley_synthesis.hearing.output import NetConfig
 from foley_synthesis.hearing.training.calibrate import HonestyConfig, calibrate
 from foley_synthesis.hearing.training.features import open_features
 from foley_synthesis.hearing.training.generated_set import CONTACT, GeneratedSet, SetError
@@ -128,8 +128,8 @@ def build_hearing(
     }
     version = hashlib.sha256("\n".join(labels).encode()).hexdigest()[:8]
     file = HearingFile(
-        network, size, config.front_end, Vocabulary("foley_materials", version, labels), train.actions, facts,
-        calibration.to_dict(), {name: torch.from_numpy(v) for name, v in calibration.to_tensors().items()},
+        weights_of(network), size, config.front_end, Vocabulary("foley_materials", version, labels), train.actions,
+        facts, calibration.to_dict(), calibration.to_tensors(),
     )  # fmt: skip
     model_id = save_hearing(
         dataclasses.replace(file, card=card(file, metrics, commands=commands)), out, metrics

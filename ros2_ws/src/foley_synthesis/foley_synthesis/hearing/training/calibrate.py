@@ -15,7 +15,8 @@ from foley_synthesis.hearing.inference.calibration import STAGES_S, HearingCalib
 from foley_synthesis.hearing.inference.conformal import fit_sets
 from foley_synthesis.hearing.inference.novelty import fit_novelty
 from foley_synthesis.hearing.inference.risk import choose_abstention
-from foley_synthesis.hearing.networks.hearing_net import HearingEnsemble, HearingOutput
+from foley_synthesis.hearing.networks.hearing_net import HearingEnsemble
+from foley_synthesis.hearing.output import HearingOutput
 from foley_synthesis.hearing.training.objective import HearingTargets
 from foley_synthesis.hearing.training.training import Clips, outputs_of
 

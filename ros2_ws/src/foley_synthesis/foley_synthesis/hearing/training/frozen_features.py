@@ -72,13 +72,10 @@ def frozen_features(
 
 
 def _write(work: tuple[Path, int, NDArray[np.float32], bool, Path]) -> None:
-    import torch
-
     from foley_synthesis.hearing.frozen_pair import FrozenPair, Heard, cached_tensors
 
     shard, rate, onsets, every_stage, file = work
-    torch.set_num_threads(1)
-    pair = FrozenPair({name: value.float() for name, value in cached_tensors().items()})
+    pair = FrozenPair(cached_tensors())
     audio = shard_audio(shard)
     lengths = _lengths(len(audio), every_stage)
     features = []

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from foley_synthesis.hearing.networks.hearing_net import HearingOutput
+from foley_synthesis.hearing.output import HearingOutput
 
 
 @dataclasses.dataclass(frozen=True)

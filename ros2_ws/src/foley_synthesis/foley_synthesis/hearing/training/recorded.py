@@ -33,7 +33,7 @@ from foley_synthesis.hearing.frozen_pair import (
 from foley_synthesis.hearing.inference.calibration import STAGES_S, HearingCalibration
 from foley_synthesis.hearing.linear_heads import LinearHeads
 from foley_synthesis.hearing.model_file import HearingFile, RecordedPart, save_hearing
-from foley_synthesis.hearing.networks.hearing_net import HearingOutput
+from foley_synthesis.hearing.output import HearingOutput
 from foley_synthesis.hearing.training.calibrate import HonestyConfig, least_contact, stage_of
 from foley_synthesis.hearing.training.frozen_features import FrozenRows, frozen_features
 from foley_synthesis.hearing.training.generated_set import CONTACT, GeneratedSet, SetError
@@ -109,16 +109,13 @@ def add_recorded(
     )
     heard = None
     if recordings is not None:
-        pair = FrozenPair({name: value.float() for name, value in weights.items()})
+        pair = FrozenPair(weights)
         heard = read_labelled(recordings, labels, pair, lambda done: report("recordings", done, {}))
         learned, heads = heads, as_recorded(heads, heard, labels)
     seen = features.heard_for(math.inf)
     known_contacts = _known(heads, train, seen, labels)
     calibration = _calibrated(heads, known_contacts, (validation, held_out), heard, labels, honesty)
-    part = RecordedPart(
-        weights, heads, calibration.to_dict(),
-        {name: torch.from_numpy(value) for name, value in calibration.to_tensors().items()},
-    )  # fmt: skip
+    part = RecordedPart(weights, heads, calibration.to_dict(), dict(calibration.to_tensors()))
     figures: dict[str, Any] = {
         "contacts": int((train.labels["kind"][seen.row] == CONTACT).sum()),
         "set": train.fingerprint,
@@ -145,7 +142,7 @@ def _world(
 ) -> NDArray[np.float32]:
     """Features [w, DIMS] of contacts of the simulated world, all of each heard: what is cut off is like nothing."""
     if isinstance(data, ClipDataset):
-        pair = FrozenPair({name: value.float() for name, value in cached_tensors().items()})
+        pair = FrozenPair(cached_tensors())
         rows = range(min(len(data.clips), config.world))
         found = []
         for done, row in enumerate(rows, 1):
@@ -217,7 +214,7 @@ def as_recorded(heads: LinearHeads, heard: Recordings, labels: tuple[str, ...]) 
     if not rows.any():
         return heads
     features = heard.features[math.inf][rows]
-    logits = heads(features).logits[:, asked].log_softmax(dim=1)
+    logits = _said(heads, features).logits[:, asked].log_softmax(dim=1)
     mean = logits.mean(dim=0).numpy()
     bias, weight = heads.bias.copy(), heads.weight.copy()
     bias[asked] -= _SHIFTED * (mean - mean.mean())
@@ -247,7 +244,7 @@ def left_out(
         own = heard.source == source
         others = _only(heard, ~own)
         moved = as_recorded(heads, others, labels)
-        output = moved(heard.features[math.inf][own])
+        output = _said(moved, heard.features[math.inf][own])
         rows = np.isin(heard.material[own], asked)
         said += output.logits[rows][:, asked].argmax(dim=1).tolist()
         truth += [asked.index(k) for k in heard.material[own][rows]]
@@ -279,7 +276,7 @@ def _known(
     rows = np.linspace(0, len(seen.row) - 1, min(_SEEN, len(seen.row))).astype(np.int64)
     some = FrozenRows(seen.features[rows], seen.row[rows], seen.heard_s[rows])
     targets = _targets(data, labels, some)
-    return heads(some.features), np.where(targets.contact.numpy(), targets.material.numpy(), -1)
+    return _said(heads, some.features), np.where(targets.contact.numpy(), targets.material.numpy(), -1)
 
 
 def _only(heard: Recordings, rows: NDArray[np.bool_]) -> Recordings:
@@ -301,7 +298,7 @@ def _calibrated(
     for heard_s in STAGES_S:
         part = held_out[1].heard_for(heard_s)
         targets = _targets(held_out[0], labels, part)
-        output = heads(part.features)
+        output = _said(heads, part.features)
         if heard is None:
             halves = part.row % 2 == 0
             stages.append(
@@ -337,7 +334,7 @@ def _recording_stage(
 
     A temperature changes no ranks, so that the half it was fitted on is as good as the other for what is answered.
     """
-    output = heads(heard.features[heard_s])
+    output = _said(heads, heard.features[heard_s])
     half = heard.group % 2 == 0
     targets = _of_recordings(heard)
     for risk in _RISKS:
@@ -366,6 +363,11 @@ def _targets(data: GeneratedSet, labels: tuple[str, ...], features: FrozenRows) 
     return targets_of({name: values[features.row] for name, values in data.labels.items()}, order, CONTACT)
 
 
+def _said(heads: LinearHeads, features: NDArray[np.float32]) -> HearingOutput:
+    """As tensors, which fitting and calibrating take."""
+    return HearingOutput(*map(torch.from_numpy, heads(features)))
+
+
 def _rows(output: HearingOutput, rows: NDArray[np.bool_]) -> HearingOutput:
     chosen = torch.from_numpy(rows)
     return HearingOutput(*(value[chosen] for value in output))
@@ -380,7 +382,7 @@ def _generated(
         part = held_out.heard_for(heard_s)
         truth = _targets(data, labels, part)
         y = np.where(truth.contact.numpy(), truth.material.numpy(), -1)
-        z = heads(part.features).logits.argmax(dim=1).numpy()
+        z = heads(part.features).logits.argmax(axis=1)
         name = "all" if math.isinf(heard_s) else f"{1000 * heard_s:.0f} ms"
         found[name] = float(np.mean([(z[y == k] == k).mean() for k in np.unique(y[y >= 0])]))
     return found

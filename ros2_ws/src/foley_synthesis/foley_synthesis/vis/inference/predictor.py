@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +11,6 @@ from numpy.typing import NDArray
 from foley_perception.clips.action import motion_known
 from foley_synthesis.checkpoint import Checkpoint, Vocabulary, load_checkpoint
 from foley_synthesis.sound_model import Mode, PredictedSound
-
-if TYPE_CHECKING:
-    from foley_synthesis.vis.networks.sound_net import VisInput
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -47,7 +43,7 @@ class Predictor:
         from foley_synthesis.vis.synthesis.waveform import Synthesiser
         from foley_synthesis.vision.encoders import load_encoder
 
-        self._session = open_session(checkpoint, threads)
+        self._session = open_session(checkpoint)
         self.vocabulary = checkpoint.vocabulary
         self.model_id = checkpoint.model_id
         self.domain = checkpoint.domain
@@ -73,18 +69,15 @@ class Predictor:
 
     def predict(self, contact: PredictionInput) -> PredictedSound:
         """Raises ValueError where a shape or type is wrong or the action is not finite."""
-        import torch
-
         from foley_synthesis.beliefs.decode import belief_of
         from foley_synthesis.vis.networks.decoding import decode_sounds
 
         self._check(contact)
         s = self._session
         mode: Mode = "planned" if contact.frames is None else "executed"
-        with torch.inference_mode():
-            sound, said = s.networks.predict(self._inputs(contact))
-            decoded = decode_sounds(sound, s.pca, s.networks.vis.background)
-            belief = belief_of(said, s.calibrations[mode], self.vocabulary.labels)
+        sound, said = s.predict(*self._inputs(contact))
+        decoded = decode_sounds(sound, s.pca, s.predict.background)
+        belief = belief_of(said, s.calibrations[mode], self.vocabulary.labels)
         features, cochleagram = decoded.keys[0], decoded.frames[0]
         made = self._synthesise(decoded, 0)
         return PredictedSound(
@@ -100,24 +93,20 @@ class Predictor:
             distance=made.distance,
         )
 
-    def _inputs(self, contact: PredictionInput) -> VisInput:
-        import torch
-
-        from foley_synthesis.vis.networks.sound_net import VisInput, normalise_action
+    def _inputs(
+        self, contact: PredictionInput
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.float32]]:
+        """Still and frames as the encoder sees them, and the action."""
         from foley_synthesis.vision.views import encoded_spacetime, still_views
 
-        s = self._session
-        images = still_views(contact.still, s.config.still_views)
+        config = self._session.config
+        images = still_views(contact.still, config.still_views)
         if contact.frames is not None:
-            images = np.concatenate([images, encoded_spacetime(contact.frames, s.config.frame_stride)])
+            images = np.concatenate([images, encoded_spacetime(contact.frames, config.frame_stride)])
         # Half precision, as the features of training were kept.
-        encoded = torch.from_numpy(self._encoder.encode(images).astype(np.float16).astype(np.float32))
-        still = s.networks.normalise_still(encoded[: s.config.still_views].reshape(1, -1))
-        frames = torch.zeros(1, s.config.encoded_frames, s.config.encoder_dims)
-        if contact.frames is not None:
-            frames = s.networks.normalise_frames(encoded[s.config.still_views :])[None]
-        action = normalise_action(torch.from_numpy(contact.action.astype(np.float32))[None])
-        return VisInput(still, frames, action, torch.full((1,), float(contact.frames is not None)))
+        encoded = self._encoder.encode(images).astype(np.float16).astype(np.float32)
+        frames = None if contact.frames is None else encoded[config.still_views :]
+        return encoded[: config.still_views], frames, contact.action.astype(np.float32)
 
     def _check(self, contact: PredictionInput) -> None:
         config = self._session.config

@@ -11,9 +11,8 @@ from foley_perception.audio.cochleagram_onset import onset_frame
 from foley_perception.clips.grid import ACTION_RATE, ONSET_FRAME
 from foley_synthesis.metrics.cochleagram import CONTACT, QUIETEST_DB, loudness_db, moved
 from foley_synthesis.vis.config import EXPONENT, MATCH_LIMIT_DB
-from foley_synthesis.vis.networks.onset_net import median_lag_s
 from foley_synthesis.vis.networks.pca import Pca
-from foley_synthesis.vis.networks.sound_net import VisOutput
+from foley_synthesis.vis.outputs import VisOutput, as_array, median_lag_s
 
 _GAINS_DB = (-200.0, 40.0)  # within which the one is sought that gives a sound its level
 _HALVINGS = 13  # of that range: to 0.03 dB
@@ -42,13 +41,13 @@ def decode_sounds(
     Args:
         background: of the network, where it decodes relative to the onset.
     """
-    keys = output.features.detach().numpy()
+    keys = as_array(output.features)
     frames = pca.decode(keys)
     if output.onset is None or background is None:
         onset = np.array([onset_frame(one, ONSET_FRAME) for one in frames])
         return DecodedSounds(keys, frames, onset, None)
-    late = median_lag_s(output.onset).detach().numpy().astype(np.float64) * ACTION_RATE
-    level_db = output.onset.level_db.detach().numpy()
+    late = median_lag_s(output.onset) * ACTION_RATE
+    level_db = as_array(output.onset.level_db)
     frames = at_level(frames, background, level_db)
     # By whole frames: between two of them an onset would lose half of its rise.
     frames = moved(frames, np.round(late).astype(np.int64))

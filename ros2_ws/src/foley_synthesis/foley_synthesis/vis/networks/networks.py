@@ -9,11 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from foley_synthesis.beliefs.material_head import HeadOutput
+from foley_synthesis.beliefs.head_output import HeadOutput
 from foley_synthesis.hearing.networks.heard_net import HeardNet
 from foley_synthesis.vis.config import ModelConfig
 from foley_synthesis.vis.networks.predicted_net import PredictedNet
-from foley_synthesis.vis.networks.sound_net import VisInput, VisNet, VisOutput
+from foley_synthesis.vis.networks.sound_net import VisInput, VisNet
+from foley_synthesis.vis.outputs import VisOutput
 
 
 class Networks(nn.Module):

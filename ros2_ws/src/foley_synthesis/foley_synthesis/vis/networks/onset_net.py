@@ -16,21 +16,17 @@ from torch.nn import functional
 
 from foley_perception.clips.grid import ONSET_FRAME
 from foley_synthesis.vis.config import ModelConfig
+from foley_synthesis.vis.outputs import (
+    LAG_REACH_S,
+    LAG_STEP_S,
+    LAGS,
+    LEVEL_CENTRE_DB,
+    LEVEL_SCALE_DB,
+    OnsetOutput,
+)  # fmt: skip
 
-LAG_STEP_S = 0.005
-LAG_REACH_S = 0.2
-_LAGS = 2 * round(LAG_REACH_S / LAG_STEP_S)
-LEVEL_CENTRE_DB, LEVEL_SCALE_DB = -45.0, 15.0  # usual loudness of a contact, and how far others lie from it
 _POOLED = 18  # stretches of 5 rows, of which the mean motion is told
 _SPEED = slice(3, 6)
-
-
-class OnsetOutput(NamedTuple):
-    """One row per contact."""
-
-    lag: Tensor  # [n, lags] logits of the lags of `lags_s`
-    present: Tensor  # [n] logit of whether an onset is heard
-    level_db: Tensor  # [n] loudest frame around the contact
 
 
 class OnsetTargets(NamedTuple):
@@ -42,7 +38,7 @@ class OnsetTargets(NamedTuple):
 
 def lags_s() -> Tensor:
     """Lags [lags] that the logits are of, each the middle of a step."""
-    return (torch.arange(_LAGS) + 0.5) * LAG_STEP_S - LAG_REACH_S
+    return (torch.arange(LAGS) + 0.5) * LAG_STEP_S - LAG_REACH_S
 
 
 def motion_summary(action: Tensor) -> Tensor:
@@ -96,12 +92,12 @@ class OnsetNet(nn.Module):
             nn.SiLU(),
             nn.Dropout(0.4 * config.dropout),
         )
-        self.output = nn.Linear(units, _LAGS + 2)
+        self.output = nn.Linear(units, LAGS + 2)
 
     def forward(self, action: Tensor, still: Tensor, executed: Tensor) -> OnsetOutput:
         """Of actions [n, t, 8], what is kept of the still [n, still_units], and the mode [n]."""
         told = torch.cat([self.scale(motion_summary(action)), still, executed[:, None]], dim=1)
-        lag, present, level = self.output(self.mix(told)).split([_LAGS, 1, 1], dim=1)
+        lag, present, level = self.output(self.mix(told)).split([LAGS, 1, 1], dim=1)
         return OnsetOutput(lag, present[:, 0], LEVEL_CENTRE_DB + LEVEL_SCALE_DB * level[:, 0])
 
 
@@ -116,15 +112,5 @@ def onset_loss(output: OnsetOutput, targets: OnsetTargets) -> Tensor:
     loss: Tensor = 2.0 * level + 0.5 * present
     if bool(heard.any()):
         steps = (targets.lag_s[heard] + LAG_REACH_S) / LAG_STEP_S
-        loss = loss + 0.2 * functional.cross_entropy(output.lag[heard], steps.long().clamp(0, _LAGS - 1))
+        loss = loss + 0.2 * functional.cross_entropy(output.lag[heard], steps.long().clamp(0, LAGS - 1))
     return loss
-
-
-def median_lag_s(output: OnsetOutput) -> Tensor:
-    """The lag [n] with as much probability before as after it, within its step by proportion."""
-    shares = output.lag.softmax(dim=1).double()
-    below = shares.cumsum(dim=1)
-    step = (below < 0.5).sum(dim=1, keepdim=True).clamp(max=_LAGS - 1)
-    share = shares.gather(1, step)
-    inside = (0.5 - below.gather(1, step) + share) / share.clamp(min=1e-12)
-    return ((step + inside)[:, 0] * LAG_STEP_S - LAG_REACH_S).float()

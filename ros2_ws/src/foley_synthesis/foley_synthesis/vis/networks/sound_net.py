@@ -18,11 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from foley_synthesis.vis.config import ModelConfig
-from foley_synthesis.vis.networks.onset_net import OnsetNet, OnsetOutput
-
-# Rough size of each action column: position [m], velocity [m/s], width [m], log(1 + force [N]).
-ACTION_SCALE = (0.05, 0.05, 0.05, 0.3, 0.3, 0.3, 0.05, 1.0)
-_ACTION_LIMIT = 6.0
+from foley_synthesis.vis.networks.onset_net import OnsetNet
+from foley_synthesis.vis.outputs import ACTION_LIMIT, ACTION_SCALE, VisOutput
 
 
 class VisInput(NamedTuple):
@@ -34,13 +31,6 @@ class VisInput(NamedTuple):
     executed: Tensor  # [n] 1 where frames and measured action are given, 0 in planned mode
 
 
-class VisOutput(NamedTuple):
-    features: Tensor  # [n, t, components]
-    states: Tensor  # [n, t, hidden]
-    still: Tensor  # [n, still_units], what is kept of phi(I_1)
-    onset: OnsetOutput | None = None  # where sound is decoded relative to it; `features` then have unit level
-
-
 def normalise_action(action: Tensor) -> Tensor:
     """Raw [.., t, 8] in SI units to about unit size; impact forces span decades.
 
@@ -49,7 +39,7 @@ def normalise_action(action: Tensor) -> Tensor:
     action = torch.nan_to_num(action)
     scaled = action / action.new_tensor(ACTION_SCALE)
     force = torch.log1p(action[..., 7:].clamp(min=0.0))
-    return torch.cat([scaled[..., :7], force], dim=-1).clamp(-_ACTION_LIMIT, _ACTION_LIMIT)
+    return torch.cat([scaled[..., :7], force], dim=-1).clamp(-ACTION_LIMIT, ACTION_LIMIT)
 
 
 def squared_loss(predicted: Tensor, target: Tensor) -> Tensor:

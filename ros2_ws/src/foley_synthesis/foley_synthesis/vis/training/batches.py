@@ -17,11 +17,11 @@ from foley_synthesis.vis.networks.onset_net import OnsetTargets, onset_loss
 from foley_synthesis.vis.networks.pca import Pca
 from foley_synthesis.vis.networks.sound_net import (
     VisInput,
-    VisOutput,
     normalise_action,
     robust_loss,
     squared_loss,
 )
+from foley_synthesis.vis.outputs import VisOutput
 from foley_synthesis.vis.training.features import FeatureSet
 from foley_synthesis.vis.training.sound_frames import sound_frames
 

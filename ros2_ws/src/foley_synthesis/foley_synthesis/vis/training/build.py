@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from foley_perception.clips.grid import ONSET_FRAME
 from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.beliefs.calibration import Calibration, calibrate
-from foley_synthesis.beliefs.material_head import HeadOutput
+from foley_synthesis.beliefs.head_output import HeadOutput
 from foley_synthesis.checkpoint import Checkpoint, Exemplars, Vocabulary, save_checkpoint
 from foley_synthesis.hearing.training.windows import windows_of
 from foley_synthesis.metrics import surprise
@@ -238,7 +238,8 @@ def _expected_distances(
     rows = rows[features.has_plan[rows]]
     if len(rows) == 0:
         return distances
-    synthesise = Synthesiser(open_session(checkpoint, config.threads), "example")
+    torch.set_num_threads(config.threads)
+    synthesise = Synthesiser(open_session(checkpoint), "example")
     decoded = decode_sounds(
         networks.vis(inputs_for(tensors, torch.from_numpy(rows), executed=False)),
         pca,

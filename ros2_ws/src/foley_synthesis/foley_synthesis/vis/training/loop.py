@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from foley_synthesis.beliefs.calibration import fit_temperature
-from foley_synthesis.beliefs.material_head import HeadOutput, Targets, head_loss
+from foley_synthesis.beliefs.head_output import HeadOutput
+from foley_synthesis.beliefs.material_head import Targets, head_loss
 from foley_synthesis.hearing.training.windows import training_windows
 from foley_synthesis.training import state as training_state
 from foley_synthesis.training.state import Counters, Interrupted

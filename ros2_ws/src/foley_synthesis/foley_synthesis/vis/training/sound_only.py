@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from foley_synthesis.training.steps import Best, falling, step
-from foley_synthesis.vis.networks.onset_net import OnsetOutput
-from foley_synthesis.vis.networks.sound_net import VisNet, VisOutput
+from foley_synthesis.vis.networks.sound_net import VisNet
+from foley_synthesis.vis.outputs import OnsetOutput, VisOutput
 from foley_synthesis.vis.training.batches import (
     Tensors,
     inputs_for,

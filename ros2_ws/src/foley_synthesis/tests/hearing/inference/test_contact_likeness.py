@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from foley_synthesis.hearing.inference.contact_likeness import NotContact, not_a_contact
-from foley_synthesis.hearing.networks.yamnet import class_names
+from foley_synthesis.hearing.sound_groups import class_names
 
 
 def scores(**of: float) -> np.ndarray:

@@ -106,7 +106,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(sets: Path, tmp_pa
     again, _ = build_hearing(*data, tmp_path / "stopped", config(), resume=True)
     assert again == whole
     file = load_hearing(tmp_path / "stopped")
-    assert len(file.network.members) == 2 and file.vocabulary.labels == ("metal", "wood")
+    assert file.members == 2 and file.vocabulary.labels == ("metal", "wood")
     assert file.facts["sets"]["train"]["contacts"] == 36
 
 

@@ -19,7 +19,8 @@ from foley_synthesis.hearing.inference.hearing_model import HearingModel
 from foley_synthesis.hearing.linear_heads import LinearHeads
 from foley_synthesis.hearing.model_file import load_hearing
 from foley_synthesis.hearing.networks.aisfx import AisfxNet
-from foley_synthesis.hearing.networks.yamnet import YamNet, class_names
+from foley_synthesis.hearing.networks.yamnet import YamNet
+from foley_synthesis.hearing.sound_groups import class_names
 from foley_synthesis.hearing.training import frozen_features
 from foley_synthesis.hearing.training.calibrate import HonestyConfig
 from foley_synthesis.hearing.training.generated_set import GeneratedSet, SetError
@@ -34,7 +35,7 @@ from foley_synthesis.hearing.training.recordings import Recordings, RecordingsEr
 
 
 @pytest.fixture(scope="module")
-def weights() -> dict[str, torch.Tensor]:
+def weights() -> dict[str, np.ndarray]:
     """Of both networks, at random but so that what goes in is seen in what comes out."""
     torch.manual_seed(0)
     yamnet, aisfx = YamNet(), AisfxNet().eval()
@@ -44,12 +45,12 @@ def weights() -> dict[str, torch.Tensor]:
                 torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     tensors = {f"yamnet.{name}": value for name, value in yamnet.state_dict().items()}
     tensors |= {f"aisfx.{name}": value for name, value in aisfx.state_dict().items() if value.ndim}
-    return {name: value.half() for name, value in tensors.items()}
+    return {name: value.half().numpy() for name, value in tensors.items()}
 
 
 @pytest.fixture(scope="module")
-def pair(weights: dict[str, torch.Tensor]) -> FrozenPair:
-    return FrozenPair({name: value.float() for name, value in weights.items()})
+def pair(weights: dict[str, np.ndarray]) -> FrozenPair:
+    return FrozenPair(weights)
 
 
 def test_what_is_not_heard_yet_has_no_influence(pair: FrozenPair, generated: ModuleType) -> None:

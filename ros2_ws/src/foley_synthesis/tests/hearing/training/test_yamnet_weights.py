@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from foley_synthesis.hearing.networks.yamnet import BLOCKS, YamNet
+from foley_synthesis.hearing.frozen_networks import YAMNET_BLOCKS
+from foley_synthesis.hearing.networks.yamnet import YamNet
 from foley_synthesis.hearing.training import yamnet_weights
 from foley_synthesis.hearing.training.yamnet_weights import FILES, fetch, folded, state_of
 from foley_synthesis.wheel_files import FetchError
@@ -36,7 +37,7 @@ def variables() -> dict[str, np.ndarray]:
             found[name.format(layer + 1, norm)] = rng.uniform(low, high, channels).astype(np.float32)
         layer += 2
 
-    for index, (_, channels) in enumerate([(2, 32), *BLOCKS]):
+    for index, (_, channels) in enumerate([(2, 32), *YAMNET_BLOCKS]):
         if index == 0:
             add("kernel", (3, 3, 1, channels), channels, 9)
         else:

@@ -1,5 +1,7 @@
 """The heard model and the predictor, as the nodes use them."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,8 @@ from foley_synthesis.hearing.inference.heard_model import HeardModel
 from foley_synthesis.vis.config import MATCH_LIMIT_DB
 from foley_synthesis.vis.inference.predictor import PredictionInput, Predictor
 from foley_synthesis.vis.networks.decoding import loudness
-from foley_synthesis.vis.networks.onset_net import median_lag_s
-from foley_synthesis.vis.training.batches import Tensors
+from foley_synthesis.vis.outputs import median_lag_s
+from foley_synthesis.vis.training.batches import Tensors, inputs_for
 from foley_synthesis.vis.training.build import build_checkpoint, mode_outputs
 from foley_synthesis.vis.training.config import RECIPES, TrainConfig
 from foley_synthesis.vis.training.features import load_features
@@ -160,13 +162,32 @@ def test_a_model_that_decodes_relative_to_the_onset_is_used_like_any_other(
     predictor, row = Predictor.load(tmp_path / "out"), tiny_dataset.indices("test")[0]
     contact = PredictionInput(tiny_dataset.still(row), None, tiny_dataset.action_planned(row))
     made = predictor.predict(contact)
-    with torch.inference_mode():
-        onset = predictor._session.networks.predict(predictor._inputs(contact))[0].onset
+    onset = predictor._session.predict(*predictor._inputs(contact))[0].onset
     assert onset is not None
-    assert made.onset_s == pytest.approx(0.25 + float(median_lag_s(onset)), abs=1e-4)
+    session = predictor._session
+    tensors = Tensors.of(
+        load_features(tiny_dataset, load_encoder("colour"), session.config), session.networks, session.pca,
+        predictor.vocabulary.labels,
+    )  # fmt: skip
+    with torch.inference_mode():
+        trained = session.networks.vis(inputs_for(tensors, torch.tensor([row]), executed=False)).onset
+    for name in onset._fields:
+        assert np.allclose(getattr(onset, name), getattr(trained, name).numpy(), rtol=1e-3, atol=1e-4), name
+    assert made.onset_s == pytest.approx(0.25 + float(median_lag_s(onset)[0]), abs=1e-4)
     # The real sound that is played comes to that level, unless it is further away than a match may bring it.
     exemplars = predictor._session.checkpoint.exemplars
     real = exemplars.audio[exemplars.clip_ids.index(made.exemplar_id)]
     wanted = float(onset.level_db[0]) - float(loudness(predictor._session.cochlea(real)[None])[0])
     gain = 10.0 ** (float(np.clip(wanted, -MATCH_LIMIT_DB, MATCH_LIMIT_DB)) / 20.0)
     assert np.abs(made.waveform).max() == pytest.approx(min(gain * np.abs(real).max(), 1.0), rel=0.02)
+
+
+def test_predicting_needs_no_torch() -> None:
+    """Nor does it load it by the way: half a gigabyte of memory."""
+    code = (
+        "import sys\n"
+        "from foley_synthesis.vis.inference.predictor import Predictor\n"
+        "Predictor.load().warm_up()\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=240)

@@ -17,9 +17,9 @@ from foley_synthesis.vis.networks.decoding import (
     over_background,
     unit_level,
 )
-from foley_synthesis.vis.networks.onset_net import OnsetOutput, lags_s
+from foley_synthesis.vis.networks.onset_net import lags_s
 from foley_synthesis.vis.networks.pca import Pca, fit_pca
-from foley_synthesis.vis.networks.sound_net import VisOutput
+from foley_synthesis.vis.outputs import OnsetOutput, VisOutput
 
 
 def contacts(count: int = 12) -> np.ndarray:
