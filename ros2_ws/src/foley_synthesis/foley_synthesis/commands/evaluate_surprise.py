@@ -51,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
         figures: dict[str, Any] = {
             "level": LEVEL,
             "calibrated_on": {"dataset": fingerprint, "contacts": len(expected[surprise.LOWER_RATES[0]])},
+            surprise.METRICS_KEY: entry,
             "alarms": {"validation at 48 kHz": alarms(calibration, {48_000: expected[48_000]}, LEVEL)},
         }
         for path in args.test:

@@ -11,6 +11,7 @@ from geometry_msgs.msg import Point as PointMsg
 from numpy.typing import NDArray
 from std_msgs.msg import Header
 
+from foley_common import topics
 from foley_common.enumerations import Action, PredictionMode
 from foley_common.times import NS_PER_S
 from foley_msgs.msg import (
@@ -125,7 +126,7 @@ def expected_of(message: PredictedAudio, now_ns: int | None = None) -> ExpectedS
         int(message.audio.sample_rate),
         message.plan_id,
         message.object_id,
-        _place_of(message.position, "predicted_audio"),
+        _place_of(message.position, topics.PREDICTED_AUDIO.name),
     )
 
 
@@ -152,7 +153,7 @@ def sight_of(
         )
     convert.checked_name(message.object_id, "object_id of predicted_material")
     convert.checked_name(message.calibrated_for, "calibrated_for of predicted_material")
-    time_ns = _time_of(message.header.stamp, "predicted_material", now_ns)
+    time_ns = _time_of(message.header.stamp, topics.PREDICTED_MATERIAL.name, now_ns)
     if time_ns <= 0:
         raise convert.ConversionError(
             "predicted estimate has no stamp: it must be the predicted contact time"
@@ -185,7 +186,7 @@ def sight_of(
                 # Sight abstains for its entropy alone; without a calibration nobody knows what that entropy is worth.
                 unsure=bool(message.abstain and message.calibrated_for),
             ),
-            position=_place_of(message.position, "predicted_material"),
+            position=_place_of(message.position, topics.PREDICTED_MATERIAL.name),
         )
     except ValueError as error:
         raise convert.ConversionError(f"predicted estimate: {error}") from error
