@@ -9,7 +9,6 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point as PointMsg
 from numpy.typing import NDArray
-from std_msgs.msg import Header
 
 from foley_common import topics
 from foley_common.enumerations import Action, PredictionMode
@@ -21,7 +20,6 @@ from foley_msgs.msg import (
     Predicate,
     PredicateArray,
     PredictedAudio,
-    PredictedAudioStamped,
     VocabularyInfo,
 )
 from foley_msgs.msg import Surprise as SurpriseMsg
@@ -341,10 +339,3 @@ def predicted_audio_message(
         features=convert.float_array(np.asarray(features, dtype=np.float32)),
         features_rate=float(ACTION_RATE) if features.size else 0.0,
     )
-
-
-def stamped_prediction(audio: PredictedAudio) -> PredictedAudioStamped:
-    """The same with a header at its top, of the contact that it foretells."""
-    expected = convert.to_ns(audio.predicted_contact_time) > 0
-    stamp = audio.predicted_contact_time if expected else audio.audio.header.stamp
-    return PredictedAudioStamped(header=Header(stamp=stamp, frame_id=audio.frame_id), prediction=audio)

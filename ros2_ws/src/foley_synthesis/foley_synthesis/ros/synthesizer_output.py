@@ -25,7 +25,7 @@ class SynthesizerOutput:
         self._vocabulary, self._model_domain = model.vocabulary, model.domain
         self._frame = fixed_frame
         self._audio = entities.publish(topics.PREDICTED_AUDIO)
-        self._stamped = entities.publish(topics.PREDICTED_AUDIO_STAMPED)
+        self._chunks = entities.publish(topics.PREDICTED_AUDIO_CHUNK)
         self._material = entities.publish(topics.PREDICTED_MATERIAL)
 
     def messages(
@@ -63,8 +63,8 @@ class SynthesizerOutput:
         if material is not None and audio.mode == PredictedAudio.MODE_PLANNED:
             self._material.publish(material)
         self._audio.publish(audio)
-        if self._stamped.get_subscription_count():
-            self._stamped.publish(convert.stamped_prediction(audio))
+        if self._chunks.get_subscription_count():
+            self._chunks.publish(audio.audio)
 
 
 def hand_plan(message: HandTrajectory, scene: SensedScene, side: str) -> PlannedTool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import Any
 
@@ -130,33 +129,24 @@ def test_predicted_audio_and_back() -> None:
     assert convert.expected_of(message) is None
 
 
-def made(contact_ns: int, plan_id: str = "p") -> PredictedAudio:
-    result = dataclasses.replace(prediction(), contact_ns=contact_ns)
-    return convert.predicted_audio_message(
-        result, plan_id=plan_id, mode=0, frame_id="world", newest_input_ns=T, now_ns=T
-    )
-
-
-def test_a_prediction_with_a_header_of_its_own_bears_the_time_of_its_contact() -> None:
-    audio = made(T + 5)
-    stamped = convert.stamped_prediction(audio)
-    assert common.to_ns(stamped.header.stamp) == T + 5 and stamped.header.frame_id == "world"
-    assert stamped.prediction == audio
-    audio.predicted_contact_time = common.to_stamp(0)
-    assert convert.stamped_prediction(audio).header.stamp == audio.audio.header.stamp
-
-
-def test_message_filters_pair_a_prediction_with_the_contact_that_it_foretold() -> None:
+def test_message_filters_pair_a_predicted_sound_with_what_was_heard_when_it_was_expected() -> None:
     filters = pytest.importorskip("message_filters")
-    predicted, touched = filters.SimpleFilter(), filters.SimpleFilter()
-    pairs: list[tuple[str, str]] = []
-    together = filters.ApproximateTimeSynchronizer([predicted, touched], 10, 0.1)
-    together.registerCallback(lambda p, c: pairs.append((p.prediction.plan_id, c.contact_id)))
-    for index in range(3):
-        at = T + index * 10**9
-        predicted.signalMessage(convert.stamped_prediction(made(at, f"plan_{index}")))
-        touched.signalMessage(contact(contact_id=f"c{index}", header=common.header(at + 30_000_000, "world")))
-    assert pairs == [("plan_0", "c0"), ("plan_1", "c1"), ("plan_2", "c2")]
+    predicted, heard = filters.SimpleFilter(), filters.SimpleFilter()
+    pairs: list[tuple[str, int]] = []
+    together = filters.ApproximateTimeSynchronizer([predicted, heard], 100, 0.006)
+    together.registerCallback(lambda p, h: pairs.append((p.stream_id, h.first_sample)))
+    message = convert.predicted_audio_message(
+        prediction(), plan_id="plan_7", mode=0, frame_id="world", newest_input_ns=T, now_ns=T
+    )
+    predicted.signalMessage(message.audio)
+    start_ns = common.to_ns(message.audio.header.stamp)
+    for index in range(-3, 4):
+        chunk = common.array_to_audio(
+            np.zeros(480), time_ns=start_ns + index * 10**7 + 10**6, frame_id="microphone", stream_id="m",
+            first_sample=480 * (index + 10), sample_rate=48_000,
+        )  # fmt: skip
+        heard.signalMessage(chunk)
+    assert pairs == [("plan_7/planned", 4800)]
 
 
 def test_a_sound_of_another_rate_without_features() -> None:
