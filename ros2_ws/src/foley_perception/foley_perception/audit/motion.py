@@ -122,6 +122,18 @@ def unplaced(
     ]
 
 
+def wrench_unplaced(topic: str, frame: str, tool: str, why: str) -> Finding:
+    """A wrench in a frame that nothing connects with the tool."""
+    return Finding(
+        "wrench_unplaced",
+        Severity.PROBLEM,
+        topic,
+        f"{topic}: its forces are in `{frame}`, and nobody says where that is on `{tool}` ({why}): how strong they are "
+        "is used, their direction is not; publish the transform, or the forces in the tool's frame",
+        0,
+    )
+
+
 def static_changed(
     topic: str,
     child: str,

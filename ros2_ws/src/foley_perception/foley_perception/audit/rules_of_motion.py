@@ -89,6 +89,13 @@ MOTION: tuple[Rule, ...] = (
         "wrench_value", "forces are finite", "any NaN", "how many, from when to when", "the force then: NaN"
     ),
     Rule(
+        "wrench_unplaced",
+        "tf says where a force is measured on the tool",
+        "a frame_id other than the tool's (or empty, which means it) that nothing connects with it",
+        "the frame; publish its transform",
+        "the force's direction and the torque; its strength is used",
+    ),
+    Rule(
         "wrench_stuck",
         "forces change",
         f"the same to the last bit in the whole recording, of {STUCK_S:g} s and more",

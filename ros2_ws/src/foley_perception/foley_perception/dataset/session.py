@@ -73,7 +73,7 @@ def session_of(
     points = _depth_points(episode) if surface is None else np.asarray(surface, np.float64).reshape(-1, 3)
     stored = _stored(points, (executed.poses @ episode.tx_tool_tip).translation)
     planned = _planned(episode, hand, start, rows)
-    wrench = episode.wrench
+    wrench = episode.directed_wrench
     objects = [o for o in episode.scene.get("objects", ()) if _told(o)]
     index = {str(o.get("object_id") or o.get("id")): i for i, o in enumerate(objects)}
     contacts = [

@@ -13,11 +13,18 @@ from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
 from foley_perception.action.trajectory import ToolTrajectory, TrajectoryError, check_times
+from foley_perception.action.wrench import from_sensor
 from foley_perception.audit import motion as rules
 from foley_perception.audit.finding import Finding
 from foley_perception.audit.moving import POSE, UNIT_HIGH, UNIT_LOW, JointNames
 from foley_perception.episodes.decode import Decoder, Messages, increasing, stamp_ns
-from foley_perception.episodes.frames import World, plans_in_world, points_in_world, poses_in_world
+from foley_perception.episodes.frames import (
+    RecordedTransforms,
+    World,
+    plans_in_world,
+    points_in_world,
+    poses_in_world,
+)
 from foley_perception.episodes.tracks import (
     EpisodeError,
     JointPlan,
@@ -28,7 +35,7 @@ from foley_perception.episodes.tracks import (
     ToolPlan,
 )
 from foley_perception.geometry.se3 import SE3
-from foley_perception.geometry.tf_buffer import TransformBuffer
+from foley_perception.geometry.tf_buffer import TransformBuffer, TransformUnavailable
 from foley_perception.recording import cdr
 
 
@@ -91,18 +98,37 @@ def _are_usable(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.asarray(finite & (length >= UNIT_LOW) & (length <= UNIT_HIGH))
 
 
-def wrench_series(topic: str, messages: Messages) -> Series | None:
-    """geometry_msgs/WrenchStamped as [n, 6] (force, torque), NaN where a message holds any; None if all do."""
+def wrench_series(
+    topic: str, messages: Messages, tool: str, transforms: RecordedTransforms, start_ns: int
+) -> tuple[Series | None, bool, list[Finding]]:
+    """geometry_msgs/WrenchStamped as [n, 6] (force, torque), NaN where a message holds any; None if all do.
+
+    Returns:
+        The series, whether all of it is of the tool and in its frame, and what is wrong. An empty frame_id means that.
+    """
     try:
-        times, rows, _ = _doubles(topic, messages, 6)
+        times, rows, frames = _doubles(topic, messages, 6)
     except EpisodeError:
-        return None
+        return None, True, []
     good = _are_usable(rows)
     if not good.any():
-        return None
+        return None, True, []
     rows[~good] = np.nan  # they stay: between two others the force is not known either
     kept, dropped = increasing(times), int(np.count_nonzero(~good))
-    return Series(times[kept], rows[kept], ("fx", "fy", "fz", "tx", "ty", "tz"), dropped)
+    times, rows, frames = times[kept], rows[kept], frames[kept]
+    found: list[Finding] = []
+    for frame in sorted({name.lstrip("/") for name in frames} - {"", tool}):
+        at = np.flatnonzero([name.lstrip("/") == frame for name in frames])
+        try:
+            lies, known = transforms.lookup_all(tool, frame, times[at])
+        except TransformUnavailable as error:
+            found.append(rules.wrench_unplaced(topic, frame, tool, str(error)))
+            continue
+        rows[at[known]] = from_sensor(rows[at[known]], lies[known])
+        rows[at[~known]] = np.nan
+        found += rules.unplaced(topic, "forces", times[at], np.flatnonzero(known), start_ns)
+    in_tool = not any(one.rule == "wrench_unplaced" for one in found)
+    return Series(times, rows, ("fx", "fy", "fz", "tx", "ty", "tz"), dropped), in_tool, found
 
 
 def joint_series(messages: Messages, decoder: Decoder) -> Series | None:

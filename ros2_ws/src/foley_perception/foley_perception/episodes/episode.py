@@ -113,6 +113,11 @@ class Episode:
         return self._arm.wrench
 
     @property
+    def directed_wrench(self) -> Series | None:
+        """The same where its directions are those of the tool, else None."""
+        return self._arm.wrench if self._arm.wrench_in_tool else None
+
+    @property
     def joint_plans(self) -> tuple[JointPlan, ...]:
         return self._arm.joint_plans
 

@@ -97,7 +97,7 @@ def episode_of(
     """
     if errors := outline.verdict.main_errors():
         raise EpisodeError("; ".join(errors))
-    read = _Reader(outline, span, frames.world)
+    read = _Reader(outline, span, frames)
     read.problems += [*outline.left_out, *outline.verdict.problems()]
     detected, arms, cameras = read.contacts(topics.CONTACTS), read.arms(), read.cameras(camera_frame)
     microphones, keypoints = read.microphones(), read.keypoints()
@@ -133,9 +133,9 @@ def episode_of(
 class _Reader:
     """The messages of a bag, or of a stretch of it, by the roles of their topics."""
 
-    def __init__(self, outline: Outline, span: Span | None, world_frame: str) -> None:
-        bag, names = outline.bag, outline.names
-        self._outline, self._span, self._world = outline, span, world_frame
+    def __init__(self, outline: Outline, span: Span | None, frames: FrameNames) -> None:
+        bag, names, world_frame = outline.bag, outline.names, frames.world
+        self._outline, self._span, self._world, self._frames = outline, span, world_frame, frames
         self._bag, self._names, self._found = bag, names, outline.messages(span)
         self._decoder = Decoder({t: info for t, info in bag.topics.items() if t in names.values()})
         self._start_ns = outline.start_ns
@@ -281,12 +281,17 @@ class _Reader:
         messages = {reader: self._of(topic) for reader, topic in found.items()}
         decoder, world, start_ns, told = self._decoder, self.world, self._start_ns, self._told
         pose = wrench = None
+        in_tool = True
         if "pose" in found:
             pose = self._placed(
                 lambda: told(decode_motion.pose_track(name["pose"], messages["pose"], world, start_ns))
             )
         if "wrench" in found:
-            wrench = decode_motion.wrench_series(name["wrench"], messages["wrench"])
+            tool = self._frames.of_arm(device).tool
+            wrench, in_tool, wrong = decode_motion.wrench_series(
+                name["wrench"], messages["wrench"], tool, world.transforms, start_ns
+            )
+            self.tell(wrong)
         joints = main.joints if main is not None else None  # one topic may hold those of all arms
         if "joints" in found:
             joints = decode_motion.joint_series(messages["joints"], decoder)
@@ -299,7 +304,9 @@ class _Reader:
             given = messages["tool_plans"]
             tool_plans = told(decode_motion.tool_plans(name["tool_plans"], given, decoder, world, start_ns))
         truth = self.contacts(found.get("contacts"))
-        track = ArmTrack(pose, joints, wrench, tuple(joint_plans), tuple(tool_plans), truth)
+        track = ArmTrack(
+            pose, joints, wrench, tuple(joint_plans), tuple(tool_plans), truth, wrench_in_tool=in_tool
+        )
         return self._judged(device, track)
 
     def _judged(self, device: str, arm: ArmTrack) -> ArmTrack:

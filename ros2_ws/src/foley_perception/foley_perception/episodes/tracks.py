@@ -338,12 +338,15 @@ class ArmTrack:
 
     ee_pose: PoseTrack | None = None  # tx_world_tool
     joints: Series | None = None
-    wrench: Series | None = None  # [n, 6] in the tool frame
+    wrench: Series | None = None  # [n, 6] of the tool, in its frame; see `wrench_in_tool`
     joint_plans: tuple[JointPlan, ...] = ()
     tool_plans: tuple[ToolPlan, ...] = ()
     truth: tuple[Contact, ...] = ()  # ground truth of the simulator
     joint_spans: Mapping[str, JointSpan] = dataclasses.field(default_factory=dict)  # of the whole recording
     pose_extent: Extent | None = None  # likewise
+    wrench_in_tool: bool = (
+        True  # else it is in a frame of which nobody knows where it is: its directions mean nothing
+    )
 
     @property
     def force(self) -> tuple[Times, NDArray[np.float64]] | None:

@@ -27,6 +27,7 @@ from foley_perception.action.planned_motion import joint_position
 from foley_perception.action.tip import in_fixed_frame, plan_in_fixed_frame, tip_in_tool
 from foley_perception.action.tip_history import TipHistory
 from foley_perception.action.trajectory import ToolTrajectory
+from foley_perception.action.wrench import from_sensor
 from foley_perception.audit.motion import width_untold
 from foley_perception.clips.action import SERIES
 from foley_perception.clips.inputs import MeasuredTool, Streams
@@ -74,7 +75,7 @@ class SensedScene:
         self.background = DepthBackground(PlannedContactConfig(margin_m=config.tip_margin_m))
         self.tips = TipHistory(self._tool_pose, self.tx_tool_tip, known=lambda: self._tf.received)
         self.forces = VectorHistory(_force)
-        self._wrenches = VectorHistory(_wrench)
+        self._wrenches = VectorHistory(self._tool_wrench)
         self.widths = VectorHistory(self._width)
         self._seen_ns: dict[str, int] = {}
         self._started_ns = node.now_ns()
@@ -262,6 +263,24 @@ class SensedScene:
             self._node.report(topics.EE_POSE.name, said)
             raise NotYet from error
 
+    def _tool_wrench(self, data: bytes) -> Array:
+        """[6] of the tool, in its frame; NaN where nobody says how the sensor lies to it."""
+        message = deserialize_message(data, WrenchStamped)
+        wrench, frame = _vector(message), message.header.frame_id.lstrip("/")
+        if not frame or frame == self.config.tool_frame:
+            return wrench
+        try:
+            lies = self.lookup(self.config.tool_frame, frame, raw.stamp_ns(data))
+        except TransformUnavailable as error:
+            self._node.report(
+                topics.WRENCH.name,
+                f"its forces are in `{frame}`, and {without_times(error)}: how strong they are is used, their "
+                "direction is not; publish the transform, or the forces in the tool's frame",
+            )
+            return np.full(6, np.nan)
+        self._node.faults.clear(topics.WRENCH.name)
+        return from_sensor(wrench[None], lies)[0]
+
     def _width(self, data: bytes) -> Array | None:
         message = deserialize_message(data, JointState)
         try:
@@ -284,5 +303,9 @@ def _force(data: bytes) -> Array:
 
 def _wrench(data: bytes) -> Array:
     """Force [N] and torque [N m], [6], as they were measured."""
-    wrench = deserialize_message(data, WrenchStamped).wrench
+    return _vector(deserialize_message(data, WrenchStamped))
+
+
+def _vector(message: WrenchStamped) -> Array:
+    wrench = message.wrench
     return np.array([getattr(part, axis) for part in (wrench.force, wrench.torque) for axis in "xyz"])

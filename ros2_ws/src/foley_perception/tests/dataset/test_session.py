@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import copy
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,3 +131,31 @@ def test_the_command_writes_a_file_a_bag_and_keeps_what_is_there(
     assert (out / "one.npz").stat().st_mtime_ns == stamp
     assert read_session(out / "one.npz").facts["session_id"] == "s1"
     assert run(str(bag), "--out", str(out), "--split", "tset") == 2
+
+
+@pytest.mark.parametrize("placed", [True, False])
+def test_forces_of_a_sensor_come_to_the_tool(make_bag: Callable[..., Path], placed: bool) -> None:
+    """The sensor's z is the tool's y, as tf says; where it does not, only the strength is known."""
+
+    def from_sensor(time_s: float, topic: str, kind: str, message: Any) -> list[Any]:
+        if topic.endswith("wrench"):
+            message.header.frame_id = "ft_sensor"
+        if topic.endswith("tf_static") and placed:
+            sensor = copy.deepcopy(message.transforms[0])
+            sensor.header.frame_id, sensor.child_frame_id = "tool", "ft_sensor"
+            t, q = sensor.transform.translation, sensor.transform.rotation
+            t.x = t.y = t.z = q.y = q.z = 0.0
+            q.x, q.w = -math.sqrt(0.5), math.sqrt(0.5)
+            message.transforms = [*message.transforms, sensor]
+        return [(time_s, topic, kind, message)]
+
+    episode = read_episode(make_bag(edit=from_sensor, more=put_depth))
+    session, (_, force) = session_of(episode, HAND), episode.force
+    assert np.nanmax(force) == pytest.approx(20.0)
+    if placed:
+        assert session.wrench[:, 1].max() == pytest.approx(20.0) and np.abs(session.wrench[:, 2]).max() < 1e-5
+        assert not [f for f in episode.findings if f.rule == "wrench_unplaced"]
+    else:
+        assert np.isnan(session.wrench).all()
+        (told,) = [f for f in episode.findings if f.rule == "wrench_unplaced"]
+        assert "ft_sensor" in told.text and "tool" in told.text
