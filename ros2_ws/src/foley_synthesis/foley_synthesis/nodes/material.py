@@ -102,6 +102,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             "jobs_dropped": self.dropped_jobs,
             "model_id": self._model.model_id,
             "note": self._core.note,
+            "surprise_note": self._core.unranked,
         }
 
     def problems(self) -> list[str]:
@@ -149,13 +150,15 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         self._queue.ring = self._ring
 
     def _on_contact(self, message: ContactEvent) -> None:
-        contact = self._read("contacts", convert.contact_of, message)
+        now_ns = self.now_ns()
+        contact = self._read("contacts", lambda m: convert.contact_of(m, now_ns), message)
         if contact is not None:
             self._queue.add(contact)
 
     def _on_expected(self, message: PredictedAudio) -> None:
         if message.mode == PredictedAudio.MODE_PLANNED:
-            sound = self._read(topics.PREDICTED_AUDIO.name, convert.expected_of, message)
+            now_ns = self.now_ns()
+            sound = self._read(topics.PREDICTED_AUDIO.name, lambda m: convert.expected_of(m, now_ns), message)
             if sound is not None:
                 self._core.expect(sound)
 
@@ -198,19 +201,28 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             self.report("hearing", what)
             return
         outcome = self._core.hear(sound)
+        if outcome.formerly:
+            name = outcome.contact.object_id
+            what = f"`{name}` lies where `{outcome.formerly}` was: its detector lost its objects"
+            self.report("contacts", f"{what}; what is known of the one is not said of the other")
         self._contacts_heard += 1
         self.faults.clear("hearing")
+        if outcome.surprise is not None:
+            (
+                self.report("surprise", self._core.unranked)
+                if self._core.unranked
+                else self.faults.clear("surprise")
+            )
         self._output.outcome(outcome)
         self._snapshot()
-        problem = self._file.save(self._core, self._model.model_id)
-        if problem:
-            self.report("state_file", problem)
-        else:
-            self.faults.clear("state_file")
+        self._keep()
 
     def _see(self, message: MaterialEstimate) -> None:
         topic, model_id = topics.PREDICTED_MATERIAL.name, self._core.sight_model
-        sight = self._read(topic, lambda m: convert.sight_of(m, self._model.vocabulary, model_id), message)
+        now_ns = self.now_ns()
+        sight = self._read(
+            topic, lambda m: convert.sight_of(m, self._model.vocabulary, model_id, now_ns), message
+        )
         if sight is None:
             return
         believed = self._core.see(sight, message.object_id)
@@ -220,6 +232,14 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         self.faults.clear(topic)
         self._output.fused(*believed, message.header.frame_id)
         self._snapshot()
+        self._keep()
+
+    def _keep(self) -> None:
+        problem = self._file.save(self._core, self._model.model_id)
+        if problem:
+            self.report("state_file", problem)
+        else:
+            self.faults.clear("state_file")
 
     def _snapshot(self, *, always: bool = False) -> None:
         if self.active:
