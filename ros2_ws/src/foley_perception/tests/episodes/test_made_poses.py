@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import START_NS, typestore, write_bag
 
 from foley_perception.audit.finding import Severity
 from foley_perception.dataset.build import build_dataset
@@ -21,6 +21,15 @@ from foley_perception.episodes.reader import episode_of
 
 MakeBag = Callable[..., Path]
 Queued = list[tuple[int, str, str, Any]]
+START_NS = 1_800_000_000_000_000_000
+
+
+@functools.cache
+def types() -> Any:
+    """Of messages that a bag of the fixtures does not hold by itself."""
+    from rosbags.typesys import Stores, get_typestore
+
+    return get_typestore(Stores.ROS2_JAZZY).types
 
 
 def without(*topics: str) -> Callable[[int, str, str, Any], Queued]:
@@ -33,11 +42,11 @@ def tf_alone(at: int, topic: str, kind: str, message: Any, tool: str = "tool", s
         return []
     if topic != "ee_pose":
         return [(at, topic, kind, message)]
-    types, pose = typestore().types, message.pose
-    vector = types["geometry_msgs/msg/Vector3"](*(scale * getattr(pose.position, axis) for axis in "xyz"))
-    moved = types["geometry_msgs/msg/Transform"](vector, pose.orientation)
-    told = types["geometry_msgs/msg/TransformStamped"](message.header, tool, moved)
-    return [(at, "/tf", "tf2_msgs/msg/TFMessage", types["tf2_msgs/msg/TFMessage"]([told]))]
+    pose = message.pose
+    vector = types()["geometry_msgs/msg/Vector3"](*(scale * getattr(pose.position, axis) for axis in "xyz"))
+    moved = types()["geometry_msgs/msg/Transform"](vector, pose.orientation)
+    told = types()["geometry_msgs/msg/TransformStamped"](message.header, tool, moved)
+    return [(at, "/tf", "tf2_msgs/msg/TFMessage", types()["tf2_msgs/msg/TFMessage"]([told]))]
 
 
 @pytest.mark.parametrize(
@@ -45,8 +54,10 @@ def tf_alone(at: int, topic: str, kind: str, message: Any, tool: str = "tool", s
     [(without("ee_pose"), "/joint_states and /robot_description"), (tf_alone, "/tf")],
     ids=["joints", "tf"],
 )
-def test_a_data_set_is_the_same_as_of_recorded_poses(tmp_path: Path, edit: Any, source: str) -> None:
-    told, made = write_bag(tmp_path / "a"), write_bag(tmp_path / "b", edit=edit)
+def test_a_data_set_is_the_same_as_of_recorded_poses(
+    make_bag: MakeBag, tmp_path: Path, edit: Any, source: str
+) -> None:
+    told, made = make_bag("a"), make_bag("b", edit=edit)
     episode, true = read_episode(made), read_episode(told)
     assert episode.ee_pose is not None and true.ee_pose is not None and episode.problems == ()
     assert [f.text for f in episode.findings] == [f"no ee_pose was recorded: it is made of {source}"]
