@@ -128,19 +128,22 @@ def rewrite(
 def late_recording(source: Path, target: Path, case: Case) -> Path:
     """As devices would tell of a session that are late, slower and noisy."""
     rng = np.random.default_rng(case.seed)
+    felt: list[Any] = []
 
     def change(topic: str, message: BagMessage, number: int) -> tuple[int, bytes] | None:
         device = _TOPICS.get(topic, "")
         if not device:
             return message.log_time, bytes(message.data)
         every = {"camera": 30 // case.camera_hz, "microphone": 1}.get(device, _STATE_HZ // case.rate_hz)
+        data = bytes(message.data)
+        if topic == "/wrench":  # the mean since the last one that was told, as a sensor gives it
+            felt.append(np.frombuffer(data[-48:], "<f8"))
+            data = data[:-48] + np.mean(felt[-every:], axis=0).tobytes()
         if number % every:
             return None
         late_ns = case.late_ms[device] * 1_000_000
         jitter_ns = round(1e9 * _STAMP_JITTER_S[device] * rng.standard_normal())
-        data = earlier_bytes(
-            noisy(topic, bytes(message.data), rng), -(late_ns + jitter_ns), transforms=topic == "/tf"
-        )
+        data = earlier_bytes(noisy(topic, data, rng), -(late_ns + jitter_ns), transforms=topic == "/tf")
         return message.log_time + late_ns + jitter_ns, data
 
     return rewrite(source, target, change)
