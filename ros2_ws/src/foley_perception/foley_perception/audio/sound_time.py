@@ -20,6 +20,7 @@ from foley_perception.audio.clock import stamp_by_arrival
 _PAIRS = 8  # of chunks that are judged together
 _WRONG = 4  # of them that do not follow
 _APART = 0.25  # of the samples that passed, by which a count may differ
+_LONGEST_S = 10 * 365 * 86_400.0  # that a microphone has counted; beyond it times do not fit into 64 bits
 _CHUNKS = 50  # whose stamps are judged together
 _LEAST = 20
 _EVERY = 10
@@ -85,6 +86,10 @@ class SoundTime:
 
     def _judge_count(self, sample_rate: int) -> None:
         seen = list(self._seen)
+        if seen[-1].first_sample > _LONGEST_S * sample_rate:
+            if not self.counts:
+                self.counts, self._next = True, 0
+            return
         if len(seen) <= _WRONG:
             return
         pairs = list(itertools.pairwise(seen))
