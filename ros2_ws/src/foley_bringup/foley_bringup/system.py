@@ -13,7 +13,17 @@ from typing import Any, Literal
 
 import yaml
 
+from foley_bringup.robot_programs import (
+    as_rules,
+    opened_devices,
+    remappings,
+    taken_parameters,
+)
+from foley_bringup.robot_programs import parameters as robot_parameters
+from foley_common.robot_file import RobotFile, RobotFileError
+
 MANAGER = "lifecycle_manager"
+STARTUP_FAILED = 3  # exit code of the manager, and of `foley up`
 WHEN = ("always", "sim", "asked")
 
 
@@ -60,9 +70,14 @@ class Program:
     parameter_files: tuple[Path, ...] = ()
     parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     lifecycle: bool = True
+    remappings: Mapping[str, str] = dataclasses.field(default_factory=dict)  # our topics -> the robot's
+    namespace: str = ""  # of the robot's file
 
     def command(self, namespace: str = "") -> list[str]:
         """The argument vector that starts it.
+
+        Args:
+            namespace: in place of that of the robot's file.
 
         Raises:
             SystemFileError: the executable is not installed.
@@ -73,8 +88,9 @@ class Program:
             "-r",
             f"__node:={self.name}",
         ]
-        if namespace.strip("/"):
-            command += ["-r", f"__ns:=/{namespace.strip('/')}"]
+        if whose := (namespace or self.namespace).strip("/"):
+            command += ["-r", f"__ns:=/{whose}"]
+        command += as_rules(self.remappings)
         for file in self.parameter_files:
             command += ["--params-file", str(file)]
         for key, value in self.parameters.items():
@@ -185,20 +201,30 @@ def plan(
     checkpoint: str = "",
     scene_seed: int | None = None,
     run_folder: str = "",
+    robot: str | os.PathLike[str] = "",
     overrides: Iterable[tuple[str, str, Any]] = (),
 ) -> tuple[Program, ...]:
     """Every process of the system, the lifecycle manager last.
 
     Args:
+        robot: file of the robot; what ``overrides`` says comes before it.
         run_folder: where nodes keep what has to outlive their process, but not this run; empty: nowhere.
 
     Raises:
-        SystemFileError: the file, a name or the checkpoint folder is refused.
+        SystemFileError: the file, the robot's file, a name or the checkpoint folder is refused.
     """
     file = Path(system_file) if str(system_file) else default_system_file()
-    chosen = select(load_system(file), sim=sim, only=only, also=also, without=without)
+    whose = _read_robot(robot)
+    nodes, only = load_system(file), [name for name in only if name]
+    if not only:
+        also = [*also, *_openers(whose, nodes)]
+    chosen = select(nodes, sim=sim, only=only, also=also, without=without)
     names = [node.name for node in chosen]
+    files = {node.name: parameter_files(node) for node in chosen}
     values: dict[str, dict[str, Any]] = {name: {} for name in [*names, MANAGER]}
+    if whose is not None:
+        for name in names:
+            values[name] |= robot_parameters(whose, name, taken_parameters(files[name]))
     if checkpoint:
         folder = Path(checkpoint).resolve()
         if not folder.is_dir():
@@ -228,12 +254,38 @@ def plan(
             name=node.name,
             package=node.package,
             executable=node.executable,
-            parameter_files=parameter_files(node),
+            parameter_files=files.get(node.name, parameter_files(node)),
             parameters=values[node.name],
             lifecycle=node.lifecycle,
+            remappings=remappings(whose, node.name) if whose is not None and node is not manager else {},
+            namespace=whose.namespace if whose is not None else "",
         )
         for node in (*chosen, manager)
     )
+
+
+def _read_robot(path: str | os.PathLike[str]) -> RobotFile | None:
+    try:
+        return RobotFile.read(Path(path)) if str(path) else None
+    except RobotFileError as error:
+        raise SystemFileError(str(error)) from error
+
+
+def _openers(robot: RobotFile | None, nodes: Sequence[NodeSpec]) -> list[str]:
+    """Nodes that open the devices which a robot's file names.
+
+    Raises:
+        SystemFileError: the system has none of that name.
+    """
+    names = opened_devices(robot) if robot is not None else ()
+    known = {node.name for node in nodes}
+    if absent := [name for name in names if name not in known]:
+        raise SystemFileError(
+            f"{robot.path if robot else ''}: `sound.{absent[0]}.device` is to be opened here, and the system has no "
+            f"node named {absent[0]}; add one that runs the executable `microphone` to system.yaml, or leave `device` "
+            "out where a driver publishes it"
+        )
+    return list(names)
 
 
 # ---- the ament index ---------------------------------------------------------------------------------------

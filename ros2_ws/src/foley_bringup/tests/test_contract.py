@@ -113,6 +113,38 @@ def test_topics_of_other_names_change_nothing(short: Path, ros_domain: int, tmp_
     assert all(row["largest"] == 0.0 and row["missing"] == 0 for row in theirs["arrays"].values())
 
 
+def test_devices_that_are_late_by_what_is_known_change_nothing(
+    short: Path, ros_domain: int, tmp_path: Path
+) -> None:
+    """The same bag as late devices would have told it, live and as a data set."""
+    from foley_common.latencies import Latencies, earlier_bytes, latency_key
+    from foley_common.topics import TOPICS
+    from foley_perception.episodes.names import Naming
+    from foley_perception.recording.bag import Bag
+    from foley_perception.recording.metadata import TopicInfo
+    from foley_perception.recording.writer import BagWriter
+
+    late = Latencies({"microphone": 0.15, "wrench": 0.02, "arm": 0.075, "camera": 0.1})
+    by_ns = {f"/{t.name.strip('/')}": late.ns(t) for t in TOPICS if latency_key(t)}
+    source = Bag(short)
+    messages = list(source.messages())
+    writer = BagWriter(tmp_path / "late", session={"session_id": "s"}, min_free_bytes=0)
+    for topic in source.topics.values():
+        writer.add_topic(TopicInfo(topic.name, topic.type, topic.definition, topic.encoding))
+    moved = 0
+    for message in messages:
+        data, ns = bytes(message.data), by_ns.get(message.topic, 0)
+        if ns:
+            data, moved = earlier_bytes(data, -ns, transforms=message.topic == "/tf"), moved + 1
+        writer.put(message.topic, message.log_time + ns, data)
+    writer.close()
+    data_side, live = replay_bag(tmp_path / "late", "parallel_gripper", naming=Naming(latencies=late))
+    assert moved > 1000 and data_side.clips and not live.refused
+    figures = figures_of([compare(data_side, live)])
+    assert figures["within"], figures["arrays"]
+    assert all(row["largest"] == 0.0 and row["missing"] == 0 for row in figures["arrays"].values())
+
+
 @pytest.mark.parametrize("latency_s", [0.02, 0.2])
 def test_pictures_that_come_late_change_nothing(short: Path, ros_domain: int, latency_s: float) -> None:
     data, live = replay_bag(short, "parallel_gripper", camera_latency_s=latency_s)

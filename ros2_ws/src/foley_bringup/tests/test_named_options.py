@@ -117,7 +117,7 @@ def test_what_does_not_exist_is_found(text: str, said: str) -> None:
 
 
 def test_readers_of_recordings_take_names() -> None:
-    """Wherever a bag is read whose topics may bear other names, the same three options say so."""
+    """Wherever a bag is read whose topics may bear other names, the same options say so."""
     reading = (
         "bag info",
         "bag check",
@@ -129,5 +129,5 @@ def test_readers_of_recordings_take_names() -> None:
     )
     reading += ("scene register", "calibrate hand-eye", "hands track", "hands pictures", "flow play")
     for name in reading:
-        assert {"--map", "--map-file", "--namespace"} <= options(parsers()[name]), name
-    assert {"--map", "--map-file"} <= options(parsers()["record"])
+        assert {"--map", "--map-file", "--robot", "--namespace"} <= options(parsers()[name]), name
+    assert {"--map", "--map-file", "--robot"} <= options(parsers()["record"])

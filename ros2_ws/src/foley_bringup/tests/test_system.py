@@ -155,3 +155,66 @@ def test_what_a_node_knows_is_kept_in_the_folder_of_the_run(tmp_path: Path) -> N
     assert told["contact_detector"]["state_file"] == str(tmp_path / "contact_detector.json")
     assert "state_file" not in told["synthesizer"]
     assert all("state_file" not in p.parameters for p in plan())
+
+
+ROBOT = """\
+namespace: left
+topics: {microphone: /audio, camera: /wrist/color/image_raw}
+frames: {fixed: base_link, tool: tool0}
+hand: robotiq_2f85
+gripper_joint: finger
+sound: {microphone: {sample_rate: 44100, channel: 1}}
+cameras: {camera: {transport: compressed}}
+latencies: {microphone: {seconds: 0.012}}
+"""
+
+
+def test_a_robots_file_is_remappings_and_parameters(tmp_path: Path) -> None:
+    robot = write(tmp_path / "robot.yaml", ROBOT)
+    programs = {p.name: p for p in plan(robot=robot, overrides=[("material", "channel", 0)])}
+    detector, material, recorder = (programs[n] for n in ("contact_detector", "material", "recorder"))
+    late = ["microphone=0.012"]
+    assert detector.parameters == {
+        "fixed_frame": "base_link",
+        "tool_frame": "tool0",
+        "hand": "robotiq_2f85@finger",
+        "camera_transport": "compressed",
+        "sample_rate": 44100,
+        "channel": 1,
+        "latencies": late,
+    }
+    assert (material.parameters["sample_rate"], material.parameters["channel"]) == (44100, 0)  # --set holds
+    assert "hand" not in material.parameters
+    assert recorder.parameters == {
+        "topic_map": ["mic/audio=/audio", "camera/image_raw=/wrist/color/image_raw"],
+        "robot_file": str(robot),
+    }
+    assert recorder.remappings == {} and programs[MANAGER].remappings == {}
+    command = detector.command()
+    assert "mic/audio:=/audio" in command and "camera/camera_info:=/wrist/color/camera_info" in command
+    assert "__ns:=/left" in command and "__ns:=/other" in detector.command("other")
+
+
+def test_a_robots_file_that_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SystemFileError, match=r"robot\.yaml:1: `hnad` is not known; is hand meant"):
+        plan(robot=write(tmp_path / "robot.yaml", "hnad: x"))
+
+
+def test_microphones_that_are_opened_here_are_started(dummy_system: Any, tmp_path: Path) -> None:
+    content = yaml.safe_load(dummy_system.system_file.read_text())
+    taken = write(tmp_path / "taken.yaml", "/**: {ros__parameters: {device: x, role: y, sample_rate: 0}}")
+    content["nodes"][0] |= {"name": "contact_microphone", "when": "asked", "parameters": [str(taken)]}
+    content["nodes"][1] |= {"name": "speaker", "parameters": [str(taken)]}
+    write(dummy_system.system_file, content)
+    robot = write(tmp_path / "robot.yaml", "sound: {contact_microphone: {device: USB, sample_rate: 16000}}")
+    assert "contact_microphone" not in [p.name for p in plan(system_file=dummy_system.system_file)]
+    started = {p.name: p for p in plan(system_file=dummy_system.system_file, robot=robot)}
+    assert started["contact_microphone"].parameters == {
+        "device": "USB",
+        "role": "contact_microphone",
+        "sample_rate": 16000,
+    }
+    assert started["speaker"].parameters == {}  # a device of another kind
+    other = write(tmp_path / "other.yaml", "sound: {microphone: {device: USB}}")
+    with pytest.raises(SystemFileError, match="no node named microphone; add one that runs"):
+        plan(system_file=dummy_system.system_file, robot=other)

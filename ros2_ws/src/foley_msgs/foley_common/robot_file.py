@@ -32,6 +32,7 @@ from foley_common import topic_map, topics
 from foley_common.topics import TopicError
 
 VERSION = 1
+USUAL_HAND = "parallel_gripper"
 TRANSPORTS = ("auto", "raw", "compressed")
 CODINGS = (
     "S8",
@@ -46,8 +47,11 @@ CODINGS = (
     "F32BE",
     "F64LE",
     "F64BE",
+    "mp3",
+    "ogg",
+    "flac",
 )
-"""How samples lie in the bytes of a message that does not say it itself."""
+"""What the bytes of a message hold that does not say it itself (foley_common/audio_formats.py)."""
 LATENCY_KEYS: tuple[str, ...] = (
     *dict.fromkeys(t.device for t in topics.TOPICS if t.device),
     *(t.role for t in topics.TOPICS if t.reader == "wrench"),
@@ -171,6 +175,17 @@ class RobotFile:
             return self.hand
         return str((self.path.resolve().parent / Path(self.hand).expanduser()).resolve())
 
+    @property
+    def hand_reference(self) -> str:
+        """The hand with the joint that tells its opening, as nodes and `GripperHand.from_yaml` take it."""
+        joint = f"@{self.gripper_joint}" if self.gripper_joint else ""
+        return (self.hand_path or USUAL_HAND) + joint
+
+    @property
+    def kept(self) -> str:
+        """As it is kept in a bag, where no path is seen from the file's folder."""
+        return dataclasses.replace(self, hand=self.hand_path).text()
+
     def text(self) -> str:
         """The file again, without comments and without what is as by default."""
         return str(yaml.safe_dump(self.content(), sort_keys=False, allow_unicode=True, width=110))
@@ -192,6 +207,9 @@ class RobotFile:
             if section := {name: _told(entry) for name, entry in getattr(self, key).items()}:
                 found[key] = section
         return found
+
+
+UNKNOWN_ROBOT = RobotFile()
 
 
 def _told(entry: Any) -> dict[str, Any]:

@@ -81,6 +81,7 @@ class BagOptions:
     truth: bool = True
     scene: bool = True
     session_id: str = "s1"
+    robot: str = ""  # text of the robot's file, in the metadata
     edition_version: str = ""
     origin: str = ""
     start_ns: int = START_NS
@@ -110,6 +111,8 @@ class BagMaker:
         if options.compression:
             self.writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         session = {"session_id": options.session_id}
+        if options.robot:
+            session["robot_file"] = options.robot
         if options.origin:
             session["origin"] = options.origin
         if options.edition_version:

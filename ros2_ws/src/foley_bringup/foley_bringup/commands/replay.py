@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EPILOG
     parser.add_argument("bags", nargs="+", type=Path, metavar="BAG", help="bags, or folders of bags")
-    parser.add_argument("--hand", default="parallel_gripper", help="hand file (default: parallel_gripper)")
+    frame_options.add_hand(parser)
     frame_options.add(parser)
     parser.add_argument(
         "--camera-latency-ms",

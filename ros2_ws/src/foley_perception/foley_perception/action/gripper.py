@@ -59,15 +59,21 @@ class GripperHand:
     def from_yaml(path: str | Path) -> GripperHand:
         """Read ``config/hands/<name>.yaml``, by path or by name alone.
 
+        ``NAME@JOINT`` names the joint whose position gives the width in place of the file's own.
+
         Raises:
             HandError: the file is missing, not YAML, or a field is missing, unknown or has a bad value.
         """
+        reference, _, joint = str(path).rpartition("@")
+        if not reference or "/" in joint or joint.endswith((".yaml", ".yml")):
+            reference, joint = str(path), ""  # an @ in the name of a folder or file
         try:
-            file = find_config("hands", str(path))
+            file = find_config("hands", reference)
             content = yaml.safe_load(file.read_text())
         except (OSError, yaml.YAMLError) as error:
-            raise HandError(f"hand file `{path}`: {error}") from error
-        return GripperHand.from_dict(content, str(file))
+            raise HandError(f"hand file `{reference}`: {error}") from error
+        hand = GripperHand.from_dict(content, str(file))
+        return dataclasses.replace(hand, width_joint=joint) if joint else hand
 
     @staticmethod
     def from_dict(content: Any, source: str = "hand") -> GripperHand:

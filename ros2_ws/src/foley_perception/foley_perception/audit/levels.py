@@ -101,7 +101,8 @@ class LevelAudit:
 
     def _dead(self, topic: str, name: str, channel: Channel, used: bool) -> Finding:
         cure = (
-            "is it muted, unplugged or the wrong input? The live channel must be the first"
+            "is it muted, unplugged or the wrong input? Where another channel is live, name it in the robot's file "
+            "(`sound: {microphone: {channel: 1}}`)"
             if used
             else "nothing is connected to it; this costs nothing where channel 0 is the microphone"
         )

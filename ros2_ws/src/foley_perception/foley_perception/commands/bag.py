@@ -65,11 +65,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _info(args: argparse.Namespace) -> int:
+    from foley_perception.recording.foreign_sound import Codings
     from foley_perception.recording.inspect import inspect_bag
 
     naming = topic_options.naming_of(args, [Path(args.path)])
-    report = inspect_bag(args.path, namespace=naming.namespace, mapping=naming.mapping)
+    codings = Codings()
+    report = inspect_bag(args.path, namespace=naming.namespace, mapping=naming.mapping, audit=codings)
     _print(args, report)
+    for line in codings.lines():
+        print(f"  {line}")
     for key, value in report.session.items():
         print(f"  {key}: {value}")
     for problem in report.problems:
@@ -106,29 +110,44 @@ def _print(
 
 
 def _check(args: argparse.Namespace) -> int:
+    from foley_common.foreign_audio import raw_formats
+    from foley_common.robot_file import USUAL_HAND
     from foley_perception.action.gripper import GripperHand
     from foley_perception.audit.bag import of_bag
     from foley_perception.audit.finding import Finding, Severity
     from foley_perception.audit.recording import RecordingAudit
     from foley_perception.audit.roles import roles_of
     from foley_perception.commands.tables import print_findings
-    from foley_perception.dataset.cut import CutConfig
-    from foley_perception.episodes import EpisodeError, read_episode
+    from foley_perception.episodes import EpisodeError
+    from foley_perception.episodes.outline import Outline
     from foley_perception.episodes.planned_path import plan_findings
+    from foley_perception.episodes.reader import episode_of
     from foley_perception.recording.inspect import inspect_bag
+    from foley_perception.recording.session import recorded_robot
 
     naming = topic_options.naming_of(args, [Path(args.path)])
     named: dict[str, Any] = {"namespace": naming.namespace, "mapping": naming.mapping}
     audit, clocks = RecordingAudit(), []
     report = inspect_bag(args.path, check_index=True, audit=audit, **named)
     types = {topic.topic: topic.type for topic in report.topics}
-    verdict = audit.verdict(roles_of(types, report.named, naming.namespace))
+    robot = naming.robot or recorded_robot(report.session)[0]
+    raw = raw_formats(robot.sound) if robot is not None else None
+    verdict = audit.verdict(roles_of(types, report.named, naming.namespace), raw=raw)
+    outline: Outline | EpisodeError
+    try:
+        read = {**named, "latencies": naming.latencies, "robot": naming.robot}
+        outline = Outline(Path(args.path), keep=True, **read)
+        if outline.latencies:
+            verdict = outline.verdict  # of stamps as they are read, not as they came
+    except EpisodeError as error:
+        outline = error
     found = of_bag(report, verdict)
     told = [finding.text for finding in found]
     try:
         hand = GripperHand.from_yaml(args.hand) if args.hand else None
-        read = {**named, "latencies": naming.latencies}
-        episode = read_episode(args.path, frames=frame_options.frames_of(args), **read)
+        if isinstance(outline, EpisodeError):
+            raise outline
+        episode = episode_of(outline, frames=frame_options.frames_of(args))
     except EpisodeError as error:
         rest = str(error)
         for text in told:
@@ -136,12 +155,14 @@ def _check(args: argparse.Namespace) -> int:
         if rest.strip("; "):
             found.insert(0, Finding("reader", Severity.ERROR, "", str(error)))
     else:
-        planned = plan_findings(episode, hand or GripperHand.from_yaml(CutConfig().hand))
+        if hand is None and (episode.robot.hand or episode.robot.gripper_joint):
+            hand = GripperHand.from_yaml(episode.robot.hand_reference)
+        planned = plan_findings(episode, hand or GripperHand.from_yaml(USUAL_HAND))
         found += [f for f in (*episode.findings, *planned) if f.text not in told]
         told += [finding.text for finding in found]
         more = [*episode.problems, *episode.motion_problems(hand)]
         if hand is None:
-            more += map(str, episode.width_findings(GripperHand.from_yaml("parallel_gripper")))
+            more += map(str, episode.width_findings(GripperHand.from_yaml(USUAL_HAND)))
         more = [text for text in dict.fromkeys(more) if text not in told]
         found += [Finding("reader", Severity.PROBLEM, "", text) for text in more]
         for segment in episode.audio.segments if episode.audio is not None else ():

@@ -1,4 +1,4 @@
-"""`foley calibrate`: where a camera sits on a robot, or beside it."""
+"""`foley calibrate`: where a camera sits on a robot or beside it, and how late its devices are."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foley_common.metrics_file import write_metrics
-from foley_perception.commands import topic_options
+from foley_perception.commands import frame_options, latency, topic_options
 
 if TYPE_CHECKING:
     from foley_perception.scene.charuco import Board
 
-HELP = "find where a camera sits on a robot, or beside it, from pictures of a board"
+HELP = "find where a camera sits, from pictures of a board, and how late devices are, from a few taps"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,11 +22,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "examples:\n"
         "  foley calibrate board --to board.png                       # print it, measure a square\n"
         "  foley calibrate hand-eye bag --square 0.0302 --camera in-hand\n"
-        "  foley calibrate hand-eye bag --square 0.0302 --camera static    # the gripper holds the board\n\n"
+        "  foley calibrate hand-eye bag --square 0.0302 --camera static    # the gripper holds the board\n"
+        "  foley calibrate latency bag --write robot.yaml                  # of a few taps\n\n"
         "Record camera/image_raw, camera/camera_info and /tf while the tool stands in ten or more poses, tilted in\n"
         "two directions. The result is a file with the static transform, and the command that publishes it."
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="board|hand-eye")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="board|hand-eye|latency")
     draw = actions.add_parser("board", help="draw the board to be printed")
     draw.add_argument(
         "--to", type=Path, default=Path("board.png"), help="image to write (default: %(default)s)"
@@ -36,10 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     eye.add_argument(
         "--camera", choices=("in-hand", "static"), required=True, help="moves with the tool, or stands still"
     )
-    eye.add_argument("--tool-frame", default="tool", help="frame of the tool in tf (default: %(default)s)")
-    eye.add_argument(
-        "--world-frame", default="world", help="frame of the robot's base (default: %(default)s)"
-    )
+    frame_options.add(eye, "tool", "world")
     eye.add_argument(
         "--still",
         type=float,
@@ -54,6 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     topic_options.add(eye)
     for one in (draw, eye):
         add_board(one)
+    latency.configure(actions.add_parser("latency", help="how late stamps of devices are, from a few taps"))
 
 
 def add_board(parser: argparse.ArgumentParser) -> None:
@@ -83,6 +82,8 @@ def board_of(args: argparse.Namespace) -> Board:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0; 2 for what the user can mend."""
+    if args.action == "latency":
+        return latency.run(args)
     try:
         board = board_of(args)
         return _board(args, board) if args.action == "board" else _hand_eye(args, board)
@@ -111,14 +112,16 @@ def _hand_eye(args: argparse.Namespace, board: Board) -> int:
     from foley_perception.scene.board_views import find_board
     from foley_perception.scene.recorded import read_pictures
 
-    seen = read_pictures(args.bag, topic_options.naming_of(args, [args.bag]))
+    naming = topic_options.naming_of(args, [args.bag])
+    frames = frame_options.named_frames(args, naming, args.bag)
+    seen = read_pictures(args.bag, naming)
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("pictures", total=None)
         views, told = find_board(
             seen,
             board,
-            world_frame=args.world_frame,
-            tool_frame=args.tool_frame,
+            world_frame=frames.world,
+            tool_frame=frames.tool,
             still_m=args.still,
             every=args.every,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
@@ -126,7 +129,7 @@ def _hand_eye(args: argparse.Namespace, board: Board) -> int:
     for problem in told:
         print(f"foley calibrate: {problem}", file=sys.stderr)
     answer = calibrate(views, seen.K, in_hand=args.camera == "in-hand")
-    parent = args.tool_frame if args.camera == "in-hand" else args.world_frame
+    parent = frames.tool if args.camera == "in-hand" else frames.world
     transform = StaticTransform(parent, seen.frame_id, answer.tx_parent_camera)
     args.out.mkdir(parents=True, exist_ok=True)
     transform.write(args.out / "camera.yaml")

@@ -36,9 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     build.add_argument("--windows", action="store_true", help="also cut windows of 8 s")
     build.add_argument("--workers", type=int, default=0, help="processes (default: one per core)")
     build.add_argument("--skip-bad", action="store_true", help="leave out bags that cannot be used")
-    build.add_argument(
-        "--hand", default="parallel_gripper", help="hand file: gripper as keypoints (default: %(default)s)"
-    )
+    frame_options.add_hand(build)
     frame_options.add(build)
     build.add_argument("--merge", type=float, default=0.3, help="[s] closer contacts are one clip")
     build.add_argument(
@@ -62,9 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     sessions.add_argument(
         "--split", default="", help="of recordings that name none: train, validation or test"
     )
-    sessions.add_argument(
-        "--hand", default="parallel_gripper", help="hand file: gripper as keypoints (default: %(default)s)"
-    )
+    frame_options.add_hand(sessions)
     sessions.add_argument("--skip-bad", action="store_true", help="leave out bags that cannot be used")
     frame_options.add(sessions)
     topic_options.add(sessions)
@@ -100,6 +96,7 @@ def _configure_export(actions: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from foley_common.robot_file import RobotFileError
     from foley_common.topics import TopicError
     from foley_perception.dataset.schema import DatasetError
 
@@ -112,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
     }
     try:
         return actions[args.action](args)
-    except (DatasetError, TopicError) as error:
+    except (DatasetError, TopicError, RobotFileError) as error:
         print(f"foley dataset: error: {error}", file=sys.stderr)
         return 1 if args.action == "check" else 2
 
@@ -172,7 +169,7 @@ def _sessions(args: argparse.Namespace) -> int:
             written, left_out = write_sessions(
                 bags,
                 Path(args.out),
-                GripperHand.from_yaml(args.hand),
+                GripperHand.from_yaml(args.hand) if args.hand else None,
                 naming=naming,
                 frames=frame_options.frames_of(args),
                 split=args.split,

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from foley_common.metrics_file import write_metrics
-from foley_perception.commands import topic_options
+from foley_perception.commands import frame_options, topic_options
 
 HELP = "find human hands in pictures and recordings; fetch the networks for it"
 
@@ -56,9 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="wrist to knuckle of the middle finger, counts where depth lacks (default: %(default)s)",
     )
     track.add_argument("--every", type=int, default=1, metavar="N", help="look at every so many pictures")
-    track.add_argument(
-        "--world-frame", default="world", help="frame of the keypoints, must not move (default: %(default)s)"
-    )
+    frame_options.add(track, "world")
     track.add_argument(
         "--least", type=float, default=0.5, help="score of a palm and of a hand (default: %(default)s)"
     )
@@ -150,6 +148,7 @@ def _track(args: argparse.Namespace) -> int:
     check_folder(args.to, 0)  # before minutes of work
     networks = None if args.hamer else HandDetector(least_palm=args.least, least_hand=args.least)
     naming = topic_options.naming_of(args, [args.bag])
+    world = frame_options.named_frames(args, naming, args.bag).world
     seen = read_pictures(args.bag, naming)
     if networks is None:
         find, left_out = by_hamer(args.hamer, seen.size, len(seen.frames))
@@ -160,7 +159,7 @@ def _track(args: argparse.Namespace) -> int:
         hands = follow_recording(
             seen,
             find,
-            world_frame=args.world_frame,
+            world_frame=world,
             palm_m=0.0 if args.hamer else args.palm,
             every=args.every,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
@@ -169,7 +168,7 @@ def _track(args: argparse.Namespace) -> int:
     for problem in problems:
         print(f"foley hands: {problem}", file=sys.stderr)
     name = naming.mapping.get(HAND_KEYPOINTS.name, f"{seen.prefix}{HAND_KEYPOINTS.name}")
-    topic, messages = hand_keypoints(hands, name, args.world_frame)
+    topic, messages = hand_keypoints(hands, name, world)
     copied = copy_with(
         args.bag,
         args.to,

@@ -42,28 +42,43 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--namespace",
         default="",
         metavar="NS",
-        help="of the recorder, as `foley up --namespace` was given it",
+        help="of the recorder, as `foley up --namespace` was given it (default: the robot's file)",
     )
     parser.add_argument("--out", default="out/record", help="folder for metrics.json (default: %(default)s)")
     topic_options.add_map(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    from foley_common.robot_file import RobotFileError
     from foley_common.topics import TopicError
+    from foley_perception.recording.errors import BagError
     from foley_perception.ros.record_client import RecordClientError, RecorderClient
 
     try:
+        args.metadata = _metadata(args)
+        robot = topic_options.robot_of(args)
+        namespace = args.namespace or (robot.namespace if robot is not None else "")
         mapping = topic_options.mapping_of(args)
-        with RecorderClient(f"{args.namespace.strip('/')}/{args.recorder.strip('/')}") as recorder:
+        with RecorderClient(f"{namespace.strip('/')}/{args.recorder.strip('/')}") as recorder:
             if mapping:
                 recorder.map_topics(mapping)
             try:
                 return _record(args, recorder)
             finally:
                 recorder.unmap_topics(_tell)
-    except (RecordClientError, TopicError) as error:
+    except (RecordClientError, TopicError, RobotFileError, BagError) as error:
         _tell(f"error: {error}")
         return 2
+
+
+def _metadata(args: argparse.Namespace) -> str:
+    """Session metadata, with the robot's file in them."""
+    from foley_perception.recording.session import ROBOT_KEY, dump_value, parse_extra
+
+    robot = topic_options.robot_of(args)
+    if robot is None:
+        return str(args.metadata)
+    return dump_value(parse_extra(args.metadata) | {ROBOT_KEY: robot.kept})
 
 
 def _record(args: argparse.Namespace, recorder: RecorderClient) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foley_common.metrics_file import write_metrics
-from foley_perception.commands import topic_options
+from foley_perception.commands import frame_options, topic_options
 
 if TYPE_CHECKING:
     from foley_perception.gaussians.reconstruction.optimise import OptimiseConfig
@@ -51,9 +51,7 @@ def configure(actions: Any) -> None:
         "--resume", action="store_true", help="go on where the last run into this folder stopped"
     )
     make.add_argument("--mesh", action="store_true", help="also write mesh.ply and cloud.ply for planners")
-    make.add_argument(
-        "--world-frame", default="world", help="frame of the scene in a bag (default: %(default)s)"
-    )
+    frame_options.add(make, "world")
     topic_options.add(make)
 
 
@@ -88,7 +86,8 @@ def run(args: argparse.Namespace) -> int:
         for source in sources:
             out = args.out or args.into / source.resolve().name
             try:
-                scan = read_scan(source, world_frame=args.world_frame, naming=naming)
+                world = frame_options.named_frames(args, naming, source).world
+                scan = read_scan(source, world_frame=world, naming=naming)
                 _reconstruct_one(args, scan, out, config, stop)
             except (ScanError, FloatingPointError) as error:
                 if len(sources) == 1:

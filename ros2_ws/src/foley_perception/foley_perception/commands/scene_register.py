@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foley_common.metrics_file import write_metrics
-from foley_perception.commands import topic_options
+from foley_perception.commands import frame_options, topic_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +31,7 @@ def configure(actions: Any) -> None:
     )
     put.add_argument("--to", type=Path, metavar="DIR", help="also write a copy of the bag with the transform")
     topic_options.add(put)
-    put.add_argument("--world-frame", default="world", help="frame of the scene (default: %(default)s)")
+    frame_options.add(put, "world")
     put.add_argument(
         "--out", type=Path, default=Path("out/register"), metavar="DIR", help="default: %(default)s"
     )
@@ -66,14 +66,16 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--pictures is {args.pictures}, must be at least 1")
     if args.to is not None:
         check_folder(args.to, 0)
-    seen = read_pictures(args.bag, topic_options.naming_of(args, [args.bag]))
+    naming = topic_options.naming_of(args, [args.bag])
+    world = frame_options.named_frames(args, naming, args.bag).world
+    seen = read_pictures(args.bag, naming)
     known: SE3 | None = None
     stamps = seen.frames.times_ns
     with contextlib.suppress(TransformUnavailable):
-        known = seen.transforms.lookup(args.world_frame, seen.frame_id, int(stamps[len(stamps) // 2]))
+        known = seen.transforms.lookup(world, seen.frame_id, int(stamps[len(stamps) // 2]))
     if known is not None and args.to is not None:
         raise ValueError(
-            f"{args.bag} says already where {seen.frame_id} is in {args.world_frame}; leave --to out to compare"
+            f"{args.bag} says already where {seen.frame_id} is in {world}; leave --to out to compare"
         )
     gaussians = load_ply(args.scene / "scene.ply")
     chosen = np.unique(np.linspace(0, len(stamps) - 1, min(args.pictures, len(stamps))).astype(int))
@@ -88,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         )
     for problem in found.problems:
         print(f"foley scene: {problem}", file=sys.stderr)
-    transform = StaticTransform(args.world_frame, seen.frame_id, found.camera.tx_world_camera)
+    transform = StaticTransform(world, seen.frame_id, found.camera.tx_world_camera)
     args.out.mkdir(parents=True, exist_ok=True)
     transform.write(args.out / "camera.yaml")
     _picture(gaussians, found.camera, seen, int(chosen[len(chosen) // 2]), args.out / "register.jpg")

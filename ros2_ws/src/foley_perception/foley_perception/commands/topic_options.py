@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from foley_common.robot_file import RobotFile
     from foley_perception.episodes.names import Naming
 
 EXAMPLE = "--map mic/audio=/robot/mic --map camera/image_raw=/wrist/color/image_raw"
 
 
 def add_map(parser: argparse.ArgumentParser) -> None:
-    """``--map`` and ``--map-file``."""
+    """``--map``, ``--map-file`` and ``--robot``."""
     parser.add_argument(
         "--map",
         action="append",
@@ -29,10 +30,16 @@ def add_map(parser: argparse.ArgumentParser) -> None:
         metavar="YAML",
         help="the same as a section `topics: {mic/audio: /robot/mic}`; --map comes before it",
     )
+    parser.add_argument(
+        "--robot",
+        type=Path,
+        metavar="FILE",
+        help="the robot's file (docs/robots.md): topics, frames, hand, microphones; other options come before it",
+    )
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """``--map``, ``--map-file`` and ``--namespace``; :func:`naming_of` reads them."""
+    """``--map``, ``--map-file``, ``--robot`` and ``--namespace``; :func:`naming_of` reads them."""
     add_map(parser)
     parser.add_argument(
         "--namespace", default="", metavar="NS", help="of the robot that is meant, where a bag holds several"
@@ -40,28 +47,46 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def mapping_of(args: argparse.Namespace) -> dict[str, str]:
-    """What ``--map`` and ``--map-file`` say, by the registry's names.
+    """What ``--map``, and ``--map-file`` or ``--robot``, say, by the registry's names.
 
     Raises:
-        TopicError: a name or topic that cannot be mapped, or the file cannot be read.
+        TopicError, RobotFileError: a name or topic that cannot be mapped, or the file cannot be read.
     """
     from foley_common import topic_map
+    from foley_common.topics import TopicError
 
     asked = topic_map.parse(args.map, "--map")
+    if args.map_file is not None and args.robot is not None:
+        raise TopicError(
+            "--map-file and --robot exclude each other; a robot's file has the section `topics` itself"
+        )
+    robot = robot_of(args)
+    if robot is not None:
+        return topic_map.merged(robot.topic_map, asked)
     return topic_map.merged(_file(args.map_file), asked) if args.map_file is not None else asked
+
+
+def robot_of(args: argparse.Namespace) -> RobotFile | None:
+    """The file of ``--robot``. Raises RobotFileError."""
+    from foley_common.robot_file import RobotFile
+
+    return RobotFile.read(args.robot) if args.robot is not None else None
 
 
 def naming_of(args: argparse.Namespace, bags: Iterable[Path] = ()) -> Naming:
     """How the topics of recordings are called; what their own metadata say otherwise is told.
 
     Raises:
-        TopicError: see :func:`mapping_of`.
+        TopicError, RobotFileError: see :func:`mapping_of`.
     """
     from foley_perception.episodes.names import Naming, overridden
     from foley_perception.recording.bag import Bag
     from foley_perception.recording.errors import BagError
+    from foley_perception.recording.session import latencies_of
 
-    naming = Naming(args.namespace, mapping_of(args))
+    robot = robot_of(args)
+    latencies = latencies_of(robot) if robot is not None else None
+    naming = Naming(args.namespace, mapping_of(args), latencies, robot)
     for bag in bags if naming.mapping else ():
         try:
             told = overridden(Bag(bag), naming.mapping)
@@ -88,7 +113,7 @@ def _file(path: Path) -> dict[str, str]:
         raise TopicError(f"{path}: no section `topics`, such as `topics: {{mic/audio: /robot/mic}}`")
     if others := [str(key) for key in content if key != "topics"]:
         print(
-            f"foley: {path}: of it `topics` is read; {', '.join(others)} changes nothing here",
+            f"foley: {path}: of it `topics` is read; {', '.join(others)} changes nothing here (--robot reads all)",
             file=sys.stderr,
         )
     return topic_map.section(content["topics"], str(path))

@@ -105,6 +105,7 @@ class BagSource:
             mapping=self.naming.mapping,
             latencies=self.naming.latencies,
             name=self.name,
+            robot=self.naming.robot,
         )
         return cut_bag(outline, self.config, rows)
 

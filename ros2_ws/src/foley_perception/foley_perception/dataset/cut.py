@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.enumerations import ACTIONS, UNKNOWN
+from foley_common.robot_file import Frames
 from foley_common.topics import MAIN_ARM, MAIN_CAMERA, MAIN_MICROPHONE
 from foley_perception.action.gripper import GripperHand
 from foley_perception.clips import grid as clip_grid
@@ -31,7 +32,7 @@ from foley_perception.dataset.further import FurtherDevices, window_action
 from foley_perception.dataset.schema import Clip, ClipData, DatasetError, Window, WindowData
 from foley_perception.dataset.survey import WINDOW_NS, Survey, survey_episode, touching_path
 from foley_perception.episodes.episode import Episode, number
-from foley_perception.episodes.frames import USUAL_FRAMES, FrameNames, RecordedTransforms
+from foley_perception.episodes.frames import AS_ROBOT, FrameNames, RecordedTransforms
 from foley_perception.episodes.hands import hand_keypoints
 from foley_perception.episodes.planned_path import PlannedPaths, plan_for, planned_paths
 from foley_perception.episodes.tracks import ArmTrack, FrameTrack
@@ -46,11 +47,11 @@ class CutConfig:
 
     merge_s: float = 0.3  # contacts closer together than this are one clip
     windows: bool = False  # also cut windows of 8 s
-    hand: str = "parallel_gripper"  # hand file, where no hand_keypoints were recorded
+    hand: str = ""  # hand file, where no hand_keypoints were recorded; empty: that of the robot's file
     max_audio_gap_s: float = 0.02  # of a clip may be missing
     clear_m: float = CLEAR_M  # with the tip nearer than this to the place an earlier still is taken; 0: never
     onsets: bool = True  # find contacts by ear where neither truth nor contacts were recorded
-    frames: FrameNames = USUAL_FRAMES
+    frames: FrameNames | Frames = AS_ROBOT
 
     def __post_init__(self) -> None:
         for name in ("merge_s", "max_audio_gap_s", "clear_m"):
@@ -216,7 +217,7 @@ class Cutter:
 
     @cached_property
     def _hand(self) -> GripperHand:
-        return GripperHand.from_yaml(self.config.hand)
+        return GripperHand.from_yaml(self.config.hand or self.episode.robot.hand_reference)
 
     @cached_property
     def _width(self) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:

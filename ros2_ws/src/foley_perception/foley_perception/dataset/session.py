@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.robot_file import Frames
 from foley_common.session_file import MOTION_RATE, POINT_SCALE, SessionData, write_session
 from foley_common.times import NS_PER_S
 from foley_perception.action.gripper import GripperHand
@@ -25,7 +26,7 @@ from foley_perception.action.motion_grid import (
 )
 from foley_perception.dataset.schema import DatasetError
 from foley_perception.episodes.episode import Episode, number
-from foley_perception.episodes.frames import USUAL_FRAMES, FrameNames
+from foley_perception.episodes.frames import AS_ROBOT, FrameNames
 from foley_perception.episodes.names import Naming
 from foley_perception.episodes.planned_path import planned_paths
 from foley_perception.episodes.reader import read_episode
@@ -118,10 +119,10 @@ def session_of(
 def write_sessions(
     bags: Sequence[Path],
     out: Path,
-    hand: GripperHand,
+    hand: GripperHand | None,
     *,
     naming: Naming | None = None,
-    frames: FrameNames = USUAL_FRAMES,
+    frames: FrameNames | Frames = AS_ROBOT,
     split: str = "",
     skip_bad: bool = False,
     progress: Callable[[int, int, str], None] = lambda done, total, name: None,
@@ -129,6 +130,7 @@ def write_sessions(
     """A file a bag, `<bag>.npz`; what is there already is kept.
 
     Args:
+        hand: None: that of each robot's file.
         skip_bad: leave out bags that cannot be used.
 
     Returns:
@@ -152,8 +154,10 @@ def write_sessions(
                     mapping=naming.mapping,
                     latencies=naming.latencies,
                     frames=frames,
+                    robot=naming.robot,
                 )
-                write_session(path, session_of(episode, hand, split=split))
+                own = hand or GripperHand.from_yaml(episode.robot.hand_reference)
+                write_session(path, session_of(episode, own, split=split))
             written.append(path)
         except ValueError as error:  # as EpisodeError and DatasetError are
             if not skip_bad:

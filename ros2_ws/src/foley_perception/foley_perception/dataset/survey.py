@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common import topics
+from foley_common.robot_file import Frames
 from foley_common.times import NS_PER_S
 from foley_common.topics import MAIN_ARM, MAIN_CAMERA, MAIN_MICROPHONE, Topic
 from foley_perception.audit.finding import Severity
@@ -22,7 +23,7 @@ from foley_perception.dataset.schema import DatasetError
 from foley_perception.episodes import decode
 from foley_perception.episodes.decode import Decoder
 from foley_perception.episodes.episode import Episode
-from foley_perception.episodes.frames import USUAL_FRAMES, FrameNames
+from foley_perception.episodes.frames import AS_ROBOT, FrameNames
 from foley_perception.episodes.hands import finger_as_tool, seen, touching_side
 from foley_perception.episodes.notes import Hands, Note, Stamped
 from foley_perception.episodes.outline import Outline, Span
@@ -83,7 +84,7 @@ def survey_episode(episode: Episode, *, merge_s: float, onsets: bool) -> Survey:
 
 
 def survey_outline(
-    outline: Outline, *, merge_s: float, onsets: bool, frames: FrameNames = USUAL_FRAMES
+    outline: Outline, *, merge_s: float, onsets: bool, frames: FrameNames | Frames = AS_ROBOT
 ) -> Survey:
     """The same of a bag's outline; contacts are not yet placed in the world.
 
@@ -144,7 +145,7 @@ def _survey(
     if not sound and not frames:
         wanted = f"{topics.MICROPHONE.name}, no {topics.CAMERA.name}"
         raise DatasetError(f"{episode.path}: no {wanted}{hints}; clips need sound or pictures")
-    told = []
+    told = [str(f) for f in episode.findings if f.rule == "pose_made" and f.severity == Severity.NOTE]
     if side:
         told.append(f"no ee_pose was recorded: the index finger of the {side} hand counts as the tool")
     if not sound:
@@ -164,7 +165,9 @@ def _survey(
     return Survey(sound, frames, calibrated, side, tuple(contacts), by_ear, windows, tuple(told))
 
 
-def _camera_somewhere(outline: Outline, probe: Episode, pictures: Note | None, frames: FrameNames) -> bool:
+def _camera_somewhere(
+    outline: Outline, probe: Episode, pictures: Note | None, frames: FrameNames | Frames
+) -> bool:
     """Whether the camera can be placed at one of some times, spread over the recording."""
     if probe.camera_placed or not isinstance(pictures, Stamped) or not pictures.usable.count:
         return probe.camera_placed
@@ -199,7 +202,7 @@ def _blocks(
     return (read(slice(at, min(at + size, stop))) for at in range(first, stop, size))
 
 
-def _extent(outline: Outline, side: str, frames: FrameNames) -> tuple[int, int] | None:
+def _extent(outline: Outline, side: str, frames: FrameNames | Frames) -> tuple[int, int] | None:
     """First and last time at which the pose of what touches is known in the world.
 
     Raises:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.latencies import Latencies
+from foley_common.robot_file import UNKNOWN_ROBOT, RobotFile
 from foley_common.topics import JOINT_STATES, MAIN_ARM, MAIN_CAMERA, MAIN_MICROPHONE
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.mimic import MimicJoints
@@ -72,6 +73,7 @@ class Episode:
     simulated: bool = False  # ground truth was recorded, be it outside of this stretch
     findings: tuple[Finding, ...] = ()  # the same and what is merely worth knowing
     latencies: Latencies = dataclasses.field(default_factory=Latencies)  # that were taken off
+    robot: RobotFile = UNKNOWN_ROBOT  # as the recording, or who reads it, says
 
     # ---- the main devices ------------------------------------------------------------------------------
     @property

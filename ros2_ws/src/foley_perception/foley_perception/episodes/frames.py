@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.robot_file import Frames
 from foley_common.topics import MAIN_ARM
 from foley_perception.contact_event import NOWHERE, Contact
 from foley_perception.episodes.tracks import EpisodeError, Times, ToolPlan
@@ -45,6 +46,19 @@ class FrameNames:
 
 
 USUAL_FRAMES = FrameNames()
+AS_ROBOT = Frames()
+
+
+def frame_names(asked: FrameNames | Frames, robot: Frames) -> FrameNames:
+    """What the frames are called: as asked for, where that says nothing as the robot's file does, else as usual."""
+    if isinstance(asked, FrameNames):
+        return asked
+    usual = USUAL_FRAMES
+    return FrameNames(
+        world=asked.fixed or robot.fixed or usual.world,
+        tool=asked.tool or robot.tool or usual.tool,
+        tip=asked.tip or robot.tip or usual.tip,
+    )
 
 
 class RecordedTransforms:

@@ -7,9 +7,11 @@ from collections.abc import Collection, Iterable, Mapping
 
 from foley_common import topic_map, topics
 from foley_common.latencies import Latencies
+from foley_common.robot_file import RobotFile
 from foley_common.topics import Topic, TopicError
 from foley_perception.episodes.tracks import EpisodeError
 from foley_perception.recording.bag import Bag
+from foley_perception.recording.heard_bag import HeardBag
 from foley_perception.recording.namespaces import empty_namespace
 from foley_perception.recording.session import recorded_map
 
@@ -25,6 +27,7 @@ class Naming:
     namespace: str = ""  # of topics that are not mapped; empty: any
     mapping: topic_map.TopicMap = dataclasses.field(default_factory=dict)  # see foley_common/topic_map.py
     latencies: Latencies | None = None  # None: as the recording's metadata say
+    robot: RobotFile | None = None  # in place of the one that the bag was recorded with
 
     @property
     def identity(self) -> str:
@@ -32,7 +35,7 @@ class Naming:
         entries = sorted(topic_map.entries(self.mapping))
         late = "" if self.latencies is None else f" {sorted(self.latencies.entries())}"
         named = f"{self.namespace.strip('/')} {entries}" if entries or self.namespace.strip("/") else ""
-        return named + late
+        return named + late + (f" {self.robot.content()}" if self.robot is not None else "")
 
 
 def resolve(
@@ -84,9 +87,10 @@ def overridden(bag: Bag, mapping: topic_map.TopicMap) -> list[str]:
 def missing_text(missing: Iterable[str], there: Iterable[str], bag: Bag) -> str:
     """That a bag has no messages on some of our topics, on which it has some, and the cure."""
     names = list(missing)
+    unheard = [f"; {why}" for why in bag.unheard.values()] if isinstance(bag, HeardBag) else []
     return (
         f"no messages on {', '.join(names)}; the bag has {listed(topic_map.named(names[0]), there, bag)}. "
-        f"Say which topic is meant: --map {names[0]}=TOPIC"
+        f"Say which topic is meant: --map {names[0]}=TOPIC{''.join(unheard)}"
     )
 
 

@@ -13,6 +13,7 @@ import yaml
 
 from foley_common import topics
 from foley_common.latencies import Latencies
+from foley_common.robot_file import Frames, RobotFile
 from foley_common.topics import MAIN_DEVICES, Topic
 from foley_perception.audit import motion as rules
 from foley_perception.audit.finding import Finding, Severity
@@ -23,11 +24,12 @@ from foley_perception.episodes.cameras import Placing, camera_track
 from foley_perception.episodes.decode import Decoder, Messages
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.frames import (
-    USUAL_FRAMES,
+    AS_ROBOT,
     FrameNames,
     RecordedTransforms,
     World,
     contacts_in_world,
+    frame_names,
 )
 from foley_perception.episodes.names import missing_text
 from foley_perception.episodes.notes import Contacts, Joints, Pictures, Plans, Stamped
@@ -54,9 +56,10 @@ def read_episode(
     namespace: str = "",
     require: Iterable[str] = (),
     camera_frame: str = "camera_optical",
-    frames: FrameNames = USUAL_FRAMES,
+    frames: FrameNames | Frames = AS_ROBOT,
     mapping: Mapping[str, str] | None = None,
     latencies: Latencies | None = None,
+    robot: RobotFile | None = None,
 ) -> Episode:
     """Read any bag: recorded here, by `ros2 bag record`, written by `rosbags`; unfinished ones as well.
 
@@ -67,14 +70,18 @@ def read_episode(
         namespace: of the topics, where a bag holds those of several robots.
         require: topics (without namespace) without which the episode is of no use.
         camera_frame: of the camera, where images and camera_info name no frame.
-        frames: which are world, tool and tip.
+        frames: which are world, tool and tip; where nothing is said of one, as the robot's file has it.
         mapping: topics that bear other names, by the registry's (foley_common/topic_map.py).
         latencies: by which stamps are moved back; None: those that the bag's metadata tell.
+        robot: in place of the file of the robot that the bag was recorded with.
 
     Raises:
         EpisodeError: not a bag, a required topic is missing, or a topic has a wrong type, rate or encoding.
     """
-    outline = Outline(Path(path), namespace=namespace, mapping=mapping, latencies=latencies, keep=True)
+    outline = Outline(
+        Path(path), namespace=namespace, mapping=mapping, latencies=latencies, robot=robot, keep=True
+    )
+    outline.make_poses(frame_names(frames, outline.robot.frames))
     there = {topic.name for topic in topics.TOPICS if outline.has(topic)}
     if missing := [name for name in require if name not in there]:
         raise EpisodeError(f"{path}: {missing_text(missing, outline.counts, outline.bag)}")
@@ -86,7 +93,7 @@ def episode_of(
     span: Span | None = None,
     *,
     camera_frame: str = "camera_optical",
-    frames: FrameNames = USUAL_FRAMES,
+    frames: FrameNames | Frames = AS_ROBOT,
 ) -> Episode:
     """The whole of a bag, or a stretch of it, which comes out as the same stretch of the whole would.
 
@@ -97,7 +104,10 @@ def episode_of(
     """
     if errors := outline.verdict.main_errors():
         raise EpisodeError("; ".join(errors))
+    frames = frame_names(frames, outline.robot.frames)
+    outline.make_poses(frames)
     read = _Reader(outline, span, frames)
+    read.tell(outline.pose_findings)
     read.problems += [*outline.left_out, *outline.verdict.problems()]
     detected, arms, cameras = read.contacts(topics.CONTACTS), read.arms(), read.cameras(camera_frame)
     microphones, keypoints = read.microphones(), read.keypoints()
@@ -126,6 +136,7 @@ def episode_of(
         simulated=outline.topic("contacts", topics.MAIN_ARM) is not None,
         findings=tuple(read.findings),
         latencies=outline.latencies,
+        robot=outline.robot,
     )
 
 

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from foley_common import topic_map, topics
+from foley_common.robot_file import RobotFile
 from foley_perception.recording.recording import TopicSpec
 
 
@@ -31,17 +32,25 @@ class RecorderConfig:
     topic_map: tuple[str, ...] = _field(
         (), "topics that bear other names: `name=topic`, such as `mic/audio=/robot/mic`"
     )
+    robot_file: str = _field(
+        "",
+        "file of the robot, kept in every bag's metadata; what it says of topics is for `topic_map` to say",
+    )
     flush_period_s: float = _field(1.0, "[s] everything older is on disk, whatever happens")
     queue_mb: float = _field(128.0, "[MiB] messages waiting for the disk; beyond it they are dropped")
     min_free_mb: float = _field(256.0, "[MiB] recording ends by itself when the disk has less")
     longest_recording_s: float = _field(3600.0, "[s] StartRecording is refused a longer max_duration")
     silent_after_s: float = _field(2.0, "[s] a required topic this long without a message is a warning")
+    hang_timeout_s: float = _field(
+        30.0,
+        "[s] while it records, the lifecycle manager waits so long before it kills a recorder that hangs",
+    )
     start_without_required: bool = _field(
         True, "false: StartRecording is refused while a required topic has no publisher"
     )
 
     def __post_init__(self) -> None:
-        for name in ("flush_period_s", "queue_mb", "longest_recording_s", "silent_after_s"):
+        for name in ("flush_period_s", "queue_mb", "longest_recording_s", "silent_after_s", "hang_timeout_s"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} is {value}, must be positive")
@@ -68,3 +77,7 @@ class RecorderConfig:
     def mapping(self) -> dict[str, str]:
         """The registry's names -> topics of other names."""
         return topic_map.parse(self.topic_map, "topic_map")
+
+    def read_robot(self) -> RobotFile | None:
+        """The robot's file, where one is named. Raises RobotFileError where it is refused."""
+        return RobotFile.read(self.robot_file) if self.robot_file else None

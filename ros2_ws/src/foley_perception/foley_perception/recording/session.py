@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from foley_common import topic_map
-from foley_common.latencies import Latencies, LatencyError
+from foley_common.latencies import Latencies
 from foley_common.robot_file import RobotFile, RobotFileError
 from foley_common.topics import TopicError
 from foley_perception import __version__
@@ -53,10 +53,12 @@ def session_metadata(
     tags: Sequence[str] = (),
     extra_yaml: str = "",
     topics: topic_map.TopicMap | None = None,
+    robot: str = "",
 ) -> dict[str, str]:
     """Metadata as strings, values that are not strings as YAML.
 
-    ``topics`` says which foreign topics were recorded for ours, so that they are found when the bag is read.
+    ``topics`` says which foreign topics were recorded for ours, so that they are found when the bag is read; ``robot``
+    is the text of the robot's file, for which ``extra_yaml`` may give another one (`robot_file: {frames: ...}`).
 
     ``extra_yaml`` is a mapping of the user's; keys that mean something to a dataset are ``scene_id``,
     ``split``, ``domain`` and ``objects`` (a list of mappings with ``id``, ``material``, ...).
@@ -76,7 +78,12 @@ def session_metadata(
     }
     if topics:
         own[TOPICS_KEY] = dict(topics)
-    for key, value in parse_extra(extra_yaml).items():
+    extra = parse_extra(extra_yaml)
+    if ROBOT_KEY in extra:
+        robot = _robot_text(extra.pop(ROBOT_KEY))
+    if robot:
+        own[ROBOT_KEY] = robot
+    for key, value in extra.items():
         if (key in own and key != "origin") or key == TOPICS_KEY:
             raise BagError(f"metadata_yaml: `{key}` is set by the recorder; choose another key")
         own[key] = value
@@ -104,6 +111,7 @@ def dump_value(value: Any) -> str:
 def load_session(stored: Mapping[str, str]) -> dict[str, Any]:
     """The values behind the strings; what is no YAML stays a string."""
     texts = {"session_id", "recorded_by", "notes", "origin", "scene_id", "split", "domain", "foley_version"}
+    texts.add(ROBOT_KEY)
     loaded: dict[str, Any] = {}
     for key, text in stored.items():
         if key in texts or not isinstance(text, str):
@@ -127,16 +135,32 @@ def recorded_map(session: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]
         return {}, [f"{error}; its topics were looked for by name (--map says which they are)"]
 
 
-def recorded_latencies(session: Mapping[str, Any]) -> tuple[Latencies, list[str]]:
-    """By how much stamps are late, as the robot's file in a bag's metadata says, and what is wrong with that."""
+def recorded_robot(session: Mapping[str, Any]) -> tuple[RobotFile | None, list[str]]:
+    """The robot's file that a bag was recorded with, and what is wrong with it."""
     stored = session.get(ROBOT_KEY)
     if stored is None:
-        return Latencies(), []
+        return None, []
     text = stored if isinstance(stored, str) else yaml.safe_dump(stored)
     try:
-        robot = RobotFile.parse(text, f"metadata: {ROBOT_KEY}")
-        return Latencies({key: latency.seconds for key, latency in robot.latencies.items()}), []
-    except (RobotFileError, LatencyError) as error:
-        return Latencies(), [
-            f"{error}; its latencies are not taken off (--robot FILE names a file to be used)"
-        ]
+        return RobotFile.parse(text, f"metadata: {ROBOT_KEY}"), []
+    except RobotFileError as error:
+        return None, [f"{error}; it is not used (--robot FILE names a file to be used)"]
+
+
+def latencies_of(robot: RobotFile | None) -> Latencies:
+    """By how much stamps are late, as a robot's file says."""
+    return Latencies({key: late.seconds for key, late in robot.latencies.items()} if robot else {})
+
+
+def recorded_latencies(session: Mapping[str, Any]) -> tuple[Latencies, list[str]]:
+    """The same of the robot's file in a bag's metadata, and what is wrong with that."""
+    robot, told = recorded_robot(session)
+    return latencies_of(robot), told
+
+
+def _robot_text(value: Any) -> str:
+    try:
+        text = value if isinstance(value, str) else dump_value(value)
+        return RobotFile.parse(text, ROBOT_KEY).kept
+    except RobotFileError as error:
+        raise BagError(f"metadata_yaml: {error}") from error

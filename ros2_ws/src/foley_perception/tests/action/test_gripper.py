@@ -34,6 +34,9 @@ def test_right_hand_follows_the_gripper_and_left_is_absent(name: str) -> None:
     np.testing.assert_allclose((middle - thumb)[:, 1], [0.0, 0.02, 0.04, 0.06, 0.08], atol=1e-9)
 
 
+HANDS = Path(__file__).resolve().parents[2] / "config/hands"
+
+
 def test_fingers_run_from_knuckle_to_pad_in_order() -> None:
     keypoints = GripperHand.from_yaml("parallel_gripper").keypoints(SE3.identity(1), 0.05)[0, 1]
     np.testing.assert_allclose(keypoints[0], [0, 0, -0.14])
@@ -131,3 +134,13 @@ def test_missing_file_lists_what_ships(tmp_path: Path) -> None:
     broken.write_text("name: [")
     with pytest.raises(HandError, match=r"hand\.yaml"):
         GripperHand.from_yaml(broken)
+
+
+def test_another_joint_may_tell_the_width(tmp_path: Path) -> None:
+    own, other = GripperHand.from_yaml("robotiq_2f85"), GripperHand.from_yaml("robotiq_2f85@finger_joint_2")
+    assert other.width_joint == "finger_joint_2" != own.width_joint
+    assert (other.name, other.width_scale) == (own.name, own.width_scale)
+    folder = tmp_path / "a@b"
+    folder.mkdir()
+    (folder / "hand.yaml").write_text((HANDS / "panda.yaml").read_text())
+    assert GripperHand.from_yaml(folder / "hand.yaml").width_joint  # an @ in a path is part of it

@@ -46,6 +46,25 @@ def test_check_says_what_is_wrong(
     assert "foley bag: error:" in capsys.readouterr().err
 
 
+def test_check_judges_stamps_as_they_are_read(
+    make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def late(arrival: int, topic: str, kind: str, message: Any) -> list[Any]:
+        """Sound is stamped 120 ms after its first sample, before which none of it can arrive."""
+        if topic == "mic/audio":
+            stamp = message.header.stamp
+            more, stamp.nanosec = divmod(stamp.nanosec + 120_000_000, 10**9)
+            stamp.sec += more
+        return [(arrival, topic, kind, message)]
+
+    recorded = make_bag("late", edit=late)
+    assert call(bag, "check", recorded, "--out", tmp_path) == 1
+    assert "stamps are at least 120.0 ms late" in capsys.readouterr().out
+    robot = tmp_path / "robot.yaml"
+    robot.write_text("latencies: {microphone: {seconds: 0.12}}\n")
+    assert call(bag, "check", recorded, "--robot", robot, "--out", tmp_path) == 0, capsys.readouterr().out
+
+
 def test_recover(make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     broken = make_bag()
     file = broken / "bag.mcap"
@@ -141,7 +160,12 @@ def test_foreign_topics(make_bag: MakeBag, tmp_path: Path, capsys: pytest.Captur
         return str(json.loads((tmp_path / out / "manifest.json").read_text())["fingerprint"])
 
     mapped = build(foreign, "foreign_set", "--map", "mic/audio=/robot/mic", "--map", "camera=/wrist/image")
-    assert mapped == build(ours, "our_set")
+    assert mapped == build(ours, "our_set") == build(foreign, "by_file", "--robot", robot)
+    assert call(bag, "check", foreign, "--robot", robot, "--map-file", robot) == 2
+    assert "--map-file and --robot exclude each other" in capsys.readouterr().err
+    robot.write_text("topics: {mic/audio: /robot/mic}\nframes: {tol: tool0}\n")
+    assert call(bag, "info", foreign, "--robot", robot) == 2
+    assert "robot.yaml:2: `frames.tol` is not known; is tool" in capsys.readouterr().err
     assert call(dataset, "build", foreign, "--out", tmp_path / "x", "--map", "mic/audoi=/robot/mic") == 2
     assert "is `mic/audio`" in capsys.readouterr().err
     assert call(bag, "info", foreign, "--map-file", tmp_path / "none.yaml") == 2

@@ -12,6 +12,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseStamped, WrenchStamped
 from numpy.typing import NDArray
+from rclpy.parameter import Parameter
 from tf2_msgs.msg import TFMessage
 
 from foley_msgs.msg import AudioChunk, ContactEvent
@@ -45,8 +46,9 @@ class Robot:
         self.sample_rate = RATE
         self.stream = "mic_1"
         self.plugged = True
-        self.pose_is_known = True
+        self.pose_is_known, self.scale = True, 1.0
         self.rest = REST  # of the tip
+        self.late_s = dict.fromkeys(("microphone", "arm", "wrench"), 0.0)  # of stamps
         self._rng = np.random.default_rng(0)
         self._samples = self._stream_start = self._poses = 0
         self._clicks: list[float] = []
@@ -82,10 +84,10 @@ class Robot:
             self._samples += CHUNK
         while self._poses / 250 < self.now():
             t = self._poses / 250
-            stamp = self.start_ns + round(t * S)
+            stamp, felt = (self.start_ns + round((t + self.late_s[d]) * S) for d in ("arm", "wrench"))
             position = self._tip(t) + TIP if self.pose_is_known else np.full(3, np.nan)
-            self.pose.publish(convert.pose_stamped(position, DOWN, stamp, "world"))
-            force = WrenchStamped(header=convert.header(stamp, "tool"))
+            self.pose.publish(convert.pose_stamped(self.scale * position, DOWN, stamp, "world"))
+            force = WrenchStamped(header=convert.header(felt, "tool"))
             force.wrench.force.z = 1.5 * any(0 <= t - at < 0.05 for at in self._taps)
             self.wrench.publish(force)
             self._poses += 1
@@ -107,7 +109,7 @@ class Robot:
             )
         return convert.array_to_audio(
             sound,
-            time_ns=self.start_ns + self._samples * S // RATE,
+            time_ns=self.start_ns + self._samples * S // RATE + round(self.late_s["microphone"] * S),
             frame_id="microphone",
             stream_id=self.stream,
             first_sample=self._samples - self._stream_start,
@@ -117,9 +119,11 @@ class Robot:
 
 
 class Rig:
-    def __init__(self, context: Any) -> None:
+    def __init__(self, context: Any, late_s: dict[str, float] | None = None) -> None:
+        late = [f"{device}={seconds}" for device, seconds in (late_s or {}).items()]
+        given = [Parameter("latencies", Parameter.Type.STRING_ARRAY, late)]
         self.context = context
-        self.node = context.add(ContactDetectorNode())
+        self.node = context.add(ContactDetectorNode(parameter_overrides=given))
         observer = context.create_node("robot")
         self.contacts: list[ContactEvent] = []
         self.status: list[DiagnosticStatus] = []
@@ -127,6 +131,7 @@ class Rig:
         observer.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosed, 10)
         context.transition("/contact_detector", "configure", "activate")
         self.robot = Robot(observer)
+        self.robot.late_s |= late_s or {}
         context.spin_until(self.robot.matched, 20, "subscriptions of the detector")
 
     def _diagnosed(self, message: DiagnosticArray) -> None:
@@ -181,6 +186,16 @@ def test_hears_a_tap_and_ignores_a_sound_at_rest(rig: Rig) -> None:
     rig.until_told("ok", DiagnosticStatus.OK)
 
 
+def test_devices_that_are_late_by_what_is_known_tell_the_same_contact(ros_context: Any) -> None:
+    rig = Rig(ros_context, {"microphone": 0.25, "arm": 0.12, "wrench": 0.02})
+    rig.until(lambda: rig.robot.now() > 0.7, what="a background to be heard")
+    contact = rig.contact_of(rig.robot.tap())  # within 10 ms of the truth
+    np.testing.assert_allclose(convert.point_to_array(contact.position), [REST[0], REST[1], 0.0], atol=3e-3)
+    audio_wrench_motion = ContactEvent.GATE_AUDIO | ContactEvent.GATE_WRENCH | ContactEvent.GATE_MOTION
+    assert contact.gates_used == contact.gates_passed == audio_wrench_motion
+    rig.node._release()
+
+
 def test_microphone_unplugged_and_back(rig: Rig) -> None:
     rig.robot.plugged = False
     rig.until_told("is the microphone unplugged?", DiagnosticStatus.ERROR)
@@ -190,9 +205,9 @@ def test_microphone_unplugged_and_back(rig: Rig) -> None:
     assert rig.node._listener.restarts == 1
 
 
-def test_wrong_sample_rate_is_named_and_recovers(rig: Rig) -> None:
-    rig.robot.sample_rate = 44_100
-    rig.until_told("44100 Hz, 48000 Hz is configured", DiagnosticStatus.ERROR)
+def test_sample_rate_that_is_too_low_is_named_and_recovers(rig: Rig) -> None:
+    rig.robot.sample_rate = 2_000
+    rig.until_told("sample_rate is 2000 Hz, contacts need at least 4000 Hz", DiagnosticStatus.ERROR)
     rig.robot.sample_rate = RATE
     rig.until_told("ok", DiagnosticStatus.OK)
     rig.contact_of(rig.robot.tap())
@@ -207,6 +222,15 @@ def test_nan_poses_are_named_and_recover(rig: Rig) -> None:
     rig.until_told("ok", DiagnosticStatus.OK)
     rig.contact_of(rig.robot.tap())
     assert len(rig.contacts) == 1
+
+
+def test_poses_in_millimetres_are_an_error_and_make_no_contacts(rig: Rig) -> None:
+    rig.robot.scale = 1000.0
+    heard = rig.node._detector.counts.no_motion_data
+    rig.robot.tap()
+    rig.until_told("ee_pose: the tool went", DiagnosticStatus.ERROR)
+    rig.until(lambda: rig.node._detector.counts.no_motion_data > heard, what="the sound to be left undecided")
+    assert not rig.contacts
 
 
 def test_a_malformed_chunk_is_named(rig: Rig) -> None:

@@ -104,7 +104,11 @@ def draw_recording(
         if scene in scenes.values() and before["fingerprint"] == _fingerprint(bag, scene, config, naming):
             return before | {"rendered_now": False}
     episode = read_episode(
-        bag, namespace=naming.namespace, mapping=naming.mapping, latencies=naming.latencies
+        bag,
+        namespace=naming.namespace,
+        mapping=naming.mapping,
+        latencies=naming.latencies,
+        robot=naming.robot,
     )
     if episode.scene_id not in scenes:
         raise ScanError(

@@ -81,6 +81,7 @@ def read_sounds(
         namespace=naming.namespace,
         mapping=naming.mapping,
         latencies=naming.latencies,
+        robot=naming.robot,
         require=(MICROPHONE.name,),
     )
     if episode.audio is None or episode.frames is None:

@@ -90,7 +90,12 @@ def _key(bag: Path, encoder: VisionEncoder, naming: Naming) -> str:
 def _compute(bag: Path, encoder: VisionEncoder, naming: Naming) -> dict[str, NDArray[Any]]:
     needed = (MICROPHONE.name, EE_POSE.name)
     episode = read_episode(
-        bag, namespace=naming.namespace, mapping=naming.mapping, latencies=naming.latencies, require=needed
+        bag,
+        namespace=naming.namespace,
+        mapping=naming.mapping,
+        latencies=naming.latencies,
+        robot=naming.robot,
+        require=needed,
     )
     frames, audio = episode.frames, episode.audio
     contacts = episode.truth or episode.detected

@@ -102,7 +102,11 @@ def open_scene_context(
     known, focus = scene_facts(scene)
     naming = naming or Naming()
     episode = read_episode(
-        bag, namespace=naming.namespace, mapping=naming.mapping, latencies=naming.latencies
+        bag,
+        namespace=naming.namespace,
+        mapping=naming.mapping,
+        latencies=naming.latencies,
+        robot=naming.robot,
     )
     if episode.scene_id != known:
         raise MotionError(f"{bag} was recorded in scene `{episode.scene_id}`, {scene} is `{known}`")
