@@ -32,7 +32,7 @@ def keep_open(
             with make() as opened:
                 use(opened)
             if not stop.is_set():
-                raise CaptureError("it ended by itself; was it unplugged, or its sound server ended?")
+                raise CaptureError("it ended by itself; plug it in again, or see that its sound server runs")
         except CaptureError as error:
             tell(str(error))
             stop.wait(retry_s)

@@ -86,7 +86,7 @@ def test_sound_is_heard_when_it_was_to_be_and_a_lost_device_comes_back(
     gone = ros_context.spin_until(
         lambda: status["/microphone"].level == DiagnosticStatus.ERROR and status["/microphone"], 20.0, "told"
     )
-    assert "`room_microphone`" in gone.message and "plugged in" in gone.message
+    assert "`room_microphone`" in gone.message and "plug" in gone.message
     chunks.clear()
     server.plug()
     ros_context.spin_until(lambda: [c for c in chunks if c.stream_id != before], 30.0, "heard again")
