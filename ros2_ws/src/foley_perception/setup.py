@@ -37,7 +37,7 @@ setup(
         "pyarrow",
         "opencv-python-headless",
     ],
-    extras_require={"kinematics": ["pin"]},
+    extras_require={"kinematics": ["pin"], "microphone": ["sounddevice"]},
     zip_safe=False,
     maintainer="Foley maintainers",
     maintainer_email="maintainers@foley-ros.org",
@@ -50,6 +50,8 @@ setup(
             "hand_mapper = foley_perception.nodes.hand_mapper:main",
             "scene_reconstructor = foley_perception.nodes.scene_reconstructor:main",
             "hand_tracker = foley_perception.nodes.hand_tracker:main",
+            "microphone = foley_perception.nodes.microphone:main",
+            "speaker = foley_perception.nodes.speaker:main",
         ],
         "foley.commands": [
             "record = foley_perception.commands.record",

@@ -49,7 +49,6 @@ setup(
         "starlette",
         "uvicorn",
     ],
-    extras_require={"microphone": ["sounddevice"]},
     zip_safe=False,
     maintainer="Foley maintainers",
     maintainer_email="maintainers@foley-ros.org",

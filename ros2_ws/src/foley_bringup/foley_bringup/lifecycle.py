@@ -6,7 +6,8 @@ anticipates it. Requests and answers may get lost (a service of a killed process
 while), so a node that goes on beating in its old state is asked again.
 
 Nodes are configured side by side as they appear, since each has its own process, and activated strictly in order.
-After start-up each node is taken back to its target by itself.
+After start-up each node is taken back to its target by itself. What somebody else brought down is left so, until
+~/startup, an activation by hand, or a new process.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ RESEND_AFTER_S = 1.5
 UNHEARD_BEFORE_KILL = 5
 """So many requests in a row that were not received mean a process that cannot hear: shared memory that a killed one
 held may leave its successor without a port."""
+HELD_AFTER_BEATS = 2
+"""So many beats in a row below the state that it was brought to: one may have been on its way before an answer."""
+HELD = "not by the lifecycle manager: left so until ~/startup or somebody activates it"
 # Nodes tell the reason of a refusal in their diagnostics, once a second.
 REASON_WAIT_S = 2.0
 
@@ -61,7 +65,9 @@ class ManagerConfig:
     exit_on_failure: bool = dataclasses.field(
         default=True, metadata={"doc": "end with exit code 3 when start-up fails"}
     )
-
+    force: bool = dataclasses.field(
+        default=False, metadata={"doc": "start although another manager of this name is at work"}
+    )
     ready_file: str = dataclasses.field(
         default="", metadata={"doc": "file that exists while the system is up, for scripts; empty: none"}
     )
@@ -124,6 +130,10 @@ class Tracked:
     returns: int = 0  # how often it came back from the dead
     killed: bool = False
     unheard: int = 0  # requests in a row that it did not receive
+    sequence: int = 0  # of the last heartbeat; a new process counts anew
+    lower: int = 0  # beats in a row below its state, which nobody of ours asked for
+    held: bool = False  # somebody else brought it down: left alone
+    patience_s: float = 0.0  # that it asks for before it is killed
 
     @property
     def alive(self) -> bool:
@@ -132,6 +142,7 @@ class Tracked:
 
 _UP = {UNCONFIGURED: "configure", INACTIVE: "activate"}
 _DOWN = {ACTIVE: "deactivate", INACTIVE: "cleanup"}
+_RANK = {FINALIZED: 0, UNCONFIGURED: 1, INACTIVE: 2, ACTIVE: 3}
 AFTER = {"configure": INACTIVE, "activate": ACTIVE, "deactivate": INACTIVE, "cleanup": UNCONFIGURED}
 
 
@@ -144,15 +155,23 @@ class LifecycleCore:
         self.stage = Stage.IDLE
         self.failure = ""
         self._since = 0.0
+        self._was_running = False  # before ~/startup
 
     # ---- what is seen ----------------------------------------------------------------------------------
-    def heartbeat(self, name: str, state: str, now: float) -> None:
+    def heartbeat(self, name: str, state: str, now: float, sequence: int = 0) -> None:
+        """A node's heart beats. ``sequence`` counts its process's beats from 1; 0 is unknown."""
         node = self.nodes[name]
+        anew = 0 < sequence <= node.sequence if sequence else (node.state, state) == (ACTIVE, UNCONFIGURED)
+        node.sequence = sequence
+        if anew:
+            node.lower, node.held = 0, False
         if state not in STEADY:
             node.lost_at = None  # in the middle of a transition: alive, and more is told when it is over
             return
+        if not anew and self._is_brought_down(node, state):
+            return
         silent = node.lost_at is not None and not node.pending  # a long transition is silent as well
-        if silent or (node.state == ACTIVE and state == UNCONFIGURED and self.stage is Stage.RUNNING):
+        if silent or (anew and self.stage is Stage.RUNNING):
             node.returns += 1
             node.refusals, node.retry_at = 0, 0.0
         if node.pending and state == node.pending_from and now - node.pending_since > RESEND_AFTER_S:
@@ -165,6 +184,20 @@ class LifecycleCore:
         node.state, node.lost_at, node.killed = state, None, False
         if state in (INACTIVE, ACTIVE):
             node.reason = ""
+
+    def _is_brought_down(self, node: Tracked, state: str) -> bool:
+        """Whether a beat below the node's state is to be waited out; the second in a row holds the node there."""
+        if state == ACTIVE:
+            node.held = False
+        running = self.stage is Stage.RUNNING
+        down = running and node.alive and not node.pending and _RANK[state] < _RANK.get(node.state, 0)
+        node.lower = node.lower + 1 if down else 0
+        node.held |= node.lower >= HELD_AFTER_BEATS
+        return 0 < node.lower < HELD_AFTER_BEATS
+
+    def asks_patience(self, name: str, seconds: float) -> None:
+        """The node's diagnostics say how long it is to be waited for, should it hang now."""
+        self.nodes[name].patience_s = seconds
 
     def lost(self, name: str, now: float) -> None:
         """No heartbeat within the lease: the process is dead or hangs, or a transition takes long."""
@@ -191,10 +224,15 @@ class LifecycleCore:
 
     # ---- what is wanted --------------------------------------------------------------------------------
     def startup(self, now: float) -> None:
-        if self.stage not in (Stage.STARTING, Stage.RUNNING):
-            self.stage, self._since, self.failure = Stage.STARTING, now, ""
-            for node in self.nodes.values():
-                node.refusals, node.retry_at = 0, 0.0
+        """Take every node up, also those that somebody else brought down."""
+        holding = any(node.held for node in self.nodes.values())
+        if self.stage is Stage.STARTING or (self.stage is Stage.RUNNING and not holding):
+            return
+        self._was_running = self.stage is Stage.RUNNING
+        self.stage, self._since, self.failure = Stage.STARTING, now, ""
+        for node in self.nodes.values():
+            node.refusals, node.retry_at = 0, 0.0
+            node.lower, node.held = 0, False
 
     def shutdown(self, now: float) -> None:
         if self.stage not in (Stage.STOPPING, Stage.STOPPED):
@@ -234,6 +272,8 @@ class LifecycleCore:
         if node.unheard >= UNHEARD_BEFORE_KILL and not node.pending:
             node.unheard = 0
             return [Kill(node.name)]
+        if node.held or node.lower:
+            return []
         wanted = _UP.get(node.state, "")
         return [] if wanted == "activate" and not may_activate else self._change(node, wanted, now)
 
@@ -248,7 +288,7 @@ class LifecycleCore:
         # A node that is being configured beats from a thread of its own, which imports and loading may delay.
         configuring = node.pending == "configure"
         patience = self.config.configure_hang_timeout_s if configuring else self.config.hang_timeout_s
-        if not patience or node.killed or now - node.lost_at < patience:
+        if not patience or node.killed or now - node.lost_at < max(patience, node.patience_s):
             return []
         node.pending = ""
         node.killed = True
@@ -256,7 +296,7 @@ class LifecycleCore:
 
     def _judge_startup(self, all_active: bool, now: float) -> None:
         if all_active:
-            self.stage = Stage.RUNNING
+            self.stage, self.failure = Stage.RUNNING, ""
             return
         for node in self.nodes.values():
             if node.refusals >= self.config.startup_attempts:
@@ -272,7 +312,8 @@ class LifecycleCore:
                 self.failure = f"{node.name}: is finalized; start its process again"
             else:
                 continue
-            self.stage = Stage.FAILED
+            # What ran before goes on, and what cannot be taken up is tried again.
+            self.stage = Stage.RUNNING if self._was_running else Stage.FAILED
             return
 
     # ---- what to tell ----------------------------------------------------------------------------------
@@ -285,6 +326,7 @@ class LifecycleCore:
             if node.lost_at is not None and not node.pending
             else (node.state + (f", {node.pending} under way" if node.pending else ""))
             + (f" ({node.reason})" if node.reason else "")
+            + (f" ({HELD})" if node.held else "")
             for node in self.nodes.values()
         }
 

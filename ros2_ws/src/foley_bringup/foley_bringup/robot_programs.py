@@ -10,7 +10,7 @@ import yaml
 
 from foley_common import topic_map
 from foley_common.robot_file import CameraUse, RobotFile, Sound
-from foley_common.topics import MAIN_CAMERA, MAIN_MICROPHONE, MICROPHONE, topic
+from foley_common.topics import MAIN_CAMERA, MAIN_MICROPHONE
 
 RECORDER = "recorder"
 
@@ -36,19 +36,21 @@ def parameters(robot: RobotFile, name: str, taken: Collection[str]) -> dict[str,
     if name == RECORDER:  # it records what comes, as it comes
         found: dict[str, Any] = {"topic_map": topic_map.entries(robot.topic_map)} if robot.topic_map else {}
         return found | ({"robot_file": str(robot.path.resolve())} if robot.path is not None else {})
-    sound = robot.sound.get(name, Sound())
-    if not sound.device:
-        sound = robot.sound.get(MAIN_MICROPHONE, Sound())
+    own, main = robot.sound.get(name, Sound()), robot.sound.get(MAIN_MICROPHONE, Sound())
+    if own.device:  # it opens the device
+        heard: dict[str, Any] = {"device": own.device, "role": name, "sample_rate": own.sample_rate or ""}
+    elif {"sample_rate", "channel"} <= set(taken):  # it listens to the main microphone
+        heard = {"sample_rate": main.sample_rate or "", "channel": main.channel or ""}
+    else:
+        heard = {}
     described = bool(robot.hand or robot.gripper_joint)
-    values = {
+    values: dict[str, Any] = {
         "fixed_frame": robot.frames.fixed,
         "tool_frame": robot.frames.tool,
         "tip_frame": robot.frames.tip,
         "hand": robot.hand_reference if described else "",
         "camera_transport": robot.cameras.get(MAIN_CAMERA, CameraUse()).transport,
-        "sample_rate": sound.sample_rate or "",
-        "channel": sound.channel or "",
-        "device": sound.device,
+        **heard,
     }
     found = {key: value for key, value in values.items() if key in taken and value != ""}
     if robot.latencies:  # this and the next every node's base has
@@ -65,12 +67,7 @@ def remappings(robot: RobotFile, name: str) -> dict[str, str]:
     """Our topics -> the robot's, for a node. The recorder maps them itself, to keep them with what it records."""
     if name == RECORDER:
         return {}
-    names = topic_map.implied(robot.topic_map) | dict(robot.topic_map)
-    if name != MAIN_MICROPHONE and robot.sound.get(name, Sound()).device:
-        # The executable publishes the main microphone's topic; of another one it is this.
-        own = topic(name).name
-        names[MICROPHONE.name] = names.get(own, own)
-    return names
+    return topic_map.implied(robot.topic_map) | dict(robot.topic_map)
 
 
 def opened_devices(robot: RobotFile) -> tuple[str, ...]:

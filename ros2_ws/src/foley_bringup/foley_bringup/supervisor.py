@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
 import os
 import selectors
 import shutil
@@ -17,9 +16,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-
-import psutil
 
 LineSink = Callable[[str, str], None]
 
@@ -242,36 +238,3 @@ def _signal_group(group: int, number: int) -> None:
 
 def _how_it_ended(code: int) -> str:
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
-
-
-def node_processes(name: str, namespace: str = "/", before: float = math.inf) -> list[int]:
-    """Processes of this user that were started as the node ``name`` in this one's ROS domain.
-
-    Args:
-        before: only those that began before this time [s since 1970].
-    """
-    found = []
-    domain = os.environ.get("ROS_DOMAIN_ID") or "0"
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            arguments = process.cmdline()
-            if f"__node:={name}" not in arguments or process.create_time() >= before:
-                continue
-            spaces = [a.removeprefix("__ns:=") for a in arguments if a.startswith("__ns:=")]
-            its_domain = process.environ().get("ROS_DOMAIN_ID") or "0"
-            if (
-                process.uids().real == os.getuid()
-                and (spaces or ["/"])[-1] == namespace
-                and its_domain == domain
-            ):
-                found.append(process.pid)
-    return found
-
-
-def is_node_process(pid: int, name: str) -> bool:
-    """Whether a process of this machine was started as the node ``name``."""
-    try:
-        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False
-    return f"__node:={name}".encode() in arguments

@@ -23,6 +23,7 @@ from foley_bringup.robot_programs import parameters as robot_parameters
 from foley_common.robot_file import RobotFile, RobotFileError
 
 MANAGER = "lifecycle_manager"
+STARTUP_FAILED = 3  # exit code of the manager, and of `foley up`
 WHEN = ("always", "sim", "asked")
 
 
@@ -281,7 +282,8 @@ def _openers(robot: RobotFile | None, nodes: Sequence[NodeSpec]) -> list[str]:
     if absent := [name for name in names if name not in known]:
         raise SystemFileError(
             f"{robot.path if robot else ''}: `sound.{absent[0]}.device` is to be opened here, and the system has no "
-            f"node named {absent[0]}; add one to system.yaml, or leave `device` out where a driver publishes it"
+            f"node named {absent[0]}; add one that runs the executable `microphone` to system.yaml, or leave `device` "
+            "out where a driver publishes it"
         )
     return list(names)
 

@@ -7,7 +7,9 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from foley_bringup.system import plan
+from foley_bringup import only_system
+from foley_bringup.system import MANAGER, STARTUP_FAILED, plan
+from foley_common import processes
 
 ARGUMENTS = {
     "config": ("", "System file: which nodes, in which order. Empty: the installed system.yaml."),
@@ -19,11 +21,20 @@ ARGUMENTS = {
     "checkpoint": ("", "Model folder. Empty: the one that ships."),
     "robot": ("", "The robot's file: its topics, frames, hand, microphones and namespace."),
     "namespace": ("", "Put all nodes and topics under this name. Empty: that of the robot's file."),
-}
+    "force": ("false", "Start although a system of this namespace runs already in this ROS domain (true or false)."),
+}  # fmt: skip
+CLAIMS = []  # held for as long as this launch runs
+
+
+def end_if_startup_failed(event, context):
+    """What failed cannot be mended by starting it again; everything else is started again when it ends."""
+    if event.returncode == STARTUP_FAILED:
+        raise RuntimeError("start-up failed; lifecycle_manager has told the reason (`start-up failed: ...`)")
 
 
 def start_nodes(context):
     value = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    force = value["force"].lower() in ("true", "1")
     programs = plan(
         system_file=value["config"],
         sim=value["sim"].lower() in ("true", "1"),
@@ -34,7 +45,13 @@ def start_nodes(context):
         scene_seed=int(value["scene_seed"]) if value["scene_seed"] else None,
         robot=value["robot"],
         run_folder=tempfile.mkdtemp(prefix="foley_run_"),
+        overrides=only_system.overrides(force),
     )
+    if not force:
+        pushed = context.launch_configurations.get("ros_namespace", "")
+        own = value["namespace"] or programs[0].namespace
+        space = own if own.startswith("/") else f"{pushed}/{own}"
+        CLAIMS.append(only_system.claim(space, [program.name for program in programs]))
     return [
         Node(
             package=program.package,
@@ -44,9 +61,12 @@ def start_nodes(context):
             remappings=list(program.remappings.items()),
             parameters=[str(file) for file in program.parameter_files]
             + ([dict(program.parameters)] if program.parameters else []),
+            additional_env=processes.ends_with_this(),
             output="screen",
             respawn=True,
-            respawn_delay=0.1,
+            # Longer where launch may have to end, so that this one is not started again meanwhile.
+            respawn_delay=1.0 if program.name == MANAGER else 0.1,
+            on_exit=end_if_startup_failed if program.name == MANAGER else None,
         )
         for program in programs
     ]

@@ -6,11 +6,13 @@ import importlib.util
 import sys
 import types
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
+from foley_bringup.only_system import OtherSystemError
 from foley_bringup.system import plan
+from foley_common import processes
 
 LAUNCH_FILE = Path(__file__).resolve().parents[1] / "launch" / "foley.launch.py"
 
@@ -24,6 +26,8 @@ class Recorded:
 
 class Context(dict):  # type: ignore[type-arg]
     """Values of the launch arguments."""
+
+    launch_configurations: ClassVar[dict[str, str]] = {}
 
 
 class LaunchConfiguration:
@@ -62,7 +66,9 @@ def load() -> Any:
 
 
 def values(launch_file: Any, **given: str) -> Context:
-    return Context({name: default for name, (default, _) in launch_file.ARGUMENTS.items()} | given)
+    """Of a launch beside which others may run."""
+    defaults = {name: default for name, (default, _) in launch_file.ARGUMENTS.items()}
+    return Context(defaults | {"force": "true"} | given)
 
 
 def test_every_argument_is_declared_with_a_description(launch_file: Any) -> None:
@@ -78,6 +84,7 @@ def test_every_argument_is_declared_with_a_description(launch_file: Any) -> None
         "checkpoint",
         "robot",
         "namespace",
+        "force",
     }
     assert all(
         len(kwargs["description"]) > 20 and isinstance(kwargs["default_value"], str)
@@ -88,7 +95,8 @@ def test_every_argument_is_declared_with_a_description(launch_file: Any) -> None
 def test_it_starts_what_foley_up_starts(launch_file: Any, dummy_system: Any) -> None:
     config = str(dummy_system.system_file)
     nodes = launch_file.start_nodes(values(launch_file, config=config, without="third", namespace="robot"))
-    programs = plan(system_file=config, without=["third"])
+    forced = [("lifecycle_manager", "force", True)]
+    programs = plan(system_file=config, without=["third"], overrides=forced)
     assert len(nodes) == len(programs) == 3
     for node, program in zip(nodes, programs, strict=True):
         assert (node.kwargs["package"], node.kwargs["executable"]) == (program.package, program.executable)
@@ -98,6 +106,28 @@ def test_it_starts_what_foley_up_starts(launch_file: Any, dummy_system: Any) -> 
         assert files == [str(f) for f in program.parameter_files]
         assert overrides == ([dict(program.parameters)] if program.parameters else [])
         assert node.kwargs["respawn"] is True and node.kwargs["output"] == "screen"
+        assert processes.PARENT in node.kwargs["additional_env"], "so that it ends with the launch"
+
+
+def test_a_start_up_that_failed_ends_the_launch(launch_file: Any, dummy_system: Any) -> None:
+    nodes = launch_file.start_nodes(values(launch_file, config=str(dummy_system.system_file)))
+    *others, manager = nodes
+    assert [node.kwargs["on_exit"] for node in others] == [None] * 3
+    ended = types.SimpleNamespace(returncode=-9)
+    assert manager.kwargs["on_exit"](ended, None) is None, "one that was killed is started again"
+    ended.returncode = 3
+    with pytest.raises(RuntimeError, match="start-up failed"):
+        manager.kwargs["on_exit"](ended, None)
+
+
+def test_a_second_launch_beside_the_first_is_refused(
+    launch_file: Any, dummy_system: Any, ros_domain: int
+) -> None:
+    given = values(launch_file, config=str(dummy_system.system_file), force="false", namespace="one")
+    launch_file.start_nodes(given)
+    with pytest.raises(OtherSystemError, match="namespace /one"):
+        load().start_nodes(given)
+    assert len(load().start_nodes(Context(given | {"namespace": "two"}))) == 4
 
 
 def test_a_robots_file(launch_file: Any, tmp_path: Path) -> None:

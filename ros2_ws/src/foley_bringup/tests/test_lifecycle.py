@@ -30,6 +30,7 @@ class World:
         self.log: list[str] = []
         self.now = 0.0
         self._beat_at: dict[str, float] = dict.fromkeys(names, 0.0)
+        self._beats: dict[str, int] = dict.fromkeys(names, 0)
 
     def run(self, seconds: float) -> None:
         end = self.now + seconds
@@ -38,7 +39,8 @@ class World:
             for name, state in self.states.items():
                 quiet_s = self.now - self._beat_at[name]
                 if name not in self.silent and quiet_s >= 0.5:
-                    self.core.heartbeat(name, state, self.now)
+                    self._beats[name] += 1
+                    self.core.heartbeat(name, state, self.now, self._beats[name])
                     self._beat_at[name] = self.now
                 elif quiet_s > 3.0:
                     self.core.lost(name, self.now)
@@ -57,7 +59,9 @@ class World:
                     self.restart(action.node)
 
     def restart(self, name: str) -> None:
+        """Another process of the same name."""
         self.states[name] = UNCONFIGURED
+        self._beats[name] = 0
         self.silent.discard(name)
 
 
@@ -102,6 +106,74 @@ def test_a_node_that_returns_is_taken_back_alone() -> None:
     world.run(3)
     assert world.log == ["b configure", "b activate"]
     assert world.core.nodes["b"].returns == 1 and world.core.nodes["a"].returns == 0
+
+
+@pytest.mark.parametrize("state", [INACTIVE, UNCONFIGURED])
+def test_a_transition_that_somebody_else_asked_for_is_left_alone(state: str) -> None:
+    world = up()
+    world.states["b"] = state
+    world.run(30)
+    assert not world.log and world.core.nodes["b"].held
+    assert world.core.states()["b"].startswith(f"{state} (not by the lifecycle manager")
+    assert world.core.count_active() == 2 and world.core.nodes["b"].returns == 0
+
+
+def test_what_is_held_is_free_again_when_somebody_activates_it() -> None:
+    world = up()
+    world.states["b"] = INACTIVE
+    world.run(3)
+    world.states["b"] = ACTIVE
+    world.run(2)
+    assert not world.log and world.core.states()["b"] == ACTIVE and not world.core.nodes["b"].held
+
+
+def test_what_is_held_is_taken_up_by_startup() -> None:
+    world = up()
+    world.states["b"] = UNCONFIGURED
+    world.run(3)
+    world.core.startup(world.now)
+    assert world.core.stage is Stage.STARTING, "so that ~/startup answers when it is up"
+    world.run(3)
+    assert world.log == ["b configure", "b activate"] and world.core.stage is Stage.RUNNING
+
+
+def test_what_cannot_be_taken_up_again_does_not_end_what_runs() -> None:
+    world = up(startup_attempts=2)
+    world.states["b"] = INACTIVE
+    world.run(3)
+    world.refusing = {"b": "could not activate: no camera"}
+    world.core.startup(world.now)
+    world.run(5)
+    assert world.core.stage is Stage.RUNNING and world.core.failure == "b: could not activate: no camera"
+    assert world.log.count("b activate") > 2, "it is tried again"
+
+
+def test_a_held_node_whose_process_is_another_comes_back() -> None:
+    world = up()
+    world.states["b"] = INACTIVE
+    world.run(3)
+    world.restart("b")
+    world.run(3)
+    assert world.log == ["b configure", "b activate"] and world.core.count_active() == 3
+
+
+def test_a_beat_that_was_on_its_way_holds_nothing() -> None:
+    world = up()
+    world.core.heartbeat("b", INACTIVE, world.now, 50)  # sent before the answer that was heard first
+    assert world.core.step(world.now) == [] and not world.core.nodes["b"].held
+    world.core.heartbeat("b", ACTIVE, world.now, 51)
+    world.core.heartbeat("b", INACTIVE, world.now, 52)
+    assert world.core.step(world.now) == [] and not world.core.nodes["b"].held
+
+
+def test_a_node_may_ask_for_more_patience() -> None:
+    world = up(hang_timeout_s=2.0)
+    world.core.asks_patience("b", 30.0)
+    world.silent.add("b")
+    world.run(32)
+    assert not world.log, "3 s until lost, 30 s of patience"
+    world.run(5)
+    assert world.log == ["b kill", "b configure", "b activate"]
 
 
 def test_a_dead_node_is_lost_then_taken_back() -> None:

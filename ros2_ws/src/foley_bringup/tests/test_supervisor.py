@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from foley_bringup.supervisor import Backoff, BackoffConfig, Supervisor, Task, is_node_process, node_processes
+from foley_bringup.supervisor import Backoff, BackoffConfig, Supervisor, Task
 
 QUICK = BackoffConfig(first_s=0.05, longest_s=0.2)
 
@@ -135,20 +135,3 @@ def test_a_command_that_does_not_exist_is_told_and_tried_again() -> None:
     step_until(supervisor, lambda: supervisor.restarts()["ghost"] >= 1)
     supervisor.stop()
     assert any("No such file" in line for line in sink.of("ghost"))
-
-
-def test_node_processes_are_known_by_their_arguments() -> None:
-    sink = Recorder()
-    code = "import time; print('up', flush=True); time.sleep(60)"
-    supervisor = Supervisor([Task("ear", python(code, "--ros-args", "-r", "__node:=ear"))], sink)
-    step_until(supervisor, lambda: sink.of("ear"))
-    pid = supervisor.pids()["ear"]
-    assert (
-        is_node_process(pid, "ear")
-        and not is_node_process(pid, "nose")
-        and not is_node_process(os.getpid(), "ear")
-    )
-    assert node_processes("ear") == [pid] and node_processes("ear", "/left") == []
-    assert node_processes("ear", before=psutil.Process(pid).create_time()) == [], "it is a successor"
-    supervisor.stop()
-    assert node_processes("ear") == [] and not is_node_process(pid, "ear")

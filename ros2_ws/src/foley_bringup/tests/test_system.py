@@ -202,13 +202,19 @@ def test_a_robots_file_that_is_refused(tmp_path: Path) -> None:
 
 def test_microphones_that_are_opened_here_are_started(dummy_system: Any, tmp_path: Path) -> None:
     content = yaml.safe_load(dummy_system.system_file.read_text())
-    content["nodes"][0] |= {"name": "contact_microphone", "when": "asked"}
+    taken = write(tmp_path / "taken.yaml", "/**: {ros__parameters: {device: x, role: y, sample_rate: 0}}")
+    content["nodes"][0] |= {"name": "contact_microphone", "when": "asked", "parameters": [str(taken)]}
+    content["nodes"][1] |= {"name": "speaker", "parameters": [str(taken)]}
     write(dummy_system.system_file, content)
-    robot = write(tmp_path / "robot.yaml", "sound: {contact_microphone: {device: USB}}")
+    robot = write(tmp_path / "robot.yaml", "sound: {contact_microphone: {device: USB, sample_rate: 16000}}")
     assert "contact_microphone" not in [p.name for p in plan(system_file=dummy_system.system_file)]
     started = {p.name: p for p in plan(system_file=dummy_system.system_file, robot=robot)}
-    assert started["contact_microphone"].remappings == {"mic/audio": "contact_mic/audio"}
-    assert started["second"].remappings == {}
+    assert started["contact_microphone"].parameters == {
+        "device": "USB",
+        "role": "contact_microphone",
+        "sample_rate": 16000,
+    }
+    assert started["speaker"].parameters == {}  # a device of another kind
     other = write(tmp_path / "other.yaml", "sound: {microphone: {device: USB}}")
-    with pytest.raises(SystemFileError, match="no node named microphone; add one to"):
+    with pytest.raises(SystemFileError, match="no node named microphone; add one that runs"):
         plan(system_file=dummy_system.system_file, robot=other)

@@ -47,8 +47,11 @@ CODINGS = (
     "F32BE",
     "F64LE",
     "F64BE",
+    "mp3",
+    "ogg",
+    "flac",
 )
-"""How samples lie in the bytes of a message that does not say it itself."""
+"""What the bytes of a message hold that does not say it itself (foley_common/audio_formats.py)."""
 LATENCY_KEYS: tuple[str, ...] = (
     *dict.fromkeys(t.device for t in topics.TOPICS if t.device),
     *(t.role for t in topics.TOPICS if t.reader == "wrench"),

@@ -227,6 +227,11 @@ TOPICS: tuple[Topic, ...] = (
         "predictions, to compare with later", "`synthesizer`", "per plan and per contact", recorded=True,
     ),
     Topic(
+        "predicted_audio_chunk", "predicted_audio/chunk", "foley_msgs/msg/AudioChunk", "event",
+        "their sound alone, for tools that pair messages by a header at their top",
+        "`synthesizer`", "as `predicted_audio`, while somebody listens",
+    ),
+    Topic(
         "predicted_sound", "predicted_sound", "foley_msgs/msg/AudioChunk", "audio",
         "sound of plans as it goes on; stamp: when it is to be heard", "`synthesizer`",
         "10 Hz while a plan lasts, with a contact flow",
@@ -374,6 +379,7 @@ HAND_PLAN = topic("hand_plan")
 HAND_KEYPOINTS = topic("hand_keypoints")
 CONTACTS = topic("contacts")
 PREDICTED_AUDIO = topic("predicted_audio")
+PREDICTED_AUDIO_CHUNK = topic("predicted_audio_chunk")
 PREDICTED_SOUND = topic("predicted_sound")
 PREDICTED_MATERIAL = topic("predicted_material")
 MATERIAL_ESTIMATES = topic("material_estimates")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rclpy.node import Node
@@ -13,10 +13,12 @@ from rclpy.service import Service
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
+from foley_common.audio_formats import AudioFormat
 from foley_common.latencies import Latencies
 from foley_common.topics import Topic
 from foley_ros import qos, topics
 from foley_ros.executor import OnError
+from foley_ros.foreign_audio import OURS, ForeignAudio
 from foley_ros.latency import corrected
 
 
@@ -27,6 +29,7 @@ class _Listening:
     wanted: QoSProfile
     make: Callable[[QoSProfile], Subscription]
     replaced: Callable[[Subscription], None]
+    audio: ForeignAudio | None = None  # of a microphone's topic: the type that it has
 
 
 class Entities:
@@ -37,10 +40,12 @@ class Entities:
 
     Attributes:
         latencies: by which stamps of what is subscribed to are moved back.
+        raw_audio: what messages of a device hold that do not say it; see :mod:`foley_ros.foreign_audio`.
     """
 
     def __init__(self, node: Node, on_error: OnError) -> None:
         self.latencies = Latencies()
+        self.raw_audio: Mapping[str, AudioFormat] = {}
         self._node = node
         self.on_error = on_error
         self._inputs: list[Subscription | Service | Timer] = []
@@ -72,14 +77,35 @@ class Entities:
         Args:
             replaced: is handed the subscription that takes the place of the first.
         """
-        called = corrected(self.latencies, topic, callback, raw=bool(kwargs.get("raw")))
+        raw = bool(kwargs.get("raw"))
+        called = corrected(self.latencies, topic, callback, raw=raw)
+        audio = self._foreign_audio(topic, called) if topic.type == OURS and not raw else None
 
         def make(profile: QoSProfile) -> Subscription:
-            return self.subscription(topics.message_type(topic), topic.name, called, profile, **kwargs)
+            kind, call = (
+                (audio.message_class, audio.callback) if audio else (topics.message_type(topic), called)
+            )
+            return self.subscription(kind, topic.name, call, profile, **kwargs)
 
         made = make(topics.profile(topic))
-        self._listening[made] = _Listening(topics.profile(topic), make, replaced)
+        self._listening[made] = _Listening(topics.profile(topic), make, replaced, audio)
         return made
+
+    def _foreign_audio(self, topic: Topic, callback: Callable[[Any], None]) -> ForeignAudio:
+        def unlisten(subscription: Subscription) -> None:
+            if subscription in self._inputs:
+                self.unsubscribe(subscription)
+
+        audio = ForeignAudio(
+            self._node,
+            topic,
+            callback,
+            self.raw_audio.get(topic.device),
+            listen=self.subscription,
+            unlisten=unlisten,
+        )
+        audio.look()
+        return audio
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Destroy one subscription before the others."""
@@ -90,8 +116,9 @@ class Entities:
         self._node.destroy_subscription(subscription)
 
     def adapt(self) -> list[str]:
-        """Fit subscriptions to publishers that offer less, in the executor's thread; the topics subscribed anew."""
-        changed = []
+        """Fit subscriptions to publishers that offer less, or send sound of another type, in the executor's thread; the
+        topics subscribed anew."""
+        changed = self._follow_sound()
         for subscription, listening in list(self._listening.items()):
             name = subscription.topic_name
             offered = [p.qos_profile for p in self._node.get_publishers_info_by_topic(name)]
@@ -109,6 +136,18 @@ class Entities:
                 changed.append(name)
             changed += [name] if self._hear_beside(subscription, listening, others) else []
         return changed
+
+    def _follow_sound(self) -> list[str]:
+        """Subscribe anew to microphones whose topics have another type now."""
+        found = [(s, how) for s, how in self._listening.items() if how.audio is not None and how.audio.look()]
+        # First without the old type, all of them: a process has one type for a topic.
+        for subscription, _ in found:
+            self.unsubscribe(subscription)
+        for _, listening in found:
+            made = listening.make(listening.wanted)
+            self._listening[made] = listening
+            listening.replaced(made)
+        return [how.audio.name for _, how in found if how.audio is not None]
 
     def _hear_beside(
         self, subscription: Subscription, listening: _Listening, others: list[QoSProfile]
@@ -138,13 +177,15 @@ class Entities:
                     found.append(
                         f"{name}: {_node_of(other)} subscribes with {why}: it receives nothing; let it ask for no more"
                     )
-        for subscription in self._listening:
+        for subscription, listening in self._listening.items():
+            audio = listening.audio
+            found += audio.troubles() if audio is not None else []
             name, ours = subscription.topic_name, topics.type_name(subscription.msg_type)
             found += [
                 f"{name}: {_node_of(other)} publishes {other.topic_type}, {ours} is expected: nothing of it is "
                 "received; map the topic that has this type, or convert it"
                 for other in self._node.get_publishers_info_by_topic(name)
-                if other.topic_type != ours
+                if other.topic_type != ours and not (audio is not None and audio.handles(other.topic_type))
             ]
         return list(dict.fromkeys(found))
 

@@ -17,6 +17,7 @@ from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
 OnError = Callable[[str, Exception], None]
+TIMER = "timer"  # source of what fails in one
 
 
 def source_of(entity: Any) -> str:
@@ -25,7 +26,7 @@ def source_of(entity: Any) -> str:
         return str(entity.topic_name)
     if isinstance(entity, Service):
         return str(entity.srv_name)
-    return "timer" if isinstance(entity, Timer) else type(entity).__name__
+    return TIMER if isinstance(entity, Timer) else type(entity).__name__
 
 
 class GuardedExecutor(SingleThreadedExecutor):

@@ -29,12 +29,15 @@ class Faults:
         self._hold_ns = round(hold_s * 1e9)
         self._faults: dict[str, tuple[int, str]] = {}
         self._logged: dict[str, tuple[int, int]] = {}  # since when, and how many since then
+        self._serious: set[str] = set()
         self._lock = threading.Lock()
         self.count = 0
 
-    def report(self, source: str, what: str, now_ns: int) -> None:
+    def report(self, source: str, what: str, now_ns: int, *, serious: bool = False) -> None:
+        """Args: serious: what the node makes cannot be believed while it stands."""
         what = shortened(what)
         with self._lock:
+            (self._serious.add if serious else self._serious.discard)(source)
             new = self._faults.get(source, (0, ""))[1] != what and self._may_log(source, now_ns)
             self._faults[source] = (now_ns, what)
             self.count += 1
@@ -57,6 +60,12 @@ class Faults:
     def clear_all(self) -> None:
         with self._lock:
             self._faults.clear()
+
+    def serious(self, now_ns: int) -> bool:
+        """Whether a serious one stands."""
+        self.standing(now_ns)
+        with self._lock:
+            return not self._serious.isdisjoint(self._faults)
 
     def standing(self, now_ns: int) -> list[str]:
         """All standing faults, newest first."""

@@ -46,13 +46,15 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
+from foley_common import processes
 from foley_common.latencies import Latencies
 from foley_common.topics import DIAGNOSTICS, HEARTBEAT
-from foley_ros import params, qos, topics
+from foley_ros import middleware, params, qos, topics
 from foley_ros.convert import ConversionError
 from foley_ros.entities import Entities
 from foley_ros.executor import GuardedExecutor
 from foley_ros.faults import Faults
+from foley_ros.foreign_audio import RawAudioConfig
 from foley_ros.latency import LatencyConfig
 from foley_ros.memory import return_freed_memory
 from foley_ros.worker import Worker
@@ -61,6 +63,10 @@ Config = TypeVar("Config")
 Job = Callable[[], None]
 
 DIAGNOSTICS_PERIOD_S = 1.0
+ORPHAN_GRACE_S = 30
+PATIENCE = "hang_timeout_s"
+"""Key of a :class:`Health`'s value: for so long [s] the lifecycle manager waits before it kills the node, should it
+hang now; its own `hang_timeout_s` where that is longer, or where none is told."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +97,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
         super().__init__(name, **kwargs)
         self._config_type = config_type
         params.declare(self, LatencyConfig)
+        params.declare(self, RawAudioConfig)
         params.declare(self, config_type)
         self.config: Config | None = None
         self.entities = Entities(self, self.failed)
@@ -165,9 +172,13 @@ class FoleyNode(LifecycleNode, Generic[Config]):
     def dropped_jobs(self) -> int:
         return self._worker.dropped if self._worker is not None else 0
 
-    def report(self, source: str, what: str) -> None:
-        """A fault of one of the node's sources; logged when it is new, and in /diagnostics while it stands."""
-        self.faults.report(source, what, self.now_ns())
+    def report(self, source: str, what: str, *, serious: bool = False) -> None:
+        """A fault of one of the node's sources; logged when it is new, and in /diagnostics while it stands.
+
+        Args:
+            serious: the node's line in /diagnostics is then an error.
+        """
+        self.faults.report(source, what, self.now_ns(), serious=serious)
 
     def failed(self, source: str, error: Exception) -> None:
         """A message or request that could not be taken, or whose callback failed: told and counted, never the end."""
@@ -197,6 +208,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         def configure() -> None:
             self.entities.latencies = Latencies.parse(params.read(self, LatencyConfig).latencies)
+            self.entities.raw_audio = params.read(self, RawAudioConfig).formats()
             config = params.read(self, self._config_type)
             self._unknown_parameters = params.unknown(self)
             for sentence in self._unknown_parameters:
@@ -204,6 +216,8 @@ class FoleyNode(LifecycleNode, Generic[Config]):
             self.setup(config)
             self.config = config
 
+        self._failure = ""
+        self._diagnose()  # makes this process known: it may hang before the timer tells it
         with self._beating():
             result = self._guard("configure", configure)
             return_freed_memory()
@@ -278,7 +292,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
             self.get_logger().warning(f"while releasing: {error}")
 
     def _on_set_parameters(self, changed: list[Parameter]) -> SetParametersResult:
-        configs: tuple[Any, ...] = (LatencyConfig, self._config_type)
+        configs: tuple[Any, ...] = (LatencyConfig, RawAudioConfig, self._config_type)
         own = {field.name for config in configs for field in dataclasses.fields(config)}
         names = sorted(own & {parameter.name for parameter in changed})
         if names and self.config is not None:
@@ -313,7 +327,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
 
     def _look_around(self) -> None:
         for topic in self.entities.adapt():
-            self.get_logger().info(f"{topic}: subscribed with the QoS that its publishers offer")
+            self.get_logger().info(f"{topic}: subscribed anew, as its publishers offer it")
         found = self.entities.incompatible()
         for sentence in found:
             if sentence not in self._incompatible:
@@ -331,6 +345,8 @@ class FoleyNode(LifecycleNode, Generic[Config]):
                 health = self.health()
             except Exception as error:  # noqa: BLE001
                 health = Health.error(f"health check failed: {error}")
+            if self.faults.serious(self.now_ns()):
+                health = dataclasses.replace(health, level=max(health.level, DiagnosticStatus.ERROR))
         if self._active and not self._failure:
             standing = (f for f in self.faults.standing(self.now_ns()) if f not in health.message)
             if odd := [*self._unknown_parameters, *self._incompatible, *standing]:
@@ -354,6 +370,7 @@ class FoleyNode(LifecycleNode, Generic[Config]):
 
 def run(make_node: Callable[[], FoleyNode[Any]], args: Sequence[str] | None = None) -> int:
     """Spin one node in this process until SIGINT or SIGTERM, then release it. Returns the exit code."""
+    processes.end_with_parent()
     rclpy.init(
         args=list(args) if args is not None else sys.argv, signal_handler_options=SignalHandlerOptions.NO
     )
@@ -361,6 +378,8 @@ def run(make_node: Callable[[], FoleyNode[Any]], args: Sequence[str] | None = No
     node: FoleyNode[Any] | None = None
     try:
         node = make_node()
+        if said := middleware.profile_problem():
+            node.get_logger().warning(said)
         executor = GuardedExecutor(node.failed)
         executor.add_node(node)
 
@@ -388,6 +407,8 @@ def run(make_node: Callable[[], FoleyNode[Any]], args: Sequence[str] | None = No
         # Further signals must not interrupt the release.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if processes.orphaned():
+            signal.alarm(ORPHAN_GRACE_S)  # nobody is left who would end what hangs in its release
         if node is not None:
             node._quietly(node._release)
             node.destroy_node()

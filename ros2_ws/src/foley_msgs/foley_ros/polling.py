@@ -59,13 +59,14 @@ class Poller:
     def _take(self) -> None:
         for subscription in self._subscriptions:
             callback = subscription.callback  # as `Entities.subscribe` gave it, latencies included
+            alone = subscription._callback_type is Subscription.CallbackType.MessageOnly
             with subscription.handle:
                 for _ in range(_MOST):
                     try:
                         taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
                         if taken is None:
                             break
-                        callback(taken[0])
+                        callback(*taken[:1] if alone else taken)
                     except Exception as error:  # noqa: BLE001 - what comes behind a bad message is still good
                         self._entities.on_error(subscription.topic_name, error)
         self._after()

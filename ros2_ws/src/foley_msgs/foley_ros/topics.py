@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import json
+import os
+from pathlib import Path
 from typing import Any
 
 from rclpy.qos import QoSProfile
@@ -40,3 +44,25 @@ def type_name(message_type: type[Any]) -> str:
     """``package/msg/Name`` of a message class."""
     package, kind = message_type.__module__.split(".")[:2]
     return f"{package}/{kind}/{message_type.__name__}"
+
+
+def installed(package: str) -> bool:
+    """Whether a package's Python module is there, whatever it holds."""
+    return importlib.util.find_spec(package) is not None
+
+
+def installed_hash(message_type: str) -> str:
+    """The hash of the definition that ``package/msg/Name`` has here, as RIHS01_...; empty where it is not told."""
+    package, kind, name = message_type.split("/")
+    for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep):
+        path = Path(prefix) / "share" / package / kind / f"{name}.json"
+        if prefix and path.is_file():
+            hashes = json.loads(path.read_text(encoding="utf-8")).get("type_hashes", [])
+            return next((str(h["hash_string"]) for h in hashes if h["type_name"] == message_type), "")
+    return ""
+
+
+def hash_text(told: Any) -> str:
+    """A publisher's type hash likewise; empty where it does not tell it."""
+    text = str(told)
+    return text if text.startswith("RIHS") else ""

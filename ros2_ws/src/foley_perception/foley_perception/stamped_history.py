@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 import collections
+import itertools
 import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -22,23 +23,14 @@ Times = NDArray[np.int64]
 Value = TypeVar("Value")
 
 
-_TRIES = 8  # at once when more is known; then ever more rarely
-
-
-class NotYet(Exception):
-    """An item cannot be decoded before more is known, such as a transform that comes later than the pose."""
-
-
 class _Item:
-    __slots__ = ("again", "raw", "time_ns", "tries", "unknown", "value")
+    __slots__ = ("raw", "time_ns", "unknown", "value")
 
     def __init__(self, time_ns: int, raw: Any) -> None:
         self.time_ns = time_ns
         self.raw = raw
         self.value: Any = None
         self.unknown = False  # it was decoded, and is not finite
-        self.tries = 0
-        self.again: int | None = None  # decode it again when this much is known
 
 
 class History(Generic[Value]):
@@ -48,9 +40,7 @@ class History(Generic[Value]):
     ``reset_s``: then the history starts anew.
 
     Args:
-        decode: makes the value of an item, None if it cannot; by default items are values. Where it raises
-            :class:`NotYet`, the item has no value so far; where it raises anything else, it has none.
-        known: grows when more is known; what could not be decoded yet is then tried again, some 20 times at most.
+        decode: makes the value of an item, None if it cannot or if it raises; by default items are values.
         keep_s: how far back.
         reset_s: a stamp this far before the newest means that time was set back.
     """
@@ -59,14 +49,12 @@ class History(Generic[Value]):
         self,
         decode: Callable[[Any], Value | None] | None = None,
         *,
-        known: Callable[[], int] = lambda: 0,
         keep_s: float = 8.0,
         reset_s: float = 1.0,
     ) -> None:
         if not keep_s > 0:
             raise ValueError(f"keep_s is {keep_s}, must be positive")
         self._decode = decode
-        self._known = known
         self._keep_ns = round(keep_s * NS_PER_S)
         self._reset_ns = round(reset_s * NS_PER_S)
         self._items: collections.deque[_Item] = collections.deque()
@@ -99,13 +87,11 @@ class History(Generic[Value]):
     def newest(self) -> Value | None:
         """The newest value; None if there is none, or the newest item could not be decoded."""
         with self._lock:
-            self._begin_reading()
             return self._value(self._items[-1]) if self._items else None
 
     def newest_until(self, time_ns: int) -> Value | None:
         """The newest value that could be decoded, of the items whose stamp is at most ``time_ns``."""
         with self._lock:
-            self._begin_reading()
             index = bisect.bisect_right(self._items, time_ns, key=lambda item: item.time_ns)
             values = (self._value(self._items[i]) for i in reversed(range(index)))
             return next((value for value in values if value is not None), None)
@@ -113,11 +99,10 @@ class History(Generic[Value]):
     def between(self, start_ns: int, end_ns: int) -> tuple[Times, list[Value]]:
         """Stamps [n] within [start, end] and the values of those that could be decoded."""
         with self._lock:
-            self._begin_reading()
             found = [
                 (item.time_ns, value)
-                for item in self._items
-                if start_ns <= item.time_ns <= end_ns and (value := self._value(item)) is not None
+                for item in self._within(start_ns, end_ns)
+                if (value := self._value(item)) is not None
             ]
         return np.array([time_ns for time_ns, _ in found], dtype=np.int64), [value for _, value in found]
 
@@ -129,20 +114,15 @@ class History(Generic[Value]):
         with self._lock:
             self._items.clear()
 
-    def _begin_reading(self) -> None:
-        """Called before values are asked for, with the lock held."""
+    def _within(self, start_ns: int, end_ns: int) -> list[_Item]:
+        low = bisect.bisect_left(self._items, start_ns, key=lambda item: item.time_ns)
+        high = bisect.bisect_right(self._items, end_ns, lo=low, key=lambda item: item.time_ns)
+        return list(itertools.islice(self._items, low, high))
 
     def _value(self, item: _Item) -> Value | None:
         if item.raw is not None:
-            known = self._known()  # before decoding: what comes meanwhile counts as more
-            if item.again is not None and known < item.again:
-                return None
             try:
                 item.value = item.raw if self._decode is None else self._decode(item.raw)
-            except NotYet:
-                item.tries += 1
-                item.again = known + (1 << max(0, item.tries - _TRIES))
-                return None
             except Exception:  # noqa: BLE001 - one damaged item must not make all that are kept unreadable
                 item.value = None
                 self.damaged += 1
@@ -151,26 +131,21 @@ class History(Generic[Value]):
         return value
 
 
-class VectorHistory(History[Array]):
-    """Vectors [dims]; one that is not finite counts as not decoded."""
+class VectorSeries:
+    """Questions about vectors [dims] over time, whoever keeps them."""
+
+    @property
+    def newest_ns(self) -> int | None:
+        """Stamp of the newest."""
+        raise NotImplementedError
+
+    def clear(self) -> None:
+        """Forget them."""
+        raise NotImplementedError
 
     def series(self, start_ns: int, end_ns: int) -> tuple[Times, Array]:
         """Stamps [n] within [start, end] and vectors [n, dims]."""
-        times, values = self.between(start_ns, end_ns)
-        return times, np.stack(values) if values else np.zeros((0, 3))
-
-    def told(self, start_ns: int, end_ns: int) -> tuple[Times, Array]:
-        """As :meth:`series`, with rows of NaN where a vector is not finite."""
-        with self._lock:
-            self._begin_reading()
-            items = [item for item in self._items if start_ns <= item.time_ns <= end_ns]
-            found = [
-                (item, value) for item in items if (value := self._value(item)) is not None or item.unknown
-            ]
-        known = next((value for _, value in found if value is not None), np.zeros(3))
-        rows = [np.full_like(known, np.nan) if value is None else value for _, value in found]
-        times = np.array([item.time_ns for item, _ in found], dtype=np.int64)
-        return times, np.stack(rows) if rows else np.zeros((0, 3))
+        raise NotImplementedError
 
     def window(self, start_ns: int, end_ns: int) -> tuple[Array, Array]:
         """Seconds [n] relative to ``start_ns`` and vectors [n, dims] stamped within [start, end]."""
@@ -192,6 +167,27 @@ class VectorHistory(History[Array]):
             return None
         centred = times - times.mean()
         return np.asarray(centred @ (values - values.mean(axis=0)) / (centred @ centred))
+
+
+class VectorHistory(History[Array], VectorSeries):
+    """Vectors [dims]; one that is not finite counts as not decoded."""
+
+    def series(self, start_ns: int, end_ns: int) -> tuple[Times, Array]:
+        """Stamps [n] within [start, end] and vectors [n, dims]."""
+        times, values = self.between(start_ns, end_ns)
+        return times, np.stack(values) if values else np.zeros((0, 3))
+
+    def told(self, start_ns: int, end_ns: int) -> tuple[Times, Array]:
+        """As :meth:`series`, with rows of NaN where a vector is not finite."""
+        with self._lock:
+            items = self._within(start_ns, end_ns)
+            found = [
+                (item, value) for item in items if (value := self._value(item)) is not None or item.unknown
+            ]
+        known = next((value for _, value in found if value is not None), np.zeros(3))
+        rows = [np.full_like(known, np.nan) if value is None else value for _, value in found]
+        times = np.array([item.time_ns for item, _ in found], dtype=np.int64)
+        return times, np.stack(rows) if rows else np.zeros((0, 3))
 
     def _value(self, item: _Item) -> Array | None:
         if item.raw is not None:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from foley_perception.action.config import HandMapperConfig
+from foley_perception.audio_devices.config import MicrophoneConfig, SpeakerConfig
 from foley_perception.contact.config import ContactDetectorConfig
 from foley_perception.hands.config import HandTrackerConfig
 from foley_perception.scene.config import SceneReconstructorConfig
@@ -17,7 +18,9 @@ NODES = {
     "contact_detector": ContactDetectorConfig,
     "hand_mapper": HandMapperConfig,
     "hand_tracker": HandTrackerConfig,
+    "microphone": MicrophoneConfig,
     "scene_reconstructor": SceneReconstructorConfig,
+    "speaker": SpeakerConfig,
 }
 
 

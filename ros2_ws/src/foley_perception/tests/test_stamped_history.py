@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from foley_perception.stamped_history import History, NotYet, VectorHistory
+from foley_perception.stamped_history import History, VectorHistory
 
 S = 1_000_000_000
 T0 = 1_763_000_000 * S
@@ -48,31 +48,6 @@ def test_a_damaged_item_costs_itself_alone() -> None:
         history.add(index, raw)
     assert history.all()[1] == [1, 3] and history.newest() == 3
     assert history.damaged == 1, "and is looked at once"
-
-
-def test_what_cannot_be_decoded_yet_is_tried_again_when_more_is_known_but_not_for_ever() -> None:
-    known, tries = 0, 0
-
-    def decode(raw: int) -> int:
-        nonlocal tries
-        tries += 1
-        if known < raw:
-            raise NotYet
-        return raw
-
-    history: History[int] = History(decode, known=lambda: known)
-    for i, needs in enumerate((0, 3, 10_000)):
-        history.add(T0 + i, needs)
-    for _ in range(5):
-        assert history.all()[1] == [0]
-    assert tries == 3, "nothing new is known"
-    known = 3
-    assert history.newest_until(T0 + 1) == 3 and history.all()[1] == [0, 3]
-    for known in range(4, 10_000):  # noqa: B007 - read by decode
-        history.all()
-    assert 10 < tries < 30, "ever more rarely"
-    known = 30_000
-    assert history.all()[1] == [0, 3, 10_000]
 
 
 def test_vectors_that_are_not_finite_are_left_out_and_the_rest_is_interpolated() -> None:

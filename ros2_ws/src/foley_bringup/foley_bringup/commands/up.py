@@ -18,7 +18,8 @@ examples:
 
 Ctrl-C ends everything. The same nodes and parameter files under ROS's own launch:
   ros2 launch foley_bringup foley.launch.py sim:=true
-Exit codes: 0 ended by Ctrl-C, 2 wrong arguments, 3 start-up failed (the reason is in the last lines).
+Exit codes: 0 ended by Ctrl-C, 2 wrong arguments or a system of this namespace runs already, 3 start-up failed (the
+reason is in the last lines).
 """
 
 
@@ -59,19 +60,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NODE.PARAM=VALUE",
         help="a parameter's value (may be repeated)",
     )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="start although a system of this namespace runs already in this ROS domain",
+    )
     parser.add_argument("--print", action="store_true", help="print the commands that would be run, and end")
 
 
 def run(args: argparse.Namespace) -> int:
+    import contextlib
     import os
     import shlex
     import signal
     import sys
     import tempfile
 
-    from foley_bringup import shared_memory
+    from foley_bringup import only_system, shared_memory
     from foley_bringup.supervisor import Supervisor, Task
-    from foley_bringup.system import MANAGER, SystemFileError, parse_override, plan
+    from foley_bringup.system import MANAGER, STARTUP_FAILED, SystemFileError, parse_override, plan
 
     # Beliefs outlive the process that holds them, but not this run: the next one may stand before another table.
     run_folder = tempfile.TemporaryDirectory(prefix="foley_run_")
@@ -86,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
             scene_seed=args.scene_seed,
             run_folder=run_folder.name,
             robot=args.robot,
-            overrides=[parse_override(text) for text in args.set],
+            overrides=[parse_override(text) for text in args.set] + only_system.overrides(args.force),
         )
         commands = {program.name: program.command(args.namespace) for program in programs}
     except SystemFileError as error:
@@ -97,6 +104,13 @@ def run(args: argparse.Namespace) -> int:
             print(shlex.join(command))
         return 0
 
+    try:
+        claim = (
+            None if args.force else only_system.claim(args.namespace or programs[0].namespace, list(commands))
+        )
+    except only_system.OtherSystemError as error:
+        sys.stderr.write(f"foley up: error: {error}; --force starts it all the same\n")
+        return 2
     width = max(map(len, commands))
     colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
@@ -120,9 +134,9 @@ def run(args: argparse.Namespace) -> int:
             name,
             command,
             {"RCUTILS_COLORIZED_OUTPUT": "1" if colours else "0"},
-            final_codes=frozenset({3}) if name == MANAGER else frozenset(),
+            final_codes=frozenset({STARTUP_FAILED}) if name == MANAGER else frozenset(),
         )
         for name, command in commands.items()
     ]
-    with run_folder:
+    with run_folder, claim or contextlib.nullcontext():
         return Supervisor(tasks, write).run(lambda: bool(stopping))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import math
+import types
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 
 from foley_bringup.contract import DataSetSide, Live, ShownPlan
 from foley_common import topics
+from foley_common.foreign_audio import raw_formats
 from foley_common.robot_file import Frames
 from foley_common.times import NS_PER_S
 from foley_msgs.msg import ContactEvent, PredictedAudio
@@ -36,7 +38,8 @@ from foley_perception.episodes.frames import AS_ROBOT, FrameNames
 from foley_perception.episodes.names import Naming, resolve
 from foley_perception.episodes.planned_path import planned_paths
 from foley_perception.nodes.hand_mapper import HandMapperNode
-from foley_perception.recording.bag import Bag, BagMessage
+from foley_perception.recording.bag import BagMessage
+from foley_perception.recording.heard_bag import HeardBag
 from foley_ros import convert
 from foley_ros.node import FoleyNode
 from foley_synthesis.checkpoint import Vocabulary
@@ -244,6 +247,9 @@ class _Replay:
         self._mapper._planned.publish = lambda message: None
         self._synthesizer._output.publish = self._take_prediction
         self._material._hear = self._take_sound
+        if any(finding.rule == "pose_made" for finding in self._episode.findings):
+            self._mapper._in_tf.listen()
+            self._mapper._own_pose = types.SimpleNamespace(publish=self._hand_on_pose)
 
     # ---- what comes in -------------------------------------------------------------------------------------
     def _feed(self) -> None:
@@ -259,7 +265,9 @@ class _Replay:
     def _messages(self) -> Iterator[tuple[int, BagMessage]]:
         """Messages of the bag with the time at which they come; pictures come late."""
         late: collections.deque[tuple[int, BagMessage]] = collections.deque()
-        for message in Bag(self._bag).messages():
+        named = {name: topic for topic, name in self._called.items()}
+        raw = raw_formats(self._episode.robot.sound)
+        for message in HeardBag(self._bag, raw=raw, mapping=named).messages():
             arrival_ns = int(message.log_time)
             while late and late[0][0] <= arrival_ns:
                 yield late.popleft()
@@ -307,6 +315,9 @@ class _Replay:
         if self._maps_plans:
             self._hand_to_subscriptions(topics.TOOL_PLAN.name, serialize_message(message))
 
+    def _hand_on_pose(self, data: bytes) -> None:
+        self._hand_to_subscriptions(topics.EE_POSE.name, data)
+
     # ---- what the models are shown -------------------------------------------------------------------------
     def _take_prediction(self, audio: PredictedAudio, material: Any) -> None:
         """Of each prediction that the synthesizer publishes: what its model was given for it."""
@@ -329,7 +340,7 @@ class _Replay:
 
 def _registry_names(bag: Path, naming: Naming) -> dict[str, str]:
     """A bag's topics -> the registry's names, as nodes subscribe to them."""
-    recorded = Bag(bag)
+    recorded = HeardBag(bag, mapping=naming.mapping)
     for _ in recorded.messages():  # then all topics are known
         pass
     names, _ = resolve(recorded, naming.namespace, naming.mapping)

@@ -21,7 +21,9 @@ class HandMapperConfig:
     tool_frame: str = _doc("tool", "the gripper's tool point in robot_description and tf")
     width_joint: str = _doc("", "joint that gives the opening; empty: the one that the hand file names")
     pose_rate_hz: float = _doc(250.0, "of ee_pose where nobody else publishes it, at most [Hz]; 0: never")
-    pose_timeout_s: float = _doc(0.5, "without ee_pose for this long, joint_states are used [s]")
+    pose_timeout_s: float = _doc(
+        0.5, "without ee_pose for this long, joint_states are used, and without these tf [s]"
+    )
 
     def __post_init__(self) -> None:
         for name, low, high in (

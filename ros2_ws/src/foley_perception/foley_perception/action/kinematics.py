@@ -5,13 +5,17 @@ Pinocchio is imported on first use: a machine that only records does not need it
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_perception.action.description import DescriptionError, joints_of
 from foley_perception.action.mimic import MimicJoints
+from foley_perception.geometry.rigid import Rigid
 from foley_perception.geometry.se3 import SE3
 from foley_perception.near_names import among
 
@@ -34,6 +38,10 @@ def _pinocchio() -> Any:
     return pinocchio
 
 
+class FreeJoint(KinematicsError):
+    """A joint with several degrees of freedom, of which joint_states cannot tell, lies between two links."""
+
+
 class ForwardKinematics:
     """Pose of one frame of a robot from its joint positions. Joints beside the chain to that frame do not matter, and
     joints that mimic another one follow it.
@@ -50,11 +58,10 @@ class ForwardKinematics:
 
     def __init__(self, urdf: str, frame: str, base: str = "") -> None:
         pin = _pinocchio()
-        if "<xacro:" in urdf:
-            raise KinematicsError(
-                "robot_description is a xacro file that was not expanded; publish what `xacro FILE` prints, as "
-                "Command(['xacro ', FILE]) in a launch file does"
-            )
+        try:
+            joints_of(urdf)
+        except DescriptionError as error:
+            raise KinematicsError(str(error)) from error
         try:
             model = pin.buildModelFromXML(urdf)
         except (ValueError, RuntimeError) as error:
@@ -80,11 +87,14 @@ class ForwardKinematics:
                 chain = [i for i in chain if i > moved[-1]]
         self._base = links[base] if base else None
         self.base_link = base or self.root_link
+        self._neutral = np.array(pin.neutral(model))
+        # Of each joint: where it stands in a configuration, and whether it is two numbers there.
+        self._at = {name: (model.joints[i].idx_q, model.joints[i].nq == 2) for name, i in self._index.items()}
         self._chain = tuple(name for name, i in self._index.items() if i in chain)
         unusual = [n for n in self._chain if model.joints[self._index[n]].nv != 1]
         if unusual:
             kind = model.joints[self._index[unusual[0]]].shortname()
-            raise KinematicsError(
+            raise FreeJoint(
                 f"joint `{unusual[0]}` between `{self.base_link}` and `{frame}` has more than one degree of freedom "
                 f"({kind}), which is not supported; name a fixed frame behind it"
             )
@@ -132,44 +142,63 @@ class ForwardKinematics:
             if position is None:
                 position = self.mimics.position(joint, still)
             if position is None:
-                leader = self.mimics.leader(joint)
-                named = f"joint `{joint}`" + (f", which follows `{leader}`," if leader != joint else "")
-                has = ", ".join([*given, *(n for n in still if n in self._index and n not in given)])
-                raise KinematicsError(f"{named} has no position; given are {has or 'none'}")
+                raise self._without_position(joint, [*given, *(n for n in still if n not in given)])
             columns[joint] = position
-        rotations, translations = np.full((len(q), 3, 3), np.nan), np.full((len(q), 3), np.nan)
+        poses = np.full((len(q), 7), np.nan)
         for row in range(len(q)):
             values = {name: float(column[row]) for name, column in columns.items()}
-            if all(np.isfinite(v) for v in values.values()):
-                rotations[row], translations[row] = self._one(values)
-        known = np.isfinite(translations).all(axis=1)
-        quaternion = np.full((len(q), 4), np.nan)
-        if known.any():
-            quaternion[known] = SE3.from_rotation(rotations[known]).quaternion
-        return SE3(quaternion, translations)
+            if all(map(math.isfinite, values.values())):
+                poses[row] = self._one(values)
+        return SE3(poses[:, 3:], poses[:, :3])
 
-    def _one(self, values: Mapping[str, float]) -> tuple[Array, Array]:
-        configuration = self._pin.neutral(self._model)
+    def pose_of(self, positions: Mapping[str, float]) -> Rigid | None:
+        """The pose of one configuration; None where a position that matters is not finite. Others do not matter.
+
+        Raises:
+            KinematicsError: a joint of the chain has no position.
+        """
+        values = {}
+        for joint in self._chain:
+            position = self.mimics.position(joint, positions)
+            if position is None:
+                raise self._without_position(joint, list(positions))
+            if not math.isfinite(position):
+                return None
+            values[joint] = position
+        return self._one(values)
+
+    def _without_position(self, joint: str, given: Sequence[str]) -> KinematicsError:
+        leader = self.mimics.leader(joint)
+        named = f"joint `{joint}`" + (f", which follows `{leader}`," if leader != joint else "")
+        has = ", ".join(name for name in given if name in self._index)
+        return KinematicsError(f"{named} has no position; given are {has or 'none'}")
+
+    def _one(self, values: Mapping[str, float]) -> Rigid:
+        configuration = self._neutral.copy()
         for name, value in values.items():
-            joint = self._model.joints[self._index[name]]
-            if joint.nq == 2:  # a continuous joint is a point on the circle
-                configuration[joint.idx_q : joint.idx_q + 2] = np.cos(value), np.sin(value)
+            at, circle = self._at[name]
+            if circle:  # a continuous joint is a point on the circle
+                configuration[at], configuration[at + 1] = math.cos(value), math.sin(value)
             else:
-                configuration[joint.idx_q] = value
-        self._pin.framesForwardKinematics(self._model, self._data, configuration)
-        pose = self._data.oMf[self._frame]
+                configuration[at] = value
+        pin, model, data = self._pin, self._model, self._data
+        pin.forwardKinematics(model, data, configuration)
+        pose = pin.updateFramePlacement(model, data, self._frame)
         if self._base is not None:
-            pose = self._data.oMf[self._base].actInv(pose)
-        return np.array(pose.rotation), np.array(pose.translation)
+            pose = pin.updateFramePlacement(model, data, self._base).actInv(pose)
+        found: Rigid = pin.SE3ToXYZQUATtuple(pose)
+        return found
 
 
 def chain_in(urdf: str, frame: str, fixed_frame: str) -> ForwardKinematics:
-    """Kinematics of a frame in the fixed one where the URDF has it, else in the robot's root link.
+    """Kinematics of a frame in the fixed one where the URDF has it and joint_states can tell of all between the two,
+    else in the robot's root link, or in the one behind which all joints are such; tf then tells where that is.
 
     Raises:
         KinematicsError: see :class:`ForwardKinematics`.
     """
     chain = ForwardKinematics(urdf, frame)
     if chain.base_link != fixed_frame and fixed_frame in chain.links:
-        return ForwardKinematics(urdf, frame, fixed_frame)
+        with contextlib.suppress(FreeJoint):
+            return ForwardKinematics(urdf, frame, fixed_frame)
     return chain

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +17,17 @@ from foley_perception.action.kinematics import ForwardKinematics, KinematicsErro
 from foley_perception.action.mimic import MimicJoints
 from foley_perception.action.planned_motion import NO_MIMICS, measured_width, tool_trajectory
 from foley_perception.action.tip import in_fixed_frame, plan_in_fixed_frame
+from foley_perception.action.told_joints import StaleJoint, ToldJoints
 from foley_perception.action.trajectory import ToolTrajectory, plan_id_of, resample_poses
 from foley_perception.audit.motion import width_untold
+from foley_perception.audit.pose_unit import PoseUnit
+from foley_perception.geometry.rigid import Rigid, compose
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer
 
 Array = NDArray[np.float64]
 
-JOINT_AGE_S = 0.25  # a pose is made of joints that were told within this time
-_RESET_NS = NS_PER_S  # a stamp this far before the newest means that time was set back
+_LOOK_NS = NS_PER_S // 4  # between look-ups of where a base stands that does not move
 
 
 @dataclasses.dataclass
@@ -32,8 +35,9 @@ class Counts:
     """What came in and what became of it."""
 
     poses: int = 0
-    bad_poses: int = 0  # not finite, or in a frame that tf does not know
+    bad_poses: int = 0  # not finite, not in metres, or in a frame that tf does not know
     from_joints: int = 0  # poses from forward kinematics
+    from_tf: int = 0  # poses of the tool's frame in tf
     stale_joints: int = 0  # times that a joint of the chain had not been told of late: no pose
     keypoints: int = 0
     plans: int = 0
@@ -58,8 +62,9 @@ class HandMapper:
         self.width_joint = config.width_joint or self.hand.width_joint
         self.counts = Counts()
         self._kinematics: ForwardKinematics | None = None
-        self._joints: dict[str, float] = {}
-        self._told_ns: dict[str, int] = {}  # by joint: when its position was so
+        self._told = ToldJoints()
+        self._stands: tuple[int, Rigid | None] = (0, None)  # the base in the fixed frame, and when
+        self.unit = PoseUnit()
         self._last_pose_ns: int | None = None
         self._next_due_ns = 0
 
@@ -71,7 +76,7 @@ class HandMapper:
     @property
     def width(self) -> float:
         """Opening of the gripper [m] as last measured; NaN before that."""
-        return measured_width(self.hand, self._joints, self.width_joint, self._mimics)
+        return measured_width(self.hand, self._told.positions, self.width_joint, self._mimics)
 
     @property
     def _mimics(self) -> MimicJoints:
@@ -85,16 +90,12 @@ class HandMapper:
             KinematicsError: not a URDF, no tool frame in it, or Pinocchio is not installed.
         """
         self._kinematics = None
+        self._stands = 0, None
         self._kinematics = chain_in(urdf, self.config.tool_frame, self.config.fixed_frame)
 
     def set_joints(self, time_ns: int, positions: Mapping[str, float]) -> None:
-        """Take in joint positions as measured; several publishers may each tell of some.
-
-        What is older than what is known of a joint is late and left out, unless time was set back.
-        """
-        for name, position in positions.items():
-            if not 0 < self._told_ns.get(name, time_ns) - time_ns <= _RESET_NS:
-                self._joints[name], self._told_ns[name] = position, time_ns
+        """Take in joint positions as measured; several publishers may each tell of some."""
+        self._told.add(time_ns, positions)
 
     def moves_tool(self, names: Collection[str]) -> bool:
         """Whether any of these joints moves the tool; where none does, as on a bench, every message tells its pose."""
@@ -108,7 +109,13 @@ class HandMapper:
         if not self.width_joint or np.isfinite(self.width):
             return []
         hand, topic = self.hand, JOINT_STATES.name
-        return [str(width_untold(topic, self.width_joint, hand.name, hand.default_width, list(self._joints)))]
+        return [
+            str(
+                width_untold(
+                    topic, self.width_joint, hand.name, hand.default_width, list(self._told.positions)
+                )
+            )
+        ]
 
     # ---- measured ------------------------------------------------------------------------------------------
     def due(self, time_ns: int) -> bool:
@@ -143,7 +150,7 @@ class HandMapper:
         except LookupError:
             self.counts.bad_poses += 1
             raise
-        return self.keypoints_at(pose)
+        return self.keypoints_at(time_ns, pose)
 
     def check_joints(self, time_ns: int) -> None:
         """Refuse joints that are not of this time: a pose of them would be an old one with a new stamp.
@@ -151,16 +158,15 @@ class HandMapper:
         Raises:
             KinematicsError: a joint of the chain was told, but not of late.
         """
-        for name in self._kinematics.joints if self._kinematics is not None else ():
-            told_ns = self._told_ns.get(name)
-            if told_ns is not None and abs(time_ns - told_ns) > JOINT_AGE_S * NS_PER_S:
-                self.counts.stale_joints += 1
-                raise KinematicsError(
-                    f"joint `{name}` has not been told for more than {JOINT_AGE_S} s while other joints are: no pose "
-                    "of the tool is made; does whoever publishes it in joint_states still run, by the same clock?"
-                )
+        if self._kinematics is None:
+            return
+        try:
+            self._told.check(self._kinematics, time_ns)
+        except StaleJoint:
+            self.counts.stale_joints += 1
+            raise
 
-    def pose_from_joints(self, time_ns: int) -> SE3 | None:
+    def pose_from_joints(self, time_ns: int) -> Rigid | None:
         """Pose of the tool in the fixed frame; None without a robot or with joints that are not finite.
 
         Raises:
@@ -170,16 +176,22 @@ class HandMapper:
         if self._kinematics is None:
             return None
         self.check_joints(time_ns)
-        known = {n: self._joints[n] for n in self._kinematics.all_joints if n in self._joints}
-        pose = self._kinematics.poses(list(known), np.array([list(known.values())]))[0]
+        pose = self._kinematics.pose_of(self._told.positions)
         self.counts.from_joints += 1
-        if not bool(pose.finite):
+        if pose is None:
             self.counts.bad_poses += 1
             return None
-        return self._root(self._kinematics, time_ns) @ pose
+        if self._kinematics.base_link == self.config.fixed_frame:
+            return pose
+        return compose(self._standing(self._kinematics, time_ns), pose)
 
-    def keypoints_at(self, pose: SE3) -> Array:
-        """Keypoints [2, 21, 3] of a pose of the tool in the fixed frame, with the width as last measured."""
+    def keypoints_at(self, time_ns: int, pose: SE3) -> Array | None:
+        """Keypoints [2, 21, 3] of a pose of the tool in the fixed frame, with the width as last measured; None where
+        poses are not in metres."""
+        self.unit.add(time_ns, pose.translation.tolist())
+        if self.unit.wrong:
+            self.counts.bad_poses += 1
+            return None
         self.counts.keypoints += 1
         return np.asarray(self.hand.keypoints(pose[None], self.width)[0])
 
@@ -209,7 +221,7 @@ class HandMapper:
             offsets_s,
             positions,
             velocities,
-            measured=self._joints,
+            measured=self._told.positions,
             width_joint=self.width_joint,
             tx_world_base=self._root(self._kinematics, None),
             rate_hz=self.config.plan_rate_hz,
@@ -234,6 +246,17 @@ class HandMapper:
         return self.hand.keypoints(trajectory.poses, trajectory.widths)
 
     # ---- inside --------------------------------------------------------------------------------------------
+    def _standing(self, kinematics: ForwardKinematics, time_ns: int) -> Rigid:
+        """:meth:`_root` of a measured pose: of a base that is bolted down it is looked up now and then."""
+        fixed, base = self.config.fixed_frame, kinematics.base_link
+        at, kept = self._stands
+        if kept is not None and 0 <= time_ns - at < _LOOK_NS and self.frames.fixed(fixed, base):
+            return kept
+        root = self._root(kinematics, time_ns)
+        found = cast(Rigid, (*root.translation.tolist(), *root.quaternion.tolist()))
+        self._stands = time_ns, found
+        return found
+
     def _root(self, kinematics: ForwardKinematics, time_ns: int | None) -> SE3:
         """Where the base of the kinematics stands in the fixed frame."""
         if kinematics.base_link == self.config.fixed_frame:

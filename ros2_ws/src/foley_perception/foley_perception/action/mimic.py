@@ -6,11 +6,12 @@ import contextlib
 import dataclasses
 from collections.abc import Mapping
 from typing import TypeVar
-from xml.dom import expatbuilder, minidom
-from xml.parsers.expat import ExpatError
+from xml.dom import minidom
 
 import numpy as np
 from numpy.typing import NDArray
+
+from foley_perception.action.description import DescriptionError, joints_of
 
 _Position = TypeVar("_Position", float, NDArray[np.float64])
 
@@ -27,16 +28,20 @@ class Mimic:
 class MimicJoints:
     """The followers of a robot, by name. Chains (a follower that is followed) end at the joint that is driven.
 
-    A text that is no XML has none, and a joint that follows itself in a circle follows nothing: whoever loads the robot
-    says what is wrong with it.
+    A text that is no XML has none, and a joint that follows itself in a circle, or one that the robot does not have,
+    follows nothing: whoever loads the robot says what is wrong with it.
     """
 
     def __init__(self, urdf: str = "") -> None:
         direct: dict[str, Mimic] = {}
-        for joint in _joints(urdf):
+        joints = _joints(urdf)
+        there = {joint.getAttribute("name") for joint in joints}
+        for joint in joints:
             for mimic in joint.getElementsByTagName("mimic"):
                 name, leader = joint.getAttribute("name"), mimic.getAttribute("joint")
                 multiplier, offset = mimic.getAttribute("multiplier"), mimic.getAttribute("offset")
+                if leader not in there:
+                    continue
                 with contextlib.suppress(ValueError):
                     direct[name] = Mimic(leader, float(multiplier or 1.0), float(offset or 0.0))
         self._followers = {name: found for name in direct if (found := _driven(name, direct)) is not None}
@@ -73,12 +78,9 @@ def _joints(urdf: str) -> list[minidom.Element]:
     if "<mimic" not in urdf:
         return []
     try:
-        # Without namespaces: URDFs carry prefixes that they never declare.
-        robot = expatbuilder.parseString(urdf, namespaces=False).documentElement
-    except (ExpatError, ValueError):
+        return joints_of(urdf)
+    except DescriptionError:
         return []
-    nodes = robot.childNodes if robot is not None else []
-    return [node for node in nodes if isinstance(node, minidom.Element) and node.tagName == "joint"]
 
 
 def _driven(name: str, direct: Mapping[str, Mimic]) -> Mimic | None:

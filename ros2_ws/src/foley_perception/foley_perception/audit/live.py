@@ -7,6 +7,7 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_perception.audio.sound_time import ChunkTime, SoundTime
 from foley_perception.audit.finding import Finding, Severity
 from foley_perception.audit.sound import SoundAudit
 from foley_perception.recording.cdr import AudioHead, Header
@@ -27,6 +28,7 @@ class LiveSound:
         self._topic, self._channel = topic, channel
         self._lock = threading.Lock()
         self._audit = SoundAudit()
+        self._time = SoundTime()
         self._before: list[Finding] = []
         self._start_ns: int | None = None
         self._seconds = 0.0
@@ -41,10 +43,10 @@ class LiveSound:
         stream_id: str,
         sample_rate: int,
         arrival_ns: int,
-    ) -> None:
-        """One chunk, as it came."""
+    ) -> ChunkTime:
+        """One chunk, as it came; where it lies in time, as far as what it says can be believed."""
         if sample_rate < 1:
-            return
+            return ChunkTime(stream_id, first_sample, time_ns or arrival_ns)
         head = AudioHead(
             Header(time_ns, ""),
             stream_id,
@@ -67,12 +69,17 @@ class LiveSound:
                 self._before = self._now()
                 self._audit, self._seconds = SoundAudit(), 0.0
                 self._chunks = self._unstamped = 0
+            return self._time.place(stream_id, first_sample, len(samples), sample_rate, time_ns, arrival_ns)
 
     def findings(self) -> list[Finding]:
         """Problems and errors, the worst first, each rule once; times count from the first chunk."""
         with self._lock:
             now = self._now() if self._seconds >= _FIRST_S else []
             told = {finding.rule: finding for finding in (*self._before, *now)}
+            done = self._time.said()
+        if done:
+            text = f"{self._topic}: what it says of its time cannot be true: {done}"
+            told["sound_time"] = Finding("sound_time", Severity.PROBLEM, self._topic, text)
         worth = [finding for finding in told.values() if finding.severity > Severity.NOTE]
         return sorted(worth, key=lambda finding: -finding.severity)
 

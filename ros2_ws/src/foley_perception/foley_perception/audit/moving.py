@@ -24,6 +24,7 @@ from foley_perception.audit.motion import (
     seconds,
     wrench_frozen,
 )
+from foley_perception.audit.pose_unit import PoseUnit, no_metres
 
 UNIT_LOW, UNIT_HIGH = 0.9, 1.1  # length of a quaternion that rounding or a foreign library may give
 FAR_M = 50.0  # no arm stands this far from its world
@@ -99,6 +100,8 @@ class Moving:
         self._lowest, self._highest = np.full(numbers, np.inf), np.full(numbers, -np.inf)
         self._begin_ns, self._end_ns = 2**63 - 1, -(2**63)  # usable or not
         self._held, self._zeros = Held(), 0
+        self._unit, self._unit_frame = PoseUnit(), ""
+        self._no_metres: tuple[int, str] | None = None  # since when, and how far it went in which time
         self._frozen: list[Extent] = []
 
     def add(self, time_ns: int, values: NDArray[np.float64], frame: str = "") -> bool:
@@ -123,6 +126,8 @@ class Moving:
                 self._frozen.append(before)
         if self._numbers == POSE and math.hypot(*values[:3]) > FAR_M:
             self._far.add(time_ns, ", ".join(f"{v:.4g}" for v in values[:3]))
+        if self._numbers == POSE and self._unit.due(time_ns):
+            self._judge_unit(time_ns, values[:3].tolist(), frame)
         if self._last is not None and time_ns > self._last[0]:
             self._since(self._last, time_ns, values, frame)
         if self._last is None or time_ns > self._last[0]:
@@ -133,6 +138,13 @@ class Moving:
         """One message that is none."""
         self._messages += 1
         self._unreadable.add(arrival_ns, why)
+
+    def _judge_unit(self, time_ns: int, position: list[float], frame: str) -> None:
+        if frame != self._unit_frame:
+            self._unit, self._unit_frame = PoseUnit(), frame
+        self._unit.add(time_ns, position)
+        if self._no_metres is None and self._unit.wrong:
+            self._no_metres = self._unit.since_ns, self._unit.shown
 
     def _since(
         self,
@@ -241,7 +253,14 @@ class Moving:
                 jump,
             ),
         ]
-        return [one for one, count in zip(found, (nan, turned, far, jump), strict=True) if count.messages]
+        told = [one for one, count in zip(found, (nan, turned, far, jump), strict=True) if count.messages]
+        if self._no_metres is not None:
+            since_ns, shown = self._no_metres
+            text = (
+                f"{no_metres(topic, shown)}, and record again (first at {seconds(since_ns, start_ns):.3f} s)"
+            )
+            told.insert(0, Finding("pose_reach", Severity.ERROR, topic, text, since_ns))
+        return told
 
 
 class Told:

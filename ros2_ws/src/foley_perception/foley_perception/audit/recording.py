@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from foley_common.audio_formats import AudioFormat
+from foley_common.foreign_audio import HeardChunk
 from foley_common.times import NS_PER_S
 from foley_common.topics import MICROPHONE, ROBOT_DESCRIPTION, TF_STATIC, Topic
 from foley_perception.audio.clock import stamp_by_arrival
@@ -18,6 +20,7 @@ from foley_perception.audit.stamps import StampAudit
 from foley_perception.audit.times import RESTAMPED, SENSORS, TimeAudit
 from foley_perception.recording import cdr, definitions
 from foley_perception.recording.bag import BagMessage, BagTopic
+from foley_perception.recording.foreign_sound import ForeignSounds, head_of
 
 _ONCE = (TF_STATIC, ROBOT_DESCRIPTION)  # told at the start of a run
 _ONCE_NAMES = tuple(topic.name.rsplit("/", 1)[-1] for topic in _ONCE)
@@ -115,17 +118,25 @@ class RecordingAudit:
     Args:
         named: topics that bear other names than the registry's -> those.
         channels: topics of which another channel than the first is heard -> that.
+        raw: by device, what messages of other packages hold that do not say it.
     """
 
     def __init__(
-        self, named: Mapping[str, str] | None = None, channels: Mapping[str, int] | None = None
+        self,
+        named: Mapping[str, str] | None = None,
+        channels: Mapping[str, int] | None = None,
+        raw: Mapping[str, AudioFormat] | None = None,
     ) -> None:
+        self._raw = dict(raw or {})
         self._named = dict(named or {})
         self._channels = dict(channels or {})
         self._types: dict[str, str] = {}
         self._stamp_at: dict[str, tuple[int, bool] | None] = {}
         self._stamps: dict[str, StampAudit] = {}
         self._sounds: dict[str, SoundAudit] = {}
+        self._foreign = ForeignSounds()
+        self._heard: set[str] = set()  # foreign topics of which something was decoded
+        self._others: set[str] = set()  # topics that are not foreign
         self._once: dict[str, list[int]] = {}  # arrivals of what is told once
         self._first_ns: int | None = None
 
@@ -137,6 +148,12 @@ class RecordingAudit:
             self._stamps[name] = StampAudit()
         if message_type == MICROPHONE.type:
             self._sounds[name] = SoundAudit()
+        if self._foreign.add_topic(name, message_type, definition):
+            if self._foreign.is_sound(name):
+                self._stamps[name], self._sounds[name] = StampAudit(), SoundAudit()
+                self._stamp_at[name] = (4, False)  # of the AudioChunks that are made of it
+        else:
+            self._others.add(name)
 
     def knows(self, name: str) -> bool:
         return name in self._stamp_at
@@ -156,6 +173,9 @@ class RecordingAudit:
             told = self._once.setdefault(topic, [])
             if len(told) < _MANY:
                 told.append(arrival_ns)
+        if topic not in self._others:
+            self._hear(self._foreign.add(topic, data, arrival_ns, of=arrival_ns))
+            return
         stamps = self._stamps.get(topic)
         if stamps is None:
             return
@@ -166,6 +186,13 @@ class RecordingAudit:
                 stamps.add(stamp, arrival_ns)
         if topic in self._sounds:
             self._sounds[topic].add_message(data, arrival_ns)
+
+    def _hear(self, heard: Iterable[tuple[str, HeardChunk]]) -> None:
+        """Sound of other packages' messages."""
+        for name, chunk in heard:
+            self._heard.add(name)
+            self._stamps[name].add(chunk.time_ns, chunk.of)
+            self._sounds[name].add(head_of(chunk), chunk.samples, chunk.of)
 
     def clock_steps(self) -> dict[str, list[tuple[int, float]]]:
         """Of each topic: stamp [ns] after, and size [s], of each step of its stamps; of all by the main microphone's,
@@ -182,21 +209,29 @@ class RecordingAudit:
         return [finding.line for finding in self.verdict().findings]
 
     def verdict(
-        self, roles: Mapping[str, Topic] | None = None, channels: Mapping[str, int] | None = None
+        self,
+        roles: Mapping[str, Topic] | None = None,
+        channels: Mapping[str, int] | None = None,
+        raw: Mapping[str, AudioFormat] | None = None,
     ) -> Verdict:
         """What is wrong, the worst first.
 
         Args:
             roles: topic -> its entry in the registry, of those that are read; without it, by their names alone.
-            channels: beside those that the audit was made with.
+            channels, raw: beside those that the audit was made with.
         """
         roles = roles_of(self._types, self._named) if roles is None else roles
         used = self._channels | dict(channels or {})
+        described = self._raw | dict(raw or {})
+        self._hear(
+            self._foreign.finish({n: described[t.device] for n, t in roles.items() if t.device in described})
+        )
         times = TimeAudit(self._stamps, roles)
         start = None if self._first_ns is None else times.clock.stamp_ns(self._first_ns)
         # Of two microphones on one topic, stamps say nothing.
         mixed = {name for name, sound in self._sounds.items() if sound.chunks.interleaved}
         found = [f for f in times.findings(start) if f.topic not in mixed]
+        found += self._foreign_findings(roles)
         found += self._restarts(times, roles, start)
         two_runs = any(f.rule == "two_runs" for f in found)
         for name, sound in sorted(self._sounds.items()):
@@ -226,6 +261,12 @@ class RecordingAudit:
             if name in roles and roles[name].reader in _PLANS and times.arrival_stamps(stamps)
         }
         return Verdict(tuple(found), times.clock, unstamped, wild, further, by_arrival)
+
+    def _foreign_findings(self, roles: Mapping[str, Topic]) -> Iterator[Finding]:
+        for name, why in self._foreign.troubles().items():
+            if name in roles:
+                severity = Severity.PROBLEM if name in self._heard else Severity.ERROR
+                yield Finding("sound_foreign", severity, name, why)
 
     def _restarts(
         self, times: TimeAudit, roles: Mapping[str, Topic], start_ns: int | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from foley_common import topic_map
+from foley_common.foreign_audio import TYPES as FOREIGN
 from foley_common.topics import TOPICS, Topic
 
 
@@ -15,7 +16,8 @@ def known_roles(types: Mapping[str, str]) -> dict[str, Topic]:
         entries = [
             t
             for t in TOPICS
-            if t.type == kind and (t.name == name if t.absolute else f"/{name}".endswith(f"/{t.name}"))
+            if (t.type == kind or (t.reader == "audio" and kind in FOREIGN))
+            and (t.name == name if t.absolute else f"/{name}".endswith(f"/{t.name}"))
         ]
         if entries:
             found[name] = max(entries, key=lambda t: len(t.name))

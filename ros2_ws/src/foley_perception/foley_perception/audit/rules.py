@@ -18,6 +18,13 @@ from foley_perception.audit.times import AHEAD_S, LASTING_S, PAUSE_S, SHORT_PAUS
 RULES: tuple[Rule, ...] = (
     # ---- microphones: samples ----
     Rule(
+        "sound_foreign",
+        "messages of other packages say what they hold, and can be decoded",
+        "any that cannot; error where nothing can; stamps that disagree with the samples for 0.1 of 2 s",
+        "the coding, why; AudioInfo, `raw` of robot.yaml, another coding",
+        "those messages; error: the microphone",
+    ),
+    Rule(
         "sound_range",
         "samples lie in [-1, 1]",
         f"error from {FAR:g} up, or whole numbers above 1.5; note up to {SLIGHT:g}",

@@ -12,6 +12,7 @@ from foley_perception.audit.motion import (
     WIDTH_SLACK,
 )
 from foley_perception.audit.moving import FAR_M, JUMP_M, JUMP_M_S, MAX_GAP_S, UNIT_HIGH, UNIT_LOW
+from foley_perception.audit.pose_unit import REACH_M
 from foley_perception.audit.rule import Rule
 
 MOTION: tuple[Rule, ...] = (
@@ -59,6 +60,20 @@ MOTION: tuple[Rule, ...] = (
         f"[{UNIT_LOW:g}, {UNIT_HIGH:g}], within which it is normalised",
         "the length, how many, first time",
         "those poses",
+    ),
+    Rule(
+        "pose_made",
+        "somebody records the pose of the tool",
+        "no ee_pose; a problem where it can be made neither of joint_states and robot_description nor of tf",
+        "of what it is made, or why it cannot be",
+        "nothing: a note; a problem: no contacts, no clips",
+    ),
+    Rule(
+        "pose_reach",
+        "how far the tool goes in a second",
+        f"{REACH_M:g} m, twice, in steps none of which is half of it",
+        "the way and its time; millimetres?",
+        "the bag",
     ),
     Rule(
         "pose_unit", "distance from the origin", f"{FAR_M:g} m", "the position; millimetres?", "nothing: told"

@@ -65,11 +65,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _info(args: argparse.Namespace) -> int:
+    from foley_perception.recording.foreign_sound import Codings
     from foley_perception.recording.inspect import inspect_bag
 
     naming = topic_options.naming_of(args, [Path(args.path)])
-    report = inspect_bag(args.path, namespace=naming.namespace, mapping=naming.mapping)
+    codings = Codings()
+    report = inspect_bag(args.path, namespace=naming.namespace, mapping=naming.mapping, audit=codings)
     _print(args, report)
+    for line in codings.lines():
+        print(f"  {line}")
     for key, value in report.session.items():
         print(f"  {key}: {value}")
     for problem in report.problems:
@@ -106,6 +110,7 @@ def _print(
 
 
 def _check(args: argparse.Namespace) -> int:
+    from foley_common.foreign_audio import raw_formats
     from foley_common.robot_file import USUAL_HAND
     from foley_perception.action.gripper import GripperHand
     from foley_perception.audit.bag import of_bag
@@ -118,13 +123,16 @@ def _check(args: argparse.Namespace) -> int:
     from foley_perception.episodes.planned_path import plan_findings
     from foley_perception.episodes.reader import episode_of
     from foley_perception.recording.inspect import inspect_bag
+    from foley_perception.recording.session import recorded_robot
 
     naming = topic_options.naming_of(args, [Path(args.path)])
     named: dict[str, Any] = {"namespace": naming.namespace, "mapping": naming.mapping}
     audit, clocks = RecordingAudit(), []
     report = inspect_bag(args.path, check_index=True, audit=audit, **named)
     types = {topic.topic: topic.type for topic in report.topics}
-    verdict = audit.verdict(roles_of(types, report.named, naming.namespace))
+    robot = naming.robot or recorded_robot(report.session)[0]
+    raw = raw_formats(robot.sound) if robot is not None else None
+    verdict = audit.verdict(roles_of(types, report.named, naming.namespace), raw=raw)
     outline: Outline | EpisodeError
     try:
         read = {**named, "latencies": naming.latencies, "robot": naming.robot}

@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--namespace",
         default="",
         metavar="NS",
-        help="of the recorder, as `foley up --namespace` was given it",
+        help="of the recorder, as `foley up --namespace` was given it (default: the robot's file)",
     )
     parser.add_argument("--out", default="out/record", help="folder for metrics.json (default: %(default)s)")
     topic_options.add_map(parser)
@@ -56,8 +56,10 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         args.metadata = _metadata(args)
+        robot = topic_options.robot_of(args)
+        namespace = args.namespace or (robot.namespace if robot is not None else "")
         mapping = topic_options.mapping_of(args)
-        with RecorderClient(f"{args.namespace.strip('/')}/{args.recorder.strip('/')}") as recorder:
+        with RecorderClient(f"{namespace.strip('/')}/{args.recorder.strip('/')}") as recorder:
             if mapping:
                 recorder.map_topics(mapping)
             try:

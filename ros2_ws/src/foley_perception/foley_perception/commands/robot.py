@@ -88,11 +88,12 @@ def _init(args: argparse.Namespace) -> int:
     if not printed and args.out.exists():
         raise ValueError(f"{args.out} exists; name another file with --out, or move it away")
     watched = _watch(args)
-    if not watched.seen.topics:
-        raise ValueError(
-            f"{watched.seen.where}: nothing is published; start the drivers, and is ROS_DOMAIN_ID theirs?"
-        )
     proposal = propose(watched.seen, args.namespace)
+    if not any(choice.found is not None for choice in proposal.choices):
+        raise ValueError(
+            f"{watched.seen.where}: nothing that could have a role is published; start the robot's drivers (is "
+            "ROS_DOMAIN_ID theirs?)"
+        )
     if (pose := proposal.found(EE_POSE)) is not None:
         proposal = propose(watched.seen, args.namespace, watched.frames_at_pose(pose.name))
     text = text_of(proposal)

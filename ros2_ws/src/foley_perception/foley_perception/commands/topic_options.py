@@ -85,9 +85,8 @@ def naming_of(args: argparse.Namespace, bags: Iterable[Path] = ()) -> Naming:
     from foley_perception.recording.session import latencies_of
 
     robot = robot_of(args)
-    namespace = args.namespace or (robot.namespace if robot is not None else "")
     latencies = latencies_of(robot) if robot is not None else None
-    naming = Naming(namespace, mapping_of(args), latencies, robot)
+    naming = Naming(args.namespace, mapping_of(args), latencies, robot)
     for bag in bags if naming.mapping else ():
         try:
             told = overridden(Bag(bag), naming.mapping)

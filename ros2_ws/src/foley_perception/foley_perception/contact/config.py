@@ -20,7 +20,7 @@ def _doc(default: Any, text: str) -> Any:
 class ContactDetectorConfig:
     """Parameters of `contact_detector`."""
 
-    sample_rate: int = _doc(48_000, "of mic/audio [Hz]; chunks of another rate are refused and reported")
+    sample_rate: int = _doc(48_000, "of mic/audio [Hz], until its first chunk tells it")
     channel: int = _doc(0, "of mic/audio that is heard, from 0")
     silent_after_s: float = _doc(1.0, "no sound for this long is reported as an unplugged microphone [s]")
     fixed_frame: str = _doc("world", "frame of contact positions; must not move")

@@ -26,7 +26,7 @@ from foley_common.times import NS_PER_S
 from foley_perception.action.planned_contact import PlannedContact
 from foley_perception.contact.listener import HeardOnset
 from foley_perception.contact_event import Contact
-from foley_perception.stamped_history import VectorHistory
+from foley_perception.stamped_history import VectorHistory, VectorSeries
 
 Array = NDArray[np.float64]
 MS = 1_000_000
@@ -116,13 +116,13 @@ class ContactDetector:
         self,
         config: GateConfig | None = None,
         clearance: Callable[[Array], float] | None = None,
-        tip: VectorHistory | None = None,
-        force: VectorHistory | None = None,
+        tip: VectorSeries | None = None,
+        force: VectorSeries | None = None,
     ) -> None:
         self.config = config or GateConfig()
         self.clearance = clearance
-        self.tip = tip if tip is not None else VectorHistory()
-        self.force = force if force is not None else VectorHistory()
+        self.tip: VectorSeries = tip if tip is not None else VectorHistory()
+        self.force: VectorSeries = force if force is not None else VectorHistory()
         self.counts = Counts()
         self._plans: collections.deque[Plan] = collections.deque(maxlen=16)
         self._waiting: list[HeardOnset] = []

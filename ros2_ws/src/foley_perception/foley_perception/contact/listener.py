@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
 from foley_common.topics import MICROPHONE
-from foley_perception.audio.clock import StreamingClock, stamp_by_arrival
+from foley_perception.audio.clock import StreamingClock
 from foley_perception.audio.onset import OnsetDetector
 from foley_perception.audio.onset_config import OnsetConfig
 from foley_perception.audit.finding import Severity
@@ -38,7 +38,7 @@ class Listener:
     """Find onsets in the chunks of one microphone.
 
     Args:
-        config: of the onset detector; its ``sample_rate`` is the one that is accepted.
+        config: of the onset detector; its ``sample_rate`` holds until the first chunk tells its own.
         channel: of the microphone that is heard.
         silent_after_s: no chunk, or nothing but zeros, for this long is reported.
     """
@@ -84,20 +84,19 @@ class Listener:
         sample_rate: int,
         arrival_ns: int | None = None,
     ) -> list[HeardOnset]:
-        """Take in one chunk; without a stamp (0) it goes by arrival. A chunk of another sample rate is refused and
-        reported by :meth:`trouble`."""
+        """Take in one chunk; without a stamp (0) it goes by arrival. Another sample rate begins anew; one that is
+        too low for contacts is refused and reported by :meth:`trouble`."""
         self._arrival_ns = time_ns if arrival_ns is None else arrival_ns
         if sample_rate != self.config.sample_rate:
-            self.refused_chunks += 1
-            self._refusal = (
-                f"mic/audio has sample_rate {sample_rate} Hz, {self.config.sample_rate} Hz is configured: set the "
-                f"microphone to {self.config.sample_rate} Hz or the parameter `sample_rate` to {sample_rate}"
-            )
-            self._stream_id = None  # what comes next does not continue what was
-            return []
+            try:
+                self._hear_at(sample_rate)
+            except ValueError as error:
+                self.refused_chunks += 1
+                self._refusal = f"mic/audio: {error}; set the microphone to 16 kHz or more"
+                self._stream_id = None  # what comes next does not continue what was
+                return []
         self._refusal = ""
         n, channels = samples.shape
-        given_ns, time_ns = time_ns, time_ns or stamp_by_arrival(self._arrival_ns, n, sample_rate)
         if self.channel >= channels:
             self.refused_chunks += 1
             self._refusal = (
@@ -105,10 +104,10 @@ class Listener:
             )
             self._stream_id = None
             return []
-        self._audit.add(
+        stream_id, first_sample, time_ns = self._audit.add(
             samples,
             first_sample=first_sample,
-            time_ns=given_ns,
+            time_ns=time_ns,
             stream_id=stream_id,
             sample_rate=sample_rate,
             arrival_ns=self._arrival_ns,
@@ -156,6 +155,15 @@ class Listener:
             serious = found[0].severity == Severity.ERROR
             return Trouble(serious, "; ".join(finding.text for finding in found[:3]))
         return None
+
+    def _hear_at(self, sample_rate: int) -> None:
+        """From here on, at another rate. Raises ValueError: too low for contacts."""
+        self.config = dataclasses.replace(self.config, sample_rate=sample_rate)
+        self._detector = OnsetDetector(self.config)
+        self._clock = StreamingClock(sample_rate)
+        self.restarts += self._stream_id is not None
+        self._stream_id, self._shift, self._end_sample, self._zeros = None, 0, 0, 0
+        self._audit = LiveSound(MICROPHONE.name, self.channel)
 
     def _follow(self, stream_id: str, first_sample: int, time_ns: int) -> None:
         """Keep detector and clock in step with the stream, over gaps and restarts."""

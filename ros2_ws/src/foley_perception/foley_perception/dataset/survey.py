@@ -145,7 +145,7 @@ def _survey(
     if not sound and not frames:
         wanted = f"{topics.MICROPHONE.name}, no {topics.CAMERA.name}"
         raise DatasetError(f"{episode.path}: no {wanted}{hints}; clips need sound or pictures")
-    told = []
+    told = [str(f) for f in episode.findings if f.rule == "pose_made" and f.severity == Severity.NOTE]
     if side:
         told.append(f"no ee_pose was recorded: the index finger of the {side} hand counts as the tool")
     if not sound:

@@ -6,7 +6,6 @@ are many, and their types are frozen. Everything else goes through the definitio
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,23 +20,9 @@ from foley_perception.episodes.tracks import (
     Label,
 )
 from foley_perception.recording.bag import BagMessage, BagTopic
+from foley_perception.recording.typed import UnreadableMessage, read_typed, store_of
 
 Messages = Sequence[BagMessage]
-
-
-@functools.lru_cache(maxsize=64)
-def _store(definitions: tuple[tuple[str, str, str], ...]) -> Any:
-    """A store of these types: (name, definition, its encoding) each. Bags mostly hold the same ones, and readers are
-    compiled for every type."""
-    from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
-
-    store = get_typestore(Stores.EMPTY)
-    for kind, definition, encoding in definitions:
-        types = (
-            get_types_from_idl(definition) if encoding == "ros2idl" else get_types_from_msg(definition, kind)
-        )
-        store.register({name: fields for name, fields in types.items() if name not in store.fielddefs})
-    return store
 
 
 class Decoder:
@@ -50,7 +35,7 @@ class Decoder:
         for topic in topics.values():
             if topic.definition:
                 found.setdefault(topic.type, (topic.definition, topic.encoding))
-        self._store = _store(tuple((kind, *how) for kind, how in found.items()))
+        self._store = store_of(tuple((kind, *how) for kind, how in found.items()))
 
     def read(self, message: BagMessage) -> Any:
         """The message with its fields as attributes.
@@ -58,23 +43,10 @@ class Decoder:
         Raises:
             EpisodeError: its type is not defined in the bag, or its bytes do not fit the definition.
         """
-        kind = self._types[message.topic]
-        data = bytes(message.data)
         try:
-            # Not `Typestore.deserialize_cdr`: it refuses more than three bytes behind the message, and rclpy's
-            # serialiser leaves four for every empty sequence of doubles (JointState.effort), whose alignment it
-            # counts but does not write.
-            if len(data) < 4 or data[0] != 0 or data[1] > 1:
-                raise EpisodeError(f"{message.topic}: its encapsulation is not plain CDR")
-            definition = self._store.get_msgdef(kind)
-            read = definition.deserialize_cdr_le if data[1] else definition.deserialize_cdr_be
-            return read(memoryview(data)[4:], 0, definition.cls, self._store)[0]
-        except EpisodeError:
-            raise
-        except KeyError as error:
-            raise EpisodeError(f"{message.topic}: the bag holds no definition of {kind}") from error
-        except Exception as error:
-            raise EpisodeError(f"{message.topic}: a {kind} cannot be read ({error})") from error
+            return read_typed(self._store, self._types[message.topic], message.data)
+        except UnreadableMessage as error:
+            raise EpisodeError(f"{message.topic}: {error}") from error
 
     def read_all(self, messages: Iterable[BagMessage]) -> Iterator[tuple[BagMessage, Any]]:
         """Messages with what they hold; those that cannot be read are left out and counted."""

@@ -11,6 +11,7 @@ from foley_common.robot_file import RobotFile
 from foley_common.topics import Topic, TopicError
 from foley_perception.episodes.tracks import EpisodeError
 from foley_perception.recording.bag import Bag
+from foley_perception.recording.heard_bag import HeardBag
 from foley_perception.recording.namespaces import empty_namespace
 from foley_perception.recording.session import recorded_map
 
@@ -86,9 +87,10 @@ def overridden(bag: Bag, mapping: topic_map.TopicMap) -> list[str]:
 def missing_text(missing: Iterable[str], there: Iterable[str], bag: Bag) -> str:
     """That a bag has no messages on some of our topics, on which it has some, and the cure."""
     names = list(missing)
+    unheard = [f"; {why}" for why in bag.unheard.values()] if isinstance(bag, HeardBag) else []
     return (
         f"no messages on {', '.join(names)}; the bag has {listed(topic_map.named(names[0]), there, bag)}. "
-        f"Say which topic is meant: --map {names[0]}=TOPIC"
+        f"Say which topic is meant: --map {names[0]}=TOPIC{''.join(unheard)}"
     )
 
 

@@ -22,26 +22,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_common import topics
+from foley_common.audio_formats import AudioFormatError
+from foley_common.foreign_audio import raw_formats
 from foley_common.latencies import Latencies
 from foley_common.robot_file import UNKNOWN_ROBOT, RobotFile
 from foley_common.topics import MAIN_ARM, Topic
+from foley_perception.audit.finding import Finding, Severity
+from foley_perception.audit.moving import POSE
 from foley_perception.audit.recording import RecordingAudit
 from foley_perception.clips.channels import CHANNEL
+from foley_perception.episodes import made_poses
 from foley_perception.episodes.decode import Decoder
 from foley_perception.episodes.earlier import Earlier
+from foley_perception.episodes.frames import FrameNames
 from foley_perception.episodes.index import Range, joined
+from foley_perception.episodes.made_poses import MadePoses
 from foley_perception.episodes.names import resolve
 from foley_perception.episodes.notes import Contacts, Hands, Note, Plan, Plans, Stamped, Transforms, note_of
 from foley_perception.episodes.sound import SoundOutline, Stream
 from foley_perception.episodes.tracks import EpisodeError
-from foley_perception.recording.bag import Bag, BagMessage
+from foley_perception.recording import cdr
+from foley_perception.recording.bag import BagMessage
 from foley_perception.recording.bag_name import bag_name
 from foley_perception.recording.errors import BagError
+from foley_perception.recording.heard_bag import HeardBag
+from foley_perception.recording.namespaces import empty_namespace
 from foley_perception.recording.session import latencies_of, recorded_robot
 
 Messages = dict[str, list[BagMessage]]
 _STREAMS: tuple[str, ...] = ("audio", "image", "depth", "pose", "joints", "wrench", "keypoints")
 _AUDIO = topics.MICROPHONE.type
+_EVER = (-(2**62), 2**62)
+_MADE = "ee_pose"  # how the topics of poses that were made begin, which are in no bag
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +103,9 @@ class Outline:
         self.counts: collections.Counter[str] = collections.Counter()  # messages by topic
         self._keep = keep
         try:
-            self.bag = Bag(path)
+            self.bag = HeardBag(
+                path, raw=raw_formats(robot.sound) if robot is not None else None, mapping=mapping
+            )
             self._earlier = Earlier({}, {}, Latencies())
             audit, start, end = self._first()
             self.session = self.bag.session
@@ -100,6 +114,8 @@ class Outline:
             recorded, told = recorded_robot(self.session)
             if robot is None and recorded is not None:
                 self.robot = recorded
+            if not namespace and not empty_namespace(self.robot.namespace, self.counts):
+                namespace = self.robot.namespace  # of Foley's own topics, where the bag has some there
             self.names, self.left_out = resolve(self.bag, namespace, mapping, heard=self.counts)
             self.left_out += told if robot is None else []
             self._channels = {
@@ -118,12 +134,15 @@ class Outline:
                 for message in self.bag.messages():
                     if (placed := self.verdict.placed(self._earlier(message))) is not None:
                         self._note(placed, message.log_time)
-        except BagError as error:
+        except (BagError, AudioFormatError) as error:
             raise EpisodeError(str(error)) from error
         self.start_ns = self.verdict.clock.stamp_ns(
             start
         )  # of what arrived first, by the clock of the stamps
         self.end_ns = self.verdict.clock.stamp_ns(end)
+        self._made: MadePoses | None = None
+        self._made_for: FrameNames | None = None
+        self.pose_findings: list[Finding] = []  # of what poses were made, or why not
 
     def _first(self) -> tuple[RecordingAudit, int, int]:
         """Note every message; the audit of them, and when the first and the last of them arrived."""
@@ -178,6 +197,72 @@ class Outline:
         note = self.note(topic) if topic is not None else None
         return note.times_ns if isinstance(note, Contacts) else []
 
+    # ---- poses that nobody told --------------------------------------------------------------------------
+    def make_poses(self, frames: FrameNames) -> None:
+        """Where the bag has no ee_pose, have it made of what the bag has: see made_poses.py."""
+        if frames == self._made_for or (self._made is None and self.has(topics.EE_POSE)):
+            return
+        self._made_for, self._made = frames, None
+        self.names.pop(topics.EE_POSE.role, None)
+        tried: list[str] = []
+        for made_of, why in self._ways_to_poses(frames):
+            tried += [why] if why else []
+            if made_of is not None:
+                self._take(made_of)
+                break
+        text = "no ee_pose was recorded"
+        if self._made is not None:
+            beside = f" ({'; '.join(tried)})" if tried else ""
+            note = f"{text}: it is made{self._made.topic.removeprefix(_MADE)}{beside}"
+            self.pose_findings = [Finding("pose_made", Severity.NOTE, self._made.topic, note)]
+        elif tried and not self.has(topics.HAND_KEYPOINTS):
+            text += (
+                f", and none can be made: {'; '.join(tried)}; name the robot's frames with --world-frame and "
+            )
+            found = Finding("pose_made", Severity.PROBLEM, "", text + "--tool-frame, or record ee_pose")
+            self.pose_findings = [found]
+        else:
+            self.pose_findings = []
+
+    def _ways_to_poses(self, frames: FrameNames) -> Iterator[tuple[MadePoses | None, str]]:
+        """By joints first, as live; each with why it does not do."""
+        joints, robot, tf = (
+            self.names.get(t.role, "") for t in (topics.JOINT_STATES, topics.ROBOT_DESCRIPTION, topics.TF)
+        )
+        if self.counts[joints] and self.counts[robot]:
+            note = self._notes[robot]
+            text = next((cdr.read_string(m.data) for m in note.kept(0, 0)), "") if note is not None else ""
+            made, why = made_poses.of_joints(self._of(joints), text, frames.tool, frames.world)
+            if made is not None:
+                made.topic = f"{_MADE} of {joints} and {robot}"
+            yield made, f"{joints}: {why}" if why else ""
+        elif self.counts[joints]:
+            yield None, f"{joints} was recorded without robot_description"
+        if self.counts[tf]:
+            static = self._of(self.names.get(topics.TF_STATIC.role, ""))
+            made, why = made_poses.of_tf(static, self._of(tf), frames.tool, frames.world)
+            if made is not None:
+                made.topic = f"{_MADE} of {tf}"
+            yield made, why
+
+    def _of(self, name: str) -> Iterator[BagMessage]:
+        """All messages of a topic, where their stamps place them."""
+        if self._all is not None:
+            yield from self._all.get(name, [])
+            return
+        for message in self.bag.messages() if self.counts[name] else ():
+            if message.topic == name and (placed := self.verdict.placed(self._earlier(message))) is not None:
+                yield placed
+
+    def _take(self, made: MadePoses) -> None:
+        self._made, name = made, made.topic
+        note = Stamped(POSE)
+        for message in made.messages(*_EVER):
+            note.feed(message, message.log_time)
+        self.names[topics.EE_POSE.role], self.counts[name], self._notes[name] = name, len(made), note
+        if self._all is not None:
+            self._all[name] = list(made.messages(*_EVER))
+
     # ---- messages ----------------------------------------------------------------------------------------
     def messages(self, span: Span | None) -> Messages:
         """What a reader needs for a stretch of time (None: for all of it), by topic. Moving transforms come apart."""
@@ -189,6 +274,9 @@ class Outline:
         wanted: dict[str, list[Range]] = {}
         for role, name in self.names.items():
             topic, note = topics.topic(role), self._notes.get(name)
+            if self._made is not None and name == self._made.topic:
+                found[name] = list(self._made.messages(span.first_ns, span.last_ns))
+                continue
             if topic.reader in _STREAMS and self.topic(topic.reader, topic.device) is not topic:
                 continue  # compressed beside raw
             if topic.reader == "depth":

@@ -81,6 +81,7 @@ def read_episode(
     outline = Outline(
         Path(path), namespace=namespace, mapping=mapping, latencies=latencies, robot=robot, keep=True
     )
+    outline.make_poses(frame_names(frames, outline.robot.frames))
     there = {topic.name for topic in topics.TOPICS if outline.has(topic)}
     if missing := [name for name in require if name not in there]:
         raise EpisodeError(f"{path}: {missing_text(missing, outline.counts, outline.bag)}")
@@ -104,7 +105,9 @@ def episode_of(
     if errors := outline.verdict.main_errors():
         raise EpisodeError("; ".join(errors))
     frames = frame_names(frames, outline.robot.frames)
+    outline.make_poses(frames)
     read = _Reader(outline, span, frames)
+    read.tell(outline.pose_findings)
     read.problems += [*outline.left_out, *outline.verdict.problems()]
     detected, arms, cameras = read.contacts(topics.CONTACTS), read.arms(), read.cameras(camera_frame)
     microphones, keypoints = read.microphones(), read.keypoints()

@@ -213,14 +213,24 @@ def interpolate_at(
 def rotate(quaternion: Array, vectors: Array) -> Array:
     """Vectors [..., 3] turned by unit quaternions [..., 4]."""
     u, w = quaternion[..., :3], quaternion[..., 3:]
-    twice = 2.0 * np.cross(u, vectors)
-    return np.asarray(vectors + w * twice + np.cross(u, twice))
+    twice = 2.0 * cross(u, vectors)
+    return np.asarray(vectors + w * twice + cross(u, twice))
+
+
+def cross(a: Array, b: Array) -> Array:
+    """Vector products [..., 3]; numpy's own takes several times as long for a few vectors."""
+    ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
+    bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
+    x, y, z = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+    result = np.empty((*np.shape(x), 3))
+    result[..., 0], result[..., 1], result[..., 2] = x, y, z
+    return result
 
 
 def quaternion_multiply(a: Array, b: Array) -> Array:
     """Hamilton product of quaternions [..., 4] (x, y, z, w)."""
     av, aw, bv, bw = a[..., :3], a[..., 3:], b[..., :3], b[..., 3:]
-    vector = aw * bv + bw * av + np.cross(av, bv)
+    vector = aw * bv + bw * av + cross(av, bv)
     scalar = aw * bw - np.sum(av * bv, axis=-1, keepdims=True)
     return np.concatenate([vector, scalar], axis=-1)
 

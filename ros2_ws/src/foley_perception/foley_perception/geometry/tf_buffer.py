@@ -7,15 +7,15 @@ several threads.
 
 from __future__ import annotations
 
-import bisect
 import threading
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.times import NS_PER_S
-from foley_perception.geometry.se3 import SE3, interpolate_at, stack
+from foley_perception.geometry.se3 import SE3, interpolate_at
 
+Array = NDArray[np.float64]
 Times = NDArray[np.int64]
 
 
@@ -29,51 +29,95 @@ class _Edge:
     def __init__(self, parent: str, static: bool) -> None:
         self.parent = parent
         self.static = static
-        self.times: list[int] = []
-        self.poses: list[SE3] = []
+        self._times = np.zeros(8, np.int64)
+        self._numbers = np.zeros((8, 7))  # quaternion, translation
+        self._start = self._end = 0
 
-    def add(self, time_ns: int, pose: SE3, cache_ns: int) -> None:
+    @property
+    def times(self) -> Times:
+        """Of its history [n]."""
+        return self._times[self._start : self._end]
+
+    def add(self, times_ns: Times, poses: SE3, cache_ns: int) -> None:
+        """Transforms [n] at times [n], at least one."""
+        numbers = np.concatenate([poses.quaternion, poses.translation], axis=1)
         if self.static:
-            self.times, self.poses = [time_ns], [pose]
+            self._replace(times_ns[-1:], numbers[-1:])
             return
-        if self.times and time_ns <= self.times[-1]:
-            if self.times[-1] - time_ns > cache_ns:  # time was set back: the history is of another run
-                self.times, self.poses = [], []
-            else:
-                index = bisect.bisect_left(self.times, time_ns)
-                if self.times[index] == time_ns:
-                    self.poses[index] = pose
-                else:
-                    self.times.insert(index, time_ns)
-                    self.poses.insert(index, pose)
-                return
-        self.times.append(time_ns)
-        self.poses.append(pose)
-        stale = bisect.bisect_left(self.times, time_ns - cache_ns)
-        if stale > 64:  # trimmed in blocks: deleting from the front of a list moves all of it
-            del self.times[:stale], self.poses[:stale]
+        # What is older than the newest by more than the cache is of another run: time was set back.
+        own = self.times
+        newest = np.maximum.accumulate(np.concatenate([own[-1:], times_ns]))[-len(times_ns) :]
+        back = np.flatnonzero(newest - times_ns > cache_ns)
+        if len(back):
+            first = int(back[0])
+            if first:
+                self.add(times_ns[:first], poses[:first], cache_ns)
+            self._start = self._end = 0
+            self.add(times_ns[first:], poses[first:], cache_ns)
+            return
+        if (len(own) and times_ns[0] <= own[-1]) or bool(np.any(np.diff(times_ns) <= 0)):
+            self._merge(times_ns, numbers)
+        else:
+            self._append(times_ns, numbers)
+        stale = int(np.searchsorted(self.times, self._times[self._end - 1] - cache_ns))
+        if stale > 64:  # in blocks
+            self._start += stale
+
+    def _append(self, times_ns: Times, numbers: Array) -> None:
+        n, kept = len(times_ns), self._end - self._start
+        if self._end + n > len(self._times):
+            times, table = self.times, self._numbers[self._start : self._end]
+            size = 2 * (kept + n)
+            self._times, self._numbers = np.zeros(size, np.int64), np.zeros((size, 7))
+            self._times[:kept], self._numbers[:kept] = times, table
+            self._start, self._end = 0, kept
+        self._times[self._end : self._end + n] = times_ns
+        self._numbers[self._end : self._end + n] = numbers
+        self._end += n
+
+    def _merge(self, times_ns: Times, numbers: Array) -> None:
+        """Some are late; of those at one time the last one counts."""
+        times = np.concatenate([self.times, times_ns])
+        table = np.concatenate([self._numbers[self._start : self._end], numbers])
+        order = np.argsort(times, kind="stable")
+        times, table = times[order], table[order]
+        last = np.append(times[1:] != times[:-1], True)
+        self._replace(times[last], table[last])
+
+    def _replace(self, times_ns: Times, numbers: Array) -> None:
+        self._start = self._end = 0
+        self._append(times_ns, numbers)
+
+    def _pose(self, index: int | slice) -> SE3:
+        numbers = self._numbers[self._start : self._end][index]
+        return SE3(numbers[..., :4], numbers[..., 4:])
 
     def at(self, time_ns: int | None, tolerance_ns: int) -> SE3 | None:
         """The transform at a time (None: the newest), or None if its history does not reach there."""
         if self.static or time_ns is None:
-            return self.poses[-1]
-        index = bisect.bisect_left(self.times, time_ns)
-        if index == len(self.times):
-            return self.poses[-1] if time_ns - self.times[-1] <= tolerance_ns else None
-        if self.times[index] == time_ns:
-            return self.poses[index]
+            return self._pose(-1)
+        times = self.times
+        index = int(np.searchsorted(times, time_ns))
+        if index == len(times):
+            return self._pose(-1) if time_ns - int(times[-1]) <= tolerance_ns else None
+        after = int(times[index])
+        if after == time_ns:
+            return self._pose(index)
         if index == 0:
-            return self.poses[0] if self.times[0] - time_ns <= tolerance_ns else None
-        before, after = self.times[index - 1], self.times[index]
-        return self.poses[index - 1].interpolate(self.poses[index], (time_ns - before) / (after - before))
+            return self._pose(0) if after - time_ns <= tolerance_ns else None
+        before = int(times[index - 1])
+        return self._pose(index - 1).interpolate(self._pose(index), (time_ns - before) / (after - before))
 
     def at_all(self, times_ns: Times, tolerance_ns: int) -> tuple[SE3, NDArray[np.bool_]]:
         """Transforms at times [n], and which of them its history reaches."""
-        if self.static:
-            return self.poses[-1], np.ones(len(times_ns), dtype=np.bool_)
-        own, poses = np.array(self.times, dtype=np.int64), stack(self.poses)
+        if self.static or not len(times_ns):
+            return self._pose(-1), np.ones(len(times_ns), dtype=np.bool_)
+        own = self.times
         reached = (times_ns >= own[0] - tolerance_ns) & (times_ns <= own[-1] + tolerance_ns)
-        return interpolate_at(own, poses, np.clip(times_ns, own[0], own[-1])), reached
+        asked = np.clip(times_ns, own[0], own[-1])
+        low = max(int(np.searchsorted(own, asked.min())) - 1, 0)
+        high = int(np.searchsorted(own, asked.max())) + 1
+        return interpolate_at(own[low:high], self._pose(slice(low, high)), asked), reached
 
 
 class TransformBuffer:
@@ -100,11 +144,26 @@ class TransformBuffer:
         if not parent or not child or parent == child or not bool(np.all(tx_parent_child.finite)):
             self.refused += 1
             return
+        self._extend(parent, child, np.array([time_ns], np.int64), tx_parent_child[None], static)
+
+    def add_all(self, parent: str, child: str, times_ns: Times, tx_parent_child: SE3) -> None:
+        """Take in moving transforms [n] of ``child`` seen from ``parent``, in the order in which they came."""
+        parent, child = _name(parent), _name(child)
+        good = (
+            tx_parent_child.finite
+            if parent and child and parent != child
+            else np.zeros(len(times_ns), np.bool_)
+        )
+        self.refused += int(np.count_nonzero(~good))
+        if good.any():
+            self._extend(parent, child, times_ns[good], tx_parent_child[good], False)
+
+    def _extend(self, parent: str, child: str, times_ns: Times, poses: SE3, static: bool) -> None:
         with self._lock:
             edge = self._edges.get(child)
             if edge is None or edge.parent != parent or edge.static != static:
                 edge = self._edges[child] = _Edge(parent, static)
-            edge.add(time_ns, tx_parent_child, self._cache_ns)
+            edge.add(times_ns, poses, self._cache_ns)
 
     def lookup(self, target: str, source: str, time_ns: int | None = None) -> SE3:
         """``tx_target_source``: takes points in ``source`` to ``target``, at a time or (None) as newest
@@ -176,7 +235,8 @@ class TransformBuffer:
 
         None where the two do not move to each other, or are not connected.
         """
-        return min((edge.times[-1] for edge in self._moving_between(target, source) or ()), default=None)
+        edges = self._moving_between(target, source) or ()
+        return min((int(edge.times[-1]) for edge in edges), default=None)
 
     def frames(self) -> set[str]:
         with self._lock:

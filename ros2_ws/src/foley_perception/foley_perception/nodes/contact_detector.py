@@ -29,6 +29,7 @@ from foley_ros.node import FoleyNode, Health, run
 from foley_ros.polling import Poller
 
 TICK_S = 0.02
+POSES_AT_ONCE = 100  # are decoded in passing, so that a decision finds them done
 
 
 class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
@@ -63,6 +64,7 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
     # ---- callbacks: queue ----------------------------------------------------------------------------------
     def _on_audio(self, message: AudioChunk) -> None:
         arrival_ns = self.now_ns()
+        self._scene.times.add(topics.MICROPHONE, convert.to_ns(message.header.stamp), arrival_ns)
         if self.active:
             self.put(lambda: self._hear(message, arrival_ns))
 
@@ -93,6 +95,7 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
             arrival_ns=arrival_ns,
         ):
             self._detector.add_onset(onset)
+        self._scene.tips.settle(least=POSES_AT_ONCE)
         self._decide()
 
     def _take_plan(self, data: bytes) -> None:
@@ -164,7 +167,9 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
         deaf = any(f.startswith(topics.MICROPHONE.name) for f in faults) or (
             trouble is not None and trouble.serious
         )
-        return (Health.error if deaf else Health.warn)("; ".join(problems), **self.figures())
+        return (Health.error if deaf or self._scene.poses_wrong else Health.warn)(
+            "; ".join(problems), **self.figures()
+        )
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -1,10 +1,11 @@
-"""Gripper as hand: ee_pose, or joint_states and robot_description, to hand_keypoints; plans to what they mean.
+"""Gripper as hand: ee_pose, or what the robot has in its place, to hand_keypoints; plans to what they mean.
 
     ee_pose ----------------------------------+--> hand_keypoints
     joint_states, robot_description --FK------+--> ee_pose, where nobody else publishes it
+    /tf, where neither comes -----------------+
     planned_joint_trajectory, planned_path ------> planned_tool_trajectory, planned_trajectory
 
-Callbacks run in the executor's thread. States come as bytes; mapping one takes a fifth of a millisecond and is done on
+Callbacks run in the executor's thread. States come as bytes; mapping one takes a tenth of a millisecond and is done on
 the spot, keypoints no oftener than ``rate_hz``. A plan is sampled and mapped in the worker's thread.
 """
 
@@ -20,7 +21,6 @@ from nav_msgs.msg import Path
 from numpy.typing import NDArray
 from rclpy.publisher import Publisher
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
@@ -28,11 +28,15 @@ from foley_common import topics
 from foley_common.times import NS_PER_S
 from foley_perception.action import trajectory
 from foley_perception.action.config import HandMapperConfig
-from foley_perception.action.mapper import JOINT_AGE_S, HandMapper
+from foley_perception.action.mapper import HandMapper
+from foley_perception.action.pace import JOINT_AGE_S, Pace
+from foley_perception.geometry.rigid import Rigid
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformUnavailable
+from foley_perception.recording import cdr
 from foley_perception.ros import motion
 from foley_perception.ros.tf import TransformListener, without_times
+from foley_perception.ros.tool_in_tf import ToolInTf
 from foley_ros import convert, qos, raw
 from foley_ros.node import FoleyNode, Health, run
 from foley_ros.polling import Poller
@@ -56,12 +60,16 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         self._own_pose: Publisher | None = None  # while nobody else publishes ee_pose
         self._looks_without = 0
         self._pose_seen_ns: int | None = None  # when somebody else's ee_pose came last
+        self._source = ""  # topic that the newest pose was of
 
     def setup(self, config: HandMapperConfig) -> None:
-        self._tf = TransformListener(self.entities)
+        poller = Poller(self.entities, POLL_S, after=self._poll)
+        self._tf = TransformListener(self, poller)
         self._mapper = HandMapper(config, self._tf.buffer)
-        self._own_last_ns: int | None = None
+        self._pace = Pace(config.pose_rate_hz or config.rate_hz)  # of its own poses
         self._pose_seen_ns = None
+        self._joint_pose_ns: int | None = None  # when joints told a pose last
+        self._source = ""
         self._moved_ns = 0  # when joints that move the tool came last
         self._joint_states.clear()
         self.start_worker()
@@ -69,13 +77,20 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         self._planned = self.entities.publish(topics.HAND_PLAN)
         self._planned_tool = self.entities.publish(topics.TOOL_PLAN)
         self.entities.subscribe(topics.ROBOT_DESCRIPTION, self._on_robot)
-        poller = Poller(self.entities, POLL_S, after=self._tf.poll)
         poller.subscribe(topics.JOINT_STATES, self._on_joints, raw=True)
         poller.subscribe(topics.EE_POSE, self._on_pose, raw=True)
+        self._in_tf = ToolInTf(
+            self.entities,
+            poller,
+            config.fixed_frame,
+            config.tool_frame,
+            config.pose_rate_hz or config.rate_hz,
+            wanted=lambda: self.active and not self._known_without_tf(),
+            found=self._on_tf_pose,
+        )
         self.entities.subscribe(topics.JOINT_PLAN, self._on_joint_plan)
         self.entities.subscribe(topics.PLANNED_PATH, self._on_path)
-        if config.pose_rate_hz > 0:
-            self.entities.timer(LOOK_S, self._look_for_poses)
+        self.entities.timer(LOOK_S, self._look_for_poses)
 
     def stop(self) -> None:
         self._stop_own_pose()
@@ -85,15 +100,27 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         self._robot_problem = ""
         self._stop_own_pose()
 
+    def _poll(self) -> None:
+        self._tf.poll()
+
     # ---- measured ------------------------------------------------------------------------------------------
+    def _stamp(self, topic: str, data: bytes) -> int:
+        """Of a message; where it has none, that is reported and it goes by arrival."""
+        if stamp_ns := raw.stamp_ns(data):
+            return stamp_ns
+        said = "it is 0: the time of arrival is used, which is late by an unknown time; the driver must stamp them"
+        self.report(f"{topic}: header.stamp", said)
+        return self.now_ns()
+
     def _on_pose(self, data: bytes) -> None:
-        time_ns = raw.stamp_ns(data)
+        time_ns = self._stamp(topics.EE_POSE.name, data)
         if self._own_pose is None:
             self._pose_seen_ns = self.now_ns()
         if not self.active or self._own_pose is not None or not self._mapper.due(time_ns):
             return
         message = deserialize_message(data, PoseStamped)
         pose = motion.pose_to_se3(message.pose)
+        self._source = topics.EE_POSE.name
         if pose is None:
             self.report(
                 topics.EE_POSE.name, "ee_pose is not finite or has no orientation: such poses are left out"
@@ -105,7 +132,8 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         )
 
     def _on_joints(self, data: bytes) -> None:
-        mapper, time_ns, names = self._mapper, raw.stamp_ns(data), motion.joint_names(data)
+        mapper, names = self._mapper, motion.joint_names(data)
+        time_ns = self._stamp(topics.JOINT_STATES.name, data)
         if names not in self._joint_states and len(self._joint_states) >= _PUBLISHERS:
             self._joint_states = {}
         self._joint_states[names] = data
@@ -119,7 +147,7 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
                 self._publish(time_ns, lambda mapper: mapper.check_joints(time_ns), topics.JOINT_STATES.name)
             return
         self._moved_ns = self.now_ns()
-        own, due = self._own_pose is not None and self._own_is_due(time_ns), mapper.due(time_ns)
+        own, due = self._own_pose is not None and self._pace.due(time_ns), mapper.due(time_ns)
         if own or due:
             self._publish(
                 time_ns,
@@ -133,9 +161,31 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         pose = mapper.pose_from_joints(time_ns)
         if pose is None:
             return None
-        if own and self._own_pose is not None:
-            self._own_pose.publish(self._stamped(pose, time_ns))
-        return mapper.keypoints_at(pose) if due else None
+        self._joint_pose_ns, self._source = self.now_ns(), topics.JOINT_STATES.name
+        return self._of_own(mapper, time_ns, pose, own=own, due=due)
+
+    def _on_tf_pose(self, time_ns: int, pose: Rigid) -> None:
+        mapper = self._mapper
+        if self._own_pose is None and mapper.poses_are_fresh(time_ns):
+            return
+        mapper.counts.from_tf += 1
+        self._source = topics.TF.name
+        own, due = self._own_pose is not None, mapper.due(time_ns)
+        if own or due:
+            self._publish(
+                time_ns, lambda mapper: self._of_own(mapper, time_ns, pose, own=own, due=due), topics.TF.name
+            )
+
+    def _of_own(
+        self, mapper: HandMapper, time_ns: int, pose: Rigid, *, own: bool, due: bool
+    ) -> NDArray[np.float64] | None:
+        """Keypoints, if they are due, of a pose that is published as well if nobody else does that."""
+        keypoints = mapper.keypoints_at(time_ns, SE3(np.array(pose[3:]), np.array(pose[:3]))) if due else None
+        if own and self._own_pose is not None and not mapper.unit.wrong:
+            # As late as what it is made of: whoever listens takes the arm's latency off again.
+            late_ns = self.entities.latencies.ns(topics.EE_POSE)
+            self._own_pose.publish(cdr.write_pose(time_ns + late_ns, mapper.config.fixed_frame, pose))
+        return keypoints
 
     def _publish(
         self, time_ns: int, make: Callable[[HandMapper], NDArray[np.float64] | None], source: str
@@ -160,34 +210,41 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         waiting = self._joint_states
         while waiting:
             _, data = waiting.popitem()
-            message = deserialize_message(data, JointState)
             try:
-                positions = motion.joint_positions(message)
+                header, names, positions = cdr.read_joints(data)
+                mapper.set_joints(header.time_ns or self.now_ns(), motion.told_positions(names, positions))
             except ValueError as error:
                 self.report(topics.JOINT_STATES.name, str(error))
-                continue
-            mapper.set_joints(raw.stamp_ns(data), positions)
 
     # ---- ee_pose where there is none -----------------------------------------------------------------------
     def _look_for_poses(self) -> None:
-        """Publish ee_pose from joint states as long as nobody else does."""
+        """Publish ee_pose from what the robot has as long as nobody else does."""
         # By the name after remapping, which rclpy's count does not do itself.
         name = self.resolve_topic_name(topics.EE_POSE.name)
         others = self.count_publishers(name) - (self._own_pose is not None)
         if others > 0 or (self._own_pose is None and self._poses_come()):
             if self._own_pose is not None:
-                self.get_logger().info(
-                    "ee_pose has a publisher: poses from joint_states are no longer published"
-                )
+                self.get_logger().info("ee_pose has a publisher: own poses are no longer published")
             self._stop_own_pose()
-        elif self._own_pose is None and self.active and self._mapper.has_robot:
+        elif self._own_pose is None and self.active:
             self._looks_without += 1
             if self._looks_without < LOOKS:
                 return
-            self.get_logger().info(
-                "nobody publishes ee_pose: it is made from joint_states and robot_description"
-            )
-            self._own_pose = self.create_publisher(PoseStamped, topics.EE_POSE.name, qos.STATE)
+            if not self._known_without_tf():
+                self._in_tf.listen()
+            of_joints = self._mapper.has_robot
+            if self._mapper.config.pose_rate_hz > 0 and (of_joints or self._in_tf.connected):
+                how = "joint_states and robot_description" if of_joints else "/tf"
+                self.get_logger().info(f"nobody publishes ee_pose: it is made from {how}")
+                self._own_pose = self.create_publisher(PoseStamped, topics.EE_POSE.name, qos.STATE)
+        elif self.active and not self._known_without_tf():
+            self._in_tf.listen()
+
+    def _known_without_tf(self) -> bool:
+        """Whether poses came of late by ee_pose or by joints."""
+        timeout_ns = self._mapper.config.pose_timeout_s * NS_PER_S
+        of_joints = self._joint_pose_ns
+        return self._poses_come() or (of_joints is not None and abs(self.now_ns() - of_joints) < timeout_ns)
 
     def _poses_come(self) -> bool:
         """Whether somebody's ee_pose came of late, whatever the graph tells of publishers."""
@@ -200,21 +257,6 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
         if self._own_pose is not None:
             self.destroy_publisher(self._own_pose)
             self._own_pose = None
-
-    def _own_is_due(self, time_ns: int) -> bool:
-        """Whether a period has passed since the last one. A stamp before it is late, unless time was set back."""
-        period = int(NS_PER_S / self._mapper.config.pose_rate_hz)
-        if self._own_last_ns is not None and -NS_PER_S <= time_ns - self._own_last_ns < period - period // 4:
-            return False
-        self._own_last_ns = time_ns
-        return True
-
-    def _stamped(self, pose: SE3, time_ns: int) -> PoseStamped:
-        # As late as the joints were: whoever listens takes the arm's latency off again.
-        time_ns += self.entities.latencies.ns(topics.EE_POSE)
-        return convert.pose_stamped(
-            pose.translation, pose.quaternion, time_ns, self._mapper.config.fixed_frame
-        )
 
     # ---- planned -------------------------------------------------------------------------------------------
     def _on_robot(self, message: String) -> None:
@@ -269,17 +311,22 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
 
     # ---- health --------------------------------------------------------------------------------------------
     def figures(self) -> dict[str, Any]:
-        return {**vars(self._mapper.counts), "makes_ee_pose": self._own_pose is not None}
+        own = self._own_pose is not None
+        return {**vars(self._mapper.counts), "makes_ee_pose": own, "pose_source": self._source or "none"}
 
     def problems(self) -> list[str]:
         if self._mapper.counts.keypoints:
-            return self._mapper.problems()
-        return ["no ee_pose, and no joint_states with a robot_description, yet"]
+            beside = [self._robot_problem, self._in_tf.doubled]
+            return [*filter(None, beside), *self._mapper.problems()]
+        why = self._in_tf.problem or "no poses in tf"
+        return [f"no ee_pose, no joint_states with a robot_description, and {why}"]
 
     def health(self) -> Health:
-        return (
-            Health.error(self._robot_problem, **self.figures()) if self._robot_problem else super().health()
-        )
+        if self._mapper.unit.wrong:
+            return Health.error(self._mapper.unit.text(self._source), **self.figures())
+        if self._robot_problem and self._source != topics.TF.name:
+            return Health.error(self._robot_problem, **self.figures())
+        return super().health()
 
 
 def main(args: Sequence[str] | None = None) -> int:

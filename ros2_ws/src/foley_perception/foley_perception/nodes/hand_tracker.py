@@ -28,6 +28,7 @@ from foley_perception.ros.sensed_camera import CAMERA_FRAME
 from foley_perception.ros.tf import TransformListener
 from foley_ros import convert
 from foley_ros.node import FoleyNode, run
+from foley_ros.polling import Poller
 
 POLL_S = 0.05
 Read = Callable[[], NDArray[np.generic]]  # decodes an image
@@ -49,7 +50,7 @@ class HandTrackerNode(FoleyNode[HandTrackerConfig]):
         self._follower = HandFollower(detector, smoothing, palm_m=config.palm_m)
         self._config = config
         self._next_ns = 0
-        self._tf = TransformListener(self.entities)
+        self._tf = TransformListener(self, Poller(self.entities, POLL_S, after=self._poll))
         self.start_worker(capacity=1)
         self._keypoints = self.entities.publish(topics.HAND_KEYPOINTS)
         self.entities.subscribe(topics.CAMERA_INFO, self._on_info)
@@ -57,7 +58,6 @@ class HandTrackerNode(FoleyNode[HandTrackerConfig]):
             topic.name: ImageSource(self, topic, take, transport=config.camera_transport)
             for topic, take in ((topics.CAMERA_DEPTH, self._on_depth), (topics.CAMERA, self._on_image))
         }
-        self.entities.timer(POLL_S, self._poll)
 
     def _poll(self) -> None:
         self._tf.poll()

@@ -22,10 +22,13 @@ from foley_msgs.srv import LabelSegment, StartRecording, StopRecording
 from foley_perception.recording.config import RecorderConfig
 from foley_perception.recording.errors import BagError
 from foley_perception.recording.recording import LatchedStore, RawMessage, Recording, RecordingResult
+from foley_perception.recording.takes import Takes
 from foley_perception.ros.recording import (
     RawSubscriptions,
     begin_recording,
+    fill_interrupted,
     fill_stop_response,
+    folder_of,
     label_message,
     recording_health,
     start_error_code,
@@ -55,6 +58,9 @@ class RecorderNode(FoleyNode[RecorderConfig]):
     def setup(self, config: RecorderConfig) -> None:
         self._latched = LatchedStore()
         self._own_labels: set[bytes] = set()
+        self._takes = Takes(folder_of(config), self.get_fully_qualified_name())
+        for take in self._takes.interrupted():
+            self.get_logger().error(f"{take.text}; ~/stop acknowledges it")
         self._deadline_ns = 0
         self._polls = 0
         robot = config.read_robot()
@@ -93,7 +99,7 @@ class RecorderNode(FoleyNode[RecorderConfig]):
 
     def stop(self) -> None:
         if self._recording is not None:
-            self._ended = self._finish()
+            self._end_unasked()
 
     def teardown(self) -> None:
         self.stop()
@@ -114,8 +120,15 @@ class RecorderNode(FoleyNode[RecorderConfig]):
         if recording is None:
             if self._last is not None and self._last.failure is not None:
                 return Health.error(f"the last recording failed: {self._last.failure}")
+            if told := self._interrupted():
+                return Health.warn(told)
             return Health.ok("ready", without_publisher=", ".join(subscriptions.without_publisher()))
-        return recording_health(recording, self.now_ns(), self.config.silent_after_s)
+        return recording_health(recording, self.now_ns(), self.config, self._interrupted())
+
+    def _interrupted(self) -> str:
+        """What became of recordings whose process was killed, until somebody has asked for it."""
+        takes = self._takes.interrupted()
+        return "; ".join(take.text for take in takes) + "; ~/stop acknowledges it" if takes else ""
 
     # ---- names -------------------------------------------------------------------------------------------
     def _on_set_parameters(self, changed: list[Parameter]) -> SetParametersResult:
@@ -177,14 +190,17 @@ class RecorderNode(FoleyNode[RecorderConfig]):
         recording = self._recording
         watch = self._polls % WATCH_EVERY == 0
         if recording is not None and watch and (recording.failure or self.now_ns() >= self._deadline_ns):
-            self._ended = self._finish()
+            self._end_unasked()
         if self._polls % ADAPT_EVERY == 1:
             if self._recording is None:
-                self._follow_images(subscriptions)
+                self._follow_types(subscriptions)
             for topic in subscriptions.adapt():
-                self.get_logger().info(f"{topic}: subscribed with the QoS that its publishers offer")
+                self.get_logger().info(f"{topic}: subscribed anew, as its publishers offer it")
 
-    def _follow_images(self, subscriptions: RawSubscriptions) -> None:
+    def _follow_types(self, subscriptions: RawSubscriptions) -> None:
+        """Record sensors in the form in which they are published."""
+        for what in subscriptions.follow_sound():
+            self.get_logger().info(what)
         for topic in subscriptions.follow_images():
             self.get_logger().info(f"{topic} is recorded: this is the form in which its images are published")
 
@@ -202,7 +218,7 @@ class RecorderNode(FoleyNode[RecorderConfig]):
             return refuse(response.ERROR_NOT_ACTIVE, "the recorder is not active; activate it first")
         if self._recording is not None:
             return refuse(response.ERROR_ALREADY_RECORDING, f"already recording {self._recording.path}")
-        self._follow_images(subscriptions)
+        self._follow_types(subscriptions)
         subscriptions.poll()  # what came before the start is no part of it, but for what is latched
         now = self.now_ns()
         try:
@@ -213,6 +229,7 @@ class RecorderNode(FoleyNode[RecorderConfig]):
             return refuse(start_error_code(error), str(error))
         self._recording = recording
         self._ended = None
+        self._takes.begun(recording.path)
         self._own_labels.clear()
         self._deadline_ns = now + round(request.max_duration * convert.NS_PER_S)
         response.path, response.session_id = str(recording.path), session_id
@@ -224,6 +241,10 @@ class RecorderNode(FoleyNode[RecorderConfig]):
     ) -> StopRecording.Response:
         result = self._finish(discard=request.discard) if self._recording is not None else self._ended
         self._ended = None
+        if result is not None:
+            self._takes.told(result.path)
+        elif self.config is not None and (takes := self._takes.of_others()):
+            return fill_interrupted(response, self._takes, takes[0], discard=request.discard)
         if result is None:
             response.error_code = response.ERROR_NOT_RECORDING
             response.error_msg = "nothing is being recorded"
@@ -254,6 +275,16 @@ class RecorderNode(FoleyNode[RecorderConfig]):
             self._recording.add(self._labels_topic, RawMessage(data, now))
             self._label_publisher.publish(label)
         return response
+
+    def _end_unasked(self) -> None:
+        """End the recording. Its result is told to whoever asks, be it this process or its successor."""
+        result = self._ended = self._finish()
+        self._takes.ended(
+            result.path,
+            duration_s=result.duration_s,
+            size=result.bytes,
+            trouble="" if result.failure is None else str(result.failure),
+        )
 
     def _finish(self, *, discard: bool = False) -> RecordingResult:
         assert self._recording is not None and self._subscriptions_raw is not None

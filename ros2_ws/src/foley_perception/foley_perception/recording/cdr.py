@@ -7,7 +7,9 @@ definitions that a bag carries.
 
 from __future__ import annotations
 
+import functools
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from foley_common.times import NS_PER_S
 
 Buffer = bytes | memoryview
+_TRANSFORM_BYTES = 72  # of a transform between frames without names
 MOST_SAMPLES = 2**53  # a negative count in an unsigned field is more
 
 
@@ -66,6 +69,20 @@ class CompressedHead(NamedTuple):
     format: str
     size: int  # bytes of the file inside
     offset: int  # of the first of them
+
+
+class Transform(NamedTuple):
+    """One of a TFMessage, whose numbers are read when they are asked for: most are of frames that nobody needs."""
+
+    time_ns: int
+    parent: str
+    child: str
+    data: Buffer
+    offset: int  # of the numbers
+
+    def numbers(self) -> tuple[float, ...]:
+        """Translation (x, y, z) and rotation (x, y, z, w)."""
+        return struct.unpack_from("<7d" if self.data[1] == 1 else ">7d", self.data, self.offset)
 
 
 class _Cursor:
@@ -146,6 +163,11 @@ def is_string(data: Buffer) -> bool:
     return True
 
 
+def read_string(data: Buffer) -> str:
+    """The text of a std_msgs/String."""
+    return _Cursor(data).string()
+
+
 def audio_head_or_none(data: Buffer) -> AudioHead | None:
     """:func:`read_audio_head`, None for what is no audio chunk."""
     try:
@@ -175,6 +197,34 @@ def read_audio_samples(data: Buffer, head: AudioHead) -> NDArray[np.float32]:
     """Samples [frames, channels] of the chunk."""
     flat = np.frombuffer(data, dtype="<f4" if data[1] == 1 else ">f4", count=head.size, offset=head.offset)
     return flat.reshape(-1, max(head.channels, 1)).astype(np.float32, copy=False)
+
+
+def write_audio(
+    head: AudioHead,
+    samples: NDArray[np.float32],  # [frames, channels]
+) -> bytes:
+    """foley_msgs/msg/AudioChunk; ``size`` and ``offset`` of the head are told by the samples."""
+    out = bytearray(b"\0\1\0\0")
+
+    def put(code: str, size: int, *values: float) -> None:
+        out.extend(bytes(-(len(out) - 4) % size))
+        out.extend(struct.pack(f"<{code}", *values))
+
+    def string(text: str) -> None:
+        raw = text.encode() + b"\0"
+        put("I", 4, len(raw))
+        out.extend(raw)
+
+    put("iI", 4, *divmod(head.header.time_ns, NS_PER_S))
+    string(head.header.frame_id)
+    string(head.stream_id)
+    put("Q", 8, head.first_sample)
+    put("I", 4, head.sample_rate)
+    put("BB", 1, head.channels, head.stamp_source)
+    put("d", 8, head.stamp_uncertainty)
+    put("I", 4, samples.size)
+    out.extend(np.ascontiguousarray(samples, "<f4").tobytes())
+    return bytes(out)
 
 
 def read_header(data: Buffer) -> Header:
@@ -215,3 +265,48 @@ def read_joints(data: Buffer) -> tuple[Header, tuple[str, ...], NDArray[np.float
         raise CdrError(f"{count} joints in a message of {len(data)} bytes")
     names = tuple(cursor.string() for _ in range(count))
     return header, names, cursor.floats(cursor.u32())
+
+
+def read_transforms(data: Buffer) -> list[Transform]:
+    """tf2_msgs/msg/TFMessage. Frames are named without the slash that tf1 wrote before them.
+
+    Raises:
+        CdrError: it ends before its transforms do.
+    """
+    order = "<" if len(data) > 1 and data[1] == 1 else ">"
+    head, length = struct.Struct(order + "iII"), struct.Struct(order + "I")
+    found, at = list[Transform](), 8
+    try:
+        (count,) = length.unpack_from(data, 4)
+        if count * _TRANSFORM_BYTES > len(data):
+            raise CdrError(f"{count} transforms in a message of {len(data)} bytes")
+        for _ in range(count):
+            at += -at % 4
+            seconds, nanoseconds, size = head.unpack_from(data, at)
+            parent = bytes(data[at + 12 : at + 11 + size])
+            at += 12 + size
+            at += -at % 4
+            (size,) = length.unpack_from(data, at)
+            child = bytes(data[at + 4 : at + 3 + size])
+            at += 4 + size
+            at += -(at - 4) % 8
+            found.append(Transform(seconds * NS_PER_S + nanoseconds, _frame(parent), _frame(child), data, at))
+            at += 56
+    except struct.error as error:
+        raise CdrError(f"message ends after {len(data)} bytes") from error
+    if at > len(data):
+        raise CdrError(f"message ends after {len(data)} bytes")
+    return found
+
+
+@functools.lru_cache(maxsize=1024)
+def _frame(name: bytes) -> str:
+    return name.decode("utf-8", "replace").lstrip("/")
+
+
+def write_pose(time_ns: int, frame: str, numbers: Sequence[float]) -> bytes:
+    """A serialised geometry_msgs/msg/PoseStamped of position (x, y, z) and quaternion (x, y, z, w)."""
+    name = frame.encode() + b"\0"
+    seconds, nanoseconds = divmod(time_ns, NS_PER_S)
+    head = struct.pack("<4siII", b"\0\1\0\0", seconds, nanoseconds, len(name)) + name
+    return head + bytes(-(len(head) - 4) % 8) + struct.pack("<7d", *numbers)

@@ -41,12 +41,16 @@ class RecorderConfig:
     min_free_mb: float = _field(256.0, "[MiB] recording ends by itself when the disk has less")
     longest_recording_s: float = _field(3600.0, "[s] StartRecording is refused a longer max_duration")
     silent_after_s: float = _field(2.0, "[s] a required topic this long without a message is a warning")
+    hang_timeout_s: float = _field(
+        30.0,
+        "[s] while it records, the lifecycle manager waits so long before it kills a recorder that hangs",
+    )
     start_without_required: bool = _field(
         True, "false: StartRecording is refused while a required topic has no publisher"
     )
 
     def __post_init__(self) -> None:
-        for name in ("flush_period_s", "queue_mb", "longest_recording_s", "silent_after_s"):
+        for name in ("flush_period_s", "queue_mb", "longest_recording_s", "silent_after_s", "hang_timeout_s"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} is {value}, must be positive")

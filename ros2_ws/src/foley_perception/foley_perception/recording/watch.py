@@ -11,7 +11,9 @@ import enum
 from pathlib import Path
 
 SILENT_S = 3.0  # without a heartbeat (the lease of its liveliness): lost
-HANGING_S = 10.0  # the same while its process lives, on this machine: busy machines let it wait
+HANGING_S = (
+    40.0  # the same while its process lives, on this machine: until then its manager has ended what hangs
+)
 DEAD_S = 1.2  # without a heartbeat while its process is not there, on this machine
 SETTLED_S = 1.5  # after the start nothing older than it is on its way any more
 _STEP_S = 0.5  # a client that was itself stopped for longer heard nothing because of that

@@ -50,7 +50,7 @@ class Row:
     role: str
     topic: str
     seen: SeenTopic | None
-    lag_s: float = math.nan  # median, less the file's latency
+    lag_s: float = math.nan  # median, from what it tells of until it is here: with the file's latency
     state: str = "ok"  # or missing, silent, odd, note
 
     @property
@@ -88,7 +88,7 @@ def judge(robot: RobotFile, watched: Watched) -> Judgement:
     roles = {names[t.name]: t for t in topics.TOPICS if t.name in names}
     rows, said = [], []
     for topic in topics.TOPICS:
-        if topic.name not in names or (topic.type.startswith("foley_msgs/") and topic.reader != "audio"):
+        if topic.name not in names or not _of_the_robot(topic, robot):
             continue
         seen = watched.seen.get(names[topic.name])
         about = list(_of_topic(robot, topic, names[topic.name], seen, watched))
@@ -110,6 +110,13 @@ def judge(robot: RobotFile, watched: Watched) -> Judgement:
     said += [*_poses(names, watched), *_frames(robot, names, watched)]
     once = list(dict.fromkeys(said))
     return Judgement(tuple(rows), tuple(sorted(once, key=lambda one: -one.severity)))
+
+
+def _of_the_robot(topic: Topic, robot: RobotFile) -> bool:
+    """Whether a driver publishes it, not Foley's own nodes or the simulator."""
+    if topic.name in robot.topic_map or topic in (topics.ROBOT_DESCRIPTION, topics.TF, topics.TF_STATIC):
+        return True
+    return bool(topic.device) and (topic.reader == "audio" or not topic.type.startswith("foley_msgs/"))
 
 
 # ---- which topic is which ----------------------------------------------------------------------------------
@@ -138,7 +145,8 @@ def _row(robot: RobotFile, topic: Topic, name: str, seen: SeenTopic | None, abou
     elif not seen.messages and topic.qos not in ("event", "latched", "tf_static"):
         state = "silent"
     late = Latencies({key: entry.seconds for key, entry in robot.latencies.items()}).ns(topic) * 1e-9
-    lag = seen.lag_s[1] - late if seen is not None and seen.lag_s is not None else math.nan
+    steady = topic.qos not in ("event", "latched", "tf_static")  # else its stamp is not when it was sent
+    lag = seen.lag_s[1] + late if steady and seen is not None and seen.lag_s is not None else math.nan
     return Row(topic.role, name, seen, lag, state)
 
 

@@ -17,7 +17,6 @@ from foley_perception.robot import facts
 from foley_perception.robot.seen import SeenTopic
 
 _EXACT, _WORD, _AGAINST, _FITS, _SILENT = 8.0, 2.0, 5.0, 1.0, 1.5
-_LEAST = 0.0  # points below which a topic is not taken
 _CLEAR = 2.0  # points by which the best must lead to be sure
 _DEPTH = ("16uc1", "mono16", "32fc1")
 
@@ -118,13 +117,16 @@ def match(seen: Sequence[SeenTopic], namespace: str = "") -> tuple[Choice, ...]:
 
 
 def _choose(role: Role, left: Sequence[SeenTopic], namespace: str, before: Sequence[Choice]) -> Choice:
-    scored = [(_points(role, topic, namespace, before), topic) for topic in left if _fits(role, topic)]
+    fitting = [topic for topic in left if _fits(role, topic)]
+    scored = [(_points(role, topic, namespace, before), topic) for topic in fitting]
     scored = sorted((s for s in scored if s[0] > -math.inf), key=lambda s: (-s[0], s[1].name))
+    if fitting and not scored:
+        return Choice(role, None, why="none of its type is called like it", others=tuple(fitting))
     if not scored:
         return Choice(role, None, why="nothing of its type is published")
     others = tuple(topic for _, topic in scored[1:])
     points, best = scored[0]
-    if points < _LEAST:
+    if points < 0 and _found(best.name.lower(), role.against):
         return Choice(
             role, None, why=f"{_why(role, best)}; its name speaks against it", others=(best, *others)
         )

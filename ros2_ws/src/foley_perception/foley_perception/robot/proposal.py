@@ -165,7 +165,7 @@ def text_of(proposal: Proposal) -> str:
 def _topic_lines(choice: Choice) -> list[str]:
     role = choice.role.topic.role
     if choice.found is None:
-        if not (choice.role.cure or choice.others):
+        if not choice.role.cure:
             return []
         could = _others([t.name for t in choice.others])
         return [f"  # {role}:  # not found: {choice.why}{could}. {choice.role.cure}".rstrip()]

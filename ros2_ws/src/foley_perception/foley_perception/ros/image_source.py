@@ -23,10 +23,11 @@ from foley_perception.images import (
     depth_values,
     rgb_of,
 )
+from foley_perception.images.lost_frames import FrameLoss
 from foley_perception.images.raw import check_raw
 from foley_perception.images.usual_size import UsualSize
 from foley_perception.ros.image_topics import compressed_names, published_form
-from foley_ros import convert
+from foley_ros import convert, middleware
 
 _LOOK_NS = NS_PER_S  # between two looks at who publishes
 
@@ -51,6 +52,8 @@ class ImageSource:
         self._depth = topic.reader == "depth"
         self._looked_ns: int | None = None
         self._size = UsualSize()
+        self._loss = FrameLoss()
+        self._unstamped = False  # the newest image
         self.scale = DepthScale()
         self.raw_name = node.resolve_topic_name(topic.name)
         self.name = ""  # of what is subscribed to
@@ -75,8 +78,19 @@ class ImageSource:
 
     @property
     def problem(self) -> str:
-        """What is odd about depth; empty where nothing is."""
-        return f"{self.topic.name}: {self.scale.problem}" if self.scale.problem else ""
+        """What is odd: of depth, of stamps, and how much is lost; empty where nothing is."""
+        found = [self.scale.problem] if self.scale.problem else []
+        if self._unstamped:
+            found.append(
+                "header.stamp is 0: the time at which images arrive is used, which is late by an unknown time; the "
+                "driver must stamp them"
+            )
+        if (loss := self._loss.loss()) is not None:
+            found.append(
+                f"{100 * loss.share:.0f} % of frames are lost between publisher and here ({loss.sent_hz:.0f} Hz by "
+                f"their stamps, {loss.received_hz:.0f} Hz arrive); {middleware.advice()}"
+            )
+        return f"{self.topic.name}: {'; '.join(found)}" if found else ""
 
     # ---- inside ------------------------------------------------------------------------------------------
     def _listen(self, name: str) -> None:
@@ -129,6 +143,10 @@ class ImageSource:
             return
         self._node.faults.clear(self.topic.name)
         self.frame_id = message.header.frame_id
+        stamp_ns = convert.to_ns(message.header.stamp)
+        self._unstamped = not stamp_ns
+        if stamp_ns:
+            self._loss.add(stamp_ns)
         self._on_image(
-            convert.to_ns(message.header.stamp), (lambda: self.scale.metres(values)) if self._depth else read
+            stamp_ns or self._node.now_ns(), (lambda: self.scale.metres(values)) if self._depth else read
         )

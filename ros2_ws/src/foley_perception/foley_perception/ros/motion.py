@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 
 import numpy as np
 from geometry_msgs.msg import Pose
@@ -16,10 +17,12 @@ from foley_common.times import NS_PER_S
 from foley_msgs.msg import HandTrajectory
 from foley_msgs.msg import ToolTrajectory as ToolTrajectoryMessage
 from foley_perception.action.mapper import HandMapper
+from foley_perception.action.tip_history import ToldPoses
 from foley_perception.action.trajectory import ToolTrajectory, TrajectoryError, check_times
 from foley_perception.audit.motion import joint_fault
 from foley_perception.audit.moving import UNIT_HIGH, UNIT_LOW
 from foley_perception.geometry.se3 import SE3, stack
+from foley_perception.recording.cdr_batch import read_poses
 from foley_ros import convert
 
 Array = NDArray[np.float64]
@@ -32,6 +35,20 @@ def pose_to_se3(pose: Pose) -> SE3 | None:
     if not np.isfinite(position).all() or not UNIT_LOW <= length <= UNIT_HIGH:
         return None
     return SE3(quaternion, position)
+
+
+def told_poses(messages: list[bytes]) -> ToldPoses:
+    """Serialised PoseStamped, many at once; by the rule of :func:`pose_to_se3`."""
+    n, frames = len(messages), dict[str, int]()
+    which = np.full(n, -1, np.int32)
+    numbers = np.tile([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0], (n, 1))
+    for part in read_poses(messages):
+        with np.errstate(over="ignore", invalid="ignore"):
+            length = np.linalg.norm(part.numbers[:, 3:], axis=1)
+        good = np.isfinite(part.numbers).all(axis=1) & (length >= UNIT_LOW) & (length <= UNIT_HIGH)
+        which[part.rows[good]] = frames.setdefault(part.parent.lstrip("/"), len(frames))
+        numbers[part.rows[good]] = part.numbers[good]
+    return ToldPoses(list(frames), which, SE3(numbers[:, 3:], numbers[:, :3]))
 
 
 def joint_names(data: bytes) -> tuple[str, ...]:
@@ -66,14 +83,19 @@ def joint_positions(message: JointState) -> dict[str, float]:
     Raises:
         ValueError: nobody can say which position is whose.
     """
-    if not len(message.position):
+    return told_positions(message.name, message.position)
+
+
+def told_positions(names: Sequence[str], positions: Sequence[float] | Array) -> dict[str, float]:
+    """The same of names and positions."""
+    if not len(positions):
         return {}
-    if fault := joint_fault(message.name, message.position):
+    if fault := joint_fault(names, positions):
         raise ValueError(
             f"messages have {fault} and are left out; let their publisher give one position to each name"
         )
-    told = zip(message.name, message.position, strict=True)
-    return {name: position for name, position in told if math.isfinite(position)}
+    told = zip(names, positions, strict=True)
+    return {name: float(position) for name, position in told if math.isfinite(position)}
 
 
 def trajectory_points(message: JointTrajectory) -> tuple[Array, Array, Array | None]:

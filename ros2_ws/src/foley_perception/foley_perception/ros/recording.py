@@ -13,7 +13,10 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
 from foley_common import topic_map, topics
-from foley_common.topics import CAMERA, CAMERA_COMPRESSED, RECORDED_QOS
+from foley_common.audio_formats import AudioFormat
+from foley_common.foreign_audio import INFO_TYPE, info_topics, raw_formats
+from foley_common.foreign_audio import TYPES as FOREIGN_AUDIO
+from foley_common.topics import CAMERA, CAMERA_COMPRESSED, MICROPHONE, RECORDED_QOS
 from foley_msgs.msg import SegmentLabel, TopicStatistics
 from foley_msgs.srv import StartRecording
 from foley_perception.audit.recording import RecordingAudit
@@ -34,9 +37,11 @@ from foley_perception.recording.recording import (
     TopicSpec,
 )
 from foley_perception.recording.statistics import TopicReport
+from foley_perception.recording.takes import Take, Takes
 from foley_perception.ros.image_topics import compressed_names, published_form
 from foley_ros import convert, qos
-from foley_ros.node import Health
+from foley_ros.foreign_audio import class_of
+from foley_ros.node import PATIENCE, Health
 from foley_ros.polling import UnwatchedGroup
 from foley_ros.topics import message_class
 
@@ -110,7 +115,7 @@ def begin_recording(
         robot=robot,
     )
     recording = Recording(
-        Path(config.output_dir).expanduser().resolve() / name,
+        folder_of(config) / name,
         subscriptions.specs,
         session=metadata,
         start_ns=now_ns,
@@ -119,7 +124,11 @@ def begin_recording(
         flush_period_s=config.flush_period_s,
         queue_bytes=round(config.queue_mb * 2**20),
         min_free_bytes=round(config.min_free_mb * 2**20),
-        audit=RecordingAudit(topic_map.ours(mapping), heard_channels(config, mapping)),
+        audit=RecordingAudit(
+            topic_map.ours(mapping),
+            heard_channels(config, mapping),
+            described_sound(config),
+        ),
     )
     return recording, session_id
 
@@ -131,9 +140,24 @@ def heard_channels(config: RecorderConfig, mapping: topic_map.TopicMap) -> dict[
     return {mapping[name]: channel for name, channel in heard.items() if name in mapping}
 
 
-def recording_health(recording: Recording, now_ns: int, silent_after_s: float) -> Health:
-    """A failure of the disk is an error; dropped messages and silent required topics are warnings."""
-    silent = recording.silent(now_ns, silent_after_s)
+def described_sound(config: RecorderConfig) -> dict[str, AudioFormat]:
+    """By microphone, what messages hold that do not say it, as the robot's file does."""
+    robot = config.read_robot()
+    return raw_formats(robot.sound) if robot else {}
+
+
+def folder_of(config: RecorderConfig) -> Path:
+    """Of its bags."""
+    return Path(config.output_dir).expanduser().resolve()
+
+
+def recording_health(recording: Recording, now_ns: int, config: RecorderConfig, interrupted: str) -> Health:
+    """A failure of the disk is an error; dropped messages and silent required topics are warnings.
+
+    Args:
+        interrupted: what became of earlier recordings, where that is still to be told.
+    """
+    silent = recording.silent(now_ns, config.silent_after_s)
     values = {
         "path": recording.path,
         "seconds": f"{(now_ns - recording.start_ns) * 1e-9:.1f}",
@@ -141,6 +165,7 @@ def recording_health(recording: Recording, now_ns: int, silent_after_s: float) -
         "queued_bytes": recording.queued_bytes,
         "dropped": recording.dropped,
         "silent": ", ".join(f"{topic} {seconds:.1f} s" for topic, seconds in silent.items()),
+        PATIENCE: config.hang_timeout_s,
     }
     if recording.failure is not None:
         return Health.error(str(recording.failure), **values)
@@ -148,6 +173,8 @@ def recording_health(recording: Recording, now_ns: int, silent_after_s: float) -
         return Health.warn(f"{recording.dropped} messages dropped: the disk is too slow", **values)
     if silent:
         return Health.warn(f"nothing arrives on {', '.join(silent)}", **values)
+    if interrupted:
+        return Health.warn(f"recording; before: {interrupted}", **values)
     return Health.ok("recording", **values)
 
 
@@ -193,6 +220,25 @@ def fill_stop_response(response: Any, result: RecordingResult) -> Any:
             f"nothing was received on {', '.join(result.missing)}: is the driver running, does its topic "
             "have this name? The bag was kept"
         )
+    return response
+
+
+def fill_interrupted(response: Any, takes: Takes, take: Take, *, discard: bool) -> Any:
+    """StopRecording.Response of a recording whose process is gone; it is told once."""
+    left = take if take.finished else take.left()
+    response.path, response.duration, response.bytes = take.path, left.duration_s, left.bytes
+    if not take.finished:
+        response.error_code, response.error_msg = response.ERROR_INTERRUPTED, take.text
+    elif take.trouble:
+        response.error_code, response.error_msg = response.ERROR_WRITE_FAILED, take.trouble
+    else:
+        response.findings = [
+            f"note: it ended with its recorder's process; `foley bag check {take.path}` judges it"
+        ]
+    if discard:
+        takes.discard(take)
+    else:
+        takes.told(take.path)
     return response
 
 
@@ -258,6 +304,47 @@ class RawSubscriptions:
                 self._subscribe(wanted, _PROFILES[taken.profile])
             new.append(wanted)
         return new
+
+    def follow_sound(self) -> list[str]:
+        """Take a microphone's topic as the type that it has, and the AudioInfo beside it. Not during a recording.
+
+        Returns:
+            What is new, in words.
+        """
+        new = []
+        for topic, spec in [(t, s) for t, s in self._configured.items() if s.type == MICROPHONE.type]:
+            publishers = {p.topic_type: p for p in self._node.get_publishers_info_by_topic(topic)}
+            known = [kind for kind in (MICROPHONE.type, *FOREIGN_AUDIO) if kind in publishers]
+            if not known:
+                continue
+            kind = known[0]
+            if kind != self.specs[topic].type:
+                try:
+                    found = class_of(kind, publishers[kind])
+                except (ImportError, AttributeError, ValueError) as error:
+                    if self.unavailable.get(topic) != str(error):
+                        new.append(f"{topic} {error}")
+                    self.unavailable[topic] = str(error)
+                    continue
+                self.unavailable.pop(topic, None)
+                self._node.destroy_subscription(self._subscriptions.pop(topic))
+                self._classes[topic] = found
+                self.specs[topic] = dataclasses.replace(spec, type=kind)
+                self._subscribe(topic, _PROFILES[spec.profile])
+                new.append(f"{topic} is recorded as {kind}")
+            new += self._follow_info(topic) if kind in FOREIGN_AUDIO else []
+        return new
+
+    def _follow_info(self, topic: str) -> list[str]:
+        for name in info_topics(topic):
+            kinds = {p.topic_type for p in self._node.get_publishers_info_by_topic(name)}
+            if name in self.specs or INFO_TYPE not in kinds:
+                continue
+            self._classes[name] = message_class(INFO_TYPE)
+            self.specs[name] = TopicSpec(name, INFO_TYPE, "latched")
+            self._subscribe(name, _PROFILES["latched"])
+            return [f"{name} is recorded: it says what {topic} holds"]
+        return []
 
     def _subscribe(self, topic: str, profile: QoSProfile) -> None:
         self._subscriptions[topic] = self._node.create_subscription(

@@ -25,12 +25,13 @@ from foley_ros.topics import message_class
 
 _POLL_S = 0.01
 _LOOK_S = 0.5  # between looks at the graph
+_DISCOVERY_S = 4.0  # until all publishers are known
 
 
 def watch_graph(
     seconds: float, *, use_sim_time: bool = False, told: Callable[[float], None] = lambda seconds: None
 ) -> Watched:
-    """What is published now; ends ``seconds`` after the first message, or as long after the start where none comes.
+    """What is published now; ends ``seconds`` after the first message, and after the last topic that was found.
 
     Args:
         use_sim_time: stamps are held against /clock.
@@ -44,17 +45,20 @@ def watch_graph(
         graph = _Graph(node)
         executor = SingleThreadedExecutor(context=context)
         executor.add_node(node)
-        began, first, looked = time.monotonic(), 0.0, 0.0
+        began = since = time.monotonic()
+        heard, looked = False, 0.0
         while True:
             now = time.monotonic()
             if now - looked >= _LOOK_S:
-                graph.look()
                 looked = now
-            if graph.poll() and not first:
-                first = now
-            if now - (first or began) >= seconds:
+                if graph.look():
+                    since = now
+            if graph.poll() and not heard:
+                heard, since = True, now
+            late = now - began >= _DISCOVERY_S  # nothing will come any more
+            if (now - since >= seconds and (heard or late)) or now - began >= 3 * seconds + _DISCOVERY_S:
                 break
-            told(now - (first or began))
+            told(now - since)
             executor.spin_once(timeout_sec=_POLL_S)
         result = graph.result(seconds)
         executor.shutdown()
@@ -71,15 +75,16 @@ class _Graph:
         self._node = node
         self._watch = Watch()
         self._group = UnwatchedGroup()
-        self._subscriptions: dict[str, Subscription] = {}
+        self._subscriptions: dict[str, list[Subscription]] = {}
         self._classes: dict[str, Any] = {}
         self._offers: dict[str, list[Offer]] = {}
         self._silent: dict[str, tuple[str, bool]] = {}
         # Where ROS time is simulated the middleware's own times mean nothing.
         self._system_time = not node.get_parameter("use_sim_time").value
 
-    def look(self) -> None:
-        """Subscribe to what is new, and anew where publishers offer less than was asked for."""
+    def look(self) -> bool:
+        """Subscribe to what is new, and anew where publishers offer less than was asked for. Whether there was any."""
+        new = False
         for name, kinds in self._node.get_topic_names_and_types():
             publishers = self._node.get_publishers_info_by_topic(name)
             if not publishers:
@@ -99,23 +104,30 @@ class _Graph:
                 reliability=ReliabilityPolicy.RELIABLE,
                 durability=DurabilityPolicy.TRANSIENT_LOCAL,
             )
-            profile = qos.fitting(wanted, profiles)
-            before = self._subscriptions.get(name)
-            if before is not None and qos.same(profile, before.qos_profile):
+            fitting = qos.covering(wanted, profiles)
+            before = self._subscriptions.get(name, [])
+            if len(before) == len(fitting) and all(
+                qos.same(profile, one.qos_profile) for profile, one in zip(fitting, before, strict=True)
+            ):
                 continue
-            if before is not None:
-                self._node.destroy_subscription(before)
+            for one in before:
+                self._node.destroy_subscription(one)
             if not self._watch.knows(name):
                 self._watch.add_topic(name, kind, definitions.find(kind).text)
-            self._subscriptions[name] = self._node.create_subscription(
-                self._class(kind), name, _never_called, profile, raw=True, callback_group=self._group
-            )
+            new = True
+            self._subscriptions[name] = [
+                self._node.create_subscription(
+                    self._class(kind), name, _never_called, profile, raw=True, callback_group=self._group
+                )
+                for profile in fitting
+            ]
+        return new
 
     def poll(self) -> int:
         """Take what has come."""
         taken = 0
         now = int(self._node.get_clock().now().nanoseconds)
-        for name, subscription in self._subscriptions.items():
+        for name, subscription in [(n, s) for n, each in self._subscriptions.items() for s in each]:
             with subscription.handle:
                 while (message := subscription.handle.take_message(subscription.msg_type, True)) is not None:
                     data, info = message

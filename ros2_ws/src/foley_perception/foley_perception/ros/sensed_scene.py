@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from geometry_msgs.msg import PoseStamped, WrenchStamped
+from geometry_msgs.msg import WrenchStamped
 from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import JointState
@@ -19,26 +19,31 @@ from std_msgs.msg import String
 
 from foley_common import topics
 from foley_common.times import NS_PER_S
+from foley_common.topics import Topic
 from foley_msgs.msg import ToolTrajectory as ToolTrajectoryMessage
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.mimic import MimicJoints
 from foley_perception.action.planned_contact import PlannedContactConfig
 from foley_perception.action.planned_motion import joint_position
-from foley_perception.action.tip import in_fixed_frame, plan_in_fixed_frame, tip_in_tool
-from foley_perception.action.tip_history import TipHistory
+from foley_perception.action.tip import plan_in_fixed_frame, tip_in_tool
+from foley_perception.action.tip_history import FOR_NOW, NOT_YET, PLACED, TipHistory, in_one_frame
 from foley_perception.action.trajectory import ToolTrajectory
 from foley_perception.action.wrench import from_sensor
+from foley_perception.audit.live_times import LiveTimes
 from foley_perception.audit.motion import width_untold
+from foley_perception.audit.moving import POSE
+from foley_perception.audit.pose_unit import PoseUnit
 from foley_perception.clips.action import SERIES
 from foley_perception.clips.inputs import MeasuredTool, Streams
 from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformUnavailable
+from foley_perception.recording import cdr
 from foley_perception.ros import motion
 from foley_perception.ros.sensed_camera import SensedCamera
 from foley_perception.ros.tf import TransformListener, without_times
 from foley_perception.scene.depth_background import DepthBackground
 from foley_perception.scene.sensing import SensingConfig
-from foley_perception.stamped_history import NotYet, VectorHistory
+from foley_perception.stamped_history import VectorHistory
 from foley_ros import raw
 from foley_ros.node import FoleyNode
 from foley_ros.polling import Poller
@@ -46,6 +51,7 @@ from foley_ros.polling import Poller
 Array = NDArray[np.float64]
 
 _TIP_PERIOD_NS = NS_PER_S // 10  # what the gripper holds rarely changes
+_LATE_NS = NS_PER_S // 2  # transforms that come later after their poses are missed
 _JOINTS_SEEN = 64  # names of joints that are kept to say which there are
 
 
@@ -71,12 +77,16 @@ class SensedScene:
         self.config = config
         self.hand = GripperHand.from_yaml(config.hand)
         self._node = node
-        self._tf = TransformListener(node.entities)
+        self._tf = TransformListener(node, poller)
         self.background = DepthBackground(PlannedContactConfig(margin_m=config.tip_margin_m))
-        self.tips = TipHistory(self._tool_pose, self.tx_tool_tip, known=lambda: self._tf.received)
+        self.tips = TipHistory(
+            motion.told_poses, self.tx_tool_tip, self._place, known=lambda: self._tf.received
+        )
         self.forces = VectorHistory(_force)
         self._wrenches = VectorHistory(self._tool_wrench)
         self.widths = VectorHistory(self._width)
+        self._unit = PoseUnit()
+        self.times = LiveTimes()  # of the sensors; the owner adds those that it hears itself
         self._seen_ns: dict[str, int] = {}
         self._started_ns = node.now_ns()
         self._robot_description = ""
@@ -187,12 +197,14 @@ class SensedScene:
             silent_s = self._silent_s(topic, now_ns)
             if silent_s > self.config.silent_s:
                 found.append(f"nothing usable on {topic} for {silent_s:.1f} s")
-        if self._silent_s(topics.EE_POSE.name, now_ns) > self.config.silent_s:
+        if self._unit.wrong:
+            found.append(self._unit.text(topics.EE_POSE.name))
+        elif self._silent_s(topics.EE_POSE.name, now_ns) > self.config.silent_s:
             found.append(
                 "no ee_pose: without motion no sound counts as a contact and no touch can be predicted from what was "
                 "measured; is the arm's driver running, or hand_mapper with joint_states and robot_description?"
             )
-        elif self.tips.newest_ns is not None and self.tips.newest() is None:
+        elif self._tips_are_unknown():
             found.append(
                 "ee_pose is not finite, has no orientation or no known frame: such poses are left out"
             )
@@ -216,7 +228,18 @@ class SensedScene:
             found.append(str(untold))
         self.tx_tool_tip()
         found += [self._tip.problem] if self._tip.problem else []
+        found += [finding.text for finding in self.times.findings()[:2]]
         return found + self.camera.problems()
+
+    def _tips_are_unknown(self) -> bool:
+        """Whether poses come, and none of the last ones is known; transforms may come a little after them."""
+        newest_ns, known_ns = self.tips.newest_ns, self.tips.newest_known_ns()
+        return newest_ns is not None and (known_ns is None or newest_ns - known_ns > _LATE_NS)
+
+    @property
+    def poses_wrong(self) -> bool:
+        """Whether poses come that cannot be in metres: a fault, not a lack."""
+        return self._unit.wrong
 
     def _silent_s(self, topic: str, now_ns: int) -> float:
         return (now_ns - self._seen_ns.get(topic, self._started_ns)) / NS_PER_S
@@ -231,13 +254,36 @@ class SensedScene:
         self._width_joints = frozenset(self._mimics.family(self.hand.width_joint))
         self._tip = dataclasses.replace(self._tip, read_ns=-_TIP_PERIOD_NS)
 
+    def _stamp(self, topic: Topic, data: bytes) -> int:
+        """Of a message; 0, which is reported, where it has none: motion by times of arrival has no velocity."""
+        stamp_ns, now_ns = raw.stamp_ns(data), self._node.now_ns()
+        self.times.add(topic, stamp_ns, now_ns)
+        self._seen_ns[topic.name] = now_ns
+        if not stamp_ns:
+            self._node.report(
+                f"{topic.name}: header.stamp",
+                "it is 0: such messages are left out; the driver must stamp them",
+                serious=True,
+            )
+        return stamp_ns
+
     def _on_pose(self, data: bytes) -> None:
-        self._saw(topics.EE_POSE.name)
-        self.tips.add(raw.stamp_ns(data), data)
+        time_ns = self._stamp(topics.EE_POSE, data)
+        if not time_ns:
+            return
+        if self._unit.due(time_ns):
+            position = cdr.read_doubles(data, POSE)[1][:3]
+            if np.isfinite(position).all():
+                self._unit.add(time_ns, position.tolist())
+        if not self._unit.wrong:
+            self.tips.add(time_ns, data)
+        elif len(self.tips):
+            self.tips.clear()  # what came before it was noticed is no truer
 
     def _on_wrench(self, data: bytes) -> None:
-        self.forces.add(raw.stamp_ns(data), data)
-        self._wrenches.add(raw.stamp_ns(data), data)
+        if stamp_ns := self._stamp(topics.WRENCH, data):
+            self.forces.add(stamp_ns, data)
+            self._wrenches.add(stamp_ns, data)
 
     def _on_joints(self, data: bytes) -> None:
         # Arm and gripper may publish apart. The arm's stamps, if newer, would make the gripper's late.
@@ -246,22 +292,29 @@ class SensedScene:
             self._joints_seen |= dict.fromkeys(names)
         if not self._width_joints.isdisjoint(names):
             self._saw(topics.JOINT_STATES.name)
-            self.widths.add(raw.stamp_ns(data), data)
+            self.widths.add(raw.stamp_ns(data) or self._node.now_ns(), data)
 
     # ---- decoding, in the thread that asks -------------------------------------------------------------------
-    def _tool_pose(self, data: bytes) -> SE3 | None:
-        """Pose of the tool in the fixed frame, of a serialised one. Raises NotYet where tf does not know its frame."""
-        message = deserialize_message(data, PoseStamped)
-        pose = motion.pose_to_se3(message.pose)
-        if pose is None:
-            return None
-        frame, fixed_frame = message.header.frame_id, self.config.fixed_frame
+    def _place(self, frame: str, times_ns: NDArray[np.int64], poses: SE3) -> tuple[SE3, NDArray[np.int8]]:
+        """Poses [n] of the tool in the fixed frame. See :class:`TipHistory`."""
+        fixed_frame = self.config.fixed_frame
+        if not frame or frame == fixed_frame:
+            return in_one_frame(frame, times_ns, poses)
+        nowhere = np.full(len(times_ns), NOT_YET, np.int8)
         try:
-            return in_fixed_frame(pose, frame, fixed_frame, raw.stamp_ns(data), self.lookup)
+            # First, so that what comes meanwhile does not count as interpolated.
+            until_ns = self._tf.buffer.known_until_ns(fixed_frame, frame)
+            tx_fixed_frame, reached = self._tf.buffer.lookup_all(fixed_frame, frame, times_ns)
+            last_ns = times_ns[-1] if until_ns is None else until_ns
+            missed = times_ns[~reached & (np.abs(times_ns - last_ns) > _LATE_NS)]
+            if len(missed):
+                self.lookup(fixed_frame, frame, int(missed[0]))  # says why
         except TransformUnavailable as error:
             said = f"{without_times(error)}; such poses are left out until it is"
             self._node.report(topics.EE_POSE.name, said)
-            raise NotYet from error
+            return poses, nowhere
+        states = np.where(reached, np.where(times_ns <= last_ns, PLACED, FOR_NOW), nowhere)
+        return tx_fixed_frame @ poses, states.astype(np.int8)
 
     def _tool_wrench(self, data: bytes) -> Array:
         """[6] of the tool, in its frame; NaN where nobody says how the sensor lies to it."""

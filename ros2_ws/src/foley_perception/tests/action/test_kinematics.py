@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from foley_perception.action.config import HandMapperConfig
-from foley_perception.action.kinematics import ForwardKinematics, KinematicsError
+from foley_perception.action.kinematics import ForwardKinematics, KinematicsError, chain_in
 from foley_perception.action.mapper import HandMapper
 from foley_perception.action.trajectory import (
     TrajectoryError,
@@ -161,7 +161,7 @@ def test_a_link_is_meant_where_a_joint_is_called_the_same() -> None:
     mapper.set_joints(S, {"shoulder": 1.0, "upper": 0.0, "tool": 0.2})
     measured = mapper.pose_from_joints(S)
     assert measured is not None
-    np.testing.assert_allclose(measured.translation, [1.5, 0, 0.2], atol=1e-12)
+    np.testing.assert_allclose(measured[:3], [1.5, 0, 0.2], atol=1e-12)
 
 
 def test_a_robot_that_moves_as_a_whole_is_followed_from_its_base_on() -> None:
@@ -180,6 +180,49 @@ def test_a_description_that_is_still_xacro_is_called_so() -> None:
     urdf = planar_arm().replace("<link", '<xacro:arm prefix="left"/><link', 1)
     with pytest.raises(KinematicsError, match="is a xacro file that was not expanded; publish what `xacro"):
         ForwardKinematics(urdf, "tool")
+
+
+def test_a_leftover_of_xacro_that_kinematics_does_not_read_is_no_fault() -> None:
+    urdf = planar_arm().replace(
+        link("finger"),
+        '<!-- <xacro:stairs n="${n}"/> --><link name="finger"><visual><xacro:geometry/></visual></link>'
+        "<gazebo><topic>${name}</topic></gazebo>",
+    )
+    assert ForwardKinematics(urdf, "tool").joints == ("shoulder", "elbow", "slide")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (" ", "is empty"),
+        (
+            "/opt/robots/ur5e.urdf",
+            "is `/opt/robots/ur5e.urdf`, not a URDF: publish the text of the file, not its name",
+        ),
+        ('<sdf version="1.9"/>', "is SDF, not a URDF"),
+        ('<mujoco model="m"/>', "is MJCF, not a URDF"),
+        (
+            planar_arm().replace('"0.5 0 0"', '"${length} 0 0"'),
+            r"not expanded; .* \(it holds `\$\{length\} 0 0`\)",
+        ),
+    ],
+)
+def test_what_is_published_in_place_of_a_urdf_is_named(text: str, told: str) -> None:
+    with pytest.raises(KinematicsError, match=told):
+        ForwardKinematics(text, "tool")
+
+
+def test_a_fixed_frame_before_a_free_joint_leaves_the_rest_to_tf() -> None:
+    free = "".join(link(n) for n in ("map", "body")) + joint("odometry", "floating", "map", "body")
+    urdf = planar_arm().replace('<robot name="planar">', f'<robot name="planar">{free}')
+    urdf = urdf.replace("</robot>", joint("mount", "fixed", "body", "world") + "</robot>")
+    chain = chain_in(urdf, "tool", "map")
+    assert chain.base_link == "body" and chain.joints == ("shoulder", "elbow", "slide")
+    assert chain_in(urdf, "tool", "upper").joints == ("elbow", "slide")
+    with pytest.raises(
+        KinematicsError, match="joint `odometry` between `map` and `tool` has more than one degree"
+    ):
+        ForwardKinematics(urdf, "tool", "map")
 
 
 def test_links_of_nearly_that_name_are_told() -> None:
@@ -312,7 +355,9 @@ def test_joints_stand_in_where_no_poses_come() -> None:
     mapper.set_joints(S, {"shoulder": 0.1, "elbow": 0.2, "slide": 0.3, "gripper_width": 0.05})
     pose = mapper.pose_from_joints(S)
     assert pose is not None
-    tool, width = mapper.hand.recover(mapper.keypoints_at(pose)[None])
+    keypoints = mapper.keypoints_at(S, SE3(np.array(pose[3:]), np.array(pose[:3])))
+    assert keypoints is not None
+    tool, width = mapper.hand.recover(keypoints[None])
     np.testing.assert_allclose(tool.translation, expected(np.array([[0.1, 0.2, 0.3]])), atol=1e-9)
     assert width[0] == pytest.approx(0.05)
     mapper.from_pose(2 * S, "world", SE3.identity())
@@ -332,11 +377,11 @@ def test_a_pose_is_made_of_joints_of_its_own_time_only() -> None:
     mapper.set_joints(2 * S - 1, {"shoulder": 0.9, "elbow": 0.2})
     pose = mapper.pose_from_joints(2 * S)
     assert pose is not None, "a late message tells what no newer one has told, and nothing else"
-    np.testing.assert_allclose(pose.translation, expected(np.array([[0.1, 0.2, 0.3]]))[0], atol=1e-12)
+    np.testing.assert_allclose(pose[:3], expected(np.array([[0.1, 0.2, 0.3]]))[0], atol=1e-12)
     mapper.set_joints(S // 2, {"shoulder": 0.4, "elbow": 0.2, "slide": 0.3})
     pose = mapper.pose_from_joints(S // 2)
     assert pose is not None, "time was set back"
-    np.testing.assert_allclose(pose.translation, expected(np.array([[0.4, 0.2, 0.3]]))[0], atol=1e-12)
+    np.testing.assert_allclose(pose[:3], expected(np.array([[0.4, 0.2, 0.3]]))[0], atol=1e-12)
 
 
 def test_unknown_poses_are_counted() -> None:

@@ -4,8 +4,9 @@ import pytest
 from foley_perception.action.mimic import MimicJoints
 
 
-def robot(*mimics: str) -> str:
-    joints = "".join(
+def robot(*mimics: str, others: str = "ad") -> str:
+    joints = "".join(f'<joint name="{name}" type="revolute"/>' for name in others)
+    joints += "".join(
         f'<joint name="{name}" type="revolute"><mimic {rest}/></joint>'
         for name, rest in (mimic.split(" ", 1) for mimic in mimics)
     )
@@ -30,7 +31,16 @@ def test_chains_end_at_the_joint_that_is_driven() -> None:
     assert joints.leader("c") == "a" and joints.position("c", {"a": 1.0}) == pytest.approx(8.5)
 
 
-@pytest.mark.parametrize("urdf", [robot('a joint="b"', 'b joint="a"'), robot('a joint="a"'), "<mimic <", ""])
-def test_circles_and_what_is_no_xml_follow_nothing(urdf: str) -> None:
+@pytest.mark.parametrize(
+    "urdf",
+    [
+        robot('a joint="b"', 'b joint="a"', others=""),
+        robot('a joint="a"', others=""),
+        robot('a joint="index_q1"', others=""),
+        "<mimic <",
+        "",
+    ],
+)
+def test_circles_joints_that_are_not_there_and_what_is_no_xml_follow_nothing(urdf: str) -> None:
     joints = MimicJoints(urdf)
     assert joints.leader("a") == "a" and joints.position("a", {"a": 2.0}) == 2.0

@@ -60,3 +60,17 @@ def test_another_channel_is_heard(make_bag: MakeBag) -> None:
 def test_a_file_that_cannot_be_read_is_told(make_bag: MakeBag) -> None:
     episode = read_episode(make_bag(plans=False, robot="hnad: x"))
     assert any("`hnad` is not known" in text for text in episode.problems)
+
+
+def test_the_namespace_of_the_file_says_whose_topics_are_meant(make_bag: MakeBag) -> None:
+    def both(time: int, topic: str, kind: str, message: Any) -> list[Any]:
+        if topic.startswith("/"):
+            return [(time, topic, kind, message)]
+        return [(time, f"/{side}/{topic}", kind, message) for side in ("one", "two")]
+
+    bag = make_bag(plans=False, edit=both)
+    with pytest.raises(EpisodeError, match="several topics could be"):
+        read_episode(bag)
+    assert read_episode(bag, robot=RobotFile(namespace="two")).audio is not None
+    mapped = make_bag("mapped", plans=False, robot="namespace: nodes")  # nothing of the bag lies there
+    assert read_episode(mapped).audio is not None

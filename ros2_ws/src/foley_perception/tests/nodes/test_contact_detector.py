@@ -46,7 +46,7 @@ class Robot:
         self.sample_rate = RATE
         self.stream = "mic_1"
         self.plugged = True
-        self.pose_is_known = True
+        self.pose_is_known, self.scale = True, 1.0
         self.rest = REST  # of the tip
         self.late_s = dict.fromkeys(("microphone", "arm", "wrench"), 0.0)  # of stamps
         self._rng = np.random.default_rng(0)
@@ -86,7 +86,7 @@ class Robot:
             t = self._poses / 250
             stamp, felt = (self.start_ns + round((t + self.late_s[d]) * S) for d in ("arm", "wrench"))
             position = self._tip(t) + TIP if self.pose_is_known else np.full(3, np.nan)
-            self.pose.publish(convert.pose_stamped(position, DOWN, stamp, "world"))
+            self.pose.publish(convert.pose_stamped(self.scale * position, DOWN, stamp, "world"))
             force = WrenchStamped(header=convert.header(felt, "tool"))
             force.wrench.force.z = 1.5 * any(0 <= t - at < 0.05 for at in self._taps)
             self.wrench.publish(force)
@@ -205,9 +205,9 @@ def test_microphone_unplugged_and_back(rig: Rig) -> None:
     assert rig.node._listener.restarts == 1
 
 
-def test_wrong_sample_rate_is_named_and_recovers(rig: Rig) -> None:
-    rig.robot.sample_rate = 44_100
-    rig.until_told("44100 Hz, 48000 Hz is configured", DiagnosticStatus.ERROR)
+def test_sample_rate_that_is_too_low_is_named_and_recovers(rig: Rig) -> None:
+    rig.robot.sample_rate = 2_000
+    rig.until_told("sample_rate is 2000 Hz, contacts need at least 4000 Hz", DiagnosticStatus.ERROR)
     rig.robot.sample_rate = RATE
     rig.until_told("ok", DiagnosticStatus.OK)
     rig.contact_of(rig.robot.tap())
@@ -222,6 +222,15 @@ def test_nan_poses_are_named_and_recover(rig: Rig) -> None:
     rig.until_told("ok", DiagnosticStatus.OK)
     rig.contact_of(rig.robot.tap())
     assert len(rig.contacts) == 1
+
+
+def test_poses_in_millimetres_are_an_error_and_make_no_contacts(rig: Rig) -> None:
+    rig.robot.scale = 1000.0
+    heard = rig.node._detector.counts.no_motion_data
+    rig.robot.tap()
+    rig.until_told("ee_pose: the tool went", DiagnosticStatus.ERROR)
+    rig.until(lambda: rig.node._detector.counts.no_motion_data > heard, what="the sound to be left undecided")
+    assert not rig.contacts
 
 
 def test_a_malformed_chunk_is_named(rig: Rig) -> None:

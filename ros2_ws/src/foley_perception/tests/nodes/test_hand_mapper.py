@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from builtin_interfaces.msg import Duration
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import PoseStamped, TransformStamped
 from nav_msgs.msg import Path
 from rclpy.parameter import Parameter
-from rclpy.serialization import serialize_message
+from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
+from tf2_msgs.msg import TFMessage
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from foley_msgs.msg import HandKeypoints, HandTrajectory, ToolTrajectory
@@ -199,6 +200,67 @@ def test_it_publishes_ee_pose_where_nobody_else_does(rig: Rig) -> None:
     rig.until(lambda: rig.node._own_pose is None, "the mapper to fall silent")
 
 
+def test_a_robot_that_has_tf_alone_has_poses_too(ros_context: Any) -> None:
+    """A base that drives, an arm on it that is told less often, and names of its own."""
+    node = ros_context.add(HandMapperNode())
+    node.set_parameters([Parameter("fixed_frame", value="odom"), Parameter("tool_frame", value="tool0")])
+    robot, poses, keypoints = ros_context.create_node("robot"), [], []
+    robot.create_subscription(PoseStamped, "ee_pose", poses.append, qos.STATE)
+    robot.create_subscription(HandKeypoints, "hand_keypoints", keypoints.append, qos.STATE)
+    moving = robot.create_publisher(TFMessage, "/tf", 100)
+    static = robot.create_publisher(TFMessage, "/tf_static", qos.LATCHED)
+    ros_context.transition("/hand_mapper", "configure", "activate")
+
+    def step(parent: str, child: str, time_ns: int, x: float, z: float) -> TransformStamped:
+        made = TransformStamped(header=convert.header(time_ns, parent), child_frame_id=child)
+        made.transform.translation.x, made.transform.translation.z = x, z
+        return made
+
+    static.publish(TFMessage(transforms=[step("wrist", "tool0", 0, 0.0, 0.1)]))
+    start, sent = time.time_ns(), 0
+
+    def drive() -> bool:
+        nonlocal sent
+        while sent * S // 100 < time.time_ns() - start:
+            at = start + sent * S // 100
+            told = [step("odom", "base_link", at, 0.001 * sent, 0.0)]
+            if sent % 4 == 0:
+                told.append(step("base_link", "wrist", at, 0.0, 0.5 + 0.001 * sent))
+            moving.publish(TFMessage(transforms=told))
+            sent += 1
+        return len(poses) >= 40 and len(keypoints) >= 10
+
+    ros_context.spin_until(drive, 30.0, "poses from tf")
+    for pose in poses:
+        n = (convert.to_ns(pose.header.stamp) - start) * 100 / S
+        position, _ = convert.pose_to_arrays(pose.pose)
+        np.testing.assert_allclose(position, [0.001 * n, 0.0, 0.6 + 0.001 * n], atol=1e-7)
+    assert {pose.header.frame_id for pose in poses} == {"odom"}
+    stamps = [convert.to_ns(pose.header.stamp) for pose in poses]
+    assert set(np.diff(stamps)) == {S // 100}, "one for each stamp, in order"
+    assert node.figures()["pose_source"] == "/tf" and node.figures()["makes_ee_pose"]
+    node._release()
+
+
+def test_poses_in_millimetres_are_an_error_and_give_no_keypoints(rig: Rig) -> None:
+    start, sent = time.time_ns(), 0
+
+    def drive() -> bool:
+        nonlocal sent
+        while sent * S // 100 < time.time_ns() - start:
+            x = 300.0 + 100.0 * np.sin(sent / 20)
+            pose = convert.pose_stamped(
+                np.array([x, 0.0, 200.0]), np.array([1.0, 0, 0, 0]), start + sent * S // 100, "world"
+            )
+            rig.pose.publish(pose)
+            sent += 1
+        told = (s.message for s in rig.status if s.level == DiagnosticStatus.ERROR)
+        return any("ee_pose: the tool went" in t and "not in metres (millimetres?)" in t for t in told)
+
+    rig.until(drive, "the unit to be diagnosed")
+    assert rig.node._mapper.counts.keypoints < 10 and rig.node.figures()["bad_poses"] > 0
+
+
 def test_a_remapped_ee_pose_has_its_driver_alone(ros_context: Any) -> None:
     node = ros_context.add(HandMapperNode(cli_args=["--ros-args", "-r", "ee_pose:=/arm/tool_pose"]))
     driver = ros_context.create_node("driver")
@@ -231,7 +293,8 @@ def test_an_arm_that_falls_silent_gives_no_poses_though_its_gripper_goes_on(
     ros_context.transition("/hand_mapper", "configure", "activate")
     node._mapper.set_robot(URDF)
     sent: list[PoseStamped] = []
-    monkeypatch.setattr(node, "_own_pose", types.SimpleNamespace(publish=sent.append))
+    take = types.SimpleNamespace(publish=lambda data: sent.append(deserialize_message(data, PoseStamped)))
+    monkeypatch.setattr(node, "_own_pose", take)
     now_ns = 0
     monkeypatch.setattr(node, "now_ns", lambda: now_ns)
 

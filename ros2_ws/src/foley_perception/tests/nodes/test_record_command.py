@@ -144,6 +144,7 @@ def statuses(ros_context: Any) -> list[str]:
 def test_a_killed_recorder_is_told(
     ros_context: Any, recorder: Any, poses: Any, command: Any, statuses: list[str]
 ) -> None:
+    from foley_msgs.srv import StopRecording
     from foley_perception.recording.recovery import recover_bag
 
     poses("/ee_pose")
@@ -161,8 +162,13 @@ def test_a_killed_recorder_is_told(
     kept = count(path)
     assert run.figures["messages"] == kept >= 50 and run.figures["finished"] is False
     assert run.figures["topics"]["/ee_pose"]["messages"] == kept
+    recorder()  # the successor tells it until somebody has asked
+    told = ros_context.call(StopRecording, "/recorder/stop", StopRecording.Request())
+    assert (told.error_code, told.path) == (told.ERROR_INTERRUPTED, path) and told.bytes > 0
+    assert f"while it recorded {path}" in told.error_msg and f"`foley bag recover {path}`" in told.error_msg
+    once_more = ros_context.call(StopRecording, "/recorder/stop", StopRecording.Request())
+    assert once_more.error_code == once_more.ERROR_NOT_RECORDING
     recover_bag(Path(path))  # as it was told
-    recorder()
     again = command()  # the new one records
     assert recording(ros_context, again) != path
     again.process.send_signal(signal.SIGINT)

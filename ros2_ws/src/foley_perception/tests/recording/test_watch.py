@@ -89,10 +89,10 @@ def test_a_process_with_a_number_of_its_container_is_waited_for_as_one_of_anothe
 
 def test_a_busy_machine_is_waited_for() -> None:
     watch = watched(local=True, pid=os.getpid())
-    assert at(watch, every(5.0, 14.9)) is None
-    watch.heartbeat("active", 11, 14.9)
-    assert at(watch, every(14.9, 24.0)) is None
-    ending = at(watch, every(24.1, 25.2))
+    assert at(watch, every(5.0, 44.9)) is None
+    watch.heartbeat("active", 11, 44.9)
+    assert at(watch, every(44.9, 84.0)) is None
+    ending = at(watch, every(84.1, 85.2))
     assert ending is not None and ending.text.endswith("lives and hangs")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import PoseStamped
 from rclpy.serialization import serialize_message
-from sensor_msgs.msg import CameraInfo, CompressedImage, JointState
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from tf2_msgs.msg import TFMessage
 
 from foley_common import topics
@@ -58,8 +58,11 @@ class Node:
     def now_ns(self) -> int:
         return self.time_ns
 
-    def report(self, source: str, what: str) -> None:
-        self.faults.report(source, what, self.time_ns)
+    def get_publishers_info_by_topic(self, topic_name: str) -> list[Any]:
+        return []
+
+    def report(self, source: str, what: str, *, serious: bool = False) -> None:
+        self.faults.report(source, what, self.time_ns, serious=serious)
 
     def send(self, topic: topics.Topic, message: Any) -> None:
         self.send_to(topic.name, message)
@@ -149,6 +152,38 @@ def test_poses_looked_at_before_their_frame_was_known_are_not_lost_and_do_not_fl
     tips = node.scene.tips.series(T0, T0 + S)[1]
     assert len(tips) == 100
     np.testing.assert_allclose(tips[:, 2], 0.7)
+
+
+def test_poses_without_stamps_are_left_out_and_told() -> None:
+    node = Node()
+    for _ in range(3):
+        node.time_ns += 4 * MS
+        node.pose(0)
+    assert node.scene.tips.newest_ns is None
+    (said,) = (line for line in node.logged if "header.stamp" in line)
+    assert said.startswith("ee_pose: header.stamp: it is 0") and node.faults.serious(node.time_ns)
+
+
+def test_images_without_stamps_go_by_arrival_and_are_told_and_lost_ones_are_counted(monkeypatch: Any) -> None:
+    monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", "")
+    monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", "")
+    node = Node(pictures=True)
+
+    def image(stamp_ns: int) -> None:
+        made = Image(header=convert.header(stamp_ns, "eye"), height=4, width=4, encoding="rgb8", step=12)
+        made.data = bytes(48)
+        node.send(topics.CAMERA, made)
+
+    node.time_ns += 7 * MS
+    image(0)
+    assert node.scene.camera.pictures.newest_ns == node.time_ns
+    assert any("camera/image_raw: header.stamp is 0" in problem for problem in node.scene.problems())
+    for i in range(90):
+        if i % 3:
+            image(T0 + S + i * S // 30)
+    problem = next(p for p in node.scene.problems() if "frames are lost" in p)
+    assert "33 % of frames are lost" in problem and "(30 Hz by their stamps, 20 Hz arrive)" in problem
+    assert "no Fast DDS profile is set" in problem and "header.stamp" not in problem
 
 
 def test_another_thread_is_never_told_a_tip_that_is_still_being_looked_up(monkeypatch: Any) -> None:

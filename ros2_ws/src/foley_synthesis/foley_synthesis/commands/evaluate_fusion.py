@@ -10,7 +10,7 @@ from foley_common.metrics_file import write_metrics
 
 
 def configure(group: Any) -> None:
-    """Arguments that only `foley evaluate fusion` takes."""
+    """Arguments of `foley evaluate fusion`, some of which `foley evaluate surprise` takes as well."""
     group.add_argument(
         "--sight", default="shipped", metavar="DIR",
         help="checkpoint that sees; its folder gets fusion.yaml (default: %(default)s)",
@@ -27,7 +27,9 @@ def configure(group: Any) -> None:
         "--risk", type=float, default=0.2, help="share of answers that may be wrong (default: %(default)s)"
     )
     group.add_argument(
-        "--no-record", action="store_true", help="write no fusion.yaml, into the folder of --out alone"
+        "--no-record",
+        action="store_true",
+        help="write nothing into the checkpoint's folder, into that of --out alone",
     )
 
 

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from foley_synthesis.hearing.listening.capture import Capture, CaptureError, Chunk, Microphone, devices
+from foley_perception.audio_devices.capture import Microphone
+from foley_perception.audio_devices.mailbox import Capture, Chunk
+from foley_perception.audio_devices.portaudio import CaptureError, listing
 from foley_synthesis.hearing.listening.listener import best_of, likeliest
 from foley_synthesis.hearing.listening.live import Estimate, LiveListening
 from foley_synthesis.hearing.listening.table import COLUMNS, csv_row, set_text
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 def list_inputs() -> int:
     """Exit code 0; 2 without PortAudio."""
     try:
-        lines = devices()
+        lines = listing()
     except CaptureError as error:
         return _error(error)
     print("\n".join(lines) if lines else "no input at all: plug one in, or allow this user the sound devices")

@@ -42,7 +42,7 @@ class MaterialConfig:
     predicates_file: str = parameter("", "YAML file of the predicates; empty: the one that ships")
     state_file: str = parameter("", "file that keeps the beliefs over restarts; empty: they are not kept")
     threads: int = parameter(1, "threads of the model")
-    sample_rate: int = parameter(48000, "[Hz] of mic/audio; chunks of another rate are refused")
+    sample_rate: int = parameter(48000, "[Hz] of mic/audio, until its first chunk tells it")
     channel: int = parameter(0, "of mic/audio that is heard, from 0")
     before_s: float = parameter(0.25, "[s] of sound before the onset that the model hears")
     after_s: float = parameter(0.65, "[s] of sound after the onset that the model hears; less is sooner")

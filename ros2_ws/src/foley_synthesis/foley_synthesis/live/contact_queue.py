@@ -37,6 +37,7 @@ class ContactQueue:
     """Pairs contacts with their sound. May be used from several threads.
 
     Args:
+        ring: where the sound is; another one from when its rate changes.
         before_s, after_s: sound around the onset that is handed on.
         patience_s: how long after that a contact waits for sound that does not come.
         capacity: contacts that wait at most; the oldest goes first.
@@ -51,7 +52,7 @@ class ContactQueue:
         patience_s: float = 1.0,
         capacity: int = 32,
     ) -> None:
-        self._ring = ring
+        self.ring = ring
         self._before_s, self._after_s, self._patience_s = before_s, after_s, patience_s
         self._waiting: collections.deque[Contact] = collections.deque(maxlen=capacity)
         self._seen: collections.deque[str] = collections.deque(maxlen=256)
@@ -72,7 +73,7 @@ class ContactQueue:
 
     def ready(self, now_ns: int) -> list[HeardSound]:
         """Contacts whose sound is there, or overdue (then ``known`` says how much of it is missing)."""
-        end_ns = self._ring.end_ns
+        end_ns = self.ring.end_ns
         with self._lock:
             due = [
                 contact
@@ -90,6 +91,6 @@ class ContactQueue:
 
     def _cut(self, contact: Contact) -> HeardSound:
         start_ns = contact.time_ns - round(self._before_s * NS_PER_S)
-        count = round((self._before_s + self._after_s) * self._ring.sample_rate)
-        samples, known = self._ring.slice(start_ns, count)
-        return HeardSound(contact, samples, self._before_s, self._ring.sample_rate, float(known.mean()))
+        count = round((self._before_s + self._after_s) * self.ring.sample_rate)
+        samples, known = self.ring.slice(start_ns, count)
+        return HeardSound(contact, samples, self._before_s, self.ring.sample_rate, float(known.mean()))

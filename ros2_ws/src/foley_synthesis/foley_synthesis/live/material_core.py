@@ -10,11 +10,9 @@ import collections
 import dataclasses
 import math
 import threading
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from foley_perception.contact_event import Contact
 from foley_synthesis.beliefs.belief import MaterialBelief
@@ -41,7 +39,7 @@ class Surprise:
     plan_id: str
     distance_name: str  # says at which rate, where that is not the calibration's
     distance: float
-    percentile: float  # NaN if the checkpoint carries no calibration for sounds of this rate
+    percentile: float  # NaN if the checkpoint carries no calibration for sounds of this rate: see `unranked`
     surprised: bool
 
 
@@ -53,6 +51,9 @@ class ContactOutcome:
     belief: MaterialBelief  # of this contact alone
     fused: FusedBelief  # of the object, after it; nothing if the contact belongs to no object
     surprise: Surprise | None
+    formerly: str = (
+        ""  # the name that the object at this place had before its detector forgot it; its own is new
+    )
 
 
 class MaterialCore:
@@ -75,18 +76,24 @@ class MaterialCore:
         specs: Sequence[PredicateSpec],
         *,
         fusion: FusionConfig | None = None,
-        calibration: NDArray[np.float64] | Sequence[float] = (),
+        calibration: surprise.Calibration | None = None,
         surprise_level: float = 0.95,
         same_object_radius_m: float = 0.06,
         sight_model: str = "",
         note: str = "",
     ) -> None:
         self.sight_model, self.note = sight_model, note
+        self.unranked = ""  # why the newest surprise has no percentile; empty where it has one
         self._heard = heard
-        self._calibration = np.asarray(calibration, dtype=np.float64)
+        self._calibration = calibration or surprise.Calibration()
         self._level = surprise_level
         self._lock = threading.RLock()
-        self._store = BeliefStore(labels, fusion, same_object_radius_m=same_object_radius_m)
+        self._store = BeliefStore(
+            labels,
+            fusion,
+            same_object_radius_m=same_object_radius_m,
+            place_prefix=f"place_{uuid.uuid4().hex[:6]}",
+        )
         self._table = PredicateTable(specs)
         self._percentiles: dict[str, float] = {}
         self._expected: collections.deque[ExpectedSound] = collections.deque(maxlen=32)
@@ -102,6 +109,7 @@ class MaterialCore:
             surprised = self._surprise(sound, match)
             name = self._store.resolve(sound.contact.object_id, sound.contact.position)
             contact = dataclasses.replace(sound.contact, object_id=name)
+            formerly = self._store.renamed(name, contact.position)
             if not name:
                 return ContactOutcome(contact, belief, FusedBelief(), surprised)
             evidence = Evidence(
@@ -120,7 +128,7 @@ class MaterialCore:
             self._percentiles[name] = surprised.percentile if surprised is not None else NAN
             if surprised is not None:
                 surprised = dataclasses.replace(surprised, contact=contact)
-            return ContactOutcome(contact, belief, self._store.belief(name), surprised)
+            return ContactOutcome(contact, belief, self._store.belief(name), surprised, formerly)
 
     def see(self, evidence: Evidence, object_id: str) -> tuple[str, FusedBelief] | None:
         """Take in what a planned contact's picture says of its place; None where that belongs to no object.
@@ -219,8 +227,8 @@ class MaterialCore:
         heard = surprise.ContactSound(sound.samples, sound.onset_s, sound.sample_rate)
         distance = surprise.cochleagram_distance(predicted, heard)
         rate = surprise.compared_rate(predicted, heard)
-        known = self._calibration if surprise.is_calibrated(rate) else ()
-        percentile = surprise.conformal_percentile(distance, known)
+        percentile = surprise.conformal_percentile(distance, self._calibration.of(rate))
+        self.unranked = self._calibration.why_not(rate)
         name = surprise.distance_name(rate)
         return Surprise(sound.contact, match.plan_id, name, distance, percentile, percentile > self._level)
 

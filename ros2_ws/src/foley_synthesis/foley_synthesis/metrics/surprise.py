@@ -6,14 +6,15 @@ of contacts that were as expected (a calibration set that ships with the checkpo
 contact is like those, P(percentile > 1 - a) <= a, whatever the distribution.
 
 Sounds of two rates are compared at the lower one: its cochleagram has the bands that both sounds have. Such a
-distance has other bands than those of the calibration set, and hence no rank in it.
+distance has other bands than those of 48 kHz, and a rank of its own: the calibration set holds the distances of the
+same contacts at the usual lower rates. At a rate that it does not hold there is no rank.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +23,19 @@ from foley_perception.audio.cochleagram import Cochleagram
 from foley_perception.audio.resample import resampled
 
 DISTANCE_NAME = "cochleagram_l2"
-METRICS_KEY = (
-    "surprise_calibration"  # in a checkpoint's metrics.json: {"distance_name": ..., "distances": [...]}
-)
+METRICS_KEY = "surprise_calibration"
+"""In a checkpoint's metrics.json: {"distance_name": ..., "distances": [...], "lower_rates": {"16000": [...]}}."""
 BEFORE_S = 0.02  # of sound before the contact that is compared
 AFTER_S = 0.5  # and after it
 CALIBRATION_RATE = 48_000  # [Hz] of the sounds whose distances are the calibration set
+LOWER_RATES = (
+    8_000,
+    16_000,
+    22_050,
+    24_000,
+    32_000,
+    44_100,
+)  # [Hz] of microphones, at which it is told as well
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,14 +52,14 @@ def compared_rate(predicted: ContactSound, heard: ContactSound) -> int:
     return min(predicted.sample_rate, heard.sample_rate)
 
 
-def is_calibrated(sample_rate: int) -> bool:
-    """Whether a distance at this rate is over the bands of the calibration set, which was made at 48 kHz."""
+def has_all_bands(sample_rate: int) -> bool:
+    """Whether a distance at this rate is over the bands of 48 kHz."""
     return Cochleagram(sample_rate).highest_hz == Cochleagram(CALIBRATION_RATE).highest_hz
 
 
 def distance_name(sample_rate: int) -> str:
-    """Of a distance at this rate: those over other bands than the calibration set's have a name of their own."""
-    return DISTANCE_NAME if is_calibrated(sample_rate) else f"{DISTANCE_NAME}_{sample_rate}"
+    """Of a distance at this rate: those over other bands than those of 48 kHz have a name of their own."""
+    return DISTANCE_NAME if has_all_bands(sample_rate) else f"{DISTANCE_NAME}_{sample_rate}"
 
 
 def cochleagram_distance(predicted: ContactSound, heard: ContactSound) -> float:
@@ -85,10 +93,55 @@ def conformal_percentile(distance: float, calibration: NDArray[np.floating] | Se
     return float((distances < distance).sum() / (distances.size + 1))
 
 
-def calibration_of(metrics: dict[str, object]) -> NDArray[np.float64]:
-    """Calibration distances in a checkpoint's metrics; empty if there are none for this distance."""
+def distances_at(predicted: ContactSound, heard: ContactSound, rates: Sequence[int]) -> dict[int, float]:
+    """By rate [Hz]: the distance if the sound had been heard at that rate."""
+    return {
+        rate: cochleagram_distance(
+            predicted,
+            ContactSound(resampled(heard.samples, heard.sample_rate, rate), heard.onset_s, rate),
+        )
+        for rate in rates
+    }
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Calibration:
+    """Distances of contacts that were as expected, by the rate [Hz] at which they were compared; finite."""
+
+    by_rate: Mapping[int, NDArray[np.float64]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def rates(self) -> list[int]:
+        """At which a distance has a rank [Hz]."""
+        return sorted(rate for rate, distances in self.by_rate.items() if distances.size)
+
+    def of(self, sample_rate: int) -> NDArray[np.float64]:
+        """Those that a distance at this rate is ranked among; none where nobody measured them."""
+        rate = CALIBRATION_RATE if has_all_bands(sample_rate) else sample_rate
+        return self.by_rate.get(rate, np.zeros(0))
+
+    def why_not(self, sample_rate: int) -> str:
+        """Why a distance at this rate has no percentile; empty where it has one."""
+        if self.of(sample_rate).size:
+            return ""
+        if not self.rates:
+            return "the checkpoint has no calibration of expected contacts, so no surprise has a percentile"
+        known = ", ".join(map(str, self.rates))
+        return (
+            f"sounds are compared at {sample_rate} Hz, at which the checkpoint has no calibration of expected contacts "
+            f"(it has {known} Hz): surprise has no percentile and `sounds_as_expected` stays unknown; "
+            "`foley evaluate surprise` measures it"
+        )
+
+
+def calibration_of(metrics: Mapping[str, object]) -> Calibration:
+    """Calibration distances in a checkpoint's metrics; none if they are not of this distance."""
     entry = metrics.get(METRICS_KEY)
     if not isinstance(entry, dict) or entry.get("distance_name") != DISTANCE_NAME:
-        return np.zeros(0)
-    values = np.asarray(entry.get("distances", []), dtype=np.float64)
-    return values[np.isfinite(values)] if values.ndim == 1 else np.zeros(0)
+        return Calibration()
+    told = {CALIBRATION_RATE: entry.get("distances", [])}
+    lower = entry.get("lower_rates")
+    if isinstance(lower, dict):
+        told |= {int(rate): distances for rate, distances in lower.items() if str(rate).isdigit()}
+    arrays = {rate: np.asarray(distances, dtype=np.float64) for rate, distances in told.items()}
+    return Calibration({rate: a[np.isfinite(a)] for rate, a in arrays.items() if a.ndim == 1})

@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 from foley_common import topics
 from foley_msgs.msg import AudioChunk, ContactEvent, MaterialEstimate, PredictedAudio
 from foley_msgs.srv import GetPredicates
-from foley_perception.audio.clock import stamp_by_arrival
 from foley_perception.audio.ring import AudioRing
 from foley_perception.audit.live import LiveSound
 from foley_perception.clips.channels import one_channel
@@ -37,6 +36,7 @@ Message = TypeVar("Message")
 Value = TypeVar("Value")
 POLL_PERIOD_S = 0.02
 SILENT_S = 2.0
+LOWEST_HZ = 8000  # of sound that tells materials
 
 
 class MaterialNode(FoleyNode[MaterialConfig]):
@@ -102,6 +102,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             "jobs_dropped": self.dropped_jobs,
             "model_id": self._model.model_id,
             "note": self._core.note,
+            "surprise_note": self._core.unranked,
         }
 
     def problems(self) -> list[str]:
@@ -115,28 +116,49 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         try:
             samples, arrival_ns = common.audio_to_array(message), self.now_ns()
             stamp_ns = common.to_ns(message.header.stamp)
-            about = {
-                "first_sample": message.first_sample,
-                "stream_id": message.stream_id,
-                "sample_rate": message.sample_rate,
-            }
-            self._audit.add(samples, time_ns=stamp_ns, arrival_ns=arrival_ns, **about)
-            stamp_ns = stamp_ns or stamp_by_arrival(arrival_ns, len(samples), self._ring.sample_rate)
-            self._ring.append(one_channel(samples, self._channel), time_ns=stamp_ns, **about)
+            stream_id, first_sample, time_ns = self._audit.add(
+                samples,
+                first_sample=message.first_sample,
+                time_ns=stamp_ns,
+                stream_id=message.stream_id,
+                sample_rate=message.sample_rate,
+                arrival_ns=arrival_ns,
+            )
+            self._hear_at(int(message.sample_rate))
+            self._ring.append(
+                one_channel(samples, self._channel),
+                first_sample=first_sample,
+                time_ns=time_ns,
+                stream_id=stream_id,
+                sample_rate=message.sample_rate,
+            )
         except ValueError as error:
             self.report(topics.MICROPHONE.name, str(error))
             return
         self.faults.clear(topics.MICROPHONE.name)
         self._audio_ns = self.now_ns()
 
+    def _hear_at(self, sample_rate: int) -> None:
+        """Models resample what they hear; the ring holds one rate. Raises ValueError."""
+        if sample_rate == self._ring.sample_rate:
+            return
+        if sample_rate < LOWEST_HZ:
+            raise ValueError(
+                f"sample_rate is {sample_rate} Hz, materials need at least {LOWEST_HZ} Hz: set the microphone to more"
+            )
+        self._ring = AudioRing(sample_rate)
+        self._queue.ring = self._ring
+
     def _on_contact(self, message: ContactEvent) -> None:
-        contact = self._read("contacts", convert.contact_of, message)
+        now_ns = self.now_ns()
+        contact = self._read("contacts", lambda m: convert.contact_of(m, now_ns), message)
         if contact is not None:
             self._queue.add(contact)
 
     def _on_expected(self, message: PredictedAudio) -> None:
         if message.mode == PredictedAudio.MODE_PLANNED:
-            sound = self._read(topics.PREDICTED_AUDIO.name, convert.expected_of, message)
+            now_ns = self.now_ns()
+            sound = self._read(topics.PREDICTED_AUDIO.name, lambda m: convert.expected_of(m, now_ns), message)
             if sound is not None:
                 self._core.expect(sound)
 
@@ -179,19 +201,28 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             self.report("hearing", what)
             return
         outcome = self._core.hear(sound)
+        if outcome.formerly:
+            name = outcome.contact.object_id
+            what = f"`{name}` lies where `{outcome.formerly}` was: its detector lost its objects"
+            self.report("contacts", f"{what}; what is known of the one is not said of the other")
         self._contacts_heard += 1
         self.faults.clear("hearing")
+        if outcome.surprise is not None:
+            (
+                self.report("surprise", self._core.unranked)
+                if self._core.unranked
+                else self.faults.clear("surprise")
+            )
         self._output.outcome(outcome)
         self._snapshot()
-        problem = self._file.save(self._core, self._model.model_id)
-        if problem:
-            self.report("state_file", problem)
-        else:
-            self.faults.clear("state_file")
+        self._keep()
 
     def _see(self, message: MaterialEstimate) -> None:
         topic, model_id = topics.PREDICTED_MATERIAL.name, self._core.sight_model
-        sight = self._read(topic, lambda m: convert.sight_of(m, self._model.vocabulary, model_id), message)
+        now_ns = self.now_ns()
+        sight = self._read(
+            topic, lambda m: convert.sight_of(m, self._model.vocabulary, model_id, now_ns), message
+        )
         if sight is None:
             return
         believed = self._core.see(sight, message.object_id)
@@ -201,6 +232,14 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         self.faults.clear(topic)
         self._output.fused(*believed, message.header.frame_id)
         self._snapshot()
+        self._keep()
+
+    def _keep(self) -> None:
+        problem = self._file.save(self._core, self._model.model_id)
+        if problem:
+            self.report("state_file", problem)
+        else:
+            self.faults.clear("state_file")
 
     def _snapshot(self, *, always: bool = False) -> None:
         if self.active:

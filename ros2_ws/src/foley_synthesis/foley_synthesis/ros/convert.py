@@ -6,10 +6,12 @@ import math
 from collections.abc import Iterable
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point as PointMsg
 from numpy.typing import NDArray
 
-from foley_common.enumerations import PredictionMode
+from foley_common import topics
+from foley_common.enumerations import Action, PredictionMode
 from foley_common.times import NS_PER_S
 from foley_msgs.msg import (
     AudioChunk,
@@ -34,6 +36,12 @@ from foley_synthesis.live.material_core import Surprise
 from foley_synthesis.live.synthesis_core import Predicted
 
 NAN = float("nan")
+# What lies beyond is no odd measurement but a mistake, and would be kept in the beliefs for as long as they are.
+_FARTHEST_M = 1e4
+_AHEAD_NS = 600 * NS_PER_S
+_MOST_DECADES = 30.0
+_RATES = (4_000, 384_000)  # [Hz] of a predicted sound
+_ACTIONS = frozenset(int(action) for action in Action)
 Samples = NDArray[np.float32]
 
 
@@ -41,9 +49,37 @@ def point_of(message: PointMsg) -> Point:
     return (message.x, message.y, message.z)
 
 
-def contact_of(message: ContactEvent) -> Contact:
-    """Raises ConversionError where the event has no id or no time."""
-    time_ns = convert.to_ns(message.header.stamp)
+def _place_of(message: PointMsg, what: str) -> Point:
+    """A position that may be unknown. Raises ConversionError where it is none that a robot reaches."""
+    point = point_of(message)
+    if any(math.isinf(v) or abs(v) > _FARTHEST_M for v in point):
+        raise convert.ConversionError(
+            f"{what} has position {point}, must be in metres, or NaN where not known"
+        )
+    return point
+
+
+def _time_of(stamp: Time, what: str, now_ns: int | None) -> int:
+    """Nanoseconds of a stamp, 0 where there is none. Raises ConversionError where it lies too far ahead."""
+    time_ns = convert.to_ns(stamp)
+    if now_ns is not None and time_ns > now_ns + _AHEAD_NS:
+        ahead_s = (time_ns - now_ns) / NS_PER_S
+        raise convert.ConversionError(
+            f"{what} is {ahead_s:.0f} s ahead of this node's clock: are both set alike?"
+        )
+    return time_ns
+
+
+def contact_of(message: ContactEvent, now_ns: int | None = None) -> Contact:
+    """Raises ConversionError where the event has no id or no time, or what cannot be a contact's.
+
+    Args:
+        now_ns: a contact far ahead of it is refused; None: the clock is not known.
+    """
+    time_ns = _time_of(message.header.stamp, "contact event", now_ns)
+    for field in ("contact_id", "object_id", "plan_id"):
+        convert.checked_name(getattr(message, field), f"{field} of a contact event")
+    convert.checked_name(message.header.frame_id, "frame_id of a contact event")
     if not message.contact_id or time_ns <= 0:
         raise convert.ConversionError(
             f"contact event has contact_id `{message.contact_id}` and stamp {time_ns} ns: both are needed"
@@ -53,26 +89,34 @@ def contact_of(message: ContactEvent) -> Contact:
         time_ns=time_ns,
         object_id=message.object_id,
         plan_id=message.plan_id,
-        position=point_of(message.position),
+        position=_place_of(message.position, "contact event"),
         frame_id=message.header.frame_id,
-        action=int(message.action),
+        action=int(message.action) if message.action in _ACTIONS else int(Action.UNKNOWN),
         duration=float(message.duration),
         impulse=float(message.impulse),
         confidence=float(message.confidence),
     )
 
 
-def expected_of(message: PredictedAudio) -> ExpectedSound | None:
+def expected_of(message: PredictedAudio, now_ns: int | None = None) -> ExpectedSound | None:
     """The sound to expect of a planned prediction; None where it names no contact time.
 
     Raises:
-        ConversionError: the audio is malformed.
+        ConversionError: the audio is malformed, or the contact does not lie within it.
     """
-    contact_ns = convert.to_ns(message.predicted_contact_time)
+    contact_ns = _time_of(message.predicted_contact_time, "predicted_contact_time", now_ns)
     if contact_ns <= 0:
         return None
-    samples = one_channel(convert.audio_to_array(message.audio))
+    for field in ("object_id", "plan_id"):
+        convert.checked_name(getattr(message, field), f"{field} of a prediction")
+    samples, rate = one_channel(convert.audio_to_array(message.audio)), int(message.audio.sample_rate)
     onset_s = (contact_ns - convert.to_ns(message.audio.header.stamp)) / NS_PER_S
+    low, high = _RATES
+    if not low <= rate <= high or not np.isfinite(samples).all() or not 0.0 <= onset_s <= samples.size / rate:
+        raise convert.ConversionError(
+            f"predicted_audio has {samples.size} samples at {rate} Hz and its contact {onset_s:.3g} s into them: the "
+            f"rate must be {low} to {high} Hz, samples finite, and the contact within them"
+        )
     return ExpectedSound(
         contact_ns,
         samples,
@@ -80,11 +124,13 @@ def expected_of(message: PredictedAudio) -> ExpectedSound | None:
         int(message.audio.sample_rate),
         message.plan_id,
         message.object_id,
-        point_of(message.position),
+        _place_of(message.position, topics.PREDICTED_AUDIO.name),
     )
 
 
-def sight_of(message: MaterialEstimate, vocabulary: Vocabulary, model_id: str = "") -> Evidence:
+def sight_of(
+    message: MaterialEstimate, vocabulary: Vocabulary, model_id: str = "", now_ns: int | None = None
+) -> Evidence:
     """What was seen of the place of a planned contact.
 
     Args:
@@ -95,7 +141,7 @@ def sight_of(message: MaterialEstimate, vocabulary: Vocabulary, model_id: str = 
     """
     if message.vocabulary != vocabulary_name(vocabulary):
         raise convert.ConversionError(
-            f"predicted_material is over `{message.vocabulary}`, this node's checkpoint has "
+            f"predicted_material is over `{message.vocabulary[:40]}`, this node's checkpoint has "
             f"`{vocabulary_name(vocabulary)}`: give both nodes the same checkpoint"
         )
     if model_id and message.model_id and message.model_id != model_id:
@@ -103,12 +149,24 @@ def sight_of(message: MaterialEstimate, vocabulary: Vocabulary, model_id: str = 
             f"predicted_material is of model `{message.model_id[:12]}`, how sight adds to hearing was fitted for "
             f"`{model_id[:12]}`: give both nodes the same checkpoint, or set `fusion` to log_linear"
         )
-    time_ns = convert.to_ns(message.header.stamp)
+    convert.checked_name(message.object_id, "object_id of predicted_material")
+    convert.checked_name(message.calibrated_for, "calibrated_for of predicted_material")
+    time_ns = _time_of(message.header.stamp, topics.PREDICTED_MATERIAL.name, now_ns)
     if time_ns <= 0:
         raise convert.ConversionError(
             "predicted estimate has no stamp: it must be the predicted contact time"
         )
-    std = float(message.log10_youngs_modulus_std)
+    mean, std = float(message.log10_youngs_modulus_mean), float(message.log10_youngs_modulus_std)
+    for name, value in (("log10_youngs_modulus_mean", mean), ("log10_youngs_modulus_std", std)):
+        if abs(value) > _MOST_DECADES or 0 < value < 1e-6:
+            raise convert.ConversionError(
+                f"predicted_material: {name} is {value}: it is a logarithm of pascals"
+            )
+    for name in ("roughness", "hollowness"):
+        if not -1e-3 <= getattr(message, name) <= 1.001 and not math.isnan(getattr(message, name)):
+            raise convert.ConversionError(
+                f"predicted_material: {name} is {getattr(message, name)}, not in [0, 1]"
+            )
     try:
         return Evidence(
             kind="seen",
@@ -117,7 +175,7 @@ def sight_of(message: MaterialEstimate, vocabulary: Vocabulary, model_id: str = 
             belief=MaterialBelief(
                 _normalised(message.probabilities),
                 vocabulary.labels,
-                log10_e_mean=float(message.log10_youngs_modulus_mean) if std > 0 else NAN,
+                log10_e_mean=mean if std > 0 else NAN,
                 log10_e_std=std if std > 0 else NAN,
                 roughness=float(message.roughness),
                 hollowness=float(message.hollowness),
@@ -126,7 +184,7 @@ def sight_of(message: MaterialEstimate, vocabulary: Vocabulary, model_id: str = 
                 # Sight abstains for its entropy alone; without a calibration nobody knows what that entropy is worth.
                 unsure=bool(message.abstain and message.calibrated_for),
             ),
-            position=point_of(message.position),
+            position=_place_of(message.position, topics.PREDICTED_MATERIAL.name),
         )
     except ValueError as error:
         raise convert.ConversionError(f"predicted estimate: {error}") from error

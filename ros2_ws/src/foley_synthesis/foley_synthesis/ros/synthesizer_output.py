@@ -25,6 +25,7 @@ class SynthesizerOutput:
         self._vocabulary, self._model_domain = model.vocabulary, model.domain
         self._frame = fixed_frame
         self._audio = entities.publish(topics.PREDICTED_AUDIO)
+        self._chunks = entities.publish(topics.PREDICTED_AUDIO_CHUNK)
         self._material = entities.publish(topics.PREDICTED_MATERIAL)
 
     def messages(
@@ -62,6 +63,8 @@ class SynthesizerOutput:
         if material is not None and audio.mode == PredictedAudio.MODE_PLANNED:
             self._material.publish(material)
         self._audio.publish(audio)
+        if self._chunks.get_subscription_count():
+            self._chunks.publish(audio.audio)
 
 
 def hand_plan(message: HandTrajectory, scene: SensedScene, side: str) -> PlannedTool:

@@ -68,7 +68,8 @@ def heard(event: Contact, samples: np.ndarray | None = None, known: float = 1.0)
 @pytest.fixture
 def core() -> MaterialCore:
     specs = predicates.load(predicates.default_path(), LABELS)
-    return MaterialCore(Model(), LABELS, specs, calibration=np.linspace(0.1, 0.4, 99))
+    calibration = surprise.Calibration({RATE: np.linspace(0.1, 0.4, 99), 16_000: np.linspace(0.1, 0.4, 19)})
+    return MaterialCore(Model(), LABELS, specs, calibration=calibration)
 
 
 # ---- waiting for sound -------------------------------------------------------------------------------------
@@ -242,14 +243,19 @@ def test_a_newer_prediction_of_the_plan_replaces_the_older(core: MaterialCore) -
     assert outcome.surprise is not None and outcome.surprise.distance < 1e-6
 
 
-def test_a_prediction_of_a_lower_rate_is_compared_and_has_no_percentile(core: MaterialCore) -> None:
+def test_a_prediction_of_a_lower_rate_is_ranked_among_those_of_that_rate(core: MaterialCore) -> None:
     core.expect(ExpectedSound(T0, resampled(ping(), RATE, 16_000), 0.25, 16_000))
     same = core.hear(heard(contact())).surprise
     core.expect(ExpectedSound(T0 + S, resampled(ping(pitch_hz=300.0), RATE, 16_000), 0.25, 16_000))
     other = core.hear(heard(contact("c2", T0 + S))).surprise
     assert same is not None and other is not None and same.distance < 0.1 * other.distance
     assert other.distance_name == "cochleagram_l2_16000"
-    assert math.isnan(other.percentile) and not other.surprised, "the calibration is over other bands"
+    assert same.percentile == 0.0 and other.percentile == pytest.approx(0.95), "of 19, not of 99"
+    assert core.unranked == ""
+    core.expect(ExpectedSound(T0 + 2 * S, resampled(ping(), RATE, 22_050), 0.25, 22_050))
+    unranked = core.hear(heard(contact("c3", T0 + 2 * S))).surprise
+    assert unranked is not None and math.isnan(unranked.percentile) and not unranked.surprised
+    assert "22050 Hz, at which the checkpoint has no calibration" in core.unranked
 
 
 @pytest.mark.parametrize(
@@ -279,4 +285,17 @@ def test_false_alarms_at_the_nominal_rate() -> None:
     ],
 )
 def test_calibration_of(metrics: dict[str, object], size: int) -> None:
-    assert surprise.calibration_of(metrics).size == size
+    assert surprise.calibration_of(metrics).of(48_000).size == size
+
+
+def test_a_rate_that_was_calibrated_has_a_rank_and_others_say_why_not() -> None:
+    entry = {
+        "distance_name": "cochleagram_l2",
+        "distances": [1.0, 2.0],
+        "lower_rates": {"16000": [3.0, math.nan]},
+    }
+    found = surprise.calibration_of({"surprise_calibration": entry})
+    assert found.of(96_000).tolist() == [1.0, 2.0] and found.of(16_000).tolist() == [3.0]
+    assert found.rates == [16_000, 48_000] and found.why_not(16_000) == found.why_not(48_000) == ""
+    assert "compared at 11025 Hz" in found.why_not(11_025) and "16000, 48000 Hz" in found.why_not(11_025)
+    assert "no calibration" in surprise.Calibration().why_not(48_000)

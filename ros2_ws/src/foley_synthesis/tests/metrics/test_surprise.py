@@ -14,7 +14,7 @@ from foley_synthesis.metrics.surprise import (
     cochleagram_distance,
     compared_rate,
     distance_name,
-    is_calibrated,
+    has_all_bands,
 )
 
 RATE = 48_000
@@ -61,8 +61,8 @@ def test_what_only_the_faster_sound_can_hold_does_not_count() -> None:
 
 
 def test_a_distance_over_other_bands_has_another_name() -> None:
-    assert is_calibrated(48_000) and is_calibrated(96_000)
-    assert not is_calibrated(16_000) and not is_calibrated(44_100)
+    assert has_all_bands(48_000) and has_all_bands(96_000)
+    assert not has_all_bands(16_000) and not has_all_bands(44_100)
     assert distance_name(48_000) == "cochleagram_l2" and distance_name(16_000) == "cochleagram_l2_16000"
 
 

@@ -39,7 +39,7 @@ class Rig:
         from diagnostic_msgs.msg import DiagnosticArray
         from rclpy.parameter import Parameter
 
-        from foley_msgs.msg import MaterialEstimate, PredictedAudio
+        from foley_msgs.msg import AudioChunk, MaterialEstimate, PredictedAudio
         from foley_ros import qos
         from foley_synthesis.nodes.synthesizer import SynthesizerNode
 
@@ -51,6 +51,8 @@ class Rig:
         self.arrived_ns: list[int] = []
         self.diagnoses: list[str] = []
         self.observer.create_subscription(PredictedAudio, "predicted_audio", self._on_audio, qos.EVENT)
+        self.chunks: list[Any] = []
+        self.observer.create_subscription(AudioChunk, "predicted_audio/chunk", self.chunks.append, qos.EVENT)
         self.observer.create_subscription(
             MaterialEstimate, "predicted_material", self.material.append, qos.EVENT
         )
@@ -75,6 +77,7 @@ class Rig:
             lambda: (
                 all(p.get_subscription_count() for p in publishers)
                 and self.observer.count_publishers("predicted_audio")
+                and self.observer.count_publishers("predicted_audio/chunk")
             ),
             what="matching",
         )
@@ -136,6 +139,8 @@ def test_sound_is_predicted_before_the_touch(rig: Rig) -> None:
     assert sum(material.probabilities) == pytest.approx(1.0, abs=1e-4)
     assert (material.contacts_heard, material.contacts_predicted) == (0, 1)
     assert material.model_id == message.model_id and len(message.model_id) == 64
+    (chunk,) = rig.context.spin_until(lambda: rig.chunks, 10.0, "its sound alone")
+    assert chunk == message.audio
 
 
 # ---- a flow ------------------------------------------------------------------------------------------------

@@ -64,6 +64,36 @@ def test_contact_without_id_or_time_is_refused(changes: dict[str, Any]) -> None:
         convert.contact_of(contact(**changes))
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"contact_id": "c" * 300}, "contact_id of a contact event has 300 characters"),
+        ({"object_id": "o" * 10_000_000}, "10000000 characters"),
+        ({"position": common.array_to_point([1e308, 0, 0])}, "must be in metres"),
+        ({"position": common.array_to_point([0, math.inf, 0])}, "must be in metres"),
+        ({"header": common.header(T + 3600 * 10**9, "world")}, "3600 s ahead of this node's clock"),
+    ],
+)
+def test_what_can_be_no_contact_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(common.ConversionError, match=said) as error:
+        convert.contact_of(contact(**changes), now_ns=T)
+    assert len(str(error.value)) < 300
+
+
+def test_a_sound_that_does_not_hold_its_contact_is_not_expected() -> None:
+    message = convert.predicted_audio_message(
+        prediction(), plan_id="p", mode=0, frame_id="world", newest_input_ns=T, now_ns=T
+    )
+    assert convert.expected_of(message, T) is not None
+    message.predicted_contact_time.sec += 100
+    with pytest.raises(common.ConversionError, match="its contact 100"):
+        convert.expected_of(message, T)
+    message.predicted_contact_time.sec -= 100
+    message.audio.sample_rate = 2**32 - 1
+    with pytest.raises(common.ConversionError, match="the rate must be 4000 to 384000 Hz"):
+        convert.expected_of(message, T)
+
+
 def prediction() -> Predicted:
     sound = np.linspace(-0.5, 0.5, 48_000, dtype=np.float32)
     features = np.arange(900, dtype=np.float32).reshape(90, 10)
@@ -97,6 +127,26 @@ def test_predicted_audio_and_back() -> None:
     np.testing.assert_array_equal(sound.samples, prediction().prediction.waveform)
     message.predicted_contact_time = common.to_stamp(0)
     assert convert.expected_of(message) is None
+
+
+def test_message_filters_pair_a_predicted_sound_with_what_was_heard_when_it_was_expected() -> None:
+    filters = pytest.importorskip("message_filters")
+    predicted, heard = filters.SimpleFilter(), filters.SimpleFilter()
+    pairs: list[tuple[str, int]] = []
+    together = filters.ApproximateTimeSynchronizer([predicted, heard], 100, 0.006)
+    together.registerCallback(lambda p, h: pairs.append((p.stream_id, h.first_sample)))
+    message = convert.predicted_audio_message(
+        prediction(), plan_id="plan_7", mode=0, frame_id="world", newest_input_ns=T, now_ns=T
+    )
+    predicted.signalMessage(message.audio)
+    start_ns = common.to_ns(message.audio.header.stamp)
+    for index in range(-3, 4):
+        chunk = common.array_to_audio(
+            np.zeros(480), time_ns=start_ns + index * 10**7 + 10**6, frame_id="microphone", stream_id="m",
+            first_sample=480 * (index + 10), sample_rate=48_000,
+        )  # fmt: skip
+        heard.signalMessage(chunk)
+    assert pairs == [("plan_7/planned", 4800)]
 
 
 def test_a_sound_of_another_rate_without_features() -> None:
@@ -155,6 +205,11 @@ def test_sight() -> None:
         ({"header": common.header(0, "world")}, "stamp"),
         ({"probabilities": common.float_array([-0.5, 1.5])}, "probabilities"),
         ({"roughness": math.inf}, "roughness"),
+        ({"roughness": 40.0}, "roughness"),
+        ({"log10_youngs_modulus_mean": 9.5, "log10_youngs_modulus_std": math.inf}, "logarithm of pascals"),
+        ({"log10_youngs_modulus_mean": math.inf, "log10_youngs_modulus_std": 1.0}, "logarithm of pascals"),
+        ({"log10_youngs_modulus_mean": 9.5, "log10_youngs_modulus_std": 1e-30}, "logarithm of pascals"),
+        ({"object_id": "o" * 300}, "300 characters"),
     ],
 )
 def test_bad_sight_is_refused(changes: dict[str, Any], said: str) -> None:

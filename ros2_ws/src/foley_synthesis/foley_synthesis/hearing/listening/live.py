@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_perception.audio.contact_onsets import ContactFinder, ContactOnset
+from foley_perception.audio_devices.mailbox import Chunk
 from foley_synthesis.hearing.inference.sound_file import HeardContact, hear_contact
-from foley_synthesis.hearing.listening.capture import Chunk
 from foley_synthesis.hearing.listening.listener import Hearer, Listener
 
 STAGES_S = (0.06, 0.15, 0.5)  # of sound after the onset, at which a model that can says what it hears

@@ -201,9 +201,11 @@ def _finish(
         ),
         metrics=metrics,
     )
+    expected = _expected_distances(checkpoint, dataset, networks, pca, tensors, features, config)
     metrics[surprise.METRICS_KEY] = {
         "distance_name": surprise.DISTANCE_NAME,
-        "distances": _expected_distances(checkpoint, dataset, networks, pca, tensors, features, config),
+        "distances": expected[surprise.CALIBRATION_RATE],
+        "lower_rates": {str(rate): expected[rate] for rate in surprise.LOWER_RATES},
     }
     return checkpoint, metrics
 
@@ -228,12 +230,14 @@ def _expected_distances(
     tensors: Tensors,
     features: FeatureSet,
     config: TrainConfig,
-) -> list[float]:
-    """Distances of predicted to heard sound over the validation clips: what counts as expected."""
+) -> dict[int, list[float]]:
+    """By rate [Hz]: distances of predicted to heard sound over the validation clips: what counts as expected."""
+    rates = (surprise.CALIBRATION_RATE, *surprise.LOWER_RATES)
+    distances: dict[int, list[float]] = {rate: [] for rate in rates}
     rows = features.indices("validation")
     rows = rows[features.has_plan[rows]]
     if len(rows) == 0:
-        return []
+        return distances
     torch.set_num_threads(config.threads)
     synthesise = Synthesiser(open_session(checkpoint), "example")
     decoded = decode_sounds(
@@ -241,17 +245,18 @@ def _expected_distances(
         pca,
         networks.vis.background,
     )
-    distances = []
     for k, row in enumerate(rows):
         made = synthesise(decoded, k)
         heard = dataset.audio(int(row))
-        distances.append(
-            surprise.cochleagram_distance(
-                surprise.ContactSound(made.waveform, made.onset_s, SAMPLE_RATE),
-                surprise.ContactSound(heard, ONSET_FRAME / 90.0, SAMPLE_RATE),
-            )
+        of_clip = surprise.distances_at(
+            surprise.ContactSound(made.waveform, made.onset_s, SAMPLE_RATE),
+            surprise.ContactSound(heard, ONSET_FRAME / 90.0, SAMPLE_RATE),
+            rates,
         )
-    return [round(d, 5) for d in distances if math.isfinite(d)]
+        for rate, distance in of_clip.items():
+            if math.isfinite(distance):
+                distances[rate].append(round(distance, 5))
+    return distances
 
 
 @torch.no_grad()

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_perception.audio_devices.mailbox import Chunk
 from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.hearing.inference.heard_model import HeardModel
-from foley_synthesis.hearing.listening.capture import Chunk
 
 RATE = 48_000
 TAPS_S = (0.7, 1.4, 2.6)

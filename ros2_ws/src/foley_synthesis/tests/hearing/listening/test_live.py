@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from foley_perception.audio_devices.mailbox import Chunk
 from foley_synthesis.commands import listen, listen_live
 from foley_synthesis.hearing.inference.heard_model import HeardModel
 from foley_synthesis.hearing.inference.opened import open_heard
 from foley_synthesis.hearing.inference.sound_file import listen as listen_to_file
-from foley_synthesis.hearing.listening.capture import Chunk
 from foley_synthesis.hearing.listening.live import STAGES_S, Estimate, LiveListening, LouderChannel
 
 from .made import RATE, TAPS_S, Recording, Staged, taps

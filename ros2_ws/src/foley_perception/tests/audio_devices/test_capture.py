@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from foley_synthesis.commands import listen_live
-from foley_synthesis.hearing.listening.capture import CaptureError, Mailbox, Microphone, devices
+from foley_perception.audio_devices.capture import Microphone
+from foley_perception.audio_devices.mailbox import Mailbox
+from foley_perception.audio_devices.portaudio import CaptureError, devices, find, listing
 
 
 def sound(value: float, n: int = 10) -> np.ndarray:
@@ -59,14 +60,10 @@ def test_a_driver_in_a_thread_of_its_own() -> None:
     assert heard == [float(value) for value in range(50)]
 
 
-def test_without_the_package_the_cure_is_told(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_the_package_the_cure_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(CaptureError, match="pip install sounddevice"):
         Microphone()
-    assert listen_live.list_inputs() == 2
-    assert "pip install sounddevice" in capsys.readouterr().err
 
 
 class PortAudioError(Exception):
@@ -74,12 +71,15 @@ class PortAudioError(Exception):
 
 
 def port_audio(opened: list[dict[str, Any]], refused: bool = False) -> types.ModuleType:
-    """PortAudio as its package shows it, with one input and one output."""
-    inputs = {"name": "USB mic", "hostapi": 0, "max_input_channels": 2, "default_samplerate": 44_100.0}
-    output = {**inputs, "name": "Speaker", "max_input_channels": 0, "index": 0}
-    known = [output, {**inputs, "index": 1}]
+    """PortAudio as its package shows it, with two inputs and one output."""
+    usb = {"name": "USB mic", "hostapi": 0, "max_input_channels": 2, "max_output_channels": 0}
+    usb |= {"default_samplerate": 44_100.0, "index": 1}
+    speaker = {**usb, "name": "Speaker", "max_input_channels": 0, "max_output_channels": 2, "index": 0}
+    other = {**usb, "name": "USB mic array", "hostapi": 1, "max_input_channels": 8, "index": 2}
 
     class InputStream:
+        latency = 0.03
+
         def __init__(self, callback: Callable[..., None], **given: Any) -> None:
             if refused:
                 raise PortAudioError("Device unavailable")
@@ -87,28 +87,22 @@ def port_audio(opened: list[dict[str, Any]], refused: bool = False) -> types.Mod
 
         def start(self) -> None:
             status = types.SimpleNamespace(input_overflow=False)
-            opened[-1]["callback"](np.zeros((441, 2), np.float32), 441, None, status)
+            times = types.SimpleNamespace(inputBufferAdcTime=7.0, currentTime=7.25)
+            opened[-1]["callback"](np.zeros((441, 2), np.float32), 441, times, status)
             status.input_overflow = True
-            opened[-1]["callback"](np.ones((441, 2), np.float32), 441, None, status)
+            times.inputBufferAdcTime = 0.0  # it does not know
+            opened[-1]["callback"](np.ones((441, 2), np.float32), 441, times, status)
             opened[-1]["finished_callback"]()
 
         def close(self) -> None:
             opened[-1]["closed"] = True
 
-    def query_devices(name: str | int | None = None, kind: str | None = None) -> Any:
-        if kind is None:
-            return known
-        found = [d for d in known if name is None or d["index"] == name or str(name) in str(d["name"])]
-        if not found:
-            raise ValueError(f"No input device matching {name!r}")
-        return found[-1]
-
     module = types.ModuleType("sounddevice")
     module.__dict__.update(
         InputStream=InputStream,
         PortAudioError=PortAudioError,
-        query_devices=query_devices,
-        query_hostapis=lambda: [{"name": "ALSA"}],
+        query_devices=lambda: [speaker, usb, other],
+        query_hostapis=lambda: [{"name": "ALSA"}, {"name": "JACK"}],
         default=types.SimpleNamespace(device=(1, 0)),
     )
     return module
@@ -119,22 +113,50 @@ def test_a_microphone_is_opened_as_it_is_and_its_overruns_are_counted(
 ) -> None:
     opened: list[dict[str, Any]] = []
     monkeypatch.setitem(sys.modules, "sounddevice", port_audio(opened))
-    with Microphone("USB") as microphone:
+    with Microphone("1") as microphone:
         chunks = list(microphone.chunks())
     assert (opened[0]["device"], opened[0]["samplerate"], opened[0]["channels"]) == (1, 44_100, 2)
     assert [chunk.samples.shape for chunk in chunks] == [(441, 2), (441, 2)]
     assert [chunk.lost for chunk in chunks] == [0, 441]
-    assert opened[0]["closed"] and microphone.sample_rate == 44_100
+    assert [chunk.overflow for chunk in chunks] == [False, True]
+    assert chunks[0].captured_s == pytest.approx(chunks[0].arrived_s - 0.25)
+    assert chunks[1].captured_s is None
+    assert opened[0]["closed"] and (microphone.sample_rate, microphone.latency_s) == (44_100, 0.03)
 
 
-def test_inputs_are_listed_and_a_wrong_one_is_told_with_them(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_device_is_found_by_number_name_part_of_it_and_host_api(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", port_audio([]))
+    assert listing() == [
+        "*   1  USB mic (ALSA), 2 channels, 44100 Hz",
+        "    2  USB mic array (JACK), 8 channels, 44100 Hz",
+    ]
+    assert [device.index for device in devices("output")] == [0]
+    asked = [("default", ""), ("1", ""), ("usb MIC", ""), ("array", ""), ("USB", "jack"), ("default", "JACK")]
+    assert [find(name, host_api=api).index for name, api in asked] == [1, 1, 1, 2, 2, 2]
+    assert find("speak", "output").name == "Speaker"
+
+
+@pytest.mark.parametrize(
+    ("name", "api", "said"),
+    [
+        ("7", "", r"no input `7`(.|\n)*1  USB mic"),
+        ("USB", "", r"`USB` fits 2 inputs; name it in full(.|\n)*2  USB mic array"),
+        ("Speaker", "", r"no input `Speaker`"),
+        ("USB", "WASAPI", r"of the host API `WASAPI` \(there are ALSA, JACK\)"),
+    ],
+)
+def test_a_wrong_name_is_told_with_those_that_there_are(
+    name: str, api: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", port_audio([]))
-    assert devices() == ["*   1  USB mic (ALSA), 2 channels, 44100 Hz"]
-    assert listen_live.list_inputs() == 0 and "USB mic" in capsys.readouterr().out
-    with pytest.raises(CaptureError, match=r"no input `7`(.|\n)*1  USB mic"):
-        Microphone("7")
+    with pytest.raises(CaptureError, match=said):
+        Microphone(name, host_api=api)
+
+
+def test_more_channels_than_it_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", port_audio([]))
+    with pytest.raises(CaptureError, match="channels is 4, but `USB mic` has 2"):
+        Microphone("1", channels=4)
 
 
 def test_a_device_that_is_held_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,117 @@
+"""Messages of other packages, by their fields, to chunks that count."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace as Message
+from typing import Any
+
+import numpy as np
+import pytest
+
+from foley_common.audio_formats import AudioFormat
+from foley_common.foreign_audio import ForeignSound, Layout, info_topics, layout_of
+
+S = 1_000_000_000
+INFO = Message(channels=1, sample_rate=16_000, sample_format="S16LE", bitrate=0, coding_format="wave")
+SOUND = np.arange(-160, 160, dtype="<i2")  # two messages of 10 ms
+
+
+def stamp(time_ns: int) -> Any:
+    return Message(sec=time_ns // S, nanosec=time_ns % S)
+
+
+def data(values: np.ndarray) -> Any:
+    return Message(data=values.tobytes())
+
+
+def stamped(time_ns: int, values: np.ndarray) -> Any:
+    return Message(header=Message(stamp=stamp(time_ns), frame_id="capsule"), audio=data(values))
+
+
+def newer(time_ns: int, **filled: np.ndarray) -> Any:
+    names = ("float32_data", "int32_data", "int16_data", "int8_data", "uint8_data")
+    arrays = Message(**{name: filled.get(name, np.zeros(0)) for name in names})
+    info = Message(format=8, channels=2, rate=44_100, chunk=80)
+    return Message(
+        header=Message(stamp=stamp(time_ns), frame_id=""), audio=Message(audio_data=arrays, info=info)
+    )
+
+
+def test_the_two_packages_of_one_name_are_told_apart_by_their_fields() -> None:
+    plain, other = data(SOUND), newer(0, int16_data=SOUND)
+    assert [layout_of(m) for m in (plain, stamped(0, SOUND), INFO)] == [
+        Layout.DATA,
+        Layout.STAMPED,
+        Layout.INFO,
+    ]
+    assert [layout_of(m) for m in (other, other.audio)] == [Layout.AUDIO_STAMPED, Layout.AUDIO]
+    assert layout_of(other.audio.audio_data) is None and layout_of(Message(header=0, pose=0)) is None
+
+
+def test_sound_waits_for_its_info_and_keeps_the_stamps() -> None:
+    sound = ForeignSound("/mic/audio_stamped")
+    assert sound.feed(stamped(S, SOUND[:160]), S + 10_000_000) == []
+    assert not sound.trouble(2 * S) and "nobody says" in sound.trouble(4 * S)
+    (first,) = sound.told(INFO)
+    (second,) = sound.feed(stamped(S + 10_000_000, SOUND[160:]), S + 20_000_000)
+    assert (first.time_ns, first.first_sample, second.first_sample) == (S, 0, 160)
+    assert (first.frame_id, first.by_arrival, first.stream_id) == ("capsule", False, second.stream_id)
+    np.testing.assert_array_equal(np.r_[first.samples, second.samples][:, 0], SOUND / 32768)
+    assert not sound.trouble(10 * S)
+
+
+def test_what_a_person_says_stands_in_until_an_info_comes() -> None:
+    sound = ForeignSound("/mic/audio", AudioFormat("S16BE", 8_000, 1))
+    (chunk,) = sound.feed(data(SOUND.astype(">i2")), S)
+    assert (chunk.sample_rate, chunk.by_arrival, chunk.time_ns) == (8_000, True, S - 40_000_000)
+    assert chunk.uncertainty_s >= 0.005
+    np.testing.assert_array_equal(chunk.samples[:, 0], SOUND / 32768)
+    sound.told(INFO)
+    (after,) = sound.feed(data(SOUND), 2 * S)
+    assert after.sample_rate == 16_000 and after.stream_id != chunk.stream_id and after.first_sample == 0
+
+
+def test_the_newer_package_has_its_own_format_and_channels() -> None:
+    (chunk,) = ForeignSound("/audio").feed(newer(5 * S, int16_data=SOUND), 6 * S)
+    assert chunk.samples.shape == (160, 2) and chunk.sample_rate == 44_100 and chunk.time_ns == 5 * S
+    sound = ForeignSound("/audio")
+    assert not sound.feed(newer(0, int16_data=SOUND, float32_data=np.ones(4, "f4")), S)
+    assert "float32_data and int16_data are filled" in sound.trouble()
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (
+            Message(timestamp=stamp(1), data=b"12", format="opus-x", sample_rate=1, number_of_channels=1),
+            "`opus-x`",
+        ),
+        (
+            Message(
+                timestamp=stamp(1), data=b"1", format="pcm-s16", sample_rate=16_000, number_of_channels=1
+            ),
+            "1 bytes",
+        ),
+        (
+            Message(timestamp=stamp(1), data=b"12", format="pcm-s16", sample_rate=0, number_of_channels=1),
+            "is 0 Hz",
+        ),
+        (Message(nothing=1), "hold no sound"),
+    ],
+)
+def test_what_cannot_be_heard_is_told_and_the_next_message_is_heard(message: Any, said: str) -> None:
+    sound = ForeignSound("/mic/audio")
+    assert (
+        sound.feed(message, S) == []
+        and said in sound.trouble()
+        and sound.trouble().startswith("/mic/audio: ")
+    )
+    good = Message(
+        timestamp=stamp(S), data=SOUND.tobytes(), format="pcm-s16", sample_rate=16_000, number_of_channels=1
+    )
+    assert len(sound.feed(good, 2 * S)) == 1 and not sound.trouble()
+
+
+def test_an_info_is_looked_for_beside_its_topic() -> None:
+    assert info_topics("/audio")[0] == "/audio_info"
+    assert info_topics("/robot/mic/audio_stamped")[:1] == ("/robot/mic/audio_info",)
