@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         }
         for path in args.test:
             _, found = distances_of(path, "test")
-            told: dict[str, Any] = dict(alarms(calibration, found, LEVEL))
+            told = {str(rate): share for rate, share in alarms(calibration, found, LEVEL).items()}
             figures["alarms"][str(path)] = {"contacts": len(found[48_000]), **told}
     write_metrics(out, figures)
     if not args.no_record:
