@@ -35,6 +35,7 @@ def end_if_startup_failed(event, context):
 def start_nodes(context):
     value = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     force = value["force"].lower() in ("true", "1")
+    pushed = context.launch_configurations.get("ros_namespace", "")
     programs = plan(
         system_file=value["config"],
         sim=value["sim"].lower() in ("true", "1"),
@@ -44,12 +45,13 @@ def start_nodes(context):
         checkpoint=value["checkpoint"],
         scene_seed=int(value["scene_seed"]) if value["scene_seed"] else None,
         robot=value["robot"],
+        namespace=value["namespace"],
+        around=pushed,
         run_folder=tempfile.mkdtemp(prefix="foley_run_"),
         overrides=only_system.overrides(force),
     )
     if not force:
-        pushed = context.launch_configurations.get("ros_namespace", "")
-        own = value["namespace"] or programs[0].namespace
+        own = programs[0].namespace
         space = own if own.startswith("/") else f"{pushed}/{own}"
         CLAIMS.append(only_system.claim(space, [program.name for program in programs]))
     return [
@@ -57,7 +59,7 @@ def start_nodes(context):
             package=program.package,
             executable=program.executable,
             name=program.name,
-            namespace=value["namespace"] or program.namespace,
+            namespace=program.namespace,
             remappings=list(program.remappings.items()),
             parameters=[str(file) for file in program.parameter_files]
             + ([dict(program.parameters)] if program.parameters else []),

@@ -93,9 +93,10 @@ def run(args: argparse.Namespace) -> int:
             scene_seed=args.scene_seed,
             run_folder=run_folder.name,
             robot=args.robot,
+            namespace=args.namespace,
             overrides=[parse_override(text) for text in args.set] + only_system.overrides(args.force),
         )
-        commands = {program.name: program.command(args.namespace) for program in programs}
+        commands = {program.name: program.command() for program in programs}
     except SystemFileError as error:
         sys.stderr.write(f"foley up: error: {error}\n")
         return 2
@@ -105,9 +106,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
 
     try:
-        claim = (
-            None if args.force else only_system.claim(args.namespace or programs[0].namespace, list(commands))
-        )
+        claim = None if args.force else only_system.claim(programs[0].namespace, list(commands))
     except only_system.OtherSystemError as error:
         sys.stderr.write(f"foley up: error: {error}; --force starts it all the same\n")
         return 2
