@@ -23,7 +23,7 @@ ARGUMENTS = {
     "namespace": ("", "Put all nodes and topics under this name. Empty: that of the robot's file."),
     "force": ("false", "Start although a system of this namespace runs already in this ROS domain (true or false)."),
 }  # fmt: skip
-CLAIMS = []  # held for as long as this launch runs
+HELD = []  # for as long as this launch runs: its claim, and the folder of its run
 
 
 def end_if_startup_failed(event, context):
@@ -36,6 +36,8 @@ def start_nodes(context):
     value = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     force = value["force"].lower() in ("true", "1")
     pushed = context.launch_configurations.get("ros_namespace", "")
+    run_folder = tempfile.TemporaryDirectory(prefix="foley_run_")
+    HELD.append(run_folder)
     programs = plan(
         system_file=value["config"],
         sim=value["sim"].lower() in ("true", "1"),
@@ -47,13 +49,13 @@ def start_nodes(context):
         robot=value["robot"],
         namespace=value["namespace"],
         around=pushed,
-        run_folder=tempfile.mkdtemp(prefix="foley_run_"),
+        run_folder=run_folder.name,
         overrides=only_system.overrides(force),
     )
     if not force:
         own = programs[0].namespace
         space = own if own.startswith("/") else f"{pushed}/{own}"
-        CLAIMS.append(only_system.claim(space, [program.name for program in programs]))
+        HELD.append(only_system.claim(space, [program.name for program in programs]))
     return [
         Node(
             package=program.package,

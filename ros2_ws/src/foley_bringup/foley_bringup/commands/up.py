@@ -14,7 +14,7 @@ examples:
   foley up --sim --checkpoint out/train/latest  with your own model
   foley up --without recorder synthesizer       less of it
   foley up --also hand_tracker --without hand_mapper    the hands of a person, seen by the camera
-  foley up --set contact_detector.threshold_db=9 --namespace left_arm
+  foley up --set contact_detector.min_speed=0.02 --namespace left_arm
 
 Ctrl-C ends everything. The same nodes and parameter files under ROS's own launch:
   ros2 launch foley_bringup foley.launch.py sim:=true
