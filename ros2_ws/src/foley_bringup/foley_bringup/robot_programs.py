@@ -10,7 +10,7 @@ import yaml
 
 from foley_common import topic_map
 from foley_common.robot_file import CameraUse, RobotFile, Sound
-from foley_common.topics import MAIN_CAMERA, MAIN_MICROPHONE
+from foley_common.topics import MAIN_CAMERA, MAIN_MICROPHONE, TF, TF_STATIC
 
 RECORDER = "recorder"
 
@@ -68,6 +68,12 @@ def remappings(robot: RobotFile, name: str) -> dict[str, str]:
     if name == RECORDER:
         return {}
     return topic_map.implied(robot.topic_map) | dict(robot.topic_map)
+
+
+def own_frames(robot: RobotFile | None) -> dict[str, str]:
+    """/tf of the namespace in place of the one that all robots share: every simulated robot has the same frames."""
+    mapped = robot.topic_map if robot is not None else {}
+    return {topic.name: topic.name.strip("/") for topic in (TF, TF_STATIC) if topic.name not in mapped}
 
 
 def opened_devices(robot: RobotFile) -> tuple[str, ...]:

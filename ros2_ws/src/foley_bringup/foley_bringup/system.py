@@ -16,6 +16,7 @@ import yaml
 from foley_bringup.robot_programs import (
     as_rules,
     opened_devices,
+    own_frames,
     remappings,
     taken_parameters,
 )
@@ -71,13 +72,10 @@ class Program:
     parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     lifecycle: bool = True
     remappings: Mapping[str, str] = dataclasses.field(default_factory=dict)  # our topics -> the robot's
-    namespace: str = ""  # of the robot's file
+    namespace: str = ""  # as it was asked for, else of the robot's file
 
-    def command(self, namespace: str = "") -> list[str]:
+    def command(self) -> list[str]:
         """The argument vector that starts it.
-
-        Args:
-            namespace: in place of that of the robot's file.
 
         Raises:
             SystemFileError: the executable is not installed.
@@ -88,7 +86,7 @@ class Program:
             "-r",
             f"__node:={self.name}",
         ]
-        if whose := (namespace or self.namespace).strip("/"):
+        if whose := self.namespace.strip("/"):
             command += ["-r", f"__ns:=/{whose}"]
         command += as_rules(self.remappings)
         for file in self.parameter_files:
@@ -202,12 +200,16 @@ def plan(
     scene_seed: int | None = None,
     run_folder: str = "",
     robot: str | os.PathLike[str] = "",
+    namespace: str = "",
+    around: str = "",
     overrides: Iterable[tuple[str, str, Any]] = (),
 ) -> tuple[Program, ...]:
     """Every process of the system, the lifecycle manager last.
 
     Args:
         robot: file of the robot; what ``overrides`` says comes before it.
+        namespace: of all nodes, in place of that of the robot's file.
+        around: a namespace in which whoever starts the programs puts them besides.
         run_folder: where nodes keep what has to outlive their process, but not this run; empty: nowhere.
 
     Raises:
@@ -249,6 +251,9 @@ def plan(
             raise SystemFileError(f"no node named {name} is started; started are {', '.join(values)}")
         values[name][parameter] = value
     manager = NodeSpec(name=MANAGER, package="foley_bringup", executable=MANAGER, lifecycle=False)
+    namespace = namespace or (whose.namespace if whose is not None else "")
+    simulated = sim or any(node.when == "sim" for node in chosen)
+    frames = own_frames(whose) if simulated and f"{around}{namespace}".strip("/") else {}
     return tuple(
         Program(
             name=node.name,
@@ -257,8 +262,10 @@ def plan(
             parameter_files=files.get(node.name, parameter_files(node)),
             parameters=values[node.name],
             lifecycle=node.lifecycle,
-            remappings=remappings(whose, node.name) if whose is not None and node is not manager else {},
-            namespace=whose.namespace if whose is not None else "",
+            remappings={**frames, **(remappings(whose, node.name) if whose is not None else {})}
+            if node is not manager
+            else {},
+            namespace=namespace,
         )
         for node in (*chosen, manager)
     )

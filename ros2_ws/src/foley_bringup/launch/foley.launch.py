@@ -23,7 +23,7 @@ ARGUMENTS = {
     "namespace": ("", "Put all nodes and topics under this name. Empty: that of the robot's file."),
     "force": ("false", "Start although a system of this namespace runs already in this ROS domain (true or false)."),
 }  # fmt: skip
-CLAIMS = []  # held for as long as this launch runs
+HELD = []  # for as long as this launch runs: its claim, and the folder of its run
 
 
 def end_if_startup_failed(event, context):
@@ -35,6 +35,9 @@ def end_if_startup_failed(event, context):
 def start_nodes(context):
     value = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     force = value["force"].lower() in ("true", "1")
+    pushed = context.launch_configurations.get("ros_namespace", "")
+    run_folder = tempfile.TemporaryDirectory(prefix="foley_run_")
+    HELD.append(run_folder)
     programs = plan(
         system_file=value["config"],
         sim=value["sim"].lower() in ("true", "1"),
@@ -44,20 +47,21 @@ def start_nodes(context):
         checkpoint=value["checkpoint"],
         scene_seed=int(value["scene_seed"]) if value["scene_seed"] else None,
         robot=value["robot"],
-        run_folder=tempfile.mkdtemp(prefix="foley_run_"),
+        namespace=value["namespace"],
+        around=pushed,
+        run_folder=run_folder.name,
         overrides=only_system.overrides(force),
     )
     if not force:
-        pushed = context.launch_configurations.get("ros_namespace", "")
-        own = value["namespace"] or programs[0].namespace
+        own = programs[0].namespace
         space = own if own.startswith("/") else f"{pushed}/{own}"
-        CLAIMS.append(only_system.claim(space, [program.name for program in programs]))
+        HELD.append(only_system.claim(space, [program.name for program in programs]))
     return [
         Node(
             package=program.package,
             executable=program.executable,
             name=program.name,
-            namespace=value["namespace"] or program.namespace,
+            namespace=program.namespace,
             remappings=list(program.remappings.items()),
             parameters=[str(file) for file in program.parameter_files]
             + ([dict(program.parameters)] if program.parameters else []),

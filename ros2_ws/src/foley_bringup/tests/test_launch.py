@@ -141,6 +141,21 @@ def test_a_robots_file(launch_file: Any, tmp_path: Path) -> None:
     assert {"fixed_frame": "base"} in nodes["hand_mapper"]["parameters"]
 
 
+def test_a_simulated_robot_in_a_namespace_has_tf_of_its_own(launch_file: Any) -> None:
+    """Be it the launch file's own, or one in which another launch file puts it."""
+
+    def tf(context: Context) -> list[Any]:
+        return [dict(node.kwargs["remappings"]) for node in launch_file.start_nodes(context)]
+
+    own = {"/tf": "tf", "/tf_static": "tf_static"}
+    pushed = type("Pushed", (Context,), {"launch_configurations": {"ros_namespace": "/left"}})
+    given = values(launch_file, sim="true")
+    for context in (Context(given | {"namespace": "left"}), pushed(given)):
+        *nodes, manager = tf(context)
+        assert nodes and all(node == own for node in nodes) and manager == {}
+    assert not any(tf(given))
+
+
 def test_the_simulated_robot_is_an_argument(launch_file: Any) -> None:
     def names(**given: str) -> list[str]:
         return [node.kwargs["name"] for node in launch_file.start_nodes(values(launch_file, **given))]
@@ -161,7 +176,7 @@ def test_the_real_launch_loads_it() -> None:
     description = PythonLaunchDescriptionSource(str(LAUNCH_FILE)).get_launch_description(
         launch.LaunchContext()
     )
-    assert len(description.get_launch_arguments()) == 9
+    assert len(description.get_launch_arguments()) == len(load().ARGUMENTS)
     context = launch.LaunchContext()
     for argument in description.get_launch_arguments():
         argument.execute(context)

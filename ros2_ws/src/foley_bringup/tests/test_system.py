@@ -112,13 +112,14 @@ def test_values_on_the_command_line_mean_the_same(value: Any) -> None:
 
 
 def test_plan(dummy_system: Any, tmp_path: Path) -> None:
-    programs = plan(system_file=dummy_system.system_file, overrides=[("second", "setup_s", 0.5)])
+    slow = [("second", "setup_s", 0.5)]
+    programs = plan(system_file=dummy_system.system_file, overrides=slow)
     assert [p.name for p in programs] == ["first", "second", "third", MANAGER]
     manager = programs[-1]
     assert manager.parameters["nodes"] == ["first", "second", "third"]
     assert manager.parameters["system_file"] == str(dummy_system.system_file)
     assert programs[0].parameter_files == (dummy_system.prefix / "share/dummies/config/dummy.yaml",)
-    command = programs[1].command("/robot/")
+    command = plan(system_file=dummy_system.system_file, namespace="/robot/", overrides=slow)[1].command()
     assert command[0] == str(dummy_system.prefix / "lib/dummies/dummy")
     assert "__ns:=/robot" in command and "setup_s:=0.5" in command and "__node:=second" in command
     assert not any("__ns" in word for word in programs[1].command())
@@ -192,7 +193,28 @@ def test_a_robots_file_is_remappings_and_parameters(tmp_path: Path) -> None:
     assert recorder.remappings == {} and programs[MANAGER].remappings == {}
     command = detector.command()
     assert "mic/audio:=/audio" in command and "camera/camera_info:=/wrist/color/camera_info" in command
-    assert "__ns:=/left" in command and "__ns:=/other" in detector.command("other")
+    assert "__ns:=/left" in command
+    assert {p.namespace for p in plan(robot=robot, namespace="other")} == {"other"}
+
+
+def test_a_simulated_robot_in_a_namespace_has_tf_of_its_own(tmp_path: Path) -> None:
+    """All simulated robots have the same frames; what a robot's file says of /tf holds."""
+    own = {"/tf": "tf", "/tf_static": "tf_static"}
+
+    def names(**how: Any) -> dict[str, Any]:
+        return {p.name: p.remappings for p in plan(**how)}
+
+    simulated = names(sim=True, namespace="left")
+    assert simulated.pop(MANAGER) == {} and simulated and all(n == own for n in simulated.values())
+    assert names(only=["sim_world"], namespace="left")["sim_world"] == own
+    assert names(only=["recorder"], sim=True, around="/left")["recorder"] == own
+    assert set(map(str, names(sim=True).values())) == {"{}"}, "one robot alone is where everybody looks"
+    assert set(map(str, names(namespace="left").values())) == {"{}"}, "a robot's own drivers say where tf is"
+    robot = write(tmp_path / "robot.yaml", "namespace: left\ntopics: {tf: /shared/tf}\n")
+    programs = names(sim=True, robot=robot)
+    assert programs["hand_mapper"] == own | {"/tf": "/shared/tf"} and programs["recorder"] == {
+        "/tf_static": "tf_static"
+    }
 
 
 def test_a_robots_file_that_is_refused(tmp_path: Path) -> None:

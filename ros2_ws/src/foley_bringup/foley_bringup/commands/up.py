@@ -14,7 +14,7 @@ examples:
   foley up --sim --checkpoint out/train/latest  with your own model
   foley up --without recorder synthesizer       less of it
   foley up --also hand_tracker --without hand_mapper    the hands of a person, seen by the camera
-  foley up --set contact_detector.threshold_db=9 --namespace left_arm
+  foley up --set contact_detector.min_speed=0.02 --namespace left_arm
 
 Ctrl-C ends everything. The same nodes and parameter files under ROS's own launch:
   ros2 launch foley_bringup foley.launch.py sim:=true
@@ -93,9 +93,10 @@ def run(args: argparse.Namespace) -> int:
             scene_seed=args.scene_seed,
             run_folder=run_folder.name,
             robot=args.robot,
+            namespace=args.namespace,
             overrides=[parse_override(text) for text in args.set] + only_system.overrides(args.force),
         )
-        commands = {program.name: program.command(args.namespace) for program in programs}
+        commands = {program.name: program.command() for program in programs}
     except SystemFileError as error:
         sys.stderr.write(f"foley up: error: {error}\n")
         return 2
@@ -105,9 +106,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
 
     try:
-        claim = (
-            None if args.force else only_system.claim(args.namespace or programs[0].namespace, list(commands))
-        )
+        claim = None if args.force else only_system.claim(programs[0].namespace, list(commands))
     except only_system.OtherSystemError as error:
         sys.stderr.write(f"foley up: error: {error}; --force starts it all the same\n")
         return 2

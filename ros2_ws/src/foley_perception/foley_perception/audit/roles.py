@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 
 from foley_common import topic_map
 from foley_common.foreign_audio import TYPES as FOREIGN
-from foley_common.topics import TOPICS, Topic
+from foley_common.topics import MAIN_ARM, TOPICS, Topic
 
 
 def known_roles(types: Mapping[str, str]) -> dict[str, Topic]:
@@ -20,8 +20,17 @@ def known_roles(types: Mapping[str, str]) -> dict[str, Topic]:
             and (t.name == name if t.absolute else f"/{name}".endswith(f"/{t.name}"))
         ]
         if entries:
-            found[name] = max(entries, key=lambda t: len(t.name))
+            found[name] = _meant(name, sorted(entries, key=lambda t: -len(t.name)), types)
     return found
+
+
+def _meant(name: str, entries: Sequence[Topic], names: Container[str]) -> Topic:
+    """The longest, unless it is of a second arm where there is no first: then a robot is called as that arm is."""
+    longest = entries[0]
+    robot = name.removesuffix(longest.name)
+    if longest.further and not any(robot + t.name in names for t in TOPICS if t.device == MAIN_ARM):
+        return next((t for t in entries if not t.further), longest)
+    return longest
 
 
 def roles_of(types: Mapping[str, str], named: Mapping[str, str], namespace: str = "") -> dict[str, Topic]:

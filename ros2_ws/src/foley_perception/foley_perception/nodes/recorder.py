@@ -16,13 +16,14 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 from rclpy.serialization import serialize_message
 
-from foley_common.topics import LABELS, TOPICS
+from foley_common.topics import DIAGNOSTICS, LABELS, TOPICS
 from foley_msgs.msg import SegmentLabel
 from foley_msgs.srv import LabelSegment, StartRecording, StopRecording
 from foley_perception.recording.config import RecorderConfig
 from foley_perception.recording.errors import BagError
 from foley_perception.recording.recording import LatchedStore, RawMessage, Recording, RecordingResult
 from foley_perception.recording.takes import Takes
+from foley_perception.ros.other_systems import of_another_system
 from foley_perception.ros.recording import (
     RawSubscriptions,
     begin_recording,
@@ -177,6 +178,8 @@ class RecorderNode(FoleyNode[RecorderConfig]):
         assert self._subscriptions_raw is not None
         self._latched.keep(topic, self._subscriptions_raw.specs[topic], message)
         if self._recording is None or (topic == self._labels_topic and message.data in self._own_labels):
+            return
+        if topic == DIAGNOSTICS.name and of_another_system(message.data, self.get_namespace()):
             return
         self._recording.add(topic, message)
 

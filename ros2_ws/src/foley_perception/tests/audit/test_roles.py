@@ -22,3 +22,22 @@ def test_topics_are_known_in_any_namespace_by_the_longest_name_and_their_type() 
         "/sim/contacts": "true_contacts",
         "/contacts": "contacts",
     }
+
+
+def test_a_robot_may_be_called_as_a_second_arm_is() -> None:
+    pose, force = "geometry_msgs/msg/PoseStamped", "geometry_msgs/msg/WrenchStamped"
+
+    def roles(**types: str) -> dict[str, str]:
+        named = {"/" + name.replace("__", "/"): kind for name, kind in types.items()}
+        return {name: topic.role for name, topic in known_roles(named).items()}
+
+    assert roles(left__ee_pose=pose, left__wrench=force) == {
+        "/left/ee_pose": "ee_pose",
+        "/left/wrench": "wrench",
+    }
+    assert roles(ee_pose=pose, left__ee_pose=pose, left__wrench=force) == {
+        "/ee_pose": "ee_pose",
+        "/left/ee_pose": "left_ee_pose",
+        "/left/wrench": "left_wrench",
+    }
+    assert roles(left__ee_pose=pose, left__left__ee_pose=pose)["/left/left/ee_pose"] == "left_ee_pose"
