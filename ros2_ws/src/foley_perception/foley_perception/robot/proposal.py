@@ -14,7 +14,7 @@ from foley_perception.robot import body, facts
 from foley_perception.robot.body import Guess
 from foley_perception.robot.description import Description, read_description
 from foley_perception.robot.matching import Choice, match, robots
-from foley_perception.robot.seen import Seen, SeenTopic, below
+from foley_perception.robot.seen import Seen, SeenTopic, below, sound_facts
 
 _WIDTH = 46  # of an entry before its comment
 _DEAD = 1e-7  # level of a channel to which nothing is connected
@@ -234,12 +234,7 @@ def _sound_lines(p: Proposal) -> list[str]:
 
 
 def _one_sound(role: str, heard: SeenTopic, p: Proposal) -> list[str]:
-    known, whence = dict(heard.facts), "as its messages say"
-    if not known.get("sample_rate"):
-        infos = [t for t in p.seen.topics if t.type == facts.AUDIO_INFO and t.facts.get("sample_rate")]
-        near = [t for t in infos if t.name.rpartition("/")[0] == heard.name.rpartition("/")[0]] or infos
-        if near:
-            known, whence = {**known, **near[0].facts}, f"as {near[0].name} says"
+    known, whence = sound_facts(p.seen.topics, heard)
     entry: list[str] = []
     rate, channels = int(known.get("sample_rate") or 0), int(known.get("channels") or 0)
     if rate:
@@ -260,7 +255,7 @@ def _one_sound(role: str, heard: SeenTopic, p: Proposal) -> list[str]:
             "driver is configured"
         )
         return [f"  {role}:", "    channel: 0", cure]
-    return [_line(f"  {role}: {{{', '.join(entry)}}}", "; ".join([whence, *told]))]
+    return [_line(f"  {role}: {{{', '.join(entry)}}}", "; ".join([f"as {whence}", *told]))]
 
 
 def _cameras(p: Proposal) -> list[str]:
