@@ -46,6 +46,7 @@ RIGHT = {
         "robot_description": DESCRIPTION,
         "wrench": WRENCH,
         "camera": CAMERA.removesuffix("/compressed"),
+        "tf_static": "/tf_static",
     },
     "frames": {"fixed": "base_link", "tool": "tool0", "tip": "probe_tip"},
     "hand": "parallel_gripper",

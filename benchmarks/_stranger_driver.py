@@ -3,8 +3,9 @@
     python -m benchmarks._stranger_driver BAG [--loop]
 
 Needs the messages of ros-drivers' audio_common. Prints a line of JSON when the robot rests, when it begins to touch
-(with what is to be added to times of the recording) and when it rests again. A line on its standard input makes it touch the
-things of the recording once; the end of its input ends it. With --loop it does so over and over, until Ctrl-C.
+(with what is to be added to times of the recording) and when it rests again. A line on its standard input makes it
+touch the things of the recording once; the end of its input ends it. With --loop it does so over and over, until
+Ctrl-C.
 """
 
 from __future__ import annotations

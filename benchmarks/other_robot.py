@@ -3,10 +3,10 @@
     python -m benchmarks.other_robot [--duration 20] [--bag BAG]
 
 A process plays a simulated recording as the drivers of `benchmarks._stranger` do: foreign audio messages, URDF and
-joints alone, the wrench in its sensor's frame, JPEG of bgr8, best effort, other names throughout. Beside it the commands of
-docs/robots.md are run as a person would: `robot init`, `robot check`, `up --robot`, `record --robot`, `dataset build`.
-Writes out/bench_other_robot/metrics.json: what init proposed against what is right, what check said, contacts that were
-made, found and in place, predicates that came, what was recorded and cut.
+joints alone, the wrench in its sensor's frame, JPEG of bgr8, best effort, other names throughout. Beside it the
+commands of docs/robots.md are run as a person would: `robot init`, `robot check`, `up --robot`, `record --robot`,
+`dataset build`. Writes out/bench_other_robot/metrics.json: what init proposed against what is right, what check said,
+contacts that were made, found and in place, predicates that came, what was recorded and cut.
 """
 
 from __future__ import annotations
