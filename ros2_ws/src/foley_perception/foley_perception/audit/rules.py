@@ -25,6 +25,13 @@ RULES: tuple[Rule, ...] = (
         "those messages; error: the microphone",
     ),
     Rule(
+        "sound_time",
+        "live: a chunk's count and stamp can be true",
+        "a count that does not go on by the chunk's length, stamps over 20 ms later than the arrival",
+        "what is wrong with it, and what is done instead",
+        "nothing: samples are counted here, or placed by their arrival",
+    ),
+    Rule(
         "sound_range",
         "samples lie in [-1, 1]",
         f"error from {FAR:g} up, or whole numbers above 1.5; note up to {SLIGHT:g}",

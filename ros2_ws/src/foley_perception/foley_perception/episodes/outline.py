@@ -53,7 +53,7 @@ Messages = dict[str, list[BagMessage]]
 _STREAMS: tuple[str, ...] = ("audio", "image", "depth", "pose", "joints", "wrench", "keypoints")
 _AUDIO = topics.MICROPHONE.type
 _EVER = (-(2**62), 2**62)
-_MADE = "ee_pose"  # how the topics of poses that were made begin, which are in no bag
+_MADE = topics.EE_POSE.name  # how the topics of poses that were made begin, which are in no bag
 
 
 @dataclasses.dataclass(frozen=True)

@@ -140,7 +140,7 @@ def apart(times_s: Array) -> Array:
 # ---- inside --------------------------------------------------------------------------------------------
 def _peaks(values: Array, reach: int) -> Sequence[int]:
     """Indices of what is the largest within ``reach`` on both sides, and not 0."""
-    found = []
+    found: list[int] = []
     for k in np.flatnonzero(values):
         if values[k] >= values[max(k - reach, 0) : k + reach + 1].max():
             if found and k - found[-1] <= reach:

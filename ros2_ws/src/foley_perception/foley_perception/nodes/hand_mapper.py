@@ -234,7 +234,7 @@ class HandMapperNode(FoleyNode[HandMapperConfig]):
                 self._in_tf.listen()
             of_joints = self._mapper.has_robot
             if self._mapper.config.pose_rate_hz > 0 and (of_joints or self._in_tf.connected):
-                how = "joint_states and robot_description" if of_joints else "/tf"
+                how = "joint_states and robot_description" if of_joints else topics.TF.name
                 self.get_logger().info(f"nobody publishes ee_pose: it is made from {how}")
                 self._own_pose = self.create_publisher(PoseStamped, topics.EE_POSE.name, qos.STATE)
         elif self.active and not self._known_without_tf():

@@ -64,13 +64,14 @@ ROLES: tuple[Role, ...] = (
     ),
     Role(
         topics.EE_POSE, (facts.POSE,),
-        ("ee", "eef", "tcp", "tool", "effector", "endeffector", "cartesian", "flange", "ee_pose", "o_t_ee"),
+        ("ee", "eef", "tcp", "tool", "effector", "endeffector", "cartesian", "flange", topics.EE_POSE.name, "o_t_ee"),
         (*_COMMANDS, "object", "marker", "tag", "camera", "base", "odom", "amcl", "initialpose", "left"), (20, 2000),
         named=True,
         cure="it is made of joint_states and robot_description, by `tool` below, where both are there",
     ),
     Role(
-        topics.JOINT_STATES, (facts.JOINTS,), ("joint_states", "joint_state", "joints"), _COMMANDS, (10, 2000),
+        topics.JOINT_STATES, (facts.JOINTS,), (topics.JOINT_STATES.name, "joint_state", "joints"), _COMMANDS,
+        (10, 2000),
         cure="start joint_state_broadcaster, or what tells the joints here",
     ),
     Role(
@@ -93,7 +94,8 @@ ROLES: tuple[Role, ...] = (
         cure="plans tell contacts before they happen; `planned_path` (nav_msgs/Path) does as well",
     ),
     Role(
-        topics.ROBOT_DESCRIPTION, (facts.TEXT,), ("robot_description", "description", "urdf"), ("semantic",), (0, 10),
+        topics.ROBOT_DESCRIPTION, (facts.TEXT,), (topics.ROBOT_DESCRIPTION.name, "description", "urdf"),
+        ("semantic",), (0, 10),
         cure="start robot_state_publisher: without it there are no poses from joints, and no plans of joints",
     ),
     Role(topics.TF_STATIC, (facts.TRANSFORMS,), ("tf_static", "static"), (), (0, 10), named=True),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from foley_common import topics as registry
 from foley_common.foreign_audio import info_topics
 from foley_common.times import NS_PER_S
 from foley_perception.robot.facts import AUDIO_INFO, Facts, merged
@@ -121,4 +122,5 @@ class TopicTally:
 def below(topics: Iterable[SeenTopic], namespace: str) -> list[SeenTopic]:
     """Topics of a robot's namespace, and those that all robots share by their absolute names (/tf)."""
     prefix = f"/{namespace.strip('/')}/" if namespace.strip("/") else "/"
-    return [t for t in topics if t.name.startswith(prefix) or t.name in ("/tf", "/tf_static")]
+    shared = (registry.TF.name, registry.TF_STATIC.name)
+    return [t for t in topics if t.name.startswith(prefix) or t.name in shared]

@@ -56,10 +56,8 @@ def run(args: argparse.Namespace) -> int:
         }
         for path in args.test:
             _, found = distances_of(path, "test")
-            figures["alarms"][str(path)] = {
-                "contacts": len(found[48_000]),
-                **alarms(calibration, found, LEVEL),
-            }
+            told = {str(rate): share for rate, share in alarms(calibration, found, LEVEL).items()}
+            figures["alarms"][str(path)] = {"contacts": len(found[48_000]), **told}
     write_metrics(out, figures)
     if not args.no_record:
         write_metrics(checkpoint.path, metrics)
