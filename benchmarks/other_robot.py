@@ -248,6 +248,8 @@ def _touched(walk: Walk, file: Path, bag: Path, stranger: Stranger) -> dict[str,
         if told["begin_ns"] <= convert.to_ns(contact.header.stamp) + told["by_ns"] < end_ns
     ]
     heard = listener.heard
+    walk.run("check of the bag", "robot", "check", file.name, "bags/session", "--metrics", "check_bag")
+    checked = json.loads((walk.folder / "check_bag" / METRICS_FILE).read_text())
     built, text = walk.run("dataset", "dataset", "build", "bags/session", "--out", "dataset")
     manifest = walk.folder / "dataset" / "manifest.json"
     content = json.loads(manifest.read_text()) if manifest.exists() else {}
@@ -258,6 +260,7 @@ def _touched(walk: Walk, file: Path, bag: Path, stranger: Stranger) -> dict[str,
         "objects": len({arguments for _, arguments in listener.predicates}),
         "told": [line for line, _ in sorted(heard.told.items(), key=lambda item: -item[1])[:12]],
         "record": {"exit_code": code, "said": _sentences(log)},
+        "bag": {"problems": checked["problems"], "said": checked["said"]},
         "dataset": {
             "exit_code": built,
             "clips": sum(split["clips"] for split in content.get("splits", {}).values()),

@@ -91,6 +91,8 @@ def judge(robot: RobotFile, watched: Watched) -> Judgement:
         if topic.name not in names or not _of_the_robot(topic, robot):
             continue
         seen = watched.seen.get(names[topic.name])
+        if seen is not None and topic.name not in robot.topic_map and watched.seen.only_listed(seen):
+            seen = None
         about = list(_of_topic(robot, topic, names[topic.name], seen, watched))
         if seen is None and not about:
             continue

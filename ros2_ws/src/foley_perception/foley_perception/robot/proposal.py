@@ -94,7 +94,7 @@ def propose(seen: Seen, namespace: str = "", same_as_pose: Sequence[str] = ()) -
     if namespace and not [t for t in there if t.name.startswith(f"/{namespace.strip('/')}/")]:
         known = ", ".join(robots(seen.topics)) or "no robot in a namespace"
         raise SeveralRobots(f"nothing is published below /{namespace.strip('/')}; there is {known}")
-    choices = match(there, namespace)
+    choices = match([topic for topic in there if not seen.only_listed(topic)], namespace)
 
     def found(topic: topics.Topic) -> SeenTopic | None:
         return next((c.found for c in choices if c.role.topic == topic), None)
@@ -247,6 +247,8 @@ def _one_sound(role: str, heard: SeenTopic, p: Proposal) -> list[str]:
         told.append(f"? nothing is heard on channel 0, the loudest is {channel}")
     if channels:
         entry.append(f"channel: {channel}")
+    if not rate and heard.type == facts.OWN_AUDIO:
+        return [_line(f"  {role}: {{channel: 0}}", "nothing was heard while it was watched")]
     if not rate:
         raw = RawSound()
         shape = f"{{coding: {raw.coding}, sample_rate: {raw.sample_rate}, channels: {raw.channels}}}"

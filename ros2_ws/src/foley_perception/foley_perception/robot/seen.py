@@ -64,6 +64,10 @@ class Seen:
     def of(self, *types: str) -> list[SeenTopic]:
         return [topic for topic in self.topics if topic.type in types]
 
+    def only_listed(self, topic: SeenTopic) -> bool:
+        """Whether a bag lists a topic of which it holds nothing: recorders list what they are ready for."""
+        return not self.live and not topic.messages
+
     def get(self, name: str) -> SeenTopic | None:
         return next((topic for topic in self.topics if topic.name == name), None)
 
