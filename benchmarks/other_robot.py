@@ -260,7 +260,7 @@ def _touched(walk: Walk, file: Path, bag: Path, stranger: Stranger) -> dict[str,
         "objects": len({arguments for _, arguments in listener.predicates}),
         "told": [line for line, _ in sorted(heard.told.items(), key=lambda item: -item[1])[:12]],
         "record": {"exit_code": code, "said": _sentences(log)},
-        "bag": {"problems": checked["problems"], "said": checked["said"]},
+        "check_of_bag": {"problems": checked["problems"], "said": checked["said"]},
         "dataset": {
             "exit_code": built,
             "clips": sum(split["clips"] for split in content.get("splits", {}).values()),

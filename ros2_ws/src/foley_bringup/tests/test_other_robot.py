@@ -40,7 +40,7 @@ def test_a_strangers_robot_works_from_its_file_alone(
     assert found["record"]["exit_code"] == 0
     assert not [said for said in found["record"]["said"] if "nobody publishes" in said]
     # Recorders list topics that nobody published; what a busy machine held up is told, and rightly.
-    assert not [one for one in found["bag"]["said"] if "no message" in one["text"]]
+    assert not [one for one in found["check_of_bag"]["said"] if "no message" in one["text"]]
     assert found["dataset"]["exit_code"] == 0 and found["dataset"]["clips"] >= found["found"] - 1, found[
         "dataset"
     ]
