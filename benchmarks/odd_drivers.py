@@ -64,12 +64,12 @@ def truth(path: Path) -> list[ContactEvent]:
     return found
 
 
-def recording(folder: Path) -> Path:
+def recording(folder: Path, seconds: float = 20.0) -> Path:
     """The bag that drivers play, made if it is not there."""
     bags = sorted(folder.glob("*/metadata.yaml"))
     if not bags:
         command = ["foley", "sim", "generate", "--out", str(folder), "--split", "test", "--scenes", "1"]
-        command += ["--seed", _SCENE, "--duration", "20", "--metrics", str(folder)]
+        command += ["--seed", _SCENE, "--duration", f"{seconds:g}", "--metrics", str(folder)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         bags = sorted(folder.glob("*/metadata.yaml"))
     return bags[0].parent

@@ -22,6 +22,7 @@ FOREIGN_AUDIO = (
     "audio_common_msgs/msg/AudioStamped",
     "foxglove_msgs/msg/RawAudio",
 )
+UNSTAMPED_AUDIO = ("audio_common_msgs/msg/AudioData", "audio_common_msgs/msg/Audio")
 AUDIO = (OWN_AUDIO, *FOREIGN_AUDIO)
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"

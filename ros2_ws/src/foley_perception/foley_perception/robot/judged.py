@@ -17,7 +17,7 @@ from foley_perception.robot import facts
 from foley_perception.robot.body import tip_frame, tool_frame
 from foley_perception.robot.description import Description, connected, read_description
 from foley_perception.robot.matching import ROLES
-from foley_perception.robot.seen import SeenTopic
+from foley_perception.robot.seen import SeenTopic, sound_facts
 from foley_perception.robot.watch import Watched
 
 _FAR_M = 20.0  # no arm reaches so far: it is in millimetres
@@ -91,6 +91,8 @@ def judge(robot: RobotFile, watched: Watched) -> Judgement:
         if topic.name not in names or not _of_the_robot(topic, robot):
             continue
         seen = watched.seen.get(names[topic.name])
+        if seen is not None and topic.name not in robot.topic_map and watched.seen.only_listed(seen):
+            seen = None
         about = list(_of_topic(robot, topic, names[topic.name], seen, watched))
         if seen is None and not about:
             continue
@@ -201,7 +203,8 @@ def _of_topic(
     yield from (say(severity, text) for severity, text in _paced(robot, topic, seen))
     if topic.reader == "audio":
         yield from (
-            say(severity, text) for severity, text in _sound(robot.sound.get(topic.device, Sound()), seen)
+            say(severity, text)
+            for severity, text in _sound(robot.sound.get(topic.device, Sound()), seen, watched)
         )
 
 
@@ -262,8 +265,9 @@ def _paced(robot: RobotFile, topic: Topic, seen: SeenTopic) -> Iterator[tuple[Se
         )
 
 
-def _sound(sound: Sound, seen: SeenTopic) -> Iterator[tuple[Severity, str]]:
-    rate, channels = seen.facts.get("sample_rate"), seen.facts.get("channels")
+def _sound(sound: Sound, seen: SeenTopic, watched: Watched) -> Iterator[tuple[Severity, str]]:
+    known, _ = sound_facts(watched.seen.topics, seen)
+    rate, channels = known.get("sample_rate"), known.get("channels")
     if rate and sound.sample_rate and int(rate) != sound.sample_rate:
         yield Severity.PROBLEM, f"has {rate} Hz, the file says {sound.sample_rate}: write sample_rate: {rate}"
     if rate and not sound.sample_rate and int(rate) != _USUAL_RATE:

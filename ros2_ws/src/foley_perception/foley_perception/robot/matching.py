@@ -98,8 +98,11 @@ ROLES: tuple[Role, ...] = (
         ("semantic",), (0, 10),
         cure="start robot_state_publisher: without it there are no poses from joints, and no plans of joints",
     ),
-    Role(topics.TF, (facts.TRANSFORMS,), ("tf",), ("static",), (0, 5000), cure="start robot_state_publisher"),
     Role(topics.TF_STATIC, (facts.TRANSFORMS,), ("tf_static", "static"), (), (0, 10), named=True),
+    Role(
+        topics.TF, (facts.TRANSFORMS,), ("tf",), ("static",), (0, 5000),
+        cure="robot_state_publisher tells it; without it tf_static, joint_states and robot_description tell the frames",
+    ),
 )  # fmt: skip
 """In the order in which they choose."""
 
@@ -165,6 +168,8 @@ def _points(role: Role, topic: SeenTopic, namespace: str, before: Sequence[Choic
     elif math.isfinite(topic.rate_hz):
         low, high = role.rate_hz
         points += _FITS if low <= topic.rate_hz <= high else -_FITS
+    if topic.type in facts.UNSTAMPED_AUDIO:
+        points -= _CLEAR  # drivers publish the same sound with and without stamps
     if topic.type == facts.COMPRESSED:
         points -= 3 * _FITS  # raw pictures of the same camera come first
     if role.topic == topics.JOINT_STATES:

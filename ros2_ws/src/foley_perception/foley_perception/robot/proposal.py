@@ -14,7 +14,7 @@ from foley_perception.robot import body, facts
 from foley_perception.robot.body import Guess
 from foley_perception.robot.description import Description, read_description
 from foley_perception.robot.matching import Choice, match, robots
-from foley_perception.robot.seen import Seen, SeenTopic, below
+from foley_perception.robot.seen import Seen, SeenTopic, below, sound_facts
 
 _WIDTH = 46  # of an entry before its comment
 _DEAD = 1e-7  # level of a channel to which nothing is connected
@@ -94,7 +94,7 @@ def propose(seen: Seen, namespace: str = "", same_as_pose: Sequence[str] = ()) -
     if namespace and not [t for t in there if t.name.startswith(f"/{namespace.strip('/')}/")]:
         known = ", ".join(robots(seen.topics)) or "no robot in a namespace"
         raise SeveralRobots(f"nothing is published below /{namespace.strip('/')}; there is {known}")
-    choices = match(there, namespace)
+    choices = match([topic for topic in there if not seen.only_listed(topic)], namespace)
 
     def found(topic: topics.Topic) -> SeenTopic | None:
         return next((c.found for c in choices if c.role.topic == topic), None)
@@ -234,12 +234,7 @@ def _sound_lines(p: Proposal) -> list[str]:
 
 
 def _one_sound(role: str, heard: SeenTopic, p: Proposal) -> list[str]:
-    known, whence = dict(heard.facts), "as its messages say"
-    if not known.get("sample_rate"):
-        infos = [t for t in p.seen.topics if t.type == facts.AUDIO_INFO and t.facts.get("sample_rate")]
-        near = [t for t in infos if t.name.rpartition("/")[0] == heard.name.rpartition("/")[0]] or infos
-        if near:
-            known, whence = {**known, **near[0].facts}, f"as {near[0].name} says"
+    known, whence = sound_facts(p.seen.topics, heard)
     entry: list[str] = []
     rate, channels = int(known.get("sample_rate") or 0), int(known.get("channels") or 0)
     if rate:
@@ -252,6 +247,8 @@ def _one_sound(role: str, heard: SeenTopic, p: Proposal) -> list[str]:
         told.append(f"? nothing is heard on channel 0, the loudest is {channel}")
     if channels:
         entry.append(f"channel: {channel}")
+    if not rate and heard.type == facts.OWN_AUDIO:
+        return [_line(f"  {role}: {{channel: 0}}", "nothing was heard while it was watched")]
     if not rate:
         raw = RawSound()
         shape = f"{{coding: {raw.coding}, sample_rate: {raw.sample_rate}, channels: {raw.channels}}}"
@@ -260,7 +257,7 @@ def _one_sound(role: str, heard: SeenTopic, p: Proposal) -> list[str]:
             "driver is configured"
         )
         return [f"  {role}:", "    channel: 0", cure]
-    return [_line(f"  {role}: {{{', '.join(entry)}}}", "; ".join([whence, *told]))]
+    return [_line(f"  {role}: {{{', '.join(entry)}}}", "; ".join([f"as {whence}", *told]))]
 
 
 def _cameras(p: Proposal) -> list[str]:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from foley_common import topics as registry
+from foley_common.foreign_audio import info_topics
 from foley_common.times import NS_PER_S
-from foley_perception.robot.facts import Facts, merged
+from foley_perception.robot.facts import AUDIO_INFO, Facts, merged
 
 _KEPT = 20_000  # times of a topic that are kept
 
@@ -63,8 +64,23 @@ class Seen:
     def of(self, *types: str) -> list[SeenTopic]:
         return [topic for topic in self.topics if topic.type in types]
 
+    def only_listed(self, topic: SeenTopic) -> bool:
+        """Whether a bag lists a topic of which it holds nothing: recorders list what they are ready for."""
+        return not self.live and not topic.messages
+
     def get(self, name: str) -> SeenTopic | None:
         return next((topic for topic in self.topics if topic.name == name), None)
+
+
+def sound_facts(topics: Iterable[SeenTopic], heard: SeenTopic) -> tuple[Facts, str]:
+    """What a microphone's messages hold, and `WHO says` it: they themselves, or the AudioInfo that goes with them."""
+    if heard.facts.get("sample_rate"):
+        return heard.facts, "its messages say"
+    beside = {topic.name: topic for topic in topics if topic.type == AUDIO_INFO}
+    for name in info_topics(heard.name):
+        if name in beside and beside[name].facts.get("sample_rate"):
+            return {**heard.facts, **beside[name].facts}, f"{name} says"
+    return heard.facts, ""
 
 
 class TopicTally:

@@ -21,6 +21,7 @@ from foley_common import topic_map
 from foley_common.topics import DIAGNOSTICS, HEARTBEAT
 from foley_msgs.srv import StartRecording, StopRecording
 from foley_perception.recording.watch import Ending, RecorderWatch
+from foley_perception.ros.image_topics import compressed_names
 from foley_ros.topics import profile
 
 _MAP = "topic_map"  # the recorder's parameter
@@ -108,7 +109,9 @@ class RecorderClient:
         there = [
             name for name, _ in self._node.get_topic_names_and_types() if self._node.count_publishers(name)
         ]
-        absent = {n: t for n, t in self._mapped.items() if t not in there}
+        absent = {
+            n: t for n, t in self._mapped.items() if not {t, *compressed_names(t)} & set(there)
+        }  # of pictures, the compressed form is recorded where only that is published
         return [
             f"nobody publishes {topic}, which {name} is mapped to; there are "
             f"{', '.join(topic_map.near(topic, there)[:6])}"

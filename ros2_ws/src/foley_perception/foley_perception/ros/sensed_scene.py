@@ -39,6 +39,7 @@ from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformUnavailable
 from foley_perception.recording import cdr
 from foley_perception.ros import motion
+from foley_perception.ros.image_topics import published_form
 from foley_perception.ros.sensed_camera import SensedCamera
 from foley_perception.ros.tf import TransformListener, without_times
 from foley_perception.scene.depth_background import DepthBackground
@@ -192,7 +193,7 @@ class SensedScene:
         now_ns, found = self._node.now_ns(), []
         # Depth alone only sharpens what sound and motion say; whoever looks at pictures cannot do without.
         needed = [topics.CAMERA.name, topics.CAMERA_INFO.name] if self.config.pictures else []
-        needed += [topics.CAMERA_DEPTH.name] if self.config.pictures and self.config.depth else []
+        needed += [topics.CAMERA_DEPTH.name] if self.config.depth and self._has_depth() else []
         for topic in needed:
             silent_s = self._silent_s(topic, now_ns)
             if silent_s > self.config.silent_s:
@@ -230,6 +231,12 @@ class SensedScene:
         found += [self._tip.problem] if self._tip.problem else []
         found += [finding.text for finding in self.times.findings()[:2]]
         return found + self.camera.problems()
+
+    def _has_depth(self) -> bool:
+        """Whether the robot has a depth camera, as far as anybody can see."""
+        topic = topics.CAMERA_DEPTH.name
+        told = published_form(self._node, self._node.resolve_topic_name(topic)) is not None
+        return self.config.pictures and (told or topic in self._seen_ns)
 
     def _tips_are_unknown(self) -> bool:
         """Whether poses come, and none of the last ones is known; transforms may come a little after them."""

@@ -8,7 +8,7 @@ import pytest
 
 from foley_perception.robot import facts
 from foley_perception.robot.matching import Choice, match, robots
-from foley_perception.robot.seen import SeenTopic
+from foley_perception.robot.seen import SeenTopic, sound_facts
 
 FOREIGN = "audio_common_msgs/msg/AudioDataStamped"
 
@@ -71,6 +71,27 @@ def test_two_microphones() -> None:
     both = (topic("/gripper/contact_mic", FOREIGN), topic("/head/mic", FOREIGN), topic("/tts/audio", FOREIGN))
     found = names(chosen(*both))
     assert found["microphone"] == "/head/mic" and found["contact_microphone"] == "/gripper/contact_mic"
+
+
+def test_of_the_same_sound_with_and_without_stamps_the_stamped_one_is_heard() -> None:
+    plain = topic("/audio/audio", "audio_common_msgs/msg/AudioData", 50)
+    choices = chosen(plain, topic("/audio/audio_stamped", FOREIGN, 50))
+    assert names(choices) == {"microphone": "/audio/audio_stamped"} and choices["microphone"].sure
+    assert names(chosen(plain)) == {"microphone": "/audio/audio"}
+
+
+def test_the_rate_is_told_by_the_info_that_goes_with_the_sound() -> None:
+    mic = topic("/audio/audio_stamped", FOREIGN)
+    info = topic("/audio/audio_info", facts.AUDIO_INFO, sample_rate=16_000, channels=1, coding="wave")
+    other = topic("/tts/audio_info", facts.AUDIO_INFO, sample_rate=22_050, channels=1)
+    assert sound_facts([mic, other], mic) == ({}, "")
+    told, whence = sound_facts([other, info, mic], mic)
+    assert (told["sample_rate"], whence) == (16_000, "/audio/audio_info says")
+
+
+def test_static_transforms_alone_are_not_tf() -> None:
+    choices = chosen(topic("/tf_static", facts.TRANSFORMS, 0.0))
+    assert names(choices) == {"tf_static": "/tf_static"} and not choices["tf"].others
 
 
 def test_what_foley_says_itself_is_no_microphone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,10 @@ import pytest
 from foley_common.robot_file import RobotFile
 from foley_perception.commands import robot as command
 from foley_perception.episodes import read_episode
+from foley_perception.robot import facts
+from foley_perception.robot.judged import judge
 from foley_perception.robot.proposal import SeveralRobots, propose, text_of
+from foley_perception.robot.seen import SeenTopic
 from foley_perception.robot.watch import watch_bag
 
 MakeBag = Callable[..., Path]
@@ -133,6 +137,32 @@ def test_of_several_robots_one_is_to_be_named(make_bag: MakeBag) -> None:
     robot = RobotFile.parse(text_of(propose(watched.seen, "two")))
     assert robot.namespace == "two" and robot.topic_map["mic/audio"] == "/two/mic/audio"
     assert all(topic.startswith(("/two/", "/tf")) for topic in robot.topic_map.values())
+
+
+def test_what_a_recorder_was_only_ready_for_is_not_there(foreign: Path) -> None:
+    """A recorder lists its topics, also those that nobody published."""
+    watched = watch_bag(foreign)
+    listed = tuple(
+        SeenTopic(name, kind)
+        for name, kind in (
+            ("/contact_mic/audio", facts.OWN_AUDIO),
+            ("/left/ee_pose", facts.POSE),
+            ("/planned_joint_trajectory", facts.JOINT_PLAN),
+        )
+    )
+    both = dataclasses.replace(watched.seen, topics=(*watched.seen.topics, *listed))
+    text = text_of(propose(watched.seen))
+    assert text_of(propose(both)) == text
+    robot = RobotFile.parse(text)
+    assert judge(robot, dataclasses.replace(watched, seen=both)) == judge(robot, watched)
+    # Live, and where the file names it, silence is told.
+    live = dataclasses.replace(watched, seen=dataclasses.replace(both, live=True))
+    assert any("/contact_mic/audio: no message" in one.text for one in judge(robot, live).said)
+    named = dataclasses.replace(
+        robot, topic_map={**robot.topic_map, "contact_mic/audio": "/contact_mic/audio"}
+    )
+    silent = judge(named, dataclasses.replace(watched, seen=both))
+    assert any("/contact_mic/audio: no message" in one.text for one in silent.said)
 
 
 def test_the_frame_of_the_pose_is_found_in_tf(make_bag: MakeBag) -> None:

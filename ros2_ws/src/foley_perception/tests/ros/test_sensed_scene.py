@@ -291,6 +291,15 @@ def test_compressed_images_are_taken_where_only_these_are_published() -> None:
     assert topics.CAMERA.name in node.subscribed and name not in node.subscribed
 
 
+def test_only_a_robot_that_has_a_depth_camera_is_told_that_it_is_silent() -> None:
+    node = Node(pictures=True)
+    node.time_ns += 60 * S
+    said = [one for one in node.scene.problems() if "nothing usable on" in one]
+    assert len(said) == 2 and not any("depth" in one for one in said)
+    node.published = {"/robot/camera/depth/image_raw"}
+    assert any("nothing usable on camera/depth/image_raw" in one for one in node.scene.problems())
+
+
 def test_a_transport_may_be_chosen() -> None:
     node = Node(pictures=True, camera_transport="compressed")
     assert "/robot/camera/image_raw/compressed" in node.subscribed
