@@ -21,6 +21,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 
+from foley_common import topics as registry
 from foley_common.audio_formats import AudioFormat, AudioFormatError, audio_format
 from foley_common.foreign_audio import (
     INFO_TYPE,
@@ -36,6 +37,7 @@ from foley_msgs.msg import AudioChunk
 from foley_ros import convert, qos, topics
 
 OURS = MICROPHONE.type
+DEVICES = registry.devices("audio")
 Callback = Callable[[Any], None]
 
 
@@ -58,14 +60,18 @@ class RawAudioConfig:
         """By device. Raises ValueError naming the entry."""
         found = {}
         for entry in self.raw_audio:
-            device, _, text = entry.partition("=")
+            device, _, text = (part.strip() for part in entry.partition("="))
             words = text.split()
             if len(words) != 3 or not all(word.isdigit() for word in words[1:]):
                 raise ValueError(
                     f"raw_audio: `{entry}` is not `device=CODING RATE CHANNELS`, as microphone=S16LE 16000 1"
                 )
+            if device not in DEVICES:
+                raise ValueError(f"raw_audio: `{device}` is no microphone; known are {', '.join(DEVICES)}")
+            if device in found:
+                raise ValueError(f"raw_audio: {device} is given twice; leave one out")
             try:
-                found[device.strip()] = audio_format(words[0], int(words[1]), int(words[2]))
+                found[device] = audio_format(words[0], int(words[1]), int(words[2]))
             except AudioFormatError as error:
                 raise ValueError(f"raw_audio: `{entry}`: {error}") from error
         return found

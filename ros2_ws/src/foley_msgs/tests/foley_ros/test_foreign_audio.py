@@ -107,11 +107,17 @@ def test_two_types_on_one_topic_are_told(graph: Graph) -> None:
 
 
 @pytest.mark.parametrize(
-    "entry", ["microphone", "microphone=S16LE", "microphone=S16LE x 1", "microphone=aac 16000 1"]
+    "entry",
+    ["microphone", "microphone=S16LE", "microphone=S16LE x 1", "microphone=aac 16000 1", "mic=S16LE 16000 1"],
 )
 def test_a_raw_format_that_is_none_is_refused(entry: str) -> None:
     with pytest.raises(ValueError, match="raw_audio"):
         RawAudioConfig((entry,))
+
+
+def test_a_raw_format_stands_once() -> None:
+    with pytest.raises(ValueError, match="microphone is given twice"):
+        RawAudioConfig(("microphone=S16LE 16000 1", "microphone = S16LE 48000 1"))
 
 
 def test_raw_formats_are_by_device() -> None:
