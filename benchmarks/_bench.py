@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,11 @@ def parser(name: str, description: str | None) -> argparse.ArgumentParser:
     )
     made.add_argument("--out", type=Path, default=Path("out") / f"bench_{name}", help="default: %(default)s")
     return made
+
+
+def ended_by_signals() -> None:
+    """Let SIGTERM end the benchmark as Ctrl-C does: with what it started."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 def times(

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks._bench import parser
+from benchmarks._bench import ended_by_signals, parser
 from foley_common.metrics_file import write_metrics
 
 BEFORE = {
@@ -62,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument("--seconds", type=float, default=30.0, help="watched; default: %(default)s")
     options.add_argument("--scene-seed", type=int, default=3, help="default: %(default)s")
     args = options.parse_args(arguments)
+    ended_by_signals()
     with tempfile.TemporaryDirectory() as folder:
         ready = Path(folder) / "ready"
         command = ["foley", "up", "--sim", "--scene-seed", str(args.scene_seed)]

@@ -32,7 +32,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 
-from benchmarks._bench import parser
+from benchmarks._bench import ended_by_signals, parser
 from benchmarks._odd_choices import CHOICES, Choice
 from foley_common import topics
 from foley_common.metrics_file import METRICS_FILE, write_metrics
@@ -211,6 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument("--bag", type=Path, help="a simulated recording (default: one is made)")
     options.add_argument("--resume", action="store_true", help="keep the rows that are there")
     args = options.parse_args(arguments)
+    ended_by_signals()
     bag = args.bag or recording(args.out / "bag")
     real = truth(bag)
     file = args.out / METRICS_FILE

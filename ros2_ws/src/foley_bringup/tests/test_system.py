@@ -74,7 +74,7 @@ def test_selection() -> None:
         return [n.name for n in select(nodes, **options)]
 
     asked = [n.name for n in nodes if n.when == "asked"]
-    assert asked == ["hand_tracker", "scene_reconstructor"]
+    assert asked == ["hand_tracker", "microphone", "speaker", "scene_reconstructor"]
     usual = [name for name in names if name not in asked]
     assert chosen(sim=True) == usual
     assert chosen() == usual[1:]

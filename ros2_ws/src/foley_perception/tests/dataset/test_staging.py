@@ -235,7 +235,7 @@ def test_without_sound_and_contacts_there_are_no_clips(make_bag: MakeBag, tmp_pa
     ("lacking", "told"),
     [
         (("mic/audio", "camera/image_raw"), "no mic/audio, no camera/image_raw"),
-        (("ee_pose",), "no ee_pose or"),
+        (("ee_pose", "joint_states", "/tf"), "no ee_pose or"),
     ],
 )
 def test_a_bag_that_has_too_little_is_refused(
