@@ -115,7 +115,8 @@ class ForeignAudio:
 
     def look(self) -> bool:
         """Ask the graph; whether the topic is to be subscribed to anew."""
-        publishers = {p.topic_type: p for p in self._node.get_publishers_info_by_topic(self._topic)}
+        everyone = self._node.get_publishers_info_by_topic(self._topic)
+        publishers = {p.topic_type: p for p in everyone}
         self._troubles = []
         usable: dict[str, Any] = {}
         for kind, publisher in publishers.items():
@@ -134,6 +135,12 @@ class ForeignAudio:
             self._troubles.append(
                 f"{self.name}: is published as {' and as '.join(sorted(usable))}; {wanted} is heard: give the other "
                 "one a topic of its own"
+            )
+        several = sorted(_node_of(p) for p in everyone if p.topic_type == wanted)
+        if wanted != OURS and len(several) > 1:  # of ours a stream's name tells them apart
+            self._troubles.append(
+                f"{self.name}: {' and '.join(several)} publish {wanted} on {self._topic}, and their sound is mixed: "
+                "give each microphone a topic of its own"
             )
         changed = wanted != self.type
         if changed:
@@ -212,6 +219,10 @@ def _message(chunk: HeardChunk) -> AudioChunk:
         stamp_source=AudioChunk.STAMP_ARRIVAL if chunk.by_arrival else AudioChunk.STAMP_DRIVER,
         stamp_uncertainty=chunk.uncertainty_s,
     )
+
+
+def _node_of(publisher: Any) -> str:
+    return f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
 
 
 def class_of(kind: str, publisher: Any) -> type[Any]:
