@@ -20,6 +20,7 @@ from foley_common.topics import MAIN_ARM, TF, TOPICS, Topic
 
 LONGEST_S = 10.0  # what is later was given in milliseconds
 _MEASURED = frozenset({"audio", "image", "depth", "camera_info", "pose", "joints", "wrench"})
+_LAST_NS = 2**31 * NS_PER_S - 1  # that a stamp can tell
 _STAMP_AT = 4  # bytes of encapsulation, then the stamp
 _POSE_BYTES = 7 * 8  # translation and rotation of a transform
 
@@ -96,8 +97,8 @@ class Latencies:
 
 
 def earlier(stamp_ns: int, latency_ns: int) -> int:
-    """A stamp moved back; 0 means that there is none."""
-    return max(stamp_ns - latency_ns, 1) if stamp_ns else 0
+    """A stamp moved back, as far as a message can hold it; 0 means that there is none."""
+    return min(max(stamp_ns - latency_ns, 1), _LAST_NS) if stamp_ns else 0
 
 
 def earlier_bytes(data: Buffer, latency_ns: int, *, transforms: bool = False) -> bytes:
