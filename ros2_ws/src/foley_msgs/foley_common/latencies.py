@@ -92,6 +92,13 @@ class Latencies:
         """By how much a topic's stamps are late [ns]."""
         return round(self.seconds.get(latency_key(topic), 0.0) * NS_PER_S)
 
+    def arrival_ns(self, topic: Topic, stamp_ns: int, now_ns: int) -> int:
+        """When a message came, to hold its moved stamp against.
+
+        A stamp that is moved to later takes the arrival with it: it is no wrong clock that comes from the future then.
+        """
+        return now_ns + max(-self.ns(topic), 0) if stamp_ns else now_ns
+
     def __bool__(self) -> bool:
         return any(self.seconds.values())
 
