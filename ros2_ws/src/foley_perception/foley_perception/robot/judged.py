@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from foley_common import topic_map, topics
+from foley_common.foreign_audio import info_topics, raw_formats
 from foley_common.latencies import Latencies
 from foley_common.robot_file import Limits, RobotFile, Sound
 from foley_common.topics import Topic
@@ -97,7 +98,7 @@ def judge(robot: RobotFile, watched: Watched) -> Judgement:
         rows.append(_row(robot, topic, names[topic.name], seen, about))
         said += about
     channels = {names[topics.topic(d).name]: s.channel for d, s in robot.sound.items() if s.channel}
-    verdict = watched.audit.verdict(roles, channels)
+    verdict = watched.audit.verdict(roles, channels, raw_formats(robot.sound))
     told = {finding.topic for finding in verdict.findings}
     said = [one for one in said if not (one.text.startswith("stamps") and names.get(one.role) in told)]
     said += [
@@ -200,9 +201,9 @@ def _of_topic(
         return
     yield from (say(severity, text) for severity, text in _paced(robot, topic, seen))
     if topic.reader == "audio":
-        yield from (
-            say(severity, text) for severity, text in _sound(robot.sound.get(topic.device, Sound()), seen)
-        )
+        told = _told_beside(name, watched) | dict(seen.facts)
+        sound = robot.sound.get(topic.device, Sound())
+        yield from (say(severity, text) for severity, text in _sound(sound, seen.type, told))
 
 
 def _types(topic: Topic) -> tuple[str, ...]:
@@ -262,8 +263,16 @@ def _paced(robot: RobotFile, topic: Topic, seen: SeenTopic) -> Iterator[tuple[Se
         )
 
 
-def _sound(sound: Sound, seen: SeenTopic) -> Iterator[tuple[Severity, str]]:
-    rate, channels = seen.facts.get("sample_rate"), seen.facts.get("channels")
+def _told_beside(name: str, watched: Watched) -> dict[str, Any]:
+    """What an AudioInfo says of a microphone's topic."""
+    infos = (watched.seen.get(beside) for beside in info_topics(name))
+    return next(
+        (dict(i.facts) for i in infos if i is not None and i.type == facts.AUDIO_INFO and i.facts), {}
+    )
+
+
+def _sound(sound: Sound, kind: str, told: Mapping[str, Any]) -> Iterator[tuple[Severity, str]]:
+    rate, channels = told.get("sample_rate"), told.get("channels")
     if rate and sound.sample_rate and int(rate) != sound.sample_rate:
         yield Severity.PROBLEM, f"has {rate} Hz, the file says {sound.sample_rate}: write sample_rate: {rate}"
     if rate and not sound.sample_rate and int(rate) != _USUAL_RATE:
@@ -273,7 +282,7 @@ def _sound(sound: Sound, seen: SeenTopic) -> Iterator[tuple[Severity, str]]:
         )
     if channels and sound.channel >= int(channels):
         yield Severity.PROBLEM, f"has {channels} channels, the file names channel {sound.channel} (from 0)"
-    if not rate and sound.raw is None and seen.type in facts.FOREIGN_AUDIO:
+    if not rate and sound.raw is None and kind in facts.FOREIGN_AUDIO:
         yield Severity.PROBLEM, "does not tell its rate and coding, and neither does the file: write `raw`"
 
 
