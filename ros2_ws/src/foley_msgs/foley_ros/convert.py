@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from foley_common.audio_formats import HIGHEST_HZ
 from foley_common.times import NS_PER_S
 from foley_msgs.msg import AudioChunk, HandKeypoints, HandTrajectory
 
@@ -100,6 +101,11 @@ def audio_to_array(message: AudioChunk) -> NDArray[np.float32]:
         ConversionError: no channels, no sample rate, samples that do not divide into channels, a count that no stream
             reaches, or a name that is none.
     """
+    if message.sample_rate > HIGHEST_HZ:
+        raise ConversionError(
+            f"audio chunk has sample_rate={message.sample_rate} Hz, which no microphone has: at most {HIGHEST_HZ} Hz "
+            "are heard; the driver must say the rate in Hz"
+        )
     samples = np.frombuffer(message.samples, dtype=np.float32)
     if message.channels < 1 or message.sample_rate < 1 or samples.size % message.channels:
         raise ConversionError(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 LOGGED_AT_ONCE = 5  # different faults of one source, before it gets one line per pause
 _PAUSE_NS = 1_000_000_000
-_LONGEST = 400  # characters of a fault: what it quotes may be a whole message
+_LONGEST = 1000  # characters of a fault: what it quotes may be a whole message
 
 
 def shortened(text: str) -> str:

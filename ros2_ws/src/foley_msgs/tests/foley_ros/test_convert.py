@@ -112,3 +112,13 @@ def test_a_count_that_no_stream_reaches_is_refused(count: int) -> None:
     )
     with pytest.raises(convert.ConversionError, match="must count from 0"):
         convert.audio_to_array(chunk)
+
+
+def test_a_rate_that_no_microphone_has_is_refused_before_anything_is_made_for_it() -> None:
+    """A ring of ten seconds at 4 GHz would be 160 GB."""
+    message = convert.array_to_audio(
+        np.zeros(480, np.float32), time_ns=0, frame_id="microphone", stream_id="s", first_sample=0,
+        sample_rate=4_000_000_000,
+    )  # fmt: skip
+    with pytest.raises(convert.ConversionError, match="4000000000 Hz"):
+        convert.audio_to_array(message)
