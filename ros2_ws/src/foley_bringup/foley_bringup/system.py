@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +26,7 @@ from foley_common.robot_file import RobotFile, RobotFileError
 
 MANAGER = "lifecycle_manager"
 STARTUP_FAILED = 3  # exit code of the manager, and of `foley up`
+_ROS_TOPIC = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)+")
 WHEN = ("always", "sim", "asked")
 
 
@@ -272,10 +274,19 @@ def plan(
 
 
 def _read_robot(path: str | os.PathLike[str]) -> RobotFile | None:
+    if not str(path):
+        return None
     try:
-        return RobotFile.read(Path(path)) if str(path) else None
+        robot = RobotFile.read(Path(path))
     except RobotFileError as error:
         raise SystemFileError(str(error)) from error
+    for name, topic in robot.topic_map.items():
+        if not _ROS_TOPIC.fullmatch(topic):
+            raise SystemFileError(
+                f"{path}: `topics` maps {name} to {topic}, and no topic of ROS 2 is called that: letters, digits and _ "
+                "are allowed between `/`, and no digit behind one"
+            )
+    return robot
 
 
 def _openers(robot: RobotFile | None, nodes: Sequence[NodeSpec]) -> list[str]:

@@ -220,6 +220,8 @@ def test_a_simulated_robot_in_a_namespace_has_tf_of_its_own(tmp_path: Path) -> N
 def test_a_robots_file_that_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SystemFileError, match=r"robot\.yaml:1: `hnad` is not known; is hand meant"):
         plan(robot=write(tmp_path / "robot.yaml", "hnad: x"))
+    with pytest.raises(SystemFileError, match="maps mic/audio to /usb-mic/audio, and no topic"):
+        plan(robot=write(tmp_path / "robot.yaml", "topics: {microphone: /usb-mic/audio}"))
 
 
 def test_microphones_that_are_opened_here_are_started(dummy_system: Any, tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 Each piece follows the one before it, unless something says otherwise:
 
 - The middleware's or a bag's number of the message skips n: n pieces as long as those around them are missing. A number
-  that falls back is another publisher's: a new stream.
+  that falls back is another publisher's: a new stream. Of compressed sound a message may hold no more than a part of a
+  piece; it is counted as well (`hold_nothing`).
 - Times lie further from the count than half a piece (2 ms at least) and all agree on it for 4 pieces and 0.15 s: so
   much later by a whole number of pieces, up to 10 s, is a gap of so many; by less than three quarters of one, nothing
   but the times has moved; by anything else, or earlier, a new stream. What comes until that is decided is held
@@ -66,6 +67,9 @@ class PieceCounter(Generic[Sound]):
         self._stream, self._next, self._sequence = 0, 0, 0
         self._offsets: collections.deque[tuple[int, float]] = collections.deque()  # time, time - count
         self._sizes: collections.deque[int] = collections.deque(maxlen=16)
+        self._samples_of: collections.deque[int] = collections.deque(
+            maxlen=16
+        )  # messages, also those without
         self._held: list[_Held[Sound]] = []
         self._guessed: collections.deque[tuple[int, int]] = (
             collections.deque()
@@ -74,19 +78,10 @@ class PieceCounter(Generic[Sound]):
     def add(self, sound: Sound, frames: int, time_ns: int, sequence: int = 0) -> list[Placed[Sound]]:
         """A piece of so many samples a channel, when its first one was captured, and its publisher's number for it
         (0: unknown); the pieces whose place is known now."""
-        placed: list[Placed[Sound]] = []
-        if sequence and self._sequence:
-            missing = sequence - self._sequence - 1
-            if missing == -1:
-                self.repeated += 1
-                return []
-            if missing < 0:
-                placed += self._let_go()
-                self._restart()
-            elif missing > 0:
-                placed += self._let_go()
-                self._skip(missing * self._size())
-        self._sequence = sequence
+        placed = self._follow(sequence)
+        if placed is None:
+            return []
+        self._samples_of.append(frames)
         held = _Held(sound, frames, time_ns, self._late(time_ns, sum(h.frames for h in self._held)))
         if self._offsets and abs(held.late_ns) > self._tolerance():
             if self._held and (self._held[-1].late_ns > 0) != (held.late_ns > 0):
@@ -95,6 +90,14 @@ class PieceCounter(Generic[Sound]):
             return placed + self._decide()
         placed += self._let_go()
         placed.append(self._place(held))
+        return placed
+
+    def hold_nothing(self, sequence: int) -> list[Placed[Sound]]:
+        """A message came, by its number, in which no piece ended: it is not missing."""
+        placed = self._follow(sequence)
+        if placed is None:
+            return []
+        self._samples_of.append(0)
         return placed
 
     def restart(self) -> list[Placed[Sound]]:
@@ -120,6 +123,23 @@ class PieceCounter(Generic[Sound]):
         )
 
     # ---- inside ----------------------------------------------------------------------------------------
+    def _follow(self, sequence: int) -> list[Placed[Sound]] | None:
+        """What a message's number says of those before it; None where it came already."""
+        placed: list[Placed[Sound]] = []
+        if sequence and self._sequence:
+            missing = sequence - self._sequence - 1
+            if missing == -1:
+                self.repeated += 1
+                return None
+            if missing:
+                placed = self._let_go()
+            if missing < 0:
+                self._restart()
+            elif missing > 0:
+                self._skip(missing * self._per_message())
+        self._sequence = sequence
+        return placed
+
     def _ns(self, samples: int) -> float:
         return samples * NS_PER_S / self.sample_rate
 
@@ -132,6 +152,11 @@ class PieceCounter(Generic[Sound]):
 
     def _size(self) -> int:
         return round(statistics.median(self._sizes)) if self._sizes else 0
+
+    def _per_message(self) -> int:
+        """Samples of one that is missing: those of a piece, unless messages hold parts of pieces."""
+        held = self._samples_of
+        return self._size() if 0 not in held else round(sum(held) / len(held))
 
     def _tolerance(self) -> float:
         return max(self._ns(self._size()) / 2, _LEAST_NS)
@@ -176,6 +201,7 @@ class PieceCounter(Generic[Sound]):
         self._stream, self._next = self._stream + 1, 0
         self._offsets.clear()
         self._sizes.clear()
+        self._samples_of.clear()
         self._guessed.clear()
 
     def _place(self, held: _Held[Sound]) -> Placed[Sound]:

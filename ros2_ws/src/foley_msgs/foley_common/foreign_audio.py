@@ -143,6 +143,7 @@ class ForeignSound:
         self.messages = self.undecoded = self.dropped = 0
         self._raw, self._name, self._most_waiting = raw, name or topic, most_waiting
         self._told: AudioFormat | None = None
+        self._untold = ""  # why the newest AudioInfo does not say it
         self._waiting: collections.deque[_Message] = collections.deque()
         self._first_waiting_ns: int | None = None
         self._trouble = ""
@@ -154,7 +155,7 @@ class ForeignSound:
 
     # ---- in --------------------------------------------------------------------------------------------
     def told(self, info: Any) -> list[HeardChunk]:
-        """An AudioInfo, and what waited for it."""
+        """An AudioInfo, and what waited for it. After one that cannot be read nobody knows what messages hold."""
         try:
             self._told = audio_format(
                 info.coding_format,
@@ -164,8 +165,9 @@ class ForeignSound:
                 what=f"{self.topic}: AudioInfo",
             )
         except AudioFormatError as error:
-            self._trouble = str(error)
+            self._told, self._untold = None, str(error)
             return []
+        self._untold = ""
         return self._waited()
 
     def assume(self, raw: AudioFormat) -> list[HeardChunk]:
@@ -177,6 +179,11 @@ class ForeignSound:
     def waits(self) -> bool:
         """For somebody to say what messages hold."""
         return bool(self._waiting)
+
+    @property
+    def full(self) -> bool:
+        """The next message that waits takes the place of the first one."""
+        return len(self._waiting) >= self._most_waiting
 
     def feed(self, message: Any, arrival_ns: int, sequence: int = 0, of: Any = None) -> list[HeardChunk]:
         """A message, when it came, and its publisher's number for it (0: unknown); ``of`` comes back with its chunk."""
@@ -215,14 +222,19 @@ class ForeignSound:
         Args:
             now_ns: None where nothing more will come.
         """
-        if self._trouble:
-            return self._trouble
+        if self._trouble or self._untold:
+            return self._trouble or self._untold
         first = self._first_waiting_ns
         if first is not None and (now_ns is None or now_ns - first > _PATIENCE_NS):
             return (
                 f"{self.topic}: nobody says what its messages hold: no AudioInfo on {info_topics(self.topic)[0]}; have "
                 "the driver publish it, or write `sound: {microphone: {raw: {coding: S16LE, sample_rate: 16000, "
                 "channels: 1}}}` with what it is into robot.yaml"
+            )
+        if self.dropped and now_ns is None:
+            return (
+                f"{self.topic}: {self.dropped} messages came so long before anybody said what they hold that they are "
+                "left out; write it into robot.yaml (`sound: {microphone: {raw: ...}}`)"
             )
         doubt = self._counter.doubt if self._counter is not None else ""
         return f"{self.topic}: {doubt}" if doubt else ""
@@ -265,14 +277,15 @@ class ForeignSound:
     def _hear(self, read: _Message) -> list[HeardChunk]:
         form = read.form or self._told or self._raw
         assert form is not None
+        before = self._begin(form)
         try:
-            before = self._begin(form)
             piece = self._decode(read.data, form)
         except AudioFormatError as error:
-            return self._refused(error)
+            return before + self._refused(error)
         self._trouble = ""
         if piece is None:
-            return before
+            counter = self._counter
+            return before + (self._chunks(counter.hold_nothing(read.sequence)) if counter is not None else [])
         return before + self._count(dataclasses.replace(read, form=form), piece)
 
     def _begin(self, form: AudioFormat) -> list[HeardChunk]:

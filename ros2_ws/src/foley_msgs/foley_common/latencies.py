@@ -20,6 +20,7 @@ from foley_common.topics import MAIN_ARM, TF, TOPICS, Topic
 
 LONGEST_S = 10.0  # what is later was given in milliseconds
 _MEASURED = frozenset({"audio", "image", "depth", "camera_info", "pose", "joints", "wrench"})
+_LAST_NS = 2**31 * NS_PER_S - 1  # that a stamp can tell
 _STAMP_AT = 4  # bytes of encapsulation, then the stamp
 _POSE_BYTES = 7 * 8  # translation and rotation of a transform
 
@@ -91,13 +92,20 @@ class Latencies:
         """By how much a topic's stamps are late [ns]."""
         return round(self.seconds.get(latency_key(topic), 0.0) * NS_PER_S)
 
+    def arrival_ns(self, topic: Topic, stamp_ns: int, now_ns: int) -> int:
+        """When a message came, to hold its moved stamp against.
+
+        A stamp that is moved to later takes the arrival with it: it is no wrong clock that comes from the future then.
+        """
+        return now_ns + max(-self.ns(topic), 0) if stamp_ns else now_ns
+
     def __bool__(self) -> bool:
         return any(self.seconds.values())
 
 
 def earlier(stamp_ns: int, latency_ns: int) -> int:
-    """A stamp moved back; 0 means that there is none."""
-    return max(stamp_ns - latency_ns, 1) if stamp_ns else 0
+    """A stamp moved back, as far as a message can hold it; 0 means that there is none."""
+    return min(max(stamp_ns - latency_ns, 1), _LAST_NS) if stamp_ns else 0
 
 
 def earlier_bytes(data: Buffer, latency_ns: int, *, transforms: bool = False) -> bytes:

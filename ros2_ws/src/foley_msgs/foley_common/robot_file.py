@@ -22,6 +22,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+import reprlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,21 +38,17 @@ TRANSPORTS = ("auto", "raw", "compressed")
 CODINGS = (
     "S8",
     "U8",
-    "S16LE",
-    "S16BE",
-    "S24LE",
-    "S24BE",
-    "S32LE",
-    "S32BE",
-    "F32LE",
-    "F32BE",
-    "F64LE",
-    "F64BE",
+    *(
+        f"{kind}{order}"
+        for kind in ("S16", "U16", "S24", "U24", "S24_32", "U24_32", "S32", "U32", "F32", "F64")
+        for order in ("LE", "BE")
+    ),
     "mp3",
     "ogg",
     "flac",
 )
 """What the bytes of a message hold that does not say it itself (foley_common/audio_formats.py)."""
+RAW_RATES, RAW_CHANNELS = (4_000, 1_000_000), (1, 64)  # as audio_formats.py takes them
 LATENCY_KEYS: tuple[str, ...] = (
     *dict.fromkeys(t.device for t in topics.TOPICS if t.device),
     *(t.role for t in topics.TOPICS if t.reader == "wrench"),
@@ -162,9 +159,15 @@ class RobotFile:
         try:
             tree = yaml.compose(text, Loader=yaml.SafeLoader)
             content = yaml.safe_load(text)
+            reader = _Reader(where, tree)
+        except RobotFileError:
+            raise
         except (yaml.YAMLError, ValueError) as error:  # the latter of a date that there is not
             raise RobotFileError(f"{where}: not YAML ({' '.join(str(error).split())})") from error
-        reader = _Reader(where, tree)
+        except RecursionError as error:
+            raise RobotFileError(
+                f"{where}: an entry stands within itself (an alias `*name`), or too many in one another; write it out"
+            ) from error
         return _robot(reader, {} if content is None else content)
 
     @property
@@ -292,9 +295,9 @@ def _raw(reader: _Reader, value: Any, at: _At) -> RawSound:
     return RawSound(
         coding=reader.choice(entry.get("coding", usual.coding), (*at, "coding"), CODINGS),
         sample_rate=reader.integer(
-            entry.get("sample_rate", usual.sample_rate), (*at, "sample_rate"), 1, 768_000
+            entry.get("sample_rate", usual.sample_rate), (*at, "sample_rate"), *RAW_RATES
         ),
-        channels=reader.integer(entry.get("channels", usual.channels), (*at, "channels"), 1, 1024),
+        channels=reader.integer(entry.get("channels", usual.channels), (*at, "channels"), *RAW_CHANNELS),
     )
 
 
@@ -401,17 +404,21 @@ class _Reader:
         return value
 
     def number(self, value: Any, at: _At) -> float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise self.error(at, f"is {_shown(value)}, expected a finite number")
-        return float(value)
+        try:
+            number = float(value)
+        except OverflowError:  # of a whole number with hundreds of digits
+            number = math.inf
+        if not math.isfinite(number):
+            raise self.error(at, f"is {_shown(value)}, expected a finite number")
+        return number
 
 
 def _shown(value: Any) -> str:
-    return (
-        f"{value!r} ({type(value).__name__})"
-        if not isinstance(value, (dict, list))
-        else f"a {type(value).__name__}"
-    )
+    if isinstance(value, (dict, list)):
+        return f"a {type(value).__name__}"
+    return f"{reprlib.repr(value)} ({type(value).__name__})"
 
 
 _SECTIONS: dict[str, Callable[[_Reader, Any, _At], Any] | None] = {

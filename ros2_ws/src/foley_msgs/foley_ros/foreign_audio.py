@@ -21,6 +21,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 
+from foley_common import topics as registry
 from foley_common.audio_formats import AudioFormat, AudioFormatError, audio_format
 from foley_common.foreign_audio import (
     INFO_TYPE,
@@ -36,6 +37,7 @@ from foley_msgs.msg import AudioChunk
 from foley_ros import convert, qos, topics
 
 OURS = MICROPHONE.type
+DEVICES = registry.devices("audio")
 Callback = Callable[[Any], None]
 
 
@@ -58,14 +60,18 @@ class RawAudioConfig:
         """By device. Raises ValueError naming the entry."""
         found = {}
         for entry in self.raw_audio:
-            device, _, text = entry.partition("=")
+            device, _, text = (part.strip() for part in entry.partition("="))
             words = text.split()
             if len(words) != 3 or not all(word.isdigit() for word in words[1:]):
                 raise ValueError(
                     f"raw_audio: `{entry}` is not `device=CODING RATE CHANNELS`, as microphone=S16LE 16000 1"
                 )
+            if device not in DEVICES:
+                raise ValueError(f"raw_audio: `{device}` is no microphone; known are {', '.join(DEVICES)}")
+            if device in found:
+                raise ValueError(f"raw_audio: {device} is given twice; leave one out")
             try:
-                found[device.strip()] = audio_format(words[0], int(words[1]), int(words[2]))
+                found[device] = audio_format(words[0], int(words[1]), int(words[2]))
             except AudioFormatError as error:
                 raise ValueError(f"raw_audio: `{entry}`: {error}") from error
         return found
@@ -109,7 +115,8 @@ class ForeignAudio:
 
     def look(self) -> bool:
         """Ask the graph; whether the topic is to be subscribed to anew."""
-        publishers = {p.topic_type: p for p in self._node.get_publishers_info_by_topic(self._topic)}
+        everyone = self._node.get_publishers_info_by_topic(self._topic)
+        publishers = {p.topic_type: p for p in everyone}
         self._troubles = []
         usable: dict[str, Any] = {}
         for kind, publisher in publishers.items():
@@ -128,6 +135,12 @@ class ForeignAudio:
             self._troubles.append(
                 f"{self.name}: is published as {' and as '.join(sorted(usable))}; {wanted} is heard: give the other "
                 "one a topic of its own"
+            )
+        several = sorted(_node_of(p) for p in everyone if p.topic_type == wanted)
+        if wanted != OURS and len(several) > 1:  # of ours a stream's name tells them apart
+            self._troubles.append(
+                f"{self.name}: {' and '.join(several)} publish {wanted} on {self._topic}, and their sound is mixed: "
+                "give each microphone a topic of its own"
             )
         changed = wanted != self.type
         if changed:
@@ -206,6 +219,10 @@ def _message(chunk: HeardChunk) -> AudioChunk:
         stamp_source=AudioChunk.STAMP_ARRIVAL if chunk.by_arrival else AudioChunk.STAMP_DRIVER,
         stamp_uncertainty=chunk.uncertainty_s,
     )
+
+
+def _node_of(publisher: Any) -> str:
+    return f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
 
 
 def class_of(kind: str, publisher: Any) -> type[Any]:

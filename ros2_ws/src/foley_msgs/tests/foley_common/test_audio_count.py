@@ -82,3 +82,21 @@ def test_losses_that_only_times_tell_are_told_where_they_are_many() -> None:
     assert counter.lost == 15 * SIZE and not counter.doubt
     counter, _ = counted([0] * 400, lost=[k + i for k in range(40, 400, 40) for i in range(6)])
     assert "is 16000 Hz not its rate?" in counter.doubt
+
+
+def test_a_message_without_a_piece_is_not_missing() -> None:
+    """A coding's frames may be longer than messages: of three one ends a piece here."""
+    counter: PieceCounter[int] = PieceCounter(RATE)
+    placed: list[Placed[int]] = []
+    for number in range(1, 100):
+        if number in (50, 51, 52):
+            continue  # lost, and with them one piece
+        if number % 3:
+            placed += counter.hold_nothing(number)
+        else:
+            placed += counter.add(number, SIZE, T0 + number // 3 * 10 * MS, number)
+    assert [p.first_sample for p in placed] == pytest.approx(
+        [(p.sound // 3 - 1) * SIZE for p in placed], abs=40
+    )
+    assert counter.gaps == 1 and counter.lost == pytest.approx(SIZE, abs=40)
+    assert len(placed) == 32 and not counter.restarts

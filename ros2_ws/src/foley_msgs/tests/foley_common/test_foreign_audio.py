@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from types import SimpleNamespace as Message
 from typing import Any
 
@@ -110,6 +111,52 @@ def test_what_cannot_be_heard_is_told_and_the_next_message_is_heard(message: Any
         timestamp=stamp(S), data=SOUND.tobytes(), format="pcm-s16", sample_rate=16_000, number_of_channels=1
     )
     assert len(sound.feed(good, 2 * S)) == 1 and not sound.trouble()
+
+
+def test_an_info_that_cannot_be_read_ends_what_the_one_before_it_said() -> None:
+    sound = ForeignSound("/mic/audio")
+    sound.told(INFO)
+    assert len(sound.feed(data(SOUND), S)) == 1
+    sound.told(Message(**{**vars(INFO), "sample_format": "", "coding_format": "aac"}))
+    assert sound.feed(data(SOUND), S + 20_000_000) == [] and "`aac` cannot be decoded" in sound.trouble()
+    (chunk,) = sound.told(INFO)  # the message that waited
+    assert len(chunk.samples) == len(SOUND) and not sound.trouble()
+
+
+def test_what_is_held_back_is_not_lost_with_a_message_of_another_format() -> None:
+    def raw(number: int, late_ns: int = 0, form: str = "pcm-s16", cut: int = 0) -> Any:
+        return Message(
+            timestamp=stamp(S + number * 10_000_000 + late_ns),
+            data=SOUND[:160].tobytes()[cut:],
+            format=form,
+            sample_rate=16_000,
+            number_of_channels=1,
+        )
+
+    sound = ForeignSound("/mic/audio")
+    chunks = [c for k in range(10) for c in sound.feed(raw(k), S)]
+    assert sound.feed(raw(10, late_ns=40_000_000), S) == []  # is there a gap?
+    chunks += sound.feed(raw(11, form="pcm-f32", cut=1), S)
+    assert len(chunks) == 11 and "319 bytes" in sound.trouble()
+
+
+@pytest.mark.parametrize("size", [60, 150, 400])
+def test_compressed_messages_shorter_than_a_frame_make_no_gaps(size: int) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    file, rate = io.BytesIO(), 16_000
+    tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(2 * rate) / rate)
+    soundfile.write(file, tone, rate, format="MP3")
+    coded = file.getvalue()
+    sound = ForeignSound("/mic/audio", AudioFormat("mp3"))
+    parts = [coded[at : at + size] for at in range(0, len(coded), size)]
+    chunks = []
+    for number, part in enumerate(parts, 1):
+        time_ns = 10 * S + round(2 * S * number / len(parts))
+        chunks += sound.feed(Message(data=part), time_ns, number)
+    assert sound.lost == 0 and len({c.stream_id for c in chunks}) == 1
+    assert [c.first_sample for c in chunks] == [
+        sum(len(c.samples) for c in chunks[:k]) for k in range(len(chunks))
+    ]
 
 
 def test_an_info_is_looked_for_beside_its_topic() -> None:

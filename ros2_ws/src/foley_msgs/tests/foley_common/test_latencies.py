@@ -52,6 +52,8 @@ def test_a_stamp_of_zero_stays_and_none_becomes_zero() -> None:
     assert earlier(0, 5) == 0, "it says that there is no stamp"
     assert earlier(100, 5) == 95 and earlier(100, -5) == 105
     assert earlier(3, 5) == 1
+    last = 2**31 * 10**9 - 1  # a stamp holds no more
+    assert earlier(last, -5) == last == earlier(2**40 * 10**9, 5)
 
 
 @pytest.mark.parametrize("little", [True, False])

@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from foley_common.audio_formats import HIGHEST_HZ, LOWEST_HZ, MOST_CHANNELS
+from foley_common.foreign_audio import raw_formats
 from foley_common.robot_file import (
+    CODINGS,
     LATENCY_KEYS,
+    RAW_CHANNELS,
+    RAW_RATES,
     CameraUse,
     Frames,
     Latency,
@@ -97,6 +102,10 @@ def test_latencies_are_of_devices_and_force_sensors() -> None:
         ("sound: {mic: {}}", "`sound.mic` is not known; is microphone"),
         ("sound: {microphone: {sample_rate: 44.1}}", "is 44.1 (float), expected a whole number"),
         ("sound: {microphone: {channel: -1}}", "`sound.microphone.channel` is -1, must lie in [0"),
+        ("latencies: {arm: {seconds: 1" + "0" * 400 + "}}", "expected a finite number"),
+        ("a: &a {b: *a}", "an entry stands within itself"),
+        ("sound: {microphone: {raw: {sample_rate: 100}}}", "is 100, must lie in [4000, 1000000]"),
+        ("sound: {microphone: {raw: {channels: 65}}}", "is 65, must lie in [1, 64]"),
         ("sound: {microphone: {raw: {coding: S15LE}}}", "is `S15LE`, known are S8, U8, S16LE"),
         ("cameras: {camera: {transport: theora}}", "is `theora`, known are auto, raw, compressed"),
         ("latencies: {microphone: 0.01}", "is 0.01 (float), expected a mapping of seconds, std"),
@@ -120,3 +129,12 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "odd.yaml").write_bytes(b"name: \xff")
     with pytest.raises(RobotFileError, match=r"odd\.yaml: not text in UTF-8"):
         RobotFile.read(tmp_path / "odd.yaml")
+
+
+def test_what_a_file_says_of_raw_sound_can_be_decoded() -> None:
+    assert RAW_RATES == (LOWEST_HZ, HIGHEST_HZ) and RAW_CHANNELS == (1, MOST_CHANNELS)
+    assert {"S24BE", "S24_32LE", "U16LE"} <= set(CODINGS)
+    for coding in CODINGS:
+        robot = RobotFile.parse(f"sound: {{microphone: {{raw: {{coding: {coding}, sample_rate: 11025}}}}}}")
+        form = raw_formats(robot.sound)["microphone"]
+        assert (form.coding, form.sample_rate) == (coding, 11_025)

@@ -22,10 +22,17 @@ class Graph:
 
     def __init__(self) -> None:
         self.kinds: dict[str, str] = {}  # type -> its hash
+        self.names = ("capture",)  # of the publishing nodes
 
     def get_publishers_info_by_topic(self, topic: str) -> list[Any]:
         here = self.kinds if topic == "/mic/audio" else {}
-        return [SimpleNamespace(topic_type=k, topic_type_hash=h, qos_profile=None) for k, h in here.items()]
+        return [
+            SimpleNamespace(
+                topic_type=k, topic_type_hash=h, qos_profile=None, node_namespace="/", node_name=n
+            )
+            for k, h in here.items()
+            for n in self.names
+        ]
 
     def resolve_topic_name(self, name: str) -> str:
         return f"/{name}"
@@ -106,12 +113,31 @@ def test_two_types_on_one_topic_are_told(graph: Graph) -> None:
     assert "is heard: give the other one a topic of its own" in audio.troubles()[0]
 
 
+def test_two_drivers_whose_sound_is_mixed_are_told(graph: Graph) -> None:
+    audio = audio_of(graph, [])
+    graph.kinds = {RAW: "RIHS01_ours"}
+    audio.look()
+    assert not audio.troubles()
+    graph.names = ("left_capture", "right_capture")
+    audio.look()
+    assert "/left_capture and /right_capture publish foxglove_msgs/msg/RawAudio" in audio.troubles()[0]
+    graph.kinds = {OURS: ""}  # whose streams have names
+    audio.look()
+    assert not audio.troubles()
+
+
 @pytest.mark.parametrize(
-    "entry", ["microphone", "microphone=S16LE", "microphone=S16LE x 1", "microphone=aac 16000 1"]
+    "entry",
+    ["microphone", "microphone=S16LE", "microphone=S16LE x 1", "microphone=aac 16000 1", "mic=S16LE 16000 1"],
 )
 def test_a_raw_format_that_is_none_is_refused(entry: str) -> None:
     with pytest.raises(ValueError, match="raw_audio"):
         RawAudioConfig((entry,))
+
+
+def test_a_raw_format_stands_once() -> None:
+    with pytest.raises(ValueError, match="microphone is given twice"):
+        RawAudioConfig(("microphone=S16LE 16000 1", "microphone = S16LE 48000 1"))
 
 
 def test_raw_formats_are_by_device() -> None:

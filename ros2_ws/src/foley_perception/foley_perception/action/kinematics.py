@@ -90,8 +90,8 @@ class ForwardKinematics:
         self._neutral = np.array(pin.neutral(model))
         # Of each joint: where it stands in a configuration, and whether it is two numbers there.
         self._at = {name: (model.joints[i].idx_q, model.joints[i].nq == 2) for name, i in self._index.items()}
-        self._chain = tuple(name for name, i in self._index.items() if i in chain)
-        unusual = [n for n in self._chain if model.joints[self._index[n]].nv != 1]
+        self.chain: tuple[str, ...] = tuple(name for name, i in self._index.items() if i in chain)
+        unusual = [n for n in self.chain if model.joints[self._index[n]].nv != 1]
         if unusual:
             kind = model.joints[self._index[unusual[0]]].shortname()
             raise FreeJoint(
@@ -99,7 +99,7 @@ class ForwardKinematics:
                 f"({kind}), which is not supported; name a fixed frame behind it"
             )
         # By which the frame is moved: those that mimic another are moved by that one.
-        self.joints: tuple[str, ...] = tuple(dict.fromkeys(map(self.mimics.leader, self._chain)))
+        self.joints: tuple[str, ...] = tuple(dict.fromkeys(map(self.mimics.leader, self.chain)))
         self.moved_by = frozenset(name for joint in self.joints for name in self.mimics.family(joint))
 
     @property
@@ -136,7 +136,7 @@ class ForwardKinematics:
         given = {name: q[:, i] for i, name in enumerate(names)}
         still = {name: np.full(len(q), float(value)) for name, value in (others or {}).items()}
         columns: dict[str, Array] = {}
-        for joint in self._chain:
+        for joint in self.chain:
             # What is planned first: a follower's measured position is that of before the plan.
             position = self.mimics.position(joint, given)
             if position is None:
@@ -158,7 +158,7 @@ class ForwardKinematics:
             KinematicsError: a joint of the chain has no position.
         """
         values = {}
-        for joint in self._chain:
+        for joint in self.chain:
             position = self.mimics.position(joint, positions)
             if position is None:
                 raise self._without_position(joint, list(positions))

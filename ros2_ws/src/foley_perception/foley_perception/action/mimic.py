@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import TypeVar
 from xml.dom import minidom
 
@@ -62,15 +62,22 @@ class MimicJoints:
 
         None where none of them is known.
         """
-        mine = self._followers.get(joint, Mimic(joint))
-        if mine.leader in known:
-            return mine.multiplier * known[mine.leader] + mine.offset
-        if joint in known:
+        mine, name = self._followers.get(joint, Mimic(joint)), self.told_by(joint, known)
+        if name is None:
+            return None
+        if name == mine.leader:
+            return mine.multiplier * known[name] + mine.offset
+        if name == joint:
             return known[joint]
-        for name in self.family(joint):
-            other = self._followers.get(name)
-            if name in known and other is not None and other.multiplier:
-                return mine.multiplier * ((known[name] - other.offset) / other.multiplier) + mine.offset
+        other = self._followers[name]
+        return mine.multiplier * ((known[name] - other.offset) / other.multiplier) + mine.offset
+
+    def told_by(self, joint: str, known: Container[str]) -> str | None:
+        """The joint whose position tells that of this one; see :meth:`position`."""
+        leader = self.leader(joint)
+        for name in dict.fromkeys((leader, *self.family(joint))):
+            if name in known and (name in (leader, joint) or self._followers[name].multiplier):
+                return name
         return None
 
 

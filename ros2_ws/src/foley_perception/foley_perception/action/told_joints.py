@@ -38,8 +38,10 @@ class ToldJoints:
         Raises:
             StaleJoint: a joint of the chain was told, but not of late.
         """
-        for name in kinematics.joints:
-            told_ns = self._told_ns.get(name)
+        for joint in kinematics.chain:
+            # Of joints that mimic one another, any may be the one that is told.
+            name = kinematics.mimics.told_by(joint, self._told_ns)
+            told_ns = self._told_ns.get(name) if name is not None else None
             if told_ns is not None and abs(time_ns - told_ns) > JOINT_AGE_S * NS_PER_S:
                 raise StaleJoint(
                     f"joint `{name}` has not been told for more than {JOINT_AGE_S} s while other joints are: no pose "

@@ -75,14 +75,14 @@ class Player:
                 self._streams.pop(stream, None)
             return False
         known = self._streams.get(stream) if stream else None
-        if known is not None and known[2] == first_sample:
+        if known is not None and (known[2], known[0].rate) == (first_sample, sample_rate):
             resampler, before = known[0], known[1]
         else:
             resampler, before = StreamResampler(sample_rate, self.sample_rate), None
         if not stream:  # the end of a sound by itself comes out as well
-            samples = np.concatenate([samples, np.zeros(2 * sample_rate // 100, np.float32)])
+            samples = np.concatenate([samples, np.zeros(resampler.rest, np.float32)])
+        time_s -= resampler.ahead_s
         sounding = resampler.take(samples)
-        time_s -= resampler.delay / self.sample_rate
         if cut and time_s < earliest_s:
             gone = math.ceil((earliest_s - time_s) * self.sample_rate)
             sounding = sounding[gone:]

@@ -24,6 +24,7 @@ class LevelAudit:
 
     def __init__(self) -> None:
         self._channels: list[Channel] = []
+        self._used = 0
         self._rate = 0
 
     def add(self, samples: NDArray[np.float32], rate: int, time_ns: int) -> None:
@@ -45,6 +46,7 @@ class LevelAudit:
     def findings(self, topic: str, start_ns: int | None, used: int = 0) -> list[Finding]:
         """What is wrong; ``used`` is the channel that is heard."""
         found: list[Finding] = []
+        self._used = used
         for number, channel in enumerate(self._channels):
             name = topic if len(self._channels) == 1 else f"{topic}: channel {number}"
             found += self._of_channel(topic, name, channel, number == used, start_ns)
@@ -104,10 +106,11 @@ class LevelAudit:
             "is it muted, unplugged or the wrong input? Where another channel is live, name it in the robot's file "
             "(`sound: {microphone: {channel: 1}}`)"
             if used
-            else "nothing is connected to it; this costs nothing where channel 0 is the microphone"
+            else f"nothing is connected to it; this costs nothing where channel {self._used} is the microphone"
         )
         seconds = channel.count / self._rate
-        severity = Severity.ERROR if used else Severity.PROBLEM
+        named = self._used > 0  # by somebody who knows which one it is
+        severity = Severity.ERROR if used else Severity.NOTE if named else Severity.PROBLEM
         text = f"{name} holds {channel.low:g} in all {channel.count} samples ({seconds:.1f} s): {cure}"
         return Finding("sound_dead", severity, topic, text)
 

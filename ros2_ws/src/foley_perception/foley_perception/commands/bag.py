@@ -131,8 +131,11 @@ def _check(args: argparse.Namespace) -> int:
     report = inspect_bag(args.path, check_index=True, audit=audit, **named)
     types = {topic.topic: topic.type for topic in report.topics}
     robot = naming.robot or recorded_robot(report.session)[0]
-    raw = raw_formats(robot.sound) if robot is not None else None
-    verdict = audit.verdict(roles_of(types, report.named, naming.namespace), raw=raw)
+    sound, roles = robot.sound if robot else {}, roles_of(types, report.named, naming.namespace)
+    channels = {
+        n: sound[t.device].channel for n, t in roles.items() if t.reader == "audio" and t.device in sound
+    }
+    verdict = audit.verdict(roles, channels, raw_formats(sound))
     outline: Outline | EpisodeError
     try:
         read = {**named, "latencies": naming.latencies, "robot": naming.robot}

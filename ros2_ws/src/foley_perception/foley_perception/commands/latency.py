@@ -82,7 +82,13 @@ def run(args: argparse.Namespace) -> int:
                 device: Latency(round(one.seconds, 5), round(one.std, 5))
                 for device, one in answer.found.items()
             }
-            write_latencies(target, found)
+            told = write_latencies(target, found)
+            if kept := [device for device in told.latencies if device not in found]:
+                print(
+                    f"foley calibrate latency: {target} keeps {', '.join(kept)} as before: that was against "
+                    f"{answer.reference} only if the earlier calibration was",
+                    file=sys.stderr,
+                )
     except (ValueError, OSError) as error:
         print(f"foley calibrate latency: error: {error}", file=sys.stderr)
         return 2

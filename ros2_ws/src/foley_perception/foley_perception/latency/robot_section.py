@@ -23,6 +23,7 @@ def write_latencies(path: Path, found: Mapping[str, Latency]) -> RobotFile:
     robot = RobotFile.read(path)
     wanted = dataclasses.replace(robot, latencies={**robot.latencies, **found})
     text = with_latencies(path.read_text(encoding="utf-8"), wanted)
+    path = path.resolve()  # a link stays one
     part = path.with_name(f".{path.name}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)

@@ -63,8 +63,9 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
 
     # ---- callbacks: queue ----------------------------------------------------------------------------------
     def _on_audio(self, message: AudioChunk) -> None:
-        arrival_ns = self.now_ns()
-        self._scene.times.add(topics.MICROPHONE, convert.to_ns(message.header.stamp), arrival_ns)
+        stamp_ns = convert.to_ns(message.header.stamp)
+        arrival_ns = self.entities.latencies.arrival_ns(topics.MICROPHONE, stamp_ns, self.now_ns())
+        self._scene.times.add(topics.MICROPHONE, stamp_ns, arrival_ns)
         if self.active:
             self.put(lambda: self._hear(message, arrival_ns))
 

@@ -64,14 +64,23 @@ class ForeignSounds:
             ]
         return [(name, chunk) for chunk in self._sounds[name].feed(message, arrival_ns, sequence, of)]
 
+    def is_full(self, name: str) -> bool:
+        """Whether so many messages of a topic wait for somebody to describe them that the first ones are given up."""
+        return name in self._sounds and self._sounds[name].full
+
+    def assume(self, raw: dict[str, AudioFormat]) -> list[tuple[str, HeardChunk]]:
+        """What messages of topics hold that nobody described; those that waited."""
+        return [
+            (name, chunk)
+            for name, sound in self._sounds.items()
+            if sound.waits and name in raw
+            for chunk in sound.assume(raw[name])
+        ]
+
     def finish(self, raw: dict[str, AudioFormat] | None = None) -> list[tuple[str, HeardChunk]]:
         """What is held back, when all was added; ``raw`` likewise of those that nobody described."""
-        found: list[tuple[str, HeardChunk]] = []
-        for name, sound in self._sounds.items():
-            if sound.waits and raw and name in raw:
-                found += [(name, chunk) for chunk in sound.assume(raw[name])]
-            found += [(name, chunk) for chunk in sound.flush()]
-        return found
+        found = self.assume(raw or {})
+        return found + [(name, chunk) for name, sound in self._sounds.items() for chunk in sound.flush()]
 
     def samples(self, name: str, data: Buffer, form: AudioFormat) -> NDArray[np.float32]:
         """Of a message that was added before and decodes alone: [frames, channels]."""

@@ -114,6 +114,7 @@ class HeardBag(Bag):
         self.topics[name] = BagTopic(name, ours.type, ours.text, "ros2msg", topic.qos, ours.type_hash)
 
     def _first_reading(self) -> Iterator[BagMessage]:
+        asked: set[str] = set()  # topics of which more waits than is kept
         numbers: dict[tuple[str, int], int] = collections.Counter()
         for message in super().messages():
             name = message.topic
@@ -128,7 +129,10 @@ class HeardBag(Bag):
             yield from self._new(
                 self._sounds.add(name, message.data, message.log_time, message.sequence, source)
             )
-        yield from self._new(self._sounds.finish(self._described()))
+            if self._sounds.is_full(name) and name not in asked:
+                asked.add(name)
+                yield from self._new(self._sounds.assume(self._described(self._whole_session())))
+        yield from self._new(self._sounds.finish(self._described(self.session)))
         self.problems += self.unheard.values()
         self._placed = {}
         for name, rows in self._rows.items():
@@ -136,12 +140,22 @@ class HeardBag(Bag):
             self._placed[name] = table[np.lexsort((table[:, 1], table[:, 0]))]
         self._rows.clear()
 
-    def _described(self) -> dict[str, AudioFormat]:
+    def _whole_session(self) -> dict[str, Any]:
+        """The metadata before all was read: they stand at the end of the bag's file, if not in metadata.yaml."""
+        if ROBOT_KEY in self.session:
+            return self.session
+        whole = Bag(self.path)
+        for _ in whole.messages():
+            pass
+        whole.close()
+        return whole.session
+
+    def _described(self, session: Mapping[str, Any]) -> dict[str, AudioFormat]:
         """By topic, what a person says of messages that nobody describes."""
         if not self._sounds.waiting:
             return {}
-        by_device = robot_formats(str(self.session.get(ROBOT_KEY, ""))) | self._raw
-        mapped = topic_map.merged(recorded_map(self.session)[0], self._mapping)
+        by_device = robot_formats(str(session.get(ROBOT_KEY, ""))) | self._raw
+        mapped = topic_map.merged(recorded_map(session)[0], self._mapping)
         found = {}
         for name in self._sounds.waiting:
             for topic in topics.read_by("audio"):

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from foley_common import topic_map, topics
+from foley_common.foreign_audio import raw_formats
 from foley_common.latencies import Latencies
 from foley_common.robot_file import Limits, RobotFile, Sound
 from foley_common.topics import Topic
@@ -99,7 +100,7 @@ def judge(robot: RobotFile, watched: Watched) -> Judgement:
         rows.append(_row(robot, topic, names[topic.name], seen, about))
         said += about
     channels = {names[topics.topic(d).name]: s.channel for d, s in robot.sound.items() if s.channel}
-    verdict = watched.audit.verdict(roles, channels)
+    verdict = watched.audit.verdict(roles, channels, raw_formats(robot.sound))
     told = {finding.topic for finding in verdict.findings}
     said = [one for one in said if not (one.text.startswith("stamps") and names.get(one.role) in told)]
     said += [
@@ -277,7 +278,7 @@ def _sound(sound: Sound, seen: SeenTopic, watched: Watched) -> Iterator[tuple[Se
         )
     if channels and sound.channel >= int(channels):
         yield Severity.PROBLEM, f"has {channels} channels, the file names channel {sound.channel} (from 0)"
-    if not rate and sound.raw is None and seen.type in facts.FOREIGN_AUDIO:
+    if not rate and sound.raw is None and kind in facts.FOREIGN_AUDIO:
         yield Severity.PROBLEM, "does not tell its rate and coding, and neither does the file: write `raw`"
 
 

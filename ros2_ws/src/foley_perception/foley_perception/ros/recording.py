@@ -13,9 +13,9 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
 from foley_common import topic_map, topics
-from foley_common.audio_formats import AudioFormat
 from foley_common.foreign_audio import INFO_TYPE, info_topics, raw_formats
 from foley_common.foreign_audio import TYPES as FOREIGN_AUDIO
+from foley_common.robot_file import Sound
 from foley_common.topics import CAMERA, CAMERA_COMPRESSED, MICROPHONE, RECORDED_QOS
 from foley_msgs.msg import SegmentLabel, TopicStatistics
 from foley_msgs.srv import StartRecording
@@ -114,6 +114,10 @@ def begin_recording(
         topics=mapping,
         robot=robot,
     )
+    described, _ = session.recorded_robot(
+        metadata
+    )  # as it is kept: what is judged is what a reader will hear
+    sound = described.sound if described is not None else {}
     recording = Recording(
         folder_of(config) / name,
         subscriptions.specs,
@@ -126,24 +130,22 @@ def begin_recording(
         min_free_bytes=round(config.min_free_mb * 2**20),
         audit=RecordingAudit(
             topic_map.ours(mapping),
-            heard_channels(config, mapping),
-            described_sound(config),
+            heard_channels(sound, subscriptions.named | dict(mapping)),
+            raw_formats(sound),
         ),
     )
     return recording, session_id
 
 
-def heard_channels(config: RecorderConfig, mapping: topic_map.TopicMap) -> dict[str, int]:
-    """Topics of which another channel than the first is heard -> that, as the robot's file says."""
-    robot = config.read_robot()
-    heard = {topics.topic(role).name: sound.channel for role, sound in (robot.sound if robot else {}).items()}
-    return {mapping[name]: channel for name, channel in heard.items() if name in mapping}
+def heard_channels(sound: Mapping[str, Sound], topics_of: Mapping[str, str]) -> dict[str, int]:
+    """Topics of which another channel than the first is heard -> that.
 
-
-def described_sound(config: RecorderConfig) -> dict[str, AudioFormat]:
-    """By microphone, what messages hold that do not say it, as the robot's file does."""
-    robot = config.read_robot()
-    return raw_formats(robot.sound) if robot else {}
+    Args:
+        sound: by microphone, as the robot's file has it.
+        topics_of: the registry's names -> topics.
+    """
+    heard = {topics.topic(role).name: one.channel for role, one in sound.items() if one.channel}
+    return {topics_of[name]: channel for name, channel in heard.items() if name in topics_of}
 
 
 def folder_of(config: RecorderConfig) -> Path:
@@ -276,6 +278,11 @@ class RawSubscriptions:
             self.specs[topic] = spec
             self._subscribe(topic, _PROFILES[spec.profile])
         self._configured = dict(self.specs)
+
+    @property
+    def named(self) -> dict[str, str]:
+        """Names as they were configured -> topics."""
+        return {spec.name: topic for topic, spec in self._configured.items()}
 
     def follow_images(self) -> list[str]:
         """Take a topic's compressed images where only these are published, and raw ones where they are.

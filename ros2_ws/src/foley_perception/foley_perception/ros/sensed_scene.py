@@ -264,7 +264,7 @@ class SensedScene:
     def _stamp(self, topic: Topic, data: bytes) -> int:
         """Of a message; 0, which is reported, where it has none: motion by times of arrival has no velocity."""
         stamp_ns, now_ns = raw.stamp_ns(data), self._node.now_ns()
-        self.times.add(topic, stamp_ns, now_ns)
+        self.times.add(topic, stamp_ns, self._node.entities.latencies.arrival_ns(topic, stamp_ns, now_ns))
         self._seen_ns[topic.name] = now_ns
         if not stamp_ns:
             self._node.report(

@@ -6,6 +6,7 @@ import pytest
 from foley_perception.action.config import HandMapperConfig
 from foley_perception.action.kinematics import ForwardKinematics, KinematicsError, chain_in
 from foley_perception.action.mapper import HandMapper
+from foley_perception.action.told_joints import StaleJoint, ToldJoints
 from foley_perception.action.trajectory import (
     TrajectoryError,
     interpolate_joints,
@@ -139,6 +140,18 @@ def test_mimic_joints_follow_their_leader(stale: dict[str, float]) -> None:
     np.testing.assert_allclose(follower_alone.translation[0], poses.translation[1], atol=1e-12)
     with pytest.raises(KinematicsError, match="joint `finger`, which follows `knuckle`, has no position"):
         chain.poses([], np.zeros((1, 0)))
+
+
+@pytest.mark.parametrize("told", ["knuckle", "finger", "pad_turn"])
+def test_a_joint_that_is_told_no_longer_makes_no_pose_whichever_of_its_family_it_is(told: str) -> None:
+    chain, joints = ForwardKinematics(gripper(), "pad"), ToldJoints()
+    joints.add(S, {told: 0.3})
+    joints.check(chain, S + S // 5)
+    joints.add(3 * S, {"another": 0.0})  # goes on
+    with pytest.raises(StaleJoint, match=f"`{told}` has not been told for more than 0.25 s"):
+        joints.check(chain, 3 * S)
+    joints.add(3 * S, {told: 0.4})
+    joints.check(chain, 3 * S)
 
 
 def test_measured_followers_do_not_hold_back_a_plan() -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from foley_common.latencies import Latencies, earlier
+from foley_common.topics import MICROPHONE
 from foley_perception.audio.sound_time import ChunkTime, SoundTime
 
 S = 1_000_000_000
@@ -83,3 +85,18 @@ def test_without_stamps_arrival_counts() -> None:
     late = np.array([place.time_ns - start for start, place in found])
     assert (late >= 0).all() and (late < 0.013 * S).all()
     assert {place.stream_id for _, place in found} == {"mic"}
+
+
+@pytest.mark.parametrize("late_s", [-0.05, 0.05])
+def test_stamps_that_a_latency_moves_are_believed(late_s: float) -> None:
+    """As from a calibration against a device that is later still: live and in recordings they are the same."""
+    late = Latencies({"microphone": late_s})
+    time, rng = SoundTime(), np.random.default_rng(0)
+    for i in range(200):
+        start = T0 + i * LENGTH
+        came = start + LENGTH + int(rng.uniform(0.0005, 0.012) * S)
+        stamp = earlier(start, late.ns(MICROPHONE))
+        place = time.place("mic", i * CHUNK, CHUNK, RATE, stamp, late.arrival_ns(MICROPHONE, stamp, came))
+        assert place.time_ns == stamp
+    assert not time.said()
+    assert late.arrival_ns(MICROPHONE, 0, T0) == T0, "without a stamp nothing was moved"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from foley_perception.audio_devices.player import Player
 from foley_perception.audio_devices.stream_resampler import StreamResampler
@@ -71,6 +72,31 @@ def test_chunks_of_a_stream_are_joined_at_another_rate() -> None:
     assert np.abs(device.heard[start + 200 : start + 46_000] - wanted[200:]).max() < 0.01
 
 
+@pytest.mark.parametrize(("rate", "size"), [(11_025, 1024), (22_050, 500), (16_000, 333), (44_100, 1000)])
+def test_chunks_that_the_ratio_of_the_rates_does_not_divide_keep_their_time(rate: int, size: int) -> None:
+    device = Device()
+    device.play(0.2)
+    sine = np.sin(2 * np.pi * 300 * np.arange(rate) / rate).astype(np.float32)
+    for first in range(0, rate - size, size):
+        chunk = sine[first : first + size]
+        assert device.player.add(10.5 + first / rate, chunk, rate, stream="plan", first_sample=first)
+    device.play(1.5)
+    start = device.at(10.5)
+    wanted = np.sin(2 * np.pi * 300 * np.arange(40_000) / RATE)
+    assert np.abs(device.heard[start + 500 : start + 40_000] - wanted[500:]).max() < 0.01
+
+
+def test_a_sound_by_itself_is_heard_to_its_end() -> None:
+    device = Device()
+    device.play(0.2)
+    sine = np.sin(2 * np.pi * 300 * np.arange(1100) / 11_025).astype(np.float32)
+    assert device.player.add(10.5, sine, 11_025)
+    device.play(0.6)
+    start, end = device.at(10.5), device.at(10.5 + 1100 / 11_025)
+    wanted = np.sin(2 * np.pi * 300 * np.arange(end - start) / RATE)
+    assert np.abs(device.heard[start + 300 : end - 100] - wanted[300:-100]).max() < 0.02
+
+
 def test_a_clock_that_moves_takes_what_is_not_yet_heard_with_it() -> None:
     device = Device()
     device.play(0.5)
@@ -95,6 +121,7 @@ def test_resampling_in_chunks_is_resampling_at_once() -> None:
 
     whole = resampled(sound, 44_100, 48_000)
     stream = StreamResampler(44_100, 48_000)
+    ahead = round(stream.ahead_s * 48_000)
     out = np.concatenate([stream.take(part) for part in np.array_split(sound, 37)])
-    assert np.allclose(out[stream.delay :], whole[: len(out) - stream.delay], atol=1e-5)
-    assert len(whole) - (len(out) - stream.delay) < 0.01 * 48_000
+    assert np.allclose(out[ahead:], whole[: len(out) - ahead], atol=1e-5)
+    assert len(whole) - (len(out) - ahead) < 0.01 * 48_000

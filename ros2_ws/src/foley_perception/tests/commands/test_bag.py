@@ -65,6 +65,23 @@ def test_check_judges_stamps_as_they_are_read(
     assert call(bag, "check", recorded, "--robot", robot, "--out", tmp_path) == 0, capsys.readouterr().out
 
 
+def test_check_judges_the_channel_that_is_heard(
+    make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def second(arrival: int, topic: str, kind: str, message: Any) -> list[Any]:
+        """Nothing is connected to the first of two channels."""
+        if topic == "mic/audio":
+            sound = np.asarray(message.samples, np.float32)
+            message.samples, message.channels = np.stack([0 * sound, sound], 1).ravel(), 2
+        return [(arrival, topic, kind, message)]
+
+    recorded, robot = make_bag("second", edit=second), tmp_path / "robot.yaml"
+    assert call(bag, "check", recorded, "--out", tmp_path) == 1
+    assert "channel 0 holds 0 in all" in capsys.readouterr().out
+    robot.write_text("sound: {microphone: {channel: 1}}\n")
+    assert call(bag, "check", recorded, "--robot", robot, "--out", tmp_path) == 0, capsys.readouterr().out
+
+
 def test_recover(make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     broken = make_bag()
     file = broken / "bag.mcap"

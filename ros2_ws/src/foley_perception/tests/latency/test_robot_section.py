@@ -42,3 +42,12 @@ def test_a_file_in_one_line_is_written_as_a_whole(tmp_path: Path) -> None:
     with pytest.raises(RobotFileError, match="nmae"):
         write_latencies(file, FOUND)
     assert file.read_text() == "nmae: r1\n"
+
+
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "robots").mkdir()
+    file, link = tmp_path / "robots" / "r1.yaml", tmp_path / "robot.yaml"
+    file.write_text("name: r1\n")
+    link.symlink_to(file)
+    write_latencies(link, FOUND)
+    assert link.is_symlink() and RobotFile.read(file).latencies == FOUND

@@ -148,6 +148,27 @@ def test_a_robots_file_says_what_nobody_else_does(make_bag: MakeBag) -> None:
     assert episode.audio is not None and episode.audio.segments[0].sample_rate == RATE
 
 
+@pytest.mark.parametrize("at_end", [False, True])
+def test_sound_that_nobody_describes_for_long_loses_nothing(
+    make_bag: MakeBag, monkeypatch: pytest.MonkeyPatch, at_end: bool
+) -> None:
+    monkeypatch.setattr("foley_perception.recording.foreign_sound._MOST_WAITING", 50)
+    bag = HeardBag(bag_of(make_bag, kind=DATA, told_at=None, robot=ROBOT))
+    if at_end:  # the robot's file stands at the end of the bag's, and is not known yet
+        bag._custom = {}
+    firsts = [cdr.read_audio_head(m.data).first_sample for m in bag.messages() if m.topic == "/mic/audio"]
+    assert firsts == [k * 480 for k in range(400) if k != LOST] and not bag.unheard
+    bag.close()
+
+
+def test_sound_that_was_given_up_is_told(make_bag: MakeBag, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("foley_perception.recording.foreign_sound._MOST_WAITING", 50)
+    bag = HeardBag(bag_of(make_bag, kind=DATA, told_at=150))
+    heard = sum(m.topic == "/mic/audio" for m in bag.messages())
+    assert heard > 200 and "100 messages came so long before" in bag.unheard["/mic/audio"]
+    bag.close()
+
+
 def test_what_cannot_be_decoded_is_told_with_its_cure(make_bag: MakeBag) -> None:
     robot = ROBOT.replace("channels: 1", "channels: 7")
     with pytest.raises(EpisodeError, match="do not divide into 7 channel"):

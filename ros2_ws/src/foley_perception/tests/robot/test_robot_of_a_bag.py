@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from foley_common.robot_file import RobotFile
@@ -191,3 +193,38 @@ def test_a_latency_of_the_file_makes_messages_older(foreign: Path, tmp_path: Pat
         assert run("check", file, foreign, "--metrics", tmp_path) == 0
         lags.append(json.loads((tmp_path / "metrics.json").read_text())["topics"]["wrench"]["lag_median_s"])
     assert lags[1] - lags[0] == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("by", ["AudioInfo", "the file", "nobody"])
+def test_sound_without_a_format_is_good_where_somebody_describes_it(make_bag: MakeBag, by: str) -> None:
+    data, info = "audio_common_msgs/msg/AudioData", "audio_common_msgs/msg/AudioInfo"
+    types: dict[str, Any] = {}
+
+    def begin(bag: Any) -> None:
+        from rosbags.typesys import get_types_from_msg
+
+        bag.store = copy.deepcopy(bag.store)
+        fields = (
+            "uint8 channels\nuint32 sample_rate\nstring sample_format\nuint32 bitrate\nstring coding_format\n"
+        )
+        for name, text in ((data, "uint8[] data\n"), (info, fields)):
+            bag.store.register(get_types_from_msg(text, name))
+        types.update(bag.store.types)
+
+    told: list[Any] = []
+
+    def edit(arrival: int, topic: str, kind: str, message: Any) -> list[Any]:
+        if topic != "mic/audio":
+            return [(arrival, topic, kind, message)]
+        samples = np.frombuffer(np.round(message.samples * 32767).astype("<i2").tobytes(), np.uint8)
+        if by == "AudioInfo" and not told:
+            told.append((arrival, "mic/audio_info", info, types[info](1, 48_000, "S16LE", 0, "wave")))
+            return [*told, (arrival, topic, data, types[data](samples))]
+        return [(arrival, topic, data, types[data](samples))]
+
+    watched = watch_bag(make_bag("described", seconds=3.0, plans=False, edit=edit, more=begin))
+    raw = ", raw: {coding: S16LE, sample_rate: 48000, channels: 1}" if by == "the file" else ""
+    robot = RobotFile.parse(f"sound: {{microphone: {{sample_rate: 48000{raw}}}}}")
+    about = [one.text for one in judge(robot, watched).said if "/mic/audio" in one.text]
+    wrong = [text for text in about if "does not tell its rate" in text or "nobody says" in text]
+    assert bool(wrong) == (by == "nobody"), about

@@ -15,6 +15,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from tf2_msgs.msg import TFMessage
 
 from foley_common import topics
+from foley_common.latencies import Latencies
 from foley_perception.clips.pictures import NoPicture
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.crop import crop_around
@@ -35,6 +36,7 @@ class Node:
 
     def __init__(self, **config: Any) -> None:
         self.entities = self
+        self.latencies = Latencies()
         self.time_ns = T0
         self.logged: list[str] = []
         self.faults = Faults(self.logged.append)

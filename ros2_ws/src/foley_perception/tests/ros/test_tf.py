@@ -106,6 +106,7 @@ def test_a_second_robots_static_frames_are_told_and_do_not_move_the_firsts(ros_c
         assert part in status.message
     assert "frame_prefix" in status.message
     assert buffer.lookup("tool", "camera_optical").translation[0] == pytest.approx(0.1)
+    ros_context.transition("hand_mapper", "deactivate", "cleanup")  # its worker would outlive the test
 
 
 def test_what_tf_lacks_is_said_in_the_same_words_at_every_time() -> None:

@@ -114,8 +114,8 @@ class MaterialNode(FoleyNode[MaterialConfig]):
     # ---- callbacks: store only -------------------------------------------------------------------------
     def _on_audio(self, message: AudioChunk) -> None:
         try:
-            samples, arrival_ns = common.audio_to_array(message), self.now_ns()
-            stamp_ns = common.to_ns(message.header.stamp)
+            samples, stamp_ns = common.audio_to_array(message), common.to_ns(message.header.stamp)
+            arrival_ns = self.entities.latencies.arrival_ns(topics.MICROPHONE, stamp_ns, self.now_ns())
             stream_id, first_sample, time_ns = self._audit.add(
                 samples,
                 first_sample=message.first_sample,
