@@ -278,7 +278,7 @@ def _sound(sound: Sound, seen: SeenTopic, watched: Watched) -> Iterator[tuple[Se
         )
     if channels and sound.channel >= int(channels):
         yield Severity.PROBLEM, f"has {channels} channels, the file names channel {sound.channel} (from 0)"
-    if not rate and sound.raw is None and kind in facts.FOREIGN_AUDIO:
+    if not rate and sound.raw is None and seen.type in facts.FOREIGN_AUDIO:
         yield Severity.PROBLEM, "does not tell its rate and coding, and neither does the file: write `raw`"
 
 
