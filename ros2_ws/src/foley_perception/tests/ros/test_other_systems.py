@@ -32,6 +32,7 @@ def told(*names: str, hardware: str = "pid 7") -> bytes:
         (told(), "/right", False),
         (b"\0\1\2", "/right", False),
     ],
+    ids=range(11),  # the padding within serialised messages is whatever lay there
 )
 def test_whose_they_are(data: bytes, namespace: str, others: bool) -> None:
     assert of_another_system(data, namespace) is others
