@@ -2,6 +2,7 @@
 # Every test, in three parts: those of pure modules on all processors, one thread each; those over real middleware,
 # several at a time, each in a ROS domain of its own; and one at a time those that keep real time, because a node that
 # waits for a processor is late. Files with slow tests come first, so that no processor waits for another at the end.
+# Tests marked `long` run with FOLEY_TEST_LONG=1.
 # Arguments go to pytest.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -13,6 +14,8 @@ workers=${FOLEY_TEST_WORKERS:-$((processors < 8 ? processors : 8))}
 few=$((2 * workers < 4 ? 2 * workers : 4)) # tests over middleware wait more than they compute; each has several processes
 one_thread=(OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE)
 
+long="not long"
+[ -z "${FOLEY_TEST_LONG:-}" ] || long="long or not long"
 status=5 # nothing was selected, which is right for some of the parts (`-k recorder_node`)
 part() { # name, command: the first failure is what is told at the end
   local result=0 began=$SECONDS
@@ -23,8 +26,8 @@ part() { # name, command: the first failure is what is told at the end
 }
 
 part pure env "${one_thread[@]}" \
-  python -m pytest -n "$workers" --dist loadfile --no-loadscope-reorder -m "not nodes and not system and not real_time" "$@"
+  python -m pytest -n "$workers" --dist loadfile --no-loadscope-reorder -m "not nodes and not system and not real_time and ($long)" "$@"
 part nodes env "${one_thread[@]}" \
-  python -m pytest -n "$few" --dist loadfile --no-loadscope-reorder -m "(nodes or system) and not real_time" "$@"
-part real_time python -m pytest -m real_time "$@"
+  python -m pytest -n "$few" --dist loadfile --no-loadscope-reorder -m "(nodes or system) and not real_time and ($long)" "$@"
+part real_time python -m pytest -m "real_time and ($long)" "$@"
 exit "$status"

@@ -53,6 +53,7 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.
     monkeypatch.setattr("foley_synthesis.vis.training.features.cache_folder", lambda: cache)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_impacts_of_recordings(bags: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     video = next(v for v in load_videos(find_bags([bags]), load_encoder("colour")) if v.split == "test")
@@ -78,6 +79,7 @@ def test_impacts_of_recordings(bags: Path, tmp_path: Path, capsys: pytest.Captur
     assert len(made) >= len(real) > 9 * 48_000 and np.abs(real).max() > 0.01
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_same_touches_with_one_thing_changed(
     bags: Path, tmp_path: Path, generate_here: Callable[..., None], monkeypatch: pytest.MonkeyPatch

@@ -11,7 +11,13 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.nodes, pytest.mark.system, pytest.mark.real_time, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.nodes,
+    pytest.mark.system,
+    pytest.mark.real_time,
+    pytest.mark.slow,
+    pytest.mark.long,
+]
 
 ROOT = Path(__file__).resolve().parents[4]
 

@@ -63,6 +63,7 @@ def sentences_about_hearing(dataset: ClipDataset, folder: Path, *, shuffle: bool
     return [s for s in results.broken_joints(metrics) if s.startswith("material heard")]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_true_labels_pass_and_permuted_ones_fail(
     dataset: ClipDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

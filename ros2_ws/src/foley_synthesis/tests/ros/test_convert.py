@@ -90,7 +90,7 @@ def test_a_sound_that_does_not_hold_its_contact_is_not_expected() -> None:
         convert.expected_of(message, T)
     message.predicted_contact_time.sec -= 100
     message.audio.sample_rate = 2**32 - 1
-    with pytest.raises(common.ConversionError, match="the rate must be 4000 to 384000 Hz"):
+    with pytest.raises(common.ConversionError, match="4294967295 Hz"):
         convert.expected_of(message, T)
 
 

@@ -35,6 +35,7 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Scan:
     return read_scan(write_scan(tmp_path_factory.mktemp("scan") / "ring", ring_of_cameras(32)))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_it_gets_better_and_is_stored(scan: Scan, tmp_path: Path) -> None:
     result = reconstruct(scan, tmp_path, QUICK, device=CPU)

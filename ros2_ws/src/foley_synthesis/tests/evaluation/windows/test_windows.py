@@ -350,6 +350,7 @@ def test_models_that_saw_the_test_and_sets_that_share_scenes_are_refused(
         model_row("near", [Model(), measured], 2, 0)
 
 
+@pytest.mark.long
 def test_the_command_writes_its_table(
     make_session: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

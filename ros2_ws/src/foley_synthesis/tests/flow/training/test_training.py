@@ -240,6 +240,7 @@ def call(*arguments: object) -> int:
     return int(flow.run(parser.parse_args([str(a) for a in arguments])))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_command_trains_scores_and_samples(
     world: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]

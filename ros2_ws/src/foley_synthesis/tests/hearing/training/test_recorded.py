@@ -96,6 +96,7 @@ def recordings(folder: Path, generated: ModuleType, count: int = 48) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_a_model_with_ears_for_recordings(
     weights: dict[str, torch.Tensor],
     tiny_hearing: Path,
