@@ -207,6 +207,7 @@ def page(place: Path) -> Iterator[Page]:
     made.close()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("chromium") or not shutil.which("chromedriver"), reason="no chromium")
 def test_a_browser_plays_what_the_hand_did(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,6 +136,7 @@ def test_differences_are_paired(figures: dict[str, Any]) -> None:
             assert cell["low"] - 1e-6 <= cell["value"] <= cell["high"] + 1e-6
 
 
+@pytest.mark.long
 def test_it_repeats(figures: dict[str, Any], tiny_dataset: ClipDataset) -> None:
     again = ablate(
         tiny_dataset,

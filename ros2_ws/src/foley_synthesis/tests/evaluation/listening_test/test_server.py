@@ -180,6 +180,7 @@ def test_beyond_loopback_a_token_is_needed(tmp_path: Path, make_study_folder: Ca
         server.stop()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not shutil.which("chromium") or not shutil.which("chromedriver"), reason="no chromium")
 def test_people_take_part_in_a_browser_and_come_back(served: Served, tmp_path: Path) -> None:
     from selenium.webdriver.common.by import By
