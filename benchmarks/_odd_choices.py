@@ -50,6 +50,7 @@ class Choice:
     wrong: bool = False  # it has to be told; else all contacts have to be found
     told: str = ""  # what the diagnostics then name
     late_s: float = 0.0  # by which contacts are late by right
+    unheard: int = 0  # contacts of the recording that nobody can hear
     up: tuple[str, ...] = ()  # further arguments of `foley up`
     environment: tuple[tuple[str, str], ...] = ()
 
@@ -296,7 +297,9 @@ CHOICES: tuple[Choice, ...] = (
         sound(first=lambda at, c: 1_700_000_000_000_000_000 + round(at * NS_PER_S / RATE)), wrong=True,
         told="first_sample",
     ),
-    Choice("microphone started again", "2 s of silence, a new stream", silent(6.0, 8.0)),
+    Choice(
+        "microphone started again", "2 s of silence with a contact in it, a new stream", silent(6.0, 8.0), unheard=1
+    ),
     Choice("images without stamps", "all 0", each(CAMERA, unstamped), wrong=True, told="image_raw"),
     Choice("compressed bgr8", "JPEG alone", compressed_bgr),
     Choice("poses in millimetres", "", each(POSE, millimetres), wrong=True, told="ee_pose"),

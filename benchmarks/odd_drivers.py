@@ -176,7 +176,7 @@ def compared(real: Sequence[ContactEvent], heard: Heard, by_ns: int, late_s: flo
 
 def judged(choice: Choice, row: dict[str, Any], plain: dict[str, Any] | None) -> bool:
     """Whether a choice did no harm, or was told."""
-    least = (plain or row)["found"]
+    least = (plain or row)["found"] - choice.unheard
     if choice.wrong:
         told = any(re.search(choice.told, line) for line in row["told"])
         return told and row["made_up"] <= (plain or row)["made_up"] and row["found"] == row["in_place"]

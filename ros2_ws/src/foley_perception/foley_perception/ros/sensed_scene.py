@@ -284,7 +284,7 @@ class SensedScene:
                 self._unit.add(time_ns, position.tolist())
         if not self._unit.wrong:
             self.tips.add(time_ns, data)
-        elif len(self.tips):
+        elif self.tips.newest_ns is not None:
             self.tips.clear()  # what came before it was noticed is no truer
 
     def _on_wrench(self, data: bytes) -> None:
