@@ -309,8 +309,12 @@ CHOICES: tuple[Choice, ...] = (
         "a second robot's tf_static", "the same names, its camera 0.3 m away", second_static, wrong=True,
         told="camera_optical",
     ),
-    Choice("quaternion of 1e-12", "latched on tf_static", hostile_static(1e-12), wrong=True, told="tf"),
-    Choice("quaternion of 1e308", "latched on tf_static", hostile_static(1e308), wrong=True, told="tf"),
+    Choice(
+        "quaternion of 1e-12", "latched on tf_static", hostile_static(1e-12), wrong=True, told="no rotation"
+    ),
+    Choice(
+        "quaternion of 1e308", "latched on tf_static", hostile_static(1e308), wrong=True, told="no rotation"
+    ),
     Choice(
         "no Fast DDS profile", "images are larger than its shared memory",
         environment=(("FASTRTPS_DEFAULT_PROFILES_FILE", ""),),

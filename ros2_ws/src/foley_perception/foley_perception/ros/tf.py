@@ -96,6 +96,7 @@ class TransformListener:
         self._static = StaticFrames()
         self._moving = False
         self._looked_ns = 0
+        self._told_refused = 0
         node.entities.subscribe(topics.TF_STATIC, self._on_static)
 
     def poll(self) -> None:
@@ -105,6 +106,13 @@ class TransformListener:
             self._poller.subscribe(topics.TF, self._on_moving, raw=True)
         if self.buffer.waiting >= _MANY_WAITING:
             self.buffer.feed()
+        if self.buffer.refused > self._told_refused:
+            self._told_refused = self.buffer.refused
+            self._node.report(
+                f"{topics.TF.name}: rotation",
+                f"{self._told_refused} transforms so far are left out: their quaternion is no rotation (its length is "
+                "not near 1), or a number is not finite; mend what publishes them",
+            )
         now_ns = self._node.now_ns()
         if not 0 <= now_ns - self._looked_ns < _LOOK_NS:
             self._looked_ns = now_ns

@@ -40,6 +40,9 @@ class Node:
     def now_ns(self) -> int:
         return self.time_ns
 
+    def report(self, source: str, what: str, *, serious: bool = False) -> None:
+        self.faults.report(source, what, self.time_ns, serious=serious)
+
 
 def made(child: str, length: float = 1.0, time_ns: int = 0, place: float = 1.0) -> Any:
     rotation = np.array([0.0, 0.0, 0.0, length])
@@ -55,6 +58,7 @@ def test_a_transform_without_rotation_is_refused_and_the_rest_is_taken(w: float)
     with pytest.raises(TransformUnavailable):
         listener.buffer.lookup("tool", "finger")
     listener.poll()
+    assert "1 transforms" in node.faults.standing(0)[0] and "no rotation" in node.faults.standing(0)[0]
     node.of[topics.TF.name](TFMessage(transforms=[made("broken", w), made("finger")]))
     assert listener.buffer.lookup("tool", "finger").translation.tolist() == [1.0, 1.0, 1.0]
     assert listener.buffer.refused == 2 and "broken" not in listener.buffer.frames()
