@@ -153,7 +153,7 @@ class ChunkAudit:
         if self._pairs <= _PAIRS:
             elapsed = stamp - last.header.time_ns if stamp and last.header.time_ns else -1
             steps = (step, last.frames, elapsed, arrival_ns - self._last_arrival)
-            self._steps.extend(int(np.clip(value, -(2**62), 2**62)) for value in steps)
+            self._steps.extend(max(-(2**62), min(int(value), 2**62)) for value in steps)
 
     def _source(self, head: AudioHead, time_ns: int) -> None:
         """Several counters on one topic take turns: a chunk goes on where not the last one, but an older "
