@@ -89,9 +89,8 @@ def array_to_image(pixels: NDArray[np.generic], encoding: str, time_ns: int, fra
 
 
 # ---- audio -------------------------------------------------------------------------------------------------
-_MOST_SECONDS_COUNTED = (
-    2**31
-)  # a count of nanoseconds since 1970, or a negative one in an unsigned field, is more
+# A count of nanoseconds since 1970, or a negative one in an unsigned field, is more.
+_MOST_SECONDS_COUNTED = 2**31
 
 
 def audio_to_array(message: AudioChunk) -> NDArray[np.float32]:

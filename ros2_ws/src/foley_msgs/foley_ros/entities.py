@@ -175,14 +175,15 @@ class Entities:
             for other in self._node.get_subscriptions_info_by_topic(name):
                 if why := qos.unmet(publisher.qos_profile, other.qos_profile):
                     found.append(
-                        f"{name}: {_node_of(other)} subscribes with {why}: it receives nothing; let it ask for no more"
+                        f"{name}: {topics.node_of(other)} subscribes with {why}: it receives nothing; let it ask for "
+                        "no more"
                     )
         for subscription, listening in self._listening.items():
             audio = listening.audio
             found += audio.troubles() if audio is not None else []
             name, ours = subscription.topic_name, topics.type_name(subscription.msg_type)
             found += [
-                f"{name}: {_node_of(other)} publishes {other.topic_type}, {ours} is expected: nothing of it is "
+                f"{name}: {topics.node_of(other)} publishes {other.topic_type}, {ours} is expected: nothing of it is "
                 "received; map the topic that has this type, or convert it"
                 for other in self._node.get_publishers_info_by_topic(name)
                 if other.topic_type != ours and not (audio is not None and audio.handles(other.topic_type))
@@ -217,8 +218,3 @@ class Entities:
     def _keep(self, entity: Any) -> Any:
         self._inputs.append(entity)
         return entity
-
-
-def _node_of(endpoint: Any) -> str:
-    """The full name of an endpoint's node."""
-    return f"{endpoint.node_namespace.rstrip('/')}/{endpoint.node_name}"

@@ -1,9 +1,8 @@
 """An executor that a message, a request or an error in a callback cannot end.
 
 rclpy hands whatever a callback raises to whoever spins. Where taking itself fails, as with a message that is cut off,
-it also leaves the subscription and its callback group marked as busy: the process lives, and nothing in it runs any
-more.
-Here both end where they begin, and are told.
+it also leaves the subscription and its callback group marked as busy: the process lives, and nothing in it runs
+any more. Here both end where they begin, and are told.
 """
 
 from __future__ import annotations

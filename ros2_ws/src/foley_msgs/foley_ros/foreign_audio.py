@@ -136,7 +136,7 @@ class ForeignAudio:
                 f"{self.name}: is published as {' and as '.join(sorted(usable))}; {wanted} is heard: give the other "
                 "one a topic of its own"
             )
-        several = sorted(_node_of(p) for p in everyone if p.topic_type == wanted)
+        several = sorted(topics.node_of(p) for p in everyone if p.topic_type == wanted)
         if wanted != OURS and len(several) > 1:  # of ours a stream's name tells them apart
             self._troubles.append(
                 f"{self.name}: {' and '.join(several)} publish {wanted} on {self._topic}, and their sound is mixed: "
@@ -219,10 +219,6 @@ def _message(chunk: HeardChunk) -> AudioChunk:
         stamp_source=AudioChunk.STAMP_ARRIVAL if chunk.by_arrival else AudioChunk.STAMP_DRIVER,
         stamp_uncertainty=chunk.uncertainty_s,
     )
-
-
-def _node_of(publisher: Any) -> str:
-    return f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
 
 
 def class_of(kind: str, publisher: Any) -> type[Any]:

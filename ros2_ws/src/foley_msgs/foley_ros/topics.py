@@ -66,3 +66,8 @@ def hash_text(told: Any) -> str:
     """A publisher's type hash likewise; empty where it does not tell it."""
     text = str(told)
     return text if text.startswith("RIHS") else ""
+
+
+def node_of(endpoint: Any) -> str:
+    """The full name of the node that a publisher or subscription of the graph belongs to."""
+    return f"{endpoint.node_namespace.rstrip('/')}/{endpoint.node_name}"

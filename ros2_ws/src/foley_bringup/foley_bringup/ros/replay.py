@@ -139,11 +139,8 @@ def replay_bag(
     naming = naming or Naming()
     episode = read_episode(
         bag,
-        namespace=naming.namespace,
-        mapping=naming.mapping,
-        latencies=naming.latencies,
         frames=frames,
-        robot=naming.robot,
+        **naming.reading,
     )
     hand = hand or episode.robot.hand_reference
     cutter = Cutter(episode, CutConfig(hand=hand, frames=frames))

@@ -138,8 +138,7 @@ def _check(args: argparse.Namespace) -> int:
     verdict = audit.verdict(roles, channels, raw_formats(sound))
     outline: Outline | EpisodeError
     try:
-        read = {**named, "latencies": naming.latencies, "robot": naming.robot}
-        outline = Outline(Path(args.path), keep=True, **read)
+        outline = Outline(Path(args.path), keep=True, **naming.reading)
         if outline.latencies:
             verdict = outline.verdict  # of stamps as they are read, not as they came
     except EpisodeError as error:

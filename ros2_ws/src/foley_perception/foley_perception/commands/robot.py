@@ -28,9 +28,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="init|check")
     init = actions.add_parser("init", help="propose a file: topics, frames, hand, microphones")
     init.add_argument(
-        "bag", nargs="?", type=Path, metavar="BAG", help="a recording (default: the running system)"
-    )
-    init.add_argument(
         "--out", type=Path, default=Path("robot.yaml"), metavar="FILE",
         help="must not exist; - prints it (default: %(default)s)",
     )  # fmt: skip
@@ -40,13 +37,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     check = actions.add_parser("check", help="say what is there, missing and odd; exit code 1 if anything is")
     check.add_argument("file", type=Path, metavar="FILE", help="the robot's file")
     check.add_argument(
-        "bag", nargs="?", type=Path, metavar="BAG", help="a recording (default: the running system)"
-    )
-    check.add_argument(
         "--metrics", type=Path, default=Path("out/robot_check"), metavar="DIR",
         help="folder for metrics.json (default: %(default)s)",
     )  # fmt: skip
     for sub in (init, check):
+        sub.add_argument(
+            "bag", nargs="?", type=Path, metavar="BAG", help="a recording (default: the running system)"
+        )
         sub.add_argument(
             "--seconds",
             type=float,

@@ -101,11 +101,8 @@ class BagSource:
         """Raises EpisodeError, ValueError or OSError where the bag cannot be used."""
         outline = Outline(
             self.path,
-            namespace=self.naming.namespace,
-            mapping=self.naming.mapping,
-            latencies=self.naming.latencies,
             name=self.name,
-            robot=self.naming.robot,
+            **self.naming.reading,
         )
         return cut_bag(outline, self.config, rows)
 

@@ -150,11 +150,8 @@ def write_sessions(
             if not path.exists():
                 episode = read_episode(
                     bag,
-                    namespace=naming.namespace,
-                    mapping=naming.mapping,
-                    latencies=naming.latencies,
                     frames=frames,
-                    robot=naming.robot,
+                    **naming.reading,
                 )
                 own = hand or GripperHand.from_yaml(episode.robot.hand_reference)
                 write_session(path, session_of(episode, own, split=split))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from foley_common import topic_map, topics
 from foley_common.latencies import Latencies
@@ -28,6 +29,11 @@ class Naming:
     mapping: topic_map.TopicMap = dataclasses.field(default_factory=dict)  # see foley_common/topic_map.py
     latencies: Latencies | None = None  # None: as the recording's metadata say
     robot: RobotFile | None = None  # in place of the one that the bag was recorded with
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """All of it, as `read_episode` and `Outline` take it."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     @property
     def identity(self) -> str:

@@ -24,6 +24,7 @@ from foley_perception.geometry.tf_buffer import TransformBuffer, TransformUnavai
 from foley_perception.recording.cdr_batch import read_transforms
 from foley_ros import convert
 from foley_ros.polling import Poller
+from foley_ros.topics import node_of
 
 _ROTATION = (0.5, 2.0)  # length of a quaternion that is one: another was not set, or is damaged
 _MOST_WAITING = 20_000  # messages of /tf that nobody looked at
@@ -143,7 +144,7 @@ class TransformListener:
     def _publishers(self) -> dict[str, str]:
         """Who publishes /tf_static: their endpoints, and the names of their nodes."""
         return {
-            bytes(info.endpoint_gid).hex(): f"{info.node_namespace.rstrip('/')}/{info.node_name}"
+            bytes(info.endpoint_gid).hex(): node_of(info)
             for info in self._node.get_publishers_info_by_topic(self._static_name)
         }
 

@@ -105,10 +105,7 @@ def draw_recording(
             return before | {"rendered_now": False}
     episode = read_episode(
         bag,
-        namespace=naming.namespace,
-        mapping=naming.mapping,
-        latencies=naming.latencies,
-        robot=naming.robot,
+        **naming.reading,
     )
     if episode.scene_id not in scenes:
         raise ScanError(

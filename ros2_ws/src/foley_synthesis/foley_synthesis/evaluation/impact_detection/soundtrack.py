@@ -78,10 +78,7 @@ def read_sounds(
     naming = naming or Naming()
     episode = read_episode(
         bag,
-        namespace=naming.namespace,
-        mapping=naming.mapping,
-        latencies=naming.latencies,
-        robot=naming.robot,
+        **naming.reading,
         require=(MICROPHONE.name,),
     )
     if episode.audio is None or episode.frames is None:

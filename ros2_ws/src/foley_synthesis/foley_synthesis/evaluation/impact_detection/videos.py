@@ -91,10 +91,7 @@ def _compute(bag: Path, encoder: VisionEncoder, naming: Naming) -> dict[str, NDA
     needed = (MICROPHONE.name, EE_POSE.name)
     episode = read_episode(
         bag,
-        namespace=naming.namespace,
-        mapping=naming.mapping,
-        latencies=naming.latencies,
-        robot=naming.robot,
+        **naming.reading,
         require=needed,
     )
     frames, audio = episode.frames, episode.audio

@@ -103,10 +103,7 @@ def open_scene_context(
     naming = naming or Naming()
     episode = read_episode(
         bag,
-        namespace=naming.namespace,
-        mapping=naming.mapping,
-        latencies=naming.latencies,
-        robot=naming.robot,
+        **naming.reading,
     )
     if episode.scene_id != known:
         raise MotionError(f"{bag} was recorded in scene `{episode.scene_id}`, {scene} is `{known}`")
