@@ -73,6 +73,7 @@ class MaterialCore:
         specs: the predicates.
         calibration: distances of expected contacts, for the surprise; may be empty.
         surprise_level: percentile above which a contact is surprising.
+        forget_after_s: half-life of evidence [s]; 0: none is forgotten.
         sight_model: id of the only model whose sight the fusion holds for; empty: any.
         note: what is to be known of the fusion; empty: nothing.
     """
@@ -87,6 +88,7 @@ class MaterialCore:
         calibration: surprise.Calibration | None = None,
         surprise_level: float = 0.95,
         same_object_radius_m: float = 0.06,
+        forget_after_s: float = 0.0,
         sight_model: str = "",
         note: str = "",
     ) -> None:
@@ -101,6 +103,7 @@ class MaterialCore:
             fusion,
             same_object_radius_m=same_object_radius_m,
             place_prefix=f"place_{uuid.uuid4().hex[:6]}",
+            forget_after_s=forget_after_s,
         )
         self._table = PredicateTable(specs)
         # What learned predicates say of an object, by their names, and the calibrations of all: see `calibration_of`.
@@ -208,7 +211,7 @@ class MaterialCore:
     def predicates(self, now_ns: int) -> list[PredicateValue]:
         """Every predicate of every object."""
         with self._lock:
-            return self._table.evaluate([self._known(name) for name in self._store.objects], now_ns)
+            return self._table.evaluate([self._known(name, now_ns) for name in self._store.objects], now_ns)
 
     # ---- file ------------------------------------------------------------------------------------------
     def save(self, path: Path, *, model_id: str) -> None:
@@ -252,8 +255,8 @@ class MaterialCore:
         name = surprise.distance_name(rate)
         return Surprise(sound.contact, match.plan_id, name, distance, percentile, percentile > self._level)
 
-    def _known(self, name: str) -> Known:
-        fused, evidence = self._store.belief(name), self._store.evidence(name)
+    def _known(self, name: str, now_ns: int) -> Known:
+        fused, evidence = self._store.belief(name, now_ns), self._store.evidence(name)
         newest_ns: dict[str, int] = {}
         for item in evidence:
             newest_ns[item.kind] = max(item.time_ns, newest_ns.get(item.kind, 0))
