@@ -65,6 +65,7 @@ class MaterialCore:
         specs: the predicates.
         calibration: distances of expected contacts, for the surprise; may be empty.
         surprise_level: percentile above which a contact is surprising.
+        forget_after_s: half-life of evidence [s]; 0: none is forgotten.
         sight_model: id of the only model whose sight the fusion holds for; empty: any.
         note: what is to be known of the fusion; empty: nothing.
     """
@@ -79,6 +80,7 @@ class MaterialCore:
         calibration: surprise.Calibration | None = None,
         surprise_level: float = 0.95,
         same_object_radius_m: float = 0.06,
+        forget_after_s: float = 0.0,
         sight_model: str = "",
         note: str = "",
     ) -> None:
@@ -93,6 +95,7 @@ class MaterialCore:
             fusion,
             same_object_radius_m=same_object_radius_m,
             place_prefix=f"place_{uuid.uuid4().hex[:6]}",
+            forget_after_s=forget_after_s,
         )
         self._table = PredicateTable(specs)
         self._percentiles: dict[str, float] = {}
@@ -185,7 +188,7 @@ class MaterialCore:
         with self._lock:
             values: list[PredicateValue] = []
             for name in self._store.objects:
-                belief = self._store.belief(name)
+                belief = self._store.belief(name, now_ns)
                 values += self._table.evaluate(name, self._facts(name, belief), belief.newest_ns, now_ns)
             self._table.forget(self._store.objects)
             return values
