@@ -46,7 +46,7 @@ class KnownObjects:
     def listening(self, *, deaf: bool, missed_until_ns: int) -> None:
         """Whether contacts may be missed now, and up to when they may have been."""
         self._deaf = deaf
-        self._missed_until_ns = max(self._missed_until_ns, missed_until_ns)
+        self._missed_until_ns = missed_until_ns
 
     def took_back(self, contact_ids: Collection[str]) -> None:
         """These contacts are not to be heard, whenever their sound comes."""
