@@ -257,6 +257,10 @@ TOPICS: tuple[Topic, ...] = (
         "`material`", "per contact that was predicted", recorded=True,
     ),
     Topic(
+        "markers", "markers", "visualization_msgs/msg/MarkerArray", "event", "beliefs as markers, for RViz",
+        "`foley watch`", "2 Hz, while somebody listens",
+    ),
+    Topic(
         "labels", "labels", "foley_msgs/msg/SegmentLabel", "event", "what people said",
         "`recorder`", "per label", "labels", recorded=True,
     ),
@@ -386,6 +390,7 @@ MATERIAL_ESTIMATES = topic("material_estimates")
 VOCABULARY = topic("vocabulary")
 PREDICATES = topic("predicates")
 SURPRISE = topic("surprise")
+MARKERS = topic("markers")
 LABELS = topic("labels")
 ROBOT_DESCRIPTION = topic("robot_description")
 TF = topic("tf")
