@@ -164,7 +164,7 @@ def _plain(after_s: Array, level: Array) -> Plain:
     bands = power.sum(axis=0)
     at = np.interp(np.linspace(0, 1, len(bands)), np.linspace(0, 1, config.bands), np.log(centres_hz(config)))
     db = 10.0 * np.log10(whole + 1e-12)
-    blow = int(db[: max(len(db) // 4, 1)].argmax())
+    blow = int(db[: max(int((after_s < _RING_FROM_S).sum()), 1)].argmax())
     late = (np.arange(len(db)) >= blow) & (after_s >= _RING_FROM_S) & (db > db.max() - 40.0)
     slope = np.polyfit(after_s[late], db[late], 1)[0] if late.sum() >= 4 else math.nan
     return Plain(
@@ -177,9 +177,11 @@ def _plain(after_s: Array, level: Array) -> Plain:
 
 def _rises(db: NDArray[np.float64]) -> int:
     """How often the level comes back by 3 dB over its lowest so far, within 40 dB of its peak."""
-    count, low = 0, math.inf
-    for value in db[db > db.max() - 40.0]:
-        low = min(low, value)
-        if value > low + 3.0:
-            count, low = count + 1, value
+    count, low, high, fell = 0, math.inf, -math.inf, True
+    for value in db[db > db.max() - 40.0].tolist():
+        if fell and value > low + 3.0:
+            count, high, fell = count + 1, value, False
+        elif not fell and value < high - 3.0:
+            low, fell = value, True
+        low, high = min(low, value), max(high, value)
     return count
