@@ -28,7 +28,12 @@ from foley_synthesis.beliefs.hysteresis import Thresholds, Truth, step
 from foley_synthesis.beliefs.outcomes import FusionWeights, Outcomes, Point, possible_outcomes
 
 SAMPLES = 48  # outcomes for which an expression is evaluated
-_NAMES = ("log10_youngs_modulus_mean", "log10_youngs_modulus_std", "roughness", "hollowness")  # of NUMBERS
+_NAMES = (
+    "log10_youngs_modulus_pa_mean",
+    "log10_youngs_modulus_pa_std",
+    "roughness",
+    "hollowness",
+)  # of NUMBERS
 
 Array = NDArray[np.float64]
 Probability = Callable[[Facts], float]
@@ -105,7 +110,7 @@ def predicate_gain(
     led_to, decided = [], 0.0
     for k, share in enumerate(weight.tolist()):
         answered = bool(outcomes.answered[rows[k]])
-        after = {"entropy": entropy[k], "abstain": float(not answered), "contacts_heard": heard}
+        after = {"entropy_nat": entropy[k], "abstain": float(not answered), "contacts_heard": heard}
         facts = dataclasses.replace(
             question.facts,
             numbers={**question.facts.numbers, **dict(zip(_NAMES, fused[k].tolist(), strict=True)), **after},

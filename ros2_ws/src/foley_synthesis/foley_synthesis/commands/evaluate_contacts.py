@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     out.mkdir(parents=True, exist_ok=True)
     path = save_bank(bank, out if args.no_record else checkpoint.path)
     hit = bank.probabilities.argmax(axis=1) == bank.material
-    actions = {}
+    actions: dict[str, dict[str, Any]] = {}
     for number, action in enumerate(bank.actions):
         own = bank.action == number
         fit = own & bank.fit

@@ -163,7 +163,7 @@ def test_a_contact_tells_surely_that_it_happened() -> None:
 
 def test_numbers_of_the_belief_reach_an_expression() -> None:
     outcomes = possible_outcomes([look(0.7)], "tap", UNKNOWN_PLACE, toy(), BAYES)
-    stiff = question(0.7, "above(log10_youngs_modulus_mean, 10.0, log10_youngs_modulus_std)")
+    stiff = question(0.7, "above(log10_youngs_modulus_pa_mean, 10.0, log10_youngs_modulus_pa_std)")
     gain = predicate_gain(outcomes, "tap", LABELS, stiff)
     assert gain.outcomes == pytest.approx([0.5] * len(gain.outcomes))
 

@@ -56,8 +56,8 @@ def measured_likeness(objects: Sequence[TouchedObject], place_m: float = Likenes
     groups: dict[tuple[int, str], list[int]] = {}
     for row, (_, thing, item) in enumerate(fit):
         groups.setdefault((thing.label, item.action), []).append(row)
-    for rows in groups.values():
-        said[rows] -= said[rows].mean(axis=0)
+    for own in groups.values():
+        said[own] -= said[own].mean(axis=0)
     place = np.array([item.position for _, _, item in fit])
     owner = np.array([i for i, _, _ in fit])
     pairs: dict[bool, list[float]] = {True: [], False: []}

@@ -36,18 +36,18 @@ def expected_and_found(
                 known = [thing.heard[i] for i in order[:before]]
                 item = thing.heard[order[before]]
                 outcomes = possible_outcomes(known, item.action, item.position, bank, config)
-                told = 0.0
+                growth = 0.0
                 if item.belief.fit:
                     after = fuse([*known, item], config).belief.probabilities[thing.label]
-                    told = math.log(max(after, 1e-12)) - math.log(
+                    growth = math.log(max(after, 1e-12)) - math.log(
                         max(float(outcomes.now[thing.label]), 1e-12)
                     )
                 rows.setdefault(before, []).append(
-                    (thing.scene, thing.object_id, material_gain(outcomes), told)
+                    (thing.scene, thing.object_id, material_gain(outcomes), growth)
                 )
     figures = {}
     for before, found in sorted(rows.items()):
-        expected, told = (np.array([row[k] for row in found]) for k in (2, 3))  # type: ignore[misc]
+        expected, told = np.array([row[2:] for row in found]).T
         weights = hierarchical_weights([r[0] for r in found], [r[1] for r in found], replicates, seed)
         figures[str(before)] = {
             "contacts": len(found),
