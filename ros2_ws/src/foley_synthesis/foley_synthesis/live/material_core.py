@@ -11,7 +11,7 @@ import dataclasses
 import math
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from foley_perception.contact_event import Contact
@@ -19,7 +19,15 @@ from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.beliefs.evidence import Evidence
 from foley_synthesis.beliefs.expressions import Facts
 from foley_synthesis.beliefs.fusion import FusedBelief, FusionConfig
-from foley_synthesis.beliefs.predicates import PredicateSpec, PredicateTable, PredicateValue
+from foley_synthesis.beliefs.predicates import (
+    COMPARED,
+    HEARD,
+    TAUGHT,
+    Known,
+    PredicateSpec,
+    PredicateTable,
+    PredicateValue,
+)
 from foley_synthesis.beliefs.store import BeliefStore
 from foley_synthesis.hearing.inference.opened import HearsMaterial
 from foley_synthesis.live.contact import ExpectedSound, distance_m
@@ -65,6 +73,7 @@ class MaterialCore:
         specs: the predicates.
         calibration: distances of expected contacts, for the surprise; may be empty.
         surprise_level: percentile above which a contact is surprising.
+        forget_after_s: half-life of evidence [s]; 0: none is forgotten.
         sight_model: id of the only model whose sight the fusion holds for; empty: any.
         note: what is to be known of the fusion; empty: nothing.
     """
@@ -79,6 +88,7 @@ class MaterialCore:
         calibration: surprise.Calibration | None = None,
         surprise_level: float = 0.95,
         same_object_radius_m: float = 0.06,
+        forget_after_s: float = 0.0,
         sight_model: str = "",
         note: str = "",
     ) -> None:
@@ -93,8 +103,12 @@ class MaterialCore:
             fusion,
             same_object_radius_m=same_object_radius_m,
             place_prefix=f"place_{uuid.uuid4().hex[:6]}",
+            forget_after_s=forget_after_s,
         )
         self._table = PredicateTable(specs)
+        # What learned predicates say of an object, by their names, and the calibrations of all: see `calibration_of`.
+        self.taught_of: Callable[[str], Mapping[str, float]] = lambda object_id: {}
+        self.calibrations: dict[str, str] = {}
         self._percentiles: dict[str, float] = {}
         self._expected: collections.deque[ExpectedSound] = collections.deque(maxlen=32)
 
@@ -153,8 +167,22 @@ class MaterialCore:
 
     # ---- answers ---------------------------------------------------------------------------------------
     @property
+    def specs(self) -> tuple[PredicateSpec, ...]:
+        return self._table.specs
+
+    @property
     def predicate_names(self) -> tuple[str, ...]:
         return self._table.names
+
+    def put_predicates(self, specs: Iterable[PredicateSpec]) -> None:
+        """Add predicates while running, or replace those of the same names; the states of others stay."""
+        with self._lock:
+            self._table.put(specs)
+
+    def remove_predicates(self, names: Iterable[str]) -> None:
+        """Take predicates away: they are UNKNOWN from now on."""
+        with self._lock:
+            self._table.remove(names)
 
     @property
     def objects(self) -> list[str]:
@@ -183,12 +211,7 @@ class MaterialCore:
     def predicates(self, now_ns: int) -> list[PredicateValue]:
         """Every predicate of every object."""
         with self._lock:
-            values: list[PredicateValue] = []
-            for name in self._store.objects:
-                belief = self._store.belief(name)
-                values += self._table.evaluate(name, self._facts(name, belief), belief.newest_ns, now_ns)
-            self._table.forget(self._store.objects)
-            return values
+            return self._table.evaluate([self._known(name, now_ns) for name in self._store.objects], now_ns)
 
     # ---- file ------------------------------------------------------------------------------------------
     def save(self, path: Path, *, model_id: str) -> None:
@@ -232,21 +255,34 @@ class MaterialCore:
         name = surprise.distance_name(rate)
         return Surprise(sound.contact, match.plan_id, name, distance, percentile, percentile > self._level)
 
-    def _facts(self, name: str, fused: FusedBelief) -> Facts:
+    def _known(self, name: str, now_ns: int) -> Known:
+        fused, evidence = self._store.belief(name, now_ns), self._store.evidence(name)
+        newest_ns: dict[str, int] = {}
+        for item in evidence:
+            newest_ns[item.kind] = max(item.time_ns, newest_ns.get(item.kind, 0))
+        heard_ns = newest_ns.get(HEARD, 0)
+        if not math.isnan(self._percentiles.get(name, NAN)):
+            newest_ns[COMPARED] = heard_ns
+        facts = self._facts(name, fused, evidence)
+        if facts.taught and heard_ns:
+            newest_ns[TAUGHT] = heard_ns
+        return Known(name, facts, newest_ns, fused.contacts_heard, self.calibrations)
+
+    def _facts(self, name: str, fused: FusedBelief, evidence: Sequence[Evidence]) -> Facts:
         belief = fused.belief
         numbers = {
-            "log10_youngs_modulus_mean": belief.log10_e_mean,
-            "log10_youngs_modulus_std": belief.log10_e_std,
+            "log10_youngs_modulus_pa_mean": belief.log10_e_mean,
+            "log10_youngs_modulus_pa_std": belief.log10_e_std,
             "roughness": belief.roughness,
             "hollowness": belief.hollowness,
-            "entropy": belief.entropy,
+            "entropy_nat": belief.entropy,
             "abstain": float(belief.abstain),
             "contacts_heard": float(fused.contacts_heard),
             "contacts_predicted": float(fused.contacts_predicted),
             "surprise_percentile": self._percentiles.get(name, NAN),
         }
         missed: dict[str, float] = {}
-        for item in self._store.evidence(name):
+        for item in evidence:
             if item.kind == "heard" and item.action:
                 sure = item.confidence if math.isfinite(item.confidence) else 0.0
                 missed[item.action] = missed.get(item.action, 1.0) * (1.0 - min(max(sure, 0.0), 1.0))
@@ -254,4 +290,5 @@ class MaterialCore:
             numbers,
             dict(zip(self._store.vocabulary, belief.probabilities, strict=False)),
             {action: 1.0 - p for action, p in missed.items()},
+            self.taught_of(name),
         )

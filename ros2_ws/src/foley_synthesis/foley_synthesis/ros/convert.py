@@ -260,11 +260,14 @@ def predicates_message(
         predicates=[
             Predicate(
                 name=value.name,
-                arguments=[value.argument],
+                arguments=list(value.arguments),
                 probability=float(value.probability),
                 state=int(value.state),
                 newest_evidence=convert.to_stamp(value.newest_evidence_ns),
                 valid_until=convert.to_stamp(min(value.valid_until_ns, lease_ns)),
+                evidence=value.evidence,
+                contacts=value.contacts,
+                calibration_id=value.calibration_id,
             )
             for value in values
         ],

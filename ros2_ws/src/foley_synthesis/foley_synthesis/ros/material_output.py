@@ -87,7 +87,7 @@ class MaterialOutput:
         """A snapshot as of ``now_ns``; without ``always`` only if a state or its evidence changed since the last one,
         or that is older than a period: a worker that is busy must not let the lease lapse.
         """
-        shown = [(v.name, v.argument, v.state, v.newest_evidence_ns) for v in values]
+        shown = [(v.name, v.arguments, v.state, v.newest_evidence_ns) for v in values]
         if always or shown != self._shown or abs(now_ns - self._shown_ns) >= self._period_ns:
             self.sequence += 1
             self._shown, self._shown_ns = shown, now_ns
@@ -118,7 +118,7 @@ def answer_predicates(
         value
         for value in core.predicates(now_ns)
         if (not request.names or value.name in request.names)
-        and (not request.arguments or value.argument in request.arguments)
+        and (not request.arguments or set(value.arguments) & set(request.arguments))
     ]
     response.predicates = convert.predicates_message(values, sequence, now_ns, lease_s)
     return response

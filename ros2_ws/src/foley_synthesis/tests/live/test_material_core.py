@@ -10,7 +10,7 @@ import pytest
 from foley_perception.audio.resample import resampled
 from foley_perception.audio.ring import AudioRing
 from foley_perception.contact_event import Contact
-from foley_synthesis.beliefs import predicates
+from foley_synthesis.beliefs import predicates_file
 from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.beliefs.evidence import Evidence
 from foley_synthesis.beliefs.hysteresis import Truth
@@ -67,7 +67,7 @@ def heard(event: Contact, samples: np.ndarray | None = None, known: float = 1.0)
 
 @pytest.fixture
 def core() -> MaterialCore:
-    specs = predicates.load(predicates.default_path(), LABELS)
+    specs = predicates_file.load(predicates_file.default_path(), LABELS)
     calibration = surprise.Calibration({RATE: np.linspace(0.1, 0.4, 99), 16_000: np.linspace(0.1, 0.4, 19)})
     return MaterialCore(Model(), LABELS, specs, calibration=calibration)
 
@@ -112,7 +112,7 @@ def test_overdue_contact_is_handed_on_incomplete(silent: bool) -> None:
 
 # ---- beliefs -----------------------------------------------------------------------------------------------
 def states(core: MaterialCore, name: str, now_ns: int) -> dict[str, Truth]:
-    return {v.name: v.state for v in core.predicates(now_ns) if v.argument == name}
+    return {v.name: v.state for v in core.predicates(now_ns) if v.arguments == (name,)}
 
 
 def test_heard_contact_becomes_belief_and_predicates(core: MaterialCore) -> None:

@@ -231,13 +231,14 @@ def test_sight_of_another_model_is_refused_where_one_was_fitted() -> None:
 
 def test_predicates() -> None:
     values = [
-        PredicateValue("is_hard", "mug", 0.75, Truth.TRUE, T, T + 10**9),
-        PredicateValue("is_hollow", "mug", math.nan, Truth.UNKNOWN, 0, 0),
+        PredicateValue("is_hard", ("mug",), 0.75, Truth.TRUE, T, T + 10**9, "heard+seen", 3, "fit"),
+        PredicateValue("is_hollow", ("mug",), math.nan, Truth.UNKNOWN, 0, 0),
     ]
     message = convert.predicates_message(values, 7, T, lease_s=3.0)
     assert message.sequence == 7 and common.to_ns(message.header.stamp) == T
     hard, hollow = message.predicates
     assert (hard.name, list(hard.arguments), hard.state) == ("is_hard", ["mug"], Predicate.TRUE)
+    assert (hard.evidence, hard.contacts, hard.calibration_id) == ("heard+seen", 3, "fit")
     assert (common.to_ns(hard.newest_evidence), common.to_ns(hard.valid_until)) == (T, T + 10**9)
     assert common.to_ns(hollow.valid_until) == 0, "no lease lends evidence to what has none"
     leased = convert.predicates_message(values, 8, T, lease_s=0.25).predicates
