@@ -2,9 +2,9 @@
 
 Things are those of FoleySim-1's stream of scenes that can be in the state, one after the other; `train` and `test`
 begin at different places of it, above all that training sets of sessions use. Each thing stands in several scenes:
-another room, microphone, place on the table, mount, clamp, and, where the state is how the thing is today (how full, how
-much play), another of that. In every scene it is tapped in the state and in its opposite, which differ in nothing else but
-the blows: their places, speeds, rebounds and noise are drawn anew.
+another room, microphone, place on the table, mount, clamp, and, where the state is how the thing is today (how full,
+how much play), another of that. In every scene it is tapped in the state and in its opposite, which differ in nothing
+else but the blows: their places, speeds, rebounds and noise are drawn anew.
 """
 
 from __future__ import annotations
