@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from foley_synthesis.hearing.front_end import FrontEndConfig
 from foley_synthesis.hearing.inference.hearing_model import HearingModel
 from foley_synthesis.teaching.embedding import PLAIN, Embedding, Plain, embedding_id, of_features
 
+CACHE = "embeddings.npz"
+_AT_ONCE = 400  # contacts between two times that embeddings are written
 BEFORE_S, AFTER_S = 0.25, 1.2  # of sound around an onset, as `foley predicate teach` keeps it
 SINGLE = ("level_db", "decay_s", "brightness_hz", "beats")
 """One number of a contact: what somebody might try before teaching anything."""
@@ -57,19 +60,21 @@ class Contacts:
         return Embedding(self.values[i], self.sizes, Plain(*self.plain[i].tolist()))
 
 
-def read_contacts(folder: Path, cache: Path) -> Contacts:
-    """All contacts of a set; what was embedded before is taken from `cache`, an npz that is written anew.
+def read_contacts(folder: Path, predicates: Sequence[str]) -> Contacts:
+    """Contacts of a set by predicates; what was embedded before is taken from a file in its folder, the rest added.
 
     Raises:
         ValueError: no set of `foley sim states`.
     """
-    rows = read_labels(folder)
+    cache = folder / CACHE
+    rows = [row for row in read_labels(folder) if row["predicate"] in predicates]
     model = HearingModel.load(threads=1)
     features_id = embedding_id(model)
     known = _read(cache, features_id)
     missing = [row for row in rows if row["contact"] not in known]
-    if missing:
-        _embed(model, folder, missing, known)
+    for begin in range(0, len(missing), _AT_ONCE):
+        print(f"{begin} of {len(missing)} contacts are heard", file=sys.stderr, flush=True)
+        _embed(model, folder, missing[begin : begin + _AT_ONCE], known)
         _write(cache, features_id, known)
     found = [known[row["contact"]] for row in rows]
     sizes = next(tuple(int(s) for s in f["sizes"]) for f in found)
@@ -98,7 +103,7 @@ def _embed(model: HearingModel, folder: Path, rows: list[dict[str, str]], known:
     """Hear contacts, and put what was made of them into `known`."""
     path, sound = "", np.zeros(0, np.float32)
     rate, size = 48_000, sum(_sizes(model))
-    for done, row in enumerate(rows, 1):
+    for row in rows:
         if row["file"] != path:
             path = row["file"]
             rate, raw = wavfile.read(folder / path)
@@ -122,8 +127,6 @@ def _embed(model: HearingModel, folder: Path, rows: list[dict[str, str]], known:
             "mfcc": mfcc,
             "single": np.array([level, decay, plain.brightness_hz, plain.beats]),
         }
-        if done % 500 == 0:
-            print(f"{done} of {len(rows)} contacts are heard", file=sys.stderr, flush=True)
 
 
 _known_sizes: dict[str, tuple[int, ...]] = {}

@@ -10,7 +10,7 @@ what is taught (`foley_synthesis/teaching`; `head` is its head alone, asked what
 regression on MFCC statistics, on the level, on the decay time, and on whichever of four numbers fits the taught
 contacts best. A figure is the mean over things and draws, its interval the 95 % of a bootstrap over both. A probability
 that is not known counts as half right, and as one half in the log loss. Writes metrics.json and teaching_curve.png to
---out; embeddings are kept there. `--set` is made where it lacks.
+--out. `--set` is made where it lacks, and keeps embeddings of its contacts.
 """
 
 from __future__ import annotations
@@ -221,7 +221,7 @@ def _cases(test: str, c: Contacts) -> list[tuple[Places, Places, NDArray[np.str_
         pool, tested = (np.flatnonzero(c.split == split) for split in ("train", "test"))
         return [(pool, tested, c.thing)]
     cases = []
-    for thing in np.unique(c.thing):
+    for thing in np.unique(c.thing[c.split == "test"]):
         of, in_taught = c.thing == thing, np.isin(c.scene, TAUGHT_SCENES)
         cases.append((np.flatnonzero(of & in_taught), np.flatnonzero(of & ~in_taught), c.recording))
     return cases
@@ -286,7 +286,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args.set, tuple(args.state), args.objects, args.test_objects, 4, args.taps, jobs=1
     )
     make_state_set(config)
-    contacts = read_contacts(args.set, args.out / "embeddings.npz")
+    contacts = read_contacts(args.set, [PREDICATE[state][0] for state in config.states])
     found: dict[str, dict[str, Any]] = {}
     about: dict[str, Any] = {}
     for state in config.states:
