@@ -10,7 +10,8 @@ what is taught (`foley_synthesis/teaching`; `head` is its head alone, asked what
 regression on MFCC statistics, on the level, on the decay time, and on whichever of four numbers fits the taught
 contacts best. A figure is the mean over things and draws, its interval the 95 % of a bootstrap over both. A probability
 that is not known counts as half right, and as one half in the log loss. Writes metrics.json and teaching_curve.png to
---out. `--set` is made where it lacks, and keeps embeddings of its contacts.
+--out. `--set` is made where it lacks, and keeps embeddings of its contacts. `balanced_accuracy_of_recordings` is of all
+contacts of a thing in one scene and state, fused as the provider fuses them.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from foley_sim.offline.state_set import StateSetConfig, make_state_set
 from foley_sim.states import STATES
 from foley_synthesis.teaching.example import MOST, Example
 from foley_synthesis.teaching.head import fit, fit_slope, floor_of, probabilities
-from foley_synthesis.teaching.taught import teach
+from foley_synthesis.teaching.taught import fused, teach
 
 COUNTS = (5, 10, 20)
 TAUGHT_SCENES = (0, 1)  # of the test with the same thing; the others are tested
@@ -50,16 +51,19 @@ class Curve:
 
     def __init__(self) -> None:
         self.accuracy: list[list[float]] = []  # [draws][things], balanced
+        self.fused: list[float] = []  # [draws], balanced, of all contacts of a recording together
         self.p: list[Floats] = []  # of TRUE, NaN where not known
         self.label: list[NDArray[np.bool_]] = []
         self.answered: list[NDArray[np.bool_]] = []
         self.enough: list[float] = []
 
-    def add(
-        self, p: Floats, label: NDArray[np.bool_], thing: NDArray[np.str_], answered: NDArray[np.bool_]
-    ) -> None:
-        """One head's answers to contacts [n]."""
+    def add(self, c: Contacts, tested: Places, p: Floats, answered: NDArray[np.bool_]) -> None:
+        """One head's answers to tested contacts [n]."""
+        label, thing, recording = c.label[tested], c.thing[tested], c.recording[tested]
         self.accuracy.append([_balanced(p[thing == t], label[thing == t]) for t in np.unique(thing)])
+        whole = [(recording == r) for r in np.unique(recording)]
+        together = np.array([fused(np.clip(p[of], 1e-6, 1 - 1e-6).tolist()) for of in whole])
+        self.fused.append(_balanced(together, np.array([label[of][0] for of in whole])))
         self.p.append(p)
         self.label.append(label)
         self.answered.append(answered)
@@ -76,6 +80,7 @@ class Curve:
         return {
             "balanced_accuracy": round(float(table.mean()), 4),
             "interval_95": [round(v, 4) for v in _interval(table, rng)],
+            "balanced_accuracy_of_recordings": round(float(np.mean(self.fused)), 4),
             "log_loss": round(float(-np.log(np.maximum(own, 1e-4)).mean()), 4),
             "ece": round(_ece(p[known], label[known]), 4),
             "answered": round(float(answered.mean()), 4),
@@ -205,7 +210,7 @@ def curves(
                     taught = _pick(pool, c.label, count or min(len(pool), MOST), rng)
                     for method, curve in made.items():
                         p, answered, enough = _answers(method, c, taught, tested, groups)
-                        curve.add(p, c.label[tested], c.thing[tested], answered)
+                        curve.add(c, tested, p, answered)
                         if enough is not None:
                             curve.enough.append(float(enough))
             for method, curve in made.items():
