@@ -145,9 +145,10 @@ class MaterialCore:
             return ContactOutcome(contact, belief, self._store.belief(name), surprised, formerly)
 
     def see(self, evidence: Evidence, object_id: str) -> tuple[str, FusedBelief] | None:
-        """Take in what a planned contact's picture says of its place; None where that belongs to no object.
+        """Take in what a planned contact's picture, or a user's image model, says of its place or object; None where
+        that belongs to no object.
 
-        It stays when the object is touched: the newest look counts beside all that was heard.
+        It stays when the object is touched: the newest look of each counts beside all that was heard.
         """
         with self._lock:
             name = self._store.resolve(object_id, evidence.position)
@@ -190,18 +191,17 @@ class MaterialCore:
             return self._store.objects
 
     def sight(self) -> dict[str, int]:
-        """Of how many objects sight says something, abstains, and says nothing at all."""
+        """Of how many objects sight says something, abstains, and says nothing at all, and an image model does."""
         with self._lock:
-            looks = [
-                [item for item in self._store.evidence(name) if item.kind == "seen"]
-                for name in self._store.objects
-            ]
+            items = [self._store.evidence(name) for name in self._store.objects]
+        looks = [[item for item in held if item.kind == "seen"] for held in items]
         abstaining = sum(look[0].belief.abstain for look in looks if look)
         missing = sum(not look for look in looks)
         return {
             "objects_seen": len(looks) - missing - abstaining,
             "objects_of_unsure_sight": abstaining,
             "objects_without_sight": missing,
+            "objects_of_an_image_model": sum(any(item.kind == "vision" for item in held) for held in items),
         }
 
     def belief(self, object_id: str) -> FusedBelief:

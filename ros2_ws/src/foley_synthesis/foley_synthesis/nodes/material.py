@@ -2,7 +2,7 @@
 
     mic/audio ----------> ring ----+
     contacts  ----------> queue ---+--> worker: model, fusion --> material_estimates, predicates, surprise
-    predicted_audio, predicted_material --^
+    predicted_audio, predicted_material, vision_material --^
 
 Callbacks store; a contact goes to the worker as soon as the ring holds its sound. The worker's thread runs the
 model and publishes. `vocabulary` and `predicates` are latched; the beliefs are kept in `state_file`.
@@ -24,6 +24,7 @@ from foley_ros.node import FoleyNode, run
 from foley_ros.polling import Poller
 from foley_ros.preload import preload
 from foley_synthesis import checkpoint
+from foley_synthesis.beliefs.evidence import Evidence
 from foley_synthesis.hearing.inference.opened import hearing_beside
 from foley_synthesis.live.config import MaterialConfig
 from foley_synthesis.live.contact_queue import ContactQueue, HeardSound
@@ -76,6 +77,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         subscribe(topics.CONTACTS, self._on_contact)
         subscribe(topics.PREDICTED_AUDIO, self._on_expected)
         subscribe(topics.PREDICTED_MATERIAL, self._on_sight)
+        subscribe(topics.VISION_MATERIAL, self._on_vision)
         self.entities.service(GetPredicates, "~/get_predicates", self._on_get_predicates)
         self.entities.timer(config.snapshot_period_s, self._request_snapshot)
         self._output.vocabulary()
@@ -175,6 +177,10 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         if self.active:
             self.put(lambda: self._see(message))
 
+    def _on_vision(self, message: MaterialEstimate) -> None:
+        if self.active:
+            self.put(lambda: self._see_by_image_model(message))
+
     def _hand_over(self) -> None:
         if self.active and len(self._queue):
             for sound in self._queue.ready(self.now_ns()):
@@ -223,9 +229,17 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         sight = self._read(
             topic, lambda m: convert.sight_of(m, self._model.vocabulary, model_id, now_ns), message
         )
-        if sight is None:
-            return
-        believed = self._core.see(sight, message.object_id)
+        if sight is not None:
+            self._take_in(topic, sight, message)
+
+    def _see_by_image_model(self, message: MaterialEstimate) -> None:
+        topic, now_ns = topics.VISION_MATERIAL.name, self.now_ns()
+        said = self._read(topic, lambda m: convert.vision_of(m, self._model.vocabulary, now_ns), message)
+        if said is not None:
+            self._take_in(topic, said, message)
+
+    def _take_in(self, topic: str, look: Evidence, message: MaterialEstimate) -> None:
+        believed = self._core.see(look, message.object_id)
         if believed is None:
             self.report(topic, "sight of neither an object nor a place: nobody knows of what")
             return
