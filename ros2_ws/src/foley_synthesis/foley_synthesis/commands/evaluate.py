@@ -22,15 +22,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  foley evaluate out/checkpoint out/dataset --require-above-chance\n"
         "  foley evaluate shipped out/dataset --out out/evaluate-shipped\n"
         "  foley evaluate fusion out/validation --test out/dataset        # how sight and hearing add up\n"
-        "  foley evaluate surprise out/validation --test out/dataset      # what a sound may differ by, at each rate\n"
+        "  foley evaluate surprise out/validation --test out/dataset  # what a contact may differ by from its plan\n"
         "  foley evaluate hearing --real recordings --sets out/sets/test=FoleySim-1 --train out/hearing_train\n"
     )
     parser.add_argument(
         "checkpoint",
         help="checkpoint folder, or `shipped` for the one in the package; `hearing` alone: models of hearing on real "
         "recordings and simulated contacts; `fusion`: fit how sight and hearing add up to the validation "
-        "split of a data set; `surprise`: what a contact may differ by from its prediction, at the rates that "
-        "microphones have, from the validation split",
+        "split of a data set; `surprise`: fit what a contact may differ by from what was expected of it to the "
+        "validation split, and measure false alarms and power",
     )
     parser.add_argument("dataset", type=Path, nargs="?", help="folder written by `foley dataset build`")
     parser.add_argument(
@@ -61,6 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     evaluate_hearing.configure(parser.add_argument_group("for `foley evaluate hearing`"))
     evaluate_fusion.configure(parser.add_argument_group("for `foley evaluate fusion` and `surprise`"))
+    evaluate_surprise.configure(parser.add_argument_group("for `foley evaluate surprise`"))
 
 
 _MEASURED_BY = {

@@ -1,8 +1,8 @@
 """Surprise as a test: exact p-values of scores among those of contacts that were as expected, for each action.
 
-Calibration contacts are grouped by action (Mondrian conformal prediction: Vovk, Lindsay, Nouretdinov and Gammerman 2003),
-so that each action has the nominal rate of false alarms. An action with few contacts is ranked among all of them, which
-holds on the mean over actions alone.
+Calibration contacts are grouped by action (Mondrian conformal prediction: Vovk, Lindsay, Nouretdinov and Gammerman
+2003), so that each action has the nominal rate of false alarms. An action with few contacts is ranked among all of
+them, which holds on the mean over actions alone.
 """
 
 from __future__ import annotations
@@ -23,8 +23,13 @@ from foley_synthesis.metrics.surprise_scores import SITUATIONS, Differences, Rul
 FILE = "surprise.yaml"
 SCHEMA = "foley-surprise-1"
 CURE = "delete the file, and fit it again with `foley evaluate surprise`"
-LEAST_CONTACTS = 40  # of an action, to be ranked among its own; 19 are the least with which 5 % can be reached
-_PRIOR = ("heard_weight", "sight_weight", "heard_correlation", "temperature")
+LEAST_CONTACTS = (
+    40  # of an action, to be ranked among its own; 19 are the least with which 5 % can be reached
+)
+_PRIOR = (
+    *("heard_weight", "sight_weight", "temperature"),
+    *("heard_correlation", "place_correlation", "place_radius_m"),
+)
 
 
 def p_value(score: float, expected: NDArray[np.floating] | Sequence[float]) -> float:
@@ -73,7 +78,7 @@ class SurpriseTest:
     """Rules by situation, and how the belief that was held before a contact is fused."""
 
     rules: Mapping[str, CalibratedRule]
-    prior: FusionConfig = FusionConfig()
+    prior: FusionConfig = dataclasses.field(default_factory=FusionConfig)
     heard_model: str = ""
     sight_model: str = ""
     fitted_on: Mapping[str, Any] = dataclasses.field(default_factory=dict)

@@ -50,7 +50,7 @@ def sound_difference(a: ContactSound, b: ContactSound) -> float:
 
 
 def disagreement(before: ArrayLike, heard: ArrayLike) -> float:
-    """`belief`: -log of the probability [nat] that two beliefs [m] are of one material; NaN where either says nothing."""
+    """`belief`: -log of the probability [nat] that two beliefs [m] are of one material; NaN where one is empty."""
     p, q = np.asarray(before, np.float64), np.asarray(heard, np.float64)
     if p.size == 0 or p.shape != q.shape:
         return math.nan
@@ -136,9 +136,7 @@ class Rule:
         return cls(tuple(values), weights, means, scales)
 
 
-def fit_rule(
-    features: Sequence[str], expected: Sequence[Differences], other: Sequence[Differences]
-) -> Rule:
+def fit_rule(features: Sequence[str], expected: Sequence[Differences], other: Sequence[Differences]) -> Rule:
     """The rule that best tells contacts with other things from those that were as expected.
 
     Logistic regression, both kinds of equal weight, with a small penalty on squared weights.

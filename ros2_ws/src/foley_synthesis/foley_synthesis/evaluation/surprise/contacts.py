@@ -52,13 +52,16 @@ def planned_contacts(
     hears: HearsMaterial,
     dataset: ClipDataset,
     split: str,
+    *,
     rates: Sequence[int] = (surprise.CALIBRATION_RATE,),
+    heard_hz: int = SAMPLE_RATE,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[HeardContact]:
     """Of one split, in file order.
 
     Args:
-        rates: at which sounds are compared [Hz]; what hears hears all at 48 kHz.
+        rates: at which sounds are compared [Hz].
+        heard_hz: of the microphone that what hears hears with.
     """
     rows = [
         row
@@ -67,25 +70,24 @@ def planned_contacts(
     ]
     found = []
     for done, row in enumerate(rows, start=1):
-        clip, samples = dataset.clips[row], dataset.audio(row)
+        clip = dataset.clips[row]
+        sound = surprise.ContactSound(dataset.audio(row), CLIP_BEFORE_S, SAMPLE_RATE)
         made = predictor.predict(PredictionInput(dataset.still(row), None, dataset.action_planned(row)))
         expected = surprise.ContactSound(made.waveform, made.onset_s, made.sample_rate)
         pairs = {
-            rate: surprise.aligned_cochleagrams(
-                expected, surprise.at_rate(surprise.ContactSound(samples, CLIP_BEFORE_S, SAMPLE_RATE), rate)
-            )
-            for rate in rates
+            rate: surprise.aligned_cochleagrams(expected, surprise.at_rate(sound, rate)) for rate in rates
         }
         if not all(pairs.values()):
             continue
-        told = hears.predict(samples, SAMPLE_RATE, onset_s=CLIP_BEFORE_S)
+        for_model = surprise.at_rate(sound, heard_hz)
+        told = hears.predict(for_model.samples, heard_hz, onset_s=CLIP_BEFORE_S)
         seen = None if made.belief is None else Evidence("seen", clip.clip_id, clip.contact_ns, made.belief)
         found.append(
             HeardContact(
                 clip.scene_id, clip.object_id, clip.material, clip.action, "",
                 {rate: pair[0] for rate, pair in pairs.items() if pair},
                 {rate: pair[1] for rate, pair in pairs.items() if pair},
-                seen, Evidence("heard", clip.clip_id, clip.contact_ns, told),
+                seen, Evidence("heard", clip.clip_id, clip.contact_ns, told, position=clip.position),
             )
         )  # fmt: skip
         progress(done, len(rows))
