@@ -72,19 +72,20 @@ def aligned_cochleagrams(
     Raises:
         ValueError: sounds that are not one-dimensional, or a rate that is too low for a cochleagram.
     """
-    rate = compared_rate(a, b)
-    transform = Cochleagram(rate)
-    pieces = []
-    for sound in (a, b):
-        if sound.samples.ndim != 1:
-            raise ValueError(f"samples have shape {sound.samples.shape}, must be one channel [n]")
-        samples = resampled(sound.samples, sound.sample_rate, rate)
-        start = round((sound.onset_s - BEFORE_S) * rate)
-        end = round((sound.onset_s + AFTER_S) * rate)
-        if start < 0 or end > len(samples):
-            return None
-        pieces.append(samples[start:end])
-    return transform(pieces[0]), transform(pieces[1])
+    first, second = (aligned_cochleagram(sound, compared_rate(a, b)) for sound in (a, b))
+    return None if first is None or second is None else (first, second)
+
+
+def aligned_cochleagram(sound: ContactSound, rate: int) -> NDArray[np.float32] | None:
+    """Of one sound at a rate [Hz]; see :func:`aligned_cochleagrams`."""
+    if sound.samples.ndim != 1:
+        raise ValueError(f"samples have shape {sound.samples.shape}, must be one channel [n]")
+    samples = resampled(sound.samples, sound.sample_rate, rate)
+    start = round((sound.onset_s - BEFORE_S) * rate)
+    end = round((sound.onset_s + AFTER_S) * rate)
+    if start < 0 or end > len(samples):
+        return None
+    return Cochleagram(rate)(samples[start:end])
 
 
 def cochleagram_distance(predicted: ContactSound, heard: ContactSound) -> float:
