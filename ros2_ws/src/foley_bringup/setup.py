@@ -37,7 +37,7 @@ setup(
         "jinja2",
         "matplotlib",
     ],
-    extras_require={},
+    extras_require={"planning": ["unified-planning", "up-pyperplan", "py-trees"]},
     zip_safe=False,
     maintainer="Foley maintainers",
     maintainer_email="maintainers@foley-ros.org",
