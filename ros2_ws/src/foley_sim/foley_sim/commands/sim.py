@@ -7,11 +7,20 @@ import sys
 from pathlib import Path
 
 from foley_common.metrics_file import write_metrics
-from foley_sim.commands import sim_hearing, sim_noise, sim_pictures, sim_sessions, sim_set, sim_stills
+from foley_sim.commands import (
+    sim_hearing,
+    sim_noise,
+    sim_pictures,
+    sim_sessions,
+    sim_set,
+    sim_states,
+    sim_stills,
+)
 from foley_sim.commands.options import add_edition_version, add_metrics
 from foley_sim.commands.progress import simulated
 from foley_sim.offline.collections import COLLECTIONS
 from foley_sim.spec import ROBOTS
+from foley_sim.states import STATES
 
 HELP = "Simulated world: write bags faster than real time, show scenes."
 
@@ -21,6 +30,7 @@ _EXAMPLES = """examples:
   foley sim sessions --out out/sessions/train --hours 20 --jobs 2
   foley sim stills --out out/stills/train --scenes 2000
   foley sim hearing --out out/hearing_sets/train --hours 20 --jobs 2
+  foley sim states --out out/states --state loose full
   foley sim redraw out/sessions/test --out out/redrawn --draws 6 --kind look
   foley sim check out/foleysim1_mini
   foley sim digest --collection foleysim-1-mini
@@ -88,12 +98,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="factor on the speed of what strikes (default: 1)",
     )
+    generate.add_argument(
+        "--state",
+        choices=STATES,
+        help="some objects have a loose part, are full or are cracked, and the others not (default: none are)",
+    )
+    generate.add_argument(
+        "--state-share",
+        type=float,
+        default=0.5,
+        metavar="X",
+        help="share of those objects that can be in --state (default: 0.5)",
+    )
     generate.add_argument("--no-compress", action="store_true", help="do not compress the bags (zstd)")
     add_metrics(generate, "sim_generate")
 
     sim_sessions.configure(actions)
     sim_stills.configure(actions)
     sim_hearing.configure(actions)
+    sim_states.configure(actions)
     sim_set.configure(actions)
     sim_noise.configure(actions)
     sim_pictures.configure(actions)
@@ -109,6 +132,8 @@ def run(args: argparse.Namespace) -> int:
             return sim_stills.run(args)
         if args.action in sim_hearing.ACTIONS:
             return sim_hearing.run(args)
+        if args.action in sim_states.ACTIONS:
+            return sim_states.run(args)
         if args.action in sim_set.ACTIONS:
             return sim_set.run(args)
         if args.action in sim_noise.ACTIONS:
@@ -141,6 +166,8 @@ def _generate(args: argparse.Namespace) -> int:
         material=args.material,
         look=args.look,
         blow_speed=args.blow_speed,
+        state=args.state,
+        state_share=args.state_share,
     )
     total_s = sum(job.duration_s for job in bag_jobs(config))
     with simulated(config.collection or f"{config.split} scenes", total_s) as (advance, warn):

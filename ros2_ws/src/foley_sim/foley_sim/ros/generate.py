@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from foley_sim.condition import State
 from foley_sim.editions import EDITIONS, VERSION, VERSIONS
 from foley_sim.foleysim1.appearances import LOOKS
 from foley_sim.judge.scenes import EDITION as JUDGE
@@ -18,6 +19,7 @@ from foley_sim.offline.pool import work_off
 from foley_sim.offline.summary import added, summary
 from foley_sim.scene import SPLITS
 from foley_sim.spec import Robot
+from foley_sim.states import STATES, NothingCanBe
 
 if TYPE_CHECKING:
     from foley_sim.offline.job import BagJob, BagReport
@@ -45,6 +47,8 @@ class GenerateConfig:
     material: str = ""
     look: str = ""
     blow_speed: float = 1.0
+    state: State | None = None
+    state_share: float = 0.5
 
     def __post_init__(self) -> None:
         if self.look and self.look not in LOOKS:
@@ -55,10 +59,18 @@ class GenerateConfig:
             raise ValueError(
                 f"--material is `{self.material}`: the materials of `{self.edition}` are its own"
             )
-        if (self.material or self.look or self.blow_speed != 1.0) and self.collection:
+        if (self.material or self.look or self.blow_speed != 1.0 or self.state) and self.collection:
             raise ValueError(
-                "--material, --look and --blow-speed change scenes; a --collection stands as it is"
+                "--material, --look, --blow-speed and --state change scenes; a --collection stands as it is"
             )
+        if self.state is not None and self.state not in STATES:
+            raise ValueError(f"--state is `{self.state}`, known are {', '.join(STATES)}")
+        if self.state is not None and self.edition == JUDGE:
+            raise ValueError(
+                f"--state is `{self.state}`: the sound of `{JUDGE}` is frozen and knows no states"
+            )
+        if not (math.isfinite(self.state_share) and 0.0 < self.state_share <= 1.0):
+            raise ValueError(f"--state-share is {self.state_share}, must lie in (0, 1]")
         if self.look and self.edition != "foleysim-1":
             raise ValueError(f"--look needs --edition foleysim-1; `{self.edition}` draws its looks otherwise")
         if self.split not in SPLITS:
@@ -116,6 +128,8 @@ def bag_jobs(config: GenerateConfig) -> list[BagJob]:
             material=config.material,
             look=config.look,
             blow_speed=config.blow_speed,
+            state=config.state,
+            state_share=config.state_share,
         )
         for seed in range(config.first_seed, config.first_seed + config.scenes)
     ]
@@ -126,7 +140,8 @@ def generate(
     progress: Callable[[float], None] = lambda seconds: None,
     warn: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
-    """Write all bags that are not there yet and return the figures.
+    """Write all bags that are not there yet and return the figures. Scenes in which nothing can be in a state are left
+    out with a warning.
 
     Args:
         progress: called in this thread with simulated seconds done since the last call.
@@ -139,7 +154,7 @@ def generate(
     """
     from foley_sim.offline.job import finished, read_report
 
-    jobs = bag_jobs(config)
+    jobs = _possible(bag_jobs(config), warn)
     config.out.mkdir(parents=True, exist_ok=True)
     waiting = [job for job in jobs if not finished(job)]
     kept = [job for job in jobs if job not in waiting]
@@ -160,6 +175,21 @@ def generate(
     figures = _figures(config, reports, len(kept), time.monotonic() - started)
     everything = reports + [r for r in (read_report(job.folder) for job in kept) if r is not None]
     return {**figures, "processes_died": deaths, "set": summary(everything)}
+
+
+def _possible(jobs: list[BagJob], warn: Callable[[str], None]) -> list[BagJob]:
+    """Those whose scenes can be in their state."""
+    kept = []
+    for job in jobs:
+        try:
+            if job.state is not None:
+                job.scene()
+            kept.append(job)
+        except NothingCanBe as error:
+            warn(f"{job.folder.name} is left out: {error}")
+    if not kept:
+        raise ValueError(f"--state is `{jobs[0].state}`: nothing in these scenes can be so; choose others")
+    return kept
 
 
 def _figures(config: GenerateConfig, reports: list[BagReport], skipped: int, wall_s: float) -> dict[str, Any]:
