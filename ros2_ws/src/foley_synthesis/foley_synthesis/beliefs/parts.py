@@ -151,12 +151,9 @@ def _mixture(beliefs: Sequence[MaterialBelief], share: Array) -> MaterialBelief:
     spreads = np.array([belief.log10_e_std for belief in beliefs])
     mean = float(share @ means)
     std = float(np.sqrt(max(share @ (spreads**2 + means**2) - mean**2, 0.0)))
-    found = sorted({int(belief.p().argmax()) for belief in beliefs})
-    vocabulary = next((belief.vocabulary for belief in beliefs if belief.vocabulary), ())
     doubt = next((belief.reason for belief in beliefs if belief.abstain), "")
-    if len(found) > 1:
-        named = " and ".join(vocabulary[i] for i in found) if vocabulary else "different materials"
-        doubt = f"its parts are of {named}"
+    if len({int(belief.p().argmax()) for belief in beliefs}) > 1:
+        doubt = "its parts are of different materials"
     return MaterialBelief(
         probabilities=tuple((p / p.sum()).tolist()),
         log10_e_mean=mean,

@@ -15,6 +15,7 @@ from foley_synthesis.beliefs.fusion import FusedBelief, FusionConfig
 from foley_synthesis.beliefs.held_evidence import REMEMBERED, HeldEvidence
 from foley_synthesis.beliefs.parts import Part, believe, parts_of
 from foley_synthesis.beliefs.store_file import State, read_state, write_state
+from foley_synthesis.beliefs.write_log import WriteLog
 
 PART = "/part_"
 """Between the name of an object and the number of its part, from 1."""
@@ -71,6 +72,7 @@ class BeliefStore(HeldEvidence):
         )
         self.vocabulary = tuple(vocabulary)
         self.fusion = fusion or FusionConfig()
+        self.writes = WriteLog()
         self._forget_after_s = forget_after_s
         self._found: dict[str, tuple[list[Evidence], tuple[Part, ...]]] = {}  # parts, and of what evidence
 
@@ -256,7 +258,9 @@ class BeliefStore(HeldEvidence):
         Raises:
             OSError: the folder is not writable or the disk is full.
         """
-        state = State(self._evidence, self._named, self._became, tuple(self._retracted))
+        state = State(
+            self._evidence, self._named, self._became, tuple(self._retracted), tuple(self.writes.entries())
+        )
         write_state(path, state, self.vocabulary, model_id=model_id)
 
     def restore(self, path: Path, *, model_id: str = "") -> int:
@@ -268,4 +272,5 @@ class BeliefStore(HeldEvidence):
         state = read_state(path, self.vocabulary, model_id=model_id)
         self._evidence, self._named, self._became = state.objects, state.named, state.became
         self._retracted = dict.fromkeys(state.retracted)
+        self.writes = WriteLog(state.writes)
         return len(self._evidence)

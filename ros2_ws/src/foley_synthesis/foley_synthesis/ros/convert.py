@@ -17,8 +17,6 @@ from foley_msgs.msg import (
     AudioChunk,
     ContactEvent,
     MaterialEstimate,
-    Predicate,
-    PredicateArray,
     PredictedAudio,
     VocabularyInfo,
 )
@@ -29,7 +27,6 @@ from foley_perception.contact_event import Contact, Point
 from foley_ros import convert
 from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.beliefs.evidence import Evidence
-from foley_synthesis.beliefs.predicates import PredicateValue
 from foley_synthesis.checkpoint import Vocabulary
 from foley_synthesis.live.contact import ExpectedSound
 from foley_synthesis.live.material_core import Surprise
@@ -140,7 +137,7 @@ def sight_of(
     Raises:
         ConversionError: another vocabulary or model, no time, or numbers that cannot be evidence.
     """
-    _check_vocabulary(message, vocabulary, "predicted_material", "give both nodes the same checkpoint")
+    _check_vocabulary(message, vocabulary, topics.PREDICTED_MATERIAL.name, "give both nodes the same checkpoint")
     if model_id and message.model_id and message.model_id != model_id:
         raise convert.ConversionError(
             f"predicted_material is of model `{message.model_id[:12]}`, how sight adds to hearing was fitted for "
@@ -295,34 +292,6 @@ def estimate_message(
         model_domain=model_domain,
         calibrated_for=belief.calibrated_for,
         latency=float(latency_s),
-    )
-
-
-def predicates_message(
-    values: Iterable[PredicateValue], sequence: int, now_ns: int, lease_s: float
-) -> PredicateArray:
-    """A snapshot taken at ``now_ns``, of which nothing is valid for longer than ``lease_s``.
-
-    A state may hold for minutes by its evidence, but only a publisher that lives can say that nothing contradicted it.
-    """
-    lease_ns = now_ns + round(lease_s * NS_PER_S)
-    return PredicateArray(
-        header=convert.header(now_ns, ""),
-        sequence=sequence,
-        predicates=[
-            Predicate(
-                name=value.name,
-                arguments=list(value.arguments),
-                probability=float(value.probability),
-                state=int(value.state),
-                newest_evidence=convert.to_stamp(value.newest_evidence_ns),
-                valid_until=convert.to_stamp(min(value.valid_until_ns, lease_ns)),
-                evidence=value.evidence,
-                contacts=value.contacts,
-                calibration_id=value.calibration_id,
-            )
-            for value in values
-        ],
     )
 
 
