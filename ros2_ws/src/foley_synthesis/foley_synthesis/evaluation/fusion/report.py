@@ -37,7 +37,7 @@ def markdown(figures: Mapping[str, Any]) -> str:
 
 def taps(figures: Mapping[str, Any]) -> str:
     """Of `measure_taps` for several sets: a row for each set, series, number of taps and way to fuse."""
-    columns = [*_COLUMNS.values(), "coverage at .95", "right of these"]
+    columns = [*_COLUMNS.values(), "ECE if calibrated", "coverage at .95", "right of these"]
     lines = [
         "| set | taps | objects | way | " + " | ".join(columns) + " |",
         "| --- " * (4 + len(columns)) + "|",
@@ -48,6 +48,7 @@ def taps(figures: Mapping[str, Any]) -> str:
                 for way in (FUSED, NEWEST, INDEPENDENT):
                     keys = [*_COLUMNS, "coverage_at_95", "right_among_covered"]
                     cells = [_text(row[way][key]) if key in row[way] else "" for key in keys]
+                    cells.insert(len(_COLUMNS), f"{row['error_if_calibrated']:.3f}" if way == FUSED else "")
                     what = f"{contacts} {where}"
                     lines.append(
                         f"| {name} | {what} | {row['objects']} | {way} | " + " | ".join(cells) + " |"

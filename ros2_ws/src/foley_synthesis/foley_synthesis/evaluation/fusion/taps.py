@@ -29,10 +29,14 @@ FUSED, NEWEST, INDEPENDENT = "fused", "one of them alone", "as if independent"
 def sure_from(cases: Sequence[Case], config: FusionConfig, accuracy: float = ACCURACY) -> float:
     """The lowest probability from which on so many are right; infinite where there is none."""
     beliefs = believed(cases, config)
-    order = np.argsort(-beliefs.p.max(axis=1), kind="stable")
+    confidence = beliefs.p.max(axis=1)
+    order = np.argsort(-confidence, kind="stable")
     right = np.cumsum(~beliefs.wrong[order]) / np.arange(1, len(order) + 1)
-    enough = np.flatnonzero(right >= accuracy)
-    return float(beliefs.p.max(axis=1)[order[enough[-1]]]) if len(enough) else math.inf
+    last = (
+        np.diff(confidence[order], append=-np.inf) < 0
+    )  # of equal ones: a threshold keeps all of them or none
+    enough = np.flatnonzero(last & (right >= accuracy))
+    return float(confidence[order[enough[-1]]]) if len(enough) else math.inf
 
 
 def tap_cases(objects: Sequence[TouchedObject], series: str, contacts: int, seed: int) -> list[Case]:
@@ -99,6 +103,9 @@ def _row(
         name: of_replicates(value(None), np.array([value(w) for w in weights])).to_dict()
         for name, value in _coverage(fused, sure).items()
     }
+    row["error_if_calibrated"] = round(
+        error_if_calibrated(fused, [(c.scene, c.object_id) for c in cases], seed), 5
+    )
     row["reliability"] = reliability(fused)
     return row
 
@@ -110,6 +117,25 @@ def _coverage(beliefs: Beliefs, sure: float) -> dict[str, Any]:
         "coverage_at_95": lambda w: share(kept, everything, w),
         "right_among_covered": lambda w: share(~beliefs.wrong, kept, w),
     }
+
+
+def error_if_calibrated(
+    beliefs: Beliefs, objects: Sequence[tuple[str, str]], seed: int, draws: int = 100
+) -> float:
+    """Calibration error that so many objects would show on average were every belief exactly as often right as it says.
+
+    Args:
+        objects: [n] of each belief. All of one are right or wrong together, as they are about one truth.
+    """
+    _, which = np.unique(np.array([f"{scene}/{thing}" for scene, thing in objects]), return_inverse=True)
+    confidence = beliefs.p.max(axis=1)
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    rng = np.random.default_rng(seed)
+    errors = []
+    for _ in range(draws):
+        right = rng.uniform(size=int(which.max()) + 1)[which] < confidence
+        errors.append(np.abs(np.bincount(bins, confidence - right, minlength=BINS)).sum() / len(confidence))
+    return float(np.mean(errors))
 
 
 def reliability(beliefs: Beliefs) -> dict[str, list[float | None]]:
