@@ -56,19 +56,19 @@ def things(
 
 
 def test_calibrated_independent_evidence_is_multiplied_as_it_is() -> None:
-    config, _ = fit_weights(fitting_cases(things(600), seed=0))
+    config, _ = fit_weights(fitting_cases(things(600), seed=0, draws=1))
     assert config.heard_correlation <= 0.1
     assert (config.heard_weight, config.sight_weight) == pytest.approx((1.0, 1.0), abs=0.12)
     assert config.temperature == pytest.approx(1.0, abs=0.12)
 
 
 def test_contacts_that_say_the_same_count_once() -> None:
-    config, _ = fit_weights(fitting_cases(things(400, alike=True), seed=0))
+    config, _ = fit_weights(fitting_cases(things(400, alike=True), seed=0, draws=1))
     assert config.heard_correlation >= 0.9
 
 
 def test_sight_that_is_too_sure_weighs_less() -> None:
-    config, _ = fit_weights(fitting_cases(things(600, sharpness=3.0), seed=0))
+    config, _ = fit_weights(fitting_cases(things(600, sharpness=3.0), seed=0, draws=1))
     assert config.sight_weight / config.heard_weight == pytest.approx(1 / 3, abs=0.06)
 
 
@@ -109,14 +109,14 @@ def test_answers_keep_their_bound_on_other_objects() -> None:
     assert all(rule.objects == 400 for rule in rules)
     bounded = with_answers(config, rules, "sim")
     for contacts, seen in ((1, True), (4, False)):
-        cases = drawn_cases(things(2000, seed=1), contacts, np.random.default_rng(2), seen=seen)
+        cases = drawn_cases(things(1200, seed=1), contacts, np.random.default_rng(2), seen=seen)
         fused = [fuse(case.evidence, bounded).belief for case in cases]
         wrong = [
             int(np.argmax(b.probabilities)) != case.label
             for b, case in zip(fused, cases, strict=True)
             if not b.abstain
         ]
-        assert len(wrong) > 500 and np.mean(wrong) < 0.2
+        assert len(wrong) > 300 and np.mean(wrong) < 0.2
         assert fused[0].calibrated_for.startswith("sim: fused, ")
 
 
@@ -130,7 +130,7 @@ def test_what_is_no_better_than_chance_never_answers() -> None:
 def test_figures_of_both_are_better_and_paired() -> None:
     objects = things(200)
     config = with_answers(FusionConfig(heard_correlation=0.0), (), "sim")
-    figures = measure_fusion(objects, config, replicates=50, seed=0)
+    figures = measure_fusion(objects, config, replicates=20, seed=0)
     assert list(figures) == ["1", "2", "4", "8"] and figures["1"]["objects"] == 200
     one, eight = figures["1"], figures["8"]
     assert eight["heard"]["log_loss"]["value"] < 0.5 * one["heard"]["log_loss"]["value"]
