@@ -25,13 +25,17 @@ class KnownObjects:
     """Puts together what a store holds, what was surprising, and what learned predicates say. Not thread-safe.
 
     Attributes:
-        taught_of: what learned predicates say of an object, by their names; without what they do not know.
+        taught_of: what learned predicates say of a thing with which these contacts were heard, oldest first: their
+            probabilities by name, without what they do not know, and the stamp of the newest contact they rest on.
         calibrations: of all but the probabilities of materials; see `predicates.calibration_of`.
     """
 
     def __init__(self, store: BeliefStore) -> None:
         self._store = store
-        self.taught_of: Callable[[str], Mapping[str, float]] = lambda object_id: {}
+        self.taught_of: Callable[[Sequence[Evidence]], tuple[Mapping[str, float], int]] = lambda heard: (
+            {},
+            0,
+        )
         self.calibrations: dict[str, str] = {}
         self._percentiles: dict[str, float] = {}  # of a contact that was predicted
         self._deaf = False
@@ -76,9 +80,9 @@ class KnownObjects:
                 percentile = NAN  # there may have been newer contacts
             else:
                 newest_ns[COMPARED] = newest.time_ns
-        taught = self.taught_of(name)
-        if taught and HEARD in newest_ns:
-            newest_ns[TAUGHT] = newest_ns[HEARD]
+        taught, taught_ns = self.taught_of(sorted(heard, key=lambda item: item.time_ns))
+        if taught:
+            newest_ns[TAUGHT] = taught_ns
         first_ns = min((item.time_ns for item in heard), default=0)
         facts = Facts(
             _numbers(fused, percentile),
