@@ -40,6 +40,11 @@ class MaterialConfig:
         f"of the checkpoint; empty: {DEFAULT_HEARING}",
     )
     predicates_file: str = parameter("", "YAML file of the predicates; empty: the one that ships")
+    taught_predicates: str = parameter(
+        "",
+        "folder of predicates that are taught, by `foley predicate teach` and while the node runs, such as "
+        "~/.local/share/foley/predicates; what changes there is taken over; empty: nothing is taught",
+    )
     state_file: str = parameter("", "file that keeps the beliefs over restarts; empty: they are not kept")
     threads: int = parameter(1, "threads of the model")
     sample_rate: int = parameter(48000, "[Hz] of mic/audio, until its first chunk tells it")
