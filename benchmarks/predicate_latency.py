@@ -45,6 +45,7 @@ class Piece:
     """Sound around one contact."""
 
     samples: np.ndarray[Any, Any]  # [n] mono
+    onset: int  # sample of the contact
     rate: int
     object_id: str
 
@@ -70,9 +71,11 @@ def pieces(bags: Path, most: int) -> list[Piece]:
         heard = np.concatenate(sound)
         for contact in contacts:
             onset = (convert.to_ns(contact.header.stamp) - start_ns) * rate // NS_PER_S
-            first, last = onset - round(BEFORE_S * rate), onset + round(AFTER_S * rate)
+            # Onsets lie anywhere within the 10 ms of a chunk.
+            before = round(BEFORE_S * rate) + len(found) * 37 % round(_CHUNK_S * rate)
+            first, last = onset - before, onset + round(AFTER_S * rate)
             if first >= 0 and last <= len(heard):
-                found.append(Piece(heard[first:last], rate, f"{path.name}/{contact.object_id}"))
+                found.append(Piece(heard[first:last], before, rate, f"{path.name}/{contact.object_id}"))
         if len(found) >= most:
             return found[:most]
     return found
@@ -163,9 +166,9 @@ def chunks(sounds: Sequence[Piece]) -> Iterator[tuple[int, np.ndarray[Any, Any],
     first = 0
     for piece in sounds:
         size = round(_CHUNK_S * piece.rate)
-        onset = round(BEFORE_S * piece.rate) // size
         for i in range(len(piece.samples) // size):
-            yield first, piece.samples[i * size : (i + 1) * size], piece if i == onset else None
+            here = piece if i == piece.onset // size else None
+            yield first, piece.samples[i * size : (i + 1) * size], here
             first += size
 
 
@@ -213,16 +216,17 @@ def replay(planner: Planner, sounds: Sequence[Piece]) -> dict[str, Any]:
                 )
             )
             if piece is not None:
-                onsets_ns.append(stamp_ns)
+                onset_ns = stamp_ns + piece.onset % len(samples) * NS_PER_S // piece.rate
+                onsets_ns.append(onset_ns)
                 event = ContactEvent(
-                    header=convert.header(stamp_ns, "world"),
+                    header=convert.header(onset_ns, "world"),
                     contact_id=f"c{number}",
                     object_id=piece.object_id,
                     action=ContactEvent.ACTION_TAP,
                     confidence=1.0,
                     position=convert.array_to_point((float("nan"),) * 3),
                 )
-                waiting.append((stamp_ns + round(ANNOUNCED_S * NS_PER_S), event))
+                waiting.append((onset_ns + round(ANNOUNCED_S * NS_PER_S), event))
             while waiting and waiting[0][0] <= time.time_ns():
                 announced.publish(waiting.pop(0)[1])
         end = time.monotonic() + 5.0

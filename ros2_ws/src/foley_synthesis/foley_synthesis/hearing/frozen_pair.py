@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_perception.audio.resample import resampled
-from foley_synthesis.hearing.frozen import FrozenFeatures, FrozenMissing, patch_around, weights_path
+from foley_synthesis.beside import Beside
+from foley_synthesis.hearing.frozen import Frozen, FrozenFeatures, FrozenMissing, patch_around, weights_path
 from foley_synthesis.hearing.frozen_networks import (
     AISFX_DIMS,
     AISFX_HOP,
@@ -68,11 +68,13 @@ class Heard:
 
 
 class FrozenPair:
-    """Both, from tensors of any precision. With more than one thread aiSFX, which is by far the slower, has its own."""
+    """Both, from tensors of any precision."""
 
-    def __init__(self, tensors: Mapping[str, NDArray[Any]], *, threads: int = 1) -> None:
+    def __init__(
+        self, tensors: Mapping[str, NDArray[Any]], *, threads: int = 1, beside: Beside | None = None
+    ) -> None:
         """Names begin with YAMNET or AISFX. Raises FrozenMissing where they are of other networks."""
-        self._beside = ThreadPoolExecutor(1, thread_name_prefix="aisfx") if threads > 1 else None
+        self._beside = beside or Beside(1)
         self._yamnet = FrozenFeatures(_of(tensors, YAMNET))
         try:
             self._aisfx = aisfx(_of(tensors, AISFX), max(threads - 1, 1))
@@ -80,35 +82,21 @@ class FrozenPair:
             raise FrozenMissing(f"these weights are not aiSFX's: {error}") from error
 
     def hear(self, sounds: Sequence[Heard]) -> PairFeatures:
-        """Features of contacts, each at its own rate."""
-        return self.begin(sounds)()
-
-    def begin(self, sounds: Sequence[Heard]) -> Callable[[], PairFeatures]:
-        """Begin to hear them, and return what ends it: what the caller does meanwhile costs it no time, where there is
-        a second thread.
-        """
-        if self._beside is None:
-            return lambda: self._both(sounds, self._effects(sounds))
-        effects = self._beside.submit(self._effects, sounds)
-        return lambda: self._both(sounds, effects)
-
-    def _both(
-        self, sounds: Sequence[Heard], effects: NDArray[np.float32] | Future[NDArray[np.float32]]
-    ) -> PairFeatures:
-        patches = np.stack([patch_around(s.samples, s.rate, s.onset_s, s.heard_s) for s in sounds])
-        known = self._yamnet.hear_patches(patches)
-        heard = effects.result() if isinstance(effects, Future) else effects
-        both = np.concatenate([known.embedding.astype(np.float32), heard], axis=1)
-        roots = np.sqrt(np.maximum(both, 0.0)).astype(np.float32)
-        return PairFeatures(np.c_[roots, glass_over_metal(known.scores)], known.scores)
-
-    def _effects(self, sounds: Sequence[Heard]) -> NDArray[np.float32]:
-        """Of aiSFX [n, AISFX_DIMS]."""
+        """Features of contacts, each at its own rate. aiSFX is by far the slower one: the other hears beside it."""
+        everyday = self._beside.begin(lambda: self._everyday(sounds))
         effects = []
         for begin in range(0, len(sounds), _AT_ONCE):
             some = sounds[begin : begin + _AT_ONCE]
             effects += self._aisfx(np.stack([aisfx_spectrogram(_cut(s), _FRAMES) for s in some]))
-        return np.concatenate(effects)
+        known = everyday()
+        both = np.concatenate([known.embedding.astype(np.float32), np.concatenate(effects)], axis=1)
+        roots = np.sqrt(np.maximum(both, 0.0)).astype(np.float32)
+        return PairFeatures(np.c_[roots, glass_over_metal(known.scores)], known.scores)
+
+    def _everyday(self, sounds: Sequence[Heard]) -> Frozen:
+        """Of YAMNet."""
+        patches = np.stack([patch_around(s.samples, s.rate, s.onset_s, s.heard_s) for s in sounds])
+        return self._yamnet.hear_patches(patches)
 
 
 def glass_over_metal(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_synthesis.beside import Beside
 from foley_synthesis.hearing.inference.calibration import HearingCalibration
 from foley_synthesis.hearing.inference.contact_likeness import not_a_contact
 
@@ -30,40 +30,35 @@ class Recorded:
 class RecordedHearing:
     """What stands in a file, ready to hear."""
 
-    def __init__(self, part: RecordedPart, threads: int = 1) -> None:
+    def __init__(self, part: RecordedPart, threads: int = 1, beside: Beside | None = None) -> None:
         """Raises KeyError, TypeError or ValueError for what is missing or nonsense."""
         from foley_synthesis.hearing.frozen_pair import FrozenPair
 
         self.calibration = HearingCalibration.of(part.calibration, part.tensors)
         self._heads = part.heads
-        self._pair = FrozenPair(part.weights, threads=threads)
+        self._pair = FrozenPair(part.weights, threads=threads, beside=beside)
 
     @property
     def embedding(self) -> int:
         """Size of an embedding."""
         return self._heads.embedding
 
-    def begin(
+    def hear(
         self,
         samples: NDArray[np.float32],  # [n] mono
         sample_rate: int,
         onset_s: float,
         heard_s: float,  # so much of it after the onset is known
-    ) -> Callable[[], Recorded]:
-        """Begin to hear one contact, and return what ends it: see :meth:`FrozenPair.begin`."""
+    ) -> Recorded:
+        """One contact."""
         from foley_synthesis.hearing.frozen_pair import Heard
 
-        end = self._pair.begin([Heard(samples, sample_rate, onset_s, heard_s)])
-
-        def heard() -> Recorded:
-            found = end()
-            other = not_a_contact(found.scores[0])
-            world = float(self._heads.known_world(found.features)[0]) > 0.0
-            return Recorded(
-                self._heads(found.features),
-                world,
-                other.reason if other.refused else "",
-                self._heads.scaled(found.features)[0],
-            )
-
-        return heard
+        found = self._pair.hear([Heard(samples, sample_rate, onset_s, heard_s)])
+        other = not_a_contact(found.scores[0])
+        world = float(self._heads.known_world(found.features)[0]) > 0.0
+        return Recorded(
+            self._heads(found.features),
+            world,
+            other.reason if other.refused else "",
+            self._heads.scaled(found.features)[0],
+        )
