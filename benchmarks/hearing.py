@@ -76,7 +76,7 @@ def stages(file: HearingFile, heard_s: float, repeats: int) -> dict[str, float]:
 
     def frozen() -> None:
         assert model._recorded is not None
-        model._recorded.hear(sound, RATE, ONSET_S, heard_s)
+        model._recorded.begin(sound, RATE, ONSET_S, heard_s)()
 
     def features() -> None:
         normalised(log_mel(there, config.rate, ONSET_S, config, heard_s=heard_s), config)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -67,27 +68,47 @@ class Heard:
 
 
 class FrozenPair:
-    """Both, from tensors of any precision."""
+    """Both, from tensors of any precision. With more than one thread aiSFX, which is by far the slower, has its own."""
 
     def __init__(self, tensors: Mapping[str, NDArray[Any]], *, threads: int = 1) -> None:
         """Names begin with YAMNET or AISFX. Raises FrozenMissing where they are of other networks."""
-        self._yamnet = FrozenFeatures(_of(tensors, YAMNET), threads=threads)
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="aisfx") if threads > 1 else None
+        self._yamnet = FrozenFeatures(_of(tensors, YAMNET))
         try:
-            self._aisfx = aisfx(_of(tensors, AISFX), threads)
+            self._aisfx = aisfx(_of(tensors, AISFX), max(threads - 1, 1))
         except WrongWeights as error:
             raise FrozenMissing(f"these weights are not aiSFX's: {error}") from error
 
     def hear(self, sounds: Sequence[Heard]) -> PairFeatures:
         """Features of contacts, each at its own rate."""
+        return self.begin(sounds)()
+
+    def begin(self, sounds: Sequence[Heard]) -> Callable[[], PairFeatures]:
+        """Begin to hear them, and return what ends it: what the caller does meanwhile costs it no time, where there is
+        a second thread.
+        """
+        if self._beside is None:
+            return lambda: self._both(sounds, self._effects(sounds))
+        effects = self._beside.submit(self._effects, sounds)
+        return lambda: self._both(sounds, effects)
+
+    def _both(
+        self, sounds: Sequence[Heard], effects: NDArray[np.float32] | Future[NDArray[np.float32]]
+    ) -> PairFeatures:
         patches = np.stack([patch_around(s.samples, s.rate, s.onset_s, s.heard_s) for s in sounds])
         known = self._yamnet.hear_patches(patches)
+        heard = effects.result() if isinstance(effects, Future) else effects
+        both = np.concatenate([known.embedding.astype(np.float32), heard], axis=1)
+        roots = np.sqrt(np.maximum(both, 0.0)).astype(np.float32)
+        return PairFeatures(np.c_[roots, glass_over_metal(known.scores)], known.scores)
+
+    def _effects(self, sounds: Sequence[Heard]) -> NDArray[np.float32]:
+        """Of aiSFX [n, AISFX_DIMS]."""
         effects = []
         for begin in range(0, len(sounds), _AT_ONCE):
             some = sounds[begin : begin + _AT_ONCE]
             effects += self._aisfx(np.stack([aisfx_spectrogram(_cut(s), _FRAMES) for s in some]))
-        both = np.concatenate([known.embedding.astype(np.float32), np.concatenate(effects)], axis=1)
-        roots = np.sqrt(np.maximum(both, 0.0)).astype(np.float32)
-        return PairFeatures(np.c_[roots, glass_over_metal(known.scores)], known.scores)
+        return np.concatenate(effects)
 
 
 def glass_over_metal(

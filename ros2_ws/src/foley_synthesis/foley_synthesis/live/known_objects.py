@@ -20,9 +20,7 @@ from foley_synthesis.beliefs.store import BeliefStore
 NAN = float("nan")
 _MOST = 1024  # contacts and objects that are remembered for themselves
 # Evidence, the comparison, whether contacts may have been missed, what learned predicates say, calibrations.
-_RestsOn = tuple[
-    Sequence[Evidence], tuple[float, int], bool, tuple[Mapping[str, float], int], dict[str, str]
-]
+_RestsOn = tuple[Sequence[Evidence], tuple[float, int], bool, tuple[Mapping[str, float], int], dict[str, str]]
 
 
 class KnownObjects:
@@ -46,7 +44,9 @@ class KnownObjects:
         self._missed_until_ns = 0
         self._taken_back: dict[str, None] = {}  # contacts
         self._gone_ns: dict[str, int] = {}  # objects, and when that was told
-        self._before: dict[str, tuple[_RestsOn, Known]] = {}  # what was known of each, and what that rested on
+        self._before: dict[
+            str, tuple[_RestsOn, Known]
+        ] = {}  # what was known of each, and what that rested on
 
     def compared(self, contact_id: str, percentile: float) -> None:
         """The rank of a contact's sound among what is expected of it; NaN where it was not predicted."""

@@ -178,9 +178,9 @@ class MaterialNode(FoleyNode[MaterialConfig]):
                 if self._core.unranked
                 else self.faults.clear("surprise")
             )
+        self._snapshot()  # planners first
         self._output.outcome(outcome)
         self._tell_parts(outcome.fused, outcome.contact.frame_id)
-        self._snapshot()
         self._keep()
 
     def _see(self, message: MaterialEstimate) -> None:

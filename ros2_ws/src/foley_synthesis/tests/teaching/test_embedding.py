@@ -63,7 +63,9 @@ def test_what_hears_among_some_materials_hands_the_same_features_on(model):
     among = AmongMaterials(model, words)
     assert embedding_id(among) == embedding_id(model)
     heard = among.hear(strike(20.0), RATE, onset_s=0.25, heard_s=HEARD_S)
-    assert among.hear(strike(20.0), RATE, onset_s=0.25).belief == among.predict(strike(20.0), RATE, onset_s=0.25)
+    assert among.hear(strike(20.0), RATE, onset_s=0.25).belief == among.predict(
+        strike(20.0), RATE, onset_s=0.25
+    )
     assert of_features(heard.features).values == pytest.approx(embed(model, strike(20.0), RATE, 0.25).values)
 
 

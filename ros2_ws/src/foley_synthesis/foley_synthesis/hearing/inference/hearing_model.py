@@ -163,13 +163,14 @@ class HearingModel:
         known_s = min(len(samples) / sample_rate - at, heard_s)
         if known_s < _LEAST_S:
             return self._unheard(f"less than {_LEAST_S:.2f} s of sound from the onset on")
+        hear_recorded = self._recorded and self._recorded.begin(samples, sample_rate, at, heard_s)
         level = log_mel(*self._as_trained(samples, sample_rate), at, self._front_end, heard_s=heard_s)
         if not np.isfinite(level[self._front_end.before_frames :]).any():
             return self._unheard("nothing but digital silence from the onset on")
         output, calibration, other = self._output(level), self._calibration, ""
         features = HeardFeatures(output.embedding[0], np.zeros(0, np.float32), level)
-        if self._recorded is not None:
-            recorded = self._recorded.hear(samples, sample_rate, at, heard_s)
+        if self._recorded is not None and hear_recorded is not None:
+            recorded = hear_recorded()
             features = dataclasses.replace(features, frozen=recorded.features)
             if self._recordings_only or not recorded.known_world:
                 output, other = recorded.output, recorded.no_contact

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,22 +43,27 @@ class RecordedHearing:
         """Size of an embedding."""
         return self._heads.embedding
 
-    def hear(
+    def begin(
         self,
         samples: NDArray[np.float32],  # [n] mono
         sample_rate: int,
         onset_s: float,
         heard_s: float,  # so much of it after the onset is known
-    ) -> Recorded:
-        """One contact."""
+    ) -> Callable[[], Recorded]:
+        """Begin to hear one contact, and return what ends it: see :meth:`FrozenPair.begin`."""
         from foley_synthesis.hearing.frozen_pair import Heard
 
-        found = self._pair.hear([Heard(samples, sample_rate, onset_s, heard_s)])
-        other = not_a_contact(found.scores[0])
-        world = float(self._heads.known_world(found.features)[0]) > 0.0
-        return Recorded(
-            self._heads(found.features),
-            world,
-            other.reason if other.refused else "",
-            self._heads.scaled(found.features)[0],
-        )
+        end = self._pair.begin([Heard(samples, sample_rate, onset_s, heard_s)])
+
+        def heard() -> Recorded:
+            found = end()
+            other = not_a_contact(found.scores[0])
+            world = float(self._heads.known_world(found.features)[0]) > 0.0
+            return Recorded(
+                self._heads(found.features),
+                world,
+                other.reason if other.refused else "",
+                self._heads.scaled(found.features)[0],
+            )
+
+        return heard
