@@ -22,6 +22,7 @@ from foley_ros.node import FoleyNode, run
 from foley_ros.preload import preload
 from foley_synthesis import checkpoint
 from foley_synthesis.beliefs.evidence import Evidence
+from foley_synthesis.beliefs.fusion import FusedBelief
 from foley_synthesis.hearing.inference.opened import hearing_beside
 from foley_synthesis.live.config import MaterialConfig
 from foley_synthesis.live.contact import ExpectedSound
@@ -175,6 +176,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
                 else self.faults.clear("surprise")
             )
         self._output.outcome(outcome)
+        self._tell_parts(outcome.fused, outcome.contact.frame_id)
         self._snapshot()
         self._keep()
 
@@ -200,8 +202,14 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             return
         self.faults.clear(topic)
         self._output.fused(*believed, message.header.frame_id)
+        self._tell_parts(believed[1], message.header.frame_id)
         self._snapshot()
         self._keep()
+
+    def _tell_parts(self, fused: FusedBelief, frame_id: str) -> None:
+        """Where an object turned out to be of two materials, its parts are told as objects of their own."""
+        for part in fused.parts:
+            self._output.fused(part, self._core.belief(part), frame_id)
 
     def _keep(self) -> None:
         problem = self._file.save(self._core, self._model.model_id)

@@ -402,6 +402,28 @@ def test_an_image_model_that_says_what_cannot_be_is_diagnosed(ears: Ears, node: 
     assert not ears.estimates and node._core.objects == []
 
 
+def test_parts_of_an_object_are_told_as_objects_of_their_own(ears: Ears, node: Any) -> None:
+    import dataclasses
+
+    from foley_synthesis.beliefs.belief import MaterialBelief
+    from foley_synthesis.beliefs.evidence import Evidence
+
+    store = node._core._store
+    store.fusion = dataclasses.replace(store.fusion, split_above=0.5)
+    for k in range(6):
+        p = np.full(len(store.vocabulary), 0.01)
+        p[k // 3] = 1 - 0.01 * (len(p) - 1)
+        belief = MaterialBelief(tuple(p.tolist()))
+        store.add("knife", Evidence("heard", f"h{k}", k + 1, belief, position=(0.05 * k, 0.0, 0.0)))
+    ears.touch("c1", object_id="knife")
+    names = {"knife", "knife/part_1", "knife/part_2"}
+    ears.until(lambda: names <= {e.object_id for e in ears.estimates if not e.contact_id}, "its parts")
+    told = {e.object_id: e for e in ears.estimates if not e.contact_id}
+    assert [int(np.argmax(told[f"knife/part_{n}"].probabilities)) for n in (1, 2)] == [0, 1]
+    assert told["knife"].abstain and max(told["knife"].probabilities) < 0.6
+    ears.until(lambda: ears.states("knife/part_2"), "predicates of a part")
+
+
 def test_sound_of_other_rates_is_heard(ears: Ears, node: Any) -> None:
     ears.touch("c1", ears.world.ping()[::3], rate=16_000, object_id="mug")
     ears.until(lambda: any(e.contact_id == "c1" for e in ears.estimates), "an estimate at 16 kHz")
