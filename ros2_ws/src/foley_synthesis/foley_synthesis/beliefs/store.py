@@ -14,6 +14,7 @@ from foley_synthesis.beliefs.evidence import Evidence
 from foley_synthesis.beliefs.fusion import FusedBelief, FusionConfig, fuse
 from foley_synthesis.beliefs.held_evidence import REMEMBERED, HeldEvidence
 from foley_synthesis.beliefs.store_file import State, read_state, write_state
+from foley_synthesis.beliefs.write_log import WriteLog
 
 _SAME_PLACE_M = 1e-6  # a move by less is none
 
@@ -68,6 +69,7 @@ class BeliefStore(HeldEvidence):
         )
         self.vocabulary = tuple(vocabulary)
         self.fusion = fusion or FusionConfig()
+        self.writes = WriteLog()
         self._forget_after_s = forget_after_s
 
     def belief(self, object_id: str, now_ns: int | None = None) -> FusedBelief:
@@ -204,7 +206,9 @@ class BeliefStore(HeldEvidence):
         Raises:
             OSError: the folder is not writable or the disk is full.
         """
-        state = State(self._evidence, self._named, self._became, tuple(self._retracted))
+        state = State(
+            self._evidence, self._named, self._became, tuple(self._retracted), tuple(self.writes.entries())
+        )
         write_state(path, state, self.vocabulary, model_id=model_id)
 
     def restore(self, path: Path, *, model_id: str = "") -> int:
@@ -216,4 +220,5 @@ class BeliefStore(HeldEvidence):
         state = read_state(path, self.vocabulary, model_id=model_id)
         self._evidence, self._named, self._became = state.objects, state.named, state.became
         self._retracted = dict.fromkeys(state.retracted)
+        self.writes = WriteLog(state.writes)
         return len(self._evidence)
