@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.plan_ids import plan_id_of
 from foley_common.times import NS_PER_S
 from foley_common.topics import JOINT_STATES
 from foley_perception.action.config import HandMapperConfig
@@ -18,7 +19,7 @@ from foley_perception.action.mimic import MimicJoints
 from foley_perception.action.planned_motion import NO_MIMICS, measured_width, tool_trajectory
 from foley_perception.action.tip import in_fixed_frame, plan_in_fixed_frame
 from foley_perception.action.told_joints import StaleJoint, ToldJoints
-from foley_perception.action.trajectory import ToolTrajectory, plan_id_of, resample_poses
+from foley_perception.action.trajectory import ToolTrajectory, resample_poses
 from foley_perception.audit.motion import width_untold
 from foley_perception.audit.pose_unit import PoseUnit
 from foley_perception.geometry.rigid import Rigid, compose

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_common.plan_ids import plan_id_of
 from foley_common.times import NS_PER_S
 from foley_common.topics import JOINT_PLAN
 from foley_perception.action.gripper import GripperHand
@@ -19,7 +20,6 @@ from foley_perception.action.trajectory import (
     ToolTrajectory,
     check_times,
     interpolate_joints,
-    plan_id_of,
     sample_times,
 )
 from foley_perception.geometry.se3 import SE3

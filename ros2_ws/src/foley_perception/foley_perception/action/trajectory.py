@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,11 +124,3 @@ def resample_poses(times_ns: NDArray[np.int64], poses: SE3, rate_hz: float) -> t
         times_ns[-1],
     )
     return query, interpolate_at(times_ns, poses, query)
-
-
-def plan_id_of(start_ns: int, positions: NDArray[np.floating]) -> str:
-    """A name for a plan that has none: its start and a hash of its points, the same in every process."""
-    digest = hashlib.sha256(
-        np.ascontiguousarray(np.round(positions, 6) + 0.0, dtype=np.float64).tobytes()
-    ).hexdigest()
-    return f"plan_{start_ns}_{digest[:8]}"

@@ -10,7 +10,6 @@ from foley_perception.action.told_joints import StaleJoint, ToldJoints
 from foley_perception.action.trajectory import (
     TrajectoryError,
     interpolate_joints,
-    plan_id_of,
     resample_poses,
     sample_times,
 )
@@ -291,13 +290,6 @@ def test_a_joint_plan_becomes_keypoints() -> None:
     np.testing.assert_allclose(widths, plan.widths, atol=1e-9)
     tip = plan.tip_path(SE3.from_translation([0, 0, 0.1])).tip
     np.testing.assert_allclose(tip - plan.poses.translation, np.tile([0, 0, 0.1], (101, 1)), atol=1e-12)
-
-
-def test_plan_ids_are_the_same_everywhere_and_differ_between_plans() -> None:
-    points = np.array([[0.0, 1.0], [2.0, 3.0]])
-    assert plan_id_of(7, points) == plan_id_of(7, points.copy())
-    assert plan_id_of(7, points) != plan_id_of(8, points)
-    assert plan_id_of(7, points) != plan_id_of(7, points + 0.1)
 
 
 def test_a_robot_on_a_base_needs_tf() -> None:

@@ -33,6 +33,7 @@ from foley_sim.robots.actions import (
     ACTIONS,
     PAD_ACTIONS,
     SPEEDS,
+    STROKES,
     Action,
     Plan,
     Target,
@@ -144,23 +145,33 @@ class Policy:
         yaw = float(self._rng.uniform(-0.6, 0.6))
         if item.reaction == "rolls" and action not in _ROLLING:
             action = "tap"
-        if action in ("scratch", "rub"):
+        if action in STROKES:
             stroked = self._stroked(item, action, yaw)
             if stroked is not None:
                 return stroked
             action = "tap" if action == "scratch" else "pat"
         return self._struck(item, action, yaw)
 
+    def aimed(self, item: ObjectSpec, action: Action, local: Array, speed: float) -> Target | None:
+        """The action at a place of the upper face that somebody else chose; None where no stroke from there fits.
+
+        Args:
+            local: [2] in the object's axes [m], within `usable_half`.
+            speed: [m/s] of the blow, or of a stroke.
+        """
+        if action in STROKES:
+            return self._stroked(item, action, 0.0, local, speed)
+        return self._struck(item, action, 0.0, local, speed)
+
     def plan(self, now_ns: int, joints: Array, target: Target | None = None) -> Plan:
         """Plan an action from rest at ``joints`` [4], published at ``now_ns``.
 
         Raises:
-            ValueError: the target is out of the arm's reach, names no object of the scene or asks for a pad that
-                is not there.
+            ValueError: as `check`.
         """
         target = target or self.target()
         contact_s = float(self._rng.uniform(*CONTACT_AFTER_S)) - LEAD_S
-        self._check(target)
+        self.check(target)
         striker = self._scene.striker
         trajectory, contact_s = plan_motion(
             joints, target, contact_s, self.hover_z, striker.length, striker.tip_radius
@@ -177,7 +188,13 @@ class Policy:
             width=stick_width(),
         )
 
-    def _check(self, target: Target) -> None:
+    def check(self, target: Target) -> None:
+        """Refuse what cannot be done.
+
+        Raises:
+            ValueError: the target is out of the arm's reach, names no object of the scene or asks for a pad that
+                is not there.
+        """
         if target.object_id not in {o.object_id for o in self._scene.objects} | {"table"}:
             raise ValueError(
                 f"target names object `{target.object_id}`, which is not in `{self._scene.scene_id}`"
@@ -199,11 +216,13 @@ class Policy:
                 local = self._rng.uniform(-1, 1, 2)
         return np.asarray(local * half)
 
-    def _struck(self, item: ObjectSpec, action: Action, yaw: float) -> Target:
-        """Everything but strokes: at one point of the face."""
+    def _struck(
+        self, item: ObjectSpec, action: Action, yaw: float, at: Array | None = None, speed: float = 0.0
+    ) -> Target:
+        """Everything but strokes: at one point of the face, drawn where ``at`` does not say which."""
         rng = self._rng
-        speed = float(rng.uniform(*SPEEDS[action])) * self._scene.blow_speed
-        local = self._local(item)
+        speed = speed or float(rng.uniform(*SPEEDS[action])) * self._scene.blow_speed
+        local = self._local(item) if at is None else at.copy()
         if action == "knock" and item.reaction == "rolls":
             local[1] = 0.0  # from its very top it does not roll away between the blows
         height, normal = surface(item, local)
@@ -228,11 +247,13 @@ class Policy:
             )  # fmt: skip
         return Target(item.object_id, action, point, speed, depth=depth, yaw=yaw, normal=normal)
 
-    def _stroked(self, item: ObjectSpec, action: Action, yaw: float) -> Target | None:
-        """A straight stroke over the face, or several to and fro; None where no stroke is long enough."""
+    def _stroked(
+        self, item: ObjectSpec, action: Action, yaw: float, at: Array | None = None, speed: float = 0.0
+    ) -> Target | None:
+        """A straight stroke over the face, or several to and fro, from ``at``; None where none is long enough."""
         rub = action == "rub"
         half = usable_half(item, self._scene.striker.tip_radius)
-        speed = math.exp(self._rng.uniform(*np.log(SPEEDS[action])))
+        speed = speed or math.exp(self._rng.uniform(*np.log(SPEEDS[action])))
         low, high = _RUB_M if rub else _STROKE_M
         if rub:
             high = min(high, _RUB_S * speed / (REST_TO_REST_PEAK * _RUB_STROKES[0]))
@@ -241,6 +262,8 @@ class Policy:
         curved = item.shape in ("rod", "dome", "heap")
         for _ in range(60):
             ends = self._rng.uniform(-1, 1, (2, 2)) * half
+            if at is not None:
+                ends[0] = at
             if curved:
                 low = _SHORT_M
                 # Ends of equal height, so that the pressure holds: along a rod, over the middle of a cap.

@@ -2,7 +2,8 @@
 
 Threads::
 
-    executor   life cycle, parameters, diagnostics, `sim/sent` once a second, wishes on `teleop/target_pose`
+    executor   life cycle, parameters, diagnostics, `sim/sent` once a second, wishes on `teleop/target_pose`,
+               goals of `make_contact`
     world      paces World.advance against ROS time; publishes pose, joints, wrench, tf, plans, audio, contacts
     camera     draws snapshots and publishes images; its OpenGL context lives in this thread alone
 
@@ -27,6 +28,7 @@ from foley_sim.editions import make_scene
 from foley_sim.motion.teleop import WishRefused
 from foley_sim.ros import topics
 from foley_sim.ros.camera_thread import CameraThread
+from foley_sim.ros.contact_server import ContactServer
 from foley_sim.ros.encode import Encoder
 from foley_sim.ros.publisher import Publisher
 from foley_sim.ros.steering import Steering
@@ -55,6 +57,7 @@ class SimWorldNode(FoleyNode[SimWorldConfig]):
         self._late_ticks = self._contacts = self._actions = 0
         self._start = (0, 0)  # ROS time and simulation time of the activation
         self._timer: Any = None
+        self._contact_server = ContactServer(self)
 
     # ---- hooks -----------------------------------------------------------------------------------------------
     def setup(self, config: SimWorldConfig) -> None:
@@ -142,6 +145,8 @@ class SimWorldNode(FoleyNode[SimWorldConfig]):
             "late_ticks": self._late_ticks,
             "actions": self._actions,
             "contacts": self._contacts,
+            "contacts_made_for_others": self._contact_server.made,
+            "contacts_not_made": self._contact_server.refused,
             "late_sound_events": self._world.sound.late_events,
             **{f"sent {name}": count for name, count in self._publisher.sent.items()},
         }
@@ -175,6 +180,7 @@ class SimWorldNode(FoleyNode[SimWorldConfig]):
                         self._camera_thread.put(frame)
                 self._actions += len(batch.plans)
                 self._contacts += len(batch.contacts)
+                self._contact_server.attend(world, batch, encoder.origin_ns)
                 now = self.now_ns() - encoder.origin_ns
                 self._lag_ns = max(now - world.time_ns, 0)
                 self._worst_lag_ns = max(self._worst_lag_ns, self._lag_ns)

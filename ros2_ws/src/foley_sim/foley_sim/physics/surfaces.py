@@ -75,3 +75,10 @@ def to_world(item: ObjectSpec, local: Array) -> tuple[float, float]:
     c, s = math.cos(item.yaw), math.sin(item.yaw)
     x, y = float(local[0]), float(local[1])
     return item.position[0] + c * x - s * y, item.position[1] + s * x + c * y
+
+
+def to_local(item: ObjectSpec, place: Array) -> Array:
+    """A point of the world [2] in the object's axes [m]."""
+    c, s = math.cos(item.yaw), math.sin(item.yaw)
+    x, y = float(place[0]) - item.position[0], float(place[1]) - item.position[1]
+    return np.array([c * x + s * y, c * y - s * x])

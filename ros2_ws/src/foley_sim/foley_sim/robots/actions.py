@@ -19,6 +19,8 @@ PAD_ACTIONS: frozenset[str] = frozenset({"rub", "pat", "press"})
 """Done with the soft pad; the others with the hard tip."""
 LANDED: frozenset[str] = frozenset({"scratch", "rub", "press"})
 """Begin by a slow landing; the others by a blow."""
+STROKES: frozenset[str] = frozenset({"scratch", "rub"})
+"""Go along the face."""
 REPEATED: frozenset[str] = frozenset({"knock", "pat"})
 """Several blows that are one contact."""
 PLAN_RATE_HZ = 100.0  # of the points that are published

@@ -110,6 +110,13 @@ class Hand:
         self._wish, self._wish_until_ns = inside, now_ns + round(HOLD_S * NS_PER_S)
         return not clamped
 
+    def retreat(self, now_ns: int) -> None:
+        """Give up a plan under way and rise to where the next one may start."""
+        if self.plan is not None:
+            self._follower = Follower(self._place())
+            self.plan = self._reference = None
+            self._wish, self._wish_until_ns = self._follower.position.copy(), now_ns
+
     # ---- steps ---------------------------------------------------------------------------------------------
     def push(self, step: int) -> None:
         """Set the motors for the step with this number."""

@@ -169,6 +169,13 @@ class World:
         """Carry out this action next, before what the policy would choose."""
         self._requests.append(target)
 
+    def retreat(self) -> None:
+        """Give up what was requested and what is under way; every hand rises from where it is."""
+        self._requests.clear()
+        self._waiting = None
+        for hand in self.hands:
+            hand.retreat(self.time_ns)
+
     def steer(self, wish: Array) -> bool:
         """Move the tool towards x, y, z [m] and yaw [rad] for the next HOLD_S, instead of exploring.
 

@@ -44,6 +44,7 @@ class Facts:
     taught: Mapping[str, float] = dataclasses.field(
         default_factory=dict
     )  # predicate that was learned from labelled contacts -> probability; without what is not known
+    missed: bool = False  # contacts since the first one that was heard may have been missed
 
 
 Objects = Sequence[Facts]  # one for each parameter
@@ -327,6 +328,8 @@ def _happened(index: int, actions: Sequence[str]) -> _Compiled:
         heard = objects[index].actions
         if not heard:
             return math.nan
-        return 1.0 - math.prod(1.0 - heard.get(action, 0.0) for action in actions)
+        happened = 1.0 - math.prod(1.0 - heard.get(action, 0.0) for action in actions)
+        # With ears that were deaf meanwhile this is the least that it may be: enough for yes, nothing for no.
+        return math.nan if objects[index].missed and happened < 0.5 else happened
 
     return evaluate

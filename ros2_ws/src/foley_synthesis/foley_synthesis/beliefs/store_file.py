@@ -12,6 +12,7 @@ from typing import Any
 
 from foley_synthesis.beliefs.evidence import Evidence
 from foley_synthesis.beliefs.fusion import newest_sight
+from foley_synthesis.beliefs.write_log import Entry
 
 # Version 1 called sight `predicted`, kept several looks at an object and forgot them at a touch; 2 knew no image model,
 # and neither what objects became nor what was retracted.
@@ -31,6 +32,7 @@ class State:
     named: int
     became: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     retracted: tuple[tuple[str, int], ...] = ()
+    writes: tuple[Entry, ...] = ()
 
 
 def _of_another(item: Evidence) -> Evidence:
@@ -54,6 +56,7 @@ def write_state(path: Path, state: State, vocabulary: Sequence[str], *, model_id
         "objects": {name: [o.to_dict() for o in items] for name, items in state.objects.items()},
         "became": {name: list(names) for name, names in state.became.items()},
         "retracted": [list(contact) for contact in state.retracted],
+        "writes": [list(entry) for entry in state.writes],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -98,7 +101,8 @@ def read_state(path: Path, vocabulary: Sequence[str], *, model_id: str = "") -> 
             str(name): tuple(str(new) for new in names) for name, names in data.get("became", {}).items()
         }
         retracted = tuple((str(key), int(time_ns)) for key, time_ns in data.get("retracted", ()))
-        state = State(objects, int(data["named"]), became, retracted)
+        writes = tuple((str(key), str(asked), dict(answer)) for key, asked, answer in data.get("writes", ()))
+        state = State(objects, int(data["named"]), became, retracted, writes)
     except StateError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:

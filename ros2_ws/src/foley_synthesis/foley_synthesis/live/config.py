@@ -81,8 +81,17 @@ class MaterialConfig:
         "TRUE outlives a node that died or hangs by more than this",
     )
 
+    most_in_pairs: int = parameter(
+        8, "objects, those with the newest evidence, between which predicates of two are told; 0: of none"
+    )
+    contact_detector: str = parameter(
+        "contact_detector",
+        "node whose heartbeat tells whether contacts are detected; one that was never there is not missed",
+    )
+
     def __post_init__(self) -> None:
         _in_range(self, 1, 64, "threads")
+        _in_range(self, 0, 64, "most_in_pairs")
         _in_range(self, 8000, 384000, "sample_rate")
         _in_range(self, 0, 63, "channel")
         _in_range(self, 0.0, 1.0, "before_s", "surprise_level")

@@ -17,8 +17,6 @@ from foley_msgs.msg import (
     AudioChunk,
     ContactEvent,
     MaterialEstimate,
-    Predicate,
-    PredicateArray,
     PredictedAudio,
     VocabularyInfo,
 )
@@ -29,10 +27,9 @@ from foley_perception.contact_event import Contact, Point
 from foley_ros import convert
 from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.beliefs.evidence import Evidence
-from foley_synthesis.beliefs.predicates import PredicateValue
 from foley_synthesis.checkpoint import Vocabulary
+from foley_synthesis.live.comparison import Surprise
 from foley_synthesis.live.contact import ExpectedSound
-from foley_synthesis.live.material_core import Surprise
 from foley_synthesis.live.synthesis_core import Predicted
 
 NAN = float("nan")
@@ -108,7 +105,7 @@ def expected_of(message: PredictedAudio, now_ns: int | None = None) -> ExpectedS
     contact_ns = _time_of(message.predicted_contact_time, "predicted_contact_time", now_ns)
     if contact_ns <= 0:
         return None
-    for field in ("object_id", "plan_id"):
+    for field in ("object_id", "plan_id", "frame_id", "model_id"):
         convert.checked_name(getattr(message, field), f"{field} of a prediction")
     samples, rate = one_channel(convert.audio_to_array(message.audio)), int(message.audio.sample_rate)
     onset_s = (contact_ns - convert.to_ns(message.audio.header.stamp)) / NS_PER_S
@@ -126,6 +123,8 @@ def expected_of(message: PredictedAudio, now_ns: int | None = None) -> ExpectedS
         message.plan_id,
         message.object_id,
         _place_of(message.position, topics.PREDICTED_AUDIO.name),
+        message.frame_id,
+        message.model_id,
     )
 
 
@@ -140,7 +139,9 @@ def sight_of(
     Raises:
         ConversionError: another vocabulary or model, no time, or numbers that cannot be evidence.
     """
-    _check_vocabulary(message, vocabulary, "predicted_material", "give both nodes the same checkpoint")
+    _check_vocabulary(
+        message, vocabulary, topics.PREDICTED_MATERIAL.name, "give both nodes the same checkpoint"
+    )
     if model_id and message.model_id and message.model_id != model_id:
         raise convert.ConversionError(
             f"predicted_material is of model `{message.model_id[:12]}`, how sight adds to hearing was fitted for "
@@ -298,34 +299,6 @@ def estimate_message(
     )
 
 
-def predicates_message(
-    values: Iterable[PredicateValue], sequence: int, now_ns: int, lease_s: float
-) -> PredicateArray:
-    """A snapshot taken at ``now_ns``, of which nothing is valid for longer than ``lease_s``.
-
-    A state may hold for minutes by its evidence, but only a publisher that lives can say that nothing contradicted it.
-    """
-    lease_ns = now_ns + round(lease_s * NS_PER_S)
-    return PredicateArray(
-        header=convert.header(now_ns, ""),
-        sequence=sequence,
-        predicates=[
-            Predicate(
-                name=value.name,
-                arguments=list(value.arguments),
-                probability=float(value.probability),
-                state=int(value.state),
-                newest_evidence=convert.to_stamp(value.newest_evidence_ns),
-                valid_until=convert.to_stamp(min(value.valid_until_ns, lease_ns)),
-                evidence=value.evidence,
-                contacts=value.contacts,
-                calibration_id=value.calibration_id,
-            )
-            for value in values
-        ],
-    )
-
-
 def surprise_message(surprise: Surprise, now_ns: int) -> SurpriseMsg:
     contact = surprise.contact
     return SurpriseMsg(
@@ -338,6 +311,8 @@ def surprise_message(surprise: Surprise, now_ns: int) -> SurpriseMsg:
         percentile=float(surprise.percentile),
         surprised=bool(surprise.surprised),
         latency=(now_ns - contact.time_ns) / NS_PER_S,
+        kind=surprise.kind,
+        p_value=1.0 - float(surprise.percentile),
     )
 
 

@@ -6,13 +6,14 @@ from rclpy.node import Node
 
 from foley_common import topics
 from foley_common.times import NS_PER_S
-from foley_msgs.srv import GetPredicates
 from foley_ros.entities import Entities
 from foley_synthesis.beliefs.fusion import FusedBelief
 from foley_synthesis.beliefs.predicates import PredicateValue
 from foley_synthesis.hearing.inference.opened import HearsMaterial
-from foley_synthesis.live.material_core import ContactOutcome, MaterialCore
+from foley_synthesis.live.comparison import Surprise
+from foley_synthesis.live.material_core import ContactOutcome
 from foley_synthesis.ros import convert
+from foley_synthesis.ros.predicate_messages import predicates_message
 
 
 class MaterialOutput:
@@ -65,7 +66,11 @@ class MaterialOutput:
         if contact.object_id:
             self.fused(contact.object_id, outcome.fused, contact.frame_id)
         if outcome.surprise is not None:
-            self._surprise.publish(convert.surprise_message(outcome.surprise, self._now_ns()))
+            self.surprise(outcome.surprise)
+
+    def surprise(self, surprise: Surprise) -> None:
+        """How surprising a contact was, or that it did not come."""
+        self._surprise.publish(convert.surprise_message(surprise, self._now_ns()))
 
     def fused(self, object_id: str, fused: FusedBelief, frame_id: str) -> None:
         self._estimates.publish(
@@ -91,34 +96,5 @@ class MaterialOutput:
         if always or shown != self._shown or abs(now_ns - self._shown_ns) >= self._period_ns:
             self.sequence += 1
             self._shown, self._shown_ns = shown, now_ns
-            message = convert.predicates_message(values, self.sequence, now_ns, self._lease_s)
+            message = predicates_message(values, self.sequence, now_ns, self._lease_s)
             self._predicates.publish(message)
-
-
-def answer_predicates(
-    core: MaterialCore | None,  # None: the node is not active
-    request: GetPredicates.Request,
-    response: GetPredicates.Response,
-    *,
-    sequence: int,
-    now_ns: int,
-    lease_s: float,
-) -> GetPredicates.Response:
-    """Fill in the response of `~/get_predicates`."""
-    if core is None:
-        response.error_code = GetPredicates.Response.ERROR_NOT_ACTIVE
-        response.error_msg = "the node is not active: activate it first"
-        return response
-    known = core.predicate_names
-    if unknown := sorted(set(request.names) - set(known)):
-        response.error_code = GetPredicates.Response.ERROR_UNKNOWN_NAME
-        response.error_msg = f"no predicate is called {', '.join(unknown)}; known are {', '.join(known)}"
-        return response
-    values = [
-        value
-        for value in core.predicates(now_ns)
-        if (not request.names or value.name in request.names)
-        and (not request.arguments or set(value.arguments) & set(request.arguments))
-    ]
-    response.predicates = convert.predicates_message(values, sequence, now_ns, lease_s)
-    return response

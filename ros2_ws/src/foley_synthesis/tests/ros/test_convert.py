@@ -11,11 +11,9 @@ import pytest
 pytest.importorskip("rclpy")
 
 from foley_common.enumerations import ACTIONS
-from foley_msgs.msg import ContactEvent, MaterialEstimate, Predicate, PredictedAudio
+from foley_msgs.msg import ContactEvent, MaterialEstimate, PredictedAudio
 from foley_ros import convert as common
 from foley_synthesis.beliefs.belief import unknown_belief
-from foley_synthesis.beliefs.hysteresis import Truth
-from foley_synthesis.beliefs.predicates import PredicateValue
 from foley_synthesis.checkpoint import Vocabulary
 from foley_synthesis.live.synthesis_core import Predicted
 from foley_synthesis.ros import convert
@@ -263,21 +261,3 @@ def test_sight_of_another_model_is_refused_where_one_was_fitted() -> None:
     assert convert.sight_of(estimate(), WORDS, "abc").kind == "seen"
     with pytest.raises(common.ConversionError, match="fitted for `other`"):
         convert.sight_of(estimate(), WORDS, "other")
-
-
-def test_predicates() -> None:
-    values = [
-        PredicateValue("is_hard", ("mug",), 0.75, Truth.TRUE, T, T + 10**9, "heard+seen", 3, "fit"),
-        PredicateValue("is_hollow", ("mug",), math.nan, Truth.UNKNOWN, 0, 0),
-    ]
-    message = convert.predicates_message(values, 7, T, lease_s=3.0)
-    assert message.sequence == 7 and common.to_ns(message.header.stamp) == T
-    hard, hollow = message.predicates
-    assert (hard.name, list(hard.arguments), hard.state) == ("is_hard", ["mug"], Predicate.TRUE)
-    assert (hard.evidence, hard.contacts, hard.calibration_id) == ("heard+seen", 3, "fit")
-    assert (common.to_ns(hard.newest_evidence), common.to_ns(hard.valid_until)) == (T, T + 10**9)
-    assert common.to_ns(hollow.valid_until) == 0, "no lease lends evidence to what has none"
-    leased = convert.predicates_message(values, 8, T, lease_s=0.25).predicates
-    assert common.to_ns(leased[0].valid_until) == T + 10**9 // 4, "a snapshot renews it, or it lapses"
-    assert hollow.state == Predicate.UNKNOWN and math.isnan(hollow.probability)
-    assert [int(t) for t in Truth] == [Predicate.UNKNOWN, Predicate.TRUE, Predicate.FALSE]
