@@ -51,6 +51,7 @@ def layout(namespace: str = "") -> dict[str, Any]:
                 at(topics.EE_POSE): fl.BaseRendererPoseTopicSettings(
                     visible=True, type="axis", axis_scale=0.1
                 ),
+                at(topics.MARKERS): fl.BaseRendererRosMarkerTopicSettings(visible=True),
             }
         ),
     )

@@ -19,7 +19,7 @@ setup(
     name=package_name,
     version="0.1.0",
     packages=find_packages(include=[package_name, f"{package_name}.*"]),
-    package_data={package_name: ["py.typed", "data/**/*"]},
+    package_data={package_name: ["py.typed", "data/**/*", "watch/page/*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
@@ -36,6 +36,10 @@ setup(
         "rich",
         "jinja2",
         "matplotlib",
+        "starlette",
+        "uvicorn",
+        "opencv-python-headless",
+        "soundfile",
     ],
     extras_require={},
     zip_safe=False,
@@ -54,6 +58,7 @@ setup(
             "intervene = foley_bringup.commands.intervene",
             "doctor = foley_bringup.commands.doctor",
             "replay = foley_bringup.commands.replay",
+            "watch = foley_bringup.commands.watch",
         ],
     },
 )

@@ -241,6 +241,11 @@ TOPICS: tuple[Topic, ...] = (
         "materials expected before the touch", "`synthesizer`", "per plan", recorded=True,
     ),
     Topic(
+        "vision_material", "vision_material", "foley_msgs/msg/MaterialEstimate", "event",
+        "what a user's image model says of an object, or of a place, before or beside any touch",
+        "a user's image model, where there is one", "per picture", recorded=True,
+    ),
+    Topic(
         "material_estimates", "material_estimates", "foley_msgs/msg/MaterialEstimate", "event",
         "what is believed", "`material`", "two per contact, one per prediction", recorded=True,
     ),
@@ -255,6 +260,10 @@ TOPICS: tuple[Topic, ...] = (
     Topic(
         "surprise", "surprise", "foley_msgs/msg/Surprise", "event", "predicted against heard",
         "`material`", "per contact that was predicted", recorded=True,
+    ),
+    Topic(
+        "markers", "markers", "visualization_msgs/msg/MarkerArray", "event", "beliefs as markers, for RViz",
+        "`foley watch`", "2 Hz, while somebody listens",
     ),
     Topic(
         "labels", "labels", "foley_msgs/msg/SegmentLabel", "event", "what people said",
@@ -382,10 +391,12 @@ PREDICTED_AUDIO = topic("predicted_audio")
 PREDICTED_AUDIO_CHUNK = topic("predicted_audio_chunk")
 PREDICTED_SOUND = topic("predicted_sound")
 PREDICTED_MATERIAL = topic("predicted_material")
+VISION_MATERIAL = topic("vision_material")
 MATERIAL_ESTIMATES = topic("material_estimates")
 VOCABULARY = topic("vocabulary")
 PREDICATES = topic("predicates")
 SURPRISE = topic("surprise")
+MARKERS = topic("markers")
 LABELS = topic("labels")
 ROBOT_DESCRIPTION = topic("robot_description")
 TF = topic("tf")

@@ -9,6 +9,7 @@ from typing import Any
 from foley_sim.editions import EDITIONS
 from foley_sim.scene import SPLITS
 from foley_sim.spec import ROBOTS
+from foley_sim.states import STATES
 
 
 def _field(default: Any, doc: str) -> Any:
@@ -24,6 +25,11 @@ class SimWorldConfig:
     split: str = _field("test", "train, validation or test: objects of one never appear in another.")
     robot: str = _field("", f"Who touches them: {', '.join(ROBOTS)}; empty for the scene's own.")
     hands: int = _field(1, "2: another hand steadies what the robot touches.")
+    state: str = _field(
+        "",
+        f"Some objects are so, the others the opposite: {', '.join(STATES)}; empty: whole, empty, of one piece.",
+    )
+    state_share: float = _field(0.5, "Share of the objects that can be in `state` which are.")
     policy_seed: int = _field(0, "Seed of the exploration, the sensor noise and the sound.")
     explore: bool = _field(True, "Whether the robot touches things by itself.")
     max_actions: int = _field(0, "Stop exploring after this many actions; 0 for no limit.")
@@ -40,6 +46,10 @@ class SimWorldConfig:
             raise ValueError(f"split is `{self.split}`, known are {', '.join(SPLITS)}")
         if self.robot and self.robot not in ROBOTS:
             raise ValueError(f"robot is `{self.robot}`, known are {', '.join(ROBOTS)}")
+        if self.state and self.state not in STATES:
+            raise ValueError(f"state is `{self.state}`, known are {', '.join(STATES)}")
+        if not (math.isfinite(self.state_share) and 0.0 < self.state_share <= 1.0):
+            raise ValueError(f"state_share is {self.state_share}, must lie in (0, 1]")
         if self.hands not in (1, 2):
             raise ValueError(f"hands is {self.hands}, must be 1 or 2")
         for name in ("scene_seed", "policy_seed", "max_actions"):

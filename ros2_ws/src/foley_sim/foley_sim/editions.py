@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_sim.condition import NONE
 from foley_sim.sound.events import Event
 from foley_sim.spec import SceneSpec
 
@@ -55,6 +56,7 @@ class Edition:
 
     scene: str  # (seed, split) -> SceneSpec
     sound: str  # (scene, *, seed) -> Sound; also takes `hum` where `hums` is true
+    states: bool = True  # whether its sound knows conditions of things
     hums: bool = True  # at pitches that can be told; the judge's motors have their own
 
 
@@ -70,7 +72,7 @@ EDITIONS: dict[str, Edition] = {
     "tabletop": Edition("foley_sim.scene:make_scene", "foley_sim.sound.renderer:SoundRenderer"),
     "foleysim-1": Edition("foley_sim.foleysim1.scenes:make_scene", "foley_sim.sound.renderer:SoundRenderer"),
     "foleysim-b": Edition(
-        "foley_sim.judge.scenes:make_scene", "foley_sim.judge.renderer:JudgeSound", hums=False
+        "foley_sim.judge.scenes:make_scene", "foley_sim.judge.renderer:JudgeSound", states=False, hums=False
     ),
 }
 
@@ -105,8 +107,18 @@ def sound_for(scene: SceneSpec, *, seed: int, hum: Hum | None = None) -> Sound:
     """A renderer of what happens in this scene.
 
     hum: pitches of its hum, where its edition hums at pitches that can be told; None: the renderer's own.
+
+    Raises:
+        ValueError: unknown edition, or one whose sound knows no conditions and a thing that has one.
     """
     edition = _known(scene.edition)
+    if not edition.states:
+        for item in scene.objects:
+            if item.condition != NONE:
+                raise ValueError(
+                    f"object `{item.object_id}`: condition is {item.condition.describe()}, which the sound of edition "
+                    f"`{scene.edition}` does not know"
+                )
     pitches = {"hum": hum} if edition.hums else {}
     sound: Sound = _load(edition.sound)(scene, seed=seed, **pitches)
     return sound

@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_sim.condition import NONE
 from foley_sim.editions import VERSION, VERSIONS, make_scene, noise_of, sound_for
 from foley_sim.foleysim1 import scenes as foleysim1
 from foley_sim.judge import scenes as judge
@@ -62,7 +63,7 @@ def pinned() -> Iterator[SceneSpec]:
 
 def digest(scene: SceneSpec) -> str:
     """The first half of the SHA-256 of a scene's fields, floats at 9 significant digits."""
-    fields = json.dumps(_rounded(dataclasses.asdict(scene)), sort_keys=True, separators=(",", ":"))
+    fields = json.dumps(_rounded(_fields(scene)), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(fields.encode()).hexdigest()[:32]
 
 
@@ -154,6 +155,15 @@ def _lines(entries: dict[str, Any], indent: int) -> str:
 
 def _file() -> Any:
     return importlib.resources.files("foley_sim") / "data" / "golden.json"
+
+
+def _fields(scene: SceneSpec) -> dict[str, Any]:
+    """Conditions only of things that have one: scenes without any are what they were before there were conditions."""
+    fields = dataclasses.asdict(scene)
+    for item, told in zip(scene.objects, fields["objects"], strict=True):
+        if item.condition == NONE:
+            del told["condition"]
+    return fields
 
 
 def _rounded(value: Any) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_sim.condition import NONE
 from foley_sim.materials import draw_material
 from foley_sim.spec import (
     CameraSpec,
@@ -198,6 +199,7 @@ def describe(scene: SceneSpec) -> dict[str, Any]:
                 "size": [round(v, 5) for v in o.size],
                 "position": [round(v, 5) for v in o.position],
                 "yaw": round(o.yaw, 5),
+                **({"condition": o.condition.describe()} if o.condition != NONE else {}),
             }
             for o in scene.objects
         ],

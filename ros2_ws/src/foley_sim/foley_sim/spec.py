@@ -6,10 +6,16 @@ import dataclasses
 import math
 from typing import Literal
 
+from foley_sim.condition import NONE, Condition
+from foley_sim.material_sample import MaterialSample as MaterialSample
+
 Shape = Literal["plate", "box", "bar", "cylinder", "disc", "rod", "dome", "heap"]
 SHAPES: tuple[Shape, ...] = ("plate", "box", "bar", "cylinder", "disc", "rod", "dome", "heap")
 """What bodies can be. `disc`: a round plate, flat. `rod`: a cylinder that lies along x. `dome`: a shell of a sphere, a
 bowl upside down. `heap`: loose matter (leaves, gravel, crumpled paper) in a low mound."""
+
+VESSELS: tuple[Shape, ...] = ("box", "cylinder")
+"""Bodies that can be filled where they are hollow."""
 
 Head = Literal["tip", "pad"]
 HEADS: tuple[Head, ...] = ("tip", "pad")
@@ -20,52 +26,6 @@ Reaction = Literal["static", "deforms", "rolls", "scatters"]
 
 SOFT_PA = 1.0e8
 """Young's modulus below which a solid visibly gives way under the striker [Pa]."""
-
-
-@dataclasses.dataclass(frozen=True)
-class MaterialSample:
-    """One instance of a material, drawn from its range. SI units."""
-
-    name: str
-    density: float  # [kg/m^3]
-    youngs_modulus: float  # [Pa]
-    poisson_ratio: float
-    damping_alpha: float  # [1/s], mass-proportional part of Rayleigh damping
-    damping_beta: float  # [s], stiffness-proportional part of Rayleigh damping
-    loss_factor: float  # frequency-independent part of the damping
-    friction: float  # Coulomb coefficient against the striker
-    roughness: float  # [0, 1], 0 polished, 1 coarse
-    # Loose or fibrous matter also sounds by its grains: each is a short damped ring (Cook's PhISEM). 0 Hz: none.
-    grain_hz: float = 0.0  # centre of the grains' frequencies [Hz]
-    grain_spread: float = 0.0  # standard deviation of their logarithm to base 2 [octaves]
-    grain_decay_s: float = 0.0  # amplitude decay time of one grain [s]
-    grain_rate: float = 0.0  # grains set off per joule of work done on the matter [1/J]
-    grain_level: float = 0.0  # pressure at 1 m of one grain of unit energy [Pa / sqrt(J)]
-
-    def __post_init__(self) -> None:
-        for name in ("grain_hz", "grain_spread", "grain_decay_s", "grain_rate", "grain_level"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"material `{self.name}`: {name} is {value}, must not be negative")
-        if self.grain_hz > 0 and not (self.grain_decay_s > 0 and self.grain_rate > 0):
-            raise ValueError(
-                f"material `{self.name}`: grain_hz is {self.grain_hz}, so grain_decay_s ({self.grain_decay_s}) and "
-                f"grain_rate ({self.grain_rate}) must be positive"
-            )
-        for name in ("density", "youngs_modulus"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"material `{self.name}`: {name} is {value}, must be positive")
-        if not 0.0 <= self.poisson_ratio < 0.5:
-            raise ValueError(
-                f"material `{self.name}`: poisson_ratio is {self.poisson_ratio}, not in [0, 0.5)"
-            )
-        for name in ("damping_alpha", "damping_beta", "loss_factor", "friction"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"material `{self.name}`: {name} is {value}, must not be negative")
-        if not 0.0 <= self.roughness <= 1.0:
-            raise ValueError(f"material `{self.name}`: roughness is {self.roughness}, not in [0, 1]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +49,7 @@ class ObjectSpec:
     look_material: str = ""  # what it is made to look like (foil, paint, fake fruit); empty: what it is
     held_out: bool = False  # never touched in recordings for training
     family_held_out: bool = False  # of a shape family that training never shows
+    condition: Condition = NONE  # what state it is in besides what it is made of
 
     def __post_init__(self) -> None:
         if self.shape not in SHAPES:
@@ -104,6 +65,16 @@ class ObjectSpec:
         if self.shape == "heap" and self.material.grain_hz == 0.0:
             raise ValueError(
                 f"object `{self.object_id}`: shape is `heap`, but `{self.material.name}` has no grains (grain_hz 0)"
+            )
+        if self.condition != NONE and (self.shape == "heap" or not self.fixed):
+            raise ValueError(
+                f"object `{self.object_id}`: condition is {self.condition.describe()}, but it is a {self.shape} that "
+                f"{self.reaction}: only what stands still can be loose, full or cracked"
+            )
+        if self.condition.fill is not None and not (self.wall > 0 and self.shape in VESSELS):
+            raise ValueError(
+                f"object `{self.object_id}`: condition.fill is {self.condition.fill.level}, but it is a {self.shape} "
+                f"with wall {self.wall} m: only a hollow {' or '.join(VESSELS)} can be filled"
             )
         if any(not (math.isfinite(s) and s > 0) for s in self.size):
             raise ValueError(f"object `{self.object_id}`: size is {self.size}, must be positive")

@@ -7,7 +7,8 @@
     exemplars.safetensors  their sound features and what the network predicts for them
     metrics.json           figures of training and evaluation; not part of the model's identity
     fusion.yaml            how what it sees and hears adds up (beliefs/fitted.py); not part of it either
-    manifest.yaml          sha256 of each of the files above, except these two
+    contacts_*.safetensors what a model of hearing says of contacts (beliefs/contact_bank.py); nor is this
+    manifest.yaml          sha256 of each of the files above, except these three
 
 The model id is the sha256 of manifest.yaml, so that it covers every byte that shapes a prediction.
 """

@@ -11,7 +11,8 @@ import pytest
 pytest.importorskip("rclpy")
 from foley_common import enumerations
 from foley_common.enumerations import ACTIONS, KNOWN_ACTIONS, UNKNOWN, Action, Gate, PredictionMode
-from foley_msgs.msg import ContactEvent, PredictedAudio
+from foley_common.predicate_view import State
+from foley_msgs.msg import ContactEvent, Predicate, PredictedAudio
 
 SOURCES = Path(__file__).resolve().parents[3]
 
@@ -28,6 +29,7 @@ def constants(file: str, prefix: str) -> dict[str, int]:
         (Action, ContactEvent, "ACTION_"),
         (Gate, ContactEvent, "GATE_"),
         (PredictionMode, PredictedAudio, "MODE_"),
+        (State, Predicate, ""),
     ],
 )
 def test_equal_to_the_message(ours: type[enum.IntEnum], message: type, prefix: str) -> None:

@@ -12,6 +12,7 @@ from foley_sim.commands.options import add_edition_version, add_metrics
 from foley_sim.commands.progress import simulated
 from foley_sim.offline.collections import COLLECTIONS
 from foley_sim.spec import ROBOTS
+from foley_sim.states import STATES
 
 HELP = "Simulated world: write bags faster than real time, show scenes."
 
@@ -88,6 +89,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="factor on the speed of what strikes (default: 1)",
     )
+    generate.add_argument(
+        "--state",
+        choices=STATES,
+        help="some objects have a loose part, are full or are cracked, and the others not (default: none are)",
+    )
+    generate.add_argument(
+        "--state-share",
+        type=float,
+        default=0.5,
+        metavar="X",
+        help="share of those objects that can be in --state (default: 0.5)",
+    )
     generate.add_argument("--no-compress", action="store_true", help="do not compress the bags (zstd)")
     add_metrics(generate, "sim_generate")
 
@@ -141,6 +154,8 @@ def _generate(args: argparse.Namespace) -> int:
         material=args.material,
         look=args.look,
         blow_speed=args.blow_speed,
+        state=args.state,
+        state_share=args.state_share,
     )
     total_s = sum(job.duration_s for job in bag_jobs(config))
     with simulated(config.collection or f"{config.split} scenes", total_s) as (advance, warn):

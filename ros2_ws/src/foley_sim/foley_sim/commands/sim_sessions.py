@@ -36,13 +36,15 @@ def configure(actions: Any) -> None:
         help="train: a scene of its own for every session; validation, test: the edition's scenes; sealed: more of the "
         "test's kind, for last figures only; test_seen: the scenes of train touched anew, for tests (default: train)",
     )
-    parser.add_argument("--edition", default="foleysim-1", help="foleysim-1, or foleysim-b to be judged by")
+    parser.add_argument(
+        "--edition", default="foleysim-1", help="foleysim-1, tabletop, or foleysim-b to be judged by"
+    )
     parser.add_argument(
         "--seed",
         type=int,
         default=0,
         metavar="N",
-        help="train, test_seen: number of the first scene; otherwise the first policy seed (default: 0)",
+        help="train, test_seen, tabletop: number of the first scene; otherwise the first policy seed (default: 0)",
     )
     parser.add_argument(
         "--sound-rate", type=int, default=16_000, metavar="HZ", help="16000 or 48000 (default: 16000)"
@@ -59,6 +61,14 @@ def configure(actions: Any) -> None:
         default="",
         metavar="NAME,..",
         help="what is done, such as `tap`, for `foley flow taps` (default: all that the striker can do)",
+    )
+    parser.add_argument(
+        "--even-taps",
+        type=int,
+        default=0,
+        metavar="N",
+        help="each object is tapped N times at places apart and N times at one place, and nothing else is done, however "
+        "long that takes, for `foley evaluate calibration` (default: 0)",
     )
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="sessions at once (default: 2)")
     add_metrics(parser, "sim_sessions")
@@ -117,7 +127,7 @@ def _redraw(args: argparse.Namespace) -> int:
 
 
 def _sessions(args: argparse.Namespace) -> int:
-    from foley_sim.offline.session_set import SetConfig, make_set
+    from foley_sim.offline.session_set import SetConfig, make_set, session_jobs
 
     if (args.hours is None) == (args.sessions is None):
         raise ValueError("give either --hours or --sessions")
@@ -132,9 +142,11 @@ def _sessions(args: argparse.Namespace) -> int:
         sound_rate=args.sound_rate,
         views=args.views,
         actions=tuple(args.actions.split(",")) if args.actions else (),  # type: ignore[arg-type]
+        even_taps=args.even_taps,
         jobs=args.jobs,
     )
-    with simulated(f"{config.split} sessions", count * config.duration_s) as (advance, warn):
+    seconds = sum(job.lasts_s for job in session_jobs(config))
+    with simulated(f"{config.split} sessions", seconds) as (advance, warn):
         metrics = make_set(config, advance, warn)
     write_metrics(args.metrics, metrics)
     print(

@@ -18,10 +18,11 @@ import dataclasses
 import threading
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from foley_common.times import NS_PER_S
 from foley_ros.node import FoleyNode, Health, run
+from foley_sim.condition import State
 from foley_sim.config import SimWorldConfig
 from foley_sim.editions import make_scene
 from foley_sim.motion.teleop import WishRefused
@@ -31,6 +32,7 @@ from foley_sim.ros.contact_server import ContactServer
 from foley_sim.ros.encode import Encoder
 from foley_sim.ros.publisher import Publisher
 from foley_sim.ros.steering import Steering
+from foley_sim.states import with_states
 from foley_sim.world.world import STATE_NS, World
 
 SETTLED_NS = NS_PER_S // 2  # everything stamped earlier than this has been sent
@@ -60,6 +62,8 @@ class SimWorldNode(FoleyNode[SimWorldConfig]):
     # ---- hooks -----------------------------------------------------------------------------------------------
     def setup(self, config: SimWorldConfig) -> None:
         scene = make_scene(config.scene_seed, config.split, config.edition)
+        if config.state:
+            scene = with_states(scene, cast(State, config.state), config.state_share)
         camera = dataclasses.replace(scene.camera, width=config.image_width, height=config.image_height)
         robot = config.robot or scene.robot
         scene = dataclasses.replace(scene, camera=camera, robot=robot, hands=config.hands)

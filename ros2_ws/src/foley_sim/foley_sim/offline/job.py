@@ -13,11 +13,13 @@ from typing import Any, Literal
 import yaml
 
 from foley_common.times import NS_PER_S
+from foley_sim.condition import State
 from foley_sim.editions import VERSION, make_scene
 from foley_sim.offline.collections import Kind, Recording
 from foley_sim.offline.session_key import SESSION_KEY
 from foley_sim.scene import SPLITS, describe, made_of
 from foley_sim.spec import Robot, SceneSpec
+from foley_sim.states import with_states
 
 PARTIAL = ".partial"
 """Folder beside the bags in which unfinished ones lie."""
@@ -57,6 +59,8 @@ class BagJob:
     material: str = ""  # every object is made of this one: an intervention
     look: str = ""  # every object is made to look like this material or disguise: another one
     blow_speed: float = 1.0  # factor on the speed of everything that strikes: a third one
+    state: State | None = None  # some objects are loose, full or cracked and the others not: a fourth one
+    state_share: float = 0.5  # of those that can be
 
     def __post_init__(self) -> None:
         if not self.dataset_split:
@@ -75,11 +79,13 @@ class BagJob:
         """What is recorded.
 
         Raises:
-            ValueError: there is no such scene or material.
+            ValueError: there is no such scene or material, or nothing in it can be in such a state.
         """
         scene = make_scene(self.scene_seed, self.split, self.edition)
         if self.material:
             scene = made_of(scene, self.material)
+        if self.state is not None:
+            scene = with_states(scene, self.state, self.state_share)
         objects = scene.objects
         if self.look:
             objects = tuple(dataclasses.replace(item, look_material=self.look) for item in objects)
@@ -172,6 +178,7 @@ def session(job: BagJob) -> dict[str, str]:
         **({"material": job.material} if job.material else {}),
         **({"look": job.look} if job.look else {}),
         **({"blow_speed": str(job.blow_speed)} if job.blow_speed != 1.0 else {}),
+        **({"state": job.state, "state_share": str(job.state_share)} if job.state is not None else {}),
         **({"hands": str(made.hands)} if made.hands != 1 else {}),
         "touches_held_out": str(job.held_out).lower(),
         "images": job.images,

@@ -99,7 +99,16 @@ def match(found: Sequence[Onset], plans: Sequence[Plan]) -> list[float]:
 
 def action_at(time_s: float, plans: Sequence[Plan]) -> str:
     """What is being done at a time; empty if nothing is."""
-    for plan in plans:
-        if plan.start_ns <= time_s * NS_PER_S <= plan.end_ns:
-            return plan.target.action
-    return ""
+    plan = _plan_at(time_s, plans)
+    return plan.target.action if plan else ""
+
+
+def point_at(time_s: float, plans: Sequence[Plan]) -> list[float] | None:
+    """Where what is being done at a time was meant to touch first, [3] in the world [m]; None if nothing is."""
+    plan = _plan_at(time_s, plans)
+    return [round(float(v), 5) for v in plan.target.point] if plan else None
+
+
+def _plan_at(time_s: float, plans: Sequence[Plan]) -> Plan | None:
+    moment = time_s * NS_PER_S
+    return next((plan for plan in plans if plan.start_ns <= moment <= plan.end_ns), None)

@@ -22,9 +22,11 @@ from foley_sim.offline.sessions import SessionJob, make_session
 from foley_sim.offline.set_folder import SET_FILE, claimed
 from foley_sim.offline.summary import added
 from foley_sim.robots.actions import ACTIONS, Action
+from foley_sim.scene import SPLITS
 from foley_sim.world import contact_log
 
 SCHEMA = "foley-session-set-1"
+TABLETOP = "tabletop"  # the edition of as many light scenes as are wanted
 CONTACTS = ".contacts.npz"
 """End of the file beside a session's from which its sound can be rendered again (world/contact_log.py)."""
 
@@ -34,8 +36,10 @@ class SetConfig:
     """What to make.
 
     split: `test_seen`: the scenes of `train` touched anew, by another policy seed; who trains on `train` skips them.
-    seed: `train`, `test_seen`: of the first scene of the stream; otherwise the first policy seed, which all of the
-        edition's scenes have before the next one has its turn.
+    seed: `train`, `test_seen`, and the edition `tabletop`: of the first scene; otherwise the first policy seed, which
+        all of the edition's scenes have before the next one has its turn.
+    even_taps: each object is tapped so many times at places apart and so many times at one place, and nothing else is
+        done; sessions last as long as that takes, whatever `duration_s` is.
     """
 
     out: Path
@@ -47,11 +51,19 @@ class SetConfig:
     sound_rate: int = RATES[0]
     views: float = 0.0  # share of the sessions that have views
     actions: tuple[Action, ...] = ()  # empty: all, as the edition mixes them
+    even_taps: int = 0  # 0: actions as they are drawn
     jobs: int = 2
 
     def __post_init__(self) -> None:
-        if self.edition not in (EDITION, JUDGE):
-            raise ValueError(f"--edition is `{self.edition}`, must be {EDITION} or {JUDGE}")
+        if self.edition not in (EDITION, TABLETOP, JUDGE):
+            raise ValueError(f"--edition is `{self.edition}`, must be {EDITION}, {TABLETOP} or {JUDGE}")
+        if self.edition == TABLETOP and self.split not in SPLITS:
+            raise ValueError(f"--split is `{self.split}`, {TABLETOP} has {', '.join(SPLITS)}")
+        if self.even_taps < 0 or (self.even_taps and self.actions):
+            raise ValueError(
+                f"--even-taps is {self.even_taps} with --actions `{','.join(self.actions)}`: it is 0 or more, and "
+                "nothing but taps"
+            )
         if self.edition == JUDGE and self.split != "test":
             raise ValueError(f"--split is `{self.split}`: {JUDGE} is a judge, nothing trains or tunes on it")
         if self.split not in (*SCENES, SEALED, SEEN):
@@ -79,8 +91,8 @@ class SetConfig:
 
     @property
     def streamed(self) -> bool:
-        """Whether every session has a scene of its own, of the stream."""
-        return self.split in ("train", SEEN)
+        """Whether every session has a scene of its own."""
+        return self.split in ("train", SEEN) or self.edition == TABLETOP
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -93,6 +105,7 @@ class SetConfig:
             "seed": self.seed,
             **({"views": self.views} if self.views else {}),
             **({"actions": list(self.actions)} if self.actions else {}),
+            **({"even_taps": self.even_taps} if self.even_taps else {}),
         }
 
 
@@ -105,12 +118,13 @@ def session_jobs(config: SetConfig) -> list[SessionJob]:
     jobs = [
         SessionJob(
             edition=config.edition,
-            scene_split=STREAM if streamed else config.split,
+            scene_split=STREAM if streamed and config.edition != TABLETOP else config.split,
             scene_seed=config.seed + i if streamed else i % scenes,
             policy_seed=seen * SEEN_POLICY_SEED if streamed else config.seed + i // scenes,
             duration_s=config.duration_s,
             sound_rate=config.sound_rate,
             actions=config.actions,
+            even_taps=config.even_taps,
             split=SEEN if seen else "",
         )
         for i in range(config.sessions)
@@ -168,7 +182,8 @@ def _make(
     """In a folder that is claimed."""
     jobs = [(job, config.out) for job in session_jobs(config)]
     waiting = [job for job in jobs if not _finished(job)]
-    progress((len(jobs) - len(waiting)) * config.duration_s)
+    seconds = [job.lasts_s for job, _ in jobs]
+    progress(sum(seconds) - sum(job.lasts_s for job, _ in waiting))
     started = time.monotonic()
     reports, deaths = work_off(
         waiting, _write, processes=config.jobs, finished=_finished, report=_report, what="sessions",
@@ -181,7 +196,7 @@ def _make(
         "sessions": len(jobs),
         "sessions_written": len(reports),
         "sessions_kept": len(jobs) - len(waiting),
-        "hours": len(jobs) * config.duration_s / 3600,
+        "hours": sum(seconds) / 3600,
         "simulated_s": simulated,
         "wall_s": round(wall_s, 3),
         "jobs": config.jobs,

@@ -11,6 +11,7 @@ commanded motion of the plans published so far, which rests before the first and
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,7 +22,8 @@ from foley_common.session_file import MOTION_RATE, POINT_SCALE, VIEW_RATE, Sessi
 from foley_common.times import NS_PER_S
 from foley_sim.editions import make_scene
 from foley_sim.foleysim1.scenes import STREAM
-from foley_sim.offline.onsets import Onset, action_at, match, onsets
+from foley_sim.motion.even_taps import EvenTaps
+from foley_sim.offline.onsets import Onset, action_at, match, onsets, point_at
 from foley_sim.offline.session_sound import render
 from foley_sim.rendering.surface import Surface, observe
 from foley_sim.rendering.views import VIEW_NAMES, jpeg_views
@@ -53,6 +55,7 @@ class SessionJob:
 
     scene_split: of make_scene; `stream` for training.
     actions: empty: all.
+    even_taps: times that each object is tapped at places apart, and as often at one place; 0: actions are drawn.
     split: of the data set; empty: the scene's.
     """
 
@@ -64,11 +67,19 @@ class SessionJob:
     sound_rate: int
     views: bool = False
     actions: tuple[Action, ...] = ()
+    even_taps: int = 0
     split: str = ""
 
     def scene(self) -> SceneSpec:
         """What is touched."""
         return make_scene(self.scene_seed, self.scene_split, self.edition)
+
+    @property
+    def lasts_s(self) -> float:
+        """How long the session is: where taps are counted, a whole number of seconds in which they fit."""
+        if not self.even_taps:
+            return self.duration_s
+        return float(math.ceil(EvenTaps(self.scene(), self.policy_seed).duration_s(self.even_taps)))
 
     @property
     def name(self) -> str:
@@ -108,29 +119,31 @@ def make_session(
         ValueError: there is no such scene, or the duration is no whole number of rows.
         NoRenderer: no OpenGL for the depth cameras.
     """
-    rows = round(job.duration_s * MOTION_RATE)
-    if rows < 1 or abs(rows - job.duration_s * MOTION_RATE) > 1e-6:
-        raise ValueError(f"duration is {job.duration_s} s, must be a multiple of {1 / MOTION_RATE} s")
+    duration_s = job.lasts_s
+    rows = round(duration_s * MOTION_RATE)
+    if rows < 1 or abs(rows - duration_s * MOTION_RATE) > 1e-6:
+        raise ValueError(f"duration is {duration_s} s, must be a multiple of {1 / MOTION_RATE} s")
     scene = job.scene()
     seed, hum = sound_seed(scene, job.policy_seed), hum_of(scene)
     world = World(
         scene,
         job.policy_seed,
-        explore_s=max(job.duration_s - LAST_ACTION_S, 0.01),
+        explore_s=max(duration_s - LAST_ACTION_S, 0.01),
         camera_rate_hz=float(VIEW_RATE) if job.views else 0.0,
         depth_rate_hz=0.0,
         audio_block=100,
         save_contacts=True,
         actions=job.actions,
+        even_taps=job.even_taps > 0,
         sound=_Unheard(scene.microphone.sample_rate),
     )
-    states, plans, frames = _run(world, job.duration_s, progress)
-    saved = dataclasses.replace(world.saved_contacts(), seed=seed, duration_s=job.duration_s)
+    states, plans, frames = _run(world, duration_s, progress)
+    saved = dataclasses.replace(world.saved_contacts(), seed=seed, duration_s=duration_s)
     sound, limited = render(scene, saved, seed=seed, hum=hum, rate=job.sound_rate)
     surface = observe(scene, world.model)
     moved = motion(scene, world.policy.home(), states, plans, rows)
     views = _views(scene, world.model, frames, moved["planned_pose"]) if job.views else None
-    found = [onset for onset in onsets(saved.events) if onset.time_s < job.duration_s]
+    found = [onset for onset in onsets(saved.events) if onset.time_s < duration_s]
     facts = {
         "scene_id": scene.scene_id,
         "edition": scene.edition,
@@ -143,11 +156,12 @@ def make_session(
         "motor_hz": round(hum.motor_hz, 3),
         "limited_samples": limited,
         "robot": scene.robot,
-        "duration_s": job.duration_s,
+        "duration_s": duration_s,
         "sound_rate": job.sound_rate,
         "objects": [describe_object(item) for item in scene.objects],
         "contact_actions": [action_at(onset.time_s, plans) for onset in found],
         "contact_kinds": [onset.kind for onset in found],
+        "contact_points": [point_at(onset.time_s, plans) for onset in found],
         "contact_rise_db": _rises_db(sound, job.sound_rate, found),
         "view_names": list(VIEW_NAMES) if views else [],
     }

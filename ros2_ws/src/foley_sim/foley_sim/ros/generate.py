@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from foley_sim.condition import State
 from foley_sim.editions import EDITIONS, VERSION, VERSIONS
 from foley_sim.foleysim1.appearances import LOOKS
 from foley_sim.judge.scenes import EDITION as JUDGE
@@ -18,6 +19,7 @@ from foley_sim.offline.pool import work_off
 from foley_sim.offline.summary import added, summary
 from foley_sim.scene import SPLITS
 from foley_sim.spec import Robot
+from foley_sim.states import STATES
 
 if TYPE_CHECKING:
     from foley_sim.offline.job import BagJob, BagReport
@@ -45,6 +47,8 @@ class GenerateConfig:
     material: str = ""
     look: str = ""
     blow_speed: float = 1.0
+    state: State | None = None
+    state_share: float = 0.5
 
     def __post_init__(self) -> None:
         if self.look and self.look not in LOOKS:
@@ -55,10 +59,18 @@ class GenerateConfig:
             raise ValueError(
                 f"--material is `{self.material}`: the materials of `{self.edition}` are its own"
             )
-        if (self.material or self.look or self.blow_speed != 1.0) and self.collection:
+        if (self.material or self.look or self.blow_speed != 1.0 or self.state) and self.collection:
             raise ValueError(
-                "--material, --look and --blow-speed change scenes; a --collection stands as it is"
+                "--material, --look, --blow-speed and --state change scenes; a --collection stands as it is"
             )
+        if self.state is not None and self.state not in STATES:
+            raise ValueError(f"--state is `{self.state}`, known are {', '.join(STATES)}")
+        if self.state is not None and self.edition == JUDGE:
+            raise ValueError(
+                f"--state is `{self.state}`: the sound of `{JUDGE}` is frozen and knows no states"
+            )
+        if not (math.isfinite(self.state_share) and 0.0 < self.state_share <= 1.0):
+            raise ValueError(f"--state-share is {self.state_share}, must lie in (0, 1]")
         if self.look and self.edition != "foleysim-1":
             raise ValueError(f"--look needs --edition foleysim-1; `{self.edition}` draws its looks otherwise")
         if self.split not in SPLITS:
@@ -116,6 +128,8 @@ def bag_jobs(config: GenerateConfig) -> list[BagJob]:
             material=config.material,
             look=config.look,
             blow_speed=config.blow_speed,
+            state=config.state,
+            state_share=config.state_share,
         )
         for seed in range(config.first_seed, config.first_seed + config.scenes)
     ]

@@ -56,6 +56,8 @@ def _scene(session: dict[str, str]) -> SceneSpec:
         robot=session["robot"],  # type: ignore[arg-type]
         hands=int(session.get("hands", "1")),
         material=session.get("material", ""),
+        state=session.get("state"),  # type: ignore[arg-type]
+        state_share=float(session.get("state_share", "0.5")),
     ).scene()
 
 

@@ -59,8 +59,12 @@ def contact_time(striker: StrikerSpec, material: MaterialSample, object_mass: fl
     if not (math.isfinite(speed) and speed >= 0):
         raise ValueError(f"contact: speed is {speed}, must not be negative")
     mass = striker.tip_mass * object_mass / (striker.tip_mass + object_mass)
-    modulus = effective_modulus(striker, material)
-    return float(2.87 * (mass**2 / (striker.tip_radius * modulus**2 * max(speed, MIN_SPEED))) ** 0.2)
+    return hertz_time(mass, striker.tip_radius, effective_modulus(striker, material), speed)
+
+
+def hertz_time(mass: float, radius: float, modulus: float, speed: float) -> float:
+    """Duration of an elastic contact [s]: reduced mass [kg], radius [m], E* [Pa], approach [m/s]; not checked."""
+    return float(2.87 * (mass**2 / (radius * modulus**2 * max(speed, MIN_SPEED))) ** 0.2)
 
 
 def force_pulse(

@@ -18,7 +18,8 @@ import zlib
 
 import numpy as np
 
-from foley_sim.sound import modes, round_bodies
+from foley_sim.condition import NONE, Part
+from foley_sim.sound import conditions, modes, round_bodies
 from foley_sim.sound.modes import Array, ModeSet
 from foley_sim.spec import MaterialSample, ObjectSpec
 
@@ -35,6 +36,7 @@ _ROUND = ("cylinder", "disc", "dome", "heap")
 _ROD_FOOT = 0.3  # share of its outline on which a rod rests
 _GRASP_ALPHA = 120.0  # [1/s] of a clamp that holds with all its might
 _GRASP_LOSS = 0.04
+_PART_ALPHA = 40.0  # [1/s] of what a loose part leans on
 _WALL_COUPLING = 0.4  # displacement of the walls for a blow of 1 on the top of a hollow body
 
 TABLE_SIZE = (1.2, 0.8, 0.03)  # [m]
@@ -90,14 +92,17 @@ def object_bank(spec: ObjectSpec, *, scene_seed: int = 0) -> ModalBank:
     """The bank of an object on its mount. `scene_seed` (with the object's id) draws the mount's looseness."""
     rng = np.random.default_rng([scene_seed, zlib.crc32(spec.object_id.encode())])
     looseness = math.exp(rng.uniform(math.log(0.5), math.log(2.0)))
-    mass, base = object_mass(spec), _base_area(spec)
+    mass, base = object_mass(spec) + conditions.carried_mass(spec), _base_area(spec)
     mount = _MOUNT_STIFFNESS * base * looseness
     body = spec.material.youngs_modulus * (base - _hollow_area(spec)) / spec.size[2]
-    loss = _BOUNCE_LOSS + spec.material.loss_factor
+    loss = _BOUNCE_LOSS + spec.material.loss_factor + conditions.fill_loss(spec, mass)
     bounce = modes.bounce(mass, 1 / (1 / mount + 1 / body), base, loss)
     bounce_hz = math.sqrt(1 / (1 / mount + 1 / body) / mass) / (2 * math.pi)
+    families = _body_modes(spec)
+    if spec.condition != NONE:
+        families = tuple(modes.audible(family) for family in conditions.changed(families, spec))
     return _assemble(
-        (*_body_modes(spec), bounce),
+        (*families, bounce),
         spec.material,
         mass=mass,
         # above its bounce a hollow body moves at the struck wall only, and even light ones drag their mount along
@@ -120,6 +125,19 @@ def table_bank() -> ModalBank:
         moving_density=TABLE_MATERIAL.density * 10.0,  # a slab on a frame hardly moves as a whole
         bounce_hz=0.0,
         mount_alpha=_MOUNT_ALPHA,
+        mount_loss=0.0,
+    )
+
+
+def part_bank(part: Part) -> ModalBank:
+    """A loose part by itself."""
+    return _assemble(
+        (conditions.part_modes(part),),
+        part.material,
+        mass=part.mass,
+        moving_density=max(part.material.density, _MIN_MOVING_DENSITY),
+        bounce_hz=0.0,
+        mount_alpha=_PART_ALPHA,
         mount_loss=0.0,
     )
 

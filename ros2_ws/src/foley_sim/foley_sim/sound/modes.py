@@ -44,7 +44,10 @@ class ModeSet:
     rms_shape: Array  # over the radiating face
     area: float  # of the radiating face [m^2]
     shapes: Shapes
-    extra_loss: float = 0.0  # loss factor beyond the material's
+    extra_loss: float | Array = 0.0  # loss factor beyond the material's, one or [n]
+    order: Array | None = (
+        None  # [n] nodal diameters of a round body's modes, each of which is a pair; None: no pairs
+    )
 
     def take(self, index: NDArray[np.intp]) -> ModeSet:
         """The same family with only the modes at `index`."""
@@ -56,6 +59,8 @@ class ModeSet:
             cancellation=self.cancellation[index],
             rms_shape=self.rms_shape[index],
             shapes=lambda point: inner(point)[index],
+            extra_loss=self.extra_loss[index] if isinstance(self.extra_loss, np.ndarray) else self.extra_loss,
+            order=None if self.order is None else self.order[index],
         )
 
 
@@ -64,7 +69,7 @@ def plate(a: float, b: float, h: float, material: MaterialSample) -> ModeSet:
 
     w_mn = sqrt(D / (rho h)) ((m pi / a)^2 + (n pi / b)^2), shapes sin sin, modal mass M / 4.
     """
-    speed = _plate_speed(h, material)
+    speed = plate_speed(h, material)
     top = (
         math.sqrt(2 * math.pi * MAX_HZ / speed) * 2.0
     )  # the correction lowers modes from above MAX_HZ into range
@@ -88,7 +93,7 @@ def disc(radius: float, h: float, material: MaterialSample) -> ModeSet:
     A pair of degenerate modes (cosine and sine of n theta) moves, seen from the struck point, as one mode whose
     antinode lies on that point; so only its radial shape is kept.
     """
-    speed = _plate_speed(h, material)
+    speed = plate_speed(h, material)
     orders, roots, mean_square = _disc_table()
     k = roots / radius
     f = speed * k**2 / (2 * math.pi) * _plate_correction(k, h, material)
@@ -99,7 +104,7 @@ def disc(radius: float, h: float, material: MaterialSample) -> ModeSet:
         r = min(math.hypot(point[0], point[1]) / radius, _CLAMP)
         return _disc_radial(orders, roots, r)
 
-    return audible(ModeSet(f, mass, beyond(k, k.min()), rms, math.pi * radius**2, shapes))
+    return audible(ModeSet(f, mass, beyond(k, k.min()), rms, math.pi * radius**2, shapes, order=orders))
 
 
 def bar(
@@ -162,14 +167,15 @@ def ring(radius: float, height: float, wall: float, material: MaterialSample, co
     The wall is not what is struck: a blow on top reaches it by `coupling` at the rim, and by less towards the centre.
     """
     n = np.arange(2.0, 13.0)
-    w = _plate_speed(wall, material) / radius**2 * n * (n**2 - 1) / np.sqrt(n**2 + 1)
+    w = plate_speed(wall, material) / radius**2 * n * (n**2 - 1) / np.sqrt(n**2 + 1)
     mass = material.density * 2 * math.pi * radius * wall * height / 2 * (1 + 1 / n**2)
 
     def shapes(point: Array) -> Array:
         return np.full(n.shape, coupling * min(math.hypot(point[0], point[1]) / radius, 1.0))
 
     rms = np.full(n.shape, math.sqrt(0.5))
-    return audible(ModeSet(w / (2 * math.pi), mass, n / radius, rms, 2 * math.pi * radius * height, shapes))
+    area = 2 * math.pi * radius * height
+    return audible(ModeSet(w / (2 * math.pi), mass, n / radius, rms, area, shapes, order=n))
 
 
 def side(a: float, b: float, wall: float, material: MaterialSample, coupling: float) -> ModeSet:
@@ -196,7 +202,7 @@ def bounce(mass: float, stiffness: float, area: float, loss: float) -> ModeSet:
     return audible(ModeSet(f, one * mass, 0 * one, one, area, lambda point: one, extra_loss=loss))
 
 
-def _plate_speed(h: float, material: MaterialSample) -> float:
+def plate_speed(h: float, material: MaterialSample) -> float:
     """sqrt(D / (rho h)) [m^2/s]."""
     return math.sqrt(
         material.youngs_modulus * h**2 / (12 * material.density * (1 - material.poisson_ratio**2))

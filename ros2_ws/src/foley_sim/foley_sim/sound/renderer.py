@@ -5,6 +5,7 @@
   Sliding -> surface profile -/        (pressure at 1 m)         (delay, 1/r)      (hum, noise, gain)
   Impact  -> slower pulse through the object's mount -> modal bank of the table
   Hold    -> damps the modes of the object while it lasts (not in the UNDAMPED editions)
+  a loose part or a crack on an object -> bounces on its modal bank (rattle.py)
   all     -> grains of loose and fibrous matter (grains.py) -> room response
   all     -> stick -> contact microphone (contact_mic.py)
 
@@ -27,6 +28,7 @@ from foley_sim.sound.ambience import MAINS_HZ, AmbientSound, Hum
 from foley_sim.sound.contact_mic import ContactMicrophone
 from foley_sim.sound.events import TABLE_ID, Event, Hold, Impact
 from foley_sim.sound.microphone import Microphone, MotorHum
+from foley_sim.sound.rattle import loose_bodies
 from foley_sim.sound.room import Point, RoomConvolver, impulse_responses, travel_delay_s
 from foley_sim.sound.voice import CLICK, Voice
 from foley_sim.spec import ObjectSpec, SceneSpec
@@ -246,7 +248,7 @@ class SoundRenderer:
     def _object_voice(self, spec: ObjectSpec, index: int, seed: int) -> Voice:
         bank = modal.object_bank(spec, scene_seed=self._scene.seed)
         return Voice(bank, spec.material, spec.position, spec.yaw, self._scene.striker, [seed, index],
-                     self.sample_rate, self._grid)  # fmt: skip
+                     self.sample_rate, self._grid, loose_bodies(spec, bank))  # fmt: skip
 
     def _known(self, object_id: str) -> int:
         if object_id not in self._index:

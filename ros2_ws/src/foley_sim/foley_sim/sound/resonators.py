@@ -107,10 +107,11 @@ class Resonators:
         for begin, end in _spans(dampers, start, stop):
             pole_re, pole_im = self._poles(dampers, begin)
             part = slice(begin - start, end - start)
-            kernels.run_bank(
-                self._re, self._im, pole_re, pole_im, self._gain,
-                drive_array, np.ascontiguousarray(row_array[:, part]), out[part],
-            )  # fmt: skip
+            self._advance(pole_re, pole_im, drive_array, np.ascontiguousarray(row_array[:, part]), out[part])
+
+    def _advance(self, pole_re: Array, pole_im: Array, drives: Array, rows: Array, out: Array) -> None:
+        """Add the output of a stretch with these poles [m] and excitations to out [n]."""
+        kernels.run_bank(self._re, self._im, pole_re, pole_im, self._gain, drives, rows, out)
 
     def free(self, start: int, out: Array) -> int:
         """Ring without drive from a sample of the grid on, at most out.size samples (a multiple of the grid).

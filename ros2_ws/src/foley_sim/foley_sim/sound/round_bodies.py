@@ -53,7 +53,8 @@ def tube_wall(length: float, diameter: float, wall: float, material: MaterialSam
     mass = material.density * 2 * math.pi * radius * wall * length / 2 * (1 + 1 / n**2)
     ones = np.ones(n.shape)
     rms = np.full(n.shape, math.sqrt(0.5))
-    return audible(ModeSet(f, mass, n / radius, rms, math.pi * diameter * length, lambda point: ones))
+    area = math.pi * diameter * length
+    return audible(ModeSet(f, mass, n / radius, rms, area, lambda point: ones, order=n))
 
 
 def dome(diameter: float, height: float, wall: float, material: MaterialSample) -> ModeSet:
@@ -80,7 +81,7 @@ def dome(diameter: float, height: float, wall: float, material: MaterialSample) 
     turns = np.count_nonzero(np.diff(np.sign(found.shape[:, 1:-1]), axis=1), axis=1)
     k = np.hypot(found.order / (0.6 * diameter / 2), math.pi * (turns + 0.5) / (radius * widest))
     area = 2 * math.pi * radius * height
-    return audible(ModeSet(f, mass, beyond(k, float(k.min())), found.rms, area, shapes))
+    return audible(ModeSet(f, mass, beyond(k, float(k.min())), found.rms, area, shapes, order=found.order))
 
 
 def dome_mass(diameter: float, height: float, wall: float, material: MaterialSample) -> float:

@@ -13,6 +13,7 @@ from foley_sim.sound.friction import FrictionVoice
 from foley_sim.sound.grains import GrainVoice
 from foley_sim.sound.kernels import Array
 from foley_sim.sound.microphone import FULL_SCALE_PA
+from foley_sim.sound.rattle import LooseBody, RattlingResonators
 from foley_sim.sound.resonators import FAR, Damper, Pulse, Resonators
 from foley_sim.sound.room import Point
 from foley_sim.spec import HEADS, Head, MaterialSample, StrikerSpec
@@ -38,12 +39,26 @@ _SCRATCH_CLICK = 6.0
 silent."""
 
 
+def _resonators(
+    bank: modal.ModalBank, loose: tuple[LooseBody, ...], sample_rate: int, grid: int
+) -> Resonators:
+    modes = (bank.frequency_hz, bank.decay, bank.radiation)
+    if not loose:
+        return Resonators(*modes, sample_rate=sample_rate, grid=grid, silence=SILENCE_PA)
+    return RattlingResonators(
+        *modes, bank.mass_kg, loose, sample_rate=sample_rate, grid=grid, silence=SILENCE_PA
+    )
+
+
 class Voice:
-    """Pressure at 1 m [Pa] of one body. seed: [s, index of the body]. grid: samples, see resonators.py."""
+    """Pressure at 1 m [Pa] of one body. seed: [s, index of the body]. grid: samples, see resonators.py.
+
+    loose: what rattles on it.
+    """
 
     def __init__(
         self, bank: modal.ModalBank, material: MaterialSample, origin: Point, yaw: float, striker: StrikerSpec,
-        seed: list[int], sample_rate: int, grid: int,
+        seed: list[int], sample_rate: int, grid: int, loose: tuple[LooseBody, ...] = (),
     ) -> None:  # fmt: skip
         self.bank = bank
         self.material = material
@@ -53,14 +68,7 @@ class Voice:
         self._cos, self._sin = math.cos(yaw), math.sin(yaw)
         self._striker = striker
         self._rate, self._grid = sample_rate, grid
-        self._resonators = Resonators(
-            bank.frequency_hz,
-            bank.decay,
-            bank.radiation,
-            sample_rate=sample_rate,
-            grid=grid,
-            silence=SILENCE_PA,
-        )
+        self._resonators = _resonators(bank, loose, sample_rate, grid)
         self._friction = {
             "tip": FrictionVoice(material, [*seed, 5], sample_rate),
             "pad": FrictionVoice(

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from foley_common.times import NS_PER_S
 from foley_sim.editions import VERSION, Sound, noise_of, sound_for
 from foley_sim.headless_gl import import_mujoco
+from foley_sim.motion.even_taps import EvenTaps
 from foley_sim.motion.policy import Policy
 from foley_sim.motion.second_hand import DELAY_NS, plan_hold, plan_return
 from foley_sim.physics import mjcf
@@ -51,6 +52,7 @@ class World:
         explore_s: the policy begins nothing after this time; 0 for no limit.
         camera_rate_hz, depth_rate_hz: of the snapshots; 0 for none.
         touch: which objects the policy may touch; None for all.
+        even_taps: the policy taps each object at places apart and at one place (motion/even_taps.py), and nothing else.
         actions: what the policy does, with equal shares; empty: all that the edition has and the striker can do.
         audio_block: chunks of sound rendered at a time; more is faster and later. The samples are the same.
         save_contacts: whether `saved_contacts` is wanted at the end; needs memory for every event.
@@ -74,6 +76,7 @@ class World:
         audio_block: int = 1,
         touch: Callable[[ObjectSpec], bool] | None = None,
         actions: Sequence[Action] = (),
+        even_taps: bool = False,
         save_contacts: bool = False,
         sound: Sound | None = None,
         edition_version: int = VERSION,
@@ -87,7 +90,8 @@ class World:
         self.scene = scene
         self.model = mjcf.load(scene)
         self._data = mujoco.MjData(self.model)
-        self.policy = Policy(scene, seed, dict.fromkeys(actions, 1.0) if actions else None, touch)
+        weights = dict.fromkeys(actions, 1.0) if actions else None
+        self.policy = EvenTaps(scene, seed) if even_taps else Policy(scene, seed, weights, touch)
         self._noise = noise = noise_of(scene, seed, edition_version)
         self.sound = sound_for(scene, seed=noise.seed, hum=noise.hum) if sound is None else sound
         self._rng = np.random.default_rng([0xF0CE, scene.seed, seed])

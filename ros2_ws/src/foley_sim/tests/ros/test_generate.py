@@ -12,6 +12,7 @@ from foley_sim.offline.collections import recordings  # noqa: E402
 from foley_sim.offline.job import session  # noqa: E402
 from foley_sim.ros import generate as module  # noqa: E402
 from foley_sim.ros.generate import GenerateConfig, bag_jobs, generate  # noqa: E402
+from foley_sim.states import with_states  # noqa: E402
 
 
 @pytest.fixture
@@ -127,10 +128,17 @@ def test_interventions_change_one_thing_and_are_other_bags(tmp_path):
         assert item.material.name == ("rubber" if was.shape != "heap" else was.material.name)
         assert dataclasses.replace(item, material=was.material, look_material=was.look_material) == was
     assert session(rubber)["material"] == "rubber" and "material" not in session(base)
+    loose = bag_jobs(dataclasses.replace(plain, state="loose", state_share=0.4))[0]
+    assert loose.scene() == with_states(scene, "loose", 0.4) != scene
+    assert session(loose)["state"] == "loose" and session(loose)["state_share"] == "0.4"
+    assert "part: loose" in session(loose)["objects"] and "state" not in session(base)
     for bad, what in (
         ({"material": "jelly"}, "--material is `jelly`, known are"),
         ({"material": "wood", "edition": "foleysim-b"}, "are its own"),
         ({"look": "velvet"}, "known are"),
+        ({"state": "broken"}, "--state is `broken`, known are loose"),
+        ({"state": "loose", "edition": "foleysim-b"}, "frozen"),
+        ({"state": "loose", "collection": "foleysim-1-mini"}, "stands as it is"),
         ({"look": "wood", "edition": "tabletop"}, "--edition foleysim-1"),
         ({"blow_speed": 2.0, "collection": "foleysim-1-mini"}, "stands as it is"),
     ):

@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class AnswerRule:
-    """Of beliefs on ``heard`` contacts or more (up to the next rule), with sight or without.
+    """Of beliefs on ``heard`` contacts or more (up to the next rule), with sight or an image model, or without.
 
     The least probability was chosen on validation so that the Clopper-Pearson bound on the share of wrong answers
     meets a target; where none does, there is no answer.
@@ -22,9 +22,10 @@ class AnswerRule:
     risk_bound: float = 1.0  # upper bound on the share of wrong answers
     answered: int = 0  # objects of the validation split with an answer ...
     objects: int = 0  # ... of so many with that evidence
+    vision: bool = False  # with what an image model said as well
 
     def __post_init__(self) -> None:
-        if self.heard < 0 or not (self.heard or self.seen):
+        if self.heard < 0 or not (self.heard or self.seen or self.vision):
             raise ValueError(f"heard is {self.heard}: a rule needs a heard contact, or sight")
         if math.isnan(self.least_probability) or self.least_probability < 0:
             raise ValueError(f"least_probability is {self.least_probability}, must be at least 0")
@@ -40,7 +41,8 @@ class AnswerRule:
     def text(self) -> str:
         """The evidence, in words."""
         contacts = f"{self.heard} or more heard contacts" if self.heard > 1 else "one heard contact"
-        return " and ".join(filter(None, ("sight" if self.seen else "", contacts if self.heard else "")))
+        looks = ("an image model" if self.vision else "", "sight" if self.seen else "")
+        return " and ".join(filter(None, (*looks, contacts if self.heard else "")))
 
     def to_dict(self) -> dict[str, Any]:
         """For YAML and JSON: no answers are None."""
@@ -58,7 +60,7 @@ class AnswerRule:
         return cls(**{**values, "least_probability": math.inf if least is None else float(least)})
 
 
-def rule_for(rules: Sequence[AnswerRule], heard: int, seen: bool) -> AnswerRule | None:
+def rule_for(rules: Sequence[AnswerRule], heard: int, seen: bool, vision: bool = False) -> AnswerRule | None:
     """The rule for so many heard contacts: the one for most of them that has no more; None: there is none."""
-    fitting = [r for r in rules if r.seen == seen and r.heard <= heard and bool(r.heard) == bool(heard)]
-    return max(fitting, key=lambda r: r.heard, default=None)
+    alike = [r for r in rules if (r.seen, r.vision) == (seen, vision) and bool(r.heard) == bool(heard)]
+    return max((r for r in alike if r.heard <= heard), key=lambda r: r.heard, default=None)

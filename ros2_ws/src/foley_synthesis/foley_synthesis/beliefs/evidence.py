@@ -1,4 +1,4 @@
-"""One piece of evidence: what one heard contact, or one look before a touch, says about an object."""
+"""One piece of evidence: what one heard contact, one look before a touch, or a user's image model says of an object."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from foley_synthesis.beliefs.belief import NAN, UNKNOWN, MaterialBelief
 
-Kind = Literal["heard", "seen"]
-KINDS: tuple[Kind, ...] = ("heard", "seen")
+Kind = Literal["heard", "seen", "vision"]
+KINDS: tuple[Kind, ...] = ("heard", "seen", "vision")
 _FORMER_KINDS = {"predicted": "seen"}  # as files of version 1 name them
 # Of a belief, as a file holds them.
 _BELIEF_FIELDS = (
@@ -30,13 +30,14 @@ class EvidenceError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:
-    """What one contact, or the picture of a planned one, says.
+    """What one contact, the picture of a planned one, or a picture of the object says.
 
-    ``time_ns`` is the onset (heard) or the contact time of the plan for which the place was looked at (seen).
+    ``time_ns`` is the onset (heard), the contact time of the plan for which the place was looked at (seen), or when the
+    picture was taken (vision: of an image model that is not Foley's).
     """
 
     kind: Kind
-    key: str  # of the contact or of the plan: an object has at most one piece of evidence per kind and key
+    key: str  # of contact, plan or picture: an object has at most one piece of evidence per kind and key
     time_ns: int
     belief: MaterialBelief = UNKNOWN  # of this contact, or this look, alone
     action: str = ""  # `tap`, `scratch`, ...; empty if not known
@@ -47,7 +48,7 @@ class Evidence:
         if self.kind not in KINDS:
             raise EvidenceError(f"kind is `{self.kind}`, known are {', '.join(KINDS)}")
         if not self.key:
-            raise EvidenceError("key is empty: a contact id or a plan id is needed")
+            raise EvidenceError("key is empty: the id of a contact, a plan or a picture is needed")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, the belief's fields beside its own; NaN becomes None, since JSON has no NaN."""

@@ -7,6 +7,8 @@ fit holds. What sees is the checkpoint; what hears may be one of several models,
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,16 @@ from foley_synthesis.checkpoint import CorruptCheckpoint, read_yaml, write_yaml
 FILE = "fusion.yaml"
 SCHEMA = "foley-fusion-1"
 CURE = "delete the file, and fit it again with `foley evaluate fusion`"
-_WEIGHTS = ("method", "heard_weight", "sight_weight", "heard_correlation", "temperature", "calibrated_for")
+_WEIGHTS = (
+    *("method", "heard_weight", "sight_weight", "vision_weight", "heard_correlation", "place_correlation"),
+    *("place_radius_m", "temperature", "calibrated_for"),
+)
+_ID_DIGITS = 12
 
 
 @dataclasses.dataclass(frozen=True)
 class FittedFusion:
-    """A fusion, and for what it holds."""
+    """A fusion, and for what it holds. Its configuration carries the id of this fit, a hash of all that is here."""
 
     config: FusionConfig
     heard_model: str  # model id of what hears
@@ -30,6 +36,11 @@ class FittedFusion:
     target_risk: float  # share of wrong answers that is accepted
     certainty: float  # of its bound
     fitted_on: dict[str, Any] = dataclasses.field(default_factory=dict)  # data set, scenes, objects, contacts
+
+    def __post_init__(self) -> None:
+        text = json.dumps(self.to_dict(), sort_keys=True, default=str)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:_ID_DIGITS]
+        object.__setattr__(self, "config", dataclasses.replace(self.config, calibration_id=digest))
 
     def to_dict(self) -> dict[str, Any]:
         """For YAML and JSON."""

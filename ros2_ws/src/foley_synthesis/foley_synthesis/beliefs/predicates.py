@@ -1,173 +1,237 @@
-"""The predicates that are published, read from YAML, and their states over time.
+"""Predicates about one or two objects, and their states over time.
 
-The file (``data/predicates.yaml`` is the default one)::
-
-    version: 1
-    defaults: {true_above: 0.7, false_below: 0.3, margin: 0.1, lifetime_s: 600}
-    predicates:
-      - name: is_made_of_{label}           # one predicate per label of the material vocabulary
-        expression: probability("{label}")
-      - name: is_hard
-        expression: above(log10_youngs_modulus_mean, 10.3, log10_youngs_modulus_std)
-      - name: was_hit
-        expression: happened("tap", "hit")
-        when_abstaining: true              # holds whether or not the material belief abstains
+What predicates there are is read from a file (:mod:`foley_synthesis.beliefs.predicates_file`) or learned from labelled
+contacts; either may come and go while others are in use.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-import yaml
-
-from foley_synthesis.beliefs.expressions import Expression, ExpressionError, Facts
+from foley_common.times import NS_PER_S
+from foley_synthesis.beliefs.expressions import Expression, Facts, Source, Use
 from foley_synthesis.beliefs.hysteresis import Thresholds, Truth, step
 
-VERSION = 1
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
-_THRESHOLDS = ("true_above", "false_below", "margin")
-_KEYS = {"name", "expression", "doc", "lifetime_s", "when_abstaining", *_THRESHOLDS}
-
-
-class VocabularyError(ValueError):
-    """A predicates file that is refused; the message names the file, the predicate and the cure."""
+OBJECT = "object"  # the type of every parameter
+LOOK = "look"  # what brings evidence without a contact
+# Kinds of evidence of one object. `compared` is a predicted sound against the heard one.
+HEARD, TAUGHT, COMPARED = "heard", "taught", "compared"
+_SHOWN = {COMPARED: HEARD}
+_ORDER = (HEARD, "seen", "vision", TAUGHT)
+_OBSERVED_BY = {Source.SURPRISE: ("tap",), Source.TAUGHT: ("tap",)}  # where a file does not say
+NAN = float("nan")
 
 
 @dataclasses.dataclass(frozen=True)
 class PredicateSpec:
-    """One predicate of one argument."""
+    """One predicate: what it means, how it becomes known, and when it is TRUE."""
 
     name: str
     expression: Expression
     thresholds: Thresholds = dataclasses.field(default_factory=Thresholds)
     lifetime_s: float = 600.0  # a state holds for this long after its newest evidence
     when_abstaining: bool = False  # True: known even while the material belief abstains
-    doc: str = ""
+    text: str = ""  # what it means
+    observed_by: tuple[str, ...] = ()  # actions, and LOOK; empty: what brings evidence for the expression
+    observation_cost_s: float = NAN  # of the cheapest of these; NaN where nobody said
+    taught: bool = False  # learned from labelled contacts
+
+    def __post_init__(self) -> None:
+        if not self.observed_by:
+            object.__setattr__(self, "observed_by", _observed_by(self.expression.uses))
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Their names: one, or two."""
+        return self.expression.parameters
+
+    @property
+    def parameter_types(self) -> tuple[str, ...]:
+        return (OBJECT,) * len(self.parameters)
+
+
+def _observed_by(uses: Iterable[Use]) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for use in sorted(uses, key=lambda use: (use.source.value, use.name)):
+        told = (use.name,) if use.source is Source.ACTIONS else _OBSERVED_BY.get(use.source, ("tap", LOOK))
+        found |= dict.fromkeys(told)
+    return tuple(found)
+
+
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """What is known of one object, and what that rests on."""
+
+    object_id: str
+    facts: Facts
+    newest_ns: Mapping[
+        str, int
+    ]  # kind of evidence -> stamp of the newest piece; without kinds that there are none of
+    contacts: int = 0  # that were heard
+    calibrations: Mapping[str, str] = dataclasses.field(default_factory=dict)  # see `calibration_of`
+
+    def newest(self, use: Use) -> dict[str, int]:
+        """Of the evidence that a value rests on, the stamp of the newest piece of each kind."""
+        kinds: Sequence[str]
+        if use.source is Source.ACTIONS:
+            kinds = (HEARD,)
+        elif use.source is Source.SURPRISE:
+            kinds = (COMPARED,)
+        elif use.source is Source.TAUGHT:
+            kinds = (TAUGHT,)
+        else:
+            kinds = [kind for kind in self.newest_ns if kind not in (TAUGHT, COMPARED)]
+        return {kind: self.newest_ns[kind] for kind in kinds if kind in self.newest_ns}
 
 
 @dataclasses.dataclass(frozen=True)
 class PredicateValue:
-    """One predicate about one object at one time: the fields of foley_msgs/Predicate."""
+    """One predicate about its objects at one time: the fields of foley_msgs/Predicate."""
 
     name: str
-    argument: str
+    arguments: tuple[str, ...]  # object ids
     probability: float  # NaN: no evidence
     state: Truth
-    newest_evidence_ns: int
+    newest_evidence_ns: int  # of two objects that of the one which was observed longer ago
     valid_until_ns: int
+    evidence: str = ""  # kinds joined by `+`
+    contacts: int = 0  # heard contacts that it rests on, of all its objects
+    calibration_id: str = ""  # empty: nobody has measured what the probability is worth
+
+    def as_sure_as(self, least_confidence: float, greatest_age_s: float, now_ns: int) -> PredicateValue:
+        """The same, UNKNOWN where it is less sure or its evidence older than that (0: whatever it is)."""
+        sure = self.probability if self.state == Truth.TRUE else 1.0 - self.probability
+        old = greatest_age_s > 0 and now_ns - self.newest_evidence_ns > greatest_age_s * NS_PER_S
+        if self.state == Truth.UNKNOWN or (not old and sure >= least_confidence):
+            return self
+        return dataclasses.replace(self, state=Truth.UNKNOWN)
 
 
-def default_path() -> Path:
-    """The predicates that ship with the package."""
-    return Path(__file__).resolve().parent.parent / "data" / "predicates.yaml"
+def calibration_of(uses: Iterable[Use], calibrations: Mapping[str, str]) -> str:
+    """Which calibration a value has that uses all this; empty where a part of it has none.
 
-
-def load(path: Path, labels: Sequence[str]) -> tuple[PredicateSpec, ...]:
-    """Read a predicates file.
-
-    Raises:
-        VocabularyError: not YAML, unknown keys, a bad expression, thresholds or names.
-        OSError: the file cannot be read.
+    Args:
+        calibrations: `probabilities`, `surprise` or `taught:<name>` -> id.
     """
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise VocabularyError(f"{path}: not YAML: {error}") from error
-    try:
-        return parse(data, labels)
-    except VocabularyError as error:
-        raise VocabularyError(f"{path}: {error}") from error
-
-
-def parse(data: Any, labels: Sequence[str]) -> tuple[PredicateSpec, ...]:
-    """Specs from the parsed file; see :func:`load`."""
-    if not isinstance(data, Mapping) or data.get("version") != VERSION:
-        raise VocabularyError(f"expected a mapping with `version: {VERSION}`")
-    if unknown := set(data) - {"version", "defaults", "predicates"}:
-        raise VocabularyError(f"unknown keys {sorted(map(str, unknown))}")
-    defaults = data.get("defaults") or {}
-    entries = data.get("predicates")
-    if not isinstance(defaults, Mapping) or not isinstance(entries, list):
-        raise VocabularyError("`defaults` must be a mapping and `predicates` a list")
-    if unknown := set(defaults) - {"lifetime_s", *_THRESHOLDS}:
-        raise VocabularyError(f"unknown defaults {sorted(map(str, unknown))}")
-    specs: dict[str, PredicateSpec] = {}
-    for number, entry in enumerate(entries, start=1):
-        if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
-            raise VocabularyError(f"predicate number {number} is {entry!r}, expected a mapping with a `name`")
-        for spec in _specs({**defaults, **entry}, labels):
-            if spec.name in specs:
-                raise VocabularyError(f"predicate `{spec.name}` is defined twice")
-            specs[spec.name] = spec
-    return tuple(specs.values())
-
-
-def _specs(entry: Mapping[str, Any], labels: Sequence[str]) -> Iterable[PredicateSpec]:
-    name, source = str(entry["name"]), entry.get("expression")
-    if unknown := set(entry) - _KEYS:
-        raise VocabularyError(f"predicate `{name}`: unknown keys {sorted(map(str, unknown))}")
-    if not isinstance(source, str):
-        raise VocabularyError(f"predicate `{name}`: expression is {source!r}, expected text")
-    lifetime = entry.get("lifetime_s", 600.0)
-    if isinstance(lifetime, bool) or not isinstance(lifetime, (int, float)) or not 0 < lifetime < math.inf:
-        raise VocabularyError(f"predicate `{name}`: lifetime_s is {lifetime!r}, must be positive [s]")
-    abstaining = entry.get("when_abstaining", False)
-    if not isinstance(abstaining, bool):
-        raise VocabularyError(f"predicate `{name}`: when_abstaining is {abstaining!r}, must be true or false")
-    try:
-        thresholds = Thresholds(**{key: entry[key] for key in _THRESHOLDS if key in entry})
-    except ValueError as error:
-        raise VocabularyError(f"predicate `{name}`: {error}") from error
-    for label in labels if "{label}" in name else ("",):
-        full = name.replace("{label}", label)
-        if not _NAME.fullmatch(full):
-            raise VocabularyError(f"predicate `{full}`: a name is lower case letters, digits and `_`")
-        try:
-            expression = Expression(source.replace("{label}", label), labels)
-        except ExpressionError as error:
-            raise VocabularyError(f"predicate `{full}`: {error}") from error
-        yield PredicateSpec(
-            full, expression, thresholds, float(lifetime), abstaining, str(entry.get("doc", ""))
-        )
+    ids: set[str] = set()
+    for use in uses:
+        if use.source is not Source.COUNTS:
+            key = f"{TAUGHT}:{use.name}" if use.source is Source.TAUGHT else use.source.value
+            ids.add(calibrations.get(key, ""))
+    return "" if "" in ids else "+".join(sorted(ids))
 
 
 class PredicateTable:
-    """States of all predicates of all objects; remembers them for the hysteresis."""
+    """States of all predicates of all objects; remembers them for the hysteresis. Not thread-safe.
 
-    def __init__(self, specs: Sequence[PredicateSpec]) -> None:
-        self.specs = tuple(specs)
-        self._states: dict[tuple[str, str], Truth] = {}
+    Args:
+        most_in_pairs: objects between which predicates of two are told; those with the newest evidence.
+    """
+
+    def __init__(self, specs: Sequence[PredicateSpec], *, most_in_pairs: int = 8) -> None:
+        self._specs = {spec.name: spec for spec in specs}
+        self._most_in_pairs = most_in_pairs
+        self._states: dict[tuple[str, tuple[str, ...]], Truth] = {}
+        self.left_out = 0  # objects that predicates of two were not told of last time
+
+    @property
+    def specs(self) -> tuple[PredicateSpec, ...]:
+        return tuple(self._specs.values())
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(spec.name for spec in self.specs)
+        return tuple(self._specs)
 
-    def evaluate(self, object_id: str, facts: Facts, newest_ns: int, now_ns: int) -> list[PredicateValue]:
-        """All predicates of one object; ``newest_ns`` is the time of the newest contact used, 0 if none."""
-        return [self._one(spec, object_id, facts, newest_ns, now_ns) for spec in self.specs]
+    def put(self, specs: Iterable[PredicateSpec]) -> None:
+        """Add predicates; one of the same name is replaced, and its states with it. Others stay as they are."""
+        for spec in specs:
+            self.remove([spec.name])
+            self._specs[spec.name] = spec
 
-    def forget(self, keep: Iterable[str]) -> None:
-        """Drop the states of objects that are not in ``keep``."""
-        kept = set(keep)
-        self._states = {key: state for key, state in self._states.items() if key[1] in kept}
+    def remove(self, names: Iterable[str]) -> None:
+        """Take predicates away, with their states. Names that there are not are none."""
+        gone = set(names)
+        self._specs = {name: spec for name, spec in self._specs.items() if name not in gone}
+        self._states = {key: state for key, state in self._states.items() if key[0] not in gone}
 
-    def _one(
-        self, spec: PredicateSpec, object_id: str, facts: Facts, newest_ns: int, now_ns: int
-    ) -> PredicateValue:
-        key = (spec.name, object_id)
-        probability = spec.expression(facts) if newest_ns > 0 else math.nan
-        if not math.isnan(probability):
-            probability = min(max(probability, 0.0), 1.0)
-        valid_until = newest_ns + round(spec.lifetime_s * 1e9) if newest_ns > 0 else 0
-        abstaining = facts.numbers.get("abstain", 1.0) != 0.0 and not spec.when_abstaining
-        if abstaining or now_ns > valid_until:
-            state = Truth.UNKNOWN
-        else:
-            state = step(self._states.get(key, Truth.UNKNOWN), probability, spec.thresholds)
-        self._states[key] = state
-        return PredicateValue(spec.name, object_id, probability, state, newest_ns, valid_until)
+    def evaluate(self, objects: Sequence[Known], now_ns: int) -> list[PredicateValue]:
+        """All predicates of all these objects; states of others are forgotten."""
+        before, self._states = self._states, {}
+        values = []
+        for spec, arguments in self._applied(objects):
+            key = (spec.name, tuple(known.object_id for known in arguments))
+            value = _value(spec, arguments, before.get(key, Truth.UNKNOWN), now_ns)
+            self._states[key] = value.state
+            values.append(value)
+        return values
+
+    def _applied(self, objects: Sequence[Known]) -> Iterator[tuple[PredicateSpec, tuple[Known, ...]]]:
+        of_one = [spec for spec in self._specs.values() if len(spec.parameters) == 1]
+        of_two = [spec for spec in self._specs.values() if len(spec.parameters) == 2]
+        for known in objects:
+            for spec in of_one:
+                yield spec, (known,)
+        newest = sorted(
+            objects, key=lambda known: (-max(known.newest_ns.values(), default=0), known.object_id)
+        )
+        paired = newest[: self._most_in_pairs] if of_two else []
+        self.left_out = len(objects) - len(paired) if of_two else 0
+        for pair in itertools.permutations(paired, 2):
+            for spec in of_two:
+                yield spec, pair
+
+
+def _value(spec: PredicateSpec, arguments: tuple[Known, ...], before: Truth, now_ns: int) -> PredicateValue:
+    uses = spec.expression.uses
+    newest_ns, kinds, contacts = _rests_on(uses, arguments)
+    probability = spec.expression(*(known.facts for known in arguments)) if newest_ns > 0 else NAN
+    if not math.isnan(probability):
+        probability = min(max(probability, 0.0), 1.0)
+    valid_until_ns = newest_ns + round(spec.lifetime_s * NS_PER_S) if newest_ns > 0 else 0
+    abstaining = any(known.facts.numbers.get("abstain", 1.0) != 0.0 for known in arguments)
+    if (abstaining and not spec.when_abstaining) or now_ns > valid_until_ns:
+        state = Truth.UNKNOWN
+    else:
+        state = step(before, probability, spec.thresholds)
+    calibrations = [
+        calibration_of([use for use in uses if use.parameter == i], known.calibrations)
+        for i, known in enumerate(arguments)
+    ]
+    calibration_id = "" if "" in calibrations else "+".join(sorted(set(calibrations)))
+    return PredicateValue(
+        spec.name,
+        tuple(known.object_id for known in arguments),
+        probability,
+        state,
+        newest_ns,
+        valid_until_ns,
+        "+".join(kinds),
+        contacts,
+        calibration_id,
+    )
+
+
+def _rests_on(uses: Iterable[Use], arguments: tuple[Known, ...]) -> tuple[int, list[str], int]:
+    """The stamp up to which all its objects were observed (0: one was not at all), the kinds of evidence, and how many
+    heard contacts. What uses nothing of an object rests on all that is known of it.
+    """
+    stamps, kinds, contacts = [], set(), 0
+    for index, known in enumerate(arguments):
+        own = [use for use in uses if use.parameter == index] or [Use(index, Source.COUNTS)]
+        newest: dict[str, int] = {}
+        for use in own:
+            newest |= known.newest(use)
+        stamps.append(max(newest.values(), default=0))
+        kinds |= {_SHOWN.get(kind, kind) for kind in newest}
+        if set(newest) == {COMPARED}:
+            contacts += 1  # the newest alone
+        elif newest.keys() & {HEARD, TAUGHT}:
+            contacts += known.contacts
+    return (
+        min(stamps),
+        sorted(kinds, key=lambda kind: _ORDER.index(kind) if kind in _ORDER else len(_ORDER)),
+        contacts,
+    )

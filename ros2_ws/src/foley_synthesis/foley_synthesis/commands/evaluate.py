@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from foley_common.metrics_file import write_metrics
-from foley_synthesis.commands import evaluate_fusion, evaluate_hearing, evaluate_surprise
+from foley_synthesis.commands import evaluate_contacts, evaluate_fusion, evaluate_hearing, evaluate_surprise
 from foley_synthesis.hearing.inference.opened import DEFAULT_HEARING, HEARD_PART
 
 HELP = "measure a checkpoint on held-out contacts, or hearing on real recordings, beside simple methods"
@@ -23,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  foley evaluate shipped out/dataset --out out/evaluate-shipped\n"
         "  foley evaluate fusion out/validation --test out/dataset        # how sight and hearing add up\n"
         "  foley evaluate surprise out/validation --test out/dataset      # what a sound may differ by, at each rate\n"
+        "  foley evaluate contacts out/validation --test out/dataset      # what a further contact is worth\n"
         "  foley evaluate hearing --real recordings --sets out/sets/test=FoleySim-1 --train out/hearing_train\n"
     )
     parser.add_argument(
@@ -30,7 +31,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="checkpoint folder, or `shipped` for the one in the package; `hearing` alone: models of hearing on real "
         "recordings and simulated contacts; `fusion`: fit how sight and hearing add up to the validation "
         "split of a data set; `surprise`: what a contact may differ by from its prediction, at the rates that "
-        "microphones have, from the validation split",
+        "microphones have, from the validation split; `contacts`: what hearing says of contacts with known things, so "
+        "that a further contact can be weighed, from the validation split",
     )
     parser.add_argument("dataset", type=Path, nargs="?", help="folder written by `foley dataset build`")
     parser.add_argument(
@@ -44,7 +46,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         type=Path,
-        help="for metrics.json, tables and pictures (default: out/evaluate, out/hearing, out/fusion or out/surprise)",
+        help="for metrics.json, tables and pictures (default: out/evaluate; out/hearing, out/fusion, out/surprise, "
+        "out/contacts)",
     )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--replicates", type=int, default=1000, help="of the bootstrap")
@@ -60,7 +63,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="exit 1 unless the lower ends of heard and planned accuracy are above chance",
     )
     evaluate_hearing.configure(parser.add_argument_group("for `foley evaluate hearing`"))
-    evaluate_fusion.configure(parser.add_argument_group("for `foley evaluate fusion` and `surprise`"))
+    evaluate_fusion.configure(
+        parser.add_argument_group("for `foley evaluate fusion`, `surprise` and `contacts`")
+    )
 
 
 _MEASURED_BY = {
@@ -100,6 +105,8 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError("which dataset? `foley evaluate --help` has examples")
         if args.checkpoint == "surprise":
             return evaluate_surprise.run(args)
+        if args.checkpoint == "contacts":
+            return evaluate_contacts.run(args)
         return evaluate_fusion.run(args) if args.checkpoint == "fusion" else _of_dataset(args)
     except (ValueError, OSError) as error:  # CorruptCheckpoint and DatasetError are of these
         print(f"foley evaluate: error: {error}", file=sys.stderr)

@@ -55,12 +55,23 @@ class MaterialConfig:
     )
     heard_weight: float = parameter(1.0, "unless fitted: weight of what was heard, 0 to 1")
     sight_weight: float = parameter(1.0, "unless fitted: weight of what was seen, 0 to 1")
+    vision_weight: float = parameter(
+        0.5, "unless fitted: weight of what a user's image model says on vision_material, 0 to 1"
+    )
     heard_correlation: float = parameter(
-        0.7, "unless fitted: correlation between heard contacts with one object, 0 to 1"
+        0.7, "unless fitted: correlation between places of one object where contacts were heard, 0 to 1"
+    )
+    place_correlation: float = parameter(
+        0.0, "unless fitted: correlation between heard contacts at one place, beyond that, 0 to 1"
     )
     temperature: float = parameter(1.0, "unless fitted: of the fused probabilities; above 1 is less sure")
     abstain_below: float = parameter(
         0.4, "unless fitted: the fused belief abstains while no class is this probable"
+    )
+    forget_after_s: float = parameter(
+        0.0,
+        "[s] after which evidence weighs half, and after five times that nothing; 0: never, since what a thing is made "
+        "of does not change, and what moves or goes can be told",
     )
     surprise_level: float = parameter(0.95, "percentile above which a contact is surprising")
     snapshot_period_s: float = parameter(1.0, "[s] between snapshots of the predicates without any change")
@@ -70,8 +81,17 @@ class MaterialConfig:
         "TRUE outlives a node that died or hangs by more than this",
     )
 
+    most_in_pairs: int = parameter(
+        8, "objects, those with the newest evidence, between which predicates of two are told; 0: of none"
+    )
+    contact_detector: str = parameter(
+        "contact_detector",
+        "node whose heartbeat tells whether contacts are detected; one that was never there is not missed",
+    )
+
     def __post_init__(self) -> None:
         _in_range(self, 1, 64, "threads")
+        _in_range(self, 0, 64, "most_in_pairs")
         _in_range(self, 8000, 384000, "sample_rate")
         _in_range(self, 0, 63, "channel")
         _in_range(self, 0.0, 1.0, "before_s", "surprise_level")
@@ -80,6 +100,7 @@ class MaterialConfig:
         _in_range(self, 0.0, 1.0, "same_object_radius_m", open_low=True)
         _in_range(self, 0.05, 60.0, "snapshot_period_s")
         _in_range(self, 0.1, 600.0, "lease_s")
+        _in_range(self, 0.0, 1e9, "forget_after_s")
         if self.lease_s < 2 * self.snapshot_period_s:
             raise ValueError(
                 f"lease_s is {self.lease_s} and snapshot_period_s {self.snapshot_period_s}: a lease shorter than two "
@@ -95,7 +116,9 @@ class MaterialConfig:
             method=cast(Method, self.fusion),
             heard_weight=self.heard_weight,
             sight_weight=self.sight_weight,
+            vision_weight=self.vision_weight,
             heard_correlation=self.heard_correlation,
+            place_correlation=self.place_correlation,
             temperature=self.temperature,
             abstain_below=self.abstain_below,
         )

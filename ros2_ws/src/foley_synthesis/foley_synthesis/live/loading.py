@@ -7,7 +7,7 @@ from pathlib import Path
 
 from foley_perception.action.gripper import GripperHand
 from foley_synthesis import checkpoint
-from foley_synthesis.beliefs import predicates
+from foley_synthesis.beliefs import predicates_file
 from foley_synthesis.beliefs.fitted import load_fitted
 from foley_synthesis.beliefs.fusion import FusionConfig
 from foley_synthesis.checkpoint import CONFIG_FILE, Checkpoint, CorruptCheckpoint
@@ -50,17 +50,23 @@ def make_material_core(model: HearsMaterial, content: Checkpoint, config: Materi
     """
     labels = content.vocabulary.labels
     fusion, sight_model, note = _fusion(model, content, config)
-    file = Path(config.predicates_file).expanduser() if config.predicates_file else predicates.default_path()
+    file = (
+        Path(config.predicates_file).expanduser()
+        if config.predicates_file
+        else predicates_file.default_path()
+    )
     return MaterialCore(
         model,
         labels,
-        predicates.load(file, labels),
+        predicates_file.load(file, labels),
         fusion=fusion,
         sight_model=sight_model,
         note=note,
         calibration=calibration_of(content.metrics),
         surprise_level=config.surprise_level,
         same_object_radius_m=config.same_object_radius_m,
+        most_in_pairs=config.most_in_pairs,
+        forget_after_s=config.forget_after_s,
     )
 
 

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import math
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from foley_perception.contact_event import Contact
 from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.beliefs.evidence import Evidence
-from foley_synthesis.beliefs.expressions import Facts
 from foley_synthesis.beliefs.fusion import FusedBelief, FusionConfig
 from foley_synthesis.beliefs.predicates import PredicateSpec, PredicateTable, PredicateValue
 from foley_synthesis.beliefs.store import BeliefStore
 from foley_synthesis.hearing.inference.opened import HearsMaterial
 from foley_synthesis.live.contact import ExpectedSound, distance_m
 from foley_synthesis.live.contact_queue import HeardSound
+from foley_synthesis.live.known_objects import KnownObjects
 from foley_synthesis.metrics import surprise
 
 NAN = float("nan")
@@ -65,6 +65,8 @@ class MaterialCore:
         specs: the predicates.
         calibration: distances of expected contacts, for the surprise; may be empty.
         surprise_level: percentile above which a contact is surprising.
+        forget_after_s: half-life of evidence [s]; 0: none is forgotten.
+        most_in_pairs: objects between which predicates of two are told.
         sight_model: id of the only model whose sight the fusion holds for; empty: any.
         note: what is to be known of the fusion; empty: nothing.
     """
@@ -79,6 +81,8 @@ class MaterialCore:
         calibration: surprise.Calibration | None = None,
         surprise_level: float = 0.95,
         same_object_radius_m: float = 0.06,
+        forget_after_s: float = 0.0,
+        most_in_pairs: int = 8,
         sight_model: str = "",
         note: str = "",
     ) -> None:
@@ -93,9 +97,10 @@ class MaterialCore:
             fusion,
             same_object_radius_m=same_object_radius_m,
             place_prefix=f"place_{uuid.uuid4().hex[:6]}",
+            forget_after_s=forget_after_s,
         )
-        self._table = PredicateTable(specs)
-        self._percentiles: dict[str, float] = {}
+        self._table = PredicateTable(specs, most_in_pairs=most_in_pairs)
+        self.known = KnownObjects(self._store)
         self._expected: collections.deque[ExpectedSound] = collections.deque(maxlen=32)
 
     # ---- evidence --------------------------------------------------------------------------------------
@@ -110,7 +115,7 @@ class MaterialCore:
             name = self._store.resolve(sound.contact.object_id, sound.contact.position)
             contact = dataclasses.replace(sound.contact, object_id=name)
             formerly = self._store.renamed(name, contact.position)
-            if not name:
+            if not name or not self.known.counts(contact):
                 return ContactOutcome(contact, belief, FusedBelief(), surprised)
             evidence = Evidence(
                 "heard",
@@ -125,15 +130,16 @@ class MaterialCore:
             self._store.name_places(
                 name, contact.position, time_ns=contact.time_ns, within_s=MATCH_S, within_m=MATCH_M
             )
-            self._percentiles[name] = surprised.percentile if surprised is not None else NAN
+            self.known.compared(contact.contact_id, surprised.percentile if surprised is not None else NAN)
             if surprised is not None:
                 surprised = dataclasses.replace(surprised, contact=contact)
             return ContactOutcome(contact, belief, self._store.belief(name), surprised, formerly)
 
     def see(self, evidence: Evidence, object_id: str) -> tuple[str, FusedBelief] | None:
-        """Take in what a planned contact's picture says of its place; None where that belongs to no object.
+        """Take in what a planned contact's picture, or a user's image model, says of its place or object; None where
+        that belongs to no object.
 
-        It stays when the object is touched: the newest look counts beside all that was heard.
+        It stays when the object is touched: the newest look of each counts beside all that was heard.
         """
         with self._lock:
             name = self._store.resolve(object_id, evidence.position)
@@ -153,8 +159,33 @@ class MaterialCore:
 
     # ---- answers ---------------------------------------------------------------------------------------
     @property
+    def specs(self) -> tuple[PredicateSpec, ...]:
+        return self._table.specs
+
+    @property
     def predicate_names(self) -> tuple[str, ...]:
         return self._table.names
+
+    @property
+    def objects_without_pairs(self) -> int:
+        """Of which no predicate of two is told, because others have newer evidence."""
+        return self._table.left_out
+
+    @property
+    def calibrations(self) -> dict[str, str]:
+        """Of the probabilities that are believed now: see `predicates.calibration_of`."""
+        with self._lock:
+            return {**self.known.calibrations, "probabilities": self._store.fusion.calibration_id}
+
+    def put_predicates(self, specs: Iterable[PredicateSpec]) -> None:
+        """Add predicates while running, or replace those of the same names; the states of others stay."""
+        with self._lock:
+            self._table.put(specs)
+
+    def remove_predicates(self, names: Iterable[str]) -> None:
+        """Take predicates away: they are UNKNOWN from now on."""
+        with self._lock:
+            self._table.remove(names)
 
     @property
     def objects(self) -> list[str]:
@@ -162,18 +193,17 @@ class MaterialCore:
             return self._store.objects
 
     def sight(self) -> dict[str, int]:
-        """Of how many objects sight says something, abstains, and says nothing at all."""
+        """Of how many objects sight says something, abstains, and says nothing at all, and an image model does."""
         with self._lock:
-            looks = [
-                [item for item in self._store.evidence(name) if item.kind == "seen"]
-                for name in self._store.objects
-            ]
+            items = [self._store.evidence(name) for name in self._store.objects]
+        looks = [[item for item in held if item.kind == "seen"] for held in items]
         abstaining = sum(look[0].belief.abstain for look in looks if look)
         missing = sum(not look for look in looks)
         return {
             "objects_seen": len(looks) - missing - abstaining,
             "objects_of_unsure_sight": abstaining,
             "objects_without_sight": missing,
+            "objects_of_an_image_model": sum(any(item.kind == "vision" for item in held) for held in items),
         }
 
     def belief(self, object_id: str) -> FusedBelief:
@@ -183,12 +213,34 @@ class MaterialCore:
     def predicates(self, now_ns: int) -> list[PredicateValue]:
         """Every predicate of every object."""
         with self._lock:
-            values: list[PredicateValue] = []
-            for name in self._store.objects:
-                belief = self._store.belief(name)
-                values += self._table.evaluate(name, self._facts(name, belief), belief.newest_ns, now_ns)
-            self._table.forget(self._store.objects)
-            return values
+            known = [self.known.known(name, now_ns) for name in self._store.objects]
+            return self._table.evaluate(known, now_ns)
+
+    def listening(self, *, deaf: bool, missed_until_ns: int) -> None:
+        """Whether contacts may be missed now, and up to when they may have been: see :class:`KnownObjects`."""
+        with self._lock:
+            self.known.listening(deaf=deaf, missed_until_ns=missed_until_ns)
+
+    # ---- writes ----------------------------------------------------------------------------------------
+    def write(
+        self, write_id: str, request: str, change: Callable[[BeliefStore, KnownObjects], Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """Change what is believed, once for each id, and return what the change answers.
+
+        Args:
+            write_id: of the write; empty: it is one of its own.
+            request: what is written, as one text.
+            change: raises what the caller wants to know, and has then changed nothing.
+
+        Raises:
+            ReusedId: another request had this id.
+        """
+        with self._lock:
+            done = self._store.writes.answer(write_id, request)
+            if done is None:
+                done = dict(change(self._store, self.known))
+                self._store.writes.keep(write_id, request, done)
+            return done
 
     # ---- file ------------------------------------------------------------------------------------------
     def save(self, path: Path, *, model_id: str) -> None:
@@ -231,27 +283,3 @@ class MaterialCore:
         self.unranked = self._calibration.why_not(rate)
         name = surprise.distance_name(rate)
         return Surprise(sound.contact, match.plan_id, name, distance, percentile, percentile > self._level)
-
-    def _facts(self, name: str, fused: FusedBelief) -> Facts:
-        belief = fused.belief
-        numbers = {
-            "log10_youngs_modulus_mean": belief.log10_e_mean,
-            "log10_youngs_modulus_std": belief.log10_e_std,
-            "roughness": belief.roughness,
-            "hollowness": belief.hollowness,
-            "entropy": belief.entropy,
-            "abstain": float(belief.abstain),
-            "contacts_heard": float(fused.contacts_heard),
-            "contacts_predicted": float(fused.contacts_predicted),
-            "surprise_percentile": self._percentiles.get(name, NAN),
-        }
-        missed: dict[str, float] = {}
-        for item in self._store.evidence(name):
-            if item.kind == "heard" and item.action:
-                sure = item.confidence if math.isfinite(item.confidence) else 0.0
-                missed[item.action] = missed.get(item.action, 1.0) * (1.0 - min(max(sure, 0.0), 1.0))
-        return Facts(
-            numbers,
-            dict(zip(self._store.vocabulary, belief.probabilities, strict=False)),
-            {action: 1.0 - p for action, p in missed.items()},
-        )

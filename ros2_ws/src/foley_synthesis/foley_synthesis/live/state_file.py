@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from foley_synthesis.beliefs.store import StateError
+from foley_synthesis.beliefs.store_file import StateError
 from foley_synthesis.live.material_core import MaterialCore
 
 

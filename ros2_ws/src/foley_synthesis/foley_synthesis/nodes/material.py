@@ -2,41 +2,38 @@
 
     mic/audio ----------> ring ----+
     contacts  ----------> queue ---+--> worker: model, fusion --> material_estimates, predicates, surprise
-    predicted_audio, predicted_material --^
+    predicted_audio, predicted_material, vision_material --^
 
 Callbacks store; a contact goes to the worker as soon as the ring holds its sound. The worker's thread runs the
-model and publishes. `vocabulary` and `predicates` are latched; the beliefs are kept in `state_file`.
+model and publishes. `vocabulary` and `predicates` are latched; the beliefs are kept in `state_file`. What planners ask
+and tell is in :mod:`foley_synthesis.ros.predicate_services`.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from foley_common import topics
-from foley_msgs.msg import AudioChunk, ContactEvent, MaterialEstimate, PredictedAudio
-from foley_msgs.srv import GetPredicates
-from foley_perception.audio.ring import AudioRing
-from foley_perception.audit.live import LiveSound
-from foley_perception.clips.channels import one_channel
+from foley_msgs.msg import MaterialEstimate, PredictedAudio
 from foley_ros import convert as common
 from foley_ros.node import FoleyNode, run
-from foley_ros.polling import Poller
 from foley_ros.preload import preload
 from foley_synthesis import checkpoint
+from foley_synthesis.beliefs.evidence import Evidence
 from foley_synthesis.hearing.inference.opened import hearing_beside
 from foley_synthesis.live.config import MaterialConfig
-from foley_synthesis.live.contact_queue import ContactQueue, HeardSound
+from foley_synthesis.live.contact_queue import HeardSound
 from foley_synthesis.live.loading import make_material_core
 from foley_synthesis.live.state_file import BeliefFile
 from foley_synthesis.ros import convert
-from foley_synthesis.ros.material_output import MaterialOutput, answer_predicates
+from foley_synthesis.ros.contact_hearing import ContactHearing
+from foley_synthesis.ros.material_output import MaterialOutput
+from foley_synthesis.ros.predicate_services import PredicateServices
 
 Message = TypeVar("Message")
 Value = TypeVar("Value")
-POLL_PERIOD_S = 0.02
-SILENT_S = 2.0
-LOWEST_HZ = 8000  # of sound that tells materials
 
 
 class MaterialNode(FoleyNode[MaterialConfig]):
@@ -45,7 +42,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("material", MaterialConfig, **kwargs)
         self._contacts_heard = self._contacts_unheard = 0
-        self._audio_ns = 0
+        self._snapshots = threading.Lock()  # what is evaluated first is published first
 
     # ---- life cycle ------------------------------------------------------------------------------------
     def setup(self, config: MaterialConfig) -> None:
@@ -59,46 +56,48 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         well, said = self._file.restore(self._core, self._model.model_id)
         if said:
             (self.get_logger().info if well else self.get_logger().warning)(said)
-        self._ring = AudioRing(config.sample_rate)
-        self._channel = config.channel
-        self._audit = LiveSound(topics.MICROPHONE.name, self._channel)
-        self._queue = ContactQueue(
-            self._ring, before_s=config.before_s, after_s=config.after_s, patience_s=config.patience_s
-        )
         self._output = MaterialOutput(
             self, self.entities, self._model, period_s=config.snapshot_period_s, lease_s=config.lease_s
         )
-        self._lease_s = config.lease_s
         self.start_worker(finish=True)
+        self._hearing = ContactHearing(
+            self,
+            config,
+            heard=lambda sound: self.put(lambda: self._hear(sound)),
+            listening=self._on_listening,
+        )
         subscribe = self.entities.subscribe
-        poller = Poller(self.entities, POLL_PERIOD_S, after=self._hand_over)
-        poller.subscribe(topics.MICROPHONE, self._on_audio)
-        subscribe(topics.CONTACTS, self._on_contact)
         subscribe(topics.PREDICTED_AUDIO, self._on_expected)
         subscribe(topics.PREDICTED_MATERIAL, self._on_sight)
-        self.entities.service(GetPredicates, "~/get_predicates", self._on_get_predicates)
+        subscribe(topics.VISION_MATERIAL, self._on_vision)
+        # Services that planners and teachers call; what they write goes through `core.write` and ends in `_written`.
+        PredicateServices(
+            self,
+            self._core,
+            lease_s=config.lease_s,
+            sequence=lambda: self._output.sequence,
+            written=self._written,
+        )
         self.entities.timer(config.snapshot_period_s, self._request_snapshot)
         self._output.vocabulary()
 
     def start(self) -> None:
-        self._audio_ns = self.now_ns()
+        self._hearing.start()
         self.faults.clear_all()
 
     def stop(self) -> None:
-        self._queue.clear()
-        self._output.predicates(
-            [], self.now_ns(), always=True
-        )  # nothing is watched any more: all are UNKNOWN
+        self._hearing.stop()
+        with self._snapshots:  # nothing is watched any more: all are UNKNOWN
+            self._output.predicates([], self.now_ns(), always=True)
 
     def figures(self) -> dict[str, Any]:
-        statistics = self._ring.statistics
         return {
             "contacts_heard": self._contacts_heard,
             "contacts_without_sound": self._contacts_unheard,
             "objects": len(self._core.objects),
+            "objects_without_pairs": self._core.objects_without_pairs,
             **self._core.sight(),
-            "audio_gaps": statistics.gaps,
-            "audio_samples_lost": statistics.lost_samples,
+            **self._hearing.figures(),
             "jobs_dropped": self.dropped_jobs,
             "model_id": self._model.model_id,
             "note": self._core.note,
@@ -106,55 +105,9 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         }
 
     def problems(self) -> list[str]:
-        silent_s = (self.now_ns() - self._audio_ns) / 1e9
-        if silent_s <= SILENT_S:
-            return [finding.text for finding in self._audit.findings()[:3]]
-        return [f"no sound on mic/audio for {silent_s:.1f} s: is the microphone running?"]
+        return self._hearing.problems()
 
     # ---- callbacks: store only -------------------------------------------------------------------------
-    def _on_audio(self, message: AudioChunk) -> None:
-        try:
-            samples, stamp_ns = common.audio_to_array(message), common.to_ns(message.header.stamp)
-            arrival_ns = self.entities.latencies.arrival_ns(topics.MICROPHONE, stamp_ns, self.now_ns())
-            stream_id, first_sample, time_ns = self._audit.add(
-                samples,
-                first_sample=message.first_sample,
-                time_ns=stamp_ns,
-                stream_id=message.stream_id,
-                sample_rate=message.sample_rate,
-                arrival_ns=arrival_ns,
-            )
-            self._hear_at(int(message.sample_rate))
-            self._ring.append(
-                one_channel(samples, self._channel),
-                first_sample=first_sample,
-                time_ns=time_ns,
-                stream_id=stream_id,
-                sample_rate=message.sample_rate,
-            )
-        except ValueError as error:
-            self.report(topics.MICROPHONE.name, str(error))
-            return
-        self.faults.clear(topics.MICROPHONE.name)
-        self._audio_ns = self.now_ns()
-
-    def _hear_at(self, sample_rate: int) -> None:
-        """Models resample what they hear; the ring holds one rate. Raises ValueError."""
-        if sample_rate == self._ring.sample_rate:
-            return
-        if sample_rate < LOWEST_HZ:
-            raise ValueError(
-                f"sample_rate is {sample_rate} Hz, materials need at least {LOWEST_HZ} Hz: set the microphone to more"
-            )
-        self._ring = AudioRing(sample_rate)
-        self._queue.ring = self._ring
-
-    def _on_contact(self, message: ContactEvent) -> None:
-        now_ns = self.now_ns()
-        contact = self._read("contacts", lambda m: convert.contact_of(m, now_ns), message)
-        if contact is not None:
-            self._queue.add(contact)
-
     def _on_expected(self, message: PredictedAudio) -> None:
         if message.mode == PredictedAudio.MODE_PLANNED:
             now_ns = self.now_ns()
@@ -175,28 +128,28 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         if self.active:
             self.put(lambda: self._see(message))
 
-    def _hand_over(self) -> None:
-        if self.active and len(self._queue):
-            for sound in self._queue.ready(self.now_ns()):
-                self.put(lambda sound=sound: self._hear(sound))  # type: ignore[misc]
+    def _on_vision(self, message: MaterialEstimate) -> None:
+        if self.active:
+            self.put(lambda: self._see_by_image_model(message))
+
+    def _on_listening(self, deaf: str, missed_until_ns: int) -> None:
+        self._core.listening(deaf=bool(deaf), missed_until_ns=missed_until_ns)
+        self.put(self._snapshot)
 
     def _request_snapshot(self) -> None:
         if self.active and self.pending_jobs == 0:
             self.put(lambda: self._snapshot(always=True))
 
-    def _on_get_predicates(
-        self, request: GetPredicates.Request, response: GetPredicates.Response
-    ) -> GetPredicates.Response:
-        core = self._core if self.active else None
-        sequence, now_ns = self._output.sequence, self.now_ns()
-        return answer_predicates(
-            core, request, response, sequence=sequence, now_ns=now_ns, lease_s=self._lease_s
-        )
+    def _written(self) -> None:
+        """Something was told to the node: planners see it before it is answered, and it outlives a restart."""
+        self._snapshot(always=True)
+        self._keep()
 
     # ---- worker ----------------------------------------------------------------------------------------
     def _hear(self, sound: HeardSound) -> None:
         if sound.known == 0.0:
             self._contacts_unheard += 1
+            self._hearing.missed(sound.contact)
             what = f"no sound was received around contact `{sound.contact.contact_id}`"
             self.report("hearing", what)
             return
@@ -223,9 +176,17 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         sight = self._read(
             topic, lambda m: convert.sight_of(m, self._model.vocabulary, model_id, now_ns), message
         )
-        if sight is None:
-            return
-        believed = self._core.see(sight, message.object_id)
+        if sight is not None:
+            self._take_in(topic, sight, message)
+
+    def _see_by_image_model(self, message: MaterialEstimate) -> None:
+        topic, now_ns = topics.VISION_MATERIAL.name, self.now_ns()
+        said = self._read(topic, lambda m: convert.vision_of(m, self._model.vocabulary, now_ns), message)
+        if said is not None:
+            self._take_in(topic, said, message)
+
+    def _take_in(self, topic: str, look: Evidence, message: MaterialEstimate) -> None:
+        believed = self._core.see(look, message.object_id)
         if believed is None:
             self.report(topic, "sight of neither an object nor a place: nobody knows of what")
             return
@@ -242,9 +203,10 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             self.faults.clear("state_file")
 
     def _snapshot(self, *, always: bool = False) -> None:
-        if self.active:
-            now_ns = self.now_ns()
-            self._output.predicates(self._core.predicates(now_ns), now_ns, always=always)
+        with self._snapshots:
+            if self.active:
+                now_ns = self.now_ns()
+                self._output.predicates(self._core.predicates(now_ns), now_ns, always=always)
 
 
 def main(args: Sequence[str] | None = None) -> int:

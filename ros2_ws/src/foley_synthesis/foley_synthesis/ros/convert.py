@@ -17,8 +17,6 @@ from foley_msgs.msg import (
     AudioChunk,
     ContactEvent,
     MaterialEstimate,
-    Predicate,
-    PredicateArray,
     PredictedAudio,
     VocabularyInfo,
 )
@@ -29,7 +27,6 @@ from foley_perception.contact_event import Contact, Point
 from foley_ros import convert
 from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.beliefs.evidence import Evidence
-from foley_synthesis.beliefs.predicates import PredicateValue
 from foley_synthesis.checkpoint import Vocabulary
 from foley_synthesis.live.contact import ExpectedSound
 from foley_synthesis.live.material_core import Surprise
@@ -40,6 +37,7 @@ NAN = float("nan")
 _FARTHEST_M = 1e4
 _AHEAD_NS = 600 * NS_PER_S
 _MOST_DECADES = 30.0
+_SUM = 1e-2  # by which probabilities of an image model may miss 1
 _RATES = (4_000, 384_000)  # [Hz] of a predicted sound
 _ACTIONS = frozenset(int(action) for action in Action)
 Samples = NDArray[np.float32]
@@ -139,11 +137,7 @@ def sight_of(
     Raises:
         ConversionError: another vocabulary or model, no time, or numbers that cannot be evidence.
     """
-    if message.vocabulary != vocabulary_name(vocabulary):
-        raise convert.ConversionError(
-            f"predicted_material is over `{message.vocabulary[:40]}`, this node's checkpoint has "
-            f"`{vocabulary_name(vocabulary)}`: give both nodes the same checkpoint"
-        )
+    _check_vocabulary(message, vocabulary, topics.PREDICTED_MATERIAL.name, "give both nodes the same checkpoint")
     if model_id and message.model_id and message.model_id != model_id:
         raise convert.ConversionError(
             f"predicted_material is of model `{message.model_id[:12]}`, how sight adds to hearing was fitted for "
@@ -188,6 +182,61 @@ def sight_of(
         )
     except ValueError as error:
         raise convert.ConversionError(f"predicted estimate: {error}") from error
+
+
+def vision_of(message: MaterialEstimate, vocabulary: Vocabulary, now_ns: int | None = None) -> Evidence:
+    """What a user's image model says of an object: its probabilities. Other numbers of the message are not read, since
+    a publisher that does not know them leaves zeros.
+
+    Raises:
+        ConversionError: another vocabulary, no time, neither an object nor a place, or probabilities that are none.
+    """
+    topic = topics.VISION_MATERIAL.name
+    _check_vocabulary(
+        message, vocabulary, topic, "map the labels of the image model to these (topic `vocabulary`)"
+    )
+    convert.checked_name(message.object_id, f"object_id of {topic}")
+    convert.checked_name(message.calibrated_for, f"calibrated_for of {topic}")
+    time_ns = _time_of(message.header.stamp, topic, now_ns)
+    if time_ns <= 0:
+        raise convert.ConversionError(f"{topic} has no stamp: it must be the time of the picture")
+    position = _place_of(message.position, topic)
+    if not message.object_id and not all(map(math.isfinite, position)):
+        raise convert.ConversionError(
+            f"{topic} names neither an object_id nor a position: nobody knows of what it is"
+        )
+    p = np.asarray(message.probabilities, dtype=np.float64)
+    if (
+        p.size != len(vocabulary.labels)
+        or not np.isfinite(p).all()
+        or (p < 0).any()
+        or abs(p.sum() - 1) > _SUM
+    ):
+        raise convert.ConversionError(
+            f"{topic} has {p.size} probabilities from {p.min(initial=1):.4g} that sum to {p.sum():.4g}: it needs "
+            f"{len(vocabulary.labels)} of at least 0 that sum to 1"
+        )
+    return Evidence(
+        kind="vision",
+        key=f"vision@{time_ns}",
+        time_ns=time_ns,
+        belief=MaterialBelief(
+            _normalised(p),
+            vocabulary.labels,
+            abstain=bool(message.abstain),
+            calibrated_for=message.calibrated_for,
+            unsure=bool(message.abstain and message.calibrated_for),
+        ),
+        position=position,
+    )
+
+
+def _check_vocabulary(message: MaterialEstimate, vocabulary: Vocabulary, topic: str, cure: str) -> None:
+    if message.vocabulary != vocabulary_name(vocabulary):
+        raise convert.ConversionError(
+            f"{topic} is over `{message.vocabulary[:40]}`, this node's checkpoint has "
+            f"`{vocabulary_name(vocabulary)}`: {cure}"
+        )
 
 
 def _normalised(probabilities: Iterable[float]) -> tuple[float, ...]:
@@ -243,31 +292,6 @@ def estimate_message(
         model_domain=model_domain,
         calibrated_for=belief.calibrated_for,
         latency=float(latency_s),
-    )
-
-
-def predicates_message(
-    values: Iterable[PredicateValue], sequence: int, now_ns: int, lease_s: float
-) -> PredicateArray:
-    """A snapshot taken at ``now_ns``, of which nothing is valid for longer than ``lease_s``.
-
-    A state may hold for minutes by its evidence, but only a publisher that lives can say that nothing contradicted it.
-    """
-    lease_ns = now_ns + round(lease_s * NS_PER_S)
-    return PredicateArray(
-        header=convert.header(now_ns, ""),
-        sequence=sequence,
-        predicates=[
-            Predicate(
-                name=value.name,
-                arguments=[value.argument],
-                probability=float(value.probability),
-                state=int(value.state),
-                newest_evidence=convert.to_stamp(value.newest_evidence_ns),
-                valid_until=convert.to_stamp(min(value.valid_until_ns, lease_ns)),
-            )
-            for value in values
-        ],
     )
 
 

@@ -6,13 +6,13 @@ from rclpy.node import Node
 
 from foley_common import topics
 from foley_common.times import NS_PER_S
-from foley_msgs.srv import GetPredicates
 from foley_ros.entities import Entities
 from foley_synthesis.beliefs.fusion import FusedBelief
 from foley_synthesis.beliefs.predicates import PredicateValue
 from foley_synthesis.hearing.inference.opened import HearsMaterial
-from foley_synthesis.live.material_core import ContactOutcome, MaterialCore
+from foley_synthesis.live.material_core import ContactOutcome
 from foley_synthesis.ros import convert
+from foley_synthesis.ros.predicate_messages import predicates_message
 
 
 class MaterialOutput:
@@ -87,38 +87,9 @@ class MaterialOutput:
         """A snapshot as of ``now_ns``; without ``always`` only if a state or its evidence changed since the last one,
         or that is older than a period: a worker that is busy must not let the lease lapse.
         """
-        shown = [(v.name, v.argument, v.state, v.newest_evidence_ns) for v in values]
+        shown = [(v.name, v.arguments, v.state, v.newest_evidence_ns) for v in values]
         if always or shown != self._shown or abs(now_ns - self._shown_ns) >= self._period_ns:
             self.sequence += 1
             self._shown, self._shown_ns = shown, now_ns
-            message = convert.predicates_message(values, self.sequence, now_ns, self._lease_s)
+            message = predicates_message(values, self.sequence, now_ns, self._lease_s)
             self._predicates.publish(message)
-
-
-def answer_predicates(
-    core: MaterialCore | None,  # None: the node is not active
-    request: GetPredicates.Request,
-    response: GetPredicates.Response,
-    *,
-    sequence: int,
-    now_ns: int,
-    lease_s: float,
-) -> GetPredicates.Response:
-    """Fill in the response of `~/get_predicates`."""
-    if core is None:
-        response.error_code = GetPredicates.Response.ERROR_NOT_ACTIVE
-        response.error_msg = "the node is not active: activate it first"
-        return response
-    known = core.predicate_names
-    if unknown := sorted(set(request.names) - set(known)):
-        response.error_code = GetPredicates.Response.ERROR_UNKNOWN_NAME
-        response.error_msg = f"no predicate is called {', '.join(unknown)}; known are {', '.join(known)}"
-        return response
-    values = [
-        value
-        for value in core.predicates(now_ns)
-        if (not request.names or value.name in request.names)
-        and (not request.arguments or value.argument in request.arguments)
-    ]
-    response.predicates = convert.predicates_message(values, sequence, now_ns, lease_s)
-    return response

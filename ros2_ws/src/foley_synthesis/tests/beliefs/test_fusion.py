@@ -11,7 +11,9 @@ import pytest
 from foley_synthesis.beliefs.answers import AnswerRule
 from foley_synthesis.beliefs.belief import MaterialBelief, entropy_of
 from foley_synthesis.beliefs.evidence import Evidence
-from foley_synthesis.beliefs.fusion import FusionConfig, effective_number, fuse
+from foley_synthesis.beliefs.fitted import FittedFusion
+from foley_synthesis.beliefs.fusion import FusionConfig, fuse
+from foley_synthesis.beliefs.weights import effective_number
 
 WOOD = (0.6, 0.3, 0.1)
 INDEPENDENT = FusionConfig(heard_correlation=0.0, abstain_below=0.0)
@@ -130,6 +132,43 @@ def test_what_is_unsure_is_used_and_is_no_answer_alone() -> None:
     assert not unsure.belief.abstaining("clipped").fit
 
 
+def test_contacts_at_one_place_share_what_they_say() -> None:
+    """Three at one place are worth 1.5, with the one elsewhere 2.5; the two of these places are worth 2.5 / 1.3."""
+    config = FusionConfig(heard_correlation=0.2, place_correlation=0.5, abstain_below=0.0)
+    pieces = [heard(f"a{i}", (0.8, 0.1, 0.1), position=(0.0, 0.002 * i, 0.0)) for i in range(3)]
+    pieces.append(heard("b", (0.2, 0.4, 0.4), position=(0.1, 0.0, 0.0)))
+    worth = 2.5 / 1.3
+    log_odds = worth * (0.6 * math.log(8.0) + 0.4 * math.log(0.5))
+    p = fuse(pieces, config).belief.p()
+    assert math.log(p[0] / p[1]) == pytest.approx(log_odds)
+    apart = [dataclasses.replace(o, position=(0.1 * i, 0.0, 0.0)) for i, o in enumerate(pieces)]
+    assert fuse(apart, config).belief.p()[0] > p[0], "apart they say more"
+    unplaced = [dataclasses.replace(o, position=(math.nan,) * 3) for o in pieces[:3]]
+    assert fuse(unplaced, config).belief == fuse(pieces[:3], config).belief, (
+        "nobody knows that they were apart"
+    )
+
+
+# ---- an image model of a user's ----------------------------------------------------------------------------
+def vision(key: str = "v1", p: tuple[float, ...] = WOOD, **more: object) -> Evidence:
+    return heard(key, p, kind="vision", **more)
+
+
+def test_an_image_model_is_one_piece_of_evidence_with_its_own_weight() -> None:
+    config = FusionConfig(vision_weight=0.25, abstain_below=0.0)
+    pieces = [
+        heard(p=(0.5, 0.25, 0.25)),
+        seen(p=(0.2, 0.6, 0.2)),
+        vision("old", (0.1, 0.1, 0.8), time_ns=1),
+        vision(),
+    ]
+    product = np.array([0.5, 0.25, 0.25]) * np.array([0.2, 0.6, 0.2]) * np.array(WOOD) ** 0.25
+    fused = fuse(pieces, config)
+    assert fused.belief.probabilities == pytest.approx(product / product.sum())
+    assert (fused.contacts_heard, fused.contacts_predicted) == (1, 1)
+    assert fused.kinds == ("heard", "seen", "vision") and fuse(pieces[1:2], config).kinds == ("seen",)
+
+
 # ---- answers -----------------------------------------------------------------------------------------------
 RULES = (
     AnswerRule(1, False),
@@ -166,6 +205,38 @@ def test_calibrated_for_is_what_was_calibrated() -> None:
     assert fuse([seen()], BOUNDED).belief.calibrated_for == ""
     assert fuse([heard(abstain=True)], BOUNDED).belief.calibrated_for == ""
     assert fuse([one, seen()]).belief.calibrated_for == ""
+
+
+def test_an_image_model_that_nobody_measured_makes_no_answer_and_may_take_one_back() -> None:
+    sure, doubtful = heard("a", (0.9, 0.06, 0.04)), heard("a", (0.7, 0.2, 0.1))
+    other = dataclasses.replace(sure, key="b")
+    answer = fuse([sure, other], BOUNDED)
+    assert not answer.belief.abstain
+    agreeing = fuse([sure, other, vision(p=(0.98, 0.01, 0.01))], BOUNDED)
+    assert not agreeing.belief.abstain and agreeing.belief.calibrated_for == agreeing.calibration_id == ""
+    twice = [doubtful, dataclasses.replace(doubtful, key="b")]
+    assert fuse([*twice, vision(p=(0.98, 0.01, 0.01))], BOUNDED).belief.abstain, (
+        "without it there was no answer"
+    )
+    assert fuse([sure, other, vision(p=(0.0, 1.0, 0.0))], BOUNDED).belief.abstain
+    assert "image model" in fuse([vision()], BOUNDED).belief.reason
+    measured = dataclasses.replace(
+        BOUNDED, answers=(*RULES, AnswerRule(2, False, 0.6, 0.1, 30, 40, vision=True))
+    )
+    confirmed = fuse([*twice, vision(p=(0.98, 0.01, 0.01))], measured)
+    assert not confirmed.belief.abstain
+    assert confirmed.belief.calibrated_for == "sim, an image model and 2 or more heard contacts"
+
+
+def test_beliefs_say_by_which_fit_they_are_calibrated() -> None:
+    fitted = FittedFusion(BOUNDED, "hears", "sees", 0.2, 0.95, {"weights": {"objects": 3}})
+    same = FittedFusion.from_dict(fitted.to_dict())
+    assert same == fitted and len(fitted.config.calibration_id) == 12
+    other = FittedFusion(dataclasses.replace(BOUNDED, heard_correlation=0.9), "hears", "sees", 0.2, 0.95)
+    assert other.config.calibration_id != fitted.config.calibration_id
+    assert fuse([heard()], fitted.config).calibration_id == fitted.config.calibration_id
+    assert fuse([seen()], fitted.config).calibration_id == "", "no rule covers sight alone"
+    assert fuse([heard()], BOUNDED).calibration_id == fuse([heard()]).calibration_id == ""
 
 
 def test_without_any_rule_nothing_is_an_answer() -> None:

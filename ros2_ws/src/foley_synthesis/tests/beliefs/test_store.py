@@ -11,7 +11,8 @@ import pytest
 
 from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.beliefs.evidence import Evidence, EvidenceError
-from foley_synthesis.beliefs.store import BeliefStore, StateError
+from foley_synthesis.beliefs.store import BeliefStore
+from foley_synthesis.beliefs.store_file import StateError
 
 LABELS = ("wood", "metal")
 EARLIER = Path(__file__).parent / "beliefs_of_an_earlier_version.json"

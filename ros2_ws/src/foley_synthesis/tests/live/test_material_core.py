@@ -10,7 +10,7 @@ import pytest
 from foley_perception.audio.resample import resampled
 from foley_perception.audio.ring import AudioRing
 from foley_perception.contact_event import Contact
-from foley_synthesis.beliefs import predicates
+from foley_synthesis.beliefs import predicates_file
 from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.beliefs.evidence import Evidence
 from foley_synthesis.beliefs.hysteresis import Truth
@@ -67,7 +67,7 @@ def heard(event: Contact, samples: np.ndarray | None = None, known: float = 1.0)
 
 @pytest.fixture
 def core() -> MaterialCore:
-    specs = predicates.load(predicates.default_path(), LABELS)
+    specs = predicates_file.load(predicates_file.default_path(), LABELS)
     calibration = surprise.Calibration({RATE: np.linspace(0.1, 0.4, 99), 16_000: np.linspace(0.1, 0.4, 19)})
     return MaterialCore(Model(), LABELS, specs, calibration=calibration)
 
@@ -112,7 +112,7 @@ def test_overdue_contact_is_handed_on_incomplete(silent: bool) -> None:
 
 # ---- beliefs -----------------------------------------------------------------------------------------------
 def states(core: MaterialCore, name: str, now_ns: int) -> dict[str, Truth]:
-    return {v.name: v.state for v in core.predicates(now_ns) if v.argument == name}
+    return {v.name: v.state for v in core.predicates(now_ns) if v.arguments == (name,)}
 
 
 def test_heard_contact_becomes_belief_and_predicates(core: MaterialCore) -> None:
@@ -173,12 +173,12 @@ def test_sight_of_a_place_goes_to_the_object_that_its_contact_names(core: Materi
 
 def test_missing_and_unsure_sight_are_told_and_change_nothing(core: MaterialCore) -> None:
     alone = core.hear(heard(contact(object_id="mug"))).fused
-    assert core.sight() == {"objects_seen": 0, "objects_of_unsure_sight": 0, "objects_without_sight": 1}
+    assert list(core.sight().values()) == [0, 0, 1, 0]
     unsure = core.see(sight("plan", T0, 0.0, abstain=True), "mug")
     assert unsure is not None and unsure[1].belief == alone.belief
-    assert core.sight() == {"objects_seen": 0, "objects_of_unsure_sight": 1, "objects_without_sight": 0}
+    assert list(core.sight().values()) == [0, 1, 0, 0]
     core.see(sight("plan_2", T0 + S), "mug")
-    assert core.sight() == {"objects_seen": 1, "objects_of_unsure_sight": 0, "objects_without_sight": 0}
+    assert list(core.sight().values()) == [1, 0, 0, 0]
     nowhere = Evidence("seen", "plan_3", T0, belief(0.5))
     assert core.see(nowhere, "") is None
 

@@ -60,12 +60,14 @@ class Ears:
         listen(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self.predicted_audio = self.observer.create_publisher(PredictedAudio, "predicted_audio", qos.EVENT)
         self.predicted = self.observer.create_publisher(MaterialEstimate, "predicted_material", qos.EVENT)
+        self.vision = self.observer.create_publisher(MaterialEstimate, "vision_material", qos.EVENT)
 
     def _on_diagnostics(self, message: Any) -> None:
         self.diagnoses += [s.message for s in message.status if s.name.endswith("material")]
 
     def matched(self) -> None:
-        publishers = (self.bench.audio, self.bench.contact, self.predicted, self.predicted_audio)
+        looks = (self.predicted, self.vision)
+        publishers = (self.bench.audio, self.bench.contact, *looks, self.predicted_audio)
         self.context.spin_until(
             lambda: (
                 all(p.get_subscription_count() for p in publishers)
@@ -277,6 +279,28 @@ def test_sight_that_cannot_be_used_is_diagnosed(
         fields = {"position": convert.array_to_point([float("nan")] * 3)}
     ears.predicted.publish(sight_message(ears, ears.world.now_ns(), **fields))
     ears.until(lambda: any(said in d for d in ears.diagnoses), "diagnosis")
+    assert not ears.estimates and node._core.objects == []
+
+
+def test_an_image_model_is_a_prior_that_stays(ears: Ears, node: Any) -> None:
+    from foley_ros import convert
+
+    nowhere = convert.array_to_point([float("nan")] * 3)
+    for age_ns, best in ((2_000_000_000, 2), (1_000_000_000, 3)):
+        stamp_ns = ears.world.now_ns() - age_ns
+        ears.vision.publish(sight_message(ears, stamp_ns, best, object_id="mug", position=nowhere))
+    fused = ears.until(lambda: len(ears.estimates) > 1 and ears.estimates[-1], "what the newest picture says")
+    assert (fused.object_id, fused.contacts_heard, fused.contacts_predicted) == ("mug", 0, 0)
+    assert np.argmax(fused.probabilities) == 3 and np.isnan(fused.log10_youngs_modulus_mean)
+    ears.touch("c1", object_id="mug")
+    ears.until(lambda: any(e.contacts_heard and not e.contact_id for e in ears.estimates), "the touch")
+    assert [item.kind for item in node._core._store.evidence("mug")] == ["vision", "heard"]
+    assert node.figures()["objects_of_an_image_model"] == 1
+
+
+def test_an_image_model_that_says_what_cannot_be_is_diagnosed(ears: Ears, node: Any) -> None:
+    ears.vision.publish(sight_message(ears, ears.world.now_ns(), object_id="mug", probabilities=[0.5, 0.2]))
+    ears.until(lambda: any("2 probabilities" in d for d in ears.diagnoses), "diagnosis")
     assert not ears.estimates and node._core.objects == []
 
 

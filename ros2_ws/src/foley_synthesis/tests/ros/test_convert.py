@@ -11,11 +11,9 @@ import pytest
 pytest.importorskip("rclpy")
 
 from foley_common.enumerations import ACTIONS
-from foley_msgs.msg import ContactEvent, MaterialEstimate, Predicate, PredictedAudio
+from foley_msgs.msg import ContactEvent, MaterialEstimate, PredictedAudio
 from foley_ros import convert as common
 from foley_synthesis.beliefs.belief import unknown_belief
-from foley_synthesis.beliefs.hysteresis import Truth
-from foley_synthesis.beliefs.predicates import PredicateValue
 from foley_synthesis.checkpoint import Vocabulary
 from foley_synthesis.live.synthesis_core import Predicted
 from foley_synthesis.ros import convert
@@ -223,24 +221,43 @@ def test_unsure_sight_is_fit_to_be_fused_where_it_is_calibrated() -> None:
     assert calibrated.belief.fit and calibrated.belief.abstain
 
 
+def said(**changes: Any) -> MaterialEstimate:
+    """What an image model says of a mug."""
+    defaults = {"object_id": "mug", "abstain": False, "probabilities": common.float_array([0.8, 0.2])}
+    return estimate(**{**defaults, **changes})
+
+
+def test_an_image_model_says_probabilities_and_nothing_else() -> None:
+    evidence = convert.vision_of(said(roughness=0.0, log10_youngs_modulus_mean=9.0), WORDS)
+    assert (evidence.kind, evidence.time_ns) == ("vision", T) and evidence.belief.fit
+    assert evidence.belief.probabilities == pytest.approx((0.8, 0.2))
+    assert math.isnan(evidence.belief.roughness) and math.isnan(evidence.belief.log10_e_mean)
+    nowhere = common.array_to_point((math.nan,) * 3)
+    assert math.isnan(convert.vision_of(said(position=nowhere), WORDS).position[0])
+    assert convert.vision_of(said(object_id=""), WORDS).position == (0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"vocabulary": "imagenet@1"}, "map the labels"),
+        ({"header": common.header(0, "world")}, "time of the picture"),
+        ({"header": common.header(T + 10**13, "world")}, "ahead"),
+        ({"object_id": "", "position": common.array_to_point((math.nan,) * 3)}, "neither an object_id nor"),
+        ({"position": common.array_to_point((math.inf, 0.0, 0.0))}, "position"),
+        ({"probabilities": common.float_array([])}, "0 probabilities"),
+        ({"probabilities": common.float_array([0.3, 0.3, 0.4])}, "3 probabilities"),
+        ({"probabilities": common.float_array([0.8, 0.8])}, "sum to 1.6"),
+        ({"probabilities": common.float_array([math.nan, 1.0])}, "sum to nan"),
+        ({"probabilities": common.float_array([-0.5, 1.5])}, "from -0.5"),
+    ],
+)
+def test_what_an_image_model_cannot_say_is_refused(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(common.ConversionError, match=told):
+        convert.vision_of(said(**changes), WORDS, now_ns=T)
+
+
 def test_sight_of_another_model_is_refused_where_one_was_fitted() -> None:
     assert convert.sight_of(estimate(), WORDS, "abc").kind == "seen"
     with pytest.raises(common.ConversionError, match="fitted for `other`"):
         convert.sight_of(estimate(), WORDS, "other")
-
-
-def test_predicates() -> None:
-    values = [
-        PredicateValue("is_hard", "mug", 0.75, Truth.TRUE, T, T + 10**9),
-        PredicateValue("is_hollow", "mug", math.nan, Truth.UNKNOWN, 0, 0),
-    ]
-    message = convert.predicates_message(values, 7, T, lease_s=3.0)
-    assert message.sequence == 7 and common.to_ns(message.header.stamp) == T
-    hard, hollow = message.predicates
-    assert (hard.name, list(hard.arguments), hard.state) == ("is_hard", ["mug"], Predicate.TRUE)
-    assert (common.to_ns(hard.newest_evidence), common.to_ns(hard.valid_until)) == (T, T + 10**9)
-    assert common.to_ns(hollow.valid_until) == 0, "no lease lends evidence to what has none"
-    leased = convert.predicates_message(values, 8, T, lease_s=0.25).predicates
-    assert common.to_ns(leased[0].valid_until) == T + 10**9 // 4, "a snapshot renews it, or it lapses"
-    assert hollow.state == Predicate.UNKNOWN and math.isnan(hollow.probability)
-    assert [int(t) for t in Truth] == [Predicate.UNKNOWN, Predicate.TRUE, Predicate.FALSE]

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_synthesis.beliefs.evidence import Evidence
-from foley_synthesis.beliefs.fusion import FLOOR, FusionConfig, effective_number, newest_sight
+from foley_synthesis.beliefs.fusion import FLOOR, FusionConfig, newest_sight
+from foley_synthesis.beliefs.weights import effective_number
 from foley_synthesis.evaluation.fusion.objects import TouchedObject
 
 CONTACTS = (1, 2, 4, 8)  # heard of an object, at which beliefs are measured

@@ -81,7 +81,7 @@ def touched_objects(
     for k, i in enumerate(rows):
         clip = features.clips[i]
         told = hears.predict(dataset.audio(i), SAMPLE_RATE, onset_s=CLIP_BEFORE_S)
-        heard = Evidence("heard", clip.clip_id, clip.contact_ns, told)
+        heard = Evidence("heard", clip.clip_id, clip.contact_ns, told, clip.action, position=clip.position)
         seen = None
         if features.has_plan[i]:
             look = belief_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.checkpoint import Vocabulary
 
 if TYPE_CHECKING:
+    from foley_synthesis.hearing.inference.hearing import Hearing
     from foley_synthesis.hearing.inference.hearing_model import HearingModel
 
 _MOST_OUTSIDE = 0.5  # probability of all other materials, above which the answer would be one of them
@@ -38,7 +40,26 @@ class AmongMaterials:
         self, samples: NDArray[np.float32], sample_rate: int, *, onset_s: float | None = None
     ) -> MaterialBelief:
         """As of the model; raises the same."""
-        heard = self._model.predict(samples, sample_rate, onset_s=onset_s)
+        return self._among(self._model.predict(samples, sample_rate, onset_s=onset_s))
+
+    def hear(
+        self,
+        samples: NDArray[np.float32],
+        sample_rate: int,
+        *,
+        onset_s: float | None = None,
+        heard_s: float = math.inf,
+    ) -> Hearing:
+        """As of the model, with a belief among these materials; the rest is over all that it knows."""
+        heard = self._model.hear(samples, sample_rate, onset_s=onset_s, heard_s=heard_s)
+        return dataclasses.replace(heard, belief=self._among(heard.belief))
+
+    @property
+    def features_id(self) -> str:
+        """As of the model."""
+        return self._model.features_id
+
+    def _among(self, heard: MaterialBelief) -> MaterialBelief:
         p = heard.p()[self._order]
         inside = float(p.sum())
         belief = dataclasses.replace(

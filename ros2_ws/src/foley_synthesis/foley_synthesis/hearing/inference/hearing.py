@@ -15,6 +15,17 @@ _NAN = math.nan
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class HeardFeatures:
+    """What networks made of one contact on the way to an answer: for heads that others put on them."""
+
+    own: NDArray[np.float32]  # [e], embedding of the network of the simulated world
+    frozen: NDArray[
+        np.float32
+    ]  # [f], of the networks that learned from recordings, scaled; empty without them
+    level: NDArray[np.float32]  # [frames, bands] of the front end, dB; NaN where nothing is known
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Hearing:
     """Everything that the hearing model says of one contact. Where nothing was to be heard, numbers are NaN."""
 
@@ -30,9 +41,10 @@ class Hearing:
     logits: NDArray[np.float32]  # [m], before calibration; zeros where nothing was to be heard
     heard_s: float  # of sound after the onset that it rests on
     bandwidth_hz: float  # up to which the sound holds anything
+    features: HeardFeatures | None = None  # None where nothing was to be heard
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: NaN becomes None; without embedding and logits."""
+        """For JSON: NaN becomes None; without embedding, logits and features."""
 
         def number(value: float) -> float | None:
             return round(float(value), 5) if math.isfinite(value) else None

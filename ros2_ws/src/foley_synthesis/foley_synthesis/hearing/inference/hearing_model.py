@@ -18,7 +18,7 @@ from foley_synthesis.hearing.front_end import bandwidth_hz, log_mel, normalised
 from foley_synthesis.hearing.inference import sound_checks
 from foley_synthesis.hearing.inference.calibration import HearingCalibration, Stage
 from foley_synthesis.hearing.inference.families import Hierarchy
-from foley_synthesis.hearing.inference.hearing import Hearing, unheard
+from foley_synthesis.hearing.inference.hearing import HeardFeatures, Hearing, unheard
 from foley_synthesis.hearing.inference.onset_search import clearest_onset
 from foley_synthesis.hearing.inference.recorded_hearing import RecordedHearing
 
@@ -103,6 +103,11 @@ class HearingModel:
         return names[0] if names else str(self._file.path.resolve())
 
     @property
+    def features_id(self) -> str:
+        """Of what makes :class:`HeardFeatures`: the model's id, which an adaptation of it leaves as it is."""
+        return self._file.model_id
+
+    @property
     def balanced(self) -> bool:
         """Whether materials counted alike in what hears recordings, however often its set has each."""
         return self._recorded is not None
@@ -162,13 +167,16 @@ class HearingModel:
         if not np.isfinite(level[self._front_end.before_frames :]).any():
             return self._unheard("nothing but digital silence from the onset on")
         output, calibration, other = self._output(level), self._calibration, ""
+        features = HeardFeatures(output.embedding[0], np.zeros(0, np.float32), level)
         if self._recorded is not None:
             recorded = self._recorded.hear(samples, sample_rate, at, heard_s)
+            features = dataclasses.replace(features, frozen=recorded.features)
             if self._recordings_only or not recorded.known_world:
                 output, other = recorded.output, recorded.no_contact
                 calibration = self._calibration if self._recordings_only else self._recorded.calibration
         stage = self._stage(calibration, known_s)
         heard = self._hearing(output, calibration, stage, known_s, bandwidth_hz(level, self._front_end))
+        heard = dataclasses.replace(heard, features=features)
         if self._recorded is not None:  # one space for all contacts
             heard = dataclasses.replace(heard, embedding=recorded.output.embedding[0])
         now = samples[: math.ceil((at + known_s) * sample_rate)]

@@ -23,6 +23,7 @@ class Recorded:
     output: HearingOutput  # one row
     known_world: bool  # it sounds like one of the simulated world, which another network hears better
     no_contact: str  # why it is taken for no contact at all; empty where it is not
+    features: NDArray[np.float32]  # [f] of the frozen networks, as the heads take them
 
 
 class RecordedHearing:
@@ -54,4 +55,9 @@ class RecordedHearing:
         found = self._pair.hear([Heard(samples, sample_rate, onset_s, heard_s)])
         other = not_a_contact(found.scores[0])
         world = float(self._heads.known_world(found.features)[0]) > 0.0
-        return Recorded(self._heads(found.features), world, other.reason if other.refused else "")
+        return Recorded(
+            self._heads(found.features),
+            world,
+            other.reason if other.refused else "",
+            self._heads.scaled(found.features)[0],
+        )

@@ -1,0 +1,123 @@
+"""What is known of each object, as predicates are evaluated on it; and what may have been missed.
+
+Absence and freshness need ears: that an object was not scratched, or that its newest contact sounded as expected, can
+only be said while every contact is heard. What was believed of such things before contacts were missed is not said
+again when the ears are back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from foley_perception.contact_event import Contact
+from foley_synthesis.beliefs.evidence import Evidence
+from foley_synthesis.beliefs.expressions import Facts
+from foley_synthesis.beliefs.fusion import FusedBelief
+from foley_synthesis.beliefs.predicates import COMPARED, HEARD, TAUGHT, Known
+from foley_synthesis.beliefs.store import BeliefStore
+
+NAN = float("nan")
+_MOST = 1024  # contacts and objects that are remembered for themselves
+
+
+class KnownObjects:
+    """Puts together what a store holds, what was surprising, and what learned predicates say. Not thread-safe.
+
+    Attributes:
+        taught_of: what learned predicates say of an object, by their names; without what they do not know.
+        calibrations: of all but the probabilities of materials; see `predicates.calibration_of`.
+    """
+
+    def __init__(self, store: BeliefStore) -> None:
+        self._store = store
+        self.taught_of: Callable[[str], Mapping[str, float]] = lambda object_id: {}
+        self.calibrations: dict[str, str] = {}
+        self._percentiles: dict[str, float] = {}  # of a contact that was predicted
+        self._deaf = False
+        self._missed_until_ns = 0
+        self._taken_back: dict[str, None] = {}  # contacts
+        self._gone_ns: dict[str, int] = {}  # objects, and when that was told
+
+    def compared(self, contact_id: str, percentile: float) -> None:
+        """The rank of a contact's sound among what is expected of it; NaN where it was not predicted."""
+        _remember(self._percentiles, contact_id, percentile)
+
+    def listening(self, *, deaf: bool, missed_until_ns: int) -> None:
+        """Whether contacts may be missed now, and up to when they may have been."""
+        self._deaf = deaf
+        self._missed_until_ns = max(self._missed_until_ns, missed_until_ns)
+
+    def took_back(self, contact_ids: Collection[str]) -> None:
+        """These contacts are not to be heard, whenever their sound comes."""
+        for contact_id in contact_ids:
+            _remember(self._taken_back, contact_id, None)
+
+    def gone(self, object_id: str, now_ns: int) -> None:
+        """Of contacts with it up to now nothing is to be learned, whenever their sound comes."""
+        _remember(self._gone_ns, object_id, now_ns)
+
+    def counts(self, contact: Contact) -> bool:
+        """Whether a contact whose sound came is to be learned from."""
+        gone = contact.time_ns <= self._gone_ns.get(contact.object_id, 0)
+        return not gone and contact.contact_id not in self._taken_back
+
+    def known(self, name: str, now_ns: int) -> Known:
+        """All of one object."""
+        fused, evidence = self._store.belief(name, now_ns), self._store.evidence(name)
+        heard = [item for item in evidence if item.kind == HEARD]
+        newest_ns: dict[str, int] = {}
+        for item in evidence:
+            newest_ns[item.kind] = max(item.time_ns, newest_ns.get(item.kind, 0))
+        newest = max(heard, key=lambda item: item.time_ns, default=None)
+        percentile = self._percentiles.get(newest.key, NAN) if newest is not None else NAN
+        if newest is not None and not math.isnan(percentile):
+            if self._deaf or newest.time_ns < self._missed_until_ns:
+                percentile = NAN  # there may have been newer contacts
+            else:
+                newest_ns[COMPARED] = newest.time_ns
+        taught = self.taught_of(name)
+        if taught and HEARD in newest_ns:
+            newest_ns[TAUGHT] = newest_ns[HEARD]
+        first_ns = min((item.time_ns for item in heard), default=0)
+        facts = Facts(
+            _numbers(fused, percentile),
+            dict(zip(self._store.vocabulary, fused.belief.probabilities, strict=False)),
+            _actions(heard),
+            taught,
+            missed=self._deaf or first_ns < self._missed_until_ns,
+        )
+        calibrations = {**self.calibrations, "probabilities": fused.calibration_id}
+        return Known(name, facts, newest_ns, fused.contacts_heard, calibrations)
+
+
+def _remember(kept: dict, key: str, value: object) -> None:  # type: ignore[type-arg]
+    kept.pop(key, None)
+    kept[key] = value
+    if len(kept) > _MOST:
+        del kept[next(iter(kept))]
+
+
+def _numbers(fused: FusedBelief, percentile: float) -> dict[str, float]:
+    belief = fused.belief
+    return {
+        "log10_youngs_modulus_pa_mean": belief.log10_e_mean,
+        "log10_youngs_modulus_pa_std": belief.log10_e_std,
+        "roughness": belief.roughness,
+        "hollowness": belief.hollowness,
+        "entropy_nat": belief.entropy,
+        "abstain": float(belief.abstain),
+        "contacts_heard": float(fused.contacts_heard),
+        "contacts_predicted": float(fused.contacts_predicted),
+        "surprise_percentile": percentile,
+    }
+
+
+def _actions(heard: Sequence[Evidence]) -> dict[str, float]:
+    """Probability that each action happened, of those that were heard."""
+    none: dict[str, float] = {}  # that it did not
+    for item in heard:
+        if item.action:
+            sure = item.confidence if math.isfinite(item.confidence) else 0.0
+            none[item.action] = none.get(item.action, 1.0) * (1.0 - min(max(sure, 0.0), 1.0))
+    return {action: 1.0 - p for action, p in none.items()}

@@ -1,0 +1,156 @@
+"""The ears of the `material` node: sound and contacts that come, and whether any may be missed.
+
+mic/audio ------------------> ring ----+
+contacts -------------------> queue ---+--> heard(contact with its sound)
+contact_detector/heartbeat --> watch ------> listening(why not)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lifecycle_msgs.msg import State
+
+from foley_common import topics
+from foley_common.times import NS_PER_S
+from foley_msgs.msg import AudioChunk, ContactEvent
+from foley_perception.audio.ring import AudioRing
+from foley_perception.audit.live import LiveSound
+from foley_perception.clips.channels import one_channel
+from foley_perception.contact_event import Contact
+from foley_ros import convert as common
+from foley_ros import qos
+from foley_ros.node import FoleyNode
+from foley_ros.polling import Poller
+from foley_synthesis.live.config import MaterialConfig
+from foley_synthesis.live.contact_queue import ContactQueue, HeardSound
+from foley_synthesis.live.hearing_watch import HearingWatch
+from foley_synthesis.ros import convert
+
+POLL_PERIOD_S = 0.02
+LOWEST_HZ = 8000  # of sound that tells materials
+
+
+class ContactHearing:
+    """Everything in the executor's thread.
+
+    Args:
+        heard: is handed each contact whose sound is there, or overdue.
+        listening: is told when contacts begin or cease to be missed: why they may be now (empty: they are not), and
+            up to when they may have been [ns].
+    """
+
+    def __init__(
+        self,
+        node: FoleyNode[Any],
+        config: MaterialConfig,
+        *,
+        heard: Callable[[HeardSound], None],
+        listening: Callable[[str, int], None],
+    ) -> None:
+        self._node, self._heard, self._listening = node, heard, listening
+        self._channel = config.channel
+        self._ring = AudioRing(config.sample_rate)
+        self._audit = LiveSound(topics.MICROPHONE.name, self._channel)
+        self._queue = ContactQueue(
+            self._ring, before_s=config.before_s, after_s=config.after_s, patience_s=config.patience_s
+        )
+        self._watch = HearingWatch(node.now_ns())
+        self._told = ("", 0)
+        poller = Poller(node.entities, POLL_PERIOD_S, after=self._hand_over)
+        poller.subscribe(topics.MICROPHONE, self._on_audio)
+        node.entities.subscribe(topics.CONTACTS, self._on_contact)
+        if config.contact_detector:
+            beats = f"{config.contact_detector}/{topics.HEARTBEAT.name.removeprefix('~/')}"
+            node.entities.subscription(State, beats, self._on_beat, qos.HEARTBEAT)
+
+    def start(self) -> None:
+        """Listen from now on: what happened before was not heard."""
+        self._watch = HearingWatch(self._node.now_ns())
+        self._told = ("", 0)
+
+    def stop(self) -> None:
+        self._queue.clear()
+
+    def missed(self, contact: Contact) -> None:
+        """Of this contact no sound was received."""
+        self._watch.missed_until_ns = max(self._watch.missed_until_ns, contact.time_ns + 1)
+
+    def figures(self) -> dict[str, Any]:
+        statistics = self._ring.statistics
+        return {"audio_gaps": statistics.gaps, "audio_samples_lost": statistics.lost_samples}
+
+    def problems(self) -> list[str]:
+        why, _ = self._told
+        if not why:
+            return [finding.text for finding in self._audit.findings()[:3]]
+        return [
+            f"{why} Contacts may be missed, so nothing is said of the newest one, nor that there was none"
+        ]
+
+    # ---- callbacks -----------------------------------------------------------------------------------------
+    def _on_audio(self, message: AudioChunk) -> None:
+        name = topics.MICROPHONE.name
+        try:
+            samples, stamp_ns = common.audio_to_array(message), common.to_ns(message.header.stamp)
+            arrival_ns = self._node.entities.latencies.arrival_ns(
+                topics.MICROPHONE, stamp_ns, self._node.now_ns()
+            )
+            stream_id, first_sample, time_ns = self._audit.add(
+                samples,
+                first_sample=message.first_sample,
+                time_ns=stamp_ns,
+                stream_id=message.stream_id,
+                sample_rate=message.sample_rate,
+                arrival_ns=arrival_ns,
+            )
+            self._hear_at(int(message.sample_rate))
+            self._ring.append(
+                one_channel(samples, self._channel),
+                first_sample=first_sample,
+                time_ns=time_ns,
+                stream_id=stream_id,
+                sample_rate=message.sample_rate,
+            )
+        except ValueError as error:
+            self._node.report(name, str(error))
+            return
+        self._node.faults.clear(name)
+        lasts_ns = len(samples) * NS_PER_S // int(message.sample_rate)
+        self._watch.sound(self._node.now_ns(), time_ns, time_ns + lasts_ns)
+
+    def _hear_at(self, sample_rate: int) -> None:
+        """Models resample what they hear; the ring holds one rate. Raises ValueError."""
+        if sample_rate == self._ring.sample_rate:
+            return
+        if sample_rate < LOWEST_HZ:
+            raise ValueError(
+                f"sample_rate is {sample_rate} Hz, materials need at least {LOWEST_HZ} Hz: set the microphone to more"
+            )
+        self._ring = AudioRing(sample_rate)
+        self._queue.ring = self._ring
+
+    def _on_contact(self, message: ContactEvent) -> None:
+        if not self._node.active:
+            return
+        try:
+            self._queue.add(convert.contact_of(message, self._node.now_ns()))
+        except common.ConversionError as error:
+            self._node.report(topics.CONTACTS.name, str(error))
+
+    def _on_beat(self, message: State) -> None:
+        self._watch.beat(self._node.now_ns(), active=message.id == State.PRIMARY_STATE_ACTIVE)
+
+    def _hand_over(self) -> None:
+        if not self._node.active:
+            return
+        now_ns = self._node.now_ns()
+        if len(self._queue):
+            for sound in self._queue.ready(now_ns):
+                self._heard(sound)
+        why = self._watch.why_deaf(now_ns)
+        was, until_ns = self._told
+        if bool(why) != bool(was) or (not why and until_ns != self._watch.missed_until_ns):
+            self._listening(why, self._watch.missed_until_ns)
+        self._told = (why, self._watch.missed_until_ns)

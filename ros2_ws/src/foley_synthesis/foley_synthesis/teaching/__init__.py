@@ -1,0 +1,1 @@
+"""Predicates that are learned from a handful of labelled contacts."""

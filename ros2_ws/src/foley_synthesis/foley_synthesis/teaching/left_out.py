@@ -1,0 +1,104 @@
+"""How good what was taught is, judged by contacts that the head was not taught with."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foley_synthesis.teaching.example import Example
+from foley_synthesis.teaching.head import balance, fit, fit_slope, floor_of, probabilities
+
+CERTAINTY = 0.9  # of the lower bound
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LeftOut:
+    """Of n examples, each judged by the others."""
+
+    by: str  # what was left out together: `contact`, or `group`
+    labels: NDArray[np.bool_]  # [n]
+    scores: NDArray[np.float64]  # [n]
+    p: NDArray[np.float64]  # [n], probability of TRUE
+    distances: NDArray[np.float64]  # [n] to the nearest of the others
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Which are told rightly [n]."""
+        return np.asarray((self.p > 0.5) == self.labels)
+
+    @property
+    def accuracy(self) -> float:
+        """Balanced: mean over both classes."""
+        return 0.5 * float(self.right[self.labels].mean() + self.right[~self.labels].mean())
+
+    @property
+    def log_loss(self) -> float:
+        """Balanced [nat]; one who knows nothing has 0.693."""
+        p = np.where(self.labels, self.p, 1.0 - self.p)
+        return float(-(balance(self.labels) * np.log(p)).sum())
+
+    @property
+    def bound(self) -> float:
+        """Lower bound of the accuracy at CERTAINTY (Clopper and Pearson), taking contacts for independent.
+
+        A balanced accuracy varies as that of 4 / (1/a + 1/b) contacts, of which a are positive and b negative.
+        """
+        return bound_of(self.accuracy, int(self.labels.sum()), int((~self.labels).sum()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """For metrics.json."""
+        return {
+            "by": self.by,
+            "contacts": len(self.labels),
+            "balanced_accuracy": round(self.accuracy, 4),
+            "lower_bound_90": round(self.bound, 4),
+            "log_loss": round(self.log_loss, 4),
+            "chance": 0.5,
+        }
+
+
+def bound_of(accuracy: float, positives: int, negatives: int) -> float:
+    """See :attr:`LeftOut.bound`."""
+    from scipy.stats import beta
+
+    count = 4.0 / (1.0 / positives + 1.0 / negatives)
+    right = accuracy * count
+    return float(beta.ppf(1.0 - CERTAINTY, right, count - right + 1.0)) if right > 0.0 else 0.0
+
+
+def by_contact(examples: Sequence[Example]) -> LeftOut | None:
+    """Each contact by all others; None where a class would have none left."""
+    return _judged("contact", examples, [str(i) for i in range(len(examples))])
+
+
+def by_group(examples: Sequence[Example]) -> LeftOut | None:
+    """Each group by all others; None where there is one alone, or a class would have none left."""
+    return _judged("group", examples, [example.group for example in examples])
+
+
+def slope_and_floor(left: LeftOut, groups: int) -> tuple[float, float]:
+    """Of the head that is taught with all of them."""
+    return fit_slope(left.scores, left.labels), floor_of(groups if left.by == "group" else len(left.labels))
+
+
+def _judged(by: str, examples: Sequence[Example], groups: Sequence[str]) -> LeftOut | None:
+    labels = np.array([example.label for example in examples], bool)
+    names, of = np.unique(np.asarray(groups, str), return_inverse=True)
+    if len(names) < 2 or any(len(set(labels[of != k].tolist())) < 2 for k in range(len(names))):
+        return None
+    values = np.stack([example.embedding.values for example in examples])
+    sizes = examples[0].embedding.sizes
+    scores, distances = np.zeros(len(labels)), np.zeros(len(labels))
+    for k in range(len(names)):
+        out = of == k
+        head = fit(values[~out], labels[~out], sizes)
+        scores[out], distances[out] = head.scores(values[out]), head.nearest(values[out])
+    p, floor = np.zeros(len(labels)), floor_of(len(names) - 1)
+    for k in range(len(names)):
+        out = of == k
+        p[out] = probabilities(scores[out], fit_slope(scores[~out], labels[~out]), floor)
+    return LeftOut(by, labels, scores, p, distances)
