@@ -2,7 +2,7 @@
 # Sets Foley up: system libraries, a venv from pinned requirements, the colcon workspace.
 # Run through `make setup`. A second run does nothing but compare two hashes.
 #
-#   FOLEY_EXTRAS   which requirements besides base: default "learn sim scene dev"; "base" alone for a recording machine
+#   FOLEY_EXTRAS   which requirements besides base: default "learn sim scene planning dev"; "base" alone for a recording machine
 #   FOLEY_VENV     where the venv goes: default .venv
 #   FOLEY_ROS      system | wheels: default system where a ROS is sourced, otherwise wheels
 #   PYTHON         the interpreter to make the venv with
@@ -11,7 +11,7 @@ set -eo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$root"
 venv="${FOLEY_VENV:-$root/.venv}"
-extras="${FOLEY_EXTRAS:-learn sim scene dev}"
+extras="${FOLEY_EXTRAS:-learn sim scene planning dev}"
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 die() { printf 'make setup: error: %s\n' "$*" >&2; exit 1; }
@@ -26,7 +26,7 @@ case "$FOLEY_ROS" in
   *) die "FOLEY_ROS is \`$FOLEY_ROS\`, must be system or wheels" ;;
 esac
 for extra in $extras; do
-  [ -f "requirements/$extra.txt" ] || die "FOLEY_EXTRAS names \`$extra\`, known are: base learn sim scene dev"
+  [ -f "requirements/$extra.txt" ] || die "FOLEY_EXTRAS names \`$extra\`, known are: base learn sim scene planning dev"
 done
 
 # ---- Python -------------------------------------------------------------------------------------------------

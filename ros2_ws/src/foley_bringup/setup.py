@@ -41,7 +41,7 @@ setup(
         "opencv-python-headless",
         "soundfile",
     ],
-    extras_require={},
+    extras_require={"planning": ["unified-planning", "up-pyperplan", "py-trees"]},
     zip_safe=False,
     maintainer="Foley maintainers",
     maintainer_email="maintainers@foley-ros.org",

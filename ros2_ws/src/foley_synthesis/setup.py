@@ -63,6 +63,7 @@ setup(
             "train = foley_synthesis.commands.train",
             "evaluate = foley_synthesis.commands.evaluate",
             "listen = foley_synthesis.commands.listen",
+            "predicate = foley_synthesis.commands.predicate",
             "probe = foley_synthesis.commands.probe",
             "study = foley_synthesis.commands.study",
             "ablate = foley_synthesis.commands.ablate",

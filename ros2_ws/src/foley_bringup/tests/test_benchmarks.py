@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -63,3 +64,37 @@ def test_damage_costs_a_bag_the_damaged_chunks_and_nothing_else(tmp_path: Path) 
     assert len(found) == 50 and [t for t in found if t.wrong or t.lost != t.messages_in_them] == []
     assert sum(t.damaged_chunks for t in found if t.kind == "flip") >= 10
     assert sum(t.lost for t in found) > 1000
+
+
+def test_the_teaching_curve_tells_what_can_be_learned_from_what_cannot() -> None:
+    """Made-up contacts in which one embedding tells the label, and level and decay do not."""
+    contacts = importlib.import_module("benchmarks._state_contacts")
+    curve = importlib.import_module("benchmarks.teaching_curve")
+    rng = np.random.default_rng(0)
+    rows = [(split, f"{split}{k}", scene, label) for split in ("train", "test") for k in range(3)
+            for scene in range(4) for label in (True, False) for _ in range(5)]  # fmt: skip
+    split, thing, scene, label = (np.array(column) for column in zip(*rows, strict=True))
+    count = len(rows)
+    values = rng.normal(0.0, 0.3, (count, 50)).astype(np.float32)
+    values[:, 0] += np.where(label, 1.5, -1.5)
+    made = contacts.Contacts(
+        [f"c{i}" for i in range(count)], np.full(count, "is_full"), label, split, thing, scene,
+        np.array([f"{a}{b}{c}" for _, a, b, c in rows]), values, (20, 30), np.zeros((count, 4)),
+        rng.normal(size=(count, 6)).astype(np.float32), rng.normal(size=(count, 4)), "model",
+    )  # fmt: skip
+    found = curve.curves(made.of("is_full"), draws=3)
+    for test in ("same", "other"):
+        assert found[test]["taught"]["20"]["balanced_accuracy"] > 0.95
+        assert (
+            found[test]["taught"]["20"]["answered"] > 0.8
+            and found[test]["head"]["5"]["balanced_accuracy"] > 0.9
+        )
+        for method in ("mfcc", "level", "decay"):
+            assert 0.35 < found[test][method]["20"]["balanced_accuracy"] < 0.65
+        low, high = found[test]["taught"]["10"]["interval_95"]
+        assert low <= found[test]["taught"]["10"]["balanced_accuracy"] <= high
+    # 5 contacts are fewer than the three of each label from which on anything is judged.
+    assert (
+        found["same"]["taught"]["5"]["not_known"] == 1.0
+        and found["same"]["taught"]["5"]["log_loss"] == 0.6931
+    )

@@ -68,6 +68,31 @@ class Fact:
 
 
 @dataclasses.dataclass(frozen=True)
+class Description:
+    """What one predicate is, and how it becomes known: the fields of foley_msgs/PredicateDescription."""
+
+    name: str
+    parameters: tuple[str, ...] = ("x",)
+    parameter_types: tuple[str, ...] = ("object",)
+    text: str = ""
+    expression: str = ""
+    observed_by: tuple[str, ...] = ()  # actions; empty: nothing that a robot does brings evidence of it
+    observation_cost_s: float = math.nan
+    true_above: float = math.nan
+    false_below: float = math.nan
+    lifetime_s: float = math.nan
+    taught: bool = False
+    calibration_id: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.parameters) != len(self.parameter_types):
+            raise ValueError(
+                f"predicate `{self.name}` has {len(self.parameters)} parameters and "
+                f"{len(self.parameter_types)} parameter_types: each parameter has one type"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
 class Snapshot:
     """All predicates at one time; what is not among them is UNKNOWN.
 

@@ -29,9 +29,9 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 from foley_common import topics as registry
-from foley_common.predicate_view import Fact, PredicateView, Snapshot, State
+from foley_common.predicate_view import Description, Fact, PredicateView, Snapshot, State
 from foley_msgs.action import Observe
-from foley_msgs.msg import Predicate, PredicateArray
+from foley_msgs.msg import Predicate, PredicateArray, PredicateDescription
 from foley_msgs.srv import GetPredicates, ListPredicates
 from foley_ros import qos, topics
 from foley_ros.convert import to_ns
@@ -70,6 +70,24 @@ def snapshot_of(message: PredicateArray) -> Snapshot:
     """The plain data of a PredicateArray. Raises ValueError where it contradicts itself."""
     facts = tuple(fact_of(predicate) for predicate in message.predicates)
     return Snapshot(int(message.sequence), to_ns(message.header.stamp), facts)
+
+
+def description_of(message: PredicateDescription) -> Description:
+    """The plain data of a PredicateDescription. Raises ValueError where it contradicts itself."""
+    return Description(
+        name=message.name,
+        parameters=tuple(message.parameters),
+        parameter_types=tuple(message.parameter_types),
+        text=message.text,
+        expression=message.expression,
+        observed_by=tuple(message.observed_by),
+        observation_cost_s=float(message.observation_cost),
+        true_above=float(message.true_above),
+        false_below=float(message.false_below),
+        lifetime_s=float(message.lifetime),
+        taught=bool(message.taught),
+        calibration_id=message.calibration_id,
+    )
 
 
 @dataclasses.dataclass
@@ -204,9 +222,11 @@ class PredicateClient:
 
     # ---- what nodes are asked ------------------------------------------------------------------------------
     def list(self, *names: str) -> Future:
-        """A future of the PredicateDescription messages of these names, all without any."""
+        """A future of the :class:`Description` of each predicate of these names; without any, of all."""
         request = ListPredicates.Request(names=list(names))
-        return self._questions.call(self._list, request, lambda response: tuple(response.predicates))
+        return self._questions.call(
+            self._list, request, lambda response: tuple(map(description_of, response.predicates))
+        )
 
     def get(
         self,

@@ -20,6 +20,11 @@ from foley_sim.spec import SOFT_PA, VESSELS, ObjectSpec, SceneSpec
 STATES: tuple[State, ...] = ("loose", "full", "cracked")
 """States that are not how things are by themselves."""
 
+
+class NothingCanBe(ValueError):
+    """Nothing in a scene can be in a state."""
+
+
 _THING, _TODAY, _WHICH = 0x57A7E1, 0x57A7E2, 0x57A7E3
 _PART_MATERIALS = ("metal", "plastic", "wood")
 _PART_DIAMETER = (0.02, 0.05)  # [m], and at most two thirds of the face
@@ -75,7 +80,8 @@ def with_states(scene: SceneSpec, state: State, share: float = 0.5) -> SceneSpec
     At least one is, and one is not, where there are two. Which ones follows from scene and state.
 
     Raises:
-        ValueError: the state or share is none, the edition is the judge's, or nothing in the scene can be so.
+        ValueError: the state or share is none, or the edition is the judge's.
+        NothingCanBe: nothing in the scene can be so.
     """
     if state not in STATES:
         raise ValueError(f"state is `{state}`, known are {', '.join(STATES)}")
@@ -85,7 +91,9 @@ def with_states(scene: SceneSpec, state: State, share: float = 0.5) -> SceneSpec
         raise ValueError(f"state is `{state}`: the sound of `{JUDGE}` is frozen and knows no states")
     able = [i for i, item in enumerate(scene.objects) if can_be(item, state)]
     if not able:
-        raise ValueError(f"state is `{state}`: nothing in scene `{scene.scene_id}` can be so; choose another")
+        raise NothingCanBe(
+            f"state is `{state}`: nothing in scene `{scene.scene_id}` can be so; choose another"
+        )
     seed = zlib.crc32(f"{scene.edition}/{scene.scene_id}".encode())
     rng = np.random.default_rng([_WHICH, seed, _pair(state)])
     count = round(share * len(able))

@@ -215,7 +215,15 @@ def test_lists_and_questions_and_refusals(ros_context: Any, client: PredicateCli
         if "no_such" in request.names:
             response.error_code = ListPredicates.Response.ERROR_UNKNOWN_NAME
             response.error_msg = "no predicate is called no_such"
-        response.predicates = [PredicateDescription(name="is_hollow", parameters=["x"])]
+        response.predicates = [
+            PredicateDescription(
+                name="is_hollow",
+                parameters=["x"],
+                parameter_types=["object"],
+                observed_by=["tap"],
+                observation_cost=4.0,
+            )
+        ]
         return response
 
     def got(request: Any, response: Any) -> Any:
@@ -227,7 +235,9 @@ def test_lists_and_questions_and_refusals(ros_context: Any, client: PredicateCli
     node.create_service(GetPredicates, "material/get_predicates", got)
     future = client.list()
     ros_context.spin_until(future.done)
-    assert [d.name for d in future.result()] == ["is_hollow"]
+    (told,) = future.result()
+    assert (told.name, told.parameters, told.parameter_types) == ("is_hollow", ("x",), ("object",))
+    assert told.observed_by == ("tap",) and told.observation_cost_s == 4.0
     refused = client.list("no_such")
     ros_context.spin_until(refused.done)
     with pytest.raises(AskedError, match="no_such") as caught:

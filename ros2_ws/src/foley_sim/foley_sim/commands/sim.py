@@ -7,7 +7,15 @@ import sys
 from pathlib import Path
 
 from foley_common.metrics_file import write_metrics
-from foley_sim.commands import sim_hearing, sim_noise, sim_pictures, sim_sessions, sim_set, sim_stills
+from foley_sim.commands import (
+    sim_hearing,
+    sim_noise,
+    sim_pictures,
+    sim_sessions,
+    sim_set,
+    sim_states,
+    sim_stills,
+)
 from foley_sim.commands.options import add_edition_version, add_metrics
 from foley_sim.commands.progress import simulated
 from foley_sim.offline.collections import COLLECTIONS
@@ -22,6 +30,7 @@ _EXAMPLES = """examples:
   foley sim sessions --out out/sessions/train --hours 20 --jobs 2
   foley sim stills --out out/stills/train --scenes 2000
   foley sim hearing --out out/hearing_sets/train --hours 20 --jobs 2
+  foley sim states --out out/states --state loose full
   foley sim redraw out/sessions/test --out out/redrawn --draws 6 --kind look
   foley sim check out/foleysim1_mini
   foley sim digest --collection foleysim-1-mini
@@ -107,6 +116,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     sim_sessions.configure(actions)
     sim_stills.configure(actions)
     sim_hearing.configure(actions)
+    sim_states.configure(actions)
     sim_set.configure(actions)
     sim_noise.configure(actions)
     sim_pictures.configure(actions)
@@ -122,6 +132,8 @@ def run(args: argparse.Namespace) -> int:
             return sim_stills.run(args)
         if args.action in sim_hearing.ACTIONS:
             return sim_hearing.run(args)
+        if args.action in sim_states.ACTIONS:
+            return sim_states.run(args)
         if args.action in sim_set.ACTIONS:
             return sim_set.run(args)
         if args.action in sim_noise.ACTIONS:

@@ -19,7 +19,7 @@ from foley_sim.offline.pool import work_off
 from foley_sim.offline.summary import added, summary
 from foley_sim.scene import SPLITS
 from foley_sim.spec import Robot
-from foley_sim.states import STATES
+from foley_sim.states import STATES, NothingCanBe
 
 if TYPE_CHECKING:
     from foley_sim.offline.job import BagJob, BagReport
@@ -140,7 +140,8 @@ def generate(
     progress: Callable[[float], None] = lambda seconds: None,
     warn: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
-    """Write all bags that are not there yet and return the figures.
+    """Write all bags that are not there yet and return the figures. Scenes in which nothing can be in a state are left
+    out with a warning.
 
     Args:
         progress: called in this thread with simulated seconds done since the last call.
@@ -153,7 +154,7 @@ def generate(
     """
     from foley_sim.offline.job import finished, read_report
 
-    jobs = bag_jobs(config)
+    jobs = _possible(bag_jobs(config), warn)
     config.out.mkdir(parents=True, exist_ok=True)
     waiting = [job for job in jobs if not finished(job)]
     kept = [job for job in jobs if job not in waiting]
@@ -174,6 +175,21 @@ def generate(
     figures = _figures(config, reports, len(kept), time.monotonic() - started)
     everything = reports + [r for r in (read_report(job.folder) for job in kept) if r is not None]
     return {**figures, "processes_died": deaths, "set": summary(everything)}
+
+
+def _possible(jobs: list[BagJob], warn: Callable[[str], None]) -> list[BagJob]:
+    """Those whose scenes can be in their state."""
+    kept = []
+    for job in jobs:
+        try:
+            if job.state is not None:
+                job.scene()
+            kept.append(job)
+        except NothingCanBe as error:
+            warn(f"{job.folder.name} is left out: {error}")
+    if not kept:
+        raise ValueError(f"--state is `{jobs[0].state}`: nothing in these scenes can be so; choose others")
+    return kept
 
 
 def _figures(config: GenerateConfig, reports: list[BagReport], skipped: int, wall_s: float) -> dict[str, Any]:

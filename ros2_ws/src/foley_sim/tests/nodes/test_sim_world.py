@@ -172,9 +172,16 @@ def test_another_robot_and_a_second_hand_have_their_joints_and_topics(ros_contex
     from foley_sim.ros import topics
 
     scene = dataclasses.replace(make_scene(3, "train", "foleysim-1"), robot="ur5e", hands=2)
-    wanted = (topics.JOINTS, topics.PLAN, topics.ROBOT, topics.CONTACTS, *topics.OTHER_HAND)
+    wanted = (topics.JOINTS, topics.PLAN, topics.ROBOT, topics.CONTACTS, topics.SCENE, *topics.OTHER_HAND)
     found = _collect(ros_context, wanted)
-    chosen = {"edition": "foleysim-1", "split": "train", "scene_seed": 3, "robot": "ur5e", "hands": 2}
+    chosen = {
+        "edition": "foleysim-1",
+        "split": "train",
+        "scene_seed": 3,
+        "robot": "ur5e",
+        "hands": 2,
+        "state": "loose",
+    }
     start_node(
         "foley_sim.nodes.sim_world", parameters={**chosen, "camera_rate_hz": 0.0, "depth_rate_hz": 0.0}
     )
@@ -188,6 +195,8 @@ def test_another_robot_and_a_second_hand_have_their_joints_and_topics(ros_contex
     assert tuple(found["planned_joint_trajectory"][0].joint_names) == first.planned
     assert 'name="shoulder_pan_joint"' in found["robot_description"][0].data
     assert 'name="left_wrist"' in found["robot_description"][0].data
+    told = [item.get("condition", {}) for item in yaml.safe_load(found["sim/scene"][0].data)["objects"]]
+    assert {"loose", "tight"} == {condition["part"] for condition in told if condition}
 
 
 def test_parameter_file_names_every_parameter():

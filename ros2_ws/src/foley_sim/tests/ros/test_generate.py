@@ -132,6 +132,12 @@ def test_interventions_change_one_thing_and_are_other_bags(tmp_path):
     assert loose.scene() == with_states(scene, "loose", 0.4) != scene
     assert session(loose)["state"] == "loose" and session(loose)["state_share"] == "0.4"
     assert "part: loose" in session(loose)["objects"] and "state" not in session(base)
+    warned = []
+    full = dataclasses.replace(plain, edition="tabletop", first_seed=2, scenes=2, state="full")
+    assert [job.scene_seed for job in module._possible(bag_jobs(full), warned.append)] == [2]
+    assert "test-00003 is left out: state is `full`: nothing in scene" in warned[0]
+    with pytest.raises(ValueError, match="nothing in these scenes can be so"):
+        module._possible(bag_jobs(full)[1:], warned.append)
     for bad, what in (
         ({"material": "jelly"}, "--material is `jelly`, known are"),
         ({"material": "wood", "edition": "foleysim-b"}, "are its own"),

@@ -20,7 +20,7 @@ from foley_synthesis.hearing.inference.hearing import HeardFeatures, Hearing
 Array = NDArray[np.float32]
 
 VERSION = 1  # of what is made of a sound here: what is taught with another one is embedded anew
-_CUTS_S = (
+POOLED_UNTIL_S = (
     0.0,
     0.01,
     0.02,
@@ -33,7 +33,7 @@ _CUTS_S = (
     0.48,
     0.6,
 )  # after the onset, of pooled levels
-_BANDS = 16  # of pooled levels
+POOLED_BANDS = 16  # of pooled levels
 _FLOOR_DB = -70.0  # under the loudest cell
 _RING_FROM_S = 0.02  # after the onset, where the blow itself is over
 
@@ -143,14 +143,14 @@ def _pooled(after_s: Array, level: Array) -> Array:
     known = np.isfinite(level)
     peak = float(level[known].max()) if known.any() else 0.0
     share = np.where(known, np.clip(1.0 - (level - peak) / _FLOOR_DB, 0.0, 1.0), 0.0)
-    spans = np.searchsorted(after_s, _CUTS_S)
+    spans = np.searchsorted(after_s, POOLED_UNTIL_S)
     spans[-1] = len(level)
     rows = [share[a : max(b, a + 1)].mean(axis=0) for a, b in itertools.pairwise(spans.tolist())]
     return np.stack([np.stack(rows)[:, part].mean(axis=1) for part in _parts(level.shape[1])], axis=1).ravel()
 
 
 def _parts(bands: int) -> list[NDArray[np.int64]]:
-    return np.array_split(np.arange(bands), _BANDS)
+    return np.array_split(np.arange(bands), POOLED_BANDS)
 
 
 def _plain(after_s: Array, level: Array) -> Plain:

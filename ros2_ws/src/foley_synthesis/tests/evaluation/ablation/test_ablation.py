@@ -37,7 +37,7 @@ from foley_synthesis.vis.training.features import load_features
 from foley_synthesis.vis.training.loop import Split
 from foley_synthesis.vision.efficientnet import EfficientNetLite0
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 TINY = {"hidden": 24, "still_units": 16, "frame_units": 8, "dropout": 0.1}
 
 
@@ -136,7 +136,6 @@ def test_differences_are_paired(figures: dict[str, Any]) -> None:
             assert cell["low"] - 1e-6 <= cell["value"] <= cell["high"] + 1e-6
 
 
-@pytest.mark.long
 def test_it_repeats(figures: dict[str, Any], tiny_dataset: ClipDataset) -> None:
     again = ablate(
         tiny_dataset,
