@@ -137,7 +137,9 @@ def sight_of(
     Raises:
         ConversionError: another vocabulary or model, no time, or numbers that cannot be evidence.
     """
-    _check_vocabulary(message, vocabulary, topics.PREDICTED_MATERIAL.name, "give both nodes the same checkpoint")
+    _check_vocabulary(
+        message, vocabulary, topics.PREDICTED_MATERIAL.name, "give both nodes the same checkpoint"
+    )
     if model_id and message.model_id and message.model_id != model_id:
         raise convert.ConversionError(
             f"predicted_material is of model `{message.model_id[:12]}`, how sight adds to hearing was fitted for "

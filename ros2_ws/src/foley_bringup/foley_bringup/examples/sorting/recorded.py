@@ -7,6 +7,7 @@ is the next recorded contact with that thing, in an order that the seed draws, b
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -18,7 +19,8 @@ from foley_synthesis.beliefs import predicates_file
 from foley_synthesis.beliefs.contact_bank import ContactBank
 from foley_synthesis.beliefs.evidence import Evidence
 from foley_synthesis.beliefs.fusion import FusionConfig
-from foley_synthesis.beliefs.information import ContactWorth, Question
+from foley_synthesis.beliefs.information import PredicateGain, Question, predicate_gain
+from foley_synthesis.beliefs.outcomes import possible_outcomes
 from foley_synthesis.beliefs.predicates import PredicateSpec, PredicateTable, PredicateValue
 from foley_synthesis.beliefs.store import BeliefStore
 from foley_synthesis.live.known_objects import KnownObjects
@@ -109,30 +111,34 @@ class RecordedWorld:
 
     def suggested(self) -> str | None:
         """The thing of which a touch is expected to tell most about the predicate."""
-        names = self.touchable()
-        known = {name: self._known.known(name, self._now_ns) for name in names}
-        about = {
-            name: Question(
-                self._spec.expression,
-                self._spec.thresholds,
-                self._spec.when_abstaining,
-                self._values[name].state,
-                known[name].facts,
-            )
-            for name in names
-        }
-        worth = ContactWorth(
-            {name: self._store.evidence(name) for name in names},
-            self._models.bank,
-            self._models.fusion,
-            about,
-        )
-        gains = {}
-        for name in names:
-            contact = self._recorded[name].heard[self._left[name][0]]
-            gains[name] = worth.gain(name, contact.action, contact.position)
+        gains = {name: gain.information for name, gain in self._gains().items()}
         best = max(gains, key=lambda name: gains[name], default=None)
         return best if best is not None and gains[best] > 0.0 else None
+
+    def savings(self) -> Mapping[str, float]:
+        saved = {}
+        for name, gain in self._gains().items():
+            after = sum(w * _risk(p) for w, p in zip(gain.weights, gain.outcomes, strict=True))
+            saved[name] = _risk(gain.probability) - after
+        return saved
+
+    def _gains(self) -> Mapping[str, PredicateGain]:
+        """What the next touch of each thing is expected to tell."""
+        gains = {}
+        for name in self.touchable():
+            facts = self._known.known(name, self._now_ns).facts
+            spec, state = self._spec, self._values[name].state
+            question = Question(spec.expression, spec.thresholds, spec.when_abstaining, state, facts)
+            contact = self._recorded[name].heard[self._left[name][0]]
+            outcomes = possible_outcomes(
+                self._store.evidence(name),
+                contact.action,
+                contact.position,
+                self._models.bank,
+                self._models.fusion,
+            )
+            gains[name] = predicate_gain(outcomes, contact.action, self._models.labels, question)
+        return gains
 
     def truth(self, thing: str) -> bool:
         return self._recorded[thing].truth
@@ -144,6 +150,11 @@ class RecordedWorld:
     def _evaluate(self) -> None:
         known = [self._known.known(name, self._now_ns) for name in self.things]
         self._values = {v.arguments[0]: v for v in self._predicates.evaluate(known, self._now_ns)}
+
+
+def _risk(p: float) -> float:
+    """Of a wrong grasp, where the more probable bin is chosen."""
+    return 0.5 if math.isnan(p) else min(p, 1.0 - p)
 
 
 def _order(thing: RecordedThing, rng: np.random.Generator) -> list[int]:

@@ -11,20 +11,22 @@ from foley_bringup.examples.sorting.task import SortingTask, SortingWorld, likel
 
 Choose = Callable[[int], str | None]
 """The next thing to touch after so many touches; None: no more."""
-NAMES: tuple[str, ...] = ("never", "all", "random", "vision", "suggested")
+NAMES: tuple[str, ...] = ("never", "all", "random", "vision", "suggested", "worth")
 TEXT = {
     "never": "never touch: sight alone decides",
     "all": "touch everything once",
     "random": "touch something at random",
     "vision": "touch what sight is least sure of",
     "suggested": "touch what Foley suggests",
+    "worth": "touch what saves most wrong grasps, while that is worth it",
 }
 
 
 def strategy(name: str, world: SortingWorld, task: SortingTask, seed: int) -> Choose:
     """How one robot chooses at one table.
 
-    `all` is not bound by the budget: it shows what touches can tell. The others have the same one.
+    `all` and `worth` are not bound by the budget: the one shows what touches can tell, the other weighs their cost
+    instead. The others have the same one.
 
     Raises:
         ValueError: an unknown name.
@@ -48,7 +50,16 @@ def strategy(name: str, world: SortingWorld, task: SortingTask, seed: int) -> Ch
             return able[int(rng.integers(len(able)))] if able else None
 
         return draw
+    if name == "worth":
+        return lambda made: _worth_it(world, task)
     return lambda made: world.suggested() if made < task.touches else None
+
+
+def _worth_it(world: SortingWorld, task: SortingTask) -> str | None:
+    saved = world.savings()
+    best = max(saved, key=lambda thing: saved[thing], default=None)
+    gained = saved[best] * (task.right - task.wrong) if best is not None else 0.0
+    return best if gained > -task.touch else None
 
 
 def _first(waiting: list[str], world: SortingWorld) -> str | None:

@@ -22,7 +22,7 @@ class SortingTask:
     right: float = 1.0  # a thing in its bin
     wrong: float = -5.0  # a thing grasped for the other bin
     touch: float = -0.2  # each: some 2 s
-    touches: int = 3  # that may be made at one table
+    touches: int = 3  # that may be made at one table; see strategies.py for who is bound by it
 
     def __post_init__(self) -> None:
         if self.touches < 0:
@@ -53,6 +53,9 @@ class SortingWorld(Protocol):
 
     def suggested(self) -> str | None:
         """Which of the touchable things Foley suggests to touch next; None where it expects nothing of it."""
+
+    def savings(self) -> Mapping[str, float]:
+        """Of each touchable thing, by how much one touch is expected to lower the chance of a wrong grasp."""
 
     def truth(self, thing: str) -> bool:
         """Whether the predicate holds, of what only the judge may see."""
