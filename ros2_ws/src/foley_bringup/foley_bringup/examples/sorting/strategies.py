@@ -25,8 +25,8 @@ TEXT = {
 def strategy(name: str, world: SortingWorld, task: SortingTask, seed: int) -> Choose:
     """How one robot chooses at one table.
 
-    `all` and `worth` are not bound by the budget: the one shows what touches can tell, the other weighs their cost
-    instead. The others have the same one.
+    `all` is not bound by the budget: it shows what touches can tell. The others have the same one; `worth` may leave
+    some of it.
 
     Raises:
         ValueError: an unknown name.
@@ -51,7 +51,7 @@ def strategy(name: str, world: SortingWorld, task: SortingTask, seed: int) -> Ch
 
         return draw
     if name == "worth":
-        return lambda made: _worth_it(world, task)
+        return lambda made: _worth_it(world, task) if made < task.touches else None
     return lambda made: world.suggested() if made < task.touches else None
 
 

@@ -56,6 +56,8 @@ def test_worth_stops_where_a_touch_costs_more_than_the_wrong_grasps_that_it_save
     # A touch costs 0.2, a wrong grasp instead of a right one 6: a third of a tenth is what must be saved.
     assert Table({"a": 0.01, "b": 0.2, "c": 0.05}).sequence("worth") == ["b", "c"]
     assert Table({"a": 0.03}).sequence("worth") == []
+    every = {"a": 0.2, "b": 0.3, "c": 0.4}
+    assert Table(every).sequence("worth") == ["c", "b"], "within the budget"
 
 
 def test_unknown_strategies_and_tasks_that_are_none_are_refused():
