@@ -50,6 +50,7 @@ class FusionConfig:
     abstain_below: float = 0.4  # without `answers`: abstain while no class is more probable than this
     dirichlet_concentration: float = 4.0  # pseudo-counts that one fully weighted piece of evidence brings
     min_log10_e_std: float = 0.1  # floor of the fused standard deviation [decades]
+    split_above: float = math.inf  # [nat] from which on an object has two parts (parts.py); infinite: never
     answers: tuple[AnswerRule, ...] | None = None  # None: nobody has bounded the risk of an answer
     calibrated_for: str = ""  # domain and evidence on which all this was fitted; empty: it was not
     calibration_id: str = ""  # which fit this is; empty: none
@@ -68,6 +69,8 @@ class FusionConfig:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0.0):
                 raise ValueError(f"{name} is {value}, must be positive")
+        if not self.split_above > 0.0:
+            raise ValueError(f"split_above is {self.split_above}, must be positive, or infinite for never")
 
     @property
     def correlations(self) -> Correlations:
@@ -86,6 +89,7 @@ class FusedBelief:
     position: tuple[float, float, float] = (NAN, NAN, NAN)
     calibration_id: str = ""  # of the fit that the probabilities are calibrated by; empty: they are not
     kinds: tuple[Kind, ...] = ()  # of the evidence that tells the material, in the order of KINDS
+    parts: tuple[str, ...] = ()  # names of its parts, where its places are of two materials
 
 
 def _tells(item: Evidence) -> bool:

@@ -34,6 +34,9 @@ class KnownObjects:
         self.taught_of: Callable[[str], Mapping[str, float]] = lambda object_id: {}
         self.calibrations: dict[str, str] = {}
         self._percentiles: dict[str, float] = {}  # of a contact that was predicted
+        self._absent_ns: dict[
+            str, int
+        ] = {}  # objects, and when a contact with them was expected and did not come
         self._deaf = False
         self._missed_until_ns = 0
         self._taken_back: dict[str, None] = {}  # contacts
@@ -43,10 +46,14 @@ class KnownObjects:
         """The rank of a contact's sound among what is expected of it; NaN where it was not predicted."""
         _remember(self._percentiles, contact_id, percentile)
 
+    def absent(self, object_id: str, time_ns: int) -> None:
+        """A contact with this object was expected then, and did not come."""
+        _remember(self._absent_ns, object_id, time_ns)
+
     def listening(self, *, deaf: bool, missed_until_ns: int) -> None:
         """Whether contacts may be missed now, and up to when they may have been."""
         self._deaf = deaf
-        self._missed_until_ns = max(self._missed_until_ns, missed_until_ns)
+        self._missed_until_ns = missed_until_ns
 
     def took_back(self, contact_ids: Collection[str]) -> None:
         """These contacts are not to be heard, whenever their sound comes."""
@@ -71,11 +78,14 @@ class KnownObjects:
             newest_ns[item.kind] = max(item.time_ns, newest_ns.get(item.kind, 0))
         newest = max(heard, key=lambda item: item.time_ns, default=None)
         percentile = self._percentiles.get(newest.key, NAN) if newest is not None else NAN
-        if newest is not None and not math.isnan(percentile):
-            if self._deaf or newest.time_ns < self._missed_until_ns:
+        compared_ns = newest.time_ns if newest is not None else 0
+        if (absent_ns := self._absent_ns.get(name, 0)) > compared_ns:
+            percentile, compared_ns = 1.0, absent_ns
+        if not math.isnan(percentile):
+            if self._deaf or compared_ns < self._missed_until_ns:
                 percentile = NAN  # there may have been newer contacts
             else:
-                newest_ns[COMPARED] = newest.time_ns
+                newest_ns[COMPARED] = compared_ns
         taught = self.taught_of(name)
         if taught and HEARD in newest_ns:
             newest_ns[TAUGHT] = newest_ns[HEARD]

@@ -22,8 +22,10 @@ from foley_ros.node import FoleyNode, run
 from foley_ros.preload import preload
 from foley_synthesis import checkpoint
 from foley_synthesis.beliefs.evidence import Evidence
+from foley_synthesis.beliefs.fusion import FusedBelief
 from foley_synthesis.hearing.inference.opened import hearing_beside
 from foley_synthesis.live.config import MaterialConfig
+from foley_synthesis.live.contact import ExpectedSound
 from foley_synthesis.live.contact_queue import HeardSound
 from foley_synthesis.live.loading import make_material_core
 from foley_synthesis.live.state_file import BeliefFile
@@ -65,6 +67,8 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             config,
             heard=lambda sound: self.put(lambda: self._hear(sound)),
             listening=self._on_listening,
+            expectations=self._core.expectations,
+            absent=self._on_absent,
         )
         subscribe = self.entities.subscribe
         subscribe(topics.PREDICTED_AUDIO, self._on_expected)
@@ -113,7 +117,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             now_ns = self.now_ns()
             sound = self._read(topics.PREDICTED_AUDIO.name, lambda m: convert.expected_of(m, now_ns), message)
             if sound is not None:
-                self._core.expect(sound)
+                self._core.expectations.expect(sound, now_ns)
 
     def _read(self, topic: str, read: Callable[[Message], Value | None], message: Message) -> Value | None:
         if not self.active:
@@ -131,6 +135,11 @@ class MaterialNode(FoleyNode[MaterialConfig]):
     def _on_vision(self, message: MaterialEstimate) -> None:
         if self.active:
             self.put(lambda: self._see_by_image_model(message))
+
+    def _on_absent(self, expected: ExpectedSound) -> None:
+        """At once, whatever the worker is busy with."""
+        self._output.surprise(self._core.missed(expected))
+        self._snapshot()
 
     def _on_listening(self, deaf: str, missed_until_ns: int) -> None:
         self._core.listening(deaf=bool(deaf), missed_until_ns=missed_until_ns)
@@ -167,6 +176,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
                 else self.faults.clear("surprise")
             )
         self._output.outcome(outcome)
+        self._tell_parts(outcome.fused, outcome.contact.frame_id)
         self._snapshot()
         self._keep()
 
@@ -192,8 +202,14 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             return
         self.faults.clear(topic)
         self._output.fused(*believed, message.header.frame_id)
+        self._tell_parts(believed[1], message.header.frame_id)
         self._snapshot()
         self._keep()
+
+    def _tell_parts(self, fused: FusedBelief, frame_id: str) -> None:
+        """Where an object turned out to be of two materials, its parts are told as objects of their own."""
+        for part in fused.parts:
+            self._output.fused(part, self._core.belief(part), frame_id)
 
     def _keep(self) -> None:
         problem = self._file.save(self._core, self._model.model_id)

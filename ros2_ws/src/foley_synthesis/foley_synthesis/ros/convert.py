@@ -28,8 +28,8 @@ from foley_ros import convert
 from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.beliefs.evidence import Evidence
 from foley_synthesis.checkpoint import Vocabulary
+from foley_synthesis.live.comparison import Surprise
 from foley_synthesis.live.contact import ExpectedSound
-from foley_synthesis.live.material_core import Surprise
 from foley_synthesis.live.synthesis_core import Predicted
 
 NAN = float("nan")
@@ -105,7 +105,7 @@ def expected_of(message: PredictedAudio, now_ns: int | None = None) -> ExpectedS
     contact_ns = _time_of(message.predicted_contact_time, "predicted_contact_time", now_ns)
     if contact_ns <= 0:
         return None
-    for field in ("object_id", "plan_id"):
+    for field in ("object_id", "plan_id", "frame_id", "model_id"):
         convert.checked_name(getattr(message, field), f"{field} of a prediction")
     samples, rate = one_channel(convert.audio_to_array(message.audio)), int(message.audio.sample_rate)
     onset_s = (contact_ns - convert.to_ns(message.audio.header.stamp)) / NS_PER_S
@@ -123,6 +123,8 @@ def expected_of(message: PredictedAudio, now_ns: int | None = None) -> ExpectedS
         message.plan_id,
         message.object_id,
         _place_of(message.position, topics.PREDICTED_AUDIO.name),
+        message.frame_id,
+        message.model_id,
     )
 
 
@@ -309,6 +311,8 @@ def surprise_message(surprise: Surprise, now_ns: int) -> SurpriseMsg:
         percentile=float(surprise.percentile),
         surprised=bool(surprise.surprised),
         latency=(now_ns - contact.time_ns) / NS_PER_S,
+        kind=surprise.kind,
+        p_value=1.0 - float(surprise.percentile),
     )
 
 

@@ -10,6 +10,7 @@ from foley_ros.entities import Entities
 from foley_synthesis.beliefs.fusion import FusedBelief
 from foley_synthesis.beliefs.predicates import PredicateValue
 from foley_synthesis.hearing.inference.opened import HearsMaterial
+from foley_synthesis.live.comparison import Surprise
 from foley_synthesis.live.material_core import ContactOutcome
 from foley_synthesis.ros import convert
 from foley_synthesis.ros.predicate_messages import predicates_message
@@ -65,7 +66,11 @@ class MaterialOutput:
         if contact.object_id:
             self.fused(contact.object_id, outcome.fused, contact.frame_id)
         if outcome.surprise is not None:
-            self._surprise.publish(convert.surprise_message(outcome.surprise, self._now_ns()))
+            self.surprise(outcome.surprise)
+
+    def surprise(self, surprise: Surprise) -> None:
+        """How surprising a contact was, or that it did not come."""
+        self._surprise.publish(convert.surprise_message(surprise, self._now_ns()))
 
     def fused(self, object_id: str, fused: FusedBelief, frame_id: str) -> None:
         self._estimates.publish(

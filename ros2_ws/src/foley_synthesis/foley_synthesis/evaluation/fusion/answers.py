@@ -32,8 +32,9 @@ def answer_rules(
 ) -> tuple[AnswerRule, ...]:
     """Rules for sight alone, for one heard contact and for several, without sight and with it.
 
-    Each object counts once in each, with contacts drawn at random, so that objects, not contacts, are what the bound
-    takes for independent. One for every number of contacts would need as many objects for each.
+    Each object counts once in each, with contacts drawn at random from all it has, at places apart or at one place, so
+    that objects, not contacts, are what the bound takes for independent. One for every number of contacts would need as
+    many objects for each.
     """
     rng = np.random.default_rng(seed)
     rules = []

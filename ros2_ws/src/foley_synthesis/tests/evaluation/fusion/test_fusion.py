@@ -43,7 +43,10 @@ def things(
                 scene=f"scene {i // 5}",
                 object_id=f"object {i}",
                 label=label,
-                heard=tuple(Evidence("heard", f"c{k}", k + 1, sound) for k, sound in enumerate(sounds)),
+                heard=tuple(
+                    Evidence("heard", f"c{k}", k + 1, sound, position=(0.1 * k, 0.0, 0.0))
+                    for k, sound in enumerate(sounds)
+                ),
                 seen=tuple(Evidence("seen", f"p{k}", k + 1, look) for k in range(contacts)),
             )
         )
