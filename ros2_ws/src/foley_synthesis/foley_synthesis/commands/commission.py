@@ -130,9 +130,7 @@ def _adapt(args: argparse.Namespace, taps: Path) -> int:
     if not done.adopted:
         return 1
     print(f"{args.out}, model id {done.model_id}; figures in {args.out / METRICS_FILE}")
-    print(
-        f"use it: parameter `hearing` of the material node, `foley up --sim material.hearing={args.out.resolve()}`"
-    )
+    print(f"use it: foley up --set material.hearing={args.out.resolve()}")
     return 0
 
 
