@@ -29,6 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from foley_synthesis.checkpoint import load_checkpoint
     from foley_synthesis.evaluation.surprise import report
     from foley_synthesis.evaluation.surprise import run as surprise_run
+    from foley_synthesis.evaluation.surprise.measure import LEVEL
     from foley_synthesis.evaluation.surprise.rates import distance_alarms, expected_distances
     from foley_synthesis.hearing.inference.opened import hearing_beside
     from foley_synthesis.metrics import surprise
@@ -77,9 +78,7 @@ def run(args: argparse.Namespace) -> int:
             sets[str(path)] = surprise_run.on_unseen(test, of_test, known, config)
             softer = listener.contacts(unseen, "test", (low,), low)
             sets[str(path)][f"alarms at {low} Hz"] = surprise_run.at_low_rate(test, softer, config)
-            distances[str(path)] = distance_alarms(
-                calibration, expected_distances(of_test), 1 - surprise_run.measure.LEVEL
-            )
+            distances[str(path)] = distance_alarms(calibration, expected_distances(of_test), 1 - LEVEL)
         changes: dict[str, Any] = {}
         if args.states is not None:
             changes = surprise_run.on_changes(test, listener.changes(args.states, "test"), config)
@@ -89,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     write_metrics(
         out,
         {
-            "level": surprise_run.measure.LEVEL,
+            "level": LEVEL,
             "fitted_on": test.fitted_on,
             "ranked_among": surprise_run.counted(test),
             "rules": {name: rule.rule.to_dict() for name, rule in test.rules.items()},
