@@ -10,8 +10,8 @@ what is taught (`foley_synthesis/teaching`; `head` is its head alone, asked what
 regression on MFCC statistics, on the level, on the decay time, and on whichever of four numbers fits the taught
 contacts best. A figure is the mean over things and draws, its interval the 95 % of a bootstrap over both. A probability
 that is not known counts as half right, and as one half in the log loss. Writes metrics.json and teaching_curve.png to
---out, and goes on where it was ended. `--set` is made where it lacks, and keeps embeddings of its contacts. `balanced_accuracy_of_recordings` is of all
-contacts of a thing in one scene and state, fused as the provider fuses them.
+--out, and goes on where it was ended. `--set` is made where it lacks, and keeps embeddings of its contacts.
+`balanced_accuracy_of_recordings` is of all contacts of a thing in one scene and state, fused as predicates are.
 """
 
 from __future__ import annotations
