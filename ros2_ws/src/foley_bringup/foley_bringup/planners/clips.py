@@ -4,8 +4,8 @@
     for text in assertions(client.facts()):
         environment.eval(text)
 
-Rules of one's own look at `(foley-predicate (name ...) (arguments ...) (state TRUE|FALSE|UNKNOWN) ...)`. What is TRUE is
-asserted by :func:`domain_facts` as the `domain-fact` of ROS 2 CLIPS-Executive's PDDL plugin as well. Its closed world has
+Rules of one's own look at `(foley-predicate (name ...) (arguments ...) (state TRUE|FALSE|UNKNOWN) ...)`. What is TRUE
+:func:`domain_facts` asserts as the `domain-fact` of ROS 2 CLIPS-Executive's PDDL plugin as well. Its closed world has
 no third value: a rule that rests on a missing `domain-fact` has to look at `foley-predicate` too.
 """
 
