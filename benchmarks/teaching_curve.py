@@ -80,6 +80,7 @@ class Curve:
         return {
             "balanced_accuracy": round(float(table.mean()), 4),
             "interval_95": [round(v, 4) for v in _interval(table, rng)],
+            "worst_median_best_thing": np.quantile(table.mean(axis=0), [0.0, 0.5, 1.0]).round(4).tolist(),
             "balanced_accuracy_of_recordings": round(float(np.mean(self.fused)), 4),
             "log_loss": round(float(-np.log(np.maximum(own, 1e-4)).mean()), 4),
             "ece": round(_ece(p[known], label[known]), 4),

@@ -59,6 +59,7 @@ setup(
             "doctor = foley_bringup.commands.doctor",
             "replay = foley_bringup.commands.replay",
             "planner = foley_bringup.commands.planner",
+            "example = foley_bringup.commands.example",
             "watch = foley_bringup.commands.watch",
         ],
     },

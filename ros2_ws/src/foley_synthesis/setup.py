@@ -58,12 +58,14 @@ setup(
         "console_scripts": [
             "synthesizer = foley_synthesis.nodes.synthesizer:main",
             "material = foley_synthesis.nodes.material:main",
+            "contact_advisor = foley_synthesis.nodes.contact_advisor:main",
         ],
         "foley.commands": [
             "train = foley_synthesis.commands.train",
             "evaluate = foley_synthesis.commands.evaluate",
             "listen = foley_synthesis.commands.listen",
             "predicate = foley_synthesis.commands.predicate",
+            "commission = foley_synthesis.commands.commission",
             "probe = foley_synthesis.commands.probe",
             "study = foley_synthesis.commands.study",
             "ablate = foley_synthesis.commands.ablate",

@@ -67,8 +67,8 @@ def configure(actions: Any) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="each object is tapped N times at places apart and N times at one place, and nothing else is done, however "
-        "long that takes, for `foley evaluate calibration` (default: 0)",
+        help="each object is tapped N times at places apart and N times at one place, and nothing else is done, "
+        "as long as that takes, to measure fused beliefs with (default: 0)",
     )
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="sessions at once (default: 2)")
     add_metrics(parser, "sim_sessions")

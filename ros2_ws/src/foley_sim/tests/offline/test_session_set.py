@@ -49,11 +49,22 @@ def test_a_session_s_views_do_not_depend_on_the_set(tmp_path):
     assert all(b.views for a, b in zip(few, more, strict=True) if a.views)
 
 
+def test_even_taps_take_as_long_as_they_take(tmp_path):
+    config = SetConfig(tmp_path, 2, split="validation", edition="tabletop", seed=7200, even_taps=8)
+    jobs = session_jobs(config)
+    assert [job.name for job in jobs] == ["validation-07200-p0", "validation-07201-p0"]
+    assert all(job.lasts_s > 16 * 1.5 * 4 and job.lasts_s == round(job.lasts_s) for job in jobs)
+    assert config.settings["even_taps"] == 8 and "even_taps" not in SetConfig(tmp_path, 1).settings
+    assert session_jobs(SetConfig(tmp_path, 1))[0].lasts_s == 40.0
+
+
 @pytest.mark.parametrize(
     "fields, reason",
     [
         ({"edition": "foleysim-b"}, "nothing trains"),
-        ({"edition": "tabletop"}, "--edition"),
+        ({"edition": "desk"}, "--edition"),
+        ({"edition": "tabletop", "split": "sealed"}, "--split"),
+        ({"even_taps": 3, "actions": ("tap",)}, "--even-taps"),
         ({"split": "other"}, "--split"),
         ({"sound_rate": 44_100}, "--sound-rate"),
         ({"sessions": 0}, "--sessions"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ class FittedFusion:
     def to_dict(self) -> dict[str, Any]:
         """For YAML and JSON."""
         fusion = {name: getattr(self.config, name) for name in _WEIGHTS}
+        if math.isfinite(self.config.split_above):
+            fusion["split_above"] = self.config.split_above
         return {
             "heard_model": self.heard_model,
             "sight_model": self.sight_model,

@@ -50,13 +50,6 @@ class HeldEvidence:
         self._became: dict[str, tuple[str, ...]] = {}  # former name -> those that its contacts belong to now
         self._retracted: dict[tuple[str, int], None] = {}  # key and time of contacts that nobody hears again
 
-    @property
-    def objects(self) -> list[str]:
-        return sorted(self._evidence)
-
-    def evidence(self, object_id: str) -> list[Evidence]:
-        return list(self._evidence.get(object_id, ()))
-
     def add(self, object_id: str, item: Evidence) -> None:
         """Add one piece. What was heard replaces an older one of the same key; of what was seen the newest stays,
         which one that is not fit to be fused never replaces. A contact that was retracted stays so, however often it

@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_synthesis.beliefs.evidence import Evidence
-from foley_synthesis.beliefs.fusion import FusedBelief, FusionConfig, fuse
+from foley_synthesis.beliefs.fusion import FusedBelief, FusionConfig
 from foley_synthesis.beliefs.held_evidence import REMEMBERED, HeldEvidence
+from foley_synthesis.beliefs.parts import Part, believe, parts_of
 from foley_synthesis.beliefs.store_file import State, read_state, write_state
 from foley_synthesis.beliefs.write_log import WriteLog
 
+PART = "/part_"
+"""Between the name of an object and the number of its part, from 1."""
 _SAME_PLACE_M = 1e-6  # a move by less is none
 
 
@@ -71,20 +74,74 @@ class BeliefStore(HeldEvidence):
         self.fusion = fusion or FusionConfig()
         self.writes = WriteLog()
         self._forget_after_s = forget_after_s
+        self._found: dict[str, tuple[list[Evidence], tuple[Part, ...]]] = {}  # parts, and of what evidence
+
+    @property
+    def forgets(self) -> bool:
+        """Whether beliefs change with time alone."""
+        return self._forget_after_s > 0
+
+    @property
+    def objects(self) -> list[str]:
+        """All that evidence is about; parts of an object that has some are objects of their own."""
+        return sorted(
+            [
+                *self._evidence,
+                *(f"{o}{PART}{i + 1}" for o in self._evidence for i in range(len(self._parts(o)))),
+            ]
+        )
+
+    def evidence(self, object_id: str) -> list[Evidence]:
+        """Of an object, or of a part."""
+        part = self._part(object_id)
+        return list(self._evidence.get(object_id, ())) if part is None else list(part.evidence)
 
     def belief(self, object_id: str, now_ns: int | None = None) -> FusedBelief:
-        """What is believed of it at a time; None: at that of the newest evidence of all."""
-        items = self._evidence.get(object_id, ())
+        """What is believed of it, or of a part, at a time; None: at that of the newest evidence of all."""
         if self._forget_after_s > 0 and now_ns is None:
             now_ns = max((o.time_ns for held in self._evidence.values() for o in held), default=0)
-        return fuse(items, self.fusion, now_ns=now_ns or 0, forget_after_s=self._forget_after_s)
+        fused = believe(
+            self.evidence(object_id),
+            self.fusion,
+            self._parts(object_id),
+            now_ns=now_ns or 0,
+            forget_after_s=self._forget_after_s,
+        )
+        return dataclasses.replace(fused, parts=self._part_names(object_id))
+
+    def _part_names(self, object_id: str) -> tuple[str, ...]:
+        return tuple(f"{object_id}{PART}{i + 1}" for i in range(len(self._parts(object_id))))
+
+    def _parts(self, object_id: str) -> tuple[Part, ...]:
+        """Of an object; found again where its evidence, which is a list that nobody changes, is another one."""
+        items = self._evidence.get(object_id)
+        if items is None:
+            return ()
+        known = self._found.get(object_id)
+        if known is None or known[0] is not items:
+            self._found[object_id] = known = (items, parts_of(items, self.fusion))
+            self._found = {name: found for name, found in self._found.items() if name in self._evidence}
+        return known[1]
+
+    def _part(self, name: str) -> Part | None:
+        object_id, mark, number = name.rpartition(PART)
+        parts = self._parts(object_id) if mark and name not in self._evidence else ()
+        index = int(number) - 1 if number.isdecimal() else -1
+        return parts[index] if 0 <= index < len(parts) else None
 
     # ---- what became of objects --------------------------------------------------------------------------
     def retract(self, contact_ids: Collection[str] = (), object_ids: Collection[str] = ()) -> Changed:
-        """Take back what was heard in these contacts, and all that is known of these objects or places."""
+        """Take back what was heard in these contacts, and all that is known of these objects, parts or places."""
         taken: dict[str, list[Evidence]] = {}
+        of_parts = [o for name in object_ids if (part := self._part(name)) for o in part.evidence]
         for name, items in self._evidence.items():
-            wrong = [o for o in items if name in object_ids or (o.kind == "heard" and o.key in contact_ids)]
+            wrong = [
+                o
+                for o in items
+                if name in object_ids
+                or (o.kind == "heard" and o.key in contact_ids)
+                or any(o is one for one in of_parts)
+            ]
             if wrong:
                 taken[name] = wrong
         for name, wrong in taken.items():

@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  foley evaluate out/checkpoint out/dataset --require-above-chance\n"
         "  foley evaluate shipped out/dataset --out out/evaluate-shipped\n"
         "  foley evaluate fusion out/validation --test out/dataset        # how sight and hearing add up\n"
-        "  foley evaluate surprise out/validation --test out/dataset      # what a sound may differ by, at each rate\n"
+        "  foley evaluate surprise out/validation --test out/dataset      # what a contact may differ by\n"
         "  foley evaluate contacts out/validation --test out/dataset      # what a further contact is worth\n"
         "  foley evaluate hearing --real recordings --sets out/sets/test=FoleySim-1 --train out/hearing_train\n"
     )
@@ -30,9 +30,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "checkpoint",
         help="checkpoint folder, or `shipped` for the one in the package; `hearing` alone: models of hearing on real "
         "recordings and simulated contacts; `fusion`: fit how sight and hearing add up to the validation "
-        "split of a data set; `surprise`: what a contact may differ by from its prediction, at the rates that "
-        "microphones have, from the validation split; `contacts`: what hearing says of contacts with known things, so "
-        "that a further contact can be weighed, from the validation split",
+        "split of a data set; `surprise`: fit what a contact may differ by from what was expected of it to the "
+        "validation split, and measure false alarms and power; `contacts`: what hearing says of contacts with known "
+        "things, so that a further contact can be weighed, from the validation split",
     )
     parser.add_argument("dataset", type=Path, nargs="?", help="folder written by `foley dataset build`")
     parser.add_argument(
@@ -66,6 +66,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     evaluate_fusion.configure(
         parser.add_argument_group("for `foley evaluate fusion`, `surprise` and `contacts`")
     )
+    evaluate_surprise.configure(parser.add_argument_group("for `foley evaluate surprise`"))
 
 
 _MEASURED_BY = {

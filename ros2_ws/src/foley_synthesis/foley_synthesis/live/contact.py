@@ -22,6 +22,8 @@ class ExpectedSound:
     plan_id: str = ""
     object_id: str = ""
     position: Point = NOWHERE
+    frame_id: str = ""  # of the position
+    model_id: str = ""  # of what predicted it; empty: not known
 
 
 def distance_m(a: Point, b: Point) -> float:

@@ -29,8 +29,10 @@ class HearingWatch:
         self._active = True
 
     def sound(self, now_ns: int, start_ns: int, end_ns: int) -> None:
-        """Sound from ``start_ns`` to ``end_ns`` came."""
-        if self._end_ns and start_ns - self._end_ns > GAP_S * NS_PER_S:
+        """Sound from ``start_ns`` to ``end_ns`` came. The first may have been kept for whoever comes late."""
+        if not self._end_ns:
+            self.missed_until_ns = min(self.missed_until_ns, start_ns)
+        elif start_ns - self._end_ns > GAP_S * NS_PER_S:
             self.missed_until_ns = max(self.missed_until_ns, start_ns)
         self._came_ns, self._end_ns = now_ns, end_ns
 

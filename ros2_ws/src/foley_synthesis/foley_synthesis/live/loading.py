@@ -16,7 +16,9 @@ from foley_synthesis.live.config import MaterialConfig, SynthesizerConfig
 from foley_synthesis.live.material_core import MaterialCore
 from foley_synthesis.live.sound_beside_material import beside
 from foley_synthesis.metrics.surprise import calibration_of
+from foley_synthesis.metrics.surprise_ranks import load_tests
 from foley_synthesis.sound_model import SoundModel
+from foley_synthesis.teaching.library import names_in
 
 
 def _fusion(
@@ -46,7 +48,7 @@ def _fusion(
 
 def make_material_core(model: HearsMaterial, content: Checkpoint, config: MaterialConfig) -> MaterialCore:
     """Raises VocabularyError where the predicates file is refused, OSError where it cannot be read, CorruptCheckpoint
-    where fusion.yaml is damaged.
+    where fusion.yaml or surprise.yaml is damaged.
     """
     labels = content.vocabulary.labels
     fusion, sight_model, note = _fusion(model, content, config)
@@ -55,14 +57,18 @@ def make_material_core(model: HearsMaterial, content: Checkpoint, config: Materi
         if config.predicates_file
         else predicates_file.default_path()
     )
+    taught = names_in(Path(config.taught_predicates).expanduser()) if config.taught_predicates else ()
     return MaterialCore(
         model,
         labels,
-        predicates_file.load(file, labels),
+        predicates_file.load(file, labels, taught=taught),
         fusion=fusion,
         sight_model=sight_model,
         note=note,
         calibration=calibration_of(content.metrics),
+        surprise_test=next(
+            (test for test in load_tests(content.path) if test.is_for(model.model_id, content.model_id)), None
+        ),
         surprise_level=config.surprise_level,
         same_object_radius_m=config.same_object_radius_m,
         most_in_pairs=config.most_in_pairs,

@@ -6,7 +6,6 @@ All public methods may be called from any thread.
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import threading
 import uuid
@@ -21,26 +20,16 @@ from foley_synthesis.beliefs.fusion import FusedBelief, FusionConfig
 from foley_synthesis.beliefs.predicates import PredicateSpec, PredicateTable, PredicateValue
 from foley_synthesis.beliefs.store import BeliefStore
 from foley_synthesis.hearing.inference.opened import HearsMaterial
-from foley_synthesis.live.contact import ExpectedSound, distance_m
+from foley_synthesis.hearing.listening.listener import Heard, perceive
+from foley_synthesis.live.comparison import KIND_MISSED, Comparison, Surprise
+from foley_synthesis.live.contact import ExpectedSound
 from foley_synthesis.live.contact_queue import HeardSound
+from foley_synthesis.live.expectation import MATCH_M, MATCH_S, Expectations
 from foley_synthesis.live.known_objects import KnownObjects
 from foley_synthesis.metrics import surprise
+from foley_synthesis.metrics.surprise_ranks import SurpriseTest
 
 NAN = float("nan")
-MATCH_S = 0.25  # a prediction belongs to a contact this near in time ...
-MATCH_M = 0.15  # ... and, where both places are known, in space
-
-
-@dataclasses.dataclass(frozen=True)
-class Surprise:
-    """Predicted against heard, for one contact."""
-
-    contact: Contact
-    plan_id: str
-    distance_name: str  # says at which rate, where that is not the calibration's
-    distance: float
-    percentile: float  # NaN if the checkpoint carries no calibration for sounds of this rate: see `unranked`
-    surprised: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +43,7 @@ class ContactOutcome:
     formerly: str = (
         ""  # the name that the object at this place had before its detector forgot it; its own is new
     )
+    heard: Heard | None = None  # whatever else the model says of it
 
 
 class MaterialCore:
@@ -64,6 +54,7 @@ class MaterialCore:
         labels: vocabulary of the model.
         specs: the predicates.
         calibration: distances of expected contacts, for the surprise; may be empty.
+        surprise_test: how surprising a contact is, fitted for the two models; None: nobody fitted it.
         surprise_level: percentile above which a contact is surprising.
         forget_after_s: half-life of evidence [s]; 0: none is forgotten.
         most_in_pairs: objects between which predicates of two are told.
@@ -79,6 +70,7 @@ class MaterialCore:
         *,
         fusion: FusionConfig | None = None,
         calibration: surprise.Calibration | None = None,
+        surprise_test: SurpriseTest | None = None,
         surprise_level: float = 0.95,
         same_object_radius_m: float = 0.06,
         forget_after_s: float = 0.0,
@@ -87,10 +79,9 @@ class MaterialCore:
         note: str = "",
     ) -> None:
         self.sight_model, self.note = sight_model, note
-        self.unranked = ""  # why the newest surprise has no percentile; empty where it has one
         self._heard = heard
-        self._calibration = calibration or surprise.Calibration()
-        self._level = surprise_level
+        self.expectations = Expectations()
+        self._comparison = Comparison(calibration or surprise.Calibration(), surprise_test, surprise_level)
         self._lock = threading.RLock()
         self._store = BeliefStore(
             labels,
@@ -101,22 +92,26 @@ class MaterialCore:
         )
         self._table = PredicateTable(specs, most_in_pairs=most_in_pairs)
         self.known = KnownObjects(self._store)
-        self._expected: collections.deque[ExpectedSound] = collections.deque(maxlen=32)
 
     # ---- evidence --------------------------------------------------------------------------------------
     def hear(self, sound: HeardSound) -> ContactOutcome:
         """Take in one heard contact (the slow call: it runs the model)."""
-        belief = self._heard.predict(sound.samples, sound.sample_rate, onset_s=sound.onset_s)
+        belief, heard = perceive(self._heard, sound.samples, sound.sample_rate, sound.onset_s)
         if not sound.complete and not belief.abstain:
             belief = belief.abstaining(f"{1 - sound.known:.0%} of the sound was not received")
         with self._lock:
-            match = self._match(sound.contact)
-            surprised = self._surprise(sound, match)
+            match = self.expectations.take(sound.contact)
             name = self._store.resolve(sound.contact.object_id, sound.contact.position)
             contact = dataclasses.replace(sound.contact, object_id=name)
             formerly = self._store.renamed(name, contact.position)
             if not name or not self.known.counts(contact):
-                return ContactOutcome(contact, belief, FusedBelief(), surprised)
+                surprised = self._comparison.compare(sound, match, "", (), belief)
+                return ContactOutcome(contact, belief, FusedBelief(), surprised, heard=heard)
+            self._store.name_places(
+                name, contact.position, time_ns=contact.time_ns, within_s=MATCH_S, within_m=MATCH_M
+            )
+            surprised = self._comparison.compare(sound, match, name, self._store.evidence(name), belief)
+            self._comparison.remember(sound, name)
             evidence = Evidence(
                 "heard",
                 contact.contact_id,
@@ -127,13 +122,10 @@ class MaterialCore:
                 contact.position,
             )
             self._store.add(name, evidence)
-            self._store.name_places(
-                name, contact.position, time_ns=contact.time_ns, within_s=MATCH_S, within_m=MATCH_M
-            )
             self.known.compared(contact.contact_id, surprised.percentile if surprised is not None else NAN)
             if surprised is not None:
                 surprised = dataclasses.replace(surprised, contact=contact)
-            return ContactOutcome(contact, belief, self._store.belief(name), surprised, formerly)
+            return ContactOutcome(contact, belief, self._store.belief(name), surprised, formerly, heard)
 
     def see(self, evidence: Evidence, object_id: str) -> tuple[str, FusedBelief] | None:
         """Take in what a planned contact's picture, or a user's image model, says of its place or object; None where
@@ -148,14 +140,17 @@ class MaterialCore:
             self._store.add(name, evidence)
             return name, self._store.belief(name)
 
-    def expect(self, sound: ExpectedSound) -> None:
-        """Keep a predicted sound until its contact is heard; a newer one for the same plan replaces it."""
+    def missed(self, expected: ExpectedSound) -> Surprise:
+        """A planned contact did not come: whatever was to be touched does not sound as expected."""
         with self._lock:
-            if sound.plan_id:
-                kept = [s for s in self._expected if s.plan_id != sound.plan_id]
-                self._expected.clear()
-                self._expected.extend(kept)
-            self._expected.append(sound)
+            name = self._store.resolve(expected.object_id, expected.position, create=False)
+            if name:
+                self.known.absent(name, expected.contact_ns)
+        contact = Contact(
+            expected.contact_ns, object_id=name, position=expected.position, frame_id=expected.frame_id,
+            plan_id=expected.plan_id,
+        )  # fmt: skip
+        return Surprise(contact, expected.plan_id, "", NAN, NAN, True, KIND_MISSED)
 
     # ---- answers ---------------------------------------------------------------------------------------
     @property
@@ -165,6 +160,11 @@ class MaterialCore:
     @property
     def predicate_names(self) -> tuple[str, ...]:
         return self._table.names
+
+    @property
+    def unranked(self) -> str:
+        """Why the newest surprise has no percentile; empty where it has one."""
+        return self._comparison.unranked
 
     @property
     def objects_without_pairs(self) -> int:
@@ -252,34 +252,3 @@ class MaterialCore:
         """See :meth:`BeliefStore.restore`."""
         with self._lock:
             return self._store.restore(path, model_id=model_id)
-
-    # ---- inside ----------------------------------------------------------------------------------------
-    def _match(self, contact: Contact) -> ExpectedSound | None:
-        def fits(sound: ExpectedSound) -> bool:
-            apart = distance_m(sound.position, contact.position)
-            return abs(sound.contact_ns - contact.time_ns) <= MATCH_S * 1e9 and not apart > MATCH_M
-
-        candidates = [sound for sound in self._expected if fits(sound)]
-        if not candidates:
-            return None
-        best = min(
-            candidates,
-            key=lambda s: (
-                not (contact.plan_id and s.plan_id == contact.plan_id),
-                abs(s.contact_ns - contact.time_ns),
-            ),
-        )
-        self._expected.remove(best)
-        return best
-
-    def _surprise(self, sound: HeardSound, match: ExpectedSound | None) -> Surprise | None:
-        if match is None or not sound.complete:
-            return None
-        predicted = surprise.ContactSound(match.samples, match.onset_s, match.sample_rate)
-        heard = surprise.ContactSound(sound.samples, sound.onset_s, sound.sample_rate)
-        distance = surprise.cochleagram_distance(predicted, heard)
-        rate = surprise.compared_rate(predicted, heard)
-        percentile = surprise.conformal_percentile(distance, self._calibration.of(rate))
-        self.unranked = self._calibration.why_not(rate)
-        name = surprise.distance_name(rate)
-        return Surprise(sound.contact, match.plan_id, name, distance, percentile, percentile > self._level)

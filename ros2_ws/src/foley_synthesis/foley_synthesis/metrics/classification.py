@@ -40,13 +40,17 @@ def balanced_accuracy_of(confusion: NDArray[np.floating]) -> float:
     return float((np.diag(confusion)[present] / total[present]).mean())
 
 
-def brier_score(probabilities: NDArray[np.floating], truth: NDArray[np.integer]) -> float:
+def brier_score(
+    probabilities: NDArray[np.floating],
+    truth: NDArray[np.integer],
+    weights: NDArray[np.floating] | None = None,
+) -> float:
     """Mean squared distance to the one-hot truth, in [0, 2]."""
-    from sklearn.metrics import brier_score_loss
-
     known = truth >= 0
-    labels = np.arange(probabilities.shape[1])
-    return float(brier_score_loss(truth[known], probabilities[known], labels=labels, scale_by_half=False))
+    p = probabilities[known].astype(np.float64)
+    of_truth = p[np.arange(len(p)), truth[known]]
+    apart = (p**2).sum(axis=1) - 2 * of_truth + 1.0
+    return float(apart.mean() if weights is None else np.average(apart, weights=weights[known]))
 
 
 def log_loss(

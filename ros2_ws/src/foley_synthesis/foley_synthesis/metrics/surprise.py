@@ -62,25 +62,44 @@ def distance_name(sample_rate: int) -> str:
     return DISTANCE_NAME if has_all_bands(sample_rate) else f"{DISTANCE_NAME}_{sample_rate}"
 
 
-def cochleagram_distance(predicted: ContactSound, heard: ContactSound) -> float:
-    """Mean L2 distance between the cochleagrams around the contacts; NaN if either is too short.
+def aligned_cochleagrams(
+    a: ContactSound, b: ContactSound
+) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    """Of both sounds at the lower rate, from `BEFORE_S` before their contacts to `AFTER_S` after, each [t, bands].
+
+    None if either is too short.
 
     Raises:
         ValueError: sounds that are not one-dimensional, or a rate that is too low for a cochleagram.
     """
-    rate = compared_rate(predicted, heard)
-    transform = Cochleagram(rate)
-    pieces = []
-    for sound in (predicted, heard):
-        if sound.samples.ndim != 1:
-            raise ValueError(f"samples have shape {sound.samples.shape}, must be one channel [n]")
-        samples = resampled(sound.samples, sound.sample_rate, rate)
-        start = round((sound.onset_s - BEFORE_S) * rate)
-        end = round((sound.onset_s + AFTER_S) * rate)
-        if start < 0 or end > len(samples):
-            return math.nan
-        pieces.append(samples[start:end])
-    a, b = (transform(piece) for piece in pieces)
+    first, second = (aligned_cochleagram(sound, compared_rate(a, b)) for sound in (a, b))
+    return None if first is None or second is None else (first, second)
+
+
+def aligned_cochleagram(sound: ContactSound, rate: int) -> NDArray[np.float32] | None:
+    """Of one sound at a rate [Hz]; see :func:`aligned_cochleagrams`."""
+    if sound.samples.ndim != 1:
+        raise ValueError(f"samples have shape {sound.samples.shape}, must be one channel [n]")
+    samples = resampled(sound.samples, sound.sample_rate, rate)
+    start = round((sound.onset_s - BEFORE_S) * rate)
+    end = round((sound.onset_s + AFTER_S) * rate)
+    if start < 0 or end > len(samples):
+        return None
+    return Cochleagram(rate)(samples[start:end])
+
+
+def cochleagram_distance(predicted: ContactSound, heard: ContactSound) -> float:
+    """Mean L2 distance between the cochleagrams around the contacts; NaN if either is too short.
+
+    Raises:
+        ValueError: see :func:`aligned_cochleagrams`.
+    """
+    pair = aligned_cochleagrams(predicted, heard)
+    return math.nan if pair is None else frame_distance(*pair)
+
+
+def frame_distance(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
+    """Mean over time of the Euclidean distance between frames [t, bands]."""
     return float(np.linalg.norm(a - b, axis=1).mean())
 
 
@@ -93,15 +112,14 @@ def conformal_percentile(distance: float, calibration: NDArray[np.floating] | Se
     return float((distances < distance).sum() / (distances.size + 1))
 
 
+def at_rate(sound: ContactSound, rate: int) -> ContactSound:
+    """The same sound as a microphone of this rate [Hz] would have heard it."""
+    return ContactSound(resampled(sound.samples, sound.sample_rate, rate), sound.onset_s, rate)
+
+
 def distances_at(predicted: ContactSound, heard: ContactSound, rates: Sequence[int]) -> dict[int, float]:
     """By rate [Hz]: the distance if the sound had been heard at that rate."""
-    return {
-        rate: cochleagram_distance(
-            predicted,
-            ContactSound(resampled(heard.samples, heard.sample_rate, rate), heard.onset_s, rate),
-        )
-        for rate in rates
-    }
+    return {rate: cochleagram_distance(predicted, at_rate(heard, rate)) for rate in rates}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -22,8 +22,10 @@ from foley_ros.node import FoleyNode, run
 from foley_ros.preload import preload
 from foley_synthesis import checkpoint
 from foley_synthesis.beliefs.evidence import Evidence
+from foley_synthesis.beliefs.fusion import FusedBelief
 from foley_synthesis.hearing.inference.opened import hearing_beside
 from foley_synthesis.live.config import MaterialConfig
+from foley_synthesis.live.contact import ExpectedSound
 from foley_synthesis.live.contact_queue import HeardSound
 from foley_synthesis.live.loading import make_material_core
 from foley_synthesis.live.state_file import BeliefFile
@@ -31,6 +33,7 @@ from foley_synthesis.ros import convert
 from foley_synthesis.ros.contact_hearing import ContactHearing
 from foley_synthesis.ros.material_output import MaterialOutput
 from foley_synthesis.ros.predicate_services import PredicateServices
+from foley_synthesis.ros.teaching import Teaching
 
 Message = TypeVar("Message")
 Value = TypeVar("Value")
@@ -65,6 +68,8 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             config,
             heard=lambda sound: self.put(lambda: self._hear(sound)),
             listening=self._on_listening,
+            expectations=self._core.expectations,
+            absent=self._on_absent,
         )
         subscribe = self.entities.subscribe
         subscribe(topics.PREDICTED_AUDIO, self._on_expected)
@@ -78,6 +83,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             sequence=lambda: self._output.sequence,
             written=self._written,
         )
+        self._teaching = Teaching(self, self._core, self._model, config, self._written)
         self.entities.timer(config.snapshot_period_s, self._request_snapshot)
         self._output.vocabulary()
 
@@ -113,7 +119,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             now_ns = self.now_ns()
             sound = self._read(topics.PREDICTED_AUDIO.name, lambda m: convert.expected_of(m, now_ns), message)
             if sound is not None:
-                self._core.expect(sound)
+                self._core.expectations.expect(sound, now_ns)
 
     def _read(self, topic: str, read: Callable[[Message], Value | None], message: Message) -> Value | None:
         if not self.active:
@@ -131,6 +137,11 @@ class MaterialNode(FoleyNode[MaterialConfig]):
     def _on_vision(self, message: MaterialEstimate) -> None:
         if self.active:
             self.put(lambda: self._see_by_image_model(message))
+
+    def _on_absent(self, expected: ExpectedSound) -> None:
+        """At once, whatever the worker is busy with."""
+        self._output.surprise(self._core.missed(expected))
+        self._snapshot()
 
     def _on_listening(self, deaf: str, missed_until_ns: int) -> None:
         self._core.listening(deaf=bool(deaf), missed_until_ns=missed_until_ns)
@@ -154,6 +165,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             self.report("hearing", what)
             return
         outcome = self._core.hear(sound)
+        self._teaching.heard(sound, outcome)
         if outcome.formerly:
             name = outcome.contact.object_id
             what = f"`{name}` lies where `{outcome.formerly}` was: its detector lost its objects"
@@ -166,8 +178,9 @@ class MaterialNode(FoleyNode[MaterialConfig]):
                 if self._core.unranked
                 else self.faults.clear("surprise")
             )
+        self._snapshot()  # planners first
         self._output.outcome(outcome)
-        self._snapshot()
+        self._tell_parts(outcome.fused, outcome.contact.frame_id)
         self._keep()
 
     def _see(self, message: MaterialEstimate) -> None:
@@ -192,8 +205,14 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             return
         self.faults.clear(topic)
         self._output.fused(*believed, message.header.frame_id)
+        self._tell_parts(believed[1], message.header.frame_id)
         self._snapshot()
         self._keep()
+
+    def _tell_parts(self, fused: FusedBelief, frame_id: str) -> None:
+        """Where an object turned out to be of two materials, its parts are told as objects of their own."""
+        for part in fused.parts:
+            self._output.fused(part, self._core.belief(part), frame_id)
 
     def _keep(self) -> None:
         problem = self._file.save(self._core, self._model.model_id)

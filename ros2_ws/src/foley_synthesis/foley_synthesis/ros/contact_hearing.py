@@ -3,6 +3,7 @@
 mic/audio ------------------> ring ----+
 contacts -------------------> queue ---+--> heard(contact with its sound)
 contact_detector/heartbeat --> watch ------> listening(why not)
+planned_tool_trajectory -----> expectations --> absent(planned contact that did not come)
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from lifecycle_msgs.msg import State
 
 from foley_common import topics
 from foley_common.times import NS_PER_S
-from foley_msgs.msg import AudioChunk, ContactEvent
+from foley_msgs.msg import AudioChunk, ContactEvent, ToolTrajectory
 from foley_perception.audio.ring import AudioRing
 from foley_perception.audit.live import LiveSound
 from foley_perception.clips.channels import one_channel
@@ -24,12 +25,17 @@ from foley_ros import qos
 from foley_ros.node import FoleyNode
 from foley_ros.polling import Poller
 from foley_synthesis.live.config import MaterialConfig
+from foley_synthesis.live.contact import ExpectedSound
 from foley_synthesis.live.contact_queue import ContactQueue, HeardSound
+from foley_synthesis.live.expectation import Expectations, Fate
 from foley_synthesis.live.hearing_watch import HearingWatch
 from foley_synthesis.ros import convert
 
 POLL_PERIOD_S = 0.02
+_SOON_S, _SOON_PERIOD_S = 0.03, 0.002  # before a contact's sound ends it is looked for that often
 LOWEST_HZ = 8000  # of sound that tells materials
+_EXPECTED = "planned contacts"
+_TOLD = (Fate.MISSED, Fate.UNDETECTED, Fate.NOT_KNOWN)
 
 
 class ContactHearing:
@@ -37,6 +43,8 @@ class ContactHearing:
 
     Args:
         heard: is handed each contact whose sound is there, or overdue.
+        expectations: of planned contacts, that somebody else fills.
+        absent: is told of each planned contact that did not come.
         listening: is told when contacts begin or cease to be missed: why they may be now (empty: they are not), and
             up to when they may have been [ns].
     """
@@ -48,8 +56,12 @@ class ContactHearing:
         *,
         heard: Callable[[HeardSound], None],
         listening: Callable[[str, int], None],
+        expectations: Expectations,
+        absent: Callable[[ExpectedSound], None],
     ) -> None:
         self._node, self._heard, self._listening = node, heard, listening
+        self._expectations, self._absent = expectations, absent
+        self._fates = dict.fromkeys(Fate, 0)
         self._channel = config.channel
         self._ring = AudioRing(config.sample_rate)
         self._audit = LiveSound(topics.MICROPHONE.name, self._channel)
@@ -58,9 +70,10 @@ class ContactHearing:
         )
         self._watch = HearingWatch(node.now_ns())
         self._told = ("", 0)
-        poller = Poller(node.entities, POLL_PERIOD_S, after=self._hand_over)
-        poller.subscribe(topics.MICROPHONE, self._on_audio)
+        self._poller = Poller(node.entities, POLL_PERIOD_S, after=self._hand_over)
+        self._poller.subscribe(topics.MICROPHONE, self._on_audio)
         node.entities.subscribe(topics.CONTACTS, self._on_contact)
+        node.entities.subscribe(topics.TOOL_PLAN, self._on_plan)
         if config.contact_detector:
             beats = f"{config.contact_detector}/{topics.HEARTBEAT.name.removeprefix('~/')}"
             node.entities.subscription(State, beats, self._on_beat, qos.HEARTBEAT)
@@ -72,6 +85,7 @@ class ContactHearing:
 
     def stop(self) -> None:
         self._queue.clear()
+        self._expectations.clear()
 
     def missed(self, contact: Contact) -> None:
         """Of this contact no sound was received."""
@@ -79,7 +93,11 @@ class ContactHearing:
 
     def figures(self) -> dict[str, Any]:
         statistics = self._ring.statistics
-        return {"audio_gaps": statistics.gaps, "audio_samples_lost": statistics.lost_samples}
+        return {
+            "audio_gaps": statistics.gaps,
+            "audio_samples_lost": statistics.lost_samples,
+            **{f"planned_contacts_{fate.name.lower()}": self._fates[fate] for fate in _TOLD},
+        }
 
     def problems(self) -> list[str]:
         why, _ = self._told
@@ -135,9 +153,17 @@ class ContactHearing:
         if not self._node.active:
             return
         try:
-            self._queue.add(convert.contact_of(message, self._node.now_ns()))
+            contact = convert.contact_of(message, self._node.now_ns())
         except common.ConversionError as error:
             self._node.report(topics.CONTACTS.name, str(error))
+            return
+        self._queue.add(contact)
+        self._expectations.announced(contact)
+        self._node.faults.clear(_EXPECTED)
+
+    def _on_plan(self, message: ToolTrajectory) -> None:
+        if self._node.active:
+            self._expectations.planned(message.plan_id, common.to_ns(message.header.stamp))
 
     def _on_beat(self, message: State) -> None:
         self._watch.beat(self._node.now_ns(), active=message.id == State.PRIMARY_STATE_ACTIVE)
@@ -149,8 +175,30 @@ class ContactHearing:
         if len(self._queue):
             for sound in self._queue.ready(now_ns):
                 self._heard(sound)
+        due_ns = self._queue.due_ns()
+        soon = due_ns is not None and now_ns > due_ns - _SOON_S * NS_PER_S
+        self._poller.take_every(_SOON_PERIOD_S if soon else POLL_PERIOD_S)
         why = self._watch.why_deaf(now_ns)
         was, until_ns = self._told
         if bool(why) != bool(was) or (not why and until_ns != self._watch.missed_until_ns):
             self._listening(why, self._watch.missed_until_ns)
         self._told = (why, self._watch.missed_until_ns)
+        if len(self._expectations):
+            self._look_for_absent(now_ns, bool(why))
+
+    def _look_for_absent(self, now_ns: int, deaf: bool) -> None:
+        """Planned contacts whose time is over."""
+        for expected, fate in self._expectations.overdue(now_ns, self._ring, deaf=deaf or self._nobody()):
+            self._fates[fate] += 1
+            if fate is Fate.MISSED:
+                self._absent(expected)
+            elif fate is Fate.UNDETECTED:
+                self._node.report(
+                    _EXPECTED,
+                    f"something sounded when plan `{expected.plan_id}` was to touch, and no contact was announced: is "
+                    "the contact detector running? Until it announces one, no planned contact counts as missed",
+                )
+
+    def _nobody(self) -> bool:
+        """Whether nobody is there who detects contacts."""
+        return self._node.count_publishers(self._node.resolve_topic_name(topics.CONTACTS.name)) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -29,8 +30,10 @@ from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.beliefs.evidence import Evidence
 from foley_synthesis.checkpoint import Vocabulary
 from foley_synthesis.live.contact import ExpectedSound
-from foley_synthesis.live.material_core import Surprise
-from foley_synthesis.live.synthesis_core import Predicted
+
+if TYPE_CHECKING:  # they bring what compares sounds, which not every node needs
+    from foley_synthesis.live.comparison import Surprise
+    from foley_synthesis.live.synthesis_core import Predicted
 
 NAN = float("nan")
 # What lies beyond is no odd measurement but a mistake, and would be kept in the beliefs for as long as they are.
@@ -105,7 +108,7 @@ def expected_of(message: PredictedAudio, now_ns: int | None = None) -> ExpectedS
     contact_ns = _time_of(message.predicted_contact_time, "predicted_contact_time", now_ns)
     if contact_ns <= 0:
         return None
-    for field in ("object_id", "plan_id"):
+    for field in ("object_id", "plan_id", "frame_id", "model_id"):
         convert.checked_name(getattr(message, field), f"{field} of a prediction")
     samples, rate = one_channel(convert.audio_to_array(message.audio)), int(message.audio.sample_rate)
     onset_s = (contact_ns - convert.to_ns(message.audio.header.stamp)) / NS_PER_S
@@ -123,6 +126,8 @@ def expected_of(message: PredictedAudio, now_ns: int | None = None) -> ExpectedS
         message.plan_id,
         message.object_id,
         _place_of(message.position, topics.PREDICTED_AUDIO.name),
+        message.frame_id,
+        message.model_id,
     )
 
 
@@ -137,7 +142,9 @@ def sight_of(
     Raises:
         ConversionError: another vocabulary or model, no time, or numbers that cannot be evidence.
     """
-    _check_vocabulary(message, vocabulary, topics.PREDICTED_MATERIAL.name, "give both nodes the same checkpoint")
+    _check_vocabulary(
+        message, vocabulary, topics.PREDICTED_MATERIAL.name, "give both nodes the same checkpoint"
+    )
     if model_id and message.model_id and message.model_id != model_id:
         raise convert.ConversionError(
             f"predicted_material is of model `{message.model_id[:12]}`, how sight adds to hearing was fitted for "
@@ -307,6 +314,8 @@ def surprise_message(surprise: Surprise, now_ns: int) -> SurpriseMsg:
         percentile=float(surprise.percentile),
         surprised=bool(surprise.surprised),
         latency=(now_ns - contact.time_ns) / NS_PER_S,
+        kind=surprise.kind,
+        p_value=1.0 - float(surprise.percentile),
     )
 
 

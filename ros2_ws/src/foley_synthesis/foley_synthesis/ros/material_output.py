@@ -10,9 +10,10 @@ from foley_ros.entities import Entities
 from foley_synthesis.beliefs.fusion import FusedBelief
 from foley_synthesis.beliefs.predicates import PredicateValue
 from foley_synthesis.hearing.inference.opened import HearsMaterial
+from foley_synthesis.live.comparison import Surprise
 from foley_synthesis.live.material_core import ContactOutcome
 from foley_synthesis.ros import convert
-from foley_synthesis.ros.predicate_messages import predicates_message
+from foley_synthesis.ros.predicate_messages import SnapshotMaker
 
 
 class MaterialOutput:
@@ -27,7 +28,8 @@ class MaterialOutput:
         self, node: Node, entities: Entities, hearing: HearsMaterial, *, period_s: float, lease_s: float
     ) -> None:
         self._node = node
-        self._period_ns, self._lease_s = round(period_s * NS_PER_S), lease_s
+        self._period_ns = round(period_s * NS_PER_S)
+        self._snapshots = SnapshotMaker(lease_s)
         self._vocabulary = hearing.vocabulary
         self._model_id, self._model_domain = hearing.model_id, hearing.domain
         self._estimates = entities.publish(topics.MATERIAL_ESTIMATES)
@@ -65,7 +67,11 @@ class MaterialOutput:
         if contact.object_id:
             self.fused(contact.object_id, outcome.fused, contact.frame_id)
         if outcome.surprise is not None:
-            self._surprise.publish(convert.surprise_message(outcome.surprise, self._now_ns()))
+            self.surprise(outcome.surprise)
+
+    def surprise(self, surprise: Surprise) -> None:
+        """How surprising a contact was, or that it did not come."""
+        self._surprise.publish(convert.surprise_message(surprise, self._now_ns()))
 
     def fused(self, object_id: str, fused: FusedBelief, frame_id: str) -> None:
         self._estimates.publish(
@@ -91,5 +97,4 @@ class MaterialOutput:
         if always or shown != self._shown or abs(now_ns - self._shown_ns) >= self._period_ns:
             self.sequence += 1
             self._shown, self._shown_ns = shown, now_ns
-            message = predicates_message(values, self.sequence, now_ns, self._lease_s)
-            self._predicates.publish(message)
+            self._predicates.publish(self._snapshots.message(values, self.sequence, now_ns))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -18,6 +19,8 @@ from foley_synthesis.live.contact import ExpectedSound
 from foley_synthesis.live.contact_queue import ContactQueue, HeardSound
 from foley_synthesis.live.material_core import MaterialCore
 from foley_synthesis.metrics import surprise
+from foley_synthesis.metrics.surprise_ranks import CalibratedRule, SurpriseTest
+from foley_synthesis.metrics.surprise_scores import SITUATIONS, Rule
 
 LABELS = ("wood", "metal")
 RATE = 48_000
@@ -184,19 +187,23 @@ def test_missing_and_unsure_sight_are_told_and_change_nothing(core: MaterialCore
 
 
 def test_sight_leaves_the_surprise_as_it_is(core: MaterialCore) -> None:
-    core.expect(expected(ping()))
+    expect(core, expected(ping()))
     core.see(sight("plan", T0), "")
     surprised = core.hear(heard(contact(plan_id="plan"))).surprise
     assert surprised is not None and surprised.plan_id == "plan" and not surprised.surprised
 
 
 # ---- surprise ----------------------------------------------------------------------------------------------
+def expect(core: MaterialCore, sound: ExpectedSound) -> None:
+    core.expectations.expect(sound, sound.contact_ns - S)
+
+
 def expected(samples: np.ndarray, time_ns: int = T0, plan_id: str = "plan", x: float = 0.0) -> ExpectedSound:
     return ExpectedSound(time_ns, samples, 0.25, RATE, plan_id, "", (x, 0.0, 0.0))
 
 
 def test_the_predicted_sound_is_no_surprise(core: MaterialCore) -> None:
-    core.expect(expected(ping()))
+    expect(core, expected(ping()))
     outcome = core.hear(heard(contact(object_id="mug")))
     assert outcome.surprise is not None
     assert outcome.surprise.distance == pytest.approx(0.0, abs=1e-6)
@@ -206,7 +213,7 @@ def test_the_predicted_sound_is_no_surprise(core: MaterialCore) -> None:
 
 
 def test_another_sound_is(core: MaterialCore) -> None:
-    core.expect(expected(ping(pitch_hz=300.0)))
+    expect(core, expected(ping(pitch_hz=300.0)))
     outcome = core.hear(heard(contact(object_id="mug")))
     assert outcome.surprise is not None and outcome.surprise.surprised
     assert outcome.surprise.percentile == pytest.approx(0.99)
@@ -228,7 +235,7 @@ def test_another_sound_is(core: MaterialCore) -> None:
     ],
 )
 def test_matching(core: MaterialCore, sound: ExpectedSound, matches: bool | None) -> None:
-    core.expect(sound)
+    expect(core, sound)
     surprised = core.hear(heard(contact())).surprise
     if matches is None:  # matched, but too short to compare
         assert surprised is not None and math.isnan(surprised.distance) and not surprised.surprised
@@ -237,22 +244,22 @@ def test_matching(core: MaterialCore, sound: ExpectedSound, matches: bool | None
 
 
 def test_a_newer_prediction_of_the_plan_replaces_the_older(core: MaterialCore) -> None:
-    core.expect(expected(ping(pitch_hz=300.0)))
-    core.expect(expected(ping(), T0 + S // 20))
+    expect(core, expected(ping(pitch_hz=300.0)))
+    expect(core, expected(ping(), T0 + S // 20))
     outcome = core.hear(heard(contact()))
     assert outcome.surprise is not None and outcome.surprise.distance < 1e-6
 
 
 def test_a_prediction_of_a_lower_rate_is_ranked_among_those_of_that_rate(core: MaterialCore) -> None:
-    core.expect(ExpectedSound(T0, resampled(ping(), RATE, 16_000), 0.25, 16_000))
+    expect(core, ExpectedSound(T0, resampled(ping(), RATE, 16_000), 0.25, 16_000))
     same = core.hear(heard(contact())).surprise
-    core.expect(ExpectedSound(T0 + S, resampled(ping(pitch_hz=300.0), RATE, 16_000), 0.25, 16_000))
+    expect(core, ExpectedSound(T0 + S, resampled(ping(pitch_hz=300.0), RATE, 16_000), 0.25, 16_000))
     other = core.hear(heard(contact("c2", T0 + S))).surprise
     assert same is not None and other is not None and same.distance < 0.1 * other.distance
     assert other.distance_name == "cochleagram_l2_16000"
     assert same.percentile == 0.0 and other.percentile == pytest.approx(0.95), "of 19, not of 99"
     assert core.unranked == ""
-    core.expect(ExpectedSound(T0 + 2 * S, resampled(ping(), RATE, 22_050), 0.25, 22_050))
+    expect(core, ExpectedSound(T0 + 2 * S, resampled(ping(), RATE, 22_050), 0.25, 22_050))
     unranked = core.hear(heard(contact("c3", T0 + 2 * S))).surprise
     assert unranked is not None and math.isnan(unranked.percentile) and not unranked.surprised
     assert "22050 Hz, at which the checkpoint has no calibration" in core.unranked
@@ -299,3 +306,79 @@ def test_a_rate_that_was_calibrated_has_a_rank_and_others_say_why_not() -> None:
     assert found.rates == [16_000, 48_000] and found.why_not(16_000) == found.why_not(48_000) == ""
     assert "compared at 11025 Hz" in found.why_not(11_025) and "16000, 48000 Hz" in found.why_not(11_025)
     assert "no calibration" in surprise.Calibration().why_not(48_000)
+
+
+# ---- surprise, as it was fitted ------------------------------------------------------------------------------
+def fitted(*situations: str) -> MaterialCore:
+    rules = {}
+    for name in situations:
+        features = SITUATIONS[name].features
+        ones, zeros = (1.0,) * len(features), (0.0,) * len(features)
+        scores = np.linspace(0.0, 1.0, 99)
+        rules[name] = CalibratedRule(Rule(features, ones, zeros, ones), {"tap": scores})
+    specs = predicates_file.load(predicates_file.default_path(), LABELS)
+    return MaterialCore(Model(), LABELS, specs, surprise_test=SurpriseTest(rules, sight_model="eye"))
+
+
+def test_a_contact_that_contradicts_what_was_seen_is_surprising() -> None:
+    for p_metal, surprising in ((0.99, False), (0.01, True)):
+        core = fitted("belief")
+        core.see(sight("plan", T0, p_metal), "")
+        expect(core, expected(ping()))
+        told = core.hear(heard(contact(object_id="mug", plan_id="plan"))).surprise
+        assert told is not None and told.distance_name == "belief"
+        held = core.belief("mug")
+        assert held.contacts_predicted == 1 and told.surprised == surprising
+        assert told.distance == pytest.approx(-math.log(0.9 * p_metal + 0.1 * (1 - p_metal)), abs=0.05)
+        assert states(core, "mug", T0 + S)["sounds_as_expected"] == (
+            Truth.FALSE if surprising else Truth.TRUE
+        )
+
+
+def test_a_thing_that_no_longer_sounds_as_it_did_is_surprising_without_a_plan() -> None:
+    core = fitted("unplanned")
+    assert core.hear(heard(contact(object_id="mug"))).surprise is None, "nothing was known of it"
+    same = core.hear(heard(contact("c2", T0 + S, object_id="mug"))).surprise
+    other = core.hear(heard(contact("c3", T0 + 2 * S, object_id="mug"), ping(pitch_hz=300.0))).surprise
+    elsewhere = core.hear(
+        heard(contact("c4", T0 + 3 * S, 0.5, object_id="jar"), ping(pitch_hz=300.0))
+    ).surprise
+    assert same is not None and other is not None and elsewhere is None
+    assert (same.distance_name, same.plan_id) == ("unplanned", "") and not same.surprised
+    assert other.surprised and other.distance > 5 * same.distance and other.percentile == pytest.approx(0.99)
+    scratched = core.hear(heard(contact("c5", T0 + 4 * S, object_id="mug", action=4))).surprise
+    assert scratched is None, "it was never scratched before"
+
+
+def test_a_sound_that_another_model_predicted_is_not_ranked_among_those_of_the_fitted_one() -> None:
+    core = fitted("sound")
+    names = []
+    for number, model_id in enumerate(("eye", "another eye", "")):
+        sound = dataclasses.replace(expected(ping(), T0 + number * S), model_id=model_id)
+        expect(core, sound)
+        told = core.hear(heard(contact(f"c{number}", T0 + number * S))).surprise
+        assert told is not None
+        names.append(told.distance_name)
+    assert names == ["sound", "cochleagram_l2", "sound"]
+
+
+def test_a_planned_contact_that_did_not_come_is_a_surprise(core: MaterialCore) -> None:
+    core.hear(heard(contact(object_id="mug")))
+    told = core.missed(expected(ping(), T0 + 10 * S))
+    assert (told.kind, told.contact.object_id, told.plan_id, told.surprised) == (
+        "missed",
+        "mug",
+        "plan",
+        True,
+    )
+    assert told.contact.time_ns == T0 + 10 * S and told.contact.contact_id == ""
+    assert math.isnan(told.percentile) and math.isnan(told.distance)
+    said = states(core, "mug", T0 + 11 * S)
+    assert said["sounds_as_expected"] == Truth.FALSE and said["is_made_of_metal"] == Truth.TRUE
+    expect(core, expected(ping(), T0 + 12 * S, "again"))
+    core.hear(heard(contact("c2", T0 + 12 * S, object_id="mug")))
+    assert states(core, "mug", T0 + 13 * S)["sounds_as_expected"] == Truth.TRUE, "a newer contact counts"
+
+
+def test_of_a_place_where_nothing_is_known_a_missed_contact_names_no_object(core: MaterialCore) -> None:
+    assert core.missed(expected(ping())).contact.object_id == "" and core.objects == []

@@ -210,7 +210,7 @@ def test_predicted_against_heard(ears: Ears, node: Any, pitch_hz: float, surpris
     ears.predicted_audio.publish(
         expected_message(ears, ears.world.now_ns() - 550_000_000 + 30_000_000, predicted)
     )
-    ears.until(lambda: len(node._core._expected) == 1, "the prediction is kept")
+    ears.until(lambda: len(node._core.expectations) == 1, "the prediction is kept")
     ears.touch("c1", object_id="mug")
     ears.until(lambda: ears.surprises, "surprise")
     (message,) = ears.surprises
@@ -219,6 +219,104 @@ def test_predicted_against_heard(ears: Ears, node: Any, pitch_hz: float, surpris
     assert message.percentile > 0.95 if surprised else message.percentile < 0.8
     wanted = 2 if surprised else 1
     ears.until(lambda: ears.states("mug").get("sounds_as_expected") == wanted, "sounds_as_expected")
+
+
+class Microphone:
+    """Noise without a gap, as time goes on; what rings is added to it."""
+
+    def __init__(self, ears: Ears) -> None:
+        self._ears, self._end_ns = ears, ears.world.now_ns() - 100_000_000
+        self._rng = np.random.default_rng(0)
+
+    def record(self, ringing_from_ns: int | None = None) -> None:
+        """Publish what sounded since the last call."""
+        chunks = (self._ears.world.now_ns() - self._end_ns) // 10_000_000
+        if chunks <= 0:
+            return
+        samples = 1e-3 * self._rng.standard_normal(480 * chunks)
+        if ringing_from_ns is not None:
+            t = np.arange(samples.size) / 48_000 - (ringing_from_ns - self._end_ns) / 1e9
+            ringing = sum(np.sin(2 * np.pi * f * t) for f in (700.0, 1900.0, 3300.0, 6100.0))
+            samples += np.where(t >= 0, 0.1 * ringing * np.exp(-20 * np.maximum(t, 0)), 0.0)
+        self._ears.bench.hear(samples.astype(np.float32), self._end_ns, stream_id="mic")
+        self._end_ns += 10_000_000 * chunks
+
+
+def plan_a_touch(ears: Ears, node: Any, microphone: Microphone, lead_s: float = 0.6) -> int:
+    """A planned contact at the place of the object `mug`. Returns its time."""
+    expected_ns = int(ears.world.now_ns() + round(lead_s * 1e9))
+    ears.predicted_audio.publish(expected_message(ears, expected_ns, ears.world.ping()))
+
+    def kept() -> bool:
+        microphone.record()
+        return len(node._core.expectations) == 1
+
+    ears.until(kept, "the prediction is kept")
+    return expected_ns
+
+
+def test_a_planned_contact_that_does_not_come_is_told_at_once(ears: Ears, node: Any) -> None:
+    from foley_ros.convert import to_ns
+
+    ears.touch("c1", object_id="mug")
+    ears.until(lambda: ears.states("mug").get("was_hit") == 1, "an object")
+    microphone = Microphone(ears)
+    expected_ns = plan_a_touch(ears, node, microphone)
+
+    def told() -> bool:
+        microphone.record()
+        return bool(ears.surprises) and ears.states("mug").get("sounds_as_expected") == 2
+
+    ears.until(told, "the missed contact")
+    (message,) = ears.surprises
+    assert (message.kind, message.plan_id, message.object_id) == ("missed", "plan_1", "mug")
+    assert message.surprised and message.contact_id == "" and np.isnan(message.percentile)
+    assert to_ns(message.header.stamp) == expected_ns
+    assert message.latency >= 0.25, "a contact may still be announced until then"
+    assert node.figures()["planned_contacts_missed"] == 1
+
+
+def test_a_planned_contact_that_comes_is_not_missed(ears: Ears, node: Any) -> None:
+    microphone = Microphone(ears)
+    expected_ns = plan_a_touch(ears, node, microphone)
+    announced = False
+
+    def heard() -> bool:
+        nonlocal announced
+        microphone.record(ringing_from_ns=expected_ns + 20_000_000)
+        if not announced and ears.world.now_ns() > expected_ns + 100_000_000:
+            event = ears.world.contact_message("c1", expected_ns + 20_000_000, object_id="mug")
+            ears.bench.contact.publish(event)
+            announced = True
+        return bool(ears.surprises)
+
+    ears.until(heard, "what was heard of it")
+    assert [(m.kind, m.contact_id) for m in ears.surprises] == [("contact", "c1")]
+    assert node.figures()["planned_contacts_missed"] == 0
+
+
+@pytest.mark.parametrize("why", ["replaced", "unannounced", "silent"])
+def test_a_contact_that_may_have_come_is_not_missed(ears: Ears, node: Any, why: str) -> None:
+    microphone = Microphone(ears)
+    expected_ns = plan_a_touch(ears, node, microphone)
+    figure = {
+        "replaced": "",
+        "unannounced": "planned_contacts_undetected",
+        "silent": "planned_contacts_not_known",
+    }
+    if why == "replaced":
+        ears.bench.plan.publish(ears.world.plan_message(expected_ns + 200_000_000, "plan_2"))
+
+    def over() -> bool:
+        if why != "silent":
+            microphone.record(expected_ns if why == "unannounced" else None)
+        told = node.figures()[figure[why]] if figure[why] else ears.world.now_ns() > expected_ns + 500_000_000
+        return bool(told)
+
+    ears.until(over, "the end of the wait")
+    assert ears.surprises == [] and node.figures()["planned_contacts_missed"] == 0
+    if why == "unannounced":
+        ears.until(lambda: any("no contact was announced" in d for d in ears.diagnoses), "diagnosis")
 
 
 def sight_message(ears: Ears, contact_ns: int, best: int = 0, **fields: Any) -> Any:
@@ -302,6 +400,28 @@ def test_an_image_model_that_says_what_cannot_be_is_diagnosed(ears: Ears, node: 
     ears.vision.publish(sight_message(ears, ears.world.now_ns(), object_id="mug", probabilities=[0.5, 0.2]))
     ears.until(lambda: any("2 probabilities" in d for d in ears.diagnoses), "diagnosis")
     assert not ears.estimates and node._core.objects == []
+
+
+def test_parts_of_an_object_are_told_as_objects_of_their_own(ears: Ears, node: Any) -> None:
+    import dataclasses
+
+    from foley_synthesis.beliefs.belief import MaterialBelief
+    from foley_synthesis.beliefs.evidence import Evidence
+
+    store = node._core._store
+    store.fusion = dataclasses.replace(store.fusion, split_above=0.5)
+    for k in range(6):
+        p = np.full(len(store.vocabulary), 0.01)
+        p[k // 3] = 1 - 0.01 * (len(p) - 1)
+        belief = MaterialBelief(tuple(p.tolist()))
+        store.add("knife", Evidence("heard", f"h{k}", k + 1, belief, position=(0.05 * k, 0.0, 0.0)))
+    ears.touch("c1", object_id="knife")
+    names = {"knife", "knife/part_1", "knife/part_2"}
+    ears.until(lambda: names <= {e.object_id for e in ears.estimates if not e.contact_id}, "its parts")
+    told = {e.object_id: e for e in ears.estimates if not e.contact_id}
+    assert [int(np.argmax(told[f"knife/part_{n}"].probabilities)) for n in (1, 2)] == [0, 1]
+    assert told["knife"].abstain and max(told["knife"].probabilities) < 0.6
+    ears.until(lambda: ears.states("knife/part_2"), "predicates of a part")
 
 
 def test_sound_of_other_rates_is_heard(ears: Ears, node: Any) -> None:

@@ -13,36 +13,52 @@ from foley_synthesis.beliefs.fusion import FusionConfig, fuse
 from foley_synthesis.evaluation.fusion.fit import CONTACTS, Case, case_of, drawn_contacts
 from foley_synthesis.evaluation.fusion.objects import TouchedObject
 from foley_synthesis.metrics.bootstrap import hierarchical_weights, of_replicates
-from foley_synthesis.metrics.classification import balanced_accuracy, expected_calibration_error, log_loss
+from foley_synthesis.metrics.classification import (
+    balanced_accuracy,
+    brier_score,
+    expected_calibration_error,
+    log_loss,
+)
 
 Array = NDArray[np.float64]
-SOURCES = {"heard": (True, False), "seen": (False, True), "heard and seen": (True, True)}
-_DRAWS = 5  # of contacts from an object
+SOURCES = {
+    "heard": (True, False, False),
+    "seen": (False, True, False),
+    "heard and seen": (True, True, False),
+}
+PICTURED = {"image model": (False, False, True), "heard and image model": (True, False, True)}
+BINS = 15  # of the calibration error
+DRAWS = 5  # of contacts from an object
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Beliefs:
+class Beliefs:
+    """About cases, and what is true of them."""
+
     p: Array  # [n, m]
     answered: NDArray[np.bool_]  # [n]
     truth: NDArray[np.int64]  # [n]
 
     @property
     def wrong(self) -> NDArray[np.bool_]:
+        """[n] whether the most probable material is another one."""
         return np.asarray(self.p.argmax(axis=1) != self.truth)
 
 
-def _share(hits: NDArray[np.bool_], among: NDArray[np.bool_], weights: Array | None) -> float:
+def share(hits: NDArray[np.bool_], among: NDArray[np.bool_], weights: Array | None) -> float:
+    """Of those among which something is asked that it holds for; NaN where there are none."""
     w = np.ones(len(hits)) if weights is None else weights
     total = float(w[among].sum())
     return float(w[hits & among].sum()) / total if total > 0 else float("nan")
 
 
-_METRICS: dict[str, Callable[[_Beliefs, Array | None], float]] = {
+METRICS: dict[str, Callable[[Beliefs, Array | None], float]] = {
     "balanced_accuracy": lambda b, w: balanced_accuracy(b.truth, b.p.argmax(axis=1), b.p.shape[1], w),
     "log_loss": lambda b, w: log_loss(b.p, b.truth, w),
-    "expected_calibration_error": lambda b, w: expected_calibration_error(b.p, b.truth, weights=w),
-    "answered": lambda b, w: _share(b.answered, np.ones(len(b.truth), bool), w),
-    "wrong_where_answered": lambda b, w: _share(b.wrong, b.answered, w),
+    "brier_score": lambda b, w: brier_score(b.p, b.truth, w),
+    "expected_calibration_error": lambda b, w: expected_calibration_error(b.p, b.truth, BINS, w),
+    "answered": lambda b, w: share(b.answered, np.ones(len(b.truth), bool), w),
+    "wrong_where_answered": lambda b, w: share(b.wrong, b.answered, w),
 }
 
 
@@ -68,10 +84,10 @@ def measure_fusion(
             "scenes": len({c.scene for c in cases}),
         }
         spread: dict[tuple[str, str], Array] = {}
-        for source in SOURCES:
-            beliefs = _believed(drawn[source], config)
+        for source in drawn:
+            beliefs = believed(drawn[source], config)
             row[source] = {}
-            for key, metric in _METRICS.items():
+            for key, metric in METRICS.items():
                 spread[source, key] = np.array([metric(beliefs, w) for w in weights])
                 row[source][key] = of_replicates(metric(beliefs, None), spread[source, key]).to_dict()
         row["heard and seen > heard"] = {
@@ -86,14 +102,16 @@ def measure_fusion(
 
 
 def _drawn(objects: Sequence[TouchedObject], contacts: int, seed: int) -> dict[str, list[Case]]:
-    """For every source the same contacts of the same objects, those without sight left out."""
+    """For every source the same contacts of the same objects, those that lack one of them left out."""
     rng = np.random.default_rng(seed)
-    found: dict[str, list[Case]] = {source: [] for source in SOURCES}
-    for _ in range(_DRAWS):
+    pictured = any(thing.vision is not None for thing in objects)
+    sources = {**SOURCES, **(PICTURED if pictured else {})}
+    found: dict[str, list[Case]] = {source: [] for source in sources}
+    for _ in range(DRAWS):
         for thing, rows in drawn_contacts(objects, contacts, rng):
             cases = {
-                source: case_of(thing, rows, heard=heard, seen=seen)
-                for source, (heard, seen) in SOURCES.items()
+                source: case_of(thing, rows, heard=heard, seen=seen, vision=vision)
+                for source, (heard, seen, vision) in sources.items()
             }
             if all(cases.values()):
                 for source, case in cases.items():
@@ -101,9 +119,10 @@ def _drawn(objects: Sequence[TouchedObject], contacts: int, seed: int) -> dict[s
     return found
 
 
-def _believed(cases: Sequence[Case], config: FusionConfig) -> _Beliefs:
+def believed(cases: Sequence[Case], config: FusionConfig) -> Beliefs:
+    """Each fused by itself."""
     fused = [fuse(case.evidence, config).belief for case in cases]
-    return _Beliefs(
+    return Beliefs(
         np.array([belief.p() for belief in fused]),
         np.array([not belief.abstain for belief in fused]),
         np.array([case.label for case in cases], np.int64),

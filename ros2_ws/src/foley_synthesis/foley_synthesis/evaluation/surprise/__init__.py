@@ -1,0 +1,1 @@
+"""How often surprise is a false alarm, and how often it notices what is not as expected."""
