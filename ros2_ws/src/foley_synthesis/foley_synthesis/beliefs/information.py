@@ -167,7 +167,8 @@ class ContactWorth:
         evidence = self._evidence[object_id]
         key = (object_id, place)
         if key not in self._weights:
-            self._weights[key] = FusionWeights.of(evidence, place, self._config)
+            before = next((w.fused for (name, _), w in self._weights.items() if name == object_id), None)
+            self._weights[key] = FusionWeights.of(evidence, place, self._config, before)
         return possible_outcomes(evidence, action, place, self._bank, self._config, self._weights[key])
 
     def gain(self, object_id: str, action: str, place: Point) -> float:
