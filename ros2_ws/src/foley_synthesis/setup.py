@@ -58,6 +58,7 @@ setup(
         "console_scripts": [
             "synthesizer = foley_synthesis.nodes.synthesizer:main",
             "material = foley_synthesis.nodes.material:main",
+            "contact_advisor = foley_synthesis.nodes.contact_advisor:main",
         ],
         "foley.commands": [
             "train = foley_synthesis.commands.train",

@@ -219,7 +219,11 @@ def live_session(
     folder.mkdir(parents=True, exist_ok=True)
     ready = plan.out / "ready"
     # Nothing can be predicted before something was learned: exploring needs no models.
-    model = ["--checkpoint", str(checkpoint)] if checkpoint else ["--without", "synthesizer", "material"]
+    model = (
+        ["--checkpoint", str(checkpoint)]
+        if checkpoint
+        else ["--without", "synthesizer", "material", "contact_advisor"]
+    )
     settings = [
         f"sim_world.split={split}",
         f"recorder.output_dir={folder}",

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from foley_synthesis.beliefs.answers import AnswerRule, rule_for
 from foley_synthesis.beliefs.belief import NAN, MaterialBelief
 from foley_synthesis.beliefs.evidence import KINDS, Evidence, Kind
-from foley_synthesis.beliefs.weights import Correlations, ages, places, shares
+from foley_synthesis.beliefs.weights import NO_PLACE, Correlations, ages, places, shares
 
 FLOOR = 1e-4  # over the number of labels: one contact cannot rule a class out by itself
 _UNMEASURED = "an image model says so, and nobody has measured how often that one is right"
@@ -113,20 +113,30 @@ def newest_sight(evidence: Iterable[Evidence]) -> list[Evidence]:
     return [item for item in items if item.kind == "heard" or any(item is one for one in kept)]
 
 
-def _weights(evidence: Sequence[Evidence], left: Mapping[int, float], config: FusionConfig) -> Array:  # [n]
+@dataclasses.dataclass(frozen=True)
+class _Standing:
+    """Of one piece of evidence among all about an object."""
+
+    left: float  # share of its weight that age has left
+    place: int  # of a heard contact
+
+
+def _weights(
+    evidence: Sequence[Evidence], standing: Mapping[int, _Standing], config: FusionConfig
+) -> Array:  # [n]
     """Weight of each piece, of which those heard share what they are worth together.
 
     Args:
-        left: share that age has left of each, by the id() of the piece.
+        standing: by the id() of the piece.
     """
-    kept = np.array([left[id(item)] for item in evidence])
+    kept = np.array([standing[id(item)].left for item in evidence])
     heard = np.array([item.kind == "heard" for item in evidence], bool)
     weights = np.array(
         [config.vision_weight if item.kind == "vision" else config.sight_weight for item in evidence]
     )
     weights *= kept
     if heard.any():
-        place = places([item for item in evidence if item.kind == "heard"], config.place_radius_m)
+        place = np.array([standing[id(item)].place for item in evidence if item.kind == "heard"])
         weights[heard] = config.heard_weight * shares(place, kept[heard], config.correlations)
     return weights
 
@@ -207,28 +217,31 @@ def fuse(
     """
     config = config or FusionConfig()
     items = sorted(newest_sight(evidence), key=lambda item: (item.time_ns, item.kind, item.key))
-    left = {
-        id(item): float(share)
-        for item, share in zip(items, ages(items, now_ns, forget_after_s), strict=True)
-        if share > 0
-    }
-    items = [item for item in items if id(item) in left]
+    left = ages(items, now_ns, forget_after_s)
+    items, left = [item for item, share in zip(items, left, strict=True) if share > 0], left[left > 0]
     if not items:
         return FusedBelief()
     heard = [item for item in items if item.kind == "heard"]
+    place = iter(places(heard, config.place_radius_m).tolist())
+    standing = {
+        id(item): _Standing(float(share), next(place) if item.kind == "heard" else NO_PLACE)
+        for item, share in zip(items, left, strict=True)
+    }
     fit = [item for item in items if item.belief.fit]
     used = fit or items
 
     def average(name: str) -> float:
         known = _finite(used, name)
-        return _average(known, _weights(known, left, config), name)
+        return _average(known, _weights(known, standing, config), name) if known else NAN
 
     def classes(of: Sequence[Evidence]) -> Array:
         told = _same_vocabulary(of)
-        return _classes(told, _weights(told, left, config), config) if told else np.zeros(0)
+        return _classes(told, _weights(told, standing, config), config) if told else np.zeros(0)
 
     with_stiffness = _finite(used, "log10_e_mean")
-    mean, std = _gaussian(with_stiffness, _weights(with_stiffness, left, config), config)
+    mean, std = NAN, NAN
+    if with_stiffness:
+        mean, std = _gaussian(with_stiffness, _weights(with_stiffness, standing, config), config)
     p = classes(used)
     telling = [item for item in fit if item.belief.probabilities]
     measured = _measured(telling, config)

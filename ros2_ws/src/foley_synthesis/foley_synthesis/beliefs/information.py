@@ -7,7 +7,9 @@ About the material: by how much the probability of the true one is expected to g
 over what is believed and over what contacts say. Of a fusion that adds evidence up as Bayes' rule would, this is the
 mutual information of material and contact, which is also the expected loss of entropy; of one that grows too sure, it
 is less than that loss, which would then praise contacts that only make it surer.
-About a predicate: the expected loss of its entropy, and how likely it is to be decided then.
+About a predicate: the expected loss of the entropy that it has in the mean of all outcomes, and how likely it is to be
+decided then. (Where fusion is Bayes' rule that mean is its probability now, and this is mutual information again; of
+another one, which expects its own beliefs to move, the entropy now could be smaller than any that may follow.)
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_synthesis.beliefs.belief import MaterialBelief, entropy_of
+from foley_synthesis.beliefs.belief import NAN, MaterialBelief, entropy_of
 from foley_synthesis.beliefs.contact_bank import NUMBERS, ContactBank
 from foley_synthesis.beliefs.evidence import Evidence
 from foley_synthesis.beliefs.expressions import Facts
@@ -69,7 +71,7 @@ def _entropies(p: Array) -> Array:
 class PredicateGain:
     """What one contact is expected to tell of a predicate."""
 
-    information: float  # expected loss of its entropy [nat], at least 0
+    information: float  # [nat], at least 0
     decided: float  # probability that it is TRUE or FALSE then
     probability: float  # now; NaN: not known
     outcomes: tuple[float, ...]  # probabilities that it may lead to, NaN: still not known ...
@@ -121,7 +123,8 @@ def predicate_gain(
         if answered or question.when_abstaining:
             decided += share * (step(question.state, led_to[-1], question.thresholds) != Truth.UNKNOWN)
     left = sum(share * binary_entropy(p) for share, p in zip(weight.tolist(), led_to, strict=True))
-    gain = max(0.0, binary_entropy(now) - left)
+    mean = sum(share * p for share, p in zip(weight.tolist(), led_to, strict=True))  # NaN with one that is
+    gain = max(0.0, binary_entropy(NAN if math.isnan(now) else mean) - left)
     return PredicateGain(gain, min(decided, 1.0), now, tuple(led_to), tuple(weight.tolist()))
 
 

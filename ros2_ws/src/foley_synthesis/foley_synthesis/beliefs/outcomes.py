@@ -26,6 +26,7 @@ Array = NDArray[np.float64]
 Point = tuple[float, float, float]
 UNKNOWN_PLACE: Point = (NAN, NAN, NAN)
 NEXT = "next"  # key of the contact that is thought of
+_NOTHING = MaterialBelief((0.5, 0.5))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -112,40 +113,44 @@ class FusionWeights:
     """How the evidence about an object, and one contact more at a place, add up."""
 
     fused: MaterialBelief  # now
-    heard: tuple[Evidence, ...]  # of it all that was heard
+    heard: tuple[Evidence, ...]  # all that was heard
     used: tuple[Evidence, ...]  # what is fused once there is one more that is fit
-    weight: Array  # [used + 1], the contact that is thought of last
+    weight: Array  # [used + 1], the contact that is thought of last; of `now` [used]
     config: FusionConfig
     least_probability: float  # of the best class, from which on the belief with it is an answer
 
     @classmethod
     def of(cls, evidence: Sequence[Evidence], place: Point, config: FusionConfig) -> FusionWeights:
-        """Found by asking the fusion itself: of pieces that favour one class each, by a factor of e."""
+        """Of some evidence, and a contact more at a place."""
+        items = newest_sight(evidence)
+        newest = max((item.time_ns for item in items), default=0)
+        found = cls.now([*items, Evidence("heard", NEXT, newest + 1, _NOTHING, position=place)], config)
+        seen = any(item.kind == "seen" for item in found.used)
+        contacts = sum(item.kind == "heard" for item in found.used)
+        return dataclasses.replace(
+            found,
+            fused=fuse(items, config).belief,
+            heard=tuple(item for item in items if item.kind == "heard"),
+            used=found.used[:-1],
+            least_probability=_least_probability(config, contacts, seen),
+        )
+
+    @classmethod
+    def now(cls, evidence: Sequence[Evidence], config: FusionConfig) -> FusionWeights:
+        """Of all that is fit to be fused, found by asking the fusion: of pieces that favour one class each by e."""
         items = newest_sight(evidence)
         used = tuple(item for item in items if item.belief.fit and item.belief.probabilities)
-        heard = tuple(item for item in items if item.kind == "heard")
-        newest = max((item.time_ns for item in items), default=0)
-        extra = Evidence("heard", NEXT, newest + 1, position=place)
-        n = len(used) + 1
+        n = len(used)
         table = np.ones((n, n + 1)) + np.eye(n, n + 1) * (math.e - 1.0)
         table /= table.sum(axis=1, keepdims=True)
         asking = [
             dataclasses.replace(item, belief=MaterialBelief(tuple(row)))
-            for item, row in zip((*used, extra), table.tolist(), strict=True)
+            for item, row in zip(used, table.tolist(), strict=True)
         ]
-        log = np.log(
-            fuse(asking, dataclasses.replace(config, method="log_linear", temperature=1.0)).belief.p()
-        )
-        seen = any(item.kind == "seen" for item in used)
-        contacts = sum(item.kind == "heard" for item in used) + 1
-        return cls(
-            fuse(items, config).belief,
-            heard,
-            used,
-            log[:-1] - log[-1],
-            config,
-            _least_probability(config, contacts, seen),
-        )
+        plain = dataclasses.replace(config, method="log_linear", temperature=1.0)
+        log = np.log(fuse(asking, plain).belief.p()) if n else np.zeros(1)
+        heard = tuple(item for item in items if item.kind == "heard")
+        return cls(MaterialBelief(), heard, used, log[:-1] - log[-1], config, math.inf)
 
     def classes(self, said: Array) -> Array:
         """Fused probabilities [k, m] with each of what is said [k, m]."""

@@ -59,18 +59,17 @@ def places(heard: Sequence[Evidence], radius_m: float) -> NDArray[np.int64]:  # 
         heard: in time, so that a place keeps its number and its middle, which is its first contact.
     """
     found = np.full(len(heard), NO_PLACE, np.int64)
-    middles: list[Array] = []
+    middles: list[tuple[float, float, float]] = []
     for i, item in enumerate(heard):
         if not all(map(math.isfinite, item.position)):
             continue
-        point = np.asarray(item.position, np.float64)
-        apart = [float(np.linalg.norm(point - middle)) for middle in middles]
-        nearest = int(np.argmin(apart)) if apart else NO_PLACE
+        apart = [math.dist(item.position, middle) for middle in middles]
+        nearest = apart.index(min(apart)) if apart else NO_PLACE
         if nearest != NO_PLACE and apart[nearest] <= radius_m:
             found[i] = nearest
         else:
             found[i] = len(middles)
-            middles.append(point)
+            middles.append(item.position)
     return found
 
 

@@ -32,6 +32,11 @@ def configure(group: Any) -> None:
         help="sessions to measure fused beliefs on after 1, 2, 4 and 8 contacts; may be given again",
     )  # fmt: skip
     group.add_argument(
+        "--pictures", type=Path, metavar="FILE",
+        help="CSV of what an image model of yours says of objects of the data sets (scene, object, a column for each "
+        "material), to fit how much it weighs and from when on its beliefs answer",
+    )  # fmt: skip
+    group.add_argument(
         "--risk", type=float, default=0.2, help="share of answers that may be wrong (default: %(default)s)"
     )
     group.add_argument(
@@ -74,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
             keep=out / "kept",
             taps=args.taps,
             test_taps=_named(args.test_taps),
+            pictures=args.pictures,
         )
     out.mkdir(parents=True, exist_ok=True)
     write_metrics(out, result.to_dict())

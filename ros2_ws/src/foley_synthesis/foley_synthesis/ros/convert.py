@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -28,9 +29,11 @@ from foley_ros import convert
 from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.beliefs.evidence import Evidence
 from foley_synthesis.checkpoint import Vocabulary
-from foley_synthesis.live.comparison import Surprise
 from foley_synthesis.live.contact import ExpectedSound
-from foley_synthesis.live.synthesis_core import Predicted
+
+if TYPE_CHECKING:  # they bring what compares sounds, which not every node needs
+    from foley_synthesis.live.comparison import Surprise
+    from foley_synthesis.live.synthesis_core import Predicted
 
 NAN = float("nan")
 # What lies beyond is no odd measurement but a mistake, and would be kept in the beliefs for as long as they are.

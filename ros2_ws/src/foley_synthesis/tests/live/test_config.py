@@ -9,13 +9,19 @@ from typing import Any
 import pytest
 import yaml
 
+from foley_synthesis.live.advisor_config import AdvisorConfig
 from foley_synthesis.live.config import MaterialConfig, SynthesizerConfig
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 
 
 @pytest.mark.parametrize(
-    ("file", "config"), [("material.yaml", MaterialConfig), ("synthesizer.yaml", SynthesizerConfig)]
+    ("file", "config"),
+    [
+        ("material.yaml", MaterialConfig),
+        ("synthesizer.yaml", SynthesizerConfig),
+        ("contact_advisor.yaml", AdvisorConfig),
+    ],
 )
 def test_file_names_every_parameter_with_its_default(file: str, config: type) -> None:
     written = yaml.safe_load((CONFIG / file).read_text())["/**"]["ros__parameters"]
@@ -37,6 +43,9 @@ def test_file_names_every_parameter_with_its_default(file: str, config: type) ->
         (SynthesizerConfig, {"synthesis": "magic"}, "magic"),
         (SynthesizerConfig, {"hand_side": "both"}, "both"),
         (SynthesizerConfig, {"tip_frame": ""}, "tip_frame is empty"),
+        (AdvisorConfig, {"tip_frame": ""}, "tip_frame is empty"),
+        (AdvisorConfig, {"travel_speed": 0.0}, "travel_speed is 0.0"),
+        (AdvisorConfig, {"listen_s": -1.0}, "listen_s is -1.0"),
         (SynthesizerConfig, {"clear_m": -1.0}, "clear_m"),
         (SynthesizerConfig, {"stream_lead_s": -0.7}, "needs stream_measured"),
         (SynthesizerConfig, {"stream_lead_s": -3.0, "stream_measured": True}, "stream_lead_s is -3.0"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,7 +31,8 @@ def answer_rules(
     certainty: float,
     seed: int,
 ) -> tuple[AnswerRule, ...]:
-    """Rules for sight alone, for one heard contact and for several, without sight and with it.
+    """Rules for sight alone, for one heard contact and for several, without sight and with it; and where
+    there is an image model, with that one.
 
     Each object counts once in each, with contacts drawn at random from all it has, at places apart or at one place, so
     that objects, not contacts, are what the bound takes for independent. One for every number of contacts would need as
@@ -38,18 +40,21 @@ def answer_rules(
     """
     rng = np.random.default_rng(seed)
     rules = []
-    for seen in (False, True):
-        for contacts in (0, 1, SEVERAL) if seen else (1, SEVERAL):
+    pictured = any(thing.vision is not None for thing in objects)
+    for vision, seen in itertools.product((False, True) if pictured else (False,), (False, True)):
+        for contacts in (0, 1, SEVERAL) if seen or vision else (1, SEVERAL):
             cases = drawn_cases(
-                objects, max(contacts, 1), rng, heard=contacts > 0, seen=seen, or_more=contacts == SEVERAL
-            )
+                objects, max(contacts, 1), rng,
+                heard=contacts > 0, seen=seen, vision=vision, or_more=contacts == SEVERAL,
+            )  # fmt: skip
             if not cases:
                 continue
             truth = np.array([case.label for case in cases])
             found = choose_abstention(
                 fused_probabilities(cases, config), truth, target_risk, fitted_on="", certainty=certainty
             )
-            rules.append(AnswerRule(contacts, seen, found.threshold, found.bound, found.kept, len(cases)))
+            counts = (found.threshold, found.bound, found.kept, len(cases))
+            rules.append(AnswerRule(contacts, seen, *counts, vision=vision))
     return tuple(rules)
 
 

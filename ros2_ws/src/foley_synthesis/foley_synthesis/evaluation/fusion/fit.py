@@ -1,8 +1,9 @@
 """Weights, correlation and temperature of a fusion, by the log loss of the fused belief.
 
 With weights divided by the temperature the log-linear fusion is a multinomial logit: log p = a n_eff times the mean
-of what heard contacts say, plus b times what sight says, up to a constant. Its loss is convex in a and b; the two
-correlations, which say how contacts at one place and places of one object share n_eff, are taken from a grid.
+of what heard contacts say, plus b times what sight says, plus c times what an image model says, up to a constant. Its
+loss is convex in a, b and c; the two correlations, which say how contacts at one place and places of one object share
+n_eff, are taken from a grid.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ CORRELATIONS = tuple(float(rho) for rho in np.round(np.arange(0.0, 1.01, 0.05), 
 _MOST = 4.0  # of a weight over the temperature
 _LEAST = 1e-3
 _ROUNDS = 8
+_LOOKS = ("seen", "vision")
 
 Array = NDArray[np.float64]
 
@@ -48,10 +50,13 @@ def drawn_contacts(
             yield thing, rng.choice(rows, count, replace=False)
 
 
-def case_of(thing: TouchedObject, rows: NDArray[np.int64], *, heard: bool, seen: bool) -> Case | None:
-    """What was heard of an object, seen of it, or both; None where it was to be seen and was not."""
-    evidence = newest_sight(thing.evidence(rows, heard=heard, seen=seen))
-    if seen and not any(item.kind == "seen" and item.belief.fit for item in evidence):
+def case_of(
+    thing: TouchedObject, rows: NDArray[np.int64], *, heard: bool, seen: bool, vision: bool = False
+) -> Case | None:
+    """What was heard of an object, seen of it, or both, and an image model says; None where one of these is missing."""
+    evidence = newest_sight(thing.evidence(rows, heard=heard, seen=seen, vision=vision))
+    fit = {item.kind for item in evidence if item.belief.fit}
+    if (seen and "seen" not in fit) or (vision and "vision" not in fit):
         return None
     return Case(thing.scene, thing.object_id, thing.label, tuple(evidence))
 
@@ -63,11 +68,12 @@ def drawn_cases(
     *,
     heard: bool = True,
     seen: bool = True,
+    vision: bool = False,
     or_more: bool = False,
 ) -> list[Case]:
-    """One case of each object that has so many contacts, and sight where it is asked for."""
+    """One case of each object that has so many contacts, and sight and an image model where these are asked for."""
     drawn = drawn_contacts(objects, contacts, rng, or_more=or_more)
-    found = (case_of(thing, rows, heard=heard, seen=seen) for thing, rows in drawn)
+    found = (case_of(thing, rows, heard=heard, seen=seen, vision=vision) for thing, rows in drawn)
     return [case for case in found if case is not None]
 
 
@@ -76,14 +82,18 @@ def fitting_cases(objects: Sequence[TouchedObject], seed: int, draws: int = 4) -
     rng = np.random.default_rng(seed)
     apart = [thing.apart for thing in objects]
     there = [thing.at_one_place for thing in objects if thing.there]
+    pictured = [thing for thing in apart if thing.vision is not None]
     found = []
     for _ in range(draws):
         for contacts in CONTACTS:
             found += drawn_cases(apart, contacts, rng, seen=False)
             found += drawn_cases(apart, contacts, rng)
+            found += drawn_cases(pictured, contacts, rng, seen=False, vision=True)
+            found += drawn_cases(pictured, contacts, rng, vision=True)
             if contacts > 1:
                 found += drawn_cases(there, contacts, rng, seen=False)
         found += drawn_cases(apart, 1, rng, heard=False)
+        found += drawn_cases(pictured, 1, rng, heard=False, seen=False, vision=True)
     return found
 
 
@@ -93,19 +103,19 @@ class _Rows:
 
     heard: Array  # [n, m] mean log probability of what was heard, by the shares of contacts; zeros where nothing was
     worth: Array  # [n] independent contacts that its places are worth, before what places have in common
-    seen: Array  # [n, m] log probability of what was seen; zeros where nothing was
+    looks: Array  # [2, n, m] log probability of what was seen, and of an image model; zeros where nothing was
     label: NDArray[np.int64]  # [n]
 
     def loss(self, weights: Array, between: float) -> tuple[float, Array]:
-        """Mean negative log likelihood, and its gradient by the weights [2] of what was heard and seen."""
+        """Mean negative log likelihood, and its gradient by the weights [3] of heard, seen and an image model."""
         n_eff = self.worth / (1.0 + np.maximum(self.worth - 1.0, 0.0) * between)
-        basis = np.stack([n_eff[:, None] * self.heard, self.seen])  # [2, n, m]
+        basis = np.concatenate([(n_eff[:, None] * self.heard)[None], self.looks])  # [3, n, m]
         scores = np.tensordot(weights, basis, axes=1)
         scores -= scores.max(axis=1, keepdims=True)
         p = np.exp(scores)
         p /= p.sum(axis=1, keepdims=True)
         rows = np.arange(len(self.label))
-        of_truth = basis[:, rows, self.label]  # [2, n]
+        of_truth = basis[:, rows, self.label]  # [3, n]
         gradient = (np.einsum("nm,knm->kn", p, basis) - of_truth).mean(axis=1)
         return float(-np.log(np.maximum(p[rows, self.label], 1e-300)).mean()), gradient
 
@@ -117,16 +127,16 @@ class _Told:
     log_p: Array  # [contacts, m]
     case: NDArray[np.int64]  # [contacts]
     beside: NDArray[np.int64]  # [contacts] how many of its case are at its place
-    seen: Array  # [n, m]
+    looks: Array  # [2, n, m]
     label: NDArray[np.int64]  # [n]
 
     def rows(self, within: float) -> _Rows:
         """With this correlation between contacts at one place."""
         share = 1.0 / (1.0 + (self.beside - 1) * within)  # effective_number of a place over its contacts
         worth = np.bincount(self.case, share, minlength=len(self.label)).astype(np.float64)
-        heard = np.zeros_like(self.seen)
+        heard = np.zeros_like(self.looks[0])
         np.add.at(heard, self.case, share[:, None] * self.log_p)
-        return _Rows(heard / np.maximum(worth, 1e-12)[:, None], worth, self.seen, self.label)
+        return _Rows(heard / np.maximum(worth, 1e-12)[:, None], worth, self.looks, self.label)
 
 
 def _told(cases: Sequence[Case], radius_m: float) -> _Told:
@@ -136,7 +146,7 @@ def _told(cases: Sequence[Case], radius_m: float) -> _Told:
         return np.asarray(np.log(np.clip(item.belief.p(), FLOOR / labels, None)))
 
     heard, case, beside = [np.zeros((0, labels))], list[int](), list[int]()
-    seen = np.zeros((len(cases), labels))
+    looks = np.zeros((len(_LOOKS), len(cases), labels))
     for i, one in enumerate(cases):
         used = sorted((item for item in one.evidence if item.belief.fit), key=lambda item: item.time_ns)
         sounds = [item for item in used if item.kind == "heard"]
@@ -145,10 +155,10 @@ def _told(cases: Sequence[Case], radius_m: float) -> _Told:
         case += [i] * len(sounds)
         beside += [int(np.sum(place == k)) for k in place]
         for item in used:
-            if item.kind == "seen":
-                seen[i] = log_p(item)
+            if item.kind != "heard":
+                looks[_LOOKS.index(item.kind), i] = log_p(item)
     label = np.array([one.label for one in cases], np.int64)
-    return _Told(np.concatenate(heard), np.array(case, np.int64), np.array(beside, np.int64), seen, label)
+    return _Told(np.concatenate(heard), np.array(case, np.int64), np.array(beside, np.int64), looks, label)
 
 
 def fit_weights(
@@ -156,7 +166,9 @@ def fit_weights(
     correlations: Sequence[float] = CORRELATIONS,
     within: Sequence[float] = CORRELATIONS,
 ) -> tuple[FusionConfig, float]:
-    """The fusion with the least mean log loss over the cases, and that loss [nat]; the larger weight is 1.
+    """The fusion with the least mean log loss over the cases, and that loss [nat]; the largest weight is 1.
+
+    Without any case of an image model its weight stays what it is where nobody has fitted.
 
     Args:
         correlations: tried between places.
@@ -172,14 +184,20 @@ def fit_weights(
     radius_m = FusionConfig().place_radius_m
     told = _told(cases, radius_m)
     tried: dict[tuple[float, float], tuple[float, Array]] = {}
-    start = np.ones(2)
+    start = np.ones(1 + len(_LOOKS))
 
     def loss(inside: float, rho: float) -> float:
         nonlocal start
         if (inside, rho) not in tried:
             rows = told.rows(inside)
             found = minimize(
-                rows.loss, start, (rho,), "L-BFGS-B", jac=True, bounds=[(_LEAST, _MOST)] * 2, tol=1e-9
+                rows.loss,
+                start,
+                (rho,),
+                "L-BFGS-B",
+                jac=True,
+                bounds=[(_LEAST, _MOST)] * len(start),
+                tol=1e-9,
             )
             start = np.asarray(found.x)
             tried[inside, rho] = float(found.fun), start
@@ -194,11 +212,13 @@ def fit_weights(
         inside = min(within, key=lambda r: loss(r, rho)) if repeated else 0.0
         if (inside, rho) == before:
             break
-    least, (heard, seen) = tried[inside, rho]
-    most = float(max(heard, seen))
+    least, (heard, seen, vision) = tried[inside, rho]
+    pictured = bool(told.looks[1].any())
+    most = float(max(heard, seen, vision if pictured else 0.0))
     config = FusionConfig(
         heard_weight=float(heard) / most,
         sight_weight=float(seen) / most,
+        vision_weight=float(vision) / most if pictured else FusionConfig().vision_weight,
         heard_correlation=rho,
         place_correlation=inside,
         place_radius_m=radius_m,

@@ -21,7 +21,12 @@ from foley_synthesis.metrics.classification import (
 )
 
 Array = NDArray[np.float64]
-SOURCES = {"heard": (True, False), "seen": (False, True), "heard and seen": (True, True)}
+SOURCES = {
+    "heard": (True, False, False),
+    "seen": (False, True, False),
+    "heard and seen": (True, True, False),
+}
+PICTURED = {"image model": (False, False, True), "heard and image model": (True, False, True)}
 BINS = 15  # of the calibration error
 DRAWS = 5  # of contacts from an object
 
@@ -79,7 +84,7 @@ def measure_fusion(
             "scenes": len({c.scene for c in cases}),
         }
         spread: dict[tuple[str, str], Array] = {}
-        for source in SOURCES:
+        for source in drawn:
             beliefs = believed(drawn[source], config)
             row[source] = {}
             for key, metric in METRICS.items():
@@ -97,14 +102,16 @@ def measure_fusion(
 
 
 def _drawn(objects: Sequence[TouchedObject], contacts: int, seed: int) -> dict[str, list[Case]]:
-    """For every source the same contacts of the same objects, those without sight left out."""
+    """For every source the same contacts of the same objects, those that lack one of them left out."""
     rng = np.random.default_rng(seed)
-    found: dict[str, list[Case]] = {source: [] for source in SOURCES}
+    pictured = any(thing.vision is not None for thing in objects)
+    sources = {**SOURCES, **(PICTURED if pictured else {})}
+    found: dict[str, list[Case]] = {source: [] for source in sources}
     for _ in range(DRAWS):
         for thing, rows in drawn_contacts(objects, contacts, rng):
             cases = {
-                source: case_of(thing, rows, heard=heard, seen=seen)
-                for source, (heard, seen) in SOURCES.items()
+                source: case_of(thing, rows, heard=heard, seen=seen, vision=vision)
+                for source, (heard, seen, vision) in sources.items()
             }
             if all(cases.values()):
                 for source, case in cases.items():

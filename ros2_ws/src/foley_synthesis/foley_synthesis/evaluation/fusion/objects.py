@@ -46,6 +46,7 @@ class TouchedObject:
     there: tuple[
         bool, ...
     ] = ()  # [n] whether it is one of those at the object's one place; empty: there is no such
+    vision: Evidence | None = None  # what a user's image model says of it
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -84,11 +85,14 @@ class TouchedObject:
             there=tuple(self.there[i] for i in rows) if self.there else (),
         )
 
-    def evidence(self, rows: NDArray[np.int64], *, heard: bool = True, seen: bool = True) -> list[Evidence]:
-        """What these contacts leave: all that was heard, all that was seen."""
+    def evidence(
+        self, rows: NDArray[np.int64], *, heard: bool = True, seen: bool = True, vision: bool = False
+    ) -> list[Evidence]:
+        """What these contacts leave: all that was heard, all that was seen; and what an image model says."""
         kept = sorted(rows.tolist())
         looks = [look for i in kept if (look := self.seen[i]) is not None]
-        return [*([self.heard[i] for i in kept] if heard else []), *(looks if seen else [])]
+        pictures = [self.vision] if vision and self.vision is not None else []
+        return [*([self.heard[i] for i in kept] if heard else []), *(looks if seen else []), *pictures]
 
 
 def touched_objects(

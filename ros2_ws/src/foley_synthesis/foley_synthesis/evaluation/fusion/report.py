@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from foley_synthesis.beliefs.fitted import FittedFusion
-from foley_synthesis.evaluation.fusion.measure import SOURCES
+from foley_synthesis.evaluation.fusion.measure import PICTURED, SOURCES
 from foley_synthesis.evaluation.fusion.taps import FUSED, INDEPENDENT, NEWEST
 from foley_synthesis.metrics.bootstrap import Interval
 
@@ -29,7 +29,7 @@ def markdown(figures: Mapping[str, Any]) -> str:
         "| --- " * (3 + len(_COLUMNS)) + "|",
     ]
     for contacts, row in figures.items():
-        for source in SOURCES:
+        for source in [name for name in (*SOURCES, *PICTURED) if name in row]:
             cells = [_text(row[source][key]) for key in _COLUMNS]
             lines.append(f"| {contacts} | {row['objects']} | {source} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

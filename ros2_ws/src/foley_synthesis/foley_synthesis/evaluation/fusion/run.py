@@ -21,6 +21,7 @@ from foley_synthesis.evaluation.fusion.objects import (
     touched_objects,
 )
 from foley_synthesis.evaluation.fusion.parts import measure_parts, split_threshold
+from foley_synthesis.evaluation.fusion.pictures import read_pictures, with_pictures
 from foley_synthesis.evaluation.fusion.taps import SERIES, measure_taps, sure_from, tap_cases
 from foley_synthesis.evaluation.windows.kept import key_of
 from foley_synthesis.hearing.inference.opened import HearsMaterial
@@ -75,6 +76,7 @@ def fit_fusion(
     keep: Path | None = None,
     taps: Sequence[Path] = (),
     test_taps: Mapping[str, Path] | None = None,
+    pictures: Path | None = None,
 ) -> FusionResult:
     """Fit to validation splits, measure on test splits.
 
@@ -82,6 +84,7 @@ def fit_fusion(
         keep: folder that keeps what was heard and seen; None: nothing is kept.
         taps: sets of sessions of validation scenes, to which is fitted as well.
         test_taps: sets of sessions to measure on, by what they are called.
+        pictures: file of what an image model says of the objects of data sets; see :mod:`.pictures`.
 
     Raises:
         ValueError: hearing and sight are over different labels, a split is empty, or there are too few scenes.
@@ -90,6 +93,11 @@ def fit_fusion(
     opened = _Opened(hears, checkpoint, keep, config.threads, progress)
     objects = [thing for dataset in validation for thing in opened.dataset(dataset, "validation")]
     objects += [thing for folder in taps for thing in opened.sessions(folder, folder.name)]
+    said = read_pictures(pictures, checkpoint.vocabulary.labels) if pictures is not None else {}
+    objects = with_pictures(objects, said)
+    if said and not any(thing.vision for thing in objects):
+        example = f"{objects[0].scene},{objects[0].object_id}"
+        raise ValueError(f"{pictures} names none of the objects, such as {example}")
     scenes = sorted({thing.scene for thing in objects})
     if len(scenes) < 2:
         raise ValueError(
@@ -131,7 +139,7 @@ def fit_fusion(
         for series in SERIES
     }
     tapped = {name: opened.sessions(folder, name) for name, folder in (test_taps or {}).items()}
-    tested = [thing for dataset in test for thing in opened.dataset(dataset, "test")]
+    tested = with_pictures([thing for dataset in test for thing in opened.dataset(dataset, "test")], said)
     return FusionResult(
         fitted,
         loss,

@@ -59,7 +59,7 @@ def things(count: int, *, seed: int = 0, clear: float = 1.2) -> list[TouchedObje
 
 
 def test_taps_apart_and_at_one_place_have_a_correlation_each() -> None:
-    config, _ = fit_weights(fitting_cases(things(300), seed=0))
+    config, _ = fit_weights(fitting_cases(things(250), seed=0, draws=1))
     assert config.heard_correlation <= 0.1 and config.place_correlation >= 0.8
 
 
@@ -111,7 +111,7 @@ def test_few_objects_show_an_error_however_calibrated_they_are() -> None:
 
 
 def test_things_of_one_material_are_seldom_split_and_of_two_often() -> None:
-    config, _ = fit_weights(fitting_cases(things(150, clear=2.0), seed=0))
+    config, _ = fit_weights(fitting_cases(things(150, clear=2.0), seed=0, draws=1))
     above = split_threshold(things(200, seed=1, clear=2.0), config, seed=0)
     config = FusionConfig(heard_correlation=0.0, place_correlation=1.0, split_above=above)
     figures = measure_parts(things(200, seed=2, clear=2.0), config, seed=0)
