@@ -72,9 +72,7 @@ def test_touches_looks_beliefs_and_truth_of_a_live_table(ros_context, start_node
         message_type(true_contacts), true_contacts.name, on_contact, profile(true_contacts)
     )
     say("place_77_1", 0.6, (9.0, 9.0, 0.0))
-    table = LiveWorld(
-        ros_context.create_node("sorting"), ros_context.executor, SortingTask(), told.append
-    )
+    table = LiveWorld(ros_context.create_node("sorting"), ros_context.executor, SortingTask(), told.append)
     table.wait()
     first, *_ = table.things
     assert table.believed() == {}, "what is believed of a place where nothing stands is of no thing"
