@@ -169,7 +169,9 @@ class HearingModel:
             return self._unheard(f"less than {_LEAST_S:.2f} s of sound from the onset on")
         own = self._beside.begin(lambda: self._own(samples, sample_rate, at, heard_s))
         doubted = self._beside.begin(lambda: _doubts(samples, sample_rate, at, known_s))
-        recorded = self._recorded and self._recorded.hear(samples, sample_rate, at, heard_s)
+        recorded = None
+        if self._recorded is not None:
+            recorded = self._recorded.hear(samples, sample_rate, at, heard_s)
         level, output = own()
         if output is None:
             return self._unheard("nothing but digital silence from the onset on")
