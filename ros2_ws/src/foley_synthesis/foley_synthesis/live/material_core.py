@@ -20,6 +20,7 @@ from foley_synthesis.beliefs.fusion import FusedBelief, FusionConfig
 from foley_synthesis.beliefs.predicates import PredicateSpec, PredicateTable, PredicateValue
 from foley_synthesis.beliefs.store import BeliefStore
 from foley_synthesis.hearing.inference.opened import HearsMaterial
+from foley_synthesis.hearing.listening.listener import Heard, perceive
 from foley_synthesis.live.comparison import KIND_MISSED, Comparison, Surprise
 from foley_synthesis.live.contact import ExpectedSound
 from foley_synthesis.live.contact_queue import HeardSound
@@ -42,6 +43,7 @@ class ContactOutcome:
     formerly: str = (
         ""  # the name that the object at this place had before its detector forgot it; its own is new
     )
+    heard: Heard | None = None  # whatever else the model says of it
 
 
 class MaterialCore:
@@ -94,7 +96,7 @@ class MaterialCore:
     # ---- evidence --------------------------------------------------------------------------------------
     def hear(self, sound: HeardSound) -> ContactOutcome:
         """Take in one heard contact (the slow call: it runs the model)."""
-        belief = self._heard.predict(sound.samples, sound.sample_rate, onset_s=sound.onset_s)
+        belief, heard = perceive(self._heard, sound.samples, sound.sample_rate, sound.onset_s)
         if not sound.complete and not belief.abstain:
             belief = belief.abstaining(f"{1 - sound.known:.0%} of the sound was not received")
         with self._lock:
@@ -104,7 +106,7 @@ class MaterialCore:
             formerly = self._store.renamed(name, contact.position)
             if not name or not self.known.counts(contact):
                 surprised = self._comparison.compare(sound, match, "", (), belief)
-                return ContactOutcome(contact, belief, FusedBelief(), surprised)
+                return ContactOutcome(contact, belief, FusedBelief(), surprised, heard=heard)
             self._store.name_places(
                 name, contact.position, time_ns=contact.time_ns, within_s=MATCH_S, within_m=MATCH_M
             )
@@ -123,7 +125,7 @@ class MaterialCore:
             self.known.compared(contact.contact_id, surprised.percentile if surprised is not None else NAN)
             if surprised is not None:
                 surprised = dataclasses.replace(surprised, contact=contact)
-            return ContactOutcome(contact, belief, self._store.belief(name), surprised, formerly)
+            return ContactOutcome(contact, belief, self._store.belief(name), surprised, formerly, heard)
 
     def see(self, evidence: Evidence, object_id: str) -> tuple[str, FusedBelief] | None:
         """Take in what a planned contact's picture, or a user's image model, says of its place or object; None where
