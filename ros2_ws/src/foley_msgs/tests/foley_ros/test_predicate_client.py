@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from foley_msgs.msg import Predicate, PredicateArray, PredicateDescription
 from foley_msgs.srv import GetPredicates, ListPredicates
 from foley_ros.convert import to_stamp
 from foley_ros.predicate_client import PredicateClient
-from foley_ros.questions import AskedError
+from foley_ros.questions import AskedError, answer
 from foley_ros.topics import profile
 
 pytestmark = pytest.mark.nodes
@@ -249,6 +250,22 @@ def test_lists_and_questions_and_refusals(ros_context: Any, client: PredicateCli
     assert fact.state is State.TRUE and fact.confidence == pytest.approx(0.9)
     assert asked[-1].least_confidence == pytest.approx(0.5) and asked[-1].greatest_age == 60.0
     assert client.view.snapshot is None, "an answer to a question is no snapshot"
+
+
+def test_a_planners_own_thread_waits_for_answers(
+    ros_context: Any, client: PredicateClient, publisher: Any
+) -> None:
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(lambda: answer(client.wait_for(*METAL), 100.0))
+        in_vain = client.wait_for("is_hollow", "mug")
+        with pytest.raises(AskedError, match="another thread"):
+            answer(in_vain, 0.05)
+        in_vain.cancel()
+        with pytest.raises(AskedError, match="cancelled"):
+            answer(in_vain, 30.0)
+        publisher.publish(array(1, now_ns(ros_context.helper)))
+        ros_context.spin_until(waiting.done)
+        assert waiting.result() is True
 
 
 def test_nobody_there(ros_context: Any) -> None:
