@@ -157,10 +157,14 @@ class Scene:
             weighed = ContactWorth(
                 {"x": self.evidence[thing]}, self.world.bank, self.world.fusion, about, sure
             )
-            rated: dict[tuple[str, Any], Worth] = {}
+            # Places where nothing was heard yet are alike, so that one of them is weighed for all.
+            radius = self.world.bank.likeness.place_m
+            there = [item.position for item in self.evidence[thing] if item.kind == "heard"]
+            rated: dict[tuple[str, tuple[int, ...]], Worth] = {}
             found = []
             for item in self.left[thing]:
-                key = (item.action, item.position)
+                near = (i for i, place in enumerate(there) if math.dist(place, item.position) <= radius)
+                key = (item.action, tuple(near))
                 if key not in rated:
                     rated[key] = weighed.worth("x", item.action, item.position)
                 found.append(rated[key])
