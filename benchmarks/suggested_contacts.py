@@ -73,6 +73,9 @@ class World:
     bank: ContactBank
     fusion: FusionConfig
     aim: str  # one of QUALITIES: what contacts are made for
+    # Choosers and draws meet the same evidence again and again.
+    fused: dict[frozenset[tuple[str, str]], FusedBelief] = dataclasses.field(default_factory=dict)
+    weighed: dict[Any, Worth] = dataclasses.field(default_factory=dict)
 
 
 class Scene:
@@ -107,11 +110,17 @@ class Scene:
         return item
 
     def _believe(self, thing: int) -> None:
-        self.beliefs[thing] = fuse(self.evidence[thing], self.world.fusion)
+        key = self._key(thing)
+        if key not in self.world.fused:
+            self.world.fused[key] = fuse(self.evidence[thing], self.world.fusion)
+        self.beliefs[thing] = self.world.fused[key]
         self._worth[thing] = None
         p = BRITTLE_IS(self.facts(thing))
         abstains = self.beliefs[thing].belief.abstain
         self.states[thing] = Truth.UNKNOWN if abstains else step(self.states[thing], p, Thresholds())
+
+    def _key(self, thing: int) -> frozenset[tuple[str, str]]:
+        return frozenset((item.kind, item.key) for item in self.evidence[thing])
 
     def facts(self, thing: int) -> Facts:
         belief = self.beliefs[thing].belief
@@ -146,24 +155,29 @@ class Scene:
             return max(belief.probabilities, default=0.0) >= SURE
         return not belief.abstain if aim == "answered" else self.states[thing] != Truth.UNKNOWN
 
+    def _weigh(self, thing: int, item: Evidence) -> Worth:
+        """Of a contact like this one."""
+        world, about = self.world, None
+        if world.aim == "decided":
+            about = {"x": Question(BRITTLE_IS, state=self.states[thing], facts=self.facts(thing))}
+        sure = SURE if world.aim == "sure" else None
+        weighed = ContactWorth({"x": self.evidence[thing]}, world.bank, world.fusion, about, sure)
+        return weighed.worth("x", item.action, item.position)
+
     def worth(self, thing: int) -> list[Worth]:
         """Of each contact that is left, by its action and place."""
         found = self._worth[thing]
         if found is None:
-            about, aim = None, self.world.aim
-            if aim == "decided":
-                about = {"x": Question(BRITTLE_IS, state=self.states[thing], facts=self.facts(thing))}
-            sure = SURE if aim == "sure" else None
-            weighed = ContactWorth(
-                {"x": self.evidence[thing]}, self.world.bank, self.world.fusion, about, sure
-            )
-            rated: dict[tuple[str, Any], Worth] = {}
+            # Places where nothing was heard yet are alike, so that one of them is weighed for all.
+            radius, base = self.world.bank.likeness.place_m, (self._key(thing), self.states[thing])
+            heard = [item for item in self.evidence[thing] if item.kind == "heard"]
             found = []
             for item in self.left[thing]:
-                key = (item.action, item.position)
-                if key not in rated:
-                    rated[key] = weighed.worth("x", item.action, item.position)
-                found.append(rated[key])
+                near = frozenset(o.key for o in heard if math.dist(o.position, item.position) <= radius)
+                key = (*base, item.action, near)
+                if key not in self.world.weighed:
+                    self.world.weighed[key] = self._weigh(thing, item)
+                found.append(self.world.weighed[key])
             self._worth[thing] = found
         return found
 
