@@ -1,10 +1,11 @@
 """Contacts until things are known, suggested against random: `python -m benchmarks.suggested_contacts --help`.
 
 Real heard beliefs of held-out contacts are replayed: in every draw each object of a scene gets some of its contacts,
-whose beliefs are drawn without replacement as they are asked for. Four choose the next contact, over the same fusion,
+whose beliefs are drawn without replacement as they are asked for. Five choose the next contact, over the same fusion,
 and all of them leave alone what they believe to be through with, as long as there is something else:
 
-    suggested    the most expected information (beliefs/contact_choice.py), weighed anew after each contact
+    suggested    what is likeliest to settle it (beliefs/contact_choice.py), weighed anew after each contact
+    informative  the most expected information
     unsure       any contact with the object whose belief has the greatest entropy
     round robin  one object after the other
     random       any contact that is left
@@ -37,13 +38,13 @@ from benchmarks._bench import parser
 from foley_common.metrics_file import write_metrics
 from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.beliefs.contact_bank import ContactBank
-from foley_synthesis.beliefs.contact_choice import LEAST_GAIN, ContactCosts
+from foley_synthesis.beliefs.contact_choice import LEAST_RANK, ContactCosts
 from foley_synthesis.beliefs.evidence import Evidence
 from foley_synthesis.beliefs.expressions import Expression, Facts
 from foley_synthesis.beliefs.fitted import load_fitted
 from foley_synthesis.beliefs.fusion import FusedBelief, FusionConfig, fuse
 from foley_synthesis.beliefs.hysteresis import Thresholds, Truth, step
-from foley_synthesis.beliefs.information import ContactWorth, Question
+from foley_synthesis.beliefs.information import ContactWorth, Question, Worth
 from foley_synthesis.checkpoint import Checkpoint, load_checkpoint
 from foley_synthesis.evaluation.contacts.bank import measured_bank
 from foley_synthesis.evaluation.fusion.objects import (
@@ -60,9 +61,8 @@ SURE = 0.95
 AFTER = (2, 5, 10, 15, 20)
 QUALITIES = ("sure", "answered", "decided")
 BRITTLE = ("glass", "ceramic")
-CHOOSERS = ("suggested", "unsure", "round robin", "random")
+CHOOSERS = ("suggested", "informative", "unsure", "round robin", "random")
 COSTS = ContactCosts()
-ONE = ContactCosts(1.0, 1.0, 1e9)  # every contact costs as much as any other
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Scene:
         self.made = [0 for _ in things]
         self.beliefs = [FusedBelief() for _ in things]
         self.states = [Truth.UNKNOWN for _ in things]
-        self._gains: list[list[float] | None] = [None for _ in things]
+        self._worth: list[list[Worth] | None] = [None for _ in things]
         for thing in range(len(things)):
             self._believe(thing)
 
@@ -108,7 +108,7 @@ class Scene:
 
     def _believe(self, thing: int) -> None:
         self.beliefs[thing] = fuse(self.evidence[thing], self.world.fusion)
-        self._gains[thing] = None
+        self._worth[thing] = None
         p = BRITTLE_IS(self.facts(thing))
         abstains = self.beliefs[thing].belief.abstain
         self.states[thing] = Truth.UNKNOWN if abstains else step(self.states[thing], p, Thresholds())
@@ -146,37 +146,40 @@ class Scene:
             return max(belief.probabilities, default=0.0) >= SURE
         return not belief.abstain if aim == "answered" else self.states[thing] != Truth.UNKNOWN
 
-    def gains(self, thing: int) -> list[float]:
+    def worth(self, thing: int) -> list[Worth]:
         """Of each contact that is left, by its action and place."""
-        found = self._gains[thing]
+        found = self._worth[thing]
         if found is None:
-            about = None
-            if self.world.aim == "decided":
+            about, aim = None, self.world.aim
+            if aim == "decided":
                 about = {"x": Question(BRITTLE_IS, state=self.states[thing], facts=self.facts(thing))}
-            worth = ContactWorth({"x": self.evidence[thing]}, self.world.bank, self.world.fusion, about)
-            rated: dict[tuple[str, Any], float] = {}
+            sure = SURE if aim == "sure" else None
+            weighed = ContactWorth(
+                {"x": self.evidence[thing]}, self.world.bank, self.world.fusion, about, sure
+            )
+            rated: dict[tuple[str, Any], Worth] = {}
             found = []
             for item in self.left[thing]:
                 key = (item.action, item.position)
                 if key not in rated:
-                    rated[key] = worth.gain("x", item.action, item.position)
+                    rated[key] = weighed.worth("x", item.action, item.position)
                 found.append(rated[key])
-            self._gains[thing] = found
+            self._worth[thing] = found
         return found
 
 
 BRITTLE_IS = Expression('probability("glass") or probability("ceramic")', BRITTLE)
 
 
-def choose(name: str, scene: Scene, rng: np.random.Generator, start: Any) -> tuple[int, int]:
+def choose(name: str, scene: Scene, rng: np.random.Generator) -> tuple[int, int]:
     """The object and the contact of it that comes next; of equals any one."""
     open_ = [i for i, items in enumerate(scene.left) if items]
     open_ = [i for i in open_ if not scene.through(i)] or open_
-    if name == "suggested":
+    if name in ("suggested", "informative"):
         rated = [
-            (max(gain, LEAST_GAIN) / ONE.of(scene.left[i][k].action, scene.left[i][k].position, start), i, k)
+            (max(each.rank if name == "suggested" else each.gain, LEAST_RANK), i, k)
             for i in open_
-            for k, gain in enumerate(scene.gains(i))
+            for k, each in enumerate(scene.worth(i))
         ]
         best = max(rate for rate, _, _ in rated)
         ties = [(i, k) for rate, i, k in rated if rate >= best - 1e-12]
@@ -200,7 +203,7 @@ def replay(name: str, scene: Scene, rng: np.random.Generator) -> dict[str, Any]:
     told, seconds = [scene.now()], [0.0]
     start = None
     while not scene.over:
-        item = scene.touch(*choose(name, scene, rng, start))
+        item = scene.touch(*choose(name, scene, rng))
         seconds.append(seconds[-1] + COSTS.of(item.action, item.position, start))
         start = item.position
         told.append(scene.now())
@@ -225,8 +228,8 @@ def measured(
     scenes: dict[str, list[TouchedObject]] = {}
     for thing in objects:
         scenes.setdefault(thing.scene, []).append(thing)
-    # Of one object alone there is nothing to choose but the contact, which only two of them do differently.
-    choosers = ("suggested", "random") if alone else CHOOSERS
+    # Of one object alone there is nothing to choose but the contact, which the others do at random.
+    choosers = ("suggested", "informative", "random") if alone else CHOOSERS
     found: dict[str, dict[str, list[dict[str, Any]]]] = {name: {} for name in choosers}
     for number, (scene, things) in enumerate(sorted(scenes.items())):
         for draw in range(given.draws):

@@ -40,6 +40,7 @@ from foley_synthesis.teaching.taught import fused, teach
 COUNTS = (5, 10, 20)
 TAUGHT_SCENES = (0, 1)  # of the test with the same thing; the others are tested
 METHODS = ("taught", "head", "mfcc", "level", "decay", "single")
+SHADED = ("taught", "mfcc")  # whose intervals the picture shows
 TESTS = ("same", "other")
 _BINS = 10
 _BOOTSTRAPS = 1000
@@ -275,15 +276,14 @@ def draw_picture(found: dict[str, dict[str, Any]], path: Path) -> None:
                 ]
                 panel.plot(x[:-1], y[:-1], "-o", ms=3, color=colours[method], label=method)
                 panel.plot(x[-1:], y[-1:], "s", ms=5, color=colours[method])
-                bounds = [points[str(n)]["interval_95"] for n in COUNTS]
-                panel.fill_between(
-                    COUNTS, *zip(*bounds, strict=True), color=colours[method], alpha=0.15, lw=0
-                )
+                if method in SHADED:
+                    low, high = zip(*(points[str(n)]["interval_95"] for n in COUNTS), strict=True)
+                    panel.fill_between(COUNTS, low, high, color=colours[method], alpha=0.15, lw=0)
             panel.axhline(0.5, color="k", lw=0.5)
             panel.set_xticks([0, *COUNTS, 28], ["0", *map(str, COUNTS), "all"])
             panel.set_title(f"{predicate}, {test} thing{'s' if test == 'other' else ''}", fontsize=10)
             panel.set_ylim(0.4, 1.0)
-    panels[0][0].legend(fontsize=8, frameon=False)
+    panels[-1][-1].legend(fontsize=8, frameon=False, loc="upper left", ncols=2)
     for row in range(len(TESTS)):
         panels[row][0].set_ylabel("balanced accuracy")
     for column in range(len(found)):

@@ -127,7 +127,7 @@ class FusionWeights:
         config: FusionConfig,
         fused: MaterialBelief | None = None,
     ) -> FusionWeights:
-        """Of some evidence, and a contact more at a place; ``fused``: the belief by that evidence, where it is known."""
+        """Of some evidence, and a contact more at a place; ``fused``: the belief by that evidence, if known."""
         items = newest_sight(evidence)
         newest = max((item.time_ns for item in items), default=0)
         found = cls.now([*items, Evidence("heard", NEXT, newest + 1, _NOTHING, position=place)], config)
