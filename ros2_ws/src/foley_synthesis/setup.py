@@ -65,6 +65,7 @@ setup(
             "evaluate = foley_synthesis.commands.evaluate",
             "listen = foley_synthesis.commands.listen",
             "predicate = foley_synthesis.commands.predicate",
+            "commission = foley_synthesis.commands.commission",
             "probe = foley_synthesis.commands.probe",
             "study = foley_synthesis.commands.study",
             "ablate = foley_synthesis.commands.ablate",

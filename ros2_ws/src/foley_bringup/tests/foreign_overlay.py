@@ -1,4 +1,4 @@
-"""Interface packages of others, built for tests from `foreign_interfaces`: two overlays, as two packages bear one name.
+"""Interface packages of others, built for tests from `foreign_interfaces`: overlays, as two packages bear one name.
 
     python ros2_ws/src/foley_bringup/tests/foreign_overlay.py [ros_drivers | newer ...]
 
@@ -16,7 +16,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 WORKSPACE = HERE.parents[2]
 DEFINITIONS = HERE / "foreign_interfaces"
-NAMES: tuple[str, ...] = ("ros_drivers", "newer")
+NAMES: tuple[str, ...] = ("ros_drivers", "newer", "plansys2")
 
 _PACKAGE = """<?xml version="1.0"?>
 <package format="3">
@@ -50,7 +50,7 @@ def overlay(name: str) -> Path:
     Raises:
         RuntimeError: it cannot be built; with the end of what colcon said.
     """
-    files = sorted((DEFINITIONS / name).rglob("*.msg"))
+    files = sorted(p for kind in ("msg", "srv") for p in (DEFINITIONS / name).rglob(f"*.{kind}"))
     mark = hashlib.sha256(b"".join(p.name.encode() + p.read_bytes() for p in files)).hexdigest()[:12]
     folder = WORKSPACE / "build" / "foreign_interfaces" / f"{name}-{mark}"
     done = folder / "done"
@@ -58,9 +58,9 @@ def overlay(name: str) -> Path:
         return folder / "install"
     for package in sorted((DEFINITIONS / name).iterdir()):
         source = folder / "src" / package.name
-        (source / "msg").mkdir(parents=True, exist_ok=True)
-        messages = [f"msg/{path.name}" for path in sorted(package.glob("*.msg"))]
+        messages = [f"{path.suffix[1:]}/{path.name}" for path in sorted(package.glob("*.[ms][sr][gv]"))]
         for message in messages:
+            (source / message).parent.mkdir(parents=True, exist_ok=True)
             (source / message).write_text((package / Path(message).name).read_text())
         (source / "package.xml").write_text(_PACKAGE.format(name=package.name))
         (source / "CMakeLists.txt").write_text(_CMAKE.format(name=package.name, messages=" ".join(messages)))

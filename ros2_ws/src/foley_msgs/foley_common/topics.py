@@ -258,8 +258,8 @@ TOPICS: tuple[Topic, ...] = (
         "`material`", "on change, and once a second", recorded=True,
     ),
     Topic(
-        "surprise", "surprise", "foley_msgs/msg/Surprise", "event", "predicted against heard",
-        "`material`", "per contact that was predicted", recorded=True,
+        "surprise", "surprise", "foley_msgs/msg/Surprise", "event", "expected against heard",
+        "`material`", "per contact of which something was expected", recorded=True,
     ),
     Topic(
         "markers", "markers", "visualization_msgs/msg/MarkerArray", "event", "beliefs as markers, for RViz",

@@ -13,6 +13,7 @@ from typing import Any
 from rclpy.callback_groups import CallbackGroup
 from rclpy.subscription import Subscription
 
+from foley_common.times import NS_PER_S
 from foley_common.topics import Topic
 from foley_ros.entities import Entities
 
@@ -44,7 +45,14 @@ class Poller:
         self._after = after
         self._group = UnwatchedGroup()
         self._subscriptions: list[Subscription] = []
-        entities.timer(period_s, self._take)
+        self._timer = entities.timer(period_s, self._take)
+
+    def take_every(self, period_s: float) -> None:
+        """Another period from now on: a short one while something is waited for."""
+        period_ns = round(period_s * NS_PER_S)
+        if self._timer.timer_period_ns != period_ns:
+            self._timer.timer_period_ns = period_ns
+            self._timer.reset()
 
     def subscribe(self, topic: Topic, callback: Callable[[Any], None], *, raw: bool = False) -> None:
         """Subscribe to an entry of the registry; the depth of its QoS must hold what comes in one period."""

@@ -7,6 +7,7 @@
     exemplars.safetensors  their sound features and what the network predicts for them
     metrics.json           figures of training and evaluation; not part of the model's identity
     fusion.yaml            how what it sees and hears adds up (beliefs/fitted.py); not part of it either
+    surprise.yaml          how surprising a contact is (metrics/surprise_ranks.py); not part of it either
     contacts_*.safetensors what a model of hearing says of contacts (beliefs/contact_bank.py); nor is this
     manifest.yaml          sha256 of each of the files above, except these three
 

@@ -15,8 +15,13 @@ mass rho_s h per area lies a layer that moves along and weighs rho / k (Fahy & G
 
 so that the glass of A. P. French (In vino veritas, Am. J. Phys. 51, 1983) falls in pitch as it is filled. Of a loss
 factor, the share of kinetic energy in the filling has the filling's: small in water, large in grain (Cremer, Heckl &
-Petersson, Structure-Borne Sound, on sand). The upper face is wetted only where the vessel is full to the brim. Its
-weight also lies on the mount: the bounce of the whole is slower. Air above the liquid and sloshing are left out.
+Petersson, Structure-Borne Sound, on sand). The upper face is wetted only where the vessel is full to the brim. Below
+that the air under it is a spring that gets stiffer as it gets less (A. J. Pretlove, Free vibrations of a rectangular
+panel backed by a closed rectangular cavity, JSV 2, 1965), for a face of area A with modes of the mean shape <phi>
+
+    w'^2 = w^2 + rho c^2 (A <phi>)^2 (1 / V - 1 / V0) / m,   V the volume of the air now, V0 when empty
+
+Its weight also lies on the mount: the bounce of the whole is slower. Sloshing is left out.
 
 A crack of depth a across a beam of height h is a hinge of compliance c = 6 pi (1 - nu^2) h / (E I) Phi(a / h), with
 Phi(x) the integral of x F(x)^2 of the stress intensity of an edge crack in bending (Chondros, Dimarogonas & Yao, A
@@ -39,31 +44,36 @@ import math
 
 import numpy as np
 
-from foley_sim.condition import Condition, Crack, Filling, Part, Place
+from foley_sim.condition import Condition, Crack, Fill, Filling, Part, Place
 from foley_sim.sound.modes import Array, ModeSet, plate_speed
-from foley_sim.spec import MaterialSample, ObjectSpec
+from foley_sim.spec import ObjectSpec
 
 DENSITY: dict[Filling, float] = {"water": 998.0, "grain": 850.0}
 """Of what vessels hold, as it lies [kg/m^3]."""
 LOSS: dict[Filling, float] = {"water": 0.01, "grain": 0.25}
 """Its loss factor: a choice within what is known of liquids and of sand."""
+AIR_BULK_PA = 1.42e5
+"""rho c^2 of air."""
 BRIM = 0.98
 """Level from which on the upper face is wetted."""
 
 _JOINT_HZ = 2000.0
 _JOINT_LOSS = 2e-3
 _CRACK_LOSS = 0.03
+_FINE = 24  # points along a side of the face, for means
 _GRID = np.linspace(-0.8, 0.8, 9)  # of the inner face, in half extents
 
 
 def fill_mass(spec: ObjectSpec) -> float:
     """What a body holds [kg]."""
     fill = spec.condition.fill
-    if fill is None:
-        return 0.0
+    return 0.0 if fill is None else DENSITY[fill.filling] * cavity(spec) * fill.level
+
+
+def cavity(spec: ObjectSpec) -> float:
+    """Volume that a vessel can hold [m^3]."""
     a, b, h = spec.size
-    cavity = a * b * h * spec.hollowness * (math.pi / 4 if spec.shape == "cylinder" else 1.0)
-    return DENSITY[fill.filling] * cavity * fill.level
+    return a * b * h * spec.hollowness * (math.pi / 4 if spec.shape == "cylinder" else 1.0)
 
 
 def carried_mass(spec: ObjectSpec) -> float:
@@ -85,8 +95,7 @@ def changed(families: tuple[ModeSet, ...], spec: ObjectSpec) -> tuple[ModeSet, .
         families = tuple(_cracked(family, spec, condition.crack) for family in families)
     if condition.fill is not None:
         families = tuple(
-            _filled(family, spec.material, spec.wall, condition, face=i == 0)
-            for i, family in enumerate(families)
+            _filled(family, spec, condition.fill, face=i == 0) for i, family in enumerate(families)
         )
     if condition.part is not None and not condition.part.loose:
         families = tuple(_loaded(family, spec, condition.part) for family in families)
@@ -125,11 +134,10 @@ def _loaded(family: ModeSet, spec: ObjectSpec, part: Part) -> ModeSet:
     )
 
 
-def _filled(
-    family: ModeSet, material: MaterialSample, wall: float, condition: Condition, *, face: bool
-) -> ModeSet:
-    fill = condition.fill
-    assert fill is not None
+def _filled(family: ModeSet, spec: ObjectSpec, fill: Fill, *, face: bool) -> ModeSet:
+    material, wall = spec.material, spec.wall
+    if face and fill.level < BRIM:
+        return _on_air(family, spec, fill)
     wetted = float(fill.level >= BRIM) if face else fill.level
     omega = 2 * np.pi * family.frequency_hz
     k = np.sqrt(omega / plate_speed(wall, material))  # of bending waves of the wall
@@ -141,6 +149,29 @@ def _filled(
         # eta' = (eta + b eta_f) / (1 + b), as what is added to the material's eta
         extra_loss=(family.extra_loss + load * (LOSS[fill.filling] - material.loss_factor)) / (1 + load),
     )
+
+
+def _on_air(family: ModeSet, spec: ObjectSpec, fill: Fill) -> ModeSet:
+    """The upper face on what air is left."""
+    whole = cavity(spec)
+    softness = 1 / (whole * (1 - fill.level)) - 1 / whole  # of the air, less that of an empty vessel [1/m^3]
+    pushed = family.area * _mean_shape(family, spec)
+    added = AIR_BULK_PA * pushed**2 * softness / family.mass_kg
+    omega = 2 * np.pi * family.frequency_hz
+    return dataclasses.replace(family, frequency_hz=np.sqrt(omega**2 + added) / (2 * np.pi))
+
+
+def _mean_shape(family: ModeSet, spec: ObjectSpec) -> Array:
+    """Mean displacement of the face by each mode [n]: what pushes the air; a pair has none."""
+    middles = (np.arange(_FINE) + 0.5) / _FINE
+    if family.order is not None:
+        radius = spec.size[0] / 2
+        rings = np.array([family.shapes(np.array([radius * r, 0.0, 0.0])) for r in middles])
+        return np.asarray((rings * 2 * middles[:, None]).mean(axis=0) * (family.order == 0))
+    places = [
+        np.array([(x - 0.5) * spec.size[0], (y - 0.5) * spec.size[1], 0.0]) for x in middles for y in middles
+    ]
+    return np.asarray(np.mean([family.shapes(place) for place in places], axis=0))
 
 
 def _cracked(family: ModeSet, spec: ObjectSpec, crack: Crack) -> ModeSet:

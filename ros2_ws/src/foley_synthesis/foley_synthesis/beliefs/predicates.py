@@ -10,6 +10,7 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from foley_common.times import NS_PER_S
 from foley_synthesis.beliefs.expressions import Expression, Facts, Source, Use
@@ -124,6 +125,18 @@ def calibration_of(uses: Iterable[Use], calibrations: Mapping[str, str]) -> str:
     return "" if "" in ids else "+".join(sorted(ids))
 
 
+class _Told(NamedTuple):
+    """What was said last, and of what."""
+
+    arguments: tuple[Known, ...]
+    value: PredicateValue
+
+    def holds(self, arguments: tuple[Known, ...], now_ns: int) -> bool:
+        """Whether it is still to be said: the hysteresis has nothing to add to what does not change."""
+        same = all(a is b for a, b in zip(arguments, self.arguments, strict=True))
+        return same and (self.value.state == Truth.UNKNOWN or now_ns <= self.value.valid_until_ns)
+
+
 class PredicateTable:
     """States of all predicates of all objects; remembers them for the hysteresis. Not thread-safe.
 
@@ -134,7 +147,7 @@ class PredicateTable:
     def __init__(self, specs: Sequence[PredicateSpec], *, most_in_pairs: int = 8) -> None:
         self._specs = {spec.name: spec for spec in specs}
         self._most_in_pairs = most_in_pairs
-        self._states: dict[tuple[str, tuple[str, ...]], Truth] = {}
+        self._told: dict[tuple[str, tuple[str, ...]], _Told] = {}
         self.left_out = 0  # objects that predicates of two were not told of last time
 
     @property
@@ -155,17 +168,23 @@ class PredicateTable:
         """Take predicates away, with their states. Names that there are not are none."""
         gone = set(names)
         self._specs = {name: spec for name, spec in self._specs.items() if name not in gone}
-        self._states = {key: state for key, state in self._states.items() if key[0] not in gone}
+        self._told = {key: told for key, told in self._told.items() if key[0] not in gone}
 
     def evaluate(self, objects: Sequence[Known], now_ns: int) -> list[PredicateValue]:
-        """All predicates of all these objects; states of others are forgotten."""
-        before, self._states = self._states, {}
+        """All predicates of all these objects; states of others are forgotten.
+
+        A value that changed neither by what is known nor by time is the very same as the last time.
+        """
+        before, self._told = self._told, {}
         values = []
         for spec, arguments in self._applied(objects):
             key = (spec.name, tuple(known.object_id for known in arguments))
-            value = _value(spec, arguments, before.get(key, Truth.UNKNOWN), now_ns)
-            self._states[key] = value.state
-            values.append(value)
+            told = before.get(key)
+            if told is None or not told.holds(arguments, now_ns):
+                state = told.value.state if told is not None else Truth.UNKNOWN
+                told = _Told(arguments, _value(spec, arguments, state, now_ns))
+            self._told[key] = told
+            values.append(told.value)
         return values
 
     def _applied(self, objects: Sequence[Known]) -> Iterator[tuple[PredicateSpec, tuple[Known, ...]]]:

@@ -77,6 +77,11 @@ class BeliefStore(HeldEvidence):
         self._found: dict[str, tuple[list[Evidence], tuple[Part, ...]]] = {}  # parts, and of what evidence
 
     @property
+    def forgets(self) -> bool:
+        """Whether beliefs change with time alone."""
+        return self._forget_after_s > 0
+
+    @property
     def objects(self) -> list[str]:
         """All that evidence is about; parts of an object that has some are objects of their own."""
         return sorted(

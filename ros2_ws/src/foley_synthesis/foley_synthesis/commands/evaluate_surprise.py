@@ -15,6 +15,10 @@ def configure(group: Any) -> None:
         "--states", type=Path, metavar="DIR",
         help="set of `foley sim states`: how surprising things are that changed since they were touched before",
     )  # fmt: skip
+    group.add_argument(
+        "--sessions", action="append", default=[], type=Path, metavar="DIR",
+        help="set of `foley sim sessions` at 48 kHz: how surprising contacts are that nobody planned; may be repeated",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -29,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from foley_synthesis.checkpoint import load_checkpoint
     from foley_synthesis.evaluation.surprise import report
     from foley_synthesis.evaluation.surprise import run as surprise_run
+    from foley_synthesis.evaluation.surprise.measure import LEVEL
     from foley_synthesis.evaluation.surprise.rates import distance_alarms, expected_distances
     from foley_synthesis.hearing.inference.opened import hearing_beside
     from foley_synthesis.metrics import surprise
@@ -77,24 +82,28 @@ def run(args: argparse.Namespace) -> int:
             sets[str(path)] = surprise_run.on_unseen(test, of_test, known, config)
             softer = listener.contacts(unseen, "test", (low,), low)
             sets[str(path)][f"alarms at {low} Hz"] = surprise_run.at_low_rate(test, softer, config)
-            distances[str(path)] = distance_alarms(
-                calibration, expected_distances(of_test), 1 - surprise_run.measure.LEVEL
-            )
+            distances[str(path)] = distance_alarms(calibration, expected_distances(of_test), 1 - LEVEL)
         changes: dict[str, Any] = {}
         if args.states is not None:
             changes = surprise_run.on_changes(test, listener.changes(args.states, "test"), config)
+        heard_only = {
+            str(path): surprise_run.on_sessions(test, listener.sessions(path), config)
+            for path in args.sessions
+        }
     text = f"{report.alarms_table(sets)}\n{report.power_table(sets)}"
+    text += f"\n{report.sessions_table(heard_only)}" if heard_only else ""
     text += f"\n{report.changes_table(changes)}" if changes else ""
     out.mkdir(parents=True, exist_ok=True)
     write_metrics(
         out,
         {
-            "level": surprise_run.measure.LEVEL,
+            "level": LEVEL,
             "fitted_on": test.fitted_on,
             "ranked_among": surprise_run.counted(test),
             "rules": {name: rule.rule.to_dict() for name, rule in test.rules.items()},
             "sets": sets,
             "changes": changes,
+            "sessions": heard_only,
             "alarms by distance alone, by rate": distances,
         },
     )

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_perception.audio.resample import resampled
-from foley_synthesis.hearing.frozen import FrozenFeatures, FrozenMissing, patch_around, weights_path
+from foley_synthesis.beside import Beside
+from foley_synthesis.hearing.frozen import Frozen, FrozenFeatures, FrozenMissing, patch_around, weights_path
 from foley_synthesis.hearing.frozen_networks import (
     AISFX_DIMS,
     AISFX_HOP,
@@ -69,25 +70,33 @@ class Heard:
 class FrozenPair:
     """Both, from tensors of any precision."""
 
-    def __init__(self, tensors: Mapping[str, NDArray[Any]], *, threads: int = 1) -> None:
+    def __init__(
+        self, tensors: Mapping[str, NDArray[Any]], *, threads: int = 1, beside: Beside | None = None
+    ) -> None:
         """Names begin with YAMNET or AISFX. Raises FrozenMissing where they are of other networks."""
-        self._yamnet = FrozenFeatures(_of(tensors, YAMNET), threads=threads)
+        self._beside = beside or Beside(1)
+        self._yamnet = FrozenFeatures(_of(tensors, YAMNET))
         try:
-            self._aisfx = aisfx(_of(tensors, AISFX), threads)
+            self._aisfx = aisfx(_of(tensors, AISFX), max(threads - 1, 1))
         except WrongWeights as error:
             raise FrozenMissing(f"these weights are not aiSFX's: {error}") from error
 
     def hear(self, sounds: Sequence[Heard]) -> PairFeatures:
-        """Features of contacts, each at its own rate."""
-        patches = np.stack([patch_around(s.samples, s.rate, s.onset_s, s.heard_s) for s in sounds])
-        known = self._yamnet.hear_patches(patches)
+        """Features of contacts, each at its own rate. aiSFX is by far the slower one: the other hears beside it."""
+        everyday = self._beside.begin(lambda: self._everyday(sounds))
         effects = []
         for begin in range(0, len(sounds), _AT_ONCE):
             some = sounds[begin : begin + _AT_ONCE]
             effects += self._aisfx(np.stack([aisfx_spectrogram(_cut(s), _FRAMES) for s in some]))
+        known = everyday()
         both = np.concatenate([known.embedding.astype(np.float32), np.concatenate(effects)], axis=1)
         roots = np.sqrt(np.maximum(both, 0.0)).astype(np.float32)
         return PairFeatures(np.c_[roots, glass_over_metal(known.scores)], known.scores)
+
+    def _everyday(self, sounds: Sequence[Heard]) -> Frozen:
+        """Of YAMNet."""
+        patches = np.stack([patch_around(s.samples, s.rate, s.onset_s, s.heard_s) for s in sounds])
+        return self._yamnet.hear_patches(patches)
 
 
 def glass_over_metal(

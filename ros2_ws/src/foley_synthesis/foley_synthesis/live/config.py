@@ -40,8 +40,15 @@ class MaterialConfig:
         f"of the checkpoint; empty: {DEFAULT_HEARING}",
     )
     predicates_file: str = parameter("", "YAML file of the predicates; empty: the one that ships")
+    taught_predicates: str = parameter(
+        "",
+        "folder of predicates that are taught, by `foley predicate teach` and while the node runs, such as "
+        "~/.local/share/foley/predicates; what changes there is taken over; empty: nothing is taught",
+    )
     state_file: str = parameter("", "file that keeps the beliefs over restarts; empty: they are not kept")
-    threads: int = parameter(1, "threads of the model")
+    threads: int = parameter(
+        2, "threads of the model; with a second one contacts are heard in two thirds of the time"
+    )
     sample_rate: int = parameter(48000, "[Hz] of mic/audio, until its first chunk tells it")
     channel: int = parameter(0, "of mic/audio that is heard, from 0")
     before_s: float = parameter(0.25, "[s] of sound before the onset that the model hears")

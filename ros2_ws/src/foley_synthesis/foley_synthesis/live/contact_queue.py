@@ -71,6 +71,12 @@ class ContactQueue:
         with self._lock:
             return len(self._waiting)
 
+    def due_ns(self) -> int | None:
+        """When the sound of the next contact ends; None where none waits."""
+        with self._lock:
+            first = min((contact.time_ns for contact in self._waiting), default=None)
+        return None if first is None else first + round(self._after_s * NS_PER_S)
+
     def ready(self, now_ns: int) -> list[HeardSound]:
         """Contacts whose sound is there, or overdue (then ``known`` says how much of it is missing)."""
         end_ns = self.ring.end_ns

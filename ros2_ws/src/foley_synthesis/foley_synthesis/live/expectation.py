@@ -2,8 +2,8 @@
 
 A planned contact is missed when `TOLD_AFTER_S` past its time no contact was announced near it in time and place, and
 nothing sounded around it either. What is not known is not told: no sound that came, a contact detector that is not
-there, a plan that was replaced before. Where something sounded and nobody announced a contact, it is the detector that
-is in doubt: this is said, and until it announces one again nothing is missed.
+there, a plan that was replaced before. Where something sounded and nobody announces a contact for `PATIENCE_S`, it is
+the detector that is in doubt: this is said, and until it announces one again nothing is missed.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from foley_synthesis.live.contact import ExpectedSound, distance_m
 
 MATCH_S = 0.25  # a prediction belongs to a contact this near in time ...
 MATCH_M = 0.15  # ... and, where both places are known, in space
-TOLD_AFTER_S = 0.22  # past the expected contact; a contact is announced some 0.14 s after its onset
+TOLD_AFTER_S = 0.25  # past the expected contact; a contact is announced some 0.14 s after its onset
 _SOUND_BEFORE_S = 0.25  # around the expected contact, in which nothing may sound
 _SOUND_AFTER_S = 0.18
 _BACKGROUND_S = 0.35  # of sound before that, over which an onset rises
 _KNOWN = 0.98  # share of the sound that must have been received
-_PATIENCE_S = 1.0  # past the expected contact, for sound that comes late
+PATIENCE_S = 1.0  # past the expected contact, for sound that comes late, and for the contact that sounded
 _MOST = 32
 
 
@@ -44,6 +44,7 @@ class Fate(enum.Enum):
 class _Awaited:
     sound: ExpectedSound
     watched: bool  # it may still be missed
+    sounded: bool = False  # something did, around its time
 
 
 class Expectations:
@@ -100,6 +101,10 @@ class Expectations:
             self._awaited.remove(best)
             return best.sound
 
+    def due(self, now_ns: int) -> bool:
+        """Whether a contact should have come by now of which it is not known yet whether it did."""
+        return bool(self._waiting(now_ns))
+
     def overdue(self, now_ns: int, ring: AudioRing, *, deaf: bool) -> list[tuple[ExpectedSound, Fate]]:
         """Contacts that should have come by now, each once.
 
@@ -107,12 +112,9 @@ class Expectations:
             ring: the sound that was heard.
             deaf: whether contacts may be missed, for want of sound or of a contact detector.
         """
-        due_ns = now_ns - round(TOLD_AFTER_S * NS_PER_S)
-        with self._lock:
-            waiting = [a for a in self._awaited if a.watched and a.sound.contact_ns <= due_ns]
         found = []
-        for awaited in waiting:
-            fate = self._fate(awaited.sound, now_ns, ring, deaf)
+        for awaited in self._waiting(now_ns):
+            fate = self._fate(awaited, now_ns, ring, deaf)
             if fate is not None:
                 awaited.watched = False
                 found.append((awaited.sound, fate))
@@ -131,28 +133,36 @@ class Expectations:
         later = list(self._plans)[own[-1] + 1 if own else 0 :]
         return any(plan_id != sound.plan_id and start_ns <= sound.contact_ns for plan_id, start_ns in later)
 
+    def _waiting(self, now_ns: int) -> list[_Awaited]:
+        due_ns = now_ns - round(TOLD_AFTER_S * NS_PER_S)
+        with self._lock:
+            return [a for a in self._awaited if a.watched and a.sound.contact_ns <= due_ns]
+
     def _keep(self, awaited: list[_Awaited]) -> None:
         self._awaited.clear()
         self._awaited.extend(awaited)
 
-    def _fate(self, sound: ExpectedSound, now_ns: int, ring: AudioRing, deaf: bool) -> Fate | None:
-        """None: its sound is still to come."""
+    def _fate(self, awaited: _Awaited, now_ns: int, ring: AudioRing, deaf: bool) -> Fate | None:
+        """None: its sound, or the contact that sounded, is still to come."""
+        sound = awaited.sound
         with self._lock:
             if any(_fits(sound, contact) for contact in self._came):
                 return Fate.CAME
         if deaf:
             return Fate.NOT_KNOWN
-        end_ns = ring.end_ns
-        if end_ns is None or end_ns < sound.contact_ns + _SOUND_AFTER_S * NS_PER_S:
-            late = now_ns > sound.contact_ns + _PATIENCE_S * NS_PER_S
-            return Fate.NOT_KNOWN if late else None
-        sounded = something_sounded(ring, sound.contact_ns)
-        if sounded is None:
-            return Fate.NOT_KNOWN
+        late = now_ns > sound.contact_ns + PATIENCE_S * NS_PER_S
+        if not awaited.sounded:
+            end_ns = ring.end_ns
+            if end_ns is None or end_ns < sound.contact_ns + _SOUND_AFTER_S * NS_PER_S:
+                return Fate.NOT_KNOWN if late else None
+            sounded = something_sounded(ring, sound.contact_ns)
+            if sounded is None:
+                return Fate.NOT_KNOWN
+            awaited.sounded = sounded
         with self._lock:
-            self._doubted |= sounded
-            if sounded:
-                return Fate.UNDETECTED
+            if awaited.sounded:
+                self._doubted |= late
+                return Fate.UNDETECTED if late else None
             return Fate.NOT_KNOWN if self._doubted else Fate.MISSED
 
 

@@ -19,19 +19,22 @@ from foley_synthesis.beliefs.store import BeliefStore
 
 NAN = float("nan")
 _MOST = 1024  # contacts and objects that are remembered for themselves
+# Evidence, the comparison, whether contacts may have been missed, what learned predicates say, calibrations.
+_RestsOn = tuple[Sequence[Evidence], tuple[float, int], bool, tuple[Mapping[str, float], int], dict[str, str]]
 
 
 class KnownObjects:
     """Puts together what a store holds, what was surprising, and what learned predicates say. Not thread-safe.
 
     Attributes:
-        taught_of: what learned predicates say of an object, by their names; without what they do not know.
+        taught_of: what learned predicates say of a thing with which these contacts were heard, oldest first: their
+            probabilities by name, without what they do not know, and the stamp of the newest contact they rest on.
         calibrations: of all but the probabilities of materials; see `predicates.calibration_of`.
     """
 
     def __init__(self, store: BeliefStore) -> None:
         self._store = store
-        self.taught_of: Callable[[str], Mapping[str, float]] = lambda object_id: {}
+        self.taught_of: Callable[[Sequence[Evidence]], tuple[Mapping[str, float], int]] = _nothing
         self.calibrations: dict[str, str] = {}
         self._percentiles: dict[str, float] = {}  # of a contact that was predicted
         self._absent_ns: dict[
@@ -41,6 +44,9 @@ class KnownObjects:
         self._missed_until_ns = 0
         self._taken_back: dict[str, None] = {}  # contacts
         self._gone_ns: dict[str, int] = {}  # objects, and when that was told
+        self._before: dict[
+            str, tuple[_RestsOn, Known]
+        ] = {}  # what was known of each, and what that rested on
 
     def compared(self, contact_id: str, percentile: float) -> None:
         """The rank of a contact's sound among what is expected of it; NaN where it was not predicted."""
@@ -70,35 +76,66 @@ class KnownObjects:
         return not gone and contact.contact_id not in self._taken_back
 
     def known(self, name: str, now_ns: int) -> Known:
-        """All of one object."""
-        fused, evidence = self._store.belief(name, now_ns), self._store.evidence(name)
-        heard = [item for item in evidence if item.kind == HEARD]
-        newest_ns: dict[str, int] = {}
-        for item in evidence:
-            newest_ns[item.kind] = max(item.time_ns, newest_ns.get(item.kind, 0))
-        newest = max(heard, key=lambda item: item.time_ns, default=None)
+        """All of one object; the very same as the last time where nothing has changed."""
+        evidence = self._store.evidence(name)
+        heard = sorted((item for item in evidence if item.kind == HEARD), key=lambda item: item.time_ns)
+        compared = self._compared(name, heard[-1] if heard else None)
+        missed = self._deaf or (heard[0].time_ns if heard else 0) < self._missed_until_ns
+        rests_on = (evidence, compared, missed, self.taught_of(heard), dict(self.calibrations))
+        before = self._before.get(name)
+        if before is None or self._store.forgets or not _same(before[0], rests_on):
+            before = rests_on, self._made(name, now_ns, *rests_on)
+            _remember(self._before, name, before)
+        return before[1]
+
+    def _compared(self, name: str, newest: Evidence | None) -> tuple[float, int]:
+        """The rank of the object's newest contact among what was expected, 1 of one that did not come, and its stamp;
+        0 where nothing is to be said of it.
+        """
         percentile = self._percentiles.get(newest.key, NAN) if newest is not None else NAN
         compared_ns = newest.time_ns if newest is not None else 0
         if (absent_ns := self._absent_ns.get(name, 0)) > compared_ns:
             percentile, compared_ns = 1.0, absent_ns
-        if not math.isnan(percentile):
-            if self._deaf or compared_ns < self._missed_until_ns:
-                percentile = NAN  # there may have been newer contacts
-            else:
-                newest_ns[COMPARED] = compared_ns
-        taught = self.taught_of(name)
-        if taught and HEARD in newest_ns:
-            newest_ns[TAUGHT] = newest_ns[HEARD]
-        first_ns = min((item.time_ns for item in heard), default=0)
+        # There may have been newer contacts.
+        missed = self._deaf or compared_ns < self._missed_until_ns
+        return (0.0, 0) if missed or math.isnan(percentile) else (percentile, compared_ns)
+
+    def _made(
+        self,
+        name: str,
+        now_ns: int,
+        evidence: Sequence[Evidence],
+        compared: tuple[float, int],
+        missed: bool,
+        taught: tuple[Mapping[str, float], int],
+        calibrations: dict[str, str],
+    ) -> Known:
+        fused = self._store.belief(name, now_ns)
+        newest_ns: dict[str, int] = {}
+        for item in evidence:
+            newest_ns[item.kind] = max(item.time_ns, newest_ns.get(item.kind, 0))
+        for kind, stamp_ns in ((COMPARED, compared[1]), (TAUGHT, taught[1] if taught[0] else 0)):
+            if stamp_ns:
+                newest_ns[kind] = stamp_ns
         facts = Facts(
-            _numbers(fused, percentile),
+            _numbers(fused, compared[0] if compared[1] else NAN),
             dict(zip(self._store.vocabulary, fused.belief.probabilities, strict=False)),
-            _actions(heard),
-            taught,
-            missed=self._deaf or first_ns < self._missed_until_ns,
+            _actions([item for item in evidence if item.kind == HEARD]),
+            taught[0],
+            missed=missed,
         )
-        calibrations = {**self.calibrations, "probabilities": fused.calibration_id}
+        calibrations = {**calibrations, "probabilities": fused.calibration_id}
         return Known(name, facts, newest_ns, fused.contacts_heard, calibrations)
+
+
+def _nothing(heard: Sequence[Evidence]) -> tuple[Mapping[str, float], int]:
+    return {}, 0
+
+
+def _same(one: _RestsOn, other: _RestsOn) -> bool:
+    """Whether the same pieces of evidence, and equal other things."""
+    same = len(one[0]) == len(other[0]) and all(a is b for a, b in zip(one[0], other[0], strict=True))
+    return same and one[1:] == other[1:]
 
 
 def _remember(kept: dict, key: str, value: object) -> None:  # type: ignore[type-arg]

@@ -18,6 +18,7 @@ from foley_synthesis.live.sound_beside_material import beside
 from foley_synthesis.metrics.surprise import calibration_of
 from foley_synthesis.metrics.surprise_ranks import load_tests
 from foley_synthesis.sound_model import SoundModel
+from foley_synthesis.teaching.library import names_in
 
 
 def _fusion(
@@ -56,10 +57,11 @@ def make_material_core(model: HearsMaterial, content: Checkpoint, config: Materi
         if config.predicates_file
         else predicates_file.default_path()
     )
+    taught = names_in(Path(config.taught_predicates).expanduser()) if config.taught_predicates else ()
     return MaterialCore(
         model,
         labels,
-        predicates_file.load(file, labels),
+        predicates_file.load(file, labels, taught=taught),
         fusion=fusion,
         sight_model=sight_model,
         note=note,
@@ -70,6 +72,7 @@ def make_material_core(model: HearsMaterial, content: Checkpoint, config: Materi
         surprise_level=config.surprise_level,
         same_object_radius_m=config.same_object_radius_m,
         most_in_pairs=config.most_in_pairs,
+        threads=config.threads,
         forget_after_s=config.forget_after_s,
     )
 

@@ -128,7 +128,7 @@ class SurpriseTest:
             rules[name] = CalibratedRule(Rule.from_dict(entry["features"]), scores)
         return cls(
             rules,
-            FusionConfig(**{name: float(values["prior"][name]) for name in _PRIOR}),
+            dataclasses.replace(FusionConfig(), **{name: float(values["prior"][name]) for name in _PRIOR}),  # type: ignore[arg-type]
             str(values["heard_model"]),
             str(values["sight_model"]),
             dict(values["fitted_on"]),

@@ -117,7 +117,7 @@ class Rule:
     def score(self, differences: Differences) -> float:
         """NaN where one of its features is not known."""
         rows = zip(self.features, self.weights, self.means, self.scales, strict=True)
-        return sum(w * (getattr(differences, name) - mean) / scale for name, w, mean, scale in rows)
+        return float(sum(w * (getattr(differences, name) - mean) / scale for name, w, mean, scale in rows))
 
     def to_dict(self) -> dict[str, dict[str, float]]:
         """For YAML: feature -> weight, mean, scale."""

@@ -33,6 +33,7 @@ from foley_synthesis.ros import convert
 from foley_synthesis.ros.contact_hearing import ContactHearing
 from foley_synthesis.ros.material_output import MaterialOutput
 from foley_synthesis.ros.predicate_services import PredicateServices
+from foley_synthesis.ros.teaching import Teaching
 
 Message = TypeVar("Message")
 Value = TypeVar("Value")
@@ -82,6 +83,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             sequence=lambda: self._output.sequence,
             written=self._written,
         )
+        self._teaching = Teaching(self, self._core, self._model, config, self._written)
         self.entities.timer(config.snapshot_period_s, self._request_snapshot)
         self._output.vocabulary()
 
@@ -163,6 +165,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             self.report("hearing", what)
             return
         outcome = self._core.hear(sound)
+        self._teaching.heard(sound, outcome)
         if outcome.formerly:
             name = outcome.contact.object_id
             what = f"`{name}` lies where `{outcome.formerly}` was: its detector lost its objects"
@@ -175,9 +178,9 @@ class MaterialNode(FoleyNode[MaterialConfig]):
                 if self._core.unranked
                 else self.faults.clear("surprise")
             )
+        self._snapshot()  # planners first
         self._output.outcome(outcome)
         self._tell_parts(outcome.fused, outcome.contact.frame_id)
-        self._snapshot()
         self._keep()
 
     def _see(self, message: MaterialEstimate) -> None:
@@ -217,6 +220,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             self.report("state_file", problem)
         else:
             self.faults.clear("state_file")
+        self._teaching.keep()
 
     def _snapshot(self, *, always: bool = False) -> None:
         with self._snapshots:

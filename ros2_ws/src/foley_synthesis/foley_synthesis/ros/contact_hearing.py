@@ -32,6 +32,7 @@ from foley_synthesis.live.hearing_watch import HearingWatch
 from foley_synthesis.ros import convert
 
 POLL_PERIOD_S = 0.02
+_SOON_S, _SOON_PERIOD_S = 0.03, 0.002  # before a contact's sound ends it is looked for that often
 LOWEST_HZ = 8000  # of sound that tells materials
 _EXPECTED = "planned contacts"
 _TOLD = (Fate.MISSED, Fate.UNDETECTED, Fate.NOT_KNOWN)
@@ -69,8 +70,8 @@ class ContactHearing:
         )
         self._watch = HearingWatch(node.now_ns())
         self._told = ("", 0)
-        poller = Poller(node.entities, POLL_PERIOD_S, after=self._hand_over)
-        poller.subscribe(topics.MICROPHONE, self._on_audio)
+        self._poller = Poller(node.entities, POLL_PERIOD_S, after=self._hand_over)
+        self._poller.subscribe(topics.MICROPHONE, self._on_audio)
         node.entities.subscribe(topics.CONTACTS, self._on_contact)
         node.entities.subscribe(topics.TOOL_PLAN, self._on_plan)
         if config.contact_detector:
@@ -174,12 +175,15 @@ class ContactHearing:
         if len(self._queue):
             for sound in self._queue.ready(now_ns):
                 self._heard(sound)
+        due_ns = self._queue.due_ns()
+        soon = due_ns is not None and now_ns > due_ns - _SOON_S * NS_PER_S
+        self._poller.take_every(_SOON_PERIOD_S if soon else POLL_PERIOD_S)
         why = self._watch.why_deaf(now_ns)
         was, until_ns = self._told
         if bool(why) != bool(was) or (not why and until_ns != self._watch.missed_until_ns):
             self._listening(why, self._watch.missed_until_ns)
         self._told = (why, self._watch.missed_until_ns)
-        if len(self._expectations):
+        if self._expectations.due(now_ns):
             self._look_for_absent(now_ns, bool(why))
 
     def _look_for_absent(self, now_ns: int, deaf: bool) -> None:

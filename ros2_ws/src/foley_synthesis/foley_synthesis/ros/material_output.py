@@ -13,7 +13,7 @@ from foley_synthesis.hearing.inference.opened import HearsMaterial
 from foley_synthesis.live.comparison import Surprise
 from foley_synthesis.live.material_core import ContactOutcome
 from foley_synthesis.ros import convert
-from foley_synthesis.ros.predicate_messages import predicates_message
+from foley_synthesis.ros.predicate_messages import SnapshotMaker
 
 
 class MaterialOutput:
@@ -28,7 +28,8 @@ class MaterialOutput:
         self, node: Node, entities: Entities, hearing: HearsMaterial, *, period_s: float, lease_s: float
     ) -> None:
         self._node = node
-        self._period_ns, self._lease_s = round(period_s * NS_PER_S), lease_s
+        self._period_ns = round(period_s * NS_PER_S)
+        self._snapshots = SnapshotMaker(lease_s)
         self._vocabulary = hearing.vocabulary
         self._model_id, self._model_domain = hearing.model_id, hearing.domain
         self._estimates = entities.publish(topics.MATERIAL_ESTIMATES)
@@ -96,5 +97,4 @@ class MaterialOutput:
         if always or shown != self._shown or abs(now_ns - self._shown_ns) >= self._period_ns:
             self.sequence += 1
             self._shown, self._shown_ns = shown, now_ns
-            message = predicates_message(values, self.sequence, now_ns, self._lease_s)
-            self._predicates.publish(message)
+            self._predicates.publish(self._snapshots.message(values, self.sequence, now_ns))

@@ -19,6 +19,7 @@ from foley_synthesis.hearing.inference.hearing import HeardFeatures, Hearing
 
 Array = NDArray[np.float32]
 
+HEARD_S = 0.65  # of sound after the onset, as the `material` node hears where nobody says otherwise
 VERSION = 1  # of what is made of a sound here: what is taught with another one is embedded anew
 POOLED_UNTIL_S = (
     0.0,
@@ -87,8 +88,8 @@ class Embedding:
             )
 
 
-def embedding_id(model: object) -> str:
-    """What embeddings of this model are bound to: they compare with no others.
+def embedding_id(model: object, heard_s: float = HEARD_S) -> str:
+    """What embeddings of this model, of so much sound after the onset, are bound to: they compare with no others.
 
     Raises:
         CannotEmbed: it hands on no features.
@@ -98,18 +99,20 @@ def embedding_id(model: object) -> str:
             "this hearing model hands on nothing that predicates could be taught with; set `hearing` to the one that "
             "ships (empty), or to a folder of `foley train hearing`"
         )
-    return f"{model.features_id}/{VERSION}"
+    return f"{model.features_id}/{VERSION}/{heard_s:g}"
 
 
-def embed(model: object, samples: Array, sample_rate: int, onset_s: float) -> Embedding:
-    """Of the contact that begins at `onset_s` of samples [n].
+def embed(
+    model: object, samples: Array, sample_rate: int, onset_s: float, heard_s: float = HEARD_S
+) -> Embedding:
+    """Of the contact that begins at `onset_s` of samples [n], and so much after it.
 
     Raises:
         CannotEmbed: by a model that hands on no features, or of a sound in which nothing is heard.
     """
     if not isinstance(model, HearsFeatures):
         raise CannotEmbed(embedding_id(model))
-    heard = model.hear(samples, sample_rate, onset_s=onset_s)
+    heard = model.hear(samples, sample_rate, onset_s=onset_s, heard_s=heard_s)
     if heard.features is None:
         raise CannotEmbed(f"nothing is heard: {heard.belief.reason}")
     return of_features(heard.features)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from foley_synthesis.teaching.embedding import Embedding
 
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,63}")
-MOST = 400  # labelled contacts of a predicate
+MOST = 200  # labelled contacts of a predicate
 
 
 class TeachingError(ValueError):

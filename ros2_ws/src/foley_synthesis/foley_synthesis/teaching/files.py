@@ -73,7 +73,7 @@ def save(taught: TaughtPredicate, folder: Path) -> None:
         "contacts": listed,
         "verdict": taught.to_dict(),
     }
-    _replace(place / FILE, yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode())
+    replace_file(place / FILE, yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode())
     used = {tensors, FILE, _SOUNDS}
     for path in place.iterdir():
         if path.name not in used and not path.name.startswith("."):
@@ -218,16 +218,22 @@ def _write_tensors(taught: TaughtPredicate, place: Path) -> str:
         }
     )
     name = f"examples-{hashlib.sha256(data).hexdigest()[:16]}.safetensors"
-    _replace(place / name, data)
+    replace_file(place / name, data)
     return name
 
 
-def _replace(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Write a file in one step: who reads it finds the old content or the new one. Raises OSError.
+
+    Args:
+        durable: wait until it is on the disk, so that a machine that loses its power finds it.
+    """
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         try:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
             Path(file.name).chmod(0o644)
             Path(file.name).replace(path)
         except BaseException:

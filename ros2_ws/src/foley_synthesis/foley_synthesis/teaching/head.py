@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 _RIDGE = 0.1  # of the mean energy of an embedding
+_LEAST_ENERGY = 1e-3  # of a value of a view; in what varies less there is nothing to hear
 _SLOPES = np.geomspace(0.3, 30.0, 61)
 _USUAL_SLOPE, _SLOPE_SPREAD = 4.0, 1.0  # prior: median, and standard deviation of the logarithm
 
@@ -61,7 +62,7 @@ def fit(
     for size in sizes:
         part = slice(begin, begin + size)
         energy = float(np.square(x[:, part] - centre[part]).sum(axis=1).mean())
-        scale[part] = 1.0 / math.sqrt(max(energy, 1e-12) * len(sizes))
+        scale[part] = 1.0 / math.sqrt(max(energy, _LEAST_ENERGY * size) * len(sizes))
         begin += size
     z = (x - centre) * scale
     weights = balance(labels) * len(labels)

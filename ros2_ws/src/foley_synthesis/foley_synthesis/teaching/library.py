@@ -22,6 +22,11 @@ def default_folder() -> Path:
     return (Path(home) if home.startswith("/") else Path.home() / ".local" / "share") / "foley" / "predicates"
 
 
+def names_in(folder: Path) -> tuple[str, ...]:
+    """Of the predicates that were taught there, whether they can be read or not."""
+    return tuple(sorted(path.parent.name for path in folder.glob(f"*/{FILE}")))
+
+
 class TaughtLibrary:
     """A folder of taught predicates. May be used from several threads, its folder by several processes.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -70,6 +71,12 @@ class TaughtPredicate:
     def log_loss(self) -> float:
         """Balanced, of what was left out [nat]; NaN while it cannot be judged."""
         return self.judged.log_loss if self.judged else NAN
+
+    @property
+    def calibration_id(self) -> str:
+        """Of its probabilities: another one for other labels, or another model."""
+        said = [self.features_id, *(f"{e.contact_id}={e.label:d}" for e in self.examples)]
+        return hashlib.sha256("\n".join(said).encode()).hexdigest()[:12]
 
     def novelty(self, values: NDArray[np.floating]) -> float:
         """Distance of an embedding [d] to the nearest example, in that beyond which it is unlike them; NaN untaught.

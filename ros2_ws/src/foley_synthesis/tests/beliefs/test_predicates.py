@@ -224,6 +224,17 @@ def test_pairs_are_bounded_and_the_newest_objects_are_told() -> None:
     assert table.evaluate([thing("t", 11.0, 1)] * 1, 10 * S) == [] and table.left_out == 0
 
 
+def test_what_did_not_change_is_the_very_same_until_it_expires() -> None:
+    table = PredicateTable([spec("rough", "roughness", lifetime_s=5), spec("odd", "0.5 + 0 * roughness")])
+    things = [rough("a", 0.8), rough("b", 0.8)]
+    first = table.evaluate(things, 2 * S)
+    again = table.evaluate(things, 3 * S)
+    assert all(one is other for one, other in zip(first, again, strict=True))
+    changed = table.evaluate([things[0], rough("b", 0.1)], 3 * S)
+    assert changed[:2] == first[:2] and [v.state for v in changed[2:]] == [F, U]
+    assert [v.state for v in table.evaluate(things, 7 * S)] == [U, U, U, U], "nothing renewed it"
+
+
 # ---- asked for -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("probability", "state", "least", "greatest_age_s", "expected"),

@@ -35,11 +35,11 @@ def value(objects: KnownObjects, expression: str, name: str = "mug", now_s: floa
 def test_all_of_an_object() -> None:
     store, objects = made()
     store.add("mug", Evidence("seen", "look", 25 * S, BELIEF))
-    objects.taught_of = lambda name: {"lid_is_tight": 0.9} if name == "mug" else {}
+    objects.taught_of = lambda heard: ({"lid_is_tight": 0.9}, heard[0].time_ns)
     objects.calibrations["taught:lid_is_tight"] = "head"
     objects.compared("c2", 0.25)
     known = objects.known("mug", 30 * S)
-    assert known.newest_ns == {"heard": 20 * S, "seen": 25 * S, "compared": 20 * S, "taught": 20 * S}
+    assert known.newest_ns == {"heard": 20 * S, "seen": 25 * S, "compared": 20 * S, "taught": 10 * S}
     assert (known.contacts, known.facts.numbers["surprise_percentile"]) == (2, 0.25)
     assert known.facts.actions == {"tap": 1.0, "scratch": 0.6} and known.facts.taught == {"lid_is_tight": 0.9}
     assert known.calibrations == {"taught:lid_is_tight": "head", "probabilities": ""}
@@ -107,3 +107,24 @@ def test_contacts_that_were_taken_back_or_whose_object_is_gone_are_not_learned_f
         objects.counts(Contact(round(time_s * S), key, object_id=name))
         for key, time_s, name in [("c8", 31, "cup"), ("c9", 31, "cup"), ("c9", 30, "mug"), ("c9", 31, "mug")]
     ] == [False, True, False, True]
+
+
+def test_what_did_not_change_is_the_very_same() -> None:
+    store, objects = made()
+    first = objects.known("mug", 30 * S)
+    assert objects.known("mug", 31 * S) is first
+    objects.compared("c2", 0.25)
+    compared = objects.known("mug", 31 * S)
+    assert compared is not first and compared.newest_ns["compared"] == 20 * S
+    objects.taught_of = lambda heard: ({"tight": 0.9}, 20 * S)
+    assert objects.known("mug", 31 * S).facts.taught == {"tight": 0.9}
+    store.add("mug", heard("c3", 25))
+    assert objects.known("mug", 31 * S).contacts == 3
+
+
+def test_beliefs_that_are_forgotten_change_with_time_alone() -> None:
+    store = BeliefStore(LABELS, FusionConfig(), forget_after_s=5.0)
+    store.add("mug", heard("c1", 10))
+    objects = KnownObjects(store)
+    wood = [objects.known("mug", round(s * S)).facts.probabilities["wood"] for s in (11, 14, 19)]
+    assert wood[0] < wood[1] < wood[2], "towards the prior"

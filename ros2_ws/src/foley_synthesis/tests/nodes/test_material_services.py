@@ -184,7 +184,7 @@ def test_the_newest_contact_is_not_told_of_while_contacts_may_be_missed(ears: An
     ears.context.spin_until(lambda: beats.get_subscription_count(), what="matching")
     onset_ns = ears.world.now_ns() - 550_000_000 + 30_000_000
     ears.predicted_audio.publish(_shared.expected_message(ears, onset_ns, ears.world.ping()))
-    ears.until(lambda: len(node._core._expected) == 1, "the prediction is kept")
+    ears.until(lambda: len(node._core.expectations) == 1, "the prediction is kept")
     ears.touch("c1", object_id="mug")
     ears.until(lambda: told("sounds_as_expected") >= {1} and told("was_scratched") >= {2}, "what is heard")
     ears.until(lambda: any("no sound on mic/audio" in d for d in ears.diagnoses), "the end of the sound")

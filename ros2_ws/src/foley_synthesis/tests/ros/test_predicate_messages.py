@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -13,7 +14,7 @@ from foley_ros import convert as common
 from foley_synthesis.beliefs.expressions import Expression
 from foley_synthesis.beliefs.hysteresis import Thresholds, Truth
 from foley_synthesis.beliefs.predicates import PredicateSpec, PredicateValue
-from foley_synthesis.ros.predicate_messages import description_message, predicates_message
+from foley_synthesis.ros.predicate_messages import SnapshotMaker, description_message, predicates_message
 
 T = 1_763_000_000_250_000_000
 LABELS = ("wood", "metal")
@@ -36,6 +37,23 @@ def test_predicates() -> None:
     assert (list(harder.arguments), harder.state) == (["mug", "cup"], Predicate.UNKNOWN)
     assert math.isnan(harder.probability) and (harder.evidence, harder.contacts) == ("", 0)
     assert [int(t) for t in Truth] == [Predicate.UNKNOWN, Predicate.TRUE, Predicate.FALSE]
+
+
+def test_what_did_not_change_is_renewed_and_what_did_is_told_anew() -> None:
+    maker = SnapshotMaker(3.0)
+    hard = PredicateValue("is_hard", ("mug",), 0.75, Truth.TRUE, T, T + 4 * 10**9)
+    cup = PredicateValue("is_hard", ("cup",), 0.75, Truth.TRUE, T, T + 10**12)
+
+    def told(sequence: int, *values: PredicateValue) -> list[tuple[str, int, int]]:
+        message = maker.message(values, sequence, T + sequence * 10**9)
+        return [
+            (p.arguments[0], p.state, (common.to_ns(p.valid_until) - T) // 10**9) for p in message.predicates
+        ]
+
+    assert told(0, hard, cup) == [("mug", 1, 3), ("cup", 1, 3)]
+    assert told(2, hard, cup) == [("mug", 1, 4), ("cup", 1, 5)], "its evidence ends before the lease does"
+    doubted = dataclasses.replace(cup, state=Truth.UNKNOWN)
+    assert told(3, hard, doubted) == [("mug", 1, 4), ("cup", 0, 6)]
 
 
 def test_what_a_predicate_is() -> None:
@@ -63,4 +81,8 @@ def test_of_a_taught_one_the_expression_is_nobody_s_concern() -> None:
     expression = Expression('taught("tight")', LABELS, taught=("tight",))
     message = description_message(PredicateSpec("tight", expression, taught=True), {"taught:tight": "head"})
     assert (message.taught, message.expression, message.calibration_id) == (True, "", "head")
-    assert math.isnan(message.observation_cost)
+    assert message.observation_cost == 2.0, "a tap's, as the contact advisor has it"
+    scratched = PredicateSpec("scratched", Expression('happened("scratch")', LABELS))
+    assert description_message(scratched, {}).observation_cost == 3.0
+    looked = PredicateSpec("pale", Expression("roughness", LABELS), observed_by=("look",))
+    assert math.isnan(description_message(looked, {}).observation_cost)

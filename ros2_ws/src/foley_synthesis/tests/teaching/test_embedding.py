@@ -7,7 +7,7 @@ import pytest
 
 from foley_synthesis.hearing.inference.among import AmongMaterials
 from foley_synthesis.hearing.inference.hearing_model import HearingModel
-from foley_synthesis.teaching.embedding import CannotEmbed, embed, embedding_id, of_features
+from foley_synthesis.teaching.embedding import HEARD_S, CannotEmbed, embed, embedding_id, of_features
 
 RATE = 24_000
 
@@ -31,8 +31,10 @@ def model() -> HearingModel:
 
 
 def test_a_contact_that_was_heard_anyway_needs_no_second_inference(model):
-    heard = model.hear(strike(20.0), RATE, onset_s=0.25)
+    heard = model.hear(strike(20.0), RATE, onset_s=0.25, heard_s=HEARD_S)
     here, alone = of_features(heard.features), embed(model, strike(20.0), RATE, 0.25)
+    live = model.hear(strike(20.0)[: round(0.9 * RATE)], RATE, onset_s=0.25)  # as the node hears it
+    assert of_features(live.features).values == pytest.approx(alone.values, abs=1e-3)
     assert here.values == pytest.approx(alone.values) and here.sizes == (128, 1024, 512, 160)
 
 
@@ -60,8 +62,10 @@ def test_what_hears_among_some_materials_hands_the_same_features_on(model):
     words = type(model.vocabulary)("few", "1", ("metal", "wood"))
     among = AmongMaterials(model, words)
     assert embedding_id(among) == embedding_id(model)
-    heard = among.hear(strike(20.0), RATE, onset_s=0.25)
-    assert heard.belief == among.predict(strike(20.0), RATE, onset_s=0.25)
+    heard = among.hear(strike(20.0), RATE, onset_s=0.25, heard_s=HEARD_S)
+    assert among.hear(strike(20.0), RATE, onset_s=0.25).belief == among.predict(
+        strike(20.0), RATE, onset_s=0.25
+    )
     assert of_features(heard.features).values == pytest.approx(embed(model, strike(20.0), RATE, 0.25).values)
 
 

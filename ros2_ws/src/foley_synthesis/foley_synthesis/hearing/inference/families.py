@@ -19,6 +19,7 @@ rings (the loss factor), and only then which of those that ring (Klatzky, Pai an
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -121,6 +122,10 @@ class Hierarchy:
     def over(cls, vocabulary: Sequence[str], parents: Mapping[str, str] = PARENTS) -> Hierarchy:
         """Raises ValueError for labels that are not all different, or fewer than two."""
         labels = tuple(vocabulary)
+        return _over(labels) if parents is PARENTS else cls._made(labels, parents)
+
+    @classmethod
+    def _made(cls, labels: tuple[str, ...], parents: Mapping[str, str]) -> Hierarchy:
         if len(labels) < 2 or len(set(labels)) != len(labels):
             raise ValueError(f"vocabulary {labels} must be two labels or more, all different")
         root = frozenset(labels)
@@ -188,6 +193,12 @@ class Hierarchy:
         contains = ~(sets[:, None, :] & ~self.members[None]).any(axis=2)
         sizes = np.where(contains, self.members.sum(axis=1), len(self.vocabulary) + 1)
         return np.where(sets.any(axis=1), sizes.argmin(axis=1), 0)
+
+
+@functools.lru_cache(maxsize=64)
+def _over(labels: tuple[str, ...]) -> Hierarchy:
+    """Every contact that is heard asks for it."""
+    return Hierarchy._made(labels, PARENTS)
 
 
 def _ancestors(name: str, parents: Mapping[str, str]) -> list[str]:

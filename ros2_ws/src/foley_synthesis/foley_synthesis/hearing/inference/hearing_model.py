@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from foley_perception.audio.resample import resampled
 from foley_synthesis.beliefs.belief import MaterialBelief, unknown_belief
+from foley_synthesis.beside import Beside
 from foley_synthesis.checkpoint import CONFIG_FILE, CorruptCheckpoint, Vocabulary, shipped
 from foley_synthesis.hearing.front_end import bandwidth_hz, log_mel, normalised
 from foley_synthesis.hearing.inference import sound_checks
@@ -50,11 +51,14 @@ class HearingModel:
     ) -> None:
         """See :meth:`load`. Raises CorruptCheckpoint: its calibration cannot be read, or the adaptation is foreign."""
         self._file, self._front_end = file, file.front_end
-        self._network = file.networks(threads)
+        self._network = file.networks(1)
+        self._beside = Beside(threads)
         self._recordings_only = recordings_only or adaptation is not None
         try:
             self._calibration = HearingCalibration.of(file.calibration, file.tensors)
-            self._recorded = None if file.recorded is None else RecordedHearing(file.recorded, threads)
+            self._recorded = (
+                None if file.recorded is None else RecordedHearing(file.recorded, threads, self._beside)
+            )
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             from foley_synthesis.hearing.model_file import CURE
 
@@ -163,30 +167,26 @@ class HearingModel:
         known_s = min(len(samples) / sample_rate - at, heard_s)
         if known_s < _LEAST_S:
             return self._unheard(f"less than {_LEAST_S:.2f} s of sound from the onset on")
-        level = log_mel(*self._as_trained(samples, sample_rate), at, self._front_end, heard_s=heard_s)
-        if not np.isfinite(level[self._front_end.before_frames :]).any():
+        own = self._beside.begin(lambda: self._own(samples, sample_rate, at, heard_s))
+        doubted = self._beside.begin(lambda: _doubts(samples, sample_rate, at, known_s))
+        part = self._recorded
+        recorded = part.hear(samples, sample_rate, at, heard_s) if part is not None else None
+        level, output = own()
+        if output is None:
             return self._unheard("nothing but digital silence from the onset on")
-        output, calibration, other = self._output(level), self._calibration, ""
+        calibration, other = self._calibration, ""
         features = HeardFeatures(output.embedding[0], np.zeros(0, np.float32), level)
-        if self._recorded is not None:
-            recorded = self._recorded.hear(samples, sample_rate, at, heard_s)
+        if part is not None and recorded is not None:
             features = dataclasses.replace(features, frozen=recorded.features)
             if self._recordings_only or not recorded.known_world:
                 output, other = recorded.output, recorded.no_contact
-                calibration = self._calibration if self._recordings_only else self._recorded.calibration
+                calibration = self._calibration if self._recordings_only else part.calibration
         stage = self._stage(calibration, known_s)
         heard = self._hearing(output, calibration, stage, known_s, bandwidth_hz(level, self._front_end))
         heard = dataclasses.replace(heard, features=features)
-        if self._recorded is not None:  # one space for all contacts
+        if recorded is not None:  # one space for all contacts
             heard = dataclasses.replace(heard, embedding=recorded.output.embedding[0])
-        now = samples[: math.ceil((at + known_s) * sample_rate)]
-        reason = (
-            sound_checks.clipping(now)
-            or sound_checks.lost_in_background(now, sample_rate, at)
-            or other
-            or _no_contact(heard, calibration.least_contact)
-            or _strange(heard, stage)
-        )
+        reason = doubted() or other or _no_contact(heard, calibration.least_contact) or _strange(heard, stage)
         return _doubted(heard, stage, reason)
 
     def _as_trained(self, samples: NDArray[np.float32], sample_rate: int) -> tuple[NDArray[np.float32], int]:
@@ -200,6 +200,15 @@ class HearingModel:
         # Never raised: bands in which the file holds nothing would count where an onset is placed.
         rate = min(max(sample_rate, _LEAST_SEARCHED_HZ), _SEARCHED_HZ)
         return clearest_onset(resampled(samples, sample_rate, rate), rate)
+
+    def _own(
+        self, samples: NDArray[np.float32], sample_rate: int, onset_s: float, heard_s: float
+    ) -> tuple[NDArray[np.float32], HearingOutput | None]:
+        """Levels [frames, bands], and what its own network makes of them; nothing of digital silence."""
+        sound = self._as_trained(samples, sample_rate)
+        level = log_mel(*sound, onset_s, self._front_end, heard_s=heard_s)
+        known = np.isfinite(level[self._front_end.before_frames :]).any()
+        return level, self._output(level) if known else None
 
     def _output(self, level: NDArray[np.float32]) -> HearingOutput:
         return self._network(normalised(level, self._front_end)[None])
@@ -257,6 +266,12 @@ class HearingModel:
             embedding,
             families=self._tree.families(uniform),
         )
+
+
+def _doubts(samples: NDArray[np.float32], sample_rate: int, onset_s: float, known_s: float) -> str:
+    """What is wrong with the sound itself."""
+    now = samples[: math.ceil((onset_s + known_s) * sample_rate)]
+    return sound_checks.clipping(now) or sound_checks.lost_in_background(now, sample_rate, onset_s)
 
 
 def _doubted(heard: Hearing, stage: Stage, reason: str) -> Hearing:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from foley_synthesis.beside import Beside
 from foley_synthesis.hearing.inference.calibration import HearingCalibration
 from foley_synthesis.hearing.inference.contact_likeness import not_a_contact
 
@@ -29,13 +30,13 @@ class Recorded:
 class RecordedHearing:
     """What stands in a file, ready to hear."""
 
-    def __init__(self, part: RecordedPart, threads: int = 1) -> None:
+    def __init__(self, part: RecordedPart, threads: int = 1, beside: Beside | None = None) -> None:
         """Raises KeyError, TypeError or ValueError for what is missing or nonsense."""
         from foley_synthesis.hearing.frozen_pair import FrozenPair
 
         self.calibration = HearingCalibration.of(part.calibration, part.tensors)
         self._heads = part.heads
-        self._pair = FrozenPair(part.weights, threads=threads)
+        self._pair = FrozenPair(part.weights, threads=threads, beside=beside)
 
     @property
     def embedding(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +47,23 @@ def adapt_model(
     Raises:
         NoTaps: the folder holds none that can be heard.
     """
-    recordings = find_recordings(folder)
-    taps, notes = read_taps(recordings)
+    taps, notes = read_taps(find_recordings(folder))
     if not taps:
         raise NoTaps(f"{folder}: no tap can be heard ({'; '.join(notes)})")
+    return adapt_to_taps(taps, model, out, notes=notes, where=str(folder), progress=progress)
+
+
+def adapt_to_taps(
+    taps: Sequence[Tap],
+    model: HearingModel,
+    out: Path,
+    *,
+    notes: Sequence[str] = (),
+    where: str = "taps",
+    progress: Progress = lambda stage, done: None,
+) -> AdaptationRun:
+    """As :func:`adapt_model`, of taps that were read. Raises NoTaps where none of them can be used."""
+    notes = list(notes)
     audible = [model.hear(tap.samples, tap.rate, onset_s=tap.onset_s).heard_s > 0.0 for tap in taps]
     notes += [
         f"{t.recording.path}: nothing to be heard" for t, ok in zip(taps, audible, strict=True) if not ok
@@ -59,7 +72,7 @@ def adapt_model(
     group = grouped([tap for tap, ok in zip(taps, audible, strict=True) if ok])
     notes += group.notes
     if not group.taps:
-        raise NoTaps(f"{folder}: no tap is left ({'; '.join(notes)})")
+        raise NoTaps(f"{where}: no tap is left ({'; '.join(notes)})")
     stages: list[AdaptedStage] = []
     reports: dict[str, AdaptationReport] = {}
     base = model.vocabulary.labels
