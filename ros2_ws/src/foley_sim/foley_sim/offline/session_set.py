@@ -272,7 +272,7 @@ def _write(placed: Placed, progress: Callable[[float], None]) -> SessionReport:
     names = [o["material"] for o in data.facts["objects"]]
     return SessionReport(
         name=job.name,
-        duration_s=job.duration_s,
+        duration_s=job.lasts_s,
         wall_s=time.monotonic() - begin,
         cpu_s=time.process_time() - cpu,
         onsets=len(data.contact_s),

@@ -7,20 +7,14 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from foley_synthesis.beliefs.answers import AnswerRule
-from foley_synthesis.beliefs.fusion import FusionConfig, fuse
-from foley_synthesis.evaluation.fusion.fit import Case, drawn_cases
+from foley_synthesis.beliefs.fusion import FusionConfig
+from foley_synthesis.evaluation.fusion.fit import drawn_cases, fused_probabilities
 from foley_synthesis.evaluation.fusion.objects import TouchedObject
 from foley_synthesis.hearing.inference.risk import choose_abstention
 
 SEVERAL = 2  # heard contacts, or more
-
-
-def fused_probabilities(cases: Sequence[Case], config: FusionConfig) -> NDArray[np.float64]:
-    """What is believed of each case [n, m]."""
-    return np.array([fuse(case.evidence, config).belief.p() for case in cases])
 
 
 def answer_rules(

@@ -106,14 +106,17 @@ class _Rows:
     looks: Array  # [2, n, m] log probability of what was seen, and of an image model; zeros where nothing was
     label: NDArray[np.int64]  # [n]
 
-    def loss(self, weights: Array, between: float) -> tuple[float, Array]:
-        """Mean negative log likelihood, and its gradient by the weights [3] of heard, seen and an image model."""
+    def fused(self, weights: Array, between: float) -> tuple[Array, Array]:
+        """Probabilities [n, m], and what the weights [3] of heard, seen and an image model are of [3, n, m]."""
         n_eff = self.worth / (1.0 + np.maximum(self.worth - 1.0, 0.0) * between)
-        basis = np.concatenate([(n_eff[:, None] * self.heard)[None], self.looks])  # [3, n, m]
+        basis = np.concatenate([(n_eff[:, None] * self.heard)[None], self.looks])
         scores = np.tensordot(weights, basis, axes=1)
-        scores -= scores.max(axis=1, keepdims=True)
-        p = np.exp(scores)
-        p /= p.sum(axis=1, keepdims=True)
+        p = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return np.asarray(p / p.sum(axis=1, keepdims=True)), basis
+
+    def loss(self, weights: Array, between: float) -> tuple[float, Array]:
+        """Mean negative log likelihood, and its gradient by the weights [3]."""
+        p, basis = self.fused(weights, between)
         rows = np.arange(len(self.label))
         of_truth = basis[:, rows, self.label]  # [3, n]
         gradient = (np.einsum("nm,knm->kn", p, basis) - of_truth).mean(axis=1)
@@ -141,24 +144,38 @@ class _Told:
 
 def _told(cases: Sequence[Case], radius_m: float) -> _Told:
     labels = len(next(o for o in cases[0].evidence if o.belief.fit).belief.probabilities)
-
-    def log_p(item: Evidence) -> Array:
-        return np.asarray(np.log(np.clip(item.belief.p(), FLOOR / labels, None)))
-
-    heard, case, beside = [np.zeros((0, labels))], list[int](), list[int]()
-    looks = np.zeros((len(_LOOKS), len(cases), labels))
+    heard, case, beside = list[tuple[float, ...]](), list[int](), list[int]()
+    looks = np.ones((len(_LOOKS), len(cases), labels))
     for i, one in enumerate(cases):
-        used = sorted((item for item in one.evidence if item.belief.fit), key=lambda item: item.time_ns)
-        sounds = [item for item in used if item.kind == "heard"]
-        place = places(sounds, radius_m)
-        heard += [log_p(item)[None] for item in sounds]
+        sounds = []
+        for item in one.evidence:
+            if not item.belief.fit:
+                continue
+            if item.kind == "heard":
+                sounds.append(item)
+            else:
+                looks[_LOOKS.index(item.kind), i] = item.belief.probabilities
+        sounds.sort(key=lambda item: item.time_ns)
+        place = places(sounds, radius_m).tolist()
+        heard += [item.belief.probabilities for item in sounds]
         case += [i] * len(sounds)
-        beside += [int(np.sum(place == k)) for k in place]
-        for item in used:
-            if item.kind != "heard":
-                looks[_LOOKS.index(item.kind), i] = log_p(item)
+        beside += [place.count(k) for k in place]
     label = np.array([one.label for one in cases], np.int64)
-    return _Told(np.concatenate(heard), np.array(case, np.int64), np.array(beside, np.int64), looks, label)
+    log_p = np.log(np.clip(np.array(heard, np.float64).reshape(-1, labels), FLOOR / labels, None))
+    return _Told(
+        log_p,
+        np.array(case, np.int64),
+        np.array(beside, np.int64),
+        np.log(np.clip(looks, FLOOR / labels, None)),
+        label,
+    )
+
+
+def fused_probabilities(cases: Sequence[Case], config: FusionConfig) -> Array:
+    """What :func:`fuse` believes of each case [n, m], of all at once. Each holds evidence that is fit to be fused."""
+    rows = _told(cases, config.place_radius_m).rows(config.place_correlation)
+    weights = np.array([config.heard_weight, config.sight_weight, config.vision_weight]) / config.temperature
+    return rows.fused(weights, config.heard_correlation)[0]
 
 
 def fit_weights(

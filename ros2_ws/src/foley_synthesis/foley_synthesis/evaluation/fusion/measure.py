@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_synthesis.beliefs.fusion import FusionConfig, fuse
-from foley_synthesis.evaluation.fusion.fit import CONTACTS, Case, case_of, drawn_contacts
+from foley_synthesis.beliefs.answers import rule_for
+from foley_synthesis.beliefs.evidence import KINDS
+from foley_synthesis.beliefs.fusion import FusionConfig
+from foley_synthesis.evaluation.fusion.fit import CONTACTS, Case, case_of, drawn_contacts, fused_probabilities
 from foley_synthesis.evaluation.fusion.objects import TouchedObject
 from foley_synthesis.metrics.bootstrap import hierarchical_weights, of_replicates
 from foley_synthesis.metrics.classification import (
@@ -120,10 +123,19 @@ def _drawn(objects: Sequence[TouchedObject], contacts: int, seed: int) -> dict[s
 
 
 def believed(cases: Sequence[Case], config: FusionConfig) -> Beliefs:
-    """Each fused by itself."""
-    fused = [fuse(case.evidence, config).belief for case in cases]
+    """What is believed of each, and whether that is an answer."""
+    p = fused_probabilities(cases, config)
     return Beliefs(
-        np.array([belief.p() for belief in fused]),
-        np.array([not belief.abstain for belief in fused]),
+        p,
+        np.array([_least(case, config) for case in cases]) <= p.max(axis=1),
         np.array([case.label for case in cases], np.int64),
     )
+
+
+def _least(case: Case, config: FusionConfig) -> float:
+    """How probable the likeliest material of a case must be to be an answer."""
+    if config.answers is None:
+        return config.abstain_below
+    heard, seen, vision = (sum(o.kind == kind and o.belief.fit for o in case.evidence) for kind in KINDS)
+    rule = rule_for(config.answers, heard, bool(seen), bool(vision))
+    return math.inf if rule is None else rule.least_probability

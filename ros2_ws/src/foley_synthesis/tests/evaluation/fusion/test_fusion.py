@@ -13,7 +13,7 @@ from foley_synthesis.beliefs.evidence import Evidence
 from foley_synthesis.beliefs.fusion import FusionConfig, fuse
 from foley_synthesis.evaluation.fusion.answers import answer_rules, with_answers
 from foley_synthesis.evaluation.fusion.fit import drawn_cases, fit_weights, fitting_cases
-from foley_synthesis.evaluation.fusion.measure import measure_fusion
+from foley_synthesis.evaluation.fusion.measure import believed, measure_fusion
 from foley_synthesis.evaluation.fusion.objects import TouchedObject
 from foley_synthesis.evaluation.fusion.pictures import read_pictures, with_pictures
 
@@ -77,6 +77,34 @@ def test_the_loss_that_was_fitted_is_that_of_the_fused_belief() -> None:
     config, loss = fit_weights(cases)
     said = [fuse(case.evidence, config).belief.probabilities[case.label] for case in cases]
     assert loss == pytest.approx(float(-np.log(said).mean()), rel=1e-6)
+
+
+def test_all_at_once_is_believed_what_is_believed_of_each() -> None:
+    """Contacts of which some are at one place and some cannot be used, sight, an image model, rules for answers."""
+    objects = [
+        dataclasses.replace(
+            thing,
+            heard=tuple(
+                dataclasses.replace(
+                    o, position=(0.1 * (k // 3), 0.0, 0.0), belief=o.belief.abstaining("clipped")
+                )
+                if k == 4
+                else dataclasses.replace(o, position=(0.1 * (k // 3), 0.0, 0.0))
+                for k, o in enumerate(thing.heard)
+            ),
+        )
+        for thing in pictured(things(12))
+    ]
+    config = FusionConfig("log_linear", 0.8, 0.6, 0.4, 0.3, 0.7, temperature=0.6)
+    rules = answer_rules(objects * 9, config, target_risk=0.3, certainty=0.9, seed=0)
+    ruled = with_answers(config, rules, "sim")
+    rng = np.random.default_rng(0)
+    cases = [c for n in (1, 5) for v in (False, True) for c in drawn_cases(objects, n, rng, seen=v, vision=v)]
+    cases += drawn_cases(objects, 1, rng, heard=False)
+    found = believed(cases, ruled)
+    for case, p, answered in zip(cases, found.p, found.answered, strict=True):
+        one = fuse(case.evidence, ruled).belief
+        assert p == pytest.approx(one.p()) and bool(answered) != one.abstain
 
 
 def test_cases_leave_out_what_was_asked_for() -> None:
