@@ -54,6 +54,15 @@ class Planner:
             return None
         return bool(predicate.state == TRUE)
 
+    def needing_ears(self, now_ns: int) -> int:
+        """How much is held now that nobody can know without hearing all contacts."""
+        told = self._snapshot.predicates if self._snapshot is not None else ()
+        return sum(self._needs_ears(p, self.holds(p, now_ns)) for p in told)
+
+    @staticmethod
+    def _needs_ears(predicate: Any, held: bool | None) -> bool:
+        return held is not None and (predicate.name == NEWEST or (predicate.name in HAPPENED and not held))
+
     def look(self, now_ns: int) -> None:
         """Read everything, and keep what is wrong."""
         if self._snapshot is None:
@@ -72,7 +81,7 @@ class Planner:
             if p.name == NEWEST and evidence_ns < heard_ns.get(p.arguments[0], 0):
                 self._tell(p, "is not about the newest contact")
             deaf = self._deaf_ns and evidence_ns < self._deaf_ns and now_ns > told_ns
-            if deaf and (p.name == NEWEST or (p.name in HAPPENED and not held)):
+            if deaf and self._needs_ears(p, held):
                 self._tell(p, "is still told after contacts were missed")
 
     def _tell(self, predicate: Any, what: str) -> None:

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._bench import parser
-from benchmarks._planner import Planner
+from benchmarks._planner import EARS, Planner
 from foley_bringup.system import MANAGER
 from foley_common import processes
 from foley_common.metrics_file import write_metrics
@@ -168,6 +168,9 @@ def fault(system: System, name: str, number: signal.Signals) -> dict[str, Any]:
     has_true = name != PUBLISHER or system.wait(
         lambda: system.true_until_ns() > time.time_ns(), TRUE_WITHIN_S
     )
+    if name in EARS:
+        system.wait(lambda: system.planner.needing_ears(time.time_ns()), TRUE_WITHIN_S)
+    needing_ears = system.planner.needing_ears(time.time_ns())
     before, log_before = system.processes(), len(system.log)
     os.kill(before[name].pid, number)
     began, killed_ns = time.monotonic(), time.time_ns()
@@ -189,6 +192,7 @@ def fault(system: System, name: str, number: signal.Signals) -> dict[str, Any]:
         "signal": number.name,
         "away_s": round(away_s, 2) if back else None,
         "stale_true_s": None if stale_s is None else round(stale_s, 2),
+        "needing_ears": needing_ears,
         "told_wrongly": system.planner.wrong[told_before:],
         "healthy_killed": [int(pid) for pid in _KILLED.findall(log) if int(pid) != before[name].pid],
         "others_touched": sorted(n for n in before if n != name and after.get(n) != before[n]),
@@ -210,6 +214,7 @@ def figures(faults: Sequence[dict[str, Any]]) -> dict[str, Any]:
             "came_back": len(away),
             "away_s": [min(away), statistics.median(away), max(away)] if away else [],
             "stale_true_s_max": max(stale) if stale else None,
+            "needing_ears": [f["needing_ears"] for f in own],
             "told_wrongly": [said for f in own for said in f["told_wrongly"]],
             "healthy_killed": sum(len(f["healthy_killed"]) for f in own),
             "others_touched": sum(len(f["others_touched"]) + f["restarts_of_others"] for f in own),

@@ -70,6 +70,8 @@ def test_what_is_wrong_to_be_told(killed: str, told: Any, looked_s: float, wrong
 def test_a_newest_contact_is_not_to_be_told_of_when_nobody_hears_all_of_them() -> None:
     planner = importlib.import_module("benchmarks._planner").Planner({})
     told = (("sounds_as_expected", TRUE, 99), ("was_hit", TRUE, 99), ("was_scratched", FALSE, 99))
+    planner.take(snapshot(100, *told))
+    assert planner.needing_ears(100 * S) == 2 and planner.needing_ears(104 * S) == 0
     planner.killed("contact_detector", 100 * S)
     for second in range(100, 107):
         planner.take(snapshot(second, *told))
@@ -100,4 +102,6 @@ def test_no_planner_is_told_what_nobody_knows(tmp_path: Path, ros_domain: int) -
     for name, row in rows.items():
         assert row["came_back"] == row["faults"], name
         assert row["told_wrongly"] == [], name
+        if name.split()[0] in ("contact_detector", "sim_world"):
+            assert min(row["needing_ears"]) > 0, "nothing was held that could have been wrong"
         assert (row["stale_true_s_max"] or 0.0) <= 3.1, name

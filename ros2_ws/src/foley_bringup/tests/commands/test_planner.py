@@ -152,3 +152,12 @@ def _in_a_process(*arguments: str) -> tuple[int, str]:
         line.strip() for line in result.stdout.splitlines() if line.strip().startswith("(foley-predicate")
     ]
     return result.returncode, " ".join(told[0].split()[1:7]) if told else result.stderr
+
+
+@pytest.mark.nodes
+def test_nobody_there(ros_domain: int) -> None:
+    from foley_bringup.ros.known_now import known_now
+    from foley_ros.questions import AskedError
+
+    with pytest.raises(AskedError, match=r"/nowhere/material/list_predicates is not there: is its node up"):
+        known_now("/nowhere", timeout_s=0.3)

@@ -8,8 +8,9 @@ from pathlib import Path
 from foley_common.session_file import read_arrays
 from foley_common.times import NS_PER_S
 from foley_synthesis.beliefs.evidence import Evidence
-from foley_synthesis.evaluation.fusion.objects import contact_sounds, session_files
+from foley_synthesis.evaluation.fusion.objects import contact_sounds
 from foley_synthesis.evaluation.surprise.contacts import HeardContact
+from foley_synthesis.flow.session_items import session_files
 from foley_synthesis.hearing.inference.opened import HearsMaterial
 from foley_synthesis.metrics import surprise
 
