@@ -6,8 +6,10 @@
 many times; each time: the seconds until it is active again (of the lifecycle manager: until it tells that all are), the
 processes of others that changed meanwhile, the healthy successors that the lifecycle manager killed, the restarts that
 `foley up` made, and for the publisher of `predicates` how long a planner that reads them as docs/messages.md says could
-still read a TRUE of the dead process. Every fault is a line of faults.jsonl; with --resume those that are there are not
-done again, so that a long run may be done in parts, or node by node. Writes out/bench_node_kills/metrics.json.
+still read a TRUE of the dead process. Of every fault it is kept what such a planner was told that it should not have
+been: on evidence too old, or of the newest contact, or that there was none, which nobody can know while contacts are
+missed. Every fault is a line of faults.jsonl; with --resume those that are there are not done again, so that a long run
+may be done in parts, or node by node. Writes out/bench_node_kills/metrics.json.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._bench import parser
+from benchmarks._planner import EARS, Planner
 from foley_bringup.system import MANAGER
 from foley_common import processes
 from foley_common.metrics_file import write_metrics
@@ -37,6 +40,7 @@ PUBLISHER = "material"  # of predicates
 UP_WITHIN_S = 240.0
 BACK_WITHIN_S = 240.0
 TRUE_WITHIN_S = 90.0
+WATCHED_S = 9.0  # at least, after a fault
 _KILLED = re.compile(r"\(pid (\d+)\) lives but does not answer: killed it")
 _ENDED = re.compile(r"^\[(\w+)\] +(?:was killed by|ended with) .* starting it again", re.MULTILINE)
 
@@ -60,6 +64,7 @@ class System:
         self._beats: dict[str, tuple[int, str]] = {}  # when the last was sent [ns], and what it said
         self._all_active_at = 0.0  # when the manager last told so
         self._snapshot: Any = None
+        self.planner = Planner(_lifetimes_s())
         rclpy.init(args=[])
         self._node = rclpy.create_node("node_kills")
         self._executor = SingleThreadedExecutor()
@@ -100,6 +105,7 @@ class System:
 
     def _on_predicates(self, message: Any) -> None:
         self._snapshot = message
+        self.planner.take(message)
 
     @property
     def log(self) -> str:
@@ -111,6 +117,7 @@ class System:
             if self.process.poll() is not None:
                 raise SystemExit(f"foley up ended with {self.process.returncode}:\n{self.log[-3000:]}")
             self._executor.spin_once(timeout_sec=0.05)
+            self.planner.look(time.time_ns())
         return bool(condition())
 
     def all_active(self, since: float = 0.0) -> bool:
@@ -142,6 +149,17 @@ class System:
         return max(min(until_ns, time.time_ns()) - killed_ns, 0) * 1e-9
 
 
+def _lifetimes_s() -> dict[str, float]:
+    """Of the predicates that ship, by name."""
+    from foley_synthesis import checkpoint
+    from foley_synthesis.beliefs import predicates_file
+
+    labels = checkpoint.load_checkpoint(None, exemplars=False).vocabulary.labels
+    return {
+        spec.name: spec.lifetime_s for spec in predicates_file.load(predicates_file.default_path(), labels)
+    }
+
+
 # ---- faults --------------------------------------------------------------------------------------------------
 def fault(system: System, name: str, number: signal.Signals) -> dict[str, Any]:
     """Have one node killed or hang, and watch until everything is as it was."""
@@ -150,12 +168,21 @@ def fault(system: System, name: str, number: signal.Signals) -> dict[str, Any]:
     has_true = name != PUBLISHER or system.wait(
         lambda: system.true_until_ns() > time.time_ns(), TRUE_WITHIN_S
     )
+    if name in EARS:
+        system.wait(lambda: system.planner.needing_ears(time.time_ns()), TRUE_WITHIN_S)
+    needing_ears = system.planner.needing_ears(time.time_ns())
     before, log_before = system.processes(), len(system.log)
     os.kill(before[name].pid, number)
     began, killed_ns = time.monotonic(), time.time_ns()
+    system.planner.killed(name, killed_ns)
+    told_before = len(system.planner.wrong)
     stale_s = system.stale_true_s(killed_ns, BACK_WITHIN_S) if name == PUBLISHER and has_true else None
     back = system.wait(lambda: system.active_after(name, killed_ns), BACK_WITHIN_S)
     away_s = time.monotonic() - began
+    over = killed_ns + round(WATCHED_S * 1e9)
+    system.wait(
+        lambda: time.time_ns() > over, 2 * WATCHED_S
+    )  # until a lease, and what ears are worth, has ended
     again = time.time()
     back = back and system.wait(lambda: system.all_active(again), BACK_WITHIN_S)
     after, log = system.processes(), system.log[log_before:]
@@ -165,6 +192,8 @@ def fault(system: System, name: str, number: signal.Signals) -> dict[str, Any]:
         "signal": number.name,
         "away_s": round(away_s, 2) if back else None,
         "stale_true_s": None if stale_s is None else round(stale_s, 2),
+        "needing_ears": needing_ears,
+        "told_wrongly": system.planner.wrong[told_before:],
         "healthy_killed": [int(pid) for pid in _KILLED.findall(log) if int(pid) != before[name].pid],
         "others_touched": sorted(n for n in before if n != name and after.get(n) != before[n]),
         "restarts": restarts[name],
@@ -185,6 +214,8 @@ def figures(faults: Sequence[dict[str, Any]]) -> dict[str, Any]:
             "came_back": len(away),
             "away_s": [min(away), statistics.median(away), max(away)] if away else [],
             "stale_true_s_max": max(stale) if stale else None,
+            "needing_ears": [f["needing_ears"] for f in own],
+            "told_wrongly": [said for f in own for said in f["told_wrongly"]],
             "healthy_killed": sum(len(f["healthy_killed"]) for f in own),
             "others_touched": sum(len(f["others_touched"]) + f["restarts_of_others"] for f in own),
             "restarts": sum(f["restarts"] for f in own),
@@ -256,7 +287,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{row['healthy_killed']:>16}{stale:>14}"
         )
     sound = all(
-        r["came_back"] == r["faults"] and not r["healthy_killed"] + r["others_touched"] for r in rows.values()
+        r["came_back"] == r["faults"]
+        and not r["healthy_killed"] + r["others_touched"] + len(r["told_wrongly"])
+        for r in rows.values()
     )
     return 0 if sound else 1
 

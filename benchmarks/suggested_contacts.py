@@ -1,27 +1,34 @@
 """Contacts until things are known, suggested against random: `python -m benchmarks.suggested_contacts --help`.
 
 Real heard beliefs of held-out contacts are replayed: in every draw each object of a scene gets some of its contacts,
-whose beliefs are drawn without replacement as they are asked for. Four choose the next contact, over the same fusion:
+whose beliefs are drawn without replacement as they are asked for. Five choose the next contact, over the same fusion,
+and all of them leave alone what they believe to be through with, as long as there is something else:
 
-    suggested    the most expected information (beliefs/contact_choice.py), weighed anew after each contact
+    suggested    what is likeliest to settle it (beliefs/contact_choice.py), weighed anew after each contact
+    informative  the most expected information
     unsure       any contact with the object whose belief has the greatest entropy
     round robin  one object after the other
     random       any contact that is left
 
-The bank is measured on the validation split of `--bank`; contacts are of `--split` of `--replay`. An object is known
-once its fused belief gives the true material 0.95 or more, decided once the predicate is_brittle (glass or ceramic) has
-the right state. Of a scene contacts are counted until as many objects are known (decided) as all contacts make known,
-and until four fifths of these are; objects that they never make known count in `never_known` alone. Contacts cost the
-same; `seconds` is what the same choices would take by the default costs. Heard beliefs are kept beside the figures.
+The bank is measured on the validation split of `--bank`; contacts are of `--split` of `--replay`, data sets or sets of
+`foley sim sessions`. With `--looks` every object was looked at once before (data sets alone). An object is
+
+    sure      once its fused belief gives the true material 0.95 or more
+    answered  once its fused belief does not abstain, and its most probable material is the true one
+    decided   once the predicate is_brittle (glass or ceramic) has the right state
+
+Counted are the contacts made in the scene until an object is so for the first time, in the mean over the objects that
+all their contacts leave so, and how many objects are so after some contacts. `alone`: each object by itself, so that
+only the action and the place are chosen. Contacts cost the same; `seconds` is what the choices would take by default.
+Heard beliefs are kept beside the figures.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,25 +38,31 @@ from benchmarks._bench import parser
 from foley_common.metrics_file import write_metrics
 from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.beliefs.contact_bank import ContactBank
-from foley_synthesis.beliefs.contact_choice import LEAST_GAIN, ContactCosts
+from foley_synthesis.beliefs.contact_choice import LEAST_RANK, ContactCosts
 from foley_synthesis.beliefs.evidence import Evidence
 from foley_synthesis.beliefs.expressions import Expression, Facts
 from foley_synthesis.beliefs.fitted import load_fitted
 from foley_synthesis.beliefs.fusion import FusedBelief, FusionConfig, fuse
 from foley_synthesis.beliefs.hysteresis import Thresholds, Truth, step
-from foley_synthesis.beliefs.information import ContactWorth, Question
-from foley_synthesis.checkpoint import load_checkpoint
-from foley_synthesis.evaluation.contacts.bank import heard_objects, measured_bank
-from foley_synthesis.evaluation.fusion.objects import TouchedObject
-from foley_synthesis.hearing.inference.opened import hearing_beside
+from foley_synthesis.beliefs.information import ContactWorth, Question, Worth
+from foley_synthesis.checkpoint import Checkpoint, load_checkpoint
+from foley_synthesis.evaluation.contacts.bank import measured_bank
+from foley_synthesis.evaluation.fusion.objects import (
+    TouchedObject,
+    kept_objects,
+    objects_of_sessions,
+    touched_objects,
+)
+from foley_synthesis.evaluation.windows.kept import key_of
+from foley_synthesis.hearing.inference.opened import HearsMaterial, hearing_beside
 from foley_synthesis.metrics.bootstrap import of_replicates
 
 SURE = 0.95
-SHARES = {"all": 1.0, "four_fifths": 0.8}
+AFTER = (2, 5, 10, 15, 20)
+QUALITIES = ("sure", "answered", "decided")
 BRITTLE = ("glass", "ceramic")
-CHOOSERS = ("suggested", "unsure", "round robin", "random")
+CHOOSERS = ("suggested", "informative", "unsure", "round robin", "random")
 COSTS = ContactCosts()
-ONE = ContactCosts(1.0, 1.0, 1e9)  # every contact costs as much as any other
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,21 +72,31 @@ class World:
     labels: tuple[str, ...]
     bank: ContactBank
     fusion: FusionConfig
-    about_predicate: bool  # contacts are chosen for the predicate, not for the material
+    aim: str  # one of QUALITIES: what contacts are made for
+    # Choosers and draws meet the same evidence again and again.
+    fused: dict[frozenset[tuple[str, str]], FusedBelief] = dataclasses.field(default_factory=dict)
+    weighed: dict[Any, Worth] = dataclasses.field(default_factory=dict)
 
 
 class Scene:
     """One draw of one scene, as one chooser works through it."""
 
     def __init__(
-        self, world: World, things: Sequence[TouchedObject], contacts: Sequence[Sequence[Evidence]]
+        self,
+        world: World,
+        things: Sequence[TouchedObject],
+        contacts: Sequence[Sequence[Evidence]],
+        looks: Sequence[Sequence[Evidence]],
     ) -> None:
         self.world, self.things = world, things
         self.left = [list(items) for items in contacts]
-        self.heard: list[list[Evidence]] = [[] for _ in things]
+        self.evidence = [list(items) for items in looks]
+        self.made = [0 for _ in things]
         self.beliefs = [FusedBelief() for _ in things]
         self.states = [Truth.UNKNOWN for _ in things]
-        self._gains: list[list[float] | None] = [None for _ in things]
+        self._worth: list[list[Worth] | None] = [None for _ in things]
+        for thing in range(len(things)):
+            self._believe(thing)
 
     @property
     def over(self) -> bool:
@@ -81,67 +104,96 @@ class Scene:
 
     def touch(self, thing: int, contact: int) -> Evidence:
         item = self.left[thing].pop(contact)
-        self.heard[thing].append(item)
-        self.beliefs[thing] = fuse(self.heard[thing], self.world.fusion)
-        self._gains[thing] = None
-        belief = self.beliefs[thing].belief
-        p = BRITTLE_IS(self.facts(thing))
-        self.states[thing] = Truth.UNKNOWN if belief.abstain else step(self.states[thing], p, Thresholds())
+        self.evidence[thing].append(item)
+        self.made[thing] += 1
+        self._believe(thing)
         return item
+
+    def _believe(self, thing: int) -> None:
+        key = self._key(thing)
+        if key not in self.world.fused:
+            self.world.fused[key] = fuse(self.evidence[thing], self.world.fusion)
+        self.beliefs[thing] = self.world.fused[key]
+        self._worth[thing] = None
+        p = BRITTLE_IS(self.facts(thing))
+        abstains = self.beliefs[thing].belief.abstain
+        self.states[thing] = Truth.UNKNOWN if abstains else step(self.states[thing], p, Thresholds())
+
+    def _key(self, thing: int) -> frozenset[tuple[str, str]]:
+        return frozenset((item.kind, item.key) for item in self.evidence[thing])
 
     def facts(self, thing: int) -> Facts:
         belief = self.beliefs[thing].belief
         p = dict(zip(self.world.labels, belief.probabilities, strict=False))
         return Facts({"abstain": float(belief.abstain)}, p)
 
-    def known(self) -> list[bool]:
-        found = []
-        for thing, fused in zip(self.things, self.beliefs, strict=True):
+    def now(self) -> dict[str, list[bool]]:
+        """Quality -> of each object whether it has it."""
+        found: dict[str, list[bool]] = {quality: [] for quality in QUALITIES}
+        for thing, fused, state in zip(self.things, self.beliefs, self.states, strict=True):
             p = fused.belief.probabilities
-            found.append(bool(p) and p[thing.label] >= SURE)
+            right = bool(p) and int(np.argmax(p)) == thing.label
+            brittle = self.world.labels[thing.label] in BRITTLE
+            found["sure"].append(right and max(p) >= SURE)
+            found["answered"].append(right and not fused.belief.abstain)
+            found["decided"].append(state == (Truth.TRUE if brittle else Truth.FALSE))
         return found
 
     def wrongly_sure(self) -> int:
-        return sum(
-            bool(f.belief.probabilities) and int(np.argmax(f.belief.probabilities)) != t.label
-            and max(f.belief.probabilities) >= SURE
-            for t, f in zip(self.things, self.beliefs, strict=True)
-        )  # fmt: skip
+        """Objects of which a wrong material is 0.95 sure."""
+        wrong = [
+            p
+            for thing, fused in zip(self.things, self.beliefs, strict=True)
+            if (p := fused.belief.probabilities) and int(np.argmax(p)) != thing.label
+        ]
+        return sum(max(p) >= SURE for p in wrong)
 
-    def decided(self) -> list[bool]:
-        truth = [self.world.labels[thing.label] in BRITTLE for thing in self.things]
-        return [s == (Truth.TRUE if t else Truth.FALSE) for s, t in zip(self.states, truth, strict=True)]
+    def through(self, thing: int) -> bool:
+        """Whether the aim seems to be reached for an object; nobody but the belief is asked."""
+        belief, aim = self.beliefs[thing].belief, self.world.aim
+        if aim == "sure":
+            return max(belief.probabilities, default=0.0) >= SURE
+        return not belief.abstain if aim == "answered" else self.states[thing] != Truth.UNKNOWN
 
-    def gains(self, thing: int) -> list[float]:
+    def _weigh(self, thing: int, item: Evidence) -> Worth:
+        """Of a contact like this one."""
+        world, about = self.world, None
+        if world.aim == "decided":
+            about = {"x": Question(BRITTLE_IS, state=self.states[thing], facts=self.facts(thing))}
+        sure = SURE if world.aim == "sure" else None
+        weighed = ContactWorth({"x": self.evidence[thing]}, world.bank, world.fusion, about, sure)
+        return weighed.worth("x", item.action, item.position)
+
+    def worth(self, thing: int) -> list[Worth]:
         """Of each contact that is left, by its action and place."""
-        found = self._gains[thing]
+        found = self._worth[thing]
         if found is None:
-            about = None
-            if self.world.about_predicate:
-                about = {"x": Question(BRITTLE_IS, state=self.states[thing], facts=self.facts(thing))}
-            worth = ContactWorth({"x": self.heard[thing]}, self.world.bank, self.world.fusion, about)
-            rated: dict[tuple[str, Any], float] = {}
+            # Places where nothing was heard yet are alike, so that one of them is weighed for all.
+            radius, base = self.world.bank.likeness.place_m, (self._key(thing), self.states[thing])
+            heard = [item for item in self.evidence[thing] if item.kind == "heard"]
             found = []
             for item in self.left[thing]:
-                key = (item.action, item.position)
-                if key not in rated:
-                    rated[key] = worth.gain("x", item.action, item.position)
-                found.append(rated[key])
-            self._gains[thing] = found
+                near = frozenset(o.key for o in heard if math.dist(o.position, item.position) <= radius)
+                key = (*base, item.action, near)
+                if key not in self.world.weighed:
+                    self.world.weighed[key] = self._weigh(thing, item)
+                found.append(self.world.weighed[key])
+            self._worth[thing] = found
         return found
 
 
 BRITTLE_IS = Expression('probability("glass") or probability("ceramic")', BRITTLE)
 
 
-def choose(name: str, scene: Scene, rng: np.random.Generator, start: Any) -> tuple[int, int]:
+def choose(name: str, scene: Scene, rng: np.random.Generator) -> tuple[int, int]:
     """The object and the contact of it that comes next; of equals any one."""
     open_ = [i for i, items in enumerate(scene.left) if items]
-    if name == "suggested":
+    open_ = [i for i in open_ if not scene.through(i)] or open_
+    if name in ("suggested", "informative"):
         rated = [
-            (max(gain, LEAST_GAIN) / ONE.of(scene.left[i][k].action, scene.left[i][k].position, start), i, k)
+            (max(each.rank if name == "suggested" else each.gain, LEAST_RANK), i, k)
             for i in open_
-            for k, gain in enumerate(scene.gains(i))
+            for k, each in enumerate(scene.worth(i))
         ]
         best = max(rate for rate, _, _ in rated)
         ties = [(i, k) for rate, i, k in rated if rate >= best - 1e-12]
@@ -152,8 +204,8 @@ def choose(name: str, scene: Scene, rng: np.random.Generator, start: Any) -> tup
         most = [i for i, h in zip(open_, entropy, strict=True) if h >= max(entropy) - 1e-9]
         thing = most[int(rng.integers(len(most)))]
     elif name == "round robin":
-        fewest = min(len(scene.heard[i]) for i in open_)
-        thing = next(i for i in open_ if len(scene.heard[i]) == fewest)
+        fewest = min(scene.made[i] for i in open_)
+        thing = next(i for i in open_ if scene.made[i] == fewest)
     else:
         sizes = [len(scene.left[i]) for i in open_]
         thing = open_[int(rng.choice(len(open_), p=np.array(sizes) / sum(sizes)))]
@@ -162,67 +214,80 @@ def choose(name: str, scene: Scene, rng: np.random.Generator, start: Any) -> tup
 
 def replay(name: str, scene: Scene, rng: np.random.Generator) -> dict[str, Any]:
     """Everything that is counted of one chooser's way through one draw of one scene."""
-    known, decided, seconds, wrong = [scene.known()], [scene.decided()], [0.0], [0]
+    told, seconds = [scene.now()], [0.0]
     start = None
     while not scene.over:
-        item = scene.touch(*choose(name, scene, rng, start))
+        item = scene.touch(*choose(name, scene, rng))
         seconds.append(seconds[-1] + COSTS.of(item.action, item.position, start))
         start = item.position
-        known.append(scene.known())
-        decided.append(scene.decided())
-        wrong.append(scene.wrongly_sure())
-    row: dict[str, Any] = {"known_after": [sum(k) for k in known], "wrongly_sure_after": wrong}
-    for what, told in (("known", known), ("decided", decided)):
-        finally_ = sum(told[-1])
-        row[f"never_{what}"] = len(scene.things) - finally_
-        for share, part in SHARES.items():
-            wanted = math.ceil(part * finally_)
-            at = next(n for n, each in enumerate(told) if sum(each) >= wanted)
-            row[f"contacts_until_{what}_{share}"] = at if finally_ else math.nan
-            row[f"seconds_until_{what}_{share}"] = seconds[at] if finally_ else math.nan
+        told.append(scene.now())
+    row: dict[str, Any] = {"wrongly_sure": scene.wrongly_sure()}
+    quality = scene.world.aim
+    table = np.array([each[quality] for each in told])  # [contacts + 1, objects]
+    finally_ = np.flatnonzero(table[-1])
+    first = table[:, finally_].argmax(axis=0)
+    row[f"never_{quality}"] = len(scene.things) - len(finally_)
+    row[f"contacts_until_{quality}"] = _mean(first.tolist())
+    row[f"seconds_until_{quality}"] = _mean([seconds[n] for n in first])
+    row[f"{quality}_after"] = table.sum(axis=1).tolist()
+    for n in AFTER:
+        row[f"{quality}_after_{n}"] = int(table[min(n, len(table) - 1)].sum())
     return row
 
 
 def measured(
-    world: World, objects: Sequence[TouchedObject], *, draws: int, contacts: int, seed: int
+    world: World, objects: Sequence[TouchedObject], given: Any, *, alone: bool = False
 ) -> dict[str, dict[str, list[dict[str, Any]]]]:
     """Chooser -> scene -> what was counted in each draw."""
     scenes: dict[str, list[TouchedObject]] = {}
     for thing in objects:
         scenes.setdefault(thing.scene, []).append(thing)
-    found: dict[str, dict[str, list[dict[str, Any]]]] = {name: {} for name in CHOOSERS}
+    # Of one object alone there is nothing to choose but the contact, which the others do at random.
+    choosers = ("suggested", "informative", "random") if alone else CHOOSERS
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {name: {} for name in choosers}
     for number, (scene, things) in enumerate(sorted(scenes.items())):
-        for draw in range(draws):
-            rng = np.random.default_rng([seed, number, draw])
-            drawn = [[t.heard[i] for i in rng.permutation(len(t.heard))[:contacts].tolist()] for t in things]
-            for name in CHOOSERS:
-                row = replay(
-                    name, Scene(world, things, drawn), np.random.default_rng([seed, number, draw, 1])
-                )
-                found[name].setdefault(scene, []).append(row)
+        for draw in range(given.draws):
+            rng = np.random.default_rng([given.seed, number, draw])
+            drawn = [
+                [t.heard[i] for i in rng.permutation(len(t.heard))[: given.contacts].tolist()] for t in things
+            ]
+            looks: list[list[Evidence]] = [[] for _ in things]
+            if given.looks:
+                fit = [[look for look in t.seen if look is not None and look.belief.fit] for t in things]
+                looks = [[each[int(rng.integers(len(each)))]] if each else [] for each in fit]
+            groups = [[i] for i in range(len(things))] if alone else [list(range(len(things)))]
+            for name in choosers:
+                for group in groups:
+                    parts = ([whole[i] for i in group] for whole in (things, drawn, looks))
+                    row = replay(
+                        name, Scene(world, *parts), np.random.default_rng([given.seed, number, draw])
+                    )
+                    found[name].setdefault(scene, []).append(row)
     return found
 
 
 def summed_up(
-    found: dict[str, dict[str, list[dict[str, Any]]]], *, replicates: int, seed: int
+    found: dict[str, dict[str, list[dict[str, Any]]]], *, replicates: int, seed: int, alone: bool = False
 ) -> dict[str, Any]:
     """Means over scenes of the means over draws, with 95 % intervals over scenes, and paired differences to random."""
     scenes = sorted(next(iter(found.values())))
     rng = np.random.default_rng(seed)
     picks = rng.integers(len(scenes), size=(replicates, len(scenes)))
     keys = [k for k in next(iter(found.values()))[scenes[0]][0] if not k.endswith("_after")]
+    if alone:
+        keys = [k for k in keys if "_after_" not in k]
     means = {
         name: {key: np.array([_mean([row[key] for row in found[name][s]]) for s in scenes]) for key in keys}
-        for name in CHOOSERS
+        for name in found
     }
     table: dict[str, Any] = {}
-    for name in CHOOSERS:
+    for name in found:
         table[name] = {k: _interval(v, picks) for k, v in means[name].items()}
         if name != "random":
             table[name]["less_than_random"] = {
                 key: _interval(means["random"][key] - means[name][key], picks)
                 for key in keys
-                if "until" in key
+                if "until" in key or "_after_" in key
             }
     return {"scenes": len(scenes), "choosers": table}
 
@@ -267,9 +332,7 @@ def draw_picture(curves: dict[str, dict[str, list[float]]], path: Path) -> None:
     for axis, (title, lines) in zip(axes[0], curves.items(), strict=True):
         for name, values in lines.items():
             axis.plot(values, label=name)
-        axis.set(
-            title=title, xlabel="contacts made in the scene", ylabel=f"objects known ({SURE:g} and right)"
-        )
+        axis.set(title=title, xlabel="contacts made in the scene", ylabel="objects of a scene")
         axis.grid(alpha=0.3)
     axes[0][0].legend()
     figure.tight_layout()
@@ -277,36 +340,13 @@ def draw_picture(curves: dict[str, dict[str, list[float]]], path: Path) -> None:
     pyplot.close(figure)
 
 
-def kept_objects(
-    path: Path, split: str, labels: tuple[str, ...], hears: Callable[[], Any], cache: Path
-) -> list[TouchedObject]:
-    """Heard contacts of a data set, from the file that keeps them where there is one."""
+def kept(path: Path, split: str, hears: HearsMaterial, sight: Checkpoint, cache: Path) -> list[TouchedObject]:
+    """Contacts of a data set or of a set of sessions, from the folder that keeps them where they are."""
+    if (path / "set.json").is_file():
+        return objects_of_sessions(hears, path, cache)
     dataset = ClipDataset(path)
-    model = hears()
-    file = cache / f"{dataset.fingerprint[:16]}_{model.model_id[:12]}_{split}.json"
-    if not file.is_file():
-        things = heard_objects(model, labels, dataset, split)
-        cache.mkdir(parents=True, exist_ok=True)
-        content = [
-            {
-                "scene": t.scene,
-                "object_id": t.object_id,
-                "label": t.label,
-                "heard": [e.to_dict() for e in t.heard],
-            }
-            for t in things
-        ]
-        file.write_text(json.dumps(content))
-    return [
-        TouchedObject(
-            entry["scene"],
-            entry["object_id"],
-            int(entry["label"]),
-            tuple(Evidence.from_dict(e) for e in entry["heard"]),
-            (None,) * len(entry["heard"]),
-        )
-        for entry in json.loads(file.read_text())
-    ]
+    key = key_of("suggested contacts", hears.model_id, sight.model_id, dataset.fingerprint, split)
+    return kept_objects(cache, key, lambda: touched_objects(hears, sight, dataset, split))
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -322,60 +362,58 @@ def main(args: Sequence[str] | None = None) -> int:
     )
     options.add_argument("--scenes", type=int, default=0, help="at most so many; 0: all")
     options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--looks", action="store_true", help="every object was looked at once before")
     given = options.parse_args(args)
-    content = load_checkpoint("shipped", exemplars=False)
-    labels, opened = content.vocabulary.labels, []
-
-    def hears() -> Any:
-        opened[:] = opened or [hearing_beside(content, given.hearing, threads=1)]
-        return opened[0]
-
-    cache = given.out / "heard"
-    bank_objects = [t for p in given.bank for t in kept_objects(p, "validation", labels, hears, cache)]
-    objects = [t for p in given.replay for t in kept_objects(p, given.split, labels, hears, cache)]
+    sight = load_checkpoint("shipped", exemplars=False)
+    labels, cache = sight.vocabulary.labels, given.out / "heard"
+    hears = hearing_beside(sight, given.hearing, threads=1)
+    objects = [t for path in given.replay for t in kept(path, given.split, hears, sight, cache)]
     if given.scenes:
-        kept = set(sorted({t.scene for t in objects})[: given.scenes])
-        objects = [t for t in objects if t.scene in kept]
+        some = set(sorted({t.scene for t in objects})[: given.scenes])
+        objects = [t for t in objects if t.scene in some]
     replayed = {t.scene for t in objects}
-    bank = measured_bank([t for t in bank_objects if t.scene not in replayed], labels, hears().model_id)
-    fits = load_fitted(content.path)
-    fusion = next((f.config for f in fits if f.is_for(hears().model_id, content.model_id)), FusionConfig())
+    known = [t for path in given.bank for t in kept(path, "validation", hears, sight, cache)]
+    bank = measured_bank([t for t in known if t.scene not in replayed], labels, hears.model_id)
+    fits = load_fitted(sight.path)
+    fusion = next((f.config for f in fits if f.is_for(hears.model_id, sight.model_id)), FusionConfig())
     figures: dict[str, Any] = {
         "bank": dict(bank.measured_on),
         "objects": len(objects),
         "contacts": sum(len(t.heard) for t in objects),
         "draws": given.draws,
         "contacts_each": given.contacts,
-        "fusion": {"heard_correlation": fusion.heard_correlation, "calibration_id": fusion.calibration_id},
+        "looks": given.looks,
+        "heard_correlation": fusion.heard_correlation,
+        "place_correlation": fusion.place_correlation,
+        "calibration_id": fusion.calibration_id,
     }
     curves = {}
-    for title, about in (("material", False), ("is_brittle", True)):
-        found = measured(
-            World(labels, bank, fusion, about), objects,
-            draws=given.draws, contacts=given.contacts, seed=given.seed,
-        )  # fmt: skip
-        figures[title] = summed_up(found, replicates=1000, seed=given.seed)
-        curves[f"asked about: {title}"] = curve(found, "known_after")
-        figures[title]["known_after"] = {
-            n: [round(v, 4) for v in c] for n, c in curve(found, "known_after").items()
-        }
-        figures[title]["wrongly_sure_at_the_end"] = {
-            n: round(c[-1], 4) for n, c in curve(found, "wrongly_sure_after").items()
-        }
+    for aim in QUALITIES:
+        world = World(labels, bank, fusion, aim)
+        found = measured(world, objects, given)
+        curves[aim] = curve(found, f"{aim}_after")
+        figures[aim] = summed_up(found, replicates=1000, seed=given.seed)
+        figures[aim]["curve"] = {n: [round(v, 4) for v in c] for n, c in curves[aim].items()}
+        figures[aim]["alone"] = summed_up(
+            measured(world, objects, given, alone=True), replicates=1000, seed=given.seed, alone=True
+        )
     given.out.mkdir(parents=True, exist_ok=True)
     write_metrics(given.out, figures)
     draw_picture(curves, given.out / "known.png")
-    for title in ("material", "is_brittle"):
-        what = "known" if title == "material" else "decided"
-        for name, row in figures[title]["choosers"].items():
-            text = ", ".join(
-                f"{share} {row[key]['value']:.2f} [{row[key]['low']:.2f}, {row[key]['high']:.2f}]"
-                for share in SHARES
-                if row[key := f"contacts_until_{what}_{share}"]["value"] is not None
-            )
-            print(f"{title} {name}: contacts until {what}: {text}; never {row[f'never_{what}']['value']:.2f}")
+    for aim in QUALITIES:
+        for where, table in (("in a scene", figures[aim]), ("alone", figures[aim]["alone"])):
+            for name, row in table["choosers"].items():
+                counts = [(n, row.get(f"{aim}_after_{n}")) for n in AFTER]
+                after = "".join(f", after {n}: {count['value']:.2f}" for n, count in counts if count)
+                until, never = _text(row[f"contacts_until_{aim}"]), row[f"never_{aim}"]["value"]
+                print(f"{aim} {where}, {name}: {until} contacts, never {never:.2f}{after}")
     print(f"figures in {given.out / 'metrics.json'}")
     return 0
+
+
+def _text(figure: dict[str, float | None]) -> str:
+    value, low, high = (figure[key] for key in ("value", "low", "high"))
+    return "never" if value is None or low is None or high is None else f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
 
 if __name__ == "__main__":

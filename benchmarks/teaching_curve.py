@@ -10,12 +10,14 @@ what is taught (`foley_synthesis/teaching`; `head` is its head alone, asked what
 regression on MFCC statistics, on the level, on the decay time, and on whichever of four numbers fits the taught
 contacts best. A figure is the mean over things and draws, its interval the 95 % of a bootstrap over both. A probability
 that is not known counts as half right, and as one half in the log loss. Writes metrics.json and teaching_curve.png to
---out. `--set` is made where it lacks, and keeps embeddings of its contacts. `balanced_accuracy_of_recordings` is of all
-contacts of a thing in one scene and state, fused as the provider fuses them.
+--out, and goes on where it was ended. `--set` is made where it lacks, and keeps embeddings of its contacts.
+`balanced_accuracy_of_recordings` is of all contacts of a thing in one scene and state, fused as predicates are.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -38,6 +40,7 @@ from foley_synthesis.teaching.taught import fused, teach
 COUNTS = (5, 10, 20)
 TAUGHT_SCENES = (0, 1)  # of the test with the same thing; the others are tested
 METHODS = ("taught", "head", "mfcc", "level", "decay", "single")
+SHADED = ("taught", "mfcc")  # whose intervals the picture shows
 TESTS = ("same", "other")
 _BINS = 10
 _BOOTSTRAPS = 1000
@@ -233,6 +236,20 @@ def _cases(test: str, c: Contacts) -> list[tuple[Places, Places, NDArray[np.str_
     return cases
 
 
+def _key(c: Contacts, draws: int) -> str:
+    """Of what figures follow from."""
+    said = json.dumps([c.names, c.features_id, draws, COUNTS, METHODS, TESTS])
+    return hashlib.sha256(said.encode() + c.values.tobytes()).hexdigest()[:32]
+
+
+def _kept(path: Path, key: str) -> dict[str, dict[str, Any]] | None:
+    """Figures of a predicate that an earlier run worked out of the same contacts."""
+    if not path.is_file():
+        return None
+    said = json.loads(path.read_text(encoding="utf-8"))
+    return said["curves"] if said["key"] == key else None
+
+
 def draw_picture(found: dict[str, dict[str, Any]], path: Path) -> None:
     """Balanced accuracy over the number of contacts, a panel for each predicate and test."""
     import matplotlib
@@ -259,15 +276,14 @@ def draw_picture(found: dict[str, dict[str, Any]], path: Path) -> None:
                 ]
                 panel.plot(x[:-1], y[:-1], "-o", ms=3, color=colours[method], label=method)
                 panel.plot(x[-1:], y[-1:], "s", ms=5, color=colours[method])
-                bounds = [points[str(n)]["interval_95"] for n in COUNTS]
-                panel.fill_between(
-                    COUNTS, *zip(*bounds, strict=True), color=colours[method], alpha=0.15, lw=0
-                )
+                if method in SHADED:
+                    low, high = zip(*(points[str(n)]["interval_95"] for n in COUNTS), strict=True)
+                    panel.fill_between(COUNTS, low, high, color=colours[method], alpha=0.15, lw=0)
             panel.axhline(0.5, color="k", lw=0.5)
             panel.set_xticks([0, *COUNTS, 28], ["0", *map(str, COUNTS), "all"])
             panel.set_title(f"{predicate}, {test} thing{'s' if test == 'other' else ''}", fontsize=10)
             panel.set_ylim(0.4, 1.0)
-    panels[0][0].legend(fontsize=8, frameon=False)
+    panels[-1][-1].legend(fontsize=8, frameon=False, loc="upper left", ncols=2)
     for row in range(len(TESTS)):
         panels[row][0].set_ylabel("balanced accuracy")
     for column in range(len(found)):
@@ -298,8 +314,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for state in config.states:
         predicate = PREDICATE[state][0]
         of = contacts.of(predicate)
-        found[predicate] = curves(
+        kept = args.out / f"{predicate}.json"
+        found[predicate] = _kept(kept, _key(of, args.draws)) or curves(
             of, args.draws, lambda text, name=predicate: print(f"{name} {text}", file=sys.stderr, flush=True)
+        )
+        args.out.mkdir(parents=True, exist_ok=True)
+        kept.write_text(
+            json.dumps({"key": _key(of, args.draws), "curves": found[predicate]}), encoding="utf-8"
         )
         about[predicate] = {
             "contacts": len(of.names),

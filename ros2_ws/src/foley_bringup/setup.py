@@ -58,6 +58,7 @@ setup(
             "intervene = foley_bringup.commands.intervene",
             "doctor = foley_bringup.commands.doctor",
             "replay = foley_bringup.commands.replay",
+            "planner = foley_bringup.commands.planner",
             "example = foley_bringup.commands.example",
             "watch = foley_bringup.commands.watch",
         ],

@@ -71,7 +71,7 @@ def test_the_teaching_curve_tells_what_can_be_learned_from_what_cannot() -> None
     contacts = importlib.import_module("benchmarks._state_contacts")
     curve = importlib.import_module("benchmarks.teaching_curve")
     rng = np.random.default_rng(0)
-    rows = [(split, f"{split}{k}", scene, label) for split in ("train", "test") for k in range(3)
+    rows = [(split, f"{split}{k}", scene, label) for split in ("train", "test") for k in range(2)
             for scene in range(4) for label in (True, False) for _ in range(5)]  # fmt: skip
     split, thing, scene, label = (np.array(column) for column in zip(*rows, strict=True))
     count = len(rows)
@@ -82,7 +82,7 @@ def test_the_teaching_curve_tells_what_can_be_learned_from_what_cannot() -> None
         np.array([f"{a}{b}{c}" for _, a, b, c in rows]), values, (20, 30), np.zeros((count, 4)),
         rng.normal(size=(count, 6)).astype(np.float32), rng.normal(size=(count, 4)), "model",
     )  # fmt: skip
-    found = curve.curves(made.of("is_full"), draws=3)
+    found = curve.curves(made.of("is_full"), draws=2)
     for test in ("same", "other"):
         assert found[test]["taught"]["20"]["balanced_accuracy"] > 0.95
         assert (

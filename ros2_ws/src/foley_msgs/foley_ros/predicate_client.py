@@ -29,12 +29,12 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 from foley_common import topics as registry
-from foley_common.predicate_view import Description, Fact, PredicateView, Snapshot, State
+from foley_common.predicate_view import Fact, PredicateView, State
 from foley_msgs.action import Observe
-from foley_msgs.msg import Predicate, PredicateArray, PredicateDescription
+from foley_msgs.msg import PredicateArray
 from foley_msgs.srv import GetPredicates, ListPredicates
 from foley_ros import qos, topics
-from foley_ros.convert import to_ns
+from foley_ros.predicates import description_of, fact_of, snapshot_of
 from foley_ros.questions import AskedError, Questions, fail, over
 
 TICK_S = 0.1  # so often leases and deadlines are looked at
@@ -49,45 +49,6 @@ class Observed:
     contacts: int
     duration_s: float
     error_msg: str  # why it is still UNKNOWN; empty otherwise
-
-
-def fact_of(message: Predicate) -> Fact:
-    """The plain data of a Predicate; a state of a later version is UNKNOWN."""
-    return Fact(
-        name=message.name,
-        arguments=tuple(message.arguments),
-        state=State(message.state) if message.state in tuple(State) else State.UNKNOWN,
-        probability=float(message.probability),
-        newest_evidence_ns=to_ns(message.newest_evidence),
-        valid_until_ns=to_ns(message.valid_until),
-        evidence=message.evidence,
-        contacts=int(message.contacts),
-        calibration_id=message.calibration_id,
-    )
-
-
-def snapshot_of(message: PredicateArray) -> Snapshot:
-    """The plain data of a PredicateArray. Raises ValueError where it contradicts itself."""
-    facts = tuple(fact_of(predicate) for predicate in message.predicates)
-    return Snapshot(int(message.sequence), to_ns(message.header.stamp), facts)
-
-
-def description_of(message: PredicateDescription) -> Description:
-    """The plain data of a PredicateDescription. Raises ValueError where it contradicts itself."""
-    return Description(
-        name=message.name,
-        parameters=tuple(message.parameters),
-        parameter_types=tuple(message.parameter_types),
-        text=message.text,
-        expression=message.expression,
-        observed_by=tuple(message.observed_by),
-        observation_cost_s=float(message.observation_cost),
-        true_above=float(message.true_above),
-        false_below=float(message.false_below),
-        lifetime_s=float(message.lifetime),
-        taught=bool(message.taught),
-        calibration_id=message.calibration_id,
-    )
 
 
 @dataclasses.dataclass

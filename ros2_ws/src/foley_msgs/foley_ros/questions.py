@@ -13,6 +13,7 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 _FOR_EVER_S = float("inf")
+_LOOK_S = 0.01
 
 
 class AskedError(RuntimeError):
@@ -36,6 +37,24 @@ def fail(future: Future, error: AskedError) -> None:
     """Unless it is over."""
     if not over(future):
         future.set_exception(error)
+
+
+def answer(future: Future, timeout_s: float | None = None) -> Any:
+    """Wait for a future in a thread that is not the executor's, such as a planner's; its result.
+
+    Raises:
+        AskedError: it failed, was cancelled, or the time is over.
+    """
+    deadline = time.monotonic() + (_FOR_EVER_S if timeout_s is None else timeout_s)
+    while not over(future):
+        if time.monotonic() > deadline:
+            raise AskedError(
+                f"no answer within {timeout_s:g} s: does another thread spin the node's executor?"
+            )
+        time.sleep(_LOOK_S)
+    if future.cancelled():
+        raise AskedError("it was cancelled")
+    return future.result()
 
 
 @dataclasses.dataclass

@@ -94,13 +94,13 @@ def _classes() -> tuple[Any, Any]:
             bounds: dict[str, float],
         ) -> None:
             super().__init__(f"{'' if expected else 'not '}{name}({', '.join(arguments)})")
-            self._client, self._asked, self._bounds = client, (name, *arguments), bounds
+            self._client, self._predicate, self._arguments, self._bounds = client, name, arguments, bounds
             self._expected, self._unknown = expected, status[unknown]
             self._latch_s, self._clock = latch_s, clock
             self._succeeded: float | None = None
 
         def update(self) -> Any:
-            found = self._client.holds(*self._asked, **self._bounds)
+            found = self._client.holds(self._predicate, *self._arguments, **self._bounds)
             if found is self._expected:
                 self._succeeded = self._clock()
                 self.feedback_message = "holds"

@@ -146,6 +146,11 @@ class LiveWorld:
                     break
             else:
                 self._say(f"sight says nothing of {thing}")
+        for thing in self.things:
+            if count := self._heard(thing):
+                self._say(
+                    f"{thing} was touched {count} times while it was looked at: the look ended too late"
+                )
 
     # ---- internals -----------------------------------------------------------------------------------------
     def _ask(self, thing: str, *, look: bool = False) -> MakeContact.Result:

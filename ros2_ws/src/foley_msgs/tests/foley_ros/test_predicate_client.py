@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,9 +12,12 @@ from typing import Any
 import pytest
 
 pytest.importorskip("rclpy")
+import rclpy
+from action_msgs.msg import GoalStatus
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
+from rclpy.task import Future
 from rosgraph_msgs.msg import Clock
 
 from foley_common import topics
@@ -23,7 +27,7 @@ from foley_msgs.msg import Predicate, PredicateArray, PredicateDescription
 from foley_msgs.srv import GetPredicates, ListPredicates
 from foley_ros.convert import to_stamp
 from foley_ros.predicate_client import PredicateClient
-from foley_ros.questions import AskedError
+from foley_ros.questions import AskedError, answer
 from foley_ros.topics import profile
 
 pytestmark = pytest.mark.nodes
@@ -251,6 +255,22 @@ def test_lists_and_questions_and_refusals(ros_context: Any, client: PredicateCli
     assert client.view.snapshot is None, "an answer to a question is no snapshot"
 
 
+def test_a_planners_own_thread_waits_for_answers(
+    ros_context: Any, client: PredicateClient, publisher: Any
+) -> None:
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(lambda: answer(client.wait_for(*METAL), 100.0))
+        in_vain = client.wait_for("is_hollow", "mug")
+        with pytest.raises(AskedError, match="another thread"):
+            answer(in_vain, 0.05)
+        in_vain.cancel()
+        with pytest.raises(AskedError, match="cancelled"):
+            answer(in_vain, 30.0)
+        publisher.publish(array(1, now_ns(ros_context.helper)))
+        ros_context.spin_until(waiting.done)
+        assert waiting.result() is True
+
+
 def test_nobody_there(ros_context: Any) -> None:
     client = PredicateClient(ros_context.create_node("planner"), "/elsewhere", patience_s=0.3)
     future = client.list()
@@ -308,3 +328,50 @@ def test_observing(ros_context: Any, client: PredicateClient) -> None:
                 failed.result()
     finally:
         server.destroy()
+
+
+def test_who_cancels_the_future_ends_the_observation(ros_context: Any, client: PredicateClient) -> None:
+    began, gate = [], Future()
+
+    async def execute(handle: Any) -> Any:
+        began.append(handle)
+        await gate
+        handle.canceled()
+        return Observe.Result(error_code=Observe.Result.ERROR_CANCELLED, error_msg="cancelled")
+
+    def cancel(handle: Any) -> CancelResponse:
+        gate.set_result(None)
+        return CancelResponse.ACCEPT
+
+    server = ActionServer(
+        ros_context.create_node("contact_advisor"),
+        Observe,
+        "contact_advisor/observe",
+        execute,
+        cancel_callback=cancel,
+    )
+    try:
+        future = client.observe(*METAL)
+        ros_context.spin_until(lambda: began)
+        future.cancel()
+        ros_context.spin_until(gate.done)
+        ros_context.spin_until(lambda: began[0].status == GoalStatus.STATUS_CANCELED)
+        assert future.cancelled() and not future.done()
+    finally:
+        server.destroy()
+
+
+def test_a_server_that_does_not_answer(ros_context: Any) -> None:
+    client = PredicateClient(ros_context.create_node("planner"), patience_s=0.3)
+    never_spun = rclpy.create_node("material")
+    try:
+        never_spun.create_service(
+            ListPredicates, "material/list_predicates", lambda request, response: response
+        )
+        future = client.list()
+        ros_context.spin_until(future.done)
+        with pytest.raises(AskedError, match=r"list_predicates (does not answer|is not there)"):
+            future.result()
+    finally:
+        never_spun.destroy_node()
+        client.destroy()

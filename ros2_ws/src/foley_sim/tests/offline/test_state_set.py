@@ -8,11 +8,11 @@ from scipy.io import wavfile
 
 from foley_sim.commands import sim_states
 from foley_sim.condition import NONE, OPPOSITE
+from foley_sim.offline import state_set
 from foley_sim.offline.state_set import (
     COLUMNS,
     LABELS,
     StateSetConfig,
-    _write,
     make_state_set,
     read_labels,
     taps_jobs,
@@ -65,22 +65,26 @@ def test_blows_are_heard_where_the_labels_say():
     assert np.array_equal(samples, record(job())[0])
 
 
-def test_a_set_is_gone_on_with_and_keeps_the_rows_of_what_it_holds(tmp_path):
+def test_a_set_is_gone_on_with_and_keeps_the_rows_of_what_it_holds(tmp_path, monkeypatch):
     config = StateSetConfig(tmp_path, ("loose",), objects=1, test_objects=1, scenes=1, taps=2, jobs=1)
+    asked = []
+
+    def at_once(jobs, work, **more):  # no processes
+        asked.append(len(jobs))
+        return [work(job, lambda seconds: None) for job in jobs], 0
+
+    monkeypatch.setattr(state_set, "work_off", at_once)
     first = make_state_set(config)
     assert first["recordings_written"] == 4 and first["contacts"] == 8
     rows = read_labels(tmp_path)
     assert tuple(rows[0]) == COLUMNS and {row["value"] for row in rows} == {"true", "false"}
     rate, samples = wavfile.read(tmp_path / rows[0]["file"])
     assert rate == 48_000 and np.array_equal(samples, record(taps_jobs(config)[0])[0])
-    more = dataclasses.replace(config, states=("full",), test_objects=0)
-    for job in taps_jobs(more):
-        _write((job, tmp_path), lambda seconds: None)
-    again = make_state_set(more)
-    assert again["recordings_written"] == 0 and again["contacts"] == 12
+    again = make_state_set(dataclasses.replace(config, states=("full",), test_objects=0))
+    assert again["recordings_written"] == 2 and again["contacts"] == 12
     kept = read_labels(tmp_path)
     assert [row for row in kept if row["predicate"] == "lid_is_tight"] == rows
-    assert make_state_set(config)["recordings_written"] == 0
+    assert make_state_set(config)["recordings_written"] == 0 and asked == [4, 2, 0]
     with pytest.raises(ValueError, match="taps"):
         make_state_set(dataclasses.replace(config, taps=3))
     (tmp_path / LABELS).write_text("contact,file\nx,y\n", encoding="utf-8")

@@ -1,8 +1,8 @@
-"""Which contacts to make: the most information for their time, under a budget.
+"""Which contacts to make: those that are likeliest to settle what is asked, for their time, under a budget.
 
-Greedy, and lazy: what a contact tells shrinks with every other one on the same object, so that a worth which was found
-before is a bound, and only what would be chosen is weighed anew. Whoever can listen between contacts asks for one at
-a time, and asks again with what it heard (see :func:`suggest`).
+Greedy, and lazy: what a contact with one object is worth does not depend on contacts with others, so that only those
+with the object chosen last are weighed anew. Whoever can listen between contacts asks for one at a time, and asks again
+with what it heard (see :func:`suggest`).
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-from foley_synthesis.beliefs.information import ContactWorth
+from foley_synthesis.beliefs.information import ContactWorth, Worth
 from foley_synthesis.beliefs.outcomes import Point
 
-LEAST_GAIN = 1e-4  # [nat] of a contact that is worth mentioning
+LEAST_RANK = 1e-4  # of a contact that is worth mentioning
 _STROKES = ("scratch", "rub", "press")
 
 
@@ -53,8 +53,9 @@ class Suggestion:
     """A contact, and what it is worth after those suggested before it."""
 
     contact: Candidate
-    gain: float  # [nat]
+    gain: float  # expected information [nat]
     cost_s: float
+    settles: float = math.nan  # probability that what is asked is known then
 
 
 def suggest(
@@ -66,33 +67,34 @@ def suggest(
     budget_s: float = math.inf,
     most: int = 8,
 ) -> list[Suggestion]:
-    """Contacts in the order in which they are to be made, each the most information for its time; of equals the first.
+    """Contacts in the order in which they are to be made, each the best for its time; of equals the first.
 
     Args:
         worth: what is known; goes on as if the contacts were made.
         start: where the tip is now [m].
         budget_s: for all contacts together.
     """
-    gains = [math.inf] * len(candidates)  # bounds
-    fresh = [False] * len(candidates)
+    rated: list[Worth | None] = [None] * len(candidates)
     found: list[Suggestion] = []
     left = budget_s
     while len(found) < most:
-        cost = [costs.of(c.action, c.place, start) for c in candidates]
-        fits = [i for i in range(len(candidates)) if cost[i] <= left]
-        while fits:
-            best = max(fits, key=lambda i: gains[i] / cost[i])
-            if fresh[best]:
-                break
-            c = candidates[best]
-            gains[best], fresh[best] = worth.gain(c.object_id, c.action, c.place), True
-        if not fits or gains[best] < LEAST_GAIN:
+        best: tuple[float, int, float, Worth] | None = None
+        for i, c in enumerate(candidates):
+            cost = costs.of(c.action, c.place, start)
+            if cost > left:
+                continue
+            value = rated[i] = rated[i] or worth.worth(c.object_id, c.action, c.place)
+            if best is None or value.rank / cost > best[0]:
+                best = value.rank / cost, i, cost, value
+        if best is None or best[3].rank < LEAST_RANK:
             return found
-        chosen = candidates[best]
-        found.append(Suggestion(chosen, gains[best], cost[best]))
-        left, start = left - cost[best], chosen.place
+        _, i, cost, value = best
+        chosen = candidates[i]
+        found.append(Suggestion(chosen, value.gain, cost, value.settles))
+        left, start = left - cost, chosen.place
         if len(found) < most:
             worth.take(chosen.object_id, chosen.action, chosen.place)
-            for i, c in enumerate(candidates):
-                fresh[i] = fresh[i] and c.object_id != chosen.object_id
+            rated = [
+                None if c.object_id == chosen.object_id else r for c, r in zip(candidates, rated, strict=True)
+            ]
     return found

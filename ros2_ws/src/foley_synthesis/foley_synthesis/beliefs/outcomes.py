@@ -120,8 +120,14 @@ class FusionWeights:
     least_probability: float  # of the best class, from which on the belief with it is an answer
 
     @classmethod
-    def of(cls, evidence: Sequence[Evidence], place: Point, config: FusionConfig) -> FusionWeights:
-        """Of some evidence, and a contact more at a place."""
+    def of(
+        cls,
+        evidence: Sequence[Evidence],
+        place: Point,
+        config: FusionConfig,
+        fused: MaterialBelief | None = None,
+    ) -> FusionWeights:
+        """Of some evidence, and a contact more at a place; ``fused``: the belief by that evidence, if known."""
         items = newest_sight(evidence)
         newest = max((item.time_ns for item in items), default=0)
         found = cls.now([*items, Evidence("heard", NEXT, newest + 1, _NOTHING, position=place)], config)
@@ -129,7 +135,7 @@ class FusionWeights:
         contacts = sum(item.kind == "heard" for item in found.used)
         return dataclasses.replace(
             found,
-            fused=fuse(items, config).belief,
+            fused=fuse(items, config).belief if fused is None else fused,
             heard=tuple(item for item in items if item.kind == "heard"),
             used=found.used[:-1],
             least_probability=_least_probability(config, contacts, seen),

@@ -22,8 +22,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  foley commission --from taps --out my_robot           of taps/wood/1.wav, taps/glass/1.wav, ...\n"
         "  foley up --set material.hearing=$PWD/my_robot         hears by it\n\n"
         "For each material it asks for some things, and some taps on each; the running system's detector finds them.\n"
-        "They are kept in OUT.taps, so that --from OUT.taps goes on from there, and more may be added. A third of the\n"
-        "things of each material, one at least, is held out: the model is adapted to the others and must be better\n"
+        "They are kept in OUT.taps, so that --from OUT.taps goes on from there, and more may be added. Things are\n"
+        "held out in turn, a third of each material at a time: the model is adapted to the others and must be better\n"
         "on those, in log loss and not worse in balanced accuracy. Then it is adapted to all and written to OUT.\n"
         "Two things of each of two materials are the least; three of three or more are worth much more.\n\n"
         "exit codes: 0 adapted, 1 the model stays as it is (and why), 2 an error, 130 ended with Ctrl-C"
@@ -140,19 +140,17 @@ def _print(done: Commissioning) -> None:
 
     for note in done.notes:
         print(f"note: {note}")
-    for material, (fitted, held_out) in done.materials.items():
-        print(f"{material}: adapted to {fitted} taps, judged by {held_out} others")
+    for material, (taps, things) in done.materials.items():
+        print(f"{material}: {taps} taps in {things} recordings")
     table = Table(box=None, pad_edge=False)
-    for name in ("on held-out taps", "balanced accuracy", "95 %", "log loss", "answered", "right of those"):
-        table.add_column(name)
+    for name in ("held-out taps", "accuracy", "95 %", "log loss", "answered", "right of those"):
+        table.add_column(name, no_wrap=True)
     table.add_row("chance", f"{done.chance:.2f}")
-    for title, judged in (("as it was", done.before), ("adapted", done.after)):
-        if judged is not None:
-            table.add_row(title, *_row(judged))
+    table.add_row("as it was", *_row(done.before))
+    table.add_row("adapted", *_row(done.after))
     Console(markup=False, highlight=False).print(table)
     low, high = done.gain_interval
-    if done.after is not None:
-        print(f"log loss gained: {done.gain:.2f} [{low:.2f}, {high:.2f}]")
+    print(f"log loss gained: {done.gain:.2f} [{low:.2f}, {high:.2f}]; accuracy is balanced over materials")
     print(done.reason)
     if done.record_next:
         print(f"next: {done.record_next}")

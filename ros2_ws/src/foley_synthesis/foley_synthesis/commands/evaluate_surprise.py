@@ -15,6 +15,10 @@ def configure(group: Any) -> None:
         "--states", type=Path, metavar="DIR",
         help="set of `foley sim states`: how surprising things are that changed since they were touched before",
     )  # fmt: skip
+    group.add_argument(
+        "--sessions", action="append", default=[], type=Path, metavar="DIR",
+        help="set of `foley sim sessions` at 48 kHz: how surprising contacts are that nobody planned; may be repeated",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -82,7 +86,12 @@ def run(args: argparse.Namespace) -> int:
         changes: dict[str, Any] = {}
         if args.states is not None:
             changes = surprise_run.on_changes(test, listener.changes(args.states, "test"), config)
+        heard_only = {
+            str(path): surprise_run.on_sessions(test, listener.sessions(path), config)
+            for path in args.sessions
+        }
     text = f"{report.alarms_table(sets)}\n{report.power_table(sets)}"
+    text += f"\n{report.sessions_table(heard_only)}" if heard_only else ""
     text += f"\n{report.changes_table(changes)}" if changes else ""
     out.mkdir(parents=True, exist_ok=True)
     write_metrics(
@@ -94,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
             "rules": {name: rule.rule.to_dict() for name, rule in test.rules.items()},
             "sets": sets,
             "changes": changes,
+            "sessions": heard_only,
             "alarms by distance alone, by rate": distances,
         },
     )

@@ -17,33 +17,21 @@ from foley_synthesis.beliefs.belief import MaterialBelief, unknown_belief
 from foley_synthesis.beliefs.contact_bank import ContactBank
 from foley_synthesis.beliefs.contact_choice import Candidate, ContactCosts, Suggestion, suggest
 from foley_synthesis.beliefs.evidence import Evidence
-from foley_synthesis.beliefs.expressions import Facts, Source
 from foley_synthesis.beliefs.fusion import FusionConfig, fuse
-from foley_synthesis.beliefs.hysteresis import Thresholds, Truth
 from foley_synthesis.beliefs.information import (
     ContactWorth,
     PredicateGain,
-    Probability,
-    Question,
     material_gain,
     predicate_gain,
 )
 from foley_synthesis.beliefs.outcomes import Point
 from foley_synthesis.beliefs.predicates import PredicateSpec
+from foley_synthesis.live.asked_predicates import AskedPredicates, UnknownObject
 from foley_synthesis.live.told_objects import ToldBelief, ToldObjects
 
 NAN = float("nan")
 NEAR_M = 0.06  # a place this near to a known contact belongs to that object
 MOST_CANDIDATES = 400
-_UNFORESEEN = (Source.TAUGHT, Source.SURPRISE)  # nobody has measured what contacts say of these
-
-
-class UnknownName(ValueError):
-    """No predicate is called so; the message lists those that are."""
-
-
-class UnknownObject(ValueError):
-    """Nothing is known of an object, or of where it could be touched; the message says what would help."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,8 +74,8 @@ class AdvisorCore:
         self.labels, self.bank = tuple(labels), bank
         self.view = PredicateView()
         self._fusion, self._costs = fusion, costs
-        self._specs = {spec.name: spec for spec in specs}
         self._told = ToldObjects(fusion)
+        self._asked = AskedPredicates(self.labels, specs, self._told, self.view)
         self._last: Point | None = None  # place of the newest contact
         self._heard: dict[str, tuple[int, int]] = {}  # object -> newest contact, and when that was told [ns]
         self._lock = threading.RLock()
@@ -146,16 +134,13 @@ class AdvisorCore:
 
     def check(self, predicate: str, arguments: Sequence[str] | None = None) -> None:
         """Raises UnknownName, UnknownObject, or ValueError where the number of arguments is not the predicate's."""
-        snapshot = self.view.snapshot
-        told = {fact.name for fact in snapshot.facts} if snapshot is not None else set()
-        known = sorted({*self._specs, *told})
-        if predicate not in known:
-            raise UnknownName(f"no predicate is called `{predicate}`; known are {', '.join(known)}")
+        self._asked.check(predicate)
         if arguments is None:
             return
-        wanted = self._count(predicate)
+        wanted = self._asked.count(predicate)
         if len(arguments) != wanted:
             raise ValueError(f"`{predicate}` is about {wanted} objects, {len(arguments)} were named")
+        snapshot = self.view.snapshot
         for name in arguments:
             if name not in self.objects and (snapshot is None or name not in snapshot.objects):
                 raise UnknownObject(f"nothing was seen or heard of `{name}`; known are {self._known()}")
@@ -197,7 +182,7 @@ class AdvisorCore:
                 raise UnknownObject(
                     f"no place of {', '.join(names) or 'any object'} is known: touch it once by hand"
                 )
-            about = self._questions(predicate, names, least_confidence) if predicate else None
+            about = self._asked.questions(predicate, names, least_confidence) if predicate else None
             evidence = {name: self._told.evidence(name) for name in names}
             start, dropped = self._last, max(0, len(candidates) - MOST_CANDIDATES)
         candidates = candidates[:MOST_CANDIDATES]
@@ -232,7 +217,7 @@ class AdvisorCore:
             known = all(map(math.isfinite, place))
             if predicate:
                 self.check(predicate)
-                if self._count(predicate) != 1:
+                if self._asked.count(predicate) != 1:
                     raise ValueError(f"`{predicate}` is about two objects: ask for suggestions in its place")
             if object_id and object_id not in self._told.objects:
                 raise UnknownObject(f"nothing was seen or heard of `{object_id}`; known are {self._known()}")
@@ -241,7 +226,7 @@ class AdvisorCore:
             name = object_id or self._told.nearest(place, NEAR_M)
             evidence = self._told.evidence(name) if name else []
             told, cost = self._told.told(name), self._costs.of(action, place, self._last)
-            question = self._questions(predicate, [name], 0.0).get(name) if predicate else None
+            question = self._asked.questions(predicate, [name], 0.0).get(name) if predicate else None
         if not evidence and look is not None:
             evidence = [look]
         believed = told.belief if told is not None else fuse(evidence, self._fusion).belief
@@ -271,57 +256,6 @@ class AdvisorCore:
     def _known(self) -> str:
         return ", ".join(self._told.objects) or "none"
 
-    def _count(self, predicate: str) -> int:
-        """Objects that a predicate is about."""
-        if predicate in self._specs:
-            return len(self._specs[predicate].parameters)
-        snapshot = self.view.snapshot
-        facts = snapshot.facts if snapshot is not None else ()
-        return next((len(fact.arguments) for fact in facts if fact.name == predicate), 1)
-
-    def _questions(
-        self, predicate: str, names: Sequence[str], least_confidence: float
-    ) -> dict[str, Question]:
-        """Object -> what a contact with it may answer; empty where nobody can foresee that."""
-        spec = self._specs.get(predicate)
-        if spec is None or spec.taught or any(use.source in _UNFORESEEN for use in spec.expression.uses):
-            return {}
-        if len(spec.parameters) > 1 and len(names) != len(spec.parameters):
-            raise UnknownObject(
-                f"`{predicate}` is about {len(spec.parameters)} objects: name them, in their order"
-            )
-        thresholds = spec.thresholds
-        if least_confidence:
-            thresholds = Thresholds(least_confidence, 1.0 - least_confidence, 0.0)
-        facts = {name: self._facts(name) for name in names}
-        found = {}
-        for index, name in enumerate(names):
-            arguments = tuple(names) if len(spec.parameters) > 1 else (name,)
-            fact = self.fact(predicate, arguments)
-            found[name] = Question(
-                _of_one(spec, index if len(arguments) > 1 else 0, [facts[other] for other in arguments]),
-                thresholds,
-                spec.when_abstaining,
-                Truth(int(fact.state)) if fact is not None else Truth.UNKNOWN,
-                facts[name],
-            )
-        return found
-
-    def _facts(self, name: str) -> Facts:
-        belief, told = self._told.believed(name), self._told.told(name)
-        numbers: Mapping[str, float] = {
-            "log10_youngs_modulus_pa_mean": belief.log10_e_mean,
-            "log10_youngs_modulus_pa_std": belief.log10_e_std,
-            "roughness": belief.roughness,
-            "hollowness": belief.hollowness,
-            "entropy_nat": belief.entropy,
-            "abstain": float(belief.abstain or not belief.probabilities),
-            "contacts_heard": float(told.heard if told is not None else 0),
-            "contacts_predicted": float(told.looked if told is not None else 0),
-        }
-        probabilities = dict(zip(self.labels, belief.probabilities, strict=False))
-        return Facts(numbers, probabilities, self._told.actions(name))
-
     def _cheapest(
         self,
         candidates: Sequence[Candidate],
@@ -345,15 +279,6 @@ class AdvisorCore:
                 found.append(Suggestion(candidate, NAN, cost))
                 left -= cost
         return tuple(found)
-
-
-def _of_one(spec: PredicateSpec, index: int, facts: Sequence[Facts]) -> Probability:
-    """The predicate as a function of one of its objects, with the others as they are."""
-
-    def probability(own: Facts) -> float:
-        return spec.expression(*facts[:index], own, *facts[index + 1 :])
-
-    return probability
 
 
 def known_surely(

@@ -51,8 +51,17 @@ class _Spectrum:
     time_ns: int
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Prepared:
+    """What a comparison needs of the sounds alone."""
+
+    spectrum: NDArray[np.float64] | None = None  # [bands] of the heard one; None where it is too short
+    difference: float = NAN  # of the spectra of the heard and the predicted one
+
+
 class Comparison:
-    """Compares contacts with what was expected of them, and remembers what each object sounded like. Not thread-safe.
+    """Compares contacts with what was expected of them, and remembers what each object sounded like. Not thread-safe,
+    but for :meth:`prepare`.
 
     Args:
         calibration: distances of expected contacts, for what `test` does not tell; may be empty.
@@ -67,6 +76,21 @@ class Comparison:
         self._sounded: collections.OrderedDict[str, dict[int, _Spectrum]] = collections.OrderedDict()
         self.unranked = ""  # why the newest surprise has no percentile; empty where it has one
 
+    def prepare(self, sound: HeardSound, expected: ExpectedSound | None) -> Prepared:
+        """What can be done before anything is known of the contact but its sound: most of the work."""
+        if self._test is None or not sound.complete:
+            return Prepared()
+        heard = surprise.ContactSound(sound.samples, sound.onset_s, sound.sample_rate)
+        frames = surprise.aligned_cochleagram(heard, sound.sample_rate)
+        spectrum = None if frames is None else spectrum_of(frames)
+        if expected is None or expected.model_id not in ("", self._test.sight_model):
+            return Prepared(spectrum)
+        predicted = surprise.ContactSound(expected.samples, expected.onset_s, expected.sample_rate)
+        pair = surprise.aligned_cochleagrams(predicted, heard)
+        if pair is None:
+            return Prepared(spectrum)
+        return Prepared(spectrum, spectrum_difference(spectrum_of(pair[0]), spectrum_of(pair[1])))
+
     def compare(
         self,
         sound: HeardSound,
@@ -74,6 +98,7 @@ class Comparison:
         object_id: str,
         held: Sequence[Evidence],
         belief: MaterialBelief,
+        prepared: Prepared,
     ) -> Surprise | None:
         """None where nothing was expected, or where not all of the sound was received.
 
@@ -82,13 +107,13 @@ class Comparison:
             object_id: that was touched; empty: not known.
             held: what was known of that object before.
             belief: what this contact alone says.
+            prepared: of these sounds.
         """
         if not sound.complete:
             return None
-        heard = surprise.ContactSound(sound.samples, sound.onset_s, sound.sample_rate)
         plan_id = sound.contact.plan_id if expected is None else expected.plan_id
         if self._test is not None and sound.sample_rate >= LOWEST_HZ:
-            differences = self._differences(sound, heard, expected, object_id, held, belief)
+            differences = self._differences(sound, object_id, held, belief, prepared)
             verdict = self._test.verdict(differences, sound.contact.action_name)
             if verdict is not None:
                 self.unranked = ""
@@ -99,6 +124,7 @@ class Comparison:
                 )
         if expected is None:
             return None
+        heard = surprise.ContactSound(sound.samples, sound.onset_s, sound.sample_rate)
         predicted = surprise.ContactSound(expected.samples, expected.onset_s, expected.sample_rate)
         distance = surprise.cochleagram_distance(predicted, heard)
         rate = surprise.compared_rate(predicted, heard)
@@ -107,47 +133,32 @@ class Comparison:
         name = surprise.distance_name(rate)
         return Surprise(sound.contact, plan_id, name, distance, percentile, percentile > self._level)
 
-    def remember(self, sound: HeardSound, object_id: str) -> None:
+    def remember(self, sound: HeardSound, object_id: str, prepared: Prepared) -> None:
         """What an object sounded like, for the contacts to come."""
-        if self._test is None or not sound.complete or not object_id:
-            return
-        frames = surprise.aligned_cochleagram(
-            surprise.ContactSound(sound.samples, sound.onset_s, sound.sample_rate), sound.sample_rate
-        )
-        if frames is None:
+        if prepared.spectrum is None or not object_id:
             return
         by_action = self._sounded.setdefault(object_id, {})
         self._sounded.move_to_end(object_id)
         contact = sound.contact
-        by_action[contact.action] = _Spectrum(spectrum_of(frames), sound.sample_rate, contact.time_ns)
+        by_action[contact.action] = _Spectrum(prepared.spectrum, sound.sample_rate, contact.time_ns)
         if len(self._sounded) > _MOST_OBJECTS:
             self._sounded.popitem(last=False)
 
     def _differences(
         self,
         sound: HeardSound,
-        heard: surprise.ContactSound,
-        expected: ExpectedSound | None,
         object_id: str,
         held: Sequence[Evidence],
         belief: MaterialBelief,
+        prepared: Prepared,
     ) -> Differences:
         assert self._test is not None
-        spectrum = NAN
-        if expected is not None and expected.model_id in ("", self._test.sight_model):
-            predicted = surprise.ContactSound(expected.samples, expected.onset_s, expected.sample_rate)
-            pair = surprise.aligned_cochleagrams(predicted, heard)
-            if pair is not None:
-                spectrum = spectrum_difference(spectrum_of(pair[0]), spectrum_of(pair[1]))
         known = [item for item in held if item.kind in ("seen", "heard") and item.belief.probabilities]
         disagreed = disagreement(fuse(known, self._test.prior).belief.p(), belief.p()) if known else NAN
         action = sound.contact.action
         by_action = self._sounded.get(object_id, {})
         last = by_action.get(action) or max(by_action.values(), key=lambda s: s.time_ns, default=None)
-        if last is None or last.sample_rate != sound.sample_rate:
-            return Differences(spectrum, disagreed)
-        frames = surprise.aligned_cochleagram(heard, sound.sample_rate)
-        if frames is None:
-            return Differences(spectrum, disagreed)
-        before = spectrum_difference(last.values, spectrum_of(frames))
-        return Differences(spectrum, disagreed, before, action in by_action)
+        if last is None or last.sample_rate != sound.sample_rate or prepared.spectrum is None:
+            return Differences(prepared.difference, disagreed)
+        before = spectrum_difference(last.values, prepared.spectrum)
+        return Differences(prepared.difference, disagreed, before, action in by_action)

@@ -101,6 +101,10 @@ class Expectations:
             self._awaited.remove(best)
             return best.sound
 
+    def due(self, now_ns: int) -> bool:
+        """Whether a contact should have come by now of which it is not known yet whether it did."""
+        return bool(self._waiting(now_ns))
+
     def overdue(self, now_ns: int, ring: AudioRing, *, deaf: bool) -> list[tuple[ExpectedSound, Fate]]:
         """Contacts that should have come by now, each once.
 
@@ -108,11 +112,8 @@ class Expectations:
             ring: the sound that was heard.
             deaf: whether contacts may be missed, for want of sound or of a contact detector.
         """
-        due_ns = now_ns - round(TOLD_AFTER_S * NS_PER_S)
-        with self._lock:
-            waiting = [a for a in self._awaited if a.watched and a.sound.contact_ns <= due_ns]
         found = []
-        for awaited in waiting:
+        for awaited in self._waiting(now_ns):
             fate = self._fate(awaited, now_ns, ring, deaf)
             if fate is not None:
                 awaited.watched = False
@@ -131,6 +132,11 @@ class Expectations:
         own = [i for i, (plan_id, _) in enumerate(self._plans) if plan_id == sound.plan_id]
         later = list(self._plans)[own[-1] + 1 if own else 0 :]
         return any(plan_id != sound.plan_id and start_ns <= sound.contact_ns for plan_id, start_ns in later)
+
+    def _waiting(self, now_ns: int) -> list[_Awaited]:
+        due_ns = now_ns - round(TOLD_AFTER_S * NS_PER_S)
+        with self._lock:
+            return [a for a in self._awaited if a.watched and a.sound.contact_ns <= due_ns]
 
     def _keep(self, awaited: list[_Awaited]) -> None:
         self._awaited.clear()

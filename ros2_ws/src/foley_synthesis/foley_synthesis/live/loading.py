@@ -72,6 +72,7 @@ def make_material_core(model: HearsMaterial, content: Checkpoint, config: Materi
         surprise_level=config.surprise_level,
         same_object_radius_m=config.same_object_radius_m,
         most_in_pairs=config.most_in_pairs,
+        threads=config.threads,
         forget_after_s=config.forget_after_s,
     )
 

@@ -19,6 +19,7 @@ from foley_synthesis.beliefs.evidence import Evidence
 from foley_synthesis.beliefs.fusion import FusedBelief, FusionConfig
 from foley_synthesis.beliefs.predicates import PredicateSpec, PredicateTable, PredicateValue
 from foley_synthesis.beliefs.store import BeliefStore
+from foley_synthesis.beside import Beside
 from foley_synthesis.hearing.inference.opened import HearsMaterial
 from foley_synthesis.hearing.listening.listener import Heard, perceive
 from foley_synthesis.live.comparison import KIND_MISSED, Comparison, Surprise
@@ -58,6 +59,7 @@ class MaterialCore:
         surprise_level: percentile above which a contact is surprising.
         forget_after_s: half-life of evidence [s]; 0: none is forgotten.
         most_in_pairs: objects between which predicates of two are told.
+        threads: with more than one, sounds are compared while the model hears.
         sight_model: id of the only model whose sight the fusion holds for; empty: any.
         note: what is to be known of the fusion; empty: nothing.
     """
@@ -75,12 +77,14 @@ class MaterialCore:
         same_object_radius_m: float = 0.06,
         forget_after_s: float = 0.0,
         most_in_pairs: int = 8,
+        threads: int = 1,
         sight_model: str = "",
         note: str = "",
     ) -> None:
         self.sight_model, self.note = sight_model, note
         self._heard = heard
         self.expectations = Expectations()
+        self._beside = Beside(threads)
         self._comparison = Comparison(calibration or surprise.Calibration(), surprise_test, surprise_level)
         self._lock = threading.RLock()
         self._store = BeliefStore(
@@ -96,22 +100,25 @@ class MaterialCore:
     # ---- evidence --------------------------------------------------------------------------------------
     def hear(self, sound: HeardSound) -> ContactOutcome:
         """Take in one heard contact (the slow call: it runs the model)."""
+        match = self.expectations.take(sound.contact)
+        sounds = self._beside.begin(lambda: self._comparison.prepare(sound, match))
         belief, heard = perceive(self._heard, sound.samples, sound.sample_rate, sound.onset_s)
         if not sound.complete and not belief.abstain:
             belief = belief.abstaining(f"{1 - sound.known:.0%} of the sound was not received")
+        prepared = sounds()
         with self._lock:
-            match = self.expectations.take(sound.contact)
             name = self._store.resolve(sound.contact.object_id, sound.contact.position)
             contact = dataclasses.replace(sound.contact, object_id=name)
             formerly = self._store.renamed(name, contact.position)
             if not name or not self.known.counts(contact):
-                surprised = self._comparison.compare(sound, match, "", (), belief)
+                surprised = self._comparison.compare(sound, match, "", (), belief, prepared)
                 return ContactOutcome(contact, belief, FusedBelief(), surprised, heard=heard)
             self._store.name_places(
                 name, contact.position, time_ns=contact.time_ns, within_s=MATCH_S, within_m=MATCH_M
             )
-            surprised = self._comparison.compare(sound, match, name, self._store.evidence(name), belief)
-            self._comparison.remember(sound, name)
+            before = self._store.evidence(name)
+            surprised = self._comparison.compare(sound, match, name, before, belief, prepared)
+            self._comparison.remember(sound, name, prepared)
             evidence = Evidence(
                 "heard",
                 contact.contact_id,

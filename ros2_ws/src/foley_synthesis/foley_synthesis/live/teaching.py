@@ -59,6 +59,7 @@ class LiveTeaching:
         self._labels, self._taken = tuple(labels), frozenset(taken)
         self._lock = threading.Lock()
         self._contacts: collections.OrderedDict[str, _Remembered] = collections.OrderedDict()
+        self._changed = False  # since contacts were last kept
         self._said: dict[str, tuple[TaughtPredicate, dict[str, float]]] = {}  # of contacts, by predicate
 
     # ---- contacts ----------------------------------------------------------------------------------------
@@ -75,6 +76,7 @@ class LiveTeaching:
         kept = TaughtSound(sound.samples.copy(), sound.sample_rate, sound.onset_s)
         with self._lock:
             self._contacts.pop(contact.contact_id, None)
+            self._changed = True
             self._contacts[contact.contact_id] = _Remembered(
                 contact.object_id, of_features(heard.features), kept
             )
@@ -172,11 +174,15 @@ class LiveTeaching:
 
     # ---- file --------------------------------------------------------------------------------------------
     def save(self, path: Path, features_id: str) -> None:
-        """Keep the embeddings of remembered contacts over a restart, without their sounds. Raises OSError."""
+        """Keep the embeddings of remembered contacts over a restart, without their sounds, where any are new.
+
+        Raises:
+            OSError: it cannot be written.
+        """
         from safetensors.numpy import save
 
         with self._lock:
-            contacts = dict(self._contacts)
+            contacts, self._changed = dict(self._contacts) if self._changed else {}, False
         if not contacts:
             return
         rows = [contact.embedding for contact in contacts.values()]
@@ -189,7 +195,7 @@ class LiveTeaching:
             "sizes": json.dumps(rows[0].sizes),
             "contacts": json.dumps([[name, contact.object_id] for name, contact in contacts.items()]),
         }
-        replace_file(path, save(tensors, about))
+        replace_file(path, save(tensors, about), durable=False)
 
     def restore(self, path: Path, features_id: str) -> str:
         """What :meth:`save` kept; what goes wrong, empty if nothing does. Of another model nothing is taken."""

@@ -26,7 +26,7 @@ from foley_perception.geometry.se3 import SE3
 from foley_perception.geometry.tf_buffer import TransformBuffer, TransformUnavailable
 from foley_ros import convert
 from foley_ros.node import FoleyNode, run
-from foley_ros.predicate_client import snapshot_of
+from foley_ros.predicates import snapshot_of
 from foley_synthesis.beliefs.outcomes import Point
 from foley_synthesis.live.advisor_config import AdvisorConfig
 from foley_synthesis.live.advisor_core import AdvisorCore

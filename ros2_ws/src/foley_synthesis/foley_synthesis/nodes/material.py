@@ -220,6 +220,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             self.report("state_file", problem)
         else:
             self.faults.clear("state_file")
+        self._teaching.keep()
 
     def _snapshot(self, *, always: bool = False) -> None:
         with self._snapshots:

@@ -22,7 +22,8 @@ from foley_ros.node import FoleyNode
 from foley_synthesis.beliefs.contact_choice import Candidate, Suggestion
 from foley_synthesis.beliefs.outcomes import Point
 from foley_synthesis.checkpoint import Vocabulary
-from foley_synthesis.live.advisor_core import AdvisorCore, UnknownName, Weighed
+from foley_synthesis.live.advisor_core import AdvisorCore, Weighed
+from foley_synthesis.live.asked_predicates import UnknownName
 from foley_synthesis.ros.advisor_messages import actions_of, look_of, normal_of, suggestion_message
 from foley_synthesis.ros.convert import estimate_message, no_estimate_message, point_of
 from foley_synthesis.ros.waiting import until, worked

@@ -183,7 +183,7 @@ class ContactHearing:
         if bool(why) != bool(was) or (not why and until_ns != self._watch.missed_until_ns):
             self._listening(why, self._watch.missed_until_ns)
         self._told = (why, self._watch.missed_until_ns)
-        if len(self._expectations):
+        if self._expectations.due(now_ns):
             self._look_for_absent(now_ns, bool(why))
 
     def _look_for_absent(self, now_ns: int, deaf: bool) -> None:

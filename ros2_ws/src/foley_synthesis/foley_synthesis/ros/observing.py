@@ -27,7 +27,8 @@ from foley_msgs.msg import ContactSuggestion, Predicate
 from foley_ros import convert
 from foley_ros.node import FoleyNode
 from foley_synthesis.live.advisor_config import AdvisorConfig
-from foley_synthesis.live.advisor_core import Advice, AdvisorCore, UnknownName, UnknownObject, known_surely
+from foley_synthesis.live.advisor_core import Advice, AdvisorCore, known_surely
+from foley_synthesis.live.asked_predicates import UnknownName, UnknownObject
 from foley_synthesis.ros.advisor_messages import actions_of, suggestion_message
 from foley_synthesis.ros.waiting import until, worked
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 from foley_common.times import NS_PER_S
 from foley_msgs.msg import Predicate, PredicateArray, PredicateDescription
+from foley_perception.contact_event import NOWHERE
 from foley_ros import convert
-from foley_synthesis.beliefs.predicates import PredicateSpec, PredicateValue, calibration_of
+from foley_synthesis.beliefs.contact_choice import ContactCosts
+from foley_synthesis.beliefs.predicates import LOOK, PredicateSpec, PredicateValue, calibration_of
 
 
 class SnapshotMaker:
@@ -61,7 +64,7 @@ def _predicate(value: PredicateValue) -> Predicate:
 
 
 def description_message(spec: PredicateSpec, calibrations: Mapping[str, str]) -> PredicateDescription:
-    """What a predicate is.
+    """What a predicate is; where its file does not say what it costs to observe, the contact advisor's usual costs do.
 
     Args:
         calibrations: see :func:`calibration_of`.
@@ -73,10 +76,18 @@ def description_message(spec: PredicateSpec, calibrations: Mapping[str, str]) ->
         text=spec.text,
         expression="" if spec.taught else spec.expression.source,
         observed_by=list(spec.observed_by),
-        observation_cost=float(spec.observation_cost_s),
+        observation_cost=_cost_s(spec),
         true_above=float(spec.thresholds.true_above),
         false_below=float(spec.thresholds.false_below),
         lifetime=float(spec.lifetime_s),
         taught=spec.taught,
         calibration_id=calibration_of(spec.expression.uses, calibrations),
     )
+
+
+def _cost_s(spec: PredicateSpec) -> float:
+    """Of the cheapest contact that brings evidence [s]."""
+    if not math.isnan(spec.observation_cost_s):
+        return spec.observation_cost_s
+    costs = ContactCosts()
+    return min((costs.of(name, NOWHERE, None) for name in spec.observed_by if name != LOOK), default=math.nan)

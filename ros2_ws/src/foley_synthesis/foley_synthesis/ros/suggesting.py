@@ -7,7 +7,8 @@ from typing import Any
 
 from foley_msgs.srv import SuggestContacts
 from foley_ros.node import FoleyNode
-from foley_synthesis.live.advisor_core import AdvisorCore, UnknownName, UnknownObject
+from foley_synthesis.live.advisor_core import AdvisorCore
+from foley_synthesis.live.asked_predicates import UnknownName, UnknownObject
 from foley_synthesis.ros.advisor_messages import actions_of, suggestion_message
 from foley_synthesis.ros.waiting import worked
 

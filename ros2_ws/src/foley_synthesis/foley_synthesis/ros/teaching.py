@@ -39,7 +39,7 @@ class Teaching:
         model: that hears.
         written: has a snapshot published and the beliefs kept.
 
-    :meth:`heard` in the worker's thread, the service's callback in the executor's.
+    :meth:`heard` and :meth:`keep` in the worker's thread, the service's callback in the executor's.
     """
 
     def __init__(
@@ -82,10 +82,12 @@ class Teaching:
 
     def heard(self, sound: HeardSound, outcome: ContactOutcome) -> None:
         """A contact, before the predicates after it are told."""
-        if self._live is None:
-            return
-        self._live.remember(sound, outcome)
-        if self._file is None:
+        if self._live is not None:
+            self._live.remember(sound, outcome)
+
+    def keep(self) -> None:
+        """What a restart shall not lose."""
+        if self._live is None or self._file is None:
             return
         try:
             self._live.save(self._file, self._features_id)

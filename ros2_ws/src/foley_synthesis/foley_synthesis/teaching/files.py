@@ -222,13 +222,18 @@ def _write_tensors(taught: TaughtPredicate, place: Path) -> str:
     return name
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file in one step: who reads it finds the old content or the new one. Raises OSError."""
+def replace_file(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Write a file in one step: who reads it finds the old content or the new one. Raises OSError.
+
+    Args:
+        durable: wait until it is on the disk, so that a machine that loses its power finds it.
+    """
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         try:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
             Path(file.name).chmod(0o644)
             Path(file.name).replace(path)
         except BaseException:

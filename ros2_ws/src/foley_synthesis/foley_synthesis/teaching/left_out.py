@@ -73,12 +73,35 @@ def bound_of(accuracy: float, positives: int, negatives: int) -> float:
 
 def by_contact(examples: Sequence[Example]) -> LeftOut | None:
     """Each contact by all others; None where a class would have none left."""
-    return _judged("contact", examples, [str(i) for i in range(len(examples))])
+    of = np.arange(len(examples)) % _PARTS
+    return _judged("contact", examples, of, [of == k for k in range(int(of.max(initial=-1)) + 1)])
 
 
 def by_group(examples: Sequence[Example]) -> LeftOut | None:
-    """Each group by all others; None where there is one alone, or a class would have none left."""
-    return _judged("group", examples, [example.group for example in examples])
+    """Each group by all others; None where there is one alone, or a class would have none left.
+
+    A group of one class is left out together with one of the other, each of them in turn, and scores are averaged:
+    groups of the other class that share something with it (the day, the room) would else outnumber its own, and what is
+    told by nothing would always be told wrongly.
+    """
+    labels = np.array([example.label for example in examples], bool)
+    names, of = np.unique([example.group for example in examples], return_inverse=True)
+    if len(names) < 2:
+        return None
+    classes = [set(labels[of == k].tolist()) for k in range(len(names))]
+    mixed = [k for k, own in enumerate(classes) if len(own) == 2]
+    positive, negative = ([k for k, own in enumerate(classes) if own == {label}] for label in (True, False))
+    folds = [of == k for k in mixed]
+    if positive and negative:
+        pairs = [
+            (positive[i % len(positive)], negative[(i + shift) % len(negative)])
+            for shift in range(min(len(positive), len(negative)))
+            for i in range(max(len(positive), len(negative)))
+        ]
+        folds += [(of == a) | (of == b) for a, b in pairs[: max(_PARTS, len(positive), len(negative))]]
+    else:
+        folds += [of == k for k in positive + negative]
+    return _judged("group", examples, of, folds)
 
 
 def slope_and_floor(left: LeftOut, groups: int) -> tuple[float, float]:
@@ -86,22 +109,30 @@ def slope_and_floor(left: LeftOut, groups: int) -> tuple[float, float]:
     return fit_slope(left.scores, left.labels), floor_of(groups if left.by == "group" else len(left.labels))
 
 
-def _judged(by: str, examples: Sequence[Example], groups: Sequence[str]) -> LeftOut | None:
+def _judged(
+    by: str, examples: Sequence[Example], of: NDArray[np.int64], folds: Sequence[NDArray[np.bool_]]
+) -> LeftOut | None:
+    """Each fold by what is not in it; None where that is one class alone, or no fold.
+
+    Args:
+        of: [n] what an example is left out with; the slope of its scores is fitted to those of others.
+        folds: masks [n], which hold each example once or more often.
+    """
     labels = np.array([example.label for example in examples], bool)
-    names, of = np.unique(np.asarray(groups, str), return_inverse=True)
-    of = of % _PARTS
-    names = names[:_PARTS]
-    if len(names) < 2 or any(len(set(labels[of != k].tolist())) < 2 for k in range(len(names))):
+    if not folds or any(len(set(labels[~out].tolist())) < 2 for out in folds):
         return None
     values = np.stack([example.embedding.values for example in examples])
     sizes = examples[0].embedding.sizes
-    scores, distances = np.zeros(len(labels)), np.zeros(len(labels))
-    for k in range(len(names)):
-        out = of == k
+    scores, distances, times = np.zeros(len(labels)), np.zeros(len(labels)), np.zeros(len(labels))
+    for out in folds:
         head = fit(values[~out], labels[~out], sizes)
-        scores[out], distances[out] = head.scores(values[out]), head.nearest(values[out])
-    p, floor = np.zeros(len(labels)), floor_of(len(names) - 1)
-    for k in range(len(names)):
+        scores[out] += head.scores(values[out])
+        distances[out] = np.maximum(distances[out], head.nearest(values[out]))
+        times[out] += 1.0
+    scores /= times
+    parts = np.unique(of)
+    p, floor = np.zeros(len(labels)), floor_of(len(parts) - 1)
+    for k in parts:
         out = of == k
         p[out] = probabilities(scores[out], fit_slope(scores[~out], labels[~out]), floor)
     return LeftOut(by, labels, scores, p, distances)

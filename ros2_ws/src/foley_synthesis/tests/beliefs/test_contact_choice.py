@@ -76,13 +76,15 @@ def test_lazily_is_as_greedily() -> None:
     candidates = [Candidate(n, PLACES[n], a) for n, a in itertools.product(OBJECTS, actions)]
     left, start, thing, eager = 14.0, None, worth(), []
     while True:
-        rated = [
-            Suggestion(c, thing.gain(c.object_id, c.action, c.place), COSTS.of(c.action, c.place, start))
+        fits = [
+            (worth_of.rank / cost, Suggestion(c, worth_of.gain, cost, worth_of.settles))
             for c in candidates
+            if (cost := COSTS.of(c.action, c.place, start)) <= left
+            and (worth_of := thing.worth(c.object_id, c.action, c.place)).rank >= 1e-4
         ]
-        fits = [s for s in rated if s.cost_s <= left]
-        if not fits or (best := max(fits, key=lambda s: s.gain / s.cost_s)).gain < 1e-4:
+        if not fits:
             break
+        best = max(fits, key=lambda entry: entry[0])[1]
         eager.append(best)
         left, start = left - best.cost_s, best.contact.place
         thing.take(best.contact.object_id, best.contact.action, best.contact.place)

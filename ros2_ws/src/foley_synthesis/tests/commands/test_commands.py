@@ -13,6 +13,7 @@ import soundfile
 
 from foley_perception.audio.resample import resampled
 from foley_perception.dataset.reader import ClipDataset
+from foley_synthesis.beliefs.contact_bank import load_bank
 from foley_synthesis.beliefs.fitted import FILE, load_fitted, save_fitted
 from foley_synthesis.checkpoint import load_checkpoint, model_id_of
 from foley_synthesis.commands import evaluate, listen, train
@@ -221,3 +222,29 @@ def test_fusion_is_fitted_and_kept_with_the_checkpoint(
     assert call(evaluate, *arguments, "--no-record") == 0
     assert load_fitted(folder) == () and load_fitted(tmp_path / "out") == (fitted,)
     assert call(evaluate, "fusion", tmp_path) == 2 and "manifest.json" in capsys.readouterr().err
+
+
+def test_what_contacts_are_heard_to_say_is_kept_with_the_checkpoint(
+    tiny_checkpoint: Path, tiny_dataset: ClipDataset, tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "model", tmp_path / "out"
+    shutil.copytree(tiny_checkpoint, folder)
+    of = ("contacts", tiny_dataset.path, "--sight", folder, "--hearing", "checkpoint", "--replicates", 10)
+    assert call(evaluate, *of, "--out", out, "--test", tiny_dataset.path) == 0
+    bank = load_bank(folder, model_id_of(folder))
+    assert bank is not None
+    validation = [c for c in tiny_dataset.clips if c.split == "validation" and c.material in bank.labels]
+    assert len(bank.material) == len(validation) == bank.measured_on["contacts"]
+    assert set(bank.actions) == {clip.action for clip in validation}
+    assert [bank.labels[m] for m in bank.material].count("metal") == sum(
+        c.material == "metal" for c in validation
+    )
+    written = json.loads((out / "metrics.json").read_text())
+    assert written["heard_model"] == model_id_of(folder)
+    assert sum(row["contacts"] for row in written["actions"].values()) == len(validation)
+    (checked,) = written["expected_and_found"].values()
+    assert checked["0"]["expected"] >= 0.0 and checked["0"]["contacts"] > 0
+    assert (
+        call(evaluate, *of, "--out", out, "--no-record") == 0
+        and load_bank(out, model_id_of(folder)) is not None
+    )

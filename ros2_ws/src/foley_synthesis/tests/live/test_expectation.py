@@ -77,8 +77,9 @@ def test_a_contact_that_does_not_come_is_missed_within_a_third_of_a_second_and_t
 ) -> None:
     expectations.expect(expected(), at(-1))
     assert expectations.overdue(at(0.2), heard(at(0.2)), deaf=False) == []
+    assert not expectations.due(at(0.2)) and expectations.due(at(0.26))
     assert fates(expectations.overdue(at(0.26), heard(at(0.25)), deaf=False)) == [("plan", Fate.MISSED)]
-    assert expectations.overdue(at(0.3), heard(at(0.3)), deaf=False) == []
+    assert not expectations.due(at(0.3)) and expectations.overdue(at(0.3), heard(at(0.3)), deaf=False) == []
     assert expectations.take(contact(at(0.2))) is not None, "it comes late: its sound is still compared"
 
 

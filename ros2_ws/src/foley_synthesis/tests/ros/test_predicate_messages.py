@@ -81,4 +81,8 @@ def test_of_a_taught_one_the_expression_is_nobody_s_concern() -> None:
     expression = Expression('taught("tight")', LABELS, taught=("tight",))
     message = description_message(PredicateSpec("tight", expression, taught=True), {"taught:tight": "head"})
     assert (message.taught, message.expression, message.calibration_id) == (True, "", "head")
-    assert math.isnan(message.observation_cost)
+    assert message.observation_cost == 2.0, "a tap's, as the contact advisor has it"
+    scratched = PredicateSpec("scratched", Expression('happened("scratch")', LABELS))
+    assert description_message(scratched, {}).observation_cost == 3.0
+    looked = PredicateSpec("pale", Expression("roughness", LABELS), observed_by=("look",))
+    assert math.isnan(description_message(looked, {}).observation_cost)

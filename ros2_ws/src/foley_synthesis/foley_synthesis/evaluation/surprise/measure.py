@@ -56,6 +56,8 @@ def alarms(
     found = {}
     for label, belongs in groups.items():
         rows = [i for i, case in enumerate(cases) if belongs(case) and np.isfinite(p[i])]
+        if not rows:
+            continue
         told = (p[rows] <= level).astype(np.float64)
         weights = _weights([cases[i] for i in rows], replicates, seed)
         share = of_replicates(float(told.mean()), np.array([mean(told, w) for w in weights]))

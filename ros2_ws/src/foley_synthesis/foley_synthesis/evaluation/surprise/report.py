@@ -40,6 +40,23 @@ def power_table(figures: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def sessions_table(figures: Mapping[str, Mapping[str, Any]]) -> str:
+    """Of `run.on_sessions`."""
+    lines = [
+        "| set, heard only | contacts | pairs | AUROC | power at 5 % | false alarms | by action |",
+        "| --- " * 7 + "|",
+    ]
+    for name, row in figures.items():
+        by_action = ", ".join(
+            f"{label.removeprefix('action ')} {_alarms(told)}"
+            for label, told in row["alarms"].items()
+            if label.startswith("action ")
+        )
+        told = _alarms(row["alarms"]["all"])
+        lines.append(f"| {name} | " + _power(row["swapped material"]) + f" | {told} | {by_action} |")
+    return "\n".join(lines) + "\n"
+
+
 def changes_table(figures: Mapping[str, Any]) -> str:
     """Of `run.on_changes`."""
     lines = [

@@ -16,6 +16,7 @@ from foley_synthesis.evaluation.surprise import measure
 from foley_synthesis.evaluation.surprise.cases import Case, as_expected, swapped
 from foley_synthesis.evaluation.surprise.contacts import HeardContact, expectations, planned_contacts
 from foley_synthesis.evaluation.surprise.fit import fit_test, fitting_scenes, held_out_p_values
+from foley_synthesis.evaluation.surprise.sessions import session_contacts
 from foley_synthesis.evaluation.surprise.states import changed_cases, state_contacts
 from foley_synthesis.hearing.inference.opened import HearsMaterial
 from foley_synthesis.metrics import surprise
@@ -67,6 +68,12 @@ class Listener:
         stage = f"{folder} {split}"
         return state_contacts(
             self.hears, folder, split, lambda done, total: self.progress(stage, done, total)
+        )
+
+    def sessions(self, folder: Path) -> list[HeardContact]:
+        """Contacts that nobody planned, of a set of sessions."""
+        return session_contacts(
+            self.hears, folder, lambda done, total: self.progress(str(folder), done, total)
         )
 
 
@@ -121,6 +128,19 @@ def at_low_rate(test: SurpriseTest, contacts: Sequence[HeardContact], config: Su
     p = measure.p_values(test, cases)
     told = measure.alarms(cases, p, replicates=config.replicates, seed=config.seed)
     return dict(told["all"])
+
+
+def on_sessions(test: SurpriseTest, contacts: Sequence[HeardContact], config: SurpriseRun) -> dict[str, Any]:
+    """Of contacts with things that nobody planned and that were touched before."""
+    expected = expectations(contacts)
+    cases = as_expected(expected, test.prior, planned=False)
+    others = swapped(expected, test.prior, config.seed, planned=False)
+    p, q = measure.p_values(test, cases), measure.p_values(test, others)
+    more = {"replicates": config.replicates, "seed": config.seed}
+    return {
+        "alarms": measure.alarms(cases, p, **more),
+        "swapped material": measure.power(cases, p, others, q, **more),
+    }
 
 
 def on_changes(test: SurpriseTest, contacts: Sequence[HeardContact], config: SurpriseRun) -> dict[str, Any]:

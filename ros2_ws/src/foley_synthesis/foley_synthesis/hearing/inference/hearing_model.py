@@ -169,17 +169,18 @@ class HearingModel:
             return self._unheard(f"less than {_LEAST_S:.2f} s of sound from the onset on")
         own = self._beside.begin(lambda: self._own(samples, sample_rate, at, heard_s))
         doubted = self._beside.begin(lambda: _doubts(samples, sample_rate, at, known_s))
-        recorded = self._recorded and self._recorded.hear(samples, sample_rate, at, heard_s)
+        part = self._recorded
+        recorded = part.hear(samples, sample_rate, at, heard_s) if part is not None else None
         level, output = own()
         if output is None:
             return self._unheard("nothing but digital silence from the onset on")
         calibration, other = self._calibration, ""
         features = HeardFeatures(output.embedding[0], np.zeros(0, np.float32), level)
-        if self._recorded is not None and recorded is not None:
+        if part is not None and recorded is not None:
             features = dataclasses.replace(features, frozen=recorded.features)
             if self._recordings_only or not recorded.known_world:
                 output, other = recorded.output, recorded.no_contact
-                calibration = self._calibration if self._recordings_only else self._recorded.calibration
+                calibration = self._calibration if self._recordings_only else part.calibration
         stage = self._stage(calibration, known_s)
         heard = self._hearing(output, calibration, stage, known_s, bandwidth_hz(level, self._front_end))
         heard = dataclasses.replace(heard, features=features)

@@ -1,14 +1,15 @@
 """A hearing model commissioned for one robot, microphone and room: adapted to taps, and judged on others.
 
-Recordings of each material are split before anything is fitted: of the first part the model is adapted, the other part
-judges it against the model as it was. Only where it is better there, and not only by chance of the adaptation's own
-leave-one-out, is an adaptation to all taps written.
+Recordings of each material are held out in turn, a third at a time: the model is adapted to the others, and it and the
+model as it was are judged by those that were held out. Only where it is better there is an adaptation to all taps
+written.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from foley_synthesis.hearing.inference.hearing_model import HearingModel
 from foley_synthesis.hearing.training.adaptation import AdaptationRun, Progress, adapt_to_taps
 from foley_synthesis.hearing.training.taps import NoTaps, Tap, find_recordings, grouped, read_taps
 
-_HELD_OUT = 3  # of so many recordings of a material one judges
+_FOLDS = 3  # in which recordings are held out, at most
 _LEAST = 1e-3  # probability of the truth that is counted: a material that a model does not know has none
 _DRAWS = 2000  # of the bootstrap
 
@@ -50,10 +51,10 @@ class Commissioning:
 
     adopted: bool
     reason: str
-    materials: dict[str, tuple[int, int]]  # taps that it was adapted to, and that judged
+    materials: dict[str, tuple[int, int]]  # taps, and the recordings they are of
     before: Judged
-    after: Judged | None  # None where the adaptation itself refused
-    gain: float  # of log loss on held-out taps [nat]; NaN where there is nothing after
+    after: Judged
+    gain: float  # of log loss on held-out taps [nat]
     gain_interval: tuple[float, float]  # 95 %, over recordings
     chance: float  # accuracy of who guesses among the tapped materials
     notes: tuple[str, ...]
@@ -64,10 +65,8 @@ class Commissioning:
         """For metrics.json."""
         return {
             **dataclasses.asdict(self),
-            "gain": None if math.isnan(self.gain) else self.gain,
-            "gain_interval": [None if math.isnan(v) else v for v in self.gain_interval],
             "before": self.before.to_dict(),
-            "after": None if self.after is None else self.after.to_dict(),
+            "after": self.after.to_dict(),
         }
 
 
@@ -91,81 +90,84 @@ def commission(
     if not taps:
         raise NoTaps(f"{folder}: no tap can be heard ({'; '.join(notes)})")
     group = grouped(taps)
-    judging = _held_out(group.taps, group.groups, folder, seed)
-    first = [tap for tap, out_ in zip(group.taps, judging, strict=True) if not out_]
-    others = [tap for tap, out_ in zip(group.taps, judging, strict=True) if out_]
-    groups = group.groups[judging]
+    fold = _folds(group.taps, group.groups, folder, seed)
     materials = sorted({tap.recording.material for tap in group.taps})
-    counts = {name: (_count(first, name), _count(others, name)) for name in materials}
     base = HearingModel.load(model.place, recordings_only=True)
-    before = _heard(model, others, materials)
-    rng = np.random.default_rng(seed)
-    blank = Commissioning(
-        False, "", counts, _judge(before, others, groups, materials, rng), None, math.nan, (math.nan, math.nan),
-        1.0 / len(materials), (*notes, *group.notes), "",
-    )  # fmt: skip
-    with tempfile.TemporaryDirectory() as scratch:
-        run = adapt_to_taps(first, base, Path(scratch) / "part", where=str(folder), progress=progress)
-        blank = dataclasses.replace(blank, record_next=run.report.record_next)
-        if not run.model_id:
-            return dataclasses.replace(blank, reason=run.report.reason)
-        after = _heard(HearingModel.load(Path(scratch) / "part"), others, materials)
+    before = _heard(model, group.taps)
+    after = before
+    for k in range(int(fold.max()) + 1):
+        out_of = fold == k
+        rest = [tap for tap, held in zip(group.taps, out_of, strict=True) if not held]
+        with tempfile.TemporaryDirectory() as scratch:
+            part = adapt_to_taps(rest, base, Path(scratch) / "part", where=str(folder))
+            if part.model_id:
+                held = [tap for tap, held in zip(group.taps, out_of, strict=True) if held]
+                after = after.with_(out_of, _heard(HearingModel.load(Path(scratch) / "part"), held))
+        progress("held out", (k + 1) / (int(fold.max()) + 1))
+    balance = _Balance(group.taps, group.groups, materials, np.random.default_rng(seed))
     gains = before.losses - after.losses
-    interval = _interval(gains, others, groups, materials, rng)
-    done = dataclasses.replace(
-        blank,
-        after=_judge(after, others, groups, materials, rng),
-        gain=_balanced(gains, others, materials),
-        gain_interval=interval,
-    )
-    if why := _worse(done):
-        return dataclasses.replace(done, reason=why)
-    whole = adapt_to_taps(group.taps, base, out, notes=notes, where=str(folder), progress=progress)
-    if not whole.model_id:
-        return dataclasses.replace(done, reason=whole.report.reason)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
+        made = Path(scratch) / "whole"
+        whole = adapt_to_taps(group.taps, base, made, where=str(folder), progress=progress)
+        done = Commissioning(
+            adopted=False,
+            reason=whole.report.reason,
+            materials={name: balance.counts(name) for name in materials},
+            before=_judge(before, balance),
+            after=_judge(after, balance),
+            gain=balance.mean(gains),
+            gain_interval=balance.interval(gains),
+            chance=1.0 / len(materials),
+            notes=(*notes, *group.notes),
+            record_next=whole.report.record_next,
+        )
+        if not whole.model_id:
+            return done
+        if why := _worse(done):
+            return dataclasses.replace(done, reason=why)
+        if out.exists():
+            shutil.rmtree(out)
+        made.replace(out)
     return dataclasses.replace(done, adopted=True, reason=_why(done, whole), model_id=whole.model_id)
+
+
+def _said(done: Commissioning) -> str:
+    return f"log loss {done.before.log_loss:.2f} -> {done.after.log_loss:.2f} on taps that were held out"
 
 
 def _worse(done: Commissioning) -> str:
     """Why it stays as it is; empty where it is better."""
-    assert done.after is not None
-    said = f"log loss {done.before.log_loss:.2f} -> {done.after.log_loss:.2f} on taps that were held out"
+    before, after = done.before.accuracy, done.after.accuracy
     if done.gain <= 0.0:
-        return f"the model stays as it is: {said}"
-    if done.after.accuracy < done.before.accuracy:
-        return (
-            f"the model stays as it is: {said}, but balanced accuracy {done.before.accuracy:.2f} -> "
-            f"{done.after.accuracy:.2f}"
-        )
+        return f"the model stays as it is: {_said(done)}"
+    if after < before:
+        return f"the model stays as it is: {_said(done)}, but balanced accuracy {before:.2f} -> {after:.2f}"
     return ""
 
 
 def _why(done: Commissioning, whole: AdaptationRun) -> str:
-    assert done.after is not None
     sure = "" if done.gain_interval[0] > 0.0 else ", which may be chance: its interval holds 0"
-    return (
-        f"adapted by `{whole.report.method}`: log loss {done.before.log_loss:.2f} -> {done.after.log_loss:.2f} on taps "
-        f"that were held out{sure}"
-    )
+    return f"adapted by `{whole.report.method}`: {_said(done)}{sure}"
 
 
-def _held_out(taps: Sequence[Tap], groups: NDArray[np.int64], folder: Path, seed: int) -> NDArray[np.bool_]:
-    """Which taps judge [n]: of each material every third recording, one at least, and never all."""
+def _folds(taps: Sequence[Tap], groups: NDArray[np.int64], folder: Path, seed: int) -> NDArray[np.int64]:
+    """In which fold each tap is held out [n]: recordings of each material are spread over all of them."""
     rng = np.random.default_rng(seed)
     material = {int(group): tap.recording.material for tap, group in zip(taps, groups, strict=True)}
-    judging: set[int] = set()
     names = sorted(set(material.values()))
+    own = {name: [group for group in sorted(material) if material[group] == name] for name in names}
     for name in names:
-        own = [group for group in sorted(material) if material[group] == name]
-        if len(own) < 2:
+        if len(own[name]) < 2:
             raise NoTaps(
                 f"{folder}: one recording of {name} alone; two at least are needed of each material, one to adapt to "
                 "and one to judge by: record another thing of it, or tap elsewhere"
             )
-        judging |= set(rng.permutation(own)[: max(len(own) // _HELD_OUT, 1)].tolist())
     if len(names) < 2:
         raise NoTaps(f"{folder}: taps of {names[0]} alone; tap things of two materials at least")
-    return np.isin(groups, sorted(judging))
+    count = min(_FOLDS, *map(len, own.values()))
+    fold = {group: i % count for name in names for i, group in enumerate(rng.permutation(own[name]).tolist())}
+    return np.array([fold[int(group)] for group in groups], np.int64)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -174,8 +176,17 @@ class _Heard:
     right: NDArray[np.float64]  # [n], 0 or 1
     answered: NDArray[np.bool_]  # [n]
 
+    def with_(self, rows: NDArray[np.bool_], others: _Heard) -> _Heard:
+        """Those of ``others`` in the place of some."""
+        changed = {}
+        for field in dataclasses.fields(self):
+            values = getattr(self, field.name).copy()
+            values[rows] = getattr(others, field.name)
+            changed[field.name] = values
+        return _Heard(**changed)
 
-def _heard(model: HearingModel, taps: Sequence[Tap], materials: Sequence[str]) -> _Heard:
+
+def _heard(model: HearingModel, taps: Sequence[Tap]) -> _Heard:
     losses, right, answered = [], [], []
     for tap in taps:
         belief = model.predict(tap.samples, tap.rate, onset_s=tap.onset_s)
@@ -186,47 +197,47 @@ def _heard(model: HearingModel, taps: Sequence[Tap], materials: Sequence[str]) -
     return _Heard(np.array(losses), np.array(right), np.array(answered, bool))
 
 
-def _judge(
-    heard: _Heard,
-    taps: Sequence[Tap],
-    groups: NDArray[np.int64],
-    materials: Sequence[str],
-    rng: np.random.Generator,
-) -> Judged:
+def _judge(heard: _Heard, balance: _Balance) -> Judged:
     said = heard.answered
     return Judged(
-        _balanced(heard.right, taps, materials),
-        _interval(heard.right, taps, groups, materials, rng),
-        _balanced(heard.losses, taps, materials),
+        balance.mean(heard.right),
+        balance.interval(heard.right),
+        balance.mean(heard.losses),
         float(said.mean()),
         float(heard.right[said].mean()) if said.any() else math.nan,
     )
 
 
-def _balanced(values: NDArray[np.float64], taps: Sequence[Tap], materials: Sequence[str]) -> float:
-    """Mean over materials of means over their taps."""
-    of = np.array([tap.recording.material for tap in taps])
-    return float(np.mean([values[of == name].mean() for name in materials]))
+class _Balance:
+    """Means in which every material counts alike, and how sure they are."""
 
+    def __init__(
+        self,
+        taps: Sequence[Tap],
+        groups: NDArray[np.int64],
+        materials: Sequence[str],
+        rng: np.random.Generator,
+    ) -> None:
+        self._of = np.array([tap.recording.material for tap in taps])
+        self._groups, self._materials, self._rng = groups, materials, rng
 
-def _interval(
-    values: NDArray[np.float64],
-    taps: Sequence[Tap],
-    groups: NDArray[np.int64],
-    materials: Sequence[str],
-    rng: np.random.Generator,
-) -> tuple[float, float]:
-    """95 % of the balanced mean: recordings of each material are drawn anew, with their taps."""
-    of = np.array([tap.recording.material for tap in taps])
-    draws = np.zeros(_DRAWS)
-    for name in materials:
-        own = [values[(of == name) & (groups == k)] for k in np.unique(groups[of == name])]
-        sums, counts = np.array([part.sum() for part in own]), np.array([len(part) for part in own])
-        drawn = rng.integers(0, len(own), (_DRAWS, len(own)))
-        draws += sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1) / len(materials)
-    low, high = np.quantile(draws, (0.025, 0.975))
-    return float(low), float(high)
+    def counts(self, material: str) -> tuple[int, int]:
+        """Taps and recordings."""
+        own = self._of == material
+        return int(own.sum()), len(np.unique(self._groups[own]))
 
+    def mean(self, values: NDArray[np.float64]) -> float:
+        """Over materials, of means over their taps [n]."""
+        return float(np.mean([values[self._of == name].mean() for name in self._materials]))
 
-def _count(taps: Sequence[Tap], material: str) -> int:
-    return sum(tap.recording.material == material for tap in taps)
+    def interval(self, values: NDArray[np.float64]) -> tuple[float, float]:
+        """95 % of it: recordings of each material are drawn anew, with their taps."""
+        draws = np.zeros(_DRAWS)
+        for name in self._materials:
+            of = self._groups[self._of == name]
+            own = [values[(self._of == name) & (self._groups == k)] for k in np.unique(of)]
+            sums, sizes = np.array([part.sum() for part in own]), np.array([len(part) for part in own])
+            drawn = self._rng.integers(0, len(own), (_DRAWS, len(own)))
+            draws += sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1) / len(self._materials)
+        low, high = np.quantile(draws, (0.025, 0.975))
+        return float(low), float(high)

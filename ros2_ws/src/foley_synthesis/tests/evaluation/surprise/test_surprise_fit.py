@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from foley_common.session_file import SessionData, write_session
 from foley_perception.audio.cochleagram import Cochleagram
 from foley_synthesis.beliefs.belief import MaterialBelief
 from foley_synthesis.beliefs.evidence import Evidence
@@ -18,9 +19,22 @@ from foley_synthesis.evaluation.surprise import measure
 from foley_synthesis.evaluation.surprise.cases import as_expected, swapped
 from foley_synthesis.evaluation.surprise.contacts import Expectation, HeardContact, expectations, newest
 from foley_synthesis.evaluation.surprise.fit import fit_test, fitting_scenes, held_out_p_values
-from foley_synthesis.evaluation.surprise.report import alarms_table, changes_table, power_table
-from foley_synthesis.evaluation.surprise.run import SurpriseRun, on_changes, on_unseen, on_validation
+from foley_synthesis.evaluation.surprise.report import (
+    alarms_table,
+    changes_table,
+    power_table,
+    sessions_table,
+)
+from foley_synthesis.evaluation.surprise.run import (
+    SurpriseRun,
+    on_changes,
+    on_sessions,
+    on_unseen,
+    on_validation,
+)
+from foley_synthesis.evaluation.surprise.sessions import session_contacts
 from foley_synthesis.evaluation.surprise.states import changed_cases, state_contacts
+from foley_synthesis.metrics.surprise_ranks import SurpriseTest
 
 RATE, BANDS = 48_000, 42
 MATERIALS = ("glass", "metal", "wood")
@@ -61,14 +75,16 @@ def contacts(scenes: int, seed: int, touches: int = 4) -> list[HeardContact]:
 
 @pytest.fixture(scope="module")
 def validation() -> list[HeardContact]:
-    return contacts(60, 0)
+    return contacts(48, 0)
 
 
-def test_false_alarms_stay_at_the_nominal_rate_and_other_things_are_told(
-    validation: list[HeardContact],
-) -> None:
-    expected = expectations(validation)
-    test = fit_test(expected, PRIOR, heard_model="ear", sight_model="eye")
+@pytest.fixture(scope="module")
+def fitted(validation: list[HeardContact]) -> SurpriseTest:
+    return fit_test(expectations(validation), PRIOR, heard_model="ear", sight_model="eye")
+
+
+def test_false_alarms_stay_at_the_nominal_rate_and_other_things_are_told(fitted: SurpriseTest) -> None:
+    test = fitted
     assert set(test.rules) == {"again", "touched", "belief", "unplanned", "sound"}
     assert test.rules["again"].rule.weights[2] > test.rules["again"].rule.weights[0], (
         "the thing itself tells most"
@@ -84,12 +100,13 @@ def test_false_alarms_stay_at_the_nominal_rate_and_other_things_are_told(
     assert measure.auroc(p, q) > 0.8 and measure.auroc(p, p) == pytest.approx(0.5)
 
 
-def test_ranked_contacts_are_not_ranked_among_their_own_scene(validation: list[HeardContact]) -> None:
+def test_ranked_contacts_are_not_ranked_among_their_own_scene(
+    validation: list[HeardContact], fitted: SurpriseTest
+) -> None:
     expected = expectations(validation)
-    test = fit_test(expected, PRIOR)
     ranking = [e for e in expected if e.contact.scene not in fitting_scenes(expected)]
     assert len(ranking) == 0.75 * len(expected)
-    p = held_out_p_values(test, as_expected(ranking, PRIOR))
+    p = held_out_p_values(fitted, as_expected(ranking, PRIOR))
     assert np.mean(p <= 0.1) == pytest.approx(0.1, abs=0.05)
 
 
@@ -108,16 +125,16 @@ def test_a_contact_is_compared_with_the_newest_of_its_action() -> None:
     assert math.isnan(alone.spectrum) and math.isnan(alone.before) and math.isnan(alone.belief)
 
 
-def test_figures_become_tables(validation: list[HeardContact]) -> None:
-    test, config = fit_test(expectations(validation), PRIOR), SurpriseRun(replicates=20)
+def test_figures_become_tables(validation: list[HeardContact], fitted: SurpriseTest) -> None:
+    config = SurpriseRun(replicates=10)
     distances = np.linspace(0.1, 9.0, 200)
     sets = {
-        "validation": on_validation(test, validation, config),
-        "unseen": on_unseen(test, contacts(20, 2), distances, config),
+        "validation": on_validation(fitted, validation, config),
+        "unseen": on_unseen(fitted, contacts(20, 2), distances, config),
     }
     text = alarms_table(sets)
     assert "| all | " in text and "| action tap | " in text and "| material glass | " in text
-    assert sets["validation"]["alarms"]["all"]["contacts"] == 540
+    assert sets["validation"]["alarms"]["all"]["contacts"] == 432
     assert sets["unseen"]["alarms"]["all"]["contacts"] == 240
     assert "of these `again`" in power_table(sets) and "the cochleagrams' distance alone" in power_table(sets)
 
@@ -131,7 +148,7 @@ class Ear:
     def predict(
         self, samples: np.ndarray, sample_rate: int, *, onset_s: float | None = None
     ) -> MaterialBelief:
-        assert (len(samples), sample_rate, onset_s) == (round(0.9 * RATE), RATE, 0.25)
+        assert (len(samples), sample_rate) == (round(0.9 * RATE), RATE) and onset_s == pytest.approx(0.25)
         return MaterialBelief((0.2, 0.6, 0.2))
 
 
@@ -153,7 +170,7 @@ def written(folder: Path, pitches: dict[str, Sequence[float]]) -> Path:
 
 
 def test_a_thing_that_changed_is_more_surprising_than_one_that_did_not(
-    tmp_path: Path, validation: list[HeardContact]
+    tmp_path: Path, fitted: SurpriseTest
 ) -> None:
     found = state_contacts(
         Ear(), written(tmp_path, {"tight": [900.0, 905.0, 895.0], "loose": [3000.0, 3100.0]}), "test"
@@ -164,8 +181,7 @@ def test_a_thing_that_changed_is_more_surprising_than_one_that_did_not(
     assert (len(same), len(changed)) == (3, 2)
     most, least = max(c.differences.before for c in same), min(c.differences.before for c in changed)
     assert most < 0.3 * least
-    test = fit_test(expectations(validation), PRIOR)
-    figures = on_changes(test, found, SurpriseRun(replicates=5))
+    figures = on_changes(fitted, found, SurpriseRun(replicates=5))
     assert set(figures) == {"tight, then loose", "loose, then tight"}
     assert figures["tight, then loose"]["auroc"]["value"] == 1.0
     assert "tight, then loose" in changes_table(figures)
@@ -174,3 +190,44 @@ def test_a_thing_that_changed_is_more_surprising_than_one_that_did_not(
 def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is it a set of `foley sim states`"):
         state_contacts(Ear(), tmp_path, "test")
+
+
+# ---- contacts that nobody planned ------------------------------------------------------------------------------
+def session(folder: Path, pitches: Sequence[float], rate: int) -> Path:
+    """A tap every two seconds on one thing."""
+    seconds, count = 2 * len(pitches) + 1, len(pitches)
+    sound = 20.0 * np.random.default_rng(0).standard_normal(seconds * rate)
+    t, onsets = np.arange(rate) / rate, 1.0 + 2.0 * np.arange(count)
+    for onset, pitch in zip(onsets, pitches, strict=True):
+        start = round(onset * rate)
+        sound[start : start + rate] += 9000 * np.sin(2 * np.pi * pitch * t) * np.exp(-12 * t)
+    objects = [{"object_id": "jar", "material": "glass"}]
+    facts = {"scene_id": "s0", "split": "test", "sound_rate": rate, "objects": objects}
+    facts |= {"contact_actions": ["tap"] * count, "contact_rise_db": [30.0] * count}
+    rows, zeros = seconds * 125, np.zeros
+    data = SessionData(
+        facts, sound.astype(np.int16),
+        zeros((rows, 7), np.float32), zeros((rows, 7), np.float32), zeros(rows, np.float32), zeros(rows, np.float32),
+        zeros((rows, 6), np.float32), zeros(7, np.float32), zeros((0, 3), np.int16), zeros((0, 3), np.uint8),
+        onsets.astype(np.float32), onsets.astype(np.float32), zeros(count, np.int16), zeros(count, np.float32),
+        zeros(0, np.uint8), zeros(1, np.int64),
+    )  # fmt: skip
+    write_session(folder / "s0-p0.npz", data)
+    return folder
+
+
+def test_contacts_of_sessions_are_compared_with_earlier_ones(tmp_path: Path, fitted: SurpriseTest) -> None:
+    found = session_contacts(Ear(), session(tmp_path, [900.0, 905.0, 3000.0, 895.0], RATE))
+    assert [(c.object_id, c.action, c.material) for c in found] == [("jar", "tap", "glass")] * 4
+    before = [c.differences.before for c in as_expected(expectations(found), PRIOR, planned=False)]
+    assert math.isnan(before[0]) and before[1] < 0.3 * min(before[2:]), (
+        "the third is another, and the fourth after it"
+    )
+    figures = on_sessions(fitted, found, SurpriseRun(replicates=5))
+    assert figures["alarms"]["all"]["contacts"] == 3
+    assert "| tap " in sessions_table({"b": figures})
+
+
+def test_sessions_of_another_rate_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--sound-rate 48000"):
+        session_contacts(Ear(), session(tmp_path, [900.0], 16_000))
