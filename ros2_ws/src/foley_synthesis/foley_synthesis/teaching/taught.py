@@ -24,6 +24,7 @@ _UNLIKE = (
 _FADES = 0.6  # weight of a contact against the one after it: what is taught are states, and states change
 _RISK = 0.1  # of left-out contacts that are answered wrongly, at most, by the thresholds
 _TRIED = (0.75, 0.8, 0.85, 0.9, 0.95)
+_SELDOM = 0.2  # share of left-out contacts that are told, below which it is said
 MARGIN = 0.1  # of the hysteresis
 
 
@@ -159,13 +160,18 @@ def teach(name: str, examples: Sequence[Example], features_id: str, text: str = 
     judged = group or contact
     slope, floor = slope_and_floor(judged, len({example.group for example in kept}))
     values = np.stack([example.embedding.values for example in kept])
+    thresholds = _thresholds(judged)
+    if verdict.enough and (said := seldom_told(judged, thresholds)):
+        blank = dataclasses.replace(
+            blank, verdict=dataclasses.replace(verdict, advice=(said, *verdict.advice))
+        )
     return dataclasses.replace(
         blank,
         head=fit(values, judged.labels, kept[0].embedding.sizes),
         slope=slope,
         floor=floor,
         reach=_UNLIKE * float(judged.distances.max()),
-        thresholds=_thresholds(judged),
+        thresholds=thresholds,
     )
 
 
@@ -188,6 +194,17 @@ def _check(name: str, examples: Sequence[Example]) -> None:
         raise TeachingError(
             f"the contacts of `{name}` were heard by several hearing models; teach it anew by one"
         )
+
+
+def seldom_told(judged: LeftOut, thresholds: Thresholds) -> str:
+    """What to say where most contacts will stay UNKNOWN, though they are told from chance; empty where they will not."""
+    sure = (judged.p >= thresholds.true_above) | (judged.p <= thresholds.false_below)
+    if sure.mean() >= _SELDOM:
+        return ""
+    return (
+        f"only {sure.mean():.0%} of the left-out contacts are sure enough to be told alone ({thresholds.true_above:g} "
+        "is needed): make several contacts with one object, or label contacts that sound less alike"
+    )
 
 
 def _thresholds(judged: LeftOut) -> Thresholds:

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from foley_synthesis.beliefs.hysteresis import Thresholds
 from foley_synthesis.teaching.example import TeachingError
-from foley_synthesis.teaching.left_out import bound_of, by_contact, by_group
-from foley_synthesis.teaching.taught import fused, teach
+from foley_synthesis.teaching.left_out import LeftOut, bound_of, by_contact, by_group
+from foley_synthesis.teaching.taught import fused, seldom_told, teach
 
 
 def test_clearly_different_sounds_are_told_after_five_of_each(embedding, examples):
@@ -129,3 +130,15 @@ def test_thresholds_go_up_where_sure_answers_were_wrong(examples):
     for k in (2, 5, 9):
         bad[k] = dataclasses.replace(bad[k], label=False)
     assert good.true_above < teach("x_is", bad, "m").thresholds.true_above <= 0.95
+
+
+def test_what_would_seldom_be_told_is_said() -> None:
+    labels = np.arange(10) % 2 == 0
+
+    def judged(sure: float, unsure: float) -> LeftOut:
+        own = np.where(np.arange(10) < 4, sure, unsure)
+        return LeftOut("contact", labels, np.zeros(10), np.where(labels, own, 1.0 - own), np.ones(10))
+
+    thresholds = Thresholds(0.9, 0.1, 0.1)
+    assert seldom_told(judged(0.95, 0.7), thresholds) == ""
+    assert seldom_told(judged(0.8, 0.7), thresholds).startswith("only 0% of the left-out contacts")
