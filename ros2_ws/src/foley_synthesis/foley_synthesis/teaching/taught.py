@@ -197,7 +197,7 @@ def _check(name: str, examples: Sequence[Example]) -> None:
 
 
 def seldom_told(judged: LeftOut, thresholds: Thresholds) -> str:
-    """What to say where most contacts will stay UNKNOWN, though they are told from chance; empty where they will not."""
+    """What to say where most contacts will stay UNKNOWN though they are told from chance; else empty."""
     sure = (judged.p >= thresholds.true_above) | (judged.p <= thresholds.false_below)
     if sure.mean() >= _SELDOM:
         return ""
