@@ -62,7 +62,7 @@ class Entities:
 
     def publish(self, topic: Topic) -> Publisher:
         """A publisher of an entry of the registry."""
-        return self.publisher(topics.message_type(topic), topic.name, topics.profile(topic))
+        return self.publisher(topics.message_type(topic), topic.name, topics.offered(topic))
 
     def subscribe(
         self,

@@ -36,6 +36,9 @@ STATE = _profile(1000, ReliabilityPolicy.RELIABLE)  # pose, joints, wrench, tf a
 IMAGE = _profile(5, ReliabilityPolicy.BEST_EFFORT)
 EVENT = _profile(100, ReliabilityPolicy.RELIABLE)  # contacts, plans, predictions
 LATCHED = _profile(10, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
+NEWEST = _profile(
+    1, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL
+)  # offered of what is latched
 TF_STATIC = _profile(100, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
 DIAGNOSTICS = _profile(10, ReliabilityPolicy.RELIABLE)
 # Asserted by every publication, so it is lost when the process dies AND when its executor hangs.

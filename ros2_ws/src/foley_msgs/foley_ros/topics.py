@@ -40,6 +40,13 @@ def profile(topic: Topic) -> QoSProfile:
     return qos.PROFILES[topic.qos]
 
 
+def offered(topic: Topic) -> QoSProfile:
+    """The QoS of its publisher: as :func:`profile`, but of what is latched only the newest is kept for who comes late.
+    Those before it would reach him first, the oldest at once, and what they say may not hold any more.
+    """
+    return qos.NEWEST if profile(topic) is qos.LATCHED else profile(topic)
+
+
 def type_name(message_type: type[Any]) -> str:
     """``package/msg/Name`` of a message class."""
     package, kind = message_type.__module__.split(".")[:2]

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from foley_bringup.planners.optional import needed
-from foley_bringup.planners.symbols import symbols
+from foley_bringup.planners.symbols import RESERVED, symbols
 from foley_common.predicate_view import Description, Fact, State
 
 UNKNOWN_PREFIX = "unknown_"
@@ -51,7 +51,11 @@ def domain(
 
     A sensing action stands for ``Observe``. With ``LITERAL`` it is an action for either outcome, of which the planner
     takes the one that it hopes for, and plans again where it was not so.
+
+    Raises:
+        ValueError: a predicate has a name that PDDL, or this domain, has for something else.
     """
+    _check_names(descriptions, unknown)
     types = sorted({t for d in descriptions for t in d.parameter_types} - {"object"})
     contingent = " :contingent" if unknown is Unknown.CONTINGENT else ""
     lines = [
@@ -61,7 +65,8 @@ def domain(
     lines += [f"  (:types {' '.join(types)} - object)"] if types else []
     lines += ["  (:predicates"]
     for one in descriptions:
-        lines.append(f"    ({_typed(one, one.name)}){'  ; ' + one.text if one.text else ''}")
+        text = " ".join(one.text.split())  # a comment ends with its line
+        lines.append(f"    ({_typed(one, one.name)}){'  ; ' + text if text else ''}")
         if unknown is Unknown.LITERAL:
             lines.append(f"    ({_typed(one, UNKNOWN_PREFIX + one.name)})")
     lines.append("  )")
@@ -160,6 +165,16 @@ def _read(domain_text: str, problem_text: str | None = None) -> Any:
         return reader.parse_problem_string(domain_text, problem_text)
     except Exception as error:
         raise ValueError(f"PDDL cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _check_names(descriptions: Sequence[Description], unknown: Unknown) -> None:
+    ours = {UNKNOWN_PREFIX + one.name for one in descriptions} if unknown is Unknown.LITERAL else set()
+    for one in descriptions:
+        if one.name in RESERVED or one.name in ours:
+            raise ValueError(
+                f"a predicate is called `{one.name}`, which means something else in PDDL: give it another name, or "
+                "remove it (`foley predicate remove`)"
+            )
 
 
 def _typed(one: Description, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-_RESERVED = frozenset(
+RESERVED = frozenset(
     [
         "action",
         "and",
@@ -51,4 +51,4 @@ def symbols(names: Iterable[str]) -> Mapping[str, str]:
 
 def _symbol(name: str) -> str:
     text = re.sub(r"[^a-z0-9_-]", "_", name.lower())
-    return text if re.match(r"[a-z]", text) and text not in _RESERVED else f"o_{text}"
+    return text if re.match(r"[a-z]", text) and text not in RESERVED else f"o_{text}"

@@ -27,7 +27,9 @@ def known_now(namespace: str = "", *, timeout_s: float = 10.0) -> Known:
     try:
         while True:
             listing = client.list()
-            while not (listing.done() and client.view.snapshot is not None):
+            while (
+                not listing.done() or client.trouble()
+            ):  # also of a snapshot whose lease is over: the next one comes
                 executor.spin_once(timeout_sec=0.1)
                 if listing.done() and time.monotonic() > deadline:
                     listing.result()

@@ -108,10 +108,11 @@ def test_from_a_running_publisher(command: Callable[..., int], ros_context: Any,
     publisher = node.create_publisher(PredicateArray, "predicates", profile(topics.PREDICATES))
     now_ns = node.get_clock().now().nanoseconds
     metal = Predicate(name="is_made_of_metal", arguments=["mug"], state=Predicate.TRUE, probability=0.9)
-    metal.valid_until = to_stamp(now_ns + 10**13)
-    message = PredicateArray(sequence=1, predicates=[metal])
-    message.header.stamp = to_stamp(now_ns)
-    publisher.publish(message)
+    for sequence, age_ns, lease_ns in ((1, 10**10, 3 * 10**9), (2, 0, 10**13)):  # the older one comes first
+        metal.valid_until = to_stamp(now_ns - age_ns + lease_ns)
+        message = PredicateArray(sequence=sequence, predicates=[metal])
+        message.header.stamp = to_stamp(now_ns - age_ns)
+        publisher.publish(message)
 
     def listed(request: Any, response: Any) -> Any:
         response.predicates = [

@@ -37,6 +37,15 @@ def test_names_of_objects_that_are_none() -> None:
     assert symbols(reversed(list(found))) == found
 
 
+def test_names_that_pddl_has_for_something_else_and_texts_of_several_lines() -> None:
+    for bad in (Description("and"), Description("unknown_is_hollow")):
+        with pytest.raises(ValueError, match=rf"a predicate is called `{bad.name}`.*another name"):
+            pddl.domain([HOLLOW, bad])
+    assert "(unknown_is_hollow ?x" in pddl.domain([Description("unknown_is_hollow")], unknown=Unknown.FALSE)
+    made = read(pddl.domain([Description("is_full", text="Water (or grain)\n) is in it.")]))
+    assert {fluent.name for fluent in made.fluents} == {"is_full", "unknown_is_full"}
+
+
 def test_unknown_is_a_literal_of_its_own() -> None:
     domain = pddl.domain([METAL, HOLLOW, INSIDE])
     made = read(domain, pddl.problem(FACTS, types={"box": "container"}, goal="(is_made_of_metal o_7up)"))

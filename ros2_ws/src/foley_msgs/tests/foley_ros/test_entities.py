@@ -162,6 +162,19 @@ def test_a_profile_that_all_offers_meet() -> None:
     assert found.depth == qos.LATCHED.depth
 
 
+def test_who_comes_late_gets_the_newest_of_what_is_latched(listener: Listener, ros_context: Any) -> None:
+    publisher = listener.entities.publish(topics.PREDICATES)
+    for sequence in range(1, 5):
+        publisher.publish(message_type(topics.PREDICATES)(sequence=sequence))
+    got: list[int] = []
+    helper = ros_context.create_node("late")
+    helper.create_subscription(
+        message_type(topics.PREDICATES), "predicates", lambda m: got.append(m.sequence), qos.LATCHED
+    )
+    ros_context.spin_until(lambda: bool(got), 20, "a snapshot")
+    assert got == [4], "not those before it, whose leases are over"
+
+
 def test_profiles_that_together_hear_all_publishers() -> None:
     assert len(qos.covering(qos.AUDIO, [RELIABLE, BEST_EFFORT])) == 1, "heard twice, samples would be doubled"
     assert [qos.same(found, qos.TF_STATIC) for found in qos.covering(qos.TF_STATIC, [LATCHED])] == [True]

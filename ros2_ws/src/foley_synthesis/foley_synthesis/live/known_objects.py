@@ -67,12 +67,17 @@ class KnownObjects:
             _remember(self._taken_back, contact_id, None)
 
     def gone(self, object_id: str, now_ns: int) -> None:
-        """Of contacts with it up to now nothing is to be learned, whenever their sound comes."""
+        """Of contacts with it and pictures of it up to now nothing is to be learned, whenever their word comes."""
         _remember(self._gone_ns, object_id, now_ns)
+        self._absent_ns.pop(object_id, None)
+
+    def was_gone(self, object_id: str, time_ns: int) -> bool:
+        """Whether what was of this object at this time is of one that went since."""
+        return time_ns <= self._gone_ns.get(object_id, 0)
 
     def counts(self, contact: Contact) -> bool:
         """Whether a contact whose sound came is to be learned from."""
-        gone = contact.time_ns <= self._gone_ns.get(contact.object_id, 0)
+        gone = self.was_gone(contact.object_id, contact.time_ns)
         return not gone and contact.contact_id not in self._taken_back
 
     def known(self, name: str, now_ns: int) -> Known:

@@ -138,13 +138,15 @@ class MaterialCore:
         """Take in what a planned contact's picture, or a user's image model, says of its place or object; None where
         that belongs to no object.
 
-        It stays when the object is touched: the newest look of each counts beside all that was heard.
+        It stays when the object is touched: the newest look of each counts beside all that was heard. One from before
+        the object went is not of what lies there now.
         """
         with self._lock:
             name = self._store.resolve(object_id, evidence.position)
             if not name:
                 return None
-            self._store.add(name, evidence)
+            if not self.known.was_gone(name, evidence.time_ns):
+                self._store.add(name, evidence)
             return name, self._store.belief(name)
 
     def missed(self, expected: ExpectedSound) -> Surprise:

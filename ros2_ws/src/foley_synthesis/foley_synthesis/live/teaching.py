@@ -59,6 +59,7 @@ class LiveTeaching:
         self._labels, self._taken = tuple(labels), frozenset(taken)
         self._lock = threading.Lock()
         self._contacts: collections.OrderedDict[str, _Remembered] = collections.OrderedDict()
+        self._newest = ""  # contact that was heard, remembered or not
         self._changed = False  # since contacts were last kept
         self._said: dict[str, tuple[TaughtPredicate, dict[str, float]]] = {}  # of contacts, by predicate
 
@@ -66,6 +67,8 @@ class LiveTeaching:
     def remember(self, sound: HeardSound, outcome: ContactOutcome) -> None:
         """A contact that was heard; one whose sound was not received whole cannot be labelled."""
         heard, contact = outcome.heard, outcome.contact
+        with self._lock:
+            self._newest = contact.contact_id or self._newest
         if (
             not isinstance(heard, Hearing)
             or heard.features is None
@@ -118,7 +121,8 @@ class LiveTeaching:
         if name in self._taken:
             raise TeachingError(f"name is `{name}`, which is one of predicates_file; take another one")
         with self._lock:
-            contact_id = contact_id or next(reversed(self._contacts), "")
+            contact_id = contact_id or self._newest
+            unheard = contact_id == self._newest
             contact = self._contacts.get(contact_id)
             known = list(reversed(self._contacts))
         if label is None:
@@ -130,6 +134,8 @@ class LiveTeaching:
             return self.library.take_back(name, [contact_id]), contact_id
         if contact is None:
             what = f"contact `{contact_id[:60]}` is not among the newest {MOST}" if contact_id else _NOBODY
+            if contact_id and unheard:
+                what = f"the sound of contact `{contact_id[:60]}`, the newest, was not received whole: touch once more"
             raise UnknownContact(f"{what}; {among(contact_id[:60], known)}" if contact_id else what)
         example = Example(
             contact_id,
@@ -214,6 +220,7 @@ class LiveTeaching:
                 for (name, object_id), row, numbers in zip(names, values, plain, strict=True):
                     embedding = Embedding(row.astype(np.float32), sizes, Plain(*map(float, numbers)))
                     self._contacts[str(name)] = _Remembered(str(object_id), embedding, None)
+                    self._newest = str(name)
         except FileNotFoundError:
             return ""
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:

@@ -12,7 +12,7 @@ and tell is in :mod:`foley_synthesis.ros.predicate_services`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 from foley_common import topics
@@ -45,6 +45,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("material", MaterialConfig, **kwargs)
         self._contacts_heard = self._contacts_unheard = 0
+        self._frame_id = ""  # of the newest contact or look
         self._snapshots = threading.Lock()  # what is evaluated first is published first
 
     # ---- life cycle ------------------------------------------------------------------------------------
@@ -151,9 +152,15 @@ class MaterialNode(FoleyNode[MaterialConfig]):
         if self.active and self.pending_jobs == 0:
             self.put(lambda: self._snapshot(always=True))
 
-    def _written(self) -> None:
-        """Something was told to the node: planners see it before it is answered, and it outlives a restart."""
+    def _written(self, objects: Collection[str] = ()) -> None:
+        """Something was told to the node, which changed these objects' beliefs: planners see it before it is answered,
+        and it outlives a restart.
+        """
         self._snapshot(always=True)
+        for name in set(objects) & set(self._core.objects):
+            fused = self._core.belief(name)
+            self._output.fused(name, fused, self._frame_id)
+            self._tell_parts(fused, self._frame_id)
         self._keep()
 
     # ---- worker ----------------------------------------------------------------------------------------
@@ -165,6 +172,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             self.report("hearing", what)
             return
         outcome = self._core.hear(sound)
+        self._frame_id = outcome.contact.frame_id or self._frame_id
         self._teaching.heard(sound, outcome)
         if outcome.formerly:
             name = outcome.contact.object_id
@@ -204,6 +212,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             self.report(topic, "sight of neither an object nor a place: nobody knows of what")
             return
         self.faults.clear(topic)
+        self._frame_id = message.header.frame_id or self._frame_id
         self._output.fused(*believed, message.header.frame_id)
         self._tell_parts(believed[1], message.header.frame_id)
         self._snapshot()

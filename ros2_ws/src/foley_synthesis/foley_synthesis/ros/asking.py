@@ -15,6 +15,7 @@ from rclpy.action import ActionClient, ActionServer, CancelResponse, GoalRespons
 from rclpy.action.client import ClientGoalHandle
 from rclpy.action.server import ServerGoalHandle
 
+from foley_common.times import NS_PER_S
 from foley_msgs.action import PredictContact, QueryContact
 from foley_msgs.msg import ContactSuggestion, HandTrajectory, MaterialEstimate, PredictedAudio
 from foley_ros import convert
@@ -82,14 +83,14 @@ class ContactQueries:
 
     async def _execute(self, handle: ServerGoalHandle) -> _Result:
         goal: QueryContact.Goal = handle.request
-        end_ns = self._node.now_ns() + round((goal.deadline or LONGEST_S) * 1e9)
+        began_ns, deadline_s = self._node.now_ns(), goal.deadline or LONGEST_S  # infinite: no bound
 
         def check() -> None:
             """Raises _GivenUp."""
             if handle.is_cancel_requested or not self._node.active:
                 raise _GivenUp(_Result.ERROR_CANCELLED, "cancelled, or the node was deactivated")
-            if self._node.now_ns() > end_ns:
-                raise _GivenUp(_Result.ERROR_DEADLINE, f"no answer within {goal.deadline or LONGEST_S} s")
+            if (self._node.now_ns() - began_ns) / NS_PER_S > deadline_s:
+                raise _GivenUp(_Result.ERROR_DEADLINE, f"no answer within {deadline_s} s")
 
         try:
             result = await self._answer(handle, goal, check)
@@ -233,6 +234,7 @@ def _failed(code: int, message: str) -> _Result:
     return _Result(
         error_code=code,
         error_msg=message,
+        contact=ContactSuggestion(expected_information_gain=math.nan, cost=math.nan),
         predicted_material=no_estimate_message(0),
         believed=no_estimate_message(0),
         probability=math.nan,

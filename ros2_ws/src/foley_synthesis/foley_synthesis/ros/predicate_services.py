@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from foley_msgs.srv import GetPredicates, ListPredicates, RetractEvidence, UpdateObject
@@ -40,7 +40,7 @@ class PredicateServices:
 
     Args:
         sequence: of the newest snapshot.
-        written: has a snapshot published and the beliefs kept.
+        written: has a snapshot and the beliefs about these objects published, and the beliefs kept.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class PredicateServices:
         *,
         lease_s: float,
         sequence: Callable[[], int],
-        written: Callable[[], None],
+        written: Callable[[Collection[str]], None],
     ) -> None:
         self._node, self._core = node, core
         self._lease_s, self._sequence, self._written = lease_s, sequence, written
@@ -157,8 +157,10 @@ class PredicateServices:
                     raise ValueError(f"positions has {len(positions)} places: one that moved needs one")
                 done = store.moved(name, positions[0])
             elif request.change == asked.MERGED:
-                if not others:
-                    raise ValueError("others is empty: name what turned out to be the same object")
+                if not set(others) - {name}:
+                    raise ValueError(
+                        f"others is {others}: name at least one other object that turned out to be `{name}`"
+                    )
                 done = store.merged(name, others)
             elif request.change == asked.SPLIT:
                 done = store.split(name, others, positions)
@@ -205,5 +207,5 @@ class PredicateServices:
             return False
         for field, value in answer.items():
             setattr(response, field, value)
-        self._written()
+        self._written(answer["object_ids"])
         return True

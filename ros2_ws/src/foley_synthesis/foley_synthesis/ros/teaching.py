@@ -52,7 +52,7 @@ class Teaching:
     ) -> None:
         self._node, self._core, self._written = node, core, written
         self._live: LiveTeaching | None = None
-        self._put: set[str] = set()
+        self._put: dict[str, str] = {}  # names of taught predicates that the core has -> what they are
         node.entities.service(TeachPredicate, "~/teach_predicate", self._on_teach)
         self._why_not = (
             "taught_predicates is empty, so that nothing could be kept: set it to a folder, such as "
@@ -109,12 +109,13 @@ class Teaching:
     def _apply(self) -> None:
         """What the library holds now is what the core knows."""
         assert self._live is not None
-        specs = self._live.specs()
-        names = {spec.name for spec in specs}
-        self._core.remove_predicates(self._put - names)
-        self._core.known.calibrations |= self._live.calibrations()
-        self._core.put_predicates(specs)
-        self._put = names
+        specs, calibrations = self._live.specs(), self._live.calibrations()
+        what = {s.name: f"{s.thresholds} {s.text} {calibrations.get(f'taught:{s.name}')}" for s in specs}
+        self._core.remove_predicates(set(self._put) - set(what))
+        self._core.known.calibrations |= calibrations
+        # Others keep their states: one that is put again forgets what it was.
+        self._core.put_predicates([spec for spec in specs if self._put.get(spec.name) != what[spec.name]])
+        self._put = what
         if problems := self._live.problems():
             self._node.report(_FAULT, "; ".join(problems[:3]))
         else:

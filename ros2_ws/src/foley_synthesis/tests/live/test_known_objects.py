@@ -109,6 +109,18 @@ def test_contacts_that_were_taken_back_or_whose_object_is_gone_are_not_learned_f
     ] == [False, True, False, True]
 
 
+def test_that_a_contact_did_not_come_is_not_said_of_what_comes_after_the_object_went() -> None:
+    store, objects = made()
+    objects.absent("mug", 25 * S)
+    assert value(objects, "surprise_percentile") == 1.0
+    store.gone("mug")
+    objects.gone("mug", 26 * S)
+    assert objects.was_gone("mug", 26 * S)
+    assert not objects.was_gone("mug", 27 * S) and not objects.was_gone("cup", 10 * S)
+    store.add("mug", Evidence("vision", "p1", 28 * S, BELIEF))
+    assert math.isnan(value(objects, "surprise_percentile"))
+
+
 def test_what_did_not_change_is_the_very_same() -> None:
     store, objects = made()
     first = objects.known("mug", 30 * S)

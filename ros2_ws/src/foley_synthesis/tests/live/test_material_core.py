@@ -168,6 +168,19 @@ def test_what_was_seen_counts_beside_what_is_heard(core: MaterialCore) -> None:
     assert late[1].belief.probabilities[1] == pytest.approx(0.72 / 0.74)
 
 
+def test_a_picture_from_before_the_object_went_is_not_of_what_lies_there_now(core: MaterialCore) -> None:
+    def gone(store, known):  # type: ignore[no-untyped-def]
+        store.gone("mug")
+        known.gone("mug", T0 + S)
+        return {}
+
+    core.see(sight("plan", T0), "mug")
+    core.write("", "gone", gone)
+    assert core.see(sight("plan_2", T0 + S // 2), "mug") is not None and core.objects == []
+    core.see(sight("plan_3", T0 + 2 * S), "mug")
+    assert core.objects == ["mug"]
+
+
 def test_sight_of_a_place_goes_to_the_object_that_its_contact_names(core: MaterialCore) -> None:
     core.see(sight("plan", T0, x=0.1), "")
     outcome = core.hear(heard(contact(time_ns=T0 + S // 10, object_id="mug")))

@@ -163,9 +163,13 @@ def test_contacts_that_nobody_remembers_are_refused(world: World, monkeypatch: p
     monkeypatch.setattr(teaching, "MOST", 3)
     names = [world.touch(True) for _ in range(4)]
     deaf = world.touch(True, known=0.5)  # half of its sound was lost
-    for name in (names[0], deaf, "nonsense"):
+    for name in (names[0], "nonsense"):
         with pytest.raises(UnknownContact, match="is not among the newest 3"):
             world.teaching.label("lid_is_tight", name, True, "")
+    for name in (deaf, ""):  # that last contact, and no earlier one in its place
+        with pytest.raises(UnknownContact, match=f"`{deaf}`, the newest, was not received whole: touch once"):
+            world.teaching.label("lid_is_tight", name, True, "")
+    assert world.teaching.label("lid_is_tight", names[3], True, "")[1] == names[3]
     with pytest.raises(TeachingError, match="one of predicates_file"):
         world.teaching.label("was_hit", names[3], True, "")
 

@@ -41,7 +41,12 @@ def touched(ears: Any, *contacts: tuple[str, str]) -> None:
     for contact_id, object_id in contacts:
         before = len(ears.estimates)
         ears.touch(contact_id, object_id=object_id)
-        ears.until(lambda before=before: len(ears.estimates) >= before + 2, f"estimates of {contact_id}")
+
+        def told(contact_id: str = contact_id, before: int = before) -> bool:
+            ids = [estimate.contact_id for estimate in ears.estimates[before:]]
+            return contact_id in ids and "" in ids[ids.index(contact_id) :]
+
+        ears.until(told, f"estimates of {contact_id}")
 
 
 def known(ears: Any) -> dict[str, int]:
@@ -129,6 +134,10 @@ def test_beliefs_follow_what_becomes_of_objects(ears: Any, node: Any) -> None:
         merged = told(request.MERGED, "mug", others=["lid"], write_id="w1")
         assert (merged.error_code, list(merged.object_ids)) == (0, ["mug"])
     ears.until(lambda: known(ears) == {"mug": 2, "cup": 1}, "both contacts")
+    ears.until(  # who keeps beliefs, as the contact advisor does, is told as well
+        lambda: (ears.estimates[-1].object_id, ears.estimates[-1].contacts_heard) == ("mug", 2), "its belief"
+    )
+    assert ears.estimates[-1].header.frame_id == "world"
     gone = told(request.GONE, "cup", write_id="w2")
     assert (gone.error_code, list(gone.object_ids)) == (0, [])
     ears.until(lambda: known(ears) == {"mug": 2}, "nothing of the cup")
@@ -137,7 +146,8 @@ def test_beliefs_follow_what_becomes_of_objects(ears: Any, node: Any) -> None:
         (told(request.GONE, "cup"), response.ERROR_UNKNOWN_OBJECT, "nothing is known of `cup`"),
         (told(request.MOVED, "mug"), response.ERROR_BAD_CHANGE, "positions has 0 places"),
         (told(request.MOVED, "mug", positions=[Point(x=float("nan"))]), response.ERROR_BAD_CHANGE, "finite"),
-        (told(request.MERGED, "mug"), response.ERROR_BAD_CHANGE, "others is empty"),
+        (told(request.MERGED, "mug"), response.ERROR_BAD_CHANGE, "others is []"),
+        (told(request.MERGED, "mug", others=["mug"]), response.ERROR_BAD_CHANGE, "at least one other"),
         (told(request.SPLIT, "mug", others=["a"]), response.ERROR_BAD_CHANGE, "two or more"),
         (told(9, "mug"), response.ERROR_BAD_CHANGE, "change is 9"),
         (told(request.GONE, ""), response.ERROR_BAD_CHANGE, "object_id is empty"),
