@@ -103,6 +103,7 @@ def opened(place: Path, start_s: float = 0.0) -> ScenePlayer:
     )
 
 
+@pytest.mark.long
 def test_the_condition_is_that_of_training(place: Path, tmp_path: Path) -> None:
     bags = find_bags([place / "bags"])
     build_dataset(bags, tmp_path / "dataset", config=CutConfig(windows=True), workers=1)
@@ -124,6 +125,7 @@ def test_the_condition_is_that_of_training(place: Path, tmp_path: Path) -> None:
     assert bool((condition.vision.reshape(250, 3, -1)[:, 1] == 0).all()), "there is no left hand"
 
 
+@pytest.mark.long
 def test_the_command_writes_a_sound_and_says_what_is_wrong(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
