@@ -282,7 +282,7 @@ class _Replay:
             self._hand_to_subscriptions(topics.CONTACTS.name, serialize_message(event))
         if now_ns >= self._next_tick_ns:
             self._next_tick_ns = now_ns + TICK_NS
-            self._material._hand_over()
+            self._material._hearing.hand_over()
             self._synthesizer._hand_over()
 
     def _hand_to_subscriptions(self, name: str, data: bytes) -> None:

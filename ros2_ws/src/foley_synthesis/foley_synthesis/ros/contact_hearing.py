@@ -70,7 +70,7 @@ class ContactHearing:
         )
         self._watch = HearingWatch(node.now_ns())
         self._told = ("", 0)
-        self._poller = Poller(node.entities, POLL_PERIOD_S, after=self._hand_over)
+        self._poller = Poller(node.entities, POLL_PERIOD_S, after=self.hand_over)
         self._poller.subscribe(topics.MICROPHONE, self._on_audio)
         node.entities.subscribe(topics.CONTACTS, self._on_contact)
         node.entities.subscribe(topics.TOOL_PLAN, self._on_plan)
@@ -168,7 +168,8 @@ class ContactHearing:
     def _on_beat(self, message: State) -> None:
         self._watch.beat(self._node.now_ns(), active=message.id == State.PRIMARY_STATE_ACTIVE)
 
-    def _hand_over(self) -> None:
+    def hand_over(self) -> None:
+        """Contacts whose sound is there, or overdue, and whether any may be missed now."""
         if not self._node.active:
             return
         now_ns = self._node.now_ns()
