@@ -218,9 +218,9 @@ def live_session(
     shutil.rmtree(folder / name, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     ready = plan.out / "ready"
-    # Nothing can be predicted before something was learned: exploring needs no models.
+    # Nothing can be predicted before something was learned: exploring needs no models. What was just trained also hears.
     model = (
-        ["--checkpoint", str(checkpoint)]
+        ["--checkpoint", str(checkpoint), "--set=material.hearing=checkpoint"]
         if checkpoint
         else ["--without", "synthesizer", "material", "contact_advisor"]
     )
