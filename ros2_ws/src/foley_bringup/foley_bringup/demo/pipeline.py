@@ -218,7 +218,7 @@ def live_session(
     shutil.rmtree(folder / name, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     ready = plan.out / "ready"
-    # Nothing can be predicted before something was learned: exploring needs no models. What was just trained also hears.
+    # Nothing can be predicted before something was learned: exploring needs no models. What was trained hears, too.
     model = (
         ["--checkpoint", str(checkpoint), "--set=material.hearing=checkpoint"]
         if checkpoint
