@@ -146,8 +146,14 @@ class ContactQueries:
         return self._result(weighed, asked, (place, frame, action), predicted, code, said)
 
     def _place(self, asked: ContactSuggestion, core: AdvisorCore) -> tuple[Point, str]:
-        """Where the contact is: as asked, or where the object was touched last."""
+        """Where the contact is: as asked, or where the object was touched last.
+
+        Raises:
+            ValueError: it names neither; the origin counts as a place where a frame is named.
+        """
         place = point_of(asked.position)
+        if not (asked.object_id or asked.header.frame_id or any(place)):
+            raise ValueError("object_id and position are both empty: name what, or where it would be touched")
         given = all(map(math.isfinite, place)) and (not asked.object_id or any(place))
         if given:
             return place, asked.header.frame_id or core.frame_of(asked.object_id) or "world"

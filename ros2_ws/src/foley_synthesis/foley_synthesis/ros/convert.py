@@ -50,7 +50,7 @@ def point_of(message: PointMsg) -> Point:
     return (message.x, message.y, message.z)
 
 
-def _place_of(message: PointMsg, what: str) -> Point:
+def place_of(message: PointMsg, what: str) -> Point:
     """A position that may be unknown. Raises ConversionError where it is none that a robot reaches."""
     point = point_of(message)
     if any(math.isinf(v) or abs(v) > _FARTHEST_M for v in point):
@@ -90,7 +90,7 @@ def contact_of(message: ContactEvent, now_ns: int | None = None) -> Contact:
         time_ns=time_ns,
         object_id=message.object_id,
         plan_id=message.plan_id,
-        position=_place_of(message.position, "contact event"),
+        position=place_of(message.position, "contact event"),
         frame_id=message.header.frame_id,
         action=int(message.action) if message.action in _ACTIONS else int(Action.UNKNOWN),
         duration=float(message.duration),
@@ -125,7 +125,7 @@ def expected_of(message: PredictedAudio, now_ns: int | None = None) -> ExpectedS
         int(message.audio.sample_rate),
         message.plan_id,
         message.object_id,
-        _place_of(message.position, topics.PREDICTED_AUDIO.name),
+        place_of(message.position, topics.PREDICTED_AUDIO.name),
         message.frame_id,
         message.model_id,
     )
@@ -185,7 +185,7 @@ def sight_of(
                 # Sight abstains for its entropy alone; without a calibration nobody knows what that entropy is worth.
                 unsure=bool(message.abstain and message.calibrated_for),
             ),
-            position=_place_of(message.position, topics.PREDICTED_MATERIAL.name),
+            position=place_of(message.position, topics.PREDICTED_MATERIAL.name),
         )
     except ValueError as error:
         raise convert.ConversionError(f"predicted estimate: {error}") from error
@@ -207,7 +207,7 @@ def vision_of(message: MaterialEstimate, vocabulary: Vocabulary, now_ns: int | N
     time_ns = _time_of(message.header.stamp, topic, now_ns)
     if time_ns <= 0:
         raise convert.ConversionError(f"{topic} has no stamp: it must be the time of the picture")
-    position = _place_of(message.position, topic)
+    position = place_of(message.position, topic)
     if not message.object_id and not all(map(math.isfinite, position)):
         raise convert.ConversionError(
             f"{topic} names neither an object_id nor a position: nobody knows of what it is"

@@ -19,7 +19,7 @@ from foley_synthesis.beliefs.store import BeliefStore, Changed
 from foley_synthesis.beliefs.write_log import ReusedId
 from foley_synthesis.live.known_objects import KnownObjects
 from foley_synthesis.live.material_core import MaterialCore
-from foley_synthesis.ros.convert import point_of
+from foley_synthesis.ros.convert import place_of, point_of
 from foley_synthesis.ros.predicate_messages import description_message, predicates_message
 
 _NOT_ACTIVE = "the node is not active: activate it first"
@@ -152,6 +152,8 @@ class PredicateServices:
             if not (there if request.change == asked.MERGED else name in there):
                 raise _UnknownObject(f"nothing is known of `{name}`: {among(name, store.objects)}")
             done: Changed
+            for point in request.positions:
+                place_of(point, "one of positions")
             if request.change == asked.MOVED:
                 if len(positions) != 1:
                     raise ValueError(f"positions has {len(positions)} places: one that moved needs one")

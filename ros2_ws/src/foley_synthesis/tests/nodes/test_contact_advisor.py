@@ -337,6 +337,9 @@ def test_a_question_is_weighed_without_a_synthesizer(rig: Rig) -> None:
     assert [f.stage for f in rig.feedback] == ["predicting", "weighing"]
     bad = rig.query(object_id="cup", action=1)
     assert bad.error_code == QueryContact.Result.ERROR_BAD_CONTACT and "`cup`" in bad.error_msg
+    nowhere = rig.query(action=1)
+    assert nowhere.error_code == QueryContact.Result.ERROR_BAD_CONTACT, "not a contact with the origin"
+    assert "object_id and position are both empty" in nowhere.error_msg
     unbound = rig.query(object_id="mug", action=1, deadline=math.inf)
     assert unbound.error_code == QueryContact.Result.ERROR_NONE and unbound.believed.object_id == "mug"
     assert math.isnan(bad.contact.expected_information_gain), "not 0, which would be: it tells nothing"

@@ -146,6 +146,7 @@ def test_beliefs_follow_what_becomes_of_objects(ears: Any, node: Any) -> None:
         (told(request.GONE, "cup"), response.ERROR_UNKNOWN_OBJECT, "nothing is known of `cup`"),
         (told(request.MOVED, "mug"), response.ERROR_BAD_CHANGE, "positions has 0 places"),
         (told(request.MOVED, "mug", positions=[Point(x=float("nan"))]), response.ERROR_BAD_CHANGE, "finite"),
+        (told(request.MOVED, "mug", positions=[Point(x=1e9)]), response.ERROR_BAD_CHANGE, "in metres"),
         (told(request.MERGED, "mug"), response.ERROR_BAD_CHANGE, "others is []"),
         (told(request.MERGED, "mug", others=["mug"]), response.ERROR_BAD_CHANGE, "at least one other"),
         (told(request.SPLIT, "mug", others=["a"]), response.ERROR_BAD_CHANGE, "two or more"),
