@@ -31,6 +31,8 @@ from typing import Any
 
 import pytest
 
+from foley_common import processes
+
 # Tests say how long they wait on a quiet machine. A limit is for what hangs: it must not end what is only slow.
 PATIENCE = 6.0
 
@@ -213,7 +215,10 @@ StartNode = Callable[..., NodeProcess]
 
 @pytest.fixture
 def start_node(ros_context: RosContext, tmp_path: Path) -> Iterator[StartNode]:
-    """``start_node("foley_x.nodes.y", name="y", parameters={...}, parameter_files=[...], remap={...})``."""
+    """``start_node("foley_x.nodes.y", name="y", parameters={...}, parameter_files=[...], remap={...})``.
+
+    A node ends with this process, even where that is killed: it would answer the next tests of its ROS domain.
+    """
     running: list[NodeProcess] = []
 
     def start(
@@ -248,7 +253,7 @@ def start_node(ros_context: RosContext, tmp_path: Path) -> Iterator[StartNode]:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env={**os.environ, **(env or {})},
+                env={**os.environ, **processes.ends_with_this(), **(env or {})},
             )
         node = NodeProcess(name, process, log_file)
         running.append(node)
