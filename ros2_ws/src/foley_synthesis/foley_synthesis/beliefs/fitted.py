@@ -15,7 +15,7 @@ from typing import Any
 
 from foley_synthesis.beliefs.answers import AnswerRule
 from foley_synthesis.beliefs.fusion import FusionConfig
-from foley_synthesis.checkpoint import CorruptCheckpoint, read_yaml, write_yaml
+from foley_synthesis.beliefs.pair_file import PairFile
 
 FILE = "fusion.yaml"
 SCHEMA = "foley-fusion-1"
@@ -76,26 +76,14 @@ class FittedFusion:
         return (self.heard_model, self.sight_model) == (heard_model, sight_model)
 
 
-def save_fitted(fitted: FittedFusion, folder: Path) -> Path:
-    """Write it into the file of a checkpoint's folder, where it takes the place of one for the same two models.
+_FITS = PairFile(FILE, SCHEMA, "fits", "fusion", CURE, FittedFusion.from_dict)
 
-    Raises:
-        CorruptCheckpoint: there is a file, which is damaged.
-        OSError: it cannot be written.
-    """
-    others = [f for f in load_fitted(folder) if not f.is_for(fitted.heard_model, fitted.sight_model)]
-    write_yaml(folder / FILE, {"schema": SCHEMA, "fits": [f.to_dict() for f in (*others, fitted)]})
-    return folder / FILE
+
+def save_fitted(fitted: FittedFusion, folder: Path) -> Path:
+    """Write it into the file of a checkpoint's folder. See :meth:`PairFile.save`."""
+    return _FITS.save(fitted, folder)
 
 
 def load_fitted(folder: Path) -> tuple[FittedFusion, ...]:
-    """All of a checkpoint's folder; none where nothing was fitted for it. Raises CorruptCheckpoint."""
-    if not (folder / FILE).is_file():
-        return ()
-    content = read_yaml(folder / FILE, CURE)
-    try:
-        if content["schema"] != SCHEMA:
-            raise ValueError(f"schema is `{content['schema']}`, must be `{SCHEMA}`")
-        return tuple(FittedFusion.from_dict(fit) for fit in content["fits"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise CorruptCheckpoint(folder / FILE, f"not a fitted fusion ({error})", CURE) from error
+    """All of a checkpoint's folder. See :meth:`PairFile.load`."""
+    return _FITS.load(folder)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foley_synthesis.beliefs.fusion import FusionConfig
-from foley_synthesis.checkpoint import CorruptCheckpoint, read_yaml, write_yaml
+from foley_synthesis.beliefs.pair_file import PairFile
 from foley_synthesis.metrics.surprise_scores import SITUATIONS, Differences, Rule
 
 FILE = "surprise.yaml"
@@ -135,26 +135,14 @@ class SurpriseTest:
         )
 
 
-def save_test(test: SurpriseTest, folder: Path) -> Path:
-    """Write it into surprise.yaml of a checkpoint's folder, where it takes the place of one for the same two models.
+_TESTS = PairFile(FILE, SCHEMA, "tests", "surprise", CURE, SurpriseTest.from_dict)
 
-    Raises:
-        CorruptCheckpoint: there is a file, which is damaged.
-        OSError: it cannot be written.
-    """
-    others = [t for t in load_tests(folder) if not t.is_for(test.heard_model, test.sight_model)]
-    write_yaml(folder / FILE, {"schema": SCHEMA, "tests": [t.to_dict() for t in (*others, test)]})
-    return folder / FILE
+
+def save_test(test: SurpriseTest, folder: Path) -> Path:
+    """Write it into surprise.yaml of a checkpoint's folder. See :meth:`PairFile.save`."""
+    return _TESTS.save(test, folder)
 
 
 def load_tests(folder: Path) -> tuple[SurpriseTest, ...]:
-    """All of a checkpoint's folder; none where nothing was fitted for it. Raises CorruptCheckpoint."""
-    if not (folder / FILE).is_file():
-        return ()
-    content = read_yaml(folder / FILE, CURE)
-    try:
-        if content["schema"] != SCHEMA:
-            raise ValueError(f"schema is `{content['schema']}`, must be `{SCHEMA}`")
-        return tuple(SurpriseTest.from_dict(entry) for entry in content["tests"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise CorruptCheckpoint(folder / FILE, f"not a fitted surprise ({error})", CURE) from error
+    """All of a checkpoint's folder. See :meth:`PairFile.load`."""
+    return _TESTS.load(folder)
