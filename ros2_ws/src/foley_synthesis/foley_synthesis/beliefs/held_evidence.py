@@ -109,6 +109,10 @@ class HeldEvidence:
             return object_id
         return self._new_place() if create else ""
 
+    def became(self, object_id: str) -> tuple[str, ...]:
+        """What the name of an object that was merged or split stands for now; nothing of any other name."""
+        return self._became.get(object_id, ())
+
     def _now_called(self, object_id: str, position: Sequence[float] | None) -> str:
         became = self._became.get(object_id, ())
         if len(became) > 1 and position is not None:

@@ -35,6 +35,12 @@ def request_text(what: str, **fields: Any) -> str:
     return f"{text[:80]} #{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
+def _now_called(store: BeliefStore, name: str) -> str:
+    """That an object is another one, or several, since it was merged or split; empty where it was not."""
+    now = " and ".join(f"`{other}`" for other in store.became(name))
+    return f"`{name}` is {now} now: name that" if now else ""
+
+
 class PredicateServices:
     """The services, of a node that is configured. Callbacks run in the executor's thread.
 
@@ -124,7 +130,11 @@ class PredicateServices:
         def change(store: BeliefStore, known: KnownObjects) -> dict[str, Any]:
             changed = store.retract(contacts, objects)
             known.took_back(contacts)
-            return {"retracted": changed.pieces, "object_ids": [*changed.holding, *changed.emptied]}
+            return {
+                "retracted": changed.pieces,
+                "object_ids": [*changed.holding, *changed.emptied],
+                "error_msg": "; ".join(filter(None, (_now_called(store, name) for name in sorted(objects)))),
+            }
 
         text = request_text("retract", contacts=sorted(contacts), objects=sorted(objects))
         if self._write(request.write_id, text, change, response, refused=kind.ERROR_NOTHING_NAMED):
@@ -150,7 +160,8 @@ class PredicateServices:
                 raise ValueError("object_id is empty: name the object")
             there = [object_id for object_id in (name, *others) if object_id in store.objects]
             if not (there if request.change == asked.MERGED else name in there):
-                raise _UnknownObject(f"nothing is known of `{name}`: {among(name, store.objects)}")
+                said = _now_called(store, name) or among(name, store.objects)
+                raise _UnknownObject(f"nothing is known of `{name}`: {said}")
             done: Changed
             for point in request.positions:
                 place_of(point, "one of positions")

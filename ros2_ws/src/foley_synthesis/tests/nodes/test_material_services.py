@@ -144,6 +144,8 @@ def test_beliefs_follow_what_becomes_of_objects(ears: Any, node: Any) -> None:
     assert told(request.GONE, "cup", write_id="w2").error_code == 0, "the same write again"
     refused = [
         (told(request.GONE, "cup"), response.ERROR_UNKNOWN_OBJECT, "nothing is known of `cup`"),
+        (told(request.GONE, "lid"), response.ERROR_UNKNOWN_OBJECT, "`lid` is `mug` now"),
+        (call(ears, "RetractEvidence", object_ids=["lid"]), 0, "`lid` is `mug` now"),
         (told(request.MOVED, "mug"), response.ERROR_BAD_CHANGE, "positions has 0 places"),
         (told(request.MOVED, "mug", positions=[Point(x=float("nan"))]), response.ERROR_BAD_CHANGE, "finite"),
         (told(request.MOVED, "mug", positions=[Point(x=1e9)]), response.ERROR_BAD_CHANGE, "in metres"),
