@@ -160,6 +160,8 @@ def objects_of_sessions(
     folder: Path,
     keep: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    most: int = 0,
 ) -> list[TouchedObject]:
     """Of a set of `foley sim sessions`: all objects with a material that hearing knows.
 
@@ -168,12 +170,13 @@ def objects_of_sessions(
 
     Args:
         keep: folder in which what was heard of each session is kept, so that it is not heard again; None: nowhere.
+        most: sessions that are heard, the first ones; 0: all.
 
     Raises:
         ValueError: the folder holds no sessions.
         OSError: a file cannot be read or kept.
     """
-    files = session_files(folder)
+    files = session_files(folder)[: most or None]
     found: list[TouchedObject] = []
     for done, path in enumerate(files, start=1):
         key = key_of(KEPT, hears.model_id, hears.vocabulary.labels, str(path.resolve()), path.stat().st_size)
