@@ -50,8 +50,10 @@ async def suggest_contacts(
         )
     except UnknownName as error:
         return failed(_Response.ERROR_UNKNOWN_NAME, str(error))
-    except (UnknownObject, ValueError) as error:
+    except UnknownObject as error:
         return failed(_Response.ERROR_UNKNOWN_OBJECT, str(error))
+    except ValueError as error:
+        return failed(_Response.ERROR_BAD_REQUEST, str(error))
     if advice is None:
         return failed(_Response.ERROR_NOT_ACTIVE, "the node was deactivated")
     now_ns = node.now_ns()
