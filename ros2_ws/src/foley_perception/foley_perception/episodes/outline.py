@@ -38,7 +38,17 @@ from foley_perception.episodes.frames import FrameNames
 from foley_perception.episodes.index import Range, joined
 from foley_perception.episodes.made_poses import MadePoses
 from foley_perception.episodes.names import resolve
-from foley_perception.episodes.notes import Contacts, Hands, Joints, Note, Plan, Plans, Stamped, Transforms, note_of
+from foley_perception.episodes.notes import (
+    Contacts,
+    Hands,
+    Joints,
+    Note,
+    Plan,
+    Plans,
+    Stamped,
+    Transforms,
+    note_of,
+)
 from foley_perception.episodes.sound import SoundOutline, Stream
 from foley_perception.episodes.tracks import EpisodeError
 from foley_perception.recording import cdr

@@ -40,7 +40,9 @@ class Form:
         """Raises ValueError, which names the entry and what is known."""
         found = _FORM.fullmatch(text)
         if found is None:
-            raise ValueError(f"compression: `{text}` in `{where}`, known are none, zstd, png, jpeg and jpeg:QUALITY")
+            raise ValueError(
+                f"compression: `{text}` in `{where}`, known are none, zstd, png, jpeg and jpeg:QUALITY"
+            )
         kind = text.partition(":")[0]
         quality = int(found[1]) if found[1] else DEFAULT_QUALITY
         if not 1 <= quality <= 100:
@@ -83,7 +85,9 @@ class Compression:
         for entry in entries:
             name, equals, text = (part.strip() for part in entry.partition("="))
             if not (name and equals and text):
-                raise ValueError(f"compression: `{entry}` is not `topic=form`, such as `camera/image_raw=jpeg:90`")
+                raise ValueError(
+                    f"compression: `{entry}` is not `topic=form`, such as `camera/image_raw=jpeg:90`"
+                )
             form, kinds = Form.parse(text, entry), by_type if _TYPE.fullmatch(name) else by_topic
             if name in kinds:
                 raise ValueError(f"compression: {name} is listed more than once")

@@ -79,8 +79,12 @@ def encoded(topic: str, form: Form, data: bytes) -> bytes:
         if form.kind == "jpeg"
         else (".png", [cv2.IMWRITE_PNG_COMPRESSION, _PNG_LEVEL])
     )
-    if form.kind == "png" and (head.encoding.endswith("16") or head.encoding.startswith(("bayer", "yuv", "nv", "uyvy"))):
-        raise ImageError(f"encoding is {head.encoding}: png would keep it as rgb8, with a loss; use zstd or jpeg")
+    if form.kind == "png" and (
+        head.encoding.endswith("16") or head.encoding.startswith(("bayer", "yuv", "nv", "uyvy"))
+    ):
+        raise ImageError(
+            f"encoding is {head.encoding}: png would keep it as rgb8, with a loss; use zstd or jpeg"
+        )
     if head.encoding in _MONO:
         grey = np.ascontiguousarray(rgb_of(image)[..., 0])
         return write_compressed(head.header, f"mono8; {form.kind} compressed ", _file(suffix, grey, options))

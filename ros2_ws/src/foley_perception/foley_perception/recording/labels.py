@@ -1,8 +1,8 @@
 """Labels of a recording as their bytes: foley_msgs/msg/SegmentLabel, and the stretches in which it was paused.
 
 The recorder writes a label with the key `pause` when a pause begins (start and end are the same) and one with its start
-and its end when it is over, before anything that came after it. So whoever copies a bag's messages keeps it, whatever the
-tool, and whoever reads a bag from front to back knows of a pause before the first message behind it.
+and its end when it is over, before anything that came after it. So whoever copies a bag's messages keeps it, whatever
+the tool, and whoever reads a bag from front to back knows of a pause before the first message behind it.
 """
 
 from __future__ import annotations

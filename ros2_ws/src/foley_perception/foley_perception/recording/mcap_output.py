@@ -80,6 +80,12 @@ class ChunkedWriter(Writer):
         state[self._HOW] = _KIND[packed]
         self._packed = packed
 
+    @property
+    def pending(self) -> int:
+        """Bytes in both chunks."""
+        current: ChunkBuilder = vars(self)[self._CHUNK]
+        return current.count + (self._other.count if self._other is not None else 0)
+
     def flush(self) -> None:
         """Finish both chunks."""
         super().flush()
@@ -107,7 +113,7 @@ class BagFile:
         self.counts: collections.Counter[str] = collections.Counter()
         self.messages = 0
         self.start_ns, self.end_ns = 2**63 - 1, 0
-        self.size = 0  # [byte] about, with what is not on the disk yet
+        self.size = 0  # [byte] no less than it has, with what is not on the disk yet
         self._channels: dict[str, tuple[int, bool]] = {}  # topic -> number, and whether it is compressed
         self._schemas: dict[tuple[str, bool], int] = {}
         self._file = WholeFile(path)
@@ -151,6 +157,11 @@ class BagFile:
     def add_attachment(self, attachment: Attachment) -> None:
         a = attachment
         self._writer.add_attachment(a.create_time, a.log_time, a.name, a.media_type, a.data)
+
+    def measured(self) -> int:
+        """Bytes that it has, with those in the chunks in progress before these are compressed."""
+        self.size = self._file.tell() + self._writer.pending
+        return self.size
 
     def tell(self) -> int:
         """Bytes that are in the file."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import shutil
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -32,6 +33,7 @@ if TYPE_CHECKING:  # OpenCV is loaded where images are encoded only
 
 AUDIO_TYPE = MICROPHONE.type
 PROFILES: tuple[str, ...] = RECORDED_QOS
+_AHEAD_BYTES = 16 << 20  # that wait for the disk while a snapshot is written
 _PERIODIC = frozenset({"audio", "state", "image"})
 _LATCHED = frozenset({"latched", "tf_static"})
 
@@ -179,7 +181,9 @@ class Recording:
         self._audit = audit
         self._pauses = Pauses()
         self._paused_ns: int | None = None  # since when
-        self._raw: dict[str, TopicInfo] = {}  # of topics that are encoded, should an image have to stay as it came
+        self._raw: dict[
+            str, TopicInfo
+        ] = {}  # of topics that are encoded, should an image have to stay as it came
         self._ways: dict[str, _Way] = {}
         forms = forms or {}
         self._encoder = _encoder(queue_bytes // 2) if any(f.encodes for f in forms.values()) else None
@@ -287,6 +291,11 @@ class Recording:
         paused = sum(p.end_ns - p.start_ns for p in self._pauses.spans if p.over)
         paused += 0 if self._paused_ns is None else max(now_ns - self._paused_ns, 0)
         return max(now_ns - self.start_ns - paused, 0) * 1e-9
+
+    def wait(self) -> None:
+        """Until what was added is about to be written, for one that adds faster than a disk writes."""
+        while self._writer.queued_bytes > _AHEAD_BYTES and self._writer.failure is None:
+            time.sleep(0.005)
 
     def split(self) -> None:
         """What comes next goes into another file."""

@@ -79,7 +79,9 @@ class TopicMonitor:
         self._miscounted = 0
         self._order = StreamOrder()
         self._pauses, self._passed = pauses, 0  # of them, how many lie behind the newest message
-        self._over: list[tuple[int, float]] = []  # as `clock_steps`: what lies between two messages, and was a pause
+        self._over: list[
+            tuple[int, float]
+        ] = []  # as `clock_steps`: what lies between two messages, and was a pause
 
     def update(
         self,
@@ -145,6 +147,11 @@ class TopicMonitor:
             self._miscounted += place == Place.BACK
         self._stream = (audio.stream_id, audio.first_sample + audio.frames, audio.frames)
 
+    @property
+    def lost_so_far(self) -> int:
+        """Messages missing by the count of samples or of their publisher, for a display; :meth:`report` judges."""
+        return max(round(self._lost_samples), 0) if self._stream is not None else self._count.lost
+
     def silent_s(self, now_ns: int, since_ns: int) -> float:
         """Seconds since the last arrival, or since ``since_ns`` if there was none."""
         return (now_ns - max(self.last_arrival_ns or since_ns, since_ns)) * 1e-9
@@ -163,7 +170,9 @@ class TopicMonitor:
             clock_steps: stamp [ns] after and size [s] of each time that the clock of the stamps was set: stamps jump
                 over it, and nothing was lost.
         """
-        stamps = _believable(np.sort(np.array(self._stamps or self._arrivals, np.int64)), sum(s for _, s in self._over))
+        stamps = _believable(
+            np.sort(np.array(self._stamps or self._arrivals, np.int64)), sum(s for _, s in self._over)
+        )
         skews = np.frombuffer(self._skews, dtype=np.float32).astype(np.float64) + self._first_skew_ns * 1e-9
         steps = _without_steps(stamps, np.diff(stamps) * 1e-9, [*clock_steps, *self._over])
         positive = steps[steps > 0]

@@ -10,8 +10,8 @@ The chunks in progress are finished and forced to disk every ``flush_period_s``.
 that one flush takes; :attr:`BagWriter.longest_flush_s` says how long that was. ``foley bag recover`` writes a whole
 bag of such a one. What is still to be encoded (:mod:`.encode`) waits in the queue, in its place.
 
-A bag may be split by time or size, or when somebody asks for it. Each file has its schemas, channels, session's metadata
-and index, and is read alone; a message stands in one of them only.
+A bag may be split by time or size, or when somebody asks for it. Each file has its schemas, channels, session's
+metadata and index, and is read alone; a message stands in one of them only.
 
 When the disk fills up the writer stops by itself: it gives back a reserve it took at the start, cuts the file
 at the last whole record and finishes it, so that everything up to that moment can be read.
@@ -324,7 +324,7 @@ class BagWriter:
         file = self._file
         if file.messages and (
             self._split_due
-            or 0 < self._split.size <= file.size
+            or (0 < self._split.size <= file.size and self._split.size <= file.measured())
             or 0 < self._split.seconds * 1e9 <= item.log_time - file.start_ns
         ):
             self._next_file()
