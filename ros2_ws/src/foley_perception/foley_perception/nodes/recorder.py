@@ -377,7 +377,10 @@ class RecorderNode(FoleyNode[RecorderConfig]):
         if result.failure is not None:
             self.get_logger().error(f"recording {result.path}: {result.failure}")
         else:
-            self.get_logger().info(f"recorded {result.path}: {result.duration_s:.1f} s, {result.bytes} bytes")
+            self.get_logger().info(
+                f"recorded {result.path}: {result.duration_s:.1f} s, {result.bytes} bytes; a kill would have cost "
+                f"{result.loss_bound_s:.3f} s at most"
+            )
         return result
 
 

@@ -109,8 +109,8 @@ class Labels:
         end_ns: int,
     ) -> None:
         label = Label(Header(now_ns, ""), start_ns, end_ns, object_id, key, value)
-        # Written here, so that it is in the bag when the call returns; its echo is not written again. Echoes are told by
-        # what they say: serialised messages differ in the bytes between their fields.
+        # Written here, so that it is in the bag when the call returns; its echo is not written again. An echo is told
+        # by what it says: serialised messages differ in the bytes between their fields.
         self._own.add(label)
         recording.add(topic, RawMessage(write_label(label), now_ns))
         self._publish(
