@@ -52,7 +52,7 @@ class WholeFile:
         os.close(self._fd)
 
 
-class ChunkedWriter(Writer):
+class ChunkedWriter(Writer):  # type: ignore[misc]
     """`mcap`'s writer with two chunks in progress: one that will be compressed, and one that will not.
 
     The library has one. It keeps the chunk and its compression in two attributes of its own, which are exchanged here
@@ -63,7 +63,7 @@ class ChunkedWriter(Writer):
 
     def __init__(self, output: WholeFile) -> None:
         super().__init__(cast(IO[Any], output), chunk_size=CHUNK_BYTES, compression=CompressionType.NONE)
-        if not {self._CHUNK, self._HOW} <= vars(self).keys():
+        if not {self._CHUNK, self._HOW} <= self.__dict__.keys():
             raise BagError(
                 "this release of `mcap` keeps its chunks otherwise; install the one of requirements/base.txt"
             )
@@ -74,7 +74,7 @@ class ChunkedWriter(Writer):
         """What is added from now on goes into a chunk of this kind."""
         if packed == self._packed:
             return
-        state = vars(self)
+        state = self.__dict__
         builder = self._other if self._other is not None else ChunkBuilder()
         self._other, state[self._CHUNK] = state[self._CHUNK], builder
         state[self._HOW] = _KIND[packed]
@@ -83,8 +83,8 @@ class ChunkedWriter(Writer):
     @property
     def pending(self) -> int:
         """Bytes in both chunks."""
-        current: ChunkBuilder = vars(self)[self._CHUNK]
-        return current.count + (self._other.count if self._other is not None else 0)
+        builders = (self.__dict__[self._CHUNK], self._other)
+        return sum(int(builder.count) for builder in builders if builder is not None)
 
     def flush(self) -> None:
         """Finish both chunks."""
