@@ -290,6 +290,11 @@ TOPICS: tuple[Topic, ...] = (
         "heartbeat", "~/heartbeat", "lifecycle_msgs/msg/State", "heartbeat", "liveliness lease 3 s",
         "every node", "2 Hz",
     ),
+    Topic(
+        "recorder_status", "~/status", "foley_msgs/msg/RecorderStatus", "event",
+        "what the recorder does: levels, rates, losses, disk, what is wrong", "`recorder`",
+        "4 Hz, while somebody listens",
+    ),
     # The simulator's own: no model reads them.
     Topic(
         "true_contacts", "sim/contacts", "foley_msgs/msg/ContactEvent", "event",
@@ -398,6 +403,7 @@ PREDICATES = topic("predicates")
 SURPRISE = topic("surprise")
 MARKERS = topic("markers")
 LABELS = topic("labels")
+RECORDER_STATUS = topic("recorder_status")
 ROBOT_DESCRIPTION = topic("robot_description")
 TF = topic("tf")
 TF_STATIC = topic("tf_static")

@@ -139,6 +139,10 @@ class Moving:
         self._messages += 1
         self._unreadable.add(arrival_ns, why)
 
+    def interrupted(self) -> None:
+        """The recording was paused: what comes next is no gap and no jump."""
+        self._last = None
+
     def _judge_unit(self, time_ns: int, position: list[float], frame: str) -> None:
         if frame != self._unit_frame:
             self._unit, self._unit_frame = PoseUnit(), frame
@@ -269,11 +273,17 @@ class Told:
     def __init__(self, time_ns: int, count: int) -> None:
         self._first_ns = self._last_ns = self._gap_from_ns = time_ns
         self._gap_ns = 0
+        self._resumed = False
         self._lowest, self._highest = np.full(count, np.nan), np.full(count, np.nan)
 
+    def interrupted(self) -> None:
+        """The recording was paused: what comes next is no gap."""
+        self._resumed = True
+
     def add(self, time_ns: int, positions: NDArray[np.float64]) -> None:
-        if time_ns - self._last_ns > self._gap_ns:
+        if time_ns - self._last_ns > self._gap_ns and not self._resumed:
             self._gap_ns, self._gap_from_ns = time_ns - self._last_ns, self._last_ns
+        self._resumed = False
         self._first_ns, self._last_ns = min(self._first_ns, time_ns), max(self._last_ns, time_ns)
         np.fmin(self._lowest, positions, out=self._lowest)
         np.fmax(self._highest, positions, out=self._highest)
@@ -313,6 +323,11 @@ class JointNames:
             for joint, span in zip(names, told.spans(), strict=True):
                 found[joint] = _together(found[joint], span) if joint in found else span
         return found
+
+    def interrupted(self) -> None:
+        """The recording was paused."""
+        for told in self._told.values():
+            told.interrupted()
 
     def cannot_read(self, arrival_ns: int, why: str) -> None:
         """One message that is none."""

@@ -21,6 +21,7 @@ from foley_perception.audit.times import RESTAMPED, SENSORS, TimeAudit
 from foley_perception.recording import cdr, definitions
 from foley_perception.recording.bag import BagMessage, BagTopic
 from foley_perception.recording.foreign_sound import ForeignSounds, head_of
+from foley_perception.recording.labels import LABEL_TYPE, Pause, Pauses, between
 
 _ONCE = (TF_STATIC, ROBOT_DESCRIPTION)  # told at the start of a run
 _ONCE_NAMES = tuple(topic.name.rsplit("/", 1)[-1] for topic in _ONCE)
@@ -41,6 +42,7 @@ class Verdict:
     by_arrival: Mapping[
         str, tuple[int, bool]
     ]  # place of stamps that are of the clock of arrival, and others not
+    pauses: tuple[Pause, ...] = ()  # by the clock of the stamps, in which nothing was kept
 
     def error(self, topic: str) -> str:
         """Why a topic cannot be believed; empty where it can."""
@@ -139,6 +141,8 @@ class RecordingAudit:
         self._others: set[str] = set()  # topics that are not foreign
         self._once: dict[str, list[int]] = {}  # arrivals of what is told once
         self._first_ns: int | None = None
+        self._labels: set[str] = set()  # topics of them
+        self._pauses = Pauses()
 
     def add_topic(self, name: str, message_type: str, definition: str) -> None:
         """Say what a topic holds, before its first message."""
@@ -146,6 +150,8 @@ class RecordingAudit:
         at = self._stamp_at[name] = definitions.stamp_offset(definition)
         if at is not None and not name.endswith("tf_static"):  # what always holds may be stamped anyhow
             self._stamps[name] = StampAudit()
+        if message_type == LABEL_TYPE:
+            self._labels.add(name)
         if message_type == MICROPHONE.type:
             self._sounds[name] = SoundAudit()
         if self._foreign.add_topic(name, message_type, definition):
@@ -173,6 +179,8 @@ class RecordingAudit:
             told = self._once.setdefault(topic, [])
             if len(told) < _MANY:
                 told.append(arrival_ns)
+        if topic in self._labels:
+            self._pauses.see(data)
         if topic not in self._others:
             self._hear(self._foreign.add(topic, data, arrival_ns, of=arrival_ns))
             return
@@ -260,7 +268,13 @@ class RecordingAudit:
             for name, stamps in self._stamps.items()
             if name in roles and roles[name].reader in _PLANS and times.arrival_stamps(stamps)
         }
-        return Verdict(tuple(found), times.clock, unstamped, wild, further, by_arrival)
+        pauses = self._by_stamps(times)
+        return Verdict(tuple(found), times.clock, unstamped, wild, further, by_arrival, pauses)
+
+    def _by_stamps(self, times: TimeAudit) -> tuple[Pause, ...]:
+        """The pauses of the recording by the clock of the stamps."""
+        at = times.clock.stamp_ns
+        return tuple(Pause(at(p.start_ns), at(p.end_ns) if p.over else p.end_ns) for p in self._pauses.spans)
 
     def _foreign_findings(self, roles: Mapping[str, Topic]) -> Iterator[Finding]:
         for name, why in self._foreign.troubles().items():
@@ -275,7 +289,10 @@ class RecordingAudit:
         if MICROPHONE not in roles.values():
             yield from self._told_again(times, roles, start_ns)
             return
+        meant = self._by_stamps(times)
         for before, after in times.pauses(times.silent_s):
+            if between(meant, before, after):
+                continue
             for name, sound in sorted(self._sounds.items()):
                 anew = [at for at in sound.chunks.begins if before < at < after + NS_PER_S]
                 if roles.get(name) == MICROPHONE and anew:
@@ -294,7 +311,10 @@ class RecordingAudit:
         self, times: TimeAudit, roles: Mapping[str, Topic], start_ns: int | None
     ) -> Iterator[Finding]:
         """The same without a microphone: what is told once at the start was told once more."""
+        meant = self._by_stamps(times)
         for before, after in times.pauses():
+            if between(meant, before, after):
+                continue
             for name, arrivals in sorted(self._once.items()):
                 told = [times.clock.stamp_ns(at) for at in arrivals]
                 first = [at for at in told if at <= before]

@@ -141,7 +141,7 @@ def _track(args: argparse.Namespace) -> int:
     from foley_perception.hands.detect import HandDetector
     from foley_perception.hands.recorded import by_hamer, by_networks, follow_recording
     from foley_perception.recording.copy import copy_with
-    from foley_perception.recording.writer import check_folder
+    from foley_perception.recording.disk import check_folder
     from foley_perception.ros.derived_topics import hand_keypoints
     from foley_perception.scene.recorded import read_pictures
 

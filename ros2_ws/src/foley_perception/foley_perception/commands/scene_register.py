@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from foley_perception.geometry.se3 import SE3
     from foley_perception.geometry.static_transform import StaticTransform
     from foley_perception.geometry.tf_buffer import TransformUnavailable
-    from foley_perception.recording.writer import check_folder
+    from foley_perception.recording.disk import check_folder
     from foley_perception.scene.recorded import read_pictures
     from foley_perception.scene.scan import ScanError
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from foley_common.enumerations import ACTIONS, UNKNOWN
 from foley_common.robot_file import Frames
+from foley_common.times import NS_PER_S
 from foley_common.topics import MAIN_ARM, MAIN_CAMERA, MAIN_MICROPHONE
 from foley_perception.action.gripper import GripperHand
 from foley_perception.clips import grid as clip_grid
@@ -37,6 +38,7 @@ from foley_perception.episodes.hands import hand_keypoints
 from foley_perception.episodes.planned_path import PlannedPaths, plan_for, planned_paths
 from foley_perception.episodes.tracks import ArmTrack, FrameTrack
 from foley_perception.recording.bag_name import safe_name
+from foley_perception.recording.labels import overlap_ns
 
 _PLACEHOLDER_SPLIT = "train"  # splits are assigned when all bags are known
 
@@ -132,6 +134,7 @@ class Cutter:
     def _clip(self, index: int, merged: MergedContact) -> ClipData:
         episode, contact, survey = self.episode, merged.contact, self.survey
         start_ns = clip_grid.clip_start_ns(contact.time_ns)
+        self._check_paused(start_ns, round(clip_grid.CLIP_S * NS_PER_S))
         audio, gap_s = self._audio(start_ns, clip_grid.CLIP_SAMPLES)
         plan = plan_for(self._plans.paths, contact.time_ns)
         planned = np.full((clip_grid.CLIP_ACTIONS, clip_grid.ACTION_DIMS), np.nan, dtype=np.float32)
@@ -139,7 +142,7 @@ class Cutter:
             point = contact_point(np.asarray(contact.position), self._streams, contact.time_ns)
             frames, still = None, None
             if survey.pictures:
-                inputs = executed_inputs(self._streams, contact.time_ns, point)
+                inputs = executed_inputs(self._since_pause(contact.time_ns), contact.time_ns, point)
                 frames, still, executed = inputs.frames, inputs.still, inputs.action
             else:
                 executed = measured_action(self._streams, contact.time_ns, point)
@@ -239,6 +242,23 @@ class Cutter:
             clear_m=self.config.clear_m,
         )
 
+    def _check_paused(self, start_ns: int, length_ns: int) -> None:
+        if overlap_ns(self.episode.pauses, start_ns, start_ns + length_ns):
+            raise _SkipError("the recording was paused")
+
+    def _since_pause(self, contact_ns: int) -> Streams:
+        """What was sensed after the last pause before a contact: a picture from before it shows another state."""
+        over = [p.end_ns for p in self.episode.pauses if p.end_ns <= contact_ns]
+        if not over:
+            return self._streams
+        skipped = int(np.searchsorted(self._streams.frame_times, max(over)))
+        frame = self._streams.frame
+        return dataclasses.replace(
+            self._streams,
+            frame_times=self._streams.frame_times[skipped:],
+            frame=lambda index: frame(index + skipped),
+        )
+
     @cached_property
     def _plans(self) -> PlannedPaths:
         return planned_paths(self.episode, self._hand)
@@ -264,6 +284,7 @@ class Cutter:
 
     def _window(self, start_ns: int, clips: Sequence[Clip]) -> WindowData:
         episode = self.episode
+        self._check_paused(start_ns, WINDOW_NS)
         index = (start_ns - self.survey.windows.start) // WINDOW_NS
         audio, gap_s = self._audio(start_ns, clip_grid.WINDOW_SAMPLES)
         frames = None

@@ -41,6 +41,7 @@ from foley_perception.episodes.tracks import (
 from foley_perception.geometry.camera import CameraModel
 from foley_perception.geometry.se3 import SE3
 from foley_perception.recording.bag_name import bag_name
+from foley_perception.recording.labels import Pause
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -74,6 +75,7 @@ class Episode:
     findings: tuple[Finding, ...] = ()  # the same and what is merely worth knowing
     latencies: Latencies = dataclasses.field(default_factory=Latencies)  # that were taken off
     robot: RobotFile = UNKNOWN_ROBOT  # as the recording, or who reads it, says
+    pauses: tuple[Pause, ...] = ()  # of the whole recording: from when to when nothing was kept
 
     # ---- the main devices ------------------------------------------------------------------------------
     @property

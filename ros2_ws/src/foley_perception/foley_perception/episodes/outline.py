@@ -38,7 +38,17 @@ from foley_perception.episodes.frames import FrameNames
 from foley_perception.episodes.index import Range, joined
 from foley_perception.episodes.made_poses import MadePoses
 from foley_perception.episodes.names import resolve
-from foley_perception.episodes.notes import Contacts, Hands, Note, Plan, Plans, Stamped, Transforms, note_of
+from foley_perception.episodes.notes import (
+    Contacts,
+    Hands,
+    Joints,
+    Note,
+    Plan,
+    Plans,
+    Stamped,
+    Transforms,
+    note_of,
+)
 from foley_perception.episodes.sound import SoundOutline, Stream
 from foley_perception.episodes.tracks import EpisodeError
 from foley_perception.recording import cdr
@@ -46,6 +56,7 @@ from foley_perception.recording.bag import BagMessage
 from foley_perception.recording.bag_name import bag_name
 from foley_perception.recording.errors import BagError
 from foley_perception.recording.heard_bag import HeardBag
+from foley_perception.recording.labels import LABEL_TYPE, Pause, Pauses
 from foley_perception.recording.namespaces import empty_namespace
 from foley_perception.recording.session import latencies_of, recorded_robot
 
@@ -162,6 +173,8 @@ class Outline:
         self._all: Messages | None = collections.defaultdict(list) if self._keep else None
         self._notes: dict[str, Note | None] = {}
         self._sounds: dict[str, SoundOutline] = {}
+        self._labels: set[str] = set()  # topics of them
+        self._pauses = Pauses()
 
     def _note(self, message: BagMessage, arrival: int) -> None:
         name = message.topic
@@ -170,17 +183,42 @@ class Outline:
         if name not in self._notes:
             topic = self.bag.topics[name]
             self._notes[name] = note_of(topic)
+            if topic.type == LABEL_TYPE:
+                self._labels.add(name)
             if topic.type == _AUDIO:
                 self._sounds[name] = SoundOutline(name, self._channels.get(name, CHANNEL))
         if (sound := self._sounds.get(name)) is not None:
             sound.feed(message, arrival)
         elif (note := self._notes[name]) is not None:
             note.feed(message, arrival)
+        if name in self._labels:
+            self._see(message)
+
+    def _see(self, label: BagMessage) -> None:
+        """A label, which may tell of a pause: what comes behind it does not go on from what was before."""
+        before = list(self._pauses.spans)
+        self._pauses.see(label.data)
+        if self._pauses.spans != before:
+            for note in self._notes.values():
+                if isinstance(note, Stamped | Joints) and note.judge is not None:
+                    note.judge.interrupted()
+
+    @property
+    def pauses(self) -> tuple[Pause, ...]:
+        """From when to when nothing was kept, by the clock of the stamps."""
+        return self.verdict.pauses
 
     # ---- topics by role ----------------------------------------------------------------------------------
     def topic(self, reader: str, device: str = "") -> Topic | None:
-        """The first of a device's topics of one kind that has messages: raw before compressed."""
-        return next((t for t in topics.read_by(reader, device=device) if self.has(t)), None)
+        """The first of a device's topics of one kind that has messages: raw before compressed.
+
+        Of images, raw ones may be those few that the recorder could not encode.
+        """
+        there = [t for t in topics.read_by(reader, device=device) if self.has(t)]
+        if reader in ("image", "depth") and len(there) > 1:
+            counts = [self.counts[self.names[t.role]] for t in there]
+            there = [t for t, count in zip(there, counts, strict=True) if 2 * count >= max(counts)]
+        return there[0] if there else None
 
     def has(self, topic: Topic) -> bool:
         return self.counts[self.names.get(topic.role, "")] > 0

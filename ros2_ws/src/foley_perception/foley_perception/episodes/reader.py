@@ -45,6 +45,7 @@ from foley_perception.episodes.tracks import (
     ToolPlan,
 )
 from foley_perception.geometry.tf_buffer import TransformBuffer
+from foley_perception.recording.labels import between
 
 _FOREVER_S = 1e6  # of moving transforms: as long as the bag
 _Read = TypeVar("_Read")
@@ -137,6 +138,7 @@ def episode_of(
         findings=tuple(read.findings),
         latencies=outline.latencies,
         robot=outline.robot,
+        pauses=outline.pauses,
     )
 
 
@@ -264,11 +266,11 @@ class _Reader:
                 self.tell(unreadable(name, sound.unreadable, self._outline.counts[name], self._start_ns))
                 edges = (self._span.first_ns, self._span.last_ns) if self._span is not None else (None, None)
                 tracks[device] = sound.track(self._of(topic), *edges)
-                if sound.gaps:
-                    seconds = sum(gap.seconds for gap in sound.gaps)
-                    self.problems.append(
-                        f"{name}: {len(sound.gaps)} gaps, {seconds:.3f} s of sound are missing"
-                    )
+                pauses = self._outline.pauses
+                gaps = [g for g in sound.gaps if not between(pauses, g.start_ns, g.end_ns)]
+                if gaps:
+                    seconds = sum(gap.seconds for gap in gaps)
+                    self.problems.append(f"{name}: {len(gaps)} gaps, {seconds:.3f} s of sound are missing")
         return tracks
 
     def arms(self) -> dict[str, ArmTrack]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from foley_common import topic_map, topics
 from foley_common.robot_file import RobotFile
+from foley_perception.recording.compression import Compression, Form
 from foley_perception.recording.recording import TopicSpec
+from foley_perception.recording.writer import Split
 
 
 def default_topics() -> tuple[str, ...]:
@@ -39,6 +42,16 @@ class RecorderConfig:
     flush_period_s: float = _field(1.0, "[s] everything older is on disk, whatever happens")
     queue_mb: float = _field(128.0, "[MiB] messages waiting for the disk; beyond it they are dropped")
     min_free_mb: float = _field(256.0, "[MiB] recording ends by itself when the disk has less")
+    split_s: float = _field(0.0, "[s] a bag goes on in another file after so long; 0: never for that")
+    split_mb: float = _field(0.0, "[MiB] the same after so much; 0: never for that")
+    compression: tuple[str, ...] = _field(
+        (),
+        "`topic=form` or `package/msg/Type=form`; forms: none, zstd, jpeg[:quality], png; others as they arrive",
+    )
+    snapshot_s: float = _field(
+        0.0, "[s] the last of what arrives is kept in memory for ~/snapshot; 0: nothing"
+    )
+    snapshot_mb: float = _field(1024.0, "[MiB] of memory for it at most; then less than snapshot_s is kept")
     longest_recording_s: float = _field(3600.0, "[s] StartRecording is refused a longer max_duration")
     silent_after_s: float = _field(2.0, "[s] a required topic this long without a message is a warning")
     hang_timeout_s: float = _field(
@@ -56,12 +69,25 @@ class RecorderConfig:
                 raise ValueError(f"{name} is {value}, must be positive")
         if not (math.isfinite(self.min_free_mb) and self.min_free_mb >= 0):
             raise ValueError(f"min_free_mb is {self.min_free_mb}, must not be negative")
+        for name in ("split_s", "split_mb", "snapshot_s"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{name} is {value}, must not be negative; 0 is off")
+        for name in ("split_s", "split_mb"):
+            if 0 < getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, must be 1 or more, or 0: never")
+        if not (math.isfinite(self.snapshot_mb) and self.snapshot_mb > 0):
+            raise ValueError(
+                f"snapshot_mb is {self.snapshot_mb}, must be positive; snapshot_s 0 turns it off"
+            )
         if not self.output_dir.strip():
             raise ValueError("output_dir is empty, name a folder")
         names = [spec.name for spec in self.specs]  # also refuses a mapping
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"topics: {', '.join(twice)} is listed more than once")
+        types = {entry.name: entry.type for entry in topics.TOPICS if entry.name in self.mapping}
+        self._compression.check(types | {spec.name: spec.type for spec in self.specs})
 
     @property
     def specs(self) -> tuple[TopicSpec, ...]:
@@ -77,6 +103,28 @@ class RecorderConfig:
     def mapping(self) -> dict[str, str]:
         """The registry's names -> topics of other names."""
         return topic_map.parse(self.topic_map, "topic_map")
+
+    @property
+    def _compression(self) -> Compression:
+        return Compression.parse(self.compression)
+
+    @property
+    def split(self) -> Split:
+        """When a bag goes on in another file."""
+        return Split(self.split_s, round(self.split_mb * 2**20))
+
+    def forms(self, specs: Mapping[str, TopicSpec]) -> dict[str, Form]:
+        """How topics are kept that are not kept as they arrive: topic -> form.
+
+        Args:
+            specs: by their names on the wire.
+        """
+        ours, compression = topic_map.ours(self.mapping), self._compression
+        found = {
+            topic: compression.of((spec.name, topic, ours.get(spec.name, spec.name)), spec.type)
+            for topic, spec in specs.items()
+        }
+        return {topic: form for topic, form in found.items() if form.kind != "none"}
 
     def read_robot(self) -> RobotFile | None:
         """The robot's file, where one is named. Raises RobotFileError where it is refused."""

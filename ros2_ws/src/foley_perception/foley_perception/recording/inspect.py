@@ -13,6 +13,7 @@ from foley_perception.recording.auditor import Auditor
 from foley_perception.recording.bag import Bag
 from foley_perception.recording.config import RecorderConfig
 from foley_perception.recording.errors import BagError
+from foley_perception.recording.labels import LABEL_TYPE, Pause, Pauses, overlap_ns
 from foley_perception.recording.metadata_check import information_faults
 from foley_perception.recording.namespaces import empty_namespace
 from foley_perception.recording.recording import AUDIO_TYPE, TopicSpec
@@ -32,10 +33,13 @@ class BagReport:
     problems: tuple[str, ...]
     named: Mapping[str, str]  # the bag's topics -> the registry's names
     namespace: str = ""  # of the robot that is meant; empty: of any
+    pauses: tuple[Pause, ...] = ()  # by arrival, in which nothing was kept
 
     @property
     def duration_s(self) -> float:
-        return max(self.end_ns - self.start_ns, 0) * 1e-9
+        """Without pauses."""
+        paused = overlap_ns(self.pauses, self.start_ns, self.end_ns)
+        return max(self.end_ns - self.start_ns - paused, 0) * 1e-9
 
     @property
     def messages(self) -> int:
@@ -74,13 +78,13 @@ def inspect_bag(
     bag = Bag(path)
     monitors: dict[str, TopicMonitor] = {}
     stamp_at: dict[str, tuple[int, bool] | None] = {}
-    start, end = 2**63 - 1, 0
+    start, end, pauses = 2**63 - 1, 0, Pauses()
     for message in bag.messages():
         monitor = monitors.get(message.topic)
         if monitor is None:
             topic = bag.topics[message.topic]
             monitor = monitors[message.topic] = TopicMonitor(
-                topic.name, topic.type, periodic=False, expected=False
+                topic.name, topic.type, periodic=False, expected=False, pauses=pauses.spans
             )
             stamp_at[message.topic] = definitions.stamp_offset(topic.definition)
             if audit is not None:
@@ -89,6 +93,8 @@ def inspect_bag(
         data = message.data
         if audit is not None:
             audit.add(message.topic, data, message.log_time)
+        if monitor.type == LABEL_TYPE:
+            pauses.see(data)
         monitor.update(
             message.log_time,
             len(data),
@@ -127,6 +133,7 @@ def inspect_bag(
         (*bag.problems, *faults),
         named,
         namespace,
+        tuple(pauses.spans),
     )
     bag.close()
     return report

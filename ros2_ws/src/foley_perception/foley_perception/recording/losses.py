@@ -15,6 +15,7 @@ class PublisherCount:
     def __init__(self) -> None:
         self.seen = False
         self.several = False
+        self._anew = False
         self._lost = 0
         self._newest = 0
         self._older: collections.OrderedDict[int, None] = collections.OrderedDict()
@@ -23,8 +24,18 @@ class PublisherCount:
     def lost(self) -> int:
         return 0 if self.several else self._lost
 
+    def interrupted(self) -> None:
+        """What comes next need not follow: nothing was taken meanwhile, and publishers may have been started anew."""
+        self._anew = True
+
     def add(self, sequence: int) -> None:
         """The number of the next message, from 1."""
+        if self._anew:
+            self._anew = False
+            self._newest = sequence
+            self._older.clear()
+            self.seen = True
+            return
         if not self.seen:
             self.seen, self._newest = True, sequence
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -41,16 +42,30 @@ class BagSummary:
     counts: Mapping[str, int]  # messages per topic
 
 
+def joined(files: Sequence[BagSummary]) -> BagSummary:
+    """What is in all files of a bag; ``file`` is the first of them."""
+    counts: collections.Counter[str] = collections.Counter()
+    for one in files:
+        counts.update(one.counts)
+    start, end = min(one.start_ns for one in files), max(one.end_ns for one in files)
+    return BagSummary(files[0].file, start, end, dict(counts))
+
+
 def write_metadata(
     folder: Path,
-    summary: BagSummary,
+    summary: BagSummary | Sequence[BagSummary],
     topics: Sequence[TopicInfo],
     session: Mapping[str, str],
 ) -> None:
-    """Write ``metadata.yaml`` whole or not at all."""
-    total = sum(summary.counts.values())
-    start = {"nanoseconds_since_epoch": summary.start_ns if total else 0}
-    duration = {"nanoseconds": max(summary.end_ns - summary.start_ns, 0) if total else 0}
+    """Write ``metadata.yaml`` whole or not at all.
+
+    Args:
+        summary: of the bag's file, or of each of its files in order.
+    """
+    files = [summary] if isinstance(summary, BagSummary) else list(summary)
+    whole = joined(files)
+    start, duration = _times(whole)
+    total = sum(whole.counts.values())
     information = {
         "version": METADATA_VERSION,
         "storage_identifier": "mcap",
@@ -66,16 +81,14 @@ def write_metadata(
                     "offered_qos_profiles": [dict(q) for q in topic.offered_qos],
                     "type_description_hash": topic.type_hash,
                 },
-                "message_count": summary.counts.get(topic.name, 0),
+                "message_count": whole.counts.get(topic.name, 0),
             }
             for topic in topics
         ],
         "compression_format": "",
         "compression_mode": "",
-        "relative_file_paths": [summary.file],
-        "files": [
-            {"path": summary.file, "starting_time": start, "duration": duration, "message_count": total}
-        ],
+        "relative_file_paths": [one.file for one in files],
+        "files": [_entry(one) for one in files],
         "custom_data": {SESSION_KEY: yaml.safe_dump(dict(session), sort_keys=False)},
         "ros_distro": "jazzy",
     }
@@ -85,3 +98,17 @@ def write_metadata(
         yaml.safe_dump({"rosbag2_bagfile_information": information}, sort_keys=False), encoding="utf-8"
     )
     temporary.replace(path)
+
+
+def _entry(summary: BagSummary) -> dict[str, Any]:
+    """One of ``files``."""
+    start, duration = _times(summary)
+    count = sum(summary.counts.values())
+    return {"path": summary.file, "starting_time": start, "duration": duration, "message_count": count}
+
+
+def _times(summary: BagSummary) -> tuple[dict[str, int], dict[str, int]]:
+    """When it begins and how long it lasts; 0 where there is no message."""
+    there = bool(sum(summary.counts.values()))
+    start = {"nanoseconds_since_epoch": summary.start_ns if there else 0}
+    return start, {"nanoseconds": max(summary.end_ns - summary.start_ns, 0) if there else 0}

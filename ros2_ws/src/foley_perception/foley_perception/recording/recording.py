@@ -8,20 +8,32 @@ from __future__ import annotations
 import collections
 import dataclasses
 import shutil
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from foley_common.topics import MICROPHONE, RECORDED_QOS
+from foley_common.topics import LABELS, MICROPHONE, RECORDED_QOS
 from foley_perception.recording import cdr, definitions
 from foley_perception.recording.auditor import Auditor
+from foley_perception.recording.compression import (
+    AS_IT_ARRIVES,
+    COMPRESSED_TYPE,
+    Form,
+    encoded_topic,
+)
 from foley_perception.recording.errors import BagError
+from foley_perception.recording.labels import LABEL_TYPE, PAUSE, Label, Pauses, write_label
 from foley_perception.recording.metadata import TopicInfo
 from foley_perception.recording.statistics import TopicMonitor, TopicReport
-from foley_perception.recording.writer import BagWriter
+from foley_perception.recording.writer import NEVER, BagWriter, Split
+
+if TYPE_CHECKING:  # OpenCV is loaded where images are encoded only
+    from foley_perception.recording.encode import Encoder
 
 AUDIO_TYPE = MICROPHONE.type
 PROFILES: tuple[str, ...] = RECORDED_QOS
+_AHEAD_BYTES = 16 << 20  # that wait for the disk while a snapshot is written
 _PERIODIC = frozenset({"audio", "state", "image"})
 _LATCHED = frozenset({"latched", "tf_static"})
 
@@ -68,6 +80,11 @@ class TopicSpec:
     def latched(self) -> bool:
         return self.profile in _LATCHED
 
+    @property
+    def kept_in_a_pause(self) -> bool:
+        """What holds on, and what people say."""
+        return self.latched or self.type == LABEL_TYPE
+
 
 class LatchedStore:
     """The messages that a recording starting now would have missed: the newest of each latched topic, and
@@ -106,14 +123,29 @@ class RecordingResult:
     findings: tuple[str, ...] = ()  # of the audit, the worst first
 
 
+class _Way(NamedTuple):
+    """How the messages of one topic get into the bag."""
+
+    topic: str  # in the bag
+    form: Form
+    monitor: TopicMonitor
+    stamp_at: tuple[int, bool] | None
+    in_pauses: bool
+
+
 class Recording:
     """A recording in progress.
 
     Args:
-        topics: topic name in the bag -> what it is.
+        topics: topic name -> what it is.
         latched: messages from before the start, written first.
         start_ns: ROS time.
-        audit: is shown every message.
+        audit: is shown every message, as it arrived.
+        split: when another file begins.
+        forms: topics that are compressed -> how.
+
+    Attributes:
+        monitors: by topic as it arrives; of images that are encoded they bear the name in the bag.
 
     Raises:
         BagError: the bag cannot be begun.
@@ -132,6 +164,8 @@ class Recording:
         queue_bytes: int = 128 << 20,
         min_free_bytes: int = 256 << 20,
         audit: Auditor | None = None,
+        split: Split = NEVER,
+        forms: Mapping[str, Form] | None = None,
     ) -> None:
         self.start_ns = start_ns
         self.flush_period_s = flush_period_s
@@ -141,48 +175,152 @@ class Recording:
             flush_period_s=flush_period_s,
             queue_bytes=queue_bytes,
             min_free_bytes=min_free_bytes,
+            split=split,
         )
         self.monitors: dict[str, TopicMonitor] = {}
         self._audit = audit
-        self._stamp_at: dict[str, tuple[int, bool] | None] = {}
+        self._pauses = Pauses()
+        self._paused_ns: int | None = None  # since when
+        self._raw: dict[
+            str, TopicInfo
+        ] = {}  # of topics that are encoded, should an image have to stay as it came
+        self._ways: dict[str, _Way] = {}
+        forms = forms or {}
+        self._encoder = _encoder(queue_bytes // 2) if any(f.encodes for f in forms.values()) else None
         for name, spec in topics.items():
-            definition = definitions.find(spec.type)
-            self._writer.add_topic(
-                TopicInfo(
-                    name,
-                    spec.type,
-                    definition.text,
-                    type_hash=definition.type_hash,
-                    offered_qos=tuple((offered_qos or {}).get(name, ())),
-                )
-            )
-            if audit is not None:
-                audit.add_topic(name, spec.type, definition.text)
-            self._stamp_at[name] = definitions.stamp_offset(definition.text)
-            self.monitors[name] = TopicMonitor(
-                name, spec.type, periodic=spec.periodic, expected=spec.required
-            )
+            self._add_topic(name, spec, forms.get(name, AS_IT_ARRIVES), (offered_qos or {}).get(name, ()))
+        self._labels = next((n for n, s in topics.items() if s.type == LABEL_TYPE), f"/{LABELS.name}")
         for name, message in latched:
             if name in self.monitors:
                 self.add(name, message._replace(arrival_ns=start_ns, sequence=0))
 
-    def add(self, topic: str, message: RawMessage) -> None:
-        """Take one message in; cheap enough for the thread that receives."""
-        monitor = self.monitors[topic]
-        stamp = cdr.read_first_stamp(message.data, self._stamp_at[topic])
-        audio = cdr.audio_head_or_none(message.data) if monitor.type == AUDIO_TYPE else None
-        monitor.update(
-            message.arrival_ns, len(message.data), stamp_ns=stamp, sequence=message.sequence, audio=audio
+    def _add_topic(
+        self, name: str, spec: TopicSpec, form: Form, offered: Sequence[Mapping[str, object]]
+    ) -> None:
+        definition = definitions.find(spec.type)
+        info = TopicInfo(
+            name,
+            spec.type,
+            definition.text,
+            type_hash=definition.type_hash,
+            offered_qos=tuple(offered),
         )
         if self._audit is not None:
-            self._audit.add(topic, message.data, message.arrival_ns)
-        self._writer.put(
-            topic,
-            message.arrival_ns,
-            message.data,
-            publish_time=message.publish_ns or message.arrival_ns,
-            sequence=message.sequence,
+            self._audit.add_topic(name, spec.type, definition.text)
+        kept = info
+        if form.encodes:
+            self._raw[name] = info
+            file = definitions.find(COMPRESSED_TYPE)
+            kept = TopicInfo(
+                encoded_topic(name, form),
+                COMPRESSED_TYPE,
+                file.text,
+                type_hash=file.type_hash,
+                offered_qos=tuple(offered),
+            )
+        self._writer.add_topic(kept, packed=form.packed)
+        monitor = self.monitors[name] = TopicMonitor(
+            kept.name,
+            kept.type,
+            periodic=spec.periodic,
+            expected=spec.required,
+            pauses=self._pauses.spans,
         )
+        stamp_at = definitions.stamp_offset(definition.text)
+        self._ways[name] = _Way(kept.name, form, monitor, stamp_at, spec.kept_in_a_pause)
+
+    def add(self, topic: str, message: RawMessage) -> None:
+        """Take one message in; cheap enough for the thread that receives. In a pause most are left out."""
+        kept, form, monitor, stamp_at, in_pauses = self._ways[topic]
+        if self._paused_ns is not None and not in_pauses:
+            return
+        data, arrival_ns, publish_ns, sequence = message
+        stamp = cdr.read_first_stamp(data, stamp_at)
+        audio = cdr.audio_head_or_none(data) if monitor.type == AUDIO_TYPE else None
+        monitor.update(arrival_ns, len(data), stamp_ns=stamp, sequence=sequence, audio=audio)
+        if self._audit is not None:
+            self._audit.add(topic, data, arrival_ns)
+        if form.encodes:
+            self._put_image(topic, kept, form, message)
+            return
+        self._writer.put(kept, arrival_ns, data, publish_time=publish_ns or arrival_ns, sequence=sequence)
+
+    def _put_image(self, topic: str, kept: str, form: Form, message: RawMessage) -> None:
+        assert self._encoder is not None
+        data, arrival_ns, publish_ns, sequence = message
+        self._writer.put_encoded(
+            kept,
+            arrival_ns,
+            self._encoder.put(topic, form, data),
+            (self._raw[topic], data),
+            publish_time=publish_ns or arrival_ns,
+            sequence=sequence,
+        )
+
+    # ---- pauses and files ------------------------------------------------------------------------------
+    def pause(self, now_ns: int) -> None:
+        """Keep nothing of what comes, but for latched topics and labels. Not to be called in a pause."""
+        self._paused_ns = now_ns
+        self._put_pause(now_ns, now_ns, now_ns, "begins")
+
+    def resume(self, now_ns: int) -> float:
+        """Go on. Returns how long the pause was [s]."""
+        start_ns, self._paused_ns = self._paused_ns, None
+        assert start_ns is not None, "not paused"
+        end_ns = max(now_ns, start_ns + 1)
+        self._pauses.add(start_ns, end_ns)
+        self._put_pause(now_ns, start_ns, end_ns, "")
+        return (end_ns - start_ns) * 1e-9
+
+    def _put_pause(self, now_ns: int, start_ns: int, end_ns: int, value: str) -> None:
+        """A label between what came before and what comes behind, in whichever chunk they lie."""
+        if self._labels not in self._ways:
+            spec = TopicSpec(self._labels, LABEL_TYPE, LABELS.profile_recorded)
+            self._add_topic(self._labels, spec, AS_IT_ARRIVES, ())
+        label = write_label(Label(cdr.Header(now_ns, ""), start_ns, end_ns, "", PAUSE, value))
+        self.add(self._labels, RawMessage(label, now_ns))
+        self._writer.barrier()
+
+    @property
+    def paused_ns(self) -> int | None:
+        """Since when it has been paused; None: it is not."""
+        return self._paused_ns
+
+    def recorded_s(self, now_ns: int) -> float:
+        """Since the start, without pauses."""
+        paused = sum(p.end_ns - p.start_ns for p in self._pauses.spans if p.over)
+        paused += 0 if self._paused_ns is None else max(now_ns - self._paused_ns, 0)
+        return max(now_ns - self.start_ns - paused, 0) * 1e-9
+
+    def wait(self) -> None:
+        """Until what was added is about to be written, for one that adds faster than a disk writes."""
+        while self._writer.queued_bytes > _AHEAD_BYTES and self._writer.failure is None:
+            time.sleep(0.005)
+
+    def split(self) -> None:
+        """What comes next goes into another file."""
+        self._writer.split()
+
+    @property
+    def files(self) -> int:
+        return self._writer.files
+
+    @property
+    def free_bytes(self) -> int | None:
+        """Of the disk, as it was looked at with the last flush."""
+        return self._writer.free_bytes
+
+    @property
+    def dropped_of(self) -> Mapping[str, int]:
+        """By topic in the bag: what was dropped because the disk was too slow."""
+        return self._writer.dropped
+
+    def not_encoded(self) -> list[str]:
+        """A sentence for each topic of which images were kept as they came."""
+        return [
+            f"{topic}: {count} images were kept as they came, not {self._ways[topic].form}: {why}"
+            for topic, (count, why) in dict(self._writer.not_encoded).items()
+        ]
 
     @property
     def path(self) -> Path:
@@ -206,8 +344,11 @@ class Recording:
 
     def silent(self, now_ns: int, after_s: float) -> dict[str, float]:
         """Required periodic topics without a message for ``after_s``, and for how long [s]."""
+        if self._paused_ns is not None:
+            return {}
+        since_ns = max([self.start_ns, *(pause.end_ns for pause in self._pauses.spans if pause.over)])
         quiet = {
-            name: monitor.silent_s(now_ns, self.start_ns)
+            name: monitor.silent_s(now_ns, since_ns)
             for name, monitor in self.monitors.items()
             if monitor.expected and (monitor.periodic or monitor.messages == 0)
         }
@@ -215,14 +356,18 @@ class Recording:
 
     def finish(self, end_ns: int, *, discard: bool = False) -> RecordingResult:
         """Close the bag and judge it; ``discard`` removes it."""
+        if self._paused_ns is not None:
+            self.resume(end_ns)
         self._writer.close()
+        if self._encoder is not None:
+            self._encoder.close()
         audit = self._audit
         steps = audit.clock_steps() if audit is not None else {}
         reports = tuple(
             monitor.report(
                 start_ns=self.start_ns,
                 end_ns=end_ns,
-                dropped=self._writer.dropped[name],
+                dropped=self._writer.dropped[monitor.topic],
                 clock_steps=steps.get(name, ()),
             )
             for name, monitor in self.monitors.items()
@@ -232,11 +377,20 @@ class Recording:
             shutil.rmtree(self.path, ignore_errors=True)
         return RecordingResult(
             path=self.path,
-            duration_s=max(end_ns - self.start_ns, 0) * 1e-9,
+            duration_s=self.recorded_s(end_ns),
             bytes=size,
             topics=reports,
             failure=self._writer.failure,
             missing=tuple(sorted(r.topic for r in reports if r.expected and r.messages == 0)),
             loss_bound_s=self.flush_period_s + self._writer.longest_flush_s,
-            findings=tuple(audit.lines()) if audit is not None else (),
+            findings=(
+                *(audit.lines() if audit is not None else ()),
+                *(f"note: {text}" for text in self.not_encoded()),
+            ),
         )
+
+
+def _encoder(most_bytes: int) -> Encoder:
+    from foley_perception.recording.encode import Encoder
+
+    return Encoder(most_bytes)

@@ -16,9 +16,12 @@ from foley_common.latencies import Latencies
 from foley_common.robot_file import RobotFile, RobotFileError
 from foley_common.topics import TopicError
 from foley_perception import __version__
+from foley_perception.recording.compression import KEY as COMPRESSION_KEY
 from foley_perception.recording.errors import BagError
 
 TOPICS_KEY = "topics"
+SNAPSHOT_KEY = "snapshot"
+"""Is true in the metadata of what was kept in memory and written when it was asked for."""
 ROBOT_KEY = "robot_file"
 """Under which the text of the robot's file stands that a recording was made with."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
@@ -54,8 +57,13 @@ def session_metadata(
     extra_yaml: str = "",
     topics: topic_map.TopicMap | None = None,
     robot: str = "",
+    compression: Mapping[str, str] | None = None,
+    snapshot: bool = False,
 ) -> dict[str, str]:
     """Metadata as strings, values that are not strings as YAML.
+
+    ``compression`` says of topics, as they arrived, how they are kept where that is otherwise; ``snapshot`` that this
+    was kept in memory, and written because somebody asked for it.
 
     ``topics`` says which foreign topics were recorded for ours, so that they are found when the bag is read; ``robot``
     is the text of the robot's file, for which ``extra_yaml`` may give another one (`robot_file: {frames: ...}`).
@@ -78,13 +86,17 @@ def session_metadata(
     }
     if topics:
         own[TOPICS_KEY] = dict(topics)
+    if compression:
+        own[COMPRESSION_KEY] = dict(compression)
+    if snapshot:
+        own[SNAPSHOT_KEY] = True
     extra = parse_extra(extra_yaml)
     if ROBOT_KEY in extra:
         robot = _robot_text(extra.pop(ROBOT_KEY))
     if robot:
         own[ROBOT_KEY] = robot
     for key, value in extra.items():
-        if (key in own and key != "origin") or key == TOPICS_KEY:
+        if (key in own and key != "origin") or key in (TOPICS_KEY, COMPRESSION_KEY, SNAPSHOT_KEY):
             raise BagError(f"metadata_yaml: `{key}` is set by the recorder; choose another key")
         own[key] = value
     return {key: value if isinstance(value, str) else dump_value(value) for key, value in own.items()}

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from foley_common.times import NS_PER_S
 from foley_perception.audio.stream_order import Place, StreamOrder
 from foley_perception.recording.cdr import AudioHead
+from foley_perception.recording.labels import Pause, overlap_ns
 from foley_perception.recording.losses import PublisherCount
 
 Stamps = NDArray[np.int64]  # [n], in order
@@ -49,9 +50,19 @@ class TopicMonitor:
 
     Args:
         periodic: published at a steady rate, so that silence is a gap.
+        pauses: of the recording, in order; whoever feeds the monitor adds one before what came after it. What was not
+            kept then is neither lost nor a gap.
     """
 
-    def __init__(self, topic: str, message_type: str, *, periodic: bool, expected: bool) -> None:
+    def __init__(
+        self,
+        topic: str,
+        message_type: str,
+        *,
+        periodic: bool,
+        expected: bool,
+        pauses: Sequence[Pause] = (),
+    ) -> None:
         self.topic, self.type, self.periodic, self.expected = topic, message_type, periodic, expected
         self.messages = 0
         self.bytes = 0
@@ -67,6 +78,10 @@ class TopicMonitor:
         self._lost_samples = 0.0
         self._miscounted = 0
         self._order = StreamOrder()
+        self._pauses, self._passed = pauses, 0  # of them, how many lie behind the newest message
+        self._over: list[
+            tuple[int, float]
+        ] = []  # as `clock_steps`: what lies between two messages, and was a pause
 
     def update(
         self,
@@ -78,6 +93,7 @@ class TopicMonitor:
         audio: AudioHead | None = None,
     ) -> None:
         """One message arrived. ``sequence`` counts the publisher's messages from 1; 0 is unknown."""
+        resumed = len(self._pauses) > self._passed and self._pass(arrival_ns)
         self.messages += 1
         self.bytes += size
         self.last_arrival_ns, self.last_stamp_ns = arrival_ns, stamp_ns
@@ -86,12 +102,25 @@ class TopicMonitor:
         # Arrival stands for stamps where there are none at all.
         times = self._arrivals if stamp_ns is None else self._stamps
         times.append(self._by_count(arrival_ns if stamp_ns is None else stamp_ns, audio))
+        if resumed and len(times) > 1:
+            self._over.append((times[-1], (times[-1] - times[-2]) * 1e-9))
         if stamp_ns is not None:
             if not self._skews:
                 self._first_skew_ns = arrival_ns - stamp_ns
             self._skews.append((arrival_ns - stamp_ns - self._first_skew_ns) * 1e-9)
         if sequence > 0:
             self._count.add(sequence)
+
+    def _pass(self, arrival_ns: int) -> bool:
+        """Whether a pause lies before a message that arrived: what was counted before it does not go on."""
+        before = self._passed
+        while self._passed < len(self._pauses) and self._pauses[self._passed].middle_ns <= arrival_ns:
+            self._passed += 1
+        if self._passed == before or not self.messages:
+            return False
+        self._count.interrupted()
+        self._stream = None
+        return True
 
     def _by_count(self, time_ns: int, audio: AudioHead | None) -> int:
         """When a message was measured: of sound by its count, which does not jitter."""
@@ -118,6 +147,11 @@ class TopicMonitor:
             self._miscounted += place == Place.BACK
         self._stream = (audio.stream_id, audio.first_sample + audio.frames, audio.frames)
 
+    @property
+    def lost_so_far(self) -> int:
+        """Messages missing by the count of samples or of their publisher, for a display; :meth:`report` judges."""
+        return max(round(self._lost_samples), 0) if self._stream is not None else self._count.lost
+
     def silent_s(self, now_ns: int, since_ns: int) -> float:
         """Seconds since the last arrival, or since ``since_ns`` if there was none."""
         return (now_ns - max(self.last_arrival_ns or since_ns, since_ns)) * 1e-9
@@ -130,15 +164,17 @@ class TopicMonitor:
         dropped: int = 0,
         clock_steps: Sequence[tuple[int, float]] = (),
     ) -> TopicReport:
-        """Figures of the recording from ``start_ns`` to ``end_ns`` (arrival times).
+        """Figures of the recording from ``start_ns`` to ``end_ns`` (arrival times), without its pauses.
 
         Args:
             clock_steps: stamp [ns] after and size [s] of each time that the clock of the stamps was set: stamps jump
                 over it, and nothing was lost.
         """
-        stamps = _believable(np.sort(np.array(self._stamps or self._arrivals, np.int64)))
+        stamps = _believable(
+            np.sort(np.array(self._stamps or self._arrivals, np.int64)), sum(s for _, s in self._over)
+        )
         skews = np.frombuffer(self._skews, dtype=np.float32).astype(np.float64) + self._first_skew_ns * 1e-9
-        steps = _without_steps(stamps, np.diff(stamps) * 1e-9, clock_steps)
+        steps = _without_steps(stamps, np.diff(stamps) * 1e-9, [*clock_steps, *self._over])
         positive = steps[steps > 0]
         median = float(np.median(positive)) if positive.size else 0.0
         periodic = self.periodic and stamps.size >= _MIN_PERIODIC and median > 0
@@ -150,7 +186,7 @@ class TopicMonitor:
             type=self.type,
             messages=self.messages,
             bytes=self.bytes,
-            rate=self._rate(stamps),
+            rate=self._rate(stamps, self._over),
             max_gap=float(steps.max()) if steps.size else 0.0,
             max_gap_at=self._begin_of(int(np.argmax(steps)), stamps, start_ns) if steps.size else math.nan,
             lost=lost + dropped,
@@ -178,16 +214,20 @@ class TopicMonitor:
         slower = max((last - first) / max(int(stamps[-1] - stamps[0]), 1), 1.0)
         allowed = max(2 * _GAP_FACTOR * median * slower, _EDGE_S)
         edges = (
-            (first - start_ns) * 1e-9 if start_ns is not None else 0.0,
-            (end_ns - last) * 1e-9 if end_ns is not None else 0.0,
+            self._unpaused_s(start_ns, first) if start_ns is not None else 0.0,
+            self._unpaused_s(last, end_ns) if end_ns is not None else 0.0,
         )
         return [edge for edge in edges if edge > allowed]
 
+    def _unpaused_s(self, start_ns: int, end_ns: int) -> float:
+        return (end_ns - start_ns - overlap_ns(self._pauses, start_ns, end_ns)) * 1e-9
+
     @staticmethod
-    def _rate(stamps: Stamps) -> float:
+    def _rate(stamps: Stamps, over: Sequence[tuple[int, float]]) -> float:
         if stamps.size < 2 or stamps[-1] == stamps[0]:
             return 0.0
-        return float((stamps.size - 1) / ((stamps[-1] - stamps[0]) * 1e-9))
+        seconds = float(stamps[-1] - stamps[0]) * 1e-9 - sum(size for _, size in over)
+        return (stamps.size - 1 - len(over)) / seconds if seconds > 0 else 0.0
 
     def _lost(self, steps: NDArray[np.float64], median: float, periodic: bool) -> int:
         if self._stream is not None:
@@ -202,12 +242,12 @@ class TopicMonitor:
         return int(np.sum(np.round(long / median) - 1))
 
 
-def _believable(stamps: Stamps) -> Stamps:
+def _believable(stamps: Stamps, paused_s: float = 0.0) -> Stamps:
     """Sorted stamps without those of damaged messages: farther off than nearly all others lie apart."""
     if stamps.size < 2 * _MIN_PERIODIC:
         return stamps
     low, high = stamps[stamps.size // 20], stamps[-1 - stamps.size // 20]
-    beyond = int(high - low) + 10 * NS_PER_S
+    beyond = int(high - low) + 10 * NS_PER_S + round(paused_s * NS_PER_S)
     inside: Stamps = stamps[(stamps >= low - beyond) & (stamps <= high + beyond)]
     return inside
 

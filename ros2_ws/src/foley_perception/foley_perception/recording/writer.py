@@ -2,13 +2,16 @@
 
 ::
 
-    put() --> bounded queue (bytes) --> writer thread --> chunk --> file --> fsync
-              full: dropped, counted                       every flush_period_s
+    put() --> bounded queue (bytes) --> writer thread --> chunks --> file --> fsync
+              full: dropped, counted                        every flush_period_s
 
-The chunk in progress is finished and forced to disk every ``flush_period_s``. So whatever kills the process
+The chunks in progress are finished and forced to disk every ``flush_period_s``. So whatever kills the process
 (SIGKILL) or the machine (power) takes at most what was put within the last ``flush_period_s`` plus the time
 that one flush takes; :attr:`BagWriter.longest_flush_s` says how long that was. ``foley bag recover`` writes a whole
-bag of such a one.
+bag of such a one. What is still to be encoded (:mod:`.encode`) waits in the queue, in its place.
+
+A bag may be split by time or size, or when somebody asks for it. Each file has its schemas, channels, session's
+metadata and index, and is read alone; a message stands in one of them only.
 
 When the disk fills up the writer stops by itself: it gives back a reserve it took at the start, cuts the file
 at the last whole record and finishes it, so that everything up to that moment can be read.
@@ -17,34 +20,52 @@ at the last whole record and finishes it, so that everything up to that moment c
 from __future__ import annotations
 
 import collections
-import errno
+import dataclasses
 import os
 import shutil
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import NamedTuple
 
-from mcap.writer import CompressionType, Writer
-
-from foley_perception.recording.errors import BagError, NoSpaceError, NotWritableError
+from foley_perception.recording.compression import Encoded
+from foley_perception.recording.disk import check_folder, explained
+from foley_perception.recording.errors import BagError, NoSpaceError
 from foley_perception.recording.finish import finish_file
+from foley_perception.recording.mcap_output import CHUNK_BYTES, BagFile
 from foley_perception.recording.mcap_records import Attachment
-from foley_perception.recording.metadata import SESSION_KEY, BagSummary, TopicInfo, write_metadata
+from foley_perception.recording.metadata import BagSummary, TopicInfo, joined, write_metadata
 
-_CHUNK_BYTES = 1 << 20
 _RESERVE_BYTES = 1 << 20  # holds the index of more than an hour
 _RESERVE_NAME = ".reserve"
 
 
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """When a bag goes on in another file; 0: never for that reason."""
+
+    seconds: float = 0.0
+    size: int = 0  # [byte] about
+
+
+NEVER = Split()
+
+
 class _Item(NamedTuple):
-    channel: int
     topic: str
     log_time: int
     publish_time: int
     sequence: int
-    data: bytes
+    data: bytes | Future[Encoded]  # of an image that is being encoded
+    size: int  # that it takes in the queue
+    raw: tuple[TopicInfo, bytes] | None = None  # topic and message, should it not be possible to encode it
+
+
+class _Registered(NamedTuple):
+    info: TopicInfo
+    packed: bool
 
 
 class _Record(NamedTuple):
@@ -54,62 +75,15 @@ class _Record(NamedTuple):
     items: Mapping[str, str]
 
 
-class _File:
-    """An unbuffered file whose writes are whole or raise."""
-
-    def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-        self._at = 0
-
-    def write(self, data: bytes) -> int:
-        view = memoryview(data)
-        while view:
-            written = os.write(self._fd, view)
-            view = view[written:]
-            self._at += written
-        return len(data)
-
-    def tell(self) -> int:
-        return self._at
-
-    def flush(self) -> None:
-        """Nothing is held back here."""
-
-    def sync(self) -> None:
-        os.fdatasync(self._fd)
-
-    def close(self) -> None:
-        os.close(self._fd)
+class _SplitHere(NamedTuple):
+    """What follows goes into another file."""
 
 
-def check_folder(folder: Path, min_free_bytes: int) -> None:
-    """Refuse a place that cannot take a bag.
+class _Barrier(NamedTuple):
+    """What follows stands behind everything before it, whichever chunk it goes into."""
 
-    Raises:
-        NotWritableError: the parent is missing and cannot be made, or is not writable; the bag exists.
-        NoSpaceError: less than ``min_free_bytes`` free.
-    """
-    if folder.exists():
-        raise NotWritableError(f"{folder}: exists already; give the recording another name")
-    parent = folder.parent
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        probe = parent / f".probe_{os.getpid()}_{threading.get_ident()}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise NoSpaceError(f"{parent}: the disk is full; free some space") from error
-        raise NotWritableError(
-            f"{parent}: cannot be written ({error.strerror}); choose another folder or correct its "
-            "permissions"
-        ) from error
-    free = shutil.disk_usage(parent).free
-    if free < min_free_bytes:
-        raise NoSpaceError(
-            f"{parent}: {free >> 20} MiB are free, the recorder keeps {min_free_bytes >> 20} MiB free "
-            "(parameter `min_free_mb`); free some space or choose another disk"
-        )
+
+_Other = _Registered | _Record | _SplitHere | _Barrier | Attachment
 
 
 class BagWriter:
@@ -117,11 +91,16 @@ class BagWriter:
 
     Args:
         folder: made here; must not exist.
-        session: metadata, put into the file and into ``metadata.yaml``.
+        session: metadata, put into every file and into ``metadata.yaml``.
         flush_period_s: the loss bound, see above.
         queue_bytes: messages waiting for the disk; beyond it new ones are dropped and counted.
         min_free_bytes: recording ends by itself when the disk has less.
-        compressed: chunks are compressed (zstd).
+        compressed: all chunks are compressed (zstd); else those of topics that are added as ``packed``.
+        split: when another file begins.
+
+    Attributes:
+        not_encoded: topics of which images were kept as they came -> how many, and why the last one was.
+        free_bytes: of the disk, as it was last looked at; None: not yet.
 
     Raises:
         NotWritableError, NoSpaceError: see :func:`check_folder`.
@@ -136,47 +115,52 @@ class BagWriter:
         queue_bytes: int = 128 << 20,
         min_free_bytes: int = 256 << 20,
         compressed: bool = False,
+        split: Split = NEVER,
     ) -> None:
         check_folder(folder, min_free_bytes)
         self.folder = folder
-        self.path = folder / f"{folder.name}_0.mcap"
         self.dropped: collections.Counter[str] = collections.Counter()
-        self.counts: collections.Counter[str] = collections.Counter()
         self.failure: BagError | None = None
         self.longest_flush_s = 0.0
+        self.not_encoded: dict[str, tuple[int, str]] = {}
+        self.free_bytes: int | None = None
         self._session = dict(session)
         self._flush_period_s = flush_period_s
         self._queue_limit = queue_bytes
         self._min_free = min_free_bytes
-        self._topics: dict[str, tuple[int, TopicInfo]] = {}
-        self._schemas: dict[str, int] = {}
-        self._queue: collections.deque[_Item | TopicInfo | _Record | Attachment] = collections.deque()
+        self._compressed = compressed
+        self._split = split
+        self._topics: dict[str, TopicInfo] = {}
+        self._registered: dict[str, _Registered] = {}
+        self._queue: collections.deque[_Item | _Other] = collections.deque()
         self._queued = 0
         self._wake = threading.Condition()
         self._closing = False
-        self._start_ns, self._end_ns = 2**63 - 1, 0
+        self._closed: list[BagSummary] = []  # files that are finished
+        self._closed_bytes = 0
+        self._split_due = False
         try:
             folder.mkdir()
             (folder / _RESERVE_NAME).write_bytes(os.urandom(_RESERVE_BYTES))
-            self._file = _File(self.path)
-            compression = CompressionType.ZSTD if compressed else CompressionType.NONE
-            self._writer = Writer(self._file, chunk_size=_CHUNK_BYTES, compression=compression)
-            self._writer.start(profile="ros2", library="foley")
-            self._writer.add_metadata(SESSION_KEY, self._session)
+            self._file = self._begun()
             self._write_metadata()
         except OSError as error:
-            raise _explained(folder, error) from error
+            raise explained(folder, error) from error
         # Not a daemon: what was put must reach the disk before the process ends.
         self._thread = threading.Thread(target=self._run, name="bag-writer")
         self._thread.start()
 
     # ---- any thread ------------------------------------------------------------------------------------
-    def add_topic(self, info: TopicInfo) -> None:
-        """Declare a topic before its first message. Declaring it again changes nothing."""
+    def add_topic(self, info: TopicInfo, *, packed: bool = False) -> None:
+        """Declare a topic before its first message. Declaring it again changes nothing.
+
+        Args:
+            packed: its messages lie in chunks that are compressed.
+        """
         with self._wake:
             if info.name not in self._topics:
-                self._topics[info.name] = (len(self._topics) + 1, info)
-                self._queue.append(info)
+                self._topics[info.name] = info
+                self._queue.append(_Registered(info, packed or self._compressed))
 
     def add_record(self, name: str, items: Mapping[str, str]) -> None:
         """A record of metadata beside the session's."""
@@ -193,29 +177,74 @@ class BagWriter:
         self, topic: str, log_time: int, data: bytes, *, publish_time: int | None = None, sequence: int = 0
     ) -> bool:
         """Queue one serialised message; times in ns. False if it was dropped (and counted)."""
+        published = log_time if publish_time is None else publish_time
+        return self._put(_Item(topic, log_time, published, sequence & 0xFFFFFFFF, data, len(data)))
+
+    def put_encoded(
+        self,
+        topic: str,
+        log_time: int,
+        data: Future[Encoded],
+        raw: tuple[TopicInfo, bytes],
+        *,
+        publish_time: int,
+        sequence: int = 0,
+    ) -> bool:
+        """The same of an image that is being encoded.
+
+        Args:
+            raw: topic and message that are written, compressed by their chunk, should it not be possible.
+        """
+        size = len(raw[1])
+        return self._put(_Item(topic, log_time, publish_time, sequence & 0xFFFFFFFF, data, size, raw))
+
+    def _put(self, item: _Item) -> bool:
         with self._wake:
-            if self._closing or self.failure is not None or self._queued + len(data) > self._queue_limit:
-                self.dropped[topic] += 1
+            if self._closing or self.failure is not None or self._queued + item.size > self._queue_limit:
+                self.dropped[item.topic] += 1
                 return False
-            published = log_time if publish_time is None else publish_time
-            channel = self._topics[topic][0]
-            self._queue.append(_Item(channel, topic, log_time, published, sequence & 0xFFFFFFFF, data))
-            self._queued += len(data)
+            self._queue.append(item)
+            self._queued += item.size
             # The thread looks by itself every 20 ms; waking it for each message would double the cost.
-            if self._queued > _CHUNK_BYTES:
+            if self._queued > CHUNK_BYTES:
                 self._wake.notify()
             return True
 
+    def split(self) -> None:
+        """Go on in another file, as soon as there is something to write into it."""
+        with self._wake:
+            self._queue.append(_SplitHere())
+
+    def barrier(self) -> None:
+        """Whatever is put from now on stands behind what was put before, whichever chunk it goes into."""
+        with self._wake:
+            self._queue.append(_Barrier())
+
+    @property
+    def path(self) -> Path:
+        """Of the file in progress, or of the last one."""
+        return self._file.path
+
+    @property
+    def files(self) -> int:
+        """How many there are."""
+        return len(self._closed) + (not self._is_closed())
+
+    @property
+    def counts(self) -> collections.Counter[str]:
+        """Messages that were written, by topic."""
+        return collections.Counter(self.summary().counts)
+
     @property
     def bytes_written(self) -> int:
-        return self._file.tell()
+        return self._closed_bytes + (0 if self._is_closed() else self._file.tell())
 
     @property
     def queued_bytes(self) -> int:
         return self._queued
 
     def summary(self) -> BagSummary:
-        return BagSummary(self.path.name, self._start_ns, self._end_ns, dict(self.counts))
+        return joined(self._summaries())
 
     def close(self) -> BagSummary:
         """Write what is queued, finish the bag. A failure is in ``failure``, not raised."""
@@ -229,13 +258,11 @@ class BagWriter:
     def _run(self) -> None:
         try:
             self._write_until_closed()
-            self._writer.finish()
-            self._file.sync()
-            self._file.close()
+            self._file.finish()
             (self.folder / _RESERVE_NAME).unlink(missing_ok=True)
             self._write_metadata()
         except OSError as error:
-            self._fail(_explained(self.folder, error))
+            self._fail(explained(self.folder, error))
         except BagError as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 - whatever it was must end in a finished file and a report
@@ -244,61 +271,109 @@ class BagWriter:
     def _write_until_closed(self) -> None:
         next_flush = time.monotonic() + self._flush_period_s
         closing = False
-        while not closing:
+        while not (closing and not self._queue):
             with self._wake:
                 if not self._closing:
                     self._wake.wait(0.02)
                 closing = self._closing
                 items, self._queue = self._queue, collections.deque()
-            written = 0
-            for item in items:
-                if not isinstance(item, _Item):
-                    written += self._add(item)
-                    continue
-                self._writer.add_message(
-                    item.channel, item.log_time, item.data, item.publish_time, item.sequence
-                )
-                written += len(item.data)
-                self.counts[item.topic] += 1
-                self._start_ns = min(self._start_ns, item.log_time)
-                self._end_ns = max(self._end_ns, item.log_time)
+            try:
+                written = self._write_items(items, wait=closing)
+            finally:
+                if items:  # the first of them is still being encoded, or cannot be written
+                    with self._wake:
+                        items.extend(self._queue)
+                        self._queue = items
             with self._wake:
                 self._queued -= written
             if time.monotonic() >= next_flush:
                 next_flush = time.monotonic() + self._flush_period_s
                 self._flush()
 
-    def _add(self, item: TopicInfo | _Record | Attachment) -> int:
+    def _write_items(self, items: collections.deque[_Item | _Other], *, wait: bool) -> int:
+        """Write from the front, up to an image that is still being encoded; bytes that waited for the disk."""
+        written = 0
+        while items:
+            item = items[0]
+            if isinstance(item, _Item):
+                if isinstance(item.data, bytes):
+                    self._write(item.topic, item, item.data)
+                elif not (wait or item.data.done()):
+                    break
+                else:
+                    self._write_encoded(item, item.data.result())
+                written += item.size
+            else:
+                written += self._add(item)
+            items.popleft()
+        return written
+
+    def _write_encoded(self, item: _Item, encoded: Encoded) -> None:
+        if isinstance(encoded, bytes):
+            self._write(item.topic, item, encoded)
+            return
+        assert item.raw is not None
+        info, data = item.raw
+        if info.name not in self._registered:
+            self._topics[info.name] = info
+            self._register(_Registered(info, packed=True))
+        self.not_encoded[info.name] = self.not_encoded.get(info.name, (0, ""))[0] + 1, encoded
+        self._write(info.name, item, data)
+
+    def _write(self, topic: str, item: _Item, data: bytes) -> None:
+        file = self._file
+        if file.messages and (
+            self._split_due
+            or (0 < self._split.size <= file.size and self._split.size <= file.measured())
+            or 0 < self._split.seconds * 1e9 <= item.log_time - file.start_ns
+        ):
+            self._next_file()
+            file = self._file
+        file.add(topic, item.log_time, data, item.publish_time, item.sequence)
+
+    def _add(self, item: _Other) -> int:
         """What is no message; bytes that waited for the disk with it."""
-        if isinstance(item, TopicInfo):
+        if isinstance(item, _Registered):
             self._register(item)
         elif isinstance(item, _Record):
-            self._writer.add_metadata(item.name, dict(item.items))
+            self._file.add_record(item.name, item.items)
+        elif isinstance(item, _SplitHere):
+            self._split_due = True
+        elif isinstance(item, _Barrier):
+            self._flush()
         else:
-            self._writer.add_attachment(
-                item.create_time, item.log_time, item.name, item.media_type, item.data
-            )
+            self._file.add_attachment(item)
             return len(item.data)
         return 0
 
-    def _register(self, info: TopicInfo) -> None:
-        schema = self._schemas.get(info.type)
-        if schema is None:
-            schema = self._writer.register_schema(
-                info.type, info.definition_encoding, info.definition.encode()
-            )
-            self._schemas[info.type] = schema
-        metadata = {"offered_qos_profiles": info.qos_yaml, "topic_type_hash": info.type_hash}
-        channel = self._writer.register_channel(info.name, "cdr", schema, metadata)
-        if channel != self._topics[info.name][0]:
-            raise BagError(f"{self.path}: channel {channel} of `{info.name}` is out of order")
+    def _register(self, topic: _Registered) -> None:
+        self._registered[topic.info.name] = topic
+        self._file.register(topic.info, packed=topic.packed)
+
+    def _begun(self) -> BagFile:
+        file = BagFile(self.folder / f"{self.folder.name}_{len(self._closed)}.mcap", self._session)
+        folder = os.open(self.folder, os.O_RDONLY)  # so that its name is on the disk as well
+        os.fsync(folder)
+        os.close(folder)
+        return file
+
+    def _next_file(self) -> None:
+        begun = time.monotonic()
+        self._split_due = False
+        self._file.finish()
+        self._closed_bytes += self._file.tell()
+        self._closed.append(self._file.summary())
+        self._file = self._begun()
+        for topic in self._registered.values():
+            self._file.register(topic.info, packed=topic.packed)
+        self._write_metadata()
+        self.longest_flush_s = max(self.longest_flush_s, time.monotonic() - begun)
 
     def _flush(self) -> None:
         begun = time.monotonic()
-        self._writer.flush()
-        self._file.sync()
+        self._file.flush()
         self.longest_flush_s = max(self.longest_flush_s, time.monotonic() - begun)
-        free = shutil.disk_usage(self.folder).free
+        free = self.free_bytes = shutil.disk_usage(self.folder).free
         if free < self._min_free:
             raise NoSpaceError(
                 f"{self.folder}: {free >> 20} MiB are left on the disk, less than the reserve of "
@@ -317,20 +392,20 @@ class BagWriter:
         try:
             (self.folder / _RESERVE_NAME).unlink(missing_ok=True)
             self._file.close()
-            summary = finish_file(self.path)
-            self.counts = collections.Counter(summary.counts)
-            self._end_ns = summary.end_ns
+            if not self._is_closed():
+                summary = finish_file(self._file.path)
+                self._file.counts = collections.Counter(summary.counts)
+                self._file.end_ns = summary.end_ns
             self._write_metadata()
         except (OSError, BagError) as again:
             self.failure = type(error)(f"{error}; then: {again}; run `foley bag recover {self.folder}`")
 
+    def _is_closed(self) -> bool:
+        """Whether the newest file is among the finished ones: the next one could not be begun."""
+        return bool(self._closed) and self._closed[-1].file == self._file.path.name
+
+    def _summaries(self) -> Sequence[BagSummary]:
+        return self._closed if self._is_closed() else [*self._closed, self._file.summary()]
+
     def _write_metadata(self) -> None:
-        write_metadata(
-            self.folder, self.summary(), [info for _, info in self._topics.values()], self._session
-        )
-
-
-def _explained(folder: Path, error: OSError) -> BagError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return NoSpaceError(f"{folder}: the disk is full ({error.strerror}); the recording was ended")
-    return NotWritableError(f"{folder}: cannot be written ({error.strerror})")
+        write_metadata(self.folder, self._summaries(), list(self._topics.values()), self._session)
