@@ -18,24 +18,25 @@ from __future__ import annotations
 
 import collections
 import errno
+import itertools
 import os
 import shutil
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
-
-from mcap.writer import CompressionType, Writer
 
 from foley_perception.recording.errors import BagError, NoSpaceError, NotWritableError
 from foley_perception.recording.finish import finish_file
 from foley_perception.recording.mcap_records import Attachment
+from foley_perception.recording.mcap_writer import McapWriter
 from foley_perception.recording.metadata import SESSION_KEY, BagSummary, TopicInfo, write_metadata
 
 _CHUNK_BYTES = 1 << 20
 _RESERVE_BYTES = 1 << 20  # holds the index of more than an hour
 _RESERVE_NAME = ".reserve"
+_MOST_PIECES = 512  # that the system takes at once
 
 
 class _Item(NamedTuple):
@@ -69,11 +70,18 @@ class _File:
             self._at += written
         return len(data)
 
+    def write_pieces(self, pieces: Sequence[bytes | bytearray]) -> None:
+        left = collections.deque(memoryview(piece) for piece in pieces if piece)
+        while left:
+            written = os.writev(self._fd, [*itertools.islice(left, _MOST_PIECES)])
+            self._at += written
+            while left and written >= len(left[0]):
+                written -= len(left.popleft())
+            if written:
+                left[0] = left[0][written:]
+
     def tell(self) -> int:
         return self._at
-
-    def flush(self) -> None:
-        """Nothing is held back here."""
 
     def sync(self) -> None:
         os.fdatasync(self._fd)
@@ -159,9 +167,7 @@ class BagWriter:
             folder.mkdir()
             (folder / _RESERVE_NAME).write_bytes(os.urandom(_RESERVE_BYTES))
             self._file = _File(self.path)
-            compression = CompressionType.ZSTD if compressed else CompressionType.NONE
-            self._writer = Writer(self._file, chunk_size=_CHUNK_BYTES, compression=compression)
-            self._writer.start(profile="ros2", library="foley")
+            self._writer = McapWriter(self._file, chunk_bytes=_CHUNK_BYTES, compressed=compressed)
             self._writer.add_metadata(SESSION_KEY, self._session)
             self._write_metadata()
         except OSError as error:
@@ -275,9 +281,7 @@ class BagWriter:
         elif isinstance(item, _Record):
             self._writer.add_metadata(item.name, dict(item.items))
         else:
-            self._writer.add_attachment(
-                item.create_time, item.log_time, item.name, item.media_type, item.data
-            )
+            self._writer.add_attachment(item)
             return len(item.data)
         return 0
 
