@@ -18,11 +18,11 @@ from mcap import records
 from mcap.data_stream import RecordBuilder
 from mcap.opcode import Opcode
 
-from foley_perception.recording.mcap_records import MAGIC, MESSAGE, MESSAGE_INDEX, Attachment
+from foley_perception.recording.mcap_records import MAGIC, MESSAGE, MESSAGE_INDEX, PREFIX, Attachment
 
-_PREFIXED_HEAD = struct.Struct("<BQHIQQ")  # opcode, length, channel, sequence, log time, publish time
-_INDEX_HEAD = struct.Struct("<BQHI")
-_CHUNK_TIMES = struct.Struct("<BQQQQI")
+_MESSAGE = struct.Struct("<BQHIQQ")  # opcode, length, channel, sequence, log time, publish time
+_INDEX = struct.Struct("<BQHI")  # opcode, length, channel, bytes of entries
+_CHUNK = struct.Struct("<BQQQQI")  # opcode, length, first and last time, size, checksum
 _LARGE = 1 << 15  # [bytes] copying less than this is cheaper than a piece more
 
 
@@ -37,21 +37,68 @@ class Sink(Protocol):
     def tell(self) -> int: ...
 
 
+class _Chunk:
+    """A chunk in progress: pieces of its content, and where its messages lie."""
+
+    def __init__(self) -> None:
+        self._whole: list[bytes | bytearray] = []
+        self._gathered = bytearray()
+        self.size = 0
+        self.entries: dict[int, list[int]] = {}  # channel -> log time, offset, log time, ...
+        self.first, self.last = 2**64 - 1, 0
+
+    @property
+    def pieces(self) -> list[bytes | bytearray]:
+        return [*self._whole, self._gathered]
+
+    def gather(self, data: bytes) -> None:
+        self._gathered += data
+        self.size += len(data)
+
+    def add(self, channel: int, log_time: int, data: bytes, publish_time: int, sequence: int) -> None:
+        entries = self.entries.get(channel)
+        if entries is None:
+            entries = self.entries[channel] = []
+        entries += (log_time, self.size)
+        if log_time < self.first:
+            self.first = log_time
+        if log_time > self.last:
+            self.last = log_time
+        self._gathered += _MESSAGE.pack(MESSAGE, 22 + len(data), channel, sequence, log_time, publish_time)
+        self.size += _MESSAGE.size + len(data)
+        if len(data) < _LARGE:
+            self._gathered += data
+        else:
+            self._whole += (self._gathered, data)
+            self._gathered = bytearray()
+
+    def indexes(self, at: int) -> tuple[bytes, dict[int, int]]:
+        """Message indexes that begin at this byte of the file, and where in it each channel's lies."""
+        found, offsets = bytearray(), {}
+        for channel, entries in self.entries.items():
+            offsets[channel] = at + len(found)
+            found += _INDEX.pack(MESSAGE_INDEX, 6 + 8 * len(entries), channel, 8 * len(entries))
+            found += struct.pack(f"<{len(entries)}Q", *entries)
+        return bytes(found), offsets
+
+
 class McapWriter:
-    """Writes one file; what :class:`mcap.writer.Writer` would read as the same.
+    """Writes one file: what :class:`mcap.writer.Writer` writes, but with two chunks in progress, one of which will be
+    compressed (zstd). :meth:`use` says into which goes what is added; compression is each chunk's own in MCAP.
 
     Args:
         chunk_bytes: a chunk ends with the message that makes it longer than this.
-        compressed: chunks are compressed (zstd).
 
     Raises:
         OSError: by every method, of the sink.
     """
 
-    def __init__(self, sink: Sink, *, chunk_bytes: int = 1 << 20, compressed: bool = False) -> None:
+    def __init__(self, sink: Sink, *, chunk_bytes: int = 1 << 20) -> None:
         self._sink = sink
         self._chunk_bytes = chunk_bytes
-        self._compressed = compressed
+        self._packed = False
+        self._open = {False: _Chunk(), True: _Chunk()}  # compressed or not -> its chunk in progress
+        self._chunk = self._open[False]
         self._schemas: list[records.Schema] = []
         self._channels: list[records.Channel] = []
         self._attachments: list[records.AttachmentIndex] = []
@@ -60,22 +107,18 @@ class McapWriter:
         self._chunks = 0
         self._counts: collections.Counter[int] = collections.Counter()
         self._first, self._last = 2**64 - 1, 0
-        self._begin_chunk()
         sink.write(MAGIC + _bytes(records.Header("ros2", "foley")))
 
-    def _begin_chunk(self) -> None:
-        self._pieces: list[bytes | bytearray] = []
-        self._gathered = bytearray()
-        self._size = 0
-        self._entries: dict[int, list[int]] = {}  # channel -> log time, offset, log time, ...
-        self._chunk_first, self._chunk_last = 2**64 - 1, 0
-
     # ---- what is in the file -----------------------------------------------------------------------------
+    def use(self, packed: bool) -> None:
+        """What is added from now on goes into a chunk that will be compressed, or into one that will not."""
+        self._packed, self._chunk = packed, self._open[packed]
+
     def register_schema(self, name: str, encoding: str, data: bytes) -> int:
         """Its number, from 1."""
         schema = records.Schema(id=len(self._schemas) + 1, name=name, encoding=encoding, data=data)
         self._schemas.append(schema)
-        self._gather(_bytes(schema))
+        self._chunk.gather(_bytes(schema))
         return schema.id
 
     def register_channel(self, topic: str, encoding: str, schema_id: int, metadata: Mapping[str, str]) -> int:
@@ -88,28 +131,15 @@ class McapWriter:
             metadata=dict(metadata),
         )
         self._channels.append(channel)
-        self._gather(_bytes(channel))
+        self._chunk.gather(_bytes(channel))
         return channel.id
 
     def add_message(self, channel: int, log_time: int, data: bytes, publish_time: int, sequence: int) -> None:
         """One serialised message; times in ns."""
-        self._entries.setdefault(channel, []).extend((log_time, self._size))
-        self._chunk_first, self._chunk_last = min(self._chunk_first, log_time), max(self._chunk_last, log_time)
         self._counts[channel] += 1
-        head = _PREFIXED_HEAD.pack(MESSAGE, 22 + len(data), channel, sequence, log_time, publish_time)
-        self._gather(head)
-        if len(data) < _LARGE:
-            self._gather(data)
-        else:
-            self._pieces += (self._gathered, data)
-            self._gathered = bytearray()
-            self._size += len(data)
-        if self._size > self._chunk_bytes:
+        self._chunk.add(channel, log_time, data, publish_time, sequence)
+        if self._chunk.size > self._chunk_bytes:
             self._end_chunk()
-
-    def _gather(self, data: bytes) -> None:
-        self._gathered += data
-        self._size += len(data)
 
     def add_metadata(self, name: str, items: Mapping[str, str]) -> None:
         record = _bytes(records.Metadata(name=name, metadata=dict(items)))
@@ -118,74 +148,61 @@ class McapWriter:
 
     def add_attachment(self, attachment: Attachment) -> None:
         name, media_type, log_time, create_time, data = attachment
-        record = _bytes(
-            records.Attachment(
-                create_time=create_time, log_time=log_time, name=name, media_type=media_type, data=data
-            )
-        )
+        how = {"create_time": create_time, "log_time": log_time, "name": name, "media_type": media_type}
+        record = _bytes(records.Attachment(**how, data=data))
+        at = self._sink.tell()
         self._attachments.append(
-            records.AttachmentIndex(
-                offset=self._sink.tell(),
-                length=len(record),
-                create_time=create_time,
-                log_time=log_time,
-                data_size=len(data),
-                name=name,
-                media_type=media_type,
-            )
+            records.AttachmentIndex(**how, offset=at, length=len(record), data_size=len(data))
         )
         self._sink.write(record)
 
     # ---- chunks ------------------------------------------------------------------------------------------
     def flush(self) -> None:
-        """Hand the chunk in progress to the sink, unless no message is in it."""
-        if self._entries:
-            self._end_chunk()
+        """Hand the chunks in progress to the sink, those that hold messages."""
+        used = self._packed
+        for packed in (used, not used):
+            self.use(packed)
+            if self._chunk.entries:
+                self._end_chunk()
+        self.use(used)
 
     def _end_chunk(self) -> None:
-        pieces: list[bytes | bytearray] = [*self._pieces, self._gathered]
-        crc = 0
+        chunk, packed = self._chunk, self._packed
+        self._open[packed] = self._chunk = _Chunk()
+        pieces, crc = chunk.pieces, 0
         for piece in pieces:
             crc = zlib.crc32(piece, crc)
-        compression = ""
-        if self._compressed:
+        if packed:
             import zstandard
 
-            compression, pieces = "zstd", [zstandard.compress(b"".join(pieces))]
-        packed = sum(map(len, pieces))
-        name = compression.encode()
-        behind = struct.pack(f"<I{len(name)}sQ", len(name), name, packed)
-        length = 28 + len(behind) + packed
-        head = _CHUNK_TIMES.pack(
-            Opcode.CHUNK, length, self._chunk_first, self._chunk_last, self._size, crc
-        )
+            pieces = [zstandard.compress(b"".join(pieces))]
+        compression = "zstd" if packed else ""
+        stored, name = sum(map(len, pieces)), compression.encode()
+        behind = struct.pack(f"<I{len(name)}sQ", len(name), name, stored)
+        length = _CHUNK.size - PREFIX + len(behind) + stored
+        head = _CHUNK.pack(Opcode.CHUNK, length, chunk.first, chunk.last, chunk.size, crc)
         at = self._sink.tell()
-        indexes, offsets = bytearray(), {}
-        for channel, entries in self._entries.items():
-            offsets[channel] = at + 9 + length + len(indexes)
-            indexes += _INDEX_HEAD.pack(MESSAGE_INDEX, 6 + 8 * len(entries), channel, 8 * len(entries))
-            indexes += struct.pack(f"<{len(entries)}Q", *entries)
+        indexes, offsets = chunk.indexes(at + PREFIX + length)
         self._sink.write_pieces([head + behind, *pieces, indexes])
         self._chunk_indexes += _bytes(
             records.ChunkIndex(
-                chunk_length=9 + length,
+                chunk_length=PREFIX + length,
                 chunk_start_offset=at,
                 compression=compression,
-                compressed_size=packed,
-                message_end_time=self._chunk_last,
+                compressed_size=stored,
+                message_end_time=chunk.last,
                 message_index_length=len(indexes),
                 message_index_offsets=offsets,
-                message_start_time=self._chunk_first,
-                uncompressed_size=self._size,
+                message_start_time=chunk.first,
+                uncompressed_size=chunk.size,
             )
         )
         self._chunks += 1
-        self._first, self._last = min(self._first, self._chunk_first), max(self._last, self._chunk_last)
-        self._begin_chunk()
+        self._first, self._last = min(self._first, chunk.first), max(self._last, chunk.last)
 
     # ---- the end -----------------------------------------------------------------------------------------
     def finish(self) -> None:
-        """Write the chunk in progress, the summary and the footer. Nothing may follow."""
+        """Write the chunks in progress, the summary and the footer. Nothing may follow."""
         self.flush()
         self._sink.write(_bytes(records.DataEnd(0)))
         start = self._sink.tell()

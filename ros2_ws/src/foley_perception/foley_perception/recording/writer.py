@@ -172,7 +172,8 @@ class BagWriter:
             folder.mkdir()
             (folder / _RESERVE_NAME).write_bytes(os.urandom(_RESERVE_BYTES))
             self._file = _File(self.path)
-            self._writer = McapWriter(self._file, chunk_bytes=_CHUNK_BYTES, compressed=compressed)
+            self._writer = McapWriter(self._file, chunk_bytes=_CHUNK_BYTES)
+            self._writer.use(compressed)
             self._writer.add_metadata(SESSION_KEY, self._session)
             self._write_metadata()
         except OSError as error:

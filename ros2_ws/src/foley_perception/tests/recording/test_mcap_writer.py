@@ -12,6 +12,7 @@ import pytest
 from mcap.reader import McapReader, make_reader
 from mcap.writer import CompressionType, Writer
 
+from foley_perception.recording.bag import Bag
 from foley_perception.recording.mcap_records import Attachment
 from foley_perception.recording.mcap_writer import McapWriter
 from foley_perception.recording.writer import _File
@@ -56,7 +57,8 @@ def test_same_bytes_as_mcap_and_the_same_summary(compressed: bool, monkeypatch: 
         file = Memory()
         writer: Any
         if own:
-            writer = McapWriter(file, chunk_bytes=200_000, compressed=compressed)
+            writer = McapWriter(file, chunk_bytes=200_000)
+            writer.use(compressed)
             fill(
                 writer,
                 lambda data, w=writer: w.add_attachment(Attachment("a", "text/plain", 5, 6, data)),
@@ -83,6 +85,29 @@ def test_same_bytes_as_mcap_and_the_same_summary(compressed: bool, monkeypatch: 
     assert files[0].getvalue()[:stop] == files[1].getvalue()[:stop]
     times = [[(c.topic, m.log_time, m.sequence, m.data) for _, c, m in f.read_again().iter_messages()] for f in files]
     assert times[0] == times[1] and len(times[0]) == 76
+
+
+def test_compressed_chunks_beside_others(tmp_path: Path) -> None:
+    file = Memory()
+    writer = McapWriter(file, chunk_bytes=10_000)
+    channels = {}
+    for packed in (True, False):
+        writer.use(packed)
+        schema = writer.register_schema("std_msgs/msg/String", "ros2msg", b"string data")
+        channels[packed] = writer.register_channel(f"/{packed}", "cdr", schema, {})
+    for k in range(1000):
+        writer.use(k % 3 == 0)
+        writer.add_message(channels[k % 3 == 0], k, b"%4d" % k * 20, k, k)
+        if k == 500:
+            writer.flush()
+    writer.finish()
+    summary = file.read_again().get_summary()
+    assert summary is not None and {c.compression for c in summary.chunk_indexes} == {"", "zstd"}
+    assert all(len(c.message_index_offsets) == 1 for c in summary.chunk_indexes)
+    (tmp_path / "file.mcap").write_bytes(file.getvalue())
+    bag = Bag(tmp_path / "file.mcap")
+    found = sorted((m.log_time, m.topic, bytes(m.data)) for m in bag.messages())
+    assert found == [(k, f"/{k % 3 == 0}", b"%4d" % k * 20) for k in range(1000)] and not bag.problems
 
 
 def test_an_empty_file_is_whole() -> None:
