@@ -71,7 +71,9 @@ class ProcessWatch:
             (b.user_s + b.system_s - a.user_s - a.system_s) / (b.time_s - a.time_s)
             for a, b in zip(marks, marks[1:], strict=False)
         ]
-        later = [s for s in self.samples if s.time_s - first.time_s >= wall / 3]  # queues have their size by then
+        later = [
+            s for s in self.samples if s.time_s - first.time_s >= wall / 3
+        ]  # queues have their size by then
         hours, private = [s.time_s / 3600 for s in later], [s.private_mib for s in later]
         return {
             "cpu": user + system,

@@ -43,7 +43,9 @@ SENSORS = {
 def picture(number: int) -> np.ndarray[Any, Any]:
     """Colours [HEIGHT, WIDTH, 3] as a camera gives them: smooth, with edges and some noise."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
-    image = np.stack([128 + 60 * np.sin((columns + 40 * k + 9 * number) / (60 + 20 * k)) for k in range(3)], -1)
+    image = np.stack(
+        [128 + 60 * np.sin((columns + 40 * k + 9 * number) / (60 + 20 * k)) for k in range(3)], -1
+    )
     image[100 + 9 * number : 260 + 9 * number, 200:420] *= 0.5
     image += (rows / 12)[..., None] + np.random.default_rng(number).normal(0, 2, image.shape)
     return np.clip(image, 0, 255).astype(np.uint8)
@@ -57,7 +59,8 @@ def messages(kind: str) -> Callable[[int, int], bytes]:
 
     if kind.endswith("camera"):
         made = [
-            bytearray(serialize_message(convert.array_to_image(picture(k), "rgb8", 0, "optical"))) for k in range(8)
+            bytearray(serialize_message(convert.array_to_image(picture(k), "rgb8", 0, "optical")))
+            for k in range(8)
         ]
     elif kind == "microphone":
         t = np.arange(CHUNK) / RATE
@@ -80,7 +83,9 @@ def messages(kind: str) -> Callable[[int, int], bytes]:
         if kind == "microphone":
             struct.pack_into("<Q", data, first, count * CHUNK)
         elif kind in ("pose", "wrench"):  # something moves
-            struct.pack_into("<d", data, len(data) - (56 if kind == "pose" else 48), 0.4 + 1e-4 * (count % 500))
+            struct.pack_into(
+                "<d", data, len(data) - (56 if kind == "pose" else 48), 0.4 + 1e-4 * (count % 500)
+            )
         return bytes(data)
 
     return message
@@ -98,9 +103,10 @@ def main() -> int:
     node = rclpy.create_node(f"source_{kind}")
     words = sensor.entry.split()
     publisher = node.create_publisher(message_class(words[0]), sensor.topic, qos.PROFILES[words[1]])
+    message, sent = messages(kind), 0
+    before_ns = round(1e9 / sensor.hz) if kind == "microphone" else 0  # a stamp is of the first sample
     for line in sys.stdin:
         seconds, _, file = line.strip().partition(" ")
-        message = messages(kind)
         while publisher.get_subscription_count() == 0:
             time.sleep(0.01)
         total = round(float(seconds) * sensor.hz)
@@ -111,8 +117,9 @@ def main() -> int:
             if ahead > 0:
                 time.sleep(ahead)
             late = max(late, -ahead)
-            stamps[count] = now = time.time_ns()
-            publisher.publish(message(count, now))
+            stamps[count] = now = time.time_ns() - before_ns
+            publisher.publish(message(sent, now))
+            sent += 1
         wall = time.monotonic() - begin
         np.save(Path(file), stamps)
         told = {"sent": total, "wall_s": wall, "latest_s": late, "cpu": (time.process_time() - cpu) / wall}

@@ -101,7 +101,9 @@ def bare(sources: Sources, how: str, seconds: float) -> dict[str, float]:
     finally:
         process.kill()
     figures = watch.figures()
-    return {key: figures[key] for key in ("cpu", "cpu_user", "cpu_system")} | {"megabytes_per_second": got / seconds / 1e6}
+    return {key: figures[key] for key in ("cpu", "cpu_user", "cpu_system")} | {
+        "megabytes_per_second": got / seconds / 1e6
+    }
 
 
 class RecorderProcess:
@@ -114,11 +116,18 @@ class RecorderProcess:
         from foley_perception.recording.config import default_topics
 
         ours = {sensor.topic: f"{sensor.topic} {sensor.entry}" for sensor in SENSORS.values()}
-        known = [entry for entry in default_topics() if entry.split()[0] not in ours]
+        known = [e.removesuffix(" required") for e in default_topics() if e.split()[0] not in ours]
         values = {"output_dir": str(folder), "topics": [*ours.values(), *known], **parameters}
         file = folder / "recorder.yaml"
         file.write_text(yaml.safe_dump({"/**": {"ros__parameters": values}}))
-        command = [sys.executable, "-m", "foley_perception.nodes.recorder", "--ros-args", "--params-file", str(file)]
+        command = [
+            sys.executable,
+            "-m",
+            "foley_perception.nodes.recorder",
+            "--ros-args",
+            "--params-file",
+            str(file),
+        ]
         self.process = subprocess.Popen(command)
         rclpy.init()
         self._node = rclpy.create_node("bench_recording")
@@ -242,7 +251,11 @@ def disk(folder: Path, size: int) -> dict[str, float]:
     wall, cpu = time.monotonic() - begin, time.process_time() - cpu
     (folder / "floor").unlink()
     written = max(size >> 20, 1) << 20
-    return {"bytes": written, "megabytes_per_second": written / wall / 1e6, "cpu_s_per_gb": cpu / written * 1e9}
+    return {
+        "bytes": written,
+        "megabytes_per_second": written / wall / 1e6,
+        "cpu_s_per_gb": cpu / written * 1e9,
+    }
 
 
 @contextlib.contextmanager
@@ -251,7 +264,9 @@ def workplace(within: Path | None, need: float) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=within) as name:
         free = shutil.disk_usage(name).free
         if free < need:
-            sys.exit(f"recording: {name} has {free / 1e9:.0f} GB, {need / 1e9:.0f} are needed; name another with --folder")
+            sys.exit(
+                f"recording: {name} has {free / 1e9:.0f} GB, {need / 1e9:.0f} are needed; name another with --folder"
+            )
         yield Path(name)
 
 
@@ -284,8 +299,12 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     options.add_argument("--minutes", type=float, default=5.0, help="default: %(default)s")
     options.add_argument("--seconds", type=float, help="instead of --minutes, to try it")
     options.add_argument("--mode", choices=sorted(MODES), default="plain", help="default: %(default)s")
-    options.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the recorder")
-    options.add_argument("--folder", type=Path, help="of the bag; default: the system's folder of temporary files")
+    options.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the recorder"
+    )
+    options.add_argument(
+        "--folder", type=Path, help="of the bag; default: the system's folder of temporary files"
+    )
     options.add_argument("--no-floors", action="store_true", help="without the bare subscribers")
     return options.parse_args(arguments)
 
@@ -296,8 +315,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import yaml
 
     seconds = args.seconds or 60.0 * args.minutes
-    parameters = MODES[args.mode] | {k: yaml.safe_load(v) for k, _, v in (word.partition("=") for word in args.set)}
-    os.environ["ROS_DOMAIN_ID"] = str(60 + os.getpid() % 40)
+    parameters = MODES[args.mode] | {
+        k: yaml.safe_load(v) for k, _, v in (word.partition("=") for word in args.set)
+    }
+    os.environ["ROS_DOMAIN_ID"] = str(10 + os.getpid() % 40)  # tests take those above
     load = os.getloadavg()
     with workplace(args.folder, seconds * 60e6 + 5e9) as folder:
         sources = Sources(folder)
@@ -310,7 +331,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sources.close()
         shutil.rmtree(folder / "bench", ignore_errors=True)
         floors["disk"] = disk(folder, figures["bytes"])
-        floors["disk"]["share_of_a_core"] = floors["disk"]["cpu_s_per_gb"] * figures["megabytes_per_second"] / 1e3
+        floors["disk"]["share_of_a_core"] = (
+            floors["disk"]["cpu_s_per_gb"] * figures["megabytes_per_second"] / 1e3
+        )
     figures |= {
         "mode": args.mode,
         "parameters": parameters,

@@ -80,10 +80,16 @@ def test_same_bytes_as_mcap_and_the_same_summary(compressed: bool, monkeypatch: 
     assert len(ours.chunk_indexes) > 4 and ours.statistics is not None
     assert (ours.statistics, ours.chunk_indexes) == (theirs.statistics, theirs.chunk_indexes)
     assert (ours.schemas, ours.channels) == (theirs.schemas, theirs.channels)
-    assert (ours.attachment_indexes, ours.metadata_indexes) == (theirs.attachment_indexes, theirs.metadata_indexes)
+    assert (ours.attachment_indexes, ours.metadata_indexes) == (
+        theirs.attachment_indexes,
+        theirs.metadata_indexes,
+    )
     stop = ours.chunk_indexes[-1].chunk_start_offset + ours.chunk_indexes[-1].chunk_length
     assert files[0].getvalue()[:stop] == files[1].getvalue()[:stop]
-    times = [[(c.topic, m.log_time, m.sequence, m.data) for _, c, m in f.read_again().iter_messages()] for f in files]
+    times = [
+        [(c.topic, m.log_time, m.sequence, m.data) for _, c, m in f.read_again().iter_messages()]
+        for f in files
+    ]
     assert times[0] == times[1] and len(times[0]) == 76
 
 
