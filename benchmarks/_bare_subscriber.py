@@ -2,12 +2,13 @@
 
     python -m benchmarks._bare_subscriber polled|executor
 
-``polled`` takes what has come every 20 ms, as the recorder does; ``executor`` has rclpy call a function for each message.
-It prints "ready", and how many bytes came when its input ends.
+``polled`` takes what has come every 20 ms, as the recorder does; ``executor`` has rclpy call a function for each
+message. It prints "ready", and how many bytes came when its input ends.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from typing import Any
@@ -59,10 +60,8 @@ def main() -> int:
 
     threading.Thread(target=end, daemon=True).start()
     print("ready", flush=True)
-    try:
+    with contextlib.suppress(ExternalShutdownException):
         executor.spin()
-    except ExternalShutdownException:
-        pass
     print(got, flush=True)
     return 0
 

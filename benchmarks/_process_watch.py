@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
@@ -69,7 +70,7 @@ class ProcessWatch:
         marks = self.samples[::_WINDOW_S]
         windows = [
             (b.user_s + b.system_s - a.user_s - a.system_s) / (b.time_s - a.time_s)
-            for a, b in zip(marks, marks[1:], strict=False)
+            for a, b in itertools.pairwise(marks)
         ]
         later = [
             s for s in self.samples if s.time_s - first.time_s >= wall / 3

@@ -2,9 +2,9 @@
 
     python -m benchmarks._sensor_source KIND
 
-Every line on its input is ``SECONDS FILE``: once somebody listens it publishes for so long, keeps the stamps of all that
-it sent in FILE (``.npy``), and answers with a line of JSON. Messages are serialised once and given their stamp (of sound,
-its count as well) for each time they are sent, so that the sensors leave the processors to the recorder.
+Every line on its input is ``SECONDS FILE``: once somebody listens it publishes for so long, keeps the stamps of all
+that it sent in FILE (``.npy``), and answers with a line of JSON. Messages are serialised once and given their stamp (of
+sound, its count as well) for each time they are sent, so that the sensors leave the processors to the recorder.
 """
 
 from __future__ import annotations

@@ -2,12 +2,13 @@
 
     python -m benchmarks.recording [--minutes 5 | --seconds 20] [--mode plain]
 
-Two cameras of 640x480 at 30 Hz (rgb8, raw), stereo sound at 48 kHz, poses and forces at 500 Hz, each published by a process
-of its own; the recorder is the node that `foley up` starts. Losses are counted exactly: each publisher keeps the stamps of
-all that it sent, and the bag is read and must hold them all, once. Processor is user's and system's time of the recorder's
-process; beside it stand two floors: a process that takes the same messages as bytes and throws them away (every 20 ms, as
-the recorder does, and through rclpy's executor), and the same bytes written to the same disk by a process that does nothing
-else. The bag (55 MB/s: 17 GB of 5 minutes) is removed at the end. Writes out/bench_recording/metrics.json.
+Two cameras of 640x480 at 30 Hz (rgb8, raw), stereo sound at 48 kHz, poses and forces at 500 Hz, each published by a
+process of its own; the recorder is the node that `foley up` starts. Losses are counted exactly: each publisher keeps
+the stamps of all that it sent, and the bag is read and must hold them all, once. Processor is user's and system's time
+of the recorder's process; beside it stand two floors: a process that takes the same messages as bytes and throws them
+away (every 20 ms, as the recorder does, and through rclpy's executor), and the same bytes written to the same disk by a
+process that does nothing else. The bag (55 MB/s: 17 GB of 5 minutes) is removed at the end. Writes
+out/bench_recording/metrics.json.
 """
 
 from __future__ import annotations
