@@ -7,21 +7,19 @@ compression is each chunk's own, so sound can be compressed without loss beside 
 from __future__ import annotations
 
 import collections
+import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, cast
 
-from mcap._chunk_builder import ChunkBuilder
-from mcap.writer import CompressionType, Writer
-
-from foley_perception.recording.errors import BagError
 from foley_perception.recording.mcap_records import Attachment
+from foley_perception.recording.mcap_writer import McapWriter
 from foley_perception.recording.metadata import SESSION_KEY, BagSummary, TopicInfo
 
 CHUNK_BYTES = 1 << 20
 RECORD_BYTES = 31  # of a message in a chunk, beside its data
-_KIND = {False: CompressionType.NONE, True: CompressionType.ZSTD}
+_MOST_PIECES = 512  # that the system takes at once
+_PAGE = 1 << 16  # [bytes] a multiple of the size of any page
 
 
 class WholeFile:
@@ -29,7 +27,7 @@ class WholeFile:
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-        self._at = 0
+        self._at = self._synced = 0
 
     def write(self, data: bytes) -> int:
         view = memoryview(data)
@@ -39,63 +37,28 @@ class WholeFile:
             self._at += written
         return len(data)
 
+    def write_pieces(self, pieces: Sequence[bytes | bytearray]) -> None:
+        left = collections.deque(memoryview(piece) for piece in pieces if piece)
+        while left:
+            written = os.writev(self._fd, [*itertools.islice(left, _MOST_PIECES)])
+            self._at += written
+            while left and written >= len(left[0]):
+                written -= len(left.popleft())
+            if written:
+                left[0] = left[0][written:]
+
     def tell(self) -> int:
         return self._at
 
-    def flush(self) -> None:
-        """Nothing is held back here."""
-
     def sync(self) -> None:
+        """Force all to the disk, and keep nothing of it in memory: the system would fill all memory with pictures that
+        nobody reads again, and finding a new page for each costs more than writing does."""
         os.fdatasync(self._fd)
+        os.posix_fadvise(self._fd, self._synced, self._at - self._synced, os.POSIX_FADV_DONTNEED)
+        self._synced = self._at - self._at % _PAGE
 
     def close(self) -> None:
         os.close(self._fd)
-
-
-class ChunkedWriter(Writer):  # type: ignore[misc]
-    """`mcap`'s writer with two chunks in progress: one that will be compressed, and one that will not.
-
-    The library has one. It keeps the chunk and its compression in two attributes of its own, which are exchanged here
-    before anything is added to the other kind.
-    """
-
-    _CHUNK, _HOW = "_Writer__chunk_builder", "_Writer__compression"
-
-    def __init__(self, output: WholeFile) -> None:
-        super().__init__(cast(IO[Any], output), chunk_size=CHUNK_BYTES, compression=CompressionType.NONE)
-        if not {self._CHUNK, self._HOW} <= self.__dict__.keys():
-            raise BagError(
-                "this release of `mcap` keeps its chunks otherwise; install the one of requirements/base.txt"
-            )
-        self._packed = False
-        self._other: ChunkBuilder | None = None  # of the kind that is not in use now; None: never was
-
-    def use(self, packed: bool) -> None:
-        """What is added from now on goes into a chunk of this kind."""
-        if packed == self._packed:
-            return
-        state = self.__dict__
-        builder = self._other if self._other is not None else ChunkBuilder()
-        self._other, state[self._CHUNK] = state[self._CHUNK], builder
-        state[self._HOW] = _KIND[packed]
-        self._packed = packed
-
-    @property
-    def pending(self) -> int:
-        """Bytes in both chunks."""
-        builders = (self.__dict__[self._CHUNK], self._other)
-        return sum(int(builder.count) for builder in builders if builder is not None)
-
-    def flush(self) -> None:
-        """Finish both chunks."""
-        super().flush()
-        if self._other is not None and self._other.num_messages:
-            self.use(not self._packed)
-            super().flush()
-
-    def finish(self) -> None:
-        self.flush()
-        super().finish()
 
 
 class BagFile:
@@ -119,8 +82,7 @@ class BagFile:
         self._file = WholeFile(path)
         self._open = True
         try:
-            self._writer = ChunkedWriter(self._file)
-            self._writer.start(profile="ros2", library="foley")
+            self._writer = McapWriter(self._file, chunk_bytes=CHUNK_BYTES)
             self._writer.add_metadata(SESSION_KEY, dict(session))
         except OSError:
             self.close()
@@ -155,8 +117,7 @@ class BagFile:
         self._writer.add_metadata(name, dict(items))
 
     def add_attachment(self, attachment: Attachment) -> None:
-        a = attachment
-        self._writer.add_attachment(a.create_time, a.log_time, a.name, a.media_type, a.data)
+        self._writer.add_attachment(attachment)
 
     def measured(self) -> int:
         """Bytes that it has, with those in the chunks in progress before these are compressed."""
