@@ -201,9 +201,11 @@ def bound_of(recorder: Recorder, mode: str, rng: random.Random) -> float:
     from foley_msgs.srv import StopRecording
 
     session(recorder, mode, f"bound_{mode}", rng)
-    recorder.call(StopRecording, "stop", StopRecording.Request())
-    (found,) = re.findall(r"would have cost ([0-9.]+) s at most", recorder.log)
-    return float(found)
+    stopped = recorder.call(StopRecording, "stop", StopRecording.Request())
+    assert stopped is not None and not stopped.error_code, f"{stopped}\n{recorder.log}"
+    found = re.findall(r"would have cost ([0-9.]+) s at most", recorder.log)
+    assert len(found) == 1, recorder.log
+    return float(found[0])
 
 
 def left(path: Path, sent: dict[str, np.ndarray], killed_ns: int) -> dict[str, Kept]:
