@@ -10,7 +10,7 @@ topic: seconds between the last message that is left and the kill, messages that
 The bound is what the recorder itself tells at the end of a recording of the same mode that is not killed:
 `flush_period_s` plus its longest flush; to that come its period of polling, 0.02 s, and half a second for a busy
 machine. Every bag must be readable as it is, and whole after `foley bag recover`, as `rosbags` reads it. Writes
-out/recorder_kill/metrics.json.
+out/bench_recorder_kill/metrics.json.
 """
 
 from __future__ import annotations
@@ -300,7 +300,6 @@ def whole_snapshot(path: Path) -> bool:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser("recorder_kill", __doc__)
-    options.set_defaults(out=Path("out") / "recorder_kill")
     options.add_argument("--kills", type=int, default=20, help="over all modes in turn; default: %(default)s")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--flush", type=float, default=1.0, help="flush_period_s [s]; default: %(default)s")
