@@ -10,7 +10,7 @@ topic: seconds between the last message that is left and the kill, messages that
 The bound is what the recorder itself tells at the end of a recording of the same mode that is not killed:
 `flush_period_s` plus its longest flush; to that come its period of polling, 0.02 s, and half a second for a busy
 machine. Every bag must be readable as it is, and whole after `foley bag recover`, as `rosbags` reads it. Writes
-out/recorder_kill/metrics.json.
+out/bench_recorder_kill/metrics.json.
 """
 
 from __future__ import annotations
@@ -201,9 +201,11 @@ def bound_of(recorder: Recorder, mode: str, rng: random.Random) -> float:
     from foley_msgs.srv import StopRecording
 
     session(recorder, mode, f"bound_{mode}", rng)
-    recorder.call(StopRecording, "stop", StopRecording.Request())
-    (found,) = re.findall(r"would have cost ([0-9.]+) s at most", recorder.log)
-    return float(found)
+    stopped = recorder.call(StopRecording, "stop", StopRecording.Request())
+    assert stopped is not None and not stopped.error_code, f"{stopped}\n{recorder.log}"
+    found = re.findall(r"would have cost ([0-9.]+) s at most", recorder.log)
+    assert len(found) == 1, recorder.log
+    return float(found[0])
 
 
 def left(path: Path, sent: dict[str, np.ndarray], killed_ns: int) -> dict[str, Kept]:
@@ -298,7 +300,6 @@ def whole_snapshot(path: Path) -> bool:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser("recorder_kill", __doc__)
-    options.set_defaults(out=Path("out") / "recorder_kill")
     options.add_argument("--kills", type=int, default=20, help="over all modes in turn; default: %(default)s")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--flush", type=float, default=1.0, help="flush_period_s [s]; default: %(default)s")

@@ -236,10 +236,13 @@ class RecorderNode(FoleyNode[RecorderConfig]):
 
     def _follow_types(self, subscriptions: RawSubscriptions) -> None:
         """Record sensors in the form in which they are published."""
-        for what in subscriptions.follow_sound():
-            self.get_logger().info(what)
+        told = subscriptions.follow_sound()
         for topic in subscriptions.follow_images():
-            self.get_logger().info(f"{topic} is recorded: this is the form in which its images are published")
+            told.append(f"{topic} is recorded: this is the form in which its images are published")
+        for what in told:
+            self.get_logger().info(what)
+        if told and self._ring is not None:
+            self._ring.clear()  # what it holds of a topic may be of another type than the topic is now
 
     # ---- services --------------------------------------------------------------------------------------
     def _on_start(
@@ -295,7 +298,7 @@ class RecorderNode(FoleyNode[RecorderConfig]):
         self, request: LabelSegment.Request, response: LabelSegment.Response
     ) -> LabelSegment.Response:
         now = self.now_ns()
-        return self._labels.give(request, response, now, self._recording, self._labels_topic, self._latched)
+        return self._labels.give(request, response, now, self._recording, self._latched)
 
     def _on_pause(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         def pause(recording: Recording) -> str:
@@ -304,7 +307,7 @@ class RecorderNode(FoleyNode[RecorderConfig]):
             assert self._subscriptions_raw is not None
             self._subscriptions_raw.poll()  # what came before belongs to it
             now = self.now_ns()
-            self._labels.end_segment(recording, self._labels_topic, now, now)
+            self._labels.end_segment(recording, now, now)
             recording.pause(now)
             return f"paused after {recording.recorded_s(now):.1f} s; ~/resume goes on"
 
@@ -371,7 +374,7 @@ class RecorderNode(FoleyNode[RecorderConfig]):
         assert self._recording is not None and self._subscriptions_raw is not None
         self._subscriptions_raw.poll()  # what came before the end belongs to it
         now = self.now_ns()
-        self._labels.end_segment(self._recording, self._labels_topic, now, now)
+        self._labels.end_segment(self._recording, now, now)
         result = self._recording.finish(now, discard=discard)
         self._recording, self._last = None, result
         if result.failure is not None:

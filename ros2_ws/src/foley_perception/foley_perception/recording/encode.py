@@ -22,7 +22,6 @@ from foley_perception.recording.compression import Encoded, Form, is_depth
 
 _WORKERS = 2
 _DEPTH_HEADER = struct.pack("<iff", 0, 0.0, 0.0)  # of compressedDepth: nothing is scaled in 16 bit
-_PNG_LEVEL = 1  # the fastest that compresses; 9 takes 20 times as long for a tenth less
 _MONO = ("mono8", "8UC1")
 
 
@@ -77,7 +76,7 @@ def encoded(topic: str, form: Form, data: bytes) -> bytes:
     suffix, options = (
         (".jpg", [cv2.IMWRITE_JPEG_QUALITY, form.quality])
         if form.kind == "jpeg"
-        else (".png", [cv2.IMWRITE_PNG_COMPRESSION, _PNG_LEVEL])
+        else (".png", [])  # OpenCV's own choice is faster than any level, and no larger
     )
     if form.kind == "png" and (
         head.encoding.endswith("16") or head.encoding.startswith(("bayer", "yuv", "nv", "uyvy"))
@@ -98,7 +97,7 @@ def _depth(header: cdr.Header, image: RawImage) -> bytes:
     if image.encoding not in ("16UC1", "mono16"):
         raise ImageError(f"depth of encoding {image.encoding} would lose precision as PNG; use zstd")
     values = np.ascontiguousarray(depth_values(image), dtype=np.uint16)
-    file = _file(".png", values, [cv2.IMWRITE_PNG_COMPRESSION, _PNG_LEVEL])
+    file = _file(".png", values, [])
     return write_compressed(header, "16UC1; compressedDepth png", _DEPTH_HEADER + file)
 
 

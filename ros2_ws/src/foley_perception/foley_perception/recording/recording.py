@@ -274,12 +274,15 @@ class Recording:
 
     def _put_pause(self, now_ns: int, start_ns: int, end_ns: int, value: str) -> None:
         """A label between what came before and what comes behind, in whichever chunk they lie."""
-        if self._labels not in self._ways:
+        self.add_label(Label(cdr.Header(now_ns, ""), start_ns, end_ns, "", PAUSE, value))
+        self._writer.barrier()
+
+    def add_label(self, label: Label) -> None:
+        """A label that the recorder itself gives, at the time of its header."""
+        if self._labels not in self._ways:  # no topic of labels is recorded
             spec = TopicSpec(self._labels, LABEL_TYPE, LABELS.profile_recorded)
             self._add_topic(self._labels, spec, AS_IT_ARRIVES, ())
-        label = write_label(Label(cdr.Header(now_ns, ""), start_ns, end_ns, "", PAUSE, value))
-        self.add(self._labels, RawMessage(label, now_ns))
-        self._writer.barrier()
+        self.add(self._labels, RawMessage(write_label(label), label.header.time_ns))
 
     @property
     def paused_ns(self) -> int | None:

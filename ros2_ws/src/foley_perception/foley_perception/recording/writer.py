@@ -28,7 +28,6 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import NamedTuple
 
 from foley_perception.recording.compression import Encoded
 from foley_perception.recording.disk import check_folder, explained
@@ -37,6 +36,7 @@ from foley_perception.recording.finish import finish_file
 from foley_perception.recording.mcap_output import CHUNK_BYTES, BagFile
 from foley_perception.recording.mcap_records import Attachment
 from foley_perception.recording.metadata import BagSummary, TopicInfo, joined, write_metadata
+from foley_perception.recording.queued import Barrier, Item, Other, Record, Registered, SplitHere
 
 _RESERVE_BYTES = 1 << 20  # holds the index of more than an hour
 _RESERVE_NAME = ".reserve"
@@ -51,39 +51,6 @@ class Split:
 
 
 NEVER = Split()
-
-
-class _Item(NamedTuple):
-    topic: str
-    log_time: int
-    publish_time: int
-    sequence: int
-    data: bytes | Future[Encoded]  # of an image that is being encoded
-    size: int  # that it takes in the queue
-    raw: tuple[TopicInfo, bytes] | None = None  # topic and message, should it not be possible to encode it
-
-
-class _Registered(NamedTuple):
-    info: TopicInfo
-    packed: bool
-
-
-class _Record(NamedTuple):
-    """A record of metadata."""
-
-    name: str
-    items: Mapping[str, str]
-
-
-class _SplitHere(NamedTuple):
-    """What follows goes into another file."""
-
-
-class _Barrier(NamedTuple):
-    """What follows stands behind everything before it, whichever chunk it goes into."""
-
-
-_Other = _Registered | _Record | _SplitHere | _Barrier | Attachment
 
 
 class BagWriter:
@@ -131,8 +98,8 @@ class BagWriter:
         self._compressed = compressed
         self._split = split
         self._topics: dict[str, TopicInfo] = {}
-        self._registered: dict[str, _Registered] = {}
-        self._queue: collections.deque[_Item | _Other] = collections.deque()
+        self._registered: dict[str, Registered] = {}
+        self._queue: collections.deque[Item | Other] = collections.deque()
         self._queued = 0
         self._wake = threading.Condition()
         self._closing = False
@@ -160,12 +127,12 @@ class BagWriter:
         with self._wake:
             if info.name not in self._topics:
                 self._topics[info.name] = info
-                self._queue.append(_Registered(info, packed or self._compressed))
+                self._queue.append(Registered(info, packed or self._compressed))
 
     def add_record(self, name: str, items: Mapping[str, str]) -> None:
         """A record of metadata beside the session's."""
         with self._wake:
-            self._queue.append(_Record(name, dict(items)))
+            self._queue.append(Record(name, dict(items)))
 
     def add_attachment(self, attachment: Attachment) -> None:
         """A file in the file; it is counted with what waits for the disk, and never dropped."""
@@ -178,7 +145,7 @@ class BagWriter:
     ) -> bool:
         """Queue one serialised message; times in ns. False if it was dropped (and counted)."""
         published = log_time if publish_time is None else publish_time
-        return self._put(_Item(topic, log_time, published, sequence & 0xFFFFFFFF, data, len(data)))
+        return self._put(Item(topic, log_time, published, sequence & 0xFFFFFFFF, data, len(data)))
 
     def put_encoded(
         self,
@@ -196,9 +163,9 @@ class BagWriter:
             raw: topic and message that are written, compressed by their chunk, should it not be possible.
         """
         size = len(raw[1])
-        return self._put(_Item(topic, log_time, publish_time, sequence & 0xFFFFFFFF, data, size, raw))
+        return self._put(Item(topic, log_time, publish_time, sequence & 0xFFFFFFFF, data, size, raw))
 
-    def _put(self, item: _Item) -> bool:
+    def _put(self, item: Item) -> bool:
         with self._wake:
             if self._closing or self.failure is not None or self._queued + item.size > self._queue_limit:
                 self.dropped[item.topic] += 1
@@ -213,12 +180,12 @@ class BagWriter:
     def split(self) -> None:
         """Go on in another file, as soon as there is something to write into it."""
         with self._wake:
-            self._queue.append(_SplitHere())
+            self._queue.append(SplitHere())
 
     def barrier(self) -> None:
         """Whatever is put from now on stands behind what was put before, whichever chunk it goes into."""
         with self._wake:
-            self._queue.append(_Barrier())
+            self._queue.append(Barrier())
 
     @property
     def path(self) -> Path:
@@ -290,12 +257,12 @@ class BagWriter:
                 next_flush = time.monotonic() + self._flush_period_s
                 self._flush()
 
-    def _write_items(self, items: collections.deque[_Item | _Other], *, wait: bool) -> int:
+    def _write_items(self, items: collections.deque[Item | Other], *, wait: bool) -> int:
         """Write from the front, up to an image that is still being encoded; bytes that waited for the disk."""
         written = 0
         while items:
             item = items[0]
-            if isinstance(item, _Item):
+            if isinstance(item, Item):
                 if isinstance(item.data, bytes):
                     self._write(item.topic, item, item.data)
                 elif not (wait or item.data.done()):
@@ -308,7 +275,7 @@ class BagWriter:
             items.popleft()
         return written
 
-    def _write_encoded(self, item: _Item, encoded: Encoded) -> None:
+    def _write_encoded(self, item: Item, encoded: Encoded) -> None:
         if isinstance(encoded, bytes):
             self._write(item.topic, item, encoded)
             return
@@ -316,11 +283,11 @@ class BagWriter:
         info, data = item.raw
         if info.name not in self._registered:
             self._topics[info.name] = info
-            self._register(_Registered(info, packed=True))
+            self._register(Registered(info, packed=True))
         self.not_encoded[info.name] = self.not_encoded.get(info.name, (0, ""))[0] + 1, encoded
         self._write(info.name, item, data)
 
-    def _write(self, topic: str, item: _Item, data: bytes) -> None:
+    def _write(self, topic: str, item: Item, data: bytes) -> None:
         file = self._file
         if file.messages and (
             self._split_due
@@ -331,22 +298,22 @@ class BagWriter:
             file = self._file
         file.add(topic, item.log_time, data, item.publish_time, item.sequence)
 
-    def _add(self, item: _Other) -> int:
+    def _add(self, item: Other) -> int:
         """What is no message; bytes that waited for the disk with it."""
-        if isinstance(item, _Registered):
+        if isinstance(item, Registered):
             self._register(item)
-        elif isinstance(item, _Record):
+        elif isinstance(item, Record):
             self._file.add_record(item.name, item.items)
-        elif isinstance(item, _SplitHere):
+        elif isinstance(item, SplitHere):
             self._split_due = True
-        elif isinstance(item, _Barrier):
+        elif isinstance(item, Barrier):
             self._flush()
         else:
             self._file.add_attachment(item)
             return len(item.data)
         return 0
 
-    def _register(self, topic: _Registered) -> None:
+    def _register(self, topic: Registered) -> None:
         self._registered[topic.info.name] = topic
         self._file.register(topic.info, packed=topic.packed)
 
@@ -385,7 +352,7 @@ class BagWriter:
         self.failure = error
         with self._wake:
             for item in self._queue:
-                if isinstance(item, _Item):
+                if isinstance(item, Item):
                     self.dropped[item.topic] += 1
             self._queue.clear()
             self._queued = 0

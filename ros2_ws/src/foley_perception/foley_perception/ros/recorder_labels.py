@@ -12,8 +12,8 @@ from foley_msgs.msg import SegmentLabel, VocabularyInfo
 from foley_perception.recording import label_rules
 from foley_perception.recording.cdr import CdrError, Header
 from foley_perception.recording.label_rules import SEGMENT, Segment
-from foley_perception.recording.labels import Label, read_label, write_label
-from foley_perception.recording.recording import LatchedStore, RawMessage, Recording
+from foley_perception.recording.labels import Label, read_label
+from foley_perception.recording.recording import LatchedStore, Recording
 from foley_ros import convert
 
 Publish = Callable[[SegmentLabel], None]
@@ -49,13 +49,11 @@ class Labels:
         response: Any,
         now_ns: int,
         recording: Recording | None,
-        topic: str,
         latched: LatchedStore,
     ) -> Any:
         """Answer LabelSegment: written when this returns.
 
         Args:
-            topic: of labels, in the bag.
             latched: where the newest vocabulary is, if there is one.
         """
         start = convert.to_ns(request.start) or now_ns
@@ -69,38 +67,37 @@ class Labels:
             response.error_code = response.ERROR_BAD_INTERVAL
             response.error_msg = f"end is {(start - end) * 1e-9:.3f} s before start"
         elif request.key == SEGMENT and not convert.to_ns(request.end):
-            response.error_msg = self._segment(request, start, now_ns, recording, topic)
+            response.error_msg = self._segment(request, start, now_ns, recording)
         else:
             value, told = label_rules.check(request.key, request.value, _materials(latched))
-            self._write(recording, topic, request.object_id, request.key, value, now_ns, start, end)
+            self._write(recording, request.object_id, request.key, value, now_ns, start, end)
             response.error_msg = told
         return response
 
-    def _segment(self, request: Any, start: int, now_ns: int, recording: Recording, topic: str) -> str:
+    def _segment(self, request: Any, start: int, now_ns: int, recording: Recording) -> str:
         """A segment without an end: the one before it ends, and it begins where it has a name."""
-        ended = self.end_segment(recording, topic, start, now_ns)
+        ended = self.end_segment(recording, start, now_ns)
         told = f"segment `{ended.value}` ended; " if ended is not None else ""
         if not request.value.strip():
             return (
                 f"{told}none has begun" if told else "no segment had begun, and this one has no name (value)"
             )
         self._open = Segment(start, request.object_id, request.value)
-        self._write(recording, topic, request.object_id, SEGMENT, request.value, now_ns, start, start)
+        self._write(recording, request.object_id, SEGMENT, request.value, now_ns, start, start)
         return f"{told}segment `{request.value}` has begun; the next one, or one without a value, ends it"
 
-    def end_segment(self, recording: Recording, topic: str, end_ns: int, now_ns: int) -> Segment | None:
+    def end_segment(self, recording: Recording, end_ns: int, now_ns: int) -> Segment | None:
         """Write the segment that has begun, if there is one, with its end."""
         segment, self._open = self._open, None
         if segment is not None:
             end_ns = max(end_ns, segment.start_ns)
             at = now_ns, segment.start_ns, end_ns
-            self._write(recording, topic, segment.object_id, SEGMENT, segment.value, *at)
+            self._write(recording, segment.object_id, SEGMENT, segment.value, *at)
         return segment
 
     def _write(
         self,
         recording: Recording,
-        topic: str,
         object_id: str,
         key: str,
         value: str,
@@ -112,7 +109,7 @@ class Labels:
         # Written here, so that it is in the bag when the call returns; its echo is not written again. An echo is told
         # by what it says: serialised messages differ in the bytes between their fields.
         self._own.add(label)
-        recording.add(topic, RawMessage(write_label(label), now_ns))
+        recording.add_label(label)
         self._publish(
             SegmentLabel(
                 header=convert.header(now_ns, ""),
