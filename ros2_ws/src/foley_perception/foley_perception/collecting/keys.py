@@ -119,8 +119,8 @@ class KeyReader:
 def _character(data: bytes, late: bool) -> tuple[int, str]:
     first = data[0]
     size = 1 if first < 0x80 else 2 if 0xC0 <= first < 0xE0 else 3 if first < 0xF0 else 4
-    if 0x80 <= first < 0xC0:
-        return 1, ""  # the middle of a character whose beginning was lost
+    if 0x80 <= first < 0xC0 or first >= 0xF8:
+        return 1, ""  # the middle of a character whose beginning was lost, or none
     if len(data) < size:
         return (len(data), "") if late else (0, "")
     try:

@@ -40,7 +40,10 @@ class Output:
 
     def __enter__(self) -> Output:
         if self._live is not None:
-            self._live.start()
+            try:
+                self._live.start()
+            except OSError:
+                self._live = None
         return self
 
     def __exit__(self, *how: object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from rich.console import Group, RenderableType
+from rich.console import Group, OverflowMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -33,20 +33,21 @@ def draw(view: View, width: int, height: int, *, plain: bool = False) -> Group:
         width, height: of the terminal.
         plain: it has ASCII only.
     """
-    head = [_head(view, width)]
-    bars = [_bar(channel, width, plain) for channel in view.channels]
-    foot = [Text(view.disk, no_wrap=True, overflow="ellipsis")] if view.disk else []
+    cut: OverflowMethod = "crop" if plain else "ellipsis"
+    head = [_head(view, width, cut)]
+    bars = _bars(view.channels, width, plain, cut)
+    foot = [Text(view.disk, no_wrap=True, overflow=cut)] if view.disk else []
     wrong = [Text(f"!! {text}", style="bold red" if i == 0 else "red") for i, text in enumerate(view.wrong)]
     if view.last:
-        foot.append(Text(f"last take {view.last}", no_wrap=True, overflow="ellipsis"))
-    foot.append(Text(view.prompt, style="bold") if view.prompt else _keys(width))
+        foot.append(Text(f"last take {view.last}", no_wrap=True, overflow=cut))
+    foot.append(Text(view.prompt, style="bold") if view.prompt else _keys(width, cut))
     # What is wrong and the keys stay; of topics as many as there is room for.
     taken = len(head) + len(foot) + sum(_lines(text, width) for text in wrong[:4]) + 1
     room = max(height - 1 - taken, 2)
     bars = bars[: max(room - 3, 1)]
     parts: list[RenderableType] = [*head, *bars]
     if view.rows:
-        parts.append(_topics(view.rows, max(room - len(bars) - 1, 1)))
+        parts += _topics(view.rows, max(room - len(bars) - 1, 1), cut)
     return Group(*parts, *wrong[:4], *foot)
 
 
@@ -54,27 +55,29 @@ def _lines(text: Text, width: int) -> int:
     return max(math.ceil(len(text.plain) / max(width, 1)), 1)
 
 
-def _head(view: View, width: int) -> Text:
+def _head(view: View, width: int, cut: OverflowMethod) -> Text:
+    """The take and the counts; of the rest what there is room for."""
     mark, said, style = _HEADS[view.phase]
-    line = Text(no_wrap=True, overflow="ellipsis")
+    told = " ".join(f"{count} {name}" for name, count in view.counts.items())
+    told += f" {view.snapshots} snapshots" if view.snapshots else ""
+    line = Text(no_wrap=True, overflow=cut)
     line.append(f"{mark} " if mark else "", style=style)
     if view.phase in (Phase.RECORDING, Phase.PAUSED):
         line.append(f"{view.title}  {clock(view.elapsed)}", style="bold")
-        if math.isfinite(view.remaining):
-            line.append(f"  ends by itself in {clock(max(view.remaining, 0.0))}")
-        if view.segment:
-            line.append(f"  segment {view.segment}", style="bold cyan")
+        ends = (
+            f"  ends by itself in {clock(max(view.remaining, 0.0))}" if math.isfinite(view.remaining) else ""
+        )
+        for part, how in ((f"  segment {view.segment}" if view.segment else "", "bold cyan"), (ends, "")):
+            if line.cell_len + len(part) + len(told) + 2 <= width:
+                line.append(part, style=how)
     else:
         line.append(said, style=style)
-    told = ", ".join(f"{count} {name}" for name, count in view.counts.items())
-    told += f", {view.snapshots} snapshots" if view.snapshots else ""
-    gap = width - line.cell_len - len(told) - 1
-    line.append(" " * gap + told if gap > 1 else f"  {told}")
+    line.append(" " * max(width - line.cell_len - len(told), 2) + told)
     return line
 
 
-def _keys(width: int) -> Text:
-    line = Text(style="dim", no_wrap=True, overflow="ellipsis")
+def _keys(width: int, cut: OverflowMethod) -> Text:
+    line = Text(style="dim", no_wrap=True, overflow=cut)
     shown = [row for row in ROWS if row.command is not Command.HELP]
     first = "? keys"
     line.append(first)
@@ -86,15 +89,18 @@ def _keys(width: int) -> Text:
     return line
 
 
-def _bar(channel: Channel, width: int, plain: bool) -> Text:
-    full, edge = ("#", "|") if plain else ("█", "│")
-    name = f"{channel.topic} {channel.channel}"
-    told = f"{_level(channel.rms_dbfs)} peak {_level(channel.held_dbfs)} dBFS"
-    clip = " CLIPS" if channel.clips else f" clipped {channel.clipped}" if channel.clipped else ""
+def _bars(channels: tuple[Channel, ...], width: int, plain: bool, cut: OverflowMethod) -> list[Text]:
+    """A level bar for each channel: its level, the highest of the last seconds, and whether it clips."""
+    clips = [" CLIPS" if c.clips else f" clipped {c.clipped}" if c.clipped else "" for c in channels]
     long = min(max(width // 4, 12), 24)
-    room = max(width - long - len(told) - 15 - 4, 8)
-    line = Text(no_wrap=True, overflow="ellipsis")
-    line.append(_fitted(name, long) + " ")
+    room = max(width - long - len(_told(-1.0, -1.0)) - max([6, *map(len, clips)]) - 4, 8)
+    return [_bar(c, clip, long, room, plain, cut) for c, clip in zip(channels, clips, strict=True)]
+
+
+def _bar(channel: Channel, clip: str, long: int, room: int, plain: bool, cut: OverflowMethod) -> Text:
+    full, edge = ("#", "|") if plain else ("█", "│")
+    line = Text(no_wrap=True, overflow=cut)
+    line.append(_fitted(f"{channel.topic} {channel.channel}", long) + " ")
     filled, held = _cells(channel.peak_dbfs, room), _cells(channel.held_dbfs, room)
     style = "red" if channel.clips else "yellow" if channel.held_dbfs > -6.0 else "green"
     cells = [full if i < filled else " " for i in range(room)]
@@ -102,9 +108,13 @@ def _bar(channel: Channel, width: int, plain: bool) -> Text:
         cells[held - 1] = edge
     line.append("[")
     line.append("".join(cells), style=style)
-    line.append(f"] {told}")
+    line.append(f"] {_told(channel.rms_dbfs, channel.held_dbfs)}")
     line.append(clip, style="bold red")
     return line
+
+
+def _told(rms_dbfs: float, held_dbfs: float) -> str:
+    return f"{_level(rms_dbfs)} peak {_level(held_dbfs)} dBFS"
 
 
 def _cells(dbfs: float, room: int) -> int:
@@ -123,10 +133,10 @@ def _fitted(name: str, width: int) -> str:
     return name.ljust(width) if len(name) <= width else "." + name[len(name) - width + 1 :]
 
 
-def _topics(rows: tuple[Row, ...], most: int) -> Table:
+def _topics(rows: tuple[Row, ...], most: int, cut: OverflowMethod) -> list[RenderableType]:
     """As many topics as there is room for, what is bad first among those that would be cut."""
     made = Table(box=None, pad_edge=False, expand=True, show_header=True, header_style="dim")
-    made.add_column("topic", no_wrap=True, overflow="ellipsis", ratio=1, min_width=16)
+    made.add_column("topic", no_wrap=True, overflow=cut, ratio=1, min_width=16)
     for name in ("Hz", "of", "silent", "latency", "lost"):
         made.add_column(name, justify="right", no_wrap=True, min_width=len(name))
     shown = list(rows)
@@ -135,9 +145,9 @@ def _topics(rows: tuple[Row, ...], most: int) -> Table:
         shown = [rows[i] for i in sorted(kept)]
     for row in shown:
         made.add_row(*_cells_of(row), style="bold red" if row.bad else None)
-    if len(rows) > len(shown):
-        made.add_row(f"and {len(rows) - len(shown)} more", style="dim")
-    return made
+    if len(rows) == len(shown):
+        return [made]
+    return [made, Text(f"and {len(rows) - len(shown)} more topics", style="dim")]
 
 
 def _cells_of(row: Row) -> tuple[str, ...]:

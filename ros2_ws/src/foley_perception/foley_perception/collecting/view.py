@@ -84,7 +84,7 @@ def rows(state: RecorderState, rates: UsualRates) -> tuple[Row, ...]:
         return Row(meter.topic, meter.rate, usual, meter.silence, meter.latency, meter.lost, bad)
 
     shown = [m for m in state.meters if m.expected or m.publishers or m.lost or m.messages or m.silence >= 0]
-    return tuple(row(m) for m in sorted(shown, key=lambda m: (not m.expected, -m.rate, m.topic)))
+    return tuple(row(m) for m in sorted(shown, key=lambda m: (not m.expected, not m.rms_dbfs, m.topic)))
 
 
 def wrong_now(state: RecorderState | None, rates: UsualRates, absent: str, doubt: str) -> tuple[str, ...]:
