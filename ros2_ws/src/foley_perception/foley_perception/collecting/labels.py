@@ -42,7 +42,8 @@ class TakeLabels:
         self.open_segment: int | None = None  # when it began
         self._segments = segments
         self._ended = 0
-        self._given: list[Label] = []  # in the bag, by a key, and not void
+        self._asked: list[Label] = []  # by a key, and not void: what may be made so
+        self._written: list[Label] = []  # those of them that are in the bag
 
     @property
     def segment_name(self) -> str:
@@ -52,13 +53,13 @@ class TakeLabels:
     @property
     def success(self) -> bool | None:
         """What was said last; None: nothing."""
-        values = [label.value for label in self._given if label.key == "success"]
+        values = [label.value for label in self._written if label.key == "success"]
         return values[-1] == "true" if values else None
 
     @property
     def count(self) -> int:
         """Of labels in the bag that a key gave."""
-        return len(self._given)
+        return len(self._written)
 
     # ---- keys --------------------------------------------------------------------------------------------
     def constants(self, constants: Sequence[Constant]) -> list[Label]:
@@ -68,19 +69,19 @@ class TakeLabels:
 
     def of(self, command: Command, text: str, now_ns: int) -> Label | str:
         """The label that a command writes, or what is to be told instead."""
+        if command is Command.UNDO:
+            return self._undo()
         if command is Command.SEGMENT:
             if self.open_segment is not None:
                 return self.end_segment(now_ns)
             self.open_segment = now_ns
             return f"segment {self.segment_name} begins"
-        if command is Command.UNDO:
-            return self._undo()
         if command in (Command.SUCCESS, Command.FAILURE):
             value = "true" if command is Command.SUCCESS else "false"
-            return Label("success", value, self.began_ns, now_ns)
+            return self._ask(Label("success", value, self.began_ns, now_ns))
         if command is Command.NOTE:
-            return Label("note", text, now_ns, now_ns)
-        return Label(command.value, text, now_ns, now_ns + OPEN_NS)
+            return self._ask(Label("note", text, now_ns, now_ns))
+        return self._ask(Label(command.value, text, now_ns, now_ns + OPEN_NS))
 
     def end_segment(self, now_ns: int) -> Label:
         """The label of the open segment."""
@@ -88,25 +89,38 @@ class TakeLabels:
         label = Label("segment", self.segment_name, self.open_segment, now_ns)
         self.open_segment = None
         self._ended += 1
+        return self._ask(label)
+
+    def _ask(self, label: Label) -> Label:
+        self._asked.append(label)
         return label
 
     def _undo(self) -> Label | str:
         if self.open_segment is not None:
             self.open_segment = None
             return f"segment {self.segment_name} is not begun any more"
-        if not self._given:
+        if not self._asked:
             return "undo: there is no label of this take that a key gave"
-        last = self._given[-1]
+        last = self._asked.pop()
+        self._ended -= last.key == "segment"
         return Label(VOID, last.key, last.start_ns, last.end_ns, last.object_id)
 
     # ---- what the recorder took --------------------------------------------------------------------------
     def written(self, label: Label) -> str:
         """It is in the bag: what is to be told of it."""
         if label.key == VOID:
-            void = self._given.pop()
-            self._ended -= void.key == "segment"
-            return f"label {void.key} = {void.value} is void"
+            place = (label.value, label.start_ns, label.end_ns, label.object_id)
+            found = [w for w in self._written if (w.key, w.start_ns, w.end_ns, w.object_id) == place]
+            for void in found[-1:]:
+                self._written.remove(void)
+                return f"label {void.key} = {void.value} is void"
+            return ""
         if label.quiet:
             return ""
-        self._given.append(label)
+        self._written.append(label)
         return f"label {label.key} = {label.value}"
+
+    def refused(self, label: Label) -> None:
+        """It is not in the bag, and cannot be made void."""
+        if label in self._asked:
+            self._asked.remove(label)

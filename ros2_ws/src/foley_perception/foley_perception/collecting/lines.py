@@ -12,7 +12,7 @@ PERIOD_S = 5.0
 
 def line(view: View) -> str:
     """All that matters in one line."""
-    parts = [view.phase.value]
+    parts = [view.phase.value if view.present else "waiting for a recorder"]
     if view.phase in (Phase.RECORDING, Phase.PAUSED):
         parts = [f"{view.phase.value} {view.title} {clock(view.elapsed)}"]
     parts += [

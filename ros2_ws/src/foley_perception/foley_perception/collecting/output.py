@@ -67,7 +67,7 @@ class Output:
 
     def tell(self, event: Event) -> None:
         """A sentence above what is drawn; it stays."""
-        self._print(screen.event_text(event.level, event.text))
+        self._print(screen.event_text(event.level, event.text), soft_wrap=True)  # so that a path can be copied
 
     def keys(self, pedals: Mapping[str, Command]) -> None:
         """The table of keys."""
@@ -78,9 +78,9 @@ class Output:
         if takes:
             self._print(screen.takes_table(takes))
 
-    def _print(self, what: RenderableType) -> None:
+    def _print(self, what: RenderableType, *, soft_wrap: bool = False) -> None:
         with self._if_there():
-            self._console.print(what, soft_wrap=self._live is None and not hasattr(what, "columns"))
+            self._console.print(what, soft_wrap=soft_wrap)
 
     @contextlib.contextmanager
     def _if_there(self) -> Iterator[None]:

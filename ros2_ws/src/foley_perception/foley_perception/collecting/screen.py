@@ -71,7 +71,8 @@ def _head(view: View, width: int, cut: OverflowMethod) -> Text:
             if line.cell_len + len(part) + len(told) + 2 <= width:
                 line.append(part, style=how)
     else:
-        line.append(said, style=style)
+        waits = view.phase is Phase.IDLE and not view.present
+        line.append("waiting for a recorder" if waits else said, style="bold yellow" if waits else style)
     line.append(" " * max(width - line.cell_len - len(told), 2) + told)
     return line
 

@@ -208,6 +208,7 @@ class Session:
 
     def _labelled(self, label: Label, answer: Answer) -> None:
         if answer.error:
+            self.labels.refused(label)
             self._tell("error", f"label {label.key} = {label.value} is not in the bag: {answer.error}")
             return
         self._tell("told", self.labels.written(label))

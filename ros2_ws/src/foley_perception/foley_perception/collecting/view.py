@@ -42,6 +42,7 @@ class View:
     """Everything that is drawn."""
 
     phase: Phase
+    present: bool  # a recorder is there to be asked
     title: str  # of the take in progress, or the last one
     elapsed: float  # [s]
     remaining: float  # [s], NaN where it is not known

@@ -216,6 +216,7 @@ class Collector:
         doubt = "" if self._absent or not session.recording else self._link.suspected(now) or self._link.doubt
         return View(
             phase=session.phase,
+            present=not self._absent,
             title=take.title if take is not None else "",
             elapsed=elapsed if take is not None else 0.0,
             remaining=remaining,

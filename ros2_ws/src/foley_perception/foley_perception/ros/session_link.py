@@ -29,7 +29,7 @@ from foley_ros import convert
 
 _OFFERED_S = 3.0  # after the recorder was heard, until all that it offers is known
 _REASON_S = 1.0  # until the reason is heard, where a recording is over
-_STATUS_S = 3.0  # without one, its line in /diagnostics is shown
+_STATUS_S = 3.0  # without one of its own, its line in /diagnostics is shown
 _STATES = {
     RecorderStatus.IDLE: "idle",
     RecorderStatus.RECORDING: "recording",
@@ -230,7 +230,7 @@ class SessionLink(RecorderLink):
 
     def _on_line(self, message: DiagnosticArray, status: DiagnosticStatus, values: Mapping[str, str]) -> None:
         now = time.monotonic()
-        if now - self._status_at < _STATUS_S:
+        if now - max(self._status_at, self._first_heard) < _STATUS_S:
             return
         self._clock.heard(convert.to_ns(message.header.stamp), now)
         path = values.get("path", "")

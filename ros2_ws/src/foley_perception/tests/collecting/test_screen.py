@@ -58,6 +58,7 @@ def view_of(told: RecorderState | None, now: float = 1.0, **fields: object) -> V
         levels.heard(told, now)
     base = View(
         phase=Phase.RECORDING,
+        present=True,
         title="mug_taps_004",
         elapsed=12.4,
         remaining=47.6,
@@ -164,6 +165,7 @@ def test_each_phase_says_what_it_is(phase: Phase) -> None:
     head = drawn(view_of(None, phase=phase))[0]
     words = {Phase.IDLE: "ready", Phase.RECORDING: "REC", Phase.PAUSED: "PAUSED", Phase.STOPPING: "finished"}
     assert words.get(phase, "") in head and "3 kept" in head
+    assert "waiting for a recorder" in drawn(view_of(None, phase=Phase.IDLE, present=False))[0]
 
 
 def test_a_line_that_is_typed_takes_the_place_of_the_keys() -> None:

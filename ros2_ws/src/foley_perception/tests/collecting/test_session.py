@@ -150,6 +150,9 @@ def test_the_last_label_is_made_void() -> None:
     assert play.session.takes[0].success is True and "label success = false is void" in play.told
     play.press(Command.UNDO)
     play.answer(Answer())
+    play.press(Command.NOTE, 6.0, "x")
+    play.press(Command.UNDO, 6.1)  # before the recorder has answered
+    assert play.answer(Answer(), Answer())[1] == Label("void", "note", 1006 * S, 1006 * S)
     play.press(Command.UNDO)
     assert not play.session.requests and "no label of this take" in play.told
     assert play.session.takes[0].success is None and play.session.takes[0].labels == 0
