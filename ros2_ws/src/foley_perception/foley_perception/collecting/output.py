@@ -67,7 +67,9 @@ class Output:
 
     def tell(self, event: Event) -> None:
         """A sentence above what is drawn; it stays."""
-        self._print(screen.event_text(event.level, event.text), soft_wrap=True)  # so that a path can be copied
+        self._print(
+            screen.event_text(event.level, event.text), soft_wrap=True
+        )  # so that a path can be copied
 
     def keys(self, pedals: Mapping[str, Command]) -> None:
         """The table of keys."""

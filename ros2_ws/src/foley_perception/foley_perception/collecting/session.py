@@ -212,6 +212,7 @@ class Session:
             self._tell("error", f"label {label.key} = {label.value} is not in the bag: {answer.error}")
             return
         self._tell("told", self.labels.written(label))
+        self._tell("warning", answer.text)
         if (take := self.take) is not None:
             take.labels, take.success = self.labels.count, self.labels.success
 

@@ -93,9 +93,9 @@ def wrong_now(state: RecorderState | None, rates: UsualRates, absent: str, doubt
 
     Args:
         absent: why no recorder can be asked; empty where one can.
-        doubt: that nothing has been heard of it for a while.
+        doubt: that it seems to be gone in the middle of a take.
     """
-    found = [text for text in (absent, doubt) if text]
+    found = [text for text in (doubt or absent,) if text]
     if state is None or absent:
         return tuple(found)
     found += state.trouble

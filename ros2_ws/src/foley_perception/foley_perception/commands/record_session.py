@@ -213,7 +213,7 @@ class Collector:
         remaining = self._limit - elapsed
         if state is not None and take is not None and state.path == take.path and state.full:
             elapsed, remaining = state.duration, state.remaining
-        doubt = "" if self._absent or not session.recording else self._link.suspected(now) or self._link.doubt
+        doubt = self._link.suspicion if session.recording else ""
         return View(
             phase=session.phase,
             present=not self._absent,

@@ -21,8 +21,8 @@ from foley_perception.episodes.tracks import (
     Label,
 )
 from foley_perception.recording.bag import BagMessage, BagTopic
-from foley_perception.recording.void_labels import standing
 from foley_perception.recording.typed import UnreadableMessage, read_typed, store_of
+from foley_perception.recording.void_labels import standing
 
 Messages = Sequence[BagMessage]
 

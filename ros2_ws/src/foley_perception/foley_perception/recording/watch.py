@@ -139,6 +139,15 @@ class RecorderWatch:
         return self._ending
 
     @property
+    def suspicion(self) -> str:
+        """What is known of an ending whose reason may still be heard: a process that was ended well is gone, too."""
+        if self._ending is None or self._ending.cause is not Cause.LOST:
+            return ""
+        return (
+            f"the recorder's process ({self._pid}) is not there any more" if self.dead else self._ending.text
+        )
+
+    @property
     def doubt(self) -> str:
         """That nothing has been heard of it for a while, in words; empty while it is heard."""
         if self._silent_s <= UNHEARD_S:

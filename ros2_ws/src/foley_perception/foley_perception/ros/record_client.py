@@ -77,6 +77,8 @@ class RecorderClient(RecorderLink):
             ending = self._look()
             if ending is not None:
                 end = time.monotonic() + _REASON_S
+                if self._watch is not None and (suspicion := self._watch.suspicion):
+                    told(suspicion)
                 while ending is not None and not ending.cause.has_a_reason and time.monotonic() < end:
                     ending = self._look()
                 return ending

@@ -14,11 +14,10 @@ from lifecycle_msgs.msg import State
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 
 from foley_common import topic_map
-from foley_common.topics import DIAGNOSTICS, HEARTBEAT
+from foley_common.topics import DIAGNOSTICS, HEARTBEAT, RECORDER_STATUS
 from foley_msgs.msg import RecorderStatus
 from foley_perception.recording.watch import RecorderWatch, process_lives
 from foley_perception.ros.image_topics import compressed_names
@@ -28,7 +27,6 @@ MAP = "topic_map"  # the recorder's parameter
 PATIENCE_S = 10.0  # until a service appears
 ANSWER_S = 60.0  # until it answers
 GRAPH_PERIOD_S = 0.25
-_STATUS = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)  # any publisher meets it
 
 
 class RecordClientError(RuntimeError):
@@ -55,13 +53,13 @@ class RecorderLink:
         self._node = rclpy.create_node("foley_record")
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
-        self._heartbeat_topic = f"{self.name}/{HEARTBEAT.name.removeprefix('~/')}"
-        for kind, topic, callback, how in (
-            (DiagnosticArray, DIAGNOSTICS.name, self._on_diagnostics, profile(DIAGNOSTICS)),
-            (State, self._heartbeat_topic, self._on_heartbeat, profile(HEARTBEAT)),
-            (RecorderStatus, f"{self.name}/status", self._on_status, _STATUS),
+        self._heartbeat_topic = self._own(HEARTBEAT.name)
+        for kind, entry, callback in (
+            (DiagnosticArray, DIAGNOSTICS, self._on_diagnostics),
+            (State, HEARTBEAT, self._on_heartbeat),
+            (RecorderStatus, RECORDER_STATUS, self._on_status),
         ):
-            self._node.create_subscription(kind, topic, callback, how)
+            self._node.create_subscription(kind, self._own(entry.name), callback, profile(entry))
         return self
 
     def __exit__(
@@ -75,6 +73,10 @@ class RecorderLink:
         rclpy.try_shutdown()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
+
+    def _own(self, name: str) -> str:
+        """A name of the registry as the recorder's node has it."""
+        return name.replace("~", self.name) if name.startswith("~/") else name
 
     # ---- names -----------------------------------------------------------------------------------------
     def map_topics(self, mapping: Mapping[str, str]) -> None:

@@ -97,11 +97,6 @@ class SessionLink(RecorderLink):
         """What it does, as it told last; None before that."""
         return self._state
 
-    @property
-    def doubt(self) -> str:
-        """That nothing has been heard of it during a take."""
-        return self._watch.doubt if self._watch is not None else ""
-
     def ros_ns(self, moment: float) -> int:
         """The recorder's time of a moment (monotonic) [ns]."""
         return self._clock.at(moment, time.time_ns(), time.monotonic())
@@ -182,10 +177,10 @@ class SessionLink(RecorderLink):
             return ending if now - self._silent_since >= _REASON_S else None
         return ending
 
-    def suspected(self, now: float) -> str:
-        """An ending whose reason is still waited for."""
-        ending = self._watch.ending(now) if self._watch is not None else None
-        return ending.text if ending is not None and not ending.cause.can_be_asked else ""
+    @property
+    def suspicion(self) -> str:
+        """That the recorder seems to be gone, or has not been heard for a while, during a take."""
+        return self._watch.suspicion or self._watch.doubt if self._watch is not None else ""
 
     def _message(self, request: Request) -> tuple[str, Any]:
         options = self._options
@@ -310,7 +305,7 @@ def _answer(request: Request, future: Future[Answer] | Any) -> Answer:
     code = _code(result)
     answer = Answer(error=result.error_msg if code else "", code=code)
     if isinstance(request, Label):
-        return answer
+        return answer if code else Answer(text=result.error_msg)  # what is odd about it, and is kept as it is
     answer = dataclasses.replace(answer, path=result.path, error=answer.error or code.replace("_", " "))
     if isinstance(request, Start):
         return dataclasses.replace(answer, session_id=result.session_id)

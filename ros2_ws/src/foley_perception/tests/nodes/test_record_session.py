@@ -70,7 +70,9 @@ class Terminal:
         with contextlib.suppress(pytest.fail.Exception):
             self._context.spin_until(found, seconds, pattern)
         match = look()
-        once = "\n".join(dict.fromkeys(line for line in self.text[self._seen :].splitlines() if "? keys" not in line))
+        once = "\n".join(
+            dict.fromkeys(line for line in self.text[self._seen :].splitlines() if "? keys" not in line)
+        )
         assert match is not None, f"{pattern} in\n{once}"
         self._seen += match.end()
         return match

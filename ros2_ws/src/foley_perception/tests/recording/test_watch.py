@@ -62,6 +62,11 @@ def test_a_dead_process_is_told_at_once(process: subprocess.Popen[bytes]) -> Non
     ending = watch.ending(5.2)
     assert ending is not None and ending.cause is Cause.LOST and f"its process ({process.pid})" in ending.text
     assert watch.dead and not watch.lives
+    assert watch.suspicion == f"the recorder's process ({process.pid}) is not there any more"
+    watch.publishers(1)
+    for _ in range(2):
+        watch.publishers(0)
+    assert watch.suspicion == "", "it was ended well, and that is known now"
 
 
 def test_a_process_that_was_known_before_the_start(process: subprocess.Popen[bytes]) -> None:
