@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._bench import ended_by_signals, parser
+from foley_common import processes
 from foley_common.metrics_file import write_metrics
 
 LIMIT_S = 2.0
@@ -137,7 +138,8 @@ class Bench:
             f"output_dir:={self.folder}/bags",
         ]
         command = [sys.executable, "-m", "foley_perception.nodes.recorder", "--ros-args", *options]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        process = subprocess.Popen(command, env={**os.environ, **processes.ends_with_this()}, **quiet)
         steps = {"unconfigured": Transition.TRANSITION_CONFIGURE, "inactive": Transition.TRANSITION_ACTIVATE}
         client = self._node.create_client(ChangeState, "/recorder/change_state")
         asked = 0.0

@@ -175,6 +175,8 @@ def _record(args: argparse.Namespace, recorder: RecorderClient) -> int:
         metadata_yaml=args.metadata,
     )
     print(f"recording {started.path}", flush=True)
+    from foley_perception.recording import kept  # noqa: F401 - ready, should the recorder die
+
     columns = (TextColumn("recording"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns) as bar:
         task = bar.add_task("", total=args.max_duration)

@@ -14,7 +14,7 @@ from foley_perception.ros.recorder_link import PATIENCE_S, RecordClientError, Re
 
 __all__ = ["RecordClientError", "RecorderClient"]
 
-_REASON_S = 1.0  # until the reason is heard, where a recording is over
+_REASON_S = 0.7  # until the reason is heard, where a recording is over
 _GRAPH_KNOWN_S = 3.0  # after the start
 
 

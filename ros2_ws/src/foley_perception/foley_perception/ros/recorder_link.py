@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ from rclpy.signals import SignalHandlerOptions
 from foley_common import topic_map
 from foley_common.topics import DIAGNOSTICS, HEARTBEAT, RECORDER_STATUS
 from foley_msgs.msg import RecorderStatus
+from foley_perception.recording.takes import process_of
 from foley_perception.recording.watch import RecorderWatch, process_lives
 from foley_perception.ros.image_topics import compressed_names
 from foley_ros.topics import profile
@@ -156,6 +158,8 @@ class RecorderLink:
     def watch(self, path: str, *, local: bool) -> RecorderWatch:
         """Watch a recording that has been started."""
         pid = self.pid if process_lives(self.pid) else 0
+        if local and (process := process_of(Path(path))) is not None:
+            pid = process.pid  # known before it tells it
         self._watch = RecorderWatch(path, time.monotonic(), local=local, pid=pid)
         return self._watch
 

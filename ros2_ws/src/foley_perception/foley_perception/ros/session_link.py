@@ -28,7 +28,7 @@ from foley_perception.ros.recorder_link import ANSWER_S, RecordClientError, Reco
 from foley_ros import convert
 
 _OFFERED_S = 3.0  # after the recorder was heard, until all that it offers is known
-_REASON_S = 1.0  # until the reason is heard, where a recording is over
+_REASON_S = 0.7  # until the reason is heard, where a recording is over
 _STATUS_S = 3.0  # without one of its own, its line in /diagnostics is shown
 _STATES = {
     RecorderStatus.IDLE: "idle",
