@@ -17,7 +17,7 @@ from foley_perception.collecting.labels import Constant, TakeLabels
 from foley_perception.collecting.machine import Action
 from foley_perception.collecting.requests import Answer, Label, Look, Request, Snapshot, Start, Stop, Trigger
 from foley_perception.collecting.status import RecorderState
-from foley_perception.collecting.takes import Names, Outcome, Take
+from foley_perception.collecting.takes import SNAPSHOT, Names, Outcome, Take
 
 _MOST_NAMES = 2000  # that are tried one after the other, where the folder cannot be seen
 _SETTLED_S = 0.6  # after a pause, until the recorder's status must show it
@@ -98,7 +98,8 @@ class Session:
         elif command is Command.TAKE:
             self._begin_or_end(at)
         elif command is Command.SNAPSHOT:
-            self.requests.append(Snapshot(self._names.next("_snapshot")))
+            self._tried = 0
+            self.requests.append(Snapshot(self._names.next(SNAPSHOT)))
         elif not self.recording:
             busy = {Phase.STARTING: "the take is about to begin", Phase.STOPPING: "the take is being ended"}
             self._tell("warning", f"{command.value}: {busy.get(self.phase, 'no take is in progress')}")
@@ -154,7 +155,7 @@ class Session:
         elif isinstance(request, Label):
             self._labelled(request, answer)
         elif isinstance(request, Snapshot):
-            self._kept(answer)
+            self._kept(request, answer)
         else:
             self._triggered = now
             self._switched(request, answer)
@@ -169,13 +170,17 @@ class Session:
                 self._stop(now)
             return
         self.phase = Phase.IDLE
-        exists = answer.code == "not_writable" and "exists already" in answer.error
-        if exists and request.name and self._tried < _MOST_NAMES and not self.quitting:
-            self._tried += 1
+        if request.name and self._exists(answer):
             self.requests.append(Start(self._names.next()))
             self.phase = Phase.STARTING
             return
         self._tell("error", f"the take did not begin: {answer.error}")
+
+    def _exists(self, answer: Answer) -> bool:
+        """Whether another name may do; the folder need not be visible from here."""
+        self._tried += 1
+        exists = answer.code == "not_writable" and "exists already" in answer.error
+        return exists and self._tried <= _MOST_NAMES and not self.quitting
 
     def _stopped(self, request: Stop, answer: Answer, now: float) -> None:
         take = self.take
@@ -216,7 +221,10 @@ class Session:
         if (take := self.take) is not None:
             take.labels, take.success = self.labels.count, self.labels.success
 
-    def _kept(self, answer: Answer) -> None:
+    def _kept(self, request: Snapshot, answer: Answer) -> None:
+        if request.name and self._exists(answer):
+            self.requests.append(Snapshot(self._names.next(SNAPSHOT)))
+            return
         if answer.error:
             self._tell("error", f"snapshot: {answer.error}")
             return

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 SEVERITIES = ("error", "problem", "note")
+SNAPSHOT = "_snapshot"  # behind the name
 
 
 class Outcome(enum.Enum):
@@ -87,22 +88,23 @@ class Names:
 
     def __init__(self, stem: str, taken: Iterable[str] = ()) -> None:
         self._stem = stem
-        self._number = 0
+        self._numbers: Counter[str] = Counter()  # the last, of takes and of snapshots
         self.saw(taken)
 
     def saw(self, taken: Iterable[str]) -> None:
         """Bags of these names are there: numbering goes on behind the highest."""
-        pattern = re.compile(re.escape(self._stem) + r"_(\d+)")
+        pattern = re.compile(re.escape(self._stem) + rf"({SNAPSHOT})?_(\d+)")
         for name in taken if self._stem else ():
             if (match := pattern.match(name)) is not None:
-                self._number = max(self._number, int(match[1]))
+                suffix, number = match[1] or "", int(match[2])
+                self._numbers[suffix] = max(self._numbers[suffix], number)
 
     def next(self, suffix: str = "") -> str:
         """The next name, which counts as used."""
         if not self._stem:
             return ""
-        self._number += 1
-        return f"{self._stem}{suffix}_{self._number:03d}"
+        self._numbers[suffix] += 1
+        return f"{self._stem}{suffix}_{self._numbers[suffix]:03d}"
 
 
 def bags_in(folder: Path) -> list[str]:

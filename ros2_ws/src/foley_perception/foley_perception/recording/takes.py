@@ -73,7 +73,11 @@ def process_of(path: Path) -> Process | None:
         except (OSError, ValueError, TypeError):
             continue
         for take in takes:
-            if take.path == str(path) and not take.finished and (process := Process(take.pid, take.started)).lives:
+            if (
+                take.path == str(path)
+                and not take.finished
+                and (process := Process(take.pid, take.started)).lives
+            ):
                 return process
     return None
 

@@ -85,6 +85,7 @@ def test_names_that_are_taken() -> None:
         == "mug_013"
     )
     assert Names("").next() == "" and Names("mug").next("_snapshot") == "mug_snapshot_001"
+    assert Names("mug", ["mug_007", "mug_snapshot_003"]).next("_snapshot") == "mug_snapshot_004"
     play = Played()
     play.press(Command.TAKE)
     refused = Answer(
@@ -177,6 +178,10 @@ def test_pause_split_and_snapshot() -> None:
     play = Played()
     play.press(Command.SNAPSHOT)
     assert play.answer(GOOD) == [Snapshot("mug_snapshot_001")] and len(play.session.snapshots) == 1
+    play.press(Command.SNAPSHOT)
+    exists = Answer(error="/bags/mug_snapshot_002: exists already", code="not_writable")
+    play.answer(exists, Answer(error="nothing is kept", code="not_kept"))
+    assert play.asked[-1] == Snapshot("mug_snapshot_003") and "error snapshot: nothing is kept" in play.told
     play.begin("/bags/mug_002")
     play.press(Command.PAUSE)
     play.answer(Answer(), now=5.0)

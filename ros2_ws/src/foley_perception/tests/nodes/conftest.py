@@ -46,7 +46,12 @@ def recorder(ros_context: Any, start_node: Any, tmp_path: Path) -> Callable[...,
     def start(namespace: str = "", **how: Any) -> Any:
         file = tmp_path / "recorder.yaml"
         file.write_text(TOPICS)
-        parameters = {"output_dir": tmp_path / "bags", "min_free_mb": 1.0, "flush_period_s": 0.2}
+        parameters = {
+            "output_dir": tmp_path / "bags",
+            "min_free_mb": 1.0,
+            "flush_period_s": 0.2,
+            "snapshot_s": 3.0,
+        }
         node = start_node(
             "foley_perception.nodes.recorder",
             parameters=parameters,

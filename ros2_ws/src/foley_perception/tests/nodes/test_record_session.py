@@ -117,7 +117,11 @@ def pressed(code: int) -> bytes:
 def labels(path: str) -> list[tuple[str, str, str]]:
     from foley_perception.episodes import read_episode
 
-    return [(label.object_id, label.key, label.value) for label in read_episode(path).labels]
+    return [
+        (label.object_id, label.key, label.value)
+        for label in read_episode(path).labels
+        if label.key != "pause"
+    ]
 
 
 def test_takes_by_keys_and_pedals(
@@ -150,6 +154,15 @@ def test_takes_by_keys_and_pedals(
     run.press(" ")
     run.shows(f"recording {tmp_path}/bags/mug_005")
     run.shows(r"REC mug_005  0:0[1-9]")
+    run.shows(r"/ee_pose +\d+\.\d +")  # its meter
+    run.press("p")
+    run.shows("paused after")
+    run.shows("PAUSED mug_005")
+    run.press("px")
+    run.shows("goes on after a pause")
+    run.shows("it goes on in a new file")
+    run.press("s")
+    run.shows(f"s are kept in {tmp_path}/bags/mug_snapshot_001")
     run.press("gmoak\rtslipped a bit\rgyu")
     run.shows("label material = oak")
     run.shows("label note = slipped a bit")
@@ -173,6 +186,7 @@ def test_takes_by_keys_and_pedals(
     assert run.ends() == 0 and run.restored, run.text
     figures = run.figures
     assert (figures["kept"], figures["discarded"], figures["failed"]) == (2, 1, 0)
+    assert [Path(one["path"]).name for one in figures["snapshots"]] == ["mug_snapshot_001"]
     takes = figures["takes"]
     assert [take["outcome"] for take in takes] == ["kept", "discarded", "kept"]
     assert takes[0]["path"] == first and takes[0]["success"] is False and takes[0]["labels"] == 4
@@ -209,15 +223,27 @@ def test_a_dead_recorder_is_told_and_the_session_goes_on(
     assert "foley bag recover" in lost["kept"] and lost["topics"]["/ee_pose"]["messages"] > 20
 
 
-def test_options_that_are_refused(ros_domain: int, tmp_path: Path) -> None:
-    """Before anything is asked of a recorder, and without a terminal."""
-    for options, told in (
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
         ([], "--max-duration is required where there is no terminal"),
         (["--session"], "run it in a terminal, or name a pedal"),
         (["--max-duration", "5", "--pedal", "b=take"], "--pedal is for a session"),
         (["--session", "--pedal", "b=dance"], "`dance` is no command"),
-        (["--session", "--pedal-device", str(tmp_path / "event5")], "names what is plugged in"),
-    ):
-        command = [sys.executable, "-c", CODE, "--out", str(tmp_path), *options]
-        ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
-        assert ended.returncode == 2 and told in ended.stderr, ended.stderr
+        (["--session", "--label", "oak"], "expected KEY=VALUE"),
+        (["--session", "--name", "a/b"], "name is `a/b`"),
+        (["--session", "--pedal-device", "/nowhere/event5"], "names what is plugged in"),
+    ],
+)
+def test_options_that_are_refused(
+    options: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before a recorder is asked for anything, and without a terminal."""
+    import argparse
+
+    from foley_perception.commands import record
+
+    parser = argparse.ArgumentParser()
+    record.configure(parser)
+    assert record.run(parser.parse_args(["--out", str(tmp_path), *options])) == 2
+    assert told in capsys.readouterr().err and not list(tmp_path.iterdir())
