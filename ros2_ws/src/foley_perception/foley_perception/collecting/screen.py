@@ -152,7 +152,7 @@ def _topics(rows: tuple[Row, ...], most: int, cut: OverflowMethod) -> list[Rende
 
 
 def _cells_of(row: Row) -> tuple[str, ...]:
-    usual = f"{row.usual:.1f}" if math.isfinite(row.usual) and row.usual > 0 else "-"
+    usual = f"{row.usual:.1f}" if row.usual >= 1.0 else "-"
     silence = "never" if row.silence < 0 else f"{row.silence:.1f} s" if row.silence >= 0.1 else "-"
     latency = f"{row.latency * 1e3:.0f} ms" if math.isfinite(row.latency) else "-"
     mark = "! " if row.bad else "  "

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 HOLD_S = 2.0  # a peak stays for so long, and then falls
 FALL_DB_S = 20.0
 CLIP_S = 5.0  # the mark of clipping stays for so long
-_RATE_S = 5.0  # the median of so long is a rate that a topic had
+_LAST_S, _KNOWN_S = 600, 8  # of its rates, one a second: as many as are kept, and as make a usual one
 _SLOW = 0.8  # of the rate that it had
+_STEADY_HZ = 5.0  # what came more seldom comes when something happens
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,33 +85,36 @@ class Levels:
 
 
 class UsualRates:
-    """The rate that a topic had in this session, to hold the present one against.
+    """The rate that a topic has in this session, to hold the present one against.
 
-    The recorder knows no rate that a topic ought to have; one that falls is seen against its own best five seconds.
+    The recorder knows no rate that a topic ought to have. What is usual is the median of the last ten minutes: neither a
+    driver that catches up with itself nor one that fell a moment ago moves it.
     """
 
     def __init__(self) -> None:
-        self._last: dict[str, deque[tuple[float, float]]] = {}
-        self._best: dict[str, float] = {}
+        self._rates: dict[str, deque[float]] = {}
+        self._usual: dict[str, float] = {}
+        self._taken = -math.inf
 
     def heard(self, state: RecorderState, now: float) -> None:
+        if now - self._taken < 1.0:
+            return
+        self._taken = now
         for meter in state.meters:
-            window = self._last.setdefault(meter.topic, deque())
-            window.append((now, meter.rate))
-            if now - window[0][0] < _RATE_S:
-                continue
-            while now - window[0][0] > _RATE_S:
-                window.popleft()
-            median = statistics.median(rate for _, rate in window)
-            self._best[meter.topic] = max(self._best.get(meter.topic, 0.0), median)
+            rates = self._rates.setdefault(meter.topic, deque(maxlen=_LAST_S))
+            rates.append(meter.rate)
+            if len(rates) >= _KNOWN_S:
+                self._usual[meter.topic] = statistics.median(rates)
 
     def usual(self, topic: str) -> float:
         """[Hz], NaN while it is not known."""
-        return self._best.get(topic, math.nan)
+        return self._usual.get(topic, math.nan)
 
     def slow(self, meters: Iterable[Meter]) -> list[Meter]:
-        """Topics of sensors that come and are slower than they were."""
-        return [m for m in meters if m.expected and 0.0 < m.rate < _SLOW * self.usual(m.topic)]
+        """Topics that came steadily and are slower than they were, or have stopped."""
+        return [
+            m for m in meters if self.usual(m.topic) >= _STEADY_HZ and m.rate < _SLOW * self.usual(m.topic)
+        ]
 
 
 class RecorderClock:

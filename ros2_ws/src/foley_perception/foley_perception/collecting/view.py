@@ -10,6 +10,8 @@ from foley_perception.collecting.session import Phase
 from foley_perception.collecting.status import Levels, Meter, RecorderState, UsualRates
 from foley_perception.collecting.takes import Take
 
+_MOST_SLOW = 2  # topics that are told one by one
+
 
 @dataclasses.dataclass(frozen=True)
 class Channel:
@@ -65,7 +67,7 @@ def channels(state: RecorderState, levels: Levels, now: float) -> tuple[Channel,
             index,
             meter.rms_dbfs[index] if index < len(meter.rms_dbfs) else -math.inf,
             peak,
-            levels.peak(meter.topic, index, now),
+            max(levels.peak(meter.topic, index, now), peak),
             levels.clips(meter.topic, now),
             meter.clipped,
         )
@@ -99,18 +101,29 @@ def wrong_now(state: RecorderState | None, rates: UsualRates, absent: str, doubt
     if state is None or absent:
         return tuple(found)
     found += state.trouble
-    for meter in rates.slow(state.meters):
-        if not any(meter.topic in sentence for sentence in state.trouble):
-            usual = rates.usual(meter.topic)
-            found.append(
-                f"{meter.topic} comes at {meter.rate:.1f} Hz; it came at {usual:.1f}: look after its driver, "
-                "exposure or the load of its machine"
-            )
+    found += _slow(state, rates)
     if not state.full:
         found.append(
             "this recorder sends no ~/status, it is older than this program: levels and rates are not shown"
         )
     return tuple(dict.fromkeys(found))
+
+
+def _slow(state: RecorderState, rates: UsualRates) -> list[str]:
+    """Topics that are slower than they were, but for those of which the recorder says something itself."""
+    slow = [m for m in rates.slow(state.meters) if not any(m.topic in said for said in state.trouble)]
+    if len(slow) > _MOST_SLOW:
+        names = ", ".join(meter.topic for meter in slow[:_MOST_SLOW])
+        return [
+            f"{len(slow)} topics come slower than they did ({names}, ...): is a machine or network too busy?"
+        ]
+    found = []
+    for meter in slow:
+        now = f"comes at {meter.rate:.1f} Hz" if meter.rate > 0 else "has stopped"
+        found.append(
+            f"{meter.topic} {now}; it came at {rates.usual(meter.topic):.1f} Hz: look after its driver"
+        )
+    return found
 
 
 def disk_line(state: RecorderState) -> str:

@@ -88,17 +88,32 @@ def test_a_peak_is_held_and_clipping_marked() -> None:
 
 def test_a_rate_that_falls_is_held_against_what_it_was() -> None:
     rates = UsualRates()
-    for tick in range(40):
-        rates.heard(state(MIC), tick / 4)
-    assert rates.usual("/mic/audio") == 100.0 and math.isnan(rates.usual("/other"))
+    for tick in range(80):
+        rates.heard(state(dataclasses.replace(MIC, rate=180.0 if tick < 16 else 100.0)), tick / 4)
+    assert rates.usual("/mic/audio") == 100.0, "it caught up with itself at first"
+    assert math.isnan(rates.usual("/other"))
     slow = state(dataclasses.replace(MIC, rate=70.0))
-    for tick in range(40, 400):
+    for tick in range(80, 130):
         rates.heard(slow, tick / 4)
-    assert [meter.topic for meter in rates.slow(slow.meters)] == ["/mic/audio"], "it does not become usual"
+    assert [meter.topic for meter in rates.slow(slow.meters)] == ["/mic/audio"]
     assert "comes at 70.0 Hz; it came at 100.0" in wrong_now(slow, rates, "", "")[0]
     assert rows(slow, rates)[0].bad
+    stopped = state(dataclasses.replace(MIC, rate=0.0, expected=False))
+    assert wrong_now(stopped, rates, "", "")[0].startswith("/mic/audio has stopped; it came at 100.0 Hz")
     said = dataclasses.replace(slow, trouble=("/mic/audio lost 5 messages",))
     assert wrong_now(said, rates, "", "") == ("/mic/audio lost 5 messages",), "once is enough"
+
+
+def test_what_happens_now_and_then_has_not_stopped_and_a_busy_machine_is_told_once() -> None:
+    rates = UsualRates()
+    meters = [
+        dataclasses.replace(MIC, topic=f"/t{i}", rate=rate) for i, rate in enumerate((0.5, 30.0, 50.0, 250.0))
+    ]
+    for second in range(20):
+        rates.heard(state(*meters), second)
+    still = state(*(dataclasses.replace(meter, rate=meter.rate / 2) for meter in meters))
+    assert wrong_now(still, rates, "", "")[0].startswith("3 topics come slower than they did (/t1, /t2, ...)")
+    assert not rates.slow([dataclasses.replace(meters[0], rate=0.0)])
 
 
 def test_the_recorders_time_of_a_moment() -> None:
