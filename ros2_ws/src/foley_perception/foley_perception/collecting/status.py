@@ -87,8 +87,8 @@ class Levels:
 class UsualRates:
     """The rate that a topic has in this session, to hold the present one against.
 
-    The recorder knows no rate that a topic ought to have. What is usual is the median of the last ten minutes: neither a
-    driver that catches up with itself nor one that fell a moment ago moves it.
+    The recorder knows no rate that a topic ought to have. What is usual is the median of the last ten minutes: neither
+    a driver that catches up with itself nor one that fell a moment ago moves it.
     """
 
     def __init__(self) -> None:

@@ -173,17 +173,29 @@ class Collector:
             if self._state.state != "paused":
                 self._rates.heard(self._state, now)
             session.heard(self._state, now)
+        if session.recording and (ending := link.ending(now)) is not None:
+            session.ended(ending.text, can_be_asked=ending.cause.can_be_asked, now=now)
+        if session.recording or link.busy or session.requests:
+            self._absent = (
+                ""  # what becomes of a take is told with it, and who finishes a bag is silent meanwhile
+            )
+            return
         self._absent = link.absent(now)
         if not self._absent and not self._present:
             self._came()
         self._present = not self._absent
-        if session.recording and (ending := link.ending(now)) is not None:
-            session.ended(ending.text, can_be_asked=ending.cause.can_be_asked, now=now)
 
     def _came(self) -> None:
         """The recorder is there, for the first time or again: give it names, see what its folder holds."""
-        if self._mapping:
-            self._link.map_topics(self._mapping)
+        from foley_perception.ros.recorder_link import RecordClientError
+
+        try:
+            if self._mapping:
+                self._link.map_topics(self._mapping)
+        except RecordClientError as error:
+            if not self._ever:
+                raise
+            self._session.events.append(Event("error", f"its topics bear other names now: {error}"))
         if not self._ever and (folder := self._link.folder()) is not None:
             self._names.saw(bags_in(folder))
         if self._ever:

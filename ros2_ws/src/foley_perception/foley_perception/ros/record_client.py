@@ -18,6 +18,15 @@ _REASON_S = 0.7  # until the reason is heard, where a recording is over
 _GRAPH_KNOWN_S = 3.0  # after the start
 
 
+def _lies(bag: Path) -> str:
+    """What can be said at once of a bag whose recorder is gone."""
+    try:
+        size = sum(file.stat().st_size for file in bag.iterdir())
+    except OSError:
+        return "lies on its machine"
+    return f"has {size / 1e6:.1f} MB on the disk"
+
+
 class RecorderClient(RecorderLink):
     """For as long as one recording lasts. SIGINT ends :meth:`wait`, not the process."""
 
@@ -78,7 +87,7 @@ class RecorderClient(RecorderLink):
             if ending is not None:
                 end = time.monotonic() + _REASON_S
                 if self._watch is not None and (suspicion := self._watch.suspicion):
-                    told(suspicion)
+                    told(f"{suspicion}; {self._path} {_lies(Path(self._path))}")
                 while ending is not None and not ending.cause.has_a_reason and time.monotonic() < end:
                     ending = self._look()
                 return ending

@@ -87,9 +87,11 @@ class RecorderLink:
         Raises:
             RecordClientError: no recorder answers, or it refuses.
         """
-        before = self.parameter(MAP)
-        self._set_map(topic_map.entries(mapping))
-        self._map_before = list(before.string_array_value)
+        before, wanted = list(self.parameter(MAP).string_array_value), topic_map.entries(mapping)
+        if self._mapped and before == list(wanted):
+            return  # it is the same one still
+        self._set_map(wanted)
+        self._map_before = before
         self._mapped = dict(mapping)
 
     def unmap_topics(self, told: Callable[[str], None]) -> None:

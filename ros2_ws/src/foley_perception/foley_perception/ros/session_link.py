@@ -121,12 +121,13 @@ class SessionLink(RecorderLink):
             self._pending = (request, self._looking.submit(_look, request, self._local), now)
             return None
         service, message = self._message(request)
-        if told := self.absent(now):
+        # What belongs to a take is asked of a recorder that is only silent, too: it may be busy.
+        if isinstance(request, (Start, Snapshot)) and (told := self.absent(now)):
             return Answer(error=told, code="unanswered")
         client = self._clients[service]
         if not client.service_is_ready():
-            if now - self._first_heard < _OFFERED_S:
-                return Answer(error=f"{self.name} has only just been found; try again", code="unanswered")
+            if isinstance(request, Stop) or now - self._first_heard < _OFFERED_S:
+                return Answer(error=f"{self.name} does not offer ~/{service} now", code="unanswered")
             older = (
                 f"the recorder does not offer {service}; it is older than this program, or of another kind"
             )
