@@ -176,9 +176,9 @@ class Collector:
         if session.recording and (ending := link.ending(now)) is not None:
             session.ended(ending.text, can_be_asked=ending.cause.can_be_asked, now=now)
         if session.recording or link.busy or session.requests:
-            self._absent = (
-                ""  # what becomes of a take is told with it, and who finishes a bag is silent meanwhile
-            )
+            # What becomes of a take is told with it, and who finishes a bag is silent meanwhile.
+            self._absent = ""
+            self._present = self._present and session.phase is not Phase.LOST
             return
         self._absent = link.absent(now)
         if not self._absent and not self._present:
