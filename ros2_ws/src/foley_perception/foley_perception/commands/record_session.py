@@ -15,7 +15,7 @@ from foley_perception.collecting.labels import Constant
 from foley_perception.collecting.machine import KeyMachine
 from foley_perception.collecting.output import Output
 from foley_perception.collecting.requests import Start
-from foley_perception.collecting.session import Event, Session
+from foley_perception.collecting.session import Event, Phase, Session
 from foley_perception.collecting.status import Levels, RecorderState, UsualRates
 from foley_perception.collecting.takes import Names, Take, bags_in, counts
 from foley_perception.collecting.terminal import Keyboard
