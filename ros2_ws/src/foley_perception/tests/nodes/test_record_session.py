@@ -195,6 +195,7 @@ def test_takes_by_keys_and_pedals(
     os.close(writer)
 
 
+@pytest.mark.long
 def test_a_dead_recorder_is_told_and_the_session_goes_on(
     ros_context: Any, recorder: Any, poses: Any, terminal: Any
 ) -> None:
