@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from foley_perception.recording.figures import topic_figures as topic_figures
+
 
 def print_topics(reports: Iterable[Any], title: str) -> None:
     """One line per topic; ``reports`` are TopicReport or TopicStatistics messages."""
@@ -46,13 +48,3 @@ def print_findings(lines: Sequence[str], at_most: int = 20, mark: str = "! ") ->
 
 def _milliseconds(seconds: float) -> str:
     return f"{seconds * 1e3:.1f} ms" if math.isfinite(seconds) else "-"
-
-
-def topic_figures(reports: Iterable[Any]) -> dict[str, dict[str, Any]]:
-    """The same as plain values for metrics.json."""
-    names = ("messages", "bytes", "rate", "max_gap", "lost", "gaps", "skew_median", "skew_p99")
-    return {r.topic: {name: _plain(getattr(r, name)) for name in names} for r in reports}
-
-
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -6,6 +6,7 @@ are many, and their types are frozen. Everything else goes through the definitio
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from foley_perception.episodes.tracks import (
 )
 from foley_perception.recording.bag import BagMessage, BagTopic
 from foley_perception.recording.typed import UnreadableMessage, read_typed, store_of
+from foley_perception.recording.void_labels import standing
 
 Messages = Sequence[BagMessage]
 
@@ -97,4 +99,4 @@ def labels(messages: Messages, decoder: Decoder) -> list[Label]:
         start = int(m.start.sec) * NS_PER_S + int(m.start.nanosec)
         end = int(m.end.sec) * NS_PER_S + int(m.end.nanosec)
         found.append(Label(start, end, m.object_id, m.key, m.value))
-    return found
+    return standing(found, dataclasses.astuple)

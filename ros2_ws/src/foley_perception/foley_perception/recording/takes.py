@@ -65,6 +65,23 @@ class Take:
         )
 
 
+def process_of(path: Path) -> Process | None:
+    """The process of this machine that records a bag now, as its folder tells; None where none does."""
+    for file in path.parent.glob(".*.takes.json"):
+        try:
+            takes = [Take(**entry) for entry in json.loads(file.read_text())]
+        except (OSError, ValueError, TypeError):
+            continue
+        for take in takes:
+            if (
+                take.path == str(path)
+                and not take.finished
+                and (process := Process(take.pid, take.started)).lives
+            ):
+                return process
+    return None
+
+
 class Takes:
     """The recordings of one recorder whose end is still to be told.
 

@@ -1,7 +1,12 @@
 """Whether a recorder still records what it was asked to, told from what it publishes.
 
-The recorder's client feeds in heartbeats, statuses of ``/diagnostics`` and how many publishers of heartbeats the graph
-has; :meth:`RecorderWatch.ending` says when the recording is over, and why. Times are monotonic seconds.
+The recorder's client feeds in heartbeats, its own status, its lines of ``/diagnostics`` and how many publishers of
+heartbeats the graph has; :meth:`RecorderWatch.ending` says when the recording is over, and why. Times are monotonic
+seconds.
+
+A process of this machine that has ended is seen as such within a moment. Of a recorder elsewhere, silence alone tells:
+it is said after ``UNHEARD_S`` (:meth:`RecorderWatch.doubt`), and believed after ``SILENT_S``, as a busy machine or
+network is silent for a while, too.
 """
 
 from __future__ import annotations
@@ -14,7 +19,7 @@ SILENT_S = 3.0  # without a heartbeat (the lease of its liveliness): lost
 HANGING_S = (
     40.0  # the same while its process lives, on this machine: until then its manager has ended what hangs
 )
-DEAD_S = 1.2  # without a heartbeat while its process is not there, on this machine
+UNHEARD_S = 1.5  # without a heartbeat, which come every 0.5 s: said
 SETTLED_S = 1.5  # after the start nothing older than it is on its way any more
 _STEP_S = 0.5  # a client that was itself stopped for longer heard nothing because of that
 _ACTIVE = "active"
@@ -54,18 +59,18 @@ class RecorderWatch:
     Args:
         path: of the bag, as the recorder said it.
         local: the recorder runs on this machine, so that its process can be looked for.
+        pid: its process, where it is known already; 0: not yet.
     """
 
-    def __init__(self, path: str, now: float, *, local: bool) -> None:
+    def __init__(self, path: str, now: float, *, local: bool, pid: int = 0) -> None:
         self._path, self._local = path, local
         self._begun = self._stepped = now
         self._silent_s = 0.0
         self._active = False  # heard so since the start
         self._sequence = 0
-        self._pid = 0
-        self._lived = (
-            False  # that process was seen on this machine, and not in a container with numbers of its own
-        )
+        self._pid = pid
+        # That process was seen on this machine, and not in a container with numbers of its own.
+        self._lived = local and process_lives(pid)
         self._recording = False  # its status has named the path
         self._others = 0  # statuses since the start that do not
         self._absent = 0  # looks at the graph that found no publisher, after one that did
@@ -104,6 +109,15 @@ class RecorderWatch:
             other = f"; it records {path} now" if path else ""
             self._end(Cause.OVER, f"the recorder does not record this any more{other}")
 
+    def own_status(self, path: str, now: float) -> None:
+        """Its `~/status`, several times a second: a sign of life, and the bag that it records (empty: none).
+
+        Right after the start one from before it may still be on its way.
+        """
+        self._silent_s, self._stepped = 0.0, now
+        if path == self._path or now - self._begun > SETTLED_S:
+            self.status(0, path, now)
+
     def publishers(self, count: int) -> None:
         """How many publishers of its heartbeat the graph has."""
         self._present |= count > 0
@@ -116,24 +130,40 @@ class RecorderWatch:
         """Why the recording is over; None while it goes on. To be asked several times a second."""
         self._silent_s += min(max(now - self._stepped, 0.0), _STEP_S)
         self._stepped = now
-        if self._silent_s > DEAD_S:
-            self._judge_silence()
+        if self.dead:
+            self._end(Cause.LOST, f"the recorder died: its process ({self._pid}) is not there any more")
+        elif self._silent_s > (HANGING_S if self._lived else SILENT_S):
+            lives = f"; its process ({self._pid}) lives and hangs" if self._lived else ""
+            told = lives or ": it died, hangs, or cannot be reached"
+            self._end(Cause.LOST, f"nothing was heard of the recorder for {self._silent_s:.0f} s{told}")
         return self._ending
+
+    @property
+    def suspicion(self) -> str:
+        """What is known of an ending whose reason may still be heard: a process that was ended well is gone, too."""
+        if self._ending is None or self._ending.cause is not Cause.LOST:
+            return ""
+        return (
+            f"the recorder's process ({self._pid}) is not there any more" if self.dead else self._ending.text
+        )
+
+    @property
+    def doubt(self) -> str:
+        """That nothing has been heard of it for a while, in words; empty while it is heard."""
+        if self._silent_s <= UNHEARD_S:
+            return ""
+        lives = f"its process ({self._pid}) lives" if self._lived else "it died, hangs, or cannot be reached"
+        return f"nothing has been heard of the recorder for {self._silent_s:.1f} s: {lives}"
+
+    @property
+    def lives(self) -> bool:
+        """Its process, on this machine, is known to live."""
+        return self._lived and process_lives(self._pid)
 
     @property
     def dead(self) -> bool:
         """Its process, on this machine, is known not to live any more."""
         return self._lived and not process_lives(self._pid)
-
-    def _judge_silence(self) -> None:
-        if self.dead:
-            self._end(Cause.LOST, f"the recorder died: its process ({self._pid}) is not there any more")
-        elif self._lived and self._silent_s <= HANGING_S:
-            return
-        elif self._silent_s > SILENT_S:
-            lives = f"; its process ({self._pid}) lives and hangs" if self._lived else ""
-            told = lives or ": it died, hangs, or cannot be reached"
-            self._end(Cause.LOST, f"nothing was heard of the recorder for {self._silent_s:.0f} s{told}")
 
     def _end(self, cause: Cause, text: str) -> None:
         # Silence, or that it does not record any more, is often the first that is heard of the reason why.

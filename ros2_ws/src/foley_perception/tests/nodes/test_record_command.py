@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 pytestmark = pytest.mark.nodes
@@ -20,14 +19,6 @@ CODE = (
     "import argparse, sys; from foley_perception.commands import record as r; p = argparse.ArgumentParser();"
     "r.configure(p); sys.exit(r.run(p.parse_args(sys.argv[1:])))"
 )
-TOPICS = """
-/**:
-  ros__parameters:
-    topics:
-      - "ee_pose geometry_msgs/msg/PoseStamped state required"
-      - "camera/camera_info sensor_msgs/msg/CameraInfo state"
-      - "labels foley_msgs/msg/SegmentLabel event"
-"""
 
 
 class Command:
@@ -73,41 +64,6 @@ def command(tmp_path: Path) -> Iterator[Callable[..., Command]]:
     for one in running:
         one.process.kill()
         one.process.wait()
-
-
-@pytest.fixture
-def poses(ros_context: Any) -> Callable[[str], None]:
-    """Publishes poses at 100 Hz on a topic for as long as the context spins."""
-    from geometry_msgs.msg import PoseStamped
-
-    from foley_ros import convert, qos
-
-    def publish(topic: str) -> None:
-        node = ros_context.helper
-        publisher = node.create_publisher(PoseStamped, topic, qos.STATE)
-
-        def send() -> None:
-            now = node.get_clock().now().nanoseconds
-            publisher.publish(convert.pose_stamped(np.zeros(3), np.array([0, 0, 0, 1.0]), now, "world"))
-
-        node.create_timer(0.01, send)
-
-    return publish
-
-
-@pytest.fixture
-def recorder(ros_context: Any, start_node: Any, tmp_path: Path) -> Callable[[], Any]:
-    """An active recorder in a process of its own, writing below tmp_path/bags."""
-
-    def start() -> Any:
-        file = tmp_path / "recorder.yaml"
-        file.write_text(TOPICS)
-        parameters = {"output_dir": tmp_path / "bags", "min_free_mb": 1.0, "flush_period_s": 0.2}
-        node = start_node("foley_perception.nodes.recorder", parameters=parameters, parameter_files=[file])
-        ros_context.transition("/recorder", "configure", "activate")
-        return node
-
-    return start
 
 
 def count(path: str) -> int:
@@ -235,22 +191,13 @@ def test_stopped_deactivated_and_ended(ros_context: Any, recorder: Any, poses: A
 
 
 def test_names_that_ros_remaps_are_in_the_metadata(
-    ros_context: Any, start_node: Any, poses: Any, command: Any, tmp_path: Path
+    ros_context: Any, recorder: Any, poses: Any, command: Any
 ) -> None:
     """As a launch file gives them; and in a namespace, which is no other name."""
     from foley_perception.recording.bag import Bag
 
     poses("/arm/tcp")
-    file = tmp_path / "recorder.yaml"
-    file.write_text(TOPICS)
-    start_node(
-        "foley_perception.nodes.recorder",
-        parameters={"output_dir": tmp_path / "bags", "min_free_mb": 1.0, "flush_period_s": 0.2},
-        parameter_files=[file],
-        remap={"ee_pose": "/arm/tcp"},
-        namespace="/left",
-    )
-    ros_context.transition("/left/recorder", "configure", "activate")
+    recorder(namespace="/left", remap={"ee_pose": "/arm/tcp"})
     run = command("--namespace", "left")
     path = recording(ros_context, run)
     run.process.send_signal(signal.SIGINT)

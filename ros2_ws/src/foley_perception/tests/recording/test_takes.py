@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from foley_perception.recording.takes import Takes
+from foley_perception.recording.takes import Takes, process_of
 
 GONE = {"pid": 2**22 + 1, "started": 5}  # no process has this number
 
@@ -88,3 +89,17 @@ def test_what_is_discarded_is_deleted(bag: Path) -> None:
 def test_a_damaged_file_costs_nothing(tmp_path: Path) -> None:
     (tmp_path / ".recorder.takes.json").write_text('[{"path": 1}]')
     assert Takes(tmp_path, "/recorder").of_others() == []
+
+
+def test_the_process_that_records_is_known_to_whoever_sees_the_folder(bag: Path) -> None:
+    assert process_of(bag) is None
+    takes = Takes(bag.parent, "/left/recorder")
+    takes.begun(bag)
+    (bag.parent / ".other.takes.json").write_text("not json")
+    process = process_of(bag)
+    assert process is not None and process.pid == os.getpid() and process_of(bag.parent / "other") is None
+    takes.ended(bag, duration_s=1.0, size=5)
+    assert process_of(bag) is None, "it records it no more"
+    takes.begun(bag)
+    killed(bag.parent, "/left/recorder")
+    assert process_of(bag) is None, "it is gone"

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
+from foley_perception.recording.presence import Presence
 from foley_perception.recording.watch import Cause, Ending, RecorderWatch, process_lives
 
 PATH = "/bags/a"
@@ -53,15 +54,49 @@ def test_silence_of_another_machine() -> None:
     assert ending.text == "nothing was heard of the recorder for 3 s: it died, hangs, or cannot be reached"
 
 
-def test_a_dead_process_is_told_sooner(process: subprocess.Popen[bytes]) -> None:
+def test_a_dead_process_is_told_at_once(process: subprocess.Popen[bytes]) -> None:
     watch = watched(local=True, pid=process.pid)
-    assert not watch.dead
+    assert not watch.dead and watch.lives and watch.ending(5.1) is None
     process.kill()
     process.wait()
-    assert at(watch, every(5.0, 6.0)) is None
-    ending = at(watch, every(6.1, 6.5))
+    ending = watch.ending(5.2)
     assert ending is not None and ending.cause is Cause.LOST and f"its process ({process.pid})" in ending.text
-    assert watch.dead
+    assert watch.dead and not watch.lives
+    assert watch.suspicion == f"the recorder's process ({process.pid}) is not there any more"
+    watch.publishers(1)
+    for _ in range(2):
+        watch.publishers(0)
+    assert watch.suspicion == "", "it was ended well, and that is known now"
+
+
+def test_a_process_that_was_known_before_the_start(process: subprocess.Popen[bytes]) -> None:
+    watch = RecorderWatch(PATH, 0.0, local=True, pid=process.pid)
+    other = RecorderWatch(PATH, 0.0, local=False, pid=process.pid)
+    assert watch.ending(0.1) is None
+    process.kill()
+    process.wait()
+    assert watch.ending(0.2) is not None and other.ending(0.2) is None
+
+
+def test_silence_is_doubted_before_it_is_believed() -> None:
+    watch = watched()
+    assert at(watch, every(5.0, 6.4)) is None and watch.doubt == ""
+    assert at(watch, every(6.5, 6.7)) is None and "it died, hangs, or cannot be reached" in watch.doubt
+    watch.own_status(PATH, 6.8)
+    assert watch.ending(6.8) is None and watch.doubt == "", "its own status is a sign of life, too"
+    assert at(watch, every(6.9, 9.7)) is None and at(watch, every(9.8, 10.0)) is not None
+
+
+def test_its_own_status_tells_that_it_records_no_more() -> None:
+    watch = RecorderWatch(PATH, 0.0, local=False)
+    watch.own_status("", 0.1)  # from before the start
+    watch.own_status(PATH, 0.3)
+    watch.own_status("", 0.4)  # the same, overtaken
+    assert watch.ending(0.4) is None
+    watch.own_status(PATH, 5.0)
+    watch.own_status("", 5.25)
+    ending = watch.ending(5.3)
+    assert ending is not None and ending.cause is Cause.OVER and ending.cause.can_be_asked
 
 
 def test_what_is_heard_after_a_death_is_its_reason(process: subprocess.Popen[bytes]) -> None:
@@ -157,3 +192,16 @@ def test_process_lives(process: subprocess.Popen[bytes]) -> None:
     assert not process_lives(process.pid)
     process.wait()
     assert not process_lives(process.pid)
+
+
+# ---- between recordings --------------------------------------------------------------------------------------
+def test_a_recorder_that_is_there_or_not() -> None:
+    presence = Presence("/left/recorder")
+    assert "no recorder answers at /left/recorder" in presence.absent(0.0)
+    presence.heartbeat("inactive", 1.0)
+    assert "is inactive, not active" in presence.absent(1.1)
+    presence.heartbeat("active", 1.5)
+    assert [presence.absent(t) for t in every(1.5, 2.9)] == [""] * 15
+    assert any("nothing has been heard" in presence.absent(t) for t in every(3.0, 3.3))
+    presence.sign(3.4)
+    assert presence.absent(3.4) == "" and presence.absent(60.0) == "", "we slept, not the recorder"
