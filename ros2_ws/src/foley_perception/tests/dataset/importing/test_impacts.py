@@ -98,7 +98,7 @@ def test_realimpact_by_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         ("realimpact_17_IronSkillet_0052", "vertex_12"),
     ]
     assert (
-        first[0].position == (0.071, 0.0, 0.0)
+        np.allclose(first[0].position, (0.071, 0.0, 0.0))
         and math.isnan(first[0].impulse)
         and first[0].without == ("camera",)
     )
@@ -117,9 +117,9 @@ def test_realimpact_with_its_forces(tmp_path: Path) -> None:
     data = ClipDataset(tmp_path / "d")
     assert len(data) == 4 and {clip.material for clip in data.clips} == {"stone"}
     heard = {clip.clip_id[-4:]: clip for clip in data.clips}
-    assert {number: round(clip.impulse * math.pi / 2 / 0.001) for number, clip in heard.items()} == {
-        "0022": 11, "0000": 10, "0052": 13, "0030": 12,
-    } or sorted(round(c.impulse * math.pi / 2 / 0.001) for c in data.clips) == [10, 11, 12, 13]  # fmt: skip
+    # Of each place the nearest microphone and the farthest; every stand of the microphones had a blow of its own.
+    newtons = {number: round(clip.impulse * math.pi / 2 / 0.001) for number, clip in heard.items()}
+    assert newtons == {"0014": 10, "0022": 11, "0044": 12, "0052": 13}
     sound = data.audio(0)
     assert abs(int((np.abs(sound) > 0.05).argmax()) - 12_000) <= 3 and data.clips[0].audio_gap_s == 0.0
 
