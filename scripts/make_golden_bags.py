@@ -16,22 +16,22 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
 import yaml
+from golden_types import START_NS, Message, Types, filled
 from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from foley_common import topics
 from foley_perception.episodes.figures import figures_of
-from foley_perception.recording import definitions
-from foley_perception.recording.metadata import SESSION_KEY, TopicInfo
+from foley_perception.recording.metadata import SESSION_KEY
 from foley_perception.recording.session import session_metadata
 from foley_perception.recording.writer import BagWriter
 
 GOLDEN = Path(__file__).resolve().parents[1] / "ros2_ws/src/foley_perception/tests/golden"
-START_NS, SECONDS, RATE = 1_800_000_000_000_000_000, 1.5, 8000
+SECONDS, RATE = 1.5, 8000
 CONTACTS_S = (0.5, 1.0)
 RAW_AUDIO = "foxglove_msgs/msg/RawAudio"
 FOREIGN = {
@@ -40,61 +40,6 @@ FOREIGN = {
 }
 EXTRA = """{origin: golden, scene_id: bench, domain: real,
  objects: [{id: mug, material: ceramic}, {id: tray, material: metal}]}"""
-
-
-class Message(NamedTuple):
-    time_ns: int  # arrival
-    topic: str
-    type: str
-    value: Any
-
-
-class Types:
-    """Definitions by type: today's, but for some that are given."""
-
-    def __init__(self, given: dict[str, str]) -> None:
-        self.given = given
-        self.store = get_typestore(Stores.EMPTY)
-
-    def text(self, kind: str) -> str:
-        """The definition with those of all that it holds."""
-        if kind in self.given:
-            return (
-                self.given[kind] if "Header" not in self.given[kind] else self._with_header(self.given[kind])
-            )
-        text = definitions.find(kind).text
-        for name, own in self.given.items():
-            package, _, bare = name.split("/")
-            head = f"MSG: {package}/{bare}\n"
-            if head in text:
-                before, _, after = text.partition(head)
-                rest = after.find("=" * 80)
-                text = before + head + own.rstrip() + "\n" + (after[rest:] if rest >= 0 else "")
-        return text
-
-    def _with_header(self, text: str) -> str:
-        return (
-            text.rstrip()
-            + "\n"
-            + "=" * 80
-            + "\nMSG: std_msgs/Header\n"
-            + definitions.find("std_msgs/msg/Header").text
-        )
-
-    def info(self, topic: str, kind: str) -> TopicInfo:
-        known = not any(name in self.text(kind) for name in self.given.values())
-        return TopicInfo(
-            topic, kind, self.text(kind), type_hash=definitions.find(kind).type_hash if known else ""
-        )
-
-    def new(self, kind: str, *values: Any) -> Any:
-        if kind not in self.store.types:
-            types = get_types_from_msg(self.text(kind), kind)
-            self.store.register({k: v for k, v in types.items() if k not in self.store.fielddefs})
-        return self.store.types[kind](*values)
-
-    def bytes(self, message: Message) -> bytes:
-        return bytes(self.store.serialize_cdr(message.value, message.type))
 
 
 def messages(types: Types, *, pictures: str = "raw", foreign: bool = False) -> list[Message]:
@@ -347,6 +292,19 @@ def sqlite(folder: Path) -> None:
             writer.write(connections[message.topic], message.time_ns, types.bytes(message))
 
 
+def every_type(folder: Path) -> None:
+    """With one message of each further type of ours that is recorded, so that a change of any is seen."""
+    types = Types({})
+    found = messages(types)
+    known = {message.type for message in found}
+    for topic in topics.TOPICS:
+        if topic.recorded and topic.type.startswith("foley_msgs/") and topic.type not in known:
+            known.add(topic.type)
+            found.append(Message(START_NS + 700_000_000, topic.name, topic.type, filled(types, topic.type)))
+    put = sorted(found, key=lambda message: message.time_ns)
+    write(folder, types, put, session("every_type"), compressed=True)
+
+
 def first_definitions(folder: Path) -> None:
     """Of before there was a bag version."""
     names = ("Predicate", "Surprise")
@@ -362,6 +320,7 @@ BAGS: dict[str, Callable[[Path], None]] = {
     "1/killed": killed,
     "1/sqlite": sqlite,
     "1/foreign_audio": foreign_audio,
+    "1/every_type": every_type,
 }
 
 
@@ -376,13 +335,18 @@ def main() -> int:
         if (args.only and name != args.only) or folder.exists():
             continue
         folder.parent.mkdir(parents=True, exist_ok=True)
-        make(folder)
+        try:
+            make(folder)
+            figures = figures_of(folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         digests = {
             file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
             for file in sorted(folder.rglob("*"))
             if file.is_file()
         }
-        told = {"files": digests, "figures": figures_of(folder)}
+        told = {"files": digests, "figures": figures}
         folder.with_suffix(".json").write_text(json.dumps(told, indent=1) + "\n")
         sys.stdout.write(f"{name}: {sum(f.stat().st_size for f in folder.rglob('*')) >> 10} KiB\n")
     return 0

@@ -141,7 +141,9 @@ def test_without_a_rule_nothing_is_made_up(
         migrate_bag(old, to=tmp_path / "there")
 
 
-@pytest.mark.parametrize("name", ["whole", "zstd", "split", "sqlite", "foreign_audio", "killed"])
+@pytest.mark.parametrize(
+    "name", ["whole", "zstd", "split", "sqlite", "foreign_audio", "every_type", "killed"]
+)
 def test_a_bag_of_today_is_left_alone(name: str, tmp_path: Path) -> None:
     bag = Path(shutil.copytree(GOLDEN / "1" / name, tmp_path / name))
     before = contents(bag)
