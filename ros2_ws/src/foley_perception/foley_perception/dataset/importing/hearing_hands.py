@@ -123,7 +123,11 @@ def _complete(folder: Path, items: Sequence[Item]) -> tuple[list[Item], dict[str
     """Those whose files are there, and what others lack."""
     there: list[Item] = []
     incomplete: dict[str, str] = {}
+    absent = collections.Counter(item.scene for item in items if not (folder / item.scene).is_dir())
+    incomplete |= {scene: f"is not there, {count} items" for scene, count in absent.items()}
     for item in items:
+        if item.scene in absent:
+            continue
         lacking = [file for file in (_video(folder, item), _hands(folder, item)) if not file.is_file()]
         if lacking:
             incomplete[f"{item.scene}/{item.name}"] = f"no {lacking[0].relative_to(folder)}"

@@ -59,7 +59,11 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
             write_item(root, *item)
     (root.parent / "split").mkdir()
     lines = {split: [[i[0], item_name(*i[1:])] for i in items] for split, items in ITEMS.items()}
-    lines["test"].append(["room", item_name("gone", 0, 0)])
+    lines["test"] += [
+        ["room", item_name("gone", 0, 0)],
+        ["cellar", item_name("E", 0, 0)],
+        ["cellar", item_name("E", 1, 0)],
+    ]
     (root.parent / "split" / "split.json").write_text(json.dumps(lines))
     return root
 
@@ -113,9 +117,10 @@ def test_the_leak_is_named_with_numbers(
         == 0
     )
     told = capsys.readouterr().out
-    assert "2 of 2 scenes are in more than one split (test+train: 1, test+train+validation: 1)" in told
-    assert "1 of 6 stretches are in two splits, as two views of one interaction with the same sound" in told
+    assert "2 of 3 scenes are in more than one split (test+train: 1, test+train+validation: 1)" in told
+    assert "1 of 7 stretches are in two splits, as two views of one interaction with the same sound" in told
     assert "room/video_A 0-8 s" in told and "not used: splits are by scene" in told
+    assert "left out cellar: is not there, 2 items" in told
     assert "left out room/video_gone_0_with_audio" in told and "unproven without the data: " in told
     manifest = ClipDataset(tmp_path / "d").manifest
     assert manifest["published_split"]["leaks"]["recordings"]["train+validation"] == 1
@@ -137,7 +142,7 @@ def test_their_split_is_taken_and_marked(
     }
     assert len(data.leaks) == 3 and data.manifest["published_split"]["used"]
     open_complete(out)
-    assert "its splits leak: 2 of 2 scenes" in capsys.readouterr().err
+    assert "its splits leak: 2 of 3 scenes" in capsys.readouterr().err
 
 
 def test_an_import_goes_on(copy: Path, tmp_path: Path) -> None:
