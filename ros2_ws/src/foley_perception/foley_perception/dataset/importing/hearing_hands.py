@@ -237,7 +237,7 @@ def read_frames(path: Path) -> NDArray[np.uint8]:
     capture = cv2.VideoCapture(str(path))
     try:
         rate = float(capture.get(cv2.CAP_PROP_FPS))
-        frames = []
+        frames: list[NDArray[np.uint8]] = []
         while capture.isOpened() and len(frames) <= 60 * grid.WINDOW_S:
             whole, picture = capture.read()
             if not whole:

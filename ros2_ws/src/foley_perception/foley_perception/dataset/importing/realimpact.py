@@ -60,7 +60,7 @@ def find_objects(folder: Path) -> list[ImpactObject]:
     """
     if not folder.is_dir():
         raise DatasetError(f"{folder}: is not a folder")
-    found = []
+    found: list[ImpactObject] = []
     for inner in sorted(folder.rglob(_FOLDER)):
         recorded = all((inner / name).is_file() for name in (_SOUND, _FORCE))
         if not recorded and not (inner / _RESPONSE).is_file():

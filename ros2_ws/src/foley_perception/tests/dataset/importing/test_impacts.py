@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from foley_perception.commands import dataset as command
 from foley_perception.dataset.importing.impacts import force_pulse
-from foley_perception.dataset.importing.importer import ImportOptions
+from foley_perception.dataset.importing.importer import ImportOptions, read_materials
 from foley_perception.dataset.importing.objectfolder_real import _MADE_OF, import_objectfolder_real
 from foley_perception.dataset.importing.realimpact import import_realimpact, named_material
 from foley_perception.dataset.reader import ClipDataset
@@ -232,3 +232,12 @@ def test_options_of_other_data_sets_and_empty_folders_are_refused(
     assert "unpack its 1 .zip files" in capsys.readouterr().err
     assert run("import", "--from", "objectfolder-real", tmp_path, *out) == 2
     assert "archives of audio" in capsys.readouterr().err
+    assert run("import-greatest-hits", tmp_path, *out) == 2, "the earlier name"
+    assert "holds no complete recording of The Greatest Hits" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["- iron", "iron: 3", "iron: ''", "{"])
+def test_a_file_of_materials_maps_names(content: str, tmp_path: Path) -> None:
+    (tmp_path / "m.yaml").write_text(content)
+    with pytest.raises(DatasetError, match=r"m\.yaml: (must map|is not YAML)"):
+        read_materials(tmp_path / "m.yaml")
