@@ -26,12 +26,14 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 
 from foley_common import topics
 from foley_perception.episodes.figures import figures_of
+from foley_perception.recording.labels import PAUSE
 from foley_perception.recording.metadata import SESSION_KEY
 from foley_perception.recording.session import session_metadata
-from foley_perception.recording.writer import BagWriter
+from foley_perception.recording.writer import NEVER, BagWriter, Split
 
 GOLDEN = Path(__file__).resolve().parents[1] / "ros2_ws/src/foley_perception/tests/golden"
 SECONDS, RATE = 1.5, 8000
+PAUSED_S = (0.705, 0.815)
 CONTACTS_S = (0.5, 1.0)
 RAW_AUDIO = "foxglove_msgs/msg/RawAudio"
 FOREIGN = {
@@ -197,17 +199,26 @@ def write(
     *,
     compressed: bool = False,
     pause_s: float = 0.0,
+    split: Split = NEVER,
+    packed: tuple[str, ...] = (),
 ) -> Path:
     """By the recorder's own writer; with a pause after every 0.3 s of the recording there are several chunks."""
     writer = BagWriter(
-        folder, session=told, compressed=compressed, min_free_bytes=0, flush_period_s=pause_s / 4 or 60.0
+        folder,
+        session=told,
+        compressed=compressed,
+        min_free_bytes=0,
+        flush_period_s=pause_s / 4 or 60.0,
+        split=split,
     )
     reached = START_NS
     numbers: collections.Counter[str] = collections.Counter()
     for message in put:
-        writer.add_topic(types.info(message.topic, message.type))
+        writer.add_topic(types.info(message.topic, message.type), packed=message.topic in packed)
         writer.put(message.topic, message.time_ns, types.bytes(message), sequence=numbers[message.topic])
         numbers[message.topic] += 1
+        if getattr(message.value, "key", "") == PAUSE:
+            writer.barrier()  # as the recorder does: what comes behind it lies behind it in the file
         if pause_s and message.time_ns > reached + 300_000_000:
             reached = message.time_ns
             time.sleep(pause_s)
@@ -229,7 +240,7 @@ def zstd(folder: Path) -> None:
 
 def foreign_audio(folder: Path) -> None:
     types = Types(FOREIGN)
-    write(folder, types, messages(types, foreign=True), session("foreign_audio"))
+    write(folder, types, messages(types, foreign=True), session("foreign_audio"), compressed=True)
 
 
 def killed(folder: Path) -> None:
@@ -248,33 +259,23 @@ def killed(folder: Path) -> None:
 
 
 def split(folder: Path) -> None:
-    """Two files, as of a recording that was split, and one metadata.yaml."""
+    """Split in two files and paused in between, with sound in compressed chunks and all else in plain ones."""
     types = Types({})
-    found, told = messages(types), session("split")
-    halves = [found[: len(found) // 2], found[len(found) // 2 :]]
-    listed: list[dict[str, Any]] = []
-    folder.mkdir()
-    with tempfile.TemporaryDirectory() as place:
-        for number, half in enumerate(halves):
-            part = write(Path(place) / f"part{number}", types, half, told, compressed=True)
-            name = f"{folder.name}_{number}.mcap"
-            shutil.move(next(part.glob("*.mcap")), folder / name)
-            own = yaml.safe_load((part / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
-            own["files"][0]["path"] = name
-            listed.append(own)
-    first, second = listed
-    counts = {t["topic_metadata"]["name"]: t for t in first["topics_with_message_count"]}
-    for topic in second["topics_with_message_count"]:
-        known = counts.setdefault(topic["topic_metadata"]["name"], {**topic, "message_count": 0})
-        known["message_count"] += topic["message_count"]
-    first["topics_with_message_count"] = list(counts.values())
-    first["message_count"] += second["message_count"]
-    first["files"] += second["files"]
-    first["relative_file_paths"] = [file["path"] for file in first["files"]]
-    first["duration"]["nanoseconds"] = found[-1].time_ns - found[0].time_ns
-    (folder / "metadata.yaml").write_text(
-        yaml.safe_dump({"rosbag2_bagfile_information": first}, sort_keys=False)
-    )
+    begun, over = (START_NS + round(at_s * 1e9) for at_s in PAUSED_S)
+    pause = [
+        Message(at_ns, "labels", "foley_msgs/msg/SegmentLabel", pause_label(types, begun, at_ns))
+        for at_ns in (begun, over)
+    ]
+    kept = [message for message in messages(types) if not begun < message.time_ns < over]
+    put = sorted([*kept, *pause], key=lambda message: message.time_ns)
+    write(folder, types, put, session("split"), split=Split(seconds=0.9), packed=("mic/audio",))
+
+
+def pause_label(types: Types, begun_ns: int, end_ns: int) -> Any:
+    """As the recorder tells a pause when it begins, and once more when it is over."""
+    begun, end = (types.new("builtin_interfaces/msg/Time", *divmod(t, 10**9)) for t in (begun_ns, end_ns))
+    header = types.new("std_msgs/msg/Header", end, "")
+    return types.new("foley_msgs/msg/SegmentLabel", header, begun, end, "", PAUSE, "")
 
 
 def sqlite(folder: Path) -> None:
