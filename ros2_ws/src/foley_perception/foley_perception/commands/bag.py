@@ -22,9 +22,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "examples:\n  foley bag info bags/kitchen_1\n  foley bag check bags/kitchen_1\n"
         f"  foley bag check bags/theirs {topic_options.EXAMPLE}\n"
         "  foley bag recover bags/kitchen_1\n"
+        "  foley bag migrate bags/of_last_year\n"
         "  foley bag add-transform bags/kitchen_1 out/hand_eye/camera.yaml --to bags/kitchen_1-tf"
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="info|check|recover|add-transform")
+    actions = parser.add_subparsers(
+        dest="action", required=True, metavar="info|check|recover|migrate|add-transform"
+    )
     info = actions.add_parser("info", help="topics, rates, losses, session metadata")
     check = actions.add_parser("check", help="say what is wrong with it; exit code 1 if anything is")
     recover = actions.add_parser(
@@ -34,7 +37,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = actions.add_parser(
         "add-transform", help="copy a bag, with a static transform that was found after it was recorded"
     )
-    for sub in (info, check, recover, add):
+    migrate = actions.add_parser(
+        "migrate",
+        help="write a bag of an earlier release in today's definitions, beside it; it can be read without",
+    )
+    for sub in (info, check, recover, migrate, add):
         sub.add_argument("path", help="bag folder, or one .mcap or .db3 file")
     for sub in (info, check):
         sub.add_argument("--out", default="out/bag", help="folder for metrics.json (default: %(default)s)")
@@ -45,19 +52,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add.add_argument("transform", help="file that `foley calibrate` or `foley scene register` wrote")
     add.add_argument("--to", required=True, metavar="DIR", help="new bag, must not exist")
-    recover.add_argument(
-        "--to", metavar="DIR", help="new bag, must not exist (default: beside the old one, BAG-recovered)"
-    )
-    recover.add_argument(
-        "--in-place",
-        action="store_true",
-        help="give the new bag the name of the old one, which is kept as BAG.original",
-    )
+    for sub, suffix in ((recover, "recovered"), (migrate, "migrated")):
+        sub.add_argument(
+            "--to",
+            metavar="DIR",
+            help=f"new bag, must not exist (default: beside the old one, BAG-{suffix})",
+        )
+        sub.add_argument(
+            "--in-place",
+            action="store_true",
+            help="give the new bag the name of the old one, which is kept as BAG.original",
+        )
 
 
 def run(args: argparse.Namespace) -> int:
     try:
-        actions = {"info": _info, "check": _check, "recover": _recover, "add-transform": _add_transform}
+        actions = {
+            "info": _info,
+            "check": _check,
+            "recover": _recover,
+            "migrate": _migrate,
+            "add-transform": _add_transform,
+        }
         return actions[args.action](args)
     except ValueError as error:  # a BagError is one
         print(f"foley bag: error: {error}", file=sys.stderr)
@@ -198,6 +214,37 @@ def _recover(args: argparse.Namespace) -> int:
         counted = f"{done.lost} messages are lost, and" if done.lost else "messages may be lost:"
         lost = f"{counted} it is unknown how many were in what is damaged or missing"
     print(f"{done.path}: a whole bag, {done.messages} messages; {lost}")
+    print(f"{done.original}: {'the original, kept here' if args.in_place else 'the original, as it was'}")
+    return 0
+
+
+def _migrate(args: argparse.Namespace) -> int:
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from foley_perception.recording.migrate import migrate_bag
+    from foley_perception.recording.versions import BAG_VERSION
+
+    if args.to and args.in_place:
+        print("foley bag: error: --to and --in-place exclude each other", file=sys.stderr)
+        return 2
+    with Progress(SpinnerColumn(), TextColumn("{task.completed} messages"), TimeElapsedColumn()) as bar:
+        task = bar.add_task("", total=None)
+        done = migrate_bag(
+            Path(args.path),
+            to=Path(args.to) if args.to else None,
+            in_place=args.in_place,
+            progress=lambda count: bar.update(task, completed=count),
+        )
+    for problem in done.problems:
+        print(f"  ! {problem}")
+    if not done.changes:
+        print(
+            f"{done.path}: its definitions are those of today, {done.messages} messages; nothing was written"
+        )
+        return 0
+    for change in done.changes:
+        print(f"  {change}")
+    print(f"{done.path}: bag version {BAG_VERSION}, was {done.version}; {done.messages} messages")
     print(f"{done.original}: {'the original, kept here' if args.in_place else 'the original, as it was'}")
     return 0
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from foley_perception.commands import frame_options, topic_options
+from foley_perception.commands import dataset_import, frame_options, topic_options
 from foley_perception.commands.dataset_report import print_report, print_splits, print_without
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  foley dataset build bags/a bags/b --out dataset --windows\n  foley dataset check dataset\n"
         f"  foley dataset build bags --out dataset {topic_options.EXAMPLE}\n"
         "  foley dataset sessions bags --out sessions\n"
-        "  foley dataset import-greatest-hits vis-data --out greatest_hits\n"
+        "  foley dataset import --from greatest-hits vis-data --out greatest_hits\n"
         "  foley dataset export dataset --format webdataset --out shards"
     )
     actions = parser.add_subparsers(
-        dest="action", required=True, metavar="build|check|sessions|import-greatest-hits|export"
+        dest="action", required=True, metavar="build|check|sessions|import|export"
     )
     build = actions.add_parser("build", help="cut clips around contacts; build again to complete")
     build.add_argument("bags", nargs="+", help="bags, or folders of bags")
@@ -64,18 +64,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     sessions.add_argument("--skip-bad", action="store_true", help="leave out bags that cannot be used")
     frame_options.add(sessions)
     topic_options.add(sessions)
-    hits = actions.add_parser(
-        "import-greatest-hits",
-        help="clips of The Greatest Hits, from its unpacked files; import again to complete",
-    )
-    hits.add_argument("folder", help="the unpacked vis-data, with train.txt and test.txt in it or beside it")
-    hits.add_argument("--out", required=True, help="dataset folder")
-    hits.add_argument(
-        "--limit", type=int, default=0, metavar="N", help="at most so many videos (default: all)"
-    )
-    hits.add_argument("--workers", type=int, default=0, help="processes (default: one per core)")
-    hits.add_argument("--skip-bad", action="store_true", help="leave out recordings that cannot be read")
-    hits.add_argument("--merge", type=float, default=0.3, help="[s] closer hits are one clip")
+    dataset_import.configure(actions)
     check = actions.add_parser("check", help="leaks, files, fingerprint; exit code 1 if anything is wrong")
     check.add_argument("dataset", help="dataset folder")
     _configure_export(actions)
@@ -104,7 +93,8 @@ def run(args: argparse.Namespace) -> int:
         "build": _build,
         "check": _check,
         "sessions": _sessions,
-        "import-greatest-hits": _import_hits,
+        "import": _import,
+        "import-greatest-hits": _import,
         "export": _export,
     }
     try:
@@ -184,24 +174,10 @@ def _sessions(args: argparse.Namespace) -> int:
     return 0
 
 
-def _import_hits(args: argparse.Namespace) -> int:
-    from pathlib import Path
-
-    from foley_perception.dataset.greatest_hits import import_greatest_hits
-
-    with _bar("videos") as progress:
-        report = import_greatest_hits(
-            Path(args.folder),
-            Path(args.out),
-            merge_s=args.merge,
-            limit=args.limit,
-            workers=args.workers,
-            skip_bad=args.skip_bad,
-            progress=progress,
-        )
-    for name, reason in report.manifest["incomplete"].items():
-        print(f"left out {name}: {reason}")
-    print_report(report, "hits")
+def _import(args: argparse.Namespace) -> int:
+    with _bar("recordings") as progress:
+        report = dataset_import.run(args, progress)
+    dataset_import.print_import(args, report)
     return 0
 
 
@@ -265,5 +241,7 @@ def _check(args: argparse.Namespace) -> int:
     result = check(Path(args.dataset))
     print_without(result["without"], result["splits"])
     print_splits(result["splits"], result["fingerprint"])
-    print("no leaks; content and fingerprint agree")
-    return 0
+    for leak in result["leaks"]:
+        print(f"its splits leak, as its manifest says: {leak}")
+    print(f"{'LEAKS' if result['leaks'] else 'no leaks'}; content and fingerprint agree")
+    return 1 if result["leaks"] else 0

@@ -15,6 +15,6 @@ def open_complete(path: str | Path) -> ClipDataset:
         DatasetError: as of ClipDataset.
     """
     dataset = ClipDataset(path, complete=True)
-    for told in dataset.left_out:
+    for told in (*(f"warning: its splits leak: {leak}" for leak in dataset.leaks), *dataset.left_out):
         print(f"{path}: {told}", file=sys.stderr)
     return dataset

@@ -93,6 +93,11 @@ class ClipDataset:
         return table.take(whole) if self._complete and len(whole) < table.num_rows else table
 
     @property
+    def leaks(self) -> tuple[str, ...]:
+        """By what its splits are known to leak, in sentences: what is measured on them is not of unseen scenes."""
+        return tuple(self.manifest.get("leaks", ()))
+
+    @property
     def fingerprint(self) -> str:
         """sha256 over the content, as written by the build."""
         return str(self.manifest["fingerprint"])

@@ -104,6 +104,7 @@ def build_from(
     skip_bad: bool = False,
     progress: Progress | None = None,
     notes: Mapping[str, Any] | None = None,
+    leaks: Sequence[str] = (),
 ) -> BuildReport:
     """Build or complete the dataset in ``folder`` from exactly these sources.
 
@@ -111,6 +112,8 @@ def build_from(
         workers: processes; 0 takes one per core, 1 stays in this process.
         skip_bad: leave sources out that cannot be used, instead of refusing.
         notes: more entries of the manifest.
+        leaks: by which the splits that the sources name are known to leak: they are taken as they are, and the manifest
+            says so. Every source must name one.
 
     Raises:
         LeakError: the splits would leak.
@@ -128,15 +131,13 @@ def build_from(
     if not any(part.clips or part.windows for part in parts):
         raise DatasetError(_nothing_left(parts, failed))
     parts.sort(key=lambda part: (part.session_id, part.key))
-    assigned = splits.assign(
-        [splits.SessionGroup(p.session_id, p.scene_id, frozenset(p.object_ids), p.split) for p in parts],
-        shares,
-    )
+    groups = [splits.SessionGroup(p.session_id, p.scene_id, frozenset(p.object_ids), p.split) for p in parts]
+    assigned = {group.session_id: group.split for group in groups} if leaks else splits.assign(groups, shares)
     clips = _joined(folder, parts, assigned, "clips", store.CLIP_SCHEMA)
     windows = _joined(folder, parts, assigned, "windows", store.WINDOW_SCHEMA)
     listed = [{"session_id": p.session_id, "bag": Path(p.source).name, "clips": p.clips} for p in parts]
     told = {**_notes(parts, failed), **(notes or {})}
-    content = manifest.finish(folder, clips, windows, sources=listed, notes=told)
+    content = manifest.finish(folder, clips, windows, sources=listed, notes=told, leaks=leaks)
     _tidy(folder, parts, clips, windows)
     return BuildReport(content, tuple(parts), cut, failed)
 

@@ -30,6 +30,7 @@ from foley_perception.recording.metadata import ROSBAG2_RECORD, SESSION_KEY, Qos
 from foley_perception.recording.packed_message import ZSTD_MAGIC, fault, unpack_file, unpacked
 from foley_perception.recording.session import load_session
 from foley_perception.recording.sqlite_file import Row, SqliteFile
+from foley_perception.recording.versions import version_problems
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -286,7 +287,7 @@ class Bag:
         self.start_ns = min([earliest, *starts])
         if self.start_ns == 2**63 - 1:  # there is no message
             self.start_ns = min(told, default=0)
-        self.problems += self._session_differences()
+        self.problems += [*self._session_differences(), *version_problems(self.session)]
         cure = f"`foley bag recover {self.path}` writes a whole bag of what is left beside it"
         self.problems += [f"{damage.sentence(self.start_ns)}; {cure}" for damage in self.damages]
 

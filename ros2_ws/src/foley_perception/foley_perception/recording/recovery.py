@@ -5,23 +5,21 @@ from __future__ import annotations
 import collections
 import dataclasses
 import hashlib
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from foley_perception.recording.bag import Bag
+from foley_perception.recording.beside import write_beside
 from foley_perception.recording.byte_file import ByteFile
 from foley_perception.recording.copy import put_message, put_rest, session_texts, topic_infos
-from foley_perception.recording.errors import BagError, NoSpaceError, NotWritableError
+from foley_perception.recording.errors import BagError
 from foley_perception.recording.mcap_file import McapFile
 from foley_perception.recording.metadata import SESSION_KEY
 from foley_perception.recording.metadata_check import information_faults
 from foley_perception.recording.writer import BagWriter
 
-ORIGINAL = ".original"  # behind the name of a bag that was recovered in place
 RECOVERED = "-recovered"
-_ORIGIN_KEY = "recovered_fingerprint"  # of a recovered bag's session
+ORIGIN_KEY = "recovered_fingerprint"  # of the session of a bag that is a copy of another: what that was
 _SEEN_BYTES = 1 << 16
 
 
@@ -53,7 +51,7 @@ def recover_bag(path: Path, *, to: Path | None = None, in_place: bool = False) -
         path: folder of a bag, or one file; never changed.
         to: folder of the new bag, must not exist; by default beside the old one, named like it with
             :data:`RECOVERED` behind.
-        in_place: the new bag takes the name of the old one, which is kept with :data:`ORIGINAL` behind its name.
+        in_place: the new bag takes the name of the old one, which is kept with :data:`beside.ORIGINAL` behind it.
 
     Raises:
         BagError: nothing can be read there, or nothing written. Then nothing has changed.
@@ -71,29 +69,10 @@ def recover_bag(path: Path, *, to: Path | None = None, in_place: bool = False) -
         more = any(damage.messages is None for damage in bag.damages)
         if not counts:
             raise BagError(f"{path}: nothing in it can be read: {'; '.join(faults)}")
-        path = path.resolve()
-        target = _target(path, to, in_place)
-        name = _bare(path) if in_place else target.name
-        # It gets its name when it is whole.
-        try:
-            folder = Path(tempfile.mkdtemp(prefix=".recovering_", dir=_made(target.parent)))
-        except OSError as error:
-            raise NotWritableError(
-                f"{target.parent}: cannot be written ({error.strerror}); use --to"
-            ) from error
-        try:
-            messages = _write(bag, folder / name, faults)
-            original = _put_in_place(path, folder / name) if in_place else path
-            if not in_place:
-                (folder / name).rename(target)
-        except NoSpaceError as error:
-            raise NoSpaceError(
-                f"{target.parent}: the disk is full; nothing of the new bag was kept, and {path} is as it was; "
-                "free some space, or name a folder on another disk with --to"
-            ) from error
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-        return Recovered(target, original, messages, tuple(faults), lost, more)
+        done = write_beside(
+            path, RECOVERED, lambda folder: _write(bag, folder, faults), to=to, in_place=in_place
+        )
+        return Recovered(done.path, done.original, done.messages, tuple(faults), lost, more)
     finally:
         bag.close()
 
@@ -109,7 +88,7 @@ def superseded(bags: Sequence[Path]) -> list[Path]:
     return [
         bag
         for bag in bags
-        if first and (_fingerprint(bag) in first or (bag in origins and first[origins[bag]] != bag))
+        if first and (fingerprint_of(bag) in first or (bag in origins and first[origins[bag]] != bag))
     ]
 
 
@@ -118,10 +97,23 @@ def same_content(bags: Sequence[Path]) -> dict[Path, Path]:
     first: dict[str, Path] = {}
     found: dict[Path, Path] = {}
     for bag in bags:
-        if mark := _fingerprint(bag):
+        if mark := fingerprint_of(bag):
             found |= {bag: first[mark]} if mark in first else {}
             first.setdefault(mark, bag)
     return found
+
+
+def fingerprint_of(path: Path) -> str:
+    """Of a bag's files, by their sizes, their beginnings and their ends; empty if they cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        for name in Bag(path).files:
+            file = ByteFile(name)
+            digest.update(file.size.to_bytes(8, "little"))
+            digest.update(file.read(0, _SEEN_BYTES) + file.read(max(file.size - _SEEN_BYTES, 0), _SEEN_BYTES))
+    except BagError:
+        return ""
+    return f"sha256:{digest.hexdigest()}"
 
 
 # ---- inside --------------------------------------------------------------------------------------------
@@ -136,57 +128,14 @@ def _origin(path: Path) -> str:
             session = file.metadata.get(SESSION_KEY, {})
     except BagError:  # told where it is read
         return ""
-    return str(session.get(_ORIGIN_KEY, ""))
-
-
-def _fingerprint(path: Path) -> str:
-    """Of a bag's files, by their sizes, their beginnings and their ends; empty if they cannot be read."""
-    digest = hashlib.sha256()
-    try:
-        for name in Bag(path).files:
-            file = ByteFile(name)
-            digest.update(file.size.to_bytes(8, "little"))
-            digest.update(file.read(0, _SEEN_BYTES) + file.read(max(file.size - _SEEN_BYTES, 0), _SEEN_BYTES))
-    except BagError:
-        return ""
-    return f"sha256:{digest.hexdigest()}"
-
-
-def _bare(path: Path) -> str:
-    """A bag's name without what its file says of its format."""
-    name = path.name
-    for suffix in (".zstd", ".mcap", ".db3"):
-        if path.is_file():
-            name = name.removesuffix(suffix)
-    return name
-
-
-def _target(path: Path, to: Path | None, in_place: bool) -> Path:
-    if not in_place:
-        target = (to if to is not None else path.with_name(_bare(path) + RECOVERED)).resolve()
-        if target.exists():
-            raise NotWritableError(f"{target}: exists already; name another folder with --to")
-        return target
-    if path.is_file() and path.suffix != ".mcap":
-        raise BagError(f"{path}: only a folder or an .mcap file can be replaced; leave out --in-place")
-    if path.is_file() and (path.parent / "metadata.yaml").is_file():
-        raise BagError(f"{path}: is a file of the bag {path.parent}; give that folder to replace it")
-    kept = path.with_name(path.name + ORIGINAL)
-    if kept.exists():
-        raise NotWritableError(f"{kept}: exists already, of an earlier recovery; move it elsewhere")
-    return path
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return str(session.get(ORIGIN_KEY, ""))
 
 
 def _write(bag: Bag, folder: Path, faults: list[str]) -> int:
     notes = {
         "recovered_from": bag.path.resolve().name,
         "recovered_faults": "; ".join(faults),
-        _ORIGIN_KEY: _fingerprint(bag.path),
+        ORIGIN_KEY: fingerprint_of(bag.path),
     }
     writer = BagWriter(
         folder, session=session_texts(bag.session | notes), min_free_bytes=0, compressed=bag.compressed
@@ -204,16 +153,3 @@ def _write(bag: Bag, folder: Path, faults: list[str]) -> int:
         writer.close()
         raise
     return sum(summary.counts.values())
-
-
-def _put_in_place(path: Path, new: Path) -> Path:
-    """Exchange the old bag for the new one; both are on the same disk."""
-    kept = path.with_name(path.name + ORIGINAL)
-    source = new if path.is_dir() else next(new.glob("*.mcap"))
-    path.rename(kept)
-    try:
-        source.rename(path)
-    except OSError:
-        kept.rename(path)
-        raise
-    return kept

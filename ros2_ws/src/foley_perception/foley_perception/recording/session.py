@@ -18,6 +18,7 @@ from foley_common.topics import TopicError
 from foley_perception import __version__
 from foley_perception.recording.compression import KEY as COMPRESSION_KEY
 from foley_perception.recording.errors import BagError
+from foley_perception.recording.versions import BAG_VERSION, VERSION_KEY
 
 TOPICS_KEY = "topics"
 SNAPSHOT_KEY = "snapshot"
@@ -83,6 +84,7 @@ def session_metadata(
         "tags": list(tags),
         "origin": socket.gethostname(),
         "foley_version": __version__,
+        VERSION_KEY: BAG_VERSION,
     }
     if topics:
         own[TOPICS_KEY] = dict(topics)

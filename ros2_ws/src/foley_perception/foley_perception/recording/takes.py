@@ -16,7 +16,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from foley_common.processes import Process
-from foley_perception.recording.recovery import ORIGINAL, RECOVERED
+from foley_perception.recording.beside import ORIGINAL
+from foley_perception.recording.recovery import RECOVERED
 
 
 @dataclasses.dataclass(frozen=True)

@@ -63,7 +63,8 @@ def imported(copy: Path, tmp_path_factory: pytest.TempPathFactory) -> ClipDatase
     out = tmp_path_factory.mktemp("imported") / "dataset"
     parser = argparse.ArgumentParser()
     command.configure(parser)
-    assert command.run(parser.parse_args(["import-greatest-hits", str(copy), "--out", str(out)])) == 0
+    words = ["import", "--from", "greatest-hits", str(copy), "--out", str(out)]
+    assert command.run(parser.parse_args(words)) == 0
     assert command.run(parser.parse_args(["check", str(out)])) == 0
     return ClipDataset(out)
 
