@@ -13,7 +13,8 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ from foley_perception.episodes.notes import (
     Transforms,
     note_of,
 )
+from foley_perception.episodes.pictures import stamp_of
 from foley_perception.episodes.sound import SoundOutline, Stream
 from foley_perception.episodes.tracks import EpisodeError
 from foley_perception.recording import cdr
@@ -345,6 +347,26 @@ class Outline:
         messages = self._read({name: stream.index.ranges(first, stop - 1, neighbours=False)})
         (segment,) = self._sounds[name].segments(messages, {stream: (first, stop)})
         return segment.samples
+
+    def every_channel(
+        self, topic: Topic, stream: Stream, first: int, stop: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """[first, stop) of one stream with all its channels [n, channels], and which samples were received [n]."""
+        name = self.names[topic.role]
+        messages = self._read({name: stream.index.ranges(first, stop - 1, neighbours=False)})
+        return self._sounds[name].every_channel(messages, stream, first, stop)
+
+    def stamps(self, wanted: Iterable[Topic]) -> dict[str, NDArray[np.int64]]:
+        """When the messages of topics were stamped [n], in the order in which they were written, by role."""
+        roles = {self.names[topic.role]: topic.role for topic in wanted if self.has(topic)}
+        found = {role: array("q") for role in roles.values()}
+        if self._made is not None and (role := roles.pop(self._made.topic, "")):
+            found[role].extend(message.log_time for message in self._made.messages(*_EVER))
+        for message in self.bag.messages() if roles else ():
+            role = roles.get(message.topic, "")
+            if role and (placed := self.verdict.placed(self._earlier(message))) is not None:
+                found[role].append(stamp_of(placed))
+        return {role: np.array(stamps, dtype=np.int64) for role, stamps in found.items()}
 
     def transforms(self, span: Span | None) -> list[BagMessage]:
         """Of /tf, for a stretch of time, for what is read beside it, and for the plans that speak of it."""
