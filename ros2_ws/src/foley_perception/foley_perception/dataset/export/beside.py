@@ -21,6 +21,7 @@ import soundfile
 
 from foley_perception.contact_event import Contact
 from foley_perception.dataset.export.format import Facts
+from foley_perception.dataset.export.whole_topics import every_channel
 from foley_perception.dataset.schema import DatasetError
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.outline import Outline
@@ -55,7 +56,7 @@ def _write_stream(outline: Outline, microphone: str, stream: Stream, path: Path)
     try:
         for start in range(stream.first_sample, stream.stop_sample, block):
             stop = min(start + block, stream.stop_sample)
-            sound, _ = outline.every_channel(topic, stream, start, stop)
+            sound, _ = every_channel(outline, topic, stream, start, stop)
             if file is None:
                 channels = sound.shape[1]
                 if channels > _MOST_CHANNELS:

@@ -20,6 +20,7 @@ from foley_common.times import NS_PER_S
 from foley_common.topics import MAIN_ARM, MAIN_CAMERA, Topic
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.mimic import MimicJoints
+from foley_perception.dataset.export.whole_topics import every_channel, stamps
 from foley_perception.dataset.schema import DatasetError
 from foley_perception.dataset.survey import recorded_contacts
 from foley_perception.episodes.episode import Episode
@@ -89,7 +90,7 @@ def survey(outline: Outline, fps: int, frames: FrameNames | Frames, hand: str, t
             f"{outline.path}: sound, images and poses have less than two frames in common at {fps} frames per second"
         )
     wrenches = _topics(outline, "wrench")
-    stamps = outline.stamps([*poses.values(), *wrenches.values()])
+    times = stamps(outline, [*poses.values(), *wrenches.values()])
     gripper = GripperHand.from_yaml(hand or outline.robot.hand_reference)
     joints = outline.note(topics.JOINT_STATES)
     joint_names = joints.names if isinstance(joints, Joints) else ()
@@ -110,8 +111,8 @@ def survey(outline: Outline, fps: int, frames: FrameNames | Frames, hand: str, t
         arms=list(poses),
         widths=[arm for arm in poses if _tells_width(probe, gripper, arm, joint_names)],
         wrenches=list(wrenches),
-        most_wrenches=_most(stamps, wrenches.values(), fps),
-        most_poses=_most(stamps, poses.values(), fps),
+        most_wrenches=_most(times, wrenches.values(), fps),
+        most_poses=_most(times, poses.values(), fps),
         joints=list(joint_names),
         task=task or task_of(outline, probe),
         segments=_segments(probe),
@@ -211,7 +212,9 @@ def _sound(outline: Outline, fps: int) -> tuple[dict[str, list[int]], dict[str, 
                 raise
             continue  # told where the episode is read
         first = streams[0]
-        channels = outline.every_channel(topic, first, first.first_sample, first.first_sample + 1)[0].shape[1]
+        channels = every_channel(outline, topic, first, first.first_sample, first.first_sample + 1)[0].shape[
+            1
+        ]
         if any(stream.sample_rate != first.sample_rate for stream in streams):
             rates = sorted({stream.sample_rate for stream in streams})
             raise DatasetError(
@@ -223,11 +226,11 @@ def _sound(outline: Outline, fps: int) -> tuple[dict[str, list[int]], dict[str, 
     return kinds, most
 
 
-def _most(stamps: dict[str, NDArray[np.int64]], wanted: Iterable[Topic], fps: int) -> int:
+def _most(told: dict[str, NDArray[np.int64]], wanted: Iterable[Topic], fps: int) -> int:
     """Most messages within the length of a frame, wherever frames begin."""
     length, most = -(-NS_PER_S // fps) + 1, 0
     for topic in wanted:
-        times = np.sort(stamps.get(topic.role, np.empty(0, np.int64)))
+        times = np.sort(told.get(topic.role, np.empty(0, np.int64)))
         if times.size:
             inside = np.searchsorted(times, times + length, side="left") - np.arange(times.size)
             most = max(most, int(inside.max()))

@@ -27,6 +27,7 @@ from foley_perception.action.gripper import GripperHand
 from foley_perception.contact_event import Contact
 from foley_perception.dataset.export.demonstrations import Layout
 from foley_perception.dataset.export.frame_grid import Surveyed, frame_times
+from foley_perception.dataset.export.whole_topics import every_channel
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.frames import FrameNames
 from foley_perception.episodes.outline import Outline, Span
@@ -294,7 +295,7 @@ class Rows:
             if topic is None or not mine.size:
                 continue
             begin = int(low[mine[0]])
-            sound, _ = self._outline.every_channel(topic, stream, begin, int(high[mine[-1]]))
+            sound, _ = every_channel(self._outline, topic, stream, begin, int(high[mine[-1]]))
             width = min(sound.shape[1], channels)
             for row in mine.tolist():
                 length = int(high[row] - low[row])
