@@ -8,13 +8,13 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from foley_perception.commands import dataset_import, frame_options, topic_options
+from foley_perception.commands import dataset_export, dataset_import, frame_options, topic_options
 from foley_perception.commands.dataset_report import print_report, print_splits, print_without
 
 if TYPE_CHECKING:
     from foley_perception.dataset.cut import CutConfig
 
-HELP = "build a dataset from recordings, check one, or export it for other tools"
+HELP = "build a dataset from recordings, check one, or export it (or recordings) for other tools"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         f"  foley dataset build bags --out dataset {topic_options.EXAMPLE}\n"
         "  foley dataset sessions bags --out sessions\n"
         "  foley dataset import --from greatest-hits vis-data --out greatest_hits\n"
-        "  foley dataset export dataset --format webdataset --out shards"
+        "  foley dataset export dataset --format webdataset --out shards\n"
+        "  foley dataset export bags --format lerobot --fps 30 --out kitchen_v3"
     )
     actions = parser.add_subparsers(
         dest="action", required=True, metavar="build|check|sessions|import|export"
@@ -67,27 +68,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     dataset_import.configure(actions)
     check = actions.add_parser("check", help="leaks, files, fingerprint; exit code 1 if anything is wrong")
     check.add_argument("dataset", help="dataset folder")
-    _configure_export(actions)
-
-
-def _configure_export(actions: Any) -> None:
-    from foley_perception.dataset.export.export import FORMATS
-
-    export = actions.add_parser(
-        "export",
-        help="all clips and windows in a format of other tools",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="formats:\n" + "\n".join(f"  {form.name:<14}{form.help}" for form in FORMATS),
-    )
-    export.add_argument("dataset", help="dataset folder")
-    export.add_argument("--format", required=True, choices=[form.name for form in FORMATS], help="see below")
-    export.add_argument("--out", required=True, help="folder that is not there yet")
+    dataset_export.configure(actions)
 
 
 def run(args: argparse.Namespace) -> int:
     from foley_common.robot_file import RobotFileError
     from foley_common.topics import TopicError
     from foley_perception.dataset.schema import DatasetError
+    from foley_perception.episodes.tracks import EpisodeError
 
     actions = {
         "build": _build,
@@ -99,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     }
     try:
         return actions[args.action](args)
-    except (DatasetError, TopicError, RobotFileError) as error:
+    except (DatasetError, EpisodeError, TopicError, RobotFileError) as error:
         print(f"foley dataset: error: {error}", file=sys.stderr)
         return 1 if args.action == "check" else 2
 
@@ -182,19 +170,7 @@ def _import(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from pathlib import Path
-
-    from foley_perception.dataset.export.export import export_dataset
-    from foley_perception.dataset.reader import ClipDataset
-
-    dataset = ClipDataset(args.dataset)
-    with _bar("clips and windows") as progress:
-        about = export_dataset(
-            dataset, args.format, Path(args.out), lambda done, total: progress(done, total, "")
-        )
-    print(f"{args.out}: {about['clips']} clips and {about['windows']} windows as {about['format']}")
-    print_without(dataset.manifest.get("without", {}), dataset.manifest["splits"])
-    return 0
+    return dataset_export.run(args, _bar, _each_once)
 
 
 @contextlib.contextmanager

@@ -156,6 +156,11 @@ class Joints:
                     group[members] = Index()
                 group[members].add(arrival, header.time_ns)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Joints of which there is a position anywhere, in the order in which they were first named."""
+        return tuple(dict.fromkeys(name for members in self._known for name in members))
+
     def ranges(self, first_ns: int, last_ns: int) -> list[Range]:
         known = {name for members in self._known for name in members}
         never = (members for members in self._named if not known.issuperset(members))

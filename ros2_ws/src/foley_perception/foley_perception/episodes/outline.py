@@ -13,7 +13,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -270,26 +270,28 @@ class Outline:
         if self.counts[joints] and self.counts[robot]:
             note = self._notes[robot]
             text = next((cdr.read_string(m.data) for m in note.kept(0, 0)), "") if note is not None else ""
-            made, why = made_poses.of_joints(self._of(joints), text, frames.tool, frames.world)
+            made, why = made_poses.of_joints(self.messages_of([joints]), text, frames.tool, frames.world)
             if made is not None:
                 made.topic = f"{_MADE} of {joints} and {robot}"
             yield made, f"{joints}: {why}" if why else ""
         elif self.counts[joints]:
             yield None, f"{joints} was recorded without robot_description"
         if self.counts[tf]:
-            static = self._of(self.names.get(topics.TF_STATIC.role, ""))
-            made, why = made_poses.of_tf(static, self._of(tf), frames.tool, frames.world)
+            static = self.messages_of([self.names.get(topics.TF_STATIC.role, "")])
+            made, why = made_poses.of_tf(static, self.messages_of([tf]), frames.tool, frames.world)
             if made is not None:
                 made.topic = f"{_MADE} of {tf}"
             yield made, why
 
-    def _of(self, name: str) -> Iterator[BagMessage]:
-        """All messages of a topic, where their stamps place them."""
+    def messages_of(self, names: Collection[str]) -> Iterator[BagMessage]:
+        """All messages of the bag's topics of these names, where their stamps place them, in one pass."""
         if self._all is not None:
-            yield from self._all.get(name, [])
+            yield from (message for name in names for message in self._all.get(name, []))
             return
-        for message in self.bag.messages() if self.counts[name] else ():
-            if message.topic == name and (placed := self.verdict.placed(self._earlier(message))) is not None:
+        if self._made is not None and self._made.topic in names:
+            yield from self._made.messages(*_EVER)
+        for message in self.bag.messages() if any(self.counts[name] for name in names) else ():
+            if message.topic in names and (placed := self.verdict.placed(self._earlier(message))) is not None:
                 yield placed
 
     def _take(self, made: MadePoses) -> None:
@@ -329,7 +331,7 @@ class Outline:
                         wanted[name] += note.ranges(plan.received, plan.received)
                 if kept := note.kept(span.start_ns, span.end_ns):
                     found[name] = list(kept)
-        for message in self._read(wanted):
+        for message in self.read(wanted):
             found.setdefault(message.topic, []).append(message)
         return found
 
@@ -342,7 +344,7 @@ class Outline:
     def samples(self, topic: Topic, stream: Stream, first: int, stop: int) -> NDArray[np.float32]:
         """[first, stop) of one stream of a microphone; 0 where nothing was received."""
         name = self.names[topic.role]
-        messages = self._read({name: stream.index.ranges(first, stop - 1, neighbours=False)})
+        messages = self.read({name: stream.index.ranges(first, stop - 1, neighbours=False)})
         (segment,) = self._sounds[name].segments(messages, {stream: (first, stop)})
         return segment.samples
 
@@ -361,7 +363,7 @@ class Outline:
         for plan in self.plans(span):
             ranges += self._moving.ranges(plan.start, plan.end)
             ranges += self._moving.ranges(plan.received, plan.received)
-        return list(self._read({name: ranges}))
+        return list(self.read({name: ranges}))
 
     @cached_property
     def _moving(self) -> Transforms:
@@ -369,7 +371,7 @@ class Outline:
         messages = (self._earlier(message) for message in self.bag.messages() if message.topic == name)
         return Transforms(messages, Decoder({name: self.bag.topics[name]}))
 
-    def _read(self, wanted: dict[str, list[Range]]) -> Iterator[BagMessage]:
+    def read(self, wanted: dict[str, list[Range]]) -> Iterator[BagMessage]:
         """Messages of topics within their ranges of arrival, in the order in which they were written."""
         whole = {name: joined(ranges, apart_ns=0) for name, ranges in wanted.items() if ranges}
         for first, last in joined([r for ranges in whole.values() for r in ranges]):

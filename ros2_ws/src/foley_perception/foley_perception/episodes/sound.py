@@ -275,6 +275,33 @@ class SoundOutline:
                 part[low:high], known[stream][low:high] = samples[low - begin : high - begin], True
         return [_segment(stream, *parts[stream], known[stream]) for stream in parts]
 
+    def every_channel(
+        self, messages: Iterable[BagMessage], stream: Stream, first: int, stop: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """[first, stop) of one stream, out of messages that hold it, and perhaps more.
+
+        Returns:
+            Samples [n, channels], 0 where nothing was received, and which of them were [n]. As many channels as the
+            first of the chunks has.
+        """
+        sound, known = np.zeros((stop - first, 1), np.float32), np.zeros(stop - first, np.bool_)
+        for message in messages:
+            if _wrong_with(message) is not None:
+                continue
+            head = checked_head(self.topic, message, self.channel)
+            begin = head.first_sample - first
+            low, high = max(begin, 0), min(begin + head.frames, len(sound))
+            if self._stream_of(head, message.log_time) is not stream or low >= high:
+                continue
+            samples = cdr.read_audio_samples(message.data, head)[low - begin : high - begin]
+            if not known.any() and sound.shape[1] != head.channels:
+                sound = np.zeros((len(sound), head.channels), np.float32)
+            finite = np.asarray(np.isfinite(samples).all(axis=1), np.bool_)
+            width = min(sound.shape[1], head.channels)
+            sound[low:high, :width] = np.where(finite[:, None], samples[:, :width], 0.0)
+            known[low:high] = finite
+        return sound, known
+
     def _stream_of(self, head: cdr.AudioHead, arrival: int) -> Stream | None:
         for stream in self.streams:
             if (

@@ -9,18 +9,19 @@ https://github.com/webdataset/webdataset. Clips of a split are ``<split>-000000.
     .<column>.npy          each array of the row
     .<device>.flac .<device>.jpg .<device>.npy    of further microphones, cameras and arms
 
-The same dataset gives the same bytes.
+Times are whole nanoseconds: sample 0 of the sound was captured at `start_ns`, frame i is the newest of the camera at
+`start_ns` + (i + 1) / 30 s. The same dataset gives the same bytes.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
-import itertools
 import json
 import math
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from numpy.typing import NDArray
 
 from foley_common.topics import MAIN_CAMERA, MAIN_MICROPHONE
 from foley_perception.dataset import store
-from foley_perception.dataset.export.format import ExportFormat
+from foley_perception.dataset.export.format import Facts, Plan, Shard, ShardedFormat, Step
 from foley_perception.dataset.reader import ClipDataset
 from foley_perception.dataset.schema import CLIP_ARRAYS, SPLITS, WINDOW_ARRAYS, Clip, Window
 
@@ -37,21 +38,27 @@ SHARD_SAMPLES = 1000
 """In one tar at most: some 0.2 GB of clips."""
 
 
-def _write(dataset: ClipDataset, folder: Path, step: Callable[[], None]) -> None:
-    windows = {name: dataset.window_array(name) for name in WINDOW_ARRAYS} if dataset.windows else {}
+def _plan(dataset: ClipDataset) -> Plan:
+    shards: list[Shard] = []
+    arrays = functools.cache(dataset.window_array)
     for split in SPLITS:
-        clips = (
-            _sample(dataset, clip, clip.clip_id, {name: getattr(dataset, name)(i) for name in CLIP_ARRAYS})
-            for i, clip in enumerate(dataset.clips)
-            if clip.split == split
-        )
-        _write_shards(folder, split, clips, step)
-        others = (
-            _sample(dataset, window, window.window_id, {name: rows[i] for name, rows in windows.items()})
-            for i, window in enumerate(dataset.windows)
-            if window.split == split
-        )
-        _write_shards(folder, f"{split}-windows", others, step)
+        clips = [i for i, clip in enumerate(dataset.clips) if clip.split == split]
+        windows = [i for i, window in enumerate(dataset.windows) if window.split == split]
+        shards += _shards(split, clips, functools.partial(_clip, dataset))
+        shards += _shards(f"{split}-windows", windows, functools.partial(_window, dataset, arrays))
+    return Plan(tuple(shards), {})
+
+
+def _clip(dataset: ClipDataset, index: int) -> dict[str, bytes]:
+    arrays = {name: getattr(dataset, name)(index) for name in CLIP_ARRAYS}
+    return _sample(dataset, dataset.clips[index], dataset.clips[index].clip_id, arrays)
+
+
+def _window(
+    dataset: ClipDataset, arrays: Callable[[str], NDArray[np.float32]], index: int
+) -> dict[str, bytes]:
+    rows = {name: arrays(name)[index] for name in WINDOW_ARRAYS}
+    return _sample(dataset, dataset.windows[index], dataset.windows[index].window_id, rows)
 
 
 def _sample(
@@ -76,23 +83,32 @@ def _sample(
     return found
 
 
-def _write_shards(
-    folder: Path, name: str, samples: Iterator[dict[str, bytes]], step: Callable[[], None]
-) -> None:
-    """Samples are named by their number: an id may hold the dot that ends a sample's name."""
-    numbered = enumerate(samples)
-    for shard in itertools.count():
-        few = itertools.islice(numbered, SHARD_SAMPLES)
-        first = next(few, None)
-        if first is None:
-            return
-        with tarfile.open(folder / f"{name}-{shard:06d}.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
-            for number, sample in itertools.chain([first], few):
-                for extension, content in sample.items():
-                    info = tarfile.TarInfo(f"{number:08d}.{extension}")
-                    info.size = len(content)
-                    tar.addfile(info, io.BytesIO(content))
-                step()
+def _shards(name: str, items: Sequence[int], sample: Callable[[int], dict[str, bytes]]) -> list[Shard]:
+    """Samples are named by their number in the split: an id may hold the dot that ends a sample's name."""
+    found = []
+    for number, start in enumerate(range(0, len(items), SHARD_SAMPLES)):
+        few = items[start : start + SHARD_SAMPLES]
+        file = f"{name}-{number:06d}.tar"
+        found.append(Shard(file, len(few), functools.partial(_write_shard, file, start, few, sample)))
+    return found
+
+
+def _write_shard(
+    file: str,
+    start: int,
+    items: Sequence[int],
+    sample: Callable[[int], dict[str, bytes]],
+    folder: Path,
+    step: Step,
+) -> Facts:
+    with tarfile.open(folder / file, "w", format=tarfile.USTAR_FORMAT) as tar:
+        for number, item in enumerate(items, start):
+            for extension, content in sample(item).items():
+                info = tarfile.TarInfo(f"{number:08d}.{extension}")
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+            step()
+    return {"samples": len(items)}
 
 
 def _json(value: Any) -> Any:
@@ -101,6 +117,8 @@ def _json(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-WEBDATASET = ExportFormat(
-    "webdataset", "tar shards of FLAC, JPEG, JSON and NumPy files, for WebDataset's readers", _write
+WEBDATASET = ShardedFormat(
+    "webdataset",
+    "of a data set: tar shards of FLAC, JPEG, JSON and NumPy files, for WebDataset's readers",
+    _plan,
 )

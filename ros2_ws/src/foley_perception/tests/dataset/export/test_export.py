@@ -12,15 +12,19 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import soundfile
+import yaml
 
 from foley_perception.commands import dataset as command
+from foley_perception.dataset import store
 from foley_perception.dataset.build import build_dataset
 from foley_perception.dataset.cut import CutConfig
-from foley_perception.dataset.export import export, webdataset
+from foley_perception.dataset.export import export, huggingface, webdataset
 from foley_perception.dataset.export.export import ABOUT_FILE, FORMATS, export_dataset
 from foley_perception.dataset.export.format import ExportFormat
+from foley_perception.dataset.export.unfinished import STATE_FILE, opened
 from foley_perception.dataset.reader import ClipDataset
 from foley_perception.dataset.schema import CLIP_ARRAYS, DatasetError
 from foley_perception.dataset.synthetic import write_synthetic_dataset
@@ -159,18 +163,75 @@ def test_what_is_there_is_left_alone(
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_a_write_that_fails_leaves_nothing(
+def test_what_was_cut_short_says_so_and_begins_anew(
     data: ClipDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
+    fails = [error]
+
     def write(dataset: ClipDataset, folder: Path, step: Callable[[], None]) -> None:
+        assert not list(folder.iterdir()), "a shard begins in an empty folder"
         (folder / "half").touch()
-        raise error
+        if fails:
+            raise fails.pop()
 
     monkeypatch.setattr(export, "FORMATS", (ExportFormat("broken", "", write),))
-    told = "out: cannot be written .*No space left" if isinstance(error, OSError) else ""
+    told = "out: cannot be written .*No space left.*run it again" if isinstance(error, OSError) else ""
     with pytest.raises(DatasetError if told else KeyboardInterrupt, match=told or None):
         export_dataset(data, "broken", tmp_path / "out")
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["out.unfinished"]
+    assert not list((tmp_path / "out.unfinished").glob("half*"))
+    export_dataset(data, "broken", tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [ABOUT_FILE, "half"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("name", ["webdataset", "huggingface"])
+def test_an_export_goes_on_where_it_was_cut(
+    data: ClipDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(webdataset, "SHARD_SAMPLES", 2)
+    monkeypatch.setattr(huggingface, "SHARD_ROWS", 2)
+    export_dataset(data, name, tmp_path / "whole")
+    read, allowed = store.read_media, [12]  # of six clips: three shards, and one clip of the next
+
+    def cut(path: Path) -> bytes:
+        if not allowed[0]:
+            raise KeyboardInterrupt
+        allowed[0] -= 1
+        return read(path)
+
+    monkeypatch.setattr(store, "read_media", cut)
+    with pytest.raises(KeyboardInterrupt):
+        export_dataset(data, name, tmp_path / "out")
+    begun = tmp_path / "out.unfinished"
+    done = sorted(begun.rglob("*.part"))
+    assert len(done) == 3 and not (tmp_path / "out").exists()
+    assert not [*begun.glob("*.tar"), *begun.glob("*/*.parquet"), *begun.glob("README.md")]
+    with pytest.raises(DatasetError, match="was begun with format `" + name):
+        export_dataset(data, "webdataset" if name == "huggingface" else "huggingface", tmp_path / "out")
+    done[0].write_bytes(b"damaged")  # of another size than was written
+    with open(begun / STATE_FILE, "a") as state:
+        state.write('{"shard": "cut within a li')
+    kept = [path.stat().st_mtime_ns for path in done[1:]]
+    allowed[0], ticks = 1000, list[tuple[int, int]]()
+    export_dataset(data, name, tmp_path / "out", lambda *tick: ticks.append(tick))
+    assert 1000 - allowed[0] == 2 * (15 - 5 + 2) and ticks[-1] == (15, 15)
+    names = sorted(p.relative_to(tmp_path / "out") for p in (tmp_path / "out").rglob("*") if p.is_file())
+    assert [tmp_path / "out" / n for n in names if n.suffix in (".tar", ".parquet")]
+    for file in names:
+        assert (tmp_path / "out" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes(), file
+    after = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    assert [after[path.name.removesuffix(".part")] for path in done[1:]] == kept
+
+
+def test_another_data_set_is_not_gone_on_with(data: ClipDataset, tmp_path: Path) -> None:
+    with (
+        opened(tmp_path / "out", {"format": "webdataset", "fingerprint": "of another"}),
+        pytest.raises(DatasetError, match="another export is writing it"),
+    ):
+        export_dataset(data, "webdataset", tmp_path / "out")
+    with pytest.raises(DatasetError, match=r"out.unfinished: was begun with .*remove the folder"):
+        export_dataset(data, "webdataset", tmp_path / "out")
 
 
 def test_a_data_set_that_lacks_a_file_is_named(tmp_path: Path) -> None:
@@ -180,7 +241,55 @@ def test_a_data_set_that_lacks_a_file_is_named(tmp_path: Path) -> None:
     missing.unlink()
     with pytest.raises(DatasetError, match=rf"{missing.name}: cannot be read .*build the dataset again"):
         export_dataset(data, "webdataset", tmp_path / "out")
-    assert [path.name for path in tmp_path.iterdir()] == ["ds"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_format_is_not_made_of_is_said(
+    data: ClipDataset, make_bag: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = make_bag("a", seconds=1.0)
+    assert call("export", bag, "--format", "webdataset", "--out", tmp_path / "out") == 2
+    assert (
+        "is made of a data set, and these are bags: make one with `foley dataset build"
+        in capsys.readouterr().err
+    )
+    assert call("export", data.path, "--format", "lerobot", "--out", tmp_path / "out") == 2
+    assert "is made of bags, whole demonstrations" in capsys.readouterr().err
+    assert call("export", data.path, "--format", "webdataset", "--fps", 30, "--out", tmp_path / "out") == 2
+    assert "--fps is about how bags are read" in capsys.readouterr().err
+    assert call("export", bag, "--format", "lerobot", "--fps", 0, "--out", tmp_path / "out") == 2
+    assert "--fps is 0: give 1 to 240" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_parquet_for_datasets_holds_sound_and_images_byte_by_byte(data: ClipDataset, tmp_path: Path) -> None:
+    export_dataset(data, "huggingface", tmp_path / "hf")
+    head = yaml.safe_load((tmp_path / "hf/README.md").read_text().split("---")[1])
+    (config,) = head["configs"]
+    files = {entry["split"]: entry["path"] for entry in config["data_files"]}
+    assert sorted(files) == ["test", "train", "validation"] and config["config_name"] == "clips"
+    for split, pattern in files.items():
+        (file,) = (tmp_path / "hf").glob(pattern)
+        table = pq.read_table(file)
+        told = json.loads(table.schema.metadata[b"huggingface"])["info"]["features"]
+        assert (
+            told["audio"] == {"sampling_rate": 48_000, "_type": "Audio"}
+            and told["frames"]["_type"] == "Image"
+        )
+        assert told["keypoints"] == {"shape": [30, 2, 21, 3], "dtype": "float32", "_type": "Array4D"}
+        assert set(told) == set(table.column_names)
+        rows = table.to_pylist()
+        indices = data.indices(split)
+        assert [row["clip_id"] for row in rows] == [data.clips[i].clip_id for i in indices]
+        for row, i in zip(rows, indices, strict=True):
+            assert row["contact_ns"] == data.clips[i].contact_ns and row["split"] == split
+            samples_, rate = sound(row["audio"]["bytes"])
+            assert rate == 48_000 and np.array_equal(samples_, data.audio(i))
+            path = store.frames_path(data.path, row["clip_id"])
+            assert row["frames"] == {"bytes": path.read_bytes(), "path": path.name}
+            for name in CLIP_ARRAYS:
+                stored = np.array(row[name], np.float32)
+                assert np.array_equal(stored, getattr(data, name)(i), equal_nan=True)
 
 
 def test_help_names_the_formats(capsys: pytest.CaptureFixture[str]) -> None:
