@@ -1,4 +1,4 @@
-"""Seconds that building a data set takes per GB of recording, beside the disk's own speed and what decoding alone costs.
+"""Seconds that building a data set takes per GB of recording, beside the disk's speed and what its media alone cost.
 
     python -m benchmarks.dataset_build [--gb 1] [--bags 2] [--pictures jpeg raw] [--profile]
 
@@ -7,7 +7,7 @@ a contact every 10 s. The same bags are built (`--windows`) with one process, wi
 where it is installed: the data sets must have one fingerprint. Floors, of the same bags:
 
     disk     their bytes are read, their pages dropped from the cache before
-    media    the pictures and sounds of the data set are decoded and encoded once more, on one core: no build can do less
+    media    the pictures and sounds of the data set are decoded and encoded once more, on one core: no build does less
 
 Writes out/bench_dataset_build/metrics.json; `--profile` also profile.txt, on what one process spends its time.
 """
@@ -31,7 +31,7 @@ import cv2
 import numpy as np
 
 from benchmarks._bench import parser
-from benchmarks.dataset_memory import EVERY_S, START_NS, TOPICS, Messages, stamp
+from benchmarks.dataset_memory import EVERY_S, START_NS, TOPICS, Messages
 from foley_common.metrics_file import write_metrics
 from foley_perception.dataset import store
 from foley_perception.dataset.build import build_dataset
@@ -65,14 +65,18 @@ class _Robot(Messages):
         if self._raw:
             kind = "sensor_msgs/msg/Image"
             return self._make(kind, header, height, width, "rgb8", 0, 3 * width, image.ravel())
-        data = np.frombuffer(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes(), np.uint8)
+        data = np.frombuffer(
+            cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes(), np.uint8
+        )
         return self._make("sensor_msgs/msg/CompressedImage", header, "jpeg", data)
 
 
 def write_bag(folder: Path, seconds: int, *, raw: bool) -> None:
     """A bag of this length at a robot's rates."""
     kinds = {name: kind for name, kind in TOPICS.items() if "image" not in name}
-    ending, kind = ("", "sensor_msgs/msg/Image") if raw else ("/compressed", "sensor_msgs/msg/CompressedImage")
+    ending, kind = (
+        ("", "sensor_msgs/msg/Image") if raw else ("/compressed", "sensor_msgs/msg/CompressedImage")
+    )
     pictures = [f"{name}{ending}" for name in ("/camera/image_raw", _SECOND)]
     kinds |= dict.fromkeys(pictures, kind)
     session = {"session_id": folder.name, "scene_id": folder.name}

@@ -156,12 +156,10 @@ class Messages:
         """Calibration, and where the camera and the tip are."""
         roi = self._new("sensor_msgs/msg/RegionOfInterest", 0, 0, 0, 0, False)
         scale = self.camera_scale
-        k = np.array(
-            [160.0 * scale, 0, 80.0 * scale - 0.5, 0, 160.0 * scale, 60.0 * scale - 0.5, 0, 0, 1]
-        )
+        k = np.array([160.0 * scale, 0, 80.0 * scale - 0.5, 0, 160.0 * scale, 60.0 * scale - 0.5, 0, 0, 1])
         info = self._make(
-            "sensor_msgs/msg/CameraInfo", self._header("camera_optical"), 120 * scale, 160 * scale, "plumb_bob", np.zeros(5), k,
-            np.eye(3).ravel(), np.zeros(12), 0, 0, roi,
+            "sensor_msgs/msg/CameraInfo", self._header("camera_optical"), 120 * scale, 160 * scale, "plumb_bob",
+            np.zeros(5), k, np.eye(3).ravel(), np.zeros(12), 0, 0, roi,
         )  # fmt: skip
         frames = []
         camera, tip = (1.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0)  # the camera looks down

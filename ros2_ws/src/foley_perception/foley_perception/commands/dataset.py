@@ -157,9 +157,7 @@ def _ray_of(args: argparse.Namespace) -> contextlib.AbstractContextManager[OnRay
     """What cuts the bags; None: processes of this machine."""
     from foley_perception.dataset.on_ray import OnRay
 
-    return (
-        OnRay(args.ray_address, args.workers) if args.ray or args.ray_address else contextlib.nullcontext()
-    )
+    return OnRay(args.ray_address, args.workers) if args.ray or args.ray_address else contextlib.nullcontext()
 
 
 def _cut_config(args: argparse.Namespace) -> CutConfig:

@@ -22,7 +22,9 @@ from foley_perception.dataset.on_ray import LOST, TRIES, OnRay, unseen
 from foley_perception.dataset.staging import build_from
 
 MakeBag = Callable[..., Path]
-with_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra `cluster` is not installed")
+with_ray = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="the extra `cluster` is not installed"
+)
 
 
 # ---- without Ray -------------------------------------------------------------------------------------------
@@ -99,7 +101,9 @@ def sources(bags: list[Path], log: Path, harm: dict[str, str], doomed: str = "")
                 time.sleep(120)
             return made
 
-    return [Watched(bag, CutConfig(windows=True), bag.name, log=log, harm=harm.get(bag.name, "")) for bag in bags]
+    return [
+        Watched(bag, CutConfig(windows=True), bag.name, log=log, harm=harm.get(bag.name, "")) for bag in bags
+    ]
 
 
 def content(folder: Path) -> dict[str, bytes]:

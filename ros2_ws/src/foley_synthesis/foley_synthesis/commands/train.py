@@ -20,7 +20,11 @@ _EXEMPLARS, _ENCODER = 240, "efficientnet-lite0"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    ways = ("DATASET --out DIR [options]", "--shards DIR --out DIR [options]", "hearing SET --validation SET --out DIR [options]")
+    ways = (
+        "DATASET --out DIR [options]",
+        "--shards DIR --out DIR [options]",
+        "hearing SET --validation SET --out DIR [options]",
+    )
     parser.usage = "\n       ".join(f"%(prog)s {way}" for way in ways)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = (
@@ -59,7 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--shards",
         metavar="DIR|URLS",
-        help="in place of DATASET: what `foley dataset export --format webdataset` wrote; a folder, or paths or http(s) "
+        help="in place of DATASET: what `foley dataset export --format webdataset` wrote; a folder, paths or http(s) "
         "URLs such as 'https://host/train-{000000..000041}.tar https://host/validation-{000000..000008}.tar'",
     )
     group.add_argument(

@@ -1,4 +1,4 @@
-"""Samples that stream from shards, in an order that is drawn from (seed, epoch) and is the same for any number of readers.
+"""Samples that stream from shards, in an order drawn from (seed, epoch), the same for any number of readers.
 
 ::
 

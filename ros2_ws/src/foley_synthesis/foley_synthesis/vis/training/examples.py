@@ -1,6 +1,6 @@
 """What a step of the training of both networks learns from, and where it comes from: memory, or shards.
 
-With several processes each makes its rows of a batch. The losses are taken of the whole batch, so that their means, which
+With several processes each makes its rows of a batch. Losses are taken of the whole batch, so that their means, which
 count what is known of each contact, are those of one process.
 """
 

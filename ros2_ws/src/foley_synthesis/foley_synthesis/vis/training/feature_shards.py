@@ -97,7 +97,9 @@ class FeatureShards:
         sounds: list[NDArray[np.float32]] = []
         for path in (*self.train, *self.validation):
             clips, arrays, found = clips_in(path), _rows(path, slice(None)), _sounds(path)
-            rows += [{"clip": clips[k], **{n: values[k].copy() for n, values in arrays.items()}} for k in found]
+            rows += [
+                {"clip": clips[k], **{n: values[k].copy() for n, values in arrays.items()}} for k in found
+            ]
             sounds += found.values()
         return feature_set(rows), sounds
 
@@ -159,7 +161,7 @@ def clip_of(row: dict[str, Any]) -> Clip:
 
 # ---- files -------------------------------------------------------------------------------------------------
 def _identity(shard: str, config: ModelConfig, rate: float) -> str:
-    """Of a shard's content, by its size and time, or its URL; and of what is made of it beside what the encoder sees."""
+    """Of a shard's content, by its size and time, or its URL; and of what is made of it beside the encoder's."""
     stat = None if is_url(shard) else Path(shard).stat()
     place = shard if stat is None else (str(Path(shard).resolve()), stat.st_size, stat.st_mtime_ns)
     return hashlib.sha256(repr((place, config.decoding, rate)).encode()).hexdigest()[:32]

@@ -1,7 +1,8 @@
 """Training on shards: what is learned from streams, and the rest is as with a data set.
 
-In memory are the validation clips, some thousand training clips (of which statistics, components and exemplars are taken)
-and one buffer a lane. An epoch sees every training clip once, whatever the number of processes, in the same batches.
+In memory are the validation clips, some thousand training clips (of which statistics, components and exemplars are
+taken) and one buffer a lane. An epoch sees every training clip once, whatever the number of processes, in the same
+batches.
 """
 
 from __future__ import annotations
@@ -106,7 +107,12 @@ class ShardExamples:
     """Training contacts that stream from files of features."""
 
     def __init__(
-        self, shards: FeatureShards, networks: Networks, pca: Pca, labels: tuple[str, ...], config: TrainConfig
+        self,
+        shards: FeatureShards,
+        networks: Networks,
+        pca: Pca,
+        labels: tuple[str, ...],
+        config: TrainConfig,
     ) -> None:
         if config.batch < LANES:
             raise ValueError(f"batch is {config.batch}, with --shards it must be at least {LANES}")
@@ -121,7 +127,9 @@ class ShardExamples:
         self._stream.set_epoch(epoch)
         total = len(self._stream)
         batches = max(1, total // self._config.batch)
-        lanes = [(n, self._stream.lane(n), total * (n + 1) // LANES - total * n // LANES) for n in self._own()]
+        lanes = [
+            (n, self._stream.lane(n), total * (n + 1) // LANES - total * n // LANES) for n in self._own()
+        ]
         for number in range(batches):
             parts = []
             for lane, rows, size in lanes:
