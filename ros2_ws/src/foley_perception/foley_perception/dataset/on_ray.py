@@ -30,6 +30,7 @@ LOST = (
     f"its worker process died {TRIES} times, as when memory runs out: give more memory, or fewer --workers at a "
     "time"
 )
+_HINT = "; does the cluster ask for a token? then set RAY_AUTH_MODE=token, and its token as Ray's pages say"
 _OBJECTS_BYTES = 100 << 20  # Ray's store: only paths and counts go through it
 _ANSWER_S = 60.0  # that a node has to say what it sees
 
@@ -76,7 +77,8 @@ class OnRay:
             ray.init(address=self.address or "local", **quiet, **({} if self.address else here))
         except Exception as error:
             told = f"--ray-address {self.address}" if self.address else "--ray"
-            raise DatasetError(f"{told}: Ray cannot be reached or started ({error})") from error
+            hint = _HINT if self.address else ""
+            raise DatasetError(f"{told}: Ray cannot be reached or started ({error}){hint}") from error
         return self
 
     def __exit__(
@@ -105,16 +107,7 @@ class OnRay:
         Args:
             tries: folder in which they are counted.
         """
-        if not items:
-            return
-        import ray.data
-
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
-        context.print_on_execution_start = False
-        context.max_errored_blocks = -1  # an item whose worker dies always is left out, and told
-        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-        everything, turn = tuple(items), uuid.uuid4().hex
+        everything, turn, workers = tuple(items), uuid.uuid4().hex, self.workers
 
         def one(row: dict[str, Any]) -> dict[str, Any]:
             index = int(row["index"])
@@ -122,11 +115,13 @@ class OnRay:
             made = LOST if many else done_or_why(lambda: work(everything[index]))
             return {"index": index, "made": pickle.dumps(made)}
 
-        rows = ray.data.from_items(
-            [{"index": index} for index in range(len(items))], override_num_blocks=len(items)
-        ).map(one, num_cpus=1, concurrency=self.workers or None)
+        def rows() -> Iterator[dict[str, Any]]:
+            return _mapped(one, len(everything), workers)
+
         missing = dict(enumerate(items))
-        for row in rows.iter_rows():
+        if not items:
+            return
+        for row in _within_cluster(rows) if self.address.startswith("ray://") else rows():
             if int(row["index"]) in missing:
                 yield missing.pop(int(row["index"])), pickle.loads(row["made"])
         for item in missing.values():
@@ -152,6 +147,48 @@ class OnRay:
                 _refuse_unseen(name, answer)
         finally:
             token.unlink(missing_ok=True)
+
+
+def _mapped(
+    work: Callable[[dict[str, Any]], dict[str, Any]], count: int, workers: int
+) -> Iterator[dict[str, Any]]:
+    """What Ray Data makes of `{"index": number}`, a block each, in the order in which they are done."""
+    import ray.data
+
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.max_errored_blocks = -1  # what cannot be done at all is told by its absence
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    items = ray.data.from_items([{"index": index} for index in range(count)], override_num_blocks=count)
+    made: Iterator[dict[str, Any]] = iter(
+        items.map(work, num_cpus=1, concurrency=workers or None).iter_rows()
+    )
+    return made
+
+
+def _within_cluster(rows: Callable[[], Iterator[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+    """The same where this process is only a client: Ray Data runs in a task, and tells through a queue."""
+    import ray
+    from ray.util.queue import Empty, Queue
+
+    queue = Queue(actor_options={"num_cpus": 0})
+
+    def tell() -> None:
+        for row in rows():
+            queue.put(row)
+
+    task = ray.remote(num_cpus=0, max_retries=0)(tell).remote()
+    ended = False
+    while True:
+        try:
+            yield queue.get(timeout=1.0)
+        except Empty:
+            if ended:
+                break
+            ended = bool(ray.wait([task], timeout=0)[0])  # what it told last may just have come
+    ray.get(task)
+    queue.shutdown()
 
 
 def unseen(sources: Sequence[tuple[Recording, str]], token: Path) -> str:

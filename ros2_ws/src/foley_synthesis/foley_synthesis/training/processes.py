@@ -9,13 +9,12 @@ import contextlib
 import datetime
 import os
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import nn
 
-_Rows = TypeVar("_Rows")
 # The others wait while the first one validates, or computes features: of a large data set for hours. A process that
 # dies is none that is waited for: the launcher ends all.
 _PATIENCE = datetime.timedelta(hours=24)
@@ -101,7 +100,7 @@ def wait() -> None:
         dist.barrier()
 
 
-def own(rows: _Rows) -> _Rows:
+def own(rows: Any) -> Any:
     """This process's share of the rows of a batch: of a tensor [n, ...], or of a tuple of such, None among them.
 
     Raises:
@@ -111,12 +110,12 @@ def own(rows: _Rows) -> _Rows:
         return rows
     if isinstance(rows, tuple):
         return _like(rows, [own(part) for part in rows])
-    if len(rows) < count():  # type: ignore[arg-type]
-        raise ValueError(f"a batch has {len(rows)} rows, fewer than there are processes ({count()})")  # type: ignore[arg-type]
-    return torch.tensor_split(rows, count())[rank()]  # type: ignore[call-overload,no-any-return]
+    if len(rows) < count():
+        raise ValueError(f"a batch has {len(rows)} rows, fewer than there are processes ({count()})")
+    return torch.tensor_split(rows, count())[rank()]
 
 
-def together(rows: _Rows) -> _Rows:
+def together(rows: Any) -> Any:
     """The rows of all processes, in their order: of a tensor [n, ...], or of a tuple of such, None among them.
 
     A loss of them is that of the whole batch, the same in every process, and its gradient reaches this process's rows.

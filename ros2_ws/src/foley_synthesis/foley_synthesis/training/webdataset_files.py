@@ -115,8 +115,11 @@ def sound_of(sample: Sample) -> NDArray[np.float32]:
 
 def pictures_of(sample: Sample, count: int) -> NDArray[np.uint8]:
     """RGB [count, H, W, 3]: of a clip its frames and, last, the still."""
-    strip = cv2.imdecode(np.frombuffer(sample["jpg"], np.uint8), cv2.IMREAD_COLOR_RGB)
-    return np.asarray(strip, np.uint8).reshape(count, -1, strip.shape[1], 3)
+    strip = cv2.imdecode(np.frombuffer(sample["jpg"], np.uint8), cv2.IMREAD_COLOR)
+    if strip is None or strip.shape[0] % count:
+        raise ShardError(f"a picture is not a strip of {count}; export it again")
+    rgb = cv2.cvtColor(strip, cv2.COLOR_BGR2RGB)
+    return np.asarray(rgb, np.uint8).reshape(count, -1, rgb.shape[1], 3)
 
 
 def array_of(sample: Sample, name: str) -> NDArray[np.float32]:

@@ -61,7 +61,8 @@ class InMemory:
         generator = torch.Generator().manual_seed(epoch_seed(self.config, epoch))
         order = self.rows[torch.randperm(len(self.rows), generator=generator)]
         for index in torch.tensor_split(order, max(1, len(order) // self.config.batch)):
-            yield processes.own(drawn(self.tensors, index, self.config, self.hearing, generator))
+            own: Batch = processes.own(drawn(self.tensors, index, self.config, self.hearing, generator))
+            yield own
 
     @property
     def materials(self) -> Tensor:

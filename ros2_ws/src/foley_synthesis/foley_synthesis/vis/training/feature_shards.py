@@ -140,9 +140,11 @@ def make_features(
             f"the features of {missing[0]} were made by another process and are not in {folder}: set XDG_CACHE_HOME to "
             "a folder that all machines see"
         )
-    made = [tuple(folder / names[shard] for shard in shards[split]) for split in ("train", "validation")]
+    train, validation = (
+        tuple(folder / names[shard] for shard in shards[split]) for split in ("train", "validation")
+    )
     fingerprint = hashlib.sha256(" ".join(names[shard] for shard, _ in everything).encode()).hexdigest()
-    return FeatureShards(*made, fingerprint)
+    return FeatureShards(train, validation, fingerprint)
 
 
 def clip_of(row: dict[str, Any]) -> Clip:

@@ -119,6 +119,7 @@ def test_each_clip_comes_once_an_epoch_in_the_same_batches_for_any_number_of_pro
     assert not torch.equal(batches(0, 1, epoch=1)[0].windows, alone[0].windows)
 
 
+@pytest.mark.long
 def test_a_checkpoint_is_trained_from_shards(shards: Path, tmp_path: Path) -> None:
     config = TrainConfig(**QUICK)
     model_id, metrics = sharded.build_from_shards(
