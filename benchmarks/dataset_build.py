@@ -44,7 +44,7 @@ from foley_perception.recording.writer import BagWriter
 
 _SECOND = "/wrist_camera/image_raw"
 _SIZE = (480, 640)
-_BOTH_MB = {"jpeg": 9.5, "raw": 55.7}  # a second of a bag, about
+_BOTH_MB = {"jpeg": 4.9, "raw": 55.7}  # a second of a bag, about
 
 
 class _Robot(Messages):
@@ -152,7 +152,7 @@ def build_s(bags: Sequence[Path], folder: Path, workers: int, ray: OnRay | None 
 
 
 def measure(folder: Path, args: argparse.Namespace, pictures: str) -> dict[str, Any]:
-    seconds = max(20, round(1e3 * args.gb / _BOTH_MB[pictures] / args.bags))
+    seconds = max(12, round(1e3 * args.gb / _BOTH_MB[pictures] / args.bags))
     bags = [folder / f"{pictures}{i}" for i in range(args.bags)]
     for bag in bags:
         write_bag(bag, seconds, raw=pictures == "raw")
