@@ -69,13 +69,17 @@ def part(batch: int) -> slice:
     return slice(rank() * each, (rank() + 1) * each)
 
 
-def shared(model: nn.Module, device: torch.device) -> nn.Module:
-    """The same model, whose gradients are means over all processes."""
+def shared(model: nn.Module, device: torch.device, *, unused: bool = True) -> nn.Module:
+    """The same model, whose gradients are means over all processes.
+
+    Args:
+        unused: whether a batch may leave layers out.
+    """
     if count() == 1:
         return model
     ids = [device.index] if device.type == "cuda" else None
-    # A batch without earlier contacts, or without views, leaves their layers out.
-    return nn.parallel.DistributedDataParallel(model, device_ids=ids, find_unused_parameters=True)
+    # As a batch without earlier contacts, or without views, does.
+    return nn.parallel.DistributedDataParallel(model, device_ids=ids, find_unused_parameters=unused)
 
 
 def agreed(value: float, device: torch.device) -> float:

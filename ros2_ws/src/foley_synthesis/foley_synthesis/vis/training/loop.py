@@ -26,7 +26,14 @@ from foley_synthesis.vis.training.batches import (
     validation_target,
 )
 from foley_synthesis.vis.training.config import TrainConfig
-from foley_synthesis.vis.training.examples import Examples, InMemory, Step, epoch_seed, said_of_all
+from foley_synthesis.vis.training.examples import (
+    Examples,
+    InMemory,
+    Step,
+    epoch_seed,
+    nothing_of,
+    said_of_all,
+)
 
 _CPU = torch.device("cpu")
 _APART = 7_368_787  # between the seeds of processes
@@ -105,7 +112,7 @@ def train(
     if not first:
         folder = report = None
     examples = examples or InMemory(tensors, split.train, config, networks.config.hearing)
-    step = processes.shared(Step(networks, config.head_gradient), torch.device("cpu"))
+    step = processes.shared(Step(networks, config.head_gradient), _CPU, unused=False)
     kept, whole = (
         counters.epoch,
         True,
@@ -188,6 +195,8 @@ def _epoch(
             "heard": head_loss(said.heard, targets, weights),
         }
         loss = losses["sound"] + losses["predicted"] + losses["heard"]
+        if processes.count() > 1:
+            loss = loss + nothing_of(said)
         if not bool(loss.isfinite()):
             raise FloatingPointError(f"the loss is {float(loss)} in epoch {epoch}; lower the learning rate")
         optimiser.zero_grad(set_to_none=True)
