@@ -32,7 +32,7 @@ from foley_perception.recording.writer import BagWriter
 START_NS = 1_800_000_000_000_000_000
 EVERY_S = 10.0  # from contact to contact
 BAG_S = 20  # of sound that repeats
-_TOPICS = {
+TOPICS = {
     "/mic/audio": "foley_msgs/msg/AudioChunk",
     "/ee_pose": "geometry_msgs/msg/PoseStamped",
     "/joint_states": "sensor_msgs/msg/JointState",
@@ -72,7 +72,7 @@ def write_bag(folder: Path, minutes: float) -> None:
     """A bag of this length, message by message."""
     writer = BagWriter(folder, session={"session_id": folder.name}, flush_period_s=60.0)
     try:
-        for name, kind in _TOPICS.items():
+        for name, kind in TOPICS.items():
             found = definitions.find(kind)
             writer.add_topic(TopicInfo(name, kind, found.text, type_hash=found.type_hash))
         for topic, log_time, data in _messages(round(minutes * 60)):
@@ -85,7 +85,7 @@ def write_bag(folder: Path, minutes: float) -> None:
 
 
 def _messages(seconds: int) -> Iterator[tuple[str, int, bytes]]:
-    make = _Messages()
+    make = Messages()
     for topic, data in make.once():
         yield topic, START_NS, data
     for tick in range(seconds * 500):
@@ -103,14 +103,16 @@ def _messages(seconds: int) -> Iterator[tuple[str, int, bytes]]:
             yield "/contacts", now + 60_000_000, make.contact(now)
 
 
-class _Messages:
+class Messages:
     """Serialised messages: each made once, and given its stamp and numbers for each time it is sent."""
+
+    camera_scale = 1  # of pictures of 160x120
 
     def __init__(self) -> None:
         from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
         self._store = get_typestore(Stores.EMPTY)
-        for kind in _TOPICS.values():
+        for kind in (*TOPICS.values(), "sensor_msgs/msg/Image"):
             types = get_types_from_msg(definitions.find(kind).text, kind)
             self._store.register({k: v for k, v in types.items() if k not in self._store.fielddefs})
         t = np.arange(BAG_S * 48_000) / 48_000
@@ -153,10 +155,11 @@ class _Messages:
     def once(self) -> list[tuple[str, bytes]]:
         """Calibration, and where the camera and the tip are."""
         roi = self._new("sensor_msgs/msg/RegionOfInterest", 0, 0, 0, 0, False)
-        k = np.array([160.0, 0, 79.5, 0, 160.0, 59.5, 0, 0, 1])
+        scale = self.camera_scale
+        k = np.array([160.0 * scale, 0, 80.0 * scale - 0.5, 0, 160.0 * scale, 60.0 * scale - 0.5, 0, 0, 1])
         info = self._make(
-            "sensor_msgs/msg/CameraInfo", self._header("camera_optical"), 120, 160, "plumb_bob", np.zeros(5), k,
-            np.eye(3).ravel(), np.zeros(12), 0, 0, roi,
+            "sensor_msgs/msg/CameraInfo", self._header("camera_optical"), 120 * scale, 160 * scale, "plumb_bob",
+            np.zeros(5), k, np.eye(3).ravel(), np.zeros(12), 0, 0, roi,
         )  # fmt: skip
         frames = []
         camera, tip = (1.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0)  # the camera looks down
@@ -173,26 +176,26 @@ class _Messages:
         ]
 
     def sound(self, now: int, chunk: int) -> bytes:
-        _stamp(self._chunk, now)
+        stamp(self._chunk, now)
         struct.pack_into("<Q", self._chunk, self._first, chunk * 480)
         at = chunk * 480 % len(self._sound)
         return bytes(self._chunk) + self._sound[at : at + 480].tobytes()
 
     def pose(self, now: int, t: float) -> bytes:
-        _stamp(self._pose, now)
+        stamp(self._pose, now)
         struct.pack_into("<d", self._pose, len(self._pose) - 40, 0.21 + _height(t))
         return bytes(self._pose)
 
     def joints(self, now: int) -> bytes:
-        return bytes(_stamp(self._joints, now))
+        return bytes(stamp(self._joints, now))
 
     def wrench(self, now: int, t: float) -> bytes:
-        _stamp(self._wrench, now)
+        stamp(self._wrench, now)
         struct.pack_into("<d", self._wrench, len(self._wrench) - 32, 20.0 * (_height(t) < 0.004))
         return bytes(self._wrench)
 
     def picture(self, now: int, number: int) -> bytes:
-        return bytes(_stamp(self._pictures[number % len(self._pictures)], now))
+        return bytes(stamp(self._pictures[number % len(self._pictures)], now))
 
     def contact(self, now: int) -> bytes:
         header = self._header("world")
@@ -206,7 +209,7 @@ def _height(t: float) -> float:
     return min(0.1, 0.4 * abs(t % EVERY_S - EVERY_S / 2))
 
 
-def _stamp(data: bytearray, now: int) -> bytearray:
+def stamp(data: bytearray, now: int) -> bytearray:
     struct.pack_into("<iI", data, 4, now // 10**9, now % 10**9)
     return data
 

@@ -26,7 +26,7 @@ case "$FOLEY_ROS" in
   *) die "FOLEY_ROS is \`$FOLEY_ROS\`, must be system or wheels" ;;
 esac
 for extra in $extras; do
-  [ -f "requirements/$extra.txt" ] || die "FOLEY_EXTRAS names \`$extra\`, known are: base learn sim scene planning dev"
+  [ -f "requirements/$extra.txt" ] || die "FOLEY_EXTRAS names \`$extra\`, known are: base learn sim scene planning cluster dev"
 done
 
 # ---- Python -------------------------------------------------------------------------------------------------

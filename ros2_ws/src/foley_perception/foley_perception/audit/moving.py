@@ -95,7 +95,7 @@ class Moving:
         self._nan, self._turned, self._far, self._jump, self._gap = (Count() for _ in range(5))
         self._unreadable = Count()
         self._longest: tuple[float, int] = (0.0, 0)  # [s], and from when on
-        self._last: tuple[int, NDArray[np.float64], str] | None = None  # usable
+        self._last: tuple[int, list[float], str] | None = None  # usable
         self._first_ns, self._newest_ns, self._usable = 2**63 - 1, -(2**63), 0
         self._lowest, self._highest = np.full(numbers, np.inf), np.full(numbers, -np.inf)
         self._begin_ns, self._end_ns = 2**63 - 1, -(2**63)  # usable or not
@@ -108,11 +108,12 @@ class Moving:
         """One message, given in a frame; whether it is usable."""
         self._messages += 1
         self._begin_ns, self._end_ns = min(self._begin_ns, time_ns), max(self._end_ns, time_ns)
-        if not math.isfinite(sum(values.tolist())):
+        numbers = values.tolist()
+        if not math.isfinite(sum(numbers)):
             self._nan.add(time_ns)
             return False
         if self._numbers == POSE:
-            length = math.hypot(*values[3:])
+            length = math.hypot(*numbers[3:])
             if not UNIT_LOW <= length <= UNIT_HIGH:
                 self._turned.add(time_ns, f"{length:.3g}")
                 return False
@@ -124,14 +125,14 @@ class Moving:
             self._zeros += not values.any()
             if (before := self._held.add(time_ns, values)) is not None and len(self._frozen) < _STRETCHES:
                 self._frozen.append(before)
-        if self._numbers == POSE and math.hypot(*values[:3]) > FAR_M:
+        if self._numbers == POSE and math.hypot(*numbers[:3]) > FAR_M:
             self._far.add(time_ns, ", ".join(f"{v:.4g}" for v in values[:3]))
         if self._numbers == POSE and self._unit.due(time_ns):
-            self._judge_unit(time_ns, values[:3].tolist(), frame)
+            self._judge_unit(time_ns, numbers[:3], frame)
         if self._last is not None and time_ns > self._last[0]:
-            self._since(self._last, time_ns, values, frame)
+            self._since(self._last, time_ns, numbers, frame)
         if self._last is None or time_ns > self._last[0]:
-            self._last = time_ns, values.copy(), frame
+            self._last = time_ns, numbers, frame
         return True
 
     def cannot_read(self, arrival_ns: int, why: str) -> None:
@@ -152,9 +153,9 @@ class Moving:
 
     def _since(
         self,
-        last: tuple[int, NDArray[np.float64], str],
+        last: tuple[int, list[float], str],
         time_ns: int,
-        values: NDArray[np.float64],
+        values: list[float],
         frame: str,
     ) -> None:
         span = (time_ns - last[0]) / NS_PER_S
@@ -162,7 +163,7 @@ class Moving:
             self._gap.add(last[0])
             self._longest = max(self._longest, (span, last[0]))
         if self._numbers == POSE and frame == last[2]:
-            step = float(np.linalg.norm(values[:3] - last[1][:3]))
+            step = math.dist(values[:3], last[1][:3])
             if step > JUMP_M and step > JUMP_M_S * span:
                 self._jump.add(time_ns, f"{step:.3g}")
 

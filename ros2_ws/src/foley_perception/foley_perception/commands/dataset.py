@@ -13,6 +13,7 @@ from foley_perception.commands.dataset_report import print_report, print_splits,
 
 if TYPE_CHECKING:
     from foley_perception.dataset.cut import CutConfig
+    from foley_perception.dataset.on_ray import OnRay
 
 HELP = "build a dataset from recordings, check one, or export it (or recordings) for other tools"
 
@@ -23,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "examples:\n  foley dataset build bags --out dataset\n"
         "  foley dataset build bags/a bags/b --out dataset --windows\n  foley dataset check dataset\n"
         f"  foley dataset build bags --out dataset {topic_options.EXAMPLE}\n"
+        "  foley dataset build /shared/bags --out /shared/dataset --ray-address ray://head:10001\n"
         "  foley dataset sessions bags --out sessions\n"
         "  foley dataset import --from greatest-hits vis-data --out greatest_hits\n"
         "  foley dataset export dataset --format webdataset --out shards\n"
@@ -36,6 +38,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     build.add_argument("--out", required=True, help="dataset folder")
     build.add_argument("--windows", action="store_true", help="also cut windows of 8 s")
     build.add_argument("--workers", type=int, default=0, help="processes (default: one per core)")
+    build.add_argument(
+        "--ray", action="store_true", help="cut the bags with Ray Data, started here (extra `cluster`)"
+    )
+    build.add_argument(
+        "--ray-address",
+        default="",
+        metavar="ADDRESS",
+        help="cut them on a Ray cluster: auto, HOST:6379 or ray://HOST:10001; its nodes must see bags and data set at "
+        "the same paths",
+    )
     build.add_argument("--skip-bad", action="store_true", help="leave out bags that cannot be used")
     frame_options.add_hand(build)
     frame_options.add(build)
@@ -102,19 +114,28 @@ def _build(args: argparse.Namespace) -> int:
     if len(bags) < len(found):
         print(f"{len(found) - len(bags)} scans of scenes were left out: there is nothing to hear in them")
     naming = topic_options.naming_of(args, bags)
-    with _bar("bags") as progress:
+    config = _cut_config(args)
+    with _ray_of(args) as ray, _bar("bags") as progress:
         report = build_dataset(
             bags,
             Path(args.out),
-            config=_cut_config(args),
+            config=config,
             naming=naming,
             shares=_shares(args.shares),
             workers=args.workers,
             skip_bad=args.skip_bad,
             progress=progress,
+            ray=ray,
         )
     print_report(report, "contacts")
     return 0
+
+
+def _ray_of(args: argparse.Namespace) -> contextlib.AbstractContextManager[OnRay | None]:
+    """What cuts the bags; None: processes of this machine."""
+    from foley_perception.dataset.on_ray import OnRay
+
+    return OnRay(args.ray_address, args.workers) if args.ray or args.ray_address else contextlib.nullcontext()
 
 
 def _cut_config(args: argparse.Namespace) -> CutConfig:

@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from foley_common import topics
 from foley_perception.dataset import schema, splits
@@ -21,6 +21,9 @@ from foley_perception.episodes.outline import Outline, session_id_of
 from foley_perception.recording.bag import Bag
 from foley_perception.recording.bag_files import is_bag, loose_files
 from foley_perception.recording.bag_name import bag_name, distinct_names
+
+if TYPE_CHECKING:
+    from foley_perception.dataset.on_ray import OnRay
 
 READER_VERSION = 2  # of how bags are read and cut: what an earlier one gave is cut again
 
@@ -117,6 +120,7 @@ def build_dataset(
     workers: int = 0,
     skip_bad: bool = False,
     progress: Progress | None = None,
+    ray: OnRay | None = None,
 ) -> BuildReport:
     """Build or complete the dataset in ``folder`` from exactly these bags; see ``build_from``.
 
@@ -128,13 +132,13 @@ def build_dataset(
         raise DatasetError("no bags were given")
     names = distinct_names(bags)
     sources = [
-        BagSource(bag, config or CutConfig(), name, naming or Naming())
+        BagSource(bag.resolve() if ray else bag, config or CutConfig(), name, naming or Naming())
         for bag, name in zip(bags, names, strict=True)
     ]
     editions = editions_of(bags)
     return build_from(
         sources, folder, shares=shares, workers=workers, skip_bad=skip_bad, progress=progress,
-        notes={"editions": editions} if editions else None,
+        notes={"editions": editions} if editions else None, ray=ray,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -60,10 +61,16 @@ class Rows:
             table.close(keep=kind is None)
 
 
+def unique_beside(path: Path) -> Path:
+    """Where a file is written before it is moved to its place. A worker that was given up, on whichever machine, may
+    still be writing its own."""
+    return path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+
+
 class _Table:
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._path, self._schema = path, schema
-        self._temporary = path.with_name(path.name + ".tmp")
+        self._temporary = unique_beside(path)
         self._writer = pq.ParquetWriter(self._temporary, schema, compression="zstd")
         self._waiting: list[store.Row] = []
         self.count = 0

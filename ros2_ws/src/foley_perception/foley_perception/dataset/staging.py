@@ -18,17 +18,20 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
 from foley_perception import __version__
 from foley_perception.dataset import manifest, splits, store
-from foley_perception.dataset.rows import Rows
+from foley_perception.dataset.rows import Rows, unique_beside
 from foley_perception.dataset.schema import DatasetError
-from foley_perception.dataset.workers import each
+from foley_perception.dataset.workers import Spread, each
 from foley_perception.episodes.tracks import EpisodeError
 from foley_perception.recording.bag_name import distinct_names
+
+if TYPE_CHECKING:
+    from foley_perception.dataset.on_ray import OnRay
 
 _TOLD = 10  # recordings that an error names
 Progress = Callable[[int, int, str], None]  # sources done, sources in all, name of the one just done
@@ -105,11 +108,13 @@ def build_from(
     progress: Progress | None = None,
     notes: Mapping[str, Any] | None = None,
     leaks: Sequence[str] = (),
+    ray: OnRay | None = None,
 ) -> BuildReport:
     """Build or complete the dataset in ``folder`` from exactly these sources.
 
     Args:
         workers: processes; 0 takes one per core, 1 stays in this process.
+        ray: which cuts the sources instead of processes of this machine; entered.
         skip_bad: leave sources out that cannot be used, instead of refusing.
         notes: more entries of the manifest.
         leaks: by which the splits that the sources name are known to leak: they are taken as they are, and the manifest
@@ -123,7 +128,9 @@ def build_from(
         store.make_folders(folder)
     except OSError as error:
         raise DatasetError(f"{folder}: cannot be written ({error.strerror})") from error
-    parts, cut, failed = _make_parts(list(sources), folder, workers, progress)
+    local: Spread = functools.partial(each, workers=workers or os.cpu_count() or 1)
+    spread = local if ray is None else ray.over(sources, folder)
+    parts, cut, failed = _make_parts(list(sources), folder.resolve(), spread, progress)
     if failed and not skip_bad:
         name, reason = next(iter(failed.items()))
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
@@ -176,7 +183,7 @@ def _notes(parts: Sequence[Part], failed: Mapping[str, str]) -> dict[str, Any]:
 
 # ---- parts ---------------------------------------------------------------------------------------------
 def _make_parts(
-    sources: list[Source], folder: Path, workers: int, progress: Progress | None
+    sources: list[Source], folder: Path, spread: Spread, progress: Progress | None
 ) -> tuple[list[Part], int, dict[str, str]]:
     parts: list[Part] = []
     failed: dict[str, str] = {}
@@ -200,14 +207,19 @@ def _make_parts(
         progress(len(parts), len(sources), "")
     owners = Owners(folder / "parts" / "owners")
     owners.begin({part.session_id: part.source for part in parts})
-    work = functools.partial(make_part, folder=folder, owners=owners)
+    work = functools.partial(ready_part, folder=folder, owners=owners)
     first = {source.session_id() or source.key(): source for source in reversed(todo)}
     # Of two recordings of one session the first is taken, if it can be: the other comes after it.
     for turn in (list(reversed(first.values())), [s for s in todo if s not in first.values()]):
-        for source, outcome in each(turn, work, workers or os.cpu_count() or 1):
+        for source, outcome in spread(turn, work):
             done(source, outcome)
     owners.end()
     return parts, len(todo) - len(failed), failed
+
+
+def ready_part(source: Source, folder: Path, owners: Owners) -> Part | str:
+    """Cut one source, unless that was done: the worker that did it may have been lost before it could say so."""
+    return _load_part(folder, source) or make_part(source, folder, owners)
 
 
 def make_part(source: Source, folder: Path, owners: Owners) -> Part | str:
@@ -238,7 +250,10 @@ def make_part(source: Source, folder: Path, owners: Owners) -> Part | str:
         problems=cut.problems,
     )
     # Written last: without it the part does not exist.
-    _part_path(folder, key, "json").write_text(json.dumps(dataclasses.asdict(part), indent=1))
+    path = _part_path(folder, key, "json")
+    temporary = unique_beside(path)
+    temporary.write_text(json.dumps(dataclasses.asdict(part), indent=1))
+    temporary.replace(path)
     return part
 
 

@@ -8,12 +8,22 @@ import contextlib
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from foley_common.worker_processes import end_with_parent
 
 _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
+
+
+class Spread(Protocol):
+    """A way to have work done on many items at a time: `each` of here, with its number of workers, or that of Ray."""
+
+    def __call__(
+        self, items: Sequence[_Item], work: Callable[[_Item], _Made | str]
+    ) -> Iterator[tuple[_Item, _Made | str]]: ...
+
+
 DIED = "its worker process died, as when memory runs out: give more memory, or fewer --workers at a time"
 
 
@@ -27,7 +37,7 @@ def each(
     """
     if min(workers, len(items)) <= 1:
         for item in items:
-            yield item, _done(lambda item=item: work(item))  # type: ignore[misc]
+            yield item, done_or_why(lambda item=item: work(item))  # type: ignore[misc]
         return
     waiting = collections.deque(items)
     suspects: list[_Item] = []
@@ -51,13 +61,13 @@ def each(
                         broken = True
                         suspects.append(item)
                     else:
-                        yield item, _done(future.result)
+                        yield item, done_or_why(future.result)
     for item in suspects:
         with _pool(1) as pool:
-            yield item, _done(pool.submit(work, item).result)
+            yield item, done_or_why(pool.submit(work, item).result)
 
 
-def _done(result: Callable[[], _Made | str]) -> _Made | str:
+def done_or_why(result: Callable[[], _Made | str]) -> _Made | str:
     """A result, or why there is none: whatever one source does must not end the others."""
     try:
         return result()

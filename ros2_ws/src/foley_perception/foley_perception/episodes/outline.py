@@ -10,6 +10,7 @@ piece. Stamps and arrival may run on different clocks; see index.py.
 
 from __future__ import annotations
 
+import bisect
 import collections
 import contextlib
 import dataclasses
@@ -376,11 +377,13 @@ class Outline:
         whole = {name: joined(ranges, apart_ns=0) for name, ranges in wanted.items() if ranges}
         for first, last in joined([r for ranges in whole.values() for r in ranges]):
             for message in self.bag.messages(start_ns=first, end_ns=last + 1):
-                ranges = whole.get(message.topic, ())
-                if not (first <= message.log_time <= last):
+                arrival, ranges = message.log_time, whole.get(message.topic)
+                if ranges is None or not (first <= arrival <= last):
                     continue
-                inside = any(a <= message.log_time <= b for a, b in ranges)
-                if inside and (placed := self.verdict.placed(self._earlier(message))) is not None:
+                at = bisect.bisect_right(ranges, (arrival, _EVER[1])) - 1  # the last that begins by then
+                if at < 0 or arrival > ranges[at][1]:
+                    continue
+                if (placed := self.verdict.placed(self._earlier(message))) is not None:
                     yield placed
 
 

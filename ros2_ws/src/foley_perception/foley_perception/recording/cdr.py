@@ -85,6 +85,18 @@ class Transform(NamedTuple):
         return struct.unpack_from("<7d" if self.data[1] == 1 else ">7d", self.data, self.offset)
 
 
+# Made once: hundreds of messages a second are read in each recording.
+_HEADS = {order: struct.Struct(order + "iII") for order in "<>"}
+_NUMBERS = {order + code: struct.Struct(order + code) for order in "<>" for code in "iIQBd"}
+_SHORT = 64  # bytes of a name, of which a recording repeats a few
+
+
+@functools.lru_cache(maxsize=1024)
+def _text(raw: bytes) -> str:
+    """Of a string's bytes, the last of which is 0."""
+    return raw[:-1].decode("utf-8", "replace")
+
+
 class _Cursor:
     """Aligned little or big endian reading behind the 4 bytes of encapsulation."""
 
@@ -98,7 +110,7 @@ class _Cursor:
     def take(self, code: str, size: int) -> int | float:
         self.at += -(self.at - 4) % size
         try:
-            (value,) = struct.unpack_from(self.order + code, self.data, self.at)
+            (value,) = _NUMBERS[self.order + code].unpack_from(self.data, self.at)
         except struct.error as error:
             raise CdrError(f"message ends after {len(self.data)} bytes") from error
         self.at += size
@@ -113,11 +125,19 @@ class _Cursor:
         if len(raw) != length:
             raise CdrError(f"string of {length} bytes in a message of {len(self.data)}")
         self.at += length
-        return raw[:-1].decode("utf-8", "replace")
+        return _text(raw) if length <= _SHORT else raw[:-1].decode("utf-8", "replace")
 
     def header(self) -> Header:
-        seconds, nanoseconds = int(self.take("i", 4)), self.u32()
-        return Header(seconds * NS_PER_S + nanoseconds, self.string())
+        self.at += -(self.at - 4) % 4
+        try:
+            seconds, nanoseconds, length = _HEADS[self.order].unpack_from(self.data, self.at)
+        except struct.error as error:
+            raise CdrError(f"message ends after {len(self.data)} bytes") from error
+        self.at += 12 + length
+        raw = bytes(self.data[self.at - length : self.at])
+        if len(raw) != length:
+            raise CdrError(f"string of {length} bytes in a message of {len(self.data)}")
+        return Header(seconds * NS_PER_S + nanoseconds, _text(raw))
 
     def floats(self, count: int) -> NDArray[np.float64]:
         self.at += -(self.at - 4) % 8

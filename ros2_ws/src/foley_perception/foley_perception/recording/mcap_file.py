@@ -72,6 +72,7 @@ class McapFile:
         self._named_by_unsure: set[int] = set()
         self._heads: dict[int, ChunkHead] = {}
         self._chunks: collections.OrderedDict[int, bytes] = collections.OrderedDict()
+        self._newest: tuple[tuple[int, int, int], bytes] = ((-1, -1, -1), b"")  # a message's place and bytes
         self._checksums: bool | None = None
         self.magic = self.file.read(0, len(MAGIC))
         if self.magic != MAGIC and not self._is_mcap():
@@ -103,6 +104,12 @@ class McapFile:
 
     def data(self, message: Message) -> bytes:
         """The serialised bytes of a message."""
+        place = message.chunk, message.offset, message.length
+        if self._newest[0] != place:  # whoever looks at a message is seldom the only one
+            self._newest = place, self._bytes_of(message)
+        return self._newest[1]
+
+    def _bytes_of(self, message: Message) -> bytes:
         if message.chunk < 0:
             return self.file.read(message.offset, message.length)
         cached = self._chunks.get(message.chunk)

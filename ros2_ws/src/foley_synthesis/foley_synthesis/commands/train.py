@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from foley_perception.dataset.reader import ClipDataset
@@ -20,7 +20,11 @@ _EXEMPLARS, _ENCODER = 240, "efficientnet-lite0"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    ways = ("DATASET --out DIR [options]", "hearing SET --validation SET --out DIR [options]")
+    ways = (
+        "DATASET --out DIR [options]",
+        "--shards DIR --out DIR [options]",
+        "hearing SET --validation SET --out DIR [options]",
+    )
     parser.usage = "\n       ".join(f"%(prog)s {way}" for way in ways)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = (
@@ -29,11 +33,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  foley train out/dataset --out out/checkpoint --minutes 20 --seed 1\n"
         "  foley train out/dataset --out out/checkpoint --resume     go on after Ctrl-C\n"
         "  foley train out/dataset --out out/sanity --shuffle-labels  must stay at chance\n"
+        "  foley train --shards out/shards --out out/checkpoint       stream from an export's shards\n"
+        "  torchrun --nproc-per-node 2 -m foley_bringup train --shards out/shards --out out/checkpoint --epochs 40\n"
+        "                                                             in several processes, of one machine or more\n"
         + train_hearing.EXAMPLES
     )
     parser.add_argument(
         "dataset",
-        nargs="+",
+        nargs="*",
         metavar="DATASET",
         help="folder written by `foley dataset build`; or the word `hearing` and a folder of `foley sim hearing`",
     )
@@ -52,6 +59,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("of `foley train DATASET`")
     group.add_argument(
         "--epochs", type=int, default=None, help="instead of a time budget: reproducible to the bit"
+    )
+    group.add_argument(
+        "--shards",
+        metavar="DIR|URLS",
+        help="in place of DATASET: what `foley dataset export --format webdataset` wrote; a folder, paths or http(s) "
+        "URLs such as 'https://host/train-{000000..000041}.tar https://host/validation-{000000..000008}.tar'",
     )
     group.add_argument(
         "--shuffle-labels", action="store_true", help="permute the training labels: a sanity check"
@@ -74,7 +87,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0, 2 for what the user can mend, 130 after Ctrl-C."""
-    if args.dataset[0] == train_hearing.WORD:
+    if args.dataset[:1] == [train_hearing.WORD]:
         return train_hearing.run(args)
     from foley_synthesis.threads import sleep_while_waiting
 
@@ -85,14 +98,18 @@ def run(args: argparse.Namespace) -> int:
     from foley_perception.commands.opened_dataset import open_complete
     from foley_perception.dataset.reader import DatasetError
     from foley_synthesis.checkpoint import MANIFEST_FILE
+    from foley_synthesis.training import processes
     from foley_synthesis.training.state import Interrupted
     from foley_synthesis.vis.training.build import UntrainableDataset, build_checkpoint
     from foley_synthesis.vis.training.config import TrainConfig, recipe_of
+    from foley_synthesis.vis.training.sharded import build_from_shards
 
-    console = Console()
+    console = Console(quiet=processes.quiet())
     try:
         if len(args.dataset) > 1:
             raise ValueError("it takes one dataset; to train on several, build one of all their bags")
+        if len(args.dataset) == bool(args.shards):
+            raise ValueError("name a DATASET or --shards, one of them")
         if foreign := train_hearing.given(args):
             raise ValueError(f"{foreign[0]} is for `foley train hearing SET`")
         if args.out.exists() and any(args.out.iterdir()) and not (args.out / MANIFEST_FILE).is_file():
@@ -108,16 +125,18 @@ def run(args: argparse.Namespace) -> int:
             shuffle_labels=args.shuffle_labels,
             **recipe.training(),
         )
-        dataset = open_complete(Path(args.dataset[0]))
+        dataset = None if args.shards else open_complete(Path(args.dataset[0]))
         with _bars(console) as report:
-            model_id, metrics = build_checkpoint(
-                dataset,
-                args.out,
-                config,
-                encoder_name=args.encoder or _ENCODER,
-                resume=args.resume,
-                report=report,
-                model=recipe.model(),
+            how: dict[str, Any] = {
+                "encoder_name": args.encoder or _ENCODER,
+                "resume": args.resume,
+                "report": report,
+                "model": recipe.model(),
+            }
+            model_id, metrics = (
+                build_from_shards(args.shards, args.out, config, **how)
+                if dataset is None
+                else build_checkpoint(dataset, args.out, config, **how)
             )
     except (DatasetError, UntrainableDataset, ValueError, OSError) as error:
         print(f"foley train: error: {error}", file=sys.stderr)
@@ -125,6 +144,8 @@ def run(args: argparse.Namespace) -> int:
     except Interrupted as stop:
         print(f"foley train: {stop}; the same command with --resume goes on", file=sys.stderr)
         return 130
+    if not model_id:
+        return 0  # the first process has written and tells
     accuracy = metrics["validation_balanced_accuracy"]
     console.print(
         f"{metrics['clips']['train']} clips, {metrics['epochs']} epochs, {metrics['seconds']['total']:.0f} s "
@@ -133,7 +154,11 @@ def run(args: argparse.Namespace) -> int:
     shown = ", ".join(f"{mode} {value:.3f}" for mode, value in accuracy.items() if value is not None)
     console.print(f"balanced accuracy on {metrics['selected_on']}: {shown} (chance {metrics['chance']:.3f})")
     console.print(f"checkpoint {args.out}, model id {model_id}")
-    console.print(_fuse(dataset, args.out, config))
+    console.print(
+        "fused beliefs of it abstain until `foley evaluate fusion` fits them to a data set"
+        if dataset is None
+        else _fuse(dataset, args.out, config)
+    )
     console.print(f"figures in {args.out / METRICS_FILE}; `foley evaluate` measures on the test split")
     return 0
 

@@ -21,7 +21,14 @@ EXAMPLES = (
     "  foley train hearing out/heard/train --validation out/heard/validation --out out/hearing --seeds 3 --resume\n"
     "  foley train hearing --adapt taps --out out/my_robot       taps/glass/1.wav, taps/wood/1.wav, ...\n"
 )
-_OF_DATASETS = {"epochs": None, "shuffle_labels": False, "recipe": None, "exemplars": None, "encoder": None}
+_OF_DATASETS = {
+    "shards": None,
+    "epochs": None,
+    "shuffle_labels": False,
+    "recipe": None,
+    "exemplars": None,
+    "encoder": None,
+}
 """Options that a hearing model does not have, as they are where nobody gives them."""
 
 

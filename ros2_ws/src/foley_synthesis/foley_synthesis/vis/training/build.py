@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from foley_synthesis.checkpoint import Checkpoint, Exemplars, Vocabulary, save_c
 from foley_synthesis.hearing.training.windows import windows_of
 from foley_synthesis.metrics import surprise
 from foley_synthesis.metrics.classification import balanced_accuracy
+from foley_synthesis.training import processes
 from foley_synthesis.training.state import Counters, forget_state, state_folder
 from foley_synthesis.vis.config import EXPONENT, ModelConfig
 from foley_synthesis.vis.inference.loaded import open_session
@@ -31,6 +33,7 @@ from foley_synthesis.vis.synthesis.exemplar import choose_exemplars
 from foley_synthesis.vis.synthesis.waveform import Synthesiser
 from foley_synthesis.vis.training.batches import Tensors, heard_windows, inputs_for
 from foley_synthesis.vis.training.config import TrainConfig
+from foley_synthesis.vis.training.examples import Examples
 from foley_synthesis.vis.training.features import SAMPLE_RATE, FeatureSet, load_features
 from foley_synthesis.vis.training.loop import Split, shuffled, train
 from foley_synthesis.vis.training.sound_frames import background_of, sound_frames
@@ -60,7 +63,8 @@ def build_checkpoint(
         model: fields of ModelConfig that differ from its defaults.
 
     Returns:
-        The model id and the metrics that were written.
+        The model id and the metrics that were written. Several processes each call this: the first one writes, the
+        others return an empty id and no metrics.
 
     Raises:
         UntrainableDataset: fewer than two materials or too few training clips.
@@ -73,30 +77,70 @@ def build_checkpoint(
     shape = ModelConfig(
         encoder=encoder_name, encoder_dims=encoder.dims, materials=len(labels), **(model or {})
     )
-    features = load_features(dataset, encoder, shape, _stage(report, "features"))
-    networks, pca, tensors, split = prepare(features, shape, config, labels)
-    key = _run_key(dataset, encoder, shape, config)
-    feature_s = time.monotonic() - started
-    counters = train(
-        networks,
-        tensors,
-        split,
-        config,
-        key=key,
-        folder=state_folder(out),
-        resume=resume,
-        spent_s=feature_s,
-        report=None if report is None else lambda done, figures: report("training", done, figures),
-    )
-    checkpoint, metrics = _finish(dataset, features, networks, pca, tensors, split, config, labels, counters)
-    metrics["seconds"] = {
-        "features": round(feature_s, 1),
-        "training": round(counters.elapsed_s, 1),
-        "total": round(time.monotonic() - started, 1),
-    }
-    model_id = save_checkpoint(checkpoint, out)
-    forget_state(state_folder(out))
-    return model_id, metrics
+    with processes.joined("cpu"):
+        if processes.rank():
+            processes.wait()  # for the first one's features, which the others find in the cache
+        features = load_features(dataset, encoder, shape, stage_report(report, "features"))
+        if not processes.rank():
+            processes.wait()
+        run = Run(features, shape, config, labels, run_key(dataset.fingerprint, encoder, shape, config))
+        return run.checkpoint(dataset, out, started, resume=resume, report=report)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Run:
+    """A training of which everything is known but where its clips stream from."""
+
+    features: FeatureSet  # of the clips that are in memory
+    shape: ModelConfig
+    config: TrainConfig
+    labels: tuple[str, ...]
+    key: str
+    examples: Callable[[Networks, Pca], Examples] | None = None  # None: the features' own
+
+    def checkpoint(
+        self, dataset: Kept, out: Path, started: float, *, resume: bool, report: Report | None
+    ) -> tuple[str, dict[str, Any]]:
+        """Train, and write it; other processes than the first get an empty id and no metrics."""
+        features, config = self.features, self.config
+        networks, pca, tensors, split = prepare(features, self.shape, config, self.labels)
+        feature_s = time.monotonic() - started
+        counters = train(
+            networks,
+            tensors,
+            split,
+            config,
+            key=self.key,
+            folder=state_folder(out),
+            resume=resume,
+            spent_s=feature_s,
+            report=None if report is None else lambda done, figures: report("training", done, figures),
+            examples=None if self.examples is None else self.examples(networks, pca),
+        )
+        if processes.rank():
+            return "", {}
+        checkpoint, metrics = _finish(
+            dataset, features, networks, pca, tensors, split, config, self.labels, counters
+        )
+        metrics["processes"] = processes.count()
+        metrics["seconds"] = {
+            "features": round(feature_s, 1),
+            "training": round(counters.elapsed_s, 1),
+            "total": round(time.monotonic() - started, 1),
+        }
+        model_id = save_checkpoint(checkpoint, out)
+        forget_state(state_folder(out))
+        return model_id, metrics
+
+
+class Kept(Protocol):
+    """What is asked of a data set, or of the clips of shards that are in memory."""
+
+    @property
+    def manifest(self) -> dict[str, Any]: ...
+    @property
+    def fingerprint(self) -> str: ...
+    def audio(self, index: int) -> NDArray[np.float32]: ...
 
 
 def training_labels(dataset: ClipDataset) -> tuple[str, ...]:
@@ -111,7 +155,7 @@ def training_labels(dataset: ClipDataset) -> tuple[str, ...]:
     return labels
 
 
-def _stage(report: Report | None, name: str) -> Callable[[int, int], None] | None:
+def stage_report(report: Report | None, name: str) -> Callable[[int, int], None] | None:
     return None if report is None else lambda done, total: report(name, done / total, {})
 
 
@@ -139,7 +183,7 @@ def prepare(
 
 
 def _finish(
-    dataset: ClipDataset,
+    dataset: Kept,
     features: FeatureSet,
     networks: Networks,
     pca: Pca,
@@ -224,7 +268,7 @@ def _keys(networks: Networks, tensors: Tensors, chosen: list[int]) -> NDArray[np
 @torch.no_grad()
 def _expected_distances(
     checkpoint: Checkpoint,
-    dataset: ClipDataset,
+    dataset: Kept,
     networks: Networks,
     pca: Pca,
     tensors: Tensors,
@@ -275,9 +319,10 @@ def _version_of(labels: tuple[str, ...]) -> str:
     return hashlib.sha256("\n".join(labels).encode()).hexdigest()[:8]
 
 
-def _run_key(dataset: ClipDataset, encoder: VisionEncoder, shape: ModelConfig, config: TrainConfig) -> str:
+def run_key(fingerprint: str, encoder: VisionEncoder, shape: ModelConfig, config: TrainConfig) -> str:
+    """Of the run that a saved state belongs to."""
     parts = (
-        dataset.fingerprint,
+        fingerprint,
         encoder.identity,
         shape,
         config.seed,

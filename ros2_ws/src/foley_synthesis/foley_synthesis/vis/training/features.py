@@ -133,20 +133,37 @@ def _compute(
     still = np.empty((n, STILL_VARIANTS, config.still_views * encoder.dims), np.float16)
     frames = np.empty((n, config.encoded_frames, encoder.dims), np.float16)
     for index, clip in enumerate(dataset.clips):
-        rng = np.random.default_rng([index, int(hashlib.sha256(clip.clip_id.encode()).hexdigest()[:8], 16)])
         cochleagram[index] = cochlea(dataset.audio(index))[: config.sound_frames]
         images, look = dataset.frames_and_still(index)
-        # Variants are for training alone; elsewhere the still stands in for them.
-        more = STILL_VARIANTS - 1 if clip.split == "train" else 0
-        looks = [look, *(vary(look, rng) for _ in range(more))]
-        views = np.concatenate([still_views(one, config.still_views) for one in looks])
-        encoded = encoder.encode(np.concatenate([views, encoded_spacetime(images, config.frame_stride)]))
-        stills = encoded[: len(views)].reshape(len(looks), -1)
-        still[index] = stills if more else np.repeat(stills, STILL_VARIANTS, axis=0)
-        frames[index] = encoded[len(views) :]
+        still[index], frames[index] = encoded_pictures(clip, index, images, look, encoder, config)
         if progress is not None:
             progress(index + 1, n)
     return {"cochleagram": cochleagram, "still": still, "frames": frames}
+
+
+def encoded_pictures(
+    clip: Clip,
+    index: int,
+    images: NDArray[np.uint8],
+    look: NDArray[np.uint8],
+    encoder: VisionEncoder,
+    config: ModelConfig,
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Of one clip: its still with variants [variants, still_dims], and its frames [f, encoder_dims].
+
+    Args:
+        index: of the clip; with its id, what variants are drawn from.
+        images: [30, 128, 128, 3].
+        look: the still [128, 128, 3].
+    """
+    rng = np.random.default_rng([index, int(hashlib.sha256(clip.clip_id.encode()).hexdigest()[:8], 16)])
+    # Variants are for training alone; elsewhere the still stands in for them.
+    more = STILL_VARIANTS - 1 if clip.split == "train" else 0
+    looks = [look, *(vary(look, rng) for _ in range(more))]
+    views = np.concatenate([still_views(one, config.still_views) for one in looks])
+    encoded = encoder.encode(np.concatenate([views, encoded_spacetime(images, config.frame_stride)]))
+    stills = encoded[: len(views)].reshape(len(looks), -1)
+    return stills if more else np.repeat(stills, STILL_VARIANTS, axis=0), encoded[len(views) :]
 
 
 def _aligned(dataset: ClipDataset, config: ModelConfig) -> AlignedSounds:

@@ -9,26 +9,34 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from foley_synthesis.beliefs.calibration import fit_temperature
 from foley_synthesis.beliefs.head_output import HeadOutput
 from foley_synthesis.beliefs.material_head import Targets, head_loss
-from foley_synthesis.hearing.training.windows import training_windows
+from foley_synthesis.training import processes
 from foley_synthesis.training import state as training_state
 from foley_synthesis.training.state import Counters, Interrupted
-from foley_synthesis.vis.config import EXPONENT
 from foley_synthesis.vis.networks.networks import Networks
 from foley_synthesis.vis.training.batches import (
     Tensors,
     heard_windows,
     inputs_for,
     sound_loss,
-    training_batch,
     validation_target,
 )
 from foley_synthesis.vis.training.config import TrainConfig
+from foley_synthesis.vis.training.examples import (
+    Examples,
+    InMemory,
+    Step,
+    epoch_seed,
+    nothing_of,
+    said_of_all,
+)
 
+_CPU = torch.device("cpu")
+_APART = 7_368_787  # between the seeds of processes
 _PARTS = ("heard", "predicted")  # `predicted` is the sound network and its head together
 Report = Callable[[float, dict[str, float]], None]
 
@@ -53,9 +61,9 @@ def shuffled(targets: Targets, rows: Tensor, seed: int) -> Targets:
     return Targets(*result)
 
 
-def class_weights(labels: Tensor, materials: int) -> Tensor:
-    """Inverse frequency, mean one over the known classes: the balanced accuracy is what counts."""
-    counts = torch.bincount(labels[labels >= 0], minlength=materials).float()
+def class_weights(counts: Tensor) -> Tensor:
+    """Inverse frequency of materials, mean one over those that there are: the balanced accuracy is what counts."""
+    counts = counts.float()
     weights = torch.where(counts > 0, counts.sum() / counts.clamp(min=1.0), torch.zeros(()))
     return weights / weights[counts > 0].mean().clamp(min=1e-6) if bool((counts > 0).any()) else weights + 1.0
 
@@ -71,16 +79,19 @@ def train(
     resume: bool = False,
     spent_s: float = 0.0,
     report: Report | None = None,
+    examples: Examples | None = None,
 ) -> Counters:
     """Train in place and leave the best weights in `networks`.
 
-    Everything random is drawn anew from (seed, epoch), so that a resumed run repeats an uninterrupted one.
+    Everything random is drawn anew from (seed, epoch), so that a resumed run repeats an uninterrupted one. Several
+    processes each call this; the first one validates, saves and reports, and all are left with its best weights.
 
     Args:
         key: identifies data and settings of the run in its saved state.
         folder: for the state; None keeps none.
         spent_s: of the time budget, before this.
         report: called with the progress [0, 1] and the newest figures.
+        examples: to train on, in place of the rows of `split`.
 
     Raises:
         Interrupted: on Ctrl-C. The last whole epoch is kept; in the middle of one, the last that was saved.
@@ -95,22 +106,27 @@ def train(
         loaded = training_state.load_state(folder, key, networks, optimiser)
         if loaded is not None:
             best, counters = loaded
+    _check_same_start(counters)
+    spent_s = processes.agreed(spent_s, _CPU)
+    first = processes.rank() == 0
+    if not first:
+        folder = report = None
+    examples = examples or InMemory(tensors, split.train, config, networks.config.hearing)
+    step = processes.shared(Step(networks, config.head_gradient), _CPU, unused=False)
     kept, whole = (
         counters.epoch,
         True,
     )  # the epoch of the saved state; whether the weights are those of an epoch
-    weights = class_weights(tensors.targets.material[split.train], networks.config.materials)
+    weights = class_weights(examples.materials)
     before_s = counters.elapsed_s
     started = saved = time.monotonic()
     try:
         while (progress := _progress(config, counters, spent_s)) < 1.0:
             whole = False
-            losses = _epoch(
-                networks, optimiser, tensors, split.train, config, counters.epoch, progress, weights
-            )
+            losses = _epoch(networks, step, optimiser, examples, config, counters.epoch, progress, weights)
             counters.epoch += 1
-            counters.elapsed_s = before_s + time.monotonic() - started
-            if counters.epoch % 2 == 0 or _progress(config, counters, spent_s) >= 1.0:
+            counters.elapsed_s = processes.agreed(before_s + time.monotonic() - started, _CPU)
+            if first and (counters.epoch % 2 == 0 or _progress(config, counters, spent_s) >= 1.0):
                 losses |= validate(networks, tensors, split.validation, config)
                 for part in _PARTS:
                     if losses[f"validation_{part}"] < counters.best.get(part, math.inf):
@@ -129,8 +145,19 @@ def train(
             kept = counters.epoch
         raise Interrupted(f"stopped; {kept} epochs are kept") from stop
     networks.load_state_dict(best)
+    processes.from_first(networks)
     networks.eval()
     return counters
+
+
+def _check_same_start(counters: Counters) -> None:
+    """Raises ValueError where this process goes on from elsewhere than the first."""
+    epoch = int(processes.agreed(float(counters.epoch), _CPU))
+    if epoch != counters.epoch:
+        raise ValueError(
+            f"process {processes.rank()} begins at epoch {counters.epoch}, the first one at {epoch}: all must see the "
+            "training state beside --out; put it where all machines see it"
+        )
 
 
 def _progress(config: TrainConfig, counters: Counters, spent_s: float) -> float:
@@ -142,17 +169,15 @@ def _progress(config: TrainConfig, counters: Counters, spent_s: float) -> float:
 
 def _epoch(
     networks: Networks,
+    step: nn.Module,
     optimiser: torch.optim.Optimizer,
-    tensors: Tensors,
-    rows: Tensor,
+    examples: Examples,
     config: TrainConfig,
     epoch: int,
     progress: float,
     weights: Tensor,
 ) -> dict[str, float]:
-    seed = config.seed * 1_000_003 + epoch
-    torch.manual_seed(seed)  # dropout
-    generator = torch.Generator().manual_seed(seed)
+    torch.manual_seed(epoch_seed(config, epoch) + processes.rank() * _APART)  # dropout
     rate = (
         config.learning_rate
         * min(1.0, (epoch + 1) / 3)
@@ -161,34 +186,27 @@ def _epoch(
     for group in optimiser.param_groups:
         group["lr"] = rate
     networks.train()
-    sums = {"sound": 0.0, "predicted": 0.0, "heard": 0.0}
-    order = rows[torch.randperm(len(rows), generator=generator)]
-    batches = max(1, len(order) // config.batch)
-    for index in torch.tensor_split(order, batches):
-        inputs, target = training_batch(tensors, index, config.planned_share, config.plan_error_s, generator)
-        targets = tensors.rows(index)
-        sound, said = networks.predict(inputs, config.head_gradient)
+    sums, batches = {"sound": 0.0, "predicted": 0.0, "heard": 0.0}, 0
+    for batch in examples.batches(epoch):
+        said, target, targets = said_of_all(step, batch)
         losses = {
-            "sound": sound_loss(sound, target, config.loss),
-            "predicted": head_loss(said, targets, weights),
-            "heard": head_loss(
-                networks.heard(
-                    training_windows(tensors.cochleagram[index], networks.config.hearing, EXPONENT, generator)
-                ),
-                targets,
-                weights,
-            ),
+            "sound": sound_loss(said.sound, target, config.loss),
+            "predicted": head_loss(said.predicted, targets, weights),
+            "heard": head_loss(said.heard, targets, weights),
         }
         loss = losses["sound"] + losses["predicted"] + losses["heard"]
+        if processes.count() > 1:
+            loss = loss + nothing_of(said)
         if not bool(loss.isfinite()):
             raise FloatingPointError(f"the loss is {float(loss)} in epoch {epoch}; lower the learning rate")
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(networks.parameters(), config.clip_norm)
         optimiser.step()
+        batches += 1
         for name, value in losses.items():
-            sums[name] += float(value.detach()) / batches
-    return {f"train_{name}": value for name, value in sums.items()}
+            sums[name] += float(value.detach())
+    return {f"train_{name}": value / max(batches, 1) for name, value in sums.items()}
 
 
 @torch.no_grad()
