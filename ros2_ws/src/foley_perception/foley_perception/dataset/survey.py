@@ -98,7 +98,7 @@ def survey_outline(
         side = touching_side(*(hands.seen[name].count for name in ("left", "right")))
     microphone = outline.topic("audio", MAIN_MICROPHONE)
     sound = outline.sound(microphone) if microphone is not None else None
-    contacts: Sequence[Contact] = _recorded(outline)
+    contacts: Sequence[Contact] = recorded_contacts(outline)
     by_ear = onsets and not contacts and microphone is not None
     if by_ear and microphone is not None and sound is not None:
         contacts = [c for stream in sound.streams for c in _heard_in(outline, microphone, stream)]
@@ -121,6 +121,18 @@ def touching_path(episode: Episode, side: str) -> PoseTrack | None:
     if side and episode.keypoints is not None:
         return finger_as_tool(episode.keypoints, side, episode.frame_names.world)
     return episode.ee_pose
+
+
+def recorded_contacts(outline: Outline) -> list[Contact]:
+    """Contacts of the main arm as they were recorded: true ones, else detected ones."""
+    for topic in (outline.topic("contacts", MAIN_ARM), topics.CONTACTS):
+        note = outline.note(topic) if topic is not None else None
+        if topic is not None and note is not None:
+            name = outline.names[topic.role]
+            decoder = Decoder({name: outline.bag.topics[name]})
+            if found := decode.contacts(note.kept(*_EVER), decoder):
+                return found
+    return []
 
 
 # ---- inside --------------------------------------------------------------------------------------------
@@ -173,18 +185,6 @@ def _camera_somewhere(
         return probe.camera_placed
     times = np.linspace(pictures.usable.first, pictures.usable.last, 9).astype(np.int64).tolist()
     return any(episode_of(outline, Span(*[t] * 4), frames=frames).camera_placed for t in times)
-
-
-def _recorded(outline: Outline) -> list[Contact]:
-    """Contacts of the main arm as they were recorded: true ones, else detected ones."""
-    for topic in (outline.topic("contacts", MAIN_ARM), topics.CONTACTS):
-        note = outline.note(topic) if topic is not None else None
-        if topic is not None and note is not None:
-            name = outline.names[topic.role]
-            decoder = Decoder({name: outline.bag.topics[name]})
-            if found := decode.contacts(note.kept(*_EVER), decoder):
-                return found
-    return []
 
 
 def _heard_in(outline: Outline, microphone: Topic, stream: Stream) -> Iterator[Contact]:

@@ -1,0 +1,164 @@
+"""The figures of a bag that was read once: of its topics, microphones, cameras and contacts, as JSON has them.
+
+NaN is what is not known; it is written as null.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from foley_common import topics as registry
+from foley_common.times import NS_PER_S
+from foley_perception.audit.recording import Verdict
+from foley_perception.audit.times import SENSORS
+from foley_perception.episodes.outline import Outline
+from foley_perception.episodes.tracks import EpisodeError
+from foley_perception.quality.contacts import Found, margins_db
+from foley_perception.quality.watch import BagWatch
+from foley_perception.recording.inspect import BagReport
+
+_NOT_SHOWN = frozenset({"robot_file", "topics"})  # of the metadata: long, and told elsewhere
+_MOST_TIMES = 2000  # contacts whose times are kept
+
+
+def about(report: BagReport, verdict: Verdict) -> dict[str, Any]:
+    begun = verdict.clock.stamp_ns(report.start_ns) / NS_PER_S
+    session = {str(k): str(v) for k, v in report.session.items() if k not in _NOT_SHOWN}
+    try:
+        when = datetime.datetime.fromtimestamp(begun, datetime.UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):  # a clock that was never set right
+        when = ""
+    return {
+        "duration_s": report.duration_s,
+        "bytes": report.bytes,
+        "messages": report.messages,
+        "files": [file.name for file in report.files],
+        "begun": when,
+        "session": session,
+        "scan": session.get("kind") == "scan",
+    }
+
+
+def of_topics(
+    watch: BagWatch, report: BagReport, roles: Mapping[str, registry.Topic], verdict: Verdict
+) -> dict[str, Any]:
+    found = {}
+    for t in report.topics:
+        role, lines = roles.get(t.topic), watch.lines.get(t.topic)
+        sensor = role is not None and role.reader in SENSORS
+        sent = t.messages + t.lost
+        found[t.topic] = {
+            "type": t.type,
+            "role": role.role if role is not None else "",
+            "required": t.expected,
+            "sensor": sensor,
+            "messages": t.messages,
+            "bytes": t.bytes,
+            "rate_hz": t.rate,
+            "lost": t.lost,
+            "lost_share": t.lost / sent if sent else 0.0,
+            "gaps": t.gaps,
+            "max_gap_s": t.max_gap,
+            "max_gap_at_s": t.max_gap_at,
+            "skew_median_s": t.skew_median,
+            "skew_p99_s": t.skew_p99,
+            "one_clock": verdict.clock.same,  # else arrival minus stamp is no latency
+            "drift_ppm": lines.skew.slope_ppm() if lines is not None and sensor else math.nan,
+        }
+        if lines is not None:
+            found[t.topic]["rate_line"] = lines.arrivals.told(60, rate=True)
+            if not lines.skew.empty and (sensor or t.expected):
+                offset = (lines.first_skew_ns or 0) * 1e-9 if verdict.clock.same else 0.0
+                found[t.topic]["skew_line"] = _raised(lines.skew.told(), offset)
+    return found
+
+
+def _raised(line: dict[str, Any], by: float) -> dict[str, Any]:
+    """A line by its true height, where clocks are the same; else from its first value on."""
+    return {
+        key: [None if v is None else v + by for v in value] if isinstance(value, list) else value
+        for key, value in line.items()
+    }
+
+
+def of_microphones(
+    watch: BagWatch, outline: Outline | None, roles: Mapping[str, registry.Topic]
+) -> dict[str, Any]:
+    found = {}
+    for topic, meter in watch.sounds.items():
+        role = roles.get(topic)
+        figures = {"topic": topic} | meter.figures() | _samples(watch, topic, meter.channel)
+        figures |= {"heard": len(meter.heard), "deaf": meter.deaf, "clocks": _clocks(outline, role)}
+        determined = [c["drift_ppm"] for c in figures["clocks"] if c["drift_ppm"]]
+        figures["clock_drift_ppm"] = max(determined, key=abs) if determined else math.nan
+        found[role.device if role is not None else topic] = figures
+    return dict(sorted(found.items(), key=lambda item: item[0] != registry.MAIN_MICROPHONE))
+
+
+def _samples(watch: BagWatch, topic: str, channel: int) -> dict[str, Any]:
+    """What the audit counted of the channel that is heard."""
+    assert watch.audit is not None
+    levels = watch.audit.levels(topic)
+    channels = levels.channels if levels is not None else ()
+    if not channels:
+        return {"peak_dbfs": math.nan, "clipped_share": math.nan, "silent_share": math.nan}
+    heard = channels[min(channel, len(channels) - 1)]
+    clipped = heard.high_rail.samples + heard.low_rail.samples
+    _, _, silent = heard.silence(levels.rate if levels is not None else 1)
+    return {
+        "peak_dbfs": 20.0 * math.log10(heard.peak) if heard.peak > 0 else -math.inf,
+        "clipped_share": clipped / heard.count if heard.count else math.nan,
+        "silent_share": silent / heard.count if heard.count else math.nan,
+    }
+
+
+def _clocks(outline: Outline | None, role: registry.Topic | None) -> list[dict[str, Any]]:
+    """Of each stream: by how much its clock runs slower than its rate says; 0 where its stamps do not determine it."""
+    if outline is None or role is None or role.role not in outline.names:
+        return []
+    try:
+        return [
+            {
+                "stream_id": stream.stream_id,
+                "drift_ppm": stream.clock.drift_ppm(stream.sample_rate),
+                "jitter_s": stream.clock.jitter_s,
+            }
+            for stream in outline.sound(role).streams
+        ]
+    except (EpisodeError, KeyError):  # told by the audit; or a role that another topic has
+        return []
+
+
+def of_cameras(watch: BagWatch, roles: Mapping[str, registry.Topic]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for topic, meter in watch.pictures.items():
+        role = roles.get(topic)
+        if role is not None and role.reader != "image":
+            continue
+        name = role.device if role is not None and role.device not in found else topic
+        found[name] = {"topic": topic, "role": role.role if role is not None else ""} | meter.figures()
+    return dict(sorted(found.items(), key=lambda item: item[0] != registry.MAIN_CAMERA))
+
+
+def of_contacts(
+    found: Found, microphones: Mapping[str, Any], outline: Outline | None
+) -> dict[str, Any]:
+    main = microphones.get(registry.MAIN_MICROPHONE, {})
+    margins = margins_db(found, main.get("noise_floor_dbfs", math.nan))
+    start = outline.start_ns if outline is not None else 0
+    return {
+        "count": len(found.contacts),
+        "merged": sum(m.merged for m in found.contacts) - len(found.contacts),
+        "source": found.source,
+        "heard": len(found.heard),
+        "margin_db": sorted(margins)[len(margins) // 2] if margins else math.nan,
+        "times_s": [round((m.contact.time_ns - start) / NS_PER_S, 3) for m in found.contacts[:_MOST_TIMES]],
+    }
+
+
+def of_thumbs(pictures: list[tuple[float, bytes]]) -> list[dict[str, Any]]:
+    return [{"time_s": at, "jpeg": base64.b64encode(data).decode()} for at, data in pictures]
