@@ -332,7 +332,9 @@ def _limits(reader: FieldReader, value: Any, at: At) -> Limits:
     return Limits(**found)
 
 
-def _each(read: Callable[[FieldReader, Any, At], Any], known: tuple[str, ...]) -> Callable[..., dict[str, Any]]:
+def _each(
+    read: Callable[[FieldReader, Any, At], Any], known: tuple[str, ...]
+) -> Callable[..., dict[str, Any]]:
     """A section of entries by name."""
 
     def section(reader: FieldReader, value: Any, at: At) -> dict[str, Any]:

@@ -34,7 +34,9 @@ class Found:
 
     contacts: tuple[MergedContact, ...]  # as a data set has them: recorded ones, else those that are heard
     source: str  # the topic they are from; `heard` where they were found in the sound; empty: nowhere
-    heard: tuple[tuple[int, float], ...]  # onsets in the sound of the main microphone: time [ns], level [dBFS]
+    heard: tuple[
+        tuple[int, float], ...
+    ]  # onsets in the sound of the main microphone: time [ns], level [dBFS]
 
 
 def found_contacts(outline: Outline, sounds: Mapping[str, SoundMeter]) -> Found:
@@ -86,7 +88,9 @@ def label_figures(episode: Episode | None, contacts: Sequence[MergedContact]) ->
 def said_of(episode: Episode, contact: Contact) -> dict[str, str]:
     """What is known of one contact in words: `action`, `material`, `object`; empty where nobody said it."""
     properties = episode.object_properties(contact.object_id, contact.time_ns)
-    action = contact.action_name if contact.action_name != UNKNOWN else str(properties.get("action", "") or "")
+    action = (
+        contact.action_name if contact.action_name != UNKNOWN else str(properties.get("action", "") or "")
+    )
     return {
         "action": action,
         "material": str(properties.get("material", "") or ""),

@@ -11,6 +11,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import cv2
+import numpy as np
+
 from foley_common import topics as registry
 from foley_common.times import NS_PER_S
 from foley_perception.audit.recording import Verdict
@@ -18,10 +21,12 @@ from foley_perception.audit.times import SENSORS
 from foley_perception.episodes.outline import Outline
 from foley_perception.episodes.tracks import EpisodeError
 from foley_perception.quality.contacts import Found, margins_db
+from foley_perception.quality.picture_meter import jpeg
 from foley_perception.quality.watch import BagWatch
 from foley_perception.recording.inspect import BagReport
 
 _NOT_SHOWN = frozenset({"robot_file", "topics"})  # of the metadata: long, and told elsewhere
+_THUMB_WIDTH = 72  # [px]
 _MOST_TIMES = 2000  # contacts whose times are kept
 
 
@@ -144,9 +149,7 @@ def of_cameras(watch: BagWatch, roles: Mapping[str, registry.Topic]) -> dict[str
     return dict(sorted(found.items(), key=lambda item: item[0] != registry.MAIN_CAMERA))
 
 
-def of_contacts(
-    found: Found, microphones: Mapping[str, Any], outline: Outline | None
-) -> dict[str, Any]:
+def of_contacts(found: Found, microphones: Mapping[str, Any], outline: Outline | None) -> dict[str, Any]:
     main = microphones.get(registry.MAIN_MICROPHONE, {})
     margins = margins_db(found, main.get("noise_floor_dbfs", math.nan))
     start = outline.start_ns if outline is not None else 0
@@ -158,6 +161,14 @@ def of_contacts(
         "margin_db": sorted(margins)[len(margins) // 2] if margins else math.nan,
         "times_s": [round((m.contact.time_ns - start) / NS_PER_S, 3) for m in found.contacts[:_MOST_TIMES]],
     }
+
+
+def thumb_of(pictures: list[tuple[float, bytes]]) -> str:
+    """One picture for a table, from the middle of the recording, as JPEG in base64; empty where there is none."""
+    if not pictures:
+        return ""
+    small = cv2.imdecode(np.frombuffer(pictures[len(pictures) // 2][1], np.uint8), cv2.IMREAD_COLOR_RGB)
+    return base64.b64encode(jpeg(np.asarray(small, np.uint8), _THUMB_WIDTH, quality=60)).decode()
 
 
 def of_thumbs(pictures: list[tuple[float, bytes]]) -> list[dict[str, Any]]:

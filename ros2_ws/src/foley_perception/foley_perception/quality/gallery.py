@@ -35,7 +35,7 @@ def contact_figure(episode: Episode, contact: Contact, start_ns: int) -> dict[st
 
     Returns:
         ``time_s`` from the recording's start; what was said of it; ``envelope`` [columns][low, high] of the waveform;
-        ``spectrogram`` as PNG and ``frames`` as JPEG in base64. What is not there is empty.
+        ``spectrogram`` and ``frames`` as JPEG in base64. What is not there is empty.
     """
     shown: dict[str, Any] = {"time_s": (contact.time_ns - start_ns) / NS_PER_S, **said_of(episode, contact)}
     shown["before_s"], shown["length_s"] = CLIP_BEFORE_S, CLIP_S
@@ -74,12 +74,11 @@ def _sound(episode: Episode, contact: Contact) -> dict[str, Any]:
     peak = float(np.abs(sound).max())
     levels = spectrogram(sound, rate)
     scaled = np.clip((levels - levels.max()) / _RANGE_DB + 1.0, 0.0, 1.0)
-    done, png = cv2.imencode(
-        ".png", cv2.applyColorMap((scaled * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
-    )
+    colours = cv2.applyColorMap((scaled * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    done, picture = cv2.imencode(".jpg", colours, [cv2.IMWRITE_JPEG_QUALITY, 80])
     return {
         "envelope": [[float(f"{a:.4g}"), float(f"{b:.4g}")] for a, b in zip(low, high, strict=True)],
-        "spectrogram": base64.b64encode(png.tobytes()).decode() if done else "",
+        "spectrogram": base64.b64encode(picture.tobytes()).decode() if done else "",
         "peak_dbfs": 20.0 * math.log10(peak) if peak > 0 else None,
     }
 

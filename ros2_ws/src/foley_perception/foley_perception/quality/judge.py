@@ -53,6 +53,21 @@ class Outside:
         return title_of(self.limit)
 
 
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """One bag, measured and judged."""
+
+    name: str
+    path: str
+    file: str  # what its files are called
+    figures: dict[str, Any] | None  # None: it cannot be read
+    outside: tuple[Outside, ...] = ()
+    state: str = ERROR
+    error: str = ""  # why it cannot be read
+    cached: bool = False
+    limits: QualityLimits = dataclasses.field(default_factory=QualityLimits)
+
+
 def title_of(limit: str) -> str:
     """What the figure of a limit is, in words."""
     return _TEXTS[limit]

@@ -88,7 +88,9 @@ def measure(path: Path, options: MeasureOptions) -> Measured:
         "limits": robot.content().get("limits", {}),
     }
     known["contacts"] = figures.of_contacts(found, known["microphones"], outline)
-    thumbs = {name: figures.of_thumbs(watch.pictures[c["topic"]].thumbs()) for name, c in known["cameras"].items()}
+    seen = {name: watch.pictures[c["topic"]].thumbs() for name, c in known["cameras"].items()}
+    known["thumb"] = figures.thumb_of(next(iter(seen.values()), []))
+    thumbs = {name: figures.of_thumbs(pictures) for name, pictures in seen.items()}
     watch.bag.close()
     return Measured(known, {"thumbs": thumbs, "contacts": shown})
 

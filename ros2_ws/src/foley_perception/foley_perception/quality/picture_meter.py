@@ -58,7 +58,9 @@ class PictureMeter:
         self._compressed = topic.type == "sensor_msgs/msg/CompressedImage"
         self._start_ns = start_ns
         self._period_s, self._next_s = 1.0 / LOOK_HZ, 0.0
-        self._rows: list[tuple[float, float, float, float, float]] = []  # blur, Laplacian, mean, black, saturated
+        self._rows: list[
+            tuple[float, float, float, float, float]
+        ] = []  # blur, Laplacian, mean, black, saturated
         self._lines = {name: TimeLine(1.0 / LOOK_HZ) for name in ("blur", "brightness")}
         self._thumbs: list[tuple[float, bytes]] = []
         self._thumb_every = 1

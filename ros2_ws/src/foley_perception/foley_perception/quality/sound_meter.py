@@ -45,7 +45,10 @@ class SoundMeter:
         self.line = TimeLine()  # short-time level [dBFS] by arrival
         self.heard: list[Heard] = []
         self.deaf = ""  # why no onset was looked for
-        self._levels, self._weighted = array.array("f"), array.array("f")  # dBFS, dB(A) relative to full scale
+        self._levels, self._weighted = (
+            array.array("f"),
+            array.array("f"),
+        )  # dBFS, dB(A) relative to full scale
         self._stream: tuple[str, int, int] = ("", 0, 0)  # id, rate, next sample
         self._blocks: list[NDArray[np.float32]] = []
         self._frames = 0

@@ -95,7 +95,9 @@ class BagWatch:
         topic = self.bag.topics[name]
         if topic.type == MICROPHONE.type:
             role = self._role(name, topic.type)
-            sound = self._robot.sound.get(role.device) if role is not None and self._robot is not None else None
+            sound = (
+                self._robot.sound.get(role.device) if role is not None and self._robot is not None else None
+            )
             self.sounds[name] = SoundMeter(sound.channel if sound is not None else CHANNEL, self.start_ns)
         elif topic.type in _IMAGES:
             role = self._role(name, topic.type)
