@@ -81,12 +81,12 @@ def bad(judged: Judged, where: str) -> set[str]:
 def histograms(bags: Sequence[Figures], limits: QualityLimits | None) -> list[tuple[str, str]]:
     """Title and drawing of each figure that is known of some bag."""
     judged = limits.judged() if limits is not None else {}
-    rates = [("microphone", "chunks of the microphone"), ("image", "pictures")]
+    rates = [("microphone", "chunks of sound"), ("image", "pictures")]
     found = [
         ("noise floor", _noise, judged.get("max_noise_floor_dbfs"), lambda v: f"{v:.0f} dBFS"),
         ("contacts", _contacts, judged.get("min_contacts"), lambda v: f"{v:.0f}"),
         ("blur", _blur, judged.get("max_blur"), lambda v: f"{v:.2f}"),
-        *((f"rate of {title}", _rate_of(device), None, lambda v: f"{v:.1f} Hz") for device, title in rates),
+        *((f"{title} per second", _rate_of(device), None, lambda v: f"{v:.4g}") for device, title in rates),
         ("duration", lambda f: f["duration_s"], judged.get("min_duration_s"), duration),
     ]
     drawn = [
@@ -171,7 +171,7 @@ COLUMNS: tuple[Column, ...] = (
         "peak",
         "loudest sample [dBFS]",
         _first("microphones", "peak_dbfs"),
-        lambda v: f"{v:.0f} dB",
+        lambda v: f"{v:.1f} dB",
         ("min_peak_dbfs",),
     ),
     Column(

@@ -60,7 +60,7 @@ def folder_page(bags: Sequence[Judged], totals: Mapping[str, Any], notes: Sequen
         totals=totals,
         notes=list(notes),
         columns=columns.COLUMNS,
-        rows=[columns.row(j) for j in bags],
+        rows=sorted((columns.row(j) for j in bags), key=lambda row: int(row["rank"])),
         reasons=columns.reasons(bags),
         histograms=columns.histograms(
             [j.figures for j in known if j.figures is not None], limits if same else None
@@ -156,7 +156,7 @@ def _sound(name: str, f: Mapping[str, Any], figures: Mapping[str, Any], judged: 
 
 
 def _camera(name: str, f: Mapping[str, Any], figures: Mapping[str, Any], judged: Judged) -> dict[str, Any]:
-    size = {"duration_s": figures["duration_s"], "span": (0.0, 1.0), "height": 84}
+    size = {"duration_s": figures["duration_s"], "span": (0.0, 1.0), "width": 400, "height": 84}
     return {
         "name": name,
         "figures": f,
@@ -179,6 +179,7 @@ def _skews(figures: Mapping[str, Any], judged: Judged) -> list[tuple[str, str, f
                 f["skew_line"],
                 lambda v: f"{v * 1e3:.1f} ms",
                 duration_s=figures["duration_s"],
+                least=1e-3,
                 width=420,
                 height=84,
             )

@@ -25,7 +25,9 @@ WIDTH = 640  # [px] of what is judged; wider pictures are made smaller, so that 
 _THUMBS = 8
 _THUMB_WIDTH = 160  # [px]
 _LOW_PASS = 9  # [px]
-_FLAT = 0.3  # mean step between neighbours (of 255) below which there is nothing that could be sharp
+_STEP_OF_NOISE = 0.6  # three times what smoothing leaves of noise of 1 between neighbours
+_LEAST_STEP = 0.2  # of 255: below it is quantisation
+_LEAST_EDGES = 0.001  # share of the pixels that must be edges, or there is nothing that could be sharp
 
 
 def blur_of(gray: NDArray[np.float32]) -> float:
@@ -33,18 +35,28 @@ def blur_of(gray: NDArray[np.float32]) -> float:
 
     How much less its neighbours differ after a low pass, as blurring what is blurred changes little. Contrast and
     brightness have no part in it. Crete, Dolmiere, Ladret and Nicolas, "The blur effect: perception and estimation with
-    a new no-reference perceptual blur metric" (SPIE 6492, 2007).
+    a new no-reference perceptual blur metric" (SPIE 6492, 2007); noise, which looks sharp, is smoothed beforehand, and
+    steps that may be what is left of it do not count.
     """
+    least = max(_STEP_OF_NOISE * _noise_of(gray), _LEAST_STEP)
+    smooth = cv2.GaussianBlur(gray, (0, 0), 1.0)
     worst = 0.0
     for axis, kernel in ((0, (1, _LOW_PASS)), (1, (_LOW_PASS, 1))):
-        before = np.abs(np.diff(gray, axis=axis))
-        after = np.abs(np.diff(cv2.blur(gray, kernel), axis=axis))
-        total = float(before.sum())
-        if total < _FLAT * before.size:
+        before = np.abs(np.diff(smooth, axis=axis))
+        after = np.abs(np.diff(cv2.blur(smooth, kernel), axis=axis))
+        edges = before > least
+        if np.count_nonzero(edges) < _LEAST_EDGES * edges.size:
             return math.nan
-        lost = float(np.maximum(before - after, 0.0).sum())
+        total = float(before[edges].sum())
+        lost = float(np.maximum(before - after, 0.0)[edges].sum())
         worst = max(worst, (total - lost) / total)
     return worst
+
+
+def _noise_of(gray: NDArray[np.float32]) -> float:
+    """Standard deviation of a picture's noise, by a mask that is blind to edges and slopes (Immerkaer 1996), median."""
+    mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+    return float(np.median(np.abs(cv2.filter2D(gray, cv2.CV_32F, mask)))) / (0.6745 * 6.0)
 
 
 class PictureMeter:

@@ -23,6 +23,7 @@ def spark(line: Line | None, *, width: int = 120, height: int = 24, bottom: floa
     if not line or not any(v is not None for v in line["mid"]):
         return ""
     low, high = _span(line, bottom)
+    high += 0.15 * (high - low) if bottom is not None else 0.0  # a steady rate is no upper edge
     body = _drawn(line, 0, 1, width, height - 2, low, high)
     return f'<svg class="spark" viewBox="0 0 {width} {height}" width="{width}" height="{height}">{body}</svg>'
 
@@ -35,6 +36,7 @@ def plot(
     bound: float | None = None,
     duration_s: float = 0.0,
     span: tuple[float, float] | None = None,
+    least: float = 1e-6,
     width: int = 560,
     height: int = 110,
 ) -> str:
@@ -45,10 +47,11 @@ def plot(
         marks: moments [s], as ticks at the upper edge.
         bound: a limit, as a dashed line.
         span: lower and upper edge; None: what there is.
+        least: difference of the edges: smaller changes are not blown up.
     """
     if not line or not any(v is not None for v in line["mid"]):
         return ""
-    low, high = span or _span(line, None)
+    low, high = span or _span(line, None, least)
     if bound is not None and math.isfinite(bound):
         low, high = min(low, bound), max(high, bound)
     steps = len(line["mid"]) * line["step_s"]
@@ -91,7 +94,7 @@ def histogram(
     show: Callable[[float], str],
     *,
     bound: float | None = None,
-    width: int = 250,
+    width: int = 215,
     height: int = 96,
 ) -> str:
     """How many bags have which value. Empty where none has any."""
@@ -130,12 +133,13 @@ def _svg(body: str, width: int, height: int, kind: str) -> str:
     )
 
 
-def _span(line: Line, bottom: float | None) -> tuple[float, float]:
+def _span(line: Line, bottom: float | None, least: float = 1e-6) -> tuple[float, float]:
     low = min(v for v in line.get("low", line["mid"]) if v is not None)
     high = max(v for v in line.get("high", line["mid"]) if v is not None)
     low = low if bottom is None else min(bottom, low)
-    least = max(abs(high) * 1e-3, 1e-6)
-    return (low, high) if high - low > least else (low - least, high + least)
+    least = max(abs(high) * 1e-3, least)
+    middle = 0.5 * (low + high)
+    return (low, high) if high - low > least else (middle - 0.5 * least, middle + 0.5 * least)
 
 
 def _drawn(line: Line, left: float, top: float, width: float, height: float, low: float, high: float) -> str:

@@ -126,6 +126,9 @@ class SoundMeter:
     def figures(self) -> dict[str, Any]:
         """Levels [dBFS] of the whole recording; NaN where nothing was heard."""
         levels, weighted = (np.frombuffer(a, np.float32) for a in (self._levels, self._weighted))
+        # Silence that a noise gate or a mute makes tells nothing of the noise.
+        loud = levels > 10.0 * math.log10(_SILENT)
+        levels, weighted = (levels[loud], weighted[loud]) if loud.any() else (levels, weighted)
         known = levels.size > 0
         return {
             "sample_rate": self.sample_rate,

@@ -85,7 +85,8 @@ class TimeLine:
         low, high, total, count = self._grouped(group)
         step = self.bin_s * group
         if rate:
-            return {"step_s": step, "mid": [round(c / step, 3) for c in count.tolist()]}
+            whole = count[:-1] if len(count) > 4 else count  # the last step is cut off by the recording's end
+            return {"step_s": step, "mid": [round(c / step, 3) for c in whole.tolist()]}
         some = count > 0
         mean = np.divide(total, count, out=np.zeros_like(total), where=some)
         return {
