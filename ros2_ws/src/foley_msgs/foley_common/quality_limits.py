@@ -32,7 +32,7 @@ class QualityLimits:
     max_noise_floor_dbfs: float = -40.0
     min_peak_dbfs: float = -40.0  # the loudest sample: below it the gain is too low
     max_silent_share: float = 0.05  # of the time in which the samples do not change at all
-    max_blur: float = 0.8  # median of the pictures; 0 sharp, 1 blurred
+    max_blur: float = 0.75  # median of the pictures; 0 sharp, 1 blurred
     max_black_share: float = 0.6  # of the pixels, mean over the pictures
     max_saturated_share: float = 0.2
     max_bad_picture_share: float = 0.01  # of the pictures looked at that cannot be decoded

@@ -35,7 +35,7 @@ def configure(actions: Any) -> None:
     report = actions.add_parser(
         "report", help=HELP, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    report.add_argument("bags", nargs="+", metavar="BAG|DIR", help="bags, or folders of bags")
+    report.add_argument("bags", nargs="+", metavar="BAG|DIR", help="bags, or folders with bags in them")
     report.add_argument(
         "--out", default="out/bag_report", help="folder of page and figures (default: %(default)s)"
     )
@@ -61,13 +61,13 @@ def run(args: argparse.Namespace) -> int:
     """Raises ValueError for options that cannot be."""
     import os
 
-    from foley_perception.dataset.build import find_bags
+    from foley_perception.quality.find import bags_below
     from foley_perception.quality.measure import MeasureOptions
     from foley_perception.quality.report import PAGE, report
 
     if args.workers < 0 or args.contacts < 0:
         raise ValueError("--workers and --contacts must not be negative")
-    bags, notes = _each_once(find_bags(args.bags))
+    bags, notes = _each_once(bags_below(args.bags))
     for note in notes:
         print(note)
     naming = topic_options.naming_of(args, bags)

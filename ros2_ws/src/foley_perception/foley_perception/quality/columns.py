@@ -198,7 +198,9 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "longest gap",
         "of a topic that clips need",
-        lambda f: _worst([t["max_gap_s"] for t in f["topics"].values() if t["required"]]),
+        lambda f: _worst(
+            [t["max_gap_s"] for t in f["topics"].values() if t["required"] and t["rate_hz"] > 2]
+        ),
         lambda v: judge.shown("_s", v),
         ("max_gap_s",),
     ),

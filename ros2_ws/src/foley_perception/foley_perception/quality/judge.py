@@ -155,7 +155,7 @@ def _values(figures: Figures, name: str) -> Iterator[tuple[str, Any]]:
 
 _OF_TOPICS: Mapping[str, Callable[[Figures], float | None]] = {
     "max_lost_share": lambda f: f["lost_share"],
-    "max_gap_s": lambda f: f["max_gap_s"] if f["required"] else None,
+    "max_gap_s": lambda f: f["max_gap_s"] if f["required"] and f["gaps"] else None,
     "max_skew_s": lambda f: f["skew_p99_s"] if f["sensor"] and f["one_clock"] else None,
 }
 _OF_MICROPHONES: Mapping[str, str] = {

@@ -47,8 +47,8 @@ def blur_of(gray: NDArray[np.float32]) -> float:
         edges = before > least
         if np.count_nonzero(edges) < _LEAST_EDGES * edges.size:
             return math.nan
-        total = float(before[edges].sum())
-        lost = float(np.maximum(before - after, 0.0)[edges].sum())
+        total = float(np.dot(before.ravel(), edges.ravel()))
+        lost = float(np.dot(np.maximum(before - after, 0.0).ravel(), edges.ravel()))
         worst = max(worst, (total - lost) / total)
     return worst
 
@@ -56,7 +56,7 @@ def blur_of(gray: NDArray[np.float32]) -> float:
 def _noise_of(gray: NDArray[np.float32]) -> float:
     """Standard deviation of a picture's noise, by a mask that is blind to edges and slopes (Immerkaer 1996), median."""
     mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-    return float(np.median(np.abs(cv2.filter2D(gray, cv2.CV_32F, mask)))) / (0.6745 * 6.0)
+    return float(np.median(np.abs(cv2.filter2D(gray, cv2.CV_32F, mask))[::3, ::3])) / (0.6745 * 6.0)
 
 
 class PictureMeter:
@@ -75,7 +75,7 @@ class PictureMeter:
         ] = []  # blur, Laplacian, mean, black, saturated
         self._lines = {name: TimeLine(1.0 / LOOK_HZ) for name in ("blur", "brightness")}
         self._thumbs: list[tuple[float, bytes]] = []
-        self._thumb_every = 1
+        self._thumb_every_s, self._next_thumb_s = self._period_s, 0.0
         self.looked = self.bad = 0
         self.first_wrong = ""
         self.size = (0, 0)
@@ -124,10 +124,11 @@ class PictureMeter:
         self._rows.append((blur, laplacian, mean, black, saturated))
         self._lines["blur"].add(time_s, blur)
         self._lines["brightness"].add(time_s, mean)
-        if (self.looked - 1) % self._thumb_every == 0:
+        if time_s >= self._next_thumb_s:
             self._thumbs.append((time_s, jpeg(small, _THUMB_WIDTH)))
             if len(self._thumbs) > 2 * _THUMBS:
-                self._thumbs, self._thumb_every = self._thumbs[::2], 2 * self._thumb_every
+                self._thumbs, self._thumb_every_s = self._thumbs[::2], 2 * self._thumb_every_s
+            self._next_thumb_s = self._thumbs[-1][0] + self._thumb_every_s
 
     def figures(self) -> dict[str, Any]:
         """Of the pictures that were looked at; NaN where none could be."""

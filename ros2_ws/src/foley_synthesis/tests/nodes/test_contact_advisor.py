@@ -299,7 +299,10 @@ def test_contacts_are_suggested_where_objects_are_known_to_be(rig: Rig) -> None:
     assert 0.0 < first.expected_information_gain < math.log(8) and first.cost >= 2.0
     assert rig.suggest(budget=1.0).contacts == []
     refused = rig.suggest(budget=-1.0)
-    assert refused.error_code == SuggestContacts.Response.ERROR_BAD_REQUEST and "budget is -1" in refused.error_msg
+    assert (
+        refused.error_code == SuggestContacts.Response.ERROR_BAD_REQUEST
+        and "budget is -1" in refused.error_msg
+    )
     hard = rig.suggest(predicate="is_made_of_glass", object_ids=["bowl"], actions=[1, 2])
     assert hard.error_code == SuggestContacts.Response.ERROR_NONE and hard.contacts
     assert {c.object_id for c in hard.contacts} == {"bowl"} and {c.action for c in hard.contacts} <= {1, 2}
