@@ -16,7 +16,7 @@ from foley_perception.commands import bag
 from foley_perception.quality.find import bags_below
 
 ODD = os.fsdecode(b"<img src=x onerror=boom()> & \xff")
-SHORT: dict[str, Any] = {"seconds": 2.0, "contact_times": (0.5, 1.3)}
+SHORT: dict[str, Any] = {"seconds": 2.0, "contact_times": (1.0, 1.6)}
 SHOWN = "<img src=x onerror=boom()> & \\udcff"
 
 
@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, written_bag: Callable[..., 
     root = tmp_path_factory.mktemp("bags")
     cases: dict[str, dict[str, Any]] = {
         "good": {},
-        f"monday/{ODD}": {"audio_gap": (1.0, 1.7), "session_id": "s2"},
+        f"monday/{ODD}": {"audio_gap": (0.1, 0.8), "session_id": "s2"},
         "blind": {"edit": without("camera"), "session_id": "s3"},
         "deaf": {"edit": without("mic"), "session_id": "s4"},
         "unlabelled": {"truth": False, "scene": False, "audio_drift_ppm": 500.0, "session_id": "s5"},
@@ -51,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, written_bag: Callable[..., 
     (cut / "metadata.yaml").unlink()
     (stored,) = cut.glob("*.mcap")
     stored = stored.rename(cut / "cut_0.mcap")
-    stored.write_bytes(stored.read_bytes()[: stored.stat().st_size // 2])
+    stored.write_bytes(stored.read_bytes()[: stored.stat().st_size * 9 // 10])
     (root / "rubbish").mkdir()
     (root / "rubbish" / "rubbish_0.mcap").write_bytes(bytes(range(256)) * 40)
     return root
@@ -93,17 +93,11 @@ def test_figures_of_sound_contacts_and_labels(bags: dict[str, Any]) -> None:
     assert sound["noise_floor_dbfs"] == pytest.approx(-80.0, abs=0.5)  # noise of 1e-4
     assert sound["peak_dbfs"] == pytest.approx(-6.3, abs=0.3) and sound["heard"] == 2
     contacts, labels = bags["good"]["contacts"], bags["good"]["labels"]
-    assert (contacts["count"], contacts["source"], contacts["times_s"]) == (
-        3,
-        "/sim/contacts",
-        [1.0, 2.0, 3.0],
-    )
+    assert (contacts["count"], contacts["source"], contacts["times_s"]) == (2, "/sim/contacts", [1.0, 1.6])
     assert contacts["margin_db"] == pytest.approx(73.7, abs=1.0) and labels["coverage"] == 1.0
     by_ear = bags["unlabelled"]
     assert by_ear["contacts"]["source"] == "heard" and by_ear["labels"]["coverage"] == 0.0
-    assert by_ear["contacts"]["times_s"] == pytest.approx(
-        [1.0005, 2.001, 3.0015], abs=2e-3
-    )  # by its own clock
+    assert by_ear["contacts"]["times_s"] == pytest.approx([1.0, 1.6], abs=2e-3)  # by its own clock
     assert by_ear["microphones"]["microphone"]["clock_drift_ppm"] is None  # 2 s do not determine it
 
 
