@@ -190,8 +190,9 @@ def thumb_of(pictures: list[tuple[float, bytes]]) -> str:
     """One picture for a table, from the middle of the recording, as JPEG in base64; empty where there is none."""
     if not pictures:
         return ""
-    small = cv2.imdecode(np.frombuffer(pictures[len(pictures) // 2][1], np.uint8), cv2.IMREAD_COLOR_RGB)
-    return base64.b64encode(jpeg(np.asarray(small, np.uint8), _THUMB_WIDTH, quality=60)).decode()
+    middle = cv2.imdecode(np.frombuffer(pictures[len(pictures) // 2][1], np.uint8), cv2.IMREAD_COLOR)
+    picture = np.asarray(cv2.cvtColor(middle, cv2.COLOR_BGR2RGB), np.uint8)
+    return base64.b64encode(jpeg(picture, _THUMB_WIDTH, quality=60)).decode()
 
 
 def of_thumbs(pictures: list[tuple[float, bytes]]) -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import cv2
@@ -83,7 +82,7 @@ def _sound(episode: Episode, contact: Contact) -> dict[str, Any]:
     }
 
 
-def _frames(episode: Episode, contact: Contact) -> list[Mapping[str, str]]:
+def _frames(episode: Episode, contact: Contact) -> list[dict[str, str]]:
     """The newest picture at each moment; cut out around the place where the camera's is known, as models see it."""
     track = episode.frames
     if track is None:

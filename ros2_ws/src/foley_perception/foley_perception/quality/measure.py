@@ -24,6 +24,7 @@ from foley_perception.quality.gallery import contact_figure
 from foley_perception.quality.told import Told
 from foley_perception.quality.watch import BagWatch
 from foley_perception.recording.errors import BagError
+from foley_perception.recording.inspect import BagReport
 from foley_perception.recording.session import recorded_robot
 
 PIECE_NS = 60 * NS_PER_S
@@ -53,36 +54,24 @@ def measure(path: Path, options: MeasureOptions) -> Measured:
     Raises:
         EpisodeError: it is no bag, or none of its files can be read.
     """
-    naming = options.naming
-    watch, outline, why = _read(path, naming, naming.robot)
-    if outline is not None and (robot := _other_channel(watch, outline)) is not None:
-        watch, outline, why = _read(path, naming, robot)
+    watch, outline, why = _read_right(path, options.naming)
+    report = _report(watch, options.naming)
+    roles = roles_of({t.topic: t.type for t in report.topics}, report.named, options.naming.namespace)
     assert watch.bag is not None and watch.audit is not None
-    try:
-        report = watch.inspection.report(
-            watch.bag,
-            check_index=True,
-            namespace=naming.namespace,
-            mapping=naming.mapping,
-            audit=watch.audit,
-        )
-    except BagError as error:
-        raise EpisodeError(str(error)) from error
-    roles = roles_of({t.topic: t.type for t in report.topics}, report.named, naming.namespace)
-    robot = naming.robot or recorded_robot(report.session)[0] or UNKNOWN_ROBOT
     verdict = outline.verdict if outline is not None else watch.audit.verdict(roles)
     told = Told(of_bag(report, verdict), watch.bag.unheard)
-    found, shown, labels = touches.Found((), "", ()), list[dict[str, Any]](), None
+    found, shown, episode = touches.Found((), "", ()), list[dict[str, Any]](), None
     if outline is not None:
         found = touches.found_contacts(outline, watch.sounds)
-        labels, shown = _look(outline, found, options.gallery, told)
+        episode, shown = _look(outline, found, options.gallery, told)
     elif why:
         told.reader(why)
+    robot = options.naming.robot or recorded_robot(report.session)[0] or UNKNOWN_ROBOT
     known = figures.about(report, verdict) | {
         "topics": figures.of_topics(watch, report, roles, verdict),
         "microphones": figures.of_microphones(watch, outline, roles),
         "cameras": figures.of_cameras(watch, roles),
-        "labels": touches.label_figures(labels, found.contacts),
+        "labels": touches.label_figures(episode, found.contacts),
         "findings": told.figures(verdict.clock.stamp_ns(report.start_ns)),
         "quality": robot.quality.told(),
         "limits": robot.content().get("limits", {}),
@@ -90,8 +79,8 @@ def measure(path: Path, options: MeasureOptions) -> Measured:
     known["contacts"] = figures.of_contacts(found, known["microphones"], outline)
     seen = {name: watch.pictures[c["topic"]].thumbs() for name, c in known["cameras"].items()}
     known["thumb"] = figures.thumb_of(next(iter(seen.values()), []))
-    thumbs = {name: figures.of_thumbs(pictures) for name, pictures in seen.items()}
     watch.bag.close()
+    thumbs = {name: figures.of_thumbs(pictures) for name, pictures in seen.items()}
     return Measured(known, {"thumbs": thumbs, "contacts": shown})
 
 
@@ -110,8 +99,26 @@ def _read(path: Path, naming: Naming, robot: RobotFile | None) -> tuple[BagWatch
     return watch, outline, ""
 
 
+def _read_right(path: Path, naming: Naming) -> tuple[BagWatch, Outline | None, str]:
+    """The same by the robot's file of the recording, of which metadata may tell at the end of the bag alone."""
+    watch, outline, why = _read(path, naming, naming.robot)
+    if outline is not None and (robot := _other_channel(watch, outline)) is not None:
+        return _read(path, naming, robot)
+    return watch, outline, why
+
+
+def _report(watch: BagWatch, naming: Naming) -> BagReport:
+    """What `foley bag info` tells of the bag."""
+    assert watch.bag is not None
+    named: dict[str, Any] = {"namespace": naming.namespace, "mapping": naming.mapping}
+    try:
+        return watch.inspection.report(watch.bag, check_index=True, audit=watch.audit, **named)
+    except BagError as error:
+        raise EpisodeError(str(error)) from error
+
+
 def _other_channel(watch: BagWatch, outline: Outline) -> RobotFile | None:
-    """The robot whose file says that another channel is heard than was: metadata may stand at the end of a bag."""
+    """The robot whose file says that another channel is heard than was."""
     for device, sound in outline.robot.sound.items():
         meter = watch.sounds.get(outline.names.get(device, ""))
         if meter is not None and meter.channel != sound.channel:

@@ -144,7 +144,7 @@ class SoundMeter:
 
 def _levels(sound: NDArray[np.float32], frame: int, count: int) -> NDArray[np.float32]:
     power = np.square(sound[: count * frame].reshape(count, frame), dtype=np.float64).mean(axis=1)
-    return (10.0 * np.log10(np.maximum(power, _SILENT))).astype(np.float32)
+    return np.asarray(10.0 * np.log10(np.maximum(power, _SILENT)), np.float32)
 
 
 class _Weighting:
