@@ -20,9 +20,7 @@ from typing import Any
 
 from foley_common.metrics_file import plain
 from foley_perception.quality.shown_text import printable
-from foley_perception.recording.bag_files import find_files
 from foley_perception.recording.bag_name import safe_name
-from foley_perception.recording.information import read_information
 
 VERSION = 1  # of how bags are measured: what an earlier one kept is measured again
 FOLDER = "bags"
@@ -30,15 +28,14 @@ _LONGEST = 120
 
 
 def identity(bag: Path, options: str) -> str:
-    """Of a bag's files by name, size and time, and of how they are measured.
+    """Of the files of a bag's folder by name, size and time, and of how they are measured.
 
     Raises:
-        BagError, OSError: there are none.
+        OSError: it is not there any more.
     """
     digest = hashlib.sha256(f"{VERSION} {options}".encode("utf-8", "backslashreplace"))
-    files, _ = find_files(bag, read_information(bag)[0])
-    beside = [bag / "metadata.yaml"] if bag.is_dir() else []
-    for file in [*files, *(f for f in beside if f.is_file())]:
+    files = sorted(f for f in bag.iterdir() if f.is_file()) if bag.is_dir() else [bag]
+    for file in files:
         stat = file.stat()
         digest.update(os.fsencode(file.name) + f" {stat.st_size} {stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()

@@ -19,7 +19,6 @@ from foley_perception.quality.measure import MeasureOptions, measure
 from foley_perception.quality.page import bag_page, folder_page, is_current
 from foley_perception.quality.shown_text import printable
 from foley_perception.recording.bag_name import distinct_names
-from foley_perception.recording.errors import BagError
 
 PAGE = "report.html"
 _NOT_PLAIN = frozenset({"name", "path", "identity", "thumb"})
@@ -105,7 +104,7 @@ def _measured(job: _Job) -> Judged | str:
     try:
         mark = identity(job.bag, _options_mark(job.options))
         measured = measure(job.bag, job.options)
-    except (EpisodeError, BagError) as error:
+    except (EpisodeError, OSError) as error:
         return str(error)
     about = {"identity": mark, "name": job.name, "path": str(job.bag)}
     kept = Kept(job.out, job.file)
@@ -118,7 +117,7 @@ def _kept(job: _Job) -> Judged | None:
     kept = Kept(job.out, job.file)
     try:
         figures = kept.figures(identity(job.bag, _options_mark(job.options)))
-    except (BagError, OSError):
+    except OSError:
         return None  # told where it is read
     return None if figures is None else _judged(job, kept, figures, fresh=False)
 
