@@ -36,6 +36,7 @@ setup(
         "mcap",
         "pyarrow",
         "opencv-python-headless",
+        "jinja2",
     ],
     extras_require={"kinematics": ["pin"], "microphone": ["sounddevice"]},
     zip_safe=False,

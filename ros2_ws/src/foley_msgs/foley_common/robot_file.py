@@ -13,6 +13,7 @@ Every key may be left out, so that a file with the section `topics` alone is one
     cameras: {camera: {transport: auto}}
     latencies: {microphone: {seconds: 0.012, std: 0.0004}}
     limits: {wrench: {min_rate_hz: 100}}
+    quality: {max_lost_share: 0.01, min_contacts: 3}
 
 Live, `foley up --robot FILE` makes remappings and parameters of it; offline it tells readers how a recording is meant.
 """
@@ -22,7 +23,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-import reprlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,9 @@ from typing import Any
 import yaml
 
 from foley_common import topic_map, topics
+from foley_common.quality_limits import USUAL_LIMITS, QualityLimits, read_quality
+from foley_common.robot_fields import At, FieldReader
+from foley_common.robot_fields import RobotFileError as RobotFileError
 from foley_common.topics import TopicError
 
 VERSION = 1
@@ -58,10 +61,6 @@ MICROPHONES = topics.devices("audio")
 CAMERAS = topics.devices("image")
 _LONGEST_S = 10.0  # a latency beyond it is one in milliseconds
 _NAMESPACE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
-
-
-class RobotFileError(ValueError):
-    """A robot file was refused; the message names file, line, field, value and cure."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,6 +130,7 @@ class RobotFile:
     cameras: Mapping[str, CameraUse] = dataclasses.field(default_factory=dict)  # by camera
     latencies: Mapping[str, Latency] = dataclasses.field(default_factory=dict)  # by LATENCY_KEYS
     limits: Mapping[str, Limits] = dataclasses.field(default_factory=dict)  # by role
+    quality: QualityLimits = USUAL_LIMITS  # of a recording, for `foley bag report`
     path: Path | None = dataclasses.field(default=None, compare=False)
 
     @classmethod
@@ -159,7 +159,7 @@ class RobotFile:
         try:
             tree = yaml.compose(text, Loader=yaml.SafeLoader)
             content = yaml.safe_load(text)
-            reader = _Reader(where, tree)
+            reader = FieldReader(where, tree)
         except RobotFileError:
             raise
         except (yaml.YAMLError, ValueError) as error:  # the latter of a date that there is not
@@ -209,6 +209,8 @@ class RobotFile:
         for key in ("sound", "cameras", "latencies", "limits"):
             if section := {name: _told(entry) for name, entry in getattr(self, key).items()}:
                 found[key] = section
+        if quality := self.quality.told():
+            found["quality"] = quality
         return found
 
 
@@ -227,7 +229,7 @@ def _told(entry: Any) -> dict[str, Any]:
 
 
 # ---- reading -----------------------------------------------------------------------------------------------
-def _robot(reader: _Reader, content: Any) -> RobotFile:
+def _robot(reader: FieldReader, content: Any) -> RobotFile:
     fields = reader.mapping(content, (), known=(*_SECTIONS, "topics"))
     version = reader.integer(fields.get("version", VERSION), ("version",), 1, 10**6)
     if version != VERSION:
@@ -245,7 +247,7 @@ def _robot(reader: _Reader, content: Any) -> RobotFile:
     )
 
 
-def _topic_map(reader: _Reader, content: Any) -> dict[str, str]:
+def _topic_map(reader: FieldReader, content: Any) -> dict[str, str]:
     if content is None:
         return {}
     try:
@@ -254,7 +256,7 @@ def _topic_map(reader: _Reader, content: Any) -> dict[str, str]:
         raise RobotFileError(str(error)) from error
 
 
-def _namespace(reader: _Reader, value: Any, at: _At) -> str:
+def _namespace(reader: FieldReader, value: Any, at: At) -> str:
     text = reader.text(value, at).strip("/")
     if text and not _NAMESPACE.fullmatch(text):
         raise reader.error(
@@ -263,7 +265,7 @@ def _namespace(reader: _Reader, value: Any, at: _At) -> str:
     return text
 
 
-def _frames(reader: _Reader, value: Any, at: _At) -> Frames:
+def _frames(reader: FieldReader, value: Any, at: At) -> Frames:
     names = tuple(field.name for field in dataclasses.fields(Frames))
     found = {
         key: reader.text(name, (*at, key)).strip()
@@ -277,7 +279,7 @@ def _frames(reader: _Reader, value: Any, at: _At) -> Frames:
     return Frames(**found)
 
 
-def _sound(reader: _Reader, value: Any, at: _At) -> Sound:
+def _sound(reader: FieldReader, value: Any, at: At) -> Sound:
     known = tuple(field.name for field in dataclasses.fields(Sound))
     entry = reader.mapping(value, at, known=known)
     raw = entry.get("raw")
@@ -289,7 +291,7 @@ def _sound(reader: _Reader, value: Any, at: _At) -> Sound:
     )
 
 
-def _raw(reader: _Reader, value: Any, at: _At) -> RawSound:
+def _raw(reader: FieldReader, value: Any, at: At) -> RawSound:
     entry = reader.mapping(value, at, known=tuple(field.name for field in dataclasses.fields(RawSound)))
     usual = RawSound()
     return RawSound(
@@ -301,12 +303,12 @@ def _raw(reader: _Reader, value: Any, at: _At) -> RawSound:
     )
 
 
-def _camera(reader: _Reader, value: Any, at: _At) -> CameraUse:
+def _camera(reader: FieldReader, value: Any, at: At) -> CameraUse:
     entry = reader.mapping(value, at, known=("transport",))
     return CameraUse(reader.choice(entry.get("transport", "auto"), (*at, "transport"), TRANSPORTS))
 
 
-def _latency(reader: _Reader, value: Any, at: _At) -> Latency:
+def _latency(reader: FieldReader, value: Any, at: At) -> Latency:
     entry = reader.mapping(value, at, known=("seconds", "std"))
     if "seconds" not in entry:
         raise reader.error(at, "has no `seconds`: by how much stamps are late [s]")
@@ -321,7 +323,7 @@ def _latency(reader: _Reader, value: Any, at: _At) -> Latency:
     return Latency(seconds, std)
 
 
-def _limits(reader: _Reader, value: Any, at: _At) -> Limits:
+def _limits(reader: FieldReader, value: Any, at: At) -> Limits:
     entry = reader.mapping(value, at, known=tuple(field.name for field in dataclasses.fields(Limits)))
     found = {key: reader.number(number, (*at, key)) for key, number in entry.items()}
     for key, number in found.items():
@@ -330,106 +332,28 @@ def _limits(reader: _Reader, value: Any, at: _At) -> Limits:
     return Limits(**found)
 
 
-def _each(read: Callable[[_Reader, Any, _At], Any], known: tuple[str, ...]) -> Callable[..., dict[str, Any]]:
+def _each(
+    read: Callable[[FieldReader, Any, At], Any], known: tuple[str, ...]
+) -> Callable[..., dict[str, Any]]:
     """A section of entries by name."""
 
-    def section(reader: _Reader, value: Any, at: _At) -> dict[str, Any]:
+    def section(reader: FieldReader, value: Any, at: At) -> dict[str, Any]:
         entries = reader.mapping(value, at, known=known)
         return {name: read(reader, entry, (*at, name)) for name, entry in entries.items()}
 
     return section
 
 
-_At = tuple[str, ...]
-
-
-class _Reader:
-    """Values out of YAML, checked; errors name where they stand."""
-
-    def __init__(self, where: str, tree: yaml.Node | None) -> None:
-        self.where = where
-        self._lines: dict[_At, int] = {}
-        self._walk(tree, ())
-
-    def _walk(self, node: yaml.Node | None, at: _At) -> None:
-        """Where every key stands. YAML's reader would keep the last of two keys without a word."""
-        if not isinstance(node, yaml.MappingNode):
-            return
-        for key, value in node.value:
-            here = (*at, str(key.value))
-            line = key.start_mark.line + 1
-            if here in self._lines:
-                raise RobotFileError(
-                    f"{self.where}:{line}: `{'.'.join(here)}` stands in line {self._lines[here]} too; leave one out"
-                )
-            self._lines[here] = line
-            self._walk(value, here)
-
-    def error(self, at: _At, wrong: str) -> RobotFileError:
-        line = self._lines.get(at)
-        place = f"{self.where}:{line}" if line else self.where
-        return RobotFileError(f"{place}: {f'`{chr(46).join(at)}` ' if at else ''}{wrong}")
-
-    def mapping(self, value: Any, at: _At, known: tuple[str, ...]) -> dict[str, Any]:
-        """A mapping of known keys; empty where nothing stands."""
-        if value is None:
-            return {}
-        if not isinstance(value, dict):
-            raise self.error(at, f"is {_shown(value)}, expected a mapping of {', '.join(known)}")
-        for key in value:
-            if key not in known:
-                alike = [k for k in topic_map.near(str(key), known) if k[:1] == str(key)[:1]][:2]
-                meant = f"; is {' or '.join(alike)} meant?" if alike else f"; known are {', '.join(known)}"
-                raise self.error((*at, str(key)), f"is not known{meant}")
-        return value
-
-    def text(self, value: Any, at: _At) -> str:
-        if value is None:
-            return ""
-        if not isinstance(value, str):
-            raise self.error(at, f"is {_shown(value)}, expected a text; put it in quotes")
-        return value
-
-    def choice(self, value: Any, at: _At, known: tuple[str, ...]) -> str:
-        text = self.text(value, at)
-        if text not in known:
-            raise self.error(at, f"is `{text}`, known are {', '.join(known)}")
-        return text
-
-    def integer(self, value: Any, at: _At, least: int, most: int) -> int:
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise self.error(at, f"is {_shown(value)}, expected a whole number")
-        if not least <= value <= most:
-            raise self.error(at, f"is {value}, must lie in [{least}, {most}]")
-        return value
-
-    def number(self, value: Any, at: _At) -> float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise self.error(at, f"is {_shown(value)}, expected a finite number")
-        try:
-            number = float(value)
-        except OverflowError:  # of a whole number with hundreds of digits
-            number = math.inf
-        if not math.isfinite(number):
-            raise self.error(at, f"is {_shown(value)}, expected a finite number")
-        return number
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, (dict, list)):
-        return f"a {type(value).__name__}"
-    return f"{reprlib.repr(value)} ({type(value).__name__})"
-
-
-_SECTIONS: dict[str, Callable[[_Reader, Any, _At], Any] | None] = {
+_SECTIONS: dict[str, Callable[[FieldReader, Any, At], Any] | None] = {
     "version": None,  # read before all others
-    "name": _Reader.text,
+    "name": FieldReader.text,
     "namespace": _namespace,
     "frames": _frames,
-    "hand": _Reader.text,
-    "gripper_joint": _Reader.text,
+    "hand": FieldReader.text,
+    "gripper_joint": FieldReader.text,
     "sound": _each(_sound, MICROPHONES),
     "cameras": _each(_camera, CAMERAS),
     "latencies": _each(_latency, LATENCY_KEYS),
     "limits": _each(_limits, tuple(topic.role for topic in topics.TOPICS)),
+    "quality": read_quality,
 }

@@ -43,6 +43,16 @@ class LevelAudit:
             channel.bad += len(samples) - int(np.count_nonzero(good[:, number]))
             channel.add(block, first, rate, time_ns)
 
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """Of what was fed."""
+        return tuple(self._channels)
+
+    @property
+    def rate(self) -> int:
+        """Of the samples that came last [Hz]; 0 before any."""
+        return self._rate
+
     def findings(self, topic: str, start_ns: int | None, used: int = 0) -> list[Finding]:
         """What is wrong; ``used`` is the channel that is heard."""
         found: list[Finding] = []

@@ -14,6 +14,7 @@ from foley_perception.audio.clock import stamp_by_arrival
 from foley_perception.audit.arrivals import ArrivalClock
 from foley_perception.audit.clock_time import moment
 from foley_perception.audit.finding import Finding, Severity
+from foley_perception.audit.levels import LevelAudit
 from foley_perception.audit.roles import roles_of
 from foley_perception.audit.sound import SoundAudit
 from foley_perception.audit.stamps import StampAudit
@@ -211,6 +212,11 @@ class RecordingAudit:
         counted = main[0].chunks.clock_steps() if len(main) == 1 else []
         own = {name: [(jump.stamp_ns, size) for jump, size in of_it] for name, of_it in steps.items()}
         return {name: [*counted, *own.get(name, [])] for name in self._types}
+
+    def levels(self, topic: str) -> LevelAudit | None:
+        """What was measured of a microphone's samples; None of what is none, or was not heard."""
+        sound = self._sounds.get(topic)
+        return sound.levels if sound is not None else None
 
     def lines(self) -> list[str]:
         """What was found, the worst first."""

@@ -8,28 +8,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from foley_perception.commands import frame_options, topic_options
+from foley_perception.commands import bag_report, frame_options, topic_options
 
 if TYPE_CHECKING:
     from foley_perception.audit.finding import Finding
 
-HELP = "look into a recording, check it, or recover one that was cut off or damaged"
+HELP = "look into recordings, check and judge them, or recover one that was cut off or damaged"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = (
-        "examples:\n  foley bag info bags/kitchen_1\n  foley bag check bags/kitchen_1\n"
+        "examples:\n  foley bag info bags/kitchen_1\n  foley bag check bags/kitchen_1\n  foley bag report bags\n"
         f"  foley bag check bags/theirs {topic_options.EXAMPLE}\n"
         "  foley bag recover bags/kitchen_1\n"
         "  foley bag migrate bags/of_last_year\n"
         "  foley bag add-transform bags/kitchen_1 out/hand_eye/camera.yaml --to bags/kitchen_1-tf"
     )
     actions = parser.add_subparsers(
-        dest="action", required=True, metavar="info|check|recover|migrate|add-transform"
+        dest="action", required=True, metavar="info|check|report|recover|migrate|add-transform"
     )
     info = actions.add_parser("info", help="topics, rates, losses, session metadata")
     check = actions.add_parser("check", help="say what is wrong with it; exit code 1 if anything is")
+    bag_report.configure(actions)
     recover = actions.add_parser(
         "recover",
         help="write a whole bag of what is left of one that was cut off or damaged, which stays as it is",
@@ -70,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
         actions = {
             "info": _info,
             "check": _check,
+            "report": bag_report.run,
             "recover": _recover,
             "migrate": _migrate,
             "add-transform": _add_transform,

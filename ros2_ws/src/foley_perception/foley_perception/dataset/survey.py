@@ -123,6 +123,18 @@ def touching_path(episode: Episode, side: str) -> PoseTrack | None:
     return episode.ee_pose
 
 
+def recorded_contacts(outline: Outline) -> list[Contact]:
+    """Contacts of the main arm as they were recorded: true ones, else detected ones."""
+    for topic in (outline.topic("contacts", MAIN_ARM), topics.CONTACTS):
+        note = outline.note(topic) if topic is not None else None
+        if topic is not None and note is not None:
+            name = outline.names[topic.role]
+            decoder = Decoder({name: outline.bag.topics[name]})
+            if found := decode.contacts(note.kept(*_EVER), decoder):
+                return found
+    return []
+
+
 # ---- inside --------------------------------------------------------------------------------------------
 def _survey(
     episode: Episode,
@@ -173,18 +185,6 @@ def _camera_somewhere(
         return probe.camera_placed
     times = np.linspace(pictures.usable.first, pictures.usable.last, 9).astype(np.int64).tolist()
     return any(episode_of(outline, Span(*[t] * 4), frames=frames).camera_placed for t in times)
-
-
-def recorded_contacts(outline: Outline) -> list[Contact]:
-    """Contacts of the main arm as they were recorded: true ones, else detected ones."""
-    for topic in (outline.topic("contacts", MAIN_ARM), topics.CONTACTS):
-        note = outline.note(topic) if topic is not None else None
-        if topic is not None and note is not None:
-            name = outline.names[topic.role]
-            decoder = Decoder({name: outline.bag.topics[name]})
-            if found := decode.contacts(note.kept(*_EVER), decoder):
-                return found
-    return []
 
 
 def _heard_in(outline: Outline, microphone: Topic, stream: Stream) -> Iterator[Contact]:

@@ -17,7 +17,7 @@ import dataclasses
 from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +85,16 @@ class Span:
         return self.start_ns <= time_ns < self.end_ns
 
 
+class Watch(Protocol):
+    """Is shown a bag while its outline is made, so that whoever measures it does not read it once more."""
+
+    def begin(self, bag: HeardBag, audit: RecordingAudit) -> None:
+        """The bag, and the audit that is fed with it, before the first message."""
+
+    def add(self, message: BagMessage) -> None:
+        """A message as it was recorded: stamps are not moved back by latencies."""
+
+
 class Outline:
     """What one pass over a bag found.
 
@@ -93,6 +103,7 @@ class Outline:
         name: what a recording is called whose metadata do not say it.
         robot: in place of the file of the robot that the bag was recorded with.
         keep: keep every message as well, to read the whole of it.
+        watch: is shown every message, once, also of a bag that then turns out to be of no use.
 
     Raises:
         EpisodeError: not a bag, or a topic of a main device is ambiguous or has a wrong type.
@@ -108,6 +119,7 @@ class Outline:
         name: str = "",
         robot: RobotFile | None = None,
         keep: bool = False,
+        watch: Watch | None = None,
     ) -> None:
         self.path = path
         self.robot = robot or UNKNOWN_ROBOT
@@ -119,7 +131,7 @@ class Outline:
                 path, raw=raw_formats(robot.sound) if robot is not None else None, mapping=mapping
             )
             self._earlier = Earlier({}, {}, Latencies())
-            audit, start, end = self._first()
+            audit, start, end = self._first(watch)
             self.session = self.bag.session
             self.session["session_id"] = session_id_of(self.session, name or bag_name(path))
             self.problems = tuple(dict.fromkeys(self.bag.problems))  # each reading of the bag adds to its own
@@ -156,13 +168,17 @@ class Outline:
         self._made_for: FrameNames | None = None
         self.pose_findings: list[Finding] = []  # of what poses were made, or why not
 
-    def _first(self) -> tuple[RecordingAudit, int, int]:
+    def _first(self, watch: Watch | None = None) -> tuple[RecordingAudit, int, int]:
         """Note every message; the audit of them, and when the first and the last of them arrived."""
         audit = RecordingAudit()
+        if watch is not None:
+            watch.begin(self.bag, audit)
         start, end = 2**63 - 1, 0
         self.counts.clear()
         self._begin_notes()
         for message in self.bag.messages():
+            if watch is not None:
+                watch.add(message)
             moved = self._earlier(message)
             audit.add_message(self.bag.topics, moved)
             self.counts[message.topic] += 1

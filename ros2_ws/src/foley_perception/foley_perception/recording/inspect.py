@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from foley_common import topic_map
 from foley_perception.recording import cdr, definitions
 from foley_perception.recording.auditor import Auditor
-from foley_perception.recording.bag import Bag
+from foley_perception.recording.bag import Bag, BagMessage
 from foley_perception.recording.config import RecorderConfig
 from foley_perception.recording.errors import BagError
 from foley_perception.recording.labels import LABEL_TYPE, Pause, Pauses, overlap_ns
@@ -76,67 +76,102 @@ def inspect_bag(
         BagError: not a bag, or nothing in it lies in the namespace.
     """
     bag = Bag(path)
-    monitors: dict[str, TopicMonitor] = {}
-    stamp_at: dict[str, tuple[int, bool] | None] = {}
-    start, end, pauses = 2**63 - 1, 0, Pauses()
+    inspection = Inspection()
     for message in bag.messages():
-        monitor = monitors.get(message.topic)
-        if monitor is None:
-            topic = bag.topics[message.topic]
-            monitor = monitors[message.topic] = TopicMonitor(
-                topic.name, topic.type, periodic=False, expected=False, pauses=pauses.spans
-            )
-            stamp_at[message.topic] = definitions.stamp_offset(topic.definition)
-            if audit is not None:
-                audit.add_topic(topic.name, topic.type, topic.definition)
-        start, end = min(start, message.log_time), max(end, message.log_time)
-        data = message.data
-        if audit is not None:
-            audit.add(message.topic, data, message.log_time)
-        if monitor.type == LABEL_TYPE:
-            pauses.see(data)
-        monitor.update(
-            message.log_time,
-            len(data),
-            stamp_ns=cdr.read_first_stamp(data, stamp_at[message.topic]),
-            sequence=message.sequence,
-            audio=cdr.audio_head_or_none(data) if monitor.type == AUDIO_TYPE else None,
-        )
-    mapped = topic_map.merged(recorded_map(bag.session)[0], mapping or {})  # known after all messages
-    named = topic_map.ours(mapped)
-    if wrong := empty_namespace(namespace, monitors.keys(), mapped.values()):
-        raise BagError(f"{path}: {wrong}")
-    for name, topic in bag.topics.items():
-        monitor = monitors.setdefault(name, TopicMonitor(name, topic.type, periodic=False, expected=False))
-        spec = _spec_of(name, named, namespace)
-        monitor.periodic = spec is not None and spec.periodic and monitor.messages > 0
-        monitor.expected = spec is not None and spec.required
-    steps = audit.clock_steps() if audit is not None else {}
-    reports = tuple(
-        m.report(start_ns=start, end_ns=end, clock_steps=steps.get(m.topic, ()))
-        for m in sorted(monitors.values(), key=lambda m: m.topic)
-    )
-    faults = []
-    if check_index:
-        counts = {name: monitor.messages for name, monitor in monitors.items()}
-        told = [fault for fault in information_faults(bag, counts) if fault not in bag.problems]
-        faults = [f"{fault}; {_cure(path)}" for fault in [*told, *bag.index_faults()]]
-    size = sum(file.stat().st_size for file in bag.files)
-    report = BagReport(
-        Path(path),
-        tuple(bag.files),
-        size,
-        start if end else 0,
-        end,
-        reports,
-        bag.session,
-        (*bag.problems, *faults),
-        named,
-        namespace,
-        tuple(pauses.spans),
+        inspection.add(bag, message, audit)
+    report = inspection.report(
+        bag, check_index=check_index, namespace=namespace, mapping=mapping, audit=audit
     )
     bag.close()
     return report
+
+
+class Inspection:
+    """The figures of a bag, whose messages are shown to it one by one: for whoever reads the bag for more than that."""
+
+    def __init__(self) -> None:
+        self.start_ns, self.end_ns = 2**63 - 1, 0  # of arrival
+        self.pauses = Pauses()
+        self._monitors: dict[str, TopicMonitor] = {}
+        self._stamp_at: dict[str, tuple[int, bool] | None] = {}
+
+    def add(self, bag: Bag, message: BagMessage, audit: Auditor | None = None) -> int | None:
+        """The next message of a bag; its stamp [ns], None where it has none."""
+        name = message.topic
+        monitor = self._monitors.get(name)
+        if monitor is None:
+            topic = bag.topics[name]
+            monitor = self._monitors[name] = TopicMonitor(
+                topic.name, topic.type, periodic=False, expected=False, pauses=self.pauses.spans
+            )
+            self._stamp_at[name] = definitions.stamp_offset(topic.definition)
+            if audit is not None:
+                audit.add_topic(topic.name, topic.type, topic.definition)
+        self.start_ns, self.end_ns = min(self.start_ns, message.log_time), max(self.end_ns, message.log_time)
+        data = message.data
+        if audit is not None:
+            audit.add(name, data, message.log_time)
+        if monitor.type == LABEL_TYPE:
+            self.pauses.see(data)
+        stamp_ns = cdr.read_first_stamp(data, self._stamp_at[name])
+        monitor.update(
+            message.log_time,
+            len(data),
+            stamp_ns=stamp_ns,
+            sequence=message.sequence,
+            audio=cdr.audio_head_or_none(data) if monitor.type == AUDIO_TYPE else None,
+        )
+        return stamp_ns
+
+    def report(
+        self,
+        bag: Bag,
+        *,
+        check_index: bool = False,
+        namespace: str = "",
+        mapping: Mapping[str, str] | None = None,
+        audit: Auditor | None = None,
+    ) -> BagReport:
+        """What :func:`inspect_bag` returns, when all messages were added.
+
+        Raises:
+            BagError: nothing in the bag lies in the namespace.
+        """
+        monitors, path = self._monitors, bag.path
+        mapped = topic_map.merged(recorded_map(bag.session)[0], mapping or {})  # known after all messages
+        named = topic_map.ours(mapped)
+        if wrong := empty_namespace(namespace, monitors.keys(), mapped.values()):
+            raise BagError(f"{path}: {wrong}")
+        for name, topic in bag.topics.items():
+            monitor = monitors.setdefault(
+                name, TopicMonitor(name, topic.type, periodic=False, expected=False)
+            )
+            spec = _spec_of(name, named, namespace)
+            monitor.periodic = spec is not None and spec.periodic and monitor.messages > 0
+            monitor.expected = spec is not None and spec.required
+        steps = audit.clock_steps() if audit is not None else {}
+        reports = tuple(
+            m.report(start_ns=self.start_ns, end_ns=self.end_ns, clock_steps=steps.get(m.topic, ()))
+            for m in sorted(monitors.values(), key=lambda m: m.topic)
+        )
+        faults = []
+        if check_index:
+            counts = {name: monitor.messages for name, monitor in monitors.items()}
+            told = [fault for fault in information_faults(bag, counts) if fault not in bag.problems]
+            faults = [f"{fault}; {_cure(path)}" for fault in [*told, *bag.index_faults()]]
+        return BagReport(
+            path=Path(path),
+            files=tuple(bag.files),
+            bytes=sum(file.stat().st_size for file in bag.files),
+            start_ns=self.start_ns if self.end_ns else 0,
+            end_ns=self.end_ns,
+            topics=reports,
+            session=bag.session,
+            problems=(*bag.problems, *faults),
+            named=named,
+            namespace=namespace,
+            pauses=tuple(self.pauses.spans),
+        )
 
 
 class Wrong(NamedTuple):

@@ -1,0 +1,1 @@
+"""How good a recording is: figures over its time, limits, and the page that shows many at a glance."""
