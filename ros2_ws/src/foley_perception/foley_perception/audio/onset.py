@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,10 @@ from foley_perception.audio.onset_config import OnsetConfig
 
 Samples = NDArray[np.float32]
 Array = NDArray[np.float64]
+
+ExpectedLevels = Callable[[Array, Array], Array | None]
+"""Levels [n, bands] in dB of what sounds whatever is touched, at samples [n], in bands between edges [bands + 1] in hertz;
+-inf where they are not known, None where nothing is. Rises below them are none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,8 +56,10 @@ class OnsetDetector:
     _GROUP_S = 0.025  # candidates this close together are one onset
     _AT_ONCE = 2000  # hops, of which there may be an hour's
 
-    def __init__(self, config: OnsetConfig | None = None) -> None:
+    def __init__(self, config: OnsetConfig | None = None, expected: ExpectedLevels | None = None) -> None:
+        """With `expected`, what a robot's own motion sounds like, that is no onset."""
         self.config = config or OnsetConfig()
+        self._expected = expected
         self._clicks = Bank(self.config.clicks, self.config)
         self._thumps = Bank(self.config.thumps, self.config)
         self._longest = max(self._clicks.window, self._thumps.window)
@@ -102,10 +109,15 @@ class OnsetDetector:
         found = []
         for bank in (self._clicks, self._thumps):
             heard = self._cut(ends[0] - bank.window, ends[-1]).astype(np.float64)
-            rises = bank.rises(bank.windows(heard))
+            rises = bank.rises(bank.windows(heard), self._noise(bank, ends))
             click = bank is self._clicks
             found += [_Candidate(ends[hop], strength, bands, click) for hop, strength, bands in rises]
         self._candidates += sorted(found, key=lambda candidate: candidate.end)
+
+    def _noise(self, bank: Bank, ends: range) -> Array | None:
+        if self._expected is None:
+            return None
+        return self._expected(np.arange(ends.start, ends.stop, ends.step) - bank.window / 2, bank.edges_hz)
 
     def _ripe(self) -> list[Onset]:
         """Merge neighbouring candidates and refine those whose sound has fully arrived."""

@@ -73,7 +73,17 @@ class Bank:
         bands = np.matmul(self._matrix, power[..., None])[..., 0]
         return np.asarray(10.0 * np.log10(bands + 10.0 ** (self.owner.silence_dbfs / 10.0)))
 
-    def rises(self, sound: Array) -> list[tuple[int, float, int]]:  # sound [hops, window]
+    @property
+    def edges_hz(self) -> Array:
+        """[bands + 1], between bins."""
+        index = _band_bins(self.config, self.window, self.owner.sample_rate)
+        return (np.minimum(index, self.window // 2 + 1) - 0.5) * (self.owner.sample_rate / self.window)
+
+    def rises(
+        self,
+        sound: Array,  # [hops, window]
+        noise: Array | None = None,  # [hops, bands] levels below which nothing rises [dB], -inf: not known
+    ) -> list[tuple[int, float, int]]:
         """Where they tell an onset: hop, mean rise beyond the one needed [dB] and number of risen bands.
 
         What does not depend on the hop before is done for all at once.
@@ -86,6 +96,8 @@ class Bank:
         # Against the loudest of the hops before, so that a tone that beats with the hop does not rise. The hops
         # that share most of this window's sound are left out, or they would have risen with it.
         before = every[_rows_before(heard, len(levels), self._kept, c.lag_hops)]
+        if noise is not None:
+            floors = np.maximum(floors, noise)
         loudest = np.maximum(np.maximum.reduce(before), floors)
         rise = np.maximum(levels - loudest, 0.0)
         fluxes = (np.add.reduce(np.minimum(rise, 30.0), axis=1) / c.bands).tolist()
@@ -127,14 +139,20 @@ def band_matrix(config: BankConfig, window: int, sample_rate: int) -> Array:
     Scaled so that the bands of a signal sum to about its mean square.
     """
     bins = window // 2 + 1
-    frequency = np.arange(bins) * sample_rate / window
-    edges = np.geomspace(config.low_hz, min(config.high_hz, 0.45 * sample_rate), config.bands + 1)
-    # Low bands can be narrower than a bin: every band takes at least one, of its own.
-    index = np.maximum(np.searchsorted(frequency, edges), 1)
-    for i in range(1, len(index)):
-        index[i] = max(index[i], index[i - 1] + 1)
+    index = _band_bins(config, window, sample_rate)
     matrix = np.zeros((config.bands, bins))
     scale = 2.0 / (np.sum(np.hanning(window) ** 2) * window)
     for band in range(config.bands):
         matrix[band, index[band] : min(index[band + 1], bins)] = scale
     return matrix
+
+
+def _band_bins(config: BankConfig, window: int, sample_rate: int) -> NDArray[np.int64]:
+    """First bins of the bands, and behind the last one: [bands + 1]."""
+    frequency = np.arange(window // 2 + 1) * sample_rate / window
+    edges = np.geomspace(config.low_hz, min(config.high_hz, 0.45 * sample_rate), config.bands + 1)
+    # Low bands can be narrower than a bin: every band takes at least one, of its own.
+    index = np.maximum(np.searchsorted(frequency, edges), 1)
+    for i in range(1, len(index)):
+        index[i] = max(index[i], index[i - 1] + 1)
+    return index
