@@ -16,31 +16,37 @@ from foley_perception.own_noise.model import basis
 Array = NDArray[np.float64]
 
 FRACTIONS = (0.04, 0.12, 0.3, 0.6, 1.0)  # of a joint's fastest speed: the knots
-_STEPS = 120
+STEPS = 80
+MOST_WINDOWS = 12_000  # that are looked at: of longer sweeps each second one, third, ...
 _LOUDEST = 8.0  # times what is expected, beyond which a power counts as that
 _LEAST_WEIGHT = 15.0  # windows at a knot, below which it takes what its neighbours have
 
 
-def knots_of(speeds: Array, least_speed: Array) -> Array:  # [t, joints], [joints] -> [joints, knots]
-    """Speeds at which noise is learnt; 0 for a joint that moved for less than half a second of windows."""
-    fastest = np.quantile(np.abs(speeds), 0.995, axis=0)
-    enough = np.count_nonzero(np.abs(speeds) > least_speed, axis=0) >= 50
-    return np.where(enough & (fastest > least_speed), fastest, 0.0)[:, None] * np.array(FRACTIONS)
+def knots_of(speeds: Array) -> Array:  # [t, joints], all of which move -> [joints, knots]
+    """Speeds at which noise is learnt."""
+    return np.asarray(np.quantile(np.abs(speeds), 0.995, axis=0)[:, None] * np.array(FRACTIONS))
 
 
 def fit(
-    power: Array, speeds: Array, knots: Array, *, signed: bool
-) -> tuple[Array, Array]:  # [t, bands], [t, joints]
+    power: Array,  # [t, bands]
+    speeds: Array,  # [t, joints]
+    knots: Array,  # [joints, knots]
+    *,
+    signed: bool,
+    steps: int = STEPS,
+) -> tuple[Array, Array]:
     """Floor [bands] and rises [joints, directions, knots, bands]."""
     weights = basis(speeds, knots, signed=signed)
     design = np.concatenate([np.ones((len(power), 1)), weights], axis=1)
+    if (stride := -(-len(power) // MOST_WINDOWS)) > 1:
+        power, design = power[::stride], design[::stride]
     power = np.maximum(power, 1e-18)
     quietest = np.quantile(power, 0.1, axis=0)
     factors = np.tile(0.3 * power.mean(axis=0), (design.shape[1], 1))
     factors[0] = quietest
     used = design.sum(axis=0) > 0
     factors[~used] = 0.0
-    for _ in range(_STEPS):
+    for _ in range(steps):
         expected = design @ factors
         ratio = np.minimum(power / expected, _LOUDEST)
         over = design.T @ (ratio / expected)

@@ -21,12 +21,14 @@ LEAST_S = 20.0  # of a sweep
 LEAST_MOVING_S = 10.0  # in which any joint moves
 LEAST_SHARE = 0.5  # of the joints that must move, unless they are named
 MOST_EVENTS_PER_MIN = 3.0
+_LEAST_MOVED_S = 0.5  # a joint, or it counts as still: springs and fingers move by touch alone
 _LEAST_SPEED = 0.01  # rad/s or m/s; slower is rest
 _BLOCK_S = 1.0  # of the sweep; each fifth is held out
 _EVENT_DB = 6.0  # over what is expected, in the mean of the bands
 _EVENT_SPREADS = 5.0
 _AROUND_S = 0.1  # of an event that is left out
 _LEVEL_WINDOWS = 10  # over which levels are compared: single windows scatter whatever the model
+_ROUGH_STEPS = 30  # of the fit by which events are found
 _LEAST_GAIN = 0.02  # of the error, for which directions are told apart
 
 
@@ -51,6 +53,7 @@ class Learnt:
 
     def figures(self) -> dict[str, Any]:
         """For metrics.json."""
+        fastest = dict(zip(self.model.joints, self.model.knots[:, -1], strict=True))
         return {
             "seconds": round(self.seconds, 1),
             "held_out_s": round(self.held_out_s, 1),
@@ -60,10 +63,10 @@ class Learnt:
             "directions": 2 if self.model.signed else 1,
             "joints": {
                 name: {
-                    "moved_s": round(self.moved_s[name], 1),
-                    "fastest": round(float(self.model.knots[j, -1]), 3),
+                    "moved_s": round(seconds, 1),
+                    "fastest": round(float(fastest[name]), 3) if name in fastest else 0.0,
                 }
-                for j, name in enumerate(self.model.joints)
+                for name, seconds in self.moved_s.items()
             },
             "events": len(self.events_s),
             "clicks": len(self.clicks_s),
@@ -95,7 +98,9 @@ def learn(sweep: Sweep, facts: Mapping[str, Any] | None = None, *, named: bool =
         SweepError: too short, too few joints move, or something else than the robot is heard.
     """
     moved = _check_motion(sweep, named)
-    knots = knots_of(sweep.speeds, np.full(len(sweep.joints), _LEAST_SPEED))
+    still = tuple(name for name in sweep.joints if moved[name] < _LEAST_MOVED_S)
+    sweep = sweep.of_joints([name for name in sweep.joints if name not in still])
+    knots = knots_of(sweep.speeds)
     events, clicks = _events(sweep, knots)
     clean = ~_around(sweep, (*events, *clicks))
     events_s, clicks_s = (tuple(float(sweep.times_s[i]) for i in found) for found in (events, clicks))
@@ -119,7 +124,7 @@ def learn(sweep: Sweep, facts: Mapping[str, Any] | None = None, *, named: bool =
     )
     return Learnt(
         model, floor_error, error, test.seconds, sweep.seconds, moved, events_s, clicks_s,
-        _notes(sweep, knots, floor_error, error, events_s, clicks_s),
+        _notes(sweep, still, floor_error, error, events_s, clicks_s),
     )  # fmt: skip
 
 
@@ -129,10 +134,8 @@ def stationary(sweep: Sweep) -> OwnNoise:
     mean = sweep.power.mean(axis=0)
     smooth = _blocks(sweep, sweep.power)
     spread = np.std(decibels(smooth), axis=0) if len(smooth) else np.zeros(bands)
-    zeros = np.zeros((joints, 1, 1, bands))
-    return OwnNoise(
-        sweep.joints, sweep.edges_hz, np.full((joints, 1), 1e9), mean, zeros, spread, sweep.sample_rate
-    )
+    zeros, knots = np.zeros((joints, 1, 1, bands)), np.full((joints, 1), 1e9)
+    return OwnNoise(sweep.joints, sweep.edges_hz, knots, mean, zeros, spread, sweep.sample_rate)
 
 
 # ---- inside --------------------------------------------------------------------------------------------
@@ -150,7 +153,7 @@ def _check_motion(sweep: Sweep, named: bool) -> dict[str, float]:
         raise SweepError(
             f"{where}: the joints move for {moving.any(axis=1).sum() * HOP_S:.1f} s, {LEAST_MOVING_S:.0f} s are needed"
         )
-    still = [name for name, seconds in moved.items() if seconds < 0.5]
+    still = [name for name, seconds in moved.items() if seconds < _LEAST_MOVED_S]
     if (named and still) or len(still) > (1 - LEAST_SHARE) * len(moved):
         raise SweepError(
             f"{where}: {', '.join(still)} did not move, {len(moved) - len(still)} of {len(moved)} joints did; sweep each "
@@ -161,7 +164,7 @@ def _check_motion(sweep: Sweep, named: bool) -> dict[str, float]:
 
 def _events(sweep: Sweep, knots: Array) -> tuple[list[int], list[int]]:
     """Windows in which far more is heard than motion explains: anywhere, and beside a motion's beginning or end."""
-    floor, rise = fit(sweep.power, sweep.speeds, knots, signed=False)
+    floor, rise = fit(sweep.power, sweep.speeds, knots, signed=False, steps=_ROUGH_STEPS)
     weights = basis(sweep.speeds, knots, signed=False)
     expected = floor + weights @ rise.reshape(-1, len(floor))
     over = decibels(sweep.power / np.maximum(expected, 1e-30)).mean(axis=1)
@@ -215,14 +218,12 @@ def _rms(heard: Array, expected: Array) -> Array:
 
 
 def _notes(
-    sweep: Sweep, knots: Array, floor_error: Array, error: Array, events: tuple[float, ...],
+    sweep: Sweep, still: tuple[str, ...], floor_error: Array, error: Array, events: tuple[float, ...],
     clicks: tuple[float, ...],
 ) -> tuple[str, ...]:  # fmt: skip
     notes = []
-    if still := [name for name, own in zip(sweep.joints, knots, strict=True) if own[-1] <= 0]:
-        notes.append(
-            f"{', '.join(still)} did not move: of their motion nothing is known, and it counts as unlearnt"
-        )
+    if still:
+        notes.append(f"{', '.join(still)} did not move: their noise, where they have any, is not in it")
     if sweep.left_out_s > 1.0:
         notes.append(f"{sweep.left_out_s:.1f} s were left out: gaps in the sound, or joints that nobody told")
     if events:

@@ -64,6 +64,7 @@ class OnsetMask:
         self.model, self.spreads = model, spreads
         self.counts = MaskCounts()
         self._positions, self._time_ns = positions, time_ns
+        self._into: dict[bytes, Array] = {}  # by the edges of who asks
 
     def __call__(self, samples: Array, edges_hz: Array) -> Array:
         """[n, bands] dB; -inf where own noise is not known."""
@@ -72,4 +73,7 @@ class OnsetMask:
         self.counts.asked += len(times)
         self.counts.unknown += int(np.count_nonzero(~expected.known))
         self.counts.beyond += int(np.count_nonzero(expected.wider_db))
-        return self.model.levels(expected, edges_hz, spreads=self.spreads)
+        key = edges_hz.tobytes()
+        if key not in self._into:
+            self._into[key] = self.model.into_bands(edges_hz, spreads=self.spreads)
+        return self.model.levels(expected, self._into[key])

@@ -39,7 +39,7 @@ class OwnNoise:
 
     joints: tuple[str, ...]
     edges_hz: Array  # [bands + 1]
-    knots: Array  # [joints, knots], increasing from above 0; 0 throughout for a joint that did not move
+    knots: Array  # [joints, knots] speeds, increasing from above 0
     floor: Array  # [bands] mean square per hertz
     rise: Array  # [joints, directions, knots, bands] that is added at each knot; 1 direction or 2 (forth, back)
     spread_db: Array  # [bands] standard deviation of what was heard against it, on what was held out
@@ -62,6 +62,8 @@ class OwnNoise:
                 raise ValueError(f"{name} holds numbers that are negative or not finite")
         if directions not in (1, 2):
             raise ValueError(f"rise has {directions} directions, expected 1 or 2")
+        if (np.diff(self.knots, axis=1, prepend=0.0) <= 0).any():
+            raise ValueError("knots do not increase from above 0")
         if bands < 1 or not (np.diff(self.edges_hz) > 0).all():
             raise ValueError("edges_hz do not increase")
 
@@ -76,15 +78,18 @@ class OwnNoise:
         sure = np.where(known[:, None], speeds, 0.0)
         weights = basis(sure, self.knots, signed=self.signed)
         density = self.floor + weights @ self.rise.reshape(-1, len(self.floor))
-        beyond = (np.abs(sure) > BEYOND * self.knots[:, -1] + _rest(self.knots)).any(axis=1)
+        beyond = (np.abs(sure) > BEYOND * self.knots[:, -1]).any(axis=1)
         return Expected(
             np.where(known[:, None], density, 0.0), np.where(beyond & known, BEYOND_DB, 0.0), known
         )
 
-    def levels(self, expected: Expected, edges_hz: Array, *, spreads: float = 0.0) -> Array:
-        """Mean square [dB] in other bands, [t, others], so many spreads above the mean; -inf where it is not known."""
-        loudest = expected.density * 10.0 ** (spreads * self.spread_db / 10.0)
-        power = loudest @ overlaps_hz(self.edges_hz, edges_hz).T
+    def into_bands(self, edges_hz: Array, *, spreads: float = 0.0) -> Array:
+        """[bands, others] that makes mean squares in other bands of densities, so many spreads above the mean."""
+        return overlaps_hz(self.edges_hz, edges_hz).T * 10.0 ** (spreads * self.spread_db[:, None] / 10.0)
+
+    def levels(self, expected: Expected, into: Array) -> Array:
+        """Mean square [dB] in other bands, [t, others], by :meth:`into_bands`; -inf where it is not known."""
+        power = expected.density @ into
         with np.errstate(divide="ignore"):
             return np.asarray(10.0 * np.log10(power) + expected.wider_db[:, None])
 
@@ -92,20 +97,14 @@ class OwnNoise:
 def basis(speeds: Array, knots: Array, *, signed: bool) -> Array:  # [t, joints] -> [t, joints * directions * knots]
     """Weights of the knots: 1 at the knot, falling to 0 at its neighbours and at rest; the last holds beyond."""
     directions = (np.maximum(speeds, 0.0), np.maximum(-speeds, 0.0)) if signed else (np.abs(speeds),)
-    t, joints, k = len(speeds), len(knots), knots.shape[1]
-    found = np.zeros((t, joints, len(directions), k))
-    for j, own in enumerate(knots):
-        if own[-1] <= 0:
-            continue
-        ends = np.concatenate([[0.0], own])
-        for d, one in enumerate(directions):
-            for i in range(k):
-                found[:, j, d, i] = np.interp(one[:, j], ends, np.eye(k + 1)[i + 1])
-    return found.reshape(t, -1)
-
-
-def _rest(knots: Array) -> Array:  # [joints]
-    """Speeds below which a joint counts as resting: of one that never moved, those of the slowest knots of others."""
-    moved = knots[:, -1] > 0
-    usual = float(np.median(knots[moved, 0])) if moved.any() else 0.0
-    return np.where(moved, 0.0, usual)
+    t, (joints, k) = len(speeds), knots.shape
+    ends = np.concatenate([np.zeros((joints, 1)), knots], axis=1)
+    joint = np.arange(joints)
+    found = np.zeros((t, joints, len(directions), k + 1))
+    for d, one in enumerate(directions):
+        left = np.minimum(np.count_nonzero(one[:, :, None] >= ends[:, 1:], axis=2), k - 1)
+        low, high = ends[joint, left], ends[joint, left + 1]
+        share = np.minimum((one - low) / (high - low), 1.0)
+        np.put_along_axis(found[:, :, d], left[:, :, None], 1.0 - share[:, :, None], axis=2)
+        np.put_along_axis(found[:, :, d], left[:, :, None] + 1, share[:, :, None], axis=2)
+    return found[..., 1:].reshape(t, -1)  # at rest there is nothing to be added

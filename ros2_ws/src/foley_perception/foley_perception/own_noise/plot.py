@@ -27,7 +27,8 @@ def draw(learnt: Learnt, sweep: Sweep, path: Path) -> None:
     except ImportError as error:
         raise ValueError("the picture needs matplotlib: pip install matplotlib") from error
     model = learnt.model
-    moved = [j for j, own in enumerate(model.knots) if own[-1] > 0][:_MOST_JOINTS]
+    sweep = sweep.of_joints(model.joints)
+    moved = range(len(model.joints))[:_MOST_JOINTS]
     figure = Figure(figsize=(2.3 * max(len(moved), 2) + 1.5, 7.5), layout="constrained")
     grid = figure.add_gridspec(3, max(len(moved), 2))
     foretold = decibels(model.expect(sweep.speeds).density)

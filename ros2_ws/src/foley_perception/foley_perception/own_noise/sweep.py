@@ -51,6 +51,11 @@ class Sweep:
             bag=self.bag[chosen],
         )  # fmt: skip
 
+    def of_joints(self, names: Sequence[str]) -> Sweep:
+        """With the speeds of some joints only."""
+        columns = [self.joints.index(name) for name in names]
+        return dataclasses.replace(self, speeds=self.speeds[:, columns], joints=tuple(names))
+
 
 def positions_of(joints: Series | None) -> JointPositions:
     """Of a recording."""
