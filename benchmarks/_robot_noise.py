@@ -91,7 +91,7 @@ def _drive(rng: np.random.Generator, full_speed: float, slides: bool, rate: int)
 
 
 def _structure(rng: np.random.Generator, rate: int) -> Array:
-    """A response of 40 ms with a dozen resonances."""
+    """A response of 40 ms with a dozen resonances, and a part that reaches the microphone directly."""
     t = np.arange(round(0.04 * rate)) / rate
     hz = np.exp(rng.uniform(np.log(150), np.log(9000), 14))
     decay = rng.uniform(60, 500, 14)
@@ -99,7 +99,9 @@ def _structure(rng: np.random.Generator, rate: int) -> Array:
     modes = sum(
         g * np.exp(-d * t) * np.sin(2 * np.pi * f * t) for g, d, f in zip(gain, decay, hz, strict=True)
     )
-    return np.asarray(modes / np.linalg.norm(modes))
+    modes = modes / np.linalg.norm(modes)
+    modes[0] += rng.uniform(0.08, 0.25)
+    return np.asarray(modes)
 
 
 def _drive_sound(

@@ -11,6 +11,7 @@ heard by the model that ships. Intervals are of scenes drawn again. Writes metri
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 import time
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from benchmarks._bench import parser
 from benchmarks._own_noise_scenes import Scene, scenes
 from benchmarks._robot_noise import RobotNoise, sweep_motion
-from foley_common.metrics_file import write_metrics
+from foley_common.metrics_file import METRICS_FILE, write_metrics
 from foley_perception.audio.onset_config import OnsetConfig
 from foley_perception.contact.detector import ContactDetector
 from foley_perception.contact.listener import HeardOnset, Listener
@@ -40,12 +41,13 @@ Samples = NDArray[np.float32]
 
 RATE = 48_000
 RATIOS_DB = (0.0, -5.0, -10.0)
+KINDS = ("onsets", "contacts without force", "contacts with force")
 WAYS = ("left in", "stationary floor", "own noise")
+HEARD_WAYS = (*WAYS, "floor before it")
 BEFORE_S, AFTER_S, LEVEL_S = 0.25, 0.65, 0.1
 EARLY_S, LATE_S = 0.03, 0.06  # of a detection against the contact's true onset
-CHUNK = 480
+CHUNK = 2400  # samples: 50 ms
 SWEEP_S = 90.0
-CLICK_NS = 1_000_000
 
 
 # ---- the robot -----------------------------------------------------------------------------------------------
@@ -115,24 +117,33 @@ class Found:
 
 
 def detect(scene: Scene, sound: Samples, source: NoiseSource | None) -> dict[str, Found]:
-    """Onsets as they are, and contacts by sound, motion and force, as `contact_detector` decides live."""
+    """Onsets by ear alone, and contacts as `contact_detector` decides live, with a force sensor and without."""
     listener = Listener(OnsetConfig(sample_rate=RATE), own_noise=source)
-    detector, onsets, contacts, at = ContactDetector(), list[HeardOnset](), list[int](), 0
+    detectors = {"contacts without force": ContactDetector(), "contacts with force": ContactDetector()}
+    onsets, at = list[HeardOnset](), 0
+    contacts: dict[str, list[int]] = {name: [] for name in detectors}
+    stamps = scene.stamps_ns
     for first in range(0, len(sound) - CHUNK + 1, CHUNK):
         now = round((first + CHUNK) / RATE * 1e9)
-        while at < len(scene.times_s) and scene.stamps_ns[at] <= now:
-            detector.tip.add(int(scene.stamps_ns[at]), scene.tool[at])
-            detector.force.add(int(scene.stamps_ns[at]), scene.force[at])
+        while at < len(stamps) and stamps[at] <= now:
+            for name, detector in detectors.items():
+                detector.tip.add(int(stamps[at]), scene.tool[at])
+                if name == "contacts with force":
+                    detector.force.add(int(stamps[at]), scene.force[at])
             at += 1
         heard = listener.hear(
             sound[first : first + CHUNK, None], first_sample=first, time_ns=round(first / RATE * 1e9), stream_id="made",
             sample_rate=RATE,
         )  # fmt: skip
-        for onset in heard:
-            detector.add_onset(onset)
         onsets += heard
-        contacts += [found.contact.time_ns for found in detector.poll(now)]
-    return {"onsets": judged(scene, [o.time_ns for o in onsets]), "contacts": judged(scene, contacts)}
+        for name, detector in detectors.items():
+            for onset in heard:
+                detector.add_onset(onset)
+            contacts[name] += [found.contact.time_ns for found in detector.poll(now)]
+    return {
+        "onsets": judged(scene, [o.time_ns for o in onsets if o.clear]),
+        **{name: judged(scene, found) for name, found in contacts.items()},
+    }
 
 
 def judged(scene: Scene, times_ns: Sequence[int]) -> Found:
@@ -195,6 +206,7 @@ def hear(
     rows: list[dict[str, Any]] = []
     for scene, noise in zip(all_scenes, noises, strict=True):
         robot, positions = robots[scene.robot], told(scene.times_s, scene.positions, scene.joints)
+        print(f"  {scene.name}: hearing", flush=True)
         for onset_s, material in zip(scene.onsets_s, scene.materials, strict=True):
             contact, own = cut(scene.sound, onset_s), cut(noise, onset_s)
             if material not in model.vocabulary.labels or contact is None or own is None:
@@ -204,7 +216,7 @@ def hear(
             for ratio in RATIOS_DB:
                 gain = gain_for(contact, own, ratio)
                 noisy = (contact + gain * own).astype(np.float32)
-                for way in (*WAYS, "floor before it"):
+                for way in HEARD_WAYS:
                     sound = noisy
                     if way != "left in":
                         taken = scaled(robot.floor if way == "stationary floor" else robot.learnt.model, gain)
@@ -260,7 +272,7 @@ def detection(all_scenes: Sequence[Scene], noises: Sequence[Array], robots: dict
                 found.setdefault((way, ratio), []).append(detect(scene, noisy, source))
     return {
         kind: {_key(way, ratio): scores([f[kind] for f in each]) for (way, ratio), each in found.items()}
-        for kind in ("onsets", "contacts")
+        for kind in KINDS
     }
 
 
@@ -292,14 +304,14 @@ def draw(figures: dict[str, Any], path: Path) -> None:
     """F1 and accuracy over the ratio."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    figure = Figure(figsize=(14, 3.4), layout="constrained")
     for i, (title, table, key) in enumerate((
-        ("F1 of onsets", figures["onsets"], "f1"), ("F1 of contacts", figures["contacts"], "f1"),
+        *((f"F1 of {kind}", figures[kind], "f1") for kind in KINDS),
         ("accuracy of materials", figures["materials"], "accuracy"),
     )):  # fmt: skip
-        axes = figure.add_subplot(1, 3, i + 1)
+        axes = figure.add_subplot(1, 4, i + 1)
         axes.axhline(table["no noise"][key], color="black", lw=1, ls=":", label="no noise")
-        for way in (*WAYS, "floor before it"):
+        for way in HEARD_WAYS:
             rows = [table.get(_key(way, ratio)) for ratio in RATIOS_DB]
             if all(rows):
                 low, high = ("f1_low", "f1_high") if key == "f1" else ("low", "high")
@@ -353,12 +365,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _key(way, ratio): accuracy([r for r in rows if (r["way"], r["ratio_db"]) == (way, ratio)])
             for way, ratio in keys
         }
+    if args.skip and (there := args.out / METRICS_FILE).exists():  # the other half was run before
+        figures = json.loads(there.read_text()) | figures
     write_metrics(args.out, figures)
     if {"onsets", "materials"} <= figures.keys():
         draw(figures, args.out / "own_noise.png")
-    for name in ("onsets", "contacts", "materials"):
+    for name in (*KINDS, "materials"):
         for key, row in figures.get(name, {}).items():
-            print(f"{name:<10}{key:<32}" + "  ".join(f"{k} {v}" for k, v in row.items()))
+            print(f"{name:<24}{key:<32}" + "  ".join(f"{k} {v}" for k, v in row.items()))
     print(figures["cost"])
     return 0
 

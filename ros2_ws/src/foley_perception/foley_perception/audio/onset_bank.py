@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import functools
 import math
 from collections.abc import Iterable
@@ -31,6 +32,16 @@ def _median(numbers: Iterable[float]) -> float:
     ordered = sorted(numbers)
     middle, odd = divmod(len(ordered), 2)
     return ordered[middle] if odd else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Rise:
+    """An onset, as one bank sees it."""
+
+    hop: int
+    strength: float  # mean rise beyond the one needed [dB]
+    bands: int  # that have risen
+    clear: bool  # it also rises over what the robot itself is expected to sound like
 
 
 class Bank:
@@ -82,9 +93,9 @@ class Bank:
     def rises(
         self,
         sound: Array,  # [hops, window]
-        noise: Array | None = None,  # [hops, bands] levels below which nothing rises [dB], -inf: not known
-    ) -> list[tuple[int, float, int]]:
-        """Where they tell an onset: hop, mean rise beyond the one needed [dB] and number of risen bands.
+        noise: Array | None = None,  # [hops, bands] levels of what sounds anyway [dB], -inf: not known
+    ) -> list[Rise]:
+        """Where they tell an onset.
 
         What does not depend on the hop before is done for all at once.
         """
@@ -96,21 +107,27 @@ class Bank:
         # Against the loudest of the hops before, so that a tone that beats with the hop does not rise. The hops
         # that share most of this window's sound are left out, or they would have risen with it.
         before = every[_rows_before(heard, len(levels), self._kept, c.lag_hops)]
-        if noise is not None:
-            floors = np.maximum(floors, noise)
         loudest = np.maximum(np.maximum.reduce(before), floors)
         rise = np.maximum(levels - loudest, 0.0)
         fluxes = (np.add.reduce(np.minimum(rise, 30.0), axis=1) / c.bands).tolist()
         risen = np.count_nonzero((levels - floors > c.above_floor_db) & (rise > 3.0), axis=1).tolist()
+        clear = None if noise is None else self._clear(levels, loudest, floors, noise)
         found = []
         for hop, (flux, bands) in enumerate(zip(fluxes, risen, strict=True)):
             self._settled = self._settled or heard + hop >= self._kept
             if self._settled and flux > c.flux_db and bands >= c.min_bands:
                 usual = _median(self._fluxes) if len(self._fluxes) >= 20 else 0.0
                 if flux > owner.flux_ratio * usual:
-                    found.append((hop, flux - c.flux_db, bands))
+                    found.append(Rise(hop, flux - c.flux_db, bands, clear is None or bool(clear[hop])))
             self._fluxes.append(math.inf if math.isnan(flux) else flux)  # which has no place in an order
         return found
+
+    def _clear(self, levels: Array, loudest: Array, floors: Array, noise: Array) -> NDArray[np.bool_]:
+        """Hops [hops] that would tell an onset also if nothing below the noise counted."""
+        c, rise = self.config, np.maximum(levels - np.maximum(loudest, noise), 0.0)
+        flux = np.minimum(rise, 30.0).mean(axis=1)
+        risen = (levels - np.maximum(floors, noise) > c.above_floor_db) & (rise > 3.0)
+        return np.asarray((flux > c.flux_db) & (np.count_nonzero(risen, axis=1) >= c.min_bands))
 
     def _follow(self, levels: Array) -> Array:  # [hops, bands] -> [hops, bands]
         """The noise floor before each hop.

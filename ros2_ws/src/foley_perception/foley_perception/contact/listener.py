@@ -25,6 +25,7 @@ class HeardOnset:
     time_ns: int
     level_dbfs: float
     strength_db: float
+    clear: bool = True  # it stands out of the robot's own noise, where that is known
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Listener:
         config: of the onset detector; its ``sample_rate`` holds until the first chunk tells its own.
         channel: of the microphone that is heard.
         silent_after_s: no chunk, or nothing but zeros, for this long is reported.
-        own_noise: of the robot, which is no onset; None: nobody learnt it.
+        own_noise: of the robot, out of which onsets stand or do not; None: nobody learnt it.
     """
 
     def __init__(
@@ -137,7 +138,7 @@ class Listener:
         onsets = self._detector.process(mono)
         self._end_ns = int(self._clock.time_ns(self._end_sample))
         return [
-            HeardOnset(int(self._clock.time_ns(o.sample - self._shift)), o.level_dbfs, o.strength_db)
+            HeardOnset(int(self._clock.time_ns(o.sample - self._shift)), o.level_dbfs, o.strength_db, o.clear)
             for o in onsets
         ]
 

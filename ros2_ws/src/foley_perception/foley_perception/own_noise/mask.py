@@ -1,4 +1,4 @@
-"""Own noise as the onset detector is told it: levels below which nothing rises."""
+"""Own noise as the onset detector is told it: levels out of which an onset must stand to be clear."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from foley_perception.own_noise.motion import JointPositions, Times, speeds_at
 
 Array = NDArray[np.float64]
 
-SPREADS = 1.0  # of the model, above its mean: noise seldom exceeds it in many bands at once
+SPREADS = 3.0  # of the model, above its mean: noise seldom exceeds it in several bands at once
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
