@@ -116,9 +116,7 @@ def _drive_sound(
     v, carried = np.interp(t, times_s, np.abs(speed)), np.interp(t, times_s, load)
     turn = 2 * np.pi * drive.turns * np.interp(t, times_s, smooth)
     phases = rng.uniform(0, 2 * np.pi, len(drive.orders))
-    tones = sum(
-        a * np.sin(m * turn + p) for a, m, p in zip(drive.tones, drive.orders, phases, strict=True)
-    )
+    tones = sum(a * np.sin(m * turn + p) for a, m, p in zip(drive.tones, drive.orders, phases, strict=True))
     rough = rng.standard_normal(len(t)) * (1 + drive.modulated * np.sin(turn))
     dry = v**drive.tone_power * carried * tones + drive.gear * v**drive.gear_power * rough
     dry += _clicks(rng, times_s, np.abs(speed), len(t), rate)
@@ -126,12 +124,14 @@ def _drive_sound(
 
 
 def _clicks(rng: np.random.Generator, times_s: Array, speed: Array, samples: int, rate: int) -> Array:
-    """A brake opens before a motion that follows half a second of rest, and closes behind one that half a second follows."""
+    """A brake opens where a motion follows half a second of rest, and closes where half a second follows a motion."""
     clicks = np.zeros(samples)
     still = speed < _REST
     edges = np.flatnonzero(np.diff(still.astype(np.int8)))
     need = round(0.5 / float(np.median(np.diff(times_s))))
-    burst = rng.standard_normal(round(0.006 * rate)) * np.exp(-np.arange(round(0.006 * rate)) / (0.0015 * rate))
+    burst = rng.standard_normal(round(0.006 * rate)) * np.exp(
+        -np.arange(round(0.006 * rate)) / (0.0015 * rate)
+    )
     for edge in edges.tolist():
         starts = bool(still[edge])
         rests = still[max(edge - need, 0) : edge] if starts else still[edge + 1 : edge + need]
@@ -142,7 +142,7 @@ def _clicks(rng: np.random.Generator, times_s: Array, speed: Array, samples: int
 
 
 def sweep_motion(full_speeds: Array, seconds: float, seed: int) -> tuple[Array, Array]:
-    """Times [t] at 250 Hz and positions [t, joints] of a sweep: each joint by itself at rising speeds, then together."""
+    """Times [t] at 250 Hz and positions [t, joints] of a sweep: each joint at rising speeds, then all."""
     rng = np.random.default_rng([0x5EE9, seed])
     times = np.arange(0.0, seconds, 0.004)
     joints = len(full_speeds)
@@ -152,7 +152,9 @@ def sweep_motion(full_speeds: Array, seconds: float, seed: int) -> tuple[Array, 
         begin = 2.0 + j * alone
         inside = (times >= begin) & (times < begin + alone)
         ramp = (times[inside] - begin) / alone
-        velocity[inside, j] = full_speeds[j] * _trapezes(ramp * alone, float(rng.uniform(1.4, 2.0))) * (0.15 + 0.85 * ramp)
+        velocity[inside, j] = (
+            full_speeds[j] * _trapezes(ramp * alone, float(rng.uniform(1.4, 2.0))) * (0.15 + 0.85 * ramp)
+        )
     together = times >= 2.0 + joints * alone + 1.0
     for j in range(joints):
         phase, period = rng.uniform(0, 6.28), rng.uniform(2.0, 5.0)
@@ -164,4 +166,3 @@ def sweep_motion(full_speeds: Array, seconds: float, seed: int) -> tuple[Array, 
 def _trapezes(t: Array, period: float) -> Array:
     """Back and forth with ramps and short rests, in [-1, 1]."""
     return np.asarray(np.clip(1.6 * np.sin(2 * np.pi * t / period), -1.0, 1.0))
-

@@ -1,11 +1,12 @@
 """What learning a robot's own noise is worth: `python -m benchmarks.own_noise [--scenes 8] [--seconds 40]`.
 
-Scenes of foleysim-1's test split are simulated without pictures. A made-up robot's noise (`_robot_noise.py`) follows the
-joints of each scene; another day of the same robot is a sweep without contact, of which own noise is learnt. Contacts
-are mixed with the noise at 0, -5 and -10 dB: rms of a contact's first 100 ms against that of the noise in the same
-stretch; of a whole scene, for detection, in the median of its contacts, and for hearing of each contact exactly. Compared
-are: no noise, noise left in, a stationary floor (the mean of the sweep), and the model by joint speeds. Materials are
-heard by the model that ships. Intervals are of scenes drawn again. Writes metrics.json and own_noise.png to --out.
+Scenes of foleysim-1's test split are simulated without pictures. A made-up robot's noise (`_robot_noise.py`) follows
+the joints of each scene; another day of the same robot is a sweep without contact, of which own noise is learnt.
+Contacts are mixed with the noise at 0, -5 and -10 dB: rms of a contact's first 100 ms against that of the noise in the
+same stretch; of a whole scene, for detection, in the median of its contacts, and for hearing of each contact exactly.
+Compared are: no noise, noise left in, a stationary floor (the mean of the sweep), and the model by joint speeds; for
+hearing also a floor of the 0.2 s before the contact. Materials are heard by the model that ships. Intervals are of
+scenes drawn again. Writes metrics.json and own_noise.png to --out; with --skip it adds to what is there.
 """
 
 from __future__ import annotations
@@ -74,7 +75,13 @@ def told(times_s: Array, positions: Array, names: Sequence[str]) -> JointPositio
 def robot_of(kind: str, some: Sequence[Scene], seed: int) -> Robot:
     """Learnt of a sweep that goes 1.2 times as fast as any of its scenes."""
     drives = some[0].driven
-    fast = np.max([np.quantile(np.abs(np.gradient(s.positions[:, :drives], 0.004, axis=0)), 0.999, axis=0) for s in some], axis=0)
+    fast = np.max(
+        [
+            np.quantile(np.abs(np.gradient(s.positions[:, :drives], 0.004, axis=0)), 0.999, axis=0)
+            for s in some
+        ],
+        axis=0,
+    )
     full = np.maximum(1.2 * fast, 0.05)
     slides = np.array([kind == "gantry" and i < 3 for i in range(drives)])
     noise = RobotNoise.made(seed, full, RATE, prismatic=slides)
@@ -96,8 +103,8 @@ def sweep_windows(sound: Array, positions: JointPositions, names: Sequence[str])
     speeds = speeds_at(positions, names, times)
     good = np.isfinite(speeds).all(axis=1)
     return Sweep(
-        power[good], speeds[good], times[good] * 1e-9, np.zeros(int(good.sum()), np.int64), tuple(names), edges, RATE, 0.0,
-        ("made sweep",),
+        power[good], speeds[good], times[good] * 1e-9, np.zeros(int(good.sum()), np.int64), tuple(names), edges, RATE,
+        0.0, ("made sweep",),
     )  # fmt: skip
 
 
@@ -195,12 +202,18 @@ def local_floor(noisy: Samples, model: OwnNoise) -> OwnNoise:
     """A floor learnt of the 0.2 s before the contact: what needs no sweep."""
     window, hop = window_of(RATE), hop_of(RATE, 0.005)
     begins = np.arange(0, round(0.2 * RATE) - window, hop)
-    power = densities(noisy[begins[:, None] + np.arange(window)].astype(float), RATE, model.edges_hz).mean(axis=0)
+    power = densities(noisy[begins[:, None] + np.arange(window)].astype(float), RATE, model.edges_hz).mean(
+        axis=0
+    )
     return dataclasses.replace(model, floor=power, rise=0 * model.rise)
 
 
 def hear(
-    model: Any, all_scenes: Sequence[Scene], noises: Sequence[Array], robots: dict[str, Robot], config: CleanConfig
+    model: Any,
+    all_scenes: Sequence[Scene],
+    noises: Sequence[Array],
+    robots: dict[str, Robot],
+    config: CleanConfig,
 ) -> list[dict[str, Any]]:
     """A row per contact of a known material, and per ratio and way of treating the noise."""
     rows: list[dict[str, Any]] = []
@@ -255,7 +268,9 @@ def _sums(rows: Sequence[dict[str, Any]], name: str) -> list[int]:
 
 
 # ---- all together --------------------------------------------------------------------------------------------
-def detection(all_scenes: Sequence[Scene], noises: Sequence[Array], robots: dict[str, Robot]) -> dict[str, Any]:
+def detection(
+    all_scenes: Sequence[Scene], noises: Sequence[Array], robots: dict[str, Robot]
+) -> dict[str, Any]:
     """F1 of onsets and of contacts by ratio and way."""
     found: dict[tuple[str, float], list[dict[str, Found]]] = {}
     for scene, noise in zip(all_scenes, noises, strict=True):
@@ -264,7 +279,9 @@ def detection(all_scenes: Sequence[Scene], noises: Sequence[Array], robots: dict
         cuts = [(cut(scene.sound, t), cut(noise, t)) for t in scene.onsets_s]
         robot, positions = robots[scene.robot], told(scene.times_s, scene.positions, scene.joints)
         for ratio in RATIOS_DB:
-            gain = float(np.median([gain_for(a, b, ratio) for a, b in cuts if a is not None and b is not None]))
+            gain = float(
+                np.median([gain_for(a, b, ratio) for a, b in cuts if a is not None and b is not None])
+            )
             noisy = (scene.sound + gain * noise).astype(np.float32)
             for way in WAYS:
                 model = robot.floor if way == "stationary floor" else robot.learnt.model
@@ -343,9 +360,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for i, kind in enumerate(kinds)
     }
     for kind, robot in robots.items():
-        print(kind, {k: v for k, v in robot.learnt.figures().items() if k in ("floor_error_db", "error_db", "directions", "events", "clicks")})
+        print(
+            kind,
+            {
+                k: v
+                for k, v in robot.learnt.figures().items()
+                if k in ("floor_error_db", "error_db", "directions", "events", "clicks")
+            },
+        )
     noises = [
-        robots[s.robot].noise.sound(s.times_s, s.positions[:, : s.driven], RATE, len(s.sound), 77 + 13 * i + args.seed)
+        robots[s.robot].noise.sound(
+            s.times_s, s.positions[:, : s.driven], RATE, len(s.sound), 77 + 13 * i + args.seed
+        )
         for i, s in enumerate(all_scenes)
     ]
     figures: dict[str, Any] = {

@@ -199,7 +199,8 @@ class RobotFile:
     def kept(self) -> str:
         """As it is kept in a bag, where no path is seen from the file's folder."""
         sound = {
-            name: dataclasses.replace(one, own_noise=self.own_noise_path(name)) for name, one in self.sound.items()
+            name: dataclasses.replace(one, own_noise=self.own_noise_path(name))
+            for name, one in self.sound.items()
         }
         return dataclasses.replace(self, hand=self.hand_path, sound=sound).text()
 

@@ -23,7 +23,7 @@ Samples = NDArray[np.float32]
 Array = NDArray[np.float64]
 
 ExpectedLevels = Callable[[Array, Array], Array | None]
-"""Levels [n, bands] in dB of what sounds whatever is touched, at samples [n], in bands between edges [bands + 1] in hertz;
+"""Levels [n, bands] in dB of what sounds whatever is touched, at samples [n], in bands between edges [bands + 1] [Hz];
 -inf where they are not known, None where nothing is. A rise below them is not clear."""
 
 
@@ -35,7 +35,9 @@ class Onset:
     level_dbfs: float  # peak of the waveform in the 30 ms from the onset on
     strength_db: float  # mean rise over the bands, beyond the rise that is needed
     bands: int  # bands that rose above the floor
-    clear: bool = True  # it stands out of what the robot itself is expected to sound like, where that is known
+    clear: bool = (
+        True  # it stands out of what the robot itself is expected to sound like, where that is known
+    )
 
 
 @dataclasses.dataclass(frozen=True)

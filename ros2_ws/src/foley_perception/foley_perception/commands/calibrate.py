@@ -25,8 +25,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  foley calibrate hand-eye bag --square 0.0302 --camera static    # the gripper holds the board\n"
         "  foley calibrate latency bag --write robot.yaml                  # of a few taps\n"
         "  foley calibrate noise sweep --write robot.yaml                  # of a sweep without contact\n\n"
-        "For hand-eye record camera/image_raw, camera/camera_info and /tf while the tool stands in ten or more poses, tilted in\n"
-        "two directions. The result is a file with the static transform, and the command that publishes it."
+        "For hand-eye record camera/image_raw, camera/camera_info and /tf while the tool stands in ten or more poses,\n"
+        "tilted in two directions. The result is a file with the static transform, and the command that publishes it."
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="board|hand-eye|latency|noise")
     draw = actions.add_parser("board", help="draw the board to be printed")

@@ -37,7 +37,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOG
-    parser.add_argument("bags", type=Path, nargs="+", metavar="BAG", help="sweeps of one robot and microphone")
+    parser.add_argument(
+        "bags", type=Path, nargs="+", metavar="BAG", help="sweeps of one robot and microphone"
+    )
     parser.add_argument(
         "--out",
         type=Path,
@@ -106,7 +108,9 @@ def tell(learnt: Learnt) -> None:
     for column in ("joint", "moved [s]", "fastest [1/s]"):
         table.add_column(column, justify="left" if column == "joint" else "right")
     for name, row in figures["joints"].items():
-        table.add_row(name, f"{row['moved_s']:.1f}", f"{row['fastest']:.2f}" if row["fastest"] else "never moved")
+        table.add_row(
+            name, f"{row['moved_s']:.1f}", f"{row['fastest']:.2f}" if row["fastest"] else "never moved"
+        )
     console.print(table)
     table = Table(title="rms error of levels over 0.1 s, held out [dB]")
     for column in ("band [Hz]", "stationary floor", "by joint speeds", "explained"):

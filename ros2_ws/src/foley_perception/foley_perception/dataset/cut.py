@@ -56,7 +56,9 @@ class CutConfig:
     clear_m: float = CLEAR_M  # with the tip nearer than this to the place an earlier still is taken; 0: never
     onsets: bool = True  # find contacts by ear where neither truth nor contacts were recorded
     frames: FrameNames | Frames = AS_ROBOT
-    own_noise: str = dataclasses.field(default="", repr=False)  # file of what is taken off the sound; empty: nothing
+    own_noise: str = dataclasses.field(
+        default="", repr=False
+    )  # file of what is taken off the sound; empty: nothing
 
     def __post_init__(self) -> None:
         for name in ("merge_s", "max_audio_gap_s", "clear_m"):
@@ -79,7 +81,10 @@ class Tally:
         """What is wrong but bearable with the own noise."""
         if not self.noisy:
             return ()
-        return (f"own noise is still in the sound of {self.noisy} clips or windows: joint_states do not tell its joints there",)
+        return (
+            f"own noise is still in the sound of {self.noisy} clips or windows: joint_states do not tell its joints "
+            "there",
+        )
 
 
 class Cutter:

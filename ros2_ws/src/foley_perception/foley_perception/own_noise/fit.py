@@ -59,7 +59,7 @@ def fit(
 
 
 def _bridged(rise: Array, weight: Array, knots: Array) -> Array:
-    """Knots of which too little was heard take what lies between their neighbours, those at the ends that of the next."""
+    """Knots of which too little was heard take what lies between their neighbours; at the ends, the next one."""
     for j in range(rise.shape[0]):
         for d in range(rise.shape[1]):
             heard = weight[j, d] >= _LEAST_WEIGHT

@@ -156,8 +156,8 @@ def _check_motion(sweep: Sweep, named: bool) -> dict[str, float]:
     still = [name for name, seconds in moved.items() if seconds < _LEAST_MOVED_S]
     if (named and still) or len(still) > (1 - LEAST_SHARE) * len(moved):
         raise SweepError(
-            f"{where}: {', '.join(still)} did not move, {len(moved) - len(still)} of {len(moved)} joints did; sweep each "
-            "joint that moves at work, or name those that do with --joints"
+            f"{where}: {', '.join(still)} did not move, {len(moved) - len(still)} of {len(moved)} joints did; sweep "
+            "each joint that moves at work, or name those that do with --joints"
         )
     return moved
 

@@ -41,7 +41,9 @@ class OwnNoise:
     edges_hz: Array  # [bands + 1]
     knots: Array  # [joints, knots] speeds, increasing from above 0
     floor: Array  # [bands] mean square per hertz
-    rise: Array  # [joints, directions, knots, bands] that is added at each knot; 1 direction or 2 (forth, back)
+    rise: (
+        Array  # [joints, directions, knots, bands] that is added at each knot; 1 direction or 2 (forth, back)
+    )
     spread_db: Array  # [bands] standard deviation of what was heard against it, on what was held out
     sample_rate: int  # of the microphone [Hz]
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # microphone, robot, date, ...
@@ -94,7 +96,9 @@ class OwnNoise:
             return np.asarray(10.0 * np.log10(power) + expected.wider_db[:, None])
 
 
-def basis(speeds: Array, knots: Array, *, signed: bool) -> Array:  # [t, joints] -> [t, joints * directions * knots]
+def basis(
+    speeds: Array, knots: Array, *, signed: bool
+) -> Array:  # [t, joints] -> [t, joints * directions * knots]
     """Weights of the knots: 1 at the knot, falling to 0 at its neighbours and at rest; the last holds beyond."""
     directions = (np.maximum(speeds, 0.0), np.maximum(-speeds, 0.0)) if signed else (np.abs(speeds),)
     t, (joints, k) = len(speeds), knots.shape

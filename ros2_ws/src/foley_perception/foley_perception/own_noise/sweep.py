@@ -124,7 +124,7 @@ def _one(episode: Episode, joints: Sequence[str]) -> Sweep:
         )
     rate = episode.audio.sample_rate
     edges = band_edges(rate)
-    _check_sound(name, [s for s in episode.audio.segments])
+    _check_sound(name, episode.audio.segments)
     power, speeds, times, left_out = [], [], [], 0.0
     for segment in episode.audio.segments:
         if segment.sample_rate != rate:

@@ -56,7 +56,11 @@ class LiveOwnNoise:
     def figures(self, mask: OnsetMask | None) -> dict[str, Any]:
         """For diagnostics: looks at the sound in which joint speeds were not known, or faster than was learnt."""
         counts = mask.counts if mask is not None else MaskCounts()
-        return {"own_noise_looks": counts.asked, "own_noise_unknown": counts.unknown, "own_noise_beyond": counts.beyond}
+        return {
+            "own_noise_looks": counts.asked,
+            "own_noise_unknown": counts.unknown,
+            "own_noise_beyond": counts.beyond,
+        }
 
     def problems(self, mask: OnsetMask | None) -> list[str]:
         """What was wrong since it was asked last."""

@@ -414,7 +414,9 @@ def test_config_names_what_it_refuses(field: str, value: object) -> None:
 def test_what_sounds_like_the_robot_itself_must_be_felt() -> None:
     detector = ContactDetector()
     assert run(detector, drop_to(1.0, 0.15), [1.0], clear=False) == [] and detector.counts.own_noise == 1
-    felt = run(ContactDetector(), drop_to(1.0, 0.15), [1.0], force=lambda t: 2.0 * (1.0 <= t < 1.05), clear=False)
+    felt = run(
+        ContactDetector(), drop_to(1.0, 0.15), [1.0], force=lambda t: 2.0 * (1.0 <= t < 1.05), clear=False
+    )
     assert len(felt) == 1 and felt[0].gates_passed & Gate.WRENCH
     # A sharp stop beside a surface that is seen counts as well, braking beside one does not.
     near = run(ContactDetector(clearance=lambda p: 0.0), drop_to(1.0, 0.15), [1.0], clear=False)

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from foley_perception.own_noise.bands import band_edges, decibels, densities, window_of
-from foley_perception.own_noise.file import OwnNoiseError, check_use, digest_of, read_own_noise, write_own_noise
+from foley_perception.own_noise.file import (
+    OwnNoiseError,
+    check_use,
+    digest_of,
+    read_own_noise,
+    write_own_noise,
+)
 from foley_perception.own_noise.learn import Learnt, learn, stationary
 from foley_perception.own_noise.model import BEYOND_DB, basis
 from foley_perception.own_noise.sweep import SweepError
@@ -74,7 +80,7 @@ def test_sweeps_that_say_too_little_are_refused(made: Any) -> None:
     with pytest.raises(SweepError, match=r"8\.0 s of sound with joints, 20 s are needed"):
         learn(made.sweep(8.0))
     sweep = made.sweep()
-    with pytest.raises(SweepError, match="the joints move for 0.0 s"):
+    with pytest.raises(SweepError, match=r"the joints move for 0\.0 s"):
         learn(dataclasses.replace(sweep, speeds=0 * sweep.speeds))
     still = dataclasses.replace(sweep, speeds=sweep.speeds * [1.0, 0.0])
     with pytest.raises(SweepError, match="elbow did not move, 1 of 2 joints did"):

@@ -52,6 +52,8 @@ def test_a_live_history_tells_what_a_recording_does() -> None:
         history.add(int(at(t)[0]), ("b", "a"), row[::-1].copy())
         history.add(int(at(t)[0]), ("finger",), np.array([0.01]))
     live = speeds_at(history.positions, ["a", "finger"], at(100, 200, 300))
-    np.testing.assert_array_equal(live[:, 0], speeds_at(series(stamps, both[:, 0]), ["a"], at(100, 200, 300))[:, 0])
+    np.testing.assert_array_equal(
+        live[:, 0], speeds_at(series(stamps, both[:, 0]), ["a"], at(100, 200, 300))[:, 0]
+    )
     assert live[:, 1].tolist() == pytest.approx([0.0, 0.0, 0.0])
     assert set(history.names) == {"a", "b", "finger"}

@@ -48,7 +48,9 @@ def test_without_joints_the_sound_stays_as_it_is(made: Any, learnt: Learnt) -> N
     assert done.samples is sound and done.known == 0.0
     half = Cleaner(learnt.model, made.positions(made.speeds, 0.4)).clean(sound, made.rate, 0)
     assert 0.3 < half.known < 0.7
-    np.testing.assert_allclose(half.samples[round(0.6 * made.rate) :], sound[round(0.6 * made.rate) :], atol=1e-6)
+    np.testing.assert_allclose(
+        half.samples[round(0.6 * made.rate) :], sound[round(0.6 * made.rate) :], atol=1e-6
+    )
 
 
 def test_live_a_contact_is_cleaned_as_of_a_recording(made: Any, learnt: Learnt) -> None:
