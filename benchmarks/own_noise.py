@@ -89,7 +89,10 @@ def robot_of(kind: str, some: Sequence[Scene], seed: int) -> Robot:
     sound = noise.sound(times, positions, RATE, round(SWEEP_S * RATE), seed + 2)
     names = some[0].joints[:drives]
     sweep = sweep_windows(sound, told(times, positions, names), names)
-    return Robot(noise, learn(sweep, {"robot": kind}), stationary(sweep))
+    learnt = learn(sweep, {"robot": kind})
+    # With the model's own spread, so that both stand equally far above their means.
+    floor = dataclasses.replace(stationary(sweep), spread_db=learnt.model.spread_db)
+    return Robot(noise, learnt, floor)
 
 
 def sweep_windows(sound: Array, positions: JointPositions, names: Sequence[str]) -> Sweep:
@@ -140,7 +143,7 @@ def detect(scene: Scene, sound: Samples, source: NoiseSource | None) -> dict[str
             at += 1
         heard = listener.hear(
             sound[first : first + CHUNK, None], first_sample=first, time_ns=round(first / RATE * 1e9), stream_id="made",
-            sample_rate=RATE,
+            sample_rate=RATE, arrival_ns=now,
         )  # fmt: skip
         onsets += heard
         for name, detector in detectors.items():
@@ -307,7 +310,7 @@ def cost(robot: Robot, scene: Scene) -> dict[str, float]:
         for first in range(0, len(sound) - CHUNK + 1, CHUNK):
             listener.hear(
                 sound[first : first + CHUNK, None], first_sample=first, time_ns=round(first / RATE * 1e9),
-                stream_id="made", sample_rate=RATE,
+                stream_id="made", sample_rate=RATE, arrival_ns=round((first + CHUNK) / RATE * 1e9),
             )  # fmt: skip
         figures[name] = round(1e2 * (time.process_time() - began), 2)
     cleaner, began = Cleaner(robot.learnt.model, positions), time.process_time()

@@ -53,8 +53,11 @@ class MaterialConfig:
     channel: int = parameter(0, "of mic/audio that is heard, from 0")
     own_noise: str = parameter(
         "",
-        "file of `foley calibrate noise`: the robot's own noise is taken off contacts before they are heard; empty: "
-        "it is not",
+        "file of `foley calibrate noise`, what the robot itself sounds like; used with take_off_own_noise; empty: not "
+        "known",
+    )
+    take_off_own_noise: bool = parameter(
+        False, "take the robot's own noise off contacts before they are heard and compared"
     )
     before_s: float = parameter(0.25, "[s] of sound before the onset that the model hears")
     after_s: float = parameter(0.65, "[s] of sound after the onset that the model hears; less is sooner")

@@ -73,7 +73,8 @@ class ContactHearing:
         self._watch = HearingWatch(node.now_ns())
         self._told = ("", 0)
         self._poller = Poller(node.entities, POLL_PERIOD_S, after=self.hand_over)
-        self._noise = LiveOwnNoise(node, self._poller, config.own_noise) if config.own_noise else None
+        wanted = config.own_noise if config.take_off_own_noise else ""
+        self._noise = LiveOwnNoise(node, self._poller, wanted) if wanted else None
         self._poller.subscribe(topics.MICROPHONE, self._on_audio)
         node.entities.subscribe(topics.CONTACTS, self._on_contact)
         node.entities.subscribe(topics.TOOL_PLAN, self._on_plan)
