@@ -43,6 +43,8 @@ def parameters(robot: RobotFile, name: str, taken: Collection[str]) -> dict[str,
         heard = {"sample_rate": main.sample_rate or "", "channel": main.channel or ""}
     else:
         heard = {}
+    if "own_noise" in taken:
+        heard["own_noise"] = robot.own_noise_path(MAIN_MICROPHONE)
     described = bool(robot.hand or robot.gripper_joint)
     values: dict[str, Any] = {
         "fixed_frame": robot.frames.fixed,

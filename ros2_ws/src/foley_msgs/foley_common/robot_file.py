@@ -9,7 +9,7 @@ Every key may be left out, so that a file with the section `topics` alone is one
     frames: {fixed: base_link, tool: tool0, tip: ""}
     hand: robotiq_2f85
     gripper_joint: ""
-    sound: {microphone: {sample_rate: 48000, channel: 0, device: ""}}
+    sound: {microphone: {sample_rate: 48000, channel: 0, device: "", own_noise: own_noise.npz}}
     cameras: {camera: {transport: auto}}
     latencies: {microphone: {seconds: 0.012, std: 0.0004}}
     limits: {wrench: {min_rate_hz: 100}}
@@ -89,6 +89,7 @@ class Sound:
     channel: int = 0  # from 0
     device: str = ""  # PortAudio's name, where the node `microphone` opens it; empty: a driver publishes it
     raw: RawSound | None = None
+    own_noise: str = ""  # file of `foley calibrate noise`, seen from this file's folder; see `own_noise_path`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,9 +175,19 @@ class RobotFile:
     def hand_path(self) -> str:
         """The hand for a node's parameter `hand`: a name, or a path that holds from any folder."""
         is_path = "/" in self.hand or self.hand.endswith((".yaml", ".yml"))
-        if not is_path or self.path is None:
-            return self.hand
-        return str((self.path.resolve().parent / Path(self.hand).expanduser()).resolve())
+        return self._beside(self.hand) if is_path else self.hand
+
+    def own_noise_path(self, microphone: str) -> str:
+        """The file of what the robot itself sounds like to a microphone, a path that holds from any folder; empty where
+        it names none."""
+        named = self.sound[microphone].own_noise if microphone in self.sound else ""
+        return self._beside(named) if named else ""
+
+    def _beside(self, path: str) -> str:
+        """Seen from the file's folder; as it is where nobody knows that."""
+        if self.path is None:
+            return path
+        return str((self.path.resolve().parent / Path(path).expanduser()).resolve())
 
     @property
     def hand_reference(self) -> str:
@@ -187,7 +198,11 @@ class RobotFile:
     @property
     def kept(self) -> str:
         """As it is kept in a bag, where no path is seen from the file's folder."""
-        return dataclasses.replace(self, hand=self.hand_path).text()
+        sound = {
+            name: dataclasses.replace(one, own_noise=self.own_noise_path(name))
+            for name, one in self.sound.items()
+        }
+        return dataclasses.replace(self, hand=self.hand_path, sound=sound).text()
 
     def text(self) -> str:
         """The file again, without comments and without what is as by default."""
@@ -288,6 +303,7 @@ def _sound(reader: FieldReader, value: Any, at: At) -> Sound:
         channel=reader.integer(entry.get("channel", 0), (*at, "channel"), 0, 1023),
         device=reader.text(entry.get("device", ""), (*at, "device")),
         raw=None if raw is None else _raw(reader, raw, (*at, "raw")),
+        own_noise=reader.text(entry.get("own_noise", ""), (*at, "own_noise")),
     )
 
 

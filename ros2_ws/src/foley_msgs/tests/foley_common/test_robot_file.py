@@ -57,6 +57,10 @@ def test_a_whole_file(tmp_path: Path) -> None:
     assert robot.latencies == {"microphone": Latency(0.012, 0.0004), "wrench": Latency(-0.003)}
     assert robot.limits["wrench"].min_rate_hz == 100.0 and robot.limits["wrench"].max_gap_s == 0.2
     assert robot.hand_path == str(tmp_path.resolve() / "hands/mine.yaml")  # from the file's folder
+    file.write_text("sound: {microphone: {own_noise: ../noise.npz}}")
+    heard = RobotFile.read(file)
+    assert heard.own_noise_path("microphone") == str(tmp_path.resolve().parent / "noise.npz")
+    assert RobotFile.parse(heard.kept).own_noise_path("microphone") == heard.own_noise_path("microphone")
     assert RobotFile.parse("hand: panda").hand_path == "panda"
 
 

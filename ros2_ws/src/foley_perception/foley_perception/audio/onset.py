@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,10 @@ from foley_perception.audio.onset_config import OnsetConfig
 Samples = NDArray[np.float32]
 Array = NDArray[np.float64]
 
+ExpectedLevels = Callable[[Array, Array], Array | None]
+"""Levels [n, bands] in dB of what sounds whatever is touched, at samples [n], in bands between edges [bands + 1] [Hz];
+-inf where they are not known, None where nothing is. A rise below them is not clear."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Onset:
@@ -30,6 +35,9 @@ class Onset:
     level_dbfs: float  # peak of the waveform in the 30 ms from the onset on
     strength_db: float  # mean rise over the bands, beyond the rise that is needed
     bands: int  # bands that rose above the floor
+    clear: bool = (
+        True  # it stands out of what the robot itself is expected to sound like, where that is known
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +46,7 @@ class _Candidate:
     strength: float
     bands: int
     click: bool
+    clear: bool
 
 
 class OnsetDetector:
@@ -51,13 +60,15 @@ class OnsetDetector:
     _GROUP_S = 0.025  # candidates this close together are one onset
     _AT_ONCE = 2000  # hops, of which there may be an hour's
 
-    def __init__(self, config: OnsetConfig | None = None) -> None:
+    def __init__(self, config: OnsetConfig | None = None, expected: ExpectedLevels | None = None) -> None:
+        """With `expected`, what a robot's own motion sounds like: onsets tell whether they stand out of it."""
         self.config = config or OnsetConfig()
+        self._expected = expected
         self._clicks = Bank(self.config.clicks, self.config)
         self._thumps = Bank(self.config.thumps, self.config)
         self._longest = max(self._clicks.window, self._thumps.window)
         self._keep = round(self._KEEP_S * self.config.sample_rate)
-        self._last_onset = -(10**12)
+        self._last_onset, self._last_is_clear = -(10**12), True
         self._begin(0)
 
     def _begin(self, sample: int) -> None:
@@ -102,10 +113,15 @@ class OnsetDetector:
         found = []
         for bank in (self._clicks, self._thumps):
             heard = self._cut(ends[0] - bank.window, ends[-1]).astype(np.float64)
-            rises = bank.rises(bank.windows(heard))
+            rises = bank.rises(bank.windows(heard), self._noise(bank, ends))
             click = bank is self._clicks
-            found += [_Candidate(ends[hop], strength, bands, click) for hop, strength, bands in rises]
+            found += [_Candidate(ends[r.hop], r.strength, r.bands, click, r.clear) for r in rises]
         self._candidates += sorted(found, key=lambda candidate: candidate.end)
+
+    def _noise(self, bank: Bank, ends: range) -> Array | None:
+        if self._expected is None:
+            return None
+        return self._expected(np.arange(ends.start, ends.stop, ends.step) - bank.window / 2, bank.edges_hz)
 
     def _ripe(self) -> list[Onset]:
         """Merge neighbouring candidates and refine those whose sound has fully arrived."""
@@ -121,12 +137,16 @@ class OnsetDetector:
                 break
             group = [k for k in self._candidates if k.end - first <= self._GROUP_S * rate]
             self._candidates = self._candidates[len(group) :]
+            if clear := any(k.clear for k in group):
+                group = [k for k in group if k.clear]
             if not any(k.click for k in group) and self._swells(first):
                 continue
             sample = self._refine(group)
-            if sample - self._last_onset < self.config.min_interval_s * rate:
+            # A motor's stir hides no contact that follows it.
+            hidden = self._last_is_clear or not clear
+            if hidden and sample - self._last_onset < self.config.min_interval_s * rate:
                 continue
-            self._last_onset = sample
+            self._last_onset, self._last_is_clear = sample, clear
             after = self._cut(sample, sample + round(self._AFTER_S * rate))
             peak = float(np.max(np.abs(after))) if after.size else 0.0
             onsets.append(
@@ -135,6 +155,7 @@ class OnsetDetector:
                     20.0 * math.log10(peak) if peak > 0 else -math.inf,
                     max(k.strength for k in group),
                     max(k.bands for k in group),
+                    clear,
                 )
             )
         return onsets

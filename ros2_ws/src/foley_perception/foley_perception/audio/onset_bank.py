@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import functools
 import math
 from collections.abc import Iterable
@@ -31,6 +32,16 @@ def _median(numbers: Iterable[float]) -> float:
     ordered = sorted(numbers)
     middle, odd = divmod(len(ordered), 2)
     return ordered[middle] if odd else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Rise:
+    """An onset, as one bank sees it."""
+
+    hop: int
+    strength: float  # mean rise beyond the one needed [dB]
+    bands: int  # that have risen
+    clear: bool  # it also rises over what the robot itself is expected to sound like
 
 
 class Bank:
@@ -73,8 +84,18 @@ class Bank:
         bands = np.matmul(self._matrix, power[..., None])[..., 0]
         return np.asarray(10.0 * np.log10(bands + 10.0 ** (self.owner.silence_dbfs / 10.0)))
 
-    def rises(self, sound: Array) -> list[tuple[int, float, int]]:  # sound [hops, window]
-        """Where they tell an onset: hop, mean rise beyond the one needed [dB] and number of risen bands.
+    @property
+    def edges_hz(self) -> Array:
+        """[bands + 1], between bins."""
+        index = _band_bins(self.config, self.window, self.owner.sample_rate)
+        return (np.minimum(index, self.window // 2 + 1) - 0.5) * (self.owner.sample_rate / self.window)
+
+    def rises(
+        self,
+        sound: Array,  # [hops, window]
+        noise: Array | None = None,  # [hops, bands] levels of what sounds anyway [dB], -inf: not known
+    ) -> list[Rise]:
+        """Where they tell an onset.
 
         What does not depend on the hop before is done for all at once.
         """
@@ -90,15 +111,23 @@ class Bank:
         rise = np.maximum(levels - loudest, 0.0)
         fluxes = (np.add.reduce(np.minimum(rise, 30.0), axis=1) / c.bands).tolist()
         risen = np.count_nonzero((levels - floors > c.above_floor_db) & (rise > 3.0), axis=1).tolist()
+        clear = None if noise is None else self._clear(levels, loudest, floors, noise)
         found = []
         for hop, (flux, bands) in enumerate(zip(fluxes, risen, strict=True)):
             self._settled = self._settled or heard + hop >= self._kept
             if self._settled and flux > c.flux_db and bands >= c.min_bands:
                 usual = _median(self._fluxes) if len(self._fluxes) >= 20 else 0.0
                 if flux > owner.flux_ratio * usual:
-                    found.append((hop, flux - c.flux_db, bands))
+                    found.append(Rise(hop, flux - c.flux_db, bands, clear is None or bool(clear[hop])))
             self._fluxes.append(math.inf if math.isnan(flux) else flux)  # which has no place in an order
         return found
+
+    def _clear(self, levels: Array, loudest: Array, floors: Array, noise: Array) -> NDArray[np.bool_]:
+        """Hops [hops] that would tell an onset also if nothing below the noise counted."""
+        c, rise = self.config, np.maximum(levels - np.maximum(loudest, noise), 0.0)
+        flux = np.minimum(rise, 30.0).mean(axis=1)
+        risen = (levels - np.maximum(floors, noise) > c.above_floor_db) & (rise > 3.0)
+        return np.asarray((flux > c.flux_db) & (np.count_nonzero(risen, axis=1) >= c.min_bands))
 
     def _follow(self, levels: Array) -> Array:  # [hops, bands] -> [hops, bands]
         """The noise floor before each hop.
@@ -127,14 +156,20 @@ def band_matrix(config: BankConfig, window: int, sample_rate: int) -> Array:
     Scaled so that the bands of a signal sum to about its mean square.
     """
     bins = window // 2 + 1
-    frequency = np.arange(bins) * sample_rate / window
-    edges = np.geomspace(config.low_hz, min(config.high_hz, 0.45 * sample_rate), config.bands + 1)
-    # Low bands can be narrower than a bin: every band takes at least one, of its own.
-    index = np.maximum(np.searchsorted(frequency, edges), 1)
-    for i in range(1, len(index)):
-        index[i] = max(index[i], index[i - 1] + 1)
+    index = _band_bins(config, window, sample_rate)
     matrix = np.zeros((config.bands, bins))
     scale = 2.0 / (np.sum(np.hanning(window) ** 2) * window)
     for band in range(config.bands):
         matrix[band, index[band] : min(index[band + 1], bins)] = scale
     return matrix
+
+
+def _band_bins(config: BankConfig, window: int, sample_rate: int) -> NDArray[np.int64]:
+    """First bins of the bands, and behind the last one: [bands + 1]."""
+    frequency = np.arange(window // 2 + 1) * sample_rate / window
+    edges = np.geomspace(config.low_hz, min(config.high_hz, 0.45 * sample_rate), config.bands + 1)
+    # Low bands can be narrower than a bin: every band takes at least one, of its own.
+    index = np.maximum(np.searchsorted(frequency, edges), 1)
+    for i in range(1, len(index)):
+        index[i] = max(index[i], index[i - 1] + 1)
+    return index

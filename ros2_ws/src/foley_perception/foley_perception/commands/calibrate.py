@@ -1,4 +1,4 @@
-"""`foley calibrate`: where a camera sits on a robot or beside it, and how late its devices are."""
+"""`foley calibrate`: where a camera sits, how late devices are, and what the robot sounds like by itself."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foley_common.metrics_file import write_metrics
-from foley_perception.commands import frame_options, latency, topic_options
+from foley_perception.commands import frame_options, latency, noise, topic_options
 
 if TYPE_CHECKING:
     from foley_perception.scene.charuco import Board
 
-HELP = "find where a camera sits, from pictures of a board, and how late devices are, from a few taps"
+HELP = "find where a camera sits, how late devices are, and what the robot sounds like by itself"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,11 +23,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  foley calibrate board --to board.png                       # print it, measure a square\n"
         "  foley calibrate hand-eye bag --square 0.0302 --camera in-hand\n"
         "  foley calibrate hand-eye bag --square 0.0302 --camera static    # the gripper holds the board\n"
-        "  foley calibrate latency bag --write robot.yaml                  # of a few taps\n\n"
-        "Record camera/image_raw, camera/camera_info and /tf while the tool stands in ten or more poses, tilted in\n"
-        "two directions. The result is a file with the static transform, and the command that publishes it."
+        "  foley calibrate latency bag --write robot.yaml                  # of a few taps\n"
+        "  foley calibrate noise sweep --write robot.yaml                  # of a sweep without contact\n\n"
+        "For hand-eye record camera/image_raw, camera/camera_info and /tf while the tool stands in ten or more poses,\n"
+        "tilted in two directions. The result is a file with the static transform, and the command that publishes it."
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="board|hand-eye|latency")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="board|hand-eye|latency|noise")
     draw = actions.add_parser("board", help="draw the board to be printed")
     draw.add_argument(
         "--to", type=Path, default=Path("board.png"), help="image to write (default: %(default)s)"
@@ -53,6 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for one in (draw, eye):
         add_board(one)
     latency.configure(actions.add_parser("latency", help="how late stamps of devices are, from a few taps"))
+    noise.configure(actions.add_parser("noise", help="what the robot sounds like by itself, from a sweep"))
 
 
 def add_board(parser: argparse.ArgumentParser) -> None:
@@ -84,6 +86,8 @@ def run(args: argparse.Namespace) -> int:
     """Exit code 0; 2 for what the user can mend."""
     if args.action == "latency":
         return latency.run(args)
+    if args.action == "noise":
+        return noise.run(args)
     try:
         board = board_of(args)
         return _board(args, board) if args.action == "board" else _hand_eye(args, board)

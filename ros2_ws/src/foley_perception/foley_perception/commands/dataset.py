@@ -60,6 +60,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="[m] with the tip nearer than this an earlier still is taken, as live; 0: never (default: %(default)s)",
     )
     build.add_argument(
+        "--own-noise",
+        default="",
+        metavar="FILE",
+        help="of `foley calibrate noise`: the robot's own noise is taken off the sound, which the manifest tells "
+        "(default: it is left in)",
+    )
+    build.add_argument(
         "--shares",
         default="0.7,0.15,0.15",
         help="train,validation,test shares of recordings that name no split (default: %(default)s)",
@@ -88,6 +95,7 @@ def run(args: argparse.Namespace) -> int:
     from foley_common.topics import TopicError
     from foley_perception.dataset.schema import DatasetError
     from foley_perception.episodes.tracks import EpisodeError
+    from foley_perception.own_noise.file import OwnNoiseError
 
     actions = {
         "build": _build,
@@ -99,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
     }
     try:
         return actions[args.action](args)
-    except (DatasetError, EpisodeError, TopicError, RobotFileError) as error:
+    except (DatasetError, EpisodeError, TopicError, RobotFileError, OwnNoiseError) as error:
         print(f"foley dataset: error: {error}", file=sys.stderr)
         return 1 if args.action == "check" else 2
 
@@ -147,7 +155,12 @@ def _cut_config(args: argparse.Namespace) -> CutConfig:
     except ValueError as error:
         raise DatasetError(str(error)) from error
     return CutConfig(
-        merge_s=args.merge, windows=args.windows, hand=args.hand, clear_m=args.clear, frames=frames
+        merge_s=args.merge,
+        windows=args.windows,
+        hand=args.hand,
+        clear_m=args.clear,
+        frames=frames,
+        own_noise=args.own_noise,
     )
 
 

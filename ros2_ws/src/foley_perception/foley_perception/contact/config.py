@@ -41,6 +41,10 @@ class ContactDetectorConfig:
     state_file: str = _doc(
         "", "file that keeps the objects' names over restarts; empty: a restarted detector gives new ones"
     )
+    own_noise: str = _doc(
+        "",
+        "file of `foley calibrate noise`: what the robot's own motion sounds like is no contact; empty: not known",
+    )
     known_objects: tuple[str, ...] = _doc((), "objects known by name, each `name x y z radius` [m]")
 
     def __post_init__(self) -> None:

@@ -7,7 +7,8 @@ An onset in the sound is a contact only if the robot was doing something that ca
     force, plan, depth +
 
 Each gate says whether it had data and whether it agrees. Motion decides: a tip at rest, or one that passes on
-through the air undisturbed, made no contact whatever was heard. The others raise or lower the confidence. The
+through the air undisturbed, made no contact whatever was heard. The others raise or lower the confidence. An onset
+that does not stand out of the robot's own noise needs a force that was felt, or a sharp stop near a surface. The
 decision waits some 90 ms after the onset, for the motion that follows.
 """
 
@@ -87,6 +88,7 @@ class Counts:
     no_motion_data: int = 0  # refused because nothing was known of the motion
     merged: int = 0  # within a contact that still lasted
     unsure: int = 0  # below the confidence asked for
+    own_noise: int = 0  # as the robot itself sounds, and felt by nobody
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -202,6 +204,10 @@ class ContactDetector:
             self.counts.at_rest += 1
             return None
         passed |= Gate.MOTION
+        felt = passed & Gate.WRENCH or (passed & Gate.PROXIMITY and motion.sharply)
+        if not (onset.clear or felt):
+            self.counts.own_noise += 1
+            return None
         confidence = _confidence(onset.strength_db, used, passed)
         if confidence < self.config.min_confidence:
             self.counts.unsure += 1

@@ -15,6 +15,7 @@ from foley_perception.audio.onset_config import OnsetConfig
 from foley_perception.audit.finding import Severity
 from foley_perception.audit.live import LiveSound
 from foley_perception.clips.channels import CHANNEL, one_channel
+from foley_perception.own_noise.mask import NoiseSource, OnsetMask
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +25,7 @@ class HeardOnset:
     time_ns: int
     level_dbfs: float
     strength_db: float
+    clear: bool = True  # it stands out of the robot's own noise, where that is known
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,9 +43,17 @@ class Listener:
         config: of the onset detector; its ``sample_rate`` holds until the first chunk tells its own.
         channel: of the microphone that is heard.
         silent_after_s: no chunk, or nothing but zeros, for this long is reported.
+        own_noise: of the robot, out of which onsets stand or do not; None: nobody learnt it.
     """
 
-    def __init__(self, config: OnsetConfig, *, channel: int = CHANNEL, silent_after_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        config: OnsetConfig,
+        *,
+        channel: int = CHANNEL,
+        silent_after_s: float = 1.0,
+        own_noise: NoiseSource | None = None,
+    ) -> None:
         self.config = config
         self.channel = channel
         self.silent_after_s = silent_after_s
@@ -53,7 +63,9 @@ class Listener:
         self.gaps = 0
         self.lost_samples = 0
         self.restarts = 0
-        self._detector = OnsetDetector(config)
+        self.mask: OnsetMask | None = None
+        self._own_noise = own_noise
+        self._detector = self._new_detector()
         self._clock = StreamingClock(config.sample_rate)
         self._stream_id: str | None = None
         self._shift = 0  # detector sample = first_sample + shift
@@ -126,7 +138,7 @@ class Listener:
         onsets = self._detector.process(mono)
         self._end_ns = int(self._clock.time_ns(self._end_sample))
         return [
-            HeardOnset(int(self._clock.time_ns(o.sample - self._shift)), o.level_dbfs, o.strength_db)
+            HeardOnset(int(self._clock.time_ns(o.sample - self._shift)), o.level_dbfs, o.strength_db, o.clear)
             for o in onsets
         ]
 
@@ -150,6 +162,8 @@ class Listener:
             return Trouble(
                 True, f"mic/audio holds nothing but zeros for {seconds:.1f} s: is the microphone muted?"
             )
+        if self._own_noise is not None and self.mask is None:
+            return Trouble(False, self._own_noise.wrong_rate(self.config.sample_rate))
         found = self._audit.findings()
         if found:
             serious = found[0].severity == Severity.ERROR
@@ -159,11 +173,19 @@ class Listener:
     def _hear_at(self, sample_rate: int) -> None:
         """From here on, at another rate. Raises ValueError: too low for contacts."""
         self.config = dataclasses.replace(self.config, sample_rate=sample_rate)
-        self._detector = OnsetDetector(self.config)
+        self._detector = self._new_detector()
         self._clock = StreamingClock(sample_rate)
         self.restarts += self._stream_id is not None
         self._stream_id, self._shift, self._end_sample, self._zeros = None, 0, 0, 0
         self._audit = LiveSound(MICROPHONE.name, self.channel)
+
+    def _new_detector(self) -> OnsetDetector:
+        known = self._own_noise
+        if known is None or known.model.sample_rate != self.config.sample_rate:
+            self.mask = None
+        else:
+            self.mask = known.mask(lambda samples: self._clock.time_ns(samples - self._shift))
+        return OnsetDetector(self.config, self.mask)
 
     def _follow(self, stream_id: str, first_sample: int, time_ns: int) -> None:
         """Keep detector and clock in step with the stream, over gaps and restarts."""

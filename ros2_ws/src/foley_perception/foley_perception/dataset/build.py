@@ -18,6 +18,7 @@ from foley_perception.dataset.schema import DatasetError
 from foley_perception.dataset.staging import BuildReport, Cut, Progress, build_from, identity_of
 from foley_perception.episodes.names import Naming
 from foley_perception.episodes.outline import Outline, session_id_of
+from foley_perception.own_noise.file import digest_of, read_own_noise
 from foley_perception.recording.bag import Bag
 from foley_perception.recording.bag_files import is_bag, loose_files
 from foley_perception.recording.bag_name import bag_name, distinct_names
@@ -91,6 +92,8 @@ class BagSource:
             f"{topic.device} {topic.name}" for topic in topics.TOPICS if topic.reader and topic.further
         ]
         named = f"{self.name} {self.naming.identity}"
+        if self.config.own_noise:
+            named += f" own noise {digest_of(self.config.own_noise)}"
         return identity_of(
             bag_files(self.path),
             f"{schema.SCHEMA_VERSION} {READER_VERSION} {self.config!r} {further} {named}",
@@ -127,18 +130,24 @@ def build_dataset(
     Raises:
         LeakError: the splits would leak.
         DatasetError: a bag cannot be used, or there is nothing to build from.
+        OwnNoiseError: the file of own noise cannot be read.
     """
     if not bags:
         raise DatasetError("no bags were given")
+    if config is not None and config.own_noise:
+        read_own_noise(config.own_noise)  # refused before any work
     names = distinct_names(bags)
     sources = [
         BagSource(bag.resolve() if ray else bag, config or CutConfig(), name, naming or Naming())
         for bag, name in zip(bags, names, strict=True)
     ]
-    editions = editions_of(bags)
+    editions, noise = editions_of(bags), (config or CutConfig()).own_noise
+    notes: dict[str, Any] = {"editions": editions} if editions else {}
+    if noise:
+        notes["own_noise"] = {"file": Path(noise).name, "sha256": digest_of(noise)}
     return build_from(
         sources, folder, shares=shares, workers=workers, skip_bad=skip_bad, progress=progress,
-        notes={"editions": editions} if editions else None, ray=ray,
+        notes=notes or None, ray=ray,
     )  # fmt: skip
 
 

@@ -37,6 +37,8 @@ from foley_perception.episodes.frames import AS_ROBOT, FrameNames, RecordedTrans
 from foley_perception.episodes.hands import hand_keypoints
 from foley_perception.episodes.planned_path import PlannedPaths, plan_for, planned_paths
 from foley_perception.episodes.tracks import ArmTrack, FrameTrack
+from foley_perception.own_noise.clean import Cleaner
+from foley_perception.own_noise.recorded import cleaner_of
 from foley_perception.recording.bag_name import safe_name
 from foley_perception.recording.labels import overlap_ns
 
@@ -54,6 +56,9 @@ class CutConfig:
     clear_m: float = CLEAR_M  # with the tip nearer than this to the place an earlier still is taken; 0: never
     onsets: bool = True  # find contacts by ear where neither truth nor contacts were recorded
     frames: FrameNames | Frames = AS_ROBOT
+    own_noise: str = dataclasses.field(
+        default="", repr=False
+    )  # file of what is taken off the sound; empty: nothing
 
     def __post_init__(self) -> None:
         for name in ("merge_s", "max_audio_gap_s", "clear_m"):
@@ -69,6 +74,17 @@ class Tally:
     skipped: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     contacts: dict[int, str] = dataclasses.field(default_factory=dict)  # [ns] those that are no clips
     devices: collections.Counter[tuple[str, str]] = dataclasses.field(default_factory=collections.Counter)
+    noisy: int = 0  # stretches of sound at which joints were not told, so that own noise is still in them
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong but bearable with the own noise."""
+        if not self.noisy:
+            return ()
+        return (
+            f"own noise is still in the sound of {self.noisy} clips or windows: joint_states do not tell its joints "
+            "there",
+        )
 
 
 class Cutter:
@@ -196,7 +212,15 @@ class Cutter:
         gap_s = float(np.count_nonzero(~known)) / clip_grid.SAMPLE_RATE
         if gap_s > self.config.max_audio_gap_s:
             raise _SkipError("sound is missing")
+        if self._cleaner is not None:
+            cleaned = self._cleaner.clean(sound, clip_grid.SAMPLE_RATE, start_ns)
+            self.tally.noisy += cleaned.known < 0.5
+            sound = cleaned.samples
         return sound, gap_s
+
+    @cached_property
+    def _cleaner(self) -> Cleaner | None:
+        return cleaner_of(self.episode, self.config.own_noise) if self.config.own_noise else None
 
     def _speed(self, contact_ns: int) -> float:
         """Of the tip, from 15 to 5 ms before the contact."""

@@ -76,7 +76,7 @@ def cut_bag(outline: Outline, config: CutConfig, rows: Rows, *, piece_s: float =
         scene_id=episode.scene_id or episode.session_id,
         split=episode.split,
         skipped=dict(tally.skipped),
-        problems=(*told.all(), *absent_problems(tally.devices)),
+        problems=(*told.all(), *absent_problems(tally.devices), *tally.problems),
     )
 
 

@@ -23,6 +23,7 @@ from foley_perception.contact.detector import ContactDetector, DetectedContact, 
 from foley_perception.contact.listener import Listener
 from foley_perception.contact.object_file import ObjectFile
 from foley_perception.contact.objects import ObjectMap
+from foley_perception.ros.own_noise import LiveOwnNoise
 from foley_perception.ros.sensed_scene import SensedScene
 from foley_ros import convert
 from foley_ros.node import FoleyNode, Health, run
@@ -43,6 +44,7 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
         # Sound last: when it is taken, poses of the same time are there.
         poller = Poller(self.entities, TICK_S, after=self._tick)
         self._scene = SensedScene(self, poller, config.sensing)
+        self._noise = LiveOwnNoise(self, poller, config.own_noise) if config.own_noise else None
         poller.subscribe(topics.MICROPHONE, self._on_audio)
         self._session = uuid.uuid4().hex[:8]
         # Names of this process: what another one called its objects, or what nobody kept, is never meant by them.
@@ -52,7 +54,12 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
         well, said = self._file.restore(self._objects)
         if said:
             (self.get_logger().info if well else self.get_logger().warning)(said)
-        self._listener = Listener(config.onset, channel=config.channel, silent_after_s=config.silent_after_s)
+        self._listener = Listener(
+            config.onset,
+            channel=config.channel,
+            silent_after_s=config.silent_after_s,
+            own_noise=self._noise.source if self._noise is not None else None,
+        )
         self._detector = ContactDetector(
             config.gates, self._scene.background.clearance, self._scene.tips, self._scene.forces
         )
@@ -157,12 +164,15 @@ class ContactDetectorNode(FoleyNode[ContactDetectorConfig]):
             "objects": len(self._objects.names),
             "worst_latency_ms": round(self._worst_latency_ns / 1e6, 1),
             "queue_dropped": self.dropped_jobs,
+            **(self._noise.figures(listener.mask) if self._noise is not None else {}),
         }
 
     def health(self) -> Health:
         now_ns = self.now_ns()
         faults, trouble = self.faults.standing(now_ns), self._listener.trouble(now_ns)
         problems = [*faults, *([trouble.message] if trouble is not None else []), *self._scene.problems()]
+        if self._noise is not None:
+            problems += self._noise.problems(self._listener.mask)
         if not problems:
             return Health.ok(**self.figures())
         deaf = any(f.startswith(topics.MICROPHONE.name) for f in faults) or (

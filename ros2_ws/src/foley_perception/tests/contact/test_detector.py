@@ -46,6 +46,7 @@ def run(
     force: Callable[[float], float] | None = None,
     until_s: float = 2.0,
     strength_db: float = 8.0,
+    clear: bool = True,
 ) -> list[DetectedContact]:
     """Poses (and force) at 250 Hz, onsets as they would come, polled every 10 ms."""
     contacts: list[DetectedContact] = []
@@ -56,7 +57,7 @@ def run(
         if force is not None:
             detector.force.add(T0 + round(t * S), np.array([0.0, 0.0, force(t)]))
         if waiting and t > waiting[0] + 0.05:
-            detector.add_onset(HeardOnset(T0 + round(waiting.pop(0) * S), -20.0, strength_db))
+            detector.add_onset(HeardOnset(T0 + round(waiting.pop(0) * S), -20.0, strength_db, clear))
         if k % 3 == 0:
             contacts += detector.poll(T0 + round(t * S))
     return contacts
@@ -408,3 +409,17 @@ def test_config_names_what_it_refuses(field: str, value: object) -> None:
     with pytest.raises(ValueError, match=name):
         dataclasses.replace(ContactDetectorConfig(), **{field: value})
     assert GateConfig().hit_speed_m_s == ContactDetectorConfig().gates.hit_speed_m_s
+
+
+def test_what_sounds_like_the_robot_itself_must_be_felt() -> None:
+    detector = ContactDetector()
+    assert run(detector, drop_to(1.0, 0.15), [1.0], clear=False) == [] and detector.counts.own_noise == 1
+    felt = run(
+        ContactDetector(), drop_to(1.0, 0.15), [1.0], force=lambda t: 2.0 * (1.0 <= t < 1.05), clear=False
+    )
+    assert len(felt) == 1 and felt[0].gates_passed & Gate.WRENCH
+    # A sharp stop beside a surface that is seen counts as well, braking beside one does not.
+    near = run(ContactDetector(clearance=lambda p: 0.0), drop_to(1.0, 0.15), [1.0], clear=False)
+    assert len(near) == 1
+    far = ContactDetector(clearance=lambda p: 0.3)
+    assert run(far, drop_to(1.0, 0.15), [1.0], clear=False) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,14 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseStamped, WrenchStamped
 from numpy.typing import NDArray
 from rclpy.parameter import Parameter
+from sensor_msgs.msg import JointState
 from tf2_msgs.msg import TFMessage
 
 from foley_msgs.msg import AudioChunk, ContactEvent
 from foley_perception.nodes.contact_detector import ContactDetectorNode
+from foley_perception.own_noise.bands import band_edges
+from foley_perception.own_noise.file import write_own_noise
+from foley_perception.own_noise.model import OwnNoise
 from foley_ros import convert, qos
 
 pytestmark = pytest.mark.nodes
@@ -53,6 +58,9 @@ class Robot:
         self._samples = self._stream_start = self._poses = 0
         self._clicks: list[float] = []
         self._taps: list[float] = []
+        self._jerks: list[float] = []
+        self.joints = node.create_publisher(JointState, "joint_states", qos.STATE)
+        self._joint, self.tells_joints = 0.0, True
 
     def matched(self) -> bool:
         return all(p.get_subscription_count() > 0 for p in (self.audio, self.pose, self.wrench, self.tf))
@@ -69,6 +77,11 @@ class Robot:
         """A sound half a second from now."""
         self._clicks.append(self.now() + 0.5)
         return self._clicks[-1]
+
+    def jerk(self) -> float:
+        """The motion of a tap half a second from now, that touches nothing: its motor turns and is heard."""
+        self._jerks.append(self.now() + 0.5)
+        return self._jerks[-1]
 
     def plug_in(self) -> None:
         self.plugged, self.stream, self._stream_start = True, self.stream + "'", self._samples
@@ -90,18 +103,24 @@ class Robot:
             force = WrenchStamped(header=convert.header(felt, "tool"))
             force.wrench.force.z = 1.5 * any(0 <= t - at < 0.05 for at in self._taps)
             self.wrench.publish(force)
+            self._joint += 2.0 / 250 * any(0 <= t - at < 0.4 for at in self._jerks)
+            if self.tells_joints:
+                told = JointState(header=convert.header(stamp, ""), name=["j"], position=[self._joint])
+                self.joints.publish(told)
             self._poses += 1
 
     def _tip(self, t: float) -> NDArray[np.float64]:
         """Down over 0.3 s at 0.2 m/s, up at 0.1 m/s, else at rest."""
         z = 0.06
-        for at in self._taps:
+        for at in self._taps + self._jerks:
             z = min(z, max(-0.2 * (t - at), 0.1 * (t - at)))
         return np.array([self.rest[0], self.rest[1], z])
 
     def _chunk(self) -> AudioChunk:
         t = (self._samples + np.arange(CHUNK)) / RATE
         sound = 3e-4 * self._rng.standard_normal(CHUNK)
+        for at in self._jerks:
+            sound += 0.03 * self._rng.standard_normal(CHUNK) * ((t >= at) & (t < at + 0.4))
         for at in self._clicks:
             after = t - at
             sound += np.where(
@@ -119,9 +138,10 @@ class Robot:
 
 
 class Rig:
-    def __init__(self, context: Any, late_s: dict[str, float] | None = None) -> None:
+    def __init__(self, context: Any, late_s: dict[str, float] | None = None, own_noise: str = "") -> None:
         late = [f"{device}={seconds}" for device, seconds in (late_s or {}).items()]
         given = [Parameter("latencies", Parameter.Type.STRING_ARRAY, late)]
+        given += [Parameter("own_noise", Parameter.Type.STRING, own_noise)] if own_noise else []
         self.context = context
         self.node = context.add(ContactDetectorNode(parameter_overrides=given))
         observer = context.create_node("robot")
@@ -258,3 +278,30 @@ def test_bad_parameters_refuse_the_transition(ros_context: Any) -> None:
     node.trigger_configure()
     assert node._state_machine.current_state[1] == "inactive"
     node._release()
+
+
+def test_a_noisy_arm_makes_no_contacts_up_where_its_noise_is_known(ros_context: Any, tmp_path: Path) -> None:
+    edges = band_edges(RATE)
+    density = np.full(len(edges) - 1, 2.0 / RATE)
+    rise = (0.03**2 * density)[None, None, None]  # of white noise at 2 rad/s
+    model = OwnNoise(
+        ("j",), edges, np.array([[2.0]]), 3e-4**2 * density, rise, np.full(len(density), 2.0), RATE
+    )
+    rig = Rig(ros_context, own_noise=str(write_own_noise(tmp_path, model)))
+    rig.until(lambda: rig.robot.now() > 0.7, what="a background to be heard")
+    rig.robot.jerk()
+    counts = rig.node._detector.counts
+    rig.until(lambda: counts.own_noise == 1, what="the motor to be heard as such")
+    rig.until(lambda: rig.robot.now() > rig.robot._jerks[-1] + 1.0, what="the motion to end")
+    assert not rig.contacts
+    rig.contact_of(rig.robot.tap())
+    rig.until_told("ok", DiagnosticStatus.OK)
+    # Without joints nothing is known of the noise: as without, and that is told.
+    rig.robot.tells_joints = False
+    rig.until_told(
+        "joint_states are late, or tell NaN: contacts are detected as without", DiagnosticStatus.WARN
+    )
+    before = len(rig.contacts)
+    rig.robot.jerk()
+    rig.until(lambda: len(rig.contacts) > before, what="the motor to be taken for a contact")
+    rig.node._release()

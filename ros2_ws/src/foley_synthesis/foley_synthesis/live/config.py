@@ -51,6 +51,14 @@ class MaterialConfig:
     )
     sample_rate: int = parameter(48000, "[Hz] of mic/audio, until its first chunk tells it")
     channel: int = parameter(0, "of mic/audio that is heard, from 0")
+    own_noise: str = parameter(
+        "",
+        "file of `foley calibrate noise`, what the robot itself sounds like; used with take_off_own_noise; empty: not "
+        "known",
+    )
+    take_off_own_noise: bool = parameter(
+        False, "take the robot's own noise off contacts before they are heard and compared"
+    )
     before_s: float = parameter(0.25, "[s] of sound before the onset that the model hears")
     after_s: float = parameter(0.65, "[s] of sound after the onset that the model hears; less is sooner")
     patience_s: float = parameter(1.0, "[s] that a contact waits for sound that does not come")

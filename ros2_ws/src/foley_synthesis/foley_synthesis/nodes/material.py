@@ -171,6 +171,7 @@ class MaterialNode(FoleyNode[MaterialConfig]):
             what = f"no sound was received around contact `{sound.contact.contact_id}`"
             self.report("hearing", what)
             return
+        sound = self._hearing.cleaned(sound)
         outcome = self._core.hear(sound)
         self._frame_id = outcome.contact.frame_id or self._frame_id
         self._teaching.heard(sound, outcome)

@@ -8,6 +8,7 @@ planned_tool_trajectory -----> expectations --> absent(planned contact that did 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ from foley_perception.audio.ring import AudioRing
 from foley_perception.audit.live import LiveSound
 from foley_perception.clips.channels import one_channel
 from foley_perception.contact_event import Contact
+from foley_perception.ros.own_noise import LiveOwnNoise
 from foley_ros import convert as common
 from foley_ros import qos
 from foley_ros.node import FoleyNode
@@ -71,6 +73,8 @@ class ContactHearing:
         self._watch = HearingWatch(node.now_ns())
         self._told = ("", 0)
         self._poller = Poller(node.entities, POLL_PERIOD_S, after=self.hand_over)
+        wanted = config.own_noise if config.take_off_own_noise else ""
+        self._noise = LiveOwnNoise(node, self._poller, wanted) if wanted else None
         self._poller.subscribe(topics.MICROPHONE, self._on_audio)
         node.entities.subscribe(topics.CONTACTS, self._on_contact)
         node.entities.subscribe(topics.TOOL_PLAN, self._on_plan)
@@ -90,6 +94,14 @@ class ContactHearing:
     def missed(self, contact: Contact) -> None:
         """Of this contact no sound was received."""
         self._watch.missed_until_ns = max(self._watch.missed_until_ns, contact.time_ns + 1)
+
+    def cleaned(self, sound: HeardSound) -> HeardSound:
+        """Without the robot's own noise, where that is known. May be called from any thread."""
+        if self._noise is None:
+            return sound
+        start_ns = sound.contact.time_ns - round(sound.onset_s * NS_PER_S)
+        samples = self._noise.cleaned(sound.samples, sound.sample_rate, start_ns)
+        return dataclasses.replace(sound, samples=samples)
 
     def figures(self) -> dict[str, Any]:
         statistics = self._ring.statistics
