@@ -10,8 +10,8 @@ topic: seconds between the last message that is left and the kill, messages that
 The bound is what the recorder itself tells at the end of a recording of the same mode that is not killed:
 `flush_period_s` plus its longest flush; to that come its period of polling, 0.02 s, half a second for a busy machine,
 and the longest time for which that machine stalled before the kill: for which a thread that writes 64 KiB to the same
-disk and forces them out, every 20 ms, did not come to its end. Every bag must be readable as it is, and whole after `foley bag recover`, as `rosbags` reads it. Writes
-out/bench_recorder_kill/metrics.json.
+disk and forces them out, every 20 ms, did not come to its end. Every bag must be readable as it is, and whole after
+`foley bag recover`, as `rosbags` reads it. Writes out/bench_recorder_kill/metrics.json.
 """
 
 from __future__ import annotations
