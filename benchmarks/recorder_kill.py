@@ -211,8 +211,12 @@ def bound_of(recorder: Recorder, mode: str, rng: random.Random) -> float:
     return float(found[0])
 
 
-def left(path: Path, sent: dict[str, np.ndarray], killed_ns: int) -> dict[str, Kept]:
-    """What is left of each topic: by stamps, which are when a message was sent."""
+def left(path: Path, sent: dict[str, np.ndarray], killed_ns: int, late_s: float) -> dict[str, Kept]:
+    """What is left of each topic: by stamps, which are when a message was sent.
+
+    Args:
+        late_s: by which messages may have been late. What is sent before a pause and arrives in it is not kept.
+    """
     from foley_perception.recording import cdr
     from foley_perception.recording.bag import Bag
     from foley_perception.recording.labels import LABEL_TYPE, Pauses
@@ -232,8 +236,7 @@ def left(path: Path, sent: dict[str, np.ndarray], killed_ns: int) -> dict[str, K
         after = sent[topic][(sent[topic] > max(of_it)) & (sent[topic] <= killed_ns)]
         inside = sent[topic][(sent[topic] >= min(of_it)) & (sent[topic] <= max(of_it))]
         missing = np.setdiff1d(inside, np.array(of_it))
-        # Where a pause begins or ends, a message may be on its way.
-        edge = 100_000_000
+        edge = round((0.1 + late_s) * 1e9)
         meant = [((missing >= p.start_ns - edge) & (missing <= p.end_ns + edge)) for p in pauses.spans]
         holes = int(np.count_nonzero(~np.logical_or.reduce(meant))) if meant else len(missing)
         found[topic] = Kept(max(killed_ns - max(of_it), 0) * 1e-9, len(after), holes)
@@ -270,7 +273,7 @@ class Stalls(threading.Thread):
             time.sleep(0.02)
             self._seen.append((begun, time.monotonic() - begun - 0.02))
 
-    def longest(self, last_s: float = 6.0) -> float:
+    def longest(self, last_s: float = 10.0) -> float:
         """Of those in the last seconds [s]."""
         since = time.monotonic() - last_s
         return max((took for begun, took in list(self._seen) if begun > since), default=0.0)
@@ -320,7 +323,7 @@ def trial(
     finally:
         recorder.end()
     time.sleep(0.2)  # of what was sent before the kill, all is written down
-    kept = left(Path(path), sent_of(log), killed_ns)
+    kept = left(Path(path), sent_of(log), killed_ns, stalled_s)
     whole = whole_after_recovery(Path(path)) and (not snapshot or whole_snapshot(Path(snapshot)))
     files = len(list(Path(path).glob("*.mcap")))
     return {
