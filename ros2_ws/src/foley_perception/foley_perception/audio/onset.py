@@ -121,7 +121,8 @@ class OnsetDetector:
     def _noise(self, bank: Bank, ends: range) -> Array | None:
         if self._expected is None:
             return None
-        return self._expected(np.arange(ends.start, ends.stop, ends.step) - bank.window / 2, bank.edges_hz)
+        middles = np.asarray(np.arange(ends.start, ends.stop, ends.step) - bank.window / 2, np.float64)
+        return self._expected(middles, bank.edges_hz)
 
     def _ripe(self) -> list[Onset]:
         """Merge neighbouring candidates and refine those whose sound has fully arrived."""

@@ -44,7 +44,7 @@ def window_of(sample_rate: int) -> int:
 def bins_hz(sample_rate: int) -> Array:
     """Centres [bins] of a window's bins."""
     window = window_of(sample_rate)
-    return np.arange(window // 2 + 1) * (sample_rate / window)
+    return np.asarray(np.arange(window // 2 + 1) * (sample_rate / window), np.float64)
 
 
 def densities(sound: Array, sample_rate: int, edges_hz: Array) -> Array:  # [t, window] -> [t, bands]
@@ -77,7 +77,7 @@ def overlaps_hz(edges_hz: Array, others_hz: Array) -> Array:
     """How many hertz of each band [bands] lie in each of other bands: [others, bands]."""
     low = np.maximum(edges_hz[None, :-1], others_hz[:-1, None])
     high = np.minimum(edges_hz[None, 1:], others_hz[1:, None])
-    return np.maximum(high - low, 0.0)
+    return np.asarray(np.maximum(high - low, 0.0))
 
 
 def decibels(power: Array) -> Array:

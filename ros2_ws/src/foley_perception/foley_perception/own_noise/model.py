@@ -72,11 +72,11 @@ class OwnNoise:
     @property
     def signed(self) -> bool:
         """Whether both directions of a joint were learnt apart."""
-        return self.rise.shape[1] == 2
+        return bool(self.rise.shape[1] == 2)
 
     def expect(self, speeds: Array) -> Expected:
         """Own noise at speeds [t, joints], signed; NaN where they are not known."""
-        known = np.isfinite(speeds).all(axis=1)
+        known = np.asarray(np.isfinite(speeds).all(axis=1))
         sure = np.where(known[:, None], speeds, 0.0)
         weights = basis(sure, self.knots, signed=self.signed)
         density = self.floor + weights @ self.rise.reshape(-1, len(self.floor))
@@ -87,7 +87,8 @@ class OwnNoise:
 
     def into_bands(self, edges_hz: Array, *, spreads: float = 0.0) -> Array:
         """[bands, others] that makes mean squares in other bands of densities, so many spreads above the mean."""
-        return overlaps_hz(self.edges_hz, edges_hz).T * 10.0 ** (spreads * self.spread_db[:, None] / 10.0)
+        loudest = 10.0 ** (spreads * self.spread_db[:, None] / 10.0)
+        return np.asarray(overlaps_hz(self.edges_hz, edges_hz).T * loudest)
 
     def levels(self, expected: Expected, into: Array) -> Array:
         """Mean square [dB] in other bands, [t, others], by :meth:`into_bands`; -inf where it is not known."""

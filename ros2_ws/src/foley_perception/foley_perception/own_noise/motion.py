@@ -27,7 +27,7 @@ def speeds_at(positions: JointPositions, names: Sequence[str], times_ns: Times) 
     if not len(times_ns):
         return found
     first, last = int(times_ns[0]), int(times_ns[-1])
-    reach, query = round((REACH_S + HALF_S) * 1e9), (times_ns - first) * 1e-9
+    reach, query = round((REACH_S + HALF_S) * 1e9), _seconds(times_ns, first)
     groups: list[tuple[Times, list[int], list[Array]]] = []  # of joints that were told together
     for column, name in enumerate(names):
         stamps, values = positions(name, first - reach, last + reach)
@@ -41,8 +41,12 @@ def speeds_at(positions: JointPositions, names: Sequence[str], times_ns: Times) 
         groups[-1][2].append(values)
     for stamps, columns, told in groups:
         rows = _unwrapped(np.stack(told, axis=1))
-        found[:, columns] = _slopes((stamps - first) * 1e-9, rows, query)
+        found[:, columns] = _slopes(_seconds(stamps, first), rows, query)
     return found
+
+
+def _seconds(times_ns: Times, first: int) -> Array:
+    return np.asarray((times_ns - first) * 1e-9, np.float64)
 
 
 def _slopes(stamps: Array, rows: Array, query: Array) -> Array:  # [n], [n, joints], [t] -> [t, joints]
