@@ -125,13 +125,23 @@ def _differences(rows: dict[str, np.ndarray], episode: Episode) -> Figures:
     nearest = np.array([episode.frames.nearest(int(time)) for time in times])
     found["image_stamp_ns"] = int(np.abs(rows["stamp_ns.camera"] - episode.frames.times_ns[nearest]).max())
     found["image_from_its_frame_ms"] = float(np.abs(rows["stamp_ns.camera"] - times).max() / 1e6)
-    levels, largest = [], 0
-    for image, index in zip(rows["observation.images.camera"], nearest, strict=True):
-        error = np.abs(image.astype(np.int16) - episode.frames.read(int(index)).astype(np.int16))
+    levels, shares, largest, mistaken = [], [], 0, 0
+    for image, index in zip(rows["observation.images.camera"], nearest.tolist(), strict=True):
+        error = _levels(image, episode, index)
+        beside = [i for i in (index - 1, index + 1) if 0 <= i < len(episode.frames)]
+        mistaken += any(_levels(image, episode, i).mean() < error.mean() - 0.01 for i in beside)
         levels.append(float(error.mean()))
+        shares.append(float(np.percentile(error, 99)))
         largest = max(largest, int(error.max()))
-    found["image_mean_level"], found["image_largest_level"] = float(np.mean(levels)), largest
+    found |= {"image_mean_level": float(np.mean(levels)), "image_99_percent_below_level": max(shares)}
+    found |= {"image_largest_level": largest, "images_that_are_rather_the_next": mistaken}
     return found
+
+
+def _levels(image: np.ndarray, episode: Episode, index: int) -> np.ndarray:
+    """By which an image differs from one of the bag's, of 255."""
+    assert episode.frames is not None
+    return np.abs(image.astype(np.int16) - episode.frames.read(index).astype(np.int16))
 
 
 def _high(
