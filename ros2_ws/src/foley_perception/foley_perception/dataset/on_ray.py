@@ -12,7 +12,6 @@ import dataclasses
 import functools
 import logging
 import os
-import pickle
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -87,20 +86,37 @@ class OnRay:
         with contextlib.suppress(Exception):
             _ray().shutdown()
 
-    def over(self, sources: Sequence[Recording], folder: Path) -> Spread:
+    def over(
+        self,
+        sources: Sequence[Recording],
+        folder: Path,
+        to_text: Callable[[Any], str],
+        of_text: Callable[[str], Any],
+    ) -> Spread:
         """What spreads the work on sources for the data set in ``folder``, which every node must see as it is here.
 
         ``work`` is called again for an item whose worker was lost.
+
+        Args:
+            to_text: of what work makes, as nodes tell it.
+            of_text: its inverse.
 
         Raises:
             DatasetError: a node does not, or does not know Foley; with its name.
         """
         if self.address:
             self._check_nodes(sources, folder)
-        return functools.partial(self._each, tries=folder.resolve() / "parts" / "owners")
+        tries = folder.resolve() / "parts" / "owners"
+        return functools.partial(self._each, tries=tries, to_text=to_text, of_text=of_text)
 
     def _each(
-        self, items: Sequence[_Item], work: Callable[[_Item], _Made | str], *, tries: Path
+        self,
+        items: Sequence[_Item],
+        work: Callable[[_Item], _Made | str],
+        *,
+        tries: Path,
+        to_text: Callable[[Any], str],
+        of_text: Callable[[str], Any],
     ) -> Iterator[tuple[_Item, _Made | str]]:
         """What becomes of each item, in the order in which they are done; why it failed, as a string.
 
@@ -113,7 +129,8 @@ class OnRay:
             index = int(row["index"])
             many = _tried(tries / f"tries-{turn}-{index}") > TRIES
             made = LOST if many else done_or_why(lambda: work(everything[index]))
-            return {"index": index, "made": pickle.dumps(made)}
+            why = made if isinstance(made, str) else ""
+            return {"index": index, "why": why, "text": "" if why else to_text(made)}
 
         def rows() -> Iterator[dict[str, Any]]:
             return _mapped(one, len(everything), workers)
@@ -123,7 +140,7 @@ class OnRay:
             return
         for row in _within_cluster(rows) if self.address.startswith("ray://") else rows():
             if int(row["index"]) in missing:
-                yield missing.pop(int(row["index"])), pickle.loads(row["made"])
+                yield missing.pop(int(row["index"])), row["why"] or of_text(row["text"])
         for item in missing.values():
             yield item, LOST
 

@@ -129,7 +129,7 @@ def build_from(
     except OSError as error:
         raise DatasetError(f"{folder}: cannot be written ({error.strerror})") from error
     local: Spread = functools.partial(each, workers=workers or os.cpu_count() or 1)
-    spread = local if ray is None else ray.over(sources, folder)
+    spread = local if ray is None else ray.over(sources, folder, _to_text, _of_text)
     parts, cut, failed = _make_parts(list(sources), folder.resolve(), spread, progress)
     if failed and not skip_bad:
         name, reason = next(iter(failed.items()))
@@ -252,7 +252,7 @@ def make_part(source: Source, folder: Path, owners: Owners) -> Part | str:
     # Written last: without it the part does not exist.
     path = _part_path(folder, key, "json")
     temporary = unique_beside(path)
-    temporary.write_text(json.dumps(dataclasses.asdict(part), indent=1))
+    temporary.write_text(_to_text(part))
     temporary.replace(path)
     return part
 
@@ -291,12 +291,19 @@ def _part_path(folder: Path, key: str, kind: str) -> Path:
     return folder / "parts" / (f"{key}.json" if kind == "json" else f"{key}.{kind}.parquet")
 
 
+def _to_text(part: Part) -> str:
+    return json.dumps(dataclasses.asdict(part), indent=1)
+
+
+def _of_text(text: str) -> Part:
+    content = json.loads(text)
+    lists = {name: tuple(content[name]) for name in ("object_ids", "problems")}
+    return Part(**{**content, **lists})
+
+
 def _load_part(folder: Path, source: Source) -> Part | None:
     try:
-        content = json.loads(_part_path(folder, source.key(), "json").read_text())
-        part = Part(
-            **{**content, "object_ids": tuple(content["object_ids"]), "problems": tuple(content["problems"])}
-        )
+        part = _of_text(_part_path(folder, source.key(), "json").read_text())
         return part if part.identity == source.identity() else None
     except (OSError, json.JSONDecodeError, TypeError, KeyError):
         return None
