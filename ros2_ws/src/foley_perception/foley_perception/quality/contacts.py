@@ -21,6 +21,7 @@ from foley_perception.episodes.outline import Outline
 from foley_perception.episodes.sound import Stream
 from foley_perception.episodes.tracks import EpisodeError
 from foley_perception.quality.sound_meter import Heard, SoundMeter
+from foley_perception.recording.labels import PAUSE
 
 MERGE_S = 0.3  # closer contacts count as one, as in a data set
 LABEL_KEYS: tuple[str, ...] = ("segment", "action", "material", "success")
@@ -69,7 +70,7 @@ def label_figures(episode: Episode | None, contacts: Sequence[MergedContact]) ->
     A contact is labelled where a label, the session's `objects`, the simulated scene or the contact itself tells its
     material or its action.
     """
-    labels = episode.labels if episode is not None else ()
+    labels = [label for label in episode.labels if label.key != PAUSE] if episode is not None else []
     counts = collections.Counter(label.key for label in labels)
     values: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     for label in labels:

@@ -43,6 +43,7 @@ def about(report: BagReport, verdict: Verdict) -> dict[str, Any]:
         when = ""
     return {
         "duration_s": report.duration_s,
+        "pauses": len(report.pauses),
         "bytes": report.bytes,
         "messages": report.messages,
         "files": [file.name for file in report.files],
