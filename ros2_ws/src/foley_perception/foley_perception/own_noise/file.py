@@ -33,7 +33,7 @@ def write_own_noise(path: Path, model: OwnNoise) -> Path:
         "sample_rate": model.sample_rate,
         "facts": dict(model.facts),
     }
-    arrays = {name: np.asarray(getattr(model, name), np.float64) for name in _ARRAYS}
+    arrays: dict[str, Any] = {name: np.asarray(getattr(model, name), np.float64) for name in _ARRAYS}
     part = path.with_name(f".{path.name}.part")
     with part.open("wb") as file:
         np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)
