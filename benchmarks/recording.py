@@ -36,7 +36,14 @@ from foley_common.metrics_file import write_metrics
 from foley_perception.recording import cdr
 from foley_perception.recording.bag import Bag
 
-MODES: dict[str, dict[str, object]] = {"plain": {}}
+_CAMERAS = [sensor.topic for sensor in SENSORS.values() if sensor.topic.endswith("image_raw")]
+MODES: dict[str, dict[str, object]] = {
+    "plain": {},
+    "split": {"split_s": 10.0},
+    "jpeg": {"compression": ["sensor_msgs/msg/Image=jpeg:95"]},
+    "zstd": {"compression": [f"{name}=zstd" for name in (*_CAMERAS, SENSORS["microphone"].topic)]},
+    "snapshot": {"snapshot_s": 10.0, "snapshot_mb": 1024.0},
+}
 """Parameters of the recorder by mode."""
 FLOOR_S = 20.0
 _FLOOR_BYTES = 4 << 30  # at most; of the floor of the disk
@@ -193,7 +200,7 @@ def record(sources: Sources, folder: Path, seconds: float, parameters: dict[str,
         recorder.close()
     if stopped.error_code:
         print(f"recorder: {stopped.error_msg}", file=sys.stderr)
-    told = {t.topic: t for t in stopped.topics}
+    told = {t.topic.removesuffix("/compressed"): t for t in stopped.topics}
     bag = Path(stopped.path)
     topics = {
         name: counted(stamps, source["stamps"], told.get(f"/{SENSORS[name].topic}"))
