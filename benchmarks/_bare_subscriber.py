@@ -20,7 +20,7 @@ def main() -> int:
     import rclpy
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
-    from foley_perception.ros.recording import _PROFILES
+    from foley_perception.ros.raw_subscriptions import _PROFILES
     from foley_ros.polling import UnwatchedGroup
     from foley_ros.topics import message_class
 

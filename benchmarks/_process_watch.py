@@ -81,6 +81,7 @@ class ProcessWatch:
             "cpu_user": user,
             "cpu_system": system,
             "cpu_each_10_s": [round(w, 3) for w in windows],
+            "private_mib_each_10_s": [round(mark.private_mib, 1) for mark in marks],
             "private_mib_at_start": first.private_mib,
             "private_mib_at_most": max(s.private_mib for s in self.samples),
             "shared_mib_at_most": max(s.shared_mib for s in self.samples),

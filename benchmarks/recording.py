@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -31,55 +29,23 @@ import numpy as np
 
 from benchmarks._bench import ended_by_signals, parser
 from benchmarks._process_watch import ProcessWatch
+from benchmarks._recording_processes import RecorderProcess, Sources
 from benchmarks._sensor_source import SENSORS
 from foley_common.metrics_file import write_metrics
 from foley_perception.recording import cdr
 from foley_perception.recording.bag import Bag
 
-MODES: dict[str, dict[str, object]] = {"plain": {}}
+_CAMERAS = [sensor.topic for sensor in SENSORS.values() if sensor.topic.endswith("image_raw")]
+MODES: dict[str, dict[str, object]] = {
+    "plain": {},
+    "split": {"split_s": 10.0},
+    "jpeg": {"compression": ["sensor_msgs/msg/Image=jpeg:95"]},
+    "zstd": {"compression": [f"{name}=zstd" for name in (*_CAMERAS, SENSORS["microphone"].topic)]},
+    "snapshot": {"snapshot_s": 10.0, "snapshot_mb": 1024.0},
+}
 """Parameters of the recorder by mode."""
 FLOOR_S = 20.0
 _FLOOR_BYTES = 4 << 30  # at most; of the floor of the disk
-_PATIENCE_S = 60.0
-
-
-class Sources:
-    """The sensors, each a process that waits to be told for how long to publish."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._runs = 0
-        self._processes = {
-            name: subprocess.Popen(
-                [sys.executable, "-m", "benchmarks._sensor_source", name],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            for name in SENSORS
-        }
-
-    def publish(self, seconds: float) -> dict[str, dict[str, Any]]:
-        """What each sent, with the ``stamps`` [n] of all of it; returns when they have ended."""
-        self._runs += 1
-        files = {name: self._folder / f"{name}_{self._runs}.npy" for name in self._processes}
-        for name, process in self._processes.items():
-            assert process.stdin is not None
-            process.stdin.write(f"{seconds} {files[name]}\n")
-            process.stdin.flush()
-        told = {}
-        for name, process in self._processes.items():
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            if not line:
-                raise RuntimeError(f"the source `{name}` ended")
-            told[name] = json.loads(line) | {"stamps": np.load(files[name])}
-        return told
-
-    def close(self) -> None:
-        for process in self._processes.values():
-            process.kill()
-            process.wait()
 
 
 def bare(sources: Sources, how: str, seconds: float) -> dict[str, float]:
@@ -92,7 +58,8 @@ def bare(sources: Sources, how: str, seconds: float) -> dict[str, float]:
     )
     try:
         assert process.stdout is not None and process.stdin is not None
-        process.stdout.readline()
+        if process.stdout.readline() != "ready\n":
+            raise RuntimeError("the bare subscriber ended; why stands above")
         with ProcessWatch(process.pid) as watch:
             sources.publish(seconds)
         time.sleep(1.0)
@@ -105,77 +72,6 @@ def bare(sources: Sources, how: str, seconds: float) -> dict[str, float]:
     return {key: figures[key] for key in ("cpu", "cpu_user", "cpu_system")} | {
         "megabytes_per_second": got / seconds / 1e6
     }
-
-
-class RecorderProcess:
-    """The recorder's node in a process of its own, active, and its services."""
-
-    def __init__(self, folder: Path, parameters: dict[str, object]) -> None:
-        import rclpy
-        import yaml
-
-        from foley_perception.recording.config import default_topics
-
-        ours = {sensor.topic: f"{sensor.topic} {sensor.entry}" for sensor in SENSORS.values()}
-        known = [e.removesuffix(" required") for e in default_topics() if e.split()[0] not in ours]
-        values = {"output_dir": str(folder), "topics": [*ours.values(), *known], **parameters}
-        file = folder / "recorder.yaml"
-        file.write_text(yaml.safe_dump({"/**": {"ros__parameters": values}}))
-        command = [
-            sys.executable,
-            "-m",
-            "foley_perception.nodes.recorder",
-            "--ros-args",
-            "--params-file",
-            str(file),
-        ]
-        self.process = subprocess.Popen(command)
-        rclpy.init()
-        self._node = rclpy.create_node("bench_recording")
-
-    def activate(self) -> None:
-        from lifecycle_msgs.msg import Transition
-        from lifecycle_msgs.srv import ChangeState
-
-        for number in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
-            request = ChangeState.Request(transition=Transition(id=number))
-            if not self._call(ChangeState, "/recorder/change_state", request).success:
-                raise RuntimeError("the recorder cannot be activated; what it says stands above")
-
-    def start(self, seconds: float) -> None:
-        from foley_msgs.srv import StartRecording
-
-        request = StartRecording.Request(name="bench", max_duration=seconds)
-        answer = self._call(StartRecording, "/recorder/start", request)
-        if answer.error_code:
-            raise RuntimeError(answer.error_msg)
-
-    def stop(self) -> Any:
-        from foley_msgs.srv import StopRecording
-
-        return self._call(StopRecording, "/recorder/stop", StopRecording.Request())
-
-    def _call(self, kind: type, name: str, request: object) -> Any:
-        import rclpy
-
-        client = self._node.create_client(kind, name)
-        if not client.wait_for_service(timeout_sec=_PATIENCE_S):
-            raise RuntimeError(f"nobody offers {name}")
-        future = client.call_async(request)
-        rclpy.spin_until_future_complete(self._node, future, timeout_sec=2 * _PATIENCE_S)
-        if future.result() is None:
-            raise RuntimeError(f"{name} did not answer")
-        return future.result()
-
-    def close(self) -> None:
-        import rclpy
-
-        self.process.send_signal(signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(20)
-        self.process.kill()
-        self._node.destroy_node()
-        rclpy.try_shutdown()
 
 
 def record(sources: Sources, folder: Path, seconds: float, parameters: dict[str, object]) -> dict[str, Any]:
@@ -193,7 +89,7 @@ def record(sources: Sources, folder: Path, seconds: float, parameters: dict[str,
         recorder.close()
     if stopped.error_code:
         print(f"recorder: {stopped.error_msg}", file=sys.stderr)
-    told = {t.topic: t for t in stopped.topics}
+    told = {t.topic.removesuffix("/compressed"): t for t in stopped.topics}
     bag = Path(stopped.path)
     topics = {
         name: counted(stamps, source["stamps"], told.get(f"/{SENSORS[name].topic}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -104,16 +105,27 @@ def test_every_command_explains_itself_with_examples(name: str, capsys: pytest.C
     assert f"usage: foley {name}" in page and "foley " + name in page.split("usage:")[1].split("\n", 1)[1]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_asking_for_help_stays_light(name: str) -> None:
-    """Heavy imports belong into `run`, or every keystroke costs seconds."""
+@pytest.fixture(scope="module")
+def loaded() -> dict[str, list[str]]:
+    """Command -> heavy modules that came with it, where all are imported one after the other by one new process."""
     code = (
-        "import sys\nfrom foley_bringup import cli\n"
-        f"cli.load(cli.find_commands()[{name!r}])\n"
-        "print(sorted({'torch', 'mujoco', 'sklearn', 'pinocchio', 'rclpy', 'matplotlib'} & set(sys.modules)))"
+        "import json, sys\nfrom foley_bringup import cli\n"
+        "heavy = {'torch', 'mujoco', 'sklearn', 'pinocchio', 'rclpy', 'matplotlib'}\nfound = {}\n"
+        "for name, command in sorted(cli.find_commands().items()):\n"
+        "    before = heavy & set(sys.modules)\n"
+        "    cli.load(command)\n"
+        "    found[name] = sorted(heavy & set(sys.modules) - before)\n"
+        "print(json.dumps(found))"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=600, env=os.environ
     )
     assert result.returncode == 0, result.stderr
-    assert result.stdout.strip() == "[]"
+    found: dict[str, list[str]] = json.loads(result.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_asking_for_help_stays_light(name: str, loaded: dict[str, list[str]]) -> None:
+    """Heavy imports belong into `run`, or every keystroke costs seconds."""
+    assert loaded[name] == []

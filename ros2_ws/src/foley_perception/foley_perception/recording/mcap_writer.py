@@ -119,7 +119,7 @@ class McapWriter:
         schema = records.Schema(id=len(self._schemas) + 1, name=name, encoding=encoding, data=data)
         self._schemas.append(schema)
         self._chunk.gather(_bytes(schema))
-        return schema.id
+        return len(self._schemas)
 
     def register_channel(self, topic: str, encoding: str, schema_id: int, metadata: Mapping[str, str]) -> int:
         """Its number, from 1."""
@@ -132,7 +132,7 @@ class McapWriter:
         )
         self._channels.append(channel)
         self._chunk.gather(_bytes(channel))
-        return channel.id
+        return len(self._channels)
 
     def add_message(self, channel: int, log_time: int, data: bytes, publish_time: int, sequence: int) -> None:
         """One serialised message; times in ns."""
