@@ -94,6 +94,13 @@ def sources(bags: list[Path], log: Path, harm: dict[str, str], doomed: str = "")
             with self.log.open("a") as file:
                 file.write(f"{self.path.name} {node}\n")
             begun = self.log.read_text().count(f"{self.path.name} ")
+            # On a busy machine one node may be done with all before the other has begun.
+            ends = time.monotonic() + 120
+            while doomed and not self.harm and time.monotonic() < ends:
+                lines = [line.split() for line in self.log.read_text().splitlines()]
+                if any(where == doomed and not harm.get(name) for name, where in lines):
+                    break
+                time.sleep(0.1)
             made = BagSource.cut(self, rows)  # all media are written, and the part is not there yet
             if self.harm == "dies always" or (self.harm == "dies" and begun == 1):
                 os.kill(os.getpid(), 9)
