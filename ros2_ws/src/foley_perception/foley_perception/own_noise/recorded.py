@@ -7,11 +7,15 @@ import functools
 from foley_common.topics import MAIN_MICROPHONE
 from foley_perception.episodes.episode import Episode
 from foley_perception.own_noise.clean import CleanConfig, Cleaner
-from foley_perception.own_noise.file import check_use, read_own_noise
+from foley_perception.own_noise.file import check_use, digest_of, read_own_noise
 from foley_perception.own_noise.model import OwnNoise
 from foley_perception.own_noise.sweep import positions_of
 
-_read = functools.lru_cache(maxsize=4)(read_own_noise)
+
+@functools.lru_cache(maxsize=4)
+def _read(path: str, digest: str) -> OwnNoise:
+    """A file that was written anew is read anew."""
+    return read_own_noise(path)
 
 
 def cleaner_of(episode: Episode, path: str, config: CleanConfig | None = None) -> Cleaner:
@@ -20,7 +24,7 @@ def cleaner_of(episode: Episode, path: str, config: CleanConfig | None = None) -
     Raises:
         OwnNoiseError: the file cannot be read, or was learnt of another robot, microphone or rate.
     """
-    model: OwnNoise = _read(path)
+    model = _read(path, digest_of(path))
     device = episode.robot.sound.get(MAIN_MICROPHONE)
     check_use(
         model,

@@ -296,7 +296,7 @@ def test_a_noisy_arm_makes_no_contacts_up_where_its_noise_is_known(ros_context: 
     assert not rig.contacts and rig.node._noise is not None
     moved_ns = rig.robot.start_ns + round((rig.robot._jerks[-1] + 0.05) * S)
     heard = (0.03 * np.random.default_rng(1).standard_normal(RATE * 3 // 10)).astype(np.float32)
-    assert np.mean(rig.node._noise.cleaned(heard, RATE, moved_ns) ** 2) < 0.2 * np.mean(heard**2)
+    assert np.mean(rig.node._noise.cleaned(heard, RATE, moved_ns) ** 2) < 0.35 * np.mean(heard**2)
     rig.contact_of(rig.robot.tap())
     rig.until_told("ok", DiagnosticStatus.OK)
     # Without joints nothing is known of the noise: as without, and that is told.
