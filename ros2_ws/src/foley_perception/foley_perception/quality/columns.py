@@ -56,7 +56,7 @@ def row(judged: Judged) -> dict[str, Any]:
         "cells": cells,
         "thumb": figures.get("thumb", "") if figures is not None else "",
         "scene": (figures["session"].get("scene_id", "") if figures is not None else ""),
-        "level": plots.spark(_level_line(figures), width=110, height=26),
+        "level": plots.spark(_level_line(figures), width=84, height=26),
         "counts": [(severity, counts[severity]) for severity in ("error", "problem") if counts[severity]],
         "rank": judge.STATES.index(judged.state),
         "keys": sorted(beyond | ({"readable"} if judged.error else set())),
