@@ -7,7 +7,7 @@ Simulated bags are made (or taken from --bags), exported into every format by `f
 `benchmarks/export_readers/` with the library itself: an environment for each (Python's venv, exact versions as
 below), made below --environments where it is not there. LeRobot needs Python 3.12 (--python312). What the library
 read is compared with the bags, read whole by `read_episode`, and for formats of clips with the data set. Writes
-out/export_formats/metrics.json.
+out/bench_export_formats/metrics.json.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +46,13 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
 Figures = dict[str, Any]
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     options = parser("export_formats", __doc__)
-    options.set_defaults(out=Path("out/export_formats"))
     options.add_argument("--bags", type=Path, help="bags to export (default: three are simulated)")
     options.add_argument("--environments", type=Path, default=Path("out/venvs"), help="default: %(default)s")
     options.add_argument("--python312", default="python3.12", help="default: %(default)s")
     options.add_argument("--only", nargs="+", choices=list(REQUIREMENTS), default=list(REQUIREMENTS))
-    args = options.parse_args()
+    args = options.parse_args(arguments)
     table: list[Figures] = []
     with tempfile.TemporaryDirectory(prefix="foley_exports_") as name:
         work = Path(name)

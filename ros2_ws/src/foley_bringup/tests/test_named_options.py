@@ -22,6 +22,7 @@ OTHERS = {
     *("--ros-args", "--params-file"),  # of every node
     *("--frame-id", "--child-frame-id", "--q"),  # of static_transform_publisher; the last is --qx and so on
     "--shm-size",  # of docker
+    "--nproc-per-node",  # of torchrun
 }
 PLACE = "\N{WHITE SQUARE}"  # stands for what an f-string fills in
 

@@ -13,7 +13,7 @@ import numpy as np
 from foley_perception.own_noise.model import OwnNoise
 
 FILE = "own_noise.npz"
-KIND, VERSION = "foley own noise", 1
+KIND, VERSION = "foley.own_noise", 1
 _ARRAYS = ("edges_hz", "knots", "floor", "rise", "spread_db")
 _CURE = "learn it anew with `foley calibrate noise`"
 
