@@ -29,7 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"one or more of: {', '.join(known())}; default: all but {', '.join(ASKED_FOR)}"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"one or more of: {', '.join(known())}; default: all but {', '.join(ASKED_FOR)}",
     )
     parser.add_argument("--list", action="store_true", help="print the names and end")
     args = parser.parse_args(arguments)
