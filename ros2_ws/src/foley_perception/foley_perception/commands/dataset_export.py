@@ -184,5 +184,9 @@ def _tell(args: argparse.Namespace, about: Facts) -> None:
         print(f"and {len(left_out) - _TOLD} more: see {args.out / 'export.json'}")
     for text in about.get("dropped", []):
         print(text)
+    for name, count in about.get("paused_frames", {}).items():
+        print(
+            f"{name}: {count} frames lie in pauses: motion is NaN, sound 0, the picture another moment's; cut them out"
+        )
     if about.get("largest_image_distance_ms"):
         print(f"the farthest image lies {about['largest_image_distance_ms']:.3f} ms from its frame")

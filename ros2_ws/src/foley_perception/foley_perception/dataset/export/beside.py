@@ -51,7 +51,7 @@ def write_sound(outline: Outline, microphone: str, folder: Path) -> list[Facts]:
 def _write_stream(outline: Outline, microphone: str, stream: Stream, path: Path) -> Facts:
     topic = outline.topic("audio", microphone)
     assert topic is not None
-    block, channels, clipped, worst = _BLOCK_S * stream.sample_rate, 0, 0, 0.0
+    block, channels, clipped, worst = round(_BLOCK_S * stream.sample_rate), 0, 0, 0.0
     file: soundfile.SoundFile | None = None
     try:
         for start in range(stream.first_sample, stream.stop_sample, block):
@@ -66,6 +66,8 @@ def _write_stream(outline: Outline, microphone: str, stream: Stream, path: Path)
                 file = soundfile.SoundFile(
                     path, "w", stream.sample_rate, channels, subtype="PCM_24", format="FLAC"
                 )
+            if sound.shape[1] < channels:  # nothing was received in it, or fewer channels
+                sound = np.pad(sound, ((0, 0), (0, channels - sound.shape[1])))
             inside = np.clip(sound, -1.0, 1.0 - 2.0**-23)
             scaled = np.rint(inside.astype(np.float64) * 2.0**23)
             clipped += int(np.count_nonzero(np.abs(sound) > 1.0))

@@ -107,6 +107,11 @@ class Chosen:
     left_out: Mapping[str, str]  # bags, and why
     dropped: tuple[str, ...]  # devices that only a few bags have
 
+    @property
+    def paused_frames(self) -> dict[str, int]:
+        """By bag, how many of its frames lie in pauses."""
+        return {name: one.paused_frames for _, name, one in self.episodes if one.paused_frames}
+
 
 def choose(bags: Demonstrations, cache: Path) -> Chosen:
     """Look at all bags, once, and order them by split and time.
