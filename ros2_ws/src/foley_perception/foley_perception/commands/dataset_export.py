@@ -128,6 +128,8 @@ def _of_dataset(args: argparse.Namespace, form: AnyFormat, bar: Bar) -> Facts:
     with bar("clips and windows") as progress:
         about = export_dataset(dataset, form.name, args.out, lambda done, total: progress(done, total, ""))
     print(f"{args.out}: {about['clips']} clips and {about['windows']} windows as {about['format']}")
+    for leak in about.get("leaks", ()):
+        print(f"its splits leak, as its manifest says: {leak}")
     print_without(dataset.manifest.get("without", {}), dataset.manifest["splits"])
     return about
 
