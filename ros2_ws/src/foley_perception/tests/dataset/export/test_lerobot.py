@@ -252,6 +252,17 @@ def test_pauses_segments_and_true_contacts(
     assert not frame_grid.survey(outline, 15, bags.frames, "", "all the same").segments
 
 
+def test_sound_that_the_disk_does_not_take_is_noticed(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.flac", np.zeros((100, 2)), 48_000, subtype="PCM_24")
+    beside._check_whole(tmp_path / "a.flac", 100)
+    for damage in ("short", "cut"):
+        samples = 101 if damage == "short" else 100
+        if damage == "cut":
+            (tmp_path / "a.flac").write_bytes(b"fLaC")
+        with pytest.raises(OSError, match=r"a\.flac has not got all of its sound: is the disk full"):
+            beside._check_whole(tmp_path / "a.flac", samples)
+
+
 def test_rows_do_not_depend_on_blocks(
     make_bag: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
