@@ -315,11 +315,11 @@ class Rows:
 def _series(episode: Episode, layout: Layout) -> dict[str, Series]:
     """What was measured at rates of its own, by the name of its file."""
     found: dict[str, Series] = {}
-    for arm in layout.arms:
+    for arm in dict.fromkeys((*layout.arms, *layout.wrenches)):  # of an arm there may be the force alone
         track = episode.arms.get(arm)
         if track is None:
             continue
-        if track.ee_pose is not None:
+        if track.ee_pose is not None and arm in layout.arms:
             poses = track.ee_pose.poses
             values = np.concatenate([poses.translation, poses.quaternion], axis=1)
             found[f"{of(arm)}pose"] = Series(track.ee_pose.times_ns, values, POSE)

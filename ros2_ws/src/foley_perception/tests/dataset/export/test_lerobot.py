@@ -208,7 +208,7 @@ def paused(time_ns: int, topic: str, kind: str, message: Any) -> list[Any]:
 
 
 def told_of_it(bag: Any) -> None:
-    """Contacts that were detected beside the true one, a segment, and a pause."""
+    """Contacts that were detected beside the true one, a force of an arm without poses, a segment, and a pause."""
     time = "builtin_interfaces/msg/Time"
 
     def label(start: int, end: int, key: str, value: str) -> None:
@@ -216,6 +216,12 @@ def told_of_it(bag: Any) -> None:
         kind = "foley_msgs/msg/SegmentLabel"
         bag.put(end * 1e-3, "labels", kind, bag.new(kind, bag.header(START_NS, ""), *times, "", key, value))
 
+    for number in range(50):
+        kind, stamp = "geometry_msgs/msg/WrenchStamped", START_NS + number * 10_000_000
+        force = bag.new(
+            "geometry_msgs/msg/Wrench", bag.vector("Vector3", number, 0, 0), bag.vector("Vector3", 0, 0, 0)
+        )
+        bag.put(number / 100, "left/wrench", kind, bag.new(kind, bag.header(stamp, "left_tool"), force))
     label(200, 400, "segment", "pour")
     label(450, 600, "pause", "")
     for at in (0.31, 0.7):
@@ -236,6 +242,9 @@ def test_pauses_segments_and_true_contacts(
     told = json.loads((tmp_path / "out/beside/episode-000000/episode.json").read_text())
     assert [c["contact_id"] for c in told["contacts"]] == ["c0"], "true ones, and no detected one beside them"
     columns = read(tmp_path / "out")
+    forces = zip(columns["left.wrench"], columns["left.wrench.count"], strict=True)
+    force = np.concatenate([rows[:count, 0] for rows, count in forces])
+    assert len(force) > 20 and np.array_equal(np.diff(force), np.ones(len(force) - 1)), "all that there was"
     times = columns["stamp_ns"] - START_NS
     inside = (times >= 450_000_000) & (times < 600_000_000)
     assert about["paused_frames"] == {"a": np.count_nonzero(inside)} and inside.sum() in (2, 3)
