@@ -58,7 +58,7 @@ class Surveyed:
     joints: list[str]
     task: str
     segments: list[list[int | str]]  # start [ns], end [ns], task
-    paused_frames: int  # at which the recording was paused: nothing is known at them
+    paused_frames: int = 0  # at which the recording was paused: nothing is known at them
 
 
 def frame_times(start_ns: int, first: int, stop: int, fps: int) -> NDArray[np.int64]:

@@ -372,6 +372,12 @@ def test_a_recording_without_a_tool_is_refused(make_bag: Callable[..., Path], tm
         export_bags(Demonstrations((bag,), pictures="images"), "lerobot", tmp_path / "out")
 
 
+def test_a_hand_that_is_no_file_is_named(make_bag: Callable[..., Path], tmp_path: Path) -> None:
+    given = Demonstrations((make_bag("a", **BRIEF),), pictures="images", hand="nowhere.yaml")
+    with pytest.raises(DatasetError, match=r"hand file `nowhere\.yaml`"):
+        export_bags(given, "lerobot", tmp_path / "out")
+
+
 def test_images_as_video(make_bag: Callable[..., Path], tmp_path: Path) -> None:
     pytest.importorskip("av")
     bag = make_bag("a", **BRIEF)
