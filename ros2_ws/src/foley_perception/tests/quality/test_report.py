@@ -166,6 +166,9 @@ def test_without_a_bag_there_is_no_page(
     assert call(tmp_path / "empty", "--out", tmp_path / "out") == 2
     assert "neither a bag nor a folder with bags in it" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+    (tmp_path / "file").write_text("")
+    assert call(folder / "rubbish", "--out", tmp_path / "file") == 2
+    assert f"--out {tmp_path / 'file'}: cannot be written" in capsys.readouterr().err
     assert (
         call(folder / "rubbish", "--out", tmp_path / "out") == 2
     )  # a bag by its name, of which nothing is left
