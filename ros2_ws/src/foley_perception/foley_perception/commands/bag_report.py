@@ -58,7 +58,7 @@ def configure(actions: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Raises ValueError for options that cannot be."""
+    """Raises ValueError for options that cannot be, or where nothing can be written."""
     import os
 
     from foley_perception.quality.find import bags_below
@@ -70,20 +70,24 @@ def run(args: argparse.Namespace) -> int:
     bags, notes = _each_once(bags_below(args.bags))
     for note in notes:
         print(note)
-    naming = topic_options.naming_of(args, bags)
-    with _bar() as progress:
-        judged = report(
-            bags,
-            Path(args.out),
-            MeasureOptions(naming, args.contacts),
-            limits=naming.robot.quality if naming.robot is not None else None,
-            workers=args.workers or os.cpu_count() or 1,
-            cached=args.cached,
-            notes=notes,
-            progress=progress,
-        )
+    naming, out = topic_options.naming_of(args, bags), Path(args.out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)  # refused before any work
+        with _bar() as progress:
+            judged = report(
+                bags,
+                out,
+                MeasureOptions(naming, args.contacts),
+                limits=naming.robot.quality if naming.robot is not None else None,
+                workers=args.workers or os.cpu_count() or 1,
+                cached=args.cached,
+                notes=notes,
+                progress=progress,
+            )
+    except OSError as error:
+        raise ValueError(f"--out {out}: cannot be written ({error})") from error
     _tell(judged)
-    print(f"{Path(args.out) / PAGE}")
+    print(f"{out / PAGE}")
     if all(j.error for j in judged):
         return 2
     return 1 if any(j.error or j.outside for j in judged) else 0

@@ -128,6 +128,8 @@ def _of_dataset(args: argparse.Namespace, form: AnyFormat, bar: Bar) -> Facts:
     with bar("clips and windows") as progress:
         about = export_dataset(dataset, form.name, args.out, lambda done, total: progress(done, total, ""))
     print(f"{args.out}: {about['clips']} clips and {about['windows']} windows as {about['format']}")
+    for leak in about.get("leaks", ()):
+        print(f"its splits leak, as its manifest says: {leak}")
     print_without(dataset.manifest.get("without", {}), dataset.manifest["splits"])
     return about
 
@@ -184,5 +186,9 @@ def _tell(args: argparse.Namespace, about: Facts) -> None:
         print(f"and {len(left_out) - _TOLD} more: see {args.out / 'export.json'}")
     for text in about.get("dropped", []):
         print(text)
+    for name, count in about.get("paused_frames", {}).items():
+        print(
+            f"{name}: {count} frames lie in pauses: motion is NaN, sound 0, the picture another moment's; cut them out"
+        )
     if about.get("largest_image_distance_ms"):
         print(f"the farthest image lies {about['largest_image_distance_ms']:.3f} ms from its frame")

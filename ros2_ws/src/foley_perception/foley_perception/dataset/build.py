@@ -136,6 +136,9 @@ def build_dataset(
         raise DatasetError("no bags were given")
     if config is not None and config.own_noise:
         read_own_noise(config.own_noise)  # refused before any work
+        if ray:  # whose workers may stand in another folder
+            place = str(Path(config.own_noise).expanduser().resolve())
+            config = dataclasses.replace(config, own_noise=place)
     names = distinct_names(bags)
     sources = [
         BagSource(bag.resolve() if ray else bag, config or CutConfig(), name, naming or Naming())

@@ -122,6 +122,9 @@ class OnRay:
 
         Args:
             tries: folder in which they are counted.
+
+        Raises:
+            DatasetError: Ray ended.
         """
         everything, turn, workers = tuple(items), uuid.uuid4().hex, self.workers
 
@@ -138,7 +141,7 @@ class OnRay:
         missing = dict(enumerate(items))
         if not items:
             return
-        for row in _within_cluster(rows) if self.address.startswith("ray://") else rows():
+        for row in _told(_within_cluster(rows) if self.address.startswith("ray://") else rows()):
             if int(row["index"]) in missing:
                 yield missing.pop(int(row["index"])), row["why"] or of_text(row["text"])
         for item in missing.values():
@@ -164,6 +167,21 @@ class OnRay:
                 _refuse_unseen(name, answer)
         finally:
             token.unlink(missing_ok=True)
+
+
+def _told(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The same. Raises DatasetError where Ray does not go on, as when its cluster ends."""
+    while True:
+        try:
+            row = next(rows, None)
+        except Exception as error:
+            reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+            raise DatasetError(
+                f"Ray ended before the build did ({reason}); build again: what was cut is kept"
+            ) from error
+        if row is None:
+            return
+        yield row
 
 
 def _mapped(

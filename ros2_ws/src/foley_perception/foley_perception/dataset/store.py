@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -87,7 +88,10 @@ def media_in(folder: Path) -> list[Path]:
 
 
 def write_audio(path: Path, samples: NDArray[np.float32]) -> None:
-    soundfile.write(path, np.clip(samples, -1.0, 1.0), SAMPLE_RATE, format="FLAC", subtype="PCM_24")
+    # Not to the file at once: of the last bytes that a full disk does not take the library tells nothing.
+    content = io.BytesIO()
+    soundfile.write(content, np.clip(samples, -1.0, 1.0), SAMPLE_RATE, format="FLAC", subtype="PCM_24")
+    path.write_bytes(content.getvalue())
 
 
 def read_audio(path: Path, length: int) -> NDArray[np.float32]:

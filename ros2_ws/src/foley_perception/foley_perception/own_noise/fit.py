@@ -22,9 +22,17 @@ _LOUDEST = 8.0  # times what is expected, beyond which a power counts as that
 _LEAST_WEIGHT = 15.0  # windows at a knot, below which it takes what its neighbours have
 
 
-def knots_of(speeds: Array) -> Array:  # [t, joints], all of which move -> [joints, knots]
-    """Speeds at which noise is learnt."""
-    return np.asarray(np.quantile(np.abs(speeds), 0.995, axis=0)[:, None] * np.array(FRACTIONS))
+def knots_of(speeds: Array, rest: float = 0.0) -> Array:  # [t, joints], all of which move -> [joints, knots]
+    """Speeds at which noise is learnt; of a joint that moves for less than a 200th of the time, those of that time.
+
+    Args:
+        rest: what is slower does not move.
+    """
+    size = np.abs(speeds)
+    fastest = np.quantile(size, 0.995, axis=0)
+    for joint in np.flatnonzero(fastest <= rest):
+        fastest[joint] = np.quantile(size[size[:, joint] > rest, joint], 0.9)
+    return np.asarray(fastest[:, None] * np.array(FRACTIONS))
 
 
 def fit(

@@ -100,7 +100,7 @@ def learn(sweep: Sweep, facts: Mapping[str, Any] | None = None, *, named: bool =
     moved = _check_motion(sweep, named)
     still = tuple(name for name in sweep.joints if moved[name] < _LEAST_MOVED_S)
     sweep = sweep.of_joints([name for name in sweep.joints if name not in still])
-    knots = knots_of(sweep.speeds)
+    knots = knots_of(sweep.speeds, _LEAST_SPEED)
     events, clicks = _events(sweep, knots)
     clean = ~_around(sweep, (*events, *clicks))
     events_s, clicks_s = (tuple(float(sweep.times_s[i]) for i in found) for found in (events, clicks))

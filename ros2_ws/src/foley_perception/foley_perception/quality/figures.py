@@ -28,6 +28,7 @@ from foley_perception.recording.inspect import BagReport
 
 _NOT_SHOWN = frozenset({"robot_file", "topics"})  # of the metadata: long, and told elsewhere
 _THUMB_WIDTH = 72  # [px]
+_ZERO = 1e-10  # -200 dBFS
 _LEAST_HEADS = 250  # of half a stream, before its clock's drift is told: 5 s at 100 Hz
 _DETERMINED_PPM = 20.0
 _LONGEST = 400  # of a value of the metadata
@@ -125,10 +126,15 @@ def _samples(watch: BagWatch, topic: str, channel: int) -> dict[str, Any]:
     clipped = heard.high_rail.samples + heard.low_rail.samples
     _, _, silent = heard.silence(levels.rate if levels is not None else 1)
     return {
-        "peak_dbfs": 20.0 * math.log10(heard.peak) if heard.peak > 0 else -math.inf,
+        "peak_dbfs": dbfs(heard.peak),
         "clipped_share": clipped / heard.count if heard.count else math.nan,
         "silent_share": silent / heard.count if heard.count else math.nan,
     }
+
+
+def dbfs(peak: float) -> float:
+    """Of zeros a number as well: JSON has no infinity, and what is not known is not judged."""
+    return 20.0 * math.log10(max(peak, _ZERO))
 
 
 def _clocks(outline: Outline | None, role: registry.Topic | None) -> list[dict[str, Any]]:

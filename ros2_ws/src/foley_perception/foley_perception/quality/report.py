@@ -171,8 +171,9 @@ def _plain(judged: Judged) -> dict[str, Any]:
         "state": judged.state,
         "error": judged.error,
         "outside": [dataclasses.asdict(o) for o in judged.outside],
-        "limits": judged.limits.judged(),
         **{key: value for key, value in figures.items() if key not in _NOT_PLAIN},
+        "limits": judged.limits.judged(),
+        "limits_of_roles": figures.get("limits", {}),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from foley_perception.commands.dataset_report import mixed_lines
 from foley_perception.contact_event import Contact
-from foley_perception.dataset import schema, splits
+from foley_perception.dataset import schema, splits, store
 from foley_perception.dataset.build import build_dataset, editions_of, find_bags, without_scans
 from foley_perception.dataset.contacts import merge_contacts
 from foley_perception.dataset.cut import CutConfig
@@ -361,3 +362,14 @@ def test_a_dataset_older_than_reactions_is_read_and_whole(tmp_path: Path) -> Non
     pq.write_table(pq.read_table(path).drop_columns(["material"]), path)
     with pytest.raises(DatasetError, match="columns material are missing"):
         ClipDataset(tmp_path)
+
+
+def test_sound_that_the_disk_does_not_take_is_an_error(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).uniform(-1.0, 1.0, 17_000).astype(np.float32)  # 51 kB
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with pytest.raises(OSError):
+            store.write_audio(tmp_path / "a.flac", noise)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -18,7 +18,8 @@ import pytest
 from foley_perception.commands import dataset as command
 from foley_perception.dataset.build import BagSource, build_dataset
 from foley_perception.dataset.cut import CutConfig
-from foley_perception.dataset.on_ray import LOST, TRIES, OnRay, unseen
+from foley_perception.dataset.on_ray import LOST, TRIES, OnRay, _told, unseen
+from foley_perception.dataset.schema import DatasetError
 from foley_perception.dataset.staging import build_from
 
 MakeBag = Callable[..., Path]
@@ -54,6 +55,19 @@ def test_what_a_node_does_not_see_is_named(tmp_path: Path) -> None:
     assert unseen(listed, token) == f"{bag} as it is (another size or time)"
     bag.unlink()
     assert unseen(listed, token) == str(bag)
+
+
+def test_a_cluster_that_ends_is_told() -> None:
+    def rows() -> Iterator[dict[str, Any]]:
+        yield {"index": 0}
+        raise ConnectionError("Traceback ...\nthe head node is gone")
+
+    told = _told(rows())
+    assert next(told) == {"index": 0}
+    with pytest.raises(
+        DatasetError, match=r"Ray ended before the build did \(the head node is gone\); build again"
+    ):
+        next(told)
 
 
 # ---- on a cluster of two nodes -----------------------------------------------------------------------------

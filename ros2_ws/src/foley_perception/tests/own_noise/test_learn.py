@@ -13,6 +13,7 @@ from foley_perception.own_noise.file import (
     read_own_noise,
     write_own_noise,
 )
+from foley_perception.own_noise.fit import knots_of
 from foley_perception.own_noise.learn import Learnt, learn, stationary
 from foley_perception.own_noise.model import BEYOND_DB, basis
 from foley_perception.own_noise.sweep import SweepError
@@ -87,6 +88,13 @@ def test_sweeps_that_say_too_little_are_refused(made: Any) -> None:
         learn(still, named=True)
     found = learn(still)
     assert found.model.joints == ("shoulder",) and "elbow did not move" in found.notes[0]
+
+
+def test_a_joint_that_moves_for_a_moment_is_learnt_at_the_speed_of_that_moment() -> None:
+    speeds = np.zeros((18_000, 2))  # three minutes
+    speeds[:, 0] = 1.0
+    speeds[1000:1080, 1] = 0.5
+    np.testing.assert_allclose(knots_of(speeds, 0.01)[:, -1], [1.0, 0.5])
 
 
 def test_noise_that_does_not_follow_the_joints_is_told(made: Any) -> None:

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from foley_common.metrics_file import plain
+from foley_perception.quality import figures, judge
 from foley_perception.quality.picture_meter import MOST_LOOKS, PictureMeter, blur_of
 from foley_perception.quality.sound_meter import SoundMeter
 from foley_perception.quality.time_line import TimeLine
@@ -144,3 +146,8 @@ def test_slope_of_a_clock_that_drifts_below_delays() -> None:
 def test_the_picture_helper_is_what_readers_read() -> None:
     head = cdr.read_image_head(picture_of(np.zeros((6, 4, 3), np.uint8)))
     assert (head.height, head.width, head.encoding, head.step, head.size) == (6, 4, "rgb8", 12, 72)
+
+
+def test_a_microphone_of_zeros_has_a_peak_that_is_judged() -> None:
+    assert figures.dbfs(0.5) == pytest.approx(-6.02, abs=0.01)
+    assert judge._beyond("min_peak_dbfs", plain(figures.dbfs(0.0)), -40.0)

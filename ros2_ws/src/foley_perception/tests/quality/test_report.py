@@ -78,6 +78,7 @@ def test_every_bag_is_there_and_judged(bags: dict[str, Any], out: Path) -> None:
     assert set(bags) == {"good", SHOWN, "blind", "deaf", "unlabelled", "cut", "rubbish"}
     assert bags["good"]["state"] == "good" and not bags["good"]["outside"]
     assert limits_of(bags[SHOWN]) == {"max_lost_share", "max_gap_s"}
+    assert bags["good"]["limits"]["min_contacts"] == 1.0, "by which it was judged"
     lost = next(o for o in bags[SHOWN]["outside"] if o["limit"] == "max_lost_share")
     assert lost["where"] == "/mic/audio" and lost["value"] == pytest.approx(70 / 200)
     assert bags["blind"]["cameras"] == {} and bags["blind"]["state"] == "problem"
@@ -165,6 +166,9 @@ def test_without_a_bag_there_is_no_page(
     assert call(tmp_path / "empty", "--out", tmp_path / "out") == 2
     assert "neither a bag nor a folder with bags in it" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+    (tmp_path / "file").write_text("")
+    assert call(folder / "rubbish", "--out", tmp_path / "file") == 2
+    assert f"--out {tmp_path / 'file'}: cannot be written" in capsys.readouterr().err
     assert (
         call(folder / "rubbish", "--out", tmp_path / "out") == 2
     )  # a bag by its name, of which nothing is left

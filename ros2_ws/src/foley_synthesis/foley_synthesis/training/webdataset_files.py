@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import io
 import itertools
 import json
@@ -67,7 +68,7 @@ def read_samples(shard: str, start: int = 0, stop: int | None = None) -> Iterato
     try:
         with contextlib.closing(_opened(shard)) as file:
             yield from itertools.islice(_samples(file, is_url(shard), start), start, stop)
-    except (OSError, tarfile.TarError, urllib.error.URLError, EOFError) as error:
+    except (OSError, tarfile.TarError, urllib.error.URLError, http.client.HTTPException, EOFError) as error:
         raise ShardError(f"{shard}: cannot be read ({error}); export it again") from error
 
 
@@ -95,6 +96,9 @@ def _samples(file: IO[bytes], stream: bool, start: int) -> Iterator[dict[str, by
                 if number >= start and (content := tar.extractfile(member)) is not None:
                     sample[member.name.partition(".")[2]] = content.read()
             yield sample
+        # The library takes a file that was cut off between two members for one that ends there.
+        if tar.fileobj is None or tar.fileobj.tell() < tar.offset + tarfile.BLOCKSIZE:
+            raise tarfile.ReadError("it was cut off")
 
 
 def _name(member: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from torch.utils.data import DataLoader
 
-from foley_synthesis.training import processes
+from foley_synthesis.training import processes, webdataset_files
 from foley_synthesis.training.shards import ShardStream, lanes_of
 from foley_synthesis.training.webdataset_files import ShardError, count_samples, find_shards, read_samples
 
@@ -158,6 +158,9 @@ def test_shards_are_found_counted_and_read_from_a_folder_and_over_http(tmp_path:
 def test_a_shard_that_is_cut_off_is_named(tmp_path: Path) -> None:
     write_tar(tmp_path / "train-000000.tar", 5)
     whole = (tmp_path / "train-000000.tar").read_bytes()
-    (tmp_path / "train-000000.tar").write_bytes(whole[:1700])
-    with pytest.raises(ShardError, match=r"train-000000\.tar: cannot be read"):
-        list(read_samples(str(tmp_path / "train-000000.tar")))
+    for left in (1700, 4096):  # within a member, and between two samples
+        (tmp_path / "train-000000.tar").write_bytes(whole[:left])
+        with pytest.raises(ShardError, match=r"train-000000\.tar: cannot be read"):
+            list(read_samples(str(tmp_path / "train-000000.tar")))
+        with pytest.raises(tarfile.TarError):  # as by http
+            list(webdataset_files._samples(io.BytesIO(whole[:left]), True, 0))

@@ -37,6 +37,7 @@ def write_sound(outline: Outline, microphone: str, folder: Path) -> list[Facts]:
 
     Raises:
         DatasetError: more channels than FLAC holds.
+        OSError: the disk is full.
         EpisodeError: the sound cannot be read.
     """
     topic = outline.topic("audio", microphone)
@@ -51,7 +52,7 @@ def write_sound(outline: Outline, microphone: str, folder: Path) -> list[Facts]:
 def _write_stream(outline: Outline, microphone: str, stream: Stream, path: Path) -> Facts:
     topic = outline.topic("audio", microphone)
     assert topic is not None
-    block, channels, clipped, worst = _BLOCK_S * stream.sample_rate, 0, 0, 0.0
+    block, channels, clipped, worst = round(_BLOCK_S * stream.sample_rate), 0, 0, 0.0
     file: soundfile.SoundFile | None = None
     try:
         for start in range(stream.first_sample, stream.stop_sample, block):
@@ -66,14 +67,19 @@ def _write_stream(outline: Outline, microphone: str, stream: Stream, path: Path)
                 file = soundfile.SoundFile(
                     path, "w", stream.sample_rate, channels, subtype="PCM_24", format="FLAC"
                 )
+            if sound.shape[1] < channels:  # nothing was received in it, or fewer channels
+                sound = np.pad(sound, ((0, 0), (0, channels - sound.shape[1])))
             inside = np.clip(sound, -1.0, 1.0 - 2.0**-23)
             scaled = np.rint(inside.astype(np.float64) * 2.0**23)
             clipped += int(np.count_nonzero(np.abs(sound) > 1.0))
             worst = max(worst, float(np.abs(scaled / 2.0**23 - inside).max(initial=0.0)))
             file.write((scaled.astype(np.int32) << 8)[:, :channels])
+    except (soundfile.SoundFileError, AssertionError) as error:
+        raise OSError(f"{path.name} is not taken: is the disk full?") from error
     finally:
         if file is not None:
             file.close()
+    _check_whole(path, stream.stop_sample - stream.first_sample)
     clock = stream.clock
     return {
         "file": path.name,
@@ -93,6 +99,17 @@ def _write_stream(outline: Outline, microphone: str, stream: Stream, path: Path)
         "samples_clipped": clipped,  # that were beyond full scale
         "quantised_by": worst,  # most by which 24 bits differ from what was recorded; 0 of sound of 16 or 24 bits
     }
+
+
+def _check_whole(path: Path, samples: int) -> None:
+    """Of what the disk does not take any more at a file's end, the library tells nothing. Raises OSError."""
+    try:
+        with soundfile.SoundFile(path) as file:
+            there = file.frames
+    except soundfile.SoundFileError:
+        there = 0
+    if there != samples:
+        raise OSError(f"{path.name} has not got all of its sound: is the disk full?")
 
 
 class SeriesFiles:

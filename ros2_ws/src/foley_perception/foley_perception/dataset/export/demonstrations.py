@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from foley_common.robot_file import Frames
+from foley_perception.action.gripper import HandError
 from foley_perception.dataset import splits
 from foley_perception.dataset.build import bag_files
 from foley_perception.dataset.export.frame_grid import Surveyed, survey
@@ -107,6 +108,11 @@ class Chosen:
     left_out: Mapping[str, str]  # bags, and why
     dropped: tuple[str, ...]  # devices that only a few bags have
 
+    @property
+    def paused_frames(self) -> dict[str, int]:
+        """By bag, how many of its frames lie in pauses."""
+        return {name: one.paused_frames for _, name, one in self.episodes if one.paused_frames}
+
 
 def choose(bags: Demonstrations, cache: Path) -> Chosen:
     """Look at all bags, once, and order them by split and time.
@@ -123,9 +129,9 @@ def choose(bags: Demonstrations, cache: Path) -> Chosen:
         bags.look(number, len(bags.paths), name)
         try:
             found.append((path, name, _surveyed(bags, path, name, cache)))
-        except (EpisodeError, DatasetError) as error:
+        except (EpisodeError, DatasetError, HandError) as error:
             if not bags.skip_bad:
-                raise
+                raise DatasetError(str(error)) from error
             left_out[name] = str(error)
     bags.look(len(bags.paths), len(bags.paths), "")
     layout, dropped = layout_of([one for _, _, one in found], bags.fps) if found else (None, ())

@@ -50,7 +50,13 @@ def export_dataset(
             f"format `{name}` is made of bags, whole demonstrations; {dataset.path} is a data set of clips: name the "
             f"bags that it was built from ({_sources(dataset)})"
         )
-    counts = {"fingerprint": dataset.fingerprint, "clips": len(dataset), "windows": len(dataset.windows)}
+    counts: Facts = {
+        "fingerprint": dataset.fingerprint,
+        "clips": len(dataset),
+        "windows": len(dataset.windows),
+    }
+    if dataset.leaks:
+        counts["leaks"] = list(dataset.leaks)
     return _export(form, lambda folder: form.plan(dataset), counts, out, progress)
 
 

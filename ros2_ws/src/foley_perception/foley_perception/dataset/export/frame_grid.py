@@ -58,6 +58,7 @@ class Surveyed:
     joints: list[str]
     task: str
     segments: list[list[int | str]]  # start [ns], end [ns], task
+    paused_frames: int = 0  # at which the recording was paused: nothing is known at them
 
 
 def frame_times(start_ns: int, first: int, stop: int, fps: int) -> NDArray[np.int64]:
@@ -115,7 +116,8 @@ def survey(outline: Outline, fps: int, frames: FrameNames | Frames, hand: str, t
         most_poses=_most(times, poses.values(), fps),
         joints=list(joint_names),
         task=task or task_of(outline, probe),
-        segments=_segments(probe),
+        segments=[] if task else _segments(probe),
+        paused_frames=_paused(outline, frame_times(start_ns, 0, int(count), fps)),
     )
 
 
@@ -133,12 +135,24 @@ def task_of(outline: Outline, probe: Episode) -> str:
     return ", ".join(list(told)[:_TASKS_TOLD]) + more
 
 
+def tasks_at(surveyed: Surveyed, times_ns: NDArray[np.int64]) -> list[str]:
+    """What is done at times [n]: of labels that overlap, the one that begins last."""
+    told = np.full(len(times_ns), surveyed.task, object)
+    for start, end, task in surveyed.segments:
+        told[(times_ns >= int(start)) & (times_ns < int(end))] = str(task)
+    return [str(task) for task in told]
+
+
 # ---- inside --------------------------------------------------------------------------------------------
 def _contact_words(probe: Episode, object_id: str, time_ns: int, action: str) -> Sequence[str]:
     known = probe.object_properties(object_id, time_ns)
     given = str(known.get("action") or "")
     verb = action if action != "unknown" else given or "touch"
     return verb, str(known.get("material") or ""), object_id or "something"
+
+
+def _paused(outline: Outline, times: NDArray[np.int64]) -> int:
+    return sum(int(np.count_nonzero((times >= p.start_ns) & (times < p.end_ns))) for p in outline.pauses)
 
 
 def _segments(probe: Episode) -> list[list[int | str]]:

@@ -87,6 +87,7 @@ def _plan(dataset: ClipDataset) -> Plan:
     if dataset.windows:
         read: Arrays = lambda name, index: windows(name)[index]  # noqa: E731
         tables.append(_Table("windows", dataset.windows, store.WINDOW_SCHEMA, WINDOW_ARRAYS, read))
+    tables = [table for table in tables if table.items] or tables  # imported hands have no clips
     shards = tuple(
         shard for table in tables for split in SPLITS for shard in _shards_of(dataset, table, split)
     )

@@ -26,7 +26,7 @@ from foley_perception.dataset.export import lerobot_meta as meta
 from foley_perception.dataset.export.beside import SeriesFiles, plain, told_contacts, write_sound
 from foley_perception.dataset.export.demonstrations import Chosen, Demonstrations, Layout, choose
 from foley_perception.dataset.export.format import BagFormat, Facts, Plan, Shard, Step
-from foley_perception.dataset.export.frame_grid import Surveyed
+from foley_perception.dataset.export.frame_grid import Surveyed, tasks_at
 from foley_perception.dataset.export.rows import Block, Rows
 from foley_perception.dataset.export.statistics import OfImages, of_numbers
 from foley_perception.dataset.export.video import Encoder, VideoWriter, encoder
@@ -61,6 +61,7 @@ def _plan(bags: Demonstrations, cache: Path) -> Plan:
         "frames": starts[-1],
         "left_out": dict(chosen.left_out),
         "dropped": list(chosen.dropped),
+        "paused_frames": chosen.paused_frames,
         "video": one.name if one is not None and chosen.layout.cameras else "",
     }
 
@@ -220,15 +221,15 @@ class _EpisodeWriter:
             step()
 
     def _task_index(self, block: Block) -> np.ndarray[Any, np.dtype[np.int64]]:
-        found = np.full(len(block.times_ns), self._tasks.index(self._surveyed.task), np.int64)
-        for start, end, task in self._surveyed.segments:
-            inside = (block.times_ns >= int(start)) & (block.times_ns < int(end))
-            found[inside] = self._tasks.index(str(task))
-        return found
+        return np.array([self._tasks.index(t) for t in tasks_at(self._surveyed, block.times_ns)], np.int64)
 
     @property
     def problems(self) -> list[str]:
         found = []
+        if paused := self._surveyed.paused_frames:
+            found.append(
+                f"{paused} of {self._surveyed.frames} frames lie in pauses: nothing is known at them"
+            )
         for camera, distances in self._distances.items():
             far = int(np.count_nonzero(np.abs(np.array(distances)) > _FAR_NS))
             if far:

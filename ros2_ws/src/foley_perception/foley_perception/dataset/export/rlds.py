@@ -23,7 +23,7 @@ from foley_perception.dataset.export import lerobot_meta as meta
 from foley_perception.dataset.export.beside import told_contacts
 from foley_perception.dataset.export.demonstrations import Chosen, Demonstrations, choose
 from foley_perception.dataset.export.format import BagFormat, Facts, Plan, Shard, Step
-from foley_perception.dataset.export.frame_grid import Surveyed
+from foley_perception.dataset.export.frame_grid import Surveyed, frame_times, tasks_at
 from foley_perception.dataset.export.lerobot import png
 from foley_perception.dataset.export.rows import Rows
 from foley_perception.dataset.export.tfrecord import example, record
@@ -37,6 +37,7 @@ VERSION = "1.0.0"
 _OUTSIDE = ("action", "episode_index", "index", "task_index")
 """Columns that are no observation."""
 _FLAGS = ("is_first", "is_last", "is_terminal")
+_MOST_BYTES = (1 << 31) - 1  # of a protocol buffer
 _CLASS = "tensorflow_datasets.core.features"
 
 
@@ -63,6 +64,7 @@ def _plan(bags: Demonstrations, cache: Path) -> Plan:
         "frames": sum(shard.items for shard in shards),
         "left_out": dict(chosen.left_out),
         "dropped": list(chosen.dropped),
+        "paused_frames": chosen.paused_frames,
     }
     return Plan(tuple(shards), about, finish)
 
@@ -103,7 +105,7 @@ def _write_episode(
             told[f"steps/observation/{_key(column)}"] = joined
         elif column == "action":
             told["steps/action"] = joined
-    told |= _ends(surveyed)
+    told |= _ends(surveyed, chosen.layout.fps)
     told |= {
         "episode_metadata/session_id": [surveyed.session_id.encode()],
         "episode_metadata/scene_id": [surveyed.scene_id.encode()],
@@ -111,13 +113,19 @@ def _write_episode(
         "episode_metadata/start_ns": np.array([surveyed.start_ns], np.int64),
     }
     content = record(example(told))
+    if len(content) > _MOST_BYTES:
+        raise DatasetError(
+            f"{path}: its episode has {len(content) / 1e9:.1f} GB, TensorFlow reads at most 2 GB of one: record "
+            "shorter takes, or give fewer --fps, or --format lerobot"
+        )
     (folder / file).write_bytes(content)
     return {"bytes": len(content)}
 
 
-def _ends(surveyed: Surveyed) -> dict[str, Any]:
+def _ends(surveyed: Surveyed, fps: int) -> dict[str, Any]:
     """What RLDS asks of every step. A demonstration ends where it was ended."""
     count = surveyed.frames
+    times = frame_times(surveyed.start_ns, 0, count, fps)
     number = np.arange(count)
     return {
         "steps/is_first": number == 0,
@@ -125,7 +133,7 @@ def _ends(surveyed: Surveyed) -> dict[str, Any]:
         "steps/is_terminal": np.zeros(count, np.bool_),
         "steps/reward": np.zeros(count, np.float32),
         "steps/discount": np.ones(count, np.float32),
-        "steps/language_instruction": [surveyed.task.encode()] * count,
+        "steps/language_instruction": [task.encode() for task in tasks_at(surveyed, times)],
     }
 
 

@@ -30,6 +30,7 @@ from foley_perception.dataset.export.frame_grid import Surveyed, frame_times
 from foley_perception.dataset.export.whole_topics import every_channel
 from foley_perception.episodes.episode import Episode
 from foley_perception.episodes.frames import FrameNames
+from foley_perception.episodes.notes import Contacts
 from foley_perception.episodes.outline import Outline, Span
 from foley_perception.episodes.planned_path import ReceivedPath, planned_paths
 from foley_perception.episodes.reader import episode_of
@@ -133,6 +134,10 @@ class Rows:
         self._hand, self._frames = hand, frames
         self._turned: dict[str, Array] = {}  # the newest quaternion of each arm, by which signs are kept
         self._last_action: Array | None = None
+        topic = outline.topic("contacts", MAIN_ARM)
+        note = outline.note(topic) if topic is not None else None
+        # Of the whole recording: a stretch without a true contact must not take detected ones in their place.
+        self._true = isinstance(note, Contacts) and bool(note.times_ns)
 
     def blocks(self, block_s: float = BLOCK_S) -> Iterator[Block]:
         """Raises EpisodeError."""
@@ -179,7 +184,7 @@ class Rows:
                 arm: _high(series.get(f"{of(arm)}pose"), edges, layout.most_poses, 7) for arm in layout.arms
             },
             series=series,
-            contacts=tuple(episode.truth or episode.detected),
+            contacts=tuple(episode.truth if self._true else episode.detected),
             problems=episode.problems,
         )
 
@@ -310,11 +315,11 @@ class Rows:
 def _series(episode: Episode, layout: Layout) -> dict[str, Series]:
     """What was measured at rates of its own, by the name of its file."""
     found: dict[str, Series] = {}
-    for arm in layout.arms:
+    for arm in dict.fromkeys((*layout.arms, *layout.wrenches)):  # of an arm there may be the force alone
         track = episode.arms.get(arm)
         if track is None:
             continue
-        if track.ee_pose is not None:
+        if track.ee_pose is not None and arm in layout.arms:
             poses = track.ee_pose.poses
             values = np.concatenate([poses.translation, poses.quaternion], axis=1)
             found[f"{of(arm)}pose"] = Series(track.ee_pose.times_ns, values, POSE)

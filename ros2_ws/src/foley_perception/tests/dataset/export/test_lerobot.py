@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from foley_perception.dataset.export import demonstrations, lerobot, rows
+from foley_perception.dataset.export import beside, demonstrations, frame_grid, lerobot, rlds, rows
 from foley_perception.dataset.export.demonstrations import Demonstrations
 from foley_perception.dataset.export.export import export_bags
 from foley_perception.dataset.export.frame_grid import Surveyed
@@ -25,6 +25,7 @@ Columns = dict[str, np.ndarray]
 SHORT = {"seconds": 1.5, "contact_times": (0.9,)}
 LITTLE = {"seconds": 0.8, "contact_times": (0.3,)}
 BRIEF = {"seconds": 0.6, "contact_times": (0.3,)}
+START_NS = 1_800_000_000_000_000_000
 _GAIN = 0.5  # of the second channel
 
 
@@ -199,6 +200,78 @@ def test_all_channels_are_kept(make_bag: Callable[..., Path], tmp_path: Path) ->
     assert flac.shape[1] == 2 and read(tmp_path / "out")["sound.microphone"].shape[1:] == (1920, 2)
 
 
+def paused(time_ns: int, topic: str, kind: str, message: Any) -> list[Any]:
+    """In stereo, without what would have been measured in a pause."""
+    inside = 450_000_000 <= time_ns - START_NS < 600_000_000
+    sensed = topic not in ("labels", "contacts")
+    return [] if inside and sensed else stereo(time_ns, topic, kind, message)
+
+
+def told_of_it(bag: Any) -> None:
+    """Contacts that were detected beside the true one, a force of an arm without poses, a segment, and a pause."""
+    time = "builtin_interfaces/msg/Time"
+
+    def label(start: int, end: int, key: str, value: str) -> None:
+        times = [bag.new(time, *divmod(START_NS + ms * 1_000_000, 10**9)) for ms in (start, end)]
+        kind = "foley_msgs/msg/SegmentLabel"
+        bag.put(end * 1e-3, "labels", kind, bag.new(kind, bag.header(START_NS, ""), *times, "", key, value))
+
+    for number in range(50):
+        kind, stamp = "geometry_msgs/msg/WrenchStamped", START_NS + number * 10_000_000
+        force = bag.new(
+            "geometry_msgs/msg/Wrench", bag.vector("Vector3", number, 0, 0), bag.vector("Vector3", 0, 0, 0)
+        )
+        bag.put(number / 100, "left/wrench", kind, bag.new(kind, bag.header(stamp, "left_tool"), force))
+    label(200, 400, "segment", "pour")
+    label(450, 600, "pause", "")
+    for at in (0.31, 0.7):
+        kind = "foley_msgs/msg/ContactEvent"
+        head, point = bag.header(START_NS + round(at * 1e9), "world"), bag.vector("Point", 0.05, 0, 0.05)
+        event = bag.new(kind, head, f"d{at}", "block-1", point, 1, 0.002, 0.03, -6.0, 1.0, 0, 0, "")
+        bag.put(at + 0.1, "contacts", kind, event)
+
+
+def test_pauses_segments_and_true_contacts(
+    make_bag: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bag = make_bag("a", **LITTLE, edit=paused, more=told_of_it)
+    monkeypatch.setattr(rows.Rows.blocks, "__defaults__", (0.4,))
+    monkeypatch.setattr(beside, "_BLOCK_S", 0.05)  # so that nothing is received in some blocks
+    bags = Demonstrations((bag,), pictures="images", fps=15)
+    about = export_bags(bags, "lerobot", tmp_path / "out")
+    told = json.loads((tmp_path / "out/beside/episode-000000/episode.json").read_text())
+    assert [c["contact_id"] for c in told["contacts"]] == ["c0"], "true ones, and no detected one beside them"
+    columns = read(tmp_path / "out")
+    forces = zip(columns["left.wrench"], columns["left.wrench.count"], strict=True)
+    force = np.concatenate([rows[:count, 0] for rows, count in forces])
+    assert len(force) > 20 and np.array_equal(np.diff(force), np.ones(len(force) - 1)), "all that there was"
+    times = columns["stamp_ns"] - START_NS
+    inside = (times >= 450_000_000) & (times < 600_000_000)
+    assert about["paused_frames"] == {"a": np.count_nonzero(inside)} and inside.sum() in (2, 3)
+    assert any("lie in pauses" in problem for problem in told["problems"])
+    flac, _ = soundfile.read(tmp_path / "out/beside/episode-000000/microphone.flac", dtype="float32")
+    assert flac.shape[1] == 2 and not flac[22_000:28_000].any() and flac[29_000:].any()
+    tasks = pq.read_table(tmp_path / "out/meta/tasks.parquet").column("task").to_pylist()
+    poured = (times >= 200_000_000) & (times < 400_000_000)
+    assert [tasks[i] == "pour" for i in columns["task_index"]] == poured.tolist() and poured.any()
+    outline = bags.outline(bag, "a")
+    found = frame_grid.survey(outline, 15, bags.frames, "", "")
+    instructions = rlds._ends(found, 15)["steps/language_instruction"]
+    assert [text == b"pour" for text in instructions] == poured.tolist()
+    assert not frame_grid.survey(outline, 15, bags.frames, "", "all the same").segments
+
+
+def test_sound_that_the_disk_does_not_take_is_noticed(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.flac", np.zeros((100, 2)), 48_000, subtype="PCM_24")
+    beside._check_whole(tmp_path / "a.flac", 100)
+    for damage in ("short", "cut"):
+        samples = 101 if damage == "short" else 100
+        if damage == "cut":
+            (tmp_path / "a.flac").write_bytes(b"fLaC")
+        with pytest.raises(OSError, match=r"a\.flac has not got all of its sound: is the disk full"):
+            beside._check_whole(tmp_path / "a.flac", samples)
+
+
 def test_rows_do_not_depend_on_blocks(
     make_bag: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,6 +370,12 @@ def test_a_recording_without_a_tool_is_refused(make_bag: Callable[..., Path], tm
     bag = make_bag("person", **BRIEF, person=True)
     with pytest.raises(DatasetError, match=r"person: there is no pose of the tool.*needs one"):
         export_bags(Demonstrations((bag,), pictures="images"), "lerobot", tmp_path / "out")
+
+
+def test_a_hand_that_is_no_file_is_named(make_bag: Callable[..., Path], tmp_path: Path) -> None:
+    given = Demonstrations((make_bag("a", **BRIEF),), pictures="images", hand="nowhere.yaml")
+    with pytest.raises(DatasetError, match=r"hand file `nowhere\.yaml`"):
+        export_bags(given, "lerobot", tmp_path / "out")
 
 
 def test_images_as_video(make_bag: Callable[..., Path], tmp_path: Path) -> None:

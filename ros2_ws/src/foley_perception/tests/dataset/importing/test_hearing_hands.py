@@ -11,9 +11,11 @@ import cv2
 import numpy as np
 import pytest
 import soundfile
+import yaml
 
 from foley_perception.commands import dataset as command
 from foley_perception.commands.opened_dataset import open_complete
+from foley_perception.dataset.export.export import export_dataset
 from foley_perception.dataset.importing.hearing_hands import find_items, import_hearing_hands, read_hands
 from foley_perception.dataset.importing.importer import ImportOptions
 from foley_perception.dataset.importing.video_sound import read_video_sound
@@ -109,6 +111,13 @@ def test_sound_frames_and_hands_lie_where_they_were(imported: ClipDataset) -> No
     assert (hands[120:, 0, 20] == 21).all()
 
 
+def test_windows_alone_are_a_configuration_of_their_own(imported: ClipDataset, tmp_path: Path) -> None:
+    export_dataset(imported, "huggingface", tmp_path / "out")
+    card = yaml.safe_load((tmp_path / "out/README.md").read_text().split("---")[1])
+    assert [(c["config_name"], c["default"]) for c in card["configs"]] == [("windows", True)]
+    assert all(c["data_files"] for c in card["configs"])
+
+
 def test_the_leak_is_named_with_numbers(
     copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -141,6 +150,7 @@ def test_their_split_is_taken_and_marked(
         ("room_video_A_validation_00000_2", "validation"),
     }
     assert len(data.leaks) == 3 and data.manifest["published_split"]["used"]
+    assert export_dataset(data, "webdataset", tmp_path / "shards")["leaks"] == list(data.leaks)
     open_complete(out)
     assert "its splits leak: 2 of 3 scenes" in capsys.readouterr().err
 
