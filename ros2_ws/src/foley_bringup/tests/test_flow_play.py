@@ -162,6 +162,7 @@ def test_the_command_writes_a_sound_and_says_what_is_wrong(
     assert np.ptp(late.motion.translation, axis=0).max() < 1e-9, "after the recording the hand rests"
 
 
+@pytest.mark.long
 def test_a_contact_flow_is_played_by_the_same_command(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

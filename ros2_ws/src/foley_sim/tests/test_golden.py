@@ -130,6 +130,7 @@ assert not found, found
 """)
 
 
+@pytest.mark.long
 def test_the_judge_accepts_a_fourteenth_material():
     run("""
 pinned = golden.read()
@@ -140,6 +141,7 @@ for seed in range(12):
 """)
 
 
+@pytest.mark.long
 def test_a_fourteenth_material_can_be_seen_and_heard():
     assert "cork" not in MATERIALS
     run("""

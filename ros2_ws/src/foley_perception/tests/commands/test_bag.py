@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -257,7 +258,9 @@ def test_of_two_robots_the_one_that_is_meant_is_judged(
     assert "error: /b/mic/audio: samples up to" in capsys.readouterr().out
 
 
-def test_record_needs_a_maximum(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        call(record, "--name", "x")
-    assert "--max-duration" in capsys.readouterr().err
+def test_without_a_terminal_record_needs_a_maximum(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert call(record, "--name", "x") == 2
+    assert "--max-duration is required where there is no terminal" in capsys.readouterr().err

@@ -89,6 +89,7 @@ def recorded(
     )
 
 
+@pytest.mark.long
 def test_from_the_tripods_bag_to_clips_and_views(recorded: Path, tmp_path: Path) -> None:
     scenes, placed, followed = tmp_path / "scenes", tmp_path / "placed", tmp_path / "followed"
     call(scene, "register", scenes / "carpet", recorded, "--to", placed, "--out", tmp_path / "register")

@@ -49,15 +49,13 @@ def test_what_a_robots_file_says_of_sound_is_audited_whatever_its_topics_are_cal
     request = SimpleNamespace(
         max_duration=1.0, name="", recorded_by="", notes="", tags=[], metadata_yaml=extra
     )
-    session, _ = recording.begin_recording(
+    ground = recording.Ground(
         RecorderConfig(output_dir=str(tmp_path), robot_file=str(tmp_path / "gone.yaml")),  # was read before
         Subscriptions(),
-        LatchedStore(),
-        request,
-        10**18,
         {"contact_mic/audio": "/usb"},
         "" if by_request else ROBOT,
     )
+    session, _ = recording.begin_recording(ground, LatchedStore(), request, 10**18)
     (_, channels, raw) = told[0]
     assert channels == {"/left/mic/audio": 1, "/usb": 2}
     assert raw["microphone"].text == "S24LE 44100 Hz 2 ch" and "channel: 1" in session["robot_file"]

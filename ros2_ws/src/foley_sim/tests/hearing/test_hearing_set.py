@@ -53,6 +53,7 @@ def test_the_format(written: Path) -> None:
     assert {tensor.shape[0] for tensor in tensors.values()} == {CLIPS}
 
 
+@pytest.mark.long
 def test_a_set_is_gone_on_with_in_any_number_of_processes(written: Path, tmp_path: Path) -> None:
     out = tmp_path / "other"
     make_hearing_set(_config(out, jobs=2))

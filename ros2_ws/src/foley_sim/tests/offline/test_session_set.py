@@ -131,6 +131,7 @@ def test_a_folder_is_written_by_one_process_at_a_time(tmp_path):
         pass
 
 
+@pytest.mark.long
 def test_a_set_is_made_once_and_redrawn_once(tmp_path):
     config = SetConfig(tmp_path / "set", 1, duration_s=5.0, split="test_seen", seed=5, jobs=1)
     told = []

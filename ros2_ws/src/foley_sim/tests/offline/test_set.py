@@ -189,6 +189,7 @@ def test_a_scene_of_another_material_is_rendered_again_from_its_own_words(versio
     assert stored_session(made.folder).get("edition_version", "1") == str(version)
 
 
+@pytest.mark.long
 def test_a_folder_is_rendered_again_by_several_processes(folder, tmp_path, capsys):
     parser = argparse.ArgumentParser()
     sim_set.configure(parser.add_subparsers(dest="action"))

@@ -67,6 +67,7 @@ def test_surface_and_truth_are_those_of_a_session(still: SessionData) -> None:
         assert points[near, 2].max() == pytest.approx(item.top, abs=0.004)
 
 
+@pytest.mark.long
 def test_a_set_is_made_once_and_the_same_each_time(tmp_path: Path, still: SessionData) -> None:
     config = StillsConfig(tmp_path / "a", scenes=1, views=VIEWS, split="validation", seed=2, jobs=1)
     assert make_stills(config)["scenes_written"] == 1

@@ -43,6 +43,7 @@ def test_one_recording_of_each_split_is_chosen():
     assert [r.name for r in digest.chosen("foleysim-b")] == ["test-00000-p000"]
 
 
+@pytest.mark.long
 def test_a_beginning_repeats_and_another_seed_differs(tabletop, monkeypatch):
     ((name, first),) = digest.opening_digests("any", SECONDS)
     ((_, again),) = digest.opening_digests("any", SECONDS)

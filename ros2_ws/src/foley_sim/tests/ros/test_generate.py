@@ -27,6 +27,7 @@ def short(monkeypatch):
     monkeypatch.setattr(module, "recordings", few)
 
 
+@pytest.mark.long
 def test_a_collection_is_written_and_resumed(short, tmp_path):
     config = GenerateConfig(tmp_path, collection="foleysim-1-mini", only="validation", jobs=2)
     done = []
@@ -88,6 +89,7 @@ def test_a_recording_that_cannot_be_made_ends_the_command_with_its_reason(tmp_pa
         generate(config)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_process_that_dies_costs_its_bag_only(tmp_path):
     """Killed in the middle of its work, as a fault in OpenGL would do it."""

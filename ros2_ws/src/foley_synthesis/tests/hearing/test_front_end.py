@@ -31,7 +31,8 @@ def test_sizes() -> None:
     level = log_mel(tone(1000.0), RATE, 0.2, CONFIG)
     assert level.shape == (CONFIG.frames, CONFIG.bands) == (130, 64) and CONFIG.before_frames == 10
     assert log_mel(tone(1000.0), RATE, 0.2, CONFIG, margin=2).shape == (134, 64)
-    np.testing.assert_array_equal(log_mel(tone(1000.0), RATE, 0.2, CONFIG, margin=2)[2:-2], level)
+    # A product of other sizes is summed in another order on some processors.
+    np.testing.assert_allclose(log_mel(tone(1000.0), RATE, 0.2, CONFIG, margin=2)[2:-2], level, rtol=1e-5)
     assert mel_filters(CONFIG).shape == (64, 513) and mel_filters(CONFIG).max() <= 1.0
     assert np.isfinite(level).all()
 

@@ -97,6 +97,7 @@ def test_alexnet_says_what_it_needs_and_unpickles_nothing(
     assert not mark.exists()
 
 
+@pytest.mark.long
 def test_clip_takes_what_the_user_supplies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The true architecture at random weights, the whole model or its image tower alone: OpenCLIP's own features."""
     import open_clip

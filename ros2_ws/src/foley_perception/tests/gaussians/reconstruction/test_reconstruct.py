@@ -80,6 +80,7 @@ def read_views() -> list[Target]:
     return found
 
 
+@pytest.mark.long
 def test_a_random_start_learns_too(scan: Scan, tmp_path: Path) -> None:
     config = OptimiseConfig(start="random", steps=150, random_count=2000)
     result = reconstruct(scan, tmp_path, config, device=CPU)

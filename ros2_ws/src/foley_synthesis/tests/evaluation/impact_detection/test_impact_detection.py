@@ -138,6 +138,7 @@ def test_what_does_not_rise_cannot_be_heard() -> None:
     assert audible(quiet, np.array([199.0, 320.0])).tolist() == [True, False]
 
 
+@pytest.mark.long
 def test_motion_is_learned_where_colour_tells_nothing(tmp_path: Any) -> None:
     videos = [video("train", i) for i in range(6)] + [
         video("validation", 0),

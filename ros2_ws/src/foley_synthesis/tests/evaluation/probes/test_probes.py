@@ -100,6 +100,7 @@ def test_what_is_absent_is_not_found(absent: ClipDataset) -> None:
         assert not found.beats_chance and found.p_value > 0.01
 
 
+@pytest.mark.long
 def test_shortcuts_and_their_exit_codes(
     absent: ClipDataset, planted: ClipDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -206,6 +206,7 @@ def command(*words: object) -> int:
     return flow.run(parser.parse_args([str(word) for word in words]))
 
 
+@pytest.mark.long
 def test_the_command_trains_and_measures_variants_and_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

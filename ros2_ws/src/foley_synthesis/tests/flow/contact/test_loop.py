@@ -138,6 +138,7 @@ with processes.joined("cpu"):
 """
 
 
+@pytest.mark.long
 def test_two_processes_take_the_steps_of_one_with_the_whole_batch(
     alone: ContactField, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

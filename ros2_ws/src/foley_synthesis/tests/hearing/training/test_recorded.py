@@ -146,6 +146,7 @@ def test_a_model_with_ears_for_recordings(
         add_recorded(load_hearing(tiny_hearing), *sets, (), folder, config, HonestyConfig())
 
 
+@pytest.mark.long
 def test_the_simulated_world_is_left_to_its_own_network(
     weights: dict[str, torch.Tensor],
     tiny_hearing: Path,

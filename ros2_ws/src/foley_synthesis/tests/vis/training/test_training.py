@@ -96,6 +96,7 @@ def test_ctrl_c_inside_an_epoch_keeps_the_last_whole_one(
         assert np.allclose(value, b.tensors[name], atol=1e-5), name
 
 
+@pytest.mark.long
 def test_shuffled_labels_fall_to_chance(tmp_path: Path) -> None:
     """The same training that reaches more than 0.7 when the labels are right."""
     write_synthetic_dataset(tmp_path / "dataset", clips_per_split=48, seed=5)
