@@ -169,6 +169,7 @@ class Recording:
     ) -> None:
         self.start_ns = start_ns
         self.flush_period_s = flush_period_s
+        self._ahead_bytes = min(_AHEAD_BYTES, queue_bytes // 4)  # half is the encoder's
         self._writer = BagWriter(
             folder,
             session=session,
@@ -297,7 +298,7 @@ class Recording:
 
     def wait(self) -> None:
         """Until what was added is about to be written, for one that adds faster than a disk writes."""
-        while self._writer.queued_bytes > _AHEAD_BYTES and self._writer.failure is None:
+        while self._writer.queued_bytes > self._ahead_bytes and self._writer.failure is None:
             time.sleep(0.005)
 
     def split(self) -> None:

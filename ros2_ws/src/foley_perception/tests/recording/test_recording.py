@@ -297,6 +297,19 @@ def test_tf_static_accumulates() -> None:
     assert len(list(store.items())) == 3
 
 
+def test_one_that_adds_faster_than_the_disk_loses_nothing(tmp_path: Path) -> None:
+    """As a snapshot does, with a queue that holds a few of its images."""
+    topics = {"/camera": TopicSpec("camera", "sensor_msgs/msg/Image", "image")}
+    recording = Recording(
+        tmp_path / "bag", topics, session={}, start_ns=S, min_free_bytes=0, queue_bytes=1 << 20
+    )
+    for k in range(40):
+        recording.wait()
+        recording.add("/camera", RawMessage(bytes(300_000), S + k))
+    result = recording.finish(2 * S)
+    assert recording.dropped == 0 and result.topics[0].messages == 40
+
+
 def test_discard(tmp_path: Path) -> None:
     recording = Recording(tmp_path / "bag", {}, session={}, start_ns=0, min_free_bytes=0)
     recording.finish(S, discard=True)
