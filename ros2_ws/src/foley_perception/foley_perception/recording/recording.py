@@ -230,8 +230,12 @@ class Recording:
         stamp_at = definitions.stamp_offset(definition.text)
         self._ways[name] = _Way(kept.name, form, monitor, stamp_at, spec.kept_in_a_pause)
 
-    def add(self, topic: str, message: RawMessage) -> None:
-        """Take one message in; cheap enough for the thread that receives. In a pause most are left out."""
+    def add(self, topic: str, message: RawMessage, *, always: bool = False) -> None:
+        """Take one message in; cheap enough for the thread that receives. In a pause most are left out.
+
+        Args:
+            always: also where so much waits for the disk that others are dropped.
+        """
         kept, form, monitor, stamp_at, in_pauses = self._ways[topic]
         if self._paused_ns is not None and not in_pauses:
             return
@@ -244,7 +248,9 @@ class Recording:
         if form.encodes:
             self._put_image(topic, kept, form, message)
             return
-        self._writer.put(kept, arrival_ns, data, publish_time=publish_ns or arrival_ns, sequence=sequence)
+        self._writer.put(
+            kept, arrival_ns, data, publish_time=publish_ns or arrival_ns, sequence=sequence, always=always
+        )
 
     def _put_image(self, topic: str, kept: str, form: Form, message: RawMessage) -> None:
         assert self._encoder is not None
@@ -279,11 +285,11 @@ class Recording:
         self._writer.barrier()
 
     def add_label(self, label: Label) -> None:
-        """A label that the recorder itself gives, at the time of its header."""
+        """A label that the recorder itself gives, at the time of its header. A slow disk does not cost it."""
         if self._labels not in self._ways:  # no topic of labels is recorded
             spec = TopicSpec(self._labels, LABEL_TYPE, LABELS.profile_recorded)
             self._add_topic(self._labels, spec, AS_IT_ARRIVES, ())
-        self.add(self._labels, RawMessage(write_label(label), label.header.time_ns))
+        self.add(self._labels, RawMessage(write_label(label), label.header.time_ns), always=True)
 
     @property
     def paused_ns(self) -> int | None:

@@ -141,11 +141,23 @@ class BagWriter:
             self._queued += len(attachment.data)
 
     def put(
-        self, topic: str, log_time: int, data: bytes, *, publish_time: int | None = None, sequence: int = 0
+        self,
+        topic: str,
+        log_time: int,
+        data: bytes,
+        *,
+        publish_time: int | None = None,
+        sequence: int = 0,
+        always: bool = False,
     ) -> bool:
-        """Queue one serialised message; times in ns. False if it was dropped (and counted)."""
+        """Queue one serialised message; times in ns. False if it was dropped (and counted).
+
+        Args:
+            always: also where the queue is full, for the few that must not be dropped.
+        """
         published = log_time if publish_time is None else publish_time
-        return self._put(Item(topic, log_time, published, sequence & 0xFFFFFFFF, data, len(data)))
+        item = Item(topic, log_time, published, sequence & 0xFFFFFFFF, data, len(data))
+        return self._put(item, always=always)
 
     def put_encoded(
         self,
@@ -165,9 +177,10 @@ class BagWriter:
         size = len(raw[1])
         return self._put(Item(topic, log_time, publish_time, sequence & 0xFFFFFFFF, data, size, raw))
 
-    def _put(self, item: Item) -> bool:
+    def _put(self, item: Item, *, always: bool = False) -> bool:
         with self._wake:
-            if self._closing or self.failure is not None or self._queued + item.size > self._queue_limit:
+            full = not always and self._queued + item.size > self._queue_limit
+            if self._closing or self.failure is not None or full:
                 self.dropped[item.topic] += 1
                 return False
             self._queue.append(item)
