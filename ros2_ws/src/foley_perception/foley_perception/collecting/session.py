@@ -1,8 +1,8 @@
 """What a session does: actions of a person and answers of the recorder in, requests and sentences out.
 
 Nothing here knows ROS, a terminal or the time of day. Requests are carried out one after the other, in their order, so
-that a label is in the bag before the take ends. Times are monotonic seconds but where a name ends in ``_ns``: those are
-the recorder's.
+that a label is in the bag before the take ends; only a snapshot is not waited for. Times are monotonic seconds but
+where a name ends in ``_ns``: those are the recorder's.
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ class Collector:
             output.tell(
                 Event("warning", f"{self._args.pedal_device} is not ours alone: its keys are also typed")
             )
-        while not self._session.done:
+        while not self._session.done or self._link.saving:
             self._link.spin(_WAIT_S)
             now = time.monotonic()
             if not self._interrupted(keyboard, output, now):
