@@ -91,7 +91,7 @@ class RecorderConfig:
         for topic, form in self.forms({spec.name: spec for spec in self.specs}).items():
             if form.encodes and (other := encoded_topic(topic, form)) in names:
                 raise ValueError(
-                    f"compression: {topic} as {form} is written as {other}, which is recorded itself; leave {other} out "
+                    f"compression: {topic} as {form} is written as {other}, which is recorded itself; leave it out "
                     f"of `topics`, or keep {topic} as it is (`{topic}=none`)"
                 )
 

@@ -285,3 +285,28 @@ def test_a_take_is_ended_while_a_snapshot_is_written() -> None:
     answers["snapshot"].set_result(SaveSnapshot.Response(path="/bags/one"))
     found = link.poll(0.3)
     assert found is not None and found[1].path == "/bags/one" and not (link.saving or link.busy)
+
+
+def test_the_end_of_a_session_whose_figures_cannot_be_written(tmp_path: Path) -> None:
+    import argparse
+    import io
+    from types import SimpleNamespace
+
+    from rich.console import Console
+
+    from foley_perception.collecting.output import Output
+    from foley_perception.collecting.takes import Outcome, Take
+    from foley_perception.commands.record_session import Choices, Collector
+
+    (tmp_path / "out").write_text("no folder")
+    args = argparse.Namespace(name="mug", segment=[], out=str(tmp_path / "out"))
+    link: Any = SimpleNamespace(name="/recorder", ros_ns=round)
+    collector = Collector(args, link, Choices({}, (), None), {}, 60.0)
+    collector._ever = True
+    discarded = Take("a", "/bags/a", outcome=Outcome.DISCARDED, error="nothing was received on /wrench")
+    collector._session.takes += [Take("b", "/bags/b", outcome=Outcome.KEPT), discarded]
+    collector._write()
+    assert "metrics.json cannot be written" in collector._session.events[0].text
+    assert collector.finish(Output(Console(file=io.StringIO()))) == 0
+    collector._session.takes[0].error = "nothing was received on /wrench"
+    assert collector.finish(Output(Console(file=io.StringIO()))) == 1
