@@ -20,6 +20,7 @@ at the last whole record and finishes it, so that everything up to that moment c
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -243,8 +244,8 @@ class BagWriter:
             self._write_metadata()
         except OSError as error:
             self._fail(explained(self.folder, error))
-        except BagError as error:
-            self._fail(error)
+        except NoSpaceError as error:
+            self._fail(error, sound=True)
         except Exception as error:  # noqa: BLE001 - whatever it was must end in a finished file and a report
             self._fail(BagError(f"{self.folder}: {type(error).__name__}: {error}"))
 
@@ -360,8 +361,9 @@ class BagWriter:
                 f"{self._min_free >> 20} MiB (parameter `min_free_mb`); the recording was ended"
             )
 
-    def _fail(self, error: BagError) -> None:
-        """Keep what is there: give the reserve back, cut at the last whole record, finish the file."""
+    def _fail(self, error: BagError, *, sound: bool = False) -> None:
+        """Keep what is there: give the reserve back, cut at the last whole record, finish the file. A file that is
+        ``sound`` is finished as ever: to read all of a large one takes minutes, in which the recorder hangs."""
         self.failure = error
         with self._wake:
             for item in self._queue:
@@ -371,6 +373,11 @@ class BagWriter:
             self._queued = 0
         try:
             (self.folder / _RESERVE_NAME).unlink(missing_ok=True)
+            if sound:
+                with contextlib.suppress(OSError):
+                    self._file.finish()
+                    self._write_metadata()
+                    return
             self._file.close()
             if not self._is_closed():
                 summary = finish_file(self._file.path)
