@@ -16,12 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from foley_common.topics import LABELS, MICROPHONE, RECORDED_QOS
 from foley_perception.recording import cdr, definitions
 from foley_perception.recording.auditor import Auditor
-from foley_perception.recording.compression import (
-    AS_IT_ARRIVES,
-    COMPRESSED_TYPE,
-    Form,
-    encoded_topic,
-)
+from foley_perception.recording.compression import AS_IT_ARRIVES, COMPRESSED_TYPE, Form, encoded_topic
 from foley_perception.recording.errors import BagError
 from foley_perception.recording.labels import LABEL_TYPE, PAUSE, Label, Pauses, write_label
 from foley_perception.recording.metadata import TopicInfo
@@ -182,9 +177,7 @@ class Recording:
         self._audit = audit
         self._pauses = Pauses()
         self._paused_ns: int | None = None  # since when
-        self._raw: dict[
-            str, TopicInfo
-        ] = {}  # of topics that are encoded, should an image have to stay as it came
+        self._raw: dict[str, TopicInfo] = {}  # of encoded topics, for images that stay as they came
         self._ways: dict[str, _Way] = {}
         forms = forms or {}
         self._encoder = _encoder(queue_bytes // 2) if any(f.encodes for f in forms.values()) else None
