@@ -211,7 +211,7 @@ def test_pauses_of_labels() -> None:
     [
         ("success", "Yes", "true", ""),
         ("success", "maybe", "maybe", "read where it is true or false only"),
-        ("action", "scratch", "scratch", ""),
+        ("action", " scratch ", "scratch", ""),
         ("action", "scrach", "scrach", "did you mean `scratch`"),
         ("material", "woood", "woood", "did you mean `wood`"),
         ("Material", "wood", "wood", "known is `material`"),
