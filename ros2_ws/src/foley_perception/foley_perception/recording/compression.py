@@ -135,8 +135,8 @@ def is_depth(topic: str) -> bool:
 
 
 def encoded_topics(session: Mapping[str, Any]) -> dict[str, str]:
-    """Topics whose images were encoded, as a bag's metadata tell -> where these lie. Those that could not be encoded lie
-    on the topic itself."""
+    """Topics whose images were encoded, as a bag's metadata tell -> where these lie. Those that could not be encoded
+    lie on the topic itself."""
     stored, found = session.get(KEY), {}
     for topic, text in stored.items() if isinstance(stored, Mapping) else ():
         with contextlib.suppress(ValueError):  # of a later version
