@@ -334,7 +334,8 @@ class BagWriter:
     def _begun(self) -> BagFile:
         file = BagFile(self.folder / f"{self.folder.name}_{len(self._closed)}.mcap", self._session)
         folder = os.open(self.folder, os.O_RDONLY)  # so that its name is on the disk as well
-        os.fsync(folder)
+        with contextlib.suppress(OSError):  # not every file system (of a network) does this for folders
+            os.fsync(folder)
         os.close(folder)
         return file
 

@@ -257,3 +257,13 @@ def test_missing_permission(tmp_path: Path) -> None:
             BagWriter(locked / "bag", session={})
 
     assert in_child(attempt) == 0
+
+
+def test_a_file_system_that_takes_no_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: Any) -> None:
+        raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", refuse)  # of folders
+    monkeypatch.setattr(os, "posix_fadvise", refuse)
+    writer = write(tmp_path / "bag", 10)
+    assert writer.failure is None and writer.counts["/words"] == 10
