@@ -190,6 +190,8 @@ def test_labels_are_the_bytes_that_ros_writes(serialise: Any) -> None:
         serialise(kind, types[kind](header, time(START + 1), time(START + 2), "cup", "note", "grün"))
     )
     assert write_label(label) == theirs.rstrip(b"\0") + b"\0" and read_label(theirs) == label
+    odd = theirs.replace("ä".encode(), b"\xff\xfe", 1)  # a frame whose name is no text
+    assert read_label(odd)._replace(header=label.header) == label
     for cut in (3, 12, 30, len(theirs) - 9):
         with pytest.raises(cdr.CdrError):
             read_label(theirs[:cut])
