@@ -95,7 +95,7 @@ class RecorderNode(FoleyNode[RecorderConfig]):
     def _subscribe(self, config: RecorderConfig) -> None:
         """To every topic, under the name that it bears here."""
         specs = {self.resolve_topic_name(spec.name): spec for spec in config.specs}
-        self._subscriptions_raw = RawSubscriptions(self, specs, self._on_message)
+        self._subscriptions_raw = RawSubscriptions(self, specs, self._on_message, self.failed)
         for topic, why in self._subscriptions_raw.unavailable.items():
             self.get_logger().warning(f"{topic} is not recorded: {why}")
         self._mapping = remapped_by_ros(self, config) | config.mapping

@@ -233,17 +233,17 @@ class Recording:
         if self._paused_ns is not None and not in_pauses:
             return
         data, arrival_ns, publish_ns, sequence = message
+        # It is kept before it is looked at: whatever is in it, it is in the bag.
+        if form.encodes:
+            self._put_image(topic, kept, form, message)
+        else:
+            at = publish_ns or arrival_ns
+            self._writer.put(kept, arrival_ns, data, publish_time=at, sequence=sequence, always=always)
         stamp = cdr.read_first_stamp(data, stamp_at)
         audio = cdr.audio_head_or_none(data) if monitor.type == AUDIO_TYPE else None
         monitor.update(arrival_ns, len(data), stamp_ns=stamp, sequence=sequence, audio=audio)
         if self._audit is not None:
             self._audit.add(topic, data, arrival_ns)
-        if form.encodes:
-            self._put_image(topic, kept, form, message)
-            return
-        self._writer.put(
-            kept, arrival_ns, data, publish_time=publish_ns or arrival_ns, sequence=sequence, always=always
-        )
 
     def _put_image(self, topic: str, kept: str, form: Form, message: RawMessage) -> None:
         assert self._encoder is not None

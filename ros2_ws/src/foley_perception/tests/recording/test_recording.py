@@ -340,6 +340,15 @@ def test_labels_and_pauses_are_kept_where_a_slow_disk_costs_messages(
     assert [pause.end_ns for pause in inspect_bag(tmp_path / "bag").pauses] == [3 * S]
 
 
+def test_a_count_that_cannot_be_costs_no_message(tmp_path: Path, serialise: Any) -> None:
+    topics = {"/mic": TopicSpec("mic", "foley_msgs/msg/AudioChunk", "audio")}
+    recording = Recording(tmp_path / "bag", topics, session={}, start_ns=START, min_free_bytes=0)
+    for k, first in enumerate((0, 2**52, 480)):
+        recording.add("/mic", RawMessage(audio(serialise, START + k, first), START + k))
+    assert recording.finish(START + S).topics[0].messages == 3
+    assert len(list(Bag(tmp_path / "bag").messages())) == 3
+
+
 def test_discard(tmp_path: Path) -> None:
     recording = Recording(tmp_path / "bag", {}, session={}, start_ns=0, min_free_bytes=0)
     recording.finish(S, discard=True)
