@@ -22,6 +22,8 @@ from foley_perception.own_noise.file import digest_of, read_own_noise
 from foley_perception.recording.bag import Bag
 from foley_perception.recording.bag_files import is_bag, loose_files
 from foley_perception.recording.bag_name import bag_name, distinct_names
+from foley_perception.recording.information import read_information
+from foley_perception.recording.session import SNAPSHOT_KEY
 
 if TYPE_CHECKING:
     from foley_perception.dataset.on_ray import OnRay
@@ -58,6 +60,38 @@ def without_scans(bags: Sequence[Path]) -> list[Path]:
 
 def _is_scan(bag: Path) -> bool:
     return _session(bag).get("kind") == "scan"
+
+
+def snapshots_of_others(bags: Sequence[Path]) -> dict[Path, Path]:
+    """Snapshots of which another bag of the same machine holds a part as well -> that: one event is used once.
+
+    Times are those of their metadata; of a bag without them nothing is known.
+    """
+    spans = {bag: span for bag in bags if (span := _span(bag)) is not None}
+    snapshots = [bag for bag in spans if _session(bag).get(SNAPSHOT_KEY)]
+    used = [bag for bag in spans if bag not in snapshots]
+    found: dict[Path, Path] = {}
+    for bag in snapshots:
+        origin, start, end = spans[bag]
+        inside = (
+            o for o in used if spans[o][0] == origin and max(start, spans[o][1]) < min(end, spans[o][2])
+        )
+        if (other := next(inside, None)) is not None:
+            found[bag] = other
+        else:
+            used.append(bag)
+    return found
+
+
+def _span(bag: Path) -> tuple[str, int, int] | None:
+    """Where a bag was recorded, and from when to when [ns]; None where that is not known."""
+    told, origin = read_information(bag)[0], str(_session(bag).get("origin", ""))
+    try:
+        start = int(told["starting_time"]["nanoseconds_since_epoch"])
+        end = start + int(told["duration"]["nanoseconds"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return (origin, start, end) if origin and end > start else None
 
 
 def _session(bag: Path) -> dict[str, Any]:
