@@ -1,8 +1,8 @@
 """What a session does: actions of a person and answers of the recorder in, requests and sentences out.
 
 Nothing here knows ROS, a terminal or the time of day. Requests are carried out one after the other, in their order, so
-that a label is in the bag before the take ends. Times are monotonic seconds but where a name ends in ``_ns``: those are
-the recorder's.
+that a label is in the bag before the take ends; only a snapshot is not waited for. Times are monotonic seconds but
+where a name ends in ``_ns``: those are the recorder's.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from foley_perception.collecting.status import RecorderState
 from foley_perception.collecting.takes import SNAPSHOT, Names, Outcome, Take
 
 _MOST_NAMES = 2000  # that are tried one after the other, where the folder cannot be seen
+_ENDS_S = 1.0  # before a take ends by itself, which its status, 4 times a second, tells
 _SETTLED_S = 0.6  # after a pause, until the recorder's status must show it
 
 
@@ -244,14 +245,14 @@ class Session:
         self._tell("told", said[request.service] + (f": {answer.text}" if answer.text else ""))
 
     def heard(self, state: RecorderState, now: float) -> None:
-        """Its status: somebody else may have paused the take."""
+        """Its status: somebody else may have paused the take, or it is about to end by itself."""
         take = self.take
-        if (
-            take is not None
-            and self.recording
-            and state.path == take.path
-            and now - self._triggered > _SETTLED_S
-        ):
+        if take is None or not self.recording or state.path != take.path:
+            return
+        if self.labels.open_segment is not None and 0.0 < state.remaining < _ENDS_S:
+            # It ends with the take; when that is over, the bag takes no label.
+            self._ask_label(self.labels.end_segment(self._ros_ns(now) + round(state.remaining * 1e9)))
+        if now - self._triggered > _SETTLED_S:
             self.phase = Phase.PAUSED if state.state == "paused" else Phase.RECORDING
 
     # ---- an end that nobody asked for ------------------------------------------------------------------------

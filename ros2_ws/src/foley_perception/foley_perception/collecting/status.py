@@ -13,6 +13,7 @@ FALL_DB_S = 20.0
 CLIP_S = 5.0  # the mark of clipping stays for so long
 _LAST_S, _KNOWN_S = 600, 8  # of its rates, one a second: as many as are kept, and as make a usual one
 _SLOW = 0.8  # of the rate that it had
+_STAMPS = 1200  # that are kept of the recorder's time: of five minutes, longer than anybody types a line
 _STEADY_HZ = 5.0  # what came more seldom comes when something happens
 
 
@@ -124,15 +125,18 @@ class RecorderClock:
     """
 
     def __init__(self) -> None:
-        self._stamp_ns = 0
-        self._heard = 0.0
+        self._heard: deque[tuple[float, int]] = deque(maxlen=_STAMPS)  # when, and the stamp
 
     def heard(self, stamp_ns: int, now: float) -> None:
         """A message with this stamp arrived now (monotonic seconds). A stamp of 0 says nothing."""
         if stamp_ns:
-            self._stamp_ns, self._heard = stamp_ns, now
+            self._heard.append((now, stamp_ns))
 
     def at(self, moment: float, own_ns: int, now: float) -> int:
-        """The time of a moment [ns]; by this machine's clock, which shows ``own_ns`` now, while nothing was heard."""
-        stamp, heard = (self._stamp_ns, self._heard) if self._stamp_ns else (own_ns, now)
+        """The time of a moment [ns]; by this machine's clock, which shows ``own_ns`` now, while nothing was heard.
+
+        It is told by what was heard before that moment: while a line is typed, simulated time goes at its own pace.
+        """
+        known = self._heard or ((now, own_ns),)
+        heard, stamp = next((pair for pair in reversed(known) if pair[0] <= moment), known[0])
         return stamp + round((moment - heard) * 1e9)

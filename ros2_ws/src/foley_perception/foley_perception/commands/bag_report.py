@@ -126,7 +126,7 @@ def _each_once(bags: list[Path]) -> tuple[list[Path], list[str]]:
 def _may_be_recovered(bag: Path) -> bool:
     """Whether a bag may say that it was made of another one. To parse hundreds of metadata.yaml would take a minute."""
     try:
-        return b"recovered_from" in (bag / "metadata.yaml").read_bytes()
+        return b"recovered_fingerprint" in (bag / "metadata.yaml").read_bytes()
     except OSError:
         return True
 

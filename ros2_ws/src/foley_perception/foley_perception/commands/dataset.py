@@ -231,7 +231,8 @@ def _shares(text: str) -> dict[str, float]:
 
 
 def _each_once(bags: list[Any]) -> list[Any]:
-    """Not both of a damaged bag and its recovered copy, and no recording twice."""
+    """Not both of a damaged bag and its recovered copy, no recording twice, and no snapshot of one that is there."""
+    from foley_perception.dataset.build import snapshots_of_others
     from foley_perception.recording.recovery import same_content, superseded
 
     for original in superseded(bags):
@@ -240,6 +241,9 @@ def _each_once(bags: list[Any]) -> list[Any]:
     for copy, first in same_content(bags).items():
         print(f"left out {copy}: it is the same recording as {first}")
         bags.remove(copy)
+    for snapshot, other in snapshots_of_others(bags).items():
+        print(f"left out {snapshot}: a snapshot, of which {other} holds a part as well")
+        bags.remove(snapshot)
     return bags
 
 

@@ -17,7 +17,7 @@ from foley_perception.collecting.output import Output
 from foley_perception.collecting.requests import Start
 from foley_perception.collecting.session import Event, Phase, Session
 from foley_perception.collecting.status import Levels, RecorderState, UsualRates
-from foley_perception.collecting.takes import Names, Take, bags_in, counts
+from foley_perception.collecting.takes import Names, Outcome, Take, bags_in, counts
 from foley_perception.collecting.terminal import Keyboard
 from foley_perception.collecting.view import View, channels, disk_line, last_take, rows, wrong_now
 
@@ -115,7 +115,7 @@ class Collector:
             output.tell(
                 Event("warning", f"{self._args.pedal_device} is not ours alone: its keys are also typed")
             )
-        while not self._session.done:
+        while not self._session.done or self._link.saving:
             self._link.spin(_WAIT_S)
             now = time.monotonic()
             if not self._interrupted(keyboard, output, now):
@@ -249,9 +249,11 @@ class Collector:
         over = sum(take.outcome is not None for take in self._session.takes) + len(self._session.snapshots)
         if over != self._written:
             self._written = over
-            self._write_metrics()
+            if (event := self._write_metrics()).level == "error":
+                self._session.events.append(event)
 
-    def _write_metrics(self) -> Path:
+    def _write_metrics(self) -> Event:
+        """Where it is, or why it is not: a full disk must not end a session in the middle of a take."""
         from foley_common.metrics_file import write_metrics
 
         snapshots = [
@@ -264,7 +266,12 @@ class Collector:
             "takes": [take.figures for take in self._session.takes],
             "snapshots": snapshots,
         }
-        return write_metrics(self._args.out, figures)
+        try:
+            return Event("told", f"{write_metrics(self._args.out, figures)} has all of it")
+        except OSError as error:
+            return Event(
+                "error", f"--out {self._args.out}: metrics.json cannot be written ({error.strerror})"
+            )
 
     def finish(self, output: Output) -> int:
         """The table, and the exit code."""
@@ -272,8 +279,9 @@ class Collector:
         while self._session.events:
             output.tell(self._session.events.popleft())
         output.summary(takes)
-        output.tell(Event("told", f"{self._write_metrics()} has all of it"))
+        output.tell(self._write_metrics())
         if not self._ever:
             return 2
-        wrong = [take for take in takes if take.error or take.outcome is None]
+        kept = [take for take in takes if take.outcome is not Outcome.DISCARDED]
+        wrong = [take for take in kept if take.error or take.outcome is None]
         return 1 if wrong else 0

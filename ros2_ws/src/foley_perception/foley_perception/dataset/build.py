@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from foley_common import topics
 from foley_perception.dataset import schema, splits
@@ -22,6 +22,8 @@ from foley_perception.own_noise.file import digest_of, read_own_noise
 from foley_perception.recording.bag import Bag
 from foley_perception.recording.bag_files import is_bag, loose_files
 from foley_perception.recording.bag_name import bag_name, distinct_names
+from foley_perception.recording.errors import BagError
+from foley_perception.recording.session import SNAPSHOT_KEY
 
 if TYPE_CHECKING:
     from foley_perception.dataset.on_ray import OnRay
@@ -58,6 +60,58 @@ def without_scans(bags: Sequence[Path]) -> list[Path]:
 
 def _is_scan(bag: Path) -> bool:
     return _session(bag).get("kind") == "scan"
+
+
+def snapshots_of_others(bags: Sequence[Path]) -> dict[Path, Path]:
+    """Snapshots of which another bag of the same machine holds a part as well -> that: one event is used once.
+
+    Times are those of their metadata; of a bag without them nothing is known.
+    """
+    if not any(map(_may_be_snapshot, bags)):  # to parse hundreds of metadata.yaml takes a minute
+        return {}
+    spans = {bag: span for bag in bags if (span := _span(bag)) is not None}
+    snapshots = [bag for bag, span in spans.items() if span.snapshot]
+    used = [bag for bag in spans if bag not in snapshots]
+    found: dict[Path, Path] = {}
+    for bag in snapshots:
+        inside = (other for other in used if spans[bag].meets(spans[other]))
+        if (other := next(inside, None)) is not None:
+            found[bag] = other
+        else:
+            used.append(bag)
+    return found
+
+
+class _Span(NamedTuple):
+    """Where a bag was recorded, and from when to when [ns]."""
+
+    origin: str
+    start: int
+    end: int
+    snapshot: bool
+
+    def meets(self, other: _Span) -> bool:
+        return self.origin == other.origin and max(self.start, other.start) < min(self.end, other.end)
+
+
+def _may_be_snapshot(bag: Path) -> bool:
+    try:
+        return SNAPSHOT_KEY.encode() in (bag / "metadata.yaml").read_bytes()
+    except OSError:
+        return False
+
+
+def _span(path: Path) -> _Span | None:
+    """None where it is not known."""
+    try:
+        bag = Bag(path)
+        session, told = bag.session, bag.information
+        start = int(told["starting_time"]["nanoseconds_since_epoch"])
+        end = start + int(told["duration"]["nanoseconds"])
+    except (BagError, KeyError, TypeError, ValueError):
+        return None
+    origin = str(session.get("origin", ""))
+    return _Span(origin, start, end, bool(session.get(SNAPSHOT_KEY))) if origin and end > start else None
 
 
 def _session(bag: Path) -> dict[str, Any]:

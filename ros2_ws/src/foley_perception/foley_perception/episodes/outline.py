@@ -55,6 +55,7 @@ from foley_perception.episodes.tracks import EpisodeError
 from foley_perception.recording import cdr
 from foley_perception.recording.bag import BagMessage
 from foley_perception.recording.bag_name import bag_name
+from foley_perception.recording.compression import encoded_topics
 from foley_perception.recording.errors import BagError
 from foley_perception.recording.heard_bag import HeardBag
 from foley_perception.recording.labels import LABEL_TYPE, Pause, Pauses
@@ -134,7 +135,9 @@ class Outline:
             audit, start, end = self._first(watch)
             self.session = self.bag.session
             self.session["session_id"] = session_id_of(self.session, name or bag_name(path))
-            self.problems = tuple(dict.fromkeys(self.bag.problems))  # each reading of the bag adds to its own
+            self._encoded = encoded_topics(self.session)
+            # Each reading of the bag adds to its own.
+            self.problems = tuple(dict.fromkeys([*self.bag.problems, *self._apart()]))
             recorded, told = recorded_robot(self.session)
             if robot is None and recorded is not None:
                 self.robot = recorded
@@ -225,6 +228,16 @@ class Outline:
         """From when to when nothing was kept, by the clock of the stamps."""
         return self.verdict.pauses
 
+    def _apart(self) -> Iterator[str]:
+        """Images of one camera that lie on two topics, of which one is read."""
+        for raw, encoded in self._encoded.items():
+            few, many = sorted((raw, encoded), key=lambda name: self.counts[name])
+            if self.counts[few]:
+                yield (
+                    f"{few}: {self.counts[few]} images are not used, as {self.counts[many]} of the same camera lie on "
+                    f"{many}: the recorder could not encode all of them; its findings say why"
+                )
+
     # ---- topics by role ----------------------------------------------------------------------------------
     def topic(self, reader: str, device: str = "") -> Topic | None:
         """The first of a device's topics of one kind that has messages: raw before compressed.
@@ -234,7 +247,8 @@ class Outline:
         there = [t for t in topics.read_by(reader, device=device) if self.has(t)]
         if reader in ("image", "depth") and len(there) > 1:
             counts = [self.counts[self.names[t.role]] for t in there]
-            there = [t for t, count in zip(there, counts, strict=True) if 2 * count >= max(counts)]
+            times = 1 if self.names[there[0].role] in self._encoded else 2
+            there = [t for t, count in zip(there, counts, strict=True) if times * count >= max(counts)]
         return there[0] if there else None
 
     def has(self, topic: Topic) -> bool:

@@ -8,6 +8,7 @@ the executor's thread; stopping waits for the disk there, which the queues of re
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -94,7 +95,7 @@ class RecorderNode(FoleyNode[RecorderConfig]):
     def _subscribe(self, config: RecorderConfig) -> None:
         """To every topic, under the name that it bears here."""
         specs = {self.resolve_topic_name(spec.name): spec for spec in config.specs}
-        self._subscriptions_raw = RawSubscriptions(self, specs, self._on_message)
+        self._subscriptions_raw = RawSubscriptions(self, specs, self._on_message, self.failed)
         for topic, why in self._subscriptions_raw.unavailable.items():
             self.get_logger().warning(f"{topic} is not recorded: {why}")
         self._mapping = remapped_by_ros(self, config) | config.mapping
@@ -279,6 +280,8 @@ class RecorderNode(FoleyNode[RecorderConfig]):
         self, request: StopRecording.Request, response: StopRecording.Response
     ) -> StopRecording.Response:
         result = self._finish(discard=request.discard) if self._recording is not None else self._ended
+        if result is not None and request.discard:  # also of one that has ended by itself meanwhile
+            shutil.rmtree(result.path, ignore_errors=True)
         self._ended = None
         if result is not None:
             self._takes.told(result.path)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from foley_perception.dataset.schema import DatasetError
 from foley_perception.recording.bag_files import is_bag, loose_files
+from foley_perception.recording.beside import WRITING
 
 
 def bags_below(paths: Iterable[str | Path]) -> list[Path]:
@@ -32,6 +33,9 @@ def _below(folder: Path) -> list[Path]:
     found: list[Path] = []
     for place, folders, _ in os.walk(folder):
         here = Path(place)
+        folders[:] = [
+            name for name in folders if not name.startswith(WRITING)
+        ]  # not whole, and perhaps never
         bags = [name for name in folders if is_bag(here / name)]
         found += [here / name for name in bags]
         found += loose_files(here)

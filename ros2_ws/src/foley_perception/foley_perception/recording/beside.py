@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from foley_perception.recording.errors import BagError, NoSpaceError, NotWritableError
 
+WRITING = ".writing_"  # a folder begins so in which a bag is written once more
 ORIGINAL = ".original"  # behind the name of a bag in whose place another one came
 
 
@@ -40,7 +41,7 @@ def write_beside(
     target = _target(path, suffix, to, in_place)
     name = _bare(path) if in_place else target.name
     try:
-        folder = Path(tempfile.mkdtemp(prefix=".writing_", dir=_made(target.parent)))
+        folder = Path(tempfile.mkdtemp(prefix=WRITING, dir=_made(target.parent)))
     except OSError as error:
         raise NotWritableError(f"{target.parent}: cannot be written ({error.strerror}); use --to") from error
     try:

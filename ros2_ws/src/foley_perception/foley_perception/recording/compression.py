@@ -12,9 +12,11 @@ A type's ``jpeg`` never meets depth, which it would change: topics with `depth` 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from foley_common.topics import CAMERA, CAMERA_COMPRESSED
 
@@ -130,6 +132,17 @@ class Compression:
 
 def is_depth(topic: str) -> bool:
     return "depth" in topic
+
+
+def encoded_topics(session: Mapping[str, Any]) -> dict[str, str]:
+    """Topics whose images were encoded, as a bag's metadata tell -> where these lie. Those that could not be encoded
+    lie on the topic itself."""
+    stored, found = session.get(KEY), {}
+    for topic, text in stored.items() if isinstance(stored, Mapping) else ():
+        with contextlib.suppress(ValueError):  # of a later version
+            if (form := Form.parse(str(text), KEY)).encodes:
+                found[str(topic)] = encoded_topic(str(topic), form)
+    return found
 
 
 def encoded_topic(topic: str, form: Form) -> str:

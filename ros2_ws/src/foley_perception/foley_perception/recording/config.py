@@ -9,7 +9,7 @@ from typing import Any
 
 from foley_common import topic_map, topics
 from foley_common.robot_file import RobotFile
-from foley_perception.recording.compression import Compression, Form
+from foley_perception.recording.compression import Compression, Form, encoded_topic
 from foley_perception.recording.recording import TopicSpec
 from foley_perception.recording.writer import Split
 
@@ -88,6 +88,12 @@ class RecorderConfig:
             raise ValueError(f"topics: {', '.join(twice)} is listed more than once")
         types = {entry.name: entry.type for entry in topics.TOPICS if entry.name in self.mapping}
         self._compression.check(types | {spec.name: spec.type for spec in self.specs})
+        for topic, form in self.forms({spec.name: spec for spec in self.specs}).items():
+            if form.encodes and (other := encoded_topic(topic, form)) in names:
+                raise ValueError(
+                    f"compression: {topic} as {form} is written as {other}, which is recorded itself; leave it out "
+                    f"of `topics`, or keep {topic} as it is (`{topic}=none`)"
+                )
 
     @property
     def specs(self) -> tuple[TopicSpec, ...]:

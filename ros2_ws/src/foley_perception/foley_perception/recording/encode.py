@@ -49,8 +49,8 @@ class Encoder:
     def _encode(self, topic: str, form: Form, data: bytes) -> Encoded:
         try:
             return encoded(topic, form, data)
-        except (ImageError, cdr.CdrError, cv2.error, ValueError, OverflowError) as error:
-            return " ".join(str(error).split())
+        except Exception as error:  # noqa: BLE001 - whatever an image is, it must not end the recording
+            return " ".join(str(error).split()) or type(error).__name__
         finally:
             with self._lock:
                 self._waiting -= len(data)
@@ -71,16 +71,14 @@ def encoded(topic: str, form: Form, data: bytes) -> bytes:
     image = RawImage(head.height, head.width, head.encoding, bool(head.is_bigendian), head.step, pixels)
     if form.kind == "png" and is_depth(topic):
         return _depth(head.header, image)
-    if head.encoding in ("16UC1", "mono16", "32FC1"):
+    if head.encoding in ("16UC1", "32FC1") or head.encoding.endswith("16"):
         raise ImageError(f"encoding is {head.encoding}: {form.kind} would cost precision; use zstd")
     suffix, options = (
         (".jpg", [cv2.IMWRITE_JPEG_QUALITY, form.quality])
         if form.kind == "jpeg"
         else (".png", [])  # OpenCV's own choice is faster than any level, and no larger
     )
-    if form.kind == "png" and (
-        head.encoding.endswith("16") or head.encoding.startswith(("bayer", "yuv", "nv", "uyvy"))
-    ):
+    if form.kind == "png" and head.encoding.startswith(("bayer", "yuv", "nv", "uyvy", "yuyv")):
         raise ImageError(
             f"encoding is {head.encoding}: png would keep it as rgb8, with a loss; use zstd or jpeg"
         )

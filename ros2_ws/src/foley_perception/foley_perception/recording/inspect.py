@@ -11,6 +11,7 @@ from foley_common import topic_map
 from foley_perception.recording import cdr, definitions
 from foley_perception.recording.auditor import Auditor
 from foley_perception.recording.bag import Bag, BagMessage
+from foley_perception.recording.compression import encoded_topics
 from foley_perception.recording.config import RecorderConfig
 from foley_perception.recording.errors import BagError
 from foley_perception.recording.labels import LABEL_TYPE, Pause, Pauses, overlap_ns
@@ -154,6 +155,7 @@ class Inspection:
             m.report(start_ns=self.start_ns, end_ns=self.end_ns, clock_steps=steps.get(m.topic, ()))
             for m in sorted(monitors.values(), key=lambda m: m.topic)
         )
+        reports = _joined(reports, encoded_topics(bag.session))
         faults = []
         if check_index:
             counts = {name: monitor.messages for name, monitor in monitors.items()}
@@ -216,6 +218,19 @@ def verdicts(report: BagReport) -> list[Wrong]:
             )
             told.append(Wrong("gaps", name, text))
     return told
+
+
+def _joined(reports: tuple[TopicReport, ...], encoded: Mapping[str, str]) -> tuple[TopicReport, ...]:
+    """What is missing of the encoded images of a topic, and lies beside them as it came, is not lost."""
+    counts = {report.topic: report.messages for report in reports}
+    kept = {raw: name for raw, name in encoded.items() if counts.get(raw) and counts.get(name)}
+    beside = {name: counts[raw] for raw, name in kept.items()}
+    return tuple(
+        dataclasses.replace(r, lost=0, gaps=0)
+        if r.topic in kept
+        else dataclasses.replace(r, lost=max(r.lost - beside.get(r.topic, 0), 0))
+        for r in reports
+    )
 
 
 def _is_called(topic: str, name: str, namespace: str) -> bool:

@@ -49,6 +49,8 @@ def check(key: str, value: str, materials: Sequence[str] = ()) -> Checked:
         return Checked(
             value, f"{key} `{value}` is not in the vocabulary: {among(plain, known)}; kept as it is"
         )
+    if known:
+        return Checked(plain, "")  # readers compare it to the letter
     if key.lower() != key and key.lower() in KNOWN:
         return Checked(value, f"key is `{key}`, known is `{key.lower()}`; kept as it is")
     return Checked(value, "")

@@ -112,7 +112,7 @@ def read_label(data: Buffer) -> Label:
     """Raises CdrError where it is none."""
     header = read_header(data)
     order = "<" if data[1] == 1 else ">"
-    at = 16 + len(header.frame_id.encode()) + 1
+    at = 16 + struct.unpack_from(order + "I", data, 12)[0]  # behind the frame's name, whatever is in it
 
     def number(code: str) -> int:
         nonlocal at

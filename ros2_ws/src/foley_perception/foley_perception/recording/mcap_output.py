@@ -7,6 +7,7 @@ compression is each chunk's own, so sound can be compressed without loss beside 
 from __future__ import annotations
 
 import collections
+import contextlib
 import itertools
 import os
 from collections.abc import Mapping, Sequence
@@ -54,7 +55,8 @@ class WholeFile:
         """Force all to the disk, and keep nothing of it in memory: the system would fill all memory with pictures that
         nobody reads again, and finding a new page for each costs more than writing does."""
         os.fdatasync(self._fd)
-        os.posix_fadvise(self._fd, self._synced, self._at - self._synced, os.POSIX_FADV_DONTNEED)
+        with contextlib.suppress(OSError):  # an advice, which not every file system takes
+            os.posix_fadvise(self._fd, self._synced, self._at - self._synced, os.POSIX_FADV_DONTNEED)
         self._synced = self._at - self._at % _PAGE
 
     def close(self) -> None:

@@ -62,11 +62,10 @@ class Meters:
 
     def take(self, now_ns: int) -> list[Meter]:
         """The figures of now."""
-        found = []
-        for topic, meter in self._of.items():
-            came, self.fresh[topic] = self.fresh[topic], []
-            found.append(meter.take(came, now_ns))
-        return found
+        # All of it is let go first: whatever a message does to its meter, none of them piles up.
+        came = {topic: messages for topic, messages in self.fresh.items() if messages}
+        self.fresh.update({topic: [] for topic in came})
+        return [meter.take(came.get(topic, []), now_ns) for topic, meter in self._of.items()]
 
     def reset(self) -> None:
         """A recording begins: clipped samples are counted from here on."""
@@ -125,9 +124,8 @@ class _Meter:
     def _see_sound(self, came: list[RawMessage], now_ns: int) -> tuple[Level, ...]:
         """Levels of all chunks that came; those of other channels than the first one has are left out."""
         heads = [(message.data, head) for message in came if (head := cdr.audio_head_or_none(message.data))]
-        heads = [
-            (data, head) for data, head in heads if head.frames and head.channels == heads[0][1].channels
-        ]
+        heads = [(data, head) for data, head in heads if head.frames and not head.size % head.channels]
+        heads = [(data, head) for data, head in heads if head.channels == heads[0][1].channels]
         if not heads:
             return ()
         sound = np.abs(np.concatenate([cdr.read_audio_samples(data, head) for data, head in heads]))

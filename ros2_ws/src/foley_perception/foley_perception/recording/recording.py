@@ -16,12 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from foley_common.topics import LABELS, MICROPHONE, RECORDED_QOS
 from foley_perception.recording import cdr, definitions
 from foley_perception.recording.auditor import Auditor
-from foley_perception.recording.compression import (
-    AS_IT_ARRIVES,
-    COMPRESSED_TYPE,
-    Form,
-    encoded_topic,
-)
+from foley_perception.recording.compression import AS_IT_ARRIVES, COMPRESSED_TYPE, Form, encoded_topic
 from foley_perception.recording.errors import BagError
 from foley_perception.recording.labels import LABEL_TYPE, PAUSE, Label, Pauses, write_label
 from foley_perception.recording.metadata import TopicInfo
@@ -169,6 +164,7 @@ class Recording:
     ) -> None:
         self.start_ns = start_ns
         self.flush_period_s = flush_period_s
+        self._ahead_bytes = min(_AHEAD_BYTES, queue_bytes // 4)  # half is the encoder's
         self._writer = BagWriter(
             folder,
             session=session,
@@ -181,9 +177,7 @@ class Recording:
         self._audit = audit
         self._pauses = Pauses()
         self._paused_ns: int | None = None  # since when
-        self._raw: dict[
-            str, TopicInfo
-        ] = {}  # of topics that are encoded, should an image have to stay as it came
+        self._raw: dict[str, TopicInfo] = {}  # of encoded topics, for images that stay as they came
         self._ways: dict[str, _Way] = {}
         forms = forms or {}
         self._encoder = _encoder(queue_bytes // 2) if any(f.encodes for f in forms.values()) else None
@@ -229,21 +223,27 @@ class Recording:
         stamp_at = definitions.stamp_offset(definition.text)
         self._ways[name] = _Way(kept.name, form, monitor, stamp_at, spec.kept_in_a_pause)
 
-    def add(self, topic: str, message: RawMessage) -> None:
-        """Take one message in; cheap enough for the thread that receives. In a pause most are left out."""
+    def add(self, topic: str, message: RawMessage, *, always: bool = False) -> None:
+        """Take one message in; cheap enough for the thread that receives. In a pause most are left out.
+
+        Args:
+            always: also where so much waits for the disk that others are dropped.
+        """
         kept, form, monitor, stamp_at, in_pauses = self._ways[topic]
         if self._paused_ns is not None and not in_pauses:
             return
         data, arrival_ns, publish_ns, sequence = message
+        # It is kept before it is looked at: whatever is in it, it is in the bag.
+        if form.encodes:
+            self._put_image(topic, kept, form, message)
+        else:
+            at = publish_ns or arrival_ns
+            self._writer.put(kept, arrival_ns, data, publish_time=at, sequence=sequence, always=always)
         stamp = cdr.read_first_stamp(data, stamp_at)
         audio = cdr.audio_head_or_none(data) if monitor.type == AUDIO_TYPE else None
         monitor.update(arrival_ns, len(data), stamp_ns=stamp, sequence=sequence, audio=audio)
         if self._audit is not None:
             self._audit.add(topic, data, arrival_ns)
-        if form.encodes:
-            self._put_image(topic, kept, form, message)
-            return
-        self._writer.put(kept, arrival_ns, data, publish_time=publish_ns or arrival_ns, sequence=sequence)
 
     def _put_image(self, topic: str, kept: str, form: Form, message: RawMessage) -> None:
         assert self._encoder is not None
@@ -278,11 +278,11 @@ class Recording:
         self._writer.barrier()
 
     def add_label(self, label: Label) -> None:
-        """A label that the recorder itself gives, at the time of its header."""
+        """A label that the recorder itself gives, at the time of its header. A slow disk does not cost it."""
         if self._labels not in self._ways:  # no topic of labels is recorded
             spec = TopicSpec(self._labels, LABEL_TYPE, LABELS.profile_recorded)
             self._add_topic(self._labels, spec, AS_IT_ARRIVES, ())
-        self.add(self._labels, RawMessage(write_label(label), label.header.time_ns))
+        self.add(self._labels, RawMessage(write_label(label), label.header.time_ns), always=True)
 
     @property
     def paused_ns(self) -> int | None:
@@ -297,7 +297,7 @@ class Recording:
 
     def wait(self) -> None:
         """Until what was added is about to be written, for one that adds faster than a disk writes."""
-        while self._writer.queued_bytes > _AHEAD_BYTES and self._writer.failure is None:
+        while self._writer.queued_bytes > self._ahead_bytes and self._writer.failure is None:
             time.sleep(0.005)
 
     def split(self) -> None:

@@ -18,6 +18,7 @@ from foley_perception.recording.losses import PublisherCount
 
 Stamps = NDArray[np.int64]  # [n], in order
 
+_LATEST_NS = 2**62
 _GAP_FACTOR = 2.0  # a step beyond this many medians is a gap
 _LOST_FACTOR = 1.5  # where only stamps tell: a step beyond this hides at least one message
 _REGULAR = (0.2, 0.8)  # and only where steps are this near to their median, in this share of them
@@ -134,7 +135,8 @@ class TopicMonitor:
         if self._stream_ns is None or place == Place.BACK:
             self._stream_ns = (audio.first_sample, time_ns)
         first_sample, begin_ns = self._stream_ns
-        return begin_ns + (audio.first_sample - first_sample) * NS_PER_S // audio.sample_rate
+        time_ns = begin_ns + (audio.first_sample - first_sample) * NS_PER_S // audio.sample_rate
+        return min(time_ns, _LATEST_NS)  # a count may be anything
 
     def _count_samples(self, audio: AudioHead, place: Place) -> None:
         if place == Place.LATE:

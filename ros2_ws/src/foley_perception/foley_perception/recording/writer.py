@@ -20,6 +20,7 @@ at the last whole record and finishes it, so that everything up to that moment c
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -141,11 +142,23 @@ class BagWriter:
             self._queued += len(attachment.data)
 
     def put(
-        self, topic: str, log_time: int, data: bytes, *, publish_time: int | None = None, sequence: int = 0
+        self,
+        topic: str,
+        log_time: int,
+        data: bytes,
+        *,
+        publish_time: int | None = None,
+        sequence: int = 0,
+        always: bool = False,
     ) -> bool:
-        """Queue one serialised message; times in ns. False if it was dropped (and counted)."""
+        """Queue one serialised message; times in ns. False if it was dropped (and counted).
+
+        Args:
+            always: also where the queue is full, for the few that must not be dropped.
+        """
         published = log_time if publish_time is None else publish_time
-        return self._put(Item(topic, log_time, published, sequence & 0xFFFFFFFF, data, len(data)))
+        item = Item(topic, log_time, published, sequence & 0xFFFFFFFF, data, len(data))
+        return self._put(item, always=always)
 
     def put_encoded(
         self,
@@ -165,9 +178,10 @@ class BagWriter:
         size = len(raw[1])
         return self._put(Item(topic, log_time, publish_time, sequence & 0xFFFFFFFF, data, size, raw))
 
-    def _put(self, item: Item) -> bool:
+    def _put(self, item: Item, *, always: bool = False) -> bool:
         with self._wake:
-            if self._closing or self.failure is not None or self._queued + item.size > self._queue_limit:
+            full = not always and self._queued + item.size > self._queue_limit
+            if self._closing or self.failure is not None or full:
                 self.dropped[item.topic] += 1
                 return False
             self._queue.append(item)
@@ -230,8 +244,8 @@ class BagWriter:
             self._write_metadata()
         except OSError as error:
             self._fail(explained(self.folder, error))
-        except BagError as error:
-            self._fail(error)
+        except NoSpaceError as error:
+            self._fail(error, sound=True)
         except Exception as error:  # noqa: BLE001 - whatever it was must end in a finished file and a report
             self._fail(BagError(f"{self.folder}: {type(error).__name__}: {error}"))
 
@@ -320,7 +334,8 @@ class BagWriter:
     def _begun(self) -> BagFile:
         file = BagFile(self.folder / f"{self.folder.name}_{len(self._closed)}.mcap", self._session)
         folder = os.open(self.folder, os.O_RDONLY)  # so that its name is on the disk as well
-        os.fsync(folder)
+        with contextlib.suppress(OSError):  # not every file system (of a network) does this for folders
+            os.fsync(folder)
         os.close(folder)
         return file
 
@@ -347,8 +362,9 @@ class BagWriter:
                 f"{self._min_free >> 20} MiB (parameter `min_free_mb`); the recording was ended"
             )
 
-    def _fail(self, error: BagError) -> None:
-        """Keep what is there: give the reserve back, cut at the last whole record, finish the file."""
+    def _fail(self, error: BagError, *, sound: bool = False) -> None:
+        """Keep what is there: give the reserve back, cut at the last whole record, finish the file. A file that is
+        ``sound`` is finished as ever: to read all of a large one takes minutes, in which the recorder hangs."""
         self.failure = error
         with self._wake:
             for item in self._queue:
@@ -358,6 +374,11 @@ class BagWriter:
             self._queued = 0
         try:
             (self.folder / _RESERVE_NAME).unlink(missing_ok=True)
+            if sound:
+                with contextlib.suppress(OSError):
+                    self._file.finish()
+                    self._write_metadata()
+                    return
             self._file.close()
             if not self._is_closed():
                 summary = finish_file(self._file.path)

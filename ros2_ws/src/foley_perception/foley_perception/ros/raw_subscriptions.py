@@ -28,6 +28,7 @@ _PROFILES: dict[str, QoSProfile] = {
 }
 
 OnMessage = Callable[[str, RawMessage], None]
+OnError = Callable[[str, Exception], None]  # topic, and what its message made fail
 
 
 def _never_called(data: bytes) -> None:
@@ -46,9 +47,11 @@ class RawSubscriptions:
     record` does at its start; publishers may also come later).
     """
 
-    def __init__(self, node: Node, specs: Mapping[str, TopicSpec], on_message: OnMessage) -> None:
+    def __init__(
+        self, node: Node, specs: Mapping[str, TopicSpec], on_message: OnMessage, on_error: OnError
+    ) -> None:
         self._node = node
-        self._on_message = on_message
+        self._on_message, self._on_error = on_message, on_error
         self._group = UnwatchedGroup()
         # Where ROS time is simulated the middleware's own times mean nothing.
         self._system_time = not node.get_parameter("use_sim_time").value
@@ -159,7 +162,10 @@ class RawSubscriptions:
                     batch.append((message.arrival_ns, topic, message))
         batch.sort(key=lambda item: item[0])
         for _, topic, message in batch:
-            self._on_message(topic, message)
+            try:
+                self._on_message(topic, message)
+            except Exception as error:  # noqa: BLE001 - what is odd about one costs no other its place in the bag
+                self._on_error(topic, error)
         return len(batch)
 
     def _message(self, data: bytes, info: Mapping[str, Any], now_ns: int) -> RawMessage:

@@ -61,6 +61,9 @@ class Labels:
         if recording is None:
             response.error_code = response.ERROR_NOT_RECORDING
             response.error_msg = "nothing is being recorded"
+        elif recording.failure is not None:
+            response.error_code = response.ERROR_NOT_RECORDING
+            response.error_msg = f"nothing is being recorded any more: {recording.failure}"
         elif wrong := label_rules.refusal(request.key):
             response.error_code, response.error_msg = response.ERROR_EMPTY_KEY, wrong
         elif end < start:

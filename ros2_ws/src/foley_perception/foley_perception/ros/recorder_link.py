@@ -174,7 +174,8 @@ class RecorderLink:
             self._watch.publishers(self._node.count_publishers(self._heartbeat_topic))
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self.interrupts += 1
+        # A terminal that is closed says so twice: by its shell, and by the kernel when the shell has ended.
+        self.interrupts = max(self.interrupts, 1) if number == signal.SIGHUP else self.interrupts + 1
 
     def _on_heartbeat(self, message: State, info: Mapping[str, Any]) -> None:
         if self._watch is not None:

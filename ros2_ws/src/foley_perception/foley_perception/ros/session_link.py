@@ -1,4 +1,5 @@
-"""The recorder's services for a session, one request at a time and without waiting, and its status as plain data."""
+"""The recorder's services for a session, one request at a time (and a snapshot beside it) and without waiting, and its
+status as plain data."""
 
 from __future__ import annotations
 
@@ -70,7 +71,8 @@ class SessionLink(RecorderLink):
         self._state: RecorderState | None = None
         self._status_at = -math.inf
         self._first_heard = math.inf
-        self._pending: tuple[Request, Any, float] | None = None
+        # A snapshot takes as long as the disk; nothing else waits for it: kind -> request, answer to come, when.
+        self._pending: dict[bool, tuple[Request, Any, float]] = {}
         self._silent_since: float | None = None  # an ending was seen whose reason is waited for
         self._local = False
         self.ever_answered = False
@@ -113,13 +115,22 @@ class SessionLink(RecorderLink):
     # ---- requests ------------------------------------------------------------------------------------------
     @property
     def busy(self) -> bool:
-        return self._pending is not None
+        """Whether a request waits for its answer; a snapshot does not count."""
+        return False in self._pending
+
+    @property
+    def saving(self) -> bool:
+        """Whether a snapshot is being written."""
+        return True in self._pending
 
     def ask(self, request: Request, now: float) -> Answer | None:
         """Begin a request; an answer at once where it cannot be asked."""
         if isinstance(request, Look):
-            self._pending = (request, self._looking.submit(_look, request, self._local), now)
+            self._pending[False] = (request, self._looking.submit(_look, request, self._local), now)
             return None
+        apart = isinstance(request, Snapshot)
+        if apart and self.saving:
+            return Answer(error="the one before is still being written; ask again when that is done")
         service, message = self._message(request)
         # What belongs to a take is asked of a recorder that is only silent, too: it may be busy.
         if isinstance(request, (Start, Snapshot)) and (told := self.absent(now)):
@@ -132,25 +143,32 @@ class SessionLink(RecorderLink):
                 f"the recorder does not offer {service}; it is older than this program, or of another kind"
             )
             return Answer(error=older, code="not_offered")
-        self._pending = (request, client.call_async(message), now)
+        self._pending[apart] = (request, client.call_async(message), now)
         return None
 
     def poll(self, now: float) -> tuple[Request, Answer] | None:
         """The request whose answer has come, or cannot come any more."""
-        if self._pending is None:
-            return None
-        request, future, asked = self._pending
+        for apart, (request, future, asked) in self._pending.items():
+            if (answer := self._answer_to(request, future, now - asked)) is not None:
+                del self._pending[apart]
+                self._follow(request, answer)
+                return request, answer
+        return None
+
+    def _answer_to(self, request: Request, future: Any, waited_s: float) -> Answer | None:
+        """None while it may still come."""
         if future.done():
-            answer = _answer(request, future)
-        elif isinstance(request, Look):
+            return _answer(request, future)
+        if isinstance(request, Look):
             return None
-        elif gone := self._gone():
-            answer = Answer(error=gone, code="unanswered")
-        elif now - asked > ANSWER_S:
-            answer = Answer(error=f"{self.name} did not answer within {ANSWER_S:.0f} s", code="unanswered")
-        else:
-            return None
-        self._pending = None
+        if gone := self._gone():
+            return Answer(error=gone, code="unanswered")
+        if waited_s > ANSWER_S:
+            return Answer(error=f"{self.name} did not answer within {ANSWER_S:.0f} s", code="unanswered")
+        return None
+
+    def _follow(self, request: Request, answer: Answer) -> None:
+        """Watch a take from its beginning to its end."""
         if isinstance(request, Start) and not answer.error:
             self.ever_answered = True
             self._local = Path(answer.path).is_dir()
@@ -158,7 +176,6 @@ class SessionLink(RecorderLink):
             self.watch(answer.path, local=self._local)
         elif isinstance(request, (Stop, Look)):
             self._watch = None
-        return request, answer
 
     def _gone(self) -> str:
         """Why nobody answers any more; a recorder that finishes a bag is silent meanwhile, and is waited for."""

@@ -22,7 +22,6 @@ _CODES: dict[type[BagError], int] = {
     NoSpaceError: SaveSnapshot.Response.ERROR_NO_SPACE,
     NotWritableError: SaveSnapshot.Response.ERROR_NOT_WRITABLE,
 }
-_PUT_AT_ONCE = 64  # messages between two looks at the disk
 
 
 class Snapshots:
@@ -108,9 +107,8 @@ def _asked(ring: MessageRing | None, request: Any, now_ns: int) -> Kept:
 
 def _write(plan: Plan, kept: Kept) -> RecordingResult:
     recording = plan.begin(kept.latched)
-    for number, (topic, message) in enumerate(kept.messages):
-        if number % _PUT_AT_ONCE == 0:
-            recording.wait()
+    for topic, message in kept.messages:
+        recording.wait()  # for each: some tens of large images are more than the queue holds
         recording.add(topic, message)
     return recording.finish(kept.end_ns)
 

@@ -123,6 +123,9 @@ def test_the_recorders_time_of_a_moment() -> None:
     clock_of.heard(77_000_000_000, 6.0)  # simulated time
     assert clock_of.at(4.0, 1_000_000_000_000, 9.0) == 75_000_000_000
     assert clock_of.at(8.5, 1_000_000_000_000, 9.0) == 79_500_000_000
+    for k in range(5):  # at half the pace, while a line is typed
+        clock_of.heard(80_000_000_000 + k * 500_000_000, 10.0 + k)
+    assert clock_of.at(10.2, 1_000_000_000_000, 14.5) == 80_200_000_000
 
 
 # ---- what is drawn -----------------------------------------------------------------------------------------

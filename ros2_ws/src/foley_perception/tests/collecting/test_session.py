@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import pytest
@@ -211,6 +212,18 @@ def test_a_take_whose_time_is_over_is_asked_for() -> None:
     play.session.ended("over", can_be_asked=True, now=60.0)
     play.answer(Answer(error="nothing is being recorded", code="not_recording"), Answer(text="it lies there"))
     assert "somebody else ended the take" in play.told and play.session.takes[1].outcome is Outcome.LOST
+
+
+def test_a_segment_that_is_open_ends_with_a_take_that_ends_by_itself() -> None:
+    play = Played(segments=["reach"])
+    play.begin(at=1.0)
+    play.press(Command.SEGMENT, 2.0)
+    told = RecorderState(state="recording", path="/bags/mug_001", remaining=5.0)
+    play.session.heard(told, 56.0)
+    assert not play.session.requests
+    for left in (0.5, 0.25):
+        play.session.heard(dataclasses.replace(told, remaining=left), 61.0 - left)
+    assert play.answer(GOOD) == [Label("segment", "reach", 1002 * S, 1061 * S)] and not play.session.requests
 
 
 def test_a_dead_recorder_costs_a_take_and_not_the_session() -> None:

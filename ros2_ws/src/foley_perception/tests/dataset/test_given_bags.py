@@ -8,13 +8,32 @@ from pathlib import Path
 
 import pytest
 
-from foley_perception.dataset.build import build_dataset
+from foley_perception.dataset.build import build_dataset, snapshots_of_others
 from foley_perception.dataset.reader import ClipDataset
 from foley_perception.dataset.schema import DatasetError
 from foley_perception.episodes.outline import session_id_of
+from foley_perception.recording.metadata import TopicInfo
 from foley_perception.recording.recovery import recover_bag, same_content, superseded
+from foley_perception.recording.writer import BagWriter
 
 MakeBag = Callable[..., Path]
+
+
+def test_what_a_snapshot_and_a_take_both_hold_is_used_once(tmp_path: Path) -> None:
+    def bag(name: str, seconds: tuple[int, int], **session: str) -> Path:
+        writer = BagWriter(tmp_path / name, session={"origin": "arm", **session}, min_free_bytes=0)
+        writer.add_topic(TopicInfo("/words", "std_msgs/msg/String", "string data\n"))
+        for second in range(*seconds):
+            writer.put("/words", second * 10**9, b"\0\1\0\0\1\0\0\0\0")
+        writer.close()
+        return writer.folder
+
+    take = bag("take", (10, 30))
+    inside, before = bag("a", (15, 20), snapshot="true"), bag("b", (2, 9), snapshot="true")
+    again, elsewhere = bag("c", (5, 12), snapshot="true"), bag("d", (15, 20), snapshot="true", origin="other")
+    bags = [again, before, inside, elsewhere, take]
+    assert snapshots_of_others(bags) == {inside: take, again: take}
+    assert snapshots_of_others([before, again, elsewhere]) == {again: before}
 
 
 def damaged(make_bag: MakeBag, name: str, session_id: str) -> Path:

@@ -248,3 +248,65 @@ def test_options_that_are_refused(
     record.configure(parser)
     assert record.run(parser.parse_args(["--out", str(tmp_path), *options])) == 2
     assert told in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_what_ends_a_session() -> None:
+    """A terminal that is closed is told by its shell, and by the kernel once more; Ctrl-C twice means it."""
+    from foley_perception.ros.recorder_link import RecorderLink
+
+    link = RecorderLink("recorder")
+    for number, count in ((signal.SIGHUP, 1), (signal.SIGHUP, 1), (signal.SIGINT, 2)):
+        link._on_signal(number, None)
+        assert link.interrupts == count
+
+
+def test_a_take_is_ended_while_a_snapshot_is_written() -> None:
+    from concurrent.futures import Future
+    from types import SimpleNamespace
+
+    from foley_msgs.srv import SaveSnapshot, StopRecording
+    from foley_perception.collecting.requests import Snapshot, Stop
+    from foley_perception.ros.session_link import SessionLink, TakeOptions
+
+    link = SessionLink("recorder", TakeOptions(60.0))
+    link._presence.sign(0.0)
+    answers: dict[str, Future[Any]] = {"snapshot": Future(), "stop": Future()}
+    link._clients = {
+        name: SimpleNamespace(service_is_ready=lambda: True, call_async=lambda _, answer=answer: answer)
+        for name, answer in answers.items()
+    }
+    assert link.ask(Snapshot("one"), 0.0) is None and link.saving and not link.busy
+    second = link.ask(Snapshot("two"), 0.0)
+    assert second is not None and "still being written" in second.error
+    assert link.ask(Stop(), 0.0) is None and link.busy and link.poll(0.1) is None
+    answers["stop"].set_result(StopRecording.Response(path="/bags/a"))
+    found = link.poll(0.2)
+    assert found is not None and found[0] == Stop() and found[1].path == "/bags/a" and link.saving
+    answers["snapshot"].set_result(SaveSnapshot.Response(path="/bags/one"))
+    found = link.poll(0.3)
+    assert found is not None and found[1].path == "/bags/one" and not (link.saving or link.busy)
+
+
+def test_the_end_of_a_session_whose_figures_cannot_be_written(tmp_path: Path) -> None:
+    import argparse
+    import io
+    from types import SimpleNamespace
+
+    from rich.console import Console
+
+    from foley_perception.collecting.output import Output
+    from foley_perception.collecting.takes import Outcome, Take
+    from foley_perception.commands.record_session import Choices, Collector
+
+    (tmp_path / "out").write_text("no folder")
+    args = argparse.Namespace(name="mug", segment=[], out=str(tmp_path / "out"))
+    link: Any = SimpleNamespace(name="/recorder", ros_ns=round)
+    collector = Collector(args, link, Choices({}, (), None), {}, 60.0)
+    collector._ever = True
+    discarded = Take("a", "/bags/a", outcome=Outcome.DISCARDED, error="nothing was received on /wrench")
+    collector._session.takes += [Take("b", "/bags/b", outcome=Outcome.KEPT), discarded]
+    collector._write()
+    assert "metrics.json cannot be written" in collector._session.events[0].text
+    assert collector.finish(Output(Console(file=io.StringIO()))) == 0
+    collector._session.takes[0].error = "nothing was received on /wrench"
+    assert collector.finish(Output(Console(file=io.StringIO()))) == 1

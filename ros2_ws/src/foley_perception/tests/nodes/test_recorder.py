@@ -257,6 +257,10 @@ def test_refusals_and_the_end_by_itself(
     assert stopped.duration == pytest.approx(0.8, abs=0.5)
     assert stopped.error_code == stopped.ERROR_MISSING_TOPIC and "/wrench" in stopped.error_msg
     assert end(ros_context).error_code == stopped.ERROR_NOT_RECORDING
+    gone = begin(ros_context, "gone", max_duration=0.1).path
+    source.publish(0.6)
+    assert Path(gone).is_dir()
+    assert end(ros_context, discard=True).path == gone and not Path(gone).exists()
 
 
 @pytest.mark.real_time

@@ -206,3 +206,25 @@ def test_a_recording_with_pause_split_snapshot_labels_and_status(
         assert ros_context.call(StartRecording, "/recorder/start", request).error_code == 0
         ros_context.call(StopRecording, "/recorder/stop", StopRecording.Request(discard=discard))
         assert (tmp_path / "bags" / "again").exists() is not discard
+
+
+def test_an_odd_message_costs_no_other_one() -> None:
+    from unittest.mock import MagicMock
+
+    from foley_perception.ros.raw_subscriptions import RawSubscriptions
+
+    kept: list[str] = []
+    told: list[tuple[str, Exception]] = []
+
+    def on_message(topic: str, message: Any) -> None:
+        if topic == "/odd":
+            raise OverflowError("a count that cannot be")
+        kept.append(topic)
+
+    subscriptions = RawSubscriptions(MagicMock(), {}, on_message, lambda *what: told.append(what))
+    subscriptions._system_time = False
+    for topic in ("/odd", "/pose"):
+        subscription = subscriptions._subscriptions[topic] = MagicMock()
+        subscription.handle.take_message.side_effect = [(b"", {}), None]
+    assert subscriptions.poll() == 2 and kept == ["/pose"]
+    assert [topic for topic, _ in told] == ["/odd"]

@@ -182,6 +182,14 @@ def test_bags_are_found_however_deep_they_lie(folder: Path) -> None:
     )
 
 
+def test_a_copy_that_is_being_written_is_no_bag_yet(tmp_path: Path) -> None:
+    for folder in (".writing_x/take", "take"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "metadata.yaml").touch()
+        (tmp_path / folder / "take_0.mcap").touch()
+    assert bags_below([tmp_path]) == [tmp_path / "take"]
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     selenium = pytest.importorskip("selenium.webdriver")

@@ -34,10 +34,10 @@ def record(
     bag = Bag(source)
     messages = sorted(bag.messages(), key=lambda message: message.log_time)
     start = messages[0].log_time
+    how.setdefault("session", {"session_id": "s1", "scene_id": "bench-1", "split": "train"})
     recording = Recording(
         folder,
         topics_of(bag),
-        session={"session_id": "s1", "scene_id": "bench-1", "split": "train"},
         start_ns=start,
         min_free_bytes=0,
         **how,

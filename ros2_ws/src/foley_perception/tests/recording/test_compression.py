@@ -76,6 +76,8 @@ def test_grey_and_depth(serialise: Any) -> None:
         ("/thermal", "png", np.ones((4, 4), np.uint16), "mono16", "would cost precision; use zstd"),
         ("/thermal", "jpeg", np.ones((4, 4), np.uint16), "16UC1", "would cost precision; use zstd"),
         ("/colour", "png", np.ones((4, 4), np.uint8), "bayer_rggb8", "with a loss; use zstd or jpeg"),
+        ("/colour", "png", np.ones((4, 4, 2), np.uint8), "yuyv", "with a loss; use zstd or jpeg"),
+        ("/colour", "jpeg", np.ones((4, 4, 3), np.uint16), "rgb16", "would cost precision; use zstd"),
     ],
 )  # fmt: skip
 def test_what_would_change_what_was_measured_is_not_encoded(
@@ -149,6 +151,13 @@ def test_entries_that_are_refused(entry: str, said: str) -> None:
     with pytest.raises(ValueError) as refused:
         RecorderConfig(compression=(entry,))
     assert said in str(refused.value)
+
+
+def test_two_topics_never_become_one() -> None:
+    both = (*RecorderConfig().topics, "camera/image_raw/compressed sensor_msgs/msg/CompressedImage image")
+    assert RecorderConfig(topics=both, compression=(f"{IMAGE}=zstd",))
+    with pytest.raises(ValueError, match="camera/image_raw/compressed, which is recorded itself; leave"):
+        RecorderConfig(topics=both, compression=(f"{IMAGE}=jpeg",))
 
 
 @pytest.mark.parametrize(

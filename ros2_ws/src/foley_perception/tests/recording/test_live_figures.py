@@ -104,6 +104,16 @@ def test_meters_of_sound_by_channel() -> None:
     assert found["/pose"].silence == -1.0 and found["/pose"].levels == ()
 
 
+def test_a_chunk_that_is_no_sound_costs_its_own_topic_alone() -> None:
+    meters = Meters({"/mic": TopicSpec("mic", AUDIO_TYPE, "audio", True), **SPECS})
+    odd = cdr.AudioHead(cdr.Header(START, "m"), "s", 0, 48_000, 2, 0, -1.0, 3, 0)
+    meters.fresh["/mic"].append(message(0.0, cdr.write_audio(odd, np.zeros(3, np.float32))))
+    meters.fresh["/pose"].append(message(0.0))
+    found = {meter.topic: meter for meter in meters.take(START)}
+    assert found["/mic"].levels == () and found["/pose"].silence == 0.0
+    assert not any(meters.fresh.values()), "nothing piles up"
+
+
 # ---- trouble -----------------------------------------------------------------------------------------------
 FINE = Meter("/mic", AUDIO_TYPE, True, 100.0, 0.0, 0.01)
 DISK = Disk(free=50e9, reserve=256e6, rate=55e6, remaining_s=60.0)
@@ -180,6 +190,8 @@ def test_labels_are_the_bytes_that_ros_writes(serialise: Any) -> None:
         serialise(kind, types[kind](header, time(START + 1), time(START + 2), "cup", "note", "grün"))
     )
     assert write_label(label) == theirs.rstrip(b"\0") + b"\0" and read_label(theirs) == label
+    odd = theirs.replace("ä".encode(), b"\xff\xfe", 1)  # a frame whose name is no text
+    assert read_label(odd)._replace(header=label.header) == label
     for cut in (3, 12, 30, len(theirs) - 9):
         with pytest.raises(cdr.CdrError):
             read_label(theirs[:cut])
@@ -201,7 +213,7 @@ def test_pauses_of_labels() -> None:
     [
         ("success", "Yes", "true", ""),
         ("success", "maybe", "maybe", "read where it is true or false only"),
-        ("action", "scratch", "scratch", ""),
+        ("action", " scratch ", "scratch", ""),
         ("action", "scrach", "scrach", "did you mean `scratch`"),
         ("material", "woood", "woood", "did you mean `wood`"),
         ("Material", "wood", "wood", "known is `material`"),

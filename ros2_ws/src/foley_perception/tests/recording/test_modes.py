@@ -214,3 +214,27 @@ def test_episodes_of_compressed_recordings(tmp_path: Path, make_bag: MakeBag) ->
     assert np.array_equal(ours.depth.times_ns, theirs.depth.times_ns)
     assert np.array_equal(ours.depth.read(3), theirs.depth.read(3), equal_nan=True)
     assert np.array_equal(ours.audio.segments[0].samples, theirs.audio.segments[0].samples)
+
+
+def test_images_that_could_not_be_encoded_are_not_lost_but_told(tmp_path: Path, make_bag: MakeBag) -> None:
+    """Every third, as of an encoder that has no time."""
+    seen: list[Any] = []
+
+    def spoil(time_ns: int, topic: str, kind: str, message: Any) -> list[Any]:
+        if topic == "camera/image_raw":
+            seen.append(message)
+            message.encoding = "rgb9" if len(seen) % 3 == 0 else message.encoding
+        return [(time_ns, topic, kind, message)]
+
+    source = make_bag(seconds=1.0, contact_times=(0.5,), edit=spoil)
+    forms = {"/camera/image_raw": Form("jpeg")}
+    session = {"session_id": "s1", "compression": "{/camera/image_raw: 'jpeg:95'}"}
+    result = record(source, tmp_path / "take", forms=forms, session=session)
+    live = {report.topic: report for report in result.topics}["/camera/image_raw/compressed"]
+    found = {topic.topic: topic for topic in inspect_bag(tmp_path / "take").topics}
+    raw, encoded = found["/camera/image_raw"], found["/camera/image_raw/compressed"]
+    assert (live.messages, live.lost) == (30, 0)
+    assert (raw.messages, raw.lost, encoded.messages, encoded.lost) == (10, 0, 20, 0)
+    episode = read_episode(tmp_path / "take")
+    assert episode.frames is not None and len(episode.frames) == 20
+    assert [text for text in episode.problems if "10 images are not used, as 20 of the same camera" in text]

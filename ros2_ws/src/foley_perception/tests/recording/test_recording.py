@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ from foley_perception.recording import cdr, definitions, session
 from foley_perception.recording.bag import Bag
 from foley_perception.recording.config import RecorderConfig, default_topics
 from foley_perception.recording.errors import BagError
+from foley_perception.recording.inspect import inspect_bag
+from foley_perception.recording.labels import Label
 from foley_perception.recording.recording import LatchedStore, RawMessage, Recording, TopicSpec
 from foley_perception.recording.statistics import TopicMonitor
+from foley_perception.recording.writer import BagWriter
 
 S = 1_000_000_000
 START = 1_800_000_000 * S
@@ -295,6 +299,54 @@ def test_tf_static_accumulates() -> None:
     assert [message.data for _, message in store.items()] == [b"a", b"c", b"d"]
     store.keep("/other", TopicSpec("other", "a/msg/B", "event"), RawMessage(b"x", 0))
     assert len(list(store.items())) == 3
+
+
+def test_one_that_adds_faster_than_the_disk_loses_nothing(tmp_path: Path) -> None:
+    """As a snapshot does, with a queue that holds a few of its images."""
+    topics = {"/camera": TopicSpec("camera", "sensor_msgs/msg/Image", "image")}
+    recording = Recording(
+        tmp_path / "bag", topics, session={}, start_ns=S, min_free_bytes=0, queue_bytes=1 << 20
+    )
+    for k in range(40):
+        recording.wait()
+        recording.add("/camera", RawMessage(bytes(300_000), S + k))
+    result = recording.finish(2 * S)
+    assert recording.dropped == 0 and result.topics[0].messages == 40
+
+
+def test_labels_and_pauses_are_kept_where_a_slow_disk_costs_messages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    register = BagWriter._register
+
+    def stuck(self: BagWriter, info: Any) -> None:
+        go_on.wait(60)
+        register(self, info)
+
+    monkeypatch.setattr(BagWriter, "_register", stuck)
+    topics = {"/pose": TopicSpec("pose", "geometry_msgs/msg/PoseStamped", "state")}
+    recording = Recording(
+        tmp_path / "bag", topics, session={}, start_ns=S, min_free_bytes=0, queue_bytes=1000
+    )
+    for k in range(20):
+        recording.add("/pose", RawMessage(bytes(100), S + k))
+    recording.pause(2 * S)
+    recording.resume(3 * S)
+    recording.add_label(Label(cdr.Header(4 * S, ""), 4 * S, 4 * S, "", "note", "slipped"))
+    go_on.set()
+    reports = {report.topic: report for report in recording.finish(5 * S).topics}
+    assert (reports["/pose"].dropped, reports["/labels"].dropped) == (10, 0)
+    assert [pause.end_ns for pause in inspect_bag(tmp_path / "bag").pauses] == [3 * S]
+
+
+def test_a_count_that_cannot_be_costs_no_message(tmp_path: Path, serialise: Any) -> None:
+    topics = {"/mic": TopicSpec("mic", "foley_msgs/msg/AudioChunk", "audio")}
+    recording = Recording(tmp_path / "bag", topics, session={}, start_ns=START, min_free_bytes=0)
+    for k, first in enumerate((0, 2**52, 480)):
+        recording.add("/mic", RawMessage(audio(serialise, START + k, first), START + k))
+    assert recording.finish(START + S).topics[0].messages == 3
+    assert len(list(Bag(tmp_path / "bag").messages())) == 3
 
 
 def test_discard(tmp_path: Path) -> None:

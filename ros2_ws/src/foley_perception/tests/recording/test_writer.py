@@ -217,6 +217,8 @@ def test_reserve_ends_a_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     writer.add_topic(topic())
     writer.put("/words", 1, payload(10))
     usage = shutil.disk_usage(tmp_path)
+    # The file is sound: to read all of a large one takes longer than a recorder may hang.
+    monkeypatch.setattr("foley_perception.recording.writer.finish_file", None)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=999))
     deadline = time.monotonic() + 240
     while writer.failure is None and time.monotonic() < deadline:
@@ -224,8 +226,10 @@ def test_reserve_ends_a_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert isinstance(writer.failure, NoSpaceError)
     assert not writer.put("/words", 2, payload(10)) and writer.dropped["/words"] == 1
     writer.close()
+    assert "then:" not in str(writer.failure) and not (tmp_path / "bag" / ".reserve").exists()
     with Reader(tmp_path / "bag") as bag:
         assert bag.message_count == 1
+    assert Bag(tmp_path / "bag").problems == []
 
 
 def test_unwritable_folder(tmp_path: Path) -> None:
@@ -253,3 +257,13 @@ def test_missing_permission(tmp_path: Path) -> None:
             BagWriter(locked / "bag", session={})
 
     assert in_child(attempt) == 0
+
+
+def test_a_file_system_that_takes_no_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: Any) -> None:
+        raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", refuse)  # of folders
+    monkeypatch.setattr(os, "posix_fadvise", refuse)
+    writer = write(tmp_path / "bag", 10)
+    assert writer.failure is None and writer.counts["/words"] == 10
