@@ -134,7 +134,10 @@ class Recorder:
         try:
             for number in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
                 request = ChangeState.Request(transition=Transition(id=number))
-                assert self.call(ChangeState, "change_state", request).success, self.log
+                answer = self.call(ChangeState, "change_state", request)
+                if answer is None:  # a request that was sent before its server was known is lost
+                    answer = self.call(ChangeState, "change_state", request)
+                assert answer is not None and answer.success, self.log
         except BaseException:
             self.end()
             raise
