@@ -286,7 +286,7 @@ class RecorderNode(FoleyNode[RecorderConfig]):
         if result is not None:
             self._takes.told(result.path)
         elif self.config is not None and (takes := self._takes.of_others()):
-            return fill_interrupted(response, self._takes, takes[0], discard=request.discard)
+            return fill_interrupted(response, self._takes, takes, discard=request.discard)
         if result is None:
             response.error_code = response.ERROR_NOT_RECORDING
             response.error_msg = "nothing is being recorded"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -237,8 +237,10 @@ def fill_stop_response(response: Any, result: RecordingResult) -> Any:
     return response
 
 
-def fill_interrupted(response: Any, takes: Takes, take: Take, *, discard: bool) -> Any:
-    """StopRecording.Response of a recording whose process is gone; it is told once."""
+def fill_interrupted(response: Any, takes: Takes, ended: Sequence[Take], *, discard: bool) -> Any:
+    """StopRecording.Response of the oldest recording whose process is gone; it is told once. It is discarded where it
+    is the only one: of several nobody has said which is meant."""
+    take = ended[0]
     left = take if take.finished else take.left()
     response.path, response.duration, response.bytes = take.path, left.duration_s, left.bytes
     if not take.finished:
@@ -249,8 +251,12 @@ def fill_interrupted(response: Any, takes: Takes, take: Take, *, discard: bool) 
         response.findings = [
             f"note: it ended with its recorder's process; `foley bag check {take.path}` judges it"
         ]
-    if discard:
+    if discard and len(ended) == 1:
         takes.discard(take)
-    else:
-        takes.told(take.path)
+        return response
+    if discard:
+        kept = f"nothing was deleted: {len(ended)} recordings ended with their recorders, which of them was not said"
+        response.error_code = response.error_code or response.ERROR_INTERRUPTED
+        response.error_msg = "; ".join(filter(None, (response.error_msg, kept)))
+    takes.told(take.path)
     return response

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,8 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
+from foley_msgs.srv import StopRecording
 from foley_perception.recording.config import RecorderConfig
 from foley_perception.recording.recording import LatchedStore, TopicSpec
+from foley_perception.recording.takes import Take, Takes
 from foley_perception.ros import recording
 
 ROBOT = """\
@@ -59,3 +63,21 @@ def test_what_a_robots_file_says_of_sound_is_audited_whatever_its_topics_are_cal
     (_, channels, raw) = told[0]
     assert channels == {"/left/mic/audio": 1, "/usb": 2}
     assert raw["microphone"].text == "S24LE 44100 Hz 2 ch" and "channel: 1" in session["robot_file"]
+
+
+def test_of_several_recordings_that_were_cut_off_none_is_discarded_unasked(tmp_path: Path) -> None:
+    entries = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        entries.append(dataclasses.asdict(Take(str(tmp_path / name), 2**22 + 1, 1, 0.0)))  # of no process
+    (tmp_path / ".recorder.takes.json").write_text(json.dumps(entries))
+    takes = Takes(tmp_path, "/recorder")
+    response = recording.fill_interrupted(StopRecording.Response(), takes, takes.of_others(), discard=True)
+    assert (
+        (tmp_path / "a").is_dir()
+        and (tmp_path / "b").is_dir()
+        and "nothing was deleted" in response.error_msg
+    )
+    assert [take.path for take in takes.of_others()] == [str(tmp_path / "b")]
+    recording.fill_interrupted(StopRecording.Response(), takes, takes.of_others(), discard=True)
+    assert (tmp_path / "a").is_dir() and not (tmp_path / "b").exists()
