@@ -24,6 +24,7 @@ _JUDGED = 10  # messages of a sensor before its clock is compared
 PAUSE_S = 5.0  # of all sensors together
 SHORT_PAUSE_S = 1.0  # the same, of a microphone and others
 _NEAR_S = 0.3  # around a step that is not looked at
+_WITHIN_S = 0.004  # of each other are the sizes of a step by stamps and by latency
 _TOGETHER_S = 0.5  # of arrival, within which topics of one clock show its step
 _OTHER_RUN_S = 60.0  # stamps that go ahead by more are of another run
 _FEW = 0.02  # share of a microphone's stamps that may repeat
@@ -294,6 +295,7 @@ class TimeAudit:
             # A driver that was started anew may be slower than before, and its clock the same.
             jump, size = min(steps, key=lambda step: step[0].after_gap)
             at, certain = jump.stamp_ns, abs(size) >= 0.95 * STEP_S and not jump.after_gap
+            certain = certain and not _may_be_loss(self._sensors[name], jump)
             severity = self._severity(name) if certain else Severity.PROBLEM
             more = f", and {len(steps) - 1} more" if len(steps) > 1 else ""
             yield Finding(
@@ -327,9 +329,22 @@ def _lasting(stamps: StampAudit, jump: Jump, others: Iterable[StampAudit]) -> fl
     if shifts:
         size -= float(np.median(shifts))  # what delayed all arrivals
     told = jump.size_ns / NS_PER_S
-    if abs(size) < _DETECTED_S or abs(told - size) > max(0.3 * abs(size), 0.004):
+    if abs(size) < _DETECTED_S or abs(told - size) > max(0.3 * abs(size), _WITHIN_S):
+        return 0.0
+    if _may_be_loss(stamps, jump) and (abs(told - size) > _WITHIN_S or not _known_before(stamps, jump.arrival_ns)):
         return 0.0
     return size
+
+
+def _may_be_loss(stamps: StampAudit, jump: Jump) -> bool:
+    """Whether stamps went ahead by whole periods, as if messages were left out by something that then caught up."""
+    told, period = jump.size_ns / NS_PER_S, stamps.period_s
+    return period > 4 * _WITHIN_S and told > 0 and abs(told - round(told / period) * period) < _WITHIN_S
+
+
+def _known_before(stamps: StampAudit, at_ns: int) -> bool:
+    """Whether a topic had run for some seconds: what starts is slower for a moment, and then catches up."""
+    return (at_ns - int(stamps.fastest()[0][0])) / NS_PER_S > LASTING_S + _NEAR_S
 
 
 def _shift(stamps: StampAudit, at_ns: int) -> float | None:

@@ -32,6 +32,7 @@ from foley_perception.episodes.planned_path import planned_paths
 from foley_perception.episodes.reader import read_episode
 from foley_perception.geometry.se3 import SE3
 from foley_perception.recording.bag_name import distinct_names, safe_name
+from foley_perception.recording.labels import overlap_ns
 from foley_perception.scene.background import far_of, levels_of, merged
 
 SOUND_RATE = 16_000  # [Hz]
@@ -47,6 +48,7 @@ def session_of(
     *,
     split: str = "",
     surface: NDArray[np.floating] | None = None,
+    within: tuple[int, int] | None = None,
 ) -> SessionData:
     """The stretch of a recording in which there are both sound and poses.
 
@@ -55,9 +57,10 @@ def session_of(
     Args:
         split: where the recording gives none.
         surface: points [m, 3] of the scene in the world; None: of the recording's depth, and none without it.
+        within: from when to when [ns]; None: the whole recording, which must have no pause.
 
     Raises:
-        DatasetError: no sound, no poses, less than 1 s of both, or no split.
+        DatasetError: no sound, no poses, less than 1 s of both, no split, or a pause.
     """
     sound, pose = episode.audio, episode.ee_pose
     if sound is None or pose is None:
@@ -65,13 +68,15 @@ def session_of(
     split = episode.split or split
     if not split:
         raise DatasetError(f"{episode.path}: its scene names no split; name one")
-    start = max(sound.start_ns, int(pose.times_ns[0]))
-    rows = int((min(sound.end_ns, int(pose.times_ns[-1])) - start) // _ROW_NS)
+    start, end = _common(episode, within)
+    rows = int((end - start) // _ROW_NS)
     if rows < MOTION_RATE:
         raise DatasetError(f"{episode.path}: sound and ee_pose have less than 1 s in common")
+    if overlap_ns(episode.pauses, start, end):
+        raise DatasetError(f"{episode.path}: the recording was paused; make a session of each stretch between pauses")
     heard, known = sound.slice(start, rows * SOUND_RATE // MOTION_RATE, SOUND_RATE)
     executed = measured_on_grid(start, rows, pose.times_ns, pose.poses, episode.gripper_width(hand))
-    points = _depth_points(episode) if surface is None else np.asarray(surface, np.float64).reshape(-1, 3)
+    points = _depth_points(episode, start, end) if surface is None else np.asarray(surface, np.float64).reshape(-1, 3)
     stored = _stored(points, (executed.poses @ episode.tx_tool_tip).translation)
     planned = _planned(episode, hand, start, rows)
     wrench = episode.directed_wrench
@@ -116,6 +121,25 @@ def session_of(
     )
 
 
+def stretches(episode: Episode) -> list[tuple[int, int]]:
+    """From when to when [ns] there are sound and poses without a pause, for 1 s at least; in order."""
+    start, end = _common(episode, None)
+    found = []
+    for pause in sorted(episode.pauses):
+        found.append((start, min(pause.start_ns, end)))
+        start = max(start, min(pause.end_ns, end))
+    return [(a, b) for a, b in (*found, (start, end)) if (b - a) // _ROW_NS >= MOTION_RATE]
+
+
+def _common(episode: Episode, within: tuple[int, int] | None) -> tuple[int, int]:
+    """From when to when there are both sound and poses. Raises DatasetError where one is missing."""
+    sound, pose = episode.audio, episode.ee_pose
+    if sound is None or pose is None:
+        raise DatasetError(f"{episode.path}: a session needs sound and ee_pose")
+    start, end = max(sound.start_ns, int(pose.times_ns[0])), min(sound.end_ns, int(pose.times_ns[-1]))
+    return (start, end) if within is None else (max(start, within[0]), min(end, within[1]))
+
+
 def write_sessions(
     bags: Sequence[Path],
     out: Path,
@@ -127,7 +151,9 @@ def write_sessions(
     skip_bad: bool = False,
     progress: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> tuple[list[Path], dict[str, str]]:
-    """A file a bag, `<bag>.npz`; what is there already is kept.
+    """A file a bag, `<bag>.npz`, and of one that was paused one more for each stretch but the first, `<bag>.2.npz`.
+
+    What is there already is kept. Stretches of less than 1 s are left out.
 
     Args:
         hand: None: that of each robot's file.
@@ -154,14 +180,25 @@ def write_sessions(
                     **naming.reading,
                 )
                 own = hand or GripperHand.from_yaml(episode.robot.hand_reference)
-                write_session(path, session_of(episode, own, split=split))
-            written.append(path)
+                parts: list[tuple[int, int] | None] = [*stretches(episode)] or [None]  # session_of says what is wrong
+                for count, part in reversed(list(enumerate(parts, start=1))):  # the first last: all are there
+                    file = path if count == 1 else path.with_suffix(f".{count}.npz")
+                    write_session(file, session_of(episode, own, split=split, within=part))
+            written += [path, *_further(path)]
         except ValueError as error:  # as EpisodeError and DatasetError are
             if not skip_bad:
                 raise
             left_out[name] = str(error)
     progress(len(bags), len(bags), "")
     return written, left_out
+
+
+def _further(path: Path) -> list[Path]:
+    """Files of the stretches after the first pause, in order."""
+    more: list[Path] = []
+    while (file := path.with_suffix(f".{len(more) + 2}.npz")).exists():
+        more.append(file)
+    return more
 
 
 def _planned(episode: Episode, hand: GripperHand, start_ns: int, rows: int) -> GridMotion:
@@ -184,12 +221,15 @@ def _told(item: object) -> bool:
     return isinstance(item, dict) and three(item.get("size")) and three(item.get("position"))
 
 
-def _depth_points(episode: Episode) -> NDArray[np.float64]:
-    """What stands behind the arm [m, 3]; none without depth, or where the camera moves."""
+def _depth_points(episode: Episode, start_ns: int, end_ns: int) -> NDArray[np.float64]:
+    """What stands behind the arm in a stretch [m, 3]; none without depth, or where the camera moves."""
     depth, camera = episode.depth, episode.camera
-    if depth is None or camera is None or not len(depth):
+    if depth is None or camera is None:
         return np.zeros((0, 3))
-    chosen = np.unique(np.linspace(0, len(depth) - 1, _DEPTHS).round().astype(int))
+    seen = np.flatnonzero((depth.times_ns >= start_ns) & (depth.times_ns <= end_ns))
+    if not seen.size:
+        return np.zeros((0, 3))
+    chosen = seen[np.unique(np.linspace(0, len(seen) - 1, _DEPTHS).round().astype(int))]
     drop = 1 if len(chosen) > 1 else 0
     images = (levels_of(np.asarray(depth.read(int(i)), np.float32), drop) for i in chosen)
     far = far_of(functools.reduce(merged, images))

@@ -23,6 +23,7 @@ from foley_perception.recording.compression import Encoded, Form, is_depth
 _WORKERS = 2
 _DEPTH_HEADER = struct.pack("<iff", 0, 0.0, 0.0)  # of compressedDepth: nothing is scaled in 16 bit
 _MONO = ("mono8", "8UC1")
+_NOT_AS_PNG = ("bayer", "yuv", "nv", "uyvy", "yuyv", "rgba", "bgra")
 
 
 class Encoder:
@@ -78,7 +79,7 @@ def encoded(topic: str, form: Form, data: bytes) -> bytes:
         if form.kind == "jpeg"
         else (".png", [])  # OpenCV's own choice is faster than any level, and no larger
     )
-    if form.kind == "png" and head.encoding.startswith(("bayer", "yuv", "nv", "uyvy", "yuyv")):
+    if form.kind == "png" and head.encoding.startswith(_NOT_AS_PNG):
         raise ImageError(
             f"encoding is {head.encoding}: png would keep it as rgb8, with a loss; use zstd or jpeg"
         )

@@ -228,3 +228,19 @@ def test_a_driver_that_is_slower_after_its_restart_refuses_nothing() -> None:
             audits[CAMERA].add(stamp, stamp + (20_000_000 if k < 1000 else 60_000_000))
     found = only(list(TimeAudit(audits, ROLES).findings(T0)))
     assert (found.rule, found.severity) == ("stamp_step", Severity.PROBLEM) and "-40 ms" in found.text
+
+
+@pytest.mark.parametrize(("at", "late_s", "told"), [(38, 0.026, 0), (150, 0.026, 0), (38, 1 / 30, 0), (150, 1 / 30, 1)])
+def test_a_late_camera_that_catches_up_by_a_lost_frame_refuses_nothing(at: int, late_s: float, told: int) -> None:
+    """Its latency falls for good by about a period, and its stamps go ahead by one: of a clock it would look alike."""
+    audits = {name: StampAudit() for name in (CAMERA, POSE, WRENCH)}
+    for k in range(4000):
+        stamp = T0 + k * 2_000_000
+        for name in (POSE, WRENCH):
+            audits[name].add(stamp, stamp + 300_000)
+    for k in range(240):
+        stamp = T0 + round(k * 1e9 / 30)
+        if k != at:
+            audits[CAMERA].add(stamp, stamp + 5_000_000 + round(late_s * 1e9) * (k < at))
+    found = list(TimeAudit(audits, ROLES).findings(T0))
+    assert [(f.rule, f.severity) for f in found] == [("stamp_step", Severity.PROBLEM)] * told

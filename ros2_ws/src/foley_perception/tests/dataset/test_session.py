@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import dataclasses
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +18,13 @@ from foley_perception.action.contact_motion import contact_motion, tip_heights
 from foley_perception.action.contact_onsets import surface_contacts
 from foley_perception.action.gripper import GripperHand
 from foley_perception.commands import dataset as command
+from foley_perception.dataset import session
 from foley_perception.dataset.schema import DatasetError
 from foley_perception.dataset.session import _told, session_of
 from foley_perception.episodes.reader import read_episode
 from foley_perception.geometry.height_map import HeightMap
 from foley_perception.geometry.se3 import SE3
+from foley_perception.recording.labels import Pause
 
 HAND = GripperHand.from_yaml("parallel_gripper")
 TOP = 0.05  # of what is tapped at (0.05, 0), under a camera 1 m above the table
@@ -131,6 +134,28 @@ def test_the_command_writes_a_file_a_bag_and_keeps_what_is_there(
     assert (out / "one.npz").stat().st_mtime_ns == stamp
     assert read_session(out / "one.npz").facts["session_id"] == "s1"
     assert run(str(bag), "--out", str(out), "--split", "tset") == 2
+
+
+def test_a_recording_that_was_paused_is_a_session_between_pauses(
+    make_bag: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bag = make_bag("one", more=put_depth)
+    whole = read_episode(bag)
+    at = [whole.start_ns + round(s * 1e9) for s in (1.3, 1.7, 2.2, 2.8)]
+    paused = dataclasses.replace(whole, pauses=(Pause(at[0], at[1]), Pause(at[2], at[3])))
+    with pytest.raises(DatasetError, match="the recording was paused"):
+        session_of(paused, HAND)
+    monkeypatch.setattr(session, "read_episode", lambda *args, **options: paused)
+    for _ in range(2):  # what is there is kept, and named
+        written, left_out = session.write_sessions([bag], tmp_path / "out", HAND)
+        assert [p.name for p in written] == ["one.npz", "one.2.npz"] and not left_out
+    first, last = (read_session(path) for path in written)
+    # Between the pauses lies less than a second.
+    assert first.facts["start_ns"] + first.duration_s * 1e9 == pytest.approx(at[0], abs=1e7)
+    assert last.facts["start_ns"] == at[3]
+    assert [len(s.contact_s) for s in (first, last)] == [1, 1] and not last.facts["sound_missing_s"]
+    assert last.contact_s[0] == pytest.approx(0.2, abs=1e-3)
+    assert len(first.points()) and not len(last.points()), "the last picture is from before the pause"
 
 
 @pytest.mark.parametrize("placed", [True, False])

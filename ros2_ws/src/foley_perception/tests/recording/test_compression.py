@@ -76,6 +76,7 @@ def test_grey_and_depth(serialise: Any) -> None:
         ("/thermal", "png", np.ones((4, 4), np.uint16), "mono16", "would cost precision; use zstd"),
         ("/thermal", "jpeg", np.ones((4, 4), np.uint16), "16UC1", "would cost precision; use zstd"),
         ("/colour", "png", np.ones((4, 4), np.uint8), "bayer_rggb8", "with a loss; use zstd or jpeg"),
+        ("/colour", "png", np.ones((4, 4, 4), np.uint8), "rgba8", "with a loss; use zstd or jpeg"),
         ("/colour", "png", np.ones((4, 4, 2), np.uint8), "yuyv", "with a loss; use zstd or jpeg"),
         ("/colour", "jpeg", np.ones((4, 4, 3), np.uint16), "rgb16", "would cost precision; use zstd"),
     ],

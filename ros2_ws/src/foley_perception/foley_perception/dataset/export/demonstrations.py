@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from foley_common.robot_file import Frames
-from foley_perception.action.gripper import HandError
+from foley_perception.action.gripper import GripperHand, HandError
 from foley_perception.dataset import splits
 from foley_perception.dataset.build import bag_files
 from foley_perception.dataset.export.frame_grid import Surveyed, survey
+from foley_perception.dataset.export.video import encoder
 from foley_perception.dataset.schema import SPLITS, DatasetError
 from foley_perception.episodes.frames import AS_ROBOT, FrameNames
 from foley_perception.episodes.names import Naming
@@ -67,7 +68,8 @@ class Demonstrations:
             "fps": self.fps,
             "pictures": self.pictures,
             "task": self.task,
-            "hand": self.hand,
+            "hand": _content_of_hand(self.hand) if self.hand else "",
+            "encoder": _encoder_name() if self.pictures == "video" else "",
             "topics": self.naming.identity,
             "frames": repr(self.frames),
             "skip_bad": self.skip_bad,
@@ -246,6 +248,21 @@ def _surveyed(bags: Demonstrations, path: Path, name: str, cache: Path) -> Surve
     found = survey(bags.outline(path, name), bags.fps, bags.frames, bags.hand, bags.task)
     file.write_text(json.dumps(dataclasses.asdict(found)), encoding="utf-8")
     return found
+
+
+def _encoder_name() -> str:
+    """Of what writes videos; empty where nothing can, which is told by the format that would."""
+    try:
+        return encoder().name
+    except DatasetError:
+        return ""
+
+
+def _content_of_hand(hand: str) -> str:
+    try:
+        return hashlib.sha256(repr(GripperHand.from_yaml(hand)).encode()).hexdigest()
+    except HandError as error:
+        raise DatasetError(str(error)) from error
 
 
 def _content(bag: Path) -> str:
