@@ -5,8 +5,9 @@ the joints of each scene; another day of the same robot is a sweep without conta
 Contacts are mixed with the noise at 0, -5 and -10 dB: rms of a contact's first 100 ms against that of the noise in the
 same stretch; of a whole scene, for detection, in the median of its contacts, and for hearing of each contact exactly.
 Compared are: no noise, noise left in, a stationary floor (the mean of the sweep), and the model by joint speeds; for
-hearing also a floor of the 0.2 s before the contact. Materials are heard by the model that ships. Intervals are of
-scenes drawn again. Writes metrics.json and own_noise.png to --out; with --skip it adds to what is there.
+hearing also a floor of the 0.2 s before the contact. Materials are heard by the model that ships. Intervals (95 %)
+are of scenes drawn again; `gain` is over the noise left in, on the same draws. Writes metrics.json and own_noise.png
+to --out; with --skip it adds to what is there.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 
 from benchmarks._bench import parser
 from benchmarks._own_noise_scenes import Scene, scenes
+from benchmarks._own_noise_scores import Found, accuracy, judged, scores
 from benchmarks._robot_noise import RobotNoise, sweep_motion
 from foley_common.metrics_file import METRICS_FILE, write_metrics
 from foley_perception.audio.onset_config import OnsetConfig
@@ -43,10 +45,10 @@ Samples = NDArray[np.float32]
 RATE = 48_000
 RATIOS_DB = (0.0, -5.0, -10.0)
 KINDS = ("onsets", "contacts without force", "contacts with force")
-WAYS = ("left in", "stationary floor", "own noise")
+NO_NOISE, LEFT_IN = "no noise", "left in"
+WAYS = (LEFT_IN, "stationary floor", "own noise")
 HEARD_WAYS = (*WAYS, "floor before it")
 BEFORE_S, AFTER_S, LEVEL_S = 0.25, 0.65, 0.1
-EARLY_S, LATE_S = 0.03, 0.06  # of a detection against the contact's true onset
 CHUNK = 2400  # samples: 50 ms
 SWEEP_S = 90.0
 
@@ -117,15 +119,6 @@ def scaled(model: OwnNoise, gain: float) -> OwnNoise:
 
 
 # ---- contacts found ------------------------------------------------------------------------------------------
-@dataclasses.dataclass(frozen=True)
-class Found:
-    """Of one scene."""
-
-    right: int
-    wrong: int
-    missed: int
-
-
 def detect(scene: Scene, sound: Samples, source: NoiseSource | None) -> dict[str, Found]:
     """Onsets by ear alone, and contacts as `contact_detector` decides live, with a force sensor and without."""
     listener = Listener(OnsetConfig(sample_rate=RATE), own_noise=source)
@@ -154,37 +147,6 @@ def detect(scene: Scene, sound: Samples, source: NoiseSource | None) -> dict[str
         "onsets": judged(scene, [o.time_ns for o in onsets if o.clear]),
         **{name: judged(scene, found) for name, found in contacts.items()},
     }
-
-
-def judged(scene: Scene, times_ns: Sequence[int]) -> Found:
-    """Each true contact is found once; what is found while one lasts is neither right nor wrong."""
-    free, right, wrong = set(range(len(scene.onsets_s))), 0, 0
-    for t in np.array(sorted(times_ns)) / 1e9:
-        near = [i for i in free if -EARLY_S <= t - scene.onsets_s[i] <= LATE_S]
-        if near:
-            free.discard(min(near, key=lambda i: abs(t - scene.onsets_s[i])))
-            right += 1
-        elif not any(a - EARLY_S <= t <= b + 0.1 for a, b in zip(scene.onsets_s, scene.ends_s, strict=True)):
-            wrong += 1
-    return Found(right, wrong, len(free))
-
-
-def scores(found: Sequence[Found], seed: int = 0) -> dict[str, Any]:
-    """Precision, recall and F1 over scenes, with a bootstrap interval of F1."""
-    counts = np.array([[f.right, f.wrong, f.missed] for f in found], float)
-    rng = np.random.default_rng(seed)
-    draws = counts[rng.integers(len(counts), size=(2000, len(counts)))].sum(axis=1)
-    right, wrong, missed = counts.sum(axis=0)
-    f1 = np.quantile([_f1(*draw) for draw in draws], [0.025, 0.975])
-    return {
-        "precision": round(right / max(right + wrong, 1), 4), "recall": round(right / max(right + missed, 1), 4),
-        "f1": round(_f1(right, wrong, missed), 4), "f1_low": round(float(f1[0]), 4), "f1_high": round(float(f1[1]), 4),
-        "right": int(right), "wrong": int(wrong), "missed": int(missed),
-    }  # fmt: skip
-
-
-def _f1(right: float, wrong: float, missed: float) -> float:
-    return float(2 * right / max(2 * right + wrong + missed, 1))
 
 
 # ---- materials heard -----------------------------------------------------------------------------------------
@@ -227,14 +189,14 @@ def hear(
             contact, own = cut(scene.sound, onset_s), cut(noise, onset_s)
             if material not in model.vocabulary.labels or contact is None or own is None:
                 continue
-            rows.append(_row(model, contact, scene, material, "no noise", 0.0))
+            rows.append(_row(model, contact, scene, material, NO_NOISE, 0.0))
             start_ns = round((onset_s - BEFORE_S) * 1e9)
             for ratio in RATIOS_DB:
                 gain = gain_for(contact, own, ratio)
                 noisy = (contact + gain * own).astype(np.float32)
                 for way in HEARD_WAYS:
                     sound = noisy
-                    if way != "left in":
+                    if way != LEFT_IN:
                         taken = scaled(robot.floor if way == "stationary floor" else robot.learnt.model, gain)
                         taken = local_floor(noisy, taken) if way == "floor before it" else taken
                         sound = Cleaner(taken, positions, config).clean(noisy, RATE, start_ns).samples
@@ -250,26 +212,6 @@ def _row(model: Any, sound: Samples, scene: Scene, material: str, way: str, rati
     }  # fmt: skip
 
 
-def accuracy(rows: Sequence[dict[str, Any]], seed: int = 0) -> dict[str, Any]:
-    """Share of right answers, abstained or not, with an interval over scenes; and of those that were not abstained."""
-    names = sorted({r["scene"] for r in rows})
-    table = np.array([[_sums(rows, name)] for name in names], float)[:, 0]
-    draws = table[np.random.default_rng(seed).integers(len(table), size=(2000, len(table)))].sum(axis=1)
-    total = table.sum(axis=0)
-    low, high = np.quantile(draws[:, 1] / np.maximum(draws[:, 0], 1), [0.025, 0.975])
-    return {
-        "contacts": int(total[0]), "accuracy": round(total[1] / max(total[0], 1), 4), "low": round(float(low), 4),
-        "high": round(float(high), 4), "abstained": round(total[2] / max(total[0], 1), 4),
-        "accuracy_of_answers": round(total[3] / max(total[0] - total[2], 1), 4),
-    }  # fmt: skip
-
-
-def _sums(rows: Sequence[dict[str, Any]], name: str) -> list[int]:
-    own = [r for r in rows if r["scene"] == name]
-    sure = [r for r in own if not r["abstained"]]
-    return [len(own), sum(r["right"] for r in own), len(own) - len(sure), sum(r["right"] for r in sure)]
-
-
 # ---- all together --------------------------------------------------------------------------------------------
 def detection(
     all_scenes: Sequence[Scene], noises: Sequence[Array], robots: dict[str, Robot]
@@ -278,7 +220,7 @@ def detection(
     found: dict[tuple[str, float], list[dict[str, Found]]] = {}
     for scene, noise in zip(all_scenes, noises, strict=True):
         print(f"  {scene.name}: {len(scene.onsets_s)} contacts, {scene.robot}", flush=True)
-        found.setdefault(("no noise", 0.0), []).append(detect(scene, scene.sound, None))
+        found.setdefault((NO_NOISE, 0.0), []).append(detect(scene, scene.sound, None))
         cuts = [(cut(scene.sound, t), cut(noise, t)) for t in scene.onsets_s]
         robot, positions = robots[scene.robot], told(scene.times_s, scene.positions, scene.joints)
         for ratio in RATIOS_DB:
@@ -288,16 +230,22 @@ def detection(
             noisy = (scene.sound + gain * noise).astype(np.float32)
             for way in WAYS:
                 model = robot.floor if way == "stationary floor" else robot.learnt.model
-                source = None if way == "left in" else NoiseSource(scaled(model, gain), positions)
+                source = None if way == LEFT_IN else NoiseSource(scaled(model, gain), positions)
                 found.setdefault((way, ratio), []).append(detect(scene, noisy, source))
     return {
-        kind: {_key(way, ratio): scores([f[kind] for f in each]) for (way, ratio), each in found.items()}
+        kind: {
+            _key(way, ratio): scores(
+                [f[kind] for f in each],
+                [f[kind] for f in found[LEFT_IN, ratio]] if way not in (NO_NOISE, LEFT_IN) else None,
+            )
+            for (way, ratio), each in found.items()
+        }
         for kind in KINDS
     }
 
 
 def _key(way: str, ratio: float) -> str:
-    return way if way == "no noise" else f"{way} at {ratio:g} dB"
+    return way if way == NO_NOISE else f"{way} at {ratio:g} dB"
 
 
 def cost(robot: Robot, scene: Scene) -> dict[str, float]:
@@ -330,7 +278,7 @@ def draw(figures: dict[str, Any], path: Path) -> None:
         ("accuracy of materials", figures["materials"], "accuracy"),
     )):  # fmt: skip
         axes = figure.add_subplot(1, 4, i + 1)
-        axes.axhline(table["no noise"][key], color="black", lw=1, ls=":", label="no noise")
+        axes.axhline(table[NO_NOISE][key], color="black", lw=1, ls=":", label=NO_NOISE)
         for way in HEARD_WAYS:
             rows = [table.get(_key(way, ratio)) for ratio in RATIOS_DB]
             if all(rows):
@@ -389,10 +337,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from foley_synthesis.hearing.inference.hearing_model import HearingModel
 
         rows = hear(HearingModel.load(), all_scenes, noises, robots, CleanConfig(args.over, args.least_db))
-        keys = dict.fromkeys((r["way"], r["ratio_db"]) for r in rows)
+        by_way: dict[tuple[str, float], list[dict[str, Any]]] = {}
+        for row in rows:
+            by_way.setdefault((row["way"], row["ratio_db"]), []).append(row)
         figures["materials"] = {
-            _key(way, ratio): accuracy([r for r in rows if (r["way"], r["ratio_db"]) == (way, ratio)])
-            for way, ratio in keys
+            _key(way, ratio): accuracy(
+                own, by_way[LEFT_IN, ratio] if way not in (NO_NOISE, LEFT_IN) else None
+            )
+            for (way, ratio), own in by_way.items()
         }
     if args.skip and (there := args.out / METRICS_FILE).exists():  # the other half was run before
         figures = json.loads(there.read_text()) | figures

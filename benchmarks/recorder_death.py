@@ -2,7 +2,7 @@
 
     python -m benchmarks.recorder_death [--kills 10] [--seed 0]
 
-A recorder that records 100 poses a second is killed (SIGKILL) at a random moment, again and again, beside clients:
+A recorder that records 500 poses a second is killed (SIGKILL) at a random moment, again and again, beside clients:
 
 - one_shot   `foley record --max-duration`: until its error is on stderr
 - session    `foley record` in a pseudo terminal: until it is on the screen; the session goes on with the next recorder
@@ -37,6 +37,7 @@ from foley_common import processes
 from foley_common.metrics_file import write_metrics
 
 LIMIT_S = 2.0
+_POSES_S = 3600
 _COMMAND = (
     "import argparse, sys; from foley_perception.commands import record as r; p = argparse.ArgumentParser();"
     "r.configure(p); sys.exit(r.run(p.parse_args(sys.argv[1:])))"
@@ -92,7 +93,6 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         import rclpy
-        from geometry_msgs.msg import PoseStamped
         from lifecycle_msgs.msg import State
 
         from foley_ros import qos
@@ -101,21 +101,17 @@ class Bench:
         self.folder = folder
         (folder / "recorder.yaml").write_text(_TOPICS)
         self._node = rclpy.create_node("bench")
-        self._publisher = self._node.create_publisher(PoseStamped, "ee_pose", qos.STATE)
-        self._node.create_timer(0.01, self._send)
+        # A process of its own: while the middleware misses a reader that was killed a publisher may be held up.
+        source = [sys.executable, "-m", "benchmarks._sensor_source", "pose"]
+        self._source = subprocess.Popen(source, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        assert self._source.stdin is not None
+        self._source.stdin.write(f"{_POSES_S} {folder / 'stamps.npy'}\n")
+        self._source.stdin.flush()
         self._state = ""  # of the recorder
         self._node.create_subscription(State, "/recorder/heartbeat", self._beat, qos.HEARTBEAT)
 
     def _beat(self, message: Any) -> None:
         self._state = str(message.label)
-
-    def _send(self) -> None:
-        import numpy as np
-
-        from foley_ros import convert
-
-        now = time.time_ns()
-        self._publisher.publish(convert.pose_stamped(np.zeros(3), np.array([0, 0, 0, 1.0]), now, "world"))
 
     def spin(self, until: Callable[[], Any], seconds: float, what: str) -> None:
         import rclpy
@@ -191,6 +187,8 @@ class Bench:
     def close(self) -> None:
         import rclpy
 
+        self._source.kill()
+        self._source.wait()
         self._node.destroy_node()
         rclpy.try_shutdown()
 

@@ -83,7 +83,7 @@ def features(layout: Layout, one: Encoder | None) -> dict[str, Any]:
         shape = [most] if channels == 1 else [most, channels]
         found[f"sound.{microphone}"] = {"dtype": "float32", "shape": shape, "names": None}
         found |= {
-            f"sound.{microphone}.{name}": _one("int64") for name in ("count", "first_sample", "stamp_ns")
+            f"sound.{microphone}.{name}": _one("int64") for name in ("count", "known", "first_sample", "stamp_ns")
         }
     for arm in layout.wrenches:
         found |= _high_features(f"{of(arm)}wrench", layout.most_wrenches, WRENCH)
@@ -146,7 +146,7 @@ def rows(
         name = f"sound.{microphone}"
         found[name] = sound.samples[..., 0] if mono else sound.samples
         found[f"{name}.count"], found[f"{name}.first_sample"] = sound.counts, sound.first_samples
-        found[f"{name}.stamp_ns"] = sound.stamps_ns
+        found[f"{name}.known"], found[f"{name}.stamp_ns"] = sound.known, sound.stamps_ns
     for name, given in (("wrench", block.wrenches), ("pose", block.poses)):
         for arm, high in given.items():
             found |= _high_rows(f"{of(arm)}{name}", high)

@@ -85,6 +85,7 @@ class Sound:
 
     samples: NDArray[np.float32]  # [frames, most, channels], 0 behind those that there are
     counts: NDArray[np.int64]  # [frames]
+    known: NDArray[np.int64]  # [frames], how many of them were received; the others are 0
     first_samples: NDArray[np.int64]  # [frames], as the stream counts them; -1 where there are none
     stamps_ns: NDArray[np.int64]  # [frames] of the first; 0 where there are none
 
@@ -287,7 +288,7 @@ class Rows:
         most, count = self._layout.most_samples[microphone], stop - first
         samples = np.zeros((count, most, channels), np.float32)
         counts, firsts = np.zeros(count, np.int64), np.full(count, -1, np.int64)
-        stamps = np.zeros(count, np.int64)
+        stamps, received = np.zeros(count, np.int64), np.zeros(count, np.int64)
         for stream in self._outline.sound(topic).streams if topic is not None else ():
             per_frame = NS_PER_S / stream.clock.period_ns / self._layout.fps
             anchor = round(float(stream.clock.sample_at(self._survey.start_ns)))
@@ -300,15 +301,16 @@ class Rows:
             if topic is None or not mine.size:
                 continue
             begin = int(low[mine[0]])
-            sound, _ = every_channel(self._outline, topic, stream, begin, int(high[mine[-1]]))
+            sound, known = every_channel(self._outline, topic, stream, begin, int(high[mine[-1]]))
             width = min(sound.shape[1], channels)
             for row in mine.tolist():
                 length = int(high[row] - low[row])
                 samples[row] = 0.0
                 samples[row, :length, :width] = sound[low[row] - begin : high[row] - begin, :width]
                 counts[row], firsts[row] = length, low[row]
+                received[row] = np.count_nonzero(known[low[row] - begin : high[row] - begin])
                 stamps[row] = int(stream.clock.time_ns(low[row]))
-        return Sound(samples, counts, firsts, stamps)
+        return Sound(samples, counts, received, firsts, stamps)
 
 
 # ---- inside --------------------------------------------------------------------------------------------

@@ -108,6 +108,14 @@ def test_sound_is_put_together_to_what_was_recorded(exported: tuple[Path, list[P
         sound = put_together(columns)
         begin = int(first[0]) - segment.first_sample
         assert np.array_equal(sound, segment.samples[begin : begin + len(sound)])
+        received = np.ones(len(segment.samples), np.bool_)
+        for low, high in segment.missing:
+            received[low:high] = False
+        counts = columns["sound.microphone.count"]
+        ends = begin + np.cumsum(counts)
+        known = [np.count_nonzero(received[end - count : end]) for end, count in zip(ends, counts, strict=True)]
+        assert np.array_equal(columns["sound.microphone.known"], known)
+        assert (sum(known) < sum(counts)) == bool(segment.missing)
         assert np.array_equal(columns["sound.microphone.stamp_ns"], segment.clock.time_ns(first))
         # Nothing of a frame is later than it, and all of it is since the one before.
         last = segment.clock.time_ns(first + columns["sound.microphone.count"] - 1)

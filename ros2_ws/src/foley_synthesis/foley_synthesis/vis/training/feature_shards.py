@@ -118,7 +118,7 @@ def make_features(
     """Those of an export's shards, made where they are not there yet; processes share the work.
 
     Raises:
-        ShardError: there are no training shards, one cannot be read, or what another process made is not seen here.
+        ShardError: there are no training shards or clips, one cannot be read, or what another process made is not seen.
     """
     shards = {split: find_shards(given, split) for split in ("train", "validation")}
     if not shards["train"]:
@@ -144,7 +144,10 @@ def make_features(
         tuple(folder / names[shard] for shard in shards[split]) for split in ("train", "validation")
     )
     fingerprint = hashlib.sha256(" ".join(names[shard] for shard, _ in everything).encode()).hexdigest()
-    return FeatureShards(train, validation, fingerprint)
+    made = FeatureShards(train, validation, fingerprint)
+    if not any(made.counts):
+        raise ShardError(f"{given}: no training clip has both sound and pictures; {made.left_out} were left out")
+    return made
 
 
 def clip_of(row: dict[str, Any]) -> Clip:
@@ -182,9 +185,8 @@ def _make(shard: str, path: Path, encoder: VisionEncoder, config: ModelConfig, k
         if _draw(clip.clip_id) < keep:
             sounds[len(rows)] = sample["flac"]
         rows.append(_encoded(sample, clip, number, cochlea, encoder, config))
-    if not rows:
-        raise ShardError(f"{shard}: no clip in it has both sound and pictures")
-    arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0] if name != "clip"}
+    first = rows[0] if rows else {}  # none: no clip of this shard has both sound and pictures
+    arrays = {name: np.stack([row[name] for row in rows]) for name in first if name != "clip"}
     arrays["sound_rows"] = np.array(list(sounds), np.int64)
     arrays["sound_ends"] = np.cumsum([len(sound) for sound in sounds.values()]).astype(np.int64)
     arrays["sound_bytes"] = np.frombuffer(b"".join(sounds.values()), np.uint8)

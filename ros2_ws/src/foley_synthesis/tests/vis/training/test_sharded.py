@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from foley_perception.dataset.export.export import export_dataset
 from foley_perception.dataset.reader import ClipDataset
 from foley_synthesis.checkpoint import load_checkpoint
 from foley_synthesis.training import processes
-from foley_synthesis.training.webdataset_files import ShardError
+from foley_synthesis.training.webdataset_files import ShardError, read_samples, row_of
 from foley_synthesis.vis.config import ModelConfig
 from foley_synthesis.vis.training import build, feature_shards, sharded
 from foley_synthesis.vis.training.config import TrainConfig
@@ -86,6 +87,30 @@ def test_features_of_shards_are_those_of_the_data_set(tiny_dataset: ClipDataset,
     np.testing.assert_array_equal(sounds[3], tiny_dataset.audio(order[3]))
     rows = list(made.read(1, 2, 9))
     assert [r["clip"].clip_id for r in rows] == [c.clip_id for c in kept.clips[12:19]]
+
+
+def test_a_shard_whose_clips_all_lack_something_is_passed_over(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking, clip_of = set[str](), feature_shards.clip_of
+    monkeypatch.setattr(
+        feature_shards,
+        "clip_of",
+        lambda row: dataclasses.replace(clip_of(row), without=("microphone",) if row["clip_id"] in lacking else ()),
+    )
+    for file in shards.glob("*.tar"):
+        shutil.copy(file, tmp_path / file.name)
+    lacking |= {row_of(sample)["clip_id"] for sample in read_samples(str(tmp_path / "train-000000.tar"))}
+    encoder = load_encoder("colour", threads=1)
+    config = ModelConfig(encoder="colour", encoder_dims=encoder.dims)
+    made = feature_shards.make_features(str(tmp_path), encoder, config)
+    assert made.counts == [0, 10, 4] and made.left_out == 10
+    kept, _ = made.kept()
+    assert len(kept.clips) and not lacking & {clip.clip_id for clip in kept.clips}
+    for number in (1, 2):
+        (tmp_path / f"train-{number:06}.tar").unlink()
+    with pytest.raises(ShardError, match=r"no training clip has both sound and pictures; 10 were left out"):
+        feature_shards.make_features(str(tmp_path), encoder, config)
 
 
 def test_each_clip_comes_once_an_epoch_in_the_same_batches_for_any_number_of_processes(
