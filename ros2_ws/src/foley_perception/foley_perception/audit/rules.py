@@ -169,8 +169,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "stamp_step",
         "stamps against arrival step, and the other sensors' do not",
-        f"{STEP_S * 1e3:g} ms (told from 12 ms), sharp, {LASTING_S:g} s long or to the end; late arrival is none; whole "
-        "periods ahead may be frames left out: a warning",
+        f"{STEP_S * 1e3:g} ms (told from 12 ms), sharp, {LASTING_S:g} s long or to the end; late arrival is none; "
+        "whole periods ahead may be frames left out: a warning",
         "size and time; synchronise clocks",
         "error of a main device: the bag; else nothing",
     ),

@@ -331,7 +331,9 @@ def _lasting(stamps: StampAudit, jump: Jump, others: Iterable[StampAudit]) -> fl
     told = jump.size_ns / NS_PER_S
     if abs(size) < _DETECTED_S or abs(told - size) > max(0.3 * abs(size), _WITHIN_S):
         return 0.0
-    if _may_be_loss(stamps, jump) and (abs(told - size) > _WITHIN_S or not _known_before(stamps, jump.arrival_ns)):
+    if _may_be_loss(stamps, jump) and (
+        abs(told - size) > _WITHIN_S or not _known_before(stamps, jump.arrival_ns)
+    ):
         return 0.0
     return size
 

@@ -73,10 +73,16 @@ def session_of(
     if rows < MOTION_RATE:
         raise DatasetError(f"{episode.path}: sound and ee_pose have less than 1 s in common")
     if overlap_ns(episode.pauses, start, end):
-        raise DatasetError(f"{episode.path}: the recording was paused; make a session of each stretch between pauses")
+        raise DatasetError(
+            f"{episode.path}: the recording was paused; make a session of each stretch between pauses"
+        )
     heard, known = sound.slice(start, rows * SOUND_RATE // MOTION_RATE, SOUND_RATE)
     executed = measured_on_grid(start, rows, pose.times_ns, pose.poses, episode.gripper_width(hand))
-    points = _depth_points(episode, start, end) if surface is None else np.asarray(surface, np.float64).reshape(-1, 3)
+    points = (
+        _depth_points(episode, start, end)
+        if surface is None
+        else np.asarray(surface, np.float64).reshape(-1, 3)
+    )
     stored = _stored(points, (executed.poses @ episode.tx_tool_tip).translation)
     planned = _planned(episode, hand, start, rows)
     wrench = episode.directed_wrench
@@ -180,7 +186,8 @@ def write_sessions(
                     **naming.reading,
                 )
                 own = hand or GripperHand.from_yaml(episode.robot.hand_reference)
-                parts: list[tuple[int, int] | None] = [*stretches(episode)] or [None]  # session_of says what is wrong
+                # Where there is none session_of says what is wrong.
+                parts: list[tuple[int, int] | None] = [*stretches(episode)] or [None]
                 for count, part in reversed(list(enumerate(parts, start=1))):  # the first last: all are there
                     file = path if count == 1 else path.with_suffix(f".{count}.npz")
                     write_session(file, session_of(episode, own, split=split, within=part))

@@ -230,8 +230,12 @@ def test_a_driver_that_is_slower_after_its_restart_refuses_nothing() -> None:
     assert (found.rule, found.severity) == ("stamp_step", Severity.PROBLEM) and "-40 ms" in found.text
 
 
-@pytest.mark.parametrize(("at", "late_s", "told"), [(38, 0.026, 0), (150, 0.026, 0), (38, 1 / 30, 0), (150, 1 / 30, 1)])
-def test_a_late_camera_that_catches_up_by_a_lost_frame_refuses_nothing(at: int, late_s: float, told: int) -> None:
+@pytest.mark.parametrize(
+    ("at", "late_s", "told"), [(38, 0.026, 0), (150, 0.026, 0), (38, 1 / 30, 0), (150, 1 / 30, 1)]
+)
+def test_a_late_camera_that_catches_up_by_a_lost_frame_refuses_nothing(
+    at: int, late_s: float, told: int
+) -> None:
     """Its latency falls for good by about a period, and its stamps go ahead by one: of a clock it would look alike."""
     audits = {name: StampAudit() for name in (CAMERA, POSE, WRENCH)}
     for k in range(4000):

@@ -83,7 +83,8 @@ def features(layout: Layout, one: Encoder | None) -> dict[str, Any]:
         shape = [most] if channels == 1 else [most, channels]
         found[f"sound.{microphone}"] = {"dtype": "float32", "shape": shape, "names": None}
         found |= {
-            f"sound.{microphone}.{name}": _one("int64") for name in ("count", "known", "first_sample", "stamp_ns")
+            f"sound.{microphone}.{name}": _one("int64")
+            for name in ("count", "known", "first_sample", "stamp_ns")
         }
     for arm in layout.wrenches:
         found |= _high_features(f"{of(arm)}wrench", layout.most_wrenches, WRENCH)

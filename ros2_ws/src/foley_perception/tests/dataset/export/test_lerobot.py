@@ -113,7 +113,9 @@ def test_sound_is_put_together_to_what_was_recorded(exported: tuple[Path, list[P
             received[low:high] = False
         counts = columns["sound.microphone.count"]
         ends = begin + np.cumsum(counts)
-        known = [np.count_nonzero(received[end - count : end]) for end, count in zip(ends, counts, strict=True)]
+        known = [
+            np.count_nonzero(received[end - count : end]) for end, count in zip(ends, counts, strict=True)
+        ]
         assert np.array_equal(columns["sound.microphone.known"], known)
         assert (sum(known) < sum(counts)) == bool(segment.missing)
         assert np.array_equal(columns["sound.microphone.stamp_ns"], segment.clock.time_ns(first))

@@ -146,7 +146,9 @@ def make_features(
     fingerprint = hashlib.sha256(" ".join(names[shard] for shard, _ in everything).encode()).hexdigest()
     made = FeatureShards(train, validation, fingerprint)
     if not any(made.counts):
-        raise ShardError(f"{given}: no training clip has both sound and pictures; {made.left_out} were left out")
+        raise ShardError(
+            f"{given}: no training clip has both sound and pictures; {made.left_out} were left out"
+        )
     return made
 
 

@@ -96,7 +96,9 @@ def test_a_shard_whose_clips_all_lack_something_is_passed_over(
     monkeypatch.setattr(
         feature_shards,
         "clip_of",
-        lambda row: dataclasses.replace(clip_of(row), without=("microphone",) if row["clip_id"] in lacking else ()),
+        lambda row: dataclasses.replace(
+            clip_of(row), without=("microphone",) if row["clip_id"] in lacking else ()
+        ),
     )
     for file in shards.glob("*.tar"):
         shutil.copy(file, tmp_path / file.name)
