@@ -13,6 +13,7 @@ from foley_perception.audio.clock_fit import SampleClock
 from foley_perception.audio.onset import OnsetDetector
 from foley_perception.audio.onset_config import OnsetConfig
 from foley_perception.contact_event import Contact
+from foley_perception.own_noise.mask import NoiseSource
 
 
 class MergedContact(NamedTuple):
@@ -41,9 +42,17 @@ def heard(
     first_sample: int,
     clock: SampleClock,
     sample_rate: int,
+    own_noise: NoiseSource | None = None,
 ) -> Iterator[Contact]:
-    """Contacts by ear in one stream of a microphone."""
-    detector = OnsetDetector(OnsetConfig(sample_rate=sample_rate))
+    """Contacts by ear in one stream of a microphone; with own noise those that stand out of it."""
+
+    def times_ns(samples: NDArray[np.float64]) -> NDArray[np.int64]:
+        return clock.time_ns(first_sample + samples)
+
+    expected = own_noise.mask(times_ns) if own_noise is not None else None
+    detector = OnsetDetector(OnsetConfig(sample_rate=sample_rate), expected)
     for samples in blocks:
         for onset in detector.process(samples):
+            if not onset.clear:
+                continue
             yield Contact(int(clock.time_ns(first_sample + onset.sample)))

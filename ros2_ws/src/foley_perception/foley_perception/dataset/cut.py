@@ -106,7 +106,9 @@ class Cutter:
         tally: Tally | None = None,
     ) -> None:
         self.config = config
-        self.survey = survey or survey_episode(episode, merge_s=config.merge_s, onsets=config.onsets)
+        self.survey = survey or survey_episode(
+            episode, merge_s=config.merge_s, onsets=config.onsets, own_noise=config.own_noise
+        )
         self.episode = _of_a_person(episode, self.survey.side) if self.survey.side else episode
         self.episode.check_frames()
         self.tally = tally if tally is not None else Tally()

@@ -53,9 +53,15 @@ def cut_bag(outline: Outline, config: CutConfig, rows: Rows, *, piece_s: float =
     """Cut the bag of an outline.
 
     Raises:
-        EpisodeError, DatasetError: it cannot be used.
+        EpisodeError, DatasetError, OwnNoiseError: it cannot be used.
     """
-    survey = survey_outline(outline, merge_s=config.merge_s, onsets=config.onsets, frames=config.frames)
+    survey = survey_outline(
+        outline,
+        merge_s=config.merge_s,
+        onsets=config.onsets,
+        frames=config.frames,
+        own_noise=config.own_noise,
+    )
     rows.claim(str(outline.session["session_id"]))
     tally, told = Tally(), _Told(survey)
     episode = episode_of(outline, Span(*[outline.start_ns] * 4), frames=config.frames)

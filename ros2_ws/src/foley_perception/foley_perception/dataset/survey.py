@@ -30,6 +30,9 @@ from foley_perception.episodes.outline import Outline, Span
 from foley_perception.episodes.reader import episode_of
 from foley_perception.episodes.sound import Stream
 from foley_perception.episodes.tracks import EpisodeError, PoseTrack
+from foley_perception.own_noise.mask import NoiseSource
+from foley_perception.own_noise.recorded import positions_in, source_of
+from foley_perception.own_noise.sweep import positions_of
 
 WINDOW_NS = round(WINDOW_S * NS_PER_S)
 _EVER = (-(2**62), 2**62)
@@ -56,12 +59,16 @@ class Survey:
         return self.frames and self.calibrated
 
 
-def survey_episode(episode: Episode, *, merge_s: float, onsets: bool) -> Survey:
+def survey_episode(episode: Episode, *, merge_s: float, onsets: bool, own_noise: str = "") -> Survey:
     """Of an episode that was read whole.
+
+    Args:
+        own_noise: file of the robot's own noise, out of which contacts by ear must stand; empty: none.
 
     Raises:
         DatasetError: it lacks motion, or both sound and pictures.
         EpisodeError: no hand is seen.
+        OwnNoiseError: it is not of this robot, microphone or rate.
     """
     person = episode.ee_pose is None and episode.keypoints is not None
     side = touching_side(*seen(episode.keypoints)) if person and episode.keypoints is not None else ""
@@ -69,10 +76,15 @@ def survey_episode(episode: Episode, *, merge_s: float, onsets: bool) -> Survey:
     contacts: Sequence[Contact] = episode.truth or episode.detected
     by_ear = onsets and not contacts and audio is not None
     if by_ear and audio is not None:
+        noise = (
+            source_of(own_noise, episode.robot, audio.sample_rate, positions_of(episode.joints))
+            if own_noise
+            else None
+        )
         segments = (
             (s, _blocks(0, len(s.samples), s.sample_rate, s.samples.__getitem__)) for s in audio.segments
         )
-        contacts = [c for s, b in segments for c in heard(b, s.first_sample, s.clock, s.sample_rate)]
+        contacts = [c for s, b in segments for c in heard(b, s.first_sample, s.clock, s.sample_rate, noise)]
     windows = _windows(
         (int(pose.times_ns[0]), int(pose.times_ns[-1])) if pose is not None else None,
         (audio.start_ns, audio.end_ns) if audio is not None else None,
@@ -84,13 +96,19 @@ def survey_episode(episode: Episode, *, merge_s: float, onsets: bool) -> Survey:
 
 
 def survey_outline(
-    outline: Outline, *, merge_s: float, onsets: bool, frames: FrameNames | Frames = AS_ROBOT
+    outline: Outline,
+    *,
+    merge_s: float,
+    onsets: bool,
+    frames: FrameNames | Frames = AS_ROBOT,
+    own_noise: str = "",
 ) -> Survey:
     """The same of a bag's outline; contacts are not yet placed in the world.
 
     Raises:
         DatasetError: it lacks motion, or both sound and pictures.
         EpisodeError: a topic cannot be read.
+        OwnNoiseError: as of :func:`survey_episode`.
     """
     probe = episode_of(outline, Span(*[outline.start_ns] * 4), frames=frames)
     hands, side = outline.note(topics.HAND_KEYPOINTS), ""
@@ -101,7 +119,12 @@ def survey_outline(
     contacts: Sequence[Contact] = recorded_contacts(outline)
     by_ear = onsets and not contacts and microphone is not None
     if by_ear and microphone is not None and sound is not None:
-        contacts = [c for stream in sound.streams for c in _heard_in(outline, microphone, stream)]
+        noise = (
+            source_of(own_noise, probe.robot, sound.streams[0].sample_rate, positions_in(outline))
+            if own_noise and sound.streams
+            else None
+        )
+        contacts = [c for stream in sound.streams for c in _heard_in(outline, microphone, stream, noise)]
     image = outline.topic("image", MAIN_CAMERA)
     pictures = outline.note(image) if image is not None else None
     pose = _extent(outline, side, frames)
@@ -187,12 +210,14 @@ def _camera_somewhere(
     return any(episode_of(outline, Span(*[t] * 4), frames=frames).camera_placed for t in times)
 
 
-def _heard_in(outline: Outline, microphone: Topic, stream: Stream) -> Iterator[Contact]:
+def _heard_in(
+    outline: Outline, microphone: Topic, stream: Stream, noise: NoiseSource | None
+) -> Iterator[Contact]:
     def read(part: slice) -> NDArray[np.float32]:
         return outline.samples(microphone, stream, part.start, part.stop)
 
     blocks = _blocks(stream.first_sample, stream.stop_sample, stream.sample_rate, read)
-    return heard(blocks, stream.first_sample, stream.clock, stream.sample_rate)
+    return heard(blocks, stream.first_sample, stream.clock, stream.sample_rate, noise)
 
 
 def _blocks(

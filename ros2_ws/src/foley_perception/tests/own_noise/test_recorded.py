@@ -14,11 +14,15 @@ from foley_perception.commands import calibrate
 from foley_perception.dataset.build import build_dataset
 from foley_perception.dataset.cut import CutConfig
 from foley_perception.dataset.reader import ClipDataset
+from foley_perception.dataset.survey import survey_episode, survey_outline
+from foley_perception.episodes.outline import Outline
+from foley_perception.episodes.reader import read_episode
 from foley_perception.own_noise.bands import band_edges
 from foley_perception.own_noise.file import OwnNoiseError, read_own_noise, write_own_noise
 from foley_perception.own_noise.model import OwnNoise
 
 RATE, SECONDS = 8_000, 22.0
+START_NS = 1_800_000_000_000_000_000  # of a made bag
 TURNS = tuple(
     np.arange(0.6, SECONDS, 1.1).tolist()
 )  # of the tip, which moves at 0.4 m/s for a quarter second each way
@@ -112,3 +116,40 @@ def test_a_data_set_is_built_without_own_noise(make_bag: Callable[..., Path], tm
         build_dataset(
             [bag], tmp_path / "x", config=CutConfig(own_noise=str(tmp_path / "gone.npz")), workers=1
         )
+
+
+def test_by_ear_only_what_stands_out_of_own_noise_is_a_contact(
+    make_bag: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Bursts fainter than the motion is known to be are its own; where joints are not told they count, as without."""
+
+    def with_bursts(joints: bool) -> Callable[..., list[Any]]:
+        rng = np.random.default_rng(3)
+
+        def edit(time_ns: int, topic: str, kind: str, message: Any) -> list[Any]:
+            if topic == "mic/audio":
+                t = (message.first_sample + np.arange(len(message.samples))) / 48_000
+                burst = np.abs(t[:, None] - np.array([0.6, 1.55, 2.6]) - 0.01).min(axis=1) < 0.01
+                loud = message.samples + burst * 3e-3 * rng.standard_normal(len(t))
+                message.samples = loud.astype(np.float32)
+            return [(time_ns, topic, kind, message)] if joints or topic != "joint_states" else []
+
+        return edit
+
+    path = str(write_own_noise(tmp_path, constant("z")))
+    for joints, wanted in ((True, [1.0, 2.0, 3.0]), (False, [0.6, 1.0, 1.55, 2.0, 2.6, 3.0])):
+        bag = make_bag(f"ear_{joints}", truth=False, plans=False, edit=with_bursts(joints))
+        found = []
+        for own_noise in ("", path):
+            surveys = (
+                survey_outline(Outline(bag), merge_s=0.1, onsets=True, own_noise=own_noise),
+                survey_episode(read_episode(bag), merge_s=0.1, onsets=True, own_noise=own_noise),
+            )
+            one, other = ([(m.contact.time_ns - START_NS) / 1e9 for m in s.contacts] for s in surveys)
+            assert one == other and all(s.by_ear for s in surveys)
+            found.append(one)
+        assert found[0] == pytest.approx([0.6, 1.0, 1.55, 2.0, 2.6, 3.0], abs=0.02)
+        assert found[1] == pytest.approx(wanted, abs=0.02)
+    with pytest.raises(OwnNoiseError, match="learnt at 48000 Hz, the microphone gives 44100 Hz"):
+        other_rate = make_bag("rate", truth=False, plans=False, sample_rate=44_100)
+        survey_outline(Outline(other_rate), merge_s=0.1, onsets=True, own_noise=path)
