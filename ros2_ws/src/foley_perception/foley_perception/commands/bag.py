@@ -111,9 +111,17 @@ def _print(
         f"{report.path}: {report.duration_s:.1f} s, {report.messages} messages, {report.bytes / 1e6:.1f} MB"
     )
     print_topics(report.topics, title)
+    pauses = [
+        [(min(t, report.end_ns) - report.start_ns) * 1e-9 for t in (pause.start_ns, pause.end_ns)]
+        for pause in report.pauses
+    ]
+    if pauses:
+        when = ", ".join(f"{start:.1f} to {end:.1f} s" for start, end in pauses)
+        print(f"  paused: {when}, which no duration counts")
     figures = {
         "path": str(report.path),
         "duration_s": report.duration_s,
+        "pauses_s": pauses,
         "messages": report.messages,
         "bytes": report.bytes,
         "topics": topic_figures(report.topics),

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -33,6 +34,24 @@ def test_info_and_check(make_bag: MakeBag, tmp_path: Path, capsys: pytest.Captur
     assert figures["topics"]["/mic/audio"]["messages"] == 400 and figures["topics"]["/mic/audio"]["lost"] == 0
     assert call(bag, "check", good, "--out", tmp_path / "out") == 0
     assert "good" in capsys.readouterr().out
+
+
+def test_info_tells_pauses(make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def paused(maker: Any) -> None:
+        kind, start = "foley_msgs/msg/SegmentLabel", maker.options.start_ns
+        times = [
+            maker.new("builtin_interfaces/msg/Time", *divmod(start + ns, 10**9)) for ns in (10**9, 25 * 10**8)
+        ]
+        label = maker.new(kind, maker.header(start + 25 * 10**8, ""), *times, "", "pause", "")
+        maker.put(2.5, "labels", kind, label)
+
+    assert call(bag, "info", make_bag(more=paused), "--out", tmp_path / "out") == 0
+    told = re.search(r"paused: (\S+) to (\S+) s", capsys.readouterr().out)
+    assert told is not None
+    assert [float(word) for word in told.groups()] == pytest.approx([1.0, 2.5], abs=0.11)
+    figures = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    ((start, end),) = figures["pauses_s"]
+    assert end - start == pytest.approx(1.5) and figures["duration_s"] == pytest.approx(2.5, abs=0.2)
 
 
 def test_check_says_what_is_wrong(
