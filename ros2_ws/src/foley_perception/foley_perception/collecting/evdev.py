@@ -90,19 +90,19 @@ class PedalDevice:
         """Keys that were pressed since the last call, and what is to be told of the device."""
         if self._file < 0:
             return [], self._look_again(now)
+        data, why = b"", "was unplugged"
         try:
             data = os.read(self._file, 64 * RECORD.size)
         except BlockingIOError:
             return [], ""
         except OSError as error:
             if error.errno not in (errno.ENODEV, errno.EIO):
-                raise
-            data = b""
+                why = f"cannot be read any more ({error.strerror})"
         if data:
             return self._reader.feed(data), ""
         self.close()
         self._looked = now
-        return [], f"the pedal {self._path} was unplugged; the keyboard works on"
+        return [], f"the pedal {self._path} {why}; the keyboard works on"
 
     def _look_again(self, now: float) -> str:
         if now - self._looked < _AGAIN_S:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from pathlib import Path
@@ -131,6 +132,23 @@ def test_a_pedal_that_is_unplugged_is_found_again(tmp_path: Path) -> None:
     assert pedal.read(1.4) == (["b"], "")
     pedal.close()
     os.close(writer)
+
+
+def test_a_pedal_that_cannot_be_read_ends_no_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "event5"
+    os.mkfifo(path)
+    pedal = PedalDevice(path)
+
+    def failing(file: int, size: int) -> bytes:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "read", failing)
+    assert pedal.read(0.0) == (
+        [],
+        f"the pedal {path} cannot be read any more (Invalid argument); the keyboard works on",
+    )
+    assert pedal.read(2.0) == ([], f"the pedal {path} is back")
+    pedal.close()
 
 
 # ---- the machine -------------------------------------------------------------------------------------------

@@ -37,10 +37,11 @@ def is_url(text: str) -> bool:
 def find_shards(given: str, split: str) -> list[str]:
     """The shards of a split's clips: in a folder, or as paths or URLs with a range, `https://host/train-{000000..000012}.tar`.
 
-    Several are divided by blanks. Of a list only those whose names begin with the split count.
+    Several are divided by blanks; a folder that is given alone may have some in its name. Of a list only those whose
+    names begin with the split count.
     """
     found: list[str] = []
-    for word in given.split():
+    for word in [given] if Path(given).is_dir() else given.split():
         if not is_url(word) and Path(word).is_dir():
             found += sorted(str(path) for path in Path(word).glob(f"{split}-*.tar"))
         else:

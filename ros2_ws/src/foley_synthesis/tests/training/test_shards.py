@@ -137,6 +137,9 @@ def test_shards_are_found_counted_and_read_from_a_folder_and_over_http(tmp_path:
     here = find_shards(str(tmp_path), "train")
     assert [Path(shard).name for shard in here] == ["train-000000.tar", "train-000001.tar"]
     assert [count_samples(shard) for shard in here] == [5, 3]
+    (blank := tmp_path / "my shards").mkdir()
+    write_tar(blank / "train-000000.tar", 1)
+    assert find_shards(str(blank), "train") == [str(blank / "train-000000.tar")]
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
     handler.log_message = lambda *args: None  # type: ignore[attr-defined]
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
