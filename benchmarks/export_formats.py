@@ -5,14 +5,15 @@ bag's.
 
 Simulated bags are made (or taken from --bags), exported into every format by `foley dataset export`, and read by
 `benchmarks/export_readers/` with the library itself: an environment for each (Python's venv, exact versions as
-below), made below --environments where it is not there. LeRobot needs Python 3.12 (--python312). What the library
-read is compared with the bags, read whole by `read_episode`, and for formats of clips with the data set. Writes
-out/bench_export_formats/metrics.json.
+below), made below --environments where it is not there. LeRobot needs Python 3.12 (--python312), and its videos need
+PyAV beside Foley (`pip install av`). What the library read is compared with the bags, read whole by `read_episode`, and
+for formats of clips with the data set. Writes out/bench_export_formats/metrics.json.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import shutil
@@ -53,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument("--python312", default="python3.12", help="default: %(default)s")
     options.add_argument("--only", nargs="+", choices=list(REQUIREMENTS), default=list(REQUIREMENTS))
     args = options.parse_args(arguments)
+    if "lerobot" in args.only and importlib.util.find_spec("av") is None:
+        options.error("videos of lerobot need PyAV: `pip install av`, or leave it out with --only")
     table: list[Figures] = []
     with tempfile.TemporaryDirectory(prefix="foley_exports_") as name:
         work = Path(name)
