@@ -38,6 +38,7 @@ from foley_common.metrics_file import write_metrics
 
 LIMIT_S = 2.0
 _POSES_S = 3600
+_ACTIVE_S, _TRIES = 40.0, 4  # until a new recorder must be active
 _COMMAND = (
     "import argparse, sys; from foley_perception.commands import record as r; p = argparse.ArgumentParser();"
     "r.configure(p); sys.exit(r.run(p.parse_args(sys.argv[1:])))"
@@ -108,6 +109,7 @@ class Bench:
         self._source.stdin.write(f"{_POSES_S} {folder / 'stamps.npy'}\n")
         self._source.stdin.flush()
         self._state = ""  # of the recorder
+        self.deaf = 0  # recorders that did not become active
         self._node.create_subscription(State, "/recorder/heartbeat", self._beat, qos.HEARTBEAT)
 
     def _beat(self, message: Any) -> None:
@@ -123,19 +125,36 @@ class Bench:
             rclpy.spin_once(self._node, timeout_sec=0.02)
 
     def recorder(self) -> subprocess.Popen[bytes]:
-        """A new one, active."""
+        """A new one, active. One that the middleware leaves deaf is told, ended, and another started."""
+        for _ in range(_TRIES):
+            process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "foley_perception.nodes.recorder", "--ros-args"),
+                    *(
+                        "--params-file",
+                        str(self.folder / "recorder.yaml"),
+                        "-p",
+                        f"output_dir:={self.folder}/bags",
+                    ),
+                ],
+                env={**os.environ, **processes.ends_with_this()},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            if self._activated():
+                return process
+            self.deaf += 1
+            print(
+                f"a recorder was not active after {_ACTIVE_S:.0f} s: state `{self._state}`, exit {process.poll()}"
+            )
+            process.kill()
+            process.wait()
+        raise SystemExit("no recorder becomes active")
+
+    def _activated(self) -> bool:
         from lifecycle_msgs.msg import Transition
         from lifecycle_msgs.srv import ChangeState
 
-        options = [
-            "--params-file",
-            str(self.folder / "recorder.yaml"),
-            "-p",
-            f"output_dir:={self.folder}/bags",
-        ]
-        command = [sys.executable, "-m", "foley_perception.nodes.recorder", "--ros-args", *options]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        process = subprocess.Popen(command, env={**os.environ, **processes.ends_with_this()}, **quiet)
         steps = {"unconfigured": Transition.TRANSITION_CONFIGURE, "inactive": Transition.TRANSITION_ACTIVATE}
         client = self._node.create_client(ChangeState, "/recorder/change_state")
         asked = 0.0
@@ -149,9 +168,13 @@ class Bench:
             return self._state == "active"
 
         self._state = ""
-        self.spin(active, 90.0, "an active recorder")
-        self._node.destroy_client(client)
-        return process
+        try:
+            self.spin(active, _ACTIVE_S, "an active recorder")
+        except SystemExit:
+            return False
+        finally:
+            self._node.destroy_client(client)
+        return True
 
     def kill(self, recorder: subprocess.Popen[bytes], heard: Heard, after_s: float) -> dict[str, Any]:
         """Kill it so long after it began to record, and wait for what is said."""
@@ -279,7 +302,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(mode, json.dumps(kill), flush=True)
                 kills.append(kill)
             rows[mode] = figures(kills)
-            write_metrics(args.out, {"limit_s": LIMIT_S, "modes": rows})
+            write_metrics(args.out, {"limit_s": LIMIT_S, "modes": rows, "recorders_not_active": bench.deaf})
     finally:
         bench.close()
         shutil.rmtree(folder, ignore_errors=True)
