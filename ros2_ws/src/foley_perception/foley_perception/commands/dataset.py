@@ -178,7 +178,7 @@ def _sessions(args: argparse.Namespace) -> int:
     naming = topic_options.naming_of(args, bags)
     try:
         with _bar("bags") as progress:
-            written, left_out = write_sessions(
+            made = write_sessions(
                 bags,
                 Path(args.out),
                 GripperHand.from_yaml(args.hand) if args.hand else None,
@@ -190,9 +190,10 @@ def _sessions(args: argparse.Namespace) -> int:
             )
     except ValueError as error:  # of a bag, a hand file or the name of a frame
         raise DatasetError(str(error)) from error
-    for name, reason in left_out.items():
+    for name, reason in made.left_out.items():
         print(f"left out {name}: {reason}")
-    print(f"{args.out}: {len(written)} sessions")
+    kept = f", {made.kept} of them were there" if made.kept else ""
+    print(f"{args.out}: {len(made.paths)} sessions{kept}")
     return 0
 
 

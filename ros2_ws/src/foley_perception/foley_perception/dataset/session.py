@@ -6,16 +6,18 @@ envelope of the recording's depth images, where no other is given.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foley_common.robot_file import Frames
-from foley_common.session_file import MOTION_RATE, POINT_SCALE, SessionData, write_session
+from foley_common.session_file import MOTION_RATE, POINT_SCALE, SessionData, read_arrays, write_session
 from foley_common.times import NS_PER_S
 from foley_perception.action.gripper import GripperHand
 from foley_perception.action.motion_grid import (
@@ -24,7 +26,9 @@ from foley_perception.action.motion_grid import (
     planned_on_grid,
     wrench_on_grid,
 )
+from foley_perception.dataset.build import bag_files
 from foley_perception.dataset.schema import DatasetError
+from foley_perception.dataset.staging import identity_of
 from foley_perception.episodes.episode import Episode, number
 from foley_perception.episodes.frames import AS_ROBOT, FrameNames
 from foley_perception.episodes.names import Naming
@@ -40,6 +44,7 @@ _DEPTHS = 24  # images over the recording, of which the farthest reading of a pi
 _AROUND_M = 0.5  # of the tip's path: farther points are left out
 _REACH_M = 32_767 * POINT_SCALE  # of what a session's file can hold
 _ROW_NS = NS_PER_S // MOTION_RATE
+Facts = dict[str, Any]
 
 
 def session_of(
@@ -146,6 +151,15 @@ def _common(episode: Episode, within: tuple[int, int] | None) -> tuple[int, int]
     return (start, end) if within is None else (max(start, within[0]), min(end, within[1]))
 
 
+@dataclasses.dataclass(frozen=True)
+class Sessions:
+    """Files of sessions, and what was not written."""
+
+    paths: tuple[Path, ...]
+    kept: int  # of them that were there already, of the same recordings and options
+    left_out: Mapping[str, str]  # why, by names of bags
+
+
 def write_sessions(
     bags: Sequence[Path],
     out: Path,
@@ -156,48 +170,87 @@ def write_sessions(
     split: str = "",
     skip_bad: bool = False,
     progress: Callable[[int, int, str], None] = lambda done, total, name: None,
-) -> tuple[list[Path], dict[str, str]]:
+) -> Sessions:
     """A file a bag, `<bag>.npz`, and of one that was paused one more for each stretch but the first, `<bag>.2.npz`.
 
-    What is there already is kept. Stretches of less than 1 s are left out.
+    What is there already is kept where the bag's files (by name, size and time) and the options are the same, else
+    made anew. Stretches of less than 1 s are left out.
 
     Args:
         hand: None: that of each robot's file.
         skip_bad: leave out bags that cannot be used.
 
-    Returns:
-        Files, and why bags were left out, by their names.
-
     Raises:
-        EpisodeError, DatasetError: a bag cannot be used.
+        EpisodeError: a bag cannot be used.
+        DatasetError: the same, the file of its name holds another session, or another file holds its session.
         OSError: a file cannot be written.
     """
     naming = naming or Naming()
+    if out.exists() and not out.is_dir():
+        raise DatasetError(f"{out}: is a file; name a folder with --out")
     out.mkdir(parents=True, exist_ok=True)
-    written, left_out = [], {}
+    salt = repr((naming.identity, repr(frames), split, repr(hand)))
+    held = {path: facts for path in sorted(out.glob("*.npz")) if (facts := _facts(path)) is not None}
+    written, kept, left_out = list[Path](), 0, {}
     for done, (bag, name) in enumerate(zip(bags, distinct_names(bags), strict=True)):
         progress(done, len(bags), name)
         path = out / f"{safe_name(name)}.npz"
         try:
-            if not path.exists():
-                episode = read_episode(
-                    bag,
-                    frames=frames,
-                    **naming.reading,
-                )
-                own = hand or GripperHand.from_yaml(episode.robot.hand_reference)
-                # Where there is none session_of says what is wrong.
-                parts: list[tuple[int, int] | None] = [*stretches(episode)] or [None]
-                for count, part in reversed(list(enumerate(parts, start=1))):  # the first last: all are there
-                    file = path if count == 1 else path.with_suffix(f".{count}.npz")
-                    write_session(file, session_of(episode, own, split=split, within=part))
+            made_of = identity_of(bag_files(bag), salt)
+            if held.get(path, {}).get("made_of") == made_of:
+                kept += 1
+            else:
+                episode = read_episode(bag, frames=frames, **naming.reading)
+                _check_place(path, bag, episode.session_id, held)
+                held[path] = _write(path, episode, hand, split, made_of)
             written += [path, *_further(path)]
         except ValueError as error:  # as EpisodeError and DatasetError are
             if not skip_bad:
                 raise
             left_out[name] = str(error)
     progress(len(bags), len(bags), "")
-    return written, left_out
+    return Sessions(tuple(written), kept, left_out)
+
+
+def _write(path: Path, episode: Episode, hand: GripperHand | None, split: str, made_of: str) -> Facts:
+    """The files of a recording; returns the first one's facts."""
+    own = hand or GripperHand.from_yaml(episode.robot.hand_reference)
+    # Where there is none session_of says what is wrong.
+    parts: list[tuple[int, int] | None] = [*stretches(episode)] or [None]
+    sessions = [session_of(episode, own, split=split, within=part) for part in parts]
+    path.unlink(missing_ok=True)
+    for file in _further(path):
+        file.unlink()
+    for count, session in reversed(list(enumerate(sessions, start=1))):  # the first last: then all are there
+        session.facts["made_of"] = made_of
+        write_session(path if count == 1 else path.with_suffix(f".{count}.npz"), session)
+    return sessions[0].facts
+
+
+def _check_place(path: Path, bag: Path, session_id: str, held: Mapping[Path, Facts]) -> None:
+    """Raises DatasetError: a recording would take another's place, or stand there twice."""
+    there = held.get(path, {}).get("session_id", session_id)
+    if there != session_id:
+        raise DatasetError(
+            f"{path}: holds the session `{there}`, and {bag} is `{session_id}`: two recordings whose folders have one "
+            "name; name another --out, or rename the folder"
+        )
+    own = {path, *_further(path)}
+    other = next(
+        (p for p, facts in held.items() if facts.get("session_id") == session_id and p not in own), None
+    )
+    if other is not None:
+        raise DatasetError(
+            f"{bag}: its session `{session_id}` lies in {other} already; leave the bag out, or remove that file"
+        )
+
+
+def _facts(path: Path) -> Facts | None:
+    """Of a session's file; None of another, or a damaged one."""
+    try:
+        return read_arrays(path)[0]
+    except (OSError, ValueError):
+        return None
 
 
 def _further(path: Path) -> list[Path]:

@@ -6,6 +6,7 @@ import argparse
 import copy
 import dataclasses
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,7 @@ def test_the_command_writes_a_file_a_bag_and_keeps_what_is_there(
 
     bag, person = (
         make_bag("one", seconds=2.0, contact_times=(1.0,)),
-        make_bag("person", person=True, seconds=2.0, contact_times=(1.0,)),
+        make_bag("person", person=True, seconds=2.0, contact_times=(1.0,), session_id="p"),
     )
     out = tmp_path / "sessions"
     assert run(str(bag), str(person), "--out", str(out)) == 2
@@ -132,6 +133,17 @@ def test_the_command_writes_a_file_a_bag_and_keeps_what_is_there(
     assert "left out person" in capsys.readouterr().out
     assert [p.name for p in out.iterdir()] == ["one.npz"]
     assert (out / "one.npz").stat().st_mtime_ns == stamp
+    assert run(str(bag), "--out", str(out), "--split", "test") == 0, "another split is another session"
+    assert (out / "one.npz").stat().st_mtime_ns != stamp
+    # Another recording of the same name does not pass for it, nor the same one under another name for another.
+    other = make_bag("more/one", seconds=2.0, contact_times=(1.0,), session_id="s2")
+    assert run(str(other), "--out", str(out)) == 2
+    assert "holds the session `s1`" in capsys.readouterr().err
+    shutil.copytree(bag, tmp_path / "copy")
+    assert run(str(tmp_path / "copy"), "--out", str(out)) == 2
+    assert "its session `s1` lies in" in capsys.readouterr().err
+    assert run(str(bag), "--out", str(out / "one.npz")) == 2
+    assert "is a file" in capsys.readouterr().err
     assert read_session(out / "one.npz").facts["session_id"] == "s1"
     assert run(str(bag), "--out", str(out), "--split", "tset") == 2
 
@@ -147,9 +159,10 @@ def test_a_recording_that_was_paused_is_a_session_between_pauses(
         session_of(paused, HAND)
     monkeypatch.setattr(session, "read_episode", lambda *args, **options: paused)
     for _ in range(2):  # what is there is kept, and named
-        written, left_out = session.write_sessions([bag], tmp_path / "out", HAND)
-        assert [p.name for p in written] == ["one.npz", "one.2.npz"] and not left_out
-    first, last = (read_session(path) for path in written)
+        made = session.write_sessions([bag], tmp_path / "out", HAND)
+        assert [p.name for p in made.paths] == ["one.npz", "one.2.npz"] and not made.left_out
+    assert made.kept == 1
+    first, last = (read_session(path) for path in made.paths)
     # Between the pauses lies less than a second.
     assert first.facts["start_ns"] + first.duration_s * 1e9 == pytest.approx(at[0], abs=1e7)
     assert last.facts["start_ns"] == at[3]

@@ -75,6 +75,7 @@ def export_bags(
             f"format `{name}` is made of a data set of clips, not of bags: make one with `foley dataset build BAGS... "
             f"--out DATASET`, then `foley dataset export DATASET --format {name}`"
         )
+    form.check(bags)
     return _export(form, lambda folder: form.plan(bags, folder), bags.identity(), out, progress)
 
 

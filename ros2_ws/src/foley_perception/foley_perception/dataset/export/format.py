@@ -84,12 +84,16 @@ class ExportFormat:
 
 @dataclasses.dataclass(frozen=True)
 class BagFormat:
-    """A way to write bags, each an episode. ``plan`` may look at them, and keeps what it found in the folder given."""
+    """A way to write bags, each an episode. ``plan`` may look at them, and keeps what it found in the folder given.
+
+    ``check`` raises DatasetError where it cannot be done at all, before anything is begun.
+    """
 
     name: str
     help: str
     plan: Callable[[Demonstrations, Path], Plan]
     video: bool = True  # images may be video, and are where nobody says otherwise
+    check: Callable[[Demonstrations], object] = lambda bags: None
 
 
 AnyFormat = ShardedFormat | ExportFormat | BagFormat

@@ -39,8 +39,12 @@ _LOOKED_AT = 100  # images of an episode, for their statistics
 _FAR_NS = 250_000_000  # from its frame: an image that is farther is told
 
 
+def _encoder(bags: Demonstrations) -> Encoder | None:
+    return encoder() if bags.pictures == "video" else None
+
+
 def _plan(bags: Demonstrations, cache: Path) -> Plan:
-    one = encoder() if bags.pictures == "video" else None
+    one = _encoder(bags)
     chosen = choose(bags, cache)
     tasks = _tasks(chosen)
     features = meta.features(chosen.layout, one)
@@ -280,4 +284,5 @@ LEROBOT = BagFormat(
     "lerobot",
     "of bags: LeRobotDataset v3.0 with true stamps, sound and forces, for LeRobot",
     _plan,
+    check=_encoder,
 )

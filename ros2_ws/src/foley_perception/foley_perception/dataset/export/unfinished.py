@@ -2,7 +2,8 @@
 
 While an export to ``DIR`` is not finished its files lie in ``DIR.unfinished``, under names that end in ``.part``,
 beside ``UNFINISHED.jsonl``: what is being made of what (first line), and each shard that is done. ``DIR`` comes to be
-when everything is there. Run again with the same source and options, the shards that are done are kept.
+when everything is there. Run again with the same source and options, the shards that are done are kept; with others it
+is refused, unless no shard was done.
 """
 
 from __future__ import annotations
@@ -57,6 +58,9 @@ class Unfinished:
             self._append({"identity": identity})
             return
         if wrong := difference(records[0].get("identity"), json.loads(json.dumps(identity))):
+            if "identity" in records[0] and not any("shard" in record for record in records):
+                self._begin_anew(identity)  # nothing was made: it was refused, or ended before
+                return
             raise DatasetError(
                 f"{self.folder}: was begun with {wrong}; go on with what it was begun with, remove the folder to begin "
                 "anew, or name another --out"
@@ -66,6 +70,16 @@ class Unfinished:
         for record in records[1:]:
             if "shard" in record:
                 self._done[record["shard"]] = record["files"], record["facts"]
+
+    def _begin_anew(self, identity: Mapping[str, Any]) -> None:
+        for path in self.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != STATE_FILE:
+                path.unlink()
+        self._state.seek(0)
+        self._state.truncate()
+        self._append({"identity": identity})
 
     def _append(self, record: Mapping[str, Any]) -> None:
         self._state.seek(0, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -380,6 +381,16 @@ def test_a_recording_without_a_tool_is_refused(make_bag: Callable[..., Path], tm
     bag = make_bag("person", **BRIEF, person=True)
     with pytest.raises(DatasetError, match=r"person: there is no pose of the tool.*needs one"):
         export_bags(Demonstrations((bag,), pictures="images"), "lerobot", tmp_path / "out")
+
+
+def test_without_an_encoder_nothing_is_begun(
+    make_bag: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "av" else find(name))
+    with pytest.raises(DatasetError, match="pip install av"):
+        export_bags(Demonstrations((make_bag("a", **BRIEF),)), "lerobot", tmp_path / "out")
+    assert not (tmp_path / "out.unfinished").exists()
 
 
 def test_a_hand_that_is_no_file_is_named(make_bag: Callable[..., Path], tmp_path: Path) -> None:
