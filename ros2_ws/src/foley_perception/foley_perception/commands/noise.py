@@ -26,9 +26,9 @@ what it tells
   in which too few joints move, with contacts, clipped or silent.
 
 examples
-  foley record --out sweep                                    # while the arm sweeps
-  foley calibrate noise sweep --out own_noise                 # own_noise.npz, table, picture, metrics.json
-  foley calibrate noise sweep --robot robot.yaml --write      # and names it in the robot's file
+  foley record --name sweep --max-duration 120                 # while the arm sweeps
+  foley calibrate noise bags/sweep --out own_noise             # own_noise.npz, table, picture, metrics.json
+  foley calibrate noise bags/sweep --robot robot.yaml --write  # and names it in the robot's file
   foley dataset build bags --out dataset --own-noise own_noise
 """
 
