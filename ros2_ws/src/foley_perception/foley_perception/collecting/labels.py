@@ -44,6 +44,7 @@ class TakeLabels:
         self._ended = 0
         self._asked: list[Label] = []  # by a key, and not void: what may be made so
         self._written: list[Label] = []  # those of them that are in the bag
+        self._constant = 0  # labels in the bag that every take gets
 
     @property
     def segment_name(self) -> str:
@@ -58,8 +59,8 @@ class TakeLabels:
 
     @property
     def count(self) -> int:
-        """Of labels in the bag that a key gave."""
-        return len(self._written)
+        """Of labels in the bag, void ones left out."""
+        return self._constant + len(self._written)
 
     # ---- keys --------------------------------------------------------------------------------------------
     def constants(self, constants: Sequence[Constant]) -> list[Label]:
@@ -116,6 +117,7 @@ class TakeLabels:
                 return f"label {void.key} = {void.value} is void"
             return ""
         if label.quiet:
+            self._constant += 1
             return ""
         self._written.append(label)
         return f"label {label.key} = {label.value}"

@@ -188,7 +188,7 @@ def takes_table(takes: list[Take]) -> Table:
         style = None if take.good else "dim" if take.outcome is Outcome.DISCARDED else "red"
         incomplete = " !" if take.outcome is Outcome.KEPT and take.error else ""
         made.add_row(
-            Text(take.path), outcome + incomplete, f"{take.duration_s:.1f}", f"{take.bytes / 1e6:.1f}", *counts, said,
-            str(take.labels), style=style,
+            Text(take.path or take.title), outcome + incomplete, f"{take.duration_s:.1f}", f"{take.bytes / 1e6:.1f}",
+            *counts, said, str(take.labels), style=style,
         )  # fmt: skip
     return made

@@ -87,8 +87,12 @@ class Session:
         return self.quitting and self.phase is Phase.IDLE and not self.requests
 
     # ---- a person ----------------------------------------------------------------------------------------
-    def act(self, action: Action) -> None:
-        """Do what a person asked for, or say why not."""
+    def act(self, action: Action, *, unheard: str = "") -> None:
+        """Do what a person asked for, or say why not.
+
+        Args:
+            unheard: why no recorder could be asked yet in this session; no take is begun then, and none counts.
+        """
         command, at = action.command, action.at
         if command is Command.QUIT:
             self.quitting = True
@@ -97,7 +101,7 @@ class Session:
         elif self.quitting or command is Command.HELP:
             return
         elif command is Command.TAKE:
-            self._begin_or_end(at)
+            self._begin_or_end(at, unheard)
         elif command is Command.SNAPSHOT:
             self._tried = 0
             self.requests.append(Snapshot(self._names.next(SNAPSHOT)))
@@ -113,8 +117,12 @@ class Session:
         else:
             self._ask_label(self.labels.of(command, action.text, self._ros_ns(at)))
 
-    def _begin_or_end(self, at: float) -> None:
-        if self.phase is Phase.IDLE:
+    def _begin_or_end(self, at: float, unheard: str) -> None:
+        if self.phase is Phase.IDLE and unheard:
+            self._tell(
+                "warning", f"take: none is begun yet, press again when the recorder is there: {unheard}"
+            )
+        elif self.phase is Phase.IDLE:
             self._start(self._names.next(), at)
         elif self.recording:
             self._stop(at)
@@ -175,6 +183,7 @@ class Session:
             self.requests.append(Start(self._names.next()))
             self.phase = Phase.STARTING
             return
+        self.takes.append(Take(request.name, path="", outcome=Outcome.FAILED, error=answer.error))
         self._tell("error", f"the take did not begin: {answer.error}")
 
     def _exists(self, answer: Answer) -> bool:

@@ -17,13 +17,14 @@ SNAPSHOT = "_snapshot"  # behind the name
 class Outcome(enum.Enum):
     KEPT = "kept"
     DISCARDED = "discarded"
-    FAILED = "failed"  # the recorder could not record it to its end
+    FAILED = "failed"  # the recorder could not begin it, or not record it to its end
     LOST = "lost"  # the recorder died; what is on the disk can be recovered
 
 
 @dataclasses.dataclass
 class Take:
-    """One take. ``name`` is empty where the recorder chose it; ``success`` None where nobody said."""
+    """One take. ``name`` is empty where the recorder chose it, ``path`` where it did not begin; ``success`` is None
+    where nobody said."""
 
     name: str
     path: str
@@ -40,7 +41,7 @@ class Take:
 
     @property
     def title(self) -> str:
-        return Path(self.path).name or self.name
+        return Path(self.path).name or self.name or "unnamed"
 
     @property
     def severities(self) -> dict[str, int]:
@@ -59,6 +60,8 @@ class Take:
         """In a few words."""
         if self.outcome is None:
             return "in progress"
+        if not self.path:
+            return "did not begin"
         if self.outcome is not Outcome.KEPT:
             return str(self.outcome.value)
         if self.good:

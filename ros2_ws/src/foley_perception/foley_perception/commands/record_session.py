@@ -155,7 +155,7 @@ class Collector:
             for action in self._keys.press(key, now, recording=session.recording, device=of_device):
                 if action.command is Command.HELP:
                     output.keys(self._choices.pedals)
-                session.act(action)
+                session.act(action, unheard="" if self._ever else self._link.absent(now))
         return bool(keys)
 
     def _act(self, command: Command, output: Output, now: float) -> None:

@@ -238,10 +238,12 @@ def test_the_table_of_takes() -> None:
             success=True,
         ),
         Take("b", "/bags/b", outcome=Outcome.LOST, error="died"),
+        Take("cup_001", "", outcome=Outcome.FAILED, error="the disk is full"),
     ]
     out = io.StringIO()
     Console(file=out, width=100).print(screen.takes_table(takes))
-    found = [line for line in out.getvalue().splitlines() if "/bags" in line]
+    found = [line for line in out.getvalue().splitlines() if "/bags" in line or "cup_001" in line]
+    assert "failed" in found[2]
     assert "kept" in found[0] and "yes" in found[0] and "lost" in found[1]
     assert takes[0].verdict == "1 problem, 1 note" and not takes[0].good and takes[1].verdict == "lost"
     assert takes[0].figures["severities"] == {"error": 0, "problem": 1, "note": 1}

@@ -24,6 +24,7 @@ from foley_perception.collecting.requests import (
 from foley_perception.collecting.session import Phase, Session
 from foley_perception.collecting.status import RecorderState
 from foley_perception.collecting.takes import Names, Outcome, counts
+from foley_perception.collecting.view import last_take
 
 S = 1_000_000_000
 GOOD = Answer(path="/bags/x", duration_s=3.0, bytes=5_000_000, findings=("note: one",))
@@ -40,8 +41,8 @@ class Played:
         )
         self.asked: list[Request] = []
 
-    def press(self, command: Command, at: float = 1.0, text: str = "") -> None:
-        self.session.act(Action(command, at, text))
+    def press(self, command: Command, at: float = 1.0, text: str = "", unheard: str = "") -> None:
+        self.session.act(Action(command, at, text), unheard=unheard)
 
     def answer(self, *answers: Answer, now: float = 2.0) -> list[Request]:
         """Answer the requests that wait, in their order; the last answer goes for all that follow."""
@@ -98,7 +99,38 @@ def test_names_that_are_taken() -> None:
     full.press(Command.TAKE)
     full.answer(Answer(error="/bags: not writable", code="not_writable"))
     assert full.session.phase is Phase.IDLE and "did not begin: /bags: not writable" in full.told
-    assert not full.session.requests and not full.session.takes
+    assert not full.session.requests
+
+
+def test_a_take_that_did_not_begin_has_failed() -> None:
+    play = Played()
+    play.press(Command.TAKE)
+    play.answer(Answer(error="/bags: not writable", code="not_writable"))
+    play.begin("/bags/mug_002")
+    play.press(Command.DISCARD)
+    play.answer(GOOD, Answer(error="the disk is full", code="disk_full"))
+    assert play.asked[-1] == Start("mug_002") and play.session.phase is Phase.IDLE
+    assert counts(play.session.takes) == {"kept": 0, "discarded": 1, "failed": 2}
+    first = play.session.takes[0].figures
+    assert (first["name"], first["path"], first["outcome"]) == ("mug_001", "", "failed")
+    assert first["error"] == "/bags: not writable" and not first["good"]
+    assert last_take(play.session.takes) == "mug_002: did not begin"
+    unnamed = Played("")
+    unnamed.press(Command.TAKE)
+    unnamed.press(Command.QUIT)
+    unnamed.answer(Answer(error="it did not answer", code="unanswered"))
+    assert unnamed.session.done and last_take(unnamed.session.takes) == "unnamed: did not begin"
+
+
+def test_no_take_is_begun_before_a_recorder_was_there() -> None:
+    play = Played()
+    play.press(Command.TAKE, unheard="no recorder answers at /recorder")
+    assert "warning take: none is begun yet" in play.told and "no recorder answers at /recorder" in play.told
+    assert play.session.phase is Phase.IDLE and not play.session.requests and not play.session.takes
+    play.begin()
+    assert play.asked == [Start("mug_001")], "no number was used up"
+    play.press(Command.TAKE, unheard="nothing has been heard")
+    assert play.answer(GOOD) == [Stop()], "what has begun can always be ended"
 
 
 def test_discarded_and_taken_again_by_the_same_name() -> None:
@@ -136,7 +168,7 @@ def test_labels_are_of_the_moment_of_their_key() -> None:
     assert list(play.session.requests) == expected
     play.answer(*[Answer()] * 6, GOOD)
     take = play.session.takes[0]
-    assert take.success is True and take.labels == 5
+    assert take.success is True and take.labels == 6
 
 
 def test_the_last_label_is_made_void() -> None:
@@ -167,6 +199,19 @@ def test_a_label_that_is_refused_is_told() -> None:
     play.answer(Answer(error="nothing is being recorded", code="not_recording"))
     assert "error label success = true is not in the bag: nothing" in play.told
     assert play.session.takes[0].success is None
+
+
+def test_labels_of_every_take_are_counted_and_no_key_makes_them_void() -> None:
+    play = Played(constants=[Constant.parse("mug:material=ceramic"), Constant.parse("split=train")])
+    for count, answer in ((2, Answer()), (1, Answer(error="it did not answer", code="unanswered"))):
+        play.begin()
+        play.answer(Answer(), answer)
+        assert play.session.takes[-1].labels == count
+        play.press(Command.UNDO)
+        assert not play.session.requests and "no label of this take" in play.told
+        play.press(Command.TAKE)
+        play.answer(GOOD)
+    assert "error label split = train is not in the bag: it did not answer" in play.told
 
 
 @pytest.mark.parametrize("text", ["material", "=oak", "mug:=oak", "material="])

@@ -189,8 +189,9 @@ def test_takes_by_keys_and_pedals(
     assert [Path(one["path"]).name for one in figures["snapshots"]] == ["mug_snapshot_001"]
     takes = figures["takes"]
     assert [take["outcome"] for take in takes] == ["kept", "discarded", "kept"]
-    assert takes[0]["path"] == first and takes[0]["success"] is False and takes[0]["labels"] == 4
+    assert takes[0]["path"] == first and takes[0]["success"] is False and takes[0]["labels"] == 5
     assert takes[0]["topics"]["/ee_pose"]["messages"] > 50
+    assert takes[2]["labels"] == 1 and labels(takes[2]["path"]) == [("mug", "material", "ceramic")]
     assert takes[1]["path"] == takes[2]["path"] and Path(takes[2]["path"], "metadata.yaml").is_file()
     os.close(writer)
 
@@ -202,6 +203,8 @@ def test_a_dead_recorder_is_told_and_the_session_goes_on(
     poses("/ee_pose")
     run = terminal("--name", "cup")
     run.shows("no recorder answers at /recorder")
+    run.press(" ")
+    run.shows("take: none is begun yet, .*: no recorder answers at /recorder")
     node = recorder()
     run.shows("ready: the space bar")
     run.press(" ")
@@ -219,7 +222,8 @@ def test_a_dead_recorder_is_told_and_the_session_goes_on(
     os.kill(run.process.pid, signal.SIGTERM)
     assert run.ends() == 1 and run.restored, run.text
     figures = run.figures
-    assert [take["outcome"] for take in figures["takes"]] == ["lost", "kept"]
+    assert [take["outcome"] for take in figures["takes"]] == ["lost", "failed", "kept"]
+    assert figures["failed"] == 2 and figures["takes"][1]["error"].startswith("nothing has been heard")
     lost = figures["takes"][0]
     assert "foley bag recover" in lost["kept"] and lost["topics"]["/ee_pose"]["messages"] > 20
 
@@ -310,3 +314,39 @@ def test_the_end_of_a_session_whose_figures_cannot_be_written(tmp_path: Path) ->
     assert collector.finish(Output(Console(file=io.StringIO()))) == 0
     collector._session.takes[0].error = "nothing was received on /wrench"
     assert collector.finish(Output(Console(file=io.StringIO()))) == 1
+
+
+def test_a_take_that_did_not_begin_is_told_by_the_exit_code(tmp_path: Path) -> None:
+    """Also one that was asked for in the first moment, and not counted, as no recorder had been heard."""
+    import argparse
+    import io
+    from types import SimpleNamespace
+
+    from rich.console import Console
+
+    from foley_perception.collecting.output import Output
+    from foley_perception.collecting.requests import Answer
+    from foley_perception.collecting.session import Phase
+    from foley_perception.commands.record_session import Choices, Collector
+
+    args = argparse.Namespace(name="mug", segment=[], out=str(tmp_path))
+    refused = Answer(error="/bags: not writable", code="not_writable")
+    absent = ["no recorder answers at /recorder"]
+    link: Any = SimpleNamespace(
+        name="/recorder", ros_ns=round, busy=False, absent=lambda _: absent[0],
+        poll=lambda _: None, ask=lambda *_: refused,
+    )  # fmt: skip
+    keyboard: Any = SimpleNamespace(read=lambda _: ["Space"])
+    shown = io.StringIO()
+    collector, output = Collector(args, link, Choices({}, (), None), {}, 60.0), Output(Console(file=shown))
+    collector._press(keyboard, output, 1.0)
+    collector._exchange(1.0)
+    assert not collector._session.takes and collector._session.phase is Phase.IDLE
+    assert "none is begun yet" in collector._session.events[0].text
+    absent[0], collector._ever = "", True
+    collector._press(keyboard, output, 2.0)
+    collector._exchange(2.0)
+    assert collector.finish(output) == 1
+    figures = json.loads((tmp_path / "metrics.json").read_text())
+    assert figures["failed"] == 1 and figures["takes"][0]["error"] == "/bags: not writable"
+    assert figures["takes"][0]["name"] == "mug_001" and "did not begin" in shown.getvalue()
