@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from foley_perception.audit.finding import Finding, Severity
 from foley_perception.audit.recording import Verdict
 from foley_perception.recording.inspect import BagReport, verdicts
+from foley_perception.recording.session import unknown_values
 
 
 def of_bag(report: BagReport, verdict: Verdict) -> list[Finding]:
@@ -19,4 +22,13 @@ def of_bag(report: BagReport, verdict: Verdict) -> list[Finding]:
         for wrong in verdicts(report)
         if not (wrong.topic in broken or (two_runs and wrong.topic))
     ]
-    return sorted([*told, *verdict.findings], key=lambda finding: -finding.severity)
+    found = [*told, *_of_metadata(report), *verdict.findings]
+    return sorted(found, key=lambda finding: -finding.severity)
+
+
+def _of_metadata(report: BagReport) -> Iterator[Finding]:
+    for key, text in unknown_values(report.session).items():
+        costs = key == "split"
+        told = f"metadata: {text}; {'no data set takes the bag' if costs else 'it is not used'}"
+        severity = Severity.ERROR if costs else Severity.PROBLEM
+        yield Finding("metadata", severity, "", f"{told}: record with one of these, or with none")

@@ -14,6 +14,7 @@ from foley_perception.audit.rule import Rule
 from foley_perception.audit.rules_of_motion import CAMERAS, MOTION
 from foley_perception.audit.stamps import RUN_S
 from foley_perception.audit.times import AHEAD_S, LASTING_S, PAUSE_S, SHORT_PAUSE_S, SLOW_S, STEP_S
+from foley_perception.recording.session import KNOWN_VALUES
 
 RULES: tuple[Rule, ...] = (
     # ---- microphones: samples ----
@@ -236,6 +237,13 @@ RULES: tuple[Rule, ...] = (
         "any damage",
         "what; `foley bag recover`",
         "what is lost",
+    ),
+    Rule(
+        "metadata",
+        "`split` and `domain` are what a data set knows",
+        f"other than {', '.join(KNOWN_VALUES['split'])}; {', '.join(KNOWN_VALUES['domain'])}; or none",
+        "the value, what is known",
+        "error of `split`: the bag; else the value",
     ),
     Rule(
         "reader",

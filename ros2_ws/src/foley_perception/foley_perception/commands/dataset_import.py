@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,6 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--limit",
         type=int,
-        default=0,
         metavar="N",
         help="at most so many recordings or objects (default: all)",
     )
@@ -86,10 +86,12 @@ def run(args: argparse.Namespace, progress: Progress | None) -> BuildReport:
     listeners, materials = getattr(args, "listeners", 1), getattr(args, "materials", "")
     if listeners < 1:
         raise DatasetError(f"--listeners is {listeners}, must be at least 1")
-    if args.limit < 0:
-        raise DatasetError(f"--limit is {args.limit}, must not be negative")
+    if args.limit is not None and args.limit < 1:
+        raise DatasetError(f"--limit is {args.limit}, must be at least 1; leave it out to take all")
+    if not 0 <= args.merge_s < math.inf:
+        raise DatasetError(f"--merge is {args.merge_s:g}, must be 0 or more seconds")
     options = ImportOptions(
-        limit=args.limit,
+        limit=args.limit or 0,
         workers=args.workers,
         skip_bad=args.skip_bad,
         merge_s=args.merge_s,

@@ -164,6 +164,7 @@ class BagSource:
             name=self.name,
             **self.naming.reading,
         )
+        splits.check_known(str(outline.session.get("split") or ""))  # before the work
         return cut_bag(outline, self.config, rows)
 
 

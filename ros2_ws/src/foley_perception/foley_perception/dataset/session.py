@@ -28,6 +28,7 @@ from foley_perception.action.motion_grid import (
 )
 from foley_perception.dataset.build import bag_files
 from foley_perception.dataset.schema import DatasetError
+from foley_perception.dataset.splits import check_known
 from foley_perception.dataset.staging import identity_of
 from foley_perception.episodes.episode import Episode, number
 from foley_perception.episodes.frames import AS_ROBOT, FrameNames
@@ -73,6 +74,10 @@ def session_of(
     split = episode.split or split
     if not split:
         raise DatasetError(f"{episode.path}: its scene names no split; name one")
+    try:
+        check_known(split)
+    except DatasetError as error:
+        raise DatasetError(f"{episode.path}: {error}") from error
     start, end = _common(episode, within)
     rows = int((end - start) // _ROW_NS)
     if rows < MOTION_RATE:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from foley_perception.dataset.schema import ASSIGNED, SEEN, SPLITS, Clip, DatasetError, LeakError, Window
 
+_GIVEN = "a recording's split is that of its metadata (`foley record --metadata`), else of its sim/scene"
 DEFAULT_SHARES: dict[str, float] = {"train": 0.7, "validation": 0.15, "test": 0.15}
 
 
@@ -27,6 +28,18 @@ class SessionGroup(NamedTuple):
     scene_id: str
     object_ids: frozenset[str]
     split: str  # given by the recording; empty if not
+    source: str = ""  # where the recording lies; empty if it is not known
+
+    def __str__(self) -> str:
+        return f"session `{self.session_id}`" + (f" ({self.source})" if self.source else "")
+
+
+def check_known(split: str) -> None:
+    """Raises DatasetError for a split that a recording names, and that there is not."""
+    if split and split not in SPLITS:
+        raise DatasetError(
+            f"split is `{split}`, known are {', '.join(SPLITS)}; {_GIVEN}: name one of these there, or none"
+        )
 
 
 def assign(
@@ -52,8 +65,8 @@ def assign(
             if not shared:
                 shared = [a.scene_id if a.scene_id == b.scene_id else "sessions that share objects with both"]
             raise LeakError(
-                f"session `{a.session_id}` is given to {a.split} and `{b.session_id}` to {b.split}, but they "
-                f"are tied by {', '.join(shared[:3])}; give both one split, or leave one recording out"
+                f"{a} is given to {a.split} and {b} to {b.split}, but they are tied by {', '.join(shared[:3])}; "
+                f"{_GIVEN}: give both one split, or leave one of them out"
             )
         key = min(s.scene_id or s.session_id for s in component)
         split = next(iter(given)) if given else _hashed_split(f"{seed}/{key}", shares)
@@ -69,13 +82,13 @@ def _family(split: str) -> str:
 def _check_sessions(sessions: Sequence[SessionGroup]) -> None:
     given: dict[str, str] = {}
     for session in sessions:
-        if session.split and session.split not in SPLITS:
-            raise DatasetError(f"session `{session.session_id}`: split is `{session.split}`, not {SPLITS}")
+        try:
+            check_known(session.split)
+        except DatasetError as error:
+            raise DatasetError(f"{session}: {error}") from error
         other = given.setdefault(session.session_id, session.split)
         if {other, session.split} == {SEEN, ASSIGNED[0]}:
-            raise LeakError(
-                f"session `{session.session_id}` is given to {other} and to {session.split}; a session has one split"
-            )
+            raise LeakError(f"{session} is given to {other} and to {session.split}; a session has one split")
 
 
 def _hashed_split(key: str, shares: Mapping[str, float]) -> str:

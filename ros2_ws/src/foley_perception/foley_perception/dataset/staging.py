@@ -138,7 +138,10 @@ def build_from(
     if not any(part.clips or part.windows for part in parts):
         raise DatasetError(_nothing_left(parts, failed))
     parts.sort(key=lambda part: (part.session_id, part.key))
-    groups = [splits.SessionGroup(p.session_id, p.scene_id, frozenset(p.object_ids), p.split) for p in parts]
+    groups = [
+        splits.SessionGroup(p.session_id, p.scene_id, frozenset(p.object_ids), p.split, p.source)
+        for p in parts
+    ]
     assigned = {group.session_id: group.split for group in groups} if leaks else splits.assign(groups, shares)
     clips = _joined(folder, parts, assigned, "clips", store.CLIP_SCHEMA)
     windows = _joined(folder, parts, assigned, "windows", store.WINDOW_SCHEMA)
@@ -232,6 +235,7 @@ def make_part(source: Source, folder: Path, owners: Owners) -> Part | str:
     try:
         with Rows(folder, *tables, claim=functools.partial(owners.claim, source=str(source.path))) as rows:
             identity, cut = source.identity(), source.cut(rows)
+            splits.check_known(cut.split)
     except (EpisodeError, ValueError) as error:
         return str(error)
     except OSError as error:
@@ -304,8 +308,9 @@ def _of_text(text: str) -> Part:
 def _load_part(folder: Path, source: Source) -> Part | None:
     try:
         part = _of_text(_part_path(folder, source.key(), "json").read_text())
+        splits.check_known(part.split)  # earlier releases kept such
         return part if part.identity == source.identity() else None
-    except (OSError, json.JSONDecodeError, TypeError, KeyError):
+    except (OSError, json.JSONDecodeError, TypeError, KeyError, DatasetError):
         return None
 
 

@@ -25,6 +25,11 @@ SNAPSHOT_KEY = "snapshot"
 """Is true in the metadata of what was kept in memory and written when it was asked for."""
 ROBOT_KEY = "robot_file"
 """Under which the text of the robot's file stands that a recording was made with."""
+KNOWN_VALUES: Mapping[str, tuple[str, ...]] = {
+    "split": ("train", "validation", "test", "test_seen"),
+    "domain": ("sim", "real"),
+}
+"""Keys of whoever records, and what a data set understands as their values; none is as if the key were not there."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
 
 
@@ -73,7 +78,7 @@ def session_metadata(
     ``split``, ``domain`` and ``objects`` (a list of mappings with ``id``, ``material``, ...).
 
     Raises:
-        BagError: ``extra_yaml`` is not a YAML mapping, or redefines a key of ours.
+        BagError: ``extra_yaml`` is not a YAML mapping, redefines a key of ours, or names an unknown split or domain.
     """
     own: dict[str, Any] = {
         "session_id": session_id,
@@ -105,6 +110,7 @@ def session_metadata(
 
 
 def parse_extra(text: str) -> dict[str, Any]:
+    """Metadata of whoever records. Raises BagError where they cannot be."""
     if not text.strip():
         return {}
     try:
@@ -115,7 +121,20 @@ def parse_extra(text: str) -> dict[str, Any]:
         raise BagError(
             f"metadata_yaml is a {type(extra).__name__}, expected a mapping such as `scene_id: bench`"
         )
-    return {str(key): value for key, value in extra.items()}
+    given = {str(key): value for key, value in extra.items()}
+    if unknown := unknown_values(given):
+        cure = f"name one of them, or leave {' and '.join(f'`{key}`' for key in unknown)} out"
+        raise BagError(f"metadata_yaml: {'; '.join(unknown.values())}; {cure}")
+    return {key: value for key, value in given.items() if value is not None or key not in KNOWN_VALUES}
+
+
+def unknown_values(session: Mapping[str, Any]) -> dict[str, str]:
+    """Values of metadata that no data set understands: by key, what is wrong."""
+    return {
+        key: f"{key} is `{session[key]}`, known are {', '.join(known)}"
+        for key, known in KNOWN_VALUES.items()
+        if session.get(key) not in (None, "", *known)
+    }
 
 
 def dump_value(value: Any) -> str:

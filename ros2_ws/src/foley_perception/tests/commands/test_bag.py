@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from foley_perception.commands import bag, dataset, record
 
@@ -64,6 +65,22 @@ def test_check_says_what_is_wrong(
     assert "encoding is `hsv8`" in capsys.readouterr().out
     assert call(bag, "check", tmp_path / "nowhere", "--out", tmp_path) == 2
     assert "foley bag: error:" in capsys.readouterr().err
+
+
+def test_check_tells_values_of_metadata_that_no_data_set_knows(
+    make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded = make_bag()
+    file = recorded / "metadata.yaml"
+    content = yaml.safe_load(file.read_text())
+    content["rosbag2_bagfile_information"]["custom_data"]["foley.session"] = "{split: foo, domain: moon}"
+    file.write_text(yaml.safe_dump(content))
+    assert call(bag, "check", recorded, "--out", tmp_path) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "error: metadata: split is `foo`, known are train, validation, test, test_seen; no data set" in out
+    assert "problem: metadata: domain is `moon`, known are sim, real; it is not used" in out
+    findings = json.loads((tmp_path / "metrics.json").read_text())["findings"]
+    assert [found["rule"] for found in findings] == ["metadata", "metadata"]
 
 
 def test_check_judges_stamps_as_they_are_read(

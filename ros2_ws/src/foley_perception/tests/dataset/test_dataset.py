@@ -277,8 +277,11 @@ def test_a_leaking_build_is_refused(make_bag: MakeBag, tmp_path: Path) -> None:
         make_bag("a", plans=False),
         make_bag("b", plans=False, session_id="s2", scene_id="bench-2", split="test"),
     ]
-    with pytest.raises(LeakError, match="block-1"):
+    with pytest.raises(LeakError, match="block-1") as raised:
         build(tmp_path / "ds", *bags)
+    told = str(raised.value)
+    assert f"session `s2` ({bags[1]}) is given to test and session `s1` ({bags[0]}) to train" in told
+    assert "metadata (`foley record --metadata`), else of its sim/scene: give both one split" in told
     assert not (tmp_path / "ds" / "manifest.json").exists()
 
 

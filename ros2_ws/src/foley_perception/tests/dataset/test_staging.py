@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from foley_perception.commands import dataset as command
 from foley_perception.commands.dataset_report import MAX_PROBLEMS, problem_lines
@@ -63,6 +64,43 @@ def test_whatever_one_bag_does_costs_that_bag(
     assert not list((tmp_path / "ds" / "parts").glob("bad*")) and report.cut == 1
     with pytest.raises(DatasetError, match="leave such out with --skip-bad"):
         build(tmp_path / "other", bad, good, skip_bad=False)
+
+
+def give_split(folder: Path, split: str) -> None:
+    """To a bag's metadata, as a recorder did that took any."""
+    file = folder / "metadata.yaml"
+    content = yaml.safe_load(file.read_text())
+    custom = content["rosbag2_bagfile_information"]["custom_data"]
+    custom["foley.session"] = yaml.safe_dump(yaml.safe_load(custom["foley.session"]) | {"split": split})
+    file.write_text(yaml.safe_dump(content))
+
+
+@pytest.mark.parametrize("of_scene", [False, True])
+def test_a_split_that_there_is_not_costs_that_bag(
+    of_scene: bool, make_bag: MakeBag, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, out = make_bag("good", plans=False), tmp_path / "ds"
+    other = {"plans": False, "session_id": "s2", "scene_id": "x2", "objects": (("cup", "glass"),)}
+    bad = make_bag("bad", **other, split="foo" if of_scene else "test")
+    if not of_scene:
+        give_split(bad, "foo")
+    words = ("build", str(good), str(bad), "--out", str(out), "--workers", "1")
+    assert run(*words) == 2
+    told = f"{bad}: split is `foo`, known are train, validation, test, test_seen; "
+    printed = capsys.readouterr().err
+    assert told in printed and "name one of these there, or none; correct it, or leave such out" in printed
+    assert run(*words, "--skip-bad") == 0
+    assert f"left out {told}" in capsys.readouterr().out
+    assert {clip.session_id for clip in ClipDataset(out).clips} == {"s1"}
+
+
+def test_a_kept_part_with_a_split_that_there_is_not_is_cut_again(make_bag: MakeBag, tmp_path: Path) -> None:
+    """As earlier releases kept it."""
+    build(tmp_path, make_bag("good", plans=False))
+    (part,) = (tmp_path / "parts").glob("*.json")
+    kept = json.loads(part.read_text())
+    part.write_text(json.dumps(kept | {"split": "foo"}))
+    assert build(tmp_path, tmp_path / "good").cut == 1 and json.loads(part.read_text()) == kept
 
 
 def test_an_interruption_is_none_of_a_bags_failures(

@@ -245,6 +245,8 @@ def test_refusals_and_the_end_by_itself(
     assert begin(ros_context, "x", max_duration=1e9).error_code == codes.ERROR_BAD_DURATION
     assert begin(ros_context, "../x").error_code == codes.ERROR_BAD_METADATA
     assert begin(ros_context, "x", metadata_yaml="[1, 2]").error_code == codes.ERROR_BAD_METADATA
+    unknown = begin(ros_context, "x", metadata_yaml="{split: foo}")
+    assert unknown.error_code == codes.ERROR_BAD_METADATA and "split is `foo`" in unknown.error_msg
     assert end(ros_context).error_code == 1
     (tmp_path / "bags").mkdir(exist_ok=True)
     (tmp_path / "bags" / "taken").mkdir()

@@ -130,7 +130,9 @@ def choose(bags: Demonstrations, cache: Path) -> Chosen:
     for number, (path, name) in enumerate(zip(bags.paths, bags.names, strict=True)):
         bags.look(number, len(bags.paths), name)
         try:
-            found.append((path, name, _surveyed(bags, path, name, cache)))
+            one = _surveyed(bags, path, name, cache)
+            _check_split(path, one)
+            found.append((path, name, one))
         except (EpisodeError, DatasetError, HandError) as error:
             if not bags.skip_bad:
                 raise DatasetError(str(error)) from error
@@ -152,7 +154,8 @@ def choose(bags: Demonstrations, cache: Path) -> Chosen:
         raise DatasetError(f"no bag is left to export ({reasons})")
     _check_once(kept)
     groups = [
-        splits.SessionGroup(s.session_id, s.scene_id, frozenset(s.objects), s.split) for _, _, s in kept
+        splits.SessionGroup(s.session_id, s.scene_id, frozenset(s.objects), s.split, str(path))
+        for path, _, s in kept
     ]
     assigned = splits.assign(groups)
     kept.sort(key=lambda e: (SPLITS.index(assigned[e[2].session_id]), e[2].start_ns, e[2].session_id))
@@ -228,6 +231,13 @@ def _lack(one: Surveyed, layout: Layout) -> str:
             if name not in given:
                 return f"has no {what} `{name}`, which most of the other bags have"
     return ""
+
+
+def _check_split(path: Path, one: Surveyed) -> None:
+    try:
+        splits.check_known(one.split)
+    except DatasetError as error:
+        raise DatasetError(f"{path}: {error}") from error
 
 
 def _check_once(kept: Sequence[tuple[Path, str, Surveyed]]) -> None:

@@ -359,6 +359,7 @@ def test_bags_without_the_same_devices_are_refused_or_left_out(
         "c": {"microphones": {"microphone": [16_000, 1]}},
         "d": {"joints": []},
         "e": {},
+        "f": {"split": "foo"},
     }
     for name in given:
         (tmp_path / name).mkdir()
@@ -368,11 +369,14 @@ def test_bags_without_the_same_devices_are_refused_or_left_out(
 
     monkeypatch.setattr(demonstrations, "_surveyed", surveyed)
     bags = tuple(tmp_path / name for name in given)
-    with pytest.raises(DatasetError, match=r"c: `microphone` has 16000 Hz and 1 channels.*--skip-bad"):
+    with pytest.raises(DatasetError, match=r"/f: split is `foo`, known are train, .*test_seen; .*or none"):
         demonstrations.choose(Demonstrations(bags), tmp_path)
+    with pytest.raises(DatasetError, match=r"c: `microphone` has 16000 Hz and 1 channels.*--skip-bad"):
+        demonstrations.choose(Demonstrations(bags[:-1]), tmp_path)
     chosen = demonstrations.choose(Demonstrations(bags, skip_bad=True), tmp_path)
     assert sorted(name for _, name, _ in chosen.episodes) == ["a", "b", "e"]
     assert chosen.left_out["d"] == "has no joint `z`, which most of the other bags have"
+    assert "f: split is `foo`" in chosen.left_out["f"]
     assert list(chosen.layout.cameras) == ["camera"]
     assert chosen.dropped == ("camera `wrist_camera` is in 1 of 5 bags, which is too few: left out",)
 

@@ -227,6 +227,9 @@ def test_options_of_other_data_sets_and_empty_folders_are_refused(
     out = ("--out", tmp_path / "d")
     assert run("import", "--from", "realimpact", tmp_path, *out, "--their-split") == 2
     assert "--their-split is nothing that --from realimpact knows" in capsys.readouterr().err
+    for option, value, bound in (("--limit", 0, "at least 1"), ("--merge", -1, "0 or more")):
+        assert run("import-greatest-hits", tmp_path / "nowhere", *out, option, value) == 2
+        assert f"{option} is {value}, must be {bound}" in capsys.readouterr().err
     (tmp_path / "17_IronSkillet.zip").touch()
     assert run("import", "--from", "realimpact", tmp_path, *out) == 2
     assert "unpack its 1 .zip files" in capsys.readouterr().err
