@@ -154,13 +154,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _metadata(args: argparse.Namespace) -> str:
-    """Session metadata, with the robot's file in them."""
+    """Session metadata, with the robot's file in them. Raises BagError before anybody touches anything."""
     from foley_perception.recording.session import ROBOT_KEY, dump_value, parse_extra
 
-    robot = topic_options.robot_of(args)
-    if robot is None:
-        return str(args.metadata)
-    return dump_value(parse_extra(args.metadata) | {ROBOT_KEY: robot.kept})
+    extra, robot = parse_extra(args.metadata), topic_options.robot_of(args)
+    return str(args.metadata) if robot is None else dump_value(extra | {ROBOT_KEY: robot.kept})
 
 
 def _record(args: argparse.Namespace, recorder: RecorderClient) -> int:

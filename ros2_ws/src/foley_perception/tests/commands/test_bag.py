@@ -300,3 +300,11 @@ def test_without_a_terminal_record_needs_a_maximum(
     monkeypatch.setattr("sys.stdin", io.StringIO())
     assert call(record, "--name", "x") == 2
     assert "--max-duration is required where there is no terminal" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("metadata", ["split: foo", "[1]"])
+def test_record_refuses_metadata_before_it_looks_for_a_recorder(
+    capsys: pytest.CaptureFixture[str], metadata: str
+) -> None:
+    assert call(record, "--max-duration", "1", "--metadata", metadata) == 2
+    assert "metadata_yaml" in capsys.readouterr().err
