@@ -142,6 +142,11 @@ def test_the_command_writes_a_file_a_bag_and_keeps_what_is_there(
     shutil.copytree(bag, tmp_path / "copy")
     assert run(str(tmp_path / "copy"), "--out", str(out)) == 2
     assert "its session `s1` lies in" in capsys.readouterr().err
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign/one.npz").write_bytes(b"of somebody")
+    assert run(str(bag), "--out", str(tmp_path / "foreign")) == 2
+    assert "is no session of a recording" in capsys.readouterr().err
+    assert (tmp_path / "foreign/one.npz").read_bytes() == b"of somebody"
     assert run(str(bag), "--out", str(out / "one.npz")) == 2
     assert "is a file" in capsys.readouterr().err
     assert read_session(out / "one.npz").facts["session_id"] == "s1"
