@@ -235,7 +235,9 @@ def _write(path: Path, episode: Episode, hand: GripperHand | None, split: str, m
 def _check_place(path: Path, bag: Path, session_id: str, held: Mapping[Path, Facts]) -> None:
     """Raises DatasetError: a recording would take another's place, or stand there twice."""
     if path.exists() and not held.get(path, {}).get("session_id"):
-        raise DatasetError(f"{path}: is there, and is no session of a recording; remove it, or name another --out")
+        raise DatasetError(
+            f"{path}: is there, and is no session of a recording; remove it, or name another --out"
+        )
     there = held.get(path, {}).get("session_id", session_id)
     if there != session_id:
         raise DatasetError(
