@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,6 +29,8 @@ MANAGER = "lifecycle_manager"
 STARTUP_FAILED = 3  # exit code of the manager, and of `foley up`
 _ROS_TOPIC = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)+")
 WHEN = ("always", "sim", "asked")
+_PARAMETER = re.compile(r"^[ #]*([a-z]\w*):", re.MULTILINE)  # of a file of parameters
+_OF_ALL_NODES = frozenset({"latencies", "raw_audio", "use_sim_time"})
 
 
 class SystemFileError(ValueError):
@@ -248,11 +251,12 @@ def plan(
         "system_file": str(file.resolve()),
         "nodes": [node.name for node in chosen if node.lifecycle],
     }
+    manager = NodeSpec(name=MANAGER, package="foley_bringup", executable=MANAGER, lifecycle=False)
     for name, parameter, value in overrides:
         if name not in values:
             raise SystemFileError(f"no node named {name} is started; started are {', '.join(values)}")
+        _check_parameter(name, parameter, files[name] if name in files else parameter_files(manager))
         values[name][parameter] = value
-    manager = NodeSpec(name=MANAGER, package="foley_bringup", executable=MANAGER, lifecycle=False)
     namespace = namespace or (whose.namespace if whose is not None else "")
     simulated = sim or any(node.when == "sim" for node in chosen)
     frames = own_frames(whose) if simulated and f"{around}{namespace}".strip("/") else {}
@@ -271,6 +275,17 @@ def plan(
         )
         for node in (*chosen, manager)
     )
+
+
+def _check_parameter(name: str, parameter: str, files: Sequence[Path]) -> None:
+    """Raises SystemFileError for a name that is like one in a node's files, and is none of them (comments count)."""
+    known = {word for file in files for word in _PARAMETER.findall(file.read_text(encoding="utf-8"))}
+    if parameter in known or parameter in _OF_ALL_NODES:
+        return
+    if near := difflib.get_close_matches(parameter, sorted(known | _OF_ALL_NODES), n=1):
+        raise SystemFileError(
+            f"{name} has no parameter `{parameter}`; is `{near[0]}` meant? {files[0]} explains all"
+        )
 
 
 def _read_robot(path: str | os.PathLike[str]) -> RobotFile | None:

@@ -142,6 +142,22 @@ def test_plan_refuses_what_cannot_be(dummy_system: Any) -> None:
         plan(system_file=dummy_system.system_file, overrides=[("nose", "a", 1)])
 
 
+def test_a_misspelt_parameter_is_refused_before_anything_starts() -> None:
+    with pytest.raises(
+        SystemFileError, match=r"recorder has no parameter `snapshot_ss`; is `snapshot_s` meant"
+    ):
+        plan(overrides=[("recorder", "snapshot_ss", 10.0)])
+    given: list[tuple[str, str, Any]] = [
+        ("recorder", "compression", ["mic/audio=zstd"]),  # a comment in its file
+        ("recorder", "topic_map", ["mic/audio=/sound"]),
+        ("material", "latencies", ["microphone=0.01"]),
+        ("lifecycle_manager", "retry_delay_s", 0.3),
+        ("material", "of_somebody_elses", 1),  # is like none: the node tells that it has none
+    ]
+    programs = {p.name: p for p in plan(overrides=given)}
+    assert all(programs[name].parameters[parameter] == value for name, parameter, value in given)
+
+
 def test_what_is_not_installed_is_told_with_the_cure(dummy_system: Any) -> None:
     program = plan(system_file=dummy_system.system_file)[0]
     with pytest.raises(SystemFileError, match=r"no executable `ghost`.*make setup"):
