@@ -278,7 +278,12 @@ def plan(
 
 
 def _check_parameter(name: str, parameter: str, files: Sequence[Path]) -> None:
-    """Raises SystemFileError for a name that is like one in a node's files, and is none of them (comments count)."""
+    """Raises SystemFileError for a name that is like one in a node's files, and is none of them (comments count).
+
+    Only of nodes with files of Foley's own, which name all that the node has.
+    """
+    if not files or "." in parameter or not all(f.parent.parent.name.startswith("foley_") for f in files):
+        return
     known = {word for file in files for word in _PARAMETER.findall(file.read_text(encoding="utf-8"))}
     if parameter in known or parameter in _OF_ALL_NODES:
         return

@@ -142,7 +142,7 @@ def test_plan_refuses_what_cannot_be(dummy_system: Any) -> None:
         plan(system_file=dummy_system.system_file, overrides=[("nose", "a", 1)])
 
 
-def test_a_misspelt_parameter_is_refused_before_anything_starts() -> None:
+def test_a_misspelt_parameter_is_refused_before_anything_starts(dummy_system: Any) -> None:
     with pytest.raises(
         SystemFileError, match=r"recorder has no parameter `snapshot_ss`; is `snapshot_s` meant"
     ):
@@ -154,6 +154,9 @@ def test_a_misspelt_parameter_is_refused_before_anything_starts() -> None:
         ("lifecycle_manager", "retry_delay_s", 0.3),
         ("material", "of_somebody_elses", 1),  # is like none: the node tells that it has none
     ]
+    plan(
+        system_file=dummy_system.system_file, overrides=[("second", "latency", 0.1)]
+    )  # nobody knows what it has
     programs = {p.name: p for p in plan(overrides=given)}
     assert all(programs[name].parameters[parameter] == value for name, parameter, value in given)
 

@@ -284,7 +284,7 @@ class TimeAudit:
             for jump in stamps.steps:
                 # Topics of one computer step together: those that do say nothing of what delayed arrivals.
                 still = [s for s in others if not any(_same(jump, other) for other in s.steps)]
-                if (still or not others) and (size := _lasting(stamps, jump, still)):
+                if (still or not others) and (size := self._lasting(name, jump, still)):
                     steps.append((jump, size))
             if steps:
                 found[name] = steps
@@ -295,7 +295,8 @@ class TimeAudit:
             # A driver that was started anew may be slower than before, and its clock the same.
             jump, size = min(steps, key=lambda step: step[0].after_gap)
             at, certain = jump.stamp_ns, abs(size) >= 0.95 * STEP_S and not jump.after_gap
-            certain = certain and not _may_be_loss(self._sensors[name], jump)
+            left_out = self._frames_left_out(name, jump)
+            certain = certain and not left_out
             severity = self._severity(name) if certain else Severity.PROBLEM
             more = f", and {len(steps) - 1} more" if len(steps) > 1 else ""
             yield Finding(
@@ -303,10 +304,34 @@ class TimeAudit:
                 severity,
                 name,
                 f"{name}: its stamps step by {size * 1e3:+.0f} ms against the other topics' at "
-                f"{moment(at, start_ns)}{more}: before and after it they are of different clocks; "
-                "synchronise clocks before recording, and record again",
+                f"{moment(at, start_ns)}{more}: "
+                + (
+                    f"by {left_out} frames, which were left out while it caught up, or its clock was set; if clocks "
+                    "are synchronised, give the machine less to do"
+                    if left_out
+                    else "before and after it they are of different clocks; synchronise clocks before recording, and "
+                    "record again"
+                ),
                 at,
             )
+
+    def _lasting(self, name: str, jump: Jump, others: Iterable[StampAudit]) -> float:
+        """Size [s] of a step, 0 where it is none: one frame may be left out by a camera that starts, or is late."""
+        stamps = self._sensors[name]
+        size = _lasting(stamps, jump, others)
+        if self._frames_left_out(name, jump) != 1:
+            return size
+        begun_s = (jump.arrival_ns - int(stamps.fastest()[0][0])) / NS_PER_S
+        sure = abs(jump.size_ns / NS_PER_S - size) <= _WITHIN_S and begun_s > LASTING_S + _NEAR_S
+        return size if sure else 0.0
+
+    def _frames_left_out(self, name: str, jump: Jump) -> int:
+        """By how many whole periods a camera's stamps went ahead, as if it left frames out; 0 of any other step."""
+        told, period = jump.size_ns / NS_PER_S, self._sensors[name].period_s
+        if self._roles[name].reader not in ("image", "depth") or period <= 2 * _WITHIN_S or told <= 0:
+            return 0
+        frames = round(told / period)
+        return frames if abs(told - frames * period) < _WITHIN_S else 0
 
 
 def _same(jump: Jump, other: Jump) -> bool:
@@ -331,22 +356,7 @@ def _lasting(stamps: StampAudit, jump: Jump, others: Iterable[StampAudit]) -> fl
     told = jump.size_ns / NS_PER_S
     if abs(size) < _DETECTED_S or abs(told - size) > max(0.3 * abs(size), _WITHIN_S):
         return 0.0
-    if _may_be_loss(stamps, jump) and (
-        abs(told - size) > _WITHIN_S or not _known_before(stamps, jump.arrival_ns)
-    ):
-        return 0.0
     return size
-
-
-def _may_be_loss(stamps: StampAudit, jump: Jump) -> bool:
-    """Whether stamps went ahead by whole periods, as if messages were left out by something that then caught up."""
-    told, period = jump.size_ns / NS_PER_S, stamps.period_s
-    return period > 4 * _WITHIN_S and told > 0 and abs(told - round(told / period) * period) < _WITHIN_S
-
-
-def _known_before(stamps: StampAudit, at_ns: int) -> bool:
-    """Whether a topic had run for some seconds: what starts is slower for a moment, and then catches up."""
-    return (at_ns - int(stamps.fastest()[0][0])) / NS_PER_S > LASTING_S + _NEAR_S
 
 
 def _shift(stamps: StampAudit, at_ns: int) -> float | None:

@@ -155,7 +155,9 @@ class Collector:
             for action in self._keys.press(key, now, recording=session.recording, device=of_device):
                 if action.command is Command.HELP:
                     output.keys(self._choices.pedals)
-                session.act(action, unheard="" if self._ever else self._link.absent(now))
+                session.act(
+                    action, unheard="" if self._ever else self._link.absent(now) or "it came just now"
+                )
         return bool(keys)
 
     def _act(self, command: Command, output: Output, now: float) -> None:

@@ -147,7 +147,7 @@ class BagSource:
         ]
         named = f"{self.name} {self.naming.identity}"
         if self.config.own_noise:
-            named += f" own noise {digest_of(self.config.own_noise)}"
+            named += f" own noise, by ear too {digest_of(self.config.own_noise)}"
         return identity_of(
             bag_files(self.path),
             f"{schema.SCHEMA_VERSION} {READER_VERSION} {self.config!r} {further} {named}",

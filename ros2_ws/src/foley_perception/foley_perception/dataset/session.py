@@ -26,7 +26,7 @@ from foley_perception.action.motion_grid import (
     planned_on_grid,
     wrench_on_grid,
 )
-from foley_perception.dataset.build import bag_files
+from foley_perception.dataset.build import READER_VERSION, bag_files
 from foley_perception.dataset.schema import DatasetError
 from foley_perception.dataset.splits import check_known
 from foley_perception.dataset.staging import identity_of
@@ -176,7 +176,7 @@ def write_sessions(
     skip_bad: bool = False,
     progress: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> Sessions:
-    """A file a bag, `<bag>.npz`, and of one that was paused one more for each stretch but the first, `<bag>.2.npz`.
+    """A file a bag, `<bag>.npz`, and of one that was paused one more for each stretch but the first, `<bag>+2.npz`.
 
     What is there already is kept where the bag's files (by name, size and time) and the options are the same, else
     made anew. Stretches of less than 1 s are left out.
@@ -187,87 +187,95 @@ def write_sessions(
 
     Raises:
         EpisodeError: a bag cannot be used.
-        DatasetError: the same, the file of its name holds another session, or another file holds its session.
+        DatasetError: the same, a file of its name is of something else, or another file holds its session.
         OSError: a file cannot be written.
     """
     naming = naming or Naming()
     if out.exists() and not out.is_dir():
         raise DatasetError(f"{out}: is a file; name a folder with --out")
     out.mkdir(parents=True, exist_ok=True)
-    salt = repr((naming.identity, repr(frames), split, repr(hand)))
-    held = {path: facts for path in sorted(out.glob("*.npz")) if (facts := _facts(path)) is not None}
+    salt = repr((READER_VERSION, naming.identity, repr(frames), split, repr(hand)))
+    held = {path: _facts(path) for path in sorted(out.glob("*.npz"))}
     written, kept, left_out = list[Path](), 0, {}
     for done, (bag, name) in enumerate(zip(bags, distinct_names(bags), strict=True)):
         progress(done, len(bags), name)
         path = out / f"{safe_name(name)}.npz"
         try:
-            made_of = identity_of(bag_files(bag), salt)
-            if held.get(path, {}).get("made_of") == made_of:
+            made_of = identity_of(bag_files(bag), f"{name} {salt}")
+            if whole := _whole(path, made_of, held):
                 kept += 1
             else:
-                episode = read_episode(bag, frames=frames, **naming.reading)
+                episode = read_episode(bag, frames=frames, **naming.reading, name=name)
                 _check_place(path, bag, episode.session_id, held)
-                held[path] = _write(path, episode, hand, split, made_of)
-            written += [path, *_further(path)]
+                whole = _write(path, episode, hand, split, made_of, held)
+            written += whole
         except ValueError as error:  # as EpisodeError and DatasetError are
             if not skip_bad:
                 raise
-            left_out[name] = str(error)
+            stays = f"; an older {path.name} stays in {out}" if path.exists() else ""
+            left_out[name] = f"{error}{stays}"
     progress(len(bags), len(bags), "")
     return Sessions(tuple(written), kept, left_out)
 
 
-def _write(path: Path, episode: Episode, hand: GripperHand | None, split: str, made_of: str) -> Facts:
-    """The files of a recording; returns the first one's facts."""
+def _write(
+    path: Path, episode: Episode, hand: GripperHand | None, split: str, made_of: str, held: dict[Path, Facts]
+) -> list[Path]:
+    """The files of a recording, in place of those that were there."""
     own = hand or GripperHand.from_yaml(episode.robot.hand_reference)
     # Where there is none session_of says what is wrong.
     parts: list[tuple[int, int] | None] = [*stretches(episode)] or [None]
     sessions = [session_of(episode, own, split=split, within=part) for part in parts]
-    path.unlink(missing_ok=True)
-    for file in _further(path):
-        file.unlink()
-    for count, session in reversed(list(enumerate(sessions, start=1))):  # the first last: then all are there
-        session.facts["made_of"] = made_of
-        write_session(path if count == 1 else path.with_suffix(f".{count}.npz"), session)
-    return sessions[0].facts
+    for file in [p for p in held if p == path or _is_stretch_of(p, path)]:
+        file.unlink(missing_ok=True)
+        del held[file]
+    files = [path, *(path.with_name(f"{path.stem}+{n}.npz") for n in range(2, len(sessions) + 1))]
+    for file, session in zip(files, sessions, strict=True):
+        session.facts.update(made_of=made_of, stretches=len(sessions))
+        write_session(file, session)
+        held[file] = session.facts
+    return files
+
+
+def _whole(path: Path, made_of: str, held: Mapping[Path, Facts]) -> list[Path]:
+    """The files that were made of just this, where all of them are there; else none."""
+    own = [p for p in held if (p == path or _is_stretch_of(p, path)) and held[p].get("made_of") == made_of]
+    own.sort(key=lambda p: (p != path, len(p.name), p.name))  # +10 is behind +2
+    return own if own and len(own) == held[own[0]].get("stretches") else []
+
+
+def _is_stretch_of(path: Path, first: Path) -> bool:
+    """By its name; `+` is in no name of a recording (see `safe_name`)."""
+    stem, _, number = path.stem.rpartition("+")
+    return stem == first.stem and number.isdigit()
 
 
 def _check_place(path: Path, bag: Path, session_id: str, held: Mapping[Path, Facts]) -> None:
     """Raises DatasetError: a recording would take another's place, or stand there twice."""
-    if path.exists() and not held.get(path, {}).get("session_id"):
-        raise DatasetError(
-            f"{path}: is there, and is no session of a recording; remove it, or name another --out"
-        )
-    there = held.get(path, {}).get("session_id", session_id)
-    if there != session_id:
-        raise DatasetError(
-            f"{path}: holds the session `{there}`, and {bag} is `{session_id}`: two recordings whose folders have one "
-            "name; name another --out, or rename the folder"
-        )
-    own = {path, *_further(path)}
-    other = next(
-        (p for p, facts in held.items() if facts.get("session_id") == session_id and p not in own), None
-    )
-    if other is not None:
-        raise DatasetError(
-            f"{bag}: its session `{session_id}` lies in {other} already; leave the bag out, or remove that file"
-        )
+    for file, facts in held.items():
+        there = facts.get("session_id")
+        if file == path or _is_stretch_of(file, path):
+            if not there:
+                raise DatasetError(
+                    f"{file}: is there, and is no session of a recording; remove it, or name another --out"
+                )
+            if there != session_id:
+                raise DatasetError(
+                    f"{file}: holds the session `{there}`, and {bag} is `{session_id}`: two recordings whose folders "
+                    "have one name; name another --out, or rename the folder"
+                )
+        elif there == session_id:
+            raise DatasetError(
+                f"{bag}: its session `{session_id}` lies in {file} already; leave the bag out, or remove that file"
+            )
 
 
-def _facts(path: Path) -> Facts | None:
-    """Of a session's file; None of another, or a damaged one."""
+def _facts(path: Path) -> Facts:
+    """Of a session's file; none of another, or a damaged one."""
     try:
         return read_arrays(path)[0]
     except (OSError, ValueError):
-        return None
-
-
-def _further(path: Path) -> list[Path]:
-    """Files of the stretches after the first pause, in order."""
-    more: list[Path] = []
-    while (file := path.with_suffix(f".{len(more) + 2}.npz")).exists():
-        more.append(file)
-    return more
+        return {}
 
 
 def _planned(episode: Episode, hand: GripperHand, start_ns: int, rows: int) -> GridMotion:

@@ -61,6 +61,7 @@ def read_episode(
     mapping: Mapping[str, str] | None = None,
     latencies: Latencies | None = None,
     robot: RobotFile | None = None,
+    name: str = "",
 ) -> Episode:
     """Read any bag: recorded here, by `ros2 bag record`, written by `rosbags`; unfinished ones as well.
 
@@ -75,12 +76,19 @@ def read_episode(
         mapping: topics that bear other names, by the registry's (foley_common/topic_map.py).
         latencies: by which stamps are moved back; None: those that the bag's metadata tell.
         robot: in place of the file of the robot that the bag was recorded with.
+        name: of the session, where its metadata give none; empty: that of its folder.
 
     Raises:
         EpisodeError: not a bag, a required topic is missing, or a topic has a wrong type, rate or encoding.
     """
     outline = Outline(
-        Path(path), namespace=namespace, mapping=mapping, latencies=latencies, robot=robot, keep=True
+        Path(path),
+        namespace=namespace,
+        mapping=mapping,
+        latencies=latencies,
+        robot=robot,
+        keep=True,
+        name=name,
     )
     outline.make_poses(frame_names(frames, outline.robot.frames))
     there = {topic.name for topic in topics.TOPICS if outline.has(topic)}

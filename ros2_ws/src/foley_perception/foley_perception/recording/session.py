@@ -30,6 +30,8 @@ KNOWN_VALUES: Mapping[str, tuple[str, ...]] = {
     "domain": ("sim", "real"),
 }
 """Keys of whoever records, and what a data set understands as their values; none is as if the key were not there."""
+_NOT_YAML = (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError)
+"""What PyYAML raises of text: dates that do not exist, `!!int x`, lists in lists without end."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
 
 
@@ -115,7 +117,7 @@ def parse_extra(text: str) -> dict[str, Any]:
         return {}
     try:
         extra = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except _NOT_YAML as error:
         raise BagError(f"metadata_yaml is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(extra, dict):
         raise BagError(

@@ -248,3 +248,17 @@ def test_a_late_camera_that_catches_up_by_a_lost_frame_refuses_nothing(
             audits[CAMERA].add(stamp, stamp + 5_000_000 + round(late_s * 1e9) * (k < at))
     found = list(TimeAudit(audits, ROLES).findings(T0))
     assert [(f.rule, f.severity) for f in found] == [("stamp_step", Severity.PROBLEM)] * told
+
+
+@pytest.mark.parametrize(("name", "told"), [(CAMERA, Severity.PROBLEM), (POSE, Severity.ERROR)])
+def test_several_periods_ahead_are_told_of_a_camera_and_cost_an_arm(name: str, told: Severity) -> None:
+    """Of 25 Hz both: a camera may have left three frames out, an arm's clock was set."""
+    audits = {n: StampAudit() for n in (name, WRENCH)}
+    for k in range(4000):
+        stamp = T0 + k * 2_000_000
+        audits[WRENCH].add(stamp, stamp + 300_000)
+        if k % 20 == 0:
+            audits[name].add(stamp + 120_000_000 * (k >= 1000), stamp + 200_000_000)
+    found = only([f for f in TimeAudit(audits, ROLES).findings(T0) if f.rule == "stamp_step"])
+    assert found.severity == told and "+120 ms" in found.text
+    assert ("by 3 frames" in found.text) == (name == CAMERA)

@@ -165,8 +165,20 @@ def test_a_recording_that_was_paused_is_a_session_between_pauses(
     monkeypatch.setattr(session, "read_episode", lambda *args, **options: paused)
     for _ in range(2):  # what is there is kept, and named
         made = session.write_sessions([bag], tmp_path / "out", HAND)
-        assert [p.name for p in made.paths] == ["one.npz", "one.2.npz"] and not made.left_out
+        assert [p.name for p in made.paths] == ["one.npz", "one+2.npz"] and not made.left_out
     assert made.kept == 1
+    # Where one is gone all are made anew; another recording's file of a like name is nobody's stretch.
+    made.paths[1].unlink()
+    other = make_bag("one.2", seconds=2.0, contact_times=(1.0,), session_id="s2")
+    foreign = tmp_path / "out/one+3.npz"
+    foreign.write_bytes(b"of somebody")
+    with pytest.raises(DatasetError, match=r"one\+3\.npz: is there, and is no session"):
+        session.write_sessions([bag], tmp_path / "out", HAND)
+    foreign.unlink()
+    assert session.write_sessions([bag], tmp_path / "out", HAND).kept == 0 and made.paths[1].exists()
+    monkeypatch.undo()
+    again = session.write_sessions([other], tmp_path / "out", HAND)
+    assert [p.name for p in again.paths] == ["one.2.npz"] and made.paths[1].exists()
     first, last = (read_session(path) for path in made.paths)
     # Between the pauses lies less than a second.
     assert first.facts["start_ns"] + first.duration_s * 1e9 == pytest.approx(at[0], abs=1e7)
@@ -174,6 +186,17 @@ def test_a_recording_that_was_paused_is_a_session_between_pauses(
     assert [len(s.contact_s) for s in (first, last)] == [1, 1] and not last.facts["sound_missing_s"]
     assert last.contact_s[0] == pytest.approx(0.2, abs=1e-3)
     assert len(first.points()) and not len(last.points()), "the last picture is from before the pause"
+
+
+def test_bags_of_one_folder_name_and_without_a_session_are_two(
+    make_bag: Callable[..., Path], tmp_path: Path
+) -> None:
+    bags = [make_bag(f"{day}/run", seconds=2.0, contact_times=(1.0,), session_id="") for day in ("mo", "tu")]
+    for kept in (0, 2):
+        made = session.write_sessions(bags, tmp_path / "out", HAND)
+        assert len(set(made.paths)) == 2 and made.kept == kept
+    ids = {read_session(path).facts["session_id"] for path in made.paths}
+    assert len(ids) == 2
 
 
 @pytest.mark.parametrize("placed", [True, False])

@@ -68,3 +68,11 @@ def test_a_hand_file_is_kept_by_its_whole_path(tmp_path: Path) -> None:
     (tmp_path / "robot.yaml").write_text("hand: mine.yaml")
     kept = RobotFile.read(tmp_path / "robot.yaml").kept
     assert RobotFile.parse(kept).hand == str(tmp_path.resolve() / "mine.yaml")
+
+
+@pytest.mark.parametrize(
+    "text", ["day: 2026-13-45", "{a: !!int x}", "{a: !!bool x}", "{a: !!timestamp x}", "[" * 3000]
+)
+def test_text_that_yaml_cannot_make_anything_of_is_refused(text: str) -> None:
+    with pytest.raises(BagError, match="metadata_yaml is not YAML"):
+        metadata(extra_yaml=text)

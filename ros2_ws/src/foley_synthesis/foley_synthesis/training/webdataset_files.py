@@ -41,13 +41,20 @@ def find_shards(given: str, split: str) -> list[str]:
     names begin with the split count.
     """
     found: list[str] = []
-    for word in [given] if Path(given).is_dir() else given.split():
+    for word in [given] if _is_folder(given) else given.split():
         if not is_url(word) and Path(word).is_dir():
             found += sorted(str(path) for path in Path(word).glob(f"{split}-*.tar"))
         else:
             found += list(_expanded(word))
     own = re.compile(rf"{re.escape(split)}-\d+\.tar")
     return [shard for shard in found if own.fullmatch(PurePosixPath(shard.split("?")[0]).name)]
+
+
+def _is_folder(given: str) -> bool:
+    try:
+        return Path(given).is_dir()
+    except OSError:  # a list that is longer than a name may be
+        return False
 
 
 def _expanded(word: str) -> Iterator[str]:

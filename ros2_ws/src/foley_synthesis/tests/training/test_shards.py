@@ -140,6 +140,8 @@ def test_shards_are_found_counted_and_read_from_a_folder_and_over_http(tmp_path:
     (blank := tmp_path / "my shards").mkdir()
     write_tar(blank / "train-000000.tar", 1)
     assert find_shards(str(blank), "train") == [str(blank / "train-000000.tar")]
+    many = [f"/shards/train-{number:06}.tar" for number in range(300)]
+    assert find_shards(" ".join(many), "train") == many
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
     handler.log_message = lambda *args: None  # type: ignore[attr-defined]
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

@@ -73,7 +73,7 @@ class Unfinished:
 
     def _begin_anew(self, identity: Mapping[str, Any]) -> None:
         for path in self.folder.iterdir():
-            if path.is_dir():
+            if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             elif path.name != STATE_FILE:
                 path.unlink()

@@ -101,6 +101,10 @@ class FeatureShards:
                 {"clip": clips[k], **{n: values[k].copy() for n, values in arrays.items()}} for k in found
             ]
             sounds += found.values()
+        if not rows:
+            raise ShardError(
+                "no clip is kept for validation: write shards of a data set that has validation clips"
+            )
         return feature_set(rows), sounds
 
 
