@@ -102,7 +102,7 @@ class Bench:
         self.folder = folder
         (folder / "recorder.yaml").write_text(_TOPICS)
         self._node = rclpy.create_node("bench")
-        # A process of its own: while the middleware misses a reader that was killed a publisher may be held up.
+        # A process of its own, so that nothing of publishing delays the reading of what clients say.
         source = [sys.executable, "-m", "benchmarks._sensor_source", "pose"]
         self._source = subprocess.Popen(source, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
         assert self._source.stdin is not None

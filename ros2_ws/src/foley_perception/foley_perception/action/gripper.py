@@ -9,6 +9,7 @@ axis with the width. The map is affine in pose and width, so that both can also 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,11 @@ class GripperHand:
             raise HandError(f"hand file `{reference}`: {error}") from error
         hand = GripperHand.from_dict(content, str(file))
         return dataclasses.replace(hand, width_joint=joint) if joint else hand
+
+    @property
+    def digest(self) -> str:
+        """Of all that it says: the same for files that say the same."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()
 
     @staticmethod
     def from_dict(content: Any, source: str = "hand") -> GripperHand:

@@ -171,7 +171,7 @@ RULES: tuple[Rule, ...] = (
         "stamp_step",
         "stamps against arrival step, and the other sensors' do not",
         f"{STEP_S * 1e3:g} ms (told from 12 ms), sharp, {LASTING_S:g} s long or to the end; late arrival is none; "
-        "whole periods ahead may be frames left out: a warning",
+        "a camera's by whole periods ahead may be frames left out: a warning, one in its first seconds nothing",
         "size and time; synchronise clocks",
         "error of a main device: the bag; else nothing",
     ),

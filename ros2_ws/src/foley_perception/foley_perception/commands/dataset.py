@@ -93,6 +93,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from foley_common.robot_file import RobotFileError
     from foley_common.topics import TopicError
+    from foley_perception.action.gripper import HandError
     from foley_perception.dataset.schema import DatasetError
     from foley_perception.episodes.tracks import EpisodeError
     from foley_perception.own_noise.file import OwnNoiseError
@@ -107,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
     }
     try:
         return actions[args.action](args)
-    except (DatasetError, EpisodeError, TopicError, RobotFileError, OwnNoiseError) as error:
+    except (DatasetError, EpisodeError, TopicError, RobotFileError, OwnNoiseError, HandError) as error:
         print(f"foley dataset: error: {error}", file=sys.stderr)
         return 1 if args.action == "check" else 2
 

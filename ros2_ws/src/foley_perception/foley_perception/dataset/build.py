@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from foley_common import topics
+from foley_perception.action.gripper import GripperHand
 from foley_perception.dataset import schema, splits
 from foley_perception.dataset.cut import CutConfig
 from foley_perception.dataset.pieces import cut_bag
@@ -146,6 +147,8 @@ class BagSource:
             f"{topic.device} {topic.name}" for topic in topics.TOPICS if topic.reader and topic.further
         ]
         named = f"{self.name} {self.naming.identity}"
+        if self.config.hand:
+            named += f" hand {GripperHand.from_yaml(self.config.hand).digest}"
         if self.config.own_noise:
             named += f" own noise, by ear too {digest_of(self.config.own_noise)}"
         return identity_of(
@@ -185,10 +188,12 @@ def build_dataset(
     Raises:
         LeakError: the splits would leak.
         DatasetError: a bag cannot be used, or there is nothing to build from.
-        OwnNoiseError: the file of own noise cannot be read.
+        OwnNoiseError, HandError: the file of own noise, or of the gripper, cannot be read.
     """
     if not bags:
         raise DatasetError("no bags were given")
+    if config is not None and config.hand:
+        GripperHand.from_yaml(config.hand)  # refused before any work
     if config is not None and config.own_noise:
         read_own_noise(config.own_noise)  # refused before any work
         if ray:  # whose workers may stand in another folder

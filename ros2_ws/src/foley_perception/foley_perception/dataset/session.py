@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from foley_common.robot_file import Frames
 from foley_common.session_file import MOTION_RATE, POINT_SCALE, SessionData, read_arrays, write_session
 from foley_common.times import NS_PER_S
-from foley_perception.action.gripper import GripperHand
+from foley_perception.action.gripper import GripperHand, HandError
 from foley_perception.action.motion_grid import (
     GridMotion,
     measured_on_grid,
@@ -74,10 +74,7 @@ def session_of(
     split = episode.split or split
     if not split:
         raise DatasetError(f"{episode.path}: its scene names no split; name one")
-    try:
-        check_known(split)
-    except DatasetError as error:
-        raise DatasetError(f"{episode.path}: {error}") from error
+    check_known(split, episode.path)
     start, end = _common(episode, within)
     rows = int((end - start) // _ROW_NS)
     if rows < MOTION_RATE:
@@ -194,7 +191,7 @@ def write_sessions(
     if out.exists() and not out.is_dir():
         raise DatasetError(f"{out}: is a file; name a folder with --out")
     out.mkdir(parents=True, exist_ok=True)
-    salt = repr((READER_VERSION, naming.identity, repr(frames), split, repr(hand)))
+    salt = repr((READER_VERSION, naming.identity, repr(frames), split, hand.digest if hand else ""))
     held = {path: _facts(path) for path in sorted(out.glob("*.npz"))}
     written, kept, left_out = list[Path](), 0, {}
     for done, (bag, name) in enumerate(zip(bags, distinct_names(bags), strict=True)):
@@ -232,6 +229,8 @@ def _write(
     files = [path, *(path.with_name(f"{path.stem}+{n}.npz") for n in range(2, len(sessions) + 1))]
     for file, session in zip(files, sessions, strict=True):
         session.facts.update(made_of=made_of, stretches=len(sessions))
+        if hand is None:
+            session.facts.update(hand=episode.robot.hand_reference, hand_digest=own.digest)
         write_session(file, session)
         held[file] = session.facts
     return files
@@ -241,7 +240,19 @@ def _whole(path: Path, made_of: str, held: Mapping[Path, Facts]) -> list[Path]:
     """The files that were made of just this, where all of them are there; else none."""
     own = [p for p in held if (p == path or _is_stretch_of(p, path)) and held[p].get("made_of") == made_of]
     own.sort(key=lambda p: (p != path, len(p.name), p.name))  # +10 is behind +2
-    return own if own and len(own) == held[own[0]].get("stretches") else []
+    whole = own and len(own) == held[own[0]].get("stretches") and _same_hand(held[own[0]])
+    return own if whole else []
+
+
+def _same_hand(facts: Facts) -> bool:
+    """Whether the robot's gripper is still what it was when a file was made of it."""
+    reference = facts.get("hand")
+    if not isinstance(reference, str):
+        return True  # a hand was given: `made_of` knows it
+    try:
+        return GripperHand.from_yaml(reference).digest == facts.get("hand_digest")
+    except HandError:
+        return False  # which is told when the file is made anew
 
 
 def _is_stretch_of(path: Path, first: Path) -> bool:

@@ -34,11 +34,12 @@ class SessionGroup(NamedTuple):
         return f"session `{self.session_id}`" + (f" ({self.source})" if self.source else "")
 
 
-def check_known(split: str) -> None:
-    """Raises DatasetError for a split that a recording names, and that there is not."""
+def check_known(split: str, where: object = "") -> None:
+    """Raises DatasetError, which begins with where, for a split that a recording names, and that there is not."""
     if split and split not in SPLITS:
+        place = f"{where}: " if where else ""
         raise DatasetError(
-            f"split is `{split}`, known are {', '.join(SPLITS)}; {_GIVEN}: name one of these there, or none"
+            f"{place}split is `{split}`, known are {', '.join(SPLITS)}; {_GIVEN}: name one of these there, or none"
         )
 
 
@@ -82,10 +83,7 @@ def _family(split: str) -> str:
 def _check_sessions(sessions: Sequence[SessionGroup]) -> None:
     given: dict[str, str] = {}
     for session in sessions:
-        try:
-            check_known(session.split)
-        except DatasetError as error:
-            raise DatasetError(f"{session}: {error}") from error
+        check_known(session.split, session)
         other = given.setdefault(session.session_id, session.split)
         if {other, session.split} == {SEEN, ASSIGNED[0]}:
             raise LeakError(f"{session} is given to {other} and to {session.split}; a session has one split")

@@ -120,7 +120,7 @@ def survey_outline(
     by_ear = onsets and not contacts and microphone is not None
     if by_ear and microphone is not None and sound is not None:
         noise = (
-            source_of(own_noise, probe.robot, sound.streams[0].sample_rate, positions_in(outline))
+            source_of(own_noise, probe.robot, sound.streams[0].sample_rate, positions_in(outline, frames))
             if own_noise and sound.streams
             else None
         )

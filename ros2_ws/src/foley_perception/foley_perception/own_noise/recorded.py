@@ -7,10 +7,11 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-from foley_common.robot_file import RobotFile
+from foley_common.robot_file import Frames, RobotFile
 from foley_common.times import NS_PER_S
 from foley_common.topics import MAIN_MICROPHONE
 from foley_perception.episodes.episode import Episode
+from foley_perception.episodes.frames import AS_ROBOT, FrameNames
 from foley_perception.episodes.outline import Outline, Span
 from foley_perception.episodes.reader import episode_of
 from foley_perception.own_noise.clean import CleanConfig, Cleaner
@@ -48,7 +49,7 @@ def source_of(path: str, robot: RobotFile, sample_rate: int, positions: JointPos
     return NoiseSource(_of_this(path, robot, sample_rate), positions)
 
 
-def positions_in(outline: Outline) -> JointPositions:
+def positions_in(outline: Outline, frames: FrameNames | Frames = AS_ROBOT) -> JointPositions:
     """Of the joints of a bag's outline, of which no more than a stretch is held."""
     held = (0, -1, positions_of(None))
 
@@ -56,7 +57,8 @@ def positions_in(outline: Outline) -> JointPositions:
         nonlocal held
         if start_ns < held[0] or end_ns > held[1]:
             first, last = start_ns - _BESIDE_NS, max(end_ns, start_ns + _STRETCH_NS) + _BESIDE_NS
-            held = (first, last, positions_of(episode_of(outline, Span(first, last, first, last)).joints))
+            episode = episode_of(outline, Span(first, last, first, last), frames=frames)
+            held = (first, last, positions_of(episode.joints))
         return held[2](name, start_ns, end_ns)
 
     return positions

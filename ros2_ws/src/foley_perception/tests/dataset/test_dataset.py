@@ -12,7 +12,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from foley_perception.action.gripper import HandError
 from foley_perception.commands.dataset_report import mixed_lines
+from foley_perception.config_files import find_config
 from foley_perception.contact_event import Contact
 from foley_perception.dataset import schema, splits, store
 from foley_perception.dataset.build import build_dataset, editions_of, find_bags, without_scans
@@ -183,6 +185,18 @@ def test_same_input_same_fingerprint(make_bag: MakeBag, tmp_path: Path) -> None:
     assert len(list((tmp_path / "one" / "audio").iterdir())) == 3  # what is no longer part is gone
     changed = build(tmp_path / "one", bags[0], config=CutConfig(merge_s=0.1))
     assert changed.cut == 1
+
+
+def test_what_a_gripper_s_file_says_is_part_of_a_cut(make_bag: MakeBag, tmp_path: Path) -> None:
+    bag, hand = make_bag("a", plans=False, seconds=2.0, contact_times=(1.0,)), tmp_path / "mine.yaml"
+    text = find_config("hands", "parallel_gripper").read_text()
+    cut = []
+    for content in (text, text, text.replace("default: 0.01", "default: 0.02")):
+        hand.write_text(content)
+        cut.append(build(tmp_path / "ds", bag, config=CutConfig(hand=str(hand))).cut)
+    assert cut == [1, 0, 1]
+    with pytest.raises(HandError, match="nowhere"):
+        build(tmp_path / "ds", bag, config=CutConfig(hand="nowhere.yaml"), skip_bad=True)
 
 
 def test_tampering_is_noticed(tmp_path: Path) -> None:

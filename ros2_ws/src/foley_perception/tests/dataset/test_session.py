@@ -19,6 +19,7 @@ from foley_perception.action.contact_motion import contact_motion, tip_heights
 from foley_perception.action.contact_onsets import surface_contacts
 from foley_perception.action.gripper import GripperHand
 from foley_perception.commands import dataset as command
+from foley_perception.config_files import find_config
 from foley_perception.dataset import session
 from foley_perception.dataset.schema import DatasetError
 from foley_perception.dataset.session import _told, session_of
@@ -197,6 +198,19 @@ def test_bags_of_one_folder_name_and_without_a_session_are_two(
         assert len(set(made.paths)) == 2 and made.kept == kept
     ids = {read_session(path).facts["session_id"] for path in made.paths}
     assert len(ids) == 2
+
+
+def test_another_gripper_in_the_robots_file_makes_another_session(
+    make_bag: Callable[..., Path], tmp_path: Path
+) -> None:
+    hand = tmp_path / "mine.yaml"
+    text = find_config("hands", "parallel_gripper").read_text()
+    hand.write_text(text)
+    bag = make_bag("one", seconds=2.0, contact_times=(1.0,), robot=f"version: 1\nhand: {hand}\n")
+    made = [session.write_sessions([bag], tmp_path / "out", None).kept for _ in range(2)]
+    hand.write_text(text.replace("default: 0.01", "default: 0.02"))
+    made += [session.write_sessions([bag], tmp_path / "out", None).kept for _ in range(2)]
+    assert made == [0, 1, 0, 1]
 
 
 @pytest.mark.parametrize("placed", [True, False])

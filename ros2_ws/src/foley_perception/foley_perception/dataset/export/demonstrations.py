@@ -131,7 +131,7 @@ def choose(bags: Demonstrations, cache: Path) -> Chosen:
         bags.look(number, len(bags.paths), name)
         try:
             one = _surveyed(bags, path, name, cache)
-            _check_split(path, one)
+            splits.check_known(one.split, path)
             found.append((path, name, one))
         except (EpisodeError, DatasetError, HandError) as error:
             if not bags.skip_bad:
@@ -233,13 +233,6 @@ def _lack(one: Surveyed, layout: Layout) -> str:
     return ""
 
 
-def _check_split(path: Path, one: Surveyed) -> None:
-    try:
-        splits.check_known(one.split)
-    except DatasetError as error:
-        raise DatasetError(f"{path}: {error}") from error
-
-
 def _check_once(kept: Sequence[tuple[Path, str, Surveyed]]) -> None:
     first: dict[str, Path] = {}
     for path, _, one in kept:
@@ -270,7 +263,7 @@ def _encoder_name() -> str:
 
 def _content_of_hand(hand: str) -> str:
     try:
-        return hashlib.sha256(repr(GripperHand.from_yaml(hand)).encode()).hexdigest()
+        return GripperHand.from_yaml(hand).digest
     except HandError as error:
         raise DatasetError(str(error)) from error
 
