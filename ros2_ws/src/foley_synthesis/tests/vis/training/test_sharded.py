@@ -113,6 +113,8 @@ def test_a_shard_whose_clips_all_lack_something_is_passed_over(
         (tmp_path / f"train-{number:06}.tar").unlink()
     with pytest.raises(ShardError, match=r"no training clip has both sound and pictures; 10 were left out"):
         feature_shards.make_features(str(tmp_path), encoder, config)
+    with pytest.raises(ShardError, match="no clip is kept"):
+        dataclasses.replace(made, train=made.train[:1], validation=()).kept()
 
 
 def test_each_clip_comes_once_an_epoch_in_the_same_batches_for_any_number_of_processes(
